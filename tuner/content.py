@@ -1,0 +1,71 @@
+"""Finds search_spaces/, studies/, dashboards/ files: working folder first, then the shipped ones.
+
+Reads TOML into tables; what the tables mean is not known here.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tuner.errors import SpecError, near
+
+FOLDERS: Mapping[str, str] = {"study": "studies", "space": "search_spaces", "page": "dashboards"}
+"""The folder of each kind of content, both in the working folder and among the shipped ones."""
+
+
+def shipped(kind: str) -> Path:
+    """The folder of the shipped files of a kind, in a wheel as in a checkout."""
+    package = Path(__file__).parent
+    installed = package / "_content" / FOLDERS[kind]
+    return installed if installed.is_dir() else package.parent / FOLDERS[kind]
+
+
+def names(kind: str, folder: Path | None = None) -> list[str]:
+    """Every name that `find` would find, own and shipped, sorted."""
+    places = ((folder or Path.cwd()) / FOLDERS[kind], shipped(kind))
+    return sorted({path.stem for place in places for path in place.glob("*.toml")})
+
+
+def find(kind: str, name: str, folder: Path | None = None) -> Path:
+    """Find a file by a path that ends in ``.toml``, else by its name.
+
+    Args:
+        kind: ``"study"``, ``"space"`` or ``"page"``.
+        name: a path or a name.
+        folder: where relative paths and the user's own files start; the working folder.
+
+    Raises:
+        SpecError: nothing is there; says where it looked, and the near names.
+    """
+    folder = folder or Path.cwd()
+    if name.endswith(".toml"):
+        path = folder / name
+        if path.is_file():
+            return path
+        raise SpecError(f"{name}: no such file; looked in {folder}")
+    own = folder / FOLDERS[kind] / f"{name}.toml"
+    for path in (own, shipped(kind) / f"{name}.toml"):
+        if path.is_file() and path.stem == name:
+            return path
+    raise SpecError(
+        f"no {kind} '{name}': looked for {own} and among the shipped ones; {near(name, names(kind, folder))}"
+    )
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        SpecError: it cannot be read or is not TOML; says where.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SpecError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{path}: is not UTF-8 text: byte {error.start}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(f"{path}: is not TOML: {error}") from error

@@ -1,0 +1,1 @@
+"""Values and ports: the nouns every other room speaks in; no input or output."""

@@ -1,0 +1,64 @@
+"""When a study ends: trials, seconds, epochs, target reached."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tuner.core.trial import Objective
+
+
+class StudyState(StrEnum):
+    """Where a study stands; anything but RUNNING can be resumed."""
+
+    RUNNING = "running"
+    FINISHED = "finished"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a study has used up so far, over all its sessions.
+
+    Attributes:
+        trials: trials that were started, whatever became of them.
+        epochs: epochs trained, over all trials.
+    """
+
+    trials: int = 0
+    seconds: float = 0.0
+    epochs: int = 0
+    best: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The limits of a study; the first one that is reached ends it.
+
+    Attributes:
+        trials: how many trials are started in all.
+        seconds: wall time in all; running trials are left for `tune resume`.
+        epochs: trial-epochs in all; likewise.
+        target: ends the study as soon as a trial's value is at least this good.
+    """
+
+    trials: int | None = None
+    seconds: float | None = None
+    epochs: int | None = None
+    target: float | None = None
+
+    def room(self, spent: Spent) -> int | None:
+        """How many more trials may be started; None for no limit."""
+        return None if self.trials is None else max(0, self.trials - spent.trials)
+
+    def exhausted(self, spent: Spent, objective: Objective) -> str | None:
+        """Why running trials should be left too, in words; None while they may go on."""
+        if self.target is not None and spent.best is not None:
+            if not objective.better(self.target, spent.best):
+                return f"the target of {self.target:g} is reached with {spent.best:g}"
+        if self.seconds is not None and spent.seconds >= self.seconds:
+            return f"the budget of {self.seconds:g} seconds is used up"
+        if self.epochs is not None and spent.epochs >= self.epochs:
+            return f"the budget of {self.epochs} epochs is used up"
+        return None

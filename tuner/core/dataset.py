@@ -1,0 +1,80 @@
+"""Dataset: the arrays that a search may see, and what is known about them.
+
+Holds the training and the validation split and nothing of the test split, which stays locked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Task(StrEnum):
+    """What is predicted."""
+
+    CLASSIFICATION = "classification"
+    REGRESSION = "regression"
+
+
+@dataclass(frozen=True)
+class Split:
+    """Inputs and targets of one split.
+
+    Attributes:
+        x: float32, (N, D) for tables or (N, C, H, W) for images; encoded, not yet scaled.
+        y: int64 class indices (N,) for classification; float32 (N,) or (N, T), standardized as
+            `Dataset.target_shift` and `target_scale` say, for regression.
+    """
+
+    x: NDArray[np.float32]
+    y: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What trainers get.
+
+    Attributes:
+        train: the split that is trained on.
+        validation: the split that trials are judged by.
+        task: classification or regression.
+        classes: the classes' names in the order of their indices; empty for regression.
+        features: the encoded columns' names (D of them for tables, empty for images).
+        scaling: the scaling of the inputs where a trial does not search it:
+            ``"none"``, ``"standard"`` or ``"min-max"``, fitted on the training split.
+        target_shift: what was subtracted from a regression target, scalar or (T,).
+        target_scale: what it was then divided by, scalar or (T,).
+        encoding: how raw columns become `features`, JSON-ready; empty when they already are numbers.
+        notes: what was done to the data, a sentence each, for the terminal and the store.
+    """
+
+    train: Split
+    validation: Split
+    task: Task
+    classes: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    scaling: str = "standard"
+    target_shift: NDArray[np.float32] | float = 0.0
+    target_scale: NDArray[np.float32] | float = 1.0
+    encoding: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers a network puts out: classes C, or targets T."""
+        if self.task is Task.CLASSIFICATION:
+            return len(self.classes)
+        return 1 if self.train.y.ndim == 1 else int(self.train.y.shape[1])
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """(D,) for tables, (C, H, W) for images."""
+        return tuple(self.train.x.shape[1:])

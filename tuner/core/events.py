@@ -1,0 +1,63 @@
+"""What executors emit: epochs reported, trials that ended, failed or must start again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tuner.core.trial import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """One more epoch of a trial."""
+
+    number: int
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The trainer has trained the trial to its end.
+
+    Attributes:
+        model_path: the folder of the best epoch's model, when one was written.
+    """
+
+    number: int
+    model_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The trial has left its row, as it was ordered to."""
+
+    number: int
+    model_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The trial raised or its worker died too often.
+
+    Attributes:
+        error: one line.
+        traceback: the whole text, for `tune show`.
+    """
+
+    number: int
+    error: str
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restarted:
+    """The trial's worker died; it starts again from its first epoch, under its number.
+
+    What it reported before is void.
+    """
+
+    number: int
+    reason: str
+
+
+Event = Reported | Finished | Stopped | Failed | Restarted

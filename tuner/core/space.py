@@ -1,0 +1,347 @@
+"""Float, Int, Choice, conditions, SearchSpace.
+
+Knows nothing of Optuna and reads no files: a parameter is what its TOML table says.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
+
+from tuner.core.trial import Params, Value
+from tuner.errors import near
+
+Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class _Parameter(_Table):
+    doc: str = Field("", description="one line that says what the parameter is")
+    when: dict[str, tuple[Scalar, ...]] = Field(
+        {}, description="active only while each named parameter has one of these values"
+    )
+    default_for: dict[str, dict[str, Scalar]] = Field(
+        {}, description="another default while a choice has a value: { optimizer = { sgd = 0.1 } }"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_single_condition(cls, table: Any) -> Any:
+        if isinstance(table, dict) and isinstance(table.get("when"), dict):
+            when = {k: v if isinstance(v, list | tuple) else [v] for k, v in table["when"].items()}
+            return {**table, "when": when}
+        return table
+
+    @model_validator(mode="after")
+    def _check_conditions(self) -> Self:
+        for name, values in self.when.items():
+            if not values:
+                raise ValueError(f"when.{name}: empty; name at least one value")
+        return self
+
+    def default_under(self, params: Params) -> Value:
+        """The default, given the parameters that were chosen before it."""
+        for name, defaults in self.default_for.items():
+            chosen = params.get(name)
+            if isinstance(chosen, str) and chosen in defaults:
+                return defaults[chosen]
+        return self.default  # type: ignore[attr-defined, no-any-return]
+
+    def active_under(self, params: Params) -> bool:
+        """Whether every condition holds, given the parameters that were chosen before it."""
+        return all(params.get(name) in values for name, values in self.when.items())
+
+
+class Float(_Parameter):
+    """A real number between `low` and `high`."""
+
+    type: Literal["float"] = "float"
+    low: float
+    high: float
+    default: float
+    log: bool = Field(False, description="search on a logarithmic scale")
+    step: float | None = Field(None, gt=0, description="only low, low + step, ...")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_range(self.low, self.high, self.log, self.step)
+        _check_defaults(self)
+        return self
+
+    def contains(self, value: object) -> bool:
+        """Whether `value` is a number within the range."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        if not self.low <= value <= self.high:
+            return False
+        if self.step is None:
+            return True
+        steps = (value - self.low) / self.step
+        return math.isclose(steps, round(steps), abs_tol=1e-8)
+
+    def grid(self, points: int) -> tuple[Value, ...]:
+        """`points` values from low to high, evenly spaced on the parameter's scale; each step where it has one."""
+        if self.step is not None:
+            count = int(math.floor((self.high - self.low) / self.step + 1e-8)) + 1
+            return tuple(self.low + i * self.step for i in range(count))
+        if self.low == self.high or points == 1:
+            return (self.low,)
+        shares = [i / (points - 1) for i in range(points)]
+        if self.log:
+            return tuple(float(self.low * (self.high / self.low) ** s) for s in shares)
+        return tuple(self.low + (self.high - self.low) * s for s in shares)
+
+    def describe(self) -> str:
+        """The range in words, for `tune check`."""
+        scale = ", log" if self.log else f", step {self.step:g}" if self.step else ""
+        return f"{self.low:g} to {self.high:g}{scale}"
+
+
+class Int(_Parameter):
+    """A whole number between `low` and `high`."""
+
+    type: Literal["int"] = "int"
+    low: StrictInt
+    high: StrictInt
+    default: StrictInt
+    log: bool = Field(False, description="search on a logarithmic scale")
+    step: StrictInt | None = Field(None, gt=0, description="only low, low + step, ...")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        _check_range(self.low, self.high, self.log, self.step)
+        _check_defaults(self)
+        return self
+
+    def contains(self, value: object) -> bool:
+        """Whether `value` is a whole number within the range and on the step."""
+        if isinstance(value, bool) or not isinstance(value, int):
+            return False
+        return self.low <= value <= self.high and (value - self.low) % (self.step or 1) == 0
+
+    def grid(self, points: int) -> tuple[Value, ...]:
+        """Every value when there are at most `points` of them, else `points` evenly spaced ones."""
+        values = range(self.low, self.high + 1, self.step or 1)
+        if self.step is not None or len(values) <= points:
+            return tuple(values)
+        spaced = Float(low=self.low, high=self.high, default=self.low, log=self.log).grid(points)
+        return tuple(dict.fromkeys(round(float(v)) for v in spaced))
+
+    def describe(self) -> str:
+        """The range in words, for `tune check`."""
+        scale = ", log" if self.log else f", step {self.step}" if self.step else ""
+        return f"{self.low} to {self.high}{scale}"
+
+
+class Choice(_Parameter):
+    """One of a list of values."""
+
+    type: Literal["choice"] = "choice"
+    choices: tuple[Scalar, ...] = Field(min_length=1)
+    default: Scalar
+    try_first: tuple[Scalar, ...] = Field(
+        (), description="after the default configuration, try these choices at their defaults"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len({(type(c), c) for c in self.choices}) != len(self.choices):
+            raise ValueError("choices: a value stands there twice; name each once")
+        for value in self.try_first:
+            if not self.contains(value):
+                raise ValueError(f"try_first: {value!r} is not among the choices")
+        _check_defaults(self)
+        return self
+
+    def contains(self, value: object) -> bool:
+        """Whether `value` is one of the choices."""
+        return any(type(value) is type(c) and value == c for c in self.choices)
+
+    def grid(self, points: int) -> tuple[Value, ...]:  # noqa: ARG002
+        """Every choice."""
+        return self.choices
+
+    def describe(self) -> str:
+        """The choices in words, for `tune check`."""
+        return " | ".join(str(c) for c in self.choices)
+
+
+def _check_range(low: float, high: float, log: bool, step: float | None) -> None:
+    if low > high:
+        raise ValueError(f"low is {low:g} and high is {high:g}: the range is upside down; swap them")
+    if log and low <= 0:
+        raise ValueError(f"log needs low > 0, found {low:g}; raise low or drop log")
+    if log and step is not None:
+        raise ValueError("log and step exclude each other; drop one")
+
+
+def _check_defaults(parameter: Parameter) -> None:
+    if not parameter.contains(parameter.default):
+        raise ValueError(f"default {parameter.default!r} is not in {parameter.describe()}")
+    for name, defaults in parameter.default_for.items():
+        for choice, value in defaults.items():
+            if not parameter.contains(value):
+                raise ValueError(f"default_for.{name}.{choice}: {value!r} is not in {parameter.describe()}")
+
+
+Parameter = Float | Int | Choice
+AnyParameter = Annotated[Parameter, Field(discriminator="type")]
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """Ordered named parameters with conditions.
+
+    `parameters` stand in an order in which each comes after the ones its `when` and
+    `default_for` name; `fixed` values are given to every trial and are not searched.
+    """
+
+    parameters: Mapping[str, Parameter]
+    fixed: Params
+
+    @classmethod
+    def compose(cls, parameters: Mapping[str, Parameter], fixed: Params | None = None) -> SearchSpace:
+        """Order the parameters, take the fixed ones out and check every reference.
+
+        Args:
+            parameters: by name, in the order they were written.
+            fixed: values that are not searched. A parameter that only exists under another
+                value of a fixed one is dropped.
+
+        Raises:
+            ValueError: every fault of the space, one a line.
+        """
+        fixed = dict(fixed or {})
+        faults = [*_reference_faults(parameters, fixed)]
+        for name, value in fixed.items():
+            if name in parameters and not parameters[name].contains(value):
+                faults.append(f"fixed.{name}: {value!r} is not in {parameters[name].describe()}")
+        ordered, circle = _in_order_of_conditions(parameters)
+        if circle:
+            faults.append(f"{circle[0]}: when: goes round in a circle through {', '.join(circle)}")
+        if faults:
+            raise ValueError("\n".join(faults))
+        searched = {n: p for n, p in ordered.items() if n not in fixed}
+        return cls(_without_unreachable(searched, fixed), fixed)
+
+    def __iter__(self) -> Iterator[tuple[str, Parameter]]:
+        return iter(self.parameters.items())
+
+    def __len__(self) -> int:
+        return len(self.parameters)
+
+    def defaults(self, chosen: Params | None = None) -> dict[str, Value]:
+        """The default configuration, with the `chosen` values in place of their defaults.
+
+        Returns:
+            The active parameters and the fixed ones.
+        """
+        chosen = chosen or {}
+        params: dict[str, Value] = dict(self.fixed)
+        for name, parameter in self:
+            if parameter.active_under(params):
+                params[name] = chosen[name] if name in chosen else parameter.default_under(params)
+        return params
+
+    def presets(self) -> Iterator[dict[str, Value]]:
+        """The default configuration, then each `try_first` choice at its defaults, none twice."""
+        seen = []
+        chosen: list[dict[str, Value]] = [{}]
+        chosen += [{n: v} for n, p in self if isinstance(p, Choice) for v in p.try_first]
+        for values in chosen:
+            params = self.defaults(values)
+            if params not in seen:
+                seen.append(params)
+                yield params
+
+    def faults(self, params: Params) -> list[str]:
+        """What is wrong with a configuration, a sentence each; empty when it belongs to the space."""
+        found: list[str] = []
+        active: dict[str, Value] = dict(self.fixed)
+        for name, parameter in self:
+            if not parameter.active_under(active):
+                if name in params:
+                    found.append(f"{name}: is not active under {dict(parameter.when)}; drop it")
+            elif name not in params:
+                found.append(f"{name}: is missing")
+            elif not parameter.contains(params[name]):
+                found.append(f"{name}: {params[name]!r} is not in {parameter.describe()}")
+            if name in params:
+                active[name] = params[name]
+        known = {*self.parameters, *self.fixed}
+        found += [f"{n}: unknown parameter; {near(n, known)}" for n in params if n not in known]
+        return found
+
+    def grid(self, points: int) -> Iterator[dict[str, Value]]:
+        """Every configuration of the grid, lazily, the last parameter turning fastest."""
+        names = list(self.parameters)
+
+        def walk(index: int, params: dict[str, Value]) -> Iterator[dict[str, Value]]:
+            if index == len(names):
+                yield dict(params)
+                return
+            name = names[index]
+            parameter = self.parameters[name]
+            if not parameter.active_under(params):
+                yield from walk(index + 1, params)
+                return
+            for value in parameter.grid(points):
+                yield from walk(index + 1, {**params, name: value})
+
+        return walk(0, dict(self.fixed))
+
+
+def _reference_faults(parameters: Mapping[str, Parameter], fixed: Params) -> Iterator[str]:
+    known = {*parameters, *fixed}
+    for name, parameter in parameters.items():
+        for kind, references in (("when", parameter.when), ("default_for", parameter.default_for)):
+            values: Iterable[Value]
+            for other, values in references.items():
+                if other == name:
+                    yield f"{name}: {kind}: names itself"
+                elif other not in known:
+                    # A default for another optimizer is harmless where no optimizer is searched.
+                    if kind == "when":
+                        yield f"{name}: {kind}: '{other}' is no parameter of this space; {near(other, known)}"
+                elif other in parameters:
+                    for value in values:
+                        if not parameters[other].contains(value):
+                            yield (
+                                f"{name}: {kind}.{other}: {value!r} is not in {parameters[other].describe()}"
+                            )
+
+
+def _in_order_of_conditions(parameters: Mapping[str, Parameter]) -> tuple[dict[str, Parameter], list[str]]:
+    ordered: dict[str, Parameter] = {}
+    waiting = dict(parameters)
+    while waiting:
+        ready = [
+            name
+            for name, p in waiting.items()
+            if not any(o in waiting and o != name for o in itertools.chain(p.when, p.default_for))
+        ]
+        if not ready:
+            return ordered, list(waiting)
+        # One at a time keeps the written order wherever the conditions allow it.
+        ordered[ready[0]] = waiting.pop(ready[0])
+    return ordered, []
+
+
+def _without_unreachable(parameters: Mapping[str, Parameter], fixed: Params) -> dict[str, Parameter]:
+    kept: dict[str, Parameter] = {}
+    for name, parameter in parameters.items():
+        reachable = all(
+            other in kept if other not in fixed else fixed[other] in values
+            for other, values in parameter.when.items()
+        )
+        if reachable:
+            kept[name] = parameter
+    return kept

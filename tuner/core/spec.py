@@ -1,0 +1,365 @@
+"""StudySpec: one study file, checked whole, all faults reported together.
+
+Takes tables that are already read; which files they come from is not known here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+
+from tuner.core.space import AnyParameter, Parameter, Scalar, SearchSpace
+from tuner.core.trial import NUMBERS, Objective
+from tuner.errors import SpecError, near
+
+DIRECTIONS: dict[str, Literal["minimize", "maximize"]] = {
+    "train_loss": "minimize",
+    "val_loss": "minimize",
+    "train_score": "maximize",
+    "val_score": "maximize",
+    "gap": "minimize",
+    "grad_norm": "minimize",
+    "seconds": "minimize",
+}
+"""The direction of each shipped metric; a score that is an error (rmse) turns round."""
+
+FALLING_SCORES = frozenset({"rmse"})
+"""Scores of which less is better."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class DataSpec(_Section):
+    """`[data]`: what is learned from."""
+
+    source: str = Field(
+        description="sklearn:<set> | file.csv | file.parquet | file.npz | package.module:function | ./file.py:function"
+    )
+    target: str | None = Field(None, description="the column to predict (CSV and Parquet)")
+    task: Literal["classification", "regression"] | None = Field(
+        None, description="what is predicted; seen from the target where it is left out"
+    )
+    validation: float = Field(0.2, gt=0, lt=1, description="share of the rows that judges trials")
+    test: float = Field(0.2, ge=0, lt=1, description="share of the rows that no search reads")
+    split: Literal["random", "group", "time"] = Field(
+        "random", description="random (stratified for classes), by group, or in order of time"
+    )
+    group: str | None = Field(None, description="the column whose values stay in one split (split = group)")
+    time: str | None = Field(None, description="the column that orders the rows (split = time)")
+    drop: tuple[str, ...] = Field((), description="columns that are left out")
+    scaling: Literal["none", "standard", "min-max"] = Field(
+        "standard", description="scaling of the inputs, fitted on the training split"
+    )
+    target_scaling: Literal["none", "standard"] = Field(
+        "standard", description="scaling of a regression target, fitted on the training split"
+    )
+    seed: int = Field(0, ge=0, description="seed of the split")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.validation + self.test >= 1:
+            raise ValueError(
+                f"validation ({self.validation:g}) and test ({self.test:g}) leave nothing to train on; "
+                "their sum must be below 1"
+            )
+        if self.split == "group" and self.group is None:
+            raise ValueError('split = "group" needs group = "<column>"')
+        if self.split == "time" and self.time is None:
+            raise ValueError('split = "time" needs time = "<column>"')
+        return self
+
+
+class TrainerSpec(_Section):
+    """`[trainer]`: what is trained, and where."""
+
+    use: str = Field("torch", description="torch | sklearn | a plugin | package.module:attr | ./file.py:attr")
+    model: str | None = Field(
+        None, description="mlp | cnn | a reference to build(params, context) (torch) or to an estimator (sklearn)"
+    )
+    epochs: int = Field(27, ge=1, description="epochs of a trial that nothing stops")
+    loss: Literal["cross_entropy", "binary_cross_entropy", "mse", "mae", "huber"] | None = Field(
+        None, description="the loss; seen from the task where it is left out"
+    )
+    score: Literal["accuracy", "precision", "recall", "f1", "r2", "rmse"] | None = Field(
+        None, description="the score beside the loss; accuracy or r2 where it is left out"
+    )
+    device: str = Field("auto", description="auto | cpu | cuda | cuda:1")
+    executor: Literal["auto", "inline", "processes"] = Field(
+        "auto", description="in this process or in worker processes; auto: processes for two workers and more"
+    )
+    workers: int | Literal["auto"] = Field("auto", description="how many workers; auto: one per core, one on a GPU")
+    threads: int = Field(1, ge=1, description="threads of each worker")
+    keep: int = Field(5, ge=1, description="how many of the best models are kept")
+    restarts: int = Field(2, ge=0, description="how often a trial is started again after its worker died")
+    settings: dict[str, Any] = Field({}, description="further constants, handed to the trainer as they are")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if isinstance(self.workers, int) and self.workers < 1:
+            raise ValueError(f'workers: {self.workers} is not at least 1; give a number or "auto"')
+        return self
+
+
+class ObjectiveSpec(_Section):
+    """`[objective]`: what is searched for."""
+
+    metric: str = Field("val_loss", description="any number of a reading; the best epoch counts")
+    direction: Literal["minimize", "maximize"] | None = Field(
+        None, description="needed where the metric is not a shipped one"
+    )
+
+
+class SearchSpec(_Section):
+    """`[search]`: how configurations are chosen and hopeless ones cut."""
+
+    sampler: Literal["tpe", "gp", "cmaes", "nsga2", "qmc", "random", "grid"] = Field(
+        "tpe", description="tpe | gp | cmaes | nsga2 | qmc | random | grid"
+    )
+    pruner: Literal["asha", "hyperband", "median", "percentile", "none"] = Field(
+        "asha", description="asha | hyperband | median | percentile | none"
+    )
+    min_epochs: int = Field(1, ge=1, description="epochs before a pruner may stop a trial")
+    reduction: int = Field(3, ge=2, description="asha, hyperband: one in so many goes on at each rung")
+    percentile: float = Field(25.0, gt=0, lt=100, description="percentile pruner: the share that goes on, in percent")
+    startup_trials: int = Field(10, ge=1, description="trials before the sampler's model and median pruning begin")
+    grid_points: int = Field(5, ge=1, description="grid: points per continuous parameter")
+    presets: bool = Field(True, description="start with the default configuration of each try_first choice")
+    seed: int = Field(0, ge=0, description="seed of everything random")
+
+
+class BudgetSpec(_Section):
+    """`[budget]`: when the study ends; the first limit reached does it."""
+
+    trials: int | None = Field(None, ge=1, description="trials in all")
+    seconds: float | None = Field(None, gt=0, description="wall time in all")
+    epochs: int | None = Field(None, ge=1, description="epochs in all, over all trials")
+    target: float | None = Field(None, description="ends when a trial's value is at least this good")
+
+
+class StopSpec(_Section):
+    """`[stop]`: when a single trial ends early."""
+
+    patience: int | None = Field(None, ge=1, description="epochs without a better value")
+    min_delta: float = Field(0.0, ge=0, description="patience: less than this is not better")
+    gap: float | None = Field(None, gt=0, description="stop when val_loss - train_loss exceeds it")
+    seconds: float | None = Field(None, gt=0, description="seconds of training per trial")
+    explosion: float = Field(1e3, gt=1, description="stop when a loss exceeds so many times the first one")
+    rules: tuple[str, ...] = Field((), description="rules of your own: package.module:attr | ./file.py:attr")
+    max_failures: int = Field(20, ge=1, description="failed trials that end the study")
+
+
+class SpaceSpec(_Section):
+    """`[space]`: what is searched. Further keys are parameters."""
+
+    use: tuple[str, ...] = Field((), description="shipped or own spaces, by name; later ones replace earlier ones")
+    fixed: dict[str, Scalar] = Field({}, description="parameters that get one value and are not searched")
+    parameters: dict[str, AnyParameter] = Field({}, description="[space.<name>] tables, after composition")
+
+
+class StudySpec(_Section):
+    """A whole study: what to train, what to search and when to end."""
+
+    name: str = Field("study", min_length=1, max_length=200, description="the study's name in the store")
+    description: str = Field("", description="a line for `tune list`")
+    data: DataSpec | None = None
+    trainer: TrainerSpec = TrainerSpec()
+    objective: ObjectiveSpec = ObjectiveSpec()
+    search: SearchSpec = SearchSpec()
+    budget: BudgetSpec = BudgetSpec(trials=100)
+    stop: StopSpec = StopSpec()
+    space: SpaceSpec = SpaceSpec()
+
+    @classmethod
+    def parse(
+        cls,
+        table: Mapping[str, Any],
+        where: str = "study",
+        find_space: Callable[[str], Mapping[str, Any]] | None = None,
+    ) -> StudySpec:
+        """Check a study file's table as a whole.
+
+        Args:
+            table: as `tomllib` reads it, or as `to_table` returns it.
+            where: what faults are prefixed with, e.g. the file's path.
+            find_space: gives the table of the space called so; raises SpecError where there is none.
+
+        Raises:
+            SpecError: with every fault, each as ``where: key: what is wrong; what to do``.
+        """
+        faults: list[str] = []
+        raw = dict(table)
+        if "space" in raw:
+            raw["space"] = _compose(raw["space"], find_space, faults)
+        for key in [k for k in raw if k not in cls.model_fields]:
+            del raw[key]
+            faults.append(f"{key}: unknown section; {near(key, cls.model_fields)}")
+        try:
+            spec = cls.model_validate(raw)
+        except ValidationError as error:
+            faults += [_sentence(e, cls) for e in error.errors(include_url=False)]
+        else:
+            faults += _cross_faults(spec)
+            if not faults:
+                return spec
+        raise SpecError([f"{where}: {fault}" for fault in dict.fromkeys(faults)])
+
+    def to_table(self) -> dict[str, Any]:
+        """The spec as a JSON-ready table that `parse` reads back to an equal spec."""
+        table = self.model_dump(mode="json", exclude={"space"}, exclude_none=True)
+        parameters = {n: p.model_dump(mode="json", exclude_none=True) for n, p in self.space.parameters.items()}
+        table["space"] = {"fixed": dict(self.space.fixed), **parameters}
+        return table
+
+    @property
+    def digest(self) -> str:
+        """A hash that changes when any key does."""
+        return hashlib.sha256(json.dumps(self.to_table(), sort_keys=True).encode()).hexdigest()
+
+    def search_space(self) -> SearchSpace:
+        """The composed search space."""
+        return SearchSpace.compose(self.space.parameters, self.space.fixed)
+
+    def goal(self) -> Objective:
+        """The metric and its direction."""
+        direction = self.objective.direction or DIRECTIONS[self.objective.metric]
+        if self.objective.direction is None and self.trainer.score in FALLING_SCORES:
+            if self.objective.metric.endswith("_score"):
+                direction = "minimize"
+        return Objective(self.objective.metric, direction == "minimize")
+
+
+RESERVED = frozenset(SpaceSpec.model_fields)
+"""Names that no parameter may have."""
+
+_PARAMETER: TypeAdapter[Parameter] = TypeAdapter(AnyParameter)
+
+
+def parse_space(table: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Check the table of a space file: parameters by name, nothing else.
+
+    Returns:
+        The table as it was.
+
+    Raises:
+        SpecError: with every fault.
+    """
+    faults: list[str] = []
+    for name, parameter in table.items():
+        if not isinstance(parameter, Mapping):
+            faults.append(f"{where}: {name}: a parameter is a table, found {parameter!r}")
+            continue
+        faults += [f"{where}: {fault}" for fault in _parameter_faults(name, parameter)]
+    if faults:
+        raise SpecError(faults)
+    return dict(table)
+
+
+def _compose(
+    raw: Any, find_space: Callable[[str], Mapping[str, Any]] | None, faults: list[str]
+) -> dict[str, Any]:
+    """Merge the used spaces and the study's own parameter tables into `parameters`."""
+    if not isinstance(raw, Mapping):
+        faults.append(f"space: a table is needed, found {raw!r}")
+        return {}
+    used: dict[str, Any] = {}
+    use = raw.get("use", ())
+    if isinstance(use, str) or not isinstance(use, list | tuple) or not all(isinstance(n, str) for n in use):
+        faults.append(f"space.use: a list of names is needed, found {use!r}")
+        use = ()
+    for name in use:
+        if find_space is None:
+            faults.append(f"space.use: '{name}' cannot be looked up here; write its parameters out")
+            continue
+        try:
+            used.update(find_space(name))
+        except SpecError as error:
+            faults += [f"space.use: {fault}" for fault in error.faults]
+    parameters: dict[str, Any] = dict(used)
+    for name, table in raw.items():
+        if name in RESERVED:
+            continue
+        if not isinstance(table, Mapping):
+            faults.append(f"space.{name}: unknown key with value {table!r}; a parameter is a table with type, "
+                          f"e.g. [space.{name}] type = \"float\"; other keys: fixed, use")
+            continue
+        # A table without a type changes single keys of the parameter that a used space brings.
+        whole = {**used[name], **table} if "type" not in table and name in used else dict(table)
+        parameters[name] = whole
+        found = _parameter_faults(name, whole)
+        faults += [f"space.{fault}" for fault in found]
+        if found:
+            del parameters[name]
+    composed: dict[str, Any] = {"parameters": parameters}
+    if "fixed" in raw:
+        composed["fixed"] = raw["fixed"]
+    return composed
+
+
+def _parameter_faults(name: str, table: Mapping[str, Any]) -> list[str]:
+    if name in RESERVED:
+        return [f"{name}: a parameter cannot have this name; choose another"]
+    if "type" not in table:
+        return [f'{name}: type is missing; known: "float", "int", "choice"']
+    try:
+        _PARAMETER.validate_python(dict(table))
+    except ValidationError as error:
+        return [_sentence(e, None, name) for e in error.errors(include_url=False)]
+    return []
+
+
+def _cross_faults(spec: StudySpec) -> list[str]:
+    faults: list[str] = []
+    if spec.objective.direction is None and spec.objective.metric not in DIRECTIONS:
+        faults.append(
+            f"objective.metric: '{spec.objective.metric}' is not a shipped metric, so give "
+            f'direction = "minimize" or "maximize"; {near(spec.objective.metric, NUMBERS)}'
+        )
+    if spec.budget == BudgetSpec():
+        faults.append("budget: without limit; give trials, seconds, epochs or target")
+    try:
+        space = spec.search_space()
+    except ValueError as error:
+        faults += [f"space.{line}" for line in str(error).splitlines()]
+    else:
+        if not len(space):
+            faults.append(
+                'space: nothing to search; give use = ["optimization", ...] or a [space.<name>] table'
+            )
+    return faults
+
+
+def _sentence(error: Any, root: type[BaseModel] | None, prefix: str = "") -> str:
+    """One pydantic fault as ``key: what is wrong; what to do``."""
+    places = [str(p) for p in error["loc"] if p not in ("float", "int", "choice", "parameters")]
+    key = ".".join([prefix, *places] if prefix else places)
+    found = error.get("input")
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        return f"{key}: unknown key; {near(places[-1], _known_keys(error['loc'], root))}"
+    if error["type"] == "missing":
+        return f"{key}: is missing"
+    if error["type"] == "literal_error":
+        choices = str(error["ctx"]["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
+        return f"{key}: unknown name {found!r}; {near(str(found), choices)}"
+    if error["type"] == "value_error":
+        return f"{key}: {message}" if key else message
+    return f"{key}: {message[0].lower()}{message[1:]}; found {found!r}"
+
+
+def _known_keys(loc: tuple[Any, ...], root: type[BaseModel] | None) -> list[str]:
+    if root is not None and loc[0] in root.model_fields and len(loc) == 2:
+        section = root.model_fields[str(loc[0])].annotation
+        for candidate in (section, *getattr(section, "__args__", ())):
+            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
+                return list(candidate.model_fields)
+    from tuner.core import space
+
+    kinds = {"float": space.Float, "int": space.Int, "choice": space.Choice}
+    kind = next((kinds[p] for p in loc if p in kinds), None)
+    return list(kind.model_fields) if kind is not None else []

@@ -1,0 +1,168 @@
+"""Trial, TrialState, Reading (one epoch's numbers), and what is known of a trial as a whole.
+
+Plain values; nothing here knows where a trial runs or how it is stored.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+Value = float | int | str | bool
+"""A parameter's value."""
+
+Params = Mapping[str, Value]
+"""Active parameters by name, in the order of the search space."""
+
+
+class TrialState(StrEnum):
+    """Where a trial stands."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the trial will never train again."""
+        return self in (TrialState.FINISHED, TrialState.STOPPED, TrialState.FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One configuration to train, under its number."""
+
+    number: int
+    params: Params
+    study_seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One epoch of one trial.
+
+    Losses are means per sample in evaluation mode, the training ones over a fixed sample of the
+    training split no larger than the validation split. `nan` stands for "not measured" in the
+    scores, the learning rate and the gradient norm.
+
+    Attributes:
+        epoch: 1 for the first.
+        learning_rate: the rate of the epoch's last step.
+        grad_norm: mean over the epoch's steps of the gradient's 2-norm before clipping.
+        seconds: the trial's share of the wall time of this epoch.
+        extras: further numbers by name, from trainers of a user's own.
+    """
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    train_score: float = math.nan
+    val_score: float = math.nan
+    learning_rate: float = math.nan
+    grad_norm: float = math.nan
+    seconds: float = 0.0
+    extras: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def gap(self) -> float:
+        """val_loss - train_loss, both in evaluation mode at the same epoch."""
+        return self.val_loss - self.train_loss
+
+    def get(self, name: str) -> float:
+        """The number called `name`; `nan` where this reading has none."""
+        if name in NUMBERS:
+            return float(getattr(self, name))
+        return self.extras.get(name, math.nan)
+
+
+NUMBERS: tuple[str, ...] = (
+    "train_loss",
+    "val_loss",
+    "train_score",
+    "val_score",
+    "gap",
+    "learning_rate",
+    "grad_norm",
+    "seconds",
+)
+"""The numbers every reading has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What is searched for: the best epoch's `metric`."""
+
+    metric: str = "val_loss"
+    minimize: bool = True
+
+    def better(self, a: float, b: float) -> bool:
+        """Whether `a` is strictly better than `b`; `nan` is never better and always beaten."""
+        if math.isnan(a):
+            return False
+        if math.isnan(b):
+            return True
+        return a < b if self.minimize else a > b
+
+    def best(self, curve: Sequence[Reading]) -> Reading | None:
+        """The first reading with the best finite metric; None when there is none."""
+        chosen: Reading | None = None
+        value = math.nan
+        for reading in curve:
+            found = reading.get(self.metric)
+            if math.isfinite(found) and self.better(found, value):
+                chosen, value = reading, found
+        return chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A callback's answer: end this trial.
+
+    Attributes:
+        rule: the callback's name, e.g. ``"patience"``.
+        reason: a sentence for the user, with the numbers that decided.
+        conclusive: whether the trial's value stands beside those of finished trials (it stopped
+            improving, its time was up). False when it was cut before its worth was known, or
+            diverged.
+    """
+
+    rule: str
+    reason: str
+    conclusive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRecord:
+    """All that is stored of one trial, its curve apart.
+
+    Attributes:
+        value: the best epoch's metric; None before the first finite one.
+        best: the best epoch's reading.
+        epochs: how many epochs it has trained.
+        conclusive: see `Stop.conclusive`; True for finished trials.
+        reason: why it stopped or failed, in words.
+        seconds: wall time spent training.
+        interruptions: how often it was started again under its number.
+        model_path: where its best epoch's model lies; None when it was not kept.
+    """
+
+    number: int
+    params: Params
+    state: TrialState
+    value: float | None = None
+    best: Reading | None = None
+    epochs: int = 0
+    conclusive: bool = False
+    rule: str | None = None
+    reason: str | None = None
+    traceback: str | None = None
+    seconds: float = 0.0
+    interruptions: int = 0
+    model_path: str | None = None
+    started_at: str | None = None
+    ended_at: str | None = None

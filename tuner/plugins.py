@@ -1,0 +1,98 @@
+"""``name`` | ``package.module:attr`` | ``./file.py:attr`` -> object; entry points.
+
+Built-ins are registered like anybody else's, as entry points. What an object is used for is not
+known here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tuner.errors import PluginError, near
+
+
+def registered(group: str) -> dict[str, EntryPoint]:
+    """The entry points of a group, e.g. ``"tuner.trainers"``, by name."""
+    return {point.name: point for point in entry_points(group=group)}
+
+
+def load(reference: str, group: str | None = None, folder: Path | None = None) -> Any:
+    """Turn a reference into the object it names.
+
+    Args:
+        reference: an entry point's name, ``package.module:attr`` or ``./file.py:attr``.
+        group: the entry points that names are looked up in; None: no names.
+        folder: what relative file references start from; the working folder.
+
+    Raises:
+        PluginError: says what is missing, and the near names.
+    """
+    module_name, colon, attribute = reference.rpartition(":")
+    if not colon:
+        points = registered(group) if group else {}
+        if reference not in points:
+            raise PluginError(
+                f"'{reference}' is not known; {near(reference, points)}; "
+                "or give package.module:attr or ./file.py:attr"
+            )
+        return _loaded(points[reference])
+    module = _file(module_name, folder) if module_name.endswith(".py") else _module(module_name)
+    found: Any = module
+    for part in attribute.split("."):
+        if not hasattr(found, part):
+            raise PluginError(f"{reference}: {module_name} has no '{part}'; {near(part, _public(found))}")
+        found = getattr(found, part)
+    return found
+
+
+def _loaded(point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except Exception as error:
+        raise PluginError(f"{point.name}: {point.value} cannot be loaded: {_told(error)}") from error
+
+
+def _module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise PluginError(f"{name}: cannot be imported: {_told(error)}") from error
+
+
+def _file(name: str, folder: Path | None) -> ModuleType:
+    path = ((folder or Path.cwd()) / name).resolve()
+    if not path.is_file():
+        raise PluginError(f"{name}: no such file; looked for {path}")
+    # Registered under a name of its own, so that dataclasses and pickling work inside it.
+    key = f"tuner_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    stamp = path.stat().st_mtime_ns
+    loaded = sys.modules.get(key)
+    if loaded is not None and getattr(loaded, "__tuner_stamp__", None) == stamp:
+        return loaded
+    spec = importlib.util.spec_from_file_location(key, path)
+    if spec is None or spec.loader is None:
+        raise PluginError(f"{name}: is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[key] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[key]
+        raise PluginError(f"{name}: cannot be run: {_told(error)}") from error
+    module.__tuner_stamp__ = stamp  # type: ignore[attr-defined]
+    return module
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _public(found: Any) -> list[str]:
+    return [name for name in dir(found) if not name.startswith("_")]
