@@ -1,0 +1,111 @@
+"""Hyperparameter tuning for neural networks: the public names, re-exported; nothing else.
+
+Names are imported when they are first used, so that ``import tuner`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tuner.api import (
+        Study,
+        TrialView,
+        check,
+        copy,
+        delete,
+        export,
+        init,
+        load,
+        load_model,
+        resume,
+        start,
+        studies,
+    )
+    from tuner.core.dataset import Dataset, Split
+    from tuner.core.ports import Observer, Status
+    from tuner.core.space import Choice, Float, Int, SearchSpace
+    from tuner.core.spec import StudySpec
+    from tuner.core.trial import Reading, Stop, Trial, TrialRecord, TrialState
+    from tuner.errors import (
+        DataError,
+        DeviceError,
+        PluginError,
+        SpecError,
+        StoreError,
+        StudyExists,
+        StudyLocked,
+        StudyNotFound,
+        TrialError,
+        TunerError,
+    )
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "tuner.api": (
+        "Study", "TrialView", "check", "copy", "delete", "export", "init", "load", "load_model", "resume",
+        "start", "studies",
+    ),
+    "tuner.core.dataset": ("Dataset", "Split"),
+    "tuner.core.ports": ("Observer", "Status"),
+    "tuner.core.space": ("Choice", "Float", "Int", "SearchSpace"),
+    "tuner.core.spec": ("StudySpec",),
+    "tuner.core.trial": ("Reading", "Stop", "Trial", "TrialRecord", "TrialState"),
+    "tuner.errors": (
+        "DataError", "DeviceError", "PluginError", "SpecError", "StoreError", "StudyExists", "StudyLocked",
+        "StudyNotFound", "TrialError", "TunerError",
+    ),
+}  # fmt: skip
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Choice",
+    "DataError",
+    "Dataset",
+    "DeviceError",
+    "Float",
+    "Int",
+    "Observer",
+    "PluginError",
+    "Reading",
+    "SearchSpace",
+    "SpecError",
+    "Split",
+    "Status",
+    "Stop",
+    "StoreError",
+    "Study",
+    "StudyExists",
+    "StudyLocked",
+    "StudyNotFound",
+    "StudySpec",
+    "Trial",
+    "TrialError",
+    "TrialRecord",
+    "TrialState",
+    "TrialView",
+    "TunerError",
+    "__version__",
+    "check",
+    "copy",
+    "delete",
+    "export",
+    "init",
+    "load",
+    "load_model",
+    "resume",
+    "start",
+    "studies",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'tuner' has no attribute '{name}'")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -54,9 +54,9 @@ class Budget:
 
     def exhausted(self, spent: Spent, objective: Objective) -> str | None:
         """Why running trials should be left too, in words; None while they may go on."""
-        if self.target is not None and spent.best is not None:
-            if not objective.better(self.target, spent.best):
-                return f"the target of {self.target:g} is reached with {spent.best:g}"
+        target, best = self.target, spent.best
+        if target is not None and best is not None and not objective.better(target, best):
+            return f"the target of {target:g} is reached with {best:g}"
         if self.seconds is not None and spent.seconds >= self.seconds:
             return f"the budget of {self.seconds:g} seconds is used up"
         if self.epochs is not None and spent.epochs >= self.epochs:

@@ -133,12 +133,15 @@ class Executor(Protocol):
 
         Args:
             trials: at most `free()` of them.
-            bar: a trial's model is written at its end if its value is at least this good;
-                None: always.
+            bar: from now on a trial's model is written at its end if its value is at least this
+                good; None: always. Trial 0's model is always written.
         """
 
     def stop(self, numbers: Sequence[int]) -> None:
-        """End trials; each answers with Stopped. Their rows are free at once."""
+        """End trials; each answers with Stopped, or Failed when its model cannot be written.
+
+        Their rows are free at once.
+        """
 
     def poll(self, timeout_s: float) -> Sequence[Event]:
         """Carry out the orders, train on, and return what happened; empty after `timeout_s`.
@@ -160,6 +163,7 @@ class Turn:
         restarted: numbers of trials whose readings so far are void.
         readings: trial number and reading, in the order in which they came.
         ended: trials that are over.
+        forgotten: numbers of trials over earlier whose model is not kept any longer: their `model_path` is None now.
         seconds: wall time of the study so far, over all its sessions.
     """
 
@@ -167,6 +171,7 @@ class Turn:
     restarted: list[int] = field(default_factory=list)
     readings: list[tuple[int, Reading]] = field(default_factory=list)
     ended: list[TrialRecord] = field(default_factory=list)
+    forgotten: list[int] = field(default_factory=list)
     seconds: float = 0.0
 
 

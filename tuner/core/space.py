@@ -11,7 +11,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    model_validator,
+)
 
 from tuner.core.trial import Params, Value
 from tuner.errors import near
@@ -88,10 +97,10 @@ class Float(_Parameter):
         return math.isclose(steps, round(steps), abs_tol=1e-8)
 
     def grid(self, points: int) -> tuple[Value, ...]:
-        """`points` values from low to high, evenly spaced on the parameter's scale; each step where it has one."""
+        """`points` values, evenly spaced on the parameter's scale; every step where it has one."""
         if self.step is not None:
-            count = int(math.floor((self.high - self.low) / self.step + 1e-8)) + 1
-            return tuple(self.low + i * self.step for i in range(count))
+            count = math.floor((self.high - self.low) / self.step + 1e-8) + 1
+            return tuple(min(self.low + i * self.step, self.high) for i in range(count))
         if self.low == self.high or points == 1:
             return (self.low,)
         shares = [i / (points - 1) for i in range(points)]

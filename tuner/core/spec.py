@@ -12,8 +12,9 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from tuner.core.space import AnyParameter, Parameter, Scalar, SearchSpace
-from tuner.core.trial import NUMBERS, Objective
+from tuner.core.budget import Budget
+from tuner.core.space import AnyParameter, Choice, Float, Int, Parameter, Scalar, SearchSpace
+from tuner.core.trial import Objective
 from tuner.errors import SpecError, near
 
 DIRECTIONS: dict[str, Literal["minimize", "maximize"]] = {
@@ -39,7 +40,8 @@ class DataSpec(_Section):
     """`[data]`: what is learned from."""
 
     source: str = Field(
-        description="sklearn:<set> | file.csv | file.parquet | file.npz | package.module:function | ./file.py:function"
+        description="sklearn:<set> | file.csv | file.parquet | file.npz | package.module:function | "
+        "./file.py:function"
     )
     target: str | None = Field(None, description="the column to predict (CSV and Parquet)")
     task: Literal["classification", "regression"] | None = Field(
@@ -80,7 +82,8 @@ class TrainerSpec(_Section):
 
     use: str = Field("torch", description="torch | sklearn | a plugin | package.module:attr | ./file.py:attr")
     model: str | None = Field(
-        None, description="mlp | cnn | a reference to build(params, context) (torch) or to an estimator (sklearn)"
+        None,
+        description="mlp | cnn | a reference to build(params, context) (torch) or to an estimator (sklearn)",
     )
     epochs: int = Field(27, ge=1, description="epochs of a trial that nothing stops")
     loss: Literal["cross_entropy", "binary_cross_entropy", "mse", "mae", "huber"] | None = Field(
@@ -93,7 +96,9 @@ class TrainerSpec(_Section):
     executor: Literal["auto", "inline", "processes"] = Field(
         "auto", description="in this process or in worker processes; auto: processes for two workers and more"
     )
-    workers: int | Literal["auto"] = Field("auto", description="how many workers; auto: one per core, one on a GPU")
+    workers: int | Literal["auto"] = Field(
+        "auto", description="how many workers; auto: one per core, one on a GPU"
+    )
     threads: int = Field(1, ge=1, description="threads of each worker")
     keep: int = Field(5, ge=1, description="how many of the best models are kept")
     restarts: int = Field(2, ge=0, description="how often a trial is started again after its worker died")
@@ -114,6 +119,15 @@ class ObjectiveSpec(_Section):
         None, description="needed where the metric is not a shipped one"
     )
 
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.direction is None and self.metric not in DIRECTIONS:
+            raise ValueError(
+                f"metric '{self.metric}' is not a shipped one, so give direction = \"minimize\" or "
+                f'"maximize"; {near(self.metric, DIRECTIONS)}'
+            )
+        return self
+
 
 class SearchSpec(_Section):
     """`[search]`: how configurations are chosen and hopeless ones cut."""
@@ -126,8 +140,12 @@ class SearchSpec(_Section):
     )
     min_epochs: int = Field(1, ge=1, description="epochs before a pruner may stop a trial")
     reduction: int = Field(3, ge=2, description="asha, hyperband: one in so many goes on at each rung")
-    percentile: float = Field(25.0, gt=0, lt=100, description="percentile pruner: the share that goes on, in percent")
-    startup_trials: int = Field(10, ge=1, description="trials before the sampler's model and median pruning begin")
+    percentile: float = Field(
+        25.0, gt=0, lt=100, description="percentile pruner: the share that goes on, in percent"
+    )
+    startup_trials: int = Field(
+        10, ge=1, description="trials before the sampler's model and median pruning begin"
+    )
     grid_points: int = Field(5, ge=1, description="grid: points per continuous parameter")
     presets: bool = Field(True, description="start with the default configuration of each try_first choice")
     seed: int = Field(0, ge=0, description="seed of everything random")
@@ -140,6 +158,12 @@ class BudgetSpec(_Section):
     seconds: float | None = Field(None, gt=0, description="wall time in all")
     epochs: int | None = Field(None, ge=1, description="epochs in all, over all trials")
     target: float | None = Field(None, description="ends when a trial's value is at least this good")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.trials is self.seconds is self.epochs is self.target is None:
+            raise ValueError("without limit; give trials, seconds, epochs or target")
+        return self
 
 
 class StopSpec(_Section):
@@ -157,9 +181,19 @@ class StopSpec(_Section):
 class SpaceSpec(_Section):
     """`[space]`: what is searched. Further keys are parameters."""
 
-    use: tuple[str, ...] = Field((), description="shipped or own spaces, by name; later ones replace earlier ones")
+    use: tuple[str, ...] = Field(
+        (), description="shipped or own spaces, by name; later ones replace earlier ones"
+    )
     fixed: dict[str, Scalar] = Field({}, description="parameters that get one value and are not searched")
     parameters: dict[str, AnyParameter] = Field({}, description="[space.<name>] tables, after composition")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if not len(SearchSpace.compose(self.parameters, self.fixed)):
+            raise ValueError(
+                'use: nothing to search; give use = ["optimization", ...] or a [space.<name>] table'
+            )
+        return self
 
 
 class StudySpec(_Section):
@@ -173,7 +207,7 @@ class StudySpec(_Section):
     search: SearchSpec = SearchSpec()
     budget: BudgetSpec = BudgetSpec(trials=100)
     stop: StopSpec = StopSpec()
-    space: SpaceSpec = SpaceSpec()
+    space: SpaceSpec
 
     @classmethod
     def parse(
@@ -195,16 +229,19 @@ class StudySpec(_Section):
         faults: list[str] = []
         raw = dict(table)
         if "space" in raw:
-            raw["space"] = _compose(raw["space"], find_space, faults)
+            composed = _compose(raw["space"], find_space, faults)
+            # Conditions are judged only when every parameter stands, lest one fault bring ten.
+            raw["space"] = _SOME_SPACE if faults else composed
         for key in [k for k in raw if k not in cls.model_fields]:
             del raw[key]
             faults.append(f"{key}: unknown section; {near(key, cls.model_fields)}")
         try:
             spec = cls.model_validate(raw)
         except ValidationError as error:
-            faults += [_sentence(e, cls) for e in error.errors(include_url=False)]
+            # A rule over a whole section may state several faults, one a line.
+            for each in error.errors(include_url=False):
+                faults += _sentence(each, cls).splitlines()
         else:
-            faults += _cross_faults(spec)
             if not faults:
                 return spec
         raise SpecError([f"{where}: {fault}" for fault in dict.fromkeys(faults)])
@@ -212,7 +249,9 @@ class StudySpec(_Section):
     def to_table(self) -> dict[str, Any]:
         """The spec as a JSON-ready table that `parse` reads back to an equal spec."""
         table = self.model_dump(mode="json", exclude={"space"}, exclude_none=True)
-        parameters = {n: p.model_dump(mode="json", exclude_none=True) for n, p in self.space.parameters.items()}
+        parameters = {
+            n: p.model_dump(mode="json", exclude_none=True) for n, p in self.space.parameters.items()
+        }
         table["space"] = {"fixed": dict(self.space.fixed), **parameters}
         return table
 
@@ -227,15 +266,20 @@ class StudySpec(_Section):
 
     def goal(self) -> Objective:
         """The metric and its direction."""
-        direction = self.objective.direction or DIRECTIONS[self.objective.metric]
-        if self.objective.direction is None and self.trainer.score in FALLING_SCORES:
-            if self.objective.metric.endswith("_score"):
-                direction = "minimize"
-        return Objective(self.objective.metric, direction == "minimize")
+        metric, direction = self.objective.metric, self.objective.direction
+        if direction is None and metric.endswith("_score") and self.trainer.score in FALLING_SCORES:
+            direction = "minimize"
+        return Objective(metric, (direction or DIRECTIONS[metric]) == "minimize")
+
+    def limits(self) -> Budget:
+        """`[budget]` as the engine takes it."""
+        return Budget(**self.budget.model_dump())
 
 
 RESERVED = frozenset(SpaceSpec.model_fields)
 """Names that no parameter may have."""
+
+_SOME_SPACE = SpaceSpec(parameters={"any": Int(low=0, high=1, default=0)})
 
 _PARAMETER: TypeAdapter[Parameter] = TypeAdapter(AnyParameter)
 
@@ -285,8 +329,10 @@ def _compose(
         if name in RESERVED:
             continue
         if not isinstance(table, Mapping):
-            faults.append(f"space.{name}: unknown key with value {table!r}; a parameter is a table with type, "
-                          f"e.g. [space.{name}] type = \"float\"; other keys: fixed, use")
+            faults.append(
+                f"space.{name}: unknown key with value {table!r}; a parameter is a table with type, "
+                f'e.g. [space.{name}] type = "float"; other keys: fixed, use'
+            )
             continue
         # A table without a type changes single keys of the parameter that a used space brings.
         whole = {**used[name], **table} if "type" not in table and name in used else dict(table)
@@ -313,27 +359,6 @@ def _parameter_faults(name: str, table: Mapping[str, Any]) -> list[str]:
     return []
 
 
-def _cross_faults(spec: StudySpec) -> list[str]:
-    faults: list[str] = []
-    if spec.objective.direction is None and spec.objective.metric not in DIRECTIONS:
-        faults.append(
-            f"objective.metric: '{spec.objective.metric}' is not a shipped metric, so give "
-            f'direction = "minimize" or "maximize"; {near(spec.objective.metric, NUMBERS)}'
-        )
-    if spec.budget == BudgetSpec():
-        faults.append("budget: without limit; give trials, seconds, epochs or target")
-    try:
-        space = spec.search_space()
-    except ValueError as error:
-        faults += [f"space.{line}" for line in str(error).splitlines()]
-    else:
-        if not len(space):
-            faults.append(
-                'space: nothing to search; give use = ["optimization", ...] or a [space.<name>] table'
-            )
-    return faults
-
-
 def _sentence(error: Any, root: type[BaseModel] | None, prefix: str = "") -> str:
     """One pydantic fault as ``key: what is wrong; what to do``."""
     places = [str(p) for p in error["loc"] if p not in ("float", "int", "choice", "parameters")]
@@ -348,7 +373,8 @@ def _sentence(error: Any, root: type[BaseModel] | None, prefix: str = "") -> str
         choices = str(error["ctx"]["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
         return f"{key}: unknown name {found!r}; {near(str(found), choices)}"
     if error["type"] == "value_error":
-        return f"{key}: {message}" if key else message
+        joint = "." if key == "space" else ": "
+        return "\n".join(f"{key}{joint}{line}" if key else line for line in message.splitlines())
     return f"{key}: {message[0].lower()}{message[1:]}; found {found!r}"
 
 
@@ -358,8 +384,6 @@ def _known_keys(loc: tuple[Any, ...], root: type[BaseModel] | None) -> list[str]
         for candidate in (section, *getattr(section, "__args__", ())):
             if isinstance(candidate, type) and issubclass(candidate, BaseModel):
                 return list(candidate.model_fields)
-    from tuner.core import space
-
-    kinds = {"float": space.Float, "int": space.Int, "choice": space.Choice}
+    kinds: dict[Any, type[BaseModel]] = {"float": Float, "int": Int, "choice": Choice}
     kind = next((kinds[p] for p in loc if p in kinds), None)
     return list(kind.model_fields) if kind is not None else []

@@ -1,0 +1,36 @@
+# make start | test | check | bench
+PYTHON ?= python3
+BIN := .venv/bin
+TORCH := $(shell grep -E '^torch==' constraints.txt)
+
+.PHONY: start test check bench clean
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("tuner needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check $(TORCH)
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	touch $@
+
+.venv/installed-dev: .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+start: .venv/installed  ## tune the shipped example
+	$(BIN)/tune start digits
+
+test: .venv/installed-dev  ## the whole suite
+	$(BIN)/pytest -q -n 2
+
+check: .venv/installed-dev  ## what CI runs: style, types, layers, tests
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest -q -n 2
+
+bench: .venv/installed-dev  ## the figures of README
+	$(BIN)/python benchmarks/bookkeeping.py
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tuner import content
+from tuner.errors import SpecError
+
+
+def test_own_file_comes_before_the_shipped_one_of_the_same_name(tmp_path: Path) -> None:
+    assert content.find("study", "digits", tmp_path).parent == content.shipped("study")
+    (tmp_path / "studies").mkdir()
+    own = tmp_path / "studies" / "digits.toml"
+    own.write_text("")
+    assert content.find("study", "digits", tmp_path) == own
+
+
+def test_path_is_taken_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text("")
+    assert content.find("study", "x.toml", tmp_path) == tmp_path / "x.toml"
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("digit", "did you mean 'digits'"), ("gone.toml", "no such file"), ("../x", "no study")],
+)
+def test_missing_content_says_where_it_looked(tmp_path: Path, name: str, sentence: str) -> None:
+    with pytest.raises(SpecError, match=sentence):
+        content.find("study", name, tmp_path)
+
+
+@pytest.mark.parametrize(("text", "sentence"), [(b"a = ", "is not TOML"), (b"\xff\xfe", "is not UTF-8")])
+def test_unreadable_file_is_named(tmp_path: Path, text: bytes, sentence: str) -> None:
+    path = tmp_path / "x.toml"
+    path.write_bytes(text)
+    with pytest.raises(SpecError, match=sentence):
+        content.read(path)
+    with pytest.raises(SpecError, match="cannot be read"):
+        content.read(tmp_path)

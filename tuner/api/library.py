@@ -1,0 +1,187 @@
+"""check, copy, init, export: what surrounds a study; trains nothing."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tuner import content, starter
+from tuner.api.run import storage_url
+from tuner.api.specify import inferred, plan
+from tuner.api.study import Study, TrialView
+from tuner.core.dataset import Dataset
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Reading
+from tuner.errors import SpecError, TrialError, near
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What `tune check` found: nothing wrong.
+
+    Attributes:
+        data: None where the study has no `[data]`.
+        notes: what was done to the data.
+    """
+
+    spec: StudySpec
+    data: Dataset | None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done to the data, a sentence each."""
+        return self.data.notes if self.data is not None else ()
+
+
+def check(
+    study: str | Path | Mapping[str, Any] | StudySpec,
+    *,
+    target: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Checked:
+    """Check a study as `start` would, data and trainer included, and train nothing.
+
+    Raises:
+        SpecError: with every fault.
+        DataError: the data cannot be used.
+        PluginError: a reference leads nowhere.
+    """
+    from tuner import callbacks
+    from tuner.search import OptunaSearcher
+
+    planned = plan(study, target=target, settings=settings)
+    spec = planned.spec
+    OptunaSearcher(spec.search_space(), spec.search, spec.goal())
+    callbacks.build(spec)
+    return Checked(spec, planned.data)
+
+
+def copy(kind: str, name: str, *, folder: str | Path | None = None) -> Path:
+    """Copy a shipped study, space or page to the working folder, to be changed there.
+
+    Args:
+        kind: ``"study"``, ``"space"`` or ``"page"``.
+        name: of the shipped file.
+        folder: instead of the working folder.
+
+    Raises:
+        SpecError: unknown kind or name, or the file is there already.
+    """
+    if kind not in content.FOLDERS:
+        raise SpecError(f"copy: unknown kind '{kind}'; {near(kind, content.FOLDERS)}")
+    source = content.shipped(kind) / f"{name}.toml"
+    if not source.is_file():
+        known = [path.stem for path in content.shipped(kind).glob("*.toml")]
+        raise SpecError(f"copy: no shipped {kind} '{name}'; {near(name, known)}")
+    place = Path(folder or Path.cwd()) / content.FOLDERS[kind] / source.name
+    if place.exists():
+        raise SpecError(f"{place}: is there already; remove or rename it first")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, place)
+    return place
+
+
+def init(
+    folder: str | Path = ".", *, source: str | Path | None = None, target: str | None = None
+) -> list[Path]:
+    """Write a small commented project, or with `source` a study for that data file.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        SpecError: a file is there already; nothing is written then.
+        DataError: the data file cannot be used.
+    """
+    place = Path(folder)
+    if source is None:
+        return starter.write(place)
+    table = inferred(Path(source), target)
+    return [starter.write_study(place, table)]
+
+
+def export(
+    name: str, folder: str | Path, *, trial: int | None = None, storage: str | None = None
+) -> list[Path]:
+    """Write a folder that stands alone: the best (or another) trial's model, every trial, every curve.
+
+    The model loads in a fresh process by `tuner.load_model(folder / "model")`.
+
+    Args:
+        name: the study.
+        folder: must not exist, or be empty.
+        trial: a trial's number instead of the best one's.
+        storage: the database's URL.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        TrialError: the trial's model was not kept.
+        SpecError: the folder has something in it.
+    """
+    study = Study(name, storage_url(storage))
+    chosen = study.best if trial is None else study.trial(trial)
+    place = Path(folder)
+    if place.exists() and (not place.is_dir() or any(place.iterdir())):
+        raise SpecError(f"{place}: is not empty; name a new folder")
+    if chosen.model_path is None or not chosen.model_path.is_dir():
+        kept = ", ".join(str(r.number) for r in study.records if r.model_path) or "none"
+        raise TrialError(f"{name}: the model of trial {chosen.number} was not kept; kept are: {kept}")
+    place.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(chosen.model_path, place / "model")
+    study.trials.to_csv(place / "trials.csv", index=False)
+    study.curves.to_csv(place / "curves.csv", index=False)
+    _write_json(place / "study.json", {"study": name, "spec": study.spec.to_table()})
+    _write_json(place / "best.json", brief(study, chosen))
+    (place / "README.md").write_text(_EXPORT_README.format(name=name, number=chosen.number), encoding="utf-8")
+    return sorted(path for path in place.rglob("*") if path.is_file())
+
+
+def brief(study: Study, chosen: TrialView) -> dict[str, Any]:
+    """A trial beside the default configuration, as `tune best --json` prints it; `nan` becomes None."""
+    return {
+        "study": study.name,
+        "trial": chosen.number,
+        "params": dict(chosen.params),
+        **_numbers(chosen),
+        "default": {"trial": 0, "params": dict(study.default.params), **_numbers(study.default)},
+        "model_path": str(chosen.model_path) if chosen.model_path else None,
+    }
+
+
+def _numbers(view: TrialView) -> dict[str, Any]:
+    reading = view.reading or Reading(0, math.nan, math.nan)
+    names = ("train_loss", "val_loss", "train_score", "val_score", "gap")
+    found = {"value": view.value, **{name: reading.get(name) for name in names}}
+    finite = {name: x if x is not None and math.isfinite(x) else None for name, x in found.items()}
+    return {**finite, "epoch": reading.epoch or None}
+
+
+def _write_json(path: Path, table: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+
+
+_EXPORT_README = """# The model of trial {number} of study `{name}`
+
+```python
+import tuner
+
+model = tuner.load_model("model")     # this folder's model/
+model.predict(rows)                   # rows as in the data: a DataFrame or an array
+model.module                          # what was trained: an nn.Module or an estimator
+```
+
+| file | what it holds |
+|---|---|
+| `model/` | the weights of the best epoch, the network's description, scaling and encoding |
+| `best.json` | the trial's parameters and numbers, beside those of the default configuration |
+| `trials.csv` | every trial |
+| `curves.csv` | every epoch of every trial |
+| `study.json` | the study as it was run |
+"""

@@ -1,0 +1,294 @@
+"""start, resume: wire data, search, trainer, executor and store together and run the engine."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from tuner import callbacks, executors, trainers
+from tuner.api.specify import Plan, plan, prepare
+from tuner.api.study import Study, opened
+from tuner.core.budget import StudyState
+from tuner.core.ports import Executor, Job, Observer
+from tuner.core.spec import StudySpec
+from tuner.engine import Engine
+from tuner.errors import SpecError, StoreError
+from tuner.search import OptunaSearcher
+from tuner.store import Database, StudyStore, StudySummary
+
+DEFAULT_STORAGE = "sqlite:///tuner.db"
+
+
+def storage_url(storage: str | None) -> str:
+    """The database to use: what was asked for, else ``TUNER_STORAGE``, else tuner.db here."""
+    return storage or os.environ.get("TUNER_STORAGE") or DEFAULT_STORAGE
+
+
+def start(
+    study: str | Path | Mapping[str, Any] | StudySpec | None = None,
+    *,
+    name: str | None = None,
+    data: Any = None,
+    target: str | None = None,
+    trainer: str | Callable[..., Any] | None = None,
+    space: Any = None,
+    metric: str | None = None,
+    trials: int | None = None,
+    seconds: float | None = None,
+    workers: int | None = None,
+    device: str | None = None,
+    storage: str | None = None,
+    seed: int | None = None,
+    settings: Mapping[str, Any] | None = None,
+    observer: Observer | None = None,
+) -> Study:
+    """Run a new study to the end of its budget.
+
+    Args:
+        study: a shipped study (``"digits"``), one of ``./studies/``, a path to a TOML file, a data
+            file (with `target`), a table, a `StudySpec`; None when `trainer` and `space` say it all.
+        name: the study's name in the store; the file's or function's name where it is left out.
+        data: a source as in `[data]`, a tuple of arrays (x, y), or a DataFrame (with `target`).
+        target: the column to predict.
+        trainer: as in `[trainer] use`, or a function ``train(params, context)`` of one's own.
+        space: names of spaces, or parameters by name.
+        metric: the objective, ``"val_loss"`` where it is left out.
+        trials: how many trials in all.
+        seconds: how much wall time in all.
+        workers: how many trials train at the same time, in processes of their own.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
+        storage: the database's URL.
+        seed: of everything random.
+        settings: further keys of a study file by dotted name, e.g. ``{"trainer.epochs": 9}``.
+        observer: is told of every turn.
+
+    Returns:
+        The stored study.
+
+    Raises:
+        SpecError: the study has faults; all of them are named.
+        DataError: the data cannot be used.
+        PluginError: a reference leads nowhere.
+        StudyExists: a study of that name is stored already.
+        StoreError: the database cannot be used.
+    """
+    asked: dict[str, Any] = {
+        "budget.trials": trials,
+        "budget.seconds": seconds,
+        "trainer.workers": workers,
+        "trainer.device": device,
+        "search.seed": seed,
+        **(settings or {}),
+    }
+    planned = plan(
+        study,
+        name=name,
+        data=data,
+        target=target,
+        trainer=trainer,
+        space=space,
+        metric=metric,
+        settings=asked,
+    )
+    url = storage_url(storage)
+    executor, facts = _executor(planned, url, in_process=callable(trainer))
+    with opened(url, create=True) as database:
+        store = database.create_study(
+            planned.spec.name, planned.spec, facts, str(_models(url, planned.spec.name))
+        )
+        _drive(planned, database, store, executor, observer, facts)
+    return Study(planned.spec.name, url)
+
+
+def resume(
+    name: str | None = None,
+    *,
+    storage: str | None = None,
+    trials: int | None = None,
+    seconds: float | None = None,
+    workers: int | None = None,
+    device: str | None = None,
+    trainer: Callable[..., Any] | None = None,
+    data: Any = None,
+    observer: Observer | None = None,
+) -> Study:
+    """Go on with a stored study; trials that were in flight start again under their own numbers.
+
+    Args:
+        name: None: the study that was last at work and is not finished.
+        storage: the database's URL.
+        trials: a new limit of trials in all, those already run included.
+        seconds: a new limit of wall time in all, likewise.
+        workers: another number of workers.
+        device: another device.
+        trainer: the function, where the study was started with one from Python.
+        data: the arrays, where the study was started with them from Python.
+        observer: is told of every turn.
+
+    Raises:
+        StudyNotFound: no such study, or none to go on with.
+        StudyLocked: another process drives it.
+        SpecError: its budget is used up; says how to raise it.
+    """
+    url = storage_url(storage)
+    with opened(url) as database:
+        summary = database.study(name) if name is not None else _unfinished(database)
+        spec = _raised(summary, trials=trials, seconds=seconds, workers=workers, device=device)
+        planned = prepare(spec, data, trainer, summary.name)
+        executor, facts = _executor(planned, url, in_process=trainer is not None)
+        store = database.resume_study(summary.name, spec)
+        store.facts(facts)
+        _drive(planned, database, store, executor, observer, facts, summary.seconds)
+    return Study(summary.name, url)
+
+
+def load(name: str, *, storage: str | None = None) -> Study:
+    """A stored study.
+
+    Raises:
+        StudyNotFound: there is none of that name; says which are near.
+    """
+    study = Study(name, storage_url(storage))
+    _ = study.summary
+    return study
+
+
+def studies(*, storage: str | None = None) -> list[StudySummary]:
+    """Every stored study, the newest first."""
+    with opened(storage_url(storage)) as database:
+        return database.studies()
+
+
+def delete(name: str, *, storage: str | None = None) -> None:
+    """Remove a study, its trials and its kept models.
+
+    Raises:
+        StudyNotFound: there is none of that name.
+        StudyLocked: a living process drives it.
+    """
+    from shutil import rmtree
+
+    with opened(storage_url(storage)) as database:
+        models = Path(database.study(name).models)
+        database.delete_study(name)
+    rmtree(models, ignore_errors=True)
+
+
+def _drive(
+    planned: Plan,
+    database: Database,
+    store: StudyStore,
+    executor: Executor,
+    observer: Observer | None,
+    facts: Mapping[str, Any],
+    seconds_before: float = 0.0,
+) -> None:
+    spec = planned.spec
+    try:
+        engine = Engine(
+            searcher=OptunaSearcher(spec.search_space(), spec.search, spec.goal()),
+            executor=executor,
+            store=store,
+            callbacks=callbacks.build(spec),
+            objective=spec.goal(),
+            budget=spec.limits(),
+            keep=spec.trainer.keep,
+            models=Path(database.study(spec.name).models),
+            max_failures=spec.stop.max_failures,
+            observer=observer,
+        )
+        if observer is not None:
+            observer.begin(spec, facts["notes"])
+        engine.run(database.records(spec.name), database.curves(spec.name), seconds_before)
+    finally:
+        store.close()
+
+
+def _executor(planned: Plan, url: str, *, in_process: bool) -> tuple[Executor, dict[str, Any]]:
+    """Where trials train, and the facts to store and show about it."""
+    spec = planned.spec.trainer
+    device = trainers.device_at_hand() if spec.device == "auto" else spec.device
+    workers = spec.workers
+    if workers == "auto":
+        workers = 1 if in_process or device != "cpu" else _cores()
+        workers = max(1, min(workers, planned.spec.budget.trials or workers))
+    kind = spec.executor
+    if kind == "auto":
+        kind = "inline" if workers == 1 else "processes"
+    job = Job(planned.spec, planned.data, device)
+    models = _models(url, planned.spec.name)
+    executor: Executor
+    if kind == "inline":
+        executor = executors.Inline(planned.make, job, models)
+        runs = f"one trial at a time on {device}, in this process"
+    else:
+        executor = executors.Processes(
+            planned.make, job, models, workers=workers, threads=spec.threads, restarts=spec.restarts
+        )
+        runs = f"{workers} workers on {device}, {spec.threads} thread{'s' if spec.threads > 1 else ''} each"
+    notes = [*(planned.data.notes if planned.data is not None else ()), f"runs: {runs}"]
+    return executor, {
+        "device": device,
+        "executor": kind,
+        "workers": workers,
+        "machine": _machine(),
+        "notes": notes,
+    }
+
+
+def _models(url: str, name: str) -> Path:
+    """Where a study's kept models lie: beside an SQLite file, else in the working folder."""
+    folder = Path(url.removeprefix("sqlite:///").split("?")[0]).parent if url.startswith("sqlite") else Path()
+    return folder.resolve() / "tuner_models" / quote(name, safe=" ")
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _machine() -> str:
+    return f"{platform.system()} {platform.machine()}, {_cores()} cores, Python {platform.python_version()}"
+
+
+def _unfinished(database: Database) -> StudySummary:
+    found = [s for s in database.studies() if s.state is not StudyState.FINISHED]
+    if not found:
+        raise StoreError(
+            "no unfinished study here; `tune list` shows all, "
+            "`tune resume NAME --trials N` goes on with a finished one"
+        )
+    return max(found, key=lambda s: s.updated_at)
+
+
+def _raised(
+    summary: StudySummary,
+    *,
+    trials: int | None,
+    seconds: float | None,
+    workers: int | None,
+    device: str | None,
+) -> StudySpec:
+    """The stored spec with the options of this session, refused when nothing is left to do."""
+    table = dict(summary.spec)
+    budget = {"trials": trials, "seconds": seconds}
+    place = {"workers": workers, "device": device}
+    table["budget"] = {**table["budget"], **{k: v for k, v in budget.items() if v is not None}}
+    table["trainer"] = {**table["trainer"], **{k: v for k, v in place.items() if v is not None}}
+    spec = StudySpec.parse(table, summary.name)
+    started = sum(summary.counts.values())
+    open_trials = sum(n for state, n in summary.counts.items() if state in ("waiting", "running", "paused"))
+    if spec.budget.trials is not None and started >= spec.budget.trials and not open_trials:
+        raise SpecError(
+            f"{summary.name}: all {started} trials of its budget have run; "
+            f"go on with `tune resume {summary.name} --trials N`, N above {started}"
+        )
+    if spec.budget.seconds is not None and summary.seconds >= spec.budget.seconds:
+        raise SpecError(
+            f"{summary.name}: the {spec.budget.seconds:g} seconds of its budget are used up; "
+            f"go on with `tune resume {summary.name} --seconds S`, S above {summary.seconds:.0f}"
+        )
+    return spec

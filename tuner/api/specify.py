@@ -1,0 +1,249 @@
+"""From what a person gave (a name, a file, a table, a function) to a checked StudySpec.
+
+Trains nothing and opens no database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tuner import content
+from tuner.core.dataset import Dataset, Task
+from tuner.core.ports import Trainer
+from tuner.core.spec import StudySpec, parse_space
+from tuner.errors import SpecError, near
+
+DATA_FILES = (".csv", ".tsv", ".parquet", ".npz")
+"""Endings by which a study given by name is taken for a data file."""
+
+MEMORY = "memory"
+"""`[data] source` of arrays that were passed from Python."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A checked study and the objects it needs, before anything is stored.
+
+    Attributes:
+        make: builds the trainer; can be sent to other processes.
+    """
+
+    spec: StudySpec
+    data: Dataset | None
+    make: Callable[[], Trainer]
+
+
+def plan(
+    study: str | Path | Mapping[str, Any] | StudySpec | None = None,
+    *,
+    name: str | None = None,
+    data: Any = None,
+    target: str | None = None,
+    trainer: str | Callable[..., Any] | None = None,
+    space: Any = None,
+    metric: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Plan:
+    """Check everything that can be checked before training.
+
+    Args:
+        study: a shipped or own study's name, a path to a TOML or data file, a table, a spec, or
+            None when `trainer` and `space` say it all.
+        name: the study's name in the store.
+        data: a source as in `[data]`, a tuple of arrays (x, y), or a DataFrame (with `target`).
+        target: the column to predict.
+        trainer: a reference as in `[trainer] use`, or a function of one's own.
+        space: names of spaces, or parameters by name (tables, `Float`, `Int`, `Choice`).
+        metric: the objective.
+        settings: further keys by dotted name, e.g. ``{"trainer.epochs": 9}``.
+
+    Raises:
+        SpecError: with every fault of the study.
+        DataError: the data cannot be used.
+        PluginError: a reference leads nowhere.
+    """
+    table, where, folder = _table(study, target, trainer)
+    _put(table, "name", name)
+    _put(table, "objective.metric", metric)
+    if target is not None and isinstance(table.get("data"), Mapping):
+        _put(table, "data.target", target)
+    if isinstance(data, str):
+        _put(table, "data.source", data)
+    elif data is not None:
+        _put(table, "data.source", MEMORY)
+        _put(table, "data.target", target)
+    if isinstance(trainer, str):
+        _put(table, "trainer.use", trainer)
+    elif trainer is not None:
+        _put(
+            table,
+            "trainer.use",
+            f"{trainer.__module__}:{getattr(trainer, '__qualname__', type(trainer).__name__)}",
+        )
+    if space is not None:
+        table["space"] = _space_table(space)
+    for key, value in (settings or {}).items():
+        _put(table, key, value)
+    _anchor(table, folder)
+    spec = StudySpec.parse(table, where, partial(_find_space, folder=folder))
+    return prepare(
+        spec, data if not isinstance(data, str) else None, trainer if callable(trainer) else None, where
+    )
+
+
+def prepare(
+    spec: StudySpec, data: Any = None, trainer: Callable[..., Any] | None = None, where: str = "study"
+) -> Plan:
+    """Load the data, find the trainer, and let it check the spec against the data.
+
+    Args:
+        spec: the study.
+        data: arrays (x, y) or a DataFrame, where `[data] source` is ``"memory"``.
+        trainer: the function itself, where `[trainer] use` only names it.
+        where: what faults are prefixed with.
+    """
+    from tuner import trainers
+
+    dataset = _dataset(spec, data)
+    make = partial(trainers.resolve, trainer if trainer is not None else spec.trainer.use)
+    faults = make().faults(spec, dataset)
+    if faults:
+        raise SpecError([f"{where}: {fault}" for fault in faults])
+    return Plan(spec, dataset, make)
+
+
+def inferred(path: Path, target: str | None) -> dict[str, Any]:
+    """A sensible study for a data file, as the table that `tune init --from` writes out.
+
+    The network, the spaces and the epochs follow from the data: images train a `cnn`, tables an
+    `mlp`; half a million rows or more per trial are trained for fewer epochs.
+    """
+    from tuner import data
+
+    table: dict[str, Any] = {"name": path.stem, "data": {"source": str(path)}}
+    if target is not None:
+        table["data"]["target"] = target
+    probe = StudySpec.parse(
+        {**table, "space": {"use": ["batch"]}}, str(path), partial(_find_space, folder=None)
+    )
+    assert probe.data is not None  # noqa: S101 - it was put there above
+    found = data.load(probe.data, Path.cwd())
+    images = len(found.input_shape) == 3
+    table["data"]["task"] = found.task.value
+    epochs = 27 if len(found.train) < 20_000 else 9
+    table["trainer"] = {"use": "torch", "model": "cnn" if images else "mlp", "epochs": epochs}
+    metric = "val_loss"
+    table["objective"] = {"metric": metric}
+    table["search"] = {"sampler": "tpe", "pruner": "asha", "seed": 0}
+    table["budget"] = {"trials": 100}
+    table["stop"] = {"patience": 8}
+    spaces = ["optimization", "batch", "regularization", "initialization", "architecture"]
+    table["space"] = {"use": spaces}
+    if found.task is Task.REGRESSION:
+        # Label smoothing has no meaning for numbers.
+        table["space"]["fixed"] = {"label_smoothing": 0.0}
+    return table
+
+
+def _table(study: Any, target: str | None, trainer: Any) -> tuple[dict[str, Any], str, Path]:
+    """The study's table, what to call it in messages, and where its relative paths start."""
+    here = Path.cwd()
+    if study is None:
+        name = getattr(trainer, "__name__", None) or "study"
+        return {"name": name if name.isidentifier() else "study"}, "study", here
+    if isinstance(study, StudySpec):
+        return study.to_table(), study.name, here
+    if isinstance(study, Mapping):
+        return _copied(study), str(study.get("name", "study")), here
+    text = str(study)
+    if text.lower().endswith(DATA_FILES):
+        return inferred(Path(text), target), text, here
+    path = content.find("study", text)
+    table = content.read(path)
+    table.setdefault("name", path.stem)
+    own = path.parent != content.shipped("study")
+    # A project keeps its studies in studies/, its data and code beside that folder.
+    folder = path.resolve().parent if own else here
+    return table, text, folder.parent if folder.name == content.FOLDERS["study"] else folder
+
+
+def _copied(table: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: _copied(v) if isinstance(v, Mapping) else v for k, v in table.items()}
+
+
+def _put(table: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key, unless there is nothing to set."""
+    if value is None:
+        return
+    *sections, last = key.split(".")
+    place: Any = table
+    for section in sections:
+        place = place.setdefault(section, {})
+        if not isinstance(place, dict):
+            raise SpecError(f"{key}: '{section}' is no section; it has the value {place!r}")
+    place[last] = value
+
+
+def _anchor(table: dict[str, Any], folder: Path) -> None:
+    """Make relative file references absolute, so that workers and `tune resume` find them from anywhere."""
+
+    def absolute(reference: Any) -> Any:
+        if not isinstance(reference, str):
+            return reference
+        file, colon, attribute = reference.rpartition(":")
+        if colon and file.endswith(".py"):
+            return f"{(folder / file).resolve()}:{attribute}"
+        if reference.lower().endswith(DATA_FILES):
+            return str((folder / reference).resolve())
+        return reference
+
+    for section, keys in (("data", ("source",)), ("trainer", ("use", "model"))):
+        found = table.get(section)
+        if isinstance(found, dict):
+            found.update({key: absolute(found[key]) for key in keys if key in found})
+    stop = table.get("stop")
+    if isinstance(stop, dict) and isinstance(stop.get("rules"), list | tuple):
+        stop["rules"] = [absolute(rule) for rule in stop["rules"]]
+
+
+def _find_space(name: str, folder: Path | None) -> dict[str, Any]:
+    path = content.find("space", name, folder)
+    return parse_space(content.read(path), str(path))
+
+
+def _space_table(space: Any) -> dict[str, Any]:
+    if isinstance(space, str):
+        return {"use": [space]}
+    if isinstance(space, list | tuple):
+        return {"use": list(space)}
+    if not isinstance(space, Mapping):
+        raise SpecError(f"space: names of spaces or parameters by name are needed, found {space!r}")
+    return {
+        n: p.model_dump(mode="json", exclude_none=True) if hasattr(p, "model_dump") else p
+        for n, p in space.items()
+    }
+
+
+def _dataset(spec: StudySpec, given: Any) -> Dataset | None:
+    if spec.data is None:
+        return None
+    from tuner import data
+
+    if given is None:
+        if spec.data.source == MEMORY:
+            raise SpecError(
+                "data: the arrays of this study were passed from Python; pass them again with data="
+            )
+        return data.load(spec.data, Path.cwd())
+    if isinstance(given, tuple) and len(given) == 2:
+        return data.from_arrays(*given, spec.data)
+    target = spec.data.target
+    if hasattr(given, "columns") and target is not None:
+        if target not in given.columns:
+            raise SpecError(f"data.target: no column '{target}'; {near(target, map(str, given.columns))}")
+        return data.from_arrays(given.drop(columns=[target]), given[target], spec.data)
+    raise SpecError("data: give a source, a tuple of arrays (x, y), or a DataFrame with target=")

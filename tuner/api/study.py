@@ -1,0 +1,199 @@
+"""Study and TrialView: a stored study as seen from Python.
+
+Reads only; every property asks the database anew, so that a running study can be watched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuner.core.spec import StudySpec
+from tuner.core.trial import NUMBERS, Params, Reading, TrialRecord
+from tuner.errors import TrialError
+from tuner.store import Database, StudySummary
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@contextmanager
+def opened(url: str, *, create: bool = False) -> Iterator[Database]:
+    """A database, closed at the end."""
+    database = Database.open(url, create=create)
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+@dataclass(frozen=True)
+class TrialView:
+    """One trial of a stored study."""
+
+    study: Study
+    record: TrialRecord
+
+    @property
+    def number(self) -> int:
+        """The trial's number; 0 is the default configuration."""
+        return self.record.number
+
+    @property
+    def params(self) -> Params:
+        """The trial's configuration."""
+        return self.record.params
+
+    @property
+    def value(self) -> float | None:
+        """The best epoch's metric."""
+        return self.record.value
+
+    @property
+    def reading(self) -> Reading | None:
+        """The best epoch's reading."""
+        return self.record.best
+
+    @cached_property
+    def curve(self) -> list[Reading]:
+        """Every epoch's reading."""
+        with opened(self.study.url) as database:
+            return database.curves(self.study.name, self.number).get(self.number, [])
+
+    @property
+    def model_path(self) -> Path | None:
+        """The folder of the best epoch's model; None where it was not kept."""
+        return Path(self.record.model_path) if self.record.model_path else None
+
+    def model(self) -> Any:
+        """The best epoch's model.
+
+        Returns:
+            An `nn.Module` in evaluation mode that takes encoded, unscaled inputs (torch), the
+            fitted estimator (sklearn), or what a function of one's own kept, by name.
+
+        Raises:
+            TrialError: the model was not kept or cannot be read.
+        """
+        from tuner.trainers import load_model
+
+        if self.model_path is None:
+            raise TrialError(
+                f"trial {self.number} of '{self.study.name}': its model was not kept; "
+                "the models of the best trials are, [trainer] keep says how many"
+            )
+        return load_model(self.model_path).module
+
+
+@dataclass(frozen=True)
+class Study:
+    """A stored study.
+
+    Attributes:
+        name: its name in the store.
+        url: the database.
+    """
+
+    name: str
+    url: str
+
+    @property
+    def summary(self) -> StudySummary:
+        """State, counts, best value, time spent."""
+        with opened(self.url) as database:
+            return database.study(self.name)
+
+    @property
+    def spec(self) -> StudySpec:
+        """The study as it was written."""
+        return StudySpec.parse(self.summary.spec, self.name)
+
+    @property
+    def records(self) -> list[TrialRecord]:
+        """Every trial, in order of number."""
+        with opened(self.url) as database:
+            return database.records(self.name)
+
+    def trial(self, number: int) -> TrialView:
+        """One trial.
+
+        Raises:
+            TrialError: there is none of that number.
+        """
+        records = self.records
+        if not 0 <= number < len(records):
+            raise TrialError(
+                f"'{self.name}' has no trial {number}; it has {len(records)} trials, counted from 0"
+            )
+        return TrialView(self, records[number])
+
+    @property
+    def best(self) -> TrialView:
+        """The trial with the best value among those whose value stands, else among all.
+
+        Raises:
+            TrialError: no trial has a value yet.
+        """
+        goal = self.spec.goal()
+        valued = [record for record in self.records if record.value is not None]
+        if not valued:
+            raise TrialError(f"'{self.name}': no trial has a value yet; see `tune show {self.name}`")
+        standing = [record for record in valued if record.conclusive] or valued
+        return TrialView(self, goal.best_of(standing))
+
+    @property
+    def default(self) -> TrialView:
+        """Trial 0, the default configuration."""
+        return self.trial(0)
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """A row per trial: number, state, value, the best epoch's numbers, and ``params.<name>`` each."""
+        import pandas as pd
+
+        rows = []
+        for record in self.records:
+            row: dict[str, Any] = {
+                "number": record.number,
+                "state": record.state.value,
+                "value": record.value,
+                "epochs": record.epochs,
+                "best_epoch": record.best.epoch if record.best else None,
+            }
+            row |= {
+                name: record.best.get(name) if record.best else None for name in NUMBERS if name != "seconds"
+            }
+            row |= {"seconds": record.seconds, "rule": record.rule, "reason": record.reason}
+            rows.append(row | {f"params.{name}": value for name, value in record.params.items()})
+        return pd.DataFrame(rows)
+
+    @property
+    def curves(self) -> pd.DataFrame:
+        """A row per trial and epoch, with every number of the reading."""
+        import pandas as pd
+
+        with opened(self.url) as database:
+            curves = database.curves(self.name)
+        rows = [
+            {"number": number, "epoch": reading.epoch}
+            | {name: reading.get(name) for name in NUMBERS}
+            | dict(reading.extras)
+            for number, curve in curves.items()
+            for reading in curve
+        ]
+        return pd.DataFrame(rows, columns=None if rows else ["number", "epoch", *NUMBERS])
+
+    def importances(self) -> dict[str, float]:
+        """How much of the values' variation each parameter explains, largest first; sums to 1.
+
+        Returns:
+            Empty where there are too few trials to say.
+        """
+        from tuner.search import importances
+
+        spec = self.spec
+        return importances(spec.search_space(), self.records, spec.goal())
