@@ -1,24 +1,21 @@
-"""start, resume: wire data, search, trainer, executor and store together and run the engine."""
+"""start, resume, load, delete: a study's life, from outside."""
 
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
-from urllib.parse import quote
 
-from tuner import callbacks, executors, trainers
-from tuner.api.specify import Plan, plan, prepare
+from tuner.api.session import Session
+from tuner.api.specify import plan, prepare
 from tuner.api.study import Study, opened
 from tuner.core.budget import StudyState
-from tuner.core.ports import Executor, Job, Observer
+from tuner.core.ports import Observer
 from tuner.core.spec import StudySpec
-from tuner.engine import Engine
 from tuner.errors import SpecError, StoreError
-from tuner.search import OptunaSearcher
-from tuner.store import Database, StudyStore, StudySummary
+from tuner.store import Database, StudySummary
 
 DEFAULT_STORAGE = "sqlite:///tuner.db"
 
@@ -94,14 +91,11 @@ def start(
         metric=metric,
         settings=asked,
     )
-    url = storage_url(storage)
-    executor, facts = _executor(planned, url, in_process=callable(trainer))
-    with opened(url, create=True) as database:
-        store = database.create_study(
-            planned.spec.name, planned.spec, facts, str(_models(url, planned.spec.name))
-        )
-        _drive(planned, database, store, executor, observer, facts)
-    return Study(planned.spec.name, url)
+    session = Session.of(planned, storage_url(storage), in_process=callable(trainer))
+    with opened(session.url, create=True) as database:
+        store = database.create_study(planned.spec.name, planned.spec, session.facts, str(session.models))
+        session.drive(database, store, observer)
+    return Study(planned.spec.name, session.url)
 
 
 def resume(
@@ -139,10 +133,10 @@ def resume(
         summary = database.study(name) if name is not None else _unfinished(database)
         spec = _raised(summary, trials=trials, seconds=seconds, workers=workers, device=device)
         planned = prepare(spec, data, trainer, summary.name)
-        executor, facts = _executor(planned, url, in_process=trainer is not None)
+        session = Session.of(planned, url, in_process=trainer is not None)
         store = database.resume_study(summary.name, spec)
-        store.facts(facts)
-        _drive(planned, database, store, executor, observer, facts, summary.seconds)
+        store.facts(session.facts)
+        session.drive(database, store, observer)
     return Study(summary.name, url)
 
 
@@ -170,88 +164,10 @@ def delete(name: str, *, storage: str | None = None) -> None:
         StudyNotFound: there is none of that name.
         StudyLocked: a living process drives it.
     """
-    from shutil import rmtree
-
     with opened(storage_url(storage)) as database:
         models = Path(database.study(name).models)
         database.delete_study(name)
     rmtree(models, ignore_errors=True)
-
-
-def _drive(
-    planned: Plan,
-    database: Database,
-    store: StudyStore,
-    executor: Executor,
-    observer: Observer | None,
-    facts: Mapping[str, Any],
-    seconds_before: float = 0.0,
-) -> None:
-    spec = planned.spec
-    try:
-        engine = Engine(
-            searcher=OptunaSearcher(spec.search_space(), spec.search, spec.goal()),
-            executor=executor,
-            store=store,
-            callbacks=callbacks.build(spec),
-            objective=spec.goal(),
-            budget=spec.limits(),
-            keep=spec.trainer.keep,
-            models=Path(database.study(spec.name).models),
-            max_failures=spec.stop.max_failures,
-            observer=observer,
-        )
-        if observer is not None:
-            observer.begin(spec, facts["notes"])
-        engine.run(database.records(spec.name), database.curves(spec.name), seconds_before)
-    finally:
-        store.close()
-
-
-def _executor(planned: Plan, url: str, *, in_process: bool) -> tuple[Executor, dict[str, Any]]:
-    """Where trials train, and the facts to store and show about it."""
-    spec = planned.spec.trainer
-    device = trainers.device_at_hand() if spec.device == "auto" else spec.device
-    workers = spec.workers
-    if workers == "auto":
-        workers = 1 if in_process or device != "cpu" else _cores()
-        workers = max(1, min(workers, planned.spec.budget.trials or workers))
-    kind = spec.executor
-    if kind == "auto":
-        kind = "inline" if workers == 1 else "processes"
-    job = Job(planned.spec, planned.data, device)
-    models = _models(url, planned.spec.name)
-    executor: Executor
-    if kind == "inline":
-        executor = executors.Inline(planned.make, job, models)
-        runs = f"one trial at a time on {device}, in this process"
-    else:
-        executor = executors.Processes(
-            planned.make, job, models, workers=workers, threads=spec.threads, restarts=spec.restarts
-        )
-        runs = f"{workers} workers on {device}, {spec.threads} thread{'s' if spec.threads > 1 else ''} each"
-    notes = [*(planned.data.notes if planned.data is not None else ()), f"runs: {runs}"]
-    return executor, {
-        "device": device,
-        "executor": kind,
-        "workers": workers,
-        "machine": _machine(),
-        "notes": notes,
-    }
-
-
-def _models(url: str, name: str) -> Path:
-    """Where a study's kept models lie: beside an SQLite file, else in the working folder."""
-    folder = Path(url.removeprefix("sqlite:///").split("?")[0]).parent if url.startswith("sqlite") else Path()
-    return folder.resolve() / "tuner_models" / quote(name, safe=" ")
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _machine() -> str:
-    return f"{platform.system()} {platform.machine()}, {_cores()} cores, Python {platform.python_version()}"
 
 
 def _unfinished(database: Database) -> StudySummary:

@@ -133,14 +133,17 @@ class Executor(Protocol):
 
         Args:
             trials: at most `free()` of them.
-            bar: from now on a trial's model is written at its end if its value is at least this
-                good; None: always. Trial 0's model is always written.
+            bar: from now on a trial that finishes has its model written if its value is at least
+                this good; None: always. Trial 0's model is always written.
         """
 
-    def stop(self, numbers: Sequence[int]) -> None:
+    def stop(self, orders: Mapping[int, bool]) -> None:
         """End trials; each answers with Stopped, or Failed when its model cannot be written.
 
         Their rows are free at once.
+
+        Args:
+            orders: whether a model is to be written, by number.
         """
 
     def poll(self, timeout_s: float) -> Sequence[Event]:
@@ -163,7 +166,7 @@ class Turn:
         restarted: numbers of trials whose readings so far are void.
         readings: trial number and reading, in the order in which they came.
         ended: trials that are over.
-        forgotten: numbers of trials over earlier whose model is not kept any longer: their `model_path` is None now.
+        forgotten: numbers of trials that ended earlier and whose model is no longer kept.
         seconds: wall time of the study so far, over all its sessions.
     """
 
@@ -179,7 +182,7 @@ class Store(Protocol):
     """Keeps one study; the only truth."""
 
     def record(self, turn: Turn) -> None:
-        """Append a turn in one transaction."""
+        """Append a turn in one transaction; an empty one says that the study is still driven."""
 
     def finish(self, state: StudyState, reason: str, seconds: float) -> None:
         """Note why the study ended; trials in flight become waiting ones."""

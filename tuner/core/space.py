@@ -73,9 +73,9 @@ class Float(_Parameter):
     """A real number between `low` and `high`."""
 
     type: Literal["float"] = "float"
-    low: float
-    high: float
-    default: float
+    low: float = Field(description="the smallest value")
+    high: float = Field(description="the largest value")
+    default: float = Field(description="its value in the default configuration, trial 0")
     log: bool = Field(False, description="search on a logarithmic scale")
     step: float | None = Field(None, gt=0, description="only low, low + step, ...")
 
@@ -118,9 +118,9 @@ class Int(_Parameter):
     """A whole number between `low` and `high`."""
 
     type: Literal["int"] = "int"
-    low: StrictInt
-    high: StrictInt
-    default: StrictInt
+    low: StrictInt = Field(description="the smallest value")
+    high: StrictInt = Field(description="the largest value")
+    default: StrictInt = Field(description="its value in the default configuration, trial 0")
     log: bool = Field(False, description="search on a logarithmic scale")
     step: StrictInt | None = Field(None, gt=0, description="only low, low + step, ...")
 
@@ -154,8 +154,8 @@ class Choice(_Parameter):
     """One of a list of values."""
 
     type: Literal["choice"] = "choice"
-    choices: tuple[Scalar, ...] = Field(min_length=1)
-    default: Scalar
+    choices: tuple[Scalar, ...] = Field(min_length=1, description="the values to choose from")
+    default: Scalar = Field(description="its value in the default configuration, trial 0")
     try_first: tuple[Scalar, ...] = Field(
         (), description="after the default configuration, try these choices at their defaults"
     )

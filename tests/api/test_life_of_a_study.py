@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tuner
+from tuner.core.budget import StudyState
+
+SPACE = {"x": tuner.Float(low=0, high=1, default=0.9)}
+
+
+def train(params: Mapping[str, Any], context: Any) -> Iterator[float]:
+    """A loss that falls from epoch to epoch, faster near x = 0.3."""
+    loss = 1.0
+    for _ in range(context.epochs):
+        loss *= 0.5 + abs(params["x"] - 0.3)
+        yield loss
+
+
+def table(study: tuner.Study) -> list[tuple[Any, ...]]:
+    """What must be the same however often a study was interrupted."""
+    return [(r.number, dict(r.params), r.state, r.value, r.epochs, r.reason) for r in study.records]
+
+
+def test_study_that_is_stored_is_not_started_again() -> None:
+    tuner.start(trainer=train, space=SPACE, trials=2)
+    with pytest.raises(tuner.StudyExists, match="tune resume train"):
+        tuner.start(trainer=train, space=SPACE, trials=2)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "grid"])
+def test_study_in_two_sessions_ends_like_one_that_never_stopped(sampler: str) -> None:
+    settings = {"search.sampler": sampler, "search.grid_points": 30}
+    whole = tuner.start(trainer=train, space=SPACE, name="whole", trials=24, settings=settings)
+    tuner.start(trainer=train, space=SPACE, name="parts", trials=11, settings=settings)
+    parts = tuner.resume("parts", trials=24, trainer=train)
+    assert table(parts) == table(whole)
+
+
+def test_interrupted_trial_starts_again_under_its_own_number() -> None:
+    interrupt = [7]
+
+    def fragile(params: Mapping[str, Any], context: Any) -> Iterator[float]:
+        for epoch, loss in enumerate(train(params, context)):
+            if context.number in interrupt and epoch == 2:
+                interrupt.clear()
+                raise KeyboardInterrupt
+            yield loss
+
+    settings = {"search.pruner": "none"}
+    with pytest.raises(KeyboardInterrupt):
+        tuner.start(trainer=fragile, space=SPACE, name="cut", trials=12, settings=settings)
+    cut = tuner.load("cut")
+    assert cut.summary.state is StudyState.INTERRUPTED
+    assert cut.trial(7).record.state is tuner.TrialState.WAITING
+    tuner.resume(trainer=fragile)
+    whole = tuner.start(trainer=train, space=SPACE, name="whole", trials=12, settings=settings)
+    assert table(cut) == table(whole)
+    assert [r.interruptions for r in cut.records] == [0] * 7 + [1] + [0] * 4
+
+
+def test_used_up_budget_is_refused_with_the_command_that_raises_it() -> None:
+    tuner.start(trainer=train, space=SPACE, trials=2)
+    with pytest.raises(tuner.SpecError, match="tune resume train --trials N"):
+        tuner.resume("train", trainer=train)
+    assert tuner.resume("train", trainer=train, trials=3).summary.counts["finished"] >= 1
+
+
+def test_finite_space_ends_the_study_when_it_is_used_up() -> None:
+    space = {"x": tuner.Choice(choices=(0.1, 0.2, 0.3), default=0.1)}
+    study = tuner.start(trainer=train, space=space, trials=50)
+    assert len(study.records) == 3
+    assert "every configuration" in str(study.summary.reason)
+
+
+def test_failing_trials_keep_their_traceback_and_the_study_goes_on() -> None:
+    def broken(params: Mapping[str, Any], context: Any) -> Iterator[float]:
+        if context.number % 2:
+            raise RuntimeError("no luck")
+        yield 1.0
+
+    study = tuner.start(trainer=broken, space=SPACE, trials=6)
+    assert study.summary.counts["failed"] == 3
+    assert "no luck" in str(study.trial(1).record.reason)
+    assert "Traceback" in str(study.trial(1).record.traceback)
+
+
+def test_study_ends_when_too_many_trials_fail() -> None:
+    def broken(params: Mapping[str, Any], context: Any) -> Iterator[float]:
+        raise RuntimeError("no luck")
+
+    study = tuner.start(trainer=broken, space=SPACE, trials=50, settings={"stop.max_failures": 4})
+    assert study.summary.state is StudyState.FAILED
+    assert len(study.records) == 4
+    with pytest.raises(tuner.TrialError, match="no trial has a value"):
+        _ = study.best
+
+
+def test_deleted_study_leaves_nothing_behind(tmp_path: Path) -> None:
+    tuner.start("digits", trials=1, settings={"trainer.epochs": 1})
+    assert list((tmp_path / "tuner_models").rglob("*.safetensors"))
+    tuner.delete("digits")
+    assert not list((tmp_path / "tuner_models").rglob("*.safetensors"))
+    assert tuner.studies() == []
+    with pytest.raises(tuner.StudyNotFound):
+        tuner.load("digits")
+
+
+def test_no_test_row_reaches_a_search(tmp_path: Path) -> None:
+    """Two files that differ in nothing but the test split give the same study to the last bit."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(100, 4)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(np.int64)
+    tables = []
+    for name, noise in (("one", 0.0), ("other", 1e6)):
+        np.savez(f"{name}.npz", X=x, y=y, X_test=x[:30] + noise, y_test=1 - y[:30])
+        study = tuner.start(
+            f"{name}.npz", name=name, trials=3, settings={"trainer.epochs": 2, "trainer.workers": 1}
+        )
+        tables.append(table(study))
+    assert tables[0] == tables[1]
+
+
+def test_models_of_the_best_trials_and_the_default_are_kept_and_no_others(tmp_path: Path) -> None:
+    study = tuner.start(
+        "digits", trials=9, settings={"trainer.epochs": 2, "trainer.keep": 2, "trainer.workers": 1}
+    )
+    kept = {record.number for record in study.records if record.model_path}
+    on_disk = {int(path.name) for path in (tmp_path / "tuner_models" / "digits").iterdir()}
+    assert kept == on_disk
+    assert {0, study.best.number} <= kept
+    assert len(kept) <= 3
+
+
+def test_relative_files_of_a_study_are_found_from_anywhere(tmp_path: Path, houses: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    shutil.move(houses, project / "house.csv")
+    (project / "study.toml").write_text(
+        '[data]\nsource = "house.csv"\ntarget = "price"\n[trainer]\nepochs = 1\nworkers = 1\n'
+        '[budget]\ntrials = 1\n[space]\nuse = ["batch"]\n'
+    )
+    tuner.start("project/study.toml")
+    os.chdir("/")
+    url = f"sqlite:///{tmp_path}/tuner.db"
+    assert len(tuner.resume("study", trials=2, storage=url).records) == 2
+
+
+def test_storage_can_be_named_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUNER_STORAGE", f"sqlite:///{tmp_path}/elsewhere.db")
+    tuner.start(trainer=train, space=SPACE, trials=1)
+    assert (tmp_path / "elsewhere.db").exists()
+    assert not (tmp_path / "tuner.db").exists()

@@ -1,0 +1,206 @@
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contracts.callback import EPOCHS, CallbackContract, Losses, curve, feed, trial
+from tuner import callbacks
+from tuner.callbacks.divergence import Divergence
+from tuner.callbacks.gap import Gap
+from tuner.callbacks.patience import Patience
+from tuner.callbacks.pruner import Pruner
+from tuner.callbacks.seconds import SecondsPerTrial
+from tuner.core.ports import Callback
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Objective, Reading, Stop
+from tuner.errors import PluginError
+
+ALL = {"patience": 3, "gap": 0.5, "seconds": 60.0}
+
+
+def spec(**sections: Any) -> StudySpec:
+    space = {"rate": {"type": "float", "low": 0.0, "high": 1.0, "default": 0.1}}
+    return StudySpec.parse({"trainer": {"epochs": EPOCHS}, "space": space, **sections})
+
+
+class TestDivergence(CallbackContract):
+    def callback(self) -> Callback:
+        return Divergence(100.0, "val_loss")
+
+    def stopped(self) -> tuple[Losses, ...]:
+        return ([(0.5, 0.5), (0.4, 60.0)],)
+
+
+class TestGap(CallbackContract):
+    def callback(self) -> Callback:
+        return Gap(0.5)
+
+    def stopped(self) -> tuple[Losses, ...]:
+        return ([(0.5, 1.0), (0.4, 1.0)],)
+
+
+class TestPatience(CallbackContract):
+    def callback(self) -> Callback:
+        return Patience(2, 0.0, Objective())
+
+    def stopped(self) -> tuple[Losses, ...]:
+        return ([(0, 0.5), (0, 0.4), (0, 0.4), (0, 0.5)],)
+
+
+class TestSecondsPerTrial(CallbackContract):
+    def callback(self) -> Callback:
+        return SecondsPerTrial(2.0)
+
+    def stopped(self) -> tuple[Losses, ...]:
+        return ([(0, 1)] * 3,)
+
+
+def test_only_what_is_asked_for_is_built_and_divergence_comes_first() -> None:
+    assert [type(c) for c in callbacks.build(spec())] == [Divergence, Pruner]
+    none = spec(search={"pruner": "none"}, stop=ALL)
+    assert [type(c) for c in callbacks.build(none)] == [Divergence, Gap, Patience, SecondsPerTrial]
+
+
+@pytest.mark.parametrize("pruner", ["asha", "hyperband", "median", "percentile"])
+def test_every_pruner_stops_the_worst_of_many(pruner: str) -> None:
+    rule = Pruner.from_spec(spec(search={"pruner": pruner, "startup_trials": 3}))
+    assert rule is not None
+    for number in range(40):
+        feed(rule, number, curve([(0, 0.5 + number / 100)] * (EPOCHS - 1)))
+    stops = [s for s in feed(rule, 40, curve([(0, 9.0)] * (EPOCHS - 1))) if s]
+    assert stops
+    assert not stops[0].conclusive
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("name", ["train_loss", "val_loss"])
+def test_a_loss_that_is_no_number_is_divergence(name: str, loss: float) -> None:
+    rule = Divergence(100.0, "val_loss")
+    fine = Reading(1, 0.5, 0.6)
+    broken = (
+        replace(fine, epoch=2, train_loss=loss)
+        if name == "train_loss"
+        else replace(fine, epoch=2, val_loss=loss)
+    )
+    stop = rule.decide(trial(0), [fine, broken])
+    assert stop == Stop("divergence", f"epoch 2: {name} is {loss}", conclusive=False)
+
+
+def test_a_loss_that_no_trial_has_is_not_measured() -> None:
+    rule = Divergence(100.0, "val_loss")
+    assert rule.decide(trial(0), [Reading(1, math.nan, 0.6)]) is None
+    assert rule.decide(trial(0), [Reading(1, math.nan, 0.6), Reading(2, math.nan, 0.5)]) is None
+    assert rule.decide(trial(0), [Reading(1, math.nan, math.nan)]) is not None
+    rule.decide(trial(1), [Reading(1, 0.7, 0.6)])
+    assert rule.decide(trial(2), [Reading(1, math.nan, 0.6)]) is not None
+
+
+def test_a_score_alone_is_enough() -> None:
+    rule = Divergence(100.0, "val_score")
+    assert rule.decide(trial(0), [Reading(1, math.nan, math.nan, val_score=0.5)]) is None
+    assert rule.decide(trial(1), [Reading(1, math.nan, math.nan)]) is not None
+
+
+def test_explosion_is_told_with_its_numbers() -> None:
+    stop = feed(Divergence(100.0, "val_loss"), 0, curve([(0.5, 0.5), (60.0, 0.5)]))[-1]
+    assert stop is not None
+    assert stop.reason == "epoch 2: train_loss is 60, more than 100 times its first value, 0.5"
+
+
+def test_a_first_loss_close_to_zero_may_grow_a_little() -> None:
+    answers = feed(Divergence(100.0, "val_loss"), 0, curve([(0.0, 1e-12), (1e-3, 1e-2), (0.0, 0.2)]))
+    assert [answer is None for answer in answers] == [True, True, False]
+
+
+def test_patience_counts_from_the_last_epoch_that_was_better_by_the_least_difference() -> None:
+    rule = Patience(2, 0.1, Objective("val_score", minimize=False))
+    scores = [0.5, 0.55, 0.61, 0.65, 0.70, 0.71]
+    readings = [Reading(e, 0, 0, val_score=s) for e, s in enumerate(scores, 1)]
+    answers = feed(rule, 0, readings)
+    assert answers[:4] == [None] * 4
+    stop = answers[4]
+    assert stop == Stop(
+        "patience", "val_score is no better than in epoch 3 (0.61) for 2 epochs", conclusive=True
+    )
+
+
+def test_patience_without_any_value_is_inconclusive() -> None:
+    stop = feed(Patience(3, 0.0, Objective()), 0, curve([(0, math.nan)] * 3))[-1]
+    assert stop == Stop("patience", "no val_loss in 3 epochs", conclusive=False)
+
+
+def test_gap_and_seconds_are_conclusive_and_name_their_numbers() -> None:
+    gap = feed(Gap(0.5), 0, curve([(0.25, 1.0)]))[0]
+    assert gap == Stop("gap", "epoch 1: val_loss - train_loss is 0.75, more than 0.5", conclusive=True)
+    seconds = feed(SecondsPerTrial(1.5), 0, curve([(0, 1)] * 2))[1]
+    assert seconds == Stop("seconds", "epoch 2: trained 2 seconds, more than 1.5", conclusive=True)
+
+
+OWN = """
+from tuner.core.trial import Stop
+
+def words(trial, curve):
+    return "enough" if curve[-1].val_loss > 0.5 else None
+
+def stop(trial, curve):
+    return Stop("mine", "done", conclusive=True)
+
+def wrong(trial, curve):
+    return True
+
+def raising(trial, curve):
+    return curve[-1].nothing
+
+class Rule:
+    def __init__(self, name):
+        self.name = name
+
+    @classmethod
+    def from_spec(cls, spec):
+        return cls(spec.name) if spec.name != "off" else None
+
+    def decide(self, trial, curve):
+        return self.name
+
+rule = Rule("object")
+number = 3
+class Bare: pass
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    (tmp_path / "own.py").write_text(OWN)
+    return tmp_path
+
+
+def answer(name: str, folder: Path, study: str = "study") -> Stop | None:
+    rules = spec(name=study, search={"pruner": "none"}, stop={"rules": [f"./own.py:{name}"]})
+    return callbacks.build(rules, folder)[-1].decide(trial(0), curve([(0.5, 0.6)]))
+
+
+def test_own_rules_may_be_functions_objects_and_classes(own: Path) -> None:
+    assert answer("words", own) == Stop("words", "enough", conclusive=False)
+    assert answer("stop", own) == Stop("mine", "done", conclusive=True)
+    assert answer("rule", own) == Stop("rule", "object", conclusive=False)
+    assert answer("Rule", own) == Stop("Rule", "study", conclusive=False)
+    assert answer("Rule", own, study="off") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("wrong", "wrong: returned True; return a Stop, a reason in words, or None"),
+        ("raising", "raising: raised AttributeError at trial 0, epoch 1"),
+        ("number", "own.py:number: cannot decide; give a class with from_spec"),
+        ("Bare", "own.py:Bare: cannot decide; give a class with from_spec"),
+        ("gone", "has no 'gone'"),
+    ],
+)
+def test_what_is_wrong_with_an_own_rule_is_told(own: Path, name: str, message: str) -> None:
+    with pytest.raises(PluginError, match=message.replace("(", r"\(")):
+        answer(name, own)

@@ -1,0 +1,310 @@
+"""What every executor must do; a suite that third parties can run on their own.
+
+Derive a test class, say how the executor is made, and pytest runs the rest::
+
+    class TestMyExecutor(ExecutorContract):
+        def executor(self, make: Callable[[], Trainer], job: Job, models: Path) -> Executor:
+            return MyExecutor(make, job, models)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tuner.core.dataset import Dataset
+from tuner.core.events import Event, Failed, Finished, Reported, Restarted, Stopped
+from tuner.core.ports import Executor, Exhausted, Failure, Job, Outcome, Population, Trainer
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Reading, Trial
+from tuner.errors import DeviceError
+
+_PATIENCE_S = 60.0
+"""How long a test waits for what never comes, before it fails."""
+
+
+def study(epochs: int = 3, **trainer: Any) -> StudySpec:
+    """A study with one parameter of no meaning."""
+    return StudySpec.parse(
+        {
+            "trainer": {"use": "tests:none", "epochs": epochs, **trainer},
+            "space": {"x": {"type": "float", "low": 0.0, "high": 1.0, "default": 0.1}},
+        }
+    )
+
+
+class Abacus:
+    """A trainer that computes nothing: val_loss is params["loss"] + 1 / epoch.
+
+    params["at"] is the epoch in which params["does"] happens: "fail", "raise", "exhaust",
+    "device", "exit", "die" (SIGKILL) or "sleep". params["diary"] is a file that gets a line for
+    every epoch of the trial; with params["once"], what happens does so only for the first time.
+    """
+
+    def faults(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:
+        """None."""
+        return ()
+
+    def populate(self, job: Job) -> Population:
+        """As many rows as the job wants."""
+        return Beads(job.rows)
+
+
+class Beads:
+    """Rows of an Abacus."""
+
+    def __init__(self, rows: int) -> None:
+        self.capacity = rows
+        self.rows: dict[int, tuple[Trial, int]] = {}
+
+    def place(self, row: int, trial: Trial) -> None:
+        assert row not in self.rows, "the row is not empty"
+        assert 0 <= row < self.capacity
+        self.rows[row] = (trial, 0)
+
+    def advance(self) -> Mapping[int, Outcome]:
+        return {row: self.step(row) for row in list(self.rows)}
+
+    def step(self, row: int) -> Outcome:
+        trial, epoch = self.rows[row]
+        epoch += 1
+        self.rows[row] = (trial, epoch)
+        diary = Path(str(trial.params["diary"]))
+        again = diary.exists() and f"{epoch}\n" in diary.read_text()
+        with diary.open("a") as file:
+            file.write(f"{epoch}\n")
+        sys.stdout.write("a bead moves\n")
+        sys.stdout.flush()
+        sys.stderr.write("a bead complains\n")
+        if trial.params.get("at") == epoch and not (trial.params.get("once") and again):
+            match trial.params["does"]:
+                case "fail":
+                    return Failure("ValueError: told to", "Traceback ...")
+                case "exhaust":
+                    return Exhausted()
+                case "raise":
+                    raise ValueError("it escaped")
+                case "device":
+                    raise DeviceError("abacus:0 is broken")
+                case "exit":
+                    os._exit(3)
+                case "die":
+                    os.kill(os.getpid(), signal.SIGKILL)
+                case "sleep":
+                    time.sleep(600)
+        loss = float(trial.params.get("loss", 0.0)) + 1 / epoch
+        return Reading(epoch, loss, loss, seconds=0.01)
+
+    def save(self, row: int, folder: Path) -> bool:
+        assert not list(folder.iterdir()), "the folder is not empty"
+        trial, epoch = self.rows[row]
+        if trial.params.get("does") == "unsaved":
+            raise OSError("the disk is full")
+        (folder / "model.txt").write_text(f"trial {trial.number}, {epoch} epochs\n")
+        return True
+
+    def clear(self, row: int) -> None:
+        del self.rows[row]
+
+
+class Desk:
+    """An executor, what it has said so far, and a way to wait for more."""
+
+    def __init__(self, executor: Executor, folder: Path) -> None:
+        self.executor = executor
+        self.folder = folder
+        self.events: list[Event] = []
+
+    def trial(self, number: int, **params: Any) -> Trial:
+        return Trial(number, {"diary": str(self.folder / f"diary-{number}"), **params}, 0)
+
+    def submit(self, *trials: Trial, bar: float | None = None) -> None:
+        self.executor.submit(trials, bar)
+
+    def diary(self, number: int) -> list[int]:
+        """The epochs that a trial has trained."""
+        path = self.folder / f"diary-{number}"
+        return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+    def of(self, number: int) -> list[Event]:
+        return [event for event in self.events if event.number == number]
+
+    def end(self, number: int) -> Event | None:
+        """The event that ended a trial."""
+        ends = [event for event in self.of(number) if not isinstance(event, Reported | Restarted)]
+        assert len(ends) <= 1, f"it ended twice: {ends}"
+        return ends[0] if ends else None
+
+    def until(self, condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + _PATIENCE_S
+        while not condition():
+            assert time.monotonic() < deadline, f"in vain; so far: {self.events}"
+            self.events += self.executor.poll(0.1)
+
+    def until_over(self, *numbers: int) -> None:
+        self.until(lambda: all(self.end(number) for number in numbers))
+
+
+class ExecutorContract:
+    """Derive from it; what `executor` returns is put to the test.
+
+    Attributes:
+        rows: how many trials fit in when each worker has two rows.
+    """
+
+    rows = 2
+
+    def executor(self, make: Callable[[], Trainer], job: Job, models: Path) -> Executor:
+        """A new executor."""
+        raise NotImplementedError
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def shared(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+        """One executor for all tests that leave it as they found it."""
+        with cls().opened(tmp_path_factory.mktemp("shared")) as desk:
+            yield desk
+
+    @contextlib.contextmanager
+    def opened(self, folder: Path, epochs: int = 3) -> Iterator[Desk]:
+        """An executor that is ready for trials of so many epochs."""
+        made = self.executor(Abacus, Job(study(epochs), None, rows=2), folder / "models")
+        with contextlib.closing(made):
+            desk = Desk(made, folder)
+            desk.until(lambda: made.free() == self.rows)
+            yield desk
+
+    @pytest.fixture
+    def desk(self, shared: Desk) -> Desk:
+        """The shared executor, and nothing of what came before."""
+        assert shared.executor.free() == self.rows, "an earlier test left trials behind"
+        for path in shared.folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return Desk(shared.executor, shared.folder)
+
+    def test_every_epoch_is_reported_in_order_and_then_the_end(self, desk: Desk) -> None:
+        desk.submit(desk.trial(4), desk.trial(5))
+        desk.until_over(4, 5)
+        for number in (4, 5):
+            assert [type(event) for event in desk.of(number)] == [Reported, Reported, Reported, Finished]
+            assert [e.reading.epoch for e in desk.of(number) if isinstance(e, Reported)] == [1, 2, 3]
+            assert desk.diary(number) == [1, 2, 3]
+
+    def test_nothing_trains_before_the_next_poll(self, desk: Desk) -> None:
+        desk.submit(desk.trial(1))
+        assert desk.diary(1) == []
+        desk.until(lambda: desk.of(1))
+        desk.executor.stop({1: True})
+        assert desk.diary(1) == [1]
+        desk.until_over(1)
+        assert isinstance(desk.end(1), Stopped)
+
+    def test_rows_are_counted_and_given_again(self, desk: Desk) -> None:
+        for first in (0, self.rows):
+            numbers = range(first, first + self.rows)
+            desk.submit(*(desk.trial(number) for number in numbers))
+            assert desk.executor.free() == 0
+            desk.until_over(*numbers)
+            assert desk.executor.free() == self.rows
+
+    def test_a_stopped_trials_row_is_free_at_once_and_refilled_by_the_same_poll(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path, epochs=10**6) as desk:
+            desk.submit(*(desk.trial(number) for number in range(self.rows)))
+            desk.until(lambda: desk.of(0))
+            desk.executor.stop({0: True})
+            assert desk.executor.free() == 1
+            desk.submit(desk.trial(9))
+            assert desk.executor.free() == 0
+            desk.until_over(0)
+            assert [type(event) for event in desk.of(9)] == [Reported]
+
+    def test_a_stopped_trial_never_trains_past_its_epoch_and_its_model_is_written(self, desk: Desk) -> None:
+        desk.submit(desk.trial(1), desk.trial(2))
+        desk.until(lambda: len(desk.of(1)) == 2)
+        desk.executor.stop({1: True})
+        desk.until_over(1, 2)
+        assert desk.end(1) == Stopped(1, str(desk.folder / "models/1"))
+        assert (desk.folder / "models/1/model.txt").read_text() == "trial 1, 2 epochs\n"
+        assert desk.diary(1) == [1, 2]
+        assert desk.diary(2) == [1, 2, 3]
+
+    def test_a_stopped_trials_model_is_written_only_if_it_is_wanted(self, desk: Desk) -> None:
+        for number, wanted in ((1, False), (2, True)):
+            desk.submit(desk.trial(number), bar=-1.0)
+            desk.until(functools.partial(desk.of, number))
+            desk.executor.stop({number: wanted})
+            desk.until_over(number)
+        assert desk.end(1) == Stopped(1, None)
+        assert {path.name for path in (desk.folder / "models").iterdir()} == {"2"}
+
+    def test_models_are_written_from_the_bar_upwards_and_trial_0s_always(self, desk: Desk) -> None:
+        desk.submit(desk.trial(0, loss=9.0), desk.trial(1, loss=2.0), bar=2.0)
+        desk.until_over(0, 1)
+        desk.submit(desk.trial(2, loss=1.66), desk.trial(3, loss=1.67), bar=2.0)
+        desk.until_over(2, 3)
+        assert {path.name for path in (desk.folder / "models").iterdir()} == {"0", "2"}
+        assert desk.end(1) == Finished(1, None)
+        assert desk.end(2) == Finished(2, str(desk.folder / "models/2"))
+
+    def test_a_folder_of_an_earlier_attempt_is_replaced(self, desk: Desk) -> None:
+        for name in ("1", ".writing-1"):
+            (desk.folder / "models" / name).mkdir(parents=True)
+            (desk.folder / "models" / name / "old.txt").write_text("half")
+        desk.submit(desk.trial(1))
+        desk.until_over(1)
+        assert [path.name for path in (desk.folder / "models/1").iterdir()] == ["model.txt"]
+        assert [path.name for path in (desk.folder / "models").iterdir()] == ["1"]
+
+    def test_a_trial_that_is_exhausted_finishes(self, desk: Desk) -> None:
+        desk.submit(desk.trial(1, does="exhaust", at=2))
+        desk.until_over(1)
+        assert [type(event) for event in desk.of(1)] == [Reported, Finished]
+
+    def test_a_failed_trial_is_a_value_and_its_neighbour_goes_on(self, desk: Desk) -> None:
+        desk.submit(desk.trial(1, does="fail", at=2), desk.trial(2))
+        desk.until_over(1, 2)
+        assert desk.end(1) == Failed(1, "ValueError: told to", "Traceback ...")
+        assert isinstance(desk.end(2), Finished)
+
+    def test_what_escapes_a_population_fails_its_trials_and_the_executor_goes_on(self, desk: Desk) -> None:
+        desk.submit(desk.trial(1, does="raise", at=2))
+        desk.until_over(1)
+        failed = desk.end(1)
+        assert isinstance(failed, Failed)
+        assert failed.error == "ValueError: it escaped"
+        assert "in step" in failed.traceback
+        desk.submit(*(desk.trial(number) for number in range(2, 2 + self.rows)))
+        desk.until_over(*range(2, 2 + self.rows))
+        assert isinstance(desk.end(2), Finished)
+
+    def test_a_model_that_cannot_be_written_fails_its_trial(self, desk: Desk) -> None:
+        desk.submit(desk.trial(1, does="unsaved"))
+        desk.until_over(1)
+        failed = desk.end(1)
+        assert isinstance(failed, Failed)
+        assert failed.error == "OSError: the disk is full"
+        assert not (desk.folder / "models/1").exists()
+
+    def test_a_broken_device_ends_everything(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as desk:
+            desk.submit(desk.trial(1, does="device", at=2))
+            with pytest.raises(DeviceError, match="abacus:0 is broken"):
+                desk.until_over(1)
+
+    def test_closing_leaves_running_trials_where_they_are(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as desk:
+            desk.submit(desk.trial(1))
+            desk.until(lambda: desk.of(1))
+            desk.executor.close()
+            assert desk.diary(1) == [1]
+            assert desk.end(1) is None

@@ -1,0 +1,330 @@
+"""What every trainer must do; a suite that third parties can run on their own.
+
+Derive a test class, say which trainer it is and what it is given, and pytest runs the rest::
+
+    class TestMyTrainer(TrainerContract):
+        def trainer(self) -> Trainer:
+            return MyTrainer()
+
+        def job(self) -> Job:
+            return Job(study(use="my_package:MyTrainer", epochs=3), blobs(), rows=2)
+
+        def params(self, number: int) -> Params:
+            return {"learning_rate": 0.01 * (number + 1)}
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tuner.core.dataset import Dataset, Split, Task
+from tuner.core.ports import Exhausted, Failure, Job, Outcome, Population, Trainer
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Params, Reading, Trial
+from tuner.trainers import load_model
+
+
+def study(metric: str = "val_loss", **trainer: Any) -> StudySpec:
+    """A study with this `[trainer]` section and one parameter of no meaning."""
+    return StudySpec.parse(
+        {
+            "objective": {"metric": metric},
+            "trainer": {"epochs": 3, **trainer},
+            "space": {"learning_rate": {"type": "float", "low": 0.0, "high": 1.0, "default": 0.1}},
+        }
+    )
+
+
+def blobs(rows: int = 90, seed: int = 0) -> Dataset:
+    """Three noisy classes in five dimensions, on scales that differ."""
+    generator = np.random.default_rng(seed)
+    y = np.arange(rows + rows // 3) % 3
+    centers = generator.normal(size=(3, 5)) * 1.5
+    x = (centers[y] + generator.normal(size=(len(y), 5))) * (1.0, 10.0, 0.1, 1.0, 3.0)
+    return _dataset(x, y, rows, Task.CLASSIFICATION, classes=("ant", "bee", "cat"))
+
+
+def line(rows: int = 90, seed: int = 0) -> Dataset:
+    """A noisy linear target, standardized; a unit of it was 20, and 100 was its mean."""
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=(rows + rows // 3, 4))
+    y = x @ (0.8, -0.5, 0.3, 0.0) + 0.1 * generator.normal(size=len(x))
+    return _dataset(x, y.astype(np.float32), rows, Task.REGRESSION, target_shift=100.0, target_scale=20.0)
+
+
+def _dataset(x: Any, y: Any, rows: int, task: Task, **more: Any) -> Dataset:
+    x = x.astype(np.float32)
+    features = tuple(f"x{i}" for i in range(x.shape[1]))
+    return Dataset(Split(x[:rows], y[:rows]), Split(x[rows:], y[rows:]), task, features=features, **more)
+
+
+class TrainerContract:
+    """Derive from it; what `trainer`, `job` and `params` return is put to the test.
+
+    Attributes:
+        predicts: whether a saved model can predict by itself, from what lies in its folder.
+    """
+
+    predicts = True
+
+    def trainer(self) -> Trainer:
+        """A new trainer."""
+        raise NotImplementedError
+
+    def job(self) -> Job:
+        """A job with at least two epochs; `rows` may be any number."""
+        raise NotImplementedError
+
+    def params(self, number: int) -> Params:
+        """Configurations that train well; those of two numbers differ."""
+        raise NotImplementedError
+
+    def broken_params(self) -> Params | None:
+        """A configuration whose trial raises; None where there is none."""
+        return None
+
+    def diverging_params(self) -> Params | None:
+        """A configuration whose losses become `nan` or `inf`; None where there is none."""
+        return None
+
+    def population(self, job: Job | None = None) -> Population:
+        """A fresh, empty population."""
+        return self.trainer().populate(job or self.job())
+
+    def trial(self, number: int, params: Params | None = None) -> Trial:
+        """A trial under its number."""
+        params = self.params(number) if params is None else params
+        return Trial(number, params, self.job().spec.search.seed)
+
+    def curve(self, population: Population, trial: Trial, row: int = 0) -> list[Reading]:
+        """Train one trial to its end, whatever its neighbours do, and clear its row."""
+        population.place(row, trial)
+        curve = self.train(population, row)
+        population.clear(row)
+        return curve
+
+    def train(self, population: Population, row: int = 0) -> list[Reading]:
+        """Train the trial of a row to its end, and leave it there."""
+        curve: list[Reading] = []
+        while len(curve) < self.job().spec.trainer.epochs:
+            outcome = population.advance()[row]
+            if isinstance(outcome, Exhausted):
+                break
+            curve.append(_reading(outcome))
+        assert curve, "a trial needs at least one reading"
+        return curve
+
+    def test_valid_job_has_no_faults(self) -> None:
+        job = self.job()
+        assert list(self.trainer().faults(job.spec, job.data)) == []
+
+    def test_population_starts_empty(self) -> None:
+        population = self.population()
+        assert population.capacity >= 1
+        assert dict(population.advance()) == {}
+
+    def test_every_occupied_row_answers_and_no_other(self) -> None:
+        population = self.population()
+        rows = range(population.capacity)
+        for row in rows:
+            population.place(row, self.trial(row))
+        assert sorted(population.advance()) == list(rows)
+        population.clear(0)
+        assert sorted(population.advance()) == list(rows)[1:]
+
+    def test_epochs_are_counted_from_one_and_losses_are_finite(self) -> None:
+        curve = self.curve(self.population(), self.trial(0))
+        assert [reading.epoch for reading in curve] == list(range(1, len(curve) + 1))
+        assert all(math.isfinite(r.train_loss) and math.isfinite(r.val_loss) for r in curve)
+        assert all(reading.seconds >= 0 for reading in curve)
+
+    def test_objective_is_measured(self) -> None:
+        goal = self.job().spec.goal()
+        assert goal.best(self.curve(self.population(), self.trial(0))) is not None
+
+    def test_same_trial_gives_the_same_readings_in_a_fresh_population(self) -> None:
+        trial = self.trial(3)
+        assert same(self.curve(self.population(), trial), self.curve(self.population(), trial))
+
+    def test_configuration_matters(self) -> None:
+        population = self.population()
+        assert not same(self.curve(population, self.trial(0)), self.curve(population, self.trial(1)))
+
+    def test_readings_do_not_depend_on_trials_before_or_on_the_row(self) -> None:
+        trial = self.trial(3)
+        alone = self.curve(self.population(), trial)
+        population = self.population()
+        last = population.capacity - 1
+        population.place(last, self.trial(1))
+        population.advance()
+        population.clear(last)
+        assert same(self.curve(population, trial, last), alone)
+
+    def test_readings_do_not_depend_on_neighbours(self) -> None:
+        trial = self.trial(3)
+        alone = self.curve(self.population(), trial)
+        population = self.population(dataclasses.replace(self.job(), rows=3))
+        last = population.capacity - 1
+        for row in range(last):
+            population.place(row, self.trial(row))
+        assert same(self.curve(population, trial, last), alone)
+
+    def test_readings_do_not_depend_on_the_global_random_generators(self) -> None:
+        trial = self.trial(3)
+        quiet = self.curve(self.population(), trial)
+        population = self.population()
+        _disturb(1)
+        population.place(0, trial)
+        _disturb(2)
+        curve = []
+        for seed, _ in enumerate(quiet):
+            curve.append(_reading(population.advance()[0]))
+            _disturb(seed)
+        assert same(curve, quiet)
+
+    def test_cleared_row_starts_its_next_trial_at_epoch_one(self) -> None:
+        population = self.population()
+        population.place(0, self.trial(0))
+        population.advance()
+        population.clear(0)
+        population.place(0, self.trial(1))
+        assert _reading(population.advance()[0]).epoch == 1
+
+    def test_trial_that_raises_is_a_value_and_the_population_goes_on(self) -> None:
+        broken = self.broken_params()
+        if broken is None:
+            pytest.skip("no configuration raises")
+        population = self.population(dataclasses.replace(self.job(), rows=2))
+        last = population.capacity - 1
+        if last:
+            population.place(0, self.trial(0))
+        population.place(last, self.trial(1, broken))
+        outcome: Outcome = Exhausted()
+        for _ in range(self.job().spec.trainer.epochs):
+            outcomes = population.advance()
+            outcome = outcomes[last]
+            if isinstance(outcome, Failure):
+                break
+            if last:
+                assert isinstance(outcomes[0], Reading)
+        assert isinstance(outcome, Failure)
+        assert outcome.error.strip()
+        assert "\n" not in outcome.error
+        assert outcome.traceback.strip()
+        population.clear(last)
+        assert same(self.curve(population, self.trial(2), last), self.curve(self.population(), self.trial(2)))
+
+    def test_divergence_is_a_value(self) -> None:
+        diverging = self.diverging_params()
+        if diverging is None:
+            pytest.skip("no configuration diverges")
+        curve = self.curve(self.population(), self.trial(0, diverging))
+        assert not all(math.isfinite(r.train_loss) and math.isfinite(r.val_loss) for r in curve)
+
+    def test_there_is_no_model_before_the_first_epoch(self, tmp_path: Path) -> None:
+        population = self.population()
+        population.place(0, self.trial(0))
+        assert population.save(0, tmp_path) is False
+        assert list(tmp_path.iterdir()) == []
+
+    def test_saved_model_is_the_best_epochs(self, tmp_path: Path) -> None:
+        population, job = self.population(), self.job()
+        population.place(0, self.trial(0))
+        curve = self.train(population)
+        if not population.save(0, tmp_path):
+            pytest.skip("this trainer keeps no model")
+        model = load_model(tmp_path)
+        assert model.description["trainer"]
+        assert model.module is not None
+        if not self.predicts or job.data is None:
+            return
+        predicted = np.asarray(model.predict(job.data.validation.x))
+        assert len(predicted) == len(job.data.validation)
+        best = job.spec.goal().best(curve)
+        assert best is not None
+        if job.data.task is Task.CLASSIFICATION:
+            truth = np.asarray(job.data.classes)[job.data.validation.y]
+            if job.spec.trainer.score in (None, "accuracy"):
+                assert np.mean(predicted == truth) == pytest.approx(best.val_score)
+        else:
+            target = job.data.validation.y * job.data.target_scale + job.data.target_shift
+            if job.spec.trainer.loss in (None, "mse"):
+                error = np.mean(((predicted - target) / job.data.target_scale) ** 2)
+                assert error == pytest.approx(best.val_loss, rel=1e-3)
+
+    def test_model_can_be_saved_after_a_later_trial_was_placed_elsewhere(self, tmp_path: Path) -> None:
+        population = self.population(dataclasses.replace(self.job(), rows=2))
+        population.place(0, self.trial(0))
+        population.advance()
+        if population.capacity > 1:
+            population.place(1, self.trial(1))
+        population.advance()
+        first, second = tmp_path / "first", tmp_path / "second"
+        first.mkdir()
+        second.mkdir()
+        assert population.save(0, first) == population.save(0, second)
+        assert _bytes(first) == _bytes(second)
+
+    def test_data_is_left_as_it_was(self) -> None:
+        job = self.job()
+        if job.data is None:
+            pytest.skip("this job has no data")
+        arrays = [part for split in (job.data.train, job.data.validation) for part in (split.x, split.y)]
+        before = [array.tobytes() for array in arrays]
+        self.curve(self.population(job), self.trial(0))
+        assert [array.tobytes() for array in arrays] == before
+
+    def test_validation_split_is_only_measured(self) -> None:
+        job = self.job()
+        if job.data is None:
+            pytest.skip("this job has no data")
+        validation = Split(job.data.validation.x * 2 + 1, np.roll(job.data.validation.y, 1))
+        other = dataclasses.replace(job, data=dataclasses.replace(job.data, validation=validation))
+        trial = self.trial(0)
+        one, two = self.curve(self.population(job), trial), self.curve(self.population(other), trial)
+        assert [r.train_loss for r in one] == [r.train_loss for r in two]
+        assert [r.val_loss for r in one] != [r.val_loss for r in two]
+
+    def test_nothing_but_the_given_data_is_read(self) -> None:
+        job = self.job()
+        if job.data is None:
+            pytest.skip("this job has no data")
+        nowhere = StudySpec.parse({**job.spec.to_table(), "data": {"source": "gone.csv", "target": "y"}})
+        trial = self.trial(0)
+        there = self.curve(self.population(dataclasses.replace(job, spec=nowhere)), trial)
+        assert same(there, self.curve(self.population(job), trial))
+
+
+def same(one: Sequence[Reading], two: Sequence[Reading]) -> bool:
+    """Whether two curves agree bit by bit, their seconds apart."""
+    return [_numbers(r) for r in one] == [_numbers(r) for r in two]
+
+
+def _numbers(reading: Reading) -> tuple[str, ...]:
+    # As text, so that `nan` equals `nan`; repr of a float is exact.
+    values = dataclasses.replace(reading, seconds=0.0)
+    return tuple(f"{field.name}={getattr(values, field.name)!r}" for field in dataclasses.fields(values))
+
+
+def _reading(outcome: Outcome) -> Reading:
+    assert isinstance(outcome, Reading), getattr(outcome, "traceback", outcome)
+    return outcome
+
+
+def _disturb(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.manual_seed(seed)
+
+
+def _bytes(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix != ".skops"}

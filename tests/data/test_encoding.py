@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tuner.data import encode
+from tuner.data.encoding import MOST_CATEGORIES, fit, names
+from tuner.errors import DataError
+
+
+def column(values: list[Any], **keys: Any) -> tuple[dict[str, np.ndarray[Any, Any]], tuple[str, ...]]:
+    """Encode one column beside a plain one; its encoded columns by name, and the notes."""
+    rows = pd.DataFrame({"a": pd.Series(values, **keys), "plain": np.arange(len(values))})
+    encoding, notes = fit(rows, "data")
+    x = encode(rows, encoding)
+    assert x.dtype == np.float32
+    return {name: x[:, i] for i, name in enumerate(names(encoding)) if name != "plain"}, notes
+
+
+CELLS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(10**20), 10**20),
+    st.floats(),
+    st.text(max_size=4),
+    st.sampled_from(["red", "blue", "2024-02-29", "1.2.2024", "inf", "true", " "]),
+    st.datetimes(datetime(1900, 1, 1), datetime(2200, 1, 1)),
+)
+
+
+@settings(deadline=None)
+@given(st.lists(CELLS, min_size=1, max_size=30), st.lists(CELLS, min_size=1, max_size=10))
+def test_anything_encodes_to_finite_columns_and_the_encoding_is_json(seen: list[Any], new: list[Any]) -> None:
+    rows = pd.DataFrame({"a": pd.Series(seen, dtype=object), "b": np.arange(len(seen))})
+    encoding, _ = fit(rows, "data")
+    stored = json.loads(json.dumps(encoding, allow_nan=False))
+    assert stored == encoding
+    for frame in (rows, pd.DataFrame({"a": pd.Series(new, dtype=object), "b": np.arange(len(new))})):
+        x = encode(frame, stored)
+        assert x.shape == (len(frame), len(names(encoding)))
+        assert np.isfinite(x).all()
+
+
+@settings(deadline=None)
+@given(st.lists(CELLS, min_size=4, max_size=20), CELLS)
+def test_every_row_is_encoded_by_itself(seen: list[Any], other: Any) -> None:
+    encoding, _ = fit(pd.DataFrame({"a": pd.Series(seen, dtype=object), "b": range(len(seen))}), "data")
+    alone = encode(pd.DataFrame({"a": pd.Series(seen[:1], dtype=object), "b": [0]}), encoding)
+    beside = encode(pd.DataFrame({"a": pd.Series([seen[0], other], dtype=object), "b": [0, 1]}), encoding)
+    np.testing.assert_array_equal(alone[0], beside[0])
+
+
+def test_missing_numbers_become_the_median_and_are_marked() -> None:
+    encoded, notes = column([1.0, None, 4.0, 100.0, float("inf")])
+    np.testing.assert_array_equal(encoded["a"], [1, 4, 4, 100, 4])
+    np.testing.assert_array_equal(encoded["a (missing)"], [0, 1, 0, 0, 1])
+    assert notes == ("Missing numbers become the training median, and a column marks them: a (2 rows, 4).",)
+
+
+def test_numbers_written_as_text_are_numbers() -> None:
+    encoded, notes = column(["1", " 2.5 ", "-3e2"], dtype="str")
+    assert list(encoded) == ["a"]
+    np.testing.assert_array_equal(encoded["a"], [1, 2.5, -300])
+    assert not notes
+
+
+def test_a_few_words_among_numbers_count_as_missing_and_are_noted() -> None:
+    encoded, notes = column([*map(str, range(19)), "unknown"], dtype="str")
+    assert encoded["a (missing)"].tolist() == [0] * 19 + [1]
+    assert notes[0] == "Values that are no numbers count as missing: a ('unknown' and the like, 1 rows)."
+
+
+@pytest.mark.parametrize("values", [[True, False, True], ["true", "False", "TRUE"]])
+def test_booleans_are_1_and_0(values: list[Any]) -> None:
+    encoded, _ = column(values)
+    np.testing.assert_array_equal(encoded["a"], [1, 0, 1])
+
+
+def test_durations_are_seconds() -> None:
+    encoded, _ = column([timedelta(minutes=1), timedelta(seconds=2.5)])
+    np.testing.assert_array_equal(encoded["a"], [60, 2.5])
+
+
+def test_each_category_and_being_missing_get_columns() -> None:
+    encoded, notes = column(["red", "blue", None, "red"])
+    assert {name: x.tolist() for name, x in encoded.items()} == {
+        "a = blue": [0, 1, 0, 0],
+        "a = red": [1, 0, 0, 1],
+        "a (missing)": [0, 0, 1, 0],
+    }
+    assert notes == ("Each category gets a column of its own: a (2).",)
+
+
+def test_whole_numbers_that_are_declared_categories_are_categories() -> None:
+    encoded, _ = column([3, 1, 3, 1], dtype="category")
+    assert list(encoded) == ["a = 1", "a = 3"]
+
+
+def test_rare_ones_of_many_categories_share_a_column_with_unknown_ones() -> None:
+    values = [f"city {i}" for i in range(50) for _ in range(60 - i)]
+    rows = pd.DataFrame({"a": values})
+    encoding, notes = fit(rows, "data")
+    assert len(names(encoding)) == MOST_CATEGORIES + 1
+    x = encode(pd.DataFrame({"a": ["city 0", "city 49", "never seen", None]}), encoding)
+    assert x[:, -1].tolist() == [0, 1, 1, 0]
+    assert x.sum(axis=1).tolist() == [1, 1, 1, 0]
+    assert notes == ("Each category gets a column of its own: a (32 of 50, the rarer ones together).",)
+
+
+def test_an_unknown_category_is_none_of_the_known_ones() -> None:
+    encoding, _ = fit(pd.DataFrame({"a": ["red", "blue", "red"]}), "data")
+    assert encode(pd.DataFrame({"a": ["green"]}), encoding).tolist() == [[0, 0]]
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", None])
+def test_dates_are_days_month_and_weekday(form: str | None) -> None:
+    dates = pd.Series(pd.to_datetime(["2024-12-30", "2025-01-05", "2024-12-31"]))
+    encoded, _ = column(list(dates.dt.strftime(form)) if form else list(dates))
+    assert {name: x.tolist() for name, x in encoded.items()} == {
+        "a (days)": [0, 6, 1],
+        "a (month)": [12, 1, 12],
+        "a (weekday)": [0, 6, 1],
+    }
+
+
+def test_times_of_day_are_hours_and_a_missing_date_is_the_median_and_marked() -> None:
+    encoded, _ = column(["1969-07-20T06:30:00", None, "1969-07-22T18:00:00Z", "1969-07-21T12:00:00"])
+    assert encoded["a (hour)"].tolist() == [6.5, 12, 18, 12]
+    assert encoded["a (weekday)"].tolist() == [6, 0, 1, 0]
+    assert encoded["a (missing)"].tolist() == [0, 1, 0, 0]
+
+
+def test_empty_columns_and_texts_that_all_differ_are_left_out_and_noted() -> None:
+    rows = pd.DataFrame({"id": ["u1", "u2", "u3"], "void": [None, "", " "], "n": [1, 2, 3]})
+    encoding, notes = fit(rows, "data")
+    assert names(encoding) == ("n",)
+    assert notes == (
+        "Columns without a value in training are left out: void.",
+        "Columns of text that differs in every row are left out: id.",
+    )
+
+
+def test_nothing_left_to_learn_from_is_refused() -> None:
+    with pytest.raises(DataError, match=r"data: no column is left to learn from; .* left out: a"):
+        fit(pd.DataFrame({"a": ["x", "y", "z"]}), "data")
+
+
+def test_too_many_encoded_columns_are_refused() -> None:
+    cities = [str(f"city {i % 32}") for i in range(64)]
+    rows = pd.DataFrame({f"c{i}": cities for i in range(320)})
+    with pytest.raises(DataError, match=r"data: 10240 encoded columns .* drop = "):
+        fit(rows, "data")
+
+
+def test_missing_columns_of_new_rows_are_named() -> None:
+    encoding, _ = fit(pd.DataFrame({"a": [1, 2], "b": [3, 4], "c": [5, 6]}), "data")
+    with pytest.raises(DataError, match="rows: columns are missing: a, c; found: b, z"):
+        encode(pd.DataFrame({"b": [1], "z": [2]}), encoding)
+
+
+def test_new_rows_may_come_in_any_order_of_columns_or_as_an_array() -> None:
+    encoding, _ = fit(pd.DataFrame({"a": [1, 2], "b": ["x", "x"]}), "data")
+    expected = [[7, 1]]
+    assert encode(pd.DataFrame({"b": ["x"], "z": [0], "a": [7]}), encoding).tolist() == expected
+    assert encode(np.array([[7, "x"]], dtype=object), encoding).tolist() == expected
+    with pytest.raises(DataError, match=r"rows: have shape \(1, 3\)"):
+        encode(np.zeros((1, 3)), encoding)
+
+
+def test_without_an_encoding_numbers_stay_and_anything_else_is_refused() -> None:
+    frame = pd.DataFrame({"b": [2.0], "a": [1.0]})
+    assert encode(frame, {}, ("a", "b")).tolist() == [[1, 2]]
+    assert encode(np.ones((2, 1, 3, 3)), {}).shape == (2, 1, 3, 3)
+    with pytest.raises(DataError, match="columns are missing: c"):
+        encode(frame, {}, ("a", "c"))
+    with pytest.raises(DataError, match="text or objects"):
+        encode(np.array([["x"]]), {})
+    with pytest.raises(DataError, match="NaN or infinite"):
+        encode(np.array([[np.nan]]), {})
+    with pytest.raises(DataError, match=r"give \(N, 2\)"):
+        encode(np.zeros((3, 5)), {}, ("a", "b"))

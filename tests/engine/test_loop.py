@@ -1,0 +1,447 @@
+"""Engine: the loop, with small real ports around it."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.engine.parts import CountingSearcher, ListStore, Looker, Lots, Rule, engine, numbers
+from tuner.core.budget import StudyState
+from tuner.core.events import Event, Failed, Finished, Reported, Restarted, Stopped
+from tuner.core.trial import Reading, Stop, Trial, TrialState
+from tuner.errors import DeviceError, StoreError
+
+
+class Steady:
+    """Trains each trial for `epochs` epochs; its loss is what `curve` says."""
+
+    def __init__(self, rows: int = 2, epochs: int = 3, curve: object = None) -> None:
+        self.rows = rows
+        self.epochs = epochs
+        self.running: dict[int, int] = {}
+        self.stopping: list[int] = []
+        self.polls = 0
+        self.closed = 0
+        self.bars: list[float | None] = []
+        self.order: list[int] = []
+
+    def loss(self, number: int, epoch: int) -> float:
+        return number + 1 / epoch
+
+    def free(self) -> int:
+        return self.rows - len(self.running)
+
+    def submit(self, trials: Sequence[Trial], bar: float | None) -> None:
+        self.running.update({trial.number: 0 for trial in trials})
+        self.order += [trial.number for trial in trials]
+        self.bars.append(bar)
+
+    def stop(self, orders: Mapping[int, bool]) -> None:
+        for number in orders:
+            del self.running[number]
+        self.stopping += orders
+
+    def poll(self, timeout_s: float) -> Sequence[Event]:
+        self.polls += 1
+        events: list[Event] = [Stopped(number) for number in self.stopping]
+        self.stopping = []
+        # Neighbours answer in an order of their own.
+        for number in sorted(self.running, reverse=True):
+            epoch = self.running[number] = self.running[number] + 1
+            loss = self.loss(number, epoch)
+            events.append(Reported(number, Reading(epoch, loss, loss, seconds=0.25)))
+            if epoch == self.epochs:
+                events.append(Finished(number))
+                del self.running[number]
+        return events
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    seed=st.integers(0, 2**32),
+    rows=st.integers(1, 5),
+    weights=st.tuples(*[st.integers(0, 5)] * 6).filter(lambda w: w[0] + w[1] + w[2] + w[3] > 0),
+    trials=st.integers(1, 20),
+    size=st.integers(1, 25),
+    epochs=st.none() | st.integers(1, 60),
+    target=st.none() | st.sampled_from([0.1, 0.2]),
+    max_failures=st.integers(1, 8),
+    keep=st.integers(1, 3),
+)
+def test_every_started_trial_is_accounted_for_exactly_once_whatever_happens(
+    seed: int,
+    rows: int,
+    weights: tuple[int, ...],
+    trials: int,
+    size: int,
+    epochs: int | None,
+    target: float | None,
+    max_failures: int,
+    keep: int,
+) -> None:
+    lots = random.Random(seed)
+    whim = Rule(lambda trial, curve: Stop("whim", "so", lots.random() < 0.5) if lots.random() < 0.1 else None)
+    store = ListStore()
+    with tempfile.TemporaryDirectory() as name:
+        for _ in range(3):
+            executor, searcher, looker = (
+                Lots(lots, rows, Path(name), weights),
+                CountingSearcher(size),
+                Looker(),
+            )
+            store.end = None
+            driver = engine(
+                executor,
+                store,
+                Path(name),
+                searcher=searcher,
+                callbacks=[whim],
+                keep=keep,
+                max_failures=max_failures,
+                observer=looker,
+                trials=trials,
+                epochs=epochs,
+                target=target,
+            )
+            state, reason = driver.run(store.history(), store.over(), store.seconds)
+
+            assert store.end == (state, reason)
+            assert executor.closed == 1
+            assert len(store.records) == searcher.next <= min(trials, size)
+            over = [number for number, record in store.records.items() if record.state.is_over]
+            assert sorted(record.number for record in searcher.told) == sorted(over)
+            assert all(
+                record.state is TrialState.WAITING for n, record in store.records.items() if n not in over
+            )
+            for number in over:
+                record, curve = store.records[number], store.curves[number]
+                finite = [reading.val_loss for reading in curve if 0 <= reading.val_loss < 10]
+                assert record.epochs == len(curve)
+                assert [reading.epoch for reading in curve] == list(range(1, len(curve) + 1))
+                assert record.value == (min(finite) if finite else None)
+                assert record.seconds == sum(reading.seconds for reading in curve)
+                assert (record.reason is None) == (record.state is TrialState.FINISHED)
+            assert {path.name for path in Path(name).iterdir()} >= {
+                str(n) for n, record in store.records.items() if record.model_path is not None
+            }
+            status = looker.seen[-1] if looker.seen else None
+            if status is not None:
+                assert status.spent.trials == len(store.records)
+                assert sum(status.counts.values()) == len(store.records)
+                assert status.spent.epochs == sum(len(store.curves[n]) for n in store.curves)
+            if state is StudyState.FINISHED and reason.endswith(("trials is used up", "has been tried")):
+                assert len(over) == len(store.records)
+                return
+
+
+def test_a_trial_is_stored_as_started_before_it_trains(tmp_path: Path) -> None:
+    store = ListStore()
+
+    class Watched(Steady):
+        def poll(self, timeout_s: float) -> Sequence[Event]:
+            assert set(self.running) <= set(store.records)
+            return super().poll(timeout_s)
+
+    engine(Watched(), store, tmp_path, trials=5).run()
+    assert numbers(store.records, TrialState.FINISHED) == [0, 1, 2, 3, 4]
+
+
+def test_a_freed_row_is_refilled_in_the_turn_that_frees_it(tmp_path: Path) -> None:
+    executor, store = Steady(rows=2, epochs=2), ListStore()
+    engine(executor, store, tmp_path, trials=6).run()
+    assert executor.polls == 6
+    assert [[trial.number for trial in turn.started] for turn in store.turns if turn.started] == [
+        [0, 1],
+        [2, 3],
+        [4, 5],
+    ]
+
+
+def test_a_turn_without_news_is_not_stored(tmp_path: Path) -> None:
+    class Slow(Steady):
+        def poll(self, timeout_s: float) -> Sequence[Event]:
+            events = super().poll(timeout_s) if self.polls % 3 == 2 else []
+            self.polls += not events
+            return events
+
+    store = ListStore()
+    engine(Slow(rows=1, epochs=1), store, tmp_path, trials=2).run()
+    assert len(store.turns) == 3
+
+
+def test_rules_are_asked_in_the_order_of_trial_numbers_about_every_reading(tmp_path: Path) -> None:
+    first = Rule(lambda trial, curve: Stop("first", "odd", True) if trial.number == 1 else None)
+    second = Rule(lambda trial, curve: Stop("second", "odd too", False) if trial.number == 1 else None)
+    store = ListStore()
+    engine(Steady(rows=3), store, tmp_path, callbacks=[first, second], trials=3).run()
+    assert first.asked == second.asked == [(0, 1), (1, 1), (2, 1), (0, 2), (2, 2), (0, 3), (2, 3)]
+    stopped = store.records[1]
+    assert (stopped.state, stopped.rule, stopped.reason) == (TrialState.STOPPED, "first", "odd")
+    assert stopped.conclusive
+    assert stopped.epochs == 1
+
+
+def test_a_rule_that_speaks_in_the_last_epoch_comes_too_late(tmp_path: Path) -> None:
+    late = Rule(lambda trial, curve: Stop("late", "now", False) if len(curve) == 3 else None)
+    store = ListStore()
+    engine(Steady(), store, tmp_path, callbacks=[late], trials=2).run()
+    assert numbers(store.records, TrialState.FINISHED) == [0, 1]
+    assert all(record.conclusive and record.rule is None for record in store.records.values())
+
+
+def test_a_trial_that_finishes_without_a_finite_value_fails_or_has_diverged(tmp_path: Path) -> None:
+    class Diverging(Steady):
+        def loss(self, number: int, epoch: int) -> float:
+            return float("nan")
+
+    store = ListStore()
+    engine(Diverging(epochs=1), store, tmp_path, trials=1).run()
+    assert store.records[0].state is TrialState.FAILED
+    assert "none of its 1 epochs has a finite val_loss" in str(store.records[0].reason)
+
+    store = ListStore()
+    rule = Rule(lambda trial, curve: Stop("divergence", "train_loss is nan", False))
+    engine(Diverging(epochs=1), store, tmp_path, callbacks=[rule], trials=1).run()
+    assert store.records[0].state is TrialState.STOPPED
+    assert (store.records[0].rule, store.records[0].conclusive) == ("divergence", False)
+
+
+def test_a_trial_that_reports_nothing_fails_with_a_reason(tmp_path: Path) -> None:
+    class Silent(Steady):
+        def poll(self, timeout_s: float) -> Sequence[Event]:
+            events: list[Event] = [Finished(number) for number in self.running]
+            self.running = {}
+            return events
+
+    store = ListStore()
+    state, reason = engine(Silent(), store, tmp_path, max_failures=2, trials=9).run()
+    assert state is StudyState.FAILED
+    assert reason == (
+        "2 trials failed; the last: trial 1: it ended before its first epoch; "
+        "a trainer must report at least one"
+    )
+
+
+def test_the_record_has_the_best_epoch_and_utc_times(tmp_path: Path) -> None:
+    class Humped(Steady):
+        def loss(self, number: int, epoch: int) -> float:
+            return (3.0, 1.0, 2.0)[epoch - 1]
+
+    store = ListStore()
+    engine(Humped(), store, tmp_path, trials=1).run()
+    record = store.records[0]
+    assert record.value == 1.0
+    assert record.best is not None
+    assert record.best.epoch == 2
+    assert (record.epochs, record.seconds) == (3, 0.75)
+    started, ended = (datetime.fromisoformat(str(at)) for at in (record.started_at, record.ended_at))
+    assert started.utcoffset() == timedelta(0)
+    assert started <= ended
+
+
+def test_trials_fail_one_by_one_until_too_many_have(tmp_path: Path) -> None:
+    class Faulty(Steady):
+        def poll(self, timeout_s: float) -> Sequence[Event]:
+            events = list(super().poll(timeout_s))
+            for number in [n for n in self.running if n % 2]:
+                del self.running[number]
+                events.append(Failed(number, "ValueError: odd", "Traceback ..."))
+            return events
+
+    store = ListStore()
+    state, reason = engine(Faulty(), store, tmp_path, max_failures=3, trials=100).run()
+    assert (state, reason) == (StudyState.FAILED, "3 trials failed; the last: trial 5: ValueError: odd")
+    assert numbers(store.records, TrialState.FAILED) == [1, 3, 5]
+    assert store.records[1].traceback == "Traceback ..."
+
+
+def test_the_budget_of_trials_lets_running_ones_finish(tmp_path: Path) -> None:
+    store = ListStore()
+    end = engine(Steady(rows=4), store, tmp_path, trials=6).run()
+    assert end == (StudyState.FINISHED, "the budget of 6 trials is used up")
+    assert numbers(store.records, TrialState.FINISHED) == list(range(6))
+
+
+def test_the_budget_of_epochs_leaves_running_ones_for_resume(tmp_path: Path) -> None:
+    store = ListStore()
+    end = engine(Steady(), store, tmp_path, epochs=8).run()
+    assert end == (StudyState.FINISHED, "the budget of 8 epochs is used up")
+    assert numbers(store.records, TrialState.FINISHED) == [0, 1]
+    assert numbers(store.records, TrialState.WAITING) == [2, 3]
+
+
+def test_the_budget_of_seconds_counts_earlier_sessions(tmp_path: Path) -> None:
+    store, executor = ListStore(), Steady()
+    state, reason = engine(executor, store, tmp_path, seconds=50).run(seconds_before=50.5)
+    assert (state, reason) == (StudyState.FINISHED, "the budget of 50 seconds is used up")
+    assert executor.order == []
+    assert store.seconds > 50.5
+
+
+def test_the_trial_that_reaches_the_target_is_stopped_and_recorded(tmp_path: Path) -> None:
+    store = ListStore()
+    state, reason = engine(Steady(epochs=9), store, tmp_path, target=0.5).run()
+    assert (state, reason) == (StudyState.FINISHED, "the target of 0.5 is reached with 0.5")
+    record = store.records[0]
+    assert (record.state, record.rule, record.value) == (TrialState.STOPPED, "target", 0.5)
+    assert record.conclusive
+    assert numbers(store.records, TrialState.WAITING) == [1]
+
+
+def test_a_used_up_space_ends_the_study_when_its_last_trial_does(tmp_path: Path) -> None:
+    store, searcher = ListStore(), CountingSearcher(size=3)
+    end = engine(Steady(rows=2), store, tmp_path, searcher=searcher, trials=50).run()
+    assert end == (StudyState.FINISHED, "every configuration of the space has been tried")
+    assert numbers(store.records, TrialState.FINISHED) == [0, 1, 2]
+    assert searcher.asked == [2, 2]
+
+
+def test_an_interrupt_is_stored_and_the_executor_closed(tmp_path: Path) -> None:
+    class Interrupted(Steady):
+        def poll(self, timeout_s: float) -> Sequence[Event]:
+            if self.polls == 4:
+                raise KeyboardInterrupt
+            return super().poll(timeout_s)
+
+    store, executor = ListStore(), Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        engine(executor, store, tmp_path, trials=50).run()
+    assert store.end == (StudyState.INTERRUPTED, "stopped by the user")
+    assert executor.closed == 1
+    assert numbers(store.records, TrialState.WAITING) == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (DeviceError("cuda:0: out of memory\nmore"), "cuda:0: out of memory"),
+        (KeyError("x"), "KeyError: 'x'"),
+        (RuntimeError(), "RuntimeError"),
+    ],
+)
+def test_any_other_error_is_stored_in_a_sentence_and_raised(
+    tmp_path: Path, error: Exception, reason: str
+) -> None:
+    class Broken(Steady):
+        def poll(self, timeout_s: float) -> Sequence[Event]:
+            raise error
+
+    store, executor = ListStore(), Broken()
+    with pytest.raises(type(error)):
+        engine(executor, store, tmp_path, trials=5).run()
+    assert store.end == (StudyState.FAILED, reason)
+    assert executor.closed == 1
+
+
+def test_the_first_error_is_raised_even_if_the_end_cannot_be_stored(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Full(ListStore):
+        def finish(self, state: StudyState, reason: str, seconds: float) -> None:
+            raise StoreError("the disk is full, still")
+
+        def record(self, turn: object) -> None:
+            raise StoreError("the disk is full")
+
+    executor = Steady()
+    with pytest.raises(StoreError, match=r"the disk is full$"):
+        engine(executor, Full(), tmp_path, trials=5).run()
+    assert executor.closed == 1
+    assert "could not be stored" in caplog.text
+
+
+def test_a_resumed_study_goes_on_under_its_own_numbers(tmp_path: Path) -> None:
+    store = ListStore()
+    engine(Steady(), store, tmp_path, epochs=8).run()
+    assert len(store.records) == 4
+    store.end = None
+
+    executor, searcher, rule, looker = Steady(rows=3), CountingSearcher(), Rule(), Looker()
+    driver = engine(executor, store, tmp_path, searcher=searcher, callbacks=[rule], observer=looker, trials=6)
+    driver.run(store.history(), store.over(), store.seconds)
+    assert executor.order == [2, 3, 4, 5]
+    assert [trial.params for trial in store.turns[-1].started] == []
+    assert rule.asked[:6] == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
+    assert numbers(store.records, TrialState.FINISHED) == list(range(6))
+    assert [store.records[n].interruptions for n in range(6)] == [0, 0, 1, 1, 0, 0]
+    assert [len(store.curves[n]) for n in range(6)] == [3] * 6
+    assert looker.seen[-1].spent.epochs == 18
+    assert looker.seen[-1].best == store.records[0] == looker.seen[-1].default
+
+
+def test_a_restarted_trial_starts_afresh(tmp_path: Path) -> None:
+    class Dying(Steady):
+        def poll(self, timeout_s: float) -> Sequence[Event]:
+            events = list(super().poll(timeout_s))
+            if self.polls == 2:
+                self.running[1] = 0
+                events.append(Restarted(1, "its worker was killed by SIGKILL"))
+            return events
+
+    rule, store = Rule(), ListStore()
+    engine(Dying(), store, tmp_path, callbacks=[rule], trials=2).run()
+    assert [reading.epoch for reading in store.curves[1]] == [1, 2, 3]
+    assert (store.records[1].epochs, store.records[1].interruptions) == (3, 1)
+    assert [length for number, length in rule.asked if number == 1] == [1, 1, 2, 3]
+
+
+def test_the_bar_is_the_worst_value_that_is_kept(tmp_path: Path) -> None:
+    class Saving(Steady):
+        def poll(self, timeout_s: float) -> Sequence[Event]:
+            events: list[Event] = []
+            for event in super().poll(timeout_s):
+                if isinstance(event, Finished):
+                    (tmp_path / str(event.number)).mkdir()
+                    event = Finished(event.number, str(tmp_path / str(event.number)))
+                events.append(event)
+            return events
+
+        def loss(self, number: int, epoch: int) -> float:
+            return (9.0, 5.0, 7.0, 6.0, 1.0)[number]
+
+    executor, store = Saving(rows=1, epochs=1), ListStore()
+    engine(executor, store, tmp_path, keep=2, trials=5).run()
+    assert executor.bars == [None, None, 9.0, 7.0, 6.0]
+    assert {path.name for path in tmp_path.iterdir()} == {"0", "1", "4"}
+    assert [n for n, record in store.records.items() if record.model_path is not None] == [0, 1, 4]
+
+
+def test_the_models_of_stopped_trials_are_wanted_while_they_are_among_the_best(tmp_path: Path) -> None:
+    wanted: dict[int, bool] = {}
+
+    class Noting(Steady):
+        def loss(self, number: int, epoch: int) -> float:
+            return (9.0, 5.0, 7.0, 8.0, 6.0, 5.5)[number]
+
+        def stop(self, orders: Mapping[int, bool]) -> None:
+            wanted.update(orders)
+            super().stop(orders)
+
+        def poll(self, timeout_s: float) -> Sequence[Event]:
+            return [
+                Stopped(event.number, str(event.number)) if isinstance(event, Stopped) else event
+                for event in super().poll(timeout_s)
+            ]
+
+    cut = Rule(lambda trial, curve: Stop("cut", "it is bad", False))
+    engine(Noting(rows=1), ListStore(), tmp_path, callbacks=[cut], keep=2, trials=6).run()
+    assert wanted == {0: True, 1: True, 2: True, 3: False, 4: True, 5: True}
+
+
+def test_the_observer_sees_the_end_and_not_every_turn(tmp_path: Path) -> None:
+    looker, store = Looker(), ListStore()
+    engine(Steady(), store, tmp_path, observer=looker, trials=400).run()
+    assert len(store.turns) > 500
+    assert looker.seen[-1].counts["finished"] == 400
+    assert looker.seen[-1].spent.epochs == 1200
+    assert len(looker.seen) <= 2 + store.seconds / 0.1

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import replace
+
+import pytest
+
+from tests.contracts.searcher import conditional_space
+from tuner.core.space import Choice, Float, SearchSpace
+from tuner.core.spec import SearchSpec
+from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
+from tuner.search import OptunaSearcher, importances
+
+SPACE = SearchSpace.compose(
+    {
+        "strong": Float(low=0.0, high=1.0, default=0.5),
+        "weak": Float(low=0.0, high=1.0, default=0.5),
+        "branch": Choice(choices=("a", "b"), default="a"),
+        "inner": Float(low=0.0, high=1.0, default=0.5, when={"branch": ("b",)}),
+        "only": Choice(choices=("x",), default="x"),
+    }
+)
+
+
+def records(count: int = 120, state: TrialState = TrialState.FINISHED) -> list[TrialRecord]:
+    trials = OptunaSearcher(SPACE, SearchSpec(sampler="random"), Objective()).ask(count)
+    return [
+        TrialRecord(t.number, t.params, state, value=10 * float(t.params["strong"]) + float(t.params["weak"]))
+        for t in trials
+    ]
+
+
+def test_shares_sum_to_one_and_name_the_parameter_that_mattered_first() -> None:
+    shares = importances(SPACE, records(), Objective())
+    assert set(shares) == {"strong", "weak", "branch", "inner"}
+    assert sum(shares.values()) == pytest.approx(1.0)
+    assert list(shares.values()) == sorted(shares.values(), reverse=True)
+    assert next(iter(shares)) == "strong"
+    assert shares["strong"] > 0.5
+
+
+def test_direction_of_the_objective_is_minded() -> None:
+    turned = [replace(r, value=-float(r.value or 0.0)) for r in records()]
+    loss, score = Objective("val_loss", minimize=True), Objective("val_score", minimize=False)
+    assert importances(SPACE, turned, score) == importances(SPACE, records(), loss)
+    assert importances(SPACE, turned, loss) != importances(SPACE, records(), loss)
+
+
+def test_other_numbers_can_be_explained() -> None:
+    def gap(record: TrialRecord) -> float:
+        return record.best.gap if record.best is not None else math.nan
+
+    told = [
+        replace(r, best=Reading(1, 0.0, float(r.params["weak"]))) if i % 10 else r
+        for i, r in enumerate(records())
+    ]
+    assert next(iter(importances(SPACE, told, Objective("gap"), gap))) == "weak"
+
+
+def test_order_of_the_records_does_not_matter() -> None:
+    told = records()
+    assert importances(SPACE, random.Random(0).sample(told, len(told)), Objective()) == importances(
+        SPACE, told, Objective()
+    )
+
+
+def test_nothing_is_said_about_few_equal_or_inconclusive_trials() -> None:
+    assert importances(SPACE, records(5), Objective()) == {}
+    assert importances(SPACE, [replace(r, value=1.0) for r in records()], Objective()) == {}
+    assert importances(SPACE, records(state=TrialState.STOPPED), Objective()) == {}
+    assert importances(conditional_space(), [], Objective()) == {}

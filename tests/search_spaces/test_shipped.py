@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from tests.contracts.trainer import blobs, line
+from tuner import content
+from tuner.core.spec import StudySpec, parse_space
+from tuner.data import load
+from tuner.trainers import resolve
+from tuner.trainers.torch import TorchTrainer
+
+SPACES = sorted(path.stem for path in content.shipped("space").glob("*.toml"))
+STUDIES = sorted(path.stem for path in content.shipped("study").glob("*.toml"))
+
+
+def spec_of(table: dict[str, object]) -> StudySpec:
+    return StudySpec.parse(table, find_space=space)
+
+
+def space(name: str) -> dict[str, object]:
+    return parse_space(content.read(content.find("space", name)), name)
+
+
+def test_every_topic_has_its_space() -> None:
+    assert set(SPACES) >= {
+        "architecture",
+        "batch",
+        "initialization",
+        "optimization",
+        "preprocessing",
+        "regularization",
+    }
+
+
+@pytest.mark.parametrize("name", SPACES)
+def test_every_parameter_is_documented_in_one_line(name: str) -> None:
+    for parameter, table in space(name).items():
+        assert isinstance(table, dict)
+        assert table.get("doc", "").strip(), parameter
+        assert len(table["doc"]) <= 80, parameter
+        assert "\n" not in table["doc"], parameter
+
+
+@pytest.mark.parametrize("count", range(1, len(SPACES) + 1))
+def test_spaces_compose_in_every_combination(count: int) -> None:
+    for use in itertools.combinations(SPACES, count):
+        spec = spec_of({"space": {"use": list(use)}})
+        searched = spec.search_space()
+        assert searched.faults(searched.defaults()) == []
+        for data in (blobs(), line()):
+            assert list(TorchTrainer().faults(spec, data)) == []
+
+
+def test_batch_size_reaches_from_sixteen_to_the_full_batch() -> None:
+    table = space("batch")["batch_size"]
+    assert isinstance(table, dict)
+    assert table["choices"] == [16, 32, 64, 128, 256, 512, "full"]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_shipped_study_is_complete_and_without_faults(name: str) -> None:
+    table = content.read(content.find("study", name))
+    spec = spec_of(table)
+    assert spec.name == name
+    assert spec.description
+    assert spec.data is not None
+    data = load(spec.data, Path.cwd())
+    assert list(resolve(spec.trainer.use).faults(spec, data)) == []

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tuner.core.budget import StudyState
+from tuner.core.ports import Store, Turn
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
+from tuner.errors import StoreError
+from tuner.store import Database, StudyStore
+
+Trials = Callable[..., Trial]
+Readings = Callable[..., Reading]
+Ended = Callable[..., TrialRecord]
+
+
+def test_a_study_store_is_a_store(store: StudyStore) -> None:
+    port: Store = store
+    port.record(Turn())
+
+
+def test_a_turn_is_read_back(
+    database: Database, store: StudyStore, trial: Trials, reading: Readings, ended: Ended
+) -> None:
+    first, second = trial(0), trial(1, optimizer="momentum")
+    curve = [reading(1, 0.75), reading(2, 0.5), reading(3, 0.625)]
+    record = ended(first, curve, model_path="models/nets/0")
+    store.record(Turn(started=[first, second], readings=[(0, r) for r in curve] + [(1, curve[0])], seconds=1.5))
+    store.record(Turn(ended=[record], seconds=2.5))
+    over, running = database.records("nets")
+    assert over.started_at is not None
+    assert over.ended_at is not None
+    assert over.started_at <= over.ended_at
+    assert (over.number, over.params, over.state, over.value, over.best, over.epochs) == (
+        0, first.params, TrialState.FINISHED, 0.5, curve[1], 3,
+    )  # fmt: skip
+    assert (over.conclusive, over.seconds, over.interruptions, over.model_path) == (True, 1.5, 0, "models/nets/0")
+    assert list(running.params) == list(second.params)
+    assert (running.state, running.value, running.best, running.epochs, running.seconds, running.ended_at) == (
+        TrialState.RUNNING, 0.75, curve[0], 1, 0.125, None,
+    )  # fmt: skip
+    assert database.curves("nets") == {0: curve, 1: curve[:1]}
+    assert database.curves("nets", 1) == {1: curve[:1]}
+    assert database.curves("nets", 7) == {}
+    assert database.study("nets").seconds == 2.5
+
+
+def test_a_trial_may_begin_and_end_in_one_turn(
+    database: Database, store: StudyStore, trial: Trials, reading: Readings, ended: Ended
+) -> None:
+    curve = [reading(1, 0.5)]
+    store.record(Turn(started=[trial(0)], readings=[(0, curve[0])], ended=[ended(trial(0), curve)]))
+    assert [r.state for r in database.records("nets")] == [TrialState.FINISHED]
+
+
+def test_trials_of_one_turn_get_their_own_numbers_in_any_order(
+    database: Database, url: str, store: StudyStore, trial: Trials
+) -> None:
+    import optuna
+
+    depths = [1, 3, 5, 7]
+    store.record(Turn(started=[trial(n, depth=depths[n]) for n in (2, 0, 3, 1)]))
+    assert [r.params["depth"] for r in database.records("nets")] == depths
+    assert [t.params["depth"] for t in optuna.load_study(study_name="nets", storage=url).trials] == depths
+
+
+def test_a_restarted_trial_loses_its_readings_and_counts_an_interruption(
+    database: Database, store: StudyStore, trial: Trials, reading: Readings
+) -> None:
+    store.record(Turn(started=[trial(0), trial(1)], readings=[(0, reading(1)), (1, reading(1))]))
+    store.record(Turn(restarted=[1], readings=[(0, reading(2))]))
+    store.record(Turn(restarted=[1], readings=[(1, reading(1, 0.25))]))
+    assert [r.interruptions for r in database.records("nets")] == [0, 2]
+    assert database.curves("nets") == {0: [reading(1), reading(2)], 1: [reading(1, 0.25)]}
+
+
+def test_a_trial_started_and_restarted_in_one_turn_counts_once(
+    database: Database, store: StudyStore, trial: Trials
+) -> None:
+    store.record(Turn(started=[trial(0)]))
+    store.record(Turn(started=[trial(0)], restarted=[0]))
+    assert [r.interruptions for r in database.records("nets")] == [1]
+
+
+@pytest.mark.parametrize("is_finished", [True, False])
+def test_a_resumed_study_starts_its_trials_again_under_their_numbers(
+    database: Database, store: StudyStore, trial: Trials, reading: Readings, ended: Ended, is_finished: bool
+) -> None:
+    store.record(Turn(started=[trial(0), trial(1)], readings=[(0, reading(1)), (1, reading(1, 0.25))]))
+    store.record(Turn(ended=[ended(trial(0), [reading(1)])]))
+    if is_finished:
+        store.finish(StudyState.INTERRUPTED, "Ctrl-C", 4.0)
+    store.close()
+    left = TrialState.WAITING if is_finished else TrialState.RUNNING
+    resumed = database.resume_study("nets")
+    records = database.records("nets")
+    assert [r.state for r in records] == [TrialState.FINISHED, left]
+    assert (records[1].value, records[1].epochs) == (0.25, 1)
+    resumed.record(Turn(started=[trial(1), trial(2)], readings=[(1, reading(1, 0.125))]))
+    assert database.curves("nets")[1] == [reading(1, 0.125)]
+    records = database.records("nets")
+    assert [(r.state, r.interruptions) for r in records] == [
+        (TrialState.FINISHED, 0),
+        (TrialState.RUNNING, 1),
+        (TrialState.RUNNING, 0),
+    ]
+    resumed.record(Turn(ended=[ended(trial(1), [reading(1, 0.125)]), ended(trial(2), [])]))
+    assert [r.interruptions for r in database.records("nets")] == [0, 1, 0]
+    resumed.close()
+
+
+def test_a_turn_that_cannot_be_stored_leaves_no_trace_and_can_be_tried_again(
+    database: Database, store: StudyStore, trial: Trials, reading: Readings
+) -> None:
+    store.record(Turn(started=[trial(0)], readings=[(0, reading(1))], seconds=1.0))
+    twice = Turn(started=[trial(1)], readings=[(1, reading(1)), (0, reading(1))], seconds=2.0)
+    with pytest.raises(StoreError, match="UNIQUE"):
+        store.record(twice)
+    assert [r.number for r in database.records("nets")] == [0]
+    assert database.study("nets").seconds == 1.0
+    store.record(Turn(started=[trial(1)], readings=[(1, reading(1)), (0, reading(2))], seconds=2.0))
+    assert {n: len(curve) for n, curve in database.curves("nets").items()} == {0: 2, 1: 1}
+
+
+def test_a_number_that_is_over_is_never_given_again(
+    database: Database, store: StudyStore, trial: Trials, reading: Readings, ended: Ended
+) -> None:
+    store.record(Turn(started=[trial(0)], readings=[(0, reading(1))]))
+    store.record(Turn(ended=[ended(trial(0), [reading(1)])]))
+    with pytest.raises(StoreError):
+        store.record(Turn(started=[trial(0)]))
+    assert database.curves("nets") == {0: [reading(1)]}
+
+
+def test_a_failed_trial_keeps_its_traceback(
+    database: Database, store: StudyStore, trial: Trials, ended: Ended
+) -> None:
+    text = "Traceback (most recent call last):\n  ...\nValueError: 'ü'"
+    failed = ended(trial(0), [], TrialState.FAILED, reason="ValueError: 'ü'", traceback=text)
+    store.record(Turn(started=[trial(0)]))
+    store.record(Turn(ended=[failed]))
+    [record] = database.records("nets")
+    assert (record.reason, record.traceback) == ("ValueError: 'ü'", text)
+
+
+def test_a_forgotten_model_has_no_path(
+    database: Database, store: StudyStore, trial: Trials, ended: Ended
+) -> None:
+    store.record(Turn(started=[trial(0), trial(1)]))
+    store.record(Turn(ended=[ended(trial(n), [], model_path=f"models/{n}") for n in (0, 1)]))
+    store.forget_model(0)
+    assert [r.model_path for r in database.records("nets")] == [None, "models/1"]
+
+
+def test_facts_are_added_and_replaced(database: Database, store: StudyStore) -> None:
+    store.facts({"device": "cuda", "notes": ["two rows without target dropped"]})
+    assert database.study("nets").facts == {"device": "cuda", "notes": ["two rows without target dropped"]}
+
+
+def test_the_end_of_a_study_is_noted(database: Database, store: StudyStore, trial: Trials) -> None:
+    store.record(Turn(started=[trial(0)]))
+    store.finish(StudyState.FINISHED, "all 1 trials", 12.5)
+    summary = database.study("nets")
+    assert (summary.state, summary.reason, summary.seconds) == (StudyState.FINISHED, "all 1 trials", 12.5)
+    assert not summary.is_driven
+    assert summary.counts["waiting"] == 1
+
+
+def test_nothing_is_recorded_after_the_end(store: StudyStore, trial: Trials) -> None:
+    store.finish(StudyState.FINISHED, "done", 1.0)
+    store.close()
+    with pytest.raises(StoreError, match="no longer driven from here"):
+        store.record(Turn(started=[trial(0)]))
+
+
+def test_readers_and_the_writer_do_not_wait_for_each_other(
+    database: Database, url: str, store: StudyStore, trial: Trials
+) -> None:
+    store.record(Turn(started=[trial(0)]))
+    other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    other.execute("UPDATE tuner_studies SET seconds = 99")
+    assert database.study("nets").seconds == 0.0
+    assert len(database.records("nets")) == 1
+    other.execute("COMMIT")
+    assert database.study("nets").seconds == 99.0
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM tuner_studies").fetchall()
+    store.record(Turn(seconds=100.0))
+    assert other.execute("SELECT seconds FROM tuner_studies").fetchall() == [(99.0,)]
+    other.close()
+
+
+def test_two_studies_of_one_database_do_not_mix(
+    database: Database, store: StudyStore, spec: StudySpec, trial: Trials, reading: Readings, ended: Ended
+) -> None:
+    other = database.create_study("other", spec, {}, "")
+    for turn in range(3):
+        for each, loss in ((store, 0.5), (other, 0.25)):
+            each.record(Turn(started=[trial(turn)], readings=[(turn, reading(1, loss))]))
+            each.record(Turn(ended=[ended(trial(turn), [reading(1, loss)])]))
+    other.close()
+    for name, loss in (("nets", 0.5), ("other", 0.25)):
+        assert [r.number for r in database.records(name)] == [0, 1, 2]
+        assert database.curves(name) == {n: [reading(1, loss)] for n in range(3)}
+        assert database.study(name).best_value == loss
+
+
+def test_names_for_parameters_work_like_positions(tmp_path: Any, reading: Readings) -> None:
+    """Other drivers want names for parameters; SQLite's takes both."""
+    from sqlalchemy import create_engine, select
+
+    from tuner.store.schema import METADATA, tuner_epochs
+    from tuner.store.statements import Statements
+
+    rows = [(1, epoch, 0.1 * epoch, None, 0.3, 0.4, 0.5, 0.6, 0.7, None) for epoch in (1, 2)]
+    for style in ("qmark", "named"):
+        engine = create_engine(f"sqlite:///{tmp_path}/{style}.db", paramstyle=style)
+        METADATA.create_all(engine)
+        do = Statements(engine.dialect)
+        with engine.begin() as connection:
+            do.add_epochs.run(connection, rows)
+            do.add_ours.run(connection, [(1, 1, 0, "{}", "running", 0, False, 0.0, 0, "now")])
+            do.interrupt.run(connection, [(1,)])
+            do.wait_ours.run(connection, [("waiting", 1)])
+            assert [tuple(row) for row in connection.execute(select(tuner_epochs))] == rows
+            found = connection.exec_driver_sql("SELECT state, interruptions, number FROM tuner_trials").all()
+            assert found == [("waiting", 1, 0)]
+        engine.dispose()

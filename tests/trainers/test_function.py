@@ -1,0 +1,409 @@
+from __future__ import annotations
+
+import math
+import random
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.contracts.trainer import TrainerContract, blobs, study
+from tuner.core.ports import Exhausted, Failure, Job, Trainer
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Params, Reading, Trial
+from tuner.errors import TrialError
+from tuner.trainers import load_model
+from tuner.trainers.function import Context, FunctionTrainer
+
+
+def softmax_regression(params: dict[str, Any], context: Context) -> Iterator[dict[str, float]]:
+    """Plain gradient descent with the global generators' noise in it."""
+    data = context.data
+    assert data is not None
+    classes = np.eye(data.outputs)
+    weights = np.random.normal(size=(data.train.x.shape[1], data.outputs)) * 0.01
+    center, spread = data.train.x.mean(0), data.train.x.std(0)
+
+    def probabilities(x: Any) -> Any:
+        scores = (x - center) / spread @ weights
+        scores = np.exp(scores - scores.max(1, keepdims=True))
+        return scores / scores.sum(1, keepdims=True)
+
+    def loss(split: Any) -> float:
+        return float(-np.log(probabilities(split.x)[np.arange(len(split)), split.y]).mean())
+
+    def score(split: Any) -> float:
+        return float(np.mean(probabilities(split.x).argmax(1) == split.y))
+
+    while True:
+        if params.get("broken"):
+            raise ValueError("no such\nsetting")
+        error = probabilities(data.train.x) - classes[data.train.y]
+        step = params["learning_rate"] * (1 + 0.1 * random.random())
+        weights -= step * ((data.train.x - center) / spread).T @ error / len(data.train)
+        context.keep({"weights": weights})
+        yield {
+            "train_loss": loss(data.train) if not params.get("diverging") else float("inf"),
+            "val_loss": loss(data.validation),
+            "train_score": score(data.train),
+            "val_score": score(data.validation),
+            "norm": float(np.linalg.norm(weights)),
+        }
+
+
+class TestFunctionTrainer(TrainerContract):
+    predicts = False
+
+    def trainer(self) -> Trainer:
+        return FunctionTrainer(softmax_regression)
+
+    def job(self) -> Job:
+        return Job(study(epochs=3), blobs(), rows=2)
+
+    def params(self, number: int) -> Params:
+        return {"learning_rate": 0.1 * (number + 1)}
+
+    def broken_params(self) -> Params:
+        return {"learning_rate": 0.1, "broken": True}
+
+    def diverging_params(self) -> Params:
+        return {"learning_rate": 0.1, "diverging": True}
+
+
+def outcome(function: Any, metric: str = "val_loss", epochs: int = 1) -> Any:
+    """What the last of some epochs has to say."""
+    return outcomes(function, metric, epochs)[-1]
+
+
+def outcomes(function: Any, metric: str = "val_loss", epochs: int = 1) -> list[Any]:
+    population = FunctionTrainer(function).populate(Job(custom(metric), None))
+    population.place(0, Trial(7, {"learning_rate": 0.5}, 3))
+    return [population.advance()[0] for _ in range(epochs)]
+
+
+def custom(metric: str = "val_loss") -> StudySpec:
+    table = study(epochs=5).to_table()
+    return StudySpec.parse({**table, "objective": {"metric": metric, "direction": "minimize"}})
+
+
+def yielding(*values: Any) -> Any:
+    def train(params: Any, context: Any) -> Iterator[Any]:
+        yield from values
+
+    return train
+
+
+def returning(value: Any) -> Any:
+    return lambda params, context: value
+
+
+def numbers(reading: Any) -> dict[str, float]:
+    """The numbers of a reading that were measured."""
+    assert isinstance(reading, Reading), reading
+    names = ("train_loss", "val_loss", "train_score", "val_score", "learning_rate", "grad_norm")
+    return {n: reading.get(n) for n in names if not math.isnan(reading.get(n))} | dict(reading.extras)
+
+
+@pytest.mark.parametrize("make", [yielding, returning])
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"train_loss": 1, "val_loss": 2.5}, {"train_loss": 1.0, "val_loss": 2.5}),
+        ({"val_loss": 2.5}, {"val_loss": 2.5}),
+        (2.5, {"val_loss": 2.5}),
+        (3, {"val_loss": 3.0}),
+        (np.float32(2.5), {"val_loss": 2.5}),
+        (torch.tensor(2.5, requires_grad=True), {"val_loss": 2.5}),
+        ({"val_loss": np.array([2.5]), "depth": 3}, {"val_loss": 2.5, "depth": 3.0}),
+        ({"val_loss": 2.5, "epoch": 99, "gap": 7}, {"val_loss": 2.5}),
+        ({"val_loss": math.inf}, {"val_loss": math.inf}),
+        ({"val_loss": math.nan, "val_score": 0.5}, {"val_score": 0.5}),
+    ],
+)
+def test_a_reading_is_a_mapping_or_the_objectives_number(
+    make: Any, value: Any, expected: dict[str, float]
+) -> None:
+    reading = outcome(make(value))
+    assert numbers(reading) == expected
+    assert reading.epoch == 1
+
+
+def test_a_number_stands_for_the_objective_whatever_it_is() -> None:
+    assert numbers(outcome(yielding(0.5), metric="latency")) == {"latency": 0.5}
+    assert numbers(outcome(yielding(0.5), metric="val_score")) == {"val_score": 0.5}
+
+
+def test_seconds_are_measured_unless_they_are_given() -> None:
+    assert outcome(yielding(0.5)).seconds >= 0
+    assert outcome(yielding({"val_loss": 1.0, "seconds": 12.0})).seconds == 12.0
+
+
+def test_a_function_that_ends_early_is_exhausted_and_not_failed() -> None:
+    first, second, third = outcomes(yielding(0.5, 0.4), epochs=3)
+    assert (first.epoch, second.epoch, third) == (1, 2, Exhausted())
+    assert outcome(returning(0.5), epochs=2) == Exhausted()
+
+
+@pytest.mark.parametrize(
+    ("function", "metric", "message"),
+    [
+        (yielding(None), "val_loss", "gave NoneType None in epoch 1; yield one reading per epoch"),
+        (yielding(0.5, "done"), "val_loss", "gave str 'done' in epoch 2"),
+        (yielding(True), "val_loss", "gave bool True in epoch 1"),
+        (yielding([0.5, 0.4]), "val_loss", "gave list [0.5, 0.4] in epoch 1"),
+        (yielding(), "val_loss", "yielded nothing; yield one reading per epoch"),
+        (returning(None), "val_loss", "gave NoneType None in epoch 1"),
+        (returning("x" * 99), "val_loss", "gave str 'xxx"),
+        (yielding({"val_loss": "low"}), "val_loss", "gave 'val_loss': str 'low' in epoch 1"),
+        (yielding({"val_loss": 1.0, "mask": [1]}), "val_loss", "gave 'mask': list [1]"),
+        (yielding({"val_loss": 1.0, 3: 1.0}), "val_loss", "names are text, values are numbers"),
+        (yielding({"val_loss": np.zeros(2)}), "val_loss", "gave 'val_loss': ndarray"),
+        (yielding({}), "val_loss", "the objective needs val_loss, but epoch 1 has only: nothing"),
+        (yielding({"loss": 1}), "val_loss", "needs val_loss, but epoch 1 has only: loss"),
+        (yielding({"val_loss": 1}), "gap", "needs train_loss and val_loss, but epoch 1 has only: val_loss"),
+    ],
+)
+def test_what_is_no_reading_is_told(function: Any, metric: str, message: str) -> None:
+    failure = outcome(function, metric, epochs=2 if "epoch 2" in message else 1)
+    assert isinstance(failure, Failure)
+    assert message in failure.error
+    assert "\n" not in failure.error
+
+
+def raising(error: BaseException) -> Any:
+    def train(params: Any, context: Any) -> Iterator[float]:
+        yield 0.5
+        raise error
+
+    return train
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ValueError("one\ntwo"), "ValueError: one"),
+        (SystemExit(3), "SystemExit: 3"),
+        (StopIteration(), "RuntimeError: generator raised StopIteration"),
+        (KeyError(), "KeyError"),
+    ],
+)
+def test_what_is_raised_keeps_its_traceback(error: BaseException, told: str) -> None:
+    failure = outcome(raising(error), epochs=2)
+    assert isinstance(failure, Failure)
+    assert failure.error == told
+    assert "in train" in failure.traceback
+
+
+def test_ctrl_c_is_not_swallowed_and_the_generators_are_put_back() -> None:
+    random.seed(5)
+    before = random.getstate()
+    with pytest.raises(KeyboardInterrupt):
+        outcomes(raising(KeyboardInterrupt()), epochs=2)
+    assert random.getstate() == before
+
+
+def test_stopping_closes_the_generator_and_runs_its_cleanup() -> None:
+    done: list[str] = []
+
+    def train(params: Any, context: Any) -> Iterator[float]:
+        try:
+            while True:
+                yield 0.5
+        finally:
+            done.append("cleaned up")
+
+    population = FunctionTrainer(train).populate(Job(custom(), None))
+    population.place(0, Trial(0, {}, 0))
+    population.clear(0)
+    assert done == []
+    population.place(0, Trial(1, {}, 0))
+    population.advance()
+    population.clear(0)
+    assert done == ["cleaned up"]
+    assert population.advance() == {}
+
+
+def test_a_generator_that_raises_while_it_is_closed_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def train(params: Any, context: Any) -> Iterator[float]:
+        while True:
+            try:
+                yield 0.5
+            except GeneratorExit:
+                raise OSError("disk full") from None
+
+    population = FunctionTrainer(train).populate(Job(custom(), None))
+    population.place(0, Trial(4, {}, 0))
+    population.advance()
+    population.clear(0)
+    assert "trial 4: raised while it was closed" in caplog.text
+
+
+def test_global_generators_are_seeded_per_trial_and_put_back() -> None:
+    def train(params: Any, context: Any) -> Iterator[dict[str, float]]:
+        while True:
+            yield {
+                "val_loss": random.random(),
+                "numpy": float(np.random.random()),
+                "torch": float(torch.rand(())),
+            }
+
+    random.seed(1)
+    np.random.seed(1)
+    torch.manual_seed(1)
+    expected = random.Random(1).random(), np.random.RandomState(1).random()
+    drawn = [numbers(reading) for reading in outcomes(train, epochs=3)]
+    assert [numbers(reading) for reading in outcomes(train, epochs=3)] == drawn
+    assert len({tuple(d.values()) for d in drawn}) == 3
+    assert (random.random(), np.random.random()) == expected
+    assert torch.rand(()) == torch.rand((), generator=torch.Generator().manual_seed(1))
+
+
+def test_a_function_that_imports_torch_by_itself_finds_it_seeded() -> None:
+    code = """
+from tests.contracts.trainer import study
+from tuner.core.ports import Job
+from tuner.core.trial import Trial
+from tuner.trainers.function import FunctionTrainer
+
+def train(params, context):
+    def inner():
+        from torch import nn
+        return float(nn.Linear(1, 1).weight)
+    yield inner()
+
+population = FunctionTrainer(train).populate(Job(study(), None))
+for number in (0, 1, 0):
+    population.place(0, Trial(number, {}, 0))
+    print(population.advance()[0].val_loss)
+    population.clear(0)
+"""
+    # The suite's own module imports torch, so the function is alone in a module that does not.
+    code = code.replace("from tests.contracts.trainer import study\n", SPEC)
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
+    first, second, third = told.split()
+    assert first == third != second
+
+
+SPEC = """
+from tuner.core.spec import StudySpec
+
+def study():
+    return StudySpec.parse({"space": {"x": {"type": "float", "low": 0.0, "high": 1.0, "default": 0.5}}})
+"""
+
+
+def test_context_says_what_the_trial_may_use() -> None:
+    seen: list[Context] = []
+
+    def train(params: Any, context: Context) -> float:
+        seen.append(context)
+        params["learning_rate"] = None
+        return 0.5
+
+    spec = StudySpec.parse({**study(epochs=4, settings={"depth": 2}).to_table()})
+    population = FunctionTrainer(train).populate(Job(spec, None, device="cpu"))
+    trial = Trial(9, {"learning_rate": 0.5}, 3)
+    population.place(0, trial)
+    population.advance()
+    context = seen[0]
+    assert (context.epochs, context.number, context.device) == (4, 9, "cpu")
+    assert (context.data, context.settings) == (None, {"depth": 2})
+    assert 0 <= context.seed < 2**32
+    assert trial.params == {"learning_rate": 0.5}
+    with pytest.raises(AttributeError):
+        context.seed = 3  # type: ignore[misc]
+
+
+def kept(tmp_path: Path, hand: Any, values: Any = (0.5, 0.4, 0.9)) -> Any:
+    """The model that is saved after some epochs, each with its value and what is handed over."""
+
+    def train(params: Any, context: Context) -> Iterator[float]:
+        for epoch, value in enumerate(values, 1):
+            model = hand(epoch)
+            if model is not None:
+                context.keep(model)
+            yield value
+
+    population = FunctionTrainer(train).populate(Job(custom(), None))
+    population.place(0, Trial(2, {"learning_rate": 0.5}, 3))
+    for _ in values:
+        assert isinstance(population.advance()[0], Reading)
+    if not population.save(0, tmp_path):
+        return None
+    return load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("hand", "expected"),
+    [
+        (lambda epoch: {"w": np.full(2, epoch)}, {"w": [2, 2]}),
+        (lambda epoch: np.full(2, epoch)[::-1], {"weights": [2, 2]}),
+        (lambda epoch: {"a": {"b": torch.full((2,), epoch), "c": 1.5}}, {"a.b": [2, 2], "a.c": 1.5}),
+        (lambda epoch: [np.full(1, epoch), np.zeros(1)], {"0": [2], "1": [0]}),
+        (lambda epoch: torch.full((2,), epoch, dtype=torch.bfloat16), {"weights": [2, 2]}),
+    ],
+)
+def test_the_best_epochs_weights_are_kept(tmp_path: Path, hand: Any, expected: Any) -> None:
+    model = kept(tmp_path, hand)
+    assert {name: value.tolist() for name, value in model.module.items()} == expected
+    assert model.description["best"]["epoch"] == 2
+    assert model.description["params"] == {"learning_rate": 0.5}
+    with pytest.raises(TrialError, match="knows the network of these weights"):
+        model.predict([[1.0]])
+
+
+def test_a_module_that_is_trained_in_place_is_handed_over_once(tmp_path: Path) -> None:
+    network = torch.nn.Linear(1, 1, bias=False)
+
+    def hand(epoch: int) -> Any:
+        torch.nn.init.constant_(network.weight, epoch)
+        return network if epoch == 1 else None
+
+    assert kept(tmp_path, hand).module["weight"].tolist() == [[2.0]]
+
+
+def test_weights_are_copied_before_the_function_goes_on(tmp_path: Path) -> None:
+    shared = np.zeros(1)
+
+    def hand(epoch: int) -> Any:
+        shared[:] = epoch
+        return {"w": shared}
+
+    assert kept(tmp_path, hand).module["w"].tolist() == [2.0]
+
+
+def test_without_weights_or_without_a_best_epoch_there_is_no_model(tmp_path: Path) -> None:
+    assert kept(tmp_path, lambda epoch: None) is None
+    assert kept(tmp_path, lambda epoch: np.ones(1), values=(math.nan, math.inf)) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_kept_fails_the_trial() -> None:
+    def train(params: Any, context: Context) -> Iterator[float]:
+        context.keep({"name": "resnet"})
+        yield 0.5
+
+    failure = outcome(train)
+    assert isinstance(failure, Failure)
+    assert failure.error == "TypeError: name: a str cannot be kept; give arrays, tensors or a module"
+
+
+async def asynchronous(params: Any, context: Any) -> float:
+    return 0.5
+
+
+@pytest.mark.parametrize(
+    ("function", "fault"),
+    [
+        (lambda params: 0.5, "takes (params); write def train(params, context)"),
+        (lambda params, context, *, more: 0.5, "takes (params, context, *, more)"),
+        (asynchronous, "an async function; write def train(params, context)"),
+    ],
+)
+def test_a_wrong_signature_is_a_fault(function: Any, fault: str) -> None:
+    assert fault in FunctionTrainer(function).faults(custom(), None)[0]

@@ -1,0 +1,365 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn import metrics
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.cluster import Birch
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import FunctionTransformer
+from skops import io
+
+from tests.contracts.trainer import TrainerContract, blobs, line
+from tuner import content
+from tuner.core.dataset import Dataset, Split
+from tuner.core.ports import Exhausted, Failure, Job, Trainer
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Params, Reading, Trial, Value
+from tuner.data import load
+from tuner.errors import TrialError
+from tuner.trainers import load_model
+from tuner.trainers.sklearn import SklearnTrainer
+from tuner.trainers.sklearn.measures import measure
+
+
+class SklearnContract(TrainerContract):
+    def trainer(self) -> Trainer:
+        return SklearnTrainer()
+
+
+class TestMLPClassifier(SklearnContract):
+    def job(self) -> Job:
+        return Job(sklearn_study({"learning_rate_init": 0.01}, "mlp"), blobs(), rows=2)
+
+    def params(self, number: int) -> Params:
+        return {"learning_rate_init": 0.01 * (number + 1), "hidden_layer_sizes": 8, "batch_size": 16}
+
+    def broken_params(self) -> Params:
+        return {"learning_rate_init": "much"}
+
+    def diverging_params(self) -> Params:
+        return {"learning_rate_init": 1e300, "solver": "sgd"}
+
+
+class TestSGDRegressor(SklearnContract):
+    def job(self) -> Job:
+        return Job(sklearn_study({"alpha": 0.01}, "sgd"), line(), rows=2)
+
+    def params(self, number: int) -> Params:
+        return {"alpha": 0.01 * (number + 1), "scaling": "min-max"}
+
+    def broken_params(self) -> Params:
+        return {"alpha": -1.0}
+
+    def diverging_params(self) -> Params:
+        return {"eta0": 1e300, "learning_rate": "constant"}
+
+
+class TestRandomForest(SklearnContract):
+    """Fits once, so a trial has one epoch."""
+
+    def job(self) -> Job:
+        return Job(sklearn_study({"max_depth": 3}, "forest", {"n_estimators": 5}), blobs(), rows=2)
+
+    def params(self, number: int) -> Params:
+        return {"max_depth": number % 2 + 1, "max_features": 2}
+
+    def broken_params(self) -> Params:
+        return {"max_depth": 0}
+
+
+def sklearn_study(
+    defaults: dict[str, Value],
+    model: str | None = None,
+    settings: dict[str, Any] | None = None,
+    **trainer: Any,
+) -> StudySpec:
+    space = {name: {"type": "choice", "choices": [v], "default": v} for name, v in defaults.items()}
+    section = {"use": "sklearn", "epochs": 3, "settings": settings or {}, **trainer}
+    return StudySpec.parse({"trainer": section | ({"model": model} if model else {}), "space": space})
+
+
+def train(spec: StudySpec, data: Dataset, params: Params, epochs: int = 3) -> list[Any]:
+    population = SklearnTrainer().populate(Job(spec, data))
+    population.place(0, Trial(0, params, 0))
+    return [population.advance()[0] for _ in range(epochs)]
+
+
+def readings(spec: StudySpec, data: Dataset, params: Params, epochs: int = 3) -> list[Reading]:
+    outcomes = train(spec, data, params, epochs)
+    assert all(isinstance(outcome, Reading) for outcome in outcomes), outcomes
+    return outcomes
+
+
+class HardVotes(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Has neither probabilities nor epochs, and draws from the global generator."""
+
+    def __init__(self, share: float = 0.0) -> None:
+        self.share = share
+
+    def fit(self, x: Any, y: Any) -> HardVotes:
+        self.classes_ = np.unique(y)
+        self.center_ = np.stack([x[y == c].mean(0) for c in self.classes_])
+        self.draw_ = float(np.random.random())
+        return self
+
+    def predict(self, x: Any) -> Any:
+        return self.classes_[((x[:, None] - self.center_) ** 2).sum(2).argmin(1)]
+
+
+OWN = f"{__name__}:HardVotes"
+
+
+def test_epochs_go_on_from_one_another() -> None:
+    curve = readings(sklearn_study({"alpha": 1e-4}), blobs(), {"learning_rate_init": 0.01}, epochs=6)
+    assert curve[-1].train_loss < curve[2].train_loss < curve[0].train_loss
+    assert curve[-1].train_score > 0.8
+
+
+def test_an_estimator_without_partial_fit_has_one_epoch() -> None:
+    first, second = train(sklearn_study({"max_depth": 3}, "forest"), blobs(), {"max_depth": 3}, 2)
+    assert isinstance(first, Reading)
+    assert second == Exhausted()
+
+
+def test_losses_and_scores_are_those_of_sklearn() -> None:
+    data = blobs()
+    fitted = LogisticRegression().fit(data.train.x, data.train.y)
+    x, y = data.validation.x, data.validation.y
+    truth = (
+        metrics.log_loss(y, fitted.predict_proba(x)),
+        metrics.f1_score(y, fitted.predict(x), average="macro"),
+    )
+    assert measure(fitted, x, y, data, "f1") == pytest.approx(truth)
+
+
+def test_a_class_that_training_never_saw_costs_as_much_as_can_be() -> None:
+    data = blobs()
+    seen = data.train.y > 0
+    fitted = LogisticRegression().fit(data.train.x[seen], data.train.y[seen])
+    y = np.zeros(5, np.int64)
+    loss, score = measure(fitted, data.validation.x[:5], y, data, "accuracy")
+    assert loss == pytest.approx(-math.log(np.finfo(np.float32).eps))
+    assert score == 0
+
+
+def test_without_probabilities_the_loss_is_the_share_of_errors() -> None:
+    reading = readings(sklearn_study({"share": 0.0}, OWN), blobs(), {"share": 0.0}, 1)[0]
+    assert reading.val_loss == pytest.approx(1 - reading.val_score)
+
+
+def test_rmse_is_in_the_targets_units_and_the_loss_is_standardized() -> None:
+    reading = readings(sklearn_study({"alpha": 0.0}, "sgd", score="rmse"), line(), {"alpha": 0.0})[-1]
+    assert reading.val_score == pytest.approx(20 * math.sqrt(reading.val_loss))
+
+
+def test_several_targets_are_fitted_together() -> None:
+    data = line()
+    two = [Split(s.x, np.stack([s.y, -s.y], 1)) for s in (data.train, data.validation)]
+    data = dataclasses.replace(data, train=two[0], validation=two[1], target_scale=np.array([2.0, 3.0], "f4"))
+    reading = readings(sklearn_study({"max_depth": 3}, "forest"), data, {"max_depth": 3}, 1)[0]
+    assert 0 < reading.val_loss < 1
+
+
+def test_images_are_flattened() -> None:
+    data = blobs()
+    images = [Split(np.stack([s.x] * 2, 1)[:, None], s.y) for s in (data.train, data.validation)]
+    data = dataclasses.replace(data, train=images[0], validation=images[1], features=())
+    assert data.input_shape == (1, 2, 5)
+    assert readings(sklearn_study({"alpha": 0.1}), data, {"alpha": 0.1})
+
+
+def test_training_loss_is_measured_on_no_more_rows_than_validation() -> None:
+    data = blobs(rows=300)
+    data = dataclasses.replace(data, validation=Split(data.validation.x[:7], data.validation.y[:7]))
+    spec = sklearn_study({"share": 0.0}, OWN)
+    score = readings(spec, data, {"share": 0.0}, 1)[0].train_score
+    assert score * 7 == pytest.approx(round(score * 7))
+
+
+def test_scaling_of_a_trial_replaces_the_data_sets() -> None:
+    spec = sklearn_study({"alpha": 0.1})
+    curves = [readings(spec, blobs(), {"alpha": 0.1, "scaling": kind}) for kind in ("none", "standard")]
+    assert curves[0] != curves[1]
+    assert [r.val_loss for r in readings(spec, blobs(), {"alpha": 0.1})] == [r.val_loss for r in curves[1]]
+
+
+def test_an_estimator_without_random_state_follows_the_trials_seed() -> None:
+    draws = []
+    for number in (0, 0, 1):
+        population = SklearnTrainer().populate(Job(sklearn_study({"share": 0.0}, OWN), blobs()))
+        population.place(0, Trial(number, {"share": 0.0}, 0))
+        population.advance()
+        draws.append(population._run.kept.draw_)  # type: ignore[union-attr]
+    assert draws[0] == draws[1] != draws[2]
+
+
+def test_wrong_value_fails_its_trial_with_the_estimators_own_words() -> None:
+    failure = train(sklearn_study({"alpha": 0.1}), blobs(), {"alpha": -1.0}, 1)[0]
+    assert isinstance(failure, Failure)
+    assert "'alpha' parameter of MLPClassifier must be a float" in failure.error
+
+
+@pytest.mark.parametrize(
+    ("spec", "fault"),
+    [
+        (sklearn_study({"alhpa": 0.1}), "space.alhpa: MLPClassifier has no such parameter; known: "),
+        (sklearn_study({"alhpa": 0.1}), "did you mean 'alpha'?"),
+        (sklearn_study({"alpha": 0.1, "scaling": "minmax"}), "did you mean 'min-max'?"),
+        (sklearn_study({"alpha": 0.1}, "cnn"), "trainer.model: unknown name 'cnn'; known: boosting"),
+        (
+            sklearn_study({"alpha": 0.1}, "sklearn.svm:SVM"),
+            "trainer.model: sklearn.svm:SVM: sklearn.svm has no",
+        ),
+        (sklearn_study({"alpha": 0.1}, "math:pi"), "math:pi is a float; give the estimator's class"),
+        (sklearn_study({"alpha": 0.1}, "pathlib:Path"), "pathlib:Path is no estimator: it has no fit"),
+        (sklearn_study({"C": 0.1}, "sklearn.svm:SVR"), "SVR is not for classification"),
+        (
+            sklearn_study({"alpha": 0.1}, settings={"sizes": 3}),
+            "trainer.settings: MLPClassifier cannot be built",
+        ),
+        (sklearn_study({"alpha": 0.1}, score="r2"), "'r2' is not for classification; give one of accuracy"),
+        (sklearn_study({"alpha": 0.1}, loss="mae"), "measured by cross_entropy, found 'mae'; drop it"),
+    ],
+)
+def test_faults_say_what_to_do(spec: StudySpec, fault: str) -> None:
+    found = SklearnTrainer().faults(spec, blobs())
+    assert any(fault in sentence for sentence in found), found
+
+
+def test_the_shipped_study_has_no_faults_and_its_default_trains() -> None:
+    path = content.find("study", "digits_sklearn")
+    spec = StudySpec.parse(content.read(path), str(path))
+    assert spec.data is not None
+    data = load(spec.data, path.parent)
+    assert SklearnTrainer().faults(spec, data) == []
+    first, *_, last = readings(spec, data, spec.search_space().defaults())
+    assert last.val_score > first.val_score + 0.3
+
+
+def test_missing_data_is_a_fault() -> None:
+    assert "needs [data]" in SklearnTrainer().faults(sklearn_study({"alpha": 0.1}), None)[0]
+
+
+def saved(folder: Path, model: str | None, params: Params, data: Dataset) -> Path:
+    folder.mkdir(exist_ok=True)
+    population = SklearnTrainer().populate(Job(sklearn_study(dict(params), model), data))
+    population.place(0, Trial(4, params, 0))
+    population.advance()
+    assert population.save(0, folder)
+    return folder
+
+
+FRESH = """
+import sys, json
+from pathlib import Path
+import numpy as np
+from tuner.trainers import load_model
+for folder in map(Path, sys.argv[1:]):
+    rows = np.load(folder.with_suffix(".npy"))
+    print(json.dumps(load_model(folder).predict(rows).tolist()))
+"""
+
+
+def test_saved_models_predict_alike_in_a_fresh_process(tmp_path: Path) -> None:
+    here, folders = [], []
+    for model, data in (("mlp", blobs()), ("boosting", line())):
+        folder = saved(tmp_path / model, model, {"random_state": 3}, data)
+        np.save(folder.with_suffix(".npy"), data.validation.x)
+        loaded = load_model(folder)
+        here.append(loaded.predict(data.validation.x).tolist())
+        folders.append(str(folder))
+        assert loaded.description["params"] == {"random_state": 3}
+        assert loaded.description["best"]["epoch"] == 1
+    told = subprocess.run([sys.executable, "-c", FRESH, *folders], capture_output=True, check=True, text=True)
+    assert [json.loads(answer) for answer in told.stdout.splitlines()] == here
+
+
+def test_probabilities_stand_in_the_order_of_the_classes(tmp_path: Path) -> None:
+    data = blobs()
+    model: Any = load_model(saved(tmp_path, "mlp", {"alpha": 0.1}, data))
+    probabilities = model.probabilities(data.validation.x)
+    assert probabilities.shape == (30, 3)
+    assert (model.predict(data.validation.x) == np.take(data.classes, probabilities.argmax(1))).all()
+
+
+def test_the_estimators_own_class_is_trusted_and_no_other(tmp_path: Path) -> None:
+    folder = saved(tmp_path, OWN, {"share": 0.5}, blobs())
+    assert type(load_model(folder).module) is HardVotes
+    table = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(table | {"estimator": "sklearn.svm:SVC"}))
+    with pytest.raises(TrialError, match=r"HardVotes, which may run any code; it is not loaded"):
+        load_model(folder)
+
+
+def test_functions_in_a_model_are_refused(tmp_path: Path) -> None:
+    folder = saved(tmp_path, "mlp", {"alpha": 0.5}, blobs())
+    io.dump(FunctionTransformer(metrics.accuracy_score), folder / "model.skops")
+    with pytest.raises(TrialError, match="accuracy_score, which may run any code"):
+        load_model(folder)
+
+
+def test_another_estimator_than_described_is_refused(tmp_path: Path) -> None:
+    folder = saved(tmp_path, "mlp", {"alpha": 0.5}, blobs())
+    io.dump(LogisticRegression(), folder / "model.skops")
+    with pytest.raises(TrialError, match="holds a LogisticRegression, not a MLPClassifier"):
+        load_model(folder)
+
+
+def test_an_estimator_that_cannot_be_written_is_told_and_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    population = SklearnTrainer().populate(Job(sklearn_study({"share": 0.0}, OWN), blobs()))
+    population.place(0, Trial(4, {"share": 0.0}, 0))
+    population.advance()
+    population._run.kept.part = Birch()  # type: ignore[union-attr]
+    assert population.save(0, tmp_path) is False
+    assert "trial 4: the model cannot be kept" in caplog.text
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda folder: (folder / "model.skops").unlink(),
+        lambda folder: (folder / "model.skops").write_bytes(b"PK"),
+        lambda folder: _without(folder, "scaling"),
+        lambda folder: _without(folder, "estimator"),
+        lambda folder: _without(folder, "context"),
+        lambda folder: _without(folder, "format"),
+        lambda folder: _emptied(folder / "model.skops"),
+    ],
+)
+def test_damage_is_told_in_one_line(damage: Any, tmp_path: Path) -> None:
+    folder = saved(tmp_path, "mlp", {"alpha": 0.5}, blobs())
+    damage(folder)
+    with pytest.raises(TrialError) as caught:
+        load_model(folder)
+    assert str(folder) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_rows_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    model = load_model(saved(tmp_path, "mlp", {"alpha": 0.5}, blobs()))
+    with pytest.raises(TrialError, match="shape"):
+        model.predict(np.zeros((2, 3)))
+
+
+def _without(folder: Path, key: str) -> None:
+    table = json.loads((folder / "model.json").read_text())
+    del table[key]
+    (folder / "model.json").write_text(json.dumps(table))
+
+
+def _emptied(path: Path) -> None:
+    with zipfile.ZipFile(path, "w"):
+        pass

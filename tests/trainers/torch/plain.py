@@ -1,0 +1,189 @@
+"""A plain training loop, written as a tutorial would: what the trainer is held to."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from tuner.core.dataset import Dataset, Split, Task
+from tuner.core.ports import Job, Population
+from tuner.core.seeds import derive
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Params, Reading, Trial
+from tuner.trainers.torch import TorchTrainer
+
+EPOCHS = 3
+
+
+def study(**trainer: Any) -> StudySpec:
+    return StudySpec.parse(
+        {
+            "trainer": {"epochs": EPOCHS, **trainer},
+            "search": {"seed": 5},
+            "space": {"learning_rate": {"type": "float", "low": 0.0, "high": 1.0, "default": 0.1}},
+        }
+    )
+
+
+def dataset(x: NDArray[Any], y: NDArray[Any], task: Task, rows: int, **more: Any) -> Dataset:
+    x = x.astype(np.float32)
+    return Dataset(Split(x[:rows], y[:rows]), Split(x[rows:], y[rows:]), task, **more)
+
+
+def images(rows: int = 60, shape: tuple[int, ...] = (1, 8, 8)) -> Dataset:
+    """Bright, dark and striped images."""
+    generator = np.random.default_rng(0)
+    y = np.arange(rows + 30) % 3
+    x = generator.normal(size=(len(y), *shape))
+    x[y == 0] += 1.5
+    x[y == 1, ..., ::2] -= 1.5
+    return dataset(x, y, Task.CLASSIFICATION, rows, classes=("bright", "striped", "noise"))
+
+
+def population(data: Dataset, spec: StudySpec | None = None) -> Population:
+    return TorchTrainer().populate(Job(spec or study(), data))
+
+
+def curve(data: Dataset, params: Params, spec: StudySpec | None = None, number: int = 7) -> list[Reading]:
+    """Train one trial to its end."""
+    spec = spec or study()
+    rows = population(data, spec)
+    rows.place(0, Trial(number, params, spec.search.seed))
+    return [reading(rows) for _ in range(spec.trainer.epochs)]
+
+
+def reading(rows: Population) -> Reading:
+    outcome = rows.advance()[0]
+    assert isinstance(outcome, Reading), getattr(outcome, "traceback", outcome)
+    return outcome
+
+
+def rates(params: Params, steps: int) -> list[float]:
+    """Every step's learning rate, by the definitions in search_spaces/optimization.toml."""
+    peak, found = float(params["learning_rate"]), []
+    warm = round(float(params.get("warmup", 0.0)) * steps)
+    for t in range(steps):
+        u = (t - warm) / (steps - warm)
+        match params.get("schedule", "constant"):
+            case "linear":
+                rate = peak * (1 - u)
+            case "step":
+                drops = int(params["step_drops"])
+                rate = peak * float(params["step_decay"]) ** sum(
+                    u >= d / (drops + 1) for d in range(1, drops + 1)
+                )
+            case "exponential":
+                rate = peak * math.exp(u * math.log(float(params["exponential_decay"])))
+            case "cosine":
+                rate = peak * (0.5 + 0.5 * math.cos(math.pi * u))
+            case "one_cycle":
+                rise = float(params["one_cycle_rise"])
+                if u < rise:
+                    rate = peak * (1 / 25 + (1 - 1 / 25) * (1 - math.cos(math.pi * u / rise)) / 2)
+                else:
+                    fall = (1 + math.cos(math.pi * (u - rise) / (1 - rise))) / 2
+                    rate = peak * (1 / 25e4 + (1 - 1 / 25e4) * fall)
+            case _:
+                rate = peak
+        found.append(peak * (t + 1) / warm if t < warm else rate)
+    return found
+
+
+def optimizer(params: Params, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
+    """The rule with torch's own coupled and decoupled decay where it has them."""
+    rate, l2 = float(params["learning_rate"]), float(params.get("l2", 0.0))
+    decay = float(params.get("weight_decay", 0.0))
+    betas = (float(params.get("beta1", 0.9)), float(params.get("beta2", 0.999)))
+    match params["optimizer"]:
+        case "momentum" | "nesterov" as name:
+            return torch.optim.SGD(
+                weights,
+                rate,
+                momentum=float(params["momentum"]),
+                nesterov=name == "nesterov",
+                weight_decay=l2,
+            )
+        case "adagrad":
+            return torch.optim.Adagrad(weights, rate, eps=1e-8, weight_decay=l2)
+        case "rmsprop":
+            return torch.optim.RMSprop(
+                weights, rate, alpha=float(params["rms_decay"]), eps=1e-8, weight_decay=l2
+            )
+        case "adam":
+            return torch.optim.Adam(weights, rate, betas=betas, eps=1e-8, weight_decay=l2)
+        case "adamw":
+            return torch.optim.AdamW(weights, rate, betas=betas, eps=1e-8, weight_decay=decay)
+    return torch.optim.SGD(weights, rate, weight_decay=l2)
+
+
+def step(params: Params, weights: list[nn.Parameter], rule: torch.optim.Optimizer, rate: float) -> float:
+    """One step on gradients that are there; returns their norm, with l1 and before clipping."""
+    for p in weights:
+        assert p.grad is not None
+        p.grad += float(params.get("l1", 0.0)) * torch.sign(p.detach())
+    norm = math.sqrt(sum(float((p.grad.double() ** 2).sum()) for p in weights if p.grad is not None))
+    if params.get("clipping") == "value":
+        nn.utils.clip_grad_value_(weights, float(params["clip_value"]))
+    if params.get("clipping") == "norm":
+        nn.utils.clip_grad_norm_(weights, float(params["clip_norm"]))
+    decay = 0.0 if params["optimizer"] == "adamw" else rate * float(params.get("weight_decay", 0.0))
+    before = [p.detach().clone() for p in weights]
+    for group in rule.param_groups:
+        group["lr"] = rate
+    rule.step()
+    with torch.no_grad():
+        for p, old in zip(weights, before, strict=True):
+            p.sub_(decay * old)
+    return norm
+
+
+def train(
+    network: nn.Module, data: Dataset, params: Params, number: int = 7, seed: int = 5
+) -> tuple[list[float], list[float], list[float]]:
+    """Train `network` on standardized inputs.
+
+    Returns:
+        The validation loss, the mean gradient norm and the last rate of every epoch.
+    """
+    mean = data.train.x.mean(axis=0, dtype=np.float64)
+    spread = data.train.x.std(axis=0, dtype=np.float64)
+    x, held_x = (torch.tensor((s.x - mean) / spread).float() for s in (data.train, data.validation))
+    y, held_y = (torch.tensor(s.y) for s in (data.train, data.validation))
+
+    def loss(outputs: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+        if data.task is Task.REGRESSION:
+            return ((outputs[:, 0] - targets) ** 2).mean()
+        classes = outputs.shape[1]
+        wanted = nn.functional.one_hot(targets, classes) * (1 - smoothing) + smoothing / classes
+        return -(wanted * outputs.log_softmax(1)).sum(1).mean()
+
+    count = params.get("batch_size", 32)
+    size = len(x) if count == "full" else min(int(count), len(x))
+    per_epoch = math.ceil(len(x) / size)
+    plan = rates(params, EPOCHS * per_epoch)
+    weights = list(network.parameters())
+    rule = optimizer(params, weights)
+    order = torch.Generator().manual_seed(derive(seed, number, "order"))
+    losses, norms, last = [], [], []
+    t = 0
+    for _ in range(EPOCHS):
+        network.train()
+        rows, found = torch.randperm(len(x), generator=order), []
+        for start in range(0, len(x), size):
+            batch = rows[start : start + size]
+            rule.zero_grad()
+            value = loss(network(x[batch]), y[batch], float(params.get("label_smoothing", 0.0)))
+            value.backward()  # type: ignore[no-untyped-call]
+            found.append(step(params, weights, rule, plan[t]))
+            t += 1
+        network.eval()
+        with torch.no_grad():
+            losses.append(float(loss(network(held_x), held_y, 0.0)))
+        norms.append(sum(found) / len(found))
+        last.append(plan[t - 1])
+    return losses, norms, last

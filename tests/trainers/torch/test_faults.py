@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.contracts.trainer import blobs, line
+from tests.trainers.torch.plain import images
+from tuner.core.dataset import Dataset
+from tuner.core.spec import StudySpec
+from tuner.trainers.torch import TorchTrainer
+
+FLOAT = {"type": "float", "low": 0.0, "high": 0.5, "default": 0.1}
+
+
+def faults(data: Dataset | None, space: dict[str, Any] | None = None, **trainer: Any) -> list[str]:
+    table = {"trainer": trainer, "space": {"dropout": FLOAT, **(space or {})}}
+    return list(TorchTrainer().faults(StudySpec.parse(table), data))
+
+
+def fault(data: Dataset | None, space: dict[str, Any] | None = None, **trainer: Any) -> str:
+    [only] = faults(data, space, **trainer)
+    assert "\n" not in only
+    return only
+
+
+def choice(*values: Any) -> dict[str, Any]:
+    return {"type": "choice", "choices": list(values), "default": values[0]}
+
+
+def test_network_follows_from_the_data_where_none_is_named() -> None:
+    assert faults(blobs()) == faults(images()) == faults(line()) == []
+
+
+def test_missing_data_is_named() -> None:
+    assert fault(None) == 'data: is missing; the torch trainer needs [data] source = "..."'
+
+
+def test_unknown_network_gets_the_near_name() -> None:
+    assert fault(blobs(), model="mpl").startswith(
+        "trainer.model: unknown name 'mpl'; known: cnn, mlp; did you mean 'mlp'?"
+    )
+
+
+def test_reference_that_leads_nowhere_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "no such file" in fault(blobs(), model="./net.py:build")
+    (tmp_path / "net.py").write_text("build = 3\n")
+    assert "is no function" in fault(blobs(), model="./net.py:build")
+    assert "did you mean 'build'?" in fault(blobs(), model="./net.py:bild")
+
+
+def test_cnn_needs_images() -> None:
+    assert fault(blobs(), model="cnn") == (
+        'trainer.model: cnn needs images (C, H, W), found rows of shape (5,); give model = "mlp"'
+    )
+    assert faults(images(), model="mlp") == []
+
+
+def test_loss_and_score_must_fit_the_task() -> None:
+    assert fault(blobs(), loss="mse") == (
+        "trainer.loss: 'mse' is not for classification; give one of cross_entropy, binary_cross_entropy"
+    )
+    assert fault(line(), score="f1") == "trainer.score: 'f1' is not for regression; give one of r2, rmse"
+
+
+def test_device_must_be_there() -> None:
+    if not torch.cuda.is_available():
+        assert "torch sees no CUDA GPU" in fault(blobs(), device="cuda:1")
+    assert "unknown name 'tpu'" in fault(blobs(), device="tpu")
+    assert faults(blobs(), device="auto") == []
+
+
+def test_unknown_metric_and_settings_are_named() -> None:
+    table = {"objective": {"metric": "val_acc", "direction": "maximize"}, "space": {"dropout": FLOAT}}
+    [only] = TorchTrainer().faults(StudySpec.parse(table), blobs())
+    assert only.startswith("objective.metric: unknown name 'val_acc'")
+    assert "takes none, found momentum" in fault(blobs(), settings={"momentum": 0.9})
+
+
+def test_unknown_parameter_gets_the_near_name_where_the_network_is_shipped(tmp_path: Path) -> None:
+    own = {"learning_rat": FLOAT, "fixed": {"widht": 3}}
+    first, second = faults(blobs(), own)
+    assert first.startswith("space.learning_rat: mlp has no such parameter")
+    assert first.endswith("did you mean 'learning_rate'?")
+    assert second.startswith("space.fixed.widht:")
+    path = tmp_path / "net.py"
+    path.write_text("def build(params, context): ...\n")
+    assert faults(blobs(), {**own, "width": choice("small", "large")}, model=f"{path}:build") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "parameter", "told"),
+    [
+        (
+            "batch_size",
+            choice(32, "all"),
+            "'all' makes no sense; give a whole number of at least 1 or \"full\"",
+        ),
+        ("batch_size", choice(0, "full"), "0 makes no sense"),
+        ("dropout", {**FLOAT, "high": 1.0}, "1.0 makes no sense; give a number of at least 0 and below 1"),
+        ("momentum", {**FLOAT, "high": 1.5}, "1.5 makes no sense"),
+        ("learning_rate", {**FLOAT, "low": -1.0}, "-1.0 makes no sense; give a number of at least 0"),
+        ("width", {**FLOAT, "low": 0.1}, "0.1 makes no sense; give a whole number of at least 1"),
+        ("optimizer", choice("adam", "adm"), "unknown name 'adm'"),
+        ("layer_norm", choice("yes", "no"), "unknown name 'yes'; known: false, true"),
+        ("layer_norm", choice(0, 1), "unknown name 0; known: false, true"),
+        ("scaling", choice("standard", "minmax"), "did you mean 'min-max'?"),
+    ],
+)
+def test_range_that_makes_no_sense_is_named(name: str, parameter: dict[str, Any], told: str) -> None:
+    found = faults(blobs(), {name: parameter})
+    assert found[0].startswith(f"space.{name}: ")
+    assert told in " ".join(found)
+
+
+def test_every_fault_is_told_at_once() -> None:
+    assert len(faults(blobs(), {"momentun": FLOAT}, model="mlpp", loss="mse", score="r2", device="tpu")) == 4

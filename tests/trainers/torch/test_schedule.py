@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.optim import lr_scheduler
+
+from tests.trainers.torch import plain
+from tuner.trainers.torch.recipe import LIMITS, Names, Recipe
+from tuner.trainers.torch.schedule import learning_rate
+
+SCHEDULES = [str(name) for name in LIMITS["schedule"].known] if isinstance(LIMITS["schedule"], Names) else []
+
+
+def whole(recipe: Recipe, steps: int) -> list[float]:
+    return [learning_rate(recipe, step, steps) for step in range(steps)]
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("warmup", [0.0, 0.17])
+def test_schedule_follows_its_definition(schedule: str, warmup: float) -> None:
+    params: dict[str, Any] = {
+        "learning_rate": 0.3,
+        "schedule": schedule,
+        "warmup": 0.0 if schedule == "one_cycle" else warmup,
+        "step_decay": 0.2,
+        "step_drops": 4,
+        "exponential_decay": 0.05,
+        "one_cycle_rise": 0.35,
+    }
+    assert whole(Recipe.of(params), 97) == pytest.approx(plain.rates(params, 97), rel=1e-12)
+
+
+def test_linear_is_one_minus_t_over_t_end() -> None:
+    assert whole(Recipe(learning_rate=1.0, schedule="linear"), 4) == [1.0, 0.75, 0.5, 0.25]
+
+
+def test_cosine_and_exponential_are_torchs() -> None:
+    for recipe, make in (
+        (Recipe(learning_rate=0.3, schedule="cosine"), lambda o: lr_scheduler.CosineAnnealingLR(o, 40)),
+        (
+            Recipe(learning_rate=0.3, schedule="exponential", exponential_decay=0.01),
+            lambda o: lr_scheduler.ExponentialLR(o, 0.01 ** (1 / 40)),
+        ),
+        (
+            Recipe(learning_rate=0.3, schedule="step", step_decay=0.5, step_drops=3),
+            lambda o: lr_scheduler.StepLR(o, 10, 0.5),
+        ),
+    ):
+        optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], 0.3)
+        scheduler, rates = make(optimizer), []
+        for _ in range(40):
+            rates.append(scheduler.get_last_lr()[0])
+            optimizer.step()
+            scheduler.step()
+        assert whole(recipe, 40) == pytest.approx(rates, rel=1e-9)
+
+
+def test_warm_up_rises_to_the_peak() -> None:
+    rates = whole(Recipe(learning_rate=1.0, warmup=0.3), 10)
+    assert rates == pytest.approx([1 / 3, 2 / 3, 1, 1, 1, 1, 1, 1, 1, 1])
+
+
+@given(
+    st.sampled_from(SCHEDULES),
+    st.floats(0, 0.99),
+    st.floats(0.05, 0.95),
+    st.integers(1, 200),
+    st.integers(1, 8),
+)
+def test_rate_stays_between_zero_and_the_peak(
+    schedule: str, warmup: float, share: float, steps: int, drops: int
+) -> None:
+    recipe = Recipe(
+        learning_rate=0.1,
+        schedule=schedule,
+        warmup=warmup,
+        step_decay=share,
+        step_drops=drops,
+        exponential_decay=share,
+        one_cycle_rise=share,
+    )
+    assert all(0 < rate <= 0.1 * (1 + 1e-12) for rate in whole(recipe, steps))

@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.contracts.trainer import blobs, line, same
+from tests.trainers.torch import plain
+from tuner.core.dataset import Dataset, Split
+from tuner.core.ports import Exhausted, Failure, Job
+from tuner.core.trial import Params, Reading, Trial
+from tuner.errors import DataError, DeviceError
+from tuner.trainers.torch import Context, TorchTrainer
+
+NOISY = {"dropout": 0.3, "input_noise": 0.2, "mixup": 0.4, "learning_rate": 0.01}
+
+
+def normalized(params: Params, context: Context) -> nn.Module:
+    return nn.Sequential(
+        nn.Linear(context.input_shape[0], 8), nn.BatchNorm1d(8), nn.Linear(8, context.outputs)
+    )
+
+
+def lazy(params: Params, context: Context) -> nn.Module:
+    return nn.Sequential(nn.LazyLinear(6), nn.ReLU(), nn.LazyLinear(context.outputs))
+
+
+def flat_output(params: Params, context: Context) -> nn.Module:
+    return nn.Sequential(nn.Linear(context.input_shape[0], 1), nn.Flatten(0))
+
+
+def too_wide(params: Params, context: Context) -> nn.Module:
+    return nn.Linear(context.input_shape[0], context.outputs + 1)
+
+
+def two_results(params: Params, context: Context) -> nn.Module:
+    return nn.LSTM(context.input_shape[0], context.outputs)
+
+
+def no_network(params: Params, context: Context) -> Any:
+    return "network"
+
+
+def failing(params: Params, context: Context) -> nn.Module:
+    raise KeyError("first line\nsecond line")
+
+
+def failure(model: str, data: Dataset | None = None) -> Failure:
+    rows = plain.population(data or blobs(), plain.study(model=f"{__name__}:{model}"))
+    rows.place(0, Trial(0, {}, 0))
+    outcome = rows.advance()[0]
+    assert isinstance(outcome, Failure)
+    assert rows.advance()[0] is outcome
+    return outcome
+
+
+def test_two_populations_in_turn_do_not_disturb_each_other() -> None:
+    alone = [plain.curve(blobs(), NOISY, number=n) for n in (1, 2)]
+    rows = [plain.population(blobs()) for _ in alone]
+    for population, number in zip(rows, (1, 2), strict=True):
+        population.place(0, Trial(number, NOISY, 5))
+    together = [[plain.reading(population) for population in rows] for _ in range(plain.EPOCHS)]
+    for index, curve in enumerate(alone):
+        assert same([turn[index] for turn in together], curve)
+
+
+def test_global_generators_stay_where_they_were() -> None:
+    torch.manual_seed(3)
+    np.random.seed(3)
+    wanted = torch.rand(3), np.random.rand(3)
+    torch.manual_seed(3)
+    np.random.seed(3)
+    plain.curve(blobs(), NOISY)
+    assert torch.equal(torch.rand(3), wanted[0])
+    assert np.array_equal(np.random.rand(3), wanted[1])
+
+
+def test_trials_differ_by_number_and_study_seed_alone() -> None:
+    params = {"learning_rate": 0.01}
+    assert not same(plain.curve(blobs(), params, number=1), plain.curve(blobs(), params, number=2))
+
+
+@pytest.mark.parametrize("setting", ["dropout", "input_noise", "mixup"])
+def test_noise_acts_in_training_and_not_in_measuring(setting: str) -> None:
+    frozen = plain.curve(blobs(), {"learning_rate": 0.0, setting: 0.4})
+    assert len({r.val_loss for r in frozen}) == len({r.train_loss for r in frozen}) == 1
+    assert len({r.grad_norm for r in frozen}) == plain.EPOCHS
+    still = plain.curve(blobs(), {"learning_rate": 0.0})
+    assert frozen[0].val_loss == still[0].val_loss
+    assert frozen[0].grad_norm != still[0].grad_norm
+
+
+@pytest.mark.parametrize("setting", [{"image_shift": 2}, {"image_flip": True}])
+def test_images_are_augmented_and_tables_are_not(setting: dict[str, Any]) -> None:
+    rate = {"learning_rate": 0.01}
+    assert not same(plain.curve(plain.images(), rate), plain.curve(plain.images(), {**rate, **setting}))
+    assert same(plain.curve(blobs(), rate), plain.curve(blobs(), {**rate, **setting}))
+
+
+def test_searched_scaling_takes_the_place_of_the_datas() -> None:
+    data = dataclasses.replace(blobs(), scaling="none")
+    curves = {kind: plain.curve(data, {"scaling": kind}) for kind in ("none", "standard", "min-max")}
+    assert same(plain.curve(data, {}), curves["none"])
+    assert len({curve[0].val_loss for curve in curves.values()}) == 3
+    assert same(plain.curve(dataclasses.replace(data, scaling="standard"), {}), curves["standard"])
+
+
+def test_training_loss_is_measured_on_as_many_rows_as_validation_and_the_same_for_all_trials() -> None:
+    data = blobs(rows=90)
+    small = dataclasses.replace(data, validation=Split(data.validation.x[:10], data.validation.y[:10]))
+    frozen: Params = {"learning_rate": 0.0, "depth": 0, "init": "small_normal", "init_gain": 0.0}
+    # A network of zeros has a loss of log 3 everywhere and calls every row the first class, so its
+    # score is the share of that class in the sample.
+    scores = [plain.curve(small, frozen, number=n)[0].train_score for n in range(3)]
+    assert len(set(scores)) == 1
+    assert scores[0] * 10 == pytest.approx(round(scores[0] * 10))
+    assert plain.curve(small, frozen)[0].train_loss == pytest.approx(math.log(3), rel=1e-6)
+
+
+def test_large_splits_are_measured_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = plain.curve(blobs(), {})
+    monkeypatch.setattr("tuner.trainers.torch.run.CHUNK", 35)
+    assert [r.val_loss for r in plain.curve(blobs(), {})] == pytest.approx([r.val_loss for r in whole])
+
+
+def test_rmse_is_in_the_targets_own_units() -> None:
+    [first, *_] = plain.curve(line(), {}, plain.study(score="rmse"))
+    assert first.val_score == pytest.approx(20 * math.sqrt(first.val_loss), rel=1e-4)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_classification_is_learned_under_each_loss(loss: str, classes: int) -> None:
+    data = blobs(rows=120)
+    if classes == 2:
+        splits = [Split(s.x[s.y < 2], s.y[s.y < 2]) for s in (data.train, data.validation)]
+        data = dataclasses.replace(data, train=splits[0], validation=splits[1], classes=("ant", "bee"))
+    for params in ({}, {"mixup": 0.2, "label_smoothing": 0.1}):
+        curve = plain.curve(data, {"learning_rate": 0.02, **params}, plain.study(loss=loss, epochs=8))
+        assert curve[-1].train_score > 0.85
+        assert curve[-1].val_loss < curve[0].val_loss
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
+def test_regression_is_learned_under_each_loss(loss: str) -> None:
+    spec = plain.study(loss=loss, epochs=10)
+    for params in ({}, {"mixup": 0.2}):
+        curve = plain.curve(line(rows=150), {"learning_rate": 0.02, **params}, spec)
+        assert curve[-1].val_score > 0.8
+
+
+def test_trial_ends_with_its_last_epoch() -> None:
+    rows = plain.population(blobs())
+    rows.place(0, Trial(0, {}, 0))
+    for _ in range(plain.EPOCHS):
+        plain.reading(rows)
+    assert rows.advance()[0] == Exhausted()
+
+
+def test_divergence_shows_as_nan_or_infinity_and_leaves_the_best_epoch() -> None:
+    rows = plain.population(line())
+    rows.place(0, Trial(0, {"optimizer": "sgd", "learning_rate": 1e20}, 0))
+    curve = [plain.reading(rows) for _ in range(plain.EPOCHS)]
+    assert not math.isfinite(curve[-1].val_loss)
+
+
+def test_one_row_over_joins_the_batch_before_it_where_batches_are_normalized() -> None:
+    spec = plain.study(model=f"{__name__}:normalized")
+    data = blobs(rows=33)
+    curve = plain.curve(data, {"batch_size": 16, "learning_rate": 0.01}, spec)
+    assert math.isfinite(curve[-1].val_loss)
+
+
+def test_lazy_layers_take_their_shapes_from_the_data() -> None:
+    curve = plain.curve(blobs(), {"learning_rate": 0.01}, plain.study(model=f"{__name__}:lazy"))
+    assert curve[-1].train_loss < curve[0].train_loss
+
+
+def test_single_output_may_come_without_its_axis() -> None:
+    curve = plain.curve(line(), {"learning_rate": 0.05}, plain.study(model=f"{__name__}:flat_output"))
+    assert curve[-1].train_loss < curve[0].train_loss
+
+
+def test_network_of_ones_own_is_initialized_only_where_that_is_searched() -> None:
+    spec = plain.study(model=f"{__name__}:normalized")
+    own = plain.curve(blobs(), {"learning_rate": 0.0}, spec)
+    drawn = plain.curve(blobs(), {"learning_rate": 0.0, "init": "he_uniform"}, spec)
+    assert own[0].val_loss != drawn[0].val_loss
+    assert same(own, plain.curve(blobs(), {"learning_rate": 0.0, "init_gain": 9.0}, spec))
+
+
+def test_network_that_does_not_fit_fails_its_trial_in_one_line() -> None:
+    assert "outputs of shape (32, 4); (32, 3) is needed" in failure("too_wide").error
+    assert "gives a tuple" in failure("two_results").error
+    assert "gave a str; return a torch.nn.Module" in failure("no_network").error
+    told = failure("failing")
+    assert told.error == "KeyError: 'first line\\nsecond line'"
+    assert "def" not in told.error
+    assert "in failing" in told.traceback
+
+
+def test_row_is_used_once_at_a_time() -> None:
+    rows = plain.population(blobs())
+    rows.place(0, Trial(0, {}, 0))
+    for row in (0, 1):
+        with pytest.raises(ValueError, match="not an empty row"):
+            rows.place(row, Trial(1, {}, 0))
+
+
+def test_population_needs_data_and_a_device_that_is_there() -> None:
+    with pytest.raises(DataError, match=r"data: is missing.*source"):
+        TorchTrainer().populate(Job(plain.study(), None))
+    if not torch.cuda.is_available():
+        with pytest.raises(DeviceError, match="not available"):
+            TorchTrainer().populate(Job(plain.study(), blobs(), device="cuda"))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_gpu_trains_the_same_trial_as_the_cpu(tmp_path: Path) -> None:
+    params = {"learning_rate": 0.01, "input_noise": 0.1, "mixup": 0.2, "batch_size": 16}
+    for data in (blobs(), plain.images()):
+        there = TorchTrainer().populate(Job(plain.study(), data, device="cuda"))
+        there.place(0, Trial(7, params, 5))
+        found = [plain.reading(there) for _ in range(plain.EPOCHS)]
+        wanted = plain.curve(data, params)
+        assert [r.val_loss for r in found] == pytest.approx([r.val_loss for r in wanted], rel=1e-2)
+    assert isinstance(found[0], Reading)
+    assert there.save(0, tmp_path)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_want_of_gpu_memory_fails_the_trial_and_not_the_population() -> None:
+    rows = TorchTrainer().populate(Job(plain.study(), blobs(), device="cuda"))
+    rows.place(0, Trial(0, {"width": 400_000, "depth": 2}, 5))
+    outcome = rows.advance()[0]
+    assert isinstance(outcome, Failure)
+    assert "out of memory on the GPU" in outcome.error
+    rows.clear(0)
+    rows.place(0, Trial(1, {}, 5))
+    plain.reading(rows)

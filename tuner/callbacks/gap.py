@@ -1,0 +1,34 @@
+"""Gap: ends trials that over-fit beyond a limit.
+
+Looks at the newest epoch alone; what over-fitting costs is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Reading, Stop, Trial
+
+
+class Gap:
+    """On where `[stop] gap` is given; its stops are conclusive: the best epoch lies behind."""
+
+    def __init__(self, limit: float) -> None:
+        self.limit = limit
+
+    @classmethod
+    def from_spec(cls, spec: StudySpec) -> Self | None:
+        """As `[stop] gap` says."""
+        return None if spec.stop.gap is None else cls(spec.stop.gap)
+
+    def decide(self, trial: Trial, curve: Sequence[Reading]) -> Stop | None:  # noqa: ARG002
+        """Stop when val_loss - train_loss exceeds the limit."""
+        reading = curve[-1]
+        if not reading.gap > self.limit:
+            return None
+        reason = (
+            f"epoch {reading.epoch}: val_loss - train_loss is {reading.gap:.4g}, more than {self.limit:g}"
+        )
+        return Stop("gap", reason, conclusive=True)

@@ -1,0 +1,82 @@
+"""Halving and Hyperband: at each rung one trial in so many goes on.
+
+Compares ranks, of which less is better; which objective they stand for is not known here.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_right
+from itertools import accumulate
+
+from tuner.callbacks.ranks import Ranks, Shortfall
+from tuner.core import seeds
+from tuner.core.trial import Trial
+
+
+class Halving:
+    """Asynchronous successive halving, the stopping variant.
+
+    A trial that reaches a rung goes on if it is among the best ``1 / reduction`` of those that
+    have reached it so far (the best of them always is), or else ends. Li et al., "A System for
+    Massively Parallel Hyperparameter Tuning", MLSys 2020; the same rule as Optuna's
+    SuccessiveHalvingPruner.
+
+    Args:
+        min_epochs: the first rung.
+        reduction: each rung has so many times the epochs of the one before.
+        epochs: a trial's last epoch, which is never a rung.
+        skip: how many of the first rungs are left out.
+    """
+
+    def __init__(self, min_epochs: int, reduction: int, epochs: int, skip: int = 0) -> None:
+        self.reduction = reduction
+        self.rungs: dict[int, Ranks] = {}
+        rung = min_epochs * reduction**skip
+        while rung < epochs:
+            self.rungs[rung] = Ranks()
+            rung *= reduction
+
+    def judge(self, trial: Trial, epoch: int, rank: float) -> Shortfall | None:
+        """Note the rank where the epoch is a rung, and compare it with the others there."""
+        ranks = self.rungs.get(epoch)
+        if ranks is None:
+            return None
+        ranks.put(trial.number, rank)
+        bar = ranks[max(len(ranks) // self.reduction, 1) - 1]
+        if math.isinf(bar):
+            # Too few trials have a value at all: those that have one go on.
+            bar = ranks[0]
+            if rank < math.inf:
+                return None
+        if rank <= bar:
+            return None
+        count = "1 trial" if len(ranks) == 1 else f"{len(ranks)} trials"
+        return Shortfall(f"rung {epoch}", f"among the best 1/{self.reduction} of {count}", bar)
+
+
+class Hyperband:
+    """Halving in several brackets, which differ in how early they begin to end trials.
+
+    A trial's bracket is drawn from its number, in proportion to the brackets' budgets. Li et al.,
+    "Hyperband", JMLR 2018, algorithm 1, with the asynchronous brackets and budgets of Optuna's
+    HyperbandPruner.
+    """
+
+    def __init__(self, min_epochs: int, reduction: int, epochs: int) -> None:
+        count = 1
+        while min_epochs * reduction**count <= epochs:
+            count += 1
+        self.brackets = [Halving(min_epochs, reduction, epochs, skip) for skip in range(count)]
+        self.budgets = [
+            math.ceil(count * reduction ** (count - 1 - skip) / (count - skip)) for skip in range(count)
+        ]
+
+    def bracket(self, trial: Trial) -> int:
+        """The index of the trial's bracket; always the same for its number."""
+        place = seeds.derive(trial.study_seed, trial.number, "bracket") % sum(self.budgets)
+        return bisect_right(list(accumulate(self.budgets)), place)
+
+    def judge(self, trial: Trial, epoch: int, rank: float) -> Shortfall | None:
+        """As the trial's bracket judges."""
+        return self.brackets[self.bracket(trial)].judge(trial, epoch, rank)

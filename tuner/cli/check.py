@@ -1,0 +1,129 @@
+"""tune check: what a study would search, and what every key means; trains nothing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tuner.cli.options import SetOption, StudyArgument, TargetOption, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from tuner.api import Checked
+    from tuner.core.dataset import Dataset
+    from tuner.core.space import SearchSpace
+    from tuner.core.spec import StudySpec
+
+EXAMPLES = (
+    "\b\nExamples:\n"
+    "  tune check study.toml\n"
+    "  tune check house.csv --target price\n"
+    "  tune check --keys                 every key of a study file"
+)
+
+
+def run(
+    study: StudyArgument = "digits",
+    target: TargetOption = None,
+    set_: SetOption = None,
+    keys: Annotated[bool, typer.Option("--keys", help="Document every key of a study file instead.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="With --keys: as a Markdown table.")] = False,
+) -> None:
+    """Check a study and show what it would search; train nothing."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    if keys or markdown:
+        _print_keys(console, as_markdown=markdown)
+        return
+    chosen = settings(set_)
+    from tuner import api
+
+    _print_checked(console, api.check(study, target=target, settings=chosen))
+
+
+def _print_checked(console: Console, checked: Checked) -> None:
+    from rich.text import Text
+
+    spec = checked.spec
+    console.print(Text.assemble((spec.name, "bold"), f": {spec.description}" * bool(spec.description)))
+    for label, told in _facts(spec, checked):
+        console.print(Text.assemble((f"{label:<10}", "dim"), told), soft_wrap=True)
+    space = spec.search_space()
+    console.print(_parameters(space))
+    for name, value in space.fixed.items():
+        console.print(Text(f"fixed: {name} = {value}"))
+    console.print(Text("no fault found; nothing was trained"))
+
+
+def _facts(spec: StudySpec, checked: Checked) -> Iterator[tuple[str, str]]:
+    from tuner.cli import words
+
+    trainer, search, goal = spec.trainer, spec.search, spec.goal()
+    if checked.data is not None and spec.data is not None:
+        yield "data", words.reference(spec.data.source)
+        yield "", described(checked.data)
+    for note in checked.notes:
+        yield "", note
+    model = f", model {words.reference(trainer.model)}" if trainer.model else ""
+    yield "trainer", f"{words.reference(trainer.use)}{model}, {words.count(trainer.epochs, 'epoch')}"
+    yield "objective", f"{'lowest' if goal.minimize else 'highest'} {goal.metric}"
+    yield "search", f"{search.sampler}, {search.pruner}, seed {search.seed}"
+    limits = spec.budget.model_dump(exclude_none=True)
+    yield "budget", ", ".join(f"{name} {limit:g}" for name, limit in limits.items())
+
+
+def described(data: Dataset) -> str:
+    """The data in a few words: rows that the search sees, inputs, classes or targets."""
+    rows = f"{len(data.train) + len(data.validation)} rows"
+    shape = data.input_shape
+    inputs = f"{shape[0]} features" if len(shape) == 1 else f"images {' x '.join(map(str, shape))}"
+    outputs = f"{len(data.classes)} classes" if data.classes else f"{data.outputs} numbers to predict"
+    return f"{rows}, {inputs}, {outputs if data.outputs != 1 else 'one number to predict'}"
+
+
+def _parameters(space: SearchSpace) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    from tuner.cli import words
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("parameter", style="bold", no_wrap=True)
+    table.add_column("range")
+    table.add_column("default", justify="right")
+    table.add_column("only when")
+    table.add_column("meaning", style="dim")
+    for name, parameter in space:
+        when = "; ".join(f"{n} = {' | '.join(map(str, vs))}" for n, vs in parameter.when.items())
+        table.add_row(name, parameter.describe(), words.setting(parameter.default), when, parameter.doc)
+    return table
+
+
+def _print_keys(console: Console, *, as_markdown: bool) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from tuner.cli.keys import documented, markdown
+
+    if as_markdown:
+        print(markdown(documented()))
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("section", "key", "default", "meaning"):
+        table.add_column(heading, overflow="fold")
+    section = None
+    for key in documented():
+        if section not in (None, key.section):
+            table.add_section()
+        cells = (key.section if key.section != section else "", key.name, key.default, key.meaning)
+        # As Text: square brackets are no markup here.
+        table.add_row(*map(Text, cells))
+        section = key.section
+    console.print(table)

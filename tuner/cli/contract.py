@@ -1,0 +1,104 @@
+"""What `--json` prints: tables with the same keys for ever, and always valid JSON.
+
+Other programs read these; how people like to see them is not known here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from tuner.core.trial import NUMBERS, Reading, TrialRecord
+
+if TYPE_CHECKING:
+    from tuner.api import Study, TrialView
+    from tuner.store import StudySummary
+
+MEASURED = ("train_loss", "val_loss", "train_score", "val_score", "gap")
+
+
+def dump(table: Any) -> None:
+    """Print a table as JSON; `nan` and infinity become null."""
+    print(json.dumps(_finite(table), indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def study_table(study: Study) -> dict[str, Any]:
+    """`tune show NAME --json`."""
+    summary = study.summary
+    return {
+        "study": study.name,
+        "spec": summary.spec,
+        "state": summary.state,
+        "reason": summary.reason,
+        "trials": [trial_table(record) for record in study.records],
+    }
+
+
+def trial_table(record: TrialRecord) -> dict[str, Any]:
+    """One trial, its curve apart."""
+    return {
+        "number": record.number,
+        "params": record.params,
+        "state": record.state,
+        "value": record.value,
+        "reason": record.reason,
+        "rule": record.rule,
+        "epochs": record.epochs,
+        "interruptions": record.interruptions,
+        "seconds": record.seconds,
+        "conclusive": record.conclusive,
+        "best_epoch": record.best.epoch if record.best else None,
+        **_measured(record.best),
+        "model_path": record.model_path,
+        "started_at": record.started_at,
+        "ended_at": record.ended_at,
+    }
+
+
+def curved_trial_table(view: TrialView) -> dict[str, Any]:
+    """`tune show NAME TRIAL --json`."""
+    curve = [{**r.extras, "epoch": r.epoch, **{n: r.get(n) for n in NUMBERS}} for r in view.curve]
+    return {**trial_table(view.record), "traceback": view.record.traceback, "curve": curve}
+
+
+def best_table(study: Study) -> dict[str, Any]:
+    """`tune best NAME --json`: the best trial beside the default configuration."""
+    from tuner import api
+
+    return api.brief(study, study.best)
+
+
+def summary_table(summary: StudySummary) -> dict[str, Any]:
+    """One study of `tune list --json`."""
+    return {
+        "study": summary.name,
+        "description": summary.description,
+        "state": summary.state,
+        "reason": summary.reason,
+        "is_driven": summary.is_driven,
+        "metric": summary.metric,
+        "minimize": summary.minimize,
+        "best_value": summary.best_value,
+        "best_number": summary.best_number,
+        "counts": summary.counts,
+        "seconds": summary.seconds,
+        "created_at": summary.created_at,
+        "updated_at": summary.updated_at,
+    }
+
+
+def _measured(reading: Reading | None) -> dict[str, float | None]:
+    return {name: reading.get(name) if reading is not None else None for name in MEASURED}
+
+
+def _finite(value: Any) -> Any:
+    """The value with None for every number that JSON has no word for."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,19 @@
+"""tune copy: copies a shipped file to the working folder, to be changed there."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+EXAMPLES = "\b\nExamples:\n  tune copy study digits\n  tune copy space optimization"
+
+
+def run(
+    kind: Annotated[str, typer.Argument(help="study, space or page.")],
+    name: Annotated[str, typer.Argument(help="The shipped file's name.")],
+) -> None:
+    """Copy a shipped study, space or page to the working folder, where it comes first."""
+    from tuner import api
+
+    print(f"wrote {api.copy(kind, name)}")

@@ -1,0 +1,35 @@
+"""tune delete: removes a study for good."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tuner.cli.options import NameArgument, StorageOption
+from tuner.errors import SpecError
+
+EXAMPLES = "\b\nExamples:\n  tune delete digits\n  tune delete digits --yes"
+
+
+def run(
+    name: NameArgument,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    storage: StorageOption = None,
+) -> None:
+    """Remove a study, its trials and its kept models."""
+    from tuner import api
+
+    summary = api.load(name, storage=storage).summary
+    trials = sum(summary.counts.values())
+    if not yes:
+        if not sys.stdin.isatty():
+            raise SpecError(
+                f"delete {name}: nobody can be asked here; add --yes to remove its {trials} trials"
+            )
+        if not typer.confirm(f"Remove '{name}', its {trials} trials and its models?"):
+            print("kept")
+            return
+    api.delete(name, storage=storage)
+    print(f"removed '{name}' with {trials} trials")

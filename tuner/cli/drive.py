@@ -1,0 +1,59 @@
+"""What `tune start` and `tune resume` share: watch a study run, then print how it ended.
+
+How a study is begun or gone on with is not known here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import typer
+
+from tuner.errors import TrialError
+
+if TYPE_CHECKING:
+    from tuner.api import Study
+    from tuner.core.ports import Observer
+
+INTERRUPTED = 130
+
+
+def drive(begin: Callable[[Observer], Study], *, as_json: bool, quiet: bool) -> None:
+    """Run a study before the user's eyes and print its result.
+
+    Raises:
+        typer.Exit: with 130 after Ctrl-C or SIGTERM; the command to go on is printed.
+        TrialError: no trial has a value, or too many failed.
+    """
+    from tuner.cli.contract import best_table, dump
+    from tuner.cli.progress import watch
+    from tuner.cli.summary import best_of, print_summary
+    from tuner.core.budget import StudyState
+
+    study = None
+    with watch(quiet=quiet, plain=as_json) as watcher, suppress(KeyboardInterrupt):
+        study = begin(watcher)
+    if study is None:
+        go_on = f"go on with: tune resume {watcher.name}" if watcher.name else "no trial was begun"
+        print(f"interrupted; {go_on}", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED)
+    if best_of(study) is None:
+        raise TrialError(f"{study.name}: no trial has a value; {_last_reason(study)}")
+    if as_json:
+        dump(best_table(study))
+    else:
+        print_summary(study)
+    if study.summary.state is StudyState.FAILED:
+        raise TrialError(f"{study.name}: {study.summary.reason}")
+
+
+def _last_reason(study: Study) -> str:
+    """Why the last trial that says so has no value, and where to read more."""
+    for record in reversed(study.records):
+        if record.reason:
+            more = f"tune show {study.name} {record.number}"
+            return f"trial {record.number}: {record.reason}; see: {more}"
+    return f"see: tune show {study.name}"

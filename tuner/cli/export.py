@@ -1,0 +1,33 @@
+"""tune export: writes a folder that stands alone, with the best trial's model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tuner.cli.options import JsonOption, NameArgument, StorageOption
+
+EXAMPLES = "\b\nExamples:\n  tune export digits out\n  tune export digits out-17 --trial 17"
+
+
+def run(
+    name: NameArgument,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
+    trial: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Another trial than the best one.")
+    ] = None,
+    as_json: JsonOption = False,
+    storage: StorageOption = None,
+) -> None:
+    """Write the best trial's model, every trial and every curve into a folder."""
+    from tuner import api
+    from tuner.cli.contract import dump
+
+    files = api.export(name, folder, trial=trial, storage=storage)
+    if as_json:
+        dump({"study": name, "folder": str(folder), "files": [str(file) for file in files]})
+        return
+    for file in files:
+        print(file)

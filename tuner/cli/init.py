@@ -1,0 +1,35 @@
+"""tune init: writes a small project, or a study for a data file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tuner.cli.options import TargetOption
+
+EXAMPLES = (
+    "\b\nExamples:\n"
+    "  tune init my-project                        study, space and trainer to change\n"
+    "  tune init --from house.csv --target price   the study that `tune start house.csv` infers"
+)
+
+
+def run(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to write.")] = Path(),
+    source: Annotated[
+        Path | None, typer.Option("--from", metavar="FILE", help="A data file to infer a study for.")
+    ] = None,
+    target: TargetOption = None,
+) -> None:
+    """Write a small commented project, all of it runnable as it is."""
+    from tuner import api
+
+    files = api.init(folder, source=source, target=target)
+    for file in files:
+        print(f"wrote {file}")
+    if source is not None:
+        print(f"next: tune start {files[0]}")
+    else:
+        print(f"next: read {folder / 'README.md'}")

@@ -1,0 +1,42 @@
+"""tune list: the studies that are stored."""
+
+from __future__ import annotations
+
+from tuner.cli.options import JsonOption, StorageOption
+
+EXAMPLES = "\b\nExamples:\n  tune list\n  tune list --storage sqlite:///other.db --json"
+
+
+def run(as_json: JsonOption = False, storage: StorageOption = None) -> None:
+    """List the stored studies, the newest first."""
+    from tuner import api
+    from tuner.cli.contract import dump, summary_table
+
+    summaries = api.studies(storage=storage)
+    if as_json:
+        dump({"studies": [summary_table(summary) for summary in summaries]})
+        return
+    if not summaries:
+        print("no study is stored here; begin with: tune start")
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    from tuner.cli import words
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("study", style="bold", overflow="fold")
+    table.add_column("state", no_wrap=True)
+    table.add_column("trials", justify="right", no_wrap=True)
+    table.add_column("best", justify="right", no_wrap=True)
+    table.add_column("time", justify="right", no_wrap=True)
+    table.add_column("description", style="dim")
+    for summary in summaries:
+        best = (
+            f"{summary.metric} {words.number(summary.best_value)}" if summary.best_number is not None else ""
+        )
+        state = "running" if summary.is_driven else str(summary.state)
+        trials = str(sum(summary.counts.values()))
+        table.add_row(summary.name, state, trials, best, words.duration(summary.seconds), summary.description)
+    Console(highlight=False).print(table)

@@ -1,0 +1,68 @@
+"""The options that several commands share.
+
+What they are used for is not known here.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from tuner.errors import SpecError
+
+StudyArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="STUDY",
+        help="A shipped study or one under ./studies by its name, a TOML file, or a data file "
+        "(.csv, .parquet, .npz), for which a study is inferred.",
+    ),
+]
+NameArgument = Annotated[str, typer.Argument(help="The study's name in the store.")]
+StorageOption = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="The database. [default: $TUNER_STORAGE, else sqlite:///tuner.db]"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", help="Show no progress, only the result.")]
+TargetOption = Annotated[
+    str | None, typer.Option(metavar="COLUMN", help="The column of the data file to predict.")
+]
+TrialsOption = Annotated[int | None, typer.Option(min=1, metavar="N", help="Trials in all.")]
+SecondsOption = Annotated[float | None, typer.Option(metavar="S", help="Wall time in all.")]
+WorkersOption = Annotated[int | None, typer.Option(min=1, metavar="N", help="Trials that train at once.")]
+DeviceOption = Annotated[str | None, typer.Option(metavar="auto|cpu|cuda", help="Where to train.")]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one key of the study, e.g. trainer.epochs=9. May be repeated.",
+    ),
+]
+
+
+def settings(pairs: Sequence[str] | None) -> dict[str, Any]:
+    """Read `--set` options: TOML values, or text as it stands where it is no TOML value.
+
+    Raises:
+        SpecError: with every pair that has no key or no equals sign.
+    """
+    faults = [p for p in pairs or () if not p.partition("=")[0].strip() or "=" not in p]
+    if faults:
+        raise SpecError([f"--set {p}: give KEY=VALUE, e.g. --set trainer.epochs=9" for p in faults])
+    halves = (pair.partition("=") for pair in pairs or ())
+    return {key.strip(): _value(text.strip()) for key, _, text in halves}
+
+
+def _value(text: str) -> Any:
+    try:
+        table = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return text
+    # No key takes a date, and a line break would bring further keys.
+    value = table["value"]
+    return value if len(table) == 1 and isinstance(value, bool | int | float | str | list | dict) else text

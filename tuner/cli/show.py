@@ -1,0 +1,212 @@
+"""tune show: a stored study, or one trial of it with its curve."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from tuner.cli.options import JsonOption, NameArgument, StorageOption
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from tuner.api import Study, TrialView
+    from tuner.core.trial import Reading, TrialRecord
+
+EXAMPLES = "\b\nExamples:\n  tune show digits\n  tune show digits 7\n  tune show digits 7 --json | jq .curve"
+SHOWN_TRIALS = 10
+SHOWN_EPOCHS = 12
+
+
+def run(
+    name: NameArgument,
+    trial: Annotated[
+        int | None, typer.Argument(min=0, help="A trial's number; 0 is the default one.")
+    ] = None,
+    as_json: JsonOption = False,
+    storage: StorageOption = None,
+) -> None:
+    """Show a study and its best trials, or one trial with its curve."""
+    from rich.console import Console
+
+    from tuner import api
+    from tuner.cli.contract import curved_trial_table, dump, study_table
+
+    study = api.load(name, storage=storage)
+    if as_json:
+        dump(study_table(study) if trial is None else curved_trial_table(study.trial(trial)))
+    elif trial is None:
+        _print_study(Console(highlight=False), study)
+    else:
+        _print_trial(Console(highlight=False), study.trial(trial))
+
+
+def _print_study(console: Console, study: Study) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from tuner.cli import words
+    from tuner.cli.progress import described
+    from tuner.cli.summary import best_of, print_importances, verdict
+
+    summary, records = study.summary, study.records
+    state = "running" if summary.is_driven else str(summary.state)
+    console.print(
+        Text.assemble((study.name, "bold"), f": {state}", f", {summary.reason}" * bool(summary.reason))
+    )
+    if summary.description:
+        console.print(Text(summary.description))
+    console.print(Text(described(study.spec), style="dim"))
+    for note in summary.facts.get("notes", ()):
+        console.print(Padding(Text(note, style="dim"), (0, 0, 0, 2)))
+    epochs = sum(record.epochs for record in records)
+    trained = f"{words.count(len(records), 'trial')}, {words.count(epochs, 'epoch')}"
+    console.print(Text(f"{trained} in {words.duration(summary.seconds)}"))
+    for told, amount in endings(records):
+        console.print(Text(f"{amount:6}  {told}"))
+    best = best_of(study)
+    if best is None:
+        return
+    console.print(_trials_table(study, records))
+    console.print(Text(verdict(study, best)))
+    print_importances(console, study)
+
+
+def endings(records: Sequence[TrialRecord]) -> list[tuple[str, int]]:
+    """How trials ended and how many did so, the most frequent first."""
+    from tuner.core.trial import TrialState
+
+    def told(record: TrialRecord) -> str:
+        if record.state is TrialState.STOPPED:
+            return f"stopped early by {record.rule}"
+        if record.state is TrialState.FAILED:
+            return f"failed: {record.reason}"
+        return str(record.state)
+
+    return Counter(map(told, records)).most_common()
+
+
+def _trials_table(study: Study, records: Sequence[TrialRecord]) -> Table:
+    """The best trials, best first; those that were cut before their worth was known come last.
+
+    Of their settings, those that matter most come first.
+    """
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from tuner.cli import words
+
+    goal, weights = study.spec.goal(), study.importances()
+    valued = [record for record in records if record.value is not None]
+    sign = 1 if goal.minimize else -1
+    ranked = sorted(valued, key=lambda r: (not r.conclusive, sign * (r.value or 0.0)))[:SHOWN_TRIALS]
+    others = [n for n in ("val_score", "gap") if n != goal.metric and _is_measured(n, ranked)]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("trial", goal.metric, *others, "epochs"):
+        table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
+    table.add_column("ended", no_wrap=True, min_width=8)
+    table.add_column("settings", style="dim")
+    for record in ranked:
+        numbers = [words.number(record.best.get(n)) if record.best else words.ABSENT for n in others]
+        ended = record.rule or str(record.state)
+        names = sorted(record.params, key=lambda name: -weights.get(name, 0.0))
+        params = ", ".join(f"{name} {words.setting(record.params[name])}" for name in names)
+        table.add_row(
+            str(record.number),
+            words.number(record.value),
+            *numbers,
+            str(record.epochs),
+            ended,
+            Text(params, no_wrap=True, overflow="ellipsis"),
+        )
+    return table
+
+
+def _is_measured(name: str, records: Sequence[TrialRecord]) -> bool:
+    found = [record.best.get(name) for record in records if record.best is not None]
+    return any(x == x for x in found)
+
+
+def _print_trial(console: Console, view: TrialView) -> None:
+    from rich.text import Text
+
+    from tuner.cli import words
+
+    record, curve = view.record, view.curve
+    metric = view.study.spec.objective.metric
+    title = f": {record.state}, {metric} {words.number(record.value)}"
+    console.print(Text.assemble((f"{view.study.name} trial {view.number}", "bold"), title))
+    if record.reason:
+        console.print(Text(f"{record.rule}: {record.reason}" if record.rule else record.reason))
+    again = f", started again {words.count(record.interruptions, 'time')}" if record.interruptions else ""
+    trained = f"{words.count(record.epochs, 'epoch')} in {record.seconds:.1f} s{again}"
+    console.print(Text(trained, style="dim"))
+    if record.model_path is not None:
+        console.print(Text.assemble(("model: ", "dim"), record.model_path), soft_wrap=True)
+    console.print(_params_table(view))
+    if curve:
+        _print_curve(console, curve)
+    if record.traceback:
+        console.print(Text(record.traceback.rstrip()), soft_wrap=True)
+
+
+def _params_table(view: TrialView) -> Table:
+    """The trial's settings beside the default ones; what differs stands out."""
+    from rich import box
+    from rich.table import Table
+
+    from tuner.cli import words
+    from tuner.cli.summary import differing
+
+    default = view.study.default.params
+    changed = differing(view.params, default)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("setting", no_wrap=True)
+    table.add_column("value", justify="right")
+    table.add_column("default", justify="right", style="dim")
+    for name in dict.fromkeys((*view.params, *default)):
+        style = "bold" if name in changed else ""
+        table.add_row(
+            name, words.setting(view.params.get(name)), words.setting(default.get(name)), style=style
+        )
+    return table
+
+
+def _print_curve(console: Console, curve: Sequence[Reading]) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    from tuner.cli import words
+
+    blocks = words.BLOCKS if console.encoding.startswith("utf") else words.PLAIN_BLOCKS
+    train, validation = [r.train_loss for r in curve], [r.val_loss for r in curve]
+    low, high = words.span(train, validation)
+    curves = (("train loss     ", train, "cyan"), ("validation loss", validation, "yellow"))
+    for label, ys, style in curves if len(curve) > 1 else ():
+        line = words.sparkline(ys, console.width - 18, low, high, blocks)
+        console.print(Text.assemble((f"{label} ", "dim"), (line, style)))
+    names = [
+        n for n in ("train_loss", "val_loss", "train_score", "val_score", "gap", "learning_rate")
+        if any(r.get(n) == r.get(n) for r in curve)
+    ]  # fmt: skip
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("epoch", *names):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for index in spread(len(curve), SHOWN_EPOCHS):
+        reading = curve[index]
+        table.add_row(str(reading.epoch), *(words.number(reading.get(n)) for n in names))
+    console.print(table)
+
+
+def spread(length: int, most: int) -> list[int]:
+    """At most `most` indices below `length`, evenly spaced, the first and the last among them."""
+    if length <= most:
+        return list(range(length))
+    return [round(i * (length - 1) / (most - 1)) for i in range(most)]

@@ -1,0 +1,69 @@
+"""tune start: runs a new study to the end of its budget."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tuner.cli.drive import drive
+from tuner.cli.options import (
+    DeviceOption,
+    JsonOption,
+    QuietOption,
+    SecondsOption,
+    SetOption,
+    StorageOption,
+    StudyArgument,
+    TargetOption,
+    TrialsOption,
+    WorkersOption,
+    settings,
+)
+
+EXAMPLES = (
+    "\b\nExamples:\n"
+    "  tune start                              the shipped study 'digits'\n"
+    "  tune start digits --trials 60 --name short\n"
+    "  tune start house.csv --target price     infers a study for a data file\n"
+    "  tune start study.toml --set trainer.epochs=9 --set search.sampler=gp"
+)
+
+
+def run(
+    study: StudyArgument = "digits",
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The name to store the study under.")
+    ] = None,
+    target: TargetOption = None,
+    trials: TrialsOption = None,
+    seconds: SecondsOption = None,
+    workers: WorkersOption = None,
+    device: DeviceOption = None,
+    storage: StorageOption = None,
+    seed: Annotated[int | None, typer.Option(min=0, metavar="N", help="Seed of everything random.")] = None,
+    set_: SetOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Run a new study and show its best trial."""
+    chosen = settings(set_)
+    from tuner import api
+
+    drive(
+        lambda observer: api.start(
+            study,
+            name=name,
+            target=target,
+            trials=trials,
+            seconds=seconds,
+            workers=workers,
+            device=device,
+            storage=storage,
+            seed=seed,
+            settings=chosen,
+            observer=observer,
+        ),
+        as_json=as_json,
+        quiet=quiet,
+    )

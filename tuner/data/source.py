@@ -1,0 +1,241 @@
+"""Where rows come from: scikit-learn's sets, CSV, Parquet and NPZ files, functions.
+
+Returns inputs and targets as they are; task, splits and encoding are not known here. A test split
+that the source brings is never read.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn import datasets
+
+from tuner import plugins
+from tuner.core.spec import DataSpec
+from tuner.data import arrays, table
+from tuner.data.arrays import X, Y
+from tuner.errors import DataError, near
+
+SETS: Mapping[str, Callable[..., Any]] = {
+    "breast_cancer": datasets.load_breast_cancer,
+    "diabetes": datasets.load_diabetes,
+    "digits": datasets.load_digits,
+    "digits-images": datasets.load_digits,
+    "iris": datasets.load_iris,
+    "wine": datasets.load_wine,
+}
+"""scikit-learn's sets that come with it; `digits-images` are the digits as (1, 8, 8) images."""
+
+FORMS = "sklearn:<set>, file.csv, file.parquet, file.npz, package.module:function or ./file.py:function"
+_KEYS = ("X", "y", "X_validation", "y_validation", "X_test", "y_test")
+_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Source:
+    """Rows as they were found.
+
+    Attributes:
+        where: what errors are prefixed with.
+        x: a data frame; or float32, (N, D) or (N, C, H, W), finite.
+        y: one value per row; (N, T) for several regression targets.
+        names: the columns of a 2-D array.
+        validation: the validation split, where the source brings one.
+        has_test: whether the source brings a test split, which was not read.
+        further: arrays beside x and y, one value per row, that splits may go by.
+        notes: what was left out, a sentence each.
+    """
+
+    where: str
+    x: X
+    y: Y
+    names: tuple[str, ...] = ()
+    validation: tuple[X, Y] | None = None
+    has_test: bool = False
+    further: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def column(self, key: str, name: str) -> pd.Series[Any]:
+        """The column that `[data] key` names.
+
+        Raises:
+            DataError: there is none; with the near names.
+        """
+        if name in self.further:
+            return pd.Series(self.further[name])
+        if isinstance(self.x, pd.DataFrame) and name in self.x.columns:
+            return self.x[name]
+        if isinstance(self.x, np.ndarray) and name in self.names:
+            return pd.Series(self.x[:, self.names.index(name)])
+        names = self.x.columns if isinstance(self.x, pd.DataFrame) else self.names
+        raise DataError(f"{self.where}: {key}: no column '{name}'; {_near(name, [*names, *self.further])}")
+
+
+def read(spec: DataSpec, folder: Path) -> Source:
+    """Read what `spec.source` names.
+
+    Args:
+        spec: `[data]`.
+        folder: what relative paths start from.
+
+    Raises:
+        DataError: it cannot be read, or what it holds cannot be used.
+        PluginError: the reference to a function leads nowhere.
+    """
+    name = spec.source
+    if name.startswith("sklearn:"):
+        return _sklearn(name, spec)
+    suffix = Path(name).suffix.lower()
+    if suffix in (".csv", ".tsv", ".parquet", ".pq", ".npz"):
+        path = folder / Path(name).expanduser()
+        if not path.is_file():
+            raise DataError(f"{name}: no such file; looked for {path}")
+        if suffix == ".npz":
+            return _npz(path, spec)
+        reader = table.read_parquet if suffix in (".parquet", ".pq") else table.read_csv
+        return from_frame(reader(path, name), spec)
+    if ":" in name:
+        return _function(spec, folder)
+    raise DataError(f"data.source: '{name}' names no data; give {FORMS}")
+
+
+def from_frame(frame: pd.DataFrame, spec: DataSpec) -> Source:
+    """Rows whose target is one of the columns.
+
+    Raises:
+        DataError: `target` is not given or not there, or a name stands twice.
+    """
+    frame = arrays.table(frame, spec.source)
+    if spec.target is None:
+        raise DataError(
+            f"{spec.source}: target is not given; name the column to predict, one of: "
+            f"{', '.join(_some(list(frame.columns)))}"
+        )
+    if spec.target not in frame.columns:
+        raise DataError(
+            f"{spec.source}: target: no column '{spec.target}'; {_near(spec.target, list(frame.columns))}"
+        )
+    # A column without a name is the row numbers that pandas and R write before each row.
+    nameless = [name for name in frame.columns if name.startswith("Unnamed: ")]
+    notes = ("A column without a name is left out.",) if nameless else ()
+    return Source(spec.source, frame.drop(columns=[spec.target, *nameless]), frame[spec.target], notes=notes)
+
+
+def from_values(values: Mapping[str, Any], spec: DataSpec, names: tuple[str, ...] = ()) -> Source:
+    """Rows from arrays under the keys that an NPZ file has.
+
+    Raises:
+        DataError: keys are missing, or the arrays do not go together.
+    """
+    where = spec.source
+    if spec.target is not None:
+        raise DataError(
+            f"{where}: target: '{spec.target}' cannot be chosen, as y comes with the data; leave target out"
+        )
+    for key in ("X", "y"):
+        if key not in values:
+            raise DataError(
+                f"{where}: {key} is missing; found: {', '.join(values) or 'nothing'}; needed: X and y"
+            )
+    x, y = arrays.pair(values["X"], values["y"], where)
+    validation = _validation(values, x, where)
+    wanted = {name for name in (spec.group, spec.time) if name is not None}
+    further = {key: np.asarray(values[key]) for key in values if key in wanted and key not in _KEYS}
+    for key, array in further.items():
+        if array.shape != (len(x),):
+            raise DataError(
+                f"{where}: {key} has shape {array.shape}, but X has {len(x)} rows; give one value per row"
+            )
+    if isinstance(x, np.ndarray) and x.ndim == 2:
+        names = names or tuple(f"x{i}" for i in range(x.shape[1]))
+    return Source(where, x, y, names, validation, "X_test" in values, further)
+
+
+def _validation(values: Mapping[str, Any], x: X, where: str) -> tuple[X, Y] | None:
+    brought = {f"{key}_validation" for key in ("X", "y")} & set(values)
+    if not brought:
+        return None
+    if len(brought) == 1:
+        raise DataError(f"{where}: X_validation and y_validation belong together; give both or neither")
+    judged, y = arrays.pair(values["X_validation"], values["y_validation"], where, "_validation")
+    if type(x) is not type(judged):
+        raise DataError(f"{where}: X and X_validation differ in kind; give two arrays or two data frames")
+    if isinstance(x, np.ndarray) and x.shape[1:] != judged.shape[1:]:
+        raise DataError(
+            f"{where}: X_validation has shape {judged.shape}, but X has {x.shape}; only N may differ"
+        )
+    return judged, y
+
+
+def _sklearn(name: str, spec: DataSpec) -> Source:
+    wanted = name.removeprefix("sklearn:")
+    if wanted not in SETS:
+        raise DataError(f"{name}: unknown set '{wanted}'; {near(wanted, SETS)}")
+    found = SETS[wanted]()
+    y = found.target
+    if "target_names" in found and wanted != "digits-images":
+        y = np.asarray(found.target_names)[y]
+    if wanted == "digits-images":
+        return from_values({"X": found.images[:, None], "y": y}, spec)
+    return from_values({"X": found.data, "y": y}, spec, tuple(map(str, found.feature_names)))
+
+
+def _npz(path: Path, spec: DataSpec) -> Source:
+    # Only the keys that are read are taken from the file: X_test and y_test are not.
+    wanted = {key for key in (*_KEYS[:4], spec.group, spec.time) if key is not None}
+    values: dict[str, Any] = {}
+    key = "the file"
+    try:
+        with path.open("rb") as file:
+            if not zipfile.is_zipfile(file):
+                raise DataError(f"{spec.source}: is not an NPZ file; write it with numpy.savez")
+        with np.load(path, allow_pickle=False) as archive:
+            for key in archive.files:
+                values[key] = archive[key] if key in wanted else None
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        if "allow_pickle" in str(error):
+            raise DataError(
+                f"{spec.source}: {key} holds Python objects (text, or rows of unequal length); store numbers"
+            ) from error
+        raise DataError(f"{spec.source}: {key} cannot be read: {' '.join(str(error).split())}") from error
+    return from_values(values, spec)
+
+
+def _function(spec: DataSpec, folder: Path) -> Source:
+    function = plugins.load(spec.source, folder=folder)
+    if not callable(function):
+        raise DataError(
+            f"{spec.source}: is {type(function).__name__}, not a function; name a function without arguments"
+        )
+    try:
+        found = function()
+    except Exception as error:
+        told = " ".join(f"{type(error).__name__}: {error}".split())
+        raise DataError(f"{spec.source}: the function raised {told}") from error
+    if isinstance(found, pd.DataFrame):
+        return from_frame(found, spec)
+    if isinstance(found, Mapping):
+        return from_values({str(key): value for key, value in found.items()}, spec)
+    if isinstance(found, tuple | list) and len(found) == 2:
+        return from_values({"X": found[0], "y": found[1]}, spec)
+    raise DataError(
+        f"{spec.source}: the function returned {type(found).__name__}; return (x, y), a dictionary "
+        "with X and y, or a data frame"
+    )
+
+
+def _near(name: str, names: list[str]) -> str:
+    return near(name, names if len(names) <= _SHOWN else get_close_matches(name, names, 8, 0.0))
+
+
+def _some(names: list[str]) -> list[str]:
+    return names if len(names) <= _SHOWN else [*names[:_SHOWN], f"and {len(names) - _SHOWN} more"]

@@ -1,0 +1,139 @@
+"""Train, validation and test splits of row numbers.
+
+Sees only keys, one per row: class labels, groups or times. The same keys, shares and seed give the
+same rows, so a locked test split need not be kept to be found again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import GroupShuffleSplit, train_test_split
+
+from tuner.core.seeds import derive
+from tuner.core.spec import DataSpec
+from tuner.errors import DataError
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The rows of each split, ascending; disjoint, and together all rows.
+
+    Attributes:
+        notes: what the user should know of how they were drawn.
+    """
+
+    train: Rows
+    validation: Rows
+    test: Rows
+    notes: tuple[str, ...] = ()
+
+
+def divide(
+    count: int,
+    keys: NDArray[Any] | None,
+    spec: DataSpec,
+    where: str,
+    *,
+    validation: bool = True,
+    test: bool = True,
+) -> Parts:
+    """Divide rows as `spec.split` says.
+
+    A random split keeps each class's share in every split. Rows of a class with fewer rows than
+    there are splits are all trained on; where a split has fewer rows than there are classes, it is
+    drawn without regard to them. Both are noted. A group lies whole in one split, and the shares are
+    shares of the groups. In a split by time the oldest rows train, the newest are the test split.
+
+    Args:
+        count: N.
+        spec: kind, shares and seed.
+        keys: (N,) labels to stratify by or None (random), groups (group) or times (time).
+        where: what errors are prefixed with.
+        validation: whether validation rows are drawn; not when the source brings its own.
+        test: likewise.
+
+    Raises:
+        DataError: a split would be empty.
+    """
+    shares = {"test": spec.test if test else 0.0, "validation": spec.validation if validation else 0.0}
+    shares = {name: share for name, share in shares.items() if share > 0}
+    if spec.split == "group" and keys is not None:
+        return _by_group(keys, shares, spec.seed, where)
+    sizes = {name: round(share * count) for name, share in shares.items()}
+    for name, size in sizes.items():
+        if not size:
+            raise DataError(
+                f"{where}: {name} = {shares[name]:g} of {count} rows is not a single row; "
+                f"raise {name} or bring more rows"
+            )
+    if count - sum(sizes.values()) < 2:
+        raise DataError(
+            f"{where}: {count} rows are too few: fewer than 2 are left to train on; bring more rows"
+        )
+    if spec.split == "time" and keys is not None:
+        order = np.argsort(keys, kind="stable")
+        edges = [count - sum(sizes.values()), count - sizes.get("test", 0)]
+        train, judged, newest = np.split(order, edges)
+        return Parts(np.sort(train), np.sort(judged), np.sort(newest))
+    return _at_random(count, keys, sizes, spec.seed, where)
+
+
+def _at_random(
+    count: int, labels: NDArray[Any] | None, sizes: dict[str, int], seed: int, where: str
+) -> Parts:
+    rest = np.arange(count)
+    kept, notes = rest[:0], []
+    if labels is not None:
+        _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
+        labels = codes
+        rare = counts[codes] < len(sizes) + 1
+        if rare.any():
+            kept, rest = rest[rare], rest[~rare]
+            number = int((counts < len(sizes) + 1).sum())
+            notes.append(
+                f"{number} of {len(counts)} classes have too few rows for every split; "
+                f"their {len(kept)} rows train."
+            )
+        if len(rest) <= sum(sizes.values()):
+            raise DataError(
+                f"{where}: target: {len(counts)} classes in {count} rows, so most have too few rows for "
+                "every split; bring more rows, merge classes or name another target"
+            )
+    drawn = {"test": rest[:0], "validation": rest[:0]}
+    for name, size in sizes.items():
+        strata = None if labels is None else labels[rest]
+        if strata is not None and not _can_stratify(strata, size):
+            strata = None
+            notes.append(
+                f"The {name} split is drawn without regard to classes: {size} rows are too few for them."
+            )
+        rest, drawn[name] = train_test_split(
+            rest, test_size=size, stratify=strata, random_state=derive(seed, -1, f"split {name}")
+        )
+    train = np.concatenate([rest, kept])
+    return Parts(np.sort(train), np.sort(drawn["validation"]), np.sort(drawn["test"]), tuple(notes))
+
+
+def _can_stratify(strata: NDArray[Any], size: int) -> bool:
+    _, counts = np.unique(strata, return_counts=True)
+    return bool(counts.min() >= 2 and len(counts) <= min(size, len(strata) - size))
+
+
+def _by_group(groups: NDArray[Any], shares: dict[str, float], seed: int, where: str) -> Parts:
+    count = len(np.unique(groups))
+    sizes = {name: max(1, int(share * count)) for name, share in shares.items()}
+    if count <= sum(sizes.values()):
+        raise DataError(f"{where}: {count} groups are too few for {len(sizes) + 1} splits; bring more groups")
+    rest = np.arange(len(groups))
+    drawn = {"test": rest[:0], "validation": rest[:0]}
+    for name, size in sizes.items():
+        splitter = GroupShuffleSplit(1, test_size=size, random_state=derive(seed, -1, f"split {name}"))
+        left, taken = next(splitter.split(rest, groups=groups[rest]))
+        rest, drawn[name] = rest[left], rest[taken]
+    return Parts(rest, drawn["validation"], drawn["test"])

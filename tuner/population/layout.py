@@ -1,0 +1,187 @@
+"""Layout: where a multilayer perceptron's weights lie in one flat array, and its workspace in another.
+
+Pads every layer so that kernels need no remainders; padding is zero and stays zero. What is
+computed is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.population.tile import LANES, ROWS
+
+Floats = NDArray[np.float32]
+
+CHUNK = 64
+"""Samples that go through the network at once; larger batches add up the gradients of several chunks."""
+
+ROW_FIELDS = (
+    "fan_in", "fan_out", "rows", "columns", "stride", "weight", "bias", "scale", "shift",
+    "activation", "slope", "normal", "spread", "delta", "turned",
+)  # fmt: skip
+(
+    FAN_IN, FAN_OUT, IN_ROWS, COLUMNS, STRIDE, WEIGHT, BIAS, SCALE, SHIFT,
+    ACTIVATION, SLOPE, NORMAL, SPREAD, DELTA, TURNED,
+) = range(len(ROW_FIELDS))  # fmt: skip
+"""Columns of `Layout.table`.
+
+Sizes: fan_in and fan_out; rows and columns of the stored matrix; the distance of its rows, which is
+also that of the layer's samples in the workspace. Places of parameters: weight, bias, and scale and
+shift of layer normalization (-1: none). Places in the workspace: outputs behind the activation, its
+slope, the normalized outputs and one over their deviation, the loss's derivative, the transposed matrix.
+"""
+
+_LINE = 16
+"""Singles of a cache line; every block starts at one."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """`depth` hidden layers of `width` units between inputs and outputs.
+
+    Matrices are stored as (fan_in, fan_out), the transpose of `torch.nn.Linear`'s.
+    """
+
+    inputs: int
+    width: int
+    depth: int
+    outputs: int
+    layer_norm: bool
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Units of every layer, the inputs first."""
+        return (self.inputs, *[self.width] * self.depth, self.outputs)
+
+    @property
+    def input_stride(self) -> int:
+        """Distance of samples in padded inputs."""
+        return _up(self.inputs, LANES)
+
+    @cached_property
+    def table(self) -> NDArray[np.int64]:
+        """One row of `ROW_FIELDS` per layer, the hidden ones first."""
+        return self._laid[0]
+
+    @property
+    def parameters(self) -> int:
+        """Singles of the flat array of parameters."""
+        return self._laid[1]
+
+    @property
+    def workspace(self) -> int:
+        """Singles of the workspace; its first `CHUNK` * `input_stride` hold the gathered inputs."""
+        return self._laid[2]
+
+    @cached_property
+    def _laid(self) -> tuple[NDArray[np.int64], int, int]:
+        parameters, workspace = _Tape(), _Tape()
+        workspace.take(CHUNK * self.input_stride)
+        rows: list[list[int]] = []
+        for index, (fan_in, fan_out) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
+            hidden = index < self.depth
+            columns = _up(fan_out, LANES)
+            stride = _stride(columns)
+            in_rows = _up(fan_in, LANES)
+            norm = hidden and self.layer_norm
+            weight, bias = parameters.take(in_rows * stride), parameters.take(stride)
+            scale = parameters.take(stride) if norm else -1
+            shift = parameters.take(stride) if norm else -1
+            places = [workspace.take(CHUNK * stride), workspace.take(CHUNK * stride)]
+            places.append(workspace.take(CHUNK * stride) if norm else -1)
+            places.append(workspace.take(CHUNK) if norm else -1)
+            places.append(workspace.take(CHUNK * stride))
+            before = rows[-1][STRIDE] if rows else 0
+            places.append(workspace.take(columns * before) if rows else -1)
+            rows.append([fan_in, fan_out, in_rows, columns, stride, weight, bias, scale, shift, *places])
+        return np.array(rows, np.int64), parameters.size, workspace.size
+
+    def pack(self, state: Mapping[str, Floats]) -> Floats:
+        """Lay parameters out in a new flat array.
+
+        Args:
+            state: by `names`, shaped as `torch.nn` does.
+        """
+        flat = aligned(self.parameters)
+        for name, place, shape, turned in self._blocks():
+            self._view(flat, place, shape)[...] = state[name].T if turned else state[name]
+        return flat
+
+    def unpack(self, flat: Floats) -> dict[str, Floats]:
+        """Copy parameters out of a flat array; the inverse of `pack`."""
+        return {
+            name: np.ascontiguousarray(view.T if turned else view)
+            for name, place, shape, turned in self._blocks()
+            for view in [self._view(flat, place, shape)]
+        }
+
+    def views(self, flat: Any) -> dict[str, Any]:
+        """Views of a flat array or tensor by name, shaped as they are stored."""
+        return {name: self._view(flat, place, shape) for name, place, shape, _ in self._blocks()}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """``"0.weight"``, ``"0.bias"``, ``"0.scale"``, ``"0.shift"``, ``"1.weight"``, ... as they are there."""
+        return tuple(name for name, *_ in self._blocks())
+
+    def _blocks(self) -> list[tuple[str, int, tuple[int, ...], bool]]:
+        found: list[tuple[str, int, tuple[int, ...], bool]] = []
+        for index, row in enumerate(self.table.tolist()):
+            fan_in, fan_out = row[FAN_IN], row[FAN_OUT]
+            found.append((f"{index}.weight", row[WEIGHT], (fan_in, fan_out), True))
+            found.append((f"{index}.bias", row[BIAS], (fan_out,), False))
+            if row[SCALE] >= 0:
+                found.append((f"{index}.scale", row[SCALE], (fan_out,), False))
+                found.append((f"{index}.shift", row[SHIFT], (fan_out,), False))
+        return found
+
+    def _view(self, flat: Any, place: int, shape: tuple[int, ...]) -> Any:
+        if len(shape) == 1:
+            return flat[place : place + shape[0]]
+        stride = _stride(_up(shape[1], LANES))
+        return flat[place : place + shape[0] * stride].reshape(shape[0], stride)[:, : shape[1]]
+
+
+def padded(x: NDArray[Any]) -> Floats:
+    """Copy inputs (N, ...) to (N, `Layout.input_stride`), padded with zeros."""
+    x = x.reshape(len(x), -1)
+    stride = _up(x.shape[1], LANES)
+    whole = aligned(len(x) * stride).reshape(len(x), stride)
+    whole[:, : x.shape[1]] = x
+    return whole
+
+
+def aligned(size: int) -> Floats:
+    """Zeros that start at a cache line."""
+    raw = np.zeros(size + _LINE, np.float32)
+    start = -(raw.ctypes.data // raw.itemsize) % _LINE
+    return raw[start : start + size]
+
+
+class _Tape:
+    def __init__(self) -> None:
+        self.size = 0
+
+    def take(self, count: int) -> int:
+        start = self.size
+        self.size += _up(count, _LINE)
+        return start
+
+
+def _up(count: int, multiple: int) -> int:
+    return -(-count // multiple) * multiple
+
+
+def _stride(columns: int) -> int:
+    """The distance of rows; never a large power of two, which would crowd few sets of the cache."""
+    return columns + _LINE if columns >= 8 * _LINE and columns % (2 * _LINE) == 0 else columns
+
+
+if CHUNK % ROWS or LANES % ROWS:
+    raise RuntimeError("padding does not fit the tile")

@@ -1,0 +1,234 @@
+"""An epoch of one row, and a measurement, each as one compiled program.
+
+Trains nothing by itself: what an epoch consists of is drawn up elsewhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+
+from tuner.population.compiled import OPTIONS, compiled
+from tuner.population.elementary import ZERO, f32, normal_pair, scramble, u32
+from tuner.population.head import derive, total_loss
+from tuner.population.layout import ACTIVATION, CHUNK, DELTA, FAN_OUT, STRIDE
+from tuner.population.network import backward, forward, turn_weights
+from tuner.population.recipe import LossKind
+from tuner.population.tile import ROWS
+from tuner.population.update import update
+
+_CROSS_ENTROPY = int(LossKind.CROSS_ENTROPY)
+
+
+class Batches(NamedTuple):
+    """What an epoch goes through.
+
+    Attributes:
+        x: (N, stride) padded inputs.
+        features: of them that are no padding.
+        labels: (N,) classes for cross-entropy.
+        values: (N, outputs) targets for the other losses.
+        order: (N,) indices of samples.
+        size: of a batch; the last one may be smaller.
+        shares: (steps,) what each batch is mixed by; empty: nothing is mixed.
+        partners: (N,) positions within the batch.
+        noise: standard deviation on the inputs.
+        noise_keys: (steps, 2).
+    """
+
+    x: Any
+    features: int
+    labels: Any
+    values: Any
+    order: Any
+    size: int
+    shares: Any
+    partners: Any
+    noise: float
+    noise_keys: Any
+
+
+class Pass(NamedTuple):
+    """How samples go through the network.
+
+    Attributes:
+        table: `Layout.table`.
+        activation: an `Activation`.
+        kind: a `LossKind`.
+        smoothing: of labels.
+        threshold: words below it drop an activation; 0 drops none.
+        kept: what kept ones are multiplied by.
+        dropout_keys: (steps, depth).
+    """
+
+    table: Any
+    activation: int
+    kind: int
+    smoothing: float
+    threshold: int
+    kept: float
+    dropout_keys: Any
+
+
+class Weights(NamedTuple):
+    """Flat arrays of one row, all of one layout."""
+
+    p: Any
+    m: Any
+    v: Any
+
+
+@compiled
+def _train(
+    batches: Any, how: Any, numbers: Any, rates: Any, first: Any, weights: Any, gradient: Any, work: Any
+) -> float:
+    table, samples = how.table, len(batches.order)
+    norms = 0.0
+    for step in range(len(rates)):
+        start = step * batches.size
+        batch = min(batches.size, samples - start)
+        gradient[:] = ZERO
+        turn_weights(table, weights.p, work)
+        for position in range(0, batch, CHUNK):
+            _chunk(batches, how, step, start, batch, position, weights.p, gradient, work)
+        norms += update(numbers, rates[step], first + step + 1, weights.p, gradient, weights.m, weights.v)
+    return norms
+
+
+@compiled
+def _chunk(
+    batches: Any, how: Any, step: Any, start: Any, batch: Any, position: Any,
+    parameters: Any, gradient: Any, work: Any,
+) -> None:  # fmt: skip
+    table, stride = how.table, batches.x.shape[1]
+    samples = min(CHUNK, batch - position)
+    _gather(batches, step, start, position, samples, work)
+    forward(
+        table, parameters, work, stride, samples, how.activation, u32(how.threshold), f32(how.kept),
+        how.dropout_keys[step], position,
+    )  # fmt: skip
+    last = table[len(table) - 1]
+    width, units = last[STRIDE], last[FAN_OUT]
+    rows = -(-samples // ROWS) * ROWS
+    outputs = work[last[ACTIVATION] : last[ACTIVATION] + rows * width]
+    delta = work[last[DELTA] : last[DELTA] + rows * width]
+    _gather_targets(batches, how.kind, step, start, position, samples, delta, width, units)
+    derive(how.kind, how.smoothing, batch, outputs, delta, units, width, samples)
+    backward(table, parameters, work, gradient, stride, samples)
+
+
+@compiled
+def _gather(batches: Any, step: Any, start: Any, position: Any, samples: Any, work: Any) -> None:
+    """Bring a chunk's inputs to the start of the workspace, with noise and mixed; then rows of zeros."""
+    stride = batches.x.shape[1]
+    mixed = len(batches.shares) > 0
+    share = batches.shares[step] if mixed else f32(1)
+    work[: -(-samples // ROWS) * ROWS * stride] = ZERO
+    for i in range(samples):
+        row = work[i * stride : (i + 1) * stride]
+        at = position + i
+        _add_sample(batches, step, batches.order[start + at], at, share, row)
+        if mixed:
+            other = batches.partners[start + at]
+            _add_sample(batches, step, batches.order[start + other], other, f32(1) - share, row)
+
+
+@compiled
+def _add_sample(batches: Any, step: Any, index: Any, at: Any, share: Any, row: Any) -> None:
+    """Add a share of a sample; the noise on it belongs to its position in the batch."""
+    x = batches.x[index]
+    if batches.noise > 0:
+        deviation, half = f32(batches.noise), len(x) // 2
+        key, key_two = batches.noise_keys[step, 0], batches.noise_keys[step, 1]
+        low, high, low_x, high_x = row[:half], row[half:], x[:half], x[half:]
+        for j in range(half):
+            word = u32(at * half + j)
+            one, two = normal_pair(scramble(u32(word ^ key)), scramble(u32(word ^ key_two)))
+            low[j] += share * (low_x[j] + deviation * one)
+            high[j] += share * (high_x[j] + deviation * two)
+        row[batches.features :] = ZERO
+    else:
+        for j in range(len(x)):
+            row[j] += share * x[j]
+
+
+@compiled
+def _gather_targets(
+    batches: Any, kind: Any, step: Any, start: Any, position: Any, samples: Any,
+    delta: Any, width: Any, units: Any,
+) -> None:  # fmt: skip
+    mixed = len(batches.shares) > 0
+    share = batches.shares[step] if mixed else f32(1)
+    delta[:] = ZERO
+    for i in range(samples):
+        row = delta[i * width : i * width + units]
+        at = start + position + i
+        _add_target(batches, kind, batches.order[at], share, row)
+        if mixed:
+            _add_target(batches, kind, batches.order[start + batches.partners[at]], f32(1) - share, row)
+
+
+@compiled
+def _add_target(batches: Any, kind: Any, index: Any, share: Any, row: Any) -> None:
+    if kind == _CROSS_ENTROPY:
+        row[batches.labels[index]] += share
+    else:
+        for j in range(len(row)):
+            row[j] += share * batches.values[index, j]
+
+
+@compiled
+def _measure(how: Any, x: Any, labels: Any, values: Any, parameters: Any, work: Any, outputs: Any) -> float:
+    table, stride = how.table, x.shape[1]
+    last = table[len(table) - 1]
+    width, units = last[STRIDE], last[FAN_OUT]
+    keys = np.zeros(len(table), np.uint32)
+    for start in range(0, len(x), CHUNK):
+        samples = min(CHUNK, len(x) - start)
+        work[: -(-samples // ROWS) * ROWS * stride] = ZERO
+        for i in range(samples):
+            work[i * stride : (i + 1) * stride] = x[start + i]
+        forward(table, parameters, work, stride, samples, how.activation, u32(0), f32(1), keys, 0)
+        for i in range(samples):
+            row = work[last[ACTIVATION] + i * width : last[ACTIVATION] + i * width + units]
+            outputs[start + i] = row
+    return total_loss(how.kind, outputs, labels, values) / len(x)
+
+
+def _programs(digest: str) -> tuple[Callable[..., float], Callable[..., float]]:
+    """The two programs, kept on disk between processes.
+
+    numba's cache looks at one file, but the kernels stand in several: their digest, which the
+    programs close over, is part of its key.
+    """
+
+    @numba.njit(cache=True, **OPTIONS)  # type: ignore[untyped-decorator]
+    def train(
+        batches: Any, how: Any, numbers: Any, rates: Any, first: Any, weights: Any, gradient: Any, work: Any
+    ) -> float:
+        """Train one epoch in place; the sum of the gradients' norms."""
+        digest  # noqa: B018
+        return _train(batches, how, numbers, rates, first, weights, gradient, work)
+
+    @numba.njit(cache=True, **OPTIONS)  # type: ignore[untyped-decorator]
+    def measure(
+        how: Any, x: Any, labels: Any, values: Any, parameters: Any, work: Any, outputs: Any
+    ) -> float:
+        """Write the outputs, (N, outputs), in evaluation mode; the mean loss."""
+        digest  # noqa: B018
+        return _measure(how, x, labels, values, parameters, work, outputs)
+
+    return train, measure
+
+
+def _digest() -> str:
+    sources = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+
+
+train, measure = _programs(_digest())

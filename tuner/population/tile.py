@@ -1,0 +1,131 @@
+"""Matrix products of small networks: one tile kept in registers, and loops over tiles.
+
+The tile is written as vectors of the compiler's intermediate language, since no loop in Python is
+certain to become the same. What the matrices mean is not known here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from tuner.population.compiled import compiled
+
+ROWS = 4
+"""Rows of a tile; the first axis of every product must be a multiple of it."""
+
+LANES = 8
+"""Singles of a vector; the second axis of every product must be a multiple of it."""
+
+_SIZE, _LANE = ir.IntType(64), ir.IntType(32)
+_SINGLE = ir.FloatType()
+_VECTOR = ir.VectorType(_SINGLE, LANES)
+
+
+def _tile(vectors: int) -> Any:
+    """The function ``C += A B`` for a C of `ROWS` rows and so many vectors of columns.
+
+    It takes the arrays and the index of the first element of each, the distance of A's rows and of
+    its columns, of B's rows and of C's rows, and the length of the sums.
+    """
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def tile(
+        _: Any, a: Any, a0: Any, a_row: Any, a_col: Any, b: Any, b0: Any, b_row: Any,
+        c: Any, c0: Any, c_row: Any, terms: Any,
+    ) -> Any:  # fmt: skip
+        n = types.intp
+        return types.void(a, n, n, n, b, n, n, c, n, n, n), generate
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        a, a0, a_row, a_col, b, b0, b_row, c, c0, c_row, terms = args
+
+        def start(array: Any, kind: Any, index: Any) -> Any:
+            return builder.gep(context.make_array(kind)(context, builder, array).data, [index])
+
+        def times(value: Any, count: int) -> Any:
+            return builder.mul(value, ir.Constant(_SIZE, count))
+
+        def vector(pointer: Any, offset: Any) -> Any:
+            return builder.bitcast(builder.gep(pointer, [offset]), _VECTOR.as_pointer())
+
+        a, b, c = start(a, signature.args[0], a0), start(b, signature.args[4], b0), start(
+            c, signature.args[7], c0
+        )  # fmt: skip
+        rows = [builder.gep(a, [times(a_row, m)]) for m in range(ROWS)]
+        places = [
+            vector(c, builder.add(times(c_row, m), ir.Constant(_SIZE, LANES * v)))
+            for m in range(ROWS)
+            for v in range(vectors)
+        ]
+        before = [builder.load(place, align=4) for place in places]
+        entry = builder.block
+        loop, end = builder.append_basic_block("term"), builder.append_basic_block("end")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        term = builder.phi(_SIZE)
+        term.add_incoming(ir.Constant(_SIZE, 0), entry)
+        sums = [builder.phi(_VECTOR) for _ in places]
+        offset = builder.mul(term, b_row)
+        right = [
+            builder.load(vector(b, builder.add(offset, ir.Constant(_SIZE, LANES * v))), align=4)
+            for v in range(vectors)
+        ]
+        after = []
+        for m, row in enumerate(rows):
+            left = _spread(builder, builder.load(builder.gep(row, [builder.mul(term, a_col)])))
+            for v in range(vectors):
+                product = builder.fmul(left, right[v], flags=("contract",))
+                after.append(builder.fadd(product, sums[m * vectors + v], flags=("contract",)))
+        following = builder.add(term, ir.Constant(_SIZE, 1))
+        term.add_incoming(following, loop)
+        for total, old, new in zip(sums, before, after, strict=True):
+            total.add_incoming(old, entry)
+            total.add_incoming(new, loop)
+        builder.cbranch(builder.icmp_signed("<", following, terms), loop, end)
+        builder.position_at_end(end)
+        for place, total in zip(places, after, strict=True):
+            builder.store(total, place, align=4)
+        return context.get_dummy_value()
+
+    return tile
+
+
+def _spread(builder: Any, number: Any) -> Any:
+    """The number in every lane of a vector."""
+    nothing = ir.Constant(_VECTOR, ir.Undefined)
+    first = builder.insert_element(nothing, number, ir.Constant(_LANE, 0))
+    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(_LANE, LANES), [0] * LANES))
+
+
+_wide, _narrow = _tile(2), _tile(1)
+
+
+@compiled
+def add_product(
+    rows: Any, columns: Any, terms: Any,
+    a: Any, a0: Any, a_row: Any, a_col: Any,
+    b: Any, b0: Any, b_row: Any,
+    c: Any, c0: Any, c_row: Any,
+) -> None:  # fmt: skip
+    """``C += A B`` on flat float32 arrays.
+
+    Args:
+        rows: of A and C, a multiple of `ROWS`.
+        columns: of B and C, a multiple of `LANES`.
+        terms: columns of A and rows of B, at least 1.
+        a: the array of A; its elements are at ``a[a0 + i * a_row + k * a_col]``.
+        b: the array of B; its elements are at ``b[b0 + k * b_row + j]``.
+        c: the array of C; its elements are at ``c[c0 + i * c_row + j]``.
+    """
+    j = 0
+    while j + 2 * LANES <= columns:
+        for i in range(0, rows, ROWS):
+            _wide(a, a0 + i * a_row, a_row, a_col, b, b0 + j, b_row, c, c0 + i * c_row + j, c_row, terms)
+        j += 2 * LANES
+    if j < columns:
+        for i in range(0, rows, ROWS):
+            _narrow(a, a0 + i * a_row, a_row, a_col, b, b0 + j, b_row, c, c0 + i * c_row + j, c_row, terms)

@@ -1,0 +1,130 @@
+"""One step of the recipe: penalties, clipping and the one update that all optimizers are, compiled.
+
+Knows no data and no loss: the gradient is there.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tuner.population.compiled import compiled, reordered
+from tuner.population.elementary import ONE, ZERO, f32
+from tuner.population.recipe import RowRecipe
+
+FAINT = f32(1e-37)
+"""Moments smaller than this become zero; numbers a little smaller make processors slow."""
+
+
+class Numbers(NamedTuple):
+    """The numbers of a `RowRecipe` that a step needs; 0 stands for no clipping."""
+
+    first: bool
+    second: bool
+    unbiased: bool
+    first_keep: float
+    first_add: float
+    second_keep: float
+    second_add: float
+    plain: float
+    averaged: float
+    floor: float
+    l1: float
+    l2: float
+    weight_decay: float
+    clip_norm: float
+    clip_value: float
+
+
+def numbers(recipe: RowRecipe) -> Numbers:
+    """Take them out of a recipe."""
+    rule = recipe.rule
+    return Numbers(
+        bool(rule.first), bool(rule.second), bool(rule.unbiased),
+        *map(float, (rule.first_keep, rule.first_add, rule.second_keep, rule.second_add)),
+        *map(float, (rule.plain, rule.averaged, rule.floor)),
+        *map(float, (recipe.l1, recipe.l2, recipe.weight_decay)),
+        float(recipe.clip_norm or 0), float(recipe.clip_value or 0),
+    )  # fmt: skip
+
+
+@compiled
+def update(n: Any, rate: float, step: Any, p: Any, g: Any, m: Any, v: Any) -> float:
+    """Update parameters and moments in place.
+
+    Args:
+        n: the recipe's `Numbers`.
+        rate: the learning rate.
+        step: counted from 1.
+        p: flat parameters.
+        g: flat gradient; it is overwritten.
+        m: flat mean gradient.
+        v: flat mean squared gradient.
+
+    Returns:
+        The 2-norm of the gradient, with l1 and before clipping.
+    """
+    if n.l1 > 0:
+        _pull(g, p, f32(n.l1))
+    norm = math.sqrt(_sum_squares(g))
+    if n.clip_norm > 0:
+        share = n.clip_norm / (norm + 1e-6)  # as torch's clip_grad_norm_
+        if not share >= 1:
+            _scale(g, f32(share))
+    if n.clip_value > 0:
+        _clamp(g, f32(n.clip_value))
+    size, root = rate, 1.0
+    if n.unbiased:
+        size = rate / (1 - n.first_keep**step)
+        root = 1 / math.sqrt(1 - n.second_keep**step)
+    l2, keep, size = f32(n.l2), f32(1 - rate * n.weight_decay), f32(size)
+    plain, averaged = f32(n.plain), f32(n.averaged)
+    first_keep, first_add = f32(n.first_keep), f32(n.first_add)
+    if n.second:
+        second_keep, second_add = f32(n.second_keep), f32(n.second_add)
+        root, floor = f32(root), f32(n.floor)
+        for i in range(len(p)):
+            d = g[i] + l2 * p[i]
+            a = first_keep * m[i] + first_add * d
+            b = second_keep * v[i] + second_add * d * d
+            m[i] = ZERO if abs(a) < FAINT else a
+            v[i] = ZERO if b < FAINT else b
+            p[i] = keep * p[i] - size * (plain * d + averaged * a) / (root * f32(np.sqrt(b)) + floor)
+    else:
+        for i in range(len(p)):
+            d = g[i] + l2 * p[i]
+            a = first_keep * m[i] + first_add * d
+            m[i] = ZERO if abs(a) < FAINT else a
+            p[i] = keep * p[i] - size * (plain * d + averaged * a)
+    return norm
+
+
+@reordered
+def _sum_squares(g: Any) -> Any:
+    total = ZERO
+    for i in range(len(g)):
+        total += g[i] * g[i]
+    return total
+
+
+@compiled
+def _pull(g: Any, p: Any, strength: Any) -> None:
+    for i in range(len(g)):
+        sign = ONE if p[i] > ZERO else -ONE if p[i] < ZERO else ZERO
+        g[i] += strength * sign
+
+
+@compiled
+def _scale(g: Any, share: Any) -> None:
+    for i in range(len(g)):
+        g[i] *= share
+
+
+@compiled
+def _clamp(g: Any, limit: Any) -> None:
+    for i in range(len(g)):
+        d = g[i]
+        d = limit if d > limit else d
+        g[i] = -limit if d < -limit else d

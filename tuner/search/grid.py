@@ -1,0 +1,55 @@
+"""The grid of a space, shuffled.
+
+Knows nothing of what was asked already.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+from tuner.core.seeds import derive
+from tuner.core.space import SearchSpace
+from tuner.core.spec import SearchSpec
+from tuner.core.trial import Value
+from tuner.errors import SpecError
+
+LARGEST = 100_000
+"""The most configurations a grid may have."""
+
+
+def grid(space: SearchSpace, spec: SearchSpec) -> list[dict[str, Value]]:
+    """Every configuration of the grid in an order that depends on the seed only.
+
+    Raises:
+        SpecError: there are more than `LARGEST`.
+    """
+    size = grid_size(space, spec.grid_points)
+    if size > LARGEST:
+        raise SpecError(
+            f"search.sampler: a grid of this space has {size:,} configurations with grid_points = "
+            f"{spec.grid_points}, and {LARGEST:,} are the limit; lower search.grid_points, fix or drop "
+            'parameters, or take sampler = "qmc"'
+        )
+    configurations = list(space.grid(spec.grid_points))
+    random.Random(derive(spec.seed, -1, "sampler")).shuffle(configurations)  # noqa: S311
+    return configurations
+
+
+def grid_size(space: SearchSpace, points: int) -> int:
+    """How many configurations the grid has, without making them: those with equal conditions are counted together."""
+    conditions = {other for _, parameter in space for other in parameter.when}
+    counts: Counter[tuple[tuple[str, Value], ...]] = Counter({tuple(space.fixed.items()): 1})
+    for name, parameter in space:
+        values = parameter.grid(points)
+        grown: Counter[tuple[tuple[str, Value], ...]] = Counter()
+        for chosen, count in counts.items():
+            if not parameter.active_under(dict(chosen)):
+                grown[chosen] += count
+            elif name not in conditions:
+                grown[chosen] += count * len(values)
+            else:
+                for value in values:
+                    grown[*chosen, (name, value)] += count
+        counts = grown
+    return counts.total()

@@ -1,0 +1,63 @@
+"""Which parameters mattered, by Optuna's default importance evaluator (PED-ANOVA).
+
+Looks at values only; what to make of the shares is not known here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import optuna
+
+from tuner.core.space import SearchSpace
+from tuner.core.trial import Objective, TrialRecord
+from tuner.search import view
+from tuner.search.history import History
+
+FEWEST = 8
+"""Fewer trials with a value say nothing."""
+
+
+def importances(
+    space: SearchSpace,
+    records: Sequence[TrialRecord],
+    objective: Objective,
+    values: Callable[[TrialRecord], float | None] | None = None,
+) -> dict[str, float]:
+    """How much of the difference between the best tenth of the trials and all of them each parameter explains.
+
+    Method: PED-ANOVA, Watanabe et al. 2023 (arXiv:2304.10255), which takes conditional parameters
+    in its stride.
+
+    Args:
+        space: what was searched; parameters with one value are left out.
+        records: trials in any state; those that finished or stopped conclusively count.
+        objective: says which values are better.
+        values: the number that is explained, e.g. the gap of the best epoch; None or `nan` where a
+            trial has none. The trial's value when left out.
+
+    Returns:
+        Shares that sum to one, the highest first. Empty when there are fewer than `FEWEST` trials
+        with a finite value, or all values are equal.
+    """
+    history = History(space, objective)
+    subspace = view.Subspace(space, [n for n, p in space if not view.is_single(p)])
+    trials = []
+    for record in records:
+        history.add(record)
+        observation = history.get(record.number)
+        if observation is None or observation.value is None:
+            continue
+        value = values(record) if values is not None else record.value
+        if value is not None and math.isfinite(value):
+            signed = value if objective.minimize else -value
+            trials.append(subspace.trial(record.number, observation.row, signed))
+    if len(trials) < FEWEST or len({trial.value for trial in trials}) == 1:
+        return {}
+    seen = {name for trial in trials for name in trial.params}
+    with view.quiet():
+        shares = optuna.importance.get_param_importances(
+            view.study(trials), params=[name for name in subspace.distributions if name in seen]
+        )
+    return dict(sorted(shares.items(), key=lambda item: -item[1]))

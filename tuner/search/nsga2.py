@@ -1,0 +1,58 @@
+"""NSGA-II's crossover and mutation by Optuna over the unconditional parameters; the others are random.
+
+Generations follow from the history alone and not from notes on trials. With one objective NSGA-II
+is a genetic algorithm that keeps the best.
+"""
+
+from __future__ import annotations
+
+from optuna.samplers import NSGAIISampler
+
+from tuner.core.seeds import derive
+from tuner.core.space import SearchSpace
+from tuner.core.spec import SearchSpec
+from tuner.search import view
+from tuner.search.history import History
+from tuner.search.samplers import Draw, Random, Suggest, fallback
+
+POPULATION = 20
+"""Trials of a generation, unless there are more startup trials. Optuna's 50 suits longer studies."""
+
+
+class NSGA2:
+    """Crosses the best trials so far.
+
+    Every further `population` trials with a value make a generation; its parents are the best
+    `population` trials of all generations before it.
+    """
+
+    def __init__(self, space: SearchSpace, spec: SearchSpec) -> None:
+        self._seed = spec.seed
+        self._random = Random(space, spec)
+        self._population = max(POPULATION, spec.startup_trials)
+        self._subspace = view.Subspace.unconditional(space)
+
+    def fit(self, history: History) -> Draw:
+        """Choose the parents."""
+        generation = history.values // self._population
+        grown_up = history.first_valued(generation * self._population)
+        parents = sorted((o for o in grown_up if self._subspace.covers(o.row)), key=lambda o: o.rank)
+        parents = parents[: self._population]
+        if len(parents) < 2 or not self._subspace.distributions:
+            return self._random.draw
+        with view.quiet():
+            study = view.study([self._subspace.trial(o.number, o.row, o.value) for o in parents])
+            key = f"{NSGAIISampler._get_parent_cache_key_prefix()}{generation}"
+            study._storage.set_study_system_attr(study._study_id, key, [o.number for o in parents])
+        notes = {NSGAIISampler._get_generation_key(): generation}
+
+        def draw(number: int, attempt: int) -> Suggest:
+            seed = derive(self._seed, number, "sampler", attempt)
+            with view.quiet():
+                sampler = NSGAIISampler(population_size=self._population, seed=seed)
+                child = sampler.sample_relative(
+                    study, self._subspace.trial(number, notes=notes), self._subspace.distributions
+                )
+            return fallback(self._subspace.values(child), self._random.draw(number, attempt))
+
+        return draw

@@ -1,0 +1,147 @@
+"""The searcher: ask, tell and replay.
+
+What it knows follows from the records it was told, in whatever order or number they came, so that a
+searcher that replays a stored study goes on as the one before it would have. Where records are
+stored and how trials train is not known here.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import blake2b
+from itertools import chain
+
+from tuner.core.space import Float, SearchSpace
+from tuner.core.spec import SearchSpec
+from tuner.core.trial import Objective, Params, Trial, TrialRecord, TrialState, Value
+from tuner.search.distributions import from_share, is_single
+from tuner.search.grid import grid
+from tuner.search.history import History
+from tuner.search.samplers import Draw, Random, Suggest, build
+
+ATTEMPTS, RANDOM_ATTEMPTS = 10, 500
+"""How often the sampler, and then chance, may draw what was drawn before."""
+
+
+class OptunaSearcher:
+    """Chooses configurations: the default one, the space's presets, then the sampler's.
+
+    The same configuration is never chosen twice, whatever became of it. Every draw has a seed from
+    the study's seed, the trial's number and the attempt; with an equal history and equal batches,
+    all samplers go on identically after `replay`:
+
+    * random, qmc, grid: the history does not matter beyond which configurations are taken.
+    * tpe: from a bounded window of the history and from the trials that run; a batch is
+      fitted once, so its trials do not see each other.
+    * gp: likewise, except that each trial of a batch sees the ones before it.
+    * cmaes: its state is recomputed from blocks of trial numbers, see `CMAES`.
+    * nsga2: generations are counted in finished trials, see `NSGA2`.
+
+    For gp, cmaes and nsga2, conditional parameters (for cmaes also choices) are drawn at random.
+    """
+
+    def __init__(self, space: SearchSpace, spec: SearchSpec, objective: Objective) -> None:
+        """Set up without a history.
+
+        Raises:
+            SpecError: a grid was asked for that is too large.
+        """
+        self._space = space
+        self._spec = spec
+        self._history = History(space, objective)
+        self._taken: set[bytes] = set()
+        self._next = 0
+        self._listed = self._list()
+        self._sampler = None if spec.sampler == "grid" else build(space, spec)
+        self._random = Random(space, spec)
+        self._single = {name: from_share(p, 0.5) for name, p in space if is_single(p)}
+        self._floats = {name for name, p in space if isinstance(p, Float)}
+        self._finite = all(
+            not isinstance(p, Float) or p.step is not None or name in self._single for name, p in space
+        )
+
+    def ask(self, count: int) -> list[Trial]:
+        """Choose up to `count` new configurations; fewer when the space is used up."""
+        trials: list[Trial] = []
+        draw: Draw | None = None
+        while len(trials) < count:
+            params = self._from_list()
+            if params is None and self._sampler is not None:
+                draw = draw or self._sampler.fit(self._history)
+                params = self._drawn(draw)
+            if params is None:
+                break
+            trial = Trial(self._next, params, self._spec.seed)
+            self._take(TrialRecord(trial.number, params, TrialState.RUNNING))
+            trials.append(trial)
+        return trials
+
+    def tell(self, records: Sequence[TrialRecord]) -> None:
+        """Take in trials, in any order and any number at a time.
+
+        A record says all there is to know of its trial: one whose number was never asked for is
+        taken in like any other, and one that is told again replaces what was known.
+        """
+        for record in records:
+            self._take(record)
+
+    def replay(self, history: Sequence[TrialRecord]) -> None:
+        """Take in a stored study; trials that are not over count as running until they are told.
+
+        Parameters that the space does not have, or that lie outside of it, are passed over.
+        """
+        self.tell(history)
+
+    def _take(self, record: TrialRecord) -> None:
+        self._history.add(record)
+        self._taken.add(_fingerprint(self._plain(record.params)))
+        self._next = max(self._next, record.number + 1)
+
+    def _list(self) -> Iterator[dict[str, Value]]:
+        """What is asked for before the sampler: the default configuration first."""
+        listed: Iterable[dict[str, Value]] = ()
+        if self._spec.sampler == "grid":
+            listed = grid(self._space, self._spec)
+        elif self._spec.presets:
+            listed = self._space.presets()
+        return chain([self._space.defaults()], listed)
+
+    def _from_list(self) -> dict[str, Value] | None:
+        for params in self._listed:
+            plain = self._plain(params)
+            if _fingerprint(plain) not in self._taken:
+                return plain
+        return None
+
+    def _drawn(self, draw: Draw) -> dict[str, Value] | None:
+        for attempt in range(ATTEMPTS + RANDOM_ATTEMPTS):
+            source = draw if attempt < ATTEMPTS else self._random.draw
+            params = self._configuration(source(self._next, attempt))
+            if _fingerprint(params) not in self._taken:
+                return params
+        if not self._finite:
+            return None
+        # At most one more than the taken ones have to be looked at.
+        every = (self._plain(params) for params in self._space.grid(sys.maxsize))
+        return next((params for params in every if _fingerprint(params) not in self._taken), None)
+
+    def _configuration(self, suggest: Suggest) -> dict[str, Value]:
+        params: dict[str, Value] = dict(self._space.fixed)
+        for name, parameter in self._space:
+            if parameter.active_under(params):
+                params[name] = self._single[name] if name in self._single else suggest(name, parameter)
+        return params
+
+    def _plain(self, params: Params) -> dict[str, Value]:
+        """The same parameters, whole numbers made floats where the space says float."""
+        return {
+            name: float(value) if name in self._floats and type(value) is int else value
+            for name, value in params.items()
+        }
+
+
+def _fingerprint(params: Params) -> bytes:
+    """Equal for configurations that are equal to 12 significant digits."""
+    rounded = sorted((n, float(f"{v:.12g}") if isinstance(v, float) else v) for n, v in params.items())
+    return blake2b(repr(rounded).encode(), digest_size=16).digest()

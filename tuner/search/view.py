@@ -1,0 +1,119 @@
+"""An Optuna study that shows a sampler exactly the trials it should see.
+
+It lives in memory for one draw and is thrown away: the store is the truth, and a sampler's own notes
+on trials and studies would depend on the order in which trials ended. What is shown is not known here.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import optuna
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution
+from optuna.storages import InMemoryStorage
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from tuner.core.space import SearchSpace
+from tuner.core.trial import Value
+from tuner.search.distributions import distribution, from_number, is_single
+
+
+class Shown(InMemoryStorage):
+    """Holds trials that never change."""
+
+    def __init__(self, trials: Sequence[FrozenTrial]) -> None:
+        super().__init__()
+        self._shown = list(trials)
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,  # noqa: ARG002
+    ) -> list[FrozenTrial]:
+        """Every trial, or those in some states."""
+        trials = [t for t in self._shown if states is None or t.state in states]
+        return copy.deepcopy(trials) if deepcopy else trials
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        """Samplers leave notes for other processes here; there are none."""
+
+
+class Subspace:
+    """Some parameters of a space as Optuna sees them, with the columns they have in a history's rows."""
+
+    def __init__(self, space: SearchSpace, names: Sequence[str]) -> None:
+        columns = {name: column for column, (name, _) in enumerate(space)}
+        self._parameters = {name: space.parameters[name] for name in names}
+        self._columns = [columns[name] for name in names]
+        self.distributions: dict[str, BaseDistribution] = {
+            name: distribution(parameter) for name, parameter in self._parameters.items()
+        }
+
+    @classmethod
+    def unconditional(cls, space: SearchSpace) -> Subspace:
+        """The parameters that every configuration has and that have more than one value."""
+        return cls(space, [n for n, p in space if not p.when and not is_single(p)])
+
+    def covers(self, row: NDArray[np.float64]) -> bool:
+        """Whether the row has all the parameters; it may come from an earlier space."""
+        return not np.isnan(row[self._columns]).any()
+
+    def trial(
+        self,
+        number: int,
+        row: NDArray[np.float64] | None = None,
+        value: float | None = None,
+        notes: Mapping[str, Any] | None = None,
+    ) -> FrozenTrial:
+        """A trial for a sampler: complete where it has a value, else running.
+
+        Args:
+            number: the trial's number; its id too.
+            row: (D,) numbers; parameters that are `nan` there are left out. None: no parameter yet.
+            value: less is better.
+            notes: the trial's system attributes.
+        """
+        cells = {} if row is None else dict(zip(self.distributions, row[self._columns].tolist(), strict=True))
+        known = {name: self.distributions[name] for name, cell in cells.items() if not np.isnan(cell)}
+        trial = optuna.trial.create_trial(
+            state=TrialState.RUNNING if value is None else TrialState.COMPLETE,
+            value=value,
+            params={name: found.to_external_repr(cells[name]) for name, found in known.items()},
+            distributions=known,
+            system_attrs=dict(notes or {}),
+        )
+        trial.number = trial._trial_id = number
+        return trial
+
+    def values(self, params: Mapping[str, Any]) -> dict[str, Value]:
+        """What a sampler chose, as values of the space."""
+        return {
+            name: from_number(self._parameters[name], self.distributions[name].to_internal_repr(value))
+            for name, value in params.items()
+        }
+
+
+def study(trials: Sequence[FrozenTrial]) -> Study:
+    """A study that minimizes and shows these trials."""
+    return optuna.create_study(storage=Shown(trials))
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Optuna's log and warnings (experimental, too few trials, ...) from the user, here only."""
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        optuna.logging.set_verbosity(verbosity)

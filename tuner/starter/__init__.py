@@ -1,0 +1,6 @@
+"""What `tune init` writes: a small project, or a commented study file."""
+
+from tuner.starter.project import write, write_study
+from tuner.starter.toml import study_toml
+
+__all__ = ["study_toml", "write", "write_study"]

@@ -1,0 +1,87 @@
+"""A study's table as a commented TOML file.
+
+The comments are the descriptions of the keys in the models that check them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, get_args
+
+from pydantic import BaseModel
+
+from tuner.core.spec import StudySpec
+
+WIDTH = 100
+"""Comments that would go beyond this column stand above their line."""
+
+
+def study_toml(table: Mapping[str, Any], *, head: Sequence[str] = ()) -> str:
+    """Write a table so that `tomllib` reads it back as it was, keys without a value left out.
+
+    Args:
+        table: a study's table.
+        head: comment lines at the top.
+    """
+    blocks = ["\n".join(f"# {line}" for line in head)] if head else []
+    blocks += _blocks((), table, StudySpec)
+    return "\n\n".join(blocks) + "\n"
+
+
+def _blocks(path: tuple[str, ...], table: Mapping[str, Any], model: type[BaseModel] | None) -> list[str]:
+    """The table's own lines, then its tables; what lies deeper than two is written inline."""
+    inner = {k: v for k, v in table.items() if isinstance(v, Mapping) and len(path) < 2}
+    lines = [
+        _line(key, value, _comment(model, key))
+        for key, value in table.items()
+        if value is not None and key not in inner
+    ]
+    if path and (lines or not inner):
+        lines.insert(0, f"[{'.'.join(map(_key, path))}]")
+    blocks = ["\n".join(lines)] if lines else []
+    for key, value in inner.items():
+        blocks += _blocks((*path, key), value, _section(model, key))
+    return blocks
+
+
+def _line(key: str, value: Any, comment: str) -> str:
+    line = f"{_key(key)} = {_value(value)}"
+    if not comment:
+        return line
+    beside = f"{line:<30}  # {comment}"
+    return beside if len(beside) <= WIDTH else f"# {comment}\n{line}"
+
+
+def _comment(model: type[BaseModel] | None, key: str) -> str:
+    field = model.model_fields.get(key) if model is not None else None
+    return (field.description or "") if field is not None else ""
+
+
+def _section(model: type[BaseModel] | None, key: str) -> type[BaseModel] | None:
+    field = model.model_fields.get(key) if model is not None else None
+    candidates = (field.annotation, *get_args(field.annotation)) if field is not None else ()
+    return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+
+
+def _key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _text(key)
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, Mapping):
+        pairs = ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items() if v is not None)
+        return f"{{ {pairs} }}" if pairs else "{}"
+    if isinstance(value, Sequence):
+        return f"[{', '.join(map(_value, value))}]"
+    return repr(value)
+
+
+def _text(text: str) -> str:
+    # JSON's escapes are TOML's, but JSON leaves DEL as it is.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,0 +1,276 @@
+"""Database: opens a file or a server's database, lists, creates, resumes and deletes studies.
+
+Knows neither engine nor trainer; what it gives out are values, and a StudyStore to one driver.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+from uuid import uuid4
+
+from sqlalchemy import URL, Connection, Engine, delete, select
+
+from tuner.core.budget import StudyState
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Reading, TrialRecord
+from tuner.errors import StoreError, StudyExists, StudyNotFound, near
+from tuner.store import read
+from tuner.store.connect import connect, file_of, parse, place, told, writing
+from tuner.store.encoding import now, stamp
+from tuner.store.lease import Lease, require_free
+from tuner.store.read import StudySummary
+from tuner.store.schema import (
+    METADATA,
+    ensure,
+    studies,
+    study_directions,
+    study_system_attributes,
+    trials,
+    tuner_studies,
+    version,
+)
+from tuner.store.write import StudyStore
+
+
+class Database:
+    """Studies in one database, beside whatever plain Optuna keeps there."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._where = place(engine.url)
+
+    @classmethod
+    def open(cls, url: str, *, create: bool = False) -> Database:
+        """Open a database.
+
+        Args:
+            url: an SQLAlchemy URL, or a path that ends in ``.db``.
+            create: create an SQLite file, Optuna's tables and ours where they are missing.
+
+        Raises:
+            StoreError: there is no such file, or it is not a database that can be used.
+        """
+        parsed = parse(url)
+        file = file_of(parsed)
+        if file is not None and not file.exists():
+            if not file.parent.is_dir():
+                raise StoreError(f"{place(parsed)}: the folder {file.parent} does not exist; create it first")
+            if not create:
+                raise StoreError(f"{place(parsed)}: no studies yet; begin one with `tune start`")
+            _create_file(parsed, file)
+        engine = connect(parsed)
+        try:
+            if create:
+                ensure(engine)
+            with told(place(parsed)), engine.begin() as connection:
+                version(connection)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine)
+
+    def studies(self) -> list[StudySummary]:
+        """Every study of ours, the newest first."""
+        with self._reading() as connection:
+            ids = self._ids(connection)
+            return read.summaries(connection, ids) if ids else []
+
+    def study(self, name: str) -> StudySummary:
+        """How one study stands.
+
+        Raises:
+            StudyNotFound: there is none of that name; says which are near.
+        """
+        with self._reading() as connection:
+            return read.summaries(connection, {name: self._id(connection, name)})[0]
+
+    def records(self, name: str) -> list[TrialRecord]:
+        """Every trial of a study in the order of numbers; of those not over, as far as they are."""
+        with self._reading() as connection:
+            return read.records(connection, self._id(connection, name))
+
+    def curves(self, name: str, number: int | None = None) -> dict[int, list[Reading]]:
+        """Readings in the order of epochs, by trial number; trials without any are left out.
+
+        Args:
+            name: the study.
+            number: of this trial only.
+        """
+        with self._reading() as connection:
+            return read.curves(connection, self._id(connection, name), number)
+
+    def create_study(self, name: str, spec: StudySpec, facts: Mapping[str, Any], models: str) -> StudyStore:
+        """Store a new study and take its lease, all in one transaction.
+
+        Args:
+            name: its name, also in Optuna.
+            spec: stored whole.
+            facts: JSON-ready notes on how it runs: device, executor, what was done to the data.
+            models: the folder of kept models.
+
+        Raises:
+            StudyExists: there is one of that name.
+        """
+        with told(self._where), writing(self._engine).begin() as connection:
+            if version(connection) is None:
+                raise StoreError(f"{self._where}: was opened for reading; open it with create=True")
+            if connection.scalar(select(studies.c.study_id).where(studies.c.study_name == name)) is not None:
+                if name in self._ids(connection):
+                    raise StudyExists(
+                        f"{self._where}: a study '{name}' is already there; go on with: tune resume {name}"
+                    )
+                raise StudyExists(
+                    f"{self._where}: a study '{name}' of plain Optuna is already there; take another name"
+                )
+            connection.execute(studies.insert().values(study_name=name))
+            study_id = connection.scalar(select(studies.c.study_id).where(studies.c.study_name == name))
+            if study_id is None:
+                raise StoreError(f"{self._where}: the new study '{name}' cannot be found again")
+            _describe(connection, study_id, spec)
+            moment = stamp(now())
+            connection.execute(
+                tuner_studies.insert(),
+                {
+                    "study_id": study_id,
+                    **_of_spec(spec),
+                    "state": StudyState.RUNNING.value,
+                    "seconds": 0.0,
+                    "facts": json.dumps(dict(facts)),
+                    "models": models,
+                    "created_at": moment,
+                    "updated_at": moment,
+                },
+            )
+            lease = Lease.take(connection, study_id, name)
+            return StudyStore(self._engine, connection, name, spec, lease)
+
+    def resume_study(self, name: str, spec: StudySpec | None = None) -> StudyStore:
+        """Take a study's lease and set it running again.
+
+        Args:
+            name: the study.
+            spec: replaces the stored one, e.g. with a raised budget.
+
+        Raises:
+            StudyNotFound: there is none of that name.
+            StudyLocked: another living process drives it.
+            StoreError: the new spec searches for another metric than the stored one.
+        """
+        with told(self._where), writing(self._engine).begin() as connection:
+            study_id = self._id(connection, name)
+            stored = connection.execute(
+                select(tuner_studies).where(tuner_studies.c.study_id == study_id)
+            ).one()
+            lease = Lease.take(connection, study_id, name)
+            changes: dict[str, Any] = {"state": StudyState.RUNNING.value, "reason": None}
+            if spec is None:
+                spec = StudySpec.parse(json.loads(stored.spec), name)
+            else:
+                changes.update(_of_spec(spec))
+                if (changes["metric"], changes["minimize"]) != (stored.metric, stored.minimize):
+                    raise StoreError(
+                        f"study '{name}' searches for {_goal(stored.metric, stored.minimize)} and cannot "
+                        f"go on with {_goal(changes['metric'], changes['minimize'])}; start another study"
+                    )
+            changes["updated_at"] = stamp(now())
+            connection.execute(tuner_studies.update().where(tuner_studies.c.study_id == study_id), changes)
+            return StudyStore(self._engine, connection, name, spec, lease)
+
+    def delete_study(self, name: str) -> None:
+        """Remove every row of a study, ours and Optuna's. Its models' folder is not touched.
+
+        Raises:
+            StudyNotFound: there is none of that name.
+            StudyLocked: a living process drives it.
+        """
+        with told(self._where), writing(self._engine).begin() as connection:
+            study_id = self._id(connection, name)
+            require_free(connection, study_id, name)
+            its_trials = select(trials.c.trial_id).where(trials.c.study_id == study_id)
+            for table in reversed(METADATA.tables.values()):
+                if "trial_id" in table.c and table is not trials:
+                    connection.execute(delete(table).where(table.c.trial_id.in_(its_trials)))
+            for table in reversed(METADATA.tables.values()):
+                if "study_id" in table.c:
+                    connection.execute(delete(table).where(table.c.study_id == study_id))
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        """One transaction, so that everything read in it is of one moment."""
+        try:
+            with told(self._where), self._engine.begin() as connection:
+                yield connection
+        except ValueError as error:
+            raise StoreError(f"{self._where}: is damaged ({error}); restore a copy") from error
+
+    def _ids(self, connection: Connection) -> dict[str, int]:
+        return read.study_ids(connection) if version(connection) is not None else {}
+
+    def _id(self, connection: Connection, name: str) -> int:
+        ids = self._ids(connection)
+        if name not in ids:
+            raise StudyNotFound(f"{self._where}: no study '{name}'; {near(name, ids)}")
+        return ids[name]
+
+
+def _create_file(url: URL, file: Path) -> None:
+    """Create the whole schema under another name first, so that no half-made database is ever seen."""
+    draft = file.with_name(f".{file.name}.{uuid4().hex[:8]}")
+    engine = connect(url.set(database=str(draft)))
+    try:
+        try:
+            ensure(engine)
+        except StoreError as error:
+            raise type(error)(str(error).replace(str(draft), place(url))) from error.__cause__
+        finally:
+            engine.dispose()
+        with suppress(FileExistsError), told(place(url)):
+            os.link(draft, file)
+    except OSError as error:
+        raise StoreError(f"{place(url)}: cannot be created: {error.strerror}") from error
+    finally:
+        for left in (draft, *(draft.with_name(draft.name + tail) for tail in ("-wal", "-shm", "-journal"))):
+            with suppress(OSError):
+                left.unlink()
+
+
+def _of_spec(spec: StudySpec) -> dict[str, Any]:
+    goal = spec.goal()
+    return {
+        "spec": json.dumps(spec.to_table()),
+        "digest": spec.digest,
+        "metric": goal.metric,
+        "minimize": goal.minimize,
+    }
+
+
+def _describe(connection: Connection, study_id: int, spec: StudySpec) -> None:
+    """What Optuna wants to know of a study: its direction, and what its values are called."""
+    goal = spec.goal()
+    connection.execute(
+        study_directions.insert(),
+        {"study_id": study_id, "direction": "MINIMIZE" if goal.minimize else "MAXIMIZE", "objective": 0},
+    )
+    connection.execute(
+        study_system_attributes.insert(),
+        {"study_id": study_id, "key": "study:metric_names", "value_json": json.dumps([goal.metric])},
+    )
+
+
+def _goal(metric: str, minimize: bool) -> str:
+    return f"the {'lowest' if minimize else 'highest'} {metric}"

@@ -1,0 +1,292 @@
+"""Reads studies, trials and curves as rows, without Optuna and without any object mapping.
+
+Writes nothing, and never touches Optuna's tables but for the studies' names.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import nan
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, case, func, or_, select
+
+from tuner.core.budget import StudyState
+from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
+from tuner.store.lease import is_living
+from tuner.store.schema import studies, tuner_epochs, tuner_lease, tuner_studies, tuner_trials
+
+_READING = (
+    tuner_epochs.c.epoch,
+    tuner_epochs.c.train_loss,
+    tuner_epochs.c.val_loss,
+    tuner_epochs.c.train_score,
+    tuner_epochs.c.val_score,
+    tuner_epochs.c.learning_rate,
+    tuner_epochs.c.grad_norm,
+    tuner_epochs.c.seconds,
+    tuner_epochs.c.extras,
+)
+
+GONE = "its process ended without a word"
+"""The reason of a study that is neither finished nor driven by anybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class StudySummary:
+    """How a stored study stands.
+
+    Attributes:
+        name: its name.
+        description: `description` of its file.
+        state: INTERRUPTED also where its process died without a word.
+        reason: why it ended, in words; None while it runs.
+        spec: the study file's table, for `StudySpec.parse`.
+        digest: the spec's hash.
+        metric: what is searched for.
+        minimize: whether less of it is better.
+        created_at: UTC, ISO 8601; sorts as text.
+        updated_at: likewise, of the last turn.
+        seconds: wall time over all its sessions.
+        counts: trials by state name, every state named.
+        best_value: the best value among finished trials and those that stopped conclusively.
+        best_number: the first trial with it.
+        facts: what was noted about data, device, executor, ...
+        models: the folder of kept models.
+        is_driven: whether a living process drives it now.
+    """
+
+    name: str
+    description: str
+    state: StudyState
+    reason: str | None
+    spec: Mapping[str, Any]
+    digest: str
+    metric: str
+    minimize: bool
+    created_at: str
+    updated_at: str
+    seconds: float
+    counts: Mapping[str, int]
+    best_value: float | None
+    best_number: int | None
+    facts: Mapping[str, Any]
+    models: str
+    is_driven: bool
+
+
+def study_ids(connection: Connection) -> dict[str, int]:
+    """The ids of our studies by name, the newest first."""
+    found = connection.execute(
+        select(studies.c.study_name, studies.c.study_id)
+        .join(tuner_studies, tuner_studies.c.study_id == studies.c.study_id)
+        .order_by(tuner_studies.c.created_at.desc(), studies.c.study_id.desc())
+    )
+    return dict(found.all())
+
+
+def summaries(connection: Connection, ids: Mapping[str, int]) -> list[StudySummary]:
+    """How the studies of these ids stand, in their order."""
+    chosen = list(ids.values())
+    rows = {
+        row.study_id: row
+        for row in connection.execute(
+            select(
+                tuner_studies,
+                tuner_lease.c.host,
+                tuner_lease.c.pid,
+                tuner_lease.c.process_start,
+                tuner_lease.c.heartbeat,
+            )
+            .outerjoin(tuner_lease, tuner_lease.c.study_id == tuner_studies.c.study_id)
+            .where(tuner_studies.c.study_id.in_(chosen))
+        )
+    }
+    counts: dict[int, dict[str, int]] = {i: {state.value: 0 for state in TrialState} for i in chosen}
+    for study_id, state, count in connection.execute(
+        select(tuner_trials.c.study_id, tuner_trials.c.state, func.count())
+        .where(tuner_trials.c.study_id.in_(chosen))
+        .group_by(tuner_trials.c.study_id, tuner_trials.c.state)
+    ):
+        counts[study_id][state] = count
+    best = _best(connection, chosen)
+    return [_summary(name, rows[i], counts[i], best.get(i)) for name, i in ids.items()]
+
+
+def _best(connection: Connection, chosen: Sequence[int]) -> dict[int, tuple[int, float]]:
+    """Number and value of each study's best trial."""
+    rank = func.row_number().over(
+        partition_by=tuner_trials.c.study_id,
+        order_by=(
+            case((tuner_studies.c.minimize, tuner_trials.c.value), else_=-tuner_trials.c.value),
+            tuner_trials.c.number,
+        ),
+    )
+    ranked = (
+        select(tuner_trials.c.study_id, tuner_trials.c.number, tuner_trials.c.value, rank.label("rank"))
+        .join(tuner_studies, tuner_studies.c.study_id == tuner_trials.c.study_id)
+        .where(
+            tuner_trials.c.study_id.in_(chosen),
+            tuner_trials.c.value.is_not(None),
+            or_(
+                tuner_trials.c.state == TrialState.FINISHED.value,
+                and_(tuner_trials.c.state == TrialState.STOPPED.value, tuner_trials.c.conclusive),
+            ),
+        )
+        .subquery()
+    )
+    found = connection.execute(
+        select(ranked.c.study_id, ranked.c.number, ranked.c.value).where(ranked.c.rank == 1)
+    )
+    return {study_id: (number, value) for study_id, number, value in found}
+
+
+def _summary(
+    name: str, row: Row[Any], counts: Mapping[str, int], best: tuple[int, float] | None
+) -> StudySummary:
+    is_driven = row.host is not None and is_living(row.host, row.pid, row.process_start, row.heartbeat)
+    state, reason = StudyState(row.state), row.reason
+    if state is StudyState.RUNNING and not is_driven:
+        state, reason = StudyState.INTERRUPTED, GONE
+    spec = json.loads(row.spec)
+    return StudySummary(
+        name=name,
+        description=spec.get("description", ""),
+        state=state,
+        reason=reason,
+        spec=spec,
+        digest=row.digest,
+        metric=row.metric,
+        minimize=row.minimize,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        seconds=row.seconds,
+        counts=counts,
+        best_value=best[1] if best else None,
+        best_number=best[0] if best else None,
+        facts=json.loads(row.facts),
+        models=row.models,
+        is_driven=is_driven,
+    )
+
+
+def records(connection: Connection, study_id: int) -> list[TrialRecord]:
+    """Every trial of a study in the order of numbers; of those not over, as far as they are."""
+    rows = connection.execute(
+        select(
+            tuner_trials.c.number,
+            tuner_trials.c.params,
+            tuner_trials.c.state,
+            tuner_trials.c.value,
+            tuner_trials.c.epochs,
+            tuner_trials.c.conclusive,
+            tuner_trials.c.rule,
+            tuner_trials.c.reason,
+            tuner_trials.c.traceback,
+            tuner_trials.c.seconds.label("trained_s"),
+            tuner_trials.c.interruptions,
+            tuner_trials.c.model_path,
+            tuner_trials.c.started_at,
+            tuner_trials.c.ended_at,
+            *_READING,
+        )
+        .outerjoin(
+            tuner_epochs,
+            and_(
+                tuner_epochs.c.trial_id == tuner_trials.c.trial_id,
+                tuner_epochs.c.epoch == tuner_trials.c.best_epoch,
+            ),
+        )
+        .where(tuner_trials.c.study_id == study_id)
+        .order_by(tuner_trials.c.number)
+    ).all()
+    found = [_record(row) for row in rows]
+    if all(record.state.is_over for record in found):
+        return found
+    goal = connection.execute(
+        select(tuner_studies.c.metric, tuner_studies.c.minimize).where(tuner_studies.c.study_id == study_id)
+    ).one()
+    under_way = _curves(connection, tuner_trials.c.study_id == study_id, tuner_trials.c.ended_at.is_(None))
+    objective = Objective(goal.metric, goal.minimize)
+    return [
+        record if record.state.is_over else _so_far(record, under_way.get(record.number, []), objective)
+        for record in found
+    ]
+
+
+def _record(row: Any) -> TrialRecord:
+    return TrialRecord(
+        number=row.number,
+        params=json.loads(row.params),
+        state=TrialState(row.state),
+        value=row.value,
+        best=_reading(*row[-len(_READING) :]) if row.epoch is not None else None,
+        epochs=row.epochs,
+        conclusive=row.conclusive,
+        rule=row.rule,
+        reason=row.reason,
+        traceback=row.traceback,
+        seconds=row.trained_s,
+        interruptions=row.interruptions,
+        model_path=row.model_path,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+    )
+
+
+def _so_far(record: TrialRecord, curve: Sequence[Reading], objective: Objective) -> TrialRecord:
+    best = objective.best(curve)
+    return replace(
+        record,
+        value=best.get(objective.metric) if best is not None else None,
+        best=best,
+        epochs=len(curve),
+        seconds=sum(reading.seconds for reading in curve),
+    )
+
+
+def curves(connection: Connection, study_id: int, number: int | None = None) -> dict[int, list[Reading]]:
+    """Readings in the order of epochs, by trial number; trials without any are left out."""
+    conditions = [tuner_trials.c.study_id == study_id]
+    if number is not None:
+        conditions.append(tuner_trials.c.number == number)
+    return _curves(connection, *conditions)
+
+
+def _curves(connection: Connection, *conditions: Any) -> dict[int, list[Reading]]:
+    rows = connection.execute(
+        select(tuner_trials.c.number, *_READING)
+        .join(tuner_epochs, tuner_epochs.c.trial_id == tuner_trials.c.trial_id)
+        .where(*conditions)
+        .order_by(tuner_trials.c.number, tuner_epochs.c.epoch)
+    )
+    found: dict[int, list[Reading]] = {}
+    for number, *numbers in rows:
+        found.setdefault(number, []).append(_reading(*numbers))
+    return found
+
+
+def _reading(
+    epoch: int,
+    train_loss: float | None,
+    val_loss: float | None,
+    train_score: float | None,
+    val_score: float | None,
+    learning_rate: float | None,
+    grad_norm: float | None,
+    seconds: float | None,
+    extras: str | None,
+) -> Reading:
+    return Reading(
+        epoch,
+        nan if train_loss is None else train_loss,
+        nan if val_loss is None else val_loss,
+        nan if train_score is None else train_score,
+        nan if val_score is None else val_score,
+        nan if learning_rate is None else learning_rate,
+        nan if grad_norm is None else grad_norm,
+        nan if seconds is None else seconds,
+        json.loads(extras) if extras is not None else {},
+    )

@@ -1,0 +1,286 @@
+"""The tables: Optuna's, as far as we touch them, and ours beside them; creating both.
+
+Optuna itself is imported only to create or check its schema. What the rows mean is not known here.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    DDL,
+    URL,
+    Boolean,
+    Column,
+    Connection,
+    DateTime,
+    Engine,
+    Enum,
+    Float,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    event,
+    inspect,
+    select,
+)
+
+from tuner.errors import StoreError
+from tuner.store.connect import place, told, write_ahead, writing
+
+VERSION = 1
+"""The version of our tables; a database with a higher one was written by a later tuner."""
+
+METADATA = MetaData()
+
+
+def _real() -> Float[float]:
+    return Float(precision=53)
+
+
+studies = Table(
+    "studies",
+    METADATA,
+    Column("study_id", Integer, primary_key=True),
+    Column("study_name", String(512), nullable=False),
+)
+study_directions = Table(
+    "study_directions",
+    METADATA,
+    Column("study_direction_id", Integer, primary_key=True),
+    Column("direction", Enum("NOT_SET", "MINIMIZE", "MAXIMIZE", name="studydirection"), nullable=False),
+    Column("study_id", Integer, nullable=False),
+    Column("objective", Integer, nullable=False),
+)
+study_user_attributes = Table(
+    "study_user_attributes",
+    METADATA,
+    Column("study_user_attribute_id", Integer, primary_key=True),
+    Column("study_id", Integer),
+    Column("key", String(512)),
+    Column("value_json", Text),
+)
+study_system_attributes = Table(
+    "study_system_attributes",
+    METADATA,
+    Column("study_system_attribute_id", Integer, primary_key=True),
+    Column("study_id", Integer),
+    Column("key", String(512)),
+    Column("value_json", Text),
+)
+trials = Table(
+    "trials",
+    METADATA,
+    Column("trial_id", Integer, primary_key=True),
+    Column("number", Integer),
+    Column("study_id", Integer),
+    Column(
+        "state", Enum("RUNNING", "COMPLETE", "PRUNED", "FAIL", "WAITING", name="trialstate"), nullable=False
+    ),
+    Column("datetime_start", DateTime),
+    Column("datetime_complete", DateTime),
+)
+trial_user_attributes = Table(
+    "trial_user_attributes",
+    METADATA,
+    Column("trial_user_attribute_id", Integer, primary_key=True),
+    Column("trial_id", Integer),
+    Column("key", String(512)),
+    Column("value_json", Text),
+)
+trial_system_attributes = Table(
+    "trial_system_attributes",
+    METADATA,
+    Column("trial_system_attribute_id", Integer, primary_key=True),
+    Column("trial_id", Integer),
+    Column("key", String(512)),
+    Column("value_json", Text),
+)
+trial_params = Table(
+    "trial_params",
+    METADATA,
+    Column("param_id", Integer, primary_key=True),
+    Column("trial_id", Integer),
+    Column("param_name", String(512)),
+    Column("param_value", _real()),
+    Column("distribution_json", Text),
+)
+trial_values = Table(
+    "trial_values",
+    METADATA,
+    Column("trial_value_id", Integer, primary_key=True),
+    Column("trial_id", Integer, nullable=False),
+    Column("objective", Integer, nullable=False),
+    Column("value", _real()),
+    Column("value_type", Enum("FINITE", "INF_POS", "INF_NEG", name="trialvaluetype"), nullable=False),
+)
+trial_intermediate_values = Table(
+    "trial_intermediate_values",
+    METADATA,
+    Column("trial_intermediate_value_id", Integer, primary_key=True),
+    Column("trial_id", Integer, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("intermediate_value", _real()),
+    Column(
+        "intermediate_value_type",
+        Enum("FINITE", "INF_POS", "INF_NEG", "NAN", name="trialintermediatevaluetype"),
+        nullable=False,
+    ),
+)
+trial_heartbeats = Table(
+    "trial_heartbeats",
+    METADATA,
+    Column("trial_heartbeat_id", Integer, primary_key=True),
+    Column("trial_id", Integer, nullable=False),
+    Column("heartbeat", DateTime, nullable=False),
+)
+
+OPTUNA = tuple(METADATA.tables.values())
+"""Optuna's tables in an order in which rows can be inserted."""
+
+
+def _of(column: Column[int], *, primary: bool = False) -> Column[int]:
+    """A column that refers to one of Optuna's and goes when that row does."""
+    return Column(
+        column.name,
+        ForeignKey(column, ondelete="CASCADE"),
+        primary_key=primary,
+        autoincrement=False,
+        nullable=False,
+    )
+
+
+tuner_schema = Table("tuner_schema", METADATA, Column("version", Integer, nullable=False))
+tuner_studies = Table(
+    "tuner_studies",
+    METADATA,
+    _of(studies.c.study_id, primary=True),
+    Column("spec", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("metric", Text, nullable=False),
+    Column("minimize", Boolean, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text),
+    Column("seconds", _real(), nullable=False),
+    Column("facts", Text, nullable=False),
+    Column("models", Text, nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("updated_at", String(32), nullable=False),
+)
+tuner_trials = Table(
+    "tuner_trials",
+    METADATA,
+    _of(trials.c.trial_id, primary=True),
+    _of(studies.c.study_id),
+    Column("number", Integer, nullable=False),
+    Column("params", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("value", _real()),
+    Column("best_epoch", Integer),
+    Column("epochs", Integer, nullable=False),
+    Column("conclusive", Boolean, nullable=False),
+    Column("rule", Text),
+    Column("reason", Text),
+    Column("traceback", Text),
+    Column("seconds", _real(), nullable=False),
+    Column("interruptions", Integer, nullable=False),
+    Column("model_path", Text),
+    Column("started_at", String(32)),
+    Column("ended_at", String(32)),
+    UniqueConstraint("study_id", "number"),
+)
+tuner_epochs = Table(
+    "tuner_epochs",
+    METADATA,
+    _of(trials.c.trial_id, primary=True),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("train_loss", _real()),
+    Column("val_loss", _real()),
+    Column("train_score", _real()),
+    Column("val_score", _real()),
+    Column("learning_rate", _real()),
+    Column("grad_norm", _real()),
+    Column("seconds", _real()),
+    Column("extras", Text),
+    sqlite_with_rowid=False,
+)
+tuner_lease = Table(
+    "tuner_lease",
+    METADATA,
+    _of(studies.c.study_id, primary=True),
+    Column("token", String(32), nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("process_start", Text, nullable=False),
+    Column("heartbeat", String(32), nullable=False),
+)
+
+OURS = tuple(table for table in METADATA.tables.values() if table not in OPTUNA)
+"""Our tables in an order in which rows can be inserted."""
+
+# Optuna leaves SQLite's foreign keys off, so a study that is deleted through Optuna would leave our
+# rows behind, and SQLite gives their ids to the next study. Triggers work for every connection.
+for _ours, _theirs in (
+    (tuner_epochs, trials),
+    (tuner_trials, trials),
+    (tuner_lease, studies),
+    (tuner_studies, studies),
+):
+    _key = _theirs.primary_key.columns[0].name
+    _removal = f"DELETE FROM {_ours.name} WHERE {_key} = OLD.{_key}"  # noqa: S608
+    _trigger = f"CREATE TRIGGER {_ours.name}_goes AFTER DELETE ON {_theirs.name} BEGIN {_removal}; END"
+    event.listen(_ours, "after_create", DDL(_trigger).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]
+
+
+def version(connection: Connection) -> int | None:
+    """The version of our tables in this database; None when they are not in it.
+
+    Raises:
+        StoreError: they were written by a later tuner.
+    """
+    if not inspect(connection).has_table(tuner_schema.name):
+        return None
+    found = connection.scalar(select(tuner_schema.c.version))
+    if found is not None and found > VERSION:
+        raise StoreError(
+            f"{place(connection.engine.url)}: its tables have version {found}, this tuner knows version "
+            f"{VERSION}; install a later tuner"
+        )
+    return found
+
+
+def ensure(engine: Engine) -> None:
+    """Create Optuna's tables and ours where they are missing; the latter in one transaction.
+
+    Raises:
+        StoreError: the database cannot be written, or one of the two schemas does not fit.
+    """
+    where = place(engine.url)
+    with told(where), engine.begin() as connection:
+        if version(connection) is not None:
+            return
+    with told(where):
+        _ensure_optuna(engine.url)
+        write_ahead(engine)
+    with told(where), writing(engine).begin() as connection:
+        if version(connection) is None:
+            METADATA.create_all(connection, tables=OURS)
+            connection.execute(tuner_schema.insert().values(version=VERSION))
+
+
+def _ensure_optuna(url: URL) -> None:
+    from optuna.exceptions import StorageInternalError
+    from optuna.storages import RDBStorage
+
+    # Optuna fills a template: a brace in the URL would stand for a field of it.
+    text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
+    try:
+        storage = RDBStorage(text)
+    except StorageInternalError as error:
+        raise error.__cause__ or error from None
+    except RuntimeError as error:
+        raise StoreError(f"{place(url)}: {error}") from error
+    storage.remove_session()
+    storage.engine.dispose()

@@ -1,0 +1,129 @@
+"""Statements: all that a turn executes, written once, their rows going to the driver as they are.
+
+SQLAlchemy writes each statement, in the driver's own style of parameters, but does not look at each
+row, which would cost several times what the database takes for it. So values must be of types that
+drivers take as they are. What the rows mean is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import (
+    Connection,
+    DateTime,
+    Delete,
+    Dialect,
+    Insert,
+    Table,
+    Update,
+    bindparam,
+    delete,
+    insert,
+    literal_column,
+    update,
+)
+
+from tuner.store.schema import (
+    trial_intermediate_values,
+    trial_params,
+    trial_user_attributes,
+    trial_values,
+    trials,
+    tuner_epochs,
+    tuner_studies,
+    tuner_trials,
+)
+
+Cell = float | int | str | bool | None | datetime
+
+
+class Bulk:
+    """One statement for one kind of database.
+
+    Args:
+        dialect: the kind of database.
+        statement: the statement.
+        names: its parameters, in the order in which rows give them.
+    """
+
+    def __init__(self, dialect: Dialect, statement: Insert | Update | Delete, *names: str) -> None:
+        keys = names if isinstance(statement, Insert) else None
+        compiled = statement.compile(dialect=dialect, column_keys=keys)
+        self._sql = compiled.string
+        self._names = names
+        # Drivers want either positions, given here as indices into a row, or names.
+        order = compiled.positiontup
+        self._order = None if order is None else [names.index(name) for name in order]
+        self._is_in_order = self._order == list(range(len(names)))
+
+    def run(self, connection: Connection, rows: Iterable[tuple[Cell, ...]]) -> None:
+        """Execute once for each row; not at all when there is none."""
+        given: list[Any] = list(rows)
+        if not given:
+            return
+        if self._order is None:
+            given = [dict(zip(self._names, row, strict=True)) for row in given]
+        elif not self._is_in_order:
+            given = [tuple(row[i] for i in self._order) for row in given]
+        connection.exec_driver_sql(self._sql, given)
+
+
+class Statements:
+    """Every row of an update or a deletion ends with the id of its trial or study."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        def new(table: Table, *columns: str) -> Bulk:
+            return Bulk(dialect, insert(table), *columns)
+
+        def change(table: Table, *columns: str) -> Bulk:
+            values: dict[str, Any] = {column: bindparam(f"new_{column}") for column in columns}
+            statement = update(table).where(_its_id(table)).values(values)
+            return Bulk(dialect, statement, *(f"new_{column}" for column in columns), "its_id")
+
+        def void(table: Table) -> Bulk:
+            return Bulk(dialect, delete(table).where(table.c.trial_id == bindparam("its_id")), "its_id")
+
+        self.add = new(trials, "number", "study_id", "state", "datetime_start")
+        self.add_ours = new(
+            tuner_trials, "trial_id", "study_id", "number", "params", "state", "epochs", "conclusive",
+            "seconds", "interruptions", "started_at",
+        )  # fmt: skip
+        self.add_params = new(trial_params, "trial_id", "param_name", "param_value", "distribution_json")
+        self.add_epochs = new(tuner_epochs, *tuner_epochs.c.keys())
+        self.add_reports = new(
+            trial_intermediate_values, "trial_id", "step", "intermediate_value", "intermediate_value_type"
+        )
+        self.add_values = new(trial_values, "trial_id", "objective", "value", "value_type")
+        self.add_attributes = new(trial_user_attributes, "trial_id", "key", "value_json")
+        self.void_epochs = void(tuner_epochs)
+        self.void_reports = void(trial_intermediate_values)
+        self.start_again = change(trials, "state", "datetime_start")
+        self.start_ours_again = change(tuner_trials, "state", "started_at")
+        self.interrupt = Bulk(
+            dialect,
+            update(tuner_trials)
+            .where(_its_id(tuner_trials))
+            .values(interruptions=tuner_trials.c.interruptions + literal_column("1")),
+            "its_id",
+        )
+        self.wait = change(trials, "state")
+        self.wait_ours = change(tuner_trials, "state")
+        self.end = change(trials, "state", "datetime_complete")
+        self.end_ours = change(
+            tuner_trials, "state", "value", "best_epoch", "epochs", "conclusive", "rule", "reason",
+            "traceback", "seconds", "model_path", "ended_at",
+        )  # fmt: skip
+        self.advance = change(tuner_studies, "seconds", "updated_at")
+
+
+def as_driver_takes(dialect: Dialect, moment: datetime) -> Cell:
+    """A naive time as this kind of database's driver takes it: SQLite's takes text."""
+    process = DateTime().dialect_impl(dialect).bind_processor(dialect)
+    return cast("Cell", process(moment)) if process is not None else moment
+
+
+def _its_id(table: Table) -> Any:
+    return next(iter(table.primary_key.columns)) == bindparam("its_id")

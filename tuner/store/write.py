@@ -1,0 +1,218 @@
+"""StudyStore: appends a study's turns, each in one transaction, to Optuna's tables and to ours.
+
+Holds the lease while it is open. Takes every turn as it is: what to record is the engine's affair.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Engine, bindparam, select, update
+
+from tuner.core.budget import StudyState
+from tuner.core.ports import Turn
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
+from tuner.errors import StoreError
+from tuner.store.connect import place, told, writing
+from tuner.store.encoding import Encoder, attributes, finite, kind_of, measured, naive, now, outcome, stamp
+from tuner.store.lease import Lease
+from tuner.store.schema import trials, tuner_studies, tuner_trials
+from tuner.store.statements import Cell, Statements, as_driver_takes
+
+_RUNNING = TrialState.RUNNING.value
+_THEIR_IDS = (
+    select(trials.c.number, trials.c.trial_id)
+    .where(trials.c.study_id == bindparam("study"), trials.c.trial_id > bindparam("after"))
+    .order_by(trials.c.trial_id)
+)
+
+
+class StudyStore:
+    """One study of a database, driven by this process; implements `core.ports.Store`."""
+
+    def __init__(
+        self, engine: Engine, connection: Connection, name: str, spec: StudySpec, lease: Lease
+    ) -> None:
+        self.name = name
+        self._engine = writing(engine)
+        self._where = place(engine.url)
+        self._lease: Lease | None = lease
+        self._study_id = lease.study_id
+        self._metric = spec.goal().metric
+        self._encoder = Encoder(spec.search_space())
+        self._do = Statements(engine.dialect)
+        self._ids, self._last_id = _under_way(connection, self._study_id)
+
+    def record(self, turn: Turn) -> None:
+        """Append a turn in one transaction; when it fails, nothing of it is stored.
+
+        Trials that start again, or are named as restarted, lose their earlier readings and count
+        one more interruption. An empty turn keeps the lease alive.
+
+        Raises:
+            StudyLocked: another process has taken the study over.
+            StoreError: the database cannot be written.
+        """
+        moment = now()
+        ids = dict(self._ids)
+        with self._writing(moment, turn.seconds) as connection:
+            again = [trial.number for trial in turn.started if trial.number in ids]
+            new = sorted((t for t in turn.started if t.number not in ids), key=lambda t: t.number)
+            if new:
+                ids.update(self._add(connection, new, moment))
+            again += [number for number in turn.restarted if number not in again]
+            if again:
+                self._start_again(connection, [ids[number] for number in again], moment)
+            if turn.readings:
+                self._add_readings(connection, [(ids[number], r) for number, r in turn.readings])
+            if turn.ended:
+                self._end(connection, [(ids[record.number], record) for record in turn.ended], moment)
+        # Only now is the turn stored, and may what is known of the trials change.
+        self._last_id = max([self._last_id, *ids.values()])
+        for record in turn.ended:
+            del ids[record.number]
+        self._ids = ids
+
+    def finish(self, state: StudyState, reason: str, seconds: float) -> None:
+        """Note why the study ended, turn trials in flight into waiting ones, give the lease back.
+
+        Raises:
+            StudyLocked: another process has taken the study over.
+            StoreError: the database cannot be written.
+        """
+        with self._writing(now(), seconds) as connection:
+            self._do.wait.run(connection, [("WAITING", i) for i in self._ids.values()])
+            self._do.wait_ours.run(connection, [(TrialState.WAITING.value, i) for i in self._ids.values()])
+            connection.execute(
+                update(tuner_studies)
+                .where(tuner_studies.c.study_id == self._study_id)
+                .values(state=state.value, reason=reason)
+            )
+        self.close()
+
+    def facts(self, changes: Mapping[str, Any]) -> None:
+        """Add facts about how the study runs; those of the same name are replaced."""
+        mine = tuner_studies.c.study_id == self._study_id
+        with told(self._where), self._engine.begin() as connection:
+            known = json.loads(connection.scalar(select(tuner_studies.c.facts).where(mine)) or "{}")
+            text = json.dumps({**known, **changes})
+            connection.execute(update(tuner_studies).where(mine).values(facts=text))
+
+    def forget_model(self, number: int) -> None:
+        """Note that a trial's model is no longer kept."""
+        with told(self._where), self._engine.begin() as connection:
+            connection.execute(
+                update(tuner_trials)
+                .where(tuner_trials.c.study_id == self._study_id, tuner_trials.c.number == number)
+                .values(model_path=None)
+            )
+
+    def close(self) -> None:
+        """Give the lease back; trials in flight stay as they are. Does nothing the second time."""
+        if self._lease is not None:
+            with told(self._where), self._engine.begin() as connection:
+                self._lease.release(connection)
+            self._lease = None
+
+    @contextmanager
+    def _writing(self, moment: datetime, seconds: float) -> Iterator[Connection]:
+        if self._lease is None:
+            raise StoreError(f"study '{self.name}' is no longer driven from here; resume it")
+        with told(self._where), self._engine.begin() as connection:
+            renewed = self._lease.renew(connection, self.name)
+            yield connection
+            self._do.advance.run(connection, [(seconds, stamp(moment), self._study_id)])
+        self._lease.renewed = renewed
+
+    def _add(self, connection: Connection, new: Sequence[Trial], moment: datetime) -> dict[int, int]:
+        """Insert trials, in order of number, and return their ids by number."""
+        study, text = self._study_id, stamp(moment)
+        start = as_driver_takes(connection.dialect, naive(moment))
+        self._do.add.run(connection, [(t.number, study, "RUNNING", start) for t in new])
+        found = connection.execute(_THEIR_IDS, {"study": study, "after": self._last_id})
+        ids = dict(found.all())
+        rows = ((ids[t.number], study, t.number, json.dumps(dict(t.params))) for t in new)
+        self._do.add_ours.run(connection, [(*row, _RUNNING, 0, False, 0.0, 0, text) for row in rows])
+        self._do.add_params.run(
+            connection, [(ids[t.number], *row) for t in new for row in self._encoder.encode(t.params)]
+        )
+        return ids
+
+    def _start_again(self, connection: Connection, ids: Sequence[int], moment: datetime) -> None:
+        start, text = as_driver_takes(connection.dialect, naive(moment)), stamp(moment)
+        self._do.void_epochs.run(connection, [(i,) for i in ids])
+        self._do.void_reports.run(connection, [(i,) for i in ids])
+        self._do.interrupt.run(connection, [(i,) for i in ids])
+        self._do.start_again.run(connection, [("RUNNING", start, i) for i in ids])
+        self._do.start_ours_again.run(connection, [(_RUNNING, text, i) for i in ids])
+
+    def _add_readings(self, connection: Connection, readings: Sequence[tuple[int, Reading]]) -> None:
+        self._do.add_epochs.run(connection, [_epoch(i, reading) for i, reading in readings])
+        values = [(i, reading.epoch, reading.get(self._metric)) for i, reading in readings]
+        self._do.add_reports.run(connection, [(i, step, finite(v), kind_of(v)) for i, step, v in values])
+
+    def _end(
+        self, connection: Connection, ended: Sequence[tuple[int, TrialRecord]], moment: datetime
+    ) -> None:
+        end, text = as_driver_takes(connection.dialect, naive(moment)), stamp(moment)
+        outcomes = [(i, *outcome(record)) for i, record in ended]
+        self._do.end.run(connection, [(state, end, i) for i, state, _ in outcomes])
+        self._do.end_ours.run(connection, [(*_ended(record), text, i) for i, record in ended])
+        self._do.add_values.run(
+            connection, [(i, 0, finite(v), kind_of(v)) for i, _, v in outcomes if v is not None]
+        )
+        self._do.add_attributes.run(
+            connection, [(i, name, text) for i, record in ended for name, text in attributes(record)]
+        )
+
+
+def _under_way(connection: Connection, study_id: int) -> tuple[dict[int, int], int]:
+    """The ids of the trials that are not over, by number, and the study's highest trial id."""
+    found = connection.execute(
+        select(tuner_trials.c.number, tuner_trials.c.trial_id).where(
+            tuner_trials.c.study_id == study_id,
+            tuner_trials.c.state.in_([state.value for state in TrialState if not state.is_over]),
+        )
+    )
+    last = connection.scalar(
+        select(trials.c.trial_id)
+        .where(trials.c.study_id == study_id)
+        .order_by(trials.c.trial_id.desc())
+        .limit(1)
+    )
+    return dict(found.all()), last or 0
+
+
+def _ended(record: TrialRecord) -> tuple[Cell, ...]:
+    return (
+        record.state.value,
+        measured(record.value),
+        record.best.epoch if record.best is not None else None,
+        record.epochs,
+        record.conclusive,
+        record.rule,
+        record.reason,
+        record.traceback,
+        record.seconds,
+        record.model_path,
+    )
+
+
+def _epoch(trial_id: int, reading: Reading) -> tuple[Cell, ...]:
+    return (
+        trial_id,
+        reading.epoch,
+        measured(reading.train_loss),
+        measured(reading.val_loss),
+        measured(reading.train_score),
+        measured(reading.val_score),
+        measured(reading.learning_rate),
+        measured(reading.grad_norm),
+        measured(reading.seconds),
+        json.dumps(dict(reading.extras)) if reading.extras else None,
+    )

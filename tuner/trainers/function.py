@@ -1,0 +1,311 @@
+"""FunctionTrainer: a training loop of one's own, ``def train(params, context): ... yield {...}``.
+
+One trial at a time. What the function trains, and with which library, is not known here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+import math
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from numpy.typing import NDArray
+
+from tuner.core import seeds
+from tuner.core.dataset import Dataset
+from tuner.core.ports import Exhausted, Failure, Job, Outcome
+from tuner.core.spec import StudySpec
+from tuner.core.trial import NUMBERS, Objective, Reading, Trial
+from tuner.errors import TrialError
+from tuner.trainers import weights
+from tuner.trainers.model import DESCRIPTION, describe
+from tuner.trainers.streams import GlobalStreams
+
+logger = logging.getLogger(__name__)
+
+_NOTHING = object()
+
+HOW = "yield one reading per epoch, e.g. {'train_loss': 0.3, 'val_loss': 0.4}"
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a training function gets beside its params.
+
+    Attributes:
+        data: the training and the validation split; None where the study has no `[data]`.
+        epochs: how many epochs a trial has at most; what is yielded later is not asked for.
+        seed: the trial's own; the global generators of random, numpy and torch start from it too.
+        number: the trial's number.
+        device: a torch device by name.
+        settings: `[trainer] settings`, as they are.
+        keep: hands over the model of the current epoch: a module, or arrays or tensors by name. A
+            copy of the best epoch's is kept; a model that is trained in place is handed over once.
+    """
+
+    data: Dataset | None
+    epochs: int
+    seed: int
+    number: int
+    device: str
+    settings: Mapping[str, Any]
+    keep: Callable[[Any], None]
+
+
+class FunctionTrainer:
+    """Trains by calling ``train(params, context)``.
+
+    The function is a generator that yields a reading per epoch, or returns a single one: a mapping
+    of numbers by name, where other names than a `Reading`'s become its extras, or one number, the
+    objective. Closing the generator is how a trial is stopped, so ``finally`` blocks run.
+
+    A trial's numbers can be repeated as long as they come from its seed or from the global
+    generators of random, numpy and torch.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def faults(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:  # noqa: ARG002
+        """What is wrong with the function's signature."""
+        kind = "an async function" if _is_async(self.function) else ""
+        try:
+            inspect.signature(self.function).bind({}, None)
+        except TypeError:
+            kind = f"takes {inspect.signature(self.function)}"
+        except ValueError:  # some built-in callables have no signature
+            pass
+        if not kind:
+            return ()
+        return (f"trainer.use: {_called(self.function)}: {kind}; write def train(params, context)",)
+
+    def populate(self, job: Job) -> FunctionPopulation:
+        """Set up an empty row."""
+        if any(name.partition(".")[0] == "torch" for name in _names(self.function)):
+            # A function that imports torch by itself must find its generator seeded.
+            import torch  # noqa: F401
+        return FunctionPopulation(self.function, job)
+
+
+class FunctionPopulation:
+    """One row, empty or with one call of the function in it."""
+
+    capacity = 1
+
+    def __init__(self, function: Callable[..., Any], job: Job) -> None:
+        self._function = function
+        self._job = job
+        self._run: _Run | None = None
+
+    def place(self, row: int, trial: Trial) -> None:  # noqa: ARG002
+        """Prepare the call; the function runs from the first `advance` on."""
+        self._run = _Run(self._function, self._job, trial)
+
+    def advance(self) -> Mapping[int, Outcome]:
+        """Run the function up to its next yield."""
+        return {} if self._run is None else {0: self._run.advance()}
+
+    def save(self, row: int, folder: Path) -> bool:  # noqa: ARG002
+        """Write the weights that the function handed to `Context.keep` in the best epoch."""
+        return self._run is not None and self._run.save(folder)
+
+    def clear(self, row: int) -> None:  # noqa: ARG002
+        """Close the generator."""
+        if self._run is not None:
+            self._run.close()
+        self._run = None
+
+
+@dataclass(slots=True)
+class _Run:
+    """One trial's call of the function."""
+
+    function: Callable[..., Any]
+    job: Job
+    trial: Trial
+    goal: Objective = field(init=False)
+    streams: GlobalStreams = field(init=False)
+    readings: Iterator[Any] | None = None
+    epoch: int = 0
+    handed: Any = None
+    best: Reading | None = None
+    kept: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.goal = self.job.spec.goal()
+        self.streams = GlobalStreams(self._seed("global"), self.job.device)
+
+    def advance(self) -> Outcome:
+        start = time.perf_counter()
+        try:
+            with self.streams:
+                readings = self._started()
+                found = next(readings, _NOTHING)
+            if found is _NOTHING and self.epoch:
+                return Exhausted()
+            if found is _NOTHING:
+                raise _Misuse(f"yielded nothing; {HOW}")
+            self.epoch += 1
+            reading = _reading(found, self.epoch, time.perf_counter() - start, self.goal.metric)
+            self._keep_if_best(reading)
+        except _Misuse as error:
+            message = f"{_called(self.function)}: {error}"
+            return Failure(message, message)
+        # SystemExit too: a script's sys.exit() ends its trial, not the worker.
+        except (Exception, SystemExit) as error:  # noqa: BLE001
+            lines = str(error).strip().splitlines()
+            return Failure(": ".join([type(error).__name__, *lines[:1]]), traceback.format_exc())
+        return reading
+
+    def save(self, folder: Path) -> bool:
+        if self.best is None or not self.kept:
+            return False
+        description = {
+            "format": 1,
+            "trainer": "function",
+            "function": _called(self.function),
+            "number": self.trial.number,
+            "params": dict(self.trial.params),
+            "best": {n: v for n, v in _flat(self.best).items() if math.isfinite(v)},
+            "arrays": weights.write(self.kept, folder),
+        }
+        (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        return True
+
+    def close(self) -> None:
+        close = getattr(self.readings, "close", None)
+        if close is None:
+            return
+        try:
+            with self.streams:
+                close()
+        except (Exception, SystemExit):
+            logger.warning("trial %d: raised while it was closed", self.trial.number, exc_info=True)
+
+    def _started(self) -> Iterator[Any]:
+        if self.readings is None:
+            spec, trial = self.job.spec.trainer, self.trial
+            context = Context(
+                self.job.data,
+                spec.epochs,
+                self._seed("function"),
+                trial.number,
+                self.job.device,
+                spec.settings,
+                self._hand,
+            )
+            found = self.function(dict(trial.params), context)
+            self.readings = found if isinstance(found, Iterator) else iter((found,))
+        return self.readings
+
+    def _seed(self, purpose: str) -> int:
+        return seeds.derive(self.trial.study_seed, self.trial.number, purpose)
+
+    def _hand(self, model: Any) -> None:
+        self.handed = model
+
+    def _keep_if_best(self, reading: Reading) -> None:
+        candidates = [reading] if self.best is None else [self.best, reading]
+        if self.goal.best(candidates) is reading:
+            self.best = reading
+            if self.handed is not None:
+                self.kept = weights.copied(self.handed)
+
+
+@dataclass(frozen=True)
+class FunctionModel:
+    """The weights that a function kept, and the params it got.
+
+    Attributes:
+        module: arrays or tensors by name.
+    """
+
+    module: dict[str, Any]
+    description: Mapping[str, Any]
+
+    def predict(self, rows: Any) -> NDArray[Any]:  # noqa: ARG002
+        """Raises TrialError: only the function knows the network that its weights belong to."""
+        raise TrialError(
+            f"only {self.description['function']} knows the network of these weights; "
+            "build it from description['params'] and load module into it"
+        )
+
+
+def load(folder: Path) -> FunctionModel:
+    """Read what a function kept."""
+    description = describe(folder)
+    return FunctionModel(weights.read(folder, description["arrays"]), description)
+
+
+class _Misuse(Exception):
+    """The function runs, but what it yields is no reading."""
+
+
+def _reading(found: Any, epoch: int, seconds: float, metric: str) -> Reading:
+    if not isinstance(found, Mapping):
+        found = {metric: found} if _number(found) is not None else found
+    if not isinstance(found, Mapping):
+        raise _Misuse(f"gave {_shown(found)} in epoch {epoch}; {HOW}")
+    numbers: dict[str, float] = {"train_loss": math.nan, "val_loss": math.nan, "seconds": seconds}
+    extras: dict[str, float] = {}
+    for name, value in found.items():
+        number = _number(value)
+        if not isinstance(name, str) or number is None:
+            raise _Misuse(
+                f"gave {name!r}: {_shown(value)} in epoch {epoch}; names are text, values are numbers"
+            )
+        if name in ("epoch", "gap"):  # counted, and computed, for everybody
+            continue
+        (numbers if name in _OWN else extras)[name] = number
+    needed = ("train_loss", "val_loss") if metric == "gap" else (metric,)
+    if any(name not in found and name != "seconds" for name in needed):
+        keys = ", ".join(map(str, found)) or "nothing"
+        raise _Misuse(f"the objective needs {' and '.join(needed)}, but epoch {epoch} has only: {keys}")
+    return Reading(epoch=epoch, extras=extras, **numbers)
+
+
+_OWN = frozenset(Reading.__dataclass_fields__) - {"epoch", "extras"}
+
+
+def _number(value: Any) -> float | None:
+    """A number out of a Python, numpy or tensor scalar; None for anything else."""
+    try:
+        value = value.item() if hasattr(value, "item") else value
+        return None if isinstance(value, bool | str | bytes | bytearray) else float(value)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        return None
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
+
+
+def _flat(reading: Reading) -> dict[str, float]:
+    return {"epoch": reading.epoch, **{n: reading.get(n) for n in NUMBERS}, **reading.extras}
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+
+
+def _called(function: Callable[..., Any]) -> str:
+    return getattr(function, "__qualname__", type(function).__qualname__)
+
+
+def _names(function: Callable[..., Any]) -> Iterator[str]:
+    """Every global, attribute and module that a function's code names."""
+    codes = [getattr(function, "__code__", None)]
+    while codes:
+        code = codes.pop()
+        if isinstance(code, CodeType):
+            yield from code.co_names
+            codes += code.co_consts

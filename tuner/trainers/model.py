@@ -1,0 +1,93 @@
+"""Model: what a trial leaves behind, read back from its folder.
+
+Which libraries a model needs is not known here: model.json names the trainer that wrote it, and
+that trainer reads it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from tuner.errors import TrialError, TunerError, near
+
+DESCRIPTION = "model.json"
+"""The file in a model's folder that says what the model is."""
+
+_WRITERS = ("function", "sklearn", "torch")
+
+
+class Model(Protocol):
+    """A trained model with everything that its inputs need."""
+
+    @property
+    def module(self) -> Any:
+        """The network (an `nn.Module`), the estimator or, from a function, the kept arrays by name."""
+
+    @property
+    def description(self) -> Mapping[str, Any]:
+        """What model.json says: ``"trainer"``, ``"params"``, the best epoch and how inputs are prepared."""
+
+    def predict(self, rows: Any) -> NDArray[Any]:
+        """Predict from raw rows, as they stand in the source.
+
+        Args:
+            rows: a DataFrame, or an array (N, D) or (N, C, H, W).
+
+        Returns:
+            (N,) names of classes, or (N,) or (N, T) targets in their original units.
+
+        Raises:
+            TrialError: the rows do not fit the model, or it cannot predict by itself.
+        """
+
+
+def load_model(folder: Path) -> Model:
+    """Read a model from the folder that `Population.save` wrote.
+
+    Raises:
+        TrialError: the folder is missing or damaged; one line.
+    """
+    description = describe(folder)
+    name = description.get("trainer")
+    try:
+        if name not in _WRITERS:
+            raise TrialError(f"its trainer is {name!r}; {near(str(name), _WRITERS)}")
+        load: Callable[[Path], Model] = importlib.import_module(f"tuner.trainers.{name}").load
+        return load(folder)
+    except TunerError as error:
+        if str(folder) in str(error):
+            raise
+        raise TrialError(f"{folder}: the model cannot be loaded: {_line(error)}") from error
+    except Exception as error:
+        raise TrialError(
+            f"{folder}: the model cannot be loaded: {type(error).__name__}: {_line(error)}"
+        ) from error
+
+
+def describe(folder: Path) -> dict[str, Any]:
+    """Read the description of the model in a folder.
+
+    Raises:
+        TrialError: it is missing or damaged; one line.
+    """
+    path = folder / DESCRIPTION
+    try:
+        description = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise TrialError(f"{folder}: holds no model: {DESCRIPTION} is missing") from error
+    except (OSError, ValueError) as error:
+        raise TrialError(f"{path}: cannot be read: {_line(error)}") from error
+    if not isinstance(description, dict):
+        raise TrialError(f"{path}: a table is needed, found {type(description).__name__}")
+    return description
+
+
+def _line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

@@ -1,0 +1,57 @@
+"""Finds the trainer that a study names: a plugin, a class, an object or a function of one's own.
+
+Imports nothing but what is named; how a trainer trains is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
+
+from tuner import plugins
+from tuner.core.ports import Trainer
+from tuner.errors import PluginError, TunerError
+
+GROUP = "tuner.trainers"
+"""The entry points that trainers are registered under."""
+
+
+def resolve(use: str | Callable[..., Any], folder: Path | None = None) -> Trainer:
+    """Turn `[trainer] use` into a trainer.
+
+    Args:
+        use: an entry point's name, ``package.module:attr``, ``./file.py:attr``, or the object
+            itself: a class or an object with `populate`, or a function ``train(params, context)``.
+        folder: what relative file references start from; the working folder.
+
+    Raises:
+        PluginError: it leads nowhere, or to something that cannot train.
+    """
+    found: Any = plugins.load(use, GROUP, folder) if isinstance(use, str) else use
+    if isinstance(found, type) and hasattr(found, "populate"):
+        return _instance(found, use)
+    if callable(getattr(found, "populate", None)):
+        return cast("Trainer", found)
+    if callable(found) and not isinstance(found, type):
+        from tuner.trainers.function import FunctionTrainer
+
+        return FunctionTrainer(found)
+    raise PluginError(
+        f"{_name(use)}: cannot train: found {type(found).__name__}, neither a trainer with populate "
+        "nor a function train(params, context)"
+    )
+
+
+def _instance(trainer: type, use: object) -> Trainer:
+    try:
+        made: Trainer = trainer()
+    except TunerError:
+        raise
+    except Exception as error:
+        raise PluginError(f"{_name(use)}: cannot be set up: {type(error).__name__}: {error}") from error
+    return made
+
+
+def _name(use: object) -> str:
+    return use if isinstance(use, str) else getattr(use, "__name__", repr(use))

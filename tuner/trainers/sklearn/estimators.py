@@ -1,0 +1,74 @@
+"""Which estimator a study means, and what it takes.
+
+Builds estimators and looks at their parameters; data and training are not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tuner import plugins
+from tuner.core import seeds
+from tuner.core.dataset import Task
+from tuner.core.trial import Trial
+from tuner.errors import PluginError, near
+
+SHIPPED: Mapping[str, Mapping[Task, str]] = {
+    name: {Task.CLASSIFICATION: classifier, Task.REGRESSION: regressor}
+    for name, classifier, regressor in (
+        ("mlp", "sklearn.neural_network:MLPClassifier", "sklearn.neural_network:MLPRegressor"),
+        ("sgd", "sklearn.linear_model:SGDClassifier", "sklearn.linear_model:SGDRegressor"),
+        ("svm", "sklearn.svm:SVC", "sklearn.svm:SVR"),
+        ("forest", "sklearn.ensemble:RandomForestClassifier", "sklearn.ensemble:RandomForestRegressor"),
+        (
+            "boosting",
+            "sklearn.ensemble:HistGradientBoostingClassifier",
+            "sklearn.ensemble:HistGradientBoostingRegressor",
+        ),
+    )
+}
+"""Short names, by task."""
+
+DEFAULT = "mlp"
+"""The estimator of a study that names none."""
+
+RECIPE = ("scaling",)
+"""Parameters that are not the estimator's: they say how its inputs are prepared."""
+
+
+def reference(model: str | None, task: Task) -> str:
+    """What a study's `[trainer] model` refers to."""
+    name = model or DEFAULT
+    return SHIPPED[name][task] if name in SHIPPED else name
+
+
+def estimator_class(reference: str) -> type[Any]:
+    """The class that a reference names.
+
+    Raises:
+        PluginError: it leads nowhere, or to something that is no estimator class.
+    """
+    if ":" not in reference:
+        raise PluginError(
+            f"unknown name {reference!r}; {near(reference, SHIPPED)}; or give package.module:Class"
+        )
+    found = plugins.load(reference)
+    if not isinstance(found, type):
+        raise PluginError(f"{reference} is a {type(found).__name__}; give the estimator's class")
+    for method in ("fit", "predict", "get_params", "set_params"):
+        if not callable(getattr(found, method, None)):
+            raise PluginError(f"{reference} is no estimator: it has no {method}; derive from BaseEstimator")
+    return found
+
+
+def build(found: type[Any], settings: Mapping[str, Any], trial: Trial) -> Any:
+    """Build a trial's estimator: the settings, then the params; random states from the trial's seed."""
+    estimator = found(**settings)
+    own = {name: value for name, value in trial.params.items() if name not in RECIPE}
+    estimator.set_params(**own)
+    for name, value in estimator.get_params().items():
+        if value is None and name.rpartition("__")[2] == "random_state":
+            seed = seeds.derive(trial.study_seed, trial.number, name)
+            estimator.set_params(**{name: seed})
+    return estimator

@@ -1,0 +1,200 @@
+"""SklearnModel: the best epoch of a trial as a folder that loads anywhere, and back.
+
+model.skops holds the estimator, model.json the rest; nothing is pickled. How the estimator was
+fitted is not known here.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.core.dataset import Dataset, Task
+from tuner.core.trial import NUMBERS, Reading, Trial
+from tuner.data import Scaling, encode
+from tuner.errors import DataError, TrialError, TunerError
+from tuner.trainers.model import DESCRIPTION, describe
+from tuner.trainers.sklearn.estimators import estimator_class
+
+logger = logging.getLogger(__name__)
+
+FORMAT = 1
+"""The version of what `write` writes."""
+
+ESTIMATOR = "model.skops"
+"""The file of a model's estimator."""
+
+
+@dataclass(frozen=True)
+class SklearnModel:
+    """A fitted estimator with everything that its inputs need.
+
+    Attributes:
+        module: the estimator; takes scaled, flat inputs (N, D).
+        description: what model.json says.
+    """
+
+    module: Any
+    description: Mapping[str, Any]
+
+    def predict(self, rows: Any) -> NDArray[Any]:
+        """Predict from raw rows: a DataFrame, or an array (N, D) or (N, C, H, W).
+
+        Returns:
+            (N,) names of classes, or (N,) or (N, T) targets in their original units.
+
+        Raises:
+            TrialError: the rows do not fit the model.
+        """
+        table = self.description
+        predicted = np.asarray(self.module.predict(self._inputs(rows)))
+        if table["context"]["task"] == Task.CLASSIFICATION:
+            named: NDArray[Any] = np.take(table["context"]["classes"], predicted)
+            return named
+        scale, shift = (np.asarray(table["target"][key], np.float32) for key in ("scale", "shift"))
+        values: NDArray[Any] = predicted * scale + shift
+        return values
+
+    def probabilities(self, rows: Any) -> NDArray[np.float32]:
+        """The probability of each class, (N, C), in the order of ``description["context"]["classes"]``.
+
+        Raises:
+            TrialError: the rows do not fit the model, or it has no probabilities.
+        """
+        if not hasattr(self.module, "predict_proba"):
+            raise TrialError(f"{type(self.module).__name__} has no probabilities; use predict")
+        found = np.asarray(self.module.predict_proba(self._inputs(rows)))
+        probabilities = np.zeros((len(found), len(self.description["context"]["classes"])), np.float32)
+        probabilities[:, self.module.classes_] = found
+        return probabilities
+
+    def _inputs(self, rows: Any) -> NDArray[np.float32]:
+        table = self.description
+        try:
+            x = encode(rows, table["encoding"], table["context"]["features"])
+        except DataError as error:
+            raise TrialError(str(error)) from error
+        needed = tuple(table["context"]["input_shape"])
+        if x.shape[1:] != needed:
+            raise TrialError(f"rows have shape {x.shape[1:]} each; the estimator needs {needed}")
+        return Scaling.from_table(table["scaling"]).apply(x).reshape(len(x), -1)
+
+
+def write(
+    folder: Path,
+    *,
+    estimator: Any,
+    reference: str,
+    trial: Trial,
+    scaling: Scaling,
+    data: Dataset,
+    best: Reading,
+) -> bool:
+    """Write a model into an existing, empty folder; model.json, which makes it one, comes last.
+
+    Returns:
+        False, with a line in the log, where the estimator has parts that skops cannot write.
+    """
+    from skops import io  # it looks at every estimator there is, which takes a second
+
+    try:
+        io.dump(estimator, folder / ESTIMATOR)
+    except Exception as error:  # noqa: BLE001 - skops has no error of its own for this
+        logger.warning("trial %d: the model cannot be kept: %s", trial.number, error)
+        return False
+    target = {"shift": data.target_shift, "scale": data.target_scale}
+    numbers = {name: best.get(name) for name in NUMBERS}
+    description = {
+        "format": FORMAT,
+        "trainer": "sklearn",
+        "number": trial.number,
+        "params": dict(trial.params),
+        "best": {"epoch": best.epoch, **{n: v for n, v in numbers.items() if math.isfinite(v)}},
+        "estimator": _absolute(reference),
+        "context": {
+            "input_shape": data.input_shape,
+            "outputs": data.outputs,
+            "task": data.task,
+            "classes": data.classes,
+            "features": data.features,
+        },
+        "scaling": scaling.to_table(),
+        "target": {name: np.asarray(value).tolist() for name, value in target.items()},
+        "encoding": dict(data.encoding),
+    }
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    return True
+
+
+def load(folder: Path) -> SklearnModel:
+    """Read what `write` wrote, in this process or any other.
+
+    Nothing is made but what skops trusts by itself, further classes of scikit-learn, and the class
+    that model.json names as the estimator's, which is imported for it.
+
+    Raises:
+        TrialError: the folder is missing or damaged, or holds anything else; one line.
+        PluginError: the package of the estimator is not installed.
+    """
+    from skops import io
+
+    description = describe(folder)
+    if description.get("format") != FORMAT:
+        found = description.get("format")
+        raise TrialError(f"{folder}: has format {found!r}, this version reads {FORMAT}; update tuner")
+    path = folder / ESTIMATOR
+    try:
+        known = estimator_class(description["estimator"])
+        foreign = io.get_untrusted_types(file=path)
+        own = f"{known.__module__}.{known.__qualname__}"
+        refused = [name for name in foreign if name != own and not _is_class_of_sklearn(name)]
+        if refused:
+            raise TrialError(f"{path}: holds {', '.join(refused)}, which may run any code; it is not loaded")
+        estimator = io.load(path, trusted=foreign)
+        if type(estimator) is not known:
+            raise TrialError(f"{path}: holds a {type(estimator).__name__}, not a {known.__name__}")
+        _check(description)
+    except TunerError:
+        raise
+    except Exception as error:
+        told = (str(error).strip() or "without a message").splitlines()[0]
+        raise TrialError(f"{folder}: is damaged: {type(error).__name__}: {told}") from error
+    return SklearnModel(estimator, description)
+
+
+def _check(description: Mapping[str, Any]) -> None:
+    Scaling.from_table(description["scaling"])
+    for section, keys in (
+        ("context", ("input_shape", "task", "classes", "features")),
+        ("target", ("shift", "scale")),
+        ("encoding", ()),
+    ):
+        for key in keys:
+            if key not in description[section]:
+                raise KeyError(f"{section}.{key}")
+
+
+def _is_class_of_sklearn(name: str) -> bool:
+    """Whether a type is scikit-learn's; functions are none, since estimators may call what they hold."""
+    module, _, attribute = name.rpartition(".")
+    if module.partition(".")[0] != "sklearn":
+        return False
+    try:
+        return isinstance(getattr(import_module(module), attribute, None), type)
+    except ImportError:
+        return False
+
+
+def _absolute(reference: str) -> str:
+    """The reference, with the whole path of the file where it names one."""
+    name, _, attribute = reference.rpartition(":")
+    return f"{Path(name).resolve()}:{attribute}" if name.endswith(".py") else reference

@@ -1,0 +1,146 @@
+"""Run: one trial's estimator, fitted epoch by epoch; Material: the arrays that all trials share.
+
+Does what it is told; what a failure means to the study is not known here.
+"""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import math
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.core import seeds
+from tuner.core.dataset import Dataset, Split
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Reading, Trial
+from tuner.data import Scaling
+from tuner.trainers.sklearn import model
+from tuner.trainers.sklearn.estimators import build
+from tuner.trainers.sklearn.measures import measure
+from tuner.trainers.streams import GlobalStreams
+
+_DIVERGED = ("non-finite", "overflow")
+"""What scikit-learn's errors say when weights are no longer numbers."""
+
+
+class Material:
+    """A study's arrays, scaled and flat; made once per kind of scaling.
+
+    Attributes:
+        sample: the training rows that the training loss is measured on, no more than there are
+            validation rows; the same ones for every trial of the study.
+    """
+
+    def __init__(self, data: Dataset, study_seed: int) -> None:
+        self.data = data
+        order = np.random.default_rng(seeds.derive(study_seed, -1, "sample")).permutation(len(data.train))
+        self.sample = np.sort(order[: len(data.validation)])
+        self._scaled: dict[str, tuple[Scaling, NDArray[np.float32], NDArray[np.float32]]] = {}
+
+    def scaled(self, kind: str) -> tuple[Scaling, NDArray[np.float32], NDArray[np.float32]]:
+        """The scaling, and training and validation inputs, (N, D) each.
+
+        Raises:
+            DataError: the kind is unknown.
+        """
+        if kind not in self._scaled:
+            scaling = Scaling.fit(kind, self.data.train.x)
+            train, validation = (_flat(scaling, split) for split in (self.data.train, self.data.validation))
+            self._scaled[kind] = (scaling, train, validation)
+        return self._scaled[kind]
+
+
+class Run:
+    """A trial in training."""
+
+    def __init__(
+        self, trial: Trial, spec: StudySpec, estimator: type[Any], material: Material, score: str
+    ) -> None:
+        self.trial = trial
+        self.material = material
+        self.score = score
+        self.epoch = 0
+        self.best: Reading | None = None
+        self.kept: Any = None
+        self._goal = spec.goal()
+        self._streams = GlobalStreams(self._seed("global"))
+        self._order = np.random.default_rng(self._seed("order"))
+        self._scaling, self._train, self._validation = material.scaled(
+            str(trial.params.get("scaling", material.data.scaling))
+        )
+        self.estimator = build(estimator, spec.trainer.settings, trial)
+        self._by_epochs = hasattr(self.estimator, "partial_fit")
+
+    def advance(self) -> Reading | None:
+        """Train one epoch further; None when a single fit was all there is."""
+        if self.epoch and not self._by_epochs:
+            return None
+        start = time.perf_counter()
+        # Convergence is the study's affair, and numbers that leave their range are seen below.
+        with self._streams, warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("ignore")
+            (train_loss, train_score), (val_loss, val_score) = self._epoch()
+        self.epoch += 1
+        reading = Reading(
+            self.epoch,
+            train_loss,
+            val_loss,
+            train_score,
+            val_score,
+            seconds=time.perf_counter() - start,
+        )
+        candidates = [reading] if self.best is None else [self.best, reading]
+        if self._goal.best(candidates) is reading:
+            self.best, self.kept = reading, copy.deepcopy(self.estimator)
+        return reading
+
+    def save(self, folder: Path, reference: str) -> bool:
+        """Write the best epoch's estimator; False when there is none."""
+        if self.best is None:
+            return False
+        return model.write(
+            folder,
+            estimator=self.kept,
+            reference=reference,
+            trial=self.trial,
+            scaling=self._scaling,
+            data=self.material.data,
+            best=self.best,
+        )
+
+    def _epoch(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The loss and the score in training, and those in validation."""
+        data, sample = self.material.data, self.material.sample
+        try:
+            self._fit(self._train, data.train.y)
+            train = measure(self.estimator, self._train[sample], data.train.y[sample], data, self.score)
+            validation = measure(self.estimator, self._validation, data.validation.y, data, self.score)
+        except ValueError as error:
+            if not any(word in str(error) for word in _DIVERGED):
+                raise
+            train = validation = (math.nan, math.nan)
+        return train, validation
+
+    def _fit(self, x: NDArray[np.float32], y: NDArray[Any]) -> None:
+        if not self._by_epochs:
+            self.estimator.fit(x, y)
+            return
+        order = self._order.permutation(len(x))
+        # A classifier has to hear of all classes before it sees them.
+        takes_classes = "classes" in inspect.signature(self.estimator.partial_fit).parameters
+        more = {"classes": np.arange(len(self.material.data.classes))} if takes_classes else {}
+        self.estimator.partial_fit(x[order], y[order], **more)
+
+    def _seed(self, purpose: str) -> int:
+        return seeds.derive(self.trial.study_seed, self.trial.number, purpose)
+
+
+def _flat(scaling: Scaling, split: Split) -> NDArray[np.float32]:
+    return scaling.apply(split.x).reshape(len(split), -1)

@@ -1,0 +1,137 @@
+"""SklearnTrainer: trains scikit-learn estimators, one trial at a time.
+
+Which estimator, and which of its parameters are searched, is the study's affair.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sklearn.base import is_classifier, is_regressor
+
+from tuner.core.dataset import Dataset, Task
+from tuner.core.ports import Exhausted, Failure, Job, Outcome
+from tuner.core.space import Choice
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Trial
+from tuner.data.scaling import KINDS
+from tuner.errors import PluginError, TunerError, near
+from tuner.trainers.sklearn.estimators import RECIPE, estimator_class, reference
+from tuner.trainers.sklearn.measures import LOSSES, SCORES
+from tuner.trainers.sklearn.run import Material, Run
+
+METRICS = ("gap", "seconds", "train_loss", "train_score", "val_loss", "val_score")
+"""What can be an objective here."""
+
+
+class SklearnTrainer:
+    """Trains any estimator of `[trainer] model`.
+
+    One with `partial_fit` trains epoch by epoch, a shuffled pass over the training split each;
+    any other has a single epoch.
+    """
+
+    def faults(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:
+        """What in the spec or the data an estimator cannot work with."""
+        if data is None:
+            return ('data: is missing; the sklearn trainer needs [data] source = "..."',)
+        return [*_trainer_faults(spec, data.task), *_estimator_faults(spec, data.task)]
+
+    def populate(self, job: Job) -> SklearnPopulation:
+        """Set up an empty row.
+
+        Raises:
+            PluginError: there is no such estimator, or no data.
+        """
+        if job.data is None:
+            raise PluginError('the sklearn trainer needs data; give [data] source = "..."')
+        return SklearnPopulation(job, job.data)
+
+
+class SklearnPopulation:
+    """One row, empty or with an estimator in it."""
+
+    capacity = 1
+
+    def __init__(self, job: Job, data: Dataset) -> None:
+        spec = job.spec
+        self._spec = spec
+        self._reference = reference(spec.trainer.model, data.task)
+        self._estimator = estimator_class(self._reference)
+        self._material = Material(data, spec.search.seed)
+        self._score = spec.trainer.score or SCORES[data.task][0]
+        self._trial: Trial | None = None
+        self._run: Run | None = None
+
+    def place(self, row: int, trial: Trial) -> None:  # noqa: ARG002
+        """Take a trial; its estimator is built by the first `advance`."""
+        self._trial, self._run = trial, None
+
+    def advance(self) -> Mapping[int, Outcome]:
+        """Fit one epoch further."""
+        return {} if self._trial is None else {0: self._outcome(self._trial)}
+
+    def save(self, row: int, folder: Path) -> bool:  # noqa: ARG002
+        """Write the best epoch's estimator."""
+        return self._run is not None and self._run.save(folder, self._reference)
+
+    def clear(self, row: int) -> None:  # noqa: ARG002
+        """Drop the estimator."""
+        self._trial = self._run = None
+
+    def _outcome(self, trial: Trial) -> Outcome:
+        try:
+            if self._run is None:
+                self._run = Run(trial, self._spec, self._estimator, self._material, self._score)
+            return self._run.advance() or Exhausted()
+        except Exception as error:  # noqa: BLE001 - what a trial raises is a value
+            lines = str(error).strip().splitlines()
+            return Failure(": ".join([type(error).__name__, *lines[:1]]), traceback.format_exc())
+
+
+def _trainer_faults(spec: StudySpec, task: Task) -> Iterator[str]:
+    trainer, metric = spec.trainer, spec.objective.metric
+    if trainer.score is not None and trainer.score not in SCORES[task]:
+        yield f"trainer.score: '{trainer.score}' is not for {task}; give one of {', '.join(SCORES[task])}"
+    if trainer.loss is not None and trainer.loss != LOSSES[task]:
+        yield (
+            f"trainer.loss: sklearn trials of {task} are measured by {LOSSES[task]}, "
+            f"found '{trainer.loss}'; drop it"
+        )
+    if metric not in METRICS:
+        yield f"objective.metric: unknown name {metric!r}; {near(metric, METRICS)}"
+
+
+def _estimator_faults(spec: StudySpec, task: Task) -> Iterator[str]:
+    try:
+        found = estimator_class(reference(spec.trainer.model, task))
+    except TunerError as error:
+        yield f"trainer.model: {error}"
+        return
+    try:
+        estimator = found(**spec.trainer.settings)
+    except Exception as error:  # noqa: BLE001 - a constructor of anybody's
+        yield f"trainer.settings: {found.__name__} cannot be built: {error}"
+        return
+    if (is_regressor if task is Task.CLASSIFICATION else is_classifier)(estimator):
+        yield f"trainer.model: {found.__name__} is not for {task}; give another estimator"
+    known = (*estimator.get_params(), *RECIPE)
+    places: list[tuple[str, Mapping[str, Any]]] = [
+        ("space", spec.space.parameters),
+        ("space.fixed", spec.space.fixed),
+    ]
+    for place, values in places:
+        for name, value in values.items():
+            if name not in known:
+                yield f"{place}.{name}: {found.__name__} has no such parameter; {near(name, known)}"
+            elif name == "scaling":
+                yield from _scaling_faults(place, value)
+
+
+def _scaling_faults(place: str, value: Any) -> Iterator[str]:
+    values = value.choices if isinstance(value, Choice) else (getattr(value, "default", value),)
+    for unknown in (v for v in values if v not in KINDS):
+        yield f"{place}.scaling: unknown name {unknown!r}; {near(str(unknown), KINDS)}"

@@ -1,0 +1,66 @@
+"""The global random generators, lent to one trial at a time.
+
+Code that is not ours draws from `random`, `numpy.random` and `torch`; here each trial gets states
+of its own and everybody else's are put back. What is drawn is not known here.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+
+class GlobalStreams:
+    """A context in which the global generators belong to one trial.
+
+    The first time it is entered they are seeded, every later time they go on where they were.
+    torch's are included once torch is imported.
+    """
+
+    def __init__(self, seed: int, device: str = "cpu") -> None:
+        self._seed = seed
+        self._device = device
+        self._own: dict[str, Any] = {}
+        self._others: dict[str, Any] = {}
+
+    def __enter__(self) -> None:
+        for name, (get, put, start) in self._generators().items():
+            self._others[name] = get()
+            if name in self._own:
+                put(self._own[name])
+            else:
+                start(self._seed)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        for name, (get, put, _) in self._generators().items():
+            self._own[name] = get()
+            if name in self._others:
+                put(self._others[name])
+
+    def _generators(self) -> dict[str, tuple[Callable[[], Any], Callable[[Any], Any], Callable[[int], Any]]]:
+        found: dict[str, Any] = {
+            "random": (random.getstate, random.setstate, random.seed),
+            "numpy": (np.random.get_state, np.random.set_state, np.random.seed),
+        }
+        torch = sys.modules.get("torch")
+        if torch is not None:
+            found["torch"] = (
+                torch.get_rng_state,
+                torch.set_rng_state,
+                torch.random.default_generator.manual_seed,
+            )
+            if self._device.startswith("cuda"):
+                cuda = torch.cuda
+                found["cuda"] = (
+                    lambda: cuda.get_rng_state(self._device),
+                    lambda state: cuda.set_rng_state(state, self._device),
+                    cuda.manual_seed_all,
+                )
+        return found

@@ -1,0 +1,7 @@
+"""The torch trainer: one trial at a time, exactly the recipe of search_spaces/*.toml."""
+
+from tuner.trainers.torch.model import TorchModel, load
+from tuner.trainers.torch.networks import Context
+from tuner.trainers.torch.trainer import TorchTrainer
+
+__all__ = ["Context", "TorchModel", "TorchTrainer", "load"]

@@ -1,0 +1,99 @@
+"""What in a study the torch trainer cannot work with, found before anything is trained.
+
+A sentence each, ``key: what; what to do``; nothing is raised and nothing is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import torch
+
+from tuner.core.dataset import Dataset, Task
+from tuner.core.spec import StudySpec
+from tuner.core.trial import NUMBERS
+from tuner.errors import PluginError, near
+from tuner.trainers.torch import losses, scores
+from tuner.trainers.torch.networks import SHIPPED, builder
+from tuner.trainers.torch.recipe import NAMES, NETWORK, range_faults
+
+
+def default_model(data: Dataset) -> str:
+    """The network of a study that names none: cnn for images, mlp for tables."""
+    return "cnn" if len(data.input_shape) == 3 else "mlp"
+
+
+def faults(spec: StudySpec, data: Dataset | None) -> list[str]:
+    """Every fault of the study."""
+    found = [*_trainer_faults(spec)]
+    if data is None:
+        return [*found, 'data: is missing; the torch trainer needs [data] source = "..."']
+    model = spec.trainer.model or default_model(data)
+    if fault := _model_fault(model, data):
+        found.append(f"trainer.model: {fault}")
+    for key, given, known in (
+        ("loss", spec.trainer.loss, losses.FOR_TASK),
+        ("score", spec.trainer.score, scores.FOR_TASK),
+    ):
+        found += [f"trainer.{key}: {f}" for f in _task_faults(given, known, data.task)]
+    return [*found, *_space_faults(spec, model)]
+
+
+def device_fault(device: str) -> str | None:
+    """Why a device cannot be used; None when it can, or when it is ``"auto"``."""
+    if device in ("auto", "cpu"):
+        return None
+    kind, _, index = device.partition(":")
+    if kind != "cuda" or (index and not index.isdecimal()) or device.endswith(":"):
+        return f"unknown name {device!r}; known: auto, cpu, cuda, cuda:1"
+    if not torch.cuda.is_available():
+        return f'{device!r} is not available: torch sees no CUDA GPU; give "cpu" or "auto"'
+    if int(index or 0) >= torch.cuda.device_count():
+        return f"{device!r} is not there: torch sees {torch.cuda.device_count()} GPUs, counted from 0"
+    return None
+
+
+def _trainer_faults(spec: StudySpec) -> Iterator[str]:
+    if fault := device_fault(spec.trainer.device):
+        yield f"trainer.device: {fault}"
+    if spec.trainer.settings:
+        yield (
+            f"trainer.settings: the torch trainer takes none, found {', '.join(spec.trainer.settings)}; "
+            "give constants in [space.fixed]"
+        )
+    metric = spec.objective.metric
+    if metric not in NUMBERS:
+        yield f"objective.metric: unknown name {metric!r}; {near(metric, NUMBERS)}"
+
+
+def _model_fault(model: str, data: Dataset) -> str | None:
+    if model == "cnn" and len(data.input_shape) != 3:
+        return f'cnn needs images (C, H, W), found rows of shape {data.input_shape}; give model = "mlp"'
+    if model in SHIPPED:
+        return None
+    if ":" not in model:
+        return (
+            f"unknown name {model!r}; {near(model, SHIPPED)}; or give package.module:build or ./file.py:build"
+        )
+    try:
+        found = builder(model)
+    except PluginError as error:
+        return str(error)
+    return None if callable(found) else f"{model} is no function; give one: build(params, context)"
+
+
+def _task_faults(given: str | None, known: Mapping[Task, tuple[str, ...]], task: Task) -> Iterator[str]:
+    if given is not None and given not in known[task]:
+        yield f"'{given}' is not for {task}; give one of {', '.join(known[task])}"
+
+
+def _space_faults(spec: StudySpec, model: str) -> Iterator[str]:
+    shipped = model in SHIPPED
+    for place, values in (("space", spec.space.parameters), ("space.fixed", spec.space.fixed)):
+        for name, value in values.items():
+            if name not in NAMES:
+                # A network of one's own may take any parameter.
+                if shipped:
+                    yield f"{place}.{name}: {model} has no such parameter; {near(name, NAMES)}"
+            elif shipped or name not in NETWORK:
+                yield from (f"{place}.{name}: {fault}" for fault in range_faults(name, value))

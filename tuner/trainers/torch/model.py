@@ -1,0 +1,206 @@
+"""TorchModel: the best epoch of a trial as a folder that loads anywhere, and back.
+
+model.safetensors holds the weights and the scaling, model.json the rest, and a network's own file
+lies beside them; nothing is pickled. How the weights came about is not known here.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from tuner.core.dataset import Dataset, Task
+from tuner.core.trial import NUMBERS, Reading, Trial
+from tuner.data import Scaling, encode
+from tuner.errors import DataError, TrialError
+from tuner.trainers.model import DESCRIPTION, describe
+from tuner.trainers.streams import GlobalStreams
+from tuner.trainers.torch.losses import Loss
+from tuner.trainers.torch.networks import SHIPPED, Context, build
+
+FORMAT = 1
+"""The version of what `write` writes."""
+
+WEIGHTS = "model.safetensors"
+"""The file of a model's weights."""
+
+
+class ScaledNetwork(nn.Module):
+    """A network behind its scaling: encoded, unscaled inputs in; logits or standardized targets out.
+
+    Attributes:
+        network: what was trained.
+        shift: (D,) for tables, (C, 1, 1) for images; subtracted from the inputs.
+        factor: shaped like `shift`; what they are multiplied by then.
+    """
+
+    shift: Tensor
+    factor: Tensor
+
+    def __init__(self, network: nn.Module, shift: Tensor, factor: Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("shift", shift)
+        self.register_buffer("factor", factor)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Take (N, D) or (N, C, H, W); give (N, outputs)."""
+        outputs: Tensor = self.network((x - self.shift) * self.factor)
+        return outputs[:, None] if outputs.ndim == 1 else outputs
+
+
+@dataclass(frozen=True)
+class TorchModel:
+    """A trained network with everything that its inputs need.
+
+    Attributes:
+        module: in evaluation mode, on the device it was loaded to.
+        description: what model.json says.
+    """
+
+    module: ScaledNetwork
+    description: Mapping[str, Any]
+
+    def predict(self, rows: Any) -> NDArray[Any]:
+        """Predict from raw rows: a DataFrame, or an array (N, D) or (N, C, H, W).
+
+        Returns:
+            (N,) names of classes, or (N,) or (N, T) targets in their original units.
+
+        Raises:
+            TrialError: the rows do not fit the model.
+        """
+        outputs, table = self._outputs(rows), self.description
+        if table["context"]["task"] == Task.CLASSIFICATION:
+            predicted: NDArray[Any] = np.take(
+                table["context"]["classes"], self._loss.indices(outputs).numpy(force=True)
+            )
+            return predicted
+        scale, shift = (np.asarray(table["target"][key], np.float32) for key in ("scale", "shift"))
+        values: NDArray[Any] = outputs.numpy(force=True) * scale + shift
+        return values[:, 0] if values.shape[1] == 1 else values
+
+    def probabilities(self, rows: Any) -> NDArray[np.float32]:
+        """The probability of each class, (N, C), in the order of ``description["context"]["classes"]``.
+
+        Raises:
+            TrialError: the rows do not fit the model, or it predicts no classes.
+        """
+        if self.description["context"]["task"] != Task.CLASSIFICATION:
+            raise TrialError("a regression model has no probabilities; use predict")
+        return self._loss.probabilities(self._outputs(rows)).numpy(force=True)
+
+    @property
+    def _loss(self) -> Loss:
+        return Loss(**self.description["loss"])
+
+    @torch.no_grad()
+    def _outputs(self, rows: Any) -> Tensor:
+        table = self.description
+        try:
+            x = encode(rows, table["encoding"], table["context"]["features"])
+        except DataError as error:
+            raise TrialError(str(error)) from error
+        needed = tuple(table["context"]["input_shape"])
+        if x.shape[1:] != needed:
+            raise TrialError(f"rows have shape {x.shape[1:]} each; the network needs {needed}")
+        outputs: Tensor = self.module(torch.tensor(x, device=self.module.shift.device))
+        return outputs.float()
+
+
+def write(
+    folder: Path,
+    *,
+    model: str,
+    trial: Trial,
+    context: Context,
+    loss: Loss,
+    scaling: Scaling,
+    data: Dataset,
+    best: Reading,
+    weights: Mapping[str, Tensor],
+) -> None:
+    """Write a model into an existing, empty folder; model.json, which makes it one, comes last.
+
+    Args:
+        folder: where.
+        model: the network's name or reference; a file it names is copied.
+        trial: whose model it is.
+        context: what the network was built for.
+        loss: what its outputs mean.
+        scaling: what its inputs went through.
+        data: the encoding of the inputs and the units of the target.
+        best: the reading of the epoch that `weights` are from.
+        weights: the network's state by name.
+    """
+    tensors = {f"network.{name}": tensor.cpu().contiguous() for name, tensor in weights.items()}
+    tensors |= {"shift": torch.tensor(scaling.shift), "factor": torch.tensor(scaling.factor)}
+    save_file(tensors, folder / WEIGHTS)
+    target = {"shift": data.target_shift, "scale": data.target_scale}
+    shape = {name: value for name, value in asdict(context).items() if name != "params"}
+    numbers = {name: best.get(name) for name in NUMBERS}
+    description = {
+        "format": FORMAT,
+        "trainer": "torch",
+        "number": trial.number,
+        "params": dict(trial.params),
+        "best": {"epoch": best.epoch, **{n: v for n, v in numbers.items() if math.isfinite(v)}},
+        "network": _brought(model, folder),
+        "context": shape,
+        "loss": asdict(loss),
+        "scaling": scaling.kind,
+        "target": {name: np.asarray(value).tolist() for name, value in target.items()},
+        "encoding": dict(data.encoding),
+    }
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+
+
+def load(folder: Path, device: str = "cpu") -> TorchModel:
+    """Read what `write` wrote, in this process or any other.
+
+    A network of one's own is built by running its file, or by importing its package.
+
+    Raises:
+        TrialError: the folder is missing or damaged, or the network's package is not installed.
+    """
+    description = describe(folder)
+    if description.get("format") != FORMAT:
+        found = description.get("format")
+        raise TrialError(f"{folder}: has format {found!r}, this version reads {FORMAT}; update tuner")
+    try:
+        tensors = load_file(folder / WEIGHTS)
+        shift, factor = tensors.pop("shift"), tensors.pop("factor")
+        table, params = description["context"], description["params"]
+        shape, names = (tuple(table[key]) for key in ("input_shape", "features"))
+        context = Context(
+            shape, table["outputs"], Task(table["task"]), tuple(table["classes"]), names, params
+        )
+        with GlobalStreams(0):  # building draws first weights that nobody keeps
+            network = build(description["network"], params, context, folder)
+        network.load_state_dict({n.removeprefix("network."): tensor for n, tensor in tensors.items()})
+    # A network of one's own may raise anything.
+    except Exception as error:
+        told = (str(error).strip() or "without a message").splitlines()[0]
+        raise TrialError(f"{folder}: the model cannot be built: {type(error).__name__}: {told}") from error
+    return TorchModel(ScaledNetwork(network, shift, factor).to(device).eval(), description)
+
+
+def _brought(model: str, folder: Path) -> str:
+    """The reference to the network from within the folder, into which its file is copied."""
+    name, _, attribute = model.rpartition(":")
+    if model in SHIPPED or not name.endswith(".py"):
+        return model
+    path = Path(name)
+    shutil.copyfile(Path.cwd() / path, folder / path.name)
+    return f"./{path.name}:{attribute}"

@@ -1,0 +1,217 @@
+"""Recipe: every setting of the torch trainer that a study may search, with defaults and limits.
+
+The names are the contract with search_spaces/*.toml. How a setting acts is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Literal, Self
+
+from tuner.core.space import Choice, Parameter
+from tuner.core.trial import Params, Value
+from tuner.errors import near
+
+FULL = "full"
+"""The batch size of plain gradient descent: all rows of the training split."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How one trial trains; a parameter that a study leaves out has the value given here.
+
+    Attributes:
+        learning_rate: the peak rate; another default for each optimizer, see `DEFAULT_FOR`.
+        optimizer: the rule of the update.
+        momentum: of momentum and nesterov.
+        beta1: decay of the mean gradient (adam, adamw).
+        beta2: decay of the mean squared gradient (adam, adamw).
+        rms_decay: decay of the mean squared gradient (rmsprop).
+        epsilon: what adagrad, rmsprop, adam and adamw add to the root of the squared gradient.
+        schedule: the shape of the rate over all steps.
+        warmup: share of all steps in which the rate rises linearly; one_cycle has its own rise.
+        step_decay: what the rate is multiplied by at each drop (step).
+        step_drops: how many drops, evenly spaced (step).
+        exponential_decay: the share of the rate that is left at the end (exponential).
+        one_cycle_rise: share of all steps before the peak (one_cycle).
+        clipping: what the gradient is clipped by.
+        clip_norm: the largest 2-norm of the whole gradient (norm).
+        clip_value: the largest magnitude of any of its elements (value).
+        batch_size: rows per step, or ``"full"``; the whole split where it is smaller.
+        l1: added to the gradient as ``l1 * sign(p)``, before clipping.
+        l2: added to the gradient as ``l2 * p``, after clipping.
+        weight_decay: decoupled: ``p *= 1 - rate * weight_decay`` at each step.
+        dropout: share of the activations that is dropped behind each hidden layer.
+        label_smoothing: share of a class label that is spread over all classes.
+        input_noise: standard deviation of Gaussian noise on the scaled inputs.
+        init: the distribution of the first weights; biases start at zero.
+        init_gain: what the first weights are multiplied by.
+        width: units of a hidden layer (mlp), channels of the first block (cnn).
+        depth: hidden layers (mlp), blocks (cnn).
+        activation: the nonlinearity.
+        layer_norm: layer normalization before each activation.
+        scaling: of the inputs; None: what the data says.
+        image_shift: images move by up to so many pixels each way, their edges repeated.
+        image_flip: images are mirrored left to right, every second one on average.
+        mixup: alpha of the Beta distribution that mixed pairs of rows are drawn from; 0: none.
+    """
+
+    learning_rate: float = 1e-3
+    optimizer: str = "adam"
+    momentum: float = 0.9
+    beta1: float = 0.9
+    beta2: float = 0.999
+    rms_decay: float = 0.99
+    epsilon: float = 1e-8
+    schedule: str = "constant"
+    warmup: float = 0.0
+    step_decay: float = 0.3
+    step_drops: int = 2
+    exponential_decay: float = 0.05
+    one_cycle_rise: float = 0.3
+    clipping: str = "none"
+    clip_norm: float = 1.0
+    clip_value: float = 0.5
+    batch_size: int | Literal["full"] = 32
+    l1: float = 0.0
+    l2: float = 0.0
+    weight_decay: float = 0.0
+    dropout: float = 0.0
+    label_smoothing: float = 0.0
+    input_noise: float = 0.0
+    init: str = "he_uniform"
+    init_gain: float = 1.0
+    width: int = 32
+    depth: int = 2
+    activation: str = "relu"
+    layer_norm: bool = False
+    scaling: str | None = None
+    image_shift: int = 0
+    image_flip: bool = False
+    mixup: float = 0.0
+
+    @classmethod
+    def of(cls, params: Params) -> Self:
+        """The recipe of a configuration; names that belong to a network of one's own are passed over."""
+        given: dict[str, Value] = {name: value for name, value in params.items() if name in NAMES}
+        optimizer = str(given.get("optimizer", _DEFAULT_OPTIMIZER))
+        for name, defaults in DEFAULT_FOR.items():
+            if optimizer in defaults:
+                given.setdefault(name, defaults[optimizer])
+        return cls(**given)  # type: ignore[arg-type]
+
+
+NAMES: tuple[str, ...] = tuple(field.name for field in fields(Recipe))
+"""Every parameter that the recipe knows."""
+
+_DEFAULT_OPTIMIZER = str(next(field.default for field in fields(Recipe) if field.name == "optimizer"))
+
+DEFAULT_FOR: Mapping[str, Mapping[str, float]] = {
+    "learning_rate": {"sgd": 0.1, "momentum": 0.03, "nesterov": 0.03, "adagrad": 0.03},
+    "weight_decay": {"adamw": 0.01},
+}
+"""Defaults that depend on the optimizer; Adam's decay is decoupled in adamw alone unless it is searched."""
+
+NETWORK: frozenset[str] = frozenset({"width", "depth", "activation", "layer_norm", "dropout"})
+"""What only the shipped networks read; in a network of one's own these names are free."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The numbers a setting may have."""
+
+    low: float
+    high: float = float("inf")
+    below: bool = False
+    whole: bool = False
+    also: tuple[str, ...] = ()
+
+    def fault(self, value: Value) -> str | None:
+        """What is wrong with a value; None when nothing is."""
+        if value in self.also or (self._is_number(value) and self._holds(float(value))):
+            return None
+        return f"{value!r} makes no sense; give {self._words()}"
+
+    def _is_number(self, value: Value) -> bool:
+        return isinstance(value, int if self.whole else int | float) and not isinstance(value, bool)
+
+    def _holds(self, value: float) -> bool:
+        return self.low <= value and (value < self.high if self.below else value <= self.high)
+
+    def _words(self) -> str:
+        kind = "a whole number" if self.whole else "a number"
+        top = f" and {'below' if self.below else 'at most'} {self.high:g}"
+        words = f"{kind} of at least {self.low:g}{top if self.high < float('inf') else ''}"
+        return " or ".join([words, *(f'"{name}"' for name in self.also)])
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names, or the truth values, a setting may have."""
+
+    known: tuple[Value, ...]
+
+    def fault(self, value: Value) -> str | None:
+        """What is wrong with a value; None when nothing is."""
+        if any(type(value) is type(name) and value == name for name in self.known):
+            return None
+        return f"unknown name {value!r}; {near(str(value), (str(name).lower() for name in self.known))}"
+
+
+LIMITS: Mapping[str, Range | Names] = {
+    "learning_rate": Range(0),
+    "optimizer": Names(("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")),
+    "momentum": Range(0, 1, below=True),
+    "beta1": Range(0, 1, below=True),
+    "beta2": Range(0, 1, below=True),
+    "rms_decay": Range(0, 1, below=True),
+    "epsilon": Range(0),
+    "schedule": Names(("constant", "linear", "step", "exponential", "cosine", "one_cycle")),
+    "warmup": Range(0, 1, below=True),
+    "step_decay": Range(0, 1),
+    "step_drops": Range(1, whole=True),
+    "exponential_decay": Range(1e-12, 1),
+    "one_cycle_rise": Range(0, 1, below=True),
+    "clipping": Names(("none", "norm", "value")),
+    "clip_norm": Range(1e-12),
+    "clip_value": Range(1e-12),
+    "batch_size": Range(1, whole=True, also=(FULL,)),
+    "l1": Range(0),
+    "l2": Range(0),
+    "weight_decay": Range(0),
+    "dropout": Range(0, 1, below=True),
+    "label_smoothing": Range(0, 1, below=True),
+    "input_noise": Range(0),
+    "init": Names(
+        ("small_normal", "xavier_uniform", "xavier_normal", "he_uniform", "he_normal", "orthogonal")
+    ),
+    "init_gain": Range(0),
+    "width": Range(1, whole=True),
+    "depth": Range(0, whole=True),
+    "activation": Names(("identity", "sigmoid", "tanh", "relu", "leaky_relu", "gelu", "silu")),
+    "layer_norm": Names((True, False)),
+    "scaling": Names(("none", "standard", "min-max")),
+    "image_shift": Range(0, whole=True),
+    "image_flip": Names((True, False)),
+    "mixup": Range(0),
+}
+"""What each setting may be."""
+
+
+def range_faults(name: str, values: Parameter | Value) -> list[str]:
+    """What is wrong with a searched parameter or a fixed value of this name, a sentence each.
+
+    Args:
+        name: one of `NAMES`.
+        values: the parameter, all of whose values are looked at, or one value.
+    """
+    limits = LIMITS[name]
+    ends: Iterable[Value]
+    if isinstance(values, Choice):
+        ends = values.choices
+    elif isinstance(values, bool | int | float | str):
+        ends = (values,)
+    else:
+        ends = (values.low, values.high)
+    return list(dict.fromkeys(fault for end in ends if (fault := limits.fault(end)) is not None))

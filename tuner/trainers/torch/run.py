@@ -1,0 +1,169 @@
+"""Run: one trial in training, the recipe step by step.
+
+Does what it is told, epoch after epoch; what a failure means to the study is not known here.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from tuner.core.dataset import Task
+from tuner.core.seeds import derive
+from tuner.core.trial import Objective, Reading, Trial
+from tuner.data import augmentation
+from tuner.errors import TrialError
+from tuner.trainers.streams import GlobalStreams
+from tuner.trainers.torch import scores
+from tuner.trainers.torch.initialization import initialize
+from tuner.trainers.torch.material import Material, Truth
+from tuner.trainers.torch.networks import SHIPPED, Context, build
+from tuner.trainers.torch.recipe import FULL, Recipe
+from tuner.trainers.torch.schedule import learning_rate
+from tuner.trainers.torch.update import Update
+
+CHUNK = 2**22
+"""Input numbers that are evaluated at once, at most."""
+
+
+class Run:
+    """A trial's network, optimizer and random streams.
+
+    All streams start from the trial alone. Those of the order and of augmentation are on the CPU,
+    so that the device does not change them.
+    """
+
+    def __init__(
+        self, trial: Trial, model: str, material: Material, epochs: int, score: str, goal: Objective
+    ) -> None:
+        self.trial, self.model, self.material = trial, model, material
+        self.best: Reading | None = None
+        self.weights: dict[str, Tensor] = {}
+        self.epoch = 0
+        self._score, self._goal = score, goal
+        self._recipe = Recipe.of(trial.params)
+        self._order = self._generator("order")
+        self._augmentation = self._generator("augmentation")
+        self._mixup = np.random.default_rng(self._seed("mixup"))
+        self._dropout = GlobalStreams(self._seed("dropout"), str(material.device))
+        self.inputs = material.inputs(self._recipe.scaling or material.data.scaling)
+        self.context = _context(material, trial)
+        self._module = self._build()
+        self._update = Update(self._recipe, self._module)
+        self._sizes = _batch_sizes(len(material.train), self._recipe.batch_size, self._module)
+        self._steps = epochs * len(self._sizes)
+
+    def advance(self) -> Reading:
+        """Train one epoch and measure."""
+        start = time.perf_counter()
+        with self._dropout:
+            rate, norm = self._train()
+            train_loss, train_score = self._measure(self.inputs.sample, self.material.sample)
+            val_loss, val_score = self._measure(self.inputs.validation, self.material.validation)
+        self.epoch += 1
+        seconds = time.perf_counter() - start
+        reading = Reading(
+            self.epoch, train_loss, val_loss, train_score, val_score, rate, norm, seconds=seconds
+        )
+        self._keep_if_best(reading)
+        return reading
+
+    def _train(self) -> tuple[float, float]:
+        """Returns the last step's learning rate and the mean norm of the gradients."""
+        self._module.train()
+        device, step, rate = self.material.device, self.epoch * len(self._sizes), math.nan
+        norms = torch.zeros((), device=device)
+        order = torch.randperm(len(self.material.train), generator=self._order).to(device)
+        for rows in torch.split(order, self._sizes):
+            x, y = self._augmented(self.inputs.train[rows], self.material.train[rows])
+            self._update.clear()
+            self.material.loss(self._outputs(x), y, self._recipe.label_smoothing).backward()  # type: ignore[no-untyped-call]
+            rate = learning_rate(self._recipe, step, self._steps)
+            norms += self._update.step(rate)
+            step += 1
+        return rate, norms.item() / len(self._sizes)
+
+    def _augmented(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        recipe, generator = self._recipe, self._augmentation
+        if x.ndim == 4 and recipe.image_shift:
+            x = augmentation.shift_images(x, recipe.image_shift, generator)
+        if x.ndim == 4 and recipe.image_flip:
+            x = augmentation.flip_images(x, generator)
+        if recipe.input_noise:
+            x = augmentation.add_noise(x, recipe.input_noise, generator)
+        if recipe.mixup:
+            share = float(self._mixup.beta(recipe.mixup, recipe.mixup))
+            x, y = augmentation.mix(x, self.material.loss.soft(y), share, generator)
+        return x, y
+
+    def _outputs(self, x: Tensor) -> Tensor:
+        outputs, needed = self._module(x), (len(x), self.context.outputs)
+        if not isinstance(outputs, Tensor):
+            raise TrialError(f"the network gives a {type(outputs).__name__}; a tensor {needed} is needed")
+        if outputs.shape == needed:
+            return outputs
+        # A mismatch would be broadcast in silence.
+        if outputs.shape == needed[:1] and needed[1] == 1:
+            return outputs[:, None]
+        raise TrialError(f"the network gives outputs of shape {tuple(outputs.shape)}; {needed} is needed")
+
+    @torch.no_grad()
+    def _measure(self, x: Tensor, truth: Truth) -> tuple[float, float]:
+        """Loss and score in evaluation mode."""
+        self._module.eval()
+        rows = max(1, CHUNK // math.prod(self.context.input_shape))
+        outputs = torch.cat([self._outputs(part) for part in torch.split(x, rows)])
+        loss, data = self.material.loss, self.material.data
+        predicted = loss.indices(outputs) if data.task is Task.CLASSIFICATION else outputs.float()
+        score = scores.score(self._score, truth.y, predicted.numpy(force=True), data)
+        return loss(outputs, truth.targets).item(), score
+
+    def _keep_if_best(self, reading: Reading) -> None:
+        value = reading.get(self._goal.metric)
+        best = math.nan if self.best is None else self.best.get(self._goal.metric)
+        if math.isfinite(value) and self._goal.better(value, best):
+            self.best = reading
+            self.weights = {
+                name: tensor.detach().clone()
+                for name, tensor in self._module.state_dict().items()
+                if isinstance(tensor, Tensor)
+            }
+
+    def _build(self) -> nn.Module:
+        params, device = self.trial.params, self.material.device
+        with GlobalStreams(self._seed("build"), str(device)):
+            module = build(self.model, params, self.context)
+            if any(isinstance(p, nn.UninitializedParameter) for p in module.parameters()):
+                # Lazy layers take their shapes from the first inputs they see.
+                module.eval()(self.inputs.validation[:2].cpu())
+        if self.model in SHIPPED or "init" in params:
+            initialize(module, self._recipe.init, self._recipe.init_gain, self._generator("initialization"))
+        return module.to(device)
+
+    def _seed(self, purpose: str) -> int:
+        return derive(self.trial.study_seed, self.trial.number, purpose)
+
+    def _generator(self, purpose: str) -> torch.Generator:
+        return torch.Generator().manual_seed(self._seed(purpose))
+
+
+def _context(material: Material, trial: Trial) -> Context:
+    data = material.data
+    return Context(
+        data.input_shape, material.loss.outputs, data.task, data.classes, data.features, trial.params
+    )
+
+
+def _batch_sizes(rows: int, batch_size: int | str, module: nn.Module) -> list[int]:
+    """How the rows of an epoch fall into batches; the last one may be smaller."""
+    size = rows if batch_size == FULL else min(rows, int(batch_size))
+    sizes = [min(size, rows - start) for start in range(0, rows, size)]
+    if sizes[-1] == 1 < len(sizes) and any(isinstance(m, _BatchNorm) for m in module.modules()):
+        # One row has no variance: it joins the batch before it.
+        sizes[-2:] = [sizes[-2] + 1]
+    return sizes

@@ -1,0 +1,118 @@
+"""One step of the recipe: penalties and clipping around torch.optim's rules.
+
+Knows no data and no loss: gradients are there when `step` is called. In the notation of the
+optimizers' papers, with g the gradient of the mean loss, p the parameters and r the rate::
+
+    g += l1 sign(p);  clip g by value or by norm;  g += l2 p;  p *= 1 - r weight_decay;  rule(p, g, r)
+
+All of it applies to every trainable parameter, biases and normalization included, as in torch.optim.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import torch
+from torch import Tensor, nn
+
+from tuner.errors import TrialError
+from tuner.trainers.torch.recipe import Recipe
+
+
+class Update:
+    """The optimizer of one trial.
+
+    The module's parameters become views of one flat tensor (one for each dtype), so that a step
+    costs a handful of operations however many layers there are. Every rule works element by
+    element, so its numbers are those of the separate tensors.
+    """
+
+    def __init__(self, recipe: Recipe, module: nn.Module) -> None:
+        self._recipe = recipe
+        self._weights = _flatten(module)
+        self._optimizer = _optimizer(recipe, self._weights)
+
+    def clear(self) -> None:
+        """Set the gradients to zero; backward adds to them."""
+        for weights in self._weights:
+            _gradient(weights).zero_()
+
+    @torch.no_grad()
+    def step(self, rate: float) -> Tensor:
+        """Update the parameters in place.
+
+        Returns:
+            The 2-norm of the gradient, with l1 and before clipping; 0-d, on the parameters' device.
+        """
+        recipe, gradients = self._recipe, [_gradient(weights) for weights in self._weights]
+        if recipe.l1:
+            for weights, gradient in zip(self._weights, gradients, strict=True):
+                gradient.add_(weights.sign(), alpha=recipe.l1)
+        norm = _norm(gradients)
+        if recipe.clipping == "norm":
+            share = (recipe.clip_norm / (norm + 1e-6)).clamp(max=1.0)  # as torch's clip_grad_norm_
+            for gradient in gradients:
+                gradient.mul_(share)
+        elif recipe.clipping == "value":
+            for gradient in gradients:
+                gradient.clamp_(-recipe.clip_value, recipe.clip_value)
+        for weights, gradient in zip(self._weights, gradients, strict=True):
+            if recipe.l2:
+                gradient.add_(weights, alpha=recipe.l2)
+            if recipe.weight_decay:
+                weights.mul_(1 - rate * recipe.weight_decay)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._optimizer.step()
+        return norm
+
+
+def _flatten(module: nn.Module) -> list[nn.Parameter]:
+    trainable = [p for p in module.parameters() if p.requires_grad]
+    if not trainable:
+        raise TrialError("the network has no trainable parameter; nothing can be learned")
+    flats = []
+    kind = lambda p: str(p.dtype)  # noqa: E731
+    for _, members in groupby(sorted(trainable, key=kind), key=kind):
+        group = list(members)
+        flat = nn.Parameter(torch.cat([p.detach().reshape(-1) for p in group]))
+        flat.grad = torch.zeros_like(flat)
+        start = 0
+        for p in group:
+            stop = start + p.numel()
+            p.data = flat.data[start:stop].view(p.shape)
+            p.grad = flat.grad[start:stop].view(p.shape)
+            start = stop
+        flats.append(flat)
+    return flats
+
+
+def _gradient(weights: nn.Parameter) -> Tensor:
+    if weights.grad is None:
+        raise RuntimeError("the flat gradient is gone")
+    return weights.grad
+
+
+def _norm(gradients: list[Tensor]) -> Tensor:
+    norms: list[Tensor] = [torch.linalg.vector_norm(gradient) for gradient in gradients]
+    if len(norms) == 1:
+        return norms[0]
+    whole: Tensor = torch.linalg.vector_norm(torch.stack([norm.float() for norm in norms]))
+    return whole
+
+
+def _optimizer(recipe: Recipe, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
+    match recipe.optimizer:
+        case "momentum":
+            return torch.optim.SGD(weights, momentum=recipe.momentum)
+        case "nesterov":
+            # torch refuses nesterov without momentum, which is sgd.
+            return torch.optim.SGD(weights, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
+        case "adagrad":
+            return torch.optim.Adagrad(weights, eps=recipe.epsilon)
+        case "rmsprop":
+            return torch.optim.RMSprop(weights, alpha=recipe.rms_decay, eps=recipe.epsilon)
+        case "adam" | "adamw":
+            # The decay, which tells adamw from adam, is `step`'s.
+            return torch.optim.Adam(weights, betas=(recipe.beta1, recipe.beta2), eps=recipe.epsilon)
+    return torch.optim.SGD(weights)
