@@ -21,7 +21,7 @@ from tuner.core.ports import Searcher
 from tuner.core.space import Choice, Float, Int, Parameter, SearchSpace
 from tuner.core.trial import Params, Trial, TrialRecord, TrialState, Value
 
-FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+FEW = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.differing_executors])
 
 
 def conditional_space() -> SearchSpace:
@@ -94,15 +94,15 @@ def spaces(draw: st.DrawFn) -> SearchSpace:
     for index in range(draw(st.integers(1, 5))):
         choices = {n: p.choices for n, p in parameters.items() if isinstance(p, Choice)}
         when: dict[str, tuple[Value, ...]] = {}
-        if choices and draw(st.booleans()):
+        if choices and draw(st.integers(0, 1)):
             other = draw(st.sampled_from(sorted(choices)))
             when = {other: (draw(st.sampled_from(choices[other])),)}
-        parameters[f"p{index}"] = draw(_parameters(when))
-    return SearchSpace.compose(parameters, {"constant": draw(st.sampled_from([0, 1.5, "text", False]))})
+        parameters[f"p{index}"] = _parameter(draw, when)
+    constants: list[Value] = [0, 1.5, "text", False]
+    return SearchSpace.compose(parameters, {"constant": draw(st.sampled_from(constants))})
 
 
-@st.composite
-def _parameters(draw: st.DrawFn, when: dict[str, tuple[Value, ...]]) -> Parameter:
+def _parameter(draw: st.DrawFn, when: dict[str, tuple[Value, ...]]) -> Parameter:
     kind = draw(st.sampled_from(["float", "log", "step", "int", "intlog", "intstep", "choice"]))
     if kind == "choice":
         every: list[Value] = ["a", "b", "", 1, 1.0, True, False, -3, 0.1]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from tuner.core.dataset import Dataset, Task
@@ -64,7 +64,8 @@ NONSENSE = ["", "1e300", "-5", "never seen", "inf", "2031-12-12", "true", "x,y",
 SPLITS: list[dict[str, Any]] = [{}, {"split": "time", "time": "row"}, {"split": "group", "group": "row"}]
 
 
-@settings(max_examples=10, deadline=None)
+# Not shrunk: reading files, it would take minutes.
+@settings(max_examples=10, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(
     st.integers(0, 10**6),
     st.lists(st.sampled_from(NONSENSE), min_size=1, max_size=4),

@@ -19,9 +19,11 @@ def test_value_of_any_share_lies_in_the_parameter_and_comes_back(space: SearchSp
         assert parameter.contains(value)
         number = to_number(parameter, value)
         back = from_number(parameter, number)
-        assert (type(back), back) == (type(value), pytest.approx(value))
+        assert type(back) is type(value)
+        assert back == pytest.approx(value)
         again = from_share(parameter, to_share(parameter, number))
-        assert (type(again), again) == (type(value), pytest.approx(value))
+        assert type(again) is type(value)
+        assert again == pytest.approx(value)
 
 
 @given(space=spaces(), share=st.floats(0.0, 1.0))
@@ -52,5 +54,5 @@ def test_discrete_values_are_equally_likely(parameter: Parameter) -> None:
 def test_logarithmic_share_is_the_geometric_mean() -> None:
     parameter = Float(low=1e-4, high=1.0, default=0.1, log=True)
     assert from_share(parameter, 0.5) == pytest.approx(1e-2)
-    assert from_share(parameter, 0.0) == 1e-4
-    assert from_share(parameter, 1.0) == 1.0
+    assert from_share(parameter, 0.0) == pytest.approx(1e-4)
+    assert from_share(parameter, 1.0) == pytest.approx(1.0)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.contracts.searcher import conditional_space, ended
 from tuner.core.space import Float, SearchSpace
 from tuner.core.spec import SearchSpec
-from tuner.core.trial import Objective, TrialRecord, TrialState
+from tuner.core.trial import Objective, Params, TrialRecord, TrialState
 from tuner.search import OptunaSearcher
 from tuner.search.history import History
 
@@ -60,7 +60,7 @@ def test_order_in_which_trials_are_told_is_of_no_account(seed: int) -> None:
 
 def test_only_the_parameters_of_the_space_are_numbers() -> None:
     history = History(conditional_space(), Objective())
-    params = {"rate": 5.0, "method": "sgd", "momentum": 1, "damped": 1, "width": 20, "gone": 3}
+    params: Params = {"rate": 5.0, "method": "sgd", "momentum": 1, "damped": 1, "width": 20, "gone": 3}
     history.add(TrialRecord(0, params, TrialState.FINISHED, value=1.0))
     (seen,) = history.window(0, 1)
     names = [name for name, _ in conditional_space()]

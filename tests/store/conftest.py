@@ -21,7 +21,13 @@ SPACE: dict[str, Any] = {
     "batch_size": {"type": "int", "low": 16, "high": 512, "default": 32, "log": True},
     "depth": {"type": "int", "low": 1, "high": 8, "default": 1, "step": 2},
     "optimizer": {"type": "choice", "choices": ["sgd", "momentum", "adam"], "default": "sgd"},
-    "momentum": {"type": "float", "low": 0.0, "high": 0.99, "default": 0.9, "when": {"optimizer": "momentum"}},
+    "momentum": {
+        "type": "float",
+        "low": 0.0,
+        "high": 0.99,
+        "default": 0.9,
+        "when": {"optimizer": "momentum"},
+    },
     "norm": {"type": "choice", "choices": [True, False, 1, 0.5, "layer"], "default": False},
 }
 

@@ -29,6 +29,10 @@ def refusal(call: Callable[[], Any]) -> str:
     return text
 
 
+def files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
 @contextmanager
 def disk_of(pages: int) -> Iterator[None]:
     """Connections that begin here find the disk full after so many pages of their file."""
@@ -69,7 +73,7 @@ def test_a_url_and_a_path_open_the_same_file(tmp_path: Path, form: str, spec: St
         database.create_study("s", spec, {}, "").close()
     with Database.open(str(path)) as database:
         assert [s.name for s in database.studies()] == ["s"]
-    assert os.listdir(tmp_path) == [path.name]
+    assert files(tmp_path) == [path.name]
 
 
 def test_a_path_is_relative_to_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +86,7 @@ def test_reading_creates_no_file(tmp_path: Path) -> None:
     text = refusal(lambda: Database.open(f"sqlite:///{tmp_path}/tuner.db"))
     assert "no studies yet" in text
     assert "tune start" in text
-    assert os.listdir(tmp_path) == []
+    assert files(tmp_path) == []
 
 
 @pytest.mark.parametrize("create", [True, False])
@@ -124,13 +128,13 @@ def test_a_url_that_leads_nowhere_is_refused(
     text = refusal(lambda: Database.open(url, create=True))
     assert part in text
     assert "secret" not in text
-    assert os.listdir(tmp_path) == []
+    assert files(tmp_path) == []
 
 
 def test_a_folder_that_may_not_be_written_gets_no_database(as_nobody: Path) -> None:
     text = refusal(lambda: Database.open(str(as_nobody / "new.db"), create=True))
     assert f"{as_nobody}/new.db: cannot be opened; its folder must exist and be writable" in text
-    assert os.listdir(as_nobody) == ["tuner.db"]
+    assert files(as_nobody) == ["tuner.db"]
 
 
 def test_a_file_that_may_not_be_written_is_named(as_nobody: Path, spec: StudySpec) -> None:
@@ -203,7 +207,7 @@ def test_a_torn_file_is_told(url: str, store: StudyStore, trial: Callable[..., T
     connection.close()
     path = Path(url.removeprefix("sqlite:///"))
     path.write_bytes(path.read_bytes()[:4096] + b"\xff" * (path.stat().st_size - 4096))
-    with pytest.raises(StoreError, match="damaged|not as it should be"), Database.open(url) as database:
+    with pytest.raises(StoreError, match=r"damaged|not as it should be"), Database.open(url) as database:
         database.records("nets")
 
 
@@ -211,7 +215,7 @@ def test_a_schema_that_cannot_be_created_leaves_no_file(tmp_path: Path) -> None:
     with disk_of(pages=20):
         text = refusal(lambda: Database.open(f"{tmp_path}/tuner.db", create=True))
     assert text.startswith(f"{tmp_path}/tuner.db: the disk is full")
-    assert os.listdir(tmp_path) == []
+    assert files(tmp_path) == []
 
 
 def test_two_that_create_the_same_file_at_once_share_it(tmp_path: Path, spec: StudySpec) -> None:
@@ -225,4 +229,4 @@ def test_two_that_create_the_same_file_at_once_share_it(tmp_path: Path, spec: St
         list(pool.map(begin, "abcd"))
     with Database.open(f"{tmp_path}/tuner.db") as database:
         assert sorted(s.name for s in database.studies()) == list("abcd")
-    assert os.listdir(tmp_path) == ["tuner.db"]
+    assert files(tmp_path) == ["tuner.db"]

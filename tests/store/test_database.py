@@ -90,9 +90,15 @@ def test_a_name_that_plain_optuna_has_is_not_ours_to_resume(
     import optuna
 
     optuna.create_study(study_name="theirs", storage=url)
-    with pytest.raises(StudyExists, match="plain Optuna.*another name"):
+    with pytest.raises(StudyExists, match=r"plain Optuna.*another name"):
         database.create_study("theirs", spec, {}, "")
-    for ask in (database.study, database.records, database.curves, database.resume_study, database.delete_study):
+    for ask in (
+        database.study,
+        database.records,
+        database.curves,
+        database.resume_study,
+        database.delete_study,
+    ):
         with pytest.raises(StudyNotFound):
             ask("theirs")
 

@@ -87,7 +87,12 @@ def test_a_value_outside_the_space_is_a_choice_of_its_own() -> None:
 
 @pytest.mark.parametrize(
     ("value", "stored"),
-    [(0.5, (0.5, "FINITE")), (math.inf, (None, "INF_POS")), (-math.inf, (None, "INF_NEG")), (math.nan, (None, "NAN"))],
+    [
+        (0.5, (0.5, "FINITE")),
+        (math.inf, (None, "INF_POS")),
+        (-math.inf, (None, "INF_NEG")),
+        (math.nan, (None, "NAN")),
+    ],
 )
 def test_numbers_that_are_not_finite_have_a_name_and_no_value(
     value: float, stored: tuple[float | None, str]

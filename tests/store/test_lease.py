@@ -27,7 +27,8 @@ from tuner.core.ports import Turn
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Trial
 from tuner.store import Database
-spec = StudySpec.parse({"name": "driven", "space": {"x": {"type": "float", "low": 0, "high": 1, "default": 0.5}}})
+x = {"type": "float", "low": 0, "high": 1, "default": 0.5}
+spec = StudySpec.parse({"name": "driven", "space": {"x": x}})
 store = Database.open(sys.argv[1]).create_study("driven", spec, {}, "")
 store.record(Turn(started=[Trial(0, {"x": 0.5}, 0)]))
 print("driving", flush=True)

@@ -40,7 +40,10 @@ def loaded(url: str, name: str = "nets") -> optuna.Study:
 
 @pytest.fixture
 def trials(
-    store: StudyStore, trial: Callable[..., Trial], reading: Callable[..., Reading], ended: Callable[..., TrialRecord]
+    store: StudyStore,
+    trial: Callable[..., Trial],
+    reading: Callable[..., Reading],
+    ended: Callable[..., TrialRecord],
 ) -> list[tuple[Trial, list[Reading]]]:
     """Seven trials, one of each kind: (trial, curve)."""
     curves = [
@@ -73,7 +76,10 @@ def trials(
         {"state": TrialState.FAILED, "reason": "ValueError: x", "traceback": "Traceback ..."},
     ]
     store.record(
-        Turn(ended=[ended(started[n], curves[n], **states[n]) for n in reversed(range(len(states)))], seconds=3.0)
+        Turn(
+            ended=[ended(started[n], curves[n], **states[n]) for n in reversed(range(len(states)))],
+            seconds=3.0,
+        )
     )
     return list(zip(started, curves, strict=True))
 
@@ -110,7 +116,8 @@ def test_every_epoch_is_an_intermediate_value_even_when_not_finite(
 def test_trials_over_have_attributes_and_a_duration(url: str, trials: object) -> None:
     best, patient, *_, running = loaded(url).trials
     assert best.user_attrs == {
-        "best_epoch": 2, "gap": 0.25, "train_loss": 0.25, "val_loss": 0.5, "train_score": 0.9, "val_score": 0.8,
+        "best_epoch": 2, "gap": 0.25, "train_loss": 0.25, "val_loss": 0.5, "train_score": 0.9,
+        "val_score": 0.8,
     }  # fmt: skip
     assert patient.user_attrs["reason"] == "no better value"
     assert best.duration is not None

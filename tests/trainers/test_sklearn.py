@@ -363,3 +363,17 @@ def _without(folder: Path, key: str) -> None:
 def _emptied(path: Path) -> None:
     with zipfile.ZipFile(path, "w"):
         pass
+
+
+def test_an_estimator_from_a_file_of_ones_own_is_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = ("from sklearn.naive_bayes import GaussianNB", "class Mine(GaussianNB):", "    pass")
+    Path("own.py").write_text("\n".join(lines))
+    folder = saved(tmp_path / "model", "./own.py:Mine", {"var_smoothing": 1e-8}, blobs())
+    monkeypatch.chdir("/")
+    assert type(load_model(folder).module).__name__ == "Mine"
+    (tmp_path / "own.py").unlink()
+    with pytest.raises(TrialError, match="no such file"):
+        load_model(folder)

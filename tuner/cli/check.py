@@ -96,12 +96,15 @@ def _parameters(space: SearchSpace) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("parameter", style="bold", no_wrap=True)
     table.add_column("range")
-    table.add_column("default", justify="right")
+    table.add_column("default", justify="right", no_wrap=True)
     table.add_column("only when")
     table.add_column("meaning", style="dim")
     for name, parameter in space:
         when = "; ".join(f"{n} = {' | '.join(map(str, vs))}" for n, vs in parameter.when.items())
-        table.add_row(name, parameter.describe(), words.setting(parameter.default), when, parameter.doc)
+        others = (d.items() for d in parameter.default_for.values())
+        defaults = [words.setting(parameter.default)]
+        defaults += [f"{choice}: {words.setting(value)}" for pairs in others for choice, value in pairs]
+        table.add_row(name, parameter.describe(), "\n".join(defaults), when, parameter.doc)
     return table
 
 

@@ -102,7 +102,9 @@ def verdict(study: Study, best: TrialView) -> str:
         return f"Tuning found nothing better than the default configuration, {goal.metric} {before:.4g}."
     verb = "lowered" if goal.minimize else "raised"
     relative = f", by {abs(found - before) / abs(before):.0%}" if before else ""
-    cut = "" if default.record.conclusive else f", stopped after {words.count(default.record.epochs, 'epoch')}"
+    cut = (
+        "" if default.record.conclusive else f", stopped after {words.count(default.record.epochs, 'epoch')}"
+    )
     return f"Tuning {verb} {goal.metric} from {before:.4g} (default{cut}) to {found:.4g}{relative}."
 
 

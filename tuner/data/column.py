@@ -27,7 +27,9 @@ _EPOCH_S = 1e-6
 def missing(column: pd.Series[Any]) -> NDArray[np.bool_]:
     """Where a column holds nothing, or only blanks; (N,)."""
     gone = column.isna().to_numpy(bool)
-    if types.is_object_dtype(column.dtype) or isinstance(column.dtype, pd.StringDtype):
+    if isinstance(column.dtype, pd.StringDtype):
+        return gone | (column.str.strip() == "").fillna(False).to_numpy(bool)
+    if types.is_object_dtype(column.dtype):
         gone = gone | np.fromiter((isinstance(v, str) and not v.strip() for v in column), bool, len(column))
     return gone
 

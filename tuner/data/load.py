@@ -152,7 +152,7 @@ def _without(found: Source, x: X, spec: DataSpec) -> X:
     out = _left_out(spec)
     if isinstance(x, pd.DataFrame):
         return x[[name for name in x.columns if name not in out]]
-    if x.ndim == 2:
+    if x.ndim == 2 and not out.isdisjoint(found.names):
         x = x[:, [name not in out for name in found.names]]
         if not x.shape[1]:
             raise DataError(f"{found.where}: drop: no column is left to learn from; drop fewer")

@@ -84,45 +84,6 @@ class Weights(NamedTuple):
 
 
 @compiled
-def _train(
-    batches: Any, how: Any, numbers: Any, rates: Any, first: Any, weights: Any, gradient: Any, work: Any
-) -> float:
-    table, samples = how.table, len(batches.order)
-    norms = 0.0
-    for step in range(len(rates)):
-        start = step * batches.size
-        batch = min(batches.size, samples - start)
-        gradient[:] = ZERO
-        turn_weights(table, weights.p, work)
-        for position in range(0, batch, CHUNK):
-            _chunk(batches, how, step, start, batch, position, weights.p, gradient, work)
-        norms += update(numbers, rates[step], first + step + 1, weights.p, gradient, weights.m, weights.v)
-    return norms
-
-
-@compiled
-def _chunk(
-    batches: Any, how: Any, step: Any, start: Any, batch: Any, position: Any,
-    parameters: Any, gradient: Any, work: Any,
-) -> None:  # fmt: skip
-    table, stride = how.table, batches.x.shape[1]
-    samples = min(CHUNK, batch - position)
-    _gather(batches, step, start, position, samples, work)
-    forward(
-        table, parameters, work, stride, samples, how.activation, u32(how.threshold), f32(how.kept),
-        how.dropout_keys[step], position,
-    )  # fmt: skip
-    last = table[len(table) - 1]
-    width, units = last[STRIDE], last[FAN_OUT]
-    rows = -(-samples // ROWS) * ROWS
-    outputs = work[last[ACTIVATION] : last[ACTIVATION] + rows * width]
-    delta = work[last[DELTA] : last[DELTA] + rows * width]
-    _gather_targets(batches, how.kind, step, start, position, samples, delta, width, units)
-    derive(how.kind, how.smoothing, batch, outputs, delta, units, width, samples)
-    backward(table, parameters, work, gradient, stride, samples)
-
-
-@compiled
 def _gather(batches: Any, step: Any, start: Any, position: Any, samples: Any, work: Any) -> None:
     """Bring a chunk's inputs to the start of the workspace, with noise and mixed; then rows of zeros."""
     stride = batches.x.shape[1]
@@ -182,25 +143,7 @@ def _add_target(batches: Any, kind: Any, index: Any, share: Any, row: Any) -> No
             row[j] += share * batches.values[index, j]
 
 
-@compiled
-def _measure(how: Any, x: Any, labels: Any, values: Any, parameters: Any, work: Any, outputs: Any) -> float:
-    table, stride = how.table, x.shape[1]
-    last = table[len(table) - 1]
-    width, units = last[STRIDE], last[FAN_OUT]
-    keys = np.zeros(len(table), np.uint32)
-    for start in range(0, len(x), CHUNK):
-        samples = min(CHUNK, len(x) - start)
-        work[: -(-samples // ROWS) * ROWS * stride] = ZERO
-        for i in range(samples):
-            work[i * stride : (i + 1) * stride] = x[start + i]
-        forward(table, parameters, work, stride, samples, how.activation, u32(0), f32(1), keys, 0)
-        for i in range(samples):
-            row = work[last[ACTIVATION] + i * width : last[ACTIVATION] + i * width + units]
-            outputs[start + i] = row
-    return total_loss(how.kind, outputs, labels, values) / len(x)
-
-
-def _programs(digest: str) -> tuple[Callable[..., float], Callable[..., float]]:
+def _programs(digest: int) -> tuple[Callable[..., float], Callable[..., float]]:
     """The two programs, kept on disk between processes.
 
     numba's cache looks at one file, but the kernels stand in several: their digest, which the
@@ -212,23 +155,59 @@ def _programs(digest: str) -> tuple[Callable[..., float], Callable[..., float]]:
         batches: Any, how: Any, numbers: Any, rates: Any, first: Any, weights: Any, gradient: Any, work: Any
     ) -> float:
         """Train one epoch in place; the sum of the gradients' norms."""
-        digest  # noqa: B018
-        return _train(batches, how, numbers, rates, first, weights, gradient, work)
+        norms = 0.0 * digest
+        table, stride, samples = how.table, batches.x.shape[1], len(batches.order)
+        last = table[len(table) - 1]
+        width, units = last[STRIDE], last[FAN_OUT]
+        threshold, kept = u32(how.threshold), f32(how.kept)
+        for step in range(len(rates)):
+            start = step * batches.size
+            batch = min(batches.size, samples - start)
+            gradient[:] = ZERO
+            turn_weights(table, weights.p, work)
+            for position in range(0, batch, CHUNK):
+                count = min(CHUNK, batch - position)
+                _gather(batches, step, start, position, count, work)
+                keys = how.dropout_keys[step]
+                forward(
+                    table, weights.p, work, stride, count, how.activation, threshold, kept, keys, position
+                )
+                size = -(-count // ROWS) * ROWS * width
+                outputs = work[last[ACTIVATION] : last[ACTIVATION] + size]
+                delta = work[last[DELTA] : last[DELTA] + size]
+                _gather_targets(batches, how.kind, step, start, position, count, delta, width, units)
+                derive(how.kind, how.smoothing, batch, outputs, delta, units, width, count)
+                backward(table, weights.p, work, gradient, stride, count)
+            norms += update(numbers, rates[step], first + step + 1, weights.p, gradient, weights.m, weights.v)
+        return norms
 
     @numba.njit(cache=True, **OPTIONS)  # type: ignore[untyped-decorator]
     def measure(
         how: Any, x: Any, labels: Any, values: Any, parameters: Any, work: Any, outputs: Any
     ) -> float:
         """Write the outputs, (N, outputs), in evaluation mode; the mean loss."""
-        digest  # noqa: B018
-        return _measure(how, x, labels, values, parameters, work, outputs)
+        total = 0.0 * digest
+        table, stride = how.table, x.shape[1]
+        last = table[len(table) - 1]
+        width, units, no_keys = last[STRIDE], last[FAN_OUT], np.zeros(len(table), np.uint32)
+        for start in range(0, len(x), CHUNK):
+            count = min(CHUNK, len(x) - start)
+            for i in range(count):
+                for j in range(stride):
+                    work[i * stride + j] = x[start + i, j]
+            forward(table, parameters, work, stride, count, how.activation, u32(0), f32(1), no_keys, 0)
+            for i in range(count):
+                for j in range(units):
+                    outputs[start + i, j] = work[last[ACTIVATION] + i * width + j]
+        return (total + total_loss(how.kind, outputs, labels, values)) / len(x)
 
     return train, measure
 
 
-def _digest() -> str:
+def _digest() -> int:
     sources = sorted(Path(__file__).parent.glob("*.py"))
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    whole = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).digest()
+    return int.from_bytes(whole[:6], "little")
 
 
 train, measure = _programs(_digest())

@@ -71,7 +71,9 @@ def forward(
         out = work[layer[ACTIVATION] : layer[ACTIVATION] + size]
         bias = parameters[layer[BIAS] : layer[BIAS] + width]
         for i in range(rows):
-            out[i * width : (i + 1) * width] = bias
+            row = out[i * width : (i + 1) * width]
+            for j in range(width):
+                row[j] = bias[j]
         add_product(
             rows, layer[COLUMNS], layer[FAN_IN], work, source, stride, 1,
             parameters, layer[WEIGHT], width, work, layer[ACTIVATION], width,

@@ -8,7 +8,7 @@ history alone. Which trials run at once is not known here.
 from __future__ import annotations
 
 import numpy as np
-from cmaes import CMA
+from cmaes import CMA  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from tuner.core.seeds import derive

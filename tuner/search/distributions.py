@@ -1,7 +1,8 @@
 """A parameter as numbers, as an Optuna distribution, and as a stretch from 0 to 1.
 
-The number of a value is Optuna's internal one: the value itself, or the index of a choice, so that
-`True`, `1` and `1.0` may be choices side by side. Conditions between parameters are not known here.
+The number of a value is the value itself, but the index where there are choices or steps: `True`,
+`1` and `1.0` may be choices side by side, and 0.1 + 0.2 is the same step as 0.3. Conditions between
+parameters are not known here.
 """
 
 from __future__ import annotations
@@ -20,16 +21,14 @@ from tuner.core.trial import Value
 
 
 def distribution(parameter: Parameter) -> BaseDistribution:
-    """The Optuna distribution of a parameter; that of a choice ranges over the indices of its choices."""
+    """The Optuna distribution of a parameter's numbers."""
     if isinstance(parameter, Choice):
         return CategoricalDistribution(tuple(range(len(parameter.choices))))
-    if isinstance(parameter, Int):
-        step = parameter.step or 1
-        high = parameter.high - (parameter.high - parameter.low) % step
-        return IntDistribution(parameter.low, high, log=parameter.log, step=step)
-    if parameter.step is None:
-        return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
-    return FloatDistribution(parameter.low, _last_step(parameter, parameter.step), step=parameter.step)
+    if isinstance(parameter, Int) and parameter.step is None:
+        return IntDistribution(parameter.low, parameter.high, log=parameter.log)
+    if parameter.step is not None:
+        return IntDistribution(0, _steps(parameter, parameter.step))
+    return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
 
 
 def to_number(parameter: Parameter, value: Value) -> float:
@@ -38,6 +37,8 @@ def to_number(parameter: Parameter, value: Value) -> float:
         return float(
             next(i for i, c in enumerate(parameter.choices) if type(c) is type(value) and c == value)
         )
+    if parameter.step is not None:
+        return float(round((float(value) - parameter.low) / parameter.step))
     return float(value)
 
 
@@ -47,38 +48,32 @@ def from_number(parameter: Parameter, number: float) -> Value:
         return parameter.choices[int(number)]
     if isinstance(parameter, Int):
         step = parameter.step or 1
-        steps = round((number - parameter.low) / step)
-        return parameter.low + min(max(steps, 0), (parameter.high - parameter.low) // step) * step
+        steps = round(number) if parameter.step is not None else round(number) - parameter.low
+        return parameter.low + min(max(steps, 0), _steps(parameter, step)) * step
+    if parameter.step is not None:
+        # Fifteen digits: 0.3 and not 0.30000000000000004.
+        number = float(f"{parameter.low + round(number) * parameter.step:.15g}")
     return float(min(max(number, parameter.low), parameter.high))
 
 
 def to_share(parameter: Parameter, number: float) -> float:
-    """How far along its range a number lies, 0 to 1, on the parameter's scale; the middle of its bin if discrete."""
-    if isinstance(parameter, Choice):
-        return (number + 0.5) / len(parameter.choices)
+    """How far along its range a number lies, 0 to 1, on the parameter's scale; mid-bin where discrete."""
     low, high = _edges(parameter)
-    if low == high:
-        return 0.5
-    return (_scaled(parameter, number) - low) / (high - low)
+    if isinstance(parameter, Float | Int) and parameter.log:
+        number = math.log(number)
+    return (number - low) / (high - low) if low < high else 0.5
 
 
 def from_share(parameter: Parameter, share: float) -> Value:
-    """The value that lies a share of the way along the parameter; equal shares are equally likely values.
-
-    Args:
-        parameter: any.
-        share: from 0 to 1.
-    """
-    if isinstance(parameter, Choice):
-        return parameter.choices[min(int(share * len(parameter.choices)), len(parameter.choices) - 1)]
+    """The value that lies a share (0 to 1) of the way along; discrete values have shares of equal width."""
     low, high = _edges(parameter)
     number = low + share * (high - low)
-    if parameter.log:
+    if isinstance(parameter, Float | Int) and parameter.log:
         number = math.exp(number)
-    if isinstance(parameter, Float) and parameter.step is not None:
-        steps = round((number - parameter.low) / parameter.step)
-        number = min(parameter.low + max(steps, 0) * parameter.step, _last_step(parameter, parameter.step))
-    return from_number(parameter, number)
+    if isinstance(parameter, Float) and parameter.step is None:
+        return from_number(parameter, number)
+    nearest = math.floor(number + 0.5)
+    return from_number(parameter, min(nearest, math.ceil(_last(parameter))))
 
 
 def is_single(parameter: Parameter) -> bool:
@@ -86,22 +81,24 @@ def is_single(parameter: Parameter) -> bool:
     return distribution(parameter).single()
 
 
-def _edges(parameter: Float | Int) -> tuple[float, float]:
-    """The range on the parameter's scale, half a step wider at both ends where it has steps."""
-    step = parameter.step if parameter.step is not None else float(isinstance(parameter, Int))
-    last = parameter.high if isinstance(parameter, Int) else _last_step(parameter, parameter.step)
-    if isinstance(parameter, Int):
-        last -= int((parameter.high - parameter.low) % step)
-    return _scaled(parameter, parameter.low - step / 2), _scaled(parameter, last + step / 2)
+def _edges(parameter: Parameter) -> tuple[float, float]:
+    """The range of the numbers on the parameter's scale, half a step wider at both ends if discrete."""
+    low = parameter.low if isinstance(parameter, Float | Int) and parameter.step is None else 0
+    high = _last(parameter)
+    if not isinstance(parameter, Float) or parameter.step is not None:
+        low, high = low - 0.5, high + 0.5
+    if isinstance(parameter, Float | Int) and parameter.log:
+        return math.log(low), math.log(high)
+    return low, high
 
 
-def _last_step(parameter: Float, step: float | None) -> float:
-    """The highest value that `low + n * step` reaches; `high` where there is no step."""
-    if step is None:
-        return parameter.high
-    count = math.floor((parameter.high - parameter.low) / step + 1e-8)
-    return min(float(f"{parameter.low + count * step:.15g}"), parameter.high)
+def _last(parameter: Parameter) -> float:
+    """The highest number."""
+    if isinstance(parameter, Choice):
+        return len(parameter.choices) - 1
+    return parameter.high if parameter.step is None else _steps(parameter, parameter.step)
 
 
-def _scaled(parameter: Float | Int, number: float) -> float:
-    return math.log(number) if parameter.log else number
+def _steps(parameter: Float | Int, step: float) -> int:
+    """How many steps fit between low and high."""
+    return math.floor((parameter.high - parameter.low) / step + 1e-8)

@@ -37,7 +37,7 @@ def grid(space: SearchSpace, spec: SearchSpec) -> list[dict[str, Value]]:
 
 
 def grid_size(space: SearchSpace, points: int) -> int:
-    """How many configurations the grid has, without making them: those with equal conditions are counted together."""
+    """How many configurations the grid has, counted without making them."""
     conditions = {other for _, parameter in space for other in parameter.when}
     counts: Counter[tuple[tuple[str, Value], ...]] = Counter({tuple(space.fixed.items()): 1})
     for name, parameter in space:

@@ -96,7 +96,7 @@ class History:
 
     def valued(self, best: int, last: int) -> list[Observation]:
         """Like `window`, among the trials that have a value."""
-        end = bisect_left(self._ranks, (True,))  # type: ignore[type-var]
+        end = bisect_left(self._ranks, (True,))
         chosen = {rank[-1] for rank in self._ranks[: min(best, end)]}
         newest = (n for n in reversed(self._numbers) if self._seen[n].value is not None)
         chosen.update(islice(newest, last))
@@ -110,7 +110,7 @@ class History:
     @property
     def values(self) -> int:
         """How many trials have a value."""
-        return bisect_left(self._ranks, (True,))  # type: ignore[type-var]
+        return bisect_left(self._ranks, (True,))
 
     def rows(self, observations: Sequence[Observation]) -> NDArray[np.float64]:
         """The rows of some trials: (N, D)."""

@@ -82,7 +82,7 @@ class Parzen:
             samples[:, i] = (shares < rng.rand(size)[:, None]).sum(axis=-1)
         if self._columns:
             quantiles = rng.uniform(size=(len(self._columns), size))  # (G', S)
-            at = np.ix_(range(len(self._columns)), kernels)
+            at = np.ix_(np.arange(len(self._columns)), kernels)
             drawn = _quantile(quantiles, self._a[at], self._b[at], self._log_mass[at])
             drawn = drawn * self._sigma[at] + self._mu[at]
             drawn[self._is_log] = np.exp(drawn[self._is_log])

@@ -68,7 +68,7 @@ SAMPLERS = {
 
 
 def first_drawn(space: SearchSpace, spec: SearchSpec) -> int:
-    """The number of the first trial that a sampler draws, the default configuration and the presets being before it."""
+    """The number of the first trial that a sampler draws, after the default configuration and the presets."""
     return sum(1 for _ in space.presets()) if spec.presets else 1
 
 

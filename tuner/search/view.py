@@ -34,9 +34,9 @@ class Shown(InMemoryStorage):
 
     def get_all_trials(
         self,
-        study_id: int,
+        study_id: int,  # noqa: ARG002
         deepcopy: bool = True,
-        states: Container[TrialState] | None = None,  # noqa: ARG002
+        states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
         """Every trial, or those in some states."""
         trials = [t for t in self._shown if states is None or t.state in states]

@@ -1,0 +1,54 @@
+"""The engine over real worker processes: one dies, the user interrupts, the study goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.contracts.executor import Abacus, study
+from tests.engine.parts import CountingSearcher, ListStore, engine
+from tuner.core.budget import StudyState
+from tuner.core.ports import Job, Turn
+from tuner.core.trial import Trial, TrialState
+from tuner.executors import Processes
+
+
+def test_no_trial_is_lost_when_workers_die_and_the_user_interrupts(tmp_path: Path) -> None:
+    class Diarist(CountingSearcher):
+        def ask(self, count: int) -> Sequence[Trial]:
+            return [Trial(t.number, self.params(t.number), t.study_seed) for t in super().ask(count)]
+
+        def params(self, number: int) -> dict[str, float | str | bool]:
+            diary: dict[str, float | str | bool] = {
+                "diary": str(tmp_path / f"diary-{number}"),
+                "loss": number,
+            }
+            return {**diary, "does": "die", "at": 2, "once": True} if number in (1, 5) else diary
+
+    class Impatient(ListStore):
+        patience = 3
+
+        def record(self, turn: Turn) -> None:
+            super().record(turn)
+            if sum(record.state.is_over for record in self.records.values()) >= self.patience:
+                raise KeyboardInterrupt
+
+    def executor() -> Processes:
+        return Processes(Abacus, Job(study(), None, rows=2), tmp_path / "models", workers=2)
+
+    store = Impatient()
+    with pytest.raises(KeyboardInterrupt):
+        engine(executor(), store, tmp_path / "models", searcher=Diarist(), keep=2, trials=8).run()
+    assert store.end == (StudyState.INTERRUPTED, "stopped by the user")
+    store.end, store.patience = None, 99
+
+    driver = engine(executor(), store, tmp_path / "models", searcher=Diarist(), keep=2, trials=8)
+    state, _ = driver.run(store.history(), store.over(), store.seconds)
+    assert state is StudyState.FINISHED
+    assert sorted(store.records) == list(range(8))
+    assert all(record.state is TrialState.FINISHED for record in store.records.values())
+    assert all([r.epoch for r in curve] == [1, 2, 3] for curve in store.curves.values())
+    assert store.records[1].interruptions >= 1
+    assert {path.name for path in (tmp_path / "models").iterdir()} == {"0", "1"}
