@@ -76,6 +76,15 @@ def test_every_pruner_stops_the_worst_of_many(pruner: str) -> None:
     assert not stops[0].conclusive
 
 
+@pytest.mark.parametrize("pruner", ["asha", "hyperband", "median", "percentile"])
+def test_no_pruner_stops_the_default_configuration(pruner: str) -> None:
+    rule = Pruner.from_spec(spec(search={"pruner": pruner, "startup_trials": 3}))
+    assert rule is not None
+    for number in range(1, 40):
+        feed(rule, number, curve([(0, 0.5 + number / 100)] * (EPOCHS - 1)))
+    assert not any(feed(rule, 0, curve([(0, 9.0)] * (EPOCHS - 1))))
+
+
 @pytest.mark.parametrize("loss", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("name", ["train_loss", "val_loss"])
 def test_a_loss_that_is_no_number_is_divergence(name: str, loss: float) -> None:

@@ -77,6 +77,17 @@ def test_the_best_trial_is_the_first_with_the_best_value_that_stands(
     assert (summary.counts["finished"], summary.counts["running"]) == (3, 1)
 
 
+def test_where_no_value_stands_the_best_of_those_cut_short_is_the_best(
+    database: Database, store: StudyStore, trial: Callable[..., Trial], ended: Callable[..., TrialRecord]
+) -> None:
+    store.record(Turn(started=[trial(n) for n in range(3)]))
+    states = [TrialState.STOPPED, TrialState.STOPPED, TrialState.FAILED]
+    values = [0.5, 0.25, 0.125]
+    store.record(Turn(ended=[ended(trial(n), [], states[n], value=values[n]) for n in range(3)]))
+    summary = database.study("nets")
+    assert (summary.best_number, summary.best_value) == (1, 0.25)
+
+
 def test_a_name_is_given_once(database: Database, url: str, store: StudyStore, spec: StudySpec) -> None:
     before = counts(url)
     with pytest.raises(StudyExists, match=r"tune resume nets$"):

@@ -153,13 +153,31 @@ def test_a_failed_trial_keeps_its_traceback(
     assert (record.reason, record.traceback) == ("ValueError: 'ü'", text)
 
 
+def test_a_message_that_no_database_takes_is_kept_as_far_as_it_goes(
+    database: Database, url: str, store: StudyStore, trial: Trials, ended: Ended
+) -> None:
+    odd = ended(trial(0), [], TrialState.FAILED, reason="no file '\udcff'", traceback="a\0b")
+    store.record(Turn(started=[trial(0)]))
+    store.record(Turn(ended=[odd]))
+    [record] = database.records("nets")
+    assert (record.reason, record.traceback) == ("no file '?'", "a\ufffdb")
+
+
 def test_a_forgotten_model_has_no_path(
     database: Database, store: StudyStore, trial: Trials, ended: Ended
 ) -> None:
     store.record(Turn(started=[trial(0), trial(1)]))
     store.record(Turn(ended=[ended(trial(n), [], model_path=f"models/{n}") for n in (0, 1)]))
-    store.forget_model(0)
+    store.record(Turn(forgotten=[0]))
     assert [r.model_path for r in database.records("nets")] == [None, "models/1"]
+
+
+def test_a_model_may_be_forgotten_in_the_turn_in_which_its_trial_ends(
+    database: Database, store: StudyStore, trial: Trials, ended: Ended
+) -> None:
+    store.record(Turn(started=[trial(0)]))
+    store.record(Turn(ended=[ended(trial(0), [], model_path="models/0")], forgotten=[0]))
+    assert [r.model_path for r in database.records("nets")] == [None]
 
 
 def test_facts_are_added_and_replaced(database: Database, store: StudyStore) -> None:
@@ -231,7 +249,7 @@ def test_names_for_parameters_work_like_positions(tmp_path: Any, reading: Readin
         with engine.begin() as connection:
             do.add_epochs.run(connection, rows)
             do.add_ours.run(connection, [(1, 1, 0, "{}", "running", 0, False, 0.0, 0, "now")])
-            do.interrupt.run(connection, [(1,)])
+            do.start_ours_again.run(connection, [("running", 1)])
             do.wait_ours.run(connection, [("waiting", 1)])
             assert [tuple(row) for row in connection.execute(select(tuner_epochs))] == rows
             found = connection.exec_driver_sql("SELECT state, interruptions, number FROM tuner_trials").all()

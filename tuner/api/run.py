@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
@@ -14,7 +15,7 @@ from tuner.api.study import Study, opened
 from tuner.core.budget import StudyState
 from tuner.core.ports import Observer
 from tuner.core.spec import StudySpec
-from tuner.errors import SpecError, StoreError
+from tuner.errors import SpecError, StoreError, StudyNotFound
 from tuner.store import Database, StudySummary
 
 DEFAULT_STORAGE = "sqlite:///tuner.db"
@@ -152,9 +153,10 @@ def load(name: str, *, storage: str | None = None) -> Study:
 
 
 def studies(*, storage: str | None = None) -> list[StudySummary]:
-    """Every stored study, the newest first."""
-    with opened(storage_url(storage)) as database:
+    """Every stored study, the newest first; none where there is no database yet."""
+    with suppress(StudyNotFound), opened(storage_url(storage)) as database:
         return database.studies()
+    return []
 
 
 def delete(name: str, *, storage: str | None = None) -> None:

@@ -28,7 +28,8 @@ class Pruner:
     """On unless `[search] pruner` is ``"none"``; its stops are inconclusive.
 
     Trials are compared by the best value of the objective up to an epoch. A trial that starts
-    again under its number takes its own place anew; it is never compared with itself.
+    again under its number takes its own place anew; it is never compared with itself. Trial 0, the
+    default configuration, is compared with but never ended: it is what the others are held to.
     """
 
     def __init__(self, rule: Rule, goal: Objective) -> None:
@@ -59,7 +60,7 @@ class Pruner:
         best = self.goal.best(curve)
         rank = math.inf if best is None else sign * best.get(self.goal.metric)
         short = self.rule.judge(trial, curve[-1].epoch, rank)
-        if short is None:
+        if short is None or trial.number == 0:
             return None
         value = "nan" if best is None else f"{sign * rank:.4g}"
         reason = f"{short.where}: {value} is not {short.of} ({sign * short.bar:.4g} would be)"

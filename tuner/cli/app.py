@@ -15,12 +15,13 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from tuner import __version__
 from tuner.cli import best, check, copy, delete, export, init, resume, show, start
 from tuner.cli import list as list_
+from tuner.cli.drive import INTERRUPTED
 from tuner.errors import SpecError, TunerError
 
 USAGE_ERROR = 2
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="tune",
@@ -44,9 +45,7 @@ for _command in (start, resume, list_, show, best, export, check, init, copy, de
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
-        print(f"tune {version('tuner')}")
+        print(f"tune {__version__}")
         raise typer.Exit
 
 

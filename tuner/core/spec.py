@@ -154,7 +154,7 @@ class SearchSpec(_Section):
 class BudgetSpec(_Section):
     """`[budget]`: when the study ends; the first limit reached does it."""
 
-    trials: int | None = Field(None, ge=1, description="trials in all")
+    trials: int | None = Field(None, ge=1, description="trials in all; 100 where the study has no [budget]")
     seconds: float | None = Field(None, gt=0, description="wall time in all")
     epochs: int | None = Field(None, ge=1, description="epochs in all, over all trials")
     target: float | None = Field(None, description="ends when a trial's value is at least this good")

@@ -14,9 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.population.tile import LANES, ROWS
-
 Floats = NDArray[np.float32]
+
+ROWS = 4
+"""Rows of a kernel's tile; the first axis of every product is a multiple of it."""
+
+LANES = 8
+"""Singles of a vector; the second axis of every product is a multiple of it."""
 
 CHUNK = 64
 """Samples that go through the network at once; larger batches add up the gradients of several chunks."""
@@ -182,6 +186,3 @@ def _stride(columns: int) -> int:
     """The distance of rows; never a large power of two, which would crowd few sets of the cache."""
     return columns + _LINE if columns >= 8 * _LINE and columns % (2 * _LINE) == 0 else columns
 
-
-if CHUNK % ROWS or LANES % ROWS:
-    raise RuntimeError("padding does not fit the tile")

@@ -21,6 +21,7 @@ from tuner.population.layout import (
     FAN_OUT,
     IN_ROWS,
     NORMAL,
+    ROWS,
     SCALE,
     SHIFT,
     SLOPE,
@@ -30,7 +31,7 @@ from tuner.population.layout import (
     WEIGHT,
 )
 from tuner.population.recipe import Activation
-from tuner.population.tile import ROWS, add_product
+from tuner.population.tile import add_product
 
 NORM_EPSILON = f32(1e-5)
 """What layer normalization adds to the variance, as `torch.nn.LayerNorm`."""

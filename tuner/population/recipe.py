@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 
 class Activation(IntEnum):
@@ -139,3 +140,39 @@ class RowRecipe:
     noise: float = 0.0
     mixup: float = 0.0
     seeds: Seeds
+
+
+LEAST_FLOOR = 1e-37
+"""What takes the place of a smaller floor, so that a parameter that never had a gradient stays."""
+
+
+class Numbers(NamedTuple):
+    """The numbers of a `RowRecipe` that a step needs; 0 stands for no clipping."""
+
+    first: bool
+    second: bool
+    unbiased: bool
+    first_keep: float
+    first_add: float
+    second_keep: float
+    second_add: float
+    plain: float
+    averaged: float
+    floor: float
+    l1: float
+    l2: float
+    weight_decay: float
+    clip_norm: float
+    clip_value: float
+
+
+def numbers(recipe: RowRecipe) -> Numbers:
+    """Take them out of a recipe."""
+    rule = recipe.rule
+    return Numbers(
+        bool(rule.first), bool(rule.second), bool(rule.unbiased),
+        *map(float, (rule.first_keep, rule.first_add, rule.second_keep, rule.second_add)),
+        float(rule.plain), float(rule.averaged), max(float(rule.floor), LEAST_FLOOR),
+        *map(float, (recipe.l1, recipe.l2, recipe.weight_decay)),
+        float(recipe.clip_norm or 0), float(recipe.clip_value or 0),
+    )  # fmt: skip

@@ -13,12 +13,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from tuner.population.compiled import compiled
-
-ROWS = 4
-"""Rows of a tile; the first axis of every product must be a multiple of it."""
-
-LANES = 8
-"""Singles of a vector; the second axis of every product must be a multiple of it."""
+from tuner.population.layout import LANES, ROWS
 
 _SIZE, _LANE = ir.IntType(64), ir.IntType(32)
 _SINGLE = ir.FloatType()

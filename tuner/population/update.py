@@ -6,56 +6,19 @@ Knows no data and no loss: the gradient is there.
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from tuner.population.compiled import compiled, reordered
-from tuner.population.elementary import ONE, ZERO, f32
-from tuner.population.recipe import RowRecipe
-
-FAINT = f32(1e-37)
-"""Moments smaller than this become zero; numbers a little smaller make processors slow."""
-
-
-class Numbers(NamedTuple):
-    """The numbers of a `RowRecipe` that a step needs; 0 stands for no clipping."""
-
-    first: bool
-    second: bool
-    unbiased: bool
-    first_keep: float
-    first_add: float
-    second_keep: float
-    second_add: float
-    plain: float
-    averaged: float
-    floor: float
-    l1: float
-    l2: float
-    weight_decay: float
-    clip_norm: float
-    clip_value: float
-
-
-def numbers(recipe: RowRecipe) -> Numbers:
-    """Take them out of a recipe."""
-    rule = recipe.rule
-    return Numbers(
-        bool(rule.first), bool(rule.second), bool(rule.unbiased),
-        *map(float, (rule.first_keep, rule.first_add, rule.second_keep, rule.second_add)),
-        *map(float, (rule.plain, rule.averaged, rule.floor)),
-        *map(float, (recipe.l1, recipe.l2, recipe.weight_decay)),
-        float(recipe.clip_norm or 0), float(recipe.clip_value or 0),
-    )  # fmt: skip
-
+from tuner.population.elementary import FAINT, ONE, ZERO, f32
 
 @compiled
 def update(n: Any, rate: float, step: Any, p: Any, g: Any, m: Any, v: Any) -> float:
     """Update parameters and moments in place.
 
     Args:
-        n: the recipe's `Numbers`.
+        n: the recipe's `recipe.Numbers`.
         rate: the learning rate.
         step: counted from 1.
         p: flat parameters.

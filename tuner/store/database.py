@@ -53,7 +53,8 @@ class Database:
             create: create an SQLite file, Optuna's tables and ours where they are missing.
 
         Raises:
-            StoreError: there is no such file, or it is not a database that can be used.
+            StudyNotFound: there is no such file, so no study either.
+            StoreError: it is not a database that can be used.
         """
         parsed = parse(url)
         file = file_of(parsed)
@@ -61,7 +62,7 @@ class Database:
             if not file.parent.is_dir():
                 raise StoreError(f"{place(parsed)}: the folder {file.parent} does not exist; create it first")
             if not create:
-                raise StoreError(f"{place(parsed)}: no studies yet; begin one with `tune start`")
+                raise StudyNotFound(f"{place(parsed)}: no studies yet; begin one with `tune start`")
             _create_file(parsed, file)
         engine = connect(parsed)
         try:

@@ -119,6 +119,11 @@ def attributes(record: TrialRecord) -> Iterator[tuple[str, str]]:
         yield "reason", json.dumps(record.reason)
 
 
+def storable(text: str | None) -> str | None:
+    """Text with what no database takes replaced: halves of surrogate pairs, and NUL."""
+    return None if text is None else text.encode(errors="replace").decode().replace("\0", "\ufffd")
+
+
 def now() -> datetime:
     """The time, in UTC."""
     return datetime.now(UTC)

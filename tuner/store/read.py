@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from math import nan
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, func, or_, select
+from sqlalchemy import Connection, Row, and_, case, func, select
 
 from tuner.core.budget import StudyState
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
@@ -51,7 +51,7 @@ class StudySummary:
         updated_at: likewise, of the last turn.
         seconds: wall time over all its sessions.
         counts: trials by state name, every state named.
-        best_value: the best value among finished trials and those that stopped conclusively.
+        best_value: the best value among those that stand (`Stop.conclusive`), else among all but failed ones.
         best_number: the first trial with it.
         facts: what was noted about data, device, executor, ...
         models: the folder of kept models.
@@ -120,6 +120,7 @@ def _best(connection: Connection, chosen: Sequence[int]) -> dict[int, tuple[int,
     rank = func.row_number().over(
         partition_by=tuner_trials.c.study_id,
         order_by=(
+            case((tuner_trials.c.conclusive, 0), else_=1),
             case((tuner_studies.c.minimize, tuner_trials.c.value), else_=-tuner_trials.c.value),
             tuner_trials.c.number,
         ),
@@ -130,10 +131,7 @@ def _best(connection: Connection, chosen: Sequence[int]) -> dict[int, tuple[int,
         .where(
             tuner_trials.c.study_id.in_(chosen),
             tuner_trials.c.value.is_not(None),
-            or_(
-                tuner_trials.c.state == TrialState.FINISHED.value,
-                and_(tuner_trials.c.state == TrialState.STOPPED.value, tuner_trials.c.conclusive),
-            ),
+            tuner_trials.c.state != TrialState.FAILED.value,
         )
         .subquery()
     )
@@ -243,7 +241,7 @@ def _so_far(record: TrialRecord, curve: Sequence[Reading], objective: Objective)
         value=best.get(objective.metric) if best is not None else None,
         best=best,
         epochs=len(curve),
-        seconds=sum(reading.seconds for reading in curve),
+        seconds=sum((reading.seconds for reading in curve), 0.0),
     )
 
 

@@ -23,6 +23,7 @@ from sqlalchemy import (
     delete,
     insert,
     literal_column,
+    null,
     update,
 )
 
@@ -101,12 +102,23 @@ class Statements:
         self.void_epochs = void(tuner_epochs)
         self.void_reports = void(trial_intermediate_values)
         self.start_again = change(trials, "state", "datetime_start")
-        self.start_ours_again = change(tuner_trials, "state", "started_at")
-        self.interrupt = Bulk(
+        self.start_ours_again = Bulk(
             dialect,
             update(tuner_trials)
             .where(_its_id(tuner_trials))
-            .values(interruptions=tuner_trials.c.interruptions + literal_column("1")),
+            .values(state=bindparam("new"), interruptions=tuner_trials.c.interruptions + literal_column("1")),
+            "new",
+            "its_id",
+        )
+        self.forget = Bulk(
+            dialect,
+            update(tuner_trials)
+            .where(
+                tuner_trials.c.number == bindparam("its_number"),
+                tuner_trials.c.study_id == bindparam("its_id"),
+            )
+            .values(model_path=null()),
+            "its_number",
             "its_id",
         )
         self.wait = change(trials, "state")

@@ -19,7 +19,18 @@ from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
 from tuner.errors import StoreError
 from tuner.store.connect import place, told, writing
-from tuner.store.encoding import Encoder, attributes, finite, kind_of, measured, naive, now, outcome, stamp
+from tuner.store.encoding import (
+    Encoder,
+    attributes,
+    finite,
+    kind_of,
+    measured,
+    naive,
+    now,
+    outcome,
+    stamp,
+    storable,
+)
 from tuner.store.lease import Lease
 from tuner.store.schema import trials, tuner_studies, tuner_trials
 from tuner.store.statements import Cell, Statements, as_driver_takes
@@ -72,6 +83,7 @@ class StudyStore:
                 self._add_readings(connection, [(ids[number], r) for number, r in turn.readings])
             if turn.ended:
                 self._end(connection, [(ids[record.number], record) for record in turn.ended], moment)
+            self._do.forget.run(connection, [(number, self._study_id) for number in turn.forgotten])
         # Only now is the turn stored, and may what is known of the trials change.
         self._last_id = max([self._last_id, *ids.values()])
         for record in turn.ended:
@@ -102,15 +114,6 @@ class StudyStore:
             known = json.loads(connection.scalar(select(tuner_studies.c.facts).where(mine)) or "{}")
             text = json.dumps({**known, **changes})
             connection.execute(update(tuner_studies).where(mine).values(facts=text))
-
-    def forget_model(self, number: int) -> None:
-        """Note that a trial's model is no longer kept."""
-        with told(self._where), self._engine.begin() as connection:
-            connection.execute(
-                update(tuner_trials)
-                .where(tuner_trials.c.study_id == self._study_id, tuner_trials.c.number == number)
-                .values(model_path=None)
-            )
 
     def close(self) -> None:
         """Give the lease back; trials in flight stay as they are. Does nothing the second time."""
@@ -144,12 +147,11 @@ class StudyStore:
         return ids
 
     def _start_again(self, connection: Connection, ids: Sequence[int], moment: datetime) -> None:
-        start, text = as_driver_takes(connection.dialect, naive(moment)), stamp(moment)
+        start = as_driver_takes(connection.dialect, naive(moment))
         self._do.void_epochs.run(connection, [(i,) for i in ids])
         self._do.void_reports.run(connection, [(i,) for i in ids])
-        self._do.interrupt.run(connection, [(i,) for i in ids])
         self._do.start_again.run(connection, [("RUNNING", start, i) for i in ids])
-        self._do.start_ours_again.run(connection, [(_RUNNING, text, i) for i in ids])
+        self._do.start_ours_again.run(connection, [(_RUNNING, i) for i in ids])
 
     def _add_readings(self, connection: Connection, readings: Sequence[tuple[int, Reading]]) -> None:
         self._do.add_epochs.run(connection, [_epoch(i, reading) for i, reading in readings])
@@ -195,9 +197,9 @@ def _ended(record: TrialRecord) -> tuple[Cell, ...]:
         record.best.epoch if record.best is not None else None,
         record.epochs,
         record.conclusive,
-        record.rule,
-        record.reason,
-        record.traceback,
+        storable(record.rule),
+        storable(record.reason),
+        storable(record.traceback),
         record.seconds,
         record.model_path,
     )

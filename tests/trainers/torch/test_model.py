@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch import nn
 
 from tests.contracts.trainer import blobs, line
 from tests.trainers.torch import plain
@@ -18,7 +19,7 @@ from tuner.core.spec import DataSpec, StudySpec
 from tuner.core.trial import Params, Reading, Trial
 from tuner.data import load as load_data
 from tuner.errors import TrialError
-from tuner.trainers.torch import load
+from tuner.trainers.torch import Context, load
 
 NETWORK = """
 from torch import nn
@@ -187,6 +188,21 @@ def test_best_epoch_is_kept_and_not_the_last(tmp_path: Path) -> None:
     outputs = model.module(torch.tensor(data.validation.x)).detach()
     loss = torch.nn.functional.cross_entropy(outputs, torch.tensor(data.validation.y))
     assert float(loss) == pytest.approx(first.val_loss, rel=1e-5)
+
+
+def lazy_and_tied(params: Params, context: Context) -> nn.Module:
+    width = context.input_shape[0]
+    network = nn.Sequential(nn.Linear(width, width), nn.Linear(width, width), nn.LazyLinear(context.outputs))
+    network.get_submodule("1").weight = network.get_submodule("0").weight
+    return network
+
+
+def test_lazy_layers_and_tied_weights_come_back(tmp_path: Path) -> None:
+    data = blobs()
+    curve = saved(tmp_path, data, spec=plain.study(model=f"{__name__}:lazy_and_tied"))
+    outputs = load(tmp_path).module(torch.tensor(data.validation.x)).detach()
+    loss = torch.nn.functional.cross_entropy(outputs, torch.tensor(data.validation.y))
+    assert float(loss) == pytest.approx(min(r.val_loss for r in curve), rel=1e-5)
 
 
 def test_loading_leaves_the_global_generators_alone(tmp_path: Path) -> None:

@@ -35,6 +35,15 @@ def flat_output(params: Params, context: Context) -> nn.Module:
     return nn.Sequential(nn.Linear(context.input_shape[0], 1), nn.Flatten(0))
 
 
+SEEN: list[int] = []
+
+
+def watching(params: Params, context: Context) -> nn.Module:
+    network = nn.Linear(context.input_shape[0], context.outputs)
+    network.register_forward_hook(lambda *_: SEEN.append(torch.get_num_threads()))
+    return network
+
+
 def too_wide(params: Params, context: Context) -> nn.Module:
     return nn.Linear(context.input_shape[0], context.outputs + 1)
 
@@ -79,6 +88,16 @@ def test_global_generators_stay_where_they_were() -> None:
     plain.curve(blobs(), NOISY)
     assert torch.equal(torch.rand(3), wanted[0])
     assert np.array_equal(np.random.rand(3), wanted[1])
+
+
+def test_threads_are_the_studys_and_the_processs_come_back() -> None:
+    torch.set_num_threads(3)
+    rows = plain.population(blobs(), plain.study(model=f"{__name__}:watching", threads=2))
+    rows.place(0, Trial(0, {}, 0))
+    SEEN.clear()
+    plain.reading(rows)
+    assert set(SEEN) == {2}
+    assert torch.get_num_threads() == 3
 
 
 def test_trials_differ_by_number_and_study_seed_alone() -> None:

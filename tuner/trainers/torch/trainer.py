@@ -6,7 +6,8 @@ Turns what goes wrong in a trial into a value. How a step is made is not known h
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -70,7 +71,8 @@ class TorchPopulation:
             raise ValueError(f"row {row} is not an empty row of this population")
         epochs, goal = self._spec.trainer.epochs, self._spec.goal()
         try:
-            self._run = Run(trial, self._model, self._material, epochs, self._score, goal)
+            with _threads(self._spec.trainer.threads):
+                self._run = Run(trial, self._model, self._material, epochs, self._score, goal)
         except Exception as error:  # noqa: BLE001
             self._failure = self._failed(error)
 
@@ -87,7 +89,8 @@ class TorchPopulation:
         if self._run.epoch >= self._spec.trainer.epochs:
             return {0: Exhausted()}
         try:
-            return {0: self._run.advance()}
+            with _threads(self._spec.trainer.threads):
+                return {0: self._run.advance()}
         except Exception as error:  # noqa: BLE001
             self._failure = self._failed(error)
             return {0: self._failure}
@@ -127,6 +130,17 @@ class TorchPopulation:
         if isinstance(error, TunerError):
             return Failure(_line(error), text)
         return Failure(f"{type(error).__name__}: {_line(error)}", text)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Compute with so many threads: a sum's last bit depends on how many share it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _line(error: Exception) -> str:

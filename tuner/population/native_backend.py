@@ -1,6 +1,6 @@
-"""An epoch of one row, and a measurement, each as one compiled program.
+"""The compiled back end: an epoch of one row, and a measurement, each as one program.
 
-Trains nothing by itself: what an epoch consists of is drawn up elsewhere.
+What an epoch consists of is drawn up in `row`.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numba
 import numpy as np
@@ -16,71 +16,12 @@ import numpy as np
 from tuner.population.compiled import OPTIONS, compiled
 from tuner.population.elementary import ZERO, f32, normal_pair, scramble, u32
 from tuner.population.head import derive, total_loss
-from tuner.population.layout import ACTIVATION, CHUNK, DELTA, FAN_OUT, STRIDE
+from tuner.population.layout import ACTIVATION, CHUNK, DELTA, FAN_OUT, ROWS, STRIDE
 from tuner.population.network import backward, forward, turn_weights
 from tuner.population.recipe import LossKind
-from tuner.population.tile import ROWS
 from tuner.population.update import update
 
 _CROSS_ENTROPY = int(LossKind.CROSS_ENTROPY)
-
-
-class Batches(NamedTuple):
-    """What an epoch goes through.
-
-    Attributes:
-        x: (N, stride) padded inputs.
-        features: of them that are no padding.
-        labels: (N,) classes for cross-entropy.
-        values: (N, outputs) targets for the other losses.
-        order: (N,) indices of samples.
-        size: of a batch; the last one may be smaller.
-        shares: (steps,) what each batch is mixed by; empty: nothing is mixed.
-        partners: (N,) positions within the batch.
-        noise: standard deviation on the inputs.
-        noise_keys: (steps, 2).
-    """
-
-    x: Any
-    features: int
-    labels: Any
-    values: Any
-    order: Any
-    size: int
-    shares: Any
-    partners: Any
-    noise: float
-    noise_keys: Any
-
-
-class Pass(NamedTuple):
-    """How samples go through the network.
-
-    Attributes:
-        table: `Layout.table`.
-        activation: an `Activation`.
-        kind: a `LossKind`.
-        smoothing: of labels.
-        threshold: words below it drop an activation; 0 drops none.
-        kept: what kept ones are multiplied by.
-        dropout_keys: (steps, depth).
-    """
-
-    table: Any
-    activation: int
-    kind: int
-    smoothing: float
-    threshold: int
-    kept: float
-    dropout_keys: Any
-
-
-class Weights(NamedTuple):
-    """Flat arrays of one row, all of one layout."""
-
-    p: Any
-    m: Any
-    v: Any
 
 
 @compiled

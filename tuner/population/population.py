@@ -1,0 +1,109 @@
+"""Population: rows, each empty or training one trial, advanced together epoch by epoch.
+
+A row is emptied and filled at any time, whatever the others do. Trials, metrics and files are not
+known here.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from tuner.population.layout import Floats, Layout
+from tuner.population.material import Inputs, Material
+from tuner.population.recipe import RowRecipe
+from tuner.population.row import Backend, Measured, Row, RowState, Scratch
+
+BACKENDS = ("native", "torch")
+"""What can compute: compiled kernels, or PyTorch operations that they are held to."""
+
+
+class Population:
+    """Rows of multilayer perceptrons on one material.
+
+    Rows may differ in everything, shape and batch size included: each epoch of a row is one
+    program that sees nothing of the others, so a trial's numbers are bitwise the same in any row
+    and company. They may differ in their last bits between processors and between back ends.
+    """
+
+    def __init__(
+        self, capacity: int, material: Material, epochs: int, backend: str = "native", threads: int = 1
+    ) -> None:
+        """Set up empty rows.
+
+        Args:
+            capacity: how many.
+            material: what all rows learn.
+            epochs: of a trial that nothing stops; schedules stretch over them.
+            backend: one of `BACKENDS`.
+            threads: how many rows train at the same time.
+        """
+        self.capacity = capacity
+        self._material, self._epochs = material, epochs
+        self._backend = _backend(backend)
+        self._rows: dict[int, Row] = {}
+        self._local = threading.local()
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+
+    def place(
+        self, row: int, recipe: RowRecipe, inputs: Inputs, start: Mapping[str, Floats] | RowState
+    ) -> None:
+        """Fill an empty row.
+
+        Args:
+            row: its index.
+            recipe: how it trains.
+            inputs: on what.
+            start: the first parameters by `Layout.names`, or what `take` took out of any population.
+
+        Raises:
+            ValueError: the row is not empty, or there is no such row.
+        """
+        if not 0 <= row < self.capacity or row in self._rows:
+            raise ValueError(f"row {row} is not an empty row of this population")
+        self._rows[row] = Row(recipe, self._material, inputs, self._epochs, start)
+
+    def advance(self) -> dict[int, Measured]:
+        """Train every occupied row for one epoch; a row that diverges measures `nan` or `inf`."""
+        rows = sorted(self._rows)
+        if self._pool is None:
+            return {row: self._advanced(self._rows[row]) for row in rows}
+        # The longest first, lest one thread is left alone with it.
+        turns = sorted(rows, key=lambda row: -self._rows[row].layout.parameters)
+        measured = dict(zip(turns, self._pool.map(self._advanced, map(self._rows.get, turns)), strict=True))
+        return {row: measured[row] for row in rows}
+
+    def keep(self, row: int) -> None:
+        """Note a row's parameters as its model."""
+        self._rows[row].keep()
+
+    def kept(self, row: int) -> dict[str, Floats] | None:
+        """The parameters that were noted, shaped as `torch.nn` does; None before the first time."""
+        return self._rows[row].kept()
+
+    def take(self, row: int) -> RowState:
+        """Empty a row and hand out all that `place` needs to go on with it, here or elsewhere."""
+        return self._rows.pop(row).state()
+
+    def clear(self, row: int) -> None:
+        """Empty a row."""
+        self._rows.pop(row, None)
+
+    def _advanced(self, row: Row) -> Measured:
+        return row.advance(self._backend, self._scratch(row.layout))
+
+    def _scratch(self, layout: Layout) -> Scratch:
+        """This thread's scratch for a layout."""
+        own: dict[Layout, Scratch] = self._local.__dict__
+        if layout not in own:
+            own[layout] = Scratch.of(layout)
+        return own[layout]
+
+
+def _backend(name: str) -> Backend:
+    if name not in BACKENDS:
+        raise ValueError(f"backend: unknown name {name!r}; known: {', '.join(BACKENDS)}")
+    module = importlib.import_module(f"tuner.population.{name}_backend")
+    return Backend(module.train, module.measure)

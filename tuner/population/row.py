@@ -1,0 +1,249 @@
+"""Row: one trial in training, its arrays and its random streams.
+
+Everything it computes follows from its own recipe, start and material; that there are other rows
+is not known here.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.population.layout import Floats, Layout, aligned
+from tuner.population.material import Inputs, Material, Targets
+from tuner.population.recipe import RowRecipe, numbers
+from tuner.population.streams import Streams
+
+
+class Batches(NamedTuple):
+    """What an epoch goes through.
+
+    Attributes:
+        x: (N, stride) padded inputs.
+        features: of them that are no padding.
+        labels: (N,) classes for cross-entropy.
+        values: (N, outputs) targets for the other losses.
+        order: (N,) indices of samples.
+        size: of a batch; the last one may be smaller.
+        shares: (steps,) what each batch is mixed by; empty: nothing is mixed.
+        partners: (N,) positions within the batch.
+        noise: standard deviation on the inputs.
+        noise_keys: (steps, 2).
+    """
+
+    x: Floats
+    features: int
+    labels: NDArray[np.int64]
+    values: Floats
+    order: NDArray[np.int64]
+    size: int
+    shares: Floats
+    partners: NDArray[np.int64]
+    noise: float
+    noise_keys: NDArray[np.uint32]
+
+
+class Pass(NamedTuple):
+    """How samples go through the network.
+
+    Attributes:
+        table: `Layout.table`.
+        activation: an `Activation`.
+        kind: a `LossKind`.
+        smoothing: of labels.
+        threshold: words below it drop an activation; 0 drops none.
+        kept: what kept ones are multiplied by.
+        dropout_keys: (steps, depth).
+    """
+
+    table: NDArray[np.int64]
+    activation: int
+    kind: int
+    smoothing: float
+    threshold: int
+    kept: float
+    dropout_keys: NDArray[np.uint32]
+
+
+class Weights(NamedTuple):
+    """Parameters, mean gradient and mean squared gradient, flat arrays of one layout."""
+
+    p: Floats
+    m: Floats
+    v: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """What computes.
+
+    Attributes:
+        train: takes batches, pass, numbers, the steps' rates, the number of steps before, weights,
+            a gradient and a workspace; trains in place; returns the sum of the gradients' norms.
+        measure: takes pass, inputs, labels, values, parameters, a workspace and outputs (N, outputs);
+            writes the outputs in evaluation mode; returns the mean loss.
+    """
+
+    train: Callable[..., float]
+    measure: Callable[..., float]
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """Arrays that rows of one layout use in turn; nothing in them outlasts an epoch."""
+
+    gradient: Floats
+    work: Floats
+
+    @classmethod
+    def of(cls, layout: Layout) -> Scratch:
+        """Make room for one row at a time."""
+        return cls(aligned(layout.parameters), aligned(layout.workspace))
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One epoch of one row.
+
+    Attributes:
+        train_loss: mean per sample over the sample of the training split, in evaluation mode.
+        val_loss: over the validation split.
+        sample_outputs: the network's outputs for the sample, (N, outputs).
+        val_outputs: for the validation split.
+        learning_rate: of the last step.
+        grad_norm: mean over the steps of the gradient's 2-norm before clipping.
+        seconds: of this row's work.
+    """
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    sample_outputs: Floats
+    val_outputs: Floats
+    learning_rate: float
+    grad_norm: float
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RowState:
+    """Everything of a row that training changes.
+
+    Attributes:
+        arrays: ``"p"``, ``"m"``, ``"v"``, flat, and ``"kept"`` once a model was kept.
+        epoch: epochs trained.
+        streams: bytes and JSON-ready tables.
+    """
+
+    arrays: Mapping[str, Floats]
+    epoch: int
+    streams: Mapping[str, Any]
+
+
+class Row:
+    """A trial's network, optimizer and streams."""
+
+    def __init__(
+        self,
+        recipe: RowRecipe,
+        material: Material,
+        inputs: Inputs,
+        epochs: int,
+        start: Mapping[str, Floats] | RowState,
+    ) -> None:
+        self.layout = Layout(inputs.features, recipe.width, recipe.depth, material.outputs, recipe.layer_norm)
+        self.epoch = 0
+        self._recipe, self._material, self._inputs = recipe, material, inputs
+        samples = len(inputs.train)
+        self._size = samples if recipe.batch is None else min(samples, recipe.batch)
+        self._steps = -(-samples // self._size)
+        self._all_steps = epochs * self._steps
+        self._numbers = numbers(recipe)
+        self._streams = Streams(recipe.seeds)
+        self._kept: Floats | None = None
+        if isinstance(start, RowState):
+            arrays = {name: _copied(array) for name, array in start.arrays.items()}
+            self.weights = Weights(arrays["p"], arrays["m"], arrays["v"])
+            self._kept = arrays.get("kept")
+            self.epoch = start.epoch
+            self._streams.restore(start.streams)
+        else:
+            size = self.layout.parameters
+            self.weights = Weights(self.layout.pack(start), aligned(size), aligned(size))
+
+    def advance(self, backend: Backend, scratch: Scratch) -> Measured:
+        """Train one epoch and measure."""
+        begin = time.perf_counter()
+        recipe, inputs, material = self._recipe, self._inputs, self._material
+        first, steps = self.epoch * self._steps, self._steps
+        rates = np.array([recipe.rate(first + step, self._all_steps) for step in range(steps)], np.float64)
+        how = self._pass(first)
+        norms = backend.train(
+            self._batches(first), how, self._numbers, rates, first, self.weights, scratch.gradient, scratch.work
+        )
+        self.epoch += 1
+        train_loss, sample = self._measured(backend, how, scratch, inputs.sample, material.sample)
+        val_loss, validation = self._measured(backend, how, scratch, inputs.validation, material.validation)
+        return Measured(
+            self.epoch, train_loss, val_loss, sample, validation, float(rates[-1]), norms / steps,
+            time.perf_counter() - begin,
+        )  # fmt: skip
+
+    def keep(self) -> None:
+        """Note the parameters as they are now, in place of those noted before."""
+        if self._kept is None:
+            self._kept = aligned(self.layout.parameters)
+        self._kept[...] = self.weights.p
+
+    def kept(self) -> dict[str, Floats] | None:
+        """What `keep` noted, by `Layout.names`; None before the first time."""
+        return None if self._kept is None else self.layout.unpack(self._kept)
+
+    def state(self) -> RowState:
+        """A copy of everything that training changes."""
+        arrays = {name: _copied(array) for name, array in self.weights._asdict().items()}
+        if self._kept is not None:
+            arrays["kept"] = _copied(self._kept)
+        return RowState(arrays, self.epoch, self._streams.state())
+
+    def _batches(self, first: int) -> Batches:
+        recipe, samples, targets = self._recipe, len(self._inputs.train), self._material.train
+        shares, partners = np.zeros(0, np.float32), np.zeros(0, np.int64)
+        order = self._streams.order(samples)
+        if recipe.mixup:
+            sizes = [min(self._size, samples - start) for start in range(0, samples, self._size)]
+            shares, partners = self._streams.mixing(recipe.mixup, sizes)
+        noise_keys = self._streams.noise_keys(first, self._steps if recipe.noise else 0)
+        return Batches(
+            self._inputs.train, self._inputs.features, targets.labels, targets.values, order,
+            self._size, shares, partners, float(recipe.noise), noise_keys,
+        )  # fmt: skip
+
+    def _pass(self, first: int) -> Pass:
+        recipe = self._recipe
+        keys = self._streams.dropout_keys(first, self._steps, recipe.depth)
+        return Pass(
+            self.layout.table, int(recipe.activation), int(self._material.kind), float(recipe.smoothing),
+            math.floor(recipe.dropout * 2**32), 1 / (1 - recipe.dropout), keys,
+        )  # fmt: skip
+
+    def _measured(
+        self, backend: Backend, how: Pass, scratch: Scratch, x: Floats, targets: Targets
+    ) -> tuple[float, Floats]:
+        outputs = np.empty((len(x), self._material.outputs), np.float32)
+        loss = backend.measure(
+            how, x, targets.labels, targets.values, self.weights.p, scratch.work, outputs
+        )
+        return loss, outputs
+
+
+def _copied(array: Floats) -> Floats:
+    copy = aligned(len(array))
+    copy[...] = array
+    return copy

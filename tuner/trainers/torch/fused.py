@@ -1,0 +1,277 @@
+"""FusedPopulation: many trials of the shipped mlp at once, by the compiled rows of `tuner.population`.
+
+Turns recipes into row recipes and measurements into readings; how a row trains is not known here.
+"""
+
+from __future__ import annotations
+
+import math
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from tuner.core.dataset import Dataset, Task
+from tuner.core.ports import Exhausted, Failure, Job, Outcome
+from tuner.core.seeds import derive
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Objective, Reading, Trial
+from tuner.errors import DataError, TunerError
+from tuner.population import (
+    Activation,
+    Inputs,
+    LossKind,
+    Material,
+    Measured,
+    Population,
+    RowRecipe,
+    Rule,
+    Seeds,
+    adagrad,
+    adam,
+    momentum,
+    rmsprop,
+    sgd,
+)
+from tuner.population.layout import Floats
+from tuner.trainers.streams import GlobalStreams
+from tuner.trainers.torch import losses, material, scores
+from tuner.trainers.torch.faults import default_model
+from tuner.trainers.torch.initialization import initialize
+from tuner.trainers.torch.losses import Loss
+from tuner.trainers.torch.model import write
+from tuner.trainers.torch.networks import Context, build
+from tuner.trainers.torch.recipe import FULL, Recipe
+from tuner.trainers.torch.schedule import learning_rate
+
+_MODEL = "mlp"
+
+_IMAGES_ONLY = ("image_shift", "image_flip")
+
+
+def unfit(spec: StudySpec, data: Dataset, device: str) -> str | None:
+    """Why the trials of a study cannot be fused, in words; None when they can."""
+    model = spec.trainer.model or default_model(data)
+    if model != _MODEL:
+        return f"{model} trains one trial at a time; {_MODEL} can be fused"
+    if device != "cpu":
+        return f"on {device} trials train one at a time; fused training runs on the CPU"
+    if len(data.input_shape) == 3:
+        for name in _IMAGES_ONLY:
+            if name in spec.space.parameters or spec.space.fixed.get(name):
+                return f"{name} is made one trial at a time; leave it out for fused training"
+    return None
+
+
+@dataclass(slots=True)
+class _Placed:
+    """What is known of a trial beside its row."""
+
+    trial: Trial
+    recipe: Recipe
+    context: Context
+    inputs: material.Inputs
+    names: Mapping[str, str]
+    epoch: int = 0
+    best: Reading | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Skeleton:
+    """A network that weights are drawn in, and how its names become a row's."""
+
+    module: nn.Module
+    names: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, trial: Trial, context: Context) -> _Skeleton:
+        with GlobalStreams(0):  # building draws first weights that nobody keeps
+            module = build(_MODEL, trial.params, context)
+        names: dict[str, str] = {}
+        layer = -1
+        for name, part in module.named_modules():
+            if isinstance(part, nn.Linear):
+                layer += 1
+                names |= {f"{name}.weight": f"{layer}.weight", f"{name}.bias": f"{layer}.bias"}
+            elif isinstance(part, nn.LayerNorm):
+                names |= {f"{name}.weight": f"{layer}.scale", f"{name}.bias": f"{layer}.shift"}
+        return cls(module, names)
+
+    def draw(self, recipe: Recipe, seed: int) -> dict[str, Floats]:
+        """First weights, by the row's names."""
+        initialize(self.module, recipe.init, recipe.init_gain, torch.Generator().manual_seed(seed))
+        state = self.module.state_dict()
+        return {own: state[name].numpy() for name, own in self.names.items()}
+
+
+class FusedPopulation:
+    """`job.rows` rows; see `tuner.population.Population`.
+
+    A trial's numbers are those of `TorchPopulation` up to rounding where it has no dropout and no
+    input noise; these are drawn from streams of its own.
+    """
+
+    def __init__(self, job: Job, backend: str = "native", threads: int = 1) -> None:
+        if job.data is None:
+            raise DataError('data: is missing; the torch trainer needs [data] source = "..."')
+        trainer, data = job.spec.trainer, job.data
+        self._epochs, self._goal = trainer.epochs, job.spec.goal()
+        self._score = trainer.score or scores.FOR_TASK[data.task][0]
+        self._loss = Loss(trainer.loss or losses.FOR_TASK[data.task][0], data.outputs)
+        self._material = material.Material(data, self._loss, job.spec.search.seed, torch.device("cpu"))
+        splits = (self._material.train, self._material.sample.targets, self._material.validation.targets)
+        kind = LossKind[self._loss.name.upper()]
+        targets = Material.of(kind, self._loss.outputs, *(y.numpy() for y in splits))
+        self._rows = Population(job.rows, targets, self._epochs, backend, threads)
+        self._inputs: dict[str, Inputs] = {}
+        self._skeletons: dict[tuple[object, ...], _Skeleton] = {}
+        self._placed: dict[int, _Placed | Failure] = {}
+
+    @property
+    def capacity(self) -> int:
+        """How many rows there are."""
+        return self._rows.capacity
+
+    def place(self, row: int, trial: Trial) -> None:
+        """Draw the trial's first weights. What goes wrong with it is the next `advance`'s Failure."""
+        if row in self._placed:
+            raise ValueError(f"row {row} is not an empty row of this population")
+        try:
+            self._placed[row] = self._place(row, trial)
+        except Exception as error:  # noqa: BLE001
+            told = str(error).strip().splitlines() or ["without a message"]
+            kind = "" if isinstance(error, TunerError) else f"{type(error).__name__}: "
+            self._placed[row] = Failure(kind + told[0], "".join(traceback.format_exception(error)))
+
+    def advance(self) -> Mapping[int, Outcome]:
+        """Train every occupied row for one epoch."""
+        outcomes: dict[int, Outcome] = {}
+        for row, placed in sorted(self._placed.items()):
+            if isinstance(placed, Failure):
+                outcomes[row] = placed
+            elif placed.epoch >= self._epochs:
+                self._rows.clear(row)
+                outcomes[row] = Exhausted()
+        for row, measured in self._rows.advance().items():
+            placed = self._placed[row]
+            if isinstance(placed, _Placed):
+                outcomes[row] = self._read(row, placed, measured)
+        return outcomes
+
+    def save(self, row: int, folder: Path) -> bool:
+        """Write the best epoch's model, see `model.write`; False before the first finite value."""
+        placed, weights = self._placed.get(row), self._rows.kept(row)
+        if not isinstance(placed, _Placed) or placed.best is None or weights is None:
+            return False
+        write(
+            folder,
+            model=_MODEL,
+            trial=placed.trial,
+            context=placed.context,
+            loss=self._loss,
+            scaling=placed.inputs.scaling,
+            data=self._material.data,
+            best=placed.best,
+            weights={name: torch.from_numpy(weights[own]) for name, own in placed.names.items()},
+        )
+        return True
+
+    def clear(self, row: int) -> None:
+        """Empty the row."""
+        self._rows.clear(row)
+        self._placed.pop(row, None)
+
+    def _place(self, row: int, trial: Trial) -> _Placed:
+        recipe, data = Recipe.of(trial.params), self._material.data
+        context = Context(
+            data.input_shape, self._loss.outputs, data.task, data.classes, data.features, trial.params
+        )
+        shape = (recipe.width, recipe.depth, recipe.layer_norm, bool(recipe.dropout))
+        if shape not in self._skeletons:
+            self._skeletons[shape] = _Skeleton.of(trial, context)
+        skeleton = self._skeletons[shape]
+        scaling = recipe.scaling or data.scaling
+        inputs = self._material.inputs(scaling)
+        if scaling not in self._inputs:
+            parts = (inputs.train, inputs.sample, inputs.validation)
+            self._inputs[scaling] = Inputs.of(*(x.numpy() for x in parts))
+        start = skeleton.draw(recipe, derive(trial.study_seed, trial.number, "initialization"))
+        self._rows.place(row, row_recipe(recipe, trial), self._inputs[scaling], start)
+        return _Placed(trial, recipe, context, inputs, skeleton.names)
+
+    def _read(self, row: int, placed: _Placed, measured: Measured) -> Reading:
+        placed.epoch = measured.epoch
+        reading = Reading(
+            measured.epoch,
+            measured.train_loss,
+            measured.val_loss,
+            self._scored(measured.sample_outputs, self._material.sample),
+            self._scored(measured.val_outputs, self._material.validation),
+            measured.learning_rate,
+            measured.grad_norm,
+            seconds=measured.seconds,
+        )
+        if _improves(self._goal, reading, placed.best):
+            placed.best = reading
+            self._rows.keep(row)
+        return reading
+
+    def _scored(self, outputs: Floats, truth: material.Truth) -> float:
+        data = self._material.data
+        found: Tensor = torch.from_numpy(outputs)
+        predicted = self._loss.indices(found) if data.task is Task.CLASSIFICATION else found
+        return scores.score(self._score, truth.y, predicted.numpy(), data)
+
+
+def row_recipe(recipe: Recipe, trial: Trial) -> RowRecipe:
+    """The recipe of a trial as a row takes it."""
+
+    def seed(purpose: str) -> int:
+        return derive(trial.study_seed, trial.number, purpose)
+
+    return RowRecipe(
+        width=recipe.width,
+        depth=recipe.depth,
+        layer_norm=recipe.layer_norm,
+        activation=Activation[recipe.activation.upper()],
+        batch=None if recipe.batch_size == FULL else int(recipe.batch_size),
+        rate=lambda step, steps: learning_rate(recipe, step, steps),
+        rule=_rule(recipe),
+        l1=recipe.l1,
+        l2=recipe.l2,
+        weight_decay=recipe.weight_decay,
+        clip_norm=recipe.clip_norm if recipe.clipping == "norm" else None,
+        clip_value=recipe.clip_value if recipe.clipping == "value" else None,
+        dropout=recipe.dropout,
+        smoothing=recipe.label_smoothing,
+        noise=recipe.input_noise,
+        mixup=recipe.mixup,
+        seeds=Seeds(
+            order=seed("order"),
+            dropout=seed("dropout"),
+            noise=seed("noise"),
+            mixing=seed("mixup"),
+            partner=seed("augmentation"),
+        ),
+    )
+
+
+def _rule(recipe: Recipe) -> Rule:
+    match recipe.optimizer:
+        case "momentum" | "nesterov":
+            return momentum(recipe.momentum, nesterov=recipe.optimizer == "nesterov")
+        case "adagrad":
+            return adagrad(recipe.epsilon)
+        case "rmsprop":
+            return rmsprop(recipe.rms_decay, recipe.epsilon)
+        case "adam" | "adamw":
+            return adam(recipe.beta1, recipe.beta2, recipe.epsilon)
+    return sgd()
+
+
+def _improves(goal: Objective, reading: Reading, best: Reading | None) -> bool:
+    value = reading.get(goal.metric)
+    return math.isfinite(value) and goal.better(value, math.nan if best is None else best.get(goal.metric))
