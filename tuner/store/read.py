@@ -30,6 +30,8 @@ _READING = (
     tuner_epochs.c.extras,
 )
 
+_NO_EXTRAS: Mapping[str, float] = {}
+
 GONE = "its process ended without a word"
 """The reason of a study that is neither finished nor driven by anybody."""
 
@@ -286,5 +288,5 @@ def _reading(
         nan if learning_rate is None else learning_rate,
         nan if grad_norm is None else grad_norm,
         nan if seconds is None else seconds,
-        json.loads(extras) if extras is not None else {},
+        json.loads(extras) if extras is not None else _NO_EXTRAS,
     )
