@@ -96,7 +96,7 @@ def test_network_of_ones_own_from_a_file_beside_the_study(tmp_path: Path) -> Non
     (tmp_path / "net.py").unlink()
     code = "import sys, tuner; print(len(tuner.load_model(sys.argv[1]).predict([[5.1, 3.5, 1.4, 0.2]])))"
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "out" / "model")],
+        [sys.executable, "-c", code, str(tmp_path / "out")],
         cwd="/",
         capture_output=True,
         text=True,

@@ -65,8 +65,12 @@ def test_order_of_the_records_does_not_matter() -> None:
     )
 
 
-def test_nothing_is_said_about_few_equal_or_inconclusive_trials() -> None:
+def test_trials_that_were_cut_short_say_something_too() -> None:
+    cut = [replace(r, epochs=1) for r in records(state=TrialState.STOPPED)]
+    assert next(iter(importances(SPACE, cut, Objective()))) == "strong"
+
+
+def test_nothing_is_said_about_few_or_equal_trials() -> None:
     assert importances(SPACE, records(5), Objective()) == {}
     assert importances(SPACE, [replace(r, value=1.0) for r in records()], Objective()) == {}
-    assert importances(SPACE, records(state=TrialState.STOPPED), Objective()) == {}
     assert importances(conditional_space(), [], Objective()) == {}

@@ -48,8 +48,8 @@ class QuickGP(GPSampler):
 
 class TestGP(_Contract):
     sampler = "gp"
-    startup_trials = 3
-    trials = 16
+    startup_trials = 2
+    trials = 20
     takes_any_space = False
 
     @pytest.fixture(autouse=True)

@@ -110,7 +110,7 @@ def export(
 ) -> list[Path]:
     """Write a folder that stands alone: the best (or another) trial's model, every trial, every curve.
 
-    The model loads in a fresh process by `tuner.load_model(folder / "model")`.
+    The model loads in a fresh process by `tuner.load_model(folder)`.
 
     Args:
         name: the study.
@@ -172,7 +172,7 @@ _EXPORT_README = """# The model of trial {number} of study `{name}`
 ```python
 import tuner
 
-model = tuner.load_model("model")     # this folder's model/
+model = tuner.load_model(".")         # this folder
 model.predict(rows)                   # rows as in the data: a DataFrame or an array
 model.module                          # what was trained: an nn.Module or an estimator
 ```

@@ -93,6 +93,9 @@ class Session:
         try:
             if observer is not None:
                 observer.begin(spec, self.notes)
+            seconds = database.study(spec.name).seconds
+            records, curves = database.records(spec.name), database.curves(spec.name)
+            # The engine closes the executor; nothing may come between.
             engine = Engine(
                 searcher=self.searcher,
                 executor=self._executor(),
@@ -106,8 +109,7 @@ class Session:
                 study_seed=spec.search.seed,
                 observer=observer,
             )
-            seconds = database.study(spec.name).seconds
-            engine.run(database.records(spec.name), database.curves(spec.name), seconds)
+            engine.run(records, curves, seconds)
         finally:
             store.close()
 

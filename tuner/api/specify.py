@@ -245,5 +245,6 @@ def _dataset(spec: StudySpec, given: Any) -> Dataset | None:
     if hasattr(given, "columns") and target is not None:
         if target not in given.columns:
             raise SpecError(f"data.target: no column '{target}'; {near(target, map(str, given.columns))}")
-        return data.from_arrays(given.drop(columns=[target]), given[target], spec.data)
+        by_position = spec.data.model_copy(update={"target": None})
+        return data.from_arrays(given.drop(columns=[target]), given[target], by_position)
     raise SpecError("data: give a source, a tuple of arrays (x, y), or a DataFrame with target=")

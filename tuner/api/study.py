@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner.core.spec import StudySpec
-from tuner.core.trial import NUMBERS, Params, Reading, TrialRecord
+from tuner.core.trial import NUMBERS, Params, Reading, TrialRecord, TrialState
 from tuner.errors import TrialError
 from tuner.store import Database, StudySummary
 
@@ -133,13 +133,13 @@ class Study:
 
     @property
     def best(self) -> TrialView:
-        """The trial with the best value among those whose value stands, else among all.
+        """The trial with the best value among those whose value stands, else among those cut short.
 
         Raises:
             TrialError: no trial has a value yet.
         """
         goal = self.spec.goal()
-        valued = [record for record in self.records if record.value is not None]
+        valued = [r for r in self.records if r.value is not None and r.state is not TrialState.FAILED]
         if not valued:
             raise TrialError(f"'{self.name}': no trial has a value yet; see `tune show {self.name}`")
         standing = [record for record in valued if record.conclusive] or valued

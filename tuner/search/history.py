@@ -107,6 +107,16 @@ class History:
         valued = (self._seen[n] for n in self._numbers)
         return list(islice((o for o in valued if o.value is not None), count))
 
+    def places(self) -> dict[int, float]:
+        """Each trial's place, 0 for the best; trials that showed the same share one."""
+        places: dict[int, float] = {}
+        shown: tuple[object, ...] | None = None
+        for *key, number in self._ranks:
+            if tuple(key) != shown:
+                shown, place = tuple(key), float(len(places))
+            places[number] = place
+        return places
+
     @property
     def values(self) -> int:
         """How many trials have a value."""

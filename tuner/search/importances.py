@@ -33,10 +33,12 @@ def importances(
 
     Args:
         space: what was searched; parameters with one value are left out.
-        records: trials in any state; those that finished or stopped conclusively count.
+        records: trials in any state; all that have shown something count. The method looks at
+            their order alone, so those that were cut short rank behind the others, as the
+            samplers see them.
         objective: says which values are better.
         values: the number that is explained, e.g. the gap of the best epoch; None or `nan` where a
-            trial has none. The trial's value when left out.
+            trial has none. The trial's rank when left out.
 
     Returns:
         Shares that sum to one, the highest first. Empty when there are fewer than `FEWEST` trials
@@ -44,16 +46,17 @@ def importances(
     """
     history = History(space, objective)
     subspace = view.Subspace(space, [n for n, p in space if not is_single(p)])
-    trials = []
     for record in records:
         history.add(record)
+    places = history.places()
+    trials = []
+    for record in records:
         observation = history.get(record.number)
-        if observation is None or observation.value is None:
+        if observation is None:
             continue
-        value = values(record) if values is not None else record.value
-        if value is not None and math.isfinite(value):
-            signed = value if objective.minimize else -value
-            trials.append(subspace.trial(record.number, observation.row, signed))
+        value = places[record.number] if values is None else _signed(values(record), objective)
+        if value is not None:
+            trials.append(subspace.trial(record.number, observation.row, value))
     if len(trials) < FEWEST or len({trial.value for trial in trials}) == 1:
         return {}
     seen = {name for trial in trials for name in trial.params}
@@ -62,3 +65,9 @@ def importances(
             view.study(trials), params=[name for name in subspace.distributions if name in seen]
         )
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+
+def _signed(value: float | None, objective: Objective) -> float | None:
+    if value is None or not math.isfinite(value):
+        return None
+    return value if objective.minimize else -value

@@ -47,12 +47,15 @@ class Model(Protocol):
         """
 
 
-def load_model(folder: Path) -> Model:
-    """Read a model from the folder that `Population.save` wrote.
+def load_model(folder: str | Path) -> Model:
+    """Read a model from the folder that `Population.save` wrote, or from what `tune export` wrote.
 
     Raises:
         TrialError: the folder is missing or damaged; one line.
     """
+    folder = Path(folder)
+    if not (folder / DESCRIPTION).is_file() and (folder / "model" / DESCRIPTION).is_file():
+        folder = folder / "model"
     description = describe(folder)
     name = description.get("trainer")
     try:
