@@ -53,9 +53,9 @@ def test_show_a_trial_prints_its_settings_and_curve(stored: Tune) -> None:
     assert ended.code == 0, ended.err
     assert "study trial 0" in ended.out
     assert "setting" in ended.out
-    assert "train_loss" in ended.out
+    assert "train loss" in ended.out
     assert "▁" in ended.out
-    assert "train_score" not in ended.out, "it was not measured"
+    assert "score" not in ended.out, "it was not measured"
 
 
 def test_show_a_trial_as_json_has_its_curve(stored: Tune) -> None:

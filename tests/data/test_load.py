@@ -234,7 +234,7 @@ def test_what_was_done_is_noted_in_sentences() -> None:
     dataset = _of(people(), memory(target="pay"))
     assert dataset.notes[:2] == (
         'The target holds numbers, so the task is regression; task = "classification" changes it.',
-        "36 rows to train on, 12 for validation, for the test 12 rows that are locked away.",
+        "36 rows to train on, 12 for validation, 12 locked for the test.",
     )
     assert all(note.endswith(".") for note in dataset.notes)
     assert any("name" in note and "left out" in note for note in dataset.notes)

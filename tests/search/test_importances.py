@@ -74,3 +74,11 @@ def test_nothing_is_said_about_few_or_equal_trials() -> None:
     assert importances(SPACE, records(5), Objective()) == {}
     assert importances(SPACE, [replace(r, value=1.0) for r in records()], Objective()) == {}
     assert importances(conditional_space(), [], Objective()) == {}
+
+
+def test_nothing_is_said_about_a_parameter_that_was_seldom_active() -> None:
+    told = records()
+    inner = [r for r in told if "inner" in r.params]
+    few = [r for r in told if "inner" not in r.params] + inner[:7]
+    assert "inner" in importances(SPACE, told, Objective())
+    assert "inner" not in importances(SPACE, few, Objective())

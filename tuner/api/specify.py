@@ -17,7 +17,7 @@ from tuner.core.ports import Trainer
 from tuner.core.spec import StudySpec, parse_space
 from tuner.errors import SpecError, near
 
-DATA_FILES = (".csv", ".tsv", ".parquet", ".npz")
+DATA_FILES = (".csv", ".tsv", ".parquet", ".pq", ".npz")
 """Endings by which a study given by name is taken for a data file."""
 
 MEMORY = "memory"
@@ -120,7 +120,7 @@ def inferred(path: Path, target: str | None) -> dict[str, Any]:
     """A sensible study for a data file, as the table that `tune init --from` writes out.
 
     The network, the spaces and the epochs follow from the data: images train a `cnn`, tables an
-    `mlp`; half a million rows or more per trial are trained for fewer epochs.
+    `mlp`; from 20,000 training rows on, a trial has fewer epochs.
     """
     from tuner import data
 
@@ -133,16 +133,13 @@ def inferred(path: Path, target: str | None) -> dict[str, Any]:
     assert probe.data is not None  # noqa: S101 - it was put there above
     found = data.load(probe.data, Path.cwd())
     images = len(found.input_shape) == 3
-    table["data"]["task"] = found.task.value
     epochs = 27 if len(found.train) < 20_000 else 9
     table["trainer"] = {"use": "torch", "model": "cnn" if images else "mlp", "epochs": epochs}
-    metric = "val_loss"
-    table["objective"] = {"metric": metric}
+    table["objective"] = {"metric": "val_loss"}
     table["search"] = {"sampler": "tpe", "pruner": "asha", "seed": 0}
     table["budget"] = {"trials": 100}
     table["stop"] = {"patience": 8}
-    spaces = ["optimization", "batch", "regularization", "initialization", "architecture"]
-    table["space"] = {"use": spaces}
+    table["space"] = {"use": ["optimization", "batch", "regularization", "initialization", "architecture"]}
     if found.task is Task.REGRESSION:
         # Label smoothing has no meaning for numbers.
         table["space"]["fixed"] = {"label_smoothing": 0.0}

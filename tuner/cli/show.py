@@ -198,7 +198,8 @@ def _print_curve(console: Console, curve: Sequence[Reading]) -> None:
     ]  # fmt: skip
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("epoch", *names):
-        table.add_column(heading, justify="right", no_wrap=True)
+        # Long names stand on two lines, so that a narrow terminal shows them whole.
+        table.add_column(heading.replace("_", " "), justify="right")
     for index in spread(len(curve), SHOWN_EPOCHS):
         reading = curve[index]
         table.add_row(str(reading.epoch), *(words.number(reading.get(n)) for n in names))

@@ -117,10 +117,8 @@ def _divide(found: Source, read: target.Target, spec: DataSpec) -> _Divided:
     if read.task is Task.CLASSIFICATION:
         validation, unseen = _known_classes(train[1], validation, found.where)
         notes += unseen
-    locked = "one that is not read" if found.has_test else f"{len(parts.test)} rows that are locked away"
-    notes.insert(
-        0, f"{len(train[1])} rows to train on, {len(validation[1])} for validation, for the test {locked}."
-    )
+    locked = "those for the test are not read" if found.has_test else f"{len(parts.test)} locked for the test"
+    notes.insert(0, f"{len(train[1])} rows to train on, {len(validation[1])} for validation, {locked}.")
     return _Divided(train, validation, tuple(notes))
 
 

@@ -6,6 +6,7 @@ Looks at values only; what to make of the shares is not known here.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 import optuna
@@ -17,7 +18,7 @@ from tuner.search.distributions import is_single
 from tuner.search.history import History
 
 FEWEST = 8
-"""Fewer trials with a value say nothing."""
+"""Fewer trials say nothing, neither of a study nor of a parameter that seldom is active."""
 
 
 def importances(
@@ -41,7 +42,8 @@ def importances(
             trial has none. The trial's rank when left out.
 
     Returns:
-        Shares that sum to one, the highest first. Empty when there are fewer than `FEWEST` trials
+        Shares that sum to one, the highest first, of the parameters that were active in at least
+        `FEWEST` trials. Empty when there are fewer than `FEWEST` trials
         with a finite value, or all values are equal.
     """
     history = History(space, objective)
@@ -59,10 +61,10 @@ def importances(
             trials.append(subspace.trial(record.number, observation.row, value))
     if len(trials) < FEWEST or len({trial.value for trial in trials}) == 1:
         return {}
-    seen = {name for trial in trials for name in trial.params}
+    seen = Counter(name for trial in trials for name in trial.params)
     with view.quiet():
         shares = optuna.importance.get_param_importances(
-            view.study(trials), params=[name for name in subspace.distributions if name in seen]
+            view.study(trials), params=[name for name in subspace.distributions if seen[name] >= FEWEST]
         )
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
 

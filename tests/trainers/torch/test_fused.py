@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.contracts.trainer import TrainerContract, blobs, line, same, study
+from tests.trainers.torch.plain import images
+from tuner.core.dataset import Dataset
+from tuner.core.ports import Exhausted, Job, Population, Trainer
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Params, Reading, Trial
+from tuner.errors import DataError
+from tuner.trainers import load_model
+from tuner.trainers.torch import TorchTrainer
+from tuner.trainers.torch.fused import FusedPopulation, unfit
+
+BASE = {"width": 12, "batch_size": 16, "learning_rate": 0.01}
+
+
+class FusedTrainer:
+    def faults(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:
+        return TorchTrainer().faults(spec, data)
+
+    def populate(self, job: Job) -> Population:
+        return FusedPopulation(job)
+
+
+class TestFused(TrainerContract):
+    def trainer(self) -> Trainer:
+        return FusedTrainer()
+
+    def job(self) -> Job:
+        return Job(study(epochs=3), blobs(), rows=2)
+
+    def params(self, number: int) -> Params:
+        return {**BASE, "learning_rate": 0.003 * (number + 1), "dropout": 0.1, "input_noise": 0.1}
+
+    def diverging_params(self) -> Params:
+        return {"optimizer": "sgd", "learning_rate": 1e30}
+
+    def broken_params(self) -> Params:
+        return {"activation": "no such activation"}
+
+
+class TestFusedRegression(TestFused):
+    def job(self) -> Job:
+        return Job(study(metric="val_score", epochs=3), line(), rows=3)
+
+
+def curves(data: Dataset, params: Params, **trainer: Any) -> tuple[list[Reading], list[Reading]]:
+    """The reference's curve and the fused one."""
+    job = Job(study(epochs=3, model="mlp", **trainer), data)
+    return tuple(  # type: ignore[return-value]
+        curve(population, params) for population in (TorchTrainer().populate(job), FusedPopulation(job))
+    )
+
+
+def curve(population: Population, params: Params) -> list[Reading]:
+    population.place(0, Trial(4, {**BASE, **params}, 0))
+    found = []
+    for _ in range(3):
+        outcome = population.advance()[0]
+        assert isinstance(outcome, Reading), outcome
+        found.append(outcome)
+    return found
+
+
+SETTINGS: list[dict[str, Any]] = [
+    *({"optimizer": name} for name in ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")),
+    *({"schedule": name} for name in ("linear", "step", "exponential", "cosine", "one_cycle")),
+    *({"activation": name} for name in ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "gelu", "silu")),
+    *(
+        {"init": name, "init_gain": 0.5}
+        for name in (
+            "small_normal",
+            "xavier_uniform",
+            "xavier_normal",
+            "he_uniform",
+            "he_normal",
+            "orthogonal",
+        )
+    ),
+    *({"batch_size": size} for size in (1, 7, 80, 512, "full")),
+    *({"depth": depth} for depth in (0, 1, 4)),
+    *({"width": width} for width in (1, 8, 37, 256)),
+    *({"scaling": name} for name in ("none", "standard", "min-max")),
+    {"momentum": 0.0, "optimizer": "nesterov"},
+    {"warmup": 0.3, "schedule": "cosine"},
+    {"clipping": "norm", "clip_norm": 0.3},
+    {"clipping": "value", "clip_value": 0.05},
+    {"l1": 1e-3, "optimizer": "adagrad"},
+    {"l2": 1e-2, "optimizer": "momentum"},
+    {"weight_decay": 0.3},
+    {"label_smoothing": 0.2},
+    {"mixup": 0.4},
+    {"layer_norm": True, "activation": "gelu"},
+]
+
+
+@pytest.mark.parametrize("params", SETTINGS, ids=str)
+def test_every_setting_gives_the_references_curve(params: Params) -> None:
+    agree(*curves(blobs(), params))
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
+def test_every_regression_loss_gives_the_references_curve(loss: str) -> None:
+    # Adam makes a step of the rounding where the signs of mae cancel out.
+    agree(*curves(line(), {"mixup": 0.3, "optimizer": "momentum"}, loss=loss))
+
+
+def test_binary_cross_entropy_of_several_and_of_two_classes_gives_the_references_curve() -> None:
+    agree(*curves(blobs(), {"label_smoothing": 0.2}, loss="binary_cross_entropy"))
+    two = blobs()
+    splits = {
+        name: dataclasses.replace(getattr(two, name), y=np.minimum(getattr(two, name).y, 1))
+        for name in ("train", "validation")
+    }
+    pair = dataclasses.replace(two, classes=("ant", "bee"), **splits)
+    agree(*curves(pair, {"mixup": 0.3}, loss="binary_cross_entropy"))
+
+
+def test_flattened_images_give_the_references_curve() -> None:
+    agree(*curves(images(), {}))
+
+
+def agree(reference: list[Reading], fused: list[Reading]) -> None:
+    for one, two in zip(reference, fused, strict=True):
+        assert math.isfinite(one.train_loss)
+        assert one.epoch == two.epoch
+        for name in ("train_loss", "val_loss", "grad_norm", "learning_rate"):
+            assert two.get(name) == pytest.approx(one.get(name), rel=1e-4, abs=1e-6), name
+        for name in ("train_score", "val_score"):
+            assert two.get(name) == pytest.approx(one.get(name), rel=1e-3, abs=0.04), name
+    assert reference[0].train_loss != reference[-1].train_loss
+
+
+def test_dropout_and_noise_do_to_the_curve_what_the_references_do() -> None:
+    params = {"dropout": 0.5, "input_noise": 0.5, "batch_size": 8, "learning_rate": 0.003, "width": 64}
+    quiet = curves(blobs(), {**params, "dropout": 0.0, "input_noise": 0.0})[1]
+    ends: list[list[float]] = [[], []]
+    for number in range(8):
+        job = Job(study(epochs=3, model="mlp"), blobs())
+        populations: tuple[Population, ...] = (TorchTrainer().populate(job), FusedPopulation(job))
+        for population, end in zip(populations, ends, strict=True):
+            population.place(0, Trial(number, params, 0))
+            outcomes = [population.advance()[0] for _ in range(3)]
+            assert isinstance(outcomes[-1], Reading)
+            end.append(outcomes[-1].train_loss)
+    reference, fused = map(np.array, ends)
+    assert fused.mean() == pytest.approx(reference.mean(), rel=0.1)
+    assert quiet[-1].train_loss < fused.mean()
+
+
+def test_saved_model_is_the_references(tmp_path: Path) -> None:
+    job, models = Job(study(epochs=3, model="mlp"), blobs()), []
+    for name, population in (("one", TorchTrainer().populate(job)), ("two", FusedPopulation(job))):
+        curve(population, {"layer_norm": True, "depth": 2})
+        (tmp_path / name).mkdir()
+        assert population.save(0, tmp_path / name)
+        models.append(load_model(tmp_path / name))
+    one, two = ({n: t.numpy() for n, t in model.module.state_dict().items()} for model in models)
+    assert list(one) == list(two)
+    for name, weights in one.items():
+        np.testing.assert_allclose(two[name], weights, atol=1e-4)
+    rows = blobs().validation.x
+    assert np.array_equal(models[0].predict(rows), models[1].predict(rows))
+
+
+def test_rows_of_any_shape_train_beside_each_other(tmp_path: Path) -> None:
+    job = Job(study(epochs=3, model="mlp"), blobs(), rows=4)
+    params: list[Params] = [{**BASE, "width": 8 * (i + 1), "depth": i, "dropout": 0.1} for i in range(4)]
+    together = FusedPopulation(job)
+    for row, each in enumerate(params):
+        together.place(row, Trial(row, each, 0))
+    found = [together.advance() for _ in range(3)]
+    assert [type(outcome) for outcome in together.advance().values()] == [Exhausted] * 4
+    assert together.save(3, tmp_path)
+    for row, each in enumerate(params):
+        alone = FusedPopulation(job)
+        alone.place(2, Trial(row, each, 0))
+        wanted: Any = [alone.advance()[2] for _ in range(3)]
+        together_curve: Any = [outcomes[row] for outcomes in found]
+        assert same(together_curve, wanted)
+
+
+def test_what_cannot_be_fused_is_said_in_words() -> None:
+    shifted = StudySpec.parse(
+        {
+            "trainer": {"model": "mlp"},
+            "space": {"image_shift": {"type": "int", "low": 0, "high": 2, "default": 0}},
+        }
+    )
+    assert unfit(study(), blobs(), "cpu") is None
+    assert unfit(study(model="mlp"), images(), "cpu") is None
+    assert unfit(shifted, blobs(), "cpu") is None
+    assert "cnn" in str(unfit(study(), images(), "cpu"))
+    assert "net.py" in str(unfit(study(model="./net.py:build"), blobs(), "cpu"))
+    assert "cuda" in str(unfit(study(), blobs(), "cuda"))
+    assert "image_shift" in str(unfit(shifted, images(), "cpu"))
+
+
+def test_study_without_data_is_refused() -> None:
+    with pytest.raises(DataError, match="data"):
+        FusedPopulation(Job(study(), None))
+
+
+def test_occupied_or_missing_row_is_refused() -> None:
+    population = FusedPopulation(Job(study(), blobs(), rows=2))
+    population.place(0, Trial(0, BASE, 0))
+    for row in (0, 2, -1):
+        with pytest.raises(ValueError, match="not an empty row"):
+            population.place(row, Trial(1, BASE, 0))
