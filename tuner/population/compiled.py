@@ -6,21 +6,41 @@ Knows no kernel.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numba
+import numba.extending
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
-OPTIONS = {"nogil": True, "error_model": "numpy"}
-"""Of every kernel; a division by zero is inf or nan."""
+_njit: Any = numba.njit
+_options = {"nogil": True, "error_model": "numpy"}
+_inner = {**_options, "no_rewrites": True, "no_cfunc_wrapper": True}
+"""Kernels need none of what these two leave out, and compile in less time without."""
 
 
 def compiled(function: Kernel) -> Kernel:
     """Compile a kernel; a product and a sum may become one instruction, nothing else is reordered."""
-    return cast(Kernel, numba.njit(fastmath={"contract"}, **OPTIONS)(function))
+    kernel: Kernel = _njit(fastmath={"contract"}, **_inner)(function)
+    return kernel
 
 
 def reordered(function: Kernel) -> Kernel:
     """Compile a reduction whose terms may be added in any order, always the same one on a machine."""
-    return cast(Kernel, numba.njit(fastmath={"contract", "reassoc"}, **OPTIONS)(function))
+    kernel: Kernel = _njit(fastmath={"contract", "reassoc"}, **_inner)(function)
+    return kernel
+
+
+def program(function: Kernel) -> Kernel:
+    """Compile what Python calls, and keep it on disk for the next process where there is a place."""
+    try:
+        kernel: Kernel = _njit(cache=True, **_options)(function)
+    except RuntimeError:  # no folder can be written
+        kernel = _njit(**_options)(function)
+    return kernel
+
+
+def spelled(function: Callable[..., Any]) -> Any:
+    """Make a kernel of a function that writes the compiler's intermediate language itself."""
+    intrinsic: Any = numba.extending.intrinsic
+    return intrinsic(function)

@@ -11,13 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
-from numba.extending import intrinsic
 
-from tuner.population.compiled import compiled
+from tuner.population.compiled import compiled, spelled
 
-f32, i32, u32 = np.float32, np.int32, np.uint32
+f32, i32, u32, u64 = np.float32, np.int32, np.uint32, np.uint64
 
 ZERO, HALF, ONE, TWO = f32(0), f32(0.5), f32(1), f32(2)
 
@@ -25,8 +24,8 @@ FAINT = f32(1e-37)
 """Smaller numbers are best made zero: a little further down they make processors slow."""
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _float_of(_: Any, bits: Any) -> Any:
+@spelled
+def _float_of(_: Any, bits: Any) -> Any:  # noqa: ARG001
     """The single whose bits these are."""
 
     def codegen(_: Any, builder: Any, __: Any, args: Any) -> Any:
@@ -35,8 +34,8 @@ def _float_of(_: Any, bits: Any) -> Any:
     return types.float32(types.int32), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _bits_of(_: Any, number: Any) -> Any:
+@spelled
+def _bits_of(_: Any, number: Any) -> Any:  # noqa: ARG001
     """The bits of a single."""
 
     def codegen(_: Any, builder: Any, __: Any, args: Any) -> Any:
@@ -57,7 +56,7 @@ _E3, _E4, _E5 = f32(4.1665795894e-2), f32(1.6666665459e-1), f32(5.0000001201e-1)
 
 @compiled
 def exp(x: Any) -> Any:
-    """e to the x; 1e-38 below -87 and inf above 88.4."""
+    """The exponential; 1e-38 below -87 and inf above 88.4."""
     x = _EXP_LOW if x < _EXP_LOW else x
     x = _EXP_HIGH if x > _EXP_HIGH else x
     shifted = x * _LOG2E + _ROUND
@@ -85,7 +84,7 @@ def tanh(x: Any) -> Any:
 
 @compiled
 def sigmoid(x: Any) -> Any:
-    """1 / (1 + e to the -x)."""
+    """1 / (1 + exp(-x))."""
     return ONE / (ONE + exp(-x))
 
 
@@ -126,7 +125,8 @@ def log(x: Any) -> Any:
 
 
 _PI = f32(np.pi)
-_S1, _S2, _S3, _S4 = f32(-1 / 6), f32(1 / 120), f32(-1 / 5040), f32(1 / 362880)
+_S1, _S2, _S3 = f32(-1 / 6), f32(1 / 120), f32(-1 / 5040)
+_S4, _S5 = f32(1 / 362880), f32(-1 / 39916800)
 _C1, _C2, _C3, _C4, _C5 = f32(-1 / 2), f32(1 / 24), f32(-1 / 720), f32(1 / 40320), f32(-1 / 3628800)
 
 
@@ -135,7 +135,7 @@ def turn(share: Any) -> tuple[Any, Any]:
     """Cosine and sine of a share of the full circle, in [-1/2, 1/2); Taylor series at half the angle."""
     x = _PI * share
     z = x * x
-    sine = x * (ONE + z * (_S1 + z * (_S2 + z * (_S3 + z * _S4))))
+    sine = x * (ONE + z * (_S1 + z * (_S2 + z * (_S3 + z * (_S4 + z * _S5)))))
     cosine = ONE + z * (_C1 + z * (_C2 + z * (_C3 + z * (_C4 + z * _C5))))
     return cosine * cosine - sine * sine, TWO * sine * cosine
 
@@ -153,6 +153,25 @@ def scramble(x: Any) -> Any:
     x = u32(x ^ u32(x >> _U15))
     x = u32(x * _M2)
     return u32(x ^ u32(x >> _U16))
+
+
+_GOLDEN, _SEED, _ONE64 = u64(0x9E3779B97F4A7C15), u64(0xD6E8FEB86659FD93), u64(1)
+_K1, _K2 = u64(0xBF58476D1CE4E5B9), u64(0x94D049BB133111EB)
+_U30, _U27, _U32 = u64(30), u64(27), u64(32)
+
+
+@compiled
+def word(seed: Any, index: Any) -> Any:
+    """32 random bits at a place of a stream: splitmix64 (Steele et al. 2014), upper half.
+
+    Args:
+        seed: of the stream, 32 bits.
+        index: from 0.
+    """
+    x = u64(u64(u64(u64(index) + _ONE64) * _GOLDEN) + u64(u64(seed) * _SEED))
+    x = u64(u64(x ^ u64(x >> _U30)) * _K1)
+    x = u64(u64(x ^ u64(x >> _U27)) * _K2)
+    return u32(x >> _U32)
 
 
 @compiled

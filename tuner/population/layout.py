@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -68,43 +69,20 @@ class Layout:
         """Distance of samples in padded inputs."""
         return _up(self.inputs, LANES)
 
-    @cached_property
+    @property
     def table(self) -> NDArray[np.int64]:
         """One row of `ROW_FIELDS` per layer, the hidden ones first."""
-        return self._laid[0]
+        return _laid(self)[0]
 
     @property
     def parameters(self) -> int:
         """Singles of the flat array of parameters."""
-        return self._laid[1]
+        return _laid(self)[1]
 
     @property
     def workspace(self) -> int:
         """Singles of the workspace; its first `CHUNK` * `input_stride` hold the gathered inputs."""
-        return self._laid[2]
-
-    @cached_property
-    def _laid(self) -> tuple[NDArray[np.int64], int, int]:
-        parameters, workspace = _Tape(), _Tape()
-        workspace.take(CHUNK * self.input_stride)
-        rows: list[list[int]] = []
-        for index, (fan_in, fan_out) in enumerate(zip(self.sizes, self.sizes[1:], strict=False)):
-            hidden = index < self.depth
-            columns = _up(fan_out, LANES)
-            stride = _stride(columns)
-            in_rows = _up(fan_in, LANES)
-            norm = hidden and self.layer_norm
-            weight, bias = parameters.take(in_rows * stride), parameters.take(stride)
-            scale = parameters.take(stride) if norm else -1
-            shift = parameters.take(stride) if norm else -1
-            places = [workspace.take(CHUNK * stride), workspace.take(CHUNK * stride)]
-            places.append(workspace.take(CHUNK * stride) if norm else -1)
-            places.append(workspace.take(CHUNK) if norm else -1)
-            places.append(workspace.take(CHUNK * stride))
-            before = rows[-1][STRIDE] if rows else 0
-            places.append(workspace.take(columns * before) if rows else -1)
-            rows.append([fan_in, fan_out, in_rows, columns, stride, weight, bias, scale, shift, *places])
-        return np.array(rows, np.int64), parameters.size, workspace.size
+        return _laid(self)[2]
 
     def pack(self, state: Mapping[str, Floats]) -> Floats:
         """Lay parameters out in a new flat array.
@@ -131,7 +109,7 @@ class Layout:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """``"0.weight"``, ``"0.bias"``, ``"0.scale"``, ``"0.shift"``, ``"1.weight"``, ... as they are there."""
+        """``"0.weight"``, ``"0.bias"``, ``"0.scale"``, ``"0.shift"``, ``"1.weight"``, ..."""
         return tuple(name for name, *_ in self._blocks())
 
     def _blocks(self) -> list[tuple[str, int, tuple[int, ...], bool]]:
@@ -168,6 +146,33 @@ def aligned(size: int) -> Floats:
     return raw[start : start + size]
 
 
+@lru_cache(maxsize=1024)
+def _laid(layout: Layout) -> tuple[NDArray[np.int64], int, int]:
+    """The table, and the sizes of parameters and workspace."""
+    parameters, workspace = _Tape(), _Tape()
+    workspace.take(CHUNK * layout.input_stride)
+    rows: list[list[int]] = []
+    for index, (fan_in, fan_out) in enumerate(pairwise(layout.sizes)):
+        norm = layout.layer_norm and index < layout.depth
+        columns, in_rows = _up(fan_out, LANES), _up(fan_in, LANES)
+        stride = _stride(columns)
+        before = rows[-1][STRIDE] if rows else 0
+        places = [
+            parameters.take(in_rows * stride),
+            parameters.take(stride),
+            parameters.take(stride) if norm else -1,
+            parameters.take(stride) if norm else -1,
+            workspace.take(CHUNK * stride),
+            workspace.take(CHUNK * stride),
+            workspace.take(CHUNK * stride) if norm else -1,
+            workspace.take(CHUNK) if norm else -1,
+            workspace.take(CHUNK * stride),
+            workspace.take(columns * before) if rows else -1,
+        ]
+        rows.append([fan_in, fan_out, in_rows, columns, stride, *places])
+    return np.array(rows, np.int64), parameters.size, workspace.size
+
+
 class _Tape:
     def __init__(self) -> None:
         self.size = 0
@@ -185,4 +190,3 @@ def _up(count: int, multiple: int) -> int:
 def _stride(columns: int) -> int:
     """The distance of rows; never a large power of two, which would crowd few sets of the cache."""
     return columns + _LINE if columns >= 8 * _LINE and columns % (2 * _LINE) == 0 else columns
-

@@ -31,8 +31,8 @@ class Targets:
     def of(cls, targets: NDArray[Any], kind: LossKind, outputs: int) -> Targets:
         """Bring targets, (N,) classes for cross-entropy and else (N, outputs), into shape."""
         if kind is LossKind.CROSS_ENTROPY:
-            return cls(np.ascontiguousarray(targets, np.int64), np.zeros((0, outputs), np.float32))
-        values = np.ascontiguousarray(targets, np.float32).reshape(len(targets), outputs)
+            return cls(np.array(targets, np.int64), np.zeros((0, outputs), np.float32))
+        values = np.array(targets, np.float32).reshape(len(targets), outputs)
         return cls(np.zeros(0, np.int64), values)
 
 

@@ -10,11 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numba
-import numpy as np
-
-from tuner.population.compiled import OPTIONS, compiled
-from tuner.population.elementary import ZERO, f32, normal_pair, scramble, u32
+from tuner.population.compiled import compiled, program
+from tuner.population.elementary import ZERO, f32, normal_pair, scramble, u32, word
 from tuner.population.head import derive, total_loss
 from tuner.population.layout import ACTIVATION, CHUNK, DELTA, FAN_OUT, ROWS, STRIDE
 from tuner.population.network import backward, forward, turn_weights
@@ -25,7 +22,7 @@ _CROSS_ENTROPY = int(LossKind.CROSS_ENTROPY)
 
 
 @compiled
-def _gather(batches: Any, step: Any, start: Any, position: Any, samples: Any, work: Any) -> None:
+def _gather(batches: Any, step: Any, number: Any, start: Any, position: Any, samples: Any, work: Any) -> None:
     """Bring a chunk's inputs to the start of the workspace, with noise and mixed; then rows of zeros."""
     stride = batches.x.shape[1]
     mixed = len(batches.shares) > 0
@@ -34,23 +31,23 @@ def _gather(batches: Any, step: Any, start: Any, position: Any, samples: Any, wo
     for i in range(samples):
         row = work[i * stride : (i + 1) * stride]
         at = position + i
-        _add_sample(batches, step, batches.order[start + at], at, share, row)
+        _add_sample(batches, number, batches.order[start + at], at, share, row)
         if mixed:
             other = batches.partners[start + at]
-            _add_sample(batches, step, batches.order[start + other], other, f32(1) - share, row)
+            _add_sample(batches, number, batches.order[start + other], other, f32(1) - share, row)
 
 
 @compiled
-def _add_sample(batches: Any, step: Any, index: Any, at: Any, share: Any, row: Any) -> None:
+def _add_sample(batches: Any, number: Any, index: Any, at: Any, share: Any, row: Any) -> None:
     """Add a share of a sample; the noise on it belongs to its position in the batch."""
     x = batches.x[index]
     if batches.noise > 0:
         deviation, half = f32(batches.noise), len(x) // 2
-        key, key_two = batches.noise_keys[step, 0], batches.noise_keys[step, 1]
+        key, key_two = word(batches.noise_seed, 2 * number), word(batches.noise_seed, 2 * number + 1)
         low, high, low_x, high_x = row[:half], row[half:], x[:half], x[half:]
         for j in range(half):
-            word = u32(at * half + j)
-            one, two = normal_pair(scramble(u32(word ^ key)), scramble(u32(word ^ key_two)))
+            place = u32(at * half + j)
+            one, two = normal_pair(scramble(u32(place ^ key)), scramble(u32(place ^ key_two)))
             low[j] += share * (low_x[j] + deviation * one)
             high[j] += share * (high_x[j] + deviation * two)
         row[batches.features :] = ZERO
@@ -91,7 +88,7 @@ def _programs(digest: int) -> tuple[Callable[..., float], Callable[..., float]]:
     programs close over, is part of its key.
     """
 
-    @numba.njit(cache=True, **OPTIONS)  # type: ignore[untyped-decorator]
+    @program
     def train(
         batches: Any, how: Any, numbers: Any, rates: Any, first: Any, weights: Any, gradient: Any, work: Any
     ) -> float:
@@ -108,11 +105,11 @@ def _programs(digest: int) -> tuple[Callable[..., float], Callable[..., float]]:
             turn_weights(table, weights.p, work)
             for position in range(0, batch, CHUNK):
                 count = min(CHUNK, batch - position)
-                _gather(batches, step, start, position, count, work)
-                keys = how.dropout_keys[step]
+                _gather(batches, step, first + step, start, position, count, work)
                 forward(
-                    table, weights.p, work, stride, count, how.activation, threshold, kept, keys, position
-                )
+                    table, weights.p, work, stride, count, how.activation, threshold, kept,
+                    how.dropout_seed, first + step, position,
+                )  # fmt: skip
                 size = -(-count // ROWS) * ROWS * width
                 outputs = work[last[ACTIVATION] : last[ACTIVATION] + size]
                 delta = work[last[DELTA] : last[DELTA] + size]
@@ -122,7 +119,7 @@ def _programs(digest: int) -> tuple[Callable[..., float], Callable[..., float]]:
             norms += update(numbers, rates[step], first + step + 1, weights.p, gradient, weights.m, weights.v)
         return norms
 
-    @numba.njit(cache=True, **OPTIONS)  # type: ignore[untyped-decorator]
+    @program
     def measure(
         how: Any, x: Any, labels: Any, values: Any, parameters: Any, work: Any, outputs: Any
     ) -> float:
@@ -130,13 +127,13 @@ def _programs(digest: int) -> tuple[Callable[..., float], Callable[..., float]]:
         total = 0.0 * digest
         table, stride = how.table, x.shape[1]
         last = table[len(table) - 1]
-        width, units, no_keys = last[STRIDE], last[FAN_OUT], np.zeros(len(table), np.uint32)
+        width, units = last[STRIDE], last[FAN_OUT]
         for start in range(0, len(x), CHUNK):
             count = min(CHUNK, len(x) - start)
             for i in range(count):
                 for j in range(stride):
                     work[i * stride + j] = x[start + i, j]
-            forward(table, parameters, work, stride, count, how.activation, u32(0), f32(1), no_keys, 0)
+            forward(table, parameters, work, stride, count, how.activation, u32(0), f32(1), 0, 0, 0)
             for i in range(count):
                 for j in range(units):
                     outputs[start + i, j] = work[last[ACTIVATION] + i * width + j]

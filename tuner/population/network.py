@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tuner.population.compiled import compiled, reordered
-from tuner.population.elementary import ONE, ZERO, f32, normal_law, scramble, sigmoid, tanh, u32
+from tuner.population.elementary import ONE, ZERO, f32, normal_law, scramble, sigmoid, tanh, u32, word
 from tuner.population.layout import (
     ACTIVATION,
     BIAS,
@@ -31,7 +31,7 @@ from tuner.population.layout import (
     WEIGHT,
 )
 from tuner.population.recipe import Activation
-from tuner.population.tile import add_product
+from tuner.population.tile import add_product, transpose
 
 NORM_EPSILON = f32(1e-5)
 """What layer normalization adds to the variance, as `torch.nn.LayerNorm`."""
@@ -46,7 +46,7 @@ _LEAKY, _GELU, _SILU = int(Activation.LEAKY_RELU), int(Activation.GELU), int(Act
 @compiled
 def forward(
     table: Any, parameters: Any, work: Any, stride: Any, samples: Any,
-    activation: Any, threshold: Any, kept: Any, keys: Any, position: Any,
+    activation: Any, threshold: Any, kept: Any, seed: Any, step: Any, position: Any,
 ) -> None:  # fmt: skip
     """Compute every layer's outputs, and the slopes of the hidden ones.
 
@@ -59,7 +59,8 @@ def forward(
         activation: an `Activation`.
         threshold: words below it drop their activation; 0 drops none.
         kept: what kept activations are multiplied by.
-        keys: (depth,) of the dropout stream.
+        seed: of the dropout stream.
+        step: counted from 0.
         position: of the first sample in its batch.
     """
     rows = -(-samples // ROWS) * ROWS
@@ -85,7 +86,7 @@ def forward(
                 _normalize(layer, parameters, work, rows)
             _activate(activation, out, slope)
             if threshold > 0:
-                _drop(out, slope, threshold, kept, keys[index], position * width)
+                _drop(out, slope, threshold, kept, word(seed, step * last + index), position * width)
             if activation == _SIGMOID:
                 # The only one that makes something of nothing.
                 for i in range(rows):
@@ -99,11 +100,9 @@ def turn_weights(table: Any, parameters: Any, work: Any) -> None:
     for index in range(1, len(table)):
         layer = table[index]
         width, before = layer[STRIDE], table[index - 1][STRIDE]
-        for i in range(layer[FAN_IN]):
-            row = parameters[layer[WEIGHT] + i * width : layer[WEIGHT] + i * width + layer[FAN_OUT]]
-            turned = work[layer[TURNED] + i : layer[TURNED] + i + before * layer[FAN_OUT]]
-            for j in range(len(row)):
-                turned[j * before] = row[j]
+        transpose(
+            layer[IN_ROWS], layer[COLUMNS], parameters, layer[WEIGHT], width, work, layer[TURNED], before
+        )
 
 
 @compiled

@@ -10,6 +10,7 @@ import importlib
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from tuner.population.layout import Floats, Layout
 from tuner.population.material import Inputs, Material
@@ -66,8 +67,12 @@ class Population:
         self._rows[row] = Row(recipe, self._material, inputs, self._epochs, start)
 
     def advance(self) -> dict[int, Measured]:
-        """Train every occupied row for one epoch; a row that diverges measures `nan` or `inf`."""
-        rows = sorted(self._rows)
+        """Train every occupied row for one epoch; a row that diverges measures `nan` or `inf`.
+
+        Returns:
+            What each row measured, by index; nothing of rows that have trained all their epochs.
+        """
+        rows = sorted(index for index, row in self._rows.items() if row.epoch < self._epochs)
         if self._pool is None:
             return {row: self._advanced(self._rows[row]) for row in rows}
         # The longest first, lest one thread is left alone with it.
@@ -96,7 +101,7 @@ class Population:
 
     def _scratch(self, layout: Layout) -> Scratch:
         """This thread's scratch for a layout."""
-        own: dict[Layout, Scratch] = self._local.__dict__
+        own: dict[Any, Scratch] = self._local.__dict__
         if layout not in own:
             own[layout] = Scratch.of(layout)
         return own[layout]

@@ -170,9 +170,19 @@ def numbers(recipe: RowRecipe) -> Numbers:
     """Take them out of a recipe."""
     rule = recipe.rule
     return Numbers(
-        bool(rule.first), bool(rule.second), bool(rule.unbiased),
-        *map(float, (rule.first_keep, rule.first_add, rule.second_keep, rule.second_add)),
-        float(rule.plain), float(rule.averaged), max(float(rule.floor), LEAST_FLOOR),
-        *map(float, (recipe.l1, recipe.l2, recipe.weight_decay)),
-        float(recipe.clip_norm or 0), float(recipe.clip_value or 0),
-    )  # fmt: skip
+        first=rule.first,
+        second=rule.second,
+        unbiased=rule.unbiased,
+        first_keep=float(rule.first_keep),
+        first_add=float(rule.first_add),
+        second_keep=float(rule.second_keep),
+        second_add=float(rule.second_add),
+        plain=float(rule.plain),
+        averaged=float(rule.averaged),
+        floor=max(float(rule.floor), LEAST_FLOOR),
+        l1=float(recipe.l1),
+        l2=float(recipe.l2),
+        weight_decay=float(recipe.weight_decay),
+        clip_norm=float(recipe.clip_norm or 0),
+        clip_value=float(recipe.clip_value or 0),
+    )

@@ -34,7 +34,7 @@ class Batches(NamedTuple):
         shares: (steps,) what each batch is mixed by; empty: nothing is mixed.
         partners: (N,) positions within the batch.
         noise: standard deviation on the inputs.
-        noise_keys: (steps, 2).
+        noise_seed: of its stream.
     """
 
     x: Floats
@@ -46,7 +46,7 @@ class Batches(NamedTuple):
     shares: Floats
     partners: NDArray[np.int64]
     noise: float
-    noise_keys: NDArray[np.uint32]
+    noise_seed: int
 
 
 class Pass(NamedTuple):
@@ -59,7 +59,7 @@ class Pass(NamedTuple):
         smoothing: of labels.
         threshold: words below it drop an activation; 0 drops none.
         kept: what kept ones are multiplied by.
-        dropout_keys: (steps, depth).
+        dropout_seed: of the stream of masks.
     """
 
     table: NDArray[np.int64]
@@ -68,7 +68,7 @@ class Pass(NamedTuple):
     smoothing: float
     threshold: int
     kept: float
-    dropout_keys: NDArray[np.uint32]
+    dropout_seed: int
 
 
 class Weights(NamedTuple):
@@ -183,9 +183,9 @@ class Row:
         recipe, inputs, material = self._recipe, self._inputs, self._material
         first, steps = self.epoch * self._steps, self._steps
         rates = np.array([recipe.rate(first + step, self._all_steps) for step in range(steps)], np.float64)
-        how = self._pass(first)
+        how = self._pass()
         norms = backend.train(
-            self._batches(first), how, self._numbers, rates, first, self.weights, scratch.gradient, scratch.work
+            self._batches(), how, self._numbers, rates, first, self.weights, scratch.gradient, scratch.work
         )
         self.epoch += 1
         train_loss, sample = self._measured(backend, how, scratch, inputs.sample, material.sample)
@@ -212,34 +212,30 @@ class Row:
             arrays["kept"] = _copied(self._kept)
         return RowState(arrays, self.epoch, self._streams.state())
 
-    def _batches(self, first: int) -> Batches:
+    def _batches(self) -> Batches:
         recipe, samples, targets = self._recipe, len(self._inputs.train), self._material.train
         shares, partners = np.zeros(0, np.float32), np.zeros(0, np.int64)
         order = self._streams.order(samples)
         if recipe.mixup:
             sizes = [min(self._size, samples - start) for start in range(0, samples, self._size)]
             shares, partners = self._streams.mixing(recipe.mixup, sizes)
-        noise_keys = self._streams.noise_keys(first, self._steps if recipe.noise else 0)
         return Batches(
             self._inputs.train, self._inputs.features, targets.labels, targets.values, order,
-            self._size, shares, partners, float(recipe.noise), noise_keys,
+            self._size, shares, partners, float(recipe.noise), recipe.seeds.noise,
         )  # fmt: skip
 
-    def _pass(self, first: int) -> Pass:
+    def _pass(self) -> Pass:
         recipe = self._recipe
-        keys = self._streams.dropout_keys(first, self._steps, recipe.depth)
         return Pass(
             self.layout.table, int(recipe.activation), int(self._material.kind), float(recipe.smoothing),
-            math.floor(recipe.dropout * 2**32), 1 / (1 - recipe.dropout), keys,
+            math.floor(recipe.dropout * 2**32), 1 / (1 - recipe.dropout), recipe.seeds.dropout,
         )  # fmt: skip
 
     def _measured(
         self, backend: Backend, how: Pass, scratch: Scratch, x: Floats, targets: Targets
     ) -> tuple[float, Floats]:
         outputs = np.empty((len(x), self._material.outputs), np.float32)
-        loss = backend.measure(
-            how, x, targets.labels, targets.values, self.weights.p, scratch.work, outputs
-        )
+        loss = backend.measure(how, x, targets.labels, targets.values, self.weights.p, scratch.work, outputs)
         return loss, outputs
 
 

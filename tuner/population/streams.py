@@ -1,8 +1,8 @@
 """A row's private random streams: order of an epoch, dropout, input noise, mixup.
 
-The order and mixup come from generators, whose states are part of the row; dropout and noise are
-functions of (key of the step, position in the batch, unit) and need no state. What is done with
-the numbers is not known here.
+The order and mixup come from generators, whose states are part of the row. Dropout and noise are
+functions of (seed, step, layer, position in the batch, unit), which back ends compute, and have no
+state. What is done with the numbers is not known here.
 """
 
 from __future__ import annotations
@@ -16,14 +16,11 @@ from numpy.typing import NDArray
 
 from tuner.population.recipe import Seeds
 
-Words = NDArray[np.uint32]
-
 
 class Streams:
     """The streams of one row."""
 
     def __init__(self, seeds: Seeds) -> None:
-        self._seeds = seeds
         self._order = torch.Generator().manual_seed(seeds.order)
         self._partner = torch.Generator().manual_seed(seeds.partner)
         self._mixing = np.random.default_rng(seeds.mixing)
@@ -39,14 +36,6 @@ class Streams:
         partners = [torch.randperm(size, generator=self._partner) for size in sizes]
         return shares, torch.cat(partners).numpy()
 
-    def dropout_keys(self, first: int, steps: int, layers: int) -> Words:
-        """(steps, layers) keys of the masks, `first` being the first step's number."""
-        return keys(self._seeds.dropout, first, steps, layers)
-
-    def noise_keys(self, first: int, steps: int) -> Words:
-        """(steps, 2) keys of the noise."""
-        return keys(self._seeds.noise, first, steps, 2)
-
     def state(self) -> dict[str, Any]:
         """Where the generators stand; bytes and JSON-ready tables."""
         return {
@@ -60,16 +49,3 @@ class Streams:
         for name, generator in (("order", self._order), ("partner", self._partner)):
             generator.set_state(torch.frombuffer(bytearray(state[name]), dtype=torch.uint8))
         self._mixing.bit_generator.state = state["mixing"]
-
-
-def keys(seed: int, first: int, steps: int, count: int) -> Words:
-    """(steps, count) words: the splitmix64 generator (Steele et al. 2014) at their numbers, upper half."""
-    index = np.arange(first * count, (first + steps) * count, dtype=np.uint64)
-    x = (index + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) + _spread(seed)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return (x >> np.uint64(32)).astype(np.uint32).reshape(steps, count)
-
-
-def _spread(seed: int) -> NDArray[np.uint64]:
-    return np.array([seed], np.uint64) * np.uint64(0xD6E8FEB86659FD93)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
-from numba.extending import intrinsic
 
-from tuner.population.compiled import compiled
+from tuner.population.compiled import compiled, spelled
 from tuner.population.layout import LANES, ROWS
 
 _SIZE, _LANE = ir.IntType(64), ir.IntType(32)
@@ -27,10 +26,10 @@ def _tile(vectors: int) -> Any:
     its columns, of B's rows and of C's rows, and the length of the sums.
     """
 
-    @intrinsic  # type: ignore[untyped-decorator]
+    @spelled
     def tile(
-        _: Any, a: Any, a0: Any, a_row: Any, a_col: Any, b: Any, b0: Any, b_row: Any,
-        c: Any, c0: Any, c_row: Any, terms: Any,
+        _: Any, a: Any, a0: Any, a_row: Any, a_col: Any, b: Any, b0: Any, b_row: Any,  # noqa: ARG001
+        c: Any, c0: Any, c_row: Any, terms: Any,  # noqa: ARG001
     ) -> Any:  # fmt: skip
         n = types.intp
         return types.void(a, n, n, n, b, n, n, c, n, n, n), generate
@@ -99,6 +98,45 @@ def _spread(builder: Any, number: Any) -> Any:
 _wide, _narrow = _tile(2), _tile(1)
 
 
+@spelled
+def _turn(_: Any, a: Any, a0: Any, a_row: Any, b: Any, b0: Any, b_row: Any) -> Any:  # noqa: ARG001
+    """Transpose a square of `LANES`: swap its quarters, then those of each quarter, and so on."""
+
+    def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        a, a0, a_row, b, b0, b_row = args
+
+        def places(array: Any, kind: Any, start: Any, row: Any) -> list[Any]:
+            data = context.make_array(kind)(context, builder, array).data
+            at = [builder.add(start, builder.mul(row, ir.Constant(_SIZE, i))) for i in range(LANES)]
+            return [builder.bitcast(builder.gep(data, [i]), _VECTOR.as_pointer()) for i in at]
+
+        def mixed(one: Any, two: Any, lanes: list[int]) -> Any:
+            return builder.shuffle_vector(one, two, ir.Constant(ir.VectorType(_LANE, LANES), lanes))
+
+        rows = [builder.load(place, align=4) for place in places(a, signature.args[0], a0, a_row)]
+        for half in (4, 2, 1):
+            low = [LANES + j - half if j & half else j for j in range(LANES)]
+            high = [LANES + j if j & half else j + half for j in range(LANES)]
+            for i in range(LANES):
+                if not i & half:
+                    one, two = rows[i], rows[i + half]
+                    rows[i], rows[i + half] = mixed(one, two, low), mixed(one, two, high)
+        for row, place in zip(rows, places(b, signature.args[3], b0, b_row), strict=True):
+            builder.store(row, place, align=4)
+        return context.get_dummy_value()
+
+    n = types.intp
+    return types.void(a, n, n, b, n, n), generate
+
+
+@compiled
+def transpose(rows: Any, columns: Any, a: Any, a0: Any, a_row: Any, b: Any, b0: Any, b_row: Any) -> None:
+    """``B = A^T`` on flat float32 arrays; rows and columns of A are multiples of `LANES`."""
+    for i in range(0, rows, LANES):
+        for j in range(0, columns, LANES):
+            _turn(a, a0 + i * a_row + j, a_row, b, b0 + j * b_row + i, b_row)
+
+
 @compiled
 def add_product(
     rows: Any, columns: Any, terms: Any,
@@ -112,9 +150,16 @@ def add_product(
         rows: of A and C, a multiple of `ROWS`.
         columns: of B and C, a multiple of `LANES`.
         terms: columns of A and rows of B, at least 1.
-        a: the array of A; its elements are at ``a[a0 + i * a_row + k * a_col]``.
-        b: the array of B; its elements are at ``b[b0 + k * b_row + j]``.
-        c: the array of C; its elements are at ``c[c0 + i * c_row + j]``.
+        a: the array of A, whose elements are at ``a[a0 + i * a_row + k * a_col]``.
+        a0: place of A's first element.
+        a_row: distance of its rows.
+        a_col: distance of its columns.
+        b: the array of B, whose elements are at ``b[b0 + k * b_row + j]``.
+        b0: place of B's first element.
+        b_row: distance of its rows.
+        c: the array of C, whose elements are at ``c[c0 + i * c_row + j]``.
+        c0: place of C's first element.
+        c_row: distance of its rows.
     """
     j = 0
     while j + 2 * LANES <= columns:

@@ -5,7 +5,7 @@ Gradients are autograd's; arrays and random numbers are those of the compiled ke
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -28,7 +28,7 @@ from tuner.population.row import Batches, Pass, Weights
 
 Words = NDArray[np.uint32]
 
-_ACTIVATIONS = {
+_ACTIVATIONS: Mapping[Activation, Callable[[Tensor], Tensor]] = {
     Activation.IDENTITY: lambda x: x,
     Activation.SIGMOID: torch.sigmoid,
     Activation.TANH: torch.tanh,
@@ -38,7 +38,7 @@ _ACTIVATIONS = {
     Activation.SILU: functional.silu,
 }
 
-_LOSSES = {
+_LOSSES: Mapping[LossKind, Callable[[Tensor, Tensor], Tensor]] = {
     LossKind.CROSS_ENTROPY: functional.cross_entropy,
     LossKind.BINARY_CROSS_ENTROPY: functional.binary_cross_entropy_with_logits,
     LossKind.MSE: functional.mse_loss,
@@ -55,9 +55,9 @@ def train(
     norms, flat = 0.0, torch.from_numpy(weights.p)
     rest = [torch.from_numpy(array) for array in (weights.m, weights.v)]
     for step, rate in enumerate(rates.tolist()):
-        x, y = _batch(batches, how, step)
+        x, y = _batch(batches, how, step, first + step)
         leaf = flat.detach().requires_grad_()
-        loss = _LOSSES[LossKind(how.kind)](_outputs(how, leaf, x, how.dropout_keys[step]), y)
+        loss = _LOSSES[LossKind(how.kind)](_outputs(how, leaf, x, first + step), y)
         (g,) = torch.autograd.grad(loss, leaf)
         norms += _update(numbers, rate, first + step + 1, flat, g, *rest)
     return norms
@@ -69,19 +69,19 @@ def measure(
     work: Floats, outputs: Floats,  # noqa: ARG001
 ) -> float:  # fmt: skip
     """Write the outputs, (N, outputs), in evaluation mode; the mean loss."""
-    found = _outputs(how._replace(threshold=0), torch.from_numpy(parameters), torch.from_numpy(x), None)
+    found = _outputs(how._replace(threshold=0), torch.from_numpy(parameters), torch.from_numpy(x), 0)
     outputs[...] = found.numpy()
     kind = LossKind(how.kind)
     targets = torch.from_numpy(labels if kind is LossKind.CROSS_ENTROPY else values)
     return float(_LOSSES[kind](found, targets))
 
 
-def _batch(batches: Batches, how: Pass, step: int) -> tuple[Tensor, Tensor]:
+def _batch(batches: Batches, how: Pass, step: int, number: int) -> tuple[Tensor, Tensor]:
     start = step * batches.size
     rows = batches.order[start : start + batches.size]
     x = batches.x[rows]
     if batches.noise:
-        noise = normals(batches.noise_keys[step], *x.shape)
+        noise = normals(words(batches.noise_seed, 2 * number, 2), *x.shape)
         noise[:, batches.features :] = 0
         x = x + np.float32(batches.noise) * noise
     kind, units = LossKind(how.kind), int(how.table[-1][FAN_OUT])
@@ -96,21 +96,23 @@ def _batch(batches: Batches, how: Pass, step: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(x), torch.from_numpy(y.astype(np.float32))
 
 
-def _outputs(how: Pass, flat: Tensor, x: Tensor, keys: Words | None) -> Tensor:
+def _outputs(how: Pass, flat: Tensor, x: Tensor, step: int) -> Tensor:
+    depth = len(how.table) - 1
     for index, layer in enumerate(how.table.tolist()):
         fan_in, units, width = layer[FAN_IN], layer[FAN_OUT], layer[STRIDE]
         block = flat[layer[WEIGHT] : layer[WEIGHT] + fan_in * width].reshape(fan_in, width)
         x = x[:, :fan_in] @ block[:, :units] + flat[layer[BIAS] : layer[BIAS] + units]
-        if index == len(how.table) - 1:
+        if index == depth:
             break
         if layer[SCALE] >= 0:
             scale, shift = (flat[at : at + units] for at in (layer[SCALE], layer[SHIFT]))
             x = functional.layer_norm(x, (units,), scale, shift)
         x = _ACTIVATIONS[Activation(how.activation)](x)
-        if how.threshold and keys is not None:
+        if how.threshold:
             place = np.arange(len(x), dtype=np.uint32)[:, None] * np.uint32(width)
-            words = scrambled((place + np.arange(units, dtype=np.uint32)) ^ keys[index])
-            x = x * torch.from_numpy((words >= how.threshold).astype(np.float32) * np.float32(how.kept))
+            key = words(how.dropout_seed, step * depth + index, 1)
+            drawn = scrambled((place + np.arange(units, dtype=np.uint32)) ^ key)
+            x = x * torch.from_numpy((drawn >= how.threshold).astype(np.float32) * np.float32(how.kept))
     return x
 
 
@@ -135,6 +137,15 @@ def _update(n: Numbers, rate: float, step: int, p: Tensor, g: Tensor, m: Tensor,
         change = change / (root * v.sqrt() + n.floor)
     p.mul_(1 - rate * n.weight_decay).sub_(rate_now * change)
     return norm
+
+
+def words(seed: int, first: int, count: int) -> Words:
+    """`elementary.word` of the seed at `count` places from the first on."""
+    x = np.arange(first + 1, first + 1 + count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    x = x + np.array([seed], np.uint64) * np.uint64(0xD6E8FEB86659FD93)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return (x >> np.uint64(32)).astype(np.uint32)
 
 
 def scrambled(x: Words) -> Words:

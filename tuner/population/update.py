@@ -13,6 +13,7 @@ import numpy as np
 from tuner.population.compiled import compiled, reordered
 from tuner.population.elementary import FAINT, ONE, ZERO, f32
 
+
 @compiled
 def update(n: Any, rate: float, step: Any, p: Any, g: Any, m: Any, v: Any) -> float:
     """Update parameters and moments in place.
@@ -42,25 +43,25 @@ def update(n: Any, rate: float, step: Any, p: Any, g: Any, m: Any, v: Any) -> fl
     if n.unbiased:
         size = rate / (1 - n.first_keep**step)
         root = 1 / math.sqrt(1 - n.second_keep**step)
-    l2, keep, size = f32(n.l2), f32(1 - rate * n.weight_decay), f32(size)
+    l2, keep, rate_now = f32(n.l2), f32(1 - rate * n.weight_decay), f32(size)
     plain, averaged = f32(n.plain), f32(n.averaged)
     first_keep, first_add = f32(n.first_keep), f32(n.first_add)
     if n.second:
         second_keep, second_add = f32(n.second_keep), f32(n.second_add)
-        root, floor = f32(root), f32(n.floor)
+        divisor, floor = f32(root), f32(n.floor)
         for i in range(len(p)):
             d = g[i] + l2 * p[i]
             a = first_keep * m[i] + first_add * d
             b = second_keep * v[i] + second_add * d * d
             m[i] = ZERO if abs(a) < FAINT else a
             v[i] = ZERO if b < FAINT else b
-            p[i] = keep * p[i] - size * (plain * d + averaged * a) / (root * f32(np.sqrt(b)) + floor)
+            p[i] = keep * p[i] - rate_now * (plain * d + averaged * a) / (divisor * f32(np.sqrt(b)) + floor)
     else:
         for i in range(len(p)):
             d = g[i] + l2 * p[i]
             a = first_keep * m[i] + first_add * d
             m[i] = ZERO if abs(a) < FAINT else a
-            p[i] = keep * p[i] - size * (plain * d + averaged * a)
+            p[i] = keep * p[i] - rate_now * (plain * d + averaged * a)
     return norm
 
 

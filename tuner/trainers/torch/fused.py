@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -84,7 +84,8 @@ class _Skeleton:
     """A network that weights are drawn in, and how its names become a row's."""
 
     module: nn.Module
-    names: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str]
+    tensors: Mapping[str, Tensor]
 
     @classmethod
     def of(cls, trial: Trial, context: Context) -> _Skeleton:
@@ -98,13 +99,13 @@ class _Skeleton:
                 names |= {f"{name}.weight": f"{layer}.weight", f"{name}.bias": f"{layer}.bias"}
             elif isinstance(part, nn.LayerNorm):
                 names |= {f"{name}.weight": f"{layer}.scale", f"{name}.bias": f"{layer}.shift"}
-        return cls(module, names)
+        state = module.state_dict()
+        return cls(module, names, {own: state[name] for name, own in names.items()})
 
     def draw(self, recipe: Recipe, seed: int) -> dict[str, Floats]:
         """First weights, by the row's names."""
         initialize(self.module, recipe.init, recipe.init_gain, torch.Generator().manual_seed(seed))
-        state = self.module.state_dict()
-        return {own: state[name].numpy() for name, own in self.names.items()}
+        return {own: tensor.numpy() for own, tensor in self.tensors.items()}
 
 
 class FusedPopulation:
@@ -137,7 +138,7 @@ class FusedPopulation:
 
     def place(self, row: int, trial: Trial) -> None:
         """Draw the trial's first weights. What goes wrong with it is the next `advance`'s Failure."""
-        if row in self._placed:
+        if not 0 <= row < self.capacity or row in self._placed:
             raise ValueError(f"row {row} is not an empty row of this population")
         try:
             self._placed[row] = self._place(row, trial)
@@ -153,7 +154,6 @@ class FusedPopulation:
             if isinstance(placed, Failure):
                 outcomes[row] = placed
             elif placed.epoch >= self._epochs:
-                self._rows.clear(row)
                 outcomes[row] = Exhausted()
         for row, measured in self._rows.advance().items():
             placed = self._placed[row]
@@ -163,9 +163,10 @@ class FusedPopulation:
 
     def save(self, row: int, folder: Path) -> bool:
         """Write the best epoch's model, see `model.write`; False before the first finite value."""
-        placed, weights = self._placed.get(row), self._rows.kept(row)
-        if not isinstance(placed, _Placed) or placed.best is None or weights is None:
+        placed = self._placed.get(row)
+        if not isinstance(placed, _Placed) or placed.best is None:
             return False
+        weights = self._rows.kept(row) or {}
         write(
             folder,
             model=_MODEL,
