@@ -70,6 +70,9 @@ def run_tuner(sampler: str, trials: int, epochs: int, folder: Path) -> int:
         def faults(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:  # noqa: ARG002
             return ()
 
+        def unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:  # noqa: ARG002
+            return None
+
         def populate(self, job: Job) -> Population:  # noqa: ARG002
             return self
 

@@ -55,6 +55,10 @@ class Abacus:
         """None."""
         return ()
 
+    def unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:
+        """Never."""
+        return None
+
     def populate(self, job: Job) -> Population:
         """As many rows as the job wants."""
         return Beads(job.rows)

@@ -36,6 +36,10 @@ class Plan:
     data: Dataset | None
     make: Callable[[], Trainer]
 
+    def unfused(self, device: str) -> str | None:
+        """Why the study's trials train one at a time on a device; None when they can be fused."""
+        return self.make().unfused(self.spec, self.data, device)
+
 
 def plan(
     study: str | Path | Mapping[str, Any] | StudySpec | None = None,

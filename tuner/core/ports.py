@@ -44,12 +44,14 @@ class Job:
         data: None where the study has no `[data]`.
         device: a torch device by name, already decided: ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
         rows: how many trials may train at once; a population may hold fewer.
+        threads: how many threads it may use.
     """
 
     spec: StudySpec
     data: Dataset | None
     device: str = "cpu"
     rows: int = 1
+    threads: int = 1
 
 
 class Population(Protocol):
@@ -89,6 +91,9 @@ class Trainer(Protocol):
 
     def faults(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:
         """What in the spec or the data this trainer cannot work with, ``key: what; what to do`` each."""
+
+    def unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:
+        """Why a population of this study holds one trial, in words; None when it holds `job.rows`."""
 
     def populate(self, job: Job) -> Population:
         """Set up an empty population; called once in every worker."""

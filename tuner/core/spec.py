@@ -97,17 +97,24 @@ class TrainerSpec(_Section):
         "auto", description="in this process or in worker processes; auto: processes for two workers and more"
     )
     workers: int | Literal["auto"] = Field(
-        "auto", description="how many workers; auto: one per core, one on a GPU"
+        "auto", description="how many workers; auto: one per core, one for fused trials and on a GPU"
     )
-    threads: int = Field(1, ge=1, description="threads of each worker")
+    rows: int | Literal["auto"] = Field(
+        "auto", description="trials that each worker trains at once, fused; auto: 8 where they can be; 1: off"
+    )
+    threads: int | Literal["auto"] = Field(
+        "auto", description="threads of each worker; auto: all cores for fused trials, else one"
+    )
     keep: int = Field(5, ge=1, description="how many of the best models are kept")
     restarts: int = Field(2, ge=0, description="how often a trial is started again after its worker died")
     settings: dict[str, Any] = Field({}, description="further constants, handed to the trainer as they are")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if isinstance(self.workers, int) and self.workers < 1:
-            raise ValueError(f'workers: {self.workers} is not at least 1; give a number or "auto"')
+        for name in ("workers", "rows", "threads"):
+            value = getattr(self, name)
+            if value != "auto" and value < 1:
+                raise ValueError(f'{name}: {value} is not at least 1; give a number or "auto"')
         return self
 
 

@@ -87,6 +87,10 @@ class FunctionTrainer:
             return ()
         return (f"trainer.use: {_called(self.function)}: {kind}; write def train(params, context)",)
 
+    def unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:  # noqa: ARG002
+        """Always: what the function does is its own."""
+        return "a function of one's own trains one trial at a time"
+
     def populate(self, job: Job) -> FunctionPopulation:
         """Set up an empty row."""
         if any(name.partition(".")[0] == "torch" for name in _names(self.function)):

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +22,9 @@ from tuner.trainers.torch.fused import FusedPopulation, unfit
 BASE = {"width": 12, "batch_size": 16, "learning_rate": 0.01}
 
 
-class FusedTrainer:
-    def faults(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:
-        return TorchTrainer().faults(spec, data)
-
-    def populate(self, job: Job) -> Population:
-        return FusedPopulation(job)
-
-
 class TestFused(TrainerContract):
     def trainer(self) -> Trainer:
-        return FusedTrainer()
+        return TorchTrainer()
 
     def job(self) -> Job:
         return Job(study(epochs=3), blobs(), rows=2)

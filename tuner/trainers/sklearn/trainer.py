@@ -40,6 +40,10 @@ class SklearnTrainer:
             return ('data: is missing; the sklearn trainer needs [data] source = "..."',)
         return [*_trainer_faults(spec, data.task), *_estimator_faults(spec, data.task)]
 
+    def unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:  # noqa: ARG002
+        """Always: an estimator trains by itself."""
+        return "estimators of scikit-learn train one at a time"
+
     def populate(self, job: Job) -> SklearnPopulation:
         """Set up an empty row.
 

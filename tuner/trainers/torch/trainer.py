@@ -1,4 +1,4 @@
-"""TorchTrainer: one trial at a time, exactly the recipe; what fused training is held to.
+"""TorchTrainer, and its population of one trial: exactly the recipe, what fused training is held to.
 
 Turns what goes wrong in a trial into a value. How a step is made is not known here.
 """
@@ -13,12 +13,13 @@ from pathlib import Path
 import torch
 
 from tuner.core.dataset import Dataset
-from tuner.core.ports import Exhausted, Failure, Job, Outcome
+from tuner.core.ports import Exhausted, Failure, Job, Outcome, Population
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Trial
 from tuner.errors import DataError, DeviceError, TunerError
 from tuner.trainers.torch import losses, scores
 from tuner.trainers.torch.faults import default_model, device_fault, faults
+from tuner.trainers.torch.fused import FusedPopulation, unfit
 from tuner.trainers.torch.losses import Loss
 from tuner.trainers.torch.material import Material
 from tuner.trainers.torch.model import write
@@ -32,13 +33,19 @@ class TorchTrainer:
         """What in the spec or the data cannot be trained, ``key: what; what to do`` each."""
         return faults(spec, data)
 
-    def populate(self, job: Job) -> TorchPopulation:
-        """Move the data to the device and set up an empty row.
+    def unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:
+        """Why trials train one at a time; None when they can be fused."""
+        return "there is no data" if data is None else unfit(spec, data, device)
+
+    def populate(self, job: Job) -> Population:
+        """Move the data to the device and set up empty rows: fused ones where more than one is asked for.
 
         Raises:
             DataError: the study has no data.
             DeviceError: the device is not there.
         """
+        if job.rows > 1 and self.unfused(job.spec, job.data, job.device) is None:
+            return FusedPopulation(job)
         return TorchPopulation(job)
 
 
@@ -53,6 +60,7 @@ class TorchPopulation:
         trainer, task = job.spec.trainer, job.data.task
         loss = Loss(trainer.loss or losses.FOR_TASK[task][0], job.data.outputs)
         self._spec = job.spec
+        self._thread_count = job.threads
         self._model = trainer.model or default_model(job.data)
         self._score = trainer.score or scores.FOR_TASK[task][0]
         self._device = torch.device(job.device)
@@ -71,7 +79,7 @@ class TorchPopulation:
             raise ValueError(f"row {row} is not an empty row of this population")
         epochs, goal = self._spec.trainer.epochs, self._spec.goal()
         try:
-            with _threads(self._spec.trainer.threads):
+            with _threads(self._thread_count):
                 self._run = Run(trial, self._model, self._material, epochs, self._score, goal)
         except Exception as error:  # noqa: BLE001
             self._failure = self._failed(error)
@@ -89,7 +97,7 @@ class TorchPopulation:
         if self._run.epoch >= self._spec.trainer.epochs:
             return {0: Exhausted()}
         try:
-            with _threads(self._spec.trainer.threads):
+            with _threads(self._thread_count):
                 return {0: self._run.advance()}
         except Exception as error:  # noqa: BLE001
             self._failure = self._failed(error)
