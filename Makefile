@@ -31,6 +31,7 @@ check: .venv/installed-dev  ## what CI runs: style, types, layers, tests
 
 bench: .venv/installed-dev  ## the figures of README
 	$(BIN)/python benchmarks/bookkeeping.py
+	$(BIN)/python benchmarks/population.py
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
