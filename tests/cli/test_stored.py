@@ -55,7 +55,7 @@ def test_show_a_trial_prints_its_settings_and_curve(stored: Tune) -> None:
     assert "setting" in ended.out
     assert "train loss" in ended.out
     assert "▁" in ended.out
-    assert "score" not in ended.out, "it was not measured"
+    assert "train score" not in ended.out, "it was not measured"
 
 
 def test_show_a_trial_as_json_has_its_curve(stored: Tune) -> None:

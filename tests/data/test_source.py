@@ -117,7 +117,7 @@ def test_splits_that_an_npz_file_brings_are_used_as_they_are(tmp_path: Path) -> 
     dataset = load(DataSpec(source=source), tmp_path)
     np.testing.assert_array_equal(dataset.train.x, X)
     np.testing.assert_array_equal(dataset.validation.x, X[:6] + 1000)
-    assert "for the test one that is not read" in dataset.notes[-1]
+    assert "those for the test are not read" in dataset.notes[-1]
 
 
 def test_fractions_make_only_the_splits_that_are_missing(tmp_path: Path) -> None:

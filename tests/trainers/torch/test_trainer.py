@@ -90,9 +90,10 @@ def test_global_generators_stay_where_they_were() -> None:
     assert np.array_equal(np.random.rand(3), wanted[1])
 
 
-def test_threads_are_the_studys_and_the_processs_come_back() -> None:
+def test_threads_are_the_jobs_and_the_processs_come_back() -> None:
     torch.set_num_threads(3)
-    rows = plain.population(blobs(), plain.study(model=f"{__name__}:watching", threads=2))
+    job = Job(plain.study(model=f"{__name__}:watching"), blobs(), threads=2)
+    rows = TorchTrainer().populate(job)
     rows.place(0, Trial(0, {}, 0))
     SEEN.clear()
     plain.reading(rows)
