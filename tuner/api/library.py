@@ -15,7 +15,7 @@ from tuner.api.run import storage_url
 from tuner.api.specify import inferred, plan
 from tuner.api.study import Study, TrialView
 from tuner.core.dataset import Dataset
-from tuner.core.spec import StudySpec
+from tuner.core.spec import FALLING_SCORES, StudySpec
 from tuner.core.trial import Reading
 from tuner.errors import SpecError, TrialError, near
 
@@ -151,7 +151,20 @@ def brief(study: Study, chosen: TrialView) -> dict[str, Any]:
         "params": dict(chosen.params),
         **_numbers(chosen),
         "default": {"trial": 0, "params": dict(study.default.params), **_numbers(study.default)},
+        "gain": _gain(study, chosen),
         "model_path": str(chosen.model_path) if chosen.model_path else None,
+    }
+
+
+def _gain(study: Study, chosen: TrialView) -> dict[str, float | None]:
+    """By how much a trial is better than the default configuration; negative: worse."""
+    mine, others = _numbers(chosen), _numbers(study.default)
+    falls = {"value": study.spec.goal().minimize, "val_score": study.spec.trainer.score in FALLING_SCORES}
+    return {
+        name: (others[name] - mine[name]) * (1 if falls[name] else -1)
+        if None not in (mine[name], others[name])
+        else None
+        for name in falls
     }
 
 

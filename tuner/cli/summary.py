@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tuner.cli import words
+from tuner.core.spec import FALLING_SCORES
 from tuner.core.trial import Reading, TrialState
 from tuner.errors import TrialError
 
@@ -105,7 +106,18 @@ def verdict(study: Study, best: TrialView) -> str:
     cut = (
         "" if default.record.conclusive else f", stopped after {words.count(default.record.epochs, 'epoch')}"
     )
-    return f"Tuning {verb} {goal.metric} from {before:.4g} (default{cut}) to {found:.4g}{relative}."
+    told = f"Tuning {verb} {goal.metric} from {before:.4g} (default{cut}) to {found:.4g}{relative}."
+    return told + _but(best, default)
+
+
+def _but(best: TrialView, default: TrialView) -> str:
+    """That the score tells another story than the objective, if it does."""
+    spec = best.study.spec
+    if spec.objective.metric == "val_score" or best.reading is None or default.reading is None:
+        return ""
+    score, before = best.reading.val_score, default.reading.val_score
+    worse = score > before if spec.trainer.score in FALLING_SCORES else score < before
+    return f" But its validation score is worse: {score:.4g}, not {before:.4g}." if worse else ""
 
 
 def print_importances(console: Console, study: Study) -> None:

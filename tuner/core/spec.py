@@ -100,7 +100,8 @@ class TrainerSpec(_Section):
         "auto", description="how many workers; auto: one per core, one for fused trials and on a GPU"
     )
     rows: int | Literal["auto"] = Field(
-        "auto", description="trials that each worker trains at once, fused; auto: 8 where they can be; 1: off"
+        "auto",
+        description="trials that each worker trains at once, fused; auto: one per thread; 1: not fused",
     )
     threads: int | Literal["auto"] = Field(
         "auto", description="threads of each worker; auto: all cores for fused trials, else one"
