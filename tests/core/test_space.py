@@ -167,6 +167,17 @@ def test_logarithmic_grid_is_even_in_ratios() -> None:
     assert values == pytest.approx([1e-4, 1e-3, 1e-2, 1e-1, 1.0])
 
 
+@pytest.mark.parametrize(
+    ("low", "high"), [(1.2368702014644672, 100.73687020146447), (1.0, 1.0000000000000002)]
+)
+@pytest.mark.parametrize("log", [True, False])
+def test_grid_stays_within_the_range_whatever_rounding_does(low: float, high: float, log: bool) -> None:
+    parameter = Float(low=low, high=high, default=low, log=log)
+    values = parameter.grid(7)
+    assert all(parameter.contains(value) for value in values)
+    assert len(set(values)) == len(values)
+
+
 def test_faults_name_missing_inactive_and_unknown_parameters() -> None:
     space = SearchSpace.compose({"optimizer": OPTIMIZER, "momentum": MOMENTUM, "learning_rate": RATE})
     faults = space.faults({"optimizer": "adam", "momentum": 0.5, "widht": 3})

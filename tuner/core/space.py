@@ -105,8 +105,11 @@ class Float(_Parameter):
             return (self.low,)
         shares = [i / (points - 1) for i in range(points)]
         if self.log:
-            return tuple(float(self.low * (self.high / self.low) ** s) for s in shares)
-        return tuple(self.low + (self.high - self.low) * s for s in shares)
+            values = [float(self.low * (self.high / self.low) ** s) for s in shares]
+        else:
+            values = [self.low + (self.high - self.low) * s for s in shares]
+        # Rounding may lead out of the range, or give a value twice where it is narrow.
+        return tuple(dict.fromkeys(min(max(value, self.low), self.high) for value in values))
 
     def describe(self) -> str:
         """The range in words, for `tune check`."""
