@@ -1,9 +1,9 @@
-# make start | test | check | bench
+# make start | test | lint | check | bench
 PYTHON ?= python3
 BIN := .venv/bin
 TORCH := $(shell grep -E '^torch==' constraints.txt)
 
-.PHONY: start test check bench clean
+.PHONY: start test lint check bench clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("tuner needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
@@ -22,12 +22,13 @@ start: .venv/installed  ## tune the shipped example
 test: .venv/installed-dev  ## the whole suite
 	$(BIN)/pytest -q -n 2
 
-check: .venv/installed-dev  ## what CI runs: style, types, layers, tests
+lint: .venv/installed-dev  ## style, types, layers
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -n 2
+
+check: lint test  ## what CI runs
 
 bench: .venv/installed-dev  ## the figures of README
 	$(BIN)/python benchmarks/bookkeeping.py
