@@ -1,8 +1,8 @@
 """start, resume, load: wires the parts together (composition root)."""
 
-from tuner.api.library import Checked, brief, check, copy, export, init
 from tuner.api.run import delete, load, resume, start, storage_url, studies
 from tuner.api.study import Study, TrialView
+from tuner.api.workbench import Checked, brief, check, copy, export, init
 from tuner.trainers import load_model
 
 __all__ = [
