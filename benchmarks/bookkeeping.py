@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ def run_tuner(sampler: str, trials: int, epochs: int, folder: Path) -> int:
     """Our study; returns the epochs trained."""
     from tuner import callbacks
     from tuner.core.dataset import Dataset
-    from tuner.core.ports import Job, Outcome, Population
+    from tuner.core.ports import Job, Outcome, Population, Snapshot
     from tuner.core.spec import StudySpec
     from tuner.core.trial import Reading, Trial
     from tuner.engine import Engine
@@ -73,13 +73,22 @@ def run_tuner(sampler: str, trials: int, epochs: int, folder: Path) -> int:
         def unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:  # noqa: ARG002
             return None
 
+        def parks(self, spec: StudySpec) -> bool:  # noqa: ARG002
+            return False
+
+        def efforts(self, job: Job) -> Callable[[Trial], float] | None:  # noqa: ARG002
+            return None
+
         def populate(self, job: Job) -> Population:  # noqa: ARG002
             return self
 
-        def place(self, row: int, trial: Trial) -> None:
+        def place(self, row: int, trial: Trial, snapshot: Snapshot | None = None) -> None:  # noqa: ARG002
             self.rows[row] = (trial, 0)
 
-        def advance(self) -> Mapping[int, Outcome]:
+        def snapshot(self, row: int) -> Snapshot | None:  # noqa: ARG002
+            return None
+
+        def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:  # noqa: ARG002
             found: dict[int, Outcome] = {}
             for row, (trial, epoch) in self.rows.items():
                 self.rows[row] = (trial, epoch + 1)
@@ -99,7 +108,7 @@ def run_tuner(sampler: str, trials: int, epochs: int, folder: Path) -> int:
         {
             "name": "bookkeeping",
             "trainer": {"epochs": epochs},
-            "search": {"sampler": sampler, "pruner": "asha", "min_epochs": 1, "reduction": 3},
+            "search": {"sampler": sampler, "pruner": "asha-stop", "min_epochs": 1, "reduction": 3},
             "budget": {"trials": trials},
             "space": SPACE,
         }

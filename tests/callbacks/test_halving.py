@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.contracts.callback import EPOCHS, CallbackContract, Losses, curve, feed, trial
-from tuner.callbacks.halving import Halving, Hyperband
+from tuner.callbacks.halving import Halving, Hyperband, Rungs
 from tuner.callbacks.pruner import Pruner
 from tuner.core.ports import Callback
 from tuner.core.trial import Objective, Reading, Stop
@@ -24,7 +24,7 @@ ranks = st.lists(st.tuples(st.integers(0, 40), st.floats(0, 1) | st.just(math.in
 
 class TestHalving(CallbackContract):
     def callback(self) -> Callback:
-        return Pruner(Halving(1, 3, EPOCHS), MINIMIZE)
+        return Pruner(Halving(Rungs(1, 3, EPOCHS)), MINIMIZE)
 
     def stopped(self) -> tuple[Losses, ...]:
         return ([(0.1, 0.3)], [(0.1, 0.2)], [(0.1, 0.4)])
@@ -42,16 +42,16 @@ class TestHyperband(CallbackContract):
 
 
 def test_rungs_are_powers_below_the_last_epoch() -> None:
-    assert list(Halving(1, 3, 27).rungs) == [1, 3, 9]
-    assert list(Halving(1, 3, 28).rungs) == [1, 3, 9, 27]
-    assert list(Halving(2, 2, 20).rungs) == [2, 4, 8, 16]
-    assert list(Halving(1, 3, 27, skip=2).rungs) == [9]
-    assert list(Halving(5, 3, 5).rungs) == []
+    assert list(Halving(Rungs(1, 3, 27)).rungs) == [1, 3, 9]
+    assert list(Halving(Rungs(1, 3, 28)).rungs) == [1, 3, 9, 27]
+    assert list(Halving(Rungs(2, 2, 20)).rungs) == [2, 4, 8, 16]
+    assert list(Halving(Rungs(1, 3, 27, skip=2)).rungs) == [9]
+    assert list(Halving(Rungs(5, 3, 5)).rungs) == []
 
 
 @given(ranks)
 def test_the_best_of_a_rung_is_never_stopped(reached: Sequence[tuple[int, float]]) -> None:
-    rule = Halving(1, 3, 9)
+    rule = Halving(Rungs(1, 3, 9))
     best = {}
     for number, rank in reached:
         best[number] = rank
@@ -66,7 +66,7 @@ def test_the_best_of_a_rung_is_never_stopped(reached: Sequence[tuple[int, float]
 def test_no_more_than_one_in_so_many_goes_on_of_those_that_come_last(
     reached: Sequence[tuple[int, float]],
 ) -> None:
-    rule = Halving(1, 3, 9)
+    rule = Halving(Rungs(1, 3, 9))
     for number, rank in reached:
         rule.judge(trial(number), 1, rank)
     known = dict(reached)
@@ -84,7 +84,7 @@ def test_no_more_than_one_in_so_many_goes_on_of_those_that_come_last(
 def test_the_order_of_a_replay_does_not_change_a_rung(
     reached: Sequence[tuple[int, float]], random: Random
 ) -> None:
-    one, two = Halving(1, 3, 9), Halving(1, 3, 9)
+    one, two = Halving(Rungs(1, 3, 9)), Halving(Rungs(1, 3, 9))
     known = list(dict(reached).items())
     for number, rank in known:
         one.judge(trial(number), 1, rank)
@@ -96,13 +96,13 @@ def test_the_order_of_a_replay_does_not_change_a_rung(
 
 
 def test_best_value_so_far_counts_and_not_the_newest() -> None:
-    pruner = Pruner(Halving(3, 3, 9), MINIMIZE)
+    pruner = Pruner(Halving(Rungs(3, 3, 9)), MINIMIZE)
     assert feed(pruner, 0, curve([(0, 0.5), (0, 0.4), (0, 0.6)])) == [None, None, None]
     assert feed(pruner, 1, curve([(0, 0.3), (0, 0.8), (0, 0.9)])) == [None, None, None]
 
 
 def test_reason_names_the_rung_and_the_numbers() -> None:
-    pruner = Pruner(Halving(3, 3, 27), MINIMIZE)
+    pruner = Pruner(Halving(Rungs(3, 3, 27)), MINIMIZE)
     for number in range(23):
         feed(pruner, number, curve([(0, 0.3 + number / 1000)] * 3))
     stop = feed(pruner, 23, curve([(0, 0.412)] * 3))[-1]
@@ -112,7 +112,7 @@ def test_reason_names_the_rung_and_the_numbers() -> None:
 
 
 def test_a_trial_without_a_value_stops_once_another_has_one() -> None:
-    pruner = Pruner(Halving(1, 3, 9), MAXIMIZE)
+    pruner = Pruner(Halving(Rungs(1, 3, 9)), MAXIMIZE)
     nothing = curve([(0.1, math.nan)])
     assert feed(pruner, 0, nothing) == [None]
     assert feed(pruner, 1, curve([(0.1, 0.5)])) == [None]
@@ -124,7 +124,7 @@ def test_a_trial_without_a_value_stops_once_another_has_one() -> None:
 @pytest.mark.parametrize("minimize", [True, False])
 @pytest.mark.parametrize(("min_epochs", "reduction", "epochs"), [(1, 3, 28), (2, 2, 17), (1, 4, 20)])
 def test_halving_decides_as_optuna_does(minimize: bool, min_epochs: int, reduction: int, epochs: int) -> None:
-    ours = Pruner(Halving(min_epochs, reduction, epochs), MINIMIZE if minimize else MAXIMIZE)
+    ours = Pruner(Halving(Rungs(min_epochs, reduction, epochs)), MINIMIZE if minimize else MAXIMIZE)
     theirs = optuna.pruners.SuccessiveHalvingPruner(min_resource=min_epochs, reduction_factor=reduction)
     assert _side_by_side(ours, theirs, minimize, epochs) > 50
 

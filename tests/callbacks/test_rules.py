@@ -9,14 +9,15 @@ import pytest
 
 from tests.contracts.callback import EPOCHS, CallbackContract, Losses, curve, feed, trial
 from tuner import callbacks
+from tuner.callbacks.asha import ASHA
 from tuner.callbacks.divergence import Divergence
 from tuner.callbacks.gap import Gap
 from tuner.callbacks.patience import Patience
 from tuner.callbacks.pruner import Pruner
 from tuner.callbacks.seconds import SecondsPerTrial
-from tuner.core.ports import Callback
+from tuner.core.ports import Callback, Scheduler
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Objective, Reading, Stop
+from tuner.core.trial import Objective, Pause, Reading, Stop
 from tuner.errors import PluginError
 
 ALL = {"patience": 3, "gap": 0.5, "seconds": 60.0}
@@ -60,12 +61,16 @@ class TestSecondsPerTrial(CallbackContract):
 
 
 def test_only_what_is_asked_for_is_built_and_divergence_comes_first() -> None:
-    assert [type(c) for c in callbacks.build(spec())] == [Divergence, Pruner]
+    assert [type(c) for c in callbacks.build(spec())] == [Divergence, ASHA]
+    stopping = spec(search={"pruner": "asha-stop"})
+    for rules in (callbacks.build(spec(), parks=False), callbacks.build(stopping)):
+        assert [type(c) for c in rules] == [Divergence, Pruner]
+        assert [isinstance(c, Scheduler) for c in rules] == [False, False]
     none = spec(search={"pruner": "none"}, stop=ALL)
     assert [type(c) for c in callbacks.build(none)] == [Divergence, Gap, Patience, SecondsPerTrial]
 
 
-@pytest.mark.parametrize("pruner", ["asha", "hyperband", "median", "percentile"])
+@pytest.mark.parametrize("pruner", ["asha", "asha-stop", "hyperband", "median", "percentile"])
 def test_every_pruner_stops_the_worst_of_many(pruner: str) -> None:
     rule = Pruner.from_spec(spec(search={"pruner": pruner, "startup_trials": 3}))
     assert rule is not None
@@ -73,10 +78,10 @@ def test_every_pruner_stops_the_worst_of_many(pruner: str) -> None:
         feed(rule, number, curve([(0, 0.5 + number / 100)] * (EPOCHS - 1)))
     stops = [s for s in feed(rule, 40, curve([(0, 9.0)] * (EPOCHS - 1))) if s]
     assert stops
-    assert not stops[0].conclusive
+    assert isinstance(stops[0], Pause) if pruner == "asha" else not getattr(stops[0], "conclusive", True)
 
 
-@pytest.mark.parametrize("pruner", ["asha", "hyperband", "median", "percentile"])
+@pytest.mark.parametrize("pruner", ["asha", "asha-stop", "hyperband", "median", "percentile"])
 def test_no_pruner_stops_the_default_configuration(pruner: str) -> None:
     rule = Pruner.from_spec(spec(search={"pruner": pruner, "startup_trials": 3}))
     assert rule is not None
@@ -187,7 +192,7 @@ def own(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def answer(name: str, folder: Path, study: str = "study") -> Stop | None:
+def answer(name: str, folder: Path, study: str = "study") -> Stop | Pause | None:
     rules = spec(name=study, search={"pruner": "none"}, stop={"rules": [f"./own.py:{name}"]})
     return callbacks.build(rules, folder)[-1].decide(trial(0), curve([(0.5, 0.6)]))
 

@@ -10,7 +10,7 @@ from tests.cli.program import Tune
 from tuner.cli import app, main
 from tuner.errors import SpecError, StoreError, TunerError
 
-COMMANDS = ("start", "resume", "list", "show", "best", "export", "check", "init", "copy", "delete")
+COMMANDS = ("start", "resume", "list", "show", "best", "export", "check", "init", "copy", "verify", "delete")
 
 
 def test_help_names_every_command_and_an_example(tune: Tune) -> None:
@@ -28,7 +28,7 @@ def test_every_command_has_help_with_examples(tune: Tune, command: str) -> None:
     assert f"tune {command}" in ended.out.partition("Examples:")[2]
 
 
-@pytest.mark.parametrize("command", ["start", "resume", "list", "show", "best", "export", "delete"])
+@pytest.mark.parametrize("command", ["start", "resume", "list", "show", "best", "export", "verify", "delete"])
 def test_commands_that_need_a_database_say_how_to_name_one(tune: Tune, command: str) -> None:
     assert "TUNER_STORAGE" in tune(command, "--help").out
 

@@ -40,7 +40,7 @@ def checked_keys() -> Iterator[tuple[str, str]]:
 
 def test_every_key_that_is_checked_is_documented_once() -> None:
     keys = [(key.section, key.name) for key in documented()]
-    assert set(keys) == {("", "name"), ("", "description"), *checked_keys()}
+    assert set(keys) == {("", "name"), ("", "description"), ("", "durability"), *checked_keys()}
     assert len(keys) == len(set(keys))
 
 

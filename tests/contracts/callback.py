@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tuner.core.ports import Callback
-from tuner.core.trial import Reading, Stop, Trial
+from tuner.core.ports import Callback, Scheduler
+from tuner.core.trial import Pause, Reading, Stop, Trial
 
 EPOCHS = 12
 """How long the suite's trials train; studies under test should say so too."""
@@ -38,9 +40,67 @@ def curve(losses: Losses) -> list[Reading]:
     ]
 
 
-def feed(callback: Callback, number: int, readings: Sequence[Reading]) -> list[Stop | None]:
+def feed(callback: Callback, number: int, readings: Sequence[Reading]) -> list[Stop | Pause | None]:
     """Report a trial's epochs one after the other, and note every answer."""
     return [callback.decide(trial(number), readings[:n]) for n in range(1, len(readings) + 1)]
+
+
+@dataclass
+class Life:
+    """What became of a study's trials.
+
+    Attributes:
+        curves: what each has trained, by number.
+        stops: why those that were ended were ended.
+        extra: how many trials went on only because the study was at its end.
+    """
+
+    curves: dict[int, list[Reading]] = field(default_factory=dict)
+    stops: dict[int, Stop] = field(default_factory=dict)
+    extra: int = 0
+
+    @property
+    def epochs(self) -> int:
+        """Epochs in all."""
+        return sum(map(len, self.curves.values()))
+
+
+def live(rule: Callback, trials: Sequence[Losses], rows: int) -> Life:
+    """Train a study as the engine does, an epoch of every row at a time."""
+    life, running, paused = Life(), set[int](), set[int]()
+    whole, waiting = [curve(losses) for losses in trials], list(range(len(trials)))
+    while True:
+        room, last = rows - len(running), not waiting and not running
+        if isinstance(rule, Scheduler):
+            chosen = rule.promote(set(paused), room, last=last)
+            assert len({*chosen} & paused) == len(chosen) <= room
+            if last and not rule.promote(set(paused), room, last=False):
+                life.extra += len(chosen)
+            paused -= {*chosen}
+            running |= {*chosen}
+        while waiting and len(running) < rows:
+            running.add(waiting.pop(0))
+        if not running:
+            break
+        for number in sorted(running):
+            readings = life.curves.setdefault(number, [])
+            readings.append(whole[number][len(readings)])
+            answer = rule.decide(trial(number), readings)
+            if len(readings) == len(trials[number]) or answer is not None:
+                running.remove(number)
+            if isinstance(answer, Stop):
+                life.stops[number] = answer
+            elif answer is not None and len(readings) < len(trials[number]):
+                paused.add(number)
+        if isinstance(rule, Scheduler):
+            dismissed = rule.dismiss(set(paused), last=False)
+            assert {*dismissed} <= paused
+            life.stops |= dismissed
+            paused -= {*dismissed}
+    if isinstance(rule, Scheduler):
+        life.stops |= rule.dismiss(paused, last=True)
+        assert {*life.stops} >= paused
+    return life
 
 
 class CallbackContract:
@@ -59,7 +119,7 @@ class CallbackContract:
         answers = [feed(callback, number, curve(losses)) for number, losses in enumerate(self.stopped())]
         *before, last = answers[-1]
         assert before == [None] * len(before)
-        assert isinstance(last, Stop)
+        assert isinstance(last, Stop | Pause)
         assert last.rule
         assert last.reason.strip()
         assert "\n" not in last.reason
@@ -69,7 +129,7 @@ class CallbackContract:
     def test_any_numbers_get_an_answer(self, trials: Sequence[Losses]) -> None:
         callback = self.callback()
         for number, losses in enumerate(trials):
-            assert all(isinstance(a, Stop | None) for a in feed(callback, number, curve(losses)))
+            assert all(isinstance(a, Stop | Pause | None) for a in feed(callback, number, curve(losses)))
 
     @inherited
     @given(curves)
@@ -96,3 +156,49 @@ class CallbackContract:
             for n in range(1, len(readings) + 1):
                 first = callback.decide(trial(number), readings[:n])
                 assert callback.decide(trial(number), readings[:n]) == first
+
+
+class SchedulerContract(CallbackContract):
+    """Derive from it where the rule pauses trials too."""
+
+    def callback(self) -> Scheduler:
+        """A fresh scheduler that has seen nothing."""
+        raise NotImplementedError
+
+    @inherited
+    @given(curves, st.randoms(use_true_random=False), st.integers(0, 8))
+    def test_what_it_knows_does_not_depend_on_the_order_of_the_trials(
+        self, trials: Sequence[Losses], rng: Random, room: int
+    ) -> None:
+        one, two = self.callback(), self.callback()
+        for number, losses in enumerate(trials):
+            feed(one, number, curve(losses))
+        steps = [number for number, losses in enumerate(trials) for _ in losses]
+        rng.shuffle(steps)
+        trained = [0] * len(trials)
+        readings = [curve(losses) for losses in trials]
+        for number in steps:
+            trained[number] += 1
+            two.decide(trial(number), readings[number][: trained[number]])
+        paused = {n for n in range(len(trials)) if rng.random() < 0.7}
+        for last in (False, True):
+            assert one.promote(paused, room, last=last) == two.promote([*paused][::-1], room, last=last)
+            assert one.dismiss(paused, last=last) == two.dismiss([*paused][::-1], last=last)
+
+    @inherited
+    @given(curves, st.integers(1, 4))
+    def test_every_study_ends_and_every_trial_with_it(self, trials: Sequence[Losses], rows: int) -> None:
+        life = live(self.callback(), trials, rows)
+        for number, losses in enumerate(trials):
+            stop = life.stops.get(number)
+            assert (stop is not None) == (len(life.curves[number]) < len(losses))
+            if stop is not None:
+                assert stop.rule
+                assert stop.reason.strip()
+                assert not stop.conclusive
+
+    def test_without_room_none_goes_on(self) -> None:
+        scheduler = self.callback()
+        paused = [n for n, losses in enumerate(self.stopped()) if feed(scheduler, n, curve(losses))[-1]]
+        assert paused
+        assert list(scheduler.promote(paused, 0, last=True)) == []

@@ -16,15 +16,26 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tuner.core.dataset import Dataset
-from tuner.core.events import Event, Failed, Finished, Reported, Restarted, Stopped
-from tuner.core.ports import Executor, Exhausted, Failure, Job, Outcome, Population, Trainer
+from tuner.core.events import Event, Failed, Finished, Interrupted, Paused, Reported, Restarted, Stopped
+from tuner.core.ports import (
+    Executor,
+    Exhausted,
+    Failure,
+    Job,
+    Outcome,
+    Placement,
+    Population,
+    Snapshot,
+    Trainer,
+)
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Trial
 from tuner.errors import DeviceError
@@ -33,11 +44,12 @@ _PATIENCE_S = 60.0
 """How long a test waits for what never comes, before it fails."""
 
 
-def study(epochs: int = 3, **trainer: Any) -> StudySpec:
+def study(epochs: int = 3, **sections: Any) -> StudySpec:
     """A study with one parameter of no meaning."""
     return StudySpec.parse(
         {
-            "trainer": {"use": "tests:none", "epochs": epochs, **trainer},
+            "trainer": {"use": "tests:none", "epochs": epochs},
+            **sections,
             "space": {"x": {"type": "float", "low": 0.0, "high": 1.0, "default": 0.1}},
         }
     )
@@ -47,8 +59,10 @@ class Abacus:
     """A trainer that computes nothing: val_loss is params["loss"] + 1 / epoch.
 
     params["at"] is the epoch in which params["does"] happens: "fail", "raise", "exhaust",
-    "device", "exit", "die" (SIGKILL) or "sleep". params["diary"] is a file that gets a line for
-    every epoch of the trial; with params["once"], what happens does so only for the first time.
+    "device", "exit", "die" (SIGKILL) or "sleep". A trial that does "drift" never trains the same
+    twice, one that does "forget" has no snapshot, one that does "misplace" cannot go on from it.
+    params["diary"] is a file that gets a line for every epoch of the trial; with params["once"],
+    what happens does so only for the first time.
     """
 
     def faults(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:
@@ -57,6 +71,14 @@ class Abacus:
 
     def unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:
         """Never."""
+        return None
+
+    def parks(self, spec: StudySpec) -> bool:
+        """Yes."""
+        return True
+
+    def efforts(self, job: Job) -> Callable[[Trial], float] | None:
+        """Its diaries are no place for threads."""
         return None
 
     def populate(self, job: Job) -> Population:
@@ -70,17 +92,26 @@ class Beads:
     def __init__(self, rows: int) -> None:
         self.capacity = rows
         self.rows: dict[int, tuple[Trial, int]] = {}
+        self.broken: set[int] = set()
 
-    def place(self, row: int, trial: Trial) -> None:
+    def place(self, row: int, trial: Trial, snapshot: Snapshot | None = None) -> None:
         assert row not in self.rows, "the row is not empty"
         assert 0 <= row < self.capacity
-        self.rows[row] = (trial, 0)
+        epoch = 0
+        if snapshot is not None:
+            assert snapshot.facts == {"trial": trial.number}
+            epoch = int(snapshot.arrays["beads"].sum())
+            assert epoch == snapshot.epoch
+            self.broken.update({row} if trial.params.get("does") == "misplace" else ())
+        self.rows[row] = (trial, epoch)
 
-    def advance(self) -> Mapping[int, Outcome]:
-        return {row: self.step(row) for row in list(self.rows)}
+    def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:
+        return {row: self.step(row) for row in (list(self.rows) if rows is None else rows)}
 
     def step(self, row: int) -> Outcome:
         trial, epoch = self.rows[row]
+        if row in self.broken:
+            return Failure("ValueError: the snapshot does not fit", "Traceback ...")
         epoch += 1
         self.rows[row] = (trial, epoch)
         diary = Path(str(trial.params["diary"]))
@@ -107,6 +138,8 @@ class Beads:
                 case "sleep":
                     time.sleep(600)
         loss = float(trial.params.get("loss", 0.0)) + 1 / epoch
+        if trial.params.get("does") == "drift":
+            loss += len(diary.read_text())
         return Reading(epoch, loss, loss, seconds=0.01)
 
     def save(self, row: int, folder: Path) -> bool:
@@ -117,7 +150,14 @@ class Beads:
         (folder / "model.txt").write_text(f"trial {trial.number}, {epoch} epochs\n")
         return True
 
+    def snapshot(self, row: int) -> Snapshot | None:
+        trial, epoch = self.rows[row]
+        if trial.params.get("does") == "forget":
+            return None
+        return Snapshot(epoch, {"beads": np.ones(epoch)}, {"trial": trial.number})
+
     def clear(self, row: int) -> None:
+        self.broken.discard(row)
         del self.rows[row]
 
 
@@ -133,7 +173,13 @@ class Desk:
         return Trial(number, {"diary": str(self.folder / f"diary-{number}"), **params}, 0)
 
     def submit(self, *trials: Trial, bar: float | None = None) -> None:
-        self.executor.submit(trials, bar)
+        self.executor.submit([Placement(trial) for trial in trials], bar)
+
+    def go_on(self, trial: Trial, epochs: int) -> None:
+        """Submit a trial that has so many recorded epochs: those that it has reported here."""
+        readings = [event.reading for event in self.of(trial.number) if isinstance(event, Reported)]
+        self.events = [event for event in self.events if event.number != trial.number]
+        self.executor.submit([Placement(trial, tuple(readings[:epochs]))], None)
 
     def diary(self, number: int) -> list[int]:
         """The epochs that a trial has trained."""
@@ -145,7 +191,8 @@ class Desk:
 
     def end(self, number: int) -> Event | None:
         """The event that ended a trial."""
-        ends = [event for event in self.of(number) if not isinstance(event, Reported | Restarted)]
+        on = (Reported, Restarted, Interrupted)
+        ends = [event for event in self.of(number) if not isinstance(event, on)]
         assert len(ends) <= 1, f"it ended twice: {ends}"
         return ends[0] if ends else None
 
@@ -312,3 +359,138 @@ class ExecutorContract:
             desk.executor.close()
             assert desk.diary(1) == [1]
             assert desk.end(1) is None
+
+    def test_a_paused_trial_goes_on_where_it_was(self, desk: Desk) -> None:
+        desk.submit(desk.trial(1), desk.trial(2))
+        desk.until(lambda: len(desk.of(1)) == 2)
+        desk.executor.pause({1: True})
+        desk.until_over(1, 2)
+        assert desk.end(1) == Paused(1, str(desk.folder / "models/1"))
+        assert desk.executor.free() == self.rows
+        desk.go_on(desk.trial(1), 2)
+        desk.until_over(1)
+        assert desk.diary(1) == [1, 2, 3]
+        assert [e.reading.epoch for e in desk.of(1) if isinstance(e, Reported)] == [3]
+
+    def test_the_checkpoints_of_a_trial_go_when_it_is_over_or_dropped(self, tmp_path: Path) -> None:
+        def checkpoints() -> set[str]:
+            return {path.name.partition(".")[0] for path in (tmp_path / "models/checkpoints").iterdir()}
+
+        with self.opened(tmp_path) as first:
+            first.submit(first.trial(1), first.trial(2))
+            first.until(lambda: first.of(1) and first.of(2))
+            first.executor.pause({1: False, 2: False})
+            first.until_over(1, 2)
+            first.executor.drop([1])
+            first.executor.close()
+        assert checkpoints() == {"2"}
+        with self.opened(tmp_path) as second:
+            second.events = first.events
+            second.go_on(second.trial(2), len(second.of(2)) - 1)
+            second.until_over(2)
+        assert checkpoints() == set()
+
+    def test_a_trial_without_checkpoint_trains_again_what_is_recorded_and_says_nothing(
+        self, desk: Desk
+    ) -> None:
+        desk.submit(desk.trial(1, does="forget"))
+        desk.until(lambda: len(desk.of(1)) == 2)
+        desk.executor.pause({1: False})
+        desk.until_over(1)
+        desk.go_on(desk.trial(1, does="forget"), 2)
+        desk.until_over(1)
+        assert desk.diary(1) == [1, 2, 1, 2, 3]
+        assert [type(event) for event in desk.of(1)] == [Reported, Finished]
+
+    def test_a_checkpoint_ahead_of_what_is_recorded_is_not_used(self, desk: Desk) -> None:
+        desk.submit(desk.trial(1))
+        desk.until(lambda: len(desk.of(1)) == 2)
+        desk.executor.pause({1: False})
+        desk.until_over(1)
+        desk.go_on(desk.trial(1), 1)
+        desk.until_over(1)
+        assert desk.diary(1) == [1, 2, 1, 2, 3]
+        assert [e.reading.epoch for e in desk.of(1) if isinstance(e, Reported)] == [2, 3]
+
+    def test_a_damaged_checkpoint_costs_epochs_and_no_trial(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as first:
+            first.submit(first.trial(1))
+            first.until(lambda: len(first.of(1)) == 2)
+            first.executor.pause({1: False})
+            first.until_over(1)
+            first.executor.close()
+        (path,) = (tmp_path / "models/checkpoints").iterdir()
+        data = bytearray(path.read_bytes())
+        data[-1] ^= 1
+        path.write_bytes(data)
+        with self.opened(tmp_path) as second:
+            second.events = first.events
+            second.go_on(second.trial(1), 2)
+            second.until_over(1)
+            assert second.diary(1) == [1, 2, 1, 2, 3]
+            assert [type(event) for event in second.of(1)] == [Reported, Finished]
+
+    def test_a_checkpoint_that_does_not_fit_costs_epochs_and_no_trial(self, desk: Desk) -> None:
+        trial = desk.trial(1, does="misplace")
+        desk.submit(trial)
+        desk.until(lambda: len(desk.of(1)) == 2)
+        desk.executor.pause({1: False})
+        desk.until_over(1)
+        desk.go_on(trial, 2)
+        desk.until_over(1)
+        assert desk.diary(1) == [1, 2, 1, 2, 3]
+        assert [type(event) for event in desk.of(1)] == [Reported, Finished]
+
+    def test_a_trial_that_does_not_repeat_itself_starts_again(self, desk: Desk) -> None:
+        trial = desk.trial(1, does="drift")
+        old = Reading(1, 5.0, 5.0, seconds=0.01)
+        desk.executor.submit([Placement(trial, (old, old))], None)
+        desk.until_over(1)
+        kinds = [type(event) for event in desk.of(1)]
+        assert kinds == [Restarted, Reported, Reported, Reported, Finished]
+        assert [e.reading.epoch for e in desk.of(1) if isinstance(e, Reported)] == [1, 2, 3]
+
+    def test_what_was_decided_of_a_trial_before_it_was_interrupted_is_carried_out(self, desk: Desk) -> None:
+        trial = desk.trial(1)
+        curve = tuple(Reading(epoch, 1 / epoch, 1 / epoch, seconds=9.0) for epoch in (1, 2))
+        desk.executor.submit([Placement(trial, curve)], None)
+        desk.executor.stop({1: True})
+        assert desk.executor.free() == self.rows
+        desk.submit(*(desk.trial(number) for number in range(2, 2 + self.rows)))
+        desk.until_over(1, *range(2, 2 + self.rows))
+        assert desk.end(1) == Stopped(1, str(desk.folder / "models/1"))
+        assert (desk.folder / "models/1/model.txt").read_text() == "trial 1, 2 epochs\n"
+        assert desk.diary(1) == [1, 2]
+
+    def test_neighbours_wait_while_a_trial_catches_up(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path, epochs=10**6) as desk:
+            desk.submit(*(desk.trial(number) for number in range(self.rows)))
+            desk.until(lambda: desk.of(0))
+            desk.executor.stop({0: False})
+            desk.until_over(0)
+            before = len(desk.of(1))
+            curve = tuple(Reading(epoch, 1 / epoch, 1 / epoch) for epoch in range(1, 500))
+            desk.executor.submit([Placement(desk.trial(9), curve)], None)
+            desk.until(lambda: desk.of(9))
+            reported = desk.of(9)[0]
+            assert isinstance(reported, Reported)
+            assert reported.reading.epoch == 500
+            assert len(desk.of(1)) - before < 400
+
+    def test_closing_writes_checkpoints_that_another_executor_goes_on_from(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as first:
+            first.submit(first.trial(1))
+            first.until(lambda: len(first.of(1)) == 2)
+            first.executor.close()
+        with self.opened(tmp_path) as second:
+            second.events = first.events
+            second.go_on(second.trial(1), 2)
+            second.until_over(1)
+            assert second.diary(1) == [1, 2, 3]
+
+    def test_closing_at_once_writes_nothing(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as desk:
+            desk.submit(desk.trial(1))
+            desk.until(lambda: desk.of(1))
+            desk.executor.close(at_once=True)
+            assert not (tmp_path / "models/checkpoints").exists()

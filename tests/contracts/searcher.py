@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -39,6 +40,39 @@ def conditional_space() -> SearchSpace:
         },
         {"activation": "relu"},
     )
+
+
+def changed_spaces() -> dict[str, SearchSpace]:
+    """What may become of `conditional_space` while a study rests."""
+    before = dict(conditional_space().parameters)
+    fixed = conditional_space().fixed
+    method = Choice(choices=("sgd", "adam", "other"), default="other")
+    changes: dict[str, dict[str, Parameter | None]] = {
+        "narrowed": {
+            "rate": Float(low=1e-3, high=0.1, default=0.01, log=True),
+            "method": Choice(choices=("sgd", "adam"), default="adam"),
+            "depth": Int(low=1, high=5, step=4, default=1),
+            "width": Int(low=32, high=128, log=True, default=64),
+        },
+        "widened": {
+            "rate": Float(low=1e-6, high=10.0, default=0.01, log=True),
+            "width": Int(low=8, high=512, log=True, default=64),
+            "only": Int(low=6, high=8, default=7),
+        },
+        "gained": {
+            "clip": Float(low=0.1, high=9.0, default=1.0, default_for={"method": {"sgd": 2.0}}),
+            "nesterov": Choice(choices=(False, True), default=False, when={"method": ("sgd",)}),
+        },
+        "lost": {"damping": None, "width": None},
+        "mixed": {"method": method, "width": None, "gain": Float(low=0.0, high=1.0, default=0.5)},
+    }
+    spaces = {
+        name: SearchSpace.compose({n: p for n, p in {**before, **change}.items() if p is not None}, fixed)
+        for name, change in changes.items()
+    }
+    spaces["fixed"] = SearchSpace.compose(before, {**fixed, "depth": 3})
+    spaces["activated"] = SearchSpace.compose(before, {"activation": "tanh"})
+    return spaces
 
 
 def small_space() -> SearchSpace:
@@ -85,6 +119,20 @@ def ended(trials: Sequence[Trial], seed: int = 0) -> list[TrialRecord]:
         ]
         records.append(rng.choice(ways))
     return records
+
+
+def paused(trials: Sequence[Trial]) -> list[TrialRecord]:
+    """Records of trials that wait after a third of their epochs, one of them without a value."""
+    return [
+        TrialRecord(
+            t.number,
+            t.params,
+            TrialState.PAUSED,
+            None if t.number % 9 == 8 else 2 * worth(t.params),
+            epochs=3,
+        )
+        for t in trials
+    ]
 
 
 @st.composite
@@ -197,20 +245,64 @@ class SearcherContract:
         assert len(rest) == 3
         assert not {_exactly(t.params) for t in rest} & {_exactly(t.params) for t in first}
 
-    def test_replayed_searcher_goes_on_as_the_first_one_would(self) -> None:
-        first = self.searcher(conditional_space())
+    @pytest.mark.parametrize("seed", [0, 1])
+    def test_replayed_searcher_goes_on_as_the_first_one_would(self, seed: int) -> None:
+        """Trials end, pause, and go on or end after a pause, told anew or not, in any order."""
+        space, rng = conditional_space(), random.Random(seed)
+        first = self.searcher(space)
         records: dict[int, TrialRecord] = {}
         for batch in [self.trials // 2, *[3, 5] * (self.trials // 16)]:
-            second = self.searcher(conditional_space())
-            second.replay([records[number] for number in sorted(records)])
-            trials = list(first.ask(batch))
-            if len(records) % 3 == 0 or len(records) >= self.trials // 2:
-                assert list(second.ask(batch)) == trials
+            trials = self.asked_alike(space, first, records, batch, also_replayed=len(records) != 0)
             records |= {t.number: TrialRecord(t.number, t.params, TrialState.RUNNING) for t in trials}
-            running = [Trial(r.number, r.params, 0) for r in records.values() if not r.state.is_over]
-            told = ended(running[:-2])
+            told: list[TrialRecord] = []
+            for number, record in records.items():
+                trial = Trial(number, record.params, 0)
+                if record.state is TrialState.RUNNING and rng.random() < 0.8:
+                    told += rng.choice([ended, paused, paused])([trial])
+                elif record.state is TrialState.PAUSED and rng.random() < 0.3:
+                    told += (
+                        ended([trial]) if rng.random() < 0.7 else [replace(record, state=TrialState.RUNNING)]
+                    )
+            rng.shuffle(told)
             first.tell(told)
             records |= {r.number: r for r in told}
+        assert any(r.state is TrialState.PAUSED for r in records.values())
+
+    def asked_alike(
+        self,
+        space: SearchSpace,
+        searcher: Searcher,
+        records: Mapping[int, TrialRecord],
+        count: int,
+        *,
+        also_replayed: bool = True,
+    ) -> list[Trial]:
+        """Ask a searcher, and a fresh one that is replayed with what the other was told."""
+        second = self.searcher(space)
+        second.replay([records[number] for number in sorted(records)])
+        trials = list(searcher.ask(count))
+        if also_replayed:
+            assert list(second.ask(count)) == trials
+        return trials
+
+    def test_paused_trial_counts_as_one_that_was_cut_there(self) -> None:
+        def after(state: TrialState) -> Sequence[Trial]:
+            searcher = self.searcher(conditional_space())
+            searcher.replay([replace(r, state=state) if r.number in waiting else r for r in history])
+            return searcher.ask(2)
+
+        trials = self.searcher(conditional_space()).ask(self.trials)
+        waiting = {r.number: r for r in paused(trials) if r.number % 4 == 1}
+        history = [waiting.get(r.number, r) for r in ended(trials)]
+        assert after(TrialState.PAUSED) == after(TrialState.STOPPED)
+
+    def test_what_a_paused_trial_had_shown_is_void_once_it_is_told_again(self) -> None:
+        trials = self.searcher(conditional_space()).ask(self.trials)
+        direct, roundabout = self.searcher(conditional_space()), self.searcher(conditional_space())
+        direct.replay(ended(trials))
+        for records in (paused(trials[::-1]), paused(trials[::3]), ended(trials[::-1])):
+            roundabout.tell(records)
+        assert roundabout.ask(2) == direct.ask(2)
 
     def test_order_of_telling_does_not_matter(self) -> None:
         def after(records: list[TrialRecord]) -> Sequence[Trial]:
@@ -233,7 +325,62 @@ class SearcherContract:
         searcher.tell(ended(running))
         assert searcher.ask(1)[0].number == len(history)
 
-    def test_history_of_a_changed_space_is_taken_in(self) -> None:
+    def lived(self, space: SearchSpace) -> list[TrialRecord]:
+        """A study that rests: most trials are over, some paused or running."""
+        trials = self.searcher(space, seed=1).ask(min(self.trials, 30))
+        records = {r.number: r for r in [*ended(trials), *paused(trials[5::7])]}
+        running = {t.number: TrialRecord(t.number, t.params, TrialState.RUNNING) for t in trials[6::7]}
+        return list((records | running).values())
+
+    @pytest.mark.parametrize("change", sorted(changed_spaces()))
+    def test_space_may_have_changed_since_the_history_was_made(self, change: str) -> None:
+        space = changed_spaces()[change]
+        history = self.lived(conditional_space())
+        searcher = self.searcher(space)
+        searcher.replay(history)
+        known = {r.number: r for r in history}
+        for count in (3, 1):
+            trials = self.asked_alike(space, searcher, known, count)
+            assert [t.number for t in trials] == list(range(len(known), len(known) + count))
+            assert [space.faults(t.params) for t in trials] == [[]] * count
+            assert not {_exactly(t.params) for t in trials} & {_exactly(r.params) for r in known.values()}
+            told = [*ended(trials[1:]), *paused(trials[:1])]
+            searcher.tell(told)
+            known |= {r.number: r for r in told}
+
+    @pytest.mark.parametrize("change", sorted(changed_spaces()))
+    def test_what_trials_outside_of_the_space_were_worth_does_not_matter(self, change: str) -> None:
+        def after(records: list[TrialRecord]) -> Sequence[Trial]:
+            searcher = self.searcher(space)
+            searcher.replay(records)
+            return searcher.ask(2)
+
+        space = changed_spaces()[change]
+        history = self.lived(conditional_space())
+        other = [r if self.fits(r.params, space) else self.otherwise(r) for r in history]
+        assert other != history or change not in ("narrowed", "fixed", "activated")
+        assert after(other) == after(history)
+
+    def fits(self, params: Params, space: SearchSpace) -> bool:
+        """Whether every value lies in the space where it still has the parameter."""
+        parameters = {n: Choice(choices=(v,), default=v) for n, v in space.fixed.items()} | dict(space)
+        return all(parameters[n].contains(v) for n, v in params.items() if n in parameters)
+
+    def otherwise(self, record: TrialRecord) -> TrialRecord:
+        """The same trial with another fate."""
+        worse = replace(record, state=TrialState.FINISHED, conclusive=True, epochs=9, value=-9.0)
+        return worse if record.number % 2 else replace(worse, state=TrialState.FAILED, value=None)
+
+    def test_parameter_that_is_new_counts_with_its_default(self) -> None:
+        searcher = self.searcher(changed_spaces()["gained"])
+        searcher.replay(
+            [TrialRecord(0, conditional_space().defaults(), TrialState.FINISHED, 1.0, conclusive=True)]
+        )
+        trials = searcher.ask(9)
+        assert changed_spaces()["gained"].defaults() not in [t.params for t in trials]
+        assert [t.number for t in trials] == list(range(1, 10))
+
+    def test_history_of_quite_another_space_is_taken_in(self) -> None:
         other = SearchSpace.compose(
             {
                 "rate": Choice(choices=("low", "high"), default="low"),

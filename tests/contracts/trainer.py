@@ -16,6 +16,7 @@ Derive a test class, say which trainer it is and what it is given, and pytest ru
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import random
 from collections.abc import Sequence
@@ -24,10 +25,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import safetensors.numpy
 import torch
 
 from tuner.core.dataset import Dataset, Split, Task
-from tuner.core.ports import Exhausted, Failure, Job, Outcome, Population, Trainer
+from tuner.core.ports import Exhausted, Failure, Job, Outcome, Population, Snapshot, Trainer
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Params, Reading, Trial
 from tuner.trainers import load_model
@@ -220,6 +222,7 @@ class TrainerContract:
         assert outcome.error.strip()
         assert "\n" not in outcome.error
         assert outcome.traceback.strip()
+        assert population.snapshot(last) is None
         population.clear(last)
         assert same(self.curve(population, self.trial(2), last), self.curve(self.population(), self.trial(2)))
 
@@ -274,6 +277,96 @@ class TrainerContract:
         assert population.save(0, first) == population.save(0, second)
         assert _bytes(first) == _bytes(second)
 
+    def test_only_the_rows_that_are_named_are_trained(self) -> None:
+        population = self.population(dataclasses.replace(self.job(), rows=3))
+        last = population.capacity - 1
+        for row in range(last + 1):
+            population.place(row, self.trial(row))
+        assert dict(population.advance(rows=[])) == {}
+        first = population.advance(rows=[last])
+        assert list(first) == [last]
+        assert _reading(first[last]).epoch == 1
+        alone = self.curve(self.population(), self.trial(last))
+        assert same([_reading(first[last])], alone[:1])
+        if last:
+            population.clear(last)
+            assert sorted(population.advance(rows={0, last})) == [0]
+
+    def test_rows_that_are_not_named_stay_as_they_are(self) -> None:
+        population = self.population(dataclasses.replace(self.job(), rows=2))
+        if population.capacity < 2:
+            pytest.skip("this population has one row")
+        for row in (0, 1):
+            population.place(row, self.trial(row))
+        population.advance(rows=[1])
+        alone = self.curve(self.population(), self.trial(0))
+        assert same(self.train(population, 0), alone)
+
+    def test_snapshot_goes_on_bit_for_bit_in_any_row_beside_any_neighbours(self, tmp_path: Path) -> None:
+        trial, job = self.trial(3), dataclasses.replace(self.job(), rows=3)
+        whole = self.population(job)
+        whole.place(0, trial)
+        wanted = self.train(whole)
+        for epochs in range(1, len(wanted) + 1):
+            there = self.population(job)
+            last = there.capacity - 1
+            for row in range(last):
+                there.place(row, self.trial(row))
+                there.advance()
+            there.place(last, trial, self.kept(trial, epochs))
+            curve = wanted[:epochs]
+            while len(curve) < len(wanted):
+                curve.append(_reading(there.advance()[last]))
+            assert same(curve, wanted), epochs
+            folders = [tmp_path / f"{epochs}-{name}" for name in ("whole", "parts")]
+            for folder, population, row in zip(folders, (whole, there), (0, last), strict=True):
+                folder.mkdir()
+                population.save(row, folder)
+            assert _untimed(folders[0]) == _untimed(folders[1])
+            if self.predicts and job.data is not None and _bytes(folders[0]):
+                one, two = (load_model(folder).predict(job.data.validation.x) for folder in folders)
+                assert np.array_equal(one, two)
+
+    def test_snapshot_that_was_placed_is_handed_out_again(self) -> None:
+        trial = self.trial(3)
+        snapshot = self.kept(trial, 1)
+        population = self.population()
+        population.place(population.capacity - 1, trial, snapshot)
+        again = population.snapshot(population.capacity - 1)
+        assert again is not None
+        assert _content(again) == _content(snapshot)
+
+    def test_snapshot_stays_as_it_is_while_training_goes_on(self) -> None:
+        population = self.population()
+        population.place(0, self.trial(0))
+        population.advance()
+        snapshot = population.snapshot(0)
+        if snapshot is None:
+            pytest.skip("this trainer keeps no state")
+        before = _content(snapshot)
+        population.advance()
+        population.clear(0)
+        assert _content(snapshot) == before
+
+    def test_trials_are_parked_only_where_there_are_snapshots(self) -> None:
+        population = self.population()
+        assert population.snapshot(0) is None
+        population.place(0, self.trial(0))
+        population.advance()
+        assert population.snapshot(0) is not None or not self.trainer().parks(self.job().spec)
+
+    def kept(self, trial: Trial, epochs: int) -> Snapshot:
+        """The trial's state after some epochs, written and read again."""
+        population = self.population()
+        population.place(0, trial)
+        for _ in range(epochs):
+            _reading(population.advance()[0])
+        snapshot = population.snapshot(0)
+        if snapshot is None:
+            pytest.skip("this trainer keeps no state")
+        assert snapshot.epoch == epochs
+        return written_and_read(snapshot)
+
     def test_data_is_left_as_it_was(self) -> None:
         job = self.job()
         if job.data is None:
@@ -309,6 +402,19 @@ def same(one: Sequence[Reading], two: Sequence[Reading]) -> bool:
     return [_numbers(r) for r in one] == [_numbers(r) for r in two]
 
 
+def written_and_read(snapshot: Snapshot) -> Snapshot:
+    """The snapshot as it comes back from a file of safetensors and one of JSON."""
+    arrays = safetensors.numpy.load(safetensors.numpy.save(dict(snapshot.arrays)))
+    return Snapshot(snapshot.epoch, arrays, json.loads(json.dumps(dict(snapshot.facts))))
+
+
+def _content(snapshot: Snapshot) -> tuple[Any, ...]:
+    arrays = {n: (a.dtype, a.shape, a.tobytes()) for n, a in sorted(snapshot.arrays.items())}
+    # The text of an estimator has names of its own in it.
+    arrays.pop("estimators", None)
+    return snapshot.epoch, arrays, json.dumps(dict(snapshot.facts))
+
+
 def _numbers(reading: Reading) -> tuple[str, ...]:
     # As text, so that `nan` equals `nan`; repr of a float is exact.
     values = dataclasses.replace(reading, seconds=0.0)
@@ -324,6 +430,16 @@ def _disturb(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed)
     torch.manual_seed(seed)
+
+
+def _untimed(folder: Path) -> dict[str, bytes]:
+    """What `_bytes` finds, without the best epoch's seconds."""
+    found = _bytes(folder)
+    if "model.json" in found:
+        table = json.loads(found["model.json"])
+        table["best"].pop("seconds", None)
+        found["model.json"] = json.dumps(table).encode()
+    return found
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:

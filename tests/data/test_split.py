@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
+from tuner.core.seeds import derive
 from tuner.core.spec import DataSpec
 from tuner.data.split import Parts, divide
 from tuner.errors import DataError
@@ -66,6 +68,46 @@ def test_every_class_keeps_its_share_in_every_split(sizes: list[int], seed: int)
         found = np.bincount(keys[rows], minlength=len(sizes))
         expected = np.array(sizes) * len(rows) / len(keys)
         assert (np.abs(found - expected) <= 2).all()
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(3, 40), min_size=2, max_size=8), st.booleans(), SHARES, st.integers(0, 5))
+def test_random_splits_are_scikit_learns(
+    sizes: list[int], by_class: bool, shares: tuple[float, float], seed: int
+) -> None:
+    keys = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
+    asked = spec(validation=shares[0], test=shares[1], seed=seed)
+    try:
+        parts = divide(len(keys), keys if by_class else None, asked, "data")
+    except DataError:
+        return
+    rest, drawn = np.arange(len(keys)), {}
+    for name, share in (("test", shares[1]), ("validation", shares[0])):
+        drawn_without_regard = any(f"The {name} split" in note for note in parts.notes)
+        rest, drawn[name] = train_test_split(
+            rest,
+            test_size=round(share * len(keys)),
+            stratify=keys[rest] if by_class and not drawn_without_regard else None,
+            random_state=derive(seed, -1, f"split {name}"),
+        )
+    np.testing.assert_array_equal(parts.train, np.sort(rest))
+    np.testing.assert_array_equal(parts.test, np.sort(drawn["test"]))
+    np.testing.assert_array_equal(parts.validation, np.sort(drawn["validation"]))
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 30), min_size=40, max_size=150), st.integers(0, 5))
+def test_splits_by_group_are_scikit_learns(groups: list[int], seed: int) -> None:
+    keys = np.array([f"patient {g}" for g in groups], dtype=object)
+    try:
+        parts = divide(len(keys), keys, spec(split="group", test=0.3, seed=seed), "data")
+    except DataError:
+        return
+    splitter = GroupShuffleSplit(
+        1, test_size=max(1, int(0.3 * len(set(groups)))), random_state=derive(seed, -1, "split test")
+    )
+    _, taken = next(splitter.split(keys, groups=keys))
+    np.testing.assert_array_equal(parts.test, taken)
 
 
 @settings(deadline=None)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from tuner.core.budget import Budget, StudyState
-from tuner.core.events import Event, Failed, Finished, Reported, Restarted, Stopped
-from tuner.core.ports import Callback, Executor, Observer, Status, Turn
+from tuner.core.events import Event, Failed, Finished, Interrupted, Paused, Reported, Restarted, Stopped
+from tuner.core.ports import Callback, Executor, Observer, Placement, Status, Turn
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Objective, Reading, Stop, Trial, TrialRecord, TrialState
+from tuner.core.trial import Objective, Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.engine import Engine
 
 SEED = 3
-KINDS = ("report", "finish", "exhaust", "fail", "restart", "rest")
+KINDS = ("report", "finish", "exhaust", "fail", "restart", "interrupt", "rest")
 
 
 class ListStore:
@@ -28,45 +29,62 @@ class ListStore:
         self.curves: dict[int, list[Reading]] = {}
         self.end: tuple[StudyState, str] | None = None
         self.seconds = 0.0
+        self.position: Mapping[str, Any] = {}
 
     def record(self, turn: Turn) -> None:
         self.turns.append(turn)
-        for trial in turn.started:
-            known = self.records.get(trial.number)
-            again = 0 if known is None else known.interruptions + 1
-            self.records[trial.number] = TrialRecord(
-                trial.number, trial.params, TrialState.RUNNING, interruptions=again, started_at="then"
-            )
-            self.curves[trial.number] = []
         for number in turn.restarted:
             self.curves[number] = []
+            self.records[number] = replace(self.records[number], paused_at=0)
+        for number in turn.interrupted:
             previous = self.records[number]
             self.records[number] = replace(previous, interruptions=previous.interruptions + 1)
         for number, reading in turn.readings:
-            assert not self.records[number].state.is_over
+            assert self.records[number].state is TrialState.RUNNING
             self.curves[number].append(reading)
-        for record in turn.ended:
+            assert reading.epoch == len(self.curves[number]), "an epoch is missing or there twice"
+        for number, order in turn.orders.items():
+            self.records[number] = replace(self.records[number], order=order)
+        for record in (*turn.paused, *turn.ended):
             assert not self.records[record.number].state.is_over, "a trial ended twice"
+            assert record.order is None
             self.records[record.number] = record
         for number in turn.forgotten:
-            assert self.records[number].model_path is not None, "there was nothing to forget"
+            dismissed = any(record.number == number for record in turn.ended)
+            assert dismissed or self.records[number].model_path is not None, "there was nothing to forget"
             self.records[number] = replace(self.records[number], model_path=None)
-        self.seconds = turn.seconds
+        for trial in turn.started:
+            known = self.records.get(trial.number)
+            if known is None:
+                known = TrialRecord(trial.number, trial.params, TrialState.RUNNING, started_at="then")
+                self.curves[trial.number] = []
+            assert not known.state.is_over, "a trial that is over starts again"
+            self.records[trial.number] = replace(known, state=TrialState.RUNNING)
+        self.seconds, self.position = turn.seconds, turn.position
 
     def finish(self, state: StudyState, reason: str, seconds: float) -> None:
         assert self.end is None, "the study ended twice"
         self.end = (state, reason)
         self.seconds = seconds
         for number, record in self.records.items():
-            if not record.state.is_over:
+            if record.state is TrialState.RUNNING:
                 epochs = len(self.curves[number])
                 self.records[number] = replace(record, state=TrialState.WAITING, epochs=epochs)
 
     def history(self) -> list[TrialRecord]:
         return [self.records[number] for number in sorted(self.records)]
 
-    def over(self) -> dict[int, list[Reading]]:
-        return {n: curve for n, curve in self.curves.items() if self.records[n].state.is_over}
+    def resumed(self) -> ListStore:
+        """As a database is opened again: trials in flight have been interrupted once more."""
+        again = ListStore()
+        again.curves = {number: list(curve) for number, curve in self.curves.items()}
+        again.seconds, again.position = self.seconds, self.position
+        for number, record in self.records.items():
+            if record.state in (TrialState.RUNNING, TrialState.WAITING):
+                epochs, times = len(self.curves[number]), record.interruptions + 1
+                record = replace(record, state=TrialState.WAITING, epochs=epochs, interruptions=times)
+            again.records[number] = record
+        return again
 
 
 class CountingSearcher:
@@ -89,19 +107,44 @@ class CountingSearcher:
 
     def replay(self, history: Sequence[TrialRecord]) -> None:
         self.next = len(history)
-        self.told += [record for record in history if record.state.is_over]
+        self.told += [record for record in history if record.state.is_over or record.paused_at]
 
 
 @dataclass
 class Rule:
     """A callback that answers what a function says, and notes what it was asked."""
 
-    says: Callable[[Trial, Sequence[Reading]], Stop | None] = lambda trial, curve: None
+    says: Callable[[Trial, Sequence[Reading]], Stop | Pause | None] = lambda trial, curve: None
     asked: list[tuple[int, int]] = field(default_factory=list)
 
-    def decide(self, trial: Trial, curve: Sequence[Reading]) -> Stop | None:
+    def decide(self, trial: Trial, curve: Sequence[Reading]) -> Stop | Pause | None:
         self.asked.append((trial.number, len(curve)))
         return self.says(trial, curve)
+
+
+class Whim(Rule):
+    """A scheduler that casts lots: stops, pauses, promotes and dismisses."""
+
+    def __init__(self, lots: random.Random) -> None:
+        super().__init__(self.lot)
+        self.lots = lots
+
+    def lot(self, trial: Trial, curve: Sequence[Reading]) -> Stop | Pause | None:
+        match self.lots.randrange(12):
+            case 0:
+                return Stop("whim", "so", self.lots.random() < 0.5)
+            case 1:
+                return Pause("whim", "not now")
+        return None
+
+    def promote(self, paused: Collection[int], room: int, *, last: bool) -> Sequence[int]:
+        assert paused, "nobody is to be promoted"
+        assert room > 0
+        return self.lots.sample(sorted(paused), k=self.lots.randrange(min(room, len(paused)) + 1))
+
+    def dismiss(self, paused: Collection[int], *, last: bool) -> Mapping[int, Stop]:
+        gone = [number for number in paused if last or self.lots.random() < 0.1]
+        return {number: Stop("whim", "for good", conclusive=False) for number in gone}
 
 
 class Lots:
@@ -114,31 +157,49 @@ class Lots:
         self.weights = weights
         self.epochs: dict[int, int] = {}
         self.best: dict[int, float] = {}
-        self.stopping: dict[int, bool] = {}
+        self.leaving: dict[int, tuple[bool, type[Stopped | Paused]]] = {}
         self.closed = 0
         self.bar: float | None = None
 
     def free(self) -> int:
         return self.rows - len(self.epochs)
 
-    def submit(self, trials: Sequence[Trial], bar: float | None) -> None:
-        assert len(trials) <= self.free()
+    def submit(self, placements: Sequence[Placement], bar: float | None) -> None:
+        assert len(placements) <= self.free()
         self.bar = bar
-        for trial in trials:
-            assert trial.number not in self.epochs, "submitted twice"
-            assert trial.study_seed == SEED
-            self.epochs[trial.number] = 0
+        for placement in placements:
+            number = placement.trial.number
+            assert number not in self.epochs, "submitted twice"
+            assert placement.trial.study_seed == SEED
+            self.epochs[number] = len(placement.curve)
+            finite = [r.val_loss for r in placement.curve if math.isfinite(r.val_loss)]
+            self.best |= {number: min(finite)} if finite else {}
 
     def stop(self, orders: Mapping[int, bool]) -> None:
+        self.leave(orders, Stopped)
+
+    def pause(self, orders: Mapping[int, bool]) -> None:
+        self.leave(orders, Paused)
+
+    def leave(self, orders: Mapping[int, bool], event: type[Stopped | Paused]) -> None:
         for number, wanted in orders.items():
             del self.epochs[number]
-            self.stopping[number] = wanted
+            self.leaving[number] = (wanted, event)
+
+    def drop(self, numbers: Collection[int]) -> None:
+        assert not set(numbers) & set(self.epochs), "it is not over"
+
+    def position(self) -> Mapping[str, Any]:
+        return {}
+
+    def restore(self, position: Mapping[str, Any]) -> None:
+        """Every order is as good as another."""
 
     def poll(self, timeout_s: float) -> Sequence[Event]:
         events: list[Event] = []
-        for number, wanted in self.stopping.items():
-            events.append(Stopped(number, self.save(number) if wanted else None))
-        self.stopping = {}
+        for number, (wanted, event) in self.leaving.items():
+            events.append(event(number, self.save(number) if wanted else None))
+        self.leaving = {}
         for number in self.lots.sample(sorted(self.epochs), k=len(self.epochs)):
             kind = self.lots.choices(KINDS, self.weights)[0]
             if kind in ("report", "finish"):
@@ -153,7 +214,9 @@ class Lots:
             elif kind == "restart":
                 self.epochs[number] = 0
                 self.best.pop(number, None)
-                events.append(Restarted(number, "its worker died"))
+                events.append(Restarted(number, "it came out otherwise"))
+            elif kind == "interrupt":
+                events.append(Interrupted(number, "its worker died"))
         return events
 
     def report(self, number: int) -> Reported:
@@ -170,7 +233,7 @@ class Lots:
         folder.mkdir(parents=True, exist_ok=True)
         return str(folder)
 
-    def close(self) -> None:
+    def close(self, *, at_once: bool = False) -> None:
         self.closed += 1
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.engine.parts import CountingSearcher, ListStore, Looker, Lots, Rule, engine, numbers
+from tests.engine.parts import CountingSearcher, ListStore, Looker, Lots, Rule, Whim, engine, numbers
 from tuner.core.budget import StudyState
-from tuner.core.events import Event, Failed, Finished, Reported, Restarted, Stopped
-from tuner.core.trial import Reading, Stop, Trial, TrialState
+from tuner.core.events import Event, Failed, Finished, Interrupted, Paused, Reported, Restarted, Stopped
+from tuner.core.ports import Placement
+from tuner.core.trial import Reading, Stop, TrialState
 from tuner.errors import DeviceError, StoreError
 
 
@@ -26,7 +28,7 @@ class Steady:
         self.rows = rows
         self.epochs = epochs
         self.running: dict[int, int] = {}
-        self.stopping: list[int] = []
+        self.leaving: list[Event] = []
         self.polls = 0
         self.closed = 0
         self.bars: list[float | None] = []
@@ -38,20 +40,33 @@ class Steady:
     def free(self) -> int:
         return self.rows - len(self.running)
 
-    def submit(self, trials: Sequence[Trial], bar: float | None) -> None:
-        self.running.update({trial.number: 0 for trial in trials})
-        self.order += [trial.number for trial in trials]
+    def submit(self, placements: Sequence[Placement], bar: float | None) -> None:
+        self.running.update({each.trial.number: len(each.curve) for each in placements})
+        self.order += [each.trial.number for each in placements]
         self.bars.append(bar)
 
     def stop(self, orders: Mapping[int, bool]) -> None:
         for number in orders:
             del self.running[number]
-        self.stopping += orders
+            self.leaving.append(Stopped(number))
+
+    def pause(self, orders: Mapping[int, bool]) -> None:
+        for number in orders:
+            del self.running[number]
+            self.leaving.append(Paused(number))
+
+    def drop(self, numbers: Collection[int]) -> None:
+        """No checkpoints are written."""
+
+    def position(self) -> Mapping[str, Any]:
+        return {}
+
+    def restore(self, position: Mapping[str, Any]) -> None:
+        """Every order is as good as another."""
 
     def poll(self, timeout_s: float) -> Sequence[Event]:
         self.polls += 1
-        events: list[Event] = [Stopped(number) for number in self.stopping]
-        self.stopping = []
+        events, self.leaving = self.leaving, []
         # Neighbours answer in an order of their own.
         for number in sorted(self.running, reverse=True):
             epoch = self.running[number] = self.running[number] + 1
@@ -62,7 +77,7 @@ class Steady:
                 del self.running[number]
         return events
 
-    def close(self) -> None:
+    def close(self, *, at_once: bool = False) -> None:
         self.closed += 1
 
 
@@ -70,7 +85,7 @@ class Steady:
 @given(
     seed=st.integers(0, 2**32),
     rows=st.integers(1, 5),
-    weights=st.tuples(*[st.integers(0, 5)] * 6).filter(lambda w: w[0] + w[1] + w[2] + w[3] > 0),
+    weights=st.tuples(*[st.integers(0, 5)] * 7).filter(lambda w: w[0] + w[1] + w[2] + w[3] > 0),
     trials=st.integers(1, 20),
     size=st.integers(1, 25),
     epochs=st.none() | st.integers(1, 60),
@@ -90,7 +105,6 @@ def test_every_started_trial_is_accounted_for_exactly_once_whatever_happens(
     keep: int,
 ) -> None:
     lots = random.Random(seed)
-    whim = Rule(lambda trial, curve: Stop("whim", "so", lots.random() < 0.5) if lots.random() < 0.1 else None)
     store = ListStore()
     with tempfile.TemporaryDirectory() as name:
         for _ in range(3):
@@ -99,13 +113,13 @@ def test_every_started_trial_is_accounted_for_exactly_once_whatever_happens(
                 CountingSearcher(size),
                 Looker(),
             )
-            store.end = None
+            store = store.resumed()
             driver = engine(
                 executor,
                 store,
                 Path(name),
                 searcher=searcher,
-                callbacks=[whim],
+                callbacks=[Whim(lots)],
                 keep=keep,
                 max_failures=max_failures,
                 observer=looker,
@@ -113,16 +127,16 @@ def test_every_started_trial_is_accounted_for_exactly_once_whatever_happens(
                 epochs=epochs,
                 target=target,
             )
-            state, reason = driver.run(store.history(), store.over(), store.seconds)
+            state, reason = driver.run(store.history(), store.curves, store.seconds)
 
             assert store.end == (state, reason)
             assert executor.closed == 1
             assert len(store.records) == searcher.next <= min(trials, size)
             over = [number for number, record in store.records.items() if record.state.is_over]
-            assert sorted(record.number for record in searcher.told) == sorted(over)
-            assert all(
-                record.state is TrialState.WAITING for n, record in store.records.items() if n not in over
-            )
+            told = [record.number for record in searcher.told if record.state.is_over]
+            assert sorted(told) == sorted(over)
+            left = (TrialState.WAITING, TrialState.PAUSED)
+            assert all(record.state in left for n, record in store.records.items() if n not in over)
             for number in over:
                 record, curve = store.records[number], store.curves[number]
                 finite = [reading.val_loss for reading in curve if 0 <= reading.val_loss < 10]
@@ -364,14 +378,14 @@ def test_a_resumed_study_goes_on_under_its_own_numbers(tmp_path: Path) -> None:
     store = ListStore()
     engine(Steady(), store, tmp_path, epochs=8).run()
     assert len(store.records) == 4
-    store.end = None
+    store = store.resumed()
 
     executor, searcher, rule, looker = Steady(rows=3), CountingSearcher(), Rule(), Looker()
     driver = engine(executor, store, tmp_path, searcher=searcher, callbacks=[rule], observer=looker, trials=6)
-    driver.run(store.history(), store.over(), store.seconds)
+    driver.run(store.history(), store.curves, store.seconds)
     assert executor.order == [2, 3, 4, 5]
     assert [trial.params for trial in store.turns[-1].started] == []
-    assert rule.asked[:6] == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
+    assert rule.asked[:8] == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3), (2, 1), (3, 1)]
     assert numbers(store.records, TrialState.FINISHED) == list(range(6))
     assert [store.records[n].interruptions for n in range(6)] == [0, 0, 1, 1, 0, 0]
     assert [len(store.curves[n]) for n in range(6)] == [3] * 6
@@ -391,8 +405,20 @@ def test_a_restarted_trial_starts_afresh(tmp_path: Path) -> None:
     rule, store = Rule(), ListStore()
     engine(Dying(), store, tmp_path, callbacks=[rule], trials=2).run()
     assert [reading.epoch for reading in store.curves[1]] == [1, 2, 3]
-    assert (store.records[1].epochs, store.records[1].interruptions) == (3, 1)
+    assert (store.records[1].epochs, store.records[1].interruptions) == (3, 0)
     assert [length for number, length in rule.asked if number == 1] == [1, 1, 2, 3]
+
+
+def test_an_interrupted_trial_goes_on_and_the_interruption_is_counted(tmp_path: Path) -> None:
+    class Shaken(Steady):
+        def poll(self, timeout_s: float) -> Sequence[Event]:
+            events = list(super().poll(timeout_s))
+            return [*events, Interrupted(1, "its worker was killed")] if self.polls == 2 else events
+
+    store = ListStore()
+    engine(Shaken(), store, tmp_path, trials=2).run()
+    assert [reading.epoch for reading in store.curves[1]] == [1, 2, 3]
+    assert (store.records[1].epochs, store.records[1].interruptions) == (3, 1)
 
 
 def test_the_bar_is_the_worst_value_that_is_kept(tmp_path: Path) -> None:

@@ -38,14 +38,14 @@ def test_no_trial_is_lost_when_workers_die_and_the_user_interrupts(tmp_path: Pat
     def executor() -> Processes:
         return Processes(Abacus, Job(study(), None, rows=2), tmp_path / "models", workers=2)
 
-    store = Impatient()
+    store: ListStore = Impatient()
     with pytest.raises(KeyboardInterrupt):
         engine(executor(), store, tmp_path / "models", searcher=Diarist(), keep=2, trials=8).run()
     assert store.end == (StudyState.INTERRUPTED, "stopped by the user")
-    store.end, store.patience = None, 99
+    store = store.resumed()
 
     driver = engine(executor(), store, tmp_path / "models", searcher=Diarist(), keep=2, trials=8)
-    state, _ = driver.run(store.history(), store.over(), store.seconds)
+    state, _ = driver.run(store.history(), store.curves, store.seconds)
     assert state is StudyState.FINISHED
     assert sorted(store.records) == list(range(8))
     assert all(record.state is TrialState.FINISHED for record in store.records.values())

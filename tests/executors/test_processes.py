@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from tests.contracts.executor import Abacus, Desk, ExecutorContract, study
-from tuner.core.events import Failed, Finished, Reported, Restarted, Stopped
+from tuner.core.events import Failed, Finished, Interrupted, Reported, Stopped
 from tuner.core.ports import Executor, Job, Population, Trainer
 from tuner.errors import PluginError
 from tuner.executors import Processes
@@ -46,23 +46,20 @@ def ready(desk: Desk, rows: int = 1) -> Desk:
 @pytest.mark.parametrize(
     ("does", "words"), [("die", "was killed by SIGKILL"), ("exit", "ended with exit code 3")]
 )
-def test_the_trial_of_a_worker_that_died_starts_again_on_another(
-    tmp_path: Path, does: str, words: str
-) -> None:
+def test_the_trial_of_a_worker_that_died_goes_on_with_another(tmp_path: Path, does: str, words: str) -> None:
     with opened(tmp_path) as desk:
         ready(desk).submit(desk.trial(1, does=does, at=2, once=True))
         desk.until_over(1)
         assert [type(event) for event in desk.of(1)] == [
             Reported,
-            Restarted,
-            Reported,
+            Interrupted,
             Reported,
             Reported,
             Finished,
         ]
-        restarted = desk.of(1)[1]
-        assert isinstance(restarted, Restarted)
-        assert words in restarted.reason
+        interrupted = desk.of(1)[1]
+        assert isinstance(interrupted, Interrupted)
+        assert words in interrupted.reason
         assert desk.diary(1) == [1, 2, 1, 2, 3]
 
 
@@ -70,7 +67,7 @@ def test_a_trial_whose_workers_keep_dying_fails_at_last_with_what_they_said(tmp_
     with opened(tmp_path, restarts=1) as desk:
         ready(desk).submit(desk.trial(1, does="die", at=1))
         desk.until_over(1)
-        assert [type(event) for event in desk.of(1)] == [Restarted, Failed]
+        assert [type(event) for event in desk.of(1)] == [Interrupted, Failed]
         failed = desk.end(1)
         assert isinstance(failed, Failed)
         assert "was killed by SIGKILL" in failed.error
@@ -86,7 +83,7 @@ def test_the_neighbours_of_a_trial_that_kills_its_worker_finish(tmp_path: Path) 
         ready(desk, 4).submit(*(desk.trial(n) for n in range(3)), desk.trial(3, does="exit", at=2))
         desk.until_over(0, 1, 2, 3)
         assert [type(desk.end(n)) for n in range(4)] == [Finished, Finished, Finished, Failed]
-        assert all(sum(isinstance(e, Restarted) for e in desk.of(n)) == 1 for n in range(4))
+        assert all(sum(isinstance(e, Interrupted) for e in desk.of(n)) == 1 for n in range(4))
 
 
 def test_the_other_worker_goes_on_while_one_is_replaced(tmp_path: Path) -> None:
@@ -121,6 +118,31 @@ def test_the_queue_is_spread_over_the_workers(tmp_path: Path) -> None:
     with opened(tmp_path, workers=2, rows=4) as desk:
         ready(desk, 8).submit(desk.trial(1, does="sleep", at=1), desk.trial(2))
         desk.until_over(2)
+
+
+def test_a_worker_that_hangs_is_ended_and_its_trial_goes_on_elsewhere(tmp_path: Path) -> None:
+    spec = study(stop={"epoch_seconds": 0.5})
+    made = Processes(Abacus, Job(spec, None), tmp_path / "models", workers=1, restarts=1)
+    with contextlib.closing(made):
+        desk = ready(Desk(made, tmp_path))
+        desk.submit(desk.trial(1, does="sleep", at=2, once=True))
+        desk.until_over(1)
+        assert isinstance(desk.end(1), Finished)
+        (interrupted,) = [event for event in desk.of(1) if isinstance(event, Interrupted)]
+        assert "took longer than 0.5 seconds" in interrupted.reason
+
+
+def test_ordered_workers_answer_together_in_the_order_of_trials(tmp_path: Path) -> None:
+    made = Processes(Abacus, Job(study(), None, rows=2), tmp_path / "models", workers=2, ordered=True)
+    with contextlib.closing(made):
+        desk = ready(Desk(made, tmp_path), 4)
+        desk.submit(*(desk.trial(number) for number in range(3)))
+        turns = []
+        while not all(desk.end(number) for number in range(3)):
+            if events := list(made.poll(1.0)):
+                turns.append([event.number for event in events])
+                desk.events += events
+        assert turns == [[0, 1, 2], [0, 1, 2], [0, 0, 1, 1, 2, 2]]
 
 
 def test_what_trials_print_stays_out_of_the_terminal(
@@ -218,7 +240,7 @@ def test_workers_get_their_threads_and_ignore_the_terminals_interrupt(tmp_path: 
 SCRIPT = """
 from pathlib import Path
 from tests.contracts.executor import Abacus, study
-from tuner.core.ports import Job
+from tuner.core.ports import Job, Placement
 from tuner.core.trial import Trial
 from tuner.executors import Processes
 
@@ -247,7 +269,7 @@ def test_a_plain_script_needs_no_main_guard(tmp_path: Path) -> None:
     with script(
         tmp_path,
         """
-        executor.submit([Trial(1, {"diary": "diary-1"}, 0)], None)
+        executor.submit([Placement(Trial(1, {"diary": "diary-1"}, 0))], None)
         events = []
         while len(events) < 4:
             events += executor.poll(1.0)
@@ -264,7 +286,7 @@ def test_workers_end_when_their_parent_is_killed_even_in_the_middle_of_an_epoch(
     with script(
         tmp_path,
         """
-        executor.submit([Trial(1, {"diary": "diary-1", "does": "sleep", "at": 1}, 0)], None)
+        executor.submit([Placement(Trial(1, {"diary": "diary-1", "does": "sleep", "at": 1}, 0))], None)
         executor.poll(0.0)
         print("polled", flush=True)
         executor.poll(600)

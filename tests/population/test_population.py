@@ -67,7 +67,8 @@ def test_numbers_depend_on_the_trial_alone_however_rows_are_refilled(
             if order == "stop":
                 rows.clear(row)
                 continue
-            state = rows.take(row)
+            state = rows.state(row)
+            rows.clear(row)
             elsewhere = next(r for r in range(capacity)[::-1] if r not in running)
             rows.place(elsewhere, varied(number), inputs(), state)
             running[elsewhere] = number
@@ -83,7 +84,8 @@ def test_taken_row_goes_on_identically_in_another_population(backend: str) -> No
     found = [bits(here.advance()[0])]
     here.keep(0)
     kept = here.kept(0)
-    state = here.take(0)
+    state = here.state(0)
+    here.clear(0)
     assert here.advance() == {}
     there.place(1, varied(1), inputs(), state)
     moved = there.kept(1)
@@ -107,7 +109,8 @@ def test_state_is_a_copy_and_can_be_placed_twice() -> None:
     rows = population(3, EPOCHS)
     place(rows, 0, varied(3))
     rows.advance()
-    state = rows.take(0)
+    state = rows.state(0)
+    rows.clear(0)
     rows.place(0, varied(3), inputs(), state)
     rows.advance()
     rows.place(1, varied(3), inputs(), state)

@@ -11,7 +11,7 @@ from tuner.core.space import Float, SearchSpace
 from tuner.core.spec import SearchSpec
 from tuner.core.trial import Objective, Params, TrialRecord, TrialState
 from tuner.search import OptunaSearcher
-from tuner.search.history import History
+from tuner.search.history import History, adopted
 
 LINE = SearchSpace.compose({"x": Float(low=0.0, high=1.0, default=0.0)})
 
@@ -39,7 +39,7 @@ def test_cut_trials_rank_behind_finished_ones_by_epochs_then_value() -> None:
     assert [rank[-1] for rank in ranks] == [6, 0, 2, 3, 1, 4, 5, 8]
     assert [o.number for o in history.valued(10, 10)] == [0, 6]
     assert history.values == 2
-    assert history.is_over(7)
+    assert history.is_settled(7)
     assert history.get(7) is None
 
 
@@ -58,14 +58,44 @@ def test_order_in_which_trials_are_told_is_of_no_account(seed: int) -> None:
     assert known(records) == known(shuffled) == known(again + shuffled + shuffled[:5])
 
 
-def test_only_the_parameters_of_the_space_are_numbers() -> None:
-    history = History(conditional_space(), Objective())
-    params: Params = {"rate": 5.0, "method": "sgd", "momentum": 1, "damped": 1, "width": 20, "gone": 3}
-    history.add(TrialRecord(0, params, TrialState.FINISHED, value=1.0))
-    (seen,) = history.window(0, 1)
-    names = [name for name, _ in conditional_space()]
-    assert {n: v for n, v in zip(names, seen.row.tolist(), strict=True) if not math.isnan(v)} == {
-        "method": 0.0,
-        "damped": 2.0,
-        "width": 20.0,
+def test_a_configuration_of_another_space_is_completed_with_defaults_or_does_not_fit() -> None:
+    space = conditional_space()
+    had: Params = {"method": "sgd", "momentum": 1e-3, "damped": False, "width": 20, "gone": 3}
+    assert adopted(space, had) == {
+        "activation": "relu",
+        "method": "sgd",
+        "rate": 1.0,
+        "momentum": 1e-3,
+        "damped": False,
+        "width": 20,
+        "depth": 3,
+        "only": 7,
     }
+    assert adopted(space, {"momentum": 5.0, "method": "adam"}) == space.defaults()
+    for change in ({"momentum": 5.0}, {"damped": 2}, {"width": 20.5}, {"depth": 2}, {"activation": "tanh"}):
+        assert adopted(space, {**had, **change}) is None
+
+
+def test_trials_outside_of_the_space_are_not_shown_until_they_are_told_within() -> None:
+    history = History(LINE, Objective())
+    for state in TrialState:
+        history.add(TrialRecord(0, {"x": 2.0}, state, value=1.0, conclusive=True))
+        assert (history.unfit, len(history), history.running, history.failed) == ({0}, 0, {}, set())
+        assert history.is_settled(0)
+    history.add(record(0, TrialState.PAUSED, value=1.0))
+    assert (history.unfit, len(history), history.values) == (set(), 1, 0)
+
+
+@given(seed=st.integers(0, 50), first=st.integers(0, 12), best=st.integers(1, 5))
+def test_best_of_the_first_valued_trials_are_found_without_looking_at_all(
+    seed: int, first: int, best: int
+) -> None:
+    history = History(conditional_space(), Objective())
+    for each in ended(
+        OptunaSearcher(conditional_space(), SearchSpec(sampler="random"), Objective()).ask(20), seed
+    ):
+        history.add(each)
+    every = history.valued(0, 20)
+    assert every == sorted(every, key=lambda o: o.number)
+    expected = sorted(every[:first], key=lambda o: o.rank)[:best] if first <= len(every) else []
+    assert history.best_of_first(first, best) == expected

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import math
 import random
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -82,3 +84,20 @@ def test_nothing_is_said_about_a_parameter_that_was_seldom_active() -> None:
     few = [r for r in told if "inner" not in r.params] + inner[:7]
     assert "inner" in importances(SPACE, told, Objective())
     assert "inner" not in importances(SPACE, few, Objective())
+
+
+def test_forests_are_loaded_only_when_they_are_asked_for() -> None:
+    script = (
+        "import sys, optuna\n"
+        "from tests.search.test_importances import SPACE, records\n"
+        "from tuner.core.trial import Objective\n"
+        "from tuner.search import importances\n"
+        "assert importances(SPACE, records(), Objective())\n"
+        "assert 'sklearn' not in sys.modules\n"
+        "optuna.logging.set_verbosity(optuna.logging.ERROR)\n"
+        "study = optuna.create_study()\n"
+        "study.optimize(lambda trial: trial.suggest_float('x', 0, 1), n_trials=9)\n"
+        "forest = optuna.importance.FanovaImportanceEvaluator(n_trees=2)\n"
+        "assert optuna.importance.get_param_importances(study, evaluator=forest) == {'x': 1.0}\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)

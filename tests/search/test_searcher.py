@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import statistics
 import warnings
+from dataclasses import replace
 from typing import Any, Literal
 
 import optuna
@@ -15,7 +16,7 @@ from tuner.core.space import Choice, Float, Int, SearchSpace
 from tuner.core.spec import SearchSpec
 from tuner.core.trial import Objective, Trial, TrialRecord, TrialState
 from tuner.errors import SpecError
-from tuner.search import OptunaSearcher, gp
+from tuner.search import OptunaSearcher, cma, gp
 
 MINIMIZE = Objective("val_loss", minimize=True)
 
@@ -49,7 +50,7 @@ class QuickGP(GPSampler):
 class TestGP(_Contract):
     sampler = "gp"
     startup_trials = 2
-    trials = 20
+    trials = 12
     takes_any_space = False
 
     @pytest.fixture(autouse=True)
@@ -118,6 +119,38 @@ def test_gaussian_process_goes_deeper_than_chance() -> None:
 
 def test_objective_to_maximize_is_searched_in_the_same_way() -> None:
     assert lowest(40, 0, sampler="tpe") == lowest(40, 0, sign=-1.0, sampler="tpe")
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "cmaes", "nsga2", "gp"])
+def test_trials_that_fit_a_changed_space_are_learned_from(sampler: str) -> None:
+    def after(sign: float) -> list[Trial]:
+        found = searcher(narrow, sampler=sampler, startup_trials=4)
+        found.replay([replace(r, value=sign * float(r.params["x0"])) for r in history])
+        return found.ask(2)
+
+    narrow = SearchSpace.compose(
+        {"x0": Float(low=0.0, high=0.7, default=0.5), "new": Float(low=0.0, high=1.0, default=0.5)}
+    )
+    trials = searcher(valley(2), sampler="random").ask(60)
+    history = [TrialRecord(t.number, t.params, TrialState.FINISHED, epochs=1) for t in trials]
+    assert after(1.0) != after(-1.0)
+
+
+def test_cmaes_learns_anew_from_states_that_are_no_longer_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cma, "KEPT", 2)
+    first = searcher(valley(2), sampler="cmaes")
+    records: dict[int, TrialRecord] = {}
+    for number in (70, 3, 40, 41, 12):
+        trials = first.ask(20)
+        told = [TrialRecord(t.number, t.params, TrialState.PAUSED, depth(t), epochs=1) for t in trials]
+        records |= {r.number: r for r in told}
+        if number in records:
+            told.append(replace(records[number], state=TrialState.FINISHED, value=9.0))
+        first.tell(told)
+        records |= {r.number: r for r in told}
+    second = searcher(valley(2), sampler="cmaes")
+    second.replay([records[number] for number in sorted(records)])
+    assert first.ask(5) == second.ask(5)
 
 
 def test_presets_follow_the_default_configuration() -> None:

@@ -6,9 +6,12 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +20,7 @@ from tuner.core.ports import Turn
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Trial, TrialState
 from tuner.errors import StudyLocked
-from tuner.store import Database, StudyStore
+from tuner.store import Database, StudyStore, lease
 from tuner.store.encoding import now, stamp
 from tuner.store.lease import is_living, process_start
 
@@ -82,7 +85,7 @@ def test_a_study_that_another_process_drives_is_locked_until_that_is_killed(
         assert (summary.state, summary.is_driven) == (StudyState.INTERRUPTED, False)
         assert summary.reason is not None
         resumed = database.resume_study("driven")
-        assert [r.state for r in database.records("driven")] == [TrialState.RUNNING]
+        assert [(r.state, r.interruptions) for r in database.records("driven")] == [(TrialState.WAITING, 1)]
         resumed.close()
     database.delete_study("driven")
 
@@ -112,10 +115,14 @@ def test_a_driver_that_was_taken_over_writes_no_more(
 ) -> None:
     changed(url, "UPDATE tuner_lease SET host = 'elsewhere', heartbeat = ?", ago(70))
     successor = database.resume_study("nets")
-    assert store._lease is not None
-    store._lease.renewed -= timedelta(seconds=70)  # As if this process had slept meanwhile.
-    with pytest.raises(StudyLocked, match=f"taken over by process {os.getpid()}"):
-        store.record(Turn(started=[trial(0)]))
+    writes: list[Callable[[], None]] = [
+        lambda: store.record(Turn(started=[trial(0)])),
+        lambda: store.finish(StudyState.FINISHED, "done", 1.0),
+        lambda: store.facts({"device": "cuda"}),
+    ]
+    for write in writes:
+        with pytest.raises(StudyLocked, match=f"taken over by process {os.getpid()}"):
+            write()
     assert database.records("nets") == []
     store.close()
     assert database.study("nets").is_driven
@@ -123,16 +130,50 @@ def test_a_driver_that_was_taken_over_writes_no_more(
     successor.close()
 
 
-def test_an_empty_turn_renews_an_old_heartbeat(url: str, database: Database, store: StudyStore) -> None:
-    assert store._lease is not None
-    store.record(Turn())
-    renewed = store._lease.renewed
-    store._lease.renewed -= timedelta(seconds=10)
+def test_every_turn_renews_the_heartbeat(url: str, database: Database, store: StudyStore) -> None:
     changed(url, "UPDATE tuner_lease SET host = 'elsewhere', heartbeat = ?", ago(70))
     assert not database.study("nets").is_driven
     store.record(Turn())
     assert database.study("nets").is_driven
-    assert store._lease.renewed >= renewed
+
+
+def test_the_heartbeat_goes_on_while_an_epoch_takes_long(
+    url: str, database: Database, spec: StudySpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "BEAT_S", 0.02)
+    store = database.create_study("slow", spec, {}, "")
+    changed(url, "UPDATE tuner_lease SET host = 'elsewhere', heartbeat = ?", ago(70))
+    until = time.monotonic() + 30
+    while not database.study("slow").is_driven and time.monotonic() < until:
+        time.sleep(0.02)
+    assert database.study("slow").is_driven
+    store.close()
+    names = [thread.name for thread in threading.enumerate()]
+    while "tuner-lease" in names and time.monotonic() < until:
+        time.sleep(0.02)
+        names = [thread.name for thread in threading.enumerate()]
+    assert "tuner-lease" not in names
+
+
+def test_a_heartbeat_of_a_clock_far_ahead_does_not_lock_a_study_for_ever(
+    url: str, database: Database, store: StudyStore
+) -> None:
+    changed(url, "UPDATE tuner_lease SET host = 'elsewhere', heartbeat = ?", ago(-3600))
+    assert not database.study("nets").is_driven
+
+
+def test_a_lease_that_could_not_be_given_back_does_not_keep_its_own_process_out(
+    url: str, spec: StudySpec, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Database.open(url + "?timeout=0.05") as database:
+        store = database.create_study("held", spec, {}, "")
+        other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
+        other.execute("BEGIN EXCLUSIVE")
+        store.close()
+        assert "could not be given back" in caplog.text
+        other.execute("ROLLBACK")
+        other.close()
+        database.resume_study("held").close()
 
 
 def test_a_new_spec_that_is_refused_leaves_the_study_free(
@@ -145,10 +186,26 @@ def test_a_new_spec_that_is_refused_leaves_the_study_free(
     assert not database.study("nets").is_driven
 
 
-def test_a_pid_that_was_given_to_another_process_is_not_the_holder() -> None:
+def test_a_pid_that_was_given_to_another_process_is_not_the_holder(store: StudyStore) -> None:
     start = process_start(os.getpid())
     assert start
-    host = socket.gethostname()
-    assert is_living(host, os.getpid(), start, ago(0))
-    assert not is_living(host, os.getpid(), start + "0", ago(0))
-    assert not is_living(host, 2**22 + 1, start, ago(0))
+    assert store._lease is not None
+    host, token = socket.gethostname(), store._lease.token
+    assert is_living(host, os.getpid(), start, ago(0), token)
+    assert not is_living(host, os.getpid(), start + "0", ago(0), token)
+    assert not is_living(host, 2**22 + 1, start, ago(0), token)
+    assert not is_living(host, os.getpid(), start, ago(0), "another token")
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="this machine does not tell its boot")
+@pytest.mark.parametrize("age_s", [0, 70])
+def test_a_process_of_another_container_with_the_same_host_name_is_judged_by_its_heartbeat(
+    age_s: float,
+) -> None:
+    start = process_start(os.getpid())
+    assert start is not None
+    machine, _, ticks = start.partition("|")
+    boot, _, space = machine.partition(" ")
+    assert space.startswith("pid:[")
+    for other in (f"{boot} pid:[1]|{ticks}", f"another-boot {space}|{ticks}", ""):
+        assert is_living(socket.gethostname(), os.getpid(), other, ago(age_s), "token") is (age_s == 0)

@@ -164,9 +164,22 @@ def test_times_are_the_clocks(
     assert before <= found.datetime_start <= found.datetime_complete <= after
 
 
-def test_trials_left_by_an_interruption_are_waiting(url: str, store: StudyStore, trials: object) -> None:
+def test_what_is_not_over_runs_while_the_study_is_driven_and_waits_afterwards(
+    url: str,
+    database: Database,
+    store: StudyStore,
+    trials: list[tuple[Trial, list[Reading]]],
+    ended: Callable[..., TrialRecord],
+) -> None:
+    paused, curve = trials[5]
+    store.record(Turn(paused=[ended(paused, curve, TrialState.PAUSED)]))
+    assert [t.state for t in loaded(url).trials][5:] == [THEIRS.RUNNING, THEIRS.RUNNING]
     store.finish(StudyState.INTERRUPTED, "Ctrl-C", 5.0)
-    assert [t.state for t in loaded(url).trials][5:] == [THEIRS.WAITING, THEIRS.WAITING]
+    left = loaded(url).trials
+    assert [t.state for t in left][5:] == [THEIRS.WAITING, THEIRS.WAITING]
+    assert left[5].intermediate_values == {r.epoch: r.val_loss for r in curve}
+    database.resume_study("nets").close()
+    assert [t.state for t in loaded(url).trials][5:] == [THEIRS.RUNNING, THEIRS.RUNNING]
 
 
 def test_a_trial_that_started_again_shows_only_its_new_curve(

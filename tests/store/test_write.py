@@ -9,7 +9,7 @@ import pytest
 from tuner.core.budget import StudyState
 from tuner.core.ports import Store, Turn
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
+from tuner.core.trial import Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.errors import StoreError
 from tuner.store import Database, StudyStore
 
@@ -74,49 +74,133 @@ def test_trials_of_one_turn_get_their_own_numbers_in_any_order(
     assert [t.params["depth"] for t in optuna.load_study(study_name="nets", storage=url).trials] == depths
 
 
-def test_a_restarted_trial_loses_its_readings_and_counts_an_interruption(
+def test_a_restarted_trial_loses_its_readings(
     database: Database, store: StudyStore, trial: Trials, reading: Readings
 ) -> None:
     store.record(Turn(started=[trial(0), trial(1)], readings=[(0, reading(1)), (1, reading(1))]))
     store.record(Turn(restarted=[1], readings=[(0, reading(2))]))
     store.record(Turn(restarted=[1], readings=[(1, reading(1, 0.25))]))
-    assert [r.interruptions for r in database.records("nets")] == [0, 2]
     assert database.curves("nets") == {0: [reading(1), reading(2)], 1: [reading(1, 0.25)]}
+    assert [r.state for r in database.records("nets")] == [TrialState.RUNNING] * 2
 
 
-def test_a_trial_started_and_restarted_in_one_turn_counts_once(
-    database: Database, store: StudyStore, trial: Trials
+def test_an_interrupted_trial_keeps_its_readings_and_counts_an_interruption(
+    database: Database, store: StudyStore, trial: Trials, reading: Readings
 ) -> None:
-    store.record(Turn(started=[trial(0)]))
-    store.record(Turn(started=[trial(0)], restarted=[0]))
+    store.record(Turn(started=[trial(0), trial(1)], readings=[(0, reading(1)), (1, reading(1))]))
+    store.record(Turn(interrupted=[1]))
+    store.record(Turn(interrupted=[1], readings=[(1, reading(2))]))
+    assert [r.interruptions for r in database.records("nets")] == [0, 2]
+    assert database.curves("nets") == {0: [reading(1)], 1: [reading(1), reading(2)]}
+
+
+def test_a_trial_that_was_interrupted_and_restarted_counts_one_interruption(
+    database: Database, store: StudyStore, trial: Trials, reading: Readings
+) -> None:
+    store.record(Turn(started=[trial(0)], readings=[(0, reading(1))]))
+    store.record(Turn(interrupted=[0], restarted=[0]))
     assert [r.interruptions for r in database.records("nets")] == [1]
+    assert database.curves("nets") == {}
+
+
+def test_a_paused_trial_keeps_what_it_came_to_and_goes_on(
+    database: Database, store: StudyStore, trial: Trials, reading: Readings, ended: Ended
+) -> None:
+    curve = [reading(1, 0.75), reading(2, 0.5)]
+    pause = ended(trial(0), curve, TrialState.PAUSED, rule="asha", reason="at rung 2", model_path="models/0")
+    store.record(Turn(started=[trial(0)], readings=[(0, r) for r in curve]))
+    store.record(Turn(paused=[pause]))
+    [record] = database.records("nets")
+    assert (record.state, record.value, record.best, record.epochs, record.model_path, record.ended_at) == (
+        TrialState.PAUSED, 0.5, curve[1], 2, "models/0", None,
+    )  # fmt: skip
+    assert (record.rule, record.reason, record.interruptions) == ("asha", "at rung 2", 0)
+    assert database.study("nets").counts["paused"] == 1
+    assert database.curves("nets") == {0: curve}
+    store.record(Turn(started=[trial(0)]))
+    store.record(Turn(readings=[(0, reading(3, 0.25))]))
+    [record] = database.records("nets")
+    assert (record.state, record.rule, record.reason, record.value) == (TrialState.RUNNING, None, None, 0.25)
+    curve.append(reading(3, 0.25))
+    store.record(Turn(ended=[ended(trial(0), curve)]))
+    [record] = database.records("nets")
+    assert (record.state, record.value, record.interruptions) == (TrialState.FINISHED, 0.25, 0)
+    assert database.curves("nets") == {0: curve}
+
+
+def test_a_trial_that_pauses_and_goes_on_in_one_turn_goes_on(
+    database: Database, store: StudyStore, trial: Trials, reading: Readings, ended: Ended
+) -> None:
+    store.record(Turn(started=[trial(0)], readings=[(0, reading(1))]))
+    store.record(Turn(paused=[ended(trial(0), [reading(1)], TrialState.PAUSED)], started=[trial(0)]))
+    assert [r.state for r in database.records("nets")] == [TrialState.RUNNING]
+
+
+def test_a_paused_trial_may_end_without_going_on(
+    database: Database, store: StudyStore, trial: Trials, reading: Readings, ended: Ended
+) -> None:
+    store.record(Turn(started=[trial(0)], readings=[(0, reading(1))]))
+    store.record(Turn(paused=[ended(trial(0), [reading(1)], TrialState.PAUSED)]))
+    stopped = ended(trial(0), [reading(1)], TrialState.STOPPED, rule="asha", reason="not promoted")
+    store.record(Turn(ended=[stopped]))
+    [record] = database.records("nets")
+    assert (record.state, record.reason, record.value) == (TrialState.STOPPED, "not promoted", 0.5)
+
+
+@pytest.mark.parametrize("order", [Stop("patience", "no better", conclusive=True), Pause("asha", "rung 1")])
+def test_what_was_decided_of_a_trial_is_kept_until_it_is_carried_out(
+    database: Database, store: StudyStore, trial: Trials, reading: Readings, ended: Ended, order: Stop | Pause
+) -> None:
+    store.record(Turn(started=[trial(0), trial(1)], readings=[(0, reading(1))], orders={0: order}))
+    store.close()
+    resumed = database.resume_study("nets")
+    assert [r.order for r in database.records("nets")] == [order, None]
+    resumed.record(Turn(started=[trial(0), trial(1)]))
+    assert database.records("nets")[0].order == order
+    resumed.record(Turn(paused=[ended(trial(0), [reading(1)], TrialState.PAUSED)], orders={1: order}))
+    assert [r.order for r in database.records("nets")] == [None, order]
+    resumed.record(Turn(restarted=[1]))
+    assert [r.order for r in database.records("nets")] == [None, None]
+    resumed.close()
 
 
 @pytest.mark.parametrize("is_finished", [True, False])
-def test_a_resumed_study_starts_its_trials_again_under_their_numbers(
+def test_a_resumed_study_goes_on_where_its_trials_were(
     database: Database, store: StudyStore, trial: Trials, reading: Readings, ended: Ended, is_finished: bool
 ) -> None:
-    store.record(Turn(started=[trial(0), trial(1)], readings=[(0, reading(1)), (1, reading(1, 0.25))]))
-    store.record(Turn(ended=[ended(trial(0), [reading(1)])]))
+    started = [trial(n) for n in range(3)]
+    store.record(Turn(started=started, readings=[(n, reading(1, 0.25)) for n in range(3)]))
+    store.record(Turn(ended=[ended(started[0], [reading(1, 0.25)])]))
+    store.record(Turn(paused=[ended(started[2], [reading(1, 0.25)], TrialState.PAUSED)]))
+    curves = database.curves("nets")
     if is_finished:
         store.finish(StudyState.INTERRUPTED, "Ctrl-C", 4.0)
     store.close()
-    left = TrialState.WAITING if is_finished else TrialState.RUNNING
     resumed = database.resume_study("nets")
     records = database.records("nets")
-    assert [r.state for r in records] == [TrialState.FINISHED, left]
-    assert (records[1].value, records[1].epochs) == (0.25, 1)
-    resumed.record(Turn(started=[trial(1), trial(2)], readings=[(1, reading(1, 0.125))]))
-    assert database.curves("nets")[1] == [reading(1, 0.125)]
-    records = database.records("nets")
-    assert [(r.state, r.interruptions) for r in records] == [
-        (TrialState.FINISHED, 0),
-        (TrialState.RUNNING, 1),
-        (TrialState.RUNNING, 0),
-    ]
-    resumed.record(Turn(ended=[ended(trial(1), [reading(1, 0.125)]), ended(trial(2), [])]))
+    states = [TrialState.FINISHED, TrialState.WAITING, TrialState.PAUSED]
+    assert [(r.state, r.interruptions) for r in records] == list(zip(states, [0, 1, 0], strict=True))
+    assert [(r.value, r.epochs) for r in records] == [(0.25, 1)] * 3
+    assert database.curves("nets") == curves
+    # A session that comes to nothing interrupts only what it has set running.
+    resumed.finish(StudyState.INTERRUPTED, "Ctrl-C", 5.0)
+    resumed = database.resume_study("nets")
     assert [r.interruptions for r in database.records("nets")] == [0, 1, 0]
+    resumed.record(Turn(started=[started[2], started[1], trial(3)], readings=[(1, reading(2, 0.125))]))
+    assert database.curves("nets")[1] == [reading(1, 0.25), reading(2, 0.125)]
+    assert [r.state for r in database.records("nets")[1:]] == [TrialState.RUNNING] * 3
     resumed.close()
+    database.resume_study("nets").close()
+    assert [r.interruptions for r in database.records("nets")] == [0, 2, 1, 1]
+
+
+def test_numbers_come_back_bit_for_bit(
+    database: Database, store: StudyStore, trial: Trials, reading: Readings
+) -> None:
+    odd = [0.1 + 0.2, 5e-324, 1.7976931348623157e308, -0.0, 1 / 3, float("inf"), 2.0**53 + 2]
+    curve = [reading(n, x, train_loss=x, extras={"mine": x}) for n, x in enumerate(odd, 1)]
+    store.record(Turn(started=[trial(0)], readings=[(0, r) for r in curve]))
+    assert database.curves("nets") == {0: curve}
 
 
 def test_a_turn_that_cannot_be_stored_leaves_no_trace_and_can_be_tried_again(
@@ -249,8 +333,9 @@ def test_names_for_parameters_work_like_positions(tmp_path: Any, reading: Readin
         with engine.begin() as connection:
             do.add_epochs.run(connection, rows)
             do.add_ours.run(connection, [(1, 1, 0, "{}", "running", 0, False, 0.0, 0, "now")])
-            do.start_ours_again.run(connection, [("running", 1)])
-            do.wait_ours.run(connection, [("waiting", 1)])
+            assert do.interrupt.run(connection, [(1,)]) == 1
+            assert do.go_on.run(connection, [("waiting", 1)]) == 1
+            assert do.go_on.run(connection, [("waiting", 2)]) == 0
             assert [tuple(row) for row in connection.execute(select(tuner_epochs))] == rows
             found = connection.exec_driver_sql("SELECT state, interruptions, number FROM tuner_trials").all()
             assert found == [("waiting", 1, 0)]

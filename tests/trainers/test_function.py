@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.contracts.trainer import TrainerContract, blobs, study
-from tuner.core.ports import Exhausted, Failure, Job, Trainer
+from tests.contracts.trainer import TrainerContract, blobs, study, written_and_read
+from tuner.core.ports import Exhausted, Failure, Job, Snapshot, Trainer
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Params, Reading, Trial
 from tuner.errors import TrialError
 from tuner.trainers import load_model
-from tuner.trainers.function import Context, FunctionTrainer
+from tuner.trainers.function import Context, FunctionPopulation, FunctionTrainer
 
 
 def softmax_regression(params: dict[str, Any], context: Context) -> Iterator[dict[str, float]]:
@@ -407,3 +407,156 @@ async def asynchronous(params: Any, context: Any) -> float:
 )
 def test_a_wrong_signature_is_a_fault(function: Any, fault: str) -> None:
     assert fault in FunctionTrainer(function).faults(custom(), None)[0]
+
+
+def stateful(params: Any, context: Context) -> Iterator[dict[str, Any]]:
+    """A network with momentum and two streams, that goes on where it was."""
+    network = torch.nn.Linear(2, 1)
+    optimizer = torch.optim.SGD(network.parameters(), params["learning_rate"], momentum=0.9)
+    own = np.random.default_rng(context.seed)
+    mean, epochs = np.zeros(2), 0
+    if state := context.resume():
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        own.bit_generator.state = state["own"]
+        mean, epochs = state["mean"], state["epochs"]
+    context.keep(network)
+    while True:
+        x = torch.randn(8, 2) + torch.tensor(own.normal(size=2)).float()
+        mean += own.normal(size=2)
+        loss = ((network(x)[:, 0] - x.sum(1) * random.random()) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        epochs += 1
+        yield {
+            "train_loss": loss.item(),
+            "val_loss": loss.item() + abs(float(mean.sum())),
+            "count": epochs,
+            "state": {
+                "network": network,
+                "optimizer": optimizer,
+                "own": own.bit_generator.state,
+                "mean": mean,
+                "epochs": epochs,
+            },
+        }
+
+
+class TestFunctionWithState(TrainerContract):
+    predicts = False
+
+    def trainer(self) -> Trainer:
+        return FunctionTrainer(stateful)
+
+    def job(self) -> Job:
+        return Job(study(epochs=4), None)
+
+    def params(self, number: int) -> Params:
+        return {"learning_rate": 0.1 / (number + 1)}
+
+
+def test_the_state_is_no_number_of_a_reading() -> None:
+    assert numbers(outcome(yielding({"val_loss": 0.5, "state": {"step": 3}}))) == {"val_loss": 0.5}
+
+
+def placed(function: Any, snapshot: Snapshot | None = None) -> FunctionPopulation:
+    population = FunctionTrainer(function).populate(Job(custom(), None))
+    population.place(0, Trial(4, {"learning_rate": 0.5}, 3), snapshot)
+    return population
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        yielding(0.5, 0.4),
+        yielding({"val_loss": 0.5}),
+        lambda params, context: {"val_loss": 0.5, "state": {"step": 1}},
+    ],
+)
+def test_without_a_state_or_a_generator_there_is_no_snapshot(function: Any) -> None:
+    population = placed(function)
+    population.advance()
+    assert population.snapshot(0) is None
+    assert FunctionTrainer(function).parks(custom()) is False
+
+
+def test_a_state_belongs_to_the_epoch_that_it_was_yielded_with() -> None:
+    population = placed(
+        yielding({"val_loss": 0.5, "state": 1}, {"val_loss": 0.4}, {"val_loss": 0.3, "state": 2})
+    )
+    found = []
+    for _ in range(3):
+        population.advance()
+        snapshot = population.snapshot(0)
+        found.append(snapshot and snapshot.epoch)
+    assert found == [1, None, 3]
+
+
+def test_a_trial_starts_without_a_state_and_goes_on_with_its_own() -> None:
+    seen: list[Any] = []
+
+    def train(params: Any, context: Context) -> Iterator[Any]:
+        seen.append(context.resume())
+        for step in range(4):
+            yield {"val_loss": 0.5, "state": {"step": step, "weights": (np.full(2, step), None)}}
+
+    population = placed(train)
+    population.advance()
+    population.advance()
+    snapshot = population.snapshot(0)
+    assert snapshot is not None
+    reading = placed(train, written_and_read(snapshot)).advance()[0]
+    assert isinstance(reading, Reading)
+    assert reading.epoch == 3
+    assert seen[0] is None
+    assert seen[1]["step"] == 1
+    weights, nothing = seen[1]["weights"]
+    assert (weights.tolist(), nothing) == ([1, 1], None)
+
+
+def test_a_state_that_cannot_be_kept_fails_the_trial_at_once() -> None:
+    failure = outcome(yielding({"val_loss": 0.5, "state": {"log": [object()]}}))
+    assert isinstance(failure, Failure)
+    assert "the state of epoch 1: log/0: a object cannot be kept" in failure.error
+
+
+def test_a_later_state_that_cannot_be_kept_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    population = placed(yielding({"val_loss": 0.5, "state": 1}, {"val_loss": 0.4, "state": object()}))
+    population.advance()
+    population.advance()
+    assert population.snapshot(0) is None
+    assert "trial 4: its state cannot be kept" in caplog.text
+
+
+def test_a_damaged_snapshot_fails_the_trial() -> None:
+    population = placed(stateful, Snapshot(2, {}, {"table": []}))
+    assert isinstance(population.advance()[0], Failure)
+
+
+def test_a_function_that_yields_its_state_but_starts_over_fails_its_trial() -> None:
+    train = yielding({"val_loss": 0.5, "state": 1}, {"val_loss": 0.4, "state": 2})
+    population = placed(train)
+    population.advance()
+    failure = placed(train, population.snapshot(0)).advance()[0]
+    assert isinstance(failure, Failure)
+    assert "goes on after epoch 1, but did not ask context.resume() for its state" in failure.error
+
+
+def test_what_is_drawn_before_resuming_is_what_was_drawn_at_the_start() -> None:
+    drawn: list[float] = []
+
+    def train(params: Any, context: Context) -> Iterator[Any]:
+        drawn.append(random.random())
+        context.resume()
+        while True:
+            yield {"val_loss": random.random(), "state": 1}
+
+    population = placed(train)
+    population.advance()
+    snapshot = population.snapshot(0)
+    one, two = population.advance()[0], placed(train, snapshot).advance()[0]
+    assert isinstance(one, Reading)
+    assert isinstance(two, Reading)
+    assert one.val_loss == two.val_loss
+    assert drawn[0] == drawn[1]

@@ -54,8 +54,8 @@ def test_functions_become_function_trainers(folder: Path, name: str) -> None:
 def test_classes_are_instantiated_and_objects_taken_as_they_are(folder: Path) -> None:
     made: Any = resolve("./own.py:Trainer", folder)
     instance: Any = resolve("./own.py:instance", folder)
-    assert type(made) is type(instance)
-    assert resolve(instance) is instance
+    assert type(made.trainer) is type(instance.trainer)
+    assert resolve(instance.trainer).trainer is instance.trainer  # type: ignore[attr-defined]
 
 
 def test_shipped_trainers_are_found_by_name_and_by_path() -> None:

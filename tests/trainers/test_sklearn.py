@@ -18,10 +18,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer
 from skops import io
 
-from tests.contracts.trainer import TrainerContract, blobs, line
+from tests.contracts.trainer import TrainerContract, blobs, line, same, written_and_read
 from tuner import content
 from tuner.core.dataset import Dataset, Split
-from tuner.core.ports import Exhausted, Failure, Job, Trainer
+from tuner.core.ports import Exhausted, Failure, Job, Snapshot, Trainer
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Params, Reading, Trial, Value
 from tuner.data import load
@@ -377,3 +377,76 @@ def test_an_estimator_from_a_file_of_ones_own_is_found_again(
     (tmp_path / "own.py").unlink()
     with pytest.raises(TrialError, match="no such file"):
         load_model(folder)
+
+
+BY_EPOCHS: list[tuple[str, Dataset, Params]] = [
+    ("mlp", blobs(), {"hidden_layer_sizes": 6, "batch_size": 16}),
+    ("mlp", line(), {"hidden_layer_sizes": 6, "solver": "sgd", "learning_rate": "invscaling"}),
+    ("sgd", blobs(), {"loss": "log_loss", "average": True}),
+    ("sgd", line(), {"loss": "huber", "learning_rate": "adaptive", "eta0": 0.1}),
+    ("sklearn.linear_model:Perceptron", blobs(), {"penalty": "l2"}),
+    ("sklearn.naive_bayes:GaussianNB", blobs(), {}),
+    ("sklearn.naive_bayes:BernoulliNB", blobs(), {"alpha": 0.1}),
+]
+
+
+@pytest.mark.parametrize(("name", "data", "params"), BY_EPOCHS, ids=lambda each: str(each)[:40])
+def test_estimators_by_epochs_go_on_bit_for_bit(name: str, data: Dataset, params: Params) -> None:
+    spec = sklearn_study({"scaling": "standard"}, name)
+    wanted = readings(spec, data, params, 4)
+    snapshot, found = None, []
+    for _ in range(4):
+        population = SklearnTrainer().populate(Job(spec, data))
+        population.place(0, Trial(0, params, 0), snapshot)
+        found.append(population.advance()[0])
+        state = population.snapshot(0)
+        assert state is not None
+        snapshot = written_and_read(state)
+    assert same(found, wanted)  # type: ignore[arg-type]
+    assert SklearnTrainer().parks(spec)
+
+
+@pytest.mark.parametrize("name", ["forest", "svm", OWN, "no.such:Estimator"])
+def test_estimators_without_epochs_and_those_of_others_are_not_parked(name: str) -> None:
+    assert not SklearnTrainer().parks(sklearn_study({"alpha": 0.1}, name))
+
+
+def test_an_estimator_that_fits_once_and_was_kept_has_nothing_more_to_train() -> None:
+    population = SklearnTrainer().populate(Job(sklearn_study({"share": 0.0}, OWN), blobs()))
+    population.place(0, Trial(4, {"share": 0.0}, 0))
+    assert population.snapshot(0) is None
+    population.advance()
+    snapshot = population.snapshot(0)
+    assert snapshot is not None
+    population.clear(0)
+    population.place(0, Trial(4, {"share": 0.0}, 0), written_and_read(snapshot))
+    assert population.advance() == {0: Exhausted()}
+
+
+def test_an_estimator_that_skops_cannot_write_has_no_snapshot(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="tuner.trainers.sklearn.run")
+    population = SklearnTrainer().populate(Job(sklearn_study({"share": 0.0}, OWN), blobs()))
+    population.place(0, Trial(4, {"share": 0.0}, 0))
+    population.advance()
+    population._run.estimator.part = Birch()  # type: ignore[union-attr]
+    assert population.snapshot(0) is population.snapshot(0) is None
+    assert caplog.text.count("trial 4: its state cannot be kept") == 1
+
+
+def test_a_snapshot_with_anything_but_estimators_in_it_fails_the_trial() -> None:
+    population = SklearnTrainer().populate(Job(sklearn_study({"alpha": 0.1}), blobs()))
+    population.place(0, Trial(4, {"alpha": 0.1}, 0))
+    population.advance()
+    snapshot = population.snapshot(0)
+    assert snapshot is not None
+    foreign = np.frombuffer(io.dumps({"now": FunctionTransformer(metrics.accuracy_score)}), np.uint8)
+    population.clear(0)
+    population.place(
+        0,
+        Trial(4, {"alpha": 0.1}, 0),
+        Snapshot(1, {**snapshot.arrays, "estimators": foreign}, snapshot.facts),
+    )
+    failure = population.advance()[0]
+    assert isinstance(failure, Failure)
+    assert "the state of trial 4: holds" in failure.error
+    assert "it is not loaded" in failure.error

@@ -1,6 +1,6 @@
 """start, resume, load: wires the parts together (composition root)."""
 
-from tuner.api.run import delete, load, resume, start, storage_url, studies
+from tuner.api.run import delete, load, resume, start, storage_url, studies, verify
 from tuner.api.study import Study, TrialView
 from tuner.api.workbench import Checked, brief, check, copy, export, init
 from tuner.trainers import load_model
@@ -21,4 +21,5 @@ __all__ = [
     "start",
     "storage_url",
     "studies",
+    "verify",
 ]

@@ -9,16 +9,31 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
+from tuner import store
+from tuner.api.revision import Origin, revised
 from tuner.api.session import Session
-from tuner.api.specify import plan, prepare
+from tuner.api.specify import compose, plan, prepare
 from tuner.api.study import Study, opened
 from tuner.core.budget import StudyState
+from tuner.core.changes import changes
 from tuner.core.ports import Observer
 from tuner.core.spec import StudySpec
 from tuner.errors import SpecError, StoreError, StudyNotFound
-from tuner.store import Database, StudySummary
+from tuner.store import Database, StudySummary, Verdict
 
 DEFAULT_STORAGE = "sqlite:///tuner.db"
+
+_OPTIONS = {
+    "name": "--name",
+    "target": "--target",
+    "budget.trials": "--trials",
+    "budget.seconds": "--seconds",
+    "trainer.workers": "--workers",
+    "trainer.device": "--device",
+    "search.seed": "--seed",
+    "allow_changes": "--allow-changes",
+}
+"""The options of the commands by what they set."""
 
 
 def storage_url(storage: str | None) -> str:
@@ -93,15 +108,24 @@ def start(
         settings=asked,
     )
     session = Session.of(planned, storage_url(storage), in_process=callable(trainer))
+    facts = session.facts
+    if data is None and trainer is None and space is None:
+        origin = Origin.of(study, target, metric, asked)
+        facts |= origin.fact({}) if origin is not None else {}
+    command = _command("start", study, {"name": name, "target": target, "objective.metric": metric, **asked})
     with opened(session.url, create=True) as database:
-        store = database.create_study(planned.spec.name, planned.spec, session.facts, str(session.models))
-        session.drive(database, store, observer)
+        driven = database.create_study(
+            planned.spec.name, planned.spec, facts, str(session.models), command=command
+        )
+        session.drive(database, driven, observer)
     return Study(planned.spec.name, session.url)
 
 
 def resume(
     name: str | None = None,
     *,
+    study: str | Path | Mapping[str, Any] | StudySpec | None = None,
+    allow_changes: bool | None = None,
     storage: str | None = None,
     trials: int | None = None,
     seconds: float | None = None,
@@ -111,10 +135,15 @@ def resume(
     data: Any = None,
     observer: Observer | None = None,
 ) -> Study:
-    """Go on with a stored study; trials that were in flight start again under their own numbers.
+    """Go on with a stored study; trials that were in flight go on under their own numbers.
 
     Args:
-        name: None: the study that was last at work and is not finished.
+        name: the study's name in the store; None: that of `study`, else the study that was last
+            at work and is not finished.
+        study: the study as it is now, where it may have changed: a file, a table, a `StudySpec`;
+            None: the file it was started from, where that has changed since.
+        allow_changes: take over what has changed: the space may be widened, narrowed or gain
+            parameters. False: go on as the study is stored. None: changes are refused.
         storage: the database's URL.
         trials: a new limit of trials in all, those already run included.
         seconds: a new limit of wall time in all, likewise.
@@ -127,17 +156,31 @@ def resume(
     Raises:
         StudyNotFound: no such study, or none to go on with.
         StudyLocked: another process drives it.
-        SpecError: its budget is used up; says how to raise it.
+        SpecError: its budget is used up; says how to raise it. Or the study has changed, and that
+            was not allowed or never can be; names every change.
     """
     url = storage_url(storage)
+    asked = {
+        "budget.trials": trials,
+        "budget.seconds": seconds,
+        "trainer.workers": workers,
+        "trainer.device": device,
+    }
+    if name is None and study is not None:
+        name = compose(study, trainer=trainer, data=data)[0].name
     with opened(url) as database:
         summary = database.study(name) if name is not None else _unfinished(database)
-        spec = _raised(summary, trials=trials, seconds=seconds, workers=workers, device=device)
+        spec, origin = revised(summary, study, allow=allow_changes, trainer=trainer, data=data)
+        spec = _raised(summary, spec, asked)
         planned = prepare(spec, data, trainer, summary.name)
-        session = Session.of(planned, url, in_process=trainer is not None)
-        store = database.resume_study(summary.name, spec)
-        store.facts(session.facts)
-        session.drive(database, store, observer)
+        session = Session.of(planned, url, in_process=trainer is not None, stored=summary.facts)
+        found = changes(StudySpec.parse(summary.spec, summary.name), spec)
+        command = _command("resume", study or name, {**asked, "allow_changes": allow_changes})
+        facts = session.facts | (origin.fact(asked) if origin is not None else {})
+        driven = database.resume_study(
+            summary.name, spec, facts=facts, command=command, changes=[str(change) for change in found]
+        )
+        session.drive(database, driven, observer)
     return Study(summary.name, url)
 
 
@@ -157,6 +200,15 @@ def studies(*, storage: str | None = None) -> list[StudySummary]:
     with suppress(StudyNotFound), opened(storage_url(storage)) as database:
         return database.studies()
     return []
+
+
+def verify(*, storage: str | None = None) -> Verdict:
+    """Look through a whole database for what is wrong with it, changing nothing.
+
+    Raises:
+        StudyNotFound: there is no such file.
+    """
+    return store.verify(storage_url(storage))
 
 
 def delete(name: str, *, storage: str | None = None) -> None:
@@ -182,20 +234,24 @@ def _unfinished(database: Database) -> StudySummary:
     return max(found, key=lambda s: s.updated_at)
 
 
-def _raised(
-    summary: StudySummary,
-    *,
-    trials: int | None,
-    seconds: float | None,
-    workers: int | None,
-    device: str | None,
-) -> StudySpec:
-    """The stored spec with the options of this session, refused when nothing is left to do."""
-    table = dict(summary.spec)
-    budget = {"trials": trials, "seconds": seconds}
-    place = {"workers": workers, "device": device}
-    table["budget"] = {**table["budget"], **{k: v for k, v in budget.items() if v is not None}}
-    table["trainer"] = {**table["trainer"], **{k: v for k, v in place.items() if v is not None}}
+def _command(verb: str, study: Any, options: Mapping[str, Any]) -> str:
+    """How the command would read in a terminal, as the store notes it."""
+    given = [verb, str(study)] if isinstance(study, str | Path) else [verb]
+    for key, value in options.items():
+        if isinstance(value, bool) and key in _OPTIONS:
+            given.append("--allow-changes" if value else "--ignore-changes")
+        elif value is not None:
+            given.append(f"{_OPTIONS[key]} {value}" if key in _OPTIONS else f"--set {key}={value}")
+    return " ".join(given)
+
+
+def _raised(summary: StudySummary, spec: StudySpec, asked: Mapping[str, Any]) -> StudySpec:
+    """The spec with the options of this session, refused when nothing is left to do."""
+    table = spec.to_table()
+    for key, value in asked.items():
+        section, _, name = key.partition(".")
+        if value is not None:
+            table[section] = {**table[section], name: value}
     spec = StudySpec.parse(table, summary.name)
     started = sum(summary.counts.values())
     open_trials = sum(n for state, n in summary.counts.items() if state in ("waiting", "running", "paused"))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
 from tuner import callbacks, executors
+from tuner.api.probe import Layout, fastest
 from tuner.api.specify import Plan
 from tuner.core.ports import Callback, Executor, Job, Observer
 from tuner.engine import Engine
@@ -18,8 +19,7 @@ from tuner.search import OptunaSearcher
 from tuner.store import Database, StudyStore
 from tuner.trainers.device import device_at_hand
 
-FEWEST_ROWS = 2
-"""Rows of a fused population where nothing else is asked for, however few threads it has."""
+NO_PARKING = "asha: this trainer's trials cannot be paused and go on, so they are stopped (asha-stop)"
 
 
 @dataclass(frozen=True)
@@ -27,33 +27,36 @@ class Session:
     """All that a run needs, made before anything is stored, so that a fault leaves nothing behind.
 
     Attributes:
+        parks: whether paused trials go on where they were.
         kind: ``"inline"`` or ``"processes"``.
-        workers: how many; 1 in this process.
-        rows: how many trials each worker trains at once.
-        threads: how many each worker has.
+        layout: how many workers, and the rows and threads of each.
         device: decided, never ``"auto"``.
         unfused: why trials train one at a time; None where they are fused.
+        measured: what the layout was measured to gain; None where nothing was to be chosen.
     """
 
     planned: Plan
     url: str
     searcher: OptunaSearcher
     rules: Sequence[Callback]
+    parks: bool
     kind: str
-    workers: int
-    rows: int
-    threads: int
+    layout: Layout
     device: str
     unfused: str | None
+    measured: str | None
 
     @classmethod
-    def of(cls, planned: Plan, url: str, *, in_process: bool) -> Self:
-        """Decide what is left to ``"auto"``.
+    def of(
+        cls, planned: Plan, url: str, *, in_process: bool, stored: Mapping[str, Any] | None = None
+    ) -> Self:
+        """Decide what is left to ``"auto"``: by measuring, where trials can be fused.
 
         Args:
             planned: the checked study.
             url: the database.
             in_process: prefer this process, as a function from a notebook does.
+            stored: the facts of a study that goes on, which keeps what was decided on this machine.
 
         Raises:
             SpecError: the sampler cannot work with the space.
@@ -62,28 +65,16 @@ class Session:
         spec, trainer = planned.spec, planned.spec.trainer
         device = device_at_hand() if trainer.device == "auto" else trainer.device
         unfused = "[trainer] rows = 1" if trainer.rows == 1 else planned.unfused(device)
-        if trainer.workers != "auto":
-            workers = trainer.workers
-        else:
-            workers = 1 if in_process or device != "cpu" or not unfused else _cores()
-            workers = min(workers, spec.budget.trials or workers)
-        if trainer.threads != "auto":
-            threads = trainer.threads
-        else:
-            threads = 1 if unfused else max(1, _cores() // workers)
-        if unfused:
-            rows = 1
-        elif trainer.rows != "auto":
-            rows = trainer.rows
-        else:
-            # A row alone is nearly as fast as one of many, and the sampler knows more of earlier trials.
-            rows = max(FEWEST_ROWS, threads)
+        searcher = OptunaSearcher(spec.search_space(), spec.search, spec.goal())
+        parks = planned.make().parks(spec)
+        rules = callbacks.build(spec, parks=parks)
+        layout, measured = _layout(planned, device, unfused, in_process, stored or {})
+        if layout.rows == 1 and unfused is None:
+            unfused = measured or "as this study began"
         kind = trainer.executor
         if kind == "auto":
-            kind = "inline" if workers == 1 else "processes"
-        searcher = OptunaSearcher(spec.search_space(), spec.search, spec.goal())
-        rules = callbacks.build(spec)
-        return cls(planned, url, searcher, rules, kind, workers, rows, threads, device, unfused)
+            kind = "inline" if layout.workers == 1 else "processes"
+        return cls(planned, url, searcher, rules, parks, kind, layout, device, unfused, measured)
 
     @property
     def models(self) -> Path:
@@ -95,14 +86,19 @@ class Session:
     @property
     def notes(self) -> list[str]:
         """What was done to the data and what runs where, for the terminal and the store."""
+        at, each = self.layout, _count(self.layout.threads, "thread")
         if self.kind == "inline":
-            runs = f"in this process on {self.device}, {_count(self.threads, 'thread')}"
+            runs = f"in this process on {self.device}, {each}"
         else:
-            each = _count(self.threads, "thread")
-            runs = f"{_count(self.workers, 'worker')} on {self.device}, {each} each"
-        how = f"one trial at a time: {self.unfused}" if self.unfused else f"{self.rows} fused trials at once"
+            runs = f"{_count(at.workers, 'worker')} on {self.device}, {each} each"
+        how = f"one trial at a time: {self.unfused}"
+        if self.unfused is None:
+            where = f" x {at.workers} processes" if at.workers > 1 else ""
+            how = f"{at.rows} rows{where}, {self.measured or 'fused'}"
+        search = self.planned.spec.search
         return [
             *(self.planned.data.notes if self.planned.data is not None else ()),
+            *([NO_PARKING] if search.pruner == "asha" and not self.parks else ()),
             f"runs: {runs}",
             f"trains: {how}",
         ]
@@ -110,9 +106,15 @@ class Session:
     @property
     def facts(self) -> dict[str, Any]:
         """What the store keeps of the run beside the spec."""
-        machine = f"{platform.system()} {platform.machine()}, {_cores()} cores"
-        place = {"device": self.device, "executor": self.kind, "workers": self.workers, "rows": self.rows}
-        return {**place, "machine": machine, "python": platform.python_version(), "notes": self.notes}
+        chosen = {
+            "device": self.device,
+            "executor": self.kind,
+            "workers": self.layout.workers,
+            "rows": self.layout.rows,
+            "threads": self.layout.threads,
+            "measured": self.measured,
+        }
+        return {**chosen, "machine": _machine(), "python": platform.python_version(), "notes": self.notes}
 
     def drive(self, database: Database, store: StudyStore, observer: Observer | None) -> None:
         """Run the engine until the study ends, and let go of the study whatever happens."""
@@ -120,7 +122,7 @@ class Session:
         try:
             if observer is not None:
                 observer.begin(spec, self.notes)
-            seconds = database.study(spec.name).seconds
+            summary = database.study(spec.name)
             records, curves = database.records(spec.name), database.curves(spec.name)
             # The engine closes the executor; nothing may come between.
             engine = Engine(
@@ -136,23 +138,58 @@ class Session:
                 study_seed=spec.search.seed,
                 observer=observer,
             )
-            engine.run(records, curves, seconds)
+            engine.run(records, curves, summary.seconds, summary.position)
         finally:
             store.close()
 
     def _executor(self) -> Executor:
         planned, trainer = self.planned, self.planned.spec.trainer
-        job = Job(planned.spec, planned.data, self.device, self.rows, self.threads)
+        at = self.layout
+        job = Job(planned.spec, planned.data, self.device, at.rows, at.threads)
         if self.kind == "inline":
             return executors.Inline(planned.make, job, self.models)
         return executors.Processes(
             planned.make,
             job,
             self.models,
-            workers=self.workers,
-            threads=self.threads,
+            workers=at.workers,
+            threads=at.threads,
             restarts=trainer.restarts,
+            ordered=bool(trainer.reproducible),
         )
+
+
+def _layout(
+    planned: Plan, device: str, unfused: str | None, in_process: bool, stored: Mapping[str, Any]
+) -> tuple[Layout, str | None]:
+    """How trials train, and what was measured of it."""
+    trainer = planned.spec.trainer
+    asked = {name: getattr(trainer, name) for name in ("rows", "workers", "threads")}
+    kept = {name: stored.get(name) for name in asked}
+    as_asked = all(value in ("auto", kept[name]) for name, value in asked.items())
+    same_place = (stored.get("device"), stored.get("machine")) == (device, _machine())
+    if as_asked and same_place and None not in kept.values() and (unfused is None or kept["rows"] == 1):
+        return Layout(**{name: int(value or 1) for name, value in kept.items()}), stored.get("measured")
+    if trainer.workers != "auto":
+        workers = trainer.workers
+    else:
+        workers = (
+            1 if in_process or device != "cpu" or not unfused or trainer.executor == "inline" else _cores()
+        )
+        workers = min(workers, planned.spec.budget.trials or workers)
+    decided = 1 if unfused else max(1, _cores() // workers)
+    threads = trainer.threads if trainer.threads != "auto" else decided
+    if unfused:
+        return Layout(1, workers, threads), None
+    if trainer.rows != "auto":
+        return Layout(trainer.rows, workers, threads), None
+    job = Job(planned.spec, planned.data, device, 1, threads)
+    probed = fastest(planned.make(), job, _cores(), processes=not in_process)
+    return probed.layout, probed.told
+
+
+def _machine() -> str:
+    return f"{platform.system()} {platform.machine()}, {_cores()} cores"
 
 
 def _count(number: int, noun: str) -> str:

@@ -54,6 +54,35 @@ def plan(
 ) -> Plan:
     """Check everything that can be checked before training.
 
+    Args: as `compose` takes them.
+
+    Raises:
+        SpecError: with every fault of the study.
+        DataError: the data cannot be used.
+        PluginError: a reference leads nowhere.
+    """
+    spec, where = compose(
+        study, name=name, data=data, target=target, trainer=trainer, space=space, metric=metric,
+        settings=settings,
+    )  # fmt: skip
+    return prepare(
+        spec, data if not isinstance(data, str) else None, trainer if callable(trainer) else None, where
+    )
+
+
+def compose(
+    study: str | Path | Mapping[str, Any] | StudySpec | None = None,
+    *,
+    name: str | None = None,
+    data: Any = None,
+    target: str | None = None,
+    trainer: str | Callable[..., Any] | None = None,
+    space: Any = None,
+    metric: str | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> tuple[StudySpec, str]:
+    """The spec alone, before data and trainer are looked at, and what faults in it are prefixed with.
+
     Args:
         study: a shipped or own study's name, a path to a TOML or data file, a table, a spec, or
             None when `trainer` and `space` say it all.
@@ -67,8 +96,6 @@ def plan(
 
     Raises:
         SpecError: with every fault of the study.
-        DataError: the data cannot be used.
-        PluginError: a reference leads nowhere.
     """
     table, where, folder = _table(study, target, trainer)
     _put(table, "name", name)
@@ -93,10 +120,7 @@ def plan(
     for key, value in (settings or {}).items():
         _put(table, key, value)
     _anchor(table, folder)
-    spec = StudySpec.parse(table, where, partial(_find_space, folder=folder))
-    return prepare(
-        spec, data if not isinstance(data, str) else None, trainer if callable(trainer) else None, where
-    )
+    return StudySpec.parse(table, where, partial(_find_space, folder=folder)), where
 
 
 def prepare(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tuner.core.spec import StudySpec
 from tuner.core.trial import NUMBERS, Params, Reading, TrialRecord, TrialState
 from tuner.errors import TrialError
-from tuner.store import Database, StudySummary
+from tuner.store import Database, SpecRevision, StudySummary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -113,6 +113,12 @@ class Study:
         return StudySpec.parse(self.summary.spec, self.name)
 
     @property
+    def specs(self) -> list[SpecRevision]:
+        """Every spec that the study has had, the first one first, and which command brought it."""
+        with opened(self.url) as database:
+            return database.specs(self.name)
+
+    @property
     def records(self) -> list[TrialRecord]:
         """Every trial, in order of number."""
         with opened(self.url) as database:
@@ -167,7 +173,12 @@ class Study:
             row |= {
                 name: record.best.get(name) if record.best else None for name in NUMBERS if name != "seconds"
             }
-            row |= {"seconds": record.seconds, "rule": record.rule, "reason": record.reason}
+            row |= {
+                "seconds": record.seconds,
+                "interruptions": record.interruptions,
+                "rule": record.rule,
+                "reason": record.reason,
+            }
             rows.append(row | {f"params.{name}": value for name, value in record.params.items()})
         return pd.DataFrame(rows)
 

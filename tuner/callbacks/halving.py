@@ -1,4 +1,4 @@
-"""Halving and Hyperband: at each rung one trial in so many goes on.
+"""Rungs, and on them Halving and Hyperband: at each rung one trial in so many goes on, the others end.
 
 Compares ranks, of which less is better; which objective they stand for is not known here.
 """
@@ -7,11 +7,71 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
+from collections.abc import Iterator
 from itertools import accumulate
 
 from tuner.callbacks.ranks import Ranks, Shortfall
 from tuner.core import seeds
 from tuner.core.trial import Trial
+
+
+class Rungs:
+    """What trials have reached at the epochs at which they are compared.
+
+    A trial that starts again is taken from every rung that it has not reached anew.
+
+    Args:
+        min_epochs: the first rung.
+        reduction: each rung has so many times the epochs of the one before.
+        epochs: a trial's last epoch, which is never a rung.
+        skip: how many of the first rungs are left out.
+    """
+
+    def __init__(self, min_epochs: int, reduction: int, epochs: int, skip: int = 0) -> None:
+        self.reduction = reduction
+        self._ranks: dict[int, Ranks] = {}
+        self._highest: dict[int, int] = {}
+        self._beyond: dict[int, set[int]] = {}
+        rung = min_epochs * reduction**skip
+        while rung < epochs:
+            self._ranks[rung], self._beyond[rung] = Ranks(), set()
+            rung *= reduction
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._ranks)
+
+    def __getitem__(self, epoch: int) -> Ranks:
+        return self._ranks[epoch]
+
+    def reach(self, number: int, epoch: int, rank: float) -> Ranks | None:
+        """Note what a trial has reached; the rung's ranks where the epoch is one."""
+        if self._highest.get(number, 0) >= epoch:
+            self._forget(number, epoch)
+        if number in self._highest:
+            self._beyond[self._highest[number]].add(number)
+        if epoch not in self._ranks:
+            return None
+        self._highest[number] = epoch
+        self._ranks[epoch].put(number, rank)
+        return self._ranks[epoch]
+
+    def beyond(self, epoch: int) -> int:
+        """How many trials have trained on from a rung, the default configuration apart."""
+        return len(self._beyond[epoch]) - (0 in self._beyond[epoch])
+
+    def highest(self, number: int) -> int | None:
+        """The epoch of the last rung that a trial has reached; None when there is none."""
+        return self._highest.get(number)
+
+    def _forget(self, number: int, epoch: int) -> None:
+        """A trial is at an epoch again: what it reached from there on is void."""
+        del self._highest[number]
+        for rung, ranks in self._ranks.items():
+            if rung >= epoch:
+                ranks.drop(number)
+                self._beyond[rung].discard(number)
+            else:
+                self._highest[number] = rung
 
 
 class Halving:
@@ -23,27 +83,19 @@ class Halving:
     SuccessiveHalvingPruner.
 
     Args:
-        min_epochs: the first rung.
-        reduction: each rung has so many times the epochs of the one before.
-        epochs: a trial's last epoch, which is never a rung.
-        skip: how many of the first rungs are left out.
+        rungs: where trials are compared.
     """
 
-    def __init__(self, min_epochs: int, reduction: int, epochs: int, skip: int = 0) -> None:
-        self.reduction = reduction
-        self.rungs: dict[int, Ranks] = {}
-        rung = min_epochs * reduction**skip
-        while rung < epochs:
-            self.rungs[rung] = Ranks()
-            rung *= reduction
+    def __init__(self, rungs: Rungs) -> None:
+        self.rungs = rungs
 
     def judge(self, trial: Trial, epoch: int, rank: float) -> Shortfall | None:
         """Note the rank where the epoch is a rung, and compare it with the others there."""
-        ranks = self.rungs.get(epoch)
+        ranks = self.rungs.reach(trial.number, epoch, rank)
         if ranks is None:
             return None
-        ranks.put(trial.number, rank)
-        bar = ranks[max(len(ranks) // self.reduction, 1) - 1]
+        reduction = self.rungs.reduction
+        bar = ranks[max(len(ranks) // reduction, 1) - 1]
         if math.isinf(bar):
             # Too few trials have a value at all: those that have one go on.
             bar = ranks[0]
@@ -52,7 +104,7 @@ class Halving:
         if rank <= bar:
             return None
         count = "1 trial" if len(ranks) == 1 else f"{len(ranks)} trials"
-        return Shortfall(f"rung {epoch}", f"among the best 1/{self.reduction} of {count}", bar)
+        return Shortfall(f"rung {epoch}", f"among the best 1/{reduction} of {count}", bar)
 
 
 class Hyperband:
@@ -67,7 +119,7 @@ class Hyperband:
         count = 1
         while min_epochs * reduction**count <= epochs:
             count += 1
-        self.brackets = [Halving(min_epochs, reduction, epochs, skip) for skip in range(count)]
+        self.brackets = [Halving(Rungs(min_epochs, reduction, epochs, skip)) for skip in range(count)]
         self.budgets = [
             math.ceil(count * reduction ** (count - 1 - skip) / (count - skip)) for skip in range(count)
         ]

@@ -1,18 +1,18 @@
 """Pruner: ends trials that do worse than the others did at the same epoch.
 
-Brings every objective to ranks of which less is better; how ranks are compared is known in
-`halving` and `percentile`.
+How they are compared is known in `halving` and `percentile`; the pruner that pauses is in `asha`.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Protocol, Self
+from typing import Protocol
 
-from tuner.callbacks.halving import Halving, Hyperband
+from tuner.callbacks.asha import ASHA
+from tuner.callbacks.halving import Halving, Hyperband, Rungs
 from tuner.callbacks.percentile import Percentile
-from tuner.callbacks.ranks import Shortfall
+from tuner.callbacks.ranks import Bests, Shortfall
+from tuner.core.ports import Callback
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective, Reading, Stop, Trial
 
@@ -34,16 +34,18 @@ class Pruner:
 
     def __init__(self, rule: Rule, goal: Objective) -> None:
         self.rule = rule
-        self.goal = goal
+        self._bests = Bests(goal)
 
     @classmethod
-    def from_spec(cls, spec: StudySpec) -> Self | None:
-        """As `[search] pruner` and the keys beside it say."""
+    def from_spec(cls, spec: StudySpec) -> Callback | None:
+        """As `[search] pruner` and the keys beside it say: a Pruner, or for ``"asha"`` an ASHA."""
         search, epochs = spec.search, spec.trainer.epochs
         rule: Rule
         match search.pruner:
             case "asha":
-                rule = Halving(search.min_epochs, search.reduction, epochs)
+                return ASHA(Rungs(search.min_epochs, search.reduction, epochs), spec.goal())
+            case "asha-stop":
+                rule = Halving(Rungs(search.min_epochs, search.reduction, epochs))
             case "hyperband":
                 rule = Hyperband(search.min_epochs, search.reduction, epochs)
             case "median":
@@ -56,12 +58,10 @@ class Pruner:
 
     def decide(self, trial: Trial, curve: Sequence[Reading]) -> Stop | None:
         """Stop when the trial's best value so far falls short of the others'."""
-        sign = 1.0 if self.goal.minimize else -1.0
-        best = self.goal.best(curve)
-        rank = math.inf if best is None else sign * best.get(self.goal.metric)
+        rank = self._bests.rank(trial, curve)
         short = self.rule.judge(trial, curve[-1].epoch, rank)
         if short is None or trial.number == 0:
             return None
-        value = "nan" if best is None else f"{sign * rank:.4g}"
-        reason = f"{short.where}: {value} is not {short.of} ({sign * short.bar:.4g} would be)"
+        value, bar = self._bests.words(rank), self._bests.sign * short.bar
+        reason = f"{short.where}: {value} is not {short.of} ({bar:.4g} would be)"
         return Stop("pruner", reason, conclusive=False)

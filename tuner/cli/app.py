@@ -6,6 +6,7 @@ does is not known here.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -16,12 +17,19 @@ from typing import Annotated, NoReturn
 import typer
 
 from tuner import __version__
-from tuner.cli import best, check, copy, delete, export, init, resume, show, start
+from tuner.cli import best, check, copy, dashboard, delete, export, init, resume, show, start, verify
 from tuner.cli import list as list_
 from tuner.cli.drive import INTERRUPTED
 from tuner.errors import SpecError, TunerError
 
 USAGE_ERROR = 2
+
+COLLECTED_FROM = 100_000
+"""New objects after which garbage is looked for.
+
+What commands import are millions of objects that stay: looking through them as often as Python does
+by itself would take a quarter of the time to the first trial.
+"""
 
 app = typer.Typer(
     name="tune",
@@ -39,7 +47,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (start, resume, list_, show, best, export, check, init, copy, delete):
+for _command in (start, resume, dashboard, list_, show, best, export, check, init, copy, verify, delete):
     app.command(_command.__name__.rpartition(".")[2], epilog=_command.EXAMPLES)(_command.run)
 
 
@@ -68,6 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         arguments: what stands behind `tune`; None: from the command line.
     """
     previous = signal.signal(signal.SIGTERM, _interrupt)
+    gc.set_threshold(COLLECTED_FROM)
     try:
         _run(arguments)
         sys.stdout.flush()

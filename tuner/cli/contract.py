@@ -14,7 +14,7 @@ from tuner.core.trial import NUMBERS, Reading, TrialRecord
 
 if TYPE_CHECKING:
     from tuner.api import Study, TrialView
-    from tuner.store import StudySummary
+    from tuner.store import StudySummary, Verdict
 
 MEASURED = ("train_loss", "val_loss", "train_score", "val_score", "gap")
 
@@ -32,6 +32,10 @@ def study_table(study: Study) -> dict[str, Any]:
         "spec": summary.spec,
         "state": summary.state,
         "reason": summary.reason,
+        "specs": [
+            {"at": spec.at, "command": spec.command, "changes": spec.changes, "digest": spec.digest}
+            for spec in study.specs
+        ],
         "trials": [trial_table(record) for record in study.records],
     }
 
@@ -86,6 +90,27 @@ def summary_table(summary: StudySummary) -> dict[str, Any]:
         "seconds": summary.seconds,
         "created_at": summary.created_at,
         "updated_at": summary.updated_at,
+    }
+
+
+def verdict_table(verdict: Verdict) -> dict[str, Any]:
+    """`tune verify --json`."""
+    return {
+        "database": verdict.where,
+        "sound": verdict.is_sound,
+        "studies": verdict.studies,
+        "trials": verdict.trials,
+        "epochs": verdict.epochs,
+        "findings": [
+            {
+                "study": finding.study,
+                "trial": finding.trial,
+                "what": finding.what,
+                "to_do": finding.to_do,
+                "is_fault": finding.is_fault,
+            }
+            for finding in verdict.findings
+        ],
     }
 
 

@@ -20,13 +20,31 @@ from tuner.cli.options import (
 EXAMPLES = (
     "\b\nExamples:\n"
     "  tune resume                       the last study that is not finished\n"
-    "  tune resume digits --trials 500   more trials; those already run count"
+    "  tune resume digits --trials 500   more trials; those already run count\n"
+    "  tune resume study.toml --allow-changes   with the file as it is now"
 )
 
 
 def run(
     name: Annotated[
-        str | None, typer.Argument(help="The study's name; the last unfinished one where it is left out.")
+        str | None,
+        typer.Argument(
+            help="The study's name, or its file, which is compared with what is stored; "
+            "the last unfinished study where it is left out."
+        ),
+    ] = None,
+    stored_as: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", help="With a file: the name the study is stored under."),
+    ] = None,
+    allow_changes: Annotated[
+        bool | None,
+        typer.Option(
+            "--allow-changes/--ignore-changes",
+            help="Where the study file has changed: go on with the changes, or without them. "
+            "[default: refuse, and name them]",
+            show_default=False,
+        ),
     ] = None,
     trials: TrialsOption = None,
     seconds: SecondsOption = None,
@@ -39,9 +57,12 @@ def run(
     """Go on with a study that was interrupted, or give a finished one a larger budget."""
     from tuner import api
 
+    is_file = name is not None and name.endswith(".toml")
     drive(
         lambda observer: api.resume(
-            name,
+            stored_as if is_file else name,
+            study=name if is_file else None,
+            allow_changes=allow_changes,
             trials=trials,
             seconds=seconds,
             workers=workers,

@@ -64,9 +64,12 @@ def _print_study(console: Console, study: Study) -> None:
     console.print(Text(described(study.spec), style="dim"))
     for note in summary.facts.get("notes", ()):
         console.print(Padding(Text(note, style="dim"), (0, 0, 0, 2)))
+    for spec in study.specs[1:]:
+        for change in spec.changes:
+            console.print(Text(f"changed {spec.at[:19].replace('T', ' ')} UTC: {change}", style="dim"))
     epochs = sum(record.epochs for record in records)
     trained = f"{words.count(len(records), 'trial')}, {words.count(epochs, 'epoch')}"
-    console.print(Text(f"{trained} in {words.duration(summary.seconds)}"))
+    console.print(Text(f"{trained} in {words.duration(summary.seconds)}{interrupted(records)}"))
     for told, amount in endings(records):
         console.print(Text(f"{amount:6}  {told}"))
     best = best_of(study)
@@ -75,6 +78,16 @@ def _print_study(console: Console, study: Study) -> None:
     console.print(_trials_table(study, records))
     console.print(Text(verdict(study, best)))
     print_importances(console, study)
+
+
+def interrupted(records: Sequence[TrialRecord]) -> str:
+    """How many trials were interrupted, and how often in all, as the end of a sentence."""
+    from tuner.cli import words
+
+    times = sum(record.interruptions for record in records)
+    trials = sum(record.interruptions > 0 for record in records)
+    again = f", {words.count(times, 'time')} in all" if times > trials else ""
+    return f"; {words.count(trials, 'trial')} interrupted{again}" if trials else ""
 
 
 def endings(records: Sequence[TrialRecord]) -> list[tuple[str, int]]:
@@ -106,10 +119,13 @@ def _trials_table(study: Study, records: Sequence[TrialRecord]) -> Table:
     valued = [record for record in records if record.value is not None]
     sign = 1 if goal.minimize else -1
     ranked = sorted(valued, key=lambda r: (not r.conclusive, sign * (r.value or 0.0)))[:SHOWN_TRIALS]
+    was_interrupted = any(record.interruptions for record in ranked)
     others = [n for n in ("val_score", "gap") if n != goal.metric and _is_measured(n, ranked)]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("trial", goal.metric, *others, "epochs"):
         table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
+    if was_interrupted:
+        table.add_column("interrupted", justify="right", no_wrap=True)
     table.add_column("ended", no_wrap=True, min_width=8)
     table.add_column("settings", style="dim")
     for record in ranked:
@@ -122,6 +138,7 @@ def _trials_table(study: Study, records: Sequence[TrialRecord]) -> Table:
             words.number(record.value),
             *numbers,
             str(record.epochs),
+            *([str(record.interruptions)] if was_interrupted else ()),
             ended,
             Text(params, no_wrap=True, overflow="ellipsis"),
         )
@@ -144,7 +161,7 @@ def _print_trial(console: Console, view: TrialView) -> None:
     console.print(Text.assemble((f"{view.study.name} trial {view.number}", "bold"), title))
     if record.reason:
         console.print(Text(f"{record.rule}: {record.reason}" if record.rule else record.reason))
-    again = f", started again {words.count(record.interruptions, 'time')}" if record.interruptions else ""
+    again = f", interrupted {words.count(record.interruptions, 'time')}" if record.interruptions else ""
     trained = f"{words.count(record.epochs, 'epoch')} in {record.seconds:.1f} s{again}"
     console.print(Text(trained, style="dim"))
     if record.model_path is not None:

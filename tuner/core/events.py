@@ -1,4 +1,4 @@
-"""What executors emit: epochs reported, trials that ended, failed or must start again."""
+"""What executors emit: epochs reported, trials that ended, paused, failed or were interrupted."""
 
 from __future__ import annotations
 
@@ -36,6 +36,18 @@ class Stopped:
 
 
 @dataclass(frozen=True, slots=True)
+class Paused:
+    """The trial has left its row for now, as it was ordered to; its checkpoint is written.
+
+    Attributes:
+        model_path: see `Finished`.
+    """
+
+    number: int
+    model_path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """The trial raised or its worker died too often.
 
@@ -50,8 +62,16 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Interrupted:
+    """The trial's worker died; it goes on from its last checkpoint, and its readings stand."""
+
+    number: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Restarted:
-    """The trial's worker died; it starts again from its first epoch, under its number.
+    """The trial starts again from its first epoch, under its number, for it did not come out as before.
 
     What it reported before is void.
     """
@@ -60,4 +80,4 @@ class Restarted:
     reason: str
 
 
-Event = Reported | Finished | Stopped | Failed | Restarted
+Event = Reported | Finished | Stopped | Paused | Failed | Interrupted | Restarted

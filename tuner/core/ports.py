@@ -6,16 +6,18 @@ single trial: a trial that fails is a value.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
 
 from tuner.core.budget import Budget, Spent, StudyState
 from tuner.core.dataset import Dataset
 from tuner.core.events import Event
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Reading, Stop, Trial, TrialRecord
+from tuner.core.trial import Pause, Reading, Stop, Trial, TrialRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,33 @@ class Failure:
 
 Outcome = Reading | Exhausted | Failure
 """What one row has to say of one epoch."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A row's whole state after an epoch: all that is needed to go on with it, bit for bit, in any row.
+
+    Attributes:
+        epoch: how many epochs it has trained.
+        arrays: tensors by name: weights, optimizer's moments, the best epoch's weights, generators.
+        facts: what is not a tensor, as JSON has it.
+    """
+
+    epoch: int
+    arrays: Mapping[str, np.ndarray[Any, Any]]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """A trial to start, or to go on with.
+
+    Attributes:
+        curve: the readings that are recorded already; the next one that is reported follows them.
+    """
+
+    trial: Trial
+    curve: tuple[Reading, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +90,20 @@ class Population(Protocol):
     def capacity(self) -> int:
         """How many rows there are."""
 
-    def place(self, row: int, trial: Trial) -> None:
-        """Start a trial in an empty row. What goes wrong with it is the next `advance`'s Failure."""
+    def place(self, row: int, trial: Trial, snapshot: Snapshot | None = None) -> None:
+        """Start a trial in an empty row, or go on with it where a snapshot left it.
 
-    def advance(self) -> Mapping[int, Outcome]:
-        """Train every occupied row for one epoch.
+        What goes wrong with it is the next `advance`'s Failure.
+        """
+
+    def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:
+        """Train occupied rows for one epoch.
+
+        Args:
+            rows: which ones; all where it is None.
 
         Returns:
-            One outcome per occupied row, keyed by row index.
+            One outcome per row that was trained, keyed by row index.
 
         Raises:
             DeviceError: the device failed and no row's state can be trusted. One diverging
@@ -81,6 +116,9 @@ class Population(Protocol):
         Returns:
             Whether there was anything to write.
         """
+
+    def snapshot(self, row: int) -> Snapshot | None:
+        """The row's state, in arrays of its own; None where the trial has none that could be kept."""
 
     def clear(self, row: int) -> None:
         """Empty the row."""
@@ -95,6 +133,16 @@ class Trainer(Protocol):
     def unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:
         """Why a population of this study holds one trial, in words; None when it holds `job.rows`."""
 
+    def parks(self, spec: StudySpec) -> bool:
+        """Whether `Population.snapshot` has an answer, so that a paused trial goes on where it was."""
+
+    def efforts(self, job: Job) -> Callable[[Trial], float] | None:
+        """How long an epoch of a trial takes beside other trials', told from the trial alone.
+
+        None where rows of one population must not train side by side, in threads, while others are
+        placed and cleared. The unit is any; what is told orders decisions, so it is never measured.
+        """
+
     def populate(self, job: Job) -> Population:
         """Set up an empty population; called once in every worker."""
 
@@ -102,12 +150,33 @@ class Trainer(Protocol):
 class Callback(Protocol):
     """A rule that ends trials early."""
 
-    def decide(self, trial: Trial, curve: Sequence[Reading]) -> Stop | None:
+    def decide(self, trial: Trial, curve: Sequence[Reading]) -> Stop | Pause | None:
         """Judge a trial by its readings so far, the newest last.
 
         Called once for every reading of every trial, also while a stored study is replayed, so
-        that a rule which compares trials knows all of them. None lets the trial go on.
+        that a rule which compares trials knows all of them. None lets the trial go on. What it
+        knows must not depend on the order in which trials were judged.
         """
+
+
+@runtime_checkable
+class Scheduler(Callback, Protocol):
+    """A rule that pauses trials, and later lets the best of them go on."""
+
+    def promote(self, paused: Collection[int], room: int, *, last: bool) -> Sequence[int]:
+        """Which paused trials go on now.
+
+        Args:
+            paused: the numbers of all paused trials.
+            room: at most so many.
+            last: there will be no new trials, and none is running.
+
+        Returns:
+            Their numbers, the most promising first; of an empty list with `last` the study ends.
+        """
+
+    def dismiss(self, paused: Collection[int], *, last: bool) -> Mapping[int, Stop]:
+        """Which paused trials end for good: those too many to be kept, with `last` all of them."""
 
 
 class Searcher(Protocol):
@@ -121,7 +190,7 @@ class Searcher(Protocol):
         """
 
     def tell(self, records: Sequence[TrialRecord]) -> None:
-        """Take in trials that are over."""
+        """Take in trials that are over or paused; what was told of a paused one before is void."""
 
     def replay(self, history: Sequence[TrialRecord]) -> None:
         """Take in a stored study, all trials in the order of their numbers, before the first `ask`."""
@@ -133,11 +202,15 @@ class Executor(Protocol):
     def free(self) -> int:
         """How many trials may be submitted now."""
 
-    def submit(self, trials: Sequence[Trial], bar: float | None) -> None:
-        """Start trials.
+    def submit(self, placements: Sequence[Placement], bar: float | None) -> None:
+        """Start trials, and go on with those that have a curve.
+
+        Such a trial goes on from its last good checkpoint, or from its first epoch, and reports
+        nothing until it is past its curve. If an epoch does not come out as it stands there, bit
+        for bit and `seconds` apart, the trial starts again: see `Restarted`.
 
         Args:
-            trials: at most `free()` of them.
+            placements: at most `free()` of them.
             bar: from now on a trial that finishes has its model written if its value is at least
                 this good; None: always. Trial 0's model is always written.
         """
@@ -151,6 +224,22 @@ class Executor(Protocol):
             orders: whether a model is to be written, by number.
         """
 
+    def pause(self, orders: Mapping[int, bool]) -> None:
+        """Write a checkpoint of trials and empty their rows; each answers with Paused, or with Failed.
+
+        Args:
+            orders: whether a model is to be written, by number.
+        """
+
+    def drop(self, numbers: Collection[int]) -> None:
+        """Delete the checkpoints of trials that were paused and are over."""
+
+    def position(self) -> Mapping[str, Any]:
+        """What `restore` needs, beside the trials in flight, for the same order of events; as JSON has it."""
+
+    def restore(self, position: Mapping[str, Any]) -> None:
+        """Go on in the order of an earlier session; before the first trial is submitted."""
+
     def poll(self, timeout_s: float) -> Sequence[Event]:
         """Carry out the orders, train on, and return what happened; empty after `timeout_s`.
 
@@ -158,28 +247,42 @@ class Executor(Protocol):
         past the epoch at which it was stopped.
         """
 
-    def close(self) -> None:
-        """Leave running trials where they are and release everything."""
+    def close(self, *, at_once: bool = False) -> None:
+        """Write a checkpoint of every running trial, as far as that is soon done, and release everything.
+
+        Args:
+            at_once: nothing more is written.
+        """
 
 
 @dataclass(slots=True)
 class Turn:
     """What one turn of the engine adds to a study.
 
+    Trials are started after all else: one may pause and go on in the same turn.
+
     Attributes:
-        started: trials that were submitted, new ones and those that start again.
+        started: trials that were submitted, new ones and those that go on.
         restarted: numbers of trials whose readings so far are void.
+        interrupted: numbers of trials that lost their worker and go on.
         readings: trial number and reading, in the order in which they came.
+        orders: what was decided of trials in this turn and is carried out in the next, by number.
+        paused: trials that have left their rows for now.
         ended: trials that are over.
         forgotten: numbers of trials that ended earlier and whose model is no longer kept.
+        position: `Executor.position` at the turn's end.
         seconds: wall time of the study so far, over all its sessions.
     """
 
     started: list[Trial] = field(default_factory=list)
     restarted: list[int] = field(default_factory=list)
+    interrupted: list[int] = field(default_factory=list)
     readings: list[tuple[int, Reading]] = field(default_factory=list)
+    orders: dict[int, Stop | Pause] = field(default_factory=dict)
+    paused: list[TrialRecord] = field(default_factory=list)
     ended: list[TrialRecord] = field(default_factory=list)
     forgotten: list[int] = field(default_factory=list)
+    position: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
 

@@ -97,17 +97,25 @@ class TrainerSpec(_Section):
         "auto", description="in this process or in worker processes; auto: processes for two workers and more"
     )
     workers: int | Literal["auto"] = Field(
-        "auto", description="how many workers; auto: one per core, one for fused trials and on a GPU"
+        "auto", description="how many workers; auto: one per core for single trials, measured for fused ones"
     )
     rows: int | Literal["auto"] = Field(
         "auto",
-        description="trials that each worker trains at once, fused; auto: one per thread; 1: not fused",
+        description="trials that each worker trains at once, fused; auto: measured; 1: not fused",
     )
     threads: int | Literal["auto"] = Field(
         "auto", description="threads of each worker; auto: all cores for fused trials, else one"
     )
     keep: int = Field(5, ge=1, description="how many of the best models are kept")
-    restarts: int = Field(2, ge=0, description="how often a trial is started again after its worker died")
+    restarts: int = Field(2, ge=0, description="how often a trial goes on after its worker died")
+    checkpoint_seconds: float = Field(
+        5.0, ge=0, description="seconds between checkpoints of the trials that train; 0: none are written"
+    )
+    reproducible: bool | None = Field(
+        None,
+        description="several workers: decide in a fixed order, so that a study repeats bit for bit; "
+        "workers then wait for each other; left out: where that costs nothing",
+    )
     settings: dict[str, Any] = Field({}, description="further constants, handed to the trainer as they are")
 
     @model_validator(mode="after")
@@ -143,8 +151,9 @@ class SearchSpec(_Section):
     sampler: Literal["tpe", "gp", "cmaes", "nsga2", "qmc", "random", "grid"] = Field(
         "tpe", description="tpe | gp | cmaes | nsga2 | qmc | random | grid"
     )
-    pruner: Literal["asha", "hyperband", "median", "percentile", "none"] = Field(
-        "asha", description="asha | hyperband | median | percentile | none"
+    pruner: Literal["asha", "asha-stop", "hyperband", "median", "percentile", "none"] = Field(
+        "asha",
+        description="asha (pauses; the best go on) | asha-stop | hyperband | median | percentile | none",
     )
     min_epochs: int = Field(1, ge=1, description="epochs before a pruner may stop a trial")
     reduction: int = Field(3, ge=2, description="asha, hyperband: one in so many goes on at each rung")
@@ -181,6 +190,9 @@ class StopSpec(_Section):
     min_delta: float = Field(0.0, ge=0, description="patience: less than this is not better")
     gap: float | None = Field(None, gt=0, description="stop when val_loss - train_loss exceeds it")
     seconds: float | None = Field(None, gt=0, description="seconds of training per trial")
+    epoch_seconds: float | None = Field(
+        None, gt=0, description="a worker process whose trials take longer than this for an epoch is ended"
+    )
     explosion: float = Field(1e3, gt=1, description="stop when a loss exceeds so many times the first one")
     rules: tuple[str, ...] = Field((), description="rules of your own: package.module:attr | ./file.py:attr")
     max_failures: int = Field(20, ge=1, description="failed trials that end the study")
@@ -209,6 +221,11 @@ class StudySpec(_Section):
 
     name: str = Field("study", min_length=1, max_length=200, description="the study's name in the store")
     description: str = Field("", description="a line for `tune list`")
+    durability: Literal["normal", "full"] = Field(
+        "normal",
+        description="full: every turn and checkpoint is on the disk before the study goes on, so that it "
+        "survives a power cut; normal: it survives the end of the process",
+    )
     data: DataSpec | None = None
     trainer: TrainerSpec = TrainerSpec()
     objective: ObjectiveSpec = ObjectiveSpec()

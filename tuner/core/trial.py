@@ -142,6 +142,19 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """A callback's answer: this trial leaves its row, and may go on later.
+
+    Attributes:
+        rule: see `Stop`.
+        reason: see `Stop`.
+    """
+
+    rule: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class TrialRecord:
     """All that is stored of one trial, its curve apart.
 
@@ -150,9 +163,11 @@ class TrialRecord:
         best: the best epoch's reading.
         epochs: how many epochs it has trained.
         conclusive: see `Stop.conclusive`; True for finished trials.
-        reason: why it stopped or failed, in words.
+        reason: why it stopped, paused or failed, in words.
+        paused_at: how many epochs it had trained when it last paused; 0: it never has.
+        order: what was decided of a running trial and is not carried out yet.
         seconds: wall time spent training.
-        interruptions: how often it was started again under its number.
+        interruptions: how often it lost its worker or its study's process, and went on under its number.
         model_path: where its best epoch's model lies; None when it was not kept.
     """
 
@@ -169,5 +184,7 @@ class TrialRecord:
     seconds: float = 0.0
     interruptions: int = 0
     model_path: str | None = None
+    paused_at: int = 0
+    order: Stop | Pause | None = None
     started_at: str | None = None
     ended_at: str | None = None

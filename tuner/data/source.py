@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,23 +17,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn import datasets
 
 from tuner import plugins
 from tuner.core.spec import DataSpec
-from tuner.data import arrays, table
+from tuner.data import arrays, bundled, table
 from tuner.data.arrays import X, Y
 from tuner.errors import DataError, near
-
-SETS: Mapping[str, Callable[..., Any]] = {
-    "breast_cancer": datasets.load_breast_cancer,
-    "diabetes": datasets.load_diabetes,
-    "digits": datasets.load_digits,
-    "digits-images": datasets.load_digits,
-    "iris": datasets.load_iris,
-    "wine": datasets.load_wine,
-}
-"""scikit-learn's sets that come with it; `digits-images` are the digits as (1, 8, 8) images."""
 
 FORMS = "sklearn:<set>, file.csv, file.parquet, file.npz, package.module:function or ./file.py:function"
 _KEYS = ("X", "y", "X_validation", "y_validation", "X_test", "y_test")
@@ -178,15 +167,10 @@ def _validation(values: Mapping[str, Any], x: X, where: str) -> tuple[X, Y] | No
 
 def _sklearn(name: str, spec: DataSpec) -> Source:
     wanted = name.removeprefix("sklearn:")
-    if wanted not in SETS:
-        raise DataError(f"{name}: unknown set '{wanted}'; {near(wanted, SETS)}")
-    found = SETS[wanted]()
-    y = found.target
-    if "target_names" in found and wanted != "digits-images":
-        y = np.asarray(found.target_names)[y]
-    if wanted == "digits-images":
-        return from_values({"X": found.images[:, None], "y": y}, spec)
-    return from_values({"X": found.data, "y": y}, spec, tuple(map(str, found.feature_names)))
+    if wanted not in bundled.SETS:
+        raise DataError(f"{name}: unknown set '{wanted}'; {near(wanted, bundled.SETS)}")
+    x, y, names = bundled.read(wanted)
+    return from_values({"X": x, "y": y}, spec, names)
 
 
 def _npz(path: Path, spec: DataSpec) -> Source:

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
 from tuner.core.seeds import derive
 from tuner.core.spec import DataSpec
@@ -113,9 +112,9 @@ def _at_random(
             notes.append(
                 f"The {name} split is drawn without regard to classes: {size} rows are too few for them."
             )
-        rest, drawn[name] = train_test_split(
-            rest, test_size=size, stratify=strata, random_state=derive(seed, -1, f"split {name}")
-        )
+        chance = np.random.RandomState(derive(seed, -1, f"split {name}"))
+        left, taken = _at_once(len(rest), size, chance) if strata is None else _evenly(strata, size, chance)
+        rest, drawn[name] = rest[left], rest[taken]
     train = np.concatenate([rest, kept])
     return Parts(np.sort(train), np.sort(drawn["validation"]), np.sort(drawn["test"]), tuple(notes))
 
@@ -125,15 +124,57 @@ def _can_stratify(strata: NDArray[Any], size: int) -> bool:
     return bool(counts.min() >= 2 and len(counts) <= min(size, len(strata) - size))
 
 
+def _at_once(count: int, size: int, chance: np.random.RandomState) -> tuple[Rows, Rows]:
+    """What is left and what is drawn, `size` of them; the rows of scikit-learn's `ShuffleSplit`."""
+    drawn = chance.permutation(count)
+    return drawn[size:], drawn[:size]
+
+
+def _evenly(strata: NDArray[Any], size: int, chance: np.random.RandomState) -> tuple[Rows, Rows]:
+    """Likewise from each stratum its share; the rows of scikit-learn's `StratifiedShuffleSplit`.
+
+    That one takes as long to import as a short study to run.
+    """
+    _, codes, counts = np.unique(strata, return_inverse=True, return_counts=True)
+    members = np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])
+    kept = _shares(counts, len(strata) - size, chance)
+    taken = _shares(counts - kept, size, chance)
+    left, drawn = [], []
+    for rows, first, further in zip(members, kept, taken, strict=True):
+        shuffled = rows[chance.permutation(len(rows))]
+        left.append(shuffled[:first])
+        drawn.append(shuffled[first : first + further])
+    return chance.permutation(np.concatenate(left)), chance.permutation(np.concatenate(drawn))
+
+
+def _shares(counts: NDArray[np.intp], size: int, chance: np.random.RandomState) -> NDArray[np.intp]:
+    """How many of each stratum make up `size`: the largest remainders are rounded up, ties by lot."""
+    exact = counts / counts.sum() * size
+    shares = np.floor(exact)
+    missing = size - int(shares.sum())
+    remainders = exact - shares
+    for value in np.unique(remainders)[::-1]:
+        if missing <= 0:
+            break
+        (tied,) = np.nonzero(remainders == value)
+        more = chance.choice(tied, min(len(tied), missing), replace=False)
+        shares[more] += 1
+        missing -= len(more)
+    whole: NDArray[np.intp] = shares.astype(np.intp)
+    return whole
+
+
 def _by_group(groups: NDArray[Any], shares: dict[str, float], seed: int, where: str) -> Parts:
-    count = len(np.unique(groups))
+    names, codes = np.unique(groups, return_inverse=True)
+    count = len(names)
     sizes = {name: max(1, int(share * count)) for name, share in shares.items()}
     if count <= sum(sizes.values()):
         raise DataError(f"{where}: {count} groups are too few for {len(sizes) + 1} splits; bring more groups")
     rest = np.arange(len(groups))
     drawn = {"test": rest[:0], "validation": rest[:0]}
     for name, size in sizes.items():
-        splitter = GroupShuffleSplit(1, test_size=size, random_state=derive(seed, -1, f"split {name}"))
-        left, taken = next(splitter.split(rest, groups=groups[rest]))
-        rest, drawn[name] = rest[left], rest[taken]
+        present = np.unique(codes[rest])
+        _, taken = _at_once(len(present), size, np.random.RandomState(derive(seed, -1, f"split {name}")))
+        inside = np.isin(codes[rest], present[taken])
+        rest, drawn[name] = rest[~inside], rest[inside]
     return Parts(rest, drawn["validation"], drawn["test"])

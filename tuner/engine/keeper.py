@@ -42,7 +42,7 @@ class Keeper:
 
     def wants(self, number: int, value: float, *, conclusive: bool) -> bool:
         """Whether the model of a trial that ends with this value would stay, as things stand."""
-        if number == 0 or len(self._best) < self._keep:
+        if number == 0 or len(self._best) < self._keep or self._holds(number):
             return True
         return (not conclusive, self._sign * value, number) < self._best[-1]
 
@@ -61,14 +61,17 @@ class Keeper:
         return lost
 
     def admit(self, record: TrialRecord) -> tuple[TrialRecord, list[int]]:
-        """Judge the model of a trial that is over.
+        """Judge the model of a trial that is over or paused; what was said of it before is void.
 
         Returns:
             The record, without its `model_path` if the model does not stay, and the numbers of
             all trials whose models do not stay: nothing is deleted before `discard`.
         """
+        held = self._holds(record.number)
+        if held:
+            self._best = [each for each in self._best if each[2] != record.number]
         if record.model_path is None:
-            return record, []
+            return record, [record.number] if held else []
         value = math.inf if record.value is None else self._sign * record.value
         bisect.insort(self._best, (not record.conclusive, value, record.number))
         lost = [number for _, _, number in self._best[self._keep :] if number != 0]
@@ -76,6 +79,9 @@ class Keeper:
         if record.number in lost:
             record = replace(record, model_path=None)
         return record, lost
+
+    def _holds(self, number: int) -> bool:
+        return any(number == each for _, _, each in self._best)
 
     def discard(self, numbers: Iterable[int]) -> None:
         """Delete models, once it is stored that they are not kept."""

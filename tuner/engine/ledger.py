@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tuner.core.budget import Spent
-from tuner.core.trial import Objective, Reading, Stop, Trial, TrialRecord, TrialState
+from tuner.core.ports import Placement
+from tuner.core.trial import Objective, Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.errors import near
 
 
@@ -24,8 +26,9 @@ class Flight:
         curve: its readings since it started, or started again.
         best: the reading with the best finite value.
         value: that value; nan before the first one.
-        stop: why it was ordered to stop; it has not answered yet.
-        void: epochs of an earlier session, which count until the trial starts again.
+        order: why it was ordered to leave its row; it has not answered yet.
+        paused_at: see `TrialRecord`.
+        model_path: where its model lies, if one was written when it paused.
     """
 
     trial: Trial
@@ -35,13 +38,26 @@ class Flight:
     best: Reading | None = None
     value: float = math.nan
     seconds: float = 0.0
-    stop: Stop | None = None
-    void: int = 0
+    order: Stop | Pause | None = None
+    paused_at: int = 0
+    model_path: str | None = None
+
+    @property
+    def placement(self) -> Placement:
+        """The trial with what it has trained, to go on from there."""
+        return Placement(self.trial, tuple(self.curve))
+
+    def read(self, reading: Reading, objective: Objective) -> None:
+        """One more epoch."""
+        self.curve.append(reading)
+        self.seconds += reading.seconds
+        value = reading.get(objective.metric)
+        if math.isfinite(value) and objective.better(value, self.value):
+            self.best, self.value = reading, value
 
     def restart(self) -> None:
         """Start again from the first epoch; the old curve's list is left to who holds it."""
-        self.curve, self.best, self.value, self.seconds = [], None, math.nan, 0.0
-        self.interruptions += 1
+        self.curve, self.best, self.value, self.seconds, self.paused_at = [], None, math.nan, 0.0, 0
 
     def record(
         self,
@@ -67,6 +83,7 @@ class Flight:
             traceback=traceback,
             seconds=self.seconds,
             interruptions=self.interruptions,
+            paused_at=self.paused_at,
             model_path=model_path,
             started_at=self.started_at,
             ended_at=now(),
@@ -81,6 +98,11 @@ class Flight:
             reason=stop.reason,
             model_path=model_path,
         )
+
+    def paused(self, pause: Pause, model_path: str | None = None) -> TrialRecord:
+        """The record of a trial that leaves its row for now."""
+        self.paused_at = len(self.curve)
+        return self.record(TrialState.PAUSED, rule=pause.rule, reason=pause.reason, model_path=model_path)
 
     def finished(self, metric: str, stop: Stop | None, model_path: str | None) -> TrialRecord:
         """The record of a trial that trained to its end, in whose last epoch a rule said `stop`.
@@ -108,41 +130,50 @@ class Ledger:
         self.objective = objective
         self.flights: dict[int, Flight] = {}
         self.waiting: dict[int, Flight] = {}
-        self.stopping = 0
+        self.paused: dict[int, Flight] = {}
+        self.leaving = 0
         self.best: TrialRecord | None = None
         self.default: TrialRecord | None = None
         self._counts: Counter[str] = Counter()
         self._epochs = 0
         self._trials = 0
 
-    def replay(self, record: TrialRecord, study_seed: int) -> None:
-        """Take in a stored trial; one that is not over waits to start again."""
+    def replay(self, record: TrialRecord, curve: Sequence[Reading], study_seed: int) -> None:
+        """Take in a stored trial; one that is not over waits to go on where its curve ends."""
         self._trials += 1
-        self._epochs += record.epochs
         if record.state.is_over:
+            self._epochs += record.epochs
             self.close(record)
             return
-        trial = Trial(record.number, record.params, study_seed)
-        begun = record.started_at or now()
-        self.waiting[record.number] = Flight(trial, begun, record.interruptions + 1, void=record.epochs)
+        flight = Flight(
+            Trial(record.number, record.params, study_seed),
+            record.started_at or now(),
+            record.interruptions,
+            order=record.order,
+            paused_at=record.paused_at,
+            model_path=record.model_path,
+        )
+        for reading in curve:
+            flight.read(reading, self.objective)
+        self._epochs += len(curve)
+        if record.state is TrialState.PAUSED:
+            self.paused[record.number] = flight
+        else:
+            self.waiting[record.number] = flight
 
     def begin(self, trial: Trial) -> None:
-        """A trial is submitted, a new one or one that has waited."""
-        flight = self.waiting.pop(trial.number, None)
+        """A trial is submitted, a new one or one that has waited or paused."""
+        number = trial.number
+        flight = self.waiting.pop(number, None) or self.paused.pop(number, None)
         if flight is None:
             flight = Flight(trial, now())
             self._trials += 1
-        self._epochs -= flight.void
-        self.flights[trial.number] = flight
+        self.leaving += flight.order is not None
+        self.flights[number] = flight
 
     def read(self, number: int, reading: Reading) -> None:
         """A trial has trained one more epoch."""
-        flight = self.flights[number]
-        flight.curve.append(reading)
-        flight.seconds += reading.seconds
-        value = reading.get(self.objective.metric)
-        if math.isfinite(value) and self.objective.better(value, flight.value):
-            flight.best, flight.value = reading, value
+        self.flights[number].read(reading, self.objective)
         self._epochs += 1
 
     def restart(self, number: int) -> None:
@@ -151,18 +182,33 @@ class Ledger:
         self._epochs -= len(flight.curve)
         flight.restart()
 
-    def order(self, number: int, stop: Stop) -> Flight:
-        """A trial is ordered to stop."""
+    def interrupt(self, number: int) -> None:
+        """A trial lost its worker and goes on."""
+        self.flights[number].interruptions += 1
+
+    def order(self, number: int, order: Stop | Pause) -> Flight:
+        """A trial is ordered to leave its row."""
         flight = self.flights[number]
-        flight.stop = stop
-        self.stopping += 1
+        flight.order = order
+        self.leaving += 1
         return flight
 
     def end(self, number: int) -> Flight:
         """A trial is not in flight any longer."""
         flight = self.flights.pop(number)
-        self.stopping -= flight.stop is not None
+        self.leaving -= flight.order is not None
         return flight
+
+    def park(self, flight: Flight, model_path: str | None) -> None:
+        """A trial that was in flight has paused."""
+        flight.order, flight.model_path = None, model_path
+        self.paused[flight.trial.number] = flight
+
+    def forget(self, number: int) -> None:
+        """The model of a trial that may go on is not kept any longer."""
+        flight = self.paused.get(number) or self.flights.get(number) or self.waiting.get(number)
+        if flight is not None:
+            flight.model_path = None
 
     def close(self, record: TrialRecord) -> None:
         """Take in the record of a trial that is over."""
@@ -183,6 +229,7 @@ class Ledger:
         counts = {state.value: self._counts[state.value] for state in TrialState}
         counts[TrialState.RUNNING.value] = len(self.flights)
         counts[TrialState.WAITING.value] = len(self.waiting)
+        counts[TrialState.PAUSED.value] = len(self.paused)
         return counts
 
     def _beats(self, record: TrialRecord, other: TrialRecord) -> bool:

@@ -11,11 +11,13 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tuner.core.budget import Budget, Spent, StudyState
-from tuner.core.events import Event, Failed, Finished, Reported, Restarted, Stopped
-from tuner.core.ports import Callback, Executor, Observer, Searcher, Status, Store, Turn
-from tuner.core.trial import Objective, Reading, Stop, Trial, TrialRecord, TrialState
+from tuner.core.events import Event, Failed, Finished, Interrupted, Paused, Reported, Restarted, Stopped
+from tuner.core.ports import Callback, Executor, Observer, Placement, Scheduler, Searcher, Status, Store, Turn
+from tuner.core.trial import Objective, Pause, Reading, Stop, Trial, TrialRecord, TrialState
+from tuner.engine.interrupts import Interrupts
 from tuner.engine.keeper import Keeper
 from tuner.engine.ledger import Ledger
 from tuner.errors import TunerError
@@ -51,6 +53,7 @@ class Engine:
             executor: trains trials; closed when `run` ends.
             store: keeps the study.
             callbacks: rules that end trials early; the first one that says so gives the reason.
+                One of them at most is a scheduler.
             objective: what is searched for.
             budget: when the study ends.
             keep: how many of the best models are kept.
@@ -63,6 +66,7 @@ class Engine:
         self._executor = executor
         self._store = store
         self._callbacks = tuple(callbacks)
+        self._scheduler = next((each for each in self._callbacks if isinstance(each, Scheduler)), None)
         self._objective = objective
         self._budget = budget
         self._keeper = Keeper(keep, models, objective)
@@ -76,6 +80,8 @@ class Engine:
         self._space_used_up = False
         self._reached: float | None = None
         self._lost: list[int] = []
+        self._dropped: list[int] = []
+        self._interrupts = Interrupts()
         self._origin = time.monotonic()
         self._recorded = 0.0
 
@@ -84,14 +90,16 @@ class Engine:
         history: Sequence[TrialRecord] = (),
         curves: Mapping[int, Sequence[Reading]] | None = None,
         seconds_before: float = 0.0,
+        position: Mapping[str, Any] | None = None,
     ) -> tuple[StudyState, str]:
         """Go on until the study ends.
 
         Args:
-            history: the stored trials in the order of their numbers. Those that are not over
-                start again, before any new one.
-            curves: the stored readings of those that are over, by number.
+            history: the stored trials in the order of their numbers. Those that are not over go
+                on where their curves end, before any new one.
+            curves: the stored readings by number.
             seconds_before: wall time of earlier sessions.
+            position: `Turn.position` of the last recorded turn.
 
         Returns:
             How the study ended, and why in words; both are stored.
@@ -103,8 +111,10 @@ class Engine:
         self._origin = time.monotonic() - seconds_before
         self._recorded = seconds_before
         try:
-            self._replay(history, curves or {})
-            state, reason = self._loop()
+            with self._interrupts:
+                self._replay(history, curves or {})
+                self._executor.restore(position or {})
+                state, reason = self._loop()
         except KeyboardInterrupt:
             self._finish(StudyState.INTERRUPTED, "stopped by the user")
             raise
@@ -115,21 +125,32 @@ class Engine:
             self._store.finish(state, reason, self._seconds())
             self._show(last=True)
         finally:
-            self._executor.close()
+            self._executor.close(at_once=self._interrupts.at_once)
         return state, reason
 
     def _replay(self, history: Sequence[TrialRecord], curves: Mapping[int, Sequence[Reading]]) -> None:
-        self._searcher.replay(history)
+        self._searcher.replay([self._known(record, curves.get(record.number, ())) for record in history])
         self._lost = self._keeper.replay(history)
         for record in history:
-            self._ledger.replay(record, self._study_seed)
-            if not record.state.is_over:
-                continue
+            stored = curves.get(record.number, ())
+            self._ledger.replay(record, stored, self._study_seed)
             trial = Trial(record.number, record.params, self._study_seed)
             curve: list[Reading] = []
-            for reading in curves.get(record.number, ()):
+            for reading in stored:
                 curve.append(reading)
                 self._judge(trial, curve)
+        if self._scheduler is None:
+            # They were paused under another rule; nobody else would let them go on.
+            self._ledger.waiting |= self._ledger.paused
+            self._ledger.paused.clear()
+
+    def _known(self, record: TrialRecord, curve: Sequence[Reading]) -> TrialRecord:
+        """A stored trial as the searcher knew it: one that goes on after a pause, as it was then."""
+        if record.state.is_over or not record.paused_at:
+            return record
+        best = self._objective.best(curve[: record.paused_at])
+        value = None if best is None else best.get(self._objective.metric)
+        return replace(record, state=TrialState.PAUSED, value=value, best=best, epochs=record.paused_at)
 
     def _loop(self) -> tuple[StudyState, str]:
         turn = Turn(forgotten=list(self._lost))
@@ -138,11 +159,14 @@ class Engine:
             end = self._left_early(spent)
             if end is None:
                 self._fill(turn, spent)
-                end = self._all_done()
+                end = self._all_done(turn)
             self._record(turn)
-            # Trials that were told to stop have done their part: their records are waited for.
-            if end is not None and not self._ledger.stopping:
+            # Trials that were told to leave have done their part: their records are waited for.
+            if end is not None and not self._ledger.leaving:
                 return end
+            if self._interrupts.asked:
+                self._interrupts.calm()
+                raise KeyboardInterrupt
             turn = Turn()
             self._take(self._executor.poll(self._patience(spent)), turn, ending=end is not None)
 
@@ -155,43 +179,80 @@ class Engine:
         reason = self._budget.exhausted(spent, self._objective)
         return None if reason is None else (StudyState.FINISHED, reason)
 
-    def _all_done(self) -> tuple[StudyState, str] | None:
-        """Why nothing is left to train, if nothing is."""
+    def _all_done(self, turn: Turn) -> tuple[StudyState, str] | None:
+        """Why nothing is left to train, if nothing is; trials that are still paused end with that."""
         ledger = self._ledger
-        if ledger.flights or ledger.waiting:
+        if ledger.flights or ledger.waiting or (ledger.paused and not self._free()):
             return None
         if self._budget.room(ledger.spent(0.0)) == 0:
-            return StudyState.FINISHED, f"the budget of {self._budget.trials} trials is used up"
-        if self._space_used_up:
-            return StudyState.FINISHED, "every configuration of the space has been tried"
-        return None
+            reason = f"the budget of {self._budget.trials} trials is used up"
+        elif self._space_used_up:
+            reason = "every configuration of the space has been tried"
+        else:
+            return None
+        self._dismiss(turn, last=True)
+        return StudyState.FINISHED, reason
 
     def _patience(self, spent: Spent) -> float:
         left = _POLL_S if self._budget.seconds is None else self._budget.seconds - spent.seconds
         return max(0.0, min(_POLL_S, left))
 
     def _fill(self, turn: Turn, spent: Spent) -> None:
-        """Submit as many trials as the executor has room for, interrupted ones first."""
-        free = self._executor.free()
-        if free <= 0:
-            return
-        trials = [flight.trial for flight, _ in zip(self._ledger.waiting.values(), range(free), strict=False)]
-        room = self._budget.room(spent)
-        wanted = free - len(trials) if room is None else min(free - len(trials), room)
-        if wanted > 0 and not self._space_used_up:
+        """Submit as many trials as there is room for: interrupted, then promoted, then new ones."""
+        self._go_on(turn)
+        self._promote(turn, last=False)
+        self._dismiss(turn, last=False)
+        free, room = self._executor.free(), self._budget.room(spent)
+        wanted = free if room is None else min(free, room)
+        if wanted > 0 and not self._space_used_up and not self._ledger.waiting:
             chosen = self._searcher.ask(wanted)
             self._space_used_up = len(chosen) < wanted
-            trials += chosen
-        if trials:
-            for trial in trials:
-                self._ledger.begin(trial)
-            turn.started += trials
-            self._executor.submit(trials, self._keeper.bar)
+            self._submit([Placement(trial) for trial in chosen], turn)
+        if not self._ledger.flights:
+            self._promote(turn, last=True)
+
+    def _go_on(self, turn: Turn) -> None:
+        """Submit what an earlier session left in flight; what it had decided is carried out at once."""
+        waiting = sorted(self._ledger.waiting.values(), key=lambda f: (f.order is None, f.trial.number))
+        ordered = [flight for flight in waiting if flight.order is not None][: self._free()]
+        self._submit([flight.placement for flight in ordered], turn)
+        self._order({flight.trial.number: flight.order for flight in ordered if flight.order is not None})
+        others = [flight for flight in waiting if flight.order is None][: self._free()]
+        self._submit([flight.placement for flight in others], turn)
+
+    def _promote(self, turn: Turn, *, last: bool) -> None:
+        free, paused = self._free(), self._ledger.paused
+        if self._scheduler is not None and paused and free:
+            numbers = self._scheduler.promote(paused.keys(), free, last=last)
+            self._submit([paused[number].placement for number in numbers], turn)
+
+    def _dismiss(self, turn: Turn, *, last: bool) -> None:
+        """End paused trials that will not go on."""
+        paused = self._ledger.paused
+        if self._scheduler is None or not paused:
+            return
+        stops = self._scheduler.dismiss(paused.keys(), last=last)
+        for number, stop in sorted(stops.items()):
+            flight = paused.pop(number)
+            self._close(flight.stopped(stop, flight.model_path), turn)
+            self._dropped.append(number)
+        if stops:
+            self._searcher.tell(turn.ended[-len(stops) :])
+
+    def _free(self) -> int:
+        return max(0, self._executor.free())
+
+    def _submit(self, placements: Sequence[Placement], turn: Turn) -> None:
+        for placement in placements:
+            self._ledger.begin(placement.trial)
+            turn.started.append(placement.trial)
+        if placements:
+            self._executor.submit(placements, self._keeper.bar)
 
     def _take(self, events: Iterable[Event], turn: Turn, *, ending: bool) -> None:
         """Take in what happened, then decide in the order of trial numbers."""
         read: set[int] = set()
-        ends: dict[int, Finished | Stopped | Failed] = {}
+        ends: dict[int, Finished | Stopped | Paused | Failed] = {}
         for event in events:
             number = event.number
             if isinstance(event, Reported):
@@ -203,73 +264,127 @@ class Engine:
                 turn.readings = [each for each in turn.readings if each[0] != number]
                 turn.restarted.append(number)
                 read.discard(number)
+            elif isinstance(event, Interrupted):
+                self._ledger.interrupt(number)
+                turn.interrupted.append(number)
             else:
                 ends[number] = event
-        stops = self._decide(sorted(read))
+        orders = self._decide(sorted(read))
         for number in sorted(ends):
-            self._end(ends[number], stops.pop(number, None), turn)
-        if turn.ended:
-            self._searcher.tell(turn.ended)
-        if stops and not ending:
-            self._executor.stop({number: self._order(number, stop) for number, stop in stops.items()})
+            self._end(ends[number], orders.pop(number, None), turn)
+        if turn.ended or turn.paused:
+            self._searcher.tell([*turn.paused, *turn.ended])
+        if orders and not ending:
+            turn.orders |= orders
+            for number, order in orders.items():
+                self._ledger.order(number, order)
+            self._order(orders)
 
-    def _order(self, number: int, stop: Stop) -> bool:
-        """Note that a trial is ordered to stop, and say whether its model is wanted."""
-        flight = self._ledger.order(number, stop)
-        return self._keeper.wants(number, flight.value, conclusive=stop.conclusive)
+    def _order(self, orders: Mapping[int, Stop | Pause]) -> None:
+        """Tell the executor which trials leave their rows, and which models are wanted."""
+        stops: dict[int, bool] = {}
+        pauses: dict[int, bool] = {}
+        for number, order in orders.items():
+            value, paused = self._ledger.flights[number].value, isinstance(order, Pause)
+            conclusive = isinstance(order, Stop) and order.conclusive
+            wanted = self._keeper.wants(number, value, conclusive=conclusive)
+            (pauses if paused else stops)[number] = wanted
+        if stops:
+            self._executor.stop(stops)
+        if pauses:
+            self._executor.pause(pauses)
 
-    def _decide(self, numbers: Iterable[int]) -> dict[int, Stop]:
-        stops: dict[int, Stop] = {}
+    def _decide(self, numbers: Iterable[int]) -> dict[int, Stop | Pause]:
+        orders: dict[int, Stop | Pause] = {}
         target = self._budget.target
         for number in numbers:
             flight = self._ledger.flights[number]
-            stop = self._judge(flight.trial, flight.curve)
-            if stop is None and target is not None and not self._objective.better(target, flight.value):
+            order = self._judge(flight.trial, flight.curve)
+            reached = target is not None and not self._objective.better(target, flight.value)
+            if reached and not isinstance(order, Stop):
                 reason = f"its {self._objective.metric} of {flight.value:g} reaches the target of {target:g}"
-                stop = Stop("target", reason, conclusive=True)
+                order = Stop("target", reason, conclusive=True)
                 self._reached = flight.value
-            if stop is not None and flight.stop is None:
-                stops[number] = stop
-        return stops
+            if order is not None and flight.order is None:
+                orders[number] = order
+        return orders
 
-    def _judge(self, trial: Trial, curve: Sequence[Reading]) -> Stop | None:
+    def _judge(self, trial: Trial, curve: Sequence[Reading]) -> Stop | Pause | None:
         """Ask every rule, so that each has seen every reading; the first that stops is right."""
-        found: Stop | None = None
+        stop: Stop | None = None
+        pause: Pause | None = None
         for callback in self._callbacks:
-            stop = callback.decide(trial, curve)
-            found = found or stop
-        return found
+            order = callback.decide(trial, curve)
+            if isinstance(order, Stop):
+                stop = stop or order
+            else:
+                pause = pause or order
+        return stop or pause
 
-    def _end(self, event: Finished | Stopped | Failed, stop: Stop | None, turn: Turn) -> None:
+    def _end(
+        self, event: Finished | Stopped | Paused | Failed, order: Stop | Pause | None, turn: Turn
+    ) -> None:
+        """A trial has left its row.
+
+        Args:
+            event: how.
+            order: what a rule said of its last epoch, if it trained one in this turn.
+            turn: takes the record.
+        """
         flight = self._ledger.end(event.number)
         if isinstance(event, Failed):
-            record = flight.record(TrialState.FAILED, reason=event.error, traceback=event.traceback)
-        elif isinstance(event, Stopped) and flight.stop is not None:
-            record = flight.stopped(flight.stop, event.model_path)
+            self._close(flight.record(TrialState.FAILED, reason=event.error, traceback=event.traceback), turn)
+        elif isinstance(event, Paused) and isinstance(flight.order, Pause):
+            record = self._kept(flight.paused(flight.order, event.model_path), turn)
+            self._ledger.park(flight, record.model_path)
+            turn.paused.append(record)
+        elif isinstance(event, Stopped) and isinstance(flight.order, Stop):
+            self._close(flight.stopped(flight.order, event.model_path), turn)
         else:
-            record = flight.finished(self._objective.metric, stop, event.model_path)
-        record, lost = self._keeper.admit(record)
-        self._lost += lost
-        turn.forgotten += (number for number in lost if number != record.number)
+            stop = order if isinstance(order, Stop) else None
+            self._close(flight.finished(self._objective.metric, stop, event.model_path), turn)
+
+    def _close(self, record: TrialRecord, turn: Turn) -> None:
+        """A trial is over."""
+        record = self._kept(record, turn)
         turn.ended.append(record)
         self._ledger.close(record)
         if record.state is TrialState.FAILED:
             self._failures += 1
             self._last_failure = f"trial {record.number}: {record.reason}"
 
+    def _kept(self, record: TrialRecord, turn: Turn) -> TrialRecord:
+        """The record, with its model's path only if the model stays."""
+        record, lost = self._keeper.admit(record)
+        self._lost += lost
+        for number in lost:
+            if number != record.number:
+                turn.forgotten.append(number)
+                self._ledger.forget(number)
+        return record
+
     def _record(self, turn: Turn) -> None:
         """Store a turn that brings news; only then delete the models that it forgets.
 
         Without news, a turn is stored now and then as a sign of life.
         """
-        turn.seconds = self._seconds()
-        news = turn.started or turn.restarted or turn.readings or turn.ended or turn.forgotten
+        turn.seconds, turn.position = self._seconds(), self._executor.position()
+        news = (
+            turn.started
+            or turn.readings
+            or turn.ended
+            or turn.paused
+            or turn.restarted
+            or turn.interrupted
+            or turn.forgotten
+        )
         if not news and turn.seconds - self._recorded < _SIGN_OF_LIFE_S:
             return
         self._recorded = turn.seconds
         self._store.record(turn)
         self._keeper.discard(self._lost)
-        self._lost = []
+        self._executor.drop(self._dropped)
+        self._lost, self._dropped = [], []
         self._show()
 
     def _show(self, *, last: bool = False) -> None:

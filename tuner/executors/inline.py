@@ -1,59 +1,206 @@
 """Inline: trials train in this process.
 
-The plain executor: nothing to start, nothing to lose, and a debugger sees everything. It does not
-know how the trainer trains.
+Where the trainer allows it, rows train side by side in threads, in lanes; else nothing runs beside
+the caller, there is nothing to start, and a debugger sees everything. How the trainer trains is not
+known here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from tuner.core.events import Event, Reported
-from tuner.core.ports import Job, Trainer
+from tuner.core.events import Event, Interrupted, Reported, Restarted
+from tuner.core.ports import Job, Placement, Trainer
 from tuner.core.trial import Trial
-from tuner.executors.worker import Orders, Worker
+from tuner.executors.checkpoints import Checkpoints
+from tuner.executors.worker import Leave, Orders, Worker
+
+_SWITCH_S = 0.0005
+"""How long a thread that computes may keep one waiting that has an epoch to begin."""
+
+
+@dataclass(slots=True, eq=False)
+class _Lane:
+    """Rows that train one after the other.
+
+    Attributes:
+        held: trials in its rows, and those that are to be placed there.
+        steps: its next orders.
+        due: when its tick ends, in the trainer's unit of effort; None while it is idle.
+        awaited: trials of an earlier session that belong here and have not come yet.
+    """
+
+    worker: Worker
+    held: dict[int, Trial] = field(default_factory=dict)
+    steps: list[Placement | Leave] = field(default_factory=list)
+    due: float | None = None
+    awaited: set[int] = field(default_factory=set)
+    orders: Orders = field(default_factory=Orders)
+    todo: queue.SimpleQueue[Orders | None] = field(default_factory=queue.SimpleQueue)
+    done: queue.SimpleQueue[list[Event] | BaseException] = field(default_factory=queue.SimpleQueue)
+
+    def serve(self) -> None:
+        """Be the lane's thread."""
+        while (orders := self.todo.get()) is not None:
+            try:
+                self.done.put(self.worker.tick(orders))
+            except BaseException as error:  # noqa: BLE001
+                self.done.put(error)
 
 
 class Inline:
-    """One worker, in this process."""
+    """Lanes of one population, each a worker; they answer in an order that no clock decides.
+
+    A lane's tick begins where its last one ended and takes the sum of its trials' efforts; the lane
+    whose tick ends first answers first, whether it has to be waited for or not. So a study repeats
+    itself, and the others train on while the answer of one is thought about.
+    """
 
     def __init__(self, make: Callable[[], Trainer], job: Job, models: Path) -> None:
         """Set up the population.
 
         Args:
             make: makes the trainer.
-            job: what the trainer needs.
+            job: what the trainer needs; where it allows it, there are as many lanes as threads.
             models: where models are written, a folder for each trial.
         """
-        self._worker = Worker(make().populate(job), job.spec, models)
-        self._held: set[int] = set()
-        self._place: list[Trial] = []
-        self._stop: dict[int, bool] = {}
+        trainer = make()
+        population, efforts = trainer.populate(job), trainer.efforts(job)
+        self._effort = efforts or (lambda _: 1.0)
+        self._checkpoints = Checkpoints.of(job.spec, models)
+        rows = range(population.capacity)
+        count = max(1, min(job.threads, len(rows))) if efforts else 1
+        own = [list(rows[lane::count]) if count > 1 else None for lane in range(count)]
+        self._lanes = [_Lane(Worker(population, job.spec, models, self._checkpoints, each)) for each in own]
+        self._now = 0.0
+        self._resumed: dict[int, float] = {}
         self._bar: float | None = None
+        self._before = sys.getswitchinterval()
+        if count > 1:
+            sys.setswitchinterval(_SWITCH_S)
+            for lane in self._lanes:
+                threading.Thread(target=lane.serve, daemon=True).start()
 
     def free(self) -> int:
-        """How many trials may be submitted now."""
-        return self._worker.capacity - len(self._held)
+        """How many trials may be submitted now, to lanes that are idle."""
+        return sum(self._room(lane) for lane in self._lanes)
 
-    def submit(self, trials: Sequence[Trial], bar: float | None) -> None:
-        """Start trials at the next `poll`."""
-        self._place += trials
-        self._held.update(trial.number for trial in trials)
+    def submit(self, placements: Sequence[Placement], bar: float | None) -> None:
+        """Start trials, or go on with them, at the next `poll`."""
         self._bar = bar
+        for placement in placements:
+            number = placement.trial.number
+            own = (lane for lane in self._lanes if number in lane.awaited)
+            lane = next(own, None) or max(self._lanes, key=self._room)
+            lane.awaited.discard(number)
+            lane.steps.append(placement)
+            lane.held[number] = placement.trial
 
     def stop(self, orders: Mapping[int, bool]) -> None:
         """End trials at the next `poll`."""
-        self._stop.update(orders)
-        self._held.difference_update(orders)
+        self._leave(orders, pause=False)
 
-    def poll(self, timeout_s: float) -> Sequence[Event]:  # noqa: ARG002
-        """Train every occupied row for one epoch, however long that takes."""
-        orders = Orders(self._stop, tuple(self._place), self._bar)
-        self._stop, self._place = {}, []
-        events = self._worker.tick(orders)
-        self._held.difference_update(event.number for event in events if not isinstance(event, Reported))
+    def pause(self, orders: Mapping[int, bool]) -> None:
+        """Take trials out of their rows at the next `poll`."""
+        self._leave(orders, pause=True)
+
+    def drop(self, numbers: Collection[int]) -> None:
+        """Delete the checkpoints of trials that were paused and are over."""
+        for number in numbers:
+            self._checkpoints.drop(number)
+
+    def position(self) -> Mapping[str, Any]:
+        """Which trials are in which lane, and when each of them answers."""
+        if len(self._lanes) == 1:
+            return {}
+        lanes = [
+            {
+                "trials": sorted({*lane.held, *_leaving(lane.steps), *_leaving(lane.orders.steps)}),
+                "due": lane.due,
+            }
+            for lane in self._lanes
+        ]
+        return {"now": self._now, "lanes": lanes}
+
+    def restore(self, position: Mapping[str, Any]) -> None:
+        """Give trials back to their lanes, in the order in which those answer."""
+        lanes = position.get("lanes", ())
+        if len(lanes) != len(self._lanes) or len(lanes) == 1:
+            return
+        self._now = position["now"]
+        for index, (lane, was) in enumerate(zip(self._lanes, lanes, strict=True)):
+            lane.awaited = set(was["trials"])
+            if was["due"] is not None:
+                self._resumed[index] = was["due"]
+
+    def poll(self, timeout_s: float) -> Sequence[Event]:
+        """Let idle lanes train for an epoch, and return what the one says that answers next.
+
+        A single lane trains in the caller's thread, however long that takes.
+        """
+        for index, lane in enumerate(self._lanes):
+            if lane.due is None and (lane.held or lane.steps):
+                self._begin(index, lane)
+        self._resumed = {}
+        busy = [lane for lane in self._lanes if lane.due is not None]
+        if not busy:
+            time.sleep(timeout_s)
+            return []
+        lane = min(busy, key=lambda each: each.due or 0.0)
+        if len(self._lanes) == 1:
+            events = lane.worker.tick(lane.orders)
+        else:
+            try:
+                answer = lane.done.get(timeout=timeout_s)
+            except queue.Empty:
+                return []
+            if isinstance(answer, BaseException):
+                raise answer
+            events = answer
+        self._now, lane.due, lane.orders = lane.due or self._now, None, Orders()
+        on = (Reported, Interrupted, Restarted)
+        for event in events:
+            if not isinstance(event, on):
+                lane.held.pop(event.number, None)
         return events
 
-    def close(self) -> None:
-        """Nothing to release: running trials end with this process."""
+    def close(self, *, at_once: bool = False) -> None:
+        """Write a checkpoint of the trials that train; they end with this process."""
+        sys.setswitchinterval(self._before)
+        for lane in self._lanes:
+            lane.todo.put(None)
+            # An epoch that nobody asks for any more is not recorded, and so is no place to go on from.
+            if not at_once and (lane.due is None or len(self._lanes) == 1):
+                lane.worker.checkpoint()
+
+    def _begin(self, index: int, lane: _Lane) -> None:
+        lane.orders, lane.steps = Orders(tuple(lane.steps), self._bar), []
+        lane.due = self._resumed.get(index, self._now + sum(map(self._effort, lane.held.values())))
+        lane.awaited.clear()
+        if len(self._lanes) > 1:
+            lane.todo.put(lane.orders)
+
+    def _room(self, lane: _Lane) -> int:
+        """How many trials a lane takes now; of one that trained when a session ended, those it had."""
+        if lane.due is not None:
+            return 0
+        if self._lanes.index(lane) in self._resumed:
+            return len(lane.awaited)
+        return lane.worker.capacity - len(lane.held)
+
+    def _leave(self, orders: Mapping[int, bool], *, pause: bool) -> None:
+        for number, wanted in orders.items():
+            lane = next(lane for lane in self._lanes if number in lane.held)
+            del lane.held[number]
+            lane.steps.append(Leave(number, wanted, pause))
+
+
+def _leaving(steps: Sequence[Placement | Leave]) -> list[int]:
+    return [step.number for step in steps if isinstance(step, Leave)]

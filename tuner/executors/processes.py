@@ -13,23 +13,24 @@ import sys
 import tempfile
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, Pipe, wait
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import cloudpickle
 
-from tuner.core.events import Event, Failed, Reported, Restarted, Stopped
-from tuner.core.ports import Job, Trainer
-from tuner.core.trial import Trial
+from tuner.core.events import Event, Failed, Interrupted, Paused, Reported, Restarted, Stopped
+from tuner.core.ports import Job, Placement, Trainer
 from tuner.errors import PluginError
-from tuner.executors.worker import Answer, Broken, Orders, Ready
+from tuner.executors.checkpoints import Checkpoints
+from tuner.executors.worker import Answer, Broken, Leave, Orders, Ready
 
 _TAIL_BYTES = 4_000
 _LOG_BYTES = 1_000_000
-_CLOSE_S = 2.0
+_CLOSE_S = 1.5
 # SIGINT goes to the whole group of processes; what it means is the parent's decision.
 _BOOT = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = {path!r}; "
 _BOOT += "from tuner.executors.worker import serve; serve({wire}, {payload})"
@@ -37,7 +38,14 @@ _BOOT += "from tuner.executors.worker import serve; serve({wire}, {payload})"
 
 @dataclass(slots=True)
 class _Seat:
-    """A worker process, the trials it holds and the orders it gets when it is idle."""
+    """A worker process, the trials it holds and the orders it gets when it is idle.
+
+    Attributes:
+        trials: those that train, with all that they have reported.
+        leaving: those that were told to leave and have not answered.
+        since: when it got its last orders, in seconds of the monotonic clock.
+        overdue: whether it was ended because an epoch took too long.
+    """
 
     process: subprocess.Popen[bytes]
     wire: Connection
@@ -45,10 +53,11 @@ class _Seat:
     capacity: int = 0
     idle: bool = False
     alone: bool = False
-    trials: dict[int, Trial] = field(default_factory=dict)
-    stopping: dict[int, bool] = field(default_factory=dict)
-    stop: dict[int, bool] = field(default_factory=dict)
-    place: list[Trial] = field(default_factory=list)
+    since: float = 0.0
+    overdue: bool = False
+    trials: dict[int, Placement] = field(default_factory=dict)
+    leaving: dict[int, Leave] = field(default_factory=dict)
+    steps: list[Placement | Leave] = field(default_factory=list)
 
     @property
     def room(self) -> int:
@@ -75,6 +84,8 @@ class Processes:
         workers: int,
         threads: int = 1,
         restarts: int = 2,
+        *,
+        ordered: bool = False,
     ) -> None:
         """Start the workers; `free` and `poll` see each of them as soon as it is ready.
 
@@ -84,15 +95,21 @@ class Processes:
             models: where models are written, a folder for each trial.
             workers: how many.
             threads: how many threads the numerical libraries of each worker use.
-            restarts: how often a trial is started again after its worker died.
+            restarts: how often a trial goes on after its worker died.
+            ordered: let `poll` wait until every worker has answered and say it in the order of
+                workers, so that what the study decides does not depend on which one was faster.
 
         Raises:
             PluginError: the trainer cannot be pickled.
         """
         self._restarts = restarts
+        self._ordered = ordered
+        self._limit_s = job.spec.stop.epoch_seconds
+        self._checkpoints = Checkpoints.of(job.spec, models)
         self._bar: float | None = None
-        self._queue: deque[Trial] = deque()
-        self._alone: deque[Trial] = deque()
+        self._queue: deque[Placement] = deque()
+        self._alone: deque[Placement] = deque()
+        self._early: dict[int, Leave] = {}
         self._deaths: Counter[int] = Counter()
         self._stillborn = 0
         self._events: list[Event] = []
@@ -112,24 +129,36 @@ class Processes:
         self._seats = [self._start() for _ in range(workers)]
 
     def free(self) -> int:
-        """How many trials may be submitted now; 0 until the first worker is ready."""
-        return max(0, sum(seat.room for seat in self._seats) - len(self._queue))
+        """How many trials may be submitted now; 0 until the first worker is ready, `ordered` all of them."""
+        if self._ordered and not all(seat.capacity for seat in self._seats):
+            return 0
+        waiting = sum(placement.trial.number not in self._early for placement in self._queue)
+        return max(0, sum(seat.room for seat in self._seats) - waiting)
 
-    def submit(self, trials: Sequence[Trial], bar: float | None) -> None:
-        """Start trials at the next `poll`."""
-        self._queue += trials
+    def submit(self, placements: Sequence[Placement], bar: float | None) -> None:
+        """Start trials, or go on with them, at the next `poll`."""
+        self._queue += placements
         self._bar = bar
 
     def stop(self, orders: Mapping[int, bool]) -> None:
         """End trials at the next `poll`."""
-        for number, wanted in orders.items():
-            seat = next((seat for seat in self._seats if number in seat.trials), None)
-            if seat is None:
-                self._forget(number)
-                continue
-            del seat.trials[number]
-            seat.stop[number] = wanted
-            self._seat_alone(seat)
+        self._leave(Leave(number, wanted) for number, wanted in orders.items())
+
+    def pause(self, orders: Mapping[int, bool]) -> None:
+        """Take trials out of their rows at the next `poll`."""
+        self._leave(Leave(number, wanted, pause=True) for number, wanted in orders.items())
+
+    def drop(self, numbers: Collection[int]) -> None:
+        """Delete the checkpoints of trials that were paused and are over."""
+        for number in numbers:
+            self._checkpoints.drop(number)
+
+    def position(self) -> Mapping[str, Any]:
+        """Nothing: in order or not, it does not depend on what came before."""
+        return {}
+
+    def restore(self, position: Mapping[str, Any]) -> None:
+        """Nothing to go on from."""
 
     def poll(self, timeout_s: float) -> Sequence[Event]:
         """Give idle workers their orders and return what those say that answer within `timeout_s`.
@@ -138,12 +167,30 @@ class Processes:
             PluginError: a worker cannot be started.
             Exception: what else a worker raised while it was set up, and DeviceError at any time.
         """
-        self._assign()
-        for seat in self._seats:
-            if seat.idle and (seat.trials or seat.stop):
-                self._send(seat)
-        seats = {seat.wire: seat for seat in self._seats}
-        ready = wait(list(seats), 0.0 if self._events else timeout_s)
+        if not self._ordered or not self._busy():
+            self._assign()
+            for seat in self._seats:
+                if seat.idle and (seat.trials or seat.steps):
+                    self._send(seat)
+        deadline = time.monotonic() + (0.0 if self._events and not self._ordered else timeout_s)
+        while self._listen(max(0.0, deadline - time.monotonic())):
+            if not self._ordered or not self._busy():
+                break
+        self._end_overdue()
+        if self._ordered and self._busy():
+            return []
+        events, self._events = self._events, []
+        if self._ordered:
+            events.sort(key=lambda event: event.number)
+        return events
+
+    def _busy(self) -> bool:
+        return any(not seat.idle for seat in self._seats)
+
+    def _listen(self, timeout_s: float) -> bool:
+        """Take the answers that come within `timeout_s`; whether there were any."""
+        seats = {seat.wire: seat for seat in self._seats if not seat.idle}
+        ready = wait(list(seats), timeout_s)
         for wire in ready:
             seat = seats[wire]  # type: ignore[index]
             try:
@@ -152,23 +199,57 @@ class Processes:
                 self._replace(seat)
             else:
                 self._take(seat, answer)
-        events, self._events = self._events, []
-        return events
+        return bool(ready)
 
-    def close(self) -> None:
-        """End the workers, after two seconds by force."""
+    def _end_overdue(self) -> None:
+        """End workers that have been busy for longer than all their epochs may take."""
+        if self._limit_s is None:
+            return
         for seat in self._seats:
-            seat.wire.close()
-        deadline = time.monotonic() + _CLOSE_S
+            allowed = self._limit_s * max(1, len(seat.trials))
+            if seat.capacity and not seat.idle and time.monotonic() - seat.since > allowed:
+                seat.overdue = True
+                seat.process.kill()
+
+    def close(self, *, at_once: bool = False) -> None:
+        """Let the workers write checkpoints and end; after a second and a half they are ended by force."""
+        deadline = time.monotonic() + (0.0 if at_once else _CLOSE_S)
+        busy = {seat.wire: seat for seat in self._seats if seat.capacity and not seat.idle}
+        for seat in self._seats:
+            if at_once or not seat.capacity:
+                seat.process.kill()
+            elif seat.idle:
+                self._dismiss(seat)
+        while busy and (answered := wait(list(busy), max(0.0, deadline - time.monotonic()))):
+            for wire in answered:
+                seat = busy.pop(wire)  # type: ignore[call-overload]
+                with suppress(EOFError, OSError):
+                    seat.wire.recv()
+                    self._dismiss(seat)
         for seat in self._seats:
             try:
                 seat.process.wait(max(0.0, deadline - time.monotonic()))
             except subprocess.TimeoutExpired:
                 seat.process.kill()
                 seat.process.wait()
+            seat.wire.close()
             seat.log.close()
         self._seats.clear()
         self._payload.close()
+
+    def _dismiss(self, seat: _Seat) -> None:
+        with suppress(OSError):
+            seat.wire.send(None)
+
+    def _leave(self, leaves: Iterable[Leave]) -> None:
+        for leave in leaves:
+            seat = next((seat for seat in self._seats if leave.number in seat.trials), None)
+            if seat is None:
+                self._early[leave.number] = leave
+                continue
+            del seat.trials[leave.number]
+            seat.steps.append(leave)
+            self._seat_alone(seat)
 
     def _start(self) -> _Seat:
         ours, theirs = Pipe()
@@ -194,9 +275,13 @@ class Processes:
                 return
             self._place(seat, self._queue.popleft())
 
-    def _place(self, seat: _Seat, trial: Trial) -> None:
-        seat.trials[trial.number] = trial
-        seat.place.append(trial)
+    def _place(self, seat: _Seat, placement: Placement) -> None:
+        number = placement.trial.number
+        seat.steps.append(placement)
+        if number in self._early:
+            seat.steps.append(self._early.pop(number))
+        else:
+            seat.trials[number] = placement
 
     def _seat_alone(self, seat: _Seat) -> None:
         """Give an empty worker the next of the trials that must not have neighbours."""
@@ -206,14 +291,13 @@ class Processes:
 
     def _send(self, seat: _Seat) -> None:
         seat.idle = False
-        seat.stopping = seat.stop
-        orders = Orders(seat.stop, tuple(seat.place), self._bar)
-        seat.stop, seat.place = {}, []
-        try:
+        seat.since = time.monotonic()
+        seat.leaving = {step.number: step for step in seat.steps if isinstance(step, Leave)}
+        orders = Orders(tuple(seat.steps), self._bar)
+        seat.steps = []
+        # If it died while it was idle, the end of its wire says so in a moment.
+        with suppress(OSError):
             seat.wire.send(orders)
-        except OSError:
-            # It died while it was idle; the end of its wire says so in a moment.
-            return
 
     def _take(self, seat: _Seat, answer: Answer) -> None:
         seat.idle = True
@@ -224,10 +308,17 @@ class Processes:
             seat.capacity = answer.capacity
             self._seat_alone(seat)
             return
-        seat.stopping = {}
+        seat.leaving = {}
         for event in answer:
             self._events.append(event)
-            if not isinstance(event, Reported):
+            placement = seat.trials.get(event.number)
+            if isinstance(event, Reported):
+                if placement is not None:
+                    seat.trials[event.number] = replace(placement, curve=(*placement.curve, event.reading))
+            elif isinstance(event, Restarted):
+                if placement is not None:
+                    seat.trials[event.number] = replace(placement, curve=())
+            else:
                 seat.trials.pop(event.number, None)
                 self._deaths.pop(event.number, None)
         seat.tail()
@@ -244,15 +335,19 @@ class Processes:
     def _replace(self, seat: _Seat) -> None:
         """Put another worker in a dead one's place, and its trials in front of all others."""
         words = _ending(seat.process.wait())
+        if seat.overdue:
+            words = f"was ended, for an epoch took longer than {self._limit_s:g} seconds"
         tail = seat.tail()
         last = tail.splitlines()[-1] if tail else "none"
         if not seat.capacity:
             self._stillborn += 1
             if self._stillborn > self._restarts:
                 raise PluginError(f"a worker {words} while it started; its last words: {last}")
-        self._events += [Stopped(number) for number in (*seat.stopping, *seat.stop)]
-        for trial in reversed(list(seat.trials.values())):
-            number = trial.number
+        unsent = [step for step in seat.steps if isinstance(step, Leave)]
+        for leave in (*seat.leaving.values(), *unsent):
+            self._events.append(Paused(leave.number) if leave.pause else Stopped(leave.number))
+        for placement in reversed(list(seat.trials.values())):
+            number = placement.trial.number
             self._deaths[number] += 1
             if self._deaths[number] > self._restarts:
                 times = (
@@ -262,19 +357,13 @@ class Processes:
                     Failed(number, f"its worker died {times} {words}; its last words: {last}", tail)
                 )
                 continue
-            self._events.append(Restarted(number, f"its worker {words}"))
+            self._events.append(Interrupted(number, f"its worker {words}"))
             # The last try is made without neighbours: one of them may be to blame.
             last_try = self._deaths[number] == self._restarts
-            (self._alone if last_try else self._queue).appendleft(trial)
+            (self._alone if last_try else self._queue).appendleft(placement)
         seat.wire.close()
         seat.log.close()
         self._seats[self._seats.index(seat)] = self._start()
-
-    def _forget(self, number: int) -> None:
-        for queue in (self._queue, self._alone):
-            for trial in [trial for trial in queue if trial.number == number]:
-                queue.remove(trial)
-                self._events.append(Stopped(number))
 
 
 def _ending(code: int) -> str:

@@ -1,12 +1,13 @@
 """Worker: what runs in each of them, a population whose rows take trials and give them back.
 
 Carries out orders and answers with events. It deliberately does not know who gives the orders,
-over which wire they come, or why a trial is to stop.
+over which wire they come, or why a trial is to leave.
 """
 
 from __future__ import annotations
 
 import contextlib
+import logging
 import math
 import mmap
 import os
@@ -15,74 +16,120 @@ import shutil
 import threading
 import time
 import traceback
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import cloudpickle
 
-from tuner.core.events import Event, Failed, Finished, Reported, Stopped
-from tuner.core.ports import Exhausted, Failure, Population
+from tuner.core.events import Event, Failed, Finished, Paused, Reported, Restarted, Stopped
+from tuner.core.ports import Exhausted, Failure, Outcome, Placement, Population, Snapshot
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Reading, Trial
+from tuner.core.trial import NUMBERS, Reading
 from tuner.errors import DeviceError
+from tuner.executors.checkpoints import Checkpoints
 
 WRITING = ".writing-"
 """How the name of a model's folder begins until the model is whole."""
 
 _GRACE_S = 0.5
+_SHARE = 0.02
+"""Of a worker's time, at most so much goes into checkpoints."""
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """A trial leaves its row.
+
+    Attributes:
+        model: whether its model is to be written.
+        pause: whether it may go on later, from a checkpoint.
+    """
+
+    number: int
+    model: bool
+    pause: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Orders:
-    """What a worker is told to do in one tick.
+    """What a worker is told to do in one tick, before it trains.
 
     Attributes:
-        stop: trials that leave their rows, and whether with a model; see `Executor.stop`.
-        place: trials that start; at most as many as rows are free after `stop`.
+        steps: in this order; a trial is placed only where a row is free by then.
         bar: see `Executor.submit`.
     """
 
-    stop: Mapping[int, bool] = field(default_factory=dict)
-    place: tuple[Trial, ...] = ()
+    steps: tuple[Placement | Leave, ...] = ()
     bar: float | None = None
 
 
 @dataclass(slots=True)
 class _Row:
+    """A row that holds a trial.
+
+    Attributes:
+        owed: recorded epochs that it has not trained again yet.
+        restored: whether it began with a checkpoint, and has not trained an epoch since.
+        best: its best value, recorded or trained.
+    """
+
     index: int
-    number: int
+    placement: Placement
+    owed: deque[Reading] = field(default_factory=deque)
+    restored: bool = False
     best: float = math.nan
+
+    @property
+    def number(self) -> int:
+        return self.placement.trial.number
 
 
 class Worker:
-    """Trials in the rows of a population."""
+    """Trials in the rows of a population.
 
-    def __init__(self, population: Population, spec: StudySpec, models: Path) -> None:
-        """Take over an empty population.
+    Attributes:
+        capacity: how many trials fit in.
+    """
+
+    def __init__(
+        self,
+        population: Population,
+        spec: StudySpec,
+        models: Path,
+        checkpoints: Checkpoints,
+        rows: Sequence[int] | None = None,
+    ) -> None:
+        """Take over empty rows of a population.
 
         Args:
             population: what trains.
-            spec: the study; its epochs and its objective are looked at.
+            spec: the study; its epochs, its objective and how often to write checkpoints are looked at.
             models: the folder in which trial 7's model becomes the folder ``7``.
+            checkpoints: where they go; those of paused trials only at the next round of all rows.
+            rows: which ones; all where it is None.
         """
         self._population = population
+        self._own = rows is not None
         self._epochs = spec.trainer.epochs
         self._goal = spec.goal()
         self._models = models.absolute()
+        self._checkpoints = checkpoints
+        self._every_s = spec.trainer.checkpoint_seconds
+        self._due = time.monotonic() + self._every_s
         self._bar: float | None = None
         self._rows: dict[int, _Row] = {}
-        self._numbers: dict[int, int] = {}
-        self._free = list(range(population.capacity))[::-1]
-
-    @property
-    def capacity(self) -> int:
-        """How many trials fit in."""
-        return self._population.capacity
+        self._numbers: dict[int, _Row] = {}
+        self._free = list(range(population.capacity) if rows is None else rows)[::-1]
+        self.capacity = len(self._free)
+        self._training = False
 
     def tick(self, orders: Orders) -> list[Event]:
-        """Stop, place, then train every occupied row for one epoch.
+        """Carry out the orders, then train every occupied row for one epoch.
 
         Returns:
             What became of the trials, row by row.
@@ -91,44 +138,116 @@ class Worker:
             DeviceError: see `Population.advance`.
         """
         self._bar = orders.bar
+        # Now, for by now what the rows have trained is recorded.
+        if self._every_s and time.monotonic() >= self._due:
+            self.checkpoint()
+        leaving = {step.number for step in orders.steps if isinstance(step, Leave)}
         events: list[Event] = []
-        for number, wanted in orders.stop.items():
-            row = self._rows[self._numbers[number]]
-            events.append(self._leave(row, Stopped, wanted=wanted))
-        for trial in orders.place:
-            events += self._place(trial)
+        for step in orders.steps:
+            if isinstance(step, Placement):
+                events += self._place(step)
+                continue
+            events += self._catch_up(leaving)
+            if step.number in self._numbers:
+                row = self._numbers[step.number]
+                events.append(self._leave(row, Paused if step.pause else Stopped, wanted=step.model))
+        events += self._catch_up(())
         if self._rows:
             events += self._advance()
         return events
 
-    def _place(self, trial: Trial) -> list[Event]:
-        row = _Row(self._free.pop(), trial.number)
-        self._rows[row.index] = row
-        self._numbers[row.number] = row.index
+    def checkpoint(self) -> None:
+        """Write a checkpoint of every row, unless an epoch has been broken off in its middle."""
+        if self._training:
+            return
+        begun = time.monotonic()
+        for row in self._rows.values():
+            if not row.owed and (snapshot := self._snapshot(row)) is not None:
+                self._checkpoints.write(row.placement.trial, snapshot)
+        self._checkpoints.flush()
+        ended = time.monotonic()
+        self._due = ended + max(self._every_s, (ended - begun) / _SHARE)
+
+    def _snapshot(self, row: _Row) -> Snapshot | None:
         try:
-            self._population.place(row.index, trial)
+            return self._population.snapshot(row.index)
+        except DeviceError:
+            raise
+        except Exception as error:  # noqa: BLE001
+            _LOG.warning("no checkpoint of trial %d: %s: %s", row.number, type(error).__name__, error)
+            return None
+
+    def _place(self, placement: Placement) -> list[Event]:
+        row = _Row(self._free.pop(), placement)
+        self._rows[row.index] = self._numbers[row.number] = row
+        for reading in placement.curve:
+            self._note(row, reading)
+        return self._begin(row, restore=bool(placement.curve))
+
+    def _begin(self, row: _Row, *, restore: bool) -> list[Event]:
+        """Place a trial in its row, from its checkpoint if there is a good one."""
+        trial, curve = row.placement.trial, row.placement.curve
+        snapshot = self._checkpoints.read(trial, len(curve)) if restore else None
+        row.restored = snapshot is not None
+        row.owed = deque(curve[0 if snapshot is None else snapshot.epoch :])
+        try:
+            if snapshot is None:
+                self._population.place(row.index, trial)
+            else:
+                self._population.place(row.index, trial, snapshot)
         except DeviceError:
             raise
         except (Exception, SystemExit) as error:  # noqa: BLE001
             return [self._failed(row, error)]
         return []
 
-    def _advance(self) -> list[Event]:
-        try:
-            outcomes = self._population.advance()
-        except DeviceError:
-            raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001
-            # It cannot be told whose fault it was.
-            return [self._failed(row, error) for row in list(self._rows.values())]
+    def _catch_up(self, leaving: Collection[int]) -> list[Event]:
+        """Train what is recorded already and lost, in silence, and see that it comes out the same.
+
+        Args:
+            leaving: numbers of trials that go without a model if it does not.
+        """
         events: list[Event] = []
-        for index, outcome in outcomes.items():
+        while owing := [row for row in self._rows.values() if row.owed]:
+            outcomes = self._trained([row.index for row in owing])
+            for row in owing:
+                outcome = outcomes[row.index]
+                if isinstance(outcome, Reading) and _same(outcome, row.owed[0]):
+                    row.owed.popleft()
+                    row.restored = False
+                else:
+                    events += self._again(row, outcome, leaving)
+        return events
+
+    def _again(self, row: _Row, outcome: Outcome, leaving: Collection[int]) -> list[Event]:
+        """Go on with a trial that did not come out as it is recorded: from its first epoch."""
+        if not row.restored and row.number in leaving:
+            row.owed.clear()
+            row.best = math.nan
+            return []
+        if not row.restored and isinstance(outcome, Failure):
+            return [self._fail(row, outcome)]
+        self._population.clear(row.index)
+        if row.restored:
+            _LOG.warning("trial %d does not go on as recorded; it is trained again", row.number)
+            return self._begin(row, restore=False)
+        epoch = len(row.placement.curve) - len(row.owed) + 1
+        row.placement = replace(row.placement, curve=())
+        row.best = math.nan
+        reason = f"its epoch {epoch} did not come out as recorded; the trainer does not repeat itself"
+        return [Restarted(row.number, reason), *self._begin(row, restore=False)]
+
+    def _advance(self) -> list[Event]:
+        events: list[Event] = []
+        for index, outcome in self._trained(None).items():
             row = self._rows[index]
-            if isinstance(outcome, Reading):
+            if isinstance(outcome, Failure) and row.restored:
+                # Perhaps the checkpoint was to blame; the next tick trains again what is recorded.
+                events += self._again(row, outcome, ())
+            elif isinstance(outcome, Reading):
+                row.restored = False
                 events.append(Reported(row.number, outcome))
-                value = outcome.get(self._goal.metric)
-                if math.isfinite(value) and self._goal.better(value, row.best):
-                    row.best = value
+                self._note(row, outcome)
                 if outcome.epoch >= self._epochs:
                     events.append(self._leave(row, Finished, wanted=self._reaches_bar(row)))
             elif isinstance(outcome, Exhausted):
@@ -137,31 +256,55 @@ class Worker:
                 events.append(self._fail(row, outcome))
         return events
 
+    def _trained(self, rows: Collection[int] | None) -> Mapping[int, Outcome]:
+        """One epoch of some rows, or of all."""
+        if rows is None and self._own:
+            rows = list(self._rows)
+        self._training = True
+        try:
+            outcomes = self._population.advance() if rows is None else self._population.advance(rows)
+        except DeviceError:
+            raise
+        except (Exception, SystemExit) as error:  # noqa: BLE001
+            # It cannot be told whose fault it was.
+            failure = _failure(error)
+            outcomes = dict.fromkeys(list(self._rows) if rows is None else rows, failure)
+        self._training = False
+        return outcomes
+
+    def _note(self, row: _Row, reading: Reading) -> None:
+        value = reading.get(self._goal.metric)
+        if math.isfinite(value) and self._goal.better(value, row.best):
+            row.best = value
+
     def _reaches_bar(self, row: _Row) -> bool:
         return row.number == 0 or self._bar is None or not self._goal.better(self._bar, row.best)
 
-    def _leave(self, row: _Row, event: type[Finished | Stopped], *, wanted: bool) -> Event:
+    def _leave(self, row: _Row, event: type[Finished | Stopped | Paused], *, wanted: bool) -> Event:
         try:
             model_path = self._save(row) if wanted else None
         except DeviceError:
             raise
         except (Exception, SystemExit) as error:  # noqa: BLE001
             return self._failed(row, error)
-        self._clear(row)
+        if event is Paused and (snapshot := self._snapshot(row)) is not None:
+            self._checkpoints.keep(row.placement.trial, snapshot)
+        self._clear(row, keep=event is Paused)
         return event(row.number, model_path)
 
     def _failed(self, row: _Row, error: BaseException) -> Failed:
-        text = "".join(traceback.format_exception(error))
-        return self._fail(row, Failure(f"{type(error).__name__}: {error}".splitlines()[0], text))
+        return self._fail(row, _failure(error))
 
     def _fail(self, row: _Row, failure: Failure) -> Failed:
         self._clear(row)
         return Failed(row.number, failure.error, failure.traceback)
 
-    def _clear(self, row: _Row) -> None:
+    def _clear(self, row: _Row, *, keep: bool = False) -> None:
         self._population.clear(row.index)
         del self._rows[row.index], self._numbers[row.number]
         self._free.append(row.index)
+        if not keep:
+            self._checkpoints.drop(row.number)
 
     def _save(self, row: _Row) -> str | None:
         """Write the row's model so that its folder is either whole or not there."""
@@ -178,6 +321,22 @@ class Worker:
             shutil.rmtree(folder)
         writing.rename(folder)
         return str(folder)
+
+
+def _failure(error: BaseException) -> Failure:
+    text = "".join(traceback.format_exception(error))
+    return Failure(f"{type(error).__name__}: {error}".splitlines()[0], text)
+
+
+def _same(a: Reading, b: Reading) -> bool:
+    """Whether two readings are the same in everything but the time that they took."""
+    return _told(a) == _told(b)
+
+
+def _told(reading: Reading) -> str:
+    # Databases know nan, but no zero below zero.
+    numbers = {name: reading.get(name) + 0.0 for name in (*NUMBERS, *reading.extras)}
+    return repr((reading.epoch, {**numbers, "seconds": 0.0}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +364,7 @@ Answer = Ready | Broken | list[Event]
 
 
 def serve(wire: int, payload: int) -> None:
-    """Be a worker process: answer each message of orders with the events of one tick.
+    """Be a worker process: answer each message of orders with the events of one tick; None is the last.
 
     Args:
         wire: file descriptor of the connection to the parent; its end is ours.
@@ -216,10 +375,15 @@ def serve(wire: int, payload: int) -> None:
     try:
         with mmap.mmap(payload, 0, access=mmap.ACCESS_READ) as memory:
             make, job, models = cloudpickle.loads(memory)
-        worker = Worker(make().populate(job), job.spec, models)
+        checkpoints = Checkpoints.of(job.spec, models)
+        worker = Worker(make().populate(job), job.spec, models, checkpoints)
         orders.send(Ready(worker.capacity))
-        while True:
-            orders.send(worker.tick(orders.recv()))
+        while (told := orders.recv()) is not None:
+            events = worker.tick(told)
+            # A paused trial may go on in another worker.
+            checkpoints.flush()
+            orders.send(events)
+        worker.checkpoint()
     except (EOFError, ConnectionError):
         return
     except Exception as error:

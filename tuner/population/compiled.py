@@ -5,11 +5,15 @@ Knows no kernel.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
 import numba.extending
+from numba.core import event
+
+_LOG = logging.getLogger(__name__)
 
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
@@ -17,6 +21,25 @@ _njit: Any = numba.njit
 _options = {"nogil": True, "error_model": "numpy"}
 _inner = {**_options, "no_rewrites": True, "no_cfunc_wrapper": True}
 """Kernels need none of what these two leave out, and compile in less time without."""
+
+
+class _Announcement(event.Listener):
+    """Says what is waited for, when kernels of ours are compiled and not read from disk."""
+
+    told = False
+
+    def on_start(self, event: Any) -> None:
+        function = event.data["dispatcher"].py_func
+        if not self.told and function.__module__.startswith(f"{__package__}."):
+            self.told = True
+            _LOG.warning("compiling kernels, once for this machine: about 20 s")
+
+    def on_end(self, event: Any) -> None:
+        pass
+
+
+_register: Any = event.register
+_register("numba:compile", _Announcement())
 
 
 def compiled(function: Kernel) -> Kernel:

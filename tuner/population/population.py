@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -57,28 +57,32 @@ class Population:
             row: its index.
             recipe: how it trains.
             inputs: on what.
-            start: the first parameters by `Layout.names`, or what `take` took out of any population.
+            start: the first parameters by `Layout.names`, or the `state` of a row of any population.
 
         Raises:
-            ValueError: the row is not empty, or there is no such row.
+            ValueError: the row is not empty, there is no such row, or the state is none of such a row.
         """
         if not 0 <= row < self.capacity or row in self._rows:
             raise ValueError(f"row {row} is not an empty row of this population")
         self._rows[row] = Row(recipe, self._material, inputs, self._epochs, start)
 
-    def advance(self) -> dict[int, Measured]:
-        """Train every occupied row for one epoch; a row that diverges measures `nan` or `inf`.
+    def advance(self, rows: Collection[int] | None = None) -> dict[int, Measured]:
+        """Train occupied rows for one epoch; a row that diverges measures `nan` or `inf`.
+
+        Args:
+            rows: which ones; all where it is None.
 
         Returns:
             What each row measured, by index; nothing of rows that have trained all their epochs.
         """
-        rows = sorted(index for index, row in self._rows.items() if row.epoch < self._epochs)
-        if self._pool is None:
-            return {row: self._advanced(self._rows[row]) for row in rows}
+        chosen = sorted(self._rows) if rows is None else [row for row in sorted(rows) if row in self._rows]
+        due = [index for index in chosen if self._rows[index].epoch < self._epochs]
+        if self._pool is None or len(due) == 1:
+            return {row: self._advanced(self._rows[row]) for row in due}
         # The longest first, lest one thread is left alone with it.
-        turns = sorted(rows, key=lambda row: -self._rows[row].layout.parameters)
+        turns = sorted(due, key=lambda row: -self._rows[row].layout.parameters)
         measured = dict(zip(turns, self._pool.map(self._advanced, map(self._rows.get, turns)), strict=True))
-        return {row: measured[row] for row in rows}
+        return {row: measured[row] for row in due}
 
     def keep(self, row: int) -> None:
         """Note a row's parameters as its model."""
@@ -88,9 +92,9 @@ class Population:
         """The parameters that were noted, shaped as `torch.nn` does; None before the first time."""
         return self._rows[row].kept()
 
-    def take(self, row: int) -> RowState:
-        """Empty a row and hand out all that `place` needs to go on with it, here or elsewhere."""
-        return self._rows.pop(row).state()
+    def state(self, row: int) -> RowState:
+        """A copy of all that `place` needs to go on with a row, here or elsewhere."""
+        return self._rows[row].state()
 
     def clear(self, row: int) -> None:
         """Empty a row."""

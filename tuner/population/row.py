@@ -136,14 +136,15 @@ class RowState:
     """Everything of a row that training changes.
 
     Attributes:
-        arrays: ``"p"``, ``"m"``, ``"v"``, flat, and ``"kept"`` once a model was kept.
         epoch: epochs trained.
-        streams: bytes and JSON-ready tables.
+        arrays: ``"p"``, ``"m"``, ``"v"``, flat, ``"kept"`` once a model was kept, and the generators
+            ``"order"`` and ``"partner"``.
+        mixing: the generator of mixup, as a table fit for JSON.
     """
 
-    arrays: Mapping[str, Floats]
     epoch: int
-    streams: Mapping[str, Any]
+    arrays: Mapping[str, NDArray[Any]]
+    mixing: Mapping[str, Any]
 
 
 class Row:
@@ -168,11 +169,7 @@ class Row:
         self._streams = Streams(recipe.seeds)
         self._kept: Floats | None = None
         if isinstance(start, RowState):
-            arrays = {name: _copied(array) for name, array in start.arrays.items()}
-            self.weights = Weights(arrays["p"], arrays["m"], arrays["v"])
-            self._kept = arrays.get("kept")
-            self.epoch = start.epoch
-            self._streams.restore(start.streams)
+            self._restore(start)
         else:
             size = self.layout.parameters
             self.weights = Weights(self.layout.pack(start), aligned(size), aligned(size))
@@ -207,10 +204,24 @@ class Row:
 
     def state(self) -> RowState:
         """A copy of everything that training changes."""
-        arrays = {name: _copied(array) for name, array in self.weights._asdict().items()}
-        if self._kept is not None:
-            arrays["kept"] = _copied(self._kept)
-        return RowState(arrays, self.epoch, self._streams.state())
+        generators, mixing = self._streams.state()
+        flat = self.weights._asdict() | ({} if self._kept is None else {"kept": self._kept})
+        return RowState(self.epoch, {n: array.copy() for n, array in flat.items()} | generators, mixing)
+
+    def _restore(self, state: RowState) -> None:
+        flat = {name: self._copied(state.arrays[name]) for name in Weights._fields}
+        self.weights = Weights(**flat)
+        if "kept" in state.arrays:
+            self._kept = self._copied(state.arrays["kept"])
+        self.epoch = state.epoch
+        self._streams.restore(state.arrays, state.mixing)
+
+    def _copied(self, array: NDArray[Any]) -> Floats:
+        copy = aligned(self.layout.parameters)
+        if array.shape != copy.shape or array.dtype != copy.dtype:
+            raise ValueError(f"a row of {copy.size} parameters cannot go on from {array.shape} {array.dtype}")
+        copy[...] = array
+        return copy
 
     def _batches(self) -> Batches:
         recipe, samples, targets = self._recipe, len(self._inputs.train), self._material.train
@@ -237,9 +248,3 @@ class Row:
         outputs = np.empty((len(x), self._material.outputs), np.float32)
         loss = backend.measure(how, x, targets.labels, targets.values, self.weights.p, scratch.work, outputs)
         return loss, outputs
-
-
-def _copied(array: Floats) -> Floats:
-    copy = aligned(len(array))
-    copy[...] = array
-    return copy

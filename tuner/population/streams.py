@@ -36,16 +36,14 @@ class Streams:
         partners = [torch.randperm(size, generator=self._partner) for size in sizes]
         return shares, torch.cat(partners).numpy()
 
-    def state(self) -> dict[str, Any]:
-        """Where the generators stand; bytes and JSON-ready tables."""
-        return {
-            "order": self._order.get_state().numpy().tobytes(),
-            "partner": self._partner.get_state().numpy().tobytes(),
-            "mixing": self._mixing.bit_generator.state,
-        }
+    def state(self) -> tuple[dict[str, NDArray[np.uint8]], dict[str, Any]]:
+        """Where the generators stand: those of PyTorch as bytes, that of numpy as a table fit for JSON."""
+        generators = {"order": self._order, "partner": self._partner}
+        states = {name: generator.get_state().numpy() for name, generator in generators.items()}
+        return states, dict(self._mixing.bit_generator.state)
 
-    def restore(self, state: Mapping[str, Any]) -> None:
+    def restore(self, arrays: Mapping[str, NDArray[Any]], mixing: Mapping[str, Any]) -> None:
         """Put the generators where `state` found them."""
         for name, generator in (("order", self._order), ("partner", self._partner)):
-            generator.set_state(torch.frombuffer(bytearray(state[name]), dtype=torch.uint8))
-        self._mixing.bit_generator.state = state["mixing"]
+            generator.set_state(torch.tensor(arrays[name]))
+        self._mixing.bit_generator.state = dict(mixing)

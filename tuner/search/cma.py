@@ -7,6 +7,10 @@ history alone. Which trials run at once is not known here.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from dataclasses import dataclass
+from itertools import count, islice
+
 import numpy as np
 from cmaes import CMA  # type: ignore[import-untyped]
 from numpy.typing import NDArray
@@ -21,14 +25,36 @@ from tuner.search.samplers import Draw, Random, Suggest, fallback, first_drawn
 SIGMA = 1 / 6
 """The first step size in the unit cube, as in Optuna."""
 
+KEPT = 50
+"""So many states are kept: learning one of the last generations anew does not start from the first."""
+
+
+@dataclass(slots=True)
+class _Generation:
+    """A block of trials that was learned from.
+
+    Attributes:
+        first: its lowest number.
+        lesson: the trials' numbers and rows, the best first.
+        before: the optimizer until then; None where it is no longer kept.
+        restarts: how often it had been restarted.
+    """
+
+    first: int
+    lesson: list[tuple[int, bytes]]
+    before: CMA | None
+    restarts: int
+
 
 class CMAES:
     """Covariance matrix adaptation.
 
-    A generation is a block of consecutive trial numbers and is learned from when all of its trials
-    are over; while they run, further trials are drawn from the last state. Only the order of the
-    trials within a block matters, so trials that were cut early count too, behind the others, and
-    failed ones last.
+    A generation is a block of consecutive trial numbers, those outside of the space left out, and
+    is learned from when all of its trials are over or paused; while they run, further trials are
+    drawn from the last state. Only the order of the trials within a block matters, so trials that
+    were cut early or are paused count too, behind the others, and failed ones last. Where a paused
+    trial goes on and comes to another place in its block, what was learned from there on is
+    learned anew.
     """
 
     def __init__(self, space: SearchSpace, spec: SearchSpec) -> None:
@@ -43,13 +69,34 @@ class CMAES:
         self._dimensions = max(2, len(self._searched))
         self._restarts = 0
         self._optimizer = self._start()
-        self._first = first_drawn(space, spec)
+        self._next = first_drawn(space, spec)
+        self._generations: list[_Generation] = []
+        self._looked_at = 0
 
     def fit(self, history: History) -> Draw:
-        """Learn from every generation that is over."""
-        while all(history.is_over(number) for number in self._block()):
-            self._learn(history)
+        """Learn from every generation that is settled, anew from the first one that has changed."""
+        for number in {*history.replaced[self._looked_at :]}:
+            self._look_again(history, number)
+        self._looked_at = len(history.replaced)
+        while block := self._block(history, self._next):
+            self._learn(history, block)
         return self._draw
+
+    def _look_again(self, history: History, number: int) -> None:
+        """Forget what was learned from the trial's generation on, if that came out differently now."""
+        index = bisect_right(self._generations, number, key=lambda g: g.first) - 1
+        if index < 0:
+            return
+        known = self._generations[index]
+        block = self._block(history, known.first)
+        if block and self._lesson(history, block) == known.lesson:
+            return
+        while index and self._generations[index].before is None:
+            index -= 1
+        start = self._generations[index]
+        del self._generations[index:]
+        self._next, self._restarts = start.first, start.restarts
+        self._optimizer = self._start() if start.before is None else start.before
 
     def _start(self) -> CMA:
         """A fresh optimizer: from the middle of the space, after a restart from anywhere."""
@@ -59,16 +106,27 @@ class CMAES:
         bounds = np.tile([0.0, 1.0], (self._dimensions, 1))
         return CMA(anywhere if self._restarts else middle, SIGMA, bounds=bounds, seed=seed)
 
-    def _block(self) -> range:
-        return range(self._first, self._first + self._optimizer.population_size)
+    def _block(self, history: History, first: int) -> list[int]:
+        """The numbers of a generation; empty while it is not settled."""
+        fitting = (number for number in count(first) if number not in history.unfit)
+        block = list(islice(fitting, self._optimizer.population_size))
+        return block if all(map(history.is_settled, block)) else []
 
-    def _learn(self, history: History) -> None:
-        block = self._block()
+    def _lesson(self, history: History, block: list[int]) -> list[tuple[int, bytes]]:
+        """What a generation teaches: its trials' order and rows."""
         worst = (True, 2, 0.0, 0)
-        ranked = sorted(block, key=lambda n: o.rank if (o := history.get(n)) else worst)
-        points = [self._point(history, number) for number in ranked]
+        seen = {number: history.get(number) for number in block}
+        ranked = sorted(block, key=lambda n: o.rank if (o := seen[n]) else worst)
+        return [(n, o.row.tobytes() if (o := seen[n]) else b"") for n in ranked]
+
+    def _learn(self, history: History, block: list[int]) -> None:
+        lesson = self._lesson(history, block)
+        self._generations.append(_Generation(self._next, lesson, _copy(self._optimizer), self._restarts))
+        if len(self._generations) > KEPT:
+            self._generations[-KEPT - 1].before = None
+        points = [self._point(history, number) for number, _ in lesson]
         self._optimizer.tell([(point, float(rank)) for rank, point in enumerate(points)])
-        self._first = block.stop
+        self._next = block[-1] + 1
         if self._optimizer.should_stop():
             self._restarts += 1
             self._optimizer = self._start()
@@ -90,3 +148,10 @@ class CMAES:
         shares = zip(self._searched.items(), self._optimizer.ask().tolist(), strict=False)
         values = {name: from_share(parameter, share) for (name, (_, parameter)), share in shares}
         return fallback(values, otherwise)
+
+
+def _copy(optimizer: CMA) -> CMA:
+    """An optimizer that goes on identically; what `copy` makes has other last digits in its covariance."""
+    made = CMA.__new__(CMA)
+    made.__dict__ |= {k: v.copy() if isinstance(v, np.ndarray) else v for k, v in vars(optimizer).items()}
+    return made

@@ -1,6 +1,7 @@
 """Gaussian process by Optuna over the unconditional parameters; the others are drawn at random.
 
-torch is loaded by Optuna at the first fit, which sets torch's thread count to one and back again.
+torch is loaded by Optuna at the first fit, which sets torch's thread count to one and back again: a
+process that asks must not train in another thread meanwhile.
 Trials that were cut before their worth was known are not learned from.
 """
 
@@ -31,16 +32,16 @@ class GP:
     def fit(self, history: History) -> Draw:
         """Choose the trials to learn from."""
         subspace = self._subspace
-        learned = [o for o in history.valued(BEST, LAST) if subspace.covers(o.row)]
+        learned = history.valued(BEST, LAST)
         if len(learned) < self._startup or not subspace.distributions:
             return self._random.draw
         complete = [subspace.trial(o.number, o.row, o.value) for o in learned]
 
         def draw(number: int, attempt: int) -> Suggest:
             seed = derive(self._seed, number, "sampler", attempt)
-            rows = {n: row for n, row in sorted(history.running.items()) if subspace.covers(row)}
+            running = [subspace.trial(n, row) for n, row in sorted(history.running.items())]
             with view.quiet():
-                study = view.study([*complete, *(subspace.trial(n, row) for n, row in rows.items())])
+                study = view.study([*complete, *running])
                 # A fresh one for every trial: one that is kept starts from its last fit.
                 sampler = GPSampler(seed=seed, n_startup_trials=self._startup)
                 chosen = sampler.sample_relative(study, subspace.trial(number), subspace.distributions)

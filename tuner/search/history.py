@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.core.space import SearchSpace
-from tuner.core.trial import Objective, TrialRecord, TrialState
+from tuner.core.trial import Objective, Params, TrialRecord, TrialState, Value
 from tuner.search.distributions import to_number
 
 Rank = tuple[bool, int, float, int]
@@ -40,26 +40,51 @@ class Observation:
     rank: Rank
 
 
+def adopted(space: SearchSpace, params: Params) -> dict[str, Value] | None:
+    """A configuration as the space has it now, which may have changed since it was chosen.
+
+    A parameter that the configuration lacks has its default there, one that is gone is left out.
+
+    Returns:
+        The active parameters and the fixed ones; None where a value lies outside of the space.
+    """
+    if any(name in params and params[name] != value for name, value in space.fixed.items()):
+        return None
+    active: dict[str, Value] = dict(space.fixed)
+    for name, parameter in space:
+        if parameter.active_under(active):
+            value = params[name] if name in params else parameter.default_under(active)
+            if not parameter.contains(value):
+                return None
+            active[name] = value
+    return active
+
+
 class History:
     """Every trial told so far.
 
     A finished trial and one that stopped conclusively count with their value. One cut before its
-    worth was known ranks behind all of those, by how far it got and how good it was there, as in
-    Optuna's TPE; one without any value or that diverged ranks last. A failed one is not shown to
-    samplers at all.
+    worth was known, and one that is paused, ranks behind all of those, by how far it got and how
+    good it was there, as in Optuna's TPE; one without any value or that diverged ranks last. A
+    failed one is not shown to samplers at all, nor is one that lies outside of the space.
 
     Attributes:
-        running: (D,) rows of the trials that are not over, by number.
+        running: (D,) rows of the trials that run or wait, by number.
+        unfit: the numbers of trials outside of the space; it was another one when they were chosen.
         failed: the numbers of the failed trials.
+        replaced: the numbers of settled trials that were told once more, as often as they were.
     """
 
     def __init__(self, space: SearchSpace, objective: Objective) -> None:
         self._space = space
         self._sign = 1.0 if objective.minimize else -1.0
         self.running: dict[int, NDArray[np.float64]] = {}
+        self.unfit: set[int] = set()
         self.failed: set[int] = set()
+        self.replaced: list[int] = []
         self._seen: dict[int, Observation] = {}
         self._numbers: list[int] = []
+        self._valued: list[int] = []
         self._ranks: list[Rank] = []
 
     def __len__(self) -> int:
@@ -69,24 +94,32 @@ class History:
     def add(self, record: TrialRecord) -> None:
         """Take in a trial; what was known of it before is replaced."""
         number = record.number
-        self._forget(number)
-        if record.state is TrialState.FAILED:
+        if self.is_settled(number):
+            self.replaced.append(number)
+            self._forget(number)
+        self.running.pop(number, None)
+        params = adopted(self._space, record.params)
+        if params is None:
+            self.unfit.add(number)
+        elif record.state is TrialState.FAILED:
             self.failed.add(number)
-        elif not record.state.is_over:
-            self.running[number] = self._row(record)
+        elif not record.state.is_over and record.state is not TrialState.PAUSED:
+            self.running[number] = self._row(params)
         else:
-            observation = self._observation(record)
+            observation = self._observation(record, self._row(params))
             self._seen[number] = observation
             insort(self._numbers, number)
             insort(self._ranks, observation.rank)
+            if observation.value is not None:
+                insort(self._valued, number)
 
     def get(self, number: int) -> Observation | None:
-        """The observation of a trial; None where it is still running, failed or unknown."""
+        """The observation of a trial; None where there is none: it runs, failed, is unfit or unknown."""
         return self._seen.get(number)
 
-    def is_over(self, number: int) -> bool:
-        """Whether the trial has ended in one way or the other."""
-        return number in self._seen or number in self.failed
+    def is_settled(self, number: int) -> bool:
+        """Whether the trial is over or paused."""
+        return number in self._seen or number in self.failed or number in self.unfit
 
     def window(self, best: int, last: int) -> list[Observation]:
         """The `best` highest ranking and the `last` newest trials, ordered by number."""
@@ -96,16 +129,17 @@ class History:
 
     def valued(self, best: int, last: int) -> list[Observation]:
         """Like `window`, among the trials that have a value."""
-        end = bisect_left(self._ranks, (True,))
-        chosen = {rank[-1] for rank in self._ranks[: min(best, end)]}
-        newest = (n for n in reversed(self._numbers) if self._seen[n].value is not None)
-        chosen.update(islice(newest, last))
+        chosen = {rank[-1] for rank in self._ranks[: min(best, self.values)]}
+        chosen.update(self._valued[max(0, self.values - last) :])
         return [self._seen[number] for number in sorted(chosen)]
 
-    def first_valued(self, count: int) -> list[Observation]:
-        """The first `count` trials that have a value, ordered by number."""
-        valued = (self._seen[n] for n in self._numbers)
-        return list(islice((o for o in valued if o.value is not None), count))
+    def best_of_first(self, first: int, best: int) -> list[Observation]:
+        """The `best` highest ranking among the `first` earliest trials that have a value."""
+        if not 0 < first <= self.values:
+            return []
+        end = self._valued[first - 1]
+        early = (rank[-1] for rank in self._ranks if rank[-1] <= end)
+        return [self._seen[number] for number in islice(early, min(first, best))]
 
     def places(self) -> dict[int, float]:
         """Each trial's place, 0 for the best; trials that showed the same share one."""
@@ -120,37 +154,38 @@ class History:
     @property
     def values(self) -> int:
         """How many trials have a value."""
-        return bisect_left(self._ranks, (True,))
+        return len(self._valued)
 
     def rows(self, observations: Sequence[Observation]) -> NDArray[np.float64]:
         """The rows of some trials: (N, D)."""
         return np.array([o.row for o in observations]).reshape(len(observations), len(self._space))
 
     def _forget(self, number: int) -> None:
-        self.running.pop(number, None)
+        self.unfit.discard(number)
         self.failed.discard(number)
         before = self._seen.pop(number, None)
         if before is not None:
             del self._numbers[bisect_left(self._numbers, number)]
             del self._ranks[bisect_left(self._ranks, before.rank)]
+            if before.value is not None:
+                del self._valued[bisect_left(self._valued, number)]
 
-    def _row(self, record: TrialRecord) -> NDArray[np.float64]:
-        """Numbers of what lies in the space as it is now; a study may be resumed with a changed one."""
+    def _row(self, params: Params) -> NDArray[np.float64]:
+        """The numbers of a configuration: (D,)."""
         row = np.full(len(self._space), np.nan)
         for i, (name, parameter) in enumerate(self._space):
-            value = record.params.get(name)
-            if value is not None and parameter.contains(value):
-                row[i] = to_number(parameter, value)
+            if name in params:
+                row[i] = to_number(parameter, params[name])
         return row
 
-    def _observation(self, record: TrialRecord) -> Observation:
+    def _observation(self, record: TrialRecord, row: NDArray[np.float64]) -> Observation:
         known = record.value is not None and math.isfinite(record.value) and record.rule != DIVERGED
         value = self._sign * record.value if known and record.value is not None else None
-        conclusive = record.state is TrialState.FINISHED or record.conclusive
+        conclusive = record.state is TrialState.FINISHED or (record.conclusive and record.state.is_over)
         if value is None:
             rank: Rank = (True, 1, 0.0, record.number)
         elif conclusive:
             rank = (False, 0, value, record.number)
         else:
             rank = (True, -record.epochs, value, record.number)
-        return Observation(record.number, self._row(record), value if conclusive else None, rank)
+        return Observation(record.number, row, value if conclusive else None, rank)

@@ -6,10 +6,11 @@ Looks at values only; what to make of the shares is not known here.
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
-
-import optuna
+from types import ModuleType
+from typing import Any
 
 from tuner.core.space import SearchSpace
 from tuner.core.trial import Objective, TrialRecord
@@ -63,10 +64,36 @@ def importances(
         return {}
     seen = Counter(name for trial in trials for name in trial.params)
     with view.quiet():
-        shares = optuna.importance.get_param_importances(
+        shares = _method()(
             view.study(trials), params=[name for name in subspace.distributions if seen[name] >= FEWEST]
         )
     return dict(sorted(shares.items(), key=lambda item: -item[1]))
+
+
+def _method() -> Callable[..., dict[str, float]]:
+    """Optuna's `get_param_importances`.
+
+    Its module also loads the forests of evaluators that nobody asked for, which takes as long as
+    many trials; they are loaded when one of these evaluators is used.
+    """
+    forests = "sklearn.ensemble"
+    if forests not in sys.modules:
+        later: Any = ModuleType(forests)
+        later.RandomForestRegressor = _forest
+        sys.modules[forests] = later
+        try:
+            from optuna.importance import get_param_importances
+        finally:
+            del sys.modules[forests]
+    else:
+        from optuna.importance import get_param_importances
+    return get_param_importances
+
+
+def _forest(*args: Any, **options: Any) -> Any:
+    from sklearn.ensemble import RandomForestRegressor
+
+    return RandomForestRegressor(*args, **options)
 
 
 def _signed(value: float | None, objective: Objective) -> float | None:

@@ -35,9 +35,7 @@ class NSGA2:
     def fit(self, history: History) -> Draw:
         """Choose the parents."""
         generation = history.values // self._population
-        grown_up = history.first_valued(generation * self._population)
-        parents = sorted((o for o in grown_up if self._subspace.covers(o.row)), key=lambda o: o.rank)
-        parents = parents[: self._population]
+        parents = history.best_of_first(generation * self._population, self._population)
         if len(parents) < 2 or not self._subspace.distributions:
             return self._random.draw
         with view.quiet():

@@ -17,7 +17,7 @@ from tuner.core.spec import SearchSpec
 from tuner.core.trial import Objective, Params, Trial, TrialRecord, TrialState, Value
 from tuner.search.distributions import from_share, is_single
 from tuner.search.grid import grid
-from tuner.search.history import History
+from tuner.search.history import History, adopted
 from tuner.search.samplers import Draw, Random, Suggest, build
 
 ATTEMPTS, RANDOM_ATTEMPTS = 10, 500
@@ -29,7 +29,8 @@ class OptunaSearcher:
 
     The same configuration is never chosen twice, whatever became of it. Every draw has a seed from
     the study's seed, the trial's number and the attempt; with an equal history and equal batches,
-    all samplers go on identically after `replay`:
+    all samplers go on identically after `replay`. A paused trial is learned from like one that was
+    cut where it stands, until it is told again:
 
     * random, qmc, grid: the history does not matter beyond which configurations are taken.
     * tpe: from a bounded window of the history and from the trials that run; a batch is
@@ -78,24 +79,30 @@ class OptunaSearcher:
         return trials
 
     def tell(self, records: Sequence[TrialRecord]) -> None:
-        """Take in trials, in any order and any number at a time.
+        """Take in trials in any state, in any order and any number at a time.
 
         A record says all there is to know of its trial: one whose number was never asked for is
-        taken in like any other, and one that is told again replaces what was known.
+        taken in like any other, and one that is told again replaces what was known. A trial that
+        is told to run or wait is not learned from, whatever it has shown.
         """
         for record in records:
             self._take(record)
 
     def replay(self, history: Sequence[TrialRecord]) -> None:
-        """Take in a stored study; trials that are not over count as running until they are told.
+        """Take in a stored study, which may have been searched in another space.
 
-        Parameters that the space does not have, or that lie outside of it, are passed over.
+        A trial that lacks a parameter counts as if it had its default, one that is gone is passed
+        over. A trial with a value outside of the space is not learned from. Numbers go on, and no
+        configuration is chosen that was tried exactly so.
         """
         self.tell(history)
 
     def _take(self, record: TrialRecord) -> None:
         self._history.add(record)
-        self._taken.add(_fingerprint(self._plain(record.params)))
+        params = adopted(self._space, record.params)
+        if params is None or not params.keys() >= record.params.keys():
+            params = dict(record.params)
+        self._taken.add(_fingerprint(self._plain(params)))
         self._next = max(self._next, record.number + 1)
 
     def _list(self) -> Iterator[dict[str, Value]]:

@@ -62,10 +62,6 @@ class Subspace:
         """The parameters that every configuration has and that have more than one value."""
         return cls(space, [n for n, p in space if not p.when and not is_single(p)])
 
-    def covers(self, row: NDArray[np.float64]) -> bool:
-        """Whether the row has all the parameters; it may come from an earlier space."""
-        return not np.isnan(row[self._columns]).any()
-
     def trial(
         self,
         number: int,

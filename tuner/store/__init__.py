@@ -1,7 +1,8 @@
-"""The importer of sqlalchemy: schema, connect, write, read, lease."""
+"""The importer of sqlalchemy: schema, connect, write, read, lease, verify."""
 
 from tuner.store.database import Database
-from tuner.store.read import StudySummary
+from tuner.store.read import SpecRevision, StudySummary
+from tuner.store.verify import Finding, Verdict, verify
 from tuner.store.write import StudyStore
 
-__all__ = ["Database", "StudyStore", "StudySummary"]
+__all__ = ["Database", "Finding", "SpecRevision", "StudyStore", "StudySummary", "Verdict", "verify"]

@@ -21,12 +21,16 @@ BUSY_TIMEOUT_S = 30.0
 
 _SENTENCES = {
     "SQLITE_NOTADB": "is not a database; name another file",
-    "SQLITE_CANTOPEN": "cannot be opened; its folder must exist and be writable",
+    "SQLITE_CANTOPEN": "cannot be opened; its folder must exist and be writable, with room on the disk",
+    "SQLITE_READONLY_DBMOVED": "was moved or removed while it was open; put it back",
     "SQLITE_READONLY": "is read-only; make the file and its folder writable, or name another one",
-    "SQLITE_BUSY": "another program keeps it locked; try again when that one is done",
-    "SQLITE_FULL": "the disk is full; free some space, then go on where you were",
+    "SQLITE_BUSY": "another program keeps it locked, for longer than the "
+    f"{BUSY_TIMEOUT_S:g} s that are waited (or ?timeout=S in the URL); end that program",
+    "SQLITE_LOCKED": "another program keeps it locked; end that program",
+    "SQLITE_PROTOCOL": "too many programs want it at once; end some of them",
+    "SQLITE_FULL": "the disk is full; free some space",
     "SQLITE_CORRUPT": "is damaged; restore a copy or name another file",
-    "SQLITE_IOERR": "the disk fails to read or write it; look at the disk",
+    "SQLITE_IOERR": "the disk fails to read or write it; look at the disk, and whether it is full",
 }
 
 
@@ -64,8 +68,12 @@ def place(url: URL) -> str:
     return url.database or "" if url.get_backend_name() == "sqlite" else url.render_as_string()
 
 
-def connect(url: URL) -> Engine:
+def connect(url: URL, *, create: bool = False) -> Engine:
     """An engine that has not connected yet.
+
+    Args:
+        url: the database.
+        create: create an SQLite file that is not there.
 
     Raises:
         StoreError: the kind of database is unknown, or its driver is not installed.
@@ -85,24 +93,34 @@ def connect(url: URL) -> Engine:
     except (SQLAlchemyError, TypeError, ValueError) as error:
         raise StoreError(f"{place(url)}: is no usable URL: {_first_line(error)}") from error
     if is_sqlite:
+        if not create:
+            event.listen(engine, "do_connect", _only_existing)
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", _begin)
     return engine
 
 
-def writing(engine: Engine) -> Engine:
+def writing(engine: Engine, *, full: bool = False, patience_s: float | None = None) -> Engine:
     """The same engine, its transactions holding SQLite's write lock from their beginning.
 
     A transaction that first reads and then writes would otherwise fail at once when another
     program wrote in between, instead of waiting.
+
+    Args:
+        engine: the engine.
+        full: wait at each commit until the disk has it, so that it survives a power cut.
+        patience_s: wait no longer than this for other programs' transactions.
     """
-    return engine.execution_options(tuner_begin="BEGIN IMMEDIATE")
+    first = ["PRAGMA synchronous=FULL"] if full else []
+    if patience_s is not None:
+        first.append(f"PRAGMA busy_timeout={patience_s * 1000:.0f}")
+    return engine.execution_options(tuner_begin=(*first, "BEGIN IMMEDIATE"))
 
 
 def write_ahead(engine: Engine) -> None:
     """Let readers of an SQLite file go on while it is written; stays so. Nothing on other databases."""
     if engine.dialect.name == "sqlite":
-        with engine.execution_options(tuner_begin="").connect() as connection:
+        with engine.execution_options(tuner_begin=()).connect() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")
 
 
@@ -125,9 +143,15 @@ def _prepare(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA foreign_keys=ON")
 
 
+def _only_existing(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> None:
+    """Open a file, but create none: one that was removed would come back empty."""
+    if not options.get("uri"):
+        arguments[0] = f"{Path(arguments[0]).absolute().as_uri()}?mode=rw"
+        options["uri"] = True
+
+
 def _begin(connection: Connection) -> None:
-    statement = connection.get_execution_options().get("tuner_begin", "BEGIN")
-    if statement:
+    for statement in connection.get_execution_options().get("tuner_begin", ("BEGIN",)):
         connection.exec_driver_sql(statement)
 
 

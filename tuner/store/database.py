@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from sqlalchemy import URL, Connection, Engine, delete, select
+from sqlalchemy import URL, Connection, Engine, delete, func, select
 
 from tuner.core.budget import StudyState
 from tuner.core.spec import StudySpec
@@ -21,9 +21,10 @@ from tuner.core.trial import Reading, TrialRecord
 from tuner.errors import StoreError, StudyExists, StudyNotFound, near
 from tuner.store import read
 from tuner.store.connect import connect, file_of, parse, place, told, writing
-from tuner.store.encoding import now, stamp
+from tuner.store.encoding import now, stamp, storable
 from tuner.store.lease import Lease, require_free
-from tuner.store.read import StudySummary
+from tuner.store.migrations import migrate
+from tuner.store.read import SpecRevision, StudySummary
 from tuner.store.schema import (
     METADATA,
     ensure,
@@ -31,14 +32,18 @@ from tuner.store.schema import (
     study_directions,
     study_system_attributes,
     trials,
+    tuner_specs,
     tuner_studies,
     version,
 )
-from tuner.store.write import StudyStore
+from tuner.store.write import StudyStore, cut_off, show_open
 
 
 class Database:
-    """Studies in one database, beside whatever plain Optuna keeps there."""
+    """Studies in one database, beside whatever plain Optuna keeps there.
+
+    Tables of an earlier version are brought to this one's when the database is opened.
+    """
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -54,6 +59,7 @@ class Database:
 
         Raises:
             StudyNotFound: there is no such file, so no study either.
+            StudyLocked: its tables are of an earlier version, and a tuner of that version drives a study.
             StoreError: it is not a database that can be used.
         """
         parsed = parse(url)
@@ -68,8 +74,7 @@ class Database:
         try:
             if create:
                 ensure(engine)
-            with told(place(parsed)), engine.begin() as connection:
-                version(connection)
+            migrate(engine)
         except BaseException:
             engine.dispose()
             raise
@@ -105,7 +110,14 @@ class Database:
         with self._reading() as connection:
             return read.curves(connection, self._id(connection, name), number)
 
-    def create_study(self, name: str, spec: StudySpec, facts: Mapping[str, Any], models: str) -> StudyStore:
+    def specs(self, name: str) -> list[SpecRevision]:
+        """Every spec that a study has had, the first one first."""
+        with self._reading() as connection:
+            return read.specs(connection, self._id(connection, name))
+
+    def create_study(
+        self, name: str, spec: StudySpec, facts: Mapping[str, Any], models: str, *, command: str = "start"
+    ) -> StudyStore:
         """Store a new study and take its lease, all in one transaction.
 
         Args:
@@ -113,11 +125,13 @@ class Database:
             spec: stored whole.
             facts: JSON-ready notes on how it runs: device, executor, what was done to the data.
             models: the folder of kept models.
+            command: what is noted as having brought the spec.
 
         Raises:
             StudyExists: there is one of that name.
         """
-        with told(self._where), writing(self._engine).begin() as connection:
+        durable = writing(self._engine, full=spec.durability == "full")
+        with told(self._where), durable.begin() as connection:
             if version(connection) is None:
                 raise StoreError(f"{self._where}: was opened for reading; open it with create=True")
             if connection.scalar(select(studies.c.study_id).where(studies.c.study_name == name)) is not None:
@@ -147,15 +161,30 @@ class Database:
                     "updated_at": moment,
                 },
             )
+            _keep_spec(connection, study_id, spec, command, ())
             lease = Lease.take(connection, study_id, name)
             return StudyStore(self._engine, connection, name, spec, lease)
 
-    def resume_study(self, name: str, spec: StudySpec | None = None) -> StudyStore:
+    def resume_study(
+        self,
+        name: str,
+        spec: StudySpec | None = None,
+        *,
+        facts: Mapping[str, Any] | None = None,
+        command: str = "resume",
+        changes: Sequence[str] = (),
+    ) -> StudyStore:
         """Take a study's lease and set it running again.
+
+        Nothing of its trials is void: those that a dead process left running wait now, each with
+        one more interruption.
 
         Args:
             name: the study.
-            spec: replaces the stored one, e.g. with a raised budget.
+            spec: replaces the stored one, which stays in the study's history.
+            facts: further notes on how it runs; those of the same name are replaced.
+            command: what is noted as having brought the new spec.
+            changes: what is noted as having changed, a sentence each.
 
         Raises:
             StudyNotFound: there is none of that name.
@@ -168,18 +197,24 @@ class Database:
                 select(tuner_studies).where(tuner_studies.c.study_id == study_id)
             ).one()
             lease = Lease.take(connection, study_id, name)
-            changes: dict[str, Any] = {"state": StudyState.RUNNING.value, "reason": None}
+            changed: dict[str, Any] = {"state": StudyState.RUNNING.value, "reason": None}
             if spec is None:
                 spec = StudySpec.parse(json.loads(stored.spec), name)
             else:
-                changes.update(_of_spec(spec))
-                if (changes["metric"], changes["minimize"]) != (stored.metric, stored.minimize):
+                changed.update(_of_spec(spec))
+                if (changed["metric"], changed["minimize"]) != (stored.metric, stored.minimize):
                     raise StoreError(
                         f"study '{name}' searches for {_goal(stored.metric, stored.minimize)} and cannot "
-                        f"go on with {_goal(changes['metric'], changes['minimize'])}; start another study"
+                        f"go on with {_goal(changed['metric'], changed['minimize'])}; start another study"
                     )
-            changes["updated_at"] = stamp(now())
-            connection.execute(tuner_studies.update().where(tuner_studies.c.study_id == study_id), changes)
+                if changed["digest"] != stored.digest:
+                    _keep_spec(connection, study_id, spec, command, changes)
+            if facts:
+                changed["facts"] = json.dumps({**json.loads(stored.facts), **facts})
+            changed["updated_at"] = stamp(now())
+            connection.execute(tuner_studies.update().where(tuner_studies.c.study_id == study_id), changed)
+            cut_off(connection, study_id)
+            show_open(connection, study_id, "RUNNING")
             return StudyStore(self._engine, connection, name, spec, lease)
 
     def delete_study(self, name: str) -> None:
@@ -232,7 +267,7 @@ class Database:
 def _create_file(url: URL, file: Path) -> None:
     """Create the whole schema under another name first, so that no half-made database is ever seen."""
     draft = file.with_name(f".{file.name}.{uuid4().hex[:8]}")
-    engine = connect(url.set(database=str(draft)))
+    engine = connect(url.set(database=str(draft)), create=True)
     try:
         try:
             ensure(engine)
@@ -258,6 +293,25 @@ def _of_spec(spec: StudySpec) -> dict[str, Any]:
         "metric": goal.metric,
         "minimize": goal.minimize,
     }
+
+
+def _keep_spec(
+    connection: Connection, study_id: int, spec: StudySpec, command: str, changes: Sequence[str]
+) -> None:
+    """Add to the history of a study's specs."""
+    last = connection.scalar(select(func.max(tuner_specs.c.number)).where(tuner_specs.c.study_id == study_id))
+    connection.execute(
+        tuner_specs.insert(),
+        {
+            "study_id": study_id,
+            "number": 0 if last is None else last + 1,
+            "at": stamp(now()),
+            "command": storable(command),
+            "changes": json.dumps(list(changes)),
+            "digest": spec.digest,
+            "spec": json.dumps(spec.to_table()),
+        },
+    )
 
 
 def _describe(connection: Connection, study_id: int, spec: StudySpec) -> None:

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from tuner.core.space import Choice, Float, Parameter, SearchSpace
-from tuner.core.trial import Params, TrialRecord, TrialState, Value
+from tuner.core.trial import Params, Pause, Stop, TrialRecord, TrialState, Value
 
 
 class Encoder:
@@ -117,6 +117,20 @@ def attributes(record: TrialRecord) -> Iterator[tuple[str, str]]:
                 yield name, repr(float(number))
     if record.reason is not None:
         yield "reason", json.dumps(record.reason)
+
+
+def order_json(order: Stop | Pause) -> str:
+    """What was decided of a trial; a pause has no `conclusive`."""
+    table: dict[str, Any] = {"rule": order.rule, "reason": order.reason}
+    if isinstance(order, Stop):
+        table["conclusive"] = order.conclusive
+    return json.dumps(table)
+
+
+def order_of(text: str) -> Stop | Pause:
+    """What `order_json` wrote."""
+    table = json.loads(text)
+    return Stop(**table) if "conclusive" in table else Pause(**table)
 
 
 def storable(text: str | None) -> str | None:

@@ -1,41 +1,66 @@
 """The lease: one process drives a study, and a dead one's study can be taken over.
 
-On the holder's own machine its process decides, elsewhere its heartbeat does. Knows no trial.
+Where the holder's process can be seen it decides, elsewhere its heartbeat does. Knows no trial.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import subprocess
-from dataclasses import dataclass
+import threading
+import time
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Self
 from uuid import uuid4
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Engine, Row, bindparam, delete, select, update
+from sqlalchemy.exc import SQLAlchemyError
 
 from tuner.errors import StudyLocked
 from tuner.store.encoding import now, stamp
 from tuner.store.schema import tuner_lease, tuner_studies
+from tuner.store.statements import Bulk
 
 STALE_AFTER = timedelta(seconds=60)
-"""A heartbeat older than this, on another machine, is a dead driver's."""
+"""A heartbeat further than this from our clock is a dead driver's, where its process is out of sight."""
 
-RENEW_AFTER = timedelta(seconds=5)
-"""How old a heartbeat gets before the next turn renews it."""
+BEAT_S = 10.0
+"""How long a study goes without a turn before its heartbeat is renewed beside them."""
+
+_LOG = logging.getLogger(__name__)
+
+_HELD: set[str] = set()
+"""Tokens of the leases that this process holds."""
 
 
-@dataclass(slots=True)
 class Lease:
-    """A study held by this process."""
+    """A study held by this process.
 
-    study_id: int
-    token: str
-    renewed: datetime
+    Every turn renews the heartbeat, and finds out that way whether the study is still ours. While
+    an epoch takes longer than `BEAT_S`, a thread does it.
+    """
+
+    def __init__(self, connection: Connection, study_id: int) -> None:
+        self.study_id = study_id
+        self.token = uuid4().hex
+        self._beat = Bulk(
+            connection.dialect,
+            update(tuner_lease)
+            .where(tuner_lease.c.study_id == bindparam("its_id"), tuner_lease.c.token == bindparam("token"))
+            .values(heartbeat=bindparam("new")),
+            "new",
+            "its_id",
+            "token",
+        )
+        self._beaten = time.monotonic()
+        self._over = threading.Event()
+        _HELD.add(self.token)
 
     @classmethod
-    def take(cls, connection: Connection, study_id: int, name: str) -> Lease:
+    def take(cls, connection: Connection, study_id: int, name: str) -> Self:
         """Take the lease within a transaction that writes.
 
         Raises:
@@ -47,7 +72,7 @@ class Lease:
         )
         require_free(connection, study_id, name)
         connection.execute(delete(tuner_lease).where(tuner_lease.c.study_id == study_id))
-        lease = cls(study_id, uuid4().hex, now())
+        lease = cls(connection, study_id)
         connection.execute(
             tuner_lease.insert(),
             {
@@ -56,36 +81,49 @@ class Lease:
                 "host": socket.gethostname(),
                 "pid": os.getpid(),
                 "process_start": process_start(os.getpid()) or "",
-                "heartbeat": stamp(lease.renewed),
+                "heartbeat": stamp(now()),
             },
         )
         return lease
 
-    def renew(self, connection: Connection, name: str) -> datetime:
-        """Renew the heartbeat when it has grown old.
-
-        Returns:
-            When it was last renewed, true as soon as the transaction is committed.
+    def renew(self, connection: Connection, name: str) -> None:
+        """Renew the heartbeat within a transaction that writes; the row stays locked until its end.
 
         Raises:
             StudyLocked: another process has taken the study over meanwhile.
         """
-        moment = now()
-        if moment - self.renewed < RENEW_AFTER:
-            return self.renewed
-        mine = (tuner_lease.c.study_id == self.study_id) & (tuner_lease.c.token == self.token)
-        if not connection.execute(update(tuner_lease).where(mine).values(heartbeat=stamp(moment))).rowcount:
+        if not self._beat.run(connection, [(stamp(now()), self.study_id, self.token)]):
             holder = _holder(connection, self.study_id)
             by = f"process {holder.pid} on {holder.host}" if holder is not None else "another process"
             raise StudyLocked(
                 f"study '{name}' was taken over by {by}; this one must not write to it any more"
             )
-        return moment
+        self._beaten = time.monotonic()
+
+    def beat(self, engine: Engine) -> None:
+        """Renew the heartbeat from a thread of its own while no turn does."""
+        threading.Thread(target=self._keep, args=(engine,), name="tuner-lease", daemon=True).start()
 
     def release(self, connection: Connection) -> None:
         """Give the lease back, unless another process has it by now."""
         mine = (tuner_lease.c.study_id == self.study_id) & (tuner_lease.c.token == self.token)
         connection.execute(delete(tuner_lease).where(mine))
+
+    def drop(self) -> None:
+        """Hold it no longer, whether or not it could be given back."""
+        self._over.set()
+        _HELD.discard(self.token)
+
+    def _keep(self, engine: Engine) -> None:
+        while not self._over.wait(BEAT_S):
+            if time.monotonic() - self._beaten < BEAT_S:
+                continue
+            try:
+                with engine.begin() as connection:
+                    self._beat.run(connection, [(stamp(now()), self.study_id, self.token)])
+            except SQLAlchemyError as error:
+                # The next turn meets the same fault, and tells it.
+                _LOG.debug("no heartbeat: %s", error)
 
 
 def require_free(connection: Connection, study_id: int, name: str) -> None:
@@ -95,22 +133,32 @@ def require_free(connection: Connection, study_id: int, name: str) -> None:
         StudyLocked: one does; says which.
     """
     holder = _holder(connection, study_id)
-    if holder is not None and is_living(holder.host, holder.pid, holder.process_start, holder.heartbeat):
-        raise StudyLocked(
-            f"study '{name}' is driven by process {holder.pid} on {holder.host} "
-            f"(last seen {holder.heartbeat}); wait for it or stop it"
-        )
+    if holder is None or not is_living(
+        holder.host, holder.pid, holder.process_start, holder.heartbeat, holder.token
+    ):
+        return
+    wait = ""
+    if not _is_in_sight(holder.host, holder.process_start):
+        wait = f"; if it is dead, the study is free {STALE_AFTER.seconds} s after that"
+    raise StudyLocked(
+        f"study '{name}' is driven by process {holder.pid} on {holder.host} "
+        f"(last seen {holder.heartbeat}); wait for it or stop it{wait}"
+    )
 
 
-def is_living(host: str, pid: int, start: str, heartbeat: str) -> bool:
+def is_living(host: str, pid: int, start: str, heartbeat: str, token: str) -> bool:
     """Whether a lease's holder still drives its study."""
-    if host == socket.gethostname() and start:
-        return process_start(pid) == start
-    return now() - datetime.fromisoformat(heartbeat) < STALE_AFTER
+    if _is_in_sight(host, start):
+        return process_start(pid) == start and (pid != os.getpid() or token in _HELD)
+    # Clocks differ, and may be set: a heartbeat far in the future is no more a sign of life.
+    return abs(now() - datetime.fromisoformat(heartbeat)) < STALE_AFTER
 
 
 def process_start(pid: int) -> str | None:
-    """When a process of this machine began, as text.
+    """When a process of this machine began, behind what names the machine: ``machine|start``.
+
+    Containers may share a host's name and its kernel, but do not see each other's processes; so
+    the machine is named by its boot and by the space that process numbers are counted in.
 
     Returns:
         None when there is no such process; "" where the machine does not tell.
@@ -121,8 +169,12 @@ def process_start(pid: int) -> str | None:
             fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
         except OSError:
             return None
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return None if fields[0] in "ZX" else f"{boot} {fields[19]}"
+        try:
+            boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+            machine = f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+        except OSError:
+            return ""
+        return None if fields[0] in "ZX" else f"{machine}|{fields[19]}"
     try:
         told = subprocess.run(
             ["ps", "-o", "lstart=", "-p", str(pid)],  # noqa: S607
@@ -132,7 +184,14 @@ def process_start(pid: int) -> str | None:
         )
     except OSError:
         return ""
-    return told.stdout.strip() or None
+    return f"|{told.stdout.strip()}" if told.stdout.strip() else None
+
+
+def _is_in_sight(host: str, start: str) -> bool:
+    """Whether the process that wrote this start could be seen from here if it lived."""
+    here = process_start(os.getpid()) or ""
+    machine, bar, _ = start.partition("|")
+    return bool(bar) and host == socket.gethostname() and machine == here.partition("|")[0]
 
 
 def _holder(connection: Connection, study_id: int) -> Row[tuple[int, str, str, int, str, str]] | None:

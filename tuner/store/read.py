@@ -6,17 +6,27 @@ Writes nothing, and never touches Optuna's tables but for the studies' names.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from math import nan
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, case, func, select
 
 from tuner.core.budget import StudyState
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
+from tuner.store.encoding import order_of
 from tuner.store.lease import is_living
-from tuner.store.schema import studies, tuner_epochs, tuner_lease, tuner_studies, tuner_trials
+from tuner.store.schema import (
+    studies,
+    tuner_epochs,
+    tuner_lease,
+    tuner_specs,
+    tuner_studies,
+    tuner_trials,
+)
 
 _READING = (
     tuner_epochs.c.epoch,
@@ -29,6 +39,9 @@ _READING = (
     tuner_epochs.c.seconds,
     tuner_epochs.c.extras,
 )
+
+_UNDER_WAY = (TrialState.WAITING, TrialState.RUNNING)
+"""The states in which a trial's value is not stored yet, but follows from its curve."""
 
 _NO_EXTRAS: Mapping[str, float] = {}
 
@@ -52,6 +65,7 @@ class StudySummary:
         created_at: UTC, ISO 8601; sorts as text.
         updated_at: likewise, of the last turn.
         seconds: wall time over all its sessions.
+        position: where its executor stood, see `Turn.position`.
         counts: trials by state name, every state named.
         best_value: the best value among those that stand (`Stop.conclusive`), else among all but failed ones.
         best_number: the first trial with it.
@@ -71,12 +85,32 @@ class StudySummary:
     created_at: str
     updated_at: str
     seconds: float
+    position: Mapping[str, Any]
     counts: Mapping[str, int]
     best_value: float | None
     best_number: int | None
     facts: Mapping[str, Any]
     models: str
     is_driven: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SpecRevision:
+    """One of the specs that a study has had.
+
+    Attributes:
+        at: since when, UTC, ISO 8601.
+        command: what brought it; empty where an earlier tuner did not note it.
+        changes: what differs from the one before, a sentence each.
+        digest: the spec's hash.
+        spec: its table, for `StudySpec.parse`.
+    """
+
+    at: str
+    command: str
+    changes: tuple[str, ...]
+    digest: str
+    spec: Mapping[str, Any]
 
 
 def study_ids(connection: Connection) -> dict[str, int]:
@@ -87,6 +121,17 @@ def study_ids(connection: Connection) -> dict[str, int]:
         .order_by(tuner_studies.c.created_at.desc(), studies.c.study_id.desc())
     )
     return dict(found.all())
+
+
+def specs(connection: Connection, study_id: int) -> list[SpecRevision]:
+    """Every spec that a study has had, the first one first."""
+    rows = connection.execute(
+        select(tuner_specs).where(tuner_specs.c.study_id == study_id).order_by(tuner_specs.c.number)
+    )
+    return [
+        SpecRevision(row.at, row.command, tuple(json.loads(row.changes)), row.digest, json.loads(row.spec))
+        for row in rows
+    ]
 
 
 def summaries(connection: Connection, ids: Mapping[str, int]) -> list[StudySummary]:
@@ -101,6 +146,7 @@ def summaries(connection: Connection, ids: Mapping[str, int]) -> list[StudySumma
                 tuner_lease.c.pid,
                 tuner_lease.c.process_start,
                 tuner_lease.c.heartbeat,
+                tuner_lease.c.token,
             )
             .outerjoin(tuner_lease, tuner_lease.c.study_id == tuner_studies.c.study_id)
             .where(tuner_studies.c.study_id.in_(chosen))
@@ -146,7 +192,9 @@ def _best(connection: Connection, chosen: Sequence[int]) -> dict[int, tuple[int,
 def _summary(
     name: str, row: Row[Any], counts: Mapping[str, int], best: tuple[int, float] | None
 ) -> StudySummary:
-    is_driven = row.host is not None and is_living(row.host, row.pid, row.process_start, row.heartbeat)
+    is_driven = row.host is not None and is_living(
+        row.host, row.pid, row.process_start, row.heartbeat, row.token
+    )
     state, reason = StudyState(row.state), row.reason
     if state is StudyState.RUNNING and not is_driven:
         state, reason = StudyState.INTERRUPTED, GONE
@@ -163,6 +211,7 @@ def _summary(
         created_at=row.created_at,
         updated_at=row.updated_at,
         seconds=row.seconds,
+        position=json.loads(row.position or "{}"),
         counts=counts,
         best_value=best[1] if best else None,
         best_number=best[0] if best else None,
@@ -190,6 +239,8 @@ def records(connection: Connection, study_id: int) -> list[TrialRecord]:
             tuner_trials.c.model_path,
             tuner_trials.c.started_at,
             tuner_trials.c.ended_at,
+            tuner_trials.c.ordered,
+            tuner_trials.c.paused_at,
             *_READING,
         )
         .outerjoin(
@@ -203,15 +254,17 @@ def records(connection: Connection, study_id: int) -> list[TrialRecord]:
         .order_by(tuner_trials.c.number)
     ).all()
     found = [_record(row) for row in rows]
-    if all(record.state.is_over for record in found):
+    if not any(record.state in _UNDER_WAY for record in found):
         return found
     goal = connection.execute(
         select(tuner_studies.c.metric, tuner_studies.c.minimize).where(tuner_studies.c.study_id == study_id)
     ).one()
-    under_way = _curves(connection, tuner_trials.c.study_id == study_id, tuner_trials.c.ended_at.is_(None))
+    under_way = _curves(
+        connection, tuner_trials.c.study_id == study_id, tuner_trials.c.state.in_(map(str, _UNDER_WAY))
+    )
     objective = Objective(goal.metric, goal.minimize)
     return [
-        record if record.state.is_over else _so_far(record, under_way.get(record.number, []), objective)
+        _so_far(record, under_way.get(record.number, []), objective) if record.state in _UNDER_WAY else record
         for record in found
     ]
 
@@ -233,6 +286,8 @@ def _record(row: Any) -> TrialRecord:
         model_path=row.model_path,
         started_at=row.started_at,
         ended_at=row.ended_at,
+        paused_at=row.paused_at,
+        order=order_of(row.ordered) if row.ordered is not None else None,
     )
 
 
@@ -255,17 +310,25 @@ def curves(connection: Connection, study_id: int, number: int | None = None) -> 
     return _curves(connection, *conditions)
 
 
+def each_curve(connection: Connection, study_id: int) -> Iterator[tuple[int, list[Reading]]]:
+    """Number and curve of each trial that has readings, in the order of numbers, one at a time."""
+    return _each_curve(connection, tuner_trials.c.study_id == study_id)
+
+
 def _curves(connection: Connection, *conditions: Any) -> dict[int, list[Reading]]:
+    return dict(_each_curve(connection, *conditions))
+
+
+def _each_curve(connection: Connection, *conditions: Any) -> Iterator[tuple[int, list[Reading]]]:
     rows = connection.execute(
         select(tuner_trials.c.number, *_READING)
         .join(tuner_epochs, tuner_epochs.c.trial_id == tuner_trials.c.trial_id)
         .where(*conditions)
-        .order_by(tuner_trials.c.number, tuner_epochs.c.epoch)
+        .order_by(tuner_trials.c.number, tuner_epochs.c.epoch),
+        execution_options={"yield_per": 10_000},
     )
-    found: dict[int, list[Reading]] = {}
-    for number, *numbers in rows:
-        found.setdefault(number, []).append(_reading(*numbers))
-    return found
+    for number, its_rows in groupby(rows, key=itemgetter(0)):
+        yield number, [_reading(*numbers) for _, *numbers in its_rows]
 
 
 def _reading(

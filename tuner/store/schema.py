@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from sqlalchemy import (
     DDL,
-    URL,
     Boolean,
     Column,
     Connection,
@@ -28,9 +27,11 @@ from sqlalchemy import (
 )
 
 from tuner.errors import StoreError
+from tuner.store import blank
 from tuner.store.connect import place, told, write_ahead, writing
+from tuner.store.encoding import now, stamp
 
-VERSION = 1
+VERSION = 2
 """The version of our tables; a database with a higher one was written by a later tuner."""
 
 METADATA = MetaData()
@@ -153,6 +154,12 @@ def _of(column: Column[int], *, primary: bool = False) -> Column[int]:
 
 
 tuner_schema = Table("tuner_schema", METADATA, Column("version", Integer, nullable=False))
+tuner_migrations = Table(
+    "tuner_migrations",
+    METADATA,
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("at", String(32), nullable=False),
+)
 tuner_studies = Table(
     "tuner_studies",
     METADATA,
@@ -164,6 +171,7 @@ tuner_studies = Table(
     Column("state", String(16), nullable=False),
     Column("reason", Text),
     Column("seconds", _real(), nullable=False),
+    Column("position", Text),
     Column("facts", Text, nullable=False),
     Column("models", Text, nullable=False),
     Column("created_at", String(32), nullable=False),
@@ -189,6 +197,8 @@ tuner_trials = Table(
     Column("model_path", Text),
     Column("started_at", String(32)),
     Column("ended_at", String(32)),
+    Column("ordered", Text),
+    Column("paused_at", Integer, nullable=False, server_default="0"),
     UniqueConstraint("study_id", "number"),
 )
 tuner_epochs = Table(
@@ -205,6 +215,17 @@ tuner_epochs = Table(
     Column("seconds", _real()),
     Column("extras", Text),
     sqlite_with_rowid=False,
+)
+tuner_specs = Table(
+    "tuner_specs",
+    METADATA,
+    _of(studies.c.study_id, primary=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", String(32), nullable=False),
+    Column("command", Text, nullable=False),
+    Column("changes", Text, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("spec", Text, nullable=False),
 )
 tuner_lease = Table(
     "tuner_lease",
@@ -226,6 +247,7 @@ for _ours, _theirs in (
     (tuner_epochs, trials),
     (tuner_trials, trials),
     (tuner_lease, studies),
+    (tuner_specs, studies),
     (tuner_studies, studies),
 ):
     _key = _theirs.primary_key.columns[0].name
@@ -262,15 +284,19 @@ def ensure(engine: Engine) -> None:
         if version(connection) is not None:
             return
     with told(where):
-        _ensure_optuna(engine.url)
+        _ensure_optuna(engine)
         write_ahead(engine)
     with told(where), writing(engine).begin() as connection:
         if version(connection) is None:
             METADATA.create_all(connection, tables=OURS)
             connection.execute(tuner_schema.insert().values(version=VERSION))
+            connection.execute(tuner_migrations.insert().values(version=VERSION, at=stamp(now())))
 
 
-def _ensure_optuna(url: URL) -> None:
+def _ensure_optuna(engine: Engine) -> None:
+    if blank.fill(engine):
+        return
+    url = engine.url
     from optuna.exceptions import StorageInternalError
     from optuna.storages import RDBStorage
 

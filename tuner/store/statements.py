@@ -60,16 +60,20 @@ class Bulk:
         self._order = None if order is None else [names.index(name) for name in order]
         self._is_in_order = self._order == list(range(len(names)))
 
-    def run(self, connection: Connection, rows: Iterable[tuple[Cell, ...]]) -> None:
-        """Execute once for each row; not at all when there is none."""
+    def run(self, connection: Connection, rows: Iterable[tuple[Cell, ...]]) -> int:
+        """Execute once for each row; not at all when there is none.
+
+        Returns:
+            How many rows of the table it met, where the driver tells.
+        """
         given: list[Any] = list(rows)
         if not given:
-            return
+            return 0
         if self._order is None:
             given = [dict(zip(self._names, row, strict=True)) for row in given]
         elif not self._is_in_order:
             given = [tuple(row[i] for i in self._order) for row in given]
-        connection.exec_driver_sql(self._sql, given)
+        return connection.exec_driver_sql(self._sql, given).rowcount
 
 
 class Statements:
@@ -101,12 +105,33 @@ class Statements:
         self.add_attributes = new(trial_user_attributes, "trial_id", "key", "value_json")
         self.void_epochs = void(tuner_epochs)
         self.void_reports = void(trial_intermediate_values)
-        self.start_again = change(trials, "state", "datetime_start")
-        self.start_ours_again = Bulk(
+        self.start_again = change(trials, "datetime_start")
+        self.void = Bulk(
             dialect,
             update(tuner_trials)
             .where(_its_id(tuner_trials))
-            .values(state=bindparam("new"), interruptions=tuner_trials.c.interruptions + literal_column("1")),
+            .values(
+                value=null(),
+                best_epoch=null(),
+                epochs=literal_column("0"),
+                ordered=null(),
+                paused_at=literal_column("0"),
+            ),
+            "its_id",
+        )
+        self.interrupt = Bulk(
+            dialect,
+            update(tuner_trials)
+            .where(_its_id(tuner_trials))
+            .values(interruptions=tuner_trials.c.interruptions + literal_column("1")),
+            "its_id",
+        )
+        self.order = change(tuner_trials, "ordered")
+        self.go_on = Bulk(
+            dialect,
+            update(tuner_trials)
+            .where(_its_id(tuner_trials))
+            .values(state=bindparam("new"), rule=null(), reason=null()),
             "new",
             "its_id",
         )
@@ -121,14 +146,13 @@ class Statements:
             "its_number",
             "its_id",
         )
-        self.wait = change(trials, "state")
-        self.wait_ours = change(tuner_trials, "state")
         self.end = change(trials, "state", "datetime_complete")
-        self.end_ours = change(
+        self.leave = change(
             tuner_trials, "state", "value", "best_epoch", "epochs", "conclusive", "rule", "reason",
-            "traceback", "seconds", "model_path", "ended_at",
+            "traceback", "seconds", "model_path", "paused_at", "ordered", "ended_at",
         )  # fmt: skip
         self.advance = change(tuner_studies, "seconds", "updated_at")
+        self.position = change(tuner_studies, "position")
 
 
 def as_driver_takes(dialect: Dialect, moment: datetime) -> Cell:

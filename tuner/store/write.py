@@ -6,6 +6,7 @@ Holds the lease while it is open. Takes every turn as it is: what to record is t
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -16,8 +17,8 @@ from sqlalchemy import Connection, Engine, bindparam, select, update
 from tuner.core.budget import StudyState
 from tuner.core.ports import Turn
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
-from tuner.errors import StoreError
+from tuner.core.trial import Pause, Reading, Stop, Trial, TrialRecord, TrialState
+from tuner.errors import StoreError, StudyLocked
 from tuner.store.connect import place, told, writing
 from tuner.store.encoding import (
     Encoder,
@@ -27,15 +28,20 @@ from tuner.store.encoding import (
     measured,
     naive,
     now,
+    order_json,
     outcome,
     stamp,
     storable,
 )
+from tuner.store.file import DatabaseFile
 from tuner.store.lease import Lease
 from tuner.store.schema import trials, tuner_studies, tuner_trials
 from tuner.store.statements import Cell, Statements, as_driver_takes
 
+_LOG = logging.getLogger(__name__)
 _RUNNING = TrialState.RUNNING.value
+_OPEN = [state.value for state in TrialState if not state.is_over]
+_LAST_PATIENCE_S = 0.5
 _THEIR_IDS = (
     select(trials.c.number, trials.c.trial_id)
     .where(trials.c.study_id == bindparam("study"), trials.c.trial_id > bindparam("after"))
@@ -50,7 +56,9 @@ class StudyStore:
         self, engine: Engine, connection: Connection, name: str, spec: StudySpec, lease: Lease
     ) -> None:
         self.name = name
-        self._engine = writing(engine)
+        self._file = DatabaseFile(engine)
+        self._is_durable = spec.durability == "full"
+        self._engine = writing(engine, full=self._is_durable)
         self._where = place(engine.url)
         self._lease: Lease | None = lease
         self._study_id = lease.study_id
@@ -58,12 +66,13 @@ class StudyStore:
         self._encoder = Encoder(spec.search_space())
         self._do = Statements(engine.dialect)
         self._ids, self._last_id = _under_way(connection, self._study_id)
+        lease.beat(self._engine)
 
     def record(self, turn: Turn) -> None:
         """Append a turn in one transaction; when it fails, nothing of it is stored.
 
-        Trials that start again, or are named as restarted, lose their earlier readings and count
-        one more interruption. An empty turn keeps the lease alive.
+        Named in several lists, a trial is interrupted or restarted first, then its readings are
+        added, then it pauses or ends, and then it goes on. An empty turn keeps the lease alive.
 
         Raises:
             StudyLocked: another process has taken the study over.
@@ -72,18 +81,23 @@ class StudyStore:
         moment = now()
         ids = dict(self._ids)
         with self._writing(moment, turn.seconds) as connection:
-            again = [trial.number for trial in turn.started if trial.number in ids]
+            going_on = [trial.number for trial in turn.started if trial.number in ids]
             new = sorted((t for t in turn.started if t.number not in ids), key=lambda t: t.number)
             if new:
                 ids.update(self._add(connection, new, moment))
-            again += [number for number in turn.restarted if number not in again]
-            if again:
-                self._start_again(connection, [ids[number] for number in again], moment)
+            self._do.interrupt.run(connection, [(ids[number],) for number in turn.interrupted])
+            if turn.restarted:
+                self._start_again(connection, [ids[number] for number in turn.restarted], moment)
             if turn.readings:
                 self._add_readings(connection, [(ids[number], r) for number, r in turn.readings])
+            self._do.order.run(connection, [(_order(o), ids[number]) for number, o in turn.orders.items()])
+            self._do.leave.run(connection, [(*_left(r), None, ids[r.number]) for r in turn.paused])
             if turn.ended:
                 self._end(connection, [(ids[record.number], record) for record in turn.ended], moment)
+            self._do.go_on.run(connection, [(_RUNNING, ids[number]) for number in going_on])
             self._do.forget.run(connection, [(number, self._study_id) for number in turn.forgotten])
+            if turn.position:
+                self._do.position.run(connection, [(json.dumps(turn.position), self._study_id)])
         # Only now is the turn stored, and may what is known of the trials change.
         self._last_id = max([self._last_id, *ids.values()])
         for record in turn.ended:
@@ -93,44 +107,67 @@ class StudyStore:
     def finish(self, state: StudyState, reason: str, seconds: float) -> None:
         """Note why the study ended, turn trials in flight into waiting ones, give the lease back.
 
+        Their readings stand, and each counts one more interruption. Paused trials stay paused.
+        In plain Optuna all of them wait.
+
         Raises:
             StudyLocked: another process has taken the study over.
             StoreError: the database cannot be written.
         """
         with self._writing(now(), seconds) as connection:
-            self._do.wait.run(connection, [("WAITING", i) for i in self._ids.values()])
-            self._do.wait_ours.run(connection, [(TrialState.WAITING.value, i) for i in self._ids.values()])
+            cut_off(connection, self._study_id)
+            show_open(connection, self._study_id, "WAITING")
             connection.execute(
                 update(tuner_studies)
                 .where(tuner_studies.c.study_id == self._study_id)
-                .values(state=state.value, reason=reason)
+                .values(state=state.value, reason=storable(reason))
             )
         self.close()
 
     def facts(self, changes: Mapping[str, Any]) -> None:
         """Add facts about how the study runs; those of the same name are replaced."""
         mine = tuner_studies.c.study_id == self._study_id
-        with told(self._where), self._engine.begin() as connection:
+        with self._writing() as connection:
             known = json.loads(connection.scalar(select(tuner_studies.c.facts).where(mine)) or "{}")
             text = json.dumps({**known, **changes})
             connection.execute(update(tuner_studies).where(mine).values(facts=text))
 
     def close(self) -> None:
-        """Give the lease back; trials in flight stay as they are. Does nothing the second time."""
-        if self._lease is not None:
+        """Give the lease back; trials in flight stay as they are. Does nothing the second time.
+
+        Where it cannot be given back, it is free as soon as this process drives the study no more.
+        """
+        if self._lease is None:
+            return
+        lease, self._lease = self._lease, None
+        lease.drop()
+        try:
             with told(self._where), self._engine.begin() as connection:
-                self._lease.release(connection)
-            self._lease = None
+                lease.release(connection)
+        except StoreError as error:
+            _LOG.warning("the lease of study '%s' could not be given back: %s", self.name, error)
+            self._engine.dispose()
 
     @contextmanager
-    def _writing(self, moment: datetime, seconds: float) -> Iterator[Connection]:
+    def _writing(self, moment: datetime | None = None, seconds: float = 0.0) -> Iterator[Connection]:
+        """A transaction of the study's driver; with a moment, the study is noted to stand there."""
         if self._lease is None:
             raise StoreError(f"study '{self.name}' is no longer driven from here; resume it")
-        with told(self._where), self._engine.begin() as connection:
-            renewed = self._lease.renew(connection, self.name)
-            yield connection
-            self._do.advance.run(connection, [(seconds, stamp(moment), self._study_id)])
-        self._lease.renewed = renewed
+        self._file.require(self._engine, self.name)
+        try:
+            with told(self._where), self._engine.begin() as connection:
+                self._lease.renew(connection, self.name)
+                yield connection
+                if moment is not None:
+                    self._do.advance.run(connection, [(seconds, stamp(moment), self._study_id)])
+        except StudyLocked:
+            raise
+        except StoreError as error:
+            # What is tried on the way out is tried once, without another long wait.
+            self._engine = writing(self._engine, full=self._is_durable, patience_s=_LAST_PATIENCE_S)
+            raise StoreError(
+                f"{error}; what was recorded until then is kept, go on with: tune resume {self.name}"
+            ) from error
 
     def _add(self, connection: Connection, new: Sequence[Trial], moment: datetime) -> dict[int, int]:
         """Insert trials, in order of number, and return their ids by number."""
@@ -148,10 +185,10 @@ class StudyStore:
 
     def _start_again(self, connection: Connection, ids: Sequence[int], moment: datetime) -> None:
         start = as_driver_takes(connection.dialect, naive(moment))
-        self._do.void_epochs.run(connection, [(i,) for i in ids])
-        self._do.void_reports.run(connection, [(i,) for i in ids])
-        self._do.start_again.run(connection, [("RUNNING", start, i) for i in ids])
-        self._do.start_ours_again.run(connection, [(_RUNNING, i) for i in ids])
+        rows = [(i,) for i in ids]
+        for statement in (self._do.void_epochs, self._do.void_reports, self._do.void):
+            statement.run(connection, rows)
+        self._do.start_again.run(connection, [(start, i) for i in ids])
 
     def _add_readings(self, connection: Connection, readings: Sequence[tuple[int, Reading]]) -> None:
         self._do.add_epochs.run(connection, [_epoch(i, reading) for i, reading in readings])
@@ -164,7 +201,7 @@ class StudyStore:
         end, text = as_driver_takes(connection.dialect, naive(moment)), stamp(moment)
         outcomes = [(i, *outcome(record)) for i, record in ended]
         self._do.end.run(connection, [(state, end, i) for i, state, _ in outcomes])
-        self._do.end_ours.run(connection, [(*_ended(record), text, i) for i, record in ended])
+        self._do.leave.run(connection, [(*_left(record), text, i) for i, record in ended])
         self._do.add_values.run(
             connection, [(i, 0, finite(v), kind_of(v)) for i, _, v in outcomes if v is not None]
         )
@@ -173,12 +210,33 @@ class StudyStore:
         )
 
 
+def cut_off(connection: Connection, study_id: int) -> None:
+    """Turn the trials in flight into waiting ones, each with one more interruption; their readings stand."""
+    connection.execute(
+        update(tuner_trials)
+        .where(tuner_trials.c.study_id == study_id, tuner_trials.c.state == _RUNNING)
+        .values(state=TrialState.WAITING.value, interruptions=tuner_trials.c.interruptions + 1)
+    )
+
+
+def show_open(connection: Connection, study_id: int, state: str) -> None:
+    """Set the state in which plain Optuna sees the trials that are not over.
+
+    While a study is driven they are RUNNING, so that nobody takes them for trials to run;
+    afterwards WAITING, so that no sampler takes them for trials that run for ever.
+    """
+    open_ = select(tuner_trials.c.trial_id).where(
+        tuner_trials.c.study_id == study_id, tuner_trials.c.state.in_(_OPEN)
+    )
+    connection.execute(update(trials).where(trials.c.trial_id.in_(open_)).values(state=state))
+
+
 def _under_way(connection: Connection, study_id: int) -> tuple[dict[int, int], int]:
     """The ids of the trials that are not over, by number, and the study's highest trial id."""
     found = connection.execute(
         select(tuner_trials.c.number, tuner_trials.c.trial_id).where(
             tuner_trials.c.study_id == study_id,
-            tuner_trials.c.state.in_([state.value for state in TrialState if not state.is_over]),
+            tuner_trials.c.state.in_(_OPEN),
         )
     )
     last = connection.scalar(
@@ -190,7 +248,12 @@ def _under_way(connection: Connection, study_id: int) -> tuple[dict[int, int], i
     return dict(found.all()), last or 0
 
 
-def _ended(record: TrialRecord) -> tuple[Cell, ...]:
+def _order(order: Stop | Pause) -> str | None:
+    return storable(order_json(order))
+
+
+def _left(record: TrialRecord) -> tuple[Cell, ...]:
+    """A trial that left its row, for good or not; whatever it was ordered to is done."""
     return (
         record.state.value,
         measured(record.value),
@@ -202,6 +265,8 @@ def _ended(record: TrialRecord) -> tuple[Cell, ...]:
         storable(record.traceback),
         record.seconds,
         record.model_path,
+        record.paused_at,
+        None,
     )
 
 

@@ -16,3 +16,16 @@ def device_at_hand() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def memory_share(device: str) -> float | None:
+    """What was needed of a GPU's free memory at most since the last call; None of other devices."""
+    if not device.startswith("cuda"):
+        return None
+    import torch
+
+    free, _ = torch.cuda.mem_get_info(device)
+    peak, held = torch.cuda.max_memory_allocated(device), torch.cuda.memory_reserved(device)
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats(device)
+    return peak / (free + held)

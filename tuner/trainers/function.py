@@ -11,7 +11,7 @@ import logging
 import math
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType
@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 
 from tuner.core import seeds
 from tuner.core.dataset import Dataset
-from tuner.core.ports import Exhausted, Failure, Job, Outcome
+from tuner.core.ports import Exhausted, Failure, Job, Outcome, Snapshot
 from tuner.core.spec import StudySpec
 from tuner.core.trial import NUMBERS, Objective, Reading, Trial
 from tuner.errors import TrialError
 from tuner.trainers import weights
 from tuner.trainers.model import DESCRIPTION, describe
+from tuner.trainers.state import freeze, reading_of, reading_table, thaw
 from tuner.trainers.streams import GlobalStreams
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,9 @@ class Context:
         settings: `[trainer] settings`, as they are.
         keep: hands over the model of the current epoch: a module, or arrays or tensors by name. A
             copy of the best epoch's is kept; a model that is trained in place is handed over once.
+        resume: gives None at a trial's start. Where the trial goes on after a pause or an interruption
+            it gives the state that was yielded with the last epoch, see `FunctionTrainer`, and puts
+            the global generators where they were then, so it is called when all is built.
     """
 
     data: Dataset | None
@@ -58,6 +62,7 @@ class Context:
     device: str
     settings: Mapping[str, Any]
     keep: Callable[[Any], None]
+    resume: Callable[[], Any] = lambda: None
 
 
 class FunctionTrainer:
@@ -69,6 +74,22 @@ class FunctionTrainer:
 
     A trial's numbers can be repeated as long as they come from its seed or from the global
     generators of random, numpy and torch.
+
+    A function cannot be frozen, so a trial that was interrupted starts again from its first epoch,
+    unless each reading of its generator also has ``"state"``, from which a later call goes on::
+
+        net = Net()
+        optimizer = torch.optim.Adam(net.parameters())
+        if state := context.resume():
+            net.load_state_dict(state["net"])
+            optimizer.load_state_dict(state["optimizer"])
+        while True:
+            ...
+            yield {"val_loss": loss, "state": {"net": net, "optimizer": optimizer}}
+
+    A state is made of mappings, lists and tuples of arrays, tensors, numbers and text; what has a
+    `state_dict` stands for it. It is copied when it is needed, before the function goes on. The
+    epoch, the global generators, the best epoch and its model are kept without asking.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -91,6 +112,14 @@ class FunctionTrainer:
         """Always: what the function does is its own."""
         return "a function of one's own trains one trial at a time"
 
+    def parks(self, spec: StudySpec) -> bool:  # noqa: ARG002
+        """Never: whether the function yields its state shows only when it runs."""
+        return False
+
+    def efforts(self, job: Job) -> Callable[[Trial], float] | None:  # noqa: ARG002
+        """None: there is one row."""
+        return None
+
     def populate(self, job: Job) -> FunctionPopulation:
         """Set up an empty row."""
         if any(name.partition(".")[0] == "torch" for name in _names(self.function)):
@@ -109,17 +138,25 @@ class FunctionPopulation:
         self._job = job
         self._run: _Run | None = None
 
-    def place(self, row: int, trial: Trial) -> None:  # noqa: ARG002
+    def place(self, row: int, trial: Trial, snapshot: Snapshot | None = None) -> None:  # noqa: ARG002
         """Prepare the call; the function runs from the first `advance` on."""
         self._run = _Run(self._function, self._job, trial)
+        if snapshot is not None:
+            self._run.restore(snapshot)
 
-    def advance(self) -> Mapping[int, Outcome]:
-        """Run the function up to its next yield."""
-        return {} if self._run is None else {0: self._run.advance()}
+    def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:
+        """Run the function up to its next yield, if its row is among `rows`."""
+        if self._run is None or (rows is not None and 0 not in rows):
+            return {}
+        return {0: self._run.advance()}
 
     def save(self, row: int, folder: Path) -> bool:  # noqa: ARG002
         """Write the weights that the function handed to `Context.keep` in the best epoch."""
         return self._run is not None and self._run.save(folder)
+
+    def snapshot(self, row: int) -> Snapshot | None:  # noqa: ARG002
+        """What the function yielded as its state, with what is kept beside it; None if it did not."""
+        return None if self._run is None else self._run.snapshot()
 
     def clear(self, row: int) -> None:  # noqa: ARG002
         """Close the generator."""
@@ -138,16 +175,22 @@ class _Run:
     goal: Objective = field(init=False)
     streams: GlobalStreams = field(init=False)
     readings: Iterator[Any] | None = None
+    goes_on: bool = False
     epoch: int = 0
     handed: Any = None
     best: Reading | None = None
     kept: dict[str, Any] = field(default_factory=dict)
+    state: Any = None
+    stood: Mapping[str, Any] | None = None
+    failure: Failure | None = None
 
     def __post_init__(self) -> None:
         self.goal = self.job.spec.goal()
         self.streams = GlobalStreams(self._seed("global"), self.job.device)
 
     def advance(self) -> Outcome:
+        if self.failure is not None:
+            return self.failure
         start = time.perf_counter()
         try:
             with self.streams:
@@ -157,17 +200,45 @@ class _Run:
                 return Exhausted()
             if found is _NOTHING:
                 raise _Misuse(f"yielded nothing; {HOW}")
+            if self.stood is not None:
+                raise _Misuse(
+                    f"goes on after epoch {self.epoch}, but did not ask context.resume() for its state"
+                )
             self.epoch += 1
             reading = _reading(found, self.epoch, time.perf_counter() - start, self.goal.metric)
             self._keep_if_best(reading)
+            self._take_state(found)
         except _Misuse as error:
             message = f"{_called(self.function)}: {error}"
             return Failure(message, message)
         # SystemExit too: a script's sys.exit() ends its trial, not the worker.
         except (Exception, SystemExit) as error:  # noqa: BLE001
-            lines = str(error).strip().splitlines()
-            return Failure(": ".join([type(error).__name__, *lines[:1]]), traceback.format_exc())
+            return _failed(error)
         return reading
+
+    def snapshot(self) -> Snapshot | None:
+        if self.state is None:
+            return None
+        tree = {
+            "state": self.state,
+            "streams": self.streams.state() if self.stood is None else self.stood,
+            "best": reading_table(self.best),
+            "kept": self.kept,
+        }
+        try:
+            return Snapshot(self.epoch, *freeze(tree))
+        except TypeError as error:
+            logger.warning("trial %d: its state cannot be kept: %s", self.trial.number, error)
+            return None
+
+    def restore(self, snapshot: Snapshot) -> None:
+        try:
+            tree = thaw(snapshot.arrays, snapshot.facts)
+            self.state, self.kept = tree["state"], tree["kept"]
+            self.epoch, self.best = snapshot.epoch, reading_of(tree["best"])
+            self.stood = tree["streams"]
+        except Exception as error:  # noqa: BLE001
+            self.failure = _failed(error)
 
     def save(self, folder: Path) -> bool:
         if self.best is None or not self.kept:
@@ -205,13 +276,30 @@ class _Run:
                 self.job.device,
                 spec.settings,
                 self._hand,
+                self._resume,
             )
             found = self.function(dict(trial.params), context)
             self.readings = found if isinstance(found, Iterator) else iter((found,))
+            self.goes_on = isinstance(found, Iterator)
         return self.readings
+
+    def _take_state(self, found: Any) -> None:
+        first = self.state is None
+        self.state = found.get("state") if self.goes_on and isinstance(found, Mapping) else None
+        if first and self.state is not None:
+            try:
+                freeze(self.state)
+            except TypeError as error:
+                raise _Misuse(f"the state of epoch {self.epoch}: {error}") from error
 
     def _seed(self, purpose: str) -> int:
         return seeds.derive(self.trial.study_seed, self.trial.number, purpose)
+
+    def _resume(self) -> Any:
+        if self.stood is not None:
+            self.streams.restore(self.stood, entered=True)
+            self.stood = None
+        return self.state
 
     def _hand(self, model: Any) -> None:
         self.handed = model
@@ -249,6 +337,12 @@ def load(folder: Path) -> FunctionModel:
     return FunctionModel(weights.read(folder, description["arrays"]), description)
 
 
+def _failed(error: BaseException) -> Failure:
+    lines = str(error).strip().splitlines()
+    text = "".join(traceback.format_exception(error))
+    return Failure(": ".join([type(error).__name__, *lines[:1]]), text)
+
+
 class _Misuse(Exception):
     """The function runs, but what it yields is no reading."""
 
@@ -261,13 +355,13 @@ def _reading(found: Any, epoch: int, seconds: float, metric: str) -> Reading:
     numbers: dict[str, float] = {"train_loss": math.nan, "val_loss": math.nan, "seconds": seconds}
     extras: dict[str, float] = {}
     for name, value in found.items():
+        if name in ("epoch", "gap", "state"):  # counted, computed, and no number
+            continue
         number = _number(value)
         if not isinstance(name, str) or number is None:
             raise _Misuse(
                 f"gave {name!r}: {_shown(value)} in epoch {epoch}; names are text, values are numbers"
             )
-        if name in ("epoch", "gap"):  # counted, and computed, for everybody
-            continue
         (numbers if name in _OWN else extras)[name] = number
     needed = ("train_loss", "val_loss") if metric == "gap" else (metric,)
     if any(name not in found and name != "seconds" for name in needed):

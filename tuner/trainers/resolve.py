@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from tuner import plugins
 from tuner.core.ports import Trainer
 from tuner.errors import PluginError, TunerError
+from tuner.trainers.adapted import adapted
 
 GROUP = "tuner.trainers"
 """The entry points that trainers are registered under."""
@@ -25,14 +26,17 @@ def resolve(use: str | Callable[..., Any], folder: Path | None = None) -> Traine
             itself: a class or an object with `populate`, or a function ``train(params, context)``.
         folder: what relative file references start from; the working folder.
 
+    Returns:
+        A shipped trainer or a `FunctionTrainer` as it is, another one as `AdaptedTrainer`.
+
     Raises:
         PluginError: it leads nowhere, or to something that cannot train.
     """
     found: Any = plugins.load(use, GROUP, folder) if isinstance(use, str) else use
     if isinstance(found, type) and hasattr(found, "populate"):
-        return _instance(found, use)
+        return adapted(_instance(found, use))
     if callable(getattr(found, "populate", None)):
-        return cast("Trainer", found)
+        return adapted(found)
     if callable(found) and not isinstance(found, type):
         from tuner.trainers.function import FunctionTrainer
 
@@ -43,14 +47,13 @@ def resolve(use: str | Callable[..., Any], folder: Path | None = None) -> Traine
     )
 
 
-def _instance(trainer: type, use: object) -> Trainer:
+def _instance(trainer: type, use: object) -> Any:
     try:
-        made: Trainer = trainer()
+        return trainer()
     except TunerError:
         raise
     except Exception as error:
         raise PluginError(f"{_name(use)}: cannot be set up: {type(error).__name__}: {error}") from error
-    return made
 
 
 def _name(use: object) -> str:

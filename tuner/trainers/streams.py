@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -43,6 +43,35 @@ class GlobalStreams:
             self._own[name] = get()
             if name in self._others:
                 put(self._others[name])
+
+    def state(self) -> dict[str, Any]:
+        """Where the trial's generators stand, as tuples, arrays and numbers; empty before the first time."""
+        found = dict(self._own)
+        if "random" in found:
+            version, words, rest = found["random"]
+            found["random"] = (version, np.array(words, np.uint32), rest)
+        return found | {name: found[name].numpy() for name in ("torch", "cuda") if name in found}
+
+    def restore(self, state: Mapping[str, Any], *, entered: bool = False) -> None:
+        """Put the trial's generators where `state` found them.
+
+        Args:
+            state: what `state` gave.
+            entered: whether it happens inside of the context, where they are in use.
+        """
+        self._own = dict(state)
+        if "random" in state:
+            version, words, rest = state["random"]
+            self._own["random"] = (version, tuple(words.tolist()), rest)
+        for name in ("torch", "cuda"):
+            if name in state:
+                import torch
+
+                self._own[name] = torch.tensor(state[name])
+        if entered:
+            for name, (_, put, _) in self._generators().items():
+                if name in self._own:
+                    put(self._own[name])
 
     def _generators(self) -> dict[str, tuple[Callable[[], Any], Callable[[Any], Any], Callable[[int], Any]]]:
         found: dict[str, Any] = {

@@ -6,10 +6,11 @@ import pytest
 
 from tests.contracts.trainer import TrainerContract, blobs, line, study
 from tests.trainers.torch.plain import images
-from tuner.core.ports import Job, Trainer
+from tuner.core.ports import Job, Population, Trainer
 from tuner.core.trial import Params
 from tuner.trainers import resolve
 from tuner.trainers.torch import TorchTrainer
+from tuner.trainers.torch.trainer import TorchPopulation
 
 NETWORK = """
 import random
@@ -30,6 +31,13 @@ def build(params, context):
     hidden = 8 + random.randint(0, 8)
     return Net(context.input_shape[0], 16, context.outputs, params.get("broken", False))
 """
+
+
+class OneByOne(TorchTrainer):
+    """The reference alone, however many rows are asked for."""
+
+    def populate(self, job: Job) -> Population:
+        return TorchPopulation(job)
 
 
 class TestMlpOnTables(TrainerContract):
@@ -80,10 +88,25 @@ class TestNetworkOfOnesOwn(TrainerContract):
         return TorchTrainer()
 
     def job(self) -> Job:
-        return Job(study(model="./net.py:build", epochs=3), blobs(), rows=1)
+        return Job(study(model="./net.py:build", epochs=3), blobs(), rows=2)
 
     def params(self, number: int) -> Params:
         return {"learning_rate": 0.003 * (number + 1)}
 
     def broken_params(self) -> Params:
         return {"broken": True}
+
+
+class TestReferenceMlpOnTables(TestMlpOnTables):
+    def trainer(self) -> Trainer:
+        return OneByOne()
+
+
+class TestReferenceCnnOnImages(TestCnnOnImages):
+    def trainer(self) -> Trainer:
+        return OneByOne()
+
+
+class TestReferenceNetworkOfOnesOwn(TestNetworkOfOnesOwn):
+    def trainer(self) -> Trainer:
+        return OneByOne()

@@ -21,7 +21,7 @@ def train(params: Mapping[str, Any], context: Any) -> Iterator[dict[str, float]]
     Args:
         params: the trial's parameters, as studies/own_trainer.toml names them.
         context: `data` (with `train` and `validation`, each `x` and `y`), `epochs`, `seed`,
-            `settings`, `keep`, ...
+            `settings`, `keep`, `resume`, ...
     """
     random = np.random.default_rng(context.seed)
     data = context.data
@@ -37,6 +37,9 @@ def train(params: Mapping[str, Any], context: Any) -> Iterator[dict[str, float]]
         "b2": np.zeros(classes),
     }
     velocity = {name: np.zeros_like(w) for name, w in weights.items()}
+    # An interrupted trial starts again, unless each reading also has "state", all that training changes:
+    # here {"weights": weights, "velocity": velocity, "random": random.bit_generator.state}. Then
+    # `state = context.resume()`, None in a new trial, gives it back, to be put in place at this point.
     context.keep(weights)  # a copy of the best epoch's is kept and exported
 
     for _ in range(context.epochs):

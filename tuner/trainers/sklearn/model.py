@@ -145,8 +145,6 @@ def load(folder: Path) -> SklearnModel:
         TrialError: the folder is missing or damaged, or holds anything else; one line.
         PluginError: the package of the estimator is not installed.
     """
-    from skops import io
-
     description = describe(folder)
     if description.get("format") != FORMAT:
         found = description.get("format")
@@ -154,12 +152,7 @@ def load(folder: Path) -> SklearnModel:
     path = folder / ESTIMATOR
     try:
         known = estimator_class(description["estimator"])
-        foreign = io.get_untrusted_types(file=path)
-        own = f"{known.__module__}.{known.__qualname__}"
-        refused = [name for name in foreign if name != own and not _is_class_of_sklearn(name)]
-        if refused:
-            raise TrialError(f"{path}: holds {', '.join(refused)}, which may run any code; it is not loaded")
-        estimator = io.load(path, trusted=foreign)
+        estimator = read(path.read_bytes(), known, str(path))
         if type(estimator) is not known:
             raise TrialError(f"{path}: holds a {type(estimator).__name__}, not a {known.__name__}")
         _check(description)
@@ -169,6 +162,27 @@ def load(folder: Path) -> SklearnModel:
         told = (str(error).strip() or "without a message").splitlines()[0]
         raise TrialError(f"{folder}: is damaged: {type(error).__name__}: {told}") from error
     return SklearnModel(estimator, description)
+
+
+def read(text: bytes, known: type[Any], place: str) -> Any:
+    """Read what skops wrote, made of nothing but what `load` allows.
+
+    Args:
+        text: the bytes.
+        known: the estimator's class.
+        place: where they come from, for the user.
+
+    Raises:
+        TrialError: there is anything else in it.
+    """
+    from skops import io
+
+    foreign = io.get_untrusted_types(data=text)
+    own = f"{known.__module__}.{known.__qualname__}"
+    refused = [name for name in foreign if name != own and not _is_class_of_sklearn(name)]
+    if refused:
+        raise TrialError(f"{place}: holds {', '.join(refused)}, which may run any code; it is not loaded")
+    return io.loads(text, trusted=foreign)
 
 
 def _check(description: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import logging
 import math
 import time
 import warnings
@@ -18,13 +19,17 @@ from numpy.typing import NDArray
 
 from tuner.core import seeds
 from tuner.core.dataset import Dataset, Split
+from tuner.core.ports import Snapshot
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Trial
 from tuner.data import Scaling
 from tuner.trainers.sklearn import model
 from tuner.trainers.sklearn.estimators import build
 from tuner.trainers.sklearn.measures import measure
+from tuner.trainers.state import freeze, reading_of, reading_table, thaw
 from tuner.trainers.streams import GlobalStreams
+
+logger = logging.getLogger(__name__)
 
 _DIVERGED = ("non-finite", "overflow")
 """What scikit-learn's errors say when weights are no longer numbers."""
@@ -69,6 +74,7 @@ class Run:
         self.epoch = 0
         self.best: Reading | None = None
         self.kept: Any = None
+        self._writable = True
         self._goal = spec.goal()
         self._streams = GlobalStreams(self._seed("global"))
         self._order = np.random.default_rng(self._seed("order"))
@@ -100,6 +106,40 @@ class Run:
         if self._goal.best(candidates) is reading:
             self.best, self.kept = reading, copy.deepcopy(self.estimator)
         return reading
+
+    def snapshot(self) -> Snapshot | None:
+        """All that training changes; None, with a line in the log, where skops cannot write the estimator."""
+        from skops import io  # it looks at every estimator there is, which takes a second
+
+        if not self._writable:
+            return None
+        try:
+            text = io.dumps({"now": self.estimator, "kept": self.kept})
+        except Exception as error:  # noqa: BLE001 - skops has no error of its own for this
+            logger.info("trial %d: its state cannot be kept: %s", self.trial.number, error)
+            self._writable = False
+            return None
+        state = {
+            "estimators": np.frombuffer(text, np.uint8),
+            "best": reading_table(self.best),
+            "order": self._order.bit_generator.state,
+            "streams": self._streams.state(),
+        }
+        return Snapshot(self.epoch, *freeze(state))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on where a snapshot of this trial was made.
+
+        Raises:
+            TrialError: there is something in it that no estimator of this class is made of.
+        """
+        state = thaw(snapshot.arrays, snapshot.facts)
+        place = f"the state of trial {self.trial.number}"
+        found = model.read(state["estimators"].tobytes(), type(self.estimator), place)
+        self.estimator, self.kept = found["now"], found["kept"]
+        self.epoch, self.best = snapshot.epoch, reading_of(state["best"])
+        self._order.bit_generator.state = state["order"]
+        self._streams.restore(state["streams"])
 
     def save(self, folder: Path, reference: str) -> bool:
         """Write the best epoch's estimator; False when there is none."""

@@ -6,14 +6,14 @@ Which estimator, and which of its parameters are searched, is the study's affair
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sklearn.base import is_classifier, is_regressor
 
 from tuner.core.dataset import Dataset, Task
-from tuner.core.ports import Exhausted, Failure, Job, Outcome
+from tuner.core.ports import Exhausted, Failure, Job, Outcome, Snapshot
 from tuner.core.space import Choice
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Trial
@@ -44,6 +44,21 @@ class SklearnTrainer:
         """Always: an estimator trains by itself."""
         return "estimators of scikit-learn train one at a time"
 
+    def parks(self, spec: StudySpec) -> bool:
+        """Whether the estimator is scikit-learn's own and trains epoch by epoch.
+
+        Snapshots of others are made where skops can write them, which shows only then.
+        """
+        try:
+            found = [estimator_class(reference(spec.trainer.model, task)) for task in Task]
+        except TunerError:
+            return False
+        return all(c.__module__.startswith("sklearn.") and hasattr(c, "partial_fit") for c in found)
+
+    def efforts(self, job: Job) -> Callable[[Trial], float] | None:  # noqa: ARG002
+        """None: there is one row."""
+        return None
+
     def populate(self, job: Job) -> SklearnPopulation:
         """Set up an empty row.
 
@@ -69,31 +84,55 @@ class SklearnPopulation:
         self._score = spec.trainer.score or SCORES[data.task][0]
         self._trial: Trial | None = None
         self._run: Run | None = None
+        self._failure: Failure | None = None
 
-    def place(self, row: int, trial: Trial) -> None:  # noqa: ARG002
-        """Take a trial; its estimator is built by the first `advance`."""
-        self._trial, self._run = trial, None
+    def place(self, row: int, trial: Trial, snapshot: Snapshot | None = None) -> None:  # noqa: ARG002
+        """Take a trial; its estimator is built by the first `advance`, or read from the snapshot."""
+        self._trial, self._run, self._failure = trial, None, None
+        if snapshot is not None:
+            try:
+                run = self._built(trial)
+                run.restore(snapshot)
+                self._run = run
+            except Exception as error:  # noqa: BLE001
+                self._failure = _failed(error)
 
-    def advance(self) -> Mapping[int, Outcome]:
-        """Fit one epoch further."""
-        return {} if self._trial is None else {0: self._outcome(self._trial)}
+    def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:
+        """Fit one epoch further, if the row is among `rows`."""
+        if self._trial is None or (rows is not None and 0 not in rows):
+            return {}
+        return {0: self._outcome(self._trial)}
 
     def save(self, row: int, folder: Path) -> bool:  # noqa: ARG002
         """Write the best epoch's estimator."""
         return self._run is not None and self._run.save(folder, self._reference)
 
+    def snapshot(self, row: int) -> Snapshot | None:  # noqa: ARG002
+        """The trial's state after an epoch; None where skops cannot write its estimator."""
+        return None if self._run is None or not self._run.epoch else self._run.snapshot()
+
     def clear(self, row: int) -> None:  # noqa: ARG002
         """Drop the estimator."""
-        self._trial = self._run = None
+        self._trial = self._run = self._failure = None
 
     def _outcome(self, trial: Trial) -> Outcome:
+        if self._failure is not None:
+            return self._failure
         try:
             if self._run is None:
-                self._run = Run(trial, self._spec, self._estimator, self._material, self._score)
+                self._run = self._built(trial)
             return self._run.advance() or Exhausted()
         except Exception as error:  # noqa: BLE001 - what a trial raises is a value
-            lines = str(error).strip().splitlines()
-            return Failure(": ".join([type(error).__name__, *lines[:1]]), traceback.format_exc())
+            return _failed(error)
+
+    def _built(self, trial: Trial) -> Run:
+        return Run(trial, self._spec, self._estimator, self._material, self._score)
+
+
+def _failed(error: Exception) -> Failure:
+    lines = str(error).strip().splitlines()
+    text = "".join(traceback.format_exception(error))
+    return Failure(": ".join([type(error).__name__, *lines[:1]]), text)
 
 
 def _trainer_faults(spec: StudySpec, task: Task) -> Iterator[str]:

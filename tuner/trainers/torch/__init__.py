@@ -1,4 +1,4 @@
-"""The torch trainer: one trial at a time, exactly the recipe of search_spaces/*.toml."""
+"""The torch trainer: trials fused, side by side or one at a time, by the recipe of search_spaces/*.toml."""
 
 from tuner.trainers.torch.model import TorchModel, load
 from tuner.trainers.torch.networks import Context

@@ -6,16 +6,18 @@ Turns recipes into row recipes and measurements into readings; how a row trains 
 from __future__ import annotations
 
 import math
+import threading
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from tuner.core.dataset import Dataset, Task
-from tuner.core.ports import Exhausted, Failure, Job, Outcome
+from tuner.core.ports import Exhausted, Failure, Job, Outcome, Snapshot
 from tuner.core.seeds import derive
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective, Reading, Trial
@@ -28,6 +30,7 @@ from tuner.population import (
     Measured,
     Population,
     RowRecipe,
+    RowState,
     Rule,
     Seeds,
     adagrad,
@@ -37,6 +40,7 @@ from tuner.population import (
     sgd,
 )
 from tuner.population.layout import Floats
+from tuner.trainers.state import reading_of, reading_table
 from tuner.trainers.streams import GlobalStreams
 from tuner.trainers.torch import losses, material, scores
 from tuner.trainers.torch.faults import default_model
@@ -130,32 +134,40 @@ class FusedPopulation:
         self._inputs: dict[str, Inputs] = {}
         self._skeletons: dict[tuple[object, ...], _Skeleton] = {}
         self._placed: dict[int, _Placed | Failure] = {}
+        # Rows may train in several threads; weights are drawn in skeletons that rows share.
+        self._drawing = threading.Lock()
 
     @property
     def capacity(self) -> int:
         """How many rows there are."""
         return self._rows.capacity
 
-    def place(self, row: int, trial: Trial) -> None:
-        """Draw the trial's first weights. What goes wrong with it is the next `advance`'s Failure."""
+    def place(self, row: int, trial: Trial, snapshot: Snapshot | None = None) -> None:
+        """Draw the trial's first weights, or take a snapshot's.
+
+        What goes wrong with it is the next `advance`'s Failure.
+        """
         if not 0 <= row < self.capacity or row in self._placed:
             raise ValueError(f"row {row} is not an empty row of this population")
         try:
-            self._placed[row] = self._place(row, trial)
+            with self._drawing:
+                self._placed[row] = self._place(row, trial, snapshot)
         except Exception as error:  # noqa: BLE001
             told = str(error).strip().splitlines() or ["without a message"]
             kind = "" if isinstance(error, TunerError) else f"{type(error).__name__}: "
             self._placed[row] = Failure(kind + told[0], "".join(traceback.format_exception(error)))
 
-    def advance(self) -> Mapping[int, Outcome]:
-        """Train every occupied row for one epoch."""
+    def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:
+        """Train every occupied row, or those of `rows`, for one epoch."""
         outcomes: dict[int, Outcome] = {}
-        for row, placed in sorted(self._placed.items()):
+        for row, placed in [(row, self._placed[row]) for row in sorted(self._placed)]:
+            if rows is not None and row not in rows:
+                continue
             if isinstance(placed, Failure):
                 outcomes[row] = placed
             elif placed.epoch >= self._epochs:
                 outcomes[row] = Exhausted()
-        for row, measured in self._rows.advance().items():
+        for row, measured in self._rows.advance(rows).items():
             placed = self._placed[row]
             if isinstance(placed, _Placed):
                 outcomes[row] = self._read(row, placed, measured)
@@ -180,12 +192,22 @@ class FusedPopulation:
         )
         return True
 
+    def snapshot(self, row: int) -> Snapshot | None:
+        """The row's state; None of a row that is empty or failed."""
+        placed = self._placed.get(row)
+        if not isinstance(placed, _Placed):
+            return None
+        state = self._rows.state(row)
+        return Snapshot(
+            state.epoch, state.arrays, {"mixing": state.mixing, "best": reading_table(placed.best)}
+        )
+
     def clear(self, row: int) -> None:
         """Empty the row."""
         self._rows.clear(row)
         self._placed.pop(row, None)
 
-    def _place(self, row: int, trial: Trial) -> _Placed:
+    def _place(self, row: int, trial: Trial, snapshot: Snapshot | None) -> _Placed:
         recipe, data = Recipe.of(trial.params), self._material.data
         context = Context(
             data.input_shape, self._loss.outputs, data.task, data.classes, data.features, trial.params
@@ -199,9 +221,15 @@ class FusedPopulation:
         if scaling not in self._inputs:
             parts = (inputs.train, inputs.sample, inputs.validation)
             self._inputs[scaling] = Inputs.of(*(x.numpy() for x in parts))
-        start = skeleton.draw(recipe, derive(trial.study_seed, trial.number, "initialization"))
+        placed = _Placed(trial, recipe, context, inputs, skeleton.names)
+        start: Mapping[str, Floats] | RowState
+        if snapshot is None:
+            start = skeleton.draw(recipe, derive(trial.study_seed, trial.number, "initialization"))
+        else:
+            start = RowState(snapshot.epoch, snapshot.arrays, snapshot.facts["mixing"])
+            placed.epoch, placed.best = snapshot.epoch, reading_of(snapshot.facts["best"])
         self._rows.place(row, row_recipe(recipe, trial), self._inputs[scaling], start)
-        return _Placed(trial, recipe, context, inputs, skeleton.names)
+        return placed
 
     def _read(self, row: int, placed: _Placed, measured: Measured) -> Reading:
         placed.epoch = measured.epoch
@@ -225,6 +253,24 @@ class FusedPopulation:
         found: Tensor = torch.from_numpy(outputs)
         predicted = self._loss.indices(found) if data.task is Task.CLASSIFICATION else found
         return scores.score(self._score, truth.y, predicted.numpy(), data)
+
+
+def efforts(data: Dataset) -> Callable[[Trial], float]:
+    """What an epoch of a trial costs, from its shape and its batch size.
+
+    A least-squares fit to measured epochs of mixed recipes on `digits`, widths 16 to 256 and one to
+    three hidden layers, in units of 0.12 ns; half of the epochs were within 11 % of it.
+    """
+    samples, inputs = len(data.train.x), math.prod(data.input_shape)
+
+    def effort(trial: Trial) -> float:
+        recipe = Recipe.of(trial.params)
+        sizes = (inputs, *[recipe.width] * recipe.depth, data.outputs)
+        weights = sum(a * b for a, b in pairwise(sizes))
+        batch = samples if recipe.batch_size == FULL else int(recipe.batch_size)
+        return samples * (5000.0 + weights) + 6.0 * weights * math.ceil(samples / batch)
+
+    return effort
 
 
 def row_recipe(recipe: Recipe, trial: Trial) -> RowRecipe:

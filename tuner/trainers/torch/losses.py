@@ -20,7 +20,7 @@ FOR_TASK: Mapping[Task, tuple[str, ...]] = {
 }
 """The losses of each task, the default one first."""
 
-_REGRESSION: Mapping[str, Callable[[Tensor, Tensor], Tensor]] = {
+_REGRESSION: Mapping[str, Callable[..., Tensor]] = {
     "mse": functional.mse_loss,
     "mae": functional.l1_loss,
     "huber": functional.huber_loss,
@@ -82,6 +82,27 @@ class Loss:
             smoothed = targets * (1 - smoothing) + smoothing / 2 if smoothing else targets
             return functional.binary_cross_entropy_with_logits(outputs, smoothed)
         return _REGRESSION[self.name](outputs, targets)
+
+    def smoothed(self, soft: Tensor, smoothing: Tensor) -> Tensor:
+        """Soft targets (..., outputs) with as much smoothing as `__call__` gives them."""
+        if self.name == "cross_entropy":
+            return soft * (1 - smoothing) + smoothing / self.units
+        return soft * (1 - smoothing) + smoothing / 2 if self.name == "binary_cross_entropy" else soft
+
+    def each(self, outputs: Tensor, soft: Tensor) -> Tensor:
+        """The loss of every sample, (...), whose mean is that of `__call__`.
+
+        Args:
+            outputs: (..., outputs).
+            soft: numbers of the same shape; see `soft`.
+        """
+        if self.name == "cross_entropy":
+            return -(soft * outputs.log_softmax(dim=-1)).sum(dim=-1)
+        if self.name == "binary_cross_entropy":
+            several = functional.binary_cross_entropy_with_logits(outputs, soft, reduction="none")
+        else:
+            several = _REGRESSION[self.name](outputs, soft, reduction="none")
+        return several.mean(dim=-1)
 
     def indices(self, outputs: Tensor) -> Tensor:
         """The predicted class of each row, (N,)."""

@@ -14,17 +14,18 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tuner.core.dataset import Task
+from tuner.core.ports import Snapshot
 from tuner.core.seeds import derive
 from tuner.core.trial import Objective, Reading, Trial
-from tuner.data import augmentation
 from tuner.errors import TrialError
+from tuner.trainers.state import freeze, reading_of, reading_table, thaw
 from tuner.trainers.streams import GlobalStreams
 from tuner.trainers.torch import scores
-from tuner.trainers.torch.initialization import initialize
+from tuner.trainers.torch.batches import augmented, batch_of
 from tuner.trainers.torch.material import Material, Truth
-from tuner.trainers.torch.networks import SHIPPED, Context, build
-from tuner.trainers.torch.recipe import FULL, Recipe
+from tuner.trainers.torch.recipe import Recipe
 from tuner.trainers.torch.schedule import learning_rate
+from tuner.trainers.torch.start import context_of, network_of
 from tuner.trainers.torch.update import Update
 
 CHUNK = 2**22
@@ -52,10 +53,10 @@ class Run:
         self._mixup = np.random.default_rng(self._seed("mixup"))
         self._dropout = GlobalStreams(self._seed("dropout"), str(material.device))
         self.inputs = material.inputs(self._recipe.scaling or material.data.scaling)
-        self.context = _context(material, trial)
-        self._module = self._build()
+        self.context = context_of(trial, material)
+        self._module = network_of(trial, model, material)
         self._update = Update(self._recipe, self._module)
-        self._sizes = _batch_sizes(len(material.train), self._recipe.batch_size, self._module)
+        self._sizes = _batch_sizes(len(material.train), self._recipe, self._module)
         self._steps = epochs * len(self._sizes)
 
     def advance(self) -> Reading:
@@ -73,6 +74,38 @@ class Run:
         self._keep_if_best(reading)
         return reading
 
+    def snapshot(self) -> Snapshot | None:
+        """All that training changes; None where the module has a state that is no tensor."""
+        module = self._module.state_dict()
+        if not all(isinstance(part, Tensor) for part in module.values()):
+            return None
+        state = {
+            "module": module,
+            "unlisted": {n: b for n, b in self._module.named_buffers() if n not in module},
+            "update": self._update.state(),
+            "best": reading_table(self.best),
+            "weights": self.weights,
+            "order": self._order.get_state(),
+            "augmentation": self._augmentation.get_state(),
+            "mixup": self._mixup.bit_generator.state,
+            "dropout": self._dropout.state(),
+        }
+        return Snapshot(self.epoch, *freeze(state))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on where a snapshot of this trial was made."""
+        state = thaw(snapshot.arrays, snapshot.facts)
+        self._module.load_state_dict(state["module"])
+        buffers = dict(self._module.named_buffers())
+        for name, tensor in state["unlisted"].items():
+            buffers[name].copy_(tensor)
+        self._update.restore(state["update"])
+        self.epoch, self.best, self.weights = snapshot.epoch, reading_of(state["best"]), state["weights"]
+        self._order.set_state(state["order"])
+        self._augmentation.set_state(state["augmentation"])
+        self._mixup.bit_generator.state = state["mixup"]
+        self._dropout.restore(state["dropout"])
+
     def _train(self) -> tuple[float, float]:
         """Returns the last step's learning rate and the mean norm of the gradients."""
         self._module.train()
@@ -80,26 +113,20 @@ class Run:
         norms = torch.zeros((), device=device)
         order = torch.randperm(len(self.material.train), generator=self._order).to(device)
         for rows in torch.split(order, self._sizes):
-            x, y = self._augmented(self.inputs.train[rows], self.material.train[rows])
+            x, y = augmented(
+                self.inputs.train[rows],
+                self.material.train[rows],
+                self._recipe,
+                self.material.loss,
+                self._augmentation,
+                self._mixup,
+            )
             self._update.clear()
             self.material.loss(self._outputs(x), y, self._recipe.label_smoothing).backward()  # type: ignore[no-untyped-call]
             rate = learning_rate(self._recipe, step, self._steps)
             norms += self._update.step(rate)
             step += 1
         return rate, norms.item() / len(self._sizes)
-
-    def _augmented(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        recipe, generator = self._recipe, self._augmentation
-        if x.ndim == 4 and recipe.image_shift:
-            x = augmentation.shift_images(x, recipe.image_shift, generator)
-        if x.ndim == 4 and recipe.image_flip:
-            x = augmentation.flip_images(x, generator)
-        if recipe.input_noise:
-            x = augmentation.add_noise(x, recipe.input_noise, generator)
-        if recipe.mixup:
-            share = float(self._mixup.beta(recipe.mixup, recipe.mixup))
-            x, y = augmentation.mix(x, self.material.loss.soft(y), share, generator)
-        return x, y
 
     def _outputs(self, x: Tensor) -> Tensor:
         outputs, needed = self._module(x), (len(x), self.context.outputs)
@@ -134,17 +161,6 @@ class Run:
                 if isinstance(tensor, Tensor)
             }
 
-    def _build(self) -> nn.Module:
-        params, device = self.trial.params, self.material.device
-        with GlobalStreams(self._seed("build"), str(device)):
-            module = build(self.model, params, self.context)
-            if any(isinstance(p, nn.UninitializedParameter) for p in module.parameters()):
-                # Lazy layers take their shapes from the first inputs they see.
-                module.eval()(self.inputs.validation[:2].cpu())
-        if self.model in SHIPPED or "init" in params:
-            initialize(module, self._recipe.init, self._recipe.init_gain, self._generator("initialization"))
-        return module.to(device)
-
     def _seed(self, purpose: str) -> int:
         return derive(self.trial.study_seed, self.trial.number, purpose)
 
@@ -152,16 +168,9 @@ class Run:
         return torch.Generator().manual_seed(self._seed(purpose))
 
 
-def _context(material: Material, trial: Trial) -> Context:
-    data = material.data
-    return Context(
-        data.input_shape, material.loss.outputs, data.task, data.classes, data.features, trial.params
-    )
-
-
-def _batch_sizes(rows: int, batch_size: int | str, module: nn.Module) -> list[int]:
+def _batch_sizes(rows: int, recipe: Recipe, module: nn.Module) -> list[int]:
     """How the rows of an epoch fall into batches; the last one may be smaller."""
-    size = rows if batch_size == FULL else min(rows, int(batch_size))
+    size = batch_of(recipe, rows)
     sizes = [min(size, rows - start) for start in range(0, rows, size)]
     if sizes[-1] == 1 < len(sizes) and any(isinstance(m, _BatchNorm) for m in module.modules()):
         # One row has no variance: it joins the batch before it.

@@ -5,25 +5,25 @@ Turns what goes wrong in a trial into a value. How a step is made is not known h
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from tuner.core.dataset import Dataset
-from tuner.core.ports import Exhausted, Failure, Job, Outcome, Population
+from tuner.core.ports import Exhausted, Failure, Job, Outcome, Population, Snapshot
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Trial
-from tuner.errors import DataError, DeviceError, TunerError
-from tuner.trainers.torch import losses, scores
+from tuner.errors import DataError, DeviceError
+from tuner.trainers.torch import fused, losses, scores, stacked
+from tuner.trainers.torch.failures import failure, threads
 from tuner.trainers.torch.faults import default_model, device_fault, faults
-from tuner.trainers.torch.fused import FusedPopulation, unfit
+from tuner.trainers.torch.fused import FusedPopulation
 from tuner.trainers.torch.losses import Loss
 from tuner.trainers.torch.material import Material
 from tuner.trainers.torch.model import write
 from tuner.trainers.torch.run import Run
+from tuner.trainers.torch.stacked import StackedPopulation
 
 
 class TorchTrainer:
@@ -35,7 +35,21 @@ class TorchTrainer:
 
     def unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:
         """Why trials train one at a time; None when they can be fused."""
-        return "there is no data" if data is None else unfit(spec, data, device)
+        if data is None:
+            return "there is no data"
+        if fused.unfit(spec, data, device) is None:
+            return None
+        return device_fault(device) or stacked.unfit(spec, data, device)
+
+    def parks(self, spec: StudySpec) -> bool:  # noqa: ARG002
+        """Always, see `TorchPopulation.snapshot`."""
+        return True
+
+    def efforts(self, job: Job) -> Callable[[Trial], float] | None:
+        """Only compiled rows train side by side; see `fused.efforts`."""
+        if job.rows == 1 or job.data is None or fused.unfit(job.spec, job.data, job.device) is not None:
+            return None
+        return fused.efforts(job.data)
 
     def populate(self, job: Job) -> Population:
         """Move the data to the device and set up empty rows: fused ones where more than one is asked for.
@@ -44,15 +58,17 @@ class TorchTrainer:
             DataError: the study has no data.
             DeviceError: the device is not there.
         """
-        if job.rows > 1 and self.unfused(job.spec, job.data, job.device) is None:
+        if job.rows == 1 or job.data is None or self.unfused(job.spec, job.data, job.device) is not None:
+            return TorchPopulation(job)
+        if fused.unfit(job.spec, job.data, job.device) is None:
             return FusedPopulation(job)
-        return TorchPopulation(job)
+        return StackedPopulation(job, TorchPopulation)
 
 
 class TorchPopulation:
     """One row."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, material: Material | None = None) -> None:
         if job.data is None:
             raise DataError('data: is missing; the torch trainer needs [data] source = "..."')
         if fault := device_fault(job.device):
@@ -64,7 +80,7 @@ class TorchPopulation:
         self._model = trainer.model or default_model(job.data)
         self._score = trainer.score or scores.FOR_TASK[task][0]
         self._device = torch.device(job.device)
-        self._material = Material(job.data, loss, job.spec.search.seed, self._device)
+        self._material = material or Material(job.data, loss, job.spec.search.seed, self._device)
         self._run: Run | None = None
         self._failure: Failure | None = None
 
@@ -73,23 +89,31 @@ class TorchPopulation:
         """One."""
         return 1
 
-    def place(self, row: int, trial: Trial) -> None:
-        """Build the trial's network. What goes wrong with it is the next `advance`'s Failure."""
+    def place(self, row: int, trial: Trial, snapshot: Snapshot | None = None) -> None:
+        """Build the trial's network, and bring it into a snapshot's state.
+
+        What goes wrong with it is the next `advance`'s Failure.
+        """
         if row != 0 or self._run is not None or self._failure is not None:
             raise ValueError(f"row {row} is not an empty row of this population")
         epochs, goal = self._spec.trainer.epochs, self._spec.goal()
         try:
-            with _threads(self._thread_count):
-                self._run = Run(trial, self._model, self._material, epochs, self._score, goal)
+            with threads(self._thread_count):
+                run = Run(trial, self._model, self._material, epochs, self._score, goal)
+                if snapshot is not None:
+                    run.restore(snapshot)
+                self._run = run
         except Exception as error:  # noqa: BLE001
-            self._failure = self._failed(error)
+            self._failure = failure(error, self._device)
 
-    def advance(self) -> Mapping[int, Outcome]:
-        """Train the trial for one epoch.
+    def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:
+        """Train the trial for one epoch, if its row is among `rows`.
 
         Raises:
             DeviceError: CUDA failed, other than for want of memory.
         """
+        if rows is not None and 0 not in rows:
+            return {}
         if self._failure is not None:
             return {0: self._failure}
         if self._run is None:
@@ -97,10 +121,10 @@ class TorchPopulation:
         if self._run.epoch >= self._spec.trainer.epochs:
             return {0: Exhausted()}
         try:
-            with _threads(self._thread_count):
+            with threads(self._thread_count):
                 return {0: self._run.advance()}
         except Exception as error:  # noqa: BLE001
-            self._failure = self._failed(error)
+            self._failure = failure(error, self._device)
             return {0: self._failure}
 
     def save(self, row: int, folder: Path) -> bool:
@@ -121,36 +145,18 @@ class TorchPopulation:
         )
         return True
 
+    def snapshot(self, row: int) -> Snapshot | None:
+        """The trial's state.
+
+        None when there is no trial or it failed, and of a network with a state besides parameters
+        and buffers that is no tensor.
+        """
+        if row != 0 or self._run is None or self._failure is not None:
+            return None
+        return self._run.snapshot()
+
     def clear(self, row: int) -> None:
         """Drop the trial and its memory."""
         if row != 0:
             raise ValueError(f"row {row} is not a row of this population")
         self._run = self._failure = None
-
-    def _failed(self, error: Exception) -> Failure:
-        text = "".join(traceback.format_exception(error))
-        if isinstance(error, torch.cuda.OutOfMemoryError):
-            torch.cuda.empty_cache()
-            told = "out of memory on the GPU; lower batch_size, width or [trainer] workers"
-            return Failure(told, text)
-        if self._device.type == "cuda" and "CUDA error" in str(error):
-            raise DeviceError(f"{self._device}: {_line(error)}; start again with a fresh process") from error
-        if isinstance(error, TunerError):
-            return Failure(_line(error), text)
-        return Failure(f"{type(error).__name__}: {_line(error)}", text)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Compute with so many threads: a sum's last bit depends on how many share it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else "without a message"

@@ -37,6 +37,15 @@ class Update:
         for weights in self._weights:
             _gradient(weights).zero_()
 
+    def state(self) -> dict[int, dict[str, Tensor]]:
+        """The optimizer's moments and counters themselves, by flat tensor and name."""
+        found: dict[int, dict[str, Tensor]] = self._optimizer.state_dict()["state"]
+        return found
+
+    def restore(self, state: dict[int, dict[str, Tensor]]) -> None:
+        """Take over moments and counters, which then belong to the optimizer."""
+        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state})
+
     @torch.no_grad()
     def step(self, rate: float) -> Tensor:
         """Update the parameters in place.

@@ -1,0 +1,215 @@
+"""How rows, workers and threads are chosen; a clock of the tests' own says what an epoch takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tuner.api import probe
+from tuner.api.probe import Layout, Probed, fastest
+from tuner.api.session import Session
+from tuner.api.specify import plan
+from tuner.core.dataset import Dataset
+from tuner.core.ports import Failure, Job, Outcome, Snapshot
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Reading, Trial
+
+CORES = 2
+
+SAMPLES = 1079
+"""Training rows of digits, of which an epoch takes what a test says."""
+
+
+@dataclass
+class Clock:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Rows:
+    """A population whose epochs take what it is told, on the tests' clock."""
+
+    job: Job
+    clock: Clock
+    epoch_s: Callable[[int, int], float]
+    holds: int
+    placed: dict[int, Trial] = field(default_factory=dict)
+
+    @property
+    def capacity(self) -> int:
+        return self.job.rows
+
+    def place(self, row: int, trial: Trial, snapshot: Snapshot | None = None) -> None:
+        assert row not in self.placed
+        self.placed[row] = trial
+
+    def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:
+        assert self.job.data is not None
+        self.clock.now += self.epoch_s(self.job.rows, self.job.threads) * len(self.job.data.train) / SAMPLES
+        if len(self.placed) > self.holds:
+            return dict.fromkeys(self.placed, Failure("out of memory on the GPU", ""))
+        return {row: Reading(1, 1.0, 1.0) for row in self.placed}
+
+    def save(self, row: int, folder: Path) -> bool:
+        return False
+
+    def snapshot(self, row: int) -> Snapshot | None:
+        return None
+
+    def clear(self, row: int) -> None:
+        del self.placed[row]
+
+
+@dataclass
+class Timed:
+    """A trainer of such populations."""
+
+    clock: Clock
+    epoch_s: Callable[[int, int], float]
+    holds: int = 10_000
+    jobs: list[Job] = field(default_factory=list)
+
+    def faults(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:
+        return ()
+
+    def unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:
+        return None
+
+    def parks(self, spec: StudySpec) -> bool:
+        return False
+
+    def efforts(self, job: Job) -> Callable[[Trial], float] | None:
+        return None
+
+    def populate(self, job: Job) -> Rows:
+        self.jobs.append(job)
+        return Rows(job, self.clock, self.epoch_s, self.holds)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(probe, "time", SimpleNamespace(perf_counter=clock))
+    return clock
+
+
+def found(trainer: Timed, trials: int, **keys: Any) -> Probed:
+    settings = {f"trainer.{key}": value for key, value in keys.items()} | {"budget.trials": trials}
+    planned = plan("digits", settings={**settings, "trainer.epochs": 30})
+    return fastest(trainer, Job(planned.spec, planned.data, "cpu", 1, 1), CORES)
+
+
+def test_of_layouts_that_are_about_as_fast_the_one_with_the_fewest_rows_is_taken(clock: Clock) -> None:
+    trainer = Timed(clock, lambda rows, threads: 0.001 * rows / threads)
+    probed = found(trainer, 300)
+    assert probed.layout == Layout(2, 1, 2)
+    assert set(probed.rates) == {Layout(2, 1, 2), Layout(8, 1, 2)}
+    assert probed.rates[probed.layout] == pytest.approx(2000)
+    assert "measured 2,000 epochs a second" in probed.told
+
+
+def test_more_rows_are_taken_where_they_cost_nothing(clock: Clock) -> None:
+    probed = found(Timed(clock, lambda rows, threads: 0.01), 300)
+    assert probed.layout == Layout(32, 1, 2)
+
+
+def test_rows_are_no_more_than_a_quarter_of_the_trials(clock: Clock) -> None:
+    assert found(Timed(clock, lambda rows, threads: 0.01), 40).layout.rows == 8
+    assert found(Timed(clock, lambda rows, threads: 0.01), 4).layout.rows == 2
+
+
+def test_a_long_study_trains_one_at_a_time_where_that_is_faster(clock: Clock) -> None:
+    trainer = Timed(clock, lambda rows, threads: 0.02 if rows == 1 else 0.08 * rows)
+    probed = found(trainer, 900)
+    assert probed.layout == Layout(1, CORES, 1)
+    assert probed.told == "measured 4.0x the speed of 2 rows x 2 processes"
+
+
+def test_a_long_study_is_told_how_much_faster_rows_are_than_one_at_a_time(clock: Clock) -> None:
+    trainer = Timed(clock, lambda rows, threads: 0.04 if rows == 1 else 0.004 * rows / threads)
+    probed = found(trainer, 6000)
+    assert probed.layout == Layout(2, 1, 2)
+    assert probed.told == "measured 13x one at a time"
+
+
+def test_processes_are_taken_where_threads_do_not_help_and_the_study_is_long(clock: Clock) -> None:
+    def epoch_s(rows: int, threads: int) -> float:
+        return 0.1 if rows == 1 else 0.004 * rows
+
+    assert found(Timed(clock, epoch_s), 6000).layout == Layout(2, CORES, 1)
+    assert found(Timed(clock, epoch_s), 300).layout == Layout(2, 1, 2)
+    assert found(Timed(clock, epoch_s), 6000, executor="inline").layout.workers == 1
+
+
+def test_workers_and_threads_that_a_study_names_are_kept(clock: Clock) -> None:
+    trainer = Timed(clock, lambda rows, threads: 0.1 if rows == 1 else 0.004 * rows)
+    probed = found(trainer, 6000, workers=3, threads=5)
+    assert {(layout.workers, layout.threads) for layout in probed.rates} == {(3, 5)}
+
+
+def test_epochs_that_take_too_long_are_not_waited_for(clock: Clock) -> None:
+    trainer = Timed(clock, lambda rows, threads: 60.0)
+    probed = found(trainer, 300)
+    assert probed == Probed(Layout(1, CORES, 1), "an epoch takes too long to measure others", {})
+    assert len(trainer.jobs) == 1
+
+
+def test_slow_networks_are_probed_on_few_samples_and_a_few_configurations(clock: Clock) -> None:
+    trainer = Timed(clock, lambda rows, threads: 1.0 * rows)
+    found(trainer, 300)
+    assert {len(job.data.train) for job in trainer.jobs if job.data is not None} == {probe.SAMPLES[0]}
+    assert clock.now < 10 * probe.LIMIT_S
+
+
+def test_rows_that_do_not_fit_into_memory_are_halved(clock: Clock) -> None:
+    probed = found(Timed(clock, lambda rows, threads: 0.01, holds=20), 300)
+    assert probed.layout == Layout(16, 1, 2)
+
+
+def test_a_study_whose_trials_all_fail_starts_all_the_same(clock: Clock) -> None:
+    probed = found(Timed(clock, lambda rows, threads: 0.01, holds=0), 300)
+    assert probed.layout.rows == 1
+    assert not probed.rates
+
+
+STORED = {"device": "cpu", "rows": 7, "workers": 1, "threads": 1, "measured": "measured 3.0x one at a time"}
+
+
+def session(stored: Mapping[str, Any], **keys: Any) -> Session:
+    settings = {f"trainer.{key}": value for key, value in keys.items()}
+    planned = plan("digits", settings={"trainer.device": "cpu", "trainer.epochs": 2, **settings})
+    return Session.of(planned, "sqlite:///tuner.db", in_process=False, stored=stored)
+
+
+def test_a_study_that_goes_on_keeps_what_was_chosen() -> None:
+    machine = session({}, rows=2).facts["machine"]
+    kept = session({**STORED, "machine": machine})
+    assert kept.layout == Layout(7, 1, 1)
+    assert kept.notes[-1] == "trains: 7 rows, measured 3.0x one at a time"
+    assert {**kept.facts, **STORED} == kept.facts
+
+
+def test_another_machine_or_another_wish_is_another_choice() -> None:
+    machine = session({}, rows=2).facts["machine"]
+    assert session({**STORED, "machine": "elsewhere"}).layout.rows != 7
+    assert session({**STORED, "machine": machine}, rows=3).layout.rows == 3
+    assert session({**STORED, "machine": machine}, rows=7, workers=2).layout == Layout(7, 2, 1)
+
+
+def test_a_pruner_that_parks_says_so_where_trials_cannot_be_parked() -> None:
+    planned = plan("digits_sklearn", settings={"search.pruner": "asha"})
+    made = Session.of(planned, "sqlite:///tuner.db", in_process=False)
+    told = [note for note in made.notes if note.startswith("asha: ")]
+    assert bool(told) != made.parks
+    for pruner in ("asha-stop", "none"):
+        planned = plan("digits_sklearn", settings={"search.pruner": pruner})
+        notes = Session.of(planned, "sqlite:///tuner.db", in_process=False).notes
+        assert not [note for note in notes if note.startswith("asha: ")]

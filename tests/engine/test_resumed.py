@@ -1,0 +1,203 @@
+"""A study that is killed after any turn and resumed ends as one that was never interrupted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import astuple, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.contracts.executor import study
+from tests.engine.parts import SEED, CountingSearcher, ListStore, engine
+from tuner import callbacks
+from tuner.core.dataset import Dataset
+from tuner.core.ports import Job, Outcome, Population, Snapshot, Turn
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
+from tuner.executors import Inline
+
+EPOCHS = 9
+TRIALS = 14
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def mixed(*parts: object) -> float:
+    """A number in [0, 1) that depends on everything."""
+    digest = hashlib.blake2b(json.dumps(parts).encode(), digest_size=6).digest()
+    return int.from_bytes(digest) / 2**48
+
+
+class Sums:
+    """A trainer whose loss depends on all that was trained before; with or without snapshots."""
+
+    def __init__(self, *, parks: bool = True, lanes: bool = False) -> None:
+        self._parks = parks
+        self._lanes = lanes
+
+    def faults(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:
+        return ()
+
+    def unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:
+        return None
+
+    def parks(self, spec: StudySpec) -> bool:
+        return self._parks
+
+    def efforts(self, job: Job) -> Callable[[Trial], float] | None:
+        return (lambda trial: 1.0 + mixed("effort", trial.number)) if self._lanes else None
+
+    def populate(self, job: Job) -> Population:
+        return Rows(job.rows, parks=self._parks)
+
+
+class Rows:
+    def __init__(self, capacity: int, *, parks: bool) -> None:
+        self.capacity = capacity
+        self.parks = parks
+        self.rows: dict[int, tuple[Trial, int, float]] = {}
+
+    def place(self, row: int, trial: Trial, snapshot: Snapshot | None = None) -> None:
+        epoch, total = (0, 0.0) if snapshot is None else (snapshot.epoch, float(snapshot.arrays["total"]))
+        self.rows[row] = (trial, epoch, total)
+
+    def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:
+        outcomes: dict[int, Outcome] = {}
+        for row in list(self.rows) if rows is None else rows:
+            trial, epoch, total = self.rows[row]
+            total += mixed(trial.number, trial.params["hint"], epoch, total)
+            epoch += 1
+            self.rows[row] = (trial, epoch, total)
+            outcomes[row] = Reading(epoch, total / epoch, total / epoch + 1 / epoch, seconds=epoch)
+        return outcomes
+
+    def save(self, row: int, folder: Path) -> bool:
+        (folder / "model.txt").write_text(str(self.rows[row]))
+        return True
+
+    def snapshot(self, row: int) -> Snapshot | None:
+        _, epoch, total = self.rows[row]
+        return Snapshot(epoch, {"total": np.asarray(total)}) if self.parks else None
+
+    def clear(self, row: int) -> None:
+        del self.rows[row]
+
+
+class Inquirer(CountingSearcher):
+    """Chooses by everything that it knows of trials: those told and those in flight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: dict[int, Any] = {}
+        self.running: set[int] = set()
+
+    def ask(self, count: int) -> Sequence[Trial]:
+        hint = mixed(sorted(self.known.items()), sorted(self.running))
+        chosen = [
+            Trial(trial.number, {"x": trial.number, "hint": hint}, SEED) for trial in super().ask(count)
+        ]
+        self.running.update(trial.number for trial in chosen)
+        return chosen
+
+    def tell(self, records: Sequence[TrialRecord]) -> None:
+        for record in records:
+            self.known[record.number] = (record.state, record.value, record.epochs, record.conclusive)
+            self.running.discard(record.number)
+
+    def replay(self, history: Sequence[TrialRecord]) -> None:
+        self.next = len(history)
+        over = [r for r in history if r.state.is_over or r.state is TrialState.PAUSED]
+        self.running = {record.number for record in history} - {record.number for record in over}
+        self.tell(over)
+
+
+class Mortal(ListStore):
+    """A store of a process that is killed when it has recorded so many turns."""
+
+    def __init__(self, turns: Sequence[Turn] = (), life: int = 10**9) -> None:
+        super().__init__()
+        self.life = life
+        for turn in turns:
+            super().record(turn)
+
+    def record(self, turn: Turn) -> None:
+        if len(self.turns) == self.life:
+            raise Killed
+        super().record(turn)
+
+
+def table(store: ListStore) -> list[object]:
+    """What must be the same of two studies."""
+    rows: list[object] = []
+    for number, record in sorted(store.records.items()):
+        curve = [repr(astuple(replace(reading, seconds=0.0))) for reading in store.curves[number]]
+        known = (record.params, record.state, record.value, record.epochs, record.conclusive)
+        rows.append((number, *known, record.rule, record.reason, record.paused_at, curve))
+    return rows
+
+
+def run(
+    store: ListStore, models: Path, spec: StudySpec, *, parks: bool, close: bool, lanes: bool = False
+) -> None:
+    class Worker(Inline):
+        def close(self, *, at_once: bool = False) -> None:
+            if close:
+                super().close(at_once=at_once)
+
+    threads = 2 if lanes else 1
+    worker = Worker(lambda: Sums(parks=parks, lanes=lanes), Job(spec, None, rows=3, threads=threads), models)
+    rules = callbacks.build(spec)
+    driver = engine(worker, store, models, searcher=Inquirer(), callbacks=rules, trials=TRIALS, keep=3)
+    driver.run(store.history(), store.curves, store.seconds, store.position)
+
+
+def specified(pruner: str) -> StudySpec:
+    spec = study(EPOCHS, search={"pruner": pruner, "startup_trials": 3}, stop={"patience": 4})
+    trainer = spec.trainer.model_copy(update={"checkpoint_seconds": 1e-9})
+    return spec.model_copy(update={"trainer": trainer})
+
+
+@pytest.mark.parametrize("pruner", ["asha", "hyperband", "median"])
+@pytest.mark.parametrize("lanes", [True, False])
+@pytest.mark.parametrize("parks", [True, False])
+def test_killed_after_any_turn_a_study_ends_as_if_it_never_was(
+    tmp_path: Path, pruner: str, lanes: bool, parks: bool
+) -> None:
+    spec = specified(pruner)
+    whole = ListStore()
+    run(whole, tmp_path / "whole", spec, parks=parks, close=True, lanes=lanes)
+    assert len(whole.records) == TRIALS
+    states = {record.state for record in whole.records.values()}
+    assert states <= {TrialState.FINISHED, TrialState.STOPPED}
+    for life in range(1, len(whole.turns)):
+        models = tmp_path / str(life)
+        killed = Mortal(life=life)
+        with pytest.raises(Killed):
+            run(killed, models, spec, parks=parks, close=life % 2 == 0, lanes=lanes)
+        again = Mortal(whole.turns[:life])
+        assert table(again) == table(Mortal(killed.turns))
+        resumed = again.resumed()
+        run(resumed, models, spec, parks=parks, close=True, lanes=lanes)
+        assert table(resumed) == table(whole), f"killed after turn {life}"
+        kept = {path.name for path in models.iterdir()} - {"checkpoints"}
+        named = {str(n) for n, record in resumed.records.items() if record.model_path is not None}
+        assert kept == named
+        assert not list((models / "checkpoints").glob("*")), "a checkpoint of a trial that is over stays"
+
+
+def test_a_pausing_study_pauses_and_promotes(tmp_path: Path) -> None:
+    store = ListStore()
+    run(store, tmp_path, specified("asha"), parks=True, close=True)
+    paused = {record.number for turn in store.turns for record in turn.paused}
+    starts = Counter(trial.number for turn in store.turns for trial in turn.started)
+    promoted = {number for number in paused if starts[number] > 1}
+    assert len(paused) > len(promoted) > 0
+    assert any(record.epochs == EPOCHS for record in store.records.values() if record.number)

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.figures.parts import curve, frame
+from tuner.core.trial import Reading
+from tuner.figures import LIGHT, Frame, Nothing
+from tuner.figures.curves import MOST_POINTS, data, draw
+
+
+def study(trials: int = 11, epochs: int = 4) -> Frame:
+    """Trial n has training loss n + 1 and validation loss n + 2 at every epoch but a better last one."""
+    return frame({n: curve([n + 1.0] * epochs, [n + 2.0] * (epochs - 1) + [n + 1.5]) for n in range(trials)})
+
+
+def test_the_best_few_are_lines_and_the_others_bands() -> None:
+    found = data(study(), best=1)
+    assert [(line.number, line.column) for line in found.lines] == [(0, "train_loss"), (0, "val_loss")]
+    band = found.bands[1]
+    assert (band.column, band.trials, band.x.tolist()) == ("val_loss", 10, [1, 2, 3, 4])
+    assert band.y[0].tolist() == [4.0, 7.0, 11.0]  # of 3 to 12
+
+
+def test_selected_trials_have_lines_too_and_leave_the_bands() -> None:
+    found = data(study().selecting([7]), best=1)
+    assert [line.number for line in found.lines] == [7, 7, 0, 0]
+    assert [line.selected for line in found.lines] == [True, True, False, False]
+    assert found.bands[0].trials == 9
+
+
+def test_too_few_others_make_no_band() -> None:
+    assert data(study(trials=4), best=2).bands == ()
+
+
+def test_the_best_epoch_is_marked_on_the_validation_line_alone() -> None:
+    drawing = draw(data(study(trials=1)), LIGHT)
+    train, val = drawing["data"]
+    assert val["marker"]["size"] == [0, 0, 0, 10]
+    assert train["marker"]["size"] == [0, 0, 0, 0]
+    assert (train["line"]["dash"], val["line"]["dash"]) == ("dash", "solid")
+
+
+def test_a_curve_of_one_epoch_can_be_seen() -> None:
+    drawing = draw(data(frame({0: curve([1.0], [2.0])})), LIGHT)
+    assert [trace["marker"]["size"] for trace in drawing["data"]] == [[9], [9]]
+
+
+def test_long_curves_are_decimated_but_keep_their_best_epoch() -> None:
+    val = np.cos(np.arange(5000) / 50.0) + 2.0
+    val[4321] = 0.5
+    line = data(frame({0: curve([1.0] * 5000, val.tolist())})).lines[1]
+    assert len(line.x) <= MOST_POINTS + 3
+    assert line.best_epoch == 4322
+    assert 4322 in line.x.tolist()
+    assert line.best == 0.5
+
+
+def test_smoothing_leaves_the_epochs_alone_and_evens_the_curve() -> None:
+    made = frame({0: curve([1.0] * 6, [1.0, 3.0] * 3)})
+    rough, even = data(made).lines[1], data(made, smoothing=0.9).lines[1]
+    assert even.x.tolist() == rough.x.tolist()
+    assert np.ptp(even.y) < np.ptp(rough.y)
+
+
+def test_every_curve_at_once_is_one_trace_with_gaps_and_numbers() -> None:
+    (_, x, y, number), _ = data(study(trials=3, epochs=2), best=0, every=True).every
+    assert np.nan_to_num(x, nan=-1).tolist() == [1, 2, -1, 1, 2, -1, 1, 2]
+    assert np.nan_to_num(y, nan=-1).tolist() == [1, 1, -1, 2, 2, -1, 3, 3]
+    assert number.tolist() == [0, 0, -1, 1, 1, -1, 2, 2]
+
+
+def test_a_quantity_that_is_not_measured_is_said_to_be_missing() -> None:
+    made = frame({0: [Reading(1, 1.0, 2.0)]})
+    with pytest.raises(Nothing, match="The trainer reports no score"):
+        data(made, what="score")
+
+
+def test_a_score_never_stands_on_a_logarithmic_axis() -> None:
+    assert data(study(), what="loss", log=True).log
+    assert not data(study(), what="score", log=True).log
+
+
+def test_one_number_per_epoch_is_one_line() -> None:
+    found = data(study(trials=1), what="grad_norm")
+    assert [line.column for line in found.lines] == ["grad_norm"]
+
+
+def test_readings_that_are_missing_in_the_middle_do_not_move_the_best_epoch() -> None:
+    made = frame({0: [Reading(2, 1.0, 3.0), Reading(5, 1.0, 1.0), Reading(7, 1.0, 2.0)]})
+    line = data(made).lines[1]
+    assert (line.best_epoch, line.best) == (5, 1.0)

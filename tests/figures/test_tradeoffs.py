@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.figures.parts import curve, frame
+from tuner.core.trial import Objective, TrialState
+from tuner.figures.tradeoffs import data, front, options
+
+_COSTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=20)
+
+
+@given(_COSTS)
+def test_the_front_is_what_no_other_trial_beats_in_both(trials: list[Any]) -> None:
+    cost, loss = (np.array(each, dtype=float) for each in zip(*trials, strict=True))
+    found = front(cost, loss, np.arange(len(cost)))
+    for i in range(len(cost)):
+        beaten = ((cost <= cost[i]) & (loss <= loss[i]) & ((cost < cost[i]) | (loss < loss[i]))).any()
+        same = ((cost == cost[i]) & (loss == loss[i])).argmax()
+        assert (i in found) == (not beaten and same == i)
+    assert (np.diff(cost[found]) > 0).all()
+    assert (np.diff(loss[found]) < 0).all()
+
+
+def test_value_is_set_against_gap_and_what_was_cut_short_is_no_bargain() -> None:
+    made = frame(
+        {0: curve([0.9], [1.0]), 1: curve([0.4], [0.8]), 2: curve([0.5], [0.9]), 3: curve([0.1], [0.1])},
+        {3: {"state": TrialState.STOPPED, "conclusive": False}},
+    )
+    found = data(made)
+    assert found.number.tolist() == [0, 1]
+    assert found.x.round(9).tolist() == [0.1, 0.4]
+    assert found.y.tolist() == [1.0, 0.8]
+
+
+def test_where_more_is_better_the_front_rises() -> None:
+    made = frame(
+        {n: curve([1.0] * (n + 1), [1.0 + n] * (n + 1)) for n in range(3)},
+        objective=Objective("val_loss", False),
+    )
+    found = data(made, cost="epochs")
+    assert found.x.tolist() == [1, 2, 3]
+    assert found.y.tolist() == [1.0, 2.0, 3.0]
+
+
+def test_a_cost_that_nobody_knows_is_not_offered() -> None:
+    costs = [value for value, _ in options(frame({0: curve([1.0], [2.0])}))[0].choices]
+    assert costs == ["gap", "seconds", "epochs"]

@@ -1,0 +1,385 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.contracts.trainer import TrainerContract, blobs, line, same, study, written_and_read
+from tests.trainers.torch import nets
+from tests.trainers.torch.plain import images
+from tuner.core.dataset import Dataset
+from tuner.core.ports import Exhausted, Failure, Job, Outcome, Population, Snapshot, Trainer
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Params, Reading, Trial
+from tuner.errors import DataError
+from tuner.trainers import load_model
+from tuner.trainers.torch import TorchTrainer
+from tuner.trainers.torch.fused import FusedPopulation
+from tuner.trainers.torch.row import Row
+from tuner.trainers.torch.stacked import StackedPopulation
+from tuner.trainers.torch.together import Together
+from tuner.trainers.torch.trainer import TorchPopulation
+
+BASE: Params = {"width": 4, "depth": 1, "batch_size": 16, "learning_rate": 0.01}
+
+
+class TestStackedConvolutions(TrainerContract):
+    """What is computed layer by layer."""
+
+    def trainer(self) -> Trainer:
+        return TorchTrainer()
+
+    def job(self) -> Job:
+        return Job(study(epochs=3), images(), rows=2)
+
+    def params(self, number: int) -> Params:
+        return {
+            **BASE,
+            "learning_rate": 0.003 * (number + 1),
+            "dropout": 0.1 * (number + 1),
+            "batch_size": 8 * (number + 1),
+            "input_noise": 0.1,
+            "image_shift": 1,
+            "mixup": 0.2,
+        }
+
+    def diverging_params(self) -> Params:
+        return {"optimizer": "sgd", "learning_rate": 1e30}
+
+    def broken_params(self) -> Params:
+        return {"activation": "no such activation"}
+
+    def test_this_is_the_population_in_question(self) -> None:
+        assert isinstance(self.population(), StackedPopulation)
+
+
+class TestStackedOwnNetwork(TestStackedConvolutions):
+    """What only vmap can compute."""
+
+    def job(self) -> Job:
+        return Job(study(metric="val_score", epochs=3, model=nets.of("Gated")), line(), rows=3)
+
+    def broken_params(self) -> Params:
+        return {"width": "broad"}
+
+
+class TestStackedOneByOne(TestStackedConvolutions):
+    """What cannot be stacked, in a study whose first configuration can."""
+
+    def job(self) -> Job:
+        spec = study(epochs=3, model=nets.of("Normalized"))
+        space = spec.space.model_copy(update={"fixed": {"batch_norm": False}})
+        return Job(spec.model_copy(update={"space": space}), blobs(), rows=2)
+
+    def params(self, number: int) -> Params:
+        return {**BASE, "learning_rate": 0.003 * (number + 1), "batch_norm": number != 1}
+
+    def broken_params(self) -> Params:
+        return {"width": "broad"}
+
+
+def populations(data: Dataset, **trainer: Any) -> tuple[Population, Population]:
+    """The reference and a stack."""
+    job = Job(study(epochs=3, **trainer), data, rows=4)
+    return TorchPopulation(job), StackedPopulation(job, TorchPopulation)
+
+
+def curves(data: Dataset, params: Params, **trainer: Any) -> tuple[list[Reading], list[Reading]]:
+    """The reference's curve and that of a row between others."""
+    one, four = populations(data, **trainer)
+    trial = Trial(4, {**BASE, **params}, 0)
+    four.place(0, Trial(5, BASE, 0))
+    four.place(3, Trial(6, {**BASE, **params, "learning_rate": 0.02}, 0))
+    return train(one, trial), train(four, trial, 2)
+
+
+def train(population: Population, trial: Trial, row: int = 0) -> list[Reading]:
+    population.place(row, trial)
+    return [reading(population.advance()[row]) for _ in range(3)]
+
+
+def reading(outcome: Outcome) -> Reading:
+    assert isinstance(outcome, Reading), outcome
+    return outcome
+
+
+def program(population: Population, row: int) -> int:
+    """Tells programs apart."""
+    assert isinstance(population, StackedPopulation)
+    placed = population._rows[row]
+    assert isinstance(placed, Row)
+    return id(placed.program)
+
+
+def agree(reference: list[Reading], stack: list[Reading], within: float = 1e-4) -> None:
+    for one, two in zip(reference, stack, strict=True):
+        assert one.epoch == two.epoch
+        for name in ("train_loss", "val_loss", "grad_norm", "learning_rate"):
+            assert two.get(name) == pytest.approx(one.get(name), rel=within, abs=1e-6), name
+        for name in ("train_score", "val_score"):
+            assert two.get(name) == pytest.approx(one.get(name), rel=1e-3, abs=0.04), name
+    assert reference[0].train_loss != reference[-1].train_loss
+
+
+SETTINGS: list[dict[str, Any]] = [
+    *({"optimizer": name} for name in ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")),
+    *({"schedule": name, "warmup": 0.2} for name in ("linear", "step", "exponential", "cosine", "one_cycle")),
+    *({"init": name, "init_gain": 0.5} for name in ("small_normal", "xavier_uniform", "orthogonal")),
+    *({"batch_size": size} for size in (1, 5, 13, 32, 45, 64, "full")),
+    *({"scaling": name} for name in ("none", "standard", "min-max")),
+    {"momentum": 0.0, "optimizer": "nesterov"},
+    {"clipping": "norm", "clip_norm": 0.3},
+    {"clipping": "value", "clip_value": 0.05},
+    {"l1": 1e-3, "optimizer": "sgd"},
+    {"l2": 1e-2, "optimizer": "momentum"},
+    {"weight_decay": 0.3},
+    {"label_smoothing": 0.2},
+    {"dropout": 0.4},
+    {"dropout": 0.3, "batch_size": 45},
+    {"input_noise": 0.5},
+    {"mixup": 0.4},
+    {"image_shift": 2, "image_flip": True},
+    {"layer_norm": True, "activation": "gelu", "depth": 3},
+    {"depth": 0},
+]
+
+
+@pytest.mark.parametrize("params", SETTINGS, ids=str)
+def test_every_setting_gives_the_references_curve(params: Params) -> None:
+    agree(*curves(images(), params))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [s for s in SETTINGS if set(s) & {"optimizer", "batch_size", "clipping", "weight_decay"}],
+    ids=str,
+)
+def test_own_network_gives_the_references_curve(params: Params) -> None:
+    agree(*curves(blobs(), params, model=nets.of("Gated")))
+
+
+@pytest.mark.parametrize("name", ["Residual", "lazy"])
+def test_networks_of_common_layers_give_the_references_curve(name: str) -> None:
+    agree(*curves(blobs(), {"dropout": 0.3, "init": "xavier_normal"}, model=nets.of(name)))
+
+
+@pytest.mark.parametrize("name", ["Attention", "convolutions", "mlp"])
+def test_networks_of_images_give_the_references_curve(name: str) -> None:
+    model = name if name == "mlp" else nets.of(name)
+    agree(*curves(images(), {"image_flip": True, "optimizer": "momentum"}, model=model))
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae", "huber"])
+def test_every_regression_loss_gives_the_references_curve(loss: str) -> None:
+    # Adam makes a step of the rounding where the signs of mae cancel out.
+    settings: Params = {"mixup": 0.3, "optimizer": "momentum"}
+    agree(*curves(line(), settings, loss=loss, model=nets.of("flat")))
+
+
+def test_binary_cross_entropy_gives_the_references_curve() -> None:
+    agree(*curves(images(), {"label_smoothing": 0.2, "mixup": 0.3}, loss="binary_cross_entropy"))
+
+
+def test_own_network_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "net.py").write_text(
+        "import torch\n"
+        "def build(params, context):\n"
+        "    return torch.nn.Sequential(torch.nn.Linear(5, 7), torch.nn.ELU(), torch.nn.Linear(7, 3))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert TorchTrainer().unfused(study(model="./net.py:build"), blobs(), "cpu") is None
+    agree(*curves(blobs(), {}, model="./net.py:build"))
+
+
+def test_curve_does_not_depend_on_the_number_of_rows_or_on_what_they_do() -> None:
+    found = []
+    for rows in (2, 3, 5, 8):
+        population = StackedPopulation(Job(study(epochs=3), images(), rows=rows), TorchPopulation)
+        for row in range(rows - 1):
+            population.place(row, Trial(row, {**BASE, "batch_size": 9 * (row + 1), "dropout": 0.3}, 0))
+        found.append(train(population, Trial(20, {**BASE, "dropout": 0.2}, 0), rows - 1))
+    assert all(same(curve, found[0]) for curve in found)
+
+
+def test_dropout_differs_from_row_to_row_and_from_trial_to_trial() -> None:
+    _, four = populations(images())
+    for row, (number, rate) in enumerate([(1, 0.2), (1, 0.2), (1, 0.4), (2, 0.2)]):
+        four.place(row, Trial(number, {**BASE, "dropout": rate, "init": "orthogonal"}, 0))
+    first, again, more, other = (reading(outcome).train_loss for outcome in four.advance().values())
+    assert first == again
+    assert len({first, more, other}) == 3
+
+
+def test_freed_row_is_refilled_while_others_go_on() -> None:
+    _, four = populations(images())
+    alone = train(populations(images())[1], Trial(9, BASE, 0))
+    four.place(0, Trial(0, BASE, 0))
+    four.place(1, Trial(1, {**BASE, "depth": 2}, 0))
+    four.advance()
+    four.clear(1)
+    four.place(1, Trial(9, BASE, 0))
+    found = [four.advance() for _ in range(3)]
+    assert same([reading(outcomes[1]) for outcomes in found], alone)
+    assert [type(outcomes[0]) for outcomes in found] == [Reading, Reading, Exhausted]
+
+
+def test_snapshot_of_the_reference_goes_on_in_a_stack() -> None:
+    one, four = populations(images())
+    trial = Trial(3, {**BASE, "dropout": 0.2}, 0)
+    one.place(0, trial)
+    one.advance()
+    snapshot = one.snapshot(0)
+    assert snapshot is not None
+    four.place(2, trial, written_and_read(snapshot))
+    assert same([reading(four.advance()[2])], [reading(one.advance()[0])])
+    again = four.snapshot(2)
+    assert isinstance(again, Snapshot)
+    assert again.epoch == 2
+
+
+REASONS = {
+    "Normalized": "BatchNorm1d takes its statistics from the batch",
+    "Branching": "its course depends on the values of its inputs",
+    "Reading": "it reads numbers out of tensors",
+    "Counting": "it writes to its buffers",
+    "Remembering": "it changes its attributes",
+    "Noisy": "it draws random numbers",
+    "Centering": "depends on the others of the batch",
+    "Shrinking": "not one row of numbers for each sample",
+}
+
+
+@pytest.mark.parametrize("name", REASONS)
+def test_what_cannot_be_stacked_is_said_in_words(name: str) -> None:
+    model = nets.of(name)
+    reason = TorchTrainer().unfused(study(model=model), blobs(), "cpu")
+    assert reason is not None
+    assert reason.startswith(f"{model} trains one trial at a time: ")
+    assert REASONS[name] in reason
+    assert "\n" not in reason
+
+
+def test_attention_with_dropout_of_its_own_trains_one_at_a_time() -> None:
+    spec = study(model=nets.of("Attention"))
+    assert TorchTrainer().unfused(spec, images(), "cpu") is None
+    space = spec.space.model_copy(update={"fixed": {"dropout": 0.1}})
+    reason = TorchTrainer().unfused(spec.model_copy(update={"space": space}), images(), "cpu")
+    assert "random numbers" in str(reason)
+
+
+def test_study_whose_first_network_cannot_be_stacked_or_built_is_left_to_the_reference() -> None:
+    assert "PluginError" in str(TorchTrainer().unfused(study(model="no such"), blobs(), "cpu"))
+    job = Job(study(model=nets.of("Branching")), blobs(), rows=4)
+    assert isinstance(TorchTrainer().populate(job), TorchPopulation)
+
+
+@pytest.mark.parametrize("name", [*REASONS, "Raising"])
+def test_what_cannot_be_stacked_trains_as_the_reference_does(name: str) -> None:
+    one, four = populations(blobs(), model=nets.of(name))
+    trial = Trial(1, {**BASE, "optimizer": "momentum"}, 0)
+    one.place(0, trial)
+    four.place(0, trial)
+    four.place(3, Trial(2, BASE, 0))
+    for _ in range(2):
+        wanted, found = one.advance()[0], four.advance()[0]
+        if isinstance(wanted, Failure):
+            assert isinstance(found, Failure)
+            assert found.error == wanted.error
+        else:
+            assert same([reading(found)], [reading(wanted)])
+
+
+def test_values_that_no_attribute_shows_part_networks() -> None:
+    one, four = populations(blobs(), model=nets.of("Hiding"))
+    for row, power in enumerate((1.0, 3.0, 1.0)):
+        four.place(row, Trial(row, {**BASE, "power": power}, 0))
+    programs = [program(four, row) for row in range(3)]
+    assert programs[0] == programs[2] != programs[1]
+    trial = Trial(3, {**BASE, "power": 3.0}, 0)
+    agree(train(one, trial), train(four, trial, 3))
+
+
+def test_rows_of_one_program_train_together_and_others_beside_them() -> None:
+    differences: list[Params] = [{}, {"optimizer": "sgd"}, {"width": 5}, {"init": "he_normal"}]
+    _, four = populations(images())
+    for row, params in enumerate(differences):
+        four.place(row, Trial(row, {**BASE, **params}, 0))
+    programs = [program(four, row) for row in range(4)]
+    assert programs[0] == programs[1] == programs[3] != programs[2]
+    assert sorted(four.advance()) == [0, 1, 2, 3]
+
+
+def test_rows_that_do_not_fit_into_memory_train_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    trials = [Trial(number, {**BASE, "dropout": 0.2, "mixup": 0.2}, 0) for number in range(4)]
+    plenty, scarce = (populations(images())[1] for _ in range(2))
+    for row, trial in enumerate(trials):
+        plenty.place(row, trial)
+        scarce.place(row, trial)
+    wanted = [plenty.advance() for _ in range(2)]
+    sizes = []
+    measure = Together._measure
+
+    def full(self: Any, inputs: Any, truth: Any) -> Any:
+        sizes.append(len(inputs))
+        if len(inputs) > 1:
+            raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+        return measure(self, inputs, truth)
+
+    monkeypatch.setattr(Together, "_measure", full)
+    for outcomes in wanted:
+        found = scarce.advance()
+        for row in range(4):
+            assert same([reading(found[row])], [reading(outcomes[row])])
+    assert sizes == [4, 2] + [1] * 16
+
+
+def test_saved_model_is_the_references(tmp_path: Path) -> None:
+    models = []
+    for name, population in zip(("one", "two"), populations(blobs(), model=nets.of("Gated")), strict=True):
+        train(population, Trial(4, BASE, 0))
+        (tmp_path / name).mkdir()
+        assert population.save(0, tmp_path / name)
+        models.append(load_model(tmp_path / name))
+    one, two = (model.module.state_dict() for model in models)
+    assert list(one) == list(two)
+    for name, tensor in one.items():
+        torch.testing.assert_close(two[name], tensor, atol=1e-5, rtol=1e-4)
+
+
+def test_shipped_mlp_stays_compiled_where_it_can() -> None:
+    shifted = StudySpec.parse(
+        {
+            "trainer": {"model": "mlp"},
+            "space": {"image_shift": {"type": "int", "low": 0, "high": 2, "default": 0}},
+        }
+    )
+    make = TorchTrainer().populate
+    assert isinstance(make(Job(shifted, blobs(), rows=2)), FusedPopulation)
+    assert isinstance(make(Job(shifted, images(), rows=2)), StackedPopulation)
+    assert isinstance(make(Job(shifted, images(), rows=1)), TorchPopulation)
+
+
+def test_study_without_data_is_refused() -> None:
+    with pytest.raises(DataError, match="data"):
+        StackedPopulation(Job(study(), None), TorchPopulation)
+
+
+def test_occupied_or_missing_row_is_refused() -> None:
+    _, population = populations(images())
+    population.place(0, Trial(0, BASE, 0))
+    for row in (0, 4, -1):
+        with pytest.raises(ValueError, match="not an empty row"):
+            population.place(row, Trial(1, BASE, 0))
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
+def test_stack_on_a_gpu_gives_the_references_curve() -> None:
+    job = dataclasses.replace(Job(study(epochs=3), images(), rows=4), device="cuda")
+    one, four = TorchPopulation(job), StackedPopulation(job, TorchPopulation)
+    trial = Trial(4, {**BASE, "mixup": 0.2, "l1": 1e-4, "clipping": "norm"}, 0)
+    four.place(1, Trial(0, {**BASE, "optimizer": "sgd"}, 0))
+    agree(train(one, trial), train(four, trial, 3), 1e-3)

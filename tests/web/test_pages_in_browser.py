@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.web.conftest import NASTY, Serve
+from tuner.web import pages
+from tuner.web.place import address
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def base(serve: Serve, database: Path) -> str:
+    return serve(database)
+
+
+def drawn(page: Page) -> Locator:
+    """The page's figures, all of them drawn."""
+    expect(page.locator("main .card").first).to_be_visible()
+    expect(page.locator(".card .dash-graph:not(:has(.main-svg))")).to_have_count(0)
+    return page.locator(".card .js-plotly-plot")
+
+
+def turn_to(page: Page, name: str) -> Locator:
+    """Go to a page by its link, and wait until its figures are drawn."""
+    page.locator(f"#pages [data-page={name}]").click()
+    page.locator(f"html[data-shown*='page={name}']").wait_for(state="attached")
+    return drawn(page)
+
+
+def at(base: str, study: str, name: str | None = None, trial: int | None = None) -> str:
+    return base.rstrip("/") + address(study, name, trial)
+
+
+def test_every_page_draws_every_figure_and_says_what_it_shows(page: Page, base: str) -> None:
+    page.goto(at(base, "made", "trial", 3))
+    for each in pages.load().pages:
+        figures = drawn(page) if each.file.of == "trial" else turn_to(page, each.name)
+        assert figures.count() == len(each.cards)
+        for figure in figures.all():
+            assert figure.evaluate("plot => plot.data.length") > 0, figure.inner_text()
+        for text in page.locator(".card .help p").all():
+            assert len(text.text_content() or "") > 40
+
+
+def test_overview_answers_in_words_and_leads_to_the_best_trial(page: Page, base: str) -> None:
+    page.goto(at(base, "made"))
+    tiles = page.locator(".tile")
+    expect(tiles).to_have_count(3)
+    best = tiles.nth(2).locator(".short")
+    expect(best).to_have_text(re.compile(r"Trial \d+"))
+    number = (best.text_content() or "").split()[-1]
+    best.locator("a").click()
+    expect(page.locator(".steps h2")).to_have_text(f"Trial {number}")
+    expect(page).to_have_url(re.compile(rf"trial={number}\b"))
+    page.go_back()
+    expect(tiles).to_have_count(3)
+
+
+def test_list_shows_every_study_and_leads_to_it(page: Page, base: str) -> None:
+    page.goto(base)
+    expect(page.locator(".studies tbody tr")).to_have_count(3)
+    expect(page.locator(".studies tbody")).to_contain_text("160: ")
+    page.get_by_role("link", name="other", exact=True).click()
+    expect(page.locator("#study-name")).to_have_text("other")
+    drawn(page)
+
+
+def test_options_change_the_figure_and_stay_in_the_address(page: Page, base: str) -> None:
+    page.goto(at(base, "made"))
+    drawn(page)
+    title = page.locator("#card-convergence .xtitle")
+    expect(title).to_have_text("trial")
+    page.locator("#card-convergence select").select_option("epochs")
+    expect(title).to_contain_text("epochs")
+    expect(page).to_have_url(re.compile(r"convergence\.axis=epochs"))
+    page.reload()
+    expect(title).to_contain_text("epochs")
+    expect(page.locator("#card-convergence select")).to_have_value("epochs")
+
+
+def test_selection_in_the_table_shows_in_the_figures_of_other_pages(page: Page, base: str) -> None:
+    page.goto(at(base, "made", "trials"))
+    row = page.locator('.ag-center-cols-container [row-id="5"]')
+    row.locator("input[type=checkbox]").click()
+    chip = page.locator("#selection")
+    expect(chip).to_have_text(re.compile("selection: 1 trial"))
+    expect(page).to_have_url(re.compile(r"sel=5\b"))
+    turn_to(page, "overview")
+    curves = page.locator("#card-curves .js-plotly-plot")
+    assert "trial 5" in curves.evaluate("plot => plot.data.map(trace => trace.name).join()")
+    page.reload()
+    drawn(page)
+    expect(chip).to_be_visible()
+    chip.click()
+    expect(chip).to_be_hidden()
+    expect(page).not_to_have_url(re.compile("sel="))
+
+
+def test_click_on_a_point_selects_its_trial(page: Page, base: str) -> None:
+    page.goto(at(base, "made"))
+    drawn(page)
+    plot = page.locator("#card-train_validation .js-plotly-plot")
+    points = plot.locator(".scatterlayer .point")
+    points.nth(40).scroll_into_view_if_needed()
+    box = points.nth(40).bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] / 2 + 1, box["y"] + box["height"] / 2)
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    plot.locator(".hoverlayer .hovertext").first.wait_for()
+    page.mouse.down()
+    page.mouse.up()
+    expect(page.locator("#selection")).to_have_text(re.compile("selection: 1 trial"))
+    expect(page).to_have_url(re.compile(r"sel=\d+"))
+
+
+def test_table_sorts_filters_searches_and_downloads(page: Page, base: str) -> None:
+    page.goto(at(base, "made", "trials"))
+    state = page.locator("#table-state")
+    expect(state).to_have_text("160 trials")
+    first = page.locator(".ag-pinned-left-cols-container [row-index='0'] .link")
+    expect(first).to_have_text("0")
+    header = page.locator(".ag-header-cell[col-id=val_loss] .ag-header-cell-text")
+    header.click()
+    expect(first).not_to_have_text("0")
+    best = first.text_content()
+    page.locator(".ag-floating-filter input[aria-label^='state']").fill("failed")
+    expect(state).to_have_text(re.compile(r"^\d+ of 160 trials"))
+    with page.expect_download() as download:
+        page.locator("#csv").click()
+    lines = Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()
+    assert lines[0].startswith('"trial","state","val_loss"')
+    assert len(lines) == 1 + int((state.text_content() or "").split()[0])
+    assert all('"failed"' in line for line in lines[1:])
+    page.locator(".ag-floating-filter input[aria-label^='state']").fill("")
+    expect(state).to_have_text("160 trials")
+    page.locator("#search").fill("momentum")
+    expect(state).to_have_text(re.compile(r"^\d+ of 160 trials"))
+    page.locator("#search").fill("")
+    expect(state).to_have_text("160 trials")
+    expect(first).to_have_text(best or "")
+    with page.expect_download() as download:
+        page.get_by_text("CSV of all curves").click()
+    text = Path(download.value.path()).read_text()
+    assert text.startswith("trial,epoch,train_loss,val_loss")
+    assert len(text.splitlines()) == 1 + 160 * 8
+
+
+def test_dark_and_light_follow_the_system_and_then_the_person(browser: Browser, base: str) -> None:
+    context = browser.new_context(color_scheme="dark")
+    page = context.new_page()
+    page.goto(at(base, "made"))
+    drawn(page)
+    root = page.locator("html")
+    expect(root).to_have_attribute("data-theme", "dark")
+    dark = page.locator("#card-convergence .js-plotly-plot").evaluate("plot => plot.layout.font.color")
+    page.keyboard.press("t")
+    expect(root).to_have_attribute("data-theme", "light")
+    page.wait_for_timeout(200)
+    page.locator(f'#card-convergence .xtitle:not([style*="{dark}"])').wait_for()
+    page.reload()
+    expect(root).to_have_attribute("data-theme", "light")
+    context.close()
+
+
+def test_narrow_screen_needs_no_sideways_scrolling(page: Page, base: str) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(at(base, "made", "trial"))
+    for name in (None, "overview", "over-fitting", "trials"):
+        figures = drawn(page) if name is None else turn_to(page, name)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
+        widths = [each.evaluate("plot => plot.getBoundingClientRect().width") for each in figures.all()]
+        assert all(250 < width <= 390 for width in widths)
+
+
+def test_markup_in_names_categories_and_tracebacks_stays_text(page: Page, base: str) -> None:
+    page.goto(base)
+    page.get_by_role("link", name=NASTY, exact=True).click()
+    expect(page.locator("#study-name")).to_have_text(NASTY)
+    page.locator("html[data-shown*=study]").wait_for(state="attached")
+    for name in ("convergence", "over-fitting", "parameters", "compare"):
+        turn_to(page, name)
+    page.goto(at(base, "made", "trials"))
+    page.locator(".ag-floating-filter input[aria-label^='state']").fill("failed")
+    expect(page.locator("#table-state")).to_contain_text("of 160")
+    page.locator(".ag-pinned-left-cols-container .link").first.click()
+    expect(page.locator("pre")).to_contain_text("<img src=x onerror=alert(1)>")
+    assert page.locator("main img, main script").count() == 0
+
+
+def test_keyboard_steps_through_trials_and_pages(page: Page, base: str) -> None:
+    page.goto(at(base, "made", "trial", 7))
+    heading = page.locator(".steps h2")
+    expect(heading).to_have_text("Trial 7")
+    expect(page.locator("main")).to_contain_text("interruptions")
+    page.keyboard.press("j")
+    expect(heading).to_have_text("Trial 8")
+    page.keyboard.press("k")
+    expect(heading).to_have_text("Trial 7")
+    page.keyboard.press("?")
+    expect(page.locator("#help-box")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator("#help-box")).to_be_hidden()
+    page.keyboard.press("/")
+    expect(page.locator("#search")).to_be_focused()
+    expect(page).to_have_url(re.compile("page=trials"))
+
+
+def test_zoom_survives_a_change_of_selection(page: Page, base: str) -> None:
+    page.goto(at(base, "made"))
+    drawn(page)
+    plot = page.locator("#card-convergence .js-plotly-plot")
+    plot.evaluate("plot => Plotly.relayout(plot, {'xaxis.range': [10, 20]})")
+    page.locator("#card-curves select").select_option("score")
+    expect(page.locator("#card-curves .ytitle")).to_contain_text("score")
+    assert plot.evaluate("plot => plot.layout.xaxis.range") == [10, 20]
+
+
+def test_compare_draws_the_chosen_studies_together(page: Page, base: str) -> None:
+    page.goto(at(base, "made", "compare"))
+    drawn(page)
+    page.locator("[data-against=other]").click()
+    expect(page).to_have_url(re.compile("against=other"))
+    expect(page.locator("[data-against=other]")).to_have_attribute("aria-pressed", "true")
+    drawn(page)
+    names = page.locator("#card-compare .js-plotly-plot").evaluate("plot => plot.data.map(t => t.name)")
+    assert {"made", "other"} <= set(names)

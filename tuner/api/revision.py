@@ -1,0 +1,153 @@
+"""A study file that has changed since its study was started: what differs, and whether it is taken over.
+
+Writes nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Self
+
+from tuner import content
+from tuner.api.specify import DATA_FILES, compose
+from tuner.core.changes import Change, changes
+from tuner.core.spec import StudySpec
+from tuner.errors import SpecError
+from tuner.store import StudySummary
+
+ORIGIN = "origin"
+"""The stored fact that remembers the file."""
+
+_REFERENCES = ("data.source", "trainer.use", "trainer.model")
+"""Keys that may name a file, which may lie elsewhere by now."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The study file that a study was started from, and the options that were given beside it.
+
+    Attributes:
+        file: its absolute path.
+        digest: the hash of its content when it was last taken over.
+        settings: keys by dotted name.
+    """
+
+    file: str
+    digest: str
+    target: str | None = None
+    metric: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        study: Any,
+        target: str | None = None,
+        metric: str | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Self | None:
+        """What is to be remembered of a study; None where it is no file of the user's own."""
+        if not isinstance(study, str | Path) or str(study).lower().endswith(DATA_FILES):
+            return None
+        file = content.find("study", str(study)).resolve()
+        if file.parent == content.shipped("study").resolve():
+            return None
+        given = {key: value for key, value in (settings or {}).items() if value is not None}
+        return cls(str(file), _digest(file), target, metric, given)
+
+    @classmethod
+    def remembered(cls, summary: StudySummary) -> Self | None:
+        """What was remembered of a stored study."""
+        fact = summary.facts.get(ORIGIN)
+        return cls(**fact) if fact else None
+
+    def fact(self, further: Mapping[str, Any]) -> dict[str, Any]:
+        """What is stored, with settings of this session on top."""
+        settings = {**self.settings, **{k: v for k, v in further.items() if v is not None}}
+        return {ORIGIN: asdict(replace(self, settings=settings))}
+
+    @property
+    def is_as_it_was(self) -> bool:
+        """Whether the file's content is what it was, or there is no file any more."""
+        file = Path(self.file)
+        return not file.is_file() or _digest(file) == self.digest
+
+    def composed(self, name: str) -> StudySpec:
+        """The study as the file has it now."""
+        return compose(self.file, name=name, target=self.target, metric=self.metric, settings=self.settings)[
+            0
+        ]
+
+
+def revised(
+    summary: StudySummary,
+    study: str | Path | Mapping[str, Any] | StudySpec | None,
+    *,
+    allow: bool | None,
+    trainer: Callable[..., Any] | None = None,
+    data: Any = None,
+) -> tuple[StudySpec, Origin | None]:
+    """The spec to go on with.
+
+    Args:
+        summary: the stored study.
+        study: as it is now; None: the file it was started from, where that has changed since.
+        allow: take changes over; False: go on as it is stored; None: refuse them.
+        trainer: a function from Python.
+        data: arrays from Python.
+
+    Raises:
+        SpecError: something has changed that was not allowed, or never can; names all of it.
+    """
+    stored = StudySpec.parse(summary.spec, summary.name)
+    origin = Origin.remembered(summary)
+    if allow is False or (study is None and (origin is None or origin.is_as_it_was)):
+        return stored, origin
+    if study is not None:
+        given = Origin.of(study)
+        if given is not None and origin is not None and given.file == origin.file:
+            given = replace(origin, digest=given.digest)
+        origin = given
+    elif origin is not None:
+        origin = replace(origin, digest=_digest(Path(origin.file)))
+    if origin is not None:
+        spec, where = origin.composed(summary.name), origin.file
+    else:
+        spec, where = compose(study, name=summary.name, trainer=trainer, data=data)
+    found = changes(stored, spec)
+    never = [f"{where}: {c}: refused, {why}; start another study" for c in found if (why := _why(c, summary))]
+    if never:
+        raise SpecError(never)
+    if found and not allow:
+        raise SpecError(
+            f"{where}: differs from what '{summary.name}' was started with: {'; '.join(map(str, found))}; "
+            "go on with the changes: --allow-changes, without them: --ignore-changes"
+        )
+    return spec, origin
+
+
+def _why(change: Change, summary: StudySummary) -> str | None:
+    """Why a study can never go on with the change."""
+    if change.key in _REFERENCES and _is_moved(change.old, change.new):
+        return None
+    paused = summary.counts["paused"]
+    if change.key == "search.pruner" and paused:
+        return f"{paused} paused trials wait for it"
+    return change.refusal
+
+
+def _is_moved(old: Any, new: Any) -> bool:
+    """Whether both are the same file, which now lies elsewhere."""
+    if not isinstance(old, str) or not isinstance(new, str):
+        return False
+    (before, _, attribute), (after, _, other) = old.partition(".py:"), new.partition(".py:")
+    a, b = Path(before), Path(after)
+    files = [Path(f"{path}.py") if attribute else path for path in (a, b)]
+    return attribute == other and a.name == b.name and not files[0].exists() and files[1].is_file()
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

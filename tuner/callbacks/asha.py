@@ -1,0 +1,123 @@
+"""ASHA: trials pause at rungs, and whenever there is room the best of them go on.
+
+Says who goes on; where a paused trial is kept, and what runs meanwhile, is not known here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+
+from tuner.callbacks.halving import Rungs
+from tuner.callbacks.ranks import Bests, Ranks
+from tuner.core.trial import Objective, Pause, Reading, Stop, Trial
+
+
+class ASHA:
+    """Asynchronous successive halving, the promoting variant, held to its budget.
+
+    Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020, algorithm 2: of
+    the n trials that have reached a rung, the best ``n // reduction`` may go on, those of the
+    highest rung first. A trial that is one of them as it arrives does not pause at all. Unlike
+    there, no trial goes on while ``n // reduction`` others have trained on from the rung: as a
+    search gets better, nearly every trial is among the best so far, and the paper's rule, like the
+    stopping one, spends twice the epochs of synchronous halving.
+
+    Trial 0, the default configuration, never pauses; one without a finite value never goes on.
+    What is known follows from the trials' curves alone and not from the order in which they came.
+
+    Args:
+        rungs: where trials pause.
+        goal: what trials are compared by: the best value so far.
+    """
+
+    KEPT = 64
+    """How many trials may wait at each rung beside those that are to go on."""
+
+    def __init__(self, rungs: Rungs, goal: Objective) -> None:
+        self.rungs = rungs
+        self._bests = Bests(goal)
+
+    def decide(self, trial: Trial, curve: Sequence[Reading]) -> Pause | None:
+        """Pause at a rung, unless the trial is among the best there so far."""
+        epoch = curve[-1].epoch
+        ranks = self.rungs.reach(trial.number, epoch, self._bests.rank(trial, curve))
+        if ranks is None or trial.number == 0:
+            return None
+        if self._places(epoch) > 0 and ranks.is_among(trial.number, self._share(ranks)):
+            return None
+        return Pause("pruner", self._reason(trial.number, epoch, self._share(ranks)))
+
+    def promote(self, paused: Collection[int], room: int, *, last: bool) -> Sequence[int]:
+        """The paused trials that go on: highest rung first, best first, at most `room`.
+
+        At the end of a study the very best of each rung (of those that may go on, one in
+        `reduction`, but at least one) go on even if others went before, so that no trial is better
+        than all those that were trained to their end. The lowest rung comes first: whom it sends
+        up may be better than those above.
+        """
+        waiting = self._by_rung(paused)
+        chosen = [n for epoch in sorted(waiting, reverse=True) for n in self._going(epoch, waiting[epoch])]
+        # A trial below every rung comes from a study that had others; it has the first one before it.
+        chosen += sorted(number for number in paused if self.rungs.highest(number) is None)
+        if last and not chosen:
+            finals = (self._finalists(epoch, waiting[epoch]) for epoch in sorted(waiting))
+            chosen = next(filter(None, finals), [])
+        return chosen[: max(room, 0)]
+
+    def dismiss(self, paused: Collection[int], *, last: bool) -> Mapping[int, Stop]:
+        """The paused trials that end: the worst of more than `KEPT` at a rung; with `last` all of them."""
+        if not last and len(paused) <= self.KEPT:
+            return {}
+        stops = dict.fromkeys(paused, "the study ended before it reached a rung") if last else {}
+        for epoch, numbers in self._by_rung(paused).items():
+            going, share = self._going(epoch, numbers), self._share(self.rungs[epoch])
+            if last:
+                going = going or self._finalists(epoch, numbers)
+                stops |= {n: self._reason(n, epoch, max(share, 1)) for n in numbers}
+                stops |= dict.fromkeys(going, f"rung {epoch}: the study ended before it went on")
+            else:
+                stops |= {n: self._reason(n, epoch, share) for n in numbers[len(going) + self.KEPT :]}
+        return {n: Stop("pruner", stops[n], conclusive=False) for n in sorted(stops)}
+
+    def _share(self, ranks: Ranks) -> int:
+        """How many of a rung's trials may go on."""
+        return len(ranks) // self.rungs.reduction
+
+    def _places(self, epoch: int) -> int:
+        """How many more may go on."""
+        return max(self._share(self.rungs[epoch]) - self.rungs.beyond(epoch), 0)
+
+    def _going(self, epoch: int, numbers: Sequence[int]) -> list[int]:
+        """The paused trials of a rung, the best first, that may go on."""
+        ranks, share = self.rungs[epoch], self._share(self.rungs[epoch])
+        return [number for number in numbers[: self._places(epoch)] if ranks.is_among(number, share)]
+
+    def _finalists(self, epoch: int, numbers: Sequence[int]) -> list[int]:
+        """The paused trials of a rung that go on at the end of the study."""
+        ranks = self.rungs[epoch]
+        count = max(self._share(ranks) // self.rungs.reduction, 1)
+        return [number for number in numbers[:count] if ranks.is_among(number, count)]
+
+    def _by_rung(self, paused: Collection[int]) -> dict[int, list[int]]:
+        """Paused trials by their highest rung, the best first."""
+        waiting: dict[int, list[int]] = {}
+        for number in paused:
+            epoch = self.rungs.highest(number)
+            if epoch is not None:
+                waiting.setdefault(epoch, []).append(number)
+        for epoch, numbers in waiting.items():
+            numbers.sort(key=self.rungs[epoch].place)
+        return waiting
+
+    def _reason(self, number: int, epoch: int, share: int) -> str:
+        ranks, reduction = self.rungs[epoch], self.rungs.reduction
+        value = self._bests.words(ranks.place(number)[0])
+        if share == 0:
+            return f"rung {epoch}: {value} waits for {reduction} trials, of which the best goes on"
+        count = "1 trial" if len(ranks) == 1 else f"{len(ranks)} trials"
+        best = f"among the best 1/{reduction} of {count}"
+        if ranks.is_among(number, share):
+            return f"rung {epoch}: {value} is {best}, but {self.rungs.beyond(epoch)} went on before"
+        bar = self._bests.words(ranks[share - 1]) if math.isfinite(ranks[share - 1]) else "any number"
+        return f"rung {epoch}: {value} is not {best} ({bar} would be)"

@@ -1,0 +1,31 @@
+"""tune dashboard: the studies of a database in the browser, live."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tuner.cli.options import StorageOption
+
+EXAMPLES = (
+    "\b\nExamples:\n  tune dashboard\n  tune dashboard --storage sqlite:///other.db --port 9000 --no-open"
+)
+
+
+def run(
+    storage: StorageOption = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Where it listens; 0: any free port.")] = 8080,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Where it listens. Anything but this machine itself takes the token that is printed."
+        ),
+    ] = "127.0.0.1",
+    no_open: Annotated[bool, typer.Option("--no-open", help="Open no browser.")] = False,
+) -> None:
+    """Show the stored studies in the browser, live; reads only."""
+    from tuner.api import storage_url
+    from tuner.web import serve
+
+    serve(storage_url(storage), host, port, opens=not no_open, tell=lambda line: print(line, flush=True))

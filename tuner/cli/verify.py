@@ -1,0 +1,44 @@
+"""tune verify: looks through the database for what is wrong with it."""
+
+from __future__ import annotations
+
+import typer
+
+from tuner.cli.options import JsonOption, StorageOption
+
+EXAMPLES = "\b\nExamples:\n  tune verify\n  tune verify --storage sqlite:///other.db --json"
+UNSOUND = 1
+SHOWN = 50
+
+
+def run(as_json: JsonOption = False, storage: StorageOption = None) -> None:
+    """Verify the database: the file, its tables, every study, trial and curve. Exits with 1 for a fault.
+
+    Changes nothing. A study that was killed is no fault: it is named with the command to go on.
+    """
+    from tuner import api
+    from tuner.cli import words
+    from tuner.cli.contract import dump, verdict_table
+
+    verdict = api.verify(storage=storage)
+    if as_json:
+        dump(verdict_table(verdict))
+    else:
+        for finding in verdict.findings[:SHOWN]:
+            place = [finding.study or verdict.where, f"trial {finding.trial}"][
+                : 1 + (finding.trial is not None)
+            ]
+            kind = "fault" if finding.is_fault else "note"
+            print(f"{kind}: {', '.join(place)}: {finding.what}; {finding.to_do}")
+        if len(verdict.findings) > SHOWN:
+            print(f"and {len(verdict.findings) - SHOWN} more; --json has them all")
+        seen = (
+            f"{verdict.studies} {'study' if verdict.studies == 1 else 'studies'}",
+            words.count(verdict.trials, "trial"),
+            words.count(verdict.epochs, "epoch"),
+        )
+        faults = sum(finding.is_fault for finding in verdict.findings)
+        told = words.count(faults, "fault") if faults else "no fault"
+        print(f"{verdict.where}: {told} in {', '.join(seen)}")
+    if not verdict.is_sound:
+        raise typer.Exit(UNSOUND)

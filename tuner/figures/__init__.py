@@ -1,0 +1,34 @@
+"""Columns in, Plotly figure out; a data half and a drawing half; no store, no web.
+
+`Frame` holds the columns of a study, `find` gives a `Figure`, `plot` runs both halves.
+"""
+
+from tuner.figures.export import write_html, write_image, write_images
+from tuner.figures.figure import GROUP, Drawing, Figure, Nothing, Option, find, names, plot, settings
+from tuner.figures.frame import Epochs, Frame, Trials, moments, param_columns
+from tuner.figures.theme import DARK, LIGHT, THEMES, Theme, safe
+
+__all__ = [
+    "DARK",
+    "GROUP",
+    "LIGHT",
+    "THEMES",
+    "Drawing",
+    "Epochs",
+    "Figure",
+    "Frame",
+    "Nothing",
+    "Option",
+    "Theme",
+    "Trials",
+    "find",
+    "moments",
+    "names",
+    "param_columns",
+    "plot",
+    "safe",
+    "settings",
+    "write_html",
+    "write_image",
+    "write_images",
+]

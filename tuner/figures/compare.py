@@ -1,0 +1,107 @@
+"""Compare: several studies' best value so far, in one plot.
+
+Studies that search for another metric cannot be compared and are named instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuner.figures.convergence import AXES, Descent, descent, progress
+from tuner.figures.figure import Drawing, Figure, Nothing, Option
+from tuner.figures.frame import Frame
+from tuner.figures.numbers import listed, rising, spans_decades
+from tuner.figures.theme import Theme, safe
+
+_DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+
+
+@dataclass(frozen=True)
+class Compare:
+    """What the figure shows.
+
+    Attributes:
+        descents: each study's name and best value so far.
+        others: the studies that search for something else.
+        axis: what progress is measured in.
+        metric: what all of them search for.
+        log: whether values stand on a logarithmic axis.
+    """
+
+    descents: tuple[tuple[str, Descent], ...]
+    others: tuple[str, ...]
+    axis: str
+    metric: str
+    log: bool
+
+
+def data(frame: Frame, axis: str = "trials", log: bool = False) -> Compare:
+    """The frame's study and those beside it."""
+    frames = (frame, *frame.beside)
+    alike = [each for each in frames if each.objective == frame.objective]
+    valued = [each for each in alike if len(each.ranking)]
+    if not valued:
+        raise Nothing("None of these studies has a value yet: lines appear as trials end.")
+    return Compare(
+        descents=tuple((each.name, descent(each, progress(each, axis))) for each in valued),
+        others=tuple(each.name for each in frames if each.objective != frame.objective),
+        axis=axis,
+        metric=frame.objective.metric,
+        log=log,
+    )
+
+
+def draw(columns: Compare, theme: Theme) -> Drawing:
+    """A step line per study, told apart by colour and dashes."""
+    label = AXES[columns.axis]
+    traces = []
+    for i, (name, best) in enumerate(columns.descents):
+        said = safe(name, 40)
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": said,
+                "x": rising(best.x),
+                "y": listed(best.y, 6),
+                "text": [f"trial {number}" for number in best.number.tolist()],
+                "line": {
+                    "shape": "hv",
+                    "width": 2.5,
+                    "color": theme.hues[i % len(theme.hues)],
+                    "dash": _DASHES[i % len(_DASHES)],
+                },
+                "hovertemplate": f"{said}, %{{text}}<br>{safe(label)}: %{{x}}<br>"
+                f"{safe(columns.metric)}: %{{y}}<extra></extra>",
+            }
+        )
+    layout = theme.layout(theme.axis(label), theme.axis(columns.metric, log=columns.log), showlegend=True)
+    if columns.others:
+        said = f"not shown, for they search for another metric: {', '.join(columns.others)}"
+        layout["annotations"] = [theme.note(said)]
+    return {"data": traces, "layout": layout}
+
+
+def options(frame: Frame) -> Sequence[Option]:
+    """The axis, and whether values stand on a logarithmic one."""
+    found = [each.trials.value[each.ranking] for each in (frame, *frame.beside)]
+    return (
+        Option("axis", "over", "trials", tuple((axis, axis) for axis in AXES)),
+        Option("log", "log scale", spans_decades(np.concatenate(found))),
+    )
+
+
+FIGURE = Figure(
+    name="compare",
+    title="Studies compared",
+    help=(
+        "The best value so far of several studies. The lowest line at the right end (the highest, where "
+        "more is better) found the best; over seconds one sees which found it first."
+    ),
+    data=data,
+    draw=draw,
+    options=options,
+)

@@ -1,0 +1,152 @@
+"""Convergence: the best value so far over trials, epochs or seconds, beside the default configuration's.
+
+Which trials may be the best is the frame's decision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuner.figures.figure import Drawing, Figure, Nothing, Option
+from tuner.figures.frame import Floats, Frame, Ints
+from tuner.figures.numbers import listed, rising, spans_decades, window
+from tuner.figures.points import Points, hover, point_traces, scattered
+from tuner.figures.theme import Theme
+
+AXES = {"trials": "trial", "epochs": "epochs trained, all trials", "seconds": "seconds since the start"}
+"""What a search's progress is measured in, with the axis' title."""
+
+
+@dataclass(frozen=True)
+class Descent:
+    """The best value so far, a step at every improvement; S steps and the end.
+
+    Attributes:
+        x: (S + 1,) where the steps are.
+        y: (S + 1,) the best value from there on.
+        number: (S + 1,) the trial that has it.
+    """
+
+    x: Floats
+    y: Floats
+    number: Ints
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """What the figure shows."""
+
+    points: Points
+    descent: Descent
+    default: float | None
+    axis: str
+    metric: str
+    log: bool
+    range: list[float] | None
+
+
+def progress(frame: Frame, axis: str) -> Floats:
+    """(N,) where on the axis each trial's best value was there; its number on the axis of trials."""
+    trials, epochs = frame.trials, frame.epochs
+    if axis == "trials":
+        return trials.number.astype(float)
+    if not len(epochs):
+        return np.cumsum(trials.epochs if axis == "epochs" else trials.seconds).astype(float)
+    bounds = frame.bounds
+    at = np.clip(bounds[:-1] + trials.best_epoch - 1, bounds[:-1], np.maximum(bounds[1:] - 1, bounds[:-1]))
+    reached = np.where(
+        np.diff(bounds) > 0, np.append(frame.clock, np.nan)[np.minimum(at, len(epochs))], np.nan
+    )
+    if axis == "seconds":
+        return reached
+    found = np.searchsorted(np.sort(frame.clock), reached, side="right").astype(float)
+    return np.where(np.isfinite(reached), found, np.nan)
+
+
+def descent(frame: Frame, x: Floats, end: float | None = None) -> Descent:
+    """The improvements of the trials that may be the best, in the order of x (N,), up to `end`."""
+    rows = np.flatnonzero(frame.standing & np.isfinite(x))
+    rows = rows[np.argsort(x[rows], kind="stable")]
+    lowest = np.minimum.accumulate(frame.loss[rows])
+    steps = rows[np.flatnonzero(np.diff(lowest, prepend=np.inf) < 0)]
+    last = steps[-1:]
+    finite = x[np.isfinite(x)]
+    stop = finite.max() if end is None and len(finite) else end
+    return Descent(
+        x=np.append(x[steps], np.full(len(last), stop)),
+        y=frame.trials.value[np.append(steps, last)],
+        number=frame.trials.number[np.append(steps, last)],
+    )
+
+
+def data(frame: Frame, axis: str = "trials", log: bool = False) -> Convergence:
+    """Best so far, every trial, and the default's value."""
+    if not len(frame.ranking):
+        raise Nothing("No trial has a value yet: this figure fills in as trials end.")
+    x = progress(frame, axis)
+    value = frame.trials.value
+    first = value[frame.trials.number == 0]
+    return Convergence(
+        points=scattered(frame, x, value)[0],
+        descent=descent(frame, x),
+        default=float(first[0]) if len(first) and np.isfinite(first[0]) else None,
+        axis=axis,
+        metric=frame.objective.metric,
+        log=log,
+        range=window(value, log, frame.objective.minimize),
+    )
+
+
+def draw(columns: Convergence, theme: Theme) -> Drawing:
+    """Points by how trials ended, the best so far as a step, the default as a line across."""
+    label = AXES[columns.axis]
+    template = hover(label, columns.metric)
+    traces = point_traces(columns.points, theme, template)
+    traces.append(
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": "best so far",
+            "x": rising(columns.descent.x),
+            "y": listed(columns.descent.y, 6),
+            "customdata": columns.descent.number.tolist(),
+            "line": {"shape": "hv", "color": theme.green, "width": 3},
+            "hovertemplate": template,
+        }
+    )
+    shapes, notes = [], [theme.note(columns.points.note)] if columns.points.note else []
+    if columns.default is not None:
+        shapes.append(theme.across(columns.default))
+        notes.append(theme.across_label(columns.default, "default configuration", columns.log))
+    y = theme.axis(columns.metric, log=columns.log)
+    if columns.range:
+        y["range"] = columns.range
+    layout = theme.layout(theme.axis(label), y, shapes=shapes, annotations=notes)
+    return {"data": traces, "layout": layout}
+
+
+def options(frame: Frame) -> Sequence[Option]:
+    """The axis, and whether values stand on a logarithmic one."""
+    return (
+        Option(
+            "axis", "over", "trials", (("trials", "trials"), ("epochs", "epochs"), ("seconds", "seconds"))
+        ),
+        Option("log", "log scale", spans_decades(frame.trials.value)),
+    )
+
+
+FIGURE = Figure(
+    name="convergence",
+    title="Convergence",
+    help=(
+        "Each mark is a trial; the line is the best value found so far. A line that still steps down "
+        "says that more trials would pay, a long flat end that the search is done; the further it ends "
+        "from the dashed default, the more tuning has gained."
+    ),
+    data=data,
+    draw=draw,
+    options=options,
+)

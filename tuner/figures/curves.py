@@ -1,0 +1,311 @@
+"""Learning curves: training and validation over epochs, the best few as lines, all others as bands.
+
+Which numbers of a reading exist is the frame's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tuner.core.trial import TrialState
+from tuner.figures.figure import Drawing, Figure, Nothing, Option
+from tuner.figures.frame import Floats, Frame, Ints
+from tuner.figures.numbers import decimated, gapped, listed, percentiles, smoothed, spans_decades
+from tuner.figures.theme import Theme, faint
+
+QUANTITIES = {
+    "loss": ("train_loss", "val_loss"),
+    "score": ("train_score", "val_score"),
+    "learning_rate": ("learning_rate",),
+    "grad_norm": ("grad_norm",),
+}
+"""What can be drawn over epochs: columns of the readings."""
+
+WORDS = {
+    "loss": "loss",
+    "score": "score",
+    "learning_rate": "learning rate",
+    "grad_norm": "gradient norm",
+    "train_loss": "training",
+    "train_score": "training",
+    "val_loss": "validation",
+    "val_score": "validation",
+}
+MOST_SELECTED = 12
+MOST_POINTS = 300
+"""Points drawn of one line; see the measurements of decimation: the extremes always stay."""
+SHARES = (0.1, 0.5, 0.9)
+FEWEST = 3
+"""So many other trials make a band."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One trial's curve of one column, decimated; P points.
+
+    Attributes:
+        number: the trial.
+        column: which number of the reading.
+        x: (P,) epochs.
+        y: (P,) the number.
+        best_epoch: the trial's best epoch; 0 for none.
+        best: y there.
+        selected: whether the trial is brought out.
+    """
+
+    number: int
+    column: str
+    x: Ints
+    y: Floats
+    best_epoch: int
+    best: float
+    selected: bool
+
+
+@dataclass(frozen=True)
+class Band:
+    """All other trials' percentiles of one column; G epochs.
+
+    Attributes:
+        column: which number of the reading.
+        x: (G,) epochs.
+        y: (G, 3) the 10th, 50th and 90th percentile.
+        trials: of how many.
+    """
+
+    column: str
+    x: Ints
+    y: Floats
+    trials: int
+
+
+@dataclass(frozen=True)
+class Curves:
+    """What the figure shows; `every` are all trials' curves (x, y, number), gapped, when asked for."""
+
+    what: str
+    lines: tuple[Line, ...]
+    bands: tuple[Band, ...]
+    every: tuple[tuple[str, Floats, Floats, Ints], ...]
+    log: bool
+
+
+def shown(frame: Frame, best: int) -> list[int]:
+    """Rows of the trials that get lines: the selected, then the best; without any, the one under way."""
+    rows = [*np.flatnonzero(frame.is_selected)[:MOST_SELECTED].tolist(), *frame.ranking[:best].tolist()]
+    if not rows and best:
+        rows = np.flatnonzero(frame.trials.is_(TrialState.RUNNING))[:best].tolist()
+    with_curve = np.diff(frame.bounds) > 0
+    return [row for row in dict.fromkeys(rows) if with_curve[row]]
+
+
+def line(frame: Frame, row: int, column: str, values: Floats, smoothing: float = 0.0) -> Line:
+    """A trial's curve of these values (E,)."""
+    start, end = frame.bounds[row], frame.bounds[row + 1]
+    epoch, y = frame.epochs.epoch[start:end], smoothed(values[start:end], smoothing)
+    best = int(np.searchsorted(epoch, frame.trials.best_epoch[row]))
+    has_best = best < len(epoch) and epoch[best] == frame.trials.best_epoch[row]
+    points = decimated(y, MOST_POINTS, [best] if has_best else [])
+    return Line(
+        number=int(frame.trials.number[row]),
+        column=column,
+        x=epoch[points],
+        y=y[points],
+        best_epoch=int(epoch[best]) if has_best else 0,
+        best=float(y[best]) if has_best else np.nan,
+        selected=bool(frame.is_selected[row]),
+    )
+
+
+def band(frame: Frame, column: str, values: Floats, without: Sequence[int]) -> Band | None:
+    """Percentiles of these values (E,) at each epoch, over all but some rows' trials."""
+    others = np.diff(frame.bounds) > 0
+    others[list(without)] = False
+    if others.sum() < FEWEST:
+        return None
+    order = frame.by_epoch
+    y = values.copy()
+    for row in without:
+        y[frame.bounds[row] : frame.bounds[row + 1]] = np.nan
+    x, found = percentiles(frame.epochs.epoch[order], y[order], SHARES)
+    return Band(column, x, found, int(others.sum())) if len(x) else None
+
+
+def data(
+    frame: Frame,
+    what: str = "loss",
+    best: float = 4,
+    log: bool = False,
+    smoothing: float = 0.0,
+    every: bool = False,
+) -> Curves:
+    """Lines of the selected and the best trials, bands of the others."""
+    if not len(frame.epochs):
+        raise Nothing("No epoch is recorded yet: curves appear with the first one.")
+    columns = {name: getattr(frame.epochs, name) for name in QUANTITIES[what]}
+    columns = {name: values for name, values in columns.items() if np.isfinite(values).any()}
+    if not columns:
+        raise Nothing(f"The trainer reports no {WORDS[what]}; choose another quantity.")
+    rows = shown(frame, int(best))
+    bands = [] if every else [band(frame, name, values, rows) for name, values in columns.items()]
+    return Curves(
+        what=what,
+        lines=tuple(
+            line(frame, row, name, values, smoothing) for row in rows for name, values in columns.items()
+        ),
+        bands=tuple(each for each in bands if each is not None),
+        every=tuple(_all(frame, name, values) for name, values in columns.items()) if every else (),
+        log=log and what != "score",  # a score of 0.98 is far from one of 0.99 on no logarithmic axis
+    )
+
+
+def _all(frame: Frame, name: str, values: Floats) -> tuple[str, Floats, Floats, Ints]:
+    """Every trial's curve, or of many trials an even sample, in one array with gaps."""
+    most = max(1, 40_000 // max(1, int(frame.trials.epochs.max(initial=1))))
+    filled = np.flatnonzero(np.diff(frame.bounds))
+    chosen = np.zeros(len(frame), dtype=bool)
+    chosen[filled[:: max(1, -(-len(filled) // most))]] = True
+    rows = np.flatnonzero(chosen[frame.epochs.row])
+    trial = frame.epochs.row[rows]
+    ends = np.flatnonzero(np.diff(trial)) + 1
+    number = np.insert(frame.trials.number[trial], ends, -1)
+    return name, gapped(frame.epochs.epoch[rows], ends), gapped(values[rows], ends), number
+
+
+def draw(columns: Curves, theme: Theme) -> Drawing:
+    """Bands below, lines above, a mark at each line's best epoch."""
+    traces: list[dict[str, Any]] = []
+    for name, x, y, number in columns.every:
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines",
+                "name": f"{WORDS.get(name, name)}, every trial",
+                "x": listed(x),
+                "y": listed(y),
+                "customdata": number.tolist(),
+                "line": {"color": colour(theme, name), "width": 0.7},
+                "opacity": 0.35,
+                "hoverinfo": "skip" if len(x) > 5000 else "all",
+            }
+        )
+    for each in columns.bands:
+        traces += band_traces(each, theme, WORDS.get(each.column, each.column))
+    traces += line_traces(columns.lines, theme)
+    layout = theme.layout(
+        theme.axis("epoch", rangemode="tozero"), theme.axis(WORDS[columns.what], log=columns.log)
+    )
+    return {"data": traces, "layout": layout}
+
+
+def colour(theme: Theme, column: str) -> str:
+    """Training and validation have the same colours everywhere."""
+    return theme.orange if column.startswith("train") else theme.blue
+
+
+def band_traces(band: Band, theme: Theme, name: str) -> list[dict[str, Any]]:
+    """The middle four fifths as an area, their median as a thin line."""
+    hue = colour(theme, band.column)
+    around = np.concatenate([band.x, band.x[::-1]])
+    edge = np.concatenate([band.y[:, 2], band.y[::-1, 0]])
+    group = f"band {band.column}"
+    return [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": f"{name}: middle 80 % of {band.trials:,} other trials",
+            "legendgroup": group,
+            "x": around.tolist(),
+            "y": listed(edge),
+            "fill": "toself",
+            "fillcolor": faint(hue, 0.16),
+            "line": {"width": 0},
+            "hoverinfo": "skip",
+        },
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": f"{name}: median",
+            "legendgroup": group,
+            "showlegend": False,
+            "x": band.x.tolist(),
+            "y": listed(band.y[:, 1]),
+            "line": {"color": hue, "width": 1.5, "dash": "dot"},
+            "hovertemplate": f"{name}, median of the others<br>epoch %{{x}}: %{{y}}<extra></extra>",
+        },
+    ]
+
+
+def line_traces(lines: Sequence[Line], theme: Theme) -> list[dict[str, Any]]:
+    """Solid validation, dashed training; a hue per trial, or per column where there is but one trial."""
+    numbers = list(dict.fromkeys(each.number for each in lines))
+    hues = (theme.green, theme.purple, theme.red, theme.sky, theme.yellow, theme.blue, theme.orange)
+    traces = []
+    for each in lines:
+        alone = len(numbers) == 1
+        hue = colour(theme, each.column) if alone else hues[numbers.index(each.number) % len(hues)]
+        is_train = each.column.startswith("train")
+        kind = WORDS.get(each.column, each.column)
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "name": f"trial {each.number}, {kind}" if alone else f"trial {each.number}",
+                "legendgroup": f"trial {each.number}",
+                "showlegend": alone or not is_train,
+                "x": each.x.tolist(),
+                "y": listed(each.y),
+                "customdata": [each.number] * len(each.x),
+                "line": {
+                    "color": hue,
+                    "width": 3 if each.selected else 1.5,
+                    "dash": "dash" if is_train else "solid",
+                },
+                "marker": {
+                    "size": _sizes(each, is_train),
+                    "symbol": "star",
+                    "opacity": 1,
+                    "line": {"width": 0},
+                },
+                "hovertemplate": f"trial {each.number}, {kind}<br>epoch %{{x}}: %{{y}}<extra></extra>",
+            }
+        )
+    return traces
+
+
+def _sizes(line: Line, is_train: bool) -> list[int]:
+    """A mark at the best epoch, or at the only one, which makes no line."""
+    if len(line.x) == 1:
+        return [9]
+    return [10 if epoch == line.best_epoch and not is_train else 0 for epoch in line.x.tolist()]
+
+
+def options(frame: Frame) -> Sequence[Option]:
+    """The quantity, the number of lines, the scale, smoothing, and all curves at once."""
+    return (
+        Option("what", "quantity", "loss", tuple((each, WORDS[each]) for each in QUANTITIES)),
+        Option("best", "best trials", 4, low=0, high=20),
+        Option(
+            "log", "log scale", spans_decades(frame.epochs.val_loss[:: max(1, len(frame.epochs) // 20_000)])
+        ),
+        Option("smoothing", "smoothing", 0.0, low=0.0, high=0.98),
+        Option("every", "every curve", False),
+    )
+
+
+FIGURE = Figure(
+    name="curves",
+    title="Learning curves",
+    help=(
+        "Loss over epochs: solid lines are validation, dashed ones training, a star marks the best epoch; "
+        "the areas hold the middle 80 % of all other trials. Good is a solid line that falls and stays "
+        "close to its dashed one; where it turns up while the dashed one falls, the network over-fits."
+    ),
+    data=data,
+    draw=draw,
+    options=options,
+)

@@ -1,0 +1,162 @@
+"""Gap over epochs: how far validation loss is above training loss, and where over-fitting sets in.
+
+Onset here is read from curves; what a stop rule makes of a gap is the rule's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuner.figures.curves import Band, Line, band, band_traces, line, line_traces, shown
+from tuner.figures.figure import Drawing, Figure, Nothing, Option
+from tuner.figures.frame import Floats, Frame, Ints
+from tuner.figures.numbers import listed, neighbourhood
+from tuner.figures.theme import Theme
+
+_BARS = 60
+_LONG = 15
+
+
+@dataclass(frozen=True)
+class GapEpochs:
+    """What the figure shows.
+
+    Attributes:
+        lines: the gap of the selected and the best trials.
+        band: of all others.
+        onset: epoch by trial number, for the lines' trials that over-fit.
+        epochs: (B,) the middle of each bar.
+        width: of a bar, in epochs.
+        count: (B,) trials whose over-fitting sets in there.
+        trials: how many have a curve.
+    """
+
+    lines: tuple[Line, ...]
+    band: Band | None
+    onset: dict[int, int]
+    epochs: Floats
+    width: float
+    count: Ints
+    trials: int
+
+
+def onsets(frame: Frame) -> Ints:
+    """(N,) the epoch at which each trial's over-fitting sets in; 0 where it does not.
+
+    It is the epoch of the lowest validation loss, smoothed over five epochs (over three where no
+    trial has fifteen), where that loss rises
+    afterwards by more than its own scatter from there on (twice its standard deviation about the
+    smoothed curve, and one per cent) while the smoothed training loss goes on falling.
+    """
+    epochs = frame.epochs
+    found = np.zeros(len(frame), dtype=np.int64)
+    sizes = np.diff(frame.bounds)
+    filled = np.flatnonzero(sizes)
+    if not len(filled):
+        return found
+    starts = frame.bounds[filled]
+    reach = 2 if sizes.max() >= _LONG else 1
+    val = neighbourhood(epochs.val_loss, epochs.row, reach)
+    train = neighbourhood(epochs.train_loss, epochs.row, reach)
+    safe = np.where(np.isfinite(val), val, np.inf)
+    lowest = np.minimum.reduceat(safe, starts)
+    hits = np.flatnonzero(safe == np.repeat(lowest, sizes[filled]))
+    trial, first = np.unique(epochs.row[hits], return_index=True)  # = filled
+    at, last = hits[first], frame.bounds[trial + 1] - 1
+    with np.errstate(invalid="ignore", over="ignore"):
+        scatter = np.nan_to_num(epochs.val_loss - val, posinf=0.0, neginf=0.0) ** 2
+        scatter[np.arange(len(val)) < np.repeat(at, sizes[filled])] = 0.0
+        noise = np.sqrt(np.add.reduceat(scatter, starts) / (last - at + 1))
+        rises = safe[last] - lowest > np.maximum(2 * noise, 0.01 * np.abs(lowest))
+        over = rises & (train[last] < train[at]) & np.isfinite(lowest)
+    found[trial[over]] = epochs.epoch[at[over]]
+    return found
+
+
+def data(frame: Frame, best: float = 4) -> GapEpochs:
+    """The gap's lines and band, and where over-fitting sets in over all trials."""
+    gap = frame.epochs.val_loss - frame.epochs.train_loss
+    if not np.isfinite(gap).any():
+        raise Nothing("No epoch with both losses is recorded yet: the gap appears with the first one.")
+    rows = shown(frame, int(best))
+    onset = onsets(frame)
+    numbers = frame.trials.number
+    seen = onset[onset > 0]
+    longest = int(frame.epochs.epoch.max())
+    width = max(1, -(-longest // _BARS))
+    count = np.bincount((seen - 1) // width, minlength=-(-longest // width))
+    return GapEpochs(
+        lines=tuple(line(frame, row, "gap", gap) for row in rows),
+        band=band(frame, "gap", gap, rows),
+        onset={int(numbers[row]): int(onset[row]) for row in rows if onset[row]},
+        epochs=1 + (np.arange(len(count)) + 0.5) * width - 0.5,
+        width=width,
+        count=count.astype(np.int64),
+        trials=int((np.diff(frame.bounds) > 0).sum()),
+    )
+
+
+def draw(columns: GapEpochs, theme: Theme) -> Drawing:
+    """Above the gap, below it bars of how many trials begin to over-fit."""
+    traces = band_traces(columns.band, theme, "gap") if columns.band else []
+    traces += [{**trace, "mode": "lines"} for trace in line_traces(columns.lines, theme)]
+    marked = [
+        (number, epoch, float(np.interp(epoch, each.x, each.y)))
+        for each in columns.lines
+        for number, epoch in columns.onset.items()
+        if number == each.number
+    ]
+    if marked:
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "markers",
+                "name": "over-fitting sets in",
+                "x": [epoch for _, epoch, _ in marked],
+                "y": listed([y for _, _, y in marked]),
+                "customdata": [number for number, _, _ in marked],
+                "marker": {"symbol": "triangle-up", "size": 12, "color": theme.red},
+                "hovertemplate": "trial %{customdata}<br>over-fits from epoch %{x} on<extra></extra>",
+            }
+        )
+    total = int(columns.count.sum())
+    traces.append(
+        {
+            "type": "bar",
+            "name": f"trials that begin to over-fit: {total:,} of {columns.trials:,}",
+            "x": listed(columns.epochs),
+            "y": columns.count.tolist(),
+            "width": columns.width,
+            "yaxis": "y2",
+            "marker": {"color": theme.red, "opacity": 0.7},
+            "hovertemplate": "epoch %{x}: %{y} trials begin to over-fit<extra></extra>",
+        }
+    )
+    layout = theme.layout(
+        theme.axis("epoch", rangemode="tozero", anchor="y2"),
+        theme.axis("gap (validation - training loss)", domain=[0.34, 1]),
+        yaxis2=theme.axis("trials", domain=[0, 0.24], rangemode="tozero"),
+    )
+    return {"data": traces, "layout": layout}
+
+
+def options(frame: Frame) -> Sequence[Option]:  # noqa: ARG001
+    """How many of the best trials get lines."""
+    return (Option("best", "best trials", 4, low=0, high=20),)
+
+
+FIGURE = Figure(
+    name="gap_epochs",
+    title="Gap over epochs",
+    help=(
+        "How far validation loss is above training loss, epoch by epoch; the bars count the trials whose "
+        "validation loss turns up at that epoch while training loss still falls. Good is a gap that stays "
+        "low and flat; bars far to the left say that trials train longer than helps."
+    ),
+    data=data,
+    draw=draw,
+    options=options,
+)

@@ -1,0 +1,227 @@
+"""Numbers for drawing: rounded lists, thinning, gaps between lines, running and binned medians.
+
+Knows neither studies nor Plotly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tsdownsample import MinMaxDownsampler
+
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+_EXTREMES: Any = MinMaxDownsampler()  # type: ignore[no-untyped-call]
+
+DIGITS = 4
+"""Significant digits of what is sent to be drawn: finer than a pixel."""
+
+
+def listed(values: Any, digits: int = DIGITS) -> list[float | None]:
+    """Numbers as JSON takes them: rounded to significant digits, None for what is not finite."""
+    array = np.asarray(values, dtype=float)
+    finite = np.isfinite(array)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        size = np.floor(np.log10(np.abs(np.where(finite & (array != 0), array, 1.0))))
+        # Whole powers of ten are exact, so that dividing by one gives the shortest decimal.
+        power = 10.0 ** np.clip(np.abs(digits - 1 - size), 0, 300)
+        fine = np.round(array * power) / power
+        coarse = np.round(array / power) * power
+        rounded = np.where(size < digits, fine, coarse)
+    if finite.all():
+        found: list[float | None] = rounded.tolist()
+        return found
+    sparse = rounded.astype(object)
+    sparse[~finite] = None
+    return list(sparse)
+
+
+def rising(values: Any, digits: int = 7) -> list[float | None]:
+    """As `listed`, for positions on a long axis, which need more digits."""
+    return listed(values, digits)
+
+
+def thinned(rows: Ints, keep: Bools, most: int) -> Ints:
+    """At most about `most` of these rows: all under `keep` and every n-th of the others.
+
+    Args:
+        rows: indices, in the order they are thinned in.
+        keep: (len(rows),) which must stay.
+        most: how many are enough.
+    """
+    if len(rows) <= most:
+        return rows
+    others = np.flatnonzero(~keep)
+    room = max(most - int(keep.sum()), 0)
+    chosen = keep.copy()
+    if room:
+        chosen[others[np.linspace(0, len(others) - 1, min(room, len(others))).astype(np.int64)]] = True
+    return rows[chosen]
+
+
+def decimated(y: Floats, most: int, keep: Sequence[int] = ()) -> Ints:
+    """Indices of at most about `most` points of a line, its extremes and `keep` among them."""
+    if len(y) <= most:
+        return np.arange(len(y))
+    steady = np.nan_to_num(y, nan=float(np.nanmedian(y)) if np.isfinite(y).any() else 0.0)
+    # Below four buckets, and for odd counts, the downsampler refuses.
+    chosen = _EXTREMES.downsample(np.ascontiguousarray(steady), n_out=max(most // 2 * 2, 8))
+    ends = np.array([0, len(y) - 1, *keep])
+    return np.unique(np.concatenate([chosen.astype(np.int64), ends]))
+
+
+def gapped(values: NDArray[Any], ends: Ints) -> Floats:
+    """Lines end to end in one array, with `nan` after each; `ends` are the ends of all but the last."""
+    return np.insert(np.asarray(values, dtype=float), ends, np.nan)
+
+
+def smoothed(y: Floats, weight: float, starts: Ints | None = None) -> Floats:
+    """An exponential moving average, without the bias of its first value (as TensorBoard has it).
+
+    Args:
+        y: (E,) lines end to end; `nan` is passed over.
+        weight: 0 for none, towards 1 for much.
+        starts: where lines start; one line when left out.
+    """
+    if not 0 < weight < 1:
+        return np.asarray(y, dtype=float)
+    found = np.empty(len(y))
+    fresh = np.zeros(len(y), dtype=bool)
+    fresh[: 1 if starts is None else 0] = True
+    if starts is not None:
+        fresh[starts[starts < len(y)]] = True
+    last, debias = 0.0, 0.0
+    for i, (value, first) in enumerate(zip(y.tolist(), fresh.tolist(), strict=True)):
+        if first:
+            last, debias = 0.0, 0.0
+        if np.isfinite(value):
+            last = weight * last + (1 - weight) * value
+            debias = weight * debias + (1 - weight)
+            found[i] = last / debias
+        else:
+            found[i] = np.nan
+    return found
+
+
+def neighbourhood(y: Floats, line: Ints, reach: int = 2) -> Floats:
+    """A centred moving average along lines end to end; what is not finite is passed over.
+
+    Args:
+        y: (E,).
+        line: (E,) which line each belongs to, sorted.
+        reach: so many neighbours on either side.
+    """
+    fine = np.isfinite(y)
+    clean = np.where(fine, y, 0.0)
+    total, count = clean.copy(), fine.astype(float)
+    for step in range(1, reach + 1):
+        same = line[step:] == line[:-step]
+        for here, there in ((np.s_[step:], np.s_[:-step]), (np.s_[:-step], np.s_[step:])):
+            total[here] += clean[there] * same
+            count[here] += fine[there] * same
+    return np.where(count > 0, total / np.maximum(count, 1.0), np.nan)
+
+
+def percentiles(
+    group: Ints, y: Floats, shares: tuple[float, ...], most: int = 200
+) -> tuple[Ints, NDArray[np.float64]]:
+    """Percentiles of y in runs of equal `group`, e.g. at each epoch.
+
+    Args:
+        group: (E,) sorted.
+        y: (E,) in the same order; what is not finite is left out.
+        shares: S of them, 0 to 1; the nearest observed value is taken, so that it is a real one.
+        most: more groups than that are thinned evenly, the first and the last kept.
+
+    Returns:
+        The groups (G,) that have a number, and their percentiles (G, S).
+    """
+    starts = np.flatnonzero(np.diff(group, prepend=-1))
+    ends = np.append(starts[1:], len(group))
+    which = np.arange(len(starts))
+    if len(which) > most:
+        which = np.unique(np.linspace(0, len(which) - 1, most).astype(np.int64))
+    groups, found = [], []
+    for i in which.tolist():
+        values = y[starts[i] : ends[i]]
+        values = values[np.isfinite(values)]
+        if len(values):
+            places = np.rint(np.array(shares) * (len(values) - 1)).astype(np.int64)
+            groups.append(group[starts[i]])
+            found.append(np.partition(values, places)[places])
+    return np.array(groups, dtype=np.int64), np.array(found, dtype=float).reshape(-1, len(shares))
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Medians of y in bins of x, B of them, the empty ones left out.
+
+    Attributes:
+        x: (B,) the median x of each.
+        low: (B,) the first quartile of y.
+        median: (B,) of y.
+        high: (B,) the third quartile of y.
+        count: (B,) how many points.
+    """
+
+    x: Floats
+    low: Floats
+    median: Floats
+    high: Floats
+    count: Ints
+
+
+def binned(x: Floats, y: Floats, bins: int = 10) -> Bins:
+    """Medians in bins that hold equally many points; ties in x stay together."""
+    fine = np.isfinite(x) & np.isfinite(y)
+    x, y = x[fine], y[fine]
+    bins = min(bins, max(1, len(x) // 4))
+    edges = np.unique(np.quantile(x, np.linspace(0, 1, bins + 1))) if len(x) else np.empty(0)
+    code = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, max(len(edges) - 2, 0))
+    return grouped(code, x, y)
+
+
+def grouped(code: Ints, x: Floats, y: Floats) -> Bins:
+    """Medians of y (all finite) in groups that are given by number."""
+    groups = [np.flatnonzero(code == each) for each in np.unique(code)]
+    quartiles = np.array([np.quantile(y[rows], (0.25, 0.5, 0.75)) for rows in groups]).reshape(-1, 3)
+    middles = np.array([np.median(x[rows]) for rows in groups], dtype=float)
+    counts = np.array([len(rows) for rows in groups], dtype=np.int64)
+    return Bins(middles, quartiles[:, 0], quartiles[:, 1], quartiles[:, 2], counts)
+
+
+def spans_decades(values: Floats) -> bool:
+    """Whether a logarithmic axis shows these numbers better: positive, and of different sizes."""
+    finite = values[np.isfinite(values)]
+    if not len(finite) or finite.min() <= 0:
+        return False
+    low, high = np.quantile(finite, (0.0, 0.95))
+    return bool(high > 20 * low)
+
+
+def window(values: Floats, log: bool, minimize: bool | None = None) -> list[float] | None:
+    """An axis range that leaves far outliers out; None where there are none.
+
+    Args:
+        values: what is drawn.
+        log: whether the axis is logarithmic; its range is in powers of ten then.
+        minimize: which end is the good one and always stays; both ends are cut when left out.
+    """
+    finite = values[np.isfinite(values) & ((values > 0) | (not log))]
+    if len(finite) < 8:
+        return None
+    scaled = np.log10(finite) if log else finite
+    least, q1, q3, most = (float(q) for q in np.quantile(scaled, (0.0, 0.25, 0.75, 1.0)))
+    reach = 3.0 * (q3 - q1) or (abs(q3) or 1.0)
+    low = least if minimize else max(least, q1 - reach)
+    high = most if minimize is False else min(most, q3 + reach)
+    if low == least and high == most:
+        return None
+    margin = 0.05 * (high - low) or 1.0
+    return [low - margin, high + margin]

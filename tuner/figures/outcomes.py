@@ -1,0 +1,178 @@
+"""Outcomes: what became of the trials, in all and over one parameter's range.
+
+Which rule is sensible is not judged here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tuner.core.trial import TrialState
+from tuner.figures.figure import Drawing, Figure, Nothing, Option, parameter_option
+from tuner.figures.frame import Frame, Ints, Texts
+from tuner.figures.scale import Scale
+from tuner.figures.theme import Theme, safe
+
+_BINS = 12
+FINISHED, FAILED, DIVERGED = "finished", "failed", "diverged"
+PATTERNS = {FAILED: "x", DIVERGED: "/"}
+"""Hatching, so that colour does not tell it alone."""
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """What the figure shows; L outcomes, the most frequent first, and G groups of a parameter.
+
+    Attributes:
+        labels: (L,) the outcomes.
+        count: (L,) trials.
+        scale: the parameter; None where there is none.
+        groups: (G,) the groups' names, in order.
+        by_group: (L, G) trials.
+    """
+
+    labels: tuple[str, ...]
+    count: Ints
+    scale: Scale | None
+    groups: tuple[str, ...]
+    by_group: Ints
+
+
+def outcomes(frame: Frame) -> Texts:
+    """(N,) "finished", "failed", "diverged", "stopped: <rule>", or where the trial stands."""
+    trials = frame.trials
+    state = trials.state.astype(object)
+    stopped = trials.is_(TrialState.STOPPED)
+    state[stopped] = [f"stopped: {rule or 'unknown rule'}" for rule in trials.rule[stopped]]
+    state[stopped & (trials.rule == "divergence")] = DIVERGED
+    return state
+
+
+def data(frame: Frame, parameter: str = "") -> Outcomes:
+    """Counts of outcomes, and of outcomes by the parameter's bins or choices."""
+    if not len(frame):
+        raise Nothing("No trial has started yet: outcomes appear as trials end.")
+    labels, code, count = np.unique(outcomes(frame).astype(str), return_inverse=True, return_counts=True)
+    order = np.argsort(-count, kind="stable")
+    code = np.argsort(order)[code]
+    parameter = parameter or next(iter(frame.ordered_params()), "")
+    scale = Scale.of(frame, parameter) if parameter else None
+    groups: tuple[str, ...] = ()
+    by_group = np.zeros((len(labels), 0), dtype=np.int64)
+    if scale is not None:
+        places = scale.places(frame)
+        fine = np.isfinite(places)
+        groups, group = _names(scale), scale.cells(places[fine], _BINS)
+        by_group = np.zeros((len(labels), len(groups)), dtype=np.int64)
+        np.add.at(by_group, (code[fine], group), 1)
+    return Outcomes(tuple(labels[order].tolist()), count[order].astype(np.int64), scale, groups, by_group)
+
+
+def _names(scale: Scale) -> tuple[str, ...]:
+    """The groups' names: the values where they are few, else the middles of equal parts of the range."""
+    if scale.labels:
+        return scale.labels
+    shares = np.linspace(0, 1, scale.count) if scale.count else (np.arange(_BINS) + 0.5) / _BINS
+    return tuple(f"{value:.4g}" if scale.count else f"{value:.2g}" for value in scale.at(shares).tolist())
+
+
+def draw(columns: Outcomes, theme: Theme) -> Drawing:
+    """Above all trials, below their shares over the parameter."""
+    traces = []
+    hues = colours(columns.labels, theme)
+    total = np.maximum(columns.by_group.sum(axis=0), 1)
+    names = [safe(label, 30) for label in columns.labels]
+    places = list(range(len(names)))
+    for i, (name, count) in enumerate(zip(names, columns.count.tolist(), strict=True)):
+        pattern = {
+            "shape": PATTERNS.get(columns.labels[i], ""),
+            "fgcolor": theme.paper,
+            "fillmode": "overlay",
+            "size": 6,
+        }
+        marker = {"color": hues[i], "pattern": pattern}
+        traces.append(
+            {
+                "type": "bar",
+                "orientation": "h",
+                "name": name,
+                "x": [count],
+                "y": [i],
+                "text": [f"{count:,}"],
+                "textposition": "auto",
+                "marker": marker,
+                "showlegend": False,
+                "hovertemplate": f"{name}: %{{x}} trials<extra></extra>",
+            }
+        )
+        if columns.groups:
+            shares = (columns.by_group[i] / total).round(4).tolist()
+            traces.append(
+                {
+                    "type": "bar",
+                    "name": name,
+                    "x": list(range(len(columns.groups))),
+                    "y": shares,
+                    "text": [f"{n:,}" for n in columns.by_group[i].tolist()],
+                    "textposition": "none",
+                    "marker": marker,
+                    "xaxis": "x2",
+                    "yaxis": "y2",
+                    "showlegend": False,
+                    "hovertemplate": f"{name}: %{{text}} trials, %{{y:.0%}}<extra></extra>",
+                }
+            )
+    height = 0.55 if columns.groups else 0
+    y = theme.axis(tickmode="array", tickvals=places, ticktext=names, autorange="reversed", showgrid=False)
+    x = theme.axis("trials", side="top", anchor="y")
+    layout = theme.layout(x, {**y, "domain": [height, 1]}, barmode="stack", bargap=0.15)
+    if columns.groups and columns.scale is not None:
+        ticks: dict[str, Any] = {
+            "tickvals": list(range(len(columns.groups))),
+            "ticktext": [safe(g, 14) for g in columns.groups],
+        }
+        layout["xaxis2"] = theme.axis(columns.scale.name, anchor="y2", tickmode="array", **ticks)
+        layout["yaxis2"] = theme.axis(
+            "share", anchor="x2", tickformat=".0%", range=[0, 1], domain=[0, height - 0.07]
+        )
+    return {"data": traces, "layout": layout}
+
+
+def colours(labels: Sequence[str], theme: Theme) -> list[str]:
+    """The same colour for the same outcome in every figure; rules of one's own share what is left."""
+    fixed = {
+        FINISHED: theme.blue,
+        FAILED: theme.red,
+        DIVERGED: theme.orange,
+        "running": theme.yellow,
+        "waiting": theme.grid,
+        "paused": theme.purple,
+        "stopped: pruner": theme.muted,
+        "stopped: patience": theme.green,
+        "stopped: gap": theme.sky,
+    }
+    spare = (theme.purple, theme.yellow, theme.text)
+    others = [label for label in sorted(labels) if label not in fixed]
+    return [fixed.get(label) or spare[others.index(label) % len(spare)] for label in labels]
+
+
+def options(frame: Frame) -> Sequence[Option]:
+    """The parameter."""
+    return (parameter_option(frame, "parameter", "parameter"),)
+
+
+FIGURE = Figure(
+    name="outcomes",
+    title="Outcomes",
+    help=(
+        "What became of the trials, in all and over one parameter's range. Failures and divergence that "
+        "crowd at one end say that the range reaches too far; many early stops are trials saved."
+    ),
+    data=data,
+    draw=draw,
+    options=options,
+)

@@ -1,0 +1,189 @@
+"""Panels: a number of every trial against several parameters, side by side, each with its trend.
+
+Which number that is, and what it means, is the figure's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tuner.figures.figure import Drawing, Nothing
+from tuner.figures.frame import Floats, Frame
+from tuner.figures.numbers import Bins, binned, grouped, listed, window
+from tuner.figures.points import MOST, Points, hover, point_traces, scattered
+from tuner.figures.scale import Scale
+from tuner.figures.theme import Theme
+
+MOST_PANELS = 8
+_COLUMNS = 4
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One parameter.
+
+    Attributes:
+        scale: its axis.
+        points: the trials in which it is active; choices stand a little beside their place.
+        trend: medians and quartiles of y, per bin of a number or per choice, over the trials whose
+            value stands.
+    """
+
+    scale: Scale
+    points: Points
+    trend: Bins
+
+
+@dataclass(frozen=True)
+class Panels:
+    """What the figure shows.
+
+    Attributes:
+        panels: one per parameter.
+        label: what y is.
+        log: whether y stands on a logarithmic axis.
+        range: of y, without far outliers; None for all.
+        default: y of the default configuration.
+    """
+
+    panels: tuple[Panel, ...]
+    label: str
+    log: bool
+    range: list[float] | None
+    default: float | None
+
+
+def panels(
+    frame: Frame, y: Floats, label: str, parameters: Sequence[str], log: bool, minimize: bool
+) -> Panels:
+    """Columns for `y` (N,) against these parameters.
+
+    Args:
+        frame: the study.
+        y: `nan` where a trial has none.
+        label: what y is.
+        parameters: names; more than `MOST_PANELS` are left out.
+        log: whether y stands on a logarithmic axis.
+        minimize: which end of y is the good one.
+
+    Raises:
+        Nothing: no trial has a y, or no parameter is chosen.
+    """
+    if not np.isfinite(y).any():
+        raise Nothing(f"No trial has a {label} yet: points appear as soon as trials have a best epoch.")
+    if not parameters:
+        raise Nothing("No parameter is chosen: choose one or more above the figure.")
+    chosen = parameters[:MOST_PANELS]
+    most = max(200, MOST // len(chosen))
+    first = y[frame.trials.number == 0]
+    return Panels(
+        panels=tuple(_panel(frame, y, name, most) for name in chosen),
+        label=label,
+        log=log,
+        range=window(y, log, minimize),
+        default=float(first[0]) if len(first) and np.isfinite(first[0]) else None,
+    )
+
+
+def _panel(frame: Frame, y: Floats, name: str, most: int) -> Panel:
+    scale = Scale.of(frame, name)
+    places = scale.places(frame)
+    points, _ = scattered(frame, scale.jittered(places, frame.trials.number), y, most)
+    # A trial that was cut short has a worse value for that reason alone.
+    fine = np.isfinite(places) & np.isfinite(y) & frame.standing
+    if scale.count:
+        trend = grouped(np.unique(places[fine], return_inverse=True)[1], places[fine], y[fine])
+    else:
+        trend = binned(places[fine], y[fine])
+    return Panel(scale, points, trend)
+
+
+def draw(columns: Panels, theme: Theme) -> Drawing:
+    """A row of at most four panels, or two rows; all share the axis of y."""
+    count = len(columns.panels)
+    across = min(_COLUMNS, count) if count != 5 else 3
+    rows = -(-count // across)
+    traces: list[dict[str, Any]] = []
+    axes: dict[str, Any] = {}
+    for i, panel in enumerate(columns.panels):
+        suffix = "" if i == 0 else str(i + 1)
+        column, row = i % across, i // across
+        drawn = _points(panel, theme, columns.label)
+        drawn += _trend(panel, theme, columns.label)
+        for trace in drawn:
+            trace |= {
+                "xaxis": f"x{suffix}",
+                "yaxis": f"y{suffix}",
+                "legendgroup": trace["name"],
+                "showlegend": trace["name"] not in {each["name"] for each in traces},
+            }
+            traces.append(trace)
+        axes[f"xaxis{suffix}"] = panel.scale.axis(
+            theme, domain=_share(column, across, 0.03), anchor=f"y{suffix}"
+        )
+        bottom, top = _share(row, rows, 0.11)
+        y = theme.axis(columns.label if column == 0 else "", log=columns.log, domain=[1 - top, 1 - bottom])
+        y |= {"anchor": f"x{suffix}", **({"matches": "y", "showticklabels": column == 0} if i else {})}
+        if columns.range:
+            y["range"] = columns.range
+        axes[f"yaxis{suffix}"] = y
+    note = next((panel.points.note for panel in columns.panels if panel.points.note), "")
+    layout = theme.layout(axes.pop("xaxis"), axes.pop("yaxis"), **axes)
+    layout["annotations"] = [theme.note(note)] if note else []
+    if columns.default is not None and rows == 1:
+        layout["shapes"] = [theme.across(columns.default)]
+        layout["annotations"].append(
+            theme.across_label(columns.default, "default configuration", columns.log)
+        )
+    return {"data": traces, "layout": layout}
+
+
+def _points(panel: Panel, theme: Theme, label: str) -> list[dict[str, Any]]:
+    """The scatter; where places are jittered, hover tells the value that is meant."""
+    scale = panel.scale
+    drawn = point_traces(
+        panel.points, theme, hover(scale.name, label, x_as="text" if scale.count else "x"), 5
+    )
+    for trace in drawn if scale.count else ():
+        trace["text"] = scale.said(np.array(trace["x"]))
+    return drawn
+
+
+def _share(place: int, of: int, apart: float) -> list[float]:
+    """Where one of several equal panels stands, from 0 to 1."""
+    size = (1 - apart * (of - 1)) / of
+    start = place * (size + apart)
+    return [start, min(1.0, start + size)]
+
+
+def _trend(panel: Panel, theme: Theme, label: str) -> list[dict[str, Any]]:
+    """Medians joined by a line, quartiles as bars; choices are not joined."""
+    trend = panel.trend
+    if not len(trend.x):
+        return []
+    return [
+        {
+            "type": "scatter",
+            "mode": "markers" if panel.scale.labels else "lines+markers",
+            "name": "median and quartiles",
+            "x": listed(trend.x),
+            "y": listed(trend.median),
+            "error_y": {
+                "type": "data",
+                "symmetric": False,
+                "array": listed(trend.high - trend.median),
+                "arrayminus": listed(trend.median - trend.low),
+                "color": theme.text,
+                "thickness": 1.2,
+                "width": 3,
+            },
+            "marker": {"symbol": "diamond", "size": 8, "color": theme.text},
+            "line": {"color": theme.text, "width": 2},
+            "text": [f"{count:,} trials" for count in trend.count.tolist()],
+            "hovertemplate": f"median {label}: %{{y}}<br>%{{text}}<extra></extra>",
+        }
+    ]

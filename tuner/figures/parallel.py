@@ -1,0 +1,201 @@
+"""Parallel coordinates: each trial a line across its parameters to its value.
+
+Drawn as plain lines in a few colours: Plotly's own parallel coordinates need WebGL, take seconds
+without a graphics card, and know no trial numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tuner.figures.figure import Drawing, Figure, Nothing, Option, parameter_option
+from tuner.figures.frame import Floats, Frame, Ints
+from tuner.figures.numbers import listed, spans_decades, thinned
+from tuner.figures.scale import Scale
+from tuner.figures.theme import Theme, faint, safe
+
+MOST = 240
+BEST = 20
+_SHADES = 6
+_MOST_AXES = 10
+
+
+@dataclass(frozen=True)
+class Parallel:
+    """What the figure shows; P trials, A axes, the last of which is the value.
+
+    Attributes:
+        scales: the parameters' axes, A - 1 of them.
+        heights: (P, A) where each line crosses each axis, 0 to 1; `nan` where not active.
+        number: (P,) trial numbers.
+        shade: (P,) 0 for the best twenty, then 1 to 5 for each fifth of the others, the worst last.
+        selected: (P,) whether it is brought out.
+        values: the value at the bottom and at the top of its axis.
+        metric: what the value is.
+        total: how many trials have a value.
+    """
+
+    scales: tuple[Scale, ...]
+    heights: Floats
+    number: Ints
+    shade: Ints
+    selected: np.ndarray[Any, np.dtype[np.bool_]]
+    values: tuple[float, float]
+    metric: str
+    total: int
+
+
+def data(frame: Frame, parameters: Sequence[str] = ()) -> Parallel:
+    """The best trials, the selected and a sample of the others."""
+    if not len(frame.ranking):
+        raise Nothing("No trial has a value yet: lines appear as trials end.")
+    names = (parameters or frame.ordered_params()[:7])[: _MOST_AXES - 1]
+    keep = frame.is_selected[frame.ranking]
+    keep[:BEST] = True
+    drawn = thinned(frame.ranking, keep, MOST)
+    place = np.zeros(len(frame), dtype=np.int64)
+    place[frame.ranking] = np.arange(len(frame.ranking))
+    others = max(len(frame.ranking) - BEST, 1)
+    shade = np.where(place < BEST, 0, 1 + (place - BEST) * (_SHADES - 1) // others)
+    scales = tuple(Scale.of(frame, name) for name in names)
+    crossings = []
+    for scale in scales:
+        shares = scale.shares(scale.places(frame))[drawn]
+        # Lines through the same of a few values are spread a little, so that they can be told apart.
+        moved = scale.jittered(shares * 0.0, frame.trials.number[drawn])
+        crossings.append(shares + 0.5 * moved / ((scale.high - scale.low) or 1.0))
+    share, ends = _heights(frame, drawn)
+    crossings.append(share)
+    return Parallel(
+        scales=scales,
+        heights=np.stack(crossings, axis=1),
+        number=frame.trials.number[drawn],
+        shade=shade[drawn],
+        selected=frame.is_selected[drawn],
+        values=ends,
+        metric=frame.objective.metric,
+        total=len(frame.ranking),
+    )
+
+
+def _heights(frame: Frame, rows: Ints) -> tuple[Floats, tuple[float, float]]:
+    """Where the rows' values stand on their axis, 0 to 1, and the values at its ends.
+
+    The worst tenth would press all others together; it stands at the axis' bad end.
+    """
+    value = frame.trials.value[rows]
+    log = spans_decades(value)
+    scaled = np.log10(value) if log else value
+    near = frame.loss[rows] <= np.quantile(frame.loss[rows], 0.9)
+    low, high = float(scaled[near].min()), float(scaled[near].max())
+    share = np.clip((scaled - low) / (high - low), 0, 1) if high > low else np.full(len(rows), 0.5)
+    return share, (10**low, 10**high) if log else (low, high)
+
+
+def draw(columns: Parallel, theme: Theme) -> Drawing:
+    """One trace of gapped lines per shade, the best on top."""
+    axes = columns.heights.shape[1]
+    bright = theme.name == "dark"
+    traces = []
+    for shade in reversed(range(_SHADES)):
+        share = shade / (_SHADES - 1)
+        # The best stand out against the ground: bright on dark, dark on light.
+        hue = theme.scale[round(8 * (0.95 - 0.75 * share if bright else 0.05 + 0.75 * share))][1]
+        rows = np.flatnonzero((columns.shade == shade) & ~columns.selected)
+        name = (f"the {BEST} best", "good", *("",) * (_SHADES - 3), "bad")[shade]
+        if len(rows):
+            width, opacity = (2, 1) if shade == 0 else (0.8, 0.45)
+            traces.append(_lines(columns, rows, name, hue, width, opacity))
+    rows = np.flatnonzero(columns.selected)
+    if len(rows):
+        traces.append(_lines(columns, rows, "selected", theme.red, 3, 1))
+    notes = []
+    for i, scale in enumerate(columns.scales):
+        notes += _labels(scale, i, theme)
+    low, high = columns.values
+    notes += [_label(axes - 1, 0, f"{low:.3g}", theme), _label(axes - 1, 1, f"{high:.3g}", theme)]
+    if columns.total > len(columns.number):
+        said = (
+            f"{len(columns.number):,} of {columns.total:,} trials drawn: the best, the selected and a sample"
+        )
+        notes.append({**theme.note(said), "yanchor": "bottom"})
+    upright = {"type": "line", "y0": 0, "y1": 1, "line": {"color": theme.muted, "width": 1}, "layer": "below"}
+    names = [safe(name, 18) for name in (*(scale.name for scale in columns.scales), columns.metric)]
+    x = theme.axis(
+        tickmode="array",
+        tickvals=list(range(axes)),
+        ticktext=names,
+        showgrid=False,
+        zeroline=False,
+        range=[-0.15, axes - 0.6],
+    )
+    y = theme.axis(visible=False, range=[-0.08, 1.05])
+    layout = theme.layout(
+        x, y, shapes=[{**upright, "x0": i, "x1": i} for i in range(axes)], annotations=notes
+    )
+    return {"data": traces, "layout": layout}
+
+
+def _lines(
+    columns: Parallel, rows: Ints, name: str, hue: str, width: float, opacity: float
+) -> dict[str, Any]:
+    axes = columns.heights.shape[1]
+    gap = np.full((len(rows), 1), np.nan)
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": name,
+        "showlegend": bool(name),
+        "x": [*range(axes), None] * len(rows),
+        "y": listed(np.hstack([columns.heights[rows], gap]).ravel(), 3),
+        "customdata": np.repeat(columns.number[rows], axes + 1).tolist(),
+        "line": {"color": hue, "width": width},
+        "opacity": opacity,
+        "connectgaps": False,
+        "hovertemplate": "trial %{customdata}<extra></extra>",
+    }
+
+
+def _labels(scale: Scale, axis: int, theme: Theme) -> list[dict[str, Any]]:
+    if not scale.labels:
+        return [_label(axis, 0, f"{scale.low:.3g}", theme), _label(axis, 1, f"{scale.high:.3g}", theme)]
+    heights = scale.shares(np.arange(len(scale.labels), dtype=float)).tolist()
+    return [
+        _label(axis, height, safe(text, 12), theme)
+        for height, text in zip(heights, scale.labels, strict=True)
+    ]
+
+
+def _label(axis: int, height: float, text: str, theme: Theme) -> dict[str, Any]:
+    return {
+        "x": axis,
+        "y": height,
+        "text": text,
+        "showarrow": False,
+        "xanchor": "left",
+        "xshift": 4,
+        "font": {"size": 10, "color": theme.text},
+        "bgcolor": faint(theme.paper, 0.7),
+    }
+
+
+def options(frame: Frame) -> Sequence[Option]:
+    """The parameters."""
+    return (parameter_option(frame, "parameters", "parameters", several=7),)
+
+
+FIGURE = Figure(
+    name="parallel",
+    title="Parallel coordinates",
+    help=(
+        "Each line is a trial, from its parameters on the left to its value on the right; the strongest "
+        "colour are the twenty best. Where the best lines run through the same place, that setting matters."
+    ),
+    data=data,
+    draw=draw,
+    options=options,
+)

@@ -1,0 +1,143 @@
+"""Points: trials as a scatter, told apart by how they ended, with the selected ones ringed.
+
+What stands on the two axes is the figure's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from tuner.core.trial import TrialState
+from tuner.figures.frame import Bools, Floats, Frame, Ints, Texts
+from tuner.figures.numbers import listed, thinned
+from tuner.figures.theme import Theme, safe
+
+MOST = 600
+"""Points drawn of one scatter; more hide one another and take long to send."""
+
+STANDS, CUT, UNDER_WAY, FAILED = "value stands", "cut short", "under way", "failed"
+KINDS: Mapping[str, tuple[str, str]] = {
+    CUT: ("x-thin-open", "muted"),
+    FAILED: ("triangle-down", "red"),
+    UNDER_WAY: ("diamond-open", "orange"),
+    STANDS: ("circle", "blue"),
+}
+"""How trials ended, in the order they are drawn: symbol and colour, so that neither tells it alone."""
+
+
+def kinds(frame: Frame) -> Texts:
+    """(N,) how each trial ended, one of `KINDS`."""
+    trials = frame.trials
+    return np.select(
+        [trials.is_(TrialState.FAILED), trials.is_(TrialState.FINISHED) | trials.conclusive],
+        [FAILED, STANDS],
+        np.where(trials.is_(TrialState.STOPPED), CUT, UNDER_WAY),
+    )
+
+
+@dataclass(frozen=True)
+class Points:
+    """P trials with a place.
+
+    Attributes:
+        x: (P,).
+        y: (P,).
+        number: (P,) trial numbers.
+        kind: (P,) see `KINDS`.
+        selected: (P,) which are brought out.
+        total: how many trials have a place; more than P where they were thinned.
+    """
+
+    x: Floats
+    y: Floats
+    number: Ints
+    kind: Texts
+    selected: Bools
+    total: int
+
+    def __len__(self) -> int:
+        return len(self.number)
+
+    @property
+    def note(self) -> str:
+        """What is said of points that are not drawn."""
+        if self.total == len(self):
+            return ""
+        return f"{len(self):,} of {self.total:,} trials drawn: the best, the selected and a sample"
+
+
+def scattered(frame: Frame, x: Floats, y: Floats, most: int = MOST) -> tuple[Points, Ints]:
+    """The trials with finite x (N,) and y (N,), thinned.
+
+    Returns:
+        The points, and the rows of their trials.
+    """
+    rows = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+    keep = frame.is_selected | (frame.trials.number == 0)
+    keep[frame.ranking[: most // 10]] = True
+    drawn = thinned(rows, keep[rows], most)
+    return (
+        Points(
+            x=x[drawn],
+            y=y[drawn],
+            number=frame.trials.number[drawn],
+            kind=kinds(frame)[drawn],
+            selected=frame.is_selected[drawn],
+            total=len(rows),
+        ),
+        drawn,
+    )
+
+
+def hover(x: str, y: str, x_as: str = "x") -> str:
+    """A hover text that names the trial and both numbers; the labels are made safe."""
+    return f"trial %{{customdata}}<br>{safe(x)}: %{{{x_as}}}<br>{safe(y)}: %{{y}}<extra></extra>"
+
+
+def point_traces(points: Points, theme: Theme, template: str, size: int = 6) -> list[dict[str, Any]]:
+    """A trace per way of ending, and one of rings round the selected trials."""
+    traces = []
+    for kind, (symbol, colour) in KINDS.items():
+        rows = np.flatnonzero(points.kind == kind)
+        if len(rows):
+            marker = {
+                "symbol": symbol,
+                "color": getattr(theme, colour),
+                "size": size,
+                "opacity": 0.75 if kind == STANDS else 0.6,
+            }
+            traces.append(marks(points, rows, kind, marker, template))
+    return traces + rings(points, theme, template, size)
+
+
+def marks(
+    points: Points, rows: Ints, name: str, marker: dict[str, Any], template: str, **more: Any
+) -> dict[str, Any]:
+    """A trace of these rows of the points."""
+    return {
+        "type": "scatter",
+        "mode": "markers",
+        "name": name,
+        "x": listed(points.x[rows]),
+        "y": listed(points.y[rows]),
+        "customdata": points.number[rows].tolist(),
+        "marker": marker,
+        "hovertemplate": template,
+        **more,
+    }
+
+
+def rings(points: Points, theme: Theme, template: str, size: int = 6) -> list[dict[str, Any]]:
+    """A ring round every selected trial; nothing when there is none."""
+    rows = np.flatnonzero(points.selected)
+    marker = {
+        "symbol": "circle-open",
+        "size": size + 6,
+        "color": theme.text,
+        "line": {"width": 2, "color": theme.text},
+    }
+    return [marks(points, rows, "selected", marker, template)] if len(rows) else []

@@ -1,0 +1,114 @@
+"""Rungs: at which epochs trials are stopped or paused, and how many go on.
+
+Read from where trials ended; the rule's own settings are not known here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuner.core.trial import TrialState
+from tuner.figures.figure import Drawing, Figure, Nothing
+from tuner.figures.frame import Frame, Ints
+from tuner.figures.outcomes import colours, outcomes
+from tuner.figures.theme import Theme, safe
+
+MOST = 12
+WENT_ON = "went on"
+
+
+@dataclass(frozen=True)
+class Rungs:
+    """What the figure shows; R rungs, L outcomes.
+
+    Attributes:
+        epoch: (R,) rising; the last is the longest trial's.
+        reached: (R,) trials that trained so long.
+        went_on: (R,) those of them that trained on.
+        labels: (L,) what became of the others, the most frequent first.
+        ended: (L, R) trials.
+        total: at how many different epochs trials were stopped or paused.
+    """
+
+    epoch: Ints
+    reached: Ints
+    went_on: Ints
+    labels: tuple[str, ...]
+    ended: Ints
+    total: int
+
+
+def data(frame: Frame) -> Rungs:
+    """The epochs at which most trials left, the pruner's before all others."""
+    trials = frame.trials
+    early = trials.is_(TrialState.STOPPED, TrialState.PAUSED) & (trials.epochs > 0)
+    pruned = early & ((trials.rule == "pruner") | trials.is_(TrialState.PAUSED))
+    leaving = pruned if pruned.any() else early
+    if not leaving.any():
+        raise Nothing("No trial was stopped or paused before its last epoch: rungs appear where a rule does.")
+    epochs, count = np.unique(trials.epochs[leaving], return_counts=True)
+    chosen = epochs[np.argsort(-count, kind="stable")[:MOST]]
+    rungs = np.unique(np.append(chosen, trials.epochs.max()))
+    ordered = np.sort(trials.epochs)
+    reached = len(ordered) - np.searchsorted(ordered, rungs)
+    went_on = len(ordered) - np.searchsorted(ordered, rungs, side="right")
+    at = np.searchsorted(rungs, trials.epochs)
+    here = rungs[np.minimum(at, len(rungs) - 1)] == trials.epochs
+    labels, code, total = np.unique(
+        outcomes(frame)[here].astype(str), return_inverse=True, return_counts=True
+    )
+    ended = np.zeros((len(labels), len(rungs)), dtype=np.int64)
+    np.add.at(ended, (code, at[here]), 1)
+    order = np.argsort(-total, kind="stable")
+    return Rungs(
+        epoch=rungs,
+        reached=reached.astype(np.int64),
+        went_on=went_on.astype(np.int64),
+        labels=tuple(labels[order].tolist()),
+        ended=ended[order],
+        total=len(epochs),
+    )
+
+
+def draw(columns: Rungs, theme: Theme) -> Drawing:
+    """A bar per rung, as high as trials reached it, divided by what became of them there."""
+    places = list(range(len(columns.epoch)))
+    parts = [(WENT_ON, columns.went_on, theme.green)]
+    parts += zip(columns.labels, columns.ended, colours(columns.labels, theme), strict=True)
+    traces = []
+    for label, count, hue in parts:
+        name = safe(label, 30)
+        shares = count / np.maximum(columns.reached, 1)
+        traces.append(
+            {
+                "type": "bar",
+                "name": name,
+                "x": places,
+                "y": count.tolist(),
+                "text": [f"{share:.0%}" for share in shares.tolist()],
+                "textposition": "none",
+                "marker": {"color": hue, "opacity": 0.9},
+                "hovertemplate": f"{name}: %{{y}} trials, %{{text}} of those that came here<extra></extra>",
+            }
+        )
+    ticks = [str(epoch) for epoch in columns.epoch.tolist()]
+    x = theme.axis("epoch", tickmode="array", tickvals=places, ticktext=ticks, showgrid=False)
+    layout = theme.layout(x, theme.axis("trials that came so far"), barmode="stack", bargap=0.2)
+    if columns.total > MOST:
+        said = f"the {MOST} of {columns.total} epochs at which most trials left"
+        layout["annotations"] = [theme.note(said)]
+    return {"data": traces, "layout": layout}
+
+
+FIGURE = Figure(
+    name="rungs",
+    title="Rungs",
+    help=(
+        "Each bar is an epoch at which trials are judged: how many came so far, how many went on, and what "
+        "became of the others. Good is a steep staircase: little time spent on trials that lose."
+    ),
+    data=data,
+    draw=draw,
+)

@@ -1,0 +1,188 @@
+"""Theme: colours, layout and axes of every figure, and the one place where text is made safe.
+
+Draws nothing of a study.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+_UNSAFE = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+
+
+def safe(text: object, longest: int = 200) -> str:
+    """A user's text as Plotly shows it letter by letter.
+
+    Plotly reads a subset of HTML in every text, and ``%{...}`` in those of hover; it shows
+    character references as what they stand for.
+    """
+    plain = " ".join(str(text).split())
+    plain = plain if len(plain) <= longest else plain[: longest - 1] + "…"
+    return plain.translate(_UNSAFE).replace("%{", "%&#123;").replace("$", "&#36;")
+
+
+def faint(hue: str, share: float) -> str:
+    """A colour that is given as #rrggbb, so that the ground shows through: 0 is all, 1 nothing of it."""
+    red, green, blue = (int(hue[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{share})"
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours that people with any colour vision tell apart, on a dark or a light ground.
+
+    The hues are those of Okabe and Ito (2008, "Color Universal Design"), lightened on dark.
+
+    Attributes:
+        name: ``"light"`` or ``"dark"``.
+        paper: the ground of exported figures; in a page the page's own shows through.
+        text: letters.
+        muted: axes, notes, what stands back.
+        grid: grid lines.
+        hues: for studies and choices, in turn.
+        scale: dark to light, for numbers; (share, colour) pairs.
+    """
+
+    name: str
+    paper: str
+    text: str
+    muted: str
+    grid: str
+    blue: str
+    orange: str
+    green: str
+    red: str
+    purple: str
+    sky: str
+    yellow: str
+    scale: tuple[tuple[float, str], ...]
+
+    @property
+    def hues(self) -> tuple[str, ...]:
+        """For studies and choices, in turn."""
+        return (self.blue, self.orange, self.green, self.purple, self.red, self.sky, self.yellow, self.muted)
+
+    def layout(self, x: dict[str, Any] | None = None, y: dict[str, Any] | None = None, **more: Any) -> Any:
+        """A layout with these axes; `more` goes into it as it is."""
+        return {
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "font": {"color": self.text, "size": 12},
+            "margin": {"l": 56, "r": 16, "t": 28, "b": 44},
+            "hovermode": "closest",
+            "hoverlabel": {"align": "left", "namelength": -1},
+            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 11}},
+            "colorway": list(self.hues),
+            "xaxis": x or self.axis(),
+            "yaxis": y or self.axis(),
+            **more,
+        }
+
+    def axis(self, title: str = "", *, log: bool = False, **more: Any) -> dict[str, Any]:
+        """An axis; its title is made safe."""
+        return {
+            "title": {"text": safe(title), "standoff": 8},
+            "type": "log" if log else "linear",
+            "gridcolor": self.grid,
+            "linecolor": self.grid,
+            "zerolinecolor": self.grid,
+            "automargin": True,
+            # Whole numbers instead of powers with lone digits between them.
+            **({"tickformat": "~g", "nticks": 5} if log else {}),
+            **more,
+        }
+
+    def note(self, text: str) -> dict[str, Any]:
+        """A line of small print in the plot's upper right corner, as an annotation."""
+        return {
+            "text": safe(text),
+            "showarrow": False,
+            "xref": "paper",
+            "yref": "paper",
+            "x": 1,
+            "y": 1,
+            "xanchor": "right",
+            "yanchor": "top",
+            "font": {"size": 10, "color": self.muted},
+            "bgcolor": faint(self.paper, 0.75),
+        }
+
+    def across(self, y: float) -> dict[str, Any]:
+        """A dashed line across the plot at a height, as a shape."""
+        line = {"color": self.purple, "width": 2, "dash": "dash"}
+        return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y, "line": line}
+
+    def across_label(self, y: float, text: str, log: bool = False) -> dict[str, Any]:
+        """What the line across stands for, at its right end, as an annotation."""
+        height = math.log10(y) if log and y > 0 else y  # annotations count in powers on such an axis
+        return {
+            "text": safe(text),
+            "showarrow": False,
+            "xref": "paper",
+            "x": 1,
+            "y": height,
+            "xanchor": "right",
+            "yanchor": "bottom",
+            "font": {"size": 11, "color": self.purple},
+            "bgcolor": faint(self.paper, 0.75),
+        }
+
+    def empty(self, text: str) -> dict[str, Any]:
+        """A figure that says in words why it shows nothing."""
+        said = {"text": safe(text), "showarrow": False, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}
+        hidden = {"visible": False}
+        font = {"size": 13, "color": self.muted}
+        return {
+            "data": [],
+            "layout": self.layout(hidden, dict(hidden), annotations=[{**said, "font": font}]),
+        }
+
+
+# viridis (van der Walt and Smith 2015), nine of its colours.
+_VIRIDIS = (
+    "#440154",
+    "#472d7b",
+    "#3b528b",
+    "#2c728e",
+    "#21918c",
+    "#28ae80",
+    "#5ec962",
+    "#addc30",
+    "#fde725",
+)
+_SCALE = tuple((i / 8, colour) for i, colour in enumerate(_VIRIDIS))
+
+LIGHT = Theme(
+    name="light",
+    paper="#ffffff",
+    text="#1a1b1e",
+    muted="#868e96",
+    grid="#e3e6ea",
+    blue="#0072b2",
+    orange="#d98b00",
+    green="#009e73",
+    red="#d55e00",
+    purple="#b05a90",
+    sky="#56b4e9",
+    yellow="#b8a800",
+    scale=_SCALE,
+)
+DARK = Theme(
+    name="dark",
+    paper="#1a1b1e",
+    text="#e9ecef",
+    muted="#909296",
+    grid="#373a40",
+    blue="#56b4e9",
+    orange="#e69f00",
+    green="#2fc79b",
+    red="#ff8a4c",
+    purple="#dd94bd",
+    sky="#9fd3f2",
+    yellow="#f0e442",
+    scale=_SCALE,
+)
+THEMES = {theme.name: theme for theme in (LIGHT, DARK)}
+"""The themes by name."""

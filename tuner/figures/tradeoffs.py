@@ -1,0 +1,133 @@
+"""Trade-offs: the value against what it costs (gap, time, epochs, weights), and the best bargains.
+
+Which trade is worth it is for the reader to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuner.figures.figure import Drawing, Figure, Nothing, Option
+from tuner.figures.frame import Floats, Frame, Ints
+from tuner.figures.numbers import listed, spans_decades, window
+from tuner.figures.points import Points, hover, point_traces, scattered
+from tuner.figures.theme import Theme
+
+COSTS = {
+    "gap": "gap at the best epoch",
+    "seconds": "seconds of training",
+    "epochs": "epochs trained",
+    "weights": "weights of the network",
+}
+"""What a good value may cost; less of each is better."""
+
+
+@dataclass(frozen=True)
+class Tradeoffs:
+    """What the figure shows; the front has F trials.
+
+    Attributes:
+        points: cost (x) against value (y).
+        x: (F,) costs of the front, rising.
+        y: (F,) its values.
+        number: (F,) its trials.
+        cost: see `COSTS`.
+        metric: what the value is.
+        log: whether values stand on a logarithmic axis.
+        log_cost: whether costs do.
+        range: of the values, without far outliers.
+        cost_range: of the costs, likewise.
+    """
+
+    points: Points
+    x: Floats
+    y: Floats
+    number: Ints
+    cost: str
+    metric: str
+    log: bool
+    log_cost: bool
+    range: list[float] | None
+    cost_range: list[float] | None
+
+
+def front(cost: Floats, loss: Floats, rows: Ints) -> Ints:
+    """Those of the rows that no other one beats in both, by rising cost; the first of equal ones."""
+    order = rows[np.lexsort((loss[rows], cost[rows]))]
+    lowest = np.minimum.accumulate(loss[order])
+    return order[np.flatnonzero(np.diff(lowest, prepend=np.inf) < 0)]
+
+
+def data(frame: Frame, cost: str = "gap", log: bool = False) -> Tradeoffs:
+    """Every trial's value and cost, and the trials that no other one beats in both."""
+    trials = frame.trials
+    spent = np.asarray(getattr(trials, cost), dtype=float)
+    points, _ = scattered(frame, spent, trials.value)
+    rows = np.flatnonzero(frame.standing & np.isfinite(spent))
+    if not len(rows):
+        raise Nothing("No trial has a value yet: trade-offs appear as trials end.")
+    best = front(spent, frame.loss, rows)
+    log_cost = spans_decades(spent)
+    return Tradeoffs(
+        points=points,
+        x=spent[best],
+        y=trials.value[best],
+        number=trials.number[best],
+        cost=cost,
+        metric=frame.objective.metric,
+        log=log,
+        log_cost=log_cost,
+        range=window(trials.value, log, frame.objective.minimize),
+        cost_range=window(spent, log_cost, minimize=True),
+    )
+
+
+def draw(columns: Tradeoffs, theme: Theme) -> Drawing:
+    """A scatter, and the front as a line with larger marks."""
+    label = COSTS[columns.cost]
+    template = hover(label, columns.metric)
+    line = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": "best bargains",
+        "x": listed(columns.x),
+        "y": listed(columns.y),
+        "customdata": columns.number.tolist(),
+        "line": {"color": theme.green, "width": 2},
+        "marker": {"size": 9, "color": theme.green, "symbol": "star"},
+        "hovertemplate": template,
+    }
+    x = theme.axis(label, log=columns.log_cost)
+    y = theme.axis(columns.metric, log=columns.log)
+    for axis, reach in ((x, columns.cost_range), (y, columns.range)):
+        if reach:
+            axis["range"] = reach
+    note = columns.points.note
+    layout = theme.layout(x, y, annotations=[theme.note(note)] if note else [])
+    return {"data": [*point_traces(columns.points, theme, template), line], "layout": layout}
+
+
+def options(frame: Frame) -> Sequence[Option]:
+    """The cost, of those that are known, and the values' scale."""
+    known = [cost for cost in COSTS if np.isfinite(getattr(frame.trials, cost).astype(float)).any()]
+    costs = tuple((cost, COSTS[cost]) for cost in (known or ["gap"]))
+    return (
+        Option("cost", "against", costs[0][0], costs),
+        Option("log", "log scale", spans_decades(frame.trials.value)),
+    )
+
+
+FIGURE = Figure(
+    name="tradeoffs",
+    title="Trade-offs",
+    help=(
+        "The value of every trial against what it costs. The stars are the best bargains: whoever wants "
+        "less of one must take more of the other. A good choice is a star at the line's bend."
+    ),
+    data=data,
+    draw=draw,
+    options=options,
+)

@@ -1,0 +1,93 @@
+"""Masks: dropout whose zeros come from outside, so that every row has its own.
+
+What the zeros are drawn from is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+"""The layers that are replaced; the last three drop whole channels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A call of a dropout layer.
+
+    Attributes:
+        layer: the layer's name in the network.
+        shape: of a sample's mask.
+    """
+
+    layer: str
+    shape: tuple[int, ...]
+
+
+@dataclass(slots=True)
+class Tape:
+    """The masks of a forward pass in the order of the calls; without any, calls are noted instead."""
+
+    slots: list[Slot] = field(default_factory=list)
+    _masks: Iterator[Tensor] | None = None
+
+    @contextmanager
+    def playing(self, masks: Sequence[Tensor]) -> Iterator[None]:
+        """Hand out these masks."""
+        self._masks = iter(masks)
+        try:
+            yield
+        finally:
+            self._masks = None
+
+    def masked(self, x: Tensor, slot: Slot) -> Tensor:
+        """The sample (or batch) with the next mask on it."""
+        if self._masks is None:
+            self.slots.append(slot)
+            return x
+        return x * next(self._masks)
+
+
+class Masked(nn.Module):
+    """What takes a dropout layer's place."""
+
+    def __init__(self, layer: str, whole_channels: bool, tape: Tape) -> None:
+        super().__init__()
+        self.layer, self.whole_channels, self.tape = layer, whole_channels, tape
+
+    def forward(self, x: Tensor) -> Any:
+        """Take (B, ...); in evaluation mode nothing happens."""
+        if not self.training:
+            return x
+        shape = tuple(x.shape[1:])
+        if self.whole_channels:
+            shape = (*shape[:1], *(1 for _ in shape[1:]))
+        return self.tape.masked(x, Slot(self.layer, shape))
+
+
+def rates(module: nn.Module) -> dict[str, float]:
+    """The share that each dropout layer drops, by its name."""
+    return {name: float(part.p) for name, part in module.named_modules() if isinstance(part, DROPOUTS)}
+
+
+def install(module: nn.Module) -> Tape:
+    """Replace every dropout layer in place; one that is used under two names stays one.
+
+    Returns:
+        The tape that all of them play; that of an earlier call, if there was one.
+    """
+    earlier = (part.tape for part in module.modules() if isinstance(part, Masked))
+    tape, placed = next(earlier, Tape()), {}
+    for name, part in list(module.named_modules()):
+        if isinstance(part, DROPOUTS):
+            placed[part] = Masked(name, not isinstance(part, nn.Dropout), tape)
+    for part in list(module.modules()):
+        for name, child in part.named_children():
+            if child in placed:
+                setattr(part, name, placed[child])
+    return tape

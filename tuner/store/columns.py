@@ -1,0 +1,409 @@
+"""Columns: what is new of a study since one last looked, read without ever writing.
+
+Opens the database for reading only, never takes a lease, and keeps what it has read in a mark
+that the reader hands back. What becomes of the numbers is not known here.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import RLock
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import URL, Connection, Engine, and_, bindparam, create_engine, event, or_, select
+from sqlalchemy.pool import StaticPool
+
+from tuner.core.trial import TrialState
+from tuner.errors import StoreError, StudyNotFound, near
+from tuner.store import read
+from tuner.store.connect import connect, file_of, parse, place, told
+from tuner.store.read import StudySummary
+from tuner.store.schema import studies, tuner_epochs, tuner_studies, tuner_trials, version
+
+NUMBERS = ("train_loss", "val_loss", "train_score", "val_score", "learning_rate", "grad_norm", "seconds")
+"""The numbers of a reading that have a column of their own."""
+
+BUSY_TIMEOUT_S = 2.0
+"""How long a look waits for a program that keeps the whole file locked."""
+
+_OVER = [state.value for state in TrialState if state.is_over]
+_ROW = (
+    "trial_id", "number", "params", "state", "value", "best_epoch", "epochs", "conclusive", "rule", "reason",
+    "seconds", "interruptions", "model_path", "started_at", "ended_at",
+)  # fmt: skip
+_AT_ONCE = 20_000
+
+
+Last = tuple[int, float | None, float | None]
+"""A trial's last reading: epoch, training and validation loss."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """A trial as it is stored; value, epochs and seconds are empty until it is over."""
+
+    trial_id: int
+    number: int
+    params: Mapping[str, Any]
+    state: str
+    value: float | None
+    best_epoch: int | None
+    epochs: int
+    conclusive: bool
+    rule: str | None
+    reason: str | None
+    seconds: float
+    interruptions: int
+    model_path: str | None
+    started_at: str | None
+    ended_at: str | None
+
+
+@dataclass(slots=True)
+class Mark:
+    """How far a study has been read.
+
+    Attributes:
+        study: its id, and when it was created; another study of the same name has another one.
+        last_id: the highest trial id seen.
+        open: trials that were not over: row as it stood, and the last reading. When that one is
+            another at the next look, the trial has begun anew.
+    """
+
+    study: tuple[int, str]
+    last_id: int = 0
+    open: dict[int, tuple[TrialRow, Last | None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What is new of a study.
+
+    Attributes:
+        is_whole: everything that was known before is void.
+        trials: new and changed trials in the order of numbers.
+        void: numbers of trials whose earlier readings are void.
+        number: (E,) whose reading each row of the following is; sorted by trial and epoch.
+        epoch: (E,) 1 for the first.
+        numbers: (E,) a column for each of `NUMBERS`, and for what is asked for by `extra`; `nan` for none.
+        mark: for the next look.
+    """
+
+    is_whole: bool
+    trials: Sequence[TrialRow]
+    void: Sequence[int]
+    number: NDArray[np.int64]
+    epoch: NDArray[np.int64]
+    numbers: Mapping[str, NDArray[np.float64]]
+    mark: Mark
+
+    def __bool__(self) -> bool:
+        return bool(self.is_whole or self.trials or self.void or len(self.number))
+
+
+class Reader:
+    """Reads a database that others write, and that may come, go or be replaced meanwhile.
+
+    Safe to use from several threads, one at a time gets in.
+
+    Args:
+        url: as `Database.open` takes it.
+
+    Raises:
+        StoreError: it is no address of a database.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = parse(url)
+        self.place = place(self._url)
+        self._file = file_of(self._url)
+        self._lock = RLock()
+        self._engine: Engine | None = None
+        self._identity: tuple[int, int] | None = None
+
+    def stamp(self) -> str:
+        """A text that changes when anything may have been written; cheap enough to ask every second.
+
+        Raises:
+            StudyNotFound: there is no such file.
+            StoreError: it cannot be read.
+        """
+        with self._connected() as connection:
+            if self._file is not None:
+                return f"{self._identity}.{connection.exec_driver_sql('PRAGMA data_version').scalar()}"
+            rows = connection.execute(
+                select(tuner_studies.c.study_id, tuner_studies.c.updated_at, tuner_studies.c.state)
+            )
+            return str(hash(tuple(tuple(row) for row in rows)))
+
+    def studies(self) -> list[StudySummary]:
+        """Every study of ours, the newest first.
+
+        Raises:
+            StudyNotFound: there is no such file.
+            StoreError: it cannot be read, or a later tuner wrote it.
+        """
+        with self._reading() as connection:
+            ids = self._ids(connection)
+            return read.summaries(connection, ids) if ids else []
+
+    def study(self, name: str) -> StudySummary:
+        """How one study stands.
+
+        Raises:
+            StudyNotFound: there is none of that name; says which are near.
+            StoreError: see `studies`.
+        """
+        with self._reading() as connection:
+            return read.summaries(connection, {name: self._id(connection, name)})[0]
+
+    def trial(self, name: str, number: int) -> tuple[TrialRow, str | None] | None:
+        """One trial and the traceback of its failure; None where there is no such trial.
+
+        Raises:
+            StudyNotFound: see `study`.
+        """
+        with self._reading() as connection:
+            found = connection.execute(
+                select(*(tuner_trials.c[column] for column in _ROW), tuner_trials.c.traceback).where(
+                    tuner_trials.c.study_id == self._id(connection, name), tuner_trials.c.number == number
+                )
+            ).one_or_none()
+        return None if found is None else (_row(found[:-1]), found[-1])
+
+    def news(self, name: str, mark: Mark | None = None, extra: str | None = None) -> News:
+        """What is new of a study since `mark`; all of it without one.
+
+        Args:
+            name: the study.
+            mark: what the last look returned.
+            extra: a further number of the readings, from trainers of a user's own.
+
+        Raises:
+            StudyNotFound: see `study`.
+            StoreError: see `studies`.
+        """
+        with self._reading() as connection:
+            study_id = self._id(connection, name)
+            created = connection.scalar(
+                select(tuner_studies.c.created_at).where(tuner_studies.c.study_id == study_id)
+            )
+            study = (study_id, str(created))
+            if mark is None or mark.study != study:
+                return self._news(connection, Mark(study), extra, is_whole=True)
+            return self._news(connection, mark, extra, is_whole=False)
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            if self._engine is not None:
+                self._engine.dispose()
+            self._engine = None
+
+    def _news(self, connection: Connection, mark: Mark, extra: str | None, *, is_whole: bool) -> News:
+        rows = _trials(connection, mark)
+        number_of = {row.trial_id: row.number for row in rows}
+        known = {trial_id: mark.open.get(trial_id, (None, None)) for trial_id in number_of}
+        changed = [row for row in rows if row != known[row.trial_id][0]]
+        if is_whole:
+            ids, epochs, numbers = _everything(connection, mark.study[0], extra)
+            void: list[int] = []
+        else:
+            lasts = {trial_id: last for trial_id, (_, last) in known.items()}
+            (ids, epochs, numbers), void = _epochs(connection, lasts, extra)
+        still_open: dict[int, tuple[TrialRow, Last | None]] = {}
+        for row in rows:
+            if row.state not in _OVER:
+                # Readings come sorted by trial id and epoch.
+                end = int(np.searchsorted(ids, row.trial_id, side="right"))
+                is_new = bool(end) and ids[end - 1] == row.trial_id
+                last = None if row.trial_id in void else known[row.trial_id][1]
+                still_open[row.trial_id] = (row, _last(epochs, numbers, end - 1) if is_new else last)
+        named = np.array([number_of[i] for i in sorted(number_of)], np.int64)
+        number = named[np.searchsorted(sorted(number_of), ids)] if len(ids) else ids
+        following = Mark(mark.study, max([mark.last_id, *number_of]), still_open)
+        return News(is_whole, changed, [number_of[i] for i in void], number, epochs, numbers, following)
+
+    def _ids(self, connection: Connection) -> dict[str, int]:
+        return read.study_ids(connection) if version(connection) is not None else {}
+
+    def _id(self, connection: Connection, name: str) -> int:
+        found = connection.scalar(
+            select(studies.c.study_id)
+            .join(tuner_studies, tuner_studies.c.study_id == studies.c.study_id)
+            .where(studies.c.study_name == name)
+        )
+        if found is None:
+            raise StudyNotFound(f"{self.place}: no study '{name}'; {near(name, self._ids(connection))}")
+        return int(found)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        """One transaction, so that everything read in it is of one moment."""
+        with self._connected() as connection, connection.begin():
+            if version(connection) is None:
+                raise StudyNotFound(f"{self.place}: no studies yet; begin one with `tune start`")
+            try:
+                yield connection
+            except ValueError as error:
+                raise StoreError(f"{self.place}: is damaged ({error}); restore a copy") from error
+
+    @contextmanager
+    def _connected(self) -> Iterator[Connection]:
+        with self._lock, told(self.place):
+            self._look_at_file()
+            if self._engine is None:
+                self._engine = _read_only(self._url, self._file)
+            try:
+                with self._engine.connect() as connection:
+                    yield connection
+            except BaseException as error:
+                if not isinstance(error, StudyNotFound):
+                    # What is wrong with the file may be mended behind our back.
+                    self.close()
+                raise
+
+    def _look_at_file(self) -> None:
+        """Notice that the file is gone, or is another one than before."""
+        if self._file is None:
+            return
+        try:
+            found = self._file.stat()
+        except OSError as error:
+            self.close()
+            raise StudyNotFound(f"{self.place}: no studies yet; begin one with `tune start`") from error
+        if self._identity != (found.st_dev, found.st_ino):
+            self.close()
+            self._identity = (found.st_dev, found.st_ino)
+
+
+def _read_only(url: URL, file: Path | None) -> Engine:
+    if file is None:
+        return connect(url).execution_options(postgresql_readonly=True)
+
+    def opened() -> sqlite3.Connection:
+        # Without its log beside it, and none to be made, the file is all there is.
+        log = file.with_name(file.name + "-wal")
+        for mode in ("mode=ro", "mode=ro&immutable=1") if not log.exists() else ("mode=ro",):
+            address = f"file:{quote(str(file))}?{mode}"
+            connection = sqlite3.connect(
+                address, uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None
+            )
+            try:
+                connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+            except sqlite3.OperationalError as error:
+                connection.close()
+                if getattr(error, "sqlite_errorname", "").startswith("SQLITE_CANTOPEN") and "imm" not in mode:
+                    continue
+                raise
+            connection.execute("PRAGMA query_only=ON")
+            return connection
+        raise sqlite3.OperationalError("cannot be opened")
+
+    engine = create_engine("sqlite://", creator=opened, poolclass=StaticPool)
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+    return engine
+
+
+def _trials(connection: Connection, mark: Mark) -> list[TrialRow]:
+    """New trials, and those that were open at the last look, in the order of numbers."""
+    columns = [tuner_trials.c[name] for name in _ROW]
+    fresh = tuner_trials.c.trial_id > mark.last_id
+    if mark.open:
+        ours = tuner_trials.c.trial_id.in_(mark.open) if len(mark.open) < 500 else (
+            tuner_trials.c.trial_id >= min(mark.open)
+        )  # fmt: skip
+        fresh = or_(fresh, ours)
+    found = connection.execute(
+        select(*columns)
+        .where(and_(tuner_trials.c.study_id == mark.study[0], fresh))
+        .order_by(tuner_trials.c.number)
+    )
+    return [_row(values) for values in found if values[0] > mark.last_id or values[0] in mark.open]
+
+
+def _row(values: Sequence[Any]) -> TrialRow:
+    trial_id, number, params, *rest = values
+    return TrialRow(trial_id, number, json.loads(params), *rest)
+
+
+def _columns(extra: str | None) -> list[Any]:
+    columns = [tuner_epochs.c.trial_id, tuner_epochs.c.epoch, *(tuner_epochs.c[name] for name in NUMBERS)]
+    return [*columns, tuner_epochs.c.extras] if extra is not None else columns
+
+
+def _everything(connection: Connection, study_id: int, extra: str | None) -> Any:
+    its_trials = select(tuner_trials.c.trial_id).where(tuner_trials.c.study_id == study_id)
+    statement = (
+        select(*_columns(extra))
+        .where(tuner_epochs.c.trial_id.in_(its_trials), tuner_epochs.c.epoch >= bindparam("epoch"))
+        .order_by(tuner_epochs.c.trial_id, tuner_epochs.c.epoch)
+    )
+    return _arrays(_rows(connection, statement), extra)
+
+
+def _epochs(connection: Connection, lasts: Mapping[int, Last | None], extra: str | None) -> Any:
+    """The readings of these trials behind the last ones known, and whose last one is another now."""
+    parts: list[Any] = []
+    void: list[int] = []
+    for trial_id, last in sorted(lasts.items()):
+        statement = (
+            select(*_columns(extra))
+            .where(tuner_epochs.c.trial_id == trial_id, tuner_epochs.c.epoch >= bindparam("epoch"))
+            .order_by(tuner_epochs.c.epoch)
+        )
+        found = list(_rows(connection, statement, last[0] if last is not None else 0))
+        if last is not None:
+            if found and tuple(found[0][0][1:4]) == last:
+                del found[0][0]
+            else:
+                void.append(trial_id)
+                found = list(_rows(connection, statement, 0))
+        parts += [rows for rows in found if rows]
+    return _arrays(iter(parts), extra), void
+
+
+def _last(epochs: Any, numbers: Any, row: int) -> Last:
+    losses = (float(numbers[name][row]) for name in ("train_loss", "val_loss"))
+    train, val = (None if loss != loss else loss for loss in losses)
+    return int(epochs[row]), train, val
+
+
+def _rows(connection: Connection, statement: Any, epoch: int = 0) -> Iterator[list[Any]]:
+    """Rows as the driver gives them, many at once; SQLAlchemy's own cost several times as much."""
+    cursor = connection.execute(statement, {"epoch": epoch}).cursor
+    while cursor is not None and (rows := cursor.fetchmany(_AT_ONCE)):
+        yield list(rows)
+
+
+def _arrays(parts: Iterator[list[tuple[Any, ...]]], extra: str | None) -> Any:
+    width = 2 + len(NUMBERS)
+    names = (*NUMBERS, extra) if extra is not None else NUMBERS
+    blocks = [np.empty((0, 2 + len(names)))]
+    for rows in parts:
+        plain = rows
+        if extra is not None:
+            plain = [(*row[:width], _extra(row[width], extra)) for row in rows]
+        blocks.append(np.array(plain, dtype=float))
+
+    def column(i: int) -> NDArray[np.float64]:
+        return np.concatenate([block[:, i] for block in blocks])
+
+    numbers = {name: column(2 + i) for i, name in enumerate(names)}
+    return column(0).astype(np.int64), column(1).astype(np.int64), numbers
+
+
+def _extra(text: str | None, name: str) -> float:
+    found = float("nan")
+    if text is not None:
+        with suppress(TypeError, ValueError):
+            found = float(json.loads(text).get(name, found))
+    return found

@@ -1,0 +1,96 @@
+"""Migrations: what turns tables of an earlier version into those of the next, one step per version.
+
+Each step is written in plain SQL and stays as it is for ever: the tables as they are declared today
+are not known here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+
+from sqlalchemy import Connection, Engine, text
+
+from tuner.errors import StoreError, StudyLocked
+from tuner.store.connect import place, told, writing
+from tuner.store.encoding import now, stamp
+from tuner.store.lease import is_living
+from tuner.store.schema import VERSION, version
+
+
+def migrate(engine: Engine) -> None:
+    """Bring our tables to this tuner's version, all steps in one transaction; nothing where they have it.
+
+    Raises:
+        StudyLocked: a tuner of the older version drives one of the studies.
+        StoreError: the database cannot be written, or is of a later version.
+    """
+    where = place(engine.url)
+    with told(where), engine.begin() as connection:
+        found = version(connection)
+    if found is None or found == VERSION:
+        return
+    try:
+        with told(where), writing(engine).begin() as connection:
+            # Another process may have done it meanwhile.
+            found = version(connection) or VERSION
+            if found < VERSION:
+                _require_idle(connection, where, found)
+            for step in range(found + 1, VERSION + 1):
+                STEPS[step](connection)
+                connection.execute(text("UPDATE tuner_schema SET version = :v"), {"v": step})
+                connection.execute(
+                    text("INSERT INTO tuner_migrations (version, at) VALUES (:v, :at)"),
+                    {"v": step, "at": stamp(now())},
+                )
+    except StudyLocked:
+        raise
+    except StoreError as error:
+        raise StoreError(
+            f"{error}; its tables have version {found} and must be brought to version {VERSION} once: "
+            "run `tune list` where the file can be written"
+        ) from error
+
+
+def _require_idle(connection: Connection, where: str, found: int) -> None:
+    holders = connection.execute(text("SELECT host, pid, process_start, heartbeat, token FROM tuner_lease"))
+    for host, pid, start, heartbeat, token in holders:
+        if is_living(host, pid, start, heartbeat, token):
+            raise StudyLocked(
+                f"{where}: process {pid} on {host}, a tuner that writes tables of version {found}, drives a "
+                f"study in it; wait for it or stop it, then they are brought to version {VERSION}"
+            )
+
+
+def _to_2(connection: Connection) -> None:
+    """The history of specs, and of migrations; interruptions are counted when a trial is cut off."""
+    for statement in (
+        "CREATE TABLE tuner_migrations (version INTEGER NOT NULL, at VARCHAR(32) NOT NULL, "
+        "PRIMARY KEY (version))",
+        "CREATE TABLE tuner_specs (study_id INTEGER NOT NULL, number INTEGER NOT NULL, "
+        "at VARCHAR(32) NOT NULL, command TEXT NOT NULL, changes TEXT NOT NULL, "
+        "digest VARCHAR(64) NOT NULL, spec TEXT NOT NULL, PRIMARY KEY (study_id, number), "
+        "FOREIGN KEY(study_id) REFERENCES studies (study_id) ON DELETE CASCADE)",
+        "ALTER TABLE tuner_trials ADD COLUMN ordered TEXT",
+        "ALTER TABLE tuner_trials ADD COLUMN paused_at INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE tuner_studies ADD COLUMN position TEXT",
+        # Before, a trial that was left waiting was counted when it started again.
+        "UPDATE tuner_trials SET interruptions = interruptions + 1 WHERE state = 'waiting'",
+    ):
+        connection.execute(text(statement))
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(
+            "CREATE TRIGGER tuner_specs_goes AFTER DELETE ON studies "
+            "BEGIN DELETE FROM tuner_specs WHERE study_id = OLD.study_id; END"
+        )
+    connection.execute(
+        text(
+            "INSERT INTO tuner_specs (study_id, number, at, command, changes, digest, spec) "
+            "SELECT study_id, 0, created_at, :command, :changes, digest, spec FROM tuner_studies"
+        ),
+        {"command": "", "changes": json.dumps([])},
+    )
+
+
+STEPS: Mapping[int, Callable[[Connection], None]] = {2: _to_2}
+"""The step that leads to each version from the one before."""

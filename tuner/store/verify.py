@@ -1,0 +1,327 @@
+"""Looks through a whole database and says in words what is wrong with it and what to do.
+
+Changes nothing, and brings no tables to another version. Needs memory for one study's trials, not
+for their curves.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Row, func, inspect, select
+
+from tuner.core.budget import StudyState
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Objective, Reading, TrialState
+from tuner.errors import SpecError, StoreError, StudyNotFound
+from tuner.store import read
+from tuner.store.connect import connect, file_of, parse, place, told
+from tuner.store.lease import is_living
+from tuner.store.schema import (
+    METADATA,
+    VERSION,
+    study_directions,
+    trial_intermediate_values,
+    trials,
+    tuner_lease,
+    tuner_specs,
+    tuner_studies,
+    tuner_trials,
+    version,
+)
+
+_RESTORE = "restore a copy of the database"
+_STATES = {state.value for state in TrialState}
+_OVER = {state.value for state in TrialState if state.is_over}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is not as it should be.
+
+    Attributes:
+        study: in which study; None for the database as a whole.
+        trial: the trial's number; None for the study as a whole.
+        what: what is wrong.
+        to_do: what can be done about it.
+        is_fault: False for what is no damage: a study that was killed and can go on.
+    """
+
+    study: str | None
+    trial: int | None
+    what: str
+    to_do: str
+    is_fault: bool = True
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What was looked at, and all that was found.
+
+    Attributes:
+        where: the database.
+        studies: how many studies were looked through.
+        trials: how many trials.
+        epochs: how many readings.
+    """
+
+    where: str
+    studies: int = 0
+    trials: int = 0
+    epochs: int = 0
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether no fault was found."""
+        return not any(finding.is_fault for finding in self.findings)
+
+
+def verify(url: str) -> Verdict:
+    """Look through a database.
+
+    Args:
+        url: an SQLAlchemy URL, or a path that ends in ``.db``.
+
+    Raises:
+        StudyNotFound: there is no such file.
+        StoreError: the URL is none.
+    """
+    parsed = parse(url)
+    file = file_of(parsed)
+    if file is not None and not file.exists():
+        raise StudyNotFound(f"{place(parsed)}: there is no such file; --storage names another database")
+    verdict = Verdict(place(parsed))
+    engine = connect(parsed)
+    try:
+        with told(""), engine.begin() as connection:
+            verdict.findings += _file(connection)
+            if verdict.is_sound:
+                verdict.findings += _schema(connection, parsed)
+            if verdict.is_sound and version(connection) == VERSION:
+                for name, study_id in read.study_ids(connection).items():
+                    verdict.findings += _study(connection, name, study_id, verdict)
+    except (StoreError, ValueError) as error:
+        verdict.findings.append(Finding(None, None, str(error).removeprefix(": "), _RESTORE))
+    finally:
+        engine.dispose()
+    return verdict
+
+
+def _file(connection: Connection) -> Iterator[Finding]:
+    """What SQLite itself finds."""
+    if connection.dialect.name != "sqlite":
+        return
+    for (line,) in connection.exec_driver_sql("PRAGMA integrity_check(10)"):
+        if line != "ok":
+            to_do = f"{_RESTORE}, or save what can be read: sqlite3 FILE .recover"
+            yield Finding(None, None, f"the file is damaged: {' '.join(line.split())}", to_do)
+    broken = Counter(row[0] for row in connection.exec_driver_sql("PRAGMA foreign_key_check"))
+    for table, count in broken.items():
+        yield Finding(None, None, f"{count} rows of {table} belong to nothing", _RESTORE)
+
+
+def _schema(connection: Connection, url: URL) -> Iterator[Finding]:
+    """Tables, columns and versions, Optuna's and ours."""
+    found = version(connection)
+    if found is None:
+        yield Finding(None, None, "no study of tuner's is in it", "begin one with `tune start`", False)
+        return
+    if found < VERSION:
+        to_do = f"`tune list` brings them to version {VERSION}; then verify again"
+        yield Finding(None, None, f"its tables have version {found}", to_do, False)
+        return
+    inspector = inspect(connection)
+    known = set(inspector.get_table_names())
+    for table in METADATA.tables.values():
+        if table.name not in known:
+            yield Finding(None, None, f"the table {table.name} is missing", _RESTORE)
+            continue
+        missing = set(table.c.keys()) - {column["name"] for column in inspector.get_columns(table.name)}
+        for column in sorted(missing):
+            yield Finding(None, None, f"the column {table.name}.{column} is missing", _RESTORE)
+    refusal = _optuna_refuses(url)
+    if refusal:
+        yield Finding(None, None, f"Optuna refuses it: {refusal}", "do as Optuna says")
+
+
+def _optuna_refuses(url: URL) -> str | None:
+    from optuna.storages import RDBStorage
+
+    text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
+    try:
+        storage = RDBStorage(text, skip_table_creation=True)
+    except RuntimeError as error:
+        return " ".join(str(error).split())
+    storage.remove_session()
+    storage.engine.dispose()
+    return None
+
+
+def _study(connection: Connection, name: str, study_id: int, verdict: Verdict) -> Iterator[Finding]:
+    verdict.studies += 1
+    to_do = f"{_RESTORE}, or remove the study: tune delete {name}"
+    row = connection.execute(
+        select(
+            tuner_studies,
+            tuner_lease.c.host,
+            tuner_lease.c.pid,
+            tuner_lease.c.process_start,
+            tuner_lease.c.heartbeat,
+            tuner_lease.c.token,
+        )
+        .outerjoin(tuner_lease, tuner_lease.c.study_id == tuner_studies.c.study_id)
+        .where(tuner_studies.c.study_id == study_id)
+    ).one()
+    for what in _spec_faults(connection, row):
+        yield Finding(name, None, what, to_do)
+    rows = connection.execute(
+        select(
+            tuner_trials,
+            trials.c.number.label("their_number"),
+            trials.c.state.label("their_state"),
+            trials.c.study_id.label("their_study"),
+        )
+        .outerjoin(trials, trials.c.trial_id == tuner_trials.c.trial_id)
+        .where(tuner_trials.c.study_id == study_id)
+        .order_by(tuner_trials.c.number)
+    ).all()
+    verdict.trials += len(rows)
+    yield from _driver(name, row, rows)
+    missing = sorted(set(range(len(rows))) - {trial.number for trial in rows})
+    if missing:
+        yield Finding(name, None, f"trials are missing: {', '.join(map(str, missing[:10]))}", to_do)
+    reports = _reports(connection, study_id)
+    objective = Objective(row.metric, row.minimize)
+    with_curve = iter(read.each_curve(connection, study_id))
+    number, curve = next(with_curve, (-1, []))
+    for trial in rows:
+        its_curve: list[Reading] = []
+        if number == trial.number:
+            its_curve = curve
+            number, curve = next(with_curve, (-1, []))
+        verdict.epochs += len(its_curve)
+        for what in _trial_faults(trial, its_curve, objective, reports.get(trial.trial_id, 0)):
+            yield Finding(name, trial.number, what, to_do)
+        if trial.model_path is not None and not Path(trial.model_path).is_dir():
+            yield Finding(
+                name, trial.number, f"its model is not in {trial.model_path}", "put the folder back"
+            )
+    yield from _strangers(connection, name, study_id, len(rows))
+
+
+def _spec_faults(connection: Connection, row: Row[Any]) -> Iterator[str]:
+    """What is wrong with the study's own row."""
+    if row.state not in {state.value for state in StudyState}:
+        yield f"its state '{row.state}' is none"
+    try:
+        table = json.loads(row.spec)
+        spec = StudySpec.parse(table, "spec")
+    except (json.JSONDecodeError, SpecError) as error:
+        yield f"its spec cannot be read: {' '.join(str(error).split())}"
+        return
+    if hashlib.sha256(json.dumps(table, sort_keys=True).encode()).hexdigest() != row.digest:
+        yield "its spec was changed by another program: it does not have the stored digest"
+    last = connection.scalar(
+        select(tuner_specs.c.digest)
+        .where(tuner_specs.c.study_id == row.study_id)
+        .order_by(tuner_specs.c.number.desc())
+        .limit(1)
+    )
+    if last != row.digest:
+        yield "its spec is not the last one of its history"
+    goal = spec.goal()
+    direction = connection.scalar(
+        select(study_directions.c.direction).where(study_directions.c.study_id == row.study_id)
+    )
+    if (goal.metric, goal.minimize) != (row.metric, row.minimize) or direction != (
+        "MINIMIZE" if goal.minimize else "MAXIMIZE"
+    ):
+        yield "its spec, its own row and Optuna's do not search for the same"
+
+
+def _driver(name: str, row: Row[Any], rows: Sequence[Row[Any]]) -> Iterator[Finding]:
+    """Whether somebody drives what is said to be driven."""
+    running = [trial.number for trial in rows if trial.state == TrialState.RUNNING.value]
+    if row.host is not None and is_living(row.host, row.pid, row.process_start, row.heartbeat, row.token):
+        return
+    if row.state == StudyState.RUNNING.value:
+        what = f"{read.GONE}; {len(running)} trials were in flight"
+        yield Finding(name, None, what, f"go on with: tune resume {name}", is_fault=False)
+    elif running:
+        what = f"nobody drives the study, and yet trials are running: {', '.join(map(str, running[:10]))}"
+        yield Finding(name, None, what, f"go on with: tune resume {name}")
+
+
+def _trial_faults(
+    trial: Row[Any], curve: Sequence[Reading], objective: Objective, reports: int
+) -> Iterator[str]:
+    """What is wrong with one trial."""
+    if trial.state not in _STATES:
+        yield f"its state '{trial.state}' is none"
+        return
+    is_over = trial.state in _OVER
+    if (trial.their_number, trial.their_study) != (trial.number, trial.study_id):
+        yield "Optuna's tables do not have it under its number"
+    elif trial.their_state not in _their_states(trial):
+        yield f"it is {trial.state}, in Optuna's tables {trial.their_state}"
+    if is_over != (trial.ended_at is not None):
+        yield f"it is {trial.state} and has {'no' if is_over else 'a'} time of its end"
+    try:
+        json.loads(trial.params)
+    except json.JSONDecodeError:
+        yield "its params cannot be read"
+    epochs = [reading.epoch for reading in curve]
+    if epochs != list(range(1, len(epochs) + 1)):
+        gaps = sorted(set(range(1, max(epochs) + 1)) - set(epochs))
+        yield f"epochs are missing: {', '.join(map(str, gaps[:10]))}"
+    if reports != len(curve):
+        yield f"it has {len(curve)} epochs, in Optuna's tables {reports}"
+    if not is_over and trial.state != TrialState.PAUSED.value:
+        return
+    if trial.epochs != len(curve):
+        yield f"it says {trial.epochs} epochs and has {len(curve)}"
+    best = objective.best(curve)
+    found = (None, None) if best is None else (best.get(objective.metric), best.epoch)
+    if (trial.value, trial.best_epoch) != found:
+        yield (
+            f"it says that its best {objective.metric} is {trial.value} in epoch {trial.best_epoch}; "
+            f"its curve has {found[0]} in epoch {found[1]}"
+        )
+
+
+def _their_states(trial: Row[Any]) -> tuple[str, ...]:
+    """The states that Optuna's tables may have for a trial."""
+    if trial.state not in _OVER:
+        return ("RUNNING", "WAITING")
+    if trial.state == TrialState.FAILED.value:
+        return ("FAIL",)
+    if trial.state == TrialState.STOPPED.value and not trial.conclusive:
+        return ("PRUNED",)
+    return ("FAIL",) if trial.value is None else ("COMPLETE",)
+
+
+def _reports(connection: Connection, study_id: int) -> dict[int, int]:
+    """How many numbers Optuna's tables have of each trial."""
+    return dict(
+        connection.execute(
+            select(trial_intermediate_values.c.trial_id, func.count())
+            .join(trials, trials.c.trial_id == trial_intermediate_values.c.trial_id)
+            .where(trials.c.study_id == study_id)
+            .group_by(trial_intermediate_values.c.trial_id)
+        ).all()
+    )
+
+
+def _strangers(connection: Connection, name: str, study_id: int, ours: int) -> Iterator[Finding]:
+    count = select(func.count()).select_from(trials)
+    theirs = connection.scalar(count.where(trials.c.study_id == study_id)) or 0
+    if theirs > ours:
+        what = f"plain Optuna has added {theirs - ours} trials, which tuner does not see"
+        yield Finding(name, None, what, "let Optuna write to studies of its own", is_fault=False)

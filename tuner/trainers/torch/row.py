@@ -1,0 +1,45 @@
+"""Row: one trial that trains beside others, and where it stands.
+
+How it trains is not known here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from tuner.core.trial import Reading, Trial
+from tuner.population.program import Program
+from tuner.population.recipe import Numbers
+from tuner.trainers.torch.batches import Plan, Streams
+from tuner.trainers.torch.material import Inputs
+from tuner.trainers.torch.recipe import Recipe
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """All of a trial that training beside others needs.
+
+    Attributes:
+        numbers: of the optimizer.
+        rates: the share that each of `Program.slots` drops.
+        flats: (3, S): parameters, mean gradient, mean squared gradient.
+        constants: the network's other tensors, by name.
+        best: the best epoch's reading.
+        kept: (S,) its parameters.
+    """
+
+    trial: Trial
+    recipe: Recipe
+    inputs: Inputs
+    program: Program
+    plan: Plan
+    numbers: Numbers
+    rates: tuple[float, ...]
+    flats: Tensor
+    constants: dict[str, Tensor]
+    streams: Streams
+    epoch: int = 0
+    best: Reading | None = None
+    kept: Tensor | None = None

@@ -1,0 +1,306 @@
+"""StackedPopulation: many trials of any network at once, those of one program side by side.
+
+Takes what cannot be computed so one at a time; how an epoch is trained is not known here.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from tuner.core.dataset import Dataset
+from tuner.core.ports import Exhausted, Failure, Job, Outcome, Population, Snapshot
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Trial
+from tuner.errors import DataError
+from tuner.population.masks import rates
+from tuner.population.program import SAMPLES, Program, Unstackable
+from tuner.population.recipe import numbers
+from tuner.population.signature import signature
+from tuner.trainers.state import freeze, reading_of, reading_table, thaw
+from tuner.trainers.streams import GlobalStreams
+from tuner.trainers.torch import losses, scores
+from tuner.trainers.torch.batches import Streams, batch_of, plan
+from tuner.trainers.torch.failures import failure, line, threads
+from tuner.trainers.torch.faults import default_model
+from tuner.trainers.torch.fused import row_recipe
+from tuner.trainers.torch.losses import Loss
+from tuner.trainers.torch.material import Material
+from tuner.trainers.torch.model import write
+from tuner.trainers.torch.networks import SHIPPED
+from tuner.trainers.torch.recipe import NETWORK, Recipe
+from tuner.trainers.torch.row import Row
+from tuner.trainers.torch.start import context_of, network_of
+from tuner.trainers.torch.together import Together
+
+QUANTUM = {"cpu": (8, 32), "cuda": (32, 256)}
+"""Micro-batches on each kind of device: those of batches that fit the first one, and all others.
+
+Two sizes waste less on padding than more sizes would on groups of few rows.
+"""
+
+CACHE = 2**19
+"""Elements of parameters that rows on a CPU may have together; more do not stay in its cache."""
+
+MANY = 4
+"""So many rows train together however large they are."""
+
+
+def unfit(spec: StudySpec, data: Dataset, device: str) -> str | None:
+    """Why a study's trials cannot train side by side, in words; None when those like its first one can."""
+    trial = Trial(0, spec.search_space().defaults(), spec.search.seed)
+    model = spec.trainer.model or default_model(data)
+    try:
+        with GlobalStreams(0, device):
+            loss = Loss(spec.trainer.loss or losses.FOR_TASK[data.task][0], data.outputs)
+            material = Material(data, loss, spec.search.seed, torch.device(device))
+            Programs(model, material).find(trial, network_of(trial, model, material))
+    except Unstackable as error:
+        return f"{model} trains one trial at a time: {error}"
+    except Exception as error:  # noqa: BLE001
+        return f"{model} cannot be tried: {type(error).__name__}: {line(error)}"
+    return None
+
+
+class Programs:
+    """The programs that were met, by the signatures of their networks."""
+
+    def __init__(self, model: str, material: Material) -> None:
+        self._model, self._material = model, material
+        self._found: dict[Hashable, list[Program] | Unstackable] = {}
+
+    def find(self, trial: Trial, module: nn.Module) -> Program:
+        """The program of a trial's network, whose dropout layers are replaced.
+
+        Raises:
+            Unstackable: it has none.
+        """
+        key = signature(module)
+        known = self._found.setdefault(key, [])
+        if isinstance(known, Unstackable):
+            raise known
+        recipe, material = Recipe.of(trial.params), self._material
+        inputs = material.inputs(recipe.scaling or material.data.scaling)
+        samples = inputs.validation[:SAMPLES]
+        for program in known:
+            # What the shipped networks are is in their attributes.
+            if self._model in SHIPPED or program.computes(module, samples):
+                return program
+        try:
+            known.append(Program(module, samples, material.loss.outputs))
+        except Unstackable as error:
+            if not known:
+                self._found[key] = error
+            raise
+        return known[-1]
+
+
+class StackedPopulation:
+    """`job.rows` rows.
+
+    A trial's numbers are those of `TorchPopulation` up to rounding, dropout on a CPU included.
+    They do not depend on its row or on its neighbours: on a CPU bit for bit where its libraries
+    compute each matrix of a batch, and each group of a convolution, alike; elsewhere up to rounding.
+    """
+
+    def __init__(self, job: Job, alone: Callable[[Job, Material], Population]) -> None:
+        """Set up empty rows.
+
+        Args:
+            job: with data.
+            alone: sets up a population of one row on this material, for a trial that cannot be stacked.
+        """
+        if job.data is None:
+            raise DataError('data: is missing; the torch trainer needs [data] source = "..."')
+        trainer, task = job.spec.trainer, job.data.task
+        self._job, self._alone, self._most = job, alone, job.rows
+        self._epochs, self._goal = trainer.epochs, job.spec.goal()
+        self._model = trainer.model or default_model(job.data)
+        self._score = trainer.score or scores.FOR_TASK[task][0]
+        self._device = torch.device(job.device)
+        loss = Loss(trainer.loss or losses.FOR_TASK[task][0], job.data.outputs)
+        self._material = Material(job.data, loss, job.spec.search.seed, self._device)
+        self._programs = Programs(self._model, self._material)
+        self._rows: dict[int, Row | Population | Failure] = {}
+
+    @property
+    def capacity(self) -> int:
+        """How many rows there are."""
+        return self._job.rows
+
+    def place(self, row: int, trial: Trial, snapshot: Snapshot | None = None) -> None:
+        """Build the trial's network, and bring it into a snapshot's state.
+
+        What goes wrong with it is the next `advance`'s Failure.
+        """
+        if not 0 <= row < self.capacity or row in self._rows:
+            raise ValueError(f"row {row} is not an empty row of this population")
+        try:
+            with threads(self._job.threads), GlobalStreams(0, str(self._device)):
+                self._rows[row] = self._placed(trial, snapshot)
+        except Exception as error:  # noqa: BLE001
+            self._rows[row] = failure(error, self._device)
+
+    def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:
+        """Train every occupied row, or those of `rows`, for one epoch.
+
+        Raises:
+            DeviceError: CUDA failed, other than for want of memory.
+        """
+        outcomes: dict[int, Outcome] = {}
+        groups: dict[Hashable, list[int]] = defaultdict(list)
+        for row, placed in sorted(self._rows.items()):
+            if rows is not None and row not in rows:
+                continue
+            if isinstance(placed, Failure):
+                outcomes[row] = placed
+            elif not isinstance(placed, Row):
+                outcomes[row] = placed.advance()[0]
+            elif placed.epoch >= self._epochs:
+                outcomes[row] = Exhausted()
+            else:
+                groups[id(placed.program), placed.plan.places.shape[1]].append(row)
+        with threads(self._job.threads):
+            for group in groups.values():
+                outcomes |= self._advance(group)
+        return outcomes
+
+    def save(self, row: int, folder: Path) -> bool:
+        """Write the best epoch's model, see `model.write`; False before the first finite value."""
+        placed = self._rows.get(row)
+        if placed is None or isinstance(placed, Failure):
+            return False
+        if not isinstance(placed, Row):
+            return placed.save(0, folder)
+        if placed.best is None or placed.kept is None:
+            return False
+        write(
+            folder,
+            model=self._model,
+            trial=placed.trial,
+            context=context_of(placed.trial, self._material),
+            loss=self._material.loss,
+            scaling=placed.inputs.scaling,
+            data=self._material.data,
+            best=placed.best,
+            weights=placed.program.state(placed.kept, placed.constants),
+        )
+        return True
+
+    def snapshot(self, row: int) -> Snapshot | None:
+        """The row's state; None of a row that is empty or failed."""
+        placed = self._rows.get(row)
+        if placed is None or isinstance(placed, Failure):
+            return None
+        if not isinstance(placed, Row):
+            return placed.snapshot(0)
+        state = {
+            "flats": placed.flats,
+            "best": reading_table(placed.best),
+            "kept": placed.kept,
+            "streams": placed.streams.state(),
+        }
+        arrays, facts = freeze(state)
+        return Snapshot(placed.epoch, arrays, {"stacked": facts})
+
+    def clear(self, row: int) -> None:
+        """Empty the row."""
+        self._rows.pop(row, None)
+
+    def _placed(self, trial: Trial, snapshot: Snapshot | None) -> Row | Population:
+        if snapshot is not None and "stacked" not in snapshot.facts:
+            return self._single(trial, snapshot)
+        module = network_of(trial, self._model, self._material)
+        dropped = rates(module)
+        try:
+            program = self._programs.find(trial, module)
+        except Unstackable:
+            return self._single(trial, snapshot)
+        recipe, material = Recipe.of(trial.params), self._material
+        samples = len(material.train)
+        batch = batch_of(recipe, samples)
+        least, most = QUANTUM[self._device.type]
+        flat, constants = program.pack(module)
+        # In a network of one's own the shipped ones' names are free.
+        bare = Recipe.of({name: value for name, value in trial.params.items() if name not in NETWORK})
+        row = Row(
+            trial,
+            recipe,
+            material.inputs(recipe.scaling or material.data.scaling),
+            program,
+            plan(samples, batch, least if batch <= least else most),
+            numbers(row_recipe(bare, trial)),
+            tuple(dropped[slot.layer] for slot in program.slots),
+            torch.stack([flat, torch.zeros_like(flat), torch.zeros_like(flat)]),
+            constants,
+            Streams.of(trial, self._device),
+        )
+        if snapshot is not None:
+            state = thaw(snapshot.arrays, snapshot.facts["stacked"])
+            row.flats = state["flats"].to(self._device)
+            row.kept = None if state["kept"] is None else state["kept"].to(self._device)
+            row.epoch, row.best = snapshot.epoch, reading_of(state["best"])
+            row.streams.restore(state["streams"])
+        return row
+
+    def _single(self, trial: Trial, snapshot: Snapshot | None = None) -> Population:
+        population = self._alone(self._job, self._material)
+        population.place(0, trial, snapshot)
+        return population
+
+    def _advance(self, group: Sequence[int]) -> dict[int, Outcome]:
+        """Train rows of one program, as many at a time as there is room for."""
+        outcomes: dict[int, Outcome] = {}
+        waiting = list(group)
+        while waiting:
+            part = waiting[: self._room(waiting[0])]
+            try:
+                outcomes |= self._together(part)
+            except torch.cuda.OutOfMemoryError as error:
+                if len(part) > 1:
+                    torch.cuda.empty_cache()
+                    self._most = len(part) // 2
+                    continue
+                outcomes[part[0]] = self._rows[part[0]] = failure(error, self._device)
+            except Exception as error:  # noqa: BLE001
+                outcomes |= self._blame(part, error)
+            del waiting[: len(part)]
+        return outcomes
+
+    def _room(self, row: int) -> int:
+        """How many rows like this one train at a time."""
+        placed = self._rows[row]
+        if self._device.type == "cpu" and isinstance(placed, Row):
+            return min(self._most, max(MANY, CACHE // placed.program.size))
+        return self._most
+
+    def _together(self, part: Sequence[int]) -> dict[int, Outcome]:
+        places = {id(placed): row for row in part if isinstance(placed := self._rows[row], Row)}
+        rows = [placed for row in part if isinstance(placed := self._rows[row], Row)]
+        outcomes: dict[int, Outcome] = {}
+        for placed, reading in Together(rows, self._material, self._epochs, self._score).advance():
+            outcomes[places[id(placed)]] = reading
+            if self._goal.best(tuple(filter(None, (placed.best, reading)))) is reading:
+                placed.best, placed.kept = reading, placed.flats[0].clone()
+        return outcomes
+
+    def _blame(self, part: Sequence[int], error: Exception) -> dict[int, Outcome]:
+        """Find out which rows an exception is of."""
+        outcomes: dict[int, Outcome] = {}
+        found = failure(error, self._device)
+        if len(part) > 1:
+            for row in part:
+                outcomes |= self._advance([row])
+            return outcomes
+        (row,) = part
+        placed = self._rows[row]
+        if isinstance(placed, Row) and not placed.epoch:
+            # What fails side by side may well train alone; if not, its own words are the better ones.
+            single = self._rows[row] = self._single(placed.trial)
+            return {row: single.advance()[0]}
+        self._rows[row] = found
+        return {row: found}

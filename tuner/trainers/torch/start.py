@@ -1,0 +1,51 @@
+"""Start: what a trial's network must fit, and the network with its first weights.
+
+What becomes of it is not known here.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from tuner.core.seeds import derive
+from tuner.core.trial import Trial
+from tuner.trainers.streams import GlobalStreams
+from tuner.trainers.torch.initialization import initialize
+from tuner.trainers.torch.material import Material
+from tuner.trainers.torch.networks import SHIPPED, Context, build
+from tuner.trainers.torch.recipe import Recipe
+
+
+def context_of(trial: Trial, material: Material) -> Context:
+    """What the trial's network must fit."""
+    data = material.data
+    return Context(
+        data.input_shape, material.loss.outputs, data.task, data.classes, data.features, trial.params
+    )
+
+
+def network_of(trial: Trial, model: str, material: Material) -> nn.Module:
+    """Build the trial's network, on the material's device.
+
+    A network of one's own is initialized only where `init` is among the parameters.
+
+    Raises:
+        PluginError: the reference leads nowhere.
+        TrialError: what was built is no module.
+    """
+    recipe, device = Recipe.of(trial.params), material.device
+
+    def seed(purpose: str) -> int:
+        return derive(trial.study_seed, trial.number, purpose)
+
+    with GlobalStreams(seed("build"), str(device)):
+        module = build(model, trial.params, context_of(trial, material))
+        if any(isinstance(p, nn.UninitializedParameter) for p in module.parameters()):
+            # Lazy layers take their shapes from the first inputs they see.
+            inputs = material.inputs(recipe.scaling or material.data.scaling)
+            module.eval()(inputs.validation[:2].cpu())
+    if model in SHIPPED or "init" in trial.params:
+        generator = torch.Generator().manual_seed(seed("initialization"))
+        initialize(module, recipe.init, recipe.init_gain, generator)
+    return module.to(device)

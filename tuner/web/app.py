@@ -1,0 +1,228 @@
+"""The application: a page's shell, two callbacks, and three small routes.
+
+`build` wires stage, guard and Dash together. Where it listens is not known here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import dash
+from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
+from dash.development.base_component import Component
+from flask import Flask, Response, request
+
+from tuner.errors import TunerError
+from tuner.web import parts, table
+from tuner.web.guard import guard
+from tuner.web.live import Live
+from tuner.web.marks import marks
+from tuner.web.pages import Pages
+from tuner.web.place import Place
+from tuner.web.shown import Scene, Stage
+
+TICK_MS = 1000
+"""How often a page asks for news."""
+
+_ASSETS = Path(__file__).parent / "assets"
+_GRID = "dash_ag_grid"
+# What old browsers lack; in new ones it puts slow functions in the place of fast ones.
+_UNUSED = re.compile(r'<script src="[^"]*/(?:dash_table/|dash_ag_grid/|deps/polyfill@)[^"]*"></script>\n?')
+_SCRIPT_OF_GRID = re.compile(r'<script src="([^"]*/dash_ag_grid/[^"]*)"></script>')
+
+
+class _Dashboard(Dash):
+    """Loads no script before it is needed."""
+
+    pages: Pages
+
+    def interpolate_index(self, **parts_of_index: Any) -> str:  # type: ignore[override]
+        scripts = str(parts_of_index["scripts"])
+        grid = _SCRIPT_OF_GRID.search(scripts)
+        named = {
+            "grid-script": grid.group(1) if grid else "",
+            "grid-pages": ",".join(page.name for page in self.pages.pages if page.has_grid),
+            "plotly-script": "/_dash-component-suites/plotly/package_data/plotly.min.js",
+        }
+        metas = "".join(f'<meta name="{name}" content="{escape(text)}">' for name, text in named.items())
+        parts_of_index["metas"] = str(parts_of_index.get("metas", "")) + metas
+        parts_of_index["scripts"] = _UNUSED.sub("", scripts)
+        return str(super().interpolate_index(**parts_of_index))  # type: ignore[no-untyped-call]
+
+
+def build(live: Live, pages: Pages, host: str = "127.0.0.1", token: str | None = None) -> Flask:
+    """The dashboard as a WSGI application.
+
+    Args:
+        live: the database.
+        pages: what can be shown.
+        host: where it will listen; see `guard`.
+        token: what visitors must know; see `guard`.
+    """
+    app = _Dashboard(
+        "tuner",
+        assets_folder=str(_ASSETS),
+        title="tuner",
+        update_title="",
+        serve_locally=True,
+        compress=True,
+        add_log_handler=False,
+        meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
+    )
+    app.pages = pages
+    app.layout = _shell(pages)
+    app.enable_dev_tools(debug=False, dev_tools_disable_version_check=True)
+    server: Flask = app.server
+    _compress(server)
+    stage = Stage(live, pages)
+    _callbacks(app, stage)
+    _routes(server, live)
+    guard(server, host, token, app.csp_hashes())
+    return server
+
+
+def _compress(server: Flask) -> None:
+    server.config["COMPRESS_MIMETYPES"] = [
+        "text/html", "text/css", "text/csv", "text/javascript", "application/javascript", "application/json",
+    ]  # fmt: skip
+    server.config["COMPRESS_ALGORITHM"] = ["gzip"]
+    server.config["COMPRESS_MIN_SIZE"] = 300
+
+
+def _shell(pages: Pages) -> Component:
+    links = [
+        html.A(page.file.title, href="#", **marks(page=page.name))
+        for page in pages.pages
+        if page.file.of == "study"
+    ]
+    return html.Div(
+        [
+            dcc.Store(id="place"),
+            dcc.Store(id="view"),
+            dcc.Store(id="again"),
+            dcc.Store(id="seen"),
+            dcc.Store(id="ready"),
+            dcc.Interval(id="tick", interval=TICK_MS),
+            html.Header(
+                [
+                    html.A("tuner", href="/", className="brand", title="all studies"),
+                    html.Strong(id="study-name"),
+                    html.Nav(links, id="pages", **marks(label="pages")),
+                    html.Div(
+                        [
+                            html.Button(
+                                id="selection", type="button", hidden=True, title="clear the selection (Esc)"
+                            ),
+                            html.Button("dark", id="theme", type="button", title="dark or light (t)"),
+                            html.Button("keys", id="keys", type="button", title="keyboard (?)"),
+                        ],
+                        className="tools",
+                    ),
+                ],
+                className="top",
+            ),
+            html.Div(id="status", className="status", role="status"),
+            html.Main(html.P("Loading …", className="quiet"), id="body"),
+            html.Footer(id="offline", hidden=True),
+        ],
+        id="app",
+    )
+
+
+def _callbacks(app: Dash, stage: Stage) -> None:
+    begin = ClientsideFunction("tuner", "begin")
+    in_browser: Any = app.clientside_callback
+    in_browser(begin, Output("place", "data"), Output("view", "data"), Input("tick", "interval"))
+    in_browser(ClientsideFunction("tuner", "seen"), Output("ready", "data"), Input("seen", "data"))
+    in_browser(
+        ClientsideFunction("tuner", "point"),
+        Output("ready", "data", allow_duplicate=True),
+        Input({"type": "figure", "key": ALL}, "clickData"),
+        Input({"type": "figure", "key": ALL}, "selectedData"),
+        prevent_initial_call=True,
+    )
+
+    @app.callback(
+        Output("body", "children"),
+        Output("status", "children"),
+        Output("seen", "data"),
+        Input("place", "data"),
+        Input("again", "data"),
+        State("view", "data"),
+        prevent_initial_call=True,
+    )
+    def show(place: Any, _again: Any, view: Any) -> Any:
+        where = _where(place, view)
+        scene = stage.scene(where)
+        body, seen = stage.body(where, scene)
+        return body, _status(scene), {**seen, "place": place}
+
+    @app.callback(
+        Output({"type": "figure", "key": ALL}, "figure"),
+        Output({"type": "part", "key": ALL}, "children"),
+        Output("status", "children", allow_duplicate=True),
+        Output("seen", "data", allow_duplicate=True),
+        Output("again", "data"),
+        Input("tick", "n_intervals"),
+        Input("view", "data"),
+        State("place", "data"),
+        State("seen", "data"),
+        running=[(Output("tick", "disabled"), True, False)],
+        prevent_initial_call=True,
+    )
+    def refresh(_tick: Any, view: Any, place: Any, seen: Any) -> Any:
+        if not isinstance(seen, Mapping) or place is None or seen.get("place") != place:
+            raise dash.exceptions.PreventUpdate  # the page is being built
+        where = _where(place, view)
+        scene = stage.scene(where)
+        wanted = dash.callback_context.outputs_list
+        keys = [[output["id"]["key"] for output in outputs] for outputs in wanted[:2]]
+        nothing = [[no_update] * len(outputs) for outputs in keys]
+        if scene.shape != seen.get("shape"):
+            return *nothing, no_update, no_update, scene.shape
+        is_tick = "view.data" not in dash.callback_context.triggered_prop_ids
+        if is_tick and scene.version == seen.get("version"):
+            raise dash.exceptions.PreventUpdate
+        update = stage.update(where, scene, seen, at_once=not is_tick)
+        pieces = [[update.pieces.get(key, no_update) for key in group] for group in keys]
+        return *pieces, _status(scene), {**update.seen, "place": place}, no_update
+
+
+def _where(place: Any, view: Any) -> Place:
+    table_ = {**(place if isinstance(place, Mapping) else {}), **(view if isinstance(view, Mapping) else {})}
+    return Place.read(table_)
+
+
+def _status(scene: Scene) -> list[Component]:
+    return [] if scene.look is None else parts.header(scene.look)
+
+
+def _routes(server: Flask, live: Live) -> None:
+    def told(error: TunerError) -> Response:
+        return Response(str(error), status=404, mimetype="text/plain")
+
+    @server.get("/-/trials")
+    def trials() -> Any:
+        try:
+            look = live.look(request.args.get("study", ""))
+        except TunerError as error:
+            return told(error)
+        since = request.args.get("since", "0")
+        same = request.args.get("digest") == look.summary.digest
+        return {
+            **table.columns(look, int(since) if since.isdigit() and same else 0),
+            "digest": look.summary.digest,
+        }
+
+    @server.get("/-/curves.csv")
+    def curves() -> Any:
+        try:
+            look = live.look(request.args.get("study", ""))
+        except TunerError as error:
+            return told(error)
+        headers = {"Content-Disposition": "attachment; filename=curves.csv"}
+        return Response(table.curves_csv(look.frame), mimetype="text/csv", headers=headers)

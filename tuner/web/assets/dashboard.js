@@ -1,0 +1,574 @@
+// The dashboard in the browser: the address and what it says, selection, table, keys, colours.
+//
+// Holds no data of a study but the table's rows; what is shown is decided by the server.
+
+(function () {
+  "use strict";
+
+  const KEYS = ["study", "page", "trial", "sel"];
+  const LONGEST_ADDRESS = 4000;
+  const CARTESIAN = new Set([
+    "scatter", "bar", "box", "heatmap", "histogram", "histogram2d", "histogram2dcontour", "contour",
+    "image", "pie", "scatterternary", "violin", "funnel", "waterfall",
+  ]);
+  const HELP = [
+    ["1 … 9", "go to a page"],
+    ["j  k", "next and previous trial"],
+    ["b", "the best trial"],
+    ["/", "search the table of trials"],
+    ["t", "dark or light"],
+    ["Esc", "clear the selection, close this"],
+    ["click a point", "select its trial in every figure"],
+    ["box or lasso in a figure", "select many"],
+    ["?", "this list"],
+  ];
+
+  const meta = (name) => (document.querySelector(`meta[name="${name}"]`) || {}).content || "";
+  const byId = (id) => document.getElementById(id);
+  const set = (id, props) => window.dash_clientside.set_props(id, props);
+  const system = window.matchMedia("(prefers-color-scheme: dark)");
+  const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+
+  // ---- what the address says ----
+
+  let state = read(location.search);
+
+  function read(search) {
+    const found = { study: null, page: null, trial: null, sel: "", against: [], options: {} };
+    for (const [name, value] of new URLSearchParams(search)) {
+      if (name === "against") found.against.push(value);
+      else if (name.includes(".")) found.options[name] = value;
+      else if (KEYS.includes(name)) found[name] = value;
+    }
+    return found;
+  }
+
+  function address(of) {
+    const parts = new URLSearchParams();
+    for (const name of ["study", "page", "trial"]) if (of[name] !== null) parts.set(name, of[name]);
+    for (const name of of.against) parts.append("against", name);
+    for (const name of Object.keys(of.options).sort()) parts.set(name, String(of.options[name]));
+    const whole = new URLSearchParams(parts);
+    if (of.sel) whole.set("sel", of.sel);
+    const text = (whole.toString().length < LONGEST_ADDRESS ? whole : parts).toString().replace(/%2C/g, ",");
+    return text ? `/?${text}` : "/";
+  }
+
+  const place = () => ({ study: state.study, page: state.page, trial: state.trial, against: state.against });
+  const view = () => ({ sel: state.sel, options: state.options, theme: theme() });
+
+  function go(next, { push = true } = {}) {
+    const before = state;
+    state = next;
+    if (push) history.pushState(null, "", address(state));
+    mark();
+    const isElsewhere = !same(
+      [before.study, before.page, before.trial, before.against],
+      [state.study, state.page, state.trial, state.against],
+    );
+    if (!same([before.sel, before.options], [state.sel, state.options])) set("view", { data: view() });
+    if (!isElsewhere) return;
+    const close = byId("help-box");
+    if (close && close.open) close.close();
+    needed().then(() => {
+      set("place", { data: place() });
+      if (before.study !== state.study || before.page !== state.page) window.scrollTo(0, 0);
+    });
+  }
+
+  function change(changes) {
+    state = { ...state, ...changes };
+    history.replaceState(null, "", address(state));
+    mark();
+    set("view", { data: view() });
+  }
+
+  // A link keeps the selection and the options while it stays within the study.
+  function follow(href) {
+    const next = read(new URL(href, location.href).search);
+    if (next.study !== null && next.study === state.study) {
+      next.sel = state.sel;
+      next.options = state.options;
+      next.against = state.against;
+    }
+    go(next);
+  }
+
+  window.addEventListener("popstate", () => go(read(location.search), { push: false }));
+
+  // ---- scripts that only some pages need ----
+
+  const loaded = {};
+
+  function script(source) {
+    loaded[source] = loaded[source] || new Promise((done, failed) => {
+      const tag = document.createElement("script");
+      tag.src = source;
+      tag.onload = done;
+      tag.onerror = failed;
+      document.head.appendChild(tag);
+    });
+    return loaded[source];
+  }
+
+  function needed() {
+    const wantsGrid = state.study !== null && meta("grid-pages").split(",").includes(state.page);
+    return wantsGrid ? script(meta("grid-script")) : Promise.resolve();
+  }
+
+  // ---- drawing: what is in view first, one figure at a time, so that the page stays alive ----
+
+  const waiting = new Map();
+  let isDrawing = false;
+
+  const inView = (element) => {
+    const box = element.getBoundingClientRect();
+    return box.top < window.innerHeight && box.bottom > 0;
+  };
+
+  function drawNext() {
+    const elements = [...waiting.keys()];
+    const element = elements.find(inView) || elements[0];
+    isDrawing = element !== undefined;
+    if (!isDrawing) return;
+    const { draw, asked } = waiting.get(element);
+    waiting.delete(element);
+    Promise.resolve(element.isConnected ? draw() : element)
+      .then((done) => asked.forEach((each) => each.done(done)))
+      .catch((error) => asked.forEach((each) => each.failed(error)))
+      .finally(() => setTimeout(drawNext, 0));
+  }
+
+  for (const name of ["react", "newPlot"]) {
+    const small = window.Plotly[name];
+    window.Plotly[name] = function (element, data, ...rest) {
+      const traces = Array.isArray(data) ? data : (data && data.data) || [];
+      const isCartesian = traces.every((trace) => CARTESIAN.has(trace.type || "scatter"));
+      // The small library cannot draw everything; the whole one is loaded when a figure needs it.
+      const draw = isCartesian
+        ? () => small.call(this, element, data, ...rest)
+        : () => script(meta("plotly-script")).then(() => window.Plotly[name](element, data, ...rest));
+      return new Promise((done, failed) => {
+        const before = waiting.get(element);
+        waiting.set(element, { draw, asked: [...(before ? before.asked : []), { done, failed }] });
+        if (!isDrawing) {
+          isDrawing = true;
+          setTimeout(drawNext, 0);
+        }
+      });
+    };
+  }
+
+  // ---- colours ----
+
+  const theme = () => localStorage.getItem("tuner-theme") || (system.matches ? "dark" : "light");
+
+  function paint() {
+    const root = document.documentElement;
+    root.dataset.theme = theme();
+    root.dataset.agThemeMode = theme();
+    if (byId("theme")) byId("theme").textContent = theme() === "dark" ? "light" : "dark";
+  }
+
+  function turn() {
+    localStorage.setItem("tuner-theme", theme() === "dark" ? "light" : "dark");
+    paint();
+    set("view", { data: view() });
+  }
+
+  system.addEventListener("change", () => {
+    paint();
+    set("view", { data: view() });
+  });
+  paint();
+
+  // ---- the shell ----
+
+  const firstPage = () => document.querySelector("#pages a");
+
+  function mark() {
+    const pages = byId("pages");
+    if (!pages) return;
+    pages.hidden = state.study === null;
+    byId("study-name").textContent = state.study === null ? "" : state.study;
+    const current = state.page || (firstPage() && firstPage().dataset.page);
+    for (const link of pages.querySelectorAll("a")) {
+      const to = { ...state, page: link.dataset.page, trial: null };
+      link.href = address(to);
+      if (link.dataset.page === current) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+    const number = numbers(state.sel).length;
+    const chip = byId("selection");
+    chip.hidden = !number;
+    chip.textContent = `selection: ${number} trial${number === 1 ? "" : "s"}, clear ✕`;
+    const title = state.trial === null ? current : `trial ${state.trial}`;
+    document.title = state.study === null ? "tuner" : `${state.study}: ${title}`;
+    for (const button of document.querySelectorAll("[data-select]")) {
+      press(button, numbers(state.sel).includes(Number(button.dataset.select)));
+    }
+  }
+
+  const press = (button, is) => button.setAttribute("aria-pressed", is ? "true" : "false");
+  const pressed = (button) => button.getAttribute("aria-pressed") === "true";
+
+  // ---- selection ----
+
+  function numbers(text) {
+    const found = [];
+    for (const part of (text || "").split(",")) {
+      const [low, high] = part.split("-");
+      if (!/^\d+$/.test(low)) continue;
+      const last = /^\d+$/.test(high || "") ? Number(high) : Number(low);
+      for (let i = Number(low); i <= last && found.length < 20000; i++) found.push(i);
+    }
+    return found;
+  }
+
+  function ranges(chosen) {
+    const sorted = [...new Set(chosen)].sort((a, b) => a - b);
+    const parts = [];
+    for (let i = 0; i < sorted.length; ) {
+      let j = i;
+      while (j + 1 < sorted.length && sorted[j + 1] === sorted[j] + 1) j++;
+      parts.push(i === j ? `${sorted[i]}` : `${sorted[i]}-${sorted[j]}`);
+      i = j + 1;
+    }
+    return parts.join(",");
+  }
+
+  function select(chosen) {
+    const text = ranges(chosen);
+    if (text === state.sel) return;
+    change({ sel: text });
+    showSelected();
+    if (!text) forgetBoxes();
+  }
+
+  function toggle(number) {
+    const now = new Set(numbers(state.sel));
+    if (!now.delete(number)) now.add(number);
+    select(now);
+  }
+
+  function forgetBoxes() {
+    for (const plot of document.querySelectorAll(".js-plotly-plot")) {
+      if (!plot.layout) continue;
+      if ((plot.layout.selections || []).length) window.Plotly.relayout(plot, { selections: [] });
+      if (plot.data.some((trace) => trace.selectedpoints)) window.Plotly.restyle(plot, { selectedpoints: null });
+    }
+  }
+
+  function trialOf(point) {
+    const data = Array.isArray(point.customdata) ? point.customdata[0] : point.customdata;
+    return Number.isInteger(data) ? data : null;
+  }
+
+  // ---- the table of trials ----
+
+  let table = null;
+
+  const gridApi = () => {
+    const element = byId("grid");
+    if (!element || !window.dash_ag_grid) return null;
+    try {
+      return window.dash_ag_grid.getApi("grid");
+    } catch {
+      return null;
+    }
+  };
+
+  const shown = (value) =>
+    typeof value === "number" ? String(Number.isInteger(value) ? value : Number(value.toPrecision(4))) : value;
+
+  function column(name, kind) {
+    const isNumber = kind === "number";
+    return {
+      field: name,
+      headerName: name === "number" ? "trial" : name,
+      filter: isNumber ? "agNumberColumnFilter" : "agTextColumnFilter",
+      floatingFilter: true,
+      sortable: true,
+      resizable: true,
+      width: isNumber ? 118 : name === "reason" ? 320 : 132,
+      pinned: name === "number" && window.innerWidth > 600 ? "left" : null,
+      type: isNumber && name !== "number" ? "rightAligned" : undefined,
+      tooltipField: name === "reason" ? name : undefined,
+      valueFormatter: isNumber ? (cell) => (cell.value == null ? "–" : shown(cell.value)) : undefined,
+      cellClass: name === "number" ? "link" : undefined,
+      comparator: isNumber ? (a, b) => (a == null) - (b == null) || a - b : undefined,
+    };
+  }
+
+  function rows({ names, columns }) {
+    return columns[0].map((_, i) => {
+      const row = { id: String(columns[0][i]) };
+      for (let c = 0; c < names.length; c++) row[names[c]] = columns[c][i];
+      return row;
+    });
+  }
+
+  async function fill() {
+    const api = gridApi();
+    if (!api) {
+      if (byId("table-state")) setTimeout(fill, 30);
+      else table = null;
+      return;
+    }
+    const isNew = table === null || table.api !== api || table.study !== state.study;
+    if (!isNew && table.isBusy) {
+      table.isStale = true;
+      return;
+    }
+    if (isNew) table = { api, study: state.study, look: 0, digest: "", known: new Set() };
+    const mine = table;
+    mine.isBusy = true;
+    const query = new URLSearchParams({ study: mine.study, since: mine.look, digest: mine.digest });
+    const answer = await fetch(`/-/trials?${query}`).then((r) => (r.ok ? r.json() : null)).catch(() => null);
+    mine.isBusy = false;
+    if (!answer || mine !== table || api.isDestroyed()) return;
+    const isWhole = mine.look === 0 || mine.digest !== answer.digest;
+    const found = rows(answer);
+    if (isWhole) {
+      const definitions = answer.names.map((name, i) => column(name, answer.kinds[i]));
+      api.setGridOption("columnDefs", definitions);
+      api.setGridOption("rowData", found);
+      mine.known = new Set(found.map((row) => row.number));
+      listen(api);
+    } else if (found.length) {
+      const add = found.filter((row) => !mine.known.has(row.number));
+      const update = found.filter((row) => mine.known.has(row.number));
+      api.applyTransaction({ add, update });
+      for (const row of add) mine.known.add(row.number);
+    }
+    Object.assign(mine, { look: answer.look, digest: answer.digest });
+    showSelected();
+    tellRows();
+    if (mine.isStale) {
+      mine.isStale = false;
+      fill();
+    }
+  }
+
+  function tellRows() {
+    const api = gridApi();
+    const note = byId("table-state");
+    if (!api || !note) return;
+    const [all, left] = [table ? table.known.size : 0, api.getDisplayedRowCount()];
+    note.textContent = left === all ? `${all} trials` : `${left} of ${all} trials`;
+  }
+
+  function listen(api) {
+    if (api.isHeard) return;
+    api.isHeard = true;
+    api.addEventListener("selectionChanged", (event) => {
+      if (/^(api|rowData|grid)/.test(event.source)) return;  // not a person's doing
+      select(api.getSelectedRows().map((row) => row.number));
+    });
+    api.addEventListener("modelUpdated", tellRows);
+    api.addEventListener("cellClicked", (event) => {
+      if (event.colDef.field === "number") go({ ...state, page: "trial", trial: String(event.data.number) });
+    });
+    const only = byId("only-selected");
+    api.setGridOption("isExternalFilterPresent", () => !!only && pressed(only));
+    api.setGridOption("doesExternalFilterPass", (node) => node.isSelected());
+  }
+
+  function showSelected() {
+    const api = gridApi();
+    if (!api || !table || api.isDestroyed()) return;
+    const chosen = new Set(numbers(state.sel));
+    const [on, off] = [[], []];
+    api.forEachNode((node) => {
+      if (node.data && chosen.has(node.data.number) !== !!node.isSelected()) {
+        (chosen.has(node.data.number) ? on : off).push(node);
+      }
+    });
+    if (on.length) api.setNodesSelected({ nodes: on, newValue: true });
+    if (off.length) api.setNodesSelected({ nodes: off, newValue: false });
+    api.onFilterChanged();
+  }
+
+  // What a spreadsheet would run as a formula is kept as text.
+  const harmless = ({ value }) =>
+    value == null ? "" : typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+
+  // ---- what a person does ----
+
+  const actions = {
+    theme: turn,
+    keys: help,
+    selection: () => select([]),
+    csv: () => gridApi()?.exportDataAsCsv({ fileName: `${state.study}-trials.csv`, processCellCallback: harmless }),
+    "only-selected": (button) => {
+      press(button, !pressed(button));
+      gridApi()?.onFilterChanged();
+    },
+  };
+
+  document.addEventListener("click", (event) => {
+    const at = event.target.closest("a, button, summary");
+    if (!event.target.closest("details.help, details.many")) closeDetails();
+    if (!at) return;
+    if (at.matches("summary")) return closeDetails(at.parentElement);
+    if (at.matches("a")) {
+      const isPlain = !event.metaKey && !event.ctrlKey && !event.shiftKey && event.button === 0;
+      const to = new URL(at.href, location.href);
+      if (!isPlain || at.hasAttribute("download") || to.origin !== location.origin || to.pathname !== "/") return;
+      event.preventDefault();
+      return follow(at.href);
+    }
+    if (actions[at.id]) return actions[at.id](at);
+    if (at.dataset.against !== undefined) return against(at);
+    if (at.dataset.select !== undefined) return toggle(Number(at.dataset.select));
+    if (at.dataset.kind === "switch") {
+      press(at, !pressed(at));
+      return option(at.dataset.option, pressed(at));
+    }
+    if (at.dataset.kind === "choices") {
+      press(at, !pressed(at));
+      const on = [...at.parentElement.querySelectorAll("button")].filter(pressed);
+      return option(at.dataset.option, on.map((button) => button.dataset.value).join(","));
+    }
+  });
+
+  function closeDetails(but) {
+    for (const open of document.querySelectorAll("details[open]")) if (open !== but) open.open = false;
+  }
+
+  function option(name, value) {
+    change({ options: { ...state.options, [name]: value } });
+  }
+
+  function against(button) {
+    const name = button.dataset.against;
+    const now = state.against.filter((other) => other !== name);
+    go({ ...state, against: pressed(button) ? now : [...now, name] });
+  }
+
+  document.addEventListener("change", (event) => {
+    const at = event.target.closest("[data-option]");
+    if (!at || at.matches("button")) return;
+    option(at.dataset.option, event.target.value);
+  });
+
+  document.addEventListener("input", (event) => {
+    if (event.target.id === "search") gridApi()?.setGridOption("quickFilterText", event.target.value);
+  });
+
+  document.addEventListener("keydown", (event) => {
+    const isTyping = event.target.closest("input, select, textarea, [contenteditable]");
+    if (event.key === "Escape") {
+      closeDetails();
+      if (isTyping) return event.target.blur();
+      return select([]);
+    }
+    if (isTyping || event.metaKey || event.ctrlKey || event.altKey) return;
+    const pages = [...document.querySelectorAll("#pages a")];
+    if (/^[1-9]$/.test(event.key) && state.study !== null) return pages[event.key - 1]?.click();
+    if (event.key === "t") return turn();
+    if (event.key === "?") return help();
+    if (["j", "k", "b"].includes(event.key)) {
+      const link = byId(`trial-${event.key}`);
+      if (link) return link.click();
+      if (state.study !== null) return go({ ...state, page: "trial", trial: event.key === "j" ? "0" : null });
+    }
+    if (event.key === "/") {
+      event.preventDefault();
+      const search = byId("search");
+      if (search) return search.focus();
+      const page = meta("grid-pages").split(",")[0];
+      if (state.study !== null && page) {
+        go({ ...state, page, trial: null });
+        const wait = setInterval(() => {
+          if (byId("search")) byId("search").focus();
+          if (byId("search")) clearInterval(wait);
+        }, 50);
+      }
+    }
+  });
+
+  function help() {
+    let box = byId("help-box");
+    if (!box) {
+      box = document.createElement("dialog");
+      box.id = "help-box";
+      box.setAttribute("aria-label", "keyboard");
+      const list = document.createElement("dl");
+      for (const [key, text] of HELP) {
+        const [name, meaning] = [document.createElement("dt"), document.createElement("dd")];
+        name.textContent = key;
+        meaning.textContent = text;
+        list.append(name, meaning);
+      }
+      box.append(list);
+      box.addEventListener("click", () => box.close());
+      document.body.append(box);
+    }
+    if (box.open) box.close();
+    else box.showModal();
+  }
+
+  // ---- the server may go away ----
+
+  const plainFetch = window.fetch;
+  window.fetch = async (...request) => {
+    try {
+      const answer = await plainFetch(...request);
+      away(answer.status === 403 ? "The token is no longer good: open the address that `tune dashboard` prints." : "");
+      return answer;
+    } catch (error) {
+      if (error.name !== "AbortError") away("The dashboard does not answer. Start it again with `tune dashboard`; this page goes on by itself.");
+      throw error;
+    }
+  };
+
+  function away(text) {
+    const box = byId("offline");
+    if (!box || box.textContent === text) return;
+    box.textContent = text;
+    box.hidden = !text;
+  }
+
+  // ---- called by Dash ----
+
+  window.dash_clientside = window.dash_clientside || {};
+  window.dash_clientside.tuner = {
+    begin: async () => {
+      paint();
+      mark();
+      await needed();
+      return [place(), view()];
+    },
+    seen: (seen) => {
+      if (seen && seen.place) document.documentElement.dataset.shown = address({ ...read(""), ...seen.place });
+      mark();
+      fill();
+      if (document.readyState === "complete" && meta("grid-script")) prefetch();
+      return window.dash_clientside.no_update;
+    },
+    point: (clicks, boxes) => {
+      const context = window.dash_clientside.callback_context;
+      const found = context.triggered.map((each) => each.value).filter((value) => value && value.points);
+      if (!found.length) return window.dash_clientside.no_update;
+      const trials = found.flatMap((value) => value.points.map(trialOf)).filter((trial) => trial !== null);
+      const isBox = context.triggered.some((each) => each.prop_id.endsWith("selectedData"));
+      if (isBox && trials.length) select(trials);
+      else if (trials.length) toggle(trials[0]);
+      return window.dash_clientside.no_update;
+    },
+  };
+
+  let isPrefetched = false;
+  function prefetch() {
+    if (isPrefetched) return;
+    isPrefetched = true;
+    const when = window.requestIdleCallback || ((then) => setTimeout(then, 2000));
+    when(() => {
+      const link = document.createElement("link");
+      link.rel = "prefetch";
+      link.href = meta("grid-script");
+      document.head.append(link);
+    });
+  }
+})();

@@ -1,0 +1,108 @@
+"""Cards: a figure in its frame: title, controls for its options, help, and the drawing.
+
+Components only; callbacks and what is drawn are not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from tuner.errors import SpecError
+from tuner.figures import Drawing, Frame, Option, settings
+from tuner.web.marks import marks
+from tuner.web.pages import Card
+
+CONFIG: Any = {
+    "displaylogo": False,
+    "responsive": True,
+    "modeBarButtonsToRemove": ["sendChartToCloud", "zoomIn2d", "zoomOut2d", "autoScale2d"],
+    "toImageButtonOptions": {"format": "svg"},
+}
+
+
+def card(one: Card, frame: Frame, chosen: Mapping[str, Any], drawing: Drawing) -> Component:
+    """A figure's frame with its drawing.
+
+    Args:
+        one: the figure's place on the page.
+        frame: says which options there are.
+        chosen: options' values that the address gives.
+        drawing: the figure as drawn.
+    """
+    return html.Section(
+        [
+            html.Header(
+                [html.H3(one.title), html.Div(controls(one, frame, chosen), className="controls"), _help(one)]
+            ),
+            dcc.Graph(
+                id={"type": "figure", "key": one.key},
+                figure=drawing,
+                config=CONFIG,
+                responsive=True,
+                style={"height": f"{one.entry.height}px"},
+            ),
+        ],
+        className=f"card {one.entry.width}",
+        id=f"card-{one.key}",
+    )
+
+
+def _help(one: Card) -> Component:
+    return html.Details(
+        [
+            html.Summary("?", title="What am I looking at?", **marks(label=f"help for {one.title}")),
+            html.P(one.figure.help),
+        ],
+        className="help",
+    )
+
+
+def controls(one: Card, frame: Frame, chosen: Mapping[str, Any]) -> list[Component]:
+    """A control for each option of the figure, as it is set now."""
+    try:
+        values = settings(one.figure, frame, {**one.entry.options, **chosen})
+    except SpecError:
+        values = settings(one.figure, frame)
+    wanted = one.entry.controls
+    return [
+        _control(f"{one.key}.{option.name}", option, values[option.name])
+        for option in one.figure.options(frame)
+        if wanted is None or option.name in wanted
+    ]
+
+
+def _control(key: str, option: Option, value: Any) -> Component:
+    mark = marks(option=key, kind=option.kind)
+    if option.kind == "switch":
+        return html.Button(
+            option.label, type="button", className="toggle", **mark, **marks(pressed=bool(value))
+        )
+    if option.kind == "choice":
+        choices = [html.Option(text, value=each, selected=each == value) for each, text in option.choices]
+        return html.Label([html.Span(option.label), html.Select(choices, **mark)])
+    if option.kind == "choices":
+        toggles = [
+            html.Button(
+                text,
+                type="button",
+                className="toggle",
+                **mark,
+                **marks(pressed=each in value, value=each),
+            )
+            for each, text in option.choices
+        ]
+        summary = html.Summary(f"{option.label}: {len(value)}")
+        return html.Details([summary, html.Div(toggles, className="menu")], className="many")
+    slider = dcc.Input(
+        id={"type": "slider", "key": key},
+        type="range",
+        min=option.low,
+        max=option.high,
+        step=1 if isinstance(option.default, int) else "any",
+        value=value,
+    )
+    return html.Label([html.Span(option.label), slider], **mark)

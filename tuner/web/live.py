@@ -1,0 +1,281 @@
+"""Live: the studies of a database as frames that grow by what is new, each read once.
+
+Knows neither pages nor browsers. Looks when it is asked to, and never twice at the same.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from threading import RLock, Thread
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.core.space import Choice, SearchSpace
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Objective, TrialRecord, TrialState
+from tuner.errors import SpecError, StoreError
+from tuner.figures.frame import Frame, moments, param_columns
+from tuner.search import importances
+from tuner.store.columns import NUMBERS, Mark, News, Reader, TrialRow
+from tuner.store.read import StudySummary
+
+KEPT = 4
+"""How many studies are kept in memory; the one looked at longest ago goes first."""
+
+SUMMARY_S = 5.0
+"""How often it is seen whether a study's process still lives, when nothing is written."""
+
+IMPORTANCES_S = 10.0
+"""How long importances are good while trials come in."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Look:
+    """A study as it stood at one look.
+
+    Attributes:
+        frame: its columns.
+        summary: how it stands as a whole.
+        spec: its study file.
+        space: what is searched.
+        changed: (N,) the look at which each trial last changed, counted from 1.
+        version: changes with every look that found something new.
+    """
+
+    frame: Frame
+    summary: StudySummary
+    spec: StudySpec
+    space: SearchSpace
+    changed: NDArray[np.int64]
+    version: str
+
+
+class Live:
+    """Every study of a database, as it stands now."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self._studies: OrderedDict[str, _Study] = OrderedDict()
+        self._index: tuple[str, float, list[StudySummary]] | None = None
+        self._lock = RLock()
+
+    def studies(self) -> tuple[str, list[StudySummary]]:
+        """A version, and every study, the newest first.
+
+        Raises:
+            StoreError: the database is missing or cannot be read.
+        """
+        with self._lock:
+            stamp, now = self.reader.stamp(), time.monotonic()
+            if self._index is None or self._index[0] != stamp or now - self._index[1] > SUMMARY_S:
+                self._index = (stamp, now, self.reader.studies())
+            found = self._index[2]
+        return str(hash(tuple((s.name, s.updated_at, s.state, s.reason) for s in found))), found
+
+    def look(self, name: str) -> Look:
+        """A study as it stands now.
+
+        Raises:
+            StoreError: the database is missing or cannot be read, or has no such study.
+        """
+        with self._lock:
+            study = self._studies.pop(name, None) or _Study(name)
+            look = study.look(self.reader)
+            self._studies[name] = study
+            while len(self._studies) > KEPT:
+                self._studies.popitem(last=False)
+            return look
+
+    def close(self) -> None:
+        """Close the database."""
+        self.reader.close()
+
+
+class _Study:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._stamp = ""
+        self._looked = 0.0
+        self._count = 0
+        self._mark: Mark | None = None
+        self._rows: dict[int, TrialRow] = {}
+        self._changed: dict[int, int] = {}
+        self._params: dict[str, NDArray[Any]] = {}
+        self._look: Look | None = None
+        self._shares = _Shares()
+
+    def look(self, reader: Reader) -> Look:
+        stamp, now = reader.stamp(), time.monotonic()
+        if self._look is None or stamp != self._stamp or now - self._looked > SUMMARY_S:
+            summary = reader.study(self.name)
+            known = self._look
+            if known is None or known.summary.digest != summary.digest:
+                spec, space = _specified(summary)
+            else:
+                spec, space = known.spec, known.space
+            metric = spec.goal().metric
+            extra = None if metric in (*NUMBERS, "gap") else metric
+            news = reader.news(self.name, self._mark, extra)
+            self._stamp, self._looked = stamp, now
+            if known is None or news or _told(known.summary) != _told(summary):
+                self._count += 1
+                frame = self._frame(news, spec.goal(), space, extra)
+                self._remember(frame, summary, spec, space)
+        assert_look = self._look
+        if assert_look is None:
+            raise StoreError(f"study '{self.name}' cannot be read")
+        return self._with_shares(assert_look)
+
+    def _remember(self, frame: Frame, summary: StudySummary, spec: StudySpec, space: SearchSpace) -> None:
+        numbers = frame.trials.number.tolist()
+        changed = np.array([self._changed[number] for number in numbers], np.int64)
+        study = self._mark.study if self._mark is not None else ()
+        version = f"{hash(study) & 0xFFFFFF:x}.{self._count}"
+        self._look = Look(frame, summary, spec, space, changed, version)
+
+    def _with_shares(self, look: Look) -> Look:
+        """The look with the newest importances, which are found in the background."""
+        found = self._shares.of(look)
+        if found is look.frame.importances:
+            return look
+        self._count += 1
+        version = f"{look.version.partition('.')[0]}.{self._count}"
+        self._look = replace(look, frame=replace(look.frame, importances=found), version=version)
+        return self._look
+
+    def _frame(self, news: News, objective: Objective, space: SearchSpace, extra: str | None) -> Frame:
+        old = None if news.is_whole or self._look is None else self._look.frame
+        if old is None:
+            self._rows, self._changed, self._params = {}, {}, param_columns(space, [])
+        self._mark = news.mark
+        new = [row for row in news.trials if row.number not in self._rows]
+        for row in news.trials:
+            self._rows[row.number] = replace(row, params={})
+        for number in (*(row.number for row in news.trials), *np.unique(news.number).tolist(), *news.void):
+            self._changed[number] = self._count
+        numbers = sorted(self._rows)
+        if new:
+            # New trials have the highest numbers, so that their columns come behind.
+            columns = param_columns(space, [row.params for row in new])
+            self._params = {
+                name: np.concatenate([self._params[name], column]) for name, column in columns.items()
+            }
+        if old is not None and not len(news.number) and not news.void and not news.trials:
+            return old
+        rows = [self._rows[number] for number in numbers]
+        frame = Frame.of_columns(
+            _trial_columns(rows), _epoch_columns(old, news, extra), self._params, space, objective, self.name
+        )
+        return replace(frame, importances=old.importances if old is not None else {})
+
+
+class _Shares:
+    """Importances for the value and for the gap, found in a thread, old ones serving meanwhile."""
+
+    def __init__(self) -> None:
+        self._found: Mapping[str, Mapping[str, float]] = {}
+        self._of = -1
+        self._next = 0.0
+        self._thread: Thread | None = None
+
+    def of(self, look: Look) -> Mapping[str, Mapping[str, float]]:
+        over = int(look.frame.trials.is_(TrialState.FINISHED, TrialState.STOPPED).sum())
+        is_busy = self._thread is not None and self._thread.is_alive()
+        if over != self._of and not is_busy and time.monotonic() >= self._next:
+            self._of = over
+            self._thread = Thread(target=self._find, args=(look,), daemon=True)
+            self._thread.start()
+        return self._found
+
+    def _find(self, look: Look) -> None:
+        began = time.monotonic()
+        frame = look.frame
+        gaps = dict(zip(frame.trials.number.tolist(), frame.trials.gap.tolist(), strict=True))
+        try:
+            records = _records(frame, look.space)
+            value = importances(look.space, records, frame.objective)
+            least = Objective("gap", minimize=True)
+            gap = importances(look.space, records, least, lambda record: gaps[record.number])
+            self._found = {"value": value, "gap": gap}
+        except Exception:  # noqa: BLE001
+            # A page without importances is better than none.
+            _log.exception("importances of study %r cannot be found", frame.name)
+        took = time.monotonic() - began
+        self._next = time.monotonic() + max(IMPORTANCES_S, 20 * took)
+
+
+def _records(frame: Frame, space: SearchSpace) -> list[TrialRecord]:
+    trials = frame.trials
+    values: list[list[Any]] = []
+    for name, parameter in space:
+        column = frame.params[name].tolist()
+        if isinstance(parameter, Choice):
+            choices = {str(choice): choice for choice in parameter.choices}
+            values.append([choices.get(text) for text in column])
+        else:
+            values.append([None if x != x else x for x in column])
+    names = [name for name, _ in space]
+    whole = {name for name, parameter in space if getattr(parameter, "type", "") == "int"}
+    rows = zip(*values, strict=True)
+    return [
+        TrialRecord(
+            number,
+            {n: int(v) if n in whole else v for n, v in zip(names, row, strict=True) if v is not None},
+            TrialState(state),
+            value=None if value != value else value,
+            conclusive=conclusive,
+            epochs=epochs,
+        )
+        for number, row, state, value, conclusive, epochs in zip(
+            trials.number.tolist(), rows, trials.state.tolist(), trials.value.tolist(),
+            trials.conclusive.tolist(), trials.epochs.tolist(), strict=True,
+        )
+    ]  # fmt: skip
+
+
+def _specified(summary: StudySummary) -> tuple[StudySpec, SearchSpace]:
+    try:
+        spec = StudySpec.parse(summary.spec, f"study '{summary.name}'")
+    except SpecError as error:
+        raise StoreError(f"the study's stored file cannot be read by this tuner: {error}") from error
+    return spec, spec.search_space()
+
+
+def _told(summary: StudySummary) -> tuple[Any, ...]:
+    """What of a summary is shown and may change without a trial changing."""
+    return summary.state, summary.reason, summary.is_driven, summary.digest, dict(summary.counts)
+
+
+def _trial_columns(rows: list[TrialRow]) -> dict[str, Any]:
+    columns: dict[str, Any] = {
+        name: [getattr(row, name) for row in rows]
+        for name in ("number", "state", "epochs", "conclusive", "seconds", "interruptions")
+    }
+    columns["value"] = [np.nan if row.value is None else row.value for row in rows]
+    columns["best_epoch"] = [row.best_epoch or 0 for row in rows]
+    columns["rule"] = [row.rule or "" for row in rows]
+    columns["reason"] = [row.reason or "" for row in rows]
+    columns["started_at"] = moments([row.started_at for row in rows])
+    columns["ended_at"] = moments([row.ended_at for row in rows])
+    return columns
+
+
+def _epoch_columns(old: Frame | None, news: News, extra: str | None) -> dict[str, Any]:
+    new = dict(news.numbers)
+    if extra is not None:
+        new["value"] = new.pop(extra)
+    columns: dict[str, Any] = {"number": news.number, "epoch": news.epoch, **new}
+    if old is None or not len(old.epochs):
+        return columns
+    number = old.trials.number[old.epochs.row]
+    kept = ~np.isin(number, list(news.void)) if news.void else slice(None)
+    before = {"number": number, "epoch": old.epochs.epoch, **{n: getattr(old.epochs, n) for n in new}}
+    return {name: np.concatenate([before[name][kept], columns[name]]) for name in columns}

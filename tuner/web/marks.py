@@ -1,0 +1,24 @@
+"""Marks: attributes by which the script in the browser knows what an element does.
+
+What it does is the script's business.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def marks(pressed: bool | None = None, label: str | None = None, **values: str) -> dict[str, Any]:
+    """Attributes of an element: ``data-*`` for each of `values`, and what readers of screens need.
+
+    Args:
+        pressed: whether a switch is on.
+        label: its name where it has no text.
+        values: without their prefix.
+    """
+    found: dict[str, Any] = {f"data-{name}": value for name, value in values.items()}
+    if pressed is not None:
+        found["aria-pressed"] = "true" if pressed else "false"
+    if label is not None:
+        found["aria-label"] = label
+    return found

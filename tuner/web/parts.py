@@ -1,0 +1,338 @@
+"""Parts: what stands on pages beside figures: the verdict, tables, a trial's story, the list of studies.
+
+Components only, from frames and summaries. Every text of a user's is a plain child of an element,
+never HTML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from dash import dcc, html
+from dash.development.base_component import Component
+
+from tuner.core.budget import StudyState
+from tuner.figures import Frame
+from tuner.store.columns import TrialRow
+from tuner.store.read import StudySummary
+from tuner.web import verdict, words
+from tuner.web.live import Look
+from tuner.web.marks import marks
+from tuner.web.place import Place, address
+
+BEST_SHOWN = 8
+SETTINGS_SHOWN = 7
+
+
+def message(title: str, text: str, *hints: str) -> Component:
+    """What stands on a page that has nothing else to show: what is the matter, and what to do."""
+    lines = [html.P(html.Code(hint[1:]) if hint.startswith("$") else hint) for hint in hints]
+    return html.Section([html.H2(title), html.P(text), *lines], className="message", role="status")
+
+
+def faults(lines: Sequence[str]) -> Component:
+    """What is wrong with page files."""
+    return html.Section(
+        [html.H2("A page's file needs mending"), html.Ul([html.Li(line) for line in lines])],
+        className="message",
+        role="alert",
+    )
+
+
+def verdict_tiles(frame: Frame) -> Component:
+    """The three answers."""
+    tiles = []
+    for answer in verdict.answers(frame):
+        short: Any = answer.short
+        if answer.trial is not None:
+            short = html.A(answer.short, href=address(frame.name, "trial", answer.trial))
+        tiles.append(
+            html.Section(
+                [html.H3(answer.question), html.P(short, className="short"), html.P(answer.text)],
+                className=f"tile {answer.mood}",
+            )
+        )
+    return html.Div(tiles, className="tiles")
+
+
+def best_table(frame: Frame) -> Component:
+    """The best trials, the default configuration below them."""
+    trials = frame.trials
+    rows = frame.ranking[:BEST_SHOWN].tolist()
+    default = np.flatnonzero(trials.number == 0).tolist()
+    rows += [row for row in default if row not in rows]
+    if not rows:
+        return message("No trial has a value yet", "This table fills in as trials end.")
+    measured = [
+        name
+        for name in ("gap", "train_loss", "val_loss", "val_score")
+        if name != frame.objective.metric and np.isfinite(getattr(trials, name)[rows]).any()
+    ]
+    names = [name for name in frame.ordered_params() if len({str(frame.params[name][r]) for r in rows}) > 1]
+    names = names[:SETTINGS_SHOWN]
+    head = ["trial", frame.objective.metric, *measured, "epochs", *names]
+    body = []
+    for row in rows:
+        number = int(trials.number[row])
+        told = f"{number} (default)" if number == 0 else str(number)
+        cells = [html.Td(html.A(told, href=address(frame.name, "trial", number)))]
+        cells += [html.Td(words.number(float(getattr(trials, n)[row]))) for n in ("value", *measured)]
+        cells.append(html.Td(str(int(trials.epochs[row]))))
+        cells += [html.Td(words.setting(frame.params[name][row])) for name in names]
+        body.append(html.Tr(cells, className="default" if number == 0 else "", **marks(trial=str(number))))
+    table = html.Table([html.Thead(html.Tr([html.Th(name) for name in head])), html.Tbody(body)])
+    note = "Settings that matter most come first." if frame.importances else ""
+    return html.Section(
+        [html.Header([html.H3("Best trials"), html.Small(note)]), html.Div(table, className="scroll")],
+        className="card full",
+    )
+
+
+def trials_tools(look: Look, grid: Component) -> Component:
+    """The table of all trials with what one does with it."""
+    name = look.summary.name
+    return html.Section(
+        [
+            html.Header(
+                [
+                    html.H3("Trials"),
+                    html.Div(
+                        [
+                            dcc.Input(id="search", type="search", placeholder="search ( / )", value=""),
+                            html.Button(
+                                "only selected",
+                                type="button",
+                                id="only-selected",
+                                className="toggle",
+                                **marks(pressed=False),
+                            ),
+                            html.Button("CSV of the table", type="button", id="csv"),
+                            html.A(
+                                "CSV of all curves",
+                                href="/-/curves.csv?" + address(name).partition("?")[2],
+                                download="",
+                                className="button",
+                            ),
+                        ],
+                        className="controls",
+                    ),
+                ]
+            ),
+            html.P(id="table-state", className="quiet"),
+            grid,
+        ],
+        className="card full",
+    )
+
+
+def trial_story(look: Look, row: TrialRow | None, traceback: str | None, place: Place) -> Component:
+    """What became of a trial and its settings beside the default's and the best one's."""
+    frame = look.frame
+    if row is None:
+        last = int(frame.trials.number[-1]) if len(frame) else None
+        known = "there is none yet" if last is None else f"they run from 0 to {last}"
+        return message(
+            f"No trial {place.trial}", f"Of study '{look.summary.name}' trials are stored; {known}."
+        )
+    at = (
+        int(np.flatnonzero(frame.trials.number == row.number)[0])
+        if row.number in frame.trials.number
+        else None
+    )
+    return html.Div(
+        [_steps(frame, row), _facts(frame, row, at), _settings(look, row), *_traceback(traceback)],
+        className="grid",
+    )
+
+
+def _steps(frame: Frame, row: TrialRow) -> Component:
+    numbers = frame.trials.number.tolist()
+    here = numbers.index(row.number) if row.number in numbers else 0
+
+    def link(text: str, key: str, at: int) -> Component:
+        if not 0 <= at < len(numbers):
+            return html.Span(text, className="button off")
+        return html.A(
+            text,
+            href=address(frame.name, "trial", numbers[at]),
+            className="button",
+            title=key,
+            id=f"trial-{key}",
+        )
+
+    best = frame.best
+    links = [link("‹ previous (k)", "k", here - 1), link("next (j) ›", "j", here + 1)]
+    if best is not None:
+        links.append(link("best", "b", int(best)))
+    select = html.Button(
+        "select",
+        type="button",
+        className="toggle",
+        **marks(pressed=False, select=str(row.number)),
+    )
+    return html.Div([html.H2(f"Trial {row.number}"), *links, select], className="steps full")
+
+
+def _facts(frame: Frame, row: TrialRow, at: int | None) -> Component:
+    trials = frame.trials
+    told: list[tuple[str, Any]] = [("state", row.state)]
+    if row.rule:
+        told.append(("stopped by", row.rule))
+    if row.reason:
+        told.append(("reason", row.reason))
+    if at is not None:
+        told.append((frame.objective.metric, words.number(float(trials.value[at]))))
+        for name in ("train_loss", "val_loss", "gap", "train_score", "val_score"):
+            value = float(getattr(trials, name)[at])
+            if value == value and name != frame.objective.metric:
+                told.append((name, words.number(value)))
+        told.append(("best epoch", f"{int(trials.best_epoch[at])} of {int(trials.epochs[at])}"))
+        told.append(("trained", words.duration(float(trials.seconds[at]))))
+    if row.interruptions:
+        told.append(("interruptions", words.count(row.interruptions, "time") + ", went on each time"))
+    if row.started_at:
+        told.append(("started", words.moment(row.started_at)))
+    if row.ended_at:
+        told.append(("ended", words.moment(row.ended_at)))
+    if row.model_path:
+        told.append(("model", html.Code(row.model_path)))
+    lines = [html.Div([html.Dt(name), html.Dd(value)]) for name, value in told]
+    return html.Section([html.Header(html.H3("What became of it")), html.Dl(lines)], className="card half")
+
+
+def _settings(look: Look, row: TrialRow) -> Component:
+    frame = look.frame
+    default = np.flatnonzero(frame.trials.number == 0)
+    best = frame.best
+
+    def of(where: Any, name: str) -> str:
+        return (
+            words.ABSENT
+            if where is None or name not in frame.params
+            else words.setting(frame.params[name][where])
+        )
+
+    names = [n for n in frame.ordered_params() if n in row.params or len(default)]
+    names += [name for name in row.params if name not in names]
+    body = []
+    for name in names:
+        mine, its = words.setting(row.params.get(name)), of(default[0] if len(default) else None, name)
+        cells = [html.Th(name), html.Td(mine), html.Td(its), html.Td(of(best, name))]
+        if {mine, its, of(best, name)} == {words.ABSENT}:
+            continue
+        body.append(html.Tr(cells, className="changed" if mine != its else ""))
+    title = f"best ({int(frame.trials.number[best])})" if best is not None else "best"
+    head = html.Tr([html.Th("setting"), html.Th("this trial"), html.Th("default"), html.Th(title)])
+    table = html.Table([html.Thead(head), html.Tbody(body)])
+    return html.Section(
+        [html.Header(html.H3("Settings")), html.Div(table, className="scroll")], className="card half"
+    )
+
+
+def _traceback(text: str | None) -> list[Component]:
+    if not text:
+        return []
+    return [html.Section([html.Header(html.H3("Traceback")), html.Pre(text)], className="card full")]
+
+
+def compared(place: Place, summaries: Sequence[StudySummary]) -> Component:
+    """The studies of the database as switches; those switched on are compared."""
+    others = [summary for summary in summaries if summary.name != place.study]
+    if not others:
+        return message(
+            "Nothing to compare with",
+            "This database holds only this study.",
+            "Start another one into the same database, for example with another seed:",
+            "$tune start digits --set name=digits-1 --set search.seed=1",
+        )
+    buttons = [
+        html.Button(
+            other.name,
+            type="button",
+            className="toggle",
+            **marks(pressed=other.name in place.against, against=other.name),
+        )
+        for other in others
+    ]
+    return html.Section(
+        [html.Header(html.H3("Compare with")), html.Div(buttons, className="controls")], className="card full"
+    )
+
+
+def studies(summaries: Sequence[StudySummary]) -> Component:
+    """The list of studies."""
+    head = ["study", "state", "best", "trials", "time", "last change", "description"]
+    body = []
+    for summary in summaries:
+        best = words.ABSENT
+        if summary.best_value is not None:
+            best = f"{summary.metric} {words.number(summary.best_value)} (trial {summary.best_number})"
+        cells = [
+            html.Th(html.A(summary.name, href=address(summary.name))),
+            html.Td(html.Span(told(summary), className=f"badge {told(summary)}")),
+            html.Td(best),
+            html.Td(counts(summary)),
+            html.Td(words.duration(summary.seconds)),
+            html.Td(words.moment(summary.updated_at)),
+            html.Td(summary.description),
+        ]
+        body.append(html.Tr(cells))
+    table = html.Table(
+        [html.Thead(html.Tr([html.Th(name) for name in head])), html.Tbody(body)], className="studies"
+    )
+    return html.Section(
+        [html.Header(html.H2("Studies")), html.Div(table, className="scroll")], className="card full"
+    )
+
+
+def told(summary: StudySummary) -> str:
+    """A study's state in one word."""
+    return "running" if summary.is_driven else str(summary.state)
+
+
+def counts(summary: StudySummary) -> str:
+    """How many trials are in which state."""
+    total = sum(summary.counts.values())
+    each = ", ".join(f"{n} {state}" for state, n in summary.counts.items() if n)
+    return f"{total}: {each}" if each else "0"
+
+
+def header(look: Look) -> list[Component]:
+    """How the study stands: state, counts, best beside the default, how much of the budget is used."""
+    summary, frame = look.summary, look.frame
+    items: list[Component] = [html.Span(told(summary), className=f"badge {told(summary)}")]
+    if summary.reason and not summary.is_driven:
+        items.append(html.Span(summary.reason, className="reason"))
+    items.append(html.Span(counts(summary).replace(":", " trials:", 1)))
+    if frame.best is not None:
+        value = words.number(float(frame.trials.value[frame.best]))
+        default = frame.trials.value[frame.trials.number == 0]
+        beside = (
+            f" (default {words.number(float(default[0]))})"
+            if len(default) and np.isfinite(default[0])
+            else ""
+        )
+        items.append(html.Span([f"best {frame.objective.metric} ", html.B(value), beside]))
+    items.append(html.Span(f"{words.duration(summary.seconds)}{_left(look)}"))
+    if summary.state is StudyState.INTERRUPTED and not summary.is_driven:
+        items.append(html.Code(f"tune resume {summary.name}"))
+    return items
+
+
+def _left(look: Look) -> str:
+    """How much longer the study takes, by the limit that is reached first."""
+    summary, limits = look.summary, look.spec.limits()
+    if not summary.is_driven or summary.seconds <= 0:
+        return ""
+    over = sum(n for state, n in summary.counts.items() if state in ("finished", "stopped", "failed"))
+    epochs = int(look.frame.trials.epochs.sum())
+    left = []
+    if limits.trials and over:
+        left.append(summary.seconds * max(0, limits.trials - over) / over)
+    if limits.seconds:
+        left.append(limits.seconds - summary.seconds)
+    if limits.epochs and epochs:
+        left.append(summary.seconds * max(0, limits.epochs - epochs) / epochs)
+    return f", about {words.duration(min(left))} left" if left else ""

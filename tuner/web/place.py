@@ -1,0 +1,87 @@
+"""Place: what the address says is to be shown: study, page, trial, selection, options, theme.
+
+The browser writes the address; here it is only read, and nothing in it is trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from tuner.figures import THEMES, Theme
+
+MOST_SELECTED = 20_000
+"""More trials than this cannot be selected by one address."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """What is to be shown.
+
+    Attributes:
+        study: a study's name; None: the list of studies.
+        page: a page's name; None: the first one.
+        trial: a trial's number.
+        against: further studies to compare with.
+        selection: numbers of the selected trials.
+        options: chosen options by card: ``{"convergence": {"axis": "epochs"}}``.
+        theme: the colours.
+    """
+
+    study: str | None = None
+    page: str | None = None
+    trial: int | None = None
+    against: tuple[str, ...] = ()
+    selection: frozenset[int] = frozenset()
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    theme: Theme = THEMES["light"]
+
+    @classmethod
+    def read(cls, given: Any) -> Place:
+        """What the browser sent, whatever it is."""
+        table = given if isinstance(given, Mapping) else {}
+        options: dict[str, dict[str, Any]] = {}
+        chosen = table.get("options")
+        for key, value in chosen.items() if isinstance(chosen, Mapping) else ():
+            card, dot, name = str(key).rpartition(".")
+            if dot and isinstance(value, str | bool | int | float):
+                options.setdefault(card, {})[name] = value
+        against = table.get("against")
+        return cls(
+            study=_text(table.get("study")),
+            page=_text(table.get("page")),
+            trial=_number(table.get("trial")),
+            against=tuple(str(name) for name in against) if isinstance(against, list) else (),
+            selection=frozenset(numbers(_text(table.get("sel")) or "")),
+            options=options,
+            theme=THEMES.get(str(table.get("theme")), THEMES["light"]),
+        )
+
+
+def numbers(text: str) -> Iterable[int]:
+    """The numbers of a text such as ``3,5-9``; what is no number is passed over."""
+    left = MOST_SELECTED
+    for part in text.split(","):
+        low, dash, high = part.partition("-")
+        if not low.isdigit() or (dash and not high.isdigit()):
+            continue
+        span = range(int(low), int(high or low) + 1)[:left]
+        left -= len(span)
+        yield from span
+
+
+def address(study: str, page: str | None = None, trial: int | None = None) -> str:
+    """The address of a study's page, for links."""
+    parts = {"study": study, "page": page, "trial": trial}
+    return "/?" + urlencode({name: value for name, value in parts.items() if value is not None})
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _number(value: Any) -> int | None:
+    text = str(value)
+    return int(text) if text.isdigit() and len(text) < 10 else None

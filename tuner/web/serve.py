@@ -1,0 +1,133 @@
+"""Serve: the dashboard on a port, until it is told to stop.
+
+What it shows is the application's affair.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import socket
+import webbrowser
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread, Timer
+
+from waitress.server import create_server
+
+from tuner.errors import SpecError, StoreError
+from tuner.store.columns import Reader
+from tuner.web import pages
+from tuner.web.app import build
+from tuner.web.guard import is_loopback
+from tuner.web.live import Live
+
+OPEN_AFTER_S = 0.2
+
+THREADS = 8
+"""As many requests as a browser has under way at once, and some for a second one."""
+
+# A full queue is how a browser asks for ten scripts at once.
+logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+
+
+class Server:
+    """A dashboard that listens, and serves as soon as it is run.
+
+    Args:
+        url: the database, which need not exist yet.
+        host: where to listen; anything but a loopback address takes a token.
+        port: where to listen; 0: any free one.
+        folder: where the user's own pages are; the working folder.
+
+    Attributes:
+        address: what to open in a browser, with the token where one is needed.
+        place: the database, as messages call it.
+        faults: what is wrong with page files.
+
+    Raises:
+        SpecError: it cannot listen there.
+        StoreError: `url` is no address of a database.
+    """
+
+    def __init__(
+        self, url: str, host: str = "127.0.0.1", port: int = 8080, folder: Path | None = None
+    ) -> None:
+        self._live = Live(Reader(url))
+        found = pages.load(folder)
+        token = None if is_loopback(host) else secrets.token_urlsafe(24)
+        listening = _listening(host, port)
+        application = build(self._live, found, host, token)
+        self._server = create_server(application, sockets=[listening], threads=THREADS, ident=None)
+        bound = listening.getsockname()[1]
+        self.address = f"http://{_named(host)}:{bound}/" + (f"?token={token}" if token else "")
+        self.place = self._live.reader.place
+        self.faults: Sequence[str] = found.faults
+
+    def run(self) -> None:
+        """Serve until interrupted or closed."""
+        # The newest study is what will be looked at: it is read while the browser starts.
+        Thread(target=self._read_newest, daemon=True).start()
+        self._server.run()
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.close()
+        self._live.close()
+
+    def _read_newest(self) -> None:
+        with suppress(StoreError):
+            _, summaries = self._live.studies()
+            if summaries:
+                self._live.look(summaries[0].name)
+
+
+def serve(
+    url: str,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    *,
+    opens: bool = True,
+    tell: Callable[[str], None] = lambda _line: None,
+) -> None:
+    """Serve the dashboard of a database until interrupted; see `Server`.
+
+    Args:
+        url: the database.
+        host: where to listen.
+        port: where to listen.
+        opens: open a browser.
+        tell: takes lines for the user.
+    """
+    server = Server(url, host, port)
+    for fault in server.faults:
+        tell(f"warning: {fault}")
+    tell(f"dashboard: {server.address}")
+    tell(f"shows {server.place}, reads only; Ctrl-C stops it")
+    if opens:
+        timer = Timer(OPEN_AFTER_S, webbrowser.open, [server.address])
+        timer.daemon = True
+        timer.start()
+    try:
+        server.run()
+    finally:
+        server.close()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise SpecError(
+            f"--host {host} --port {port}: cannot listen there ({error.strerror or error}); name another "
+            f"port, e.g. --port {port + 1}"
+        ) from error
+
+
+def _named(host: str) -> str:
+    """A name by which this machine is reached when it listens everywhere."""
+    if host in ("0.0.0.0", "::"):  # noqa: S104
+        return socket.gethostname()
+    return f"[{host}]" if ":" in host else host

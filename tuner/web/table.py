@@ -1,0 +1,88 @@
+"""Table: every trial of a study as columns for the browser's table, and all numbers as CSV.
+
+Sends only trials that changed since the browser's last look. How the table looks is the
+stylesheet's and the script's business.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from tuner.figures import Frame
+from tuner.web.live import Look
+
+_NUMBERS = ("value", "gap", "train_loss", "val_loss", "train_score", "val_score")
+
+
+def columns(look: Look, since: int = 0) -> dict[str, Any]:
+    """The trials that changed after a look, column by column.
+
+    Args:
+        look: the study.
+        since: the look that the browser has seen; 0: none.
+
+    Returns:
+        ``names``, ``kinds`` (``"number"`` or ``"text"``), ``columns`` in the same order, and the
+        look that it is of. Numbers have six significant digits; None stands for none.
+    """
+    frame = look.frame
+    rows = np.flatnonzero(look.changed > since)
+    trials = frame.trials
+    found: list[tuple[str, str, list[Any]]] = [
+        ("number", "number", trials.number[rows].tolist()),
+        ("state", "text", trials.state[rows].tolist()),
+    ]
+    metric = frame.objective.metric
+    for name in _NUMBERS:
+        values = getattr(trials, name)
+        if name == metric or not np.isfinite(values).any():
+            continue
+        found.append((metric if name == "value" else name, "number", _rounded(values[rows])))
+    found += [(n, "number", getattr(trials, n)[rows].tolist()) for n in ("best_epoch", "epochs")]
+    found.append(("seconds", "number", _rounded(trials.seconds[rows], 3)))
+    for name in frame.ordered_params():
+        column = frame.params[name][rows]
+        if frame.params[name].dtype == object:
+            found.append((name, "text", [text or None for text in column.tolist()]))
+        else:
+            found.append((name, "number", _rounded(column)))
+    found.append(("rule", "text", [text or None for text in trials.rule[rows].tolist()]))
+    found.append(("reason", "text", [text or None for text in trials.reason[rows].tolist()]))
+    names, kinds, data = zip(*found, strict=True)
+    return {"look": int(look.changed.max(initial=0)), "names": names, "kinds": kinds, "columns": data}
+
+
+def _rounded(values: Any, digits: int = 6) -> list[float | None]:
+    return [float(f"{v:.{digits}g}") if v - v == 0 else None for v in values.tolist()]
+
+
+def curves_csv(frame: Frame) -> Iterator[str]:
+    """Every reading of every trial as CSV, many lines at once."""
+    names = (
+        "epoch",
+        "train_loss",
+        "val_loss",
+        "train_score",
+        "val_score",
+        "learning_rate",
+        "grad_norm",
+        "seconds",
+    )
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["trial", *names])
+    epochs, step = frame.epochs, 5000
+    for start in range(0, max(len(epochs), 1), step):
+        part = slice(start, start + step)
+        number = frame.trials.number[epochs.row[part]].tolist()
+        values = [getattr(epochs, name)[part].tolist() for name in names]
+        for row in zip(number, *values, strict=True):
+            writer.writerow(["" if cell != cell else cell for cell in row])
+        yield text.getvalue()
+        text.seek(0)
+        text.truncate()
