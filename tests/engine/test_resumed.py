@@ -152,7 +152,7 @@ def run(
             if close:
                 super().close(at_once=at_once)
 
-    threads = 2 if lanes else 1
+    threads = 2
     worker = Worker(lambda: Sums(parks=parks, lanes=lanes), Job(spec, None, rows=3, threads=threads), models)
     rules = callbacks.build(spec)
     driver = engine(worker, store, models, searcher=Inquirer(), callbacks=rules, trials=TRIALS, keep=3)

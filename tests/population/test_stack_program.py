@@ -170,7 +170,7 @@ def times(factor: float) -> Callable[[float], float]:
         (functools.partial(max, 1), functools.partial(max, 2)),
         (object(), object()),
     ],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_attributes_that_differ_part_networks(one: Any, two: Any) -> None:
     assert signature(Held(one)) != signature(Held(two))
@@ -179,7 +179,7 @@ def test_attributes_that_differ_part_networks(one: Any, two: Any) -> None:
 @pytest.mark.parametrize(
     "value",
     [1, [1, {"a": (2,)}], {1, 2}, torch.ones(2), torch.tanh, times(2.0), functools.partial(max, 1)],
-    ids=str,
+    ids=lambda value: type(value).__name__,
 )
 def test_equal_attributes_do_not(value: Any) -> None:
     again = times(2.0) if callable(value) and getattr(value, "__closure__", None) else value

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from tests.web.made import make_study, spec
 from tuner.core.ports import Turn
 from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
+from tuner.errors import StoreError
 from tuner.figures import Frame
 from tuner.store import Database
 from tuner.store.columns import Reader
@@ -103,6 +105,15 @@ def test_reading_leaves_the_database_as_it_was(path: Path, live: Live) -> None:
     live.look("made")
     live.studies()
     assert path.read_bytes() == before
+
+
+def test_tables_of_an_earlier_version_are_left_alone_and_told(path: Path, live: Live) -> None:
+    make_study(path, "made", 5, 3)
+    with sqlite3.connect(path) as earlier:
+        earlier.execute("UPDATE tuner_schema SET version = 1")
+    earlier.close()
+    with pytest.raises(StoreError, match="`tune list` brings them to version"):
+        live.look("made")
 
 
 def test_verdict_tells_a_flat_search_from_one_that_improves(path: Path, live: Live) -> None:

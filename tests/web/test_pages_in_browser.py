@@ -37,10 +37,14 @@ def at(base: str, study: str, name: str | None = None, trial: int | None = None)
 
 
 def test_every_page_draws_every_figure_and_says_what_it_shows(page: Page, base: str) -> None:
-    page.goto(at(base, "made", "trial", 3))
+    page.goto(at(base, "made"))
     for each in pages.load().pages:
+        if each.file.of == "trial":
+            page.goto(at(base, "made", each.name, 3))
         figures = drawn(page) if each.file.of == "trial" else turn_to(page, each.name)
         assert figures.count() == len(each.cards)
+        if any(card.key == "importances" for card in each.cards):
+            page.locator("#card-importances .bars").first.wait_for()
         for figure in figures.all():
             assert figure.evaluate("plot => plot.data.length") > 0, figure.inner_text()
         for text in page.locator(".card .help p").all():

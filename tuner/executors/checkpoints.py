@@ -12,10 +12,11 @@ import json
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
@@ -76,9 +77,10 @@ class Checkpoints:
             Whether it could be written; a full disk is told to the log and costs epochs, not the trial.
         """
         facts = {"trial": _identity(trial), "epoch": snapshot.epoch, "facts": dict(snapshot.facts)}
-        text = save(dict(snapshot.arrays), {_FACTS: json.dumps(facts)})
-        path = self._older(trial, snapshot.epoch)
-        writing = path.with_suffix(".writing")
+        # Else safetensors would take their bytes as they lie, whatever their order.
+        arrays = {name: np.asarray(array, order="C") for name, array in snapshot.arrays.items()}
+        text = save(arrays, {_FACTS: json.dumps(facts)})
+        path, writing = self._older(trial, snapshot.epoch), self._writing(trial.number)
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with writing.open("wb") as file:
@@ -91,7 +93,8 @@ class Checkpoints:
                 _sync(self._folder)
         except OSError as error:
             _LOG.warning("no checkpoint of trial %d was written: %s", trial.number, error)
-            writing.unlink(missing_ok=True)
+            with suppress(OSError):
+                writing.unlink()
             return False
         return True
 
@@ -115,19 +118,22 @@ class Checkpoints:
         """Delete a trial's checkpoints."""
         with self._lock:
             self._kept.pop(number, None)
-        for path in self._places(number):
-            path.unlink(missing_ok=True)
+        for path in (*self._places(number), self._writing(number)):
+            with suppress(OSError):
+                path.unlink()
 
     def _places(self, number: int) -> list[Path]:
         return [self._folder / f"{number}.{place}" for place in _PLACES]
+
+    def _writing(self, number: int) -> Path:
+        return self._folder / f"{number}.writing"
 
     def _older(self, trial: Trial, epoch: int) -> Path:
         """Where a checkpoint goes: an empty place, one that is of no use, or the older one's."""
 
         def use(path: Path) -> int:
-            facts = _facts(path)
-            known = facts is not None and facts["trial"] == _identity(trial) and facts["epoch"] <= epoch
-            return facts["epoch"] if known and facts is not None else -1
+            whose, its_epoch = _head(path)
+            return its_epoch if whose == _identity(trial) and its_epoch <= epoch else -1
 
         return min(self._places(trial.number), key=use)
 
@@ -150,15 +156,17 @@ def _read(path: Path, trial: Trial) -> Snapshot | None:
         return None
 
 
-def _facts(path: Path) -> Mapping[str, Any] | None:
-    """What stands at a file's head; None where there is no such file."""
+def _head(path: Path) -> tuple[str, int]:
+    """Whose checkpoint of which epoch a file claims to be; nobody's where it makes no sense."""
     try:
         with path.open("rb") as file:
             file.seek(_DIGEST_BYTES)
             size = file.read(8)
-            return _header(size + file.read(int.from_bytes(size, "little")))
-    except (OSError, ValueError, KeyError):
-        return None
+            length = min(int.from_bytes(size, "little"), path.stat().st_size)
+            facts = _header(size + file.read(length))
+            return str(facts["trial"]), int(facts["epoch"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "", -1
 
 
 def _header(text: bytes) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Inline: trials train in this process.
 
-Where the trainer allows it, rows train side by side in threads, in lanes; else nothing runs beside
-the caller, there is nothing to start, and a debugger sees everything. How the trainer trains is not
-known here.
+Where the trainer allows it, each row is a lane of its own and threads train them side by side; else
+nothing runs beside the caller, there is nothing to start, and a debugger sees everything. How the
+trainer trains is not known here.
 """
 
 from __future__ import annotations
 
+import math
 import queue
 import sys
 import threading
@@ -25,10 +26,13 @@ from tuner.executors.worker import Leave, Orders, Worker
 _SWITCH_S = 0.0005
 """How long a thread that computes may keep one waiting that has an epoch to begin."""
 
+_LAST = (math.inf, -1)
+"""What a thread is told when it is no longer needed."""
+
 
 @dataclass(slots=True, eq=False)
 class _Lane:
-    """Rows that train one after the other.
+    """Rows that train together: one, or all.
 
     Attributes:
         held: trials in its rows, and those that are to be placed there.
@@ -43,16 +47,14 @@ class _Lane:
     due: float | None = None
     awaited: set[int] = field(default_factory=set)
     orders: Orders = field(default_factory=Orders)
-    todo: queue.SimpleQueue[Orders | None] = field(default_factory=queue.SimpleQueue)
-    done: queue.SimpleQueue[list[Event] | BaseException] = field(default_factory=queue.SimpleQueue)
+    answers: queue.SimpleQueue[list[Event] | BaseException] = field(default_factory=queue.SimpleQueue)
 
-    def serve(self) -> None:
-        """Be the lane's thread."""
-        while (orders := self.todo.get()) is not None:
-            try:
-                self.done.put(self.worker.tick(orders))
-            except BaseException as error:  # noqa: BLE001
-                self.done.put(error)
+    def train(self) -> None:
+        """Carry out the orders and train for an epoch."""
+        try:
+            self.answers.put(self.worker.tick(self.orders))
+        except BaseException as error:  # noqa: BLE001
+            self.answers.put(error)
 
 
 class Inline:
@@ -68,7 +70,7 @@ class Inline:
 
         Args:
             make: makes the trainer.
-            job: what the trainer needs; where it allows it, there are as many lanes as threads.
+            job: what the trainer needs; how many threads it may use does not change what comes out.
             models: where models are written, a folder for each trial.
         """
         trainer = make()
@@ -76,17 +78,18 @@ class Inline:
         self._effort = efforts or (lambda _: 1.0)
         self._checkpoints = Checkpoints.of(job.spec, models)
         rows = range(population.capacity)
-        count = max(1, min(job.threads, len(rows))) if efforts else 1
-        own = [list(rows[lane::count]) if count > 1 else None for lane in range(count)]
+        own = [[row] for row in rows] if efforts is not None and len(rows) > 1 else [None]
         self._lanes = [_Lane(Worker(population, job.spec, models, self._checkpoints, each)) for each in own]
+        self._todo: queue.PriorityQueue[tuple[float, int]] = queue.PriorityQueue()
+        self._threads = min(job.threads, len(self._lanes)) if len(self._lanes) > 1 else 0
         self._now = 0.0
         self._resumed: dict[int, float] = {}
         self._bar: float | None = None
         self._before = sys.getswitchinterval()
-        if count > 1:
+        if self._threads:
             sys.setswitchinterval(_SWITCH_S)
-            for lane in self._lanes:
-                threading.Thread(target=lane.serve, daemon=True).start()
+        for _ in range(self._threads):
+            threading.Thread(target=self._serve, daemon=True).start()
 
     def free(self) -> int:
         """How many trials may be submitted now, to lanes that are idle."""
@@ -143,7 +146,7 @@ class Inline:
     def poll(self, timeout_s: float) -> Sequence[Event]:
         """Let idle lanes train for an epoch, and return what the one says that answers next.
 
-        A single lane trains in the caller's thread, however long that takes.
+        Without threads, training is done by the caller, however long that takes.
         """
         for index, lane in enumerate(self._lanes):
             if lane.due is None and (lane.held or lane.steps):
@@ -154,16 +157,16 @@ class Inline:
             time.sleep(timeout_s)
             return []
         lane = min(busy, key=lambda each: each.due or 0.0)
-        if len(self._lanes) == 1:
-            events = lane.worker.tick(lane.orders)
-        else:
+        if self._threads:
             try:
-                answer = lane.done.get(timeout=timeout_s)
+                answer = lane.answers.get(timeout=timeout_s)
             except queue.Empty:
                 return []
             if isinstance(answer, BaseException):
                 raise answer
             events = answer
+        else:
+            events = lane.worker.tick(lane.orders)
         self._now, lane.due, lane.orders = lane.due or self._now, None, Orders()
         on = (Reported, Interrupted, Restarted)
         for event in events:
@@ -174,18 +177,24 @@ class Inline:
     def close(self, *, at_once: bool = False) -> None:
         """Write a checkpoint of the trials that train; they end with this process."""
         sys.setswitchinterval(self._before)
+        for _ in range(self._threads):
+            self._todo.put(_LAST)
         for lane in self._lanes:
-            lane.todo.put(None)
             # An epoch that nobody asks for any more is not recorded, and so is no place to go on from.
-            if not at_once and (lane.due is None or len(self._lanes) == 1):
+            if not at_once and (lane.due is None or not self._threads):
                 lane.worker.checkpoint()
 
     def _begin(self, index: int, lane: _Lane) -> None:
         lane.orders, lane.steps = Orders(tuple(lane.steps), self._bar), []
         lane.due = self._resumed.get(index, self._now + sum(map(self._effort, lane.held.values())))
         lane.awaited.clear()
-        if len(self._lanes) > 1:
-            lane.todo.put(lane.orders)
+        if self._threads:
+            self._todo.put((lane.due, index))
+
+    def _serve(self) -> None:
+        """Be a thread: train the lane that is due first."""
+        while (job := self._todo.get()) != _LAST:
+            self._lanes[job[1]].train()
 
     def _room(self, lane: _Lane) -> int:
         """How many trials a lane takes now; of one that trained when a session ended, those it had."""

@@ -1,124 +1,191 @@
-"""Optuna's Parzen estimator with vectorized sampling and densities.
+"""Optuna's Parzen estimator, fitted, sampled and evaluated for all parameters at a time.
 
 The kernels, their widths and weights are those that Optuna fits, and from equal random numbers come
-equal samples (to rounding); only the special functions are SciPy's, computed for whole arrays at a
-time, and what does not depend on the sample is computed once. Trials are not known here.
+equal samples (to rounding). Inside, numbers are shares of a parameter's range, in logarithms where
+it has those. Trials are not known here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution
-from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator, _ParzenEstimatorParameters
-from optuna.samplers._tpe.probability_distributions import _BatchedCategoricalDistributions
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers._tpe.sampler import default_weights
-from scipy.special import log_ndtr, ndtri_exp
+from scipy.special import log_ndtr, ndtr, ndtri
 
 Array = NDArray[np.float64]
 
-_PARAMETERS = _ParzenEstimatorParameters(
-    prior_weight=1.0,
-    consider_magic_clip=True,
-    consider_endpoints=False,
-    weights=default_weights,
-    multivariate=True,
-)
+
+class Axes(dict[str, BaseDistribution]):
+    """The parameters of a mixture, their bounds in arrays: C choices, G numeric ones, L levels in all.
+
+    Attributes:
+        choices: the columns of the choices.
+        sizes: (C, 1) how many levels each choice has.
+        owner: (L,) the place among the choices of the one that a level belongs to.
+        level: (L, 1) the level's index there.
+        numeric: the columns of the numeric parameters.
+        low: (G, 1) lower bounds; those of stepped parameters lie half a step out, logarithms where `is_log`.
+        width: (G, 1) from there to the upper bounds.
+        is_log: the places among the numeric ones of those in logarithms.
+        stepped: the places of those with steps.
+        continuous: the places of the others.
+        steps: low, high and step of the stepped ones.
+    """
+
+    def __init__(self, space: Mapping[str, BaseDistribution]) -> None:
+        super().__init__(space)
+        kinds = list(enumerate(space.values()))
+        found = [(i, len(d.choices)) for i, d in kinds if isinstance(d, CategoricalDistribution)]
+        self.choices = [i for i, _ in found]
+        self.sizes = np.array([size for _, size in found], dtype=int)[:, None]
+        self.owner = np.repeat(np.arange(len(found)), self.sizes[:, 0])
+        self.level = np.array([level for _, size in found for level in range(size)], dtype=float)[:, None]
+        numeric = [(i, d) for i, d in kinds if isinstance(d, FloatDistribution | IntDistribution)]
+        self.numeric = [i for i, _ in numeric]
+        half = np.array([(d.step or 0.0) / 2 for _, d in numeric])
+        bounds = np.array([(d.low, d.high) for _, d in numeric]).reshape(-1, 2).T + np.stack([-half, half])
+        self.is_log = [g for g, (_, d) in enumerate(numeric) if d.log]
+        bounds[:, self.is_log] = np.log(bounds[:, self.is_log])
+        self.low, self.width = bounds[0][:, None], (bounds[1] - bounds[0])[:, None]
+        self.steps = {g: (d.low, d.high, d.step) for g, (_, d) in enumerate(numeric) if d.step is not None}
+        self.stepped = list(self.steps)
+        self.continuous = [g for g in range(len(numeric)) if g not in self.steps]
+
+    def scaled(self, cells: Array) -> Array:
+        """The numeric columns of (N, ...) cells in logarithms where they have those: (G, N)."""
+        numbers = cells.T[self.numeric]
+        numbers[self.is_log] = np.log(numbers[self.is_log])
+        return numbers
 
 
 class Parzen:
-    """A mixture of products: one kernel per observed row and a flat prior.
+    """A mixture of products: one kernel per observed row and a flat prior, the last one.
 
-    Shapes: K kernels, S samples, G parameters, of which C are neither choices nor stepped.
+    Shapes: N rows, K = N + 1 kernels, S samples; for the others see `Axes`.
     """
 
     def __init__(self, space: Mapping[str, BaseDistribution], cells: Array) -> None:
         """Fit the kernels.
 
         Args:
-            space: G parameters.
-            cells: (N, G) numbers of the observed rows, in the order of their trials.
+            space: the parameters; as `Axes` where they are fitted again and again.
+            cells: (N, C + G) numbers of the observed rows, in the order of their trials.
         """
-        columns = dict(zip(space, cells.T, strict=True))
-        mixture = _ParzenEstimator(columns, dict(space), _PARAMETERS)._mixture_distribution
-        self._weights: Array = mixture.weights  # (K,)
-        kinds = list(enumerate(mixture.distributions))
-        self._choices = {
-            i: d.weights for i, d in kinds if isinstance(d, _BatchedCategoricalDistributions)
-        }  # (K, choices)
-        self._log_choices = {i: np.log(w) for i, w in self._choices.items()}
-        numeric = [(i, d) for i, d in kinds if not isinstance(d, _BatchedCategoricalDistributions)]
-        self._columns = [i for i, _ in numeric]
-        self._dimensions = len(kinds)
-        shape = (len(numeric), len(self._weights))
-        self._mu = np.array([d.mu for _, d in numeric]).reshape(shape)  # (G', K)
-        self._sigma = np.array([d.sigma for _, d in numeric]).reshape(shape)
-        self._low = np.array([d.low for _, d in numeric])
-        self._high = np.array([d.high for _, d in numeric])
-        self._step = np.array([d.step for _, d in numeric], dtype=float)
-        self._is_log = np.array([d.is_log for _, d in numeric], dtype=bool)
-        lowest = np.array([d.adapted_low for _, d in numeric])[:, None]
-        highest = np.array([d.adapted_high for _, d in numeric])[:, None]
-        self._a = (lowest - self._mu) / self._sigma
-        self._b = (highest - self._mu) / self._sigma
-        self._log_mass = _log_mass(self._a, self._b)  # (G', K)
-        self._stepped = np.flatnonzero(self._step).tolist()
-        self._continuous = np.flatnonzero(self._step == 0.0).tolist()
-        c = self._continuous
-        constants = np.log(self._sigma[c]) + self._log_mass[c] + 0.5 * np.log(2 * np.pi)
-        # What does not depend on the sample, of all kernels: (K,)
-        self._log_kernels = np.log(self._weights) - constants.sum(axis=0)
-        self._bins: dict[int, dict[float, Array]] = {j: {} for j in self._stepped}
+        self._axes = axes = space if isinstance(space, Axes) else Axes(space)
+        self._count = count = len(cells) + 1
+        # No level is the prior's own.
+        self._observed = np.full((len(axes.choices), count), -1.0)
+        self._observed[:, :-1] = cells.T[axes.choices]
+        self._mu, self._sigma = np.full((len(axes.numeric), count), 0.5), np.ones((len(axes.numeric), count))
+        if len(cells) and axes.numeric:
+            numbers = axes.scaled(cells)
+            self._mu[:, :-1] = (numbers - axes.low) / axes.width
+            self._sigma[:, :-1] = _widths(numbers, axes)
+        self._below = ndtr(-self._mu / self._sigma)
+        self._mass = 1.0 - self._below - ndtr((self._mu - 1.0) / self._sigma)
+        self._bins: dict[int, dict[float, Array]] = {g: {} for g in axes.stepped}
 
     def sample(self, rng: np.random.RandomState, size: int) -> Array:
-        """Draw (S, G) samples, using up `rng` as Optuna does."""
-        kernels = rng.choice(len(self._weights), p=self._weights, size=size)  # (S,)
-        samples = np.empty((size, self._dimensions))
-        for i, weights in self._choices.items():
-            shares = np.cumsum(weights[kernels], axis=-1)
-            shares[:, -1] = 1.0
-            samples[:, i] = (shares < rng.rand(size)[:, None]).sum(axis=-1)
-        if self._columns:
-            quantiles = rng.uniform(size=(len(self._columns), size))  # (G', S)
-            at = np.ix_(np.arange(len(self._columns)), kernels)
-            drawn = _quantile(quantiles, self._a[at], self._b[at], self._log_mass[at])
-            drawn = drawn * self._sigma[at] + self._mu[at]
-            drawn[self._is_log] = np.exp(drawn[self._is_log])
-            for j in self._stepped:
-                low, step = self._low[j], self._step[j]
-                drawn[j] = np.clip(low + np.round((drawn[j] - low) / step) * step, low, self._high[j])
-            samples[:, self._columns] = drawn.T
+        """Draw (S, C + G) samples, using up `rng` as Optuna does."""
+        axes, samples = self._axes, np.empty((size, len(self._axes)))
+        # What `rng.choice` does with weights.
+        kernels = _shares(self._count).searchsorted(rng.random_sample(size), side="right")  # (S,)
+        if axes.choices:
+            levels = np.arange(axes.sizes.max())
+            weights = (self._observed[:, kernels, None] == levels) + 1.0 / self._count  # (C, S, levels)
+            totals = (kernels < self._count - 1) + axes.sizes / self._count  # (C, S)
+            below = weights.cumsum(axis=-1) / totals[..., None] < rng.rand(len(axes.choices), size, 1)
+            samples[:, axes.choices] = np.minimum(below.sum(axis=-1), axes.sizes - 1).T
+        if axes.numeric:
+            mu, sigma = self._mu[:, kernels], self._sigma[:, kernels]  # (G, S)
+            quantiles = rng.uniform(size=mu.shape) * self._mass[:, kernels] + self._below[:, kernels]
+            drawn = axes.low + axes.width * np.clip(mu + sigma * ndtri(quantiles), 0.0, 1.0)
+            drawn[axes.is_log] = np.exp(drawn[axes.is_log])
+            for g, (low, high, step) in axes.steps.items():
+                drawn[g] = np.clip(low + np.round((drawn[g] - low) / step) * step, low, high)
+            samples[:, axes.numeric] = drawn.T
         return samples
 
     def log_density(self, samples: Array) -> Array:
-        """The log density (mass, where stepped) of (S, G) samples: (S,)."""
-        log = np.tile(self._log_kernels, (len(samples), 1))  # (S, K)
-        for i, log_choice in self._log_choices.items():
-            log += log_choice[:, samples[:, i].astype(int)].T
-        x = samples[:, self._columns].T  # (G', S)
-        for j in self._stepped:
-            log += self._log_bins(j, x[j].tolist())
-        for j in self._continuous:
-            scaled = np.log(x[j]) if self._is_log[j] else x[j]
-            z = (scaled[:, None] - self._mu[j]) / self._sigma[j]  # (S, K)
-            log -= 0.5 * z * z
+        """The log density (mass, where stepped) of (S, C + G) samples: (S,)."""
+        axes, c = self._axes, self._axes.continuous
+        x = ((axes.scaled(samples) - axes.low) / axes.width)[c]  # (G', S)
+        is_level = samples.T[axes.choices][axes.owner] == axes.level  # (L, S)
+        terms = np.concatenate([is_level, x, x * x]).T  # (S, L + 2 G')
+        # A few at a time: BLAS must not start threads of its own beside those that train.
+        few = [terms[i : i + 4] @ self._slopes for i in range(0, len(samples), 4)]
+        log = self._offsets + np.concatenate(few)  # (S, K)
+        for g in axes.stepped:
+            log += self._log_bins(g, samples[:, axes.numeric[g]].tolist())
         highest = log.max(axis=1)
         return np.asarray(highest + np.log(np.exp(log - highest[:, None]).sum(axis=1)))
 
-    def _log_bins(self, j: int, values: list[float]) -> Array:
+    @cached_property
+    def _offsets(self) -> Array:
+        """What of the kernels' log densities does not depend on the sample: (K,)."""
+        axes, c = self._axes, self._axes.continuous
+        offsets = np.log(_weights(self._count))
+        offsets[:-1] -= np.log(self._count + axes.sizes).sum()
+        offsets[-1] -= np.log(axes.sizes).sum()
+        constants = np.log(axes.width[c] * np.sqrt(2 * np.pi) * self._sigma[c] * self._mass[c])
+        return np.asarray(offsets - (constants + 0.5 * (self._mu[c] / self._sigma[c]) ** 2).sum(axis=0))
+
+    @cached_property
+    def _slopes(self) -> Array:
+        """What of them is proportional to a level's presence, to x and to its square: (L + 2 G', K)."""
+        axes, c = self._axes, self._axes.continuous
+        precision = self._sigma[c] ** -2
+        is_level = (self._observed[axes.owner] == axes.level) * np.log(self._count + 1)
+        return np.concatenate([is_level, self._mu[c] * precision, -0.5 * precision])
+
+    def _log_bins(self, g: int, values: list[float]) -> Array:
         """The log mass of S stepped values under every kernel: (S, K). Values come again, so it is kept."""
-        known = self._bins[j]
+        known = self._bins[g]
         new = [value for value in dict.fromkeys(values) if value not in known]
         if new:
-            half = self._step[j] / 2
+            half = self._axes.steps[g][2] / 2
             edges = np.array([[value - half, value + half] for value in new]).T
-            left, right = (
-                (np.log(edges) if self._is_log[j] else edges)[..., None] - self._mu[j]
-            ) / self._sigma[j]
-            known.update(zip(new, _log_mass(left, right) - self._log_mass[j], strict=True))
+            if g in self._axes.is_log:
+                edges = np.log(edges)
+            shares = (edges - self._axes.low[g]) / self._axes.width[g]
+            left, right = (shares[..., None] - self._mu[g]) / self._sigma[g]
+            known.update(zip(new, _log_mass(left, right) - np.log(self._mass[g]), strict=True))
         return np.array([known[value] for value in values])
+
+
+def _widths(numbers: Array, axes: Axes) -> Array:
+    """The kernels' widths, in shares of the range: the larger gap to a neighbour, within limits: (G, N)."""
+    count = numbers.shape[1]
+    if count == 1:
+        gaps = np.hstack([numbers - axes.low, axes.low + axes.width - numbers])
+    else:
+        rows, order = np.arange(len(numbers))[:, None], numbers.argsort(axis=1)
+        gaps = np.zeros((len(numbers), count + 1))
+        gaps[:, 1:-1] = np.diff(numbers[rows, order], axis=1)
+    ordered = np.clip(np.maximum(gaps[:, :-1], gaps[:, 1:]) / axes.width, 1.0 / min(100, count + 2), 1.0)
+    if count == 1:
+        return ordered
+    widths = np.empty_like(ordered)
+    widths[rows, order] = ordered
+    return widths
+
+
+@lru_cache(maxsize=1024)
+def _weights(count: int) -> Array:
+    """The weights of as many kernels: (K,)."""
+    weights = np.append(default_weights(count - 1), 1.0)
+    return np.asarray(weights / weights.sum())
+
+
+@lru_cache(maxsize=1024)
+def _shares(count: int) -> Array:
+    """Their sums: (K,)."""
+    shares = _weights(count).cumsum()
+    return np.asarray(shares / shares[-1])
 
 
 def _log_mass(a: Array, b: Array) -> Array:
@@ -128,12 +195,3 @@ def _log_mass(a: Array, b: Array) -> Array:
     log_b = log_ndtr(b)
     with np.errstate(divide="ignore"):
         return np.asarray(log_b + np.log(-np.expm1(log_ndtr(a) - log_b)))
-
-
-def _quantile(q: Array, a: Array, b: Array, log_mass: Array) -> Array:
-    """The q-quantile of the standard normal truncated to [a, b], from the tail that is closer."""
-    flipped = a >= 0
-    with np.errstate(divide="ignore"):
-        share = np.where(flipped, np.log1p(-q), np.log(q))
-    x = ndtri_exp(np.logaddexp(log_ndtr(np.where(flipped, -b, a)), share + log_mass))
-    return np.asarray(np.clip(np.where(flipped, -x, x), a, b))

@@ -11,7 +11,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution
 from optuna.samplers._tpe.sampler import default_gamma
 
 from tuner.core.seeds import derive
@@ -20,7 +19,7 @@ from tuner.core.spec import SearchSpec
 from tuner.core.trial import Value
 from tuner.search.distributions import distribution, from_number, is_single
 from tuner.search.history import History
-from tuner.search.parzen import Parzen
+from tuner.search.parzen import Axes, Parzen
 from tuner.search.samplers import Draw, Random, Suggest
 
 BEST, LAST = 100, 300
@@ -77,7 +76,7 @@ class _Group:
 
     def __init__(
         self,
-        space: dict[str, BaseDistribution],
+        space: Axes,
         columns: list[int],
         below: NDArray[np.float64],
         above: NDArray[np.float64],
@@ -102,7 +101,7 @@ class _Group:
         return dict(zip(self.space, samples[int(np.argmax(ratio))].tolist(), strict=True))
 
 
-def _groups(space: SearchSpace) -> list[tuple[dict[str, BaseDistribution], list[int]]]:
+def _groups(space: SearchSpace) -> list[tuple[Axes, list[int]]]:
     """The parameters that are always active together, sorted by name as in Optuna, and their columns."""
     groups: dict[str, list[tuple[str, int]]] = {}
     for column, (name, parameter) in enumerate(space):
@@ -110,7 +109,7 @@ def _groups(space: SearchSpace) -> list[tuple[dict[str, BaseDistribution], list[
             groups.setdefault(repr(sorted(parameter.when.items())), []).append((name, column))
     return [
         (
-            {name: distribution(space.parameters[name]) for name, _ in sorted(group)},
+            Axes({name: distribution(space.parameters[name]) for name, _ in sorted(group)}),
             [c for _, c in sorted(group)],
         )
         for group in groups.values()

@@ -26,7 +26,7 @@ from tuner.errors import StoreError, StudyNotFound, near
 from tuner.store import read
 from tuner.store.connect import connect, file_of, parse, place, told
 from tuner.store.read import StudySummary
-from tuner.store.schema import studies, tuner_epochs, tuner_studies, tuner_trials, version
+from tuner.store.schema import VERSION, studies, tuner_epochs, tuner_studies, tuner_trials, version
 
 NUMBERS = ("train_loss", "val_loss", "train_score", "val_score", "learning_rate", "grad_norm", "seconds")
 """The numbers of a reading that have a column of their own."""
@@ -249,8 +249,14 @@ class Reader:
     def _reading(self) -> Iterator[Connection]:
         """One transaction, so that everything read in it is of one moment."""
         with self._connected() as connection, connection.begin():
-            if version(connection) is None:
+            found = version(connection)
+            if found is None:
                 raise StudyNotFound(f"{self.place}: no studies yet; begin one with `tune start`")
+            if found < VERSION:
+                raise StoreError(
+                    f"{self.place}: its tables have version {found}; "
+                    f"`tune list` brings them to version {VERSION}"
+                )
             try:
                 yield connection
             except ValueError as error:

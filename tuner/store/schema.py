@@ -171,11 +171,11 @@ tuner_studies = Table(
     Column("state", String(16), nullable=False),
     Column("reason", Text),
     Column("seconds", _real(), nullable=False),
-    Column("position", Text),
     Column("facts", Text, nullable=False),
     Column("models", Text, nullable=False),
     Column("created_at", String(32), nullable=False),
     Column("updated_at", String(32), nullable=False),
+    Column("position", Text),
 )
 tuner_trials = Table(
     "tuner_trials",

@@ -24,6 +24,7 @@ from tuner.figures.frame import Frame, moments, param_columns
 from tuner.search import importances
 from tuner.store.columns import NUMBERS, Mark, News, Reader, TrialRow
 from tuner.store.read import StudySummary
+from tuner.web import memory
 
 KEPT = 4
 """How many studies are kept in memory; the one looked at longest ago goes first."""
@@ -33,6 +34,12 @@ SUMMARY_S = 5.0
 
 IMPORTANCES_S = 10.0
 """How long importances are good while trials come in."""
+
+FIRST_IMPORTANCES_S = 2.0
+"""How long the first importances wait, so that they hold up no first page."""
+
+MOST_EXPLAINED = 2000
+"""Trials that importances rest on, spread over the study; more take long and say the same."""
 
 _log = logging.getLogger(__name__)
 
@@ -183,7 +190,7 @@ class _Shares:
     def __init__(self) -> None:
         self._found: Mapping[str, Mapping[str, float]] = {}
         self._of = -1
-        self._next = 0.0
+        self._next = time.monotonic() + FIRST_IMPORTANCES_S
         self._thread: Thread | None = None
 
     def of(self, look: Look) -> Mapping[str, Mapping[str, float]]:
@@ -198,6 +205,9 @@ class _Shares:
     def _find(self, look: Look) -> None:
         began = time.monotonic()
         frame = look.frame
+        if len(frame) > MOST_EXPLAINED:
+            numbers = frame.trials.number[np.linspace(0, len(frame) - 1, MOST_EXPLAINED).astype(int)]
+            frame = frame.only(numbers.tolist())
         gaps = dict(zip(frame.trials.number.tolist(), frame.trials.gap.tolist(), strict=True))
         try:
             records = _records(frame, look.space)
@@ -208,6 +218,7 @@ class _Shares:
         except Exception:  # noqa: BLE001
             # A page without importances is better than none.
             _log.exception("importances of study %r cannot be found", frame.name)
+        memory.give_back()
         took = time.monotonic() - began
         self._next = time.monotonic() + max(IMPORTANCES_S, 20 * took)
 

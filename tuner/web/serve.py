@@ -18,7 +18,7 @@ from waitress.server import create_server
 
 from tuner.errors import SpecError, StoreError
 from tuner.store.columns import Reader
-from tuner.web import pages
+from tuner.web import memory, pages
 from tuner.web.app import build
 from tuner.web.guard import is_loopback
 from tuner.web.live import Live
@@ -54,7 +54,11 @@ class Server:
     def __init__(
         self, url: str, host: str = "127.0.0.1", port: int = 8080, folder: Path | None = None
     ) -> None:
+        memory.keep_together()
         self._live = Live(Reader(url))
+        # The newest study is what will be looked at: it is read while the browser starts.
+        self._reading = Thread(target=self._read_newest, daemon=True)
+        self._reading.start()
         found = pages.load(folder)
         token = None if is_loopback(host) else secrets.token_urlsafe(24)
         listening = _listening(host, port)
@@ -67,13 +71,12 @@ class Server:
 
     def run(self) -> None:
         """Serve until interrupted or closed."""
-        # The newest study is what will be looked at: it is read while the browser starts.
-        Thread(target=self._read_newest, daemon=True).start()
         self._server.run()
 
     def close(self) -> None:
         """Stop listening."""
         self._server.close()
+        self._reading.join()
         self._live.close()
 
     def _read_newest(self) -> None:
@@ -81,6 +84,7 @@ class Server:
             _, summaries = self._live.studies()
             if summaries:
                 self._live.look(summaries[0].name)
+        memory.give_back()
 
 
 def serve(

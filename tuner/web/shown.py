@@ -227,6 +227,10 @@ class Stage:
         return parts.trial_story(look, row, traceback, replace(place, trial=number))
 
     def _draw(self, one: Card, frame: Frame, place: Place) -> Any:
+        if one.figure.name == "importances" and not frame.importances and len(frame):
+            return json.loads(
+                to_json_plotly(place.theme.empty("Being worked out: in a few seconds it is here."))
+            )
         chosen = {**one.entry.options, **place.options.get(one.key, {})}
         try:
             drawing = figures.plot(one.figure, frame, place.theme, chosen)

@@ -1,0 +1,9 @@
+"""Plain words about what a study has shown: a sentence, its numbers and what to do; no store, no figures.
+
+`Evidence` holds the columns of a study, `all_of` gives its findings, each made by a plugin.
+"""
+
+from tuner.findings.evidence import Curve, Curves, Evidence, telling
+from tuner.findings.finding import GROUP, Finding, Severity, all_of
+
+__all__ = ["GROUP", "Curve", "Curves", "Evidence", "Finding", "Severity", "all_of", "telling"]

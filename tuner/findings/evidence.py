@@ -1,0 +1,317 @@
+"""Evidence: a study as columns, what every finding looks at.
+
+Knows no database. Columns are numpy arrays; `nan` and `""` stand for "none", and `nan` also for
+numbers that are not finite or beyond 1e100.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.core.space import Choice, Int, SearchSpace
+from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+
+LEADERS = 5
+"""At least so many of the best trials are looked at beside each other: one alone may be luck."""
+
+MOST_LEADERS = 20
+"""And at most so many: of a large study the best tenth, but no crowd."""
+
+FEW_VALUES = 16
+"""A parameter of at most so many values is looked at value by value."""
+
+_LARGEST = 1e100
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What is left of a trial's curve where all three numbers are measured; E epochs.
+
+    Attributes:
+        epoch: (E,) 1 for the first.
+        train_loss: (E,) all `nan` where the trainer reports none.
+        val_loss: (E,) likewise.
+        loss: (E,) the objective's metric, so signed that less is better.
+    """
+
+    epoch: Ints
+    train_loss: Floats
+    val_loss: Floats
+    loss: Floats
+
+
+@dataclass(frozen=True)
+class Curves:
+    """A row per reading, sorted by trial and epoch; E rows.
+
+    Attributes:
+        row: (E,) the trial's row in `Evidence`, not its number.
+        epoch: (E,) 1 for the first.
+        train_loss: (E,) see `Reading`.
+        val_loss: (E,) likewise.
+        value: (E,) the objective's metric.
+    """
+
+    row: Ints
+    epoch: Ints
+    train_loss: Floats
+    val_loss: Floats
+    value: Floats
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A study as columns; N trials in the order of their numbers.
+
+    Attributes:
+        space: what was searched.
+        objective: what for.
+        planned: epochs of a trial that nothing stops.
+        number: (N,) trial numbers; 0 is the default configuration.
+        state: (N,) values of `TrialState`.
+        value: (N,) the best epoch's metric so far.
+        conclusive: (N,) whether the value stands; see `Stop.conclusive`.
+        rule: (N,) what stopped it.
+        gap: (N,) val_loss - train_loss at the best epoch.
+        epochs: (N,) epochs trained.
+        params: per searched parameter a column (N,): numbers with `nan`, or choices as text with
+            `""`, where it is not active.
+        curves: readings, at least those of the trials that `telling` names.
+        importances: shares per parameter by what they explain, ``"value"`` and ``"gap"``.
+    """
+
+    space: SearchSpace
+    objective: Objective
+    planned: int
+    number: Ints
+    state: NDArray[Any]
+    value: Floats
+    conclusive: Bools
+    rule: NDArray[Any]
+    gap: Floats
+    epochs: Ints
+    params: Mapping[str, NDArray[Any]]
+    curves: Curves
+    importances: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        records: Sequence[TrialRecord],
+        curves: Mapping[int, Sequence[Reading]],
+        space: SearchSpace,
+        objective: Objective,
+        epochs: int,
+        importances: Mapping[str, Mapping[str, float]] | None = None,
+    ) -> Self:
+        """Evidence from core's values.
+
+        Args:
+            records: every trial, in any order.
+            curves: readings by trial number; see `telling` for those that are needed.
+            space: what was searched.
+            objective: what for.
+            epochs: see `planned`.
+            importances: see `importances`; what is not known is left out.
+        """
+        records = sorted(records, key=lambda record: record.number)
+        read = [
+            (row, reading)
+            for row, record in enumerate(records)
+            for reading in sorted(curves.get(record.number, ()), key=lambda reading: reading.epoch)
+        ]
+        return cls(
+            space=space,
+            objective=objective,
+            planned=epochs,
+            number=np.array([record.number for record in records], np.int64),
+            state=np.array([record.state.value for record in records], dtype=object),
+            value=_measured(record.value for record in records),
+            conclusive=np.array([record.conclusive for record in records], np.bool_),
+            rule=np.array([record.rule or "" for record in records], dtype=object),
+            gap=_measured(record.best.gap if record.best else None for record in records),
+            epochs=np.array([record.epochs for record in records], np.int64),
+            params={name: _column(name, space, records) for name, _ in space},
+            curves=Curves(
+                row=np.array([row for row, _ in read], np.int64),
+                epoch=np.array([reading.epoch for _, reading in read], np.int64),
+                train_loss=_measured(reading.train_loss for _, reading in read),
+                val_loss=_measured(reading.val_loss for _, reading in read),
+                value=_measured(reading.get(objective.metric) for _, reading in read),
+            ),
+            importances=importances or {},
+        )
+
+    def __len__(self) -> int:
+        return len(self.number)
+
+    @property
+    def metric(self) -> str:
+        """The objective's metric."""
+        return self.objective.metric
+
+    def is_(self, *states: TrialState) -> Bools:
+        """(N,) which trials are in one of these states."""
+        return np.isin(self.state, [state.value for state in states])
+
+    @cached_property
+    def loss(self) -> Floats:
+        """(N,) the value so signed that less of it is better."""
+        return self.value if self.objective.minimize else -self.value
+
+    @cached_property
+    def valued(self) -> Bools:
+        """(N,) which trials have a value and have not failed."""
+        return np.isfinite(self.value) & ~self.is_(TrialState.FAILED)
+
+    @cached_property
+    def standing(self) -> Bools:
+        """(N,) which trials' values stand beside each other; those cut short are not among them."""
+        return self.valued & self.conclusive
+
+    @cached_property
+    def ranking(self) -> Ints:
+        """Rows of the trials whose values stand, the best first."""
+        rows = np.flatnonzero(self.standing)
+        return rows[np.argsort(self.loss[rows], kind="stable")]
+
+    @cached_property
+    def leaders(self) -> Ints:
+        """Rows of the best tenth of them, but at least `LEADERS` and at most `MOST_LEADERS`."""
+        return self.ranking[: _so_many(len(self.ranking))]
+
+    @property
+    def best(self) -> int | None:
+        """The row of the best trial whose value stands."""
+        return int(self.ranking[0]) if len(self.ranking) else None
+
+    @property
+    def default(self) -> int | None:
+        """The row of the default configuration, if its value stands."""
+        found = np.flatnonzero((self.number == 0) & self.standing)
+        return int(found[0]) if len(found) else None
+
+    @cached_property
+    def noise(self) -> float:
+        """How far the metric jumps from epoch to epoch late in the best trials; `nan` if not known.
+
+        The median of `noise_of` over the leaders and the default configuration.
+        """
+        rows = {*self.leaders.tolist(), *([] if self.default is None else [self.default])}
+        found = [noise_of(self.curve(row).loss) for row in sorted(rows)]
+        known = [each for each in found if math.isfinite(each)]
+        return float(np.median(known)) if known else math.nan
+
+    def curve(self, row: int) -> Curve:
+        """A trial's readings, those left out whose metric or one of whose losses is missing.
+
+        A loss that the trial never measured is no reason to leave a reading out.
+        """
+        start, end = np.searchsorted(self.curves.row, [row, row + 1])
+        value = self.curves.value[start:end]
+        columns = [self.curves.train_loss[start:end], self.curves.val_loss[start:end]]
+        keep = np.isfinite(value)
+        for column in columns:
+            keep &= np.isfinite(column) | ~np.isfinite(column).any()
+        train, val = (column[keep] for column in columns)
+        loss = value[keep] if self.objective.minimize else -value[keep]
+        return Curve(self.curves.epoch[start:end][keep], train, val, loss)
+
+    def told(self, loss: float) -> str:
+        """A value of `loss`, as the metric has it, to four digits."""
+        return f"{loss if self.objective.minimize else -loss:.4g}"
+
+    def shares(self, name: str) -> Floats:
+        """(N,) a number's place in its range, 0 to 1, on the parameter's own scale.
+
+        `nan` where it is not active, and everywhere for choices and for a range of one value.
+        """
+        parameter, column = self.space.parameters[name], self.params[name]
+        if isinstance(parameter, Choice) or parameter.low == parameter.high:
+            return np.full(len(self), np.nan)
+        low, high = float(parameter.low), float(parameter.high)
+        if parameter.log:
+            return np.asarray((np.log(column) - math.log(low)) / (math.log(high) - math.log(low)))
+        return np.asarray((column / 2 - low / 2) / (high / 2 - low / 2))
+
+    def at(self, name: str, share: float) -> float:
+        """The number at this share of a parameter's range; the reverse of `shares`."""
+        parameter = self.space.parameters[name]
+        if isinstance(parameter, Choice):
+            raise TypeError(f"{name} is a choice and has no range")
+        low, high = float(parameter.low), float(parameter.high)
+        if parameter.log:
+            return math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
+        return low * (1 - share) + high * share
+
+
+def telling(records: Sequence[TrialRecord], objective: Objective) -> list[int]:
+    """Numbers of the trials whose curves findings look at: the best that stand, and the default."""
+    standing = [r for r in records if r.conclusive and r.value is not None and math.isfinite(r.value)]
+    standing = [r for r in standing if r.state is not TrialState.FAILED]
+    sign = 1 if objective.minimize else -1
+    ranked = sorted(standing, key=lambda r: (sign * (r.value or 0.0), r.number))
+    chosen = {record.number for record in ranked[: _so_many(len(ranked))]}
+    return sorted(chosen | {record.number for record in standing if record.number == 0})
+
+
+def noise_of(values: Floats) -> float:
+    """How far a curve (E,) jumps from one epoch to the next in its later half: a standard deviation.
+
+    From second differences, which a slope leaves at zero; their median, so that a single jump does
+    not count: for independent noise of deviation s it is 0.6745 * sqrt(6) * s.
+
+    Returns:
+        `nan` for fewer than six epochs.
+    """
+    if len(values) < 6:
+        return math.nan
+    late = values[-max(6, len(values) // 2) :]
+    return float(np.median(np.abs(np.diff(late, 2)))) / (0.6745 * math.sqrt(6))
+
+
+def smooth(values: Floats) -> Floats:
+    """A curve (E,), each epoch averaged with its two neighbours."""
+    kernel = np.ones(3)
+    return np.convolve(values, kernel, "same")[: len(values)] / np.convolve(
+        np.ones(len(values)), kernel, "same"
+    )[: len(values)]
+
+
+def values_of(space: SearchSpace, name: str) -> int:
+    """How many values a parameter has, where they are few; 0 for a continuum."""
+    parameter = space.parameters[name]
+    if isinstance(parameter, Choice):
+        return len(parameter.choices)
+    if parameter.low == parameter.high:
+        return 1
+    step = parameter.step or (1 if isinstance(parameter, Int) and not parameter.log else None)
+    count = (parameter.high - parameter.low) / step + 1 if step else math.inf
+    return math.floor(count + 1e-8) if count <= FEW_VALUES else 0
+
+
+def _so_many(standing: int) -> int:
+    return min(max(LEADERS, standing // 10), MOST_LEADERS)
+
+
+def _measured(values: Iterable[float | None]) -> Floats:
+    found = np.array([math.nan if value is None else float(value) for value in values], dtype=np.float64)
+    return np.where(np.abs(found) < _LARGEST, found, np.nan)
+
+
+def _column(name: str, space: SearchSpace, records: Sequence[TrialRecord]) -> NDArray[Any]:
+    found = [record.params.get(name) for record in records]
+    if isinstance(space.parameters[name], Choice):
+        return np.array(["" if value is None else str(value) for value in found], dtype=object)
+    return np.array([math.nan if value is None else float(value) for value in found], dtype=np.float64)

@@ -1,0 +1,69 @@
+"""Finding: a sentence about a study, the numbers it rests on, and what to do; asking every plugin for its own.
+
+What is found is said in a file for each finding; where findings are shown is not known here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+
+from tuner import plugins
+from tuner.findings.evidence import Evidence
+
+GROUP = "tuner.findings"
+"""The entry points that findings are registered under: functions ``find(evidence) -> Finding | None``."""
+
+_log = logging.getLogger(__name__)
+
+
+class Severity(IntEnum):
+    """How much a finding matters."""
+
+    NOTE = 1
+    """Good to know."""
+    ADVICE = 2
+    """A better result is likely to be had."""
+    WARNING = 3
+    """The result should not be trusted, or much of the work was for nothing."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a study has shown.
+
+    Attributes:
+        name: what it is registered under.
+        sentence: one sentence for a person who is no statistician.
+        numbers: what the sentence rests on.
+        advice: what to do, in one sentence.
+        severity: how much it matters.
+    """
+
+    name: str
+    sentence: str
+    numbers: Mapping[str, float | str]
+    advice: str
+    severity: Severity
+
+
+def all_of(evidence: Evidence) -> list[Finding]:
+    """What every registered plugin finds, what matters most first.
+
+    A plugin that cannot be loaded, raises or returns something else is logged and left out: words
+    about a study never stand in the study's way.
+    """
+    found = []
+    for name in sorted(plugins.registered(GROUP)):
+        try:
+            finding = plugins.load(name, GROUP)(evidence)
+        except Exception:
+            _log.exception("finding '%s' failed", name)
+            continue
+        if isinstance(finding, Finding):
+            found.append(finding)
+        elif finding is not None:
+            _log.error("finding '%s' returned %r; return a Finding or None", name, finding)
+    return sorted(found, key=lambda finding: -finding.severity)
