@@ -4,15 +4,20 @@ Each scenario is run once in peace and then in rounds: a real process drives the
 it at a drawn moment (any, in the middle of a commit, in the middle of writing a checkpoint, or one
 of its workers only), another process resumes it, until it is done. After every kill the database is
 read: nothing that was stored before may be gone. At the end the study must be the one that ran in
-peace: same numbers, parameters, states, values, and curves bit for bit.
+peace: same numbers, parameters, states, values, and curves bit for bit; no checkpoint may be left over.
 
-Run: python -m benchmarks.chaos [--kills 200] [--only WORD] [--seed 0]
+With --drivers, two processes want the same study at the same instant, a new one or one whose driver
+was just killed, and exactly one may get it. With --readers, eight processes read all of a study while
+it runs; none may see an error, and what they cost the driver is told.
+
+Run: python -m benchmarks.chaos [--kills 200] [--only WORD] [--seed 0] [--trials N] [--drivers 50] [--readers]
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import os
 import random
 import signal
@@ -21,12 +26,17 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import astuple, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import optuna
+
 import tuner
+from tuner.core.budget import StudyState
 from tuner.core.trial import Reading, TrialRecord
 from tuner.executors.checkpoints import Checkpoints
 from tuner.store import Database, StudyStore
@@ -114,7 +124,7 @@ class Tally:
     lost_epochs: int = 0
     duplicates: int = 0
     differences: int = 0
-    refused: int = 0
+    leftovers: int = 0
     seconds: list[float] = field(default_factory=list)
 
 
@@ -134,8 +144,11 @@ class Subject:
     def drive(self, *, checkpoint_seconds: float = 0.05) -> None:
         """Start the study, or go on with it."""
         os.chdir(self.folder)
-        if (self.folder / "tuner.db").exists() and tuner.studies(storage=self.url):
-            tuner.resume(storage=self.url)
+        known = tuner.studies(storage=self.url) if (self.folder / "tuner.db").exists() else []
+        if known:
+            # It may have been killed when all was done.
+            if known[0].state is not StudyState.FINISHED:
+                tuner.resume(storage=self.url)
             return
         study = self.scenario.study
         tuner.start(
@@ -145,6 +158,16 @@ class Subject:
             trials=self.scenario.trials,
             settings={**self.scenario.settings, "trainer.checkpoint_seconds": checkpoint_seconds},
         )
+
+    def leftovers(self) -> int:
+        """How many checkpoints lie there."""
+        return len(list((self.folder / "tuner_models" / "chaos" / "checkpoints").glob("*")))
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        """What was decided by measuring, which another run may decide otherwise."""
+        facts = tuner.load("chaos", storage=self.url).summary.facts
+        return {f"trainer.{name}": facts[name] for name in ("rows", "workers", "threads")}
 
     def table(self) -> Table:
         """Everything that is stored."""
@@ -251,15 +274,28 @@ def look(before: Table, after: Table, tally: Tally) -> None:
             tally.lost_epochs += max(0, len(curve) - len(after[number][1]))
 
 
-def peace(scenario: Scenario, folder: Path) -> tuple[Table, float]:
-    """The study as it is when nobody kills it, and how long that takes."""
+def different(found: Table, whole: Table) -> int:
+    """How many trials are not the same."""
+    return sum(
+        number not in found or number not in whole or told(*found[number]) != told(*whole[number])
+        for number in {*found, *whole}
+    )
+
+
+def peace(scenario: Scenario, folder: Path) -> tuple[Scenario, Table, float]:
+    """The study as it is when nobody kills it, and how long that takes.
+
+    Returns:
+        The scenario with the layout that was measured, all that was stored, and seconds.
+    """
     subject = Subject(scenario, folder)
     begin = time.monotonic()
     pid = forked(subject.drive, folder / "log")
     _, status = os.waitpid(pid, 0)
     if status != 0:
         raise RuntimeError((folder / "log").read_text()[-3000:])
-    return subject.table(), time.monotonic() - begin
+    seconds = time.monotonic() - begin
+    return replace(scenario, settings={**scenario.settings, **subject.layout}), subject.table(), seconds
 
 
 def round_of(
@@ -280,9 +316,8 @@ def round_of(
         before = after
     found = subject.table()
     look(before, found, tally)
-    tally.differences += sum(
-        number not in found or told(*found[number]) != told(*whole[number]) for number in whole
-    ) + len(set(found) - set(whole))
+    tally.differences += different(found, whole)
+    tally.leftovers += subject.leftovers()
     tally.rounds += 1
     tally.seconds.append(time.monotonic() - begin)
 
@@ -290,9 +325,9 @@ def round_of(
 def run(scenarios: tuple[Scenario, ...], kills: int, seed: int) -> Iterator[tuple[Scenario, Tally, float]]:
     """Every scenario until it has had its share of the kills."""
     lots = random.Random(seed)
-    for scenario in scenarios:
+    for each in scenarios:
         with tempfile.TemporaryDirectory() as name:
-            whole, typical_s = peace(scenario, Path(name) / "whole")
+            scenario, whole, typical_s = peace(each, Path(name) / "whole")
             tally = Tally()
             while tally.kills < kills / len(scenarios):
                 folder = Path(name) / str(tally.rounds)
@@ -300,34 +335,145 @@ def run(scenarios: tuple[Scenario, ...], kills: int, seed: int) -> Iterator[tupl
             yield scenario, tally, typical_s
 
 
+def at(moment: float, work: Callable[[], None]) -> Callable[[], None]:
+    """The same work, begun at a moment of the clock."""
+
+    def waiting() -> None:
+        while time.time() < moment:
+            pass
+        work()
+
+    return waiting
+
+
+def rivals(scenario: Scenario, rounds: int, lots: random.Random) -> None:
+    """Let two processes want the same study, again and again, and print who got it."""
+    outcomes: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as name:
+        scenario, whole, typical_s = peace(scenario, Path(name) / "whole")
+        for number in range(rounds):
+            subject = Subject(scenario, Path(name) / str(number))
+            how = ("new", "left by a killed driver")[number % 2]
+            if number % 2:
+                pid = forked(subject.drive, subject.folder / "log")
+                while not subject.table():
+                    time.sleep(0.01)
+                time.sleep(lots.random() * 0.3 * typical_s)
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            logs = [subject.folder / f"log {which}" for which in range(2)]
+            moment = time.time() + 0.05
+            pids = [forked(at(moment, subject.drive), log) for log in logs]
+            codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+            told_ = [
+                "got it" if code == 0 else log.read_text().strip().splitlines()[-1].partition(":")[0]
+                for code, log in zip(codes, logs, strict=True)
+            ]
+            same = "the same" if different(subject.table(), whole) == 0 else "DIFFERENT"
+            outcomes[f"{how}: {' | '.join(sorted(told_))}; it ends {same}"] += 1
+    print("\n| two drivers at the same instant | times |\n| --- | --: |")
+    for outcome, times in sorted(outcomes.items()):
+        print(f"| {outcome} | {times} |", flush=True)
+
+
+def read(subject: Subject, kind: str, pause_s: float, go_on: Path) -> None:
+    """Read a whole study again and again."""
+    times = 0
+    while go_on.exists():
+        if not subject.table():
+            continue
+        if kind == "optuna":
+            logging.getLogger("optuna").setLevel(logging.ERROR)
+            trials = optuna.load_study(study_name="chaos", storage=subject.url).trials
+            assert [trial.number for trial in trials] == list(range(len(trials)))
+        else:
+            look(subject.table(), subject.table(), tally := Tally())
+            assert tally.lost_trials + tally.lost_epochs + tally.duplicates == 0
+        times += 1
+        time.sleep(pause_s)
+    (go_on.parent / f"read-{os.getpid()}").write_text(str(times))
+
+
+def watched(scenario: Scenario, folder: Path, readers: int, pause_s: float) -> tuple[float, float, int, int]:
+    """Run a study before readers: its wall time, its CPU time, how often it was read, errors."""
+    subject = Subject(scenario, folder)
+    go_on = folder / "go on"
+    go_on.touch()
+    kinds = ["optuna", *["tuner"] * readers][:readers]
+    pids = [
+        forked(partial(read, subject, kind, pause_s, go_on), folder / f"reader {index}")
+        for index, kind in enumerate(kinds)
+    ]
+    begin = time.monotonic()
+    _, status, usage = os.wait4(forked(subject.drive, folder / "log"), 0)
+    wall_s = time.monotonic() - begin
+    go_on.unlink()
+    errors = (status != 0) + sum(os.waitpid(pid, 0)[1] != 0 for pid in pids)
+    reads = sum(int(path.read_text()) for path in folder.glob("read-*"))
+    return wall_s, usage.ru_utime + usage.ru_stime, reads, errors
+
+
+def audience(scenario: Scenario, pairs: int = 3) -> None:
+    """Print what eight readers cost a study."""
+    print(f"\n| eight readers of: {scenario.name} | reads | errors | driver's CPU time | wall time |")
+    print("| --- | --: | --: | --: | --: |")
+    with tempfile.TemporaryDirectory() as name:
+        for label, pause_s in (("each once a second", 1.0), ("without a pause", 0.0)):
+            alone, before = [], []
+            for pair in range(pairs):
+                alone.append(watched(scenario, Path(name) / f"{label} {pair} alone", 0, 0.0))
+                before.append(watched(scenario, Path(name) / f"{label} {pair}", 8, pause_s))
+            cpu, wall = (
+                statistics.median(b[index] / a[index] for a, b in zip(alone, before, strict=True))
+                for index in (1, 0)
+            )
+            reads, errors = sum(each[2] for each in before), sum(each[3] for each in before)
+            print(f"| {label} | {reads} | {errors} | x {cpu:.2f} | x {wall:.2f} |", flush=True)
+
+
+def kill(scenarios: tuple[Scenario, ...], kills: int, seed: int) -> int:
+    """Print a table of kills; how many things were lost or different."""
+    counted = ("lost_trials", "lost_epochs", "duplicates", "differences", "leftovers")
+    print("| study | in peace | rounds | kills (where) | " + " | ".join(counted).replace("_", " ") + " |")
+    print("| --- | --: | --: | :-- |" + " --: |" * len(counted))
+    total, wrong = 0, 0
+    seconds: list[float] = []
+    for scenario, tally, typical_s in run(scenarios, kills, seed):
+        where = ", ".join(f"{count} {aim}" for aim, count in sorted(tally.aimed.items()))
+        counts = [getattr(tally, name) for name in counted]
+        print(
+            f"| {scenario.name} | {typical_s:.1f} s | {tally.rounds} | {tally.kills} ({where}) | "
+            f"{' | '.join(map(str, counts))} |",
+            flush=True,
+        )
+        total, wrong, seconds = total + tally.kills, wrong + sum(counts), seconds + tally.seconds
+    print(
+        f"\n{total} kills, {wrong} things lost, different or left over; "
+        f"a round takes {statistics.median(seconds):.1f} s in the median"
+    )
+    return wrong
+
+
 def main() -> None:
-    """Print a table."""
+    """Print tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--kills", type=int, default=200, help="at least so many in all")
     parser.add_argument("--only", default="", help="scenarios whose name has this in it")
+    parser.add_argument("--trials", type=int, help="of each study; else as the scenario says")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--drivers", type=int, default=0, help="so often two drivers want one study")
+    parser.add_argument("--readers", action="store_true", help="eight readers look on")
     options = parser.parse_args()
-    chosen = tuple(each for each in SCENARIOS if options.only in each.name)
-    print(
-        "| study | in peace | rounds | kills (where) | lost trials | lost epochs | duplicates | differences |"
+    chosen = tuple(
+        replace(each, trials=options.trials or each.trials) for each in SCENARIOS if options.only in each.name
     )
-    print("| --- | --: | --: | :-- | --: | --: | --: | --: |")
-    total = Tally()
-    for scenario, tally, typical_s in run(chosen, options.kills, options.seed):
-        where = ", ".join(f"{count} {aim}" for aim, count in sorted(tally.aimed.items()))
-        print(
-            f"| {scenario.name} | {typical_s:.1f} s | {tally.rounds} | {tally.kills} ({where}) | "
-            f"{tally.lost_trials} | {tally.lost_epochs} | {tally.duplicates} | {tally.differences} |",
-            flush=True,
-        )
-        total.kills += tally.kills
-        total.differences += tally.lost_trials + tally.lost_epochs + tally.duplicates + tally.differences
-        total.seconds += tally.seconds
-    print(
-        f"\n{total.kills} kills, {total.differences} things lost or different; "
-        f"a round takes {statistics.median(total.seconds):.1f} s in the median"
-    )
-    sys.exit(total.differences > 0)
+    wrong = kill(chosen, options.kills, options.seed) if options.kills else 0
+    keeping = next(each for each in SCENARIOS if "keeps a state" in each.name)
+    if options.drivers:
+        rivals(keeping, options.drivers, random.Random(options.seed))
+    if options.readers:
+        audience(SCENARIOS[0])
+    sys.exit(wrong > 0)
 
 
 if __name__ == "__main__":

@@ -194,7 +194,8 @@ def test_with_both_places_damaged_the_trial_has_none(folder: Path) -> None:
     for epoch in (1, 2):
         checkpoints.write(TRIAL, state(epoch))
     for path in folder.iterdir():
-        path.write_bytes(path.read_bytes()[:-1] + b"?")
+        text = path.read_bytes()
+        path.write_bytes(text[:-1] + bytes([text[-1] ^ 1]))
     assert checkpoints.read(TRIAL, 2) is None
 
 

@@ -145,6 +145,27 @@ def test_ordered_workers_answer_together_in_the_order_of_trials(tmp_path: Path) 
         assert turns == [[0, 1, 2], [0, 1, 2], [0, 0, 1, 1, 2, 2]]
 
 
+@pytest.mark.parametrize(("restarts", "deaths"), [(2, 1), (1, 2)])
+def test_the_death_of_an_ordered_worker_changes_no_order(tmp_path: Path, restarts: int, deaths: int) -> None:
+    made = Processes(
+        Abacus, Job(study(), None), tmp_path / "models", workers=2, restarts=restarts, ordered=True
+    )
+    with contextlib.closing(made):
+        desk = ready(Desk(made, tmp_path), 2)
+        desk.submit(desk.trial(0, does="exit", at=2, once=deaths == 1), desk.trial(1))
+        turns = []
+        while not all(desk.end(number) for number in range(2)):
+            if events := list(made.poll(1.0)):
+                turns.append([(event.number, type(event)) for event in events])
+                desk.events += events
+        end = [(1, Reported), (1, Finished)]
+        if deaths == 1:
+            again = [(0, Interrupted), (0, Reported), (1, Reported)]
+            assert turns[1:] == [again, [(0, Reported), (0, Finished), *end]]
+        else:
+            assert turns[1:] == [[(0, Interrupted), (0, Failed), (1, Reported)], end]
+
+
 def test_what_trials_print_stays_out_of_the_terminal(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -35,15 +35,18 @@ def test_too_few_others_make_no_band() -> None:
 
 def test_the_best_epoch_is_marked_on_the_validation_line_alone() -> None:
     drawing = draw(data(study(trials=1)), LIGHT)
-    train, val = drawing["data"]
-    assert val["marker"]["size"] == [0, 0, 0, 10]
-    assert train["marker"]["size"] == [0, 0, 0, 0]
+    train, val, star = drawing["data"]
+    assert (train["mode"], val["mode"], star["mode"]) == ("lines", "lines", "markers")
+    assert star["x"] == [4]
+    assert star["y"] == [val["y"][-1]]
+    assert star["legendgroup"] == val["legendgroup"]
     assert (train["line"]["dash"], val["line"]["dash"]) == ("dash", "solid")
 
 
 def test_a_curve_of_one_epoch_can_be_seen() -> None:
     drawing = draw(data(frame({0: curve([1.0], [2.0])})), LIGHT)
-    assert [trace["marker"]["size"] for trace in drawing["data"]] == [[9], [9]]
+    marks = [trace for trace in drawing["data"] if trace["mode"] == "markers"]
+    assert [(trace["x"], trace["y"]) for trace in marks] == [([1], [1.0]), ([1], [2.0])]
 
 
 def test_long_curves_are_decimated_but_keep_their_best_epoch() -> None:

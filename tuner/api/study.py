@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner.core.spec import StudySpec
-from tuner.core.trial import NUMBERS, Params, Reading, TrialRecord, TrialState
+from tuner.core.trial import NUMBERS, Objective, Params, Reading, TrialRecord, TrialState
 from tuner.errors import TrialError
 from tuner.store import Database, SpecRevision, StudySummary
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from tuner.findings import Finding
 
 
 @contextmanager
@@ -208,3 +210,23 @@ class Study:
 
         spec = self.spec
         return importances(spec.search_space(), self.records, spec.goal())
+
+    def findings(self) -> list[Finding]:
+        """What the study has shown, in plain words with the numbers and what to do, what matters most first.
+
+        Trials that were cut short count only where it does not matter how good they are.
+        """
+        from tuner.findings import Evidence, all_of, telling
+        from tuner.search import importances
+
+        spec, records = self.spec, self.records
+        space, goal = spec.search_space(), spec.goal()
+        with opened(self.url) as database:
+            curves = {n: database.curves(self.name, n).get(n, []) for n in telling(records, goal)}
+        # Only what trained long enough had time to over-fit.
+        standing = [record for record in records if record.conclusive]
+        known = {
+            "value": importances(space, records, goal),
+            "gap": importances(space, standing, Objective("gap"), lambda r: r.best.gap if r.best else None),
+        }
+        return all_of(Evidence.of(records, curves, space, goal, spec.trainer.epochs, known))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 
 from tuner.callbacks.halving import Rungs
 from tuner.callbacks.ranks import Bests, Ranks
@@ -56,22 +57,22 @@ class ASHA:
         than all those that were trained to their end. The lowest rung comes first: whom it sends
         up may be better than those above.
         """
-        waiting = self._by_rung(paused)
-        chosen = [n for epoch in sorted(waiting, reverse=True) for n in self._going(epoch, waiting[epoch])]
+        chosen = [n for epoch in sorted(self.rungs, reverse=True) for n in self._going(epoch, paused)]
         # A trial below every rung comes from a study that had others; it has the first one before it.
-        chosen += sorted(number for number in paused if self.rungs.highest(number) is None)
+        chosen += sorted(self.rungs.below(paused))
         if last and not chosen:
+            waiting = self._by_rung(paused)
             finals = (self._finalists(epoch, waiting[epoch]) for epoch in sorted(waiting))
             chosen = next(filter(None, finals), [])
         return chosen[: max(room, 0)]
 
     def dismiss(self, paused: Collection[int], *, last: bool) -> Mapping[int, Stop]:
         """The paused trials that end: the worst of more than `KEPT` at a rung; with `last` all of them."""
-        if not last and len(paused) <= self.KEPT:
+        if not last and max(self.rungs.tally(paused).values(), default=0) <= self.KEPT:
             return {}
         stops = dict.fromkeys(paused, "the study ended before it reached a rung") if last else {}
         for epoch, numbers in self._by_rung(paused).items():
-            going, share = self._going(epoch, numbers), self._share(self.rungs[epoch])
+            going, share = self._going(epoch, paused), self._share(self.rungs[epoch])
             if last:
                 going = going or self._finalists(epoch, numbers)
                 stops |= {n: self._reason(n, epoch, max(share, 1)) for n in numbers}
@@ -88,10 +89,13 @@ class ASHA:
         """How many more may go on."""
         return max(self._share(self.rungs[epoch]) - self.rungs.beyond(epoch), 0)
 
-    def _going(self, epoch: int, numbers: Sequence[int]) -> list[int]:
+    def _going(self, epoch: int, paused: Collection[int]) -> list[int]:
         """The paused trials of a rung, the best first, that may go on."""
-        ranks, share = self.rungs[epoch], self._share(self.rungs[epoch])
-        return [number for number in numbers[: self._places(epoch)] if ranks.is_among(number, share)]
+        places = self._places(epoch)
+        if not places:
+            return []
+        best = self.rungs[epoch].best(self._share(self.rungs[epoch]))
+        return list(islice((n for n in best if n in paused and self.rungs.highest(n) == epoch), places))
 
     def _finalists(self, epoch: int, numbers: Sequence[int]) -> list[int]:
         """The paused trials of a rung that go on at the end of the study."""

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from itertools import accumulate
 
 from tuner.callbacks.ranks import Ranks, Shortfall
@@ -62,6 +63,14 @@ class Rungs:
     def highest(self, number: int) -> int | None:
         """The epoch of the last rung that a trial has reached; None when there is none."""
         return self._highest.get(number)
+
+    def below(self, numbers: Collection[int]) -> set[int]:
+        """Those of the trials that have reached no rung."""
+        return set(numbers).difference(self._highest)
+
+    def tally(self, numbers: Collection[int]) -> Counter[int | None]:
+        """How many of the trials have each rung as their highest."""
+        return Counter(map(self._highest.get, numbers))
 
     def _forget(self, number: int, epoch: int) -> None:
         """A trial is at an epoch again: what it reached from there on is void."""

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from tuner.core.trial import Objective, Reading, Trial
 
@@ -61,6 +62,10 @@ class Ranks:
     def place(self, number: int) -> Place:
         """The place that a trial was given; places compare."""
         return self._by_trial[number], number
+
+    def best(self, count: int) -> Iterator[int]:
+        """The best `count` trials, the best first, without those whose rank is infinite."""
+        return (number for rank, number in islice(self._ordered, count) if math.isfinite(rank))
 
     def is_among(self, number: int, count: int) -> bool:
         """Whether a trial with a finite rank is one of the best `count`."""

@@ -37,6 +37,16 @@ def study_table(study: Study) -> dict[str, Any]:
             for spec in study.specs
         ],
         "trials": [trial_table(record) for record in study.records],
+        "findings": [
+            {
+                "name": finding.name,
+                "severity": finding.severity.name.lower(),
+                "sentence": finding.sentence,
+                "numbers": finding.numbers,
+                "advice": finding.advice,
+            }
+            for finding in study.findings()
+        ],
     }
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -17,11 +18,13 @@ from tuner.cli import words
 from tuner.core.spec import FALLING_SCORES
 from tuner.core.trial import Reading, TrialState
 from tuner.errors import TrialError
+from tuner.findings import Severity
 
 if TYPE_CHECKING:
     from tuner.api import Study, TrialView
 
 SHOWN_IMPORTANCES = 6
+SHOWN_FINDINGS = 4
 BAR_WIDTH = 24
 MEASURED = {
     "val_loss": "validation loss",
@@ -40,8 +43,10 @@ def print_summary(study: Study) -> None:
     best = best_of(study)
     if best is None:
         console.print(Text(f"no trial has a value; tune show {study.name} says why"))
+        print_findings(console, study)
         return
     _print_best(console, study, best)
+    print_findings(console, study)
     console.print(Text("next:", style="dim"))
     commands = list(_next(study, best))
     widest = max(len(command) for command, _ in commands)
@@ -133,6 +138,17 @@ def print_importances(console: Console, study: Study) -> None:
         halves = round(part * BAR_WIDTH * 2)
         bar = blocks[0] * (halves // 2) + blocks[1] * (halves % 2)
         console.print(Text.assemble(f"  {name:<{widest}} ", (f"{bar:<{BAR_WIDTH}}", "cyan"), f" {part:5.0%}"))
+
+
+def print_findings(console: Console, study: Study) -> None:
+    """Print what the trials have shown and what to do about it, the weightiest findings alone."""
+    findings = study.findings()[:SHOWN_FINDINGS]
+    if findings:
+        console.print(Text("what was found:", style="dim"))
+    for finding in findings:
+        style = "yellow" if finding.severity is Severity.WARNING else ""
+        console.print(Padding(Text(finding.sentence, style=style), (0, 0, 0, 2)))
+        console.print(Padding(Text(finding.advice, style="dim"), (0, 0, 0, 4)))
 
 
 def _print_best(console: Console, study: Study, best: TrialView) -> None:

@@ -1,7 +1,7 @@
 """Interrupts: the signals that ask a study to end, turned into a word to the loop.
 
-The first one lets the current turn end, if it does so soon; the second one does not wait. What is
-written then is not known here.
+The first one lets the current turn end, if it does so soon; the second one does not wait. A turn can
+have a limit too. What is written then is not known here.
 """
 
 from __future__ import annotations
@@ -48,6 +48,11 @@ class Interrupts:
         self.calm()
         for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def limit(self, seconds: float) -> None:
+        """Break off the turn that is under way so many seconds from now, and a moment."""
+        if signal.SIGALRM in self._before:
+            signal.setitimer(signal.ITIMER_REAL, max(0.0, seconds) + GRACE_S)
 
     def calm(self) -> None:
         """Let the work that is under way end in peace: it is not broken off any longer."""

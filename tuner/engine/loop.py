@@ -114,7 +114,7 @@ class Engine:
             with self._interrupts:
                 self._replay(history, curves or {})
                 self._executor.restore(position or {})
-                state, reason = self._loop()
+                state, reason = self._timed()
         except KeyboardInterrupt:
             self._finish(StudyState.INTERRUPTED, "stopped by the user")
             raise
@@ -151,6 +151,18 @@ class Engine:
         best = self._objective.best(curve[: record.paused_at])
         value = None if best is None else best.get(self._objective.metric)
         return replace(record, state=TrialState.PAUSED, value=value, best=best, epochs=record.paused_at)
+
+    def _timed(self) -> tuple[StudyState, str]:
+        """The loop, broken off where an epoch goes on for long after the study's seconds are used up."""
+        if self._budget.seconds is not None:
+            self._interrupts.limit(self._budget.seconds - self._seconds())
+        try:
+            return self._loop()
+        except KeyboardInterrupt:
+            end = self._left_early(self._ledger.spent(self._seconds()))
+            if self._interrupts.asked or end is None:
+                raise
+            return end
 
     def _loop(self) -> tuple[StudyState, str]:
         turn = Turn(forgotten=list(self._lost))

@@ -45,6 +45,7 @@ class _Seat:
         leaving: those that were told to leave and have not answered.
         since: when it got its last orders, in seconds of the monotonic clock.
         overdue: whether it was ended because an epoch took too long.
+        again: trials that its predecessor did not live to answer for.
     """
 
     process: subprocess.Popen[bytes]
@@ -55,6 +56,7 @@ class _Seat:
     alone: bool = False
     since: float = 0.0
     overdue: bool = False
+    again: list[Placement] = field(default_factory=list)
     trials: dict[int, Placement] = field(default_factory=dict)
     leaving: dict[int, Leave] = field(default_factory=dict)
     steps: list[Placement | Leave] = field(default_factory=list)
@@ -306,7 +308,13 @@ class Processes:
         if isinstance(answer, Ready):
             self._stillborn = 0
             seat.capacity = answer.capacity
-            self._seat_alone(seat)
+            if not seat.again:
+                self._seat_alone(seat)
+                return
+            for placement in seat.again:
+                self._place(seat, placement)
+            seat.again = []
+            self._send(seat)
             return
         seat.leaving = {}
         for event in answer:
@@ -333,7 +341,10 @@ class Processes:
         return error
 
     def _replace(self, seat: _Seat) -> None:
-        """Put another worker in a dead one's place, and its trials in front of all others."""
+        """Put another worker in a dead one's place, and its trials in front of all others.
+
+        In order, its successor trains them before anybody is told anything of this round.
+        """
         words = _ending(seat.process.wait())
         if seat.overdue:
             words = f"was ended, for an epoch took longer than {self._limit_s:g} seconds"
@@ -346,6 +357,7 @@ class Processes:
         unsent = [step for step in seat.steps if isinstance(step, Leave)]
         for leave in (*seat.leaving.values(), *unsent):
             self._events.append(Paused(leave.number) if leave.pause else Stopped(leave.number))
+        again = list(seat.again)
         for placement in reversed(list(seat.trials.values())):
             number = placement.trial.number
             self._deaths[number] += 1
@@ -360,10 +372,14 @@ class Processes:
             self._events.append(Interrupted(number, f"its worker {words}"))
             # The last try is made without neighbours: one of them may be to blame.
             last_try = self._deaths[number] == self._restarts
-            (self._alone if last_try else self._queue).appendleft(placement)
+            if self._ordered and (not last_try or seat.capacity == 1):
+                again.insert(0, placement)
+            else:
+                (self._alone if last_try else self._queue).appendleft(placement)
         seat.wire.close()
         seat.log.close()
-        self._seats[self._seats.index(seat)] = self._start()
+        self._seats[self._seats.index(seat)] = successor = self._start()
+        successor.again = again
 
 
 def _ending(code: int) -> str:

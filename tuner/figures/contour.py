@@ -135,6 +135,7 @@ def draw(columns: Contour, theme: Theme) -> Drawing:
     template = "trial %{customdata}<extra></extra>"
     stars = marks(columns.best, np.arange(len(columns.best)), "the best trials", marker, template)
     layout = theme.layout(columns.across.axis(theme), columns.upward.axis(theme))
+    layout["margin"]["r"] = 104  # the scale of colours
     return {"data": [map_, stars, *rings(columns.best, theme, template)], "layout": layout}
 
 

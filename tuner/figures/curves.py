@@ -197,8 +197,10 @@ def draw(columns: Curves, theme: Theme) -> Drawing:
         traces += band_traces(each, theme, WORDS.get(each.column, each.column))
     traces += line_traces(columns.lines, theme)
     layout = theme.layout(
-        theme.axis("epoch", rangemode="tozero"), theme.axis(WORDS[columns.what], log=columns.log)
+        theme.axis("epoch", rangemode="tozero"),
+        theme.axis(WORDS[columns.what], log=columns.log),
     )
+    layout["margin"]["t"] = 76  # a legend of three lines
     return {"data": traces, "layout": layout}
 
 
@@ -250,12 +252,16 @@ def line_traces(lines: Sequence[Line], theme: Theme) -> list[dict[str, Any]]:
         hue = colour(theme, each.column) if alone else hues[numbers.index(each.number) % len(hues)]
         is_train = each.column.startswith("train")
         kind = WORDS.get(each.column, each.column)
+        shared = {
+            "type": "scatter",
+            "name": f"trial {each.number}, {kind}" if alone else f"trial {each.number}",
+            "legendgroup": f"trial {each.number}",
+            "hovertemplate": f"trial {each.number}, {kind}<br>epoch %{{x}}: %{{y}}<extra></extra>",
+        }
         traces.append(
             {
-                "type": "scatter",
-                "mode": "lines+markers",
-                "name": f"trial {each.number}, {kind}" if alone else f"trial {each.number}",
-                "legendgroup": f"trial {each.number}",
+                **shared,
+                "mode": "lines",
                 "showlegend": alone or not is_train,
                 "x": each.x.tolist(),
                 "y": listed(each.y),
@@ -265,23 +271,23 @@ def line_traces(lines: Sequence[Line], theme: Theme) -> list[dict[str, Any]]:
                     "width": 3 if each.selected else 1.5,
                     "dash": "dash" if is_train else "solid",
                 },
-                "marker": {
-                    "size": _sizes(each, is_train),
-                    "symbol": "star",
-                    "opacity": 1,
-                    "line": {"width": 0},
-                },
-                "hovertemplate": f"trial {each.number}, {kind}<br>epoch %{{x}}: %{{y}}<extra></extra>",
             }
         )
+        # A mark at the best epoch, or at the only one, which makes no line.
+        x, y = (each.x, each.y) if len(each.x) == 1 else (np.array([each.best_epoch]), np.array([each.best]))
+        if len(each.x) == 1 or (each.best_epoch and not is_train):
+            traces.append(
+                {
+                    **shared,
+                    "mode": "markers",
+                    "showlegend": False,
+                    "x": x.tolist(),
+                    "y": listed(y),
+                    "customdata": [each.number],
+                    "marker": {"size": 10, "symbol": "star", "color": hue},
+                }
+            )
     return traces
-
-
-def _sizes(line: Line, is_train: bool) -> list[int]:
-    """A mark at the best epoch, or at the only one, which makes no line."""
-    if len(line.x) == 1:
-        return [9]
-    return [10 if epoch == line.best_epoch and not is_train else 0 for epoch in line.x.tolist()]
 
 
 def options(frame: Frame) -> Sequence[Option]:

@@ -140,6 +140,7 @@ def draw(columns: GapEpochs, theme: Theme) -> Drawing:
         theme.axis("gap (validation - training loss)", domain=[0.34, 1]),
         yaxis2=theme.axis("trials", domain=[0, 0.24], rangemode="tozero"),
     )
+    layout["margin"]["t"] = 76  # a legend of three lines
     return {"data": traces, "layout": layout}
 
 

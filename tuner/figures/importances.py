@@ -66,7 +66,9 @@ def draw(columns: Importances, theme: Theme) -> Drawing:
             )
     y = theme.axis(tickmode="array", tickvals=places, ticktext=names, autorange="reversed", showgrid=False)
     x = theme.axis("share of what sets the best apart", tickformat=".0%", rangemode="tozero")
-    return {"data": traces, "layout": theme.layout(x, y, barmode="group", bargap=0.3)}
+    layout = theme.layout(x, y, barmode="group", bargap=0.3)
+    layout["margin"]["l"] = max(64, 20 + 7 * max(map(len, names)))
+    return {"data": traces, "layout": layout}
 
 
 FIGURE = Figure(

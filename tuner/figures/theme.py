@@ -70,7 +70,7 @@ class Theme:
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
             "font": {"color": self.text, "size": 12},
-            "margin": {"l": 56, "r": 16, "t": 28, "b": 44},
+            "margin": {"l": 64, "r": 16, "t": 50, "b": 50},
             "hovermode": "closest",
             "hoverlabel": {"align": "left", "namelength": -1},
             "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 11}},
@@ -88,7 +88,8 @@ class Theme:
             "gridcolor": self.grid,
             "linecolor": self.grid,
             "zerolinecolor": self.grid,
-            "automargin": True,
+            # Room for numbers is there; Plotly draws twice where it must look how long labels are.
+            "automargin": "ticktext" in more,
             # Whole numbers instead of powers with lone digits between them.
             **({"tickformat": "~g", "nticks": 5} if log else {}),
             **more,

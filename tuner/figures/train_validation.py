@@ -100,6 +100,7 @@ def draw(columns: TrainValidation, theme: Theme) -> Drawing:
         theme.axis(f"validation {words}", log=columns.log, **reach),
         annotations=[theme.note(points.note)] if points.note else [],
     )
+    layout["margin"]["r"] = 90  # the scale of colours
     return {"data": [diagonal, everyone, *rings(points, theme, template)], "layout": layout}
 
 

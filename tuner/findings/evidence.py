@@ -206,10 +206,9 @@ class Evidence:
     def noise(self) -> float:
         """How far the metric jumps from epoch to epoch late in the best trials; `nan` if not known.
 
-        The median of `noise_of` over the leaders and the default configuration.
+        The median of `noise_of` over the leaders.
         """
-        rows = {*self.leaders.tolist(), *([] if self.default is None else [self.default])}
-        found = [noise_of(self.curve(row).loss) for row in sorted(rows)]
+        found = [noise_of(self.curve(row).loss) for row in self.leaders.tolist()]
         known = [each for each in found if math.isfinite(each)]
         return float(np.median(known)) if known else math.nan
 
@@ -242,7 +241,10 @@ class Evidence:
             return np.full(len(self), np.nan)
         low, high = float(parameter.low), float(parameter.high)
         if parameter.log:
-            return np.asarray((np.log(column) - math.log(low)) / (math.log(high) - math.log(low)))
+            # A range may have become logarithmic since the first trials.
+            place = np.log(np.where(column > 0, column, np.nan))
+            return np.asarray((place - math.log(low)) / (math.log(high) - math.log(low)))
+        # Halves, for a range may be wider than the largest number.
         return np.asarray((column / 2 - low / 2) / (high / 2 - low / 2))
 
     def at(self, name: str, share: float) -> float:
@@ -282,11 +284,8 @@ def noise_of(values: Floats) -> float:
 
 
 def smooth(values: Floats) -> Floats:
-    """A curve (E,), each epoch averaged with its two neighbours."""
-    kernel = np.ones(3)
-    return np.convolve(values, kernel, "same")[: len(values)] / np.convolve(
-        np.ones(len(values)), kernel, "same"
-    )[: len(values)]
+    """The mean (E - 2,) of each three epochs in a row of a curve (E,); shorter curves as they are."""
+    return (values[:-2] + values[1:-1] + values[2:]) / 3 if len(values) > 2 else values
 
 
 def values_of(space: SearchSpace, name: str) -> int:

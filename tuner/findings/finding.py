@@ -1,4 +1,4 @@
-"""Finding: a sentence about a study, the numbers it rests on, and what to do; asking every plugin for its own.
+"""Finding: a sentence about a study, the numbers it rests on and what to do; asking every plugin.
 
 What is found is said in a file for each finding; where findings are shown is not known here.
 """
@@ -56,10 +56,10 @@ def all_of(evidence: Evidence) -> list[Finding]:
     about a study never stand in the study's way.
     """
     found = []
-    for name in sorted(plugins.registered(GROUP)):
+    for name, point in sorted(plugins.registered(GROUP).items()):
         try:
-            finding = plugins.load(name, GROUP)(evidence)
-        except Exception:
+            finding = point.load()(evidence)
+        except Exception:  # noqa: BLE001
             _log.exception("finding '%s' failed", name)
             continue
         if isinstance(finding, Finding):

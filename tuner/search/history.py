@@ -82,6 +82,7 @@ class History:
         self.unfit: set[int] = set()
         self.failed: set[int] = set()
         self.replaced: list[int] = []
+        self._told: dict[int, tuple[Params, dict[str, Value] | None, NDArray[np.float64]]] = {}
         self._seen: dict[int, Observation] = {}
         self._numbers: list[int] = []
         self._valued: list[int] = []
@@ -91,27 +92,40 @@ class History:
         """How many trials samplers may learn from."""
         return len(self._seen)
 
-    def add(self, record: TrialRecord) -> None:
-        """Take in a trial; what was known of it before is replaced."""
+    def add(self, record: TrialRecord) -> bool:
+        """Take in a trial; what was known of it before is replaced.
+
+        Returns:
+            Whether its configuration is news: one that is told again is the same object.
+        """
         number = record.number
         if self.is_settled(number):
             self.replaced.append(number)
             self._forget(number)
         self.running.pop(number, None)
-        params = adopted(self._space, record.params)
+        is_news = number not in self._told or self._told[number][0] is not record.params
+        if is_news:
+            params = adopted(self._space, record.params)
+            self._told[number] = record.params, params, self._row(params or {})
+        _, params, row = self._told[number]
         if params is None:
             self.unfit.add(number)
         elif record.state is TrialState.FAILED:
             self.failed.add(number)
         elif not record.state.is_over and record.state is not TrialState.PAUSED:
-            self.running[number] = self._row(params)
+            self.running[number] = row
         else:
-            observation = self._observation(record, self._row(params))
+            observation = self._observation(record, row)
             self._seen[number] = observation
             insort(self._numbers, number)
             insort(self._ranks, observation.rank)
             if observation.value is not None:
                 insort(self._valued, number)
+        return is_news
+
+    def adopted(self, number: int) -> dict[str, Value] | None:
+        """The configuration of a trial that was told, as the space has it; None where it is unfit."""
+        return self._told[number][1]
 
     def get(self, number: int) -> Observation | None:
         """The observation of a trial; None where there is none: it runs, failed, is unfit or unknown."""
@@ -121,15 +135,19 @@ class History:
         """Whether the trial is over or paused."""
         return number in self._seen or number in self.failed or number in self.unfit
 
+    def best(self, count: int) -> set[int]:
+        """The numbers of the highest ranking trials."""
+        return {rank[-1] for rank in self._ranks[:count]}
+
     def window(self, best: int, last: int) -> list[Observation]:
         """The `best` highest ranking and the `last` newest trials, ordered by number."""
         chosen = set(self._numbers[max(0, len(self._numbers) - last) :])
-        chosen.update(rank[-1] for rank in self._ranks[:best])
+        chosen |= self.best(best)
         return [self._seen[number] for number in sorted(chosen)]
 
     def valued(self, best: int, last: int) -> list[Observation]:
         """Like `window`, among the trials that have a value."""
-        chosen = {rank[-1] for rank in self._ranks[: min(best, self.values)]}
+        chosen = self.best(min(best, self.values))
         chosen.update(self._valued[max(0, self.values - last) :])
         return [self._seen[number] for number in sorted(chosen)]
 

@@ -18,48 +18,65 @@ from scipy.special import log_ndtr, ndtr, ndtri
 
 Array = NDArray[np.float64]
 
+SERIAL = 2**18
+"""Products of so many terms take BLAS one thread; more would get in the way of those that train."""
+
 
 class Axes(dict[str, BaseDistribution]):
-    """The parameters of a mixture, their bounds in arrays: C choices, G numeric ones, L levels in all.
+    """The parameters of a mixture and their bounds in arrays: C choices, G numeric ones.
+
+    A sample's T terms are those in which the log density of a kernel is linear: one, whether each
+    level of each choice is there (L in all), and each continuous number and its square (G' each).
 
     Attributes:
         choices: the columns of the choices.
-        sizes: (C, 1) how many levels each choice has.
-        owner: (L,) the place among the choices of the one that a level belongs to.
-        level: (L, 1) the level's index there.
+        sizes: (C, 1) how many levels each has.
+        firsts: (C, 1) the term of its first level.
         numeric: the columns of the numeric parameters.
-        low: (G, 1) lower bounds; those of stepped parameters lie half a step out, logarithms where `is_log`.
-        width: (G, 1) from there to the upper bounds.
-        is_log: the places among the numeric ones of those in logarithms.
-        stepped: the places of those with steps.
+        is_log: which of them are in logarithms, by place among them.
+        steps: low, high and step of those that have steps, by place.
         continuous: the places of the others.
-        steps: low, high and step of the stepped ones.
+        low: (G, 1) lower bounds; half a step farther out, and in logarithms, where they have those.
+        width: (G, 1) from there to the upper bounds.
+        unit: (G', 1) the density of a standard normal is divided by so much times its deviation.
+        shares: the terms of the continuous numbers.
+        squares: the terms of their squares.
     """
 
     def __init__(self, space: Mapping[str, BaseDistribution]) -> None:
         super().__init__(space)
         kinds = list(enumerate(space.values()))
-        found = [(i, len(d.choices)) for i, d in kinds if isinstance(d, CategoricalDistribution)]
-        self.choices = [i for i, _ in found]
-        self.sizes = np.array([size for _, size in found], dtype=int)[:, None]
-        self.owner = np.repeat(np.arange(len(found)), self.sizes[:, 0])
-        self.level = np.array([level for _, size in found for level in range(size)], dtype=float)[:, None]
+        choices = [(i, len(d.choices)) for i, d in kinds if isinstance(d, CategoricalDistribution)]
+        self.choices = [i for i, _ in choices]
+        self.sizes = np.array([size for _, size in choices], dtype=int)[:, None]
+        self.firsts = 1 + self.sizes.cumsum(axis=0) - self.sizes
         numeric = [(i, d) for i, d in kinds if isinstance(d, FloatDistribution | IntDistribution)]
         self.numeric = [i for i, _ in numeric]
+        self.is_log = [g for g, (_, d) in enumerate(numeric) if d.log]
+        self.steps = {g: (d.low, d.high, d.step) for g, (_, d) in enumerate(numeric) if d.step is not None}
+        self.continuous = [g for g in range(len(numeric)) if g not in self.steps]
         half = np.array([(d.step or 0.0) / 2 for _, d in numeric])
         bounds = np.array([(d.low, d.high) for _, d in numeric]).reshape(-1, 2).T + np.stack([-half, half])
-        self.is_log = [g for g, (_, d) in enumerate(numeric) if d.log]
         bounds[:, self.is_log] = np.log(bounds[:, self.is_log])
         self.low, self.width = bounds[0][:, None], (bounds[1] - bounds[0])[:, None]
-        self.steps = {g: (d.low, d.high, d.step) for g, (_, d) in enumerate(numeric) if d.step is not None}
-        self.stepped = list(self.steps)
-        self.continuous = [g for g in range(len(numeric)) if g not in self.steps]
+        self.unit = np.sqrt(2 * np.pi) * self.width[self.continuous]
+        first, count = 1 + int(self.sizes.sum()), len(self.continuous)
+        self.shares, self.squares = slice(first, first + count), slice(first + count, first + 2 * count)
 
     def scaled(self, cells: Array) -> Array:
-        """The numeric columns of (N, ...) cells in logarithms where they have those: (G, N)."""
+        """The numeric columns of (N, C + G) cells, in logarithms where they have those: (G, N)."""
         numbers = cells.T[self.numeric]
         numbers[self.is_log] = np.log(numbers[self.is_log])
         return numbers
+
+    def terms(self, cells: Array) -> Array:
+        """The terms of (N, C + G) cells: (N, T)."""
+        made = np.zeros((self.squares.stop, len(cells)))
+        made[0] = 1.0
+        made[self.firsts + cells.T[self.choices].astype(int), np.arange(len(cells))] = 1.0
+        shares = ((self.scaled(cells) - self.low) / self.width)[self.continuous]
+        made[self.shares], made[self.squares] = shares, shares * shares
+        return made.T
 
 
 class Parzen:
@@ -78,7 +95,7 @@ class Parzen:
         self._axes = axes = space if isinstance(space, Axes) else Axes(space)
         self._count = count = len(cells) + 1
         # No level is the prior's own.
-        self._observed = np.full((len(axes.choices), count), -1.0)
+        self._observed = np.full((len(axes.choices), count), -1)
         self._observed[:, :-1] = cells.T[axes.choices]
         self._mu, self._sigma = np.full((len(axes.numeric), count), 0.5), np.ones((len(axes.numeric), count))
         if len(cells) and axes.numeric:
@@ -87,7 +104,7 @@ class Parzen:
             self._sigma[:, :-1] = _widths(numbers, axes)
         self._below = ndtr(-self._mu / self._sigma)
         self._mass = 1.0 - self._below - ndtr((self._mu - 1.0) / self._sigma)
-        self._bins: dict[int, dict[float, Array]] = {g: {} for g in axes.stepped}
+        self._bins: dict[int, dict[float, Array]] = {g: {} for g in axes.steps}
 
     def sample(self, rng: np.random.RandomState, size: int) -> Array:
         """Draw (S, C + G) samples, using up `rng` as Optuna does."""
@@ -112,35 +129,40 @@ class Parzen:
 
     def log_density(self, samples: Array) -> Array:
         """The log density (mass, where stepped) of (S, C + G) samples: (S,)."""
-        axes, c = self._axes, self._axes.continuous
-        x = ((axes.scaled(samples) - axes.low) / axes.width)[c]  # (G', S)
-        is_level = samples.T[axes.choices][axes.owner] == axes.level  # (L, S)
-        terms = np.concatenate([is_level, x, x * x]).T  # (S, L + 2 G')
-        # A few at a time: BLAS must not start threads of its own beside those that train.
-        few = [terms[i : i + 4] @ self._slopes for i in range(0, len(samples), 4)]
-        log = self._offsets + np.concatenate(few)  # (S, K)
-        for g in axes.stepped:
+        return self._log_density(samples, self._axes.terms(samples))
+
+    def log_ratio(self, other: Parzen, samples: Array) -> Array:
+        """By how much the log density is higher than that of another mixture in the same space: (S,)."""
+        terms = self._axes.terms(samples)
+        return self._log_density(samples, terms) - other._log_density(samples, terms)
+
+    def _log_density(self, samples: Array, terms: Array) -> Array:
+        axes, slopes = self._axes, self._slopes
+        log = np.empty((len(samples), self._count))  # (S, K)
+        few = max(1, SERIAL // slopes.size)
+        for start in range(0, len(samples), few):
+            np.matmul(terms[start : start + few], slopes, out=log[start : start + few])
+        for g in axes.steps:
             log += self._log_bins(g, samples[:, axes.numeric[g]].tolist())
         highest = log.max(axis=1)
-        return np.asarray(highest + np.log(np.exp(log - highest[:, None]).sum(axis=1)))
-
-    @cached_property
-    def _offsets(self) -> Array:
-        """What of the kernels' log densities does not depend on the sample: (K,)."""
-        axes, c = self._axes, self._axes.continuous
-        offsets = np.log(_weights(self._count))
-        offsets[:-1] -= np.log(self._count + axes.sizes).sum()
-        offsets[-1] -= np.log(axes.sizes).sum()
-        constants = np.log(axes.width[c] * np.sqrt(2 * np.pi) * self._sigma[c] * self._mass[c])
-        return np.asarray(offsets - (constants + 0.5 * (self._mu[c] / self._sigma[c]) ** 2).sum(axis=0))
+        log -= highest[:, None]
+        return np.asarray(highest + np.log(np.exp(log, out=log).sum(axis=1)))
 
     @cached_property
     def _slopes(self) -> Array:
-        """What of them is proportional to a level's presence, to x and to its square: (L + 2 G', K)."""
-        axes, c = self._axes, self._axes.continuous
-        precision = self._sigma[c] ** -2
-        is_level = (self._observed[axes.owner] == axes.level) * np.log(self._count + 1)
-        return np.concatenate([is_level, self._mu[c] * precision, -0.5 * precision])
+        """By how much each of a sample's terms raises each kernel's log density: (T, K)."""
+        axes, count = self._axes, self._count
+        mu, sigma, mass = (each[axes.continuous] for each in (self._mu, self._sigma, self._mass))
+        slopes = np.zeros((axes.squares.stop, count))
+        precision = np.square(1.0 / sigma)
+        slopes[axes.firsts + self._observed[:, :-1], np.arange(count - 1)] = np.log(count + 1)
+        np.multiply(mu, precision, out=slopes[axes.shares])
+        np.multiply(-0.5, precision, out=slopes[axes.squares])
+        constants = np.log(axes.unit * sigma * mass) + 0.5 * mu * slopes[axes.shares]
+        slopes[0] = np.log(_weights(count)) - constants.sum(axis=0)
+        slopes[0, :-1] -= np.log(count + axes.sizes).sum()
+        slopes[0, -1] -= np.log(axes.sizes).sum()
+        return slopes
 
     def _log_bins(self, g: int, values: list[float]) -> Array:
         """The log mass of S stepped values under every kernel: (S, K). Values come again, so it is kept."""
@@ -160,17 +182,14 @@ class Parzen:
 def _widths(numbers: Array, axes: Axes) -> Array:
     """The kernels' widths, in shares of the range: the larger gap to a neighbour, within limits: (G, N)."""
     count = numbers.shape[1]
+    rows, order = np.arange(len(numbers))[:, None], numbers.argsort(axis=1)
+    gaps = np.zeros((len(numbers), count + 1))
+    gaps[:, 1:-1] = np.diff(numbers[rows, order], axis=1)
     if count == 1:
         gaps = np.hstack([numbers - axes.low, axes.low + axes.width - numbers])
-    else:
-        rows, order = np.arange(len(numbers))[:, None], numbers.argsort(axis=1)
-        gaps = np.zeros((len(numbers), count + 1))
-        gaps[:, 1:-1] = np.diff(numbers[rows, order], axis=1)
-    ordered = np.clip(np.maximum(gaps[:, :-1], gaps[:, 1:]) / axes.width, 1.0 / min(100, count + 2), 1.0)
-    if count == 1:
-        return ordered
-    widths = np.empty_like(ordered)
-    widths[rows, order] = ordered
+    widths: Array = np.empty_like(numbers)
+    larger = np.maximum(gaps[:, :-1], gaps[:, 1:]) / axes.width
+    widths[rows, order] = np.clip(larger, 1.0 / min(100, count + 2), 1.0)
     return widths
 
 

@@ -22,7 +22,7 @@ Suggest = Callable[[str, Parameter], Value]
 """Gives a parameter its value; asked for the active parameters only, in the space's order."""
 
 Draw = Callable[[int, int], Suggest]
-"""Starts the configuration of a trial number and an attempt."""
+"""Starts the configuration of a trial number and an attempt; the one before it is complete by then."""
 
 
 class Sampler(Protocol):

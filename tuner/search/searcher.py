@@ -17,7 +17,7 @@ from tuner.core.spec import SearchSpec
 from tuner.core.trial import Objective, Params, Trial, TrialRecord, TrialState, Value
 from tuner.search.distributions import from_share, is_single
 from tuner.search.grid import grid
-from tuner.search.history import History, adopted
+from tuner.search.history import History
 from tuner.search.samplers import Draw, Random, Suggest, build
 
 ATTEMPTS, RANDOM_ATTEMPTS = 10, 500
@@ -98,12 +98,12 @@ class OptunaSearcher:
         self.tell(history)
 
     def _take(self, record: TrialRecord) -> None:
-        self._history.add(record)
-        params = adopted(self._space, record.params)
-        if params is None or not params.keys() >= record.params.keys():
-            params = dict(record.params)
-        self._taken.add(_fingerprint(self._plain(params)))
         self._next = max(self._next, record.number + 1)
+        if self._history.add(record):
+            params = self._history.adopted(record.number)
+            if params is None or not params.keys() >= record.params.keys():
+                params = dict(record.params)
+            self._taken.add(_fingerprint(self._plain(params)))
 
     def _list(self) -> Iterator[dict[str, Value]]:
         """What is asked for before the sampler: the default configuration first."""

@@ -80,7 +80,7 @@ class StudyStore:
         """
         moment = now()
         ids = dict(self._ids)
-        with self._writing(moment, turn.seconds) as connection:
+        with self._writing(moment, turn.seconds, turn.position) as connection:
             going_on = [trial.number for trial in turn.started if trial.number in ids]
             new = sorted((t for t in turn.started if t.number not in ids), key=lambda t: t.number)
             if new:
@@ -96,8 +96,6 @@ class StudyStore:
                 self._end(connection, [(ids[record.number], record) for record in turn.ended], moment)
             self._do.go_on.run(connection, [(_RUNNING, ids[number]) for number in going_on])
             self._do.forget.run(connection, [(number, self._study_id) for number in turn.forgotten])
-            if turn.position:
-                self._do.position.run(connection, [(json.dumps(turn.position), self._study_id)])
         # Only now is the turn stored, and may what is known of the trials change.
         self._last_id = max([self._last_id, *ids.values()])
         for record in turn.ended:
@@ -149,7 +147,12 @@ class StudyStore:
             self._engine.dispose()
 
     @contextmanager
-    def _writing(self, moment: datetime | None = None, seconds: float = 0.0) -> Iterator[Connection]:
+    def _writing(
+        self,
+        moment: datetime | None = None,
+        seconds: float = 0.0,
+        position: Mapping[str, Any] | None = None,
+    ) -> Iterator[Connection]:
         """A transaction of the study's driver; with a moment, the study is noted to stand there."""
         if self._lease is None:
             raise StoreError(f"study '{self.name}' is no longer driven from here; resume it")
@@ -158,7 +161,10 @@ class StudyStore:
             with told(self._where), self._engine.begin() as connection:
                 self._lease.renew(connection, self.name)
                 yield connection
-                if moment is not None:
+                if moment is not None and position:
+                    place_now = (seconds, json.dumps(position), stamp(moment), self._study_id)
+                    self._do.advance_to.run(connection, [place_now])
+                elif moment is not None:
                     self._do.advance.run(connection, [(seconds, stamp(moment), self._study_id)])
         except StudyLocked:
             raise

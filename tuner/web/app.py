@@ -54,12 +54,11 @@ class _Dashboard(Dash):
         return str(super().interpolate_index(**parts_of_index))  # type: ignore[no-untyped-call]
 
 
-def build(live: Live, pages: Pages, host: str = "127.0.0.1", token: str | None = None) -> Flask:
+def build(stage: Stage, host: str = "127.0.0.1", token: str | None = None) -> Flask:
     """The dashboard as a WSGI application.
 
     Args:
-        live: the database.
-        pages: what can be shown.
+        stage: what can be shown.
         host: where it will listen; see `guard`.
         token: what visitors must know; see `guard`.
     """
@@ -73,14 +72,13 @@ def build(live: Live, pages: Pages, host: str = "127.0.0.1", token: str | None =
         add_log_handler=False,
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
     )
-    app.pages = pages
-    app.layout = _shell(pages)
+    app.pages = stage.pages
+    app.layout = _shell(stage.pages)
     app.enable_dev_tools(debug=False, dev_tools_disable_version_check=True)
     server: Flask = app.server
     _compress(server)
-    stage = Stage(live, pages)
     _callbacks(app, stage)
-    _routes(server, live)
+    _routes(server, stage.live)
     guard(server, host, token, app.csp_hashes())
     return server
 

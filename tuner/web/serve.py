@@ -8,11 +8,12 @@ from __future__ import annotations
 import logging
 import secrets
 import socket
+import sys
 import webbrowser
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from threading import Thread, Timer
+from threading import Event, Thread, Timer
 
 from waitress.server import create_server
 
@@ -22,8 +23,15 @@ from tuner.web import memory, pages
 from tuner.web.app import build
 from tuner.web.guard import is_loopback
 from tuner.web.live import Live
+from tuner.web.shown import Stage
 
 OPEN_AFTER_S = 0.2
+
+OTHERS_AFTER_S = 3.0
+"""When the pages behind the first one are drawn ahead."""
+
+TURN_S = 0.0005
+"""How long a thread that reads or draws keeps the others waiting."""
 
 THREADS = 8
 """As many requests as a browser has under way at once, and some for a second one."""
@@ -55,14 +63,18 @@ class Server:
         self, url: str, host: str = "127.0.0.1", port: int = 8080, folder: Path | None = None
     ) -> None:
         memory.keep_together()
+        # Scripts are served while a study is read: none waits long for its turn.
+        sys.setswitchinterval(TURN_S)
         self._live = Live(Reader(url))
-        # The newest study is what will be looked at: it is read while the browser starts.
-        self._reading = Thread(target=self._read_newest, daemon=True)
-        self._reading.start()
         found = pages.load(folder)
+        stage = Stage(self._live, found)
+        # The newest study is what will be looked at: it is read and drawn while the browser starts.
+        self._is_closed = Event()
+        self._reading = Thread(target=self._read_newest, args=(stage,), daemon=True)
+        self._reading.start()
         token = None if is_loopback(host) else secrets.token_urlsafe(24)
         listening = _listening(host, port)
-        application = build(self._live, found, host, token)
+        application = build(stage, host, token)
         self._server = create_server(application, sockets=[listening], threads=THREADS, ident=None)
         bound = listening.getsockname()[1]
         self.address = f"http://{_named(host)}:{bound}/" + (f"?token={token}" if token else "")
@@ -75,15 +87,23 @@ class Server:
 
     def close(self) -> None:
         """Stop listening."""
+        self._is_closed.set()
         self._server.close()
         self._reading.join()
         self._live.close()
 
-    def _read_newest(self) -> None:
+    def _read_newest(self, stage: Stage) -> None:
         with suppress(StoreError):
             _, summaries = self._live.studies()
             if summaries:
-                self._live.look(summaries[0].name)
+                name = summaries[0].name
+                self._live.look(name)
+                memory.give_back()
+                self._live.settle(name)
+                stage.prepare(name, stage.pages.pages[:1])
+                # The first page is being asked for; the others can wait until it is there.
+                if not self._is_closed.wait(OTHERS_AFTER_S):
+                    stage.prepare(name, stage.pages.pages[1:])
         memory.give_back()
 
 

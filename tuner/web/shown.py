@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from threading import Lock
@@ -36,6 +36,12 @@ TICK_CHARACTERS = 90_000
 
 DRAWINGS_KEPT = 96
 """How many drawings are remembered for differences, over all browsers."""
+
+SETTLED_S = 1.0
+"""How long a page waits for the first importances, so that it is drawn but once."""
+
+AHEAD = 48
+"""How many drawings of whole studies are remembered to be shown again."""
 
 _log = logging.getLogger(__name__)
 
@@ -88,7 +94,17 @@ class Stage:
         self.live = live
         self.pages = pages
         self._drawings: OrderedDict[str, Any] = OrderedDict()
+        self._ahead: OrderedDict[tuple[str, ...], Any] = OrderedDict()
         self._lock = Lock()
+
+    def prepare(self, name: str, pages: Sequence[Page]) -> None:
+        """Draw pages of a study before they are asked for."""
+        for page in pages:
+            place = Place(study=name, page=page.name)
+            scene = self.scene(place)
+            if scene.look is not None and scene.frame is scene.look.frame:
+                for one in page.cards:
+                    self._draw(one, scene, place)
 
     def scene(self, place: Place) -> Scene:
         """What the place is now; never raises for what a user can mend."""
@@ -119,6 +135,9 @@ class Stage:
 
     def _study(self, place: Place, page: Page) -> Scene:
         look = self.live.look(place.study or "")
+        if not look.frame.importances and any(one.figure.name == "importances" for one in page.cards):
+            self.live.settle(look.summary.name, SETTLED_S)
+            look = self.live.look(look.summary.name)
         frame = look.frame
         versions = [look.version]
         summaries: tuple[StudySummary, ...] = ()
@@ -155,7 +174,7 @@ class Stage:
             boxes["trials"] = parts.trials_tools(scene.look, _grid())
         cards = []
         for one in page.cards:
-            drawing = self._draw(one, frame, place)
+            drawing = self._draw(one, scene, place)
             update.seen["pieces"][one.key] = self._keep(drawing)
             cards.append(card(one, frame, place.options.get(one.key, {}), drawing))
         above = [boxes[name] for name in page.file.parts]
@@ -190,7 +209,7 @@ class Stage:
                 update.seen["version"] = "more"
                 update.seen["next"] = start + i
                 break
-            drawing = self._draw(one, scene.frame, place)
+            drawing = self._draw(one, scene, place)
             old, new = before.get(one.key, ""), self._keep(drawing)
             if old == new:
                 continue
@@ -226,7 +245,23 @@ class Stage:
             row, traceback = found if found is not None else (None, None)
         return parts.trial_story(look, row, traceback, replace(place, trial=number))
 
-    def _draw(self, one: Card, frame: Frame, place: Place) -> Any:
+    def _draw(self, one: Card, scene: Scene, place: Place) -> Any:
+        look, frame = scene.look, scene.frame
+        if look is None or frame is None or frame is not look.frame or scene.page is None:
+            return self._drawn(one, frame, place) if frame is not None else place.theme.empty("")
+        chosen = json.dumps(place.options.get(one.key, {}), sort_keys=True, default=str)
+        key = (look.summary.name, look.version, scene.page.name, one.key, place.theme.name, chosen)
+        with self._lock:
+            found = self._ahead.get(key)
+        if found is None:
+            found = self._drawn(one, frame, place)
+            with self._lock:
+                self._ahead[key] = found
+                while len(self._ahead) > AHEAD:
+                    self._ahead.popitem(last=False)
+        return found
+
+    def _drawn(self, one: Card, frame: Frame, place: Place) -> Any:
         if one.figure.name == "importances" and not frame.importances and len(frame):
             return json.loads(
                 to_json_plotly(place.theme.empty("Being worked out: in a few seconds it is here."))

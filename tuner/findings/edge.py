@@ -1,0 +1,127 @@
+"""Edge: the best trials sit at the end of a parameter's range, so better ones may lie beyond it.
+
+After the Deep Learning Tuning Playbook's question whether the best points lie near the boundary of
+the search space. Whether a wider range makes sense for a parameter is not known here, save for the
+ends that are none: zero, one, and a default that stands at the very end.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuner.core.space import Choice, Float, Int
+from tuner.findings.evidence import LEADERS, Evidence, values_of
+from tuner.findings.finding import Finding, Severity
+
+FEWEST = 3
+"""Two trials beside each other are no crowd."""
+
+OUTER = 0.1
+"""The share of a range that counts as its end, where it has many values."""
+
+BY_CHANCE = 0.05
+"""How likely the crowd at any end of any parameter may be if trials fell evenly over their ranges."""
+
+WIDER = 10.0
+"""A logarithmic range is to be widened by so much; another one by half of its width."""
+
+
+@dataclass(frozen=True)
+class _Crowd:
+    name: str
+    end: str
+    bound: float
+    inside: int
+    of: int
+    chance: float
+    wider: float
+
+
+def find(evidence: Evidence) -> Finding | None:
+    """Speaks of the end at which the best trials crowd most; names others beside it."""
+    numeric = [
+        n for n, p in evidence.space if not isinstance(p, Choice) and values_of(evidence.space, n) != 1
+    ]
+    crowds = [
+        crowd
+        for name in numeric
+        for end in ("low", "high")
+        if (crowd := _crowd(evidence, name, end)) is not None
+    ]
+    crowds = [crowd for crowd in crowds if crowd.chance * 2 * len(numeric) < BY_CHANCE]
+    if not crowds:
+        return None
+    first, *others = sorted(crowds, key=lambda crowd: crowd.chance)
+    also = f"; likewise {', '.join(f'{o.name} ({o.end} end)' for o in others)}" if others else ""
+    row = int(evidence.ranking[0])
+    found = float(evidence.params[first.name][row])
+    way = "upper" if first.end == "high" else "lower"
+    return Finding(
+        "edge",
+        f"The best {first.name}, {found:.4g}, sits at the {way} end of its range, {first.bound:g}, and so do "
+        f"{first.inside} of the best {first.of} trials; better ones may lie beyond{also}.",
+        {
+            "parameter": first.name,
+            "end": first.end,
+            "bound": first.bound,
+            "best": found,
+            "at_end": first.inside,
+            "of_best": first.of,
+            "wider": first.wider,
+        },
+        f"Widen the range: [space.{first.name}] {first.end} = {first.wider:.3g}.",
+        Severity.ADVICE,
+    )
+
+
+def _crowd(evidence: Evidence, name: str, end: str) -> _Crowd | None:
+    parameter = evidence.space.parameters[name]
+    if isinstance(parameter, Choice) or _is_natural(parameter, end):
+        return None
+    shares = evidence.shares(name)
+    best = evidence.best
+    if best is None or not math.isfinite(shares[best]):
+        return None
+    active = evidence.ranking[np.isfinite(shares[evidence.ranking])][: max(LEADERS, len(evidence.leaders))]
+    if len(active) < FEWEST:
+        return None
+    few = values_of(evidence.space, name)
+    # Of few values, the one at the end stands for itself; a half step is room for rounding.
+    width, likely = (0.5 / (few - 1), 1 / few) if few > 1 else (OUTER, OUTER)
+    far = shares if end == "low" else 1 - shares
+    if far[best] > width:
+        return None
+    inside = int((far[active] <= width).sum())
+    chance = sum(
+        math.comb(len(active), k) * likely**k * (1 - likely) ** (len(active) - k)
+        for k in range(inside, len(active) + 1)
+    )
+    bound = float(parameter.low if end == "low" else parameter.high)
+    return _Crowd(name, end, bound, inside, len(active), chance, _wider(parameter, end))
+
+
+def _is_natural(parameter: Float | Int, end: str) -> bool:
+    """Whether a range cannot, or need not, go on beyond its end.
+
+    Nothing is below zero of what is, nor below one of what is counted, nor above one of what is a
+    share; and a default at the low end says "as good as nothing", as in the shipped spaces.
+    """
+    if end == "low":
+        least = 1 if isinstance(parameter, Int) else 0
+        return 0 <= parameter.low <= least or parameter.default == parameter.low
+    return isinstance(parameter, Float) and parameter.high == 1 and parameter.low >= 0
+
+
+def _wider(parameter: Float | Int, end: str) -> float:
+    low, high = float(parameter.low), float(parameter.high)
+    if parameter.log:
+        wider = low / WIDER if end == "low" else high * WIDER
+    else:
+        wider = low - (high - low) / 2 if end == "low" else high + (high - low) / 2
+        wider = max(wider, 0.0) if low >= 0 else wider
+    if isinstance(parameter, Int):
+        return float(max(1, math.floor(wider))) if low >= 1 else float(math.floor(wider))
+    return min(wider, 1.0) if low >= 0 and high < 1 and not parameter.log else wider

@@ -1,0 +1,63 @@
+"""Few good: hardly any other trial comes close to the best one, so it may be luck.
+
+After the Deep Learning Tuning Playbook's question whether the good part of the space was sampled
+densely enough. How the search goes on from here is not known.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tuner.findings import no_gain
+from tuner.findings.evidence import Evidence
+from tuner.findings.finding import Finding, Severity
+
+FEWEST = 10
+"""A sampler's model begins after ten trials; of fewer, nothing was searched yet."""
+
+GOOD = 0.8
+"""A good trial has this share of the best one's gain over the default configuration."""
+
+ENOUGH = 3
+"""Three trials that agree are no accident."""
+
+
+def find(evidence: Evidence) -> Finding | None:
+    """Speaks when fewer than three trials are good, the best one included."""
+    best, trials = evidence.best, int(evidence.valued.sum())
+    if best is None:
+        return None
+    if trials < FEWEST:
+        return Finding(
+            "few_good",
+            f"Only {trials} {'trial has' if trials == 1 else 'trials have'} a value: the search has hardly "
+            "begun, and the best of so few is partly luck.",
+            {"good": trials, "trials": trials},
+            f"Run more trials: [budget] trials = {max(30, 3 * len(evidence))}.",
+            Severity.ADVICE,
+        )
+    default = evidence.default
+    whose = "over the default configuration" if default is not None else "over a middling trial"
+    start = (
+        float(evidence.loss[default])
+        if default is not None
+        else float(np.median(evidence.loss[evidence.valued]))
+    )
+    top = float(evidence.loss[best])
+    gain = start - top
+    if not gain > 0 or no_gain.find(evidence) is not None:
+        return None
+    good = int((evidence.loss[evidence.valued] <= top + (1 - GOOD) * gain).sum())
+    if good >= ENOUGH:
+        return None
+    near = "No other trial comes" if good == 1 else "Only one other trial comes"
+    standing = int(evidence.standing.sum())
+    cut = f"; {trials - standing} of them were cut short" if standing < trials else ""
+    return Finding(
+        "few_good",
+        f"{near} close to the best of {trials}: it gained {gain:.3g} in {evidence.metric} {whose}, "
+        f"{'the others' if good == 1 else 'the rest'} less than {GOOD:.0%} of that{cut}.",
+        {"good": good, "trials": trials, "standing": standing, "gain": gain},
+        f"Search on, to know the good part of the space better: [budget] trials = {2 * len(evidence)}.",
+        Severity.ADVICE,
+    )

@@ -1,0 +1,126 @@
+"""Interaction: which value of one parameter is better depends on another one.
+
+Each parameter is split in two, halves of what was tried or one choice against the rest; the ranks
+of the trials in the four cells say whether the better half changes. Finer patterns are not seen.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuner.core.space import Choice
+from tuner.findings.evidence import Bools, Evidence, Floats
+from tuner.findings.finding import Finding, Severity
+
+FEWEST = 40
+"""With fewer trials that stand, four cells are too thin."""
+
+CELL = 5
+"""Trials that each cell needs."""
+
+CLEAR = 4.0
+"""Standard errors of the whole effect: with hundreds of pairs looked at, three are reached by chance."""
+
+EACH = 2.0
+"""Standard errors by which each half must prefer its own side."""
+
+
+@dataclass(frozen=True)
+class _Split:
+    name: str
+    mine: str
+    others: str
+    inside: Bools
+    active: Bools
+
+
+@dataclass(frozen=True)
+class _Crossing:
+    """Median losses of the cells: inside both, in `other` alone, in `one` alone, in neither."""
+
+    one: _Split
+    other: _Split
+    clear: float
+    cells: tuple[float, float, float, float]
+
+
+def find(evidence: Evidence) -> Finding | None:
+    """Speaks of the clearest pair."""
+    if int(evidence.standing.sum()) < FEWEST:
+        return None
+    splits = {name: list(_splits(evidence, name)) for name, _ in evidence.space}
+    ranks = np.full(len(evidence), np.nan)
+    ranks[evidence.ranking] = np.arange(len(evidence.ranking))
+    found = [
+        crossing
+        for a, b in itertools.combinations(splits, 2)
+        for one, other in itertools.product(splits[a], splits[b])
+        if (crossing := _crossing(evidence, ranks, one, other)) is not None
+    ]
+    if not found:
+        return None
+    top = max(found, key=lambda crossing: crossing.clear)
+    one, other = top.one, top.other
+    here, there = top.cells[:2], top.cells[2:]
+    halves = (one.mine, one.others)
+    first = 0 if here[0] < here[1] else 1
+    best, worse = evidence.told(here[first]), evidence.told(here[1 - first])
+    other_best, other_worse = evidence.told(there[1 - first]), evidence.told(there[first])
+    return Finding(
+        "interaction",
+        f"Which {one.name} is better depends on {other.name}: with {other.mine} it is {halves[first]} "
+        f"({evidence.metric} {best}, else {worse}), with {other.others} it is {halves[1 - first]} "
+        f"({other_best}, else {other_worse}).",
+        {"one": one.name, "other": other.name, "standard_errors": top.clear},
+        f"Judge {one.name} and {other.name} together, and search both again when one of them changes.",
+        Severity.NOTE,
+    )
+
+
+def _crossing(evidence: Evidence, ranks: Floats, one: _Split, other: _Split) -> _Crossing | None:
+    both = evidence.standing & one.active & other.active
+    cells = [
+        both & (one.inside == a) & (other.inside == b)
+        for b, a in itertools.product((True, False), (True, False))
+    ]
+    if min(int(cell.sum()) for cell in cells) < CELL:
+        return None
+    means = [float(ranks[cell].mean()) for cell in cells]
+    errors = [float(ranks[cell].var(ddof=1)) / int(cell.sum()) for cell in cells]
+    inner, outer = means[1] - means[0], means[3] - means[2]
+    if inner * outer >= 0:
+        return None
+    whole = abs(inner - outer) / math.sqrt(max(sum(errors), 1e-12))
+    each = min(
+        abs(inner) / math.sqrt(max(errors[0] + errors[1], 1e-12)),
+        abs(outer) / math.sqrt(max(errors[2] + errors[3], 1e-12)),
+    )
+    medians = [float(np.median(evidence.loss[cell])) for cell in cells]
+    agrees = (medians[1] - medians[0]) * inner > 0 and (medians[3] - medians[2]) * outer > 0
+    if whole < CLEAR or each < EACH or not agrees:
+        return None
+    return _Crossing(one, other, whole, (medians[0], medians[1], medians[2], medians[3]))
+
+
+def _splits(evidence: Evidence, name: str) -> Iterator[_Split]:
+    parameter, column = evidence.space.parameters[name], evidence.params[name]
+    if isinstance(parameter, Choice):
+        active = column != ""
+        tried = [
+            str(c) for c in parameter.choices if (evidence.standing & (column == str(c))).sum() >= 2 * CELL
+        ]
+        # Of two choices, the second split is the first one turned round.
+        for choice in tried[:1] if len(tried) == 2 else tried:
+            yield _Split(name, f"{name} {choice}", f"another {name}", column == choice, active)
+        return
+    shares = evidence.shares(name)
+    active = np.isfinite(shares)
+    if (evidence.standing & active).any():
+        middle = float(np.median(shares[evidence.standing & active]))
+        told = f"{evidence.at(name, middle):.3g}"
+        yield _Split(name, f"{name} up to {told}", f"{name} above {told}", shares <= middle, active)

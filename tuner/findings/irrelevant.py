@@ -1,0 +1,95 @@
+"""Irrelevant: parameters that do not decide which trials are good, although many of their values were tried.
+
+How the shares were found is not known here; they come with the evidence, and take in every trial
+by its rank, those that were cut short behind the others.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tuner.core.space import Choice
+from tuner.findings.evidence import Evidence, Floats
+from tuner.findings.finding import Finding, Severity
+from tuner.findings.ranks import clearly_against
+
+FEWEST = 40
+"""The shares rest on what sets the best tenth apart; four trials are the least one can look at."""
+
+LITTLE = 0.01
+"""A share of the value below this is nothing."""
+
+LITTLE_GAP = 0.1
+"""A parameter that explains this much of the gap still has its use."""
+
+VARIED = 0.25
+"""Half of the trials must spread over this share of the range, and so many must have another choice
+than the commonest: where a sampler soon tried one value only, nobody knows whether others matter."""
+
+CLEAR = 3.0
+"""Standard errors from which on a parameter goes along with the order of the trials after all."""
+
+NAMED = 4
+"""More names make no sentence."""
+
+
+def find(evidence: Evidence) -> Finding | None:
+    """Speaks of all such parameters at once."""
+    value, gap = evidence.importances.get("value", {}), evidence.importances.get("gap", {})
+    if int(evidence.valued.sum()) < FEWEST or len(value) < 2:
+        return None
+    order = _order(evidence)
+    names = [
+        name
+        for name, share in value.items()
+        if share < LITTLE
+        and gap.get(name, 0.0) < LITTLE_GAP
+        and name in evidence.space.parameters
+        and _is_idle(evidence, name, order)
+    ]
+    if not names:
+        return None
+    share = sum(value[name] for name in names)
+    what, explain, them = (
+        ("matters", "it explains", "it") if len(names) == 1 else ("matter", "they explain", "them")
+    )
+    return Finding(
+        "irrelevant",
+        f"{_listed(names)} hardly {what} here: {explain} {share:.1%} of what sets the best trials apart.",
+        {"parameters": ", ".join(names), "share": share},
+        f"Fix {them} as in the best trial, under [space.fixed]; fewer settings are searched faster.",
+        Severity.NOTE,
+    )
+
+
+def _order(evidence: Evidence) -> Floats:
+    """(N,) places of the trials with a value, the best first; those cut short behind, the earliest last."""
+    rows = np.flatnonzero(evidence.valued)
+    depth = np.where(evidence.standing[rows], 0, -evidence.epochs[rows])
+    places = np.full(len(evidence), np.nan)
+    by = np.lexsort((evidence.loss[rows], depth, ~evidence.standing[rows]))
+    places[rows[by]] = np.arange(len(rows))
+    return places
+
+
+def _is_idle(evidence: Evidence, name: str, order: Floats) -> bool:
+    """Whether many of its values were tried, and none goes along with the order of the trials."""
+    parameter, column = evidence.space.parameters[name], evidence.params[name]
+    if isinstance(parameter, Choice):
+        rows = evidence.valued & (column != "")
+        places = [(column[rows] == str(choice)).astype(np.float64) for choice in parameter.choices]
+        varied = bool(rows.any()) and max(float(place.mean()) for place in places) <= 1 - VARIED
+    else:
+        shares = evidence.shares(name)
+        rows = evidence.valued & np.isfinite(shares)
+        places = [shares[rows]]
+        varied = bool(rows.any()) and float(np.subtract(*np.quantile(shares[rows], [0.75, 0.25]))) >= VARIED
+    return varied and all(abs(clearly_against(place, order[rows])) < CLEAR for place in places)
+
+
+def _listed(names: list[str]) -> str:
+    if len(names) == 1:
+        return names[0]
+    if len(names) > NAMED + 1:
+        return f"{', '.join(names[:NAMED])} and {len(names) - NAMED} others"
+    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,0 +1,56 @@
+"""No gain: the best trial is not better than the default configuration, or by less than curves jump anyway.
+
+One run per trial is all that is known here; how much a second run would differ is not.
+"""
+
+from __future__ import annotations
+
+import math
+
+from tuner.findings.evidence import Evidence, noise_of, smooth
+from tuner.findings.finding import Finding, Severity
+
+FEWEST = 10
+"""Fewer trials have not searched yet."""
+
+CLEAR = 2.0
+"""Standard errors from which on two levels differ: a chance of one in twenty."""
+
+
+def find(evidence: Evidence) -> Finding | None:
+    """Speaks when the gain over trial 0 is nothing, or within the noise of late epochs."""
+    best, default, trials = evidence.best, evidence.default, int(evidence.valued.sum())
+    if best is None or default is None or trials < FEWEST:
+        return None
+    gain = float(evidence.loss[default] - evidence.loss[best])
+    first, found = evidence.told(float(evidence.loss[default])), evidence.told(float(evidence.loss[best]))
+    if gain <= 0:
+        return Finding(
+            "no_gain",
+            f"None of {trials} trials is better than the default configuration, {evidence.metric} {first}.",
+            {"gain": 0.0, "trials": trials},
+            "Use the default configuration, or search other settings: those searched so far, within their "
+            "ranges, do not help.",
+            Severity.WARNING,
+        )
+    level, jumps = _level(evidence, best)
+    before, other = _level(evidence, default)
+    apart, noise = before - level, math.hypot(jumps, other)
+    # The mean of three epochs jumps less than one of them.
+    if not apart < CLEAR * noise / math.sqrt(3):
+        return None
+    return Finding(
+        "no_gain",
+        f"The best trial, {evidence.metric} {found}, is not clearly better than the default configuration, "
+        f"{first}: taken over three epochs they differ by {apart:.2g}, and both together jump by about "
+        f"{noise:.2g} from epoch to epoch.",
+        {"gain": gain, "level_gain": apart, "jumps": noise, "trials": trials},
+        "Take it for a tie until both were trained again with several seeds; the default is the safe choice.",
+        Severity.WARNING,
+    )
+
+
+def _level(evidence: Evidence, row: int) -> tuple[float, float]:
+    """The best mean of three epochs in a row, which luck flatters less than the best one, and the noise."""
+    loss = evidence.curve(row).loss
+    return (float(smooth(loss).min()), noise_of(loss)) if len(loss) else (math.nan, math.nan)

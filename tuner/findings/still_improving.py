@@ -1,0 +1,62 @@
+"""Still improving: the best trials were at their best at the very end, so they were cut off.
+
+After the Deep Learning Tuning Playbook: a best epoch within the last tenth means that training was
+too short. What longer training costs is not known here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tuner.core.trial import TrialState
+from tuner.findings.evidence import Evidence, noise_of, smooth
+from tuner.findings.finding import Finding, Severity
+
+FEWEST_EPOCHS = 5
+"""Of a shorter curve, the last epoch is often the best one."""
+
+LATE = 0.1
+"""The last tenth of the epochs, as the Playbook has it."""
+
+WORTH = 0.02
+"""The last fifth of the epochs must bring this share of all that training brought."""
+
+MOST = 0.5
+"""As many of the best trials must do so."""
+
+
+def find(evidence: Evidence) -> Finding | None:
+    """Speaks when at least half of the best trials that ran to their end still improved there."""
+    full = [row for row in evidence.leaders.tolist() if evidence.state[row] == TrialState.FINISHED.value]
+    gains = [gain for row in full if (gain := _late_gain(evidence, row)) is not None]
+    late = [gain for gain in gains if gain > 0]
+    if not late or len(late) < MOST * len(gains):
+        return None
+    gain, epochs = float(np.median(late)), int(np.median(evidence.epochs[full]))
+    longer = 2 * max(epochs, evidence.planned)
+    whole = f"{len(late)} of the best {len(gains)} trials" if len(gains) > 1 else "The best trial"
+    return Finding(
+        "still_improving",
+        f"{whole} that trained to the end still improved there: the last fifth of {epochs} epochs brought "
+        f"{gain:.0%} of the whole gain in {evidence.metric}.",
+        {"trials": len(late), "of_best": len(gains), "share_of_gain": gain, "epochs": epochs},
+        f"Train longer: [trainer] epochs = {longer}.",
+        Severity.ADVICE,
+    )
+
+
+def _late_gain(evidence: Evidence, row: int) -> float | None:
+    """The share of a trial's whole gain that came in its last fifth; 0 where it was over before."""
+    curve = evidence.curve(row)
+    size = len(curve.loss)
+    if size < FEWEST_EPOCHS:
+        return None
+    best = int(np.argmin(curve.loss))
+    whole = float(curve.loss[0] - curve.loss[best])
+    if best < size - max(1, round(LATE * size)) or whole <= 0:
+        return 0.0
+    level = smooth(curve.loss)
+    late = float(level[-1 - max(1, size // 5)] - level[-1])
+    # A curve that only jumps has its best epoch at the end by luck, once in ten.
+    jumps = np.nan_to_num(noise_of(curve.loss))
+    return late / whole if late > max(2 * jumps, WORTH * whole) else 0.0
