@@ -1,4 +1,4 @@
-"""Studies that are killed end as if they never were; trials that kill, hang or flood their worker end alone."""
+"""Studies that are killed end as if they never were; trials that ruin their worker end alone."""
 
 from __future__ import annotations
 

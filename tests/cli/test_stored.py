@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+import tuner
 from tests.cli.program import Tune
 from tuner.cli.show import endings, spread
 from tuner.core.trial import TrialRecord, TrialState
@@ -46,6 +47,17 @@ def test_show_as_json_has_every_trial_with_every_key(stored: Tune) -> None:
         }  # fmt: skip
     assert table["trials"][0]["params"] == {"x": 0.2}
     assert table["trials"][0]["value"] == pytest.approx(0.25 + 0.125 + 0.1)
+
+
+def test_show_tells_what_was_found_and_what_to_do(stored: Tune) -> None:
+    shown = " ".join(stored("show", "study").out.split())
+    assert "what was found: Only 6 trials have a value: the search has hardly begun" in shown
+    assert "Run more trials: [budget] trials = 30." in shown
+    found = stored("show", "study", "--json").json["findings"]
+    assert [each["name"] for each in found] == ["few_good"]
+    assert found[0].keys() == {"name", "severity", "sentence", "numbers", "advice"}
+    assert (found[0]["severity"], found[0]["numbers"]) == ("advice", {"good": 6, "trials": 6})
+    assert [each.sentence for each in tuner.load("study").findings()] == [found[0]["sentence"]]
 
 
 def test_show_a_trial_prints_its_settings_and_curve(stored: Tune) -> None:

@@ -117,7 +117,8 @@ class Folder:
             records, curves = database.records("told"), database.curves("told")
         rows: Table = []
         for record in records:
-            curve = [repr(astuple(replace(reading, seconds=0.0))) for reading in curves.get(record.number, [])]
+            readings = curves.get(record.number, [])
+            curve = [repr(astuple(replace(reading, seconds=0.0))) for reading in readings]
             known = (record.number, dict(record.params), record.state, record.value, record.epochs)
             rows.append((*known, record.conclusive, record.rule, record.reason, curve))
         return rows

@@ -311,8 +311,8 @@ class Processes:
             if not seat.again:
                 self._seat_alone(seat)
                 return
-            for placement in seat.again:
-                self._place(seat, placement)
+            for again in seat.again:
+                self._place(seat, again)
             seat.again = []
             self._send(seat)
             return

@@ -73,7 +73,9 @@ def find(evidence: Evidence) -> Finding | None:
     else:
         numbers |= {"parameter": region.name, "side": region.side, "bound": region.bound}
         numbers |= {"bad_there": region.bad, "good_there": region.good}
-        where = f"; {region.bad} of them at {region.told}, where only {region.good} of the others lie"
+        most = "all" if region.bad == count else str(region.bad)
+        others = f"only {region.good} of the others lie" if region.good else "none of the others lies"
+        where = f"; {most} of them at {region.told}, where {others}"
         advice = _advice(region) + (f"; {reasons}" if failed.any() else "")
     return Finding(
         "failures",

@@ -49,6 +49,13 @@ class Finding:
     severity: Severity
 
 
+def of_the_best(some: int, count: int) -> str:
+    """How many of the best trials, as the beginning of a sentence."""
+    if count == 1:
+        return "The best trial"
+    return f"The best {count} trials" if some == count else f"{some} of the best {count} trials"
+
+
 def all_of(evidence: Evidence) -> list[Finding]:
     """What every registered plugin finds, what matters most first.
 

@@ -27,7 +27,8 @@ def find(evidence: Evidence) -> Finding | None:
     if gain <= 0:
         return Finding(
             "no_gain",
-            f"None of {trials} trials is better than the default configuration, {evidence.metric} {first}.",
+            f"None of {trials - 1} other trials is better than the default configuration, "
+            f"{evidence.metric} {first}.",
             {"gain": 0.0, "trials": trials},
             "Use the default configuration, or search other settings: those searched so far, within their "
             "ranges, do not help.",

@@ -12,7 +12,7 @@ import numpy as np
 
 from tuner.core.space import Choice
 from tuner.findings.evidence import Bools, Evidence, Floats, noise_of, smooth
-from tuner.findings.finding import Finding, Severity
+from tuner.findings.finding import Finding, Severity, of_the_best
 from tuner.findings.ranks import clearly_against
 
 FEWEST_EPOCHS = 6
@@ -57,14 +57,10 @@ def find(evidence: Evidence) -> Finding | None:
         "trials": len(turned),
         "of_best": len(judged),
     }
-    whose = (
-        f"{len(turned)} of the best {len(judged)} trials over-fit"
-        if len(judged) > 1
-        else "The best trial over-fits"
-    )
+    over_fits = "over-fits" if len(judged) == 1 else "over-fit"
     sentence = (
-        f"{whose}: from about epoch {epoch} on validation loss rises, by {rise:.0%} until the end, while "
-        "training loss still falls"
+        f"{of_the_best(len(turned), len(judged))} {over_fits}: from about epoch {epoch} on validation loss "
+        f"rises, by {rise:.0%} until the end, while training loss still falls"
     )
     lever = strongest(evidence)
     if lever is None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from tuner.core.trial import TrialState
 from tuner.findings.evidence import Evidence, noise_of, smooth
-from tuner.findings.finding import Finding, Severity
+from tuner.findings.finding import Finding, Severity, of_the_best
 
 FEWEST_EPOCHS = 5
 """Of a shorter curve, the last epoch is often the best one."""
@@ -20,6 +20,9 @@ LATE = 0.1
 
 WORTH = 0.02
 """The last fifth of the epochs must bring this share of all that training brought."""
+
+JUMPS = 2.5
+"""And as many jumps: three standard errors between two means of three epochs."""
 
 MOST = 0.5
 """As many of the best trials must do so."""
@@ -34,11 +37,10 @@ def find(evidence: Evidence) -> Finding | None:
         return None
     gain, epochs = float(np.median(late)), int(np.median(evidence.epochs[full]))
     longer = 2 * max(epochs, evidence.planned)
-    whole = f"{len(late)} of the best {len(gains)} trials" if len(gains) > 1 else "The best trial"
     return Finding(
         "still_improving",
-        f"{whole} that trained to the end still improved there: the last fifth of {epochs} epochs brought "
-        f"{gain:.0%} of the whole gain in {evidence.metric}.",
+        f"{of_the_best(len(late), len(gains))} that trained to the end still improved there: the last fifth "
+        f"of {epochs} epochs brought {gain:.0%} of the whole gain in {evidence.metric}.",
         {"trials": len(late), "of_best": len(gains), "share_of_gain": gain, "epochs": epochs},
         f"Train longer: [trainer] epochs = {longer}.",
         Severity.ADVICE,
@@ -59,4 +61,4 @@ def _late_gain(evidence: Evidence, row: int) -> float | None:
     late = float(level[-1 - max(1, size // 5)] - level[-1])
     # A curve that only jumps has its best epoch at the end by luck, once in ten.
     jumps = np.nan_to_num(noise_of(curve.loss))
-    return late / whole if late > max(2 * jumps, WORTH * whole) else 0.0
+    return late / whole if late > max(JUMPS * jumps, WORTH * whole) else 0.0

@@ -9,8 +9,7 @@ import logging
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from operator import attrgetter
+from dataclasses import dataclass, replace
 from threading import RLock, Thread
 from typing import Any
 
@@ -40,10 +39,6 @@ MOST_EXPLAINED = 1000
 """Trials that importances rest on, spread over the study; more take long and say the same."""
 
 _log = logging.getLogger(__name__)
-
-_NONE: Mapping[str, Any] = {}
-# Settings are kept as columns; `replace` takes twenty times as long.
-_REST = attrgetter(*(each.name for each in fields(TrialRow)[3:]))
 
 
 @dataclass(frozen=True)
@@ -177,7 +172,7 @@ class _Study:
         self._mark = news.mark
         new = [row for row in news.trials if row.number not in self._rows]
         for row in news.trials:
-            self._rows[row.number] = TrialRow(row.trial_id, row.number, _NONE, *_REST(row))
+            self._rows[row.number] = replace(row, params={})
         for number in (*(row.number for row in news.trials), *np.unique(news.number).tolist(), *news.void):
             self._changed[number] = self._count
         numbers = sorted(self._rows)

@@ -27,7 +27,7 @@ from tuner.web.shown import Stage
 
 OPEN_AFTER_S = 0.2
 
-OTHERS_AFTER_S = 3.0
+OTHERS_AFTER_S = 1.5
 """When the pages behind the first one are drawn ahead."""
 
 TURN_S = 0.0005
