@@ -33,16 +33,18 @@ def misfortune(number):
         case "memory":
             raise MemoryError("no room")
         case "limit":
-            resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
+            limits = resource.getrlimit(resource.RLIMIT_AS)
+            used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (used + 2**28, limits[1]))
             try:
-                bytearray(2**33)
+                bytearray(2**30)
             finally:
-                resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+                resource.setrlimit(resource.RLIMIT_AS, limits)
         case "hang":
             time.sleep(600)
 """
 
-SPACE = {"x": tuner.Float(low=0, high=1, default=0.9)}
+SPACE = {"x": {"type": "float", "low": 0.0, "high": 1.0, "default": 0.9}}
 
 
 def environment() -> dict[str, str]:
@@ -92,7 +94,7 @@ def test_a_trial_that_ruins_its_worker_ends_alone(tmp_path: Path, does: str, rea
             "trainer.restarts": 0,
             "search.sampler": "random",
             "search.pruner": "none",
-            "stop.epoch_seconds": 1.0 if does == "hang" else None,
+            **({"stop.epoch_seconds": 1.0} if does == "hang" else {}),
         },
     )
     assert found.summary.state is StudyState.FINISHED

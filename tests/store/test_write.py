@@ -340,3 +340,15 @@ def test_names_for_parameters_work_like_positions(tmp_path: Any, reading: Readin
             found = connection.exec_driver_sql("SELECT state, interruptions, number FROM tuner_trials").all()
             assert found == [("waiting", 1, 0)]
         engine.dispose()
+
+
+def test_where_a_trial_paused_stays_known_while_it_goes_on(
+    database: Database, store: StudyStore, trial: Trials, reading: Readings, ended: Ended
+) -> None:
+    curve = [reading(1), reading(2)]
+    paused = ended(trial(0), curve, TrialState.PAUSED, paused_at=2)
+    store.record(Turn(started=[trial(0)], readings=[(0, r) for r in curve]))
+    store.record(Turn(paused=[paused]))
+    store.record(Turn(started=[trial(0)], readings=[]))
+    (found,) = database.records("nets")
+    assert (found.state, found.paused_at) == (TrialState.RUNNING, 2)
