@@ -33,6 +33,10 @@ check: lint test  ## what CI runs
 bench: .venv/installed-dev  ## the figures of README
 	$(BIN)/python benchmarks/bookkeeping.py
 	$(BIN)/python benchmarks/population.py
+	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.quality
+	$(BIN)/python -m benchmarks.chaos
+	$(BIN)/python -m benchmarks.dashboard
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -120,11 +120,12 @@ class Inquirer(CountingSearcher):
 
 
 class Mortal(ListStore):
-    """A store of a process that is killed when it has recorded so many turns."""
+    """A store of a process that is killed when it has recorded so many turns, at once or before the next."""
 
-    def __init__(self, turns: Sequence[Turn] = (), life: int = 10**9) -> None:
+    def __init__(self, turns: Sequence[Turn] = (), life: int = 10**9, *, at_once: bool = False) -> None:
         super().__init__()
         self.life = life
+        self.at_once = at_once
         for turn in turns:
             super().record(turn)
 
@@ -132,6 +133,8 @@ class Mortal(ListStore):
         if len(self.turns) == self.life:
             raise Killed
         super().record(turn)
+        if len(self.turns) == self.life and self.at_once:
+            raise Killed
 
 
 def table(store: ListStore) -> list[object]:
@@ -177,9 +180,10 @@ def test_killed_after_any_turn_a_study_ends_as_if_it_never_was(
     assert len(whole.records) == TRIALS
     states = {record.state for record in whole.records.values()}
     assert states <= {TrialState.FINISHED, TrialState.STOPPED}
-    for life in range(1, len(whole.turns)):
+    last = len(whole.turns)
+    for life in range(1, last + 1):
         models = tmp_path / str(life)
-        killed = Mortal(life=life)
+        killed = Mortal(life=life, at_once=life % 3 == 0 or life == last)
         with pytest.raises(Killed):
             run(killed, models, spec, parks=parks, close=life % 2 == 0, lanes=lanes)
         again = Mortal(whole.turns[:life])

@@ -131,6 +131,7 @@ class Engine:
     def _replay(self, history: Sequence[TrialRecord], curves: Mapping[int, Sequence[Reading]]) -> None:
         self._searcher.replay([self._known(record, curves.get(record.number, ())) for record in history])
         self._lost = self._keeper.replay(history)
+        self._dropped = [record.number for record in history if record.state.is_over and record.paused_at]
         for record in history:
             stored = curves.get(record.number, ())
             self._ledger.replay(record, stored, self._study_seed)
@@ -389,6 +390,7 @@ class Engine:
             or turn.restarted
             or turn.interrupted
             or turn.forgotten
+            or self._dropped
         )
         if not news and turn.seconds - self._recorded < _SIGN_OF_LIFE_S:
             return
