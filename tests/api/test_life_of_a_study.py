@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,18 @@ def test_used_up_budget_is_refused_with_the_command_that_raises_it() -> None:
     with pytest.raises(tuner.SpecError, match="tune resume train --trials N"):
         tuner.resume("train", trainer=train)
     assert tuner.resume("train", trainer=train, trials=3).summary.counts["finished"] >= 1
+
+
+def test_study_that_was_killed_before_its_last_word_is_ended_by_resume() -> None:
+    study = tuner.start(trainer=train, space=SPACE, trials=3)
+    before = table(study)
+    with closing(sqlite3.connect("tuner.db")) as connection, connection:
+        connection.execute("UPDATE tuner_studies SET state = 'running', reason = NULL")
+    assert tuner.load("train").summary.state is StudyState.INTERRUPTED
+    again = tuner.resume("train", trainer=train)
+    assert again.summary.state is StudyState.FINISHED
+    assert again.summary.reason == "the budget of 3 trials is used up"
+    assert table(again) == before
 
 
 def test_finite_space_ends_the_study_when_it_is_used_up() -> None:

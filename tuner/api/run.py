@@ -253,6 +253,9 @@ def _raised(summary: StudySummary, spec: StudySpec, asked: Mapping[str, Any]) ->
         if value is not None:
             table[section] = {**table[section], name: value}
     spec = StudySpec.parse(table, summary.name)
+    if summary.state is not StudyState.FINISHED:
+        # Whoever was killed before its last word has nothing left to train, but its end to note.
+        return spec
     started = sum(summary.counts.values())
     open_trials = sum(n for state, n in summary.counts.items() if state in ("waiting", "running", "paused"))
     if spec.budget.trials is not None and started >= spec.budget.trials and not open_trials:

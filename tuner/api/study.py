@@ -19,6 +19,7 @@ from tuner.store import Database, SpecRevision, StudySummary
 
 if TYPE_CHECKING:
     import pandas as pd
+    import plotly.graph_objects as go
 
     from tuner.findings import Finding
 
@@ -210,6 +211,28 @@ class Study:
 
         spec = self.spec
         return importances(spec.search_space(), self.records, spec.goal())
+
+    def readings(self) -> dict[int, list[Reading]]:
+        """Every epoch's reading of every trial, by number."""
+        with opened(self.url) as database:
+            return database.curves(self.name)
+
+    def plot(self, figure: str = "convergence", *, dark: bool = False, **options: Any) -> go.Figure:
+        """A figure of the study, as in the dashboard.
+
+        Args:
+            figure: its name (``"convergence"``, ``"curves"``, ``"gap_parameters"``, ...), or a reference to
+                one of your own.
+            dark: for a dark ground.
+            options: the figure's own, e.g. ``over="seconds"``.
+
+        Raises:
+            PluginError: there is no such figure.
+            SpecError: an option is unknown or has a wrong value.
+        """
+        from tuner.api.pictures import plot
+
+        return plot(self, figure, dark, options)
 
     def findings(self) -> list[Finding]:
         """What the study has shown, in plain words with the numbers and what to do, what matters most first.

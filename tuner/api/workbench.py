@@ -106,7 +106,12 @@ def init(
 
 
 def export(
-    name: str, folder: str | Path, *, trial: int | None = None, storage: str | None = None
+    name: str,
+    folder: str | Path,
+    *,
+    trial: int | None = None,
+    figures: bool = False,
+    storage: str | None = None,
 ) -> list[Path]:
     """Write a folder that stands alone: the best (or another) trial's model, every trial, every curve.
 
@@ -116,6 +121,7 @@ def export(
         name: the study.
         folder: must not exist, or be empty.
         trial: a trial's number instead of the best one's.
+        figures: also every figure as PNG and SVG, and all of them as one page, in ``figures/``.
         storage: the database's URL.
 
     Returns:
@@ -124,6 +130,7 @@ def export(
     Raises:
         TrialError: the trial's model was not kept.
         SpecError: the folder has something in it.
+        PluginError: pictures need kaleido and a Chromium.
     """
     study = Study(name, storage_url(storage))
     chosen = study.best if trial is None else study.trial(trial)
@@ -140,6 +147,10 @@ def export(
     _write_json(place / "study.json", {"study": name, "spec": study.spec.to_table()})
     _write_json(place / "best.json", brief(study, chosen))
     (place / "README.md").write_text(_EXPORT_README.format(name=name, number=chosen.number), encoding="utf-8")
+    if figures:
+        from tuner.api import pictures
+
+        pictures.write(study, place / "figures")
     return sorted(path for path in place.rglob("*") if path.is_file())
 
 

@@ -9,7 +9,10 @@ import typer
 
 from tuner.cli.options import JsonOption, NameArgument, StorageOption
 
-EXAMPLES = "\b\nExamples:\n  tune export digits out\n  tune export digits out-17 --trial 17"
+EXAMPLES = (
+    "\b\nExamples:\n  tune export digits out\n  tune export digits out-17 --trial 17\n"
+    "  tune export digits out-2 --figures"
+)
 
 
 def run(
@@ -18,6 +21,9 @@ def run(
     trial: Annotated[
         int | None, typer.Option(min=0, metavar="N", help="Another trial than the best one.")
     ] = None,
+    figures: Annotated[
+        bool, typer.Option("--figures", help="Every figure too: PNG, SVG, and one page for the browser.")
+    ] = False,
     as_json: JsonOption = False,
     storage: StorageOption = None,
 ) -> None:
@@ -25,7 +31,7 @@ def run(
     from tuner import api
     from tuner.cli.contract import dump
 
-    files = api.export(name, folder, trial=trial, storage=storage)
+    files = api.export(name, folder, trial=trial, figures=figures, storage=storage)
     if as_json:
         dump({"study": name, "folder": str(folder), "files": [str(file) for file in files]})
         return
