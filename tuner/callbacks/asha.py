@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from itertools import islice
+from itertools import takewhile
 
 from tuner.callbacks.halving import Rungs
 from tuner.callbacks.ranks import Bests, Ranks
@@ -15,14 +15,11 @@ from tuner.core.trial import Objective, Pause, Reading, Stop, Trial
 
 
 class ASHA:
-    """Asynchronous successive halving, the promoting variant, held to its budget.
+    """Asynchronous successive halving, the promoting variant.
 
     Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020, algorithm 2: of
     the n trials that have reached a rung, the best ``n // reduction`` may go on, those of the
-    highest rung first. A trial that is one of them as it arrives does not pause at all. Unlike
-    there, no trial goes on while ``n // reduction`` others have trained on from the rung: as a
-    search gets better, nearly every trial is among the best so far, and the paper's rule, like the
-    stopping one, spends twice the epochs of synchronous halving.
+    highest rung first. A trial that is one of them as it arrives does not pause at all.
 
     Trial 0, the default configuration, never pauses; one without a finite value never goes on.
     What is known follows from the trials' curves alone and not from the order in which they came.
@@ -45,25 +42,23 @@ class ASHA:
         ranks = self.rungs.reach(trial.number, epoch, self._bests.rank(trial, curve))
         if ranks is None or trial.number == 0:
             return None
-        if self._places(epoch) > 0 and ranks.is_among(trial.number, self._share(ranks)):
+        if ranks.is_among(trial.number, self._share(ranks)):
             return None
         return Pause("pruner", self._reason(trial.number, epoch, self._share(ranks)))
 
     def promote(self, paused: Collection[int], room: int, *, last: bool) -> Sequence[int]:
         """The paused trials that go on: highest rung first, best first, at most `room`.
 
-        At the end of a study the very best of each rung (of those that may go on, one in
-        `reduction`, but at least one) go on even if others went before, so that no trial is better
-        than all those that were trained to their end. The lowest rung comes first: whom it sends
-        up may be better than those above.
+        At the end of a study the best of a rung with too few trials goes on, too, so that no trial
+        is better than all those that were trained to their end. The lowest rung comes first: whom
+        it sends up may be better than those above.
         """
-        chosen = [n for epoch in sorted(self.rungs, reverse=True) for n in self._going(epoch, paused)]
+        waiting = self._by_rung(paused)
+        chosen = [n for epoch in sorted(waiting, reverse=True) for n in self._going(epoch, waiting[epoch])]
         # A trial below every rung comes from a study that had others; it has the first one before it.
         chosen += sorted(self.rungs.below(paused))
         if last and not chosen:
-            waiting = self._by_rung(paused)
-            finals = (self._finalists(epoch, waiting[epoch]) for epoch in sorted(waiting))
-            chosen = next(filter(None, finals), [])
+            chosen = next(filter(None, (self._final(e, waiting[e]) for e in sorted(waiting))), [])
         return chosen[: max(room, 0)]
 
     def dismiss(self, paused: Collection[int], *, last: bool) -> Mapping[int, Stop]:
@@ -72,10 +67,10 @@ class ASHA:
             return {}
         stops = dict.fromkeys(paused, "the study ended before it reached a rung") if last else {}
         for epoch, numbers in self._by_rung(paused).items():
-            going, share = self._going(epoch, paused), self._share(self.rungs[epoch])
+            going, share = self._going(epoch, numbers), self._share(self.rungs[epoch])
             if last:
-                going = going or self._finalists(epoch, numbers)
                 stops |= {n: self._reason(n, epoch, max(share, 1)) for n in numbers}
+                going = going or self._final(epoch, numbers)
                 stops |= dict.fromkeys(going, f"rung {epoch}: the study ended before it went on")
             else:
                 stops |= {n: self._reason(n, epoch, share) for n in numbers[len(going) + self.KEPT :]}
@@ -85,23 +80,15 @@ class ASHA:
         """How many of a rung's trials may go on."""
         return len(ranks) // self.rungs.reduction
 
-    def _places(self, epoch: int) -> int:
-        """How many more may go on."""
-        return max(self._share(self.rungs[epoch]) - self.rungs.beyond(epoch), 0)
-
-    def _going(self, epoch: int, paused: Collection[int]) -> list[int]:
-        """The paused trials of a rung, the best first, that may go on."""
-        places = self._places(epoch)
-        if not places:
-            return []
-        best = self.rungs[epoch].best(self._share(self.rungs[epoch]))
-        return list(islice((n for n in best if n in paused and self.rungs.highest(n) == epoch), places))
-
-    def _finalists(self, epoch: int, numbers: Sequence[int]) -> list[int]:
-        """The paused trials of a rung that go on at the end of the study."""
+    def _going(self, epoch: int, numbers: Sequence[int]) -> list[int]:
+        """Those of a rung's paused trials, the best first, that may go on."""
         ranks = self.rungs[epoch]
-        count = max(self._share(ranks) // self.rungs.reduction, 1)
-        return [number for number in numbers[:count] if ranks.is_among(number, count)]
+        share = self._share(ranks)
+        return list(takewhile(lambda number: ranks.is_among(number, share), numbers))
+
+    def _final(self, epoch: int, numbers: Sequence[int]) -> list[int]:
+        """The paused trial of a rung that goes on at the end of the study, if there is one."""
+        return [number for number in numbers[:1] if self.rungs[epoch].is_among(number, 1)]
 
     def _by_rung(self, paused: Collection[int]) -> dict[int, list[int]]:
         """Paused trials by their highest rung, the best first."""
@@ -120,8 +107,5 @@ class ASHA:
         if share == 0:
             return f"rung {epoch}: {value} waits for {reduction} trials, of which the best goes on"
         count = "1 trial" if len(ranks) == 1 else f"{len(ranks)} trials"
-        best = f"among the best 1/{reduction} of {count}"
-        if ranks.is_among(number, share):
-            return f"rung {epoch}: {value} is {best}, but {self.rungs.beyond(epoch)} went on before"
         bar = self._bests.words(ranks[share - 1]) if math.isfinite(ranks[share - 1]) else "any number"
-        return f"rung {epoch}: {value} is not {best} ({bar} would be)"
+        return f"rung {epoch}: {value} is not among the best 1/{reduction} of {count} ({bar} would be)"

@@ -32,10 +32,9 @@ class Rungs:
         self.reduction = reduction
         self._ranks: dict[int, Ranks] = {}
         self._highest: dict[int, int] = {}
-        self._beyond: dict[int, set[int]] = {}
         rung = min_epochs * reduction**skip
         while rung < epochs:
-            self._ranks[rung], self._beyond[rung] = Ranks(), set()
+            self._ranks[rung] = Ranks()
             rung *= reduction
 
     def __iter__(self) -> Iterator[int]:
@@ -48,17 +47,11 @@ class Rungs:
         """Note what a trial has reached; the rung's ranks where the epoch is one."""
         if self._highest.get(number, 0) >= epoch:
             self._forget(number, epoch)
-        if number in self._highest:
-            self._beyond[self._highest[number]].add(number)
         if epoch not in self._ranks:
             return None
         self._highest[number] = epoch
         self._ranks[epoch].put(number, rank)
         return self._ranks[epoch]
-
-    def beyond(self, epoch: int) -> int:
-        """How many trials have trained on from a rung, the default configuration apart."""
-        return len(self._beyond[epoch]) - (0 in self._beyond[epoch])
 
     def highest(self, number: int) -> int | None:
         """The epoch of the last rung that a trial has reached; None when there is none."""
@@ -78,7 +71,6 @@ class Rungs:
         for rung, ranks in self._ranks.items():
             if rung >= epoch:
                 ranks.drop(number)
-                self._beyond[rung].discard(number)
             else:
                 self._highest[number] = rung
 
