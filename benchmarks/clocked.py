@@ -26,14 +26,15 @@ class Clock:
         """Note every turn that any study of this process records."""
         record = StudyStore.record
 
-        def recorded(store: StudyStore, turn: Turn) -> None:
+        def recorded(store: StudyStore, *turns: Turn) -> None:
             begin = time.time()
-            record(store, turn)
+            record(store, *turns)
             end = time.time()
-            for trial in turn.started:
-                self.starts.setdefault(trial.number, begin)
-            for number, reading in turn.readings:
-                self.epochs.append((end, number, reading.val_score, reading.val_loss))
+            for turn in turns:
+                for trial in turn.started:
+                    self.starts.setdefault(trial.number, begin - (turns[-1].seconds - turn.seconds))
+                for number, reading in turn.readings:
+                    self.epochs.append((end, number, reading.val_score, reading.val_loss))
 
         StudyStore.record = recorded  # type: ignore[method-assign, assignment]
 

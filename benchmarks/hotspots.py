@@ -196,7 +196,13 @@ def _report_study(setting: Setting, peak_rate: float) -> None:
         folder = Path(name)
         arrays.write(folder / "data.npz")
         table = subjects.study(
-            "study", folder / "data.npz", setting.widths, trials=setting.trials, seed=0, epochs=setting.epochs
+            "study",
+            folder / "data.npz",
+            setting.widths,
+            trials=setting.trials,
+            seed=0,
+            epochs=setting.epochs,
+            pruner=setting.pruner,
         )
         subjects.write_study(table, folder / "study.toml")
         storage, path = f"sqlite:///{folder / 'tuner.db'}", folder / "samples.json"

@@ -78,9 +78,19 @@ DATA: Mapping[str, Callable[[], Arrays]] = {"digits": digits, "mnist-sized": syn
 
 
 def study(
-    name: str, data: Path, widths: Sequence[int], *, trials: int, seed: int, epochs: int = EPOCHS
+    name: str,
+    data: Path,
+    widths: Sequence[int],
+    *,
+    trials: int,
+    seed: int,
+    epochs: int = EPOCHS,
+    pruner: str = "asha-stop",
 ) -> dict[str, Any]:
     """The study's table: the shipped spaces, as far as the script of `peers` can say them.
+
+    The script has no word for what follows the search, so nothing does here; and its
+    SuccessiveHalvingPruner is our asha-stop.
 
     Weight decay is what torch.optim's own argument does: decoupled in adamw, l2 elsewhere.
     """
@@ -101,8 +111,9 @@ def study(
         "data": {"source": str(data), "task": "classification", "scaling": "none", "test": 0.0},
         "trainer": {"use": "torch", "model": "mlp", "epochs": epochs},
         "objective": {"metric": "val_loss"},
-        "search": {"sampler": "tpe", "pruner": "asha", "min_epochs": 1, "reduction": 3, "seed": seed},
+        "search": {"sampler": "tpe", "pruner": pruner, "min_epochs": 1, "reduction": 3, "seed": seed},
         "budget": {"trials": trials},
+        "confirm": {"auto": False},
         "space": space,
     }
 

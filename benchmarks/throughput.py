@@ -43,13 +43,14 @@ SPANS = {"97.5 %": 0.975, "98 %": 0.98, "98.5 %": 0.985}
 
 @dataclass(frozen=True)
 class Setting:
-    """One comparison: data, widths, trials; `seconds` cuts the slow programs, None does not."""
+    """One comparison: data, widths, trials; `seconds` cuts the slow programs, None does not; our pruner."""
 
     data: str
     widths: tuple[int, ...]
     trials: int
     epochs: int
     seconds: float | None
+    pruner: str = "asha-stop"
 
     @property
     def title(self) -> str:
@@ -113,6 +114,7 @@ def tuner_course(
         trials=setting.trials,
         seed=seed,
         epochs=setting.epochs,
+        pruner=setting.pruner,
     )
     subjects.DATA[setting.data]().write(folder / "data.npz")
     subjects.write_study(table, folder / "study.toml")
@@ -168,6 +170,7 @@ def report(setting: Setting, found: dict[str, list[Course]]) -> None:
     pairs = len(next(iter(found.values())))
     print(f"\n### {setting.title}: {setting.trials} trials of up to {setting.epochs} epochs\n")
     print(
+        f"Ours prunes by {setting.pruner}, the script by SuccessiveHalvingPruner, which is asha-stop. "
         f"Medians (ranges) of {pairs} seeds. Seconds to an accuracy count from the first trial's start; "
         "~: the program was cut short, and its whole process is told from its pace.\n"
     )
@@ -265,6 +268,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=300)
     parser.add_argument("--data", nargs="+", default=list(subjects.DATA), choices=subjects.DATA)
     parser.add_argument("--widths", choices=["small", "large", "both"], default="both")
+    parser.add_argument("--pruner", default="asha-stop", choices=["asha", "asha-stop"], help="ours")
     parser.add_argument("--only", nargs="+", default=[OURS, ONE, PLAIN], choices=PROGRAMS, metavar="PROGRAM")
     parser.add_argument("--seconds-of-peer", type=float, default=60.0, help="cut slow programs after")
     parser.add_argument("--full", action="store_true", help="cut nothing")
@@ -285,7 +289,9 @@ def main() -> None:
     seconds = None if options.full else options.seconds_of_peer
     chosen = {"small": WIDTHS[:1], "large": WIDTHS[1:], "both": WIDTHS}[options.widths]
     settings = [
-        Setting(data, widths, options.trials, epochs, seconds) for data in options.data for widths in chosen
+        Setting(data, widths, options.trials, epochs, seconds, options.pruner)
+        for data in options.data
+        for widths in chosen
     ]
     # A benchmark that is told to end takes the programs that it started with it.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

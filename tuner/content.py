@@ -1,10 +1,11 @@
 """Finds search_spaces/, studies/, dashboards/ files: working folder first, then the shipped ones.
 
-Reads TOML into tables; what the tables mean is not known here.
+Reads TOML into tables, and says which database is meant; what the tables mean is not known here.
 """
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,14 @@ from tuner.errors import SpecError, near
 
 FOLDERS: Mapping[str, str] = {"study": "studies", "space": "search_spaces", "page": "dashboards"}
 """The folder of each kind of content, both in the working folder and among the shipped ones."""
+
+DATABASE = "sqlite:///tuner.db"
+"""The database where nothing says another one."""
+
+
+def storage_url(storage: str | None) -> str:
+    """The database to use: what was asked for, else ``TUNER_STORAGE``, else tuner.db here."""
+    return storage or os.environ.get("TUNER_STORAGE") or DATABASE
 
 
 def shipped(kind: str) -> Path:

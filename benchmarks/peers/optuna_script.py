@@ -274,12 +274,19 @@ def work(index: int, tickets: Any, options: argparse.Namespace) -> None:
         sampler=optuna.samplers.TPESampler(seed=options.seed * options.processes + index),
         pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3),
     )
-    if claim():
-        study.optimize(
-            lambda trial: objective(trial, data, options),
-            timeout=options.seconds,
-            callbacks=[lambda study, _: None if claim() else study.stop()],
-        )
+    end = math.inf if options.seconds is None else time.monotonic() + options.seconds
+    while time.monotonic() < end and claim():
+        try:
+            study.optimize(
+                lambda trial: objective(trial, data, options),
+                timeout=None if options.seconds is None else end - time.monotonic(),
+                callbacks=[lambda study, _: None if claim() else study.stop()],
+            )
+            break
+        except (ValueError, optuna.exceptions.UpdateFinishedTrialError):
+            # Two processes took one trial of the queue, as they can from SQLite; the other one has told it.
+            with tickets.get_lock():
+                tickets.value += 1
 
 
 def main() -> None:

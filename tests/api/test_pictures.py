@@ -38,12 +38,11 @@ def test_unknown_figure_and_option_are_refused_with_what_is_known(study: tuner.S
 
 
 @pytest.mark.browser
-def test_export_writes_every_figure_as_pictures_and_as_one_page(study: tuner.Study, tmp_path: Path) -> None:
+def test_export_writes_every_figure_as_pictures_and_a_report(study: tuner.Study, tmp_path: Path) -> None:
     pytest.importorskip("kaleido", reason="kaleido is not installed")
     if shutil.which("chromium") is None:
         pytest.skip("there is no Chromium")
     files = tuner.export(study.name, tmp_path / "out", figures=True)
     names = {path.name for path in files if path.parent.name == "figures"}
-    assert {"figures.html", "convergence.png", "convergence.svg", "gap_epochs.svg"} <= names
-    page = (tmp_path / "out" / "figures" / "figures.html").read_text()
-    assert "Convergence" in page
+    assert {"convergence.png", "convergence.svg", "gap_epochs.svg"} <= names
+    assert "Convergence" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")

@@ -15,9 +15,10 @@ from tuner.api.probe import Layout, Probed, fastest
 from tuner.api.session import Session
 from tuner.api.specify import plan
 from tuner.core.dataset import Dataset
-from tuner.core.ports import Failure, Job, Outcome, Snapshot
+from tuner.core.ports import Failure, Job, Outcome, Snapshot, Trainer
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Trial
+from tuner.trainers import AveragedTrainer
 
 CORES = 2
 
@@ -101,9 +102,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def found(trainer: Timed, trials: int, **keys: Any) -> Probed:
+def found(trainer: Trainer, trials: int, folds: int | None = None, **keys: Any) -> Probed:
     settings = {f"trainer.{key}": value for key, value in keys.items()} | {"budget.trials": trials}
-    planned = plan("digits", settings={**settings, "trainer.epochs": 30})
+    planned = plan("digits", settings={**settings, "trainer.epochs": 30, "data.folds": folds})
     return fastest(trainer, Job(planned.spec, planned.data, "cpu", 1, 1), CORES)
 
 
@@ -114,6 +115,14 @@ def test_of_layouts_that_are_about_as_fast_the_one_with_the_fewest_rows_is_taken
     assert set(probed.rates) == {Layout(2, 1, 2), Layout(8, 1, 2)}
     assert probed.rates[probed.layout] == pytest.approx(2000)
     assert "measured 2,000 epochs a second" in probed.told
+
+
+def test_folds_are_probed_on_few_rows_and_an_epoch_of_a_trial_is_one_of_each(clock: Clock) -> None:
+    rows = 958  # that a fold trains on
+    timed = Timed(clock, lambda rows, threads: 0.001 * rows / threads)
+    probed = found(AveragedTrainer(timed, folds=3), 300, folds=3)
+    assert {len(job.data.train) for job in timed.jobs if job.data is not None} == {256, rows}
+    assert probed.rates[Layout(2, 1, 2)] == pytest.approx(2000 / 3 * SAMPLES / rows)
 
 
 def test_more_rows_are_taken_where_they_cost_nothing(clock: Clock) -> None:

@@ -45,6 +45,8 @@ epochs = 4
 workers = 1
 [budget]
 trials = 6
+[confirm]
+auto = false
 [space.x]
 type = "float"
 low = 0.0

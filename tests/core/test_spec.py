@@ -183,3 +183,47 @@ def test_space_file_may_hold_nothing_but_parameters() -> None:
     assert parse_space({"learning_rate": RATE}, "m.toml") == {"learning_rate": RATE}
     with pytest.raises(SpecError, match="use: a parameter cannot have this name"):
         parse_space({"use": {"type": "int"}}, "m.toml")
+
+
+def test_goals_hold_every_objective_and_constraint() -> None:
+    table = {
+        "metric": "val_score",
+        "also": {"gap": "minimize", "auc": "maximize"},
+        "at_most": {"seconds": 2},
+        "at_least": {"val_score": 0.5},
+    }
+    spec = StudySpec.parse({**SMALL, "objective": table})
+    goals = spec.goals()
+    assert goals.primary == spec.goal()
+    assert [(o.metric, o.minimize) for o in goals.objectives] == [
+        ("val_score", False),
+        ("gap", True),
+        ("auc", False),
+    ]
+    assert [str(bound) for bound in goals.bounds] == ["seconds at most 2", "val_score at least 0.5"]
+    assert goals.names == ("val_score", "gap", "auc", "seconds")
+    assert not goals.is_plain
+    assert StudySpec.parse(SMALL).goals().is_plain
+    assert StudySpec.parse(spec.to_table()) == spec
+
+
+@pytest.mark.parametrize(
+    ("objective", "sampler", "words"),
+    [
+        ({"also": {"gap": "minimize"}}, "gp", "objective.also: the sampler 'gp' knows one objective"),
+        ({"also": {"gap": "minimize"}}, "cmaes", "objective.also: the sampler 'cmaes' knows one objective"),
+        ({"at_most": {"gap": 1}}, "gp", "the sampler 'gp' knows no constraints"),
+        ({"also": {"val_loss": "minimize"}}, "tpe", "'val_loss' is the metric already"),
+        ({"also": {"gap": "less"}}, "tpe", "objective.also.gap"),
+        ({"also": dict.fromkeys("abc", "minimize")}, "tpe", "objective.also"),
+        (
+            {"at_most": {"gap": 0.1}, "at_least": {"gap": 0.2}},
+            "tpe",
+            "no gap is at least 0.2 and at most 0.1",
+        ),
+    ],
+)
+def test_goals_that_cannot_be_are_refused(objective: dict[str, Any], sampler: str, words: str) -> None:
+    found = faults({**SMALL, "objective": objective, "search": {"sampler": sampler}})
+    assert len(found) == 1
+    assert words in found[0]

@@ -11,7 +11,8 @@ from typing import Any
 
 from tuner.core.budget import Budget, StudyState
 from tuner.core.events import Event, Failed, Finished, Interrupted, Paused, Reported, Restarted, Stopped
-from tuner.core.ports import Callback, Executor, Observer, Placement, Status, Turn
+from tuner.core.goals import Goals
+from tuner.core.ports import Callback, Executor, Observer, Placement, Searcher, Status, Turn
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective, Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.engine import Engine
@@ -31,7 +32,11 @@ class ListStore:
         self.seconds = 0.0
         self.position: Mapping[str, Any] = {}
 
-    def record(self, turn: Turn) -> None:
+    def record(self, *turns: Turn) -> None:
+        for turn in turns:
+            self.append(turn)
+
+    def append(self, turn: Turn) -> None:
         self.turns.append(turn)
         for number in turn.restarted:
             self.curves[number] = []
@@ -255,9 +260,9 @@ def engine(
     store: ListStore,
     models: Path,
     *,
-    searcher: CountingSearcher | None = None,
+    searcher: Searcher | None = None,
     callbacks: Iterable[Callback] = (),
-    objective: Objective | None = None,
+    objective: Objective | Goals | None = None,
     keep: int = 2,
     max_failures: int = 20,
     observer: Observer | None = None,

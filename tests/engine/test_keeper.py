@@ -10,20 +10,24 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.core.trial import Objective, TrialRecord, TrialState
+from tuner.core.goals import Bound, Goals
+from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 from tuner.engine import Keeper
 
 values = st.none() | st.sampled_from([-1.0, 0.0, 0.5, 0.5, 1.0, 2.0, 3.0])
 ends = st.lists(st.tuples(values, st.booleans(), st.booleans()), max_size=25)
 
 
-def record(number: int, value: float | None, conclusive: bool, folder: Path | None) -> TrialRecord:
+def record(
+    number: int, value: float | None, conclusive: bool, folder: Path | None, ended_at: str | None = None
+) -> TrialRecord:
     path = None if folder is None else str(folder / str(number))
-    return TrialRecord(number, {}, TrialState.FINISHED, value, conclusive=conclusive, model_path=path)
+    state = TrialState.FINISHED
+    return TrialRecord(number, {}, state, value, conclusive=conclusive, model_path=path, ended_at=ended_at)
 
 
 @given(ends=ends, keep=st.integers(1, 4), minimize=st.booleans(), order=st.randoms(use_true_random=False))
-def test_the_best_models_and_the_default_stay_and_every_other_folder_goes(
+def test_the_best_models_the_incumbents_and_the_default_stay_and_every_other_folder_goes(
     ends: list[tuple[float | None, bool, bool]], keep: int, minimize: bool, order: object
 ) -> None:
     objective = Objective(minimize=minimize)
@@ -33,13 +37,18 @@ def test_the_best_models_and_the_default_stay_and_every_other_folder_goes(
         stored: dict[int, TrialRecord] = {}
         numbers = list(range(len(ends)))
         order.shuffle(numbers)  # type: ignore[attr-defined]
-        for number in numbers:
+        bests: list[int] = []
+        for place, number in enumerate(numbers):
             value, conclusive, written = ends[number]
+            beaten = value is None or not conclusive
+            if not beaten and all(objective.better(value, ends[n][0]) for n in bests):  # type: ignore[arg-type]
+                bests.append(number)
             bar = keeper.bar
             wanted = keeper.wants(number, math.nan if value is None else value, conclusive=conclusive)
             if written:
                 (models / str(number)).mkdir()
-            kept, lost = keeper.admit(record(number, value, conclusive, models if written else None))
+            folder = models if written else None
+            kept, lost = keeper.admit(record(number, value, conclusive, folder, f"{place:02}"))
             stored[number] = kept
             for loser in lost:
                 stored[loser] = replace(stored[loser], model_path=None)
@@ -55,7 +64,7 @@ def test_the_best_models_and_the_default_stay_and_every_other_folder_goes(
             return not conclusive, math.inf if value is None else sign * value, number
 
         written_ones = sorted((n for n in numbers if ends[n][2]), key=rank)
-        expected = {*written_ones[:keep], *(n for n in written_ones if n == 0)}
+        expected = {*written_ones[:keep], *(n for n in written_ones if n in (0, *bests))}
         assert {n for n, r in stored.items() if r.model_path is not None} == expected
         assert {path.name for path in models.iterdir()} == {str(n) for n in expected}
 
@@ -80,3 +89,39 @@ def test_what_a_killed_run_left_is_deleted_and_nothing_else(tmp_path: Path) -> N
 def test_fewer_models_are_kept_when_the_limit_was_lowered(tmp_path: Path) -> None:
     history = [record(n, float(n), True, tmp_path) for n in range(5)]
     assert sorted(Keeper(2, tmp_path, Objective()).replay(history)) == [2, 3, 4]
+
+
+costs = st.sampled_from([0.0, 1.0, 2.0, 3.0])
+
+
+def weighed(number: int, loss: float, cost: float, folder: Path) -> TrialRecord:
+    best = Reading(1, 0.0, loss, extras={"cost": cost, "share": loss})
+    path = str(folder / str(number))
+    return TrialRecord(number, {}, TrialState.STOPPED, loss, best, 1, model_path=path, ended_at=str(number))
+
+
+@given(ends=st.lists(st.tuples(costs, costs), max_size=12), keep=st.integers(1, 4))
+def test_of_several_objectives_the_undominated_stay_and_a_replay_holds_the_same(
+    ends: list[tuple[float, float]], keep: int
+) -> None:
+    goals = Goals((Objective(), Objective("cost")), (Bound("share", 2.5, is_upper=True),))
+    keeper = Keeper(keep, Path("models"), goals)
+    stored: dict[int, TrialRecord] = {}
+    for number, (loss, cost) in enumerate(ends):
+        full = weighed(number, loss, cost, Path("models"))
+        wanted = keeper.wants(number, loss, full.best, conclusive=False)
+        stored[number], lost = keeper.admit(full)
+        assert wanted == (number not in lost or number == 0)
+        for loser in lost:
+            stored[loser] = replace(stored[loser], model_path=None)
+        assert keeper.bar is None, "one number alone does not say whose model stays"
+    kept = {n for n, r in stored.items() if r.model_path is not None}
+    assert len(kept - {0}) <= keep
+    if best := goals.best_of(list(stored.values())):
+        assert best.number in kept
+    if len(ends) <= keep:
+        assert len(kept) == len(ends)
+    again = Keeper(keep, Path("models"), goals)
+    assert again.replay([stored[n] for n in sorted(stored)]) == []
+    following = weighed(len(ends), 1.0, 1.0, Path("models"))
+    assert again.admit(following) == keeper.admit(following)

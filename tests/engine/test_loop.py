@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
+import time
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from tests.engine.parts import CountingSearcher, ListStore, Looker, Lots, Rule, Whim, engine, numbers
 from tuner.core.budget import StudyState
 from tuner.core.events import Event, Failed, Finished, Interrupted, Paused, Reported, Restarted, Stopped
-from tuner.core.ports import Placement
+from tuner.core.ports import Placement, Turn
 from tuner.core.trial import Reading, Stop, TrialState
 from tuner.errors import DeviceError, StoreError
 
@@ -158,12 +159,39 @@ def test_every_started_trial_is_accounted_for_exactly_once_whatever_happens(
                 return
 
 
-def test_a_trial_is_stored_as_started_before_it_trains(tmp_path: Path) -> None:
+def test_turns_that_come_thick_and_fast_are_stored_together_and_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Counting(ListStore):
+        def __init__(self) -> None:
+            super().__init__()
+            self.sizes: list[int] = []
+
+        def record(self, *turns: Turn) -> None:
+            self.sizes.append(len(turns))
+            super().record(*turns)
+
+    stores = []
+    for together_s in (0.0, 1e9):
+        monkeypatch.setattr("tuner.engine.loop._TOGETHER_S", together_s)
+        stores.append(Counting())
+        engine(Steady(), stores[-1], tmp_path, trials=20).run()
+    each, together = stores
+    assert set(each.sizes) == {1}
+    assert together.sizes == [1, len(each.sizes) - 1]
+    assert [(turn.started, turn.readings) for turn in together.turns] == [
+        (turn.started, turn.readings) for turn in each.turns
+    ]
+    assert together.curves == each.curves
+
+
+def test_a_trial_is_stored_as_started_before_it_trains_for_long(tmp_path: Path) -> None:
     store = ListStore()
 
     class Watched(Steady):
         def poll(self, timeout_s: float) -> Sequence[Event]:
             assert set(self.running) <= set(store.records)
+            time.sleep(0.06)
             return super().poll(timeout_s)
 
     engine(Watched(), store, tmp_path, trials=5).run()
@@ -364,7 +392,7 @@ def test_the_first_error_is_raised_even_if_the_end_cannot_be_stored(
         def finish(self, state: StudyState, reason: str, seconds: float) -> None:
             raise StoreError("the disk is full, still")
 
-        def record(self, turn: object) -> None:
+        def record(self, *turns: object) -> None:
             raise StoreError("the disk is full")
 
     executor = Steady()

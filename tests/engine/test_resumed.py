@@ -126,13 +126,12 @@ class Mortal(ListStore):
         super().__init__()
         self.life = life
         self.at_once = at_once
-        for turn in turns:
-            super().record(turn)
+        self.record(*turns)
 
-    def record(self, turn: Turn) -> None:
+    def append(self, turn: Turn) -> None:
         if len(self.turns) == self.life:
             raise Killed
-        super().record(turn)
+        super().append(turn)
         if len(self.turns) == self.life and self.at_once:
             raise Killed
 
@@ -172,8 +171,21 @@ def specified(pruner: str) -> StudySpec:
 @pytest.mark.parametrize("lanes", [True, False])
 @pytest.mark.parametrize("parks", [True, False])
 def test_killed_after_any_turn_a_study_ends_as_if_it_never_was(
-    tmp_path: Path, pruner: str, lanes: bool, parks: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pruner: str, lanes: bool, parks: bool
 ) -> None:
+    monkeypatch.setattr("tuner.engine.loop._TOGETHER_S", 0.0)
+    go_on_after_every_turn(tmp_path, pruner, lanes=lanes, parks=parks)
+
+
+@pytest.mark.parametrize("lanes", [True, False])
+def test_killed_long_after_what_is_recorded_a_study_ends_as_if_it_never_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lanes: bool
+) -> None:
+    monkeypatch.setattr("tuner.engine.loop._TOGETHER_S", 1e9)
+    go_on_after_every_turn(tmp_path, "asha", lanes=lanes, parks=True)
+
+
+def go_on_after_every_turn(tmp_path: Path, pruner: str, *, lanes: bool, parks: bool) -> None:
     spec = specified(pruner)
     whole = ListStore()
     run(whole, tmp_path / "whole", spec, parks=parks, close=True, lanes=lanes)

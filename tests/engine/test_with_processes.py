@@ -30,8 +30,8 @@ def test_no_trial_is_lost_when_workers_die_and_the_user_interrupts(tmp_path: Pat
     class Impatient(ListStore):
         patience = 3
 
-        def record(self, turn: Turn) -> None:
-            super().record(turn)
+        def record(self, *turns: Turn) -> None:
+            super().record(*turns)
             if sum(record.state.is_over for record in self.records.values()) >= self.patience:
                 raise KeyboardInterrupt
 

@@ -212,3 +212,61 @@ def test_a_study_deleted_through_optuna_leaves_nothing_of_ours(
     assert database.records("nets") == []
     assert database.curves("nets") == {}
     again.close()
+
+
+def test_several_objectives_and_constraints_are_what_optuna_sees(
+    database: Database, url: str, spec: StudySpec
+) -> None:
+    objective = {
+        "metric": "val_loss",
+        "also": {"size": "minimize", "auc": "maximize"},
+        "at_most": {"gap": 0.25},
+        "at_least": {"auc": 0.5},
+    }
+    whole = StudySpec.parse({**spec.to_table(), "name": "many", "objective": objective})
+    store = database.create_study("many", whole, {}, "")
+    shown = [
+        (0.5, 0.5, {"size": 8.0, "auc": 0.75}),
+        (0.25, 0.5, {"size": 4.0, "auc": 0.625}),
+        (0.0, 0.5, {"size": 1.0, "auc": 0.875}),
+        (0.5, 0.5, {"size": 2.0}),
+        (0.5, 0.625, {"size": 9.0, "auc": 0.5}),
+    ]
+    records = []
+    for number, (train, val, extras) in enumerate(shown):
+        params = spec.search_space().defaults({"l2": number / 8})
+        best = Reading(1, train, val, extras=extras)
+        records.append(TrialRecord(number, params, TrialState.FINISHED, val, best, 1, True))
+        readings = [(number, best)]
+        store.record(Turn(started=[Trial(number, params, 0)], readings=readings, ended=[records[-1]]))
+    study = loaded(url, "many")
+    minimize, maximize = optuna.study.StudyDirection.MINIMIZE, optuna.study.StudyDirection.MAXIMIZE
+    assert study.directions == [minimize, minimize, maximize]
+    assert study.metric_names == ["val_loss", "size", "auc"]
+    assert [trial.values for trial in study.trials[:4]] == [
+        [0.5, 8.0, 0.75], [0.5, 4.0, 0.625], [0.5, 1.0, 0.875], [0.5, 2.0, -INF],
+    ]  # fmt: skip
+    assert study.trials[1].constraints == {"at_most.gap": 0.0, "at_least.auc": -0.125}
+    assert study.trials[2].constraints["at_most.gap"] == 0.25
+    assert study.trials[3].constraints["at_least.auc"] > 1e300
+    ours = [record.number for record in whole.goals().front(records)]
+    assert sorted(trial.number for trial in study.best_trials) == sorted(ours) == [0, 1]
+    assert study.trials[0].intermediate_values == {1: 0.5}
+    assert database.study("many").best_number == 1
+    assert database.records("many")[1].best == records[1].best
+    store.close()
+
+
+def test_the_best_of_a_constrained_study_meets_its_constraints_if_any_trial_does(
+    database: Database, spec: StudySpec
+) -> None:
+    table = {**spec.to_table(), "name": "bound", "objective": {"at_most": {"gap": 0.25}}}
+    store = database.create_study("bound", StudySpec.parse(table), {}, "")
+    for number, (train, val) in enumerate([(0.0, 0.5), (0.5, 0.75), (0.75, 1.0)]):
+        params = spec.search_space().defaults({"l2": number / 8})
+        best = Reading(1, train, val)
+        record = TrialRecord(number, params, TrialState.FINISHED, val, best, 1, True)
+        store.record(Turn(started=[Trial(number, params, 0)], readings=[(number, best)], ended=[record]))
+    found = database.study("bound")
+    assert (found.best_number, found.best_value) == (1, 0.75)
+    store.close()

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
 
 from tests.web.made import make_study
-from tuner.web import Server
+from tuner.web.serve import Server
 
 expect.set_options(timeout=20_000)
 

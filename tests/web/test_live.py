@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -129,3 +131,65 @@ def test_verdict_tells_a_flat_search_from_one_that_improves(path: Path, live: Li
     assert str(last) in verdict.fitting(frame).text
     early = verdict.answers(frame.only([]))
     assert {answer.short for answer in early} == {"Too early to say"}
+
+
+AHEAD = """
+import sys
+from tuner.web.ahead import Ahead
+ahead = Ahead(sys.argv[1])
+import numpy as np
+from tuner.store.columns import Reader
+from tuner.web.live import Live
+reader = Reader(sys.argv[1])
+begun, plain = Live(reader), Live(reader)
+assert begun.adopt(ahead) == sys.argv[2], "the newest study is read"
+assert reader.news(sys.argv[2], begun._studies[sys.argv[2]]._mark).trials == [], "nothing is read twice"
+one, other = begun.look(sys.argv[2]).frame, plain.look(sys.argv[2]).frame
+for group in ("trials", "epochs"):
+    for name in vars(getattr(one, group)):
+        mine, its = (getattr(getattr(frame, group), name) for frame in (one, other))
+        np.testing.assert_array_equal(mine, its)
+print(len(one))
+"""
+
+
+def test_a_look_taken_ahead_in_a_process_of_its_own_is_the_look_itself(path: Path) -> None:
+    url = make_study(path, "made", 30, 6)
+    command = [sys.executable, "-c", AHEAD, url, "made"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "30"
+
+
+def test_a_look_ahead_that_finds_nothing_leaves_it_to_the_next_reader(path: Path) -> None:
+    script = "import sys; from tuner.web.ahead import Ahead; print(Ahead(sys.argv[1]).look())"
+    command = [sys.executable, "-c", script, f"sqlite:///{path}"]
+    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip() == "None"
+
+
+def test_findings_and_importances_come_behind_the_first_look(path: Path, live: Live) -> None:
+    make_study(path, "made", 120, 6)
+    first = live.look("made")
+    live.settle("made")
+    later = live.look("made")
+    assert later.version != first.version
+    assert set(later.frame.importances) == {"value", "gap"}
+    assert later.findings
+    assert live.look("made") is later
+
+
+def test_verdict_takes_what_was_confirmed_before_what_was_found(path: Path, live: Live) -> None:
+    make_study(path, "made", 40, 6)
+    frame = live.look("made").frame
+    found = {
+        "metric": "val_loss",
+        "naive": 0.01,
+        "candidates": [{"number": 7, "values": [0.2, 0.4]}, {"number": 0, "values": [0.9, 0.7]}],
+        "choice": {"recommended": 7, "tied": [7, 3]},
+    }
+    told = verdict.answers(frame, found)[2]
+    assert (told.short, told.trial) == ("Trial 7, confirmed", 7)
+    assert "0.3" in told.text
+    assert "0.8" in told.text
+    assert "1 other trial" in told.text
+    assert "lucky" in told.text
+    assert "lucky" not in verdict.answers(frame, {**found, "naive": 0.35})[2].text

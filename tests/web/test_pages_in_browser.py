@@ -108,6 +108,8 @@ def test_selection_in_the_table_shows_in_the_figures_of_other_pages(page: Page, 
 def test_click_on_a_point_selects_its_trial(page: Page, base: str) -> None:
     page.goto(at(base, "made"))
     drawn(page)
+    # The verdict says more once findings are there, and pushes the figures down.
+    page.locator(".findings p").first.wait_for()
     plot = page.locator("#card-train_validation .js-plotly-plot")
     points = plot.locator(".scatterlayer .point")
     points.nth(40).scroll_into_view_if_needed()

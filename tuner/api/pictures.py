@@ -23,17 +23,22 @@ APART = frozenset({"compare"})
 """Figures of several studies; of a single one they show nothing."""
 
 
+def columns(study: Study) -> figures.Frame:
+    """All columns of a study."""
+    spec = study.spec
+    return figures.Frame.of(study.records, study.readings(), spec.search_space(), spec.goal(), study.name)
+
+
 def frame(study: Study) -> figures.Frame:
     """All columns of a study, with what its parameters explain of the value and of the gap."""
     spec, records = study.spec, study.records
     space, goal = spec.search_space(), spec.goal()
-    found = figures.Frame.of(records, study.readings(), space, goal, study.name)
     standing = [record for record in records if record.conclusive]
     known = {
         "value": importances(space, records, goal),
         "gap": importances(space, standing, Objective("gap"), lambda r: r.best.gap if r.best else None),
     }
-    return replace(found, importances=known)
+    return replace(columns(study), importances=known)
 
 
 def plot(study: Study, figure: str, dark: bool, options: Mapping[str, Any]) -> go.Figure:
@@ -45,21 +50,18 @@ def plot(study: Study, figure: str, dark: bool, options: Mapping[str, Any]) -> g
 
 
 def write(study: Study, folder: Path) -> list[Path]:
-    """Write every figure as PNG and SVG, and all of them as one page that needs no network.
+    """Write every figure as PNG and SVG.
 
     Raises:
-        PluginError: kaleido or a Chromium that it can use is missing; the page is written before.
+        PluginError: kaleido or a Chromium that it can use is missing.
     """
-    columns = frame(study)
+    found = frame(study)
     chosen = [figures.find(name) for name in figures.names() if name not in APART]
-    drawn = [(figure, figures.plot(figure, columns)) for figure in chosen]
     folder.mkdir(parents=True, exist_ok=True)
-    page = folder / "figures.html"
-    figures.write_html(page, study.name, [(f.title, f.help, drawing) for f, drawing in drawn])
     pictures = [
         (folder / f"{figure.name}.{kind}", figure.title, drawing)
-        for figure, drawing in drawn
+        for figure, drawing in [(figure, figures.plot(figure, found)) for figure in chosen]
         for kind in ("png", "svg")
     ]
     figures.write_images(pictures)
-    return [page, *(path for path, _, _ in pictures)]
+    return [path for path, _, _ in pictures]

@@ -169,9 +169,11 @@ class _Probe:
         """Measure a layout, always or while there is time; whether more rows are worth trying."""
         if self._samples is None and not self._size(layout):
             return False
-        if self._spent_s > LIMIT_S and not always:
-            return False
         before = max(self.rates.values(), default=0.0)
+        # At least two epochs of every row, at the pace of the fastest so far.
+        needed = 2 * layout.rows * (self._samples or 1) / (self._all * before) if before else 0.0
+        if self._spent_s + needed > LIMIT_S and not always:
+            return False
         rate = self._rate(layout.rows, layout.threads, self._samples or 1)
         if rate is None:
             # Out of memory: half of it, once.
@@ -187,6 +189,8 @@ class _Probe:
 
     def repeat(self) -> None:
         """Measure all again while there is time: another program may have been in the way of one."""
+        if len(self.rates) == 1:
+            return
         for layout in tuple(self.rates):
             if self._spent_s < LIMIT_S / 2:
                 rate = self._rate(layout.rows, layout.threads, self._samples or 1) or 0.0
@@ -289,7 +293,21 @@ def _some(data: Dataset, samples: int) -> Dataset:
         count = max(1, len(split) * samples // len(data.train))
         return Split(split.x[:count], split.y[:count])
 
-    return replace(data, train=part(data.train), validation=part(data.validation))
+    few = replace(data, train=part(data.train), validation=part(data.validation), resampling=None)
+    return few if data.resampling is None else replace(few, resampling=_Again(few))
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """Resampling that gives the same few rows each time: training on others would take as long."""
+
+    data: Dataset
+
+    def draw(self, seed: int) -> Dataset:  # noqa: ARG002
+        return self.data
+
+    def folds(self, count: int) -> tuple[Dataset, ...]:
+        return (self.data,) * count
 
 
 def _series(least: int, most: int) -> Iterator[int]:

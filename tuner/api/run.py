@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -10,18 +10,21 @@ from shutil import rmtree
 from typing import Any
 
 from tuner import store
+from tuner.api.confirming import confirm as confirm_study
+from tuner.api.repeats import CONFIRMS
 from tuner.api.revision import Origin, revised
 from tuner.api.session import Session
 from tuner.api.specify import compose, plan, prepare
 from tuner.api.study import Study, opened
+from tuner.content import storage_url
 from tuner.core.budget import StudyState
 from tuner.core.changes import changes
 from tuner.core.ports import Observer
 from tuner.core.spec import StudySpec
-from tuner.errors import SpecError, StoreError, StudyNotFound
+from tuner.errors import SpecError, StoreError, StudyNotFound, TunerError
 from tuner.store import Database, StudySummary, Verdict
 
-DEFAULT_STORAGE = "sqlite:///tuner.db"
+_LOG = logging.getLogger(__name__)
 
 _OPTIONS = {
     "name": "--name",
@@ -34,11 +37,6 @@ _OPTIONS = {
     "allow_changes": "--allow-changes",
 }
 """The options of the commands by what they set."""
-
-
-def storage_url(storage: str | None) -> str:
-    """The database to use: what was asked for, else ``TUNER_STORAGE``, else tuner.db here."""
-    return storage or os.environ.get("TUNER_STORAGE") or DEFAULT_STORAGE
 
 
 def start(
@@ -57,6 +55,7 @@ def start(
     storage: str | None = None,
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
+    confirm: bool = False,
     observer: Observer | None = None,
 ) -> Study:
     """Run a new study to the end of its budget.
@@ -77,6 +76,7 @@ def start(
         storage: the database's URL.
         seed: of everything random.
         settings: further keys of a study file by dotted name, e.g. ``{"trainer.epochs": 9}``.
+        confirm: confirm the study when it has finished, unless it says ``[confirm] auto = false``.
         observer: is told of every turn.
 
     Returns:
@@ -118,7 +118,10 @@ def start(
             planned.spec.name, planned.spec, facts, str(session.models), command=command
         )
         session.drive(database, driven, observer)
-    return Study(planned.spec.name, session.url)
+    found = Study(planned.spec.name, session.url)
+    if confirm:
+        _confirm(found, data, trainer, observer)
+    return found
 
 
 def resume(
@@ -133,6 +136,7 @@ def resume(
     device: str | None = None,
     trainer: Callable[..., Any] | None = None,
     data: Any = None,
+    confirm: bool = False,
     observer: Observer | None = None,
 ) -> Study:
     """Go on with a stored study; trials that were in flight go on under their own numbers.
@@ -151,7 +155,10 @@ def resume(
         device: another device.
         trainer: the function, where the study was started with one from Python.
         data: the arrays, where the study was started with them from Python.
+        confirm: see `start`.
         observer: is told of every turn.
+
+    A confirmation that was cut off goes on too.
 
     Raises:
         StudyNotFound: no such study, or none to go on with.
@@ -170,6 +177,9 @@ def resume(
         name = compose(study, trainer=trainer, data=data)[0].name
     with opened(url) as database:
         summary = database.study(name) if name is not None else _unfinished(database)
+        if trials is seconds is None and (parent := _half_confirmed(database, summary)) is not None:
+            confirm_study(parent, storage=url, data=data, trainer=trainer, observer=observer)
+            return Study(parent, url)
         spec, origin = revised(summary, study, allow=allow_changes, trainer=trainer, data=data)
         spec = _raised(summary, spec, asked)
         planned = prepare(spec, data, trainer, summary.name)
@@ -181,7 +191,10 @@ def resume(
             summary.name, spec, facts=facts, command=command, changes=[str(change) for change in found]
         )
         session.drive(database, driven, observer)
-    return Study(summary.name, url)
+    gone_on = Study(summary.name, url)
+    if confirm:
+        _confirm(gone_on, data, trainer, observer)
+    return gone_on
 
 
 def load(name: str, *, storage: str | None = None) -> Study:
@@ -196,9 +209,9 @@ def load(name: str, *, storage: str | None = None) -> Study:
 
 
 def studies(*, storage: str | None = None) -> list[StudySummary]:
-    """Every stored study, the newest first; none where there is no database yet."""
+    """Every stored study but what `confirm` trained, the newest first; none where no database is yet."""
     with suppress(StudyNotFound), opened(storage_url(storage)) as database:
-        return database.studies()
+        return [each for each in database.studies() if CONFIRMS not in each.facts]
     return []
 
 
@@ -219,9 +232,35 @@ def delete(name: str, *, storage: str | None = None) -> None:
         StudyLocked: a living process drives it.
     """
     with opened(storage_url(storage)) as database:
-        models = Path(database.study(name).models)
-        database.delete_study(name)
-    rmtree(models, ignore_errors=True)
+        its = [database.study(name)]
+        its += [each for each in database.studies() if each.facts.get(CONFIRMS) == name]
+        for each in reversed(its):
+            database.delete_study(each.name)
+    for each in its:
+        rmtree(Path(each.models), ignore_errors=True)
+
+
+def _confirm(study: Study, data: Any, trainer: Any, observer: Observer | None) -> None:
+    """Confirm a study that has finished; what keeps it from that is no fault of the search."""
+    if study.summary.state is not StudyState.FINISHED or not study.spec.confirm.auto:
+        return
+    function = trainer if callable(trainer) else None
+    given = None if isinstance(data, str) else data
+    try:
+        confirm_study(study.name, storage=study.url, data=given, trainer=function, observer=observer)
+    except TunerError as error:
+        _LOG.warning("%s was not confirmed: %s", study.name, error)
+
+
+def _half_confirmed(database: Database, summary: StudySummary) -> str | None:
+    """The study whose confirmation was cut off: this one, or that which this one trains again."""
+    if CONFIRMS in summary.facts:
+        return str(summary.facts[CONFIRMS])
+    if summary.state is not StudyState.FINISHED:
+        return None
+    begun = [each for each in database.studies() if each.facts.get(CONFIRMS) == summary.name]
+    is_cut = any(each.state is not StudyState.FINISHED and not each.is_driven for each in begun)
+    return summary.name if is_cut else None
 
 
 def _unfinished(database: Database) -> StudySummary:

@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from urllib.parse import quote
 from tuner import callbacks, executors
 from tuner.api.probe import Layout, fastest
 from tuner.api.specify import Plan
-from tuner.core.ports import Callback, Executor, Job, Observer
+from tuner.core.ports import Callback, Executor, Job, Observer, Searcher
 from tuner.engine import Engine
 from tuner.search import OptunaSearcher
 from tuner.store import Database, StudyStore
@@ -33,11 +34,12 @@ class Session:
         device: decided, never ``"auto"``.
         unfused: why trials train one at a time; None where they are fused.
         measured: what the layout was measured to gain; None where nothing was to be chosen.
+        told: what else there is to note, a sentence each.
     """
 
     planned: Plan
     url: str
-    searcher: OptunaSearcher
+    searcher: Searcher
     rules: Sequence[Callback]
     parks: bool
     kind: str
@@ -45,6 +47,7 @@ class Session:
     device: str
     unfused: str | None
     measured: str | None
+    told: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -65,7 +68,7 @@ class Session:
         spec, trainer = planned.spec, planned.spec.trainer
         device = device_at_hand() if trainer.device == "auto" else trainer.device
         unfused = "[trainer] rows = 1" if trainer.rows == 1 else planned.unfused(device)
-        searcher = OptunaSearcher(spec.search_space(), spec.search, spec.goal())
+        searcher = OptunaSearcher(spec.search_space(), spec.search, spec.goals())
         parks = planned.make().parks(spec)
         rules = callbacks.build(spec, parks=parks)
         layout, measured = _layout(planned, device, unfused, in_process, stored or {})
@@ -97,6 +100,7 @@ class Session:
             how = f"{at.rows} rows{where}, {self.measured or 'fused'}"
         search = self.planned.spec.search
         return [
+            *self.told,
             *(self.planned.data.notes if self.planned.data is not None else ()),
             *([NO_PARKING] if search.pruner == "asha" and not self.parks else ()),
             f"runs: {runs}",
@@ -114,7 +118,13 @@ class Session:
             "threads": self.layout.threads,
             "measured": self.measured,
         }
-        return {**chosen, "machine": _machine(), "python": platform.python_version(), "notes": self.notes}
+        data = self.planned.data
+        rows = (
+            {} if data is None else {"train_rows": len(data.train), "validation_rows": len(data.validation)}
+        )
+        versions = {name: version(name) for name in ("tuner", "torch", "optuna", "scikit-learn", "numpy")}
+        where = {"machine": _machine(), "python": platform.python_version(), "versions": versions}
+        return {**chosen, **where, **rows, "notes": self.notes}
 
     def drive(self, database: Database, store: StudyStore, observer: Observer | None) -> None:
         """Run the engine until the study ends, and let go of the study whatever happens."""
@@ -130,7 +140,7 @@ class Session:
                 executor=self._executor(),
                 store=store,
                 callbacks=self.rules,
-                objective=spec.goal(),
+                objective=spec.goals(),
                 budget=spec.limits(),
                 keep=spec.trainer.keep,
                 models=self.models,

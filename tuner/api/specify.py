@@ -14,7 +14,7 @@ from typing import Any
 from tuner import content
 from tuner.core.dataset import Dataset, Task
 from tuner.core.ports import Trainer
-from tuner.core.spec import StudySpec, parse_space
+from tuner.core.spec import DataSpec, StudySpec, parse_space
 from tuner.errors import SpecError, near
 
 DATA_FILES = (".csv", ".tsv", ".parquet", ".pq", ".npz")
@@ -124,7 +124,12 @@ def compose(
 
 
 def prepare(
-    spec: StudySpec, data: Any = None, trainer: Callable[..., Any] | None = None, where: str = "study"
+    spec: StudySpec,
+    data: Any = None,
+    trainer: Callable[..., Any] | None = None,
+    where: str = "study",
+    *,
+    resampling: bool = False,
 ) -> Plan:
     """Load the data, find the trainer, and let it check the spec against the data.
 
@@ -133,11 +138,12 @@ def prepare(
         data: arrays (x, y) or a DataFrame, where `[data] source` is ``"memory"``.
         trainer: the function itself, where `[trainer] use` only names it.
         where: what faults are prefixed with.
+        resampling: whether other splits of the data are wanted though the spec can do without them.
     """
     from tuner import trainers
 
-    dataset = _dataset(spec, data)
-    make = partial(trainers.resolve, trainer if trainer is not None else spec.trainer.use)
+    dataset = _dataset(spec, data, resampling)
+    make = partial(trainers.resolve_for, spec, trainer)
     faults = make().faults(spec, dataset)
     if faults:
         raise SpecError([f"{where}: {fault}" for fault in faults])
@@ -253,7 +259,24 @@ def _space_table(space: Any) -> dict[str, Any]:
     }
 
 
-def _dataset(spec: StudySpec, given: Any) -> Dataset | None:
+def pair_of(spec: StudySpec, given: Any) -> tuple[tuple[Any, Any], DataSpec]:
+    """Inputs and targets that were passed from Python, and the `[data]` that says how to read them.
+
+    Raises:
+        SpecError: it is neither a tuple of arrays nor a DataFrame with the target.
+    """
+    if spec.data is not None and isinstance(given, tuple) and len(given) == 2:
+        return given, spec.data
+    target = spec.data.target if spec.data is not None else None
+    if spec.data is not None and hasattr(given, "columns") and target is not None:
+        if target not in given.columns:
+            raise SpecError(f"data.target: no column '{target}'; {near(target, map(str, given.columns))}")
+        by_position = spec.data.model_copy(update={"target": None})
+        return (given.drop(columns=[target]), given[target]), by_position
+    raise SpecError("data: give a source, a tuple of arrays (x, y), or a DataFrame with target=")
+
+
+def _dataset(spec: StudySpec, given: Any, resampling: bool) -> Dataset | None:
     if spec.data is None:
         return None
     from tuner import data
@@ -263,13 +286,6 @@ def _dataset(spec: StudySpec, given: Any) -> Dataset | None:
             raise SpecError(
                 "data: the arrays of this study were passed from Python; pass them again with data="
             )
-        return data.load(spec.data, Path.cwd())
-    if isinstance(given, tuple) and len(given) == 2:
-        return data.from_arrays(*given, spec.data)
-    target = spec.data.target
-    if hasattr(given, "columns") and target is not None:
-        if target not in given.columns:
-            raise SpecError(f"data.target: no column '{target}'; {near(target, map(str, given.columns))}")
-        by_position = spec.data.model_copy(update={"target": None})
-        return data.from_arrays(given.drop(columns=[target]), given[target], by_position)
-    raise SpecError("data: give a source, a tuple of arrays (x, y), or a DataFrame with target=")
+        return data.load(spec.data, Path.cwd(), resampling=resampling)
+    pair, how = pair_of(spec, given)
+    return data.from_arrays(*pair, how, resampling=resampling)

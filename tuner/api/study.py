@@ -12,8 +12,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tuner.core.overfitting import Overfitting
 from tuner.core.spec import StudySpec
-from tuner.core.trial import NUMBERS, Objective, Params, Reading, TrialRecord, TrialState
+from tuner.core.trial import NUMBERS, Objective, Params, Reading, TrialRecord
 from tuner.errors import TrialError
 from tuner.store import Database, SpecRevision, StudySummary
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from tuner.findings import Finding
+    from tuner.judging import Confirmation
 
 
 @contextmanager
@@ -66,6 +68,11 @@ class TrialView:
         """Every epoch's reading."""
         with opened(self.study.url) as database:
             return database.curves(self.study.name, self.number).get(self.number, [])
+
+    @property
+    def overfitting(self) -> Overfitting:
+        """The gap at the best epoch and at the last, and where the trial begins to over-fit."""
+        return Overfitting.of(self.curve, self.reading)
 
     @property
     def model_path(self) -> Path | None:
@@ -144,15 +151,32 @@ class Study:
     def best(self) -> TrialView:
         """The trial with the best value among those whose value stands, else among those cut short.
 
+        One that violates a constraint is the best only where all do, and then the one that violates
+        it least. With several objectives, the best by the first one.
+
         Raises:
             TrialError: no trial has a value yet.
         """
-        goal = self.spec.goal()
-        valued = [r for r in self.records if r.value is not None and r.state is not TrialState.FAILED]
-        if not valued:
+        found = self.spec.goals().best_of(self.records)
+        if found is None:
             raise TrialError(f"'{self.name}': no trial has a value yet; see `tune show {self.name}`")
-        standing = [record for record in valued if record.conclusive] or valued
-        return TrialView(self, goal.best_of(standing))
+        return TrialView(self, found)
+
+    @property
+    def front(self) -> list[TrialView]:
+        """The trials that no other one dominates in the study's objectives, sorted by the first one.
+
+        With one objective it is the best trial; empty while no trial has a value.
+        """
+        return [TrialView(self, record) for record in self.spec.goals().front(self.records)]
+
+    @property
+    def confirmation(self) -> Confirmation | None:
+        """What `tune confirm` found last; None where the study was never confirmed."""
+        from tuner.api.confirming import stored
+
+        with opened(self.url) as database:
+            return stored(database, self.name)
 
     @property
     def default(self) -> TrialView:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from tuner import content, starter
-from tuner.api.run import storage_url
 from tuner.api.specify import inferred, plan
 from tuner.api.study import Study, TrialView
+from tuner.content import storage_url
 from tuner.core.dataset import Dataset
 from tuner.core.spec import FALLING_SCORES, StudySpec
 from tuner.core.trial import Reading
@@ -113,7 +113,7 @@ def export(
     figures: bool = False,
     storage: str | None = None,
 ) -> list[Path]:
-    """Write a folder that stands alone: the best (or another) trial's model, every trial, every curve.
+    """Write a folder that stands alone: the confirmed model (else the best trial's), trials, curves.
 
     The model loads in a fresh process by `tuner.load_model(folder)`.
 
@@ -121,7 +121,7 @@ def export(
         name: the study.
         folder: must not exist, or be empty.
         trial: a trial's number instead of the best one's.
-        figures: also every figure as PNG and SVG, and all of them as one page, in ``figures/``.
+        figures: also every figure as PNG and SVG in ``figures/``, and ``report.html``.
         storage: the database's URL.
 
     Returns:
@@ -134,14 +134,18 @@ def export(
     """
     study = Study(name, storage_url(storage))
     chosen = study.best if trial is None else study.trial(trial)
+    model = chosen.model_path
+    confirmed = study.confirmation if trial is None else None
+    if confirmed is not None and confirmed.model_path is not None and Path(confirmed.model_path).is_dir():
+        chosen, model = study.trial(confirmed.choice.recommended), Path(confirmed.model_path)
     place = Path(folder)
     if place.exists() and (not place.is_dir() or any(place.iterdir())):
         raise SpecError(f"{place}: is not empty; name a new folder")
-    if chosen.model_path is None or not chosen.model_path.is_dir():
+    if model is None or not model.is_dir():
         kept = ", ".join(str(r.number) for r in study.records if r.model_path) or "none"
         raise TrialError(f"{name}: the model of trial {chosen.number} was not kept; kept are: {kept}")
     place.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(chosen.model_path, place / "model")
+    shutil.copytree(model, place / "model")
     study.trials.to_csv(place / "trials.csv", index=False)
     study.curves.to_csv(place / "curves.csv", index=False)
     _write_json(place / "study.json", {"study": name, "spec": study.spec.to_table()})
@@ -149,20 +153,38 @@ def export(
     (place / "README.md").write_text(_EXPORT_README.format(name=name, number=chosen.number), encoding="utf-8")
     if figures:
         from tuner.api import pictures
+        from tuner.api.reporting import page, save
 
+        save(place / "report.html", page(study))
         pictures.write(study, place / "figures")
     return sorted(path for path in place.rglob("*") if path.is_file())
 
 
 def brief(study: Study, chosen: TrialView) -> dict[str, Any]:
-    """A trial beside the default configuration, as `tune best --json` prints it; `nan` becomes None."""
+    """A trial beside the default configuration, as `tune best --json` prints it; `nan` becomes None.
+
+    With ``front``: the trials that no other one dominates, see `Study.front`.
+    """
+    goals = study.spec.goals()
+
+    def told(view: TrialView) -> dict[str, Any]:
+        return {"trial": view.number, "params": dict(view.params), **_numbers(view)}
+
+    def weighed(view: TrialView) -> dict[str, Any]:
+        values = {name: _finite(view.reading.get(name)) if view.reading else None for name in goals.names}
+        return {"values": values, "feasible": not goals.violation(view.reading)}
+
     return {
         "study": study.name,
-        "trial": chosen.number,
-        "params": dict(chosen.params),
-        **_numbers(chosen),
-        "default": {"trial": 0, "params": dict(study.default.params), **_numbers(study.default)},
+        **told(chosen),
+        **weighed(chosen),
+        "default": told(study.default),
+        "front": [
+            {"trial": view.number, "params": dict(view.params), "value": view.value, **weighed(view)}
+            for view in study.front
+        ],
         "gain": _gain(study, chosen),
+        "confirmed": confirmed.to_table() if (confirmed := study.confirmation) is not None else None,
         "model_path": str(chosen.model_path) if chosen.model_path else None,
     }
 
@@ -183,8 +205,18 @@ def _numbers(view: TrialView) -> dict[str, Any]:
     reading = view.reading or Reading(0, math.nan, math.nan)
     names = ("train_loss", "val_loss", "train_score", "val_score", "gap")
     found = {"value": view.value, **{name: reading.get(name) for name in names}}
-    finite = {name: x if x is not None and math.isfinite(x) else None for name, x in found.items()}
-    return {**finite, "epoch": reading.epoch or None}
+    over = view.overfitting
+    return {
+        **{name: _finite(x) for name, x in found.items()},
+        "gap_last": _finite(over.gap_last),
+        "onset_epoch": over.onset_epoch,
+        "rise": over.rise,
+        "epoch": reading.epoch or None,
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _write_json(path: Path, table: Mapping[str, Any]) -> None:

@@ -17,7 +17,22 @@ from typing import Annotated, NoReturn
 import typer
 
 from tuner import __version__
-from tuner.cli import best, check, copy, dashboard, delete, export, init, resume, show, start, verify
+from tuner.cli import (
+    best,
+    check,
+    compare,
+    confirm,
+    copy,
+    dashboard,
+    delete,
+    export,
+    init,
+    report,
+    resume,
+    show,
+    start,
+    verify,
+)
 from tuner.cli import list as list_
 from tuner.cli.drive import INTERRUPTED
 from tuner.errors import SpecError, TunerError
@@ -47,7 +62,10 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (start, resume, dashboard, list_, show, best, export, check, init, copy, verify, delete):
+for _command in (
+    start, resume, dashboard, list_, show, best, confirm, compare, report, export, check, init, copy,
+    verify, delete,
+):  # fmt: skip
     app.command(_command.__name__.rpartition(".")[2], epilog=_command.EXAMPLES)(_command.run)
 
 

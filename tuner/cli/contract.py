@@ -74,7 +74,15 @@ def trial_table(record: TrialRecord) -> dict[str, Any]:
 def curved_trial_table(view: TrialView) -> dict[str, Any]:
     """`tune show NAME TRIAL --json`."""
     curve = [{**r.extras, "epoch": r.epoch, **{n: r.get(n) for n in NUMBERS}} for r in view.curve]
-    return {**trial_table(view.record), "traceback": view.record.traceback, "curve": curve}
+    over = view.overfitting
+    return {
+        **trial_table(view.record),
+        "gap_last": over.gap_last,
+        "onset_epoch": over.onset_epoch,
+        "rise": over.rise,
+        "traceback": view.record.traceback,
+        "curve": curve,
+    }
 
 
 def best_table(study: Study) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tuner.cli.options import StorageOption
+from tuner.content import storage_url
 
 EXAMPLES = (
     "\b\nExamples:\n  tune dashboard\n  tune dashboard --storage sqlite:///other.db --port 9000 --no-open"
@@ -25,7 +26,11 @@ def run(
     no_open: Annotated[bool, typer.Option("--no-open", help="Open no browser.")] = False,
 ) -> None:
     """Show the stored studies in the browser, live; reads only."""
-    from tuner.api import storage_url
-    from tuner.web import serve
+    url = storage_url(storage)
+    from tuner.web.ahead import Ahead
 
-    serve(storage_url(storage), host, port, opens=not no_open, tell=lambda line: print(line, flush=True))
+    # The application takes so long to load that the look is taken by then, or nearly.
+    ahead = Ahead(url)
+    from tuner.web.serve import serve
+
+    serve(url, host, port, opens=not no_open, tell=lambda line: print(line, flush=True), ahead=ahead)

@@ -28,6 +28,9 @@ def drive(begin: Callable[[Observer], Study], *, as_json: bool, quiet: bool) -> 
         typer.Exit: with 130 after Ctrl-C or SIGTERM; the command to go on is printed.
         TrialError: no trial has a value, or too many failed.
     """
+    from rich.console import Console
+
+    from tuner.cli.confirm import print_confirmation
     from tuner.cli.contract import best_table, dump
     from tuner.cli.progress import watch
     from tuner.cli.summary import best_of, print_summary
@@ -46,6 +49,8 @@ def drive(begin: Callable[[Observer], Study], *, as_json: bool, quiet: bool) -> 
         dump(best_table(study))
     else:
         print_summary(study)
+        if (found := study.confirmation) is not None:
+            print_confirmation(Console(highlight=False), found, len(study.records))
     if study.summary.state is StudyState.FAILED:
         raise TrialError(f"{study.name}: {study.summary.reason}")
 

@@ -126,6 +126,8 @@ class Lines(Silent):
     def begin(self, spec: StudySpec, notes: Sequence[str]) -> None:
         """Say what is about to run."""
         super().begin(spec, notes)
+        self.close()
+        self._pace, self._last, self._told_best = Pace(), None, None
         self._metric = spec.objective.metric
         print(f"{spec.name}: {described(spec)}", *notes, sep="\n  ", file=sys.stderr, flush=True)
         self._told_at = time.monotonic()
@@ -174,6 +176,7 @@ class Display(Silent):
     def begin(self, spec: StudySpec, notes: Sequence[str]) -> None:
         """Print what is about to run; the display appears below it."""
         super().begin(spec, notes)
+        self._pace, self._status, self._running, self._turned_at = Pace(), None, [], None
         self._console.print(Text.assemble((spec.name, "bold"), f": {described(spec)}"))
         for note in notes:
             self._console.print(Padding(Text(note, style="dim"), (0, 0, 0, 2)))

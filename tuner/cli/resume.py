@@ -68,6 +68,7 @@ def run(
             workers=workers,
             device=device,
             storage=storage,
+            confirm=True,
             observer=observer,
         ),
         as_json=as_json,

@@ -107,6 +107,8 @@ def endings(records: Sequence[TrialRecord]) -> list[tuple[str, int]]:
 def _trials_table(study: Study, records: Sequence[TrialRecord]) -> Table:
     """The best trials, best first; those that were cut before their worth was known come last.
 
+    Behind these come those that violate a constraint.
+
     Of their settings, those that matter most come first.
     """
     from rich import box
@@ -115,12 +117,12 @@ def _trials_table(study: Study, records: Sequence[TrialRecord]) -> Table:
 
     from tuner.cli import words
 
-    goal, weights = study.spec.goal(), study.importances()
-    valued = [record for record in records if record.value is not None]
-    sign = 1 if goal.minimize else -1
-    ranked = sorted(valued, key=lambda r: (not r.conclusive, sign * (r.value or 0.0)))[:SHOWN_TRIALS]
+    goals, weights = study.spec.goals(), study.importances()
+    goal, valued = goals.primary, [record for record in records if record.value is not None]
+    ranked = sorted(valued, key=goals.key)[:SHOWN_TRIALS]
     was_interrupted = any(record.interruptions for record in ranked)
-    others = [n for n in ("val_score", "gap") if n != goal.metric and _is_measured(n, ranked)]
+    measured = dict.fromkeys(("val_score", "gap", *goals.names))
+    others = [n for n in measured if n != goal.metric and _is_measured(n, ranked)]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("trial", goal.metric, *others, "epochs"):
         table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
@@ -164,6 +166,8 @@ def _print_trial(console: Console, view: TrialView) -> None:
     again = f", interrupted {words.count(record.interruptions, 'time')}" if record.interruptions else ""
     trained = f"{words.count(record.epochs, 'epoch')} in {record.seconds:.1f} s{again}"
     console.print(Text(trained, style="dim"))
+    if curve:
+        console.print(Text(overfitting(view)))
     if record.model_path is not None:
         console.print(Text.assemble(("model: ", "dim"), record.model_path), soft_wrap=True)
     console.print(_params_table(view))
@@ -171,6 +175,19 @@ def _print_trial(console: Console, view: TrialView) -> None:
         _print_curve(console, curve)
     if record.traceback:
         console.print(Text(record.traceback.rstrip()), soft_wrap=True)
+
+
+def overfitting(view: TrialView) -> str:
+    """How much a trial over-fits, in a sentence."""
+    from tuner.cli import words
+
+    over = view.overfitting
+    gap = f"gap {words.number(over.gap)} at the best epoch, {words.number(over.gap_last)} at the last"
+    if over.onset_epoch is None:
+        return f"{gap}; it does not over-fit"
+    return (
+        f"{gap}; it over-fits from epoch {over.onset_epoch} on: val_loss has risen by {over.rise:.0%} since"
+    )
 
 
 def _params_table(view: TrialView) -> Table:

@@ -62,6 +62,7 @@ def run(
             storage=storage,
             seed=seed,
             settings=chosen,
+            confirm=True,
             observer=observer,
         ),
         as_json=as_json,

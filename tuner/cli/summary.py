@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tuner.cli import words
+from tuner.core.goals import Goals
 from tuner.core.spec import FALLING_SCORES
 from tuner.core.trial import Reading, TrialState
 from tuner.errors import TrialError
@@ -99,8 +100,17 @@ def differing(one: Mapping[str, object], other: Mapping[str, object]) -> list[st
 
 def verdict(study: Study, best: TrialView) -> str:
     """By how much tuning improved on the default configuration, or that it did not."""
-    goal, default = study.spec.goal(), study.default
-    found, before = best.value, default.value
+    goals, default = study.spec.goals(), study.default
+    goal, found, before = goals.primary, best.value, default.value
+    if goals.violation(best.reading):
+        limits, has = _broken(goals, best)
+        return f"No trial meets every constraint; trial {best.number} comes closest: {has}, not {limits}."
+    if goals.violation(default.reading):
+        limits, has = _broken(goals, default)
+        return (
+            f"The default configuration has {has}, not {limits}. "
+            f"The best trial that meets every constraint has {goal.metric} {words.number(found)}."
+        )
     if found is None or before is None:
         why = default.record.reason or default.record.state.value
         return f"The default configuration (trial 0) has no {goal.metric} to compare with: {why}."
@@ -113,6 +123,30 @@ def verdict(study: Study, best: TrialView) -> str:
     )
     told = f"Tuning {verb} {goal.metric} from {before:.4g} (default{cut}) to {found:.4g}{relative}."
     return told + _but(best, default)
+
+
+def _broken(goals: Goals, view: TrialView) -> tuple[str, str]:
+    """The constraints that a trial violates, and the numbers that it has instead."""
+    excesses = goals.excesses(view.reading)
+    broken = [bound for bound, excess in zip(goals.bounds, excesses, strict=True) if excess > 0]
+    has = (f"{bound.name} {_reading(view.reading, bound.name)}" for bound in broken)
+    return ", ".join(f"{'at most' if b.is_upper else 'at least'} {b.limit:g}" for b in broken), ", ".join(has)
+
+
+def front_table(study: Study) -> Table:
+    """The trials that no other one dominates: their objectives, and the settings in which they differ."""
+    goals, views = study.spec.goals(), study.front
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("trial", *goals.names):
+        table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
+    table.add_column("settings", style="dim")
+    first = study.default.params
+    names = dict.fromkeys(name for view in views for name in differing(view.params, first))
+    for view in views:
+        params = ", ".join(f"{name} {words.setting(view.params.get(name))}" for name in names)
+        numbers = (_reading(view.reading, name) for name in goals.names)
+        table.add_row(str(view.number), *numbers, Text(params, no_wrap=True, overflow="ellipsis"))
+    return table
 
 
 def _but(best: TrialView, default: TrialView) -> str:
@@ -154,6 +188,12 @@ def print_findings(console: Console, study: Study) -> None:
 def _print_best(console: Console, study: Study, best: TrialView) -> None:
     console.print(beside(best, study.default))
     console.print(Text(verdict(study, best)))
+    objectives = study.spec.goals().objectives
+    if len(objectives) > 1:
+        console.print()
+        names = ", ".join(objective.metric for objective in objectives)
+        console.print(Text(f"best trade-offs of {names}:", style="dim"))
+        console.print(front_table(study))
     console.print()
     print_importances(console, study)
     console.print()
@@ -165,8 +205,8 @@ def _print_best(console: Console, study: Study, best: TrialView) -> None:
 def _measured(*views: TrialView) -> Iterator[tuple[str, ...]]:
     """The objective first, then losses, scores, gap and epoch, where any of the trials has them."""
     spec = views[0].study.spec
-    metric, score = spec.objective.metric, spec.trainer.score
-    for name in dict.fromkeys((metric, *MEASURED)):
+    score = spec.trainer.score
+    for name in dict.fromkeys((*spec.goals().names, *MEASURED)):
         label = MEASURED.get(name, name)
         if score is not None and name.endswith("_score"):
             label += f" ({score})"

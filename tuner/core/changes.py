@@ -20,6 +20,7 @@ _FIXED: Mapping[str, str] = {
     "trainer.model": "earlier trials trained something else",
     "trainer.loss": "losses before and after could not be compared",
     "trainer.score": "scores before and after could not be compared",
+    "trainer.repeats": "earlier trials were trained with other seeds",
     "search.seed": "every random stream of the study follows from it",
 }
 """Keys and sections that never change, and why."""
@@ -42,7 +43,7 @@ class Change:
     refusal: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.key}: {_told(self.old)} -> {_told(self.new)}"
+        return f"{self.key}: {told(self.old)} -> {told(self.new)}"
 
 
 def changes(old: StudySpec, new: StudySpec) -> list[Change]:
@@ -86,11 +87,12 @@ def _refusal(key: str) -> str | None:
     return next((why for k, why in _FIXED.items() if key == k or key.startswith(f"{k}.")), None)
 
 
-def _told(value: Any) -> str:
+def told(value: Any) -> str:
+    """A key's value, or a parameter's table, in a few words."""
     if value is None:
         return "(none)"
     if isinstance(value, Mapping) and "type" in value:
         keys = ("low", "high", "step", "choices")
         shown = {k: value[k] for k in keys if k in value}
-        return f"{value['type']} {', '.join(f'{k} = {_told(v)}' for k, v in shown.items())}"
+        return f"{value['type']} {', '.join(f'{k} = {told(v)}' for k, v in shown.items())}"
     return value if isinstance(value, str) else json.dumps(value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,28 @@ class Split:
         return len(self.x)
 
 
+class Resampling(Protocol):
+    """The rows that a search may see, divided in other ways.
+
+    Everything is fitted anew on each training split. What it gives depends on its arguments alone,
+    so every process draws the same.
+    """
+
+    def draw(self, seed: int) -> Dataset:
+        """Another training and validation split, of the sizes of the study's own.
+
+        The study's own once more where there is no other: in order of time, or where the source
+        brings its validation split.
+        """
+
+    def folds(self, count: int) -> tuple[Dataset, ...]:
+        """Cross-validation: so many datasets whose validation splits are disjoint.
+
+        Raises:
+            DataError: the rows cannot be folded so often.
+        """
+
+
 @dataclass(frozen=True)
 class Dataset:
     """What trainers get.
@@ -54,6 +76,7 @@ class Dataset:
         target_scale: what it was then divided by, scalar or (T,).
         encoding: how raw columns become `features`, JSON-ready; empty when they already are numbers.
         notes: what was done to the data, a sentence each, for the terminal and the store.
+        resampling: divides the same rows in other ways; None where nobody asked for it.
     """
 
     train: Split
@@ -66,6 +89,7 @@ class Dataset:
     target_scale: NDArray[np.float32] | float = 1.0
     encoding: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    resampling: Resampling | None = None
 
     @property
     def outputs(self) -> int:

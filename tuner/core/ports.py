@@ -289,8 +289,8 @@ class Turn:
 class Store(Protocol):
     """Keeps one study; the only truth."""
 
-    def record(self, turn: Turn) -> None:
-        """Append a turn in one transaction; an empty one says that the study is still driven."""
+    def record(self, *turns: Turn) -> None:
+        """Append turns, one after another, in one transaction; an empty one says that the study is driven."""
 
     def finish(self, state: StudyState, reason: str, seconds: float) -> None:
         """Note why the study ended; trials in flight become waiting ones."""

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from tuner.core.budget import Budget
+from tuner.core.goals import Bound, Goals
 from tuner.core.space import AnyParameter, Choice, Float, Int, Parameter, Scalar, SearchSpace
 from tuner.core.trial import Objective
 from tuner.errors import SpecError, near
@@ -52,6 +53,16 @@ class DataSpec(_Section):
     split: Literal["random", "group", "time"] = Field(
         "random", description="random (stratified for classes), by group, or in order of time"
     )
+    folds: int | None = Field(
+        None,
+        ge=2,
+        le=20,
+        description="cross-validation: every trial trains on so many folds of the rows that are not locked, "
+        "and the mean counts; instead of one validation split",
+    )
+    reshuffle: bool = Field(
+        False, description="draw another validation split for every trial, so that none is lucky twice"
+    )
     group: str | None = Field(None, description="the column whose values stay in one split (split = group)")
     time: str | None = Field(None, description="the column that orders the rows (split = time)")
     drop: tuple[str, ...] = Field((), description="columns that are left out")
@@ -74,6 +85,10 @@ class DataSpec(_Section):
             raise ValueError('split = "group" needs group = "<column>"')
         if self.split == "time" and self.time is None:
             raise ValueError('split = "time" needs time = "<column>"')
+        if self.reshuffle and self.split == "time":
+            raise ValueError('reshuffle: there is one order of time; use split = "random" or "group"')
+        if self.reshuffle and self.folds is not None:
+            raise ValueError("reshuffle: folds already judge every trial on all rows; leave one of them out")
         return self
 
 
@@ -86,6 +101,9 @@ class TrainerSpec(_Section):
         description="mlp | cnn | a reference to build(params, context) (torch) or to an estimator (sklearn)",
     )
     epochs: int = Field(27, ge=1, description="epochs of a trial that nothing stops")
+    repeats: int = Field(
+        1, ge=1, le=100, description="seeds that every trial is trained with, side by side; the mean counts"
+    )
     loss: Literal["cross_entropy", "binary_cross_entropy", "mse", "mae", "huber"] | None = Field(
         None, description="the loss; seen from the task where it is left out"
     )
@@ -134,6 +152,15 @@ class ObjectiveSpec(_Section):
     direction: Literal["minimize", "maximize"] | None = Field(
         None, description="needed where the metric is not a shipped one"
     )
+    also: dict[str, Literal["minimize", "maximize"]] = Field(
+        {},
+        max_length=2,
+        description='up to two further objectives, e.g. gap = "minimize"; pruning goes by the first one',
+    )
+    at_most: dict[str, float] = Field(
+        {}, description="constraints: what a trial's best epoch must not exceed, e.g. gap = 0.1"
+    )
+    at_least: dict[str, float] = Field({}, description="constraints: what a trial's best epoch must reach")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -142,6 +169,14 @@ class ObjectiveSpec(_Section):
                 f"metric '{self.metric}' is not a shipped one, so give direction = \"minimize\" or "
                 f'"maximize"; {near(self.metric, DIRECTIONS)}'
             )
+        if self.metric in self.also:
+            raise ValueError(f"also: '{self.metric}' is the metric already; name another one")
+        for name in self.at_most.keys() & self.at_least.keys():
+            if self.at_least[name] > self.at_most[name]:
+                raise ValueError(
+                    f"at_least: no {name} is at least {self.at_least[name]:g} and at most "
+                    f"{self.at_most[name]:g}; lower it or raise at_most"
+                )
         return self
 
 
@@ -189,6 +224,9 @@ class StopSpec(_Section):
     patience: int | None = Field(None, ge=1, description="epochs without a better value")
     min_delta: float = Field(0.0, ge=0, description="patience: less than this is not better")
     gap: float | None = Field(None, gt=0, description="stop when val_loss - train_loss exceeds it")
+    overfit: int | None = Field(
+        None, ge=1, description="stop so many epochs after validation turned while training still falls"
+    )
     seconds: float | None = Field(None, gt=0, description="seconds of training per trial")
     epoch_seconds: float | None = Field(
         None, gt=0, description="a worker process whose trials take longer than this for an epoch is ended"
@@ -196,6 +234,14 @@ class StopSpec(_Section):
     explosion: float = Field(1e3, gt=1, description="stop when a loss exceeds so many times the first one")
     rules: tuple[str, ...] = Field((), description="rules of your own: package.module:attr | ./file.py:attr")
     max_failures: int = Field(20, ge=1, description="failed trials that end the study")
+
+
+class ConfirmSpec(_Section):
+    """`[confirm]`: the best few are trained again, and the locked test split is opened once."""
+
+    auto: bool = Field(True, description="confirm when `tune start` has finished; else by `tune confirm`")
+    top: int = Field(5, ge=1, le=50, description="how many of the best trials are trained again")
+    repeats: int = Field(10, ge=3, le=100, description="how often each of them, with seeds of its own")
 
 
 class SpaceSpec(_Section):
@@ -232,7 +278,23 @@ class StudySpec(_Section):
     search: SearchSpec = SearchSpec()
     budget: BudgetSpec = BudgetSpec(trials=100)
     stop: StopSpec = StopSpec()
+    confirm: ConfirmSpec = ConfirmSpec()
     space: SpaceSpec
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        sampler, objective = self.search.sampler, self.objective
+        if objective.also and sampler in ("gp", "cmaes"):
+            raise ValueError(
+                f"objective.also: the sampler '{sampler}' knows one objective; "
+                'take search.sampler = "tpe", "nsga2", "random", "qmc" or "grid"'
+            )
+        if (objective.at_most or objective.at_least) and sampler == "gp":
+            raise ValueError(
+                "objective: the sampler 'gp' knows no constraints; "
+                'take search.sampler = "tpe", "nsga2", "cmaes", "random", "qmc" or "grid"'
+            )
+        return self
 
     @classmethod
     def parse(
@@ -295,6 +357,14 @@ class StudySpec(_Section):
         if direction is None and metric.endswith("_score") and self.trainer.score in FALLING_SCORES:
             direction = "minimize"
         return Objective(metric, (direction or DIRECTIONS[metric]) == "minimize")
+
+    def goals(self) -> Goals:
+        """All of `[objective]`: further objectives and constraints too."""
+        objective = self.objective
+        others = [Objective(name, way == "minimize") for name, way in objective.also.items()]
+        bounds = [Bound(name, limit, is_upper=True) for name, limit in objective.at_most.items()]
+        bounds += [Bound(name, limit, is_upper=False) for name, limit in objective.at_least.items()]
+        return Goals((self.goal(), *others), tuple(bounds))
 
     def limits(self) -> Budget:
         """`[budget]` as the engine takes it."""

@@ -92,6 +92,9 @@ NUMBERS: tuple[str, ...] = (
 )
 """The numbers every reading has."""
 
+CLOCKED = frozenset({"seconds", "latency_ms", "latency_ms_se"})
+"""Numbers that a clock has measured: no repetition gives them again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Objective:

@@ -5,7 +5,7 @@ Test rows are cut off before anything is fitted, and all that is fitted sees tra
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +13,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tuner.core.dataset import Dataset, Split, Task
+from tuner.core.dataset import Dataset, Task
 from tuner.core.spec import DataSpec
-from tuner.data import column, encoding, source, split, target
+from tuner.data import column, source, split, target
 from tuner.data.arrays import X, Y
+from tuner.data.resampling import OpenRows, rows_of
 from tuner.data.source import Source
+from tuner.data.split import Parts
 from tuner.errors import DataError
 
 
-@dataclass(frozen=True)
-class _Divided:
-    """Raw rows of the two open splits; labels or numbers beside them."""
-
-    train: tuple[X, NDArray[Any]]
-    validation: tuple[X, NDArray[Any]]
-    notes: tuple[str, ...]
-
-
-def load(spec: DataSpec, folder: Path) -> Dataset:
+def load(spec: DataSpec, folder: Path, *, resampling: bool = False) -> Dataset:
     """Read, split and encode what `[data]` names.
 
     The test split is locked: its rows are dropped before anything is fitted, and no array, encoding
@@ -40,89 +33,125 @@ def load(spec: DataSpec, folder: Path) -> Dataset:
     Args:
         spec: `[data]`.
         folder: what relative paths and ``./file.py`` references start from.
+        resampling: whether `Dataset.resampling` is wanted though the spec can do without it; it keeps
+            the raw rows alive.
 
     Returns:
-        Encoded, not yet scaled inputs; see `Dataset`.
+        Encoded, not yet scaled inputs; see `Dataset`. With folds its splits are the first fold's.
 
     Raises:
         DataError: the data cannot be used; one line with what to do.
         PluginError: the reference to a function leads nowhere.
     """
-    return _dataset(source.read(spec, folder), spec)
+    return _dataset(source.read(spec, folder), spec, resampling=resampling)
 
 
-def from_arrays(x: Any, y: Any, spec: DataSpec) -> Dataset:
+def from_arrays(x: Any, y: Any, spec: DataSpec, *, resampling: bool = False) -> Dataset:
     """Split and encode arrays in memory, as `load` does with files.
 
     Args:
         x: (N, D) or (N, C, H, W) numbers, or a data frame.
         y: N classes or numbers, or (N, T) numbers; goes with `x` by position, whatever its index.
         spec: `[data]`, with ``source = "memory"``.
+        resampling: see `load`.
 
     Raises:
         DataError: the data cannot be used; one line with what to do.
     """
-    return _dataset(source.from_values({"X": x, "y": y}, spec), spec)
+    return _dataset(source.from_values({"X": x, "y": y}, spec), spec, resampling=resampling)
 
 
-def _dataset(found: Source, spec: DataSpec) -> Dataset:
+def _dataset(found: Source, spec: DataSpec, *, resampling: bool) -> Dataset:
     read = target.read(found.y, spec.task, found.where)
-    divided = _divide(found, read, spec)
-    x, y = divided.train
-    judged_x, judged_y = divided.validation
-    how: dict[str, Any] = {}
-    notes = (*found.notes, *read.notes, *divided.notes)
-    if isinstance(x, pd.DataFrame):
-        how, done = encoding.fit(x, found.where)
-        features, notes = encoding.names(how), (*notes, *done)
-        x, judged_x = encoding.encode(x, how), encoding.encode(judged_x, how)
-    else:
-        features = tuple(name for name in found.names if name not in _left_out(spec))
-    if read.task is Task.REGRESSION:
-        shift, scale = _standard(y, spec.target_scaling, found.where)
-        y, judged_y = (((v - shift) / scale).astype(np.float32) for v in (y, judged_y))
-        classes: tuple[str, ...] = ()
-    else:
-        shift, scale = 0.0, 1.0
-        classes = target.classes(y)
-        known = pd.Index(classes, dtype=object)
-        y, judged_y = (known.get_indexer(pd.Index(v, dtype=object)).astype(np.int64) for v in (y, judged_y))
-    return Dataset(
-        train=Split(np.ascontiguousarray(x, np.float32), y),
-        validation=Split(np.ascontiguousarray(judged_x, np.float32), judged_y),
-        task=read.task,
-        classes=classes,
-        features=features,
-        scaling=spec.scaling,
-        target_shift=shift,
-        target_scale=scale,
-        encoding=how,
-        notes=notes,
-    )
-
-
-def _divide(found: Source, read: target.Target, spec: DataSpec) -> _Divided:
-    """Cut the rows into splits; what comes back holds no test row."""
-    keys = _keys(found, read, spec)
-    parts = split.divide(
-        len(read.rows), keys, spec, found.where, validation=found.validation is None, test=not found.has_test
-    )
-    x = _without(found, found.x, spec)
-    train = _rows(x, read.rows[parts.train]), read.values[parts.train]
-    if found.validation is None:
-        validation = _rows(x, read.rows[parts.validation]), read.values[parts.validation]
-    else:
-        validation = _brought(found, found.validation, read, spec)
-    notes = [*parts.notes]
-    if read.task is Task.CLASSIFICATION:
-        validation, unseen = _known_classes(train[1], validation, found.where)
-        notes += unseen
+    parts = divided(found, read, spec)
+    rows = _open(found, read, parts, spec)
     locked = "those for the test are not read" if found.has_test else f"{len(parts.test)} locked for the test"
-    notes.insert(0, f"{len(train[1])} rows to train on, {len(validation[1])} for validation, {locked}.")
-    return _Divided(train, validation, tuple(notes))
+    if spec.folds is not None:
+        folds = rows.parts(spec.folds)
+        data = rows.folds(spec.folds)[0]
+        told = (f"{_folded(folds)}, {locked}.", *folds[0].notes)
+    else:
+        data = rows.base()
+        told = (
+            f"{len(data.train)} rows to train on, {len(data.validation)} for validation, {locked}.",
+            *parts.notes,
+            *_reshuffled(rows),
+        )
+    wanted = resampling or spec.folds is not None or spec.reshuffle
+    notes = (*found.notes, *read.notes, *told, *data.notes)
+    return replace(data, notes=notes, resampling=rows if wanted else None)
 
 
-def _keys(found: Source, read: target.Target, spec: DataSpec) -> NDArray[Any] | None:
+def divided(found: Source, read: target.Target, spec: DataSpec) -> Parts:
+    """The splits, as positions in `read.rows`; the test's are the same whatever folds and reshuffle say."""
+    return split.divide(
+        len(read.rows),
+        split_keys(found, read, spec),
+        spec,
+        found.where,
+        validation=found.validation is None,
+        test=not found.has_test,
+    )
+
+
+def _open(found: Source, read: target.Target, parts: Parts, spec: DataSpec) -> OpenRows:
+    """All rows but the test's."""
+    rows = np.sort(np.concatenate([parts.train, parts.validation]))
+    brought = None if found.validation is None else _brought(found, found.validation, read, spec)
+    y = read.values[rows]
+    labels: tuple[str, ...] = ()
+    if read.task is Task.CLASSIFICATION:
+        labels = target.classes(y)
+        y = _places(y, labels)
+        brought = brought and (brought[0], _places(brought[1], labels))
+    keys = split_keys(found, read, spec)
+    if keys is not None:
+        # Labels that rows are stratified by are compared sooner as numbers.
+        keys = y if labels and spec.split == "random" else keys[rows]
+    return OpenRows(
+        x=rows_of(inputs(found, found.x, spec), read.rows[rows]),
+        y=y,
+        task=read.task,
+        labels=labels,
+        spec=spec,
+        where=found.where,
+        names=tuple(name for name in found.names if name not in _left_out(spec)),
+        keys=keys,
+        train=np.searchsorted(rows, parts.train),
+        validation=np.searchsorted(rows, parts.validation),
+        brought=brought,
+    )
+
+
+def _places(y: NDArray[Any], labels: tuple[str, ...]) -> NDArray[np.int64]:
+    """The place of each label; -1 of one that is not there."""
+    return pd.Index(labels, dtype=object).get_indexer(pd.Index(y, dtype=object)).astype(np.int64)
+
+
+def _folded(folds: tuple[Parts, ...]) -> str:
+    trained, judged = (
+        _range([len(getattr(part, name)) for part in folds]) for name in ("train", "validation")
+    )
+    return f"{len(folds)} folds: every trial trains {len(folds)} times on {trained} rows, judged on {judged}"
+
+
+def _range(counts: list[int]) -> str:
+    low, high = min(counts), max(counts)
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+def _reshuffled(rows: OpenRows) -> tuple[str, ...]:
+    if not rows.spec.reshuffle:
+        return ()
+    if rows.brought is not None:
+        raise DataError(
+            f"{rows.where}: reshuffle: the source brings its own validation split; leave one of them out"
+        )
+    return ("Every trial trains and is judged on another split of these rows.",)
+
+
+def split_keys(found: Source, read: target.Target, spec: DataSpec) -> NDArray[Any] | None:
+    """What the rows of `read` are divided by, see `split.divide`; (N,) or None."""
     if spec.split == "group" and spec.group is not None:
         raw = found.column("group", spec.group).iloc[read.rows]
         if column.missing(raw).any():
@@ -143,7 +172,7 @@ def _left_out(spec: DataSpec) -> set[str]:
     return {*spec.drop, *(name for name in (spec.group, spec.time) if name is not None)}
 
 
-def _without(found: Source, x: X, spec: DataSpec) -> X:
+def inputs(found: Source, x: X, spec: DataSpec) -> X:
     """The inputs without dropped columns and without those that the split goes by."""
     for name in spec.drop:
         found.column("drop", name)
@@ -157,10 +186,6 @@ def _without(found: Source, x: X, spec: DataSpec) -> X:
     return x
 
 
-def _rows(x: X, rows: NDArray[np.intp]) -> X:
-    return x.iloc[rows] if isinstance(x, pd.DataFrame) else x[rows]
-
-
 def _brought(
     found: Source, brought: tuple[X, Y], read: target.Target, spec: DataSpec
 ) -> tuple[X, NDArray[Any]]:
@@ -172,43 +197,10 @@ def _brought(
             "only N may differ"
         )
     if not isinstance(raw_y, pd.Series):
-        return _without(found, raw_x, spec), raw_y.astype(np.float64)
+        return inputs(found, raw_x, spec), raw_y.astype(np.float64)
     if read.task is Task.CLASSIFICATION:
-        return _without(found, raw_x, spec), column.text(raw_y)
+        return inputs(found, raw_x, spec), column.text(raw_y)
     values = column.numbers(raw_y)
     if not np.isfinite(values).all():
         raise DataError(f"{found.where}: y_validation holds values that are no numbers; correct these rows")
-    return _without(found, raw_x, spec), values
-
-
-def _known_classes(
-    train: NDArray[Any], validation: tuple[X, NDArray[Any]], where: str
-) -> tuple[tuple[X, NDArray[Any]], list[str]]:
-    """Leave out validation rows of classes that training does not have."""
-    x, y = validation
-    if len(set(train)) < 2:
-        raise DataError(
-            f"{where}: target: the training split has one class only; split otherwise or bring more rows"
-        )
-    known = pd.Series(y).isin(list(set(train))).to_numpy(bool)
-    if not known.any():
-        raise DataError(f"{where}: no validation row has a class that training has; split otherwise")
-    if known.all():
-        return validation, []
-    note = f"{int((~known).sum())} validation rows have classes that training lacks and are left out."
-    return (_rows(x, np.flatnonzero(known)), y[known]), [note]
-
-
-def _standard(y: NDArray[np.float64], kind: str, where: str) -> tuple[Any, Any]:
-    """Shift and scale of a regression target: mean and standard deviation; float32 (T,) for several."""
-    spread = np.atleast_1d(y.std(axis=0))
-    if not (np.ptp(y, axis=0) > 0).all() or not (spread > 0).all():
-        which = f" {int(np.argmin(spread))} of y" if y.ndim == 2 else ""
-        raise DataError(
-            f"{where}: target{which}: has one value only in the training split; choose another target"
-        )
-    if kind == "none":
-        return 0.0, 1.0
-    if y.ndim == 1:
-        return float(np.float32(y.mean())), float(np.float32(spread[0]))
-    return y.mean(axis=0).astype(np.float32), spread.astype(np.float32)
+    return inputs(found, raw_x, spec), values

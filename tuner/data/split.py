@@ -83,6 +83,100 @@ def divide(
     return _at_random(count, keys, sizes, spec.seed, where)
 
 
+def redraw(
+    keys: NDArray[Any] | None, kind: str, train: Rows, validation: Rows, seed: int, where: str
+) -> Parts:
+    """Divide rows into other training and validation splits, as `divide` does, of given sizes.
+
+    Args:
+        keys: see `divide`; of the rows of both splits alone.
+        kind: `[data] split`, random or group.
+        train: the rows of the given training split.
+        validation: those of the given validation split; of groups, as many as lie in it are drawn.
+        seed: of the split that is drawn.
+        where: what errors are prefixed with.
+    """
+    count = len(train) + len(validation)
+    if kind == "group" and keys is not None:
+        chosen = len(np.unique(keys[validation]))
+        return _groups(keys, {"validation": chosen}, seed)
+    return _at_random(count, keys, {"validation": len(validation)}, seed, where)
+
+
+def folds(
+    count: int, keys: NDArray[Any] | None, spec: DataSpec, number: int, where: str
+) -> tuple[Parts, ...]:
+    """Divide rows into folds, each of which is the validation split of one of the parts.
+
+    Random folds differ by one row at most, in each class, too; the one row of a class that has no
+    other is always trained on, which is noted. A group lies whole in one fold; the largest are dealt
+    first, each to the fold with the fewest rows. In order of time, each fold is judged by what was
+    trained on all the rows before it (expanding window, the rows of scikit-learn's `TimeSeriesSplit`),
+    so the oldest rows only train.
+
+    Args:
+        count: N.
+        keys: see `divide`.
+        spec: kind and seed.
+        number: how many folds.
+        where: what errors are prefixed with.
+
+    Raises:
+        DataError: there are fewer rows or groups than it takes.
+    """
+    if spec.split == "time" and keys is not None:
+        return _forward(keys, number, where)
+    chance = np.random.RandomState(derive(spec.seed, -1, "folds"))
+    fold = np.full(count, -1)
+    notes: tuple[str, ...] = ()
+    if spec.split == "group" and keys is not None:
+        fold = _dealt_groups(keys, number, chance, where)
+    else:
+        order = chance.permutation(count)
+        if keys is not None:
+            _, codes, counts = np.unique(keys, return_inverse=True, return_counts=True)
+            order = order[np.argsort(codes[order], kind="stable")]
+            order = order[counts[codes[order]] > 1]
+            if len(order) < count:
+                notes = (
+                    f"{count - len(order)} classes have one row only, which is trained on in every fold.",
+                )
+        _check_folds(len(order), number, "rows", where)
+        fold[order] = np.arange(len(order)) % number
+    each = np.arange(count)
+    return tuple(Parts(each[fold != i], each[fold == i], each[:0], notes) for i in range(number))
+
+
+def _forward(times: NDArray[Any], number: int, where: str) -> tuple[Parts, ...]:
+    count = len(times)
+    _check_folds(count, number + 1, "rows", where)
+    order, size = np.argsort(times, kind="stable"), count // (number + 1)
+    starts = range(count - number * size, count, size)
+    return tuple(Parts(np.sort(order[:at]), np.sort(order[at : at + size]), order[:0]) for at in starts)
+
+
+def _dealt_groups(
+    groups: NDArray[Any], number: int, chance: np.random.RandomState, where: str
+) -> NDArray[np.intp]:
+    """The fold of each row."""
+    _, codes, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    _check_folds(len(counts), number, "groups", where)
+    shuffled = chance.permutation(len(counts))
+    fold, sizes = np.zeros(len(counts), np.intp), np.zeros(number, np.intp)
+    for group in shuffled[np.argsort(-counts[shuffled], kind="stable")]:
+        fold[group] = np.argmin(sizes)
+        sizes[fold[group]] += counts[group]
+    return fold[codes]
+
+
+def _check_folds(count: int, needed: int, what: str, where: str) -> None:
+    if count < needed:
+        raise DataError(
+            f"{where}: folds: {count} {what} are too few, at least {needed} are needed; "
+            f"lower folds or bring more {what}"
+        )
+
+
 def _at_random(
     count: int, labels: NDArray[Any] | None, sizes: dict[str, int], seed: int, where: str
 ) -> Parts:
@@ -165,11 +259,16 @@ def _shares(counts: NDArray[np.intp], size: int, chance: np.random.RandomState) 
 
 
 def _by_group(groups: NDArray[Any], shares: dict[str, float], seed: int, where: str) -> Parts:
-    names, codes = np.unique(groups, return_inverse=True)
-    count = len(names)
+    count = len(np.unique(groups))
     sizes = {name: max(1, int(share * count)) for name, share in shares.items()}
     if count <= sum(sizes.values()):
         raise DataError(f"{where}: {count} groups are too few for {len(sizes) + 1} splits; bring more groups")
+    return _groups(groups, sizes, seed)
+
+
+def _groups(groups: NDArray[Any], sizes: dict[str, int], seed: int) -> Parts:
+    """Draw so many whole groups for each split."""
+    _, codes = np.unique(groups, return_inverse=True)
     rest = np.arange(len(groups))
     drawn = {"test": rest[:0], "validation": rest[:0]}
     for name, size in sizes.items():

@@ -5,46 +5,67 @@ Deletes folders that a worker wrote; what lies in them is not known here.
 
 from __future__ import annotations
 
-import bisect
 import math
 import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 
-from tuner.core.trial import Objective, TrialRecord
+import numpy as np
+
+from tuner.core.goals import Goals, Key, layers
+from tuner.core.incumbents import Incumbents, incumbents
+from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 
 
 class Keeper:
-    """Keeps the models of the best trials, and trial 0's: the default configuration's."""
+    """Keeps the models of the best trials, and trial 0's: the default configuration's.
 
-    def __init__(self, keep: int, models: Path, objective: Objective) -> None:
+    With several objectives the best are those that no other one dominates, sorted by the first
+    objective, then those that only they dominate, and so on. The models of trials that were the
+    best so far when they ended stay too: what the test says of them shows how the search over-fits.
+    """
+
+    def __init__(self, keep: int, models: Path, goal: Objective | Goals) -> None:
         """Start with no model.
 
         Args:
             keep: how many of the best stay.
             models: the folder in which trial 7's model is the folder ``7``.
-            objective: which of two values is better. Values that stand (`Stop.conclusive`) come
-                before all others; of equal ones the lower number's stays.
+            goal: which of two trials is better, see `Goals.key`; of equal ones the lower number's stays.
         """
         self._keep = keep
         self._models = models
-        self._sign = 1 if objective.minimize else -1
-        self._best: list[tuple[bool, float, int]] = []
+        self._goals = Goals.of(goal)
+        self._path = Incumbents(self._goals)
+        self._best: list[Key] = []
+        """The best first; trial 0 stands behind the others if it is not one of them."""
+        self._strays: set[int] = set()
 
     @property
     def bar(self) -> float | None:
-        """The value from which on a finished trial's model stays; None while any one does."""
-        if len(self._best) < self._keep:
+        """The value from which on a finished trial's model stays; None while any one may."""
+        if len(self._best) < self._keep or not self._goals.is_plain:
             return None
-        cut_short, value, _ = self._best[-1]
-        return None if cut_short else self._sign * value
+        _, cut_short, _, (loss,), _ = self._best[self._keep - 1]
+        return None if cut_short else loss if self._goals.primary.minimize else -loss
 
-    def wants(self, number: int, value: float, *, conclusive: bool) -> bool:
-        """Whether the model of a trial that ends with this value would stay, as things stand."""
-        if number == 0 or len(self._best) < self._keep or self._holds(number):
+    def wants(self, number: int, value: float, best: Reading | None = None, *, conclusive: bool) -> bool:
+        """Whether the model of a trial that ends with this value would stay, as things stand.
+
+        Args:
+            number: the trial's.
+            value: its best epoch's metric; `nan` for none.
+            best: that epoch.
+            conclusive: see `Stop.conclusive`.
+        """
+        if number == 0 or self._holds(number):
             return True
-        return (not conclusive, self._sign * value, number) < self._best[-1]
+        known = None if math.isnan(value) else value
+        record = TrialRecord(number, {}, TrialState.STOPPED, known, best, conclusive=conclusive)
+        ranked = self._ranked([*self._best, self._goals.key(record)])
+        return any(number == key[-1] for key in ranked[: self._keep])
 
     def replay(self, history: Sequence[TrialRecord]) -> list[int]:
         """Take in the models of a stored study and delete what no record names.
@@ -52,12 +73,15 @@ class Keeper:
         Returns:
             Numbers of trials whose model is not kept any longer; see `discard`.
         """
+        self._path = incumbents(history, self._goals)
         lost = [n for record in history for n in self.admit(record)[1]]
         named = {record.number for record in history if record.model_path is not None}
         orphans = {str(record.number) for record in history} - {str(number) for number in named}
         for folder in self._models.iterdir() if self._models.is_dir() else ():
             if folder.name in orphans or folder.name.startswith(".writing-"):
                 shutil.rmtree(folder, ignore_errors=True)
+            elif folder.name.isdecimal() and int(folder.name) not in named:
+                self._strays.add(int(folder.name))
         return lost
 
     def admit(self, record: TrialRecord) -> tuple[TrialRecord, list[int]]:
@@ -67,21 +91,35 @@ class Keeper:
             The record, without its `model_path` if the model does not stay, and the numbers of
             all trials whose models do not stay: nothing is deleted before `discard`.
         """
+        self._path.add(record)
         held = self._holds(record.number)
         if held:
-            self._best = [each for each in self._best if each[2] != record.number]
+            self._best = [key for key in self._best if key[-1] != record.number]
         if record.model_path is None:
-            return record, [record.number] if held else []
-        value = math.inf if record.value is None else self._sign * record.value
-        bisect.insort(self._best, (not record.conclusive, value, record.number))
-        lost = [number for _, _, number in self._best[self._keep :] if number != 0]
-        del self._best[self._keep :]
+            # A trial that was killed before it was recorded may have left one.
+            return record, [record.number] if held or record.number in self._strays else []
+        ranked = self._ranked([*self._best, self._goals.key(record)])
+        self._best = ranked[: self._keep] + [key for key in ranked[self._keep :] if key[-1] == 0]
+        lost = [n for each in ranked[self._keep :] if (n := each[-1]) not in (0, *self._path.numbers)]
         if record.number in lost:
             record = replace(record, model_path=None)
         return record, lost
 
+    def _ranked(self, keys: Sequence[Key]) -> list[Key]:
+        """The best first."""
+        ranked = sorted(keys)
+        if len(self._goals.objectives) == 1:
+            return ranked
+        found: list[Key] = []
+        for _, alike in groupby(ranked, lambda key: key[:3]):
+            kind = list(alike)
+            found += [
+                key for _, key in sorted(zip(layers(np.array([k[3] for k in kind])), kind, strict=True))
+            ]
+        return found
+
     def _holds(self, number: int) -> bool:
-        return any(number == each for _, _, each in self._best)
+        return any(number == key[-1] for key in self._best)
 
     def discard(self, numbers: Iterable[int]) -> None:
         """Delete models, once it is stored that they are not kept."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tuner.core.budget import Spent
+from tuner.core.goals import Goals
 from tuner.core.ports import Placement
 from tuner.core.trial import Objective, Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.errors import near
@@ -125,9 +126,10 @@ class Flight:
 class Ledger:
     """What a study has come to so far."""
 
-    def __init__(self, objective: Objective) -> None:
+    def __init__(self, goal: Objective | Goals) -> None:
         """Start with nothing."""
-        self.objective = objective
+        self.goals = Goals.of(goal)
+        self.objective = self.goals.primary
         self.flights: dict[int, Flight] = {}
         self.waiting: dict[int, Flight] = {}
         self.paused: dict[int, Flight] = {}
@@ -217,12 +219,17 @@ class Ledger:
             return
         if record.number == 0:
             self.default = record
-        if self.best is None or self._beats(record, self.best):
+        if self.best is None or self.goals.key(record) < self.goals.key(self.best):
             self.best = record
 
     def spent(self, seconds: float) -> Spent:
-        """What the study has used up, after so many seconds."""
-        return Spent(self._trials, seconds, self._epochs, None if self.best is None else self.best.value)
+        """What the study has used up, after so many seconds; a value that violates a bound is none."""
+        best = self.best if self.best is not None and self.meets(self.best.best) else None
+        return Spent(self._trials, seconds, self._epochs, None if best is None else best.value)
+
+    def meets(self, best: Reading | None) -> bool:
+        """Whether a best epoch meets every bound."""
+        return not self.goals.violation(best)
 
     def counts(self) -> dict[str, int]:
         """Trials by state name."""
@@ -231,17 +238,6 @@ class Ledger:
         counts[TrialState.WAITING.value] = len(self.waiting)
         counts[TrialState.PAUSED.value] = len(self.paused)
         return counts
-
-    def _beats(self, record: TrialRecord, other: TrialRecord) -> bool:
-        """A value that stands beats one that was cut short; of equal ones the lower number's is first."""
-        if record.conclusive is not other.conclusive:
-            return record.conclusive
-        a, b = _value(record), _value(other)
-        return self.objective.better(a, b) or (a == b and record.number < other.number)
-
-
-def _value(record: TrialRecord) -> float:
-    return math.nan if record.value is None else record.value
 
 
 def now() -> str:

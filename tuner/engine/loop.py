@@ -7,6 +7,7 @@ chosen, what is stored where, or what a rule looks at.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from typing import Any
 
 from tuner.core.budget import Budget, Spent, StudyState
 from tuner.core.events import Event, Failed, Finished, Interrupted, Paused, Reported, Restarted, Stopped
+from tuner.core.goals import Goals
 from tuner.core.ports import Callback, Executor, Observer, Placement, Scheduler, Searcher, Status, Store, Turn
 from tuner.core.trial import Objective, Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.engine.interrupts import Interrupts
@@ -24,6 +26,9 @@ from tuner.errors import TunerError
 
 _POLL_S = 0.5
 _SHOW_EVERY_S = 0.1
+_TOGETHER_S = 0.05
+"""Turns that come sooner after the last transaction wait for the next one."""
+
 _SIGN_OF_LIFE_S = 10.0
 _LOG = logging.getLogger(__name__)
 
@@ -38,7 +43,7 @@ class Engine:
         executor: Executor,
         store: Store,
         callbacks: Sequence[Callback],
-        objective: Objective,
+        objective: Objective | Goals,
         budget: Budget,
         keep: int,
         models: Path,
@@ -54,7 +59,7 @@ class Engine:
             store: keeps the study.
             callbacks: rules that end trials early; the first one that says so gives the reason.
                 One of them at most is a scheduler.
-            objective: what is searched for.
+            objective: what is searched for; rules and the budget go by the first of several goals.
             budget: when the study ends.
             keep: how many of the best models are kept.
             models: the folder they are in.
@@ -67,10 +72,11 @@ class Engine:
         self._store = store
         self._callbacks = tuple(callbacks)
         self._scheduler = next((each for each in self._callbacks if isinstance(each, Scheduler)), None)
-        self._objective = objective
+        goals = Goals.of(objective)
+        self._objective = goals.primary
         self._budget = budget
-        self._keeper = Keeper(keep, models, objective)
-        self._ledger = Ledger(objective)
+        self._keeper = Keeper(keep, models, goals)
+        self._ledger = Ledger(goals)
         self._max_failures = max_failures
         self._study_seed = study_seed
         self._observer = observer
@@ -83,7 +89,8 @@ class Engine:
         self._dropped: list[int] = []
         self._interrupts = Interrupts()
         self._origin = time.monotonic()
-        self._recorded = 0.0
+        self._recorded = -math.inf
+        self._turns: list[Turn] = []
 
     def run(
         self,
@@ -109,7 +116,6 @@ class Engine:
             Exception: whatever a part raised, after the study was stored as failed.
         """
         self._origin = time.monotonic() - seconds_before
-        self._recorded = seconds_before
         try:
             with self._interrupts:
                 self._replay(history, curves or {})
@@ -122,6 +128,7 @@ class Engine:
             self._finish(StudyState.FAILED, _sentence(error))
             raise
         else:
+            self._record()
             self._store.finish(state, reason, self._seconds())
             self._show(last=True)
         finally:
@@ -173,7 +180,7 @@ class Engine:
             if end is None:
                 self._fill(turn, spent)
                 end = self._all_done(turn)
-            self._record(turn)
+            self._note(turn)
             # Trials that were told to leave have done their part: their records are waited for.
             if end is not None and not self._ledger.leaving:
                 return end
@@ -207,8 +214,9 @@ class Engine:
         return StudyState.FINISHED, reason
 
     def _patience(self, spent: Spent) -> float:
-        left = _POLL_S if self._budget.seconds is None else self._budget.seconds - spent.seconds
-        return max(0.0, min(_POLL_S, left))
+        left = math.inf if self._budget.seconds is None else self._budget.seconds - spent.seconds
+        due = self._recorded + _TOGETHER_S - self._seconds() if self._turns else math.inf
+        return max(0.0, min(_POLL_S, left, due))
 
     def _fill(self, turn: Turn, spent: Spent) -> None:
         """Submit as many trials as there is room for: interrupted, then promoted, then new ones."""
@@ -298,9 +306,9 @@ class Engine:
         stops: dict[int, bool] = {}
         pauses: dict[int, bool] = {}
         for number, order in orders.items():
-            value, paused = self._ledger.flights[number].value, isinstance(order, Pause)
+            flight, paused = self._ledger.flights[number], isinstance(order, Pause)
             conclusive = isinstance(order, Stop) and order.conclusive
-            wanted = self._keeper.wants(number, value, conclusive=conclusive)
+            wanted = self._keeper.wants(number, flight.value, flight.best, conclusive=conclusive)
             (pauses if paused else stops)[number] = wanted
         if stops:
             self._executor.stop(stops)
@@ -314,7 +322,7 @@ class Engine:
             flight = self._ledger.flights[number]
             order = self._judge(flight.trial, flight.curve)
             reached = target is not None and not self._objective.better(target, flight.value)
-            if reached and not isinstance(order, Stop):
+            if reached and not isinstance(order, Stop) and self._ledger.meets(flight.best):
                 reason = f"its {self._objective.metric} of {flight.value:g} reaches the target of {target:g}"
                 order = Stop("target", reason, conclusive=True)
                 self._reached = flight.value
@@ -376,10 +384,11 @@ class Engine:
                 self._ledger.forget(number)
         return record
 
-    def _record(self, turn: Turn) -> None:
-        """Store a turn that brings news; only then delete the models that it forgets.
+    def _note(self, turn: Turn) -> None:
+        """Record a turn that brings news: at once, or with those that come thick and fast behind it.
 
-        Without news, a turn is stored now and then as a sign of life.
+        Whoever is killed before that goes on where the last transaction left the study, and comes
+        by the same turns again. Without news, a turn is recorded now and then as a sign of life.
         """
         turn.seconds, turn.position = self._seconds(), self._executor.position()
         news = (
@@ -392,10 +401,20 @@ class Engine:
             or turn.forgotten
             or self._dropped
         )
-        if not news and turn.seconds - self._recorded < _SIGN_OF_LIFE_S:
+        since = turn.seconds - self._recorded
+        if news or since >= _SIGN_OF_LIFE_S:
+            self._turns.append(turn)
+        # A model that is no longer kept goes before its trial can write another one in its place.
+        if since >= _TOGETHER_S or self._lost:
+            self._record()
+
+    def _record(self) -> None:
+        """Store the turns that were noted; only then delete the models that they forget."""
+        turns, self._turns = self._turns, []
+        if not turns:
             return
-        self._recorded = turn.seconds
-        self._store.record(turn)
+        self._recorded = turns[-1].seconds
+        self._store.record(*turns)
         self._keeper.discard(self._lost)
         self._executor.drop(self._dropped)
         self._lost, self._dropped = [], []
@@ -416,6 +435,7 @@ class Engine:
     def _finish(self, state: StudyState, reason: str) -> None:
         """Note an end that was not planned; the error that is on its way says more than a second one."""
         try:
+            self._record()
             self._store.finish(state, reason, self._seconds())
         except Exception:  # noqa: BLE001
             _LOG.exception("the end of the study could not be stored")

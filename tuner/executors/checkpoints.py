@@ -23,6 +23,7 @@ from safetensors.numpy import load, save
 from tuner.core.ports import Snapshot
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Trial
+from tuner.executors import durable
 
 FOLDER = "checkpoints"
 """Its name beside the models."""
@@ -82,7 +83,10 @@ class Checkpoints:
         text = save(arrays, {_FACTS: json.dumps(facts)})
         path, writing = self._older(trial, snapshot.epoch), self._writing(trial.number)
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            if self._synced:
+                durable.make(self._folder)
+            else:
+                self._folder.mkdir(parents=True, exist_ok=True)
             with writing.open("wb") as file:
                 file.write(_digest(text) + text)
                 if self._synced:
@@ -90,7 +94,7 @@ class Checkpoints:
                     os.fsync(file.fileno())
             writing.replace(path)
             if self._synced:
-                _sync(self._folder)
+                durable.sync(self._folder)
         except OSError as error:
             _LOG.warning("no checkpoint of trial %d was written: %s", trial.number, error)
             with suppress(OSError):
@@ -182,11 +186,3 @@ def _identity(trial: Trial) -> str:
 
 def _digest(text: bytes) -> bytes:
     return hashlib.blake2b(text, digest_size=_DIGEST_BYTES).digest()
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

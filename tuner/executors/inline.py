@@ -19,7 +19,6 @@ from typing import Any
 
 from tuner.core.events import Event, Interrupted, Reported, Restarted
 from tuner.core.ports import Job, Placement, Trainer
-from tuner.core.trial import Trial
 from tuner.executors.checkpoints import Checkpoints
 from tuner.executors.worker import Leave, Orders, Worker
 
@@ -35,14 +34,14 @@ class _Lane:
     """Rows that train together: one, or all.
 
     Attributes:
-        held: trials in its rows, and those that are to be placed there.
+        held: the efforts of an epoch of the trials in its rows and of those that are to be placed there.
         steps: its next orders.
         due: when its tick ends, in the trainer's unit of effort; None while it is idle.
         awaited: trials of an earlier session that belong here and have not come yet.
     """
 
     worker: Worker
-    held: dict[int, Trial] = field(default_factory=dict)
+    held: dict[int, float] = field(default_factory=dict)
     steps: list[Placement | Leave] = field(default_factory=list)
     due: float | None = None
     awaited: set[int] = field(default_factory=set)
@@ -104,7 +103,7 @@ class Inline:
             lane = next(own, None) or max(self._lanes, key=self._room)
             lane.awaited.discard(number)
             lane.steps.append(placement)
-            lane.held[number] = placement.trial
+            lane.held[number] = self._effort(placement.trial)
 
     def stop(self, orders: Mapping[int, bool]) -> None:
         """End trials at the next `poll`."""
@@ -186,7 +185,7 @@ class Inline:
 
     def _begin(self, index: int, lane: _Lane) -> None:
         lane.orders, lane.steps = Orders(tuple(lane.steps), self._bar), []
-        lane.due = self._resumed.get(index, self._now + sum(map(self._effort, lane.held.values())))
+        lane.due = self._resumed.get(index, self._now + sum(lane.held.values()))
         lane.awaited.clear()
         if self._threads:
             self._todo.put((lane.due, index))

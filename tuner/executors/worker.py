@@ -27,8 +27,9 @@ import cloudpickle
 from tuner.core.events import Event, Failed, Finished, Paused, Reported, Restarted, Stopped
 from tuner.core.ports import Exhausted, Failure, Outcome, Placement, Population, Snapshot
 from tuner.core.spec import StudySpec
-from tuner.core.trial import NUMBERS, Reading
+from tuner.core.trial import CLOCKED, NUMBERS, Reading
 from tuner.errors import DeviceError
+from tuner.executors import durable
 from tuner.executors.checkpoints import Checkpoints
 
 WRITING = ".writing-"
@@ -118,6 +119,7 @@ class Worker:
         self._epochs = spec.trainer.epochs
         self._goal = spec.goal()
         self._models = models.absolute()
+        self._synced = spec.durability == "full"
         self._checkpoints = checkpoints
         self._every_s = spec.trainer.checkpoint_seconds
         self._due = time.monotonic() + self._every_s
@@ -312,14 +314,20 @@ class Worker:
             return None
         writing = self._models / f"{WRITING}{row.number}"
         shutil.rmtree(writing, ignore_errors=True)
+        if self._synced:
+            durable.make(self._models)
         writing.mkdir(parents=True)
         if not self._population.save(row.index, writing):
             shutil.rmtree(writing)
             return None
         folder = self._models / str(row.number)
+        if self._synced:
+            durable.sync_all(writing)
         if folder.exists():
             shutil.rmtree(folder)
         writing.rename(folder)
+        if self._synced:
+            durable.sync(self._models)
         return str(folder)
 
 
@@ -336,7 +344,7 @@ def _same(a: Reading, b: Reading) -> bool:
 def _told(reading: Reading) -> str:
     # Databases know nan, but no zero below zero.
     numbers = {name: reading.get(name) + 0.0 for name in (*NUMBERS, *reading.extras)}
-    return repr((reading.epoch, {**numbers, "seconds": 0.0}))
+    return repr((reading.epoch, {**numbers, **dict.fromkeys(CLOCKED.intersection(numbers), 0.0)}))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 `Frame` holds the columns of a study, `find` gives a `Figure`, `plot` runs both halves.
 """
 
-from tuner.figures.export import write_html, write_image, write_images
+from tuner.core.columns import moments, param_columns
+from tuner.figures.export import write_image, write_images
 from tuner.figures.figure import GROUP, Drawing, Figure, Nothing, Option, find, names, plot, settings
-from tuner.figures.frame import Epochs, Frame, Trials, moments, param_columns
+from tuner.figures.frame import Epochs, Frame, Trials
+from tuner.figures.page import document, figure_html
 from tuner.figures.theme import DARK, LIGHT, THEMES, Theme, safe
 
 __all__ = [
@@ -21,6 +23,8 @@ __all__ = [
     "Option",
     "Theme",
     "Trials",
+    "document",
+    "figure_html",
     "find",
     "moments",
     "names",
@@ -28,7 +32,6 @@ __all__ = [
     "plot",
     "safe",
     "settings",
-    "write_html",
     "write_image",
     "write_images",
 ]

@@ -1,12 +1,10 @@
-"""Figures as files: PNG and SVG through kaleido, and one page of interactive HTML.
+"""Figures as files: PNG and SVG through kaleido.
 
-What a page is made of is the caller's business.
+Which figures of which study is the caller's business.
 """
 
 from __future__ import annotations
 
-import html
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,66 +15,6 @@ from tuner.figures.theme import LIGHT, Theme, safe
 
 FORMATS = ("png", "svg")
 """The kinds of pictures."""
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; \
-style-src 'unsafe-inline'; img-src data: blob:; connect-src data: blob:">
-<title>{title}</title>
-<style>
-body {{ margin: 0 auto; max-width: 1200px; padding: 1rem; font: 15px/1.5 system-ui, sans-serif; \
-color: {text}; background: {paper}; }}
-h1 {{ font-size: 1.4rem; }} h2 {{ font-size: 1.1rem; margin: 2rem 0 0; }} p {{ color: {muted}; margin: 0; }}
-.plot {{ height: 420px; }}
-</style>
-<h1>{title}</h1>
-{sections}
-<script>{library}</script>
-<script>
-for (const place of document.querySelectorAll(".plot")) {{
-  const figure = JSON.parse(place.nextElementSibling.textContent);
-  Plotly.newPlot(place, figure.data, figure.layout, {config});
-}}
-</script>
-</html>
-"""
-
-_CONFIG = {"responsive": True, "displaylogo": False, "modeBarButtonsToRemove": ["sendChartToCloud"]}
-
-
-def write_html(
-    path: Path, title: str, sections: Sequence[tuple[str, str, Drawing]], theme: Theme = LIGHT
-) -> None:
-    """Write one page that needs nothing beside itself, not even a network.
-
-    Args:
-        path: the file; it is replaced.
-        title: the page's heading, any text.
-        sections: each figure's heading, its explanation, and what `plot` made of it.
-        theme: the page's colours; the figures bring their own.
-    """
-    from plotly.offline import get_plotlyjs
-
-    parts = []
-    for heading, explanation, drawing in sections:
-        # "</script>" and "<!--" in a text would end or hide the element that holds it.
-        figure = json.dumps(drawing, allow_nan=False).replace("<", "\\u003c")
-        parts.append(
-            f"<h2>{html.escape(heading)}</h2>\n<p>{html.escape(explanation)}</p>\n"
-            f'<div class="plot"></div><script type="application/json">{figure}</script>'
-        )
-    page = _PAGE.format(
-        title=html.escape(title),
-        text=theme.text,
-        paper=theme.paper,
-        muted=theme.muted,
-        sections="\n".join(parts),
-        library=get_plotlyjs(),
-        config=json.dumps(_CONFIG),
-    )
-    path.write_text(page, encoding="utf-8")
 
 
 def write_image(

@@ -9,15 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tuner.core.space import Choice, SearchSpace
-from tuner.core.trial import Objective, Params, Reading, TrialRecord, TrialState
+from tuner.core.columns import moments, numbers, param_columns
+from tuner.core.space import SearchSpace
+from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 
 Floats = NDArray[np.floating[Any]]
 Ints = NDArray[np.int64]
@@ -25,7 +25,6 @@ Bools = NDArray[np.bool_]
 Texts = NDArray[Any]
 
 _BEST = ("train_loss", "val_loss", "train_score", "val_score")
-_LARGEST = 1e100
 _READING = (*_BEST, "learning_rate", "grad_norm", "seconds")
 
 
@@ -302,40 +301,6 @@ class Frame:
         return sorted(self.params, key=lambda name: -shares.get(name, -1.0))
 
 
-def param_columns(space: SearchSpace, params: Sequence[Params]) -> dict[str, NDArray[Any]]:
-    """Each searched parameter as a column (N,).
-
-    Returns:
-        Numbers as floats, `nan` where not active; choices as text, `""` where not active.
-    """
-    columns: dict[str, NDArray[Any]] = {}
-    for name, parameter in space:
-        if isinstance(parameter, Choice):
-            texts = ["" if each.get(name) is None else str(each[name]) for each in params]
-            columns[name] = np.array(texts, dtype=object)
-        else:
-            columns[name] = np.array([each.get(name, math.nan) for each in params], dtype=float)
-    return columns
-
-
-def moments(texts: Sequence[str | None]) -> Floats:
-    """UTC times as ISO 8601 has them, in seconds since 1970; `nan` for none."""
-    return np.array([_moment(text) if text else math.nan for text in texts], dtype=float)
-
-
-def _moment(text: str) -> float:
-    read = datetime.fromisoformat(text)
-    return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
-
-
-def _drawable(values: ArrayLike) -> NDArray[np.float64]:
-    """Numbers, with `nan` for those that no axis holds; sums and differences of the others are finite."""
-    found = np.asarray(values, dtype=float)
-    if len(found) and max(found.max(), -found.min()) < _LARGEST:
-        return found
-    return np.where(np.abs(found) < _LARGEST, found, np.nan)
-
-
 def _readings(columns: Mapping[str, ArrayLike], number: Ints, metric: str) -> Epochs:
     whose = np.asarray(columns.get("number", ()), np.int64)
     epoch = np.asarray(columns.get("epoch", ()), np.int64)
@@ -348,9 +313,7 @@ def _readings(columns: Mapping[str, ArrayLike], number: Ints, metric: str) -> Ep
         by_key = np.argsort(key, kind="stable")
         order = by_key[known[by_key]]
     none = np.full(len(row[order]), np.nan)
-    read = {
-        each: _drawable(columns[each])[order] if each in columns else none for each in (*_READING, "value")
-    }
+    read = {each: numbers(columns[each])[order] if each in columns else none for each in (*_READING, "value")}
     if "value" not in columns and metric in read:
         read["value"] = read[metric]
     if "value" not in columns and metric == "gap":
@@ -377,7 +340,7 @@ def _trials(columns: Mapping[str, ArrayLike], epochs: Epochs, objective: Objecti
         """What is stored of trials that are over or have no readings, else what the readings say."""
         if name not in columns:
             return so_far.astype(kind)
-        known = _drawable(columns[name]) if kind is float else np.asarray(columns[name], dtype=kind)
+        known = numbers(columns[name]) if kind is float else np.asarray(columns[name], dtype=kind)
         return np.where(stored, known, so_far.astype(kind))
 
     def given(name: str, empty: Any, kind: Any) -> NDArray[Any]:

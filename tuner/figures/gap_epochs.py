@@ -1,6 +1,6 @@
 """Gap over epochs: how far validation loss is above training loss, and where over-fitting sets in.
 
-Onset here is read from curves; what a stop rule makes of a gap is the rule's business.
+When over-fitting sets in is told by `core.overfitting`, as for findings and stop rules.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuner.core.overfitting import turns
 from tuner.figures.curves import Band, Line, band, band_traces, line, line_traces, shown
 from tuner.figures.figure import Drawing, Figure, Nothing, Option
 from tuner.figures.frame import Floats, Frame, Ints
-from tuner.figures.numbers import listed, neighbourhood
+from tuner.figures.numbers import listed
 from tuner.figures.theme import Theme
 
 _BARS = 60
-_LONG = 15
 
 
 @dataclass(frozen=True)
@@ -44,35 +44,13 @@ class GapEpochs:
 
 
 def onsets(frame: Frame) -> Ints:
-    """(N,) the epoch at which each trial's over-fitting sets in; 0 where it does not.
-
-    It is the epoch of the lowest validation loss, smoothed over five epochs (over three where no
-    trial has fifteen), where that loss rises
-    afterwards by more than its own scatter from there on (twice its standard deviation about the
-    smoothed curve, and one per cent) while the smoothed training loss goes on falling.
-    """
+    """(N,) the epoch at which each trial's over-fitting sets in, see `turns`; 0 where it does not."""
     epochs = frame.epochs
+    val, train = (np.asarray(each, np.float64) for each in (epochs.val_loss, epochs.train_loss))
+    at, _ = turns(val, train, np.diff(frame.bounds))
     found = np.zeros(len(frame), dtype=np.int64)
-    sizes = np.diff(frame.bounds)
-    filled = np.flatnonzero(sizes)
-    if not len(filled):
-        return found
-    starts = frame.bounds[filled]
-    reach = 2 if sizes.max() >= _LONG else 1
-    val = neighbourhood(epochs.val_loss, epochs.row, reach)
-    train = neighbourhood(epochs.train_loss, epochs.row, reach)
-    safe = np.where(np.isfinite(val), val, np.inf)
-    lowest = np.minimum.reduceat(safe, starts)
-    hits = np.flatnonzero(safe == np.repeat(lowest, sizes[filled]))
-    trial, first = np.unique(epochs.row[hits], return_index=True)  # = filled
-    at, last = hits[first], frame.bounds[trial + 1] - 1
-    with np.errstate(invalid="ignore", over="ignore"):
-        scatter = np.nan_to_num(epochs.val_loss - val, posinf=0.0, neginf=0.0) ** 2
-        scatter[np.arange(len(val)) < np.repeat(at, sizes[filled])] = 0.0
-        noise = np.sqrt(np.add.reduceat(scatter, starts) / (last - at + 1))
-        rises = safe[last] - lowest > np.maximum(2 * noise, 0.01 * np.abs(lowest))
-        over = rises & (train[last] < train[at]) & np.isfinite(lowest)
-    found[trial[over]] = epochs.epoch[at[over]]
+    turned = at >= 0
+    found[turned] = epochs.epoch[frame.bounds[:-1][turned] + at[turned]]
     return found
 
 

@@ -78,7 +78,7 @@ def panels(
     if not parameters:
         raise Nothing("No parameter is chosen: choose one or more above the figure.")
     chosen = parameters[:MOST_PANELS]
-    most = max(200, MOST // len(chosen))
+    most = max(100, MOST // len(chosen))
     first = y[frame.trials.number == 0]
     return Panels(
         panels=tuple(_panel(frame, y, name, most) for name in chosen),

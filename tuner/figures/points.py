@@ -16,7 +16,7 @@ from tuner.figures.frame import Bools, Floats, Frame, Ints, Texts
 from tuner.figures.numbers import listed, thinned
 from tuner.figures.theme import Theme, safe
 
-MOST = 400
+MOST = 300
 """Points drawn of one scatter; more hide one another and take long to send."""
 
 STANDS, CUT, UNDER_WAY, FAILED = "value stands", "cut short", "under way", "failed"

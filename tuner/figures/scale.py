@@ -113,6 +113,7 @@ class Scale:
             return theme.axis(self.name, **{**ticks, **more})
         ends = np.log10([self.low, self.high]) if self.log else np.array([self.low, self.high])
         margin = (0.5 / self.count if self.count else 0.03) * (ends[1] - ends[0]) or 0.5
-        return theme.axis(
-            self.name, log=self.log, **{"range": listed([ends[0] - margin, ends[1] + margin], 6), **more}
-        )
+        within: dict[str, Any] = {"range": listed([ends[0] - margin, ends[1] + margin], 6)}
+        if self.log and ends[1] - ends[0] < 1.5:
+            within["dtick"] = "D2"  # 1, 2 and 5 of each decade; labels at every digit overlap
+        return theme.axis(self.name, log=self.log, **{**within, **more})

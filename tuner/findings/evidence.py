@@ -7,7 +7,7 @@ numbers that are not finite or beyond 1e100.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Self
@@ -15,6 +15,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.core.columns import numbers, param_columns
 from tuner.core.space import Choice, Int, SearchSpace
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 
@@ -30,8 +31,6 @@ MOST_LEADERS = 20
 
 FEW_VALUES = 16
 """A parameter of at most so many values is looked at value by value."""
-
-_LARGEST = 1e100
 
 
 @dataclass(frozen=True)
@@ -137,18 +136,18 @@ class Evidence:
             planned=epochs,
             number=np.array([record.number for record in records], np.int64),
             state=np.array([record.state.value for record in records], dtype=object),
-            value=_measured(record.value for record in records),
+            value=numbers([record.value for record in records]),
             conclusive=np.array([record.conclusive for record in records], np.bool_),
             rule=np.array([record.rule or "" for record in records], dtype=object),
-            gap=_measured(record.best.gap if record.best else None for record in records),
+            gap=numbers([record.best.gap if record.best else None for record in records]),
             epochs=np.array([record.epochs for record in records], np.int64),
-            params={name: _column(name, space, records) for name, _ in space},
+            params=param_columns(space, [record.params for record in records]),
             curves=Curves(
                 row=np.array([row for row, _ in read], np.int64),
                 epoch=np.array([reading.epoch for _, reading in read], np.int64),
-                train_loss=_measured(reading.train_loss for _, reading in read),
-                val_loss=_measured(reading.val_loss for _, reading in read),
-                value=_measured(reading.get(objective.metric) for _, reading in read),
+                train_loss=numbers([reading.train_loss for _, reading in read]),
+                val_loss=numbers([reading.val_loss for _, reading in read]),
+                value=numbers([reading.get(objective.metric) for _, reading in read]),
             ),
             importances=importances or {},
         )
@@ -302,15 +301,3 @@ def values_of(space: SearchSpace, name: str) -> int:
 
 def _so_many(standing: int) -> int:
     return min(max(LEADERS, standing // 10), MOST_LEADERS)
-
-
-def _measured(values: Iterable[float | None]) -> Floats:
-    found = np.array([math.nan if value is None else float(value) for value in values], dtype=np.float64)
-    return np.where(np.abs(found) < _LARGEST, found, np.nan)
-
-
-def _column(name: str, space: SearchSpace, records: Sequence[TrialRecord]) -> NDArray[Any]:
-    found = [record.params.get(name) for record in records]
-    if isinstance(space.parameters[name], Choice):
-        return np.array(["" if value is None else str(value) for value in found], dtype=object)
-    return np.array([math.nan if value is None else float(value) for value in found], dtype=np.float64)

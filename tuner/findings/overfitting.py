@@ -10,16 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuner.core.overfitting import can_turn, turns
 from tuner.core.space import Choice
-from tuner.findings.evidence import Bools, Evidence, Floats, noise_of, smooth
+from tuner.findings.evidence import Bools, Evidence, Floats
 from tuner.findings.finding import Finding, Severity, of_the_best
 from tuner.findings.ranks import clearly_against
-
-FEWEST_EPOCHS = 6
-"""A shorter curve has no turn that could be told from a jump."""
-
-RISE = 0.05
-"""Validation loss must rise again by this share of what it fell, and by more than two jumps."""
 
 CLEAR = 3.0
 """A lever must be so many standard errors from doing nothing: a chance of one in several hundred."""
@@ -67,7 +62,7 @@ def find(evidence: Evidence) -> Finding | None:
         tried = [n for n in ("dropout", "weight_decay", "l2") if n in evidence.space.parameters]
         more = f"stronger {tried[0]}" if tried else "search dropout or weight_decay as well"
         advice = (
-            f"No setting stood out against it yet; try more data, {more}, or stop earlier: [stop] patience."
+            f"No setting stood out against it yet; try more data, {more}, or stop earlier: [stop] overfit."
         )
         return Finding("overfitting", f"{sentence}.", numbers, advice, Severity.ADVICE)
     numbers |= {
@@ -82,7 +77,7 @@ def find(evidence: Evidence) -> Finding | None:
         f"{sentence}; what went along most with a smaller gap is {side} "
         f"(typical gap {lever.with_it:.3g}, otherwise {lever.without:.3g}).",
         numbers,
-        f"Search {side}, or stop earlier: [stop] patience.",
+        f"Search {side}, or stop earlier: [stop] overfit.",
         Severity.ADVICE,
     )
 
@@ -109,20 +104,12 @@ def strongest(evidence: Evidence) -> Lever | None:
 
 
 def _turn(evidence: Evidence, row: int) -> tuple[int, float] | None:
-    """The epoch with the lowest validation loss and the relative rise after it; (0, 0) for no turn."""
+    """Where a trial turns, and its rise; (0, 0) for no turn, None where that cannot be told."""
     curve = evidence.curve(row)
-    val, train = curve.val_loss, curve.train_loss
-    if len(val) < FEWEST_EPOCHS or not (np.isfinite(val).all() and np.isfinite(train).all()):
+    if not can_turn(curve.val_loss, curve.train_loss):
         return None
-    level, training = smooth(val), smooth(train)
-    at = int(np.argmin(level))
-    rise = float(level[-1] - level[at])
-    fell = float(val[0] - level[at])
-    if not rise > max(2 * noise_of(val), RISE * max(fell, 0.0), 0.0) or not training[-1] < training[at]:
-        return 0, 0.0
-    epoch = int(curve.epoch[at + int(np.argmin(val[at : at + 3]))])
-    base = abs(float(level[at]))
-    return (epoch, rise / base) if base > 0 else (0, 0.0)
+    at, rise = turns(curve.val_loss, curve.train_loss, np.array([len(curve.val_loss)]))
+    return (int(curve.epoch[at[0]]), float(rise[0])) if at[0] >= 0 else (0, 0.0)
 
 
 def _sides(evidence: Evidence) -> list[tuple[str, str, Bools, Floats]]:

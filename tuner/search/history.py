@@ -6,6 +6,7 @@ Holds numbers, not Optuna trials. How configurations are chosen is not known her
 from __future__ import annotations
 
 import math
+import sys
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,12 +15,17 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.core.goals import Goals
 from tuner.core.space import SearchSpace
 from tuner.core.trial import Objective, Params, TrialRecord, TrialState, Value
+from tuner.search import fronts
 from tuner.search.distributions import to_number
 
 Rank = tuple[bool, int, float, int]
-"""Sorts trials from best to worst: inconclusive, -epochs, signed value, number."""
+"""Sorts trials from best to worst: inconclusive or violating, -epochs, signed value or violation, number."""
+
+_CUT_SHORT: Rank = (True, -sys.maxsize, -math.inf, -1)
+"""Before every trial that was cut short, behind every other one."""
 
 DIVERGED = "divergence"
 """The stop rule after which a trial's best epoch says nothing about its worth."""
@@ -32,12 +38,17 @@ class Observation:
     Attributes:
         row: (D,), the number of each parameter in the space's order; `nan` where it is inactive.
         value: less is better; None where the trial was cut before its worth was known.
+        rank: its place among all trials; with several objectives, by the first of them.
+        losses: every objective, less is better; empty where there is one.
+        violation: by how much it violates the bounds; 0 for not.
     """
 
     number: int
     row: NDArray[np.float64]
     value: float | None
     rank: Rank
+    losses: tuple[float, ...] = ()
+    violation: float = 0.0
 
 
 def adopted(space: SearchSpace, params: Params) -> dict[str, Value] | None:
@@ -65,8 +76,10 @@ class History:
 
     A finished trial and one that stopped conclusively count with their value. One cut before its
     worth was known, and one that is paused, ranks behind all of those, by how far it got and how
-    good it was there, as in Optuna's TPE; one without any value or that diverged ranks last. A
-    failed one is not shown to samplers at all, nor is one that lies outside of the space.
+    good it was there, as in Optuna's TPE; one that violates a bound ranks behind these, by how
+    much; one without any value or that diverged ranks last. A failed one is not shown to samplers
+    at all, nor is one that lies outside of the space. Of several objectives, the trials that have
+    a value and violate nothing are ranked by who dominates whom, see `good`.
 
     Attributes:
         running: (D,) rows of the trials that run or wait, by number.
@@ -75,9 +88,10 @@ class History:
         replaced: the numbers of settled trials that were told once more, as often as they were.
     """
 
-    def __init__(self, space: SearchSpace, objective: Objective) -> None:
+    def __init__(self, space: SearchSpace, goal: Objective | Goals) -> None:
         self._space = space
-        self._sign = 1.0 if objective.minimize else -1.0
+        self.goals = Goals.of(goal)
+        self._sign = 1.0 if self.goals.primary.minimize else -1.0
         self.running: dict[int, NDArray[np.float64]] = {}
         self.unfit: set[int] = set()
         self.failed: set[int] = set()
@@ -139,10 +153,25 @@ class History:
         """The numbers of the highest ranking trials."""
         return {rank[-1] for rank in self._ranks[:count]}
 
+    def good(self, observations: Sequence[Observation], count: int) -> set[int]:
+        """The numbers of the best of a `window`; of several objectives those that dominate most.
+
+        Where a layer of trials that do not dominate each other does not fit in as a whole, those of
+        it are chosen that together span the largest hypervolume, as in Optuna's TPE.
+        """
+        if len(self.goals.objectives) == 1:
+            return self.best(count)
+        ranked = sorted(observations, key=lambda o: o.rank)
+        standing = [o for o in ranked if not o.rank[0]]
+        if len(standing) <= count:
+            return {o.number for o in ranked[:count]}
+        chosen = fronts.best(np.array([o.losses for o in standing]), count)
+        return {standing[index].number for index in chosen}
+
     def window(self, best: int, last: int) -> list[Observation]:
         """The `best` highest ranking and the `last` newest trials, ordered by number."""
         chosen = set(self._numbers[max(0, len(self._numbers) - last) :])
-        chosen |= self.best(best)
+        chosen |= self.best(best) if len(self.goals.objectives) == 1 else self._foremost(best)
         return [self._seen[number] for number in sorted(chosen)]
 
     def valued(self, best: int, last: int) -> list[Observation]:
@@ -152,12 +181,32 @@ class History:
         return [self._seen[number] for number in sorted(chosen)]
 
     def best_of_first(self, first: int, best: int) -> list[Observation]:
-        """The `best` highest ranking among the `first` earliest trials that have a value."""
+        """The `best` highest ranking among the `first` earliest trials that have a value.
+
+        Of several objectives, layer by layer, and of the last one those with the most room around.
+        """
         if not 0 < first <= self.values:
             return []
         end = self._valued[first - 1]
-        early = (rank[-1] for rank in self._ranks if rank[-1] <= end)
-        return [self._seen[number] for number in islice(early, min(first, best))]
+        known = (self._seen[rank[-1]] for rank in self._ranks if rank[-1] <= end)
+        early = (observation for observation in known if observation.value is not None)
+        if len(self.goals.objectives) == 1:
+            return list(islice(early, min(first, best)))
+        ranked = list(early)
+        standing = [observation for observation in ranked if not observation.violation]
+        if len(standing) <= best:
+            return ranked[:best]
+        chosen = fronts.fittest(np.array([o.losses for o in standing]), best)
+        return [standing[index] for index in chosen]
+
+    def _foremost(self, count: int) -> set[int]:
+        """The numbers of the best trials by several objectives: layer by layer, then by rank."""
+        standing = [rank[-1] for rank in self._ranks[: bisect_left(self._ranks, _CUT_SHORT)]]
+        if len(standing) <= count:
+            return self.best(count)
+        layer = fronts.layers(np.array([self._seen[n].losses for n in standing]), count)
+        order = np.lexsort((np.arange(len(standing)), layer))
+        return {standing[index] for index in order[:count].tolist()}
 
     def places(self) -> dict[int, float]:
         """Each trial's place, 0 for the best; trials that showed the same share one."""
@@ -202,8 +251,22 @@ class History:
         conclusive = record.state is TrialState.FINISHED or (record.conclusive and record.state.is_over)
         if value is None:
             rank: Rank = (True, 1, 0.0, record.number)
+        elif self.goals.bounds and (violation := self.goals.violation(record.best)):
+            return self._violating(record, row, value if conclusive else None, violation)
         elif conclusive:
             rank = (False, 0, value, record.number)
         else:
             rank = (True, -record.epochs, value, record.number)
-        return Observation(record.number, row, value if conclusive else None, rank)
+        losses = self._losses(record) if value is not None and conclusive else ()
+        return Observation(record.number, row, value if conclusive else None, rank, losses)
+
+    def _violating(
+        self, record: TrialRecord, row: NDArray[np.float64], value: float | None, violation: float
+    ) -> Observation:
+        """A trial that violates a bound: behind those cut short, before those without a value."""
+        rank: Rank = (True, 0, violation, record.number)
+        losses = self._losses(record) if value is not None else ()
+        return Observation(record.number, row, value, rank, losses, violation)
+
+    def _losses(self, record: TrialRecord) -> tuple[float, ...]:
+        return () if len(self.goals.objectives) == 1 else self.goals.losses(record) or ()

@@ -1,7 +1,7 @@
 """NSGA-II's crossover and mutation by Optuna over the unconditional parameters; the others are random.
 
 Generations follow from the history alone and not from notes on trials. With one objective NSGA-II
-is a genetic algorithm that keeps the best.
+is a genetic algorithm that keeps the best; with bounds, trials that violate less win against others.
 """
 
 from __future__ import annotations
@@ -39,7 +39,11 @@ class NSGA2:
         if len(parents) < 2 or not self._subspace.distributions:
             return self._random.draw
         with view.quiet():
-            study = view.study([self._subspace.trial(o.number, o.row, o.value) for o in parents])
+            shown = [
+                self._subspace.trial(o.number, o.row, o.losses or o.value, violation=o.violation)
+                for o in parents
+            ]
+            study = view.study(shown, len(history.goals.objectives))
             key = f"{NSGAIISampler._get_parent_cache_key_prefix()}{generation}"
             study._storage.set_study_system_attr(study._study_id, key, [o.number for o in parents])
         notes = {NSGAIISampler._get_generation_key(): generation}

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import blake2b
 from itertools import chain
 
+from tuner.core.goals import Goals
 from tuner.core.space import Float, SearchSpace
 from tuner.core.spec import SearchSpec
 from tuner.core.trial import Objective, Params, Trial, TrialRecord, TrialState, Value
@@ -39,18 +40,19 @@ class OptunaSearcher:
     * cmaes: its state is recomputed from blocks of trial numbers, see `CMAES`.
     * nsga2: generations are counted in finished trials, see `NSGA2`.
 
-    For gp, cmaes and nsga2, conditional parameters (for cmaes also choices) are drawn at random.
+    A trial that violates a bound ranks behind all others that have a value. For gp, cmaes and
+    nsga2, conditional parameters (for cmaes also choices) are drawn at random.
     """
 
-    def __init__(self, space: SearchSpace, spec: SearchSpec, objective: Objective) -> None:
-        """Set up without a history.
+    def __init__(self, space: SearchSpace, spec: SearchSpec, goal: Objective | Goals) -> None:
+        """Set up without a history; of `goal` only tpe and nsga2 look at more than the first objective.
 
         Raises:
             SpecError: a grid was asked for that is too large.
         """
         self._space = space
         self._spec = spec
-        self._history = History(space, objective)
+        self._history = History(space, goal)
         self._taken: set[bytes] = set()
         self._next = 0
         self._listed = self._list()

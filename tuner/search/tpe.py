@@ -31,7 +31,8 @@ class TPE:
     """Models good and bad trials by a density each and asks where their ratio is highest.
 
     Formulas: Bergstra et al. 2011, section 4; Watanabe 2023 (arXiv:2304.11127). Parameters with
-    the same conditions form a group with a joint density. Trials that run count as bad ones.
+    the same conditions form a group with a joint density. Trials that run count as bad ones. Of
+    several objectives, good are the trials that no other one dominates: Ozaki et al. 2022, section 4.
     """
 
     def __init__(self, space: SearchSpace, spec: SearchSpec) -> None:
@@ -47,7 +48,7 @@ class TPE:
         if len(history) < self._startup:
             return self._random.draw
         observations = history.window(BEST, LAST)
-        good = history.best(default_gamma(len(observations)))
+        good = history.good(observations, default_gamma(len(observations)))
         bad = {o.number: o.row for o in observations if o.number not in good} | history.running
         below = _stacked([o.row for o in observations if o.number in good], self._width)
         above = _stacked([bad[number] for number in sorted(bad)], self._width)

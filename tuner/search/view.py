@@ -66,25 +66,28 @@ class Subspace:
         self,
         number: int,
         row: NDArray[np.float64] | None = None,
-        value: float | None = None,
+        value: float | Sequence[float] | None = None,
         notes: Mapping[str, Any] | None = None,
+        violation: float = 0.0,
     ) -> FrozenTrial:
         """A trial for a sampler: complete where it has a value, else running.
 
         Args:
             number: the trial's number; its id too.
             row: (D,) numbers; parameters that are `nan` there are left out. None: no parameter yet.
-            value: less is better.
+            value: less is better; of several objectives one each.
             notes: the trial's system attributes.
+            violation: by how much it violates the study's bounds.
         """
         cells = {} if row is None else dict(zip(self.distributions, row[self._columns].tolist(), strict=True))
         known = {name: self.distributions[name] for name, cell in cells.items() if not np.isnan(cell)}
         trial = optuna.trial.create_trial(
             state=TrialState.RUNNING if value is None else TrialState.COMPLETE,
-            value=value,
+            values=value if isinstance(value, Sequence) else None if value is None else [value],
             params={name: found.to_external_repr(cells[name]) for name, found in known.items()},
             distributions=known,
             system_attrs=dict(notes or {}),
+            constraints={"violation": violation} if violation else None,
         )
         trial.number = trial._trial_id = number
         return trial
@@ -97,9 +100,9 @@ class Subspace:
         }
 
 
-def study(trials: Sequence[FrozenTrial]) -> Study:
-    """A study that minimizes and shows these trials."""
-    return optuna.create_study(storage=Shown(trials))
+def study(trials: Sequence[FrozenTrial], objectives: int = 1) -> Study:
+    """A study that minimizes all its objectives and shows these trials."""
+    return optuna.create_study(storage=Shown(trials), directions=["minimize"] * objectives)
 
 
 @contextmanager

@@ -1,8 +1,17 @@
 """The importer of sqlalchemy: schema, connect, write, read, lease, verify."""
 
 from tuner.store.database import Database
-from tuner.store.read import SpecRevision, StudySummary
+from tuner.store.read import SpecRevision, StoredConfirmation, StudySummary
 from tuner.store.verify import Finding, Verdict, verify
 from tuner.store.write import StudyStore
 
-__all__ = ["Database", "Finding", "SpecRevision", "StudyStore", "StudySummary", "Verdict", "verify"]
+__all__ = [
+    "Database",
+    "Finding",
+    "SpecRevision",
+    "StoredConfirmation",
+    "StudyStore",
+    "StudySummary",
+    "Verdict",
+    "verify",
+]

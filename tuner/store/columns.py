@@ -31,6 +31,9 @@ from tuner.store.schema import VERSION, studies, tuner_epochs, tuner_studies, tu
 NUMBERS = ("train_loss", "val_loss", "train_score", "val_score", "learning_rate", "grad_norm", "seconds")
 """The numbers of a reading that have a column of their own."""
 
+CONFIRMS = "confirms"
+"""The fact by which a study of trainings that confirm another one says which."""
+
 BUSY_TIMEOUT_S = 2.0
 """How long a look waits for a program that keeps the whole file locked."""
 
@@ -39,7 +42,7 @@ _ROW = (
     "trial_id", "number", "params", "state", "value", "best_epoch", "epochs", "conclusive", "rule", "reason",
     "seconds", "interruptions", "model_path", "started_at", "ended_at",
 )  # fmt: skip
-_AT_ONCE = 20_000
+_AT_ONCE = 2_000
 
 
 Last = tuple[int, float | None, float | None]
@@ -93,7 +96,7 @@ class News:
         void: numbers of trials whose earlier readings are void.
         number: (E,) whose reading each row of the following is; sorted by trial and epoch.
         epoch: (E,) 1 for the first.
-        numbers: (E,) a column for each of `NUMBERS`, and for what is asked for by `extra`; `nan` for none.
+        numbers: (E,) a column for each of `NUMBERS`, and for a metric that is none of them; `nan` for none.
         mark: for the next look.
     """
 
@@ -145,7 +148,7 @@ class Reader:
             return str(hash(tuple(tuple(row) for row in rows)))
 
     def studies(self) -> list[StudySummary]:
-        """Every study of ours, the newest first.
+        """Every study of ours but those that confirm another one, the newest first.
 
         Raises:
             StudyNotFound: there is no such file.
@@ -153,7 +156,8 @@ class Reader:
         """
         with self._reading() as connection:
             ids = self._ids(connection)
-            return read.summaries(connection, ids) if ids else []
+            found = read.summaries(connection, ids) if ids else []
+        return [each for each in found if CONFIRMS not in each.facts]
 
     def study(self, name: str) -> StudySummary:
         """How one study stands.
@@ -164,6 +168,16 @@ class Reader:
         """
         with self._reading() as connection:
             return read.summaries(connection, {name: self._id(connection, name)})[0]
+
+    def confirmed(self, name: str) -> Mapping[str, Any] | None:
+        """What came of a study's last confirmation, as it is stored; None where there is none.
+
+        Raises:
+            StudyNotFound: see `study`.
+        """
+        with self._reading() as connection:
+            stored = read.confirmations(connection, self._id(connection, name))
+        return next((each.result for each in reversed(stored) if each.result is not None), None)
 
     def trial(self, name: str, number: int) -> tuple[TrialRow, str | None] | None:
         """One trial and the traceback of its failure; None where there is no such trial.
@@ -179,18 +193,19 @@ class Reader:
             ).one_or_none()
         return None if found is None else (_row(found[:-1]), found[-1])
 
-    def news(self, name: str, mark: Mark | None = None, extra: str | None = None) -> News:
+    def news(self, name: str, mark: Mark | None = None, metric: str = "val_loss") -> News:
         """What is new of a study since `mark`; all of it without one.
 
         Args:
             name: the study.
             mark: what the last look returned.
-            extra: a further number of the readings, from trainers of a user's own.
+            metric: what is searched for; a number of a user's own trainer is read beside `NUMBERS`.
 
         Raises:
             StudyNotFound: see `study`.
             StoreError: see `studies`.
         """
+        extra = None if metric in (*NUMBERS, "gap") else metric
         with self._reading() as connection:
             study_id = self._id(connection, name)
             created = connection.scalar(

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import socket
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
@@ -24,7 +26,7 @@ from tuner.store.connect import connect, file_of, parse, place, told, writing
 from tuner.store.encoding import now, stamp, storable
 from tuner.store.lease import Lease, require_free
 from tuner.store.migrations import migrate
-from tuner.store.read import SpecRevision, StudySummary
+from tuner.store.read import SpecRevision, StoredConfirmation, StudySummary
 from tuner.store.schema import (
     METADATA,
     ensure,
@@ -32,8 +34,10 @@ from tuner.store.schema import (
     study_directions,
     study_system_attributes,
     trials,
+    tuner_confirmations,
     tuner_specs,
     tuner_studies,
+    tuner_trials,
     version,
 )
 from tuner.store.write import StudyStore, cut_off, show_open
@@ -114,6 +118,57 @@ class Database:
         """Every spec that a study has had, the first one first."""
         with self._reading() as connection:
             return read.specs(connection, self._id(connection, name))
+
+    def confirmations(self, name: str) -> list[StoredConfirmation]:
+        """Every confirmation of a study, the first one first."""
+        with self._reading() as connection:
+            return read.confirmations(connection, self._id(connection, name))
+
+    def begin_confirmation(self, name: str, command: str, *, opened: bool) -> StoredConfirmation:
+        """Note that a confirmation judges now, before the test split is read.
+
+        One that was cut off goes on under its own number, and stays as it was noted.
+
+        Args:
+            name: the study.
+            command: which command does.
+            opened: whether the locked test split is about to be read.
+        """
+        with told(self._where), writing(self._engine, full=True).begin() as connection:
+            study_id = self._id(connection, name)
+            known = read.confirmations(connection, study_id)
+            if known and known[-1].result is None and known[-1].opened == opened:
+                return known[-1]
+            row = StoredConfirmation(
+                len(known) + 1, stamp(now()), storable(command) or "", socket.gethostname(), opened, None
+            )
+            connection.execute(tuner_confirmations.insert(), {"study_id": study_id, **asdict(row)})
+            return row
+
+    def end_confirmation(self, name: str, number: int, result: Mapping[str, Any]) -> None:
+        """Store what came of a confirmation; what is stored already stays."""
+        with told(self._where), writing(self._engine, full=True).begin() as connection:
+            connection.execute(
+                tuner_confirmations.update()
+                .where(
+                    tuner_confirmations.c.study_id == self._id(connection, name),
+                    tuner_confirmations.c.number == number,
+                    tuner_confirmations.c.result.is_(None),
+                )
+                .values(result=json.dumps(dict(result)))
+            )
+
+    def forget_models(self, name: str, numbers: Collection[int]) -> None:
+        """Note that the models of these trials are no longer kept; nothing is deleted here."""
+        with told(self._where), writing(self._engine).begin() as connection:
+            connection.execute(
+                tuner_trials.update()
+                .where(
+                    tuner_trials.c.study_id == self._id(connection, name),
+                    tuner_trials.c.number.in_(list(numbers)),
+                )
+                .values(model_path=None)
+            )
 
     def create_study(
         self, name: str, spec: StudySpec, facts: Mapping[str, Any], models: str, *, command: str = "start"
@@ -315,15 +370,19 @@ def _keep_spec(
 
 
 def _describe(connection: Connection, study_id: int, spec: StudySpec) -> None:
-    """What Optuna wants to know of a study: its direction, and what its values are called."""
-    goal = spec.goal()
+    """What Optuna wants to know of a study: its directions, and what its values are called."""
+    objectives = spec.goals().objectives
     connection.execute(
         study_directions.insert(),
-        {"study_id": study_id, "direction": "MINIMIZE" if goal.minimize else "MAXIMIZE", "objective": 0},
+        [
+            {"study_id": study_id, "direction": "MINIMIZE" if o.minimize else "MAXIMIZE", "objective": place}
+            for place, o in enumerate(objectives)
+        ],
     )
+    names = json.dumps([objective.metric for objective in objectives])
     connection.execute(
         study_system_attributes.insert(),
-        {"study_id": study_id, "key": "study:metric_names", "value_json": json.dumps([goal.metric])},
+        {"study_id": study_id, "key": "study:metric_names", "value_json": names},
     )
 
 

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from tuner.core.goals import Goals
 from tuner.core.space import Choice, Float, Parameter, SearchSpace
 from tuner.core.trial import Params, Pause, Stop, TrialRecord, TrialState, Value
+
+_HIGHEST = sys.float_info.max
 
 
 class Encoder:
@@ -117,6 +121,17 @@ def attributes(record: TrialRecord) -> Iterator[tuple[str, str]]:
                 yield name, repr(float(number))
     if record.reason is not None:
         yield "reason", json.dumps(record.reason)
+
+
+def constraints(record: TrialRecord, goals: Goals) -> Iterator[tuple[str, str]]:
+    """A trial's constraints as Optuna's `set_constraint` keeps them: name and JSON, above 0 if violated.
+
+    Of a trial without a value nothing is said. What was not measured violates as much as can be.
+    """
+    if record.best is None:
+        return
+    for bound, excess in zip(goals.bounds, goals.excesses(record.best), strict=True):
+        yield f"constraints:{bound.key}", repr(min(max(excess, -_HIGHEST), _HIGHEST))
 
 
 def order_json(order: Stop | Pause) -> str:

@@ -92,5 +92,22 @@ def _to_2(connection: Connection) -> None:
     )
 
 
-STEPS: Mapping[int, Callable[[Connection], None]] = {2: _to_2}
+def _to_3(connection: Connection) -> None:
+    """Confirmations: when a study's locked test was opened, and what came of it."""
+    connection.execute(
+        text(
+            "CREATE TABLE tuner_confirmations (study_id INTEGER NOT NULL, number INTEGER NOT NULL, "
+            "at VARCHAR(32) NOT NULL, command TEXT NOT NULL, host TEXT NOT NULL, opened BOOLEAN NOT NULL, "
+            "result TEXT, PRIMARY KEY (study_id, number), "
+            "FOREIGN KEY(study_id) REFERENCES studies (study_id) ON DELETE CASCADE)"
+        )
+    )
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(
+            "CREATE TRIGGER tuner_confirmations_goes AFTER DELETE ON studies "
+            "BEGIN DELETE FROM tuner_confirmations WHERE study_id = OLD.study_id; END"
+        )
+
+
+STEPS: Mapping[int, Callable[[Connection], None]] = {2: _to_2, 3: _to_3}
 """The step that leads to each version from the one before."""

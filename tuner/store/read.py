@@ -16,11 +16,13 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, case, func, select
 
 from tuner.core.budget import StudyState
+from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 from tuner.store.encoding import order_of
 from tuner.store.lease import is_living
 from tuner.store.schema import (
     studies,
+    tuner_confirmations,
     tuner_epochs,
     tuner_lease,
     tuner_specs,
@@ -67,7 +69,8 @@ class StudySummary:
         seconds: wall time over all its sessions.
         position: where its executor stood, see `Turn.position`.
         counts: trials by state name, every state named.
-        best_value: the best value among those that stand (`Stop.conclusive`), else among all but failed ones.
+        best_value: the best value among those that stand (`Stop.conclusive`), else among all but failed ones;
+            one that violates a bound is the best only where all do.
         best_number: the first trial with it.
         facts: what was noted about data, device, executor, ...
         models: the folder of kept models.
@@ -113,6 +116,27 @@ class SpecRevision:
     spec: Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class StoredConfirmation:
+    """One confirmation of a study.
+
+    Attributes:
+        number: 1 for the first.
+        at: when it began to judge, UTC, ISO 8601.
+        command: which command did.
+        host: on which machine.
+        opened: whether the locked test split was read for it.
+        result: what came of it, as JSON has it; None where it was cut off, and goes on.
+    """
+
+    number: int
+    at: str
+    command: str
+    host: str
+    opened: bool
+    result: Mapping[str, Any] | None
+
+
 def study_ids(connection: Connection) -> dict[str, int]:
     """The ids of our studies by name, the newest first."""
     found = connection.execute(
@@ -130,6 +154,26 @@ def specs(connection: Connection, study_id: int) -> list[SpecRevision]:
     )
     return [
         SpecRevision(row.at, row.command, tuple(json.loads(row.changes)), row.digest, json.loads(row.spec))
+        for row in rows
+    ]
+
+
+def confirmations(connection: Connection, study_id: int) -> list[StoredConfirmation]:
+    """Every confirmation of a study, the first one first."""
+    rows = connection.execute(
+        select(tuner_confirmations)
+        .where(tuner_confirmations.c.study_id == study_id)
+        .order_by(tuner_confirmations.c.number)
+    )
+    return [
+        StoredConfirmation(
+            row.number,
+            row.at,
+            row.command,
+            row.host,
+            row.opened,
+            None if row.result is None else json.loads(row.result),
+        )
         for row in rows
     ]
 
@@ -160,6 +204,13 @@ def summaries(connection: Connection, ids: Mapping[str, int]) -> list[StudySumma
     ):
         counts[study_id][state] = count
     best = _best(connection, chosen)
+    for study_id in chosen:
+        spec = json.loads(rows[study_id].spec)
+        if spec["objective"].get("at_most") or spec["objective"].get("at_least"):
+            goals = StudySpec.parse(spec).goals()
+            first = goals.best_of(records(connection, study_id))
+            if first is not None and first.value is not None:
+                best[study_id] = first.number, first.value
     return [_summary(name, rows[i], counts[i], best.get(i)) for name, i in ids.items()]
 
 

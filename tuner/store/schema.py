@@ -31,7 +31,7 @@ from tuner.store import blank
 from tuner.store.connect import place, told, write_ahead, writing
 from tuner.store.encoding import now, stamp
 
-VERSION = 2
+VERSION = 3
 """The version of our tables; a database with a higher one was written by a later tuner."""
 
 METADATA = MetaData()
@@ -227,6 +227,17 @@ tuner_specs = Table(
     Column("digest", String(64), nullable=False),
     Column("spec", Text, nullable=False),
 )
+tuner_confirmations = Table(
+    "tuner_confirmations",
+    METADATA,
+    _of(studies.c.study_id, primary=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("at", String(32), nullable=False),
+    Column("command", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("opened", Boolean, nullable=False),
+    Column("result", Text),
+)
 tuner_lease = Table(
     "tuner_lease",
     METADATA,
@@ -248,6 +259,7 @@ for _ours, _theirs in (
     (tuner_trials, trials),
     (tuner_lease, studies),
     (tuner_specs, studies),
+    (tuner_confirmations, studies),
     (tuner_studies, studies),
 ):
     _key = _theirs.primary_key.columns[0].name

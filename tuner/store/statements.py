@@ -8,8 +8,9 @@ drivers take as they are. What the rows mean is not known here.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -32,6 +33,7 @@ from sqlalchemy.exc import DBAPIError
 from tuner.store.schema import (
     trial_intermediate_values,
     trial_params,
+    trial_system_attributes,
     trial_user_attributes,
     trial_values,
     trials,
@@ -117,6 +119,7 @@ class Statements:
         )
         self.add_values = new(trial_values, "trial_id", "objective", "value", "value_type")
         self.add_attributes = new(trial_user_attributes, "trial_id", "key", "value_json")
+        self.add_system_attributes = new(trial_system_attributes, "trial_id", "key", "value_json")
         self.void_epochs = void(tuner_epochs)
         self.void_reports = void(trial_intermediate_values)
         self.start_again = change(trials, "datetime_start")
@@ -171,8 +174,13 @@ class Statements:
 
 def as_driver_takes(dialect: Dialect, moment: datetime) -> Cell:
     """A naive time as this kind of database's driver takes it: SQLite's takes text."""
-    process = DateTime().dialect_impl(dialect).bind_processor(dialect)
+    process = _processor(dialect)
     return cast("Cell", process(moment)) if process is not None else moment
+
+
+@lru_cache
+def _processor(dialect: Dialect) -> Callable[[datetime], object] | None:
+    return DateTime().dialect_impl(dialect).bind_processor(dialect)
 
 
 def _its_id(table: Table) -> Any:

@@ -29,6 +29,7 @@ from tuner.store.schema import (
     study_directions,
     trial_intermediate_values,
     trials,
+    tuner_confirmations,
     tuner_lease,
     tuner_specs,
     tuner_studies,
@@ -194,6 +195,7 @@ def _study(connection: Connection, name: str, study_id: int, verdict: Verdict) -
     ).all()
     verdict.trials += len(rows)
     yield from _driver(name, row, rows)
+    yield from _confirmations(connection, name, study_id)
     missing = sorted(set(range(len(rows))) - {trial.number for trial in rows})
     if missing:
         yield Finding(name, None, f"trials are missing: {', '.join(map(str, missing[:10]))}", to_do)
@@ -238,7 +240,9 @@ def _spec_faults(connection: Connection, row: Row[Any]) -> Iterator[str]:
         yield "its spec is not the last one of its history"
     goal = spec.goal()
     direction = connection.scalar(
-        select(study_directions.c.direction).where(study_directions.c.study_id == row.study_id)
+        select(study_directions.c.direction).where(
+            study_directions.c.study_id == row.study_id, study_directions.c.objective == 0
+        )
     )
     if (goal.metric, goal.minimize) != (row.metric, row.minimize) or direction != (
         "MINIMIZE" if goal.minimize else "MAXIMIZE"
@@ -257,6 +261,26 @@ def _driver(name: str, row: Row[Any], rows: Sequence[Row[Any]]) -> Iterator[Find
     elif running:
         what = f"nobody drives the study, and yet trials are running: {', '.join(map(str, running[:10]))}"
         yield Finding(name, None, what, f"go on with: tune resume {name}")
+
+
+def _confirmations(connection: Connection, name: str, study_id: int) -> Iterator[Finding]:
+    """Whether what was confirmed can be read, and was come to."""
+    found = connection.execute(
+        select(tuner_confirmations.c.number, tuner_confirmations.c.result)
+        .where(tuner_confirmations.c.study_id == study_id)
+        .order_by(tuner_confirmations.c.number)
+    ).all()
+    if [row.number for row in found] != list(range(1, len(found) + 1)):
+        yield Finding(name, None, "confirmations are missing: the test was opened more often", _RESTORE)
+    for row in found:
+        try:
+            if row.result is None:
+                what = f"confirmation {row.number} was cut off after the test was opened"
+                yield Finding(name, None, what, f"go on with: tune confirm {name}", is_fault=False)
+            else:
+                json.loads(row.result)
+        except json.JSONDecodeError:
+            yield Finding(name, None, f"confirmation {row.number} cannot be read", _RESTORE)
 
 
 def _trial_faults(

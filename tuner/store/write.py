@@ -9,7 +9,7 @@ import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, select, update
@@ -23,6 +23,7 @@ from tuner.store.connect import place, told, writing
 from tuner.store.encoding import (
     Encoder,
     attributes,
+    constraints,
     finite,
     kind_of,
     measured,
@@ -62,44 +63,50 @@ class StudyStore:
         self._where = place(engine.url)
         self._lease: Lease | None = lease
         self._study_id = lease.study_id
-        self._metric = spec.goal().metric
+        self._goals = spec.goals()
+        self._metric = self._goals.primary.metric
         self._encoder = Encoder(spec.search_space())
         self._do = Statements(engine.dialect)
         self._ids, self._last_id = _under_way(connection, self._study_id)
         lease.beat(self._engine)
 
-    def record(self, turn: Turn) -> None:
-        """Append a turn in one transaction; when it fails, nothing of it is stored.
+    def record(self, *turns: Turn) -> None:
+        """Append turns in one transaction; when it fails, nothing of them is stored.
 
-        Named in several lists, a trial is interrupted or restarted first, then its readings are
-        added, then it pauses or ends, and then it goes on. An empty turn keeps the lease alive.
+        Named in several lists of a turn, a trial is interrupted or restarted first, then its
+        readings are added, then it pauses or ends, and then it goes on. An empty turn keeps the
+        lease alive.
 
         Raises:
             StudyLocked: another process has taken the study over.
             StoreError: the database cannot be written.
         """
-        moment = now()
+        moment, last = now(), turns[-1]
+        at = [moment - timedelta(seconds=last.seconds - turn.seconds) for turn in turns]
         ids = dict(self._ids)
-        with self._writing(moment, turn.seconds, turn.position) as connection:
-            going_on = [trial.number for trial in turn.started if trial.number in ids]
-            new = sorted((t for t in turn.started if t.number not in ids), key=lambda t: t.number)
+        with self._writing(moment, last.seconds, last.position) as connection:
+            new: dict[int, tuple[Trial, datetime]] = {}
+            for turn, then in zip(turns, at, strict=True):
+                for trial in turn.started:
+                    if trial.number not in ids:
+                        new.setdefault(trial.number, (trial, then))
             if new:
-                ids.update(self._add(connection, new, moment))
-            self._do.interrupt.run(connection, [(ids[number],) for number in turn.interrupted])
-            if turn.restarted:
-                self._start_again(connection, [ids[number] for number in turn.restarted], moment)
-            if turn.readings:
-                self._add_readings(connection, [(ids[number], r) for number, r in turn.readings])
-            self._do.order.run(connection, [(_order(o), ids[number]) for number, o in turn.orders.items()])
-            self._do.leave.run(connection, [(*_left(r), None, ids[r.number]) for r in turn.paused])
-            if turn.ended:
-                self._end(connection, [(ids[record.number], record) for record in turn.ended], moment)
-            self._do.go_on.run(connection, [(_RUNNING, ids[number]) for number in going_on])
-            self._do.forget.run(connection, [(number, self._study_id) for number in turn.forgotten])
-        # Only now is the turn stored, and may what is known of the trials change.
+                ids.update(self._add(connection, [new[number] for number in sorted(new)]))
+            readings: list[tuple[int, Reading]] = []
+            for turn, then in zip(turns, at, strict=True):
+                if turn.restarted:
+                    # What was read of them before is void.
+                    self._add_readings(connection, readings)
+                    readings = []
+                    self._start_again(connection, [ids[number] for number in turn.restarted], then)
+                readings += [(ids[number], reading) for number, reading in turn.readings]
+                self._move(connection, turn, ids, new, then)
+            self._add_readings(connection, readings)
+        # Only now are the turns stored, and may what is known of the trials change.
         self._last_id = max([self._last_id, *ids.values()])
-        for record in turn.ended:
-            del ids[record.number]
+        for turn in turns:
+            for record in turn.ended:
+                del ids[record.number]
         self._ids = ids
 
     def finish(self, state: StudyState, reason: str, seconds: float) -> None:
@@ -175,17 +182,50 @@ class StudyStore:
                 f"{error}; what was recorded until then is kept, go on with: tune resume {self.name}"
             ) from error
 
-    def _add(self, connection: Connection, new: Sequence[Trial], moment: datetime) -> dict[int, int]:
-        """Insert trials, in order of number, and return their ids by number."""
-        study, text = self._study_id, stamp(moment)
-        start = as_driver_takes(connection.dialect, naive(moment))
-        self._do.add.run(connection, [(t.number, study, "RUNNING", start) for t in new])
+    def _move(
+        self,
+        connection: Connection,
+        turn: Turn,
+        ids: Mapping[int, int],
+        new: dict[int, tuple[Trial, datetime]],
+        moment: datetime,
+    ) -> None:
+        """Note which trials come from one state to another; first starts of `new` ones are noted already."""
+        do = self._do
+        do.interrupt.run(connection, [(ids[number],) for number in turn.interrupted])
+        do.order.run(connection, [(_order(o), ids[number]) for number, o in turn.orders.items()])
+        do.leave.run(connection, [(*_left(r), None, ids[r.number]) for r in turn.paused])
+        if turn.ended:
+            self._end(connection, [(ids[record.number], record) for record in turn.ended], moment)
+        going_on = [t.number for t in turn.started if new.pop(t.number, None) is None]
+        do.go_on.run(connection, [(_RUNNING, ids[number]) for number in going_on])
+        do.forget.run(connection, [(number, self._study_id) for number in turn.forgotten])
+
+    def _add(self, connection: Connection, new: Sequence[tuple[Trial, datetime]]) -> dict[int, int]:
+        """Insert trials, in order of number, each at its moment, and return their ids by number."""
+        study, dialect = self._study_id, connection.dialect
+        starts = [(t.number, study, "RUNNING", as_driver_takes(dialect, naive(then))) for t, then in new]
+        self._do.add.run(connection, starts)
         found = connection.execute(_THEIR_IDS, {"study": study, "after": self._last_id})
         ids = dict(found.all())
-        rows = ((ids[t.number], study, t.number, json.dumps(dict(t.params))) for t in new)
-        self._do.add_ours.run(connection, [(*row, _RUNNING, 0, False, 0.0, 0, text) for row in rows])
+        rows = [
+            (
+                ids[t.number],
+                study,
+                t.number,
+                json.dumps(dict(t.params)),
+                _RUNNING,
+                0,
+                False,
+                0.0,
+                0,
+                stamp(then),
+            )
+            for t, then in new
+        ]
+        self._do.add_ours.run(connection, rows)
         self._do.add_params.run(
-            connection, [(ids[t.number], *row) for t in new for row in self._encoder.encode(t.params)]
+            connection, [(ids[t.number], *row) for t, _ in new for row in self._encoder.encode(t.params)]
         )
         return ids
 
@@ -209,8 +249,18 @@ class StudyStore:
         self._do.end.run(connection, [(state, end, i) for i, state, _ in outcomes])
         self._do.leave.run(connection, [(*_left(record), text, i) for i, record in ended])
         self._do.add_values.run(
-            connection, [(i, 0, finite(v), kind_of(v)) for i, _, v in outcomes if v is not None]
+            connection,
+            [
+                (i, place, finite(v), kind_of(v))
+                for (i, record), (_, _, value) in zip(ended, outcomes, strict=True)
+                if value is not None
+                for place, v in enumerate(self._goals.values(record) or ())
+            ],
         )
+        if self._goals.bounds:
+            self._do.add_system_attributes.run(
+                connection, [(i, *row) for i, record in ended for row in constraints(record, self._goals)]
+            )
         self._do.add_attributes.run(
             connection, [(i, name, text) for i, record in ended for name, text in attributes(record)]
         )

@@ -173,6 +173,7 @@ class _Run:
     job: Job
     trial: Trial
     goal: Objective = field(init=False)
+    names: tuple[str, ...] = field(init=False)
     streams: GlobalStreams = field(init=False)
     readings: Iterator[Any] | None = None
     goes_on: bool = False
@@ -185,7 +186,8 @@ class _Run:
     failure: Failure | None = None
 
     def __post_init__(self) -> None:
-        self.goal = self.job.spec.goal()
+        goals = self.job.spec.goals()
+        self.goal, self.names = goals.primary, goals.names
         self.streams = GlobalStreams(self._seed("global"), self.job.device)
 
     def advance(self) -> Outcome:
@@ -205,7 +207,7 @@ class _Run:
                     f"goes on after epoch {self.epoch}, but did not ask context.resume() for its state"
                 )
             self.epoch += 1
-            reading = _reading(found, self.epoch, time.perf_counter() - start, self.goal.metric)
+            reading = _reading(found, self.epoch, time.perf_counter() - start, self.names)
             self._keep_if_best(reading)
             self._take_state(found)
         except _Misuse as error:
@@ -330,6 +332,20 @@ class FunctionModel:
             "build it from description['params'] and load module into it"
         )
 
+    def losses(self, rows: Any, truth: NDArray[Any]) -> NDArray[Any]:  # noqa: ARG002
+        """Raises TrialError, see `predict`."""
+        return self.predict(rows)
+
+    @property
+    def predicts(self) -> bool:
+        """Never."""
+        return False
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all its arrays."""
+        return sum(value.nbytes for value in self.module.values())
+
 
 def load(folder: Path) -> FunctionModel:
     """Read what a function kept."""
@@ -347,9 +363,10 @@ class _Misuse(Exception):
     """The function runs, but what it yields is no reading."""
 
 
-def _reading(found: Any, epoch: int, seconds: float, metric: str) -> Reading:
+def _reading(found: Any, epoch: int, seconds: float, names: Sequence[str]) -> Reading:
+    """One epoch's reading; `names` are what objectives and constraints look at, the metric first."""
     if not isinstance(found, Mapping):
-        found = {metric: found} if _number(found) is not None else found
+        found = {names[0]: found} if _number(found) is not None else found
     if not isinstance(found, Mapping):
         raise _Misuse(f"gave {_shown(found)} in epoch {epoch}; {HOW}")
     numbers: dict[str, float] = {"train_loss": math.nan, "val_loss": math.nan, "seconds": seconds}
@@ -363,8 +380,9 @@ def _reading(found: Any, epoch: int, seconds: float, metric: str) -> Reading:
                 f"gave {name!r}: {_shown(value)} in epoch {epoch}; names are text, values are numbers"
             )
         (numbers if name in _OWN else extras)[name] = number
-    needed = ("train_loss", "val_loss") if metric == "gap" else (metric,)
-    if any(name not in found and name != "seconds" for name in needed):
+    parts = (("train_loss", "val_loss") if name == "gap" else (name,) for name in names)
+    needed = dict.fromkeys(part for each in parts for part in each if part != "seconds")
+    if any(name not in found for name in needed):
         keys = ", ".join(map(str, found)) or "nothing"
         raise _Misuse(f"the objective needs {' and '.join(needed)}, but epoch {epoch} has only: {keys}")
     return Reading(epoch=epoch, extras=extras, **numbers)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tuner.errors import TrialError, TunerError, near
@@ -45,6 +46,25 @@ class Model(Protocol):
         Raises:
             TrialError: the rows do not fit the model, or it cannot predict by itself.
         """
+
+    def losses(self, rows: Any, truth: NDArray[Any]) -> NDArray[np.float64]:
+        """The loss of each row, (N,); their mean is what a reading calls a loss.
+
+        Args:
+            rows: as `predict` takes them.
+            truth: as `predict` returns it; classes must be among those that the model knows.
+
+        Raises:
+            TrialError: likewise.
+        """
+
+    @property
+    def predicts(self) -> bool:
+        """Whether it can predict by itself."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Of its weights; models of one kind with fewer bytes are the simpler ones."""
 
 
 def load_model(folder: str | Path) -> Model:

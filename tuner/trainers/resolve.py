@@ -11,11 +11,33 @@ from typing import Any
 
 from tuner import plugins
 from tuner.core.ports import Trainer
+from tuner.core.spec import StudySpec
 from tuner.errors import PluginError, TunerError
 from tuner.trainers.adapted import adapted
+from tuner.trainers.averaged import AveragedTrainer
+from tuner.trainers.redrawn import RedrawnTrainer
 
 GROUP = "tuner.trainers"
 """The entry points that trainers are registered under."""
+
+
+def resolve_for(spec: StudySpec, use: Callable[..., Any] | None = None) -> Trainer:
+    """The trainer of a study, which sees to its folds, repeats and splits of their own.
+
+    Args:
+        spec: the study.
+        use: the object itself where `[trainer] use` only names it.
+
+    Raises:
+        PluginError: see `resolve`.
+    """
+    trainer = resolve(spec.trainer.use if use is None else use)
+    folds = (spec.data.folds if spec.data is not None else None) or 1
+    if spec.data is not None and spec.data.reshuffle:
+        trainer = RedrawnTrainer(trainer)
+    if folds * spec.trainer.repeats > 1:
+        trainer = AveragedTrainer(trainer, folds, spec.trainer.repeats)
+    return trainer
 
 
 def resolve(use: str | Callable[..., Any], folder: Path | None = None) -> Trainer:

@@ -1,5 +1,4 @@
-"""The dashboard application."""
+"""The dashboard application; its door is `tuner.web.serve`.
 
-from tuner.web.serve import Server, serve
-
-__all__ = ["Server", "serve"]
+Imports nothing itself: a look ahead is under way before the application has loaded.
+"""

@@ -101,7 +101,6 @@ def _shell(pages: Pages) -> Component:
         [
             dcc.Store(id="place"),
             dcc.Store(id="view"),
-            dcc.Store(id="again"),
             dcc.Store(id="seen"),
             dcc.Store(id="ready"),
             dcc.Interval(id="tick", interval=TICK_MS),
@@ -134,7 +133,7 @@ def _shell(pages: Pages) -> Component:
 def _callbacks(app: Dash, stage: Stage) -> None:
     begin = ClientsideFunction("tuner", "begin")
     in_browser: Any = app.clientside_callback
-    in_browser(begin, Output("place", "data"), Output("view", "data"), Input("tick", "interval"))
+    in_browser(begin, Output("place", "data"), Input("tick", "interval"))
     in_browser(ClientsideFunction("tuner", "seen"), Output("ready", "data"), Input("seen", "data"))
     in_browser(
         ClientsideFunction("tuner", "point"),
@@ -149,11 +148,10 @@ def _callbacks(app: Dash, stage: Stage) -> None:
         Output("status", "children"),
         Output("seen", "data"),
         Input("place", "data"),
-        Input("again", "data"),
         State("view", "data"),
         prevent_initial_call=True,
     )
-    def show(place: Any, _again: Any, view: Any) -> Any:
+    def show(place: Any, view: Any) -> Any:
         where = _where(place, view)
         scene = stage.scene(where)
         body, seen = stage.body(where, scene)
@@ -164,7 +162,6 @@ def _callbacks(app: Dash, stage: Stage) -> None:
         Output({"type": "part", "key": ALL}, "children"),
         Output("status", "children", allow_duplicate=True),
         Output("seen", "data", allow_duplicate=True),
-        Output("again", "data"),
         Input("tick", "n_intervals"),
         Input("view", "data"),
         State("place", "data"),
@@ -181,13 +178,13 @@ def _callbacks(app: Dash, stage: Stage) -> None:
         keys = [[output["id"]["key"] for output in outputs] for outputs in wanted[:2]]
         nothing = [[no_update] * len(outputs) for outputs in keys]
         if scene.shape != seen.get("shape"):
-            return *nothing, no_update, no_update, scene.shape
+            return *nothing, no_update, {"again": scene.shape}
         is_tick = "view.data" not in dash.callback_context.triggered_prop_ids
         if is_tick and scene.version == seen.get("version"):
             raise dash.exceptions.PreventUpdate
         update = stage.update(where, scene, seen, at_once=not is_tick)
         pieces = [[update.pieces.get(key, no_update) for key in group] for group in keys]
-        return *pieces, _status(scene), {**update.seen, "place": place}, no_update
+        return *pieces, _status(scene), {**update.seen, "place": place}
 
 
 def _where(place: Any, view: Any) -> Place:

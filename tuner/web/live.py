@@ -5,40 +5,33 @@ Knows neither pages nor browsers. Looks when it is asked to, and never twice at 
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from threading import RLock, Thread
+from threading import RLock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.core.space import Choice, SearchSpace
+from tuner.core.columns import moments, param_columns
+from tuner.core.space import SearchSpace
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Objective, TrialRecord, TrialState
+from tuner.core.trial import Objective
 from tuner.errors import SpecError, StoreError
-from tuner.figures.frame import Frame, moments, param_columns
-from tuner.search import importances
+from tuner.figures.frame import Frame
+from tuner.findings import Finding
 from tuner.store.columns import NUMBERS, Mark, News, Reader, TrialRow
 from tuner.store.read import StudySummary
-from tuner.web import memory
+from tuner.web.ahead import Ahead
+from tuner.web.insights import Insights
 
 KEPT = 4
 """How many studies are kept in memory; the one looked at longest ago goes first."""
 
 SUMMARY_S = 5.0
 """How often it is seen whether a study's process still lives, when nothing is written."""
-
-IMPORTANCES_S = 10.0
-"""How long importances are good while trials come in."""
-
-MOST_EXPLAINED = 1000
-"""Trials that importances rest on, spread over the study; more take long and say the same."""
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -52,6 +45,8 @@ class Look:
         space: what is searched.
         changed: (N,) the look at which each trial last changed, counted from 1.
         version: changes with every look that found something new.
+        findings: what it has shown, in plain words; of an earlier look while newer ones are found.
+        confirmed: what came of its last confirmation; None where there was none.
     """
 
     frame: Frame
@@ -60,6 +55,8 @@ class Look:
     space: SearchSpace
     changed: NDArray[np.int64]
     version: str
+    findings: tuple[Finding, ...] = ()
+    confirmed: Mapping[str, Any] | None = None
 
 
 class Live:
@@ -98,8 +95,23 @@ class Live:
                 self._studies.popitem(last=False)
             return look
 
+    def adopt(self, ahead: Ahead) -> str | None:
+        """Begin with what another process has read; who asks meanwhile waits for it.
+
+        Returns:
+            The study's name; None where nothing was read.
+        """
+        with self._lock:
+            found = ahead.look()
+            if found is None:
+                return None
+            summary, news = found
+            study = self._studies[summary.name] = _Study(summary.name)
+            study.adopt(summary, news)
+        return summary.name
+
     def settle(self, name: str, at_most_s: float | None = None) -> None:
-        """Wait until the importances that are being worked out are found, if they are."""
+        """Wait until the importances and findings that are being worked out are found, if they are."""
         with self._lock:
             study = self._studies.get(name)
         if study is not None:
@@ -121,7 +133,7 @@ class _Study:
         self._changed: dict[int, int] = {}
         self._params: dict[str, NDArray[Any]] = {}
         self._look: Look | None = None
-        self._shares = _Shares()
+        self._insights = Insights()
 
     def look(self, reader: Reader) -> Look:
         stamp, now = reader.stamp(), time.monotonic()
@@ -132,47 +144,54 @@ class _Study:
                 spec, space = _specified(summary)
             else:
                 spec, space = known.spec, known.space
-            metric = spec.goal().metric
-            extra = None if metric in (*NUMBERS, "gap") else metric
-            news = reader.news(self.name, self._mark, extra)
+            news = reader.news(self.name, self._mark, spec.goal().metric)
+            confirmed = reader.confirmed(self.name)
             self._stamp, self._looked = stamp, now
-            if known is None or news or _told(known.summary) != _told(summary):
-                self._count += 1
-                frame = self._frame(news, spec.goal(), space, extra)
-                self._remember(frame, summary, spec, space)
-        assert_look = self._look
-        if assert_look is None:
+            is_told = known is not None and _told(known.summary) == _told(summary)
+            if known is None or news or not is_told or known.confirmed != confirmed:
+                self._look = replace(self._next(news, summary, spec, space), confirmed=confirmed)
+        if self._look is None:
             raise StoreError(f"study '{self.name}' cannot be read")
-        return self._with_shares(assert_look)
+        return self._with_insight(self._look)
+
+    def adopt(self, summary: StudySummary, news: News) -> None:
+        self._look = self._next(news, summary, *_specified(summary))
 
     def settle(self, at_most_s: float | None) -> None:
-        self._shares.settle(at_most_s)
+        self._insights.settle(at_most_s)
 
-    def _remember(self, frame: Frame, summary: StudySummary, spec: StudySpec, space: SearchSpace) -> None:
+    def _next(self, news: News, summary: StudySummary, spec: StudySpec, space: SearchSpace) -> Look:
+        self._count += 1
+        frame = self._frame(news, spec.goal(), space)
         numbers = frame.trials.number.tolist()
         changed = np.array([self._changed[number] for number in numbers], np.int64)
         study = self._mark.study if self._mark is not None else ()
         version = f"{hash(study) & 0xFFFFFF:x}.{self._count}"
-        self._look = Look(frame, summary, spec, space, changed, version)
+        found = self._look.findings if self._look is not None else ()
+        return Look(frame, summary, spec, space, changed, version, found)
 
-    def _with_shares(self, look: Look) -> Look:
-        """The look with the newest importances, which are found in the background."""
-        found = self._shares.of(look)
-        if found is look.frame.importances:
+    def _with_insight(self, look: Look) -> Look:
+        """The look with the newest importances and findings, which are found in the background."""
+        found = self._insights.of(look.frame, look.space, look.spec.trainer.epochs)
+        if found.importances is look.frame.importances and found.findings is look.findings:
             return look
         self._count += 1
-        version = f"{look.version.partition('.')[0]}.{self._count}"
-        self._look = replace(look, frame=replace(look.frame, importances=found), version=version)
+        self._look = replace(
+            look,
+            frame=replace(look.frame, importances=found.importances),
+            findings=found.findings,
+            version=f"{look.version.partition('.')[0]}.{self._count}",
+        )
         return self._look
 
-    def _frame(self, news: News, objective: Objective, space: SearchSpace, extra: str | None) -> Frame:
+    def _frame(self, news: News, objective: Objective, space: SearchSpace) -> Frame:
         old = None if news.is_whole or self._look is None else self._look.frame
         if old is None:
             self._rows, self._changed, self._params = {}, {}, param_columns(space, [])
         self._mark = news.mark
         new = [row for row in news.trials if row.number not in self._rows]
         for row in news.trials:
-            self._rows[row.number] = replace(row, params={})
+            self._rows[row.number] = row
         for number in (*(row.number for row in news.trials), *np.unique(news.number).tolist(), *news.void):
             self._changed[number] = self._count
         numbers = sorted(self._rows)
@@ -186,82 +205,9 @@ class _Study:
             return old
         rows = [self._rows[number] for number in numbers]
         frame = Frame.of_columns(
-            _trial_columns(rows), _epoch_columns(old, news, extra), self._params, space, objective, self.name
+            _trial_columns(rows), _epoch_columns(old, news), self._params, space, objective, self.name
         )
         return replace(frame, importances=old.importances if old is not None else {})
-
-
-class _Shares:
-    """Importances for the value and for the gap, found in a thread, old ones serving meanwhile."""
-
-    def __init__(self) -> None:
-        self._found: Mapping[str, Mapping[str, float]] = {}
-        self._of = -1
-        self._next = 0.0
-        self._thread: Thread | None = None
-
-    def of(self, look: Look) -> Mapping[str, Mapping[str, float]]:
-        over = int(look.frame.trials.is_(TrialState.FINISHED, TrialState.STOPPED).sum())
-        is_busy = self._thread is not None and self._thread.is_alive()
-        if over != self._of and not is_busy and time.monotonic() >= self._next:
-            self._of = over
-            self._thread = Thread(target=self._find, args=(look,), daemon=True)
-            self._thread.start()
-        return self._found
-
-    def settle(self, at_most_s: float | None) -> None:
-        thread = self._thread
-        if thread is not None:
-            thread.join(at_most_s)
-
-    def _find(self, look: Look) -> None:
-        began = time.monotonic()
-        frame = look.frame
-        if len(frame) > MOST_EXPLAINED:
-            numbers = frame.trials.number[np.linspace(0, len(frame) - 1, MOST_EXPLAINED).astype(int)]
-            frame = frame.only(numbers.tolist())
-        gaps = dict(zip(frame.trials.number.tolist(), frame.trials.gap.tolist(), strict=True))
-        try:
-            records = _records(frame, look.space)
-            value = importances(look.space, records, frame.objective)
-            least = Objective("gap", minimize=True)
-            gap = importances(look.space, records, least, lambda record: gaps[record.number])
-            self._found = {"value": value, "gap": gap}
-        except Exception:  # noqa: BLE001
-            # A page without importances is better than none.
-            _log.exception("importances of study %r cannot be found", frame.name)
-        memory.give_back()
-        took = time.monotonic() - began
-        self._next = time.monotonic() + max(IMPORTANCES_S, 20 * took)
-
-
-def _records(frame: Frame, space: SearchSpace) -> list[TrialRecord]:
-    trials = frame.trials
-    values: list[list[Any]] = []
-    for name, parameter in space:
-        column = frame.params[name].tolist()
-        if isinstance(parameter, Choice):
-            choices = {str(choice): choice for choice in parameter.choices}
-            values.append([choices.get(text) for text in column])
-        else:
-            values.append([None if x != x else x for x in column])
-    names = [name for name, _ in space]
-    whole = {name for name, parameter in space if getattr(parameter, "type", "") == "int"}
-    rows = zip(*values, strict=True)
-    return [
-        TrialRecord(
-            number,
-            {n: int(v) if n in whole else v for n, v in zip(names, row, strict=True) if v is not None},
-            TrialState(state),
-            value=None if value != value else value,
-            conclusive=conclusive,
-            epochs=epochs,
-        )
-        for number, row, state, value, conclusive, epochs in zip(
-            trials.number.tolist(), rows, trials.state.tolist(), trials.value.tolist(),
-            trials.conclusive.tolist(), trials.epochs.tolist(), strict=True,
-        )
-    ]  # fmt: skip
 
 
 def _specified(summary: StudySummary) -> tuple[StudySpec, SearchSpace]:
@@ -291,10 +237,8 @@ def _trial_columns(rows: list[TrialRow]) -> dict[str, Any]:
     return columns
 
 
-def _epoch_columns(old: Frame | None, news: News, extra: str | None) -> dict[str, Any]:
-    new = dict(news.numbers)
-    if extra is not None:
-        new["value"] = new.pop(extra)
+def _epoch_columns(old: Frame | None, news: News) -> dict[str, Any]:
+    new = {name if name in NUMBERS else "value": column for name, column in news.numbers.items()}
     columns: dict[str, Any] = {"number": news.number, "epoch": news.epoch, **new}
     if old is None or not len(old.epochs):
         return columns

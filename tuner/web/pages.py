@@ -19,6 +19,7 @@ from tuner.errors import PluginError, SpecError, near
 
 PARTS: Mapping[str, str] = {
     "verdict": "the three answers in words: still improving? over-fitting? which configuration?",
+    "findings": "what the study has shown, in plain words, and what to do",
     "best": "the best trials beside the default configuration",
     "trials": "the table of all trials",
     "trial": "what became of one trial, and its settings",

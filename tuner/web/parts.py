@@ -15,6 +15,7 @@ from dash.development.base_component import Component
 
 from tuner.core.budget import StudyState
 from tuner.figures import Frame
+from tuner.findings import Finding
 from tuner.store.columns import TrialRow
 from tuner.store.read import StudySummary
 from tuner.web import verdict, words
@@ -24,6 +25,7 @@ from tuner.web.place import Place, address
 
 BEST_SHOWN = 8
 SETTINGS_SHOWN = 7
+FINDINGS_SHOWN = 4
 
 
 def message(title: str, text: str, *hints: str) -> Component:
@@ -41,13 +43,13 @@ def faults(lines: Sequence[str]) -> Component:
     )
 
 
-def verdict_tiles(frame: Frame) -> Component:
+def verdict_tiles(look: Look) -> Component:
     """The three answers."""
     tiles = []
-    for answer in verdict.answers(frame):
+    for answer in verdict.answers(look.frame, look.confirmed):
         short: Any = answer.short
         if answer.trial is not None:
-            short = html.A(answer.short, href=address(frame.name, "trial", answer.trial))
+            short = html.A(answer.short, href=address(look.frame.name, "trial", answer.trial))
         tiles.append(
             html.Section(
                 [html.H3(answer.question), html.P(short, className="short"), html.P(answer.text)],
@@ -55,6 +57,23 @@ def verdict_tiles(frame: Frame) -> Component:
             )
         )
     return html.Div(tiles, className="tiles")
+
+
+def found(findings: Sequence[Finding]) -> Component:
+    """What the study has shown: what matters most in full, the rest below it when it is opened."""
+    if not findings:
+        return html.Div()
+    first = [_finding(one) for one in findings[:FINDINGS_SHOWN]]
+    rest = [_finding(one) for one in findings[FINDINGS_SHOWN:]]
+    more = [html.Details([html.Summary(f"{len(rest)} more"), html.Div(rest)])] if rest else []
+    return html.Section(
+        [html.Header(html.H3("What was found")), *first, *more],
+        className="card full findings",
+    )
+
+
+def _finding(one: Finding) -> Component:
+    return html.P([html.B(one.sentence), " ", one.advice], className=one.severity.name.lower())
 
 
 def best_table(frame: Frame) -> Component:

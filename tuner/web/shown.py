@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 import dash_ag_grid as dag
@@ -88,9 +88,13 @@ class Stage:
     Args:
         live: the database.
         pages: the pages.
+
+    Attributes:
+        shown: set once the body of a study's page has been built.
     """
 
     def __init__(self, live: Live, pages: Pages) -> None:
+        self.shown = Event()
         self.live = live
         self.pages = pages
         self._drawings: OrderedDict[str, Any] = OrderedDict()
@@ -177,6 +181,7 @@ class Stage:
             drawing = self._draw(one, scene, place)
             update.seen["pieces"][one.key] = self._keep(drawing)
             cards.append(card(one, frame, place.options.get(one.key, {}), drawing))
+        self.shown.set()
         above = [boxes[name] for name in page.file.parts]
         help_ = [html.P(page.file.help, className="quiet")] if page.file.help else []
         return [
@@ -228,7 +233,9 @@ class Stage:
             return found
         for name in scene.page.file.all_parts:
             if name == "verdict":
-                found[name] = parts.verdict_tiles(scene.look.frame)
+                found[name] = parts.verdict_tiles(scene.look)
+            elif name == "findings":
+                found[name] = parts.found(scene.look.findings)
             elif name == "best":
                 found[name] = parts.best_table(scene.look.frame)
             elif name == "studies":

@@ -43,13 +43,19 @@ class Answer:
     trial: int | None = None
 
 
-def answers(frame: Frame) -> list[Answer]:
-    """Three answers; "too early" where nothing can be said yet."""
+def answers(frame: Frame, confirmed: Mapping[str, Any] | None = None) -> list[Answer]:
+    """Three answers; "too early" where nothing can be said yet.
+
+    Args:
+        frame: the study.
+        confirmed: what came of its confirmation, where there was one.
+    """
     if frame.best is None:
         early = "No trial has a value yet."
         asked = ("Does the search still improve?", "Does it over-fit?", "Which configuration to take?")
         return [Answer(question, "Too early to say", early, "open") for question in asked]
-    return [improvement(frame), fitting(frame), choice(frame)]
+    last = choice(frame) if confirmed is None else confirmation(frame, confirmed)
+    return [improvement(frame), fitting(frame), last]
 
 
 def improvement(frame: Frame) -> Answer:
@@ -71,7 +77,7 @@ def improvement(frame: Frame) -> Answer:
     found = f"The best so far is trial {last}, {words.count(since, 'trial')} ago"
     window = f"the newest {RECENT:.0%} of trials"
     if recent <= 0:
-        text = f"{found}; {window} brought nothing better. More trials will hardly pay."
+        text = f"{found}; {window} brought nothing better."
         return Answer(asked, "No, it is flat", text, "poor", last)
     gain = f"{window} brought {words.percent(share)} of the whole gain"
     if share < FLAT:
@@ -100,6 +106,9 @@ def fitting(frame: Frame) -> Answer:
     driven = drivers(frame)
     if driven:
         base += f" The gap depends most on {driven}."
+    first = float(trials.gap[default[0]]) if len(default) else np.nan
+    if share >= 0.2 and gap < first:
+        return Answer(asked, "Less than the default", base, "fair", int(trials.number[best]))
     if share < 0.2:
         return Answer(asked, "Hardly", base, "good", int(trials.number[best]))
     if share < 0.6:
@@ -157,6 +166,30 @@ def choice(frame: Frame) -> Answer:
         told = ", ".join(f"{name} {words.setting(value)}" for name, value in [*different.items()][:4])
         text += f". It differs most in {told}"
     return Answer(asked, f"Trial {number}", text + ".", mood, number)
+
+
+def confirmation(frame: Frame, confirmed: Mapping[str, Any]) -> Answer:
+    """The configuration that was recommended when the best ones were trained again."""
+    chosen, tied = confirmed["choice"]["recommended"], confirmed["choice"]["tied"]
+    metric = confirmed["metric"]
+    means = {each["number"]: float(np.mean(each["values"])) for each in confirmed["candidates"]}
+    text = f"Trained again it has {metric} {words.number(means[chosen])} on average"
+    if 0 in means and chosen != 0:
+        text += f", the default configuration {words.number(means[0])}"
+    others = [number for number in tied if number != chosen]
+    if others:
+        text += (
+            f". It cannot be told apart from {words.count(len(others), 'other trial')}, and is the cheapest"
+        )
+    naive = (
+        f"The search's best value, {words.number(confirmed['naive'])}, was one lucky measurement among many"
+    )
+    is_lucky = frame.objective.better(confirmed["naive"], means[chosen])
+    end = f" {naive}." if is_lucky else ""
+    short = f"Trial {chosen}, confirmed" if chosen else "The default configuration"
+    return Answer(
+        "Which configuration to take?", short, f"{text}.{end}", "good" if chosen else "fair", chosen
+    )
 
 
 def changes(frame: Frame, row: int) -> Mapping[str, Any]:

@@ -54,7 +54,8 @@ def measure(
     """
     if data.task is Task.CLASSIFICATION:
         predicted = estimator.predict(x)
-        loss = _log_loss(estimator, x, y) if hasattr(estimator, "predict_proba") else np.mean(predicted != y)
+        told = hasattr(estimator, "predict_proba")
+        loss = np.mean(row_losses(estimator, x, y)) if told else np.mean(predicted != y)
         return float(loss), float(_CLASSIFIED[score](y, predicted))
     predicted = np.asarray(estimator.predict(x), np.float64).reshape(y.shape)
     loss = np.mean((predicted - y) ** 2)
@@ -66,7 +67,14 @@ def measure(
     return float(loss), float(metrics.root_mean_squared_error(y * scale, predicted * scale))
 
 
-def _log_loss(estimator: Any, x: NDArray[Any], y: NDArray[Any]) -> float:
+def row_losses(estimator: Any, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:
+    """The negative log likelihood of each row's class, (N,).
+
+    Args:
+        estimator: one with `predict_proba`.
+        x: (N, D).
+        y: (N,) class indices.
+    """
     probabilities = np.asarray(estimator.predict_proba(x))  # (N, classes seen in training)
     columns = np.searchsorted(estimator.classes_, y)
     known = np.isin(y, estimator.classes_)
@@ -74,4 +82,4 @@ def _log_loss(estimator: Any, x: NDArray[Any], y: NDArray[Any]) -> float:
     true = np.zeros(len(y), probabilities.dtype)
     true[known] = probabilities[rows, columns[known]]
     tiny = np.finfo(probabilities.dtype).eps
-    return float(-np.mean(np.log(np.clip(true, tiny, 1 - tiny), dtype=np.float64)))
+    return np.asarray(-np.log(np.clip(true, tiny, 1 - tiny), dtype=np.float64))

@@ -24,6 +24,7 @@ from tuner.data import Scaling, encode
 from tuner.errors import DataError, TrialError, TunerError
 from tuner.trainers.model import DESCRIPTION, describe
 from tuner.trainers.sklearn.estimators import estimator_class
+from tuner.trainers.sklearn.measures import row_losses
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +77,36 @@ class SklearnModel:
         probabilities = np.zeros((len(found), len(self.description["context"]["classes"])), np.float32)
         probabilities[:, self.module.classes_] = found
         return probabilities
+
+    def losses(self, rows: Any, truth: NDArray[Any]) -> NDArray[np.float64]:
+        """The loss of each row, (N,), as `measures.measure` has it.
+
+        Raises:
+            TrialError: the rows do not fit the model.
+        """
+        table, x = self.description, self._inputs(rows)
+        if table["context"]["task"] != Task.CLASSIFICATION:
+            scale, shift = (np.asarray(table["target"][key], np.float64) for key in ("scale", "shift"))
+            found = np.asarray(self.module.predict(x), np.float64).reshape(np.shape(truth))
+            squares = (found - (truth - shift) / scale) ** 2
+            return np.asarray(squares.reshape(len(squares), -1).mean(axis=1))
+        classes = list(table["context"]["classes"])
+        places = np.array([classes.index(name) for name in truth])
+        if not hasattr(self.module, "predict_proba"):
+            return np.asarray(np.asarray(self.module.predict(x)) != places, np.float64)
+        return row_losses(self.module, x, places)
+
+    @property
+    def predicts(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the estimator as skops writes it."""
+        from skops import io
+
+        return len(io.dumps(self.module))
 
     def _inputs(self, rows: Any) -> NDArray[np.float32]:
         table = self.description

@@ -24,7 +24,7 @@ from tuner.trainers.sklearn.measures import LOSSES, SCORES
 from tuner.trainers.sklearn.run import Material, Run
 
 METRICS = ("gap", "seconds", "train_loss", "train_score", "val_loss", "val_score")
-"""What can be an objective here."""
+"""What can be an objective or a constraint here."""
 
 
 class SklearnTrainer:
@@ -136,7 +136,7 @@ def _failed(error: Exception) -> Failure:
 
 
 def _trainer_faults(spec: StudySpec, task: Task) -> Iterator[str]:
-    trainer, metric = spec.trainer, spec.objective.metric
+    trainer = spec.trainer
     if trainer.score is not None and trainer.score not in SCORES[task]:
         yield f"trainer.score: '{trainer.score}' is not for {task}; give one of {', '.join(SCORES[task])}"
     if trainer.loss is not None and trainer.loss != LOSSES[task]:
@@ -144,8 +144,9 @@ def _trainer_faults(spec: StudySpec, task: Task) -> Iterator[str]:
             f"trainer.loss: sklearn trials of {task} are measured by {LOSSES[task]}, "
             f"found '{trainer.loss}'; drop it"
         )
-    if metric not in METRICS:
-        yield f"objective.metric: unknown name {metric!r}; {near(metric, METRICS)}"
+    for key, name in spec.goals().named():
+        if name not in METRICS:
+            yield f"objective.{key}: unknown name {name!r}; {near(name, METRICS)}"
 
 
 def _estimator_faults(spec: StudySpec, task: Task) -> Iterator[str]:

@@ -13,7 +13,7 @@ from tuner.core.dataset import Dataset, Task
 from tuner.core.spec import StudySpec
 from tuner.core.trial import NUMBERS
 from tuner.errors import PluginError, near
-from tuner.trainers.torch import losses, scores
+from tuner.trainers.torch import costs, losses, scores
 from tuner.trainers.torch.networks import SHIPPED, builder
 from tuner.trainers.torch.recipe import NAMES, NETWORK, range_faults
 
@@ -61,9 +61,10 @@ def _trainer_faults(spec: StudySpec) -> Iterator[str]:
             f"trainer.settings: the torch trainer takes none, found {', '.join(spec.trainer.settings)}; "
             "give constants in [space.fixed]"
         )
-    metric = spec.objective.metric
-    if metric not in NUMBERS:
-        yield f"objective.metric: unknown name {metric!r}; {near(metric, NUMBERS)}"
+    known = (*NUMBERS, *costs.NAMES)
+    for key, name in spec.goals().named():
+        if name not in known:
+            yield f"objective.{key}: unknown name {name!r}; {near(name, known)}"
 
 
 def _model_fault(model: str, data: Dataset) -> str | None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -43,6 +44,7 @@ from tuner.population.layout import Floats
 from tuner.trainers.state import reading_of, reading_table
 from tuner.trainers.streams import GlobalStreams
 from tuner.trainers.torch import losses, material, scores
+from tuner.trainers.torch.costs import asked, costs
 from tuner.trainers.torch.faults import default_model
 from tuner.trainers.torch.initialization import initialize
 from tuner.trainers.torch.losses import Loss
@@ -79,6 +81,7 @@ class _Placed:
     context: Context
     inputs: material.Inputs
     names: Mapping[str, str]
+    costs: Mapping[str, float]
     epoch: int = 0
     best: Reading | None = None
 
@@ -124,6 +127,7 @@ class FusedPopulation:
             raise DataError('data: is missing; the torch trainer needs [data] source = "..."')
         trainer, data = job.spec.trainer, job.data
         self._epochs, self._goal = trainer.epochs, job.spec.goal()
+        self._asked = asked(job.spec)
         self._score = trainer.score or scores.FOR_TASK[data.task][0]
         self._loss = Loss(trainer.loss or losses.FOR_TASK[data.task][0], data.outputs)
         self._material = material.Material(data, self._loss, job.spec.search.seed, torch.device("cpu"))
@@ -221,7 +225,11 @@ class FusedPopulation:
         if scaling not in self._inputs:
             parts = (inputs.train, inputs.sample, inputs.validation)
             self._inputs[scaling] = Inputs.of(*(x.numpy() for x in parts))
-        placed = _Placed(trial, recipe, context, inputs, skeleton.names)
+        found: Mapping[str, float] = {}
+        if self._asked:
+            with GlobalStreams(0):
+                found = costs(self._asked, skeleton.module, inputs.validation)
+        placed = _Placed(trial, recipe, context, inputs, skeleton.names, found)
         start: Mapping[str, Floats] | RowState
         if snapshot is None:
             start = skeleton.draw(recipe, derive(trial.study_seed, trial.number, "initialization"))
@@ -242,6 +250,7 @@ class FusedPopulation:
             measured.learning_rate,
             measured.grad_norm,
             seconds=measured.seconds,
+            extras=placed.costs,
         )
         if _improves(self._goal, reading, placed.best):
             placed.best = reading
@@ -249,10 +258,12 @@ class FusedPopulation:
         return reading
 
     def _scored(self, outputs: Floats, truth: material.Truth) -> float:
-        data = self._material.data
-        found: Tensor = torch.from_numpy(outputs)
-        predicted = self._loss.indices(found) if data.task is Task.CLASSIFICATION else found
-        return scores.score(self._score, truth.y, predicted.numpy(), data)
+        # In NumPy, as `Loss.indices` does it: so few numbers cost PyTorch several times as much.
+        data, predicted = self._material.data, outputs
+        if data.task is Task.CLASSIFICATION:
+            one = self._loss.outputs == 1
+            predicted = (outputs[:, 0] > 0).astype(np.int64) if one else outputs.argmax(axis=1)
+        return scores.score(self._score, truth.y, predicted, data)
 
 
 def efforts(data: Dataset) -> Callable[[Trial], float]:

@@ -101,6 +101,33 @@ class TorchModel:
             raise TrialError("a regression model has no probabilities; use predict")
         return self._loss.probabilities(self._outputs(rows)).numpy(force=True)
 
+    @torch.no_grad()
+    def losses(self, rows: Any, truth: NDArray[Any]) -> NDArray[np.float64]:
+        """The loss of each row, (N,), in the units that it was trained in.
+
+        Raises:
+            TrialError: the rows do not fit the model.
+        """
+        outputs, table = self._outputs(rows), self.description
+        if table["context"]["task"] == Task.CLASSIFICATION:
+            classes = list(table["context"]["classes"])
+            y = torch.tensor([classes.index(name) for name in truth])
+        else:
+            scale, shift = (np.asarray(table["target"][key], np.float32) for key in ("scale", "shift"))
+            y = torch.tensor((truth.astype(np.float32) - shift) / scale)
+        soft = self._loss.soft(self._loss.targets(y)).to(outputs)
+        return np.asarray(self._loss.each(outputs, soft).numpy(force=True), np.float64)
+
+    @property
+    def predicts(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the network's parameters."""
+        return sum(p.numel() * p.element_size() for p in self.module.network.parameters())
+
     @property
     def _loss(self) -> Loss:
         return Loss(**self.description["loss"])

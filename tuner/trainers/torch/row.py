@@ -5,6 +5,7 @@ How it trains is not known here.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -26,6 +27,7 @@ class Row:
         rates: the share that each of `Program.slots` drops.
         flats: (3, S): parameters, mean gradient, mean squared gradient.
         constants: the network's other tensors, by name.
+        costs: what every reading has as extras.
         best: the best epoch's reading.
         kept: (S,) its parameters.
     """
@@ -40,6 +42,7 @@ class Row:
     flats: Tensor
     constants: dict[str, Tensor]
     streams: Streams
+    costs: Mapping[str, float]
     epoch: int = 0
     best: Reading | None = None
     kept: Tensor | None = None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -22,6 +23,7 @@ from tuner.trainers.state import freeze, reading_of, reading_table, thaw
 from tuner.trainers.streams import GlobalStreams
 from tuner.trainers.torch import scores
 from tuner.trainers.torch.batches import augmented, batch_of
+from tuner.trainers.torch.costs import costs
 from tuner.trainers.torch.material import Material, Truth
 from tuner.trainers.torch.recipe import Recipe
 from tuner.trainers.torch.schedule import learning_rate
@@ -40,7 +42,14 @@ class Run:
     """
 
     def __init__(
-        self, trial: Trial, model: str, material: Material, epochs: int, score: str, goal: Objective
+        self,
+        trial: Trial,
+        model: str,
+        material: Material,
+        epochs: int,
+        score: str,
+        goal: Objective,
+        asked: Sequence[str] = (),
     ) -> None:
         self.trial, self.model, self.material = trial, model, material
         self.best: Reading | None = None
@@ -55,6 +64,8 @@ class Run:
         self.inputs = material.inputs(self._recipe.scaling or material.data.scaling)
         self.context = context_of(trial, material)
         self._module = network_of(trial, model, material)
+        with GlobalStreams(0, str(material.device)):
+            self._costs = costs(asked, self._module, self.inputs.validation)
         self._update = Update(self._recipe, self._module)
         self._sizes = _batch_sizes(len(material.train), self._recipe, self._module)
         self._steps = epochs * len(self._sizes)
@@ -69,7 +80,7 @@ class Run:
         self.epoch += 1
         seconds = time.perf_counter() - start
         reading = Reading(
-            self.epoch, train_loss, val_loss, train_score, val_score, rate, norm, seconds=seconds
+            self.epoch, train_loss, val_loss, train_score, val_score, rate, norm, seconds, self._costs
         )
         self._keep_if_best(reading)
         return reading

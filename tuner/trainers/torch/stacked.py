@@ -25,6 +25,7 @@ from tuner.trainers.state import freeze, reading_of, reading_table, thaw
 from tuner.trainers.streams import GlobalStreams
 from tuner.trainers.torch import losses, scores
 from tuner.trainers.torch.batches import Streams, batch_of, plan
+from tuner.trainers.torch.costs import asked, costs
 from tuner.trainers.torch.failures import failure, line, threads
 from tuner.trainers.torch.faults import default_model
 from tuner.trainers.torch.fused import row_recipe
@@ -119,6 +120,7 @@ class StackedPopulation:
         trainer, task = job.spec.trainer, job.data.task
         self._job, self._alone, self._most = job, alone, job.rows
         self._epochs, self._goal = trainer.epochs, job.spec.goal()
+        self._asked = asked(job.spec)
         self._model = trainer.model or default_model(job.data)
         self._score = trainer.score or scores.FOR_TASK[task][0]
         self._device = torch.device(job.device)
@@ -216,6 +218,8 @@ class StackedPopulation:
             return self._single(trial, snapshot)
         module = network_of(trial, self._model, self._material)
         dropped = rates(module)
+        inputs = self._material.inputs(Recipe.of(trial.params).scaling or self._material.data.scaling)
+        found = costs(self._asked, module, inputs.validation)
         try:
             program = self._programs.find(trial, module)
         except Unstackable:
@@ -230,7 +234,7 @@ class StackedPopulation:
         row = Row(
             trial,
             recipe,
-            material.inputs(recipe.scaling or material.data.scaling),
+            inputs,
             program,
             plan(samples, batch, least if batch <= least else most),
             numbers(row_recipe(bare, trial)),
@@ -238,6 +242,7 @@ class StackedPopulation:
             torch.stack([flat, torch.zeros_like(flat), torch.zeros_like(flat)]),
             constants,
             Streams.of(trial, self._device),
+            found,
         )
         if snapshot is not None:
             state = thaw(snapshot.arrays, snapshot.facts["stacked"])

@@ -63,7 +63,17 @@ class Together:
             (train_loss, train_score), (val_loss, val_score) = train[i], val[i]
             norm = norms[i] / row.plan.batches
             readings.append(
-                Reading(row.epoch, train_loss, val_loss, train_score, val_score, rates[i], norm, seconds)
+                Reading(
+                    row.epoch,
+                    train_loss,
+                    val_loss,
+                    train_score,
+                    val_score,
+                    rates[i],
+                    norm,
+                    seconds,
+                    row.costs,
+                )
             )
         return list(zip(self._rows, readings, strict=True))
 

@@ -16,6 +16,7 @@ from tuner.core.spec import StudySpec
 from tuner.core.trial import Trial
 from tuner.errors import DataError, DeviceError
 from tuner.trainers.torch import fused, losses, scores, stacked
+from tuner.trainers.torch.costs import asked
 from tuner.trainers.torch.failures import failure, threads
 from tuner.trainers.torch.faults import default_model, device_fault, faults
 from tuner.trainers.torch.fused import FusedPopulation
@@ -99,7 +100,7 @@ class TorchPopulation:
         epochs, goal = self._spec.trainer.epochs, self._spec.goal()
         try:
             with threads(self._thread_count):
-                run = Run(trial, self._model, self._material, epochs, self._score, goal)
+                run = Run(trial, self._model, self._material, epochs, self._score, goal, asked(self._spec))
                 if snapshot is not None:
                     run.restore(snapshot)
                 self._run = run

@@ -54,8 +54,10 @@
     return text ? `/?${text}` : "/";
   }
 
-  const place = () => ({ study: state.study, page: state.page, trial: state.trial, against: state.against });
   const view = () => ({ sel: state.sel, options: state.options, theme: theme() });
+  const place = () => ({
+    study: state.study, page: state.page, trial: state.trial, against: state.against, ...view(),
+  });
 
   function go(next, { push = true } = {}) {
     const before = state;
@@ -158,6 +160,14 @@
       });
     };
   }
+
+  // Every figure is told its size twice while it is mounted; it is drawn again only for another one.
+  const resize = window.Plotly.Plots.resize;
+  window.Plotly.Plots.resize = (element) => {
+    const drawn = element._fullLayout;
+    const fits = !drawn || (drawn.width === element.clientWidth && drawn.height === element.clientHeight);
+    return fits ? Promise.resolve(element) : resize(element);
+  };
 
   // ---- colours ----
 
@@ -538,10 +548,18 @@
       paint();
       mark();
       await needed();
-      return [place(), view()];
+      return place();
     },
     seen: (seen) => {
-      if (seen && seen.place) document.documentElement.dataset.shown = address({ ...read(""), ...seen.place });
+      if (seen && seen.again) {
+        // The page must be built anew, in the same place.
+        set("place", { data: { ...place(), again: seen.again } });
+        return window.dash_clientside.no_update;
+      }
+      if (seen && seen.place) {
+        const { study, page, trial, against } = seen.place;
+        document.documentElement.dataset.shown = address({ ...read(""), study, page, trial, against });
+      }
       mark();
       fill();
       if (document.readyState === "complete" && meta("grid-script")) prefetch();

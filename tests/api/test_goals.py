@@ -1,0 +1,99 @@
+"""Several objectives and constraints through the front door."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+
+import tuner
+from tuner.api import brief
+from tuner.cli.summary import front_table, verdict
+from tuner.core.trial import Reading, TrialState
+
+DIGITS = {
+    "trainer.epochs": 6,
+    "trainer.rows": 4,
+    "trainer.threads": 1,
+    "search.pruner": "none",
+    "objective.also": {"parameters": "minimize"},
+    "objective.at_most": {"gap": 0.15, "latency_ms": 1e6},
+    "space.width": {"type": "int", "low": 8, "high": 64, "default": 32},
+}
+
+
+def test_a_constraint_is_honored_on_digits_and_the_front_is_told() -> None:
+    study = tuner.start("digits", trials=24, settings=DIGITS)
+    front = study.front
+    assert len(front) > 1
+    for view in front:
+        assert view.reading is not None
+        assert view.reading.gap <= 0.15
+    sizes = [view.reading.get("parameters") for view in front if view.reading]
+    assert sizes == sorted(sizes, reverse=True)
+    assert study.best.number == front[0].number == study.summary.best_number
+    assert all(view.model_path is not None for view in front[:5]), "their models are kept"
+    table = brief(study, study.best)
+    assert [each["trial"] for each in table["front"]] == [view.number for view in front]
+    assert all(each["feasible"] for each in table["front"])
+    assert {"gap_last", "onset_epoch", "rise", "values"} <= table.keys()
+    assert front_table(study).row_count == len(front)
+
+
+def trained(params: Mapping[str, Any], context: Any) -> Iterator[dict[str, float]]:
+    """The larger x, the better and the dearer; from the fourth epoch on x over-fits."""
+    for epoch in range(1, 11):
+        over = params["x"] * max(0, epoch - 4) / 10
+        yield {"train_loss": 1 / epoch, "val_loss": 2 - params["x"] + 1 / epoch + over, "cost": params["x"]}
+
+
+def start(name: str, **settings: Any) -> tuner.Study:
+    space = {"x": tuner.Float(low=0.0, high=1.0, default=1.0)}
+    chosen = {"search.sampler": "qmc", "search.pruner": "none", "trainer.epochs": 10, **settings}
+    return tuner.start(trainer=trained, space=space, trials=8, name=name, settings=chosen)
+
+
+def test_the_best_the_target_and_the_words_all_go_by_the_constraint() -> None:
+    free = start("free")
+    assert free.best.number == 0
+    bound = start("bound", **{"objective.at_most": {"cost": 0.5}, "budget.target": 1.5})
+    assert float(bound.best.params["x"]) <= 0.5
+    assert bound.summary.best_number == bound.best.number
+    assert bound.summary.reason == "the budget of 8 trials is used up", "a target that violates is none"
+    told = verdict(bound, bound.best)
+    assert told.startswith("The default configuration has cost 1, not at most 0.5.")
+    assert not brief(bound, bound.default)["feasible"]
+
+
+def test_where_no_trial_meets_the_constraint_the_closest_one_is_named() -> None:
+    study = start("none", **{"objective.at_least": {"cost": 3}})
+    assert study.best.number == 0
+    assert verdict(study, study.best).startswith("No trial meets every constraint; trial 0 comes closest")
+    assert [view.number for view in study.front] == [0]
+
+
+def test_trials_that_over_fit_end_some_epochs_later_with_their_value() -> None:
+    study = start("overfit", **{"stop.overfit": 3})
+    assert study.default.record.rule == "overfit"
+    assert study.default.record.conclusive
+    assert study.default.record.state is TrialState.STOPPED
+    whole = start("whole")
+    over = whole.default.overfitting
+    assert over.onset_epoch == study.default.overfitting.onset_epoch
+    assert study.default.record.epochs < whole.default.record.epochs
+    best = whole.default.reading
+    assert isinstance(best, Reading)
+    assert over.gap < over.gap_last
+    assert over.rise > 0
+
+
+def test_a_number_that_a_function_never_reports_fails_its_trials_in_words() -> None:
+    study = start("absent", **{"objective.also": {"latency": "minimize"}, "stop.max_failures": 1})
+    assert study.trial(0).record.state is TrialState.FAILED
+    assert "latency" in str(study.trial(0).record.reason)
+
+
+def test_samplers_of_one_objective_refuse_two() -> None:
+    with pytest.raises(tuner.SpecError, match="the sampler 'gp' knows one objective"):
+        start("gp", **{"search.sampler": "gp", "objective.also": {"cost": "minimize"}})

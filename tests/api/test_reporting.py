@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import base64
+import io
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+import tuner
+from tuner.api.reporting import verdict
+from tuner.core.spec import StudySpec
+from tuner.judging import sentences
+
+HOSTILE = "<script>alert('&')</script>"
+SPACE = {
+    "x": tuner.Float(low=0, high=1, default=0.9),
+    "kind": tuner.Choice(choices=(HOSTILE, "b"), default=HOSTILE),
+}
+
+
+def train(params: Mapping[str, Any], context: Any) -> Iterator[dict[str, float]]:
+    for epoch in range(1, 5):
+        loss = params["x"] / epoch
+        yield {"train_loss": loss, "val_loss": loss + 0.1, "val_score": 1 - params["x"] / 2}
+
+
+def diverges(params: Mapping[str, Any], context: Any) -> Iterator[dict[str, float]]:
+    yield {"train_loss": float("nan"), "val_loss": float("nan")}
+
+
+@pytest.fixture
+def study() -> tuner.Study:
+    return tuner.start(
+        trainer=train,
+        space=SPACE,
+        trials=12,
+        name=HOSTILE,
+        settings={"search.pruner": "none", "description": HOSTILE},
+    )
+
+
+def page_of(study: tuner.Study) -> str:
+    """The report's HTML, figures' numbers and plotly.js apart."""
+    text = tuner.report(study.name, "report.html").read_text(encoding="utf-8")
+    return re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
+
+
+def test_no_text_of_a_user_is_markup_and_nothing_is_fetched(study: tuner.Study) -> None:
+    page = page_of(study)
+    assert "alert(" in page
+    assert "<script>" not in page
+    assert "alert('" not in page
+    assert not re.search(r"(src|href)=\"(?!#|data:text/csv)", page)
+    whole = Path("report.html").read_text(encoding="utf-8")
+    assert len(re.findall("<script>", whole)) == 2
+    assert len(whole) < 2_500_000
+
+
+def test_first_sentence_tells_what_tuning_gained(study: tuner.Study) -> None:
+    first, *others = verdict(study, None)
+    assert first.startswith("Tuning lowered the validation loss from 0.325 (the default settings) to ")
+    assert f"trial {study.best.number} of 12" in first
+    assert "worse" in others[-1]
+
+
+def test_default_that_is_best_is_told_so() -> None:
+    best = {"x": tuner.Float(low=0, high=1, default=0.0)}
+    study = tuner.start(trainer=train, space=best, trials=3)
+    assert "nothing better than the default settings" in verdict(study, None)[0]
+    assert "Settings that differ" not in page_of(study)
+
+
+def test_study_without_a_value_has_a_report_too() -> None:
+    study = tuner.start(trainer=diverges, space=SPACE, trials=3, name="lost")
+    page = page_of(study)
+    assert "No trial has a value yet" in page
+    assert "How it was run" in page
+
+
+def test_csv_holds_every_trial(study: tuner.Study) -> None:
+    (data,) = re.findall(r'href="data:text/csv;base64,([^"]*)"', page_of(study))
+    found = pd.read_csv(io.BytesIO(base64.b64decode(data)))
+    assert found["number"].tolist() == list(range(12))
+    assert found["params.x"].tolist() == pytest.approx([r.params["x"] for r in study.records])
+
+
+def test_study_file_of_the_report_is_the_one_that_was_run(study: tuner.Study) -> None:
+    (text,) = re.findall(r"<pre>(.*?)</pre>", page_of(study), flags=re.DOTALL)
+    assert StudySpec.parse(tomllib.loads(unescape(text)), "report") == study.spec
+
+
+def test_commands_and_changes_are_told_in_order(study: tuner.Study) -> None:
+    tuner.resume(study.name, trials=14, trainer=train)
+    page = unescape(page_of(study))
+    assert page.index("tune start") < page.index("tune resume") < page.index("budget.trials: 12 -> 14")
+
+
+def test_every_figure_stands_under_its_words_and_empty_ones_are_named(study: tuner.Study) -> None:
+    page = page_of(study)
+    assert page.count("<h3>Convergence</h3>") == 1
+    assert page.count('<div class="plot"') == page.count("<h3>") - 2  # measured, settings
+    assert "Left out, for the study has no data for them: " in page
+    assert "Studies compared" not in page
+
+
+def test_study_that_is_not_confirmed_says_how_to(study: tuner.Study) -> None:
+    assert "Not yet. <code>tune confirm " in page_of(study)
+
+
+def test_several_objectives_show_the_best_bargains() -> None:
+    def both(params: Mapping[str, Any], context: Any) -> Iterator[dict[str, float]]:
+        yield {"val_loss": params["x"], "train_loss": 0.0, "cost": 1 - params["x"]}
+
+    study = tuner.start(
+        trainer=both, space=SPACE, trials=8, settings={"objective.also": {"cost": "minimize"}}
+    )
+    assert len(study.front) > 1
+    assert "The best bargains" in page_of(study)
+
+
+def test_constraint_that_no_trial_keeps_is_told() -> None:
+    study = tuner.start(trainer=train, space=SPACE, trials=4, settings={"objective.at_most": {"gap": 0.05}})
+    assert any("gap at most 0.05" in sentence for sentence in verdict(study, None))
+
+
+def test_file_that_cannot_be_written_is_told(study: tuner.Study) -> None:
+    with pytest.raises(
+        tuner.SpecError, match=r"nowhere.report.html: cannot be written: .*folder that exists"
+    ):
+        tuner.report(study.name, "nowhere/report.html")
+
+
+def test_confirmed_result_stands_in_the_report_with_when_the_test_was_opened() -> None:
+    space = {"alpha": tuner.Float(low=1e-5, high=1.0, default=0.1, log=True)}
+    keys: dict[str, Any] = {"trainer.use": "sklearn", "trainer.model": "sklearn.linear_model:SGDClassifier"}
+    keys |= {"trainer.executor": "inline", "trainer.epochs": 3}
+    study = tuner.start(data="sklearn:iris", space=space, name="iris", trials=4, settings=keys)
+    found = tuner.confirm("iris", top=1, repeats=3)
+    page = unescape(page_of(study))
+    assert all(sentence in page for sentence in sentences(found))
+    assert found.openings[0].command in page
+    assert verdict(study, found)[-1] == sentences(found)[0]
+    assert page.count('class="marked"') >= 1

@@ -1,0 +1,112 @@
+"""Goals: which trial is better, feasible and undominated."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tuner.core.goals import Bound, Goals, layers
+from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
+
+PAIR = Goals((Objective("val_loss"), Objective("size")))
+AT_MOST = Bound("gap", 0.1, is_upper=True)
+AT_LEAST = Bound("val_score", 0.5, is_upper=False)
+few = st.sampled_from([0.0, 0.25, 0.5, 1.0])
+
+
+def record(
+    number: int, value: float | None, *, gap: float = 0.0, conclusive: bool = True, **extras: float
+) -> TrialRecord:
+    best = None if value is None else Reading(1, value - gap, value, val_score=0.9, extras=extras)
+    return TrialRecord(number, {}, TrialState.FINISHED, value, best, 1, conclusive)
+
+
+@given(points=st.lists(st.tuples(few, few, few), max_size=20))
+def test_layers_are_those_that_peeling_by_definition_gives(points: list[tuple[float, float, float]]) -> None:
+    losses = np.array(points).reshape(-1, 3)
+
+    def dominates(a: int, b: int) -> bool:
+        return bool((losses[a] <= losses[b]).all() and (losses[a] < losses[b]).any())
+
+    left, layer, expected = set(range(len(points))), 0, [0] * len(points)
+    while left:
+        front = {i for i in left if not any(dominates(j, i) for j in left)}
+        for i in front:
+            expected[i] = layer
+        left, layer = left - front, layer + 1
+    assert layers(losses) == expected
+    assert layers(losses, 1) == [min(each, 1) for each in expected]
+
+
+@given(values=st.lists(st.tuples(few, few, st.booleans()), min_size=1, max_size=12))
+def test_the_front_is_undominated_holds_the_best_and_is_sorted_by_the_first_objective(
+    values: list[tuple[float, float, bool]],
+) -> None:
+    records = [record(n, v, size=s, conclusive=c) for n, (v, s, c) in enumerate(values)]
+    front, best = PAIR.front(records), PAIR.best_of(records)
+    assert best == front[0]
+    assert [r.value for r in front] == sorted(r.value for r in front if r.value is not None)
+    rivals = [r for r in records if r.conclusive] or records
+    for one in front:
+        assert one in rivals
+        a = PAIR.losses(one)
+        for other in rivals:
+            b = PAIR.losses(other)
+            assert a is not None
+            assert b is not None
+            assert not (b != a and all(y <= x for x, y in zip(a, b, strict=True)))
+
+
+def test_one_that_violates_is_never_best_while_another_does_not() -> None:
+    goals = Goals((Objective(),), (AT_MOST,))
+    worse, better = record(0, 2.0), record(1, 0.1, gap=0.2)
+    cut = record(2, 3.0, conclusive=False)
+    assert goals.best_of([worse, better]) == worse
+    assert goals.best_of([better, cut]) == cut
+    assert goals.front([better, cut]) == [cut]
+
+
+def test_where_all_violate_the_one_that_violates_least_is_best() -> None:
+    goals = Goals((Objective(),), (AT_MOST, AT_LEAST))
+    far, near = record(0, 0.1, gap=0.5), record(1, 0.9, gap=0.11)
+    assert goals.best_of([far, near]) == near
+    assert goals.front([far, near]) == [near]
+
+
+def test_violation_is_told_in_shares_of_the_limits() -> None:
+    goals = Goals((Objective(),), (AT_MOST, AT_LEAST))
+    assert goals.violation(Reading(1, 0.5, 0.6, val_score=0.5)) == pytest.approx(0.0, abs=1e-9)
+    assert goals.violation(Reading(1, 0.5, 0.8, val_score=0.25)) == pytest.approx(2.0 + 0.5)
+    assert goals.excesses(Reading(1, 0.5, 0.75, val_score=0.75)) == pytest.approx((0.15, -0.25))
+    assert goals.violation(Reading(1, 0.5, 0.5)) == math.inf, "what is not measured meets no limit"
+    assert goals.violation(None) == math.inf
+
+
+def test_an_objective_that_was_not_measured_is_as_bad_as_can_be() -> None:
+    goals = Goals((Objective(), Objective("auc", minimize=False)))
+    assert goals.values(record(0, 0.5)) == (0.5, -math.inf)
+    assert goals.losses(record(0, 0.5)) == (0.5, math.inf)
+    assert goals.losses(record(0, None)) is None
+    assert goals.front([record(0, 0.5), record(1, 0.6, auc=0.1)])[1].number == 1
+
+
+def test_failed_trials_and_those_without_a_value_are_on_no_front() -> None:
+    failed = TrialRecord(0, {}, TrialState.FAILED, 0.1, Reading(1, 0.1, 0.1))
+    assert PAIR.front([failed, record(1, None)]) == []
+    assert PAIR.best_of([failed]) is None
+
+
+@given(values=st.lists(st.tuples(st.none() | few, st.booleans()), max_size=8), minimize=st.booleans())
+def test_of_one_objective_the_best_is_the_first_that_none_beats(
+    values: list[tuple[float | None, bool]], minimize: bool
+) -> None:
+    objective = Objective(minimize=minimize)
+    records = [record(n, v, conclusive=c) for n, (v, c) in enumerate(values)]
+    valued = [r for r in records if r.value is not None]
+    standing = [r for r in valued if r.conclusive] or valued
+    expected = objective.best_of(standing) if standing else None
+    assert Goals.of(objective).best_of(records) == expected

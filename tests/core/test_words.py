@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tuner.core import words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(0.04, "0.0 s"), (9.9, "9.9 s"), (9.96, "10 s"), (99, "99 s"), (720, "12 min"), (12_300, "3 h 25 min")],
+)
+def test_durations_read_as_people_say_them(seconds: float, told: str) -> None:
+    assert words.duration(seconds) == told
+
+
+def test_what_is_not_known_is_a_dash() -> None:
+    absent = [words.number(None), words.number(math.nan), words.setting(None), words.duration(math.inf)]
+    assert absent == [words.ABSENT] * 4
+
+
+def test_lists_shares_and_counts_are_words() -> None:
+    assert [words.listed(each) for each in ([], ["a"], ["a", "b", "c"])] == ["", "a", "a, b and c"]
+    assert [words.percent(share) for share in (0.004, 0.25)] == ["<1 %", "25 %"]
+    assert [words.count(n, "trial") for n in (1, 2000)] == ["1 trial", "2,000 trials"]
+    assert words.setting(True) == "true"
+    assert words.moment("2026-01-02T03:04:05+01:00") == "2026-01-02 02:04 UTC"

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+import tuner
+from tuner.store import Database, verify
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    def train(params: object, context: object) -> object:
+        yield {"train_loss": 1.0, "val_loss": 2.0}
+
+    storage = f"sqlite:///{tmp_path}/tuner.db"
+    space = {"x": tuner.Float(low=0.0, high=1.0, default=0.1)}
+    tuner.start(trainer=train, space=space, name="s", trials=1, storage=storage)
+    return storage
+
+
+def test_an_opening_is_noted_once_until_it_has_a_result(url: str) -> None:
+    with Database.open(url) as database:
+        first = database.begin_confirmation("s", "confirm s", opened=True)
+        assert database.begin_confirmation("s", "another", opened=True) == first
+        database.end_confirmation("s", first.number, {"a": 1})
+        database.end_confirmation("s", first.number, {"a": 2})
+        assert database.begin_confirmation("s", "confirm s --reopen", opened=True).number == 2
+        stored = database.confirmations("s")
+    assert [each.result for each in stored] == [{"a": 1}, None]
+
+
+def test_verify_sees_an_opening_that_was_cut_off_and_one_that_was_removed(url: str) -> None:
+    with Database.open(url) as database:
+        database.begin_confirmation("s", "confirm s", opened=True)
+        assert "was cut off after the test was opened" in str(verify(url).findings)
+        database.end_confirmation("s", 1, {})
+        database.begin_confirmation("s", "confirm s --reopen", opened=True)
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        connection.execute("DELETE FROM tuner_confirmations WHERE number = 1")
+    connection.close()
+    assert "the test was opened more often" in str(verify(url).findings)
+
+
+def test_a_deleted_study_takes_its_confirmations_along(url: str) -> None:
+    with Database.open(url) as database:
+        database.begin_confirmation("s", "confirm s", opened=True)
+        database.delete_study("s")
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        assert connection.execute("SELECT count(*) FROM tuner_confirmations").fetchone() == (0,)
+    connection.close()

@@ -1,0 +1,99 @@
+"""Costs of a network as readings: in every kind of population, and only where they are asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from tests.contracts.trainer import blobs, study
+from tests.trainers.torch.plain import images
+from tuner.core.dataset import Dataset
+from tuner.core.ports import Job
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Reading, Trial
+from tuner.trainers.torch import TorchTrainer
+from tuner.trainers.torch.costs import NAMES, costs
+from tuner.trainers.torch.fused import FusedPopulation
+from tuner.trainers.torch.stacked import StackedPopulation
+from tuner.trainers.torch.trainer import TorchPopulation
+
+PARAMS: dict[str, Any] = {"width": 8, "depth": 1, "batch_size": 16, "dropout": 0.1}
+ALL = {"also": {"parameters": "minimize", "size_bytes": "minimize"}, "at_most": {"latency_ms": 1e6}}
+
+
+def asking(objective: dict[str, Any]) -> StudySpec:
+    return StudySpec.parse({**study(epochs=3).to_table(), "objective": objective})
+
+
+KINDS = pytest.mark.parametrize(
+    ("data", "rows", "kind"),
+    [(blobs(), 1, TorchPopulation), (blobs(), 2, FusedPopulation), (images(), 2, StackedPopulation)],
+    ids=["alone", "fused", "stacked"],
+)
+
+
+@KINDS
+def test_every_reading_has_what_was_asked_for_and_snapshots_go_on_with_it(
+    data: Dataset, rows: int, kind: type
+) -> None:
+    population = TorchTrainer().populate(Job(asking(ALL), data, rows=rows))
+    assert isinstance(population, kind)
+    population.place(0, Trial(1, PARAMS, 0))
+    first, second = (population.advance()[0] for _ in range(2))
+    assert isinstance(first, Reading)
+    assert isinstance(second, Reading)
+    assert set(first.extras) == set(NAMES)
+    assert first.extras == second.extras
+    assert first.extras["size_bytes"] == 4 * first.extras["parameters"]
+    assert first.extras["latency_ms"] > 0
+    snapshot = population.snapshot(0)
+    population.clear(0)
+    population.place(0, Trial(1, PARAMS, 0), snapshot)
+    third = population.advance()[0]
+    assert isinstance(third, Reading)
+    assert {n: third.extras[n] for n in NAMES[:2]} == {n: first.extras[n] for n in NAMES[:2]}
+
+
+@KINDS
+def test_they_change_nothing_else_and_are_missing_where_nobody_asks(
+    data: Dataset, rows: int, kind: type
+) -> None:
+    found = []
+    for spec in (asking({}), asking(ALL)):
+        population = TorchTrainer().populate(Job(spec, data, rows=rows))
+        population.place(0, Trial(1, PARAMS, 0))
+        reading = population.advance()[0]
+        assert isinstance(reading, Reading)
+        found.append(reading)
+    assert found[0].extras == {}
+    assert (found[0].train_loss, found[0].val_loss) == (found[1].train_loss, found[1].val_loss)
+
+
+def test_parameters_and_bytes_are_counted_and_the_mode_stays() -> None:
+    module = nn.Sequential(nn.Linear(5, 3), nn.BatchNorm1d(3), nn.Dropout())
+    module[2].eval()
+    found = costs(NAMES, module, torch.zeros(4, 5))
+    assert found["parameters"] == 5 * 3 + 3 + 3 + 3
+    assert found["size_bytes"] == 4 * (5 * 3 + 3 + 3 + 3 + 3 + 3) + 8
+    assert (module.training, module[2].training) == (True, False)
+    assert module[1].num_batches_tracked == 0, "a batch norm must not see what is measured"
+    assert costs((), module, torch.zeros(4, 5)) == {}
+
+
+@pytest.mark.parametrize(
+    ("objective", "key"),
+    [
+        ({"also": {"latency": "minimize"}}, "objective.also: unknown name 'latency'"),
+        ({"at_most": {"parameter": 9}}, "objective.at_most: unknown name 'parameter'"),
+        ({"at_least": {"val_scores": 9}}, "objective.at_least: unknown name 'val_scores'"),
+    ],
+)
+def test_numbers_that_no_reading_has_are_refused_with_the_near_names(
+    objective: dict[str, Any], key: str
+) -> None:
+    [fault] = TorchTrainer().faults(asking(objective), blobs())
+    assert fault.startswith(key)
+    assert "did you mean" in fault

@@ -1,0 +1,325 @@
+"""confirm: the best trials are trained again, one is recommended, and the locked test is opened once."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tuner.api.repeats import CONFIRMS, Repeats, name_of
+from tuner.api.specify import pair_of
+from tuner.api.study import opened
+from tuner.content import storage_url
+from tuner.core.dataset import Task
+from tuner.core.incumbents import incumbents
+from tuner.core.ports import Observer
+from tuner.core.seeds import derive
+from tuner.core.spec import FALLING_SCORES, StudySpec
+from tuner.core.trial import TrialRecord
+from tuner.errors import SpecError, StudyLocked, TrialError
+from tuner.judging import (
+    Confirmation,
+    Measure,
+    Opening,
+    Overtuning,
+    Step,
+    Tested,
+    choose,
+    measured,
+    of_losses,
+    over_repeats,
+    overtuning,
+)
+from tuner.store import Database, StoredConfirmation, StudySummary
+from tuner.trainers import load_model
+from tuner.trainers.model import Model
+
+if TYPE_CHECKING:
+    from tuner.data import locked
+
+_DEFAULT_SCORE = {Task.CLASSIFICATION: "accuracy", Task.REGRESSION: "r2"}
+
+
+def confirm(
+    name: str,
+    *,
+    top: int | None = None,
+    repeats: int | None = None,
+    reopen: bool = False,
+    storage: str | None = None,
+    data: Any = None,
+    trainer: Callable[..., Any] | None = None,
+    observer: Observer | None = None,
+) -> Confirmation:
+    """Train the best trials and the default again, recommend one, and open the locked test split.
+
+    The test is opened once: what is stored is given back ever after. A confirmation that was cut off
+    goes on where it was.
+
+    Args:
+        name: the study.
+        top: how many of the best trials; None: as the study says.
+        repeats: how often each is trained; likewise.
+        reopen: confirm anew though it was done, e.g. because the search went on. The store keeps count.
+        storage: the database's URL.
+        data: the arrays, where the study was started with them from Python.
+        trainer: the function, where the study was started with one from Python.
+        observer: is told of every turn of the training.
+
+    Raises:
+        StudyNotFound: there is none of that name.
+        StudyLocked: a living process drives it.
+        SpecError: an option makes no sense.
+        TrialError: there is nothing to confirm, or all that was trained again failed.
+    """
+    if top is not None and top < 1:
+        raise SpecError(f"--top {top}: give at least 1")
+    if repeats is not None and repeats < 3:
+        raise SpecError(f"--repeats {repeats}: give at least 3, fewer cannot show how much is luck")
+    url = storage_url(storage)
+    with opened(url) as database:
+        summary = database.study(name)
+        if CONFIRMS in summary.facts:
+            raise SpecError(f"'{name}' holds trainings of '{summary.facts[CONFIRMS]}'; confirm that one")
+        done = [each for each in database.confirmations(name) if each.result is not None]
+        if done and not reopen and done[-1].result is not None:
+            return Confirmation.from_table(done[-1].result)
+        if summary.is_driven:
+            raise StudyLocked(f"study '{name}' is at work; wait until it has ended, or stop it")
+        again = _Confirming(database, url, summary, len(done) + 1, data, trainer)
+        return again.run(top, repeats, observer, _command(name, top, repeats, reopen))
+
+
+def stored(database: Database, name: str) -> Confirmation | None:
+    """The last confirmation of a study; None where there is none."""
+    done = [each for each in database.confirmations(name) if each.result is not None]
+    return Confirmation.from_table(done[-1].result) if done and done[-1].result is not None else None
+
+
+@dataclass(frozen=True)
+class _Confirming:
+    """One confirmation, from its first training to its result.
+
+    Attributes:
+        number: counts those of the study, from 1.
+    """
+
+    database: Database
+    url: str
+    summary: StudySummary
+    number: int
+    data: Any
+    trainer: Callable[..., Any] | None
+
+    def run(
+        self, top: int | None, repeats: int | None, observer: Observer | None, command: str
+    ) -> Confirmation:
+        database, name = self.database, self.summary.name
+        records = database.records(name)
+        known = {each.name: each for each in database.studies()}.get(name_of(name, self.number))
+        again = Repeats.of(
+            self.summary,
+            records,
+            self.number,
+            top=top,
+            repeats=repeats,
+            stored=known,
+            data=self.data,
+            trainer=self.trainer,
+        )
+        again.train(
+            database,
+            self.url,
+            records,
+            known,
+            self.summary.facts,
+            in_process=self.trainer is not None,
+            observer=observer,
+            command=command,
+        )
+        found, row, kept = self._judge(again, records, command)
+        database.end_confirmation(name, row.number, found.to_table())
+        self._forget(again.spec.name, kept)
+        return found
+
+    def _judge(
+        self, again: Repeats, records: Sequence[TrialRecord], command: str
+    ) -> tuple[Confirmation, StoredConfirmation, Path | None]:
+        database, name, spec = self.database, self.summary.name, again.spec
+        study = StudySpec.parse(self.summary.spec, name)
+        trained = again.records(database)
+        candidates = again.candidates(records, trained)
+        goal, planned = spec.goal(), again.planned.data
+        try:
+            choice = choose(candidates, minimize=goal.minimize, overlap=again.overlap)
+        except ValueError as error:
+            raise TrialError(
+                f"{name}: all that was trained again failed; see: tune show {spec.name}"
+            ) from error
+        score = spec.trainer.score or (_DEFAULT_SCORE[planned.task] if planned is not None else "")
+        models = {n: _paths(its) for n, its in zip(again.numbers, trained, strict=True)}
+        untested = self._untested(spec, models[choice.recommended])
+        # It is noted before a single test row is read.
+        row = database.begin_confirmation(name, command, opened=untested is None)
+        test, path = None, None
+        if untested is None:
+            trial = _Test.of(self._locked(spec), score, study.search.seed, goal.metric.endswith("_score"))
+            test = trial.tested(models[choice.recommended], models[0], choice.recommended == 0)
+            path = trial.along(_path(study, records), goal.minimize)
+        standing = [c.searched for c in candidates if c.searched is not None]
+        values = np.array(next(c.values for c in candidates if c.number == choice.recommended), np.float64)
+        opened_before = [each for each in database.confirmations(name) if each.opened]
+        best = models[choice.recommended].get(0) or next(iter(models[choice.recommended].values()), None)
+        found = Confirmation(
+            study=name,
+            confirmed_by=spec.name,
+            metric=goal.metric,
+            minimize=goal.minimize,
+            score=score,
+            score_falls=score in FALLING_SCORES,
+            trials=again.trials,
+            train_rows=len(planned.train) if planned is not None else 0,
+            validation_rows=len(planned.validation) if planned is not None else 0,
+            redrawn=again.redrawn,
+            candidates=candidates,
+            choice=choice,
+            params=dict(records[choice.recommended].params),
+            naive=min(standing) if goal.minimize else max(standing),
+            confirmed=over_repeats(values, again.overlap),
+            openings=tuple(Opening(each.at, each.command, each.host) for each in opened_before),
+            test=test,
+            untested=untested,
+            overtuning=path,
+            model_path=str(best) if best is not None else None,
+        )
+        return found, row, best
+
+    def _untested(self, spec: StudySpec, models: Mapping[int, Path]) -> str | None:
+        """Why there is no test, in words; None where there is one. No test row is read."""
+        from tuner.data import locked
+
+        if spec.data is None:
+            return "the study has no [data], so there are no test rows"
+        if len(models) < 2:
+            return "its models were not kept"
+        if not load_model(next(iter(models.values()))).predicts:
+            return "only the training function can predict with its models"
+        pair, how = pair_of(spec, self.data) if self.data is not None else (None, spec.data)
+        if not locked.is_there(how, Path.cwd(), pair):
+            return f"[data] test = {how.test:g} locked no rows"
+        return None
+
+    def _locked(self, spec: StudySpec) -> locked.Unlocked:
+        from tuner.data import locked
+
+        pair, how = pair_of(spec, self.data) if self.data is not None else (None, spec.data)
+        if how is None:
+            raise SpecError(f"{spec.name}: there is no [data]")
+        return locked.unlock(how, Path.cwd(), pair)
+
+    def _forget(self, name: str, kept: Path | None) -> None:
+        """Delete the models of the repeats but the recommended one; the store says so first."""
+        records = [r for r in self.database.records(name) if r.model_path is not None]
+        gone = [r for r in records if r.model_path is not None and Path(r.model_path) != kept]
+        self.database.forget_models(name, [record.number for record in gone])
+        for record in gone:
+            shutil.rmtree(str(record.model_path), ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _Test:
+    """The opened test split, and what is measured on it."""
+
+    rows: locked.Unlocked
+    score: str
+    seed: int
+    by_score: bool
+
+    @classmethod
+    def of(cls, rows: locked.Unlocked, score: str, study_seed: int, by_score: bool) -> _Test:
+        return cls(rows, score, derive(study_seed, -1, "bootstrap"), by_score)
+
+    def tested(self, mine: Mapping[int, Path], default: Mapping[int, Path], same: bool) -> Tested:
+        """The recommended configuration's models, the default's, and the difference, repeat by repeat."""
+        paired = [repeat for repeat in mine if repeat in default]
+        models = {repeat: load_model(path) for repeat, path in mine.items()}
+        others = {repeat: load_model(default[repeat]) for repeat in paired}
+        known = self._known([*models.values(), *others.values()])
+        loss, score = self._measures(list(models.values()), known)
+        if same:
+            one, other = loss.interval(self.seed), score.interval(self.seed)
+            return Tested(int(known.sum()), one, other, one, other)
+        found = Tested(int(known.sum()), loss.interval(self.seed), score.interval(self.seed))
+        if len(paired) < 2:
+            return found
+        before, score_before = self._measures(list(others.values()), known)
+        if len(paired) < len(mine):
+            loss, score = self._measures([models[repeat] for repeat in paired], known)
+        falls = self.score in FALLING_SCORES
+        return Tested(
+            found.rows,
+            found.loss,
+            found.score,
+            before.interval(self.seed),
+            score_before.interval(self.seed),
+            loss.gain(before, self.seed, falling=True),
+            score.gain(score_before, self.seed, falling=falls),
+        )
+
+    def along(self, path: Sequence[tuple[TrialRecord, Path]], minimize: bool) -> Overtuning | None:
+        """Validation against test along the incumbents' path."""
+        if not path:
+            return None
+        models = [[load_model(folder) for folder in _members(place)] for _, place in path]
+        known = self._known([model for each in models for model in each])
+        steps = []
+        for (record, _), members in zip(path, models, strict=True):
+            loss, score = self._measures(members, known)
+            test = float((score if self.by_score else loss).values.mean())
+            steps.append(Step(record.number, float(record.value or 0.0), test))
+        return overtuning(steps, minimize=minimize)
+
+    def _known(self, models: Sequence[Model]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """The rows whose class every model has met in training."""
+        if self.rows.task is not Task.CLASSIFICATION:
+            return np.ones(len(self.rows), np.bool_)
+        classes = set.intersection(*(set(model.description["context"]["classes"]) for model in models))
+        return np.isin(self.rows.y.astype(str), sorted(classes))
+
+    def _measures(
+        self, models: Sequence[Model], known: np.ndarray[Any, np.dtype[np.bool_]]
+    ) -> tuple[Measure, Measure]:
+        x = self.rows.x[known]
+        y = self.rows.y[known]
+        losses = of_losses([model.losses(x, y) for model in models])
+        return losses, measured(self.score, y, [model.predict(x) for model in models])
+
+
+def _paths(repeats: Sequence[TrialRecord | None]) -> dict[int, Path]:
+    """The models of a candidate's repeats, by repeat."""
+    return {
+        repeat: Path(record.model_path)
+        for repeat, record in enumerate(repeats)
+        if record is not None and record.model_path is not None and Path(record.model_path).is_dir()
+    }
+
+
+def _path(study: StudySpec, records: Sequence[TrialRecord]) -> list[tuple[TrialRecord, Path]]:
+    """The incumbents whose models were kept, the default configuration first."""
+    numbers = dict.fromkeys((0, *incumbents(records, study.goals()).numbers))
+    chosen = [records[number] for number in numbers if records[number].value is not None]
+    return [(r, Path(r.model_path)) for r in chosen if r.model_path and Path(r.model_path).is_dir()]
+
+
+def _members(folder: Path) -> list[Path]:
+    """A trial's models: one, or one for each of its folds and repeats."""
+    return [folder, *sorted(path for path in (folder / "members").glob("*") if path.is_dir())]
+
+
+def _command(name: str, top: int | None, repeats: int | None, reopen: bool) -> str:
+    given = [f"--top {top}" if top else "", f"--repeats {repeats}" if repeats else ""]
+    return " ".join(["confirm", name, *filter(None, given), *(["--reopen"] if reopen else [])])

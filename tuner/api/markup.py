@@ -1,0 +1,85 @@
+"""Markup: HTML elements out of texts, every one of which is made safe.
+
+What the elements say is not known here.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+
+STYLE = """
+.verdict { font-size: 17px; border-left: 4px solid var(--accent); }
+.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(330px, 100%), 1fr)); gap: 12px; }
+.cards > .card { border-left: 4px solid var(--line); }
+.cards > .fair { border-left-color: var(--fair); } .cards > .poor { border-left-color: var(--poor); }
+.card p + p { margin-top: 6px; } .stack { display: grid; gap: 12px; }
+.full { grid-column: 1 / -1; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 13.5px; }
+th, td { padding: 3px 10px; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
+thead th { color: var(--quiet); font-weight: 500; } th:first-child { text-align: left; }
+tbody th { font-weight: 500; } .marked > * { color: var(--accent); }
+tbody tr:last-child > * { border-bottom: 0; }
+.told th, .told td { text-align: left; } .told td { white-space: normal; overflow-wrap: anywhere; }
+dl { display: grid; grid-template-columns: minmax(90px, auto) minmax(0, 1fr); gap: 2px 14px; margin: 0; }
+dt { color: var(--quiet); } dd { margin: 0; overflow-wrap: anywhere; }
+pre, code { font: 12.5px/1.45 ui-monospace, "DejaVu Sans Mono", monospace; }
+pre { margin: 8px 0 0; white-space: pre-wrap; overflow-wrap: anywhere; }
+a { color: var(--accent); } nav { display: flex; flex-wrap: wrap; gap: 2px 14px; margin: 4px 0 14px; }
+summary { cursor: pointer; } details, .told { margin-top: 10px; }
+@media (max-width: 600px) { th, td { padding: 3px 6px; } .card { padding: 10px; }
+  th { white-space: normal; min-width: 5em; } }
+@media print { nav, .download { display: none; } pre { font-size: 10px; } table { font-size: 11px; }
+  .trials th, .trials td { white-space: normal; padding: 2px 4px; } }
+"""
+"""The look of tables, cards and lists, behind that of `figures.document`."""
+
+
+class Markup(str):
+    """A text that is HTML already."""
+
+    __slots__ = ()
+
+
+def element(name: str, *content: str, **attributes: str) -> Markup:
+    """An element; what is no `Markup` is shown letter by letter.
+
+    Args:
+        name: e.g. ``"p"``.
+        content: texts and elements.
+        attributes: a trailing underscore is dropped, as in ``class_``.
+    """
+    told = "".join(f' {key.rstrip("_")}="{html.escape(value)}"' for key, value in attributes.items())
+    return Markup(f"<{name}{told}>{joined(content)}</{name}>")
+
+
+def joined(content: Iterable[str]) -> Markup:
+    """Texts and elements, one after the other."""
+    return Markup("".join(part if isinstance(part, Markup) else html.escape(part) for part in content))
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], marked: int | None = None) -> Markup:
+    """A table that scrolls sideways where it is too wide; each row's first cell is its heading.
+
+    Args:
+        head: the columns' headings.
+        rows: their cells.
+        marked: the index of a row that stands out.
+    """
+    body = [
+        element(
+            "tr",
+            element("th", row[0], scope="row"),
+            *(element("td", cell) for cell in row[1:]),
+            **({"class_": "marked"} if i == marked else {}),
+        )
+        for i, row in enumerate(rows)
+    ]
+    top = element("thead", element("tr", *(element("th", cell, scope="col") for cell in head)))
+    return element("div", element("table", top, element("tbody", *body)), class_="scroll")
+
+
+def card(*content: str, mood: str = "") -> Markup:
+    """A framed part of a page."""
+    return element("section", *content, class_=f"card {mood}".strip())

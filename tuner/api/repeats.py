@@ -1,0 +1,250 @@
+"""Repeats: the best trials of a study trained again, as a study of their own.
+
+So they are kept, interrupted and gone on with like any other trials. What is made of them, and the
+test split, are not known here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tuner.api.session import Session
+from tuner.api.specify import Plan, prepare
+from tuner.core.budget import StudyState
+from tuner.core.dataset import Dataset
+from tuner.core.ports import Observer, Trainer
+from tuner.core.seeds import derive
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Params, Trial, TrialRecord, TrialState
+from tuner.errors import TrialError
+from tuner.judging import Candidate
+from tuner.store import Database, StudySummary
+from tuner.trainers import load_model
+from tuner.trainers.paired import PairedTrainer
+
+CONFIRMS = "confirms"
+"""The fact by which a study is known to hold the repeats of another one."""
+
+
+def name_of(study: str, number: int) -> str:
+    """What the repeats of a study's n-th confirmation are stored under."""
+    return f"{study}~confirm" + (f"{number}" if number > 1 else "")
+
+
+class Listed:
+    """A searcher that hands out configurations that are known beforehand."""
+
+    def __init__(self, listed: Sequence[Params], seed: int) -> None:
+        self._listed, self._seed, self._next = listed, seed, 0
+
+    def ask(self, count: int) -> list[Trial]:
+        """The next ones."""
+        numbers = range(self._next, min(self._next + count, len(self._listed)))
+        self._next = numbers.stop
+        return [Trial(number, self._listed[number], self._seed) for number in numbers]
+
+    def tell(self, records: Sequence[TrialRecord]) -> None:
+        """Nothing is learned."""
+
+    def replay(self, history: Sequence[TrialRecord]) -> None:
+        """Go on behind what is stored."""
+        self._next = len(history)
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """Which trials are trained again, how often, and by which study.
+
+    Attributes:
+        study: the study that they are of.
+        spec: that of the study which trains them.
+        numbers: the trials, the best first, the default configuration last.
+        count: how often each is trained.
+        planned: data and trainer of the repeats.
+        redrawn: whether each repeat has a split of its own.
+        trials: how many trials the study had when they were chosen.
+    """
+
+    study: str
+    spec: StudySpec
+    numbers: tuple[int, ...]
+    count: int
+    planned: Plan
+    redrawn: bool
+    trials: int
+
+    @classmethod
+    def of(
+        cls,
+        summary: StudySummary,
+        records: Sequence[TrialRecord],
+        number: int,
+        *,
+        top: int | None,
+        repeats: int | None,
+        stored: StudySummary | None,
+        data: Any,
+        trainer: Callable[..., Any] | None,
+    ) -> Repeats:
+        """Choose them, or take those that an earlier session chose.
+
+        Args:
+            summary: the study.
+            records: its trials.
+            number: counts its confirmations, from 1.
+            top: how many of the best; as the study says.
+            repeats: how often each; as the study says.
+            stored: the study of the repeats, where it was begun.
+            data: the arrays, where the study was started with them from Python.
+            trainer: the function, likewise.
+
+        Raises:
+            TrialError: no trial has a value that stands.
+        """
+        spec = StudySpec.parse(summary.spec, summary.name)
+        if stored is not None:
+            facts = stored.facts
+            numbers, count = tuple(facts["candidates"]), int(facts["repeats"])
+            trials = int(facts["trials"])
+        else:
+            count = repeats or spec.confirm.repeats
+            numbers, trials = _best(spec, records, top or spec.confirm.top), len(records)
+        own = _spec_of(spec, name_of(summary.name, number), number, len(numbers) * count)
+        planned = prepare(own, data, trainer, own.name, resampling=True)
+        make = partial(_paired, planned.make, len(numbers))
+        redrawn = _is_redrawn(planned.data)
+        return cls(summary.name, own, numbers, count, replace(planned, make=make), redrawn, trials)
+
+    @property
+    def overlap(self) -> float:
+        """Validation rows per training row; 0 where the repeats share one split."""
+        data = self.planned.data
+        return len(data.validation) / len(data.train) if data is not None and self.redrawn else 0.0
+
+    def train(
+        self,
+        database: Database,
+        url: str,
+        records: Sequence[TrialRecord],
+        stored: StudySummary | None,
+        facts: Mapping[str, Any],
+        *,
+        in_process: bool,
+        observer: Observer | None,
+        command: str,
+    ) -> None:
+        """Train what is not trained yet; trial r C + c is repeat r of candidate c."""
+        if stored is not None and stored.state is StudyState.FINISHED:
+            return
+        params = [records[number].params for number in self.numbers] * self.count
+        session = Session.of(self.planned, url, in_process=in_process, stored=facts)
+        session = replace(session, searcher=Listed(params, self.spec.search.seed), told=(self._told(),))
+        own = {
+            CONFIRMS: self.study,
+            "candidates": list(self.numbers),
+            "repeats": self.count,
+            "trials": self.trials,
+        }
+        if stored is None:
+            driven = database.create_study(
+                self.spec.name, self.spec, {**session.facts, **own}, str(session.models), command=command
+            )
+        else:
+            driven = database.resume_study(self.spec.name, facts=session.facts, command=command)
+        session.drive(database, driven, observer)
+
+    def records(self, database: Database) -> list[list[TrialRecord | None]]:
+        """The trained trials, candidate by candidate; None for those that never began."""
+        found: list[TrialRecord | None] = list(database.records(self.spec.name))
+        found += [None] * (len(self.numbers) * self.count - len(found))
+        return [found[c :: len(self.numbers)] for c in range(len(self.numbers))]
+
+    def candidates(
+        self, records: Sequence[TrialRecord], trained: Sequence[Sequence[TrialRecord | None]]
+    ) -> tuple[Candidate, ...]:
+        """What came of each configuration."""
+        found = []
+        for number, repeats in zip(self.numbers, trained, strict=True):
+            epochs = [r.best.epoch for r in repeats if r is not None and r.best is not None]
+            found.append(
+                Candidate(
+                    number,
+                    records[number].value,
+                    tuple(_value(record) for record in repeats),
+                    _size(repeats),
+                    float(np.mean(epochs)) if epochs else 0.0,
+                )
+            )
+        return tuple(found)
+
+    def _told(self) -> str:
+        best = [f"trial {number}" for number in self.numbers if number]
+        names = f"{', '.join(best)} and the default" if best else "the default"
+        how = f"{self.count} times" + (", each time on another split" if self.redrawn else "")
+        return f"trains {names} again, {how}; then the locked test rows are read"
+
+
+def _best(spec: StudySpec, records: Sequence[TrialRecord], top: int) -> tuple[int, ...]:
+    """The best trials whose values stand, the best first, and the default configuration."""
+    goals = spec.goals()
+    standing = [r for r in records if r.state.is_over and r.conclusive and r.value is not None]
+    if not standing:
+        raise TrialError(f"{spec.name}: no trial has a value that stands, so there is nothing to confirm")
+    ranked = sorted(standing, key=goals.key)
+    return (*[r.number for r in ranked if r.number != 0][:top], 0)
+
+
+def _spec_of(spec: StudySpec, name: str, number: int, trials: int) -> StudySpec:
+    """The study that trains again: no pruner, one training per trial, every model kept."""
+    table = spec.to_table()
+    goal = spec.goal()
+    if spec.data is not None:
+        table["data"] = {k: v for k, v in table["data"].items() if k not in ("folds", "reshuffle")}
+    table["trainer"] |= {"repeats": 1, "keep": trials}
+    table["stop"] |= {"max_failures": trials}
+    return StudySpec.parse(
+        {
+            **table,
+            "name": name,
+            "description": f"the best of {spec.name}, trained again",
+            "objective": {"metric": goal.metric, "direction": "minimize" if goal.minimize else "maximize"},
+            "search": {
+                "sampler": "random",
+                "pruner": "none",
+                "seed": derive(spec.search.seed, number, "confirm"),
+            },
+            "budget": {"trials": trials},
+            "confirm": {"auto": False},
+        },
+        name,
+    )
+
+
+def _paired(make: Callable[[], Trainer], together: int) -> Trainer:
+    return PairedTrainer(make(), together)
+
+
+def _is_redrawn(data: Dataset | None) -> bool:
+    if data is None or data.resampling is None:
+        return False
+    one, other = (data.resampling.draw(seed).validation for seed in (0, 1))
+    return not (np.array_equal(one.y, other.y) and np.array_equal(one.x, other.x))
+
+
+def _value(record: TrialRecord | None) -> float | None:
+    """The value of a repeat that stands: one that diverged or was cut short has none."""
+    if record is None or record.state is TrialState.FAILED or not record.conclusive or record.value is None:
+        return None
+    return record.value if math.isfinite(record.value) else None
+
+
+def _size(repeats: Sequence[TrialRecord | None]) -> int | None:
+    paths = [record.model_path for record in repeats if record is not None and record.model_path is not None]
+    return load_model(Path(paths[0])).size_bytes if paths and Path(paths[0]).is_dir() else None

@@ -1,0 +1,425 @@
+"""Reporting: one HTML file that tells what a study has found and how it was run, and needs no network.
+
+How figures are drawn is known in `figures`, what was found in `findings`.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from importlib.metadata import version
+from math import isfinite
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuner import content, starter
+from tuner.api.markup import STYLE, Markup, card, element, joined, table
+from tuner.api.run import load
+from tuner.api.study import Study, TrialView
+from tuner.core import words
+from tuner.core.spec import FALLING_SCORES, StudySpec
+from tuner.core.trial import Reading, TrialRecord
+from tuner.errors import SpecError, TrialError
+from tuner.findings import Finding, Severity
+from tuner.judging import Confirmation, sentences
+from tuner.store import StudySummary
+
+if TYPE_CHECKING:
+    from tuner.figures import Frame
+
+SHOWN_TRIALS = 50
+"""Trials in the table; the CSV holds all."""
+
+MEASURED = ("val_loss", "train_loss", "gap", "val_score", "train_score")
+
+_MOODS = {Severity.NOTE: "note", Severity.ADVICE: "fair", Severity.WARNING: "poor"}
+
+
+def report(name: str, path: str | Path = "report.html", *, storage: str | None = None) -> Path:
+    """Write what a study has found, and how it was run, as one file for the browser.
+
+    Args:
+        name: the study; it may still be running.
+        path: the file; it is replaced.
+        storage: the database's URL.
+
+    Returns:
+        The file.
+
+    Raises:
+        StudyNotFound: there is no study of that name.
+        SpecError: the file cannot be written.
+    """
+    place = Path(path)
+    save(place, page(load(name, storage=storage)))
+    return place
+
+
+def save(place: Path, text: str) -> None:
+    """Write a page.
+
+    Raises:
+        SpecError: it cannot be written there.
+    """
+    try:
+        place.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SpecError(
+            f"{place}: cannot be written: {error.strerror}; name a file in a folder that exists"
+        ) from error
+
+
+def library() -> str:
+    """The text of plotly.js with cartesian figures alone, a third of the whole one."""
+    return resources.files("tuner").joinpath("web/assets/a-plotly.min.js").read_text(encoding="utf-8")
+
+
+def page(study: Study) -> str:
+    """The whole document."""
+    from tuner import figures
+    from tuner.api.pictures import frame
+
+    summary, spec, records, confirmation = study.summary, study.spec, study.records, study.confirmation
+    findings, columns = study.findings(), frame(study)
+    sections = [
+        ("result", "Result", _result(study, confirmation, findings)),
+        ("confirmed", "Confirmed", _confirmed(study, confirmation, len(records))),
+        ("findings", "What was found", _findings(findings)),
+        ("figures", "Figures", _figures(columns)),
+        ("trials", "The best trials", _trials(study, records, columns)),
+        ("run", "How it was run", _run(study, summary, spec, records)),
+    ]
+    links = element("nav", *(element("a", title, href=f"#{key}") for key, title, _ in sections))
+    body = joined(
+        [
+            element("header", element("h1", study.name), _subtitle(summary), links),
+            *(
+                element("section", element("h2", title), told, id=key)
+                for key, title, told in sections
+            ),
+        ]
+    )  # fmt: skip
+    return figures.document(f"{study.name} - tuner", body, library(), STYLE)
+
+
+def verdict(study: Study, confirmation: Confirmation | None, findings: Sequence[Finding] = ()) -> list[str]:
+    """What came out of a study, in a few sentences for a person who is no statistician."""
+    goal = study.spec.goal()
+    metric = words.metric(goal.metric)
+    try:
+        best = study.best
+    except TrialError:
+        return ["No trial has a value yet, so there is nothing to tell; the trials below say why."]
+    default, trials = study.default, len(study.records)
+    found, before = best.value or 0.0, default.value
+    if before is None:
+        first = [
+            f"Of {words.count(trials, 'trial')}, trial {best.number} is the best, with a {metric} of "
+            f"{found:.4g}; the default settings (trial 0) have none to compare with."
+        ]
+    elif not goal.better(found, before):
+        first = [
+            f"{words.count(trials, 'trial')} brought nothing better than the default settings, whose "
+            f"{metric} is {before:.4g}."
+        ]
+    else:
+        by = f", by {words.percent(abs(found - before) / abs(before))}" if before else ""
+        first = [
+            f"Tuning {'lowered' if goal.minimize else 'raised'} the {metric} from {before:.4g} (the default "
+            f"settings) to {found:.4g}{by}: trial {best.number} of {trials}."
+        ]
+        first += _but(best, default)
+    goals = study.spec.goals()
+    if goals.violation(best.reading):
+        bounds = words.listed([str(bound) for bound in goals.bounds])
+        first.append(f"No trial keeps to what was asked ({bounds}); it is the one that comes nearest.")
+    if confirmation is not None:
+        return [*first, *_fit(best), *sentences(confirmation, trials)[:1]]
+    return [*first, *_fit(best), *_trust(study, findings, trials)]
+
+
+def _but(best: TrialView, default: TrialView) -> Iterator[str]:
+    """That the score tells another story than the objective, if it does."""
+    spec = best.study.spec
+    if spec.objective.metric != "val_score" and best.reading is not None and default.reading is not None:
+        score, before = best.reading.val_score, default.reading.val_score
+        if score > before if spec.trainer.score in FALLING_SCORES else score < before:
+            yield f"But its validation score is worse: {score:.4g}, not {before:.4g}."
+
+
+def _fit(best: TrialView) -> Iterator[str]:
+    reading = best.reading
+    if reading is None or not isfinite(reading.gap):
+        return
+    times = (
+        f", {reading.val_loss / reading.train_loss:.1f} times as high"
+        if 0 < reading.train_loss < reading.val_loss
+        else ""
+    )
+    yield (
+        f"Its loss is {reading.train_loss:.4g} on the data that it learned from and {reading.val_loss:.4g} "
+        f"on the validation data{times}."
+    )
+
+
+def _trust(study: Study, findings: Sequence[Finding], trials: int) -> Iterator[str]:
+    warnings = [finding.sentence for finding in findings if finding.severity is Severity.WARNING]
+    yield from warnings[:1]
+    if study.summary.is_driven:
+        yield "The study is still running."
+    yield (
+        "These numbers are from the validation data, which chose the best of "
+        f"{words.count(trials, 'trial')}: new data will bring somewhat worse ones."
+    )
+
+
+def _subtitle(summary: StudySummary) -> Markup:
+    state = "running" if summary.is_driven else str(summary.state)
+    why = f", {summary.reason}" if summary.reason and not summary.is_driven else ""
+    dates = f"{words.moment(summary.created_at)} to {words.moment(summary.updated_at)}"
+    parts = [element("p", summary.description)] if summary.description else []
+    return joined([*parts, element("p", f"{state}{why} · {dates}", class_="quiet")])
+
+
+def _result(study: Study, confirmation: Confirmation | None, findings: Sequence[Finding]) -> Markup:
+    told = card(element("p", " ".join(verdict(study, confirmation, findings))), mood="verdict")
+    try:
+        best = study.best
+    except TrialError:
+        return told
+    beside = [element("h2", "Best beside default"), _beside(best, study.default)]
+    front = study.front
+    if len(front) > 1:
+        beside += [element("h2", "The best bargains"), _front(study, front)]
+    return joined([told, *beside])
+
+
+def _front(study: Study, front: Sequence[TrialView]) -> Markup:
+    """The trials that no other one beats in every objective."""
+    names = [objective.metric for objective in study.spec.goals().objectives]
+    rows = [
+        [
+            str(view.number),
+            *(words.number(view.reading.get(name) if view.reading else None) for name in names),
+        ]
+        for view in front[:SHOWN_TRIALS]
+    ]
+    said = "Whoever wants a better value of one must take a worse one of another."
+    return card(element("p", said, class_="quiet"), table(["trial", *map(words.metric, names)], rows))
+
+
+def _beside(best: TrialView, default: TrialView) -> Markup:
+    """What was measured of both, and the settings in which they differ; of a default that is best all."""
+    spec = best.study.spec
+    views = [best] if best.number == default.number else [best, default]
+    head = ["", *(f"{'default' if view.number == 0 else 'best'} (trial {view.number})" for view in views)]
+    rows = []
+    for name in dict.fromkeys((spec.objective.metric, *MEASURED)):
+        cells = [words.number(view.reading.get(name) if view.reading else None) for view in views]
+        if set(cells) != {words.ABSENT}:
+            score = f" ({spec.trainer.score})" if name.endswith("_score") and spec.trainer.score else ""
+            rows.append([words.metric(name) + score, *cells])
+    rows.append(
+        [
+            "best epoch",
+            *(
+                f"{view.reading.epoch} of {view.record.epochs}" if view.reading else words.ABSENT
+                for view in views
+            ),
+        ]
+    )
+    rows.append(["ended", *(view.record.rule or str(view.record.state) for view in views)])
+    settings = [
+        [name, *cells]
+        for name in dict.fromkeys((*best.params, *default.params))
+        if len(set(cells := [words.setting(view.params.get(name)) for view in views])) > 1 or len(views) == 1
+    ]
+    different = "Settings" if len(views) == 1 else "Settings that differ"
+    cards = [
+        card(element("h3", title), table(head, each))
+        for title, each in (("What was measured", rows), (different, settings))
+    ]
+    return element("div", *cards, class_="figures")
+
+
+def _confirmed(study: Study, found: Confirmation | None, trials: int) -> Markup:
+    """What training the best few again has shown, and what the locked test says."""
+    from tuner import figures
+    from tuner.figures import overtuning
+
+    if found is None:
+        how = element("code", f"tune confirm {study.name}")
+        what = (
+            " trains the best few and the default configuration again, says which to take, and opens the "
+            "locked test data, once."
+        )
+        return card(element("p", "Not yet. ", how, what))
+    parts = [card(*(element("p", sentence) for sentence in sentences(found, trials)), mood="verdict")]
+    metric, recommended = words.metric(found.metric), found.choice.recommended
+    rows = [
+        [
+            "default" if each.number == 0 else f"trial {each.number}",
+            words.number(each.searched),
+            words.number(each.mean),
+            "yes" if each.number in found.choice.tied else "no",
+            words.ABSENT if each.size_bytes is None else f"{each.size_bytes:,}",
+            words.number(each.epochs),
+        ]
+        for each in found.candidates
+    ]
+    head = [
+        "",
+        f"{metric} in the search",
+        f"mean of {found.repeats} trainings",
+        "among the best",
+        "bytes",
+        "epochs",
+    ]
+    taken = next(i for i, each in enumerate(found.candidates) if each.number == recommended)
+    opened = [f"{words.moment(each.at)}: tune {each.command}, on {each.host}" for each in found.openings]
+    when = f"The test data was opened {'; '.join(opened)}." if opened else f"No test: {found.untested}."
+    note = element("p", when, class_="quiet")
+    parts.append(card(element("h3", "Trained again"), table(head, rows, taken), note))
+    steps = found.overtuning.path if found.overtuning else ()
+    if len(steps) > 1:
+        columns = ([s.number for s in steps], [s.validation for s in steps], [s.test for s in steps])
+        light, dark = (
+            overtuning.path(*columns, found.metric, theme) for theme in (figures.LIGHT, figures.DARK)
+        )
+        drawn = Markup(figures.figure_html(light, dark))
+        said = element("p", overtuning.HELP, class_="quiet")
+        parts.append(card(element("h3", "Validation against test"), said, drawn))
+    return element("div", *parts, class_="stack")
+
+
+def _findings(findings: Sequence[Finding]) -> Markup:
+    if not findings:
+        return element("p", "Nothing that would call for a change.", class_="quiet")
+    cards = [
+        card(
+            element("p", each.sentence), element("p", each.advice, class_="quiet"), mood=_MOODS[each.severity]
+        )
+        for each in findings
+    ]
+    return element("div", *cards, class_="cards")
+
+
+def _figures(columns: Frame) -> Markup:
+    """Every figure under the words that say what one looks at; those without data are only named."""
+    from tuner import figures
+
+    parts, empty = [], []
+    for entry in _entries():
+        figure = figures.find(entry["use"])
+        title, options = entry.get("title", figure.title), entry.get("options")
+        try:
+            light, dark = (
+                figures.plot(figure, columns, theme, options) for theme in (figures.LIGHT, figures.DARK)
+            )
+        except SpecError:  # what the page chose, e.g. the gap as a cost, was never measured
+            light = dark = {"data": []}
+        if not light["data"]:
+            empty.append(title)
+            continue
+        drawn = Markup(figures.figure_html(light, dark, entry.get("height", 380)))
+        wide = "full" if entry.get("width") == "full" else ""
+        parts.append(card(element("h3", title), element("p", figure.help, class_="quiet"), drawn, mood=wide))
+    left_out = (
+        f"Left out, for the study has no data for them: {words.listed(list(dict.fromkeys(empty)))}."
+        if empty
+        else ""
+    )
+    return joined([element("div", *parts, class_="figures"), element("p", left_out, class_="quiet")])
+
+
+def _entries() -> list[Mapping[str, Any]]:
+    """What stands on the shipped pages of the dashboard, each figure once; then figures of a user's own."""
+    from tuner import figures
+    from tuner.api.pictures import APART
+
+    pages = [tomllib.loads(path.read_text("utf-8")) for path in content.shipped("page").glob("*.toml")]
+    pages = sorted((page for page in pages if page.get("of") != "trial"), key=lambda page: page["order"])
+    found: dict[tuple[str, str], Mapping[str, Any]] = {}
+    for entry in (entry for page in pages for entry in page["figures"]):
+        found.setdefault((entry["use"], json.dumps(entry.get("options"))), entry)
+    shown = [entry for entry in found.values() if entry["use"] not in APART]
+    known = {entry["use"] for entry in shown} | APART
+    return [*shown, *({"use": name} for name in figures.names() if name not in known)]
+
+
+def _trials(study: Study, records: Sequence[TrialRecord], columns: Frame) -> Markup:
+    """The best trials, best first; those that were cut short before their worth was known come last."""
+    goal, names = study.spec.goal(), columns.ordered_params()
+    valued = [record for record in records if record.value is not None]
+    ranked = sorted(valued, key=study.spec.goals().key)[:SHOWN_TRIALS]
+    measured = [name for name in MEASURED if name != goal.metric and any(_has(r.best, name) for r in ranked)]
+    rows = [
+        [
+            f"{record.number} (default)" if record.number == 0 else str(record.number),
+            words.number(record.value),
+            *(words.number(record.best.get(name) if record.best else None) for name in measured),
+            str(record.epochs),
+            record.rule or str(record.state),
+            *(words.setting(record.params.get(name)) for name in names),
+        ]
+        for record in ranked
+    ]
+    head = ["trial", words.metric(goal.metric), *map(words.metric, measured), "epochs", "ended", *names]
+    data = base64.b64encode(study.trials.to_csv(index=False).encode()).decode()
+    link = element(
+        "a", "all trials as CSV", href=f"data:text/csv;base64,{data}", download=f"{study.name}.csv"
+    )
+    shown = f"{len(ranked)} of {words.count(len(records), 'trial')}, "
+    default = next((i for i, record in enumerate(ranked) if record.number == 0), None)
+    note = element("p", shown, link, class_="quiet download")
+    return card(note, table(head, rows, default), mood="trials")
+
+
+def _has(reading: Reading | None, name: str) -> bool:
+    return reading is not None and isfinite(reading.get(name))
+
+
+def _run(study: Study, summary: StudySummary, spec: StudySpec, records: Sequence[TrialRecord]) -> Markup:
+    facts = summary.facts
+    times = sum(record.interruptions for record in records)
+    hit = sum(record.interruptions > 0 for record in records)
+    epochs = words.count(sum(record.epochs for record in records), "epoch")
+    at = [
+        words.count(int(facts[f"{noun}s"]), noun)
+        for noun in ("worker", "row", "thread")
+        if f"{noun}s" in facts
+    ]
+    notes = [f"{note[:1].upper()}{note[1:].rstrip('.')}." for note in facts.get("notes", ())]
+    used = {
+        "trials": words.listed([f"{n} {state}" for state, n in summary.counts.items() if n]),
+        "trained": f"{epochs} in {words.duration(summary.seconds)}",
+        "interrupted": f"{words.count(hit, 'trial')}, {words.count(times, 'time')} in all"
+        if hit
+        else "never",
+        "machine": str(facts.get("machine", words.ABSENT)),
+        "ran on": ", ".join([str(facts.get("device", words.ABSENT)), *at]),
+        "versions": ", ".join(f"{name} {told}" for name, told in _versions(facts)),
+        "notes": " ".join(notes) or words.ABSENT,
+    }
+    listed = element("dl", *(part for k, v in used.items() for part in (element("dt", k), element("dd", v))))
+    commands = [
+        [
+            words.moment(each.at),
+            f"tune {each.command}" if each.command else words.ABSENT,
+            "; ".join(each.changes) or words.ABSENT,
+        ]
+        for each in study.specs
+    ]
+    toml = starter.study_toml(spec.to_table())
+    file = element("details", element("summary", "The study file, as it was run last"), element("pre", toml))
+    return card(
+        listed, element("div", table(["when", "command", "what changed"], commands), class_="told"), file
+    )
+
+
+def _versions(facts: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "Python", str(facts.get("python", words.ABSENT))
+    yield from facts.get("versions", {"tuner": f"{version('tuner')} (that wrote this report)"}).items()

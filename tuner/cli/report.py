@@ -1,0 +1,25 @@
+"""tune report: a study as one HTML file that needs no network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tuner.cli.options import NameArgument, StorageOption
+
+EXAMPLES = "\b\nExamples:\n  tune report digits\n  tune report digits -o digits.html"
+
+
+def run(
+    name: NameArgument,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="FILE", help="The file; it is replaced.")
+    ] = Path("report.html"),
+    storage: StorageOption = None,
+) -> None:
+    """Write what a study has found, and how it was run, as one file for the browser."""
+    from tuner import api
+
+    print(api.report(name, output, storage=storage))

@@ -1,0 +1,181 @@
+"""Goals: all that a study searches for, objectives and constraints, and which trials are best by them.
+
+One place for every room that has to say which trial is better. Where records come from, and what
+becomes of the best ones, is not known here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
+
+Floats = NDArray[np.float64]
+Key = tuple[bool, bool, float, tuple[float, ...], int]
+"""Sorts trials from best to worst: violates, was cut short, by how much it violates, losses, number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A limit on one number of a trial's best epoch.
+
+    Attributes:
+        name: the number, as `Reading.get` takes it.
+        limit: what it may just reach.
+        is_upper: whether it must not exceed the limit; else it must reach it.
+    """
+
+    name: str
+    limit: float
+    is_upper: bool
+
+    @property
+    def key(self) -> str:
+        """As in a study file: ``at_most.gap``."""
+        return f"{'at_most' if self.is_upper else 'at_least'}.{self.name}"
+
+    def excess(self, value: float) -> float:
+        """How far a number is beyond the limit, negative within it; infinite for one not measured."""
+        if math.isnan(value):
+            return math.inf
+        return value - self.limit if self.is_upper else self.limit - value
+
+    def __str__(self) -> str:
+        return f"{self.name} {'at most' if self.is_upper else 'at least'} {self.limit:g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Goals:
+    """What a study searches for.
+
+    The best epoch of a trial is that of the first objective; the other numbers are read there. A
+    trial that violates a bound is worse than every one that does not, whatever its value. Values
+    that stand (`Stop.conclusive`) come before those of trials that were cut short.
+
+    Attributes:
+        objectives: the first one, which rules and pruners go by, and up to two more.
+        bounds: the constraints.
+    """
+
+    objectives: tuple[Objective, ...]
+    bounds: tuple[Bound, ...] = ()
+
+    @classmethod
+    def of(cls, goal: Objective | Goals) -> Goals:
+        """A single objective as goals."""
+        return goal if isinstance(goal, Goals) else cls((goal,))
+
+    @property
+    def primary(self) -> Objective:
+        """The first objective."""
+        return self.objectives[0]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether there is one objective and no bound."""
+        return len(self.objectives) == 1 and not self.bounds
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The numbers that are looked at, each once."""
+        return tuple(dict.fromkeys((*(o.metric for o in self.objectives), *(b.name for b in self.bounds))))
+
+    def named(self) -> list[tuple[str, str]]:
+        """Every place of ``[objective]`` that names a number, and the number."""
+        also = [("also", objective.metric) for objective in self.objectives[1:]]
+        bounds = [("at_most" if bound.is_upper else "at_least", bound.name) for bound in self.bounds]
+        return [("metric", self.primary.metric), *also, *bounds]
+
+    def values(self, record: TrialRecord) -> tuple[float, ...] | None:
+        """Every objective's number at the trial's best epoch; None where the trial has no value.
+
+        One that was not measured there is as bad as can be.
+        """
+        if record.value is None:
+            return None
+        others = (_known(o, record.best) for o in self.objectives[1:])
+        return record.value, *others
+
+    def losses(self, record: TrialRecord) -> tuple[float, ...] | None:
+        """Like `values`, so signed that less is better."""
+        values = self.values(record)
+        if values is None:
+            return None
+        return tuple(v if o.minimize else -v for o, v in zip(self.objectives, values, strict=True))
+
+    def excesses(self, best: Reading | None) -> tuple[float, ...]:
+        """How far each bounded number is beyond its limit; see `Bound.excess`."""
+        return tuple(b.excess(math.nan if best is None else best.get(b.name)) for b in self.bounds)
+
+    def violation(self, best: Reading | None) -> float:
+        """By how much the best epoch violates the bounds, in shares of their limits; 0 for not."""
+        return math.fsum(
+            max(excess, 0.0) / (abs(bound.limit) or 1.0)
+            for bound, excess in zip(self.bounds, self.excesses(best), strict=True)
+        )
+
+    def key(self, record: TrialRecord) -> Key:
+        """A trial's place among others, by the first objective, then by the next one: the least is best."""
+        violation = self.violation(record.best) if self.bounds else 0.0
+        losses = self.losses(record) or (math.inf,) * len(self.objectives)
+        return violation > 0, not record.conclusive, violation, losses, record.number
+
+    def best_of(self, records: Sequence[TrialRecord]) -> TrialRecord | None:
+        """The best trial by the first objective; None where none has a value."""
+        return min(_valued(records), key=self.key, default=None)
+
+    def front(self, records: Sequence[TrialRecord]) -> list[TrialRecord]:
+        """The trials that no other one dominates, sorted by the first objective; with one objective the best.
+
+        Only those of the best kind are compared: feasible before violating, standing before cut
+        short. Of those that violate, the one that violates least is the whole front.
+        """
+        best = self.best_of(records)
+        if best is None or len(self.objectives) == 1 or self.key(best)[0]:
+            return [] if best is None else [best]
+        kind = self.key(best)[:2]
+        rivals = sorted((r for r in _valued(records) if self.key(r)[:2] == kind), key=self.key)
+        losses = np.array([self.losses(record) for record in rivals])
+        return [record for record, layer in zip(rivals, layers(losses, 1), strict=True) if layer == 0]
+
+
+def layers(losses: Floats, most: int | None = None) -> list[int]:
+    """The layer of each point: 0 where no other point dominates it, 1 where only those of layer 0 do, ...
+
+    Args:
+        losses: (N, M), less is better; a point dominates another if it is nowhere worse and somewhere better.
+        most: so many layers are told apart; all points beyond get this number.
+    """
+    found = [0] * len(losses)
+    left = np.lexsort(losses.T[::-1]) if len(losses) else np.empty(0, dtype=np.intp)
+    layer = 0
+    while len(left) and (most is None or layer < most):
+        # Sorted so, a point is dominated only by earlier ones, and if so by one of the layer.
+        front: list[int] = []
+        rest: list[int] = []
+        held = np.empty((len(left), losses.shape[1]))
+        for index in left.tolist():
+            point, before = losses[index], held[: len(front)]
+            if bool(((before <= point).all(axis=1) & (before < point).any(axis=1)).any()):
+                rest.append(index)
+                continue
+            held[len(front)] = point
+            front.append(index)
+        for index in rest:
+            found[index] = layer + 1
+        left, layer = np.array(rest, dtype=np.intp), layer + 1
+    return found
+
+
+def _valued(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    return [r for r in records if r.value is not None and r.state is not TrialState.FAILED]
+
+
+def _known(objective: Objective, best: Reading | None) -> float:
+    value = math.nan if best is None else best.get(objective.metric)
+    return value if not math.isnan(value) else math.inf if objective.minimize else -math.inf

@@ -1,0 +1,42 @@
+"""Incumbents: the trials that were the best so far when they ended.
+
+Sees records alone; which of their models are kept, and what the test says of them, is not known here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from tuner.core.goals import Goals
+from tuner.core.trial import TrialRecord
+
+
+class Incumbents:
+    """The way of the search, trial by trial as they end.
+
+    Attributes:
+        numbers: the incumbents so far, in order of time.
+    """
+
+    def __init__(self, goals: Goals) -> None:
+        self.numbers: list[int] = []
+        self._goals = goals
+        self._lowest = math.inf
+
+    def add(self, record: TrialRecord) -> None:
+        """Take in a trial; one is passed over whose value does not stand, or that violates a bound."""
+        if not (record.state.is_over and record.conclusive) or record.value is None:
+            return
+        violates, _, _, (loss, *_), number = self._goals.key(record)
+        if not violates and loss < self._lowest:
+            self._lowest = loss
+            self.numbers.append(number)
+
+
+def incumbents(records: Iterable[TrialRecord], goals: Goals) -> Incumbents:
+    """The path of a stored study."""
+    path = Incumbents(goals)
+    for record in sorted(records, key=lambda r: (r.ended_at or "", r.number)):
+        path.add(record)
+    return path

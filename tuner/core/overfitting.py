@@ -1,0 +1,166 @@
+"""Over-fitting as a quantity: the gap, and the epoch from which validation worsens as training improves.
+
+Looks at curves alone; what a rule, a finding or a figure makes of it is not known here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.core.trial import Reading
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+FEWEST_EPOCHS = 6
+"""A shorter curve has no turn that could be told from a jump."""
+
+LATE = 12
+"""So many of a curve's last epochs, or half of them where that is more, say how far it jumps."""
+
+RISE = 0.05
+"""Validation loss must rise again by this share of what it fell."""
+
+JUMPS = 4.0
+"""It must also rise by so many jumps. Of 30 epochs that only scatter about a level, with a question
+after each, one in eight is said to turn; of those that still fall under noise, less than one in a hundred."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Where a curve begins to over-fit.
+
+    Attributes:
+        epoch: the one with the lowest validation loss.
+        rise: how far validation loss has risen since, smoothed, as a share of that lowest one.
+    """
+
+    epoch: int
+    rise: float
+
+
+@dataclass(frozen=True, slots=True)
+class Overfitting:
+    """How much a trial over-fits.
+
+    Attributes:
+        gap: val_loss - train_loss at the best epoch; `nan` where there is none.
+        gap_last: at the last epoch.
+        onset_epoch: `Turn.epoch`; None where the curve does not turn.
+        rise: `Turn.rise`; 0 where it does not turn.
+    """
+
+    gap: float
+    gap_last: float
+    onset_epoch: int | None
+    rise: float
+
+    @classmethod
+    def of(cls, curve: Sequence[Reading], best: Reading | None) -> Overfitting:
+        """Measure a curve.
+
+        Args:
+            curve: every epoch so far.
+            best: the best epoch by the objective.
+        """
+        found = turn(curve)
+        return cls(
+            gap=math.nan if best is None else best.gap,
+            gap_last=curve[-1].gap if curve else math.nan,
+            onset_epoch=None if found is None else found.epoch,
+            rise=0.0 if found is None else found.rise,
+        )
+
+
+def turn(curve: Sequence[Reading]) -> Turn | None:
+    """Where a curve begins to over-fit; None where it does not, or is too short to tell."""
+    val, train = (np.array([r.get(name) for r in curve], np.float64) for name in ("val_loss", "train_loss"))
+    at, rise = turns(val, train, np.array([len(curve)]))
+    return Turn(curve[at[0]].epoch, float(rise[0])) if at[0] >= 0 else None
+
+
+def can_turn(val: Floats, train: Floats) -> bool:
+    """Whether so many epochs of two curves (E,) have both numbers that a turn could be told."""
+    return int((np.isfinite(val) & np.isfinite(train)).sum()) >= FEWEST_EPOCHS
+
+
+def turns(val: Floats, train: Floats, sizes: Ints) -> tuple[Ints, Floats]:
+    """Where each of N curves, end to end, begins to over-fit.
+
+    Both losses are smoothed over three epochs, what is not finite being passed over. A curve turns
+    where validation loss has risen since its lowest point by more than `JUMPS` of its own jumps
+    and more than `RISE` of what it fell before, while training loss has gone on falling. A jump is the
+    standard deviation of the late epochs, from second differences, which a slope leaves at zero;
+    from their median, so that a single one does not count: for independent noise of deviation s
+    it is 0.6745 * sqrt(6) * s.
+
+    Args:
+        val: (E,) validation losses of all curves.
+        train: (E,) training losses.
+        sizes: (N,) how many epochs each curve has.
+
+    Returns:
+        (N,) the place in its curve of the lowest validation loss, -1 where it does not turn; and
+        (N,) `Turn.rise`.
+    """
+    at, rise = np.full(len(sizes), -1, dtype=np.int64), np.zeros(len(sizes))
+    long = np.flatnonzero(sizes >= FEWEST_EPOCHS)
+    if not len(long):
+        return at, rise
+    if len(long) < len(sizes):
+        kept = np.repeat(sizes >= FEWEST_EPOCHS, sizes)
+        val, train = val[kept], train[kept]
+    counts = sizes[long]
+    ends = np.cumsum(counts)
+    starts = ends - counts
+    level, training = _smoothed(val, starts, ends), _smoothed(train, starts, ends)
+    safe = np.where(np.isfinite(level), level, np.inf)
+    lowest = np.minimum.reduceat(safe, starts)
+    hits = np.flatnonzero(safe == np.repeat(lowest, counts))
+    low = hits[np.searchsorted(hits, starts)]
+    with np.errstate(invalid="ignore", over="ignore"):
+        risen, fell = level[ends - 2] - lowest, np.nan_to_num(val[starts] - lowest, posinf=0.0, neginf=0.0)
+        bar = np.maximum(np.maximum(JUMPS * _noise(val, counts), RISE * fell), 0.0)
+        turned = (risen > bar) & (training[ends - 2] < training[low]) & np.isfinite(lowest) & (lowest != 0)
+    low, row = low[turned], long[turned]
+    around = val[low + np.array([[-1], [0], [1]])]
+    at[row] = low - 1 + np.where(np.isfinite(around), around, np.inf).argmin(axis=0) - starts[turned]
+    with np.errstate(over="ignore"):
+        rise[row] = risen[turned] / np.abs(lowest[turned])
+    return at, rise
+
+
+def _smoothed(y: Floats, starts: Ints, ends: Ints) -> Floats:
+    """(E,) the mean of each epoch and its two neighbours; `nan` at the ends of curves."""
+    fine = np.isfinite(y)
+    clean, found = np.where(fine, y, 0.0), np.full(len(y), np.nan)
+    count = fine[:-2].astype(float) + fine[1:-1] + fine[2:]
+    with np.errstate(invalid="ignore", over="ignore"):
+        found[1:-1] = (clean[:-2] + clean[1:-1] + clean[2:]) / count
+    found[starts] = found[ends - 1] = np.nan
+    return found
+
+
+def _noise(y: Floats, counts: Ints) -> Floats:
+    """(N,) how far each curve jumps in its late epochs; `nan` where that cannot be told."""
+    ends, late = np.cumsum(counts), np.minimum(np.maximum(LATE, counts // 2), counts)
+    line = np.repeat(np.arange(len(counts)), counts)
+    place = np.arange(len(y))
+    with np.errstate(invalid="ignore", over="ignore"):
+        jumps = np.abs(y[2:] - 2 * y[1:-1] + y[:-2])
+    # A difference belongs to the last of its three epochs, all of which are late ones.
+    here = (place >= (ends - late + 2)[line])[2:] & np.isfinite(jumps)
+    jumps, line = jumps[here], line[2:][here]
+    jumps = jumps[np.lexsort((jumps, line))]
+    sizes = np.bincount(line, minlength=len(counts))
+    firsts = np.cumsum(sizes) - sizes
+    found = np.full(len(counts), np.nan)
+    known = sizes > 0
+    low, high = (firsts + (sizes - 1) // 2)[known], (firsts + sizes // 2)[known]
+    found[known] = (jumps[low] + jumps[high]) / 2
+    return found / (0.6745 * math.sqrt(6))

@@ -1,0 +1,80 @@
+"""Numbers, durations and times as short text, for sentences, tables and headings.
+
+Knows nothing of studies, and nothing of where the text is shown.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+ABSENT = "–"
+
+METRICS = {
+    "val_loss": "validation loss",
+    "train_loss": "training loss",
+    "val_score": "validation score",
+    "train_score": "training score",
+    "gap": "gap",
+    "learning_rate": "learning rate",
+    "grad_norm": "gradient norm",
+}
+"""The numbers of a reading in words; those of a user's own have none."""
+
+
+def metric(name: str) -> str:
+    """A reading's number as a sentence calls it."""
+    return METRICS.get(name, name)
+
+
+def number(value: float | None) -> str:
+    """Four significant digits; a dash for what was not measured."""
+    return ABSENT if value is None or math.isnan(value) else f"{value:.4g}"
+
+
+def setting(value: object) -> str:
+    """A parameter's value; a dash where the parameter was not active."""
+    if value is None or value == "":
+        return ABSENT
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return number(value)
+    return str(value)
+
+
+def duration(seconds: float) -> str:
+    """``7 s``, ``12 min`` or ``3 h 25 min``; ``0.4 s`` below ten."""
+    if not math.isfinite(seconds):
+        return ABSENT
+    if seconds < 9.95:
+        return f"{max(0.0, seconds):.1f} s"
+    whole = round(seconds)
+    if whole < 100:
+        return f"{whole} s"
+    minutes = round(whole / 60)
+    return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def count(amount: int, noun: str) -> str:
+    """``1 trial``, ``2,000 trials``."""
+    return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"
+
+
+def moment(text: str) -> str:
+    """A stored UTC time as people read it."""
+    try:
+        read = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return f"{read.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def percent(share: float) -> str:
+    """``73 %``; ``<1 %`` where rounding would say nothing."""
+    return "<1 %" if 0 < share < 0.01 else f"{share:.0%}".replace("%", " %")
+
+
+def listed(items: list[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""

@@ -1,0 +1,109 @@
+"""The locked test rows: the only code that returns them, imported by nothing but the confirmation.
+
+Raw rows, as a model takes them; when they may be opened is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tuner import plugins
+from tuner.core.dataset import Task
+from tuner.core.spec import DataSpec
+from tuner.data import arrays, column, source, target
+from tuner.data.arrays import X, Y
+from tuner.data.load import divided, inputs
+from tuner.data.resampling import rows_of
+from tuner.data.source import Source
+from tuner.errors import DataError
+
+
+@dataclass(frozen=True)
+class Unlocked:
+    """The test split.
+
+    Attributes:
+        x: raw inputs, as `Model.predict` takes them.
+        y: (N,) names of classes, or (N,) or (N, T) numbers in their own units.
+        task: what is predicted.
+    """
+
+    x: X
+    y: NDArray[Any]
+    task: Task
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+def is_there(spec: DataSpec, folder: Path, given: tuple[Any, Any] | None = None) -> bool:
+    """Whether there is a test split; its rows are not looked at."""
+    found = source.read(spec, folder) if given is None else _of_pair(given, spec)
+    if found.has_test:
+        return True
+    return bool(len(divided(found, target.read(found.y, spec.task, found.where), spec).test))
+
+
+def unlock(spec: DataSpec, folder: Path, given: tuple[Any, Any] | None = None) -> Unlocked:
+    """Read the test split: the rows that every other way of reading leaves out, or the source's own.
+
+    Args:
+        spec: `[data]`.
+        folder: what relative paths and ``./file.py`` references start from.
+        given: inputs and targets in memory, where the study began with such.
+
+    Raises:
+        DataError: there is no test split, or it cannot be used.
+    """
+    found = source.read(spec, folder) if given is None else _of_pair(given, spec)
+    read = target.read(found.y, spec.task, found.where)
+    if found.has_test:
+        x, y = _brought(spec, folder)
+        if type(x) is not type(found.x) or np.shape(x)[1:] != np.shape(found.x)[1:]:
+            raise DataError(f"{found.where}: X_test and X differ in kind or shape; only N may differ")
+        return Unlocked(inputs(found, x, spec), _values(y, read.task, found.where), read.task)
+    rows = read.rows[divided(found, read, spec).test]
+    if not len(rows):
+        raise DataError(f"{found.where}: test = {spec.test:g}: no row was locked for a test")
+    y = found.y.iloc[rows] if isinstance(found.y, pd.Series) else found.y[rows]
+    return Unlocked(
+        rows_of(inputs(found, found.x, spec), rows), _values(y, read.task, found.where), read.task
+    )
+
+
+def _of_pair(given: tuple[Any, Any], spec: DataSpec) -> Source:
+    return source.from_values({"X": given[0], "y": given[1]}, spec)
+
+
+def _brought(spec: DataSpec, folder: Path) -> tuple[X, Y]:
+    """The test split that the source brings."""
+    path = folder / Path(spec.source).expanduser()
+    values: Mapping[str, Any]
+    if path.suffix.lower() == ".npz":
+        try:
+            with np.load(path, allow_pickle=False) as archive:
+                values = {key: archive[key] for key in ("X_test", "y_test") if key in archive.files}
+        except (OSError, ValueError) as error:
+            raise DataError(f"{spec.source}: the test split cannot be read: {error}") from error
+    else:
+        values = plugins.load(spec.source, folder=folder)()
+    if "X_test" not in values or "y_test" not in values:
+        raise DataError(f"{spec.source}: X_test and y_test belong together; give both or neither")
+    return arrays.pair(values["X_test"], values["y_test"], spec.source, "_test")
+
+
+def _values(y: Y, task: Task, where: str) -> NDArray[Any]:
+    if isinstance(y, pd.Series):
+        values: NDArray[Any] = column.text(y) if task is Task.CLASSIFICATION else column.numbers(y)
+    else:
+        values = y.astype(np.float64)
+    if task is Task.REGRESSION and not np.isfinite(values).all():
+        raise DataError(f"{where}: the test split holds targets that are no numbers; correct these rows")
+    return values

@@ -1,0 +1,163 @@
+"""Open rows: the raw rows of a study without its test rows, divided in other ways, all fitted anew each time.
+
+Where the rows come from, and which ones are locked, is not known here: no test row ever was in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tuner.core.dataset import Dataset, Split, Task
+from tuner.core.spec import DataSpec
+from tuner.data import encoding, split, target
+from tuner.data.arrays import X
+from tuner.data.split import Parts, Rows
+from tuner.errors import DataError
+
+
+@dataclass(frozen=True)
+class OpenRows:
+    """The rows that a search may see; a `core.dataset.Resampling`.
+
+    Attributes:
+        x: raw inputs, (N, D) columns or numbers or (N, C, H, W).
+        y: numbers as they are, (N,) or (N, T); of classes, places in `labels`, int64 (N,).
+        task: what is predicted.
+        labels: the classes' names, in the order of `target.classes`; none for regression.
+        spec: `[data]`.
+        where: what errors are prefixed with.
+        names: the columns of a 2-D array.
+        keys: what the rows are divided by, see `split.divide`; (N,) or None.
+        train: the rows of the study's own training split, ascending.
+        validation: those of its validation split; none where the source brings one.
+        brought: inputs and targets of the validation split that the source brings; -1 for other classes.
+    """
+
+    x: X
+    y: NDArray[Any]
+    task: Task
+    labels: tuple[str, ...]
+    spec: DataSpec
+    where: str
+    names: tuple[str, ...]
+    keys: NDArray[Any] | None
+    train: Rows
+    validation: Rows
+    brought: tuple[X, NDArray[Any]] | None = None
+
+    def base(self) -> Dataset:
+        """The study's own training and validation split."""
+        return self._fitted(self.train, self.validation)
+
+    def draw(self, seed: int) -> Dataset:
+        """Other splits of the same sizes, stratified or by group as the study's own.
+
+        The base split where there is no other one: in order of time, or where the source brings its
+        validation split.
+        """
+        if self.spec.split == "time" or self.brought is not None:
+            return self.base()
+        parts = split.redraw(self.keys, self.spec.split, self.train, self.validation, seed, self.where)
+        return self._fitted(parts.train, parts.validation)
+
+    def folds(self, count: int) -> tuple[Dataset, ...]:
+        """Cross-validation over all the rows, see `split.folds`; each fold holds a copy of the rows.
+
+        Raises:
+            DataError: the rows cannot be folded so often.
+        """
+        return tuple(self._fitted(part.train, part.validation) for part in self.parts(count))
+
+    def parts(self, count: int) -> tuple[Parts, ...]:
+        """The rows of each fold.
+
+        Raises:
+            DataError: the rows cannot be folded so often.
+        """
+        if self.brought is not None:
+            raise DataError(
+                f"{self.where}: folds: the source brings its own validation split; leave one of them out"
+            )
+        return split.folds(len(self.y), self.keys, self.spec, count, self.where)
+
+    def _fitted(self, train: Rows, validation: Rows) -> Dataset:
+        """The dataset of these splits; nothing that is fitted sees another row than the training's."""
+        x, y = rows_of(self.x, train), self.y[train]
+        judged_x, judged_y = self.brought or (rows_of(self.x, validation), self.y[validation])
+        notes: list[str] = []
+        classes: tuple[str, ...] = ()
+        shift: Any = 0.0
+        scale: Any = 1.0
+        if self.task is Task.REGRESSION:
+            shift, scale = _standard(y, self.spec.target_scaling, self.where)
+            y, judged_y = (((v - shift) / scale).astype(np.float32) for v in (y, judged_y))
+        else:
+            classes, places = self._classes(y)
+            y, judged_y = places[y], places[judged_y]
+            known = np.flatnonzero(judged_y >= 0)
+            if not len(known):
+                raise DataError(
+                    f"{self.where}: no validation row has a class that training has; split otherwise"
+                )
+            if more := len(judged_y) - len(known):
+                notes.append(f"{more} validation rows have classes that training lacks and are left out.")
+                judged_x, judged_y = rows_of(judged_x, known), judged_y[known]
+        how: dict[str, Any] = {}
+        features = self.names
+        if isinstance(x, pd.DataFrame):
+            how, done = encoding.fit(x, self.where)
+            features = encoding.names(how)
+            notes += done
+            x, judged_x = encoding.encode(x, how), encoding.encode(judged_x, how)
+        return Dataset(
+            train=Split(np.ascontiguousarray(x, np.float32), y),
+            validation=Split(np.ascontiguousarray(judged_x, np.float32), judged_y),
+            task=self.task,
+            classes=classes,
+            features=features,
+            scaling=self.spec.scaling,
+            target_shift=shift,
+            target_scale=scale,
+            encoding=how,
+            notes=tuple(notes),
+        )
+
+    def _classes(self, y: NDArray[Any]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
+        """The classes of training rows, and the index among them of each of `labels`, and of none, or -1."""
+        present = np.unique(y)
+        if len(present) < 2:
+            raise DataError(
+                f"{self.where}: target: the training split has one class only; "
+                "split otherwise or bring more rows"
+            )
+        names = [self.labels[code] for code in present]
+        every = len(names) == len(self.labels)
+        classes = self.labels if every else target.classes(np.array(names, dtype=object))
+        places = np.full(len(self.labels) + 1, -1)
+        places[present] = [classes.index(name) for name in names]
+        return classes, places
+
+
+def rows_of(x: X, rows: Rows) -> X:
+    """Some rows, in this order."""
+    return x.iloc[rows] if isinstance(x, pd.DataFrame) else x[rows]
+
+
+def _standard(y: NDArray[np.float64], kind: str, where: str) -> tuple[Any, Any]:
+    """Shift and scale of a regression target: mean and standard deviation; float32 (T,) for several."""
+    spread = np.atleast_1d(y.std(axis=0))
+    if not (np.ptp(y, axis=0) > 0).all() or not (spread > 0).all():
+        which = f" {int(np.argmin(spread))} of y" if y.ndim == 2 else ""
+        raise DataError(
+            f"{where}: target{which}: has one value only in the training split; choose another target"
+        )
+    if kind == "none":
+        return 0.0, 1.0
+    if y.ndim == 1:
+        return float(np.float32(y.mean())), float(np.float32(spread[0]))
+    return y.mean(axis=0).astype(np.float32), spread.astype(np.float32)

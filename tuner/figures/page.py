@@ -1,0 +1,144 @@
+"""Page: an HTML document that stands alone, with figures that are dark where the reader's screen is.
+
+Which texts and figures stand on it is the caller's business.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from tuner.figures.figure import Drawing
+
+Step = str | int
+
+STYLE = """
+:root { --paper: #fff; --ground: #f4f5f7; --text: #1a1b1e; --quiet: #5c636a; --line: #dfe3e8;
+  --accent: #0072b2; --good: #00734f; --fair: #8a5a00; --poor: #b5440a; color-scheme: light dark; }
+@media (prefers-color-scheme: dark) {
+  :root { --paper: #1a1b1e; --ground: #101113; --text: #e9ecef; --quiet: #a6abb0; --line: #373a40;
+    --accent: #6cc0f0; --good: #2fc79b; --fair: #f0b429; --poor: #ff9a66; } }
+@media print { :root { --paper: #fff; --ground: #fff; --text: #1a1b1e; --quiet: #5c636a; --line: #dfe3e8;
+  --accent: #0072b2; --good: #00734f; --fair: #8a5a00; --poor: #b5440a; color-scheme: light; } }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 1160px; padding: 16px; background: var(--ground); color: var(--text);
+  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif; }
+h1 { font-size: 24px; margin: 0; overflow-wrap: anywhere; } h2 { font-size: 18px; margin: 28px 0 8px; }
+h3 { font-size: 15px; margin: 0; } p { margin: 0; }
+.card { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 12px 14px;
+  min-width: 0; break-inside: avoid; }
+.quiet { color: var(--quiet); font-size: 13px; }
+.figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(480px, 100%), 1fr)); gap: 12px;
+  grid-auto-flow: dense; }
+@media print { body { max-width: none; padding: 0; } .figures { display: block; }
+  .figures > * { margin-bottom: 12px; } }
+"""
+"""Colours, letters, cards and a grid of figures; the dashboard's look."""
+
+_CONFIG = {"responsive": True, "displaylogo": False, "modeBarButtonsToRemove": ["sendChartToCloud"]}
+
+_DOCUMENT = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; \
+style-src 'unsafe-inline'; img-src data: blob:; connect-src data: blob:">
+<title>{title}</title>
+<style>{style}</style>
+{body}
+<script>{library}</script>
+<script>{script}</script>
+</html>
+"""
+
+_PAPER_WIDTH = 680
+"""Pixels of a figure on paper: what an upright A4 page holds between its margins."""
+
+_SCRIPT = """
+const config = CONFIG, paperWidth = WIDTH;
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const places = [...document.querySelectorAll(".plot")];
+const known = new Map();
+let printing = false;
+function draw(place) {
+  if (!known.has(place)) known.set(place, JSON.parse(place.nextElementSibling.textContent));
+  const [light, changes] = known.get(place);
+  const figure = structuredClone(light);
+  for (const [path, value] of dark.matches && !printing ? changes : []) {
+    const last = path.at(-1);
+    path.slice(0, -1).reduce((at, step) => at[step], figure)[last] = value;
+  }
+  if (printing) figure.layout.width = paperWidth;
+  return Plotly.react(place, figure.data, figure.layout, config);
+}
+function redraw(isPrinting = printing) {
+  printing = isPrinting;
+  (printing ? places : [...known.keys()]).forEach(draw);
+}
+const seen = new IntersectionObserver(entries => {
+  for (const { target, isIntersecting } of entries)
+    if (isIntersecting) { seen.unobserve(target); draw(target); }
+}, { rootMargin: "800px" });
+places.forEach(place => seen.observe(place));
+dark.addEventListener("change", () => redraw());
+addEventListener("beforeprint", () => {
+  document.querySelectorAll("details").forEach(details => { details.open = true; });
+  redraw(true);
+});
+addEventListener("afterprint", () => redraw(false));
+"""
+"""Draws what comes near the window; before printing all of it, on white and as wide as paper."""
+
+
+def figure_html(light: Drawing, dark: Drawing, height: int = 380) -> str:
+    """The place of a figure on a page, and what is drawn there.
+
+    Args:
+        light: what `plot` made for a light ground.
+        dark: and for a dark one; only what differs is kept.
+        height: in pixels.
+    """
+    text = json.dumps([light, list(_differences(light, dark))], allow_nan=False, separators=(",", ":"))
+    # "</script>" and "<!--" in a text would end or hide the element that holds it.
+    text = text.replace("<", "\\u003c")
+    return (
+        f'<div class="plot" style="height:{height}px"></div><script type="application/json">{text}</script>'
+    )
+
+
+def document(title: str, body: str, library: str | None = None, style: str = "") -> str:
+    """A page that needs nothing beside itself, not even a network, and could not use one.
+
+    Args:
+        title: the window's title, any text.
+        body: HTML, with figures of `figure_html`.
+        library: the text of plotly.js; None: the whole one that comes with Plotly, which is three
+            times as large as the one with cartesian figures alone.
+        style: CSS behind `STYLE`.
+    """
+    if library is None:
+        from plotly.offline import get_plotlyjs
+
+        library = get_plotlyjs()
+    script = _SCRIPT.replace("CONFIG", json.dumps(_CONFIG)).replace("WIDTH", str(_PAPER_WIDTH))
+    return _DOCUMENT.format(
+        title=html.escape(title), style=STYLE + style, body=body, library=library, script=script
+    )
+
+
+def _differences(one: Any, other: Any, path: tuple[Step, ...] = ()) -> Iterator[tuple[tuple[Step, ...], Any]]:
+    """What turns one drawing into the other: (path, value); theirs are the same keys at every place."""
+    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
+        for key in one:
+            yield from _differences(one[key], other[key], (*path, key))
+    elif _are_tables(one) and _are_tables(other) and len(one) == len(other):
+        for i, (a, b) in enumerate(zip(one, other, strict=True)):
+            yield from _differences(a, b, (*path, i))
+    elif one != other:
+        yield path, other
+
+
+def _are_tables(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)

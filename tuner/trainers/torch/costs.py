@@ -1,0 +1,69 @@
+"""Costs: what a network costs whoever uses it: its parameters, its size, how long one sample takes.
+
+Measured only where a study asks for it. What a cost is worth is not known here.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from tuner.core.spec import StudySpec
+
+NAMES = ("parameters", "size_bytes", "latency_ms")
+"""What can be asked for."""
+
+PASSES, WARM = 31, 5
+"""The latency is the median of so many passes, after so many that are not counted."""
+
+
+def asked(spec: StudySpec) -> tuple[str, ...]:
+    """Which of them the study's objectives and constraints name."""
+    return tuple(name for name in spec.goals().names if name in NAMES)
+
+
+def costs(names: Sequence[str], module: nn.Module, x: Tensor) -> dict[str, float]:
+    """Measure a network.
+
+    Args:
+        names: some of `NAMES`.
+        module: left as it was, in its mode too.
+        x: inputs of which the first sample is used, on the module's device.
+
+    Returns:
+        By name: `parameters`, how many numbers are learned; `size_bytes`, of these and the buffers
+        that are stored with them; `latency_ms`, the median time to predict one sample.
+    """
+    found: dict[str, float] = {}
+    if "parameters" in names:
+        found["parameters"] = float(sum(p.numel() for p in module.parameters()))
+    if "size_bytes" in names:
+        parts = [part for part in module.state_dict().values() if isinstance(part, Tensor)]
+        found["size_bytes"] = float(sum(part.numel() * part.element_size() for part in parts))
+    if "latency_ms" in names:
+        found["latency_ms"] = _latency(module, x[:1])
+    return found
+
+
+@torch.no_grad()
+def _latency(module: nn.Module, x: Tensor) -> float:
+    modes = {part: part.training for part in module.modules()}
+    module.eval()
+    try:
+        return statistics.median([_pass(module, x) for _ in range(WARM + PASSES)][WARM:])
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
+
+
+def _pass(module: nn.Module, x: Tensor) -> float:
+    """Milliseconds until the outputs are there."""
+    start = time.perf_counter()
+    module(x)
+    if x.is_cuda:
+        torch.cuda.synchronize(x.device)
+    return (time.perf_counter() - start) * 1e3

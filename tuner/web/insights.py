@@ -1,0 +1,160 @@
+"""Insights: importances and findings, found in the background, old ones serving meanwhile.
+
+Frames in; who shows what comes out is not known here.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from threading import Thread
+from typing import Any
+
+import numpy as np
+
+from tuner.core.space import Choice, SearchSpace
+from tuner.core.trial import Objective, TrialRecord, TrialState
+from tuner.figures.frame import Frame
+from tuner.findings import Curves, Evidence, Finding, all_of
+from tuner.search import importances
+from tuner.web import memory
+
+GOOD_FOR_S = 10.0
+"""How long importances are good while trials come in."""
+
+MOST_EXPLAINED = 1000
+"""Trials that importances rest on, spread over the study; more take long and say the same."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Insight:
+    """What takes too long to be found while somebody waits.
+
+    Attributes:
+        importances: see `Frame.importances`.
+        findings: in plain words, what matters most first.
+    """
+
+    importances: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+
+class Insights:
+    """A study's newest insight."""
+
+    def __init__(self) -> None:
+        self._found = Insight()
+        self._of = -1
+        self._next = 0.0
+        self._thread: Thread | None = None
+
+    def of(self, frame: Frame, space: SearchSpace, planned: int) -> Insight:
+        """The newest one; begins to look for a newer one when it is time.
+
+        Args:
+            frame: the study.
+            space: what is searched.
+            planned: epochs of a trial that nothing stops.
+        """
+        is_busy = self._thread is not None and self._thread.is_alive()
+        if _over(frame) != self._of and not is_busy and time.monotonic() >= self._next:
+            self._of = _over(frame)
+            self._thread = Thread(target=self._find, args=(frame, space, planned), daemon=True)
+            self._thread.start()
+        return self._found
+
+    def settle(self, at_most_s: float | None) -> None:
+        """Wait until what is being worked out is found, if it is."""
+        if self._thread is not None:
+            self._thread.join(at_most_s)
+
+    def _find(self, frame: Frame, space: SearchSpace, planned: int) -> None:
+        began = time.monotonic()
+        try:
+            shares = explained(frame, space)
+            self._found = Insight(shares, tuple(all_of(evidence(frame, planned, shares))))
+        except Exception:  # noqa: BLE001
+            # A page without importances is better than none.
+            _log.exception("importances and findings of study %r cannot be found", frame.name)
+        memory.give_back()
+        took = time.monotonic() - began
+        self._next = time.monotonic() + max(GOOD_FOR_S, 20 * took)
+
+
+def explained(frame: Frame, space: SearchSpace) -> Mapping[str, Mapping[str, float]]:
+    """Importances for the value and for the gap."""
+    if len(frame) > MOST_EXPLAINED:
+        numbers = frame.trials.number[np.linspace(0, len(frame) - 1, MOST_EXPLAINED).astype(int)]
+        frame = frame.only(numbers.tolist())
+    gaps = dict(zip(frame.trials.number.tolist(), frame.trials.gap.tolist(), strict=True))
+    records = _records(frame, space)
+    least = Objective("gap", minimize=True)
+    # Only what trained long enough had time to over-fit.
+    standing = [record for record in records if record.conclusive]
+    return {
+        "value": importances(space, records, frame.objective),
+        "gap": importances(space, standing, least, lambda record: gaps[record.number]),
+    }
+
+
+def evidence(frame: Frame, planned: int, shares: Mapping[str, Mapping[str, float]]) -> Evidence:
+    """A frame as findings want it."""
+    trials, epochs = frame.trials, frame.epochs
+    return Evidence(
+        space=frame.space,
+        objective=frame.objective,
+        planned=planned,
+        number=trials.number,
+        state=trials.state.astype(object),
+        value=trials.value.astype(float, copy=False),
+        conclusive=trials.conclusive,
+        rule=trials.rule,
+        gap=trials.gap.astype(float, copy=False),
+        epochs=trials.epochs,
+        params=frame.params,
+        curves=Curves(
+            row=epochs.row,
+            epoch=epochs.epoch,
+            train_loss=epochs.train_loss.astype(float, copy=False),
+            val_loss=epochs.val_loss.astype(float, copy=False),
+            value=epochs.value.astype(float, copy=False),
+        ),
+        importances=shares,
+    )
+
+
+def _over(frame: Frame) -> int:
+    return int(frame.trials.is_(TrialState.FINISHED, TrialState.STOPPED).sum())
+
+
+def _records(frame: Frame, space: SearchSpace) -> list[TrialRecord]:
+    trials = frame.trials
+    values: list[list[Any]] = []
+    for name, parameter in space:
+        column = frame.params[name].tolist()
+        if isinstance(parameter, Choice):
+            choices = {str(choice): choice for choice in parameter.choices}
+            values.append([choices.get(text) for text in column])
+        else:
+            values.append([None if x != x else x for x in column])
+    names = [name for name, _ in space]
+    whole = {name for name, parameter in space if getattr(parameter, "type", "") == "int"}
+    rows = zip(*values, strict=True)
+    return [
+        TrialRecord(
+            number,
+            {n: int(v) if n in whole else v for n, v in zip(names, row, strict=True) if v is not None},
+            TrialState(state),
+            value=None if value != value else value,
+            conclusive=conclusive,
+            epochs=epochs,
+        )
+        for number, row, state, value, conclusive, epochs in zip(
+            trials.number.tolist(), rows, trials.state.tolist(), trials.value.tolist(),
+            trials.conclusive.tolist(), trials.epochs.tolist(), strict=True,
+        )
+    ]  # fmt: skip
