@@ -145,6 +145,19 @@ def test_ordered_workers_answer_together_in_the_order_of_trials(tmp_path: Path) 
         assert turns == [[0, 1, 2], [0, 1, 2], [0, 0, 1, 1, 2, 2]]
 
 
+def test_no_ordered_worker_gets_a_trial_before_the_others_have_answered(tmp_path: Path) -> None:
+    made = Processes(Abacus, Job(study(epochs=1), None), tmp_path / "models", workers=2, ordered=True)
+    try:
+        desk = ready(Desk(made, tmp_path), 2)
+        desk.submit(desk.trial(0), desk.trial(1, does="sleep", at=1))
+        desk.until(lambda: desk.diary(0) and desk.diary(1))
+        for _ in range(10):
+            assert list(made.poll(0.1)) == []
+            assert made.free() == 0
+    finally:
+        made.close(at_once=True)
+
+
 @pytest.mark.parametrize(("restarts", "deaths"), [(2, 1), (1, 2)])
 def test_the_death_of_an_ordered_worker_changes_no_order(tmp_path: Path, restarts: int, deaths: int) -> None:
     made = Processes(

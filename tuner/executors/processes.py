@@ -131,8 +131,12 @@ class Processes:
         self._seats = [self._start() for _ in range(workers)]
 
     def free(self) -> int:
-        """How many trials may be submitted now; 0 until the first worker is ready, `ordered` all of them."""
-        if self._ordered and not all(seat.capacity for seat in self._seats):
+        """How many trials may be submitted now; 0 until the first worker is ready.
+
+        Ordered: 0 until all workers are ready, and while one of them has not answered, so that nothing
+        is chosen before all that is to be known by then is told.
+        """
+        if self._ordered and (self._busy() or not all(seat.capacity for seat in self._seats)):
             return 0
         waiting = sum(placement.trial.number not in self._early for placement in self._queue)
         return max(0, sum(seat.room for seat in self._seats) - waiting)
