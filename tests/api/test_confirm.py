@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ import numpy as np
 import pytest
 
 import tuner
+from tuner.core.spec import DataSpec
 from tuner.data import locked
+from tuner.data.split import divide
 from tuner.errors import SpecError, TrialError
 from tuner.judging import Confirmation, sentences
 from tuner.store import Database
@@ -209,7 +212,7 @@ def test_nothing_but_the_confirmation_imports_the_locked_rows() -> None:
     assert importers == {"api/confirming.py"}
 
 
-@pytest.mark.parametrize("kind", ["npz", "function", "csv"])
+@pytest.mark.parametrize("kind", ["npz", "function", "time", "random", "folds", "reshuffle"])
 def test_poisoned_test_rows_change_nothing_before_the_confirmation(tmp_path: Path, kind: str) -> None:
     told = []
     for poison in (False, True):
@@ -241,9 +244,31 @@ def poisoned(folder: Path, kind: str, poison: bool) -> dict[str, Any]:
     x = rng.normal(size=(120, 3)).round(6)
     y = x[:, 0] + 0.1 * rng.normal(size=120)
     lines = [[*row, value, time] for row, value, time in zip(x.tolist(), y.tolist(), range(120), strict=True)]
-    if poison:
-        # The newest fifth is locked.
-        lines[96:] = [[1e9, -1e9, 0.0, 1e9, time] for *_, time in lines[96:]]
+    how: dict[str, Any] = {"source": str(folder / "rows.csv"), "target": "y"}
+    how |= {
+        "time": {"split": "time", "time": "when"},
+        "random": {},
+        "folds": {"folds": 2},
+        "reshuffle": {"reshuffle": True},
+    }[kind]
+    keys = np.arange(120) if kind == "time" else None
+    for row in divide(120, keys, DataSpec(**how), "rows").test if poison else ():
+        lines[row][:4] = [1e9, -1e9, 0.0, 1e9]
     text = "\n".join(["a,b,c,y,when", *(",".join(map(str, line)) for line in lines)])
     (folder / "rows.csv").write_text(text)
-    return {"source": str(folder / "rows.csv"), "target": "y", "split": "time", "time": "when"}
+    return how
+
+
+def by_luck(params: Mapping[str, Any], context: Any) -> Iterator[dict[str, float]]:
+    """A loss that the seed decides."""
+    yield {"val_loss": 1 + float(np.random.default_rng(context.seed).uniform())}
+
+
+def test_findings_go_by_what_training_again_has_shown() -> None:
+    space = {"x": tuner.Float(low=0, high=1, default=0.5)}
+    settings = {"confirm.auto": False, "confirm.top": 3, "confirm.repeats": 3, "trainer.epochs": 1}
+    study = tuner.start(trainer=by_luck, space=space, trials=12, name="luck", settings=settings)
+    assert "noisy" not in {each.name for each in study.findings()}
+    tuner.confirm("luck", trainer=by_luck)
+    (noisy,) = [each for each in study.findings() if each.name == "noisy"]
+    assert 0.05 < float(noisy.numbers["spread"]) < 1
