@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import tuner
-from tuner.api.comparison import Estimate, overview, page, paired, settings, welch
+from tuner.api.comparison import Estimate, paired, welch
+from tuner.api.side_by_side import overview, page, settings
 from tuner.judging import compare as compared
 
 SPACE = {"x": tuner.Float(low=0, high=1, default=0.9)}

@@ -245,12 +245,13 @@ def poisoned(folder: Path, kind: str, poison: bool) -> dict[str, Any]:
     y = x[:, 0] + 0.1 * rng.normal(size=120)
     lines = [[*row, value, time] for row, value, time in zip(x.tolist(), y.tolist(), range(120), strict=True)]
     how: dict[str, Any] = {"source": str(folder / "rows.csv"), "target": "y"}
-    how |= {
+    further: dict[str, dict[str, Any]] = {
         "time": {"split": "time", "time": "when"},
         "random": {},
         "folds": {"folds": 2},
         "reshuffle": {"reshuffle": True},
-    }[kind]
+    }
+    how |= further[kind]
     keys = np.arange(120) if kind == "time" else None
     for row in divide(120, keys, DataSpec(**how), "rows").test if poison else ():
         lines[row][:4] = [1e9, -1e9, 0.0, 1e9]

@@ -11,6 +11,11 @@ import pandas as pd
 import pytest
 
 import tuner
+from tuner.api import brief
+from tuner.api.reporting import page
+from tuner.cli.contract import trial_table
+from tuner.cli.summary import beside
+from tuner.core import words
 from tuner.errors import DataError, SpecError
 
 PLAIN = {"search.sampler": "random", "search.pruner": "none", "trainer.epochs": 3, "confirm.auto": False}
@@ -93,3 +98,18 @@ def test_an_order_of_time_is_not_reshuffled() -> None:
         tuner.check(
             "digits", settings={"data.reshuffle": True, "data.split": "time", "data.time": "pixel_0_0"}
         )
+
+
+def test_standard_errors_and_seeds_are_told() -> None:
+    study = tuner.start(IRIS, name="seeds", trials=2, settings={**PLAIN, "trainer.repeats": 3})
+    notes = study.summary.facts["notes"]
+    assert "3 seeds: every trial trains 3 times" in notes
+    reading = study.best.reading
+    assert reading is not None
+    shown = words.number(reading.val_loss, reading.error("val_loss"))
+    assert " ± " in shown
+    cells = [cell for column in beside(study.best, study.default).columns for cell in column.cells]
+    assert shown in cells
+    assert shown in page(study)
+    assert brief(study, study.best)["errors"]["val_loss"] == reading.error("val_loss")
+    assert trial_table(study.best.record)["errors"]["val_loss"] == reading.error("val_loss")

@@ -9,6 +9,8 @@ import pytest
 
 import tuner
 from tuner.api import brief
+from tuner.api.pictures import columns
+from tuner.api.reporting import page
 from tuner.cli.summary import front_table, verdict
 from tuner.core.trial import Reading, TrialState
 
@@ -64,6 +66,11 @@ def test_the_best_the_target_and_the_words_all_go_by_the_constraint() -> None:
     told = verdict(bound, bound.best)
     assert told.startswith("The default configuration has cost 1, not at most 0.5.")
     assert not brief(bound, bound.default)["feasible"]
+    assert told.split(".")[0] in page(bound)
+    rows = [bound.best.number, 0]
+    seen = columns(bound)
+    assert seen.feasible[rows].tolist() == [True, False]
+    assert seen.best == bound.best.number
 
 
 def test_where_no_trial_meets_the_constraint_the_closest_one_is_named() -> None:

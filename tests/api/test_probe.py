@@ -76,6 +76,7 @@ class Timed:
     clock: Clock
     epoch_s: Callable[[int, int], float]
     holds: int = 10_000
+    apart: bool = False
     jobs: list[Job] = field(default_factory=list)
 
     def faults(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:
@@ -88,7 +89,7 @@ class Timed:
         return False
 
     def efforts(self, job: Job) -> Callable[[Trial], float] | None:
-        return None
+        return (lambda _: 1.0) if self.apart else None
 
     def populate(self, job: Job) -> Rows:
         self.jobs.append(job)
@@ -133,6 +134,17 @@ def test_more_rows_are_taken_where_they_cost_nothing(clock: Clock) -> None:
 def test_rows_are_no_more_than_a_quarter_of_the_trials(clock: Clock) -> None:
     assert found(Timed(clock, lambda rows, threads: 0.01), 40).layout.rows == 8
     assert found(Timed(clock, lambda rows, threads: 0.01), 4).layout.rows == 2
+
+
+@pytest.mark.parametrize(
+    ("trials", "keys", "rows"),
+    [(300, {}, 6), (20, {}, 5), (4, {}, 2), (300, {"workers": 2, "threads": 2}, 2)],
+)
+def test_rows_that_run_on_their_own_are_three_for_each_thread_in_this_process(
+    clock: Clock, trials: int, keys: dict[str, int], rows: int
+) -> None:
+    trainer = Timed(clock, lambda rows, threads: 0.001 * rows / threads, apart=True)
+    assert found(trainer, trials, **keys).layout == Layout(rows, keys.get("workers", 1), 2)
 
 
 def test_a_long_study_trains_one_at_a_time_where_that_is_faster(clock: Clock) -> None:

@@ -10,6 +10,7 @@ from tuner.cli.keys import documented, markdown
 from tuner.core.space import Choice, Float, Int
 from tuner.core.spec import (
     BudgetSpec,
+    ConfirmSpec,
     DataSpec,
     ObjectiveSpec,
     SearchSpec,
@@ -25,6 +26,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "[search]": (SearchSpec,),
     "[budget]": (BudgetSpec,),
     "[stop]": (StopSpec,),
+    "[confirm]": (ConfirmSpec,),
     "[space]": (SpaceSpec,),
     "[space.<name>]": (Float, Int, Choice),
 }

@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tuner.cli import words
@@ -13,6 +13,7 @@ anything = st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=60)
 
 
 @given(anything, st.integers(1, 30))
+@example([-1e308, 1.7e308], 2)
 def test_a_sparkline_draws_any_curve_within_its_width(curve: list[float], width: int) -> None:
     low, high = words.span(curve)
     line = words.sparkline(curve, width, low, high)
@@ -40,7 +41,7 @@ def test_what_is_not_finite_is_marked_and_does_not_stretch_the_scale() -> None:
     ("seconds", "text"), [(0.4, "0:00"), (59.6, "1:00"), (61, "1:01"), (12345, "3:25:45")]
 )
 def test_durations_read_like_a_clock(seconds: float, text: str) -> None:
-    assert words.duration(seconds) == text
+    assert words.clock(seconds) == text
 
 
 def test_what_was_not_measured_is_a_dash() -> None:

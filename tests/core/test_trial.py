@@ -67,3 +67,10 @@ def test_budget_names_the_limit_that_is_reached() -> None:
         reason = budget.exhausted(spent, objective)
         assert reason is not None
         assert word in reason
+
+
+def test_a_mean_knows_its_standard_errors() -> None:
+    reading = Reading(1, 0.1, 0.2, extras={"val_loss_se": 0.01, "cost": 3.0})
+    assert reading.error("val_loss") == reading.errors["val_loss"] == 0.01
+    assert reading.errors.keys() == {"val_loss"}
+    assert math.isnan(reading.error("train_loss"))

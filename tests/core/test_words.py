@@ -26,3 +26,19 @@ def test_lists_shares_and_counts_are_words() -> None:
     assert [words.count(n, "trial") for n in (1, 2000)] == ["1 trial", "2,000 trials"]
     assert words.setting(True) == "true"
     assert words.moment("2026-01-02T03:04:05+01:00") == "2026-01-02 02:04 UTC"
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "told"),
+    [
+        (0.0514321, 0.0030712, "0.0514 ± 0.0031"),
+        (0.0514321, 0.0099999, "0.051 ± 0.010"),
+        (1234.5, 12.3, "1234 ± 12"),
+        (123456.0, 1234.0, "1.235e+05 ± 1.2e+03"),
+        (0.5, math.nan, "0.5"),
+        (0.5, 0.0, "0.5"),
+        (math.nan, 0.1, words.ABSENT),
+    ],
+)
+def test_a_value_has_the_digits_that_its_error_leaves_it(value: float, error: float, told: str) -> None:
+    assert words.number(value, error) == told

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests.figures.parts import HOSTILE, curve, frame, losses
 from tuner import figures
+from tuner.core.goals import Goals
 from tuner.core.trial import Objective, TrialState
 from tuner.errors import PluginError, SpecError
 from tuner.figures import Figure, Frame, Option
@@ -54,7 +55,9 @@ def study() -> Frame:
     made = frame(curves, facts, name=HOSTILE)
     shares = {"value": {"optimizer": 0.7, "rate": 0.3}, "gap": {"layers": 1.0}}
     made = replace(made, importances=shares).selecting([2, 3])
-    return replace(made, beside=(made, replace(made, name="other", objective=Objective("val_score", False))))
+    return replace(
+        made, beside=(made, replace(made, name="other", goals=Goals.of(Objective("val_score", False))))
+    )
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.figures.parts import curve, frame, losses, record, space
+from tuner.core.goals import Bound, Goals
 from tuner.core.trial import Objective, Reading, TrialState
 from tuner.figures import Frame, moments, param_columns
+from tuner.figures.points import kinds
 
 
 def test_trials_stand_in_the_order_of_numbers_with_none_as_nan_and_empty_text() -> None:
@@ -191,3 +193,56 @@ def test_the_best_reading_is_the_one_that_the_objective_picks(curves: list[Any],
         best = objective.best(each)
         assert made.trials.best_epoch[row] == (best.epoch if best else 0)
         assert math.isnan(made.trials.value[row]) if best is None else made.trials.value[row] == best.val_loss
+
+
+BOUND = Goals((Objective(),), (Bound("gap", 0.3, is_upper=True), Bound("cost", 1.0, is_upper=False)))
+
+
+def costing(train: float, val: float, cost: float) -> list[Reading]:
+    return [Reading(1, train, val, extras={"cost": cost})]
+
+
+def test_a_trial_that_breaks_a_constraint_is_not_the_best() -> None:
+    curves = {0: costing(0.1, 0.6, 2.0), 1: costing(0.6, 0.8, 2.0), 2: costing(0.5, 0.7, 0.5)}
+    made = frame(curves, objective=BOUND)
+    assert made.feasible.tolist() == [False, True, False]
+    assert made.best == 1
+    assert made.ranking.tolist() == [1]
+    assert frame(curves).best == 0
+    assert kinds(made).tolist() == ["breaks a constraint", "value stands", "breaks a constraint"]
+
+
+def test_where_all_break_a_constraint_the_nearest_is_the_best() -> None:
+    made = frame({0: costing(0.1, 0.6, 2.0), 1: costing(0.5, 0.9, 2.0)}, objective=BOUND)
+    assert made.ranking.tolist() == [1, 0]
+    assert not made.feasible.any()
+
+
+@given(st.data())
+def test_a_frame_and_the_goals_agree_on_the_best_and_the_front(data: st.DataObject) -> None:
+    numbers = st.sampled_from([0.25, 0.5, 0.75, 1.0, math.nan])
+    drawn = data.draw(st.lists(st.tuples(numbers, numbers, numbers, st.booleans()), min_size=1, max_size=8))
+    goals = data.draw(
+        st.sampled_from(
+            [
+                BOUND,
+                Goals((Objective(), Objective("gap")), BOUND.bounds[:1]),
+                Goals((Objective("val_score", False), Objective("cost"), Objective("gap"))),
+            ]
+        )
+    )
+    curves = {
+        number: [Reading(1, train, val, val_score=1 - val, extras={"cost": cost})]
+        for number, (train, val, cost, _) in enumerate(drawn)
+    }
+    records = []
+    for number, (*_, stands) in enumerate(drawn):
+        best = goals.primary.best(curves[number])
+        value = best.get(goals.primary.metric) if best else None
+        records.append(record(number, curves[number], value=value, best=best, conclusive=stands))
+    first = goals.best_of(records)
+    for known in (curves, {}):
+        made = Frame.of(records, known, space(), goals)
+        assert made.best == (first.number if first else None)
+        assert made.front.tolist() == [each.number for each in goals.front(records)]
+        assert made.where(made.feasible).violation.sum() == 0

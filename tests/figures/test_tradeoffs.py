@@ -7,8 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.figures.parts import curve, frame
-from tuner.core.trial import Objective, TrialState
-from tuner.figures.tradeoffs import data, front, options
+from tuner.core.goals import Goals
+from tuner.core.trial import Objective, Reading, TrialState
+from tuner.figures import LIGHT
+from tuner.figures.tradeoffs import data, draw, front, options
 
 _COSTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=20)
 
@@ -49,3 +51,19 @@ def test_where_more_is_better_the_front_rises() -> None:
 def test_a_cost_that_nobody_knows_is_not_offered() -> None:
     costs = [value for value, _ in options(frame({0: curve([1.0], [2.0])}))[0].choices]
     assert costs == ["gap", "seconds", "epochs"]
+
+
+def test_of_several_objectives_the_further_one_is_the_cost_and_the_own_front_is_marked() -> None:
+    goals = Goals((Objective(), Objective("bytes"), Objective("gap")))
+    rows = {0: (0.9, 5.0), 1: (0.8, 9.0), 2: (1.0, 9.0), 3: (0.95, 6.0)}
+    curves = {n: [Reading(1, 0.5, val, extras={"bytes": size})] for n, (val, size) in rows.items()}
+    made = frame(curves, objective=goals)
+    assert [value for value, _ in options(made)[0].choices][:2] == ["bytes", "gap"]
+    found = data(made, cost="bytes")
+    assert found.number.tolist() == [0, 1]
+    assert sorted(found.own_number.tolist()) == [0, 1]
+    assert "the study's front" in [trace["name"] for trace in draw(found, LIGHT)["data"]]
+
+    single = frame(curves)
+    assert len(data(single).own_number) == 0
+    assert "the study's front" not in [trace["name"] for trace in draw(data(single), LIGHT)["data"]]

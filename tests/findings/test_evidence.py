@@ -16,6 +16,7 @@ from tests.findings.parts import (
     space_of,
     trial,
 )
+from tuner.core.goals import Bound, Goals
 from tuner.core.space import Choice, Float, Int
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 from tuner.findings import Evidence, telling
@@ -94,3 +95,18 @@ def test_few_values_are_counted_and_a_continuum_is_not() -> None:
 def test_smoothing_leaves_a_line_a_line() -> None:
     assert smooth(np.arange(5.0)) == pytest.approx([1, 2, 3])
     assert smooth(np.array([7.0])).tolist() == [7.0]
+
+
+def test_a_trial_that_breaks_a_constraint_neither_leads_nor_is_the_default_that_others_are_held_to() -> None:
+    goals = Goals((LOSS,), (Bound("gap", 0.5, is_upper=True),))
+    curves = {
+        n: readings([1.0 - n / 10], train=[1.0 - n / 10 - gap]) for n, gap in enumerate((0.9, 0.1, 0.9))
+    }
+    records = [trial(n, {"rate": 0.1}, curve) for n, curve in curves.items()]
+    made = Evidence.of(records, curves, space_of(rate=RATE), goals, 1)
+    assert made.leaders.tolist() == [1]
+    assert made.default is None
+    strict = Goals((LOSS,), (Bound("gap", 0.0, is_upper=True),))
+    assert Evidence.of(records, curves, space_of(rate=RATE), strict, 1).leaders.tolist() == [1, 2, 0]
+    many = [trial(n, {"rate": 0.1}, readings([1 + n / 100], train=[n % 2 + n / 100])) for n in range(20)]
+    assert telling(many, goals) == [0, 1, 3, 5, 7, 9]

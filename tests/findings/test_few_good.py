@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from tests.findings.parts import RATE, cut, falling, rates, readings, space_of, study
@@ -45,3 +48,13 @@ def test_a_search_that_hardly_began_is_told() -> None:
 
 def test_where_nothing_was_gained_nothing_came_close_either() -> None:
     assert find(study(SPACE, named([0.1, *[0.4] * 20]), lambda p: readings(falling(p["rate"])))) is None
+
+
+def test_good_values_that_break_a_constraint_are_no_company() -> None:
+    values = [0.5, 0.1, *[0.1] * 5, *[0.4] * 15]
+    made = study(SPACE, named(values), lambda p: readings(falling(p["rate"])))
+    assert find(made) is None
+    violation = np.where((made.value < 0.2) & (made.number > 1), 0.5, 0.0)
+    found = find(replace(made, violation=violation))
+    assert found is not None
+    assert found.numbers["good"] == 1

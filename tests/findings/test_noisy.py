@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 
 from tests.findings.parts import RATE, falling, rates, readings, space_of, study
 from tuner.core.trial import Reading
+from tuner.findings import spread_of
 from tuner.findings.evidence import noise_of
 from tuner.findings.noisy import find
 
@@ -45,3 +47,24 @@ def test_a_slope_is_no_noise_and_noise_is_measured_on_a_slope() -> None:
     assert noise_of(np.linspace(5, 1, 50)) == pytest.approx(0, abs=1e-12)
     noise = np.random.default_rng(1).normal(0, 0.2, 4000)
     assert noise_of(np.linspace(5, 1, 4000) + noise) == pytest.approx(0.2, rel=0.1)
+
+
+def test_the_spread_of_trainings_tells_more_than_the_jumps_of_curves() -> None:
+    calm = replace(study(SPACE, GIVEN, jumping(0.001, 1.0)), spread=0.2)
+    found = find(calm)
+    assert found is not None
+    assert found.numbers["spread"] == 0.2
+    assert "another seed" in found.sentence
+    assert find(replace(study(SPACE, GIVEN, jumping(0.1, 0.0)), spread=1e-4)) is None
+
+
+def test_the_spread_leaves_out_what_a_split_does_to_all_and_what_sets_trials_apart() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, (6, 400))
+    level, split = np.arange(6.0)[:, None], np.random.default_rng(1).normal(0, 5, 400)
+    assert spread_of((level + split + noise).tolist()) == pytest.approx(0.1, rel=0.05)
+
+
+def test_a_configuration_that_failed_once_is_no_measure_of_spread() -> None:
+    assert spread_of([]) is None
+    assert spread_of([[1.0, 2.0, 3.0], [1.0, None, 9.0]]) is None
+    assert spread_of([[1.0, 2.0], [1.0, None], [2.0, 3.0]]) == 0

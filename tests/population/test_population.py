@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from tests.population.rows import (
     FEATURES,
@@ -172,9 +173,9 @@ def test_kept_parameters_are_those_of_the_moment() -> None:
 def test_rates_are_asked_for_by_step_and_the_last_is_reported() -> None:
     asked: list[tuple[int, int]] = []
 
-    def rate(step: int, steps: int) -> float:
-        asked.append((step, steps))
-        return 0.001 * (step + 1)
+    def rate(at: NDArray[np.int64], steps: int) -> NDArray[np.float64]:
+        asked.extend((step, steps) for step in at.tolist())
+        return np.float64(0.001) * (at + 1.0)
 
     measured = trained(recipe(rate=rate, batch=20), 3)
     assert asked == [(step, 12) for step in range(12)]

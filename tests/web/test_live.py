@@ -5,12 +5,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from tests.web.made import make_study, spec
 from tuner.core.ports import Turn
+from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
 from tuner.errors import StoreError
 from tuner.figures import Frame
@@ -180,7 +182,7 @@ def test_findings_and_importances_come_behind_the_first_look(path: Path, live: L
 def test_verdict_takes_what_was_confirmed_before_what_was_found(path: Path, live: Live) -> None:
     make_study(path, "made", 40, 6)
     frame = live.look("made").frame
-    found = {
+    found: dict[str, Any] = {
         "metric": "val_loss",
         "naive": 0.01,
         "candidates": [{"number": 7, "values": [0.2, 0.4]}, {"number": 0, "values": [0.9, 0.7]}],
@@ -193,3 +195,31 @@ def test_verdict_takes_what_was_confirmed_before_what_was_found(path: Path, live
     assert "1 other trial" in told.text
     assert "lucky" in told.text
     assert "lucky" not in verdict.answers(frame, {**found, "naive": 0.35})[2].text
+    failed = [*found["candidates"], {"number": 3, "values": [0.1, None]}]
+    assert verdict.answers(frame, {**found, "candidates": failed})[2].trial == 7
+
+
+def test_a_study_with_constraints_and_further_objectives_has_their_numbers_bit_by_bit(
+    path: Path, live: Live
+) -> None:
+    table = spec("bound", 9, 4).to_table()
+    table["objective"] |= {"also": {"bytes": "minimize"}, "at_most": {"latency": 2.0, "gap": 0.5}}
+    made = StudySpec.parse(table)
+    params = made.search_space().defaults()
+
+    def told(epoch: int, loss: float, size: float, latency: float) -> Reading:
+        return Reading(epoch, 0.4, loss, extras={"bytes": size, "latency": latency})
+
+    with Database.open(f"sqlite:///{path}", create=True) as database:
+        store = database.create_study("bound", made, {}, "models")
+        trials = [Trial(n, params, 0) for n in range(3)]
+        first = [(0, told(1, 0.5, 9, 3.0)), (1, told(1, 0.8, 7, 1.0))]
+        store.record(Turn(started=trials, readings=first, seconds=1.0))
+        begun = live.look("bound").frame
+        assert (begun.best, begun.feasible.tolist()) == (1, [False, True, False])
+        store.record(Turn(readings=[(1, told(2, 0.7, 6, 1.0)), (2, told(1, 0.9, 2, 1.0))], seconds=2.0))
+        frame = live.look("bound").frame
+        assert frame.trials.named["bytes"].tolist() == [9, 6, 2]
+        assert frame.epochs.extras["latency"].tolist() == [3, 1, 1, 1]
+        assert frame.trials.number[frame.front].tolist() == [1, 2]
+        store.close()

@@ -6,14 +6,13 @@ Reads stored studies only; how they are shown is not known here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
-from tuner.api.markup import STYLE, Markup, card, element, joined, table
 from tuner.api.run import load
 from tuner.api.specify import MEMORY
 from tuner.api.study import Study, TrialView
@@ -60,7 +59,7 @@ class Estimate:
         """Where the true value lies, 95 times in 100."""
         if self.error is None:
             return None
-        reach = float(stats.t.ppf(1 - LEVEL / 2, self.freedom)) * self.error
+        reach = float(special.stdtrit(self.freedom, 1 - LEVEL / 2)) * self.error
         return self.value - reach, self.value + reach
 
 
@@ -182,7 +181,9 @@ def compare(names: Sequence[str], *, storage: str | None = None) -> Comparison:
             f"compare: these studies search for different things ({apart}); name such as share one"
         )
     goal = goals[0]
-    sides = _reached([_side(study) for study in studies], [_columns(study) for study in studies])
+    from tuner.api.pictures import columns
+
+    sides = _reached([_side(study) for study in studies], [columns(study) for study in studies])
     is_same, data = _data(specs)
     sign = 1 if goal.minimize else -1
     first = min(sides, key=lambda side: sign * side.estimate.value)
@@ -191,12 +192,6 @@ def compare(names: Sequence[str], *, storage: str | None = None) -> Comparison:
     return Comparison(
         goal.metric, goal.minimize, tuple(sides), tuple(pairs), is_same, data, _differences(specs)
     )
-
-
-def _columns(study: Study) -> Frame:
-    from tuner.api.pictures import columns
-
-    return columns(study)
 
 
 def _side(study: Study) -> Side:
@@ -309,7 +304,7 @@ def _pair(better: Side, other: Side, metric: str, sign: int, is_same: bool | Non
         )
         return Pair(better.study, other.study, gain, None, None, "unknown", sentence)
     error, freedom = found
-    reach = float(stats.t.ppf(1 - LEVEL / pairs / 2, freedom)) * error
+    reach = float(special.stdtrit(freedom, 1 - LEVEL / pairs / 2)) * error
     interval = gain - reach, gain + reach
     is_clear = gain > reach
     span = f"between {interval[0]:.4g} and {interval[1]:.4g}"
@@ -378,74 +373,3 @@ def _differences(specs: Sequence[StudySpec]) -> dict[str, tuple[str, ...]]:
     return {
         key: tuple(told(found[key].new if key in found else first[key]) for found in apart) for key in keys
     }
-
-
-def overview(comparison: Comparison) -> list[tuple[str, ...]]:
-    """What was measured of each study, as text: a name and a cell for every study."""
-    metric = words.metric(comparison.metric)
-    rows: list[tuple[str, Callable[[Side], str]]] = [
-        ("state", lambda side: side.state),
-        (f"best {metric}", lambda side: f"{words.number(side.found)} (trial {side.best})"),
-        ("to be taken", lambda side: f"trial {side.recommended}"),
-        ("to be expected", lambda side: _expected(side.estimate)),
-        ("rests on", lambda side: side.estimate.basis),
-        (f"default's {metric}", lambda side: words.number(side.default)),
-        ("its gap", lambda side: words.number(side.gap)),
-        ("trials", lambda side: f"{side.trials:,}"),
-        ("epochs", lambda side: f"{side.epochs:,}"),
-        ("time", lambda side: words.duration(side.seconds)),
-        ("as good as the worst after", lambda side: _reach(side.reach)),
-    ]
-    return [(name, *(cell(side) for side in comparison.sides)) for name, cell in rows]
-
-
-def settings(comparison: Comparison) -> list[tuple[str, ...]]:
-    """The best trials' configurations, as text: a parameter and a cell for every study."""
-    names = dict.fromkeys(name for side in comparison.sides for name in side.params)
-    return [(name, *(words.setting(side.params.get(name)) for side in comparison.sides)) for name in names]
-
-
-def _expected(estimate: Estimate) -> str:
-    if estimate.interval is None:
-        return "not known"
-    return f"{words.number(estimate.interval[0])} to {words.number(estimate.interval[1])}"
-
-
-def _reach(reach: Reach | None) -> str:
-    if reach is None:
-        return words.ABSENT
-    trained = f"{words.count(reach.trials, 'trial')}, {words.count(reach.epochs, 'epoch')}"
-    return f"{trained}, {words.duration(reach.seconds)}"
-
-
-def page(comparison: Comparison, *, storage: str | None = None) -> str:
-    """The comparison as an HTML document that stands alone."""
-    from tuner import figures
-    from tuner.api.reporting import library
-
-    head = ["", *(side.study for side in comparison.sides)]
-    frames = [_columns(load(side.study, storage=storage)) for side in comparison.sides]
-    together = replace(frames[0], beside=tuple(frames[1:]))
-    figure, drawn = figures.find("compare"), []
-    for axis in ("trials", "seconds"):
-        light, dark = (
-            figures.plot(figure, together, theme, {"axis": axis}) for theme in (figures.LIGHT, figures.DARK)
-        )
-        drawn.append(card(element("h3", f"Over {axis}"), Markup(figures.figure_html(light, dark))))
-    said = [pair.sentence for pair in comparison.pairs] + [comparison.data]
-    body = [
-        element("h1", words.listed([side.study for side in comparison.sides])),
-        element("h2", "Result"),
-        card(*(element("p", sentence) for sentence in said), mood="verdict"),
-        element("h2", "Side by side"),
-        card(table(head, overview(comparison))),
-        element("h2", "Best value so far"),
-        element("p", figure.help, class_="quiet"),
-        element("div", *drawn, class_="figures"),
-        element("h2", "The best settings"),
-        card(table(head, settings(comparison))),
-        element("h2", "How the studies differ"),
-        card(table(["key", *head[1:]], [(key, *cells) for key, cells in comparison.differences.items()])),
-    ]
-    title = f"{' / '.join(head[1:])} - tuner"
-    return figures.document(title, joined(body), library(), STYLE)

@@ -26,7 +26,7 @@ APART = frozenset({"compare"})
 def columns(study: Study) -> figures.Frame:
     """All columns of a study."""
     spec = study.spec
-    return figures.Frame.of(study.records, study.readings(), spec.search_space(), spec.goal(), study.name)
+    return figures.Frame.of(study.records, study.readings(), spec.search_space(), spec.goals(), study.name)
 
 
 def frame(study: Study) -> figures.Frame:

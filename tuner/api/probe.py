@@ -53,6 +53,9 @@ PROCESSES = 0.75
 CUT_SHORT = 3
 """Trials are taken to train one in so many of their epochs, as stop rules have it."""
 
+LANES = 3
+"""Rows for each thread where every row runs on its own: some train while the study thinks about others."""
+
 MOST_ROWS = {"cpu": 64, "cuda": 512}
 """Rows of a population at most, by the kind of device."""
 
@@ -122,7 +125,9 @@ def fastest(trainer: Trainer, job: Job, cores: int, *, processes: bool = True) -
     most = min(MOST_ROWS.get(kind, MOST_ROWS["cpu"]), _useful_rows(job.spec) // workers)
     least = max(2, threads) if kind == "cpu" else 8
     if trainer.efforts(replace(job, rows=least, threads=threads)) is not None:
-        # Rows that run on their own gain nothing from company, beyond one for each thread.
+        # Rows that run on their own gain nothing from company, beyond what keeps the threads busy.
+        lanes = LANES * threads if workers == 1 and spec.executor != "processes" else threads
+        least = max(least, min(lanes, most))
         most, several = least, False
     told = "an epoch takes too long to measure others"
     try:

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner import content, starter
+from tuner.api.gain import gained
 from tuner.api.markup import STYLE, Markup, card, element, joined, table
 from tuner.api.run import load
 from tuner.api.study import Study, TrialView
 from tuner.core import words
-from tuner.core.spec import FALLING_SCORES, StudySpec
+from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, TrialRecord
 from tuner.errors import SpecError, TrialError
 from tuner.findings import Finding, Severity
@@ -107,47 +108,24 @@ def page(study: Study) -> str:
 
 def verdict(study: Study, confirmation: Confirmation | None, findings: Sequence[Finding] = ()) -> list[str]:
     """What came out of a study, in a few sentences for a person who is no statistician."""
-    goal = study.spec.goal()
-    metric = words.metric(goal.metric)
     try:
         best = study.best
     except TrialError:
         return ["No trial has a value yet, so there is nothing to tell; the trials below say why."]
-    default, trials = study.default, len(study.records)
-    found, before = best.value or 0.0, default.value
-    if before is None:
-        first = [
-            f"Of {words.count(trials, 'trial')}, trial {best.number} is the best, with a {metric} of "
-            f"{found:.4g}; the default settings (trial 0) have none to compare with."
-        ]
-    elif not goal.better(found, before):
-        first = [
-            f"{words.count(trials, 'trial')} brought nothing better than the default settings, whose "
-            f"{metric} is {before:.4g}."
-        ]
-    else:
-        by = f", by {words.percent(abs(found - before) / abs(before))}" if before else ""
-        first = [
-            f"Tuning {'lowered' if goal.minimize else 'raised'} the {metric} from {before:.4g} (the default "
-            f"settings) to {found:.4g}{by}: trial {best.number} of {trials}."
-        ]
-        first += _but(best, default)
-    goals = study.spec.goals()
-    if goals.violation(best.reading):
-        bounds = words.listed([str(bound) for bound in goals.bounds])
-        first.append(f"No trial keeps to what was asked ({bounds}); it is the one that comes nearest.")
+    trials = len(study.records)
+    told = [
+        *gained(study, best, words.metric(study.spec.objective.metric)),
+        *_place(best, trials),
+        *_fit(best),
+    ]
     if confirmation is not None:
-        return [*first, *_fit(best), *sentences(confirmation, trials)[:1]]
-    return [*first, *_fit(best), *_trust(study, findings, trials)]
+        return [*told, *sentences(confirmation, trials)[:1]]
+    return [*told, *_trust(study, findings, trials)]
 
 
-def _but(best: TrialView, default: TrialView) -> Iterator[str]:
-    """That the score tells another story than the objective, if it does."""
-    spec = best.study.spec
-    if spec.objective.metric != "val_score" and best.reading is not None and default.reading is not None:
-        score, before = best.reading.val_score, default.reading.val_score
-        if score > before if spec.trainer.score in FALLING_SCORES else score < before:
-            yield f"But its validation score is worse: {score:.4g}, not {before:.4g}."
+def _place(best: TrialView, trials: int) -> Iterator[str]:
+    if best.number:
+        yield f"The best is trial {best.number} of {words.count(trials, 'trial')}."
 
 
 def _fit(best: TrialView) -> Iterator[str]:
@@ -203,7 +181,7 @@ def _front(study: Study, front: Sequence[TrialView]) -> Markup:
     rows = [
         [
             str(view.number),
-            *(words.number(view.reading.get(name) if view.reading else None) for name in names),
+            *(_number(view.reading, name) for name in names),
         ]
         for view in front[:SHOWN_TRIALS]
     ]
@@ -218,7 +196,7 @@ def _beside(best: TrialView, default: TrialView) -> Markup:
     head = ["", *(f"{'default' if view.number == 0 else 'best'} (trial {view.number})" for view in views)]
     rows = []
     for name in dict.fromkeys((spec.objective.metric, *MEASURED)):
-        cells = [words.number(view.reading.get(name) if view.reading else None) for view in views]
+        cells = [_number(view.reading, name) for view in views]
         if set(cells) != {words.ABSENT}:
             score = f" ({spec.trainer.score})" if name.endswith("_score") and spec.trainer.score else ""
             rows.append([words.metric(name) + score, *cells])
@@ -376,6 +354,10 @@ def _trials(study: Study, records: Sequence[TrialRecord], columns: Frame) -> Mar
     default = next((i for i, record in enumerate(ranked) if record.number == 0), None)
     note = element("p", shown, link, class_="quiet download")
     return card(note, table(head, rows, default), mood="trials")
+
+
+def _number(reading: Reading | None, name: str) -> str:
+    return words.ABSENT if reading is None else words.number(reading.get(name), reading.error(name))
 
 
 def _has(reading: Reading | None, name: str) -> bool:

@@ -102,10 +102,20 @@ class Session:
         return [
             *self.told,
             *(self.planned.data.notes if self.planned.data is not None else ()),
+            *self._repeats(),
             *([NO_PARKING] if search.pruner == "asha" and not self.parks else ()),
             f"runs: {runs}",
             f"trains: {how}",
         ]
+
+    def _repeats(self) -> list[str]:
+        """How often every trial trains, where seeds alone repeat it."""
+        spec = self.planned.spec
+        seeds, folds = spec.trainer.repeats, spec.data.folds if spec.data else None
+        if seeds == 1:
+            return []
+        times = f"{seeds} times" if folds is None else f"{seeds * folds} times in all"
+        return [f"{seeds} seeds: every trial trains {times}"]
 
     @property
     def facts(self) -> dict[str, Any]:

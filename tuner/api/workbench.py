@@ -208,6 +208,7 @@ def _numbers(view: TrialView) -> dict[str, Any]:
     over = view.overfitting
     return {
         **{name: _finite(x) for name, x in found.items()},
+        "errors": dict(reading.errors),
         "gap_last": _finite(over.gap_last),
         "onset_epoch": over.onset_epoch,
         "rise": over.rise,

@@ -36,8 +36,8 @@ def run(
 
     comparison = api.compare(names, storage=storage)
     if html is not None:
-        from tuner.api.comparison import page
         from tuner.api.reporting import save
+        from tuner.api.side_by_side import page
 
         save(html, page(comparison, storage=storage))
     if as_json:
@@ -50,7 +50,7 @@ def _print(comparison: Comparison) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    from tuner.api.comparison import overview, settings
+    from tuner.api.side_by_side import overview, settings
 
     console = Console(highlight=False)
     names = [side.study for side in comparison.sides]

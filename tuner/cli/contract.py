@@ -65,6 +65,7 @@ def trial_table(record: TrialRecord) -> dict[str, Any]:
         "conclusive": record.conclusive,
         "best_epoch": record.best.epoch if record.best else None,
         **_measured(record.best),
+        "errors": record.best.errors if record.best else {},
         "model_path": record.model_path,
         "started_at": record.started_at,
         "ended_at": record.ended_at,

@@ -38,5 +38,5 @@ def run(as_json: JsonOption = False, storage: StorageOption = None) -> None:
         )
         state = "running" if summary.is_driven else str(summary.state)
         trials = str(sum(summary.counts.values()))
-        table.add_row(summary.name, state, trials, best, words.duration(summary.seconds), summary.description)
+        table.add_row(summary.name, state, trials, best, words.clock(summary.seconds), summary.description)
     Console(highlight=False).print(table)

@@ -151,10 +151,10 @@ class Lines(Silent):
         self._told_best = status.best.number if status.best is not None else None
         limit = f"/{status.budget.trials}" if status.budget.trials is not None else ""
         parts = [f"{over(status.counts)}{limit} trials", *outcomes(status.counts)]
-        parts.append(words.duration(status.spent.seconds))
+        parts.append(words.clock(status.spent.seconds))
         left = self._pace.left(status, status.spent.seconds)
         if left:
-            parts.append(f"{words.duration(left)} left")
+            parts.append(f"{words.clock(left)} left")
         if status.best is not None:
             parts.append(f"best {praised(status.best, self._metric)}")
         print(", ".join(parts), file=sys.stderr, flush=True)
@@ -198,7 +198,7 @@ class Display(Silent):
         """The display as it is now."""
         if self._status is None or self._spec is None:
             passed = time.monotonic() - self._shown_at
-            return Text(f"preparing ... {words.duration(passed)}", style="dim")
+            return Text(f"preparing ... {words.clock(passed)}", style="dim")
         parts: list[RenderableType] = [self._bar(self._status), *self._facts(self._status)]
         if self._running:
             parts += [Text(), self._trials()]
@@ -211,10 +211,10 @@ class Display(Silent):
     def _bar(self, status: Status) -> RenderableType:
         seconds, ended = self._seconds(status), over(status.counts)
         limit = f"/{status.budget.trials}" if status.budget.trials is not None else ""
-        told = f"{ended}{limit} trials  {words.duration(seconds)}"
+        told = f"{ended}{limit} trials  {words.clock(seconds)}"
         left = self._pace.left(status, seconds)
         if left is not None and self._turned_at is not None:
-            told += f"  {words.duration(left)} left"
+            told += f"  {words.clock(left)} left"
         done = share(status.budget, status.spent, ended, seconds)
         grid = Table.grid(padding=(0, 2), expand=True)
         grid.add_column(ratio=1)
@@ -269,7 +269,7 @@ def described(spec: StudySpec) -> str:
     budget = spec.budget
     limits = [
         words.count(budget.trials, "trial") if budget.trials is not None else "",
-        words.duration(budget.seconds) if budget.seconds is not None else "",
+        words.clock(budget.seconds) if budget.seconds is not None else "",
         words.count(budget.epochs, "epoch") if budget.epochs is not None else "",
         f"target {budget.target:g}" if budget.target is not None else "",
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,7 +70,7 @@ def _print_study(console: Console, study: Study) -> None:
             console.print(Text(f"changed {spec.at[:19].replace('T', ' ')} UTC: {change}", style="dim"))
     epochs = sum(record.epochs for record in records)
     trained = f"{words.count(len(records), 'trial')}, {words.count(epochs, 'epoch')}"
-    console.print(Text(f"{trained} in {words.duration(summary.seconds)}{interrupted(records)}"))
+    console.print(Text(f"{trained} in {words.clock(summary.seconds)}{interrupted(records)}"))
     for told, amount in endings(records):
         console.print(Text(f"{amount:6}  {told}"))
     best = best_of(study)
@@ -159,7 +160,8 @@ def _print_trial(console: Console, view: TrialView) -> None:
 
     record, curve = view.record, view.curve
     metric = view.study.spec.objective.metric
-    title = f": {record.state}, {metric} {words.number(record.value)}"
+    error = math.nan if record.best is None else record.best.error(metric)
+    title = f": {record.state}, {metric} {words.number(record.value, error)}"
     console.print(Text.assemble((f"{view.study.name} trial {view.number}", "bold"), title))
     if record.reason:
         console.print(Text(f"{record.rule}: {record.reason}" if record.rule else record.reason))

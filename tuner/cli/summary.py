@@ -15,8 +15,6 @@ from rich.table import Table
 from rich.text import Text
 
 from tuner.cli import words
-from tuner.core.goals import Goals
-from tuner.core.spec import FALLING_SCORES
 from tuner.core.trial import Reading, TrialState
 from tuner.errors import TrialError
 from tuner.findings import Severity
@@ -100,37 +98,9 @@ def differing(one: Mapping[str, object], other: Mapping[str, object]) -> list[st
 
 def verdict(study: Study, best: TrialView) -> str:
     """By how much tuning improved on the default configuration, or that it did not."""
-    goals, default = study.spec.goals(), study.default
-    goal, found, before = goals.primary, best.value, default.value
-    if goals.violation(best.reading):
-        limits, has = _broken(goals, best)
-        return f"No trial meets every constraint; trial {best.number} comes closest: {has}, not {limits}."
-    if goals.violation(default.reading):
-        limits, has = _broken(goals, default)
-        return (
-            f"The default configuration has {has}, not {limits}. "
-            f"The best trial that meets every constraint has {goal.metric} {words.number(found)}."
-        )
-    if found is None or before is None:
-        why = default.record.reason or default.record.state.value
-        return f"The default configuration (trial 0) has no {goal.metric} to compare with: {why}."
-    if not goal.better(found, before):
-        return f"Tuning found nothing better than the default configuration, {goal.metric} {before:.4g}."
-    verb = "lowered" if goal.minimize else "raised"
-    relative = f", by {abs(found - before) / abs(before):.0%}" if before else ""
-    cut = (
-        "" if default.record.conclusive else f", stopped after {words.count(default.record.epochs, 'epoch')}"
-    )
-    told = f"Tuning {verb} {goal.metric} from {before:.4g} (default{cut}) to {found:.4g}{relative}."
-    return told + _but(best, default)
+    from tuner.api.gain import gained
 
-
-def _broken(goals: Goals, view: TrialView) -> tuple[str, str]:
-    """The constraints that a trial violates, and the numbers that it has instead."""
-    excesses = goals.excesses(view.reading)
-    broken = [bound for bound, excess in zip(goals.bounds, excesses, strict=True) if excess > 0]
-    has = (f"{bound.name} {_reading(view.reading, bound.name)}" for bound in broken)
-    return ", ".join(f"{'at most' if b.is_upper else 'at least'} {b.limit:g}" for b in broken), ", ".join(has)
+    return " ".join(gained(study, best, study.spec.goal().metric))
 
 
 def front_table(study: Study) -> Table:
@@ -147,16 +117,6 @@ def front_table(study: Study) -> Table:
         numbers = (_reading(view.reading, name) for name in goals.names)
         table.add_row(str(view.number), *numbers, Text(params, no_wrap=True, overflow="ellipsis"))
     return table
-
-
-def _but(best: TrialView, default: TrialView) -> str:
-    """That the score tells another story than the objective, if it does."""
-    spec = best.study.spec
-    if spec.objective.metric == "val_score" or best.reading is None or default.reading is None:
-        return ""
-    score, before = best.reading.val_score, default.reading.val_score
-    worse = score > before if spec.trainer.score in FALLING_SCORES else score < before
-    return f" But its validation score is worse: {score:.4g}, not {before:.4g}." if worse else ""
 
 
 def print_importances(console: Console, study: Study) -> None:
@@ -217,7 +177,7 @@ def _measured(*views: TrialView) -> Iterator[tuple[str, ...]]:
 
 
 def _reading(reading: Reading | None, name: str) -> str:
-    return words.number(reading.get(name) if reading is not None else None)
+    return words.ABSENT if reading is None else words.number(reading.get(name), reading.error(name))
 
 
 def _epoch(view: TrialView) -> str:

@@ -1,4 +1,4 @@
-"""Numbers, durations and curves as short text.
+"""What a terminal adds to `core.words`: running times, references and curves of blocks.
 
 Knows nothing of studies, and nothing of where the text is shown.
 """
@@ -10,26 +10,26 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from tuner.core.words import ABSENT, count, number, setting
+
+__all__ = [
+    "ABSENT",
+    "BLOCKS",
+    "PLAIN_BLOCKS",
+    "clock",
+    "count",
+    "number",
+    "reference",
+    "setting",
+    "span",
+    "sparkline",
+]
+
 BLOCKS = "▁▂▃▄▅▆▇█"
 PLAIN_BLOCKS = "_.-=+*%#"
-ABSENT = "–"
 
 
-def number(value: float | None) -> str:
-    """Four significant digits; a dash for what was not measured."""
-    return ABSENT if value is None or math.isnan(value) else f"{value:.4g}"
-
-
-def setting(value: object) -> str:
-    """A parameter's value; a dash where the parameter was not active."""
-    if value is None:
-        return ABSENT
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def duration(seconds: float) -> str:
+def clock(seconds: float) -> str:
     """``0:07``, ``12:34`` or ``3:25:45``."""
     minutes, rest = divmod(max(0, round(seconds)), 60)
     hours, minutes = divmod(minutes, 60)
@@ -40,11 +40,6 @@ def reference(text: str) -> str:
     """A file or a reference into one, seen from the working folder where it lies in it."""
     here = f"{Path.cwd()}{os.sep}"
     return text.removeprefix(here)
-
-
-def count(amount: int, noun: str) -> str:
-    """``1 trial``, ``2 trials``."""
-    return f"{amount} {noun}" if amount == 1 else f"{amount} {noun}s"
 
 
 def span(*curves: Sequence[float]) -> tuple[float, float]:
@@ -61,7 +56,8 @@ def sparkline(curve: Sequence[float], width: int, low: float, high: float, block
     """
     if len(curve) > width:
         curve = [curve[(i + 1) * len(curve) // width - 1] for i in range(width)]
-    scale = math.log if low > 0 else float
+    # Halves, for the range may be wider than the largest number.
+    scale = math.log if low > 0 else lambda y: y / 2
     bottom, height = (scale(low), scale(high) - scale(low)) if low <= high else (0.0, 0.0)
     text = ""
     for y in curve:

@@ -79,6 +79,15 @@ class Reading:
             return float(getattr(self, name))
         return self.extras.get(name, math.nan)
 
+    def error(self, name: str) -> float:
+        """The standard error of a number that is a mean over folds or seeds; `nan` for any other."""
+        return self.extras.get(f"{name}_se", math.nan)
+
+    @property
+    def errors(self) -> dict[str, float]:
+        """The standard errors that are known, by number."""
+        return {name.removesuffix("_se"): x for name, x in self.extras.items() if name.endswith("_se")}
+
 
 NUMBERS: tuple[str, ...] = (
     "train_loss",

@@ -27,9 +27,21 @@ def metric(name: str) -> str:
     return METRICS.get(name, name)
 
 
-def number(value: float | None) -> str:
-    """Four significant digits; a dash for what was not measured."""
-    return ABSENT if value is None or math.isnan(value) else f"{value:.4g}"
+def number(value: float | None, error: float = math.nan) -> str:
+    """Four significant digits; a dash for what was not measured.
+
+    Args:
+        value: the number.
+        error: its standard error, which then stands behind it with two digits, ``0.0514 ± 0.0031``.
+    """
+    if value is None or math.isnan(value):
+        return ABSENT
+    if not (math.isfinite(error) and error > 0 and math.isfinite(value)):
+        return f"{value:.4g}"
+    places = 1 - math.floor(math.log10(float(f"{error:.1e}")))
+    if not 0 <= places <= 6:
+        return f"{value:.4g} ± {error:.2g}"
+    return f"{value:.{places}f} ± {error:.{places}f}"
 
 
 def setting(value: object) -> str:

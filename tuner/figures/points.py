@@ -20,9 +20,11 @@ MOST = 300
 """Points drawn of one scatter; more hide one another and take long to send."""
 
 STANDS, CUT, UNDER_WAY, FAILED = "value stands", "cut short", "under way", "failed"
+VIOLATES = "breaks a constraint"
 KINDS: Mapping[str, tuple[str, str]] = {
     CUT: ("x-thin-open", "muted"),
     FAILED: ("triangle-down", "red"),
+    VIOLATES: ("square-open", "purple"),
     UNDER_WAY: ("diamond-open", "orange"),
     STANDS: ("circle", "blue"),
 }
@@ -33,8 +35,12 @@ def kinds(frame: Frame) -> Texts:
     """(N,) how each trial ended, one of `KINDS`."""
     trials = frame.trials
     return np.select(
-        [trials.is_(TrialState.FAILED), trials.is_(TrialState.FINISHED) | trials.conclusive],
-        [FAILED, STANDS],
+        [
+            trials.is_(TrialState.FAILED),
+            trials.is_(TrialState.FINISHED, TrialState.STOPPED) & np.isfinite(trials.value) & ~frame.feasible,
+            trials.is_(TrialState.FINISHED) | trials.conclusive,
+        ],
+        [FAILED, VIOLATES, STANDS],
         np.where(trials.is_(TrialState.STOPPED), CUT, UNDER_WAY),
     )
 

@@ -1,4 +1,4 @@
-"""Trade-offs: the value against what it costs (gap, time, epochs, weights), and the best bargains.
+"""Trade-offs: the value against a further objective or what it costs (gap, time, ...), and the best bargains.
 
 Which trade is worth it is for the reader to say.
 """
@@ -34,7 +34,9 @@ class Tradeoffs:
         x: (F,) costs of the front, rising.
         y: (F,) its values.
         number: (F,) its trials.
-        cost: see `COSTS`.
+        own: (G, 2) costs and values of the study's own front; none where it has one objective.
+        own_number: (G,) its trials.
+        cost: see `COSTS`, or another objective.
         metric: what the value is.
         log: whether values stand on a logarithmic axis.
         log_cost: whether costs do.
@@ -46,6 +48,8 @@ class Tradeoffs:
     x: Floats
     y: Floats
     number: Ints
+    own: Floats
+    own_number: Ints
     cost: str
     metric: str
     log: bool
@@ -62,32 +66,49 @@ def front(cost: Floats, loss: Floats, rows: Ints) -> Ints:
 
 
 def data(frame: Frame, cost: str = "gap", log: bool = False) -> Tradeoffs:
-    """Every trial's value and cost, and the trials that no other one beats in both."""
-    trials = frame.trials
-    spent = np.asarray(getattr(trials, cost), dtype=float)
+    """Every trial's value and cost, and the trials that no other one beats in both.
+
+    Of several objectives, the study's own front too: what no other trial beats in all of them.
+    """
+    trials, further = frame.trials, _further(frame)
+    spent = _spent(frame, cost)
+    is_less_better = further.get(cost, True)
     points, _ = scattered(frame, spent, trials.value)
     rows = np.flatnonzero(frame.standing & np.isfinite(spent))
     if not len(rows):
         raise Nothing("No trial has a value yet: trade-offs appear as trials end.")
-    best = front(spent, frame.loss, rows)
+    best = front(spent if is_less_better else -spent, frame.loss, rows)
+    own = frame.front[np.isfinite(spent[frame.front])] if further else rows[:0]
     log_cost = spans_decades(spent)
     return Tradeoffs(
         points=points,
         x=spent[best],
         y=trials.value[best],
         number=trials.number[best],
+        own=np.column_stack([spent[own], trials.value[own]]),
+        own_number=trials.number[own],
         cost=cost,
         metric=frame.objective.metric,
         log=log,
         log_cost=log_cost,
         range=window(trials.value, log, frame.objective.minimize),
-        cost_range=window(spent, log_cost, minimize=True),
+        cost_range=window(spent, log_cost, minimize=is_less_better),
     )
+
+
+def _further(frame: Frame) -> dict[str, bool]:
+    """The study's objectives behind the first one, and whether less of each is better."""
+    return {each.metric: each.minimize for each in frame.goals.objectives[1:]}
+
+
+def _spent(frame: Frame, cost: str) -> Floats:
+    column = frame.at_best(cost) if cost in _further(frame) else getattr(frame.trials, cost)
+    return np.asarray(column, dtype=float)
 
 
 def draw(columns: Tradeoffs, theme: Theme) -> Drawing:
     """A scatter, and the front as a line with larger marks."""
-    label = COSTS[columns.cost]
+    label = COSTS.get(columns.cost, columns.cost)
     template = hover(label, columns.metric)
     line = {
         "type": "scatter",
@@ -107,13 +128,25 @@ def draw(columns: Tradeoffs, theme: Theme) -> Drawing:
             axis["range"] = reach
     note = columns.points.note
     layout = theme.layout(x, y, annotations=[theme.note(note)] if note else [])
-    return {"data": [*point_traces(columns.points, theme, template), line], "layout": layout}
+    own = {
+        "type": "scatter",
+        "mode": "markers",
+        "name": "the study's front",
+        "x": listed(columns.own[:, 0]),
+        "y": listed(columns.own[:, 1]),
+        "customdata": columns.own_number.tolist(),
+        "marker": {"size": 14, "color": theme.purple, "symbol": "diamond-open", "line": {"width": 2}},
+        "hovertemplate": template,
+    }
+    drawn = [*point_traces(columns.points, theme, template), line, *([own] if len(columns.own) else [])]
+    return {"data": drawn, "layout": layout}
 
 
 def options(frame: Frame) -> Sequence[Option]:
     """The cost, of those that are known, and the values' scale."""
-    known = [cost for cost in COSTS if np.isfinite(getattr(frame.trials, cost).astype(float)).any()]
-    costs = tuple((cost, COSTS[cost]) for cost in (known or ["gap"]))
+    named = dict.fromkeys((*_further(frame), *COSTS))
+    known = [cost for cost in named if np.isfinite(_spent(frame, cost)).any()]
+    costs = tuple((cost, COSTS.get(cost, cost)) for cost in (known or ["gap"]))
     return (
         Option("cost", "against", costs[0][0], costs),
         Option("log", "log scale", spans_decades(frame.trials.value)),
@@ -125,7 +158,8 @@ FIGURE = Figure(
     title="Trade-offs",
     help=(
         "The value of every trial against what it costs. The stars are the best bargains: whoever wants "
-        "less of one must take more of the other. A good choice is a star at the line's bend."
+        "less of one must take more of the other. A good choice is a star at the line's bend. Of several "
+        "objectives, diamonds mark the trials that no other one beats in all of them."
     ),
     data=data,
     draw=draw,

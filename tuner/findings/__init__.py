@@ -3,7 +3,7 @@
 `Evidence` holds the columns of a study, `all_of` gives its findings, each made by a plugin.
 """
 
-from tuner.findings.evidence import Curve, Curves, Evidence, telling
+from tuner.findings.evidence import Curve, Curves, Evidence, spread_of, telling
 from tuner.findings.finding import GROUP, Finding, Severity, all_of
 
-__all__ = ["GROUP", "Curve", "Curves", "Evidence", "Finding", "Severity", "all_of", "telling"]
+__all__ = ["GROUP", "Curve", "Curves", "Evidence", "Finding", "Severity", "all_of", "spread_of", "telling"]

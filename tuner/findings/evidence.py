@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.core.columns import numbers, param_columns
+from tuner.core.goals import Goals
 from tuner.core.space import Choice, Int, SearchSpace
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 
@@ -83,11 +84,14 @@ class Evidence:
         conclusive: (N,) whether the value stands; see `Stop.conclusive`.
         rule: (N,) what stopped it.
         gap: (N,) val_loss - train_loss at the best epoch.
+        violation: (N,) by how much the best epoch violates the constraints; see `Goals.violation`.
         epochs: (N,) epochs trained.
         params: per searched parameter a column (N,): numbers with `nan`, or choices as text with
             `""`, where it is not active.
         curves: readings, at least those of the trials that `telling` names.
         importances: shares per parameter by what they explain, ``"value"`` and ``"gap"``.
+        spread: standard deviation of the metric from seed to seed, as `tune confirm` measured it when
+            it trained the best few again; None where it did not.
     """
 
     space: SearchSpace
@@ -99,10 +103,12 @@ class Evidence:
     conclusive: Bools
     rule: NDArray[Any]
     gap: Floats
+    violation: Floats
     epochs: Ints
     params: Mapping[str, NDArray[Any]]
     curves: Curves
     importances: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    spread: float | None = None
 
     @classmethod
     def of(
@@ -110,9 +116,10 @@ class Evidence:
         records: Sequence[TrialRecord],
         curves: Mapping[int, Sequence[Reading]],
         space: SearchSpace,
-        objective: Objective,
+        goal: Objective | Goals,
         epochs: int,
         importances: Mapping[str, Mapping[str, float]] | None = None,
+        spread: float | None = None,
     ) -> Self:
         """Evidence from core's values.
 
@@ -120,10 +127,12 @@ class Evidence:
             records: every trial, in any order.
             curves: readings by trial number; see `telling` for those that are needed.
             space: what was searched.
-            objective: what for.
+            goal: what for.
             epochs: see `planned`.
             importances: see `importances`; what is not known is left out.
+            spread: see `spread`.
         """
+        goals = Goals.of(goal)
         records = sorted(records, key=lambda record: record.number)
         read = [
             (row, reading)
@@ -132,7 +141,7 @@ class Evidence:
         ]
         return cls(
             space=space,
-            objective=objective,
+            objective=goals.primary,
             planned=epochs,
             number=np.array([record.number for record in records], np.int64),
             state=np.array([record.state.value for record in records], dtype=object),
@@ -140,6 +149,7 @@ class Evidence:
             conclusive=np.array([record.conclusive for record in records], np.bool_),
             rule=np.array([record.rule or "" for record in records], dtype=object),
             gap=numbers([record.best.gap if record.best else None for record in records]),
+            violation=np.array([goals.violation(record.best) for record in records], np.float64),
             epochs=np.array([record.epochs for record in records], np.int64),
             params=param_columns(space, [record.params for record in records]),
             curves=Curves(
@@ -147,9 +157,10 @@ class Evidence:
                 epoch=np.array([reading.epoch for _, reading in read], np.int64),
                 train_loss=numbers([reading.train_loss for _, reading in read]),
                 val_loss=numbers([reading.val_loss for _, reading in read]),
-                value=numbers([reading.get(objective.metric) for _, reading in read]),
+                value=numbers([reading.get(goals.primary.metric) for _, reading in read]),
             ),
             importances=importances or {},
+            spread=spread,
         )
 
     def __len__(self) -> int:
@@ -176,19 +187,29 @@ class Evidence:
 
     @cached_property
     def standing(self) -> Bools:
-        """(N,) which trials' values stand beside each other; those cut short are not among them."""
-        return self.valued & self.conclusive
+        """(N,) which trials' values stand beside each other.
+
+        Those cut short are not among them, nor those that violate a constraint unless all do.
+        """
+        standing = self.valued & self.conclusive
+        feasible = standing & (self.violation == 0)
+        return feasible if feasible.any() else standing
 
     @cached_property
     def ranking(self) -> Ints:
         """Rows of the trials whose values stand, the best first."""
         rows = np.flatnonzero(self.standing)
-        return rows[np.argsort(self.loss[rows], kind="stable")]
+        return rows[np.lexsort((self.loss[rows], self.violation[rows]))]
 
     @cached_property
     def leaders(self) -> Ints:
         """Rows of the best tenth of them, but at least `LEADERS` and at most `MOST_LEADERS`."""
         return self.ranking[: _so_many(len(self.ranking))]
+
+    @property
+    def full(self) -> list[int]:
+        """Rows of those of the leaders that trained to their end."""
+        return [row for row in self.leaders.tolist() if self.state[row] == TrialState.FINISHED.value]
 
     @property
     def best(self) -> int | None:
@@ -257,12 +278,11 @@ class Evidence:
         return low * (1 - share) + high * share
 
 
-def telling(records: Sequence[TrialRecord], objective: Objective) -> list[int]:
+def telling(records: Sequence[TrialRecord], goal: Objective | Goals) -> list[int]:
     """Numbers of the trials whose curves findings look at: the best that stand, and the default."""
     standing = [r for r in records if r.conclusive and r.value is not None and math.isfinite(r.value)]
     standing = [r for r in standing if r.state is not TrialState.FAILED]
-    sign = 1 if objective.minimize else -1
-    ranked = sorted(standing, key=lambda r: (sign * (r.value or 0.0), r.number))
+    ranked = sorted(standing, key=Goals.of(goal).key)
     chosen = {record.number for record in ranked[: _so_many(len(ranked))]}
     return sorted(chosen | {record.number for record in standing if record.number == 0})
 
@@ -280,6 +300,24 @@ def noise_of(values: Floats) -> float:
         return math.nan
     late = values[-max(6, len(values) // 2) :]
     return float(np.median(np.abs(np.diff(late, 2)))) / (0.6745 * math.sqrt(6))
+
+
+def spread_of(repeats: Sequence[Sequence[float | None]]) -> float | None:
+    """How far one configuration's value differs from training to training: a standard deviation.
+
+    What is left of the variance when each configuration's and each repeat's mean are taken away: a
+    repeat's split is easy or hard for all of them, and says nothing of luck. Of two and more
+    configurations, each trained twice and more; None where there are fewer.
+
+    Args:
+        repeats: for each configuration a value per repeat; one with a repeat that failed is left out.
+    """
+    whole = [each for each in repeats if None not in each]
+    if len(whole) < 2 or len(whole[0]) < 2:
+        return None
+    values = np.array(whole, np.float64)
+    left = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0) + values.mean()
+    return math.sqrt(float((left**2).sum()) / ((values.shape[0] - 1) * (values.shape[1] - 1)))
 
 
 def smooth(values: Floats) -> Floats:

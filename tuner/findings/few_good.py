@@ -47,7 +47,9 @@ def find(evidence: Evidence) -> Finding | None:
     gain = start - top
     if not gain > 0 or no_gain.find(evidence) is not None:
         return None
-    good = int((evidence.loss[evidence.valued] <= top + (1 - GOOD) * gain).sum())
+    # Trials that were cut short count; of those that violate a constraint a good value counts for nothing.
+    rivals = evidence.valued & (evidence.violation <= evidence.violation[best])
+    good = int((evidence.loss[rivals] <= top + (1 - GOOD) * gain).sum())
     if good >= ENOUGH:
         return None
     near = "No other trial comes" if good == 1 else "Only one other trial comes"

@@ -1,14 +1,15 @@
-"""Noisy: late in training the metric jumps by more than what sets the best trials apart.
+"""Noisy: the metric varies by more than what sets the best trials apart.
 
-After the Deep Learning Tuning Playbook's question of late step-to-step variance. Where the jumps
-come from, batches, the learning rate or a small validation split, is not known here.
+After the Deep Learning Tuning Playbook's questions of variance: from seed to seed where the best few
+were trained again, else from epoch to epoch late in training. Where it comes from, batches, the
+learning rate or a small validation split, is not known here.
 """
 
 from __future__ import annotations
 
 import math
 
-from tuner.findings.evidence import LEADERS, Evidence
+from tuner.findings.evidence import LEADERS, Evidence, Ints
 from tuner.findings.finding import Finding, Severity
 
 FEWEST = 3
@@ -19,14 +20,37 @@ LARGE = 0.02
 
 
 def find(evidence: Evidence) -> Finding | None:
-    """Speaks when the best and the last of the best five differ by less than two jumps."""
+    """Speaks when the best and the last of the best five differ by less than twice the noise."""
     rows = evidence.ranking[:LEADERS]
+    if len(rows) < FEWEST:
+        return None
+    apart = float(evidence.loss[rows[-1]] - evidence.loss[rows[0]])
+    return _jumping(evidence, rows, apart) if evidence.spread is None else _lucky(evidence, rows, apart)
+
+
+def _lucky(evidence: Evidence, rows: Ints, apart: float) -> Finding | None:
+    """By what training again has shown, which is what noise is about."""
+    spread = evidence.spread or 0.0
+    if apart >= 2 * spread:
+        return None
+    return Finding(
+        "noisy",
+        f"Trained again with another seed, {evidence.metric} comes out about {spread:.2g} higher or lower, "
+        f"and the best {len(rows)} trials lie within {apart:.2g}: which of them is best is partly luck.",
+        {"spread": spread, "apart": apart, "trials": len(rows)},
+        "Take the one that `tune confirm` recommends, not the one that the search found best; "
+        "[trainer] repeats judges every trial by several seeds.",
+        Severity.NOTE,
+    )
+
+
+def _jumping(evidence: Evidence, rows: Ints, apart: float) -> Finding | None:
+    """By how far the best trials' curves jump."""
     noise = evidence.noise
-    if len(rows) < FEWEST or not math.isfinite(noise):
+    if not math.isfinite(noise):
         return None
     loss = evidence.curve(int(rows[0])).loss
     whole = float(loss[0] - loss.min()) if len(loss) else 0.0
-    apart = float(evidence.loss[rows[-1]] - evidence.loss[rows[0]])
     if apart >= 2 * noise or noise <= LARGE * whole or noise <= 0:
         return None
     return Finding(
@@ -34,7 +58,7 @@ def find(evidence: Evidence) -> Finding | None:
         f"Late in training {evidence.metric} jumps by about {noise:.2g} from epoch to epoch, and the best "
         f"{len(rows)} trials lie within {apart:.2g}: which of them is best is partly luck.",
         {"jumps": noise, "apart": apart, "trials": len(rows)},
-        "Train the best few again with other seeds before choosing; a larger validation split, larger "
-        "batches or a learning rate that falls towards the end calm the curve.",
+        "Train the best few again with other seeds before choosing: tune confirm. A larger validation split, "
+        "larger batches or a learning rate that falls towards the end calm the curve.",
         Severity.ADVICE,
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from tuner.core.trial import TrialState
 from tuner.findings.evidence import Evidence, noise_of, smooth
 from tuner.findings.finding import Finding, Severity
 
@@ -30,8 +29,7 @@ RISE = 0.05
 
 def find(evidence: Evidence) -> Finding | None:
     """Speaks when the best trials that ran to their end were nearly as good at half time."""
-    full = [row for row in evidence.leaders.tolist() if evidence.state[row] == TrialState.FINISHED.value]
-    found = [each for row in full if (each := _done(evidence, row)) is not None]
+    found = [each for row in evidence.full if (each := _done(evidence, row)) is not None]
     if len(found) < FEWEST:
         return None
     done, epochs = int(np.median([d for d, _ in found])), int(np.median([n for _, n in found]))

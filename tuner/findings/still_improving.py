@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from tuner.core.trial import TrialState
 from tuner.findings.evidence import Evidence, noise_of, smooth
 from tuner.findings.finding import Finding, Severity, of_the_best
 
@@ -30,12 +29,11 @@ MOST = 0.5
 
 def find(evidence: Evidence) -> Finding | None:
     """Speaks when at least half of the best trials that ran to their end still improved there."""
-    full = [row for row in evidence.leaders.tolist() if evidence.state[row] == TrialState.FINISHED.value]
-    gains = [gain for row in full if (gain := _late_gain(evidence, row)) is not None]
+    gains = [gain for row in evidence.full if (gain := _late_gain(evidence, row)) is not None]
     late = [gain for gain in gains if gain > 0]
     if not late or len(late) < MOST * len(gains):
         return None
-    gain, epochs = float(np.median(late)), int(np.median(evidence.epochs[full]))
+    gain, epochs = float(np.median(late)), int(np.median(evidence.epochs[evidence.full]))
     longer = 2 * max(epochs, evidence.planned)
     return Finding(
         "still_improving",

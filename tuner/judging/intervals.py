@@ -63,7 +63,8 @@ def of_share(hits: Numbers) -> Interval:
     t2 = _quantile(parts) ** 2
     centre = (share + t2 / (2 * rows)) / (1 + t2 / rows)
     reach = math.sqrt(t2 * (share * (1 - share) / rows + t2 / (4 * rows * rows))) / (1 + t2 / rows)
-    return Interval(share, float(max(0.0, centre - reach)), float(min(1.0, centre + reach)))
+    # Rounding may leave a share of 0 or 1 just outside.
+    return Interval(share, max(0.0, min(share, centre - reach)), min(1.0, max(share, centre + reach)))
 
 
 def over_repeats(values: Numbers, overlap: float) -> Interval:

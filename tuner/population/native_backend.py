@@ -1,4 +1,4 @@
-"""The compiled back end: an epoch of one row, and a measurement, each as one program.
+"""The compiled back end: an epoch of one row, its measurements included, as one program.
 
 What an epoch consists of is drawn up in `row`.
 """
@@ -6,7 +6,6 @@ What an epoch consists of is drawn up in `row`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from tuner.population.head import derive, total_loss
 from tuner.population.layout import ACTIVATION, CHUNK, DELTA, FAN_OUT, ROWS, STRIDE
 from tuner.population.network import backward, forward, turn_weights
 from tuner.population.recipe import LossKind
+from tuner.population.row import Backend
 from tuner.population.update import update
 
 _CROSS_ENTROPY = int(LossKind.CROSS_ENTROPY)
@@ -81,65 +81,74 @@ def _add_target(batches: Any, kind: Any, index: Any, share: Any, row: Any) -> No
             row[j] += share * batches.values[index, j]
 
 
-def _programs(digest: int) -> tuple[Callable[..., float], Callable[..., float]]:
-    """The two programs, kept on disk between processes.
+@compiled
+def _train(
+    batches: Any, how: Any, numbers: Any, rates: Any, first: Any, weights: Any, gradient: Any, work: Any
+) -> float:
+    """Train one epoch in place; the sum of the gradients' norms."""
+    norms = 0.0
+    table, stride, samples = how.table, batches.x.shape[1], len(batches.order)
+    last = table[len(table) - 1]
+    width, units = last[STRIDE], last[FAN_OUT]
+    threshold, kept = u32(how.threshold), f32(how.kept)
+    for step in range(len(rates)):
+        start = step * batches.size
+        batch = min(batches.size, samples - start)
+        gradient[:] = ZERO
+        turn_weights(table, weights.p, work)
+        for position in range(0, batch, CHUNK):
+            count = min(CHUNK, batch - position)
+            _gather(batches, step, first + step, start, position, count, work)
+            forward(
+                table, weights.p, work, stride, count, how.activation, threshold, kept,
+                how.dropout_seed, first + step, position,
+            )  # fmt: skip
+            size = -(-count // ROWS) * ROWS * width
+            outputs = work[last[ACTIVATION] : last[ACTIVATION] + size]
+            delta = work[last[DELTA] : last[DELTA] + size]
+            _gather_targets(batches, how.kind, step, start, position, count, delta, width, units)
+            derive(how.kind, how.smoothing, batch, outputs, delta, units, width, count)
+            backward(table, weights.p, work, gradient, stride, count)
+        norms += update(numbers, rates[step], first + step + 1, weights.p, gradient, weights.m, weights.v)
+    return norms
+
+
+@compiled
+def _measure(how: Any, on: Any, parameters: Any, work: Any) -> float:
+    """Write the outputs, (N, outputs), in evaluation mode; the mean loss."""
+    table, stride = how.table, on.x.shape[1]
+    last = table[len(table) - 1]
+    width, units = last[STRIDE], last[FAN_OUT]
+    for start in range(0, len(on.x), CHUNK):
+        count = min(CHUNK, len(on.x) - start)
+        for i in range(count):
+            for j in range(stride):
+                work[i * stride + j] = on.x[start + i, j]
+        forward(table, parameters, work, stride, count, how.activation, u32(0), f32(1), 0, 0, 0)
+        for i in range(count):
+            for j in range(units):
+                on.outputs[start + i, j] = work[last[ACTIVATION] + i * width + j]
+    return total_loss(how.kind, on.outputs, on.labels, on.values) / len(on.x)
+
+
+def _program(digest: int) -> Backend:
+    """An epoch, kept on disk between processes.
 
     numba's cache looks at one file, but the kernels stand in several: their digest, which the
-    programs close over, is part of its key.
+    program closes over, is part of its key.
     """
 
     @program
-    def train(
-        batches: Any, how: Any, numbers: Any, rates: Any, first: Any, weights: Any, gradient: Any, work: Any
-    ) -> float:
-        """Train one epoch in place; the sum of the gradients' norms."""
-        norms = 0.0 * digest
-        table, stride, samples = how.table, batches.x.shape[1], len(batches.order)
-        last = table[len(table) - 1]
-        width, units = last[STRIDE], last[FAN_OUT]
-        threshold, kept = u32(how.threshold), f32(how.kept)
-        for step in range(len(rates)):
-            start = step * batches.size
-            batch = min(batches.size, samples - start)
-            gradient[:] = ZERO
-            turn_weights(table, weights.p, work)
-            for position in range(0, batch, CHUNK):
-                count = min(CHUNK, batch - position)
-                _gather(batches, step, first + step, start, position, count, work)
-                forward(
-                    table, weights.p, work, stride, count, how.activation, threshold, kept,
-                    how.dropout_seed, first + step, position,
-                )  # fmt: skip
-                size = -(-count // ROWS) * ROWS * width
-                outputs = work[last[ACTIVATION] : last[ACTIVATION] + size]
-                delta = work[last[DELTA] : last[DELTA] + size]
-                _gather_targets(batches, how.kind, step, start, position, count, delta, width, units)
-                derive(how.kind, how.smoothing, batch, outputs, delta, units, width, count)
-                backward(table, weights.p, work, gradient, stride, count)
-            norms += update(numbers, rates[step], first + step + 1, weights.p, gradient, weights.m, weights.v)
-        return norms
+    def epoch(
+        batches: Any, how: Any, numbers: Any, rates: Any, first: Any, weights: Any,
+        gradient: Any, work: Any, sample: Any, validation: Any,
+    ) -> tuple[float, float, float]:  # fmt: skip
+        """Train one epoch in place, then measure; see `row.Backend`."""
+        norms = _train(batches, how, numbers, rates, first, weights, gradient, work) + 0.0 * digest
+        train_loss = _measure(how, sample, weights.p, work)
+        return norms, train_loss, _measure(how, validation, weights.p, work)
 
-    @program
-    def measure(
-        how: Any, x: Any, labels: Any, values: Any, parameters: Any, work: Any, outputs: Any
-    ) -> float:
-        """Write the outputs, (N, outputs), in evaluation mode; the mean loss."""
-        total = 0.0 * digest
-        table, stride = how.table, x.shape[1]
-        last = table[len(table) - 1]
-        width, units = last[STRIDE], last[FAN_OUT]
-        for start in range(0, len(x), CHUNK):
-            count = min(CHUNK, len(x) - start)
-            for i in range(count):
-                for j in range(stride):
-                    work[i * stride + j] = x[start + i, j]
-            forward(table, parameters, work, stride, count, how.activation, u32(0), f32(1), 0, 0, 0)
-            for i in range(count):
-                for j in range(units):
-                    outputs[start + i, j] = work[last[ACTIVATION] + i * width + j]
-        return (total + total_loss(how.kind, outputs, labels, values)) / len(x)
-
-    return train, measure
+    return epoch
 
 
 def _digest() -> int:
@@ -148,4 +157,4 @@ def _digest() -> int:
     return int.from_bytes(whole[:6], "little")
 
 
-train, measure = _programs(_digest())
+epoch = _program(_digest())

@@ -114,5 +114,5 @@ class Population:
 def _backend(name: str) -> Backend:
     if name not in BACKENDS:
         raise ValueError(f"backend: unknown name {name!r}; known: {', '.join(BACKENDS)}")
-    module = importlib.import_module(f"tuner.population.{name}_backend")
-    return Backend(module.train, module.measure)
+    epoch: Backend = importlib.import_module(f"tuner.population.{name}_backend").epoch
+    return epoch

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 class Activation(IntEnum):
     """The nonlinearity behind a hidden layer."""
@@ -112,7 +115,7 @@ class RowRecipe:
         layer_norm: layer normalization before each activation.
         activation: the nonlinearity.
         batch: samples per step; None: all.
-        rate: gives the learning rate of a step, counted from 0, of so many steps in all.
+        rate: gives the learning rates of steps (N,), counted from 0, of so many steps in all.
         rule: the optimizer.
         clip_norm: the largest 2-norm of the gradient; None: any.
         clip_value: the largest magnitude of its elements; None: any.
@@ -128,7 +131,7 @@ class RowRecipe:
     layer_norm: bool = False
     activation: Activation = Activation.RELU
     batch: int | None = 32
-    rate: Callable[[int, int], float]
+    rate: Callable[[NDArray[np.int64], int], NDArray[np.float64] | float]
     rule: Rule
     l1: float = 0.0
     l2: float = 0.0

@@ -79,19 +79,28 @@ class Weights(NamedTuple):
     v: Floats
 
 
-@dataclass(frozen=True, slots=True)
-class Backend:
-    """What computes.
+class Measurement(NamedTuple):
+    """What is measured on, and where to.
 
     Attributes:
-        train: takes batches, pass, numbers, the steps' rates, the number of steps before, weights,
-            a gradient and a workspace; trains in place; returns the sum of the gradients' norms.
-        measure: takes pass, inputs, labels, values, parameters, a workspace and outputs (N, outputs);
-            writes the outputs in evaluation mode; returns the mean loss.
+        x: (N, stride) padded inputs.
+        labels: see `Targets`.
+        values: see `Targets`.
+        outputs: (N, outputs), to be filled in evaluation mode.
     """
 
-    train: Callable[..., float]
-    measure: Callable[..., float]
+    x: Floats
+    labels: NDArray[np.int64]
+    values: Floats
+    outputs: Floats
+
+
+Backend = Callable[..., tuple[float, float, float]]
+"""What computes an epoch: trains in place, then measures twice.
+
+Takes batches, pass, numbers, the steps' rates, the number of steps before, weights, a gradient, a
+workspace and two measurements; returns the sum of the gradients' norms and the two mean losses.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +175,10 @@ class Row:
         self._steps = -(-samples // self._size)
         self._all_steps = epochs * self._steps
         self._numbers = numbers(recipe)
+        self._pass = Pass(
+            self.layout.table, int(recipe.activation), int(material.kind), float(recipe.smoothing),
+            math.floor(recipe.dropout * 2**32), 1 / (1 - recipe.dropout), recipe.seeds.dropout,
+        )  # fmt: skip
         self._streams = Streams(recipe.seeds)
         self._kept: Floats | None = None
         if isinstance(start, RowState):
@@ -179,17 +192,18 @@ class Row:
         begin = time.perf_counter()
         recipe, inputs, material = self._recipe, self._inputs, self._material
         first, steps = self.epoch * self._steps, self._steps
-        rates = np.array([recipe.rate(first + step, self._all_steps) for step in range(steps)], np.float64)
-        how = self._pass()
-        norms = backend.train(
-            self._batches(), how, self._numbers, rates, first, self.weights, scratch.gradient, scratch.work
-        )
+        rates = np.empty(steps)
+        rates[:] = recipe.rate(np.arange(first, first + steps), self._all_steps)
+        sample = self._measurement(inputs.sample, material.sample)
+        validation = self._measurement(inputs.validation, material.validation)
+        norms, train_loss, val_loss = backend(
+            self._batches(), self._pass, self._numbers, rates, first, self.weights,
+            scratch.gradient, scratch.work, sample, validation,
+        )  # fmt: skip
         self.epoch += 1
-        train_loss, sample = self._measured(backend, how, scratch, inputs.sample, material.sample)
-        val_loss, validation = self._measured(backend, how, scratch, inputs.validation, material.validation)
         return Measured(
-            self.epoch, train_loss, val_loss, sample, validation, float(rates[-1]), norms / steps,
-            time.perf_counter() - begin,
+            self.epoch, train_loss, val_loss, sample.outputs, validation.outputs, float(rates[-1]),
+            norms / steps, time.perf_counter() - begin,
         )  # fmt: skip
 
     def keep(self) -> None:
@@ -235,16 +249,6 @@ class Row:
             self._size, shares, partners, float(recipe.noise), recipe.seeds.noise,
         )  # fmt: skip
 
-    def _pass(self) -> Pass:
-        recipe = self._recipe
-        return Pass(
-            self.layout.table, int(recipe.activation), int(self._material.kind), float(recipe.smoothing),
-            math.floor(recipe.dropout * 2**32), 1 / (1 - recipe.dropout), recipe.seeds.dropout,
-        )  # fmt: skip
-
-    def _measured(
-        self, backend: Backend, how: Pass, scratch: Scratch, x: Floats, targets: Targets
-    ) -> tuple[float, Floats]:
+    def _measurement(self, x: Floats, targets: Targets) -> Measurement:
         outputs = np.empty((len(x), self._material.outputs), np.float32)
-        loss = backend.measure(how, x, targets.labels, targets.values, self.weights.p, scratch.work, outputs)
-        return loss, outputs
+        return Measurement(x, targets.labels, targets.values, outputs)

@@ -24,7 +24,7 @@ from tuner.population.layout import (
     Floats,
 )
 from tuner.population.recipe import Activation, LossKind, Numbers
-from tuner.population.row import Batches, Pass, Weights
+from tuner.population.row import Batches, Measurement, Pass, Weights
 
 Words = NDArray[np.uint32]
 
@@ -47,11 +47,12 @@ _LOSSES: Mapping[LossKind, Callable[[Tensor, Tensor], Tensor]] = {
 }
 
 
-def train(
+def epoch(
     batches: Batches, how: Pass, numbers: Numbers, rates: NDArray[np.float64], first: int,
     weights: Weights, gradient: Floats, work: Floats,  # noqa: ARG001
-) -> float:  # fmt: skip
-    """Train one epoch in place; the sum of the gradients' norms."""
+    sample: Measurement, validation: Measurement,
+) -> tuple[float, float, float]:  # fmt: skip
+    """Train one epoch in place, then measure; see `row.Backend`."""
     norms, flat = 0.0, torch.from_numpy(weights.p)
     rest = [torch.from_numpy(array) for array in (weights.m, weights.v)]
     for step, rate in enumerate(rates.tolist()):
@@ -60,19 +61,15 @@ def train(
         loss = _LOSSES[LossKind(how.kind)](_outputs(how, leaf, x, first + step), y)
         (g,) = torch.autograd.grad(loss, leaf)
         norms += _update(numbers, rate, first + step + 1, flat, g, *rest)
-    return norms
+    return norms, _measure(how, sample, flat), _measure(how, validation, flat)
 
 
 @torch.no_grad()
-def measure(
-    how: Pass, x: Floats, labels: NDArray[np.int64], values: Floats, parameters: Floats,
-    work: Floats, outputs: Floats,  # noqa: ARG001
-) -> float:  # fmt: skip
-    """Write the outputs, (N, outputs), in evaluation mode; the mean loss."""
-    found = _outputs(how._replace(threshold=0), torch.from_numpy(parameters), torch.from_numpy(x), 0)
-    outputs[...] = found.numpy()
+def _measure(how: Pass, on: Measurement, flat: Tensor) -> float:
+    found = _outputs(how._replace(threshold=0), flat, torch.from_numpy(on.x), 0)
+    on.outputs[...] = found.numpy()
     kind = LossKind(how.kind)
-    targets = torch.from_numpy(labels if kind is LossKind.CROSS_ENTROPY else values)
+    targets = torch.from_numpy(on.labels if kind is LossKind.CROSS_ENTROPY else on.values)
     return float(_LOSSES[kind](found, targets))
 
 

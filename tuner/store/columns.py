@@ -96,7 +96,7 @@ class News:
         void: numbers of trials whose earlier readings are void.
         number: (E,) whose reading each row of the following is; sorted by trial and epoch.
         epoch: (E,) 1 for the first.
-        numbers: (E,) a column for each of `NUMBERS`, and for a metric that is none of them; `nan` for none.
+        numbers: (E,) a column for each of `NUMBERS` and of the further ones asked for; `nan` for none.
         mark: for the next look.
     """
 
@@ -193,19 +193,19 @@ class Reader:
             ).one_or_none()
         return None if found is None else (_row(found[:-1]), found[-1])
 
-    def news(self, name: str, mark: Mark | None = None, metric: str = "val_loss") -> News:
+    def news(self, name: str, mark: Mark | None = None, names: Sequence[str] = ()) -> News:
         """What is new of a study since `mark`; all of it without one.
 
         Args:
             name: the study.
             mark: what the last look returned.
-            metric: what is searched for; a number of a user's own trainer is read beside `NUMBERS`.
+            names: what is searched for; numbers that only some trainers know are read beside `NUMBERS`.
 
         Raises:
             StudyNotFound: see `study`.
             StoreError: see `studies`.
         """
-        extra = None if metric in (*NUMBERS, "gap") else metric
+        extras = tuple(each for each in names if each not in (*NUMBERS, "gap"))
         with self._reading() as connection:
             study_id = self._id(connection, name)
             created = connection.scalar(
@@ -213,8 +213,8 @@ class Reader:
             )
             study = (study_id, str(created))
             if mark is None or mark.study != study:
-                return self._news(connection, Mark(study), extra, is_whole=True)
-            return self._news(connection, mark, extra, is_whole=False)
+                return self._news(connection, Mark(study), extras, is_whole=True)
+            return self._news(connection, mark, extras, is_whole=False)
 
     def close(self) -> None:
         """Close the connection."""
@@ -223,17 +223,17 @@ class Reader:
                 self._engine.dispose()
             self._engine = None
 
-    def _news(self, connection: Connection, mark: Mark, extra: str | None, *, is_whole: bool) -> News:
+    def _news(self, connection: Connection, mark: Mark, extras: Sequence[str], *, is_whole: bool) -> News:
         rows = _trials(connection, mark)
         number_of = {row.trial_id: row.number for row in rows}
         known = {trial_id: mark.open.get(trial_id, (None, None)) for trial_id in number_of}
         changed = [row for row in rows if row != known[row.trial_id][0]]
         if is_whole:
-            ids, epochs, numbers = _everything(connection, mark.study[0], extra)
+            ids, epochs, numbers = _everything(connection, mark.study[0], extras)
             void: list[int] = []
         else:
             lasts = {trial_id: last for trial_id, (_, last) in known.items()}
-            (ids, epochs, numbers), void = _epochs(connection, lasts, extra)
+            (ids, epochs, numbers), void = _epochs(connection, lasts, extras)
         still_open: dict[int, tuple[TrialRow, Last | None]] = {}
         for row in rows:
             if row.state not in _OVER:
@@ -356,28 +356,28 @@ def _row(values: Sequence[Any]) -> TrialRow:
     return TrialRow(trial_id, number, json.loads(params), *rest)
 
 
-def _columns(extra: str | None) -> list[Any]:
+def _columns(extras: Sequence[str]) -> list[Any]:
     columns = [tuner_epochs.c.trial_id, tuner_epochs.c.epoch, *(tuner_epochs.c[name] for name in NUMBERS)]
-    return [*columns, tuner_epochs.c.extras] if extra is not None else columns
+    return [*columns, tuner_epochs.c.extras] if extras else columns
 
 
-def _everything(connection: Connection, study_id: int, extra: str | None) -> Any:
+def _everything(connection: Connection, study_id: int, extras: Sequence[str]) -> Any:
     its_trials = select(tuner_trials.c.trial_id).where(tuner_trials.c.study_id == study_id)
     statement = (
-        select(*_columns(extra))
+        select(*_columns(extras))
         .where(tuner_epochs.c.trial_id.in_(its_trials), tuner_epochs.c.epoch >= bindparam("epoch"))
         .order_by(tuner_epochs.c.trial_id, tuner_epochs.c.epoch)
     )
-    return _arrays(_rows(connection, statement), extra)
+    return _arrays(_rows(connection, statement), extras)
 
 
-def _epochs(connection: Connection, lasts: Mapping[int, Last | None], extra: str | None) -> Any:
+def _epochs(connection: Connection, lasts: Mapping[int, Last | None], extras: Sequence[str]) -> Any:
     """The readings of these trials behind the last ones known, and whose last one is another now."""
     parts: list[Any] = []
     void: list[int] = []
     for trial_id, last in sorted(lasts.items()):
         statement = (
-            select(*_columns(extra))
+            select(*_columns(extras))
             .where(tuner_epochs.c.trial_id == trial_id, tuner_epochs.c.epoch >= bindparam("epoch"))
             .order_by(tuner_epochs.c.epoch)
         )
@@ -389,7 +389,7 @@ def _epochs(connection: Connection, lasts: Mapping[int, Last | None], extra: str
                 void.append(trial_id)
                 found = list(_rows(connection, statement, 0))
         parts += [rows for rows in found if rows]
-    return _arrays(iter(parts), extra), void
+    return _arrays(iter(parts), extras), void
 
 
 def _last(epochs: Any, numbers: Any, row: int) -> Last:
@@ -405,14 +405,14 @@ def _rows(connection: Connection, statement: Any, epoch: int = 0) -> Iterator[li
         yield list(rows)
 
 
-def _arrays(parts: Iterator[list[tuple[Any, ...]]], extra: str | None) -> Any:
+def _arrays(parts: Iterator[list[tuple[Any, ...]]], extras: Sequence[str]) -> Any:
     width = 2 + len(NUMBERS)
-    names = (*NUMBERS, extra) if extra is not None else NUMBERS
+    names = (*NUMBERS, *extras)
     blocks = [np.empty((0, 2 + len(names)))]
     for rows in parts:
         plain = rows
-        if extra is not None:
-            plain = [(*row[:width], _extra(row[width], extra)) for row in rows]
+        if extras:
+            plain = [(*row[:width], *_extras(row[width], extras)) for row in rows]
         blocks.append(np.array(plain, dtype=float))
 
     def column(i: int) -> NDArray[np.float64]:
@@ -422,9 +422,16 @@ def _arrays(parts: Iterator[list[tuple[Any, ...]]], extra: str | None) -> Any:
     return column(0).astype(np.int64), column(1).astype(np.int64), numbers
 
 
-def _extra(text: str | None, name: str) -> float:
-    found = float("nan")
+def _extras(text: str | None, names: Sequence[str]) -> list[float]:
+    found: Mapping[str, Any] = {}
     if text is not None:
-        with suppress(TypeError, ValueError):
-            found = float(json.loads(text).get(name, found))
-    return found
+        with suppress(ValueError):
+            read = json.loads(text)
+            found = read if isinstance(read, Mapping) else found
+    return [_float(found.get(name)) for name in names]
+
+
+def _float(value: Any) -> float:
+    with suppress(TypeError, ValueError):
+        return float(value)
+    return float("nan")

@@ -12,6 +12,7 @@ from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 
+from tuner.core.spec import StudySpec
 from tuner.errors import TunerError
 from tuner.store.columns import News, Reader
 from tuner.store.read import StudySummary
@@ -61,4 +62,5 @@ def _answer(url: str, theirs: Connection, answer: Connection) -> None:
         summaries = reader.studies()
         if summaries:
             newest = summaries[0]
-            answer.send((newest, reader.news(newest.name, None, newest.metric)))
+            names = StudySpec.parse(newest.spec, newest.name).goals().names
+            answer.send((newest, reader.news(newest.name, None, names)))

@@ -48,22 +48,23 @@ class Insights:
 
     def __init__(self) -> None:
         self._found = Insight()
-        self._of = -1
+        self._of: tuple[int, float | None] = (-1, None)
         self._next = 0.0
         self._thread: Thread | None = None
 
-    def of(self, frame: Frame, space: SearchSpace, planned: int) -> Insight:
+    def of(self, frame: Frame, space: SearchSpace, planned: int, spread: float | None = None) -> Insight:
         """The newest one; begins to look for a newer one when it is time.
 
         Args:
             frame: the study.
             space: what is searched.
             planned: epochs of a trial that nothing stops.
+            spread: see `Evidence.spread`.
         """
         is_busy = self._thread is not None and self._thread.is_alive()
-        if _over(frame) != self._of and not is_busy and time.monotonic() >= self._next:
-            self._of = _over(frame)
-            self._thread = Thread(target=self._find, args=(frame, space, planned), daemon=True)
+        if (_over(frame), spread) != self._of and not is_busy and time.monotonic() >= self._next:
+            self._of = _over(frame), spread
+            self._thread = Thread(target=self._find, args=(frame, space, planned, spread), daemon=True)
             self._thread.start()
         return self._found
 
@@ -72,11 +73,11 @@ class Insights:
         if self._thread is not None:
             self._thread.join(at_most_s)
 
-    def _find(self, frame: Frame, space: SearchSpace, planned: int) -> None:
+    def _find(self, frame: Frame, space: SearchSpace, planned: int, spread: float | None) -> None:
         began = time.monotonic()
         try:
             shares = explained(frame, space)
-            self._found = Insight(shares, tuple(all_of(evidence(frame, planned, shares))))
+            self._found = Insight(shares, tuple(all_of(evidence(frame, planned, shares, spread))))
         except Exception:  # noqa: BLE001
             # A page without importances is better than none.
             _log.exception("importances and findings of study %r cannot be found", frame.name)
@@ -101,7 +102,9 @@ def explained(frame: Frame, space: SearchSpace) -> Mapping[str, Mapping[str, flo
     }
 
 
-def evidence(frame: Frame, planned: int, shares: Mapping[str, Mapping[str, float]]) -> Evidence:
+def evidence(
+    frame: Frame, planned: int, shares: Mapping[str, Mapping[str, float]], spread: float | None = None
+) -> Evidence:
     """A frame as findings want it."""
     trials, epochs = frame.trials, frame.epochs
     return Evidence(
@@ -114,6 +117,7 @@ def evidence(frame: Frame, planned: int, shares: Mapping[str, Mapping[str, float
         conclusive=trials.conclusive,
         rule=trials.rule,
         gap=trials.gap.astype(float, copy=False),
+        violation=frame.violation.astype(float, copy=False),
         epochs=trials.epochs,
         params=frame.params,
         curves=Curves(
@@ -124,6 +128,7 @@ def evidence(frame: Frame, planned: int, shares: Mapping[str, Mapping[str, float
             value=epochs.value.astype(float, copy=False),
         ),
         importances=shares,
+        spread=spread,
     )
 
 

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.core.columns import moments, param_columns
+from tuner.core.goals import Goals
 from tuner.core.space import SearchSpace
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Objective
 from tuner.errors import SpecError, StoreError
-from tuner.figures.frame import Frame
-from tuner.findings import Finding
+from tuner.figures.frame import Epochs, Frame
+from tuner.findings import Finding, spread_of
 from tuner.store.columns import NUMBERS, Mark, News, Reader, TrialRow
 from tuner.store.read import StudySummary
 from tuner.web.ahead import Ahead
@@ -144,7 +144,7 @@ class _Study:
                 spec, space = _specified(summary)
             else:
                 spec, space = known.spec, known.space
-            news = reader.news(self.name, self._mark, spec.goal().metric)
+            news = reader.news(self.name, self._mark, spec.goals().names)
             confirmed = reader.confirmed(self.name)
             self._stamp, self._looked = stamp, now
             is_told = known is not None and _told(known.summary) == _told(summary)
@@ -162,7 +162,7 @@ class _Study:
 
     def _next(self, news: News, summary: StudySummary, spec: StudySpec, space: SearchSpace) -> Look:
         self._count += 1
-        frame = self._frame(news, spec.goal(), space)
+        frame = self._frame(news, spec.goals(), space)
         numbers = frame.trials.number.tolist()
         changed = np.array([self._changed[number] for number in numbers], np.int64)
         study = self._mark.study if self._mark is not None else ()
@@ -172,7 +172,9 @@ class _Study:
 
     def _with_insight(self, look: Look) -> Look:
         """The look with the newest importances and findings, which are found in the background."""
-        found = self._insights.of(look.frame, look.space, look.spec.trainer.epochs)
+        again = look.confirmed["candidates"] if look.confirmed else ()
+        spread = spread_of([each["values"] for each in again])
+        found = self._insights.of(look.frame, look.space, look.spec.trainer.epochs, spread)
         if found.importances is look.frame.importances and found.findings is look.findings:
             return look
         self._count += 1
@@ -184,7 +186,7 @@ class _Study:
         )
         return self._look
 
-    def _frame(self, news: News, objective: Objective, space: SearchSpace) -> Frame:
+    def _frame(self, news: News, goals: Goals, space: SearchSpace) -> Frame:
         old = None if news.is_whole or self._look is None else self._look.frame
         if old is None:
             self._rows, self._changed, self._params = {}, {}, param_columns(space, [])
@@ -205,7 +207,7 @@ class _Study:
             return old
         rows = [self._rows[number] for number in numbers]
         frame = Frame.of_columns(
-            _trial_columns(rows), _epoch_columns(old, news), self._params, space, objective, self.name
+            _trial_columns(rows), _epoch_columns(old, news, goals), self._params, space, goals, self.name
         )
         return replace(frame, importances=old.importances if old is not None else {})
 
@@ -237,12 +239,25 @@ def _trial_columns(rows: list[TrialRow]) -> dict[str, Any]:
     return columns
 
 
-def _epoch_columns(old: Frame | None, news: News) -> dict[str, Any]:
-    new = {name if name in NUMBERS else "value": column for name, column in news.numbers.items()}
+def _epoch_columns(old: Frame | None, news: News, goals: Goals) -> dict[str, Any]:
+    def key(name: str) -> str:
+        return name if name in NUMBERS else "value" if name == goals.primary.metric else f"extras.{name}"
+
+    new = {key(name): column for name, column in news.numbers.items()}
     columns: dict[str, Any] = {"number": news.number, "epoch": news.epoch, **new}
     if old is None or not len(old.epochs):
         return columns
     number = old.trials.number[old.epochs.row]
     kept = ~np.isin(number, list(news.void)) if news.void else slice(None)
-    before = {"number": number, "epoch": old.epochs.epoch, **{n: getattr(old.epochs, n) for n in new}}
+    before = {
+        "number": number,
+        "epoch": old.epochs.epoch,
+        **{n: _known(old.epochs, n) for n in new},
+    }
     return {name: np.concatenate([before[name][kept], columns[name]]) for name in columns}
+
+
+def _known(epochs: Epochs, key: str) -> NDArray[Any]:
+    name = key.removeprefix("extras.")
+    column: NDArray[Any] = getattr(epochs, key) if name == key else epochs.extras[name]
+    return column

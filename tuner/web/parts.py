@@ -13,12 +13,13 @@ import numpy as np
 from dash import dcc, html
 from dash.development.base_component import Component
 
+from tuner.core import words
 from tuner.core.budget import StudyState
 from tuner.figures import Frame
 from tuner.findings import Finding
 from tuner.store.columns import TrialRow
 from tuner.store.read import StudySummary
-from tuner.web import verdict, words
+from tuner.web import verdict
 from tuner.web.live import Look
 from tuner.web.marks import marks
 from tuner.web.place import Place, address

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from tuner.core import words
 from tuner.figures import Frame
-from tuner.web import words
 
 RECENT = 0.2
 """The share of the newest trials within which an improvement counts as recent."""
@@ -172,7 +172,9 @@ def confirmation(frame: Frame, confirmed: Mapping[str, Any]) -> Answer:
     """The configuration that was recommended when the best ones were trained again."""
     chosen, tied = confirmed["choice"]["recommended"], confirmed["choice"]["tied"]
     metric = confirmed["metric"]
-    means = {each["number"]: float(np.mean(each["values"])) for each in confirmed["candidates"]}
+    candidates = {each["number"]: each["values"] for each in confirmed["candidates"]}
+    # One that failed in a repeat has no mean, and is not the one to take.
+    means = {number: float(np.mean(values)) for number, values in candidates.items() if None not in values}
     text = f"Trained again it has {metric} {words.number(means[chosen])} on average"
     if 0 in means and chosen != 0:
         text += f", the default configuration {words.number(means[0])}"

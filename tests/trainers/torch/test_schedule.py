@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -11,7 +12,7 @@ from torch.optim import lr_scheduler
 
 from tests.trainers.torch import plain
 from tuner.trainers.torch.recipe import LIMITS, Names, Recipe
-from tuner.trainers.torch.schedule import learning_rate
+from tuner.trainers.torch.schedule import learning_rate, learning_rates
 
 SCHEDULES = [str(name) for name in LIMITS["schedule"].known] if isinstance(LIMITS["schedule"], Names) else []
 
@@ -33,6 +34,15 @@ def test_schedule_follows_its_definition(schedule: str, warmup: float) -> None:
         "one_cycle_rise": 0.35,
     }
     assert whole(Recipe.of(params), 97) == pytest.approx(plain.rates(params, 97), rel=1e-12)
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("rise", [0.0, 0.3, 1.0])
+def test_a_part_of_the_rates_is_that_of_all_of_them(schedule: str, rise: float) -> None:
+    recipe = Recipe(schedule=schedule, warmup=0.2, one_cycle_rise=rise)
+    for first, last in ((0, 3), (3, 9), (9, 17), (0, 17)):
+        part = learning_rates(recipe, np.arange(first, last), 17)
+        assert list(part) == pytest.approx(whole(recipe, 17)[first:last], rel=1e-12)
 
 
 def test_linear_is_one_minus_t_over_t_end() -> None:

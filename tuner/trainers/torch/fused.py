@@ -51,7 +51,7 @@ from tuner.trainers.torch.losses import Loss
 from tuner.trainers.torch.model import write
 from tuner.trainers.torch.networks import Context, build
 from tuner.trainers.torch.recipe import FULL, Recipe
-from tuner.trainers.torch.schedule import learning_rate
+from tuner.trainers.torch.schedule import learning_rates
 
 _MODEL = "mlp"
 
@@ -296,7 +296,7 @@ def row_recipe(recipe: Recipe, trial: Trial) -> RowRecipe:
         layer_norm=recipe.layer_norm,
         activation=Activation[recipe.activation.upper()],
         batch=None if recipe.batch_size == FULL else int(recipe.batch_size),
-        rate=lambda step, steps: learning_rate(recipe, step, steps),
+        rate=lambda at, steps: learning_rates(recipe, at, steps),
         rule=_rule(recipe),
         l1=recipe.l1,
         l2=recipe.l2,
