@@ -226,10 +226,10 @@ def main() -> None:
         print(f"{seed + 1}/{studies}", file=sys.stderr, flush=True)
     print(f"{studies} studies of {trials} trials each; {machine()}\n")
     tables = [rows(results[kind]) for kind in kinds]
-    print(f" | {' | '.join(kinds)}")
-    print(" | ".join(["---", *["---:"] * len(kinds)]))
+    print(f"| | {' | '.join(kinds)} |")
+    print("|---|" + "--:|" * len(kinds))
     for name in tables[0]:
-        print(" | ".join([name, *(table[name] for table in tables)]))
+        print(f"| {name} | {' | '.join(table[name] for table in tables)} |")
 
 
 if __name__ == "__main__":
