@@ -37,6 +37,7 @@ bench: .venv/installed-dev  ## the figures of README
 	$(BIN)/python -m benchmarks.quality
 	$(BIN)/python -m benchmarks.chaos
 	$(BIN)/python -m benchmarks.dashboard
+	$(BIN)/python -m benchmarks.honesty
 
 clean:
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
