@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 import tuner
-from tuner.store import Database, verify
+from tuner.core.spec import StudySpec
+from tuner.store import CONFIRMS, Database, verify
+from tuner.store.columns import Reader
 
 
 @pytest.fixture
@@ -29,6 +31,15 @@ def test_an_opening_is_noted_once_until_it_has_a_result(url: str) -> None:
         assert database.begin_confirmation("s", "confirm s --reopen", opened=True).number == 2
         stored = database.confirmations("s")
     assert [each.result for each in stored] == [{"a": 1}, None]
+
+
+def test_what_confirming_trained_is_a_study_but_not_one_to_look_at(url: str) -> None:
+    with Database.open(url) as database:
+        spec = StudySpec.parse(database.study("s").spec, "s")
+        database.create_study("s~confirm", spec, {CONFIRMS: "s"}, "").close()
+        assert {each.name: each.confirms for each in database.studies()} == {"s": None, "s~confirm": "s"}
+    assert [each.name for each in tuner.studies(storage=url)] == ["s"]
+    assert [each.name for each in Reader(url).studies()] == ["s"]
 
 
 def test_verify_sees_an_opening_that_was_cut_off_and_one_that_was_removed(url: str) -> None:

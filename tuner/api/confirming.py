@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tuner.api.repeats import CONFIRMS, Repeats, name_of
+from tuner.api.repeats import Repeats, name_of
 from tuner.api.specify import pair_of
 from tuner.api.study import opened
 from tuner.content import storage_url
@@ -83,8 +83,8 @@ def confirm(
     url = storage_url(storage)
     with opened(url) as database:
         summary = database.study(name)
-        if CONFIRMS in summary.facts:
-            raise SpecError(f"'{name}' holds trainings of '{summary.facts[CONFIRMS]}'; confirm that one")
+        if summary.confirms is not None:
+            raise SpecError(f"'{name}' holds trainings of '{summary.confirms}'; confirm that one")
         done = [each for each in database.confirmations(name) if each.result is not None]
         if done and not reopen and done[-1].result is not None:
             return Confirmation.from_table(done[-1].result)

@@ -25,12 +25,9 @@ from tuner.core.spec import StudySpec
 from tuner.core.trial import Params, Trial, TrialRecord, TrialState
 from tuner.errors import TrialError
 from tuner.judging import Candidate
-from tuner.store import Database, StudySummary
+from tuner.store import CONFIRMS, Database, StudySummary
 from tuner.trainers import load_model
 from tuner.trainers.paired import PairedTrainer
-
-CONFIRMS = "confirms"
-"""The fact by which a study is known to hold the repeats of another one."""
 
 
 def name_of(study: str, number: int) -> str:

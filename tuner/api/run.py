@@ -11,7 +11,6 @@ from typing import Any
 
 from tuner import store
 from tuner.api.confirming import confirm as confirm_study
-from tuner.api.repeats import CONFIRMS
 from tuner.api.revision import Origin, revised
 from tuner.api.session import Session
 from tuner.api.specify import compose, plan, prepare
@@ -211,7 +210,7 @@ def load(name: str, *, storage: str | None = None) -> Study:
 def studies(*, storage: str | None = None) -> list[StudySummary]:
     """Every stored study but what `confirm` trained, the newest first; none where no database is yet."""
     with suppress(StudyNotFound), opened(storage_url(storage)) as database:
-        return [each for each in database.studies() if CONFIRMS not in each.facts]
+        return [each for each in database.studies() if each.confirms is None]
     return []
 
 
@@ -233,7 +232,7 @@ def delete(name: str, *, storage: str | None = None) -> None:
     """
     with opened(storage_url(storage)) as database:
         its = [database.study(name)]
-        its += [each for each in database.studies() if each.facts.get(CONFIRMS) == name]
+        its += [each for each in database.studies() if each.confirms == name]
         for each in reversed(its):
             database.delete_study(each.name)
     for each in its:
@@ -254,11 +253,11 @@ def _confirm(study: Study, data: Any, trainer: Any, observer: Observer | None) -
 
 def _half_confirmed(database: Database, summary: StudySummary) -> str | None:
     """The study whose confirmation was cut off: this one, or that which this one trains again."""
-    if CONFIRMS in summary.facts:
-        return str(summary.facts[CONFIRMS])
+    if summary.confirms is not None:
+        return summary.confirms
     if summary.state is not StudyState.FINISHED:
         return None
-    begun = [each for each in database.studies() if each.facts.get(CONFIRMS) == summary.name]
+    begun = [each for each in database.studies() if each.confirms == summary.name]
     is_cut = any(each.state is not StudyState.FINISHED and not each.is_driven for each in begun)
     return summary.name if is_cut else None
 

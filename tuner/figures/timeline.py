@@ -37,8 +37,8 @@ class Timeline:
         reason: (P,) why it ended, and how often it was interrupted, in words.
         selected: (P,) whether it is brought out.
         edges: (B + 1,) of the time's buckets, over all trials.
-        filled: (B,) how many trials trained at once in each, on average.
-        rows: how many trained at once at most.
+        filled: (B,) how many trials were open at once in each, on average; paused ones are.
+        rows: how many were open at once at most.
         unit: of all times.
         total: how many trials have started.
     """
@@ -131,7 +131,7 @@ def _reason(frame: Frame, row: int) -> str:
 
 
 def draw(columns: Timeline, theme: Theme) -> Drawing:
-    """Bars in rows, marked at their end; below, how many trained at once."""
+    """Bars in rows, marked at their end; below, how many were open at once."""
     traces: list[dict[str, Any]] = []
     for kind, (symbol, colour) in KINDS.items():
         rows = np.flatnonzero((columns.kind == kind) & ~columns.selected)
@@ -145,13 +145,13 @@ def draw(columns: Timeline, theme: Theme) -> Drawing:
         {
             "type": "scatter",
             "mode": "lines",
-            "name": "trials at once",
+            "name": "trials open at once",
             "x": listed(middles),
             "y": listed(columns.filled, 3),
             "yaxis": "y2",
             "fill": "tozeroy",
             "line": {"color": theme.green, "width": 1.5, "shape": "hvh"},
-            "hovertemplate": "%{y} trials at once<extra></extra>",
+            "hovertemplate": "%{y} trials open at once<extra></extra>",
         }
     )
     said = f"the last {len(columns.number):,} of {columns.total:,} trials drawn"
@@ -165,7 +165,7 @@ def draw(columns: Timeline, theme: Theme) -> Drawing:
         theme.axis(
             "rows", domain=[0.34, 1], range=[columns.rows - 0.4, -0.6], showticklabels=False, showgrid=False
         ),
-        yaxis2=theme.axis("at once", domain=[0, 0.24], range=[0, columns.rows * 1.05]),
+        yaxis2=theme.axis("open at once", domain=[0, 0.24], range=[0, columns.rows * 1.05]),
         annotations=[theme.note(said)] if len(columns.number) < columns.total else [],
     )
     return {"data": traces, "layout": layout}
@@ -212,7 +212,8 @@ FIGURE = Figure(
     title="Timeline",
     help=(
         "Each bar is a trial from its start to its end, with the reason at its tip; below stands how many "
-        "trained at once. Good is a filled area: dips are time in which the machine waited."
+        "were open at once. A pruner that pauses keeps many open that wait for their turn; without one, dips "
+        "are time in which the machine waited."
     ),
     data=data,
     draw=draw,

@@ -31,9 +31,6 @@ from tuner.store.schema import VERSION, studies, tuner_epochs, tuner_studies, tu
 NUMBERS = ("train_loss", "val_loss", "train_score", "val_score", "learning_rate", "grad_norm", "seconds")
 """The numbers of a reading that have a column of their own."""
 
-CONFIRMS = "confirms"
-"""The fact by which a study of trainings that confirm another one says which."""
-
 BUSY_TIMEOUT_S = 2.0
 """How long a look waits for a program that keeps the whole file locked."""
 
@@ -157,7 +154,7 @@ class Reader:
         with self._reading() as connection:
             ids = self._ids(connection)
             found = read.summaries(connection, ids) if ids else []
-        return [each for each in found if CONFIRMS not in each.facts]
+        return [each for each in found if each.confirms is None]
 
     def study(self, name: str) -> StudySummary:
         """How one study stands.

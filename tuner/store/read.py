@@ -50,6 +50,9 @@ _NO_EXTRAS: Mapping[str, float] = {}
 GONE = "its process ended without a word"
 """The reason of a study that is neither finished nor driven by anybody."""
 
+CONFIRMS = "confirms"
+"""The fact by which a study of trainings that confirm another one says which."""
+
 
 @dataclass(frozen=True, slots=True)
 class StudySummary:
@@ -95,6 +98,11 @@ class StudySummary:
     facts: Mapping[str, Any]
     models: str
     is_driven: bool
+
+    @property
+    def confirms(self) -> str | None:
+        """The study of which it holds the best trials, trained again; None for every other study."""
+        return self.facts.get(CONFIRMS)
 
 
 @dataclass(frozen=True, slots=True)
