@@ -79,9 +79,9 @@ class ListStore:
     def history(self) -> list[TrialRecord]:
         return [self.records[number] for number in sorted(self.records)]
 
-    def resumed(self) -> ListStore:
+    def resumed(self, again: ListStore | None = None) -> ListStore:
         """As a database is opened again: trials in flight have been interrupted once more."""
-        again = ListStore()
+        again = again or ListStore()
         again.curves = {number: list(curve) for number, curve in self.curves.items()}
         again.seconds, again.position = self.seconds, self.position
         for number, record in self.records.items():

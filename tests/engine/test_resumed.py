@@ -201,6 +201,12 @@ def go_on_after_every_turn(tmp_path: Path, pruner: str, *, lanes: bool, parks: b
         again = Mortal(whole.turns[:life])
         assert table(again) == table(Mortal(killed.turns))
         resumed = again.resumed()
+        if life % 3 == 1 and resumed.history():
+            # Killed again as soon as it has said which trials go on.
+            brief = again.resumed(Mortal(life=1, at_once=True))
+            with pytest.raises(Killed):
+                run(brief, models, spec, parks=parks, close=False, lanes=lanes)
+            resumed = brief.resumed()
         run(resumed, models, spec, parks=parks, close=True, lanes=lanes)
         assert table(resumed) == table(whole), f"killed after turn {life}"
         kept = {path.name for path in models.iterdir()} - {"checkpoints"}

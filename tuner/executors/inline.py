@@ -124,10 +124,13 @@ class Inline:
             return {}
         lanes = [
             {
-                "trials": sorted({*lane.held, *_leaving(lane.steps), *_leaving(lane.orders.steps)}),
-                "due": lane.due,
+                "trials": sorted(
+                    {*lane.held, *lane.awaited, *_leaving(lane.steps), *_leaving(lane.orders.steps)}
+                ),
+                # Of an earlier session, until this one's first poll.
+                "due": self._resumed.get(index, lane.due),
             }
-            for lane in self._lanes
+            for index, lane in enumerate(self._lanes)
         ]
         return {"now": self._now, "lanes": lanes}
 
