@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 import tuner
-from tuner.core.spec import DataSpec
+from tuner.api import run
+from tuner.core.spec import DataSpec, StudySpec
 from tuner.data import locked
 from tuner.data.split import divide
 from tuner.errors import SpecError, TrialError
@@ -182,6 +183,21 @@ def test_start_confirms_where_it_is_asked_to_and_the_study_allows_it(tmp_path: P
     assert tuner.start(STUDY, storage=URL, confirm=True).confirmation is not None
     quiet = {**STUDY, "name": "quiet", "confirm": {"auto": False}}
     assert tuner.start(quiet, storage=URL, confirm=True).confirmation is None
+    timed = {**STUDY, "name": "timed", "budget": {"trials": 4, "seconds": 600}}
+    assert tuner.start(timed, storage=URL, confirm=True).confirmation is None
+
+
+def test_what_would_train_for_long_is_confirmed_only_when_it_is_asked_for() -> None:
+    def train(params: dict[str, Any], context: Any) -> Any:
+        yield {"val_loss": params["x"]}
+
+    space = {"x": tuner.Float(low=0.1, high=1.0, default=0.5)}
+    study = tuner.start(trainer=train, space=space, name="s", trials=3, storage=URL)
+    spec = StudySpec.parse({**study.spec.to_table(), "trainer": {"epochs": 9}}, "s")
+    records = [replace(each, epochs=9, seconds=90.0) for each in study.records]
+    assert run.takes_long(spec, records)  # 30 trainings of 90 seconds after three
+    assert not run.takes_long(spec, [replace(each, seconds=1.0) for each in records])
+    assert not run.takes_long(spec, records * 20)
 
 
 def test_a_study_whose_trials_all_failed_cannot_be_confirmed() -> None:

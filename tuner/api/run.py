@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from shutil import rmtree
@@ -20,10 +21,14 @@ from tuner.core.budget import StudyState
 from tuner.core.changes import changes
 from tuner.core.ports import Observer
 from tuner.core.spec import StudySpec
+from tuner.core.trial import TrialRecord
 from tuner.errors import SpecError, StoreError, StudyNotFound, TunerError
 from tuner.store import Database, StudySummary, Verdict
 
 _LOG = logging.getLogger(__name__)
+
+_SOON_S = 60.0
+"""A confirmation that trains no longer than this, or than the search did, follows it by itself."""
 
 _OPTIONS = {
     "name": "--name",
@@ -75,7 +80,7 @@ def start(
         storage: the database's URL.
         seed: of everything random.
         settings: further keys of a study file by dotted name, e.g. ``{"trainer.epochs": 9}``.
-        confirm: confirm the study when it has finished, unless it says ``[confirm] auto = false``.
+        confirm: confirm the study when it has finished, as far as ``[confirm] auto`` has it.
         observer: is told of every turn.
 
     Returns:
@@ -240,8 +245,11 @@ def delete(name: str, *, storage: str | None = None) -> None:
 
 
 def _confirm(study: Study, data: Any, trainer: Any, observer: Observer | None) -> None:
-    """Confirm a study that has finished; what keeps it from that is no fault of the search."""
-    if study.summary.state is not StudyState.FINISHED or not study.spec.confirm.auto:
+    """Confirm a study that has finished, where that is soon done; a fault in it is none of the search."""
+    spec = study.spec
+    if study.summary.state is not StudyState.FINISHED or not spec.confirm.auto:
+        return
+    if spec.budget.seconds is not None or takes_long(spec, study.records):
         return
     function = trainer if callable(trainer) else None
     given = None if isinstance(data, str) else data
@@ -249,6 +257,15 @@ def _confirm(study: Study, data: Any, trainer: Any, observer: Observer | None) -
         confirm_study(study.name, storage=study.url, data=given, trainer=function, observer=observer)
     except TunerError as error:
         _LOG.warning("%s was not confirmed: %s", study.name, error)
+
+
+def takes_long(spec: StudySpec, records: Sequence[TrialRecord]) -> bool:
+    """Whether confirming would train for longer than the search has, and longer than a minute."""
+    seconds, epochs = (math.fsum(getattr(r, name) for r in records) for name in ("seconds", "epochs"))
+    count = (min(spec.confirm.top, len(records) - 1) + 1) * spec.confirm.repeats
+    members = (spec.data.folds if spec.data is not None and spec.data.folds else 1) * spec.trainer.repeats
+    expected = count * spec.trainer.epochs * seconds / max(epochs, 1) / members
+    return expected > max(seconds, _SOON_S)
 
 
 def _half_confirmed(database: Database, summary: StudySummary) -> str | None:

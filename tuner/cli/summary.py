@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tuner.cli import words
+from tuner.core.budget import StudyState
 from tuner.core.trial import Reading, TrialState
 from tuner.errors import TrialError
 from tuner.findings import Severity
@@ -191,4 +192,6 @@ def _next(study: Study, best: TrialView) -> Iterator[tuple[str, str]]:
     yield f"tune show {study.name}", "every trial and why it ended"
     if best.model_path is not None:
         yield f"tune export {study.name} DIR", "the model and all curves in a folder"
+    if study.confirmation is None and study.summary.state is StudyState.FINISHED:
+        yield f"tune confirm {study.name}", "train the best again, choose, open the locked test once"
     yield f"tune resume {study.name} --trials {2 * trials}", "search on"

@@ -239,7 +239,11 @@ class StopSpec(_Section):
 class ConfirmSpec(_Section):
     """`[confirm]`: the best few are trained again, and the locked test split is opened once."""
 
-    auto: bool = Field(True, description="confirm when `tune start` has finished; else by `tune confirm`")
+    auto: bool = Field(
+        True,
+        description="confirm when `tune start` has finished, unless the budget is one of seconds or that "
+        "would train for longer than the search did and than a minute; else by `tune confirm`",
+    )
     top: int = Field(5, ge=1, le=50, description="how many of the best trials are trained again")
     repeats: int = Field(10, ge=3, le=100, description="how often each of them, with seeds of its own")
 
