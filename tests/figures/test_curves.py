@@ -93,3 +93,8 @@ def test_readings_that_are_missing_in_the_middle_do_not_move_the_best_epoch() ->
     made = frame({0: [Reading(2, 1.0, 3.0), Reading(5, 1.0, 1.0), Reading(7, 1.0, 2.0)]})
     line = data(made).lines[1]
     assert (line.best_epoch, line.best) == (5, 1.0)
+
+
+def test_a_rate_that_never_changes_is_seen_to_be_above_zero() -> None:
+    made = frame({0: [Reading(epoch, 1.0, 2.0, learning_rate=0.001) for epoch in (1, 2, 3)]})
+    assert draw(data(made, what="learning_rate"), LIGHT)["layout"]["yaxis"]["rangemode"] == "tozero"

@@ -198,7 +198,12 @@ def draw(columns: Curves, theme: Theme) -> Drawing:
     traces += line_traces(columns.lines, theme)
     layout = theme.layout(
         theme.axis("epoch", rangemode="tozero"),
-        theme.axis(WORDS[columns.what], log=columns.log),
+        # Plotly would show a constant rate of 0.001 in the middle of -1 to 1.
+        theme.axis(
+            WORDS[columns.what],
+            log=columns.log,
+            rangemode="tozero" if columns.what == "learning_rate" else "normal",
+        ),
     )
     layout["margin"]["t"] = 76  # a legend of three lines
     return {"data": traces, "layout": layout}
