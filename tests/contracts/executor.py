@@ -377,10 +377,12 @@ class ExecutorContract:
             return {path.name.partition(".")[0] for path in (tmp_path / "models/checkpoints").iterdir()}
 
         with self.opened(tmp_path) as first:
-            first.submit(first.trial(1), first.trial(2))
-            first.until(lambda: first.of(1) and first.of(2))
-            first.executor.pause({1: False, 2: False})
-            first.until_over(1, 2)
+            # One after the other, for two would not wait for each other.
+            for number in (1, 2):
+                first.submit(first.trial(number))
+                first.until(functools.partial(first.of, number))
+                first.executor.pause({number: False})
+                first.until_over(number)
             first.executor.drop([1])
             first.executor.close()
         assert checkpoints() == {"2"}
