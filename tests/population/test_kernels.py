@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import expit, ndtr
 
+from tuner.compiled import compiled
 from tuner.population import elementary, torch_backend
-from tuner.population.compiled import compiled
+from tuner.population.head import highest
 from tuner.population.layout import LANES, ROWS, aligned
-from tuner.population.tile import add_product, transpose
+from tuner.population.tile import NOTHING, product, transpose
 
 
 @compiled
@@ -113,20 +114,30 @@ def _pairs(one: Any, two: Any, pairs: Any) -> None:
     st.integers(1, 40),
     st.integers(0, 7),
     st.booleans(),
+    st.sampled_from(["itself", "a row", "nothing"]),
     st.integers(0, 9),
 )
-def test_product_is_numpys(rows: int, columns: int, terms: int, extra: int, turned: bool, seed: int) -> None:
+def test_product_is_numpys(
+    rows: int, columns: int, terms: int, extra: int, turned: bool, added: str, seed: int
+) -> None:
     rows, columns = rows * ROWS, columns * LANES
     generator = np.random.default_rng(seed)
     a = generator.normal(size=(rows, terms + extra)).astype(np.float32)
     b = generator.normal(size=(terms, columns + extra)).astype(np.float32)
     c = generator.normal(size=(rows, columns + extra)).astype(np.float32)
+    row = generator.normal(size=columns).astype(np.float32)
+    d = {
+        "itself": (c, (c.ravel(), 0, columns + extra, 1)),
+        "a row": (row, (row, 0, 0, 1)),
+        "nothing": (np.float32(0), (NOTHING, 0, 0, 0)),
+    }[added]
     wanted = c.astype(np.float64)
-    wanted[:, :columns] += a[:, :terms].astype(np.float64) @ b[:, :columns]
+    wanted[:, :columns] = a[:, :terms].astype(np.float64) @ b[:, :columns]
+    wanted[:, :columns] += c[:, :columns] if added == "itself" else d[0]
     flat, steps = (a.T, (1, rows)) if turned else (a, (terms + extra, 1))
-    add_product(
+    product(
         rows, columns, terms, np.ascontiguousarray(flat).ravel(), 0, *steps, b.ravel(), 0, columns + extra,
-        c.ravel(), 0, columns + extra,
+        c.ravel(), 0, columns + extra, *d[1],
     )  # fmt: skip
     np.testing.assert_allclose(c, wanted, rtol=1e-5, atol=1e-5)
 
@@ -139,3 +150,11 @@ def test_transpose_is_numpys(rows: int, columns: int, extra: int) -> None:
     transpose(rows, columns, a.ravel(), 0, columns + extra, b.ravel(), 0, rows + extra)
     assert np.array_equal(b[:, :rows], a[:, :columns].T)
     assert not b[:, rows:].any()
+
+
+def test_highest_is_numpys_argmax() -> None:
+    outputs = np.random.default_rng(0).integers(0, 3, size=(200, 4)).astype(np.float32)
+    outputs[np.random.default_rng(1).random(outputs.shape) < 0.1] = np.nan
+    classes = np.empty(len(outputs), np.int64)
+    highest(outputs, classes)
+    assert np.array_equal(classes, outputs.argmax(axis=1))

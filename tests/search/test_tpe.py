@@ -118,7 +118,7 @@ def test_samples_and_densities_equal_those_of_optunas_estimator(seed: int, count
     draw = OptunaSearcher(space, SearchSpec(sampler="random", seed=seed), Objective())
     for trial in draw.ask(count):
         history.add(TrialRecord(trial.number, trial.params, TrialState.FINISHED, value=1.0))
-    cells = history.rows(history.window(0, 100))
+    cells = history.rows([o.number for o in history.window(0, 100)])
     parameters = _ParzenEstimatorParameters(1.0, True, False, default_weights, True)
     theirs = _ParzenEstimator(dict(zip(dists, cells.T, strict=True)), dists, parameters)
     ours = Parzen(dists, cells)

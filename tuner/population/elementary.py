@@ -14,7 +14,7 @@ import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
-from tuner.population.compiled import compiled, spelled
+from tuner.compiled import compiled, spelled
 
 f32, i32, u32, u64 = np.float32, np.int32, np.uint32, np.uint64
 

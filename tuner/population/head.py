@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tuner.population.compiled import compiled
+from tuner.compiled import compiled, program
 from tuner.population.elementary import HALF, ONE, ZERO, exp, f32, sigmoid
 from tuner.population.recipe import LossKind
 
@@ -116,3 +116,20 @@ def total_loss(kind: Any, outputs: Any, labels: Any, values: Any) -> float:
                 loss += d - 0.5 if d > 1.0 else 0.5 * d * d
         total += loss / units
     return total
+
+
+@program
+def highest(outputs: Any, classes: Any) -> None:
+    """Find the first of each sample's highest outputs, or its first `nan`, as `numpy.argmax` does.
+
+    Args:
+        outputs: (n, units).
+        classes: (n,) to be filled.
+    """
+    for i in range(len(outputs)):
+        at, most = 0, outputs[i, 0]
+        for j in range(1, outputs.shape[1]):
+            x = outputs[i, j]
+            if x > most or (x != x and most == most):
+                at, most = j, x
+        classes[i] = at

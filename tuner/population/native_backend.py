@@ -9,7 +9,9 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from tuner.population.compiled import compiled, program
+import numpy as np
+
+from tuner.compiled import compiled, program
 from tuner.population.elementary import ZERO, f32, normal_pair, scramble, u32, word
 from tuner.population.head import derive, total_loss
 from tuner.population.layout import ACTIVATION, CHUNK, DELTA, FAN_OUT, ROWS, STRIDE
@@ -94,7 +96,6 @@ def _train(
     for step in range(len(rates)):
         start = step * batches.size
         batch = min(batches.size, samples - start)
-        gradient[:] = ZERO
         turn_weights(table, weights.p, work)
         for position in range(0, batch, CHUNK):
             count = min(CHUNK, batch - position)
@@ -108,8 +109,12 @@ def _train(
             delta = work[last[DELTA] : last[DELTA] + size]
             _gather_targets(batches, how.kind, step, start, position, count, delta, width, units)
             derive(how.kind, how.smoothing, batch, outputs, delta, units, width, count)
-            backward(table, weights.p, work, gradient, stride, count)
-        norms += update(numbers, rates[step], first + step + 1, weights.p, gradient, weights.m, weights.v)
+            backward(table, weights.p, work, gradient, stride, count, position > 0)
+        norm = update(numbers, rates[step], first + step + 1, weights.p, gradient, weights.m, weights.v)
+        if not norm < np.inf:
+            # Clipping has spread it into the padding, which no other step overwrites.
+            gradient[:] = ZERO
+        norms += norm
     return norms
 
 
@@ -152,7 +157,8 @@ def _program(digest: int) -> Backend:
 
 
 def _digest() -> int:
-    sources = sorted(Path(__file__).parent.glob("*.py"))
+    here = Path(__file__).parent
+    sources = (*sorted(here.glob("*.py")), here.with_name("compiled.py"))
     whole = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).digest()
     return int.from_bytes(whole[:6], "little")
 

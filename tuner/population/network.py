@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tuner.population.compiled import compiled, reordered
+from tuner.compiled import compiled, reordered
 from tuner.population.elementary import ONE, ZERO, f32, normal_law, scramble, sigmoid, tanh, u32, word
 from tuner.population.layout import (
     ACTIVATION,
@@ -31,7 +31,7 @@ from tuner.population.layout import (
     WEIGHT,
 )
 from tuner.population.recipe import Activation
-from tuner.population.tile import add_product, transpose
+from tuner.population.tile import NOTHING, product, transpose
 
 NORM_EPSILON = f32(1e-5)
 """What layer normalization adds to the variance, as `torch.nn.LayerNorm`."""
@@ -71,14 +71,10 @@ def forward(
         width = layer[STRIDE]
         size = rows * width
         out = work[layer[ACTIVATION] : layer[ACTIVATION] + size]
-        bias = parameters[layer[BIAS] : layer[BIAS] + width]
-        for i in range(rows):
-            row = out[i * width : (i + 1) * width]
-            for j in range(width):
-                row[j] = bias[j]
-        add_product(
+        product(
             rows, layer[COLUMNS], layer[FAN_IN], work, source, stride, 1,
             parameters, layer[WEIGHT], width, work, layer[ACTIVATION], width,
+            parameters, layer[BIAS], 0, 1,
         )  # fmt: skip
         if index < last:
             slope = work[layer[SLOPE] : layer[SLOPE] + size]
@@ -106,16 +102,19 @@ def turn_weights(table: Any, parameters: Any, work: Any) -> None:
 
 
 @compiled
-def backward(table: Any, parameters: Any, work: Any, gradient: Any, stride: Any, samples: Any) -> None:
-    """Add the gradient of a chunk, from the outputs' derivatives in the last layer's delta.
+def backward(
+    table: Any, parameters: Any, work: Any, gradient: Any, stride: Any, samples: Any, added: Any
+) -> None:
+    """Compute the gradient of a chunk, from the outputs' derivatives in the last layer's delta.
 
     Args:
         table: `Layout.table`.
         parameters: the flat parameters.
         work: the workspace, as `forward` and `turn_weights` left it.
-        gradient: the flat gradient that is added to.
+        gradient: the flat gradient.
         stride: of the inputs.
         samples: how many.
+        added: whether to add to the gradient or to replace it.
     """
     rows = -(-samples // ROWS) * ROWS
     for index in range(len(table) - 1, -1, -1):
@@ -127,24 +126,32 @@ def backward(table: Any, parameters: Any, work: Any, gradient: Any, stride: Any,
         else:
             before = layer
             source, source_row = 0, stride
-        add_product(
-            layer[IN_ROWS], layer[COLUMNS], samples, work, source, 1, source_row,
-            work, layer[DELTA], width, gradient, layer[WEIGHT], width,
-        )  # fmt: skip
-        _add_rows(work, layer[DELTA], width, samples, gradient[layer[BIAS] : layer[BIAS] + layer[FAN_OUT]])
+        bias = gradient[layer[BIAS] : layer[BIAS] + layer[FAN_OUT]]
+        if added:
+            product(
+                layer[IN_ROWS], layer[COLUMNS], samples, work, source, 1, source_row,
+                work, layer[DELTA], width, gradient, layer[WEIGHT], width,
+                gradient, layer[WEIGHT], width, 1,
+            )  # fmt: skip
+        else:
+            product(
+                layer[IN_ROWS], layer[COLUMNS], samples, work, source, 1, source_row,
+                work, layer[DELTA], width, gradient, layer[WEIGHT], width, NOTHING, 0, 0, 0,
+            )  # fmt: skip
+            bias[:] = ZERO
+        _add_rows(work, layer[DELTA], width, samples, bias)
         if index > 0:
             size = rows * before[STRIDE]
             delta = work[before[DELTA] : before[DELTA] + size]
-            delta[:] = ZERO
-            add_product(
+            product(
                 rows, before[COLUMNS], layer[FAN_OUT], work, layer[DELTA], width, 1,
-                work, layer[TURNED], before[STRIDE], work, before[DELTA], before[STRIDE],
+                work, layer[TURNED], before[STRIDE], work, before[DELTA], before[STRIDE], NOTHING, 0, 0, 0,
             )  # fmt: skip
             slope = work[before[SLOPE] : before[SLOPE] + size]
             for i in range(size):
                 delta[i] *= slope[i]
             if before[SCALE] >= 0:
-                _normalize_back(before, parameters, work, gradient, samples)
+                _normalize_back(before, parameters, work, gradient, samples, added)
 
 
 @compiled
@@ -246,12 +253,15 @@ def _normalize(layer: Any, parameters: Any, work: Any, rows: Any) -> None:
 
 
 @compiled
-def _normalize_back(layer: Any, parameters: Any, work: Any, gradient: Any, samples: Any) -> None:
+def _normalize_back(layer: Any, parameters: Any, work: Any, gradient: Any, samples: Any, added: Any) -> None:
     """Turn the derivatives behind a normalization into those before it."""
     width, units = layer[STRIDE], layer[FAN_OUT]
     scale = parameters[layer[SCALE] : layer[SCALE] + units]
     scale_gradient = gradient[layer[SCALE] : layer[SCALE] + units]
     shift_gradient = gradient[layer[SHIFT] : layer[SHIFT] + units]
+    if not added:
+        scale_gradient[:] = ZERO
+        shift_gradient[:] = ZERO
     for i in range(samples):
         delta = work[layer[DELTA] + i * width : layer[DELTA] + i * width + units]
         normal = work[layer[NORMAL] + i * width : layer[NORMAL] + i * width + units]

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 
-from tuner.population.compiled import compiled, spelled
+from tuner.compiled import compiled, spelled
 from tuner.population.layout import LANES, ROWS
 
 _SIZE, _LANE = ir.IntType(64), ir.IntType(32)
@@ -20,22 +21,22 @@ _VECTOR = ir.VectorType(_SINGLE, LANES)
 
 
 def _tile(vectors: int) -> Any:
-    """The function ``C += A B`` for a C of `ROWS` rows and so many vectors of columns.
+    """The function ``C = D + A B`` for a C of `ROWS` rows and so many vectors of columns.
 
     It takes the arrays and the index of the first element of each, the distance of A's rows and of
-    its columns, of B's rows and of C's rows, and the length of the sums.
+    its columns, of B's rows, of C's rows and of D's rows, and the length of the sums.
     """
 
     @spelled
     def tile(
         _: Any, a: Any, a0: Any, a_row: Any, a_col: Any, b: Any, b0: Any, b_row: Any,  # noqa: ARG001
-        c: Any, c0: Any, c_row: Any, terms: Any,  # noqa: ARG001
+        c: Any, c0: Any, c_row: Any, d: Any, d0: Any, d_row: Any, terms: Any,  # noqa: ARG001
     ) -> Any:  # fmt: skip
         n = types.intp
-        return types.void(a, n, n, n, b, n, n, c, n, n, n), generate
+        return types.void(a, n, n, n, b, n, n, c, n, n, d, n, n, n), generate
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        a, a0, a_row, a_col, b, b0, b_row, c, c0, c_row, terms = args
+        a, a0, a_row, a_col, b, b0, b_row, c, c0, c_row, d, d0, d_row, terms = args
 
         def start(array: Any, kind: Any, index: Any) -> Any:
             return builder.gep(context.make_array(kind)(context, builder, array).data, [index])
@@ -46,23 +47,25 @@ def _tile(vectors: int) -> Any:
         def vector(pointer: Any, offset: Any) -> Any:
             return builder.bitcast(builder.gep(pointer, [offset]), _VECTOR.as_pointer())
 
-        a, b, c = start(a, signature.args[0], a0), start(b, signature.args[4], b0), start(
-            c, signature.args[7], c0
-        )  # fmt: skip
+        def places(pointer: Any, row: Any) -> list[Any]:
+            return [
+                vector(pointer, builder.add(times(row, m), ir.Constant(_SIZE, LANES * v)))
+                for m in range(ROWS)
+                for v in range(vectors)
+            ]
+
+        kinds = signature.args
+        a, b = start(a, kinds[0], a0), start(b, kinds[4], b0)
+        c, d = start(c, kinds[7], c0), start(d, kinds[10], d0)
         rows = [builder.gep(a, [times(a_row, m)]) for m in range(ROWS)]
-        places = [
-            vector(c, builder.add(times(c_row, m), ir.Constant(_SIZE, LANES * v)))
-            for m in range(ROWS)
-            for v in range(vectors)
-        ]
-        before = [builder.load(place, align=4) for place in places]
+        before = [builder.load(place, align=4) for place in places(d, d_row)]
         entry = builder.block
         loop, end = builder.append_basic_block("term"), builder.append_basic_block("end")
         builder.branch(loop)
         builder.position_at_end(loop)
         term = builder.phi(_SIZE)
         term.add_incoming(ir.Constant(_SIZE, 0), entry)
-        sums = [builder.phi(_VECTOR) for _ in places]
+        sums = [builder.phi(_VECTOR) for _ in before]
         offset = builder.mul(term, b_row)
         right = [
             builder.load(vector(b, builder.add(offset, ir.Constant(_SIZE, LANES * v))), align=4)
@@ -81,7 +84,7 @@ def _tile(vectors: int) -> Any:
             total.add_incoming(new, loop)
         builder.cbranch(builder.icmp_signed("<", following, terms), loop, end)
         builder.position_at_end(end)
-        for place, total in zip(places, after, strict=True):
+        for place, total in zip(places(c, c_row), after, strict=True):
             builder.store(total, place, align=4)
         return context.get_dummy_value()
 
@@ -96,6 +99,9 @@ def _spread(builder: Any, number: Any) -> Any:
 
 
 _wide, _narrow = _tile(2), _tile(1)
+
+NOTHING = np.zeros(2 * LANES, np.float32)
+"""A matrix of zeros, for `product`."""
 
 
 @spelled
@@ -138,13 +144,14 @@ def transpose(rows: Any, columns: Any, a: Any, a0: Any, a_row: Any, b: Any, b0: 
 
 
 @compiled
-def add_product(
+def product(
     rows: Any, columns: Any, terms: Any,
     a: Any, a0: Any, a_row: Any, a_col: Any,
     b: Any, b0: Any, b_row: Any,
     c: Any, c0: Any, c_row: Any,
+    d: Any, d0: Any, d_row: Any, d_col: Any,
 ) -> None:  # fmt: skip
-    """``C += A B`` on flat float32 arrays.
+    """``C = D + A B`` on flat float32 arrays; C and D may be the same.
 
     Args:
         rows: of A and C, a multiple of `ROWS`.
@@ -160,12 +167,22 @@ def add_product(
         c: the array of C, whose elements are at ``c[c0 + i * c_row + j]``.
         c0: place of C's first element.
         c_row: distance of its rows.
+        d: the array of D, likewise; `NOTHING` with no distances is zero everywhere.
+        d0: place of D's first element.
+        d_row: distance of its rows; 0 where they are all the same.
+        d_col: 1, or 0 where the first two vectors of a row come again and again.
     """
     j = 0
     while j + 2 * LANES <= columns:
         for i in range(0, rows, ROWS):
-            _wide(a, a0 + i * a_row, a_row, a_col, b, b0 + j, b_row, c, c0 + i * c_row + j, c_row, terms)
+            _wide(
+                a, a0 + i * a_row, a_row, a_col, b, b0 + j, b_row,
+                c, c0 + i * c_row + j, c_row, d, d0 + i * d_row + j * d_col, d_row, terms,
+            )  # fmt: skip
         j += 2 * LANES
     if j < columns:
         for i in range(0, rows, ROWS):
-            _narrow(a, a0 + i * a_row, a_row, a_col, b, b0 + j, b_row, c, c0 + i * c_row + j, c_row, terms)
+            _narrow(
+                a, a0 + i * a_row, a_row, a_col, b, b0 + j, b_row,
+                c, c0 + i * c_row + j, c_row, d, d0 + i * d_row + j * d_col, d_row, terms,
+            )  # fmt: skip

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuner.population.compiled import program
+from tuner.compiled import program
 from tuner.population.recipe import Numbers
 from tuner.population.update import update
 

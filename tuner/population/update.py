@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tuner.population.compiled import compiled, reordered
+from tuner.compiled import compiled, reordered
 from tuner.population.elementary import FAINT, ONE, ZERO, f32
 
 

@@ -96,6 +96,7 @@ class History:
         self.unfit: set[int] = set()
         self.failed: set[int] = set()
         self.replaced: list[int] = []
+        self._rows = np.empty((64, len(space)))
         self._told: dict[int, tuple[Params, dict[str, Value] | None, NDArray[np.float64]]] = {}
         self._seen: dict[int, Observation] = {}
         self._numbers: list[int] = []
@@ -120,7 +121,11 @@ class History:
         is_news = number not in self._told or self._told[number][0] is not record.params
         if is_news:
             params = adopted(self._space, record.params)
-            self._told[number] = record.params, params, self._row(params or {})
+            row = self._row(params or {})
+            self._told[number] = record.params, params, row
+            if number >= len(self._rows):
+                self._rows = np.resize(self._rows, (2 * number, len(self._space)))
+            self._rows[number] = row
         _, params, row = self._told[number]
         if params is None:
             self.unfit.add(number)
@@ -223,9 +228,9 @@ class History:
         """How many trials have a value."""
         return len(self._valued)
 
-    def rows(self, observations: Sequence[Observation]) -> NDArray[np.float64]:
-        """The rows of some trials: (N, D)."""
-        return np.array([o.row for o in observations]).reshape(len(observations), len(self._space))
+    def rows(self, numbers: Sequence[int]) -> NDArray[np.float64]:
+        """The rows of some trials that were told: (N, D)."""
+        return self._rows.take(np.array(numbers, dtype=int), axis=0)
 
     def _forget(self, number: int) -> None:
         self.unfit.discard(number)

@@ -36,7 +36,6 @@ class TPE:
     """
 
     def __init__(self, space: SearchSpace, spec: SearchSpec) -> None:
-        self._width = len(space)
         self._seed = spec.seed
         self._startup = spec.startup_trials
         self._random = Random(space, spec)
@@ -49,9 +48,8 @@ class TPE:
             return self._random.draw
         observations = history.window(BEST, LAST)
         good = history.good(observations, default_gamma(len(observations)))
-        bad = {o.number: o.row for o in observations if o.number not in good} | history.running
-        below = _stacked([o.row for o in observations if o.number in good], self._width)
-        above = _stacked([bad[number] for number in sorted(bad)], self._width)
+        bad = {o.number for o in observations} - good | history.running.keys()
+        below, above = history.rows(sorted(good)), history.rows(sorted(bad))
         fitted: dict[_Group, tuple[Parzen, Parzen]] = {}
 
         def draw(number: int, attempt: int) -> Suggest:
@@ -78,13 +76,12 @@ class _Group:
 
     def __init__(self, space: SearchSpace, columns: dict[str, int]) -> None:
         self._axes = Axes({name: distribution(space.parameters[name]) for name in sorted(columns)})
-        self._columns = [columns[name] for name in self._axes]
+        self._columns = np.array([columns[name] for name in self._axes])
         self._known: tuple[bytes, Parzen] | None = None
 
     def fit(self, below: NDArray[np.float64], above: NDArray[np.float64]) -> tuple[Parzen, Parzen]:
         """The densities of the rows that have the parameters; the good one is kept while its rows stay."""
-        first = self._columns[0]
-        good, bad = (rows[~np.isnan(rows[:, first])][:, self._columns] for rows in (below, above))
+        good, bad = (_with(rows, self._columns) for rows in (below, above))
         key = good.tobytes()
         if self._known is None or self._known[0] != key:
             self._known = key, Parzen(self._axes, good)
@@ -95,8 +92,14 @@ class _Group:
     ) -> dict[str, float]:
         """Of `count` samples of the good density, the one whose ratio to the bad one is highest."""
         samples = below.sample(rng, count)
-        best = int(np.argmax(below.log_ratio(above, samples)))
+        best = int(np.argmax(below.log_density(samples) - above.log_density(samples)))
         return dict(zip(self._axes, samples[best].tolist(), strict=True))
+
+
+def _with(rows: NDArray[np.float64], columns: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Some columns of the rows that have them."""
+    there = np.flatnonzero(~np.isnan(rows[:, columns[0]]))
+    return rows[there[:, None], columns]
 
 
 def _groups(space: SearchSpace) -> dict[str, _Group]:
@@ -108,7 +111,3 @@ def _groups(space: SearchSpace) -> dict[str, _Group]:
     return {
         name: group for columns in groups.values() for group in [_Group(space, columns)] for name in columns
     }
-
-
-def _stacked(rows: list[NDArray[np.float64]], width: int) -> NDArray[np.float64]:
-    return np.concatenate([np.empty(0), *rows]).reshape(len(rows), width)

@@ -40,6 +40,7 @@ from tuner.population import (
     rmsprop,
     sgd,
 )
+from tuner.population.head import highest
 from tuner.population.layout import Floats
 from tuner.trainers.state import reading_of, reading_table
 from tuner.trainers.streams import GlobalStreams
@@ -258,11 +259,14 @@ class FusedPopulation:
         return reading
 
     def _scored(self, outputs: Floats, truth: material.Truth) -> float:
-        # In NumPy, as `Loss.indices` does it: so few numbers cost PyTorch several times as much.
+        # As `Loss.indices` does it: so few numbers cost PyTorch several times as much.
         data, predicted = self._material.data, outputs
         if data.task is Task.CLASSIFICATION:
-            one = self._loss.outputs == 1
-            predicted = (outputs[:, 0] > 0).astype(np.int64) if one else outputs.argmax(axis=1)
+            predicted = np.empty(len(outputs), np.int64)
+            if self._loss.outputs == 1:
+                predicted[:] = outputs[:, 0] > 0
+            else:
+                highest(outputs, predicted)
         return scores.score(self._score, truth.y, predicted, data)
 
 
