@@ -27,90 +27,17 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import astuple, dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import optuna
 
-import tuner
-from tuner.core.budget import StudyState
-from tuner.core.trial import Reading, TrialRecord
+from benchmarks.scenarios import SCENARIOS, Scenario, Subject, Table, different, forked, peace, told
 from tuner.executors.checkpoints import Checkpoints
-from tuner.store import Database, StudyStore
-
-FUNCTION = """
-import numpy as np
-
-def train(params, context):
-    weights = np.zeros(3)
-    if KEEPS and (state := context.resume()):
-        weights[:] = state["weights"]
-    while True:
-        weights[0] += params["x"] * (1 + 0.1 * np.random.normal())
-        weights[1] += abs(params["x"] - 0.3)
-        weights[2] += 1
-        report = {"train_loss": float(weights[1]), "val_loss": float(weights[0] + 1 / weights[2])}
-        yield {**report, "state": {"weights": weights}} if KEEPS else report
-"""
-
-_FUNCTION_STUDY = {
-    "trainer": {"use": "./function.py:train", "epochs": 9},
-    "space": {"x": {"type": "float", "low": 0.0, "high": 1.0, "default": 0.9}},
-}
-_ORDERED = {"trainer.executor": "processes", "trainer.workers": 2, "trainer.reproducible": True}
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """A study, and the moments at which it is killed."""
-
-    name: str
-    study: str
-    trials: int
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    aims: tuple[str, ...] = ("any", "commit", "checkpoint")
-
-
-SCENARIOS = (
-    Scenario("mlp fused, tpe, asha", "digits", 60, {"trainer.epochs": 9}),
-    Scenario(
-        "mlp fused, cmaes, median",
-        "digits",
-        24,
-        {"trainer.epochs": 6, "search.sampler": "cmaes", "search.pruner": "median"},
-    ),
-    Scenario(
-        "mlp one at a time, two workers in order, asha",
-        "digits",
-        24,
-        {"trainer.epochs": 6, "trainer.rows": 1, **_ORDERED},
-        ("any", "commit", "worker"),
-    ),
-    Scenario(
-        "scikit-learn, two workers in order, hyperband",
-        "digits_sklearn",
-        16,
-        {"trainer.epochs": 6, "search.pruner": "hyperband", **_ORDERED},
-        ("any", "commit", "worker"),
-    ),
-    Scenario(
-        "a function that keeps a state, random",
-        "function",
-        30,
-        {"search.sampler": "random", "trainer.workers": 1},
-        ("any", "commit", "checkpoint"),
-    ),
-    Scenario(
-        "a function that keeps none, asha-stop",
-        "function",
-        30,
-        {"search.pruner": "asha-stop", "trainer.workers": 1},
-        ("any", "commit"),
-    ),
-)
+from tuner.store import StudyStore
 
 
 @dataclass
@@ -128,83 +55,13 @@ class Tally:
     seconds: list[float] = field(default_factory=list)
 
 
-Table = dict[int, tuple[TrialRecord, list[Reading]]]
-
-
-class Subject:
-    """A scenario in a folder of its own."""
-
-    def __init__(self, scenario: Scenario, folder: Path) -> None:
-        self.scenario = scenario
-        self.folder = folder
-        folder.mkdir(parents=True)
-        self.url = f"sqlite:///{folder}/tuner.db"
-        (folder / "function.py").write_text(FUNCTION.replace("KEEPS", str("keeps a state" in scenario.name)))
-
-    def drive(self, *, checkpoint_seconds: float = 0.05) -> None:
-        """Start the study, or go on with it."""
-        os.chdir(self.folder)
-        known = tuner.studies(storage=self.url) if (self.folder / "tuner.db").exists() else []
-        if known:
-            # It may have been killed when all was done.
-            if known[0].state is not StudyState.FINISHED:
-                tuner.resume(storage=self.url)
-            return
-        study = self.scenario.study
-        tuner.start(
-            _FUNCTION_STUDY if study == "function" else study,
-            name="chaos",
-            storage=self.url,
-            trials=self.scenario.trials,
-            settings={**self.scenario.settings, "trainer.checkpoint_seconds": checkpoint_seconds},
-        )
-
-    def leftovers(self) -> int:
-        """How many checkpoints lie there."""
-        return len(list((self.folder / "tuner_models" / "chaos" / "checkpoints").glob("*")))
-
-    @property
-    def layout(self) -> dict[str, Any]:
-        """What was decided by measuring, which another run may decide otherwise."""
-        facts = tuner.load("chaos", storage=self.url).summary.facts
-        return {f"trainer.{name}": facts[name] for name in ("rows", "workers", "threads")}
-
-    def table(self) -> Table:
-        """Everything that is stored."""
-        if not (self.folder / "tuner.db").exists() or not tuner.studies(storage=self.url):
-            return {}
-        with contextlib.closing(Database.open(self.url)) as database:
-            records, curves = database.records("chaos"), database.curves("chaos")
-        return {record.number: (record, curves.get(record.number, [])) for record in records}
-
-
-def forked(work: Callable[[], None], log: Path) -> int:
-    """Run something in a process of its own, in a session of its own; its number."""
-    sys.stdout.flush()
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 1
-    try:
-        os.setsid()
-        with log.open("ab") as file:
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
-        work()
-        code = 0
-    except BaseException as error:  # noqa: BLE001
-        print(f"{type(error).__name__}: {error}", flush=True)
-    finally:
-        os._exit(code)
-
-
 def arm(aim: str, lots: random.Random) -> None:
     """Let this process be killed in the middle of what is aimed at."""
 
     def soon(after_s: float) -> None:
         threading.Timer(after_s, os.kill, (os.getpid(), signal.SIGKILL)).start()
 
-    countdown = lots.randrange(1, 40)
+    countdown = lots.randrange(1, 10)
 
     def counted(call: Callable[..., Any], longest_s: float) -> Callable[..., Any]:
         def wrapped(*args: Any, **kwargs: Any) -> Any:
@@ -256,13 +113,6 @@ def _children(pid: int) -> list[int]:
     return [int(word) for word in path.read_text().split()] if path.exists() else []
 
 
-def told(record: TrialRecord, curve: list[Reading]) -> str:
-    """What must be the same however often a study was interrupted."""
-    known = (record.number, dict(record.params), record.state, record.value, record.epochs)
-    decided = (record.conclusive, record.rule, record.reason)
-    return repr((known, decided, [astuple(replace(reading, seconds=0.0)) for reading in curve]))
-
-
 def look(before: Table, after: Table, tally: Tally) -> None:
     """Count what was stored before a kill and is not after it."""
     numbers = sorted(after)
@@ -272,30 +122,6 @@ def look(before: Table, after: Table, tally: Tally) -> None:
             tally.lost_trials += 1
         elif number in after:
             tally.lost_epochs += max(0, len(curve) - len(after[number][1]))
-
-
-def different(found: Table, whole: Table) -> int:
-    """How many trials are not the same."""
-    return sum(
-        number not in found or number not in whole or told(*found[number]) != told(*whole[number])
-        for number in {*found, *whole}
-    )
-
-
-def peace(scenario: Scenario, folder: Path) -> tuple[Scenario, Table, float]:
-    """The study as it is when nobody kills it, and how long that takes.
-
-    Returns:
-        The scenario with the layout that was measured, all that was stored, and seconds.
-    """
-    subject = Subject(scenario, folder)
-    begin = time.monotonic()
-    pid = forked(subject.drive, folder / "log")
-    _, status = os.waitpid(pid, 0)
-    if status != 0:
-        raise RuntimeError((folder / "log").read_text()[-3000:])
-    seconds = time.monotonic() - begin
-    return replace(scenario, settings={**scenario.settings, **subject.layout}), subject.table(), seconds
 
 
 def round_of(
@@ -335,45 +161,61 @@ def run(scenarios: tuple[Scenario, ...], kills: int, seed: int) -> Iterator[tupl
             yield scenario, tally, typical_s
 
 
-def at(moment: float, work: Callable[[], None]) -> Callable[[], None]:
-    """The same work, begun at a moment of the clock."""
+class Finished(Exception):
+    """Another one had driven the study to its end already."""
 
-    def waiting() -> None:
+
+def wanting(subject: Subject, moment: float) -> Callable[[], None]:
+    """Drive a study, from a moment of the clock on."""
+
+    def work() -> None:
         while time.time() < moment:
             pass
-        work()
+        if not subject.drive():
+            raise Finished
 
-    return waiting
+    return work
 
 
-def rivals(scenario: Scenario, rounds: int, lots: random.Random) -> None:
-    """Let two processes want the same study, again and again, and print who got it."""
+def orphaned(subject: Subject, lots: random.Random) -> None:
+    """Let a driver be killed in the middle of a commit."""
+
+    def work() -> None:
+        arm("commit", lots)
+        subject.drive()
+
+    os.waitpid(forked(work, subject.folder / "log"), 0)
+
+
+def rivals(scenario: Scenario, rounds: int, lots: random.Random) -> int:
+    """Let two processes want the same study, again and again; how often not exactly one got it."""
     outcomes: Counter[str] = Counter()
+    wrong = 0
     with tempfile.TemporaryDirectory() as name:
-        scenario, whole, typical_s = peace(scenario, Path(name) / "whole")
+        scenario, whole, _ = peace(scenario, Path(name) / "whole")
         for number in range(rounds):
             subject = Subject(scenario, Path(name) / str(number))
             how = ("new", "left by a killed driver")[number % 2]
             if number % 2:
-                pid = forked(subject.drive, subject.folder / "log")
-                while not subject.table():
-                    time.sleep(0.01)
-                time.sleep(lots.random() * 0.3 * typical_s)
-                os.kill(pid, signal.SIGKILL)
-                os.waitpid(pid, 0)
+                orphaned(subject, lots)
             logs = [subject.folder / f"log {which}" for which in range(2)]
-            moment = time.time() + 0.05
-            pids = [forked(at(moment, subject.drive), log) for log in logs]
+            work = wanting(subject, time.time() + 0.05)
+            pids = [forked(work, log) for log in logs]
             codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
-            told_ = [
-                "got it" if code == 0 else log.read_text().strip().splitlines()[-1].partition(":")[0]
+            ends = sorted(
+                "got it" if code == 0 else log.read_text().strip().splitlines()[-1]
                 for code, log in zip(codes, logs, strict=True)
-            ]
-            same = "the same" if different(subject.table(), whole) == 0 else "DIFFERENT"
-            outcomes[f"{how}: {' | '.join(sorted(told_))}; it ends {same}"] += 1
+            )
+            kinds = [end.partition(":")[0] for end in ends]
+            same = different(subject.table(), whole) == 0
+            outcomes[f"{how}: {' | '.join(kinds)}; it ends {'the same' if same else 'DIFFERENT'}"] += 1
+            if not same or kinds[1] != "got it" or kinds[0] not in ("Finished", "StudyExists", "StudyLocked"):
+                wrong += 1
+                print(f"{how}: {ends}", flush=True)
     print("\n| two drivers at the same instant | times |\n| --- | --: |")
     for outcome, times in sorted(outcomes.items()):
         print(f"| {outcome} | {times} |", flush=True)
+    return wrong
 
 
 def read(subject: Subject, kind: str, pause_s: float, go_on: Path) -> None:
@@ -470,7 +312,7 @@ def main() -> None:
     wrong = kill(chosen, options.kills, options.seed) if options.kills else 0
     keeping = next(each for each in SCENARIOS if "keeps a state" in each.name)
     if options.drivers:
-        rivals(keeping, options.drivers, random.Random(options.seed))
+        wrong += rivals(keeping, options.drivers, random.Random(options.seed))
     if options.readers:
         audience(SCENARIOS[0])
     sys.exit(wrong > 0)

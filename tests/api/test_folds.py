@@ -41,7 +41,7 @@ def test_a_study_is_the_same_with_any_threads_and_in_two_parts(keys: Any) -> Non
     assert curves(whole) == curves(tuner.resume("parts", trials=6))
 
 
-def test_worker_processes_draw_the_same_splits_and_folds() -> None:
+def test_fused_rows_in_worker_processes_draw_the_same_splits() -> None:
     both = {**REDRAWN, "trainer.repeats": 2, "trainer.rows": 2}
     here = tuner.start(IRIS, name="here", trials=4, settings={**both, "trainer.workers": 1})
     there = tuner.start(IRIS, name="there", trials=4, workers=2, settings=both)

@@ -57,10 +57,3 @@ def test_what_cannot_be_fused_says_why() -> None:
     run = tuner.start("digits_sklearn", trials=1, settings={"trainer.epochs": 1, "trainer.workers": 1})
     assert run.summary.facts["rows"] == 1
     assert "scikit-learn" in note(run)
-
-
-def test_fused_trials_train_in_worker_processes_too() -> None:
-    study = tuner.start("digits", trials=10, workers=2, settings={**EPOCHS, "trainer.rows": 3})
-    assert study.summary.facts["executor"] == "processes"
-    assert study.summary.counts["failed"] == 0
-    assert sum(study.summary.counts.values()) == 10

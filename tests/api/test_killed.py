@@ -16,7 +16,7 @@ from tuner.core.trial import TrialState
 ROOT = Path(__file__).parents[2]
 
 FUNCTION = """
-import os, resource, signal, time
+import os, resource, signal
 
 def train(params, context):
     for epoch in range(context.epochs):
@@ -30,8 +30,6 @@ def misfortune(number):
             os.kill(os.getpid(), signal.SIGSEGV)
         case "exit":
             os._exit(3)
-        case "memory":
-            raise MemoryError("no room")
         case "limit":
             limits = resource.getrlimit(resource.RLIMIT_AS)
             used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
@@ -40,8 +38,6 @@ def misfortune(number):
                 bytearray(2**30)
             finally:
                 resource.setrlimit(resource.RLIMIT_AS, limits)
-        case "hang":
-            time.sleep(600)
 """
 
 SPACE = {"x": {"type": "float", "low": 0.0, "high": 1.0, "default": 0.9}}
@@ -55,10 +51,10 @@ def environment() -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("study", "trials"), [("mlp fused, tpe, asha", "12"), ("mlp one at a time, two workers", "6")]
+    ("study", "trials"), [("mlp fused, tpe, asha", "12"), ("keeps a state, two workers", "6")]
 )
 def test_a_study_that_is_killed_at_random_ends_as_if_it_never_was(study: str, trials: str) -> None:
-    command = ["-m", "benchmarks.chaos", "--kills", "3", "--only", study, "--trials", trials]
+    command = ["-m", "benchmarks.chaos", "--kills", "2", "--only", study, "--trials", trials]
     done = subprocess.run(
         [sys.executable, *command],
         cwd=ROOT,
@@ -77,9 +73,7 @@ def test_a_study_that_is_killed_at_random_ends_as_if_it_never_was(study: str, tr
     [
         ("segfault", "was killed by SIGSEGV"),
         ("exit", "ended with exit code 3"),
-        ("memory", "MemoryError: no room"),
         ("limit", "MemoryError"),
-        ("hang", "took longer than 1 seconds"),
     ],
 )
 def test_a_trial_that_ruins_its_worker_ends_alone(tmp_path: Path, does: str, reason: str) -> None:
@@ -94,7 +88,6 @@ def test_a_trial_that_ruins_its_worker_ends_alone(tmp_path: Path, does: str, rea
             "trainer.restarts": 0,
             "search.sampler": "random",
             "search.pruner": "none",
-            **({"stop.epoch_seconds": 1.0} if does == "hang" else {}),
         },
     )
     assert found.summary.state is StudyState.FINISHED

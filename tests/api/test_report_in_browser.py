@@ -23,13 +23,15 @@ def train(params: Mapping[str, Any], context: Any) -> Iterator[dict[str, float]]
         yield {"train_loss": params["x"] / epoch, "val_loss": params["x"] / epoch + params["y"] / 10}
 
 
-@pytest.fixture
-def report(tmp_path: Path) -> Path:
-    tuner.start(trainer=train, space=SPACE, name="made", trials=20, settings={"search.pruner": "none"})
-    return tuner.report("made", tmp_path / "report.html")
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    url, settings = f"sqlite:///{folder}/tuner.db", {"search.pruner": "none"}
+    tuner.start(trainer=train, space=SPACE, name="made", trials=20, settings=settings, storage=url)
+    return tuner.report("made", folder / "report.html", storage=url)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if program is None:
@@ -43,7 +45,7 @@ def browser() -> Iterator[Browser]:
 def opened(
     browser: Browser, path: Path, width: int = 1280, scheme: Literal["dark", "light"] = "light"
 ) -> tuple[Page, list[str]]:
-    """The page, scrolled through, and what went wrong on it."""
+    """The page in a window of its own, scrolled through, and what went wrong on it."""
     page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
     wrong: list[str] = []
     page.on("console", lambda message: wrong.append(message.text))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+import shutil
 import tomllib
 from collections.abc import Iterator, Mapping
 from html import unescape
@@ -34,30 +35,49 @@ def diverges(params: Mapping[str, Any], context: Any) -> Iterator[dict[str, floa
     yield {"train_loss": float("nan"), "val_loss": float("nan")}
 
 
-@pytest.fixture
-def study() -> tuner.Study:
-    return tuner.start(
-        trainer=train,
-        space=SPACE,
-        trials=12,
-        name=HOSTILE,
-        settings={"search.pruner": "none", "description": HOSTILE},
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with a study of twelve trials, run once."""
+    path = tmp_path_factory.mktemp("stored") / "tuner.db"
+    settings = {"search.pruner": "none", "description": HOSTILE}
+    tuner.start(
+        trainer=train, space=SPACE, trials=12, name=HOSTILE, settings=settings, storage=f"sqlite:///{path}"
     )
+    return path
+
+
+@pytest.fixture
+def study(database: Path) -> tuner.Study:
+    shutil.copy(database, "tuner.db")
+    return tuner.load(HOSTILE)
+
+
+@pytest.fixture(scope="module")
+def whole(database: Path) -> str:
+    """The report of that study."""
+    path = tuner.report(HOSTILE, database.with_name("report.html"), storage=f"sqlite:///{database}")
+    return path.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(whole: str) -> str:
+    return without_scripts(whole)
 
 
 def page_of(study: tuner.Study) -> str:
+    return without_scripts(tuner.report(study.name, "report.html").read_text(encoding="utf-8"))
+
+
+def without_scripts(text: str) -> str:
     """The report's HTML, figures' numbers and plotly.js apart."""
-    text = tuner.report(study.name, "report.html").read_text(encoding="utf-8")
     return re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL)
 
 
-def test_no_text_of_a_user_is_markup_and_nothing_is_fetched(study: tuner.Study) -> None:
-    page = page_of(study)
+def test_no_text_of_a_user_is_markup_and_nothing_is_fetched(whole: str, page: str) -> None:
     assert "alert(" in page
     assert "<script>" not in page
     assert "alert('" not in page
     assert not re.search(r"(src|href)=\"(?!#|data:text/csv)", page)
-    whole = Path("report.html").read_text(encoding="utf-8")
     assert len(re.findall("<script>", whole)) == 2
     assert len(whole) < 2_500_000
 
@@ -83,15 +103,15 @@ def test_study_without_a_value_has_a_report_too() -> None:
     assert "How it was run" in page
 
 
-def test_csv_holds_every_trial(study: tuner.Study) -> None:
-    (data,) = re.findall(r'href="data:text/csv;base64,([^"]*)"', page_of(study))
+def test_csv_holds_every_trial(study: tuner.Study, page: str) -> None:
+    (data,) = re.findall(r'href="data:text/csv;base64,([^"]*)"', page)
     found = pd.read_csv(io.BytesIO(base64.b64decode(data)))
     assert found["number"].tolist() == list(range(12))
     assert found["params.x"].tolist() == pytest.approx([r.params["x"] for r in study.records])
 
 
-def test_study_file_of_the_report_is_the_one_that_was_run(study: tuner.Study) -> None:
-    (text,) = re.findall(r"<pre>(.*?)</pre>", page_of(study), flags=re.DOTALL)
+def test_study_file_of_the_report_is_the_one_that_was_run(study: tuner.Study, page: str) -> None:
+    (text,) = re.findall(r"<pre>(.*?)</pre>", page, flags=re.DOTALL)
     assert StudySpec.parse(tomllib.loads(unescape(text)), "report") == study.spec
 
 
@@ -101,16 +121,15 @@ def test_commands_and_changes_are_told_in_order(study: tuner.Study) -> None:
     assert page.index("tune start") < page.index("tune resume") < page.index("budget.trials: 12 -> 14")
 
 
-def test_every_figure_stands_under_its_words_and_empty_ones_are_named(study: tuner.Study) -> None:
-    page = page_of(study)
+def test_every_figure_stands_under_its_words_and_empty_ones_are_named(page: str) -> None:
     assert page.count("<h3>Convergence</h3>") == 1
     assert page.count('<div class="plot"') == page.count("<h3>") - 2  # measured, settings
     assert "Left out, for the study has no data for them: " in page
     assert "Studies compared" not in page
 
 
-def test_study_that_is_not_confirmed_says_how_to(study: tuner.Study) -> None:
-    assert "Not yet. <code>tune confirm " in page_of(study)
+def test_study_that_is_not_confirmed_says_how_to(page: str) -> None:
+    assert "Not yet. <code>tune confirm " in page
 
 
 def test_several_objectives_show_the_best_bargains() -> None:

@@ -15,6 +15,11 @@ def train(params, context):
         loss = (params["x"] - 0.7) ** 2 + 0.5 / epoch
         yield {"train_loss": loss, "val_loss": loss + 0.1, "val_score": 1 - loss}
 
+def trades(params, context):
+    for epoch in range(1, context.epochs + 1):
+        over = params["x"] * max(0, epoch - 4) / 10
+        yield {"train_loss": 1 / epoch, "val_loss": 2 - params["x"] + 1 / epoch + over, "cost": params["x"]}
+
 def fails(params, context):
     raise ValueError("boom in my own code")
     yield

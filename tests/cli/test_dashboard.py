@@ -20,10 +20,10 @@ def test_dashboard_answers_at_the_address_it_prints_and_ends_with_ctrl_c(folder:
         line = program.stdout.readline()
         address = re.fullmatch(r"dashboard: (http://127\.0\.0\.1:\d+/)\n", line)
         assert address is not None, line
-        with urllib.request.urlopen(address.group(1), timeout=30) as answer:
+        with urllib.request.urlopen(address.group(1), timeout=120) as answer:
             assert answer.status == 200
         program.send_signal(signal.SIGINT)
-        _, said = program.communicate(timeout=30)
+        _, said = program.communicate(timeout=120)
     assert program.returncode == 0
     assert said == ""
     assert not (folder / "tuner.db").exists()

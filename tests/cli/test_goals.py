@@ -7,43 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.program import Tune
+from tests.cli.program import STUDY, Tune
 
-TRAINER = """
-def train(params, context):
-    for epoch in range(1, 11):
-        over = params["x"] * max(0, epoch - 4) / 10
-        yield {"train_loss": 1 / epoch, "val_loss": 2 - params["x"] + 1 / epoch + over, "cost": params["x"]}
-"""
-STUDY = """
-name = "many"
-[trainer]
-use = "./trainer.py:train"
-epochs = 10
+GOALS = """
 [objective]
-metric = "val_loss"
 also = {cost = "minimize"}
 at_most = {cost = 0.75}
 [search]
 sampler = "qmc"
 pruner = "none"
-[budget]
-trials = 6
-[confirm]
-auto = false
-[space.x]
-type = "float"
-low = 0.0
-high = 1.0
-default = 1.0
 """
 
 
 @pytest.fixture
 def many(tune: Tune, folder: Path) -> Tune:
     """`tune` beside a study of two objectives and a constraint that the default violates."""
-    (folder / "trainer.py").write_text(TRAINER)
-    (folder / "study.toml").write_text(STUDY)
+    text = STUDY.replace(":train", ":trades").replace("default = 0.2", "default = 1.0") + GOALS
+    (folder / "study.toml").write_text(text.replace("epochs = 4", "epochs = 10"))
     ended = tune("start", "study.toml")
     assert ended.code == 0, ended.err
     assert "best trade-offs of val_loss, cost:" in ended.out
@@ -51,10 +31,10 @@ def many(tune: Tune, folder: Path) -> Tune:
 
 
 def test_best_prints_the_front_as_a_table_and_as_json(many: Tune) -> None:
-    told = many("best", "many").out
+    told = many("best", "study").out
     assert "best trade-offs of val_loss, cost:" in told
     assert "The default configuration has cost 1, not at most 0.75." in told
-    table = json.loads(many("best", "many", "--json").out)
+    table = json.loads(many("best", "study", "--json").out)
     assert table["feasible"]
     front = table["front"]
     assert front[0]["trial"] == table["trial"]
@@ -65,9 +45,9 @@ def test_best_prints_the_front_as_a_table_and_as_json(many: Tune) -> None:
 
 
 def test_over_fitting_is_told_in_words_and_in_numbers(many: Tune) -> None:
-    assert "it over-fits from epoch" in many("show", "many", "0").out
-    table = json.loads(many("show", "many", "0", "--json").out)
-    best = json.loads(many("best", "many", "--json").out)["default"]
+    assert "it over-fits from epoch" in many("show", "study", "0").out
+    table = json.loads(many("show", "study", "0", "--json").out)
+    best = json.loads(many("best", "study", "--json").out)["default"]
     for name in ("gap", "gap_last", "onset_epoch", "rise"):
         assert table[name] == best[name]
     assert table["onset_epoch"] == table["best_epoch"]

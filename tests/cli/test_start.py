@@ -81,10 +81,7 @@ def test_a_finished_study_goes_on_with_a_larger_budget(tune: Tune) -> None:
     assert resumed.json == tune("best", "study", "--json").json
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_study_says_how_to_go_on_and_goes_on(
-    tune: Tune, folder: Path, number: signal.Signals
-) -> None:
+def test_an_interrupted_study_says_how_to_go_on_and_goes_on(tune: Tune, folder: Path) -> None:
     (folder / "study.toml").write_text(
         (folder / "study.toml").read_text().replace(":train", ":slow").replace("trials = 6", "trials = 1000")
     )
@@ -99,8 +96,8 @@ def test_an_interrupted_study_says_how_to_go_on_and_goes_on(
     while '"epochs": 2' not in tune("show", "study", "--json").out:
         assert time.monotonic() < deadline
         assert running.poll() is None
-        time.sleep(0.5)
-    running.send_signal(number)
+        time.sleep(0.2)
+    running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=60)
     assert running.returncode == 130, err
     assert out == ""

@@ -40,7 +40,7 @@ from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Trial
 from tuner.errors import DeviceError
 
-_PATIENCE_S = 60.0
+_PATIENCE_S = 180.0
 """How long a test waits for what never comes, before it fails."""
 
 

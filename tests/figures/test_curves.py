@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -98,3 +100,11 @@ def test_readings_that_are_missing_in_the_middle_do_not_move_the_best_epoch() ->
 def test_a_rate_that_never_changes_is_seen_to_be_above_zero() -> None:
     made = frame({0: [Reading(epoch, 1.0, 2.0, learning_rate=0.001) for epoch in (1, 2, 3)]})
     assert draw(data(made, what="learning_rate"), LIGHT)["layout"]["yaxis"]["rangemode"] == "tozero"
+
+
+def test_standard_errors_are_a_band_round_the_line_of_a_mean() -> None:
+    made = frame({0: curve([0.9, 0.5], [1.0, 0.8]), 1: curve([0.9], [1.0])})
+    made = replace(made, errors={"val_loss": np.array([0.1, 0.2, np.nan])}).only([0])
+    bands = [each for each in draw(data(made), LIGHT)["data"] if "standard error" in each["name"]]
+    assert [each["x"] for each in bands] == [[1, 2, 2, 1]]
+    assert bands[0]["y"] == pytest.approx([1.1, 1.0, 0.6, 0.9])

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.figures.parts import frame, losses
+from tests.figures.parts import HOSTILE, curve, frame, losses
 from tuner.figures import LIGHT, Nothing
-from tuner.figures.importances import data, draw
+from tuner.figures.importances import data, draw, lever
 
 SHARES = {"value": {"rate": 0.7, "layers": 0.3}, "gap": {"momentum": 0.6, "layers": 0.4}}
 
@@ -28,3 +28,26 @@ def test_without_the_gaps_there_is_one_bar_each() -> None:
 def test_too_few_trials_are_said_in_words() -> None:
     with pytest.raises(Nothing, match="Too few trials"):
         data(frame(losses(1.0)))
+
+
+def test_the_bars_of_the_gap_say_on_which_side_it_is_smaller() -> None:
+    gaps = {n: curve([1.0], [2.0 - 0.2 * (n % 5) - 0.001 * n]) for n in range(40)}  # rate is 10 ** -(n % 5)
+    made = replace(frame(gaps), importances={"gap": {"rate": 0.6, "optimizer": 0.4}})
+    assert lever(made, "rate") == "lower"
+    assert lever(made, "layers") == "", "no clear side"
+    assert lever(made, "optimizer") == "", "nor a choice"
+    bar = draw(data(made), LIGHT)["data"][-1]
+    assert bar["text"][0] == "lower: smaller gap"
+    assert "<script>" not in str(bar)
+
+
+def test_a_gap_that_is_smallest_between_is_called_neither_low_nor_high() -> None:
+    gaps = {n: curve([1.0], [2.0 + abs(n % 5 - 2) + 0.001 * n]) for n in range(40)}
+    assert lever(frame(gaps), "rate") == "middle"
+
+
+def test_a_choice_is_named_where_its_gaps_are_clearly_smallest() -> None:
+    gaps = {n: curve([1.0], [2.0 + (n % 3 != 2) + 0.001 * n]) for n in range(40)}
+    made = replace(frame(gaps), importances={"gap": {"optimizer": 1.0}})
+    assert lever(made, "optimizer") == HOSTILE
+    assert "<script>" not in str(draw(data(made), LIGHT)["data"])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.figures.parts import frame, losses
+from tests.figures.parts import curve, frame, losses
 from tuner.core.trial import TrialState
 from tuner.figures import LIGHT, Nothing, gap_parameters, slices
 from tuner.figures.panels import draw, panels
@@ -64,3 +64,15 @@ def test_no_parameter_is_said_in_words() -> None:
     assert slices.data(made, ()).panels, "the most important ones where none is named"
     with pytest.raises(Nothing, match="No parameter is chosen"):
         panels(made, made.trials.value, "value", (), False, True)
+
+
+def test_one_far_gap_on_either_side_sets_no_axis_and_is_told() -> None:
+    for far in (-50.0, 50.0):
+        made = frame({n: curve([1.0], [2.0 + n / 100]) for n in range(30)} | {30: curve([1.0], [far])})
+        found = gap_parameters.data(made, ["rate"])
+        assert found.range is not None
+        assert -1.0 < found.range[0] < 1.0 < 1.29 < found.range[1] < 3.0
+        assert found.outside == 1
+        layout = draw(found, LIGHT)["layout"]
+        assert layout["yaxis"]["range"] == found.range
+        assert "1 trial beyond the axis" in layout["annotations"][0]["text"]

@@ -133,7 +133,7 @@ def test_product_is_numpys(
     }[added]
     wanted = c.astype(np.float64)
     wanted[:, :columns] = a[:, :terms].astype(np.float64) @ b[:, :columns]
-    wanted[:, :columns] += c[:, :columns] if added == "itself" else d[0]
+    wanted[:, :columns] += c[:, :columns] if added == "itself" else np.asarray(d[0])
     flat, steps = (a.T, (1, rows)) if turned else (a, (terms + extra, 1))
     product(
         rows, columns, terms, np.ascontiguousarray(flat).ravel(), 0, *steps, b.ravel(), 0, columns + extra,

@@ -1,17 +1,21 @@
-"""What tests of averaged and redrawn training share: data that can be divided, and a trainer that counts."""
+"""What tests of averaged and redrawn training share: data that can be divided, and jobs and trials on it."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
-from tests.contracts.trainer import blobs
-from tuner.core.dataset import Dataset, Resampling
+from tests.contracts.trainer import TrainerContract, blobs, study
+from tuner.core.dataset import Dataset, Resampling, Split
+from tuner.core.ports import Job, Outcome, Population, Trainer
 from tuner.core.spec import DataSpec
+from tuner.core.trial import Params, Reading, Trial
 from tuner.data import from_arrays
+from tuner.trainers import Model
 from tuner.trainers.function import Context
 
 
@@ -56,3 +60,81 @@ def nearest(params: Any, context: Context) -> Iterator[dict[str, Any]]:
             "epochs": epoch,
             "state": {"epoch": epoch},
         }
+
+
+class FusedContract(TrainerContract):
+    """The contract, for the shipped network on data that can be divided."""
+
+    predicts = False  # what is saved is judged on rows of its own
+
+    def job(self) -> Job:
+        return Job(study(use="torch", epochs=3), divisible(), rows=2)
+
+    def params(self, number: int) -> Params:
+        return {"learning_rate": 0.003 * (number + 1), "batch_size": 16, "dropout": 0.1, "width": 8}
+
+    def diverging_params(self) -> Params:
+        return {"optimizer": "sgd", "learning_rate": 1e30}
+
+    def broken_params(self) -> Params:
+        return {"activation": "no such activation"}
+
+    def judged_otherwise(self, data: Dataset) -> Dataset:
+        return otherwise(data, super().judged_otherwise)
+
+
+class FunctionContract(FusedContract):
+    """The same for `nearest`."""
+
+    def params(self, number: int) -> Params:
+        return {"learning_rate": 0.1 * (number + 1)}
+
+    def diverging_params(self) -> Params:
+        return {"learning_rate": math.inf}
+
+    def broken_params(self) -> Params:
+        return {"learning_rate": 0.1, "breaks": 1}
+
+
+def trial(number: int = 0, seed: int = 0, **params: float) -> Trial:
+    return Trial(number, params or {"learning_rate": 0.01, "width": 8}, seed)
+
+
+def job(rows: int = 2, threads: int = 1, data: Dataset | None = None) -> Job:
+    return Job(study(epochs=3), data or divisible(), rows=rows, threads=threads)
+
+
+def resampling(at: Job) -> Resampling:
+    """What splits of a job's data are drawn from."""
+    assert at.data is not None
+    assert at.data.resampling is not None
+    return at.data.resampling
+
+
+def otherwise(data: Dataset, change: Callable[[Dataset], Dataset]) -> Dataset:
+    """Data, of which every other split is changed."""
+    assert data.resampling is not None
+    return dataclasses.replace(data, resampling=Otherwise(data.resampling, change))
+
+
+def placed(trainer: Trainer, at: Job, *trials: Trial) -> Population:
+    population = trainer.populate(at)
+    for row, each in enumerate(trials):
+        population.place(row, each)
+    return population
+
+
+def reading(outcome: Outcome) -> Reading:
+    assert isinstance(outcome, Reading), outcome
+    return outcome
+
+
+def accuracy(model: Model, at: Job, split: Split) -> float:
+    """The share of a split's rows that a saved model gets right."""
+    assert at.data is not None
+    return float(np.mean(model.predict(split.x) == np.asarray(at.data.classes)[split.y]))
+
+
+def curve(population: Population, row: int = 0) -> list[Reading]:
+    """Three epochs of a row."""
+    return [reading(population.advance([row])[row]) for _ in range(3)]

@@ -10,9 +10,20 @@ import numpy as np
 import pytest
 
 from tests.contracts.trainer import TrainerContract, blobs, same, study, written_and_read
-from tests.trainers.resampled import Otherwise, divisible, nearest
+from tests.trainers.resampled import (
+    FunctionContract,
+    FusedContract,
+    accuracy,
+    curve,
+    job,
+    nearest,
+    placed,
+    reading,
+    resampling,
+    trial,
+)
 from tuner.core.dataset import Dataset
-from tuner.core.ports import Exhausted, Failure, Job, Outcome, Population, Trainer
+from tuner.core.ports import Exhausted, Failure, Job, Population, Trainer
 from tuner.core.seeds import derive
 from tuner.core.trial import Params, Reading, Trial
 from tuner.errors import DataError
@@ -25,41 +36,14 @@ from tuner.trainers.torch import TorchTrainer
 FOLDS, REPEATS = 3, 2
 
 
-class TestFusedFoldsAndRepeats(TrainerContract):
-    predicts = False  # a member predicts, not the mean
-
+class TestFusedFoldsAndRepeats(FusedContract):
     def trainer(self) -> Trainer:
         return AveragedTrainer(TorchTrainer(), FOLDS, REPEATS)
 
-    def job(self) -> Job:
-        return Job(study(use="torch", epochs=3), divisible(), rows=2)
 
-    def params(self, number: int) -> Params:
-        return {"learning_rate": 0.003 * (number + 1), "batch_size": 16, "dropout": 0.1, "width": 8}
-
-    def diverging_params(self) -> Params:
-        return {"optimizer": "sgd", "learning_rate": 1e30}
-
-    def broken_params(self) -> Params:
-        return {"activation": "no such activation"}
-
-    def judged_otherwise(self, data: Dataset) -> Dataset:
-        assert data.resampling is not None
-        return replace(data, resampling=Otherwise(data.resampling, super().judged_otherwise))
-
-
-class TestFoldsOfAFunction(TestFusedFoldsAndRepeats):
+class TestFoldsOfAFunction(FunctionContract):
     def trainer(self) -> Trainer:
         return AveragedTrainer(FunctionTrainer(nearest), FOLDS, REPEATS)
-
-    def params(self, number: int) -> Params:
-        return {"learning_rate": 0.1 * (number + 1)}
-
-    def broken_params(self) -> Params:
-        return {"learning_rate": 0.1, "breaks": 1}
-
-    def diverging_params(self) -> Params:
-        return {"learning_rate": math.inf}
 
 
 class TestRepeatsOfEstimators(TrainerContract):
@@ -77,26 +61,6 @@ class TestRepeatsOfEstimators(TrainerContract):
         return {"alpha": 0.001 * (number + 1)}
 
 
-def trial(number: int = 0, **params: float) -> Trial:
-    return Trial(number, params or {"learning_rate": 0.01, "width": 8}, 0)
-
-
-def job(rows: int = 2, epochs: int = 3, data: Dataset | None = None) -> Job:
-    return Job(study(epochs=epochs), data or divisible(), rows=rows)
-
-
-def placed(trainer: Trainer, at: Job, *trials: Trial) -> Population:
-    population = trainer.populate(at)
-    for row, each in enumerate(trials):
-        population.place(row, each)
-    return population
-
-
-def reading(outcome: Outcome) -> Reading:
-    assert isinstance(outcome, Reading), outcome
-    return outcome
-
-
 def member(trainer: Trainer, at: Job, fold: Dataset, repeat: int, one: Trial) -> Population:
     """A member by itself."""
     seed = derive(one.study_seed, repeat, "repeat") if repeat else one.study_seed
@@ -109,12 +73,10 @@ NUMBERS = ("train_loss", "val_loss", "train_score", "val_score", "gap", "learnin
 @pytest.mark.parametrize("rows", [1, 2])
 def test_a_reading_is_the_mean_of_separate_runs_bit_for_bit(rows: int) -> None:
     at, one = job(rows), trial(5)
-    assert at.data is not None
-    assert at.data.resampling is not None
     together = placed(AveragedTrainer(TorchTrainer(), FOLDS, REPEATS), at, one)
     members = [
         member(TorchTrainer(), at, fold, repeat, one)
-        for fold in at.data.resampling.folds(FOLDS)
+        for fold in resampling(at).folds(FOLDS)
         for repeat in range(REPEATS)
     ]
     for _ in range(3):
@@ -186,19 +148,16 @@ def test_data_without_open_rows_is_refused() -> None:
 
 def test_each_member_has_its_model_and_says_of_which_mean_it_is_a_part(tmp_path: Path) -> None:
     at = job()
-    assert at.data is not None
-    assert at.data.resampling is not None
     population = placed(AveragedTrainer(TorchTrainer(), FOLDS, REPEATS), at, trial())
-    curve = [reading(population.advance()[0]) for _ in range(3)]
+    readings = curve(population)
     assert population.save(0, tmp_path)
-    best = at.spec.goal().best(curve)
+    best = at.spec.goal().best(readings)
     assert best is not None
     scores = []
     for index in range(FOLDS * REPEATS):
         folder = tmp_path / MEMBERS / str(index) if index else tmp_path
         model = load_model(folder)
-        fold = at.data.resampling.folds(FOLDS)[index // REPEATS].validation
-        scores.append(np.mean(model.predict(fold.x) == np.asarray(at.data.classes)[fold.y]))
+        scores.append(accuracy(model, at, resampling(at).folds(FOLDS)[index // REPEATS].validation))
         assert model.description["member"] == {
             "index": index,
             "fold": index // REPEATS,
@@ -240,11 +199,9 @@ def test_functions_that_yield_their_state_go_on_bit_for_bit() -> None:
 
 def test_efforts_are_those_of_all_members_and_none_where_rows_share_a_state() -> None:
     at = job()
-    assert at.data is not None
-    assert at.data.resampling is not None
     efforts = AveragedTrainer(TorchTrainer(), FOLDS, REPEATS).efforts(at)
     assert efforts is not None
-    each = [TorchTrainer().efforts(replace(at, data=fold)) for fold in at.data.resampling.folds(FOLDS)]
+    each = [TorchTrainer().efforts(replace(at, data=fold)) for fold in resampling(at).folds(FOLDS)]
     assert efforts(trial()) == REPEATS * sum(one(trial()) for one in each if one is not None)
     assert AveragedTrainer(SklearnTrainer(), FOLDS).efforts(at) is None
 
@@ -252,16 +209,13 @@ def test_efforts_are_those_of_all_members_and_none_where_rows_share_a_state() ->
 def test_rows_train_side_by_side_in_threads_as_they_do_alone() -> None:
     trainer = AveragedTrainer(RedrawnTrainer(TorchTrainer()), 1, 2)
     trials = [trial(n) for n in range(4)]
-    wanted = [
-        [reading(p.advance()[0]) for _ in range(3)] for p in (placed(trainer, job(4), t) for t in trials)
-    ]
+    wanted = [curve(placed(trainer, job(4), each)) for each in trials]
     population = trainer.populate(job(4))
     curves: list[list[Reading]] = [[] for _ in trials]
 
     def train(row: int) -> None:
         population.place(row, trials[row])
-        for _ in range(3):
-            curves[row].append(reading(population.advance([row])[row]))
+        curves[row] += curve(population, row)
 
     threads = [threading.Thread(target=train, args=(row,)) for row in range(4)]
     for thread in threads:

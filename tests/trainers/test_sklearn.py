@@ -272,13 +272,14 @@ for folder in map(Path, sys.argv[1:]):
 
 def test_saved_models_predict_alike_in_a_fresh_process(tmp_path: Path) -> None:
     here, folders = [], []
-    for model, data in (("mlp", blobs()), ("boosting", line())):
-        folder = saved(tmp_path / model, model, {"random_state": 3}, data)
+    quick: Params = {"random_state": 3, "max_iter": 5}
+    for model, data, params in (("mlp", blobs(), {"random_state": 3}), ("boosting", line(), quick)):
+        folder = saved(tmp_path / model, model, params, data)
         np.save(folder.with_suffix(".npy"), data.validation.x)
         loaded = load_model(folder)
         here.append(loaded.predict(data.validation.x).tolist())
         folders.append(str(folder))
-        assert loaded.description["params"] == {"random_state": 3}
+        assert loaded.description["params"] == params
         assert loaded.description["best"]["epoch"] == 1
     told = subprocess.run([sys.executable, "-c", FRESH, *folders], capture_output=True, check=True, text=True)
     assert [json.loads(answer) for answer in told.stdout.splitlines()] == here

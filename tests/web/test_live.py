@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from plotly.io.json import to_json_plotly
 
 from tests.web.made import make_study, spec
 from tuner.core.ports import Turn
@@ -18,8 +21,10 @@ from tuner.errors import StoreError
 from tuner.figures import Frame
 from tuner.store import Database
 from tuner.store.columns import Reader
-from tuner.web import table, verdict
+from tuner.web import pages, table, verdict
 from tuner.web.live import Live
+from tuner.web.place import Place
+from tuner.web.shown import Stage
 
 
 @pytest.fixture
@@ -136,6 +141,7 @@ def test_verdict_tells_a_flat_search_from_one_that_improves(path: Path, live: Li
 
 
 AHEAD = """
+import mmap
 import sys
 from tuner.web.ahead import Ahead
 ahead = Ahead(sys.argv[1])
@@ -144,9 +150,18 @@ from tuner.store.columns import Reader
 from tuner.web.live import Live
 reader = Reader(sys.argv[1])
 begun, plain = Live(reader), Live(reader)
-assert begun.adopt(ahead) == sys.argv[2], "the newest study is read"
-assert reader.news(sys.argv[2], begun._studies[sys.argv[2]]._mark).trials == [], "nothing is read twice"
+assert begun.adopt(ahead.study, ahead.insight) == sys.argv[2], "the newest study is read"
+assert reader.news(sys.argv[2], begun.study(sys.argv[2])._mark).trials == [], "nothing is read twice"
+begun.settle(sys.argv[2])
+insights = begun.study(sys.argv[2]).insights
+insights._next, taking = 0.0, insights._thread
 one, other = begun.look(sys.argv[2]).frame, plain.look(sys.argv[2]).frame
+assert insights._thread is taking, "nothing is worked out twice"
+assert set(one.importances) == {"value", "gap"}
+under = one.epochs.val_loss
+while isinstance(under, np.ndarray):
+    under = under.base
+assert isinstance(under.obj, mmap.mmap), "columns lie where they were written"
 for group in ("trials", "epochs"):
     for name in vars(getattr(one, group)):
         mine, its = (getattr(getattr(frame, group), name) for frame in (one, other))
@@ -163,7 +178,7 @@ def test_a_look_taken_ahead_in_a_process_of_its_own_is_the_look_itself(path: Pat
 
 
 def test_a_look_ahead_that_finds_nothing_leaves_it_to_the_next_reader(path: Path) -> None:
-    script = "import sys; from tuner.web.ahead import Ahead; print(Ahead(sys.argv[1]).look())"
+    script = "import sys; from tuner.web.ahead import Ahead; print(Ahead(sys.argv[1]).study())"
     command = [sys.executable, "-c", script, f"sqlite:///{path}"]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip() == "None"
 
@@ -223,3 +238,39 @@ def test_a_study_with_constraints_and_further_objectives_has_their_numbers_bit_b
         assert frame.epochs.extras["latency"].tolist() == [3, 1, 1, 1]
         assert frame.trials.number[frame.front].tolist() == [1, 2]
         store.close()
+
+
+def test_the_page_of_a_trial_of_folds_shows_how_sure_its_means_are(path: Path, live: Live) -> None:
+    make_study(path, "made", 12, 3)
+    extras = '{"val_loss_se": 0.125, "gap_se": NaN, "val_loss": 7}'
+    with sqlite3.connect(path) as stored:
+        of = "SELECT trial_id FROM tuner_trials WHERE number = 3"
+        stored.execute(f"UPDATE tuner_epochs SET extras = ? WHERE trial_id = ({of})", (extras,))
+    stored.close()
+    stage = Stage(live, pages.load())
+    place = Place(study="made", page="trial", trial=3)
+    scene = stage.scene(place)
+    assert scene.frame is not None
+    assert scene.frame.errors["val_loss"].tolist() == [0.125] * 3
+    body = to_json_plotly(stage.body(place, scene)[0])
+    assert " 0.125 (standard error)" in body
+    assert "one standard error" in body
+    other = replace(place, trial=4)
+    assert "standard error" not in to_json_plotly(stage.body(other, stage.scene(other))[0])
+
+
+def test_an_insight_that_never_comes_is_found_out_anew(path: Path, live: Live) -> None:
+    make_study(path, "made", 120, 6)
+    live.study("made").insights.expect(lambda: None)
+    live.settle("made")
+    live.look("made")
+    live.settle("made")
+    assert set(live.look("made").frame.importances) == {"value", "gap"}
+
+
+def test_the_verdict_says_which_way_a_setting_makes_the_gap_smaller(path: Path, live: Live) -> None:
+    make_study(path, "made", 200, 6)
+    live.look("made")
+    live.settle("made")
+    told = verdict.drivers(live.look("made").frame, most=10)
+    assert re.search(r"width \([^)]*; lower: smaller gap\)", told)

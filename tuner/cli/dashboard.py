@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -30,7 +31,7 @@ def run(
     from tuner.web.ahead import Ahead
 
     # The application takes so long to load that the look is taken by then, or nearly.
-    ahead = Ahead(url)
-    from tuner.web.serve import serve
+    with closing(Ahead(url)) as ahead:
+        from tuner.web.serve import serve
 
-    serve(url, host, port, opens=not no_open, tell=lambda line: print(line, flush=True), ahead=ahead)
+        serve(url, host, port, opens=not no_open, tell=lambda line: print(line, flush=True), ahead=ahead)

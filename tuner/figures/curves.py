@@ -55,6 +55,7 @@ class Line:
         best_epoch: the trial's best epoch; 0 for none.
         best: y there.
         selected: whether the trial is brought out.
+        error: (P,) standard errors of y; None where it is no mean, or smoothed.
     """
 
     number: int
@@ -64,6 +65,7 @@ class Line:
     best_epoch: int
     best: float
     selected: bool
+    error: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def line(frame: Frame, row: int, column: str, values: Floats, smoothing: float =
     best = int(np.searchsorted(epoch, frame.trials.best_epoch[row]))
     has_best = best < len(epoch) and epoch[best] == frame.trials.best_epoch[row]
     points = decimated(y, MOST_POINTS, [best] if has_best else [])
+    error = None if smoothing else frame.errors.get(column)
     return Line(
         number=int(frame.trials.number[row]),
         column=column,
@@ -118,6 +121,7 @@ def line(frame: Frame, row: int, column: str, values: Floats, smoothing: float =
         best_epoch=int(epoch[best]) if has_best else 0,
         best=float(y[best]) if has_best else np.nan,
         selected=bool(frame.is_selected[row]),
+        error=error[start:end][points] if error is not None else None,
     )
 
 
@@ -263,6 +267,8 @@ def line_traces(lines: Sequence[Line], theme: Theme) -> list[dict[str, Any]]:
             "legendgroup": f"trial {each.number}",
             "hovertemplate": f"trial {each.number}, {kind}<br>epoch %{{x}}: %{{y}}<extra></extra>",
         }
+        if each.error is not None and np.isfinite(each.error).any():
+            traces.append(_error_band(each, each.error, hue, kind))
         traces.append(
             {
                 **shared,
@@ -293,6 +299,24 @@ def line_traces(lines: Sequence[Line], theme: Theme) -> list[dict[str, Any]]:
                 }
             )
     return traces
+
+
+def _error_band(each: Line, error: Floats, hue: str, kind: str) -> dict[str, Any]:
+    """One standard error of the mean on either side of a line."""
+    known = np.isfinite(error) & np.isfinite(each.y)
+    x, y, error = each.x[known], each.y[known], error[known]
+    return {
+        "type": "scatter",
+        "mode": "lines",
+        "name": f"{kind}: ± one standard error",
+        "legendgroup": f"trial {each.number}",
+        "x": np.concatenate([x, x[::-1]]).tolist(),
+        "y": listed(np.concatenate([y + error, (y - error)[::-1]])),
+        "fill": "toself",
+        "fillcolor": faint(hue, 0.2),
+        "line": {"width": 0},
+        "hoverinfo": "skip",
+    }
 
 
 def options(frame: Frame) -> Sequence[Option]:

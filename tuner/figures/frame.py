@@ -40,6 +40,8 @@ class Frame:
         selected: numbers of the trials that figures bring out.
         importances: shares per parameter, the highest first, by what they explain: ``"value"``, ``"gap"``.
         beside: further studies to compare with.
+        errors: (E,) standard errors of readings' numbers that are means over folds or seeds, by name;
+            only where somebody asked for them.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Frame:
     selected: frozenset[int] = frozenset()
     importances: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     beside: tuple[Frame, ...] = ()
+    errors: Mapping[str, Floats] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -131,12 +134,14 @@ class Frame:
         if mask.all():
             return self
         rows = np.cumsum(mask) - 1
-        kept = self.epochs.take(mask[self.epochs.row])
+        read = mask[self.epochs.row]
+        kept = self.epochs.take(read)
         return replace(
             self,
             trials=self.trials.take(mask),
             epochs=replace(kept, row=rows[kept.row]),
             params={name: column[mask] for name, column in self.params.items()},
+            errors={name: column[read] for name, column in self.errors.items()},
         )
 
     def only(self, numbers: Iterable[int]) -> Frame:

@@ -6,6 +6,9 @@ The shares are worked out elsewhere and come with the frame.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from tuner.figures.figure import Drawing, Figure, Nothing
 from tuner.figures.frame import Frame
@@ -13,6 +16,9 @@ from tuner.figures.numbers import listed
 from tuner.figures.theme import Theme, safe
 
 MOST = 15
+_FEW = 7
+_CLEAR = 0.25
+_ROOM = 1.35  # for what is written behind the longest bar
 
 
 @dataclass(frozen=True)
@@ -23,11 +29,39 @@ class Importances:
         parameters: names.
         value: each one's share of what sets good values apart; None where it is not known.
         gap: likewise of the gap.
+        lever: on which side of each the gap is smaller, see `lever`.
     """
 
     parameters: tuple[str, ...]
     value: tuple[float | None, ...]
     gap: tuple[float | None, ...]
+    lever: tuple[str, ...]
+
+
+def lever(frame: Frame, name: str) -> str:
+    """Where gaps are smallest: ``"lower"``, ``"middle"`` or ``"higher"`` values, or a choice; "" if unclear.
+
+    Compares the medians of the gap in thirds of a number's trials, or of each choice. It is clear where the
+    lowest is below the highest by a quarter of the gap's interquartile range or more.
+    """
+    gap, column = frame.trials.gap, frame.params[name]
+    if column.dtype == object:
+        groups = {str(each): column == each for each in sorted({*column.tolist()} - {""})}
+    else:
+        known = column[np.isfinite(column) & np.isfinite(gap)]
+        low, high = np.quantile(known, (1 / 3, 2 / 3)) if len(known) else (0.0, 0.0)
+        groups = {
+            "lower": column <= low,
+            "middle": (column > low) & (column < high),
+            "higher": (column >= high) & (column > low),
+        }
+    parts = {each: gap[rows & np.isfinite(gap)] for each, rows in groups.items()}
+    medians = {each: float(np.median(part)) for each, part in parts.items() if len(part) >= _FEW}
+    if len(medians) < 2:
+        return ""
+    least, most = min(medians, key=lambda each: medians[each]), max(medians.values())
+    q1, q3 = np.nanquantile(gap, (0.25, 0.75))
+    return least if most - medians[least] > _CLEAR * (q3 - q1) else ""
 
 
 def data(frame: Frame) -> Importances:
@@ -37,7 +71,10 @@ def data(frame: Frame) -> Importances:
         raise Nothing("Too few trials to say which parameters matter: about ten that end are needed.")
     names = sorted({*value, *gap}, key=lambda name: (-value.get(name, 0.0), -gap.get(name, 0.0), name))[:MOST]
     return Importances(
-        tuple(names), tuple(value.get(name) for name in names), tuple(gap.get(name) for name in names)
+        parameters=tuple(names),
+        value=tuple(value.get(name) for name in names),
+        gap=tuple(gap.get(name) for name in names),
+        lever=tuple(lever(frame, name) if gap.get(name) else "" for name in names),
     )
 
 
@@ -64,11 +101,25 @@ def draw(columns: Importances, theme: Theme) -> Drawing:
                     "hovertemplate": f"%{{text}} {label}: %{{x:.0%}}<extra></extra>",
                 }
             )
+    if traces and traces[-1]["name"] == "for the gap":
+        traces[-1] |= _sided(columns, names, theme)
+    longest = max(share or 0.0 for share in (*columns.value, *columns.gap))
     y = theme.axis(tickmode="array", tickvals=places, ticktext=names, autorange="reversed", showgrid=False)
-    x = theme.axis("share of what sets the best apart", tickformat=".0%", rangemode="tozero")
+    x = theme.axis("share of what sets the best apart", tickformat=".0%", range=[0, _ROOM * longest or 1])
     layout = theme.layout(x, y, barmode="group", bargap=0.3)
     layout["margin"]["l"] = max(64, 20 + 7 * max(map(len, names)))
     return {"data": traces, "layout": layout}
+
+
+def _sided(columns: Importances, names: list[str], theme: Theme) -> dict[str, Any]:
+    """What is written behind the bars of the gap, and said of them."""
+    return {
+        "text": [f"{safe(side, 20)}: smaller gap" if side else "" for side in columns.lever],
+        "textposition": "outside",
+        "textfont": {"size": 10, "color": theme.muted},
+        "hovertext": names,
+        "hovertemplate": "%{hovertext} for the gap: %{x:.0%}<br>%{text}<extra></extra>",
+    }
 
 
 FIGURE = Figure(
@@ -76,8 +127,8 @@ FIGURE = Figure(
     title="Importances",
     help=(
         "How much each parameter decides about the value (blue) and about the gap (orange); each colour "
-        "sums to 100 %. Tune the long bars; a parameter that matters for the gap but not for the value "
-        "can be set to over-fit less at no cost."
+        "sums to 100 %, and small print says on which side the gap is smaller. Tune the long bars; a "
+        "parameter that matters for the gap but not for the value can be set to over-fit less at no cost."
     ),
     data=data,
     draw=draw,

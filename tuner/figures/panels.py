@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tuner.core import words
 from tuner.figures.figure import Drawing, Nothing
 from tuner.figures.frame import Floats, Frame
 from tuner.figures.numbers import Bins, binned, grouped, listed, window
@@ -47,6 +48,7 @@ class Panels:
         label: what y is.
         log: whether y stands on a logarithmic axis.
         range: of y, without far outliers; None for all.
+        outside: how many trials lie beyond it.
         default: y of the default configuration.
     """
 
@@ -54,11 +56,12 @@ class Panels:
     label: str
     log: bool
     range: list[float] | None
+    outside: int
     default: float | None
 
 
 def panels(
-    frame: Frame, y: Floats, label: str, parameters: Sequence[str], log: bool, minimize: bool
+    frame: Frame, y: Floats, label: str, parameters: Sequence[str], log: bool, minimize: bool | None
 ) -> Panels:
     """Columns for `y` (N,) against these parameters.
 
@@ -68,7 +71,7 @@ def panels(
         label: what y is.
         parameters: names; more than `MOST_PANELS` are left out.
         log: whether y stands on a logarithmic axis.
-        minimize: which end of y is the good one.
+        minimize: which end of y is the good one and is always seen; None: neither.
 
     Raises:
         Nothing: no trial has a y, or no parameter is chosen.
@@ -80,11 +83,13 @@ def panels(
     chosen = parameters[:MOST_PANELS]
     most = max(100, MOST // len(chosen))
     first = y[frame.trials.number == 0]
+    seen = window(y, log, minimize)
     return Panels(
         panels=tuple(_panel(frame, y, name, most) for name in chosen),
         label=label,
         log=log,
-        range=window(y, log, minimize),
+        range=seen,
+        outside=_beyond(y, seen, log),
         default=float(first[0]) if len(first) and np.isfinite(first[0]) else None,
     )
 
@@ -100,6 +105,14 @@ def _panel(frame: Frame, y: Floats, name: str, most: int) -> Panel:
     else:
         trend = binned(places[fine], y[fine])
     return Panel(scale, points, trend)
+
+
+def _beyond(y: Floats, seen: list[float] | None, log: bool) -> int:
+    """How many of y an axis of this range does not show."""
+    if seen is None:
+        return 0
+    low, high = (10.0**end if log else end for end in seen)
+    return int(((y < low) | (y > high)).sum())
 
 
 def draw(columns: Panels, theme: Theme) -> Drawing:
@@ -132,6 +145,9 @@ def draw(columns: Panels, theme: Theme) -> Drawing:
             y["range"] = columns.range
         axes[f"yaxis{suffix}"] = y
     note = next((panel.points.note for panel in columns.panels if panel.points.note), "")
+    if columns.outside:
+        beyond = f"{words.count(columns.outside, 'trial')} beyond the axis: zoom out to see"
+        note = f"{note}; {beyond}" if note else beyond
     layout = theme.layout(axes.pop("xaxis"), axes.pop("yaxis"), **axes)
     layout["annotations"] = [theme.note(note)] if note else []
     if columns.default is not None and rows == 1:

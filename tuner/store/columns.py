@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from sqlalchemy import URL, Connection, Engine, and_, bindparam, create_engine, event, or_, select
 from sqlalchemy.pool import StaticPool
 
-from tuner.core.trial import TrialState
+from tuner.core.trial import Reading, TrialState
 from tuner.errors import StoreError, StudyNotFound, near
 from tuner.store import read
 from tuner.store.connect import connect, file_of, parse, place, told
@@ -189,6 +189,27 @@ class Reader:
                 )
             ).one_or_none()
         return None if found is None else (_row(found[:-1]), found[-1])
+
+    def errors(self, name: str, number: int) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
+        """The epochs of one trial, and the standard errors of its numbers at each where they are means.
+
+        Returns:
+            (E,) epochs, and by the number's name (E,) errors; `nan` for none, and no column of nothing.
+
+        Raises:
+            StudyNotFound: see `study`.
+        """
+        with self._reading() as connection:
+            found = connection.execute(
+                select(tuner_epochs.c.epoch, tuner_epochs.c.extras)
+                .join(tuner_trials, tuner_trials.c.trial_id == tuner_epochs.c.trial_id)
+                .where(tuner_trials.c.study_id == self._id(connection, name), tuner_trials.c.number == number)
+                .order_by(tuner_epochs.c.epoch)
+            ).all()
+        readings = [Reading(epoch, 0.0, 0.0, extras=_known(text)).errors for epoch, text in found]
+        names = dict.fromkeys(each for errors in readings for each in errors)
+        columns = {each: np.array([_float(errors.get(each)) for errors in readings]) for each in names}
+        return np.array([epoch for epoch, _ in found], np.int64), columns
 
     def news(self, name: str, mark: Mark | None = None, names: Sequence[str] = ()) -> News:
         """What is new of a study since `mark`; all of it without one.
@@ -420,12 +441,16 @@ def _arrays(parts: Iterator[list[tuple[Any, ...]]], extras: Sequence[str]) -> An
 
 
 def _extras(text: str | None, names: Sequence[str]) -> list[float]:
-    found: Mapping[str, Any] = {}
+    found = _known(text)
+    return [_float(found.get(name)) for name in names]
+
+
+def _known(text: str | None) -> Mapping[str, Any]:
     if text is not None:
         with suppress(ValueError):
             read = json.loads(text)
-            found = read if isinstance(read, Mapping) else found
-    return [_float(found.get(name)) for name in names]
+            return read if isinstance(read, Mapping) else {}
+    return {}
 
 
 def _float(value: Any) -> float:

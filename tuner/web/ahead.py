@@ -1,21 +1,28 @@
 """Ahead: the newest study's first look, taken by a process of its own while the program still starts.
 
 Reading half a million readings and loading a web framework take about as long, and neither has to wait
-for the other. What is done with the look is not known here.
+for the other. Columns are handed over as they lie in memory. What is done with them is not known here.
 """
 
 from __future__ import annotations
 
+import mmap
+import os
+import pickle
 import signal
 import sys
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from typing import Any
 
-from tuner.core.spec import StudySpec
 from tuner.errors import TunerError
-from tuner.store.columns import News, Reader
-from tuner.store.read import StudySummary
+from tuner.store.columns import Reader
+from tuner.web.insights import Insight
+from tuner.web.live import Study
+
+_APART = 64
+"""Columns begin at multiples of so many bytes."""
 
 
 class Ahead:
@@ -28,39 +35,76 @@ class Ahead:
     """
 
     def __init__(self, url: str) -> None:
-        context = get_context("fork" if sys.platform == "linux" else None)
+        self._answer: Connection | None = None
+        if sys.platform != "linux":
+            return
+        context = get_context("fork")
         self._answer, answer = context.Pipe(duplex=False)
-        self._process = context.Process(target=_answer, args=(url, self._answer, answer), daemon=True)
-        if sys.platform == "linux":
-            self._process.start()
+        self._columns = os.fdopen(os.memfd_create("columns"), "w+b", buffering=0)
+        args = (url, self._columns, self._answer, answer)
+        self._process = context.Process(target=_take, args=args, daemon=True)
+        self._process.start()
         answer.close()
 
-    def look(self) -> tuple[StudySummary, News] | None:
-        """The newest study and all of its numbers; None where that did not work out.
+    def study(self) -> Study | None:
+        """The newest study with all of its numbers; None where that did not work out.
 
         What is wrong is found out anew by whoever reads next, and told there.
         """
-        found: tuple[StudySummary, News] | None = None
-        with suppress(EOFError, OSError):
-            found = self._answer.recv()
+        found = self._next()
+        if found is None:
+            return None
+        packed, places = found
+        flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
+        columns = memoryview(mmap.mmap(self._columns.fileno(), 0, flags))
+        study: Study = pickle.loads(packed, buffers=[columns[a:b] for a, b in places])  # noqa: S301
+        return study
+
+    def insight(self) -> Insight | None:
+        """Importances and findings of that study, for which this waits; likewise."""
+        found: Insight | None = self._next()
         self.close()
         return found
 
     def close(self) -> None:
         """End the process, however far it is."""
-        self._answer.close()
-        if self._process.pid is not None:
+        if self._answer is not None:
             self._process.kill()
             self._process.join()
+            self._answer.close()
+            self._columns.close()
+
+    def _next(self) -> Any:
+        with suppress(EOFError, OSError):
+            return self._answer.recv() if self._answer is not None else None
+        return None
 
 
-def _answer(url: str, theirs: Connection, answer: Connection) -> None:
+def _take(url: str, columns: Any, theirs: Connection, answer: Connection) -> None:
     theirs.close()  # so that nobody is written to when the program is gone
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(TunerError, OSError):
         reader = Reader(url)
         summaries = reader.studies()
         if summaries:
-            newest = summaries[0]
-            names = StudySpec.parse(newest.spec, newest.name).goals().names
-            answer.send((newest, reader.news(newest.name, None, names)))
+            study = Study(summaries[0].name)
+            study.read(reader)
+            answer.send(_packed(study, columns))
+            study.look(reader)
+            study.insights.settle(None)
+            answer.send(study.insights.found)
+
+
+def _packed(study: Study, columns: Any) -> tuple[bytes, list[tuple[int, int]]]:
+    """The study without its columns, and from where to where each of those stands in the file."""
+    buffers: list[pickle.PickleBuffer] = []
+    packed = pickle.dumps(study, pickle.HIGHEST_PROTOCOL, buffer_callback=buffers.append)
+    places, end = [], 0
+    for buffer in buffers:
+        column = buffer.raw()
+        columns.seek(end)
+        columns.write(column)
+        places.append((end, end + column.nbytes))
+        end += -(-max(1, column.nbytes) // _APART) * _APART
+    columns.truncate(max(end, _APART))
+    return packed, places

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Thread
 from typing import Any
@@ -37,17 +37,23 @@ class Insight:
     Attributes:
         importances: see `Frame.importances`.
         findings: in plain words, what matters most first.
+        of: how many trials were over, and the spread that was known; what makes it out of date.
     """
 
     importances: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
+    of: tuple[int, float | None] = (-1, None)
 
 
 class Insights:
-    """A study's newest insight."""
+    """A study's newest insight.
+
+    Attributes:
+        found: it.
+    """
 
     def __init__(self) -> None:
-        self._found = Insight()
+        self.found = Insight()
         self._of: tuple[int, float | None] = (-1, None)
         self._next = 0.0
         self._thread: Thread | None = None
@@ -66,18 +72,34 @@ class Insights:
             self._of = _over(frame), spread
             self._thread = Thread(target=self._find, args=(frame, space, planned, spread), daemon=True)
             self._thread.start()
-        return self._found
+        return self.found
+
+    def expect(self, insight: Callable[[], Insight | None]) -> None:
+        """Take the first insight from elsewhere, and find it out only where None comes.
+
+        Args:
+            insight: waits for it.
+        """
+        self._thread = Thread(target=self._take, args=(insight,), daemon=True)
+        self._thread.start()
 
     def settle(self, at_most_s: float | None) -> None:
         """Wait until what is being worked out is found, if it is."""
         if self._thread is not None:
             self._thread.join(at_most_s)
 
+    def _take(self, insight: Callable[[], Insight | None]) -> None:
+        found = insight()
+        if found is not None:
+            self.found, self._of = found, found.of
+            self._next = time.monotonic() + GOOD_FOR_S
+
     def _find(self, frame: Frame, space: SearchSpace, planned: int, spread: float | None) -> None:
         began = time.monotonic()
         try:
             shares = explained(frame, space)
-            self._found = Insight(shares, tuple(all_of(evidence(frame, planned, shares, spread))))
+            findings = tuple(all_of(evidence(frame, planned, shares, spread)))
+            self.found = Insight(shares, findings, (_over(frame), spread))
         except Exception:  # noqa: BLE001
             # A page without importances is better than none.
             _log.exception("importances and findings of study %r cannot be found", frame.name)

@@ -5,10 +5,12 @@ Knows neither pages nor browsers. Looks when it is asked to, and never twice at 
 
 from __future__ import annotations
 
+import pickle
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from operator import attrgetter
 from threading import RLock
 from typing import Any
 
@@ -24,14 +26,15 @@ from tuner.figures.frame import Epochs, Frame
 from tuner.findings import Finding, spread_of
 from tuner.store.columns import NUMBERS, Mark, News, Reader, TrialRow
 from tuner.store.read import StudySummary
-from tuner.web.ahead import Ahead
-from tuner.web.insights import Insights
+from tuner.web.insights import Insight, Insights
 
 KEPT = 4
 """How many studies are kept in memory; the one looked at longest ago goes first."""
 
 SUMMARY_S = 5.0
 """How often it is seen whether a study's process still lives, when nothing is written."""
+
+_values = attrgetter(*(each.name for each in fields(TrialRow)))
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class Live:
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
-        self._studies: OrderedDict[str, _Study] = OrderedDict()
+        self._studies: OrderedDict[str, Study] = OrderedDict()
         self._index: tuple[str, float, list[StudySummary]] | None = None
         self._lock = RLock()
 
@@ -88,54 +91,81 @@ class Live:
             StoreError: the database is missing or cannot be read, or has no such study.
         """
         with self._lock:
-            study = self._studies.pop(name, None) or _Study(name)
-            look = study.look(self.reader)
+            return self.study(name).look(self.reader)
+
+    def study(self, name: str) -> Study:
+        """What is known of a study; nothing yet of one that nobody has looked at."""
+        with self._lock:
+            study = self._studies.pop(name, None) or Study(name)
             self._studies[name] = study
             while len(self._studies) > KEPT:
                 self._studies.popitem(last=False)
-            return look
+            return study
 
-    def adopt(self, ahead: Ahead) -> str | None:
-        """Begin with what another process has read; who asks meanwhile waits for it.
+    def adopt(self, study: Callable[[], Study | None], insight: Callable[[], Insight | None]) -> str | None:
+        """Begin with what another process knows; who asks meanwhile waits for it.
+
+        Args:
+            study: gives it, or None where nothing was read.
+            insight: gives its insight, which comes later; likewise.
 
         Returns:
             The study's name; None where nothing was read.
         """
         with self._lock:
-            found = ahead.look()
+            found = study()
             if found is None:
                 return None
-            summary, news = found
-            study = self._studies[summary.name] = _Study(summary.name)
-            study.adopt(summary, news)
-        return summary.name
+            self._studies[found.name] = found
+            found.insights.expect(insight)
+        return found.name
 
     def settle(self, name: str, at_most_s: float | None = None) -> None:
         """Wait until the importances and findings that are being worked out are found, if they are."""
         with self._lock:
             study = self._studies.get(name)
         if study is not None:
-            study.settle(at_most_s)
+            study.insights.settle(at_most_s)
 
     def close(self) -> None:
         """Close the database."""
         self.reader.close()
 
 
-class _Study:
+class Study:
+    """What is known of a study: its last look, and what the next one builds upon.
+
+    Goes to another process without its insight, which is found anew or sent after it, and without
+    what only counts in the process that has read it.
+
+    Attributes:
+        insights: what is found of it in the background.
+    """
+
     def __init__(self, name: str) -> None:
         self.name = name
+        self.insights = Insights()
         self._stamp = ""
         self._looked = 0.0
         self._count = 0
         self._mark: Mark | None = None
         self._rows: dict[int, TrialRow] = {}
+        self._packed = b""
         self._changed: dict[int, int] = {}
         self._params: dict[str, NDArray[Any]] = {}
         self._look: Look | None = None
-        self._insights = Insights()
+
+    def __getstate__(self) -> dict[str, Any]:
+        packed = pickle.dumps([_values(row) for row in self._rows.values()], pickle.HIGHEST_PROTOCOL)
+        without = {"_stamp": "", "_rows": {}, "_packed": packed, "insights": Insights()}
+        return self.__dict__ | without
 
     def look(self, reader: Reader) -> Look:
+        """The study as it stands now, with the newest insight."""
+        return self._with_insight(self.read(reader))
+
+    def read(self, reader: Reader) -> Look:
+        """The study as it stands now; reads only what is new."""
         stamp, now = reader.stamp(), time.monotonic()
         if self._look is None or stamp != self._stamp or now - self._looked > SUMMARY_S:
             summary = reader.study(self.name)
@@ -152,13 +182,7 @@ class _Study:
                 self._look = replace(self._next(news, summary, spec, space), confirmed=confirmed)
         if self._look is None:
             raise StoreError(f"study '{self.name}' cannot be read")
-        return self._with_insight(self._look)
-
-    def adopt(self, summary: StudySummary, news: News) -> None:
-        self._look = self._next(news, summary, *_specified(summary))
-
-    def settle(self, at_most_s: float | None) -> None:
-        self._insights.settle(at_most_s)
+        return self._look
 
     def _next(self, news: News, summary: StudySummary, spec: StudySpec, space: SearchSpace) -> Look:
         self._count += 1
@@ -174,7 +198,7 @@ class _Study:
         """The look with the newest importances and findings, which are found in the background."""
         again = look.confirmed["candidates"] if look.confirmed else ()
         spread = spread_of([each["values"] for each in again])
-        found = self._insights.of(look.frame, look.space, look.spec.trainer.epochs, spread)
+        found = self.insights.of(look.frame, look.space, look.spec.trainer.epochs, spread)
         if found.importances is look.frame.importances and found.findings is look.findings:
             return look
         self._count += 1
@@ -189,8 +213,12 @@ class _Study:
     def _frame(self, news: News, goals: Goals, space: SearchSpace) -> Frame:
         old = None if news.is_whole or self._look is None else self._look.frame
         if old is None:
-            self._rows, self._changed, self._params = {}, {}, param_columns(space, [])
+            self._rows, self._packed, self._changed = {}, b"", {}
+            self._params = param_columns(space, [])
         self._mark = news.mark
+        if old is not None and not len(news.number) and not news.void and not news.trials:
+            return old
+        self._unpack()
         new = [row for row in news.trials if row.number not in self._rows]
         for row in news.trials:
             self._rows[row.number] = row
@@ -203,13 +231,17 @@ class _Study:
             self._params = {
                 name: np.concatenate([self._params[name], column]) for name, column in columns.items()
             }
-        if old is not None and not len(news.number) and not news.void and not news.trials:
-            return old
         rows = [self._rows[number] for number in numbers]
         frame = Frame.of_columns(
             _trial_columns(rows), _epoch_columns(old, news, goals), self._params, space, goals, self.name
         )
         return replace(frame, importances=old.importances if old is not None else {})
+
+    def _unpack(self) -> None:
+        """Make objects of the rows that came from another process; few studies ever need them."""
+        if self._packed:
+            rows = [TrialRow(*values) for values in pickle.loads(self._packed)]  # noqa: S301
+            self._rows, self._packed = {row.number: row for row in rows}, b""
 
 
 def _specified(summary: StudySummary) -> tuple[StudySpec, SearchSpace]:

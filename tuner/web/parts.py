@@ -6,7 +6,7 @@ never HTML.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -147,8 +147,22 @@ def trials_tools(look: Look, grid: Component) -> Component:
     )
 
 
-def trial_story(look: Look, row: TrialRow | None, traceback: str | None, place: Place) -> Component:
-    """What became of a trial and its settings beside the default's and the best one's."""
+def trial_story(
+    look: Look,
+    row: TrialRow | None,
+    traceback: str | None,
+    place: Place,
+    errors: Mapping[str, float] | None = None,
+) -> Component:
+    """What became of a trial and its settings beside the default's and the best one's.
+
+    Args:
+        look: the study.
+        row: the trial; None where there is none.
+        traceback: of its failure.
+        place: what the page shows.
+        errors: standard errors of its numbers at the best epoch, where they are means.
+    """
     frame = look.frame
     if row is None:
         last = int(frame.trials.number[-1]) if len(frame) else None
@@ -162,7 +176,12 @@ def trial_story(look: Look, row: TrialRow | None, traceback: str | None, place: 
         else None
     )
     return html.Div(
-        [_steps(frame, row), _facts(frame, row, at), _settings(look, row), *_traceback(traceback)],
+        [
+            _steps(frame, row),
+            _facts(frame, row, at, errors or {}),
+            _settings(look, row),
+            *_traceback(traceback),
+        ],
         className="grid",
     )
 
@@ -195,19 +214,24 @@ def _steps(frame: Frame, row: TrialRow) -> Component:
     return html.Div([html.H2(f"Trial {row.number}"), *links, select], className="steps full")
 
 
-def _facts(frame: Frame, row: TrialRow, at: int | None) -> Component:
+def _facts(frame: Frame, row: TrialRow, at: int | None, errors: Mapping[str, float]) -> Component:
     trials = frame.trials
+
+    def mean(name: str, value: float) -> str:
+        error = errors.get(name, np.nan)
+        return words.number(value) + (f" ± {words.number(error)} (standard error)" if error == error else "")
+
     told: list[tuple[str, Any]] = [("state", row.state)]
     if row.rule:
         told.append(("stopped by", row.rule))
     if row.reason:
         told.append(("reason", row.reason))
     if at is not None:
-        told.append((frame.objective.metric, words.number(float(trials.value[at]))))
+        told.append((frame.objective.metric, mean(frame.objective.metric, float(trials.value[at]))))
         for name in ("train_loss", "val_loss", "gap", "train_score", "val_score"):
             value = float(getattr(trials, name)[at])
             if value == value and name != frame.objective.metric:
-                told.append((name, words.number(value)))
+                told.append((name, mean(name, value)))
         told.append(("best epoch", f"{int(trials.best_epoch[at])} of {int(trials.epochs[at])}"))
         told.append(("trained", words.duration(float(trials.seconds[at]))))
     if row.interruptions:

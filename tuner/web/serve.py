@@ -76,12 +76,12 @@ class Server:
         found = pages.load(folder)
         self._stage = stage = Stage(self._live, found)
         self._is_closed = False
+        listening = _listening(host, port)
         # The newest study is what will be looked at: it is read and drawn while the browser starts.
         self._ahead = ahead
         self._reading = Thread(target=self._read_newest, args=(stage,), daemon=True)
         self._reading.start()
         token = None if is_loopback(host) else secrets.token_urlsafe(24)
-        listening = _listening(host, port)
         application = build(stage, host, token)
         self._server = create_server(application, sockets=[listening], threads=THREADS, ident=None)
         bound = listening.getsockname()[1]
@@ -105,7 +105,8 @@ class Server:
 
     def _read_newest(self, stage: Stage) -> None:
         with suppress(StoreError):
-            name = self._live.adopt(self._ahead) if self._ahead is not None else None
+            ahead = self._ahead
+            name = self._live.adopt(ahead.study, ahead.insight) if ahead is not None else None
             if name is None:
                 _, summaries = self._live.studies()
                 name = summaries[0].name if summaries else None

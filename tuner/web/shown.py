@@ -16,6 +16,7 @@ from threading import Event, Lock
 from typing import Any
 
 import dash_ag_grid as dag
+import numpy as np
 from dash import html
 from dash.development.base_component import Component
 from plotly.io.json import to_json_plotly
@@ -153,13 +154,24 @@ class Stage:
             versions += [other.version for other in beside]
             frame = replace(frame, beside=tuple(other.frame for other in beside))
         if page.file.of == "trial":
-            frame = _around(frame, place.trial if place.trial is not None else _best_number(frame))
+            frame = self._around(frame, place.trial if place.trial is not None else _best_number(frame))
         elif place.selection:
             frame = frame.selecting(place.selection)
         names = ",".join(summary.name for summary in summaries)
         shape = f"{page.name}|{place.trial}|{look.summary.name}|{look.summary.digest}|{names}"
         shape = blake2b(shape.encode(), digest_size=8).hexdigest()
         return Scene(shape, "+".join(versions), look, frame, page, summaries)
+
+    def _around(self, frame: Frame, number: int | None) -> Frame:
+        """The trial alone, with the standard errors of what are means over folds or seeds."""
+        if number is None:
+            return frame
+        frame = frame.only([number])
+        epoch, errors = self.live.reader.errors(frame.name, number)
+        at = dict(zip(epoch.tolist(), range(len(epoch)), strict=True))
+        rows = [at.get(each, -1) for each in frame.epochs.epoch.tolist()]  # -1: what is behind the last
+        known = {name: np.append(column, np.nan)[rows] for name, column in errors.items()}
+        return replace(frame, errors=known)
 
     def body(self, place: Place, scene: Scene) -> tuple[list[Component], dict[str, Any]]:
         """The whole page, and what the browser has then seen."""
@@ -247,10 +259,12 @@ class Stage:
     def _story(self, place: Place, look: Look) -> Component:
         number = place.trial if place.trial is not None else _best_number(look.frame)
         row, traceback = None, None
+        errors: Mapping[str, float] = {}
         if number is not None:
             found = self.live.reader.trial(look.summary.name, number)
             row, traceback = found if found is not None else (None, None)
-        return parts.trial_story(look, row, traceback, replace(place, trial=number))
+            errors = _at(row.best_epoch, *self.live.reader.errors(look.summary.name, number)) if row else {}
+        return parts.trial_story(look, row, traceback, replace(place, trial=number), errors)
 
     def _draw(self, one: Card, scene: Scene, place: Place) -> Any:
         look, frame = scene.look, scene.frame
@@ -323,13 +337,12 @@ def _gone(place: Place, text: str) -> Component:
     )
 
 
+def _at(epoch: int | None, epochs: Any, columns: Mapping[str, Any]) -> dict[str, float]:
+    return {name: float(error) for name, column in columns.items() for error in column[epochs == epoch]}
+
+
 def _best_number(frame: Frame) -> int | None:
     return None if frame.best is None else int(frame.trials.number[frame.best])
-
-
-def _around(frame: Frame, number: int | None) -> Frame:
-    """The trial alone, brought out before the default configuration and the best trial."""
-    return frame if number is None else frame.only([number])
 
 
 def _grid() -> Component:

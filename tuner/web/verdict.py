@@ -13,6 +13,7 @@ import numpy as np
 
 from tuner.core import words
 from tuner.figures import Frame
+from tuner.figures.importances import lever
 
 RECENT = 0.2
 """The share of the newest trials within which an improvement counts as recent."""
@@ -120,26 +121,13 @@ def drivers(frame: Frame, most: int = 2) -> str:
     """The settings that explain most of the gap, with the side on which it is small where that is clear."""
     shares = frame.importances.get("gap", {})
     return " and ".join(
-        f"{name} ({words.percent(share)}{_side(frame, name)})" for name, share in [*shares.items()][:most]
+        f"{name} ({words.percent(share)}{_way(frame, name)})" for name, share in [*shares.items()][:most]
     )
 
 
-def _side(frame: Frame, name: str) -> str:
-    gap, column = frame.trials.gap, frame.params[name]
-    known = np.isfinite(gap)
-    if frame.params[name].dtype == object:
-        medians = {
-            str(choice): float(np.median(gap[known & (column == choice)]))
-            for choice in {*column.tolist()} - {""}
-            if (known & (column == choice)).sum() >= 5
-        }
-        return f", smallest with {min(medians, key=lambda key: medians[key])}" if len(medians) > 1 else ""
-    known = known & np.isfinite(column.astype(float))
-    if known.sum() < FEW:
-        return ""
-    one, other = (np.argsort(np.argsort(each[known])).astype(float) for each in (column.astype(float), gap))
-    slope = float(np.corrcoef(one, other)[0, 1])
-    return "" if abs(slope) < 0.15 else f", smaller gaps with {'low' if slope > 0 else 'high'} values"
+def _way(frame: Frame, name: str) -> str:
+    side = lever(frame, name)
+    return f"; {side}: smaller gap" if side else ""
 
 
 def choice(frame: Frame) -> Answer:

@@ -59,21 +59,7 @@ class TestMlpOnTables(TrainerContract):
 
 class TestMlpOnRegression(TestMlpOnTables):
     def job(self) -> Job:
-        return Job(study(metric="val_score", epochs=3), line(), rows=2)
-
-
-class TestCnnOnImages(TestMlpOnTables):
-    def job(self) -> Job:
-        return Job(study(metric="val_score", epochs=3), images(), rows=2)
-
-    def params(self, number: int) -> Params:
-        return {
-            "learning_rate": 0.003 * (number + 1),
-            "width": 4,
-            "mixup": 0.2,
-            "image_shift": 1,
-            "image_flip": True,
-        }
+        return Job(study(metric="val_score", epochs=3), line(), rows=3)
 
 
 class TestNetworkOfOnesOwn(TrainerContract):
@@ -102,11 +88,15 @@ class TestReferenceMlpOnTables(TestMlpOnTables):
         return OneByOne()
 
 
-class TestReferenceCnnOnImages(TestCnnOnImages):
-    def trainer(self) -> Trainer:
-        return OneByOne()
+class TestReferenceCnnOnImages(TestReferenceMlpOnTables):
+    def job(self) -> Job:
+        return Job(study(metric="val_score", epochs=3), images(), rows=2)
 
-
-class TestReferenceNetworkOfOnesOwn(TestNetworkOfOnesOwn):
-    def trainer(self) -> Trainer:
-        return OneByOne()
+    def params(self, number: int) -> Params:
+        return {
+            "learning_rate": 0.003 * (number + 1),
+            "width": 4,
+            "mixup": 0.2,
+            "image_shift": 1,
+            "image_flip": True,
+        }

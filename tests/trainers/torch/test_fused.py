@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.contracts.trainer import TrainerContract, blobs, line, same, study
+from tests.contracts.trainer import blobs, line, same, study
 from tests.trainers.torch.plain import images
 from tuner.core.dataset import Dataset
-from tuner.core.ports import Exhausted, Job, Population, Trainer
+from tuner.core.ports import Exhausted, Job, Population
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Params, Reading, Trial
 from tuner.errors import DataError
@@ -20,28 +20,6 @@ from tuner.trainers.torch import TorchTrainer
 from tuner.trainers.torch.fused import FusedPopulation, unfit
 
 BASE = {"width": 12, "batch_size": 16, "learning_rate": 0.01}
-
-
-class TestFused(TrainerContract):
-    def trainer(self) -> Trainer:
-        return TorchTrainer()
-
-    def job(self) -> Job:
-        return Job(study(epochs=3), blobs(), rows=2)
-
-    def params(self, number: int) -> Params:
-        return {**BASE, "learning_rate": 0.003 * (number + 1), "dropout": 0.1, "input_noise": 0.1}
-
-    def diverging_params(self) -> Params:
-        return {"optimizer": "sgd", "learning_rate": 1e30}
-
-    def broken_params(self) -> Params:
-        return {"activation": "no such activation"}
-
-
-class TestFusedRegression(TestFused):
-    def job(self) -> Job:
-        return Job(study(metric="val_score", epochs=3), line(), rows=3)
 
 
 def curves(data: Dataset, params: Params, **trainer: Any) -> tuple[list[Reading], list[Reading]]:

@@ -43,6 +43,7 @@ class TestStackedConvolutions(TrainerContract):
             "batch_size": 8 * (number + 1),
             "input_noise": 0.1,
             "image_shift": 1,
+            "image_flip": True,
             "mixup": 0.2,
         }
 

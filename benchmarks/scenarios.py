@@ -1,0 +1,226 @@
+"""Studies to be run in peace or not, each in a folder and a process of its own, and what they leave.
+
+What is done to them there is not known here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import tuner
+from tuner.core.budget import StudyState
+from tuner.core.trial import Reading, TrialRecord
+from tuner.store import Database
+
+FUNCTION = """
+import time
+import numpy as np
+
+def train(params, context):
+    weights = np.zeros(3)
+    if KEEPS and (state := context.resume()):
+        weights[:] = state["weights"]
+    while True:
+        weights[0] += params["x"] * (1 + 0.1 * np.random.normal())
+        weights[1] += abs(params["x"] - 0.3)
+        weights[2] += 1
+        time.sleep(0.005)
+        report = {"train_loss": float(weights[1]), "val_loss": float(weights[0] + 1 / weights[2])}
+        yield {**report, "state": {"weights": weights}} if KEEPS else report
+"""
+
+_FUNCTION_STUDY = {
+    "trainer": {"use": "./function.py:train", "epochs": 9},
+    "space": {"x": {"type": "float", "low": 0.0, "high": 1.0, "default": 0.9}},
+}
+_ORDERED = {"trainer.executor": "processes", "trainer.workers": 2, "trainer.reproducible": True}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A study, and the moments at which it is killed."""
+
+    name: str
+    study: str
+    trials: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    aims: tuple[str, ...] = ("any", "commit", "checkpoint")
+
+
+SCENARIOS = (
+    Scenario("mlp fused, tpe, asha", "digits", 60, {"trainer.epochs": 9}),
+    Scenario(
+        "mlp fused, cmaes, median",
+        "digits",
+        24,
+        {"trainer.epochs": 6, "search.sampler": "cmaes", "search.pruner": "median"},
+    ),
+    Scenario(
+        "mlp fused, folds and repeats, asha",
+        "digits",
+        12,
+        {"trainer.epochs": 4, "data.folds": 3, "trainer.repeats": 2},
+    ),
+    Scenario(
+        "mlp fused, reshuffled, tpe, asha-stop",
+        "digits",
+        24,
+        {"trainer.epochs": 6, "data.reshuffle": True, "search.pruner": "asha-stop"},
+    ),
+    Scenario(
+        "mlp one at a time, two workers in order, asha",
+        "digits",
+        24,
+        {"trainer.epochs": 6, "trainer.rows": 1, **_ORDERED},
+        ("any", "commit", "worker"),
+    ),
+    Scenario(
+        "scikit-learn, two workers in order, hyperband",
+        "digits_sklearn",
+        16,
+        {"trainer.epochs": 6, "search.pruner": "hyperband", **_ORDERED},
+        ("any", "commit", "worker"),
+    ),
+    Scenario(
+        "a function that keeps a state, random",
+        "function",
+        30,
+        {"search.sampler": "random", "trainer.workers": 1},
+        ("any", "commit", "checkpoint"),
+    ),
+    Scenario(
+        "a function that keeps a state, two workers in order, asha",
+        "function",
+        24,
+        {"search.pruner": "asha", **_ORDERED},
+        ("any", "commit", "worker"),
+    ),
+    Scenario(
+        "a function that keeps none, asha-stop",
+        "function",
+        30,
+        {"search.pruner": "asha-stop", "trainer.workers": 1},
+        ("any", "commit"),
+    ),
+)
+
+
+Table = dict[int, tuple[TrialRecord, list[Reading]]]
+
+
+class Subject:
+    """A scenario in a folder of its own."""
+
+    def __init__(self, scenario: Scenario, folder: Path) -> None:
+        self.scenario = scenario
+        self.folder = folder
+        folder.mkdir(parents=True)
+        self.url = f"sqlite:///{folder}/tuner.db"
+        (folder / "function.py").write_text(FUNCTION.replace("KEEPS", str("keeps a state" in scenario.name)))
+
+    def drive(self, *, checkpoint_seconds: float = 0.05) -> bool:
+        """Start the study, or go on with it; whether there was anything to do."""
+        os.chdir(self.folder)
+        known = tuner.studies(storage=self.url) if (self.folder / "tuner.db").exists() else []
+        if known:
+            # It may have been killed when all was done.
+            if known[0].state is StudyState.FINISHED:
+                return False
+            tuner.resume(storage=self.url)
+            return True
+        study = self.scenario.study
+        tuner.start(
+            _FUNCTION_STUDY if study == "function" else study,
+            name="chaos",
+            storage=self.url,
+            trials=self.scenario.trials,
+            settings={**self.scenario.settings, "trainer.checkpoint_seconds": checkpoint_seconds},
+        )
+        return True
+
+    def leftovers(self) -> int:
+        """How many checkpoints lie there."""
+        return len(list((self.folder / "tuner_models" / "chaos" / "checkpoints").glob("*")))
+
+    @property
+    def layout(self) -> dict[str, Any]:
+        """What was decided by measuring, which another run may decide otherwise."""
+        facts = tuner.load("chaos", storage=self.url).summary.facts
+        return {f"trainer.{name}": facts[name] for name in ("rows", "workers", "threads")}
+
+    def table(self) -> Table:
+        """Everything that is stored."""
+        if not (self.folder / "tuner.db").exists() or not tuner.studies(storage=self.url):
+            return {}
+        with contextlib.closing(Database.open(self.url)) as database:
+            records, curves = database.records("chaos"), database.curves("chaos")
+        return {record.number: (record, curves.get(record.number, [])) for record in records}
+
+
+def forked(work: Callable[[], object], log: Path) -> int:
+    """Run something in a process of its own, in a session of its own; its number."""
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        os.setsid()
+        with log.open("ab") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
+        work()
+        code = 0
+    except BaseException as error:  # noqa: BLE001
+        print(f"{type(error).__name__}: {error}", flush=True)
+    finally:
+        os._exit(code)
+
+
+def told(record: TrialRecord, curve: list[Reading]) -> str:
+    """What must be the same however often a study was interrupted."""
+    known = (record.number, dict(record.params), record.state, record.value, record.epochs)
+    decided = (record.conclusive, record.rule, record.reason)
+    return repr((known, decided, [astuple(replace(reading, seconds=0.0)) for reading in curve]))
+
+
+def different(found: Table, whole: Table) -> int:
+    """How many trials are not the same."""
+    return sum(
+        number not in found or number not in whole or told(*found[number]) != told(*whole[number])
+        for number in {*found, *whole}
+    )
+
+
+def peace(scenario: Scenario, folder: Path) -> tuple[Scenario, Table, float]:
+    """The study as it is when nobody kills it, and how long that takes.
+
+    It is run twice: the first run measures and compiles, the second is timed and must repeat the first.
+
+    Returns:
+        The scenario with the layout that was measured, all that was stored, and seconds.
+    """
+    first = whole(Subject(scenario, folder / "first"))
+    scenario = replace(scenario, settings={**scenario.settings, **first.layout})
+    begin = time.monotonic()
+    second = whole(Subject(scenario, folder / "second"))
+    seconds = time.monotonic() - begin
+    if different(second.table(), first.table()):
+        raise RuntimeError(f"{scenario.name}: it does not repeat itself, even if nobody kills it")
+    return scenario, second.table(), seconds
+
+
+def whole(subject: Subject) -> Subject:
+    """Run a study to its end."""
+    pid = forked(subject.drive, subject.folder / "log")
+    _, status = os.waitpid(pid, 0)
+    if status != 0:
+        raise RuntimeError((subject.folder / "log").read_text()[-3000:])
+    return subject
