@@ -34,6 +34,7 @@ bench: .venv/installed-dev  ## the figures of README
 	$(BIN)/python benchmarks/bookkeeping.py
 	$(BIN)/python benchmarks/population.py
 	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.costs
 	$(BIN)/python -m benchmarks.quality
 	$(BIN)/python -m benchmarks.chaos
 	$(BIN)/python -m benchmarks.dashboard

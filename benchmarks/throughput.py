@@ -104,7 +104,7 @@ def musts(widths: Sequence[int]) -> list[Must | Reach]:
 
 
 def tuner_course(
-    setting: Setting, seed: int, folder: Path, *, one: bool = False, cache: Path | None = None
+    setting: Setting, seed: int, folder: Path, options: Iterable[str] = (), *, cache: Path | None = None
 ) -> Course:
     """Our study, in the process that `tune start` is."""
     table = subjects.study(
@@ -118,9 +118,6 @@ def tuner_course(
     )
     subjects.DATA[setting.data]().write(folder / "data.npz")
     subjects.write_study(table, folder / "study.toml")
-    options = ["--set", "trainer.rows=1"] if one else []
-    if one and setting.seconds is not None:
-        options += ["--seconds", str(setting.seconds + START_S)]
     return started("study.toml", folder, setting.trials, options, cache)
 
 
@@ -152,7 +149,10 @@ def course(program: str, setting: Setting, seed: int) -> Course:
         folder = Path(name)
         if program in (PLAIN, FUSED):
             return script_course(setting, seed, folder, fused=program == FUSED)
-        return tuner_course(setting, seed, folder, one=program == ONE)
+        if program == OURS:
+            return tuner_course(setting, seed, folder)
+        cut = [] if setting.seconds is None else ["--seconds", str(setting.seconds + START_S)]
+        return tuner_course(setting, seed, folder, ["--set", "trainer.rows=1", *cut])
 
 
 def compare(setting: Setting, programs: Sequence[str], seeds: Sequence[int]) -> dict[str, list[Course]]:

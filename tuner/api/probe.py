@@ -285,9 +285,12 @@ class _Probe:
 
 
 def _trials(spec: StudySpec) -> list[Trial]:
-    """The default configuration and random ones, under seeds that the study has no use for."""
+    """The default configuration and random ones, under seeds that the study has no use for.
+
+    No presets: they have one shape and one batch size, and so fuse better than what is searched.
+    """
     seed = derive(spec.search.seed, -1, "probe")
-    random = spec.search.model_copy(update={"sampler": "random", "seed": seed})
+    random = spec.search.model_copy(update={"sampler": "random", "seed": seed, "presets": False})
     return OptunaSearcher(spec.search_space(), random, spec.goal()).ask(TRIALS)
 
 
