@@ -1,0 +1,67 @@
+"""What it costs to be safe: the study of `throughput`, with a mechanism and without it, in turn.
+
+Checkpoints: as they come (every five seconds, and where a trial is paused) against none in between.
+Ordered decisions: two workers that train one trial at a time, `reproducible` on against off.
+
+Run: python -m benchmarks.costs [--pairs N] [--trials N] [--trials-in-order N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks.courses import Course
+from benchmarks.processes import machine
+from benchmarks.subjects import EPOCHS
+from benchmarks.throughput import WIDTHS, Setting, tuner_course
+
+WORKERS = ("trainer.rows=1", "trainer.executor=processes", "trainer.workers=2")
+COSTS = {
+    "checkpoints every 5 s": ((), ("trainer.checkpoint_seconds=0",)),
+    "ordered decisions": ((*WORKERS, "trainer.reproducible=true"), (*WORKERS, "trainer.reproducible=false")),
+}
+
+
+def course(setting: Setting, seed: int, settings: Sequence[str]) -> Course:
+    """One study, in a folder that goes with it."""
+    options = [word for each in settings for word in ("--set", each)]
+    with tempfile.TemporaryDirectory() as folder:
+        return tuner_course(setting, seed, Path(folder), options)
+
+
+def main() -> None:
+    """Measure, and print Markdown."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--pairs", type=int, default=5, help="seeds")
+    parser.add_argument("--trials", type=int, default=600)
+    parser.add_argument("--trials-in-order", type=int, default=60)
+    options = parser.parse_args()
+    print(f"{machine()}\n")
+    print("| | trial-epochs/s with | without | costs, median of the pairs | each |")
+    print("|---|--:|--:|--:|---|")
+    for (name, (with_it, without)), trials in zip(
+        COSTS.items(), (options.trials, options.trials_in_order), strict=True
+    ):
+        setting = Setting("digits", WIDTHS[0], trials, EPOCHS, None, "asha")
+        course(setting, options.pairs, with_it)
+        pairs = []
+        for seed in range(options.pairs):
+            # Who is first takes turns, too.
+            first, second = (with_it, without) if seed % 2 else (without, with_it)
+            paces = {each: course(setting, seed, each).epochs_per_s for each in (first, second)}
+            pairs.append((paces[with_it], paces[without]))
+        costs = [1 - a / b for a, b in pairs]
+        medians = " | ".join(f"{statistics.median(each):.0f}" for each in zip(*pairs, strict=True))
+        print(
+            f"| {name} | {medians} | {statistics.median(costs):.1%} | "
+            f"{', '.join(f'{cost:.1%}' for cost in costs)} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
