@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import resource
 import signal
 import subprocess
 import threading
@@ -29,12 +30,14 @@ class Ran:
         memory_mb: the largest sum of resident memory over its processes, what they share counted in
             each; 0 where the system does not tell.
         output: its standard output.
+        cpu_s: CPU seconds of it and its children.
     """
 
     began: float
     wall_s: float
     memory_mb: float
     output: str
+    cpu_s: float
 
 
 def run(command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> Ran:
@@ -44,7 +47,7 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str] | N
         RuntimeError: it failed; with the end of what it wrote.
     """
     with (folder / "output.txt").open("w+") as output:
-        began, begin = time.time(), time.perf_counter()
+        began, begin, spent = time.time(), time.perf_counter(), _children_s()
         process = subprocess.Popen(
             list(command),
             cwd=folder,
@@ -69,7 +72,12 @@ def run(command: Sequence[str], folder: Path, environment: Mapping[str, str] | N
         text = output.read()
     if code:
         raise RuntimeError(f"{' '.join(command)} ended with {code}:\n{text[-3000:]}")
-    return Ran(began, wall_s, peak[0], text)
+    return Ran(began, wall_s, peak[0], text, _children_s() - spent)
+
+
+def _children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _look(pid: int, peak: list[float], over: threading.Event) -> None:

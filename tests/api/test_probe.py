@@ -201,6 +201,11 @@ def test_a_study_whose_trials_all_fail_starts_all_the_same(clock: Clock) -> None
     assert not probed.rates
 
 
+def test_what_is_probed_is_as_mixed_as_what_is_searched() -> None:
+    trials = probe._trials(plan("digits").spec)
+    assert len({(trial.params["batch_size"], trial.params["width"]) for trial in trials}) > len(trials) / 2
+
+
 STORED = {"device": "cpu", "rows": 7, "workers": 1, "threads": 1, "measured": "measured 3.0x one at a time"}
 
 

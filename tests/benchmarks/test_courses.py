@@ -11,7 +11,7 @@ from benchmarks.courses import WARM_UP, Course, of_script, of_tuner
 from benchmarks.processes import Ran
 from benchmarks.throughput import Must, Reach
 
-RAN = Ran(began=100.0, wall_s=70.0, memory_mb=1.0, output="")
+RAN = Ran(began=100.0, wall_s=70.0, memory_mb=1.0, output="", cpu_s=1.0)
 
 
 def course(trials: int = 40, of: int = 40, pace: float = 1.0, accuracy: float = 0.9) -> Course:

@@ -41,6 +41,9 @@ DRAWINGS_KEPT = 96
 SETTLED_S = 1.0
 """How long a page waits for the first importances, so that it is drawn but once."""
 
+AT_ONCE = 4
+"""So many figures are seen without scrolling; those below them come with the next tick."""
+
 AHEAD = 48
 """How many drawings of whole studies are remembered to be shown again."""
 
@@ -189,9 +192,13 @@ class Stage:
         if page.has_grid:
             boxes["trials"] = parts.trials_tools(scene.look, _grid())
         cards = []
-        for one in page.cards:
-            drawing = self._draw(one, scene, place)
-            update.seen["pieces"][one.key] = self._keep(drawing)
+        for i, one in enumerate(page.cards):
+            if i < AT_ONCE:
+                drawing = self._draw(one, scene, place)
+                update.seen["pieces"][one.key] = self._keep(drawing)
+            else:
+                drawing = json.loads(to_json_plotly(place.theme.empty("")))
+                update.seen |= {"version": "more", "next": AT_ONCE}
             cards.append(card(one, frame, place.options.get(one.key, {}), drawing))
         self.shown.set()
         above = [boxes[name] for name in page.file.parts]
