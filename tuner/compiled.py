@@ -32,7 +32,7 @@ class _Announcement(event.Listener):
         function = event.data["dispatcher"].py_func
         if not self.told and function.__module__.startswith(f"{__package__}."):
             self.told = True
-            _LOG.warning("compiling kernels, once for this machine: about 20 s")
+            _LOG.warning("compiling kernels, once for this machine: about half a minute")
 
     def on_end(self, event: Any) -> None:
         pass
