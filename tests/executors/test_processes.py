@@ -13,13 +13,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.contracts.executor import Abacus, Desk, ExecutorContract, study
 from tuner.core.events import Failed, Finished, Interrupted, Reported, Stopped
-from tuner.core.ports import Executor, Job, Population, Trainer
+from tuner.core.ports import Executor, Job, Population, Snapshot, Trainer
 from tuner.errors import PluginError
 from tuner.executors import Processes
+from tuner.executors.checkpoints import FOLDER, Checkpoints
 
 
 class TestProcesses(ExecutorContract):
@@ -102,6 +104,37 @@ def test_a_trial_that_was_told_to_stop_is_stopped_even_if_its_worker_dies(tmp_pa
         desk.until_over(1, 2)
         assert desk.end(1) == Stopped(1, None)
         assert isinstance(desk.end(2), Finished)
+
+
+def test_no_checkpoint_is_left_of_a_trial_whose_worker_died_before_it_could_stop_it(tmp_path: Path) -> None:
+    with opened(tmp_path, rows=2) as desk:
+        ready(desk, 2).submit(desk.trial(1), desk.trial(2))
+        desk.until(lambda: desk.of(1))
+        checkpoints = checkpoint_of(desk, 1)
+        assert isinstance(desk.executor, Processes)
+        desk.executor._seats[0].process.kill()
+        desk.executor.stop({1: False})
+        desk.until_over(1, 2)
+        assert desk.end(1) == Stopped(1)
+        assert not list(checkpoints.iterdir())
+
+
+def test_no_checkpoint_is_left_of_a_trial_whose_worker_died_too_often(tmp_path: Path) -> None:
+    with opened(tmp_path, restarts=0) as desk:
+        checkpoints = checkpoint_of(desk, 1)
+        ready(desk).submit(desk.trial(1, does="die", at=1))
+        desk.until_over(1)
+        assert isinstance(desk.end(1), Failed)
+        assert not list(checkpoints.iterdir())
+
+
+def checkpoint_of(desk: Desk, number: int) -> Path:
+    """Write one of a trial's first epoch; the folder of all of them."""
+    folder = desk.folder / "models" / FOLDER
+    assert Checkpoints(folder).write(
+        desk.trial(number), Snapshot(1, {"beads": np.ones(1)}, {"trial": number})
+    )
+    return folder
 
 
 def test_a_slow_worker_does_not_hold_up_the_other(tmp_path: Path) -> None:
@@ -279,6 +312,7 @@ from tests.contracts.executor import Abacus, study
 from tuner.core.ports import Job, Placement
 from tuner.core.trial import Trial
 from tuner.executors import Processes
+from tuner.executors.checkpoints import FOLDER, Checkpoints
 
 class Mine(Abacus):
     def populate(self, job):

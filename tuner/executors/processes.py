@@ -360,6 +360,8 @@ class Processes:
                 raise PluginError(f"a worker {words} while it started; its last words: {last}")
         unsent = [step for step in seat.steps if isinstance(step, Leave)]
         for leave in (*seat.leaving.values(), *unsent):
+            if not leave.pause:
+                self._checkpoints.drop(leave.number)
             self._events.append(Paused(leave.number) if leave.pause else Stopped(leave.number))
         again = list(seat.again)
         for placement in reversed(list(seat.trials.values())):
@@ -369,6 +371,7 @@ class Processes:
                 times = (
                     f"{self._deaths[number]} times, at last because it" if self._restarts else "because it"
                 )
+                self._checkpoints.drop(number)
                 self._events.append(
                     Failed(number, f"its worker died {times} {words}; its last words: {last}", tail)
                 )
