@@ -18,6 +18,7 @@ import pytest
 import tuner
 from tuner.core.budget import StudyState
 from tuner.core.trial import TrialState
+from tuner.engine import interrupts
 from tuner.store import Database
 
 TRAINER = """
@@ -60,11 +61,12 @@ default = 0.9
 ORDERED = "workers = 2\nreproducible = true"
 INLINE = 'executor = "inline"\nworkers = 1'
 
-PATIENT = """
-import sys
+PROGRAM = """
+import signal, sys
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # as in a terminal, even where the tests run under nohup
 from tuner.engine import interrupts
 from tuner.cli import main
-interrupts.GRACE_S = 600
+interrupts.GRACE_S = GRACE_S
 main(sys.argv[1:])
 """
 SOON_S = 60.0
@@ -84,11 +86,11 @@ class Folder:
         (path / "study.toml").write_text(STUDY.format(trainer=trainer))
 
     def tune(self, *words: str, patient: bool = False) -> subprocess.Popen[str]:
-        begin = ["-c", PATIENT] if patient else ["-m", "tuner"]
+        program = PROGRAM.replace("= GRACE_S", f"= {600 if patient else interrupts.GRACE_S}")
         environment = {name: value for name, value in os.environ.items() if name != "TUNER_STORAGE"}
         paths = os.pathsep.join(path for path in sys.path if path)
         return subprocess.Popen(
-            [sys.executable, *begin, *words],
+            [sys.executable, "-c", program, *words],
             cwd=self.path,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
