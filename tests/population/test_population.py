@@ -138,6 +138,16 @@ def test_diverging_row_is_a_value_and_leaves_its_neighbours_and_successors_alone
     assert bits(second[1]) == alone[2][0]
 
 
+def test_clipped_row_that_diverged_leaves_nothing_behind_in_the_padding() -> None:
+    rows = population(1, EPOCHS)
+    # So wide that matrices are padded beyond their last vector of columns.
+    place(rows, 0, recipe(width=128, rate=lambda *_: 1e30, l2=1.0, clip_norm=1.0))
+    assert not math.isfinite(rows.advance()[0].train_loss)
+    rows.clear(0)
+    place(rows, 0, recipe(width=128))
+    assert bits(rows.advance()[0]) == bits(trained(recipe(width=128), EPOCHS)[0])
+
+
 def test_losses_are_those_of_the_outputs() -> None:
     targets = Material.of(LossKind.MSE, 1, *(np.arange(n)[:, None] / n for n in (TRAIN, HELD, HELD)))
     rows = Population(1, targets, 1)
