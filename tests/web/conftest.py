@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Playwright, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, expect, sync_playwright
 
 from tests.web.made import make_study
 from tuner.web.serve import Server
@@ -96,3 +96,18 @@ def page(profile: BrowserContext) -> Iterator[Page]:
     yield opened
     opened.close()
     assert complaints == []
+
+
+def drawn(page: Page) -> Locator:
+    """The page's figures, once all of them have been sent and drawn."""
+    expect(page.locator("main .card").first).to_be_visible()
+    page.locator("html[data-whole=true]").wait_for(state="attached")
+    expect(page.locator(".card .dash-graph:not(:has(.main-svg))")).to_have_count(0)
+    return page.locator(".card .js-plotly-plot")
+
+
+def traces(page: Page, key: str) -> list[str]:
+    """The names of a figure's traces, once it has any: it is drawn some time after it was sent."""
+    plot = f"document.querySelector('#card-{key} .js-plotly-plot')"
+    page.wait_for_function(f"() => {plot}?.data?.length")
+    return [str(name) for name in page.evaluate(f"() => {plot}.data.map(trace => trace.name ?? '')")]

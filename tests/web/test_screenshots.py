@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser
 
-from tests.web.conftest import Serve
+from tests.web.conftest import Serve, drawn
 from tuner.web import pages
 from tuner.web.place import address
 
@@ -42,8 +42,7 @@ def test_a_picture_of_every_page_is_kept(browser: Browser, serve: Serve, digits:
     page.set_default_timeout(30_000)
     for each in pages.load().pages:
         page.goto(base + address("digits", each.name, 3 if each.file.of == "trial" else None))
-        expect(page.locator("main .card").first).to_be_visible()
-        expect(page.locator(".card .dash-graph:not(:has(.main-svg))")).to_have_count(0)
+        drawn(page)
         if "findings" in each.file.all_parts:
             page.locator(".findings p").first.wait_for()
         overflow = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")

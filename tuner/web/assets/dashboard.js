@@ -559,6 +559,7 @@
       if (seen && seen.place) {
         const { study, page, trial, against } = seen.place;
         document.documentElement.dataset.shown = address({ ...read(""), study, page, trial, against });
+        document.documentElement.dataset.whole = String(seen.version !== "more");
       }
       mark();
       fill();
