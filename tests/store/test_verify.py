@@ -68,6 +68,7 @@ def test_a_sound_database_has_nothing_to_be_said(whole: str) -> None:
         ("DELETE FROM tuner_epochs WHERE epoch = 3", 0, "it says 3 epochs and has 2"),
         ("DELETE FROM trial_intermediate_values", 0, "it has 3 epochs, in Optuna's tables 0"),
         ("UPDATE tuner_epochs SET val_loss = 0.25", 0, "it says that its best val_loss is 0.5 in epoch 2"),
+        ("UPDATE tuner_curves SET readings = zeroblob(64)", 0, "its packed curve is not what its epochs say"),
         ("UPDATE tuner_trials SET value = 0.1 WHERE number = 3", 3, "it says that its best val_loss is 0.1"),
         ("UPDATE tuner_trials SET state = 'asleep' WHERE number = 1", 1, "its state 'asleep' is none"),
         ("UPDATE tuner_trials SET number = 9 WHERE number = 5", None, "trials are missing: 5"),

@@ -18,6 +18,7 @@ from tuner.core.budget import StudyState
 from tuner.core.space import Choice, Float, SearchSpace
 from tuner.core.spec import StudySpec
 from tuner.store import Database
+from tuner.store.curves import packed
 from tuner.store.encoding import Encoder
 from tuner.store.schema import (
     studies,
@@ -25,6 +26,7 @@ from tuner.store.schema import (
     trial_params,
     trial_values,
     trials,
+    tuner_curves,
     tuner_epochs,
     tuner_trials,
 )
@@ -93,6 +95,9 @@ def make_study(path: Path, name: str = "made", amount: int = 200, epochs: int = 
             numbers = range(start, min(start + _CHUNK, amount))
             for table, rows in _rows(random, space, encoder, study_id, first, numbers, epochs).items():
                 connection.execute(insert(table), rows)
+            ids = [first + number for number in numbers]
+            over = [{"trial_id": i, "readings": packed(connection, i)} for i in ids]
+            connection.execute(insert(tuner_curves), over)
     engine.dispose()
     return url
 

@@ -140,7 +140,9 @@ class Trainer(Protocol):
         """How long an epoch of a trial takes beside other trials', told from the trial alone.
 
         None where rows of one population must not train side by side, in threads, while others are
-        placed and cleared. The unit is any; what is told orders decisions, so it is never measured.
+        placed and cleared, and where an epoch that is trained again might not come out the same: such
+        rows have no checkpoint before it is worth it. The unit is any; what is told orders decisions,
+        so it is never measured.
         """
 
     def populate(self, job: Job) -> Population:
@@ -226,6 +228,8 @@ class Executor(Protocol):
 
     def pause(self, orders: Mapping[int, bool]) -> None:
         """Write a checkpoint of trials and empty their rows; each answers with Paused, or with Failed.
+
+        None is written of a trial that is sooner trained again; see `Trainer.efforts`.
 
         Args:
             orders: whether a model is to be written, by number.

@@ -39,6 +39,13 @@ _GRACE_S = 0.5
 _SHARE = 0.02
 """Of a worker's time, at most so much goes into checkpoints."""
 
+_WORTH_S = 0.02
+"""Rows of its own are trained again rather than kept, as long as they have trained for less.
+
+To write a checkpoint and delete it takes about a millisecond, and of twenty paused trials hardly one
+goes on. What comes out is the same either way, so it may be left to a clock.
+"""
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -77,6 +84,7 @@ class _Row:
         owed: recorded epochs that it has not trained again yet.
         restored: whether it began with a checkpoint, and has not trained an epoch since.
         best: its best value, recorded or trained.
+        seconds: what the epochs have taken that are recorded or reported.
     """
 
     index: int
@@ -84,6 +92,7 @@ class _Row:
     owed: deque[Reading] = field(default_factory=deque)
     restored: bool = False
     best: float = math.nan
+    seconds: float = 0.0
 
     @property
     def number(self) -> int:
@@ -112,7 +121,8 @@ class Worker:
             spec: the study; its epochs, its objective and how often to write checkpoints are looked at.
             models: the folder in which trial 7's model becomes the folder ``7``.
             checkpoints: where they go; those of paused trials only at the next round of all rows.
-            rows: which ones; all where it is None.
+            rows: which ones, of a population whose epochs come out the same when they are trained
+                again; all where it is None, and then nothing is known of that.
         """
         self._population = population
         self._own = rows is not None
@@ -171,6 +181,10 @@ class Worker:
         self._due = ended + max(self._every_s, (ended - begun) / _SHARE)
 
     def _snapshot(self, row: _Row) -> Snapshot | None:
+        """The row's state; None where it has none, or is sooner trained again than written."""
+        # Epochs of no seconds are those of a trainer that does not tell.
+        if self._own and 0.0 < row.seconds < _WORTH_S:
+            return None
         try:
             return self._population.snapshot(row.index)
         except DeviceError:
@@ -235,7 +249,7 @@ class Worker:
             return self._begin(row, restore=False)
         epoch = len(row.placement.curve) - len(row.owed) + 1
         row.placement = replace(row.placement, curve=())
-        row.best = math.nan
+        row.best, row.seconds = math.nan, 0.0
         reason = f"its epoch {epoch} did not come out as recorded; the trainer does not repeat itself"
         return [Restarted(row.number, reason), *self._begin(row, restore=False)]
 
@@ -275,6 +289,7 @@ class Worker:
         return outcomes
 
     def _note(self, row: _Row, reading: Reading) -> None:
+        row.seconds += reading.seconds
         value = reading.get(self._goal.metric)
         if math.isfinite(value) and self._goal.better(value, row.best):
             row.best = value

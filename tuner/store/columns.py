@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import RLock
@@ -18,18 +18,16 @@ from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import URL, Connection, Engine, and_, bindparam, create_engine, event, or_, select
+from sqlalchemy import URL, Connection, Engine, and_, create_engine, event, or_, select
 from sqlalchemy.pool import StaticPool
 
 from tuner.core.trial import Reading, TrialState
 from tuner.errors import StoreError, StudyNotFound, near
-from tuner.store import read
+from tuner.store import curves, read
 from tuner.store.connect import connect, file_of, parse, place, told
+from tuner.store.curves import NUMBERS, Last
 from tuner.store.read import StudySummary
 from tuner.store.schema import VERSION, studies, tuner_epochs, tuner_studies, tuner_trials, version
-
-NUMBERS = ("train_loss", "val_loss", "train_score", "val_score", "learning_rate", "grad_norm", "seconds")
-"""The numbers of a reading that have a column of their own."""
 
 BUSY_TIMEOUT_S = 2.0
 """How long a look waits for a program that keeps the whole file locked."""
@@ -39,11 +37,6 @@ _ROW = (
     "trial_id", "number", "params", "state", "value", "best_epoch", "epochs", "conclusive", "rule", "reason",
     "seconds", "interruptions", "model_path", "started_at", "ended_at",
 )  # fmt: skip
-_AT_ONCE = 2_000
-
-
-Last = tuple[int, float | None, float | None]
-"""A trial's last reading: epoch, training and validation loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +199,9 @@ class Reader:
                 .where(tuner_trials.c.study_id == self._id(connection, name), tuner_trials.c.number == number)
                 .order_by(tuner_epochs.c.epoch)
             ).all()
-        readings = [Reading(epoch, 0.0, 0.0, extras=_known(text)).errors for epoch, text in found]
+        readings = [Reading(epoch, 0.0, 0.0, extras=curves.of_text(text)).errors for epoch, text in found]
         names = dict.fromkeys(each for errors in readings for each in errors)
-        columns = {each: np.array([_float(errors.get(each)) for errors in readings]) for each in names}
+        columns = {each: np.array([curves.number(errors.get(each)) for errors in readings]) for each in names}
         return np.array([epoch for epoch, _ in found], np.int64), columns
 
     def news(self, name: str, mark: Mark | None = None, names: Sequence[str] = ()) -> News:
@@ -246,24 +239,23 @@ class Reader:
         number_of = {row.trial_id: row.number for row in rows}
         known = {trial_id: mark.open.get(trial_id, (None, None)) for trial_id in number_of}
         changed = [row for row in rows if row != known[row.trial_id][0]]
+        void: list[int] = []
         if is_whole:
-            ids, epochs, numbers = _everything(connection, mark.study[0], extras)
-            void: list[int] = []
+            found = curves.of_study(connection, mark.study[0], extras)
         else:
             lasts = {trial_id: last for trial_id, (_, last) in known.items()}
-            (ids, epochs, numbers), void = _epochs(connection, lasts, extras)
+            found, void = curves.behind(connection, lasts, extras)
         still_open: dict[int, tuple[TrialRow, Last | None]] = {}
         for row in rows:
             if row.state not in _OVER:
-                # Readings come sorted by trial id and epoch.
-                end = int(np.searchsorted(ids, row.trial_id, side="right"))
-                is_new = bool(end) and ids[end - 1] == row.trial_id
-                last = None if row.trial_id in void else known[row.trial_id][1]
-                still_open[row.trial_id] = (row, _last(epochs, numbers, end - 1) if is_new else last)
-        named = np.array([number_of[i] for i in sorted(number_of)], np.int64)
-        number = named[np.searchsorted(sorted(number_of), ids)] if len(ids) else ids
+                before = None if row.trial_id in void else known[row.trial_id][1]
+                still_open[row.trial_id] = (row, found.last(row.trial_id) or before)
+        ids = np.array(sorted(number_of), np.int64)
+        named = np.array([number_of[i] for i in ids.tolist()], np.int64)
+        number = named[np.searchsorted(ids, found.trial_id)] if len(ids) else ids
+        again = [number_of[i] for i in void]
         following = Mark(mark.study, max([mark.last_id, *number_of]), still_open)
-        return News(is_whole, changed, [number_of[i] for i in void], number, epochs, numbers, following)
+        return News(is_whole, changed, again, number, found.epoch, found.numbers, following)
 
     def _ids(self, connection: Connection) -> dict[str, int]:
         return read.study_ids(connection) if version(connection) is not None else {}
@@ -372,88 +364,3 @@ def _trials(connection: Connection, mark: Mark) -> list[TrialRow]:
 def _row(values: Sequence[Any]) -> TrialRow:
     trial_id, number, params, *rest = values
     return TrialRow(trial_id, number, json.loads(params), *rest)
-
-
-def _columns(extras: Sequence[str]) -> list[Any]:
-    columns = [tuner_epochs.c.trial_id, tuner_epochs.c.epoch, *(tuner_epochs.c[name] for name in NUMBERS)]
-    return [*columns, tuner_epochs.c.extras] if extras else columns
-
-
-def _everything(connection: Connection, study_id: int, extras: Sequence[str]) -> Any:
-    its_trials = select(tuner_trials.c.trial_id).where(tuner_trials.c.study_id == study_id)
-    statement = (
-        select(*_columns(extras))
-        .where(tuner_epochs.c.trial_id.in_(its_trials), tuner_epochs.c.epoch >= bindparam("epoch"))
-        .order_by(tuner_epochs.c.trial_id, tuner_epochs.c.epoch)
-    )
-    return _arrays(_rows(connection, statement), extras)
-
-
-def _epochs(connection: Connection, lasts: Mapping[int, Last | None], extras: Sequence[str]) -> Any:
-    """The readings of these trials behind the last ones known, and whose last one is another now."""
-    parts: list[Any] = []
-    void: list[int] = []
-    for trial_id, last in sorted(lasts.items()):
-        statement = (
-            select(*_columns(extras))
-            .where(tuner_epochs.c.trial_id == trial_id, tuner_epochs.c.epoch >= bindparam("epoch"))
-            .order_by(tuner_epochs.c.epoch)
-        )
-        found = list(_rows(connection, statement, last[0] if last is not None else 0))
-        if last is not None:
-            if found and tuple(found[0][0][1:4]) == last:
-                del found[0][0]
-            else:
-                void.append(trial_id)
-                found = list(_rows(connection, statement, 0))
-        parts += [rows for rows in found if rows]
-    return _arrays(iter(parts), extras), void
-
-
-def _last(epochs: Any, numbers: Any, row: int) -> Last:
-    losses = (float(numbers[name][row]) for name in ("train_loss", "val_loss"))
-    train, val = (None if loss != loss else loss for loss in losses)
-    return int(epochs[row]), train, val
-
-
-def _rows(connection: Connection, statement: Any, epoch: int = 0) -> Iterator[list[Any]]:
-    """Rows as the driver gives them, many at once; SQLAlchemy's own cost several times as much."""
-    cursor = connection.execute(statement, {"epoch": epoch}).cursor
-    while cursor is not None and (rows := cursor.fetchmany(_AT_ONCE)):
-        yield list(rows)
-
-
-def _arrays(parts: Iterator[list[tuple[Any, ...]]], extras: Sequence[str]) -> Any:
-    width = 2 + len(NUMBERS)
-    names = (*NUMBERS, *extras)
-    blocks = [np.empty((0, 2 + len(names)))]
-    for rows in parts:
-        plain = rows
-        if extras:
-            plain = [(*row[:width], *_extras(row[width], extras)) for row in rows]
-        blocks.append(np.array(plain, dtype=float))
-
-    def column(i: int) -> NDArray[np.float64]:
-        return np.concatenate([block[:, i] for block in blocks])
-
-    numbers = {name: column(2 + i) for i, name in enumerate(names)}
-    return column(0).astype(np.int64), column(1).astype(np.int64), numbers
-
-
-def _extras(text: str | None, names: Sequence[str]) -> list[float]:
-    found = _known(text)
-    return [_float(found.get(name)) for name in names]
-
-
-def _known(text: str | None) -> Mapping[str, Any]:
-    if text is not None:
-        with suppress(ValueError):
-            read = json.loads(text)
-            return read if isinstance(read, Mapping) else {}
-    return {}
-
-
-def _float(value: Any) -> float:
-    with suppress(TypeError, ValueError):
-        return float(value)
-    return float("nan")

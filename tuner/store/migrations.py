@@ -109,5 +109,22 @@ def _to_3(connection: Connection) -> None:
         )
 
 
-STEPS: Mapping[int, Callable[[Connection], None]] = {2: _to_2, 3: _to_3}
+def _to_4(connection: Connection) -> None:
+    """Packed curves; those of trials that are over already stay as they are, and are read from their rows."""
+    dialect = connection.dialect.name
+    kind = {"postgresql": "BYTEA", "mysql": "LONGBLOB", "mariadb": "LONGBLOB"}.get(dialect, "BLOB")
+    connection.execute(
+        text(
+            f"CREATE TABLE tuner_curves (trial_id INTEGER NOT NULL, readings {kind} NOT NULL, "
+            "PRIMARY KEY (trial_id), FOREIGN KEY(trial_id) REFERENCES trials (trial_id) ON DELETE CASCADE)"
+        )
+    )
+    if dialect == "sqlite":
+        connection.exec_driver_sql(
+            "CREATE TRIGGER tuner_curves_goes AFTER DELETE ON trials "
+            "BEGIN DELETE FROM tuner_curves WHERE trial_id = OLD.trial_id; END"
+        )
+
+
+STEPS: Mapping[int, Callable[[Connection], None]] = {2: _to_2, 3: _to_3, 4: _to_4}
 """The step that leads to each version from the one before."""

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Float,
     ForeignKey,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
@@ -31,7 +32,7 @@ from tuner.store import blank
 from tuner.store.connect import place, told, write_ahead, writing
 from tuner.store.encoding import now, stamp
 
-VERSION = 3
+VERSION = 4
 """The version of our tables; a database with a higher one was written by a later tuner."""
 
 METADATA = MetaData()
@@ -216,6 +217,12 @@ tuner_epochs = Table(
     Column("extras", Text),
     sqlite_with_rowid=False,
 )
+tuner_curves = Table(
+    "tuner_curves",
+    METADATA,
+    _of(trials.c.trial_id, primary=True),
+    Column("readings", LargeBinary(2**32 - 1), nullable=False),
+)
 tuner_specs = Table(
     "tuner_specs",
     METADATA,
@@ -256,6 +263,7 @@ OURS = tuple(table for table in METADATA.tables.values() if table not in OPTUNA)
 # rows behind, and SQLite gives their ids to the next study. Triggers work for every connection.
 for _ours, _theirs in (
     (tuner_epochs, trials),
+    (tuner_curves, trials),
     (tuner_trials, trials),
     (tuner_lease, studies),
     (tuner_specs, studies),

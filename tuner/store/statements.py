@@ -37,12 +37,13 @@ from tuner.store.schema import (
     trial_user_attributes,
     trial_values,
     trials,
+    tuner_curves,
     tuner_epochs,
     tuner_studies,
     tuner_trials,
 )
 
-Cell = float | int | str | bool | None | datetime
+Cell = float | int | str | bytes | bool | None | datetime
 
 
 class Bulk:
@@ -114,6 +115,7 @@ class Statements:
         )  # fmt: skip
         self.add_params = new(trial_params, "trial_id", "param_name", "param_value", "distribution_json")
         self.add_epochs = new(tuner_epochs, *tuner_epochs.c.keys())
+        self.add_curves = new(tuner_curves, "trial_id", "readings")
         self.add_reports = new(
             trial_intermediate_values, "trial_id", "step", "intermediate_value", "intermediate_value_type"
         )

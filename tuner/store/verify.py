@@ -22,6 +22,7 @@ from tuner.core.trial import Objective, Reading, TrialState
 from tuner.errors import SpecError, StoreError, StudyNotFound
 from tuner.store import read
 from tuner.store.connect import connect, file_of, parse, place, told
+from tuner.store.curves import packed
 from tuner.store.lease import is_living
 from tuner.store.schema import (
     METADATA,
@@ -30,6 +31,7 @@ from tuner.store.schema import (
     trial_intermediate_values,
     trials,
     tuner_confirmations,
+    tuner_curves,
     tuner_lease,
     tuner_specs,
     tuner_studies,
@@ -211,6 +213,11 @@ def _study(connection: Connection, name: str, study_id: int, verdict: Verdict) -
         verdict.epochs += len(its_curve)
         for what in _trial_faults(trial, its_curve, objective, reports.get(trial.trial_id, 0)):
             yield Finding(name, trial.number, what, to_do)
+        value = connection.scalar(
+            select(tuner_curves.c.readings).where(tuner_curves.c.trial_id == trial.trial_id)
+        )
+        if value is not None and value != packed(connection, trial.trial_id):
+            yield Finding(name, trial.number, "its packed curve is not what its epochs say", to_do)
         if trial.model_path is not None and not Path(trial.model_path).is_dir():
             yield Finding(
                 name, trial.number, f"its model is not in {trial.model_path}", "put the folder back"

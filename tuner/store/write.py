@@ -20,6 +20,7 @@ from tuner.core.spec import StudySpec
 from tuner.core.trial import Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.errors import StoreError, StudyLocked
 from tuner.store.connect import place, told, writing
+from tuner.store.curves import packed
 from tuner.store.encoding import (
     Encoder,
     attributes,
@@ -102,6 +103,8 @@ class StudyStore:
                 readings += [(ids[number], reading) for number, reading in turn.readings]
                 self._move(connection, turn, ids, new, then)
             self._add_readings(connection, readings)
+            over = [ids[record.number] for turn in turns for record in turn.ended]
+            self._do.add_curves.run(connection, [(i, packed(connection, i)) for i in over])
         # Only now are the turns stored, and may what is known of the trials change.
         self._last_id = max([self._last_id, *ids.values()])
         for turn in turns:

@@ -24,7 +24,8 @@ from tuner.core.spec import StudySpec
 from tuner.errors import SpecError, StoreError
 from tuner.figures.frame import Epochs, Frame
 from tuner.findings import Finding, spread_of
-from tuner.store.columns import NUMBERS, Mark, News, Reader, TrialRow
+from tuner.store.columns import Mark, News, Reader, TrialRow
+from tuner.store.curves import NUMBERS
 from tuner.store.read import StudySummary
 from tuner.web.insights import Insight, Insights
 

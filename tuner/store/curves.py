@@ -1,0 +1,180 @@
+"""Curves: the readings of many trials as columns, those of ended trials from one packed value each.
+
+A trial's curve is packed when it ends; its rows in `tuner_epochs` stay what counts, and what is not
+packed is read from them. What becomes of the numbers is not known here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Select, bindparam, select
+
+from tuner.store.schema import tuner_curves, tuner_epochs, tuner_trials
+
+NUMBERS = ("train_loss", "val_loss", "train_score", "val_score", "learning_rate", "grad_norm", "seconds")
+"""The numbers of a reading that have a column of their own."""
+
+Last = tuple[int, float | None, float | None]
+"""A trial's last reading: epoch, training and validation loss."""
+
+_AT_ONCE = 2_000
+_PACKED = np.dtype("<f8")
+_WIDTH = 1 + len(NUMBERS)
+_ITS_READINGS = (
+    select(tuner_epochs.c.epoch, *(tuner_epochs.c[name] for name in NUMBERS))
+    .where(tuner_epochs.c.trial_id == bindparam("trial"))
+    .order_by(tuner_epochs.c.epoch)
+)
+
+
+class Curves(NamedTuple):
+    """Readings, sorted by trial and epoch.
+
+    Attributes:
+        trial_id: (E,) whose.
+        epoch: (E,) 1 for the first.
+        numbers: (E,) a column for each of `NUMBERS` and of the further ones asked for; `nan` for none.
+    """
+
+    trial_id: NDArray[np.int64]
+    epoch: NDArray[np.int64]
+    numbers: Mapping[str, NDArray[np.float64]]
+
+    def last(self, trial_id: int) -> Last | None:
+        """A trial's last reading; None where it has none here."""
+        row = int(np.searchsorted(self.trial_id, trial_id, side="right")) - 1
+        if row < 0 or self.trial_id[row] != trial_id:
+            return None
+        losses = (float(self.numbers[name][row]) for name in ("train_loss", "val_loss"))
+        train, val = (None if loss != loss else loss for loss in losses)
+        return int(self.epoch[row]), train, val
+
+
+def packed(connection: Connection, trial_id: int) -> bytes:
+    """A trial's curve as it stands, in one value: of each reading the epoch and `NUMBERS`."""
+    cursor = connection.execute(_ITS_READINGS, {"trial": trial_id}).cursor
+    return np.array(cursor.fetchall() if cursor is not None else [], _PACKED).tobytes()
+
+
+def unpacked(value: bytes) -> NDArray[np.float64]:
+    """(E, 8) what `packed` gave of one trial, or of several, one behind the other.
+
+    Raises:
+        ValueError: it gave something else.
+    """
+    return np.frombuffer(value, _PACKED).reshape(-1, _WIDTH)
+
+
+def of_study(connection: Connection, study_id: int, extras: Sequence[str]) -> Curves:
+    """Every reading of a study.
+
+    Args:
+        connection: in a transaction.
+        study_id: the study.
+        extras: numbers to be read beside `NUMBERS`; those are not packed.
+
+    Raises:
+        ValueError: a packed curve is damaged.
+    """
+    its_trials = select(tuner_trials.c.trial_id).where(tuner_trials.c.study_id == study_id)
+    if extras:
+        return _of_rows(_rows(connection, _readings(its_trials, extras)), extras)
+    values = connection.execute(
+        select(tuner_curves.c.trial_id, tuner_curves.c.readings)
+        .where(tuner_curves.c.trial_id.in_(its_trials))
+        .order_by(tuner_curves.c.trial_id)
+    ).all()
+    others = its_trials.where(tuner_trials.c.trial_id.not_in(select(tuner_curves.c.trial_id)))
+    rest = _of_rows(_rows(connection, _readings(others, ())), ())
+    if not values:
+        return rest
+    table = unpacked(b"".join(readings for _, readings in values))
+    lengths = [len(readings) // (_WIDTH * _PACKED.itemsize) for _, readings in values]
+    ids = np.repeat(np.array([trial_id for trial_id, _ in values], np.int64), lengths)
+    # Both are sorted; what is stable keeps the epochs of a trial in their order.
+    ids = np.concatenate([ids, rest.trial_id])
+    order = np.argsort(ids, kind="stable") if len(rest.trial_id) else slice(None)
+    return Curves(
+        ids[order],
+        np.concatenate([table[:, 0].astype(np.int64), rest.epoch])[order],
+        {
+            name: np.concatenate([table[:, i], rest.numbers[name]])[order]
+            for i, name in enumerate(NUMBERS, start=1)
+        },
+    )
+
+
+def behind(
+    connection: Connection, lasts: Mapping[int, Last | None], extras: Sequence[str]
+) -> tuple[Curves, list[int]]:
+    """The readings of these trials behind the last ones known, and whose last one is another now."""
+    parts: list[list[tuple[Any, ...]]] = []
+    void: list[int] = []
+    for trial_id, last in sorted(lasts.items()):
+        statement = _readings([trial_id], extras)
+        found = list(_rows(connection, statement, last[0] if last is not None else 0))
+        if last is not None:
+            if found and tuple(found[0][0][1:4]) == last:
+                del found[0][0]
+            else:
+                void.append(trial_id)
+                found = list(_rows(connection, statement))
+        parts += [rows for rows in found if rows]
+    return _of_rows(iter(parts), extras), void
+
+
+def of_text(text: str | None) -> Mapping[str, Any]:
+    """A reading's extras as they are stored; none where they make no sense."""
+    if text is not None:
+        with suppress(ValueError):
+            read = json.loads(text)
+            return read if isinstance(read, Mapping) else {}
+    return {}
+
+
+def number(value: Any) -> float:
+    """A number that somebody's trainer gave; `nan` where it is none."""
+    with suppress(TypeError, ValueError):
+        return float(value)
+    return float("nan")
+
+
+def _readings(trial_ids: Any, extras: Sequence[str]) -> Select[Any]:
+    """The readings of these trials from an epoch on, sorted."""
+    names = ("trial_id", "epoch", *NUMBERS, *(("extras",) if extras else ()))
+    columns = tuner_epochs.c
+    return (
+        select(*(columns[name] for name in names))
+        .where(columns.trial_id.in_(trial_ids), columns.epoch >= bindparam("epoch"))
+        .order_by(columns.trial_id, columns.epoch)
+    )
+
+
+def _rows(connection: Connection, statement: Select[Any], epoch: int = 0) -> Iterator[list[tuple[Any, ...]]]:
+    """Rows as the driver gives them, many at once; SQLAlchemy's own cost several times as much."""
+    cursor = connection.execute(statement, {"epoch": epoch}).cursor
+    while cursor is not None and (rows := cursor.fetchmany(_AT_ONCE)):
+        yield list(rows)
+
+
+def _of_rows(parts: Iterator[list[tuple[Any, ...]]], extras: Sequence[str]) -> Curves:
+    names = (*NUMBERS, *extras)
+    blocks = [np.empty((0, 2 + len(names)))]
+    for rows in parts:
+        plain = rows
+        if extras:
+            known = ((row, of_text(row[-1])) for row in rows)
+            plain = [(*row[:-1], *(number(its.get(name)) for name in extras)) for row, its in known]
+        blocks.append(np.array(plain, dtype=float))
+
+    def column(i: int) -> NDArray[np.float64]:
+        return np.concatenate([block[:, i] for block in blocks])
+
+    numbers = {name: column(2 + i) for i, name in enumerate(names)}
+    return Curves(column(0).astype(np.int64), column(1).astype(np.int64), numbers)
