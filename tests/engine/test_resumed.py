@@ -190,7 +190,20 @@ def test_killed_long_after_what_is_recorded_a_study_ends_as_if_it_never_was(
     go_on_after_every_turn(tmp_path, "asha", lanes=lanes, parks=True)
 
 
-def go_on_after_every_turn(tmp_path: Path, pruner: str, *, lanes: bool, parks: bool) -> None:
+def test_without_checkpoints_of_what_is_soon_trained_again_it_is_the_same_study_and_ends_as_if_it_never_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tuner.engine.loop._TOGETHER_S", 0.0)
+    kept = ListStore()
+    run(kept, tmp_path / "kept", specified("asha"), parks=True, close=True, lanes=True)
+    # Those of the first rungs train for less, the others for more.
+    monkeypatch.setattr("tuner.executors.worker._WORTH_S", 7.0)
+    whole = go_on_after_every_turn(tmp_path, "asha", lanes=True, parks=True)
+    assert table(whole) == table(kept)
+    assert [turn.position for turn in whole.turns] == [turn.position for turn in kept.turns]
+
+
+def go_on_after_every_turn(tmp_path: Path, pruner: str, *, lanes: bool, parks: bool) -> ListStore:
     spec = specified(pruner)
     whole = ListStore()
     run(whole, tmp_path / "whole", spec, parks=parks, close=True, lanes=lanes)
@@ -218,6 +231,7 @@ def go_on_after_every_turn(tmp_path: Path, pruner: str, *, lanes: bool, parks: b
         named = {str(n) for n, record in resumed.records.items() if record.model_path is not None}
         assert kept == named
         assert not list((models / "checkpoints").glob("*")), "a checkpoint of a trial that is over stays"
+    return whole
 
 
 def test_a_pausing_study_pauses_and_promotes(tmp_path: Path) -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.contracts.executor import Abacus, ExecutorContract, study
-from tuner.core.events import Finished
-from tuner.core.ports import Executor, Job, Placement, Trainer
-from tuner.core.trial import Trial
+from tests.contracts import trainer as trainers
+from tests.contracts.executor import Abacus, Beads, Desk, ExecutorContract, study
+from tuner.core.events import Finished, Reported
+from tuner.core.ports import Executor, Job, Outcome, Placement, Population, Trainer
+from tuner.core.trial import Reading, Trial
 from tuner.errors import PluginError
 from tuner.executors import Inline
 from tuner.executors.worker import WRITING
+from tuner.trainers.torch import TorchTrainer
 
 
 class TestInline(ExecutorContract):
@@ -61,3 +66,114 @@ def test_a_durable_study_has_its_models_on_the_disk_before_and_after_they_get_th
     assert done[0] == tmp_path.name, "the folder of models is new"
     assert f"{WRITING}3" in done[:at]
     assert done[at + 1] == "models"
+
+
+class Timed(Abacus):
+    """Epochs take params["seconds"], it says."""
+
+    def populate(self, job: Job) -> Population:
+        return TimedBeads(job.rows)
+
+
+class TimedBeads(Beads):
+    def step(self, row: int) -> Outcome:
+        outcome = super().step(row)
+        assert isinstance(outcome, Reading)
+        return replace(outcome, seconds=float(self.rows[row][0].params["seconds"]))
+
+
+class Abreast(Timed):
+    """Its rows train side by side, and so they repeat themselves."""
+
+    def efforts(self, job: Job) -> Callable[[Trial], float]:
+        return lambda trial: 1.0
+
+
+def opened(make: Callable[[], Trainer], folder: Path) -> contextlib.closing[Inline]:
+    return contextlib.closing(Inline(make, Job(study(4), None, rows=2), folder / "models"))
+
+
+def written(models: Path) -> set[str]:
+    """Which trials have checkpoints on the disk."""
+    return {path.name.partition(".")[0] for path in (models / "checkpoints").glob("*")}
+
+
+@pytest.mark.parametrize(
+    ("make", "seconds", "kept"),
+    [
+        (Abreast, 1e-6, False),
+        (Abreast, 0.006, False),
+        (Abreast, 0.015, True),
+        (Abreast, 0.0, True),  # not told
+        (Timed, 1e-6, True),  # who knows whether it repeats itself
+    ],
+)
+def test_what_is_sooner_trained_again_than_written_has_no_checkpoint(
+    tmp_path: Path, make: Callable[[], Trainer], seconds: float, kept: bool
+) -> None:
+    with opened(make, tmp_path) as first:
+        desk = Desk(first, tmp_path)
+        desk.submit(desk.trial(1, seconds=seconds), desk.trial(2, seconds=seconds))
+        desk.until(lambda: len(desk.of(1)) == 2)
+        first.pause({1: False})
+        # Now nobody is in the middle of an epoch.
+        desk.until(lambda: desk.end(1) and len(desk.of(2)) >= 2)
+    assert written(tmp_path / "models") == ({"1", "2"} if kept else set())
+    with opened(make, tmp_path) as second:
+        again = Desk(second, tmp_path)
+        again.events = desk.events
+        before = {number: desk.diary(number) for number in (1, 2)}
+        for number, epochs in before.items():
+            again.go_on(desk.trial(number, seconds=seconds), len(epochs))
+        again.until_over(1, 2)
+        for number, epochs in before.items():
+            rest = list(range(len(epochs) + 1, 5))
+            assert again.diary(number) == epochs + ([] if kept else epochs) + rest
+            assert [type(event) for event in again.of(number)] == [*[Reported] * len(rest), Finished]
+    assert written(tmp_path / "models") == set()
+
+
+@pytest.mark.parametrize("seconds", [1e-6, 1.0])
+def test_a_paused_trial_goes_on_in_the_same_session_with_a_checkpoint_and_without(
+    tmp_path: Path, seconds: float
+) -> None:
+    with opened(Abreast, tmp_path) as executor:
+        desk = Desk(executor, tmp_path)
+        desk.submit(desk.trial(1, seconds=seconds))
+        desk.until(lambda: len(desk.of(1)) == 2)
+        executor.pause({1: False})
+        desk.until_over(1)
+        desk.go_on(desk.trial(1, seconds=seconds), 2)
+        desk.until_over(1)
+        assert desk.diary(1) == ([1, 2, 1, 2, 3, 4] if seconds < 1 else [1, 2, 3, 4])
+        assert [type(event) for event in desk.of(1)] == [Reported, Reported, Finished]
+
+
+def trained(models: Path, curve: Sequence[Reading], until: int) -> tuple[Reading, ...]:
+    """A compiled row's curve up to an epoch, behind which it pauses unless it was the last of 6."""
+    job = Job(trainers.study(epochs=6, model="mlp"), trainers.blobs(), rows=2, threads=2)
+    setting = {"width": 12, "batch_size": 16, "learning_rate": 0.05, "dropout": 0.2, "mixup": 0.3}
+    trial = Trial(1, {**setting, "schedule": "cosine", "optimizer": "adam"}, 0)
+    with contextlib.closing(Inline(TorchTrainer, job, models)) as executor:
+        desk = Desk(executor, models)
+        executor.submit([Placement(trial, tuple(curve))], None)
+        desk.until(lambda: len(curve) + len(desk.of(1)) >= until)
+        if desk.end(1) is None:
+            executor.pause({1: False})
+            desk.until_over(1)
+    return (*curve, *(event.reading for event in desk.of(1) if isinstance(event, Reported)))
+
+
+@pytest.mark.parametrize("worth_s", [math.inf, 0.0])
+def test_a_compiled_row_goes_on_bit_for_bit_with_a_checkpoint_and_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worth_s: float
+) -> None:
+    monkeypatch.setattr("tuner.executors.worker._WORTH_S", worth_s)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    curve: tuple[Reading, ...] = ()
+    for until in (1, 4, 6):
+        curve = trained(parts, curve, until)
+        assert written(parts) == ({"1"} if worth_s == 0.0 and until < 6 else set())
+    assert trainers.same(curve, trained(whole, (), 6))
+    one, two = (next((models / "1").glob("*.safetensors")).read_bytes() for models in (whole, parts))
+    assert one == two

@@ -10,6 +10,7 @@ import copy
 import warnings
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,9 @@ from optuna.trial import FrozenTrial, TrialState
 from tuner.core.space import SearchSpace
 from tuner.core.trial import Value
 from tuner.search.distributions import distribution, from_number, is_single
+
+_SOMETIME = datetime(2000, 1, 1)
+"""When trials are said to have run; samplers do not look."""
 
 
 class Shown(InMemoryStorage):
@@ -81,15 +85,24 @@ class Subspace:
         """
         cells = {} if row is None else dict(zip(self.distributions, row[self._columns].tolist(), strict=True))
         known = {name: self.distributions[name] for name, cell in cells.items() if not np.isnan(cell)}
-        trial = optuna.trial.create_trial(
-            state=TrialState.RUNNING if value is None else TrialState.COMPLETE,
-            values=value if isinstance(value, Sequence) else None if value is None else [value],
+        values = [value] if isinstance(value, float | int) else value
+        # `create_trial` would check again what comes from the space, which costs as much as the rest.
+        trial = FrozenTrial(
+            number=number,
+            trial_id=number,
+            state=TrialState.RUNNING if values is None else TrialState.COMPLETE,
+            value=None,
+            values=values,
+            datetime_start=_SOMETIME,
+            datetime_complete=None if values is None else _SOMETIME,
             params={name: found.to_external_repr(cells[name]) for name, found in known.items()},
             distributions=known,
+            user_attrs={},
             system_attrs=dict(notes or {}),
-            constraints={"violation": violation} if violation else None,
+            intermediate_values={},
         )
-        trial.number = trial._trial_id = number
+        if violation:
+            trial.set_constraint("violation", violation)
         return trial
 
     def values(self, params: Mapping[str, Any]) -> dict[str, Value]:
