@@ -133,35 +133,37 @@ def test_what_is_sooner_trained_again_than_written_has_no_checkpoint(
     assert written(tmp_path / "models") == set()
 
 
-@pytest.mark.parametrize("seconds", [1e-6, 1.0])
-def test_a_paused_trial_goes_on_in_the_same_session_with_a_checkpoint_and_without(
-    tmp_path: Path, seconds: float
+def trained(desk: Desk, trial: Trial, curve: tuple[Reading, ...], until: int) -> tuple[Reading, ...]:
+    """A trial's curve as far as an epoch, behind which it pauses unless it was its last one."""
+    number = trial.number
+    desk.events.clear()
+    desk.executor.submit([Placement(trial, curve)], None)
+    desk.until(lambda: len(curve) + len(desk.of(number)) >= until)
+    if desk.end(number) is None:
+        desk.executor.pause({number: False})
+        desk.until_over(number)
+    return (*curve, *(event.reading for event in desk.of(number) if isinstance(event, Reported)))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "diary"),
+    [
+        (1e-6, [1, 2, 1, 2, 3, 1, 2, 3, 4]),
+        (0.009, [1, 2, 1, 2, 3, 4]),
+        (1.0, [1, 2, 3, 4]),
+    ],
+)
+def test_a_trial_that_pauses_twice_goes_on_from_a_checkpoint_once_all_its_epochs_are_worth_one(
+    tmp_path: Path, seconds: float, diary: list[int]
 ) -> None:
     with opened(Abreast, tmp_path) as executor:
         desk = Desk(executor, tmp_path)
-        desk.submit(desk.trial(1, seconds=seconds))
-        desk.until(lambda: len(desk.of(1)) == 2)
-        executor.pause({1: False})
-        desk.until_over(1)
-        desk.go_on(desk.trial(1, seconds=seconds), 2)
-        desk.until_over(1)
-        assert desk.diary(1) == ([1, 2, 1, 2, 3, 4] if seconds < 1 else [1, 2, 3, 4])
-        assert [type(event) for event in desk.of(1)] == [Reported, Reported, Finished]
-
-
-def trained(models: Path, curve: Sequence[Reading], until: int) -> tuple[Reading, ...]:
-    """A compiled row's curve up to an epoch, behind which it pauses unless it was the last of 6."""
-    job = Job(trainers.study(epochs=6, model="mlp"), trainers.blobs(), rows=2, threads=2)
-    setting = {"width": 12, "batch_size": 16, "learning_rate": 0.05, "dropout": 0.2, "mixup": 0.3}
-    trial = Trial(1, {**setting, "schedule": "cosine", "optimizer": "adam"}, 0)
-    with contextlib.closing(Inline(TorchTrainer, job, models)) as executor:
-        desk = Desk(executor, models)
-        executor.submit([Placement(trial, tuple(curve))], None)
-        desk.until(lambda: len(curve) + len(desk.of(1)) >= until)
-        if desk.end(1) is None:
-            executor.pause({1: False})
-            desk.until_over(1)
-    return (*curve, *(event.reading for event in desk.of(1) if isinstance(event, Reported)))
+        trial = desk.trial(1, seconds=seconds)
+        curve: tuple[Reading, ...] = ()
+        for until in (2, 3, 4):
+            curve = trained(desk, trial, curve, until)
+        assert [reading.epoch for reading in curve] == [1, 2, 3, 4]
+        assert desk.diary(1) == diary
 
 
 @pytest.mark.parametrize("worth_s", [math.inf, 0.0])
@@ -169,11 +171,18 @@ def test_a_compiled_row_goes_on_bit_for_bit_with_a_checkpoint_and_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worth_s: float
 ) -> None:
     monkeypatch.setattr("tuner.executors.worker._WORTH_S", worth_s)
-    whole, parts = tmp_path / "whole", tmp_path / "parts"
-    curve: tuple[Reading, ...] = ()
-    for until in (1, 4, 6):
-        curve = trained(parts, curve, until)
-        assert written(parts) == ({"1"} if worth_s == 0.0 and until < 6 else set())
-    assert trainers.same(curve, trained(whole, (), 6))
-    one, two = (next((models / "1").glob("*.safetensors")).read_bytes() for models in (whole, parts))
+    job = Job(trainers.study(epochs=6, model="mlp"), trainers.blobs(), rows=2, threads=2)
+    setting = {"width": 12, "batch_size": 16, "learning_rate": 0.05, "dropout": 0.2, "mixup": 0.3}
+    trial = Trial(1, {**setting, "schedule": "cosine", "optimizer": "adam"}, 0)
+    curves: list[tuple[Reading, ...]] = []
+    for name, ends in (("whole", (6,)), ("parts", (1, 4, 6))):
+        curve: tuple[Reading, ...] = ()
+        for until in ends:
+            with contextlib.closing(Inline(TorchTrainer, job, tmp_path / name)) as executor:
+                curve = trained(Desk(executor, tmp_path), trial, curve, until)
+            assert written(tmp_path / name) == ({"1"} if worth_s == 0.0 and until < 6 else set())
+        curves.append(curve)
+    assert len(curves[0]) == 6
+    assert trainers.same(*curves)
+    one, two = (next((tmp_path / n / "1").glob("*.safetensors")).read_bytes() for n in ("whole", "parts"))
     assert one == two

@@ -1,0 +1,116 @@
+"""Curves that are packed say what their rows say."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tuner.core.ports import Turn
+from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
+from tuner.errors import StoreError
+from tuner.store import StudyStore
+from tuner.store.columns import News, Reader
+from tuner.store.curves import unpacked
+
+Trials = Callable[..., Trial]
+Readings = Callable[..., Reading]
+Ended = Callable[..., TrialRecord]
+NAN = float("nan")
+
+
+@pytest.fixture
+def mixed(store: StudyStore, trial: Trials, reading: Readings, ended: Ended) -> StudyStore:
+    """Five trials: 0 and 3 are over, so is 4, which has no epoch; 1 runs and 2 is paused."""
+    trials = [trial(number) for number in range(5)]
+    curves = [[reading(e, 1 / (n + e), extras={"f1": 0.5 * e}) for e in range(1, 4)] for n in range(4)]
+    curves[3][1] = reading(2, NAN, train_loss=float("inf"), grad_norm=NAN, extras={"f1": 0.25})
+    store.record(Turn(started=trials))
+    for epoch in range(3):
+        store.record(Turn(readings=[(n, curves[n][epoch]) for n in range(4)]))
+    store.record(
+        Turn(
+            ended=[
+                ended(trials[3], curves[3], TrialState.STOPPED),
+                ended(trials[0], curves[0]),
+                ended(trials[4], [], TrialState.FAILED),
+            ],
+            paused=[ended(trials[2], curves[2], TrialState.PAUSED)],
+        )
+    )
+    return store
+
+
+def asked(url: str, statement: str) -> list[Any]:
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
+        return connection.execute(statement).fetchall()
+
+
+def news(url: str, *extras: str) -> News:
+    reader = Reader(url)
+    try:
+        return reader.news("nets", names=extras)
+    finally:
+        reader.close()
+
+
+def same(one: News, other: News) -> None:
+    assert one.numbers.keys() == other.numbers.keys()
+    for a, b in ((one.number, other.number), (one.epoch, other.epoch)):
+        np.testing.assert_array_equal(a, b, strict=True)
+    for name, column in one.numbers.items():
+        np.testing.assert_array_equal(column, other.numbers[name], strict=True)
+
+
+@pytest.mark.usefixtures("mixed")
+def test_a_curve_is_packed_when_its_trial_ends_and_not_before(url: str) -> None:
+    found = dict(asked(url, "SELECT number, readings FROM tuner_curves JOIN trials USING (trial_id)"))
+    assert sorted(found) == [0, 3, 4]
+    assert unpacked(found[0])[:, :3].tolist() == [[1, 0.25, 1.0], [2, 0.25, 0.5], [3, 0.25, 1 / 3]]
+    assert np.isnan(unpacked(found[3])[1, 2])
+    assert np.isposinf(unpacked(found[3])[1, 1])
+    assert len(unpacked(found[4])) == 0
+
+
+@pytest.mark.usefixtures("mixed")
+@pytest.mark.parametrize("extras", [(), ("f1",)])
+def test_packed_curves_and_rows_read_the_same_in_the_same_order(url: str, extras: tuple[str, ...]) -> None:
+    both = news(url, *extras)
+    assert both.number.tolist() == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
+    assert both.epoch.tolist() == [1, 2, 3] * 4
+    assert ("f1" in both.numbers) == bool(extras)
+    asked(url, "DELETE FROM tuner_curves WHERE trial_id IN (SELECT trial_id FROM trials WHERE number = 0)")
+    same(news(url, *extras), both)
+    asked(url, "DELETE FROM tuner_curves")
+    same(news(url, *extras), both)
+
+
+@pytest.mark.usefixtures("mixed")
+def test_packed_curves_are_read_in_place_of_rows(url: str) -> None:
+    asked(url, "DELETE FROM tuner_epochs WHERE trial_id = (SELECT trial_id FROM trials WHERE number = 3)")
+    assert news(url).number.tolist() == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
+
+
+@pytest.mark.usefixtures("mixed")
+def test_a_damaged_packed_curve_is_told(url: str) -> None:
+    asked(url, "UPDATE tuner_curves SET readings = x'00112233'")
+    with pytest.raises(StoreError, match="is damaged"):
+        news(url)
+
+
+def test_another_studys_curves_are_not_read(
+    mixed: StudyStore, database: Any, spec: Any, trial: Trials, reading: Readings, ended: Ended, url: str
+) -> None:
+    before = news(url)
+    other = database.create_study("other", spec, {}, "")
+    other.record(Turn(started=[trial(0)], readings=[(0, reading(1))]))
+    other.record(Turn(ended=[ended(trial(0), [reading(1)])]))
+    other.close()
+    same(news(url), before)
+    mixed.close()
+    database.delete_study("nets")
+    assert len(asked(url, "SELECT * FROM tuner_curves")) == 1
