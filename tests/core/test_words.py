@@ -9,7 +9,16 @@ from tuner.core import words
 
 @pytest.mark.parametrize(
     ("seconds", "told"),
-    [(0.04, "0.0 s"), (9.9, "9.9 s"), (9.96, "10 s"), (99, "99 s"), (720, "12 min"), (12_300, "3 h 25 min")],
+    [
+        (0.0, "0.0 s"),
+        (0.0236, "24 ms"),
+        (0.1, "0.1 s"),
+        (9.9, "9.9 s"),
+        (9.96, "10 s"),
+        (99, "99 s"),
+        (720, "12 min"),
+        (12_300, "3 h 25 min"),
+    ],
 )
 def test_durations_read_as_people_say_them(seconds: float, told: str) -> None:
     assert words.duration(seconds) == told

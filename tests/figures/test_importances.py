@@ -37,7 +37,7 @@ def test_the_bars_of_the_gap_say_on_which_side_it_is_smaller() -> None:
     assert lever(made, "layers") == "", "no clear side"
     assert lever(made, "optimizer") == "", "nor a choice"
     bar = draw(data(made), LIGHT)["data"][-1]
-    assert bar["text"][0] == "lower: smaller gap"
+    assert bar["text"][0].strip() == "lower: smaller gap"
     assert "<script>" not in str(bar)
 
 

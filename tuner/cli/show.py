@@ -166,7 +166,7 @@ def _print_trial(console: Console, view: TrialView) -> None:
     if record.reason:
         console.print(Text(f"{record.rule}: {record.reason}" if record.rule else record.reason))
     again = f", interrupted {words.count(record.interruptions, 'time')}" if record.interruptions else ""
-    trained = f"{words.count(record.epochs, 'epoch')} in {record.seconds:.1f} s{again}"
+    trained = f"{words.count(record.epochs, 'epoch')} in {words.duration(record.seconds)}{again}"
     console.print(Text(trained, style="dim"))
     if curve:
         console.print(Text(overfitting(view)))

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from tuner.core.words import ABSENT, count, number, setting
+from tuner.core.words import ABSENT, count, duration, number, setting
 
 __all__ = [
     "ABSENT",
@@ -18,6 +18,7 @@ __all__ = [
     "PLAIN_BLOCKS",
     "clock",
     "count",
+    "duration",
     "number",
     "reference",
     "setting",

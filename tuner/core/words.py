@@ -56,9 +56,11 @@ def setting(value: object) -> str:
 
 
 def duration(seconds: float) -> str:
-    """``7 s``, ``12 min`` or ``3 h 25 min``; ``0.4 s`` below ten."""
+    """``7 s``, ``12 min`` or ``3 h 25 min``; ``0.4 s`` below ten, ``23 ms`` below a tenth."""
     if not math.isfinite(seconds):
         return ABSENT
+    if 0 < seconds < 0.095:
+        return f"{1000 * seconds:.2g} ms"
     if seconds < 9.95:
         return f"{max(0.0, seconds):.1f} s"
     whole = round(seconds)

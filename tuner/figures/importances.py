@@ -114,9 +114,10 @@ def draw(columns: Importances, theme: Theme) -> Drawing:
 def _sided(columns: Importances, names: list[str], theme: Theme) -> dict[str, Any]:
     """What is written behind the bars of the gap, and said of them."""
     return {
-        "text": [f"{safe(side, 20)}: smaller gap" if side else "" for side in columns.lever],
+        "text": [f"\u2002{safe(side, 20)}: smaller gap" if side else "" for side in columns.lever],
         "textposition": "outside",
-        "textfont": {"size": 10, "color": theme.muted},
+        "constraintext": "none",  # else it shrinks with the bar
+        "textfont": {"size": 9, "color": theme.muted},
         "hovertext": names,
         "hovertemplate": "%{hovertext} for the gap: %{x:.0%}<br>%{text}<extra></extra>",
     }
