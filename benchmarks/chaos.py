@@ -36,6 +36,7 @@ from typing import Any
 import optuna
 
 from benchmarks.scenarios import SCENARIOS, Scenario, Subject, Table, different, forked, peace, told
+from tuner.executors import worker
 from tuner.executors.checkpoints import Checkpoints
 from tuner.store import StudyStore
 
@@ -76,6 +77,8 @@ def arm(aim: str, lots: random.Random) -> None:
     if aim == "commit":
         StudyStore.record = counted(StudyStore.record, 0.003)  # type: ignore[method-assign]
     if aim == "checkpoint":
+        # Small trials have none otherwise, and there would be little to aim at.
+        worker._WORTH_S = 0.0
         Checkpoints.write = counted(Checkpoints.write, 0.001)  # type: ignore[method-assign]
 
 

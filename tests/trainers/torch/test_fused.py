@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -185,3 +187,28 @@ def test_occupied_or_missing_row_is_refused() -> None:
     for row in (0, 2, -1):
         with pytest.raises(ValueError, match="not an empty row"):
             population.place(row, Trial(1, BASE, 0))
+
+
+def test_a_row_trains_on_while_another_thread_empties_and_fills_the_others() -> None:
+    rows = FusedPopulation(Job(study(epochs=1000, model="mlp"), blobs(), rows=300))
+    trial = Trial(0, {**BASE, "width": 8, "batch_size": "full"}, 0)
+
+    def neighbours() -> None:
+        for turn in range(2000):
+            rows.clear(1 + turn % 299)
+            rows.place(1 + turn % 299, trial)
+
+    for row in range(300):
+        rows.place(row, trial)
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(1) as other:
+            done = other.submit(neighbours)
+            epoch = 0
+            while not done.done() and epoch < 1000:
+                epoch += 1
+                assert isinstance(rows.advance([0])[0], Reading)
+            done.result()
+    finally:
+        sys.setswitchinterval(before)

@@ -165,12 +165,12 @@ class FusedPopulation:
     def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:
         """Train every occupied row, or those of `rows`, for one epoch."""
         outcomes: dict[int, Outcome] = {}
-        for row, placed in [(row, self._placed[row]) for row in sorted(self._placed)]:
-            if rows is not None and row not in rows:
-                continue
+        # Other rows may be emptied meanwhile, by other threads.
+        for row in sorted(self._placed if rows is None else rows):
+            placed = self._placed.get(row)
             if isinstance(placed, Failure):
                 outcomes[row] = placed
-            elif placed.epoch >= self._epochs:
+            elif placed is not None and placed.epoch >= self._epochs:
                 outcomes[row] = Exhausted()
         for row, measured in self._rows.advance(rows).items():
             placed = self._placed[row]
