@@ -90,6 +90,8 @@ class Theme:
             "zerolinecolor": self.grid,
             # Room for numbers is there; Plotly draws twice where it must look how long labels are.
             "automargin": "ticktext" in more,
+            # Else every label is measured, which takes as long as drawing the axes.
+            "ticklabeloverflow": "allow",
             # Whole numbers instead of powers with lone digits between them.
             **({"tickformat": "~g", "nticks": 5} if log else {}),
             **more,
