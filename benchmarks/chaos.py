@@ -78,7 +78,7 @@ def arm(aim: str, lots: random.Random) -> None:
         StudyStore.record = counted(StudyStore.record, 0.003)  # type: ignore[method-assign]
     if aim == "checkpoint":
         # Small trials have none otherwise, and there would be little to aim at.
-        worker._WORTH_S = 0.0
+        worker.WORTH_S = 0.0
         Checkpoints.write = counted(Checkpoints.write, 0.001)  # type: ignore[method-assign]
 
 

@@ -197,7 +197,7 @@ def test_without_checkpoints_of_what_is_soon_trained_again_it_is_the_same_study_
     kept = ListStore()
     run(kept, tmp_path / "kept", specified("asha"), parks=True, close=True, lanes=True)
     # Those of the first rungs train for less, the others for more.
-    monkeypatch.setattr("tuner.executors.worker._WORTH_S", 7.0)
+    monkeypatch.setattr("tuner.executors.worker.WORTH_S", 7.0)
     whole = go_on_after_every_turn(tmp_path, "asha", lanes=True, parks=True)
     assert table(whole) == table(kept)
     assert [turn.position for turn in whole.turns] == [turn.position for turn in kept.turns]

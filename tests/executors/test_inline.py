@@ -170,7 +170,7 @@ def test_a_trial_that_pauses_twice_goes_on_from_a_checkpoint_once_all_its_epochs
 def test_a_compiled_row_goes_on_bit_for_bit_with_a_checkpoint_and_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worth_s: float
 ) -> None:
-    monkeypatch.setattr("tuner.executors.worker._WORTH_S", worth_s)
+    monkeypatch.setattr("tuner.executors.worker.WORTH_S", worth_s)
     job = Job(trainers.study(epochs=6, model="mlp"), trainers.blobs(), rows=2, threads=2)
     setting = {"width": 12, "batch_size": 16, "learning_rate": 0.05, "dropout": 0.2, "mixup": 0.3}
     trial = Trial(1, {**setting, "schedule": "cosine", "optimizer": "adam"}, 0)

@@ -39,7 +39,7 @@ _GRACE_S = 0.5
 _SHARE = 0.02
 """Of a worker's time, at most so much goes into checkpoints."""
 
-_WORTH_S = 0.02
+WORTH_S = 0.02
 """Rows of its own are trained again rather than kept, as long as they have trained for less.
 
 To write a checkpoint and delete it takes about a millisecond, and of twenty paused trials hardly one
@@ -183,7 +183,7 @@ class Worker:
     def _snapshot(self, row: _Row) -> Snapshot | None:
         """The row's state; None where it has none, or is sooner trained again than written."""
         # Epochs of no seconds are those of a trainer that does not tell.
-        if self._own and 0.0 < row.seconds < _WORTH_S:
+        if self._own and 0.0 < row.seconds < WORTH_S:
             return None
         try:
             return self._population.snapshot(row.index)
