@@ -76,9 +76,10 @@ def test_pages_may_load_nothing_from_elsewhere_and_run_no_inline_script(visitor:
 
 
 def test_unknown_studies_are_told_to_scripts_too(visitor: Any) -> None:
-    answer = visitor("127.0.0.1", None).get("/-/trials?study=nobody")
+    answer = visitor("127.0.0.1", None).get("/-/curves.csv?study=nobody")
     assert answer.status_code == 404
     assert "known:" in answer.text
+    assert visitor("127.0.0.1", None).get("/-/trials?study=nobody").status_code == 204
 
 
 def test_loopback_is_told_from_the_rest() -> None:

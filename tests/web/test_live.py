@@ -80,6 +80,7 @@ def test_a_study_that_grows_is_read_bit_by_bit_and_equals_one_read_at_once(path:
         second = live.look("grows")
         assert second.version != first
         assert table.columns(second)["columns"][0] == [0, 1, 2]
+        assert table.columns(second, most=2)["columns"][0] == [0, 1]
         seen = int(second.changed.max())
         store.record(Turn(restarted=[1], started=[trials[1]], readings=[(1, reading(1, 0.6))], seconds=3.0))
         third = live.look("grows")

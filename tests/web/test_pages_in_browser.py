@@ -82,7 +82,7 @@ def test_options_change_the_figure_and_stay_in_the_address(page: Page, base: str
 
 def test_selection_in_the_table_shows_in_the_figures_of_other_pages(page: Page, base: str) -> None:
     page.goto(at(base, "made", "trials"))
-    row = page.locator('.ag-center-cols-container [row-id="5"]')
+    row = page.locator('.ag-row[row-id="5"]')
     row.locator("input[type=checkbox]").click()
     chip = page.locator("#selection")
     expect(chip).to_have_text(re.compile("selection: 1 trial"))
@@ -120,7 +120,7 @@ def test_table_sorts_filters_searches_and_downloads(page: Page, base: str) -> No
     page.goto(at(base, "made", "trials"))
     state = page.locator("#table-state")
     expect(state).to_have_text("160 trials")
-    first = page.locator(".ag-pinned-left-cols-container [row-index='0'] .link")
+    first = page.locator(".ag-row[row-index='0'] .link")
     expect(first).to_have_text("0")
     header = page.locator(".ag-header-cell[col-id=val_loss] .ag-header-cell-text")
     header.click()
@@ -185,7 +185,7 @@ def test_markup_in_names_categories_and_tracebacks_stays_text(page: Page, base: 
     page.goto(at(base, "made", "trials"))
     page.locator(".ag-floating-filter input[aria-label^='state']").fill("failed")
     expect(page.locator("#table-state")).to_contain_text("of 160")
-    page.locator(".ag-pinned-left-cols-container .link").first.click()
+    page.locator(".ag-row .link").first.click()
     expect(page.locator("pre")).to_contain_text("<img src=x onerror=alert(1)>")
     assert page.locator("main img, main script").count() == 0
 
@@ -226,3 +226,40 @@ def test_compare_draws_the_chosen_studies_together(page: Page, base: str) -> Non
     expect(page.locator("[data-against=other]")).to_have_attribute("aria-pressed", "true")
     names = "document.querySelector('#card-compare .js-plotly-plot')?.data?.map(trace => trace.name)"
     page.wait_for_function(f"() => {names}?.includes('made') && {names}.includes('other')")
+
+
+def test_table_is_as_it_was_left_when_one_comes_back_from_a_trial(page: Page, base: str) -> None:
+    page.goto(at(base, "made", "trials"))
+    state = page.locator("#table-state")
+    expect(state).to_have_text("160 trials")
+    page.locator("#search").fill("finished")
+    expect(state).to_have_text(re.compile(r"^\d+ of 160 trials"))
+    left = state.text_content() or ""
+    page.locator(".ag-header-cell[col-id=val_loss] .ag-header-cell-text").click()
+    page.locator(".ag-row[row-index='15'] .link").scroll_into_view_if_needed()
+    row = page.locator(".ag-row[row-index='22'] .link")
+    number = row.text_content() or ""
+    row.click()
+    expect(page.locator(".steps h2")).to_have_text(f"Trial {number}")
+    page.go_back()
+    expect(state).to_have_text(left)
+    expect(page.locator("#search")).to_have_value("finished")
+    expect(page.get_by_role("columnheader", name="val_loss")).to_have_attribute("aria-sort", "ascending")
+    expect(row).to_have_text(number)
+    expect(row).to_be_in_viewport()
+
+
+def test_table_is_made_before_its_page_is_opened_and_has_every_row_then(page: Page, base: str) -> None:
+    page.goto(at(base, "made"))
+    page.locator("#backstage .ag-row").first.wait_for(state="attached")
+    assert page.locator("#backstage .ag-row").count() < 160
+    turn_to(page, "trials")
+    expect(page.locator("#table-state")).to_have_text("160 trials")
+    expect(page.locator("#grid .ag-row").first).to_be_visible()
+    assert page.locator("#backstage .ag-row").count() == 0
+    page.locator(".brand").click()
+    page.get_by_role("link", name=NASTY, exact=True).click()
+    page.locator("html[data-shown*=study]").wait_for(state="attached")
+    turn_to(page, "trials")
+    expect(page.locator("#table-state")).not_to_have_text("160 trials")
+    expect(page.locator("#table-state")).to_have_text(re.compile(r"^\d+ trials"))

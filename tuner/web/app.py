@@ -15,6 +15,7 @@ import dash
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
 from flask import Flask, Response, request
+from flask_compress import Compress
 
 from tuner.errors import TunerError
 from tuner.web import parts, table
@@ -29,10 +30,10 @@ TICK_MS = 1000
 """How often a page asks for news."""
 
 _ASSETS = Path(__file__).parent / "assets"
-_GRID = "dash_ag_grid"
+_LATER = "ag-grid-community-36.2.0.min.js"
+"""Runs when the table of trials is near."""
 # What old browsers lack; in new ones it puts slow functions in the place of fast ones.
-_UNUSED = re.compile(r'<script src="[^"]*/(?:dash_table/|dash_ag_grid/|deps/polyfill@)[^"]*"></script>\n?')
-_SCRIPT_OF_GRID = re.compile(r'<script src="([^"]*/dash_ag_grid/[^"]*)"></script>')
+_UNUSED = re.compile(r'<script src="[^"]*/(?:dash_table/|deps/polyfill@)[^"]*"></script>\n?')
 
 
 class _Dashboard(Dash):
@@ -42,9 +43,8 @@ class _Dashboard(Dash):
 
     def interpolate_index(self, **parts_of_index: Any) -> str:  # type: ignore[override]
         scripts = str(parts_of_index["scripts"])
-        grid = _SCRIPT_OF_GRID.search(scripts)
         named = {
-            "grid-script": grid.group(1) if grid else "",
+            "grid-script": self.get_asset_url(_LATER),
             "grid-pages": ",".join(page.name for page in self.pages.pages if page.has_grid),
             "plotly-script": "/_dash-component-suites/plotly/package_data/plotly.min.js",
         }
@@ -65,10 +65,10 @@ def build(stage: Stage, host: str = "127.0.0.1", token: str | None = None) -> Fl
     app = _Dashboard(
         "tuner",
         assets_folder=str(_ASSETS),
+        assets_ignore=re.escape(_LATER),
         title="tuner",
         update_title="",
         serve_locally=True,
-        compress=True,
         add_log_handler=False,
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
     )
@@ -76,19 +76,20 @@ def build(stage: Stage, host: str = "127.0.0.1", token: str | None = None) -> Fl
     app.layout = _shell(stage.pages)
     app.enable_dev_tools(debug=False, dev_tools_disable_version_check=True)
     server: Flask = app.server
-    _compress(server)
+    _compressed(server)
     _callbacks(app, stage)
     _routes(server, stage.live)
     guard(server, host, token, app.csp_hashes())
     return server
 
 
-def _compress(server: Flask) -> None:
+def _compressed(server: Flask) -> None:
+    """Answers are packed as the browser likes it, tables of numbers, too."""
+    server.config["COMPRESS_MIN_SIZE"] = 300
     server.config["COMPRESS_MIMETYPES"] = [
         "text/html", "text/css", "text/csv", "text/javascript", "application/javascript", "application/json",
     ]  # fmt: skip
-    server.config["COMPRESS_ALGORITHM"] = ["gzip"]
-    server.config["COMPRESS_MIN_SIZE"] = 300
+    Compress(server)
 
 
 def _shell(pages: Pages) -> Component:
@@ -125,6 +126,7 @@ def _shell(pages: Pages) -> Component:
             html.Div(id="status", className="status", role="status"),
             html.Main(html.P("Loading …", className="quiet"), id="body"),
             html.Footer(id="offline", hidden=True),
+            html.Div(id="backstage"),
         ],
         id="app",
     )
@@ -204,14 +206,12 @@ def _routes(server: Flask, live: Live) -> None:
     def trials() -> Any:
         try:
             look = live.look(request.args.get("study", ""))
-        except TunerError as error:
-            return told(error)
-        since = request.args.get("since", "0")
+        except TunerError:
+            return Response(status=204)  # it may be deleted while the page is open, which tells it
         same = request.args.get("digest") == look.summary.digest
-        return {
-            **table.columns(look, int(since) if since.isdigit() and same else 0),
-            "digest": look.summary.digest,
-        }
+        since = request.args.get("since", 0, type=int) if same else 0
+        found = table.columns(look, since, request.args.get("first", type=int))
+        return {**found, "digest": look.summary.digest}
 
     @server.get("/-/curves.csv")
     def curves() -> Any:

@@ -110,7 +110,7 @@ def best_table(frame: Frame) -> Component:
     )
 
 
-def trials_tools(look: Look, grid: Component) -> Component:
+def trials_tools(look: Look) -> Component:
     """The table of all trials with what one does with it."""
     name = look.summary.name
     return html.Section(
@@ -141,7 +141,7 @@ def trials_tools(look: Look, grid: Component) -> Component:
                 ]
             ),
             html.P(id="table-state", className="quiet"),
-            grid,
+            html.Div(id="grid"),
         ],
         className="card full",
     )

@@ -15,7 +15,6 @@ from hashlib import blake2b
 from threading import Event, Lock
 from typing import Any
 
-import dash_ag_grid as dag
 import numpy as np
 from dash import html
 from dash.development.base_component import Component
@@ -190,7 +189,7 @@ class Stage:
         if page is None or frame is None or scene.look is None:
             return list(boxes.values()), update.seen
         if page.has_grid:
-            boxes["trials"] = parts.trials_tools(scene.look, _grid())
+            boxes["trials"] = parts.trials_tools(scene.look)
         cards = []
         for i, one in enumerate(page.cards):
             if i < AT_ONCE:
@@ -350,26 +349,3 @@ def _at(epoch: int | None, epochs: Any, columns: Mapping[str, Any]) -> dict[str,
 
 def _best_number(frame: Frame) -> int | None:
     return None if frame.best is None else int(frame.trials.number[frame.best])
-
-
-def _grid() -> Component:
-    grid: Component = dag.AgGrid(
-        id="grid",
-        columnDefs=[],
-        columnSize=None,
-        style={"height": "70vh", "minHeight": "320px"},
-        dashGridOptions={
-            "rowSelection": {
-                "mode": "multiRow",
-                "selectAll": "filtered",
-                "enableClickSelection": False,
-            },
-            "animateRows": False,
-            "suppressFieldDotNotation": True,
-            "enableCellTextSelection": True,
-            "ensureDomOrder": True,
-            "tooltipShowDelay": 300,
-        },
-        getRowId="params.data.id",
-    )
-    return grid

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tuner.figures import Frame
 from tuner.web.live import Look
@@ -19,19 +20,20 @@ from tuner.web.live import Look
 _NUMBERS = ("value", "gap", "train_loss", "val_loss", "train_score", "val_score")
 
 
-def columns(look: Look, since: int = 0) -> dict[str, Any]:
+def columns(look: Look, since: int = 0, most: int | None = None) -> dict[str, Any]:
     """The trials that changed after a look, column by column.
 
     Args:
         look: the study.
         since: the look that the browser has seen; 0: none.
+        most: how many of them, the earliest first; None: all.
 
     Returns:
         ``names``, ``kinds`` (``"number"`` or ``"text"``), ``columns`` in the same order, and the
         look that it is of. Numbers have six significant digits; None stands for none.
     """
     frame = look.frame
-    rows = np.flatnonzero(look.changed > since)
+    rows = np.flatnonzero(look.changed > since)[:most]
     trials = frame.trials
     found: list[tuple[str, str, list[Any]]] = [
         ("number", "number", trials.number[rows].tolist()),
@@ -42,23 +44,35 @@ def columns(look: Look, since: int = 0) -> dict[str, Any]:
         values = getattr(trials, name)
         if name == metric or not np.isfinite(values).any():
             continue
-        found.append((metric if name == "value" else name, "number", _rounded(values[rows])))
+        found.append((metric if name == "value" else name, "number", rounded(values[rows])))
     found += [(n, "number", getattr(trials, n)[rows].tolist()) for n in ("best_epoch", "epochs")]
-    found.append(("seconds", "number", _rounded(trials.seconds[rows], 3)))
+    found.append(("seconds", "number", rounded(trials.seconds[rows], 3)))
     for name in frame.ordered_params():
         column = frame.params[name][rows]
         if frame.params[name].dtype == object:
             found.append((name, "text", [text or None for text in column.tolist()]))
         else:
-            found.append((name, "number", _rounded(column)))
+            found.append((name, "number", rounded(column)))
     found.append(("rule", "text", [text or None for text in trials.rule[rows].tolist()]))
     found.append(("reason", "text", [text or None for text in trials.reason[rows].tolist()]))
     names, kinds, data = zip(*found, strict=True)
     return {"look": int(look.changed.max(initial=0)), "names": names, "kinds": kinds, "columns": data}
 
 
-def _rounded(values: Any, digits: int = 6) -> list[float | None]:
-    return [float(f"{v:.{digits}g}") if v - v == 0 else None for v in values.tolist()]
+def rounded(values: NDArray[np.float64], digits: int = 6) -> list[float | None]:
+    """Numbers to so many significant digits; None for what is not finite.
+
+    Args:
+        values: (N,).
+        digits: how many.
+    """
+    is_known = np.isfinite(values)
+    size = np.floor(np.log10(np.abs(np.where(is_known & (values != 0), values, 1.0)))).clip(-300, 300)
+    # Whole numbers are divided, not parts multiplied: the quotient is the nearest one to the decimal.
+    up, down = 10.0 ** np.maximum(digits - 1 - size, 0), 10.0 ** np.maximum(size + 1 - digits, 0)
+    found = (np.round(values * up / down) * down / up).astype(object)
+    found[~is_known] = None
+    return list(found)
 
 
 def curves_csv(frame: Frame) -> Iterator[str]:

@@ -7,6 +7,7 @@
 
   const KEYS = ["study", "page", "trial", "sel"];
   const LONGEST_ADDRESS = 4000;
+  const FIRST_ROWS = 40;
   const CARTESIAN = new Set([
     "scatter", "bar", "box", "heatmap", "histogram", "histogram2d", "histogram2dcontour", "contour",
     "image", "pie", "scatterternary", "violin", "funnel", "waterfall",
@@ -72,10 +73,9 @@
     if (!isElsewhere) return;
     const close = byId("help-box");
     if (close && close.open) close.close();
-    needed().then(() => {
-      set("place", { data: place() });
-      if (before.study !== state.study || before.page !== state.page) window.scrollTo(0, 0);
-    });
+    set("place", { data: place() });
+    loadGrid();
+    if (before.study !== state.study || before.page !== state.page) window.scrollTo(0, 0);
   }
 
   function change(changes) {
@@ -107,15 +107,13 @@
       const tag = document.createElement("script");
       tag.src = source;
       tag.onload = done;
-      tag.onerror = failed;
+      tag.onerror = () => {
+        delete loaded[source];
+        failed(new Error(`no ${source}`));
+      };
       document.head.appendChild(tag);
     });
     return loaded[source];
-  }
-
-  function needed() {
-    const wantsGrid = state.study !== null && meta("grid-pages").split(",").includes(state.page);
-    return wantsGrid ? script(meta("grid-script")) : Promise.resolve();
   }
 
   // ---- drawing: what is in view first, one figure at a time, so that the page stays alive ----
@@ -274,19 +272,14 @@
     return Number.isInteger(data) ? data : null;
   }
 
-  // ---- the table of trials ----
+  // ---- the table of trials: one grid for all visits of a study, made in an idle moment ----
 
   let table = null;
 
-  const gridApi = () => {
-    const element = byId("grid");
-    if (!element || !window.dash_ag_grid) return null;
-    try {
-      return window.dash_ag_grid.getApi("grid");
-    } catch {
-      return null;
-    }
-  };
+  function loadGrid() {
+    const page = state.page || firstPage()?.dataset.page;
+    if (state.study !== null && meta("grid-pages").split(",").includes(page)) script(meta("grid-script")).catch(() => {});
+  }
 
   const shown = (value) =>
     typeof value === "number" ? String(Number.isInteger(value) ? value : Number(value.toPrecision(4))) : value;
@@ -294,7 +287,8 @@
   function column(name, kind) {
     const isNumber = kind === "number";
     return {
-      field: name,
+      colId: name,
+      valueGetter: ({ data }) => table.columns[name][data.at],
       headerName: name === "number" ? "trial" : name,
       filter: isNumber ? "agNumberColumnFilter" : "agTextColumnFilter",
       floatingFilter: true,
@@ -303,100 +297,122 @@
       width: isNumber ? 118 : name === "reason" ? 320 : 132,
       pinned: name === "number" && window.innerWidth > 600 ? "left" : null,
       type: isNumber && name !== "number" ? "rightAligned" : undefined,
-      tooltipField: name === "reason" ? name : undefined,
+      tooltipValueGetter: name === "reason" ? ({ value }) => value : undefined,
       valueFormatter: isNumber ? (cell) => (cell.value == null ? "–" : shown(cell.value)) : undefined,
       cellClass: name === "number" ? "link" : undefined,
       comparator: isNumber ? (a, b) => (a == null) - (b == null) || a - b : undefined,
     };
   }
 
-  function rows({ names, columns }) {
-    return columns[0].map((_, i) => {
-      const row = { id: String(columns[0][i]) };
-      for (let c = 0; c < names.length; c++) row[names[c]] = columns[c][i];
-      return row;
+  function grid(element) {
+    byId("backstage").append(element);  // where it has a size before its page is shown
+    return window.agGrid.createGrid(element, {
+      getRowId: ({ data }) => data.id,
+      rowSelection: { mode: "multiRow", selectAll: "filtered", enableClickSelection: false },
+      animateRows: false,
+      enableCellTextSelection: true,
+      ensureDomOrder: true,
+      maintainColumnOrder: true,
+      tooltipShowDelay: 300,
+      isExternalFilterPresent: () => table.isOnlySelected,
+      doesExternalFilterPass: (node) => node.isSelected(),
+      onModelUpdated: tellRows,
+      onBodyScrollEnd: ({ api }) => {
+        table.top = Math.ceil(api.getVerticalPixelRange().top / api.getSizesForCurrentTheme().rowHeight);
+      },
+      onSelectionChanged: ({ api, source }) => {
+        if (/^(api|rowData|grid)/.test(source)) return;  // not a person's doing
+        select(api.getSelectedRows().map((row) => row.number));
+      },
+      onCellClicked: ({ column, data }) => {
+        if (column.getColId() === "number") go({ ...state, page: "trial", trial: String(data.number) });
+      },
     });
   }
 
-  async function fill() {
-    const api = gridApi();
-    if (!api) {
-      if (byId("table-state")) setTimeout(fill, 30);
-      else table = null;
-      return;
+  const asked = (query) =>
+    fetch(`/-/trials?${new URLSearchParams(query)}`).then((answer) => (answer.status === 200 ? answer.json() : null));
+
+  // What is new goes into the grid; `first` is a number of rows that make a beginning.
+  async function fill(first = 0) {
+    if (table?.study !== state.study) {
+      table?.api?.destroy();
+      table = {
+        study: state.study, element: document.createElement("div"), api: null, columns: {}, at: new Map(),
+        look: 0, digest: "", top: 0, search: "", isOnlySelected: false, isWhole: false,
+      };
     }
-    const isNew = table === null || table.api !== api || table.study !== state.study;
-    if (!isNew && table.isBusy) {
-      table.isStale = true;
-      return;
-    }
-    if (isNew) table = { api, study: state.study, look: 0, digest: "", known: new Set() };
     const mine = table;
-    mine.isBusy = true;
-    const query = new URLSearchParams({ study: mine.study, since: mine.look, digest: mine.digest });
-    const answer = await fetch(`/-/trials?${query}`).then((r) => (r.ok ? r.json() : null)).catch(() => null);
-    mine.isBusy = false;
-    if (!answer || mine !== table || api.isDestroyed()) return;
-    const isWhole = mine.look === 0 || mine.digest !== answer.digest;
-    const found = rows(answer);
-    if (isWhole) {
-      const definitions = answer.names.map((name, i) => column(name, answer.kinds[i]));
-      api.setGridOption("columnDefs", definitions);
-      api.setGridOption("rowData", found);
-      mine.known = new Set(found.map((row) => row.number));
-      listen(api);
-    } else if (found.length) {
-      const add = found.filter((row) => !mine.known.has(row.number));
-      const update = found.filter((row) => mine.known.has(row.number));
-      api.applyTransaction({ add, update });
-      for (const row of add) mine.known.add(row.number);
+    if (mine.isBusy) {
+      mine.isStale = mine.isStale || !first;
+      return;
     }
-    Object.assign(mine, { look: answer.look, digest: answer.digest });
-    showSelected();
-    tellRows();
+    mine.isBusy = true;
+    const { study, look, digest } = mine;
+    const query = first ? { study, first } : { study, since: look, digest };
+    const [answer] = await Promise.all([asked(query), script(meta("grid-script"))]).catch(() => [null]);
+    mine.isBusy = false;
+    if (!answer || mine !== table) return;
+    mine.api = mine.api || grid(mine.element);
+    const { names, kinds, columns } = answer;
+    if (mine.digest && mine.digest !== answer.digest) {
+      Object.assign(mine, { columns: {}, at: new Map() });
+      mine.api.setGridOption("rowData", []);
+    }
+    if (names.some((name) => !(name in mine.columns))) {
+      for (const name of names) mine.columns[name] = mine.columns[name] || [];
+      mine.api.setGridOption("columnDefs", names.map((name, i) => column(name, kinds[i])));
+    }
+    const [add, update] = [[], []];
+    columns[0].forEach((number, i) => {
+      const isNew = !mine.at.has(number);
+      if (isNew) mine.at.set(number, mine.at.size);
+      const at = mine.at.get(number);
+      (isNew ? add : update).push({ id: String(number), number, at });
+      names.forEach((name, c) => { mine.columns[name][at] = columns[c][i]; });
+    });
+    if (columns[0].length) mine.api.applyTransaction({ add, update });
+    Object.assign(mine, { digest: answer.digest, look: first ? 0 : answer.look, isWhole: !first });
+    showTable();
     if (mine.isStale) {
       mine.isStale = false;
       fill();
     }
   }
 
-  function tellRows() {
-    const api = gridApi();
-    const note = byId("table-state");
-    if (!api || !note) return;
-    const [all, left] = [table ? table.known.size : 0, api.getDisplayedRowCount()];
-    note.textContent = left === all ? `${all} trials` : `${left} of ${all} trials`;
+  // The grid moves into the page that has just been built, and is as it was left.
+  function showTable() {
+    const holder = byId("grid");
+    if (!holder || !table?.api || table.study !== state.study) return;
+    if (!holder.contains(table.element)) {
+      holder.replaceChildren(table.element);
+      if (table.top) table.api.ensureIndexVisible(table.top, "top");
+      set("search", { value: table.search });
+      press(byId("only-selected"), table.isOnlySelected);
+    }
+    showSelected();
+    tellRows();
   }
 
-  function listen(api) {
-    if (api.isHeard) return;
-    api.isHeard = true;
-    api.addEventListener("selectionChanged", (event) => {
-      if (/^(api|rowData|grid)/.test(event.source)) return;  // not a person's doing
-      select(api.getSelectedRows().map((row) => row.number));
-    });
-    api.addEventListener("modelUpdated", tellRows);
-    api.addEventListener("cellClicked", (event) => {
-      if (event.colDef.field === "number") go({ ...state, page: "trial", trial: String(event.data.number) });
-    });
-    const only = byId("only-selected");
-    api.setGridOption("isExternalFilterPresent", () => !!only && pressed(only));
-    api.setGridOption("doesExternalFilterPass", (node) => node.isSelected());
+  function tellRows() {
+    const note = byId("table-state");
+    if (!note || !table?.api || table.study !== state.study) return;
+    const [all, left] = [table.at.size, table.api.getDisplayedRowCount()];
+    note.textContent = !table.isWhole ? "Loading …" : left === all ? `${all} trials` : `${left} of ${all} trials`;
   }
 
   function showSelected() {
-    const api = gridApi();
-    if (!api || !table || api.isDestroyed()) return;
+    if (!table?.api) return;
     const chosen = new Set(numbers(state.sel));
     const [on, off] = [[], []];
-    api.forEachNode((node) => {
-      if (node.data && chosen.has(node.data.number) !== !!node.isSelected()) {
+    table.api.forEachNode((node) => {
+      if (chosen.has(node.data.number) !== !!node.isSelected()) {
         (chosen.has(node.data.number) ? on : off).push(node);
       }
     });
-    if (on.length) api.setNodesSelected({ nodes: on, newValue: true });
-    if (off.length) api.setNodesSelected({ nodes: off, newValue: false });
-    api.onFilterChanged();
+    if (on.length) table.api.setNodesSelected({ nodes: on, newValue: true });
+    if (off.length) table.api.setNodesSelected({ nodes: off, newValue: false });
+    if (table.isOnlySelected && on.length + off.length) table.api.onFilterChanged();
   }
 
   // What a spreadsheet would run as a formula is kept as text.
@@ -409,10 +425,12 @@
     theme: turn,
     keys: help,
     selection: () => select([]),
-    csv: () => gridApi()?.exportDataAsCsv({ fileName: `${state.study}-trials.csv`, processCellCallback: harmless }),
+    csv: () => table?.api?.exportDataAsCsv({ fileName: `${state.study}-trials.csv`, processCellCallback: harmless }),
     "only-selected": (button) => {
       press(button, !pressed(button));
-      gridApi()?.onFilterChanged();
+      if (!table?.api) return;
+      table.isOnlySelected = pressed(button);
+      table.api.onFilterChanged();
     },
   };
 
@@ -463,7 +481,9 @@
   });
 
   document.addEventListener("input", (event) => {
-    if (event.target.id === "search") gridApi()?.setGridOption("quickFilterText", event.target.value);
+    if (event.target.id !== "search" || !table?.api) return;
+    table.search = event.target.value;
+    table.api.setGridOption("quickFilterText", table.search);
   });
 
   document.addEventListener("keydown", (event) => {
@@ -544,10 +564,10 @@
 
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.tuner = {
-    begin: async () => {
+    begin: () => {
       paint();
       mark();
-      await needed();
+      loadGrid();
       return place();
     },
     seen: (seen) => {
@@ -562,8 +582,9 @@
         document.documentElement.dataset.whole = String(seen.version !== "more");
       }
       mark();
-      fill();
-      if (document.readyState === "complete" && meta("grid-script")) prefetch();
+      showTable();
+      if (byId("grid")) fill();
+      else if (seen && seen.version && seen.version !== "more") idle(prepare);
       return window.dash_clientside.no_update;
     },
     point: (clicks, boxes) => {
@@ -578,16 +599,12 @@
     },
   };
 
-  let isPrefetched = false;
-  function prefetch() {
-    if (isPrefetched) return;
-    isPrefetched = true;
-    const when = window.requestIdleCallback || ((then) => setTimeout(then, 2000));
-    when(() => {
-      const link = document.createElement("link");
-      link.rel = "prefetch";
-      link.href = meta("grid-script");
-      document.head.append(link);
-    });
+  const idle = window.requestIdleCallback || ((then) => setTimeout(then, 500));
+
+  // The table is there at once when its page is opened: its script, the grid and some rows come before.
+  function prepare() {
+    const study = state.study;
+    if (study === null || table?.study === study) return;
+    script(meta("grid-script")).then(() => idle(() => study === state.study && fill(FIRST_ROWS))).catch(() => {});
   }
 })();
