@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import dash
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
@@ -32,6 +33,11 @@ TICK_MS = 1000
 _ASSETS = Path(__file__).parent / "assets"
 _LATER = "ag-grid-community-36.2.0.min.js"
 """Runs when the table of trials is near."""
+_ICON = (
+    "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'><rect width='16' height='16' rx='3' "
+    "fill='#0072b2'/><path d='M3 4c1 6 4 8 10 8' fill='none' stroke='#fff' stroke-width='2' "
+    "stroke-linecap='round'/></svg>"
+)
 # What old browsers lack; in new ones it puts slow functions in the place of fast ones.
 _UNUSED = re.compile(r'<script src="[^"]*/(?:dash_table/|deps/polyfill@)[^"]*"></script>\n?')
 
@@ -50,6 +56,8 @@ class _Dashboard(Dash):
         }
         metas = "".join(f'<meta name="{name}" content="{escape(text)}">' for name, text in named.items())
         parts_of_index["metas"] = str(parts_of_index.get("metas", "")) + metas
+        # In the page itself: browsers ask for a file of it each time the address changes.
+        parts_of_index["favicon"] = f'<link rel="icon" href="data:image/svg+xml,{quote(_ICON)}">'
         parts_of_index["scripts"] = _UNUSED.sub("", scripts)
         return str(super().interpolate_index(**parts_of_index))  # type: ignore[no-untyped-call]
 

@@ -128,7 +128,7 @@
 
   function drawNext() {
     const elements = [...waiting.keys()];
-    const element = elements.find(inView) || elements[0];
+    const element = elements.find((each) => waiting.get(each).isInView) || elements[0];
     isDrawing = element !== undefined;
     if (!isDrawing) return;
     const { draw, asked } = waiting.get(element);
@@ -150,7 +150,8 @@
         : () => script(meta("plotly-script")).then(() => window.Plotly[name](element, data, ...rest));
       return new Promise((done, failed) => {
         const before = waiting.get(element);
-        waiting.set(element, { draw, asked: [...(before ? before.asked : []), { done, failed }] });
+        const asked = [...(before ? before.asked : []), { done, failed }];
+        waiting.set(element, { draw, asked, isInView: inView(element) });
         if (!isDrawing) {
           isDrawing = true;
           setTimeout(drawNext, 0);
@@ -159,13 +160,15 @@
     };
   }
 
-  // Every figure is told its size twice while it is mounted; it is drawn again only for another one.
+  // Every figure is told its size twice while it is mounted; it is drawn again only for another one,
+  // and where it stands is asked when the browser has just worked that out.
   const resize = window.Plotly.Plots.resize;
-  window.Plotly.Plots.resize = (element) => {
-    const drawn = element._fullLayout;
-    const fits = !drawn || (drawn.width === element.clientWidth && drawn.height === element.clientHeight);
-    return fits ? Promise.resolve(element) : resize(element);
-  };
+  window.Plotly.Plots.resize = (element) =>
+    new Promise((done) => requestAnimationFrame(done)).then(() => {
+      const drawn = element._fullLayout;
+      const fits = !drawn || (drawn.width === element.clientWidth && drawn.height === element.clientHeight);
+      return fits ? element : resize(element);
+    });
 
   // ---- colours ----
 
@@ -330,7 +333,7 @@
     });
   }
 
-  const asked = (query) =>
+  const trials = (query) =>
     fetch(`/-/trials?${new URLSearchParams(query)}`).then((answer) => (answer.status === 200 ? answer.json() : null));
 
   // What is new goes into the grid; `first` is a number of rows that make a beginning.
@@ -350,7 +353,7 @@
     mine.isBusy = true;
     const { study, look, digest } = mine;
     const query = first ? { study, first } : { study, since: look, digest };
-    const [answer] = await Promise.all([asked(query), script(meta("grid-script"))]).catch(() => [null]);
+    const [answer] = await Promise.all([trials(query), script(meta("grid-script"))]).catch(() => [null]);
     mine.isBusy = false;
     if (!answer || mine !== table) return;
     mine.api = mine.api || grid(mine.element);
