@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner import figures
-from tuner.core.trial import Objective
-from tuner.search import importances
+from tuner.search import of_value_and_gap
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -33,11 +32,7 @@ def frame(study: Study) -> figures.Frame:
     """All columns of a study, with what its parameters explain of the value and of the gap."""
     spec, records = study.spec, study.records
     space, goal = spec.search_space(), spec.goal()
-    standing = [record for record in records if record.conclusive]
-    known = {
-        "value": importances(space, records, goal),
-        "gap": importances(space, standing, Objective("gap"), lambda r: r.best.gap if r.best else None),
-    }
+    known = of_value_and_gap(space, records, goal, lambda r: r.best.gap if r.best else None)
     return replace(columns(study), importances=known)
 
 

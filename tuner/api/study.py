@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.core.overfitting import Overfitting
 from tuner.core.spec import StudySpec
-from tuner.core.trial import NUMBERS, Objective, Params, Reading, TrialRecord
+from tuner.core.trial import NUMBERS, Params, Reading, TrialRecord
 from tuner.errors import TrialError
 from tuner.store import Database, SpecRevision, StudySummary
 
@@ -264,18 +264,13 @@ class Study:
         Trials that were cut short count only where it does not matter how good they are.
         """
         from tuner.findings import Evidence, all_of, spread_of, telling
-        from tuner.search import importances
+        from tuner.search import of_value_and_gap
 
         spec, records = self.spec, self.records
         space, goal = spec.search_space(), spec.goal()
         with opened(self.url) as database:
             curves = {n: database.curves(self.name, n).get(n, []) for n in telling(records, spec.goals())}
-        # Only what trained long enough had time to over-fit.
-        standing = [record for record in records if record.conclusive]
-        known = {
-            "value": importances(space, records, goal),
-            "gap": importances(space, standing, Objective("gap"), lambda r: r.best.gap if r.best else None),
-        }
+        known = of_value_and_gap(space, records, goal, lambda r: r.best.gap if r.best else None)
         found = self.confirmation
         spread = spread_of([each.values for each in found.candidates]) if found else None
         return all_of(Evidence.of(records, curves, space, spec.goals(), spec.trainer.epochs, known, spread))

@@ -83,26 +83,25 @@ def find(evidence: Evidence) -> Finding | None:
 
 
 def _crossing(evidence: Evidence, ranks: Floats, one: _Split, other: _Split) -> _Crossing | None:
-    both = evidence.standing & one.active & other.active
-    cells = [
-        both & (one.inside == a) & (other.inside == b)
-        for b, a in itertools.product((True, False), (True, False))
-    ]
-    if min(int(cell.sum()) for cell in cells) < CELL:
+    both = np.flatnonzero(evidence.standing & one.active & other.active)
+    cell = 2 * ~other.inside[both] + ~one.inside[both]
+    sizes = np.bincount(cell, minlength=4)
+    if sizes.min() < CELL:
         return None
-    means = [float(ranks[cell].mean()) for cell in cells]
-    errors = [float(ranks[cell].var(ddof=1)) / int(cell.sum()) for cell in cells]
-    inner, outer = means[1] - means[0], means[3] - means[2]
+    means = np.bincount(cell, ranks[both]) / sizes
+    errors = np.bincount(cell, (ranks[both] - means[cell]) ** 2) / (sizes - 1) / sizes
+    inner, outer = float(means[1] - means[0]), float(means[3] - means[2])
     if inner * outer >= 0:
         return None
-    whole = abs(inner - outer) / math.sqrt(max(sum(errors), 1e-12))
+    whole = abs(inner - outer) / math.sqrt(max(float(errors.sum()), 1e-12))
     each = min(
-        abs(inner) / math.sqrt(max(errors[0] + errors[1], 1e-12)),
-        abs(outer) / math.sqrt(max(errors[2] + errors[3], 1e-12)),
+        abs(inner) / math.sqrt(max(float(errors[:2].sum()), 1e-12)),
+        abs(outer) / math.sqrt(max(float(errors[2:].sum()), 1e-12)),
     )
-    medians = [float(np.median(evidence.loss[cell])) for cell in cells]
-    agrees = (medians[1] - medians[0]) * inner > 0 and (medians[3] - medians[2]) * outer > 0
-    if whole < CLEAR or each < EACH or not agrees:
+    if whole < CLEAR or each < EACH:
+        return None
+    medians = [float(np.median(evidence.loss[both[cell == i]])) for i in range(4)]
+    if (medians[1] - medians[0]) * inner <= 0 or (medians[3] - medians[2]) * outer <= 0:
         return None
     return _Crossing(one, other, whole, (medians[0], medians[1], medians[2], medians[3]))
 

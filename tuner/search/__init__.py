@@ -1,6 +1,6 @@
 """The importer of optuna: ask / tell / replay, samplers, importances."""
 
-from tuner.search.importances import importances
+from tuner.search.importances import importances, of_value_and_gap
 from tuner.search.searcher import OptunaSearcher
 
-__all__ = ["OptunaSearcher", "importances"]
+__all__ = ["OptunaSearcher", "importances", "of_value_and_gap"]

@@ -47,27 +47,64 @@ def importances(
         `FEWEST` trials. Empty when there are fewer than `FEWEST` trials
         with a finite value, or all values are equal.
     """
-    history = History(space, objective)
-    subspace = view.Subspace(space, [n for n, p in space if not is_single(p)])
-    for record in records:
-        history.add(record)
-    places = history.places()
-    trials = []
-    for record in records:
-        observation = history.get(record.number)
-        if observation is None:
-            continue
-        value = places[record.number] if values is None else _signed(values(record), objective)
-        if value is not None:
-            trials.append(subspace.trial(record.number, observation.row, value))
-    if len(trials) < FEWEST or len({trial.value for trial in trials}) == 1:
-        return {}
-    seen = Counter(name for trial in trials for name in trial.params)
-    with view.quiet():
-        shares = _method()(
-            view.study(trials), params=[name for name in subspace.distributions if seen[name] >= FEWEST]
-        )
-    return dict(sorted(shares.items(), key=lambda item: -item[1]))
+    return _Seen(space, records, objective).shares(objective, values)
+
+
+def of_value_and_gap(
+    space: SearchSpace,
+    records: Sequence[TrialRecord],
+    objective: Objective,
+    gap: Callable[[TrialRecord], float | None],
+) -> dict[str, dict[str, float]]:
+    """What the parameters explain of the trials' ranks and of their gaps; see `importances`.
+
+    Args:
+        space: what was searched.
+        records: trials in any state.
+        objective: says which values are better.
+        gap: of a trial's best epoch; smaller is better.
+
+    Returns:
+        Shares as ``"value"`` and as ``"gap"``.
+    """
+    seen = _Seen(space, records, objective)
+
+    def standing(record: TrialRecord) -> float | None:
+        # Only what trained long enough had time to over-fit.
+        return gap(record) if record.conclusive else None
+
+    return {"value": seen.shares(objective), "gap": seen.shares(Objective("gap"), standing)}
+
+
+class _Seen:
+    """The trials that have shown something, as Optuna sees them."""
+
+    def __init__(self, space: SearchSpace, records: Sequence[TrialRecord], objective: Objective) -> None:
+        self._subspace = view.Subspace(space, [n for n, p in space if not is_single(p)])
+        history = History(space, objective)
+        for record in records:
+            history.add(record)
+        self._places = history.places()
+        seen = ((record, history.get(record.number)) for record in records)
+        self._rows = [(record, observation.row) for record, observation in seen if observation is not None]
+
+    def shares(
+        self, objective: Objective, values: Callable[[TrialRecord], float | None] | None = None
+    ) -> dict[str, float]:
+        trials = []
+        for record, row in self._rows:
+            value = self._places[record.number] if values is None else _signed(values(record), objective)
+            if value is not None:
+                trials.append(self._subspace.trial(record.number, row, value))
+        if len(trials) < FEWEST or len({trial.value for trial in trials}) == 1:
+            return {}
+        active = Counter(name for trial in trials for name in trial.params)
+        with view.quiet():
+            shares = _method()(
+                view.study(trials),
+                params=[name for name in self._subspace.distributions if active[name] >= FEWEST],
+            )
+        return dict(sorted(shares.items(), key=lambda item: -item[1]))
 
 
 def _method() -> Callable[..., dict[str, float]]:

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from tuner.core.space import Choice, SearchSpace
-from tuner.core.trial import Objective, TrialRecord, TrialState
+from tuner.core.trial import TrialRecord, TrialState
 from tuner.figures.frame import Frame
 from tuner.findings import Curves, Evidence, Finding, all_of
-from tuner.search import importances
+from tuner.search import of_value_and_gap
 from tuner.web import memory
 
 GOOD_FOR_S = 10.0
@@ -114,14 +114,7 @@ def explained(frame: Frame, space: SearchSpace) -> Mapping[str, Mapping[str, flo
         numbers = frame.trials.number[np.linspace(0, len(frame) - 1, MOST_EXPLAINED).astype(int)]
         frame = frame.only(numbers.tolist())
     gaps = dict(zip(frame.trials.number.tolist(), frame.trials.gap.tolist(), strict=True))
-    records = _records(frame, space)
-    least = Objective("gap", minimize=True)
-    # Only what trained long enough had time to over-fit.
-    standing = [record for record in records if record.conclusive]
-    return {
-        "value": importances(space, records, frame.objective),
-        "gap": importances(space, standing, least, lambda record: gaps[record.number]),
-    }
+    return of_value_and_gap(space, _records(frame, space), frame.objective, lambda r: gaps[r.number])
 
 
 def evidence(

@@ -6,6 +6,7 @@ never HTML.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,9 @@ from tuner.web import verdict
 from tuner.web.live import Look
 from tuner.web.marks import marks
 from tuner.web.place import Place, address
+
+Cell = str | Mapping[str, str]
+"""A text, or one with an address (``text``, ``href``) or a look of its own (``text``, ``class``)."""
 
 BEST_SHOWN = 8
 SETTINGS_SHOWN = 7
@@ -97,15 +101,14 @@ def best_table(frame: Frame) -> Component:
     for row in rows:
         number = int(trials.number[row])
         told = f"{number} (default)" if number == 0 else str(number)
-        cells = [html.Td(html.A(told, href=address(frame.name, "trial", number)))]
-        cells += [html.Td(words.number(float(getattr(trials, n)[row]))) for n in ("value", *measured)]
-        cells.append(html.Td(str(int(trials.epochs[row]))))
-        cells += [html.Td(words.setting(frame.params[name][row])) for name in names]
-        body.append(html.Tr(cells, className="default" if number == 0 else "", **marks(trial=str(number))))
-    table = html.Table([html.Thead(html.Tr([html.Th(name) for name in head])), html.Tbody(body)])
+        cells: list[Cell] = [{"text": told, "href": address(frame.name, "trial", number)}]
+        cells += [words.number(float(getattr(trials, n)[row])) for n in ("value", *measured)]
+        cells.append(str(int(trials.epochs[row])))
+        cells += [words.setting(frame.params[name][row]) for name in names]
+        body.append(("default" if number == 0 else "", cells))
     note = "Settings that matter most come first." if frame.importances else ""
     return html.Section(
-        [html.Header([html.H3("Best trials"), html.Small(note)]), html.Div(table, className="scroll")],
+        [html.Header([html.H3("Best trials"), html.Small(note)]), _table(head, body)],
         className="card full",
     )
 
@@ -263,16 +266,13 @@ def _settings(look: Look, row: TrialRow) -> Component:
     body = []
     for name in names:
         mine, its = words.setting(row.params.get(name)), of(default[0] if len(default) else None, name)
-        cells = [html.Th(name), html.Td(mine), html.Td(its), html.Td(of(best, name))]
+        cells: list[Cell] = [name, mine, its, of(best, name)]
         if {mine, its, of(best, name)} == {words.ABSENT}:
             continue
-        body.append(html.Tr(cells, className="changed" if mine != its else ""))
+        body.append(("changed" if mine != its else "", cells))
     title = f"best ({int(frame.trials.number[best])})" if best is not None else "best"
-    head = html.Tr([html.Th("setting"), html.Th("this trial"), html.Th("default"), html.Th(title)])
-    table = html.Table([html.Thead(head), html.Tbody(body)])
-    return html.Section(
-        [html.Header(html.H3("Settings")), html.Div(table, className="scroll")], className="card half"
-    )
+    table = _table(["setting", "this trial", "default", title], body)
+    return html.Section([html.Header(html.H3("Settings")), table], className="card half")
 
 
 def _traceback(text: str | None) -> list[Component]:
@@ -313,22 +313,30 @@ def studies(summaries: Sequence[StudySummary]) -> Component:
         best = words.ABSENT
         if summary.best_value is not None:
             best = f"{summary.metric} {words.number(summary.best_value)} (trial {summary.best_number})"
-        cells = [
-            html.Th(html.A(summary.name, href=address(summary.name))),
-            html.Td(html.Span(told(summary), className=f"badge {told(summary)}")),
-            html.Td(best),
-            html.Td(counts(summary)),
-            html.Td(words.duration(summary.seconds)),
-            html.Td(words.moment(summary.updated_at)),
-            html.Td(summary.description),
+        cells: list[Cell] = [
+            {"text": summary.name, "href": address(summary.name)},
+            {"text": told(summary), "class": f"badge {told(summary)}"},
+            best,
+            counts(summary),
+            words.duration(summary.seconds),
+            words.moment(summary.updated_at),
+            summary.description,
         ]
-        body.append(html.Tr(cells))
-    table = html.Table(
-        [html.Thead(html.Tr([html.Th(name) for name in head])), html.Tbody(body)], className="studies"
-    )
-    return html.Section(
-        [html.Header(html.H2("Studies")), html.Div(table, className="scroll")], className="card full"
-    )
+        body.append(("", cells))
+    table = _table(head, body, "studies")
+    return html.Section([html.Header(html.H2("Studies")), table], className="card full")
+
+
+def _table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], kind: str = "") -> Component:
+    """A table whose cells the script makes; a component for each would take as long as the figures.
+
+    Args:
+        head: what stands above the columns.
+        rows: each with its class; the first cell says what the row is of.
+        kind: the table's class.
+    """
+    filled = json.dumps({"head": head, "rows": rows}, separators=(",", ":"))
+    return html.Div(html.Table(className=kind, **marks(table=filled)), className="scroll")
 
 
 def told(summary: StudySummary) -> str:

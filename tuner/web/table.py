@@ -59,7 +59,7 @@ def columns(look: Look, since: int = 0, most: int | None = None) -> dict[str, An
     return {"look": int(look.changed.max(initial=0)), "names": names, "kinds": kinds, "columns": data}
 
 
-def rounded(values: NDArray[np.float64], digits: int = 6) -> list[float | None]:
+def rounded(values: NDArray[np.floating[Any]], digits: int = 6) -> list[float | None]:
     """Numbers to so many significant digits; None for what is not finite.
 
     Args:

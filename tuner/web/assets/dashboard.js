@@ -223,6 +223,41 @@
   const press = (button, is) => button.setAttribute("aria-pressed", is ? "true" : "false");
   const pressed = (button) => button.getAttribute("aria-pressed") === "true";
 
+  // ---- tables that are sent as numbers and words ----
+
+  function cell(tag, content) {
+    const made = document.createElement(tag);
+    if (typeof content === "string") {
+      made.textContent = content;
+      return made;
+    }
+    const within = document.createElement(content.href ? "a" : "span");
+    within.textContent = content.text;
+    if (content.href) within.href = content.href;
+    if (content.class) within.className = content.class;
+    made.append(within);
+    return made;
+  }
+
+  function row(cells, first, others, kind = "") {
+    const made = document.createElement("tr");
+    made.className = kind;
+    made.append(...cells.map((content, i) => cell(i ? others : first, content)));
+    return made;
+  }
+
+  function fillTables() {
+    for (const element of document.querySelectorAll("table[data-table]")) {
+      if (element.filled === element.dataset.table) continue;
+      element.filled = element.dataset.table;
+      const { head, rows } = JSON.parse(element.filled);
+      const [above, body] = [document.createElement("thead"), document.createElement("tbody")];
+      above.append(row(head, "th", "th"));
+      body.append(...rows.map(([kind, cells]) => row(cells, "th", "td", kind)));
+      element.replaceChildren(above, body);
+    }
+  }
+
   // ---- selection ----
 
   function numbers(text) {
@@ -584,6 +619,7 @@
         document.documentElement.dataset.shown = address({ ...read(""), study, page, trial, against });
         document.documentElement.dataset.whole = String(seen.version !== "more");
       }
+      fillTables();
       mark();
       showTable();
       if (byId("grid")) fill();
