@@ -49,9 +49,9 @@ new PerformanceObserver(list => list.getEntries().forEach(e => window.longTasks.
 window.areDrawn = (inView) => {
   const cards = [...document.querySelectorAll('main .card .dash-graph')];
   return cards.length > 0 && cards.every(card => {
-    if (inView && card.getBoundingClientRect().top > window.innerHeight) return true;
     const plot = card.querySelector('.js-plotly-plot');
-    return plot && plot.calcdata && plot.data.length && plot.querySelector('.main-svg');
+    const isDrawn = plot && plot.calcdata && plot.data.length && plot.querySelector('.main-svg');
+    return isDrawn || (inView && card.getBoundingClientRect().top > window.innerHeight);
   });
 };
 """

@@ -20,6 +20,9 @@ from tuner.figures.scale import Scale
 from tuner.figures.theme import Theme
 
 MOST_PANELS = 8
+
+FEWEST_POINTS = 60
+"""Points that a panel may have however many there are; its trend is of all trials."""
 _COLUMNS = 4
 
 
@@ -81,7 +84,7 @@ def panels(
     if not parameters:
         raise Nothing("No parameter is chosen: choose one or more above the figure.")
     chosen = parameters[:MOST_PANELS]
-    most = max(100, MOST // len(chosen))
+    most = max(FEWEST_POINTS, MOST // len(chosen))
     first = y[frame.trials.number == 0]
     seen = window(y, log, minimize)
     return Panels(
