@@ -62,6 +62,7 @@ PEER_READY = """() => whenReady(() => {
   const longest = Math.max(0, ...plots.flatMap(p => p.data.map(t => (t.x || []).length)));
   return plots.length >= 3 && longest >= AMOUNT;
 })"""
+LOOK_MS = 1000
 LOCAL = ("http://127.0.0.1", "data:", "blob:")
 
 
@@ -160,9 +161,8 @@ def memory_mb(pid: int) -> float:
 def use(page: Page) -> dict[str, float]:
     """Seconds to switch pages, to change an axis and to open the table, until what is in view is there.
 
-    A person has looked at the first page for a second, and opens each page for the first time.
+    A person looks at each page for a second before they go on, and opens each for the first time.
     """
-    page.wait_for_timeout(1000)
     timed = {}
     switch = """name => {
       const t0 = performance.now();
@@ -173,6 +173,7 @@ def use(page: Page) -> dict[str, float]:
     old = "() => document.querySelectorAll('main .card').forEach(card => card.dataset.old = '1')"
     for name in ("convergence", "over-fitting", "parameters"):
         page.evaluate(old)
+        page.wait_for_timeout(LOOK_MS)
         timed[f"to {name}"] = page.evaluate(switch, name)
     axis = """() => {
       const t0 = performance.now();
@@ -180,6 +181,7 @@ def use(page: Page) -> dict[str, float]:
       const plot = document.querySelector('#card-slices .js-plotly-plot');
       const before = plot.layout.yaxis.type;
       return whenReady(() => plot.layout.yaxis.type !== before).then(t => (t - t0) / 1000); }"""
+    page.wait_for_timeout(LOOK_MS)
     timed["log axis"] = page.evaluate(axis)
     table = """() => {
       const t0 = performance.now();
@@ -189,6 +191,7 @@ def use(page: Page) -> dict[str, float]:
         since(() => document.querySelector('main .ag-row .ag-cell')),
         since(() => /^[0-9]+ trials/.test((document.querySelector('#table-state') || {}).textContent)),
       ]); }"""
+    page.wait_for_timeout(LOOK_MS)
     timed["to the table"], timed["to all its rows"] = page.evaluate(table)
     sort = """() => {
       const t0 = performance.now();
