@@ -263,3 +263,59 @@ def test_table_is_made_before_its_page_is_opened_and_has_every_row_then(page: Pa
     turn_to(page, "trials")
     expect(page.locator("#table-state")).not_to_have_text("160 trials")
     expect(page.locator("#table-state")).to_have_text(re.compile(r"^\d+ trials"))
+
+
+def test_slider_smooths_the_curves_and_stands_in_the_address(page: Page, base: str) -> None:
+    page.goto(at(base, "made", "trial", 3))
+    drawn(page)
+    card = page.locator(".card:has(input[type=range])")
+    key = (card.get_attribute("id") or "").removeprefix("card-")
+    assert traces(page, key)
+    drawing = f"JSON.stringify(document.querySelector('#card-{key} .js-plotly-plot').data.map(t => t.y))"
+    before = page.evaluate(drawing)
+    card.locator("input[type=range]").fill("0.9")
+    expect(page).to_have_url(re.compile(r"smoothing=0\.9"))
+    page.wait_for_function(f"before => {drawing} !== before", arg=before)
+    page.reload()
+    drawn(page)
+    expect(card.locator("input[type=range]")).to_have_value("0.9")
+
+
+UPDATES = "**/_dash-update-component*"
+WAIT = "ms => new Promise(done => setTimeout(() => done('waits'), ms))"
+AGAIN = "plot => Plotly.react(plot, plot.data, plot.layout).then(() => 'drawn')"
+
+
+def test_figures_of_a_page_that_is_left_are_not_drawn_before_the_next_page_is_there(
+    page: Page, base: str
+) -> None:
+    page.goto(at(base, "made"))
+    drawn(page)
+    page.route(UPDATES, lambda _: None)  # never answered
+    found = page.evaluate(
+        f"""() => {{
+            document.querySelector('#pages [data-page=parameters]').click();
+            window.late = ({AGAIN})(document.querySelector('.js-plotly-plot'));
+            return Promise.race([window.late, ({WAIT})(200)]);
+        }}"""
+    )
+    assert found == "waits"
+    # No page comes: what is there is drawn on.
+    assert page.evaluate("window.late") == "drawn"
+    page.unroute(UPDATES)  # answered now
+    page.locator("html[data-shown*='page=parameters']").wait_for(state="attached")
+    assert drawn(page).count() == len(pages.load().named["parameters"].cards)
+
+
+def test_figure_that_cannot_be_drawn_keeps_no_other_one_waiting(page: Page, base: str) -> None:
+    page.goto(at(base, "made"))
+    drawn(page)
+    found = page.evaluate(
+        f"""() => {{
+            const [one, other] = document.querySelectorAll('.js-plotly-plot');
+            const broken = [{{type: 'scatter', mode: 'markers', x: [1], y: [1], marker: null}}];
+            const first = Plotly.react(one, broken).then(() => 'drawn', () => 'failed');
+            return Promise.race([Promise.all([first, ({AGAIN})(other)]), ({WAIT})(10000)]);
+        }}"""
+    )
+    assert found == ["failed", "drawn"]

@@ -66,7 +66,7 @@ class _Parameter(_Table):
 
     def active_under(self, params: Params) -> bool:
         """Whether every condition holds, given the parameters that were chosen before it."""
-        return all(params.get(name) in values for name, values in self.when.items())
+        return not self.when or all(params.get(name) in values for name, values in self.when.items())
 
 
 class Float(_Parameter):

@@ -244,11 +244,9 @@ class History:
 
     def _row(self, params: Params) -> NDArray[np.float64]:
         """The numbers of a configuration: (D,)."""
-        row = np.full(len(self._space), np.nan)
-        for i, (name, parameter) in enumerate(self._space):
-            if name in params:
-                row[i] = to_number(parameter, params[name])
-        return row
+        return np.array(
+            [to_number(parameter, params[n]) if n in params else math.nan for n, parameter in self._space]
+        )
 
     def _observation(self, record: TrialRecord, row: NDArray[np.float64]) -> Observation:
         known = record.value is not None and math.isfinite(record.value) and record.rule != DIVERGED

@@ -84,7 +84,7 @@ class Subspace:
             violation: by how much it violates the study's bounds.
         """
         cells = {} if row is None else dict(zip(self.distributions, row[self._columns].tolist(), strict=True))
-        known = {name: self.distributions[name] for name, cell in cells.items() if not np.isnan(cell)}
+        known = {name: self.distributions[name] for name, cell in cells.items() if cell == cell}
         values = [value] if isinstance(value, float | int) else value
         # `create_trial` would check again what comes from the space, which costs as much as the rest.
         trial = FrozenTrial(

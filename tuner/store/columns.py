@@ -6,18 +6,18 @@ that the reader hands back. What becomes of the numbers is not known here.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import RLock
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic_core import from_json
 from sqlalchemy import URL, Connection, Engine, and_, create_engine, event, or_, select
 from sqlalchemy.pool import StaticPool
 
@@ -33,14 +33,9 @@ BUSY_TIMEOUT_S = 2.0
 """How long a look waits for a program that keeps the whole file locked."""
 
 _OVER = [state.value for state in TrialState if state.is_over]
-_ROW = (
-    "trial_id", "number", "params", "state", "value", "best_epoch", "epochs", "conclusive", "rule", "reason",
-    "seconds", "interruptions", "model_path", "started_at", "ended_at",
-)  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class TrialRow:
+class TrialRow(NamedTuple):
     """A trial as it is stored; value, epochs and seconds are empty until it is over."""
 
     trial_id: int
@@ -58,6 +53,9 @@ class TrialRow:
     model_path: str | None
     started_at: str | None
     ended_at: str | None
+
+
+_ROW = tuple(tuner_trials.c[name] for name in TrialRow._fields)
 
 
 @dataclass(slots=True)
@@ -177,11 +175,11 @@ class Reader:
         """
         with self._reading() as connection:
             found = connection.execute(
-                select(*(tuner_trials.c[column] for column in _ROW), tuner_trials.c.traceback).where(
+                select(*_ROW, tuner_trials.c.traceback).where(
                     tuner_trials.c.study_id == self._id(connection, name), tuner_trials.c.number == number
                 )
             ).one_or_none()
-        return None if found is None else (_row(found[:-1], json.loads(found.params)), found[-1])
+        return None if found is None else (_row(found[:-1], from_json(found.params)), found[-1])
 
     def errors(self, name: str, number: int) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
         """The epochs of one trial, and the standard errors of its numbers at each where they are means.
@@ -252,7 +250,8 @@ class Reader:
                 still_open[row.trial_id] = (row, found.last(row.trial_id) or before)
         ids = np.array(sorted(number_of), np.int64)
         named = np.array([number_of[i] for i in ids.tolist()], np.int64)
-        number = named[np.searchsorted(ids, found.trial_id)] if len(ids) else ids
+        # Both are sorted.
+        number = np.repeat(named, np.diff(np.searchsorted(found.trial_id, ids, "right"), prepend=0))
         again = [number_of[i] for i in void]
         following = Mark(mark.study, max([mark.last_id, *number_of]), still_open)
         return News(is_whole, changed, again, number, found.epoch, found.numbers, following)
@@ -346,7 +345,6 @@ def _read_only(url: URL, file: Path | None) -> Engine:
 
 def _trials(connection: Connection, mark: Mark) -> list[TrialRow]:
     """New trials, and those that were open at the last look, in the order of numbers."""
-    columns = [tuner_trials.c[name] for name in _ROW]
     fresh = tuner_trials.c.trial_id > mark.last_id
     if mark.open:
         ours = tuner_trials.c.trial_id.in_(mark.open) if len(mark.open) < 500 else (
@@ -354,17 +352,16 @@ def _trials(connection: Connection, mark: Mark) -> list[TrialRow]:
         )  # fmt: skip
         fresh = or_(fresh, ours)
     cursor = connection.execute(
-        select(*columns)
+        select(*_ROW)
         .where(and_(tuner_trials.c.study_id == mark.study[0], fresh))
         .order_by(tuner_trials.c.number)
     ).cursor
     found = cursor.fetchall() if cursor is not None else []
     rows = [values for values in found if values[0] > mark.last_id or values[0] in mark.open]
     # One text is read many times faster than thousands.
-    params = json.loads(f"[{','.join(values[2] for values in rows)}]")
+    params = from_json(f"[{','.join(values[2] for values in rows)}]")
     return [_row(values, its_params) for values, its_params in zip(rows, params, strict=True)]
 
 
 def _row(values: Sequence[Any], params: Mapping[str, Any]) -> TrialRow:
-    trial_id, number, _, state, value, best_epoch, epochs, conclusive, *rest = values
-    return TrialRow(trial_id, number, params, state, value, best_epoch, epochs, bool(conclusive), *rest)
+    return TrialRow._make((*values[:2], params, *values[3:7], bool(values[7]), *values[8:]))

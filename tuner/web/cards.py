@@ -15,6 +15,7 @@ from tuner.errors import SpecError
 from tuner.figures import Drawing, Frame, Option, settings
 from tuner.web.marks import marks
 from tuner.web.pages import Card
+from tuner.web.static import static
 
 CONFIG: Any = {
     "displaylogo": False,
@@ -35,9 +36,7 @@ def card(one: Card, frame: Frame, chosen: Mapping[str, Any], drawing: Drawing) -
     """
     return html.Section(
         [
-            html.Header(
-                [html.H3(one.title), html.Div(controls(one, frame, chosen), className="controls"), _help(one)]
-            ),
+            static(html.Header([html.H3(one.title), _controls(one, frame, chosen), _help(one)])),
             dcc.Graph(
                 id={"type": "figure", "key": one.key},
                 figure=drawing,
@@ -61,18 +60,19 @@ def _help(one: Card) -> Component:
     )
 
 
-def controls(one: Card, frame: Frame, chosen: Mapping[str, Any]) -> list[Component]:
+def _controls(one: Card, frame: Frame, chosen: Mapping[str, Any]) -> Component:
     """A control for each option of the figure, as it is set now."""
     try:
         values = settings(one.figure, frame, {**one.entry.options, **chosen})
     except SpecError:
         values = settings(one.figure, frame)
     wanted = one.entry.controls
-    return [
+    found = [
         _control(f"{one.key}.{option.name}", option, values[option.name])
         for option in one.figure.options(frame)
         if wanted is None or option.name in wanted
     ]
+    return html.Div(found, className="controls")
 
 
 def _control(key: str, option: Option, value: Any) -> Component:
@@ -98,7 +98,6 @@ def _control(key: str, option: Option, value: Any) -> Component:
         summary = html.Summary(f"{option.label}: {len(value)}")
         return html.Details([summary, html.Div(toggles, className="menu")], className="many")
     slider = dcc.Input(
-        id={"type": "slider", "key": key},
         type="range",
         min=option.low,
         max=option.high,

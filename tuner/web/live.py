@@ -9,8 +9,7 @@ import pickle
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
-from operator import attrgetter
+from dataclasses import dataclass, replace
 from threading import RLock
 from typing import Any
 
@@ -34,8 +33,6 @@ KEPT = 4
 
 SUMMARY_S = 5.0
 """How often it is seen whether a study's process still lives, when nothing is written."""
-
-_values = attrgetter(*(each.name for each in fields(TrialRow)))
 
 
 @dataclass(frozen=True)
@@ -157,7 +154,7 @@ class Study:
         self._look: Look | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        packed = pickle.dumps([_values(row) for row in self._rows.values()], pickle.HIGHEST_PROTOCOL)
+        packed = pickle.dumps([tuple(row) for row in self._rows.values()], pickle.HIGHEST_PROTOCOL)
         without = {"_stamp": "", "_rows": {}, "_packed": packed, "insights": Insights()}
         return self.__dict__ | without
 
@@ -223,7 +220,8 @@ class Study:
         new = [row for row in news.trials if row.number not in self._rows]
         for row in news.trials:
             self._rows[row.number] = row
-        for number in (*(row.number for row in news.trials), *np.unique(news.number).tolist(), *news.void):
+        read = news.number[np.flatnonzero(np.diff(news.number, prepend=-1))].tolist()
+        for number in (*(row.number for row in news.trials), *read, *news.void):
             self._changed[number] = self._count
         numbers = sorted(self._rows)
         if new:

@@ -6,7 +6,6 @@ never HTML.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,8 +24,7 @@ from tuner.web.live import Look
 from tuner.web.marks import marks
 from tuner.web.place import Place, address
 
-Cell = str | Mapping[str, str]
-"""A text, or one with an address (``text``, ``href``) or a look of its own (``text``, ``class``)."""
+Cell = str | Component
 
 BEST_SHOWN = 8
 SETTINGS_SHOWN = 7
@@ -101,7 +99,7 @@ def best_table(frame: Frame) -> Component:
     for row in rows:
         number = int(trials.number[row])
         told = f"{number} (default)" if number == 0 else str(number)
-        cells: list[Cell] = [{"text": told, "href": address(frame.name, "trial", number)}]
+        cells: list[Cell] = [html.A(told, href=address(frame.name, "trial", number))]
         cells += [words.number(float(getattr(trials, n)[row])) for n in ("value", *measured)]
         cells.append(str(int(trials.epochs[row])))
         cells += [words.setting(frame.params[name][row]) for name in names]
@@ -314,8 +312,8 @@ def studies(summaries: Sequence[StudySummary]) -> Component:
         if summary.best_value is not None:
             best = f"{summary.metric} {words.number(summary.best_value)} (trial {summary.best_number})"
         cells: list[Cell] = [
-            {"text": summary.name, "href": address(summary.name)},
-            {"text": told(summary), "class": f"badge {told(summary)}"},
+            html.A(summary.name, href=address(summary.name)),
+            html.Span(told(summary), className=f"badge {told(summary)}"),
             best,
             counts(summary),
             words.duration(summary.seconds),
@@ -328,15 +326,19 @@ def studies(summaries: Sequence[StudySummary]) -> Component:
 
 
 def _table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], kind: str = "") -> Component:
-    """A table whose cells the script makes; a component for each would take as long as the figures.
+    """A table.
 
     Args:
         head: what stands above the columns.
         rows: each with its class; the first cell says what the row is of.
         kind: the table's class.
     """
-    filled = json.dumps({"head": head, "rows": rows}, separators=(",", ":"))
-    return html.Div(html.Table(className=kind, **marks(table=filled)), className="scroll")
+    above = html.Thead(html.Tr([html.Th(name) for name in head]))
+    body = [
+        html.Tr([html.Th(first), *(html.Td(cell) for cell in others)], className=its)
+        for its, (first, *others) in rows
+    ]
+    return html.Div(html.Table([above, html.Tbody(body)], className=kind), className="scroll")
 
 
 def told(summary: StudySummary) -> str:

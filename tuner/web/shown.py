@@ -30,6 +30,7 @@ from tuner.web.difference import patch
 from tuner.web.live import Live, Look
 from tuner.web.pages import Card, Page, Pages
 from tuner.web.place import Place
+from tuner.web.static import static
 
 TICK_CHARACTERS = 90_000
 """A tick's JSON is hardly longer, which packs to a third; what is left over comes with the next one."""
@@ -245,7 +246,7 @@ class Stage:
 
     def _parts(self, place: Place, scene: Scene) -> dict[str, Component]:
         if scene.shape == "studies":
-            return {"studies": parts.studies(scene.summaries)}
+            return {"studies": static(parts.studies(scene.summaries))}
         found: dict[str, Component] = {}
         if scene.page is None or scene.look is None or scene.frame is None:
             return found
@@ -260,7 +261,7 @@ class Stage:
                 found[name] = parts.compared(place, scene.summaries)
             elif name == "trial":
                 found[name] = self._story(place, scene.look)
-        return found
+        return {name: static(component) for name, component in found.items()}
 
     def _story(self, place: Place, look: Look) -> Component:
         number = place.trial if place.trial is not None else _best_number(look.frame)

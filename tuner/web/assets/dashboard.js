@@ -8,6 +8,7 @@
   const KEYS = ["study", "page", "trial", "sel"];
   const LONGEST_ADDRESS = 4000;
   const FIRST_ROWS = 40;
+  const ARRIVES_MS = 1000;  // after which the page that is left is drawn on, for the server may be gone
   const CARTESIAN = new Set([
     "scatter", "bar", "box", "heatmap", "histogram", "histogram2d", "histogram2dcontour", "contour",
     "image", "pie", "scatterternary", "violin", "funnel", "waterfall",
@@ -55,6 +56,8 @@
     return text ? `/?${text}` : "/";
   }
 
+  const isSamePlace = (a, b) => ["study", "page", "trial", "against"].every((name) => same(a[name], b[name]));
+
   const view = () => ({ sel: state.sel, options: state.options, theme: theme() });
   const place = () => ({
     study: state.study, page: state.page, trial: state.trial, against: state.against, ...view(),
@@ -65,12 +68,10 @@
     state = next;
     if (push) history.pushState(null, "", address(state));
     mark();
-    const isElsewhere = !same(
-      [before.study, before.page, before.trial, before.against],
-      [state.study, state.page, state.trial, state.against],
-    );
+    const isElsewhere = !isSamePlace(before, state);
     if (!same([before.sel, before.options], [state.sel, state.options])) set("view", { data: view() });
     if (!isElsewhere) return;
+    leave();
     const close = byId("help-box");
     if (close && close.open) close.close();
     set("place", { data: place() });
@@ -119,6 +120,9 @@
   // ---- drawing: what is in view first, one figure at a time, so that the page stays alive ----
 
   const waiting = new Map();
+  const askedOn = new WeakMap();  // the visit on which each figure was drawn first
+  let visit = 0;
+  let isOnTheWay = false;
   let isDrawing = false;
 
   const inView = (element) => {
@@ -127,16 +131,34 @@
   };
 
   function drawNext() {
-    const elements = [...waiting.keys()];
-    const element = elements.find((each) => waiting.get(each).isInView) || elements[0];
+    // Another page is asked for: nothing of the one that is left may be in its way.
+    const able = [...waiting.keys()].filter((each) => !isOnTheWay || askedOn.get(each) === visit);
+    const element = able.find((each) => waiting.get(each).isInView) || able[0];
     isDrawing = element !== undefined;
     if (!isDrawing) return;
     const { draw, asked } = waiting.get(element);
     waiting.delete(element);
-    Promise.resolve(element.isConnected ? draw() : element)
+    new Promise((done) => done(element.isConnected ? draw() : element))
       .then((done) => asked.forEach((each) => each.done(done)))
       .catch((error) => asked.forEach((each) => each.failed(error)))
       .finally(() => setTimeout(drawNext, 0));
+  }
+
+  function draws() {
+    if (isDrawing) return;
+    isDrawing = true;
+    setTimeout(drawNext, 0);
+  }
+
+  function leave() {
+    const mine = ++visit;
+    isOnTheWay = true;
+    setTimeout(() => mine === visit && arrive(), ARRIVES_MS);
+  }
+
+  function arrive() {
+    isOnTheWay = false;
+    draws();
   }
 
   for (const name of ["react", "newPlot"]) {
@@ -152,10 +174,8 @@
         const before = waiting.get(element);
         const asked = [...(before ? before.asked : []), { done, failed }];
         waiting.set(element, { draw, asked, isInView: inView(element) });
-        if (!isDrawing) {
-          isDrawing = true;
-          setTimeout(drawNext, 0);
-        }
+        if (!askedOn.has(element)) askedOn.set(element, visit);
+        draws();
       });
     };
   }
@@ -223,38 +243,23 @@
   const press = (button, is) => button.setAttribute("aria-pressed", is ? "true" : "false");
   const pressed = (button) => button.getAttribute("aria-pressed") === "true";
 
-  // ---- tables that are sent as numbers and words ----
+  // ---- elements that are sent as data ----
 
-  function cell(tag, content) {
-    const made = document.createElement(tag);
-    if (typeof content === "string") {
-      made.textContent = content;
-      return made;
-    }
-    const within = document.createElement(content.href ? "a" : "span");
-    within.textContent = content.text;
-    if (content.href) within.href = content.href;
-    if (content.class) within.className = content.class;
-    made.append(within);
-    return made;
+  function made(content) {
+    if (typeof content === "string") return content;
+    const [tag, attributes, children] = content;
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+    if ("value" in attributes) element.value = attributes.value;  // as the steps allow that stand behind it
+    element.append(...children.map(made));
+    return element;
   }
 
-  function row(cells, first, others, kind = "") {
-    const made = document.createElement("tr");
-    made.className = kind;
-    made.append(...cells.map((content, i) => cell(i ? others : first, content)));
-    return made;
-  }
-
-  function fillTables() {
-    for (const element of document.querySelectorAll("table[data-table]")) {
-      if (element.filled === element.dataset.table) continue;
-      element.filled = element.dataset.table;
-      const { head, rows } = JSON.parse(element.filled);
-      const [above, body] = [document.createElement("thead"), document.createElement("tbody")];
-      above.append(row(head, "th", "th"));
-      body.append(...rows.map(([kind, cells]) => row(cells, "th", "td", kind)));
-      element.replaceChildren(above, body);
+  function fillStatic() {
+    for (const element of document.querySelectorAll("[data-static]")) {
+      if (element.filled === element.dataset.static) continue;
+      element.filled = element.dataset.static;
+      element.replaceChildren(...JSON.parse(element.filled).map(made));
     }
   }
 
@@ -617,9 +622,10 @@
       if (seen && seen.place) {
         const { study, page, trial, against } = seen.place;
         document.documentElement.dataset.shown = address({ ...read(""), study, page, trial, against });
+        if (isSamePlace(seen.place, state)) arrive();
         document.documentElement.dataset.whole = String(seen.version !== "more");
       }
-      fillTables();
+      fillStatic();
       mark();
       showTable();
       if (byId("grid")) fill();
