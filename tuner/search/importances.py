@@ -5,6 +5,7 @@ Looks at values only; what to make of the shares is not known here.
 
 from __future__ import annotations
 
+import copy
 import math
 import sys
 from collections import Counter
@@ -86,16 +87,22 @@ class _Seen:
             history.add(record)
         self._places = history.places()
         seen = ((record, history.get(record.number)) for record in records)
-        self._rows = [(record, observation.row) for record, observation in seen if observation is not None]
+        self._trials = [
+            (record, self._subspace.trial(record.number, observation.row, 0.0))
+            for record, observation in seen
+            if observation is not None
+        ]
 
     def shares(
         self, objective: Objective, values: Callable[[TrialRecord], float | None] | None = None
     ) -> dict[str, float]:
         trials = []
-        for record, row in self._rows:
+        for record, trial in self._trials:
             value = self._places[record.number] if values is None else _signed(values(record), objective)
             if value is not None:
-                trials.append(self._subspace.trial(record.number, row, value))
+                shown = copy.copy(trial)
+                shown.values = [value]
+                trials.append(shown)
         if len(trials) < FEWEST or len({trial.value for trial in trials}) == 1:
             return {}
         active = Counter(name for trial in trials for name in trial.params)
