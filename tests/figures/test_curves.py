@@ -31,6 +31,15 @@ def test_selected_trials_have_lines_too_and_leave_the_bands() -> None:
     assert found.bands[0].trials == 9
 
 
+def test_without_trials_that_may_be_the_best_those_under_way_have_lines_else_the_failed_ones() -> None:
+    whole = study(trials=3)
+    state = np.array(["failed", "running", "failed"])
+    value = np.full(3, np.nan)
+    early = replace(whole, trials=replace(whole.trials, state=state, value=value))
+    assert [line.number for line in data(early).lines] == [1, 1]
+    assert [line.number for line in data(early.only([2])).lines] == [2, 2]
+
+
 def test_too_few_others_make_no_band() -> None:
     assert data(study(trials=4), best=2).bands == ()
 

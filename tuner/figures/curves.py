@@ -97,11 +97,15 @@ class Curves:
 
 
 def shown(frame: Frame, best: int) -> list[int]:
-    """Rows of the trials that get lines: the selected, then the best; without any, the one under way."""
+    """Rows of the trials that get lines: the selected, then the best.
+
+    Without any, those under way; without these, too, those that failed or have no value.
+    """
     rows = [*np.flatnonzero(frame.is_selected)[:MOST_SELECTED].tolist(), *frame.ranking[:best].tolist()]
-    if not rows and best:
-        rows = np.flatnonzero(frame.trials.is_(TrialState.RUNNING))[:best].tolist()
     with_curve = np.diff(frame.bounds) > 0
+    if not rows and best:
+        running = frame.trials.is_(TrialState.RUNNING) & with_curve
+        rows = np.flatnonzero(running if running.any() else with_curve)[:best].tolist()
     return [row for row in dict.fromkeys(rows) if with_curve[row]]
 
 
