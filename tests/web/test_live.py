@@ -22,6 +22,7 @@ from tuner.figures import Frame
 from tuner.store import Database
 from tuner.store.columns import Reader
 from tuner.web import pages, table, verdict
+from tuner.web.insights import Insights
 from tuner.web.live import Live
 from tuner.web.place import Place
 from tuner.web.shown import Stage
@@ -193,6 +194,25 @@ def test_findings_and_importances_come_behind_the_first_look(path: Path, live: L
     assert set(later.frame.importances) == {"value", "gap"}
     assert later.findings
     assert live.look("made") is later
+
+
+def test_what_an_end_or_a_confirmation_changes_is_not_waited_for(path: Path, live: Live) -> None:
+    make_study(path, "made", 120, 6)
+    look = live.look("made")
+    insights = Insights()
+
+    def found(trials: int, spread: float | None = None, *, is_driven: bool) -> int:
+        frame = look.frame.only(range(trials))
+        insights.of(frame, look.space, 6, spread, is_driven=is_driven)
+        insights.settle(None)
+        return insights.found.of[0]
+
+    first = found(60, is_driven=True)
+    assert found(90, is_driven=True) == first  # good for some seconds
+    last = found(120, is_driven=False)
+    assert last > first
+    assert found(90, is_driven=False) == last  # somebody else's trials: looked at in time
+    assert found(90, 0.1, is_driven=False) != last
 
 
 def test_verdict_takes_what_was_confirmed_before_what_was_found(path: Path, live: Live) -> None:

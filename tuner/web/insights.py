@@ -56,9 +56,18 @@ class Insights:
         self.found = Insight()
         self._of: tuple[int, float | None] = (-1, None)
         self._next = 0.0
+        self._is_driven = False
         self._thread: Thread | None = None
 
-    def of(self, frame: Frame, space: SearchSpace, planned: int, spread: float | None = None) -> Insight:
+    def of(
+        self,
+        frame: Frame,
+        space: SearchSpace,
+        planned: int,
+        spread: float | None = None,
+        *,
+        is_driven: bool = True,
+    ) -> Insight:
         """The newest one; begins to look for a newer one when it is time.
 
         Args:
@@ -66,10 +75,14 @@ class Insights:
             space: what is searched.
             planned: epochs of a trial that nothing stops.
             spread: see `Evidence.spread`.
+            is_driven: whether a process drives it; what its end and a confirmation change is found at once.
         """
+        self._is_driven |= is_driven
         is_busy = self._thread is not None and self._thread.is_alive()
-        if (_over(frame), spread) != self._of and not is_busy and time.monotonic() >= self._next:
-            self._of = _over(frame), spread
+        has_ended = self._is_driven and not is_driven
+        is_time = time.monotonic() >= self._next or has_ended or spread != self._of[1]
+        if (_over(frame), spread) != self._of and not is_busy and is_time:
+            self._of, self._is_driven = (_over(frame), spread), is_driven
             self._thread = Thread(target=self._find, args=(frame, space, planned, spread), daemon=True)
             self._thread.start()
         return self.found

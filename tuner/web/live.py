@@ -196,7 +196,9 @@ class Study:
         """The look with the newest importances and findings, which are found in the background."""
         again = look.confirmed["candidates"] if look.confirmed else ()
         spread = spread_of([each["values"] for each in again])
-        found = self.insights.of(look.frame, look.space, look.spec.trainer.epochs, spread)
+        found = self.insights.of(
+            look.frame, look.space, look.spec.trainer.epochs, spread, is_driven=look.summary.is_driven
+        )
         if found.importances is look.frame.importances and found.findings is look.findings:
             return look
         self._count += 1
