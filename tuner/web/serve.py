@@ -94,7 +94,12 @@ class Server:
 
     def run(self) -> None:
         """Serve until interrupted or closed."""
-        self._server.run()
+        try:
+            self._server.run()
+        except OSError:
+            # Closed by another thread while this one waits for requests: its sockets are gone.
+            if not self._closed.is_set():
+                raise
 
     def close(self) -> None:
         """Stop listening."""
