@@ -1,7 +1,7 @@
 """Static: elements that Dash need not know, sent as data of the element that holds them.
 
-Dash makes each of its components by itself, and a page's titles, controls and tables took it as long
-as all figures; the script in the browser makes them at once. What they do is the script's business.
+Dash makes each of its components by itself, which took it a tenth of a second for the titles, controls
+and tables of a page; the script in the browser makes them at once. What they do is the script's business.
 """
 
 from __future__ import annotations
