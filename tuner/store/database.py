@@ -212,6 +212,7 @@ class Database:
                     "seconds": 0.0,
                     "facts": json.dumps(dict(facts)),
                     "models": models,
+                    "identity": uuid4().hex,
                     "created_at": moment,
                     "updated_at": moment,
                 },

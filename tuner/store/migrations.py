@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, text
 
@@ -126,5 +127,26 @@ def _to_4(connection: Connection) -> None:
         )
 
 
-STEPS: Mapping[int, Callable[[Connection], None]] = {2: _to_2, 3: _to_3, 4: _to_4}
+def _to_5(connection: Connection) -> None:
+    """An identity for each study, and the fingerprint of its data; older studies have none of theirs."""
+    kind = {"mysql": "LONGTEXT", "mariadb": "LONGTEXT"}.get(connection.dialect.name, "TEXT")
+    for statement in (
+        "ALTER TABLE tuner_studies ADD COLUMN identity VARCHAR(32) NOT NULL DEFAULT ''",
+        f"CREATE TABLE tuner_fingerprints (study_id INTEGER NOT NULL, fingerprint {kind} NOT NULL, "
+        "PRIMARY KEY (study_id), FOREIGN KEY(study_id) REFERENCES studies (study_id) ON DELETE CASCADE)",
+    ):
+        connection.execute(text(statement))
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(
+            "CREATE TRIGGER tuner_fingerprints_goes AFTER DELETE ON studies "
+            "BEGIN DELETE FROM tuner_fingerprints WHERE study_id = OLD.study_id; END"
+        )
+    for (study_id,) in connection.execute(text("SELECT study_id FROM tuner_studies")).all():
+        connection.execute(
+            text("UPDATE tuner_studies SET identity = :identity WHERE study_id = :study_id"),
+            {"identity": uuid4().hex, "study_id": study_id},
+        )
+
+
+STEPS: Mapping[int, Callable[[Connection], None]] = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5}
 """The step that leads to each version from the one before."""

@@ -77,6 +77,7 @@ class StudySummary:
         best_number: the first trial with it.
         facts: what was noted about data, device, executor, ...
         models: the folder of kept models.
+        identity: what no other study has, in this database or another one: 32 hexadecimal digits.
         is_driven: whether a living process drives it now.
     """
 
@@ -97,6 +98,7 @@ class StudySummary:
     best_number: int | None
     facts: Mapping[str, Any]
     models: str
+    identity: str
     is_driven: bool
 
     @property
@@ -276,6 +278,7 @@ def _summary(
         best_number=best[0] if best else None,
         facts=json.loads(row.facts),
         models=row.models,
+        identity=row.identity,
         is_driven=is_driven,
     )
 

@@ -26,13 +26,14 @@ from sqlalchemy import (
     inspect,
     select,
 )
+from sqlalchemy.dialects import mysql
 
 from tuner.errors import StoreError
 from tuner.store import blank
 from tuner.store.connect import place, told, write_ahead, writing
 from tuner.store.encoding import now, stamp
 
-VERSION = 4
+VERSION = 5
 """The version of our tables; a database with a higher one was written by a later tuner."""
 
 METADATA = MetaData()
@@ -177,6 +178,13 @@ tuner_studies = Table(
     Column("created_at", String(32), nullable=False),
     Column("updated_at", String(32), nullable=False),
     Column("position", Text),
+    Column("identity", String(32), nullable=False, server_default=""),
+)
+tuner_fingerprints = Table(
+    "tuner_fingerprints",
+    METADATA,
+    _of(studies.c.study_id, primary=True),
+    Column("fingerprint", Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb"), nullable=False),
 )
 tuner_trials = Table(
     "tuner_trials",
@@ -268,6 +276,7 @@ for _ours, _theirs in (
     (tuner_lease, studies),
     (tuner_specs, studies),
     (tuner_confirmations, studies),
+    (tuner_fingerprints, studies),
     (tuner_studies, studies),
 ):
     _key = _theirs.primary_key.columns[0].name
