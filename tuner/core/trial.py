@@ -56,6 +56,8 @@ class Reading:
         grad_norm: mean over the epoch's steps of the gradient's 2-norm before clipping.
         seconds: the trial's share of the wall time of this epoch.
         extras: further numbers by name, from trainers of a user's own.
+        is_last: whether there was nothing to be cut short, since all of the trial came at once, as from
+            a function that returns; no rule ends it, it has finished. Not stored.
     """
 
     epoch: int
@@ -67,6 +69,7 @@ class Reading:
     grad_norm: float = math.nan
     seconds: float = 0.0
     extras: Mapping[str, float] = field(default_factory=dict)
+    is_last: bool = field(default=False, compare=False)
 
     @property
     def gap(self) -> float:

@@ -264,7 +264,7 @@ class Worker:
                 row.restored = False
                 events.append(Reported(row.number, outcome))
                 self._note(row, outcome)
-                if outcome.epoch >= self._epochs:
+                if outcome.is_last or outcome.epoch >= self._epochs:
                     events.append(self._leave(row, Finished, wanted=self._reaches_bar(row)))
             elif isinstance(outcome, Exhausted):
                 events.append(self._leave(row, Finished, wanted=self._reaches_bar(row)))

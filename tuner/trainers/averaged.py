@@ -290,7 +290,13 @@ def mean(readings: Sequence[Reading], spread: Iterable[str] = ()) -> Reading:
     }
     errors = {f"{name}_se": _error([r.get(name) for r in readings]) for name in spread}
     extras |= {name: error for name, error in errors.items() if math.isfinite(error)}
-    return Reading(readings[0].epoch, **numbers, seconds=sum(r.seconds for r in readings), extras=extras)
+    return Reading(
+        readings[0].epoch,
+        **numbers,
+        seconds=sum(r.seconds for r in readings),
+        extras=extras,
+        is_last=any(r.is_last for r in readings),
+    )
 
 
 def _mean(values: Sequence[float]) -> float:

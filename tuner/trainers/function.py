@@ -68,9 +68,10 @@ class Context:
 class FunctionTrainer:
     """Trains by calling ``train(params, context)``.
 
-    The function is a generator that yields a reading per epoch, or returns a single one: a mapping
-    of numbers by name, where other names than a `Reading`'s become its extras, or one number, the
-    objective. Closing the generator is how a trial is stopped, so ``finally`` blocks run.
+    The function is a generator that yields a reading per epoch, or returns a single one, with which
+    its trial has finished, whatever the rules say: a mapping of numbers by name, where other names
+    than a `Reading`'s become its extras, or one number, the objective. Closing the generator is how
+    a trial is stopped, so ``finally`` blocks run.
 
     A trial's numbers can be repeated as long as they come from its seed or from the global
     generators of random, numpy and torch.
@@ -207,7 +208,8 @@ class _Run:
                     f"goes on after epoch {self.epoch}, but did not ask context.resume() for its state"
                 )
             self.epoch += 1
-            reading = _reading(found, self.epoch, time.perf_counter() - start, self.names)
+            seconds = time.perf_counter() - start
+            reading = _reading(found, self.epoch, seconds, self.names, is_last=not self.goes_on)
             self._keep_if_best(reading)
             self._take_state(found)
         except _Misuse as error:
@@ -363,7 +365,7 @@ class _Misuse(Exception):
     """The function runs, but what it yields is no reading."""
 
 
-def _reading(found: Any, epoch: int, seconds: float, names: Sequence[str]) -> Reading:
+def _reading(found: Any, epoch: int, seconds: float, names: Sequence[str], *, is_last: bool) -> Reading:
     """One epoch's reading; `names` are what objectives and constraints look at, the metric first."""
     if not isinstance(found, Mapping):
         found = {names[0]: found} if _number(found) is not None else found
@@ -385,10 +387,10 @@ def _reading(found: Any, epoch: int, seconds: float, names: Sequence[str]) -> Re
     if any(name not in found for name in needed):
         keys = ", ".join(map(str, found)) or "nothing"
         raise _Misuse(f"the objective needs {' and '.join(needed)}, but epoch {epoch} has only: {keys}")
-    return Reading(epoch=epoch, extras=extras, **numbers)
+    return Reading(epoch=epoch, extras=extras, is_last=is_last, **numbers)
 
 
-_OWN = frozenset(Reading.__dataclass_fields__) - {"epoch", "extras"}
+_OWN = frozenset(Reading.__dataclass_fields__) - {"epoch", "extras", "is_last"}
 
 
 def _number(value: Any) -> float | None:

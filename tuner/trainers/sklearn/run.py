@@ -101,6 +101,7 @@ class Run:
             train_score,
             val_score,
             seconds=time.perf_counter() - start,
+            is_last=not self._by_epochs,
         )
         candidates = [reading] if self.best is None else [self.best, reading]
         if self._goal.best(candidates) is reading:
