@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -104,3 +105,44 @@ def test_a_number_that_a_function_never_reports_fails_its_trials_in_words() -> N
 def test_samplers_of_one_objective_refuse_two() -> None:
     with pytest.raises(tuner.SpecError, match="the sampler 'gp' knows one objective"):
         start("gp", **{"search.sampler": "gp", "objective.also": {"cost": "minimize"}})
+
+
+def gapped(params: Mapping[str, Any], context: Any) -> Iterator[dict[str, float]]:
+    """Over-fits by x, learns nothing for one half of x, and diverges above it."""
+    for epoch in range(1, 4):
+        if params["x"] > 0.5:
+            yield {"train_loss": 434.0 + params["x"], "val_loss": 420.0}
+        else:
+            yield {"train_loss": 1 / epoch, "val_loss": 1 / epoch + 0.1 * (params["x"] - 0.25)}
+
+
+@pytest.mark.parametrize("metric", ["gap", "val_loss"])
+def test_a_run_that_diverges_wins_neither_by_its_gap_nor_fills_the_front(metric: str) -> None:
+    space = {"x": tuner.Float(low=0.0, high=1.0, default=1.0)}
+    chosen = {"search.sampler": "qmc", "search.pruner": "none", "trainer.epochs": 3}
+    chosen |= {"objective.metric": "gap"} if metric == "gap" else {"objective.also": {"gap": "minimize"}}
+    study = tuner.start(trainer=gapped, space=space, trials=24, name=metric, settings=chosen)
+    best = study.best
+    assert best.reading is not None
+    assert best.reading.val_loss < 1, "of those that do not over-fit the one with the lowest loss"
+    assert best.reading.epoch == 3, "nor is the first epoch the best for having learned nothing"
+    assert best.value == (0.0 if metric == "gap" else best.reading.val_loss)
+    assert [view.number for view in study.front] == [best.number]
+    assert study.summary.best_number == best.number
+    assert columns(study).front.tolist() == [best.number]
+    assert study.default.reading is not None
+    assert study.default.reading.gap == pytest.approx(-15), "curves keep the sign"
+    assert tuner.api.verify().is_sound
+
+
+def test_the_best_of_a_study_by_the_signed_gap_is_judged_anew() -> None:
+    space = {"x": tuner.Float(low=0.0, high=1.0, default=1.0)}
+    chosen = {"search.sampler": "qmc", "objective.metric": "gap", "search.pruner": "none"}
+    study = tuner.start(trainer=gapped, space=space, trials=8, name="earlier", settings=chosen)
+    with sqlite3.connect("tuner.db") as stored:
+        stored.execute("UPDATE tuner_trials SET value = -15, best_epoch = 1 WHERE number = 0")
+    stored.close()
+    assert study.best.number != 0
+    assert study.summary.best_number == study.best.number
+    assert columns(study).best == study.best.number
+    assert tuner.api.verify().is_sound

@@ -36,7 +36,7 @@ class Patience:
         """Stop when the best value is too many epochs old; conclusive where there is one."""
         best, since = math.nan, 0
         for reading in curve:
-            value = reading.get(self.goal.metric)
+            value = self.goal.of(reading)
             bar = best + (-self.min_delta if self.goal.minimize else self.min_delta)
             if math.isfinite(value) and self.goal.better(value, bar):
                 best, since = value, reading.epoch

@@ -77,7 +77,7 @@ class Bests:
     """Each trial's best rank so far; costs no more for a long curve than for a short one."""
 
     def __init__(self, goal: Objective) -> None:
-        self._metric = goal.metric
+        self._goal = goal
         self.sign = 1.0 if goal.minimize else -1.0
         self._known: dict[int, tuple[Reading, float]] = {}
 
@@ -97,5 +97,5 @@ class Bests:
         return f"{self.sign * rank:.4g}" if math.isfinite(rank) else "nan"
 
     def _of(self, reading: Reading) -> float:
-        value = reading.get(self._metric)
+        value = self._goal.of(reading)
         return self.sign * value if math.isfinite(value) else math.inf

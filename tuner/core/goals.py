@@ -81,6 +81,11 @@ class Goals:
         return len(self.objectives) == 1 and not self.bounds
 
     @property
+    def has_gap(self) -> bool:
+        """Whether the gap is an objective, in which all trials that do not over-fit are equal."""
+        return any(objective.metric == "gap" for objective in self.objectives)
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The numbers that are looked at, each once."""
         return tuple(dict.fromkeys((*(o.metric for o in self.objectives), *(b.name for b in self.bounds))))
@@ -99,7 +104,7 @@ class Goals:
         if record.value is None:
             return None
         others = (_known(o, record.best) for o in self.objectives[1:])
-        return record.value, *others
+        return self.primary.counted(record.value), *others
 
     def losses(self, record: TrialRecord) -> tuple[float, ...] | None:
         """Like `values`, so signed that less is better."""
@@ -120,9 +125,14 @@ class Goals:
         )
 
     def key(self, record: TrialRecord) -> Key:
-        """A trial's place among others, by the first objective, then by the next one: the least is best."""
+        """A trial's place among others, by the first objective, then by the next one: the least is best.
+
+        Of equal ones the gap says nothing more, and validation loss decides.
+        """
         violation = self.violation(record.best) if self.bounds else 0.0
         losses = self.losses(record) or (math.inf,) * len(self.objectives)
+        if self.has_gap:
+            losses += (record.best.val_loss if record.best is not None else math.inf,)
         return violation > 0, not record.conclusive, violation, losses, record.number
 
     def best_of(self, records: Sequence[TrialRecord]) -> TrialRecord | None:
@@ -133,13 +143,19 @@ class Goals:
         """The trials that no other one dominates, sorted by the first objective; with one objective the best.
 
         Only those of the best kind are compared: feasible before violating, standing before cut
-        short. Of those that violate, the one that violates least is the whole front.
+        short. Of those that violate, the one that violates least is the whole front. Of those that are
+        equal in everything with no gap, one is on it: the one with the lowest validation loss.
         """
         best = self.best_of(records)
         if best is None or len(self.objectives) == 1 or self.key(best)[0]:
             return [] if best is None else [best]
         kind = self.key(best)[:2]
         rivals = sorted((r for r in _valued(records) if self.key(r)[:2] == kind), key=self.key)
+        if self.has_gap:
+            equal: dict[tuple[float, ...] | None, TrialRecord] = {}
+            for record in rivals:
+                equal.setdefault(self.losses(record), record)
+            rivals = list(equal.values())
         losses = np.array([self.losses(record) for record in rivals])
         return [record for record, layer in zip(rivals, layers(losses, 1), strict=True) if layer == 0]
 
@@ -177,5 +193,5 @@ def _valued(records: Sequence[TrialRecord]) -> list[TrialRecord]:
 
 
 def _known(objective: Objective, best: Reading | None) -> float:
-    value = math.nan if best is None else best.get(objective.metric)
+    value = math.nan if best is None else objective.of(best)
     return value if not math.isnan(value) else math.inf if objective.minimize else -math.inf

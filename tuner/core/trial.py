@@ -110,10 +110,29 @@ CLOCKED = frozenset({"seconds", "latency_ms", "latency_ms_se"})
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """What is searched for: the best epoch's `metric`."""
+    """What is searched for: the best epoch's `metric`.
+
+    Of the gap only what is above zero counts: a validation loss below the training loss is no merit, and
+    a run that diverges has the lowest gap of all. Equal gaps are ordered by validation loss.
+    """
 
     metric: str = "val_loss"
     minimize: bool = True
+
+    def of(self, reading: Reading) -> float:
+        """The number of a reading that counts; `nan` where it was not measured."""
+        return self.counted(reading.get(self.metric))
+
+    def counted(self, value: float) -> float:
+        """What counts of a measured value; earlier versions stored the gap with its sign."""
+        return max(value, 0.0) if self.metric == "gap" else value
+
+    def prefers(self, one: Reading, other: Reading | None) -> bool:
+        """Whether an epoch is better than another one of its trial; one without a finite value never is."""
+        value, before = self.of(one), math.nan if other is None else self.of(other)
+        if value == before and self.metric == "gap" and other is not None:
+            return one.val_loss < other.val_loss
+        return math.isfinite(value) and self.better(value, before)
 
     def better(self, a: float, b: float) -> bool:
         """Whether `a` is strictly better than `b`; `nan` is never better and always beaten."""
@@ -131,11 +150,9 @@ class Objective:
     def best(self, curve: Sequence[Reading]) -> Reading | None:
         """The first reading with the best finite metric; None when there is none."""
         chosen: Reading | None = None
-        value = math.nan
         for reading in curve:
-            found = reading.get(self.metric)
-            if math.isfinite(found) and self.better(found, value):
-                chosen, value = reading, found
+            if self.prefers(reading, chosen):
+                chosen = reading
         return chosen
 
 

@@ -52,9 +52,8 @@ class Flight:
         """One more epoch."""
         self.curve.append(reading)
         self.seconds += reading.seconds
-        value = reading.get(objective.metric)
-        if math.isfinite(value) and objective.better(value, self.value):
-            self.best, self.value = reading, value
+        if objective.prefers(reading, self.best):
+            self.best, self.value = reading, objective.of(reading)
 
     def restart(self) -> None:
         """Start again from the first epoch; the old curve's list is left to who holds it."""

@@ -157,7 +157,7 @@ class Engine:
         if record.state.is_over or not record.paused_at:
             return record
         best = self._objective.best(curve[: record.paused_at])
-        value = None if best is None else best.get(self._objective.metric)
+        value = None if best is None else self._objective.of(best)
         return replace(record, state=TrialState.PAUSED, value=value, best=best, epochs=record.paused_at)
 
     def _timed(self) -> tuple[StudyState, str]:

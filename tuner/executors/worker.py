@@ -290,7 +290,7 @@ class Worker:
 
     def _note(self, row: _Row, reading: Reading) -> None:
         row.seconds += reading.seconds
-        value = reading.get(self._goal.metric)
+        value = self._goal.of(reading)
         if math.isfinite(value) and self._goal.better(value, row.best):
             row.best = value
 

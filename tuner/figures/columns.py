@@ -162,7 +162,7 @@ def readings(columns: Mapping[str, ArrayLike], number: Ints, goals: Goals) -> Ep
     if "value" not in columns and metric in read:
         read["value"] = read[metric]
     if "value" not in columns and metric == "gap":
-        read["value"] = read["val_loss"] - read["train_loss"]
+        read["value"] = np.maximum(read["val_loss"] - read["train_loss"], 0.0)
     rest = {name: read.pop(key) for name, key in own.items()}
     return Epochs(row=row[order].astype(np.int64), epoch=epoch[order], **read, extras=rest)
 
@@ -193,11 +193,12 @@ def trials(columns: Mapping[str, ArrayLike], epochs: Epochs, goals: Goals) -> Tr
     def given(name: str, empty: Any, kind: Any) -> NDArray[Any]:
         return np.asarray(columns[name], dtype=kind) if name in columns else np.full(size, empty, dtype=kind)
 
+    value = column("value", read(epochs.value), float)
     spent = np.concatenate([[0.0], np.cumsum(np.nan_to_num(epochs.seconds))])
     return Trials(
         number=number,
         state=state,
-        value=column("value", read(epochs.value), float),
+        value=np.maximum(value, 0.0) if goals.primary.metric == "gap" else value,
         conclusive=given("conclusive", False, bool),
         rule=given("rule", "", object),
         reason=given("reason", "", object),
@@ -214,7 +215,7 @@ def trials(columns: Mapping[str, ArrayLike], epochs: Epochs, goals: Goals) -> Tr
 
 
 def _best_reading(epochs: Epochs, bounds: Ints, objective: Objective) -> Ints:
-    """The row of each trial's first reading with the best finite metric, -1 for none."""
+    """The row of each trial's first reading with the best finite metric, -1 for none; see `Objective`."""
     found = np.full(len(bounds) - 1, -1, dtype=np.int64)
     filled = np.flatnonzero(np.diff(bounds))
     if not len(filled):
@@ -223,6 +224,10 @@ def _best_reading(epochs: Epochs, bounds: Ints, objective: Objective) -> Ints:
     loss = np.where(np.isfinite(loss), loss, np.inf)
     lowest = np.minimum.reduceat(loss, bounds[filled])
     is_lowest = (loss == np.repeat(lowest, np.diff(bounds)[filled])) & np.isfinite(loss)
+    if objective.metric == "gap":
+        loss = np.where(is_lowest, epochs.val_loss, np.inf)
+        lowest = np.minimum.reduceat(loss, bounds[filled])
+        is_lowest &= loss == np.repeat(lowest, np.diff(bounds)[filled])
     rows = np.flatnonzero(is_lowest)
     trials, first = np.unique(epochs.row[rows], return_index=True)
     found[trials] = rows[first]

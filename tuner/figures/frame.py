@@ -92,7 +92,7 @@ class Frame:
             each: [getattr(reading, each) for _, reading in known] for each in ("epoch", *READING)
         }
         epochs["number"] = [number for number, _ in known]
-        epochs["value"] = [reading.get(goals.primary.metric) for _, reading in known]
+        epochs["value"] = [goals.primary.of(reading) for _, reading in known]
         for each in extras(goals):
             epochs[f"extras.{each}"] = [reading.get(each) for _, reading in known]
         params = param_columns(space, [record.params for record in records])
@@ -201,6 +201,9 @@ class Frame:
         """(N, M) every objective's number at the best epoch, less is better; infinite for none."""
         signs = [1 if each.minimize else -1 for each in self.goals.objectives]
         columns = [self.at_best(each.metric) for each in self.goals.objectives]
+        for i, each in enumerate(self.goals.objectives):
+            if each.metric == "gap":
+                columns[i] = np.maximum(columns[i], 0.0)
         found = np.column_stack([sign * column for sign, column in zip(signs, columns, strict=True)])
         return np.where(np.isnan(found), np.inf, found)
 
@@ -208,7 +211,8 @@ class Frame:
     def ranking(self) -> Ints:
         """Rows of the trials that may be the best, the best first; see `Goals.key`."""
         rows = np.flatnonzero(self.standing)
-        return rows[np.lexsort((*self.losses[rows].T[::-1], self.violation[rows]))]
+        equal = (self.trials.val_loss[rows],) if self.goals.has_gap else ()
+        return rows[np.lexsort((*equal, *self.losses[rows].T[::-1], self.violation[rows]))]
 
     @cached_property
     def front(self) -> Ints:
@@ -216,6 +220,8 @@ class Frame:
         rows = self.ranking
         if len(self.goals.objectives) == 1 or not self.feasible[rows].all():
             return rows[:1]
+        if self.goals.has_gap:
+            rows = rows[np.sort(np.unique(self.losses[rows], axis=0, return_index=True)[1])]
         on_it: Bools = np.array(layers(self.losses[rows].astype(np.float64), 1)) == 0
         return np.asarray(rows[on_it])
 

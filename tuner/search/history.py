@@ -91,7 +91,6 @@ class History:
     def __init__(self, space: SearchSpace, goal: Objective | Goals) -> None:
         self._space = space
         self.goals = Goals.of(goal)
-        self._sign = 1.0 if self.goals.primary.minimize else -1.0
         self.running: dict[int, NDArray[np.float64]] = {}
         self.unfit: set[int] = set()
         self.failed: set[int] = set()
@@ -250,7 +249,8 @@ class History:
 
     def _observation(self, record: TrialRecord, row: NDArray[np.float64]) -> Observation:
         known = record.value is not None and math.isfinite(record.value) and record.rule != DIVERGED
-        value = self._sign * record.value if known and record.value is not None else None
+        losses = self.goals.losses(record) if known else None
+        value = losses[0] if losses else None
         conclusive = record.state is TrialState.FINISHED or (record.conclusive and record.state.is_over)
         if value is None:
             rank: Rank = (True, 1, 0.0, record.number)
@@ -260,8 +260,8 @@ class History:
             rank = (False, 0, value, record.number)
         else:
             rank = (True, -record.epochs, value, record.number)
-        losses = self._losses(record) if value is not None and conclusive else ()
-        return Observation(record.number, row, value if conclusive else None, rank, losses)
+        shown = self._losses(record) if value is not None and conclusive else ()
+        return Observation(record.number, row, value if conclusive else None, rank, shown)
 
     def _violating(
         self, record: TrialRecord, row: NDArray[np.float64], value: float | None, violation: float

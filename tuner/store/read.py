@@ -216,11 +216,12 @@ def summaries(connection: Connection, ids: Mapping[str, int]) -> list[StudySumma
     best = _best(connection, chosen)
     for study_id in chosen:
         spec = json.loads(rows[study_id].spec)
-        if spec["objective"].get("at_most") or spec["objective"].get("at_least"):
+        its = spec["objective"]
+        if its["metric"] == "gap" or any(its.get(key) for key in ("also", "at_most", "at_least")):
             goals = StudySpec.parse(spec).goals()
             first = goals.best_of(records(connection, study_id))
             if first is not None and first.value is not None:
-                best[study_id] = first.number, first.value
+                best[study_id] = first.number, goals.primary.counted(first.value)
     return [_summary(name, rows[i], counts[i], best.get(i)) for name, i in ids.items()]
 
 
@@ -357,7 +358,7 @@ def _so_far(record: TrialRecord, curve: Sequence[Reading], objective: Objective)
     best = objective.best(curve)
     return replace(
         record,
-        value=best.get(objective.metric) if best is not None else None,
+        value=objective.of(best) if best is not None else None,
         best=best,
         epochs=len(curve),
         seconds=sum((reading.seconds for reading in curve), 0.0),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -319,12 +320,19 @@ def _trial_faults(
     if trial.epochs != len(curve):
         yield f"it says {trial.epochs} epochs and has {len(curve)}"
     best = objective.best(curve)
-    found = (None, None) if best is None else (best.get(objective.metric), best.epoch)
-    if (trial.value, trial.best_epoch) != found:
+    found = (None, None) if best is None else (objective.of(best), best.epoch)
+    if (trial.value, trial.best_epoch) not in (found, _signed(curve, objective)):
         yield (
             f"it says that its best {objective.metric} is {trial.value} in epoch {trial.best_epoch}; "
             f"its curve has {found[0]} in epoch {found[1]}"
         )
+
+
+def _signed(curve: Sequence[Reading], objective: Objective) -> tuple[float, int] | None:
+    """A trial's best gap and its epoch as earlier versions had them, with its sign."""
+    gaps = [(reading.gap, reading.epoch) for reading in curve if math.isfinite(reading.gap)]
+    sign = 1 if objective.minimize else -1
+    return min(gaps, key=lambda gap: sign * gap[0], default=None) if objective.metric == "gap" else None
 
 
 def _their_states(trial: Row[Any]) -> tuple[str, ...]:

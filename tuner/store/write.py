@@ -65,7 +65,6 @@ class StudyStore:
         self._lease: Lease | None = lease
         self._study_id = lease.study_id
         self._goals = spec.goals()
-        self._metric = self._goals.primary.metric
         self._encoder = Encoder(spec.search_space())
         self._do = Statements(engine.dialect)
         self._ids, self._last_id = _under_way(connection, self._study_id)
@@ -241,7 +240,7 @@ class StudyStore:
 
     def _add_readings(self, connection: Connection, readings: Sequence[tuple[int, Reading]]) -> None:
         self._do.add_epochs.run(connection, [_epoch(i, reading) for i, reading in readings])
-        values = [(i, reading.epoch, reading.get(self._metric)) for i, reading in readings]
+        values = [(i, reading.epoch, self._goals.primary.of(reading)) for i, reading in readings]
         self._do.add_reports.run(connection, [(i, step, finite(v), kind_of(v)) for i, step, v in values])
 
     def _end(

@@ -253,9 +253,7 @@ class AveragedPopulation:
                 "repeat": index % self._repeats,
                 "folds": self._folds,
                 "repeats": self._repeats,
-                "mean": {"epoch": best.epoch, self._goal.metric: best.get(self._goal.metric)}
-                if best
-                else None,
+                "mean": {"epoch": best.epoch, self._goal.metric: self._goal.of(best)} if best else None,
             }
             path.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
         return True

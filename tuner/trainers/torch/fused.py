@@ -21,7 +21,7 @@ from tuner.core.dataset import Dataset, Task
 from tuner.core.ports import Exhausted, Failure, Job, Outcome, Snapshot
 from tuner.core.seeds import derive
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Objective, Reading, Trial
+from tuner.core.trial import Reading, Trial
 from tuner.errors import DataError, TunerError
 from tuner.population import (
     Activation,
@@ -253,7 +253,7 @@ class FusedPopulation:
             seconds=measured.seconds,
             extras=placed.costs,
         )
-        if _improves(self._goal, reading, placed.best):
+        if self._goal.prefers(reading, placed.best):
             placed.best = reading
             self._rows.keep(row)
         return reading
@@ -332,8 +332,3 @@ def _rule(recipe: Recipe) -> Rule:
         case "adam" | "adamw":
             return adam(recipe.beta1, recipe.beta2, recipe.epsilon)
     return sgd()
-
-
-def _improves(goal: Objective, reading: Reading, best: Reading | None) -> bool:
-    value = reading.get(goal.metric)
-    return math.isfinite(value) and goal.better(value, math.nan if best is None else best.get(goal.metric))

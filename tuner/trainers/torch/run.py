@@ -162,9 +162,7 @@ class Run:
         return loss(outputs, truth.targets).item(), score
 
     def _keep_if_best(self, reading: Reading) -> None:
-        value = reading.get(self._goal.metric)
-        best = math.nan if self.best is None else self.best.get(self._goal.metric)
-        if math.isfinite(value) and self._goal.better(value, best):
+        if self._goal.prefers(reading, self.best):
             self.best = reading
             self.weights = {
                 name: tensor.detach().clone()
