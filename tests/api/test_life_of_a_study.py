@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -67,11 +69,48 @@ def test_interrupted_trial_starts_again_under_its_own_number() -> None:
     assert [r.interruptions for r in cut.records] == [0] * 7 + [1] + [0] * 4
 
 
-def test_used_up_budget_is_refused_with_the_command_that_raises_it() -> None:
-    tuner.start(trainer=train, space=SPACE, trials=2)
+def test_a_finished_study_that_is_resumed_stays_as_it_is() -> None:
+    before = table(tuner.start(trainer=train, space=SPACE, trials=2))
+    for trials in (None, 2):
+        again = tuner.resume("train", trainer=train, trials=trials)
+        assert again.summary.state is StudyState.FINISHED
+        assert table(again) == before
     with pytest.raises(tuner.SpecError, match="tune resume train --trials N"):
-        tuner.resume("train", trainer=train)
-    assert tuner.resume("train", trainer=train, trials=3).summary.counts["finished"] >= 1
+        tuner.resume("train", trainer=train, trials=1)
+    assert len(tuner.resume("train", trainer=train, trials=3).records) == 3
+
+
+DRIVES = """
+import sys, time, tuner
+
+def slow(params, context):
+    while True:
+        print("trains", flush=True)
+        time.sleep(0.05)
+        yield 1.0
+
+settings = {"trainer.epochs": 1000, "search.pruner": "none"}
+tuner.start(trainer=slow, space={"x": tuner.Float(low=0, high=1, default=0.9)}, name="driven", trials=1,
+            settings=settings)
+"""
+
+
+def test_resume_without_a_name_leaves_a_study_alone_that_is_being_driven(tmp_path: Path) -> None:
+    tuner.start(trainer=train, space=SPACE, name="left", trials=2)
+    with closing(sqlite3.connect("tuner.db")) as connection, connection:
+        connection.execute("UPDATE tuner_studies SET state = 'running', reason = NULL")
+    command = [sys.executable, "-c", DRIVES]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as driver:
+        try:
+            assert driver.stdout is not None
+            assert driver.stdout.readline() == "trains\n"
+            assert tuner.resume(trainer=train).name == "left"
+            with pytest.raises(
+                tuner.StudyLocked, match="no unfinished study here but what is at work: driven"
+            ):
+                tuner.resume(trainer=train)
+        finally:
+            driver.kill()
 
 
 def test_study_that_was_killed_before_its_last_word_is_ended_by_resume() -> None:

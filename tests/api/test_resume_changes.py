@@ -117,10 +117,8 @@ def test_some_things_never_change(file: Path, old: str, new: str, part: str) -> 
 
 def test_options_of_the_start_are_no_changes_of_the_file(file: Path) -> None:
     tuner.start("study.toml", name="other", trials=3, seed=5, settings={"trainer.epochs": 4})
-    with pytest.raises(tuner.SpecError, match="all 3 trials of its budget have run"):
-        api.resume("other")
-    with pytest.raises(tuner.SpecError, match="all 3 trials of its budget have run"):
-        api.resume("other", study="study.toml")
+    assert len(api.resume("other").records) == 3
+    assert len(api.resume("other", study="study.toml").records) == 3
     assert {r.epochs for r in api.resume("other", study="study.toml", trials=4).records} == {4}
 
 

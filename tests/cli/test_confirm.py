@@ -1,6 +1,21 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
 from tests.cli.program import Tune
+
+DIES = """
+import os, signal
+from tuner.api import run
+from tuner.cli import main
+
+run.confirm_study = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+main(["start", "study.toml", "--quiet", "--set", "confirm.auto=true", "--set", "confirm.repeats=3"])
+"""
 
 
 def test_confirm_says_what_to_take_and_prints_the_same_as_json(stored: Tune) -> None:
@@ -23,3 +38,19 @@ def test_start_confirms_unless_the_study_says_otherwise(tune: Tune) -> None:
 
 def test_too_few_repeats_are_refused(stored: Tune) -> None:
     assert stored("confirm", "study", "--repeats", "2").code == 2
+
+
+@pytest.mark.parametrize("name", [(), ("study",)])
+def test_a_study_that_was_killed_before_it_was_confirmed_is_confirmed_by_resume(
+    tune: Tune, folder: Path, name: tuple[str, ...]
+) -> None:
+    killed = subprocess.run([sys.executable, "-c", DIES], cwd=folder, check=False)
+    assert killed.returncode == -9
+    assert tune("show", "study", "--json").json["state"] == "finished"
+    resumed = tune("resume", *name, "--quiet")
+    assert resumed.code == 0, resumed.err
+    assert "what was confirmed" in resumed.out
+    assert len(tune("show", "study", "--json").json["trials"]) == 6
+    again = tune("resume", "study", "--quiet")
+    assert (again.code, again.out) == (0, resumed.out)
+    assert tune("resume").code == 2

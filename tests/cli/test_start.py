@@ -72,9 +72,13 @@ def test_another_database_by_option_or_by_environment(
 
 def test_a_finished_study_goes_on_with_a_larger_budget(tune: Tune) -> None:
     tune("start", "study.toml", "--quiet")
-    refused = tune("resume", "study")
+    as_it_is = tune("resume", "study")
+    assert as_it_is.code == 0, as_it_is.err
+    assert "study: finished, the budget of 6 trials is used up" in as_it_is.out
+    assert "tune resume study --trials 12" in as_it_is.out
+    refused = tune("resume", "study", "--trials", "5")
     assert refused.code == 2
-    assert "--trials" in refused.err
+    assert "N above 6" in refused.err
     resumed = tune("resume", "study", "--trials", "8", "--json", "--quiet")
     assert resumed.code == 0, resumed.err
     assert len(tune("show", "study", "--json").json["trials"]) == 8

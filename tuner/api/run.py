@@ -22,13 +22,16 @@ from tuner.core.changes import changes
 from tuner.core.ports import Observer
 from tuner.core.spec import StudySpec
 from tuner.core.trial import TrialRecord
-from tuner.errors import SpecError, StoreError, StudyNotFound, TunerError
+from tuner.errors import SpecError, StoreError, StudyLocked, StudyNotFound, TunerError
 from tuner.store import Database, StudySummary, Verdict
 
 _LOG = logging.getLogger(__name__)
 
 _SOON_S = 60.0
 """A confirmation that trains no longer than this, or than the search did, follows it by itself."""
+
+_TO_CONFIRM = "to_confirm"
+"""The fact that says that a study's process was to confirm it when it has finished."""
 
 _OPTIONS = {
     "name": "--name",
@@ -112,7 +115,7 @@ def start(
         settings=asked,
     )
     session = Session.of(planned, storage_url(storage), in_process=callable(trainer))
-    facts = session.facts
+    facts = session.facts | {_TO_CONFIRM: confirm}
     if data is None and trainer is None and space is None:
         origin = Origin.of(study, target, metric, asked)
         facts |= origin.fact({}) if origin is not None else {}
@@ -122,10 +125,7 @@ def start(
             planned.spec.name, planned.spec, facts, str(session.models), command=command
         )
         session.drive(database, driven, observer)
-    found = Study(planned.spec.name, session.url)
-    if confirm:
-        _confirm(found, data, trainer, observer)
-    return found
+    return _ended(Study(planned.spec.name, session.url), data, trainer, observer, confirm=confirm)
 
 
 def resume(
@@ -162,13 +162,14 @@ def resume(
         confirm: see `start`.
         observer: is told of every turn.
 
-    A confirmation that was cut off goes on too.
+    A confirmation that was cut off goes on too. A study that has finished, and has nothing left of its
+    budget, is given back as it is.
 
     Raises:
         StudyNotFound: no such study, or none to go on with.
         StudyLocked: another process drives it.
-        SpecError: its budget is used up; says how to raise it. Or the study has changed, and that
-            was not allowed or never can be; names every change.
+        SpecError: the new limit lies below what is used up. Or the study has changed, and that was not
+            allowed or never can be; names every change.
     """
     url = storage_url(storage)
     asked = {
@@ -186,19 +187,19 @@ def resume(
             return Study(parent, url)
         spec, origin = revised(summary, study, allow=allow_changes, trainer=trainer, data=data)
         spec = _raised(summary, spec, asked)
+        if _is_used_up(summary, spec) and allow_changes is not True:
+            return _ended(Study(summary.name, url), data, trainer, observer, confirm=confirm)
         planned = prepare(spec, data, trainer, summary.name)
         session = Session.of(planned, url, in_process=trainer is not None, stored=summary.facts)
         found = changes(StudySpec.parse(summary.spec, summary.name), spec)
         command = _command("resume", study or name, {**asked, "allow_changes": allow_changes})
-        facts = session.facts | (origin.fact(asked) if origin is not None else {})
+        facts = session.facts | {_TO_CONFIRM: confirm}
+        facts |= origin.fact(asked) if origin is not None else {}
         driven = database.resume_study(
             summary.name, spec, facts=facts, command=command, changes=[str(change) for change in found]
         )
         session.drive(database, driven, observer)
-    gone_on = Study(summary.name, url)
-    if confirm:
-        _confirm(gone_on, data, trainer, observer)
-    return gone_on
+    return _ended(Study(summary.name, url), data, trainer, observer, confirm=confirm)
 
 
 def load(name: str, *, storage: str | None = None) -> Study:
@@ -244,12 +245,19 @@ def delete(name: str, *, storage: str | None = None) -> None:
         rmtree(Path(each.models), ignore_errors=True)
 
 
+def _ended(study: Study, data: Any, trainer: Any, observer: Observer | None, *, confirm: bool) -> Study:
+    """A study whose session is over, confirmed where that was asked for."""
+    if confirm:
+        _confirm(study, data, trainer, observer)
+    return study
+
+
 def _confirm(study: Study, data: Any, trainer: Any, observer: Observer | None) -> None:
     """Confirm a study that has finished, where that is soon done; a fault in it is none of the search."""
     spec = study.spec
-    if study.summary.state is not StudyState.FINISHED or not spec.confirm.auto:
+    if study.summary.state is not StudyState.FINISHED or not _confirms_itself(spec):
         return
-    if spec.budget.seconds is not None or takes_long(spec, study.records):
+    if takes_long(spec, study.records):
         return
     function = trainer if callable(trainer) else None
     given = None if isinstance(data, str) else data
@@ -280,13 +288,36 @@ def _half_confirmed(database: Database, summary: StudySummary) -> str | None:
 
 
 def _unfinished(database: Database) -> StudySummary:
-    found = [s for s in database.studies() if s.state is not StudyState.FINISHED]
-    if not found:
-        raise StoreError(
-            "no unfinished study here; `tune list` shows all, "
-            "`tune resume NAME --trials N` goes on with a finished one"
-        )
-    return max(found, key=lambda s: s.updated_at)
+    """The study that was last at work, is left by its process, and has something left to do."""
+    found = database.studies()
+    left = [s for s in found if not s.is_driven and _is_left(database, s)]
+    if left:
+        return max(left, key=lambda s: s.updated_at)
+    driven = [s.name for s in found if s.is_driven]
+    if driven:
+        raise StudyLocked(f"no unfinished study here but what is at work: {', '.join(driven)}; wait for it")
+    raise StoreError(
+        "no unfinished study here; `tune list` shows all, "
+        "`tune resume NAME --trials N` goes on with a finished one"
+    )
+
+
+def _is_left(database: Database, summary: StudySummary) -> bool:
+    """Whether a study is not finished, or its process died before the confirmation that was to follow."""
+    if summary.state is not StudyState.FINISHED:
+        return True
+    if not summary.facts.get(_TO_CONFIRM) or summary.best_value is None:
+        return False
+    spec = StudySpec.parse(summary.spec, summary.name)
+    return (
+        _confirms_itself(spec)
+        and not any(each.result is not None for each in database.confirmations(summary.name))
+        and not takes_long(spec, database.records(summary.name))
+    )
+
+
+def _confirms_itself(spec: StudySpec) -> bool:
+    return spec.confirm.auto and spec.budget.seconds is None
 
 
 def _command(verb: str, study: Any, options: Mapping[str, Any]) -> str:
@@ -301,26 +332,42 @@ def _command(verb: str, study: Any, options: Mapping[str, Any]) -> str:
 
 
 def _raised(summary: StudySummary, spec: StudySpec, asked: Mapping[str, Any]) -> StudySpec:
-    """The spec with the options of this session, refused when nothing is left to do."""
+    """The spec with the options of this session.
+
+    Raises:
+        SpecError: a limit was given that leaves nothing to do, though a higher one is used up already.
+    """
     table = spec.to_table()
     for key, value in asked.items():
         section, _, name = key.partition(".")
         if value is not None:
             table[section] = {**table[section], name: value}
-    spec = StudySpec.parse(table, summary.name)
-    if summary.state is not StudyState.FINISHED:
-        # Whoever was killed before its last word has nothing left to train, but its end to note.
-        return spec
+    raised = StudySpec.parse(table, summary.name)
+    if not _is_used_up(summary, raised):
+        return raised
+    trials, seconds = asked["budget.trials"], asked["budget.seconds"]
     started = sum(summary.counts.values())
-    open_trials = sum(n for state, n in summary.counts.items() if state in ("waiting", "running", "paused"))
-    if spec.budget.trials is not None and started >= spec.budget.trials and not open_trials:
+    if trials is not None and trials < started:
         raise SpecError(
             f"{summary.name}: all {started} trials of its budget have run; "
             f"go on with `tune resume {summary.name} --trials N`, N above {started}"
         )
-    if spec.budget.seconds is not None and summary.seconds >= spec.budget.seconds:
+    if seconds is not None and seconds < (spec.budget.seconds or math.inf):
         raise SpecError(
-            f"{summary.name}: the {spec.budget.seconds:g} seconds of its budget are used up; "
+            f"{summary.name}: {summary.seconds:.0f} seconds of its budget are used up; "
             f"go on with `tune resume {summary.name} --seconds S`, S above {summary.seconds:.0f}"
         )
-    return spec
+    return raised
+
+
+def _is_used_up(summary: StudySummary, spec: StudySpec) -> bool:
+    """Whether a study has finished and its budget leaves nothing to train.
+
+    One that was killed before its last word has nothing left to train either, but its end to note.
+    """
+    if summary.state is not StudyState.FINISHED:
+        return False
+    budget, counts = spec.budget, summary.counts
+    is_open = any(counts[state] for state in ("waiting", "running", "paused"))
+    trials = budget.trials is not None and sum(counts.values()) >= budget.trials and not is_open
+    return trials or (budget.seconds is not None and summary.seconds >= budget.seconds)

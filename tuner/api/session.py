@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, Self
 from urllib.parse import quote
 
 from tuner import callbacks, executors
+from tuner.api.cores import cores
 from tuner.api.probe import Layout, fastest
 from tuner.api.specify import Plan
 from tuner.core.ports import Callback, Executor, Job, Observer, Searcher
@@ -194,27 +194,23 @@ def _layout(
         workers = trainer.workers
     else:
         workers = (
-            1 if in_process or device != "cpu" or not unfused or trainer.executor == "inline" else _cores()
+            1 if in_process or device != "cpu" or not unfused or trainer.executor == "inline" else cores()
         )
         workers = min(workers, planned.spec.budget.trials or workers)
-    decided = 1 if unfused else max(1, _cores() // workers)
+    decided = 1 if unfused else max(1, cores() // workers)
     threads = trainer.threads if trainer.threads != "auto" else decided
     if unfused:
         return Layout(1, workers, threads), None
     if trainer.rows != "auto":
         return Layout(trainer.rows, workers, threads), None
     job = Job(planned.spec, planned.data, device, 1, threads)
-    probed = fastest(planned.make(), job, _cores(), processes=not in_process)
+    probed = fastest(planned.make(), job, cores(), processes=not in_process)
     return probed.layout, probed.told
 
 
 def _machine() -> str:
-    return f"{platform.system()} {platform.machine()}, {_cores()} cores"
+    return f"{platform.system()} {platform.machine()}, {cores()} cores"
 
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' if number > 1 else ''}"
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
