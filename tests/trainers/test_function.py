@@ -367,6 +367,23 @@ def test_a_module_that_is_trained_in_place_is_handed_over_once(tmp_path: Path) -
     assert kept(tmp_path, hand).module["weight"].tolist() == [[2.0]]
 
 
+def test_a_module_that_shares_weights_is_kept_and_goes_into_its_like(tmp_path: Path) -> None:
+    def tied() -> torch.nn.Sequential:
+        network = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
+        network[1].weight = network[0].weight
+        network.register_buffer("shift", torch.ones(1).expand(3))
+        network[0].register_buffer("half", network.get_buffer("shift")[:1])
+        return network
+
+    network = tied()
+    found = kept(tmp_path, lambda epoch: network).module
+    assert found.pop("shift").tolist() == [1.0, 1.0, 1.0]
+    other = tied()
+    other.load_state_dict(found, strict=False)
+    assert other[1].weight is other[0].weight
+    assert torch.equal(other(torch.ones(3, 2)), network(torch.ones(3, 2)))
+
+
 def test_weights_are_copied_before_the_function_goes_on(tmp_path: Path) -> None:
     shared = np.zeros(1)
 

@@ -63,7 +63,9 @@ class Program:
             self._places[name] = (self.size, p.shape)
             self.size += -(-p.numel() // LINE) * LINE
         self._names = _names(module)
-        self._listed = [key for key in module.state_dict() if key in self._names]
+        self._listed = list(module.state_dict())
+        if not self._names.keys() >= set(self._listed):
+            raise Unstackable("its state_dict has more than its parameters and buffers")
         self._held = [
             f"{prefix}.{name}".removeprefix(".")
             for prefix, part in module.named_modules()  # each once, whatever its names

@@ -171,7 +171,11 @@ def write(
         best: the reading of the epoch that `weights` are from.
         weights: the network's state by name.
     """
-    tensors = {f"network.{name}": tensor.cpu().contiguous() for name, tensor in weights.items()}
+    # Names of tied weights share their memory, which a file of safetensors cannot.
+    tensors = {
+        f"network.{name}": tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, tensor in weights.items()
+    }
     tensors |= {"shift": torch.tensor(scaling.shift), "factor": torch.tensor(scaling.factor)}
     save_file(tensors, folder / WEIGHTS)
     target = {"shift": data.target_shift, "scale": data.target_scale}

@@ -18,6 +18,7 @@ from tuner.core.dataset import Task
 from tuner.core.trial import Params
 from tuner.errors import TrialError
 from tuner.trainers.torch.recipe import Recipe
+from tuner.trainers.torch.ties import tie
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +123,13 @@ def build(model: str, params: Params, context: Context, folder: Path | None = No
 
     Raises:
         PluginError: the reference leads nowhere.
-        TrialError: what was built is no module.
+        TrialError: what was built is no module, or its weights are tied in a way that training would undo.
     """
     module: Any = builder(model, folder)(params, context)
     if not isinstance(module, nn.Module):
         raise TrialError(f"{model}: gave a {type(module).__name__}; return a torch.nn.Module")
+    try:
+        tie(module)
+    except TrialError as error:
+        raise TrialError(f"{model}: {error}") from error
     return module

@@ -85,6 +85,10 @@ class Run:
         self._keep_if_best(reading)
         return reading
 
+    def missing(self) -> list[str]:
+        """What of the network's `state_dict` is not in `weights`: it is no tensor."""
+        return [name for name in self._module.state_dict() if name not in self.weights]
+
     def snapshot(self) -> Snapshot | None:
         """All that training changes; None where the module has a state that is no tensor."""
         module = self._module.state_dict()

@@ -14,7 +14,7 @@ from tuner.core.dataset import Dataset
 from tuner.core.ports import Exhausted, Failure, Job, Outcome, Population, Snapshot
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Trial
-from tuner.errors import DataError, DeviceError
+from tuner.errors import DataError, DeviceError, TrialError
 from tuner.trainers.torch import fused, losses, scores, stacked
 from tuner.trainers.torch.costs import asked
 from tuner.trainers.torch.failures import failure, threads
@@ -129,10 +129,16 @@ class TorchPopulation:
             return {0: self._failure}
 
     def save(self, row: int, folder: Path) -> bool:
-        """Write the best epoch's model, see `model.write`; False before the first finite value."""
+        """Write the best epoch's model, see `model.write`; False before the first finite value.
+
+        Raises:
+            TrialError: the network has a state that is no tensor.
+        """
         run, material = self._run, self._material
         if row != 0 or run is None or run.best is None:
             return False
+        if missing := run.missing():
+            raise TrialError(f"{missing[0]} in the network's state_dict is no tensor; make it a buffer")
         write(
             folder,
             model=self._model,
