@@ -22,15 +22,15 @@ def test_a_sound_database_is_said_to_be_sound(stored: Tune) -> None:
     }  # fmt: skip
 
 
-def test_a_fault_is_named_with_what_to_do_and_ends_the_command_with_1(stored: Tune, folder: Path) -> None:
+def test_a_fault_is_named_with_what_to_do_and_ends_the_command_with_2(stored: Tune, folder: Path) -> None:
     spoil(folder, "DELETE FROM tuner_epochs WHERE epoch = 2")
     ended = stored("verify")
-    assert ended.code == 1
+    assert ended.code == 2
     first, *_, last = ended.out.splitlines()
     assert first.startswith("fault: study, trial 0: epochs are missing: 2; restore a copy of the database")
     assert "faults in 1 study" in last
     table = stored("verify", "--json")
-    assert table.code == 1
+    assert table.code == 2
     assert table.json["sound"] is False
     assert table.json["findings"][0]["trial"] == 0
 

@@ -6,13 +6,13 @@ does is not known here.
 
 from __future__ import annotations
 
+import errno
 import gc
-import os
 import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -29,15 +29,23 @@ from tuner.cli import (
     init,
     report,
     resume,
+    screen,
     show,
     start,
     verify,
 )
 from tuner.cli import list as list_
-from tuner.cli.drive import INTERRUPTED
+from tuner.cli.drive import INTERRUPTED, USAGE_ERROR
 from tuner.errors import SpecError, TunerError
 
-USAGE_ERROR = 2
+READER_GONE = 141
+"""As the shell has it for a program that SIGPIPE has ended."""
+
+MENDABLE = frozenset({
+    errno.EACCES, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENAMETOOLONG, errno.ENOSPC, errno.EPERM,
+    errno.EROFS,
+})  # fmt: skip
+"""What the operating system refuses for reasons that lie outside this program."""
 
 COLLECTED_FROM = 100_000
 """New objects after which garbage is looked for.
@@ -71,7 +79,7 @@ for _command in (
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"tune {__version__}")
+        screen.say(f"tune {__version__}")
         raise typer.Exit
 
 
@@ -87,43 +95,74 @@ def _program(
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run one command and exit.
 
-    Exits with 0 when all went well; 2 for what the user can mend, one line per fault on stderr;
-    130 after Ctrl-C or SIGTERM; 1 with a traceback for anything else.
+    Exits with 0 when all went well; 2 for what the user can mend, one line per fault on stderr, and with
+    `--json` as `{"error": ...}` on stdout; 130 after Ctrl-C or SIGTERM; 141 when the reader of its
+    output went away; 1 with a traceback for anything else.
 
     Args:
         arguments: what stands behind `tune`; None: from the command line.
     """
+    given = list(sys.argv[1:] if arguments is None else arguments)
     previous = signal.signal(signal.SIGTERM, _interrupt)
     gc.set_threshold(COLLECTED_FROM)
+    screen.prepare()
     try:
-        _run(arguments)
+        _run(given)
         sys.stdout.flush()
     except TunerError as error:
-        for line in _lines(error):
-            print(f"error: {line}", file=sys.stderr)
+        _tell(_lines(error), given)
         sys.exit(USAGE_ERROR)
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        screen.say("interrupted", stderr=True)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
-        # The reader went away. Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
+        screen.silence()
+        sys.exit(READER_GONE)
+    except OSError as error:
+        if error.errno not in MENDABLE:
+            raise
+        if error.filename is None:
+            screen.silence()
+        _tell([f"{error.filename or 'the output'}: {error.strerror}"], given)
+        sys.exit(USAGE_ERROR)
     finally:
         signal.signal(signal.SIGTERM, previous)
     sys.exit(0)
 
 
-def _run(arguments: Sequence[str] | None) -> None:
+def _run(arguments: Sequence[str]) -> None:
     try:
         app(args=arguments, prog_name="tune")
     except SystemExit as leaving:
-        if leaving.code not in (0, None):
-            raise
+        if leaving.code in (0, None):
+            return
+        # What typer has turned into a code of its own.
+        cause = leaving.__context__
+        if isinstance(cause, BrokenPipeError):
+            raise cause from None
+        if cause is not None and isinstance(cause.__cause__, KeyboardInterrupt):
+            raise cause.__cause__ from None
+        usage: Any = cause
+        if "--json" in arguments and hasattr(usage, "format_message"):
+            _dump_error([usage.format_message()])
+        raise
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def _tell(lines: Sequence[str], arguments: Sequence[str]) -> None:
+    if "--json" in arguments:
+        _dump_error(lines)
+    for line in lines:
+        screen.say(f"error: {line}", stderr=True)
+
+
+def _dump_error(lines: Sequence[str]) -> None:
+    from tuner.cli.contract import dump
+
+    dump({"error": "\n".join(lines)})
 
 
 def _lines(error: TunerError) -> Sequence[str]:

@@ -35,9 +35,9 @@ def run(
     markdown: Annotated[bool, typer.Option("--markdown", help="With --keys: as a Markdown table.")] = False,
 ) -> None:
     """Check a study and show what it would search; train nothing."""
-    from rich.console import Console
+    from tuner.cli.screen import console as screen
 
-    console = Console(highlight=False)
+    console = screen()
     if keys or markdown:
         _print_keys(console, as_markdown=markdown)
         return

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tuner.cli import screen
 from tuner.cli.options import JsonOption, StorageOption
 
 if TYPE_CHECKING:
@@ -47,12 +48,11 @@ def run(
 
 
 def _print(comparison: Comparison) -> None:
-    from rich.console import Console
     from rich.text import Text
 
     from tuner.api.side_by_side import overview, settings
 
-    console = Console(highlight=False)
+    console = screen.console()
     names = [side.study for side in comparison.sides]
     console.print(_table(["", *names], overview(comparison)))
     for pair in comparison.pairs:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tuner.cli import screen
 from tuner.cli.options import JsonOption, NameArgument, QuietOption, StorageOption
 
 if TYPE_CHECKING:
@@ -39,8 +39,6 @@ def run(
     quiet: QuietOption = False,
 ) -> None:
     """Train the best trials again, recommend one, and open the locked test once."""
-    from rich.console import Console
-
     from tuner import api
     from tuner.cli.contract import dump
     from tuner.cli.drive import INTERRUPTED
@@ -50,12 +48,12 @@ def run(
     with watch(quiet=quiet, plain=as_json) as watcher, suppress(KeyboardInterrupt):
         found = api.confirm(name, top=top, repeats=repeats, reopen=reopen, storage=storage, observer=watcher)
     if found is None:
-        print(f"interrupted; go on with: tune confirm {name}", file=sys.stderr)
+        screen.say(f"interrupted; go on with: tune confirm {name}", stderr=True)
         raise typer.Exit(INTERRUPTED)
     if as_json:
         dump(found.to_table())
     else:
-        print_confirmation(Console(highlight=False), found, len(api.load(name, storage=storage).records))
+        print_confirmation(screen.console(), found, len(api.load(name, storage=storage).records))
 
 
 def print_confirmation(console: Console, found: Confirmation, trials: int) -> None:

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tuner.cli import screen
 from tuner.core.trial import NUMBERS, Reading, TrialRecord
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ MEASURED = ("train_loss", "val_loss", "train_score", "val_score", "gap")
 
 
 def dump(table: Any) -> None:
-    """Print a table as JSON; `nan` and infinity become null."""
-    print(json.dumps(_finite(table), indent=2, ensure_ascii=False, allow_nan=False))
+    """Print a table as JSON; `nan` and infinity become null, what a terminal cannot show an escape."""
+    text = json.dumps(_finite(table), indent=2, ensure_ascii=False, allow_nan=False)
+    print(text if screen.shows(text) else json.dumps(_finite(table), indent=2, allow_nan=False))
 
 
 def study_table(study: Study) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from tuner.cli import screen
+
 EXAMPLES = "\b\nExamples:\n  tune copy study digits\n  tune copy space optimization"
 
 
@@ -16,4 +18,4 @@ def run(
     """Copy a shipped study, space or page to the working folder, where it comes first."""
     from tuner import api
 
-    print(f"wrote {api.copy(kind, name)}")
+    screen.say(f"wrote {api.copy(kind, name)}")

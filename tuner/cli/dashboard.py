@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tuner.cli import screen
 from tuner.cli.options import StorageOption
 from tuner.content import storage_url
 
@@ -34,4 +35,4 @@ def run(
     with closing(Ahead(url)) as ahead:
         from tuner.web.serve import serve
 
-        serve(url, host, port, opens=not no_open, tell=lambda line: print(line, flush=True), ahead=ahead)
+        serve(url, host, port, opens=not no_open, tell=lambda line: screen.say(line, flush=True), ahead=ahead)

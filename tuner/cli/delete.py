@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tuner.cli import screen
 from tuner.cli.options import NameArgument, StorageOption
 from tuner.errors import SpecError
 
@@ -28,8 +29,15 @@ def run(
             raise SpecError(
                 f"delete {name}: nobody can be asked here; add --yes to remove its {trials} trials"
             )
-        if not typer.confirm(f"Remove '{name}', its {trials} trials and its models?"):
-            print("kept")
+        if not _is_confirmed(f"Remove '{name}', its {trials} trials and its models?"):
+            screen.say("kept")
             return
     api.delete(name, storage=storage)
-    print(f"removed '{name}' with {trials} trials")
+    screen.say(f"removed '{name}' with {trials} trials")
+
+
+def _is_confirmed(question: str) -> bool:
+    try:
+        return typer.confirm(screen.plain(question))
+    except typer.Abort:
+        raise KeyboardInterrupt from None

@@ -5,13 +5,13 @@ How a study is begun or gone on with is not known here.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import typer
 
+from tuner.cli import screen
 from tuner.errors import TrialError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tuner.core.ports import Observer
 
 INTERRUPTED = 130
+USAGE_ERROR = 2
 
 
 def drive(begin: Callable[[Observer], Study], *, as_json: bool, quiet: bool) -> None:
@@ -26,10 +27,9 @@ def drive(begin: Callable[[Observer], Study], *, as_json: bool, quiet: bool) -> 
 
     Raises:
         typer.Exit: with 130 after Ctrl-C or SIGTERM; the command to go on is printed.
-        TrialError: no trial has a value, or too many failed.
+        typer.Exit: with 2 where too many trials failed.
+        TrialError: no trial has a value.
     """
-    from rich.console import Console
-
     from tuner.cli.confirm import print_confirmation
     from tuner.cli.contract import best_table, dump
     from tuner.cli.progress import watch
@@ -41,7 +41,7 @@ def drive(begin: Callable[[Observer], Study], *, as_json: bool, quiet: bool) -> 
         study = begin(watcher)
     if study is None:
         go_on = f"go on with: tune resume {watcher.name}" if watcher.name else "no trial was begun"
-        print(f"interrupted; {go_on}", file=sys.stderr)
+        screen.say(f"interrupted; {go_on}", stderr=True)
         raise typer.Exit(INTERRUPTED)
     if best_of(study) is None:
         raise TrialError(f"{study.name}: no trial has a value; {_last_reason(study)}")
@@ -50,9 +50,11 @@ def drive(begin: Callable[[Observer], Study], *, as_json: bool, quiet: bool) -> 
     else:
         print_summary(study)
         if (found := study.confirmation) is not None:
-            print_confirmation(Console(highlight=False), found, len(study.records))
+            print_confirmation(screen.console(), found, len(study.records))
     if study.summary.state is StudyState.FAILED:
-        raise TrialError(f"{study.name}: {study.summary.reason}")
+        # The result stands on stdout already.
+        screen.say(f"error: {study.name}: {study.summary.reason}", stderr=True)
+        raise typer.Exit(USAGE_ERROR)
 
 
 def _last_reason(study: Study) -> str:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tuner.cli import screen
 from tuner.cli.options import JsonOption, NameArgument, StorageOption
 
 EXAMPLES = (
@@ -36,4 +37,4 @@ def run(
         dump({"study": name, "folder": str(folder), "files": [str(file) for file in files]})
         return
     for file in files:
-        print(file)
+        screen.say(file)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tuner.cli import screen
 from tuner.cli.options import TargetOption
 
 EXAMPLES = (
@@ -28,8 +29,8 @@ def run(
 
     files = api.init(folder, source=source, target=target)
     for file in files:
-        print(f"wrote {file}")
+        screen.say(f"wrote {file}")
     if source is not None:
-        print(f"next: tune start {files[0]}")
+        screen.say(f"next: tune start {files[0]}")
     else:
-        print(f"next: read {folder / 'README.md'}")
+        screen.say(f"next: read {folder / 'README.md'}")

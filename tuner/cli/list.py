@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tuner.cli import screen
 from tuner.cli.options import JsonOption, StorageOption
 
 EXAMPLES = "\b\nExamples:\n  tune list\n  tune list --storage sqlite:///other.db --json"
@@ -17,10 +18,9 @@ def run(as_json: JsonOption = False, storage: StorageOption = None) -> None:
         dump({"studies": [summary_table(summary) for summary in summaries]})
         return
     if not summaries:
-        print("no study is stored here; begin with: tune start")
+        screen.say("no study is stored here; begin with: tune start")
         return
     from rich import box
-    from rich.console import Console
     from rich.table import Table
 
     from tuner.cli import words
@@ -39,4 +39,4 @@ def run(as_json: JsonOption = False, storage: StorageOption = None) -> None:
         state = "running" if summary.is_driven else str(summary.state)
         trials = str(sum(summary.counts.values()))
         table.add_row(summary.name, state, trials, best, words.clock(summary.seconds), summary.description)
-    Console(highlight=False).print(table)
+    screen.console().print(table)

@@ -5,7 +5,6 @@ Sees statuses, never the store. Everything goes to stderr, so that stdout holds 
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +17,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tuner.cli import words
+from tuner.cli import screen, words
 from tuner.core.budget import Budget, Spent
 from tuner.core.ports import Status
 from tuner.core.spec import StudySpec
@@ -51,7 +50,7 @@ def watch(*, quiet: bool = False, plain: bool = False, console: Console | None =
         plain: lines, even on a terminal.
         console: where to; stderr.
     """
-    console = console or Console(stderr=True, highlight=False)
+    console = console or screen.console(stderr=True)
     if quiet:
         yield Silent()
     elif plain or not console.is_terminal or console.is_dumb_terminal:
@@ -129,7 +128,8 @@ class Lines(Silent):
         self.close()
         self._pace, self._last, self._told_best = Pace(), None, None
         self._metric = spec.objective.metric
-        print(f"{spec.name}: {described(spec)}", *notes, sep="\n  ", file=sys.stderr, flush=True)
+        for line in (f"{spec.name}: {described(spec)}", *(f"  {note}" for note in notes)):
+            screen.say(line, stderr=True, flush=True)
         self._told_at = time.monotonic()
 
     def turn(self, status: Status) -> None:
@@ -157,7 +157,7 @@ class Lines(Silent):
             parts.append(f"{words.clock(left)} left")
         if status.best is not None:
             parts.append(f"best {praised(status.best, self._metric)}")
-        print(", ".join(parts), file=sys.stderr, flush=True)
+        screen.say(", ".join(parts), stderr=True, flush=True)
 
 
 class Display(Silent):

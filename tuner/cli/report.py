@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tuner.cli import screen
 from tuner.cli.options import NameArgument, StorageOption
 
 EXAMPLES = "\b\nExamples:\n  tune report digits\n  tune report digits -o digits.html"
@@ -22,4 +23,4 @@ def run(
     """Write what a study has found, and how it was run, as one file for the browser."""
     from tuner import api
 
-    print(api.report(name, output, storage=storage))
+    screen.say(api.report(name, output, storage=storage))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tuner.cli import screen
 from tuner.cli.options import JsonOption, NameArgument, StorageOption
 
 if TYPE_CHECKING:
@@ -33,8 +34,6 @@ def run(
     storage: StorageOption = None,
 ) -> None:
     """Show a study and its best trials, or one trial with its curve."""
-    from rich.console import Console
-
     from tuner import api
     from tuner.cli.contract import curved_trial_table, dump, study_table
 
@@ -42,9 +41,9 @@ def run(
     if as_json:
         dump(study_table(study) if trial is None else curved_trial_table(study.trial(trial)))
     elif trial is None:
-        _print_study(Console(highlight=False), study)
+        _print_study(screen.console(), study)
     else:
-        _print_trial(Console(highlight=False), study.trial(trial))
+        _print_trial(screen.console(), study.trial(trial))
 
 
 def _print_study(console: Console, study: Study) -> None:

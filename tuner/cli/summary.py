@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tuner.cli import words
+from tuner.cli import screen, words
 from tuner.core.budget import StudyState
 from tuner.core.trial import Reading, TrialState
 from tuner.errors import TrialError
@@ -37,7 +37,7 @@ MEASURED = {
 
 def print_summary(study: Study) -> None:
     """Print everything that is worth knowing at the end of a study."""
-    console = Console(highlight=False)
+    console = screen.console()
     summary = study.summary
     console.print(Text(f"{study.name}: {summary.state}, {summary.reason}" if summary.reason else study.name))
     best = best_of(study)
@@ -60,7 +60,7 @@ def print_best(study: Study) -> None:
     Raises:
         TrialError: no trial has a value yet.
     """
-    _print_best(Console(highlight=False), study, study.best)
+    _print_best(screen.console(), study, study.best)
 
 
 def best_of(study: Study) -> TrialView | None:

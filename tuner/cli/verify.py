@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import typer
 
+from tuner.cli import screen, words
 from tuner.cli.options import JsonOption, StorageOption
 
 EXAMPLES = "\b\nExamples:\n  tune verify\n  tune verify --storage sqlite:///other.db --json"
-UNSOUND = 1
+UNSOUND = 2
 SHOWN = 50
 
 
 def run(as_json: JsonOption = False, storage: StorageOption = None) -> None:
-    """Verify the database: the file, its tables, every study, trial and curve. Exits with 1 for a fault.
+    """Verify the database: the file, its tables, every study, trial and curve. Exits with 2 for a fault.
 
     Changes nothing. A study that was killed is no fault: it is named with the command to go on.
     """
     from tuner import api
-    from tuner.cli import words
     from tuner.cli.contract import dump, verdict_table
 
     verdict = api.verify(storage=storage)
@@ -29,9 +29,9 @@ def run(as_json: JsonOption = False, storage: StorageOption = None) -> None:
                 : 1 + (finding.trial is not None)
             ]
             kind = "fault" if finding.is_fault else "note"
-            print(f"{kind}: {', '.join(place)}: {finding.what}; {finding.to_do}")
+            screen.say(f"{kind}: {', '.join(place)}: {finding.what}; {finding.to_do}")
         if len(verdict.findings) > SHOWN:
-            print(f"and {len(verdict.findings) - SHOWN} more; --json has them all")
+            screen.say(f"and {len(verdict.findings) - SHOWN} more; --json has them all")
         seen = (
             f"{verdict.studies} {'study' if verdict.studies == 1 else 'studies'}",
             words.count(verdict.trials, "trial"),
@@ -39,6 +39,6 @@ def run(as_json: JsonOption = False, storage: StorageOption = None) -> None:
         )
         faults = sum(finding.is_fault for finding in verdict.findings)
         told = words.count(faults, "fault") if faults else "no fault"
-        print(f"{verdict.where}: {told} in {', '.join(seen)}")
+        screen.say(f"{verdict.where}: {told} in {', '.join(seen)}")
     if not verdict.is_sound:
         raise typer.Exit(UNSOUND)

@@ -1,0 +1,92 @@
+"""The screen: where commands print, whatever stands in a user's text and whatever the terminal can show.
+
+Every line of a command goes through `console` or `say`. A user's text is no markup there, its control
+characters do nothing, and characters that the terminal's encoding lacks are replaced.
+"""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+"""What moves the cursor, changes colours or turns the direction of writing; all of width 0 in Rich."""
+
+_SIMILAR = {"–": "-", "—": "-", "…": ".", "±": "+-", "·": "*", "━": "=", "╸": "-", "×": "x", "⠿": "#"}
+"""What stands for a character that a terminal lacks; a question mark for all others."""
+
+_ERRORS = "tuner.similar"
+
+
+def prepare() -> None:
+    """Make stdout and stderr take any text; one that is closed takes it and drops it."""
+    codecs.register_error(_ERRORS, _similar)
+    for name in ("stdout", "stderr"):
+        stream: Any = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=_ERRORS)
+
+
+def silence() -> None:
+    """Drop what is still to be written to stdout, which nobody reads or which has no room."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def say(text: object, *, stderr: bool = False, flush: bool = False) -> None:
+    """Print one line: line breaks become spaces."""
+    print(plain(str(text)), file=sys.stderr if stderr else sys.stdout, flush=flush)
+
+
+def plain(text: str) -> str:
+    """A text in one line, without control characters."""
+    return harmless(re.sub(r"[\t\n\x0b\x0c\r\x85\u2028\u2029]", " ", text))
+
+
+def harmless(text: str) -> str:
+    """A text without control characters but line breaks and tabs."""
+    return _CONTROLS.sub("", text)
+
+
+def shows(text: str) -> bool:
+    """Whether stdout shows this text letter by letter."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return harmless(text) == text
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Where tables, colours and wrapped text are printed."""
+    from rich.console import Console
+
+    class Screen(Console):
+        """Shows text letter by letter, without its control characters; Rich's own are kept."""
+
+        def render(
+            self, renderable: RenderableType, options: ConsoleOptions | None = None
+        ) -> Iterable[Segment]:
+            for segment in super().render(renderable, options):
+                text, style, control = segment
+                yield segment if control else type(segment)(harmless(text), style)
+
+    return Screen(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def _similar(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(_SIMILAR.get(letter, "?") for letter in lacking), error.end
