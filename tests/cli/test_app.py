@@ -91,19 +91,25 @@ def test_ctrl_c_anywhere_exits_130(
     assert capsys.readouterr().err == "interrupted\n"
 
 
-def test_a_reader_that_goes_away_is_no_error(folder: Path) -> None:
-    tune = subprocess.Popen(
-        [sys.executable, "-m", "tuner", "check", "--keys", "--markdown"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd=folder,
-    )
-    assert tune.stdout is not None
-    assert tune.stderr is not None
-    tune.stdout.close()
-    assert tune.stderr.read() == b""
-    tune.stderr.close()
-    tune.wait(60)
+@pytest.mark.parametrize(
+    ("redirected", "code", "told"),
+    [
+        ("| true", 141, ""),
+        (">&-", 0, ""),
+        ("2>&- >/dev/null", 0, ""),
+        (">/dev/full", 2, "error: the output: No space left on device\n"),
+    ],
+)
+def test_output_that_goes_nowhere_is_no_bug(folder: Path, redirected: str, code: int, told: str) -> None:
+    command = f"{sys.executable} -m tuner check --keys --markdown {redirected}; exit ${{PIPESTATUS[0]}}"
+    ended = subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, text=True, check=False)
+    assert ended.stderr == told
+    assert ended.returncode == code
+
+
+def test_an_error_that_nobody_can_read_has_its_code_still(folder: Path) -> None:
+    command = f"{sys.executable} -m tuner show nothing 2>/dev/full"
+    assert subprocess.run(["bash", "-c", command], cwd=folder, check=False).returncode == 2
 
 
 def raiser(error: BaseException) -> object:

@@ -8,8 +8,9 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ for arguments in {runs}:
 """
 
 
-def train(params, context):
+def train(params: dict[str, Any], context: Any) -> Iterator[dict[str, float]]:
     for epoch in range(1, context.epochs + 1):
         loss = (params["[/x] rate"] - 0.7) ** 2 + 0.5 / epoch
         yield {"train_loss": loss, "val_loss": loss + 0.1}
@@ -140,7 +141,7 @@ def test_json_is_exact_in_any_encoding(folder: Path) -> None:
 
 def test_a_study_with_markup_in_its_name_runs_before_ones_eyes(folder: Path) -> None:
     (folder / "own.py").write_text(
-        "def train(params, context):\n    yield {'train_loss': params['[/y]'], 'val_loss': params['[/y]']}\n"
+        "def train(params: dict[str, Any], context: Any) -> Iterator[dict[str, float]]:\n    yield {'train_loss': params['[/y]'], 'val_loss': params['[/y]']}\n"
     )
     (folder / "own.toml").write_text(
         '[trainer]\nuse = "./own.py:train"\nepochs = 1\n[budget]\ntrials = 3\n[confirm]\nauto = false\n'

@@ -11,7 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,8 +45,9 @@ def silence() -> None:
 
 
 def say(text: object, *, stderr: bool = False, flush: bool = False) -> None:
-    """Print one line: line breaks become spaces."""
-    print(plain(str(text)), file=sys.stderr if stderr else sys.stdout, flush=flush)
+    """Print one line: line breaks become spaces. What nobody reads on stderr ends no command."""
+    with suppress(OSError) if stderr else nullcontext():
+        print(plain(str(text)), file=sys.stderr if stderr else sys.stdout, flush=flush)
 
 
 def plain(text: str) -> str:
