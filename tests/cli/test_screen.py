@@ -140,9 +140,11 @@ def test_json_is_exact_in_any_encoding(folder: Path) -> None:
 
 
 def test_a_study_with_markup_in_its_name_runs_before_ones_eyes(folder: Path) -> None:
-    (folder / "own.py").write_text(
-        "def train(params: dict[str, Any], context: Any) -> Iterator[dict[str, float]]:\n    yield {'train_loss': params['[/y]'], 'val_loss': params['[/y]']}\n"
-    )
+    code = """
+def train(params, context):
+    yield {"train_loss": params["[/y]"], "val_loss": params["[/y]"]}
+"""
+    (folder / "own.py").write_text(code)
     (folder / "own.toml").write_text(
         '[trainer]\nuse = "./own.py:train"\nepochs = 1\n[budget]\ntrials = 3\n[confirm]\nauto = false\n'
         '[space."[/y]"]\ntype = "float"\nlow = 0.0\nhigh = 1.0\ndefault = 0.5\n'
