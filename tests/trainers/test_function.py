@@ -372,7 +372,7 @@ def test_a_module_that_shares_weights_is_kept_and_goes_into_its_like(tmp_path: P
         network = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Linear(2, 2))
         network[1].weight = network[0].weight
         network.register_buffer("shift", torch.ones(1).expand(3))
-        network[0].register_buffer("half", network.get_buffer("shift")[:1])
+        network[0].register_buffer("part", network.get_buffer("shift")[:1])
         return network
 
     network = tied()
