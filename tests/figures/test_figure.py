@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.figures.parts import HOSTILE, curve, frame, losses
 from tuner import figures
 from tuner.core.goals import Goals
+from tuner.core.space import SearchSpace
 from tuner.core.trial import Objective, TrialState
 from tuner.errors import PluginError, SpecError
 from tuner.figures import Figure, Frame, Option
@@ -116,6 +117,26 @@ def test_no_text_of_a_user_is_read_as_markup(name: str, drawn: Mapping[str, Any]
         assert "<script" not in text
         assert "%{evil}" not in text
         # Of all markup only what figures write themselves is left.
+        assert set(re.findall(r"<[^>]*>", text)) <= {"<br>", "<extra>", "</extra>"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_of_parameters_and_metrics_are_not_read_as_markup(name: str) -> None:
+    made = study()
+    named = {old: f'<a href="{old}">%{{evil}}</a>' for old in made.params}
+    metric = Goals.of(Objective("<b>loss</b>"))
+    made = replace(
+        made,
+        goals=metric,
+        space=SearchSpace.compose({named[n]: p for n, p in made.space if not p.when}),
+        params={named[n]: column for n, column in made.params.items() if n != "momentum"},
+        importances={each: {named[n]: s for n, s in of.items()} for each, of in made.importances.items()},
+        beside=tuple(replace(each, goals=metric) for each in made.beside),
+    )
+    for text in texts(figures.plot(figures.find(name), made)):
+        if text.startswith(f"{name}|"):
+            continue  # what tells zooms apart is not shown
+        assert "%{evil}" not in text
         assert set(re.findall(r"<[^>]*>", text)) <= {"<br>", "<extra>", "</extra>"}
 
 

@@ -17,7 +17,7 @@ from tuner.figures.frame import Floats, Frame
 from tuner.figures.numbers import Bins, binned, grouped, listed, window
 from tuner.figures.points import MOST, Points, hover, point_traces, scattered
 from tuner.figures.scale import Scale
-from tuner.figures.theme import Theme
+from tuner.figures.theme import Theme, safe
 
 MOST_PANELS = 8
 
@@ -203,6 +203,6 @@ def _trend(panel: Panel, theme: Theme, label: str) -> list[dict[str, Any]]:
             "marker": {"symbol": "diamond", "size": 8, "color": theme.text},
             "line": {"color": theme.text, "width": 2},
             "text": [f"{count:,} trials" for count in trend.count.tolist()],
-            "hovertemplate": f"median {label}: %{{y}}<br>%{{text}}<extra></extra>",
+            "hovertemplate": f"median {safe(label)}: %{{y}}<br>%{{text}}<extra></extra>",
         }
     ]
