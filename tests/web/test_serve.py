@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import socket
+from contextlib import ExitStack
 from pathlib import Path
+from threading import Thread
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -20,3 +24,23 @@ def test_sockets_that_go_with_a_closed_server_are_no_error(
         server.run()
     server.close()
     server.run()
+
+
+@pytest.mark.parametrize(
+    "begun", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n1"]
+)
+def test_connections_that_ask_for_nothing_keep_nobody_out(tmp_path: Path, begun: bytes) -> None:
+    server = Server(f"sqlite:///{tmp_path / 'tuner.db'}", "0.0.0.0", port=0)
+    port = server._server.socket.getsockname()[1]
+    thread = Thread(target=server.run, daemon=True)
+    thread.start()
+    token = server.address.partition("?")[2]
+    with ExitStack() as open_:
+        half = [open_.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(250)]
+        for each in half:
+            each.sendall(begun)
+        asked = Request(f"http://127.0.0.1:{port}/-/trials?study=x", headers={"Cookie": f"tuner_{token}"})
+        with urlopen(asked, timeout=20) as answer:
+            assert answer.status == 204
+    server.close()
+    thread.join(20)

@@ -5,12 +5,15 @@ The browser writes the address; here it is only read, and nothing in it is trust
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
 from tuner.figures import THEMES, Theme
+
+_DIGITS = re.compile("[0-9]{1,9}")
 
 MOST_SELECTED = 20_000
 """More trials than this cannot be selected by one address."""
@@ -65,9 +68,11 @@ def numbers(text: str) -> Iterable[int]:
     left = MOST_SELECTED
     for part in text.split(","):
         low, dash, high = part.partition("-")
-        if not low.isdigit() or (dash and not high.isdigit()):
+        first = _number(low)
+        last = _number(high) if dash else first
+        if first is None or last is None:
             continue
-        span = range(int(low), int(high or low) + 1)[:left]
+        span = range(first, last + 1)[:left]
         left -= len(span)
         yield from span
 
@@ -83,5 +88,6 @@ def _text(value: Any) -> str | None:
 
 
 def _number(value: Any) -> int | None:
+    """A trial's number; None for what is none, other scripts' digits and superscripts among it."""
     text = str(value)
-    return int(text) if text.isdigit() and len(text) < 10 else None
+    return int(text) if _DIGITS.fullmatch(text) else None

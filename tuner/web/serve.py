@@ -15,11 +15,9 @@ from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread, Timer
 
-from waitress.server import create_server
-
 from tuner.errors import SpecError, StoreError
 from tuner.store.columns import Reader
-from tuner.web import memory, pages
+from tuner.web import connections, memory, pages
 from tuner.web.ahead import Ahead
 from tuner.web.app import build
 from tuner.web.guard import is_loopback
@@ -36,9 +34,6 @@ Fifteen scripts of 200 kB beside a busy thread take 0.26 s, with Python's 5 ms 0
 
 DRAWN_S = 1.0
 """How long a browser draws what it was sent; until then nothing else is worked out beside it."""
-
-THREADS = 8
-"""As many requests as a browser has under way at once, and some for a second one."""
 
 # A full queue is how a browser asks for ten scripts at once.
 logging.getLogger("waitress.queue").setLevel(logging.ERROR)
@@ -86,7 +81,7 @@ class Server:
         self._reading.start()
         token = None if is_loopback(host) else secrets.token_urlsafe(24)
         application = build(stage, host, token)
-        self._server = create_server(application, sockets=[listening], threads=THREADS, ident=None)
+        self._server = connections.listen(application, listening)
         bound = listening.getsockname()[1]
         self.address = f"http://{_named(host)}:{bound}/" + (f"?token={token}" if token else "")
         self.place = self._live.reader.place

@@ -1,0 +1,53 @@
+"""Connections: as many as are useful, so that those that ask for nothing keep nobody out.
+
+Waitress takes no further connection at its limit, whoever holds the others, with or without a token. Here
+the connection that has waited longest without having asked for anything makes room for a new one.
+"""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from flask import Flask
+from waitress.channel import HTTPChannel
+from waitress.server import create_server
+
+THREADS = 8
+"""As many requests as a browser has under way at once, and some for a second one."""
+
+MOST_WAITING = 100
+"""Connections without a request under way; a browser holds six, and macOS gives a process 256 files."""
+
+LIMITS = {
+    "connection_limit": 200,
+    "channel_timeout": 30,
+    "cleanup_interval": 5,
+    "max_request_header_size": 2**16,
+    "max_request_body_size": 2**24,
+    "asyncore_use_poll": True,  # select() takes no file above 1023
+}
+
+
+class _Connection(HTTPChannel):  # type: ignore[misc]
+    """One that makes room when it begins; knows whether anything was ever asked of it."""
+
+    has_asked = False
+
+    def __init__(self, server: Any, sock: socket.socket, *rest: Any, **more: Any) -> None:
+        super().__init__(server, sock, *rest, **more)
+        others = [each for each in server.active_channels.values() if each is not self]
+        waiting = [each for each in others if not (each.requests or each.will_close)]
+        if len(waiting) >= MOST_WAITING:
+            min(waiting, key=lambda each: (each.has_asked, each.creation_time)).will_close = True
+
+    def service(self) -> None:
+        self.has_asked = True
+        super().service()
+
+
+def listen(application: Flask, listening: socket.socket) -> Any:
+    """Waitress on an open socket, with these limits."""
+    server = create_server(application, sockets=[listening], threads=THREADS, ident=None, **LIMITS)
+    server.channel_class = _Connection
+    return server
