@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+import threading
 from functools import lru_cache
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
@@ -17,6 +18,9 @@ from types import ModuleType
 from typing import Any, cast
 
 from tuner.errors import PluginError, near
+
+_RUNNING = threading.RLock()
+"""Held while a file is run, so that no thread is given half of a module; a file may name others."""
 
 
 def registered(group: str) -> dict[str, EntryPoint]:
@@ -50,7 +54,11 @@ def load(reference: str, group: str | None = None, folder: Path | None = None) -
                 "or give package.module:attr or ./file.py:attr"
             )
         return _loaded(points[reference])
-    module = _file(module_name, folder) if module_name.endswith(".py") else _module(module_name)
+    if module_name.endswith(".py"):
+        with _RUNNING:
+            module = _file(module_name, folder)
+    else:
+        module = _module(module_name)
     found: Any = module
     for part in attribute.split("."):
         if not hasattr(found, part):

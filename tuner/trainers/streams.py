@@ -1,22 +1,27 @@
 """The global random generators, lent to one trial at a time.
 
 Code that is not ours draws from `random`, `numpy.random` and `torch`; here each trial gets states
-of its own and everybody else's are put back. What is drawn is not known here.
+of its own and everybody else's are put back. There is one set of them in a process, so studies that
+run in several threads wait for each other here, and each repeats itself as if it were alone.
 """
 
 from __future__ import annotations
 
 import random
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
+_LENT = threading.RLock()
+"""Held by the thread whose trial has the generators."""
+
 
 class GlobalStreams:
-    """A context in which the global generators belong to one trial.
+    """A context in which the global generators belong to one trial; other threads wait for its end.
 
     The first time it is entered they are seeded, every later time they go on where they were.
     torch's are included once torch is imported.
@@ -29,6 +34,14 @@ class GlobalStreams:
         self._others: dict[str, Any] = {}
 
     def __enter__(self) -> None:
+        _LENT.acquire()
+        try:
+            self._lend()
+        except BaseException:
+            _LENT.release()
+            raise
+
+    def _lend(self) -> None:
         for name, (get, put, start) in self._generators().items():
             self._others[name] = get()
             if name in self._own:
@@ -39,10 +52,13 @@ class GlobalStreams:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        for name, (get, put, _) in self._generators().items():
-            self._own[name] = get()
-            if name in self._others:
-                put(self._others[name])
+        try:
+            for name, (get, put, _) in self._generators().items():
+                self._own[name] = get()
+                if name in self._others:
+                    put(self._others[name])
+        finally:
+            _LENT.release()
 
     def state(self) -> dict[str, Any]:
         """Where the trial's generators stand, as tuples, arrays and numbers; empty before the first time."""
