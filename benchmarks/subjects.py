@@ -100,7 +100,6 @@ def study(
         space |= content.read(content.find("space", each))
     space = {key: table for key, table in space.items() if key not in NOT_SHARED}
     rules = space["optimizer"]["choices"]
-    space["weight_decay"] = {**space["weight_decay"], "when": {"optimizer": ["adamw"]}}
     space["l2"] = {**space["l2"], "when": {"optimizer": [rule for rule in rules if rule != "adamw"]}}
     space["batch_size"] = {**space["batch_size"], "choices": list(BATCHES)}
     space["width"] = {"type": "choice", "choices": list(widths), "default": widths[len(widths) // 2]}

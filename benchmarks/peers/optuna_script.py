@@ -56,7 +56,7 @@ def suggest(trial: optuna.Trial, widths: list[int]) -> dict[str, Any]:
         "activation": trial.suggest_categorical("activation", list(ACTIVATIONS)),
     }
     if p["optimizer"] in ("momentum", "nesterov"):
-        p["momentum"] = trial.suggest_float("momentum", 0.0, 0.99)
+        p["momentum"] = trial.suggest_float("momentum", 0.5, 0.99)
     if p["optimizer"] in ("adam", "adamw"):
         p["beta1"] = trial.suggest_float("beta1", 0.5, 0.99)
         p["beta2"] = trial.suggest_float("beta2", 0.9, 0.9999)
@@ -76,9 +76,9 @@ def suggest(trial: optuna.Trial, widths: list[int]) -> dict[str, Any]:
     if p["schedule"] == "exponential":
         p["exponential_decay"] = trial.suggest_float("exponential_decay", 1e-3, 0.5, log=True)
     if p["clipping"] == "norm":
-        p["clip_norm"] = trial.suggest_float("clip_norm", 0.1, 10.0, log=True)
+        p["clip_norm"] = trial.suggest_float("clip_norm", 0.03, 1.0, log=True)
     if p["clipping"] == "value":
-        p["clip_value"] = trial.suggest_float("clip_value", 0.05, 0.5)
+        p["clip_value"] = trial.suggest_float("clip_value", 1e-3, 0.1, log=True)
     return p
 
 

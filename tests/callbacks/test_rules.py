@@ -125,9 +125,34 @@ def test_explosion_is_told_with_its_numbers() -> None:
     assert stop.reason == "epoch 2: train_loss is 60, more than 100 times its first value, 0.5"
 
 
-def test_a_first_loss_close_to_zero_may_grow_a_little() -> None:
-    answers = feed(Divergence(100.0, "val_loss"), 0, curve([(0.0, 1e-12), (1e-3, 1e-2), (0.0, 0.2)]))
-    assert [answer is None for answer in answers] == [True, True, False]
+@pytest.mark.parametrize(
+    "losses", [(1e-12, 0.5), (1e-4, 2.0), (0.0, 1.0), (-0.002, 3.0), (-5.0, 600.0), (0.5, -3.0, 60.0)]
+)
+def test_a_loss_that_starts_near_zero_or_can_be_negative_never_explodes(losses: tuple[float, ...]) -> None:
+    for pair in (lambda x: (x, 0.5), lambda x: (0.5, x)):
+        answers = feed(Divergence(100.0, "val_loss"), 0, curve([pair(loss) for loss in losses]))
+        assert answers == [None] * len(losses)
+
+
+@pytest.mark.parametrize("loss", [math.inf, -math.inf, math.nan])
+def test_of_a_trainer_without_train_loss_the_number_that_is_not_finite_is_named(loss: float) -> None:
+    rule = Divergence(100.0, "val_loss")
+    stop = rule.decide(trial(0), [Reading(1, math.nan, loss)])
+    assert stop is not None
+    assert stop.reason == f"epoch 1: val_loss is {loss}"
+    stop = Divergence(100.0, "reward").decide(
+        trial(0), [Reading(1, math.nan, math.nan, extras={"reward": loss})]
+    )
+    assert stop is not None
+    assert stop.reason == f"epoch 1: reward is {loss}"
+
+
+def test_a_loss_is_measured_from_when_it_was_first_told() -> None:
+    rule = Divergence(100.0, "val_loss")
+    answers = feed(rule, 0, curve([(math.nan, 0.5), (0.5, 0.5), (60.0, 0.5)]))
+    assert [answer.reason if answer else "" for answer in answers] == [
+        "", "", "epoch 3: train_loss is 60, more than 100 times its first value, 0.5",
+    ]  # fmt: skip
 
 
 def test_patience_counts_from_the_last_epoch_that_was_better_by_the_least_difference() -> None:

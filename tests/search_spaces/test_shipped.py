@@ -28,6 +28,7 @@ def test_every_topic_has_its_space() -> None:
     assert set(SPACES) >= {
         "architecture",
         "batch",
+        "images",
         "initialization",
         "optimization",
         "preprocessing",

@@ -174,6 +174,12 @@ def inferred(path: Path, target: str | None) -> dict[str, Any]:
     table["budget"] = {"trials": 100}
     table["stop"] = {"patience": 8}
     table["space"] = {"use": ["optimization", "batch", "regularization", "initialization", "architecture"]}
+    known = _find_space("batch", None)["batch_size"]
+    sizes = [size for size in known["choices"] if size == "full" or size < len(found.train)]
+    if sizes != known["choices"]:
+        # A batch of as many rows as there are is the full one, and no other choice.
+        default = known["default"] if known["default"] in sizes else sizes[0]
+        table["space"]["batch_size"] = {"choices": sizes, "default": default}
     if found.task is Task.REGRESSION:
         # Label smoothing has no meaning for numbers.
         table["space"]["fixed"] = {"label_smoothing": 0.0}

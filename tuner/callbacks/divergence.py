@@ -1,6 +1,6 @@
 """Divergence: ends trials whose loss is no number, infinite or many times its first value.
 
-Looks at the losses alone; which trainer produced them is not known here.
+Runs in the engine's process after every epoch, in the order of the events, and before every other rule.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Stop, Trial
 
 TINY = 1e-3
-"""A first loss below this counts as this: a fit that starts out perfect may lose its last digits."""
+"""Of a loss that starts below this, the ratio to its first value tells nothing."""
 
 
 class Divergence:
@@ -38,29 +38,34 @@ class Divergence:
 
     def decide(self, trial: Trial, curve: Sequence[Reading]) -> Stop | None:
         """Stop when a measured loss is `nan`, infinite, or beyond its limit."""
-        for name in self._measured:
-            reason = self._fault(name, trial, curve)
-            if reason is not None:
-                return Stop("divergence", f"epoch {curve[-1].epoch}: {reason}", conclusive=False)
-        return None
+        faults = [fault for name in self._measured if (fault := self._fault(name, trial, curve))]
+        last = curve[-1]
+        is_partial = any(math.isnan(last.get(name)) for name in self._measured)
+        if not faults and is_partial and not math.isfinite(last.get(self.metric)):
+            faults = [f"{self.metric} is {last.get(self.metric)}"]
+        return Stop("divergence", f"epoch {last.epoch}: {faults[0]}", conclusive=False) if faults else None
 
     def _fault(self, name: str, trial: Trial, curve: Sequence[Reading]) -> str | None:
-        loss, first = curve[-1].get(name), curve[0].get(name)
-        if math.isnan(loss) and not self._is_measured(name, trial, curve):
-            return None
-        if not math.isnan(loss) and len(self._measured[name]) < 2:
+        loss = curve[-1].get(name)
+        if math.isnan(loss):
+            return f"{name} is {loss}" if self._is_measured(name, trial, curve) else None
+        if len(self._measured[name]) < 2:
             self._measured[name].add(trial.number)
-        if not math.isfinite(loss):
+        if math.isinf(loss):
             return f"{name} is {loss}"
-        limit = self.explosion * max(abs(first), TINY)
-        if loss > limit:
+        # A loss that may be negative, as a log-likelihood, has no zero to be many times away from.
+        first = next(value for reading in curve if not math.isnan(value := reading.get(name)))
+        if (
+            loss > self.explosion * first
+            and first >= TINY
+            and not any(reading.get(name) <= 0 for reading in curve)
+        ):
             return f"{name} is {loss:.4g}, more than {self.explosion:g} times its first value, {first:.4g}"
         return None
 
     def _is_measured(self, name: str, trial: Trial, curve: Sequence[Reading]) -> bool:
         return (
             name == self.metric
-            or not math.isfinite(curve[-1].get(self.metric))
             or bool(self._measured[name] - {trial.number})
             or any(not math.isnan(reading.get(name)) for reading in curve)
         )

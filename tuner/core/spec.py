@@ -231,7 +231,12 @@ class StopSpec(_Section):
     epoch_seconds: float | None = Field(
         None, gt=0, description="a worker process whose trials take longer than this for an epoch is ended"
     )
-    explosion: float = Field(1e3, gt=1, description="stop when a loss exceeds so many times the first one")
+    explosion: float = Field(
+        1e3,
+        gt=1,
+        description="stop when a loss exceeds so many times the first one; "
+        "none that starts below 0.001 or was ever negative",
+    )
     rules: tuple[str, ...] = Field((), description="rules of your own: package.module:attr | ./file.py:attr")
     max_failures: int = Field(20, ge=1, description="failed trials that end the study")
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import fields
-
 import pytest
 
 from tuner import content
@@ -10,7 +8,7 @@ from tuner.core.spec import SpaceSpec
 from tuner.trainers.torch.networks import ACTIVATIONS
 from tuner.trainers.torch.recipe import DEFAULT_FOR, LIMITS, NAMES, Names, Recipe, range_faults
 
-TOPICS = ("optimization", "batch", "regularization", "initialization", "architecture", "preprocessing")
+TOPICS = [path.stem for path in content.shipped("space").glob("*.toml")]
 
 
 def shipped() -> dict[str, Parameter]:
@@ -20,7 +18,6 @@ def shipped() -> dict[str, Parameter]:
 
 
 PARAMETERS = shipped()
-DEFAULTS = {field.name: field.default for field in fields(Recipe)}
 
 
 def test_every_shipped_parameter_is_known_and_every_known_one_is_shipped() -> None:
@@ -30,7 +27,12 @@ def test_every_shipped_parameter_is_known_and_every_known_one_is_shipped() -> No
 
 @pytest.mark.parametrize("name", PARAMETERS)
 def test_default_of_the_space_is_what_leaving_the_parameter_out_means(name: str) -> None:
-    parameter, default = PARAMETERS[name], DEFAULTS[name]
+    parameter = PARAMETERS[name]
+    under = {other: values[0] for other, values in parameter.when.items() if other in NAMES}
+    default = getattr(Recipe.of(under), name)
+    if name == "clip_value":
+        assert parameter.default < default  # which cuts nothing off the gradients of small networks
+        return
     if name == "scaling":
         assert default is None  # what the data says, whose own default is the same
         return
@@ -43,8 +45,14 @@ def test_default_of_the_space_is_what_leaving_the_parameter_out_means(name: str)
 
 
 def test_defaults_that_depend_on_the_optimizer_are_the_same_on_both_sides() -> None:
-    shipped = {n: p.default_for["optimizer"] for n, p in PARAMETERS.items() if p.default_for}
-    assert shipped == DEFAULT_FOR
+    rules = [str(rule) for rule in LIMITS["optimizer"].known]  # type: ignore[union-attr]
+    for name, defaults in DEFAULT_FOR.items():
+        parameter = PARAMETERS[name]
+        active = [rule for rule in rules if parameter.active_under({"optimizer": rule})]
+        assert set(active) >= set(defaults)
+        assert {r: parameter.default_under({"optimizer": r}) for r in active} == {
+            r: defaults.get(r, parameter.default) for r in active
+        }
 
 
 @pytest.mark.parametrize("name", PARAMETERS)

@@ -1,0 +1,73 @@
+"""No two choices of a shipped space train the same network."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tuner import content
+from tuner.api.specify import compose, prepare
+from tuner.core.ports import Job, Population
+from tuner.core.space import Choice
+from tuner.core.spec import SearchSpec
+from tuner.core.trial import Objective, Params, Reading, Trial
+from tuner.search import OptunaSearcher
+from tuner.trainers import resolve_for
+
+STUDIES = sorted(path.stem for path in content.shipped("study").glob("*.toml"))
+SPACES = sorted(path.stem for path in content.shipped("space").glob("*.toml"))
+EPOCHS = 2
+
+
+def studies() -> Iterator[Any]:
+    """Every shipped study, and one that searches all shipped spaces at once."""
+    yield from STUDIES
+    yield {
+        "name": "all",
+        "data": {"source": "sklearn:digits-images"},
+        "trainer": {"model": "mlp"},
+        "space": {"use": SPACES},
+    }
+
+
+@pytest.mark.parametrize("study", list(studies()), ids=lambda each: "all" if isinstance(each, dict) else each)
+def test_no_two_choices_of_a_shipped_space_train_the_same_network(study: Any) -> None:
+    spec, _ = compose(study, settings={"trainer.epochs": EPOCHS, "trainer.device": "cpu"})
+    plan = prepare(spec)
+    assert plan.data is not None
+    job = Job(plan.spec, plan.data, rows=1)
+    space = plan.spec.search_space()
+    population = resolve_for(plan.spec, None).populate(job)
+    sampled = OptunaSearcher(space, SearchSpec(sampler="random", presets=False), Objective()).ask(2)
+    choices = [(name, parameter) for name, parameter in space if isinstance(parameter, Choice)]
+    assert choices
+    for number, base in enumerate([{}, sampled[1].params]):
+        for name, parameter in choices:
+            curves = {
+                value: curve(population, space.defaults({**base, name: value})) for value in parameter.choices
+            }
+            for one, other in itertools.combinations(curves, 2):
+                assert curves[one] != curves[other], f"{name}: {one} and {other}, trial {number}"
+
+
+def curve(population: Population, params: Params) -> list[tuple[float, ...]]:
+    """What two epochs came to, to the last bit; where it is the same, the weights are."""
+    population.place(0, Trial(0, params, 0))
+    readings = [population.advance()[0] for _ in range(EPOCHS)]
+    population.clear(0)
+    return [(r.train_loss, r.val_loss, r.grad_norm) for r in readings if isinstance(r, Reading)]
+
+
+def test_a_study_made_for_few_rows_has_no_two_batch_sizes_that_are_all_of_them(tmp_path: Path) -> None:
+    table = tmp_path / "few.csv"
+    table.write_text("a,b,y\n" + "".join(f"{i},{i * i % 7},{'ab'[i % 2]}\n" for i in range(100)))
+    spec, _ = compose(table, target="y")
+    data = prepare(spec).data
+    assert data is not None
+    sizes = spec.search_space().parameters["batch_size"].grid(9)
+    assert sizes == (16, 32, "full")
+    assert all(size == "full" or int(size) < len(data.train) for size in sizes)
