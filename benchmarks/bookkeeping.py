@@ -113,17 +113,18 @@ def run_tuner(sampler: str, trials: int, epochs: int, folder: Path) -> int:
             "space": SPACE,
         }
     )
-    nothing, models = Nothing(), folder / "models"
+    nothing = Nothing()
     with Database.open(f"sqlite:///{folder / 'ours.db'}", create=True) as database:
+        store = database.create_study(spec.name, spec, {})
         Engine(
             searcher=OptunaSearcher(spec.search_space(), spec.search, spec.goal()),
-            executor=Inline(lambda: nothing, Job(spec, None, rows=ROWS), models),
-            store=database.create_study(spec.name, spec, {}, str(models)),
+            executor=Inline(lambda: nothing, Job(spec, None, rows=ROWS), store.artifacts),
+            store=store,
             callbacks=callbacks.build(spec),
             objective=spec.goal(),
             budget=spec.limits(),
             keep=spec.trainer.keep,
-            models=models,
+            artifacts=store.artifacts,
             max_failures=spec.stop.max_failures,
             study_seed=spec.search.seed,
         ).run()

@@ -147,7 +147,7 @@ class Subject:
 
     def leftovers(self) -> int:
         """How many checkpoints lie there."""
-        return len(list((self.folder / "tuner_models" / "chaos" / "checkpoints").glob("*")))
+        return len(list((self.folder / "tuner_models").glob("chaos-*/checkpoints/*")))
 
     @property
     def layout(self) -> dict[str, Any]:

@@ -25,6 +25,12 @@ def storage_url(storage: str | None) -> str:
     return storage or os.environ.get("TUNER_STORAGE") or DATABASE
 
 
+def models_root() -> Path | None:
+    """The folder for the models of all studies that ``TUNER_MODELS`` names; None where it names none."""
+    named = os.environ.get("TUNER_MODELS")
+    return Path(named) if named else None
+
+
 def shipped(kind: str) -> Path:
     """The folder of the shipped files of a kind, in a wheel as in a checkout."""
     package = Path(__file__).parent

@@ -185,7 +185,7 @@ def test_models_of_the_best_trials_and_the_default_are_kept_and_no_others(tmp_pa
         "digits", trials=9, settings={"trainer.epochs": 2, "trainer.keep": 2, "trainer.workers": 1}
     )
     kept = {record.number for record in study.records if record.model_path}
-    on_disk = {int(path.name) for path in (tmp_path / "tuner_models" / "digits").iterdir()}
+    on_disk = {int(path.name) for path in (tmp_path / "tuner_models").glob("digits-*/[0-9]*")}
     assert kept == on_disk
     assert {0, study.best.number} <= kept
     assert len(kept) <= 3

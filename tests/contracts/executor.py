@@ -3,8 +3,8 @@
 Derive a test class, say how the executor is made, and pytest runs the rest::
 
     class TestMyExecutor(ExecutorContract):
-        def executor(self, make: Callable[[], Trainer], job: Job, models: Path) -> Executor:
-            return MyExecutor(make, job, models)
+        def executor(self, make: Callable[[], Trainer], job: Job, artifacts: Artifacts) -> Executor:
+            return MyExecutor(make, job, artifacts)
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tuner.artifacts import Artifacts
 from tuner.core.dataset import Dataset
 from tuner.core.events import Event, Failed, Finished, Interrupted, Paused, Reported, Restarted, Stopped
 from tuner.core.ports import (
@@ -42,6 +43,16 @@ from tuner.errors import DeviceError
 
 _PATIENCE_S = 180.0
 """How long a test waits for what never comes, before it fails."""
+
+
+def artifacts(folder: Path, *, synced: bool = False) -> Artifacts:
+    """The files of a study of no database."""
+    return Artifacts(folder, "0" * 32, "study", "tuner.db", synced)
+
+
+def models_in(folder: Path) -> set[str]:
+    """The names of what lies among a study's models, but for the mark that says whose they are."""
+    return {path.name for path in folder.iterdir()} - {"study.json"}
 
 
 def study(epochs: int = 3, **sections: Any) -> StudySpec:
@@ -215,7 +226,7 @@ class ExecutorContract:
 
     rows = 2
 
-    def executor(self, make: Callable[[], Trainer], job: Job, models: Path) -> Executor:
+    def executor(self, make: Callable[[], Trainer], job: Job, artifacts: Artifacts) -> Executor:
         """A new executor."""
         raise NotImplementedError
 
@@ -229,7 +240,7 @@ class ExecutorContract:
     @contextlib.contextmanager
     def opened(self, folder: Path, epochs: int = 3) -> Iterator[Desk]:
         """An executor that is ready for trials of so many epochs."""
-        made = self.executor(Abacus, Job(study(epochs), None, rows=2), folder / "models")
+        made = self.executor(Abacus, Job(study(epochs), None, rows=2), artifacts(folder / "models"))
         with contextlib.closing(made):
             desk = Desk(made, folder)
             desk.until(lambda: made.free() == self.rows)
@@ -296,14 +307,14 @@ class ExecutorContract:
             desk.executor.stop({number: wanted})
             desk.until_over(number)
         assert desk.end(1) == Stopped(1, None)
-        assert {path.name for path in (desk.folder / "models").iterdir()} == {"2"}
+        assert models_in(desk.folder / "models") == {"2"}
 
     def test_models_are_written_from_the_bar_upwards_and_trial_0s_always(self, desk: Desk) -> None:
         desk.submit(desk.trial(0, loss=9.0), desk.trial(1, loss=2.0), bar=2.0)
         desk.until_over(0, 1)
         desk.submit(desk.trial(2, loss=1.66), desk.trial(3, loss=1.67), bar=2.0)
         desk.until_over(2, 3)
-        assert {path.name for path in (desk.folder / "models").iterdir()} == {"0", "2"}
+        assert models_in(desk.folder / "models") == {"0", "2"}
         assert desk.end(1) == Finished(1, None)
         assert desk.end(2) == Finished(2, str(desk.folder / "models/2"))
 
@@ -313,8 +324,8 @@ class ExecutorContract:
             (desk.folder / "models" / name / "old.txt").write_text("half")
         desk.submit(desk.trial(1))
         desk.until_over(1)
-        assert [path.name for path in (desk.folder / "models/1").iterdir()] == ["model.txt"]
-        assert [path.name for path in (desk.folder / "models").iterdir()] == ["1"]
+        assert models_in(desk.folder / "models/1") == {"model.txt", "model.json"}
+        assert models_in(desk.folder / "models") == {"1"}
 
     def test_a_trial_that_is_exhausted_finishes(self, desk: Desk) -> None:
         desk.submit(desk.trial(1, does="exhaust", at=2))

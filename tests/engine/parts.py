@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tests.contracts.executor import artifacts
 from tuner.core.budget import Budget, StudyState
 from tuner.core.events import Event, Failed, Finished, Interrupted, Paused, Reported, Restarted, Stopped
 from tuner.core.goals import Goals
@@ -276,7 +277,7 @@ def engine(
         objective=objective or Objective(),
         budget=Budget(**budget),
         keep=keep,
-        models=models,
+        artifacts=artifacts(models),
         max_failures=max_failures,
         study_seed=SEED,
         observer=observer,

@@ -106,7 +106,7 @@ class Folder:
 
     def checkpoints(self) -> set[str]:
         """Numbers of the trials that have some."""
-        folder = self.path / "tuner_models" / "told" / "checkpoints"
+        [folder] = [*(self.path / "tuner_models").glob("told-*/checkpoints")] or [self.path / "none"]
         return {path.name.partition(".")[0] for path in folder.glob("*")}
 
     @property

@@ -10,6 +10,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.contracts.executor import artifacts
 from tuner.core.goals import Bound, Goals
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 from tuner.engine import Keeper
@@ -33,7 +34,7 @@ def test_the_best_models_the_incumbents_and_the_default_stay_and_every_other_fol
     objective = Objective(minimize=minimize)
     with tempfile.TemporaryDirectory() as name:
         models = Path(name)
-        keeper = Keeper(keep, models, objective)
+        keeper = Keeper(keep, artifacts(models), objective)
         stored: dict[int, TrialRecord] = {}
         numbers = list(range(len(ends)))
         order.shuffle(numbers)  # type: ignore[attr-defined]
@@ -68,7 +69,7 @@ def test_the_best_models_the_incumbents_and_the_default_stay_and_every_other_fol
         assert {n for n, r in stored.items() if r.model_path is not None} == expected
         assert {path.name for path in models.iterdir()} == {str(n) for n in expected}
 
-        again = Keeper(keep, models, objective)
+        again = Keeper(keep, artifacts(models), objective)
         history = [stored[n] for n in sorted(stored)]
         assert again.replay(history) == []
         assert again.bar == keeper.bar
@@ -82,13 +83,13 @@ def test_what_a_killed_run_left_is_deleted_and_nothing_else(tmp_path: Path) -> N
         record(1, 0.5, True, None),
         replace(record(2, None, False, None), state=TrialState.RUNNING),
     ]
-    Keeper(3, tmp_path, Objective()).replay(history)
+    Keeper(3, artifacts(tmp_path), Objective()).replay(history)
     assert {path.name for path in tmp_path.iterdir()} == {"0", "2024", "notes"}
 
 
 def test_fewer_models_are_kept_when_the_limit_was_lowered(tmp_path: Path) -> None:
     history = [record(n, float(n), True, tmp_path) for n in range(5)]
-    assert sorted(Keeper(2, tmp_path, Objective()).replay(history)) == [2, 3, 4]
+    assert sorted(Keeper(2, artifacts(tmp_path), Objective()).replay(history)) == [2, 3, 4]
 
 
 costs = st.sampled_from([0.0, 1.0, 2.0, 3.0])
@@ -105,7 +106,7 @@ def test_of_several_objectives_the_undominated_stay_and_a_replay_holds_the_same(
     ends: list[tuple[float, float]], keep: int
 ) -> None:
     goals = Goals((Objective(), Objective("cost")), (Bound("share", 2.5, is_upper=True),))
-    keeper = Keeper(keep, Path("models"), goals)
+    keeper = Keeper(keep, artifacts(Path("models")), goals)
     stored: dict[int, TrialRecord] = {}
     for number, (loss, cost) in enumerate(ends):
         full = weighed(number, loss, cost, Path("models"))
@@ -121,7 +122,7 @@ def test_of_several_objectives_the_undominated_stay_and_a_replay_holds_the_same(
         assert best.number in kept
     if len(ends) <= keep:
         assert len(kept) == len(ends)
-    again = Keeper(keep, Path("models"), goals)
+    again = Keeper(keep, artifacts(Path("models")), goals)
     assert again.replay([stored[n] for n in sorted(stored)]) == []
     following = weighed(len(ends), 1.0, 1.0, Path("models"))
     assert again.admit(following) == keeper.admit(following)

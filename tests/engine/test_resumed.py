@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.contracts.executor import study
+from tests.contracts.executor import artifacts, models_in, study
 from tests.engine.parts import SEED, CountingSearcher, ListStore, engine
 from tuner import callbacks
 from tuner.core.dataset import Dataset
@@ -155,7 +155,9 @@ def run(
                 super().close(at_once=at_once)
 
     threads = 2
-    worker = Worker(lambda: Sums(parks=parks, lanes=lanes), Job(spec, None, rows=3, threads=threads), models)
+    worker = Worker(
+        lambda: Sums(parks=parks, lanes=lanes), Job(spec, None, rows=3, threads=threads), artifacts(models)
+    )
     rules = callbacks.build(spec)
     driver = engine(worker, store, models, searcher=Inquirer(), callbacks=rules, trials=TRIALS, keep=3)
     driver.run(store.history(), store.curves, store.seconds, store.position)
@@ -227,7 +229,7 @@ def go_on_after_every_turn(tmp_path: Path, pruner: str, *, lanes: bool, parks: b
             resumed = brief.resumed()
         run(resumed, models, spec, parks=parks, close=True, lanes=lanes)
         assert table(resumed) == table(whole), f"killed after turn {life}"
-        kept = {path.name for path in models.iterdir()} - {"checkpoints"}
+        kept = models_in(models) - {"checkpoints"}
         named = {str(n) for n, record in resumed.records.items() if record.model_path is not None}
         assert kept == named
         assert not list((models / "checkpoints").glob("*")), "a checkpoint of a trial that is over stays"

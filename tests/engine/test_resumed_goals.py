@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.executor import study
+from tests.contracts.executor import artifacts, study
 from tests.engine.parts import ListStore, engine
 from tests.engine.test_resumed import EPOCHS, Killed, Mortal, Rows, Sums
 from tuner import callbacks
@@ -50,7 +50,7 @@ def specified() -> StudySpec:
 
 
 def run(store: ListStore, models: Path, spec: StudySpec) -> None:
-    worker = Inline(Sized, Job(spec, None, rows=3, threads=1), models)
+    worker = Inline(Sized, Job(spec, None, rows=3, threads=1), artifacts(models))
     searcher = OptunaSearcher(spec.search_space(), spec.search, spec.goals())
     driver = engine(
         worker,

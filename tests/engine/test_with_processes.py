@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.executor import Abacus, study
+from tests.contracts.executor import Abacus, artifacts, models_in, study
 from tests.engine.parts import CountingSearcher, ListStore, engine
 from tuner.core.budget import StudyState
 from tuner.core.ports import Job, Turn
@@ -36,7 +36,7 @@ def test_no_trial_is_lost_when_workers_die_and_the_user_interrupts(tmp_path: Pat
                 raise KeyboardInterrupt
 
     def executor() -> Processes:
-        return Processes(Abacus, Job(study(), None, rows=2), tmp_path / "models", workers=2)
+        return Processes(Abacus, Job(study(), None, rows=2), artifacts(tmp_path / "models"), workers=2)
 
     store: ListStore = Impatient()
     with pytest.raises(KeyboardInterrupt):
@@ -52,6 +52,6 @@ def test_no_trial_is_lost_when_workers_die_and_the_user_interrupts(tmp_path: Pat
     assert all([r.epoch for r in curve] == [1, 2, 3] for curve in store.curves.values())
     assert store.records[1].interruptions >= 1
     # Whoever was the best for a while is kept, too: which trial ends first is the workers' affair.
-    kept = {path.name for path in (tmp_path / "models").iterdir()}
+    kept = models_in(tmp_path / "models")
     assert kept == {str(n) for n, record in store.records.items() if record.model_path is not None}
     assert {"0", "1"} <= kept

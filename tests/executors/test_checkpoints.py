@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from tests.contracts.executor import study
+from tests.contracts.executor import artifacts
 from tuner.core.ports import Snapshot
 from tuner.core.trial import Trial
 from tuner.executors.checkpoints import Checkpoints
@@ -53,8 +53,12 @@ def told(snapshot: Snapshot | None) -> object:
     return snapshot.epoch, held, repr(snapshot.facts)
 
 
+def checkpoints_in(folder: Path, *, synced: bool = False) -> Checkpoints:
+    return Checkpoints(artifacts(folder.parent, synced=synced))
+
+
 def files(folder: Path) -> dict[str, Path]:
-    return {path.name: path for path in folder.iterdir()}
+    return {path.name: path for path in folder.iterdir()} if folder.is_dir() else {}
 
 
 def holder(folder: Path, epoch: int) -> Path:
@@ -64,7 +68,7 @@ def holder(folder: Path, epoch: int) -> Path:
         with TemporaryDirectory() as name:
             for other in others:
                 shutil.move(other, name)
-            found = Checkpoints(folder).read(TRIAL, 99)
+            found = checkpoints_in(folder).read(TRIAL, 99)
             for other in others:
                 shutil.move(Path(name) / other.name, folder)
         if found is not None and found.epoch == epoch:
@@ -81,16 +85,16 @@ def folder(tmp_path: Path) -> Path:
 def test_a_snapshot_comes_back_bit_for_bit(found: dict[str, np.ndarray[Any, Any]], facts: Any) -> None:
     snapshot = Snapshot(4, found, facts)
     with TemporaryDirectory() as name:
-        assert Checkpoints(Path(name)).write(TRIAL, snapshot)
-        assert told(Checkpoints(Path(name)).read(TRIAL, 4)) == told(snapshot)
+        assert checkpoints_in(Path(name) / "checkpoints").write(TRIAL, snapshot)
+        assert told(checkpoints_in(Path(name) / "checkpoints").read(TRIAL, 4)) == told(snapshot)
 
 
 @pytest.mark.parametrize("dtype", DTYPES[:3])
 def test_what_is_no_number_comes_back_as_it_was(folder: Path, dtype: str) -> None:
     odd = np.array([np.nan, -np.nan, np.inf, -np.inf, -0.0, 5e-324, 1.0], dtype)
     snapshot = Snapshot(1, {"odd": odd, "empty": np.zeros((0, 3), dtype)}, {"best": float("inf")})
-    Checkpoints(folder).write(TRIAL, snapshot)
-    assert told(Checkpoints(folder).read(TRIAL, 1)) == told(snapshot)
+    checkpoints_in(folder).write(TRIAL, snapshot)
+    assert told(checkpoints_in(folder).read(TRIAL, 1)) == told(snapshot)
 
 
 @pytest.mark.parametrize(
@@ -100,34 +104,34 @@ def test_however_an_array_lies_in_memory_its_numbers_come_back(
     folder: Path, laid: Callable[[np.ndarray[Any, Any]], np.ndarray[Any, Any]]
 ) -> None:
     array = laid(np.arange(12.0).reshape(4, 3))
-    Checkpoints(folder).write(TRIAL, Snapshot(1, {"array": array}))
-    found = Checkpoints(folder).read(TRIAL, 1)
+    checkpoints_in(folder).write(TRIAL, Snapshot(1, {"array": array}))
+    found = checkpoints_in(folder).read(TRIAL, 1)
     assert found is not None
     np.testing.assert_array_equal(found.arrays["array"], array)
 
 
 def test_the_newest_of_two_is_read_and_the_older_one_replaced(folder: Path) -> None:
-    checkpoints = Checkpoints(folder)
+    checkpoints = checkpoints_in(folder)
     for epoch in range(1, 8):
         assert checkpoints.write(TRIAL, state(epoch))
-        assert told(Checkpoints(folder).read(TRIAL, 99)) == told(state(epoch))
+        assert told(checkpoints_in(folder).read(TRIAL, 99)) == told(state(epoch))
         assert set(files(folder)) == {"7.a", "7.b"} if epoch > 1 else {"7.a"}
-    assert told(Checkpoints(folder).read(TRIAL, 6)) == told(state(6))
-    assert Checkpoints(folder).read(TRIAL, 5) is None
+    assert told(checkpoints_in(folder).read(TRIAL, 6)) == told(state(6))
+    assert checkpoints_in(folder).read(TRIAL, 5) is None
 
 
 def damaged(epochs: int, damage: Callable[[Path], None]) -> tuple[object, object]:
     """What is read when the newest of some checkpoints is damaged, and after one more is written."""
     with TemporaryDirectory() as name:
-        folder = Path(name)
-        checkpoints = Checkpoints(folder)
+        folder = Path(name) / "checkpoints"
+        checkpoints = checkpoints_in(folder)
         for epoch in range(1, epochs + 1):
             checkpoints.write(TRIAL, state(epoch))
         damage(holder(folder, epochs))
-        found = told(Checkpoints(folder).read(TRIAL, 99))
+        found = told(checkpoints_in(folder).read(TRIAL, 99))
         # Whatever lies there, a worker goes on and writes its own.
-        assert Checkpoints(folder).write(TRIAL, state(epochs + 1))
-        return found, told(Checkpoints(folder).read(TRIAL, 99))
+        assert checkpoints_in(folder).write(TRIAL, state(epochs + 1))
+        return found, told(checkpoints_in(folder).read(TRIAL, 99))
 
 
 @given(st.data())
@@ -151,17 +155,17 @@ def test_a_flipped_bit_anywhere_is_seen_and_the_one_before_is_taken(data: st.Dat
 
 def test_every_bit_of_a_header_may_flip() -> None:
     with TemporaryDirectory() as name:
-        folder = Path(name)
-        Checkpoints(folder).write(TRIAL, state(1))
+        folder = Path(name) / "checkpoints"
+        checkpoints_in(folder).write(TRIAL, state(1))
         (path,) = folder.iterdir()
         sound = path.read_bytes()
         for bit in range(32 * 8, 32 * 8 + 260 * 8, 3):
             text = bytearray(sound)
             text[bit // 8] ^= 1 << bit % 8
             path.write_bytes(text)
-            assert Checkpoints(folder).read(TRIAL, 9) is None
-            assert Checkpoints(folder).write(TRIAL, state(2)), f"bit {bit}"
-            assert told(Checkpoints(folder).read(TRIAL, 9)) == told(state(2))
+            assert checkpoints_in(folder).read(TRIAL, 9) is None
+            assert checkpoints_in(folder).write(TRIAL, state(2)), f"bit {bit}"
+            assert told(checkpoints_in(folder).read(TRIAL, 9)) == told(state(2))
             for other in folder.iterdir():
                 other.unlink()
 
@@ -169,16 +173,17 @@ def test_every_bit_of_a_header_may_flip() -> None:
 @given(st.binary(max_size=200), st.binary(max_size=200))
 def test_any_other_files_in_its_places_are_replaced(a: bytes, b: bytes) -> None:
     with TemporaryDirectory() as name:
-        folder = Path(name)
+        folder = Path(name) / "checkpoints"
+        folder.mkdir()
         (folder / "7.a").write_bytes(a)
         (folder / "7.b").write_bytes(b)
-        assert Checkpoints(folder).read(TRIAL, 9) is None
-        assert Checkpoints(folder).write(TRIAL, state(1))
-        assert told(Checkpoints(folder).read(TRIAL, 9)) == told(state(1))
+        assert checkpoints_in(folder).read(TRIAL, 9) is None
+        assert checkpoints_in(folder).write(TRIAL, state(1))
+        assert told(checkpoints_in(folder).read(TRIAL, 9)) == told(state(1))
 
 
 def test_a_damaged_one_is_told_of_by_name(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    checkpoints = Checkpoints(folder)
+    checkpoints = checkpoints_in(folder)
     checkpoints.write(TRIAL, state(1))
     checkpoints.write(TRIAL, state(2))
     path = holder(folder, 2)
@@ -190,7 +195,7 @@ def test_a_damaged_one_is_told_of_by_name(folder: Path, caplog: pytest.LogCaptur
 
 
 def test_with_both_places_damaged_the_trial_has_none(folder: Path) -> None:
-    checkpoints = Checkpoints(folder)
+    checkpoints = checkpoints_in(folder)
     for epoch in (1, 2):
         checkpoints.write(TRIAL, state(epoch))
     for path in folder.iterdir():
@@ -208,19 +213,19 @@ def test_with_both_places_damaged_the_trial_has_none(folder: Path) -> None:
     ],
 )
 def test_a_file_of_another_trial_is_not_taken(folder: Path, other: Trial) -> None:
-    Checkpoints(folder).write(other, state(5))
+    checkpoints_in(folder).write(other, state(5))
     (path,) = folder.iterdir()
     path.rename(folder / "7.a")
-    assert Checkpoints(folder).read(TRIAL, 9) is None
+    assert checkpoints_in(folder).read(TRIAL, 9) is None
     # A study that was deleted and begun again: its own first checkpoint takes the stranger's place.
-    Checkpoints(folder).write(TRIAL, state(1))
-    Checkpoints(folder).write(TRIAL, state(2))
-    assert told(Checkpoints(folder).read(TRIAL, 9)) == told(state(2))
-    assert told(Checkpoints(folder).read(TRIAL, 1)) == told(state(1))
+    checkpoints_in(folder).write(TRIAL, state(1))
+    checkpoints_in(folder).write(TRIAL, state(2))
+    assert told(checkpoints_in(folder).read(TRIAL, 9)) == told(state(2))
+    assert told(checkpoints_in(folder).read(TRIAL, 1)) == told(state(1))
 
 
 def test_one_that_is_ahead_of_the_record_is_neither_taken_nor_kept(folder: Path) -> None:
-    checkpoints = Checkpoints(folder)
+    checkpoints = checkpoints_in(folder)
     checkpoints.write(TRIAL, state(3))
     checkpoints.write(TRIAL, state(5))
     assert told(checkpoints.read(TRIAL, 4)) == told(state(3))
@@ -248,7 +253,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_costs_the_new_checkpoint_and_not_the_old_one(
     small_disk: Path, caplog: pytest.LogCaptureFixture, synced: bool
 ) -> None:
-    checkpoints = Checkpoints(small_disk / "checkpoints", synced=synced)
+    checkpoints = checkpoints_in(small_disk / "checkpoints", synced=synced)
     assert checkpoints.write(TRIAL, state(1))
     large = Snapshot(2, {"weights": np.ones(100_000)})
     assert not checkpoints.write(TRIAL, large)
@@ -261,14 +266,14 @@ def test_a_full_disk_costs_the_new_checkpoint_and_not_the_old_one(
 
 def test_where_no_folder_can_be_trials_go_on_without_checkpoints(tmp_path: Path) -> None:
     (tmp_path / "models").write_text("a file")
-    checkpoints = Checkpoints(tmp_path / "models" / "checkpoints")
+    checkpoints = checkpoints_in(tmp_path / "models" / "checkpoints")
     assert not checkpoints.write(TRIAL, state(1))
     assert checkpoints.read(TRIAL, 1) is None
     checkpoints.drop(7)
 
 
 def test_what_is_kept_in_memory_is_read_once_and_written_by_the_next_flush(folder: Path) -> None:
-    checkpoints = Checkpoints(folder)
+    checkpoints = checkpoints_in(folder)
     checkpoints.keep(TRIAL, state(1))
     checkpoints.keep(replace(TRIAL, number=8), state(2))
     assert not folder.exists()
@@ -283,7 +288,7 @@ def test_what_is_kept_in_memory_is_read_once_and_written_by_the_next_flush(folde
 
 
 def test_what_is_kept_in_memory_and_ahead_of_the_record_is_not_taken(folder: Path) -> None:
-    checkpoints = Checkpoints(folder)
+    checkpoints = checkpoints_in(folder)
     checkpoints.write(TRIAL, state(1))
     checkpoints.keep(TRIAL, state(3))
     assert told(checkpoints.read(TRIAL, 2)) == told(state(1))
@@ -294,8 +299,8 @@ def test_a_trial_never_has_more_than_two_files_and_none_once_it_is_dropped(
     steps: list[tuple[str, int]],
 ) -> None:
     with TemporaryDirectory() as name:
-        folder = Path(name)
-        checkpoints = Checkpoints(folder)
+        folder = Path(name) / "checkpoints"
+        checkpoints = checkpoints_in(folder)
         for step, epoch in steps:
             match step:
                 case "keep":
@@ -314,12 +319,12 @@ def test_a_trial_never_has_more_than_two_files_and_none_once_it_is_dropped(
 
 
 def test_what_a_killed_process_left_half_written_goes_with_its_trial(folder: Path) -> None:
-    checkpoints = Checkpoints(folder)
+    checkpoints = checkpoints_in(folder)
     checkpoints.write(TRIAL, state(1))
-    (folder / "7.writing").write_bytes(b"half")
-    (folder / "70.writing").write_bytes(b"of another trial")
+    (folder / ".writing-7").write_bytes(b"half")
+    (folder / ".writing-70").write_bytes(b"of another trial")
     checkpoints.drop(7)
-    assert set(files(folder)) == {"70.writing"}
+    assert set(files(folder)) == {".writing-70"}
 
 
 def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
@@ -346,22 +351,21 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
 def test_a_durable_checkpoint_is_on_the_disk_before_and_after_it_gets_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durability: str
 ) -> None:
-    spec = study(durability=durability)
-    checkpoints = Checkpoints.of(spec, tmp_path / "models")
+    checkpoints = checkpoints_in(tmp_path / "models" / "checkpoints", synced=durability == "full")
+    checkpoints.write(replace(TRIAL, number=8), state(1))
     done = watched(monkeypatch)
     assert checkpoints.write(TRIAL, state(1))
     checkpoints.keep(TRIAL, state(2))
     checkpoints.flush()
-    # The new folders' names are in the folders above them.
-    expected = [("sync", "models"), ("sync", tmp_path.name)] if durability == "full" else []
+    expected = []
     for name in ("7.a", "7.b"):
-        whole = [("sync", "7.writing"), ("rename", name), ("sync", "checkpoints")]
+        whole = [("sync", ".writing-7"), ("rename", name), ("sync", "checkpoints")]
         expected += whole if durability == "full" else [("rename", name)]
     assert done == expected
 
 
 def test_no_pickle_is_read(folder: Path) -> None:
     with pytest.raises(Exception, match=r"dtype|object|O"):
-        Checkpoints(folder).write(TRIAL, Snapshot(1, {"anything": np.array([{}, object()])}))
+        checkpoints_in(folder).write(TRIAL, Snapshot(1, {"anything": np.array([{}, object()])}))
     known: Mapping[str, Path] = files(folder) if folder.exists() else {}
     assert not known

@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 
 from tests.contracts import trainer as trainers
-from tests.contracts.executor import Abacus, Beads, Desk, ExecutorContract, study
+from tests.contracts.executor import Abacus, Beads, Desk, ExecutorContract, artifacts, study
+from tuner.artifacts import Artifacts
 from tuner.core.events import Finished, Reported
 from tuner.core.ports import Executor, Job, Outcome, Placement, Population, Trainer
 from tuner.core.trial import Reading, Trial
 from tuner.errors import PluginError
 from tuner.executors import Inline
-from tuner.executors.worker import WRITING
 from tuner.trainers.torch import TorchTrainer
 
 
 class TestInline(ExecutorContract):
-    def executor(self, make: Callable[[], Trainer], job: Job, models: Path) -> Executor:
-        return Inline(make, job, models)
+    def executor(self, make: Callable[[], Trainer], job: Job, artifacts: Artifacts) -> Executor:
+        return Inline(make, job, artifacts)
 
 
 def test_a_trainer_that_cannot_be_made_says_so_at_once(tmp_path: Path) -> None:
@@ -32,11 +32,11 @@ def test_a_trainer_that_cannot_be_made_says_so_at_once(tmp_path: Path) -> None:
         raise PluginError("no such trainer")
 
     with pytest.raises(PluginError, match="no such trainer"):
-        Inline(make, Job(study(), None), tmp_path)
+        Inline(make, Job(study(), None), artifacts(tmp_path))
 
 
 def test_as_many_trials_fit_in_as_the_population_has_rows(tmp_path: Path) -> None:
-    assert Inline(Abacus, Job(study(), None, rows=7), tmp_path).free() == 7
+    assert Inline(Abacus, Job(study(), None, rows=7), artifacts(tmp_path)).free() == 7
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the names of open files are not told here")
@@ -57,14 +57,14 @@ def test_a_durable_study_has_its_models_on_the_disk_before_and_after_they_get_th
     monkeypatch.setattr(os, "fsync", sync)
     monkeypatch.setattr(Path, "rename", renamed)
     spec = study(durability="full", trainer={"epochs": 1, "checkpoint_seconds": 0})
-    executor = Inline(Abacus, Job(spec, None), tmp_path / "models")
+    executor = Inline(Abacus, Job(spec, None), artifacts(tmp_path / "models", synced=True))
     executor.submit([Placement(Trial(3, {"diary": str(tmp_path / "diary")}, 0))], None)
     while not any(isinstance(event, Finished) for event in executor.poll(1)):
         pass
     executor.close()
-    at = done.index(f"{WRITING}3 -> 3")
+    at = done.index(".writing-3 -> 3")
     assert done[0] == tmp_path.name, "the folder of models is new"
-    assert f"{WRITING}3" in done[:at]
+    assert ".writing-3" in done[:at]
     assert done[at + 1] == "models"
 
 
@@ -90,7 +90,7 @@ class Abreast(Timed):
 
 
 def opened(make: Callable[[], Trainer], folder: Path) -> contextlib.closing[Inline]:
-    return contextlib.closing(Inline(make, Job(study(4), None, rows=2), folder / "models"))
+    return contextlib.closing(Inline(make, Job(study(4), None, rows=2), artifacts(folder / "models")))
 
 
 def written(models: Path) -> set[str]:
@@ -178,7 +178,7 @@ def test_a_compiled_row_goes_on_bit_for_bit_with_a_checkpoint_and_without(
     for name, ends in (("whole", (6,)), ("parts", (1, 4, 6))):
         curve: tuple[Reading, ...] = ()
         for until in ends:
-            with contextlib.closing(Inline(TorchTrainer, job, tmp_path / name)) as executor:
+            with contextlib.closing(Inline(TorchTrainer, job, artifacts(tmp_path / name))) as executor:
                 curve = trained(Desk(executor, tmp_path), trial, curve, until)
             assert written(tmp_path / name) == ({"1"} if worth_s == 0.0 and until < 6 else set())
         curves.append(curve)

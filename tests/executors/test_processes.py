@@ -16,26 +16,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.contracts.executor import Abacus, Desk, ExecutorContract, study
+from tests.contracts.executor import Abacus, Desk, ExecutorContract, artifacts, study
+from tuner.artifacts import Artifacts
 from tuner.core.events import Failed, Finished, Interrupted, Reported, Stopped
 from tuner.core.ports import Executor, Job, Population, Snapshot, Trainer
 from tuner.errors import PluginError
 from tuner.executors import Processes
-from tuner.executors.checkpoints import FOLDER, Checkpoints
+from tuner.executors.checkpoints import Checkpoints
 
 
 class TestProcesses(ExecutorContract):
     rows = 4
 
-    def executor(self, make: Callable[[], Trainer], job: Job, models: Path) -> Executor:
-        return Processes(make, job, models, workers=2)
+    def executor(self, make: Callable[[], Trainer], job: Job, artifacts: Artifacts) -> Executor:
+        return Processes(make, job, artifacts, workers=2)
 
 
 @contextlib.contextmanager
 def opened(
     folder: Path, make: Callable[[], Trainer] = Abacus, workers: int = 1, restarts: int = 2, rows: int = 1
 ) -> Iterator[Desk]:
-    made = Processes(make, Job(study(), None, rows=rows), folder / "models", workers, restarts=restarts)
+    made = Processes(
+        make, Job(study(), None, rows=rows), artifacts(folder / "models"), workers, restarts=restarts
+    )
     with contextlib.closing(made):
         yield Desk(made, folder)
 
@@ -130,11 +133,9 @@ def test_no_checkpoint_is_left_of_a_trial_whose_worker_died_too_often(tmp_path: 
 
 def checkpoint_of(desk: Desk, number: int) -> Path:
     """Write one of a trial's first epoch; the folder of all of them."""
-    folder = desk.folder / "models" / FOLDER
-    assert Checkpoints(folder).write(
-        desk.trial(number), Snapshot(1, {"beads": np.ones(1)}, {"trial": number})
-    )
-    return folder
+    files = artifacts(desk.folder / "models")
+    assert Checkpoints(files).write(desk.trial(number), Snapshot(1, {"beads": np.ones(1)}, {"trial": number}))
+    return files.path(number, "a").parent
 
 
 def test_a_slow_worker_does_not_hold_up_the_other(tmp_path: Path) -> None:
@@ -156,7 +157,7 @@ def test_the_queue_is_spread_over_the_workers(tmp_path: Path) -> None:
 def test_a_worker_that_hangs_is_ended_and_its_trial_goes_on_elsewhere(tmp_path: Path) -> None:
     spec = study(stop={"epoch_seconds": 0.5})
     # A busy machine may take that long for any epoch, so it may happen again.
-    made = Processes(Abacus, Job(spec, None), tmp_path / "models", workers=1, restarts=99)
+    made = Processes(Abacus, Job(spec, None), artifacts(tmp_path / "models"), workers=1, restarts=99)
     with contextlib.closing(made):
         desk = ready(Desk(made, tmp_path))
         desk.submit(desk.trial(1, does="sleep", at=2, once=True))
@@ -168,7 +169,9 @@ def test_a_worker_that_hangs_is_ended_and_its_trial_goes_on_elsewhere(tmp_path: 
 
 
 def test_ordered_workers_answer_together_in_the_order_of_trials(tmp_path: Path) -> None:
-    made = Processes(Abacus, Job(study(), None, rows=2), tmp_path / "models", workers=2, ordered=True)
+    made = Processes(
+        Abacus, Job(study(), None, rows=2), artifacts(tmp_path / "models"), workers=2, ordered=True
+    )
     with contextlib.closing(made):
         desk = ready(Desk(made, tmp_path), 4)
         desk.submit(*(desk.trial(number) for number in range(3)))
@@ -181,7 +184,9 @@ def test_ordered_workers_answer_together_in_the_order_of_trials(tmp_path: Path) 
 
 
 def test_no_ordered_worker_gets_a_trial_before_the_others_have_answered(tmp_path: Path) -> None:
-    made = Processes(Abacus, Job(study(epochs=1), None), tmp_path / "models", workers=2, ordered=True)
+    made = Processes(
+        Abacus, Job(study(epochs=1), None), artifacts(tmp_path / "models"), workers=2, ordered=True
+    )
     try:
         desk = ready(Desk(made, tmp_path), 2)
         desk.submit(desk.trial(0), desk.trial(1, does="sleep", at=1))
@@ -196,7 +201,7 @@ def test_no_ordered_worker_gets_a_trial_before_the_others_have_answered(tmp_path
 @pytest.mark.parametrize(("restarts", "deaths"), [(2, 1), (1, 2)])
 def test_the_death_of_an_ordered_worker_changes_no_order(tmp_path: Path, restarts: int, deaths: int) -> None:
     made = Processes(
-        Abacus, Job(study(), None), tmp_path / "models", workers=2, restarts=restarts, ordered=True
+        Abacus, Job(study(), None), artifacts(tmp_path / "models"), workers=2, restarts=restarts, ordered=True
     )
     with contextlib.closing(made):
         desk = ready(Desk(made, tmp_path), 2)
@@ -268,7 +273,7 @@ def test_a_trainer_that_cannot_be_sent_is_refused(tmp_path: Path) -> None:
             return Abacus()
 
     with pytest.raises(PluginError, match=r"cannot be sent to worker processes: .*lock.*inline"):
-        Processes(make, Job(study(), None), tmp_path, workers=1)
+        Processes(make, Job(study(), None), artifacts(tmp_path), workers=1)
 
 
 def test_workers_that_die_while_they_start_are_not_replaced_for_ever(tmp_path: Path) -> None:
@@ -299,7 +304,9 @@ def test_workers_get_their_threads_and_ignore_the_terminals_interrupt(tmp_path: 
     job = Job(study(), None)
     sys.path.append("/of/the/parent")
     try:
-        with contextlib.closing(Processes(Curious, job, tmp_path, workers=1, threads=3)) as executor:
+        with contextlib.closing(
+            Processes(Curious, job, artifacts(tmp_path), workers=1, threads=3)
+        ) as executor:
             ready(Desk(executor, tmp_path))
     finally:
         sys.path.pop()
@@ -308,11 +315,11 @@ def test_workers_get_their_threads_and_ignore_the_terminals_interrupt(tmp_path: 
 
 SCRIPT = """
 from pathlib import Path
-from tests.contracts.executor import Abacus, study
+from tests.contracts.executor import Abacus, artifacts, study
 from tuner.core.ports import Job, Placement
 from tuner.core.trial import Trial
 from tuner.executors import Processes
-from tuner.executors.checkpoints import FOLDER, Checkpoints
+from tuner.executors.checkpoints import Checkpoints
 
 class Mine(Abacus):
     def populate(self, job):
@@ -320,7 +327,7 @@ class Mine(Abacus):
         Path("pid").write_text(str(os.getpid()))
         return super().populate(job)
 
-executor = Processes(Mine, Job(study(), None), Path("models"), workers=1)
+executor = Processes(Mine, Job(study(), None), artifacts(Path("models")), workers=1)
 while not executor.free():
     executor.poll(0.1)
 """

@@ -64,7 +64,7 @@ def database(url: str) -> Iterator[Database]:
 @pytest.fixture
 def store(database: Database, spec: StudySpec) -> Iterator[StudyStore]:
     """The study `nets`, created and driven."""
-    created = database.create_study("nets", spec, {"device": "cpu"}, "models/nets")
+    created = database.create_study("nets", spec, {"device": "cpu"})
     yield created
     created.close()
 

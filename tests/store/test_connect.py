@@ -70,7 +70,7 @@ def as_nobody(template: Path) -> Iterator[Path]:
 def test_a_url_and_a_path_open_the_same_file(tmp_path: Path, form: str, spec: StudySpec) -> None:
     path = tmp_path / "with {braces} and 100% ü.db"
     with Database.open(form.format(path=path), create=True) as database:
-        database.create_study("s", spec, {}, "").close()
+        database.create_study("s", spec, {}).close()
     with Database.open(str(path)) as database:
         assert [s.name for s in database.studies()] == ["s"]
     assert files(tmp_path) == [path.name]
@@ -140,7 +140,7 @@ def test_a_folder_that_may_not_be_written_gets_no_database(as_nobody: Path) -> N
 def test_a_file_that_may_not_be_written_is_named(as_nobody: Path, spec: StudySpec) -> None:
     def begin() -> None:
         with Database.open(str(as_nobody / "tuner.db"), create=True) as database:
-            database.create_study("s", spec, {}, "")
+            database.create_study("s", spec, {})
 
     text = refusal(begin)
     assert str(as_nobody / "tuner.db") in text
@@ -151,9 +151,9 @@ def test_a_file_locked_for_longer_than_the_timeout_is_named(url: str, spec: Stud
     other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with Database.open(url + "?timeout=0.05") as database:
-        assert "locked" in refusal(lambda: database.create_study("s", spec, {}, ""))
+        assert "locked" in refusal(lambda: database.create_study("s", spec, {}))
         other.execute("ROLLBACK")
-        database.create_study("s", spec, {}, "").close()
+        database.create_study("s", spec, {}).close()
     other.close()
 
 
@@ -161,7 +161,7 @@ def test_a_full_disk_loses_nothing_and_the_turn_can_be_stored_later(
     url: str, spec: StudySpec, trial: Callable[..., Trial], reading: Callable[..., Reading]
 ) -> None:
     with Database.open(url) as database:
-        store = database.create_study("s", spec, {}, "")
+        store = database.create_study("s", spec, {})
         store.record(Turn(started=[trial(0)], readings=[(0, reading(1))]))
         big = Turn(started=[trial(n) for n in range(1, 200)], readings=[(0, reading(2))])
         database.close()
@@ -223,7 +223,7 @@ def test_two_that_create_the_same_file_at_once_share_it(tmp_path: Path, spec: St
 
     def begin(name: str) -> None:
         with Database.open(f"{tmp_path}/tuner.db", create=True) as database:
-            database.create_study(name, spec, {}, "").close()
+            database.create_study(name, spec, {}).close()
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(begin, "abcd"))

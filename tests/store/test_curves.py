@@ -106,7 +106,7 @@ def test_another_studys_curves_are_not_read(
     mixed: StudyStore, database: Any, spec: Any, trial: Trials, reading: Readings, ended: Ended, url: str
 ) -> None:
     before = news(url)
-    other = database.create_study("other", spec, {}, "")
+    other = database.create_study("other", spec, {})
     other.record(Turn(started=[trial(0)], readings=[(0, reading(1))]))
     other.record(Turn(ended=[ended(trial(0), [reading(1)])]))
     other.close()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import sys
@@ -32,7 +33,8 @@ def test_a_new_study_is_listed_with_all_that_is_known(
     assert (summary.name, summary.description, summary.state) == ("nets", "a line", StudyState.RUNNING)
     assert StudySpec.parse(summary.spec) == spec
     assert (summary.digest, summary.metric, summary.minimize) == (spec.digest, "val_loss", True)
-    assert (summary.facts, summary.models, summary.seconds) == ({"device": "cpu"}, "models/nets", 0.0)
+    assert (summary.facts, summary.seconds) == ({"device": "cpu"}, 0.0)
+    assert re.fullmatch("[0-9a-f]{32}", summary.identity)
     assert summary.counts == {state.value: 0 for state in TrialState}
     assert (summary.best_value, summary.best_number, summary.reason) == (None, None, None)
     assert summary.is_driven
@@ -42,7 +44,7 @@ def test_a_new_study_is_listed_with_all_that_is_known(
 
 def test_studies_are_listed_newest_first(database: Database, spec: StudySpec) -> None:
     for name in ("first", "second", "third"):
-        database.create_study(name, spec, {}, "").close()
+        database.create_study(name, spec, {}).close()
     assert [s.name for s in database.studies()] == ["third", "second", "first"]
 
 
@@ -56,7 +58,7 @@ def test_the_best_trial_is_the_first_with_the_best_value_that_stands(
     best: tuple[int, float],
 ) -> None:
     table = {**spec.to_table(), "objective": {"metric": metric}}
-    store = database.create_study("best", StudySpec.parse(table), {}, "")
+    store = database.create_study("best", StudySpec.parse(table), {})
     store.record(Turn(started=[trial(n) for n in range(7)]))
     stopped, failed = TrialState.STOPPED, TrialState.FAILED
     store.record(
@@ -91,7 +93,7 @@ def test_where_no_value_stands_the_best_of_those_cut_short_is_the_best(
 def test_a_name_is_given_once(database: Database, url: str, store: StudyStore, spec: StudySpec) -> None:
     before = counts(url)
     with pytest.raises(StudyExists, match=r"tune resume nets$"):
-        database.create_study("nets", spec, {}, "")
+        database.create_study("nets", spec, {})
     assert counts(url) == before
 
 
@@ -102,7 +104,7 @@ def test_a_name_that_plain_optuna_has_is_not_ours_to_resume(
 
     optuna.create_study(study_name="theirs", storage=url)
     with pytest.raises(StudyExists, match=r"plain Optuna.*another name"):
-        database.create_study("theirs", spec, {}, "")
+        database.create_study("theirs", spec, {})
     for ask in (
         database.study,
         database.records,
@@ -129,7 +131,6 @@ def test_a_raised_budget_replaces_the_stored_spec(
     assert StudySpec.parse(summary.spec) == raised
     assert summary.digest == raised.digest
     assert summary.seconds == 5.0
-    assert summary.models == "models/nets"
 
 
 def test_a_study_that_cannot_be_stored_is_not_half_stored(
@@ -137,7 +138,7 @@ def test_a_study_that_cannot_be_stored_is_not_half_stored(
 ) -> None:
     before = counts(url)
     with pytest.raises(TypeError):
-        database.create_study("nets", spec, {"device": object()}, "")
+        database.create_study("nets", spec, {"device": object()})
     assert counts(url) == before
 
 
@@ -154,7 +155,7 @@ def test_a_deleted_study_leaves_no_row_and_takes_no_other_ones(
     empty = counts(url)
 
     def fill(name: str) -> None:
-        store = database.create_study(name, spec, {}, "")
+        store = database.create_study(name, spec, {})
         store.record(Turn(started=[trial(0), trial(1)], readings=[(0, reading(1)), (1, reading(1))]))
         store.record(Turn(ended=[ended(trial(0), [reading(1)])]))
         theirs = optuna.load_study(study_name=name, storage=url)
@@ -182,7 +183,7 @@ from tuner.core.trial import Trial
 from tuner.store import Database
 spec = StudySpec.parse({"space": {"x": {"type": "float", "low": 0, "high": 1, "default": 0.5}}})
 with Database.open(sys.argv[1], create=True) as database:
-    store = database.create_study("s", spec, {}, "")
+    store = database.create_study("s", spec, {})
     store.record(Turn(started=[Trial(0, {"x": 0.5}, 0)]))
     store.close()
     database.studies(), database.records("s"), database.curves("s")

@@ -61,7 +61,7 @@ def test_a_study_on_a_disk_that_fills_up_keeps_every_turn_that_was_recorded(
     ballast.write_bytes(bytes(1_000_000))
     recorded = 0
     with Database.open(url) as database:
-        store = database.create_study("s", spec, {}, "")
+        store = database.create_study("s", spec, {})
         try:
             for number in range(1000):
                 store.record(Turn(started=[trial(number)], readings=[(number, reading(1))]))
@@ -132,7 +132,7 @@ def test_a_database_removed_with_its_folder_says_that_nothing_could_be_saved(
     folder.mkdir()
     shutil.copyfile(template, folder / "tuner.db")
     with Database.open(str(folder / "tuner.db")) as database:
-        store = database.create_study("s", spec, {}, "")
+        store = database.create_study("s", spec, {})
         shutil.rmtree(folder)
         assert "what it held could not be saved" in refusal(lambda: store.record(Turn()))
         store.close()
@@ -172,7 +172,7 @@ def test_a_lock_that_is_held_too_long_stops_the_study_cleanly(
     url: str, spec: StudySpec, trial: Trials, reading: Readings
 ) -> None:
     with Database.open(f"{url}?timeout=1") as database:
-        store = database.create_study("s", spec, {}, "")
+        store = database.create_study("s", spec, {})
         store.record(Turn(started=[trial(0)], readings=[(0, reading(1))]))
         command = [sys.executable, "-c", HOLDER, str(path_of(url))]
         holder = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -226,7 +226,7 @@ while os.path.exists(go_on):
 def test_eight_readers_and_the_driver_do_not_disturb_each_other(
     url: str, tmp_path: Path, database: Database, spec: StudySpec, trial: Trials, reading: Readings
 ) -> None:
-    store = database.create_study("s", spec, {}, "")
+    store = database.create_study("s", spec, {})
     store.record(Turn(started=[trial(0)], readings=[(0, reading(1))]))
     go_on = tmp_path / "go on"
     go_on.touch()
@@ -266,7 +266,7 @@ def test_every_commit_of_a_durable_study_waits_for_the_disk(
 
     durable = StudySpec.parse({**spec.to_table(), "durability": durability})
     event.listen(database._engine, "commit", look)
-    store = database.create_study("s", durable, {}, "")
+    store = database.create_study("s", durable, {})
     store.record(Turn(started=[trial(0)]))
     store.finish(StudyState.INTERRUPTED, "Ctrl-C", 1.0)
     resumed = database.resume_study("s")

@@ -31,7 +31,7 @@ for round in range(rounds):
     try:
         with Database.open(url, create=how == "start") as database:
             if how == "start":
-                store = database.create_study(name, spec, {}, "")
+                store = database.create_study(name, spec, {})
             else:
                 store = database.resume_study("s")
     except (StudyExists, StudyLocked) as error:
@@ -51,7 +51,7 @@ def test_of_drivers_that_begin_at_the_same_instant_exactly_one_gets_the_study(
     url = f"sqlite:///{tmp_path / 'tuner.db'}"
     if how == "resume":
         with Database.open(url, create=True) as database:
-            database.create_study("s", spec, {}, "").close()
+            database.create_study("s", spec, {}).close()
     command = [sys.executable, "-c", WANTS, url, how, "6"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     drivers = [subprocess.Popen(command, text=True, **pipes) for _ in range(3)]  # type: ignore[call-overload]

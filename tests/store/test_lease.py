@@ -32,7 +32,7 @@ from tuner.core.trial import Trial
 from tuner.store import Database
 x = {"type": "float", "low": 0, "high": 1, "default": 0.5}
 spec = StudySpec.parse({"name": "driven", "space": {"x": x}})
-store = Database.open(sys.argv[1]).create_study("driven", spec, {}, "")
+store = Database.open(sys.argv[1]).create_study("driven", spec, {})
 store.record(Turn(started=[Trial(0, {"x": 0.5}, 0)]))
 print("driving", flush=True)
 time.sleep(600)
@@ -141,7 +141,7 @@ def test_the_heartbeat_goes_on_while_an_epoch_takes_long(
     url: str, database: Database, spec: StudySpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease, "BEAT_S", 0.02)
-    store = database.create_study("slow", spec, {}, "")
+    store = database.create_study("slow", spec, {})
     changed(url, "UPDATE tuner_lease SET host = 'elsewhere', heartbeat = ?", ago(70))
     until = time.monotonic() + 30
     while not database.study("slow").is_driven and time.monotonic() < until:
@@ -166,7 +166,7 @@ def test_a_lease_that_could_not_be_given_back_does_not_keep_its_own_process_out(
     url: str, spec: StudySpec, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Database.open(url + "?timeout=0.05") as database:
-        store = database.create_study("held", spec, {}, "")
+        store = database.create_study("held", spec, {})
         other = sqlite3.connect(url.removeprefix("sqlite:///"), isolation_level=None)
         other.execute("BEGIN EXCLUSIVE")
         store.close()

@@ -193,7 +193,7 @@ def test_a_trial_that_started_again_shows_only_its_new_curve(
 
 def test_a_metric_of_ones_own_is_what_optuna_sees(database: Database, url: str, spec: StudySpec) -> None:
     table = {**spec.to_table(), "name": "own", "objective": {"metric": "auc", "direction": "maximize"}}
-    store = database.create_study("own", StudySpec.parse(table), {}, "")
+    store = database.create_study("own", StudySpec.parse(table), {})
     trial = Trial(0, spec.search_space().defaults(), 0)
     curve = [Reading(1, 0.1, 0.2, extras={"auc": 0.75}), Reading(2, 0.1, 0.1)]
     store.record(Turn(started=[trial], readings=[(0, r) for r in curve]))
@@ -208,7 +208,7 @@ def test_a_study_deleted_through_optuna_leaves_nothing_of_ours(
 ) -> None:
     optuna.delete_study(study_name="nets", storage=url)
     assert database.studies() == []
-    again = database.create_study("nets", spec, {}, "")
+    again = database.create_study("nets", spec, {})
     assert database.records("nets") == []
     assert database.curves("nets") == {}
     again.close()
@@ -224,7 +224,7 @@ def test_several_objectives_and_constraints_are_what_optuna_sees(
         "at_least": {"auc": 0.5},
     }
     whole = StudySpec.parse({**spec.to_table(), "name": "many", "objective": objective})
-    store = database.create_study("many", whole, {}, "")
+    store = database.create_study("many", whole, {})
     shown = [
         (0.5, 0.5, {"size": 8.0, "auc": 0.75}),
         (0.25, 0.5, {"size": 4.0, "auc": 0.625}),
@@ -261,7 +261,7 @@ def test_the_best_of_a_constrained_study_meets_its_constraints_if_any_trial_does
     database: Database, spec: StudySpec
 ) -> None:
     table = {**spec.to_table(), "name": "bound", "objective": {"at_most": {"gap": 0.25}}}
-    store = database.create_study("bound", StudySpec.parse(table), {}, "")
+    store = database.create_study("bound", StudySpec.parse(table), {})
     for number, (train, val) in enumerate([(0.0, 0.5), (0.5, 0.75), (0.75, 1.0)]):
         params = spec.search_space().defaults({"l2": number / 8})
         best = Reading(1, train, val)

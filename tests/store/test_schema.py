@@ -79,7 +79,7 @@ def test_a_file_of_plain_optuna_gets_our_tables_beside(tmp_path: Path, spec: Any
     with Database.open(url) as database:
         assert database.studies() == []
     with Database.open(url, create=True) as database:
-        database.create_study("ours", spec, {}, "").close()
+        database.create_study("ours", spec, {}).close()
         assert [study.name for study in database.studies()] == ["ours"]
     assert len(optuna.load_study(study_name="theirs", storage=url).trials) == 2
     assert optuna.get_all_study_names(url) == ["theirs", "ours"]

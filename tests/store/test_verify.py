@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tuner.artifacts import MODEL
 from tuner.core.budget import StudyState
 from tuner.core.ports import Turn
 from tuner.core.spec import StudySpec
@@ -25,20 +26,18 @@ def whole(
     trial: Callable[..., Trial],
     reading: Callable[..., Reading],
     ended: Callable[..., TrialRecord],
-    tmp_path: Path,
 ) -> str:
     """A database with a study of every kind of trial."""
-    models = tmp_path / "models"
-    models.mkdir()
     curve = [reading(1, 0.75), reading(2, 0.5), reading(3, float("nan"))]
     with Database.open(url) as database:
-        store = database.create_study("nets", spec, {}, str(models))
+        store = database.create_study("nets", spec, {})
+        store.artifacts.put(0, MODEL, lambda _: True)
         store.record(Turn(started=[trial(n) for n in range(6)]))
         store.record(Turn(readings=[(n, r) for n in range(5) for r in curve]))
         store.record(
             Turn(
                 ended=[
-                    ended(trial(0), curve, model_path=str(models)),
+                    ended(trial(0), curve, model_path="kept"),
                     ended(trial(1), curve, TrialState.STOPPED),
                     ended(trial(2), curve, TrialState.FAILED),
                 ],
@@ -76,7 +75,7 @@ def test_a_sound_database_has_nothing_to_be_said(whole: str) -> None:
         (
             "UPDATE tuner_trials SET model_path = '/no/such' WHERE number = 0",
             0,
-            "its model is not in /no/such",
+            "its model is said to be in '/no/such'",
         ),
         ("UPDATE tuner_trials SET params = '{' WHERE number = 0", 0, "its params cannot be read"),
         ("UPDATE tuner_trials SET ended_at = NULL WHERE number = 0", 0, "it is finished and has no time"),
@@ -105,7 +104,7 @@ def test_a_study_that_was_killed_is_no_fault(
     whole: str, spec: StudySpec, trial: Callable[..., Trial]
 ) -> None:
     with Database.open(whole) as database:
-        store = database.create_study("killed", spec, {}, "")
+        store = database.create_study("killed", spec, {})
         store.record(Turn(started=[trial(0)]))
         assert verify(whole).findings == []
         spoil(whole, "UPDATE tuner_lease SET process_start = 'a|b', heartbeat = '2020-01-01T00:00:00+00:00'")

@@ -28,7 +28,7 @@ def test_a_turn_is_read_back(
 ) -> None:
     first, second = trial(0), trial(1, optimizer="momentum")
     curve = [reading(1, 0.75), reading(2, 0.5), reading(3, 0.625)]
-    record = ended(first, curve, model_path="models/nets/0")
+    record = ended(first, curve, model_path=str(store.artifacts.path(0)))
     store.record(
         Turn(started=[first, second], readings=[(0, r) for r in curve] + [(1, curve[0])], seconds=1.5)
     )
@@ -44,7 +44,7 @@ def test_a_turn_is_read_back(
         True,
         1.5,
         0,
-        "models/nets/0",
+        str(store.artifacts.path(0)),
     )
     assert list(running.params) == list(second.params)
     assert (running.state, running.value, running.best) == (TrialState.RUNNING, 0.75, curve[0])
@@ -106,13 +106,13 @@ def test_a_trial_that_was_interrupted_and_restarted_counts_one_interruption(
 def test_a_paused_trial_keeps_what_it_came_to_and_goes_on(
     database: Database, store: StudyStore, trial: Trials, reading: Readings, ended: Ended
 ) -> None:
-    curve = [reading(1, 0.75), reading(2, 0.5)]
-    pause = ended(trial(0), curve, TrialState.PAUSED, rule="asha", reason="at rung 2", model_path="models/0")
+    curve, path = [reading(1, 0.75), reading(2, 0.5)], str(store.artifacts.path(0))
+    pause = ended(trial(0), curve, TrialState.PAUSED, rule="asha", reason="at rung 2", model_path=path)
     store.record(Turn(started=[trial(0)], readings=[(0, r) for r in curve]))
     store.record(Turn(paused=[pause]))
     [record] = database.records("nets")
     assert (record.state, record.value, record.best, record.epochs, record.model_path, record.ended_at) == (
-        TrialState.PAUSED, 0.5, curve[1], 2, "models/0", None,
+        TrialState.PAUSED, 0.5, curve[1], 2, path, None,
     )  # fmt: skip
     assert (record.rule, record.reason, record.interruptions) == ("asha", "at rung 2", 0)
     assert database.study("nets").counts["paused"] == 1
@@ -253,7 +253,7 @@ def test_a_forgotten_model_has_no_path(
     store.record(Turn(started=[trial(0), trial(1)]))
     store.record(Turn(ended=[ended(trial(n), [], model_path=f"models/{n}") for n in (0, 1)]))
     store.record(Turn(forgotten=[0]))
-    assert [r.model_path for r in database.records("nets")] == [None, "models/1"]
+    assert [r.model_path for r in database.records("nets")] == [None, str(store.artifacts.path(1))]
 
 
 def test_a_model_may_be_forgotten_in_the_turn_in_which_its_trial_ends(
@@ -306,7 +306,7 @@ def test_readers_and_the_writer_do_not_wait_for_each_other(
 def test_two_studies_of_one_database_do_not_mix(
     database: Database, store: StudyStore, spec: StudySpec, trial: Trials, reading: Readings, ended: Ended
 ) -> None:
-    other = database.create_study("other", spec, {}, "")
+    other = database.create_study("other", spec, {})
     for turn in range(3):
         for each, loss in ((store, 0.5), (other, 0.25)):
             each.record(Turn(started=[trial(turn)], readings=[(turn, reading(1, loss))]))

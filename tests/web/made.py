@@ -81,7 +81,7 @@ def make_study(path: Path, name: str = "made", amount: int = 200, epochs: int = 
     url = f"sqlite:///{path}"
     made = spec(name, amount, epochs)
     with Database.open(url, create=True) as database:
-        database.create_study(name, made, {}, str(path.with_name("models"))).finish(
+        database.create_study(name, made, {}).finish(
             StudyState.FINISHED, f"the budget of {amount} trials is used up", amount * 1.5
         )
     engine = create_engine(url)

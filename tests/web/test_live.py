@@ -62,7 +62,7 @@ def test_a_study_that_grows_is_read_bit_by_bit_and_equals_one_read_at_once(path:
     made = spec("grows", 9, 4)
     space = made.search_space()
     with Database.open(f"sqlite:///{path}", create=True) as database:
-        store = database.create_study("grows", made, {}, "models")
+        store = database.create_study("grows", made, {})
         assert len(live.look("grows").frame) == 0
         trials = [Trial(n, space.defaults({"dropout": n / 20}), 0) for n in range(3)]
         store.record(
@@ -247,7 +247,7 @@ def test_a_study_with_constraints_and_further_objectives_has_their_numbers_bit_b
         return Reading(epoch, 0.4, loss, extras={"bytes": size, "latency": latency})
 
     with Database.open(f"sqlite:///{path}", create=True) as database:
-        store = database.create_study("bound", made, {}, "models")
+        store = database.create_study("bound", made, {})
         trials = [Trial(n, params, 0) for n in range(3)]
         first = [(0, told(1, 0.5, 9, 3.0)), (1, told(1, 0.8, 7, 1.0))]
         store.record(Turn(started=trials, readings=first, seconds=1.0))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from tuner.api.repeats import Repeats, name_of
 from tuner.api.specify import pair_of
 from tuner.api.study import opened
+from tuner.artifacts import Artifacts
 from tuner.content import storage_url
 from tuner.core.dataset import Task
 from tuner.core.incumbents import incumbents
@@ -20,7 +21,7 @@ from tuner.core.ports import Observer
 from tuner.core.seeds import derive
 from tuner.core.spec import FALLING_SCORES, StudySpec
 from tuner.core.trial import TrialRecord
-from tuner.errors import SpecError, StudyLocked, TrialError
+from tuner.errors import SpecError, StudyLocked, StudyNotFound, TrialError
 from tuner.judging import (
     Confirmation,
     Measure,
@@ -87,7 +88,7 @@ def confirm(
             raise SpecError(f"'{name}' holds trainings of '{summary.confirms}'; confirm that one")
         done = [each for each in database.confirmations(name) if each.result is not None]
         if done and not reopen and done[-1].result is not None:
-            return Confirmation.from_table(done[-1].result)
+            return _read(database, done[-1].result)
         if summary.is_driven:
             raise StudyLocked(f"study '{name}' is at work; wait until it has ended, or stop it")
         again = _Confirming(database, url, summary, len(done) + 1, data, trainer)
@@ -97,7 +98,31 @@ def confirm(
 def stored(database: Database, name: str) -> Confirmation | None:
     """The last confirmation of a study; None where there is none."""
     done = [each for each in database.confirmations(name) if each.result is not None]
-    return Confirmation.from_table(done[-1].result) if done and done[-1].result is not None else None
+    return _read(database, done[-1].result) if done and done[-1].result is not None else None
+
+
+def model_of(database: Database, found: Confirmation) -> Path | None:
+    """The folder of the recommended model; None where it is not kept any more.
+
+    Raises:
+        TrialError: what lies there is not of the study that trained it.
+    """
+    if found.model_path is None:
+        return None
+    with suppress(StudyNotFound):
+        return database.artifacts(found.confirmed_by).get(int(Path(found.model_path).name))
+    return None
+
+
+def _read(database: Database, table: Mapping[str, Any]) -> Confirmation:
+    """A stored confirmation; of its model's path only the trial's number is stored, or counts."""
+    found = Confirmation.from_table(table)
+    number = Path(found.model_path or "").name
+    path: str | None = None
+    if number.isdecimal():
+        with suppress(StudyNotFound):
+            path = str(database.artifacts(found.confirmed_by).path(int(number)))
+    return replace(found, model_path=path)
 
 
 @dataclass(frozen=True)
@@ -142,7 +167,8 @@ class _Confirming:
             command=command,
         )
         found, row, kept = self._judge(again, records, command)
-        database.end_confirmation(name, row.number, found.to_table())
+        table = found.to_table() | {"model_path": kept.name if kept is not None else None}
+        database.end_confirmation(name, row.number, table)
         self._forget(again.spec.name, kept)
         return found
 
@@ -161,7 +187,8 @@ class _Confirming:
                 f"{name}: all that was trained again failed; see: tune show {spec.name}"
             ) from error
         score = spec.trainer.score or (_DEFAULT_SCORE[planned.task] if planned is not None else "")
-        models = {n: _paths(its) for n, its in zip(again.numbers, trained, strict=True)}
+        files = database.artifacts(spec.name)
+        models = {n: _paths(files, its) for n, its in zip(again.numbers, trained, strict=True)}
         untested = self._untested(spec, models[choice.recommended])
         # It is noted before a single test row is read.
         row = database.begin_confirmation(name, command, opened=untested is None)
@@ -169,7 +196,7 @@ class _Confirming:
         if untested is None:
             trial = _Test.of(self._locked(spec), score, study.search.seed, goal.metric.endswith("_score"))
             test = trial.tested(models[choice.recommended], models[0], choice.recommended == 0)
-            path = trial.along(_path(study, records), goal.minimize)
+            path = trial.along(_path(database.artifacts(name), study, records), goal.minimize)
         standing = [c.searched for c in candidates if c.searched is not None]
         values = np.array(next(c.values for c in candidates if c.number == choice.recommended), np.float64)
         opened_before = [each for each in database.confirmations(name) if each.opened]
@@ -222,12 +249,9 @@ class _Confirming:
         return locked.unlock(how, Path.cwd(), pair)
 
     def _forget(self, name: str, kept: Path | None) -> None:
-        """Delete the models of the repeats but the recommended one; the store says so first."""
-        records = [r for r in self.database.records(name) if r.model_path is not None]
-        gone = [r for r in records if r.model_path is not None and Path(r.model_path) != kept]
-        self.database.forget_models(name, [record.number for record in gone])
-        for record in gone:
-            shutil.rmtree(str(record.model_path), ignore_errors=True)
+        """Delete the models of the repeats but the recommended one."""
+        held = {r.number for r in self.database.records(name) if r.model_path is not None}
+        self.database.forget_models(name, held - ({int(kept.name)} if kept is not None else set()))
 
 
 @dataclass(frozen=True)
@@ -299,20 +323,20 @@ class _Test:
         return losses, measured(self.score, y, [model.predict(x) for model in models])
 
 
-def _paths(repeats: Sequence[TrialRecord | None]) -> dict[int, Path]:
+def _paths(files: Artifacts, repeats: Sequence[TrialRecord | None]) -> dict[int, Path]:
     """The models of a candidate's repeats, by repeat."""
-    return {
-        repeat: Path(record.model_path)
-        for repeat, record in enumerate(repeats)
-        if record is not None and record.model_path is not None and Path(record.model_path).is_dir()
-    }
+    kept = {i: r.number for i, r in enumerate(repeats) if r is not None and r.model_path is not None}
+    return {repeat: path for repeat, number in kept.items() if (path := files.get(number)) is not None}
 
 
-def _path(study: StudySpec, records: Sequence[TrialRecord]) -> list[tuple[TrialRecord, Path]]:
+def _path(
+    files: Artifacts, study: StudySpec, records: Sequence[TrialRecord]
+) -> list[tuple[TrialRecord, Path]]:
     """The incumbents whose models were kept, the default configuration first."""
     numbers = dict.fromkeys((0, *incumbents(records, study.goals()).numbers))
     chosen = [records[number] for number in numbers if records[number].value is not None]
-    return [(r, Path(r.model_path)) for r in chosen if r.model_path and Path(r.model_path).is_dir()]
+    kept = [record for record in chosen if record.model_path is not None]
+    return [(record, path) for record in kept if (path := files.get(record.number)) is not None]
 
 
 def _members(folder: Path) -> list[Path]:

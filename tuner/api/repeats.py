@@ -151,7 +151,7 @@ class Repeats:
         }
         if stored is None:
             driven = database.create_study(
-                self.spec.name, self.spec, {**session.facts, **own}, str(session.models), command=command
+                self.spec.name, self.spec, {**session.facts, **own}, command=command
             )
         else:
             driven = database.resume_study(self.spec.name, facts=session.facts, command=command)

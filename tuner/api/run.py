@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from shutil import rmtree
 from typing import Any
 
 from tuner import store
@@ -121,9 +120,7 @@ def start(
         facts |= origin.fact({}) if origin is not None else {}
     command = _command("start", study, {"name": name, "target": target, "objective.metric": metric, **asked})
     with opened(session.url, create=True) as database:
-        driven = database.create_study(
-            planned.spec.name, planned.spec, facts, str(session.models), command=command
-        )
+        driven = database.create_study(planned.spec.name, planned.spec, facts, command=command)
         session.drive(database, driven, observer)
     return _ended(Study(planned.spec.name, session.url), data, trainer, observer, confirm=confirm)
 
@@ -241,8 +238,6 @@ def delete(name: str, *, storage: str | None = None) -> None:
         its += [each for each in database.studies() if each.confirms == name]
         for each in reversed(its):
             database.delete_study(each.name)
-    for each in its:
-        rmtree(Path(each.models), ignore_errors=True)
 
 
 def _ended(study: Study, data: Any, trainer: Any, observer: Observer | None, *, confirm: bool) -> Study:

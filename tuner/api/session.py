@@ -6,14 +6,13 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote
 
 from tuner import callbacks, executors
 from tuner.api.cores import cores
 from tuner.api.probe import Layout, fastest
 from tuner.api.specify import Plan
+from tuner.artifacts import Artifacts
 from tuner.core.ports import Callback, Executor, Job, Observer, Searcher
 from tuner.engine import Engine
 from tuner.search import OptunaSearcher
@@ -80,13 +79,6 @@ class Session:
         return cls(planned, url, searcher, rules, parks, kind, layout, device, unfused, measured)
 
     @property
-    def models(self) -> Path:
-        """Where kept models lie: beside an SQLite file, else in the working folder."""
-        file = self.url.removeprefix("sqlite:///").split("?")[0]
-        folder = Path(file).parent if self.url.startswith("sqlite") else Path()
-        return folder.resolve() / "tuner_models" / quote(self.planned.spec.name, safe=" ")
-
-    @property
     def notes(self) -> list[str]:
         """What was done to the data and what runs where, for the terminal and the store."""
         at, each = self.layout, _count(self.layout.threads, "thread")
@@ -141,19 +133,19 @@ class Session:
         spec = self.planned.spec
         try:
             if observer is not None:
-                observer.begin(spec, self.notes)
+                observer.begin(spec, [*self.notes, *store.notes])
             summary = database.study(spec.name)
             records, curves = database.records(spec.name), database.curves(spec.name)
             # The engine closes the executor; nothing may come between.
             engine = Engine(
                 searcher=self.searcher,
-                executor=self._executor(),
+                executor=self._executor(store.artifacts),
                 store=store,
                 callbacks=self.rules,
                 objective=spec.goals(),
                 budget=spec.limits(),
                 keep=spec.trainer.keep,
-                models=self.models,
+                artifacts=store.artifacts,
                 max_failures=spec.stop.max_failures,
                 study_seed=spec.search.seed,
                 observer=observer,
@@ -162,16 +154,16 @@ class Session:
         finally:
             store.close()
 
-    def _executor(self) -> Executor:
+    def _executor(self, artifacts: Artifacts) -> Executor:
         planned, trainer = self.planned, self.planned.spec.trainer
         at = self.layout
         job = Job(planned.spec, planned.data, self.device, at.rows, at.threads)
         if self.kind == "inline":
-            return executors.Inline(planned.make, job, self.models)
+            return executors.Inline(planned.make, job, artifacts)
         return executors.Processes(
             planned.make,
             job,
-            self.models,
+            artifacts,
             workers=at.workers,
             threads=at.threads,
             restarts=trainer.restarts,

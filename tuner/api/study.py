@@ -91,12 +91,14 @@ class TrialView:
         """
         from tuner.trainers import load_model
 
-        if self.model_path is None:
+        with opened(self.study.url) as database:
+            folder = database.artifacts(self.study.name).get(self.number)
+        if self.model_path is None or folder is None:
             raise TrialError(
                 f"trial {self.number} of '{self.study.name}': its model was not kept; "
                 "the models of the best trials are, [trainer] keep says how many"
             )
-        return load_model(self.model_path).module
+        return load_model(folder).module
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from tuner import content, starter
+from tuner.api.confirming import model_of
 from tuner.api.specify import inferred, plan
-from tuner.api.study import Study, TrialView
+from tuner.api.study import Study, TrialView, opened
+from tuner.artifacts import fill
 from tuner.content import storage_url
 from tuner.core.dataset import Dataset
 from tuner.core.spec import FALLING_SCORES, StudySpec
@@ -134,29 +136,34 @@ def export(
     """
     study = Study(name, storage_url(storage))
     chosen = study.best if trial is None else study.trial(trial)
-    model = chosen.model_path
     confirmed = study.confirmation if trial is None else None
-    if confirmed is not None and confirmed.model_path is not None and Path(confirmed.model_path).is_dir():
-        chosen, model = study.trial(confirmed.choice.recommended), Path(confirmed.model_path)
-    place = Path(folder)
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        raise SpecError(f"{place}: is not empty; name a new folder")
-    if model is None or not model.is_dir():
+    with opened(study.url) as database:
+        model = model_of(database, confirmed) if confirmed is not None else None
+        if confirmed is not None and model is not None:
+            chosen = study.trial(confirmed.choice.recommended)
+        elif chosen.model_path is not None:
+            model = database.artifacts(name).get(chosen.number)
+    if model is None:
         kept = ", ".join(str(r.number) for r in study.records if r.model_path) or "none"
         raise TrialError(f"{name}: the model of trial {chosen.number} was not kept; kept are: {kept}")
-    place.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(model, place / "model")
-    study.trials.to_csv(place / "trials.csv", index=False)
-    study.curves.to_csv(place / "curves.csv", index=False)
-    _write_json(place / "study.json", {"study": name, "spec": study.spec.to_table()})
-    _write_json(place / "best.json", brief(study, chosen))
-    (place / "README.md").write_text(_EXPORT_README.format(name=name, number=chosen.number), encoding="utf-8")
-    if figures:
-        from tuner.api import pictures
-        from tuner.api.reporting import page, save
+    source, place = model, Path(folder)
 
-        save(place / "report.html", page(study))
-        pictures.write(study, place / "figures")
+    def write(draft: Path) -> None:
+        shutil.copytree(source, draft / "model")
+        study.trials.to_csv(draft / "trials.csv", index=False)
+        study.curves.to_csv(draft / "curves.csv", index=False)
+        _write_json(draft / "study.json", {"study": name, "spec": study.spec.to_table()})
+        _write_json(draft / "best.json", brief(study, chosen))
+        text = _EXPORT_README.format(name=name, number=chosen.number)
+        (draft / "README.md").write_text(text, encoding="utf-8")
+        if figures:
+            from tuner.api import pictures
+            from tuner.api.reporting import page, save
+
+            save(draft / "report.html", page(study))
+            pictures.write(study, draft / "figures")
+
+    fill(place, write)
     return sorted(path for path in place.rglob("*") if path.is_file())
 
 

@@ -1,19 +1,15 @@
-"""Keeper: which trials' models stay on disk.
-
-Deletes folders that a worker wrote; what lies in them is not known here.
-"""
+"""Keeper: which trials' models stay on disk."""
 
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 
 import numpy as np
 
+from tuner.artifacts import Artifacts
 from tuner.core.goals import Goals, Key, layers
 from tuner.core.incumbents import Incumbents, incumbents
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
@@ -27,16 +23,16 @@ class Keeper:
     best so far when they ended stay too: what the test says of them shows how the search over-fits.
     """
 
-    def __init__(self, keep: int, models: Path, goal: Objective | Goals) -> None:
+    def __init__(self, keep: int, artifacts: Artifacts, goal: Objective | Goals) -> None:
         """Start with no model.
 
         Args:
             keep: how many of the best stay.
-            models: the folder in which trial 7's model is the folder ``7``.
+            artifacts: the study's files.
             goal: which of two trials is better, see `Goals.key`; of equal ones the lower number's stays.
         """
         self._keep = keep
-        self._models = models
+        self._artifacts = artifacts
         self._goals = Goals.of(goal)
         self._path = Incumbents(self._goals)
         self._best: list[Key] = []
@@ -76,12 +72,13 @@ class Keeper:
         self._path = incumbents(history, self._goals)
         lost = [n for record in history for n in self.admit(record)[1]]
         named = {record.number for record in history if record.model_path is not None}
-        orphans = {str(record.number) for record in history} - {str(number) for number in named}
-        for folder in self._models.iterdir() if self._models.is_dir() else ():
-            if folder.name in orphans or folder.name.startswith(".writing-"):
-                shutil.rmtree(folder, ignore_errors=True)
-            elif folder.name.isdecimal() and int(folder.name) not in named:
-                self._strays.add(int(folder.name))
+        self._artifacts.sweep()
+        over = {record.number for record in history}
+        for number in self._artifacts.models() - named:
+            if number in over:
+                self._artifacts.delete(number)
+            else:
+                self._strays.add(number)
         return lost
 
     def admit(self, record: TrialRecord) -> tuple[TrialRecord, list[int]]:
@@ -124,4 +121,4 @@ class Keeper:
     def discard(self, numbers: Iterable[int]) -> None:
         """Delete models, once it is stored that they are not kept."""
         for number in numbers:
-            shutil.rmtree(self._models / str(number), ignore_errors=True)
+            self._artifacts.delete(number)

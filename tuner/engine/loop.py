@@ -11,9 +11,9 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
+from tuner.artifacts import Artifacts
 from tuner.core.budget import Budget, Spent, StudyState
 from tuner.core.events import Event, Failed, Finished, Interrupted, Paused, Reported, Restarted, Stopped
 from tuner.core.goals import Goals
@@ -46,7 +46,7 @@ class Engine:
         objective: Objective | Goals,
         budget: Budget,
         keep: int,
-        models: Path,
+        artifacts: Artifacts,
         max_failures: int,
         study_seed: int,
         observer: Observer | None = None,
@@ -62,7 +62,7 @@ class Engine:
             objective: what is searched for; rules and the budget go by the first of several goals.
             budget: when the study ends.
             keep: how many of the best models are kept.
-            models: the folder they are in.
+            artifacts: the study's files.
             max_failures: failed trials of this run that end it.
             study_seed: `[search] seed`, for trials that start again.
             observer: looks on, at most about ten times a second.
@@ -75,7 +75,7 @@ class Engine:
         goals = Goals.of(objective)
         self._objective = goals.primary
         self._budget = budget
-        self._keeper = Keeper(keep, models, goals)
+        self._keeper = Keeper(keep, artifacts, goals)
         self._ledger = Ledger(goals)
         self._max_failures = max_failures
         self._study_seed = study_seed

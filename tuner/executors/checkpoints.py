@@ -1,8 +1,7 @@
 """Checkpoints: snapshots of rows as files, two places for each trial.
 
-A file is written beside its place and then renamed, and carries a checksum, so that a torn or damaged
-one is known as such; the one before it is in the other place. No pickle is written or read. What the
-arrays mean is not known here.
+A file carries the study's identity and a checksum, so that a torn, damaged or foreign one is known as
+such; the one before it is in the other place. No pickle is written or read.
 """
 
 from __future__ import annotations
@@ -10,23 +9,17 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import threading
-from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
+from tuner.artifacts import Artifacts
 from tuner.core.ports import Snapshot
-from tuner.core.spec import StudySpec
 from tuner.core.trial import Trial
-from tuner.executors import durable
-
-FOLDER = "checkpoints"
-"""Its name beside the models."""
 
 _PLACES = ("a", "b")
 _DIGEST_BYTES = 32
@@ -37,26 +30,19 @@ _LOG = logging.getLogger(__name__)
 class Checkpoints:
     """The checkpoints of one study's trials.
 
-    Several workers may write to one folder, each of its own trials.
+    Several workers may write those of one study, each of its own trials. A power cut may damage the
+    newest ones where they are not synced, which costs epochs but no trial.
     """
 
-    def __init__(self, folder: Path, *, synced: bool = False) -> None:
+    def __init__(self, artifacts: Artifacts) -> None:
         """Nothing is read or written yet.
 
         Args:
-            folder: where they lie; made when the first one is written.
-            synced: whether each one is on the disk, power cut or not, before `write` returns. Without
-                that a power cut may damage the newest ones, which costs epochs but no trial.
+            artifacts: the study's files.
         """
-        self._folder = folder
-        self._synced = synced
+        self._artifacts = artifacts
         self._kept: dict[int, tuple[Trial, Snapshot]] = {}
         self._lock = threading.Lock()
-
-    @classmethod
-    def of(cls, spec: StudySpec, models: Path) -> Self:
-        """Those of a study, in the folder that lies beside its models."""
-        return cls(models.absolute() / FOLDER, synced=spec.durability == "full")
 
     def keep(self, trial: Trial, snapshot: Snapshot) -> None:
         """Hold a snapshot in memory until it is used, dropped or, at the next `flush`, written."""
@@ -77,28 +63,19 @@ class Checkpoints:
         Returns:
             Whether it could be written; a full disk is told to the log and costs epochs, not the trial.
         """
-        facts = {"trial": _identity(trial), "epoch": snapshot.epoch, "facts": dict(snapshot.facts)}
+        facts = {"trial": self._identity(trial), "epoch": snapshot.epoch, "facts": dict(snapshot.facts)}
         # Else safetensors would take their bytes as they lie, whatever their order.
         arrays = {name: np.asarray(array, order="C") for name, array in snapshot.arrays.items()}
         text = save(arrays, {_FACTS: json.dumps(facts)})
-        path, writing = self._older(trial, snapshot.epoch), self._writing(trial.number)
+
+        def write(path: Path) -> bool:
+            path.write_bytes(_digest(text) + text)
+            return True
+
         try:
-            if self._synced:
-                durable.make(self._folder)
-            else:
-                self._folder.mkdir(parents=True, exist_ok=True)
-            with writing.open("wb") as file:
-                file.write(_digest(text) + text)
-                if self._synced:
-                    file.flush()
-                    os.fsync(file.fileno())
-            writing.replace(path)
-            if self._synced:
-                durable.sync(self._folder)
+            self._artifacts.put(trial.number, self._older(trial, snapshot.epoch), write)
         except OSError as error:
             _LOG.warning("no checkpoint of trial %d was written: %s", trial.number, error)
-            with suppress(OSError):
-                writing.unlink()
             return False
         return True
 
@@ -115,42 +92,41 @@ class Checkpoints:
             kept = self._kept.pop(trial.number, None)
         if kept is not None and kept[1].epoch <= epochs:
             return kept[1]
-        found = [snapshot for path in self._places(trial.number) if (snapshot := _read(path, trial))]
+        whose, paths = self._identity(trial), [self._artifacts.path(trial.number, p) for p in _PLACES]
+        found = [snapshot for path in paths if (snapshot := _read(path, whose))]
         return max((s for s in found if s.epoch <= epochs), key=lambda s: s.epoch, default=None)
 
     def drop(self, number: int) -> None:
         """Delete a trial's checkpoints."""
         with self._lock:
             self._kept.pop(number, None)
-        for path in (*self._places(number), self._writing(number)):
-            with suppress(OSError):
-                path.unlink()
+        for place in _PLACES:
+            self._artifacts.delete(number, place)
 
-    def _places(self, number: int) -> list[Path]:
-        return [self._folder / f"{number}.{place}" for place in _PLACES]
-
-    def _writing(self, number: int) -> Path:
-        return self._folder / f"{number}.writing"
-
-    def _older(self, trial: Trial, epoch: int) -> Path:
+    def _older(self, trial: Trial, epoch: int) -> str:
         """Where a checkpoint goes: an empty place, one that is of no use, or the older one's."""
 
-        def use(path: Path) -> int:
-            whose, its_epoch = _head(path)
-            return its_epoch if whose == _identity(trial) and its_epoch <= epoch else -1
+        def use(place: str) -> int:
+            whose, its_epoch = _head(self._artifacts.path(trial.number, place))
+            return its_epoch if whose == self._identity(trial) and its_epoch <= epoch else -1
 
-        return min(self._places(trial.number), key=use)
+        return min(_PLACES, key=use)
+
+    def _identity(self, trial: Trial) -> str:
+        """What no other trial has, in this study or another one."""
+        text = json.dumps([self._artifacts.identity, trial.number, trial.study_seed, dict(trial.params)])
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def _read(path: Path, trial: Trial) -> Snapshot | None:
-    """A snapshot of a trial from a file; None where there is none, or it is not what was written."""
+def _read(path: Path, whose: str) -> Snapshot | None:
+    """A snapshot from a file; None where there is none, or it is damaged or of another trial."""
     try:
         data = path.read_bytes()
         digest, text = data[:_DIGEST_BYTES], data[_DIGEST_BYTES:]
         if digest != _digest(text):
             raise ValueError("its checksum does not fit")
         facts = _header(text)
-        if facts["trial"] != _identity(trial):
+        if facts["trial"] != whose:
             raise ValueError("it is of another study")
         return Snapshot(facts["epoch"], load(text), facts["facts"])
     except FileNotFoundError:
@@ -177,11 +153,6 @@ def _header(text: bytes) -> dict[str, Any]:
     length = int.from_bytes(text[:8], "little")
     facts: dict[str, Any] = json.loads(json.loads(text[8 : 8 + length])["__metadata__"][_FACTS])
     return facts
-
-
-def _identity(trial: Trial) -> str:
-    text = json.dumps([trial.number, trial.study_seed, dict(trial.params)])
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
 def _digest(text: bytes) -> bytes:

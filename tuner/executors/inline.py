@@ -14,9 +14,9 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from tuner.artifacts import Artifacts
 from tuner.core.events import Event, Interrupted, Reported, Restarted
 from tuner.core.ports import Job, Placement, Trainer
 from tuner.executors.checkpoints import Checkpoints
@@ -64,21 +64,23 @@ class Inline:
     itself, and the others train on while the answer of one is thought about.
     """
 
-    def __init__(self, make: Callable[[], Trainer], job: Job, models: Path) -> None:
+    def __init__(self, make: Callable[[], Trainer], job: Job, artifacts: Artifacts) -> None:
         """Set up the population.
 
         Args:
             make: makes the trainer.
             job: what the trainer needs; how many threads it may use does not change what comes out.
-            models: where models are written, a folder for each trial.
+            artifacts: the study's files.
         """
         trainer = make()
         population, efforts = trainer.populate(job), trainer.efforts(job)
         self._effort = efforts or (lambda _: 1.0)
-        self._checkpoints = Checkpoints.of(job.spec, models)
+        self._checkpoints = Checkpoints(artifacts)
         rows = range(population.capacity)
         own = [[row] for row in rows] if efforts is not None and len(rows) > 1 else [None]
-        self._lanes = [_Lane(Worker(population, job.spec, models, self._checkpoints, each)) for each in own]
+        self._lanes = [
+            _Lane(Worker(population, job.spec, artifacts, self._checkpoints, each)) for each in own
+        ]
         self._todo: queue.PriorityQueue[tuple[float, int]] = queue.PriorityQueue()
         self._threads = min(job.threads, len(self._lanes)) if len(self._lanes) > 1 else 0
         self._now = 0.0

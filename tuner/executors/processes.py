@@ -17,11 +17,11 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, Pipe, wait
-from pathlib import Path
 from typing import IO, Any
 
 import cloudpickle
 
+from tuner.artifacts import Artifacts
 from tuner.core.events import Event, Failed, Interrupted, Paused, Reported, Restarted, Stopped
 from tuner.core.ports import Job, Placement, Trainer
 from tuner.errors import PluginError
@@ -82,7 +82,7 @@ class Processes:
         self,
         make: Callable[[], Trainer],
         job: Job,
-        models: Path,
+        artifacts: Artifacts,
         workers: int,
         threads: int = 1,
         restarts: int = 2,
@@ -94,7 +94,7 @@ class Processes:
         Args:
             make: makes the trainer, in each worker.
             job: what the trainer needs; `rows` are each worker's.
-            models: where models are written, a folder for each trial.
+            artifacts: the study's files.
             workers: how many.
             threads: how many threads the numerical libraries of each worker use.
             restarts: how often a trial goes on after its worker died.
@@ -107,7 +107,7 @@ class Processes:
         self._restarts = restarts
         self._ordered = ordered
         self._limit_s = job.spec.stop.epoch_seconds
-        self._checkpoints = Checkpoints.of(job.spec, models)
+        self._checkpoints = Checkpoints(artifacts)
         self._bar: float | None = None
         self._queue: deque[Placement] = deque()
         self._alone: deque[Placement] = deque()
@@ -120,7 +120,7 @@ class Processes:
         # Without a name, so that nothing is left behind however this process ends.
         self._payload = tempfile.TemporaryFile()  # noqa: SIM115
         try:
-            cloudpickle.dump((make, job, models), self._payload)
+            cloudpickle.dump((make, job, artifacts), self._payload)
         except Exception as error:
             self._payload.close()
             raise PluginError(

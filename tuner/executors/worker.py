@@ -12,28 +12,24 @@ import math
 import mmap
 import os
 import select
-import shutil
 import threading
 import time
 import traceback
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 import cloudpickle
 
+from tuner.artifacts import MODEL, Artifacts
 from tuner.core.events import Event, Failed, Finished, Paused, Reported, Restarted, Stopped
 from tuner.core.ports import Exhausted, Failure, Outcome, Placement, Population, Snapshot
 from tuner.core.spec import StudySpec
 from tuner.core.trial import CLOCKED, NUMBERS, Reading
 from tuner.errors import DeviceError
-from tuner.executors import durable
 from tuner.executors.checkpoints import Checkpoints
-
-WRITING = ".writing-"
-"""How the name of a model's folder begins until the model is whole."""
 
 _GRACE_S = 0.5
 _SHARE = 0.02
@@ -110,7 +106,7 @@ class Worker:
         self,
         population: Population,
         spec: StudySpec,
-        models: Path,
+        artifacts: Artifacts,
         checkpoints: Checkpoints,
         rows: Sequence[int] | None = None,
     ) -> None:
@@ -119,7 +115,7 @@ class Worker:
         Args:
             population: what trains.
             spec: the study; its epochs, its objective and how often to write checkpoints are looked at.
-            models: the folder in which trial 7's model becomes the folder ``7``.
+            artifacts: the study's files, where models go.
             checkpoints: where they go; those of paused trials only at the next round of all rows.
             rows: which ones, of a population whose epochs come out the same when they are trained
                 again; all where it is None, and then nothing is known of that.
@@ -128,8 +124,7 @@ class Worker:
         self._own = rows is not None
         self._epochs = spec.trainer.epochs
         self._goal = spec.goal()
-        self._models = models.absolute()
-        self._synced = spec.durability == "full"
+        self._artifacts = artifacts
         self._checkpoints = checkpoints
         self._every_s = spec.trainer.checkpoint_seconds
         self._due = time.monotonic() + self._every_s
@@ -327,23 +322,8 @@ class Worker:
         """Write the row's model so that its folder is either whole or not there."""
         if math.isnan(row.best):
             return None
-        writing = self._models / f"{WRITING}{row.number}"
-        shutil.rmtree(writing, ignore_errors=True)
-        if self._synced:
-            durable.make(self._models)
-        writing.mkdir(parents=True)
-        if not self._population.save(row.index, writing):
-            shutil.rmtree(writing)
-            return None
-        folder = self._models / str(row.number)
-        if self._synced:
-            durable.sync_all(writing)
-        if folder.exists():
-            shutil.rmtree(folder)
-        writing.rename(folder)
-        if self._synced:
-            durable.sync(self._models)
-        return str(folder)
+        folder = self._artifacts.put(row.number, MODEL, partial(self._population.save, row.index))
+        return str(folder) if folder is not None else None
 
 
 def _failure(error: BaseException) -> Failure:
@@ -391,15 +371,15 @@ def serve(wire: int, payload: int) -> None:
 
     Args:
         wire: file descriptor of the connection to the parent; its end is ours.
-        payload: file descriptor of the pickled (make, job, models).
+        payload: file descriptor of the pickled (make, job, artifacts).
     """
     orders = Connection(wire)
     threading.Thread(target=_outlive, args=(wire,), daemon=True).start()
     try:
         with mmap.mmap(payload, 0, access=mmap.ACCESS_READ) as memory:
-            make, job, models = cloudpickle.loads(memory)
-        checkpoints = Checkpoints.of(job.spec, models)
-        worker = Worker(make().populate(job), job.spec, models, checkpoints)
+            make, job, artifacts = cloudpickle.loads(memory)
+        checkpoints = Checkpoints(artifacts)
+        worker = Worker(make().populate(job), job.spec, artifacts, checkpoints)
         orders.send(Ready(worker.capacity))
         while (told := orders.recv()) is not None:
             events = worker.tick(told)

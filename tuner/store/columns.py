@@ -23,7 +23,7 @@ from sqlalchemy.pool import StaticPool
 
 from tuner.core.trial import Reading, TrialState
 from tuner.errors import StoreError, StudyNotFound, near
-from tuner.store import curves, read
+from tuner.store import curves, places, read
 from tuner.store.connect import connect, file_of, parse, place, told
 from tuner.store.curves import NUMBERS, Last
 from tuner.store.read import StudySummary
@@ -36,7 +36,10 @@ _OVER = [state.value for state in TrialState if state.is_over]
 
 
 class TrialRow(NamedTuple):
-    """A trial as it is stored; value, epochs and seconds are empty until it is over."""
+    """A trial as it is stored; value, epochs and seconds are empty until it is over.
+
+    `model_path` is the whole path from `Reader.trial`, else only None or not.
+    """
 
     trial_id: int
     number: int
@@ -174,12 +177,18 @@ class Reader:
             StudyNotFound: see `study`.
         """
         with self._reading() as connection:
+            study_id = self._id(connection, name)
             found = connection.execute(
                 select(*_ROW, tuner_trials.c.traceback).where(
-                    tuner_trials.c.study_id == self._id(connection, name), tuner_trials.c.number == number
+                    tuner_trials.c.study_id == study_id, tuner_trials.c.number == number
                 )
             ).one_or_none()
-        return None if found is None else (_row(found[:-1], from_json(found.params)), found[-1])
+            if found is None:
+                return None
+            row = _row(found[:-1], from_json(found.params))
+            if row.model_path is not None:
+                row = row._replace(model_path=str(places.artifacts(connection, study_id).path(number)))
+        return row, found.traceback
 
     def errors(self, name: str, number: int) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
         """The epochs of one trial, and the standard errors of its numbers at each where they are means.

@@ -17,14 +17,17 @@ from uuid import uuid4
 
 from sqlalchemy import URL, Connection, Engine, delete, func, select
 
+from tuner.artifacts import Artifacts
+from tuner.content import models_root
 from tuner.core.budget import StudyState
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, TrialRecord
 from tuner.errors import StoreError, StudyExists, StudyNotFound, near
-from tuner.store import read
+from tuner.store import places, read
 from tuner.store.connect import connect, file_of, parse, place, told, writing
 from tuner.store.encoding import now, stamp, storable
-from tuner.store.lease import Lease, require_free
+from tuner.store.inherited import take_over
+from tuner.store.lease import Lease
 from tuner.store.migrations import migrate
 from tuner.store.read import SpecRevision, StoredConfirmation, StudySummary
 from tuner.store.schema import (
@@ -79,6 +82,7 @@ class Database:
             if create:
                 ensure(engine)
             migrate(engine)
+            take_over(engine)
         except BaseException:
             engine.dispose()
             raise
@@ -158,20 +162,33 @@ class Database:
                 .values(result=json.dumps(dict(result)))
             )
 
+    def artifacts(self, name: str) -> Artifacts:
+        """The files of a study, to be read."""
+        with self._reading() as connection:
+            return places.artifacts(connection, self._id(connection, name))
+
     def forget_models(self, name: str, numbers: Collection[int]) -> None:
-        """Note that the models of these trials are no longer kept; nothing is deleted here."""
+        """Delete the models of these trials, after it is stored that they are no longer kept."""
         with told(self._where), writing(self._engine).begin() as connection:
+            study_id = self._id(connection, name)
+            files = places.artifacts(connection, study_id)
+            places.require_owner(connection, files, is_said=False)
             connection.execute(
                 tuner_trials.update()
-                .where(
-                    tuner_trials.c.study_id == self._id(connection, name),
-                    tuner_trials.c.number.in_(list(numbers)),
-                )
+                .where(tuner_trials.c.study_id == study_id, tuner_trials.c.number.in_(list(numbers)))
                 .values(model_path=None)
             )
+        for number in numbers:
+            files.delete(number)
 
     def create_study(
-        self, name: str, spec: StudySpec, facts: Mapping[str, Any], models: str, *, command: str = "start"
+        self,
+        name: str,
+        spec: StudySpec,
+        facts: Mapping[str, Any],
+        *,
+        models: Path | None = None,
+        command: str = "start",
     ) -> StudyStore:
         """Store a new study and take its lease, all in one transaction.
 
@@ -179,7 +196,7 @@ class Database:
             name: its name, also in Optuna.
             spec: stored whole.
             facts: JSON-ready notes on how it runs: device, executor, what was done to the data.
-            models: the folder of kept models.
+            models: the folder for the models of all studies, where it was said.
             command: what is noted as having brought the spec.
 
         Raises:
@@ -202,7 +219,7 @@ class Database:
             if study_id is None:
                 raise StoreError(f"{self._where}: the new study '{name}' cannot be found again")
             _describe(connection, study_id, spec)
-            moment = stamp(now())
+            moment, identity = stamp(now()), uuid4().hex
             connection.execute(
                 tuner_studies.insert(),
                 {
@@ -211,15 +228,16 @@ class Database:
                     "state": StudyState.RUNNING.value,
                     "seconds": 0.0,
                     "facts": json.dumps(dict(facts)),
-                    "models": models,
-                    "identity": uuid4().hex,
+                    "models": places.first_place(self._engine.url, name, identity, models),
+                    "identity": identity,
                     "created_at": moment,
                     "updated_at": moment,
                 },
             )
             _keep_spec(connection, study_id, spec, command, ())
+            files = places.artifacts(connection, study_id, models, synced=spec.durability == "full")
             lease = Lease.take(connection, study_id, name)
-            return StudyStore(self._engine, connection, name, spec, lease)
+            return StudyStore(self._engine, connection, name, spec, lease, files)
 
     def resume_study(
         self,
@@ -227,6 +245,7 @@ class Database:
         spec: StudySpec | None = None,
         *,
         facts: Mapping[str, Any] | None = None,
+        models: Path | None = None,
         command: str = "resume",
         changes: Sequence[str] = (),
     ) -> StudyStore:
@@ -239,13 +258,15 @@ class Database:
             name: the study.
             spec: replaces the stored one, which stays in the study's history.
             facts: further notes on how it runs; those of the same name are replaced.
+            models: the folder for the models of all studies, where it was said.
             command: what is noted as having brought the new spec.
             changes: what is noted as having changed, a sentence each.
 
         Raises:
             StudyNotFound: there is none of that name.
             StudyLocked: another living process drives it.
-            StoreError: the new spec searches for another metric than the stored one.
+            StoreError: the new spec searches for another metric than the stored one, or the study's
+                files belong to another database.
         """
         with told(self._where), writing(self._engine).begin() as connection:
             study_id = self._id(connection, name)
@@ -267,26 +288,49 @@ class Database:
                     _keep_spec(connection, study_id, spec, command, changes)
             if facts:
                 changed["facts"] = json.dumps({**json.loads(stored.facts), **facts})
+            files = places.artifacts(connection, study_id, models, synced=spec.durability == "full")
+            places.require_owner(connection, files, is_said=models is not None)
+            _, _, before = places.stored_folder(connection, study_id)
+            notes = places.moved(before, files.folder, models)
+            changed["models"] = places.stored(self._engine.url, files.folder)
             changed["updated_at"] = stamp(now())
             connection.execute(tuner_studies.update().where(tuner_studies.c.study_id == study_id), changed)
             cut_off(connection, study_id)
             show_open(connection, study_id, "RUNNING")
-            return StudyStore(self._engine, connection, name, spec, lease)
+            return StudyStore(self._engine, connection, name, spec, lease, files, notes)
 
     def delete_study(self, name: str) -> None:
-        """Remove every row of a study, ours and Optuna's. Its models' folder is not touched.
+        """Remove a study's files, then every row of it, ours and Optuna's.
+
+        Until the last step the study is there, without models, so that this can be repeated.
 
         Raises:
             StudyNotFound: there is none of that name.
             StudyLocked: a living process drives it.
+            StoreError: a file cannot be removed, or is not the study's; says which.
         """
-        with told(self._where), writing(self._engine).begin() as connection:
+        write = writing(self._engine)
+        with told(self._where), write.begin() as connection:
             study_id = self._id(connection, name)
-            require_free(connection, study_id, name)
-            its_trials = select(trials.c.trial_id).where(trials.c.study_id == study_id)
+            lease = Lease.take(connection, study_id, name)
+            files = places.artifacts(connection, study_id)
+            places.require_owner(connection, files, is_said=models_root() is not None)
+            its_trials = tuner_trials.c.study_id == study_id
+            connection.execute(tuner_trials.update().where(its_trials).values(model_path=None))
+        try:
+            lease.beat(self._engine)
+            files.destroy()
+        except BaseException:
+            with told(self._where), write.begin() as connection:
+                lease.release(connection)
+            raise
+        finally:
+            lease.drop()
+        with told(self._where), write.begin() as connection:
+            its = select(trials.c.trial_id).where(trials.c.study_id == study_id)
             for table in reversed(METADATA.tables.values()):
                 if "trial_id" in table.c and table is not trials:
-                    connection.execute(delete(table).where(table.c.trial_id.in_(its_trials)))
+                    connection.execute(delete(table).where(table.c.trial_id.in_(its)))
             for table in reversed(METADATA.tables.values()):
                 if "study_id" in table.c:
                     connection.execute(delete(table).where(table.c.study_id == study_id))

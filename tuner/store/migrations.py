@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, text
 
+from tuner.artifacts import folder_name
 from tuner.errors import StoreError, StudyLocked
 from tuner.store.connect import place, told, writing
 from tuner.store.encoding import now, stamp
@@ -128,23 +130,39 @@ def _to_4(connection: Connection) -> None:
 
 
 def _to_5(connection: Connection) -> None:
-    """An identity for each study, and the fingerprint of its data; older studies have none of theirs."""
-    kind = {"mysql": "LONGTEXT", "mariadb": "LONGTEXT"}.get(connection.dialect.name, "TEXT")
+    """An identity for each study, after which its files' folder is named, and its data's fingerprint.
+
+    Older studies have no fingerprint. Their models are moved when the tables are in place.
+    """
+    dialect = connection.dialect.name
+    kind = "LONGTEXT" if dialect in ("mysql", "mariadb") else "TEXT"
+    number = "CAST(number AS CHAR)" if dialect in ("mysql", "mariadb") else "CAST(number AS VARCHAR(16))"
     for statement in (
         "ALTER TABLE tuner_studies ADD COLUMN identity VARCHAR(32) NOT NULL DEFAULT ''",
         f"CREATE TABLE tuner_fingerprints (study_id INTEGER NOT NULL, fingerprint {kind} NOT NULL, "
         "PRIMARY KEY (study_id), FOREIGN KEY(study_id) REFERENCES studies (study_id) ON DELETE CASCADE)",
+        f"UPDATE tuner_trials SET model_path = {number} WHERE model_path IS NOT NULL",  # noqa: S608
     ):
         connection.execute(text(statement))
-    if connection.dialect.name == "sqlite":
+    if dialect == "sqlite":
         connection.exec_driver_sql(
             "CREATE TRIGGER tuner_fingerprints_goes AFTER DELETE ON studies "
             "BEGIN DELETE FROM tuner_fingerprints WHERE study_id = OLD.study_id; END"
         )
-    for (study_id,) in connection.execute(text("SELECT study_id FROM tuner_studies")).all():
+    named = "SELECT t.study_id, s.study_name, t.models FROM tuner_studies t JOIN studies s USING (study_id)"
+    for study_id, name, models in connection.execute(text(named)).all():
+        identity = uuid4().hex
+        # They lie beside an SQLite file, wherever it may be by now.
+        root = Path("tuner_models") if dialect == "sqlite" else Path(models).parent
         connection.execute(
-            text("UPDATE tuner_studies SET identity = :identity WHERE study_id = :study_id"),
-            {"identity": uuid4().hex, "study_id": study_id},
+            text(
+                "UPDATE tuner_studies SET identity = :identity, models = :models WHERE study_id = :study_id"
+            ),
+            {
+                "identity": identity,
+                "models": str(root / folder_name(name, identity)),
+                "study_id": study_id,
+            },
         )
 
 

@@ -15,9 +15,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, and_, case, func, select
 
+from tuner.artifacts import Artifacts
 from tuner.core.budget import StudyState
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
+from tuner.store import places
 from tuner.store.encoding import order_of
 from tuner.store.lease import is_living
 from tuner.store.schema import (
@@ -76,7 +78,6 @@ class StudySummary:
             one that violates a bound is the best only where all do.
         best_number: the first trial with it.
         facts: what was noted about data, device, executor, ...
-        models: the folder of kept models.
         identity: what no other study has, in this database or another one: 32 hexadecimal digits.
         is_driven: whether a living process drives it now.
     """
@@ -97,7 +98,6 @@ class StudySummary:
     best_value: float | None
     best_number: int | None
     facts: Mapping[str, Any]
-    models: str
     identity: str
     is_driven: bool
 
@@ -278,7 +278,6 @@ def _summary(
         best_value=best[1] if best else None,
         best_number=best[0] if best else None,
         facts=json.loads(row.facts),
-        models=row.models,
         identity=row.identity,
         is_driven=is_driven,
     )
@@ -316,7 +315,8 @@ def records(connection: Connection, study_id: int) -> list[TrialRecord]:
         .where(tuner_trials.c.study_id == study_id)
         .order_by(tuner_trials.c.number)
     ).all()
-    found = [_record(row) for row in rows]
+    files = places.artifacts(connection, study_id)
+    found = [_record(row, files) for row in rows]
     if not any(record.state in _UNDER_WAY for record in found):
         return found
     goal = connection.execute(
@@ -332,7 +332,7 @@ def records(connection: Connection, study_id: int) -> list[TrialRecord]:
     ]
 
 
-def _record(row: Any) -> TrialRecord:
+def _record(row: Any, files: Artifacts) -> TrialRecord:
     return TrialRecord(
         number=row.number,
         params=json.loads(row.params),
@@ -346,7 +346,8 @@ def _record(row: Any) -> TrialRecord:
         traceback=row.traceback,
         seconds=row.trained_s,
         interruptions=row.interruptions,
-        model_path=row.model_path,
+        # Where it lies follows from its number; what else may be stored there leads nowhere.
+        model_path=str(files.path(row.number)) if row.model_path is not None else None,
         started_at=row.started_at,
         ended_at=row.ended_at,
         paused_at=row.paused_at,

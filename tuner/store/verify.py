@@ -12,7 +12,6 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Row, func, inspect, select
@@ -21,7 +20,7 @@ from tuner.core.budget import StudyState
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective, Reading, TrialState
 from tuner.errors import SpecError, StoreError, StudyNotFound
-from tuner.store import read
+from tuner.store import files, read
 from tuner.store.connect import connect, file_of, parse, place, told
 from tuner.store.curves import packed
 from tuner.store.lease import is_living
@@ -111,6 +110,8 @@ def verify(url: str) -> Verdict:
             if verdict.is_sound and version(connection) == VERSION:
                 for name, study_id in read.study_ids(connection).items():
                     verdict.findings += _study(connection, name, study_id, verdict)
+                for what, to_do in files.orphans(connection):
+                    verdict.findings.append(Finding(None, None, what, to_do, is_fault=False))
     except (StoreError, ValueError) as error:
         verdict.findings.append(Finding(None, None, str(error).removeprefix(": "), _RESTORE))
     finally:
@@ -219,9 +220,16 @@ def _study(connection: Connection, name: str, study_id: int, verdict: Verdict) -
         )
         if value is not None and value != packed(connection, trial.trial_id):
             yield Finding(name, trial.number, "its packed curve is not what its epochs say", to_do)
-        if trial.model_path is not None and not Path(trial.model_path).is_dir():
+    for trial_number, what, mend in files.of_study(connection, study_id, rows):
+        yield Finding(name, trial_number, what, mend)
+    if not _is_driven(row):
+        named = [trial.number for trial in rows if trial.model_path is not None]
+        if left := files.unnamed(connection, study_id, named):
+            what = (
+                f"models that no trial names were left by a killed process: {', '.join(map(str, left[:10]))}"
+            )
             yield Finding(
-                name, trial.number, f"its model is not in {trial.model_path}", "put the folder back"
+                name, None, what, f"`tune resume {name}` or `tune delete {name}` removes them", False
             )
     yield from _strangers(connection, name, study_id, len(rows))
 
@@ -258,10 +266,14 @@ def _spec_faults(connection: Connection, row: Row[Any]) -> Iterator[str]:
         yield "its spec, its own row and Optuna's do not search for the same"
 
 
+def _is_driven(row: Row[Any]) -> bool:
+    return row.host is not None and is_living(row.host, row.pid, row.process_start, row.heartbeat, row.token)
+
+
 def _driver(name: str, row: Row[Any], rows: Sequence[Row[Any]]) -> Iterator[Finding]:
     """Whether somebody drives what is said to be driven."""
     running = [trial.number for trial in rows if trial.state == TrialState.RUNNING.value]
-    if row.host is not None and is_living(row.host, row.pid, row.process_start, row.heartbeat, row.token):
+    if _is_driven(row):
         return
     if row.state == StudyState.RUNNING.value:
         what = f"{read.GONE}; {len(running)} trials were in flight"

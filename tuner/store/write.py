@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, select, update
 
+from tuner.artifacts import Artifacts
 from tuner.core.budget import StudyState
 from tuner.core.ports import Turn
 from tuner.core.spec import StudySpec
@@ -55,9 +56,18 @@ class StudyStore:
     """One study of a database, driven by this process; implements `core.ports.Store`."""
 
     def __init__(
-        self, engine: Engine, connection: Connection, name: str, spec: StudySpec, lease: Lease
+        self,
+        engine: Engine,
+        connection: Connection,
+        name: str,
+        spec: StudySpec,
+        lease: Lease,
+        artifacts: Artifacts,
+        notes: Sequence[str] = (),
     ) -> None:
         self.name = name
+        self.artifacts = artifacts
+        self.notes = notes
         self._file = DatabaseFile(engine)
         self._is_durable = spec.durability == "full"
         self._engine = writing(engine, full=self._is_durable)
@@ -322,7 +332,7 @@ def _left(record: TrialRecord) -> tuple[Cell, ...]:
         storable(record.reason),
         storable(record.traceback),
         record.seconds,
-        record.model_path,
+        str(record.number) if record.model_path is not None else None,
         record.paused_at,
         None,
     )

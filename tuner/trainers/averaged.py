@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from tuner.artifacts import DESCRIPTION
 from tuner.core.dataset import Dataset
 from tuner.core.ports import Exhausted, Failure, Job, Outcome, Population, Snapshot, Trainer
 from tuner.core.seeds import derive
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective, Reading, Trial
 from tuner.errors import DataError
-from tuner.trainers.model import DESCRIPTION
 from tuner.trainers.state import reading_of, reading_table
 
 MEMBERS = "members"

@@ -19,6 +19,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from tuner.artifacts import DESCRIPTION
 from tuner.core import seeds
 from tuner.core.dataset import Dataset
 from tuner.core.ports import Exhausted, Failure, Job, Outcome, Snapshot
@@ -26,7 +27,7 @@ from tuner.core.spec import StudySpec
 from tuner.core.trial import NUMBERS, Objective, Reading, Trial
 from tuner.errors import TrialError
 from tuner.trainers import weights
-from tuner.trainers.model import DESCRIPTION, describe
+from tuner.trainers.model import describe
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
 from tuner.trainers.streams import GlobalStreams
 

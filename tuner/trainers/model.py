@@ -15,10 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.artifacts import DESCRIPTION
 from tuner.errors import TrialError, TunerError, near
-
-DESCRIPTION = "model.json"
-"""The file in a model's folder that says what the model is."""
 
 _WRITERS = ("function", "sklearn", "torch")
 

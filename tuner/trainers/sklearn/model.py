@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.artifacts import DESCRIPTION
 from tuner.core.dataset import Dataset, Task
 from tuner.core.trial import NUMBERS, Reading, Trial
 from tuner.data import Scaling, encode
 from tuner.errors import DataError, TrialError, TunerError
-from tuner.trainers.model import DESCRIPTION, describe
+from tuner.trainers.model import describe
 from tuner.trainers.sklearn.estimators import estimator_class
 from tuner.trainers.sklearn.measures import row_losses
 

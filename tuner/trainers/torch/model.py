@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from tuner.artifacts import DESCRIPTION
 from tuner.core.dataset import Dataset, Task
 from tuner.core.trial import NUMBERS, Reading, Trial
 from tuner.data import Scaling, encode
 from tuner.errors import DataError, TrialError
-from tuner.trainers.model import DESCRIPTION, describe
+from tuner.trainers.model import describe
 from tuner.trainers.streams import GlobalStreams
 from tuner.trainers.torch.losses import Loss
 from tuner.trainers.torch.networks import SHIPPED, Context, build

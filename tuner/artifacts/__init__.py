@@ -1,0 +1,17 @@
+"""The files of studies: models and checkpoints, beside the database or in a folder of the user's choice."""
+
+from tuner.artifacts.artifacts import MODEL, Artifacts, marks
+from tuner.artifacts.model import DESCRIPTION
+from tuner.artifacts.naming import folder_name, is_folder_name, name_before_5
+from tuner.artifacts.whole import fill
+
+__all__ = [
+    "DESCRIPTION",
+    "MODEL",
+    "Artifacts",
+    "fill",
+    "folder_name",
+    "is_folder_name",
+    "marks",
+    "name_before_5",
+]

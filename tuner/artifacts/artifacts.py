@@ -1,0 +1,274 @@
+"""Artifacts: the files of one study, in a folder that is its alone.
+
+Models and checkpoints are put, got and deleted by the number of their trial; no other room builds
+paths in the folder. The folder carries a mark with the study's identity, and so does every model:
+what carries another one is neither read nor removed. Several processes may put at the same time, each
+of its own trials.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from uuid import uuid4
+
+from tuner.artifacts import durable
+from tuner.artifacts.model import params_of, require_signed, sign
+from tuner.errors import StoreError
+
+MODEL: Literal["model"] = "model"
+"""The kind of a trial's model, which is a folder; every other kind is a checkpoint, which is a file."""
+
+_MARK = "study.json"
+_CHECKPOINTS = "checkpoints"
+_WRITING = ".writing-"
+_REPLACED = ".replaced-"
+
+
+@dataclass(frozen=True, slots=True)
+class Artifacts:
+    """The files of one study.
+
+    Attributes:
+        folder: the study's own, absolute; made when something is put.
+        identity: the study's, 32 hexadecimal digits.
+        study: its name, for the mark and for messages.
+        database: which database it is in, as the mark has it: an SQLite file's path from the folder.
+        synced: whether what is put is on the disk, power cut or not, before `put` returns.
+    """
+
+    folder: Path
+    identity: str
+    study: str
+    database: str
+    synced: bool = False
+
+    def put(self, number: int, kind: str, write: Callable[[Path], bool]) -> Path | None:
+        """Write something of a trial so that it is either whole or not there; what was there goes.
+
+        Args:
+            number: the trial.
+            kind: `MODEL`, or a checkpoint's.
+            write: writes into the existing, empty folder that it is given (a model), or to that
+                path (a checkpoint), and says whether there was anything to write.
+
+        Returns:
+            Where it lies now; None where there was nothing to write.
+
+        Raises:
+            OSError: it could not be written; what was there before still is.
+        """
+        path = self.path(number, kind)
+        self._make(path.parent)
+        is_model = kind == MODEL
+        writing = path.with_name(f"{_WRITING}{number}")
+        if is_model:
+            shutil.rmtree(writing, ignore_errors=True)
+            writing.mkdir()
+        try:
+            if not write(writing):
+                _remove(writing)
+                return None
+            if is_model:
+                sign(writing, self.identity)
+                if self.synced:
+                    durable.sync_all(writing)
+                self._replace(writing, path)
+            else:
+                if self.synced:
+                    durable.sync(writing)
+                writing.replace(path)
+            if self.synced:
+                durable.sync(path.parent)
+        except BaseException:
+            with suppress(OSError):
+                _remove(writing)
+            raise
+        return path
+
+    def get(self, number: int) -> Path | None:
+        """The folder of a trial's model; None where none was kept.
+
+        Raises:
+            TrialError: what lies there is not of this study.
+            StoreError: the study's folder is not its own.
+        """
+        path = self.path(number)
+        if not os.path.lexists(path):
+            return None
+        self.require()
+        require_signed(path, self.identity)
+        return path
+
+    def delete(self, number: int, kind: str = MODEL) -> None:
+        """Remove something of a trial, if it is there and can be removed."""
+        path = self.path(number, kind)
+        for each in (path, path.with_name(f"{_WRITING}{number}")):
+            with suppress(OSError):
+                _remove(each)
+
+    def models(self) -> set[int]:
+        """The numbers of the trials whose models lie here."""
+        return {int(path.name) for path in self._entries() if path.name.isdecimal()}
+
+    def sweep(self) -> None:
+        """Remove what processes that were killed left half-written; nobody may be putting."""
+        for path in (*self._entries(), *(self.folder / _CHECKPOINTS).glob(f"{_WRITING}*")):
+            if path.name.startswith(_REPLACED):
+                # Its successor was whole, but perhaps not in its place yet.
+                former = path.with_name(path.name.removeprefix(_REPLACED))
+                with suppress(OSError):
+                    _remove(path) if former.exists() else path.rename(former)
+            elif path.name.startswith(_WRITING):
+                with suppress(OSError):
+                    _remove(path)
+
+    def destroy(self) -> None:
+        """Remove everything of the study; may be repeated when it was cut off or has failed.
+
+        Raises:
+            StoreError: the folder is not this study's, or something in it cannot be removed.
+        """
+        self.require()
+        left: list[str] = []
+        for path in self._entries():
+            if path.name != _MARK:
+                try:
+                    _remove(path)
+                except OSError as error:
+                    left.append(f"{error.filename or path} ({error.strerror or error})")
+        if left:
+            more = f" and {len(left) - 1} more" if len(left) > 1 else ""
+            raise StoreError(
+                f"study '{self.study}': could not remove {left[0]}{more}; the study stays until they can be: "
+                "make them writable, then delete it again"
+            )
+        # The mark last: without it what is left would be nobody's.
+        try:
+            (self.folder / _MARK).unlink(missing_ok=True)
+            if self.folder.is_dir():
+                self.folder.rmdir()
+        except OSError as error:
+            raise StoreError(
+                f"study '{self.study}': could not remove {error.filename} ({error.strerror}); delete it again"
+            ) from error
+
+    def path(self, number: int, kind: str = MODEL) -> Path:
+        """Where something of a trial lies, or would."""
+        if kind == MODEL:
+            return self.folder / str(number)
+        return self.folder / _CHECKPOINTS / f"{number}.{kind}"
+
+    @property
+    def owner(self) -> str | None:
+        """Which database the mark names; None where there is no mark."""
+        found = self._mark().get("database")
+        return found if isinstance(found, str) else None
+
+    def require(self) -> None:
+        """Make sure that the folder, if there is one, is this study's.
+
+        Raises:
+            StoreError: it is another one's, or leads out of the root.
+        """
+        for path in (self.folder, self.folder / _CHECKPOINTS):
+            if path.is_symlink():
+                raise StoreError(f"{path}: is a link; put the folder of study '{self.study}' itself there")
+        whose = self._mark().get("identity")
+        if whose == self.identity:
+            return
+        if whose is not None:
+            raise StoreError(
+                f"{self.folder}: holds the files of another study than '{self.study}'; move it away"
+            )
+        if any(not path.name.startswith(_WRITING) for path in self._entries()):
+            raise StoreError(
+                f"{self.folder}: {_MARK}, which says whose files it holds, is missing or damaged; put it "
+                f"back, or move the folder away"
+            )
+
+    def mark(self) -> None:
+        """Write whose the folder is, making it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        table = {"identity": self.identity, "study": self.study, "database": self.database}
+        draft = self.folder / f"{_WRITING}{uuid4().hex[:8]}"
+        draft.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+        # Once in a study's life, and nobody could tell whose the models are without it.
+        durable.sync(draft)
+        draft.replace(self.folder / _MARK)
+
+    def take_over(self, older: Path, params: dict[int, Any]) -> None:
+        """Move models here that were kept before studies had identities; killed half-way, it may be repeated.
+
+        Args:
+            older: the folder that they lie in.
+            params: the parameters of the trials whose models were kept; a model of others is left.
+        """
+        for number, known in params.items():
+            model, path = older / str(number), self.path(number)
+            if path.exists() or model.is_symlink() or params_of(model) != known:
+                continue
+            self._make(self.folder)
+            writing = path.with_name(f"{_WRITING}{number}")
+            if writing.exists():
+                _remove(writing)
+            # Signed as a copy, so that what is there stays whole until it lies here.
+            shutil.copytree(model, writing, symlinks=True)
+            sign(writing, self.identity)
+            writing.rename(path)
+            shutil.rmtree(model, ignore_errors=True)
+
+    def _make(self, folder: Path) -> None:
+        if not (self.folder / _MARK).exists():
+            if self.synced:
+                durable.make(self.folder)
+            self.mark()
+        if self.synced:
+            durable.make(folder)
+        else:
+            folder.mkdir(exist_ok=True)
+
+    def _replace(self, writing: Path, path: Path) -> None:
+        """Put a folder in the place of another one, which `sweep` puts back if this is cut off."""
+        former = path.with_name(f"{_REPLACED}{path.name}")
+        if path.exists():
+            if former.exists():
+                _remove(former)
+            path.rename(former)
+        writing.rename(path)
+        if former.exists():
+            shutil.rmtree(former, ignore_errors=True)
+
+    def _entries(self) -> Iterator[Path]:
+        yield from list(self.folder.iterdir()) if self.folder.is_dir() else ()
+
+    def _mark(self) -> dict[str, Any]:
+        return _mark_of(self.folder)
+
+
+def marks(root: Path) -> dict[Path, dict[str, Any]]:
+    """The marks in the folders below a root, by folder; of those that have one."""
+    folders = [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+    return {folder: mark for folder in folders if (mark := _mark_of(folder))}
+
+
+def _mark_of(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / _MARK).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, a link or a folder."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,56 @@
+"""The description in a model's folder: whose model it is, written into it and read back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tuner.errors import TrialError
+
+DESCRIPTION = "model.json"
+"""The file in a model's folder that says what the model is."""
+
+_STUDY = "study"
+
+
+def sign(folder: Path, identity: str) -> None:
+    """Write a study's identity into the description of each model in a folder that is not yet kept."""
+    for path in {folder / DESCRIPTION, *folder.rglob(DESCRIPTION)}:
+        table = _table(path) if path.is_file() else {}
+        path.write_text(json.dumps({**table, _STUDY: identity}, indent=2) + "\n", encoding="utf-8")
+
+
+def require_signed(folder: Path, identity: str) -> None:
+    """Make sure that a model is a study's own, and all of it lies in its folder.
+
+    Raises:
+        TrialError: it is another study's, or a link leads out of its folder.
+    """
+    for path in (folder, *folder.rglob("*")):
+        if path.is_symlink():
+            raise TrialError(f"{path}: is a link, and tuner writes none; put the file itself there")
+        if path.name == DESCRIPTION and (found := _table(path).get(_STUDY)) != identity:
+            whose = "carries no study's identity" if found is None else "is of another study"
+            raise TrialError(f"{folder}: the model there {whose}; put the study's own folder back")
+    if not (folder / DESCRIPTION).is_file():
+        raise TrialError(f"{folder}: holds no model: {DESCRIPTION} is missing; put the folder back")
+
+
+def params_of(folder: Path) -> Any:
+    """The parameters of a model that carries no identity; None where it has one or cannot be read."""
+    try:
+        table = _table(folder / DESCRIPTION)
+    except TrialError:
+        return None
+    return table.get("params") if _STUDY not in table else None
+
+
+def _table(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise TrialError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
+    if not isinstance(found, dict):
+        raise TrialError(f"{path}: a table is needed, found {type(found).__name__}")
+    return found

@@ -1,0 +1,76 @@
+"""What is wrong with the files of studies: models that are gone or another's, and files that nobody has."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from tuner.artifacts import marks
+from tuner.errors import StoreError, TrialError
+from tuner.store import places
+from tuner.store.schema import tuner_studies
+
+Fault = tuple[int | None, str, str]
+"""The trial, what is wrong, and what to do."""
+
+
+def of_study(connection: Connection, study_id: int, rows: Sequence[Row[Any]]) -> Iterator[Fault]:
+    """Whether the models that a study names are there and its own.
+
+    Args:
+        connection: to the database.
+        study_id: the study.
+        rows: its trials.
+    """
+    try:
+        files = places.artifacts(connection, study_id)
+        files.require()
+    except StoreError as error:
+        yield None, *_split(error)
+        return
+    for row in rows:
+        if row.model_path is None:
+            continue
+        if row.model_path != str(row.number):
+            what = f"its model is said to be in '{row.model_path}', and tuner stores its number"
+            yield row.number, what, "restore a copy of the database"
+        try:
+            if files.get(row.number) is None:
+                yield row.number, f"its model is not in {files.path(row.number)}", "put the folder back"
+        except (StoreError, TrialError) as error:
+            yield row.number, *_split(error)
+
+
+def unnamed(connection: Connection, study_id: int, numbers: Collection[int]) -> list[int]:
+    """Numbers of models that lie among a study's and that no trial names: a process was killed."""
+    try:
+        return sorted(places.artifacts(connection, study_id).models() - set(numbers))
+    except StoreError:
+        return []
+
+
+def orphans(connection: Connection) -> Iterator[tuple[str, str]]:
+    """Folders of studies that this database had and has no more; what there is to say of each, and to do."""
+    url = connection.engine.url
+    ids = connection.execute(select(tuner_studies.c.study_id, tuner_studies.c.identity)).all()
+    known = {identity for _, identity in ids}
+    roots: set[Path] = {places.root(url, None)}
+    for study_id, _ in ids:
+        try:
+            roots.add(places.artifacts(connection, study_id).folder.parent)
+        except StoreError:
+            continue
+    for root in sorted(roots):
+        for folder, mark in sorted(marks(root).items()):
+            if mark.get("identity") not in known and places.is_this(url, folder, str(mark.get("database"))):
+                what = f"{folder} holds the files of a study '{mark.get('study')}' that is not here any more"
+                yield what, f"if nobody needs them: rm -r {shlex.quote(str(folder))}"
+
+
+def _split(error: Exception) -> tuple[str, str]:
+    what, _, to_do = str(error).rpartition("; ")
+    return what or to_do, to_do

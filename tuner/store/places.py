@@ -1,0 +1,180 @@
+"""Where the files of a study lie, as the database stores it: from its own place, so that both can move.
+
+Beside an SQLite file in ``tuner_models``; for a server's database where the root was said to be, else
+below the working folder in which the study began. What is stored may come from anybody: it leads to no
+folder but one that is named for the study, and the folder's mark says whether it is.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path, PurePosixPath
+
+from sqlalchemy import URL, Connection, select
+
+from tuner.artifacts import Artifacts, folder_name, is_folder_name
+from tuner.content import models_root
+from tuner.errors import StoreError
+from tuner.store.connect import file_of, place
+from tuner.store.schema import studies, tuner_studies
+
+ROOT = "tuner_models"
+"""The folder of the folders of all studies, where nothing says another one."""
+
+
+def first_place(url: URL, study: str, identity: str, given: Path | None) -> str:
+    """Where the files of a new study go, as it is stored.
+
+    Args:
+        url: the database.
+        study: the study's name.
+        identity: the study's.
+        given: the root, where it was said.
+    """
+    return stored(url, root(url, given) / folder_name(study, identity))
+
+
+def root(url: URL, given: Path | None) -> Path:
+    """The folder of the folders of new studies."""
+    named = given or models_root()
+    return (_home(url) or Path.cwd()) / ROOT if named is None else named.resolve()
+
+
+def stored(url: URL, folder: Path) -> str:
+    """How the database stores a folder: from its own place where it is below that, else as it is."""
+    home = _home(url)
+    if home is not None and folder.is_relative_to(home):
+        return folder.relative_to(home).as_posix()
+    return str(folder)
+
+
+def artifacts(
+    connection: Connection, study_id: int, given: Path | None = None, *, synced: bool = False
+) -> Artifacts:
+    """The files of a stored study, where they are.
+
+    Args:
+        connection: to the database.
+        study_id: the study's id.
+        given: the root, where it was said; the stored one stays as long as the files are there.
+        synced: see `Artifacts`.
+
+    Raises:
+        StoreError: what is stored is no folder that tuner gives; another program has stored it.
+    """
+    name, identity, folder = stored_folder(connection, study_id)
+    named = given or models_root()
+    if named is not None and ((other := named.resolve() / folder.name).is_dir() or not folder.is_dir()):
+        folder = other
+    return files_in(connection, name, identity, folder, synced=synced)
+
+
+def files_in(
+    connection: Connection, name: str, identity: str, folder: Path, *, synced: bool = False
+) -> Artifacts:
+    """The files of a study in a folder."""
+    return Artifacts(folder, identity, name, _seen_from(folder, connection.engine.url), synced)
+
+
+def stored_folder(connection: Connection, study_id: int) -> tuple[str, str, Path]:
+    """A study's name and identity, and the folder that is stored for its files.
+
+    Raises:
+        StoreError: see `artifacts`.
+    """
+    url = connection.engine.url
+    name, identity, text = connection.execute(
+        select(studies.c.study_name, tuner_studies.c.identity, tuner_studies.c.models)
+        .join(tuner_studies, tuner_studies.c.study_id == studies.c.study_id)
+        .where(studies.c.study_id == study_id)
+    ).one()
+    parts = PurePosixPath(text).parts
+    if not parts or ".." in parts or not is_folder_name(parts[-1], identity):
+        raise StoreError(
+            f"{place(url)}: study '{name}': its models are said to be in '{text}', which is no folder that "
+            "tuner gives, so nothing is read or removed there; restore a copy of the database"
+        )
+    return name, identity, (_home(url) or Path.cwd()) / text
+
+
+def require_owner(connection: Connection, files: Artifacts, *, is_said: bool) -> None:
+    """Make sure that a study's files may be written and removed for this database, and mark them so.
+
+    A database that was copied beside its original shares the original's files and may only read
+    them. One that was moved, with its files or without, takes them along.
+
+    Args:
+        connection: to the database.
+        files: the study's.
+        is_said: whether the user has said where they lie, and so that they are this database's.
+
+    Raises:
+        StoreError: they are another database's, or another study's.
+    """
+    files.require()
+    url, owner = connection.engine.url, files.owner
+    if owner is None or owner == files.database:
+        return
+    mine = file_of(url)
+    if mine is None:
+        is_others = not is_said
+    else:
+        theirs = files.folder.resolve() / owner
+        is_others = not is_this(url, files.folder, owner) and _holds(theirs, files.identity)
+    if is_others:
+        how = (
+            f"put the copy and {files.folder.parent.name} together into a folder of their own"
+            if mine is not None
+            else "if that is this one under another address, say so: --models " + str(files.folder.parent)
+        )
+        raise StoreError(
+            f"study '{files.study}': its files in {files.folder} belong to the database {owner}, and "
+            f"{place(url)} is another one with the same study; {how}"
+        )
+    files.mark()
+
+
+def moved(before: Path, now: Path, given: Path | None) -> list[str]:
+    """What there is to say when a study goes on whose files are elsewhere than before, or than was said."""
+    if now != before:
+        return [f"models: in {now.parent} from now on; those in {before.parent} are not there any more"]
+    named = given or models_root()
+    if named is not None and named.resolve() != now.parent:
+        return [f"models: stay in {now.parent}, where the study has them, not in {named}"]
+    return []
+
+
+def is_this(url: URL, folder: Path, owner: str) -> bool:
+    """Whether the mark in a folder means this database."""
+    mine = file_of(url)
+    if mine is None:
+        return owner == place(url)
+    theirs = folder.resolve() / owner
+    return theirs.is_file() and theirs.samefile(mine)
+
+
+def _holds(file: Path, identity: str) -> bool:
+    """Whether an SQLite file has the study."""
+    try:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
+            asked = "SELECT 1 FROM tuner_studies WHERE identity = ?"
+            return connection.execute(asked, (identity,)).fetchone() is not None
+    except (sqlite3.Error, ValueError):
+        return False
+
+
+def _home(url: URL) -> Path | None:
+    """The folder of an SQLite file, behind all links."""
+    file = file_of(url)
+    return None if file is None else file.resolve().parent
+
+
+def _seen_from(folder: Path, url: URL) -> str:
+    """What a mark in the folder calls the database."""
+    file = file_of(url)
+    if file is None:
+        return place(url)
+    file, folder = file.resolve(), folder.resolve()
+    return os.path.relpath(file, folder) if folder.is_relative_to(file.parent) else str(file)
