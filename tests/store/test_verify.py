@@ -9,14 +9,16 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from tuner.artifacts import MODEL
 from tuner.core.budget import StudyState
 from tuner.core.ports import Turn
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
-from tuner.errors import StudyNotFound
+from tuner.errors import StoreError, StudyNotFound
 from tuner.store import Database, verify
+from tuner.store.connect import tells_of_damage, told
 
 
 @pytest.fixture
@@ -51,6 +53,23 @@ def whole(
 def spoil(url: str, statement: str) -> None:
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
         connection.execute(statement)
+
+
+def test_a_database_that_is_locked_is_not_called_damaged(whole: str) -> None:
+    with closing(sqlite3.connect(whole.removeprefix("sqlite:///"))) as other:
+        other.execute("PRAGMA journal_mode=DELETE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(StoreError, match="another program keeps it locked") as told:
+            verify(f"{whole}?timeout=0.1")
+    assert "restore" not in str(told.value)
+
+
+def test_a_server_that_is_down_is_not_called_damaged() -> None:
+    orig = ConnectionRefusedError('connection to server at "127.0.0.1" failed: Connection refused')
+    with pytest.raises(StoreError) as caught, told("postgresql://127.0.0.1/tuner"):
+        raise OperationalError("", {}, orig)
+    assert "does not answer or refuses" in str(caught.value)
+    assert not tells_of_damage(caught.value)
 
 
 def test_a_sound_database_has_nothing_to_be_said(whole: str) -> None:

@@ -28,6 +28,7 @@ from tuner.store.connect import connect, file_of, parse, place, told
 from tuner.store.curves import NUMBERS, Last
 from tuner.store.read import StudySummary
 from tuner.store.schema import VERSION, studies, tuner_epochs, tuner_studies, tuner_trials, version
+from tuner.store.stand_in import stand_in, state
 
 BUSY_TIMEOUT_S = 2.0
 """How long a look waits for a program that keeps the whole file locked."""
@@ -121,7 +122,8 @@ class Reader:
         self._file = file_of(self._url)
         self._lock = RLock()
         self._engine: Engine | None = None
-        self._identity: tuple[int, int] | None = None
+        self._identity: tuple[int, ...] | None = None
+        self._copy: Path | None = None
 
     def stamp(self) -> str:
         """A text that changes when anything may have been written; cheap enough to ask every second.
@@ -300,7 +302,10 @@ class Reader:
         with self._lock, told(self.place):
             self._look_at_file()
             if self._engine is None:
-                self._engine = _read_only(self._url, self._file)
+                self._copy = stand_in(self._url)
+                self._engine = _read_only(self._url, self._copy or self._file)
+                if self._copy is not None and self._file is not None:
+                    self._identity = state(self._file)
             try:
                 with self._engine.connect() as connection:
                     yield connection
@@ -319,7 +324,8 @@ class Reader:
         except OSError as error:
             self.close()
             raise StudyNotFound(f"{self.place}: no studies yet; begin one with `tune start`") from error
-        if self._identity != (found.st_dev, found.st_ino):
+        identity = (found.st_dev, found.st_ino) if self._copy is None else state(self._file)
+        if self._identity != identity:
             self.close()
             self._identity = (found.st_dev, found.st_ino)
 
@@ -329,23 +335,12 @@ def _read_only(url: URL, file: Path | None) -> Engine:
         return connect(url).execution_options(postgresql_readonly=True)
 
     def opened() -> sqlite3.Connection:
-        # Without its log beside it, and none to be made, the file is all there is.
-        log = file.with_name(file.name + "-wal")
-        for mode in ("mode=ro", "mode=ro&immutable=1") if not log.exists() else ("mode=ro",):
-            address = f"file:{quote(str(file))}?{mode}"
-            connection = sqlite3.connect(
-                address, uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None
-            )
-            try:
-                connection.execute("SELECT 1 FROM sqlite_master").fetchone()
-            except sqlite3.OperationalError as error:
-                connection.close()
-                if getattr(error, "sqlite_errorname", "").startswith("SQLITE_CANTOPEN") and "imm" not in mode:
-                    continue
-                raise
-            connection.execute("PRAGMA query_only=ON")
-            return connection
-        raise sqlite3.OperationalError("cannot be opened")
+        address = f"file:{quote(str(file))}?mode=ro"
+        connection = sqlite3.connect(
+            address, uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None
+        )
+        connection.execute("PRAGMA query_only=ON")
+        return connection
 
     engine = create_engine("sqlite://", creator=opened, poolclass=StaticPool)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))

@@ -8,11 +8,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    InterfaceError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
 from tuner.errors import StoreError
 
@@ -32,6 +40,9 @@ _SENTENCES = {
     "SQLITE_CORRUPT": "is damaged; restore a copy or name another file",
     "SQLITE_IOERR": "the disk fails to read or write it; look at the disk, and whether it is full",
 }
+
+
+_OTHERS = tuple(code for code in _SENTENCES if code not in ("SQLITE_NOTADB", "SQLITE_CORRUPT"))
 
 
 def parse(url: str) -> URL:
@@ -68,12 +79,13 @@ def place(url: URL) -> str:
     return url.database or "" if url.get_backend_name() == "sqlite" else url.render_as_string()
 
 
-def connect(url: URL, *, create: bool = False) -> Engine:
+def connect(url: URL, *, create: bool = False, copy: Path | None = None) -> Engine:
     """An engine that has not connected yet.
 
     Args:
         url: the database.
         create: create an SQLite file that is not there.
+        copy: an SQLite file that is read in its place, and never written.
 
     Raises:
         StoreError: the kind of database is unknown, or its driver is not installed.
@@ -94,8 +106,10 @@ def connect(url: URL, *, create: bool = False) -> Engine:
         raise StoreError(f"{place(url)}: is no usable URL: {_first_line(error)}") from error
     if is_sqlite:
         if not create:
-            event.listen(engine, "do_connect", _only_existing)
+            event.listen(engine, "do_connect", partial(_only_existing, copy))
         event.listen(engine, "connect", _prepare)
+        if copy is not None:
+            event.listen(engine, "connect", _keep_unwritten)
         event.listen(engine, "begin", _begin)
     return engine
 
@@ -135,6 +149,17 @@ def told(where: str) -> Iterator[None]:
         raise StoreError(f"{where}: is damaged ({error}); restore a copy or name another one") from error
 
 
+def tells_of_damage(error: Exception) -> bool:
+    """Whether an error is in what is stored; not in the way to it, as a lock or a server that is down."""
+    cause = error.__cause__
+    if not isinstance(cause, DBAPIError):
+        return True
+    code = getattr(cause.orig, "sqlite_errorname", None)
+    if code is None:
+        return not isinstance(cause, OperationalError | InterfaceError)
+    return not code.startswith(_OTHERS)
+
+
 def _prepare(connection: Any, _record: object) -> None:
     # Transactions begin where SQLAlchemy says so, not where the driver guesses.
     connection.isolation_level = None
@@ -143,10 +168,16 @@ def _prepare(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA foreign_keys=ON")
 
 
-def _only_existing(_dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]) -> None:
+def _keep_unwritten(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA query_only=ON")
+
+
+def _only_existing(
+    copy: Path | None, _dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]
+) -> None:
     """Open a file, but create none: one that was removed would come back empty."""
-    if not options.get("uri"):
-        arguments[0] = f"{Path(arguments[0]).absolute().as_uri()}?mode=rw"
+    if copy is not None or not options.get("uri"):
+        arguments[0] = f"{(copy or Path(arguments[0])).absolute().as_uri()}?mode=rw"
         options["uri"] = True
 
 
@@ -159,6 +190,11 @@ def _sentence(error: SQLAlchemyError) -> str:
     if not isinstance(error, DBAPIError) or error.orig is None:
         return _first_line(error)
     code = getattr(error.orig, "sqlite_errorname", None)
+    if code is None and isinstance(error, OperationalError | InterfaceError):
+        return (
+            f"the server does not answer or refuses ({_first_line(error.orig).rstrip('.')}); see whether it "
+            "runs, and whether host, port, user, password and database in the URL are right"
+        )
     if code is None:
         return _first_line(error.orig)
     known = next((text for prefix, text in _SENTENCES.items() if code.startswith(prefix)), None)

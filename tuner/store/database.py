@@ -43,6 +43,7 @@ from tuner.store.schema import (
     tuner_trials,
     version,
 )
+from tuner.store.stand_in import stand_in
 from tuner.store.write import StudyStore, cut_off, show_open
 
 
@@ -77,7 +78,7 @@ class Database:
             if not create:
                 raise StudyNotFound(f"{place(parsed)}: no studies yet; begin one with `tune start`")
             _create_file(parsed, file)
-        engine = connect(parsed)
+        engine = connect(parsed, copy=None if create else stand_in(parsed))
         try:
             if create:
                 ensure(engine)

@@ -21,7 +21,7 @@ from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective, Reading, TrialState
 from tuner.errors import SpecError, StoreError, StudyNotFound
 from tuner.store import files, read
-from tuner.store.connect import connect, file_of, parse, place, told
+from tuner.store.connect import connect, file_of, parse, place, tells_of_damage, told
 from tuner.store.curves import packed
 from tuner.store.lease import is_living
 from tuner.store.schema import (
@@ -38,6 +38,7 @@ from tuner.store.schema import (
     tuner_trials,
     version,
 )
+from tuner.store.stand_in import stand_in
 
 _RESTORE = "restore a copy of the database"
 _STATES = {state.value for state in TrialState}
@@ -94,25 +95,29 @@ def verify(url: str) -> Verdict:
 
     Raises:
         StudyNotFound: there is no such file.
-        StoreError: the URL is none.
+        StoreError: the URL is none, or the database cannot be reached or is locked.
     """
     parsed = parse(url)
     file = file_of(parsed)
     if file is not None and not file.exists():
         raise StudyNotFound(f"{place(parsed)}: there is no such file; --storage names another database")
     verdict = Verdict(place(parsed))
-    engine = connect(parsed)
+    copy = stand_in(parsed, migrated=False)
+    engine = connect(parsed, copy=copy)
     try:
         with told(""), engine.begin() as connection:
             verdict.findings += _file(connection)
             if verdict.is_sound:
-                verdict.findings += _schema(connection, parsed)
+                opened = parsed if copy is None else parsed.set(database=str(copy))
+                verdict.findings += _schema(connection, opened)
             if verdict.is_sound and version(connection) == VERSION:
                 for name, study_id in read.study_ids(connection).items():
                     verdict.findings += _study(connection, name, study_id, verdict)
                 for what, to_do in files.orphans(connection):
                     verdict.findings.append(Finding(None, None, what, to_do, is_fault=False))
     except (StoreError, ValueError) as error:
+        if not tells_of_damage(error):
+            raise StoreError(f"{place(parsed)}: {str(error).removeprefix(': ')}") from error
         verdict.findings.append(Finding(None, None, str(error).removeprefix(": "), _RESTORE))
     finally:
         engine.dispose()

@@ -18,6 +18,8 @@ from typing import Any
 
 from tuner.errors import TunerError
 from tuner.store.columns import Reader
+from tuner.store.connect import parse
+from tuner.store.stand_in import stand_in
 from tuner.web.insights import Insight
 from tuner.web.live import Study
 
@@ -38,6 +40,9 @@ class Ahead:
         self._answer: Connection | None = None
         if sys.platform != "linux":
             return
+        # A copy that is needed is made here, where it is removed at the end: the other process is killed.
+        with suppress(TunerError):
+            stand_in(parse(url))
         context = get_context("fork")
         self._answer, answer = context.Pipe(duplex=False)
         self._columns = os.fdopen(os.memfd_create("columns"), "w+b", buffering=0)
