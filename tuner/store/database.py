@@ -78,12 +78,14 @@ class Database:
             if not create:
                 raise StudyNotFound(f"{place(parsed)}: no studies yet; begin one with `tune start`")
             _create_file(parsed, file)
-        engine = connect(parsed, copy=None if create else stand_in(parsed))
+        copy = None if create else stand_in(parsed)
+        engine = connect(parsed, copy=copy)
         try:
             if create:
                 ensure(engine)
             migrate(engine)
-            take_over(engine)
+            if copy is None:
+                take_over(engine)
         except BaseException:
             engine.dispose()
             raise
