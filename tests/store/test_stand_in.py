@@ -55,7 +55,7 @@ def test_a_study_is_read_where_nothing_can_be_written(
     folder, lock = shelf
     path = Path(shutil.copyfile(template, folder / "tuner.db"))
     with Database.open(str(path)) as database:
-        database.create_study("s", spec, {}, "").finish(StudyState.FINISHED, "done", 1.0)
+        database.create_study("s", spec, {}).finish(StudyState.FINISHED, "done", 1.0)
     assert verify(str(path)).is_sound  # imports Optuna, which another user may not read
     lock()
     assert names(path) == ["s"]
@@ -98,13 +98,13 @@ def test_a_study_on_read_only_media_cannot_be_changed(
     folder, lock = shelf
     path = Path(shutil.copyfile(template, folder / "tuner.db"))
     with Database.open(str(path)) as database:
-        database.create_study("s", spec, {}, "").finish(StudyState.FINISHED, "done", 1.0)
+        database.create_study("s", spec, {}).finish(StudyState.FINISHED, "done", 1.0)
     lock()
     with Database.open(str(path)) as database:
         for change in (
             lambda: database.resume_study("s"),
             lambda: database.delete_study("s"),
-            lambda: database.create_study("t", spec, {}, ""),
+            lambda: database.create_study("t", spec, {}),
         ):
             with pytest.raises(StoreError, match=f"{path}: is read-only"):
                 change()
@@ -125,7 +125,7 @@ def test_a_copy_is_made_again_when_the_file_has_changed(
     folder.chmod(0o755)
     path.chmod(0o644)
     with Database.open(str(path)) as database:
-        database.create_study("s", spec, {}, "").finish(StudyState.FINISHED, "done", 1.0)
+        database.create_study("s", spec, {}).finish(StudyState.FINISHED, "done", 1.0)
     lock()
     assert names(path) == ["s"]
     assert [study.name for study in reader.studies()] == ["s"]
