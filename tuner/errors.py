@@ -74,6 +74,32 @@ class DeviceError(TunerError):
     """The device is missing or failed, and no state on it can be trusted."""
 
 
+def shortened(text: str, most: int = 1_000) -> str:
+    """Text of at most so many characters: of a longer one its beginning and its end."""
+    if len(text) <= most:
+        return text
+    gap = " [...] "
+    head = (most - len(gap)) // 2
+    return text[:head] + gap + text[head + len(gap) - most :]
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's message, shortened; empty where it has none."""
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:  # noqa: BLE001 - it may be anybody's class
+        return "its message cannot be read"
+    return shortened(lines[0]) if lines else ""
+
+
+def described(error: BaseException) -> str:
+    """An exception in one line, ``ValueError: what it says``; one meant for the user is what it says."""
+    line = first_line(error)
+    if isinstance(error, TunerError) and line:
+        return line
+    return f"{type(error).__name__}: {line}" if line else type(error).__name__
+
+
 def near(name: str, known: Iterable[str]) -> str:
     """Say which names are known and which of them `name` probably meant.
 

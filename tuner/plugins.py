@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from tuner.errors import PluginError, near
+from tuner.errors import PluginError, described, near
 
 _RUNNING = threading.RLock()
 """Held while a file is run, so that no thread is given half of a module; a file may name others."""
@@ -70,15 +70,19 @@ def load(reference: str, group: str | None = None, folder: Path | None = None) -
 def _loaded(point: EntryPoint) -> Any:
     try:
         return point.load()
-    except Exception as error:
-        raise PluginError(f"{point.name}: {point.value} cannot be loaded: {_told(error)}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise PluginError(f"{point.name}: {point.value} cannot be loaded: {described(error)}") from error
 
 
 def _module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
-    except Exception as error:
-        raise PluginError(f"{name}: cannot be imported: {_told(error)}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise PluginError(f"{name}: cannot be imported: {described(error)}") from error
 
 
 def _file(name: str, folder: Path | None) -> ModuleType:
@@ -98,15 +102,13 @@ def _file(name: str, folder: Path | None) -> ModuleType:
     sys.modules[key] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         del sys.modules[key]
-        raise PluginError(f"{name}: cannot be run: {_told(error)}") from error
+        raise PluginError(f"{name}: cannot be run: {described(error)}") from error
     module.__tuner_stamp__ = stamp  # type: ignore[attr-defined]
     return module
-
-
-def _told(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 def _public(found: Any) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,14 @@ import pytest
 import tuner
 
 SPACE = {"x": tuner.Float(low=0, high=1, default=0.5)}
+TABLE = {
+    "name": "s",
+    "objective": {"metric": "val_loss", "direction": "minimize"},
+    "data": {"source": "sklearn:wine"},
+    "trainer": {"epochs": 1},
+    "space": {"use": ["optimization"]},
+    "budget": {"trials": 2},
+}
 
 
 @pytest.mark.parametrize("pruner", ["asha", "asha-stop", "hyperband", "median", "percentile"])
@@ -37,15 +47,100 @@ def test_a_function_that_yields_is_pruned(pruner: str) -> None:
 
 
 def test_an_estimator_that_is_fitted_as_a_whole_is_never_pruned() -> None:
-    study = tuner.start(
-        {
-            "name": "forest",
-            "objective": {"metric": "val_loss", "direction": "minimize"},
-            "data": {"source": "sklearn:wine"},
-            "trainer": {"use": "sklearn", "model": "forest", "settings": {"n_estimators": 3}},
-            "space": {"max_depth": {"type": "int", "low": 1, "high": 12, "default": 6}},
-            "search": {"pruner": "median", "startup_trials": 2, "sampler": "random"},
-            "budget": {"trials": 10},
-        }
-    )
+    changes = {
+        "trainer": {"use": "sklearn", "model": "forest", "workers": 1, "settings": {"n_estimators": 3}},
+        "space": {"max_depth": {"type": "int", "low": 1, "high": 12, "default": 6}},
+        "search": {"pruner": "median", "startup_trials": 2, "sampler": "random"},
+        "budget": {"trials": 10},
+    }
+    study = tuner.start(TABLE | changes)
     assert {record.state for record in study.records} == {tuner.TrialState.FINISHED}
+
+
+class Panic(BaseException):
+    """What a panic in a Rust library is in Python: no Exception."""
+
+
+RAISED: dict[str, Callable[[], BaseException]] = {
+    "a panic": lambda: Panic("called `Option::unwrap()` on a `None` value"),
+    "a cancelled task": asyncio.CancelledError,
+    "an end of a generator": GeneratorExit,
+    "an exit": lambda: SystemExit("no such file"),
+}
+
+
+@pytest.mark.parametrize("kind", RAISED)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_whatever_a_function_raises_fails_its_trial_alone(kind: str, workers: int) -> None:
+    raised = RAISED[kind]
+
+    def train(params: Mapping[str, Any], context: Any) -> Iterator[float]:
+        yield 0.5
+        if context.number == 1:
+            raise raised()
+
+    settings = {"trainer.epochs": 2, "search.pruner": "none"}
+    study = tuner.start(trainer=train, space=SPACE, trials=4, workers=workers, settings=settings)
+    assert [record.state.value for record in study.records] == ["finished", "failed", "finished", "finished"]
+    assert (study.trial(1).record.reason or "").startswith(type(raised()).__name__)
+
+
+def test_an_interrupt_in_a_function_ends_its_study_and_fails_no_trial() -> None:
+    def train(params: Mapping[str, Any], context: Any) -> float:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tuner.start(trainer=train, space=SPACE, trials=4)
+    assert [record.state.value for record in tuner.load("train").records] == ["waiting"]
+
+
+def test_what_a_rule_raises_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "class Panic(BaseException): pass\ndef decide(trial, curve):\n    raise Panic('disco\\nand more')\n"
+    )
+    with pytest.raises(tuner.PluginError, match=r"decide: raised Panic at trial 0, epoch 1: disco$"):
+        tuner.start(TABLE | {"stop": {"rules": ["./own.py:decide"]}})
+
+
+def test_what_a_data_function_raises_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("def rows():\n    raise SystemExit('no rows today')\n")
+    with pytest.raises(tuner.DataError, match=r"own.py:rows: the function raised SystemExit: no rows today$"):
+        tuner.start(TABLE | {"data": {"source": "./own.py:rows"}})
+
+
+def test_a_file_that_exits_when_it_is_imported_is_told_as_a_fault(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("import sys\nsys.exit('usage: own.py DATA')\n")
+    with pytest.raises(tuner.PluginError, match=r"own\.py: cannot be run: SystemExit: usage: own\.py DATA"):
+        tuner.start(trainer="./own.py:train", space=SPACE, name="s", trials=1)
+
+
+class Unreadable(Exception):
+    """An exception whose message cannot be made."""
+
+    def __str__(self) -> str:
+        raise ValueError("there are no words")
+
+
+def test_an_exception_without_readable_words_fails_its_trial() -> None:
+    def train(params: Mapping[str, Any], context: Any) -> float:
+        raise Unreadable
+
+    study = tuner.start(trainer=train, space=SPACE, trials=1)
+    assert study.trial(0).record.reason == "Unreadable: its message cannot be read"
+
+
+def test_an_endless_message_is_stored_shortened_with_its_beginning_and_its_end() -> None:
+    def train(params: Mapping[str, Any], context: Any) -> float:
+        raise ValueError("begin\0\ud800" + 5_000_000 * "x" + "end")
+
+    study = tuner.start(trainer=train, space=SPACE, trials=1)
+    record = study.trial(0).record
+    assert record.reason is not None
+    assert record.traceback is not None
+    assert record.reason.startswith("ValueError: begin\ufffd?x")
+    assert record.reason.endswith("xend")
+    assert len(record.reason) <= 1_020
+    assert record.traceback.startswith("Traceback (most recent call last)")
+    assert record.traceback.endswith("xend\n")
+    assert len(record.traceback) <= 20_000
+    assert Path("tuner.db").stat().st_size < 1_000_000

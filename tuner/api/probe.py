@@ -143,7 +143,9 @@ def fastest(trainer: Trainer, job: Job, cores: int, *, processes: bool = True) -
                     if not probe.measure(Layout(rows, cores, each), least):
                         break
         probe.repeat()
-    except Exception as error:  # noqa: BLE001 - the study itself will say what is wrong
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the study itself will say what is wrong
         told = "nothing could be measured"
         _LOG.debug("%s", told, exc_info=error)
     if not probe.rates:

@@ -13,7 +13,7 @@ from tuner import plugins
 from tuner.core import ports
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Stop, Trial
-from tuner.errors import PluginError, TunerError
+from tuner.errors import PluginError, TunerError, first_line
 
 GROUP = "tuner.callbacks"
 """The entry points that rules are registered under."""
@@ -56,12 +56,12 @@ class OwnRule:
         """Ask the rule; a text is the reason of an inconclusive stop."""
         try:
             answer = self._decide(trial, curve)
-        except TunerError:
+        except (TunerError, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except BaseException as error:
             raise PluginError(
                 f"{self.name}: raised {type(error).__name__} at trial {trial.number}, "
-                f"epoch {curve[-1].epoch}: {error}"
+                f"epoch {curve[-1].epoch}: {first_line(error)}"
             ) from error
         if isinstance(answer, str):
             return Stop(self.name, answer, conclusive=False)

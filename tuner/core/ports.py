@@ -6,6 +6,7 @@ single trial: a trial that fails is a value.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,10 @@ from tuner.core.dataset import Dataset
 from tuner.core.events import Event
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Pause, Reading, Stop, Trial, TrialRecord
+from tuner.errors import described, shortened
+
+TRACEBACK = 20_000
+"""Of a longer traceback the beginning and the end are kept: so many characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,12 @@ class Failure:
 
     error: str
     traceback: str
+
+    @classmethod
+    def of(cls, error: BaseException) -> Failure:
+        """Whatever was raised but an interrupt, be it a SystemExit, a CancelledError or a library's panic."""
+        text = "".join(traceback.format_exception(error))
+        return cls(described(error), shortened(text, TRACEBACK))
 
 
 Outcome = Reading | Exhausted | Failure

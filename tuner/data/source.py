@@ -22,7 +22,7 @@ from tuner import plugins
 from tuner.core.spec import DataSpec
 from tuner.data import arrays, bundled, table
 from tuner.data.arrays import X, Y
-from tuner.errors import DataError, near
+from tuner.errors import DataError, described, near
 
 FORMS = "sklearn:<set>, file.csv, file.parquet, file.npz, package.module:function or ./file.py:function"
 _KEYS = ("X", "y", "X_validation", "y_validation", "X_test", "y_test")
@@ -202,9 +202,10 @@ def _function(spec: DataSpec, folder: Path) -> Source:
         )
     try:
         found = function()
-    except Exception as error:
-        told = " ".join(f"{type(error).__name__}: {error}".split())
-        raise DataError(f"{spec.source}: the function raised {told}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise DataError(f"{spec.source}: the function raised {described(error)}") from error
     if isinstance(found, pd.DataFrame):
         return from_frame(found, spec)
     if isinstance(found, Mapping):

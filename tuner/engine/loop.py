@@ -22,7 +22,7 @@ from tuner.core.trial import Objective, Pause, Reading, Stop, Trial, TrialRecord
 from tuner.engine.interrupts import Interrupts
 from tuner.engine.keeper import Keeper
 from tuner.engine.ledger import Ledger
-from tuner.errors import TunerError
+from tuner.errors import described
 
 _POLL_S = 0.5
 _SHOW_EVERY_S = 0.1
@@ -125,7 +125,7 @@ class Engine:
             self._finish(StudyState.INTERRUPTED, "stopped by the user")
             raise
         except BaseException as error:
-            self._finish(StudyState.FAILED, _sentence(error))
+            self._finish(StudyState.FAILED, described(error))
             raise
         else:
             self._record()
@@ -442,11 +442,3 @@ class Engine:
 
     def _seconds(self) -> float:
         return time.monotonic() - self._origin
-
-
-def _sentence(error: BaseException) -> str:
-    text = str(error).strip()
-    first = text.splitlines()[0] if text else ""
-    if isinstance(error, TunerError) and first:
-        return first
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -24,7 +24,7 @@ import cloudpickle
 from tuner.artifacts import Artifacts
 from tuner.core.events import Event, Failed, Interrupted, Paused, Reported, Restarted, Stopped
 from tuner.core.ports import Job, Placement, Trainer
-from tuner.errors import PluginError
+from tuner.errors import PluginError, described, shortened
 from tuner.executors.checkpoints import Checkpoints
 from tuner.executors.worker import Answer, Broken, Leave, Orders, Ready
 
@@ -124,7 +124,7 @@ class Processes:
         except Exception as error:
             self._payload.close()
             raise PluginError(
-                f"the trainer cannot be sent to worker processes: {type(error).__name__}: {error}; "
+                f"the trainer cannot be sent to worker processes: {described(error)}; "
                 'let it open what it needs by itself, or set executor = "inline"'
             ) from error
         self._payload.flush()
@@ -337,10 +337,11 @@ class Processes:
         if not seat.trials:
             self._seat_alone(seat)
 
-    def _error(self, answer: Broken) -> BaseException:
-        if answer.error is None:
-            return PluginError(f"a worker cannot be started: {answer.text.strip().splitlines()[-1]}")
-        error: BaseException = cloudpickle.loads(answer.error)
+    def _error(self, answer: Broken) -> Exception:
+        error = None if answer.error is None else cloudpickle.loads(answer.error)
+        if not isinstance(error, Exception):
+            last = shortened(answer.text.strip().splitlines()[-1])
+            return PluginError(f"a worker cannot be started: {last}")
         error.add_note(f"In a worker:\n{answer.text}")
         return error
 

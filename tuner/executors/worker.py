@@ -14,7 +14,6 @@ import os
 import select
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -28,7 +27,7 @@ from tuner.core.events import Event, Failed, Finished, Paused, Reported, Restart
 from tuner.core.ports import Exhausted, Failure, Outcome, Placement, Population, Snapshot
 from tuner.core.spec import StudySpec
 from tuner.core.trial import CLOCKED, NUMBERS, Reading
-from tuner.errors import DeviceError
+from tuner.errors import DeviceError, described
 from tuner.executors.checkpoints import Checkpoints
 
 _GRACE_S = 0.5
@@ -182,10 +181,10 @@ class Worker:
             return None
         try:
             return self._population.snapshot(row.index)
-        except DeviceError:
+        except (DeviceError, KeyboardInterrupt):
             raise
-        except Exception as error:  # noqa: BLE001
-            _LOG.warning("no checkpoint of trial %d: %s: %s", row.number, type(error).__name__, error)
+        except BaseException as error:  # noqa: BLE001
+            _LOG.warning("no checkpoint of trial %d: %s", row.number, described(error))
             return None
 
     def _place(self, placement: Placement) -> list[Event]:
@@ -206,9 +205,9 @@ class Worker:
                 self._population.place(row.index, trial)
             else:
                 self._population.place(row.index, trial, snapshot)
-        except DeviceError:
+        except (DeviceError, KeyboardInterrupt):
             raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001
             return [self._failed(row, error)]
         return []
 
@@ -274,11 +273,11 @@ class Worker:
         self._training = True
         try:
             outcomes = self._population.advance() if rows is None else self._population.advance(rows)
-        except DeviceError:
+        except (DeviceError, KeyboardInterrupt):
             raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001
             # It cannot be told whose fault it was.
-            failure = _failure(error)
+            failure = Failure.of(error)
             outcomes = dict.fromkeys(list(self._rows) if rows is None else rows, failure)
         self._training = False
         return outcomes
@@ -295,9 +294,9 @@ class Worker:
     def _leave(self, row: _Row, event: type[Finished | Stopped | Paused], *, wanted: bool) -> Event:
         try:
             model_path = self._save(row) if wanted else None
-        except DeviceError:
+        except (DeviceError, KeyboardInterrupt):
             raise
-        except (Exception, SystemExit) as error:  # noqa: BLE001
+        except BaseException as error:  # noqa: BLE001
             return self._failed(row, error)
         if event is Paused and (snapshot := self._snapshot(row)) is not None:
             self._checkpoints.keep(row.placement.trial, snapshot)
@@ -305,7 +304,7 @@ class Worker:
         return event(row.number, model_path)
 
     def _failed(self, row: _Row, error: BaseException) -> Failed:
-        return self._fail(row, _failure(error))
+        return self._fail(row, Failure.of(error))
 
     def _fail(self, row: _Row, failure: Failure) -> Failed:
         self._clear(row)
@@ -324,11 +323,6 @@ class Worker:
             return None
         folder = self._artifacts.put(row.number, MODEL, partial(self._population.save, row.index))
         return str(folder) if folder is not None else None
-
-
-def _failure(error: BaseException) -> Failure:
-    text = "".join(traceback.format_exception(error))
-    return Failure(f"{type(error).__name__}: {error}".splitlines()[0], text)
 
 
 def _same(a: Reading, b: Reading) -> bool:
@@ -389,9 +383,9 @@ def serve(wire: int, payload: int) -> None:
         worker.checkpoint()
     except (EOFError, ConnectionError):
         return
-    except Exception as error:
+    except BaseException as error:
         with contextlib.suppress(ConnectionError):
-            orders.send(Broken(_pickled(error), traceback.format_exc()))
+            orders.send(Broken(_pickled(error), Failure.of(error).traceback))
         raise
 
 
@@ -404,7 +398,7 @@ def _outlive(wire: int) -> None:
     os._exit(1)
 
 
-def _pickled(error: Exception) -> bytes | None:
+def _pickled(error: BaseException) -> bytes | None:
     try:
         text: bytes = cloudpickle.dumps(error)
         cloudpickle.loads(text)

@@ -66,7 +66,9 @@ def all_of(evidence: Evidence) -> list[Finding]:
     for name, point in sorted(plugins.registered(GROUP).items()):
         try:
             finding = point.load()(evidence)
-        except Exception:  # noqa: BLE001
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001
             _log.exception("finding '%s' failed", name)
             continue
         if isinstance(finding, Finding):

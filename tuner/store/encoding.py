@@ -16,8 +16,12 @@ from typing import Any
 from tuner.core.goals import Goals
 from tuner.core.space import Choice, Float, Parameter, SearchSpace
 from tuner.core.trial import Params, Pause, Stop, TrialRecord, TrialState, Value
+from tuner.errors import shortened
 
 _HIGHEST = sys.float_info.max
+
+REASON = 1_000
+"""Of a longer reason the beginning and the end are stored: so many characters."""
 
 
 class Encoder:
@@ -120,7 +124,7 @@ def attributes(record: TrialRecord) -> Iterator[tuple[str, str]]:
             if math.isfinite(number):
                 yield name, repr(float(number))
     if record.reason is not None:
-        yield "reason", json.dumps(record.reason)
+        yield "reason", json.dumps(storable(record.reason, REASON))
 
 
 def constraints(record: TrialRecord, goals: Goals) -> Iterator[tuple[str, str]]:
@@ -136,7 +140,7 @@ def constraints(record: TrialRecord, goals: Goals) -> Iterator[tuple[str, str]]:
 
 def order_json(order: Stop | Pause) -> str:
     """What was decided of a trial; a pause has no `conclusive`."""
-    table: dict[str, Any] = {"rule": order.rule, "reason": order.reason}
+    table: dict[str, Any] = {"rule": order.rule, "reason": storable(order.reason, REASON)}
     if isinstance(order, Stop):
         table["conclusive"] = order.conclusive
     return json.dumps(table)
@@ -148,9 +152,17 @@ def order_of(text: str) -> Stop | Pause:
     return Stop(**table) if "conclusive" in table else Pause(**table)
 
 
-def storable(text: str | None) -> str | None:
-    """Text with what no database takes replaced: halves of surrogate pairs, and NUL."""
-    return None if text is None else text.encode(errors="replace").decode().replace("\0", "\ufffd")
+def storable(text: str | None, most: int | None = None) -> str | None:
+    """Text with what no database takes replaced: halves of surrogate pairs, and NUL.
+
+    Args:
+        text: anybody's.
+        most: see `shortened`; None for text that must stay whole.
+    """
+    if text is None:
+        return None
+    text = text if most is None else shortened(text, most)
+    return text.encode(errors="replace").decode().replace("\0", "\ufffd")
 
 
 def now() -> datetime:

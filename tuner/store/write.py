@@ -16,13 +16,14 @@ from sqlalchemy import Connection, Engine, bindparam, select, update
 
 from tuner.artifacts import Artifacts
 from tuner.core.budget import StudyState
-from tuner.core.ports import Turn
+from tuner.core.ports import TRACEBACK, Turn
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.errors import StoreError, StudyLocked
 from tuner.store.connect import place, told, writing
 from tuner.store.curves import packed
 from tuner.store.encoding import (
+    REASON,
     Encoder,
     attributes,
     constraints,
@@ -137,7 +138,7 @@ class StudyStore:
             connection.execute(
                 update(tuner_studies)
                 .where(tuner_studies.c.study_id == self._study_id)
-                .values(state=state.value, reason=storable(reason))
+                .values(state=state.value, reason=storable(reason, REASON))
             )
         self.close()
 
@@ -329,8 +330,8 @@ def _left(record: TrialRecord) -> tuple[Cell, ...]:
         record.epochs,
         record.conclusive,
         storable(record.rule),
-        storable(record.reason),
-        storable(record.traceback),
+        storable(record.reason, REASON),
+        storable(record.traceback, TRACEBACK),
         record.seconds,
         str(record.number) if record.model_path is not None else None,
         record.paused_at,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from tuner.core.ports import Exhausted, Failure, Job, Outcome, Population, Snaps
 from tuner.core.seeds import derive
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective, Reading, Trial
-from tuner.errors import DataError
+from tuner.errors import DataError, described
 from tuner.trainers.state import reading_of, reading_table
 
 MEMBERS = "members"
@@ -158,8 +157,8 @@ class AveragedPopulation:
             if snapshot is not None:
                 placed.best = reading_of(snapshot.facts["best"])
         except (KeyError, IndexError, ValueError) as error:
-            text = "".join(traceback.format_exception(error))
-            placed.failure = Failure(f"its checkpoint is of other members: {error!r}", text)
+            told = f"its checkpoint is of other members: {described(error)}"
+            placed.failure = replace(Failure.of(error), error=told)
             return
         for index, (slot, part) in enumerate(zip(self._members[row], parts, strict=True)):
             member = replace(trial, study_seed=self._seed(trial, index % self._repeats))

@@ -10,7 +10,6 @@ import json
 import logging
 import math
 import time
-import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -216,9 +215,11 @@ class _Run:
         except _Misuse as error:
             message = f"{_called(self.function)}: {error}"
             return Failure(message, message)
-        # SystemExit too: a script's sys.exit() ends its trial, not the worker.
-        except (Exception, SystemExit) as error:  # noqa: BLE001
-            return _failed(error)
+        except KeyboardInterrupt:
+            raise
+        # Not only an Exception: a script's sys.exit() ends its trial, not the worker.
+        except BaseException as error:  # noqa: BLE001
+            return Failure.of(error)
         return reading
 
     def snapshot(self) -> Snapshot | None:
@@ -243,7 +244,7 @@ class _Run:
             self.epoch, self.best = snapshot.epoch, reading_of(tree["best"])
             self.stood = tree["streams"]
         except Exception as error:  # noqa: BLE001
-            self.failure = _failed(error)
+            self.failure = Failure.of(error)
 
     def save(self, folder: Path) -> bool:
         if self.best is None or not self.kept:
@@ -267,7 +268,9 @@ class _Run:
         try:
             with self.streams:
                 close()
-        except (Exception, SystemExit):
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             logger.warning("trial %d: raised while it was closed", self.trial.number, exc_info=True)
 
     def _started(self) -> Iterator[Any]:
@@ -354,12 +357,6 @@ def load(folder: Path) -> FunctionModel:
     """Read what a function kept."""
     description = describe(folder)
     return FunctionModel(weights.read(folder, description["arrays"]), description)
-
-
-def _failed(error: BaseException) -> Failure:
-    lines = str(error).strip().splitlines()
-    text = "".join(traceback.format_exception(error))
-    return Failure(": ".join([type(error).__name__, *lines[:1]]), text)
 
 
 class _Misuse(Exception):

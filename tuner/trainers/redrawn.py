@@ -6,7 +6,6 @@ Another trainer trains the trials; how rows are divided is not known here.
 from __future__ import annotations
 
 import threading
-import traceback
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,7 +17,7 @@ from tuner.core.ports import Failure, Job, Outcome, Population, Snapshot, Traine
 from tuner.core.seeds import derive
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Trial
-from tuner.errors import DataError
+from tuner.errors import DataError, first_line
 
 SPLITS = 16
 """Splits that are kept in memory for trials that share one."""
@@ -103,8 +102,8 @@ class RedrawnPopulation:
             with self._drawing:
                 self._rows[row] = self._placed(trial, snapshot)
         except DataError as error:
-            text = "".join(traceback.format_exception(error))
-            self._rows[row] = Failure(f"its split cannot be trained on: {error}", text)
+            told = f"its split cannot be trained on: {first_line(error)}"
+            self._rows[row] = replace(Failure.of(error), error=told)
 
     def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:
         """Train trials for one epoch; several at a time where the trainer allows it."""

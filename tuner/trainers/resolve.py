@@ -12,7 +12,7 @@ from typing import Any
 from tuner import plugins
 from tuner.core.ports import Trainer
 from tuner.core.spec import StudySpec
-from tuner.errors import PluginError, TunerError
+from tuner.errors import PluginError, TunerError, described
 from tuner.trainers.adapted import adapted
 from tuner.trainers.averaged import AveragedTrainer
 from tuner.trainers.redrawn import RedrawnTrainer
@@ -72,10 +72,10 @@ def resolve(use: str | Callable[..., Any], folder: Path | None = None) -> Traine
 def _instance(trainer: type, use: object) -> Any:
     try:
         return trainer()
-    except TunerError:
+    except (TunerError, KeyboardInterrupt):
         raise
-    except Exception as error:
-        raise PluginError(f"{_name(use)}: cannot be set up: {type(error).__name__}: {error}") from error
+    except BaseException as error:
+        raise PluginError(f"{_name(use)}: cannot be set up: {described(error)}") from error
 
 
 def _name(use: object) -> str:

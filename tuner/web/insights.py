@@ -113,7 +113,9 @@ class Insights:
             shares = explained(frame, space)
             findings = tuple(all_of(evidence(frame, planned, shares, spread)))
             self.found = Insight(shares, findings, (_over(frame), spread))
-        except Exception:  # noqa: BLE001
+        except KeyboardInterrupt:
+            raise
+        except BaseException:  # noqa: BLE001
             # A page without importances is better than none.
             _log.exception("importances and findings of study %r cannot be found", frame.name)
         memory.give_back()

@@ -21,7 +21,7 @@ from dash.development.base_component import Component
 from plotly.io.json import to_json_plotly
 
 from tuner import figures
-from tuner.errors import SpecError, StoreError, StudyNotFound, TunerError
+from tuner.errors import SpecError, StoreError, StudyNotFound, TunerError, described
 from tuner.figures import Frame
 from tuner.store.read import StudySummary
 from tuner.web import parts
@@ -299,10 +299,12 @@ class Stage:
             drawing = figures.plot(one.figure, frame, place.theme, chosen)
         except TunerError as error:
             drawing = place.theme.empty(str(error).splitlines()[0])
-        except Exception as error:  # noqa: BLE001
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001
             # A figure of a user's own must not take the page with it.
             _log.exception("figure %r cannot be drawn", one.key)
-            drawing = place.theme.empty(f"This figure failed: {type(error).__name__}: {error}")
+            drawing = place.theme.empty(f"This figure failed: {described(error)}")
         return json.loads(to_json_plotly(drawing))
 
     def _keep(self, drawing: Any) -> str:

@@ -22,7 +22,7 @@ from tuner.artifacts import DESCRIPTION
 from tuner.core.dataset import Dataset, Task
 from tuner.core.trial import NUMBERS, Reading, Trial
 from tuner.data import Scaling, encode
-from tuner.errors import DataError, TrialError, TunerError
+from tuner.errors import DataError, TrialError, TunerError, described
 from tuner.trainers.model import describe
 from tuner.trainers.sklearn.estimators import estimator_class
 from tuner.trainers.sklearn.measures import row_losses
@@ -191,8 +191,7 @@ def load(folder: Path) -> SklearnModel:
     except TunerError:
         raise
     except Exception as error:
-        told = (str(error).strip() or "without a message").splitlines()[0]
-        raise TrialError(f"{folder}: is damaged: {type(error).__name__}: {told}") from error
+        raise TrialError(f"{folder}: is damaged: {described(error)}") from error
     return SklearnModel(estimator, description)
 
 

@@ -5,7 +5,6 @@ Which estimator, and which of its parameters are searched, is the study's affair
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from tuner.core.space import Choice
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Trial
 from tuner.data.scaling import KINDS
-from tuner.errors import PluginError, TunerError, near
+from tuner.errors import PluginError, TunerError, first_line, near
 from tuner.trainers.sklearn.estimators import RECIPE, estimator_class, reference
 from tuner.trainers.sklearn.measures import LOSSES, SCORES
 from tuner.trainers.sklearn.run import Material, Run
@@ -95,7 +94,7 @@ class SklearnPopulation:
                 run.restore(snapshot)
                 self._run = run
             except Exception as error:  # noqa: BLE001
-                self._failure = _failed(error)
+                self._failure = Failure.of(error)
 
     def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:
         """Fit one epoch further, if the row is among `rows`."""
@@ -122,17 +121,13 @@ class SklearnPopulation:
             if self._run is None:
                 self._run = self._built(trial)
             return self._run.advance() or Exhausted()
-        except Exception as error:  # noqa: BLE001 - what a trial raises is a value
-            return _failed(error)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - what a trial raises is a value
+            return Failure.of(error)
 
     def _built(self, trial: Trial) -> Run:
         return Run(trial, self._spec, self._estimator, self._material, self._score)
-
-
-def _failed(error: Exception) -> Failure:
-    lines = str(error).strip().splitlines()
-    text = "".join(traceback.format_exception(error))
-    return Failure(": ".join([type(error).__name__, *lines[:1]]), text)
 
 
 def _trainer_faults(spec: StudySpec, task: Task) -> Iterator[str]:
@@ -157,8 +152,10 @@ def _estimator_faults(spec: StudySpec, task: Task) -> Iterator[str]:
         return
     try:
         estimator = found(**spec.trainer.settings)
-    except Exception as error:  # noqa: BLE001 - a constructor of anybody's
-        yield f"trainer.settings: {found.__name__} cannot be built: {error}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 - a constructor of anybody's
+        yield f"trainer.settings: {found.__name__} cannot be built: {first_line(error)}"
         return
     if (is_regressor if task is Task.CLASSIFICATION else is_classifier)(estimator):
         yield f"trainer.model: {found.__name__} is not for {task}; give another estimator"

@@ -5,37 +5,29 @@ Also the number of threads to compute with. Which trial it was is not known here
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import torch
 
 from tuner.core.ports import Failure
-from tuner.errors import DeviceError, TunerError
+from tuner.errors import DeviceError, first_line
 
 
-def failure(error: Exception, device: torch.device) -> Failure:
+def failure(error: BaseException, device: torch.device) -> Failure:
     """What a trial has to say of an exception.
 
     Raises:
         DeviceError: CUDA failed, other than for want of memory.
     """
-    text = "".join(traceback.format_exception(error))
     if isinstance(error, torch.cuda.OutOfMemoryError):
         torch.cuda.empty_cache()
-        return Failure("out of memory on the GPU; lower batch_size, width or [trainer] workers", text)
-    if device.type == "cuda" and "CUDA error" in str(error):
-        raise DeviceError(f"{device}: {line(error)}; start again with a fresh process") from error
-    if isinstance(error, TunerError):
-        return Failure(line(error), text)
-    return Failure(f"{type(error).__name__}: {line(error)}", text)
-
-
-def line(error: Exception) -> str:
-    """The first line of an exception's text."""
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else "without a message"
+        told = "out of memory on the GPU; lower batch_size, width or [trainer] workers"
+        return replace(Failure.of(error), error=told)
+    if device.type == "cuda" and "CUDA error" in first_line(error):
+        raise DeviceError(f"{device}: {first_line(error)}; start again with a fresh process") from error
+    return Failure.of(error)
 
 
 @contextmanager

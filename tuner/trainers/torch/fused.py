@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import threading
-import traceback
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,7 +21,7 @@ from tuner.core.ports import Exhausted, Failure, Job, Outcome, Snapshot
 from tuner.core.seeds import derive
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Trial
-from tuner.errors import DataError, TunerError
+from tuner.errors import DataError
 from tuner.population import (
     Activation,
     Inputs,
@@ -157,10 +156,10 @@ class FusedPopulation:
         try:
             with self._drawing:
                 self._placed[row] = self._place(row, trial, snapshot)
-        except Exception as error:  # noqa: BLE001
-            told = str(error).strip().splitlines() or ["without a message"]
-            kind = "" if isinstance(error, TunerError) else f"{type(error).__name__}: "
-            self._placed[row] = Failure(kind + told[0], "".join(traceback.format_exception(error)))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001
+            self._placed[row] = Failure.of(error)
 
     def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:
         """Train every occupied row, or those of `rows`, for one epoch."""

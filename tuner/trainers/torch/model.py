@@ -24,7 +24,7 @@ from tuner.artifacts import DESCRIPTION
 from tuner.core.dataset import Dataset, Task
 from tuner.core.trial import NUMBERS, Reading, Trial
 from tuner.data import Scaling, encode
-from tuner.errors import DataError, TrialError
+from tuner.errors import DataError, TrialError, described
 from tuner.trainers.model import describe
 from tuner.trainers.streams import GlobalStreams
 from tuner.trainers.torch.losses import Loss
@@ -222,9 +222,10 @@ def load(folder: Path, device: str = "cpu") -> TorchModel:
             network = build(description["network"], params, context, folder)
         network.load_state_dict({n.removeprefix("network."): tensor for n, tensor in tensors.items()})
     # A network of one's own may raise anything.
-    except Exception as error:
-        told = (str(error).strip() or "without a message").splitlines()[0]
-        raise TrialError(f"{folder}: the model cannot be built: {type(error).__name__}: {told}") from error
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise TrialError(f"{folder}: the model cannot be built: {described(error)}") from error
     return TorchModel(ScaledNetwork(network, shift, factor).to(device).eval(), description)
 
 

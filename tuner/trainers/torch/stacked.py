@@ -16,7 +16,7 @@ from tuner.core.dataset import Dataset
 from tuner.core.ports import Exhausted, Failure, Job, Outcome, Population, Snapshot
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Trial
-from tuner.errors import DataError
+from tuner.errors import DataError, described
 from tuner.population.masks import rates
 from tuner.population.program import SAMPLES, Program, Unstackable
 from tuner.population.recipe import numbers
@@ -26,7 +26,7 @@ from tuner.trainers.streams import GlobalStreams
 from tuner.trainers.torch import losses, scores
 from tuner.trainers.torch.batches import Streams, batch_of, plan
 from tuner.trainers.torch.costs import asked, costs
-from tuner.trainers.torch.failures import failure, line, threads
+from tuner.trainers.torch.failures import failure, threads
 from tuner.trainers.torch.faults import default_model
 from tuner.trainers.torch.fused import row_recipe
 from tuner.trainers.torch.losses import Loss
@@ -62,8 +62,10 @@ def unfit(spec: StudySpec, data: Dataset, device: str) -> str | None:
             Programs(model, material).find(trial, network_of(trial, model, material))
     except Unstackable as error:
         return f"{model} trains one trial at a time: {error}"
-    except Exception as error:  # noqa: BLE001
-        return f"{model} cannot be tried: {type(error).__name__}: {line(error)}"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001
+        return f"{model} cannot be tried: {described(error)}"
     return None
 
 
@@ -144,7 +146,9 @@ class StackedPopulation:
         try:
             with threads(self._job.threads), GlobalStreams(0, str(self._device)):
                 self._rows[row] = self._placed(trial, snapshot)
-        except Exception as error:  # noqa: BLE001
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001
             self._rows[row] = failure(error, self._device)
 
     def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:
@@ -271,7 +275,9 @@ class StackedPopulation:
                     self._most = len(part) // 2
                     continue
                 outcomes[part[0]] = self._rows[part[0]] = failure(error, self._device)
-            except Exception as error:  # noqa: BLE001
+            except KeyboardInterrupt:
+                raise
+            except BaseException as error:  # noqa: BLE001
                 outcomes |= self._blame(part, error)
             del waiting[: len(part)]
         return outcomes
@@ -293,7 +299,7 @@ class StackedPopulation:
                 placed.best, placed.kept = reading, placed.flats[0].clone()
         return outcomes
 
-    def _blame(self, part: Sequence[int], error: Exception) -> dict[int, Outcome]:
+    def _blame(self, part: Sequence[int], error: BaseException) -> dict[int, Outcome]:
         """Find out which rows an exception is of."""
         outcomes: dict[int, Outcome] = {}
         found = failure(error, self._device)

@@ -104,7 +104,9 @@ class TorchPopulation:
                 if snapshot is not None:
                     run.restore(snapshot)
                 self._run = run
-        except Exception as error:  # noqa: BLE001
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001
             self._failure = failure(error, self._device)
 
     def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:
@@ -124,7 +126,9 @@ class TorchPopulation:
         try:
             with threads(self._thread_count):
                 return {0: self._run.advance()}
-        except Exception as error:  # noqa: BLE001
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001
             self._failure = failure(error, self._device)
             return {0: self._failure}
 
