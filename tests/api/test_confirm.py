@@ -69,6 +69,42 @@ def test_confirming_trains_again_recommends_and_opens_the_test_once(started: tun
     assert "95 % sure" in sentences(found)[0]
 
 
+def test_test_rows_of_classes_that_no_model_met_are_errors(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(150, 4)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(int)
+    truth = np.where(np.arange(50) % 2, 2, y[100:])
+    np.savez(tmp_path / "rows.npz", X=x[:100], y=y[:100], X_test=x[100:], y_test=truth)
+    tuner.start(STUDY, storage=URL)
+    test = tuner.confirm("small", storage=URL).test
+    assert test is not None
+    assert test.rows == 50
+    assert test.score.estimate <= 0.5
+    assert 8 < test.loss.estimate < 9  # Half of the rows have -log(2^-23) = 15.9.
+
+
+@pytest.mark.slow
+def test_no_interval_of_a_cross_entropy_holds_a_number_below_zero(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 2)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(int)
+    truth = y[370:].copy()
+    truth[np.argmax(abs(x[370:, 0]))] ^= 1
+    np.savez(tmp_path / "rows.npz", X=x[:370], y=y[:370], X_test=x[370:], y_test=truth)
+    long = {**STUDY["trainer"], "epochs": 25}
+    tuner.start(
+        {
+            **STUDY,
+            "trainer": long,
+            "space": {"batch_size": {"type": "choice", "choices": [8, 9], "default": 8}},
+        },
+        storage=URL,
+    )
+    test = tuner.confirm("small", storage=URL).test
+    assert test is not None
+    assert test.loss.low > 0
+
+
 def test_a_second_confirmation_shows_the_first_and_opens_nothing(
     started: tuner.Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from tuner.judging import Candidate, choose, compare
+from tuner.judging import Candidate, choose
+from tuner.judging.noise import of_repeats
 
 NOISE = np.random.default_rng(0).normal(0, 0.02, 10)
 
@@ -19,11 +19,24 @@ def candidate(number: int, mean: float, *, size: int = 100, seed: int = 0, noise
 
 def test_the_corrected_test_is_that_of_nadeau_and_bengio() -> None:
     one, other = [0.1, 0.2, 0.15, 0.12], [0.2, 0.25, 0.2, 0.3]
-    gain, error, pairs = compare(one, other, minimize=True, overlap=0.25)
     gains = np.array(other) - np.array(one)
-    assert pairs == 4
-    assert gain == pytest.approx(gains.mean())
-    assert error == pytest.approx(gains.std(ddof=1) * math.sqrt(1 / 4 + 0.25))
+    error = of_repeats(np.array([one, other]), 0.25).errors()[0, 1]
+    assert error == pytest.approx(gains.std(ddof=1) * np.sqrt(1 / 4 + 0.25))
+    (found,) = choose(
+        [Candidate(1, 0.1, tuple(one)), Candidate(0, 0.2, tuple(other))], minimize=True, overlap=0.25
+    ).against
+    assert (found.gain, found.error) == pytest.approx((gains.mean(), error))
+
+
+def test_of_two_the_test_is_students() -> None:
+    one, other = np.array([0.1, 0.2, 0.15, 0.12, 0.1]), np.array([0.2, 0.25, 0.2, 0.3, 0.18])
+    (found,) = choose(
+        [Candidate(1, 0.1, tuple(one)), Candidate(0, 0.2, tuple(other))], minimize=True, overlap=0.0
+    ).against
+    theirs = stats.ttest_rel(other, one, alternative="greater")
+    assert found.p == pytest.approx(theirs.pvalue / 0.8, abs=0.002)
+    assert found.low == pytest.approx(theirs.confidence_interval(0.96).low, abs=0.004)
+    assert found.is_clear == (found.low > 0)
 
 
 def test_pairing_sees_a_difference_that_the_splits_own_luck_hides() -> None:
@@ -31,7 +44,7 @@ def test_pairing_sees_a_difference_that_the_splits_own_luck_hides() -> None:
         [candidate(1, 0.30, noise=0.002), candidate(0, 0.32, noise=0.002)], minimize=True, overlap=0.25
     )
     assert found.recommended == found.winner == 1
-    assert found.tied == (1,)
+    assert (found.tied, found.better) == ((1,), (1,))
 
 
 def test_a_clearly_better_default_is_recommended() -> None:
@@ -87,11 +100,53 @@ def test_who_is_taken_is_tied_with_the_winner_or_is_the_default(means: list[floa
     assert sign * by_number[found.recommended] <= sign * by_number[0] + 1e-12
 
 
-def test_of_equal_configurations_chance_seldom_prefers_one_to_the_default() -> None:
-    taken = 0
-    for seed in range(150):
+@pytest.mark.parametrize("shared", [0.0, 1.0])
+def test_of_six_equal_ones_on_one_split_chance_seldom_claims_anything(shared: float) -> None:
+    clear, taken, studies = 0, 0, 60
+    for seed in range(studies):
         rng = np.random.default_rng(seed)
-        values = rng.normal(0, 0.01, (4, 10))
-        candidates = [Candidate(n, 0.0, tuple(row.tolist()), 10) for n, row in enumerate(values)]
-        taken += choose(candidates, minimize=True, overlap=0.25).recommended != 0
-    assert taken / 150 < 0.15
+        values = 0.5 + 0.01 * (shared * rng.normal(size=10) + rng.normal(size=(6, 10)))
+        candidates = [
+            Candidate(n, 0.5, tuple(row)) for n, row in zip((1, 2, 3, 4, 5, 0), values, strict=True)
+        ]
+        found = choose(candidates, minimize=True, overlap=0.0)
+        clear += any(each.is_clear for each in found.against)
+        taken += found.recommended != 0
+    # 5 % and 4 % are meant.
+    assert clear <= 6
+    assert taken <= 5
+
+
+def test_intervals_are_as_wide_as_the_tests_are_strict() -> None:
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        values = rng.normal(np.linspace(0, 3, 5)[:, None], 1.0, (5, 8))
+        candidates = [Candidate(n, 0.5, tuple(row)) for n, row in zip((1, 2, 3, 4, 0), values, strict=True)]
+        found = choose(candidates, minimize=True, overlap=0.0)
+        for each in found.against:
+            assert each.low <= each.gain <= each.high
+            if 0 in (found.winner, each.number) or found.better:
+                assert each.is_clear == (each.low > 0) or abs(each.p - 0.05) < 0.002
+
+
+def test_nothing_is_told_apart_where_all_came_out_the_same_to_the_last_bit() -> None:
+    same = [Candidate(n, 0.3, (0.1, 0.1, 0.1), size) for n, size in ((2, 10), (1, 5), (0, 90))]
+    found = choose(same, minimize=True, overlap=0.25)
+    assert (found.winner, found.recommended, found.tied) == (0, 0, (0, 2, 1))
+    assert all((c.gain, c.low, c.high, c.p) == (0, 0, 0, 1) for c in found.against)
+
+
+def test_where_no_repeat_differs_any_difference_is_clear() -> None:
+    found = choose(
+        [Candidate(1, 0.1, (0.25,) * 3), Candidate(0, 0.2, (0.5,) * 3)], minimize=True, overlap=0.0
+    )
+    assert (found.recommended, found.tied, found.against[0].low) == (1, (1,), 0.25)
+
+
+def test_one_candidate_alone_is_compared_with_nothing() -> None:
+    found = choose([Candidate(0, 0.2, (0.5, 0.4, 0.6))], minimize=True, overlap=0.25)
+    assert (found.winner, found.recommended, found.tied, found.against) == (0, 0, (0,), ())
+    found = choose(
+        [Candidate(3, 0.2, (0.5, 0.4, 0.6)), Candidate(0, 0.2, (None, 0.4, 0.6))], minimize=True, overlap=0.0
+    )
+    assert (found.winner, found.recommended, found.better, found.against) == (3, 3, (), ())

@@ -18,7 +18,6 @@ from tuner.content import storage_url
 from tuner.core.dataset import Task
 from tuner.core.incumbents import incumbents
 from tuner.core.ports import Observer
-from tuner.core.seeds import derive
 from tuner.core.spec import FALLING_SCORES, StudySpec
 from tuner.core.trial import TrialRecord
 from tuner.errors import SpecError, StudyLocked, StudyNotFound, TrialError
@@ -34,6 +33,7 @@ from tuner.judging import (
     of_losses,
     over_repeats,
     overtuning,
+    scale_of,
 )
 from tuner.store import Database, StoredConfirmation, StudySummary
 from tuner.trainers import load_model
@@ -194,7 +194,7 @@ class _Confirming:
         row = database.begin_confirmation(name, command, opened=untested is None)
         test, path = None, None
         if untested is None:
-            trial = _Test.of(self._locked(spec), score, study.search.seed, goal.metric.endswith("_score"))
+            trial = _Test(self._locked(spec), score, goal.metric.endswith("_score"))
             test = trial.tested(models[choice.recommended], models[0], choice.recommended == 0)
             path = trial.along(_path(database.artifacts(name), study, records), goal.minimize)
         standing = [c.searched for c in candidates if c.searched is not None]
@@ -216,7 +216,9 @@ class _Confirming:
             choice=choice,
             params=dict(records[choice.recommended].params),
             naive=min(standing) if goal.minimize else max(standing),
-            confirmed=over_repeats(values, again.overlap),
+            confirmed=over_repeats(
+                values, again.overlap, scale_of(goal.metric, score), len(planned.validation) if planned else 0
+            ),
             openings=tuple(Opening(each.at, each.command, each.host) for each in opened_before),
             test=test,
             untested=untested,
@@ -260,38 +262,27 @@ class _Test:
 
     rows: locked.Unlocked
     score: str
-    seed: int
     by_score: bool
-
-    @classmethod
-    def of(cls, rows: locked.Unlocked, score: str, study_seed: int, by_score: bool) -> _Test:
-        return cls(rows, score, derive(study_seed, -1, "bootstrap"), by_score)
 
     def tested(self, mine: Mapping[int, Path], default: Mapping[int, Path], same: bool) -> Tested:
         """The recommended configuration's models, the default's, and the difference, repeat by repeat."""
         paired = [repeat for repeat in mine if repeat in default]
         models = {repeat: load_model(path) for repeat, path in mine.items()}
-        others = {repeat: load_model(default[repeat]) for repeat in paired}
-        known = self._known([*models.values(), *others.values()])
-        loss, score = self._measures(list(models.values()), known)
+        loss, score = self._measures(list(models.values()))
+        found = Tested(len(self.rows), loss.interval(), score.interval())
         if same:
-            one, other = loss.interval(self.seed), score.interval(self.seed)
-            return Tested(int(known.sum()), one, other, one, other)
-        found = Tested(int(known.sum()), loss.interval(self.seed), score.interval(self.seed))
+            return replace(found, default_loss=found.loss, default_score=found.score)
         if len(paired) < 2:
             return found
-        before, score_before = self._measures(list(others.values()), known)
+        before, score_before = self._measures([load_model(default[repeat]) for repeat in paired])
         if len(paired) < len(mine):
-            loss, score = self._measures([models[repeat] for repeat in paired], known)
-        falls = self.score in FALLING_SCORES
-        return Tested(
-            found.rows,
-            found.loss,
-            found.score,
-            before.interval(self.seed),
-            score_before.interval(self.seed),
-            loss.gain(before, self.seed, falling=True),
-            score.gain(score_before, self.seed, falling=falls),
+            loss, score = self._measures([models[repeat] for repeat in paired])
+        return replace(
+            found,
+            default_loss=before.interval(),
+            default_score=score_before.interval(),
+            loss_gain=loss.gain(before, falling=True),
+            score_gain=score.gain(score_before, falling=self.score in FALLING_SCORES),
         )
 
     def along(self, path: Sequence[tuple[TrialRecord, Path]], minimize: bool) -> Overtuning | None:
@@ -299,26 +290,16 @@ class _Test:
         if not path:
             return None
         models = [[load_model(folder) for folder in _members(place)] for _, place in path]
-        known = self._known([model for each in models for model in each])
         steps = []
         for (record, _), members in zip(path, models, strict=True):
-            loss, score = self._measures(members, known)
+            loss, score = self._measures(members)
             test = float((score if self.by_score else loss).values.mean())
             steps.append(Step(record.number, float(record.value or 0.0), test))
         return overtuning(steps, minimize=minimize)
 
-    def _known(self, models: Sequence[Model]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """The rows whose class every model has met in training."""
-        if self.rows.task is not Task.CLASSIFICATION:
-            return np.ones(len(self.rows), np.bool_)
-        classes = set.intersection(*(set(model.description["context"]["classes"]) for model in models))
-        return np.isin(self.rows.y.astype(str), sorted(classes))
-
-    def _measures(
-        self, models: Sequence[Model], known: np.ndarray[Any, np.dtype[np.bool_]]
-    ) -> tuple[Measure, Measure]:
-        x = self.rows.x[known]
-        y = self.rows.y[known]
+    def _measures(self, models: Sequence[Model]) -> tuple[Measure, Measure]:
+        """Loss and score; rows of a class that a model never met are errors, see `Model.losses`."""
+        x, y = self.rows.x, self.rows.y
         losses = of_losses([model.losses(x, y) for model in models])
         return losses, measured(self.score, y, [model.predict(x) for model in models])
 

@@ -1,9 +1,9 @@
 """What repeated trainings and a locked test say, with the care that noise asks for."""
 
-from tuner.judging.choosing import Candidate, Choice, Comparison, choose, compare
+from tuner.judging.choosing import Candidate, Choice, Comparison, choose
 from tuner.judging.confirmation import Confirmation, Opening, Tested
-from tuner.judging.intervals import Interval, bootstrapped, of_share, over_repeats
-from tuner.judging.measures import MEASURES, Measure, measured, of_losses
+from tuner.judging.intervals import Interval, Scale, over_repeats
+from tuner.judging.measures import MEASURES, Measure, measured, of_losses, scale_of
 from tuner.judging.overtuning import Overtuning, Step, overtuning
 from tuner.judging.sentences import sentences
 
@@ -17,15 +17,14 @@ __all__ = [
     "Measure",
     "Opening",
     "Overtuning",
+    "Scale",
     "Step",
     "Tested",
-    "bootstrapped",
     "choose",
-    "compare",
     "measured",
     "of_losses",
-    "of_share",
     "over_repeats",
     "overtuning",
+    "scale_of",
     "sentences",
 ]

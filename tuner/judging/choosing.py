@@ -1,20 +1,26 @@
 """Choosing among configurations that were trained repeatedly on the same splits: who is best, who may be.
 
-Sees values and costs; how they were trained, and the test split, are not known here.
+Two questions are asked, one after the other, so that among equals no more than one study in twenty claims
+any difference. Is any configuration better than the default, or worse (Dunnett 1955)? Only where that is
+so: which of the others are worse than the best (Tukey's all pairs, as the best is picked afterwards)?
+Intervals are widened as the tests are.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
-from tuner.judging.intervals import CONFIDENCE
+from tuner.judging.intervals import CONFIDENCE, Numbers
+from tuner.judging.noise import Noise, chance, greatest, of_repeats
 
 LEVEL = 1 - CONFIDENCE
+
+UPWARDS = 0.8
+"""The share of the level that is spent on configurations which are better than the default."""
 
 NEAR = 1.0
 """Standard errors within which a cheaper configuration is as good: Breiman's rule (1984, section 3.4.3)."""
@@ -53,9 +59,9 @@ class Comparison:
         number: the other one's trial.
         gain: mean over the repeats.
         error: its standard error.
-        low: lower end of its 95 % interval.
+        low: lower end of its interval; all those of a `Choice` hold at once, 95 times in 100.
         high: upper end.
-        p: how often chance alone would show such a difference, adjusted for how many are compared.
+        p: how often chance alone would show such a difference somewhere among all that are compared.
     """
 
     number: int
@@ -76,115 +82,151 @@ class Choice:
     """Who is best, and who is to be taken.
 
     Attributes:
-        winner: the trial with the best mean.
-        recommended: the one to take: the cheapest that is nearly as good, if it is better than the default.
+        winner: the trial with the best mean; of equal ones the default, then the cheaper one.
+        recommended: the one to take: the default, unless others are clearly better than it; then the
+            cheapest of these that is nearly as good as the best of them.
         tied: trials that cannot be told apart from the winner, the winner first.
-        against: the winner beside each other one.
+        against: the winner beside each other one that has a value for every repeat.
+        better: the trials that are clearly better than the default.
+        by_row: whether the noise was told from each row's loss. If not, and all repeats share one
+            validation split, the luck of its rows is not counted, and "clear" means: on these rows.
     """
 
     winner: int
     recommended: int
     tied: tuple[int, ...]
     against: tuple[Comparison, ...]
-
-
-def compare(
-    one: Sequence[float | None], other: Sequence[float | None], *, minimize: bool, overlap: float
-) -> tuple[float, float, int]:
-    """The gain of one configuration over another, pair by pair, and its standard error.
-
-    The corrected resampled t-test of Nadeau and Bengio (2003): repeats on splits of the same rows are
-    not independent, so the variance of their mean is (1 / R + n_validation / n_train) times that of the
-    differences.
-
-    Args:
-        one: a value per repeat.
-        other: likewise, on the same splits.
-        minimize: whether less is better.
-        overlap: n_validation / n_train where each repeat drew its split anew; 0 where they share one.
-
-    Returns:
-        The gain, its standard error, and the number of pairs.
-    """
-    sign = 1 if minimize else -1
-    pairs = [(a, b) for a, b in zip(one, other, strict=True) if a is not None and b is not None]
-    if len(pairs) < 2:
-        return math.nan, math.inf, len(pairs)
-    gains = np.array([sign * (b - a) for a, b in pairs])
-    error = float(gains.std(ddof=1)) * math.sqrt(1 / len(gains) + overlap)
-    return float(gains.mean()), error, len(pairs)
+    better: tuple[int, ...] = ()
+    by_row: bool = False
 
 
 def choose(
-    candidates: Sequence[Candidate], *, minimize: bool, overlap: float, default: int = 0, near: float = NEAR
+    candidates: Sequence[Candidate],
+    *,
+    minimize: bool,
+    overlap: float,
+    default: int = 0,
+    near: float = NEAR,
+    noise: Noise | None = None,
 ) -> Choice:
     """Choose the winner, and whom to take.
 
-    Differences to the winner are tested at 5 % in all (Holm 1979); who does not differ is tied with it.
-    The default configuration is what needs no evidence. Another one is taken where the winner is better
-    than it by more than `near` standard errors, and then the cheapest one (smallest model, fewest
-    epochs) that is better by as much and as near to the winner.
+    The default configuration is what needs no evidence. Others are taken where they are better than it
+    beyond the noise, counting how many were tried, and then the cheapest one (smallest model, fewest
+    epochs) within `near` standard errors of the best of them.
 
     Args:
-        candidates: those that have a value for every repeat can win.
+        candidates: those that have a value for every repeat are compared.
         minimize: whether less is better.
-        overlap: see `compare`.
+        overlap: see `noise.of_repeats`.
         default: the number of the default configuration's trial.
         near: see `NEAR`.
+        noise: of the means of those that are compared, in their order; None: seen from the repeats.
 
     Raises:
         ValueError: no candidate has a value for every repeat.
     """
-    sign = 1 if minimize else -1
-    whole = {each.number: each for each in candidates if each.mean is not None}
+    whole = [each for each in candidates if each.mean is not None]
     if not whole:
         raise ValueError("no candidate has a value for every repeat")
-    # Of equal ones the default configuration wins, then the cheaper one.
-    winner = min(whole.values(), key=lambda c: (sign * (c.mean or 0.0), c.number != default, *_cost(c)))
-    against = _against(winner, [c for c in candidates if c is not winner], minimize, overlap)
-    tied = tuple(c.number for c in against if not c.is_clear and c.number in whole)
-    behind = {c.number: c for c in against}
-
-    def beats_default(number: int) -> bool:
-        if default not in whole:
-            return True
-        gain, error, _ = compare(
-            whole[number].values, whole[default].values, minimize=minimize, overlap=overlap
-        )
-        return gain > near * error
-
-    recommended = default if default in whole else winner.number
-    if winner.number != default and beats_default(winner.number):
-        good = [winner] + [
-            whole[n]
-            for n in tied
-            if n != default and behind[n].gain <= near * behind[n].error and beats_default(n)
-        ]
-        recommended = min(good, key=lambda c: (*_cost(c), sign * (c.mean or 0.0))).number
-    return Choice(winner.number, recommended, (winner.number, *tied), against)
-
-
-def _against(
-    winner: Candidate, others: Sequence[Candidate], minimize: bool, overlap: float
-) -> tuple[Comparison, ...]:
-    found = []
-    for other in others:
-        gain, error, pairs = compare(winner.values, other.values, minimize=minimize, overlap=overlap)
-        if pairs < 2 or math.isnan(gain):
-            found.append((other.number, math.nan, math.inf, math.inf, 1.0))
-            continue
-        reach = float(special.stdtrit(pairs - 1, (1 + CONFIDENCE) / 2)) * error
-        p = float(2 * special.stdtr(pairs - 1, -abs(gain) / error)) if error else float(gain == 0)
-        found.append((other.number, gain, error, reach, p))
-    order = sorted(range(len(found)), key=lambda i: found[i][4])
-    adjusted, highest = [1.0] * len(found), 0.0
-    for rank, i in enumerate(order):
-        highest = max(highest, min(1.0, (len(found) - rank) * found[i][4]))
-        adjusted[i] = highest
-    return tuple(
-        Comparison(number, gain, error, gain - reach, gain + reach, p)
-        for (number, gain, error, reach, _), p in zip(found, adjusted, strict=True)
+    found = _Compared.of(whole, minimize, overlap, default, noise)
+    winner = found.best(range(len(whole)))
+    against = tuple(found.comparison(winner, other) for other in range(len(whole)) if other != winner)
+    tied = (whole[winner].number, *(each.number for each in against if not each.is_clear))
+    better = [c for c in range(len(whole)) if found.is_better(c)]
+    taken = winner if found.default is None else found.default
+    if better:
+        first = found.best(better)
+        good = [c for c in better if found.gains[first, c] <= near * found.errors[first, c]]
+        taken = min(good, key=lambda c: (*_cost(whole[c]), found.gains[first, c]))
+    return Choice(
+        whole[winner].number,
+        whole[taken].number,
+        tied,
+        against,
+        tuple(whole[c].number for c in better if found.default is not None),
+        noise is not None,
     )
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """All differences of C configurations, and what chance makes of them.
+
+    Attributes:
+        whole: the configurations.
+        default: the place of the default one among them; None where it has no value.
+        gains: by how much the first is better than the second, (C, C).
+        errors: the standard errors, (C, C).
+        chances: for each place but the default's, how often chance shows such a difference to it.
+        gate: the least of them; 0 without a default.
+        reach: standard errors by which intervals of differences to the default go down and up.
+        others: t between the others where all are equal, (draws, pairs).
+    """
+
+    whole: Sequence[Candidate]
+    default: int | None
+    gains: Numbers
+    errors: Numbers
+    chances: Mapping[int, float]
+    gate: float
+    reach: tuple[float, float]
+    others: Numbers
+
+    @classmethod
+    def of(
+        cls, whole: Sequence[Candidate], minimize: bool, overlap: float, default: int, noise: Noise | None
+    ) -> _Compared:
+        values = np.array([each.values for each in whole], np.float64)  # (C, R)
+        means = values.mean(axis=1)
+        gains = (means[None] - means[:, None]) * (1 if minimize else -1)
+        if values.shape[1] > 1:
+            noise = noise or of_repeats(values, overlap)
+        errors = np.full_like(gains, math.inf) if noise is None else noise.errors()
+        place = next((c for c, each in enumerate(whole) if each.number == default), None)
+        rest = [c for c in range(len(whole)) if c != place]
+        pairs = [(a, b) for a in rest for b in rest if a < b]
+        to_default = [(c, place) for c in rest] if place is not None else []
+        both = noise.drawn(pairs + to_default) if noise and pairs + to_default else np.full((1, 1), math.inf)
+        others, drawn = np.abs(both[:, : len(pairs)]), both[:, len(pairs) :]
+        chances, reach = {}, (math.inf, math.inf)
+        if to_default and noise:
+            reach = greatest(drawn, UPWARDS * LEVEL), greatest(-drawn, (1 - UPWARDS) * LEVEL)
+            for c in rest:
+                t = _ratio(float(gains[c, place]), float(errors[c, place]))
+                rare = chance(drawn, t) / UPWARDS if t > 0 else chance(-drawn, -t) / (1 - UPWARDS)
+                chances[c] = min(1.0, rare) if t else 1.0
+        gate = min(chances.values(), default=1.0) if place is not None else 0.0
+        return cls(whole, place, gains, errors, chances, gate, reach, others)
+
+    def best(self, among: Sequence[int]) -> int:
+        """The place of the best mean; of equal ones the default's, then the cheaper one's."""
+        return min(among, key=lambda c: (self.gains[0, c], c != self.default, *_cost(self.whole[c])))
+
+    def is_better(self, place: int) -> bool:
+        """Whether one is clearly better than the default, or at least there is none."""
+        if self.default is None:
+            return True
+        return place in self.chances and self.gains[place, self.default] > 0 and self.chances[place] < LEVEL
+
+    def comparison(self, one: int, other: int) -> Comparison:
+        """One beside another."""
+        gain, error = float(self.gains[one, other]), float(self.errors[one, other])
+        if self.default == other:
+            (down, up), p = self.reach, self.chances.get(one, 1.0)
+        elif self.default == one:
+            (up, down), p = self.reach, self.chances.get(other, 1.0)
+        else:
+            down = up = greatest(self.others, LEVEL)
+            p = max(self.gate, chance(self.others, abs(_ratio(gain, error))) if gain else 1.0)
+        low, high = (gain - down * error, gain + up * error) if error else (gain, gain)
+        return Comparison(self.whole[other].number, gain, error, low, high, p)
+
+
+def _ratio(gain: float, error: float) -> float:
+    if not gain:
+        return 0.0
+    return float(gain / error) if error else math.copysign(math.inf, gain)
 
 
 def _cost(candidate: Candidate) -> tuple[float, float]:

@@ -1,6 +1,15 @@
-"""Intervals: what a mean over test rows and trained models tells of all rows and all models.
+"""Intervals: what a measure of m models on n test rows tells of all models on all rows.
 
-Sees arrays of models by rows; what a row or a model is, is not known here.
+An interval is worked out on the scale of its measure, so that it never holds what the measure cannot be:
+losses and root mean squared errors by their logarithm, R² by that of 1 - R², shares as Wilson (1927) has
+it. There are no random draws: the same numbers give the same interval.
+
+The variance is that of a two-way layout of rows and models (Owen 2007, eq. 4). Rows go in by their
+influence on the measure (Efron 1982, section 6.3), for a mean their deviation from it. Few rows seldom
+hold one of the rare bad ones, so rows are added before the variance is taken: two hits and two misses to
+a share (Agresti and Coull 1998), the worst row once more to a loss. By `benchmarks/honesty.py` and by
+`tests/judging/test_intervals.py` these intervals then cover the truth in 94 to 97 of 100 cases; without
+the added row it was 86 to 94 for losses.
 """
 
 from __future__ import annotations
@@ -16,11 +25,9 @@ from scipy import special
 Numbers = NDArray[np.float64]
 
 CONFIDENCE = 0.95
-DRAWS = 2000
-"""Resamples of a bootstrap; the ends of its 95 % interval then have an error of about 3 % of its width."""
 
-_TILE = 2**22
-"""Weights that are held at once."""
+_STEP = 1e-3
+"""By how much of a row's weight an influence is differentiated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,90 +48,210 @@ class Interval:
         return self.low <= value <= self.high
 
 
-def of_share(hits: Numbers) -> Interval:
-    """The share of hits that a further model would have on further rows.
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """What a measure can be, and how it is stretched so that it has no ends.
 
-    Wilson's interval (1927) with an effective number of rows. The variance of the mean over m models
-    and n rows is that of a two-way layout, var_i(mean_j h_ij) / n + var_j(mean_i h_ij) / m, which counts
-    what rows and models do together twice and so errs on the safe side; two hits and two misses are
-    added to the rows (Agresti and Coull 1998), so that it is never 0. The quantile is Student's with
-    Satterthwaite's (1946) degrees of freedom, as few models say little of all models.
+    Attributes:
+        low: the least value.
+        high: the greatest one.
+        stretch: from a value to one without ends.
+        back: the other way.
+        slope: the derivative of `stretch`.
+    """
+
+    low: float
+    high: float
+    stretch: Callable[[float], float]
+    back: Callable[[float], float]
+    slope: Callable[[float], float]
+
+    def interval(self, estimate: float, centre: float, error: float, freedom: float) -> Interval:
+        """Student's interval on the stretched scale.
+
+        Args:
+            estimate: what was measured; lies in the interval in any case.
+            centre: the middle of the interval, on the stretched scale.
+            error: the standard error of the estimate, not stretched.
+            freedom: the degrees of freedom of the error.
+        """
+        reach = _student(freedom) * error * self.slope(estimate) if error else 0.0
+        # A reach of hundreds on a logarithmic scale says that nothing is known.
+        low, high = (self.back(min(max(end, -700.0), 700.0)) for end in (centre - reach, centre + reach))
+        return Interval(estimate, max(self.low, min(low, estimate)), min(self.high, max(high, estimate)))
+
+    def holds(self, value: float) -> bool:
+        """Whether the value lies between the ends, so that it can be stretched."""
+        return self.low < value < self.high
+
+
+def _same(value: float) -> float:
+    return value
+
+
+ANY = Scale(-math.inf, math.inf, _same, _same, lambda _: 1.0)
+"""Of measures that can be any number: gaps, differences, those of one's own."""
+POSITIVE = Scale(0.0, math.inf, math.log, math.exp, lambda v: 1 / v)
+"""Of losses and errors."""
+BELOW_ONE = Scale(-math.inf, 1.0, lambda v: -math.log1p(-v), lambda u: -math.expm1(-u), lambda v: 1 / (1 - v))
+"""Of R²."""
+SHARE = Scale(0.0, 1.0, _same, _same, lambda _: 1.0)
+"""Of accuracies, precisions and the like; `wilson` sees to it that they have no ends."""
+OF_SHARES = Scale(-1.0, 1.0, _same, _same, lambda _: 1.0)
+"""Of differences of shares."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """How uncertain a measure is, by rows and by models.
+
+    Attributes:
+        estimate: the mean over the models.
+        padded: likewise, with the added rows.
+        error: the standard error.
+        freedom: its degrees of freedom, after Satterthwaite (1946).
+    """
+
+    estimate: float
+    padded: float
+    error: float
+    freedom: float
+
+
+def spread(sums: Numbers, of: Callable[[Numbers], Numbers], pads: Numbers) -> Spread:
+    """The standard error of a measure that follows from sums over rows, as its mean over models.
+
+    The variance is var_i(u_i) / n + var_j(v_j) / m - var_ij(rest) / (n m), where u are the rows'
+    influences, v the models' measures, and the last term is counted twice by the first two.
 
     Args:
-        hits: 0 or 1, (m, n).
+        sums: what is summed over rows, (m, n, k).
+        of: the measure from the sums, (..., k) to (...).
+        pads: rows that are added for the variance of rows, (m, p, k) or (1, p, k).
     """
-    share = float(hits.mean())
-    by_row = np.concatenate([hits.mean(axis=0), [0.0, 0.0, 1.0, 1.0]])
-    parts = [(by_row.var(ddof=1) / len(by_row), len(by_row) - 1)]
-    if len(hits) > 1:
-        parts.append((hits.mean(axis=1).var(ddof=1) / len(hits), len(hits) - 1))
-    middle = float(by_row.mean())
-    rows = middle * (1 - middle) / sum(variance for variance, _ in parts)
-    t2 = _quantile(parts) ** 2
+    models, rows, _ = sums.shape
+    each = of(sums.sum(axis=1))
+    more = np.concatenate([sums, np.broadcast_to(pads, (models, *pads.shape[1:]))], axis=1)
+    by_row = influences(more, of).mean(axis=0)
+    parts = [(float(by_row.var(ddof=1)) / len(by_row), len(by_row) - 1)]
+    if models > 1:
+        own = influences(sums, of)
+        rest = own - own.mean(axis=0) - own.mean(axis=1, keepdims=True) + own.mean()
+        both = float((rest**2).sum()) / ((models - 1) * max(rows - 1, 1)) / (models * rows)
+        parts.append((max(float(each.var(ddof=1)) / models - both, 0.0), models - 1))
+    total = math.fsum(variance for variance, _ in parts)
+    below = math.fsum(variance**2 / freedom for variance, freedom in parts)
+    return Spread(
+        float(each.mean()),
+        float(of(more.sum(axis=1)).mean()),
+        math.sqrt(total),
+        total**2 / below if below else math.inf,
+    )
+
+
+def influences(sums: Numbers, of: Callable[[Numbers], Numbers]) -> Numbers:
+    """By how much each row moves each model's measure, (m, n): n times the derivative by its weight.
+
+    Args:
+        sums: (m, n, k).
+        of: see `spread`.
+    """
+    rows = sums.shape[1]
+    step, found = _STEP / rows, []
+    for model in sums:
+        total = model.sum(axis=0)
+        moved = step * (rows * model - total)
+        found.append((of(total + moved) - of(total - moved)) / (2 * step))
+    return np.stack(found)
+
+
+def of_share(sums: Numbers, of: Callable[[Numbers], Numbers], pads: Numbers) -> Interval:
+    """A measure between 0 and 1 that a further model would have on further rows.
+
+    Wilson's interval with an effective number of rows: as many as would give a plain share the same
+    variance.
+
+    Args:
+        sums: see `spread`.
+        of: see `spread`.
+        pads: two hits and two misses.
+    """
+    if not sums.shape[1]:
+        return Interval(math.nan, SHARE.low, SHARE.high)
+    found = spread(sums, of, pads)
+    return wilson(found.estimate, found.padded, found.error, found.freedom)
+
+
+def wilson(share: float, middle: float, error: float, freedom: float) -> Interval:
+    """Wilson's interval (1927) of a share with a standard error of its own.
+
+    Args:
+        share: what was measured.
+        middle: a share near it that is neither 0 nor 1.
+        error: the standard error.
+        freedom: its degrees of freedom.
+    """
+    rows, t2 = middle * (1 - middle) / error**2, _student(freedom) ** 2
     centre = (share + t2 / (2 * rows)) / (1 + t2 / rows)
     reach = math.sqrt(t2 * (share * (1 - share) / rows + t2 / (4 * rows * rows))) / (1 + t2 / rows)
     # Rounding may leave a share of 0 or 1 just outside.
     return Interval(share, max(0.0, min(share, centre - reach)), min(1.0, max(share, centre + reach)))
 
 
-def over_repeats(values: Numbers, overlap: float) -> Interval:
+def of_sums(
+    sums: Numbers, of: Callable[[Numbers], Numbers], scale: Scale, pads: Numbers | None = None
+) -> Interval:
+    """Any other measure that a further model would have on further rows.
+
+    Args:
+        sums: see `spread`.
+        of: see `spread`.
+        scale: of the measure.
+        pads: rows that are added where all of them say the same; without them there is no doubt then.
+            Else it is the row that speaks most for being farther from the end of the scale, or, where
+            there are two ends or none, the two that speak most for more and for less.
+    """
+    estimate = float(of(sums.sum(axis=1)).mean())
+    if sums.shape[1] < 2 or not math.isfinite(estimate):
+        return Interval(estimate, scale.low, scale.high)
+    by_row = influences(sums, of).mean(axis=0) if pads is not None or scale.holds(estimate) else np.zeros(1)
+    if np.ptp(by_row) > 0:
+        ends = [int(by_row.argmax())] * (math.isfinite(scale.low) or math.isinf(scale.high))
+        pads = sums[:, ends + [int(by_row.argmin())] * (math.isfinite(scale.high) or math.isinf(scale.low))]
+    elif pads is None:
+        return Interval(estimate, estimate, estimate)
+    found = spread(sums, of, pads)
+    if not (math.isfinite(found.error) and math.isfinite(found.padded)):
+        return Interval(estimate, scale.low, scale.high)
+    centre = (scale.stretch(estimate) + scale.stretch(found.padded)) / 2
+    return scale.interval(estimate, centre, found.error, found.freedom)
+
+
+def over_repeats(values: Numbers, overlap: float, scale: Scale = ANY, rows: int = 0) -> Interval:
     """The mean of repeated trainings, each judged on a validation split of its own.
 
-    Student's interval with the variance of Nadeau and Bengio (2003, eq. 9), see `choosing.compare`.
+    Student's interval with the variance of Nadeau and Bengio (2003, eq. 9), see `choosing.of_repeats`.
+    That of a share is at least what as many rows with that share would give.
 
     Args:
-        values: one per repeat, at least two.
+        values: one per repeat.
         overlap: validation rows per training row where splits were drawn anew; 0 where all repeats share one.
+        scale: of the measure; where a value lies outside, it is taken for any number.
+        rows: how many judge a repeat; 0 where that is not known.
     """
     mean = float(values.mean())
-    error = float(values.std(ddof=1)) * math.sqrt(1 / len(values) + overlap)
-    reach = _student(len(values) - 1) * error
-    return Interval(mean, mean - reach, mean + reach)
-
-
-def bootstrapped(sums: Numbers, of: Callable[[Numbers], Numbers], seed: int, draws: int = DRAWS) -> Interval:
-    """Any measure that follows from sums over rows, as its mean over models.
-
-    The pigeonhole bootstrap (Owen 2007): rows and models are drawn with replacement, each for itself.
-    Its percentiles are moved away from the estimate by Student's quantile over the normal one, as few
-    models say little of all models, and by the root of m / (m - 1), which drawing loses.
-
-    Args:
-        sums: what is summed over rows, (m, n, k).
-        of: the measure from the sums, (..., k) to (...).
-        seed: of the draws.
-        draws: how many.
-    """
-    models, rows, _ = sums.shape
-    each = of(sums.sum(axis=1))
-    estimate = float(each.mean())
-    if not math.isfinite(estimate):
-        return Interval(estimate, -math.inf, math.inf)
-    rng = np.random.default_rng(seed)
-    found = []
-    step = max(1, _TILE // rows)
-    for begin in range(0, draws, step):
-        count = min(step, draws - begin)
-        weights = rng.multinomial(rows, np.full(rows, 1 / rows), count).astype(np.float64)
-        values = np.stack([of(weights @ model) for model in sums], axis=1)  # (count, m)
-        chosen = rng.multinomial(models, np.full(models, 1 / models), count) / models
-        found.append((values * chosen).sum(axis=1))
-    drawn = np.concatenate(found)
-    of_models = float(each.var(ddof=1)) / models if models > 1 else 0.0
-    of_rows = max(float(drawn.var()) - of_models, 0.0)
-    parts = [(of_rows, rows - 1)] + ([(of_models, models - 1)] if models > 1 else [])
-    wider = _quantile(parts) / _student(math.inf)
-    wider *= math.sqrt(models / (models - 1)) if models > 1 else 1.0
-    low, high = np.quantile(drawn, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
-    low, high = min(float(low), estimate), max(float(high), estimate)
-    return Interval(estimate, estimate - wider * (estimate - low), estimate + wider * (high - estimate))
-
-
-def _quantile(parts: list[tuple[float, int]]) -> float:
-    """Student's quantile for a sum of variances with degrees of freedom of their own (Satterthwaite 1946)."""
-    total = sum(variance for variance, _ in parts)
-    below = sum(variance**2 / freedom for variance, freedom in parts if freedom)
-    return _student(total**2 / below if below else math.inf)
+    if len(values) < 2:
+        return Interval(mean, scale.low, scale.high)
+    if not (scale.low <= values.min() and values.max() <= scale.high):
+        scale = ANY
+    error, freedom = float(values.std(ddof=1)) * math.sqrt(1 / len(values) + overlap), len(values) - 1
+    if scale is SHARE and rows:
+        judged = rows * (1 + 1 / overlap) if overlap else rows
+        middle = (mean * rows + 2) / (rows + 4)
+        return wilson(mean, middle, max(error, math.sqrt(middle * (1 - middle) / (judged + 4))), freedom)
+    if not scale.holds(mean):
+        return Interval(mean, mean, mean)
+    return scale.interval(mean, scale.stretch(mean), error, freedom)
 
 
 def _student(freedom: float) -> float:

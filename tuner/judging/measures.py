@@ -13,10 +13,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.judging.intervals import Interval, Numbers, bootstrapped, of_share
+from tuner.judging.intervals import (
+    ANY,
+    BELOW_ONE,
+    OF_SHARES,
+    POSITIVE,
+    SHARE,
+    Interval,
+    Numbers,
+    Scale,
+    of_share,
+    of_sums,
+)
 
 MEASURES = ("accuracy", "precision", "recall", "f1", "r2", "rmse")
 """The scores that can be measured, with scikit-learn's definitions; macro averages over classes."""
+
+SCALES: Mapping[str, Scale] = {
+    **dict.fromkeys(("accuracy", "precision", "recall", "f1"), SHARE),
+    "r2": BELOW_ONE,
+    "rmse": POSITIVE,
+}
+"""What each can be."""
+
+_PADS = np.array([[1.0, 1.0], [1.0, 1.0], [0.0, 1.0], [0.0, 1.0]])
+"""Two hits and two misses of a plain share."""
 
 
 @dataclass(frozen=True)
@@ -26,39 +47,67 @@ class Measure:
     Attributes:
         sums: what is summed over rows, (m, n, k).
         of: the measure from the sums, (..., k) to (...).
-        is_share: whether it is the share of hits, which `sums` then holds first.
+        scale: what it can be.
+        pads: of a share: two hits and two misses, as rows of sums, (4, k).
     """
 
     sums: Numbers
     of: Callable[[Numbers], Numbers]
-    is_share: bool = False
+    scale: Scale
+    pads: Numbers | None = None
 
     @property
     def values(self) -> Numbers:
         """The measure of each model, (m,)."""
         return self.of(self.sums.sum(axis=1))
 
-    def interval(self, seed: int) -> Interval:
+    def interval(self) -> Interval:
         """What a further model would reach on further rows."""
-        return of_share(self.sums[..., 0]) if self.is_share else bootstrapped(self.sums, self.of, seed)
+        if self.pads is not None:
+            return of_share(self.sums, self.of, self.pads[None])
+        return of_sums(self.sums, self.of, self.scale)
 
-    def gain(self, other: Measure, seed: int, *, falling: bool) -> Interval:
+    def gain(self, other: Measure, *, falling: bool) -> Interval:
         """By how much it is better than another one, whose models were trained pair by pair with these.
 
         Args:
             other: of as many models on the same rows.
-            seed: of the bootstrap.
             falling: whether less is better.
         """
         k, sign = self.sums.shape[-1], -1 if falling else 1
         both = np.concatenate([self.sums, other.sums], axis=-1)
-        return bootstrapped(both, lambda s: sign * (self.of(s[..., :k]) - other.of(s[..., k:])), seed)
+        pads = None
+        if self.pads is not None and other.pads is not None:
+            # One row of each kind: both hit, both miss, one of them does (Agresti and Min 2005).
+            mine, theirs = self.pads[[0, 0, -1, -1]], other.pads[[0, -1, 0, -1]]
+            pads = np.concatenate([mine, theirs], axis=-1)[None]
+        return of_sums(
+            both,
+            lambda s: sign * (self.of(s[..., :k]) - other.of(s[..., k:])),
+            ANY if pads is None else OF_SHARES,
+            pads,
+        )
+
+
+def scale_of(metric: str, score: str) -> Scale:
+    """What the values of a metric can be; one's own may be any number.
+
+    Args:
+        metric: as a reading names it.
+        score: the name of the score.
+    """
+    if metric in ("train_loss", "val_loss"):
+        return POSITIVE
+    return SCALES.get(score, ANY) if metric in ("train_score", "val_score") else ANY
 
 
 def of_losses(losses: Sequence[NDArray[Any]]) -> Measure:
-    """The mean loss; one array (n,) per model."""
+    """The mean loss; one array (n,) per model. Where all are 0 or 1 it is a share of errors."""
     each = np.stack([np.asarray(loss, np.float64) for loss in losses])
-    return Measure(np.stack([each, np.ones_like(each)], axis=-1), _mean)
+    sums = np.stack([each, np.ones_like(each)], axis=-1)
+    if np.isin(each, (0.0, 1.0)).all():
+        return Measure(sums, _mean, SHARE, _PADS)
+    return Measure(sums, _mean, POSITIVE if each.min(initial=0.0) >= 0 else ANY)
 
 
 def measured(name: str, truth: NDArray[Any], predicted: Sequence[NDArray[Any]]) -> Measure:
@@ -75,17 +124,20 @@ def measured(name: str, truth: NDArray[Any], predicted: Sequence[NDArray[Any]]) 
         # About their mean, so that squares do not drown in rounding.
         y = y - y.mean(axis=0)
         rows = [np.concatenate([s, y, y**2, np.ones((len(y), 1))], axis=1) for s in squares]
-        return Measure(np.stack(rows), partial(_OF_TARGETS[name], targets=y.shape[1]))
+        return Measure(np.stack(rows), partial(_OF_TARGETS[name], targets=y.shape[1]), SCALES[name])
     hits = np.stack([np.asarray(p) == truth for p in predicted]).astype(np.float64)
     if name == "accuracy":
-        return Measure(np.stack([hits, np.ones_like(hits)], axis=-1), _mean, is_share=True)
+        return Measure(np.stack([hits, np.ones_like(hits)], axis=-1), _mean, SHARE, _PADS)
     classes = np.unique(np.concatenate([truth, *predicted]))
     true = (truth[:, None] == classes).astype(np.float64)
     tables = [
         np.concatenate([true * hit[:, None], true, (np.asarray(p)[:, None] == classes).astype(np.float64)], 1)
         for hit, p in zip(hits, predicted, strict=True)
     ]
-    return Measure(np.stack(tables), partial(_by_class, name=name))
+    # A hit and a miss, spread over the classes.
+    part = np.full(len(classes), 1 / len(classes))
+    hit, miss = np.concatenate([part, part, part]), np.concatenate([0 * part, part, part])
+    return Measure(np.stack(tables), partial(_by_class, name=name), SHARE, np.stack([hit, hit, miss, miss]))
 
 
 def _mean(sums: Numbers) -> Numbers:

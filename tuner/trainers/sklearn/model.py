@@ -91,8 +91,8 @@ class SklearnModel:
             found = np.asarray(self.module.predict(x), np.float64).reshape(np.shape(truth))
             squares = (found - (truth - shift) / scale) ** 2
             return np.asarray(squares.reshape(len(squares), -1).mean(axis=1))
-        classes = list(table["context"]["classes"])
-        places = np.array([classes.index(name) for name in truth])
+        known = {name: place for place, name in enumerate(table["context"]["classes"])}
+        places = np.array([known.get(name, -1) for name in truth])
         if not hasattr(self.module, "predict_proba"):
             return np.asarray(np.asarray(self.module.predict(x)) != places, np.float64)
         return row_losses(self.module, x, places)

@@ -33,6 +33,9 @@ from tuner.trainers.torch.networks import SHIPPED, Context, build
 FORMAT = 1
 """The version of what `write` writes."""
 
+UNKNOWN = -math.log(np.finfo(np.float32).eps)
+"""The loss of a row whose class was not met in training; see `Model.losses`."""
+
 WEIGHTS = "model.safetensors"
 """The file of a model's weights."""
 
@@ -110,14 +113,17 @@ class TorchModel:
             TrialError: the rows do not fit the model.
         """
         outputs, table = self._outputs(rows), self.description
+        unknown = np.zeros(len(truth), np.bool_)
         if table["context"]["task"] == Task.CLASSIFICATION:
-            classes = list(table["context"]["classes"])
-            y = torch.tensor([classes.index(name) for name in truth])
+            places = {name: place for place, name in enumerate(table["context"]["classes"])}
+            unknown = np.array([name not in places for name in truth], np.bool_)
+            y = torch.tensor([places.get(name, 0) for name in truth])
         else:
             scale, shift = (np.asarray(table["target"][key], np.float32) for key in ("scale", "shift"))
             y = torch.tensor((truth.astype(np.float32) - shift) / scale)
         soft = self._loss.soft(self._loss.targets(y)).to(outputs)
-        return np.asarray(self._loss.each(outputs, soft).numpy(force=True), np.float64)
+        found = np.asarray(self._loss.each(outputs, soft).numpy(force=True), np.float64)
+        return np.where(unknown, UNKNOWN, found)
 
     @property
     def predicts(self) -> bool:
