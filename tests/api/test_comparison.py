@@ -14,7 +14,7 @@ from scipy import stats
 import tuner
 from tuner.api.comparison import Estimate, paired, welch
 from tuner.api.side_by_side import overview, page, settings
-from tuner.judging import compare as compared
+from tuner.judging.noise import of_repeats
 
 SPACE = {"x": tuner.Float(low=0, high=1, default=0.9)}
 Values = st.lists(st.floats(0.1, 10), min_size=3, max_size=8)
@@ -67,8 +67,8 @@ def test_pairs_are_told_apart_as_a_confirmation_does(
     )
     found = paired(mine, others, 1)
     assert found is not None
-    _, error, _ = compared(one[:size], two[:size], minimize=True, overlap=overlap)
-    assert found[0] == pytest.approx(error)
+    error = of_repeats(np.array([one[:size], two[:size]]), overlap).errors()[0, 1]
+    assert found[0] == pytest.approx(error, abs=1e-6)
     assert found[1] == size - 1
 
 
@@ -181,3 +181,38 @@ def test_confirmed_studies_are_compared_repeat_by_repeat() -> None:
     assert pair.method == "paired"
     assert "luck" not in pair.sentence
     assert all(side.is_confirmed and len(side.estimate.repeats) == 3 for side in comparison.sides)
+
+
+def test_intervals_of_studies_stay_within_what_the_metric_can_be() -> None:
+    for name, metric in (("loss", "val_loss"), ("score", "val_score")):
+        keys = {
+            "trainer.repeats": 3,
+            "trainer.executor": "inline",
+            "trainer.epochs": 12,
+            "objective.metric": metric,
+        }
+        tuner.start(
+            data="sklearn:iris",
+            space=["optimization"],
+            name=name,
+            trials=3,
+            settings={"search.sampler": "random", **keys},
+        )
+        tuner.start(data="sklearn:iris", space=["optimization"], name=f"{name}2", trials=2, settings=keys)
+        for side in tuner.compare([name, f"{name}2"]).sides:
+            assert side.estimate.interval is not None
+            low, high = side.estimate.interval
+            assert 0 <= low <= side.estimate.value <= high
+            assert metric == "val_loss" or high <= 1
+
+
+def test_an_r2_of_one_training_is_no_share_of_rows() -> None:
+    for name in ("a", "b"):
+        keys: dict[str, Any] = {
+            "objective.metric": "val_score",
+            "trainer.executor": "inline",
+            "trainer.epochs": 8,
+        }
+        keys["confirm.auto"] = False
+        tuner.start(data="sklearn:diabetes", space=["optimization"], name=name, trials=2, settings=keys)
+    assert all(side.estimate.error is None for side in tuner.compare(["a", "b"]).sides)

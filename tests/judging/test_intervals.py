@@ -81,7 +81,7 @@ def test_the_interval_of_a_classifiers_loss_covers_the_truth_about_as_often_as_i
 
 
 def loss_of(margin: np.ndarray) -> np.ndarray:
-    return np.logaddexp(0.0, -margin)
+    return np.asarray(np.logaddexp(0.0, -margin))
 
 
 MEASURES = {

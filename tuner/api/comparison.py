@@ -21,6 +21,7 @@ from tuner.core.changes import changes, told
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Params
 from tuner.errors import SpecError
+from tuner.judging import SHARE, around, scale_of
 
 if TYPE_CHECKING:
     from tuner.figures import Frame
@@ -44,6 +45,7 @@ class Estimate:
         repeats: the values it is the mean of, in the order of the repeats; empty for others.
         splits: by what they were judged; those of two studies pair up where it is the same.
         overlap: validation rows per training row where each repeat drew its split anew, else 0.
+        interval: where the true value lies, 95 times in 100; within what the measure can be.
     """
 
     value: float
@@ -53,14 +55,7 @@ class Estimate:
     repeats: tuple[float, ...] = ()
     splits: str = ""
     overlap: float = 0.0
-
-    @property
-    def interval(self) -> tuple[float, float] | None:
-        """Where the true value lies, 95 times in 100."""
-        if self.error is None:
-            return None
-        reach = float(special.stdtrit(self.freedom, 1 - LEVEL / 2)) * self.error
-        return self.value - reach, self.value + reach
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +183,9 @@ def compare(names: Sequence[str], *, storage: str | None = None) -> Comparison:
     sign = 1 if goal.minimize else -1
     first = min(sides, key=lambda side: sign * side.estimate.value)
     others = [side for side in sides if side is not first]
-    pairs = [_pair(first, other, words.metric(goal.metric), sign, is_same, len(others)) for other in others]
+    # The best one is picked after the fact, so each pair may be the one that is shown.
+    count = len(sides) * len(others) // 2
+    pairs = [_pair(first, other, words.metric(goal.metric), sign, is_same, count) for other in others]
     return Comparison(
         goal.metric, goal.minimize, tuple(sides), tuple(pairs), is_same, data, _differences(specs)
     )
@@ -229,7 +226,10 @@ def _confirmed(found: Confirmation, study: Study, trials: int) -> Estimate:
     splits = f"{study.spec.search.seed}{number}" if found.redrawn else "one"
     basis = f"{len(values)} trainings {'on fresh splits' if found.redrawn else 'on one split'}"
     basis += f", {words.count(trials - found.trials, 'trial')} ago" if trials > found.trials else ""
-    return Estimate(found.confirmed.estimate, error, len(values) - 1, basis, tuple(values), splits, overlap)
+    told = found.confirmed
+    return Estimate(
+        told.estimate, error, len(values) - 1, basis, tuple(values), splits, overlap, (told.low, told.high)
+    )
 
 
 def _estimate(study: Study, best: TrialView) -> Estimate:
@@ -239,22 +239,28 @@ def _estimate(study: Study, best: TrialView) -> Estimate:
     folds' training rows overlap. Of an accuracy it is that of a share of the validation rows.
     """
     spec, value = study.spec, best.value if best.value is not None else math.nan
-    rows = study.summary.facts.get("validation_rows")
+    facts = study.summary.facts
+    rows, task = facts.get("validation_rows"), facts.get("task", spec.data.task if spec.data else None)
+    score = spec.trainer.score or {"classification": "accuracy", "regression": "r2"}.get(task, "")
     folds, repeats = spec.data.folds if spec.data else None, spec.trainer.repeats
     members = (folds or 1) * repeats
     stored = best.reading.get(f"{spec.objective.metric}_se") if best.reading else math.nan
     if members > 1 and math.isfinite(stored):
         error = stored * math.sqrt(1 + members / (folds - 1)) if folds else stored
         of = [words.count(n, noun) for n, noun in ((folds, "fold"), (repeats, "seed")) if n and n > 1]
-        return Estimate(value, error, members - 1, f"the mean of {' and '.join(of)}")
-    if (
-        spec.objective.metric == "val_score"
-        and spec.trainer.score in (None, "accuracy")
-        and rows
-        and 0 < value < 1
-    ):
+        told = around(value, error, members - 1, scale_of(spec.objective.metric, score))
+        return Estimate(
+            value,
+            error,
+            members - 1,
+            f"the mean of {' and '.join(of)}",
+            interval=(told.low, told.high),
+        )
+    if spec.objective.metric == "val_score" and score == "accuracy" and rows and 0 < value < 1:
         error = math.sqrt(value * (1 - value) / rows)
-        return Estimate(value, error, rows - 1, f"one training, judged on {words.count(rows, 'row')}")
+        told = around(value, error, rows - 1, SHARE)
+        basis = f"one training, judged on {words.count(rows, 'row')}"
+        return Estimate(value, error, rows - 1, basis, interval=(told.low, told.high))
     on = f", judged on {words.count(rows, 'row')}" if rows else ""
     return Estimate(value, None, 0, f"one training{on}")
 

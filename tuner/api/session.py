@@ -122,7 +122,9 @@ class Session:
         }
         data = self.planned.data
         rows = (
-            {} if data is None else {"train_rows": len(data.train), "validation_rows": len(data.validation)}
+            {}
+            if data is None
+            else {"task": data.task, "train_rows": len(data.train), "validation_rows": len(data.validation)}
         )
         versions = {name: version(name) for name in ("tuner", "torch", "optuna", "scikit-learn", "numpy")}
         where = {"machine": _machine(), "python": platform.python_version(), "versions": versions}

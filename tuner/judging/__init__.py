@@ -2,13 +2,14 @@
 
 from tuner.judging.choosing import Candidate, Choice, Comparison, choose
 from tuner.judging.confirmation import Confirmation, Opening, Tested
-from tuner.judging.intervals import Interval, Scale, over_repeats
+from tuner.judging.intervals import SHARE, Interval, Scale, around, over_repeats
 from tuner.judging.measures import MEASURES, Measure, measured, of_losses, scale_of
 from tuner.judging.overtuning import Overtuning, Step, overtuning
 from tuner.judging.sentences import sentences
 
 __all__ = [
     "MEASURES",
+    "SHARE",
     "Candidate",
     "Choice",
     "Comparison",
@@ -20,6 +21,7 @@ __all__ = [
     "Scale",
     "Step",
     "Tested",
+    "around",
     "choose",
     "measured",
     "of_losses",

@@ -249,9 +249,23 @@ def over_repeats(values: Numbers, overlap: float, scale: Scale = ANY, rows: int 
         judged = rows * (1 + 1 / overlap) if overlap else rows
         middle = (mean * rows + 2) / (rows + 4)
         return wilson(mean, middle, max(error, math.sqrt(middle * (1 - middle) / (judged + 4))), freedom)
-    if not scale.holds(mean):
-        return Interval(mean, mean, mean)
-    return scale.interval(mean, scale.stretch(mean), error, freedom)
+    return around(mean, error, freedom, scale)
+
+
+def around(value: float, error: float, freedom: float, scale: Scale) -> Interval:
+    """The interval of a value with a standard error.
+
+    Args:
+        value: what was measured.
+        error: its standard error.
+        freedom: the degrees of freedom of the error.
+        scale: of the measure.
+    """
+    if not error or not scale.holds(value):
+        return Interval(value, value, value)
+    if scale is SHARE:
+        return wilson(value, value, error, freedom)
+    return scale.interval(value, scale.stretch(value), error, freedom)
 
 
 def _student(freedom: float) -> float:
