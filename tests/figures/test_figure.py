@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from tests.figures.parts import HOSTILE, curve, frame, losses
 from tuner import figures
 from tuner.core.goals import Goals
+from tuner.core.importances import Importances
 from tuner.core.space import SearchSpace
 from tuner.core.trial import Objective, TrialState
 from tuner.errors import PluginError, SpecError
@@ -54,7 +55,10 @@ def study() -> Frame:
         curves[number] = curves[number][:2]
         facts[number] |= {"epochs": 2}
     made = frame(curves, facts, name=HOSTILE)
-    shares = {"value": {"optimizer": 0.7, "rate": 0.3}, "gap": {"layers": 1.0}}
+    shares = {
+        "value": Importances(12, 9, {"optimizer": 0.6, "rate": 0.3}, {"optimizer": 0.1, "rate": 0.02}),
+        "gap": Importances(12, 9, {"layers": 1.0}),
+    }
     made = replace(made, importances=shares).selecting([2, 3])
     return replace(
         made, beside=(made, replace(made, name="other", goals=Goals.of(Objective("val_score", False))))
@@ -130,7 +134,10 @@ def test_names_of_parameters_and_metrics_are_not_read_as_markup(name: str) -> No
         goals=metric,
         space=SearchSpace.compose({named[n]: p for n, p in made.space if not p.when}),
         params={named[n]: column for n, column in made.params.items() if n != "momentum"},
-        importances={each: {named[n]: s for n, s in of.items()} for each, of in made.importances.items()},
+        importances={
+            each: Importances(of.trials, of.needed, {named[n]: s for n, s in of.items()})
+            for each, of in made.importances.items()
+        },
         beside=tuple(replace(each, goals=metric) for each in made.beside),
     )
     for text in texts(figures.plot(figures.find(name), made)):

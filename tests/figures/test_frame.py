@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.figures.parts import curve, frame, losses, record, space
 from tuner.core.goals import Bound, Goals
+from tuner.core.importances import Importances
 from tuner.core.trial import Objective, Reading, TrialState
 from tuner.figures import Frame, moments, param_columns
 from tuner.figures.points import kinds
@@ -175,7 +176,9 @@ def test_times_are_utc_with_and_without_saying_so() -> None:
 def test_parameters_stand_in_the_order_of_importance_then_of_the_space() -> None:
     from dataclasses import replace
 
-    made = replace(frame(losses(1.0)), importances={"gap": {"layers": 0.9, "momentum": 0.1}})
+    made = replace(
+        frame(losses(1.0)), importances={"gap": Importances(40, 20, {"layers": 0.9, "momentum": 0.1})}
+    )
     assert made.ordered_params("gap") == ["layers", "momentum", "rate", "optimizer"]
     assert made.ordered_params() == ["rate", "layers", "optimizer", "momentum"]
 

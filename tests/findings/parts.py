@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from tuner.core.importances import Importances
 from tuner.core.space import Choice, Float, Int, Parameter, SearchSpace
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 from tuner.findings import Evidence
@@ -79,7 +80,7 @@ def study(
     *,
     change: Callable[[TrialRecord], TrialRecord] = lambda record: record,
     objective: Objective = LOSS,
-    importances: Mapping[str, Mapping[str, float]] | None = None,
+    importances: Mapping[str, Importances] | None = None,
 ) -> Evidence:
     """A study whose trials' curves follow from their parameters."""
     curves = {number: curve(each) for number, each in enumerate(params)}
@@ -92,7 +93,7 @@ def evidence(
     curves: Mapping[int, Sequence[Reading]],
     space: SearchSpace,
     objective: Objective = LOSS,
-    importances: Mapping[str, Mapping[str, float]] | None = None,
+    importances: Mapping[str, Importances] | None = None,
 ) -> Evidence:
     longest = max((len(curve) for curve in curves.values()), default=1)
     return Evidence.of(records, curves, space, objective, longest, importances)

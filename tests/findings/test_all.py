@@ -27,6 +27,7 @@ from tests.findings.parts import (
     trial,
 )
 from tuner import plugins
+from tuner.core.importances import Importances
 from tuner.core.space import Choice, Float, Int
 from tuner.core.trial import Objective, Params, Reading, TrialRecord, TrialState
 from tuner.findings import GROUP, Evidence, Finding, Severity, all_of
@@ -164,7 +165,8 @@ def test_odd_trials_never_make_a_finding_raise(data: st.DataObject) -> None:
     count = data.draw(st.integers(0, 14))
     drawn = [data.draw(odd_trials(number)) for number in range(count)]
     objective = data.draw(st.sampled_from([Objective(), Objective("val_score", False)]))
-    shares = {name: data.draw(st.floats(0, 1)) for name, _ in ODD}
+    parts = {name: data.draw(st.floats(0, 1)) for name, _ in ODD if data.draw(st.booleans())}
+    shares = Importances(count, 20, parts, idle=tuple(name for name, _ in ODD if name not in parts))
     curves = {record.number: curve for record, curve in drawn if data.draw(st.booleans())}
     made = Evidence.of(
         [record for record, _ in drawn], curves, ODD, objective, 12, {"value": shares, "gap": shares}
@@ -196,7 +198,12 @@ def test_odd_studies_of_many_trials_never_make_a_finding_raise(seed: int, kinds:
                 number, params, TrialState.PAUSED, value=record.value, best=record.best, epochs=10
             )
         records.append(record)
-    made = evidence(records, curves, ODD, importances={"value": {n: 0.001 for n, _ in ODD}})
+    made = evidence(
+        records,
+        curves,
+        ODD,
+        importances={"value": Importances(40, 20, {"none": 1.0}, idle=tuple(n for n, _ in ODD))},
+    )
     assert all(is_sound(finding) for finding in told(made))
 
 

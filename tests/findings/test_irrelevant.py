@@ -7,15 +7,16 @@ import numpy as np
 import pytest
 
 from tests.findings.parts import DROPOUT, LAYERS, RATE, falling, rates, readings, space_of, study
+from tuner.core.importances import Importances
 from tuner.core.space import Float
 from tuner.findings import Evidence
 from tuner.findings.irrelevant import find
 
 SPACE = space_of(rate=RATE, dropout=DROPOUT, noise=Float(low=0, high=1, default=0.5), layers=LAYERS)
-SHARES = {"value": {"rate": 0.988, "noise": 0.006, "dropout": 0.004, "layers": 0.002}}
+SHARES = {"value": Importances(60, 20, {"rate": 0.98}, idle=("noise", "dropout", "layers"))}
 
 
-def made(shares: Mapping[str, Mapping[str, float]], count: int = 60, **same: Any) -> Evidence:
+def made(shares: Mapping[str, Importances], count: int = 60, **same: Any) -> Evidence:
     rng = np.random.default_rng(3)
     given = [
         {
@@ -33,8 +34,8 @@ def made(shares: Mapping[str, Mapping[str, float]], count: int = 60, **same: Any
 def test_settings_that_explain_nothing_are_told() -> None:
     found = find(made(SHARES))
     assert found is not None
-    assert found.numbers == {"parameters": "noise, dropout, layers", "share": pytest.approx(0.012)}
-    assert found.sentence.startswith("noise, dropout and layers hardly matter here: they explain 1.2%")
+    assert found.numbers == {"parameters": "noise, dropout, layers", "trials": 60}
+    assert found.sentence.startswith("noise, dropout and layers do not seem to matter here: nothing")
 
 
 def test_a_setting_of_which_one_value_was_tried_may_matter_yet() -> None:
@@ -44,19 +45,23 @@ def test_a_setting_of_which_one_value_was_tried_may_matter_yet() -> None:
 
 
 def test_a_setting_that_matters_for_the_gap_has_its_use() -> None:
-    found = find(made({**SHARES, "gap": {"dropout": 0.6, "rate": 0.4}}))
+    found = find(made({**SHARES, "gap": Importances(60, 20, {"dropout": 0.6, "rate": 0.4})}))
     assert found is not None
     assert found.numbers["parameters"] == "noise, layers"
 
 
 def test_a_setting_that_goes_along_with_the_values_matters_whatever_its_share() -> None:
-    shares = {"value": {"rate": 0.001, "dropout": 0.999}}
+    shares = {"value": Importances(60, 20, {"dropout": 0.9}, idle=("rate",))}
     assert find(made(shares)) is None
 
 
 @pytest.mark.parametrize(
     "evidence",
-    [made({}), made({"value": {"rate": 0.5, "dropout": 0.3, "noise": 0.2}}), made(SHARES, 30)],
+    [
+        made({}),
+        made({"value": Importances(60, 20, {"rate": 0.5, "dropout": 0.3, "noise": 0.2})}),
+        made(SHARES, 30),
+    ],
     ids=["unknown", "all matter", "too few trials"],
 )
 def test_nothing_is_called_idle_without_reason(evidence: Evidence) -> None:

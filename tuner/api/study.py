@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tuner.core.importances import Importances
 from tuner.core.overfitting import Overfitting
 from tuner.core.spec import StudySpec
 from tuner.core.trial import NUMBERS, Params, Reading, TrialRecord
@@ -227,11 +228,12 @@ class Study:
         ]
         return pd.DataFrame(rows, columns=None if rows else ["number", "epoch", *NUMBERS])
 
-    def importances(self) -> dict[str, float]:
-        """How much of the values' variation each parameter explains, largest first; sums to 1.
+    def importances(self) -> Importances:
+        """How much of the differences between trials each parameter explains, the largest share first.
 
         Returns:
-            Empty where there are too few trials to say.
+            A mapping from the parameters that stand out to their shares, with standard errors and the
+            number of trials that it rests on; empty where `silence` says why nothing can be told.
         """
         from tuner.search import importances
 

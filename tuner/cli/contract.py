@@ -28,7 +28,7 @@ def dump(table: Any) -> None:
 
 def study_table(study: Study) -> dict[str, Any]:
     """`tune show NAME --json`."""
-    summary = study.summary
+    summary, explained = study.summary, study.importances()
     return {
         "study": study.name,
         "spec": summary.spec,
@@ -39,6 +39,12 @@ def study_table(study: Study) -> dict[str, Any]:
             for spec in study.specs
         ],
         "trials": [trial_table(record) for record in study.records],
+        "importances": {
+            "trials": explained.trials,
+            "shares": explained.shares,
+            "errors": explained.errors,
+            "silence": explained.silence,
+        },
         "findings": [
             {
                 "name": finding.name,

@@ -122,17 +122,19 @@ def front_table(study: Study) -> Table:
 
 def print_importances(console: Console, study: Study) -> None:
     """Print which settings mattered, as bars."""
-    importances = study.importances()
-    if not importances:
-        console.print(Text("Too few finished trials to say which settings mattered.", style="dim"))
+    found = study.importances()
+    if not found:
+        console.print(Text(found.silence, style="dim"))
         return
     blocks = ("━", "╸") if console.encoding.startswith("utf") else ("#", "")
-    console.print(Text("what mattered:", style="dim"))
-    widest = max(len(name) for name in [*importances][:SHOWN_IMPORTANCES])
-    for name, part in [*importances.items()][:SHOWN_IMPORTANCES]:
+    console.print(Text(f"what mattered, as a share of what sets {found.trials} trials apart:", style="dim"))
+    shown = [*found.items()][:SHOWN_IMPORTANCES]
+    widest = max(len(name) for name, _ in shown)
+    for name, part in shown:
         halves = round(part * BAR_WIDTH * 2)
         bar = blocks[0] * (halves // 2) + blocks[1] * (halves % 2)
-        console.print(Text.assemble(f"  {name:<{widest}} ", (f"{bar:<{BAR_WIDTH}}", "cyan"), f" {part:5.0%}"))
+        told = f" {part:5.0%} ± {found.errors[name]:.0%}"
+        console.print(Text.assemble(f"  {name:<{widest}} ", (f"{bar:<{BAR_WIDTH}}", "cyan"), told))
 
 
 def print_findings(console: Console, study: Study) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tuner.core.columns import moments, param_columns
 from tuner.core.goals import Goals, layers
+from tuner.core.importances import Importances
 from tuner.core.space import SearchSpace
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 from tuner.figures import columns
@@ -38,7 +39,7 @@ class Frame:
         params: per searched parameter a column (N,): numbers with `nan`, or choices as text with `""`,
             where it is not active.
         selected: numbers of the trials that figures bring out.
-        importances: shares per parameter, the highest first, by what they explain: ``"value"``, ``"gap"``.
+        importances: which parameters mattered, by what they explain: ``"value"``, ``"gap"``.
         beside: further studies to compare with.
         errors: (E,) standard errors of readings' numbers that are means over folds or seeds, by name;
             only where somebody asked for them.
@@ -51,7 +52,7 @@ class Frame:
     epochs: Epochs
     params: Mapping[str, NDArray[Any]]
     selected: frozenset[int] = frozenset()
-    importances: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    importances: Mapping[str, Importances] = field(default_factory=dict)
     beside: tuple[Frame, ...] = ()
     errors: Mapping[str, Floats] = field(default_factory=dict)
 
@@ -274,5 +275,5 @@ class Frame:
 
     def ordered_params(self, explains: str = "value") -> list[str]:
         """Every searched parameter: the most important first, else in the space's order."""
-        shares = self.importances.get(explains, {})
+        shares = self.importances.get(explains, Importances())
         return sorted(self.params, key=lambda name: -shares.get(name, -1.0))

@@ -5,11 +5,13 @@ The shares are worked out elsewhere and come with the frame.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tuner.core.importances import Importances
 from tuner.figures.figure import Drawing, Figure, Nothing
 from tuner.figures.frame import Frame
 from tuner.figures.numbers import listed
@@ -22,19 +24,25 @@ _ROOM = 1.35  # for what is written behind the longest bar
 
 
 @dataclass(frozen=True)
-class Importances:
+class Explained:
     """What the figure shows; the most important parameter comes first.
 
     Attributes:
         parameters: names.
-        value: each one's share of what sets good values apart; None where it is not known.
+        value: each one's share of what sets the trials' values apart; None where it does not stand out.
         gap: likewise of the gap.
+        value_error: the standard errors of `value`.
+        gap_error: and of `gap`.
+        trials: how many trials the values rest on.
         lever: on which side of each the gap is smaller, see `lever`.
     """
 
     parameters: tuple[str, ...]
     value: tuple[float | None, ...]
     gap: tuple[float | None, ...]
+    value_error: tuple[float | None, ...]
+    gap_error: tuple[float | None, ...]
+    trials: int
     lever: tuple[str, ...]
 
 
@@ -64,28 +72,31 @@ def lever(frame: Frame, name: str) -> str:
     return least if most - medians[least] > _CLEAR * (q3 - q1) else ""
 
 
-def data(frame: Frame) -> Importances:
+def data(frame: Frame) -> Explained:
     """Shares by parameter, those of the value deciding the order."""
-    value, gap = frame.importances.get("value", {}), frame.importances.get("gap", {})
+    value, gap = (frame.importances.get(name, Importances()) for name in ("value", "gap"))
     if not value and not gap:
-        raise Nothing("Too few trials to say which parameters matter: about ten that end are needed.")
+        raise Nothing(value.silence)
     names = sorted({*value, *gap}, key=lambda name: (-value.get(name, 0.0), -gap.get(name, 0.0), name))[:MOST]
-    return Importances(
+    return Explained(
         parameters=tuple(names),
         value=tuple(value.get(name) for name in names),
         gap=tuple(gap.get(name) for name in names),
+        value_error=tuple(value.errors.get(name) for name in names),
+        gap_error=tuple(gap.errors.get(name) for name in names),
+        trials=value.trials or gap.trials,
         lever=tuple(lever(frame, name) if gap.get(name) else "" for name in names),
     )
 
 
-def draw(columns: Importances, theme: Theme) -> Drawing:
+def draw(columns: Explained, theme: Theme) -> Drawing:
     """Two bars per parameter."""
     names = [safe(name, 28) for name in columns.parameters]
     places = list(range(len(names)))
     traces = []
-    for label, shares, hue in (
-        ("for the value", columns.value, theme.blue),
-        ("for the gap", columns.gap, theme.orange),
+    for label, shares, errors, hue in (
+        ("for the value", columns.value, columns.value_error, theme.blue),
+        ("for the gap", columns.gap, columns.gap_error, theme.orange),
     ):
         if any(share is not None for share in shares):
             traces.append(
@@ -93,25 +104,32 @@ def draw(columns: Importances, theme: Theme) -> Drawing:
                     "type": "bar",
                     "orientation": "h",
                     "name": label,
-                    "x": listed([float("nan") if share is None else share for share in shares]),
+                    "x": _numbers(shares),
+                    "error_x": {"array": _numbers(errors), "color": theme.muted, "thickness": 1, "width": 2},
                     "y": places,
                     "text": names,
                     "textposition": "none",
                     "marker": {"color": hue},
-                    "hovertemplate": f"%{{text}} {label}: %{{x:.0%}}<extra></extra>",
+                    "hovertemplate": f"%{{text}} {label}: %{{x:.0%}} ± %{{error_x.array:.0%}}<extra></extra>",
                 }
             )
     if traces and traces[-1]["name"] == "for the gap":
         traces[-1] |= _sided(columns, names, theme)
     longest = max(share or 0.0 for share in (*columns.value, *columns.gap))
     y = theme.axis(tickmode="array", tickvals=places, ticktext=names, autorange="reversed", showgrid=False)
-    x = theme.axis("share of what sets the best apart", tickformat=".0%", range=[0, _ROOM * longest or 1])
+    x = theme.axis(
+        f"share of what sets {columns.trials} trials apart", tickformat=".0%", range=[0, _ROOM * longest or 1]
+    )
     layout = theme.layout(x, y, barmode="group", bargap=0.3)
     layout["margin"]["l"] = max(64, 20 + 7 * max(map(len, names)))
     return {"data": traces, "layout": layout}
 
 
-def _sided(columns: Importances, names: list[str], theme: Theme) -> dict[str, Any]:
+def _numbers(cells: Sequence[float | None]) -> Any:
+    return listed([float("nan") if cell is None else cell for cell in cells])
+
+
+def _sided(columns: Explained, names: list[str], theme: Theme) -> dict[str, Any]:
     """What is written behind the bars of the gap, and said of them."""
     return {
         "text": [f"\u2002{safe(side, 20)}: smaller gap" if side else "" for side in columns.lever],
@@ -127,9 +145,11 @@ FIGURE = Figure(
     name="importances",
     title="Importances",
     help=(
-        "How much each parameter decides about the value (blue) and about the gap (orange); each colour "
-        "sums to 100 %, and small print says on which side the gap is smaller. Tune the long bars; a "
-        "parameter that matters for the gap but not for the value can be set to over-fit less at no cost."
+        "How much each parameter explains of what sets the trials' values apart (blue), and their gaps "
+        "(orange), with the standard error; what is missing to 100 % is noise, or more than can be seen. "
+        "Parameters that may as well do nothing are left out. Small print says on which side the gap is "
+        "smaller. Tune the long bars; a parameter that matters for the gap but not for the value can be "
+        "set to over-fit less at no cost."
     ),
     data=data,
     draw=draw,

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tuner.core.columns import numbers, param_columns
 from tuner.core.goals import Goals
+from tuner.core.importances import Importances
 from tuner.core.space import Choice, Int, SearchSpace
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 
@@ -89,7 +90,7 @@ class Evidence:
         params: per searched parameter a column (N,): numbers with `nan`, or choices as text with
             `""`, where it is not active.
         curves: readings, at least those of the trials that `telling` names.
-        importances: shares per parameter by what they explain, ``"value"`` and ``"gap"``.
+        importances: which parameters mattered, by what they explain, ``"value"`` and ``"gap"``.
         spread: standard deviation of the metric from seed to seed, as `tune confirm` measured it when
             it trained the best few again; None where it did not.
     """
@@ -107,7 +108,7 @@ class Evidence:
     epochs: Ints
     params: Mapping[str, NDArray[Any]]
     curves: Curves
-    importances: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    importances: Mapping[str, Importances] = field(default_factory=dict)
     spread: float | None = None
 
     @classmethod
@@ -118,7 +119,7 @@ class Evidence:
         space: SearchSpace,
         goal: Objective | Goals,
         epochs: int,
-        importances: Mapping[str, Mapping[str, float]] | None = None,
+        importances: Mapping[str, Importances] | None = None,
         spread: float | None = None,
     ) -> Self:
         """Evidence from core's values.

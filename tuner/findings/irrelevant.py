@@ -1,23 +1,21 @@
 """Irrelevant: parameters that do not decide which trials are good, although many of their values were tried.
 
-How the shares were found is not known here; they come with the evidence, and take in every trial
-by its rank, those that were cut short behind the others.
+What was judged and does not stand out comes with the evidence (`Importances.idle`), where every trial
+counts by its rank, those that were cut short behind the others.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from tuner.core.importances import Importances
 from tuner.core.space import Choice
 from tuner.findings.evidence import Evidence, Floats
 from tuner.findings.finding import Finding, Severity
 from tuner.findings.ranks import clearly_against
 
 FEWEST = 40
-"""The shares rest on what sets the best tenth apart; four trials are the least one can look at."""
-
-LITTLE = 0.01
-"""A share of the value below this is nothing."""
+"""What does not stand out among fewer trials may yet."""
 
 LITTLE_GAP = 0.1
 """A parameter that explains this much of the gap still has its use."""
@@ -35,28 +33,25 @@ NAMED = 4
 
 def find(evidence: Evidence) -> Finding | None:
     """Speaks of all such parameters at once."""
-    value, gap = evidence.importances.get("value", {}), evidence.importances.get("gap", {})
-    if int(evidence.valued.sum()) < FEWEST or len(value) < 2:
+    value, gap = (evidence.importances.get(name, Importances()) for name in ("value", "gap"))
+    if int(evidence.valued.sum()) < FEWEST or not value:
         return None
     order = _order(evidence)
     names = [
         name
-        for name, share in value.items()
-        if share < LITTLE
-        and gap.get(name, 0.0) < LITTLE_GAP
+        for name in value.idle
+        if gap.get(name, 0.0) < LITTLE_GAP
         and name in evidence.space.parameters
         and _is_idle(evidence, name, order)
     ]
     if not names:
         return None
-    share = sum(value[name] for name in names)
-    what, explain, them = (
-        ("matters", "it explains", "it") if len(names) == 1 else ("matter", "they explain", "them")
-    )
+    do, them = ("does", "it") if len(names) == 1 else ("do", "them")
     return Finding(
         "irrelevant",
-        f"{_listed(names)} hardly {what} here: {explain} {share:.1%} of what sets the best trials apart.",
-        {"parameters": ", ".join(names), "share": share},
+        f"{_listed(names)} {do} not seem to matter here: nothing of what sets {value.trials} trials apart "
+        f"goes along with {them}.",
+        {"parameters": ", ".join(names), "trials": value.trials},
         f"Fix {them} as in the best trial, under [space.fixed]; fewer settings are searched faster.",
         Severity.NOTE,
     )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuner.core.importances import Importances
 from tuner.core.overfitting import can_turn, turns
 from tuner.core.space import Choice
 from tuner.findings.evidence import Bools, Evidence, Floats
@@ -89,7 +90,7 @@ def strongest(evidence: Evidence) -> Lever | None:
     over-fit. Importances for the gap decide among several, where they are known.
     """
     known = evidence.standing & np.isfinite(evidence.gap)
-    shares = evidence.importances.get("gap", {})
+    shares = evidence.importances.get("gap", Importances())
     levers = []
     for name, way, side, place in _sides(evidence):
         rows = known & np.isfinite(place)

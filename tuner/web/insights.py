@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tuner.core.importances import Importances
 from tuner.core.space import Choice, SearchSpace
 from tuner.core.trial import TrialRecord, TrialState
 from tuner.figures.frame import Frame
@@ -40,7 +41,7 @@ class Insight:
         of: how many trials were over, and the spread that was known; what makes it out of date.
     """
 
-    importances: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    importances: Mapping[str, Importances] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     of: tuple[int, float | None] = (-1, None)
 
@@ -123,7 +124,7 @@ class Insights:
         self._next = time.monotonic() + max(GOOD_FOR_S, 20 * took)
 
 
-def explained(frame: Frame, space: SearchSpace) -> Mapping[str, Mapping[str, float]]:
+def explained(frame: Frame, space: SearchSpace) -> Mapping[str, Importances]:
     """Importances for the value and for the gap."""
     if len(frame) > MOST_EXPLAINED:
         numbers = frame.trials.number[np.linspace(0, len(frame) - 1, MOST_EXPLAINED).astype(int)]
@@ -133,7 +134,7 @@ def explained(frame: Frame, space: SearchSpace) -> Mapping[str, Mapping[str, flo
 
 
 def evidence(
-    frame: Frame, planned: int, shares: Mapping[str, Mapping[str, float]], spread: float | None = None
+    frame: Frame, planned: int, shares: Mapping[str, Importances], spread: float | None = None
 ) -> Evidence:
     """A frame as findings want it."""
     trials, epochs = frame.trials, frame.epochs

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from tuner.core import words
+from tuner.core.importances import Importances
 from tuner.figures import Frame
 from tuner.figures.importances import lever
 
@@ -119,7 +120,7 @@ def fitting(frame: Frame) -> Answer:
 
 def drivers(frame: Frame, most: int = 2) -> str:
     """The settings that explain most of the gap, with the side on which it is small where that is clear."""
-    shares = frame.importances.get("gap", {})
+    shares = frame.importances.get("gap", Importances())
     return " and ".join(
         f"{name} ({words.percent(share)}{_way(frame, name)})" for name, share in [*shares.items()][:most]
     )
