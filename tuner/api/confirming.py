@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tuner.api.provenance import Provenance
 from tuner.api.repeats import Repeats, name_of
 from tuner.api.specify import pair_of
 from tuner.api.study import opened
@@ -87,11 +88,14 @@ def confirm(
         if summary.confirms is not None:
             raise SpecError(f"'{name}' holds trainings of '{summary.confirms}'; confirm that one")
         done = [each for each in database.confirmations(name) if each.result is not None]
+        study = StudySpec.parse(summary.spec, name)
+        provenance = Provenance(database, name, study.data.source if study.data is not None else None)
         if done and not reopen and done[-1].result is not None:
+            provenance.require(study, data, files_only=True)
             return _read(database, done[-1].result)
         if summary.is_driven:
             raise StudyLocked(f"study '{name}' is at work; wait until it has ended, or stop it")
-        again = _Confirming(database, url, summary, len(done) + 1, data, trainer)
+        again = _Confirming(database, url, summary, len(done) + 1, data, trainer, provenance)
         return again.run(top, repeats, observer, _command(name, top, repeats, reopen))
 
 
@@ -139,6 +143,7 @@ class _Confirming:
     number: int
     data: Any
     trainer: Callable[..., Any] | None
+    provenance: Provenance
 
     def run(
         self, top: int | None, repeats: int | None, observer: Observer | None, command: str
@@ -155,7 +160,10 @@ class _Confirming:
             stored=known,
             data=self.data,
             trainer=self.trainer,
+            known=self.provenance.known,
         )
+        if again.planned.data is not None and again.planned.data.fingerprint is not None:
+            database.keep_fingerprint(name, again.planned.data.fingerprint)
         again.train(
             database,
             self.url,
@@ -189,12 +197,13 @@ class _Confirming:
         score = spec.trainer.score or (_DEFAULT_SCORE[planned.task] if planned is not None else "")
         files = database.artifacts(spec.name)
         models = {n: _paths(files, its) for n, its in zip(again.numbers, trained, strict=True)}
-        untested = self._untested(spec, models[choice.recommended])
+        fingerprint = planned.fingerprint if planned is not None else None
+        untested = self._untested(spec, models[choice.recommended], fingerprint)
         # It is noted before a single test row is read.
         row = database.begin_confirmation(name, command, opened=untested is None)
         test, path = None, None
         if untested is None:
-            trial = _Test(self._locked(spec), score, goal.metric.endswith("_score"))
+            trial = _Test(self._locked(spec, fingerprint), score, goal.metric.endswith("_score"))
             test = trial.tested(models[choice.recommended], models[0], choice.recommended == 0)
             path = trial.along(_path(database.artifacts(name), study, records), goal.minimize)
         standing = [c.searched for c in candidates if c.searched is not None]
@@ -227,7 +236,7 @@ class _Confirming:
         )
         return found, row, best
 
-    def _untested(self, spec: StudySpec, models: Mapping[int, Path]) -> str | None:
+    def _untested(self, spec: StudySpec, models: Mapping[int, Path], fingerprint: bytes | None) -> str | None:
         """Why there is no test, in words; None where there is one. No test row is read."""
         from tuner.data import locked
 
@@ -238,17 +247,17 @@ class _Confirming:
         if not load_model(next(iter(models.values()))).predicts:
             return "only the training function can predict with its models"
         pair, how = pair_of(spec, self.data) if self.data is not None else (None, spec.data)
-        if not locked.is_there(how, Path.cwd(), pair):
+        if not locked.is_there(how, Path.cwd(), pair, fingerprint):
             return f"[data] test = {how.test:g} locked no rows"
         return None
 
-    def _locked(self, spec: StudySpec) -> locked.Unlocked:
+    def _locked(self, spec: StudySpec, fingerprint: bytes | None) -> locked.Unlocked:
         from tuner.data import locked
 
         pair, how = pair_of(spec, self.data) if self.data is not None else (None, spec.data)
         if how is None:
             raise SpecError(f"{spec.name}: there is no [data]")
-        return locked.unlock(how, Path.cwd(), pair)
+        return locked.unlock(how, Path.cwd(), pair, fingerprint)
 
     def _forget(self, name: str, kept: Path | None) -> None:
         """Delete the models of the repeats but the recommended one."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from tuner.judging import Candidate
 from tuner.store import CONFIRMS, Database, StudySummary
 from tuner.trainers import load_model
 from tuner.trainers.paired import PairedTrainer
+
+if TYPE_CHECKING:
+    from tuner.data import Known
 
 
 def name_of(study: str, number: int) -> str:
@@ -89,6 +92,7 @@ class Repeats:
         stored: StudySummary | None,
         data: Any,
         trainer: Callable[..., Any] | None,
+        known: Known | None = None,
     ) -> Repeats:
         """Choose them, or take those that an earlier session chose.
 
@@ -101,6 +105,7 @@ class Repeats:
             stored: the study of the repeats, where it was begun.
             data: the arrays, where the study was started with them from Python.
             trainer: the function, likewise.
+            known: what the study knows of its data.
 
         Raises:
             TrialError: no trial has a value that stands.
@@ -114,7 +119,7 @@ class Repeats:
             count = repeats or spec.confirm.repeats
             numbers, trials = _best(spec, records, top or spec.confirm.top), len(records)
         own = _spec_of(spec, name_of(summary.name, number), number, len(numbers) * count)
-        planned = prepare(own, data, trainer, own.name, resampling=True)
+        planned = prepare(own, data, trainer, own.name, resampling=True, known=known)
         make = partial(_paired, planned.make, len(numbers))
         redrawn = _is_redrawn(planned.data)
         return cls(summary.name, own, numbers, count, replace(planned, make=make), redrawn, trials)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from tuner import content, starter
 from tuner.api.gain import gained
 from tuner.api.markup import STYLE, Markup, card, element, joined, table
+from tuner.api.provenance import require_unchanged
 from tuner.api.run import load
 from tuner.api.study import Study, TrialView
 from tuner.core import words
@@ -39,12 +40,19 @@ MEASURED = ("val_loss", "train_loss", "gap", "val_score", "train_score")
 _MOODS = {Severity.NOTE: "note", Severity.ADVICE: "fair", Severity.WARNING: "poor"}
 
 
-def report(name: str, path: str | Path = "report.html", *, storage: str | None = None) -> Path:
+def report(
+    name: str,
+    path: str | Path = "report.html",
+    *,
+    ignore_changes: bool = False,
+    storage: str | None = None,
+) -> Path:
     """Write what a study has found, and how it was run, as one file for the browser.
 
     Args:
         name: the study; it may still be running.
         path: the file; it is replaced.
+        ignore_changes: report what is stored though the data file has changed since.
         storage: the database's URL.
 
     Returns:
@@ -52,10 +60,12 @@ def report(name: str, path: str | Path = "report.html", *, storage: str | None =
 
     Raises:
         StudyNotFound: there is no study of that name.
-        SpecError: the file cannot be written.
+        SpecError: the file cannot be written, or the data file has changed since.
     """
-    place = Path(path)
-    save(place, page(load(name, storage=storage)))
+    place, study = Path(path), load(name, storage=storage)
+    if not ignore_changes:
+        require_unchanged(name, study.spec, study.url)
+    save(place, page(study))
     return place
 
 

@@ -6,11 +6,13 @@ import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tuner import store
 from tuner.api.confirming import confirm as confirm_study
+from tuner.api.provenance import Provenance, of_new
 from tuner.api.revision import Origin, revised
 from tuner.api.session import Session
 from tuner.api.specify import compose, plan, prepare
@@ -112,6 +114,7 @@ def start(
         space=space,
         metric=metric,
         settings=asked,
+        known=of_new(),
     )
     session = Session.of(planned, storage_url(storage), in_process=callable(trainer))
     facts = session.facts | {_TO_CONFIRM: confirm}
@@ -120,7 +123,9 @@ def start(
         facts |= origin.fact({}) if origin is not None else {}
     command = _command("start", study, {"name": name, "target": target, "objective.metric": metric, **asked})
     with opened(session.url, create=True) as database:
-        driven = database.create_study(planned.spec.name, planned.spec, facts, command=command)
+        driven = database.create_study(
+            planned.spec.name, planned.spec, facts, command=command, fingerprint=session.fingerprint
+        )
         session.drive(database, driven, observer)
     return _ended(Study(planned.spec.name, session.url), data, trainer, observer, confirm=confirm)
 
@@ -148,7 +153,8 @@ def resume(
         study: the study as it is now, where it may have changed: a file, a table, a `StudySpec`;
             None: the file it was started from, where that has changed since.
         allow_changes: take over what has changed: the space may be widened, narrowed or gain
-            parameters. False: go on as the study is stored. None: changes are refused.
+            parameters; the data may be another, whose rows that were locked stay so. False: go on as
+            the study is stored. None: changes are refused.
         storage: the database's URL.
         trials: a new limit of trials in all, those already run included.
         seconds: a new limit of wall time in all, likewise.
@@ -184,17 +190,25 @@ def resume(
             return Study(parent, url)
         spec, origin = revised(summary, study, allow=allow_changes, trainer=trainer, data=data)
         spec = _raised(summary, spec, asked)
+        provenance = Provenance(
+            database, summary.name, spec.data.source if spec.data else None, allow=allow_changes
+        )
         if _is_used_up(summary, spec) and allow_changes is not True:
+            provenance.require(spec, data)
             return _ended(Study(summary.name, url), data, trainer, observer, confirm=confirm)
-        planned = prepare(spec, data, trainer, summary.name)
+        planned = prepare(spec, data, trainer, summary.name, known=provenance.known)
         session = Session.of(planned, url, in_process=trainer is not None, stored=summary.facts)
+        session = replace(session, told=provenance.notes(planned.data))
         found = changes(StudySpec.parse(summary.spec, summary.name), spec)
         command = _command("resume", study or name, {**asked, "allow_changes": allow_changes})
         facts = session.facts | {_TO_CONFIRM: confirm}
         facts |= origin.fact(asked) if origin is not None else {}
         driven = database.resume_study(
-            summary.name, spec, facts=facts, command=command, changes=[str(change) for change in found]
-        )
+            summary.name, spec, facts=facts, command=command,
+            changes=[*map(str, found), *provenance.changes], fingerprint=session.fingerprint,
+        )  # fmt: skip
+        if provenance.changes:
+            session.forget_checkpoints(database.artifacts(summary.name), database.records(summary.name))
         session.drive(database, driven, observer)
     return _ended(Study(summary.name, url), data, trainer, observer, confirm=confirm)
 

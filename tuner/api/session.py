@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any, Self
 
@@ -14,7 +14,9 @@ from tuner.api.probe import Layout, fastest
 from tuner.api.specify import Plan
 from tuner.artifacts import Artifacts
 from tuner.core.ports import Callback, Executor, Job, Observer, Searcher
+from tuner.core.trial import TrialRecord
 from tuner.engine import Engine
+from tuner.executors.checkpoints import Checkpoints
 from tuner.search import OptunaSearcher
 from tuner.store import Database, StudyStore
 from tuner.trainers.device import device_at_hand
@@ -77,6 +79,18 @@ class Session:
         if kind == "auto":
             kind = "inline" if layout.workers == 1 else "processes"
         return cls(planned, url, searcher, rules, parks, kind, layout, device, unfused, measured)
+
+    @property
+    def fingerprint(self) -> bytes | None:
+        """What is to be remembered of the data."""
+        return self.planned.data.fingerprint if self.planned.data is not None else None
+
+    def forget_checkpoints(self, artifacts: Artifacts, records: Sequence[TrialRecord]) -> None:
+        """Let trials in flight begin again, as what they have learned is of other data."""
+        checkpoints = Checkpoints(artifacts)
+        for record in records:
+            if not record.state.is_over:
+                checkpoints.drop(record.number)
 
     @property
     def notes(self) -> list[str]:
@@ -159,7 +173,8 @@ class Session:
     def _executor(self, artifacts: Artifacts) -> Executor:
         planned, trainer = self.planned, self.planned.spec.trainer
         at = self.layout
-        job = Job(planned.spec, planned.data, self.device, at.rows, at.threads)
+        data = planned.data and replace(planned.data, fingerprint=None)
+        job = Job(planned.spec, data, self.device, at.rows, at.threads)
         if self.kind == "inline":
             return executors.Inline(planned.make, job, artifacts)
         return executors.Processes(

@@ -9,13 +9,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tuner import content
 from tuner.core.dataset import Dataset, Task
 from tuner.core.ports import Trainer
 from tuner.core.spec import DataSpec, StudySpec, parse_space
 from tuner.errors import SpecError, near
+
+if TYPE_CHECKING:
+    from tuner.data import Known
 
 DATA_FILES = (".csv", ".tsv", ".parquet", ".pq", ".npz")
 """Endings by which a study given by name is taken for a data file."""
@@ -51,10 +54,11 @@ def plan(
     space: Any = None,
     metric: str | None = None,
     settings: Mapping[str, Any] | None = None,
+    known: Known | None = None,
 ) -> Plan:
     """Check everything that can be checked before training.
 
-    Args: as `compose` takes them.
+    Args: as `compose` takes them, and `known` as `prepare` does.
 
     Raises:
         SpecError: with every fault of the study.
@@ -65,9 +69,8 @@ def plan(
         study, name=name, data=data, target=target, trainer=trainer, space=space, metric=metric,
         settings=settings,
     )  # fmt: skip
-    return prepare(
-        spec, data if not isinstance(data, str) else None, trainer if callable(trainer) else None, where
-    )
+    given, function = None if isinstance(data, str) else data, trainer if callable(trainer) else None
+    return prepare(spec, given, function, where, known=known)
 
 
 def compose(
@@ -130,6 +133,7 @@ def prepare(
     where: str = "study",
     *,
     resampling: bool = False,
+    known: Known | None = None,
 ) -> Plan:
     """Load the data, find the trainer, and let it check the spec against the data.
 
@@ -139,10 +143,11 @@ def prepare(
         trainer: the function itself, where `[trainer] use` only names it.
         where: what faults are prefixed with.
         resampling: whether other splits of the data are wanted though the spec can do without them.
+        known: what the study knows of its data, where that is to be remembered or compared.
     """
     from tuner import trainers
 
-    dataset = _dataset(spec, data, resampling)
+    dataset = _dataset(spec, data, resampling, known)
     make = partial(trainers.resolve_for, spec, trainer)
     faults = make().faults(spec, dataset)
     if faults:
@@ -282,7 +287,7 @@ def pair_of(spec: StudySpec, given: Any) -> tuple[tuple[Any, Any], DataSpec]:
     raise SpecError("data: give a source, a tuple of arrays (x, y), or a DataFrame with target=")
 
 
-def _dataset(spec: StudySpec, given: Any, resampling: bool) -> Dataset | None:
+def _dataset(spec: StudySpec, given: Any, resampling: bool, known: Known | None) -> Dataset | None:
     if spec.data is None:
         return None
     from tuner import data
@@ -292,6 +297,6 @@ def _dataset(spec: StudySpec, given: Any, resampling: bool) -> Dataset | None:
             raise SpecError(
                 "data: the arrays of this study were passed from Python; pass them again with data="
             )
-        return data.load(spec.data, Path.cwd(), resampling=resampling)
+        return data.load(spec.data, Path.cwd(), resampling=resampling, known=known)
     pair, how = pair_of(spec, given)
-    return data.from_arrays(*pair, how, resampling=resampling)
+    return data.from_arrays(*pair, how, resampling=resampling, known=known)

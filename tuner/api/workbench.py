@@ -12,6 +12,7 @@ from typing import Any
 
 from tuner import content, starter
 from tuner.api.confirming import model_of
+from tuner.api.provenance import require_unchanged
 from tuner.api.specify import inferred, plan
 from tuner.api.study import Study, TrialView, opened
 from tuner.artifacts import fill
@@ -113,6 +114,7 @@ def export(
     *,
     trial: int | None = None,
     figures: bool = False,
+    ignore_changes: bool = False,
     storage: str | None = None,
 ) -> list[Path]:
     """Write a folder that stands alone: the confirmed model (else the best trial's), trials, curves.
@@ -124,6 +126,7 @@ def export(
         folder: must not exist, or be empty.
         trial: a trial's number instead of the best one's.
         figures: also every figure as PNG and SVG in ``figures/``, and ``report.html``.
+        ignore_changes: export what is stored though the data file has changed since.
         storage: the database's URL.
 
     Returns:
@@ -131,10 +134,12 @@ def export(
 
     Raises:
         TrialError: the trial's model was not kept.
-        SpecError: the folder has something in it.
+        SpecError: the folder has something in it, or the data file has changed since.
         PluginError: pictures need kaleido and a Chromium.
     """
     study = Study(name, storage_url(storage))
+    if not ignore_changes:
+        require_unchanged(name, study.spec, study.url)
     chosen = study.best if trial is None else study.trial(trial)
     confirmed = study.confirmation if trial is None else None
     with opened(study.url) as database:

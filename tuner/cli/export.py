@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tuner.cli import screen
-from tuner.cli.options import JsonOption, NameArgument, StorageOption
+from tuner.cli.options import IgnoreChangesOption, JsonOption, NameArgument, StorageOption
 
 EXAMPLES = (
     "\b\nExamples:\n  tune export digits out\n  tune export digits out-17 --trial 17\n"
@@ -25,6 +25,7 @@ def run(
     figures: Annotated[
         bool, typer.Option("--figures", help="Every figure too: PNG, SVG, and one page for the browser.")
     ] = False,
+    ignore_changes: IgnoreChangesOption = False,
     as_json: JsonOption = False,
     storage: StorageOption = None,
 ) -> None:
@@ -32,7 +33,9 @@ def run(
     from tuner import api
     from tuner.cli.contract import dump
 
-    files = api.export(name, folder, trial=trial, figures=figures, storage=storage)
+    files = api.export(
+        name, folder, trial=trial, figures=figures, ignore_changes=ignore_changes, storage=storage
+    )
     if as_json:
         dump({"study": name, "folder": str(folder), "files": [str(file) for file in files]})
         return

@@ -35,6 +35,9 @@ TrialsOption = Annotated[int | None, typer.Option(min=1, metavar="N", help="Tria
 SecondsOption = Annotated[float | None, typer.Option(metavar="S", help="Wall time in all.")]
 WorkersOption = Annotated[int | None, typer.Option(min=1, metavar="N", help="Trials that train at once.")]
 DeviceOption = Annotated[str | None, typer.Option(metavar="auto|cpu|cuda", help="Where to train.")]
+IgnoreChangesOption = Annotated[
+    bool, typer.Option("--ignore-changes", help="Even where the study's data file has changed since.")
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option(

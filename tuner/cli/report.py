@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tuner.cli import screen
-from tuner.cli.options import NameArgument, StorageOption
+from tuner.cli.options import IgnoreChangesOption, NameArgument, StorageOption
 
 EXAMPLES = "\b\nExamples:\n  tune report digits\n  tune report digits -o digits.html"
 
@@ -18,9 +18,10 @@ def run(
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="FILE", help="The file; it is replaced.")
     ] = Path("report.html"),
+    ignore_changes: IgnoreChangesOption = False,
     storage: StorageOption = None,
 ) -> None:
     """Write what a study has found, and how it was run, as one file for the browser."""
     from tuner import api
 
-    screen.say(api.report(name, output, storage=storage))
+    screen.say(api.report(name, output, ignore_changes=ignore_changes, storage=storage))

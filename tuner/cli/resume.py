@@ -41,7 +41,8 @@ def run(
         bool | None,
         typer.Option(
             "--allow-changes/--ignore-changes",
-            help="Where the study file has changed: go on with the changes, or without them. "
+            help="Where the study file or the data has changed: go on with the changes (rows that were "
+            "locked for the test stay locked), or without those of the file. "
             "[default: refuse, and name them]",
             show_default=False,
         ),

@@ -77,6 +77,7 @@ class Dataset:
         encoding: how raw columns become `features`, JSON-ready; empty when they already are numbers.
         notes: what was done to the data, a sentence each, for the terminal and the store.
         resampling: divides the same rows in other ways; None where nobody asked for it.
+        fingerprint: what is remembered of the data, for the store; None where nobody asked for it.
     """
 
     train: Split
@@ -90,6 +91,7 @@ class Dataset:
     encoding: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     resampling: Resampling | None = None
+    fingerprint: bytes | None = None
 
     @property
     def outputs(self) -> int:

@@ -1,7 +1,8 @@
 """Arrays from a source; train, validation and test splits; scaling; augmentation."""
 
 from tuner.data.encoding import encode
+from tuner.data.known import Known, review
 from tuner.data.load import from_arrays, load
 from tuner.data.scaling import Scaling
 
-__all__ = ["Scaling", "encode", "from_arrays", "load"]
+__all__ = ["Known", "Scaling", "encode", "from_arrays", "load", "review"]

@@ -17,13 +17,15 @@ from tuner.core.dataset import Dataset, Task
 from tuner.core.spec import DataSpec
 from tuner.data import column, source, split, target
 from tuner.data.arrays import X, Y
+from tuner.data.fingerprint import OPEN, TEST, Roles
+from tuner.data.known import Compared, Known
 from tuner.data.resampling import OpenRows, rows_of
 from tuner.data.source import Source
 from tuner.data.split import Parts
 from tuner.errors import DataError
 
 
-def load(spec: DataSpec, folder: Path, *, resampling: bool = False) -> Dataset:
+def load(spec: DataSpec, folder: Path, *, resampling: bool = False, known: Known | None = None) -> Dataset:
     """Read, split and encode what `[data]` names.
 
     The test split is locked: its rows are dropped before anything is fitted, and no array, encoding
@@ -35,6 +37,8 @@ def load(spec: DataSpec, folder: Path, *, resampling: bool = False) -> Dataset:
         folder: what relative paths and ``./file.py`` references start from.
         resampling: whether `Dataset.resampling` is wanted though the spec can do without it; it keeps
             the raw rows alive.
+        known: what the study knows of the data. Where the data has changed, no row that was locked is
+            trained on, see `relocking`. None: no fingerprint is taken.
 
     Returns:
         Encoded, not yet scaled inputs; see `Dataset`. With folds its splits are the first fold's.
@@ -43,10 +47,13 @@ def load(spec: DataSpec, folder: Path, *, resampling: bool = False) -> Dataset:
         DataError: the data cannot be used; one line with what to do.
         PluginError: the reference to a function leads nowhere.
     """
-    return _dataset(source.read(spec, folder), spec, resampling=resampling)
+    file = source.digest(spec, folder) if known is not None else ""
+    return _dataset(source.read(spec, folder), spec, resampling, known, file)
 
 
-def from_arrays(x: Any, y: Any, spec: DataSpec, *, resampling: bool = False) -> Dataset:
+def from_arrays(
+    x: Any, y: Any, spec: DataSpec, *, resampling: bool = False, known: Known | None = None
+) -> Dataset:
     """Split and encode arrays in memory, as `load` does with files.
 
     Args:
@@ -54,16 +61,19 @@ def from_arrays(x: Any, y: Any, spec: DataSpec, *, resampling: bool = False) -> 
         y: N classes or numbers, or (N, T) numbers; goes with `x` by position, whatever its index.
         spec: `[data]`, with ``source = "memory"``.
         resampling: see `load`.
+        known: see `load`.
 
     Raises:
         DataError: the data cannot be used; one line with what to do.
     """
-    return _dataset(source.from_values({"X": x, "y": y}, spec), spec, resampling=resampling)
+    return _dataset(source.from_values({"X": x, "y": y}, spec), spec, resampling, known)
 
 
-def _dataset(found: Source, spec: DataSpec, *, resampling: bool) -> Dataset:
+def _dataset(found: Source, spec: DataSpec, resampling: bool, known: Known | None, file: str = "") -> Dataset:
+    compared = Compared(found, spec, known, file)
     read = target.read(found.y, spec.task, found.where)
-    parts = divided(found, read, spec)
+    parts = divided(found, read, spec, compared.roles(split_keys(found, read, spec), read.rows))
+    found = compared.found
     rows = _open(found, read, parts, spec)
     locked = "those for the test are not read" if found.has_test else f"{len(parts.test)} locked for the test"
     if spec.folds is not None:
@@ -78,20 +88,30 @@ def _dataset(found: Source, spec: DataSpec, *, resampling: bool) -> Dataset:
             *_reshuffled(rows),
         )
     wanted = resampling or spec.folds is not None or spec.reshuffle
-    notes = (*found.notes, *read.notes, *told, *data.notes)
-    return replace(data, notes=notes, resampling=rows if wanted else None)
+    notes = (*found.notes, *read.notes, *compared.notes, *told, *data.notes)
+    fingerprint = compared.fingerprint(read.rows[parts.test])
+    return replace(data, notes=notes, resampling=rows if wanted else None, fingerprint=fingerprint)
 
 
-def divided(found: Source, read: target.Target, spec: DataSpec) -> Parts:
-    """The splits, as positions in `read.rows`; the test's are the same whatever folds and reshuffle say."""
-    return split.divide(
-        len(read.rows),
-        split_keys(found, read, spec),
-        spec,
-        found.where,
-        validation=found.validation is None,
-        test=not found.has_test,
-    )
+def divided(found: Source, read: target.Target, spec: DataSpec, roles: Roles | None = None) -> Parts:
+    """The splits, as positions in `read.rows`; the test's are the same whatever folds and reshuffle say.
+
+    Args:
+        found: the data.
+        read: its target.
+        spec: `[data]`.
+        roles: what each row is used for, where that is known; then only what is open is divided.
+    """
+    keys = split_keys(found, read, spec)
+    judged, drawn = found.validation is None, not found.has_test
+    if roles is None:
+        return split.divide(len(read.rows), keys, spec, found.where, validation=judged, test=drawn)
+    open_, test = (np.flatnonzero(roles[read.rows] == role) for role in (OPEN, TEST))
+    rest = 1 - (spec.test if drawn else 0.0)
+    spec = spec.model_copy(update={"validation": min(spec.validation / rest, 0.9)})
+    keys = keys if keys is None else keys[open_]
+    parts = split.divide(len(open_), keys, spec, found.where, validation=judged, test=False)
+    return replace(parts, train=open_[parts.train], validation=open_[parts.validation], test=test)
 
 
 def _open(found: Source, read: target.Target, parts: Parts, spec: DataSpec) -> OpenRows:

@@ -19,6 +19,7 @@ from tuner.core.dataset import Task
 from tuner.core.spec import DataSpec
 from tuner.data import arrays, column, source, target
 from tuner.data.arrays import X, Y
+from tuner.data.known import roles_of
 from tuner.data.load import divided, inputs
 from tuner.data.resampling import rows_of
 from tuner.data.source import Source
@@ -43,21 +44,27 @@ class Unlocked:
         return len(self.y)
 
 
-def is_there(spec: DataSpec, folder: Path, given: tuple[Any, Any] | None = None) -> bool:
-    """Whether there is a test split; its rows are not looked at."""
+def is_there(
+    spec: DataSpec, folder: Path, given: tuple[Any, Any] | None = None, fingerprint: bytes | None = None
+) -> bool:
+    """Whether there is a test split; its rows are not looked at. See `unlock`."""
     found = source.read(spec, folder) if given is None else _of_pair(given, spec)
     if found.has_test:
         return True
-    return bool(len(divided(found, target.read(found.y, spec.task, found.where), spec).test))
+    read = target.read(found.y, spec.task, found.where)
+    return bool(len(divided(found, read, spec, roles_of(fingerprint)).test))
 
 
-def unlock(spec: DataSpec, folder: Path, given: tuple[Any, Any] | None = None) -> Unlocked:
+def unlock(
+    spec: DataSpec, folder: Path, given: tuple[Any, Any] | None = None, fingerprint: bytes | None = None
+) -> Unlocked:
     """Read the test split: the rows that every other way of reading leaves out, or the source's own.
 
     Args:
         spec: `[data]`.
         folder: what relative paths and ``./file.py`` references start from.
         given: inputs and targets in memory, where the study began with such.
+        fingerprint: what the study knows of these data, see `Dataset.fingerprint`.
 
     Raises:
         DataError: there is no test split, or it cannot be used.
@@ -69,7 +76,7 @@ def unlock(spec: DataSpec, folder: Path, given: tuple[Any, Any] | None = None) -
         if type(x) is not type(found.x) or np.shape(x)[1:] != np.shape(found.x)[1:]:
             raise DataError(f"{found.where}: X_test and X differ in kind or shape; only N may differ")
         return Unlocked(inputs(found, x, spec), _values(y, read.task, found.where), read.task)
-    rows = read.rows[divided(found, read, spec).test]
+    rows = read.rows[divided(found, read, spec, roles_of(fingerprint)).test]
     if not len(rows):
         raise DataError(f"{found.where}: test = {spec.test:g}: no row was locked for a test")
     y = found.y.iloc[rows] if isinstance(found.y, pd.Series) else found.y[rows]

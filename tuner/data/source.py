@@ -1,14 +1,16 @@
 """Where rows come from: scikit-learn's sets, CSV, Parquet and NPZ files, functions.
 
-Returns inputs and targets as they are; task, splits and encoding are not known here. A test split
-that the source brings is never read.
+Returns inputs and targets as they are; task, splits and encoding are not known here. Of a test split
+that the source brings nothing but hashes leaves this module.
 """
 
 from __future__ import annotations
 
+import hashlib
 import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -22,10 +24,12 @@ from tuner import plugins
 from tuner.core.spec import DataSpec
 from tuner.data import arrays, bundled, table
 from tuner.data.arrays import X, Y
+from tuner.data.hashing import Hashed
 from tuner.errors import DataError, described, near
 
 FORMS = "sklearn:<set>, file.csv, file.parquet, file.npz, package.module:function or ./file.py:function"
 _KEYS = ("X", "y", "X_validation", "y_validation", "X_test", "y_test")
+FILES = (".csv", ".tsv", ".parquet", ".pq", ".npz")
 _SHOWN = 20
 
 
@@ -39,7 +43,8 @@ class Source:
         y: one value per row; (N, T) for several regression targets.
         names: the columns of a 2-D array.
         validation: the validation split, where the source brings one.
-        has_test: whether the source brings a test split, which was not read.
+        has_test: whether the source brings a test split.
+        test: hashes of that split's inputs and targets; what it holds is not kept.
         further: arrays beside x and y, one value per row, that splits may go by.
         notes: what was left out, a sentence each.
     """
@@ -50,6 +55,7 @@ class Source:
     names: tuple[str, ...] = ()
     validation: tuple[X, Y] | None = None
     has_test: bool = False
+    test: tuple[Hashed, Hashed] | None = None
     further: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -84,7 +90,7 @@ def read(spec: DataSpec, folder: Path) -> Source:
     if name.startswith("sklearn:"):
         return _sklearn(name, spec)
     suffix = Path(name).suffix.lower()
-    if suffix in (".csv", ".tsv", ".parquet", ".pq", ".npz"):
+    if suffix in FILES:
         path = folder / Path(name).expanduser()
         if not path.is_file():
             raise DataError(f"{name}: no such file; looked for {path}")
@@ -95,6 +101,18 @@ def read(spec: DataSpec, folder: Path) -> Source:
     if ":" in name:
         return _function(spec, folder)
     raise DataError(f"data.source: '{name}' names no data; give {FORMS}")
+
+
+def digest(spec: DataSpec, folder: Path) -> str:
+    """A hash of the file that `[data] source` names; none where it names no file, or it is not there."""
+    path = folder / Path(spec.source).expanduser()
+    if path.suffix.lower() not in FILES:
+        return ""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
 
 
 def from_frame(frame: pd.DataFrame, spec: DataSpec) -> Source:
@@ -146,7 +164,22 @@ def from_values(values: Mapping[str, Any], spec: DataSpec, names: tuple[str, ...
             )
     if isinstance(x, np.ndarray) and x.ndim == 2:
         names = names or tuple(f"x{i}" for i in range(x.shape[1]))
-    return Source(where, x, y, names, validation, "X_test" in values, further)
+    test = _hashes(values["X_test"], values["y_test"]) if {"X_test", "y_test"} <= values.keys() else None
+    return Source(where, x, y, names, validation, "X_test" in values, test, further)
+
+
+def _hashes(x: Any, y: Any) -> tuple[Hashed, Hashed]:
+    """Of a test split, whatever it holds: it is checked when it is opened."""
+    with suppress(TypeError, ValueError), np.errstate(over="ignore"):
+        x = x if isinstance(x, pd.DataFrame) else np.atleast_1d(np.asarray(x)).astype(np.float32)
+    return Hashed(_table(x)), Hashed(_table(y))
+
+
+def _table(values: Any) -> X:
+    if isinstance(values, pd.DataFrame):
+        return values
+    array = np.atleast_1d(np.asarray(values))
+    return array.reshape(len(array), 1) if array.ndim == 1 else array
 
 
 def _validation(values: Mapping[str, Any], x: X, where: str) -> tuple[X, Y] | None:
@@ -174,8 +207,7 @@ def _sklearn(name: str, spec: DataSpec) -> Source:
 
 
 def _npz(path: Path, spec: DataSpec) -> Source:
-    # Only the keys that are read are taken from the file: X_test and y_test are not.
-    wanted = {key for key in (*_KEYS[:4], spec.group, spec.time) if key is not None}
+    wanted = {key for key in (*_KEYS, spec.group, spec.time) if key is not None}
     values: dict[str, Any] = {}
     key = "the file"
     try:
@@ -184,7 +216,7 @@ def _npz(path: Path, spec: DataSpec) -> Source:
                 raise DataError(f"{spec.source}: is not an NPZ file; write it with numpy.savez")
         with np.load(path, allow_pickle=False) as archive:
             for key in archive.files:
-                values[key] = archive[key] if key in wanted else None
+                values[key] = _array_of(archive, key) if key in wanted else None
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         if "allow_pickle" in str(error):
             raise DataError(
@@ -192,6 +224,17 @@ def _npz(path: Path, spec: DataSpec) -> Source:
             ) from error
         raise DataError(f"{spec.source}: {key} cannot be read: {' '.join(str(error).split())}") from error
     return from_values(values, spec)
+
+
+def _array_of(archive: Any, key: str) -> NDArray[Any]:
+    """An array of an NPZ file; of a test split the bytes will do, for it is checked when it is opened."""
+    try:
+        found: NDArray[Any] = archive[key]
+    except ValueError:
+        if key not in ("X_test", "y_test"):
+            raise
+        found = np.frombuffer(archive.zip.read(f"{key}.npy"), np.uint8)
+    return found
 
 
 def _function(spec: DataSpec, folder: Path) -> Source:

@@ -38,6 +38,7 @@ from tuner.store.schema import (
     study_system_attributes,
     trials,
     tuner_confirmations,
+    tuner_fingerprints,
     tuner_specs,
     tuner_studies,
     tuner_trials,
@@ -126,6 +127,17 @@ class Database:
         with self._reading() as connection:
             return read.specs(connection, self._id(connection, name))
 
+    def fingerprint(self, name: str) -> bytes | None:
+        """What is remembered of a study's data; None where there is nothing."""
+        with self._reading() as connection:
+            mine = tuner_fingerprints.c.study_id == self._id(connection, name)
+            return connection.scalar(select(tuner_fingerprints.c.fingerprint).where(mine))
+
+    def keep_fingerprint(self, name: str, fingerprint: bytes) -> None:
+        """Remember this of a study's data."""
+        with told(self._where), writing(self._engine).begin() as connection:
+            _keep_fingerprint(connection, self._id(connection, name), fingerprint)
+
     def confirmations(self, name: str) -> list[StoredConfirmation]:
         """Every confirmation of a study, the first one first."""
         with self._reading() as connection:
@@ -192,6 +204,7 @@ class Database:
         *,
         models: Path | None = None,
         command: str = "start",
+        fingerprint: bytes | None = None,
     ) -> StudyStore:
         """Store a new study and take its lease, all in one transaction.
 
@@ -201,6 +214,7 @@ class Database:
             facts: JSON-ready notes on how it runs: device, executor, what was done to the data.
             models: the folder for the models of all studies, where it was said.
             command: what is noted as having brought the spec.
+            fingerprint: what is to be remembered of its data.
 
         Raises:
             StudyExists: there is one of that name.
@@ -238,6 +252,7 @@ class Database:
                 },
             )
             _keep_spec(connection, study_id, spec, command, ())
+            _keep_fingerprint(connection, study_id, fingerprint)
             files = places.artifacts(connection, study_id, models, synced=spec.durability == "full")
             lease = Lease.take(connection, study_id, name)
             return StudyStore(self._engine, connection, name, spec, lease, files)
@@ -251,6 +266,7 @@ class Database:
         models: Path | None = None,
         command: str = "resume",
         changes: Sequence[str] = (),
+        fingerprint: bytes | None = None,
     ) -> StudyStore:
         """Take a study's lease and set it running again.
 
@@ -264,6 +280,7 @@ class Database:
             models: the folder for the models of all studies, where it was said.
             command: what is noted as having brought the new spec.
             changes: what is noted as having changed, a sentence each.
+            fingerprint: what is to be remembered of its data from now on; None: as before.
 
         Raises:
             StudyNotFound: there is none of that name.
@@ -287,10 +304,11 @@ class Database:
                         f"study '{name}' searches for {_goal(stored.metric, stored.minimize)} and cannot "
                         f"go on with {_goal(changed['metric'], changed['minimize'])}; start another study"
                     )
-                if changed["digest"] != stored.digest:
+                if changes or changed["digest"] != stored.digest:
                     _keep_spec(connection, study_id, spec, command, changes)
             if facts:
                 changed["facts"] = json.dumps({**json.loads(stored.facts), **facts})
+            _keep_fingerprint(connection, study_id, fingerprint)
             files = places.artifacts(connection, study_id, models, synced=spec.durability == "full")
             places.require_owner(connection, files, is_said=models is not None)
             _, _, before = places.stored_folder(connection, study_id)
@@ -415,6 +433,16 @@ def _keep_spec(
             "spec": json.dumps(spec.to_table()),
         },
     )
+
+
+def _keep_fingerprint(connection: Connection, study_id: int, fingerprint: bytes | None) -> None:
+    if fingerprint is None:
+        return
+    mine = tuner_fingerprints.c.study_id == study_id
+    if connection.scalar(select(tuner_fingerprints.c.fingerprint).where(mine)) != fingerprint:
+        connection.execute(delete(tuner_fingerprints).where(mine))
+        row = {"study_id": study_id, "fingerprint": fingerprint}
+        connection.execute(tuner_fingerprints.insert(), row)
 
 
 def _describe(connection: Connection, study_id: int, spec: StudySpec) -> None:

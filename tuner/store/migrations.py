@@ -135,7 +135,7 @@ def _to_5(connection: Connection) -> None:
     Older studies have no fingerprint. Their models are moved when the tables are in place.
     """
     dialect = connection.dialect.name
-    kind = "LONGTEXT" if dialect in ("mysql", "mariadb") else "TEXT"
+    kind = {"postgresql": "BYTEA", "mysql": "LONGBLOB", "mariadb": "LONGBLOB"}.get(dialect, "BLOB")
     number = "CAST(number AS CHAR)" if dialect in ("mysql", "mariadb") else "CAST(number AS VARCHAR(16))"
     for statement in (
         "ALTER TABLE tuner_studies ADD COLUMN identity VARCHAR(32) NOT NULL DEFAULT ''",

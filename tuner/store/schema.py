@@ -26,7 +26,6 @@ from sqlalchemy import (
     inspect,
     select,
 )
-from sqlalchemy.dialects import mysql
 
 from tuner.errors import StoreError
 from tuner.store import blank
@@ -184,7 +183,7 @@ tuner_fingerprints = Table(
     "tuner_fingerprints",
     METADATA,
     _of(studies.c.study_id, primary=True),
-    Column("fingerprint", Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb"), nullable=False),
+    Column("fingerprint", LargeBinary(2**32 - 1), nullable=False),
 )
 tuner_trials = Table(
     "tuner_trials",

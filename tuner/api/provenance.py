@@ -1,0 +1,122 @@
+"""Whether a study's data is what it was started with, and what becomes of it where it is not.
+
+Called wherever data is read for a stored study, and before anything is written out of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tuner.api.specify import MEMORY, pair_of
+from tuner.core.dataset import Dataset
+from tuner.core.spec import StudySpec
+from tuner.errors import DataError, SpecError
+from tuner.store import Database
+
+if TYPE_CHECKING:
+    from tuner.data import Known
+
+_TAKEN_NOW = "what the data is like is remembered from now on; the tuner that began this study did not"
+_CONFIRMED_BEFORE = "the study was confirmed on the data as it was; tune confirm {} --reopen confirms anew"
+
+
+class Provenance:
+    """The data of a study that goes on.
+
+    Attributes:
+        changes: in what it differs from what it was, where that was allowed.
+    """
+
+    def __init__(
+        self, database: Database, name: str, source: str | None, *, allow: bool | None = None
+    ) -> None:
+        """Ask what is remembered.
+
+        Args:
+            database: where the study is stored.
+            name: the study.
+            source: `[data] source`; None where it has no data.
+            allow: whether changed data is taken over.
+        """
+        self._name = name
+        self._source = "data" if source in (None, MEMORY) else source
+        self._allow = allow
+        self._stored = database.fingerprint(name)
+        self._is_confirmed = any(each.result is not None for each in database.confirmations(name))
+        self.changes: list[str] = []
+
+    @property
+    def known(self) -> Known:
+        """What `data.load` is to compare with."""
+        from tuner.data import Known
+
+        return Known(self._stored, self._changed)
+
+    def notes(self, data: Dataset | None) -> tuple[str, ...]:
+        """What the user should know of it, a sentence each."""
+        if data is None:
+            return ()
+        taken = (_TAKEN_NOW,) if self._stored is None and data.fingerprint is not None else ()
+        stale = (_CONFIRMED_BEFORE.format(self._name),) if self.changes and self._is_confirmed else ()
+        return (*taken, *stale)
+
+    def _changed(self, differences: Sequence[str]) -> None:
+        """Refuse that the data has changed, or note it.
+
+        Raises:
+            SpecError: it was not allowed.
+        """
+        if not self._allow:
+            raise SpecError(
+                f"{self._source}: is not the data that '{self._name}' was started with: "
+                f"{'; '.join(differences)}; bring that back, or go on with what is there: "
+                f"tune resume {self._name} --allow-changes (rows that were locked stay locked)"
+            )
+        self.changes = [f"data: {difference}" for difference in differences]
+
+    def require(self, spec: StudySpec, given: Any = None, *, files_only: bool = False) -> None:
+        """Refuse data that has changed, though nothing is to be done with it; nothing where it is not there.
+
+        Args:
+            spec: the study.
+            given: arrays from Python.
+            files_only: whether no function is called for it.
+
+        Raises:
+            SpecError: it has changed.
+        """
+        from tuner import data
+
+        if spec.data is None or self._stored is None or (given is None and spec.data.source == MEMORY):
+            return
+        pair, how = pair_of(spec, given) if given is not None else (None, spec.data)
+        try:
+            found = data.review(how, Path.cwd(), self._stored, pair, files_only=files_only)
+        except DataError:
+            # What cannot be read is told by whoever needs it.
+            return
+        if found:
+            self._changed(found)
+
+
+def of_new() -> Known:
+    """What a study that begins knows of its data."""
+    from tuner.data import Known
+
+    return Known(None, lambda _: None)
+
+
+def require_unchanged(name: str, spec: StudySpec, url: str) -> None:
+    """Refuse to write out a study whose data file has changed.
+
+    Raises:
+        SpecError: it has; says how.
+    """
+    source = spec.data.source if spec.data is not None else None
+    with Database.open(url) as database:
+        try:
+            Provenance(database, name, source).require(spec, files_only=True)
+        except SpecError as error:
+            raise SpecError(f"{error}; or tell what is stored: --ignore-changes") from None

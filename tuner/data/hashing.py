@@ -1,0 +1,188 @@
+"""Hashes of rows and columns, which say whether data is what it was.
+
+A hash depends on the values alone: not on the process, the platform, the order of the columns, the type
+that holds a number (1, 1.0 and true differ from the text "1", but not from each other), nor on the
+version of pandas or numpy, which only take part in handing out values. Whatever changes a hash here
+makes every stored study look as if its data had changed: raise `VERSION` with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from hashlib import blake2b, sha256
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api import types
+
+VERSION = 1
+"""Of the way in which hashes are made."""
+
+MOST_COLUMNS = 1000
+"""An array with more columns than this is hashed as a whole, row by row."""
+
+Hashes = NDArray[np.uint64]
+Columns = dict[str, tuple[str, str]]
+"""The type and the hash of each column, in the columns' order."""
+
+_MISSING = np.uint64(0x7FF8_0000_0000_0000)
+_BETWEEN, _ABSENT = "\x1f", "\x00"
+
+
+class Hashed:
+    """A table, or an array, of which rows and columns can be told apart by their hashes.
+
+    Args:
+        x: (N, D) columns or numbers, or (N, C, H, W).
+        names: the columns of a 2-D array.
+    """
+
+    def __init__(self, x: Any, names: Iterable[str] = ()) -> None:
+        self._numbers: dict[str, Hashes] = {}
+        self._texts: dict[str, Any] = {}
+        self._whole: Hashes | None = None
+        self.columns: Columns = {}
+        self.count = len(x)
+        columns: dict[str, Any] = {}
+        if isinstance(x, pd.DataFrame):
+            columns = {str(name): x[name] for name in x.columns}
+        elif np.ndim(x) == 2 and np.shape(x)[1] <= MOST_COLUMNS:
+            given = list(names)
+            columns = {given[i] if given else f"x{i}": pd.Series(x[:, i]) for i in range(np.shape(x)[1])}
+        else:
+            self._whole = _of_blocks(np.asarray(x))
+            shape = " x ".join(map(str, np.shape(x)[1:]))
+            self.columns["X"] = (f"numbers, {shape}", _digest(self._whole))
+        for name, values in columns.items():
+            self._add(name, values if isinstance(values, pd.Series) else pd.Series(values))
+
+    def rows(self, names: Collection[str] | None = None) -> Hashes:
+        """A hash of each row over some columns, in whatever order they stand, or over all; (N,)."""
+        chosen = sorted(self.columns if names is None else names)
+        sums = np.zeros(self.count, np.uint64)
+        with np.errstate(over="ignore"):
+            for name in chosen:
+                if name in self._numbers:
+                    sums += _mixed(self._numbers[name] ^ _key(name))
+            if self._whole is not None and "X" in chosen:
+                sums += self._whole
+            texts = [name for name in chosen if name in self._texts]
+            if texts:
+                sums += _of_texts([self._texts[name] for name in texts], _BETWEEN.join(texts))
+            return _mixed(sums)
+
+    def _add(self, name: str, values: pd.Series[Any]) -> None:
+        kind, bits = _numeric(values)
+        if bits is not None:
+            self._numbers[name] = bits
+            self.columns[name] = (kind, _digest(bits))
+            return
+        self._texts[name] = text = _text(values)
+        edges, letters = _pieces(text.fill_null(_ABSENT))
+        column = sha256(edges.astype("<i8").tobytes())
+        column.update(letters)
+        self.columns[name] = ("text", column.hexdigest()[:16])
+
+
+def _numeric(values: pd.Series[Any]) -> tuple[str, Hashes | None]:
+    """A type and the bits of numbers, truth values, dates and durations; None of text."""
+    dtype = values.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _numeric(pd.Series(values.astype(dtype.categories.dtype)))
+    if types.is_datetime64_any_dtype(dtype) or types.is_timedelta64_dtype(dtype):
+        if isinstance(dtype, pd.DatetimeTZDtype):
+            values = values.dt.tz_convert("UTC").dt.tz_localize(None)
+        unit = "datetime64[us]" if types.is_datetime64_any_dtype(dtype) else "timedelta64[us]"
+        return "dates" if "date" in unit else "durations", values.to_numpy(unit).view(np.uint64)
+    if types.is_complex_dtype(dtype) or not (types.is_bool_dtype(dtype) or types.is_numeric_dtype(dtype)):
+        return "text", None
+    numbers = values.to_numpy(np.float64, na_value=np.nan) + 0.0
+    bits = numbers.view(np.uint64)
+    bits = np.where(np.isnan(numbers), _MISSING, bits)
+    if types.is_integer_dtype(dtype) and (np.abs(numbers) > 2.0**53).any():
+        # As floats, neighbours would be one.
+        whole = values.fillna(0).to_numpy("u8" if types.is_unsigned_integer_dtype(dtype) else "i8")
+        bits = np.where(np.abs(numbers) > 2.0**53, whole.view(np.uint64) ^ _MISSING, bits)
+    return "numbers", bits
+
+
+def _text(values: pd.Series[Any]) -> Any:
+    """A column as Arrow holds text, missing values as such."""
+    import pyarrow as pa
+
+    if isinstance(values.dtype, pd.StringDtype):
+        read = pa.array(values, from_pandas=True)
+    else:
+        raw = values.astype(object)
+        gone = raw.isna().to_numpy(bool)
+        read = pa.array(
+            [None if no else _word(value) for value, no in zip(raw, gone, strict=True)], pa.large_string()
+        )
+    if isinstance(read, pa.ChunkedArray):
+        read = read.combine_chunks()
+    return read.cast(pa.large_string())
+
+
+def _word(value: Any) -> str:
+    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    return text.encode(errors="replace").decode()
+
+
+def _of_texts(columns: list[Any], key: str) -> Hashes:
+    """A hash of what stands in each row of some columns of text."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    between = pa.scalar(_BETWEEN, pa.large_string())
+    joined = pc.binary_join_element_wise(*columns, between, null_handling="replace", null_replacement=_ABSENT)
+    edges, text = _pieces(joined)
+    salt = blake2b(key.encode(), digest_size=16).digest()
+    return _together(
+        blake2b(text[start:end], digest_size=8, salt=salt).digest() for start, end in pairwise(edges.tolist())
+    )
+
+
+def _pieces(texts: Any) -> tuple[NDArray[np.int64], memoryview]:
+    """Where each text of an Arrow array begins and ends in all of it, (N + 1,), and all of it as UTF-8."""
+    _, offsets, letters = texts.buffers()
+    edges = np.frombuffer(offsets, np.int64)[texts.offset : texts.offset + len(texts) + 1]
+    return edges - edges[0], memoryview(letters or b"")[edges[0] : edges[-1]]
+
+
+def _together(digests: Iterable[bytes]) -> Hashes:
+    return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
+
+
+def _of_blocks(x: NDArray[Any]) -> Hashes:
+    """A hash of the numbers of each row, whatever its shape."""
+    try:
+        flat = np.ascontiguousarray(x.reshape(len(x), -1), "<f4") + np.float32(0.0)
+    except (TypeError, ValueError):
+        return _of_texts([_text(pd.Series([repr(row) for row in x.tolist()]))], "X")
+    flat[np.isnan(flat)] = np.nan
+    return _together(blake2b(row, digest_size=8).digest() for row in flat)
+
+
+def _mixed(bits: Hashes) -> Hashes:
+    """The finalizer of SplitMix64 (Steele, Lea, Flood: Fast splittable generators, OOPSLA 2014)."""
+    with np.errstate(over="ignore"):
+        mixed = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        found: Hashes = mixed ^ (mixed >> np.uint64(31))
+        return found
+
+
+def shares(hashes: Hashes, seed: int) -> NDArray[np.float64]:
+    """A number between 0 and 1 for each hash, another one for every seed; even over different hashes."""
+    return _mixed(hashes ^ _key(str(seed))) / 2.0**64
+
+
+def _key(name: str) -> np.uint64:
+    return np.uint64(int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "little"))
+
+
+def _digest(bits: Hashes) -> str:
+    return sha256(bits.astype("<u8").tobytes()).hexdigest()[:16]
