@@ -10,6 +10,7 @@ Derive a test class, say how the executor is made, and pytest runs the rest::
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import os
 import shutil
@@ -39,7 +40,7 @@ from tuner.core.ports import (
 )
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Trial
-from tuner.errors import DeviceError
+from tuner.errors import DeviceError, StoreError
 
 _PATIENCE_S = 180.0
 """How long a test waits for what never comes, before it fails."""
@@ -156,8 +157,12 @@ class Beads:
     def save(self, row: int, folder: Path) -> bool:
         assert not list(folder.iterdir()), "the folder is not empty"
         trial, epoch = self.rows[row]
-        if trial.params.get("does") == "unsaved":
-            raise OSError("the disk is full")
+        match trial.params.get("does"):
+            case "unkept":
+                raise ValueError("no such format")
+            case "unsaved":
+                (folder / "model.txt").write_text("half")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         (folder / "model.txt").write_text(f"trial {trial.number}, {epoch} epochs\n")
         return True
 
@@ -349,13 +354,26 @@ class ExecutorContract:
         desk.until_over(*range(2, 2 + self.rows))
         assert isinstance(desk.end(2), Finished)
 
-    def test_a_model_that_cannot_be_written_fails_its_trial(self, desk: Desk) -> None:
-        desk.submit(desk.trial(1, does="unsaved"))
-        desk.until_over(1)
-        failed = desk.end(1)
-        assert isinstance(failed, Failed)
-        assert failed.error == "OSError: the disk is full"
-        assert not (desk.folder / "models/1").exists()
+    def test_a_trial_whose_model_cannot_be_written_ends_as_any_other_and_says_why(self, desk: Desk) -> None:
+        desk.submit(desk.trial(1, does="unkept"), desk.trial(2))
+        desk.until_over(1, 2)
+        ended, other = desk.end(1), desk.end(2)
+        assert isinstance(ended, Finished)
+        assert ended.model_path is None
+        assert ended.unkept is not None
+        assert ended.unkept.error == "ValueError: no such format"
+        assert "in save" in ended.unkept.traceback
+        assert isinstance(other, Finished)
+        assert other.unkept is None
+        assert other.model_path is not None
+
+    def test_a_disk_that_takes_no_model_ends_everything_and_is_no_trials_fault(self, tmp_path: Path) -> None:
+        with self.opened(tmp_path) as desk:
+            desk.submit(desk.trial(1, does="unsaved"))
+            with pytest.raises(StoreError, match=r"model of trial 1 .*: No space left on device; .*resume"):
+                desk.until_over(1)
+            assert desk.end(1) is None
+            assert not list((desk.folder / "models").glob("*1"))
 
     def test_a_broken_device_ends_everything(self, tmp_path: Path) -> None:
         with self.opened(tmp_path) as desk:

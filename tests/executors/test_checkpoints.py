@@ -257,11 +257,15 @@ def test_a_full_disk_costs_the_new_checkpoint_and_not_the_old_one(
     assert checkpoints.write(TRIAL, state(1))
     large = Snapshot(2, {"weights": np.ones(100_000)})
     assert not checkpoints.write(TRIAL, large)
+    assert not checkpoints.write(TRIAL, large)
+    assert len(caplog.records) == 1, "it is said again and again"
     assert "no checkpoint of trial 7 was written: [Errno 28] No space left on device" in caplog.text
     assert set(files(small_disk / "checkpoints")) == {"7.a"}, "half a checkpoint fills the disk"
     assert told(checkpoints.read(TRIAL, 2)) == told(state(1))
     assert checkpoints.write(TRIAL, state(2))
     assert told(checkpoints.read(TRIAL, 2)) == told(state(2))
+    assert not checkpoints.write(TRIAL, large)
+    assert len(caplog.records) == 2, "the disk had room and is full anew"
 
 
 def test_where_no_folder_can_be_trials_go_on_without_checkpoints(tmp_path: Path) -> None:

@@ -400,14 +400,10 @@ def test_without_weights_or_without_a_best_epoch_there_is_no_model(tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_cannot_be_kept_fails_the_trial() -> None:
-    def train(params: Any, context: Context) -> Iterator[float]:
-        context.keep({"name": "resnet"})
-        yield 0.5
-
-    failure = outcome(train)
-    assert isinstance(failure, Failure)
-    assert failure.error == "TypeError: name: a str cannot be kept; give arrays, tensors or a module"
+def test_what_cannot_be_kept_is_told_when_it_is_to_be_written(tmp_path: Path) -> None:
+    with pytest.raises(TrialError, match="name: a str cannot be kept; give arrays, tensors or a module"):
+        kept(tmp_path, lambda epoch: {"name": "resnet"})
+    assert kept(tmp_path, lambda epoch: {"w": np.ones(1)} if epoch == 2 else {"w": "none"}) is not None
 
 
 async def asynchronous(params: Any, context: Any) -> float:

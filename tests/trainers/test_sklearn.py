@@ -316,16 +316,13 @@ def test_another_estimator_than_described_is_refused(tmp_path: Path) -> None:
         load_model(folder)
 
 
-def test_an_estimator_that_cannot_be_written_is_told_and_left_out(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_estimator_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     population = SklearnTrainer().populate(Job(sklearn_study({"share": 0.0}, OWN), blobs()))
     population.place(0, Trial(4, {"share": 0.0}, 0))
     population.advance()
     population._run.kept.part = Birch()  # type: ignore[union-attr]
-    assert population.save(0, tmp_path) is False
-    assert "trial 4: the model cannot be kept" in caplog.text
-    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(TrialError, match=r"skops cannot write it: .*Birch"):
+        population.save(0, tmp_path)
 
 
 @pytest.mark.parametrize(

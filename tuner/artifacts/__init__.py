@@ -1,6 +1,7 @@
 """The files of studies: models and checkpoints, beside the database or in a folder of the user's choice."""
 
 from tuner.artifacts.artifacts import MODEL, Artifacts, marks
+from tuner.artifacts.durable import disk_fault
 from tuner.artifacts.model import DESCRIPTION
 from tuner.artifacts.naming import folder_name, is_folder_name, name_before_5
 from tuner.artifacts.whole import fill
@@ -9,6 +10,7 @@ __all__ = [
     "DESCRIPTION",
     "MODEL",
     "Artifacts",
+    "disk_fault",
     "fill",
     "folder_name",
     "is_folder_name",

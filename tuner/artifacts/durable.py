@@ -1,11 +1,9 @@
-"""Makes folders and files survive a power cut.
-
-What lies in them is not known here.
-"""
+"""Makes folders and files survive a power cut, and tells a disk's faults from others."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 
@@ -24,6 +22,24 @@ def make(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for place in missing:
         sync(place.parent)
+
+
+def disk_fault(error: BaseException, folder: Path) -> str | None:
+    """What the disk has against writing to a folder, in words; None where the error is none of its doing.
+
+    A file that the error names and that lies elsewhere is the affair of whoever wanted it; so is a
+    connection. safetensors puts what the system says into an error of its own.
+    """
+    if type(error).__name__ == "SafetensorError":
+        told = re.search(r"I/O error: .*\(os error (\d+)\)", str(error))
+        return os.strerror(int(told[1])) if told else None
+    if not isinstance(error, OSError) or isinstance(error, ConnectionError | TimeoutError):
+        return None
+    names = [os.fsdecode(n) for n in (error.filename, error.filename2) if isinstance(n, str | bytes)]
+    places = [Path(name).absolute() for name in names]
+    if places and not any(p.is_relative_to(folder) or folder.is_relative_to(p) for p in places):
+        return None
+    return error.strerror or str(error)
 
 
 def sync_all(folder: Path) -> None:

@@ -16,35 +16,48 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
+class Unkept:
+    """Why a trial's model could not be written; its values stand.
+
+    Attributes:
+        error: one line.
+        traceback: the whole text.
+    """
+
+    error: str
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """The trainer has trained the trial to its end.
 
     Attributes:
         model_path: the folder of the best epoch's model, when one was written.
+        unkept: why none was, where one was to be.
     """
 
     number: int
     model_path: str | None = None
+    unkept: Unkept | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The trial has left its row, as it was ordered to."""
+    """The trial has left its row, as it was ordered to; see `Finished`."""
 
     number: int
     model_path: str | None = None
+    unkept: Unkept | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Paused:
-    """The trial has left its row for now, as it was ordered to; its checkpoint is written.
-
-    Attributes:
-        model_path: see `Finished`.
-    """
+    """The trial has left its row for now, as it was ordered to; its checkpoint is written. See `Finished`."""
 
     number: int
     model_path: str | None = None
+    unkept: Unkept | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,10 @@ class Population(Protocol):
 
         Returns:
             Whether there was anything to write.
+
+        Raises:
+            OSError: the folder cannot be written to, which ends the study; it may be resumed.
+            Exception: the model cannot be written, which the trial's record says; its values stand.
         """
 
     def snapshot(self, row: int) -> Snapshot | None:
@@ -229,7 +233,7 @@ class Executor(Protocol):
         """
 
     def stop(self, orders: Mapping[int, bool]) -> None:
-        """End trials; each answers with Stopped, or Failed when its model cannot be written.
+        """End trials; each answers with Stopped.
 
         Their rows are free at once.
 
@@ -238,7 +242,7 @@ class Executor(Protocol):
         """
 
     def pause(self, orders: Mapping[int, bool]) -> None:
-        """Write a checkpoint of trials and empty their rows; each answers with Paused, or with Failed.
+        """Write a checkpoint of trials and empty their rows; each answers with Paused.
 
         None is written of a trial that is sooner trained again; see `Trainer.efforts`.
 

@@ -15,7 +15,17 @@ from typing import Any
 
 from tuner.artifacts import Artifacts
 from tuner.core.budget import Budget, Spent, StudyState
-from tuner.core.events import Event, Failed, Finished, Interrupted, Paused, Reported, Restarted, Stopped
+from tuner.core.events import (
+    Event,
+    Failed,
+    Finished,
+    Interrupted,
+    Paused,
+    Reported,
+    Restarted,
+    Stopped,
+    Unkept,
+)
 from tuner.core.goals import Goals
 from tuner.core.ports import Callback, Executor, Observer, Placement, Scheduler, Searcher, Status, Store, Turn
 from tuner.core.trial import Objective, Pause, Reading, Stop, Trial, TrialRecord, TrialState
@@ -356,14 +366,15 @@ class Engine:
         if isinstance(event, Failed):
             self._close(flight.record(TrialState.FAILED, reason=event.error, traceback=event.traceback), turn)
         elif isinstance(event, Paused) and isinstance(flight.order, Pause):
-            record = self._kept(flight.paused(flight.order, event.model_path), turn)
+            record = self._kept(_noted(flight.paused(flight.order, event.model_path), event.unkept), turn)
             self._ledger.park(flight, record.model_path)
             turn.paused.append(record)
         elif isinstance(event, Stopped) and isinstance(flight.order, Stop):
-            self._close(flight.stopped(flight.order, event.model_path), turn)
+            self._close(_noted(flight.stopped(flight.order, event.model_path), event.unkept), turn)
         else:
             stop = order if isinstance(order, Stop) else None
-            self._close(flight.finished(self._objective.metric, stop, event.model_path), turn)
+            record = flight.finished(self._objective.metric, stop, event.model_path)
+            self._close(_noted(record, event.unkept), turn)
 
     def _close(self, record: TrialRecord, turn: Turn) -> None:
         """A trial is over."""
@@ -442,3 +453,12 @@ class Engine:
 
     def _seconds(self) -> float:
         return time.monotonic() - self._origin
+
+
+def _noted(record: TrialRecord, unkept: Unkept | None) -> TrialRecord:
+    """The record, with why its model is not kept."""
+    if unkept is None:
+        return record
+    why = f"its model was not kept: {unkept.error}"
+    reason = f"{record.reason}; {why}" if record.reason else why
+    return replace(record, reason=reason, traceback=unkept.traceback)

@@ -43,6 +43,7 @@ class Checkpoints:
         self._artifacts = artifacts
         self._kept: dict[int, tuple[Trial, Snapshot]] = {}
         self._lock = threading.Lock()
+        self._refused = False
 
     def keep(self, trial: Trial, snapshot: Snapshot) -> None:
         """Hold a snapshot in memory until it is used, dropped or, at the next `flush`, written."""
@@ -61,7 +62,7 @@ class Checkpoints:
         """Write a snapshot in the place of the older of the trial's two.
 
         Returns:
-            Whether it could be written; a full disk is told to the log and costs epochs, not the trial.
+            Whether it could be written; a full disk is told to the log once and costs epochs, no trial.
         """
         facts = {"trial": self._identity(trial), "epoch": snapshot.epoch, "facts": dict(snapshot.facts)}
         # Else safetensors would take their bytes as they lie, whatever their order.
@@ -75,8 +76,16 @@ class Checkpoints:
         try:
             self._artifacts.put(trial.number, self._older(trial, snapshot.epoch), write)
         except OSError as error:
-            _LOG.warning("no checkpoint of trial %d was written: %s", trial.number, error)
+            if not self._refused:
+                _LOG.warning(
+                    "no checkpoint of trial %d was written: %s; "
+                    "until one can be, a study that is cut off trains more epochs again",
+                    trial.number,
+                    error,
+                )
+            self._refused = True
             return False
+        self._refused = False
         return True
 
     def read(self, trial: Trial, epochs: int) -> Snapshot | None:

@@ -22,12 +22,12 @@ from multiprocessing.connection import Connection
 
 import cloudpickle
 
-from tuner.artifacts import MODEL, Artifacts
-from tuner.core.events import Event, Failed, Finished, Paused, Reported, Restarted, Stopped
+from tuner.artifacts import MODEL, Artifacts, disk_fault
+from tuner.core.events import Event, Failed, Finished, Paused, Reported, Restarted, Stopped, Unkept
 from tuner.core.ports import Exhausted, Failure, Outcome, Placement, Population, Snapshot
 from tuner.core.spec import StudySpec
 from tuner.core.trial import CLOCKED, NUMBERS, Reading
-from tuner.errors import DeviceError, described
+from tuner.errors import DeviceError, StoreError, described
 from tuner.executors.checkpoints import Checkpoints
 
 _GRACE_S = 0.5
@@ -133,6 +133,7 @@ class Worker:
         self._free = list(range(population.capacity) if rows is None else rows)[::-1]
         self.capacity = len(self._free)
         self._training = False
+        self._unkept = ""
 
     def tick(self, orders: Orders) -> list[Event]:
         """Carry out the orders, then train every occupied row for one epoch.
@@ -142,6 +143,7 @@ class Worker:
 
         Raises:
             DeviceError: see `Population.advance`.
+            StoreError: a model cannot be written for want of room, or of permission.
         """
         self._bar = orders.bar
         # Now, for by now what the rows have trained is recorded.
@@ -292,16 +294,11 @@ class Worker:
         return row.number == 0 or self._bar is None or not self._goal.better(self._bar, row.best)
 
     def _leave(self, row: _Row, event: type[Finished | Stopped | Paused], *, wanted: bool) -> Event:
-        try:
-            model_path = self._save(row) if wanted else None
-        except (DeviceError, KeyboardInterrupt):
-            raise
-        except BaseException as error:  # noqa: BLE001
-            return self._failed(row, error)
+        model_path, unkept = self._kept(row) if wanted else (None, None)
         if event is Paused and (snapshot := self._snapshot(row)) is not None:
             self._checkpoints.keep(row.placement.trial, snapshot)
         self._clear(row, keep=event is Paused)
-        return event(row.number, model_path)
+        return event(row.number, model_path, unkept)
 
     def _failed(self, row: _Row, error: BaseException) -> Failed:
         return self._fail(row, Failure.of(error))
@@ -316,6 +313,30 @@ class Worker:
         self._free.append(row.index)
         if not keep:
             self._checkpoints.drop(row.number)
+
+    def _kept(self, row: _Row) -> tuple[str | None, Unkept | None]:
+        """Write the row's model: where it lies, or why there is none.
+
+        Raises:
+            StoreError: the disk does not take it, which is no trial's fault.
+        """
+        try:
+            return self._save(row), None
+        except (DeviceError, StoreError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            if (fault := disk_fault(error, self._artifacts.folder)) is not None:
+                # Nobody hears of this epoch any more.
+                self._training = True
+                raise StoreError(
+                    f"{self._artifacts.folder}: the model of trial {row.number} cannot be written: {fault}; "
+                    "make room there, or the folder writable, and go on with `tune resume`: nothing is lost"
+                ) from error
+            failure = Failure.of(error)
+            if failure.error != self._unkept:
+                _LOG.warning("the model of trial %d was not kept: %s", row.number, failure.error)
+            self._unkept = failure.error
+            return None, Unkept(failure.error, failure.traceback)
 
     def _save(self, row: _Row) -> str | None:
         """Write the row's model so that its folder is either whole or not there."""

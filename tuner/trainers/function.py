@@ -24,7 +24,7 @@ from tuner.core.dataset import Dataset
 from tuner.core.ports import Exhausted, Failure, Job, Outcome, Snapshot
 from tuner.core.spec import StudySpec
 from tuner.core.trial import NUMBERS, Objective, Reading, Trial
-from tuner.errors import TrialError
+from tuner.errors import TrialError, described
 from tuner.trainers import weights
 from tuner.trainers.model import describe
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
@@ -152,7 +152,11 @@ class FunctionPopulation:
         return {0: self._run.advance()}
 
     def save(self, row: int, folder: Path) -> bool:  # noqa: ARG002
-        """Write the weights that the function handed to `Context.keep` in the best epoch."""
+        """Write the weights that the function handed to `Context.keep` in the best epoch.
+
+        Raises:
+            TrialError: what it handed over cannot be kept.
+        """
         return self._run is not None and self._run.save(folder)
 
     def snapshot(self, row: int) -> Snapshot | None:  # noqa: ARG002
@@ -182,6 +186,7 @@ class _Run:
     handed: Any = None
     best: Reading | None = None
     kept: dict[str, Any] = field(default_factory=dict)
+    unkept: str | None = None
     state: Any = None
     stood: Mapping[str, Any] | None = None
     failure: Failure | None = None
@@ -230,6 +235,7 @@ class _Run:
             "streams": self.streams.state() if self.stood is None else self.stood,
             "best": reading_table(self.best),
             "kept": self.kept,
+            "unkept": self.unkept,
         }
         try:
             return Snapshot(self.epoch, *freeze(tree))
@@ -240,13 +246,15 @@ class _Run:
     def restore(self, snapshot: Snapshot) -> None:
         try:
             tree = thaw(snapshot.arrays, snapshot.facts)
-            self.state, self.kept = tree["state"], tree["kept"]
+            self.state, self.kept, self.unkept = tree["state"], tree["kept"], tree.get("unkept")
             self.epoch, self.best = snapshot.epoch, reading_of(tree["best"])
             self.stood = tree["streams"]
         except Exception as error:  # noqa: BLE001
             self.failure = Failure.of(error)
 
     def save(self, folder: Path) -> bool:
+        if self.best is not None and self.unkept is not None:
+            raise TrialError(self.unkept)
         if self.best is None or not self.kept:
             return False
         description = {
@@ -317,7 +325,10 @@ class _Run:
         if self.goal.best(candidates) is reading:
             self.best = reading
             if self.handed is not None:
-                self.kept = weights.copied(self.handed)
+                try:
+                    self.kept, self.unkept = weights.copied(self.handed), None
+                except Exception as error:  # noqa: BLE001
+                    self.kept, self.unkept = {}, described(error)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ fitted is not known here.
 from __future__ import annotations
 
 import json
-import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,8 +25,6 @@ from tuner.errors import DataError, TrialError, TunerError, described
 from tuner.trainers.model import describe
 from tuner.trainers.sklearn.estimators import estimator_class
 from tuner.trainers.sklearn.measures import row_losses
-
-logger = logging.getLogger(__name__)
 
 FORMAT = 1
 """The version of what `write` writes."""
@@ -130,19 +127,20 @@ def write(
     scaling: Scaling,
     data: Dataset,
     best: Reading,
-) -> bool:
+) -> None:
     """Write a model into an existing, empty folder; model.json, which makes it one, comes last.
 
-    Returns:
-        False, with a line in the log, where the estimator has parts that skops cannot write.
+    Raises:
+        TrialError: the estimator has parts that skops cannot write.
     """
     from skops import io  # it looks at every estimator there is, which takes a second
 
     try:
         io.dump(estimator, folder / ESTIMATOR)
-    except Exception as error:  # noqa: BLE001 - skops has no error of its own for this
-        logger.warning("trial %d: the model cannot be kept: %s", trial.number, error)
-        return False
+    except OSError:
+        raise
+    except Exception as error:  # skops has no error of its own for this
+        raise TrialError(f"skops cannot write it: {error}") from error
     target = {"shift": data.target_shift, "scale": data.target_scale}
     numbers = {name: best.get(name) for name in NUMBERS}
     description = {
@@ -164,7 +162,6 @@ def write(
         "encoding": dict(data.encoding),
     }
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
-    return True
 
 
 def load(folder: Path) -> SklearnModel:

@@ -143,10 +143,10 @@ class Run:
         self._streams.restore(state["streams"])
 
     def save(self, folder: Path, reference: str) -> bool:
-        """Write the best epoch's estimator; False when there is none."""
+        """Write the best epoch's estimator, see `model.write`; False when there is none."""
         if self.best is None:
             return False
-        return model.write(
+        model.write(
             folder,
             estimator=self.kept,
             reference=reference,
@@ -155,6 +155,7 @@ class Run:
             data=self.material.data,
             best=self.best,
         )
+        return True
 
     def _epoch(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """The loss and the score in training, and those in validation."""
