@@ -16,10 +16,7 @@ from tuner.api.specify import DATA_FILES, compose
 from tuner.core.changes import Change, changes
 from tuner.core.spec import StudySpec
 from tuner.errors import SpecError
-from tuner.store import StudySummary
-
-ORIGIN = "origin"
-"""The stored fact that remembers the file."""
+from tuner.store import ORIGIN, StudySummary
 
 _REFERENCES = ("data.source", "trainer.use", "trainer.model")
 """Keys that may name a file, which may lie elsewhere by now."""

@@ -1,12 +1,13 @@
 """The importer of sqlalchemy: schema, connect, write, read, lease, verify."""
 
 from tuner.store.database import Database
-from tuner.store.read import CONFIRMS, SpecRevision, StoredConfirmation, StudySummary
+from tuner.store.read import CONFIRMS, ORIGIN, SpecRevision, StoredConfirmation, StudySummary
 from tuner.store.verify import Finding, Verdict, verify
 from tuner.store.write import StudyStore
 
 __all__ = [
     "CONFIRMS",
+    "ORIGIN",
     "Database",
     "Finding",
     "SpecRevision",

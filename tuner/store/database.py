@@ -30,6 +30,7 @@ from tuner.store.inherited import take_over
 from tuner.store.lease import Lease
 from tuner.store.migrations import migrate
 from tuner.store.read import SpecRevision, StoredConfirmation, StudySummary
+from tuner.store.relocation import home_of
 from tuner.store.schema import (
     METADATA,
     ensure,
@@ -247,6 +248,7 @@ class Database:
                     "facts": json.dumps(dict(facts)),
                     "models": places.first_place(self._engine.url, name, identity, models),
                     "identity": identity,
+                    "home": str(home_of(self._engine.url)),
                     "created_at": moment,
                     "updated_at": moment,
                 },
@@ -304,8 +306,11 @@ class Database:
                         f"study '{name}' searches for {_goal(stored.metric, stored.minimize)} and cannot "
                         f"go on with {_goal(changed['metric'], changed['minimize'])}; start another study"
                     )
+                home = str(home_of(self._engine.url))
                 if changes or changed["digest"] != stored.digest:
-                    _keep_spec(connection, study_id, spec, command, changes)
+                    moved = [f"moved: {stored.home} -> {home}"] if stored.home not in (home, None) else []
+                    _keep_spec(connection, study_id, spec, command, [*changes, *moved])
+                changed["home"] = home
             if facts:
                 changed["facts"] = json.dumps({**json.loads(stored.facts), **facts})
             _keep_fingerprint(connection, study_id, fingerprint)

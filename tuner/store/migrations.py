@@ -139,6 +139,7 @@ def _to_5(connection: Connection) -> None:
     number = "CAST(number AS CHAR)" if dialect in ("mysql", "mariadb") else "CAST(number AS VARCHAR(16))"
     for statement in (
         "ALTER TABLE tuner_studies ADD COLUMN identity VARCHAR(32) NOT NULL DEFAULT ''",
+        "ALTER TABLE tuner_studies ADD COLUMN home TEXT",
         f"CREATE TABLE tuner_fingerprints (study_id INTEGER NOT NULL, fingerprint {kind} NOT NULL, "
         "PRIMARY KEY (study_id), FOREIGN KEY(study_id) REFERENCES studies (study_id) ON DELETE CASCADE)",
         f"UPDATE tuner_trials SET model_path = {number} WHERE model_path IS NOT NULL",  # noqa: S608
@@ -152,14 +153,16 @@ def _to_5(connection: Connection) -> None:
     named = "SELECT t.study_id, s.study_name, t.models FROM tuner_studies t JOIN studies s USING (study_id)"
     for study_id, name, models in connection.execute(text(named)).all():
         identity = uuid4().hex
-        # They lie beside an SQLite file, wherever it may be by now.
+        # They lie beside an SQLite file, wherever it may be by now; there it was.
         root = Path("tuner_models") if dialect == "sqlite" else Path(models).parent
         connection.execute(
             text(
-                "UPDATE tuner_studies SET identity = :identity, models = :models WHERE study_id = :study_id"
+                "UPDATE tuner_studies SET identity = :identity, models = :models, home = :home "
+                "WHERE study_id = :study_id"
             ),
             {
                 "identity": identity,
+                "home": str(Path(models).parent.parent) if models else None,
                 "models": str(root / folder_name(name, identity)),
                 "study_id": study_id,
             },

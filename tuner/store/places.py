@@ -18,6 +18,7 @@ from tuner.artifacts import Artifacts, folder_name, is_folder_name
 from tuner.content import models_root
 from tuner.errors import StoreError
 from tuner.store.connect import file_of, place
+from tuner.store.relocation import home_of
 from tuner.store.schema import studies, tuner_studies
 
 ROOT = "tuner_models"
@@ -39,13 +40,13 @@ def first_place(url: URL, study: str, identity: str, given: Path | None) -> str:
 def root(url: URL, given: Path | None) -> Path:
     """The folder of the folders of new studies."""
     named = given or models_root()
-    return (_home(url) or Path.cwd()) / ROOT if named is None else named.resolve()
+    return home_of(url) / ROOT if named is None else named.resolve()
 
 
 def stored(url: URL, folder: Path) -> str:
     """How the database stores a folder: from its own place where it is below that, else as it is."""
-    home = _home(url)
-    if home is not None and folder.is_relative_to(home):
+    home = home_of(url)
+    if file_of(url) is not None and folder.is_relative_to(home):
         return folder.relative_to(home).as_posix()
     return str(folder)
 
@@ -96,7 +97,7 @@ def stored_folder(connection: Connection, study_id: int) -> tuple[str, str, Path
             f"{place(url)}: study '{name}': its models are said to be in '{text}', which is no folder that "
             "tuner gives, so nothing is read or removed there; restore a copy of the database"
         )
-    return name, identity, (_home(url) or Path.cwd()) / text
+    return name, identity, home_of(url) / text
 
 
 def require_owner(connection: Connection, files: Artifacts, *, is_said: bool) -> None:
@@ -163,12 +164,6 @@ def _holds(file: Path, identity: str) -> bool:
             return connection.execute(asked, (identity,)).fetchone() is not None
     except (sqlite3.Error, ValueError):
         return False
-
-
-def _home(url: URL) -> Path | None:
-    """The folder of an SQLite file, behind all links."""
-    file = file_of(url)
-    return None if file is None else file.resolve().parent
 
 
 def _seen_from(folder: Path, url: URL) -> str:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from math import nan
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, case, func, select
+from sqlalchemy import URL, Connection, Row, and_, case, func, select
 
 from tuner.artifacts import Artifacts
 from tuner.core.budget import StudyState
@@ -22,6 +23,7 @@ from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 from tuner.store import places
 from tuner.store.encoding import order_of
 from tuner.store.lease import is_living
+from tuner.store.relocation import relocated
 from tuner.store.schema import (
     studies,
     tuner_confirmations,
@@ -51,6 +53,9 @@ _NO_EXTRAS: Mapping[str, float] = {}
 
 GONE = "its process ended without a word"
 """The reason of a study that is neither finished nor driven by anybody."""
+
+ORIGIN = "origin"
+"""The fact that remembers the file from which a study was started."""
 
 CONFIRMS = "confirms"
 """The fact by which a study of trainings that confirm another one says which."""
@@ -222,7 +227,8 @@ def summaries(connection: Connection, ids: Mapping[str, int]) -> list[StudySumma
             first = goals.best_of(records(connection, study_id))
             if first is not None and first.value is not None:
                 best[study_id] = first.number, goals.primary.counted(first.value)
-    return [_summary(name, rows[i], counts[i], best.get(i)) for name, i in ids.items()]
+    url = connection.engine.url
+    return [_summary(url, name, rows[i], counts[i], best.get(i)) for name, i in ids.items()]
 
 
 def _best(connection: Connection, chosen: Sequence[int]) -> dict[int, tuple[int, float]]:
@@ -252,7 +258,7 @@ def _best(connection: Connection, chosen: Sequence[int]) -> dict[int, tuple[int,
 
 
 def _summary(
-    name: str, row: Row[Any], counts: Mapping[str, int], best: tuple[int, float] | None
+    url: URL, name: str, row: Row[Any], counts: Mapping[str, int], best: tuple[int, float] | None
 ) -> StudySummary:
     is_driven = row.host is not None and is_living(
         row.host, row.pid, row.process_start, row.heartbeat, row.token
@@ -260,7 +266,12 @@ def _summary(
     state, reason = StudyState(row.state), row.reason
     if state is StudyState.RUNNING and not is_driven:
         state, reason = StudyState.INTERRUPTED, GONE
-    spec = json.loads(row.spec)
+    facts = json.loads(row.facts)
+    home = Path(row.home) if row.home else None
+    study_file = (facts.get(ORIGIN) or {}).get("file")
+    spec = relocated(json.loads(row.spec), home, url, study_file)
+    if study_file is not None:
+        facts[ORIGIN] = relocated(facts[ORIGIN], home, url, study_file)
     return StudySummary(
         name=name,
         description=spec.get("description", ""),
@@ -277,7 +288,7 @@ def _summary(
         counts=counts,
         best_value=best[1] if best else None,
         best_number=best[0] if best else None,
-        facts=json.loads(row.facts),
+        facts=facts,
         identity=row.identity,
         is_driven=is_driven,
     )

@@ -178,6 +178,7 @@ tuner_studies = Table(
     Column("updated_at", String(32), nullable=False),
     Column("position", Text),
     Column("identity", String(32), nullable=False, server_default=""),
+    Column("home", Text),
 )
 tuner_fingerprints = Table(
     "tuner_fingerprints",
