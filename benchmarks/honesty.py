@@ -147,6 +147,7 @@ def found(data: Data, seed: int, trials: int, repeats: int) -> Found:
                 for record in database.records("study")
             ]
             again = Repeats.of(
+                database,
                 database.study("study"),
                 records,
                 2,

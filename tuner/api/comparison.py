@@ -6,6 +6,7 @@ Reads stored studies only; how they are shown is not known here.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -222,8 +223,9 @@ def _confirmed(found: Confirmation, study: Study, trials: int) -> Estimate:
     values = [value for value in found.candidate(found.choice.recommended).values if value is not None]
     overlap = found.validation_rows / found.train_rows if found.redrawn else 0.0
     error = float(np.std(values, ddof=1)) * math.sqrt(1 / len(values) + overlap)
-    number = found.confirmed_by.removeprefix(study.name)
-    splits = f"{study.spec.search.seed}{number}" if found.redrawn else "one"
+    # Whatever stands before and behind it: the name may be cut short, or have been taken.
+    number = re.search(r"~confirm\d*", found.confirmed_by)
+    splits = f"{study.spec.search.seed}{number[0] if number else ''}" if found.redrawn else "one"
     basis = f"{len(values)} trainings {'on fresh splits' if found.redrawn else 'on one split'}"
     basis += f", {words.count(trials - found.trials, 'trial')} ago" if trials > found.trials else ""
     told = found.confirmed

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tuner.api.provenance import Provenance
-from tuner.api.repeats import Repeats, name_of
+from tuner.api.repeats import Repeats, begun
 from tuner.api.specify import pair_of
 from tuner.api.study import opened
 from tuner.artifacts import Artifacts
@@ -150,8 +150,9 @@ class _Confirming:
     ) -> Confirmation:
         database, name = self.database, self.summary.name
         records = database.records(name)
-        known = {each.name: each for each in database.studies()}.get(name_of(name, self.number))
+        known = begun(database, self.summary, self.number)
         again = Repeats.of(
+            database,
             self.summary,
             records,
             self.number,

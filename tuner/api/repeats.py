@@ -33,9 +33,29 @@ if TYPE_CHECKING:
     from tuner.data import Known
 
 
-def name_of(study: str, number: int) -> str:
-    """What the repeats of a study's n-th confirmation are stored under."""
-    return f"{study}~confirm" + (f"{number}" if number > 1 else "")
+def begun(database: Database, summary: StudySummary, number: int) -> StudySummary | None:
+    """The study of the repeats of a study's n-th confirmation; None where it was not begun."""
+    for each in database.studies():
+        facts = each.facts
+        # Before version 5 the name alone said which one it is.
+        count = facts.get("number", number if each.name == _name(summary.name, number) else 0)
+        its_own = each.confirms == summary.name and facts.get("of", summary.identity) == summary.identity
+        if its_own and count == number:
+            return each
+    return None
+
+
+def _free_name(database: Database, study: str, number: int) -> str:
+    """What the repeats of a study's n-th confirmation are to be stored under; no study has it."""
+    taken = database.names()
+    name = _name(study, number)
+    tries = (name, *(f"{name}-{count}" for count in range(2, len(taken) + 3)))
+    return next(each for each in tries if each not in taken)
+
+
+def _name(study: str, number: int) -> str:
+    """A study's name may be 200 characters long."""
+    return f"{study[:180]}~confirm{number if number > 1 else ''}"
 
 
 class Listed:
@@ -64,6 +84,8 @@ class Repeats:
 
     Attributes:
         study: the study that they are of.
+        identity: that study's.
+        number: counts its confirmations, from 1.
         spec: that of the study which trains them.
         numbers: the trials, the best first, the default configuration last.
         count: how often each is trained.
@@ -73,6 +95,8 @@ class Repeats:
     """
 
     study: str
+    identity: str
+    number: int
     spec: StudySpec
     numbers: tuple[int, ...]
     count: int
@@ -83,6 +107,7 @@ class Repeats:
     @classmethod
     def of(
         cls,
+        database: Database,
         summary: StudySummary,
         records: Sequence[TrialRecord],
         number: int,
@@ -97,6 +122,7 @@ class Repeats:
         """Choose them, or take those that an earlier session chose.
 
         Args:
+            database: where it is stored.
             summary: the study.
             records: its trials.
             number: counts its confirmations, from 1.
@@ -118,11 +144,13 @@ class Repeats:
         else:
             count = repeats or spec.confirm.repeats
             numbers, trials = _best(spec, records, top or spec.confirm.top), len(records)
-        own = _spec_of(spec, name_of(summary.name, number), number, len(numbers) * count)
+        name = stored.name if stored is not None else _free_name(database, summary.name, number)
+        own = _spec_of(spec, name, number, len(numbers) * count)
         planned = prepare(own, data, trainer, own.name, resampling=True, known=known)
         make = partial(_paired, planned.make, len(numbers))
         redrawn = _is_redrawn(planned.data)
-        return cls(summary.name, own, numbers, count, replace(planned, make=make), redrawn, trials)
+        planned = replace(planned, make=make)
+        return cls(summary.name, summary.identity, number, own, numbers, count, planned, redrawn, trials)
 
     @property
     def overlap(self) -> float:
@@ -150,6 +178,8 @@ class Repeats:
         session = replace(session, searcher=Listed(params, self.spec.search.seed), told=(self._told(),))
         own = {
             CONFIRMS: self.study,
+            "of": self.identity,
+            "number": self.number,
             "candidates": list(self.numbers),
             "repeats": self.count,
             "trials": self.trials,

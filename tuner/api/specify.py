@@ -5,6 +5,7 @@ Trains nothing and opens no database.
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -69,6 +70,8 @@ def plan(
         study, name=name, data=data, target=target, trainer=trainer, space=space, metric=metric,
         settings=settings,
     )  # fmt: skip
+    if odd := next((each for each in spec.name if unicodedata.category(each) in ("Cc", "Cs")), None):
+        raise SpecError(f"{where}: name: {spec.name!r} holds the control character {odd!r}; take it out")
     given, function = None if isinstance(data, str) else data, trainer if callable(trainer) else None
     return prepare(spec, given, function, where, known=known)
 

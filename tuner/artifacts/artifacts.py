@@ -223,6 +223,9 @@ class Artifacts:
             sign(writing, self.identity)
             writing.rename(path)
             shutil.rmtree(model, ignore_errors=True)
+        with suppress(OSError):
+            # Unless there is more in it.
+            older.rmdir()
 
     def _make(self, folder: Path) -> None:
         if not (self.folder / _MARK).exists():

@@ -99,6 +99,11 @@ class Database:
             ids = self._ids(connection)
             return read.summaries(connection, ids) if ids else []
 
+    def names(self) -> set[str]:
+        """The names of all studies, those of plain Optuna too."""
+        with self._reading() as connection:
+            return set(connection.scalars(select(studies.c.study_name)))
+
     def study(self, name: str) -> StudySummary:
         """How one study stands.
 

@@ -1,0 +1,422 @@
+"""What is kept is a study's own: whatever it is called, and wherever it is moved or copied."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+import tuner
+from tuner.api import verify
+from tuner.errors import SpecError, StoreError, StudyNotFound, TrialError, TunerError
+
+SPACE = {"x": {"type": "float", "low": 0.0, "high": 1.0, "default": 0.5}}
+CODE = """
+import numpy as np
+
+def train(params, context):
+    for epoch in range(2):
+        context.keep({"x": np.full(2, params["x"] + SHIFT)})
+        yield {"val_loss": (params["x"] - 0.3) ** 2, "train_loss": 0.1}
+"""
+STUDY = """
+name = "s"
+trainer = {use = "./f.py:train", epochs = 2, executor = "inline"}
+search = {sampler = "random", pruner = "none"}
+budget = {trials = 3}
+[space.x]
+type = "float"
+low = 0.0
+high = 1.0
+default = 0.5
+"""
+
+
+def train(params: dict[str, Any], context: Any) -> Iterator[dict[str, float]]:
+    context.keep({"x": np.full(2, params["x"])})
+    yield {"val_loss": (params["x"] - 0.3) ** 2, "train_loss": 0.1}
+
+
+def started(name: str, storage: str | None = None, *, trials: int = 1, seed: int = 0) -> tuner.Study:
+    return tuner.start(
+        trainer=train, space=SPACE, name=name, trials=trials, storage=storage, seed=seed,
+        settings={"search.sampler": "random"},
+    )  # fmt: skip
+
+
+def project(folder: Path, shift: float = 0.0) -> Path:
+    """A project with a study of 3 trials, the best and the default kept."""
+    folder.mkdir(parents=True)
+    (folder / "f.py").write_text(CODE.replace("SHIFT", str(shift)))
+    (folder / "s.toml").write_text(STUDY)
+    tuner.start(str(folder / "s.toml"), storage=url(folder))
+    return folder
+
+
+def url(folder: Path) -> str:
+    return f"sqlite:///{folder}/tuner.db"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, but for what SQLite writes beside a database that is read."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in files
+        if not path.name.endswith(("-wal", "-shm")) and "__pycache__" not in path.parts
+    }
+
+
+def home_of(study: tuner.Study) -> Path:
+    """The folder of a study's files."""
+    path = study.trial(0).model_path
+    assert path is not None
+    return path.parent
+
+
+def kept(study: tuner.Study) -> list[int]:
+    return [record.number for record in study.records if record.model_path is not None]
+
+
+def spoil(folder: Path, statement: str, *values: Any) -> None:
+    with closing(sqlite3.connect(folder / "tuner.db")) as connection, connection:
+        connection.execute(statement, values)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A working folder with files of the user's own, in which every example starts its study."""
+    folder = tmp_path_factory.mktemp("home") / "work"
+    folder.mkdir()
+    (folder.parent / "above.txt").write_text("mine")
+    (folder / "mine.txt").write_text("mine")
+    (folder / "tuner_models").mkdir()
+    (folder / "tuner_models" / "mine.txt").write_text("mine")
+    before = Path.cwd()
+    os.chdir(folder)
+    yield folder
+    os.chdir(before)
+
+
+names = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=200)
+
+
+@given(names)
+@example("..")
+@example(".")
+@example("超参数搜索" * 6)
+@example("\N{GRINNING FACE}" * 200)
+@example("a/../../b")
+@example("/etc")
+@example("CON")
+@example("x~confirm")
+@example(".writing-0")
+@example("[red]%2e%2e")
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_study_of_any_name_is_created_resumed_exported_and_deleted_and_nothing_else_changes(
+    home: Path, name: str
+) -> None:
+    def others() -> dict[str, bytes]:
+        return {k: v for k, v in contents(home.parent).items() if not k.endswith("tuner.db")}
+
+    before = others()
+    study = started(name)
+    assert kept(study) == [0]
+    tuner.resume(name, trials=2, trainer=train)
+    assert study.trial(0).model()["x"].tolist() == [0.5, 0.5]
+    exported = home.parent / "exported"
+    tuner.export(name, exported, trial=1)
+    assert tuner.load_model(exported).description["number"] == 1
+    shutil.rmtree(exported)
+    assert verify().findings == []
+    assert {**others(), **before} == others(), "a file of the user's is another one"
+    tuner.delete(name)
+    assert others() == before
+    assert [path.name for path in (home / "tuner_models").iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x00", "\x1b[31m", "\x85"])
+def test_a_name_with_control_characters_is_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SpecError, match="holds the control character"):
+        started(name)
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_that_differ_only_in_case_share_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    one, other = started("Digits"), started("digits")
+    folders = {str(each.trial(0).model_path).lower() for each in (one, other)}
+    assert len(folders) == 2
+
+
+def test_two_databases_in_one_folder_share_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    a, b = (f"sqlite:///{name}.db" for name in "ab")
+    one, _ = started("s", a, trials=3, seed=1), started("s", b, trials=3, seed=2)
+    models = [one.trial(number).model()["x"][0] for number in kept(one)]
+    assert models == [one.trial(number).params["x"] for number in kept(one)]
+    tuner.delete("s", storage=b)
+    assert [one.trial(number).model()["x"][0] for number in kept(one)] == models
+    assert verify(storage=a).is_sound
+
+
+def test_a_copied_project_leaves_its_original_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = project(tmp_path / "a"), tmp_path / "b"
+    monkeypatch.chdir(tmp_path)
+    before = contents(a)
+    shutil.copytree(a, b)
+    (b / "f.py").write_text(CODE.replace("SHIFT", "10"))
+    copy = tuner.resume("s", storage=url(b), trials=5)
+    assert all(str(record.model_path).startswith(str(b)) for record in copy.records if record.model_path)
+    late = [number for number in kept(copy) if number > 2]
+    assert late, "none of the new trials is among the best"
+    assert all(copy.trial(n).model()["x"][0] > 10 for n in late), "it trained by its original's code"
+    tuner.confirm("s", storage=url(b), top=1, repeats=3)
+    tuner.delete("s", storage=url(b))
+    assert contents(a) == before
+    assert verify(storage=url(a)).is_sound
+    assert [path.name for path in (b / "tuner_models").iterdir()] == []
+
+
+def test_a_moved_project_has_its_models_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project(tmp_path / "a")
+    b = tmp_path / "elsewhere" / "b"
+    b.parent.mkdir()
+    (tmp_path / "a").rename(b)
+    monkeypatch.chdir(tmp_path)
+    study = tuner.load("s", storage=url(b))
+    assert [study.trial(n).model()["x"][0] for n in kept(study)] == [
+        study.trial(n).params["x"] for n in kept(study)
+    ]
+    assert verify(storage=url(b)).findings == []
+    tuner.export("s", tmp_path / "out", storage=url(b))
+    gone_on = tuner.resume("s", storage=url(b), trials=5)
+    assert gone_on.summary.counts["finished"] == 5
+    assert gone_on.specs[-1].changes == (
+        "budget.trials: 3 -> 5",
+        f"moved: {tmp_path / 'a'} -> {b}",
+    )
+
+
+def test_a_database_that_was_moved_alone_says_where_its_models_should_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = project(tmp_path / "a"), tmp_path / "b"
+    monkeypatch.chdir(tmp_path)
+    b.mkdir()
+    (a / "tuner.db").rename(b / "tuner.db")
+    [folder] = (a / "tuner_models").iterdir()
+    expected = f"its model is not in {b / 'tuner_models' / folder.name / '0'}"
+    assert expected in [finding.what for finding in verify(storage=url(b)).findings]
+    shutil.move(a / "tuner_models", b / "tuner_models")
+    assert verify(storage=url(b)).is_sound
+
+
+def test_a_copy_of_a_database_beside_its_original_only_reads_its_models(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a = project(tmp_path / "a")
+    monkeypatch.chdir(a)
+    shutil.copy("tuner.db", "copy.db")
+    before = contents(a / "tuner_models")
+    copy = tuner.load("s", storage="sqlite:///copy.db")
+    assert copy.trial(0).model()["x"].tolist() == [0.5, 0.5]
+    for change in (
+        lambda: tuner.resume("s", storage="sqlite:///copy.db", trials=5),
+        lambda: tuner.delete("s", storage="sqlite:///copy.db"),
+    ):
+        with pytest.raises(StoreError, match=r"belong to the database .*folder of their own"):
+            change()
+    assert contents(a / "tuner_models") == before
+    assert copy.summary.counts["finished"] == 3
+    # What was moved, and not copied, takes its files along.
+    (a / "tuner.db").rename(a / "original.db")
+    tuner.delete("s", storage="sqlite:///original.db")
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["{outside}", "../outside", "..", ".", "", "/", "tuner_models/../../outside", "tuner_models", "~"],
+)
+def test_a_database_from_somebody_else_removes_nothing_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    a, outside = project(tmp_path / "a"), tmp_path / "outside"
+    shutil.copytree(next((a / "tuner_models").iterdir()), outside)
+    monkeypatch.chdir(tmp_path)
+    spoil(a, "UPDATE tuner_studies SET models = ?", place.format(outside=outside))
+    before = contents(tmp_path)
+    with pytest.raises(StoreError, match="no folder that tuner gives"):
+        tuner.delete("s", storage=url(a))
+    with pytest.raises(TunerError, match="no folder that tuner gives"):
+        tuner.load("s", storage=url(a)).trial(0).model()
+    assert not verify(storage=url(a)).is_sound
+    assert {k: v for k, v in contents(tmp_path).items() if not k.endswith(".db")} == {
+        k: v for k, v in before.items() if not k.endswith(".db")
+    }
+
+
+def test_a_stored_model_path_leads_nowhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, outside = project(tmp_path / "a"), tmp_path / "outside"
+    (outside / "0").mkdir(parents=True)
+    (outside / "0" / "mine.txt").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    spoil(a, "UPDATE tuner_trials SET model_path = ?", str(outside / "0"))
+    study = tuner.load("s", storage=url(a))
+    assert study.trial(0).model_path != outside / "0"
+    assert "is said to be in" in verify(storage=url(a)).findings[0].what
+    tuner.delete("s", storage=url(a))
+    assert (outside / "0" / "mine.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("what", ["study", "model", "weights"])
+def test_links_out_of_a_studys_folder_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    a, outside = project(tmp_path / "a"), tmp_path / "outside"
+    monkeypatch.chdir(tmp_path)
+    [folder] = (a / "tuner_models").iterdir()
+    path = {"study": folder, "model": folder / "0", "weights": folder / "0" / "model.safetensors"}[what]
+    path.rename(outside)
+    path.symlink_to(outside)
+    before = contents(outside) if outside.is_dir() else {"": outside.read_bytes()}
+    with pytest.raises(TunerError, match="is a link"):
+        tuner.export("s", tmp_path / "out", storage=url(a), trial=0)
+    assert not verify(storage=url(a)).is_sound
+    if what == "study":
+        with pytest.raises(StoreError, match="is a link"):
+            tuner.delete("s", storage=url(a))
+    else:
+        tuner.delete("s", storage=url(a))
+        assert not folder.exists()
+    assert (contents(outside) if outside.is_dir() else {"": outside.read_bytes()}) == before
+
+
+def test_a_model_of_another_study_is_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = project(tmp_path / "a"), project(tmp_path / "b", shift=1.0)
+    monkeypatch.chdir(tmp_path)
+    [mine], [theirs] = ((each / "tuner_models").iterdir() for each in (a, b))
+    shutil.rmtree(mine / "0")
+    shutil.copytree(theirs / "0", mine / "0")
+    study = tuner.load("s", storage=url(a))
+    for use in (lambda: study.trial(0).model(), lambda: tuner.export("s", "out", trial=0, storage=url(a))):
+        with pytest.raises(TrialError, match="is of another study"):
+            use()
+    assert not (tmp_path / "out").exists()
+    [fault] = verify(storage=url(a)).findings
+    assert "is of another study" in fault.what
+    # The same of the whole folder, under this study's name.
+    shutil.rmtree(mine)
+    shutil.copytree(theirs, mine)
+    with pytest.raises(StoreError, match="files of another study"):
+        tuner.delete("s", storage=url(a))
+    with pytest.raises(StoreError, match="files of another study"):
+        tuner.resume("s", storage=url(a), trials=5)
+    assert (mine / "0" / "model.json").exists()
+
+
+@pytest.mark.parametrize("driver", ["sqlite", "sqlite+pysqlite"])
+def test_models_lie_beside_the_file_however_its_url_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, driver: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    study = started("s", f"{driver}:///sub/t.db?timeout=9")
+    assert home_of(study).parent == tmp_path / "sub" / "tuner_models"
+    assert {path.name for path in tmp_path.iterdir()} == {"sub"}
+
+
+def test_a_confirmation_is_known_by_its_facts_and_not_by_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    mine, study = started("foo~confirm"), started("foo", trials=2)
+    tuner.confirm("foo", top=1, repeats=3, trainer=train)
+    assert study.confirmation is not None
+    assert study.confirmation.confirmed_by == "foo~confirm-2"
+    assert {each.name for each in tuner.studies()} == {"foo", "foo~confirm"}
+    again = tuner.confirm("foo", top=1, repeats=3, trainer=train, reopen=True)
+    assert again.confirmed_by == "foo~confirm2"
+    tuner.delete("foo")
+    assert [each.name for each in tuner.studies()] == ["foo~confirm"]
+    assert mine.trial(0).model()["x"].tolist() == [0.5, 0.5]
+    assert len(list((tmp_path / "tuner_models").iterdir())) == 1
+
+
+def test_a_study_of_the_longest_name_is_confirmed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("x" * 200, "x" * 199):
+        started(name, trials=2)
+        assert tuner.confirm(name, top=1, repeats=3, trainer=train).model_path is not None
+
+
+def test_the_confirmation_of_a_study_that_optuna_deleted_is_not_its_namesakes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import optuna
+
+    monkeypatch.chdir(tmp_path)
+    started("foo", trials=2)
+    before = tuner.confirm("foo", top=1, repeats=3, trainer=train)
+    optuna.delete_study(study_name="foo", storage="sqlite:///tuner.db")
+    orphan = [f for f in verify().findings if "is not here any more" in f.what]
+    assert len(orphan) == 1
+    assert orphan[0].to_do.startswith("if nobody needs them: rm -r ")
+    started("foo", trials=2, seed=9)
+    after = tuner.confirm("foo", top=1, repeats=3, trainer=train)
+    assert after.confirmed_by != before.confirmed_by
+
+
+def test_what_cannot_be_removed_is_named_and_deleting_can_be_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = started("s")
+    folder = Path(str(study.trial(0).model_path))
+    remove = shutil.rmtree
+
+    def refuse(path: Any, *args: Any, **options: Any) -> None:
+        if Path(path) == folder:
+            raise PermissionError(13, "Permission denied", str(folder / "model.json"))
+        remove(path, *args, **options)
+
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    with pytest.raises(StoreError, match=r"could not remove .*model\.json \(Permission denied\)"):
+        tuner.delete("s")
+    assert study.summary.counts["finished"] == 1
+    assert not study.summary.is_driven
+    assert kept(study) == []
+    monkeypatch.setattr(shutil, "rmtree", remove)
+    tuner.delete("s")
+    with pytest.raises(StudyNotFound):
+        tuner.load("s")
+    assert not folder.parent.exists()
+
+
+def test_what_is_said_of_a_models_root_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TUNER_MODELS", "big")
+    study = started("s")
+    monkeypatch.delenv("TUNER_MODELS")
+    assert home_of(study).parent == tmp_path / "big"
+    mark = json.loads((home_of(study) / "study.json").read_text())
+    assert mark["study"] == "s"
+    tuner.delete("s")
+    assert list((tmp_path / "big").iterdir()) == []
