@@ -92,12 +92,17 @@ class TrialView:
         """
         from tuner.trainers import load_model
 
-        with opened(self.study.url) as database:
-            folder = database.artifacts(self.study.name).get(self.number)
-        if self.model_path is None or folder is None:
+        if self.model_path is None:
             raise TrialError(
                 f"trial {self.number} of '{self.study.name}': its model was not kept; "
                 "the models of the best trials are, [trainer] keep says how many"
+            )
+        with opened(self.study.url) as database:
+            folder = database.artifacts(self.study.name).get(self.number)
+        if folder is None:
+            raise TrialError(
+                f"trial {self.number} of '{self.study.name}': its model is not in {self.model_path}; "
+                "put the folder back"
             )
         return load_model(folder).module
 
