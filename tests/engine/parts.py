@@ -15,7 +15,7 @@ from tuner.core.events import Event, Failed, Finished, Interrupted, Paused, Repo
 from tuner.core.goals import Goals
 from tuner.core.ports import Callback, Executor, Observer, Placement, Searcher, Status, Turn
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Objective, Pause, Reading, Stop, Trial, TrialRecord, TrialState
+from tuner.core.trial import Objective, Params, Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.engine import Engine
 
 SEED = 3
@@ -77,6 +77,12 @@ class ListStore:
                 epochs = len(self.curves[number])
                 self.records[number] = replace(record, state=TrialState.WAITING, epochs=epochs)
 
+    def enqueued(self) -> Mapping[int, Params]:
+        return {}
+
+    def refuse(self, reasons: Mapping[int, str]) -> None:
+        raise AssertionError("nothing was enqueued")
+
     def history(self) -> list[TrialRecord]:
         return [self.records[number] for number in sorted(self.records)]
 
@@ -107,6 +113,9 @@ class CountingSearcher:
         numbers = range(self.next, min(self.next + count, self.size))
         self.next += len(numbers)
         return [Trial(number, {"x": number}, SEED) for number in numbers]
+
+    def take(self, given: Params) -> Trial:
+        raise AssertionError("nothing was enqueued")
 
     def tell(self, records: Sequence[TrialRecord]) -> None:
         self.told += records

@@ -164,7 +164,7 @@ def test_times_are_the_clocks(
     assert before <= found.datetime_start <= found.datetime_complete <= after
 
 
-def test_what_is_not_over_runs_while_the_study_is_driven_and_waits_afterwards(
+def test_what_is_not_over_is_never_taken_for_a_trial_that_waits_for_optuna(
     url: str,
     database: Database,
     store: StudyStore,
@@ -176,7 +176,7 @@ def test_what_is_not_over_runs_while_the_study_is_driven_and_waits_afterwards(
     assert [t.state for t in loaded(url).trials][5:] == [THEIRS.RUNNING, THEIRS.RUNNING]
     store.finish(StudyState.INTERRUPTED, "Ctrl-C", 5.0)
     left = loaded(url).trials
-    assert [t.state for t in left][5:] == [THEIRS.WAITING, THEIRS.WAITING]
+    assert [t.state for t in left][5:] == [THEIRS.RUNNING, THEIRS.RUNNING]
     assert left[5].intermediate_values == {r.epoch: r.val_loss for r in curve}
     database.resume_study("nets").close()
     assert [t.state for t in loaded(url).trials][5:] == [THEIRS.RUNNING, THEIRS.RUNNING]

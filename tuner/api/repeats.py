@@ -23,7 +23,7 @@ from tuner.core.ports import Observer, Trainer
 from tuner.core.seeds import derive
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Params, Trial, TrialRecord, TrialState
-from tuner.errors import TrialError
+from tuner.errors import SpecError, TrialError
 from tuner.judging import Candidate
 from tuner.store import CONFIRMS, Database, StudySummary
 from tuner.trainers import load_model
@@ -69,6 +69,10 @@ class Listed:
         numbers = range(self._next, min(self._next + count, len(self._listed)))
         self._next = numbers.stop
         return [Trial(number, self._listed[number], self._seed) for number in numbers]
+
+    def take(self, given: Params) -> Trial:
+        """Nothing but what is listed is trained again."""
+        raise SpecError(f"{dict(given)}: this study trains the best of another one again; enqueue it there")
 
     def tell(self, records: Sequence[TrialRecord]) -> None:
         """Nothing is learned."""

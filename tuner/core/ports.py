@@ -18,7 +18,7 @@ from tuner.core.budget import Budget, Spent, StudyState
 from tuner.core.dataset import Dataset
 from tuner.core.events import Event
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Pause, Reading, Stop, Trial, TrialRecord
+from tuner.core.trial import Params, Pause, Reading, Stop, Trial, TrialRecord
 from tuner.errors import described, shortened
 
 TRACEBACK = 20_000
@@ -206,6 +206,13 @@ class Searcher(Protocol):
             Trials with consecutive numbers; fewer than asked for, or none, when the space is used up.
         """
 
+    def take(self, given: Params) -> Trial:
+        """Take up a configuration that somebody else chose; what it lacks has its default.
+
+        Raises:
+            SpecError: it is none of the space; says what is wrong with it.
+        """
+
     def tell(self, records: Sequence[TrialRecord]) -> None:
         """Take in trials that are over or paused; what was told of a paused one before is void."""
 
@@ -289,6 +296,7 @@ class Turn:
         paused: trials that have left their rows for now.
         ended: trials that are over.
         forgotten: numbers of trials that ended earlier and whose model is no longer kept.
+        claimed: which of the started ones were enqueued by others: id by number, see `Store.enqueued`.
         position: `Executor.position` at the turn's end.
         seconds: wall time of the study so far, over all its sessions.
     """
@@ -301,6 +309,7 @@ class Turn:
     paused: list[TrialRecord] = field(default_factory=list)
     ended: list[TrialRecord] = field(default_factory=list)
     forgotten: list[int] = field(default_factory=list)
+    claimed: dict[int, int] = field(default_factory=dict)
     position: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -313,6 +322,12 @@ class Store(Protocol):
 
     def finish(self, state: StudyState, reason: str, seconds: float) -> None:
         """Note why the study ended; trials in flight become waiting ones."""
+
+    def enqueued(self) -> Mapping[int, Params]:
+        """Configurations that others want trained, by an id, as long as they are not recorded as started."""
+
+    def refuse(self, reasons: Mapping[int, str]) -> None:
+        """Note why enqueued configurations, by id, are not trained."""
 
 
 @dataclass(frozen=True, slots=True)

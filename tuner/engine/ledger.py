@@ -221,6 +221,11 @@ class Ledger:
         if self.best is None or self.goals.key(record) < self.goals.key(self.best):
             self.best = record
 
+    @property
+    def trials(self) -> int:
+        """How many have started."""
+        return self._trials
+
     def spent(self, seconds: float) -> Spent:
         """What the study has used up, after so many seconds; a value that violates a bound is none."""
         best = self.best if self.best is not None and self.meets(self.best.best) else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -28,11 +29,11 @@ from tuner.core.events import (
 )
 from tuner.core.goals import Goals
 from tuner.core.ports import Callback, Executor, Observer, Placement, Scheduler, Searcher, Status, Store, Turn
-from tuner.core.trial import Objective, Pause, Reading, Stop, Trial, TrialRecord, TrialState
+from tuner.core.trial import Objective, Params, Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.engine.interrupts import Interrupts
 from tuner.engine.keeper import Keeper
 from tuner.engine.ledger import Ledger
-from tuner.errors import described
+from tuner.errors import SpecError, described
 
 _POLL_S = 0.5
 _SHOW_EVERY_S = 0.1
@@ -40,6 +41,9 @@ _TOGETHER_S = 0.05
 """Turns that come sooner after the last transaction wait for the next one."""
 
 _SIGN_OF_LIFE_S = 10.0
+_LOOK_EVERY_S = 1.0
+"""How often it is looked whether somebody has enqueued a trial."""
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -101,6 +105,9 @@ class Engine:
         self._origin = time.monotonic()
         self._recorded = -math.inf
         self._turns: list[Turn] = []
+        self._enqueued: deque[tuple[int, Params]] = deque()
+        self._known_ids: set[int] = set()
+        self._looked = -math.inf
 
     def run(
         self,
@@ -235,12 +242,38 @@ class Engine:
         self._dismiss(turn, last=False)
         free, room = self._executor.free(), self._budget.room(spent)
         wanted = free if room is None else min(free, room)
+        if wanted > 0 and not self._ledger.waiting:
+            wanted -= self._submit_enqueued(turn, wanted)
         if wanted > 0 and not self._space_used_up and not self._ledger.waiting:
             chosen = self._searcher.ask(wanted)
             self._space_used_up = len(chosen) < wanted
             self._submit([Placement(trial) for trial in chosen], turn)
         if not self._ledger.flights:
             self._promote(turn, last=True)
+
+    def _submit_enqueued(self, turn: Turn, most: int) -> int:
+        """Submit configurations that others want trained, after the default one, and say how many."""
+        if self._ledger.trials and self._seconds() - self._looked >= _LOOK_EVERY_S:
+            self._looked = self._seconds()
+            new = {i: given for i, given in self._store.enqueued().items() if i not in self._known_ids}
+            self._known_ids.update(new)
+            self._enqueued.extend(new.items())
+        trials: list[Trial] = []
+        refused: dict[int, str] = {}
+        while self._enqueued and len(trials) < most:
+            key, given = self._enqueued.popleft()
+            try:
+                trial = self._searcher.take(given)
+            except SpecError as error:
+                refused[key] = f"it is not trained: {'; '.join(error.faults)}"
+                _LOG.warning("an enqueued trial %s: %s", dict(given), refused[key])
+                continue
+            turn.claimed[trial.number] = key
+            trials.append(trial)
+        if refused:
+            self._store.refuse(refused)
+        self._submit([Placement(trial) for trial in trials], turn)
+        return len(trials)
 
     def _go_on(self, turn: Turn) -> None:
         """Submit what an earlier session left in flight; what it had decided is carried out at once."""

@@ -16,6 +16,7 @@ from tuner.core.goals import Goals
 from tuner.core.space import Float, SearchSpace
 from tuner.core.spec import SearchSpec
 from tuner.core.trial import Objective, Params, Trial, TrialRecord, TrialState, Value
+from tuner.errors import SpecError
 from tuner.search.distributions import from_share, is_single
 from tuner.search.grid import grid
 from tuner.search.history import History
@@ -79,6 +80,27 @@ class OptunaSearcher:
             self._take(TrialRecord(trial.number, params, TrialState.RUNNING))
             trials.append(trial)
         return trials
+
+    def take(self, given: Params) -> Trial:
+        """Take up a configuration that somebody else chose, tried before or not.
+
+        Args:
+            given: any of the space's parameters; the others have their defaults.
+
+        Raises:
+            SpecError: what is wrong with it, a sentence each.
+        """
+        faults = self._space.faults({**self._space.defaults(given), **given})
+        faults += [
+            f"{name}: is fixed to {value!r}"
+            for name, value in self._space.fixed.items()
+            if name in given and given[name] != value
+        ]
+        if faults:
+            raise SpecError(faults)
+        trial = Trial(self._next, self._plain(self._space.defaults(given)), self._spec.seed)
+        self._take(TrialRecord(trial.number, trial.params, TrialState.RUNNING))
+        return trial
 
     def tell(self, records: Sequence[TrialRecord]) -> None:
         """Take in trials in any state, in any order and any number at a time.

@@ -327,7 +327,7 @@ class Database:
             changed["updated_at"] = stamp(now())
             connection.execute(tuner_studies.update().where(tuner_studies.c.study_id == study_id), changed)
             cut_off(connection, study_id)
-            show_open(connection, study_id, "RUNNING")
+            show_open(connection, study_id)
             return StudyStore(self._engine, connection, name, spec, lease, files, notes)
 
     def delete_study(self, name: str) -> None:

@@ -28,6 +28,7 @@ from sqlalchemy import (
     null,
     update,
 )
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
 from tuner.store.schema import (
@@ -100,6 +101,13 @@ class Statements:
         def new(table: Table, *columns: str) -> Bulk:
             return Bulk(dialect, insert(table), *columns)
 
+        def new_only(table: Table, *columns: str) -> Bulk:
+            """As `new`; a row that Optuna's user has written with the same key stays."""
+            if dialect.name == "postgresql":
+                return Bulk(dialect, postgresql.insert(table).on_conflict_do_nothing(), *columns)
+            word = "OR IGNORE" if dialect.name == "sqlite" else "IGNORE"
+            return Bulk(dialect, insert(table).prefix_with(word), *columns)
+
         def change(table: Table, *columns: str) -> Bulk:
             values: dict[str, Any] = {column: bindparam(f"new_{column}") for column in columns}
             statement = update(table).where(_its_id(table)).values(values)
@@ -113,15 +121,15 @@ class Statements:
             tuner_trials, "trial_id", "study_id", "number", "params", "state", "epochs", "conclusive",
             "seconds", "interruptions", "started_at",
         )  # fmt: skip
-        self.add_params = new(trial_params, "trial_id", "param_name", "param_value", "distribution_json")
+        self.add_params = new_only(trial_params, "trial_id", "param_name", "param_value", "distribution_json")
         self.add_epochs = new(tuner_epochs, *tuner_epochs.c.keys())
         self.add_curves = new(tuner_curves, "trial_id", "readings")
-        self.add_reports = new(
+        self.add_reports = new_only(
             trial_intermediate_values, "trial_id", "step", "intermediate_value", "intermediate_value_type"
         )
-        self.add_values = new(trial_values, "trial_id", "objective", "value", "value_type")
-        self.add_attributes = new(trial_user_attributes, "trial_id", "key", "value_json")
-        self.add_system_attributes = new(trial_system_attributes, "trial_id", "key", "value_json")
+        self.add_values = new_only(trial_values, "trial_id", "objective", "value", "value_type")
+        self.add_attributes = new_only(trial_user_attributes, "trial_id", "key", "value_json")
+        self.add_system_attributes = new_only(trial_system_attributes, "trial_id", "key", "value_json")
         self.void_epochs = void(tuner_epochs)
         self.void_reports = void(trial_intermediate_values)
         self.start_again = change(trials, "datetime_start")

@@ -16,11 +16,12 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Row, func, inspect, select
 
+from tuner.core import words
 from tuner.core.budget import StudyState
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective, Reading, TrialState
 from tuner.errors import SpecError, StoreError, StudyNotFound
-from tuner.store import files, read
+from tuner.store import files, read, strangers
 from tuner.store.connect import connect, file_of, parse, place, tells_of_damage, told
 from tuner.store.curves import packed
 from tuner.store.lease import is_living
@@ -376,8 +377,19 @@ def _reports(connection: Connection, study_id: int) -> dict[int, int]:
 
 
 def _strangers(connection: Connection, name: str, study_id: int, ours: int) -> Iterator[Finding]:
-    count = select(func.count()).select_from(trials)
-    theirs = connection.scalar(count.where(trials.c.study_id == study_id)) or 0
-    if theirs > ours:
-        what = f"plain Optuna has added {theirs - ours} trials, which tuner does not see"
-        yield Finding(name, None, what, "let Optuna write to studies of its own", is_fault=False)
+    """What plain Optuna has added."""
+    its = trials.c.study_id == study_id
+    theirs = strangers.all_of(connection, study_id)
+    numbers = select(func.count(trials.c.number.distinct())).where(its)
+    if connection.scalar(numbers) != ours + len(theirs):
+        what = "trials share a number, so Optuna shows only one of them"
+        yield Finding(name, None, what, f"tune resume {name} numbers Optuna's own trials anew")
+    waiting = len(strangers.waiting(connection, study_id, theirs, after=strangers.last(connection, study_id)))
+    if waiting:
+        what = f"{words.count(waiting, 'trial')} that plain Optuna has enqueued"
+        yield Finding(name, None, what, f"have it trained: tune resume {name}", is_fault=False)
+    if len(theirs) > waiting:
+        added = words.count(len(theirs) - waiting, "trial")
+        what = f"plain Optuna has added {added}, which tuner did not train"
+        to_do = "nothing; they are not counted, and Optuna's enqueue_trial has a configuration trained here"
+        yield Finding(name, None, what, to_do, is_fault=False)

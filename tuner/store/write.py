@@ -12,14 +12,16 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, bindparam, select, update
+from sqlalchemy import Connection, Engine, bindparam, func, select, update
 
 from tuner.artifacts import Artifacts
 from tuner.core.budget import StudyState
 from tuner.core.ports import TRACEBACK, Turn
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Pause, Reading, Stop, Trial, TrialRecord, TrialState
+from tuner.core.trial import Params, Pause, Reading, Stop, Trial, TrialRecord, TrialState
+from tuner.core.words import count
 from tuner.errors import StoreError, StudyLocked
+from tuner.store import strangers
 from tuner.store.connect import place, told, writing
 from tuner.store.curves import packed
 from tuner.store.encoding import (
@@ -46,7 +48,7 @@ _LOG = logging.getLogger(__name__)
 _RUNNING = TrialState.RUNNING.value
 _OPEN = [state.value for state in TrialState if not state.is_over]
 _LAST_PATIENCE_S = 0.5
-_THEIR_IDS = (
+_IDS = (
     select(trials.c.number, trials.c.trial_id)
     .where(trials.c.study_id == bindparam("study"), trials.c.trial_id > bindparam("after"))
     .order_by(trials.c.trial_id)
@@ -78,7 +80,11 @@ class StudyStore:
         self._goals = spec.goals()
         self._encoder = Encoder(spec.search_space())
         self._do = Statements(engine.dialect)
-        self._ids, self._last_id = _under_way(connection, self._study_id)
+        self._ids = _under_way(connection, self._study_id)
+        self._last_id = strangers.last(connection, self._study_id)
+        self._strangers = strangers.all_of(connection, self._study_id)
+        if self._strangers:
+            self.notes = [*notes, *self._met(connection)]
         lease.beat(self._engine)
 
     def record(self, *turns: Turn) -> None:
@@ -101,8 +107,11 @@ class StudyStore:
                 for trial in turn.started:
                     if trial.number not in ids:
                         new.setdefault(trial.number, (trial, then))
+            others = self._strangers
             if new:
-                ids.update(self._add(connection, [new[number] for number in sorted(new)]))
+                claimed = {number: i for turn in turns for number, i in turn.claimed.items()}
+                added, others = self._add(connection, [new[number] for number in sorted(new)], claimed)
+                ids.update(added)
             readings: list[tuple[int, Reading]] = []
             for turn, then in zip(turns, at, strict=True):
                 if turn.restarted:
@@ -116,7 +125,7 @@ class StudyStore:
             over = [ids[record.number] for turn in turns for record in turn.ended]
             self._do.add_curves.run(connection, [(i, packed(connection, i)) for i in over])
         # Only now are the turns stored, and may what is known of the trials change.
-        self._last_id = max([self._last_id, *ids.values()])
+        self._last_id, self._strangers = max([self._last_id, *ids.values(), *others]), others
         for turn in turns:
             for record in turn.ended:
                 del ids[record.number]
@@ -126,7 +135,6 @@ class StudyStore:
         """Note why the study ended, turn trials in flight into waiting ones, give the lease back.
 
         Their readings stand, and each counts one more interruption. Paused trials stay paused.
-        In plain Optuna all of them wait.
 
         Raises:
             StudyLocked: another process has taken the study over.
@@ -134,13 +142,34 @@ class StudyStore:
         """
         with self._writing(now(), seconds) as connection:
             cut_off(connection, self._study_id)
-            show_open(connection, self._study_id, "WAITING")
             connection.execute(
                 update(tuner_studies)
                 .where(tuner_studies.c.study_id == self._study_id)
                 .values(state=state.value, reason=storable(reason, REASON))
             )
         self.close()
+
+    def enqueued(self) -> Mapping[int, Params]:
+        """Configurations that plain Optuna's `enqueue_trial` wants trained, by the ids of their trials."""
+        with told(self._where), self._engine.begin() as connection:
+            return strangers.waiting(connection, self._study_id, self._strangers, self._last_id)
+
+    def refuse(self, reasons: Mapping[int, str]) -> None:
+        """Let enqueued trials fail, by id, each for a reason in words; they stay Optuna's."""
+        with self._writing() as connection:
+            for trial_id, reason in reasons.items():
+                strangers.refuse(connection, trial_id, storable(reason, REASON) or "")
+
+    def _met(self, connection: Connection) -> Iterator[str]:
+        """Put what Optuna has added behind our trials, and say so."""
+        ours = select(func.count()).where(tuner_trials.c.study_id == self._study_id)
+        strangers.put_behind(connection, self._strangers, connection.scalar(ours) or 0)
+        counts = strangers.counts(connection, self._strangers)
+        if counts[False]:
+            yield (
+                f"plain Optuna has added {count(counts[False], 'trial')}, which tuner did not train: they "
+                "stay as they are and are not counted; its enqueue_trial has a configuration trained here"
+            )
 
     def facts(self, changes: Mapping[str, Any]) -> None:
         """Add facts about how the study runs; those of the same name are replaced."""
@@ -214,13 +243,31 @@ class StudyStore:
         do.go_on.run(connection, [(_RUNNING, ids[number]) for number in going_on])
         do.forget.run(connection, [(number, self._study_id) for number in turn.forgotten])
 
-    def _add(self, connection: Connection, new: Sequence[tuple[Trial, datetime]]) -> dict[int, int]:
-        """Insert trials, in order of number, each at its moment, and return their ids by number."""
+    def _add(
+        self, connection: Connection, new: Sequence[tuple[Trial, datetime]], claimed: Mapping[int, int]
+    ) -> tuple[dict[int, int], list[int]]:
+        """Insert trials, in order of number, each at its moment; `claimed` ones take over Optuna's rows.
+
+        Returns:
+            Their ids by number, and those of Optuna's own trials.
+        """
         study, dialect = self._study_id, connection.dialect
-        starts = [(t.number, study, "RUNNING", as_driver_takes(dialect, naive(then))) for t, then in new]
+        others = [*self._strangers, *strangers.added(connection, study, self._last_id)]
+        ids = {
+            t.number: claimed[t.number]
+            for t, then in new
+            if t.number in claimed and strangers.claim(connection, claimed[t.number], t.number, then)
+        }
+        others = [i for i in others if i not in ids.values()]
+        strangers.put_behind(connection, others, new[-1][0].number + 1)
+        starts = [
+            (t.number, study, "RUNNING", as_driver_takes(dialect, naive(then)))
+            for t, then in new
+            if t.number not in ids
+        ]
         self._do.add.run(connection, starts)
-        found = connection.execute(_THEIR_IDS, {"study": study, "after": self._last_id})
-        ids = dict(found.all())
+        after = max([self._last_id, *others, *ids.values()])
+        ids |= dict(connection.execute(_IDS, {"study": study, "after": after}).all())
         rows = [
             (
                 ids[t.number],
@@ -240,7 +287,7 @@ class StudyStore:
         self._do.add_params.run(
             connection, [(ids[t.number], *row) for t, _ in new for row in self._encoder.encode(t.params)]
         )
-        return ids
+        return ids, others
 
     def _start_again(self, connection: Connection, ids: Sequence[int], moment: datetime) -> None:
         start = as_driver_takes(connection.dialect, naive(moment))
@@ -288,33 +335,26 @@ def cut_off(connection: Connection, study_id: int) -> None:
     )
 
 
-def show_open(connection: Connection, study_id: int, state: str) -> None:
-    """Set the state in which plain Optuna sees the trials that are not over.
+def show_open(connection: Connection, study_id: int) -> None:
+    """Let plain Optuna see the trials that are not over as RUNNING, also while nobody drives them.
 
-    While a study is driven they are RUNNING, so that nobody takes them for trials to run;
-    afterwards WAITING, so that no sampler takes them for trials that run for ever.
+    Else `optimize` would take them for trials that wait for it, and run them.
     """
     open_ = select(tuner_trials.c.trial_id).where(
         tuner_trials.c.study_id == study_id, tuner_trials.c.state.in_(_OPEN)
     )
-    connection.execute(update(trials).where(trials.c.trial_id.in_(open_)).values(state=state))
+    connection.execute(update(trials).where(trials.c.trial_id.in_(open_)).values(state="RUNNING"))
 
 
-def _under_way(connection: Connection, study_id: int) -> tuple[dict[int, int], int]:
-    """The ids of the trials that are not over, by number, and the study's highest trial id."""
+def _under_way(connection: Connection, study_id: int) -> dict[int, int]:
+    """The ids of the trials that are not over, by number."""
     found = connection.execute(
         select(tuner_trials.c.number, tuner_trials.c.trial_id).where(
             tuner_trials.c.study_id == study_id,
             tuner_trials.c.state.in_(_OPEN),
         )
     )
-    last = connection.scalar(
-        select(trials.c.trial_id)
-        .where(trials.c.study_id == study_id)
-        .order_by(trials.c.trial_id.desc())
-        .limit(1)
-    )
-    return dict(found.all()), last or 0
+    return dict(found.all())
 
 
 def _order(order: Stop | Pause) -> str | None:
