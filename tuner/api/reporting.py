@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner import content, starter
+from tuner.api import spreadsheet
 from tuner.api.gain import gained
 from tuner.api.markup import STYLE, Markup, card, element, joined, table
 from tuner.api.provenance import require_unchanged
@@ -356,7 +357,7 @@ def _trials(study: Study, records: Sequence[TrialRecord], columns: Frame) -> Mar
         for record in ranked
     ]
     head = ["trial", words.metric(goal.metric), *map(words.metric, measured), "epochs", "ended", *names]
-    data = base64.b64encode(study.trials.to_csv(index=False).encode()).decode()
+    data = base64.b64encode(spreadsheet.csv(study.trials).encode()).decode()
     link = element(
         "a", "all trials as CSV", href=f"data:text/csv;base64,{data}", download=f"{study.name}.csv"
     )

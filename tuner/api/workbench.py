@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner import content, starter
+from tuner.api import spreadsheet
 from tuner.api.confirming import model_of
 from tuner.api.provenance import require_unchanged
 from tuner.api.specify import inferred, plan
@@ -155,11 +156,12 @@ def export(
 
     def write(draft: Path) -> None:
         shutil.copytree(source, draft / "model")
-        study.trials.to_csv(draft / "trials.csv", index=False)
-        study.curves.to_csv(draft / "curves.csv", index=False)
+        (draft / "trials.csv").write_text(spreadsheet.csv(study.trials), encoding="utf-8", newline="")
+        (draft / "curves.csv").write_text(spreadsheet.csv(study.curves), encoding="utf-8", newline="")
         _write_json(draft / "study.json", {"study": name, "spec": study.spec.to_table()})
         _write_json(draft / "best.json", brief(study, chosen))
-        text = _EXPORT_README.format(name=name, number=chosen.number)
+        said = " ".join(name.split()).replace("`", "'")
+        text = _EXPORT_README.format(name=said, number=chosen.number)
         (draft / "README.md").write_text(text, encoding="utf-8")
         if figures:
             from tuner.api import pictures
@@ -250,7 +252,7 @@ model.module                          # what was trained: an nn.Module or an est
 |---|---|
 | `model/` | the weights of the best epoch, the network's description, scaling and encoding |
 | `best.json` | the trial's parameters and numbers, beside those of the default configuration |
-| `trials.csv` | every trial |
+| `trials.csv` | every trial; a text that a spreadsheet would run has an apostrophe before it |
 | `curves.csv` | every epoch of every trial |
 | `study.json` | the study as it was run |
 """

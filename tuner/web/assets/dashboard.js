@@ -460,7 +460,7 @@
 
   // What a spreadsheet would run as a formula is kept as text.
   const harmless = ({ value }) =>
-    value == null ? "" : typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+    value == null ? "" : typeof value === "string" && /^[=+\-@\t\r\n＝＋－＠]/.test(value) && isNaN(value) ? `'${value}` : value;
 
   // ---- what a person does ----
 
@@ -468,7 +468,10 @@
     theme: turn,
     keys: help,
     selection: () => select([]),
-    csv: () => table?.api?.exportDataAsCsv({ fileName: `${state.study}-trials.csv`, processCellCallback: harmless }),
+    csv: () => table?.api?.exportDataAsCsv({
+      fileName: `${state.study}-trials.csv`, processCellCallback: harmless,
+      processHeaderCallback: ({ column }) => harmless({ value: column.getColDef().headerName }),
+    }),
     "only-selected": (button) => {
       press(button, !pressed(button));
       if (!table?.api) return;
