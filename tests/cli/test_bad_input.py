@@ -57,6 +57,9 @@ def left(folder: Path) -> set[str]:
         (("start", "study.toml", "--set", "epochs"), ("--set epochs", "KEY=VALUE")),
         (("start", "study.toml", "--seconds", "-1"), ("budget.seconds", "greater than 0")),
         (("start", "digits", "--device", "abacus"), ("abacus",)),
+        (("start", "study.toml", "--device", "abacus"), ("trainer.device", "abacus")),
+        (("start", "study.toml", "--device", "cuda:99"), ("trainer.device", "cuda:99")),
+        (("start", "digits_sklearn", "--device", "cuda:0"), ("trainer.device", "trains on the CPU")),
         (("start", "study.toml", "--storage", "nosql://x"), ("nosql",)),
         (("start", "study.toml", "--storage", "sqlite:///missing/x.db"), ("missing", "does not exist")),
     ],
@@ -160,6 +163,10 @@ def test_too_many_failures_end_a_study_that_has_a_best_trial_with_an_error(tune:
     assert ended.json["trial"] == 0
     assert len(ended.err.splitlines()) == 1
     assert "only the default works" in ended.err
+
+
+def test_a_device_that_is_not_there_when_a_study_goes_on(stored: Tune) -> None:
+    told(stored("resume", "study", "--trials", "9", "--device", "cuda:99"), "trainer.device", "cuda:99")
 
 
 def test_a_name_that_is_taken(stored: Tune) -> None:

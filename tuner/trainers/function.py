@@ -26,6 +26,7 @@ from tuner.core.spec import StudySpec
 from tuner.core.trial import NUMBERS, Objective, Reading, Trial
 from tuner.errors import TrialError, described
 from tuner.trainers import weights
+from tuner.trainers.device import device_fault_of_any
 from tuner.trainers.model import describe
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
 from tuner.trainers.streams import GlobalStreams
@@ -97,7 +98,9 @@ class FunctionTrainer:
         self.function = function
 
     def faults(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:  # noqa: ARG002
-        """What is wrong with the function's signature."""
+        """What is wrong with the function's signature, and with the device that it is told of."""
+        fault = device_fault_of_any(spec.trainer.device)
+        device = (f"trainer.device: {fault}",) if fault else ()
         kind = "an async function" if _is_async(self.function) else ""
         try:
             inspect.signature(self.function).bind({}, None)
@@ -106,8 +109,11 @@ class FunctionTrainer:
         except ValueError:  # some built-in callables have no signature
             pass
         if not kind:
-            return ()
-        return (f"trainer.use: {_called(self.function)}: {kind}; write def train(params, context)",)
+            return device
+        return (
+            *device,
+            f"trainer.use: {_called(self.function)}: {kind}; write def train(params, context)",
+        )
 
     def unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:  # noqa: ARG002
         """Always: what the function does is its own."""

@@ -132,6 +132,8 @@ class SklearnPopulation:
 
 def _trainer_faults(spec: StudySpec, task: Task) -> Iterator[str]:
     trainer = spec.trainer
+    if trainer.device not in ("auto", "cpu"):
+        yield f"trainer.device: scikit-learn trains on the CPU, found {trainer.device!r}; drop it"
     if trainer.score is not None and trainer.score not in SCORES[task]:
         yield f"trainer.score: '{trainer.score}' is not for {task}; give one of {', '.join(SCORES[task])}"
     if trainer.loss is not None and trainer.loss != LOSSES[task]:

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import torch
-
 from tuner.core.dataset import Dataset, Task
 from tuner.core.spec import StudySpec
 from tuner.core.trial import NUMBERS
 from tuner.errors import PluginError, near
+from tuner.trainers.device import device_fault
 from tuner.trainers.torch import costs, losses, scores
 from tuner.trainers.torch.networks import SHIPPED, builder
 from tuner.trainers.torch.recipe import NAMES, NETWORK, range_faults
@@ -37,20 +36,6 @@ def faults(spec: StudySpec, data: Dataset | None) -> list[str]:
     ):
         found += [f"trainer.{key}: {f}" for f in _task_faults(given, known, data.task)]
     return [*found, *_space_faults(spec, model)]
-
-
-def device_fault(device: str) -> str | None:
-    """Why a device cannot be used; None when it can, or when it is ``"auto"``."""
-    if device in ("auto", "cpu"):
-        return None
-    kind, _, index = device.partition(":")
-    if kind != "cuda" or (index and not index.isdecimal()) or device.endswith(":"):
-        return f"unknown name {device!r}; known: auto, cpu, cuda, cuda:1"
-    if not torch.cuda.is_available():
-        return f'{device!r} is not available: torch sees no CUDA GPU; give "cpu" or "auto"'
-    if int(index or 0) >= torch.cuda.device_count():
-        return f"{device!r} is not there: torch sees {torch.cuda.device_count()} GPUs, counted from 0"
-    return None
 
 
 def _trainer_faults(spec: StudySpec) -> Iterator[str]:
