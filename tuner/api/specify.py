@@ -173,9 +173,8 @@ def inferred(path: Path, target: str | None) -> dict[str, Any]:
         {**table, "space": {"use": ["batch"]}}, str(path), partial(_find_space, folder=None)
     )
     assert probe.data is not None  # noqa: S101 - it was put there above
-    found = data.load(probe.data, Path.cwd())
-    images = len(found.input_shape) == 3
-    epochs = 27 if len(found.train) < 20_000 else 9
+    images, rows, task = data.outline(probe.data, Path.cwd())
+    epochs = 27 if rows < 20_000 else 9
     table["trainer"] = {"use": "torch", "model": "cnn" if images else "mlp", "epochs": epochs}
     table["objective"] = {"metric": "val_loss"}
     table["search"] = {"sampler": "tpe", "pruner": "asha", "seed": 0}
@@ -183,12 +182,12 @@ def inferred(path: Path, target: str | None) -> dict[str, Any]:
     table["stop"] = {"patience": 8}
     table["space"] = {"use": ["optimization", "batch", "regularization", "initialization", "architecture"]}
     known = _find_space("batch", None)["batch_size"]
-    sizes = [size for size in known["choices"] if size == "full" or size < len(found.train)]
+    sizes = [size for size in known["choices"] if size == "full" or size < rows]
     if sizes != known["choices"]:
         # A batch of as many rows as there are is the full one, and no other choice.
         default = known["default"] if known["default"] in sizes else sizes[0]
         table["space"]["batch_size"] = {"choices": sizes, "default": default}
-    if found.task is Task.REGRESSION:
+    if task is Task.REGRESSION:
         # Label smoothing has no meaning for numbers.
         table["space"]["fixed"] = {"label_smoothing": 0.0}
     return table

@@ -2,7 +2,7 @@
 
 from tuner.data.encoding import encode
 from tuner.data.known import Known, review
-from tuner.data.load import from_arrays, load
+from tuner.data.load import from_arrays, load, outline
 from tuner.data.scaling import Scaling
 
-__all__ = ["Known", "Scaling", "encode", "from_arrays", "load", "review"]
+__all__ = ["Known", "Scaling", "encode", "from_arrays", "load", "outline", "review"]

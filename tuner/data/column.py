@@ -6,6 +6,7 @@ used for is not known here.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ DATE_FORMATS = ("ISO8601", "%Y/%m/%d", "%d.%m.%Y")
 MOSTLY = 0.9
 """A column of which this share of the known values are numbers, or dates, is meant to hold such."""
 
-_DATE = r"\s*(?:\d{4}[-/]\d{1,2}[-/]\d{1,2}|\d{1,2}\.\d{1,2}\.\d{4})"
+_DATE = re.compile(r"\s*(?:\d{4}[-/]\d{1,2}[-/]\d{1,2}|\d{1,2}\.\d{1,2}\.\d{4})")
 _WORDS = {"true": 1.0, "false": 0.0}
 _EPOCH_S = 1e-6
 
@@ -70,9 +71,11 @@ def seconds(column: pd.Series[Any], form: str) -> NDArray[np.float64]:
     if types.is_datetime64_any_dtype(column.dtype):
         stamps = pd.to_datetime(column, utc=True)
     else:
-        words = column.astype(object).map(str)
-        dates = words.where(words.str.match(_DATE), None)
-        stamps = pd.to_datetime(dates.str.strip(), format=form, errors="coerce", utc=True)
+        words = [str(value) for value in column.astype(object)]
+        dates = [word.strip() if _DATE.match(word) else None for word in words]
+        if not any(dates):
+            return np.full(len(column), np.nan)
+        stamps = pd.to_datetime(pd.Series(dates, dtype=object), format=form, errors="coerce", utc=True)
     values = stamps.dt.tz_localize(None).to_numpy("datetime64[us]")
     return np.where(np.isnat(values), np.nan, values.astype(np.int64) * _EPOCH_S)
 

@@ -51,6 +51,16 @@ def load(spec: DataSpec, folder: Path, *, resampling: bool = False, known: Known
     return _dataset(source.read(spec, folder), spec, resampling, known, file)
 
 
+def outline(spec: DataSpec, folder: Path) -> tuple[bool, int, Task]:
+    """Whether the inputs are images, how many rows there are to train on, and the task; encodes nothing.
+
+    Args: and errors as those of `load`.
+    """
+    found = source.read(spec, folder)
+    read = target.read(found.y, spec.task, found.where)
+    return np.ndim(found.x) == 4, len(divided(found, read, spec).train), read.task
+
+
 def from_arrays(
     x: Any, y: Any, spec: DataSpec, *, resampling: bool = False, known: Known | None = None
 ) -> Dataset:

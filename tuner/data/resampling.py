@@ -113,7 +113,12 @@ class OpenRows:
             how, done = encoding.fit(x, self.where)
             features = encoding.names(how)
             notes += done
-            x, judged_x = encoding.encode(x, how), encoding.encode(judged_x, how)
+            if self.brought is None:
+                # Of one table, so that each of its columns is read once.
+                both = encoding.encode(pd.concat([x, judged_x]), how)
+                x, judged_x = both[: len(x)], both[len(x) :]
+            else:
+                x, judged_x = encoding.encode(x, how), encoding.encode(judged_x, how)
         return Dataset(
             train=Split(np.ascontiguousarray(x, np.float32), y),
             validation=Split(np.ascontiguousarray(judged_x, np.float32), judged_y),
