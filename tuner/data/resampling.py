@@ -113,9 +113,9 @@ class OpenRows:
             how, done = encoding.fit(x, self.where)
             features = encoding.names(how)
             notes += done
-            if self.brought is None:
+            if isinstance(judged_x, pd.DataFrame) and self.brought is None:
                 # Of one table, so that each of its columns is read once.
-                both = encoding.encode(pd.concat([x, judged_x]), how)
+                both = encoding.encode(pd.concat((x, judged_x)), how)
                 x, judged_x = both[: len(x)], both[len(x) :]
             else:
                 x, judged_x = encoding.encode(x, how), encoding.encode(judged_x, how)
