@@ -12,8 +12,9 @@ import tuner
 from tuner.api import brief
 from tuner.api.pictures import columns
 from tuner.api.reporting import page
-from tuner.cli.summary import front_table, verdict
+from tuner.cli.summary import front_table
 from tuner.core.trial import Reading, TrialState
+from tuner.judging import sentences
 
 DIGITS = {
     "trainer.epochs": 6,
@@ -64,8 +65,8 @@ def test_the_best_the_target_and_the_words_all_go_by_the_constraint() -> None:
     assert float(bound.best.params["x"]) <= 0.5
     assert bound.summary.best_number == bound.best.number
     assert bound.summary.reason == "the budget of 8 trials is used up", "a target that violates is none"
-    told = verdict(bound, bound.best)
-    assert told.startswith("The default configuration has cost 1, not at most 0.5.")
+    told = " ".join(sentences(bound.verdict))
+    assert told.startswith("The default does not meet every constraint: cost 1, not at most 0.5.")
     assert not brief(bound, bound.default)["feasible"]
     assert told.split(".")[0] in page(bound)
     rows = [bound.best.number, 0]
@@ -77,7 +78,9 @@ def test_the_best_the_target_and_the_words_all_go_by_the_constraint() -> None:
 def test_where_no_trial_meets_the_constraint_the_closest_one_is_named() -> None:
     study = start("none", **{"objective.at_least": {"cost": 3}})
     assert study.best.number == 0
-    assert verdict(study, study.best).startswith("No trial meets every constraint; trial 0 comes closest")
+    assert sentences(study.verdict)[0] == (
+        "No trial meets every constraint; the default comes closest: cost 1, not at least 3."
+    )
     assert [view.number for view in study.front] == [0]
 
 

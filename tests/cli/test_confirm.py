@@ -26,14 +26,19 @@ def test_confirm_says_what_to_take_and_prints_the_same_as_json(stored: Tune) -> 
     table = stored("confirm", "study", "--json").json
     assert table["choice"]["recommended"] in (0, *(each["number"] for each in table["candidates"]))
     assert [len(each["values"]) for each in table["candidates"]] == [3, 3, 3]
-    assert stored("best", "study", "--json").json["confirmed"] == table
+    best, verdict = stored("best", "study", "--json").json, table.pop("verdict")
+    assert best["confirmed"] == table
+    assert best["verdict"] == verdict
+    assert best["trial"] == verdict["take"] == table["choice"]["recommended"]
+    assert stored("show", "study", "--json").json["verdict"] == verdict
     assert "~confirm" not in stored("list").out
 
 
 def test_start_confirms_unless_the_study_says_otherwise(tune: Tune) -> None:
     told = tune("start", "study.toml", "--quiet", "--set", "confirm.auto=true", "--set", "confirm.repeats=3")
-    assert "what was confirmed" in told.out
-    assert "what was confirmed" not in tune("start", "study.toml", "--name", "other", "--quiet").out
+    assert "trained again" in told.out
+    assert "Not confirmed" not in told.out
+    assert "Not confirmed" in tune("start", "study.toml", "--name", "other", "--quiet").out
 
 
 def test_too_few_repeats_are_refused(stored: Tune) -> None:

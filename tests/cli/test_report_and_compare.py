@@ -8,7 +8,7 @@ from tests.cli.program import Tune
 def test_report_writes_a_page_and_prints_where(stored: Tune, folder: Path) -> None:
     ended = stored("report", "study", "-o", "out.html")
     assert (ended.code, ended.out, ended.err) == (0, "out.html\n", "")
-    assert "Best beside default" in (folder / "out.html").read_text(encoding="utf-8")
+    assert "Beside the default, in the search" in (folder / "out.html").read_text(encoding="utf-8")
 
 
 def test_report_of_an_unknown_study_names_the_known_ones(stored: Tune, folder: Path) -> None:

@@ -19,7 +19,7 @@ def test_a_study_ends_with_the_best_trial_beside_the_default_one(tune: Tune) -> 
     assert "study: finished" in ended.out
     assert "validation loss" in ended.out
     assert "default (trial 0)" in ended.out
-    assert "Tuning " in ended.out
+    assert "is the best of the search" in ended.out
     for command in ("tune show study", "tune resume study --trials 12"):
         assert command in ended.out
     assert "study: " in ended.err, "progress goes to stderr"

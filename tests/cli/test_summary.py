@@ -8,7 +8,7 @@ import pytest
 
 import tuner
 from tuner.api import brief
-from tuner.cli.summary import verdict
+from tuner.judging import sentences
 
 
 @pytest.fixture
@@ -29,25 +29,27 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_gain_is_told_when_loss_and_score_agree(study: Any) -> None:
     done = study("alike", (0.5, 0.25))
-    assert verdict(done, done.best) == "Tuning lowered val_loss from 0.5 (default) to 0.25, by 50%."
+    told = f"Trial {done.best.number} is the best of the search: it lowered the validation loss from 0.5"
+    assert sentences(done.verdict)[0] == f"{told} (the default) to 0.25, by 50 %."
     assert brief(done, done.best)["gain"] == {"value": 0.25, "val_score": 0.25}
 
 
 def test_score_that_got_worse_is_told(study: Any) -> None:
     done = study("against", (0.5, 0.25))
-    assert verdict(done, done.best).endswith("But its validation score is worse: 0.25, not 0.5.")
+    told = "But its validation score is worse than the default's: 0.25, not 0.5."
+    assert sentences(done.verdict)[1] == told
     assert brief(done, done.best)["gain"] == {"value": 0.25, "val_score": -0.25}
 
 
 def test_error_as_score_counts_the_other_way_round(study: Any) -> None:
     done = study("against", (0.5, 0.25), **{"trainer.score": "rmse"})
-    assert "worse" not in verdict(done, done.best)
+    assert "worse" not in " ".join(sentences(done.verdict))
     assert brief(done, done.best)["gain"] == {"value": 0.25, "val_score": 0.25}
 
 
 def test_tuning_that_found_nothing_better_says_so(study: Any) -> None:
     done = study("alike", (0.25, 0.5))
-    assert verdict(done, done.best) == (
-        "Tuning found nothing better than the default configuration, val_loss 0.25."
+    assert (
+        sentences(done.verdict)[0] == "The other trial is not better than the default: validation loss 0.25."
     )
     assert brief(done, done.best)["gain"] == {"value": 0.0, "val_score": 0.0}

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +20,7 @@ from tuner.errors import StoreError
 from tuner.figures import Frame
 from tuner.store import Database
 from tuner.store.columns import Reader
-from tuner.web import pages, table, verdict
+from tuner.web import answers, pages, table
 from tuner.web.insights import Insights
 from tuner.web.live import Live
 from tuner.web.place import Place
@@ -131,14 +130,15 @@ def test_verdict_tells_a_flat_search_from_one_that_improves(path: Path, live: Li
     make_study(path, "made", 60, 4)
     frame = live.look("made").frame
     last = int(frame.trials.number[frame.best or 0])
-    assert verdict.improvement(frame.only(range(max(last + 1, 20)))).short in (
+    assert answers.improvement(frame.only(range(max(last + 1, 20)))).short in (
         "Yes",
         "Hardly",
         "Too early to say",
     )
-    assert verdict.choice(frame).trial == last
-    assert str(last) in verdict.fitting(frame).text
-    early = verdict.answers(frame.only([]))
+    verdict = live.look("made").verdict
+    assert answers.choice(verdict).trial == last
+    assert str(last) in answers.fitting(frame, last).text
+    early = answers.answers(frame.only([]), verdict)
     assert {answer.short for answer in early} == {"Too early to say"}
 
 
@@ -215,26 +215,6 @@ def test_what_an_end_or_a_confirmation_changes_is_not_waited_for(path: Path, liv
     assert found(90, 0.1, is_driven=False) != last
 
 
-def test_verdict_takes_what_was_confirmed_before_what_was_found(path: Path, live: Live) -> None:
-    make_study(path, "made", 40, 6)
-    frame = live.look("made").frame
-    found: dict[str, Any] = {
-        "metric": "val_loss",
-        "naive": 0.01,
-        "candidates": [{"number": 7, "values": [0.2, 0.4]}, {"number": 0, "values": [0.9, 0.7]}],
-        "choice": {"recommended": 7, "tied": [7, 3]},
-    }
-    told = verdict.answers(frame, found)[2]
-    assert (told.short, told.trial) == ("Trial 7, confirmed", 7)
-    assert "0.3" in told.text
-    assert "0.8" in told.text
-    assert "1 other trial" in told.text
-    assert "lucky" in told.text
-    assert "lucky" not in verdict.answers(frame, {**found, "naive": 0.35})[2].text
-    failed = [*found["candidates"], {"number": 3, "values": [0.1, None]}]
-    assert verdict.answers(frame, {**found, "candidates": failed})[2].trial == 7
-
-
 def test_a_study_with_constraints_and_further_objectives_has_their_numbers_bit_by_bit(
     path: Path, live: Live
 ) -> None:
@@ -293,5 +273,5 @@ def test_the_verdict_says_which_way_a_setting_makes_the_gap_smaller(path: Path, 
     make_study(path, "made", 200, 6)
     live.look("made")
     live.settle("made")
-    told = verdict.drivers(live.look("made").frame, most=10)
+    told = answers.drivers(live.look("made").frame, most=10)
     assert re.search(r"width \([^)]*; lower: smaller gap\)", told)

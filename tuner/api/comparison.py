@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +23,7 @@ from tuner.core.changes import changes, told
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Params
 from tuner.errors import SpecError
-from tuner.judging import SHARE, around, scale_of
+from tuner.judging import SHARE, around, between, scale_of
 
 if TYPE_CHECKING:
     from tuner.figures import Frame
@@ -193,9 +194,8 @@ def compare(names: Sequence[str], *, storage: str | None = None) -> Comparison:
 
 
 def _side(study: Study) -> Side:
-    summary, best, confirmation = study.summary, study.best, study.confirmation
-    taken = study.trial(confirmation.choice.recommended) if confirmation else best
-    records = study.records
+    summary, best, taken, records = study.summary, study.best, study.recommended, study.records
+    confirmation = study.confirmation
     return Side(
         study=study.name,
         state="running" if summary.is_driven else str(summary.state),
@@ -302,41 +302,22 @@ def _pair(better: Side, other: Side, metric: str, sign: int, is_same: bool | Non
     found = paired(one, two, sign) if is_same else None
     method = "paired" if found else "welch"
     found = found or welch(one, two)
+    told = partial(
+        between,
+        better.study,
+        other.study,
+        metric,
+        (one.value, two.value),
+        are_confirmed=better.is_confirmed and other.is_confirmed,
+    )
     if found is None:
         which = [side.study for side in (better, other) if side.estimate.error is None]
-        commands = words.listed([f"`tune confirm {name}`" for name in which])
-        sentence = (
-            f"Whether {better.study} ({metric} {one.value:.4g}) is really better than {other.study} "
-            f"({two.value:.4g}) cannot be told: the best of many trials is partly luck, and how far it would "
-            f"vary is not known of {words.listed(which)}; {commands} would tell."
-        )
+        sentence = told(None, is_clear=None, unknown=which)
         return Pair(better.study, other.study, gain, None, None, "unknown", sentence)
     error, freedom = found
     reach = float(special.stdtrit(freedom, 1 - LEVEL / pairs / 2)) * error
-    interval = gain - reach, gain + reach
-    is_clear = gain > reach
-    span = f"between {interval[0]:.4g} and {interval[1]:.4g}"
-    confirmed = better.is_confirmed and other.is_confirmed
-    chosen = (
-        ""
-        if confirmed
-        else (
-            " That each is the best of many trials, and so partly luck, is not counted in; "
-            "`tune confirm` does."
-        )
-    )
-    if gain == error == 0:
-        sentence = f"{better.study} and {other.study} came out the same in every training.{chosen}"
-    elif not is_clear:
-        sentence = (
-            f"{better.study} and {other.study} cannot be told apart: the {metric} of {better.study} is "
-            f"better by {gain:.4g}, but the true difference may be anything {span}.{chosen}"
-        )
-    else:
-        sentence = (
-            f"{better.study} {'is' if confirmed else 'looks'} better than {other.study}: its {metric} is "
-            f"better by {gain:.4g} ({span}, 95 % sure), more than noise explains.{chosen}"
-        )
+    interval, is_clear = (gain - reach, gain + reach), gain > reach
+    sentence = told(interval, is_clear=is_clear)
     return Pair(better.study, other.study, gain, interval, is_clear, method, sentence)
 
 

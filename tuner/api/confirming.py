@@ -30,6 +30,7 @@ from tuner.judging import (
     Step,
     Tested,
     choose,
+    contenders,
     measured,
     of_losses,
     over_repeats,
@@ -165,6 +166,7 @@ class _Confirming:
         )
         if again.planned.data is not None and again.planned.data.fingerprint is not None:
             database.keep_fingerprint(name, again.planned.data.fingerprint)
+        again = replace(again, is_tested=self._is_tested(again, records))
         again.train(
             database,
             self.url,
@@ -188,9 +190,10 @@ class _Confirming:
         study = StudySpec.parse(self.summary.spec, name)
         trained = again.records(database)
         candidates = again.candidates(records, trained)
-        goal, planned = spec.goal(), again.planned.data
+        goal, goals, planned = spec.goal(), study.goals(), again.planned.data
+        rivals = contenders(candidates, goals)
         try:
-            choice = choose(candidates, minimize=goal.minimize, overlap=again.overlap)
+            choice = choose(rivals, minimize=goal.minimize, overlap=again.overlap)
         except ValueError as error:
             raise TrialError(
                 f"{name}: all that was trained again failed; see: tune show {spec.name}"
@@ -206,7 +209,10 @@ class _Confirming:
         if untested is None:
             trial = _Test(self._locked(spec, fingerprint), score, goal.metric.endswith("_score"))
             test = trial.tested(models[choice.recommended], models[0], choice.recommended == 0)
-            path = trial.along(_path(database.artifacts(name), study, records), goal.minimize)
+            # A path of gaps or of sizes has no counterpart on the test rows.
+            is_same = goal.metric in ("val_loss", "val_score")
+            kept = _path(database.artifacts(name), study, records) if is_same else []
+            path = trial.along(kept, goal.minimize)
         standing = [c.searched for c in candidates if c.searched is not None]
         values = np.array(next(c.values for c in candidates if c.number == choice.recommended), np.float64)
         opened_before = [each for each in database.confirmations(name) if each.opened]
@@ -234,8 +240,17 @@ class _Confirming:
             untested=untested,
             overtuning=path,
             model_path=str(best) if best is not None else None,
+            goals=goals,
+            best=again.best,
         )
         return found, row, best
+
+    def _is_tested(self, again: Repeats, records: Sequence[TrialRecord]) -> bool:
+        """Whether test rows will be read, as far as a model of the search tells."""
+        files, data = self.database.artifacts(self.summary.name), again.planned.data
+        kept = [files.path(record.number) for record in records if record.model_path is not None]
+        models = dict.fromkeys((0, 1), kept[0]) if kept and kept[0].is_dir() else {}
+        return self._untested(again.spec, models, data.fingerprint if data is not None else None) is None
 
     def _untested(self, spec: StudySpec, models: Mapping[int, Path], fingerprint: bytes | None) -> str | None:
         """Why there is no test, in words; None where there is one. No test row is read."""

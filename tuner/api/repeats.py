@@ -19,6 +19,7 @@ from tuner.api.session import Session
 from tuner.api.specify import Plan, prepare
 from tuner.core.budget import StudyState
 from tuner.core.dataset import Dataset
+from tuner.core.goals import Goals
 from tuner.core.ports import Observer, Trainer
 from tuner.core.seeds import derive
 from tuner.core.spec import StudySpec
@@ -96,6 +97,8 @@ class Repeats:
         planned: data and trainer of the repeats.
         redrawn: whether each repeat has a split of its own.
         trials: how many trials the study had when they were chosen.
+        best: the search's best trial then.
+        is_tested: whether the locked test rows are read afterwards.
     """
 
     study: str
@@ -107,6 +110,8 @@ class Repeats:
     planned: Plan
     redrawn: bool
     trials: int
+    best: int
+    is_tested: bool = False
 
     @classmethod
     def of(
@@ -145,16 +150,20 @@ class Repeats:
             facts = stored.facts
             numbers, count = tuple(facts["candidates"]), int(facts["repeats"])
             trials = int(facts["trials"])
+            best = int(facts.get("best", numbers[0]))
         else:
             count = repeats or spec.confirm.repeats
-            numbers, trials = _best(spec, records, top or spec.confirm.top), len(records)
+            numbers, trials = _chosen(spec, records, top or spec.confirm.top), len(records)
+            best = min(_standing(spec, records), key=spec.goals().key).number
         name = stored.name if stored is not None else _free_name(database, summary.name, number)
         own = _spec_of(spec, name, number, len(numbers) * count)
         planned = prepare(own, data, trainer, own.name, resampling=True, known=known)
         make = partial(_paired, planned.make, len(numbers))
         redrawn = _is_redrawn(planned.data)
         planned = replace(planned, make=make)
-        return cls(summary.name, summary.identity, number, own, numbers, count, planned, redrawn, trials)
+        return cls(
+            summary.name, summary.identity, number, own, numbers, count, planned, redrawn, trials, best
+        )
 
     @property
     def overlap(self) -> float:
@@ -187,6 +196,7 @@ class Repeats:
             "candidates": list(self.numbers),
             "repeats": self.count,
             "trials": self.trials,
+            "best": self.best,
         }
         if stored is None:
             driven = database.create_study(
@@ -216,6 +226,7 @@ class Repeats:
                     tuple(_value(record) for record in repeats),
                     _size(repeats),
                     float(np.mean(epochs)) if epochs else 0.0,
+                    _measured(self.spec.goals(), repeats),
                 )
             )
         return tuple(found)
@@ -224,17 +235,28 @@ class Repeats:
         best = [f"trial {number}" for number in self.numbers if number]
         names = f"{', '.join(best)} and the default" if best else "the default"
         how = f"{self.count} times" + (", each time on another split" if self.redrawn else "")
-        return f"trains {names} again, {how}; then the locked test rows are read"
+        then = "; then the locked test rows are read" if self.is_tested else ""
+        return f"trains {names} again, {how}{then}"
 
 
-def _best(spec: StudySpec, records: Sequence[TrialRecord], top: int) -> tuple[int, ...]:
-    """The best trials whose values stand, the best first, and the default configuration."""
-    goals = spec.goals()
+def _standing(spec: StudySpec, records: Sequence[TrialRecord]) -> list[TrialRecord]:
     standing = [r for r in records if r.state.is_over and r.conclusive and r.value is not None]
     if not standing:
         raise TrialError(f"{spec.name}: no trial has a value that stands, so there is nothing to confirm")
-    ranked = sorted(standing, key=goals.key)
-    return (*[r.number for r in ranked if r.number != 0][:top], 0)
+    return standing
+
+
+def _chosen(spec: StudySpec, records: Sequence[TrialRecord], top: int) -> tuple[int, ...]:
+    """The trials to train again: the best whose values stand, the best first, and the default configuration.
+
+    With several objectives those of the front come first, evenly spread over it where it has more.
+    """
+    goals, standing = spec.goals(), _standing(spec, records)
+    front = [r.number for r in goals.front(standing) if r.number != 0]
+    if len(front) > top:
+        front = [front[round(i * (len(front) - 1) / max(1, top - 1))] for i in range(top)]
+    ranked = [r.number for r in sorted(standing, key=goals.key) if r.number != 0]
+    return (*[*dict.fromkeys((*front, *ranked))][:top], 0)
 
 
 def _spec_of(spec: StudySpec, name: str, number: int, trials: int) -> StudySpec:
@@ -250,7 +272,8 @@ def _spec_of(spec: StudySpec, name: str, number: int, trials: int) -> StudySpec:
             **table,
             "name": name,
             "description": f"the best of {spec.name}, trained again",
-            "objective": {"metric": goal.metric, "direction": "minimize" if goal.minimize else "maximize"},
+            "objective": table["objective"]
+            | {"metric": goal.metric, "direction": "minimize" if goal.minimize else "maximize"},
             "search": {
                 "sampler": "random",
                 "pruner": "none",
@@ -279,6 +302,19 @@ def _value(record: TrialRecord | None) -> float | None:
     if record is None or record.state is TrialState.FAILED or not record.conclusive or record.value is None:
         return None
     return record.value if math.isfinite(record.value) else None
+
+
+def _measured(goals: Goals, repeats: Sequence[TrialRecord | None]) -> dict[str, float | None]:
+    """The means of the other numbers that the goals name; None for one that was not measured."""
+    counted = {objective.metric: objective.of for objective in goals.objectives}
+    bests = [record.best for record in repeats if record is not None and record.best is not None]
+    found: dict[str, float | None] = {}
+    for name in goals.names:
+        values = [counted[name](best) if name in counted else best.get(name) for best in bests]
+        known = [value for value in values if math.isfinite(value)]
+        if name != goals.primary.metric:
+            found[name] = math.fsum(known) / len(known) if known else None
+    return found
 
 
 def _size(repeats: Sequence[TrialRecord | None]) -> int | None:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 from tuner import content, starter
 from tuner.api import spreadsheet
-from tuner.api.gain import gained
 from tuner.api.markup import STYLE, Markup, card, element, joined, table
 from tuner.api.provenance import require_unchanged
 from tuner.api.run import load
@@ -25,9 +24,9 @@ from tuner.api.study import Study, TrialView
 from tuner.core import words
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, TrialRecord
-from tuner.errors import SpecError, TrialError
+from tuner.errors import SpecError
 from tuner.findings import Finding, Severity
-from tuner.judging import Confirmation, sentences
+from tuner.judging import Verdict, label, sentences
 from tuner.store import StudySummary
 
 if TYPE_CHECKING:
@@ -94,11 +93,11 @@ def page(study: Study) -> str:
     from tuner import figures
     from tuner.api.pictures import frame
 
-    summary, spec, records, confirmation = study.summary, study.spec, study.records, study.confirmation
+    summary, spec, records, verdict = study.summary, study.spec, study.records, study.verdict
     findings, columns = study.findings(), frame(study)
     sections = [
-        ("result", "Result", _result(study, confirmation, findings)),
-        ("confirmed", "Confirmed", _confirmed(study, confirmation, len(records))),
+        ("result", "Result", _result(study, verdict)),
+        ("confirmed", "Confirmed", _confirmed(verdict)),
         ("findings", "What was found", _findings(findings)),
         ("figures", "Figures", _figures(columns)),
         ("trials", "The best trials", _trials(study, records, columns)),
@@ -117,54 +116,6 @@ def page(study: Study) -> str:
     return figures.document(f"{study.name} - tuner", body, library(), STYLE)
 
 
-def verdict(study: Study, confirmation: Confirmation | None, findings: Sequence[Finding] = ()) -> list[str]:
-    """What came out of a study, in a few sentences for a person who is no statistician."""
-    try:
-        best = study.best
-    except TrialError:
-        return ["No trial has a value yet, so there is nothing to tell; the trials below say why."]
-    trials = len(study.records)
-    told = [
-        *gained(study, best, words.metric(study.spec.objective.metric)),
-        *_place(best, trials),
-        *_fit(best),
-    ]
-    if confirmation is not None:
-        return [*told, *sentences(confirmation, trials)[:1]]
-    return [*told, *_trust(study, findings, trials)]
-
-
-def _place(best: TrialView, trials: int) -> Iterator[str]:
-    if best.number:
-        yield f"The best is trial {best.number} of {words.count(trials, 'trial')}."
-
-
-def _fit(best: TrialView) -> Iterator[str]:
-    reading = best.reading
-    if reading is None or not isfinite(reading.gap):
-        return
-    times = (
-        f", {reading.val_loss / reading.train_loss:.1f} times as high"
-        if 0 < reading.train_loss < reading.val_loss
-        else ""
-    )
-    yield (
-        f"Its loss is {reading.train_loss:.4g} on the data that it learned from and {reading.val_loss:.4g} "
-        f"on the validation data{times}."
-    )
-
-
-def _trust(study: Study, findings: Sequence[Finding], trials: int) -> Iterator[str]:
-    warnings = [finding.sentence for finding in findings if finding.severity is Severity.WARNING]
-    yield from warnings[:1]
-    if study.summary.is_driven:
-        yield "The study is still running."
-    yield (
-        "These numbers are from the validation data, which chose the best of "
-        f"{words.count(trials, 'trial')}: new data will bring somewhat worse ones."
-    )
-
-
 def _subtitle(summary: StudySummary) -> Markup:
     state = "running" if summary.is_driven else str(summary.state)
     why = f", {summary.reason}" if summary.reason and not summary.is_driven else ""
@@ -173,14 +124,12 @@ def _subtitle(summary: StudySummary) -> Markup:
     return joined([*parts, element("p", f"{state}{why} · {dates}", class_="quiet")])
 
 
-def _result(study: Study, confirmation: Confirmation | None, findings: Sequence[Finding]) -> Markup:
-    told = card(element("p", " ".join(verdict(study, confirmation, findings))), mood="verdict")
-    try:
-        best = study.best
-    except TrialError:
+def _result(study: Study, verdict: Verdict) -> Markup:
+    told = card(*(element("p", sentence) for sentence in sentences(verdict)), mood="verdict")
+    if verdict.taken is None:
         return told
-    beside = [element("h2", "Best beside default"), _beside(best, study.default)]
-    front = study.front
+    beside = [element("h2", "Beside the default, in the search"), _beside(study.recommended, study.default)]
+    front = [study.trial(number) for number in verdict.front]
     if len(front) > 1:
         beside += [element("h2", "The best bargains"), _front(study, front)]
     return joined([told, *beside])
@@ -204,7 +153,7 @@ def _beside(best: TrialView, default: TrialView) -> Markup:
     """What was measured of both, and the settings in which they differ; of a default that is best all."""
     spec = best.study.spec
     views = [best] if best.number == default.number else [best, default]
-    head = ["", *(f"{'default' if view.number == 0 else 'best'} (trial {view.number})" for view in views)]
+    head = ["", *(label(view.number) for view in views)]
     rows = []
     for name in dict.fromkeys((spec.objective.metric, *MEASURED)):
         cells = [_number(view.reading, name) for view in views]
@@ -234,25 +183,26 @@ def _beside(best: TrialView, default: TrialView) -> Markup:
     return element("div", *cards, class_="figures")
 
 
-def _confirmed(study: Study, found: Confirmation | None, trials: int) -> Markup:
-    """What training the best few again has shown, and what the locked test says."""
+def _confirmed(verdict: Verdict) -> Markup:
+    """What training the best few again has shown, as numbers, and when the test was read."""
     from tuner import figures
     from tuner.figures import overtuning
 
+    found = verdict.confirmation
     if found is None:
-        how = element("code", f"tune confirm {study.name}")
+        how = element("code", f"tune confirm {verdict.study}")
         what = (
             " trains the best few and the default configuration again, says which to take, and opens the "
             "locked test data, once."
         )
         return card(element("p", "Not yet. ", how, what))
-    parts = [card(*(element("p", sentence) for sentence in sentences(found, trials)), mood="verdict")]
-    metric, recommended = words.metric(found.metric), found.choice.recommended
+    metric, others = words.metric(found.metric), found.candidates[0].measured
     rows = [
         [
-            "default" if each.number == 0 else f"trial {each.number}",
+            label(each.number),
             words.number(each.searched),
             words.number(each.mean),
+            *(words.number(each.measured.get(name)) for name in others),
             "yes" if each.number in found.choice.tied else "no",
             words.ABSENT if each.size_bytes is None else f"{each.size_bytes:,}",
             words.number(each.epochs),
@@ -263,17 +213,18 @@ def _confirmed(study: Study, found: Confirmation | None, trials: int) -> Markup:
         "",
         f"{metric} in the search",
         f"mean of {found.repeats} trainings",
+        *map(words.metric, others),
         "among the best",
         "bytes",
         "epochs",
     ]
-    taken = next(i for i, each in enumerate(found.candidates) if each.number == recommended)
+    taken = next(i for i, each in enumerate(found.candidates) if each.number == verdict.number)
     opened = [f"{words.moment(each.at)}: tune {each.command}, on {each.host}" for each in found.openings]
     when = f"The test data was opened {'; '.join(opened)}." if opened else f"No test: {found.untested}."
     note = element("p", when, class_="quiet")
-    parts.append(card(element("h3", "Trained again"), table(head, rows, taken), note))
-    steps = found.overtuning.path if found.overtuning else ()
-    if len(steps) > 1:
+    parts = [card(element("h3", "Trained again"), table(head, rows, taken), note)]
+    steps = verdict.overtuning.path if verdict.overtuning else ()
+    if steps:
         columns = ([s.number for s in steps], [s.validation for s in steps], [s.test for s in steps])
         light, dark = (
             overtuning.path(*columns, found.metric, theme) for theme in (figures.LIGHT, figures.DARK)

@@ -24,7 +24,7 @@ from tuner.core.ports import Observer
 from tuner.core.spec import StudySpec
 from tuner.core.trial import TrialRecord
 from tuner.errors import SpecError, StoreError, StudyLocked, StudyNotFound, TunerError
-from tuner.store import Database, StudySummary, Verdict
+from tuner.store import Database, StudySummary, Verification
 
 _LOG = logging.getLogger(__name__)
 
@@ -231,7 +231,7 @@ def studies(*, storage: str | None = None) -> list[StudySummary]:
     return []
 
 
-def verify(*, storage: str | None = None) -> Verdict:
+def verify(*, storage: str | None = None) -> Verification:
     """Look through a whole database for what is wrong with it, changing nothing.
 
     Raises:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner.core.importances import Importances
 from tuner.core.overfitting import Overfitting
-from tuner.core.spec import StudySpec
+from tuner.core.spec import FALLING_SCORES, StudySpec
 from tuner.core.trial import NUMBERS, Params, Reading, TrialRecord
 from tuner.errors import TrialError
 from tuner.store import Database, SpecRevision, StudySummary
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from tuner.findings import Finding
-    from tuner.judging import Confirmation
+    from tuner.judging import Confirmation, Verdict
 
 
 @contextmanager
@@ -39,10 +39,15 @@ def opened(url: str, *, create: bool = False) -> Iterator[Database]:
 
 @dataclass(frozen=True)
 class TrialView:
-    """One trial of a stored study."""
+    """One trial of a stored study.
+
+    Attributes:
+        confirmation: what recommends it; its model is then one of those that were trained again.
+    """
 
     study: Study
     record: TrialRecord
+    confirmation: Confirmation | None = None
 
     @property
     def number(self) -> int:
@@ -80,6 +85,21 @@ class TrialView:
         """The folder of the best epoch's model; None where it was not kept."""
         return Path(self.record.model_path) if self.record.model_path else None
 
+    @property
+    def folder(self) -> Path | None:
+        """Likewise, after a look whether it lies there.
+
+        Raises:
+            TrialError: what lies there is not of this study.
+        """
+        from tuner.api.confirming import model_of
+
+        with opened(self.study.url) as database:
+            again = None if self.confirmation is None else model_of(database, self.confirmation)
+            if again is not None or self.record.model_path is None:
+                return again
+            return database.artifacts(self.study.name).get(self.number)
+
     def model(self) -> Any:
         """The best epoch's model.
 
@@ -97,8 +117,7 @@ class TrialView:
                 f"trial {self.number} of '{self.study.name}': its model was not kept; "
                 "the models of the best trials are, [trainer] keep says how many"
             )
-        with opened(self.study.url) as database:
-            folder = database.artifacts(self.study.name).get(self.number)
+        folder = self.folder
         if folder is None:
             raise TrialError(
                 f"trial {self.number} of '{self.study.name}': its model is not in {self.model_path}; "
@@ -157,10 +176,11 @@ class Study:
 
     @property
     def best(self) -> TrialView:
-        """The trial with the best value among those whose value stands, else among those cut short.
+        """The search's best: the best value among those that stand, else among those cut short.
 
         One that violates a constraint is the best only where all do, and then the one that violates
-        it least. With several objectives, the best by the first one.
+        it least. With several objectives, the best by the first one. Which trial to take is
+        `recommended`, another one where the study is confirmed.
 
         Raises:
             TrialError: no trial has a value yet.
@@ -169,6 +189,36 @@ class Study:
         if found is None:
             raise TrialError(f"'{self.name}': no trial has a value yet; see `tune show {self.name}`")
         return TrialView(self, found)
+
+    @property
+    def verdict(self) -> Verdict:
+        """Which configuration to take, why, and how sure that is; everything that tells it goes by this."""
+        from tuner.api.confirming import stored
+        from tuner.judging import Verdict
+
+        with opened(self.url) as database:
+            summary, records = database.study(self.name), database.records(self.name)
+            found = stored(database, self.name)
+        spec = StudySpec.parse(summary.spec, self.name)
+        falls = spec.trainer.score in FALLING_SCORES
+        return Verdict.of(
+            self.name, spec.goals(), records, found, score_falls=falls, is_running=summary.is_driven
+        )
+
+    @property
+    def recommended(self) -> TrialView:
+        """The trial to take: what `tune confirm` recommends, with the model that it kept, else `best`.
+
+        Raises:
+            TrialError: no trial has a value yet.
+        """
+        verdict = self.verdict
+        if verdict.taken is None:
+            raise TrialError(f"'{self.name}': no trial has a value yet; see `tune show {self.name}`")
+        found, path = verdict.confirmation, verdict.model_path
+        if found is None or found.model_path is None or path is None or not Path(path).is_dir():
+            return TrialView(self, verdict.taken)
+        return TrialView(self, replace(verdict.taken, model_path=path), found)
 
     @property
     def front(self) -> list[TrialView]:
@@ -282,4 +332,5 @@ class Study:
         known = of_value_and_gap(space, records, goal, lambda r: r.best.gap if r.best else None)
         found = self.confirmation
         spread = spread_of([each.values for each in found.candidates]) if found else None
-        return all_of(Evidence.of(records, curves, space, spec.goals(), spec.trainer.epochs, known, spread))
+        evidence = Evidence.of(records, curves, space, spec.goals(), spec.trainer.epochs, known, spread)
+        return all_of(replace(evidence, is_confirmed=found is not None))

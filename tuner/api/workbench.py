@@ -12,10 +12,9 @@ from typing import Any
 
 from tuner import content, starter
 from tuner.api import spreadsheet
-from tuner.api.confirming import model_of
 from tuner.api.provenance import require_unchanged
 from tuner.api.specify import inferred, plan
-from tuner.api.study import Study, TrialView, opened
+from tuner.api.study import Study, TrialView
 from tuner.artifacts import fill
 from tuner.content import storage_url
 from tuner.core.dataset import Dataset
@@ -118,14 +117,14 @@ def export(
     ignore_changes: bool = False,
     storage: str | None = None,
 ) -> list[Path]:
-    """Write a folder that stands alone: the confirmed model (else the best trial's), trials, curves.
+    """Write a folder that stands alone: the model of the trial to take, trials, curves.
 
     The model loads in a fresh process by `tuner.load_model(folder)`.
 
     Args:
         name: the study.
         folder: must not exist, or be empty.
-        trial: a trial's number instead of the best one's.
+        trial: another trial's number than that of `Study.recommended`.
         figures: also every figure as PNG and SVG in ``figures/``, and ``report.html``.
         ignore_changes: export what is stored though the data file has changed since.
         storage: the database's URL.
@@ -141,14 +140,8 @@ def export(
     study = Study(name, storage_url(storage))
     if not ignore_changes:
         require_unchanged(name, study.spec, study.url)
-    chosen = study.best if trial is None else study.trial(trial)
-    confirmed = study.confirmation if trial is None else None
-    with opened(study.url) as database:
-        model = model_of(database, confirmed) if confirmed is not None else None
-        if confirmed is not None and model is not None:
-            chosen = study.trial(confirmed.choice.recommended)
-        elif chosen.model_path is not None:
-            model = database.artifacts(name).get(chosen.number)
+    chosen = study.recommended if trial is None else study.trial(trial)
+    model = chosen.folder
     if model is None:
         kept = ", ".join(str(r.number) for r in study.records if r.model_path) or "none"
         raise TrialError(f"{name}: the model of trial {chosen.number} was not kept; kept are: {kept}")
@@ -161,7 +154,7 @@ def export(
         _write_json(draft / "study.json", {"study": name, "spec": study.spec.to_table()})
         _write_json(draft / "best.json", brief(study, chosen))
         said = " ".join(name.split()).replace("`", "'")
-        text = _EXPORT_README.format(name=said, number=chosen.number)
+        text = _EXPORT_README.format(name=said, number=chosen.number, why=_why(study, trial))
         (draft / "README.md").write_text(text, encoding="utf-8")
         if figures:
             from tuner.api import pictures
@@ -174,12 +167,26 @@ def export(
     return sorted(path for path in place.rglob("*") if path.is_file())
 
 
+def _why(study: Study, trial: int | None) -> str:
+    """Why it is this trial's model that is exported."""
+    from tuner.judging import sentences
+
+    return (
+        " ".join(" ".join(sentences(study.verdict)).split())
+        if trial is None
+        else "It was asked for by its number."
+    )
+
+
 def brief(study: Study, chosen: TrialView) -> dict[str, Any]:
     """A trial beside the default configuration, as `tune best --json` prints it; `nan` becomes None.
 
-    With ``front``: the trials that no other one dominates, see `Study.front`.
+    With ``front``: the trials that no other one dominates, see `Verdict.front`.
     """
-    goals = study.spec.goals()
+    from tuner.judging import sentences
+
+    goals, verdict = study.spec.goals(), study.verdict
+    found = verdict.confirmation
 
     def told(view: TrialView) -> dict[str, Any]:
         return {"trial": view.number, "params": dict(view.params), **_numbers(view)}
@@ -195,10 +202,11 @@ def brief(study: Study, chosen: TrialView) -> dict[str, Any]:
         "default": told(study.default),
         "front": [
             {"trial": view.number, "params": dict(view.params), "value": view.value, **weighed(view)}
-            for view in study.front
+            for view in map(study.trial, verdict.front)
         ],
         "gain": _gain(study, chosen),
-        "confirmed": confirmed.to_table() if (confirmed := study.confirmation) is not None else None,
+        "confirmed": None if found is None else found.to_table(),
+        "verdict": {**verdict.to_table(), "sentences": sentences(verdict)},
         "model_path": str(chosen.model_path) if chosen.model_path else None,
     }
 
@@ -239,6 +247,8 @@ def _write_json(path: Path, table: Mapping[str, Any]) -> None:
 
 
 _EXPORT_README = """# The model of trial {number} of study `{name}`
+
+{why}
 
 ```python
 import tuner

@@ -1,4 +1,4 @@
-"""tune best: the best trial beside the default configuration."""
+"""tune best: the trial to take beside the default configuration."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ EXAMPLES = "\b\nExamples:\n  tune best digits\n  tune best digits --json | jq .p
 
 
 def run(name: NameArgument, as_json: JsonOption = False, storage: StorageOption = None) -> None:
-    """Show the best trial of a study beside its default configuration."""
+    """Show the trial to take of a study beside its default configuration, and why."""
     from tuner import api
     from tuner.cli.contract import best_table, dump
     from tuner.cli.summary import print_best

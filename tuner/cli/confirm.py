@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from tuner.cli import screen
 from tuner.cli.options import JsonOption, NameArgument, QuietOption, StorageOption
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from tuner.judging import Confirmation
 
 EXAMPLES = (
     "\b\nExamples:\n"
@@ -40,9 +35,10 @@ def run(
 ) -> None:
     """Train the best trials again, recommend one, and open the locked test once."""
     from tuner import api
-    from tuner.cli.contract import dump
+    from tuner.cli.contract import dump, verdict_table
     from tuner.cli.drive import INTERRUPTED
     from tuner.cli.progress import watch
+    from tuner.cli.summary import print_model, print_trained_again, print_verdict
 
     found = None
     with watch(quiet=quiet, plain=as_json) as watcher, suppress(KeyboardInterrupt):
@@ -50,40 +46,11 @@ def run(
     if found is None:
         screen.say(f"interrupted; go on with: tune confirm {name}", stderr=True)
         raise typer.Exit(INTERRUPTED)
+    study = api.load(name, storage=storage)
     if as_json:
-        dump(found.to_table())
-    else:
-        print_confirmation(screen.console(), found, len(api.load(name, storage=storage).records))
-
-
-def print_confirmation(console: Console, found: Confirmation, trials: int) -> None:
-    """Print what was confirmed: a table of what was trained again, then words.
-
-    Args:
-        console: where to.
-        found: the confirmation.
-        trials: how many the study has now.
-    """
-    from rich import box
-    from rich.padding import Padding
-    from rich.table import Table
-    from rich.text import Text
-
-    from tuner.cli import words
-    from tuner.judging import sentences
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("trained again", f"{found.metric} in the search", f"mean of {found.repeats}", "weights"):
-        table.add_column(heading, justify="right", no_wrap=True)
-    for each in found.candidates:
-        chosen = each.number == found.choice.recommended
-        label = "default" if each.number == 0 else f"trial {each.number}"
-        size = words.ABSENT if each.size_bytes is None else f"{each.size_bytes / 1000:.1f} kB"
-        cells = (label, words.number(each.searched), words.number(each.mean), size)
-        table.add_row(*cells, style="bold" if chosen else "")
-    console.print(table)
-    console.print(Text("what was confirmed:", style="dim"))
-    for sentence in sentences(found, trials):
-        console.print(Padding(Text(sentence), (0, 0, 0, 2)))
-    if found.model_path is not None:
-        console.print(Text.assemble(("model: ", "dim"), found.model_path), soft_wrap=True)
+        dump({**found.to_table(), "verdict": verdict_table(study)})
+        return
+    console, verdict = screen.console(), study.verdict
+    print_trained_again(console, verdict)
+    print_verdict(console, verdict)
+    print_model(console, study.recommended)

@@ -15,7 +15,7 @@ from tuner.core.trial import NUMBERS, Reading, TrialRecord
 
 if TYPE_CHECKING:
     from tuner.api import Study, TrialView
-    from tuner.store import StudySummary, Verdict
+    from tuner.store import StudySummary, Verification
 
 MEASURED = ("train_loss", "val_loss", "train_score", "val_score", "gap")
 
@@ -38,6 +38,7 @@ def study_table(study: Study) -> dict[str, Any]:
             {"at": spec.at, "command": spec.command, "changes": spec.changes, "digest": spec.digest}
             for spec in study.specs
         ],
+        "verdict": verdict_table(study),
         "trials": [trial_table(record) for record in study.records],
         "importances": {
             "trials": explained.trials,
@@ -95,10 +96,18 @@ def curved_trial_table(view: TrialView) -> dict[str, Any]:
 
 
 def best_table(study: Study) -> dict[str, Any]:
-    """`tune best NAME --json`: the best trial beside the default configuration."""
+    """`tune best NAME --json`: the trial to take beside the default configuration."""
     from tuner import api
 
-    return api.brief(study, study.best)
+    return api.brief(study, study.recommended)
+
+
+def verdict_table(study: Study) -> dict[str, Any]:
+    """The verdict of `--json`, with its words."""
+    from tuner.judging import sentences
+
+    verdict = study.verdict
+    return {**verdict.to_table(), "sentences": sentences(verdict)}
 
 
 def summary_table(summary: StudySummary) -> dict[str, Any]:
@@ -120,14 +129,14 @@ def summary_table(summary: StudySummary) -> dict[str, Any]:
     }
 
 
-def verdict_table(verdict: Verdict) -> dict[str, Any]:
+def verification_table(found: Verification) -> dict[str, Any]:
     """`tune verify --json`."""
     return {
-        "database": verdict.where,
-        "sound": verdict.is_sound,
-        "studies": verdict.studies,
-        "trials": verdict.trials,
-        "epochs": verdict.epochs,
+        "database": found.where,
+        "sound": found.is_sound,
+        "studies": found.studies,
+        "trials": found.trials,
+        "epochs": found.epochs,
         "findings": [
             {
                 "study": finding.study,
@@ -136,7 +145,7 @@ def verdict_table(verdict: Verdict) -> dict[str, Any]:
                 "to_do": finding.to_do,
                 "is_fault": finding.is_fault,
             }
-            for finding in verdict.findings
+            for finding in found.findings
         ],
     }
 

@@ -30,10 +30,9 @@ def drive(begin: Callable[[Observer], Study], *, as_json: bool, quiet: bool) -> 
         typer.Exit: with 2 where too many trials failed.
         TrialError: no trial has a value.
     """
-    from tuner.cli.confirm import print_confirmation
     from tuner.cli.contract import best_table, dump
     from tuner.cli.progress import watch
-    from tuner.cli.summary import best_of, print_summary
+    from tuner.cli.summary import print_summary
     from tuner.core.budget import StudyState
 
     study = None
@@ -43,14 +42,12 @@ def drive(begin: Callable[[Observer], Study], *, as_json: bool, quiet: bool) -> 
         go_on = f"go on with: tune resume {watcher.name}" if watcher.name else "no trial was begun"
         screen.say(f"interrupted; {go_on}", stderr=True)
         raise typer.Exit(INTERRUPTED)
-    if best_of(study) is None:
+    if study.verdict.taken is None:
         raise TrialError(f"{study.name}: no trial has a value; {_last_reason(study)}")
     if as_json:
         dump(best_table(study))
     else:
         print_summary(study)
-        if (found := study.confirmation) is not None:
-            print_confirmation(screen.console(), found, len(study.records))
     if study.summary.state is StudyState.FAILED:
         # The result stands on stdout already.
         screen.say(f"error: {study.name}: {study.summary.reason}", stderr=True)

@@ -1,4 +1,4 @@
-"""tune export: writes a folder that stands alone, with the best trial's model."""
+"""tune export: writes a folder that stands alone, with the model of the trial to take."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def run(
     name: NameArgument,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     trial: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Another trial than the best one.")
+        int | None, typer.Option(min=0, metavar="N", help="Another trial than the one to take.")
     ] = None,
     figures: Annotated[
         bool, typer.Option("--figures", help="Every figure too: PNG, SVG, and one page for the browser.")
@@ -29,15 +29,20 @@ def run(
     as_json: JsonOption = False,
     storage: StorageOption = None,
 ) -> None:
-    """Write the best trial's model, every trial and every curve into a folder."""
+    """Write the model of the trial to take, every trial and every curve into a folder."""
     from tuner import api
     from tuner.cli.contract import dump
+    from tuner.judging import short
 
+    verdict = api.load(name, storage=storage).verdict
+    number = verdict.number if trial is None else trial
     files = api.export(
         name, folder, trial=trial, figures=figures, ignore_changes=ignore_changes, storage=storage
     )
     if as_json:
-        dump({"study": name, "folder": str(folder), "files": [str(file) for file in files]})
+        told = {"study": name, "folder": str(folder), "files": [str(file) for file in files]}
+        dump({**told, "trial": number})
         return
     for file in files:
         screen.say(file)
+    screen.say(f"model of trial {number}" + (f" ({short(verdict)})" if trial is None else ""))

@@ -52,7 +52,7 @@ def _print_study(console: Console, study: Study) -> None:
 
     from tuner.cli import words
     from tuner.cli.progress import described
-    from tuner.cli.summary import best_of, print_findings, print_importances, verdict
+    from tuner.cli.summary import print_findings, print_importances, print_verdict
 
     summary, records = study.summary, study.records
     state = "running" if summary.is_driven else str(summary.state)
@@ -72,10 +72,10 @@ def _print_study(console: Console, study: Study) -> None:
     console.print(Text(f"{trained} in {words.clock(summary.seconds)}{interrupted(records)}"))
     for told, amount in endings(records):
         console.print(Text(f"{amount:6}  {told}"))
-    best = best_of(study)
-    if best is not None:
+    verdict = study.verdict
+    if verdict.taken is not None:
         console.print(_trials_table(study, records))
-        console.print(Text(verdict(study, best)))
+        print_verdict(console, verdict)
         print_importances(console, study)
     print_findings(console, study)
 

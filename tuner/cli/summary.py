@@ -1,6 +1,6 @@
-"""How a study ended, as people like to see it: the best trial beside the default, and what to do next.
+"""How a study ended, as people like to see it: the trial to take beside the default, and what to do next.
 
-Reads a stored study through the API; how it was run is not known here.
+The words are those of the study's verdict; called by `tune start`, `resume`, `best`, `show` and `confirm`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from tuner.core.budget import StudyState
 from tuner.core.trial import Reading, TrialState
 from tuner.errors import TrialError
 from tuner.findings import Severity
+from tuner.judging import label, sentences
 
 if TYPE_CHECKING:
     from tuner.api import Study, TrialView
+    from tuner.judging import Verdict
 
 SHOWN_IMPORTANCES = 6
 SHOWN_FINDINGS = 4
@@ -40,48 +42,72 @@ def print_summary(study: Study) -> None:
     console = screen.console()
     summary = study.summary
     console.print(Text(f"{study.name}: {summary.state}, {summary.reason}" if summary.reason else study.name))
-    best = best_of(study)
-    if best is None:
+    verdict = study.verdict
+    if verdict.taken is None:
         console.print(Text(f"no trial has a value; tune show {study.name} says why"))
         print_findings(console, study)
         return
-    _print_best(console, study, best)
+    _print_best(console, study, verdict)
     print_findings(console, study)
     console.print(Text("next:", style="dim"))
-    commands = list(_next(study, best))
+    commands = list(_next(study, verdict))
     widest = max(len(command) for command, _ in commands)
     for command, meaning in commands:
         console.print(Text.assemble("  ", (f"{command:<{widest}}", "bold"), (f"  {meaning}", "dim")))
 
 
 def print_best(study: Study) -> None:
-    """Print the best trial beside the default configuration.
+    """Print the trial to take beside the default configuration.
 
     Raises:
         TrialError: no trial has a value yet.
     """
-    _print_best(screen.console(), study, study.best)
+    verdict = study.verdict
+    if verdict.taken is None:
+        raise TrialError(f"'{study.name}': no trial has a value yet; see `tune show {study.name}`")
+    _print_best(screen.console(), study, verdict)
 
 
-def best_of(study: Study) -> TrialView | None:
-    """The best trial; None while none has a value."""
-    try:
-        return study.best
-    except TrialError:
-        return None
+def print_verdict(console: Console, verdict: Verdict) -> None:
+    """Print what to take and why, a sentence or two a line."""
+    for sentence in sentences(verdict):
+        console.print(Padding(Text(sentence), (0, 0, 0, 2)))
+
+
+def print_trained_again(console: Console, verdict: Verdict) -> None:
+    """Print the table of what was trained again, the one to take in bold."""
+    found = verdict.confirmation
+    if found is None:
+        return
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    others = [name for name in verdict.goals.names if any(name in each.measured for each in found.candidates)]
+    for heading in (
+        "trained again",
+        f"{found.metric} in the search",
+        f"mean of {found.repeats}",
+        *others,
+        "weights",
+    ):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for each in found.candidates:
+        size = words.ABSENT if each.size_bytes is None else f"{each.size_bytes / 1000:.1f} kB"
+        measured = (words.number(each.measured.get(name)) for name in others)
+        cells = (label(each.number), words.number(each.searched), words.number(each.mean), *measured, size)
+        table.add_row(*cells, style="bold" if each.number == verdict.number else "")
+    console.print(table)
 
 
 def beside(best: TrialView, default: TrialView) -> Table:
-    """Two trials beside each other: what was measured, and the settings in which they differ.
+    """Two trials beside each other: what the search measured, and the settings in which they differ.
 
-    Where the default configuration is the best, it stands alone, with all its settings.
+    Where the default configuration is the one to take, it stands alone, with all its settings.
     """
     alone = best.number == default.number
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("", style="dim", no_wrap=True)
     if not alone:
-        table.add_column(f"best (trial {best.number})", justify="right", style="bold")
-    table.add_column(f"default (trial {default.number})", justify="right")
+        table.add_column(label(best.number), justify="right", style="bold")
+    table.add_column(label(default.number), justify="right")
     views = (default,) if alone else (best, default)
     for name, *cells in _measured(*views):
         table.add_row(name, *cells)
@@ -97,16 +123,9 @@ def differing(one: Mapping[str, object], other: Mapping[str, object]) -> list[st
     return [n for n in names if n not in one or n not in other or one[n] != other[n]]
 
 
-def verdict(study: Study, best: TrialView) -> str:
-    """By how much tuning improved on the default configuration, or that it did not."""
-    from tuner.api.gain import gained
-
-    return " ".join(gained(study, best, study.spec.goal().metric))
-
-
 def front_table(study: Study) -> Table:
     """The trials that no other one dominates: their objectives, and the settings in which they differ."""
-    goals, views = study.spec.goals(), study.front
+    goals, views = study.spec.goals(), [study.trial(number) for number in study.verdict.front]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("trial", *goals.names):
         table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
@@ -148,9 +167,12 @@ def print_findings(console: Console, study: Study) -> None:
         console.print(Padding(Text(finding.advice, style="dim"), (0, 0, 0, 4)))
 
 
-def _print_best(console: Console, study: Study, best: TrialView) -> None:
-    console.print(beside(best, study.default))
-    console.print(Text(verdict(study, best)))
+def _print_best(console: Console, study: Study, verdict: Verdict) -> None:
+    taken = study.recommended
+    console.print(beside(taken, study.default))
+    print_trained_again(console, verdict)
+    console.print(Text("what to take:", style="dim"))
+    print_verdict(console, verdict)
     objectives = study.spec.goals().objectives
     if len(objectives) > 1:
         console.print()
@@ -160,9 +182,13 @@ def _print_best(console: Console, study: Study, best: TrialView) -> None:
     console.print()
     print_importances(console, study)
     console.print()
-    # Paths are printed whole, so that they can be copied.
-    model = best.model_path
-    console.print(Text.assemble(("model: ", "dim"), str(model) if model else "was not kept"), soft_wrap=True)
+    print_model(console, taken)
+
+
+def print_model(console: Console, view: TrialView) -> None:
+    """Print where a trial's model lies, whole, so that it can be copied."""
+    path = str(view.model_path) if view.model_path else "was not kept"
+    console.print(Text.assemble((f"model of {label(view.number)}: ", "dim"), path), soft_wrap=True)
 
 
 def _measured(*views: TrialView) -> Iterator[tuple[str, ...]]:
@@ -189,11 +215,11 @@ def _epoch(view: TrialView) -> str:
     return f"{words.setting(epoch)} of {view.record.epochs}{cut}"
 
 
-def _next(study: Study, best: TrialView) -> Iterator[tuple[str, str]]:
+def _next(study: Study, verdict: Verdict) -> Iterator[tuple[str, str]]:
     trials = sum(study.summary.counts.values())
     yield f"tune show {study.name}", "every trial and why it ended"
-    if best.model_path is not None:
+    if verdict.model_path is not None:
         yield f"tune export {study.name} DIR", "the model and all curves in a folder"
-    if study.confirmation is None and study.summary.state is StudyState.FINISHED:
+    if verdict.confirmation is None and study.summary.state is StudyState.FINISHED:
         yield f"tune confirm {study.name}", "train the best again, choose, open the locked test once"
     yield f"tune resume {study.name} --trials {2 * trials}", "search on"

@@ -18,11 +18,11 @@ def run(as_json: JsonOption = False, storage: StorageOption = None) -> None:
     Changes nothing. A study that was killed is no fault: it is named with the command to go on.
     """
     from tuner import api
-    from tuner.cli.contract import dump, verdict_table
+    from tuner.cli.contract import dump, verification_table
 
     verdict = api.verify(storage=storage)
     if as_json:
-        dump(verdict_table(verdict))
+        dump(verification_table(verdict))
     else:
         for finding in verdict.findings[:SHOWN]:
             place = [finding.study or verdict.where, f"trial {finding.trial}"][

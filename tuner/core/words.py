@@ -44,6 +44,15 @@ def number(value: float | None, error: float = math.nan) -> str:
     return f"{value:.{places}f} ± {error:.{places}f}"
 
 
+def numbers(*values: float) -> list[str]:
+    """Numbers that stand beside each other: four significant digits, or as many as tell them apart."""
+    for digits in range(4, 18):
+        told = [f"{value:.{digits}g}" for value in values]
+        if len(set(told)) == len(set(values)):
+            break
+    return told
+
+
 def setting(value: object) -> str:
     """A parameter's value; a dash where the parameter was not active."""
     if value is None or value == "":

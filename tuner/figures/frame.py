@@ -235,8 +235,32 @@ class Frame:
 
     @property
     def best(self) -> int | None:
-        """The row of the best trial."""
+        """The row of the search's best trial."""
         return int(self.ranking[0]) if len(self.ranking) else None
+
+    def record(self, number: int) -> TrialRecord | None:
+        """A trial with its numbers, without its parameters; None where there is none."""
+        trials, rows = self.trials, np.flatnonzero(self.trials.number == number)
+        if not len(rows):
+            return None
+        row = int(rows[0])
+        value, epoch = float(trials.value[row]), int(trials.best_epoch[row])
+        named = {name: float(column[row]) for name, column in trials.named.items() if name not in READING}
+        if (metric := self.objective.metric) not in (*READING, "gap"):
+            named[metric] = value
+        train, val, train_score, val_score = (float(getattr(trials, each)[row]) for each in BEST)
+        best = Reading(epoch, train, val, train_score, val_score, extras=named)
+        return TrialRecord(
+            number,
+            {},
+            TrialState(str(trials.state[row])),
+            None if math.isnan(value) else value,
+            best if epoch else None,
+            int(trials.epochs[row]),
+            bool(trials.conclusive[row]),
+            str(trials.rule[row]) or None,
+            str(trials.reason[row]) or None,
+        )
 
     @cached_property
     def bounds(self) -> Ints:

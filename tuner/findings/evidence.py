@@ -93,6 +93,7 @@ class Evidence:
         importances: which parameters mattered, by what they explain, ``"value"`` and ``"gap"``.
         spread: standard deviation of the metric from seed to seed, as `tune confirm` measured it when
             it trained the best few again; None where it did not.
+        is_confirmed: whether it did; which trial to take is then told by the verdict.
     """
 
     space: SearchSpace
@@ -110,6 +111,7 @@ class Evidence:
     curves: Curves
     importances: Mapping[str, Importances] = field(default_factory=dict)
     spread: float | None = None
+    is_confirmed: bool = False
 
     @classmethod
     def of(

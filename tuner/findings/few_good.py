@@ -45,7 +45,7 @@ def find(evidence: Evidence) -> Finding | None:
     )
     top = float(evidence.loss[best])
     gain = start - top
-    if not gain > 0 or no_gain.find(evidence) is not None:
+    if not gain > 0 or no_gain.of_search(evidence) is not None:
         return None
     # Trials that were cut short count; of those that violate a constraint a good value counts for nothing.
     rivals = evidence.valued & (evidence.violation <= evidence.violation[best])

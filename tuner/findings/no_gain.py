@@ -18,7 +18,15 @@ CLEAR = 2.0
 
 
 def find(evidence: Evidence) -> Finding | None:
-    """Speaks when the gain over trial 0 is nothing, or within the noise of late epochs."""
+    """Speaks when the gain over trial 0 is nothing, or within the noise of late epochs.
+
+    Is silent where both were trained again, for that has shown more.
+    """
+    return None if evidence.is_confirmed else of_search(evidence)
+
+
+def of_search(evidence: Evidence) -> Finding | None:
+    """What the search's own curves say of it."""
     best, default, trials = evidence.best, evidence.default, int(evidence.valued.sum())
     if best is None or default is None or trials < FEWEST:
         return None

@@ -38,8 +38,7 @@ def _lucky(evidence: Evidence, rows: Ints, apart: float) -> Finding | None:
         f"Trained again with another seed, {evidence.metric} comes out about {spread:.2g} higher or lower, "
         f"and the best {len(rows)} trials lie within {apart:.2g}: which of them is best is partly luck.",
         {"spread": spread, "apart": apart, "trials": len(rows)},
-        "Take the one that `tune confirm` recommends, not the one that the search found best; "
-        "[trainer] repeats judges every trial by several seeds.",
+        "To judge every trial by several seeds: [trainer] repeats = 3.",
         Severity.NOTE,
     )
 

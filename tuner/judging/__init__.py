@@ -1,11 +1,12 @@
 """What repeated trainings and a locked test say, with the care that noise asks for."""
 
 from tuner.judging.choosing import Candidate, Choice, Comparison, choose
-from tuner.judging.confirmation import Confirmation, Opening, Tested
+from tuner.judging.confirmation import Confirmation, Opening, Tested, contenders
 from tuner.judging.intervals import SHARE, Interval, Scale, around, over_repeats
 from tuner.judging.measures import MEASURES, Measure, measured, of_losses, scale_of
 from tuner.judging.overtuning import Overtuning, Step, overtuning
-from tuner.judging.sentences import sentences
+from tuner.judging.sentences import between, decision, label, sentences, short
+from tuner.judging.verdict import Luck, Reason, Verdict
 
 __all__ = [
     "MEASURES",
@@ -15,18 +16,26 @@ __all__ = [
     "Comparison",
     "Confirmation",
     "Interval",
+    "Luck",
     "Measure",
     "Opening",
     "Overtuning",
+    "Reason",
     "Scale",
     "Step",
     "Tested",
+    "Verdict",
     "around",
+    "between",
     "choose",
+    "contenders",
+    "decision",
+    "label",
     "measured",
     "of_losses",
     "over_repeats",
     "overtuning",
     "scale_of",
     "sentences",
+    "short",
 ]

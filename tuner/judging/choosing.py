@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -36,6 +36,7 @@ class Candidate:
         values: one per repeat; None where it failed or diverged.
         size_bytes: of the model's weights; None where that is not known.
         epochs: mean number of epochs until the best one.
+        measured: the means of the other numbers that the study's goals name; None for one not measured.
     """
 
     number: int
@@ -43,6 +44,7 @@ class Candidate:
     values: tuple[float | None, ...]
     size_bytes: int | None = None
     epochs: float = 0.0
+    measured: Mapping[str, float | None] = field(default_factory=dict)
 
     @property
     def mean(self) -> float | None:

@@ -5,12 +5,16 @@ Plain values, to and from a table that JSON can hold; how they came about is not
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from pydantic import TypeAdapter
 
+from tuner.core.goals import Bound, Goals, layers
+from tuner.core.trial import Objective
 from tuner.judging.choosing import Candidate, Choice
 from tuner.judging.intervals import Interval
 from tuner.judging.overtuning import Overtuning
@@ -72,13 +76,16 @@ class Confirmation:
         candidates: those that were trained again, the best of the search first, the default last.
         choice: who is best, and who is to be taken.
         params: the recommended trial's configuration.
-        naive: the best value of the search, as it was reported before.
+        naive: the best value among the candidates in the search.
         confirmed: the recommended configuration's value over the repeats.
         openings: every time the test was read, this one last; none where there was nothing to read.
         test: None where there was no test.
         untested: why there was none, in words.
         overtuning: None likewise, or where the models on the way were not kept.
         model_path: the recommended model; None where none was kept.
+        goals: what the study searched for; None where an earlier version confirmed it, which went by the
+            first objective alone.
+        best: the search's best trial then; None likewise.
     """
 
     study: str
@@ -101,6 +108,8 @@ class Confirmation:
     untested: str | None = None
     overtuning: Overtuning | None = None
     model_path: str | None = None
+    goals: Goals | None = None
+    best: int | None = None
 
     @property
     def repeats(self) -> int:
@@ -108,28 +117,36 @@ class Confirmation:
         return len(self.candidates[0].values)
 
     @property
-    def optimism(self) -> float:
-        """By how much the best value of the search was better than the confirmed one; negative: worse."""
-        sign = 1 if self.minimize else -1
-        return sign * (self.confirmed.estimate - self.naive)
+    def searched_best(self) -> Candidate | None:
+        """The search's best trial, as it was trained again."""
+        if self.best is not None:
+            return next((each for each in self.candidates if each.number == self.best), None)
+        return next((each for each in self.candidates if each.searched == self.naive), None)
 
     @property
-    def test_is_score(self) -> bool:
-        """Whether the objective's counterpart on the test split is the score, not the loss."""
-        return self.metric.endswith("_score")
+    def contenders(self) -> tuple[Candidate, ...]:
+        """The candidates that could be chosen, see `contenders`."""
+        return contenders(self.candidates, self._goals)
 
     @property
-    def kept_gain(self) -> tuple[float, float] | None:
-        """The gain over the default configuration in the search, and on the test split.
+    def front(self) -> tuple[int, ...]:
+        """The contenders that no other one beats in every objective, by their means; the best first."""
+        goals, rivals = self._goals, self.contenders
+        if len(goals.objectives) == 1:
+            return (self.choice.recommended,)
+        losses = np.array([[_loss(each, goal, goals) for goal in goals.objectives] for each in rivals])
+        on_it = [i for i, layer in enumerate(layers(losses, 1)) if layer == 0]
+        return tuple(rivals[i].number for i in sorted(on_it, key=lambda i: tuple(losses[i])))
 
-        None without a test, or where the default has no value.
-        """
-        default = next((c for c in self.candidates if c.number == 0), None)
-        if self.test is None or default is None or default.searched is None:
-            return None
-        gain = self.test.score_gain if self.test_is_score else self.test.loss_gain
-        sign = 1 if self.minimize else -1
-        return sign * (default.searched - self.naive), 0.0 if gain is None else gain.estimate
+    def broken(self, number: int) -> tuple[tuple[Bound, float], ...]:
+        """The constraints that a candidate does not keep by its means, and those means."""
+        candidate, goals = self.candidate(number), self._goals
+        values = [(bound, _mean(candidate, bound.name, goals)) for bound in goals.bounds]
+        return tuple((bound, value) for bound, value in values if bound.excess(value) > 0)
+
+    @property
+    def _goals(self) -> Goals:
+        return self.goals or Goals((Objective(self.metric, self.minimize),))
 
     def candidate(self, number: int) -> Candidate:
         """The candidate that was this trial."""
@@ -144,6 +161,33 @@ class Confirmation:
     def from_table(cls, table: Mapping[str, Any]) -> Confirmation:
         """What `to_table` wrote."""
         return _ADAPTER.validate_python(table)
+
+
+def contenders(candidates: Sequence[Candidate], goals: Goals) -> tuple[Candidate, ...]:
+    """The candidates that may be chosen: no training failed, and their means keep every constraint.
+
+    Where none keeps them, the one that comes closest.
+    """
+    whole = [each for each in candidates if each.mean is not None]
+    violations = [
+        math.fsum(
+            max(bound.excess(_mean(each, bound.name, goals)), 0.0) / (abs(bound.limit) or 1.0)
+            for bound in goals.bounds
+        )
+        for each in whole
+    ]
+    kept = tuple(each for each, violation in zip(whole, violations, strict=True) if not violation)
+    return kept or tuple(whole[i] for i in sorted(range(len(whole)), key=lambda i: violations[i])[:1])
+
+
+def _mean(candidate: Candidate, name: str, goals: Goals) -> float:
+    found = candidate.mean if name == goals.primary.metric else candidate.measured.get(name)
+    return math.nan if found is None else found
+
+
+def _loss(candidate: Candidate, objective: Objective, goals: Goals) -> float:
+    value = _mean(candidate, objective.metric, goals)
+    return math.inf if math.isnan(value) else value if objective.minimize else -value
 
 
 _ADAPTER: TypeAdapter[Confirmation] = TypeAdapter(Confirmation)

@@ -1,168 +1,408 @@
-"""A confirmation in sentences for somebody who is no statistician.
+"""The words of a verdict, for somebody who is no statistician: all that any output says of a result.
 
-Numbers in, words out; where the words are shown is not known here.
+`sentences` is the whole of it, in order; the dashboard's tile takes `short` and `decision`. One decision
+is told, once; a number stands behind the trial that it belongs to, with as many digits as are needed to
+tell it from its neighbours.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from tuner.judging.confirmation import Confirmation
+from tuner.core import words
+from tuner.core.goals import Bound
+from tuner.core.trial import TrialRecord
+from tuner.judging.choosing import Candidate
+from tuner.judging.confirmation import Confirmation, Tested
 from tuner.judging.intervals import Interval
+from tuner.judging.overtuning import Overtuning
+from tuner.judging.verdict import DEFAULT, Reason, Verdict
+
+MOST_NAMED = 8
+"""So many trials are named one by one; the others are counted."""
 
 _PERCENT = ("accuracy", "precision", "recall", "f1")
 
 
-def sentences(found: Confirmation, trials_now: int | None = None) -> list[str]:
-    """What to believe, what to take, and what the search had promised, a sentence or two each.
+def sentences(verdict: Verdict) -> list[str]:
+    """What to take and why, what to expect of it, what the search had promised, and what cannot be said."""
+    found = verdict.confirmation
+    if found is None:
+        return [*decision(verdict), *_not_yet(verdict)]
+    rest = (_expected(verdict, found), _promised(verdict, found), _caveats(verdict, found))
+    return [*decision(verdict), *(sentence for each in rest for sentence in each)]
+
+
+def short(verdict: Verdict) -> str:
+    """The configuration to take in a few words."""
+    if verdict.number is None:
+        return "None yet"
+    return f"{_subject(verdict.number)}, {'not ' * (verdict.confirmation is None)}confirmed"
+
+
+def decision(verdict: Verdict) -> list[str]:
+    """Which configuration to take, and why."""
+    found = verdict.confirmation
+    return [*(_searched(verdict) if found is None else _chosen(verdict, found)), *_front(verdict)]
+
+
+def label(number: int) -> str:
+    """A trial at the head of a row or column."""
+    return "default (trial 0)" if number == DEFAULT else f"trial {number}"
+
+
+def between(
+    better: str,
+    other: str,
+    metric: str,
+    values: tuple[float, float],
+    interval: tuple[float, float] | None,
+    *,
+    is_clear: bool | None,
+    are_confirmed: bool,
+    unknown: Sequence[str] = (),
+) -> str:
+    """Whether the best of several studies is better than another one.
 
     Args:
-        found: the confirmation.
-        trials_now: how many trials the study has now; more than then is said.
+        better: the best study.
+        other: the other one.
+        metric: what both search for, in words.
+        values: what is to be believed of each.
+        interval: of the gain; None where that cannot be told.
+        is_clear: whether the gain is beyond the noise.
+        are_confirmed: whether both were confirmed.
+        unknown: the studies of which it is not known how far their value would vary.
     """
-    return [*_expected(found), *_compared(found), *_promised(found), *_caveats(found, trials_now)]
-
-
-def _expected(found: Confirmation) -> Iterator[str]:
-    test = found.test
-    if test is None:
-        low, high = _number(found.confirmed.low), _number(found.confirmed.high)
-        yield (
-            f"{_named(found.choice.recommended).capitalize()} has a {found.metric} between {low} and {high} "
-            f"(95 % sure, from {found.repeats} trainings); it was not tested: {found.untested}."
+    one, two = words.numbers(*values)
+    if interval is None:
+        commands = words.listed([f"`tune confirm {name}`" for name in unknown])
+        return (
+            f"Whether {better} ({metric} {one}) is really better than {other} ({two}) cannot be told: the "
+            "best of many trials is partly luck, and how far it would vary is not known of "
+            f"{words.listed(list(unknown))}; {commands} would tell."
         )
+    low, high = words.numbers(*interval)
+    by = words.number(abs(values[1] - values[0]))
+    luck = "That each is the best of many trials, and so partly luck, is not counted in; `tune confirm` does."
+    chosen = "" if are_confirmed else f" {luck}"
+    if interval == (0, 0):
+        return f"{better} and {other} came out the same in every training.{chosen}"
+    if not is_clear:
+        return (
+            f"{better} and {other} cannot be told apart: the {metric} of {better} is better by {by}, but the "
+            f"true difference may be anything between {low} and {high} (95 % confidence interval).{chosen}"
+        )
+    return (
+        f"{better} {'is' if are_confirmed else 'looks'} better than {other}: its {metric} is better by {by} "
+        f"(95 % confidence interval {low} to {high}), more than noise explains.{chosen}"
+    )
+
+
+def _searched(verdict: Verdict) -> Iterator[str]:
+    """What the search alone has found."""
+    best, default, metric = verdict.best, verdict.default, words.metric(verdict.metric)
+    if best is None or best.value is None:
+        yield "No trial has a value yet, so there is nothing to take."
+        return
+    name, has = _subject(best.number), f"{metric} {words.number(best.value)}"
+    if verdict.broken:
+        closest = f"{_named(best.number)} comes closest: {_broken(verdict.broken)}"
+        yield f"No trial meets every constraint; {closest}."
+        return
+    if best.number == DEFAULT:
+        several = f"None of the {verdict.trials - 1:,} other trials is better than the default"
+        told = {1: "Only the default has run", 2: "The other trial is not better than the default"}
+        yield f"{told.get(verdict.trials, several)}: {has}."
+    elif broken := verdict.broken_by(default):
+        yield f"The default does not meet every constraint: {_broken(broken)}."
+        yield f"{name} is the best of the search among those that do: {has}."
+    elif default is None or default.value is None:
+        why = "" if default is None else f": {default.reason or default.state.value}"
+        yield f"{name} is the best of the search: {has}."
+        yield f"The default has no {metric} to compare with{why}."
+    else:
+        yield f"{name} is the best of the search: {_gained(verdict, best.value, default.value)}."
+        yield from _other_way(verdict, best, default)
+    if not best.conclusive and not verdict.is_running:
+        yield "It was cut short, and no trial that trained to its end has a value."
+
+
+def _gained(verdict: Verdict, value: float, first: float) -> str:
+    """By how much the best trial is better than the default configuration."""
+    goal, metric, default = verdict.goals.primary, words.metric(verdict.metric), verdict.default
+    after, before = goal.counted(value), goal.counted(first)
+    told, was = words.numbers(after, before)
+    cut = ""
+    if default is not None and not default.conclusive:
+        cut = f", stopped after {words.count(default.epochs, 'epoch')}"
+    if after == before:
+        return f"{metric} {told}, as the default{cut}"
+    share = f", by {words.percent(abs(after - before) / before)}" if before > 0 <= after else ""
+    way = "lowered" if goal.minimize else "raised"
+    return f"it {way} the {metric} from {was} (the default{cut}) to {told}{share}"
+
+
+def _other_way(verdict: Verdict, best: TrialRecord, default: TrialRecord) -> Iterator[str]:
+    """That the score tells another story than the objective, if it does."""
+    if verdict.metric == "val_score" or best.best is None or default.best is None:
+        return
+    score, before = best.best.val_score, default.best.val_score
+    if score > before if verdict.score_falls else score < before:
+        mine, its = words.numbers(score, before)
+        yield f"But its validation score is worse than the default's: {mine}, not {its}."
+
+
+def _not_yet(verdict: Verdict) -> Iterator[str]:
+    """What cannot be said without a confirmation."""
+    if verdict.is_running:
+        yield "The study is still running."
+    elif verdict.best is not None and verdict.trials > 1:
+        yield (
+            f"Not confirmed: the best of {verdict.trials:,} measured values is partly luck. "
+            f"`tune confirm {verdict.study}` trains the best few again and says what to expect."
+        )
+
+
+def _chosen(verdict: Verdict, found: Confirmation) -> Iterator[str]:
+    """What training again has decided."""
+    mine, winner, metric = found.choice.recommended, found.choice.winner, words.metric(found.metric)
+    means = {each.number: each.mean or 0.0 for each in found.candidates}
+    yield f"Take {_named(mine)}: {_why(verdict, found, metric)}."
+    if verdict.reason is Reason.DEFAULT and winner != mine:
+        best, default = words.numbers(means[winner], means[mine])
+        yield f"{_subject(winner)} has the best mean {metric}, {best}; the default has {default}."
+    tied = [number for number in verdict.tied if number != winner]
+    if tied and verdict.reason is not Reason.CLOSEST:
+        names = _some(tied)
+        either = " either" * (winner != mine)
+        yield f"{names[0].upper()}{names[1:]} cannot be told apart from {_named(winner)}{either}."
+    yield from _out(found)
+
+
+def _why(verdict: Verdict, found: Confirmation, metric: str) -> str:
+    mine, winner = found.choice.recommended, found.choice.winner
+    split = " on fresh splits" if found.redrawn else " on the same split" if found.train_rows else ""
+    again = f"trained again {found.repeats} times{split}"
+    match verdict.reason:
+        case Reason.ALONE:
+            return "nothing else was left to compare it with"
+        case Reason.CLOSEST:
+            closest = f"it comes closest; {_broken(verdict.broken)}"
+            return f"{again}, no candidate meets every constraint, and {closest}"
+        case Reason.CLEAR:
+            others = _some([number for number in verdict.compared if number != mine])
+            return f"{again}, it is better than {others} by more than chance explains"
+        case Reason.DEFAULT:
+            return f"{again}, nothing is better than it by more than chance explains"
+    clear = f"{again}, it is better than the default by more than chance explains"
+    again = f"{clear}. It" if mine in found.choice.better else f"{again}, it"
+    if verdict.reason is Reason.MEAN:
+        return f"{again} has the best mean {metric}, and nothing cheaper came as near"
+    if mine not in found.choice.tied:
+        return clear
+    return (
+        f"{again} cannot be told apart from {_named(winner)}, which has the best mean {metric}, and "
+        f"{_cheaper(found.candidate(mine), found.candidate(winner))}"
+    )
+
+
+def _cheaper(mine: Candidate, winner: Candidate) -> str:
+    if mine.size_bytes is not None and winner.size_bytes is not None and mine.size_bytes < winner.size_bytes:
+        return f"it is smaller: {mine.size_bytes:,} bytes of weights, not {winner.size_bytes:,}"
+    if mine.epochs < winner.epochs:
+        epochs, others = words.numbers(mine.epochs, winner.epochs)
+        return f"it needs fewer epochs: {epochs}, not {others}"
+    return "it is as cheap as any that is as good"
+
+
+def _out(found: Confirmation) -> Iterator[str]:
+    """The candidates that could not be chosen."""
+    contenders = {each.number for each in found.contenders}
+    for each in found.candidates:
+        broken = found.broken(each.number)
+        if each.mean is None:
+            gone = sum(value is None for value in each.values)
+            yield f"{_subject(each.number)} failed in {gone} of {found.repeats} trainings and is out."
+        elif each.number not in contenders and broken and not found.broken(found.choice.recommended):
+            yield f"{_subject(each.number)} is out: trained again it has {_broken(broken)}."
+
+
+def _front(verdict: Verdict) -> Iterator[str]:
+    objectives, found = verdict.goals.objectives, verdict.confirmation
+    if len(objectives) > 1 and len(verdict.front) > 1:
+        names = words.listed([words.metric(each.metric) for each in objectives])
+        by = "" if found is None or found.goals is None else "by their means "
+        yield (
+            f"This goes by {words.metric(verdict.metric)} alone; {by}no trial beats any of these in all "
+            f"of {names}: {_some(verdict.front)}."
+        )
+
+
+def _expected(verdict: Verdict, found: Confirmation) -> Iterator[str]:
+    test, name = found.test, _named(found.choice.recommended)
+    if test is None:
+        metric, value = words.metric(found.metric), found.confirmed
+        has = f"The mean {metric} of {name} over {found.repeats} trainings is {_within(value)}"
+        if value.low == value.high:
+            same = words.number(value.estimate)
+            has = f"The {metric} of {name} is {same} in each of {found.repeats} trainings"
+        yield f"{has}; it was not tested: {found.untested}."
         return
     yield (
-        f"A model trained with the settings of {_named(found.choice.recommended)} should have "
-        f"{_article(found.score)} {found.score} between {_range(test.score, found.score)} on new data "
-        f"(95 % sure), and a loss between {_range(test.loss)}; measured on {test.rows} rows that nothing "
-        "had seen before."
+        f"On {words.count(test.rows, 'locked row')}, which no training has seen, models of {name} have "
+        f"{_article(found.score)} {found.score} of {_within(test.score, found.score)} and a loss of "
+        f"{_within(test.loss)}."
     )
-    gain = test.score_gain
-    if gain is not None and test.default_score is not None:
-        low, high = (_percent_points(v, found.score) for v in (gain.low, gain.high))
-        before = f"The default has {_amount(test.default_score.estimate, found.score)}"
-        if gain.low > 0:
-            yield f"{before}: tuning gained between {low} and {high}."
-        elif gain.high < 0:
-            yield f"{before}, which is better on the test rows. Keep the default settings."
-        else:
-            yield f"{before}: on {test.rows} rows no difference can be seen (between {low} and {high})."
+    if verdict.number != DEFAULT:
+        yield from _beside_default(found, test)
 
 
-def _compared(found: Confirmation) -> Iterator[str]:
-    choice = found.choice
-    others = [number for number in choice.tied if number != choice.winner]
-    recommended = found.candidate(choice.recommended)
-    again = f"trained again {found.repeats} times"
-    if found.redrawn:
-        again += " on fresh splits"
-    if not others:
-        name = _named(choice.winner).capitalize()
-        yield f"{name} is best, more clearly than chance explains, when {again}."
-    else:
-        names = _listed([_named(choice.winner), *(_named(number) for number in others)])
-        yield f"{names[0].upper()}{names[1:]} cannot be told apart when {again}."
-    if recommended.number == choice.winner:
-        yield f"Take {_named(choice.winner)}: " + (
-            "nothing better was found."
-            if recommended.number == 0
-            else "it had the best mean, and nothing smaller came as near."
-        )
-    elif recommended.number == 0:
-        yield "Take the default: nothing is better than it by more than the noise."
-    else:
-        winner, size = found.candidate(choice.winner), recommended.size_bytes
-        smaller = size is not None and winner.size_bytes is not None and size < winner.size_bytes
-        why = "it is the smallest" if smaller else "it needs the fewest epochs"
-        yield f"Take {_named(recommended.number)}: it is as good as {_named(choice.winner)}, and {why}."
-    failed = [c for c in found.candidates if c.mean is None]
-    for candidate in failed:
-        gone = sum(value is None for value in candidate.values)
-        name = _named(candidate.number).capitalize()
-        yield f"{name} failed in {gone} of {found.repeats} trainings and is out."
-
-
-def _promised(found: Confirmation) -> Iterator[str]:
-    naive, mean = _number(found.naive), _number(found.confirmed.estimate)
-    if found.optimism > 0:
+def _beside_default(found: Confirmation, test: Tested) -> Iterator[str]:
+    """The recommended configuration beside the default on the test; what is said does not choose again."""
+    measured = [
+        (found.score, test.score_gain, test.default_score, test.score),
+        ("loss", test.loss_gain, test.default_loss, test.loss),
+    ]
+    disagrees = False
+    for name, gain, default, mine in measured:
+        if gain is None or default is None:
+            continue
+        at = _amounts(name, default.estimate, mine.estimate)[0]
+        its = f"The default has {_article(name)} {name} of {at}"
+        if gain.high < 0:
+            disagrees = True
+            yield f"{its} there, better by {_points(name, -gain.high, -gain.low)}."
+        elif gain.low > 0:
+            yield f"{its} there, worse by {_points(name, gain.low, gain.high)}."
+        elif name != "loss":
+            yield f"{its} there: the difference, {_points(name, gain.low, gain.high)}, may be none."
+    if disagrees:
         yield (
-            f"The search's best {found.metric} was {naive}; trained again it is {mean} on average. "
-            "The difference was luck with its validation rows."
+            f"Here the locked rows and the {words.metric(found.metric)} of the repeated trainings disagree. "
+            "The choice rests on the latter: rows that are used to choose can no longer test."
         )
-    else:
-        yield f"The search's best {found.metric}, {naive}, holds: trained again it is {mean} on average."
-    kept = found.kept_gain
-    if kept is not None and kept[0] > 0 and found.choice.recommended != 0:
-        share = max(0.0, kept[1] / kept[0])
-        told = "all" if share >= 1 else f"{share:.0%}"
-        yield f"Of what tuning gained over the default in the search, {told} is there on the test rows."
-    path = found.overtuning
-    if path is not None and len(path.path) > 1:
-        last, lost = path.path[-1].number, _number(path.overtuning)
-        if path.overtuning == 0:
-            yield (
-                f"The search did not over-fit its validation rows: its last best trial ({last}) is also the "
-                "best of its way on the test."
-            )
-        elif path.relative is not None and path.relative > 1:
-            yield (
-                f"The search over-fitted its validation rows: its last best trial ({last}) does worse on the "
-                "test than the default it began with."
-            )
-        else:
-            part = f", {path.relative:.0%} of what it had gained" if path.relative is not None else ""
-            yield (
-                f"The search over-fitted its validation rows a little: an earlier best trial does better on "
-                f"the test than its last one ({last}), by {lost}{part}."
-            )
 
 
-def _caveats(found: Confirmation, trials_now: int | None) -> Iterator[str]:
-    if not found.redrawn and found.train_rows:
+def _promised(verdict: Verdict, found: Confirmation) -> Iterator[str]:
+    """What the search said, and what is left of it."""
+    luck, metric = verdict.luck, words.metric(found.metric)
+    if luck is not None and luck.again is None:
+        best = f"Trial {luck.number} had the search's best {metric}, {words.number(luck.searched)}"
+        yield f"{best}; trained again it failed."
+    elif luck is not None and luck.again is not None:
+        before, after = words.numbers(luck.searched, luck.again)
+        told = f"Trial {luck.number} had the search's best {metric}, {before}"
+        lucky = ". The best of many measured values is partly luck."
+        is_so = lucky if luck.is_better else ", which is no worse."
+        yield f"{told}; trained again its mean is {after}{is_so}"
+    kept, mine = verdict.kept_gain, found.choice.recommended
+    if kept is not None and mine != DEFAULT:
+        searched, there = words.numbers(*kept)
+        share = f", {words.percent(kept[1] / kept[0])} of that" if kept[1] > 0 else ""
+        what = found.score if found.metric == "val_score" else "loss"
+        yield (
+            f"In the search trial {mine} was better than the default by {searched} in {what}; on the locked "
+            f"rows it is by {there}{share}."
+        )
+    if verdict.overtuning is not None:
+        yield _followed(verdict.overtuning)
+
+
+def _followed(path: Overtuning) -> str:
+    """Whether the search followed its validation rows away from what the test shows."""
+    last = f"trial {path.path[-1].number}"
+    if path.overtuning == 0:
+        return (
+            "The search did not over-fit its validation rows: of the trials that were its best in turn the "
+            f"last one, {last}, is also best on the locked rows."
+        )
+    if path.relative is not None and path.relative > 1:
+        return (
+            "The search over-fitted its validation rows: the last of the trials that were its best in turn, "
+            f"{last}, does worse on the locked rows than the default, with which it began."
+        )
+    part = f", {words.percent(path.relative)} of what was gained there" if path.relative else ""
+    return (
+        "The search over-fitted its validation rows: one of the trials that were its best before "
+        f"{last} does better on the locked rows, by {words.number(path.overtuning)}{part}."
+    )
+
+
+def _caveats(verdict: Verdict, found: Confirmation) -> Iterator[str]:
+    if not found.redrawn and found.train_rows and not found.choice.by_row:
         yield (
             "All trainings were judged on the same validation rows; how lucky these are is not in the "
             "comparison."
         )
+    if found.goals is None and verdict.goals.bounds:
+        yield (
+            "It was confirmed by an earlier version, which did not look at the constraints; "
+            f"`tune confirm {found.study} --reopen` does."
+        )
     times = len(found.openings)
     if times > 1:
         yield (
-            f"The test was opened {_times(times)}: what is chosen after a look at it is no longer judged by "
-            "rows that nothing had seen."
+            f"The locked rows were read {_times(times)}: what is chosen after a look at them is no longer "
+            "judged by rows that nothing had seen."
         )
-    if trials_now is not None and trials_now > found.trials:
+    more, best = verdict.trials - found.trials, verdict.best
+    if more > 0:
+        now = f", and trial {best.number} is its best now" if best and best.number >= found.trials else ""
         yield (
-            f"The search went on after this: {trials_now - found.trials} of {trials_now} trials are not in "
-            f"it; `tune confirm {found.study} --reopen` judges them too, and opens the test once more."
+            f"The search went on after this{now}: {more} of {verdict.trials} trials are not in it; "
+            f"`tune confirm {found.study} --reopen` judges them too"
+            f"{', and reads the locked rows once more' * bool(found.openings)}."
         )
 
 
 def _named(number: int) -> str:
-    return "the default" if number == 0 else f"trial {number}"
+    return "the default" if number == DEFAULT else f"trial {number}"
 
 
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+def _subject(number: int) -> str:
+    return "The default" if number == DEFAULT else f"Trial {number}"
 
 
-def _range(interval: Interval, score: str = "") -> str:
-    return f"{_amount(interval.low, score)} and {_amount(interval.high, score)}"
+def _some(numbers: Sequence[int]) -> str:
+    names = [_named(number) for number in numbers[:MOST_NAMED]]
+    return words.listed(names + [f"{len(numbers) - MOST_NAMED} more"] * (len(numbers) > MOST_NAMED))
 
 
-def _amount(value: float, score: str) -> str:
-    return f"{100 * value:.1f} %" if score in _PERCENT else _number(value)
+def _broken(broken: Sequence[tuple[Bound, float]]) -> str:
+    told = []
+    for bound, value in broken:
+        has, limit = words.numbers(value, bound.limit)
+        way = "most" if bound.is_upper else "least"
+        told.append(f"{words.metric(bound.name)} {has}, not at {way} {limit}")
+    return words.listed(told)
 
 
-def _percent_points(value: float, score: str) -> str:
-    return f"{100 * value:+.1f} points" if score in _PERCENT else f"{value:+.4g}"
+def _within(interval: Interval, score: str = "") -> str:
+    at, low, high = _amounts(score, interval.estimate, interval.low, interval.high)
+    return f"{at} (95 % confidence interval {low} to {high})"
 
 
-def _number(value: float) -> str:
-    return f"{value:.4g}"
+def _amounts(score: str, *values: float) -> list[str]:
+    """Values of a score beside each other, shares in percent."""
+    if not score.startswith(_PERCENT):
+        return words.numbers(*values)
+    told: list[str] = []
+    for places in range(1, 12):
+        told = [f"{100 * value:.{places}f} %" for value in values]
+        if len(set(told)) == len(set(values)):
+            break
+    return told
+
+
+def _points(score: str, low: float, high: float) -> str:
+    """The interval of a difference."""
+    ends = " to ".join(told.removesuffix(" %") for told in _amounts(score, low, high))
+    return f"{ends} points" if score.startswith(_PERCENT) else ends
 
 
 def _article(word: str) -> str:
-    return "an" if word[0] in "aefir" else "a"
+    return "an" if word[:1] in "aefir" else "a"
 
 
 def _times(count: int) -> str:

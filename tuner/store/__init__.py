@@ -2,7 +2,7 @@
 
 from tuner.store.database import Database
 from tuner.store.read import CONFIRMS, ORIGIN, SpecRevision, StoredConfirmation, StudySummary
-from tuner.store.verify import Finding, Verdict, verify
+from tuner.store.verify import Finding, Verification, verify
 from tuner.store.write import StudyStore
 
 __all__ = [
@@ -14,6 +14,6 @@ __all__ = [
     "StoredConfirmation",
     "StudyStore",
     "StudySummary",
-    "Verdict",
+    "Verification",
     "verify",
 ]

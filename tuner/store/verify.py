@@ -66,7 +66,7 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Verdict:
+class Verification:
     """What was looked at, and all that was found.
 
     Attributes:
@@ -88,7 +88,7 @@ class Verdict:
         return not any(finding.is_fault for finding in self.findings)
 
 
-def verify(url: str) -> Verdict:
+def verify(url: str) -> Verification:
     """Look through a database.
 
     Args:
@@ -102,7 +102,7 @@ def verify(url: str) -> Verdict:
     file = file_of(parsed)
     if file is not None and not file.exists():
         raise StudyNotFound(f"{place(parsed)}: there is no such file; --storage names another database")
-    verdict = Verdict(place(parsed))
+    verdict = Verification(place(parsed))
     copy = stand_in(parsed, migrated=False)
     engine = connect(parsed, copy=copy)
     try:
@@ -175,7 +175,7 @@ def _optuna_refuses(url: URL) -> str | None:
     return None
 
 
-def _study(connection: Connection, name: str, study_id: int, verdict: Verdict) -> Iterator[Finding]:
+def _study(connection: Connection, name: str, study_id: int, verdict: Verification) -> Iterator[Finding]:
     verdict.studies += 1
     to_do = f"{_RESTORE}, or remove the study: tune delete {name}"
     row = connection.execute(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Thread
 from typing import Any
 
@@ -28,6 +28,8 @@ GOOD_FOR_S = 10.0
 MOST_EXPLAINED = 1000
 """Trials that importances rest on, spread over the study; more take long and say the same."""
 
+Of = tuple[int, float | None, bool]
+
 _log = logging.getLogger(__name__)
 
 
@@ -38,12 +40,13 @@ class Insight:
     Attributes:
         importances: see `Frame.importances`.
         findings: in plain words, what matters most first.
-        of: how many trials were over, and the spread that was known; what makes it out of date.
+        of: how many trials were over, the spread that was known, and whether it was confirmed; what
+            makes it out of date.
     """
 
     importances: Mapping[str, Importances] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
-    of: tuple[int, float | None] = (-1, None)
+    of: Of = (-1, None, False)
 
 
 class Insights:
@@ -55,7 +58,7 @@ class Insights:
 
     def __init__(self) -> None:
         self.found = Insight()
-        self._of: tuple[int, float | None] = (-1, None)
+        self._of: Of = (-1, None, False)
         self._next = 0.0
         self._is_driven = False
         self._thread: Thread | None = None
@@ -68,6 +71,7 @@ class Insights:
         spread: float | None = None,
         *,
         is_driven: bool = True,
+        is_confirmed: bool = False,
     ) -> Insight:
         """The newest one; begins to look for a newer one when it is time.
 
@@ -77,14 +81,16 @@ class Insights:
             planned: epochs of a trial that nothing stops.
             spread: see `Evidence.spread`.
             is_driven: whether a process drives it; what its end and a confirmation change is found at once.
+            is_confirmed: whether it was confirmed.
         """
         self._is_driven |= is_driven
         is_busy = self._thread is not None and self._thread.is_alive()
         has_ended = self._is_driven and not is_driven
-        is_time = time.monotonic() >= self._next or has_ended or spread != self._of[1]
-        if (_over(frame), spread) != self._of and not is_busy and is_time:
-            self._of, self._is_driven = (_over(frame), spread), is_driven
-            self._thread = Thread(target=self._find, args=(frame, space, planned, spread), daemon=True)
+        of: Of = (_over(frame), spread, is_confirmed)
+        is_time = time.monotonic() >= self._next or has_ended or of[1:] != self._of[1:]
+        if of != self._of and not is_busy and is_time:
+            self._of, self._is_driven = of, is_driven
+            self._thread = Thread(target=self._find, args=(frame, space, planned, of), daemon=True)
             self._thread.start()
         return self.found
 
@@ -108,12 +114,12 @@ class Insights:
             self.found, self._of = found, found.of
             self._next = time.monotonic() + GOOD_FOR_S
 
-    def _find(self, frame: Frame, space: SearchSpace, planned: int, spread: float | None) -> None:
+    def _find(self, frame: Frame, space: SearchSpace, planned: int, of: Of) -> None:
         began = time.monotonic()
         try:
             shares = explained(frame, space)
-            findings = tuple(all_of(evidence(frame, planned, shares, spread)))
-            self.found = Insight(shares, findings, (_over(frame), spread))
+            found = replace(evidence(frame, planned, shares, of[1]), is_confirmed=of[2])
+            self.found = Insight(shares, tuple(all_of(found)), of)
         except KeyboardInterrupt:
             raise
         except BaseException:  # noqa: BLE001

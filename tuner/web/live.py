@@ -10,6 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from threading import RLock
 from typing import Any
 
@@ -19,10 +20,11 @@ from numpy.typing import NDArray
 from tuner.core.columns import moments, param_columns
 from tuner.core.goals import Goals
 from tuner.core.space import SearchSpace
-from tuner.core.spec import StudySpec
+from tuner.core.spec import FALLING_SCORES, StudySpec
 from tuner.errors import SpecError, StoreError
 from tuner.figures.frame import Epochs, Frame
 from tuner.findings import Finding, spread_of
+from tuner.judging import Confirmation, Verdict
 from tuner.store.columns import Mark, News, Reader, TrialRow
 from tuner.store.curves import NUMBERS
 from tuner.store.read import StudySummary
@@ -58,6 +60,26 @@ class Look:
     version: str
     findings: tuple[Finding, ...] = ()
     confirmed: Mapping[str, Any] | None = None
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Which configuration to take, and why."""
+        frame, found = self.frame, None
+        if self.confirmed is not None:
+            found = Confirmation.from_table(self.confirmed)
+        best = None if frame.best is None else frame.record(int(frame.trials.number[frame.best]))
+        return Verdict(
+            self.summary.name,
+            frame.goals,
+            self.spec.trainer.score in FALLING_SCORES,
+            len(frame),
+            self.summary.is_driven,
+            best,
+            best if found is None else frame.record(found.choice.recommended),
+            frame.record(0),
+            tuple(frame.trials.number[frame.front].tolist()),
+            found,
+        )
 
 
 class Live:
@@ -195,9 +217,13 @@ class Study:
     def _with_insight(self, look: Look) -> Look:
         """The look with the newest importances and findings, which are found in the background."""
         again = look.confirmed["candidates"] if look.confirmed else ()
-        spread = spread_of([each["values"] for each in again])
         found = self.insights.of(
-            look.frame, look.space, look.spec.trainer.epochs, spread, is_driven=look.summary.is_driven
+            look.frame,
+            look.space,
+            look.spec.trainer.epochs,
+            spread_of([each["values"] for each in again]),
+            is_driven=look.summary.is_driven,
+            is_confirmed=look.confirmed is not None,
         )
         if found.importances is look.frame.importances and found.findings is look.findings:
             return look

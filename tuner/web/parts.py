@@ -17,9 +17,10 @@ from tuner.core import words
 from tuner.core.budget import StudyState
 from tuner.figures import Frame
 from tuner.findings import Finding
+from tuner.judging import short
 from tuner.store.columns import TrialRow
 from tuner.store.read import StudySummary
-from tuner.web import verdict
+from tuner.web import answers
 from tuner.web.live import Look
 from tuner.web.marks import marks
 from tuner.web.place import Place, address
@@ -49,7 +50,7 @@ def faults(lines: Sequence[str]) -> Component:
 def verdict_tiles(look: Look) -> Component:
     """The three answers."""
     tiles = []
-    for answer in verdict.answers(look.frame, look.confirmed):
+    for answer in answers.answers(look.frame, look.verdict):
         short: Any = answer.short
         if answer.trial is not None:
             short = html.A(answer.short, href=address(look.frame.name, "trial", answer.trial))
@@ -79,12 +80,12 @@ def _finding(one: Finding) -> Component:
     return html.P([html.B(one.sentence), " ", one.advice], className=one.severity.name.lower())
 
 
-def best_table(frame: Frame) -> Component:
-    """The best trials, the default configuration below them."""
+def best_table(look: Look) -> Component:
+    """The best trials of the search, the one to take and the default configuration among or below them."""
+    frame, taken = look.frame, look.verdict.number
     trials = frame.trials
     rows = frame.ranking[:BEST_SHOWN].tolist()
-    default = np.flatnonzero(trials.number == 0).tolist()
-    rows += [row for row in default if row not in rows]
+    rows += [row for row in np.flatnonzero(np.isin(trials.number, [0, taken or 0])) if row not in rows]
     if not rows:
         return message("No trial has a value yet", "This table fills in as trials end.")
     measured = [
@@ -98,7 +99,8 @@ def best_table(frame: Frame) -> Component:
     body = []
     for row in rows:
         number = int(trials.number[row])
-        told = f"{number} (default)" if number == 0 else str(number)
+        marks_ = [name for name, it in (("default", 0), ("to take", taken)) if number == it]
+        told = f"{number} ({', '.join(marks_)})" if marks_ else str(number)
         cells: list[Cell] = [html.A(told, href=address(frame.name, "trial", number))]
         cells += [words.number(float(getattr(trials, n)[row])) for n in ("value", *measured)]
         cells.append(str(int(trials.epochs[row])))
@@ -178,7 +180,7 @@ def trial_story(
     )
     return html.Div(
         [
-            _steps(frame, row),
+            _steps(look, row),
             _facts(frame, row, at, errors or {}),
             _settings(look, row),
             *_traceback(traceback),
@@ -187,7 +189,8 @@ def trial_story(
     )
 
 
-def _steps(frame: Frame, row: TrialRow) -> Component:
+def _steps(look: Look, row: TrialRow) -> Component:
+    frame, taken = look.frame, look.verdict.number
     numbers = frame.trials.number.tolist()
     here = numbers.index(row.number) if row.number in numbers else 0
 
@@ -202,10 +205,9 @@ def _steps(frame: Frame, row: TrialRow) -> Component:
             id=f"trial-{key}",
         )
 
-    best = frame.best
     links = [link("‹ previous (k)", "k", here - 1), link("next (j) ›", "j", here + 1)]
-    if best is not None:
-        links.append(link("best", "b", int(best)))
+    if taken in numbers:
+        links.append(link("the one to take (b)", "b", numbers.index(taken)))
     select = html.Button(
         "select",
         type="button",
@@ -248,9 +250,9 @@ def _facts(frame: Frame, row: TrialRow, at: int | None, errors: Mapping[str, flo
 
 
 def _settings(look: Look, row: TrialRow) -> Component:
-    frame = look.frame
+    frame, taken = look.frame, look.verdict.number
     default = np.flatnonzero(frame.trials.number == 0)
-    best = frame.best
+    best = next(iter(np.flatnonzero(frame.trials.number == taken)), None)
 
     def of(where: Any, name: str) -> str:
         return (
@@ -268,7 +270,7 @@ def _settings(look: Look, row: TrialRow) -> Component:
         if {mine, its, of(best, name)} == {words.ABSENT}:
             continue
         body.append(("changed" if mine != its else "", cells))
-    title = f"best ({int(frame.trials.number[best])})" if best is not None else "best"
+    title = "to take" if taken is None else f"to take ({taken})"
     table = _table(["setting", "this trial", "default", title], body)
     return html.Section([html.Header(html.H3("Settings")), table], className="card half")
 
@@ -305,7 +307,7 @@ def compared(place: Place, summaries: Sequence[StudySummary]) -> Component:
 
 def studies(summaries: Sequence[StudySummary]) -> Component:
     """The list of studies."""
-    head = ["study", "state", "best", "trials", "time", "last change", "description"]
+    head = ["study", "state", "search's best", "trials", "time", "last change", "description"]
     body = []
     for summary in summaries:
         best = words.ABSENT
@@ -354,21 +356,15 @@ def counts(summary: StudySummary) -> str:
 
 
 def header(look: Look) -> list[Component]:
-    """How the study stands: state, counts, best beside the default, how much of the budget is used."""
+    """How the study stands: state, counts, what to take, how much of the budget is used."""
     summary, frame = look.summary, look.frame
     items: list[Component] = [html.Span(told(summary), className=f"badge {told(summary)}")]
     if summary.reason and not summary.is_driven:
         items.append(html.Span(summary.reason, className="reason"))
     items.append(html.Span(counts(summary).replace(":", " trials:", 1)))
-    if frame.best is not None:
-        value = words.number(float(frame.trials.value[frame.best]))
-        default = frame.trials.value[frame.trials.number == 0]
-        beside = (
-            f" (default {words.number(float(default[0]))})"
-            if len(default) and np.isfinite(default[0])
-            else ""
-        )
-        items.append(html.Span([f"best {frame.objective.metric} ", html.B(value), beside]))
+    if look.verdict.number is not None:
+        value = words.number(look.verdict.value)
+        items.append(html.Span([f"{short(look.verdict)}: {frame.objective.metric} ", html.B(value)]))
     items.append(html.Span(f"{words.duration(summary.seconds)}{_left(look)}"))
     if summary.state is StudyState.INTERRUPTED and not summary.is_driven:
         items.append(html.Code(f"tune resume {summary.name}"))

@@ -157,7 +157,7 @@ class Stage:
             versions += [other.version for other in beside]
             frame = replace(frame, beside=tuple(other.frame for other in beside))
         if page.file.of == "trial":
-            frame = self._around(frame, place.trial if place.trial is not None else _best_number(frame))
+            frame = self._around(frame, place.trial if place.trial is not None else look.verdict.number)
         elif place.selection:
             frame = frame.selecting(place.selection)
         names = ",".join(summary.name for summary in summaries)
@@ -256,7 +256,7 @@ class Stage:
             elif name == "findings":
                 found[name] = parts.found(scene.look.findings)
             elif name == "best":
-                found[name] = parts.best_table(scene.look.frame)
+                found[name] = parts.best_table(scene.look)
             elif name == "studies":
                 found[name] = parts.compared(place, scene.summaries)
             elif name == "trial":
@@ -264,7 +264,7 @@ class Stage:
         return {name: static(component) for name, component in found.items()}
 
     def _story(self, place: Place, look: Look) -> Component:
-        number = place.trial if place.trial is not None else _best_number(look.frame)
+        number = place.trial if place.trial is not None else look.verdict.number
         row, traceback = None, None
         errors: Mapping[str, float] = {}
         if number is not None:
@@ -348,7 +348,3 @@ def _gone(place: Place, text: str) -> Component:
 
 def _at(epoch: int | None, epochs: Any, columns: Mapping[str, Any]) -> dict[str, float]:
     return {name: float(error) for name, column in columns.items() for error in column[epochs == epoch]}
-
-
-def _best_number(frame: Frame) -> int | None:
-    return None if frame.best is None else int(frame.trials.number[frame.best])

@@ -1,0 +1,134 @@
+"""The verdict's words: golden text for every kind of result, and what must hold for any result."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.judging.made import GAP, LOSS, PAIR, candidate, cases, confirmed, record, told, verdict
+from tuner.core import words
+from tuner.core.goals import Goals
+from tuner.core.trial import Objective
+from tuner.judging import Confirmation, Reason, Verdict, sentences, short
+
+GOLDEN = Path(__file__).parent / "verdicts.txt"
+
+values = st.floats(0.01, 2, allow_nan=False).map(lambda x: round(x, 4))
+goals = st.sampled_from([LOSS, GAP, PAIR, Goals((Objective("val_score", minimize=False),))])
+
+
+@st.composite
+def verdicts(draw: st.DrawFn) -> Verdict:
+    """Any few candidates of any search, with and without a confirmation."""
+    chosen = draw(goals)
+    searched = draw(st.lists(st.none() | values, min_size=1, max_size=6))
+    records = [
+        record(n, x, gap=draw(st.sampled_from([0.01, 0.2])), parameters=draw(values))
+        for n, x in enumerate(searched)
+    ]
+    is_running = draw(st.booleans())
+    best = chosen.best_of(records)
+    if best is None or records[0].value is None or draw(st.booleans()):
+        return verdict(records, goals=chosen, is_running=is_running)
+    repeats = draw(st.integers(3, 5))
+    again = [
+        candidate(
+            each.number,
+            each.value or 0.0,
+            *(draw(values) if draw(st.integers(0, 9)) else None for _ in range(repeats)),
+            size=draw(st.sampled_from([50, 100])),
+            gap=draw(st.sampled_from([None, 0.01, 0.2])),
+            parameters=draw(values),
+        )
+        for each in sorted(records, key=lambda each: (each.number == 0, chosen.key(each)))
+        if each.value is not None
+    ]
+    if all(each.mean is None for each in again):
+        return verdict(records, goals=chosen)
+    found = replace(confirmed(again, chosen, trials=len(records)), best=best.number)
+    return verdict(records, found, chosen)
+
+
+def test_every_kind_of_result_is_told_in_these_words() -> None:
+    assert told() == GOLDEN.read_text(encoding="utf-8"), "after a change: python -m tests.judging.made"
+
+
+@given(verdicts())
+def test_one_decision_is_told_once(found: Verdict) -> None:
+    text = sentences(found)
+    assert sum(sentence.startswith("Take ") for sentence in text) == (found.confirmation is not None)
+    assert not re.search(r"\bkeep\b", " ".join(text), re.IGNORECASE)
+    name = "the default" if found.number == 0 else f"trial {found.number}"
+    if found.confirmation is not None:
+        assert text[0].startswith(f"Take {name}:")
+        assert found.number in [each.number for each in found.confirmation.contenders]
+    if found.number is not None:
+        assert short(found).lower().startswith(f"{name},")
+    assert found.number not in found.tied
+
+
+@given(verdicts())
+def test_every_number_belongs_to_the_trial_that_is_named(found: Verdict) -> None:
+    text = " ".join(sentences(found))
+    again = found.confirmation.candidates if found.confirmation else ()
+    means = {each.number: each.mean for each in again}
+    searched = {each.number: each.searched for each in again}
+    lucky = r"Trial (\d+) had the search's best [a-z ]+, (\S+); trained again its mean is (\S+?)[.,] "
+    for number, before, mean in re.findall(lucky, text):
+        assert number != "0"
+        assert float(before) == pytest.approx(searched[int(number)], rel=1e-3)
+        assert float(mean) == pytest.approx(means[int(number)], rel=1e-3)
+    for name, mean in re.findall(
+        r"The mean [a-z ]+ of (the default|trial \d+) over \d+ trainings is (\S+)", text
+    ):
+        number = int(name.rpartition(" ")[2]) if name != "the default" else 0
+        assert number == found.number
+        assert float(mean) == pytest.approx(means[number], rel=1e-3)
+    if found.luck is not None and found.best is not None:
+        assert found.luck.number == found.best.number
+        assert found.luck.searched == found.best.value
+
+
+@given(verdicts())
+def test_who_breaks_a_constraint_is_not_taken_where_another_one_keeps_it(found: Verdict) -> None:
+    if not found.broken:
+        return
+    assert found.reason in (Reason.CLOSEST, Reason.SEARCHED)
+    if found.confirmation is not None:
+        whole = [each.number for each in found.confirmation.candidates if each.mean is not None]
+        assert all(found.confirmation.broken(number) for number in whole)
+    assert "constraint" in " ".join(sentences(found))
+
+
+@given(verdicts())
+def test_a_verdict_is_a_table_and_a_confirmation_comes_back_from_one(found: Verdict) -> None:
+    table = json.loads(json.dumps(found.to_table()))
+    assert table["take"] == found.number
+    if found.confirmation is not None:
+        stored = json.loads(json.dumps(found.confirmation.to_table()))
+        assert Confirmation.from_table(stored) == found.confirmation
+        earlier = {key: x for key, x in stored.items() if key not in ("goals", "best")}
+        earlier["candidates"] = [{**each} for each in earlier["candidates"]]
+        for each in earlier["candidates"]:
+            del each["measured"]
+        again = replace(found, confirmation=Confirmation.from_table(earlier))
+        assert again.number == found.number
+        assert sentences(again)[0].startswith("Take ")
+
+
+@pytest.mark.parametrize("name", list(cases()))
+def test_the_default_is_told_no_luck_of(name: str) -> None:
+    luck = cases()[name].luck
+    assert luck is None or luck.number != 0
+
+
+def test_numbers_beside_each_other_are_told_apart() -> None:
+    assert words.numbers(0.123456, 0.123457) == ["0.123456", "0.123457"]
+    assert words.numbers(0.5, 0.5) == ["0.5", "0.5"]
+    assert len(set(words.numbers(0.050123, 0.050119, 50123.0, 50121.0))) == 4

@@ -1,0 +1,256 @@
+"""Verdict: which configuration of a study to take, why, and how sure that is.
+
+The one value from which the terminal, ``--json``, the report, the dashboard and `compare` speak; its words
+are in `sentences`. It exists from the first value on: before a confirmation the search's best trial is the
+one to take, and what cannot be said yet is said to be so. The default configuration, trial 0, is a candidate
+like any other. Records and tables in, no input and no output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, Self
+
+from tuner.core.goals import Bound, Goals
+from tuner.core.trial import TrialRecord
+from tuner.judging.choosing import Candidate
+from tuner.judging.confirmation import Confirmation
+from tuner.judging.intervals import Interval
+from tuner.judging.overtuning import Overtuning
+
+DEFAULT = 0
+"""The number of the default configuration's trial."""
+
+_SAME = {"val_loss": "loss", "val_score": "score"}
+"""What of the test measures the same as an objective."""
+
+
+class Reason(StrEnum):
+    """Why a configuration is the one to take."""
+
+    NOTHING = "no trial has a value"
+    SEARCHED = "best of the search, not confirmed"
+    CLEAR = "better than every other one by more than chance explains"
+    MEAN = "the best mean, though others cannot be told apart from it"
+    CHEAPER = "cannot be told apart from the best one, and is cheaper"
+    DEFAULT = "nothing is better than the default by more than chance explains"
+    ALONE = "nothing else was left to compare it with"
+    CLOSEST = "no candidate meets every constraint, and it comes closest"
+
+
+@dataclass(frozen=True, slots=True)
+class Luck:
+    """What the search said of its best trial, and what training it again says.
+
+    Attributes:
+        number: the trial.
+        searched: its value in the search.
+        again: the mean of its trainings again; None where they failed.
+        is_better: whether the search's value is better than that mean.
+    """
+
+    number: int
+    searched: float
+    again: float | None
+    is_better: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to take of a study.
+
+    Attributes:
+        study: its name.
+        goals: what it searches for.
+        score_falls: whether less of its score is better.
+        trials: how many trials it has now.
+        is_running: whether a process drives it.
+        best: the search's best trial; None while no trial has a value.
+        taken: the trial to take, likewise.
+        default: trial 0; None where it has not begun.
+        searched_front: the trials that no other one dominates in the search.
+        confirmation: what training the best again has shown; None where it was not done.
+    """
+
+    study: str
+    goals: Goals
+    score_falls: bool
+    trials: int
+    is_running: bool
+    best: TrialRecord | None
+    taken: TrialRecord | None
+    default: TrialRecord | None
+    searched_front: tuple[int, ...] = ()
+    confirmation: Confirmation | None = None
+
+    @classmethod
+    def of(
+        cls,
+        study: str,
+        goals: Goals,
+        records: Sequence[TrialRecord],
+        confirmation: Confirmation | None = None,
+        *,
+        score_falls: bool = False,
+        is_running: bool = False,
+    ) -> Self:
+        """The verdict over every trial of a study, in the order of their numbers."""
+        best = goals.best_of(records)
+        return cls(
+            study,
+            goals,
+            score_falls,
+            len(records),
+            is_running,
+            best,
+            best if confirmation is None else records[confirmation.choice.recommended],
+            records[DEFAULT] if records else None,
+            tuple(record.number for record in goals.front(records)),
+            confirmation,
+        )
+
+    @property
+    def metric(self) -> str:
+        """The first objective's name."""
+        return self.goals.primary.metric
+
+    @property
+    def number(self) -> int | None:
+        """The trial to take; None while no trial has a value."""
+        if self.confirmation is not None:
+            return self.confirmation.choice.recommended
+        return None if self.taken is None else self.taken.number
+
+    @cached_property
+    def reason(self) -> Reason:
+        """Why that one."""
+        found = self.confirmation
+        if found is None:
+            return Reason.NOTHING if self.best is None else Reason.SEARCHED
+        choice = found.choice
+        if found.broken(choice.recommended):
+            return Reason.CLOSEST
+        if len(self.compared) < 2:
+            return Reason.ALONE
+        if choice.recommended == choice.winner:
+            if not self.tied:
+                return Reason.CLEAR
+            return Reason.DEFAULT if choice.recommended == DEFAULT else Reason.MEAN
+        return Reason.DEFAULT if choice.recommended == DEFAULT else Reason.CHEAPER
+
+    @property
+    def compared(self) -> tuple[int, ...]:
+        """The candidates that could be chosen: no training failed, and they keep the constraints."""
+        found = self.confirmation
+        return () if found is None else tuple(each.number for each in found.contenders)
+
+    @property
+    def tied(self) -> tuple[int, ...]:
+        """Other candidates that cannot be told apart from the one with the best mean, that one included."""
+        found = self.confirmation
+        return () if found is None else tuple(n for n in found.choice.tied if n != found.choice.recommended)
+
+    @property
+    def value(self) -> float | None:
+        """The trial to take's objective: the mean over its trainings again, else the search's value."""
+        if self.confirmation is not None:
+            return self.confirmation.confirmed.estimate
+        return None if self.best is None else self.best.value
+
+    @property
+    def interval(self) -> Interval | None:
+        """The 95 % confidence interval of that mean; None without a confirmation."""
+        return None if self.confirmation is None else self.confirmation.confirmed
+
+    @property
+    def luck(self) -> Luck | None:
+        """What became of the search's best trial; None for the default, and without a confirmation."""
+        found = self.confirmation
+        best = None if found is None else found.searched_best
+        if found is None or best is None or best.searched is None or best.number == DEFAULT:
+            return None
+        again = best.mean
+        better = again is not None and self.goals.primary.better(best.searched, again)
+        return Luck(best.number, best.searched, again, better)
+
+    @property
+    def front(self) -> tuple[int, ...]:
+        """The trials that no other one dominates: by their means, where they were trained again."""
+        found = self.confirmation
+        return self.searched_front if found is None or found.goals is None else found.front
+
+    @property
+    def broken(self) -> tuple[tuple[Bound, float], ...]:
+        """The constraints that the trial to take does not keep, and the numbers that it has instead."""
+        if self.confirmation is not None:
+            return self.confirmation.broken(self.confirmation.choice.recommended)
+        return self.broken_by(self.best)
+
+    def broken_by(self, record: TrialRecord | None) -> tuple[tuple[Bound, float], ...]:
+        """The constraints that a trial does not keep in the search, and the numbers that it has instead."""
+        if record is None or record.best is None:
+            return ()
+        best = record.best
+        values = [(bound, best.get(bound.name)) for bound in self.goals.bounds]
+        return tuple((bound, value) for bound, value in values if bound.excess(value) > 0)
+
+    @property
+    def kept_gain(self) -> tuple[float, float] | None:
+        """How much better than the default the trial to take is: in the search, and on the test rows.
+
+        Only where both measure the same, the loss or the score, and the search found it better.
+        """
+        found = self.confirmation
+        if found is None or found.test is None or self.metric not in _SAME:
+            return None
+        test = found.test
+        gain = test.loss_gain if _SAME[self.metric] == "loss" else test.score_gain
+        mine, default = found.candidate(found.choice.recommended), found.candidate(DEFAULT)
+        if gain is None or mine.searched is None or default.searched is None:
+            return None
+        searched = (default.searched - mine.searched) * (1 if self.goals.primary.minimize else -1)
+        return (searched, gain.estimate) if searched > 0 else None
+
+    @property
+    def overtuning(self) -> Overtuning | None:
+        """How far the search followed its validation rows; None where the test measures something else."""
+        found = self.confirmation
+        if found is None or found.overtuning is None or self.metric not in _SAME:
+            return None
+        return found.overtuning if len(found.overtuning.path) > 1 else None
+
+    @property
+    def model_path(self) -> str | None:
+        """The model of the configuration to take; None where none was kept."""
+        if self.confirmation is not None and self.confirmation.model_path is not None:
+            return self.confirmation.model_path
+        return None if self.taken is None else self.taken.model_path
+
+    def again(self, number: int) -> Candidate | None:
+        """A trial as it was trained again; None where it was not."""
+        found = self.confirmation
+        return None if found is None else next((c for c in found.candidates if c.number == number), None)
+
+    def to_table(self) -> Mapping[str, Any]:
+        """As JSON has it, without its words."""
+        luck, found, interval = self.luck, self.confirmation, self.interval
+        best = None if self.best is None else {"trial": self.best.number, "value": self.best.value}
+        if best is not None and luck is not None and luck.number == best["trial"]:
+            best["again"] = luck.again
+        return {
+            "take": self.number,
+            "confirmed": found is not None,
+            "reason": self.reason.name.lower(),
+            "value": self.value,
+            "interval": None if interval is None else [interval.low, interval.high],
+            "tied": list(self.tied),
+            "search_best": best,
+            "front": list(self.front),
+            "broken": [
+                {"constraint": bound.key, "limit": bound.limit, "value": x} for bound, x in self.broken
+            ],
+            "model_path": self.model_path,
+        }

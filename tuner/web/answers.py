@@ -1,0 +1,135 @@
+"""Answers: whether the search still improves, what over-fits, and which configuration to take.
+
+The first two come from a frame; the last one is the study's verdict in its own words (`judging.sentences`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from tuner.core import words
+from tuner.core.importances import Importances
+from tuner.core.overfitting import can_turn, turns
+from tuner.figures import Frame
+from tuner.figures.importances import lever
+from tuner.judging import Verdict, decision, sentences, short
+from tuner.judging.verdict import DEFAULT
+
+RECENT = 0.2
+"""The share of the newest trials within which an improvement counts as recent."""
+
+FLAT = 0.02
+"""A recent gain below this share of the whole gain is called small."""
+
+RISEN = 0.2
+"""A validation loss that has risen by less than this share over-fits a little."""
+
+FEW = 20
+"""Fewer trials than this say little of where a search is going."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An answer to one question.
+
+    Attributes:
+        question: what is asked.
+        short: the answer in a few words.
+        text: the numbers it rests on.
+        mood: ``"good"``, ``"fair"``, ``"poor"`` or ``"open"``.
+        trial: the trial that it speaks of.
+    """
+
+    question: str
+    short: str
+    text: str
+    mood: str
+    trial: int | None = None
+
+
+def answers(frame: Frame, verdict: Verdict) -> list[Answer]:
+    """Three answers; "too early" where nothing can be said yet."""
+    if frame.best is None or verdict.number is None:
+        early = "No trial has a value yet."
+        asked = ("Does the search still improve?", "Does it over-fit?", "Which configuration to take?")
+        return [Answer(question, "Too early to say", early, "open") for question in asked]
+    return [improvement(frame), fitting(frame, verdict.number), choice(verdict)]
+
+
+def improvement(frame: Frame) -> Answer:
+    """Whether the best value fell within the newest trials."""
+    asked = "Does the search still improve?"
+    rows = np.flatnonzero(frame.standing)
+    lowest = np.minimum.accumulate(frame.loss[rows])
+    numbers = frame.trials.number[rows]
+    total = len(frame)
+    last = int(numbers[np.flatnonzero(np.diff(lowest, prepend=np.inf) < 0)[-1]])
+    newest = int(frame.trials.number[-1])
+    since = newest - last
+    if total < FEW:
+        return Answer(asked, "Too early to say", f"{words.count(total, 'trial')} so far.", "open", last)
+    before = lowest[numbers < newest * (1 - RECENT)]
+    whole = float(lowest[0] - lowest[-1])
+    recent = float(before[-1] - lowest[-1]) if len(before) else whole
+    share = recent / whole if whole > 0 else 0.0
+    found = f"The best so far is trial {last}, {words.count(since, 'trial')} ago"
+    window = f"the newest {RECENT:.0%} of trials"
+    if recent <= 0:
+        text = f"{found}; {window} brought nothing better."
+        return Answer(asked, "No, it is flat", text, "poor", last)
+    gain = f"{window} brought {words.percent(share)} of the whole gain"
+    if share < FLAT:
+        return Answer(asked, "Hardly", f"{found}; {gain}.", "fair", last)
+    return Answer(asked, "Yes", f"{found}; {gain}.", "good", last)
+
+
+def fitting(frame: Frame, number: int) -> Answer:
+    """From which epoch on a trial over-fits, how far its validation loss rises, and what drives the gap."""
+    asked = "Does it over-fit?"
+    trials, rows = frame.trials, np.flatnonzero(frame.trials.number == number)
+    at = slice(*frame.bounds[rows[0] : rows[0] + 2]) if len(rows) else slice(0)
+    train, val = (numbers[at].astype(float) for numbers in (frame.epochs.train_loss, frame.epochs.val_loss))
+    if not (np.isfinite(train) & np.isfinite(val)).any():
+        return Answer(asked, "Not measured", "The trainer reports no training loss.", "open")
+    short, mood, text = "Too short to tell", "open", f"Trial {number}: "
+    if can_turn(val, train):
+        (turn,), (rise,) = turns(val, train, np.array([len(val)]))
+        if turn < 0:
+            short, mood = "No", "good"
+            text += "validation loss does not rise while training loss falls. "
+        else:
+            short, mood = ("A little", "fair") if rise < RISEN else ("Yes", "poor")
+            epoch = int(frame.epochs.epoch[at][turn])
+            text += f"from epoch {epoch} on validation loss rises, by {words.percent(rise)} until the end. "
+    row = rows[0]
+    text += (
+        f"At its best epoch training loss {words.number(float(trials.train_loss[row]))}, validation loss "
+        f"{words.number(float(trials.val_loss[row]))}."
+    )
+    driven = drivers(frame)
+    if driven:
+        text += f" The gap depends most on {driven}."
+    return Answer(asked, short, text, mood, number)
+
+
+def drivers(frame: Frame, most: int = 2) -> str:
+    """The settings that explain most of the gap, with the side on which it is small where that is clear."""
+    shares = frame.importances.get("gap", Importances())
+    return " and ".join(
+        f"{name} ({words.percent(share)}{_way(frame, name)})" for name, share in [*shares.items()][:most]
+    )
+
+
+def _way(frame: Frame, name: str) -> str:
+    side = lever(frame, name)
+    return f"; {side}: smaller gap" if side else ""
+
+
+def choice(verdict: Verdict) -> Answer:
+    """The configuration to take, in the verdict's own words."""
+    is_confirmed = verdict.confirmation is not None
+    text = " ".join(decision(verdict) if is_confirmed else sentences(verdict))
+    mood = "good" if is_confirmed and verdict.number != DEFAULT else "fair"
+    return Answer("Which configuration to take?", short(verdict), text, mood, verdict.number)
