@@ -71,7 +71,7 @@ def print_best(study: Study) -> None:
 def print_verdict(console: Console, verdict: Verdict) -> None:
     """Print what to take and why, a sentence or two a line."""
     for sentence in sentences(verdict):
-        console.print(Padding(Text(sentence), (0, 0, 0, 2)))
+        console.print(Padding(Text(sentence), (0, 0, 0, 2), expand=False))
 
 
 def print_trained_again(console: Console, verdict: Verdict) -> None:
