@@ -218,6 +218,18 @@ def test_a_schema_that_cannot_be_created_leaves_no_file(tmp_path: Path) -> None:
     assert files(tmp_path) == []
 
 
+def test_a_file_is_created_where_there_are_no_hard_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spec: StudySpec
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refuse)
+    with Database.open(f"{tmp_path}/tuner.db", create=True) as database:
+        database.create_study("s", spec, {}).close()
+    assert files(tmp_path) == ["tuner.db"]
+
+
 def test_two_that_create_the_same_file_at_once_share_it(tmp_path: Path, spec: StudySpec) -> None:
     from concurrent.futures import ThreadPoolExecutor
 

@@ -6,16 +6,17 @@ Knows neither engine nor trainer; what it gives out are values, and a StudyStore
 from __future__ import annotations
 
 import json
-import os
 import socket
+import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 from uuid import uuid4
 
-from sqlalchemy import URL, Connection, Engine, delete, func, select
+from sqlalchemy import URL, Connection, Engine, delete, func, inspect, select
 
 from tuner.artifacts import Artifacts
 from tuner.content import models_root
@@ -24,7 +25,7 @@ from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, TrialRecord
 from tuner.errors import StoreError, StudyExists, StudyNotFound, near
 from tuner.store import places, read
-from tuner.store.connect import connect, file_of, parse, place, told, writing
+from tuner.store.connect import connect, file_of, parse, place, told, write_ahead, writing
 from tuner.store.encoding import now, stamp, storable
 from tuner.store.inherited import take_over
 from tuner.store.lease import Lease
@@ -396,24 +397,32 @@ class Database:
 
 
 def _create_file(url: URL, file: Path) -> None:
-    """Create the whole schema under another name first, so that no half-made database is ever seen."""
-    draft = file.with_name(f".{file.name}.{uuid4().hex[:8]}")
-    engine = connect(url.set(database=str(draft)), create=True)
-    try:
+    """Create the whole schema in one transaction, so that no half-made database is ever seen.
+
+    Optuna makes its tables in many steps, so they are made elsewhere first. Of several processes that
+    create the file at once, one does, and the others find it made; no hard link is needed for that.
+    """
+    with TemporaryDirectory(prefix="tuner-", ignore_cleanup_errors=True) as folder:
+        draft = Path(folder) / file.name
+        engine = connect(url.set(database=str(draft)), create=True)
         try:
             ensure(engine)
         except StoreError as error:
             raise type(error)(str(error).replace(str(draft), place(url))) from error.__cause__
         finally:
             engine.dispose()
-        with suppress(FileExistsError), told(place(url)):
-            os.link(draft, file)
-    except OSError as error:
-        raise StoreError(f"{place(url)}: cannot be created: {error.strerror}") from error
+        with closing(sqlite3.connect(draft)) as made:
+            statements = [text for text in made.iterdump() if text not in ("BEGIN TRANSACTION;", "COMMIT;")]
+    engine = connect(url, create=True)
+    try:
+        with told(place(url)), writing(engine).begin() as connection:
+            if not inspect(connection).get_table_names():
+                for statement in statements:
+                    connection.exec_driver_sql(statement)
+        with told(place(url)):
+            write_ahead(engine)
     finally:
-        for left in (draft, *(draft.with_name(draft.name + tail) for tail in ("-wal", "-shm", "-journal"))):
-            with suppress(OSError):
-                left.unlink()
+        engine.dispose()
 
 
 def _of_spec(spec: StudySpec) -> dict[str, Any]:

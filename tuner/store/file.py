@@ -6,7 +6,6 @@ those who have it open. Knows no table.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -70,7 +69,9 @@ class DatabaseFile:
             engine.dispose()
             for companion in COMPANIONS:
                 target.with_name(target.name + companion).unlink(missing_ok=True)
-            os.link(draft, target)
+            # Whoever creates it meanwhile keeps it; not every file system has hard links for that.
+            target.open("xb").close()
+            draft.replace(target)
         finally:
             draft.unlink(missing_ok=True)
 
