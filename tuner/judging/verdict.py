@@ -204,10 +204,10 @@ class Verdict:
         Only where both measure the same, the loss or the score, and the search found it better.
         """
         found = self.confirmation
-        if found is None or found.test is None or self.metric not in _SAME:
+        if found is None or found.test is None or found.metric not in _SAME:
             return None
         test = found.test
-        gain = test.loss_gain if _SAME[self.metric] == "loss" else test.score_gain
+        gain = test.loss_gain if _SAME[found.metric] == "loss" else test.score_gain
         mine, default = found.candidate(found.choice.recommended), found.candidate(DEFAULT)
         if gain is None or mine.searched is None or default.searched is None:
             return None
@@ -218,7 +218,7 @@ class Verdict:
     def overtuning(self) -> Overtuning | None:
         """How far the search followed its validation rows; None where the test measures something else."""
         found = self.confirmation
-        if found is None or found.overtuning is None or self.metric not in _SAME:
+        if found is None or found.overtuning is None or found.metric not in _SAME:
             return None
         return found.overtuning if len(found.overtuning.path) > 1 else None
 
