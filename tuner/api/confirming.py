@@ -12,6 +12,7 @@ import numpy as np
 
 from tuner.api.provenance import Provenance
 from tuner.api.repeats import Repeats, begun
+from tuner.api.rowwise import row_noise
 from tuner.api.specify import pair_of
 from tuner.api.study import opened
 from tuner.artifacts import Artifacts
@@ -192,15 +193,13 @@ class _Confirming:
         candidates = again.candidates(records, trained)
         goal, goals, planned = spec.goal(), study.goals(), again.planned.data
         rivals = contenders(candidates, goals)
-        try:
-            choice = choose(rivals, minimize=goal.minimize, overlap=again.overlap)
-        except ValueError as error:
-            raise TrialError(
-                f"{name}: all that was trained again failed; see: tune show {spec.name}"
-            ) from error
+        if not rivals:
+            raise TrialError(f"{name}: all that was trained again failed; see: tune show {spec.name}")
         score = spec.trainer.score or (_DEFAULT_SCORE[planned.task] if planned is not None else "")
         files = database.artifacts(spec.name)
         models = {n: _paths(files, its) for n, its in zip(again.numbers, trained, strict=True)}
+        noise = row_noise(again, rivals, models, score)
+        choice = choose(rivals, minimize=goal.minimize, overlap=again.overlap, noise=noise)
         fingerprint = planned.fingerprint if planned is not None else None
         untested = self._untested(spec, models[choice.recommended], fingerprint)
         # It is noted before a single test row is read.
@@ -233,7 +232,13 @@ class _Confirming:
             params=dict(records[choice.recommended].params),
             naive=min(standing) if goal.minimize else max(standing),
             confirmed=over_repeats(
-                values, again.overlap, scale_of(goal.metric, score), len(planned.validation) if planned else 0
+                values,
+                again.overlap,
+                scale_of(goal.metric, score),
+                len(planned.validation) if planned is not None else 0,
+                noise.of_one([each.number for each in rivals].index(choice.recommended))
+                if noise is not None
+                else None,
             ),
             openings=tuple(Opening(each.at, each.command, each.host) for each in opened_before),
             test=test,

@@ -21,6 +21,21 @@ from tuner.errors import DataError
 
 
 @dataclass(frozen=True)
+class JudgingRows:
+    """The rows that judge what trained on the rest.
+
+    Attributes:
+        ids: what each row is known by, the same in every split; the same for all rows of a group, (n,).
+        x: raw inputs.
+        y: names of classes or targets in their own units, as `trainers.Model` takes them.
+    """
+
+    ids: NDArray[np.int64]
+    x: X
+    y: NDArray[Any]
+
+
+@dataclass(frozen=True)
 class OpenRows:
     """The rows that a search may see; a `core.dataset.Resampling`.
 
@@ -64,6 +79,21 @@ class OpenRows:
             return self.base()
         parts = split.redraw(self.keys, self.spec.split, self.train, self.validation, seed, self.where)
         return self._fitted(parts.train, parts.validation)
+
+    def judging(self, seed: int) -> JudgingRows:
+        """The validation rows of what `draw` gives."""
+        train, validation = self.train, self.validation
+        if self.spec.split != "time" and self.brought is None:
+            parts = split.redraw(self.keys, self.spec.split, train, validation, seed, self.where)
+            train, validation = parts.train, parts.validation
+        x, y = self.brought or (rows_of(self.x, validation), self.y[validation])
+        ids = np.arange(len(y)) if self.brought is not None else validation
+        if self.spec.split == "group" and self.keys is not None and self.brought is None:
+            ids = np.unique(self.keys, return_inverse=True)[1][validation]
+        if self.task is Task.REGRESSION:
+            return JudgingRows(ids, x, y)
+        met = np.flatnonzero(np.isin(y, self.y[train]))
+        return JudgingRows(ids[met], rows_of(x, met), np.array(self.labels, dtype=object)[y[met]])
 
     def folds(self, count: int) -> tuple[Dataset, ...]:
         """Cross-validation over all the rows, see `split.folds`; each fold holds a copy of the rows.

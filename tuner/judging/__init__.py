@@ -4,6 +4,8 @@ from tuner.judging.choosing import Candidate, Choice, Comparison, choose
 from tuner.judging.confirmation import Confirmation, Opening, Tested, contenders
 from tuner.judging.intervals import SHARE, Interval, Scale, around, over_repeats
 from tuner.judging.measures import MEASURES, Measure, measured, of_losses, scale_of
+from tuner.judging.noise import Noise
+from tuner.judging.noise import of_rows as noise_of_rows
 from tuner.judging.overtuning import Overtuning, Step, overtuning
 from tuner.judging.sentences import between, decision, label, sentences, short
 from tuner.judging.verdict import Luck, Reason, Verdict
@@ -18,6 +20,7 @@ __all__ = [
     "Interval",
     "Luck",
     "Measure",
+    "Noise",
     "Opening",
     "Overtuning",
     "Reason",
@@ -32,6 +35,7 @@ __all__ = [
     "decision",
     "label",
     "measured",
+    "noise_of_rows",
     "of_losses",
     "over_repeats",
     "overtuning",

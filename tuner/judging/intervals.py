@@ -227,10 +227,16 @@ def of_sums(
     return scale.interval(estimate, centre, found.error, found.freedom)
 
 
-def over_repeats(values: Numbers, overlap: float, scale: Scale = ANY, rows: int = 0) -> Interval:
+def over_repeats(
+    values: Numbers,
+    overlap: float,
+    scale: Scale = ANY,
+    rows: int = 0,
+    known: tuple[float, float] | None = None,
+) -> Interval:
     """The mean of repeated trainings, each judged on a validation split of its own.
 
-    Student's interval with the variance of Nadeau and Bengio (2003, eq. 9), see `choosing.of_repeats`.
+    Student's interval with the variance of Nadeau and Bengio (2003, eq. 9), see `noise.of_repeats`.
     That of a share is at least what as many rows with that share would give.
 
     Args:
@@ -238,13 +244,17 @@ def over_repeats(values: Numbers, overlap: float, scale: Scale = ANY, rows: int 
         overlap: validation rows per training row where splits were drawn anew; 0 where all repeats share one.
         scale: of the measure; where a value lies outside, it is taken for any number.
         rows: how many judge a repeat; 0 where that is not known.
+        known: the standard error and its degrees of freedom where they are known better.
     """
     mean = float(values.mean())
     if len(values) < 2:
         return Interval(mean, scale.low, scale.high)
     if not (scale.low <= values.min() and values.max() <= scale.high):
         scale = ANY
-    error, freedom = float(values.std(ddof=1)) * math.sqrt(1 / len(values) + overlap), len(values) - 1
+    error, freedom = known or (
+        float(values.std(ddof=1)) * math.sqrt(1 / len(values) + overlap),
+        len(values) - 1,
+    )
     if scale is SHARE and rows:
         judged = rows * (1 + 1 / overlap) if overlap else rows
         middle = (mean * rows + 2) / (rows + 4)

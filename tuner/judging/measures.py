@@ -22,6 +22,7 @@ from tuner.judging.intervals import (
     Interval,
     Numbers,
     Scale,
+    influences,
     of_share,
     of_sums,
 )
@@ -60,6 +61,11 @@ class Measure:
     def values(self) -> Numbers:
         """The measure of each model, (m,)."""
         return self.of(self.sums.sum(axis=1))
+
+    @property
+    def influences(self) -> Numbers:
+        """By how much each row moves the measure of each model, (m, n)."""
+        return influences(self.sums, self.of)
 
     def interval(self) -> Interval:
         """What a further model would reach on further rows."""

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tuner.judging.intervals import Numbers
 
@@ -37,6 +38,13 @@ class Noise:
     def errors(self) -> Numbers:
         """The standard error of each difference, (C, C)."""
         return np.sqrt(_of_differences(sum((part for part, _ in self.parts), np.zeros((1, 1)))))
+
+    def of_one(self, place: int) -> tuple[float, float]:
+        """The standard error of one mean, and its degrees of freedom, after Satterthwaite (1946)."""
+        variances = [(float(part[place, place]), freedom) for part, freedom in self.parts]
+        total = math.fsum(variance for variance, _ in variances)
+        below = math.fsum(variance**2 / freedom for variance, freedom in variances)
+        return math.sqrt(total), total**2 / below if below else math.inf
 
     def drawn(self, pairs: Sequence[tuple[int, int]]) -> Numbers:
         """The t of each difference where all configurations are equal, (draws, pairs)."""
@@ -70,6 +78,28 @@ def of_repeats(values: Numbers, overlap: float) -> Noise:
     return Noise(((np.atleast_2d(np.cov(values)) * (1 / count + overlap), count - 1),))
 
 
+def of_rows(values: Numbers, moved: Sequence[Numbers], ids: Sequence[NDArray[np.int64]]) -> Noise:
+    """That of means over repeats of which each row's part is known.
+
+    Variances by row and by repeat add up (two-way clusters, Cameron, Gelbach and Miller 2011). Their
+    common part is not taken off, which errs on the safe side.
+
+    Args:
+        values: (C, R).
+        moved: for each repeat, by how much each of its rows moves each value, (C, n); see
+            `intervals.influences`.
+        ids: what these rows are known by, (n,) each; rows that belong together share one.
+    """
+    count = values.shape[1]
+    places = np.unique(np.concatenate(ids), return_inverse=True)[1]
+    by_row = np.zeros((places.max() + 1, len(values)))
+    parts = np.concatenate([each / (count * each.shape[1]) for each in moved], axis=1)  # (C, all rows)
+    np.add.at(by_row, places, parts.T)
+    rows = len(by_row)
+    by_rows = (by_row.T @ by_row * rows / max(rows - 1, 1), max(rows - 1, 1))
+    return Noise((by_rows, (np.atleast_2d(np.cov(values)) / count, count - 1)))
+
+
 def greatest(drawn: Numbers, level: float) -> float:
     """What the greatest of the differences exceeds with this chance.
 
@@ -100,5 +130,14 @@ def _estimated(root: Numbers, freedom: int, rng: np.random.Generator) -> Numbers
     """Covariances as they would be estimated, (_TOGETHER, C, C)."""
     if freedom >= _KNOWN:
         return np.broadcast_to(root @ root.T, (_TOGETHER, *root.shape))
-    rows = rng.standard_normal((_TOGETHER, freedom, len(root))) @ root.T
-    return np.asarray(np.swapaxes(rows, 1, 2) @ rows / freedom)
+    size = len(root)
+    if freedom < size:
+        factor = rng.standard_normal((_TOGETHER, size, freedom))
+    else:
+        # Bartlett's decomposition (1933) of a Wishart matrix.
+        factor = np.tril(rng.standard_normal((_TOGETHER, size, size)), -1)
+        factor[:, range(size), range(size)] = np.sqrt(
+            rng.chisquare(freedom - np.arange(size), (_TOGETHER, size))
+        )
+    rows = root @ factor
+    return np.asarray(rows @ np.swapaxes(rows, 1, 2) / freedom)

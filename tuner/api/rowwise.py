@@ -1,0 +1,78 @@
+"""Rowwise: the noise of what was trained again, told from each validation row's loss.
+
+The values of repeats show how much seeds and splits matter, but where all repeats share one split they
+cannot show how lucky its rows are; and where splits are drawn anew they only bound it. So the models of
+the repeats are asked once more, row by row. Called by `confirming` before the test is opened.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.api.repeats import Repeats
+from tuner.core.seeds import derive
+from tuner.data.resampling import JudgingRows, OpenRows
+from tuner.errors import TunerError
+from tuner.judging import MEASURES, Candidate, Measure, Noise, measured, noise_of_rows, of_losses
+from tuner.trainers import load_model
+
+_CLOSE = 1e-3
+"""How far a value may be, relatively, from the one that was recorded; other libraries round differently."""
+
+
+def row_noise(
+    again: Repeats, candidates: Sequence[Candidate], models: Mapping[int, Mapping[int, Path]], score: str
+) -> Noise | None:
+    """The noise of candidates that are compared, in their order.
+
+    Args:
+        again: how they were trained.
+        candidates: such as have a value for every repeat.
+        models: the repeats' models, by trial and repeat.
+        score: the name of the score.
+
+    Returns:
+        None where rows tell nothing of the value: it is neither the validation loss nor a score that can
+        be measured, a model is missing or cannot predict by itself, or it gives another value than was
+        recorded.
+    """
+    rows = again.planned.data.resampling if again.planned.data is not None else None
+    metric = again.spec.goal().metric
+    if not isinstance(rows, OpenRows) or metric not in ("val_loss", "val_score"):
+        return None
+    if metric == "val_score" and score not in MEASURES:
+        return None
+    moved, ids = [], []
+    try:
+        for repeat in range(again.count):
+            judging = rows.judging(derive(again.spec.search.seed, repeat, "split"))
+            its = [_measure(models[c.number].get(repeat), judging, metric, score) for c in candidates]
+            found = [each for each in its if each is not None]
+            told = [candidate.values[repeat] or 0.0 for candidate in candidates]
+            if len(found) < len(candidates) or not all(map(_agree, found, told)):
+                return None
+            moved.append(np.stack([each.influences[0] for each in found]))  # (C, n)
+            ids.append(judging.ids)
+    except TunerError:
+        return None
+    values = np.array([each.values for each in candidates], np.float64)
+    return noise_of_rows(values, moved, ids)
+
+
+def _measure(path: Path | None, rows: JudgingRows, metric: str, score: str) -> Measure | None:
+    model = load_model(path) if path is not None else None
+    if model is None or not model.predicts:
+        return None
+    if metric == "val_loss":
+        return of_losses([model.losses(rows.x, rows.y)])
+    predicted: NDArray[np.generic] = model.predict(rows.x)
+    return measured(score, rows.y, [predicted])
+
+
+def _agree(found: Measure, told: float) -> bool:
+    return math.isclose(float(found.values[0]), told, rel_tol=_CLOSE, abs_tol=1e-6)
