@@ -43,7 +43,7 @@ def test_lists_shares_and_counts_are_words() -> None:
         (0.0514321, 0.0030712, "0.0514 ± 0.0031"),
         (0.0514321, 0.0099999, "0.051 ± 0.010"),
         (1234.5, 12.3, "1234 ± 12"),
-        (123456.0, 1234.0, "1.235e+05 ± 1.2e+03"),
+        (123456.0, 1234.0, "123456 ± 1200"),
         (0.5, math.nan, "0.5"),
         (0.5, 0.0, "0.5"),
         (math.nan, 0.1, words.ABSENT),
@@ -51,3 +51,15 @@ def test_lists_shares_and_counts_are_words() -> None:
 )
 def test_a_value_has_the_digits_that_its_error_leaves_it(value: float, error: float, told: str) -> None:
     assert words.number(value, error) == told
+
+
+def test_numbers_beside_each_other_are_told_apart() -> None:
+    assert words.number(50123.0) == "50123"
+    assert words.number(50123.4) == "50123"
+    assert words.number(0.5012345) == "0.5012"
+    assert words.number(123456789012345.0) == "123456789012345"
+    assert words.numbers(0.12341, 0.12344, None, math.nan) == ["0.12341", "0.12344", "–", "–"]
+    assert words.numbers(0.5, 0.5, 0.25) == ["0.5", "0.5", "0.25"]
+    assert words.numbers(1.0 + 1e-11, 1.0, math.inf) == ["1.00000000001", "1", "inf"]
+    assert words.settings([0.100001, 0.1, "a", None, True]) == ["0.100001", "0.1", "a", "–", "true"]
+    assert words.number(-0.0) == "0"

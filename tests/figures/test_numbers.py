@@ -32,6 +32,11 @@ def test_listed_numbers_are_short() -> None:
     )
 
 
+def test_listed_numbers_that_lie_close_together_are_told_apart() -> None:
+    assert numbers.listed([50123.0, 50087.0]) == [50123.0, 50087.0]
+    assert numbers.listed([1.00001, 1.00002, 1.000025]) == [1.00001, 1.00002, 1.000025]
+
+
 @given(st.integers(0, 200), st.integers(1, 50), st.data())
 def test_thinning_keeps_what_must_stay_and_little_else(size: int, most: int, data: st.DataObject) -> None:
     keep = np.array(data.draw(st.lists(st.booleans(), min_size=size, max_size=size)), dtype=bool)

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from importlib.metadata import version
-from math import isfinite
+from math import isfinite, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -138,13 +138,9 @@ def _result(study: Study, verdict: Verdict) -> Markup:
 def _front(study: Study, front: Sequence[TrialView]) -> Markup:
     """The trials that no other one beats in every objective."""
     names = [objective.metric for objective in study.spec.goals().objectives]
-    rows = [
-        [
-            str(view.number),
-            *(_number(view.reading, name) for name in names),
-        ]
-        for view in front[:SHOWN_TRIALS]
-    ]
+    shown = front[:SHOWN_TRIALS]
+    columns = [_readings(shown, name) for name in names]
+    rows = list(zip((str(view.number) for view in shown), *columns, strict=True))
     said = "Whoever wants a better value of one must take a worse one of another."
     return card(element("p", said, class_="quiet"), table(["trial", *map(words.metric, names)], rows))
 
@@ -156,7 +152,7 @@ def _beside(best: TrialView, default: TrialView) -> Markup:
     head = ["", *(label(view.number) for view in views)]
     rows = []
     for name in dict.fromkeys((spec.objective.metric, *MEASURED)):
-        cells = [_number(view.reading, name) for view in views]
+        cells = _readings(views, name)
         if set(cells) != {words.ABSENT}:
             score = f" ({spec.trainer.score})" if name.endswith("_score") and spec.trainer.score else ""
             rows.append([words.metric(name) + score, *cells])
@@ -173,7 +169,7 @@ def _beside(best: TrialView, default: TrialView) -> Markup:
     settings = [
         [name, *cells]
         for name in dict.fromkeys((*best.params, *default.params))
-        if len(set(cells := [words.setting(view.params.get(name)) for view in views])) > 1 or len(views) == 1
+        if len(set(cells := words.settings(view.params.get(name) for view in views))) > 1 or len(views) == 1
     ]
     different = "Settings" if len(views) == 1 else "Settings that differ"
     cards = [
@@ -296,17 +292,17 @@ def _trials(study: Study, records: Sequence[TrialRecord], columns: Frame) -> Mar
     valued = [record for record in records if record.value is not None]
     ranked = sorted(valued, key=study.spec.goals().key)[:SHOWN_TRIALS]
     measured = [name for name in MEASURED if name != goal.metric and any(_has(r.best, name) for r in ranked)]
-    rows = [
-        [
-            f"{record.number} (default)" if record.number == 0 else str(record.number),
-            words.number(record.value),
-            *(words.number(record.best.get(name) if record.best else None) for name in measured),
-            str(record.epochs),
-            record.rule or str(record.state),
-            *(words.setting(record.params.get(name)) for name in names),
-        ]
-        for record in ranked
-    ]
+    rows = list(
+        zip(
+            [f"{record.number} (default)" if record.number == 0 else str(record.number) for record in ranked],
+            words.numbers(*(record.value for record in ranked)),
+            *(words.numbers(*(r.best.get(name) if r.best else None for r in ranked)) for name in measured),
+            [str(record.epochs) for record in ranked],
+            [record.rule or str(record.state) for record in ranked],
+            *(words.settings(record.params.get(name) for record in ranked) for name in names),
+            strict=True,
+        )
+    )
     head = ["trial", words.metric(goal.metric), *map(words.metric, measured), "epochs", "ended", *names]
     data = base64.b64encode(spreadsheet.csv(study.trials).encode()).decode()
     link = element(
@@ -318,8 +314,12 @@ def _trials(study: Study, records: Sequence[TrialRecord], columns: Frame) -> Mar
     return card(note, table(head, rows, default), mood="trials")
 
 
-def _number(reading: Reading | None, name: str) -> str:
-    return words.ABSENT if reading is None else words.number(reading.get(name), reading.error(name))
+def _readings(views: Sequence[TrialView], name: str) -> list[str]:
+    readings = [view.reading for view in views]
+    return words.numbers(
+        *(r.get(name) if r else None for r in readings),
+        errors=[r.error(name) if r else nan for r in readings],
+    )
 
 
 def _has(reading: Reading | None, name: str) -> bool:

@@ -36,7 +36,7 @@ def overview(comparison: Comparison) -> list[tuple[str, ...]]:
 def settings(comparison: Comparison) -> list[tuple[str, ...]]:
     """The best trials' configurations, as text: a parameter and a cell for every study."""
     names = dict.fromkeys(name for side in comparison.sides for name in side.params)
-    return [(name, *(words.setting(side.params.get(name)) for side in comparison.sides)) for name in names]
+    return [(name, *words.settings(side.params.get(name) for side in comparison.sides)) for name in names]
 
 
 def _expected(estimate: Estimate) -> str:

@@ -130,14 +130,15 @@ def _trials_table(study: Study, records: Sequence[TrialRecord]) -> Table:
         table.add_column("interrupted", justify="right", no_wrap=True)
     table.add_column("ended", no_wrap=True, min_width=8)
     table.add_column("settings", style="dim")
-    for record in ranked:
-        numbers = [words.number(record.best.get(n)) if record.best else words.ABSENT for n in others]
+    values = words.numbers(*(record.value for record in ranked))
+    measures = [words.numbers(*(r.best.get(n) if r.best else None for r in ranked)) for n in others]
+    for record, value, *numbers in zip(ranked, values, *measures, strict=True):
         ended = record.rule or str(record.state)
         names = sorted(record.params, key=lambda name: -weights.get(name, 0.0))
         params = ", ".join(f"{name} {words.setting(record.params[name])}" for name in names)
         table.add_row(
             str(record.number),
-            words.number(record.value),
+            value,
             *numbers,
             str(record.epochs),
             *([str(record.interruptions)] if was_interrupted else ()),
@@ -207,9 +208,7 @@ def _params_table(view: TrialView) -> Table:
     table.add_column("default", justify="right", style="dim")
     for name in dict.fromkeys((*view.params, *default)):
         style = "bold" if name in changed else ""
-        table.add_row(
-            name, words.setting(view.params.get(name)), words.setting(default.get(name)), style=style
-        )
+        table.add_row(name, *words.settings((view.params.get(name), default.get(name))), style=style)
     return table
 
 
@@ -235,9 +234,10 @@ def _print_curve(console: Console, curve: Sequence[Reading]) -> None:
     for heading in ("epoch", *names):
         # Long names stand on two lines, so that a narrow terminal shows them whole.
         table.add_column(heading.replace("_", " "), justify="right")
-    for index in spread(len(curve), SHOWN_EPOCHS):
-        reading = curve[index]
-        table.add_row(str(reading.epoch), *(words.number(reading.get(n)) for n in names))
+    shown = [curve[index] for index in spread(len(curve), SHOWN_EPOCHS)]
+    columns = [words.numbers(*(reading.get(name) for reading in shown)) for name in names]
+    for reading, *cells in zip(shown, *columns, strict=True):
+        table.add_row(str(reading.epoch), *cells)
     console.print(table)
 
 

@@ -5,7 +5,8 @@ The words are those of the study's verdict; called by `tune start`, `resume`, `b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -16,7 +17,7 @@ from rich.text import Text
 
 from tuner.cli import screen, words
 from tuner.core.budget import StudyState
-from tuner.core.trial import Reading, TrialState
+from tuner.core.trial import TrialState
 from tuner.errors import TrialError
 from tuner.findings import Severity
 from tuner.judging import label, sentences
@@ -113,7 +114,7 @@ def beside(best: TrialView, default: TrialView) -> Table:
         table.add_row(name, *cells)
     table.add_section()
     for name in default.params if alone else differing(best.params, default.params):
-        table.add_row(name, *(words.setting(view.params.get(name)) for view in views))
+        table.add_row(name, *words.settings(view.params.get(name) for view in views))
     return table
 
 
@@ -132,9 +133,9 @@ def front_table(study: Study) -> Table:
     table.add_column("settings", style="dim")
     first = study.default.params
     names = dict.fromkeys(name for view in views for name in differing(view.params, first))
-    for view in views:
+    columns = [_readings(views, name) for name in goals.names]
+    for view, *numbers in zip(views, *columns, strict=True):
         params = ", ".join(f"{name} {words.setting(view.params.get(name))}" for name in names)
-        numbers = (_reading(view.reading, name) for name in goals.names)
         table.add_row(str(view.number), *numbers, Text(params, no_wrap=True, overflow="ellipsis"))
     return table
 
@@ -199,14 +200,18 @@ def _measured(*views: TrialView) -> Iterator[tuple[str, ...]]:
         label = MEASURED.get(name, name)
         if score is not None and name.endswith("_score"):
             label += f" ({score})"
-        cells = [_reading(view.reading, name) for view in views]
+        cells = _readings(views, name)
         if set(cells) != {words.ABSENT}:
             yield label, *cells
     yield "best epoch", *map(_epoch, views)
 
 
-def _reading(reading: Reading | None, name: str) -> str:
-    return words.ABSENT if reading is None else words.number(reading.get(name), reading.error(name))
+def _readings(views: Sequence[TrialView], name: str) -> list[str]:
+    readings = [view.reading for view in views]
+    return words.numbers(
+        *(r.get(name) if r else None for r in readings),
+        errors=[r.error(name) if r else math.nan for r in readings],
+    )
 
 
 def _epoch(view: TrialView) -> str:

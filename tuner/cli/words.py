@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from tuner.core.words import ABSENT, count, duration, number, setting
+from tuner.core.words import ABSENT, count, duration, number, numbers, setting, settings
 
 __all__ = [
     "ABSENT",
@@ -20,8 +20,10 @@ __all__ = [
     "count",
     "duration",
     "number",
+    "numbers",
     "reference",
     "setting",
+    "settings",
     "span",
     "sparkline",
 ]

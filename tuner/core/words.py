@@ -6,9 +6,16 @@ Knows nothing of studies, and nothing of where the text is shown.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 ABSENT = "–"
+
+DIGITS, _MOST_DIGITS = 4, 17
+"""Significant digits of a number by itself, and of one that stands beside a similar one at most."""
+
+_WHOLE = 1e15
+"""Below this a whole number is exact, and is shown whole."""
 
 METRICS = {
     "val_loss": "validation loss",
@@ -27,30 +34,45 @@ def metric(name: str) -> str:
     return METRICS.get(name, name)
 
 
-def number(value: float | None, error: float = math.nan) -> str:
-    """Four significant digits; a dash for what was not measured.
+def number(value: float | None, error: float = math.nan, digits: int = DIGITS) -> str:
+    """Four significant digits, and no fewer than a whole number has; a dash for what was not measured.
 
     Args:
         value: the number.
         error: its standard error, which then stands behind it with two digits, ``0.0514 ± 0.0031``.
+        digits: how many significant digits; see `numbers`.
     """
     if value is None or math.isnan(value):
         return ABSENT
     if not (math.isfinite(error) and error > 0 and math.isfinite(value)):
-        return f"{value:.4g}"
+        is_whole = abs(value) < _WHOLE and (abs(value) >= 10**digits or value == int(value))
+        return f"{value + 0.0:.0f}" if is_whole else f"{value:.{digits}g}"
     places = 1 - math.floor(math.log10(float(f"{error:.1e}")))
     if not 0 <= places <= 6:
-        return f"{value:.4g} ± {error:.2g}"
+        return f"{number(value)} ± {number(float(f'{error:.1e}'))}"
     return f"{value:.{places}f} ± {error:.{places}f}"
 
 
-def numbers(*values: float) -> list[str]:
-    """Numbers that stand beside each other: four significant digits, or as many as tell them apart."""
-    for digits in range(4, 18):
-        told = [f"{value:.{digits}g}" for value in values]
-        if len(set(told)) == len(set(values)):
-            break
-    return told
+def numbers(*values: float | None, errors: Sequence[float] = ()) -> list[str]:
+    """Numbers that stand in one column or row, with as many digits as tell different ones apart.
+
+    Args:
+        values: the numbers.
+        errors: their standard errors, where there are any; see `number`.
+    """
+    known = {value for value in values if value is not None and math.isfinite(value)}
+    digits = DIGITS
+    while digits < _MOST_DIGITS and len({number(value, digits=digits) for value in known}) < len(known):
+        digits += 1
+    each = zip(values, errors or [math.nan] * len(values), strict=True)
+    return [number(value, error, digits) for value, error in each]
+
+
+def settings(values: Iterable[object]) -> list[str]:
+    """A parameter's values beside each other; see `setting` and `numbers`."""
+    column = list(values)
+    told = iter(numbers(*(value for value in column if isinstance(value, float))))
+    return [next(told) if isinstance(value, float) else setting(value) for value in column]
 
 
 def setting(value: object) -> str:

@@ -14,7 +14,15 @@ import numpy as np
 from tuner.core.trial import TrialState
 from tuner.figures.figure import Drawing, Figure, Nothing, Option
 from tuner.figures.frame import Floats, Frame, Ints
-from tuner.figures.numbers import decimated, gapped, listed, percentiles, smoothed, spans_decades
+from tuner.figures.numbers import (
+    POINT_DIGITS,
+    decimated,
+    gapped,
+    listed,
+    percentiles,
+    smoothed,
+    spans_decades,
+)
 from tuner.figures.theme import Theme, faint
 
 QUANTITIES = {
@@ -269,7 +277,7 @@ def line_traces(lines: Sequence[Line], theme: Theme) -> list[dict[str, Any]]:
             "type": "scatter",
             "name": f"trial {each.number}, {kind}" if alone else f"trial {each.number}",
             "legendgroup": f"trial {each.number}",
-            "hovertemplate": f"trial {each.number}, {kind}<br>epoch %{{x}}: %{{y}}<extra></extra>",
+            "hovertemplate": f"trial {each.number}, {kind}<br>epoch %{{x}}: %{{y:.8~g}}<extra></extra>",
         }
         if each.error is not None and np.isfinite(each.error).any():
             traces.append(_error_band(each, each.error, hue, kind))
@@ -279,7 +287,7 @@ def line_traces(lines: Sequence[Line], theme: Theme) -> list[dict[str, Any]]:
                 "mode": "lines",
                 "showlegend": alone or not is_train,
                 "x": each.x.tolist(),
-                "y": listed(each.y),
+                "y": listed(each.y, POINT_DIGITS),
                 "customdata": [each.number] * len(each.x),
                 "line": {
                     "color": hue,

@@ -5,6 +5,7 @@ Knows neither studies nor Plotly.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,11 +23,21 @@ _EXTREMES: Any = MinMaxDownsampler()  # type: ignore[no-untyped-call]
 DIGITS = 4
 """Significant digits of what is sent to be drawn: finer than a pixel."""
 
+POINT_DIGITS = 8
+"""And of a point that stands for a trial, whose numbers are read when it is pointed at."""
+
+_MOST_DIGITS = 15
+
 
 def listed(values: Any, digits: int = DIGITS) -> list[float | None]:
-    """Numbers as JSON takes them: rounded to significant digits, None for what is not finite."""
+    """Numbers as JSON takes them: rounded to significant digits, None for what is not finite.
+
+    Numbers that lie close together have so many digits more that these tell where between the
+    lowest and the highest each one lies.
+    """
     array = np.asarray(values, dtype=float)
     finite = np.isfinite(array)
+    digits = _fine(array[finite], digits)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         size = np.floor(np.log10(np.abs(np.where(finite & (array != 0), array, 1.0))))
         # Whole powers of ten are exact, so that dividing by one gives the shortest decimal.
@@ -40,6 +51,16 @@ def listed(values: Any, digits: int = DIGITS) -> list[float | None]:
     sparse = rounded.astype(object)
     sparse[~finite] = None
     return list(sparse)
+
+
+def _fine(values: Floats, digits: int) -> int:
+    """Significant digits that leave `digits` of what sets finite values apart."""
+    if not len(values):
+        return digits
+    low, high = values.min(), values.max()
+    most = max(abs(low), abs(high))
+    apart = high / most - low / most if most else 0.0
+    return min(digits + math.ceil(max(0.0, -math.log10(apart))), _MOST_DIGITS) if apart > 0 else digits
 
 
 def rising(values: Any, digits: int = 7) -> list[float | None]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from tuner.core.trial import TrialState
 from tuner.figures.frame import Bools, Floats, Frame, Ints, Texts
-from tuner.figures.numbers import listed, thinned
+from tuner.figures.numbers import POINT_DIGITS, listed, thinned
 from tuner.figures.theme import Theme, safe
 
 MOST = 300
@@ -100,8 +100,9 @@ def scattered(frame: Frame, x: Floats, y: Floats, most: int = MOST) -> tuple[Poi
 
 
 def hover(x: str, y: str, x_as: str = "x") -> str:
-    """A hover text that names the trial and both numbers; the labels are made safe."""
-    return f"trial %{{customdata}}<br>{safe(x)}: %{{{x_as}}}<br>{safe(y)}: %{{y}}<extra></extra>"
+    """A hover text that names the trial and both numbers, all digits of them; the labels are made safe."""
+    place = "%{x:.8~g}" if x_as == "x" else f"%{{{x_as}}}"
+    return f"trial %{{customdata}}<br>{safe(x)}: {place}<br>{safe(y)}: %{{y:.8~g}}<extra></extra>"
 
 
 def point_traces(points: Points, theme: Theme, template: str, size: int = 6) -> list[dict[str, Any]]:
@@ -128,8 +129,8 @@ def marks(
         "type": "scatter",
         "mode": "markers",
         "name": name,
-        "x": listed(points.x[rows]),
-        "y": listed(points.y[rows]),
+        "x": listed(points.x[rows], POINT_DIGITS),
+        "y": listed(points.y[rows], POINT_DIGITS),
         "customdata": points.number[rows].tolist(),
         "marker": marker,
         "hovertemplate": template,

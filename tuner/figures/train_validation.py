@@ -13,7 +13,7 @@ import numpy as np
 
 from tuner.figures.figure import Drawing, Figure, Nothing, Option
 from tuner.figures.frame import Floats, Frame
-from tuner.figures.numbers import listed, spans_decades, window
+from tuner.figures.numbers import POINT_DIGITS, listed, spans_decades, window
 from tuner.figures.points import Points, marks, rings, scattered
 from tuner.figures.theme import Theme
 
@@ -71,14 +71,14 @@ def draw(columns: TrainValidation, theme: Theme) -> Drawing:
     """A scatter and its diagonal, where nothing is over-fitted."""
     points, words = columns.points, f"{columns.what} at the best epoch"
     template = (
-        f"trial %{{customdata}}<br>training {columns.what}: %{{x}}<br>validation {columns.what}: %{{y}}"
-        "<br>gap: %{marker.color}<extra></extra>"
+        f"trial %{{customdata}}<br>training {columns.what}: %{{x:.8~g}}"
+        f"<br>validation {columns.what}: %{{y:.8~g}}<br>gap: %{{marker.color:.8~g}}<extra></extra>"
     )
     low, high = (float(q) for q in np.quantile(columns.gap, (0.02, 0.98)))
     marker: dict[str, Any] = {
         "size": 7,
         "opacity": 0.8,
-        "color": listed(columns.gap),
+        "color": listed(columns.gap, POINT_DIGITS),
         "colorscale": [list(pair) for pair in theme.scale],
         "cmin": low,
         "cmax": high if high > low else low + 1e-9,

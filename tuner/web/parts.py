@@ -97,14 +97,15 @@ def best_table(look: Look) -> Component:
     names = names[:SETTINGS_SHOWN]
     head = ["trial", frame.objective.metric, *measured, "epochs", *names]
     body = []
-    for row in rows:
+    columns = [words.numbers(*getattr(trials, n)[rows].tolist()) for n in ("value", *measured)]
+    columns.append([str(int(epochs)) for epochs in trials.epochs[rows]])
+    columns += [words.settings(frame.params[name][rows].tolist()) for name in names]
+    for row, *others in zip(rows, *columns, strict=True):
         number = int(trials.number[row])
         marks_ = [name for name, it in (("default", 0), ("to take", taken)) if number == it]
         told = f"{number} ({', '.join(marks_)})" if marks_ else str(number)
         cells: list[Cell] = [html.A(told, href=address(frame.name, "trial", number))]
-        cells += [words.number(float(getattr(trials, n)[row])) for n in ("value", *measured)]
-        cells.append(str(int(trials.epochs[row])))
-        cells += [words.setting(frame.params[name][row]) for name in names]
+        cells += others
         body.append(("default" if number == 0 else "", cells))
     note = "Settings that matter most come first." if frame.importances else ""
     return html.Section(
@@ -254,22 +255,18 @@ def _settings(look: Look, row: TrialRow) -> Component:
     default = np.flatnonzero(frame.trials.number == 0)
     best = next(iter(np.flatnonzero(frame.trials.number == taken)), None)
 
-    def of(where: Any, name: str) -> str:
-        return (
-            words.ABSENT
-            if where is None or name not in frame.params
-            else words.setting(frame.params[name][where])
-        )
+    def of(where: Any, name: str) -> Any:
+        return None if where is None or name not in frame.params else frame.params[name][where]
 
     names = [n for n in frame.ordered_params() if n in row.params or len(default)]
     names += [name for name in row.params if name not in names]
     body = []
     for name in names:
-        mine, its = words.setting(row.params.get(name)), of(default[0] if len(default) else None, name)
-        cells: list[Cell] = [name, mine, its, of(best, name)]
-        if {mine, its, of(best, name)} == {words.ABSENT}:
+        its = of(default[0] if len(default) else None, name)
+        cells = words.settings((row.params.get(name), its, of(best, name)))
+        if set(cells) == {words.ABSENT}:
             continue
-        body.append(("changed" if mine != its else "", cells))
+        body.append(("changed" if cells[0] != cells[1] else "", [name, *cells]))
     title = "to take" if taken is None else f"to take ({taken})"
     table = _table(["setting", "this trial", "default", title], body)
     return html.Section([html.Header(html.H3("Settings")), table], className="card half")

@@ -17,6 +17,10 @@ from numpy.typing import NDArray
 from tuner.figures import Frame
 from tuner.web.live import Look
 
+DIGITS = 8
+"""Significant digits of a number in the table."""
+
+_WHOLE = 1e15
 _NUMBERS = ("value", "gap", "train_loss", "val_loss", "train_score", "val_score")
 
 
@@ -30,7 +34,7 @@ def columns(look: Look, since: int = 0, most: int | None = None) -> dict[str, An
 
     Returns:
         ``names``, ``kinds`` (``"number"`` or ``"text"``), ``columns`` in the same order, and the
-        look that it is of. Numbers have six significant digits; None stands for none.
+        look that it is of. Numbers have eight significant digits, and whole ones all; None stands for none.
     """
     frame = look.frame
     rows = np.flatnonzero(look.changed > since)[:most]
@@ -44,7 +48,7 @@ def columns(look: Look, since: int = 0, most: int | None = None) -> dict[str, An
         values = getattr(trials, name)
         if name == metric or not np.isfinite(values).any():
             continue
-        found.append((metric if name == "value" else name, "number", rounded(values[rows])))
+        found.append((metric if name == "value" else name, "number", rounded(values[rows], DIGITS)))
     found += [(n, "number", getattr(trials, n)[rows].tolist()) for n in ("best_epoch", "epochs")]
     found.append(("seconds", "number", rounded(trials.seconds[rows], 3)))
     for name in frame.ordered_params():
@@ -52,7 +56,7 @@ def columns(look: Look, since: int = 0, most: int | None = None) -> dict[str, An
         if frame.params[name].dtype == object:
             found.append((name, "text", [text or None for text in column.tolist()]))
         else:
-            found.append((name, "number", rounded(column)))
+            found.append((name, "number", rounded(column, DIGITS)))
     found.append(("rule", "text", [text or None for text in trials.rule[rows].tolist()]))
     found.append(("reason", "text", [text or None for text in trials.reason[rows].tolist()]))
     names, kinds, data = zip(*found, strict=True)
@@ -60,7 +64,7 @@ def columns(look: Look, since: int = 0, most: int | None = None) -> dict[str, An
 
 
 def rounded(values: NDArray[np.floating[Any]], digits: int = 6) -> list[float | None]:
-    """Numbers to so many significant digits; None for what is not finite.
+    """Numbers to so many significant digits, whole ones to all; None for what is not finite.
 
     Args:
         values: (N,).
@@ -71,6 +75,8 @@ def rounded(values: NDArray[np.floating[Any]], digits: int = 6) -> list[float | 
     # Whole numbers are divided, not parts multiplied: the quotient is the nearest one to the decimal.
     up, down = 10.0 ** np.maximum(digits - 1 - size, 0), 10.0 ** np.maximum(size + 1 - digits, 0)
     found = (np.round(values * up / down) * down / up).astype(object)
+    is_whole = is_known & (np.abs(values) < _WHOLE) & (values == np.floor(values))
+    found[is_whole] = values[is_whole]
     found[~is_known] = None
     return list(found)
 

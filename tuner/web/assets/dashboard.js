@@ -325,7 +325,7 @@
   }
 
   const shown = (value) =>
-    typeof value === "number" ? String(Number.isInteger(value) ? value : Number(value.toPrecision(4))) : value;
+    typeof value === "number" ? String(Number.isInteger(value) ? value : Number(value.toPrecision(6))) : value;
 
   function column(name, kind) {
     const isNumber = kind === "number";
