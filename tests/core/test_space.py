@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from tuner.core.space import Choice, Float, Int, Parameter, SearchSpace
 from tuner.core.trial import Value
+from tuner.errors import SpecError
 
 OPTIMIZER = Choice(choices=("adam", "sgd", "momentum"), default="adam", try_first=("sgd", "momentum"))
 MOMENTUM = Float(low=0.0, high=0.99, default=0.9, when={"optimizer": ("momentum",)})
@@ -145,7 +145,7 @@ def test_all_faults_of_a_space_are_named_at_once() -> None:
     ],
 )
 def test_faulty_range_is_refused(table: dict[str, Any], sentence: str) -> None:
-    with pytest.raises(ValidationError, match=sentence):
+    with pytest.raises(SpecError, match=sentence):
         Float(**table)
 
 

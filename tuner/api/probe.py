@@ -293,7 +293,9 @@ def _trials(spec: StudySpec) -> list[Trial]:
     """
     seed = derive(spec.search.seed, -1, "probe")
     random = spec.search.model_copy(update={"sampler": "random", "seed": seed, "presets": False})
-    return OptunaSearcher(spec.search_space(), random, spec.goal()).ask(TRIALS)
+    space = spec.search_space()
+    chosen = OptunaSearcher(space, random, spec.goal()).ask(TRIALS)
+    return [replace(trial, params=space.given(trial.params)) for trial in chosen]
 
 
 def _some(data: Dataset, samples: int) -> Dataset:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tuner.core.importances import Importances
 from tuner.core.overfitting import Overfitting
 from tuner.core.spec import FALLING_SCORES, StudySpec
-from tuner.core.trial import NUMBERS, Params, Reading, TrialRecord
+from tuner.core.trial import NUMBERS, Reading, TrialRecord
 from tuner.errors import TrialError
 from tuner.store import Database, SpecRevision, StudySummary
 
@@ -55,9 +55,9 @@ class TrialView:
         return self.record.number
 
     @property
-    def params(self) -> Params:
-        """The trial's configuration."""
-        return self.record.params
+    def params(self) -> dict[str, Any]:
+        """The trial's configuration, as its trainer was given it."""
+        return self.study.spec.search_space().given(self.record.params)
 
     @property
     def value(self) -> float | None:

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from tuner.core.space import Choice, Float, Int
+from tuner.core.space import FILLED_IN, Choice, Float, Int
 from tuner.core.spec import StudySpec
 
 
@@ -89,7 +89,7 @@ def _key(section: str, name: str, field: FieldInfo) -> Key:
 def _default(field: FieldInfo) -> str:
     value: Any = field.default
     if value is PydanticUndefined:
-        return "required"
+        return "" if field.json_schema_extra == FILLED_IN else "required"
     if value is None:
         return ""
     if isinstance(value, bool):

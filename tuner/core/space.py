@@ -6,10 +6,11 @@ Knows nothing of Optuna and reads no files: a parameter is what its TOML table s
 from __future__ import annotations
 
 import itertools
+import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self
+from dataclasses import dataclass, field
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -19,13 +20,22 @@ from pydantic import (
     StrictFloat,
     StrictInt,
     StrictStr,
+    ValidationError,
     model_validator,
 )
 
 from tuner.core.trial import Params, Value
-from tuner.errors import near
+from tuner.errors import SpecError, near
 
 Scalar = StrictBool | StrictInt | StrictFloat | StrictStr
+
+NONE = "none"
+"""How a choice that is None is called."""
+
+FILLED_IN: dict[str, Any] = {"filled in": True}
+"""Marks a key that need not be given, though a parameter always has it."""
+
+_DEFAULT = "its value in the default configuration, trial 0; else the middle, or the first choice"
 
 
 class _Table(BaseModel):
@@ -33,6 +43,28 @@ class _Table(BaseModel):
 
 
 class _Parameter(_Table):
+    _in_order: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, /, *values: Any, **table: Any) -> None:
+        """From Python, ``Float(0, 1)``: what stands first goes by place, the rest by name.
+
+        Raises:
+            SpecError: what is wrong, in one line.
+        """
+        if "type" in table:  # of a study file, whose faults are told together
+            super().__init__(**table)
+            return
+        kind, places = type(self).__name__, self._in_order
+        if len(values) > len(places):
+            raise SpecError(f"{kind}: takes {', '.join(places)} by place, found {len(values)} values")
+        placed = dict(zip(places, values, strict=False))
+        if twice := [name for name in placed if name in table]:
+            raise SpecError(f"{kind}: {twice[0]} is given twice, by place and by name")
+        try:
+            super().__init__(**placed, **table)
+        except ValidationError as error:
+            raise SpecError(f"{kind}: {_fault(error, type(self).model_fields)}") from None
+
     doc: str = Field("", description="one line that says what the parameter is")
     when: dict[str, tuple[Scalar, ...]] = Field(
         {}, description="active only while each named parameter has one of these values"
@@ -45,7 +77,10 @@ class _Parameter(_Table):
     @classmethod
     def _accept_single_condition(cls, table: Any) -> Any:
         if isinstance(table, dict) and isinstance(table.get("when"), dict):
-            when = {k: v if isinstance(v, list | tuple) else [v] for k, v in table["when"].items()}
+            when = {
+                k: [label(each) for each in (v if isinstance(v, list | tuple) else [v])]
+                for k, v in table["when"].items()
+            }
             return {**table, "when": when}
         return table
 
@@ -66,18 +101,30 @@ class _Parameter(_Table):
 
     def active_under(self, params: Params) -> bool:
         """Whether every condition holds, given the parameters that were chosen before it."""
-        return not self.when or all(params.get(name) in values for name, values in self.when.items())
+        return not self.when or all(
+            name in params and any(is_same(params[name], value) for value in values)
+            for name, values in self.when.items()
+        )
 
 
 class Float(_Parameter):
     """A real number between `low` and `high`."""
 
+    _in_order = ("low", "high", "default")
     type: Literal["float"] = "float"
     low: float = Field(description="the smallest value")
     high: float = Field(description="the largest value")
-    default: float = Field(description="its value in the default configuration, trial 0")
+    default: float = Field(description=_DEFAULT, json_schema_extra=FILLED_IN)
     log: bool = Field(False, description="search on a logarithmic scale")
     step: float | None = Field(None, gt=0, description="only low, low + step, ...")
+
+    def __init__(self, /, *values: Any, **table: Any) -> None:
+        super().__init__(*values, **table)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, table: Any) -> Any:
+        return _with_middle(table, whole=False)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -120,12 +167,21 @@ class Float(_Parameter):
 class Int(_Parameter):
     """A whole number between `low` and `high`."""
 
+    _in_order = ("low", "high", "default")
     type: Literal["int"] = "int"
     low: StrictInt = Field(description="the smallest value")
     high: StrictInt = Field(description="the largest value")
-    default: StrictInt = Field(description="its value in the default configuration, trial 0")
+    default: StrictInt = Field(description=_DEFAULT, json_schema_extra=FILLED_IN)
     log: bool = Field(False, description="search on a logarithmic scale")
     step: StrictInt | None = Field(None, gt=0, description="only low, low + step, ...")
+
+    def __init__(self, /, *values: Any, **table: Any) -> None:
+        super().__init__(*values, **table)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, table: Any) -> Any:
+        return _with_middle(table, whole=True)
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -154,19 +210,53 @@ class Int(_Parameter):
 
 
 class Choice(_Parameter):
-    """One of a list of values."""
+    """One of a list of values.
 
+    Everywhere but in the hands of who trains, `None` is the text ``none``, and a list its text as
+    JSON has it: so it stands in tables and figures, and in Optuna's file. See `given`.
+    """
+
+    _in_order = ("choices", "default")
     type: Literal["choice"] = "choice"
-    choices: tuple[Scalar, ...] = Field(min_length=1, description="the values to choose from")
-    default: Scalar = Field(description="its value in the default configuration, trial 0")
+    choices: tuple[Scalar, ...] = Field(
+        min_length=1, description="the values to choose from: numbers, texts, true, false, or lists of them"
+    )
+    default: Scalar = Field(description=_DEFAULT, json_schema_extra=FILLED_IN)
+    none: str | None = Field(
+        None, description='the choice that stands for Python\'s None: choices = ["none", 4], none = "none"'
+    )
+    lists: tuple[str, ...] = Field((), description="the choices that are lists; found by themselves")
     try_first: tuple[Scalar, ...] = Field(
         (), description="after the default configuration, try these choices at their defaults"
     )
+
+    def __init__(self, /, *values: Any, **table: Any) -> None:
+        super().__init__(*values, **table)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name(cls, table: Any) -> Any:
+        """Give None and lists among the choices their names."""
+        if not isinstance(table, dict) or not isinstance(choices := table.get("choices"), list | tuple):
+            return table
+        named: dict[str, Any] = {"choices": [label(choice) for choice in choices]}
+        named["lists"] = [label(choice) for choice in choices if isinstance(choice, list | tuple)]
+        named["lists"] = named["lists"] or table.get("lists", ())
+        if any(choice is None for choice in choices):
+            named["none"] = NONE
+        if choices:
+            named["default"] = label(table.get("default", choices[0]))
+        if isinstance(table.get("try_first"), list | tuple):
+            named["try_first"] = [label(value) for value in table["try_first"]]
+        return {**table, **named}
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         if len({(type(c), c) for c in self.choices}) != len(self.choices):
             raise ValueError("choices: a value stands there twice; name each once")
+        for name in (*self.lists, *(() if self.none is None else (self.none,))):
+            if not self.contains(name):
+                raise ValueError(f"none: {name!r} is not among the choices")
         for value in self.try_first:
             if not self.contains(value):
                 raise ValueError(f"try_first: {value!r} is not among the choices")
@@ -177,6 +267,12 @@ class Choice(_Parameter):
         """Whether `value` is one of the choices."""
         return any(type(value) is type(c) and value == c for c in self.choices)
 
+    def given(self, value: Value) -> Any:
+        """What who trains is given for a choice: None and lists as such."""
+        if self.none is not None and value == self.none:
+            return None
+        return json.loads(value) if isinstance(value, str) and value in self.lists else value
+
     def grid(self, points: int) -> tuple[Value, ...]:  # noqa: ARG002
         """Every choice."""
         return self.choices
@@ -184,6 +280,54 @@ class Choice(_Parameter):
     def describe(self) -> str:
         """The choices in words, for `tune check`."""
         return " | ".join(str(c) for c in self.choices)
+
+
+def label(value: Any) -> Any:
+    """A choice as it stands in tables, figures and files: text for None and lists, others as they are."""
+    if value is None:
+        return NONE
+    try:
+        return json.dumps(value) if isinstance(value, list | tuple) else value
+    except (TypeError, ValueError):  # no list of values; whoever checks them says so
+        return value
+
+
+def is_same(one: Value, other: Value) -> bool:
+    """Whether two values are equal and of one kind: 1 is 1.0, but not True."""
+    return isinstance(one, bool) == isinstance(other, bool) and one == other
+
+
+def _with_middle(table: Any, *, whole: bool) -> Any:
+    """The table of a range, with the middle of its scale as its default where it has none."""
+    if not isinstance(table, dict) or table.get("default") is not None:
+        return table
+    low, high, step = table.get("low"), table.get("high"), table.get("step")
+    if not isinstance(low, int | float) or not isinstance(high, int | float):
+        return table
+    middle: float = low
+    if low < high < math.inf:
+        log = table.get("log") is True and low > 0
+        middle = math.sqrt(low) * math.sqrt(high) if log else low + (high - low) / 2
+    if isinstance(step, int | float) and step > 0:
+        middle = low + math.floor((middle - low) / step) * step
+    return {**table, "default": round(middle) if whole and math.isfinite(middle) else middle}
+
+
+def _fault(error: ValidationError, known: Iterable[str]) -> str:
+    """The first fault that pydantic found, in one line."""
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "missing":
+        return f"{place} is missing"
+    if first["type"] == "extra_forbidden":
+        return f"unknown key '{place}'; {near(place, known)}"
+    if place.startswith(("choices", "default.", "try_first")):
+        key, found = first["loc"][0], first["input"]
+        return f"{key}: numbers, texts, True, False, None or lists of them are needed; found {found!r}"
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "value_error":
+        return " ".join(message.split())
+    return f"{place}: {message[0].lower()}{message[1:]}; found {first['input']!r}"
 
 
 def _check_range(low: float, high: float, log: bool, step: float | None) -> None:
@@ -213,11 +357,13 @@ class SearchSpace:
     """Ordered named parameters with conditions.
 
     `parameters` stand in an order in which each comes after the ones its `when` and
-    `default_for` name; `fixed` values are given to every trial and are not searched.
+    `default_for` name; `fixed` values are given to every trial and are not searched. `choices` are
+    all parameters that are one, fixed ones too.
     """
 
     parameters: Mapping[str, Parameter]
     fixed: Params
+    choices: Mapping[str, Choice] = field(default_factory=dict)
 
     @classmethod
     def compose(cls, parameters: Mapping[str, Parameter], fixed: Params | None = None) -> SearchSpace:
@@ -231,7 +377,7 @@ class SearchSpace:
         Raises:
             ValueError: every fault of the space, one a line.
         """
-        fixed = dict(fixed or {})
+        fixed = {name: label(value) for name, value in (fixed or {}).items()}
         faults = [*_reference_faults(parameters, fixed)]
         for name, value in fixed.items():
             if name in parameters and not parameters[name].contains(value):
@@ -242,7 +388,8 @@ class SearchSpace:
         if faults:
             raise ValueError("\n".join(faults))
         searched = {n: p for n, p in ordered.items() if n not in fixed}
-        return cls(_without_unreachable(searched, fixed), fixed)
+        choices = {n: p for n, p in parameters.items() if isinstance(p, Choice)}
+        return cls(_without_unreachable(searched, fixed), fixed, choices)
 
     def __iter__(self) -> Iterator[tuple[str, Parameter]]:
         return iter(self.parameters.items())
@@ -263,15 +410,22 @@ class SearchSpace:
                 params[name] = chosen[name] if name in chosen else parameter.default_under(params)
         return params
 
+    def given(self, params: Params) -> dict[str, Any]:
+        """A configuration as who trains is given it: None and lists as such, see `Choice.given`."""
+        return {
+            name: self.choices[name].given(value) if name in self.choices else value
+            for name, value in params.items()
+        }
+
     def presets(self) -> Iterator[dict[str, Value]]:
         """The default configuration, then each `try_first` choice at its defaults, none twice."""
-        seen = []
+        seen: list[str] = []
         chosen: list[dict[str, Value]] = [{}]
         chosen += [{n: v} for n, p in self if isinstance(p, Choice) for v in p.try_first]
         for values in chosen:
             params = self.defaults(values)
-            if params not in seen:
-                seen.append(params)
+            if repr(params) not in seen:  # 1 and True are two
+                seen.append(repr(params))
                 yield params
 
     def faults(self, params: Params) -> list[str]:
@@ -351,7 +505,7 @@ def _without_unreachable(parameters: Mapping[str, Parameter], fixed: Params) -> 
     kept: dict[str, Parameter] = {}
     for name, parameter in parameters.items():
         reachable = all(
-            other in kept if other not in fixed else fixed[other] in values
+            other in kept if other not in fixed else any(is_same(fixed[other], value) for value in values)
             for other, values in parameter.when.items()
         )
         if reachable:

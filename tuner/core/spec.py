@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError,
 
 from tuner.core.budget import Budget
 from tuner.core.goals import Bound, Goals
-from tuner.core.space import AnyParameter, Choice, Float, Int, Parameter, Scalar, SearchSpace
+from tuner.core.space import AnyParameter, Choice, Float, Int, Parameter, Scalar, SearchSpace, label
 from tuner.core.trial import Objective
 from tuner.errors import SpecError, near
 
@@ -262,6 +262,13 @@ class SpaceSpec(_Section):
     fixed: dict[str, Scalar] = Field({}, description="parameters that get one value and are not searched")
     parameters: dict[str, AnyParameter] = Field({}, description="[space.<name>] tables, after composition")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _name_fixed(cls, table: Any) -> Any:
+        if isinstance(table, dict) and isinstance(table.get("fixed"), dict):
+            return {**table, "fixed": {name: label(value) for name, value in table["fixed"].items()}}
+        return table
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if not len(SearchSpace.compose(self.parameters, self.fixed)):
@@ -346,7 +353,10 @@ class StudySpec(_Section):
         """The spec as a JSON-ready table that `parse` reads back to an equal spec."""
         table = self.model_dump(mode="json", exclude={"space"}, exclude_none=True)
         parameters = {
-            n: p.model_dump(mode="json", exclude_none=True) for n, p in self.space.parameters.items()
+            n: p.model_dump(
+                mode="json", exclude_none=True, exclude=set() if getattr(p, "lists", ()) else {"lists"}
+            )
+            for n, p in self.space.parameters.items()
         }
         table["space"] = {"fixed": dict(self.space.fixed), **parameters}
         return table

@@ -123,6 +123,7 @@ class Worker:
         self._own = rows is not None
         self._epochs = spec.trainer.epochs
         self._goal = spec.goal()
+        self._space = spec.search_space()
         self._artifacts = artifacts
         self._checkpoints = checkpoints
         self._every_s = spec.trainer.checkpoint_seconds
@@ -202,11 +203,12 @@ class Worker:
         snapshot = self._checkpoints.read(trial, len(curve)) if restore else None
         row.restored = snapshot is not None
         row.owed = deque(curve[0 if snapshot is None else snapshot.epoch :])
+        given = replace(trial, params=self._space.given(trial.params))
         try:
             if snapshot is None:
-                self._population.place(row.index, trial)
+                self._population.place(row.index, given)
             else:
-                self._population.place(row.index, trial, snapshot)
+                self._population.place(row.index, given, snapshot)
         except (DeviceError, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001

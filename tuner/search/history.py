@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.core.goals import Goals
-from tuner.core.space import SearchSpace
+from tuner.core.space import SearchSpace, is_same
 from tuner.core.trial import Objective, Params, TrialRecord, TrialState, Value
 from tuner.search import fronts
 from tuner.search.distributions import to_number
@@ -59,7 +59,7 @@ def adopted(space: SearchSpace, params: Params) -> dict[str, Value] | None:
     Returns:
         The active parameters and the fixed ones; None where a value lies outside of the space.
     """
-    if any(name in params and params[name] != value for name, value in space.fixed.items()):
+    if any(name in params and not is_same(params[name], value) for name, value in space.fixed.items()):
         return None
     active: dict[str, Value] = dict(space.fixed)
     for name, parameter in space:

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from itertools import chain
 
 from tuner.core.goals import Goals
-from tuner.core.space import Float, SearchSpace
+from tuner.core.space import Float, SearchSpace, is_same, label
 from tuner.core.spec import SearchSpec
 from tuner.core.trial import Objective, Params, Trial, TrialRecord, TrialState, Value
 from tuner.errors import SpecError
@@ -90,11 +90,12 @@ class OptunaSearcher:
         Raises:
             SpecError: what is wrong with it, a sentence each.
         """
+        given = {name: label(value) for name, value in given.items()}
         faults = self._space.faults({**self._space.defaults(given), **given})
         faults += [
             f"{name}: is fixed to {value!r}"
             for name, value in self._space.fixed.items()
-            if name in given and given[name] != value
+            if name in given and not is_same(given[name], value)
         ]
         if faults:
             raise SpecError(faults)

@@ -53,7 +53,8 @@ MANY = 4
 
 def unfit(spec: StudySpec, data: Dataset, device: str) -> str | None:
     """Why a study's trials cannot train side by side, in words; None when those like its first one can."""
-    trial = Trial(0, spec.search_space().defaults(), spec.search.seed)
+    space = spec.search_space()
+    trial = Trial(0, space.given(space.defaults()), spec.search.seed)
     model = spec.trainer.model or default_model(data)
     try:
         with GlobalStreams(0, device):
