@@ -26,6 +26,7 @@ from tuner.judging import (
     choose,
     contenders,
     over_repeats,
+    scale_of,
     sentences,
     short,
 )
@@ -76,7 +77,9 @@ def confirmed(
         choice=choice,
         params={},
         naive=min(searched) if goal.minimize else max(searched),
-        confirmed=over_repeats(np.array(chosen.values, np.float64), overlap),
+        confirmed=over_repeats(
+            np.array(chosen.values, np.float64), overlap, scale_of(goal.metric, "accuracy"), 25
+        ),
         goals=goals,
         best=candidates[0].number,
         **{

@@ -79,11 +79,14 @@ def test_every_number_belongs_to_the_trial_that_is_named(found: Verdict) -> None
     again = found.confirmation.candidates if found.confirmation else ()
     means = {each.number: each.mean for each in again}
     searched = {each.number: each.searched for each in again}
-    lucky = r"Trial (\d+) had the search's best [a-z ]+, (\S+); trained again its mean is (\S+?)[.,] "
-    for number, before, mean in re.findall(lucky, text):
+    lucky = r"Trial (\d+) had the search's best [a-z ]+, (\S+); trained again its mean is ([0-9.e-]+?)"
+    lucky += r"(?: \(the default: (\S+), then (\S+)\))?[.,] "
+    for number, before, mean, *its in re.findall(lucky, text):
         assert number != "0"
         assert float(before) == pytest.approx(searched[int(number)], rel=1e-3)
         assert float(mean) == pytest.approx(means[int(number)], rel=1e-3)
+        if its[0]:
+            assert [float(x) for x in its] == pytest.approx([searched[0], means[0]], rel=1e-3)
     for name, mean in re.findall(
         r"The mean [a-z ]+ of (the default|trial \d+) over \d+ trainings is (\S+)", text
     ):
@@ -120,6 +123,14 @@ def test_a_verdict_is_a_table_and_a_confirmation_comes_back_from_one(found: Verd
         again = replace(found, confirmation=Confirmation.from_table(earlier))
         assert again.number == found.number
         assert sentences(again)[0].startswith("Take ")
+
+
+@given(verdicts())
+def test_every_interval_lies_within_what_its_measure_can_be(found: Verdict) -> None:
+    interval = found.interval
+    if interval is not None and found.value is not None:
+        assert interval.low <= found.value <= interval.high
+        assert interval.low >= 0 or found.metric == "val_score"
 
 
 @pytest.mark.parametrize("name", list(cases()))

@@ -295,7 +295,7 @@ def _promised(verdict: Verdict, found: Confirmation) -> Iterator[str]:
         told = f"Trial {luck.number} had the search's best {metric}, {before}"
         lucky = ". The best of many measured values is partly luck."
         is_so = lucky if luck.is_better else ", which is no worse."
-        yield f"{told}; trained again its mean is {after}{is_so}"
+        yield f"{told}; trained again its mean is {after}{_too(found)}{is_so}"
     kept, mine = verdict.kept_gain, found.choice.recommended
     if kept is not None and mine != DEFAULT:
         searched, there = words.numbers(*kept)
@@ -307,6 +307,15 @@ def _promised(verdict: Verdict, found: Confirmation) -> Iterator[str]:
         )
     if verdict.overtuning is not None:
         yield _followed(verdict.overtuning)
+
+
+def _too(found: Confirmation) -> str:
+    """What became of the default meanwhile: other splits may be harder for all."""
+    default = next((each for each in found.candidates if each.number == DEFAULT), None)
+    if default is None or default.searched is None or default.mean is None:
+        return ""
+    before, after = words.numbers(default.searched, default.mean)
+    return f" (the default: {before}, then {after})"
 
 
 def _followed(path: Overtuning) -> str:
