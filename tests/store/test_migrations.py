@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import shutil
 import socket
@@ -14,6 +16,7 @@ import pytest
 from sqlalchemy import create_engine, inspect
 
 from tuner.core.ports import Turn
+from tuner.core.spec import StudySpec
 from tuner.core.trial import Trial, TrialState
 from tuner.errors import StoreError, StudyLocked
 from tuner.store import Database, migrations, verify
@@ -105,3 +108,27 @@ def test_a_database_that_an_older_tuner_drives_is_left_alone(first: Path) -> Non
 
 def test_there_is_a_step_to_every_version() -> None:
     assert list(migrations.STEPS) == list(range(2, VERSION + 1))
+
+
+def test_what_was_called_f1_before_goes_on_as_the_mean_over_classes_that_it_was(first: Path) -> None:
+    [(text,)] = asked(
+        first, "SELECT spec FROM tuner_studies t JOIN studies s USING (study_id) WHERE study_name = 'done'"
+    )
+    spec = json.loads(text)
+    spec["trainer"]["score"] = "f1"
+    digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
+    asked(
+        first,
+        "UPDATE tuner_studies SET spec = ?, digest = ? WHERE study_id IN "
+        "(SELECT study_id FROM studies WHERE study_name = 'done')",
+        json.dumps(spec),
+        digest,
+    )
+    with Database.open(str(first)) as database:
+        summary = database.study("done")
+        [only] = database.specs("done")
+        for found in (summary, only):
+            assert StudySpec.parse(found.spec, "done").trainer.score == "f1_macro"
+            assert found.digest == hashlib.sha256(json.dumps(found.spec, sort_keys=True).encode()).hexdigest()
+        assert database.study("cut").spec["trainer"].get("score") is None
+    assert [f.what for f in verify(str(first)).findings if f.is_fault] == []

@@ -206,7 +206,9 @@ class _Confirming:
         row = database.begin_confirmation(name, command, opened=untested is None)
         test, path = None, None
         if untested is None:
-            trial = _Test(self._locked(spec, fingerprint), score, goal.metric.endswith("_score"))
+            positive = planned.classes[planned.positive] if planned and len(planned.classes) == 2 else None
+            rows, by_score = self._locked(spec, fingerprint), goal.metric.endswith("_score")
+            trial = _Test(rows, score, positive, by_score)
             test = trial.tested(models[choice.recommended], models[0], choice.recommended == 0)
             # A path of gaps or of sizes has no counterpart on the test rows.
             is_same = goal.metric in ("val_loss", "val_score")
@@ -292,6 +294,7 @@ class _Test:
 
     rows: locked.Unlocked
     score: str
+    positive: str | None
     by_score: bool
 
     def tested(self, mine: Mapping[int, Path], default: Mapping[int, Path], same: bool) -> Tested:
@@ -331,7 +334,7 @@ class _Test:
         """Loss and score; rows of a class that a model never met are errors, see `Model.losses`."""
         x, y = self.rows.x, self.rows.y
         losses = of_losses([model.losses(x, y) for model in models])
-        return losses, measured(self.score, y, [model.predict(x) for model in models])
+        return losses, measured(self.score, y, [model.predict(x) for model in models], self.positive)
 
 
 def _paths(files: Artifacts, repeats: Sequence[TrialRecord | None]) -> dict[int, Path]:

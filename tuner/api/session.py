@@ -13,12 +13,15 @@ from tuner.api.cores import cores
 from tuner.api.probe import Layout, fastest
 from tuner.api.specify import Plan
 from tuner.artifacts import Artifacts
+from tuner.core.baseline import KEY
 from tuner.core.ports import Callback, Executor, Job, Observer, Searcher
 from tuner.core.trial import TrialRecord
 from tuner.engine import Engine
 from tuner.executors.checkpoints import Checkpoints
+from tuner.judging.measures import BY_CLASS
 from tuner.search import OptunaSearcher
 from tuner.store import Database, StudyStore
+from tuner.trainers.baseline import baseline
 from tuner.trainers.device import device_at_hand
 
 NO_PARKING = "asha: this trainer's trials cannot be paused and go on, so they are stopped (asha-stop)"
@@ -108,11 +111,21 @@ class Session:
         return [
             *self.told,
             *(self.planned.data.notes if self.planned.data is not None else ()),
+            *self._positive(),
             *self._repeats(),
             *([NO_PARKING] if search.pruner == "asha" and not self.parks else ()),
             f"runs: {runs}",
             f"trains: {how}",
         ]
+
+    def _positive(self) -> list[str]:
+        """Which of two classes the score is of, where it is of one."""
+        data, score = self.planned.data, self.planned.spec.trainer.score
+        if data is None or score not in BY_CLASS or len(data.classes) != 2:
+            return []
+        named = self.planned.spec.data is not None and self.planned.spec.data.positive is not None
+        why = "as the study says" if named else "the rarer one; [data] positive names another"
+        return [f"The {score} is that of the class '{data.classes[data.positive]}', {why}."]
 
     def _repeats(self) -> list[str]:
         """How often every trial trains, where seeds alone repeat it."""
@@ -142,7 +155,9 @@ class Session:
         )
         versions = {name: version(name) for name in ("tuner", "torch", "optuna", "scikit-learn", "numpy")}
         where = {"machine": _machine(), "python": platform.python_version(), "versions": versions}
-        return {**chosen, **where, **rows, "notes": self.notes}
+        found = baseline(self.planned.spec, data)
+        base = {KEY: found.to_table()} if found is not None else {}
+        return {**chosen, **where, **rows, **base, "notes": self.notes}
 
     def drive(self, database: Database, store: StudyStore, observer: Observer | None) -> None:
         """Run the engine until the study ends, and let go of the study whatever happens."""

@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tuner.core.baseline import Baseline
 from tuner.core.importances import Importances
 from tuner.core.overfitting import Overfitting
 from tuner.core.spec import FALLING_SCORES, StudySpec
@@ -325,12 +326,14 @@ class Study:
         from tuner.findings import Evidence, all_of, spread_of, telling
         from tuner.search import of_value_and_gap
 
-        spec, records = self.spec, self.records
+        summary, records = self.summary, self.records
+        spec, base = StudySpec.parse(summary.spec, self.name), Baseline.of(summary.facts)
         space, goal = spec.search_space(), spec.goal()
         with opened(self.url) as database:
             curves = {n: database.curves(self.name, n).get(n, []) for n in telling(records, spec.goals())}
         known = of_value_and_gap(space, records, goal, lambda r: r.best.gap if r.best else None)
         found = self.confirmation
         spread = spread_of([each.values for each in found.candidates]) if found else None
-        evidence = Evidence.of(records, curves, space, spec.goals(), spec.trainer.epochs, known, spread)
+        epochs = spec.trainer.epochs
+        evidence = Evidence.of(records, curves, space, spec.goals(), epochs, known, spread, base)
         return all_of(replace(evidence, is_confirmed=found is not None))

@@ -69,6 +69,7 @@ class Dataset:
         validation: the split that trials are judged by.
         task: classification or regression.
         classes: the classes' names in the order of their indices; empty for regression.
+        positive: of two classes, the index of the one that f1, precision and recall are of.
         features: the encoded columns' names (D of them for tables, empty for images).
         scaling: the scaling of the inputs where a trial does not search it:
             ``"none"``, ``"standard"`` or ``"min-max"``, fitted on the training split.
@@ -84,6 +85,7 @@ class Dataset:
     validation: Split
     task: Task
     classes: tuple[str, ...] = ()
+    positive: int = 1
     features: tuple[str, ...] = ()
     scaling: str = "standard"
     target_shift: NDArray[np.float32] | float = 0.0

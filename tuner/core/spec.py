@@ -29,6 +29,10 @@ DIRECTIONS: dict[str, Literal["minimize", "maximize"]] = {
 }
 """The direction of each shipped metric; a score that is an error (rmse) turns round."""
 
+Score = Literal[
+    "accuracy", "precision", "recall", "f1", "precision_macro", "recall_macro", "f1_macro", "r2", "rmse"
+]
+
 FALLING_SCORES = frozenset({"rmse"})
 """Scores of which less is better."""
 
@@ -45,6 +49,11 @@ class DataSpec(_Section):
         "./file.py:function"
     )
     target: str | None = Field(None, description="the column to predict (CSV and Parquet)")
+    positive: str | None = Field(
+        None,
+        description="of two classes, the one that f1, precision and recall are of; "
+        "the rarer one where it is left out",
+    )
     task: Literal["classification", "regression"] | None = Field(
         None, description="what is predicted; seen from the target where it is left out"
     )
@@ -107,8 +116,11 @@ class TrainerSpec(_Section):
     loss: Literal["cross_entropy", "binary_cross_entropy", "mse", "mae", "huber"] | None = Field(
         None, description="the loss; seen from the task where it is left out"
     )
-    score: Literal["accuracy", "precision", "recall", "f1", "r2", "rmse"] | None = Field(
-        None, description="the score beside the loss; accuracy or r2 where it is left out"
+    score: Score | None = Field(
+        None,
+        description="the score beside the loss; accuracy or r2 where it is left out. Of two classes f1, "
+        "precision and recall are the positive one's ([data] positive); of more, as f1_macro and its like "
+        "always, means over classes",
     )
     device: str = Field("auto", description="auto | cpu | cuda | cuda:1")
     executor: Literal["auto", "inline", "processes"] = Field(

@@ -154,6 +154,7 @@ class OpenRows:
             validation=Split(np.ascontiguousarray(judged_x, np.float32), judged_y),
             task=self.task,
             classes=classes,
+            positive=self._positive(classes),
             features=features,
             scaling=self.spec.scaling,
             target_shift=shift,
@@ -176,6 +177,19 @@ class OpenRows:
         places = np.full(len(self.labels) + 1, -1)
         places[present] = [classes.index(name) for name in names]
         return classes, places
+
+    def _positive(self, classes: tuple[str, ...]) -> int:
+        """The class of `[data] positive`; else the rarer one among all rows, of equals the later one."""
+        named = self.spec.positive
+        if named is not None and (len(classes) != 2 or named not in classes):
+            found = f"the classes are {', '.join(classes)}" if classes else "the task is regression"
+            raise DataError(f"{self.where}: positive: '{named}' is not one of two classes; {found}")
+        if len(classes) != 2:
+            return 1
+        if named is not None:
+            return classes.index(named)
+        first, second = (np.count_nonzero(self.y == self.labels.index(name)) for name in classes)
+        return 0 if first < second else 1
 
 
 def rows_of(x: X, rows: Rows) -> X:

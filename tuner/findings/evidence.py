@@ -15,10 +15,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.core.baseline import Baseline
 from tuner.core.columns import numbers, param_columns
 from tuner.core.goals import Goals
 from tuner.core.importances import Importances
 from tuner.core.space import Choice, Int, SearchSpace
+from tuner.core.spec import FALLING_SCORES
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 
 Floats = NDArray[np.float64]
@@ -94,6 +96,8 @@ class Evidence:
         spread: standard deviation of the metric from seed to seed, as `tune confirm` measured it when
             it trained the best few again; None where it did not.
         is_confirmed: whether it did; which trial to take is then told by the verdict.
+        score: (N,) the best epoch's validation score; `nan` where none is measured.
+        baseline: what a constant prediction comes to; None where it is not known.
     """
 
     space: SearchSpace
@@ -112,6 +116,8 @@ class Evidence:
     importances: Mapping[str, Importances] = field(default_factory=dict)
     spread: float | None = None
     is_confirmed: bool = False
+    score: Floats = field(default_factory=lambda: np.empty(0))
+    baseline: Baseline | None = None
 
     @classmethod
     def of(
@@ -123,6 +129,7 @@ class Evidence:
         epochs: int,
         importances: Mapping[str, Importances] | None = None,
         spread: float | None = None,
+        baseline: Baseline | None = None,
     ) -> Self:
         """Evidence from core's values.
 
@@ -134,6 +141,7 @@ class Evidence:
             epochs: see `planned`.
             importances: see `importances`; what is not known is left out.
             spread: see `spread`.
+            baseline: see `baseline`.
         """
         goals = Goals.of(goal)
         records = sorted(records, key=lambda record: record.number)
@@ -164,6 +172,8 @@ class Evidence:
             ),
             importances=importances or {},
             spread=spread,
+            score=numbers([record.best.val_score if record.best else None for record in records]),
+            baseline=baseline,
         )
 
     def __len__(self) -> int:
@@ -213,6 +223,16 @@ class Evidence:
     def full(self) -> list[int]:
         """Rows of those of the leaders that trained to their end."""
         return [row for row in self.leaders.tolist() if self.state[row] == TrialState.FINISHED.value]
+
+    @property
+    def best_score(self) -> float:
+        """The best validation score of the trials whose values stand; `nan` where none is measured."""
+        known = self.score[self.ranking] if len(self.score) else self.score
+        known = known[np.isfinite(known)]
+        if not len(known):
+            return math.nan
+        falls = self.baseline is not None and self.baseline.score in FALLING_SCORES
+        return float(known.min() if falls else known.max())
 
     @property
     def best(self) -> int | None:

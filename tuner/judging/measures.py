@@ -27,11 +27,17 @@ from tuner.judging.intervals import (
     of_sums,
 )
 
-MEASURES = ("accuracy", "precision", "recall", "f1", "r2", "rmse")
-"""The scores that can be measured, with scikit-learn's definitions; macro averages over classes."""
+BY_CLASS = ("precision", "recall", "f1")
+"""Scores of one class. Their names stand for the positive one's where it is named, else for the mean over
+classes, as with ``_macro`` behind them they always do."""
+
+_SHARES = ("accuracy", *BY_CLASS, *(f"{name}_macro" for name in BY_CLASS))
+
+MEASURES = (*_SHARES, "r2", "rmse")
+"""The scores that can be measured, with scikit-learn's definitions."""
 
 SCALES: Mapping[str, Scale] = {
-    **dict.fromkeys(("accuracy", "precision", "recall", "f1"), SHARE),
+    **dict.fromkeys(_SHARES, SHARE),
     "r2": BELOW_ONE,
     "rmse": POSITIVE,
 }
@@ -116,13 +122,16 @@ def of_losses(losses: Sequence[NDArray[Any]]) -> Measure:
     return Measure(sums, _mean, POSITIVE if each.min(initial=0.0) >= 0 else ANY)
 
 
-def measured(name: str, truth: NDArray[Any], predicted: Sequence[NDArray[Any]]) -> Measure:
+def measured(
+    name: str, truth: NDArray[Any], predicted: Sequence[NDArray[Any]], positive: str | None = None
+) -> Measure:
     """A score.
 
     Args:
         name: one of `MEASURES`.
         truth: (n,) names of classes, or (n,) or (n, T) targets.
         predicted: likewise, one array per model.
+        positive: of two classes, the one that `BY_CLASS` are of; None: the mean over classes.
     """
     if name in ("r2", "rmse"):
         y = np.asarray(truth, np.float64).reshape(len(truth), -1)
@@ -135,6 +144,8 @@ def measured(name: str, truth: NDArray[Any], predicted: Sequence[NDArray[Any]]) 
     if name == "accuracy":
         return Measure(np.stack([hits, np.ones_like(hits)], axis=-1), _mean, SHARE, _PADS)
     classes = np.unique(np.concatenate([truth, *predicted]))
+    if positive is not None and name in BY_CLASS:
+        classes = np.array([positive], dtype=object)
     true = (truth[:, None] == classes).astype(np.float64)
     tables = [
         np.concatenate([true * hit[:, None], true, (np.asarray(p)[:, None] == classes).astype(np.float64)], 1)
@@ -143,7 +154,12 @@ def measured(name: str, truth: NDArray[Any], predicted: Sequence[NDArray[Any]]) 
     # A hit and a miss, spread over the classes.
     part = np.full(len(classes), 1 / len(classes))
     hit, miss = np.concatenate([part, part, part]), np.concatenate([0 * part, part, part])
-    return Measure(np.stack(tables), partial(_by_class, name=name), SHARE, np.stack([hit, hit, miss, miss]))
+    return Measure(
+        np.stack(tables),
+        partial(_by_class, name=name.removesuffix("_macro")),
+        SHARE,
+        np.stack([hit, hit, miss, miss]),
+    )
 
 
 def _mean(sums: Numbers) -> Numbers:

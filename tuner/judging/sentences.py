@@ -21,7 +21,7 @@ from tuner.judging.verdict import DEFAULT, Reason, Verdict
 MOST_NAMED = 8
 """So many trials are named one by one; the others are counted."""
 
-_PERCENT = ("accuracy", "precision", "recall", "f1")
+_PERCENT = ("accuracy", "precision", "recall", "f1", "precision_macro", "recall_macro", "f1_macro")
 
 
 def sentences(verdict: Verdict) -> list[str]:

@@ -6,6 +6,7 @@ are not known here.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -150,6 +151,7 @@ def _to_5(connection: Connection) -> None:
             "CREATE TRIGGER tuner_fingerprints_goes AFTER DELETE ON studies "
             "BEGIN DELETE FROM tuner_fingerprints WHERE study_id = OLD.study_id; END"
         )
+    _rename_scores(connection)
     named = "SELECT t.study_id, s.study_name, t.models FROM tuner_studies t JOIN studies s USING (study_id)"
     for study_id, name, models in connection.execute(text(named)).all():
         identity = uuid4().hex
@@ -167,6 +169,36 @@ def _to_5(connection: Connection) -> None:
                 "study_id": study_id,
             },
         )
+
+
+def _rename_scores(connection: Connection) -> None:
+    """What was called f1, precision and recall was the mean over classes, whose name has _macro now."""
+    names = {name: f"{name}_macro" for name in ("f1", "precision", "recall")}
+    for table in ("tuner_studies", "tuner_specs"):
+        key = "study_id" if table == "tuner_studies" else "study_id, number"
+        where = " AND ".join(f"{column} = :{column}" for column in key.split(", "))
+        found = connection.execute(text(f"SELECT {key}, spec FROM {table}"))  # noqa: S608
+        for row in found.mappings().all():
+            spec = json.loads(row["spec"])
+            score = spec.get("trainer", {}).get("score")
+            if score not in names:
+                continue
+            spec["trainer"]["score"] = names[score]
+            digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
+            connection.execute(
+                text(f"UPDATE {table} SET spec = :spec, digest = :digest WHERE {where}"),  # noqa: S608
+                {**row, "spec": json.dumps(spec), "digest": digest},
+            )
+    found = connection.execute(text("SELECT study_id, number, result FROM tuner_confirmations"))
+    for row in found.mappings().all():
+        result = json.loads(row["result"]) if row["result"] else {}
+        if result.get("score") in names:
+            result["score"] = names[result["score"]]
+            where = "study_id = :study_id AND number = :number"
+            connection.execute(
+                text(f"UPDATE tuner_confirmations SET result = :result WHERE {where}"),  # noqa: S608
+                {**row, "result": json.dumps(result)},
+            )
 
 
 STEPS: Mapping[int, Callable[[Connection], None]] = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5}

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tuner.core.baseline import Baseline
 from tuner.core.importances import Importances
 from tuner.core.space import Choice, SearchSpace
 from tuner.core.trial import TrialRecord, TrialState
@@ -69,6 +70,7 @@ class Insights:
         space: SearchSpace,
         planned: int,
         spread: float | None = None,
+        baseline: Baseline | None = None,
         *,
         is_driven: bool = True,
         is_confirmed: bool = False,
@@ -80,6 +82,7 @@ class Insights:
             space: what is searched.
             planned: epochs of a trial that nothing stops.
             spread: see `Evidence.spread`.
+            baseline: see `Evidence.baseline`.
             is_driven: whether a process drives it; what its end and a confirmation change is found at once.
             is_confirmed: whether it was confirmed.
         """
@@ -90,7 +93,8 @@ class Insights:
         is_time = time.monotonic() >= self._next or has_ended or of[1:] != self._of[1:]
         if of != self._of and not is_busy and is_time:
             self._of, self._is_driven = of, is_driven
-            self._thread = Thread(target=self._find, args=(frame, space, planned, of), daemon=True)
+            given = (frame, space, planned, baseline, of)
+            self._thread = Thread(target=self._find, args=given, daemon=True)
             self._thread.start()
         return self.found
 
@@ -114,12 +118,14 @@ class Insights:
             self.found, self._of = found, found.of
             self._next = time.monotonic() + GOOD_FOR_S
 
-    def _find(self, frame: Frame, space: SearchSpace, planned: int, of: Of) -> None:
+    def _find(
+        self, frame: Frame, space: SearchSpace, planned: int, baseline: Baseline | None, of: Of
+    ) -> None:
         began = time.monotonic()
         try:
             shares = explained(frame, space)
-            found = replace(evidence(frame, planned, shares, of[1]), is_confirmed=of[2])
-            self.found = Insight(shares, tuple(all_of(found)), of)
+            found = evidence(frame, planned, shares, of[1], baseline)
+            self.found = Insight(shares, tuple(all_of(replace(found, is_confirmed=of[2]))), of)
         except KeyboardInterrupt:
             raise
         except BaseException:  # noqa: BLE001
@@ -140,7 +146,11 @@ def explained(frame: Frame, space: SearchSpace) -> Mapping[str, Importances]:
 
 
 def evidence(
-    frame: Frame, planned: int, shares: Mapping[str, Importances], spread: float | None = None
+    frame: Frame,
+    planned: int,
+    shares: Mapping[str, Importances],
+    spread: float | None = None,
+    baseline: Baseline | None = None,
 ) -> Evidence:
     """A frame as findings want it."""
     trials, epochs = frame.trials, frame.epochs
@@ -166,6 +176,8 @@ def evidence(
         ),
         importances=shares,
         spread=spread,
+        score=trials.val_score.astype(float, copy=False),
+        baseline=baseline,
     )
 
 

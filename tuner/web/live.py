@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.core.baseline import Baseline
 from tuner.core.columns import moments, param_columns
 from tuner.core.goals import Goals
 from tuner.core.space import SearchSpace
@@ -222,6 +223,7 @@ class Study:
             look.space,
             look.spec.trainer.epochs,
             spread_of([each["values"] for each in again]),
+            Baseline.of(look.summary.facts),
             is_driven=look.summary.is_driven,
             is_confirmed=look.confirmed is not None,
         )

@@ -6,31 +6,17 @@ Takes inputs as the estimator was fitted on them; what it was fitted with is not
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn import metrics
 
 from tuner.core.dataset import Dataset, Task
-
-SCORES: Mapping[Task, tuple[str, ...]] = {
-    Task.CLASSIFICATION: ("accuracy", "precision", "recall", "f1"),
-    Task.REGRESSION: ("r2", "rmse"),
-}
-"""The scores of each task, the default one first."""
+from tuner.trainers import scores
 
 LOSSES: Mapping[Task, str] = {Task.CLASSIFICATION: "cross_entropy", Task.REGRESSION: "mse"}
 """What the losses of a reading are."""
-
-_CLASSIFIED: Mapping[str, Callable[..., float]] = {
-    "accuracy": metrics.accuracy_score,
-    "precision": partial(metrics.precision_score, average="macro", zero_division=0),
-    "recall": partial(metrics.recall_score, average="macro", zero_division=0),
-    "f1": partial(metrics.f1_score, average="macro", zero_division=0),
-}
 
 
 def measure(
@@ -47,7 +33,7 @@ def measure(
         x: (N, D).
         y: (N,) class indices, or (N,) or (N, T) standardized targets.
         data: knows the task and the target's units.
-        score: one of `SCORES`; macro averages over classes, rmse in the target's units.
+        score: one of `scores.FOR_TASK`.
 
     Returns:
         Both `nan` where predictions are no numbers.
@@ -56,15 +42,12 @@ def measure(
         predicted = estimator.predict(x)
         told = hasattr(estimator, "predict_proba")
         loss = np.mean(row_losses(estimator, x, y)) if told else np.mean(predicted != y)
-        return float(loss), float(_CLASSIFIED[score](y, predicted))
+        return float(loss), scores.score(score, y, np.asarray(predicted), data)
     predicted = np.asarray(estimator.predict(x), np.float64).reshape(y.shape)
     loss = np.mean((predicted - y) ** 2)
     if not math.isfinite(loss):
         return float(loss), math.nan
-    if score == "r2":
-        return float(loss), float(metrics.r2_score(y, predicted))
-    scale = data.target_scale
-    return float(loss), float(metrics.root_mean_squared_error(y * scale, predicted * scale))
+    return float(loss), scores.score(score, y, predicted, data)
 
 
 def row_losses(estimator: Any, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:

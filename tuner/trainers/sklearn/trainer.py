@@ -18,8 +18,9 @@ from tuner.core.spec import StudySpec
 from tuner.core.trial import Trial
 from tuner.data.scaling import KINDS
 from tuner.errors import PluginError, TunerError, first_line, near
+from tuner.trainers.scores import FOR_TASK
 from tuner.trainers.sklearn.estimators import RECIPE, estimator_class, reference
-from tuner.trainers.sklearn.measures import LOSSES, SCORES
+from tuner.trainers.sklearn.measures import LOSSES
 from tuner.trainers.sklearn.run import Material, Run
 
 METRICS = ("gap", "seconds", "train_loss", "train_score", "val_loss", "val_score")
@@ -80,7 +81,7 @@ class SklearnPopulation:
         self._reference = reference(spec.trainer.model, data.task)
         self._estimator = estimator_class(self._reference)
         self._material = Material(data, spec.search.seed)
-        self._score = spec.trainer.score or SCORES[data.task][0]
+        self._score = spec.trainer.score or FOR_TASK[data.task][0]
         self._trial: Trial | None = None
         self._run: Run | None = None
         self._failure: Failure | None = None
@@ -134,8 +135,8 @@ def _trainer_faults(spec: StudySpec, task: Task) -> Iterator[str]:
     trainer = spec.trainer
     if trainer.device not in ("auto", "cpu"):
         yield f"trainer.device: scikit-learn trains on the CPU, found {trainer.device!r}; drop it"
-    if trainer.score is not None and trainer.score not in SCORES[task]:
-        yield f"trainer.score: '{trainer.score}' is not for {task}; give one of {', '.join(SCORES[task])}"
+    if trainer.score is not None and trainer.score not in FOR_TASK[task]:
+        yield f"trainer.score: '{trainer.score}' is not for {task}; give one of {', '.join(FOR_TASK[task])}"
     if trainer.loss is not None and trainer.loss != LOSSES[task]:
         yield (
             f"trainer.loss: sklearn trials of {task} are measured by {LOSSES[task]}, "

@@ -11,8 +11,9 @@ from tuner.core.dataset import Dataset, Task
 from tuner.core.spec import StudySpec
 from tuner.core.trial import NUMBERS
 from tuner.errors import PluginError, near
+from tuner.trainers import scores
 from tuner.trainers.device import device_fault
-from tuner.trainers.torch import costs, losses, scores
+from tuner.trainers.torch import costs, losses
 from tuner.trainers.torch.networks import SHIPPED, builder
 from tuner.trainers.torch.recipe import NAMES, NETWORK, range_faults
 

@@ -41,9 +41,10 @@ from tuner.population import (
 )
 from tuner.population.head import highest
 from tuner.population.layout import Floats
+from tuner.trainers import scores
 from tuner.trainers.state import reading_of, reading_table
 from tuner.trainers.streams import GlobalStreams
-from tuner.trainers.torch import losses, material, scores
+from tuner.trainers.torch import losses, material
 from tuner.trainers.torch.costs import asked, costs
 from tuner.trainers.torch.faults import default_model
 from tuner.trainers.torch.initialization import initialize

@@ -19,9 +19,9 @@ from tuner.core.ports import Snapshot
 from tuner.core.seeds import derive
 from tuner.core.trial import Objective, Reading, Trial
 from tuner.errors import TrialError
+from tuner.trainers import scores
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
 from tuner.trainers.streams import GlobalStreams
-from tuner.trainers.torch import scores
 from tuner.trainers.torch.batches import augmented, batch_of
 from tuner.trainers.torch.costs import costs
 from tuner.trainers.torch.material import Material, Truth

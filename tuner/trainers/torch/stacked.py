@@ -21,9 +21,10 @@ from tuner.population.masks import rates
 from tuner.population.program import SAMPLES, Program, Unstackable
 from tuner.population.recipe import numbers
 from tuner.population.signature import signature
+from tuner.trainers import scores
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
 from tuner.trainers.streams import GlobalStreams
-from tuner.trainers.torch import losses, scores
+from tuner.trainers.torch import losses
 from tuner.trainers.torch.batches import Streams, batch_of, plan
 from tuner.trainers.torch.costs import asked, costs
 from tuner.trainers.torch.failures import failure, threads

@@ -16,7 +16,7 @@ from torch import Tensor
 from tuner.core.dataset import Task
 from tuner.core.trial import Reading
 from tuner.population.universal import Update
-from tuner.trainers.torch import scores
+from tuner.trainers import scores
 from tuner.trainers.torch.feed import Batch, Feed
 from tuner.trainers.torch.material import Material, Truth
 from tuner.trainers.torch.row import Row

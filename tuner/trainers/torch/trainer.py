@@ -15,8 +15,9 @@ from tuner.core.ports import Exhausted, Failure, Job, Outcome, Population, Snaps
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Trial
 from tuner.errors import DataError, DeviceError, TrialError
+from tuner.trainers import scores
 from tuner.trainers.device import device_fault
-from tuner.trainers.torch import fused, losses, scores, stacked
+from tuner.trainers.torch import fused, losses, stacked
 from tuner.trainers.torch.costs import asked
 from tuner.trainers.torch.failures import failure, threads
 from tuner.trainers.torch.faults import default_model, faults

@@ -10,7 +10,8 @@ from hypothesis.extra.numpy import arrays
 from sklearn import metrics
 
 from tuner.core.dataset import Dataset, Split, Task
-from tuner.trainers.torch.scores import score
+from tuner.judging import measured
+from tuner.trainers.scores import score
 
 CLASSES = 4
 ROWS = st.integers(1, 30)
@@ -35,6 +36,32 @@ def test_classification_scores_are_scikit_learns_macro_averages(draw: st.DataObj
         "f1": metrics.f1_score(truth, predicted, **macro),
     }.items():
         assert score(name, truth, predicted, classes) == pytest.approx(expected)
+        if name != "accuracy":
+            assert score(f"{name}_macro", truth, predicted, classes) == pytest.approx(expected)
+
+
+@settings(max_examples=40)
+@given(st.data(), st.integers(0, 1))
+def test_of_two_classes_the_scores_are_the_positive_ones_and_macro_is_said(
+    draw: st.DataObject, positive: int
+) -> None:
+    rows = draw.draw(ROWS)
+    truth, predicted = (draw.draw(arrays(np.int64, rows, elements=st.integers(0, 1))) for _ in "ab")
+    classes = data(Task.CLASSIFICATION, classes=("no", "yes"), positive=positive)
+    named = [np.array(["no", "yes"], dtype=object)[codes] for codes in (truth, predicted)]
+    for name, theirs in {
+        "precision": metrics.precision_score,
+        "recall": metrics.recall_score,
+        "f1": metrics.f1_score,
+    }.items():
+        alone = theirs(truth == positive, predicted == positive, zero_division=0)
+        macro = theirs(truth, predicted, average="macro", zero_division=0)
+        assert score(name, truth, predicted, classes) == pytest.approx(alone)
+        assert score(f"{name}_macro", truth, predicted, classes) == pytest.approx(macro)
+        tested = measured(name, named[0], [named[1]], classes.classes[positive])
+        assert tested.values == pytest.approx([alone])
+        averaged = measured(f"{name}_macro", named[0], [named[1]], classes.classes[positive])
+        assert averaged.values == pytest.approx([macro])
 
 
 @settings(max_examples=40)

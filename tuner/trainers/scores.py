@@ -1,6 +1,6 @@
 """The scores: accuracy, precision, recall, f1, r2, rmse; scikit-learn's definitions in a few lines.
 
-Takes what was predicted, never a network.
+Every trainer's readings have these, and `judging.measures` must agree with them.
 """
 
 from __future__ import annotations
@@ -14,17 +14,20 @@ from numpy.typing import NDArray
 from tuner.core.dataset import Dataset, Task
 
 FOR_TASK: Mapping[Task, tuple[str, ...]] = {
-    Task.CLASSIFICATION: ("accuracy", "precision", "recall", "f1"),
+    Task.CLASSIFICATION: (
+        "accuracy", "precision", "recall", "f1", "precision_macro", "recall_macro", "f1_macro",
+    ),
     Task.REGRESSION: ("r2", "rmse"),
-}
+}  # fmt: skip
 """The scores of each task, the default one first."""
 
 
 def score(name: str, truth: NDArray[Any], predicted: NDArray[Any], data: Dataset) -> float:
     """One score of N predictions.
 
-    * precision, recall, f1: means over the classes that occur in either (macro averages); 0 / 0
-      counts as 0.
+    * precision, recall, f1: of two classes those of `Dataset.positive`; of more, means over the
+      classes that occur in either (macro averages), which the names with ``_macro`` always are.
+      0 / 0 counts as 0.
     * r2: 1 minus the share of the variance that is left; of a constant target 1 or 0.
     * rmse: in the target's own units.
     * r2 and rmse of T targets are the mean of each target's.
@@ -36,7 +39,7 @@ def score(name: str, truth: NDArray[Any], predicted: NDArray[Any], data: Dataset
         data: says what classes there are, and what a standardized unit is worth.
     """
     if data.task is Task.CLASSIFICATION:
-        return _classification(name, truth, predicted, len(data.classes))
+        return _classification(name, truth, predicted, data)
     y, p = truth.astype(np.float64), predicted.astype(np.float64)
     squares = np.sum((y - p) ** 2, axis=0)
     if name == "rmse":
@@ -46,13 +49,16 @@ def score(name: str, truth: NDArray[Any], predicted: NDArray[Any], data: Dataset
     return float(np.mean(np.where(total == 0, constant, 1 - squares / np.where(total == 0, 1, total))))
 
 
-def _classification(name: str, truth: NDArray[Any], predicted: NDArray[Any], classes: int) -> float:
+def _classification(name: str, truth: NDArray[Any], predicted: NDArray[Any], data: Dataset) -> float:
     if name == "accuracy":
         return int(np.count_nonzero(truth == predicted)) / len(truth)
+    classes, kind = len(data.classes), name.removesuffix("_macro")
     hits = np.bincount(truth[truth == predicted], minlength=classes)
     true, called = np.bincount(truth, minlength=classes), np.bincount(predicted, minlength=classes)
     above, below = {"precision": (hits, called), "recall": (hits, true), "f1": (2 * hits, true + called)}[
-        name
+        kind
     ]
-    occurring = true + called > 0
-    return float(np.mean(above[occurring] / np.maximum(below[occurring], 1)))
+    shares = above / np.maximum(below, 1)
+    if classes == 2 and kind == name:
+        return float(shares[data.positive])
+    return float(np.mean(shares[true + called > 0]))

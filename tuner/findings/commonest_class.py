@@ -1,0 +1,32 @@
+"""Commonest class: always naming it has as good a score as the best trial, though the loss has learned."""
+
+from __future__ import annotations
+
+import math
+
+from tuner.core.spec import FALLING_SCORES
+from tuner.findings import nothing_learned
+from tuner.findings.evidence import Evidence
+from tuner.findings.finding import Finding, Severity
+
+
+def find(evidence: Evidence) -> Finding | None:
+    """Speaks when no trial's score is better than that of the baseline."""
+    base, best = evidence.baseline, evidence.best_score
+    if base is None or not len(evidence.ranking) or not math.isfinite(best) or not base.reaches(best):
+        return None
+    if base.score in FALLING_SCORES or base.score == "r2" or nothing_learned.find(evidence) is not None:
+        return None
+    return Finding(
+        "commonest_class",
+        f"Always predicting {base.says} is as good: it has {_article(base.score)} {base.score} of "
+        f"{base.val_score:.2%} on the validation rows, and no trial has more than {best:.2%}.",
+        {"best": best, "baseline": base.val_score, "score": base.score},
+        'Where one class is rare, judge by what is missed of it: [trainer] score = "f1" or "recall", and '
+        '[objective] metric = "val_score".',
+        Severity.WARNING,
+    )
+
+
+def _article(word: str) -> str:
+    return "an" if word[0] in "af" else "a"

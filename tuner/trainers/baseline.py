@@ -1,0 +1,54 @@
+"""What always predicting the commonest class, or the mean, comes to; see `core.baseline`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.core.baseline import Baseline
+from tuner.core.dataset import Dataset, Task
+from tuner.core.spec import StudySpec
+from tuner.trainers.scores import FOR_TASK, score
+
+
+def baseline(spec: StudySpec, data: Dataset | None) -> Baseline | None:
+    """That of a study of the shipped trainers; None for others, whose numbers may mean anything.
+
+    Args:
+        spec: says which loss and score.
+        data: of folds, the first one.
+    """
+    if data is None or spec.trainer.use not in ("torch", "sklearn"):
+        return None
+    name = spec.trainer.score or FOR_TASK[data.task][0]
+    train, truth = data.train.y, data.validation.y
+    if data.task is Task.CLASSIFICATION:
+        shares = np.bincount(train, minlength=len(data.classes)) / len(train)
+        commonest = int(shares.argmax())
+        constant = np.full_like(truth, commonest)
+        says, loss = f"'{data.classes[commonest]}'", _of_shares(spec, truth, shares)
+    else:
+        mean = train.mean(axis=0)
+        constant = np.broadcast_to(mean, truth.shape).astype(truth.dtype)
+        says, loss = "the mean", _of_difference(spec.trainer.loss or "mse", np.abs(truth - constant))
+    return Baseline(says, name, loss, score(name, truth, constant, data))
+
+
+def _of_shares(spec: StudySpec, truth: NDArray[Any], shares: NDArray[np.float64]) -> float:
+    own = np.log(np.maximum(shares, 1e-12))
+    if spec.trainer.loss == "binary_cross_entropy" and len(shares) > 2:
+        others = np.log(np.maximum(1 - shares, 1e-12))
+        return float(np.mean([-(own[k] + others.sum() - others[k]) / len(shares) for k in truth]))
+    # Without probabilities the loss of an estimator is its share of errors, and this is not known yet.
+    return math.nan if spec.trainer.use == "sklearn" else float(-own[truth].mean())
+
+
+def _of_difference(loss: str, away: NDArray[Any]) -> float:
+    if loss == "mae":
+        return float(away.mean())
+    if loss == "huber":
+        return float(np.where(away > 1, away - 0.5, 0.5 * away**2).mean())
+    return float((away**2).mean())
