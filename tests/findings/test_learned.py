@@ -15,23 +15,23 @@ from tuner.core.baseline import Baseline
 RATE = {"learning_rate": tuner.Float(low=3e-3, high=2e-2, log=True, default=1e-2)}
 
 
-def rows(kind: str, count: int = 900) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+def rows(kind: str, count: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Inputs that tell of the target nothing, a little, or all."""
     rng = np.random.default_rng(1)
     x = rng.normal(size=(count, 3)).astype(np.float32)
     if kind == "nothing":
         return x, rng.permutation(np.repeat(["no", "yes"], [3 * count // 4, count - 3 * count // 4]))
     if kind == "a little":
-        return x, np.where(rng.random(count) < 1 / (1 + np.exp(3.6 - 1.1 * x[:, 0])), "yes", "no")
+        return x, np.where(rng.random(count) < 1 / (1 + np.exp(3.6 - 1.2 * x[:, 0])), "yes", "no")
     if kind == "numbers":
         return x, rng.normal(100, 10, count)
     return x, np.where(x[:, 0] + x[:, 1] > 1.5, "yes", "no")
 
 
-def study(tmp_path: Path, kind: str, **settings: Any) -> tuner.Study:
+def study(tmp_path: Path, kind: str, count: int = 900, **settings: Any) -> tuner.Study:
     return tuner.start(
         name=kind,
-        data=rows(kind),
+        data=rows(kind, count),
         space=RATE,
         trials=4,
         storage=f"sqlite:///{tmp_path}/t.db",
@@ -64,7 +64,7 @@ def test_a_regression_of_noise_says_so_too(tmp_path: Path) -> None:
 
 
 def test_a_study_of_a_rare_class_says_that_always_naming_the_other_is_as_good(tmp_path: Path) -> None:
-    found = study(tmp_path, "a little", **{"trainer.epochs": 20})
+    found = study(tmp_path, "a little", 6000)
     base = Baseline.of(found.summary.facts)
     assert base is not None
     assert base.says == "'no'"

@@ -22,21 +22,23 @@ class Baseline:
         score: the name of the score.
         val_loss: its loss; `nan` where the trainer's loss is not one of probabilities.
         val_score: its score.
+        rows: the validation rows.
     """
 
     says: str
     score: str
     val_loss: float
     val_score: float
+    rows: int
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self | None:
         """The one that a study keeps; None where it keeps none."""
         found = facts.get(KEY)
-        if not isinstance(found, Mapping) or {"says", "score", "val_loss", "val_score"} - set(found):
+        if not isinstance(found, Mapping) or {"says", "score", "val_loss", "val_score", "rows"} - set(found):
             return None
         loss, score = (math.nan if found[n] is None else float(found[n]) for n in ("val_loss", "val_score"))
-        return cls(str(found["says"]), str(found["score"]), loss, score)
+        return cls(str(found["says"]), str(found["score"]), loss, score, int(found["rows"]))
 
     def to_table(self) -> dict[str, Any]:
         """JSON-ready."""

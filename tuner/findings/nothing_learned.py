@@ -15,6 +15,10 @@ FEWEST = 3
 LITTLE = 0.01
 """A loss that is lower by less than this share has learned nothing."""
 
+LUCK = 0.5
+"""As is one that is lower by less than this over the root of the validation rows: of many predictions that
+have nothing to do with the target, the luckiest gains about as much."""
+
 FEWEST_EPOCHS = 5
 """A flat curve of fewer epochs says nothing: much is learned in the first one, before it is measured."""
 
@@ -35,7 +39,7 @@ def find(evidence: Evidence) -> Finding | None:
     losses = [float(np.nanmin(curve)) for curve in curves if np.isfinite(curve).any()]
     if losses and math.isfinite(base.val_loss):
         best, before = min(losses), base.val_loss
-        if best < before * (1 - LITTLE):
+        if best < before * (1 - max(LITTLE, LUCK / math.sqrt(max(base.rows, 1)))):
             return None
         told = f"the best validation loss is {best:.4g}, and always predicting {base.says} has {before:.4g}"
     else:

@@ -34,7 +34,7 @@ def baseline(spec: StudySpec, data: Dataset | None) -> Baseline | None:
         mean = train.mean(axis=0)
         constant = np.broadcast_to(mean, truth.shape).astype(truth.dtype)
         says, loss = "the mean", _of_difference(spec.trainer.loss or "mse", np.abs(truth - constant))
-    return Baseline(says, name, loss, score(name, truth, constant, data))
+    return Baseline(says, name, loss, score(name, truth, constant, data), len(truth))
 
 
 def _of_shares(spec: StudySpec, truth: NDArray[Any], shares: NDArray[np.float64]) -> float:
