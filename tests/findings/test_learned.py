@@ -28,10 +28,10 @@ def rows(kind: str, count: int) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, A
     return x, np.where(x[:, 0] + x[:, 1] > 1.5, "yes", "no")
 
 
-def study(tmp_path: Path, kind: str, count: int = 900, **settings: Any) -> tuner.Study:
+def study(tmp_path: Path, kind: str, **settings: Any) -> tuner.Study:
     return tuner.start(
         name=kind,
-        data=rows(kind, count),
+        data=rows(kind, 6000 if kind == "a little" else 900),
         space=RATE,
         trials=4,
         storage=f"sqlite:///{tmp_path}/t.db",
@@ -64,7 +64,7 @@ def test_a_regression_of_noise_says_so_too(tmp_path: Path) -> None:
 
 
 def test_a_study_of_a_rare_class_says_that_always_naming_the_other_is_as_good(tmp_path: Path) -> None:
-    found = study(tmp_path, "a little", 6000)
+    found = study(tmp_path, "a little")
     base = Baseline.of(found.summary.facts)
     assert base is not None
     assert base.says == "'no'"
