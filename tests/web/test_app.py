@@ -90,3 +90,13 @@ def test_a_token_of_any_text_is_refused(database: Path) -> None:
         visitor.set_cookie("tuner_token", value.replace("\x00", ""))
         assert visitor.get("/").status_code == 403
     live.close()
+
+
+def test_a_box_selects_trials_that_are_not_drawn(visitor: FlaskClient) -> None:
+    place = {"study": "made", "page": "parameters"}
+    area = json.dumps({"x": [-10, 10], "y": [0, 100]})
+    answer: Any = visitor.post("/-/within", json={"place": place, "card": "slices", "area": area})
+    assert len(answer.json["trials"]) > 75, "so many are drawn"
+    wrong: list[Any] = [{}, {"area": area}, {"area": area, "place": place, "card": "²"}, {"area": "²"}, []]
+    for given in wrong:
+        assert visitor.post("/-/within", json=given).status_code == 404

@@ -116,6 +116,22 @@ def test_click_on_a_point_selects_its_trial(page: Page, base: str) -> None:
     expect(page).to_have_url(re.compile(r"sel=\d+"))
 
 
+def test_a_box_selects_what_is_not_drawn_too(page: Page, base: str) -> None:
+    page.goto(at(base, "made", "parameters"))
+    drawn(page)
+    plot = page.locator("#card-slices .js-plotly-plot")
+    plot.scroll_into_view_if_needed()
+    plot.evaluate("plot => Plotly.relayout(plot, {dragmode: 'select'})")
+    panel = plot.locator(".nsewdrag").first.bounding_box()
+    assert panel is not None
+    page.mouse.move(panel["x"] + 1, panel["y"] + 1)
+    page.mouse.down()
+    page.mouse.move(panel["x"] + panel["width"] - 1, panel["y"] + panel["height"] - 1, steps=5)
+    page.mouse.up()
+    chip = page.locator("#selection")
+    expect(chip).to_have_text(re.compile("selection: 1[0-9][0-9] trials"))
+
+
 def test_table_sorts_filters_searches_and_downloads(page: Page, base: str) -> None:
     page.goto(at(base, "made", "trials"))
     state = page.locator("#table-state")

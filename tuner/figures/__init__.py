@@ -9,12 +9,14 @@ from tuner.figures.figure import GROUP, Drawing, Figure, Nothing, Option, find, 
 from tuner.figures.frame import Epochs, Frame, Trials
 from tuner.figures.page import document, figure_html
 from tuner.figures.theme import DARK, LIGHT, THEMES, Theme, safe
+from tuner.figures.within import Area, within
 
 __all__ = [
     "DARK",
     "GROUP",
     "LIGHT",
     "THEMES",
+    "Area",
     "Drawing",
     "Epochs",
     "Figure",
@@ -32,6 +34,7 @@ __all__ = [
     "plot",
     "safe",
     "settings",
+    "within",
     "write_image",
     "write_images",
 ]

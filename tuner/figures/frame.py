@@ -43,6 +43,7 @@ class Frame:
         beside: further studies to compare with.
         errors: (E,) standard errors of readings' numbers that are means over folds or seeds, by name;
             only where somebody asked for them.
+        is_thinned: whether of very many points a sample is drawn.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Frame:
     importances: Mapping[str, Importances] = field(default_factory=dict)
     beside: tuple[Frame, ...] = ()
     errors: Mapping[str, Floats] = field(default_factory=dict)
+    is_thinned: bool = True
 
     @classmethod
     def of(

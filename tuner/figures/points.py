@@ -85,7 +85,7 @@ def scattered(frame: Frame, x: Floats, y: Floats, most: int = MOST) -> tuple[Poi
     rows = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
     keep = frame.is_selected | (frame.trials.number == 0)
     keep[frame.ranking[: most // 10]] = True
-    drawn = thinned(rows, keep[rows], most)
+    drawn = thinned(rows, keep[rows], most) if frame.is_thinned else rows
     return (
         Points(
             x=x[drawn],

@@ -19,9 +19,9 @@ from flask import Flask, Response, request
 from flask_compress import Compress
 
 from tuner.errors import TunerError
+from tuner.figures import Area
 from tuner.web import parts, table
 from tuner.web.guard import guard
-from tuner.web.live import Live
 from tuner.web.marks import marks
 from tuner.web.pages import Pages
 from tuner.web.place import Place
@@ -86,7 +86,7 @@ def build(stage: Stage, host: str = "127.0.0.1", token: str | None = None) -> Fl
     server: Flask = app.server
     _compressed(server)
     _callbacks(app, stage)
-    _routes(server, stage.live)
+    _routes(server, stage)
     guard(server, host, token, app.csp_hashes())
     return server
 
@@ -206,7 +206,9 @@ def _status(scene: Scene) -> list[Component]:
     return [] if scene.look is None else parts.header(scene.look)
 
 
-def _routes(server: Flask, live: Live) -> None:
+def _routes(server: Flask, stage: Stage) -> None:
+    live = stage.live
+
     def told(error: TunerError) -> Response:
         return Response(str(error), status=404, mimetype="text/plain")
 
@@ -220,6 +222,16 @@ def _routes(server: Flask, live: Live) -> None:
         since = request.args.get("since", 0, type=int) if same else 0
         found = table.columns(look, since, request.args.get("first", type=int))
         return {**found, "digest": look.summary.digest}
+
+    @server.post("/-/within")
+    def within() -> Any:
+        given = request.get_json(silent=True)
+        table_ = given if isinstance(given, Mapping) else {}
+        try:
+            area = Area.read(str(table_.get("area")))
+            return {"trials": stage.within(Place.read(table_.get("place")), str(table_.get("card")), area)}
+        except TunerError as error:
+            return told(error)
 
     @server.get("/-/curves.csv")
     def curves() -> Any:

@@ -176,6 +176,21 @@ class Stage:
         known = {name: np.append(column, np.nan)[rows] for name, column in errors.items()}
         return replace(frame, errors=known)
 
+    def within(self, place: Place, key: str, area: figures.Area) -> list[int]:
+        """The trials that a card's figure has in an area, drawn or not.
+
+        Raises:
+            SpecError: there is no such page or card.
+            StoreError: the study cannot be read.
+        """
+        page = self.pages.find(place.page)
+        one = next((each for each in page.cards if each.key == key), None)
+        if one is None:
+            raise SpecError(f"{page.name}: has no figure '{key}'")
+        frame = self._study(place, page).frame
+        chosen = {**one.entry.options, **place.options.get(key, {})}
+        return figures.within(one.figure, frame, chosen, area) if frame is not None else []
+
     def body(self, place: Place, scene: Scene) -> tuple[list[Component], dict[str, Any]]:
         """The whole page, and what the browser has then seen."""
         update = Update(seen={"shape": scene.shape, "version": scene.version, "pieces": {}})

@@ -310,6 +310,19 @@
     }
   }
 
+  // All trials within a box or a lasso, those that are not drawn among them; else those that are.
+  function selectWithin(key, value, drawn) {
+    const asked = state;
+    const area = JSON.stringify(value.range || { ...value.lassoPoints, lasso: true });
+    fetch("/-/within", {
+      method: "POST", headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ place: place(), card: key, area }),
+    })
+      .then((answer) => (answer.status === 200 ? answer.json() : { trials: drawn }))
+      .catch(() => ({ trials: drawn }))
+      .then(({ trials }) => isSamePlace(asked, state) && trials.length && select(trials));
+  }
+
   function trialOf(point) {
     const data = Array.isArray(point.customdata) ? point.customdata[0] : point.customdata;
     return Number.isInteger(data) ? data : null;
@@ -641,7 +654,9 @@
       if (!found.length) return window.dash_clientside.no_update;
       const trials = found.flatMap((value) => value.points.map(trialOf)).filter((trial) => trial !== null);
       const isBox = context.triggered.some((each) => each.prop_id.endsWith("selectedData"));
-      if (isBox && trials.length) select(trials);
+      const box = context.triggered.find((each) => each.value && (each.value.range || each.value.lassoPoints));
+      if (isBox && box) selectWithin(JSON.parse(box.prop_id.slice(0, box.prop_id.lastIndexOf("."))).key, box.value, trials);
+      else if (isBox && trials.length) select(trials);
       else if (trials.length) toggle(trials[0]);
       return window.dash_clientside.no_update;
     },
