@@ -84,7 +84,7 @@ def test_what_a_killed_run_left_is_deleted_and_nothing_else(tmp_path: Path) -> N
         replace(record(2, None, False, None), state=TrialState.RUNNING),
     ]
     Keeper(3, artifacts(tmp_path), Objective()).replay(history)
-    assert {path.name for path in tmp_path.iterdir()} == {"0", "2024", "notes"}
+    assert {path.name for path in tmp_path.iterdir()} == {"0", "notes"}
 
 
 def test_fewer_models_are_kept_when_the_limit_was_lowered(tmp_path: Path) -> None:

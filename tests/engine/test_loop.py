@@ -19,7 +19,7 @@ from tests.engine.parts import CountingSearcher, ListStore, Looker, Lots, Rule, 
 from tuner.core.budget import StudyState
 from tuner.core.events import Event, Failed, Finished, Interrupted, Paused, Reported, Restarted, Stopped
 from tuner.core.ports import Placement, Turn
-from tuner.core.trial import Reading, Stop, TrialState
+from tuner.core.trial import Pause, Reading, Stop, Trial, TrialState
 from tuner.errors import DeviceError, StoreError
 
 
@@ -469,6 +469,76 @@ def test_the_bar_is_the_worst_value_that_is_kept(tmp_path: Path) -> None:
     assert executor.bars == [None, None, 9.0, 7.0, 6.0]
     assert models_in(tmp_path) == {"0", "1", "4"}
     assert [n for n, record in store.records.items() if record.model_path is not None] == [0, 1, 4]
+
+
+class Promoted(Steady):
+    """Trial 2 pauses with a model; when it goes on, trial 1 ends with a better one, and then 2 with the best.
+
+    A trial's model is there when its lane has trained, whether its answer has been asked for or not.
+    """
+
+    def __init__(self, models: Path, *, late: bool) -> None:
+        super().__init__(rows=3)
+        self.models = models
+        self.late = late
+        self.answer: list[Event] = []
+
+    def write(self, number: int) -> str:
+        folder = self.models / str(number)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "epochs").write_text(str(self.running.get(number, 0)))
+        return str(folder)
+
+    def pause(self, orders: Mapping[int, bool]) -> None:
+        assert orders == {2: True}
+        self.leaving.append(Paused(2, self.write(2)))
+        del self.running[2]
+
+    def loss(self, number: int, epoch: int) -> float:
+        return (1.0, 3.0, 5.0 if epoch == 1 else 2.0)[number]
+
+    def poll(self, timeout_s: float) -> Sequence[Event]:
+        self.polls += 1
+        if self.answer:
+            events, self.answer = self.answer, []
+            return events
+        events, self.leaving = self.leaving, []
+        ends = {0: 1, 1: 2, 2: 3}
+        for number in sorted(self.running):
+            if number == 1 and self.running[1] == 1 and self.running.get(2) != 2:
+                continue  # until trial 2 comes to its end
+            epoch = self.running[number] = self.running[number] + 1
+            loss = self.loss(number, epoch)
+            told: list[Event] = [Reported(number, Reading(epoch, loss, loss, seconds=0.25))]
+            if epoch == ends[number]:
+                told.append(Finished(number, self.write(number)))
+                del self.running[number]
+            events += told
+        if self.late and any(event == Finished(2, str(self.models / "2")) for event in events):
+            self.answer = [event for event in events if event.number == 2]
+            events = [event for event in events if event.number != 2]
+        return events
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_model_that_is_written_while_its_forerunner_is_given_up_stays(tmp_path: Path, late: bool) -> None:
+    class Once(Rule):
+        def promote(self, paused: Collection[int], room: int, *, last: bool) -> Sequence[int]:
+            return list(paused)[:room]
+
+        def dismiss(self, paused: Collection[int], *, last: bool) -> Mapping[int, Stop]:
+            return {}
+
+    def says(trial: Trial, curve: Sequence[Reading]) -> Pause | None:
+        return Pause("once", "not now") if trial.number == 2 and len(curve) == 1 else None
+
+    store = ListStore()
+    executor = Promoted(tmp_path, late=late)
+    engine(executor, store, tmp_path, callbacks=[Once(says)], keep=2, trials=3).run()
+    assert [record.value for record in store.history()] == [1.0, 3.0, 2.0]
+    named = {str(n) for n, record in store.records.items() if record.model_path is not None}
+    assert named == {"0", "2"}
+    assert models_in(tmp_path) == named
 
 
 def test_the_models_of_stopped_trials_are_wanted_while_they_are_among_the_best(tmp_path: Path) -> None:

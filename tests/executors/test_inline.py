@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import os
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -87,6 +88,53 @@ class Abreast(Timed):
 
     def efforts(self, job: Job) -> Callable[[Trial], float]:
         return lambda trial: 1.0
+
+
+class Held(Abacus):
+    """Rows train side by side, and the epoch of one is as long as the test likes."""
+
+    def __init__(self) -> None:
+        self.begun, self.gate = threading.Event(), threading.Event()
+
+    def efforts(self, job: Job) -> Callable[[Trial], float]:
+        return lambda trial: 1.0
+
+    def populate(self, job: Job) -> Population:
+        return HeldBeads(job.rows, self)
+
+
+class HeldBeads(Beads):
+    def __init__(self, capacity: int, held: Held) -> None:
+        super().__init__(capacity)
+        self.held = held
+
+    def step(self, row: int) -> Outcome:
+        self.held.begun.set()
+        assert self.held.gate.wait(180)
+        return super().step(row)
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_an_epoch_that_outlasts_its_session_leaves_the_files_of_the_next_one_alone(
+    tmp_path: Path, at_once: bool
+) -> None:
+    files, trial = artifacts(tmp_path / "models"), Trial(1, {"diary": str(tmp_path / "diary")}, 0)
+    before, held = set(threading.enumerate()), Held()
+    first = Inline(lambda: held, Job(study(epochs=1), None, rows=2, threads=2), files)
+    first.submit([Placement(trial)], None)
+    assert first.poll(0) == []
+    assert held.begun.wait(180)
+    first.close(at_once=at_once)
+    second = Inline(Abacus, Job(study(epochs=3), None), files)
+    second.submit([Placement(trial)], None)
+    assert [type(event) for event in second.poll(0)] == [Reported]
+    second.close()
+    lying = {path for path in files.folder.rglob("*") if path.is_file()}
+    assert files.path(1, "a") in lying, "the second session left a checkpoint"
+    held.gate.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(180)
+    assert {path for path in files.folder.rglob("*") if path.is_file()} == lying
 
 
 def opened(make: Callable[[], Trainer], folder: Path) -> contextlib.closing[Inline]:

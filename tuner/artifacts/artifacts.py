@@ -244,7 +244,12 @@ class Artifacts:
             if former.exists():
                 _remove(former)
             path.rename(former)
-        writing.rename(path)
+        try:
+            writing.rename(path)
+        except BaseException:
+            with suppress(OSError):
+                former.rename(path)
+            raise
         if former.exists():
             shutil.rmtree(former, ignore_errors=True)
 

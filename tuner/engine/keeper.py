@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 
@@ -37,7 +37,8 @@ class Keeper:
         self._path = Incumbents(self._goals)
         self._best: list[Key] = []
         """The best first; trial 0 stands behind the others if it is not one of them."""
-        self._strays: set[int] = set()
+        self._named: set[int] = set()
+        """Trials whose records name a model."""
 
     @property
     def bar(self) -> float | None:
@@ -71,14 +72,8 @@ class Keeper:
         """
         self._path = incumbents(history, self._goals)
         lost = [n for record in history for n in self.admit(record)[1]]
-        named = {record.number for record in history if record.model_path is not None}
         self._artifacts.sweep()
-        over = {record.number for record in history}
-        for number in self._artifacts.models() - named:
-            if number in over:
-                self._artifacts.delete(number)
-            else:
-                self._strays.add(number)
+        self._tidy({record.number for record in history if record.model_path is not None})
         return lost
 
     def admit(self, record: TrialRecord) -> tuple[TrialRecord, list[int]]:
@@ -93,11 +88,12 @@ class Keeper:
         if held:
             self._best = [key for key in self._best if key[-1] != record.number]
         if record.model_path is None:
-            # A trial that was killed before it was recorded may have left one.
-            return record, [record.number] if held or record.number in self._strays else []
+            self._named.discard(record.number)
+            return record, [record.number] if held else []
         ranked = self._ranked([*self._best, self._goals.key(record)])
         self._best = ranked[: self._keep] + [key for key in ranked[self._keep :] if key[-1] == 0]
         lost = [n for each in ranked[self._keep :] if (n := each[-1]) not in (0, *self._path.numbers)]
+        self._named = (self._named | {record.number}) - set(lost)
         if record.number in lost:
             record = replace(record, model_path=None)
         return record, lost
@@ -118,7 +114,20 @@ class Keeper:
     def _holds(self, number: int) -> bool:
         return any(number == key[-1] for key in self._best)
 
-    def discard(self, numbers: Iterable[int]) -> None:
-        """Delete models, once it is stored that they are not kept."""
-        for number in numbers:
+    def discard(self, numbers: Iterable[int], training: Collection[int] = ()) -> None:
+        """Delete models, once it is stored that they are not kept.
+
+        Args:
+            numbers: trials whose models were given up. One that has been written since is left.
+            training: trials that may be writing another one now; theirs are left, too.
+        """
+        for number in set(numbers) - self._named - set(training):
+            self._artifacts.delete(number)
+
+    def tidy(self) -> None:
+        """Delete every model that no record names; nobody may be writing one."""
+        self._tidy(self._named)
+
+    def _tidy(self, named: set[int]) -> None:
+        for number in self._artifacts.models() - named:
             self._artifacts.delete(number)

@@ -102,6 +102,7 @@ class Engine:
         self._lost: list[int] = []
         self._dropped: list[int] = []
         self._interrupts = Interrupts()
+        self._closed = False
         self._origin = time.monotonic()
         self._recorded = -math.inf
         self._turns: list[Turn] = []
@@ -146,11 +147,20 @@ class Engine:
             raise
         else:
             self._record()
+            # Workers that were killed may have left models that nobody knows of.
+            self._release()
+            self._keeper.tidy()
             self._store.finish(state, reason, self._seconds())
             self._show(last=True)
         finally:
-            self._executor.close(at_once=self._interrupts.at_once)
+            self._release()
         return state, reason
+
+    def _release(self) -> None:
+        """Close the executor, once."""
+        if not self._closed:
+            self._closed = True
+            self._executor.close(at_once=self._interrupts.at_once)
 
     def _replay(self, history: Sequence[TrialRecord], curves: Mapping[int, Sequence[Reading]]) -> None:
         self._searcher.replay([self._known(record, curves.get(record.number, ())) for record in history])
@@ -422,6 +432,8 @@ class Engine:
         """The record, with its model's path only if the model stays."""
         record, lost = self._keeper.admit(record)
         self._lost += lost
+        if record.model_path is not None and record.number in turn.forgotten:
+            turn.forgotten.remove(record.number)
         for number in lost:
             if number != record.number:
                 turn.forgotten.append(number)
@@ -459,7 +471,7 @@ class Engine:
             return
         self._recorded = turns[-1].seconds
         self._store.record(*turns)
-        self._keeper.discard(self._lost)
+        self._keeper.discard(self._lost, self._ledger.flights)
         self._executor.drop(self._dropped)
         self._lost, self._dropped = [], []
         self._show()

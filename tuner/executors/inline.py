@@ -179,7 +179,7 @@ class Inline:
         return events
 
     def close(self, *, at_once: bool = False) -> None:
-        """Write a checkpoint of the trials that train; they end with this process."""
+        """Write a checkpoint of the trials that train; an epoch that goes on leaves no trace."""
         sys.setswitchinterval(self._before)
         for _ in range(self._threads):
             self._todo.put(_LAST)
@@ -187,6 +187,7 @@ class Inline:
             # An epoch that nobody asks for any more is not recorded, and so is no place to go on from.
             if not at_once and (lane.due is None or not self._threads):
                 lane.worker.checkpoint()
+            lane.worker.retire()
 
     def _begin(self, index: int, lane: _Lane) -> None:
         lane.orders, lane.steps = Orders(tuple(lane.steps), self._bar), []

@@ -15,7 +15,7 @@ import select
 import threading
 import time
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing.connection import Connection
@@ -31,6 +31,7 @@ from tuner.errors import DeviceError, StoreError, described
 from tuner.executors.checkpoints import Checkpoints
 
 _GRACE_S = 0.5
+_WRITING_S = 10.0
 _SHARE = 0.02
 """Of a worker's time, at most so much goes into checkpoints."""
 
@@ -94,6 +95,10 @@ class _Row:
         return self.placement.trial.number
 
 
+class _Retired(Exception):
+    """Another session may be at work on the same files."""
+
+
 class Worker:
     """Trials in the rows of a population.
 
@@ -135,6 +140,8 @@ class Worker:
         self.capacity = len(self._free)
         self._training = False
         self._unkept = ""
+        self._files = threading.Lock()
+        self._retired = False
 
     def tick(self, orders: Orders) -> list[Event]:
         """Carry out the orders, then train every occupied row for one epoch.
@@ -165,15 +172,34 @@ class Worker:
             events += self._advance()
         return events
 
+    def retire(self) -> None:
+        """Write and remove nothing any more, also when the epoch ends that is being trained.
+
+        Waits for what is being written, as long as that is not for ever.
+        """
+        is_idle = self._files.acquire(timeout=_WRITING_S)
+        self._retired = True
+        if is_idle:
+            self._files.release()
+
+    @contextlib.contextmanager
+    def _filing(self) -> Iterator[None]:
+        """While files are written or removed."""
+        with self._files:
+            if self._retired:
+                raise _Retired
+            yield
+
     def checkpoint(self) -> None:
         """Write a checkpoint of every row, unless an epoch has been broken off in its middle."""
-        if self._training:
+        if self._training or self._retired:
             return
         begun = time.monotonic()
-        for row in self._rows.values():
-            if not row.owed and (snapshot := self._snapshot(row)) is not None:
-                self._checkpoints.write(row.placement.trial, snapshot)
-        self._checkpoints.flush()
+        with self._filing():
+            for row in self._rows.values():
+                if not row.owed and (snapshot := self._snapshot(row)) is not None:
+                    self._checkpoints.write(row.placement.trial, snapshot)
+            self._checkpoints.flush()
         ended = time.monotonic()
         self._due = ended + max(self._every_s, (ended - begun) / _SHARE)
 
@@ -314,7 +340,8 @@ class Worker:
         del self._rows[row.index], self._numbers[row.number]
         self._free.append(row.index)
         if not keep:
-            self._checkpoints.drop(row.number)
+            with self._filing():
+                self._checkpoints.drop(row.number)
 
     def _kept(self, row: _Row) -> tuple[str | None, Unkept | None]:
         """Write the row's model: where it lies, or why there is none.
@@ -323,8 +350,9 @@ class Worker:
             StoreError: the disk does not take it, which is no trial's fault.
         """
         try:
-            return self._save(row), None
-        except (DeviceError, StoreError, KeyboardInterrupt):
+            with self._filing():
+                return self._save(row), None
+        except (DeviceError, StoreError, KeyboardInterrupt, _Retired):
             raise
         except BaseException as error:
             if (fault := disk_fault(error, self._artifacts.folder)) is not None:
@@ -391,12 +419,14 @@ def serve(wire: int, payload: int) -> None:
         payload: file descriptor of the pickled (make, job, artifacts).
     """
     orders = Connection(wire)
-    threading.Thread(target=_outlive, args=(wire,), daemon=True).start()
+    workers: list[Worker] = []
+    threading.Thread(target=_outlive, args=(wire, workers), daemon=True).start()
     try:
         with mmap.mmap(payload, 0, access=mmap.ACCESS_READ) as memory:
             make, job, artifacts = cloudpickle.loads(memory)
         checkpoints = Checkpoints(artifacts)
         worker = Worker(make().populate(job), job.spec, artifacts, checkpoints)
+        workers.append(worker)
         orders.send(Ready(worker.capacity))
         while (told := orders.recv()) is not None:
             events = worker.tick(told)
@@ -412,11 +442,16 @@ def serve(wire: int, payload: int) -> None:
         raise
 
 
-def _outlive(wire: int) -> None:
-    """End this process soon after its parent's end of the wire is gone, whatever it is busy with."""
+def _outlive(wire: int, workers: Sequence[Worker]) -> None:
+    """End this process soon after its parent's end of the wire is gone, whatever it is busy with.
+
+    The study may go on elsewhere by then, so nothing is written any more.
+    """
     poller = select.poll()
     poller.register(wire, 0)
     poller.poll()
+    for worker in workers:
+        worker.retire()
     time.sleep(_GRACE_S)
     os._exit(1)
 
