@@ -1,7 +1,7 @@
 """Is what `tune confirm` says true? Small studies on data of which there is plenty: the truth is known.
 
 Each study is searched and confirmed as a user would, on rows drawn anew. Then the recommended
-configuration, the best of the search and the default are trained 20 more times on splits of their own, and
+configuration, the best of the search and the default are trained 15 more times on splits of their own, and
 the mean on rows that were held back is taken for the truth. The kinds of studies (`KINDS`):
 
 * generated: very noisy two-class rows, 300 for the study and 5,000 held back;
@@ -14,9 +14,9 @@ the mean on rows that were held back is taken for the truth. The kinds of studie
 
 Told are, each with the share that must be kept,
 
-* how often the interval for new data covers the truth. The truth's own noise, as 20 models tell it, is
+* how often the interval for new data covers the truth. The truth's own noise, as 15 models tell it, is
   counted in: the ends of the interval are moved outwards by it, in squares;
-* how often the recommended configuration is truly worse than the default, beyond the noise of the 20 pairs
+* how often the recommended configuration is truly worse than the default, beyond the noise of the 15 pairs
   (5 %, one-sided), beside what a plain best-of-N would have chosen;
 * by how much the best value of the search is better than the truth, beside the test's number;
 * how much of the gain over the default that best-of-N has in truth is kept;
@@ -34,6 +34,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -57,7 +58,7 @@ from tuner.trainers import load_model
 
 STUDY: Mapping[str, Any] = {
     "data": {"scaling": "standard"},
-    "trainer": {"use": "torch", "model": "mlp", "executor": "inline", "rows": 2, "checkpoint_seconds": 0.0},
+    "trainer": {"use": "torch", "model": "mlp", "executor": "inline", "rows": 6, "checkpoint_seconds": 0.0},
     "search": {"sampler": "tpe", "pruner": "asha"},
     "space": {"use": ["optimization", "batch", "regularization", "initialization", "architecture"]},
     "confirm": {"auto": False},
@@ -67,7 +68,7 @@ NOTHING: Mapping[str, Any] = {
     "momentum": {"type": "float", "low": 0.0, "high": 0.9, "default": 0.5},
 }
 """A space whose only parameter has no effect: there is no such thing under Adam."""
-TRIALS, EPOCHS, REPEATS = 12, 9, 20
+TRIALS, EPOCHS, REPEATS = 12, 9, 15
 LEVEL = 0.05
 
 
@@ -204,7 +205,7 @@ def study(kind: str, seed: int, trials: int, repeats: int) -> dict[str, Any]:
 
 def _memory() -> str | None:
     """A folder in memory, where there is one."""
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 def _truths(

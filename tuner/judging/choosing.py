@@ -19,8 +19,11 @@ from tuner.judging.noise import Noise, chance, greatest, of_repeats
 
 LEVEL = 1 - CONFIDENCE
 
-UPWARDS = 0.8
-"""The share of the level that is spent on configurations which are better than the default."""
+UPWARDS, DOWNWARDS = 0.65, 0.15
+"""The shares of the level that are spent on configurations better and worse than the default.
+
+A fifth is kept back, since few repeats tell variances only roughly.
+"""
 
 NEAR = 1.0
 """Standard errors within which a cheaper configuration is as good: Breiman's rule (1984, section 3.4.3)."""
@@ -193,10 +196,10 @@ class _Compared:
         others, drawn = np.abs(both[:, : len(pairs)]), both[:, len(pairs) :]
         chances, reach = {}, (math.inf, math.inf)
         if to_default and noise:
-            reach = greatest(drawn, UPWARDS * LEVEL), greatest(-drawn, (1 - UPWARDS) * LEVEL)
+            reach = greatest(drawn, UPWARDS * LEVEL), greatest(-drawn, DOWNWARDS * LEVEL)
             for c in rest:
                 t = _ratio(float(gains[c, place]), float(errors[c, place]))
-                rare = chance(drawn, t) / UPWARDS if t > 0 else chance(-drawn, -t) / (1 - UPWARDS)
+                rare = chance(drawn, t) / UPWARDS if t > 0 else chance(-drawn, -t) / DOWNWARDS
                 chances[c] = min(1.0, rare) if t else 1.0
         gate = min(chances.values(), default=1.0) if place is not None else 0.0
         return cls(whole, place, gains, errors, chances, gate, reach, others)

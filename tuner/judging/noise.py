@@ -81,8 +81,8 @@ def of_repeats(values: Numbers, overlap: float) -> Noise:
 def of_rows(values: Numbers, moved: Sequence[Numbers], ids: Sequence[NDArray[np.int64]]) -> Noise:
     """That of means over repeats of which each row's part is known.
 
-    Variances by row and by repeat add up (two-way clusters, Cameron, Gelbach and Miller 2011). Their
-    common part is not taken off, which errs on the safe side.
+    Variances by row and by repeat add up, less the common part, which is in both (two-way clusters,
+    Cameron, Gelbach and Miller 2011, eq. 2.11; what falls below zero is set to zero).
 
     Args:
         values: (C, R).
@@ -96,8 +96,9 @@ def of_rows(values: Numbers, moved: Sequence[Numbers], ids: Sequence[NDArray[np.
     parts = np.concatenate([each / (count * each.shape[1]) for each in moved], axis=1)  # (C, all rows)
     np.add.at(by_row, places, parts.T)
     rows = len(by_row)
-    by_rows = (by_row.T @ by_row * rows / max(rows - 1, 1), max(rows - 1, 1))
-    return Noise((by_rows, (np.atleast_2d(np.cov(values)) / count, count - 1)))
+    by_rows = by_row.T @ by_row * rows / max(rows - 1, 1)
+    root = _root(np.atleast_2d(np.cov(values)) / count - parts @ parts.T)
+    return Noise(((by_rows, max(rows - 1, 1)), (root @ root.T, count - 1)))
 
 
 def greatest(drawn: Numbers, level: float) -> float:
