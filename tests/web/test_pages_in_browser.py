@@ -50,7 +50,7 @@ def test_overview_answers_in_words_and_leads_to_the_best_trial(page: Page, base:
     expect(tiles).to_have_count(3)
     best = tiles.nth(2).locator(".short")
     expect(best).to_have_text(re.compile(r"Trial \d+"))
-    number = (best.text_content() or "").split()[-1]
+    number = re.sub(r"\D", "", best.text_content() or "")
     best.locator("a").click()
     expect(page.locator(".steps h2")).to_have_text(f"Trial {number}")
     expect(page).to_have_url(re.compile(rf"trial={number}\b"))
