@@ -157,6 +157,10 @@ def cases() -> dict[str, Verdict]:
         "loss and score disagree": verdict([record(0, 0.5, score=0.9), record(1, 0.3, score=0.8)]),
         "the default failed": verdict([record(0, None), record(1, 0.3)]),
         "the default breaks a constraint": verdict([record(0, 0.5), record(1, 0.6, gap=0.01)], goals=GAP),
+        "the default lacks what a constraint needs": verdict(
+            [record(0, 0.5), record(1, 0.6, parameters=3)],
+            goals=Goals((Objective(),), (Bound("parameters", 5, is_upper=True),)),
+        ),
         "all break a constraint": verdict([record(0, 0.5), record(1, 0.6, gap=0.08)], goals=GAP),
         "the gap is searched for": verdict(
             [record(0, 0.1), diverged, learned], goals=Goals((Objective("gap"),))

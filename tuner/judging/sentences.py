@@ -7,6 +7,7 @@ tell it from its neighbours.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from tuner.core import words
@@ -381,9 +382,12 @@ def _some(numbers: Sequence[int]) -> str:
 def _broken(broken: Sequence[tuple[Bound, float]]) -> str:
     told = []
     for bound, value in broken:
+        name, way = words.metric(bound.name), "most" if bound.is_upper else "least"
+        if math.isnan(value):
+            told.append(f"no {name}, which must be at {way} {words.number(bound.limit)}")
+            continue
         has, limit = words.numbers(value, bound.limit)
-        way = "most" if bound.is_upper else "least"
-        told.append(f"{words.metric(bound.name)} {has}, not at {way} {limit}")
+        told.append(f"{name} {has}, not at {way} {limit}")
     return words.listed(told)
 
 

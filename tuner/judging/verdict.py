@@ -16,7 +16,6 @@ from typing import Any, Self
 
 from tuner.core.goals import Bound, Goals
 from tuner.core.trial import TrialRecord
-from tuner.judging.choosing import Candidate
 from tuner.judging.confirmation import Confirmation
 from tuner.judging.intervals import Interval
 from tuner.judging.overtuning import Overtuning
@@ -228,11 +227,6 @@ class Verdict:
         if self.confirmation is not None and self.confirmation.model_path is not None:
             return self.confirmation.model_path
         return None if self.taken is None else self.taken.model_path
-
-    def again(self, number: int) -> Candidate | None:
-        """A trial as it was trained again; None where it was not."""
-        found = self.confirmation
-        return None if found is None else next((c for c in found.candidates if c.number == number), None)
 
     def to_table(self) -> Mapping[str, Any]:
         """As JSON has it, without its words."""
