@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any, Self
@@ -14,8 +14,9 @@ from tuner.api.probe import Layout, fastest
 from tuner.api.specify import Plan
 from tuner.artifacts import Artifacts
 from tuner.core.baseline import KEY
+from tuner.core.past import Past
 from tuner.core.ports import Callback, Executor, Job, Observer, Searcher
-from tuner.core.trial import TrialRecord
+from tuner.core.trial import NUMBERS, Reading, TrialRecord
 from tuner.engine import Engine
 from tuner.executors.checkpoints import Checkpoints
 from tuner.judging.measures import BY_CLASS
@@ -166,7 +167,7 @@ class Session:
             if observer is not None:
                 observer.begin(spec, [*self.notes, *store.notes])
             summary = database.study(spec.name)
-            records, curves = database.records(spec.name), database.curves(spec.name)
+            records, curves = database.records(spec.name), database.curves(spec.name, is_over=False)
             # The engine closes the executor; nothing may come between.
             engine = Engine(
                 searcher=self.searcher,
@@ -181,7 +182,8 @@ class Session:
                 study_seed=spec.search.seed,
                 observer=observer,
             )
-            engine.run(records, curves, summary.seconds, summary.position)
+            ended = _Ended(database, spec.name, spec.goal().metric)
+            engine.run(records, curves, summary.seconds, summary.position, ended)
         finally:
             store.close()
 
@@ -201,6 +203,22 @@ class Session:
             restarts=trainer.restarts,
             ordered=bool(trainer.reproducible),
         )
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """What the rules of a study are told of its trials that are over; see `core.ports.Ended`."""
+
+    database: Database
+    study: str
+    metric: str
+
+    def columns(self) -> Iterator[Past]:
+        extras = () if self.metric in NUMBERS else (self.metric,)
+        return self.database.past(self.study, extras)
+
+    def curves(self) -> Iterator[tuple[int, Sequence[Reading]]]:
+        return self.database.each_ended(self.study)
 
 
 def _layout(

@@ -11,6 +11,7 @@ from itertools import takewhile
 
 from tuner.callbacks.halving import Rungs
 from tuner.callbacks.ranks import Bests, Ranks
+from tuner.core.past import Past
 from tuner.core.trial import Objective, Pause, Reading, Stop, Trial
 
 
@@ -34,7 +35,12 @@ class ASHA:
 
     def __init__(self, rungs: Rungs, goal: Objective) -> None:
         self.rungs = rungs
+        self._goal = goal
         self._bests = Bests(goal)
+
+    def recall(self, past: Past, study_seed: int) -> None:
+        """Note what trials that are over have reached at the rungs."""
+        self.rungs.recall(past, past.bests(self._goal), study_seed)
 
     def decide(self, trial: Trial, curve: Sequence[Reading]) -> Pause | None:
         """Pause at a rung, unless the trial is among the best there so far."""

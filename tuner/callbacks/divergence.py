@@ -9,6 +9,9 @@ import math
 from collections.abc import Sequence
 from typing import Self
 
+import numpy as np
+
+from tuner.core.past import Past
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Stop, Trial
 
@@ -44,6 +47,13 @@ class Divergence:
         if not faults and is_partial and not math.isfinite(last.get(self.metric)):
             faults = [f"{self.metric} is {last.get(self.metric)}"]
         return Stop("divergence", f"epoch {last.epoch}: {faults[0]}", conclusive=False) if faults else None
+
+    def recall(self, past: Past, study_seed: int) -> None:  # noqa: ARG002
+        """Note which losses were measured of trials that are over."""
+        for name, known in self._measured.items():
+            for number in np.unique(past.number[~np.isnan(past.get(name))]).tolist()[:2]:
+                if len(known) < 2:
+                    known.add(number)
 
     def _fault(self, name: str, trial: Trial, curve: Sequence[Reading]) -> str | None:
         loss = curve[-1].get(name)

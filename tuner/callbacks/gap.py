@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
+from tuner.callbacks.alone import Alone
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Stop, Trial
 
 
-class Gap:
+class Gap(Alone):
     """On where `[stop] gap` is given; its stops are conclusive: the best epoch lies behind."""
 
     def __init__(self, limit: float) -> None:

@@ -11,8 +11,12 @@ from collections import Counter
 from collections.abc import Collection, Iterator
 from itertools import accumulate
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tuner.callbacks.ranks import Ranks, Shortfall
 from tuner.core import seeds
+from tuner.core.past import Past
 from tuner.core.trial import Trial
 
 
@@ -53,6 +57,12 @@ class Rungs:
         self._ranks[epoch].put(number, rank)
         return self._ranks[epoch]
 
+    def recall(self, past: Past, ranks: NDArray[np.float64], study_seed: int) -> None:  # noqa: ARG002
+        """Note what trials that are over have reached; which of them was the highest rung, nobody asks."""
+        for epoch, known in self._ranks.items():
+            at = past.epoch == epoch
+            known.put_all(past.number[at], ranks[at])
+
     def highest(self, number: int) -> int | None:
         """The epoch of the last rung that a trial has reached; None when there is none."""
         return self._highest.get(number)
@@ -89,6 +99,10 @@ class Halving:
 
     def __init__(self, rungs: Rungs) -> None:
         self.rungs = rungs
+
+    def recall(self, past: Past, ranks: NDArray[np.float64], study_seed: int) -> None:
+        """See `Rungs.recall`."""
+        self.rungs.recall(past, ranks, study_seed)
 
     def judge(self, trial: Trial, epoch: int, rank: float) -> Shortfall | None:
         """Note the rank where the epoch is a rung, and compare it with the others there."""
@@ -129,6 +143,15 @@ class Hyperband:
         """The index of the trial's bracket; always the same for its number."""
         place = seeds.derive(trial.study_seed, trial.number, "bracket") % sum(self.budgets)
         return bisect_right(list(accumulate(self.budgets)), place)
+
+    def recall(self, past: Past, ranks: NDArray[np.float64], study_seed: int) -> None:
+        """Each bracket recalls its own trials."""
+        numbers, places = np.unique(past.number, return_inverse=True)
+        trials = (Trial(number, {}, study_seed) for number in numbers.tolist())
+        bracket = np.array([self.bracket(trial) for trial in trials], int)[places]
+        for index, halving in enumerate(self.brackets):
+            its = bracket == index
+            halving.recall(Past(past.number[its], past.epoch[its], {}), ranks[its], study_seed)
 
     def judge(self, trial: Trial, epoch: int, rank: float) -> Shortfall | None:
         """As the trial's bracket judges."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
+from tuner.callbacks.alone import Alone
 from tuner.core.overfitting import FEWEST_EPOCHS, turn
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Stop, Trial
 
 
-class Overfit:
+class Overfit(Alone):
     """On where `[stop] overfit` is given; its stops are conclusive: the best epoch lies behind.
 
     Args:

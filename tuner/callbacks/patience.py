@@ -9,11 +9,12 @@ import math
 from collections.abc import Sequence
 from typing import Self
 
+from tuner.callbacks.alone import Alone
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective, Reading, Stop, Trial
 
 
-class Patience:
+class Patience(Alone):
     """On where `[stop] patience` is given.
 
     Args:

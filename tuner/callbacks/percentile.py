@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tuner.callbacks.ranks import Ranks, Shortfall
+from tuner.core.past import Past
 from tuner.core.trial import Trial
 
 
@@ -43,6 +47,13 @@ class Percentile:
         if count < self.startup_trials or bar is None or rank <= bar:
             return None
         return Shortfall(f"epoch {epoch}", f"among the best {self.share:g}% of {count} trials", bar)
+
+    def recall(self, past: Past, ranks: NDArray[np.float64], study_seed: int) -> None:  # noqa: ARG002
+        """Note what trials that are over have reached at every epoch."""
+        for epoch in np.unique(past.epoch).tolist():
+            if self.min_epochs <= epoch < self.epochs:
+                at = past.epoch == epoch
+                self._reached[epoch].put_all(past.number[at], ranks[at])
 
     def _bar(self, others: Ranks) -> float | None:
         """The percentile, linearly between two ranks as numpy.percentile's default does it."""

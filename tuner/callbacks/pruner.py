@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tuner.callbacks.asha import ASHA
 from tuner.callbacks.halving import Halving, Hyperband, Rungs
 from tuner.callbacks.percentile import Percentile
 from tuner.callbacks.ranks import Bests, Shortfall
+from tuner.core.past import Past
 from tuner.core.ports import Callback
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective, Reading, Stop, Trial
@@ -22,6 +26,9 @@ class Rule(Protocol):
 
     def judge(self, trial: Trial, epoch: int, rank: float) -> Shortfall | None:
         """Note what a trial has reached at an epoch; say what it falls short of, if it does."""
+
+    def recall(self, past: Past, ranks: NDArray[np.float64], study_seed: int) -> None:
+        """Note what trials that are over have reached at their epochs."""
 
 
 class Pruner:
@@ -34,6 +41,7 @@ class Pruner:
 
     def __init__(self, rule: Rule, goal: Objective) -> None:
         self.rule = rule
+        self._goal = goal
         self._bests = Bests(goal)
 
     @classmethod
@@ -55,6 +63,10 @@ class Pruner:
             case "none":
                 return None
         return cls(rule, spec.goal())
+
+    def recall(self, past: Past, study_seed: int) -> None:
+        """Note what trials that are over have reached, as if each epoch had been judged."""
+        self.rule.recall(past, past.bests(self._goal), study_seed)
 
     def decide(self, trial: Trial, curve: Sequence[Reading]) -> Stop | None:
         """Stop when the trial's best value so far falls short of the others'."""

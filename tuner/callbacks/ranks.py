@@ -6,10 +6,13 @@ Less is better and infinity is worst; what the numbers measure is known to `Best
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, insort
+from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tuner.core.trial import Objective, Reading, Trial
 
@@ -36,41 +39,86 @@ class Shortfall:
 
 
 class Ranks:
-    """An ordered list with one place per trial; O(log n) comparisons to put and to drop."""
+    """An ordered list with one place per trial; O(log n) comparisons to put and to drop.
+
+    Flat arrays of numbers: of a long study there may be a list of all its trials for every epoch.
+    """
 
     def __init__(self) -> None:
-        self._by_trial: dict[int, float] = {}
-        self._ordered: list[Place] = []
+        self._of = array("d")
+        """The rank of each number; nan of one that has no place."""
+        self._ranks = array("d")
+        self._numbers = array("q")
+        self._is_sorted = True
 
     def __len__(self) -> int:
-        return len(self._ordered)
+        self._sort()
+        return len(self._ranks)
 
     def __getitem__(self, place: int) -> float:
-        return self._ordered[place][0]
+        self._sort()
+        return self._ranks[place]
 
     def put(self, number: int, rank: float) -> None:
         """Give a trial its place; the one it had before is void."""
         self.drop(number)
-        self._by_trial[number] = rank
-        insort(self._ordered, (rank, number))
+        self._grow(number)
+        self._of[number] = rank
+        place = self._find(rank, number)
+        self._ranks.insert(place, rank)
+        self._numbers.insert(place, number)
+
+    def put_all(self, numbers: NDArray[np.int64], ranks: NDArray[np.float64]) -> None:
+        """Give many trials their places at once."""
+        if len(numbers):
+            self._grow(int(numbers.max()))
+            np.frombuffer(self._of)[numbers] = ranks
+            self._is_sorted = False
 
     def drop(self, number: int) -> None:
         """Take a trial's place away, if it has one."""
-        if number in self._by_trial:
-            del self._ordered[bisect_left(self._ordered, (self._by_trial.pop(number), number))]
+        self._sort()
+        if number < len(self._of) and (rank := self._of[number]) == rank:
+            place = self._find(rank, number)
+            del self._ranks[place], self._numbers[place]
+            self._of[number] = math.nan
 
     def place(self, number: int) -> Place:
         """The place that a trial was given; places compare."""
-        return self._by_trial[number], number
+        return self._of[number], number
 
     def best(self, count: int) -> Iterator[int]:
         """The best `count` trials, the best first, without those whose rank is infinite."""
-        return (number for rank, number in islice(self._ordered, count) if math.isfinite(rank))
+        self._sort()
+        return (
+            n for rank, n in zip(self._ranks[:count], self._numbers[:count], strict=True) if rank < math.inf
+        )
 
     def is_among(self, number: int, count: int) -> bool:
         """Whether a trial with a finite rank is one of the best `count`."""
         place = self.place(number)
-        return count > 0 and math.isfinite(place[0]) and place <= self._ordered[min(count, len(self)) - 1]
+        last = min(count, len(self)) - 1
+        return count > 0 and math.isfinite(place[0]) and place <= (self._ranks[last], self._numbers[last])
+
+    def _find(self, rank: float, number: int) -> int:
+        """Where a place is, or would be."""
+        first = bisect_left(self._ranks, rank)
+        return bisect_left(self._numbers, number, first, bisect_right(self._ranks, rank, first))
+
+    def _grow(self, number: int) -> None:
+        more = number + 1 - len(self._of)
+        if more > 0:
+            self._of.extend([math.nan] * max(more, len(self._of) // 8))
+
+    def _sort(self) -> None:
+        if self._is_sorted:
+            return
+        ranks = np.frombuffer(self._of)
+        numbers = np.flatnonzero(~np.isnan(ranks))
+        order = np.argsort(ranks[numbers], kind="stable")
+        self._ranks = array("d", ranks[numbers][order].tobytes())
+        self._numbers = array("q", numbers[order].astype(np.int64).tobytes())
+        self._is_sorted = True
 
 
 class Bests:

@@ -9,11 +9,12 @@ import math
 from collections.abc import Sequence
 from typing import Self
 
+from tuner.callbacks.alone import Alone
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Stop, Trial
 
 
-class SecondsPerTrial:
+class SecondsPerTrial(Alone):
     """On where `[stop] seconds` is given; its stops are conclusive: the time was what the trial had."""
 
     def __init__(self, limit: float) -> None:

@@ -7,7 +7,7 @@ single trial: a trial that fails is a value.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -17,6 +17,7 @@ import numpy as np
 from tuner.core.budget import Budget, Spent, StudyState
 from tuner.core.dataset import Dataset
 from tuner.core.events import Event
+from tuner.core.past import Past
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Params, Pause, Reading, Stop, Trial, TrialRecord
 from tuner.errors import described, shortened
@@ -171,9 +172,30 @@ class Callback(Protocol):
         """Judge a trial by its readings so far, the newest last.
 
         Called once for every reading of every trial, also while a stored study is replayed, so
-        that a rule which compares trials knows all of them. None lets the trial go on. What it
-        knows must not depend on the order in which trials were judged.
+        that a rule which compares trials knows all of them (but see `Recalling`). None lets the trial
+        go on. What it knows must not depend on the order in which trials were judged.
         """
+
+
+@runtime_checkable
+class Recalling(Callback, Protocol):
+    """A rule that takes in trials that are over without a reading for each of their epochs."""
+
+    def recall(self, past: Past, study_seed: int) -> None:
+        """Know afterwards what `decide` would know that had judged every reading of these trials.
+
+        Called any number of times while a stored study is replayed, before the first `decide`.
+        """
+
+
+class Ended(Protocol):
+    """The curves of a stored study's trials that are over."""
+
+    def columns(self) -> Iterator[Past]:
+        """All of them, many trials at a time."""
+
+    def curves(self) -> Iterator[tuple[int, Sequence[Reading]]]:
+        """Number and readings of each, one at a time; takes as much longer as it is easier to use."""
 
 
 @runtime_checkable

@@ -113,7 +113,7 @@ def _by_place(old: Fingerprint, seen: Seen, unknown: NDArray[np.intp], where: st
     where there are others. Where the order is another one, that goes for all of the data.
     """
     now, was, x = seen.fingerprint.rows, old.rows.x, seen.over(list(old.rows.columns))
-    lost = np.ones(len(was), np.bool_) if x is None else ~np.isin(was, x)
+    lost = np.ones(len(was), np.bool_) if x is None else _are_fewer(was, x)
     hidden = lost & (old.roles != OPEN)
     if x is None and not hidden.any():
         return np.full(len(unknown), OPEN, np.uint8)
@@ -149,15 +149,22 @@ def _in_gaps(
     start, end = old_edges[gap], old_edges[gap + 1]
     aligned = end - start == edges[gap + 1] - edges[gap]
     place = np.clip(start + unknown - edges[gap], 0, len(was) - 1)
-    one_by_one = np.where(lost[place], was[place], _NEW)
 
     def hides(rows: NDArray[np.bool_]) -> NDArray[np.bool_]:
         sums = np.concatenate([[0], np.cumsum(rows)])
         return np.asarray(sums[end] > sums[start + 1])
 
     any_of = np.where(hides(lost & (was != OPEN)), LEFT_OUT, np.where(hides(lost), OPEN, _NEW))
-    found: Roles = np.where(aligned, one_by_one, any_of).astype(np.uint8)
+    found: Roles = np.where(aligned, was[place], any_of).astype(np.uint8)
     return found
+
+
+def _are_fewer(was: Hashes, x: Hashes) -> NDArray[np.bool_]:
+    """Of which rows there are fewer copies now than there were; (N,)."""
+    values, counts = np.unique(x, return_counts=True)
+    _, places, before = np.unique(was, return_inverse=True, return_counts=True)
+    at = np.minimum(np.searchsorted(values, was), len(values) - 1)
+    return np.asarray(np.where(values[at] == was, counts[at], 0) < before[places])
 
 
 def _anchors(was: Hashes, x: Hashes | None) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

@@ -28,7 +28,19 @@ from tuner.core.events import (
     Unkept,
 )
 from tuner.core.goals import Goals
-from tuner.core.ports import Callback, Executor, Observer, Placement, Scheduler, Searcher, Status, Store, Turn
+from tuner.core.ports import (
+    Callback,
+    Ended,
+    Executor,
+    Observer,
+    Placement,
+    Recalling,
+    Scheduler,
+    Searcher,
+    Status,
+    Store,
+    Turn,
+)
 from tuner.core.trial import Objective, Params, Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.engine.interrupts import Interrupts
 from tuner.engine.keeper import Keeper
@@ -116,15 +128,17 @@ class Engine:
         curves: Mapping[int, Sequence[Reading]] | None = None,
         seconds_before: float = 0.0,
         position: Mapping[str, Any] | None = None,
+        ended: Ended | None = None,
     ) -> tuple[StudyState, str]:
         """Go on until the study ends.
 
         Args:
             history: the stored trials in the order of their numbers. Those that are not over go
                 on where their curves end, before any new one.
-            curves: the stored readings by number.
+            curves: the stored readings by number; those of trials that are over may be in `ended`.
             seconds_before: wall time of earlier sessions.
             position: `Turn.position` of the last recorded turn.
+            ended: the curves of trials that are over.
 
         Returns:
             How the study ended, and why in words; both are stored.
@@ -137,6 +151,8 @@ class Engine:
         try:
             with self._interrupts:
                 self._replay(history, curves or {})
+                if ended is not None:
+                    self._recall(ended, {record.number: record.params for record in history})
                 self._executor.restore(position or {})
                 state, reason = self._timed()
         except KeyboardInterrupt:
@@ -170,14 +186,21 @@ class Engine:
             stored = curves.get(record.number, ())
             self._ledger.replay(record, stored, self._study_seed)
             trial = Trial(record.number, record.params, self._study_seed)
-            curve: list[Reading] = []
-            for reading in stored:
-                curve.append(reading)
-                self._judge(trial, curve)
+            _judge_again(self._callbacks, trial, stored)
         if self._scheduler is None:
             # They were paused under another rule; nobody else would let them go on.
             self._ledger.waiting |= self._ledger.paused
             self._ledger.paused.clear()
+
+    def _recall(self, ended: Ended, params: Mapping[int, Params]) -> None:
+        """Let the rules know the trials that are over, the built-in ones without an object per epoch."""
+        recalling = [rule for rule in self._callbacks if isinstance(rule, Recalling)]
+        others = [rule for rule in self._callbacks if not isinstance(rule, Recalling)]
+        for past in ended.columns() if recalling else ():
+            for rule in recalling:
+                rule.recall(past, self._study_seed)
+        for number, curve in ended.curves() if others else ():
+            _judge_again(others, Trial(number, params[number], self._study_seed), curve)
 
     def _known(self, record: TrialRecord, curve: Sequence[Reading]) -> TrialRecord:
         """A stored trial as the searcher knew it: one that goes on after a pause, as it was then."""
@@ -507,3 +530,12 @@ def _noted(record: TrialRecord, unkept: Unkept | None) -> TrialRecord:
     why = f"its model was not kept: {unkept.error}"
     reason = f"{record.reason}; {why}" if record.reason else why
     return replace(record, reason=reason, traceback=unkept.traceback)
+
+
+def _judge_again(rules: Sequence[Callback], trial: Trial, stored: Sequence[Reading]) -> None:
+    """Show rules every reading of a stored trial, as it came; what they decide was decided then."""
+    curve: list[Reading] = []
+    for reading in stored:
+        curve.append(reading)
+        for rule in rules:
+            rule.decide(trial, curve)

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Select, bindparam, select
 
+from tuner.core.past import Past
+from tuner.core.trial import TrialState
 from tuner.store.schema import tuner_curves, tuner_epochs, tuner_trials
 
 NUMBERS = ("train_loss", "val_loss", "train_score", "val_score", "learning_rate", "grad_norm", "seconds")
@@ -24,6 +26,7 @@ Last = tuple[int, float | None, float | None]
 """A trial's last reading: epoch, training and validation loss."""
 
 _AT_ONCE = 2_000
+_TRIALS_AT_ONCE = 500
 _PACKED = np.dtype("<f8")
 _WIDTH = 1 + len(NUMBERS)
 _ITS_READINGS = (
@@ -91,7 +94,11 @@ def of_study(connection: Connection, study_id: int, extras: Sequence[str]) -> Cu
         .order_by(tuner_curves.c.trial_id)
     ).all()
     others = its_trials.where(tuner_trials.c.trial_id.not_in(select(tuner_curves.c.trial_id)))
-    rest = _of_rows(_rows(connection, _readings(others, ())), ())
+    return _with_packed(values, _of_rows(_rows(connection, _readings(others, ())), ()))
+
+
+def _with_packed(values: Sequence[Any], rest: Curves) -> Curves:
+    """Packed curves, (trial id, value) each, and others."""
     if not values:
         return rest
     table = unpacked(b"".join(readings for _, readings in values))
@@ -108,6 +115,44 @@ def of_study(connection: Connection, study_id: int, extras: Sequence[str]) -> Cu
             for i, name in enumerate(NUMBERS, start=1)
         },
     )
+
+
+def ended(connection: Connection, study_id: int, extras: Sequence[str]) -> Iterator[Past]:
+    """The curves of a study's trials that are over, many at a time.
+
+    Args:
+        connection: in a transaction.
+        study_id: the study.
+        extras: numbers to be read beside `NUMBERS`; those are not packed, and take longer.
+
+    Raises:
+        ValueError: a packed curve is damaged.
+    """
+    over = [state.value for state in TrialState if state.is_over]
+    found = connection.execute(
+        select(tuner_trials.c.trial_id, tuner_trials.c.number)
+        .where(tuner_trials.c.study_id == study_id, tuner_trials.c.state.in_(over))
+        .order_by(tuner_trials.c.trial_id)
+    ).all()
+    for start in range(0, len(found), _TRIALS_AT_ONCE):
+        its = found[start : start + _TRIALS_AT_ONCE]
+        trial_ids = [trial_id for trial_id, _ in its]
+        curves = _of_trials(connection, trial_ids, extras)
+        numbers = np.array([number for _, number in its], np.int64)
+        whose = numbers[np.searchsorted(np.array(trial_ids, np.int64), curves.trial_id)]
+        yield Past(whose, curves.epoch, curves.numbers)
+
+
+def _of_trials(connection: Connection, trial_ids: Sequence[int], extras: Sequence[str]) -> Curves:
+    if extras:
+        return _of_rows(_rows(connection, _readings(trial_ids, extras)), extras)
+    values = connection.execute(
+        select(tuner_curves.c.trial_id, tuner_curves.c.readings)
+        .where(tuner_curves.c.trial_id.in_(trial_ids))
+        .order_by(tuner_curves.c.trial_id)
+    ).all()
+    others = sorted(set(trial_ids).difference(trial_id for trial_id, _ in values))
+    return _with_packed(values, _of_rows(_rows(connection, _readings(others, ())), ()))
 
 
 def behind(

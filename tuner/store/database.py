@@ -21,11 +21,13 @@ from sqlalchemy import URL, Connection, Engine, delete, func, inspect, select
 from tuner.artifacts import Artifacts
 from tuner.content import models_root
 from tuner.core.budget import StudyState
+from tuner.core.past import Past
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, TrialRecord
 from tuner.errors import StoreError, StudyExists, StudyNotFound, near
 from tuner.store import places, read
 from tuner.store.connect import connect, file_of, parse, place, told, write_ahead, writing
+from tuner.store.curves import ended
 from tuner.store.encoding import now, stamp, storable
 from tuner.store.inherited import take_over
 from tuner.store.lease import Lease
@@ -119,15 +121,33 @@ class Database:
         with self._reading() as connection:
             return read.records(connection, self._id(connection, name))
 
-    def curves(self, name: str, number: int | None = None) -> dict[int, list[Reading]]:
+    def curves(
+        self, name: str, number: int | None = None, *, is_over: bool | None = None
+    ) -> dict[int, list[Reading]]:
         """Readings in the order of epochs, by trial number; trials without any are left out.
 
         Args:
             name: the study.
             number: of this trial only.
+            is_over: of trials that are over only, or of those that are not.
         """
         with self._reading() as connection:
-            return read.curves(connection, self._id(connection, name), number)
+            return dict(read.each_curve(connection, self._id(connection, name), number, is_over=is_over))
+
+    def each_ended(self, name: str) -> Iterator[tuple[int, list[Reading]]]:
+        """Number and readings of each trial that is over, one at a time."""
+        with self._reading() as connection:
+            yield from read.each_curve(connection, self._id(connection, name), is_over=True)
+
+    def past(self, name: str, extras: Sequence[str] = ()) -> Iterator[Past]:
+        """The curves of the trials that are over as columns, many trials at a time.
+
+        Args:
+            name: the study.
+            extras: numbers of one's own to be read beside those that every reading has.
+        """
+        with self._reading() as connection:
+            yield from ended(connection, self._id(connection, name), extras)
 
     def specs(self, name: str) -> list[SpecRevision]:
         """Every spec that a study has had, the first one first."""

@@ -377,17 +377,24 @@ def _so_far(record: TrialRecord, curve: Sequence[Reading], objective: Objective)
     )
 
 
-def curves(connection: Connection, study_id: int, number: int | None = None) -> dict[int, list[Reading]]:
-    """Readings in the order of epochs, by trial number; trials without any are left out."""
+def each_curve(
+    connection: Connection, study_id: int, number: int | None = None, *, is_over: bool | None = None
+) -> Iterator[tuple[int, list[Reading]]]:
+    """Number and curve of each trial that has readings, in the order of numbers, one at a time.
+
+    Args:
+        connection: in a transaction.
+        study_id: the study.
+        number: of this trial only.
+        is_over: of trials that are over only, or of those that are not.
+    """
     conditions = [tuner_trials.c.study_id == study_id]
     if number is not None:
         conditions.append(tuner_trials.c.number == number)
-    return _curves(connection, *conditions)
-
-
-def each_curve(connection: Connection, study_id: int) -> Iterator[tuple[int, list[Reading]]]:
-    """Number and curve of each trial that has readings, in the order of numbers, one at a time."""
-    return _each_curve(connection, tuner_trials.c.study_id == study_id)
+    if is_over is not None:
+        states = [state.value for state in TrialState if state.is_over is is_over]
+        conditions.append(tuner_trials.c.state.in_(states))
+    return _each_curve(connection, *conditions)
 
 
 def _curves(connection: Connection, *conditions: Any) -> dict[int, list[Reading]]:

@@ -1,0 +1,12 @@
+"""Alone: what rules have in common that judge a trial by its own curve, whatever others did."""
+
+from __future__ import annotations
+
+from tuner.core.past import Past
+
+
+class Alone:
+    """A rule that remembers no other trial."""
+
+    def recall(self, past: Past, study_seed: int) -> None:
+        """Nothing is to be known of trials that are over."""

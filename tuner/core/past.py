@@ -1,0 +1,52 @@
+"""Past: the curves of trials that are over, many at a time and as columns.
+
+What a study that goes on has to know of them: a Reading for each epoch would take minutes and gigabytes
+where there are many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.core.trial import Objective
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """Whole curves, one behind the other.
+
+    Attributes:
+        number: (E,) whose reading it is.
+        epoch: (E,) 1 for the first.
+        numbers: (E,) each, by name; `nan` for what was not measured.
+    """
+
+    number: NDArray[np.int64]
+    epoch: NDArray[np.int64]
+    numbers: Mapping[str, NDArray[np.float64]]
+
+    def get(self, name: str) -> NDArray[np.float64]:
+        """(E,) the numbers called `name`, as `Reading.get` has them."""
+        if name == "gap":
+            with np.errstate(invalid="ignore"):
+                return self.numbers["val_loss"] - self.numbers["train_loss"]
+        return self.numbers[name] if name in self.numbers else np.full(len(self.epoch), np.nan)
+
+    def bests(self, goal: Objective) -> NDArray[np.float64]:
+        """(E,) the best value of each trial up to each epoch; less is better, and infinity is none."""
+        values = self.get(goal.metric)
+        if goal.metric == "gap":
+            values = np.maximum(values, 0.0)
+        signed = np.where(np.isfinite(values), values if goal.minimize else -values, np.inf)
+        begins = np.flatnonzero(np.diff(self.number, prepend=-1))
+        lengths = np.diff(begins, append=len(signed))
+        rows = np.repeat(np.arange(len(begins)), lengths)
+        places = np.arange(len(signed)) - np.repeat(begins, lengths)
+        table = np.full((len(begins), int(lengths.max(initial=0))), np.inf)
+        table[rows, places] = signed
+        found: NDArray[np.float64] = np.minimum.accumulate(table, axis=1)[rows, places]
+        return found
