@@ -25,10 +25,28 @@ def storage_url(storage: str | None) -> str:
     return storage or os.environ.get("TUNER_STORAGE") or DATABASE
 
 
-def models_root() -> Path | None:
-    """The folder for the models of all studies that ``TUNER_MODELS`` names; None where it names none."""
-    named = os.environ.get("TUNER_MODELS")
-    return Path(named) if named else None
+def models_root(said: str | Path | None = None, start: Path | None = None) -> Path | None:
+    """The folder for the models of all studies; None where nothing says which.
+
+    Args:
+        said: the folder that was asked for; else the one that ``TUNER_MODELS`` names.
+        start: where a relative path starts; the working folder.
+
+    Raises:
+        SpecError: it cannot be one.
+    """
+    named = str(said or os.environ.get("TUNER_MODELS") or "")
+    if not named:
+        return None
+    try:
+        path = ((start or Path.cwd()) / Path(named).expanduser()).resolve()
+        if path.exists() and not path.is_dir():
+            raise SpecError(f"{named}: is a file, and models go into a folder; name another place")
+    except (OSError, RuntimeError, ValueError) as error:
+        raise SpecError(
+            f"{named!r}: no folder for models can be there ({error}); name another place"
+        ) from error
+    return path
 
 
 def shipped(kind: str) -> Path:

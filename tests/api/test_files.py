@@ -415,16 +415,89 @@ def test_what_cannot_be_removed_is_named_and_deleting_can_be_repeated(
     assert not folder.parent.exists()
 
 
-def test_what_is_said_of_a_models_root_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("way", ["option", "key", "variable"])
+def test_the_root_of_models_that_was_said_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TUNER_MODELS", "big")
-    study = started("s")
+    monkeypatch.setenv("TUNER_MODELS", "big" if way == "variable" else "another")
+    study = tuner.start(
+        trainer=train, space=SPACE, name="s", trials=2, models="big" if way == "option" else None,
+        settings={"search.sampler": "random", **({"trainer.models": "big"} if way == "key" else {})},
+    )  # fmt: skip
     monkeypatch.delenv("TUNER_MODELS")
     assert home_of(study).parent == tmp_path / "big"
-    mark = json.loads((home_of(study) / "study.json").read_text())
-    assert mark["study"] == "s"
+    assert json.loads((home_of(study) / "study.json").read_text())["study"] == "s"
+    confirmation = tuner.confirm("s", top=1, repeats=3, trainer=train)
+    assert Path(str(confirmation.model_path)).parents[1] == tmp_path / "big", "not beside those of its study"
+    tuner.export("s", "out")
+    assert verify().findings == []
     tuner.delete("s")
     assert list((tmp_path / "big").iterdir()) == []
+    assert not {"another", "tuner_models"} & {path.name for path in tmp_path.iterdir()}
+
+
+class Notes:
+    """Takes down what is said when a study begins or goes on."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def begin(self, spec: Any, notes: Any) -> None:
+        self.notes += [note for note in notes if note.startswith("models: ")]
+
+    def turn(self, status: Any) -> None: ...
+
+
+def test_models_that_were_moved_are_found_where_they_are_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    study = started("s", trials=2)
+    weights = study.trial(0).model()["x"].tolist()
+    shutil.move("tuner_models", "big")
+    with pytest.raises(TrialError, match="its model is not in"):
+        study.trial(0).model()
+    with pytest.raises(TrialError):
+        tuner.export("s", "out", trial=0)
+    tuner.export("s", "out", trial=0, models="big")
+    assert tuner.load("s", models="big").trial(0).model()["x"].tolist() == weights
+    said = Notes()
+    tuner.resume("s", trials=3, trainer=train, models="big", observer=said)
+    assert said.notes == [
+        f"models: in {tmp_path / 'big'} from now on, no longer in {tmp_path / 'tuner_models'}"
+    ]
+    assert study.trial(0).model()["x"].tolist() == weights, "it does not remember where they are"
+    said = Notes()
+    tuner.resume("s", trials=4, trainer=train, models="else", observer=said)
+    assert said.notes == [
+        f"models: stay in {tmp_path / 'big'}, where the study has them, not in {tmp_path / 'else'}"
+    ]
+    shutil.move("big", "bigger")
+    said = Notes()
+    tuner.resume("s", trials=5, trainer=train, observer=said)
+    [folder] = (tmp_path / "bigger").iterdir()
+    assert said.notes == [
+        f"models: those kept so far are not in {tmp_path / 'big'}; put {folder.name} there, or say where it "
+        "is: --models"
+    ]
+    assert sum(study.summary.counts.values()) == 5
+    shutil.rmtree("big")
+    tuner.delete("s", models="bigger")
+    assert list((tmp_path / "bigger").iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["f.txt", "a\x00b", "~nobody-of-this-name/x"])
+def test_what_is_no_folder_for_models_is_refused_before_anything_is_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("f.txt").write_text("mine")
+    with pytest.raises(SpecError, match="name another place"):
+        tuner.start(trainer=train, space=SPACE, name="s", trials=1, models=place)
+    with pytest.raises(SpecError, match="name another place"):
+        tuner.start(trainer=train, space=SPACE, name="s", settings={"trainer.models": place})
+    assert tuner.studies() == []
 
 
 @pytest.mark.parametrize("together", [False, True])

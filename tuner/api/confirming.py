@@ -55,6 +55,7 @@ def confirm(
     repeats: int | None = None,
     reopen: bool = False,
     storage: str | None = None,
+    models: str | Path | None = None,
     data: Any = None,
     trainer: Callable[..., Any] | None = None,
     observer: Observer | None = None,
@@ -70,6 +71,7 @@ def confirm(
         repeats: how often each is trained; likewise.
         reopen: confirm anew though it was done, e.g. because the search went on. The store keeps count.
         storage: the database's URL.
+        models: the folder for the models of all studies, where they were moved.
         data: the arrays, where the study was started with them from Python.
         trainer: the function, where the study was started with one from Python.
         observer: is told of every turn of the training.
@@ -85,7 +87,7 @@ def confirm(
     if repeats is not None and repeats < 3:
         raise SpecError(f"--repeats {repeats}: give at least 3, fewer cannot show how much is luck")
     url = storage_url(storage)
-    with opened(url) as database:
+    with opened(url, models=models) as database:
         summary = database.study(name)
         if summary.confirms is not None:
             raise SpecError(f"'{name}' holds trainings of '{summary.confirms}'; confirm that one")
@@ -190,7 +192,7 @@ class _Confirming:
         database, name, spec = self.database, self.summary.name, again.spec
         study = StudySpec.parse(self.summary.spec, name)
         trained = again.records(database)
-        candidates = again.candidates(records, trained)
+        candidates = again.candidates(database, records, trained)
         goal, goals, planned = spec.goal(), study.goals(), again.planned.data
         rivals = contenders(candidates, goals)
         if not rivals:
@@ -255,8 +257,9 @@ class _Confirming:
     def _is_tested(self, again: Repeats, records: Sequence[TrialRecord]) -> bool:
         """Whether test rows will be read, as far as a model of the search tells."""
         files, data = self.database.artifacts(self.summary.name), again.planned.data
-        kept = [files.path(record.number) for record in records if record.model_path is not None]
-        models = dict.fromkeys((0, 1), kept[0]) if kept and kept[0].is_dir() else {}
+        kept = (record.number for record in records if record.model_path is not None)
+        found = next((path for number in kept if (path := files.get(number)) is not None), None)
+        models = dict.fromkeys((0, 1), found) if found is not None else {}
         return self._untested(again.spec, models, data.fingerprint if data is not None else None) is None
 
     def _untested(self, spec: StudySpec, models: Mapping[int, Path], fingerprint: bytes | None) -> str | None:

@@ -10,13 +10,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tuner.api.session import Session
 from tuner.api.specify import Plan, prepare
+from tuner.artifacts import Artifacts
 from tuner.core.budget import StudyState
 from tuner.core.dataset import Dataset
 from tuner.core.goals import Goals
@@ -199,8 +199,9 @@ class Repeats:
             "best": self.best,
         }
         if stored is None:
+            beside = database.artifacts(self.study).folder.parent
             driven = database.create_study(
-                self.spec.name, self.spec, {**session.facts, **own}, command=command
+                self.spec.name, self.spec, {**session.facts, **own}, models=beside, command=command
             )
         else:
             driven = database.resume_study(self.spec.name, facts=session.facts, command=command)
@@ -213,10 +214,13 @@ class Repeats:
         return [found[c :: len(self.numbers)] for c in range(len(self.numbers))]
 
     def candidates(
-        self, records: Sequence[TrialRecord], trained: Sequence[Sequence[TrialRecord | None]]
+        self,
+        database: Database,
+        records: Sequence[TrialRecord],
+        trained: Sequence[Sequence[TrialRecord | None]],
     ) -> tuple[Candidate, ...]:
         """What came of each configuration."""
-        found = []
+        found, files = [], database.artifacts(self.spec.name)
         for number, repeats in zip(self.numbers, trained, strict=True):
             epochs = [r.best.epoch for r in repeats if r is not None and r.best is not None]
             found.append(
@@ -224,7 +228,7 @@ class Repeats:
                     number,
                     records[number].value,
                     tuple(_value(record) for record in repeats),
-                    _size(repeats),
+                    _size(files, repeats),
                     float(np.mean(epochs)) if epochs else 0.0,
                     _measured(self.spec.goals(), repeats),
                 )
@@ -317,6 +321,7 @@ def _measured(goals: Goals, repeats: Sequence[TrialRecord | None]) -> dict[str, 
     return found
 
 
-def _size(repeats: Sequence[TrialRecord | None]) -> int | None:
-    paths = [record.model_path for record in repeats if record is not None and record.model_path is not None]
-    return load_model(Path(paths[0])).size_bytes if paths and Path(paths[0]).is_dir() else None
+def _size(files: Artifacts, repeats: Sequence[TrialRecord | None]) -> int | None:
+    kept = (record.number for record in repeats if record is not None and record.model_path is not None)
+    found = next((path for number in kept if (path := files.get(number)) is not None), None)
+    return load_model(found).size_bytes if found is not None else None

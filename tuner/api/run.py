@@ -42,6 +42,7 @@ _OPTIONS = {
     "trainer.workers": "--workers",
     "trainer.device": "--device",
     "search.seed": "--seed",
+    "models": "--models",
     "allow_changes": "--allow-changes",
 }
 """The options of the commands by what they set."""
@@ -61,6 +62,7 @@ def start(
     workers: int | None = None,
     device: str | None = None,
     storage: str | None = None,
+    models: str | Path | None = None,
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
     confirm: bool = False,
@@ -82,6 +84,8 @@ def start(
         workers: how many trials train at the same time, in processes of their own.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
         storage: the database's URL.
+        models: the folder for the models of all studies; None: `[trainer] models`, else ``TUNER_MODELS``,
+            else ``tuner_models`` beside the database.
         seed: of everything random.
         settings: further keys of a study file by dotted name, e.g. ``{"trainer.epochs": 9}``.
         confirm: confirm the study when it has finished, as far as ``[confirm] auto`` has it.
@@ -121,13 +125,16 @@ def start(
     if data is None and trainer is None and space is None:
         origin = Origin.of(study, target, metric, asked)
         facts |= origin.fact({}) if origin is not None else {}
-    command = _command("start", study, {"name": name, "target": target, "objective.metric": metric, **asked})
-    with opened(session.url, create=True) as database:
+    command = _command(
+        "start", study,
+        {"name": name, "target": target, "objective.metric": metric, "models": models, **asked},
+    )  # fmt: skip
+    with opened(session.url, create=True, models=models) as database:
         driven = database.create_study(
             planned.spec.name, planned.spec, facts, command=command, fingerprint=session.fingerprint
         )
         session.drive(database, driven, observer)
-    return _ended(Study(planned.spec.name, session.url), data, trainer, observer, confirm=confirm)
+    return _ended(Study(planned.spec.name, session.url, models), data, trainer, observer, confirm=confirm)
 
 
 def resume(
@@ -136,6 +143,7 @@ def resume(
     study: str | Path | Mapping[str, Any] | StudySpec | None = None,
     allow_changes: bool | None = None,
     storage: str | None = None,
+    models: str | Path | None = None,
     trials: int | None = None,
     seconds: float | None = None,
     workers: int | None = None,
@@ -156,6 +164,7 @@ def resume(
             parameters; the data may be another, whose rows that were locked stay so. False: go on as
             the study is stored. None: changes are refused.
         storage: the database's URL.
+        models: the folder for the models of all studies, where they were moved; see `start`.
         trials: a new limit of trials in all, those already run included.
         seconds: a new limit of wall time in all, likewise.
         workers: another number of workers.
@@ -183,11 +192,11 @@ def resume(
     }
     if name is None and study is not None:
         name = compose(study, trainer=trainer, data=data)[0].name
-    with opened(url) as database:
+    with opened(url, models=models) as database:
         summary = database.study(name) if name is not None else _unfinished(database)
         if trials is seconds is None and (parent := _half_confirmed(database, summary)) is not None:
-            confirm_study(parent, storage=url, data=data, trainer=trainer, observer=observer)
-            return Study(parent, url)
+            confirm_study(parent, storage=url, models=models, data=data, trainer=trainer, observer=observer)
+            return Study(parent, url, models)
         spec, origin = revised(summary, study, allow=allow_changes, trainer=trainer, data=data)
         spec = _raised(summary, spec, asked)
         provenance = Provenance(
@@ -195,12 +204,14 @@ def resume(
         )
         if _is_used_up(summary, spec) and allow_changes is not True:
             provenance.require(spec, data)
-            return _ended(Study(summary.name, url), data, trainer, observer, confirm=confirm)
+            return _ended(Study(summary.name, url, models), data, trainer, observer, confirm=confirm)
         planned = prepare(spec, data, trainer, summary.name, known=provenance.known)
         session = Session.of(planned, url, in_process=trainer is not None, stored=summary.facts)
         session = replace(session, told=provenance.notes(planned.data))
         found = changes(StudySpec.parse(summary.spec, summary.name), spec)
-        command = _command("resume", study or name, {**asked, "allow_changes": allow_changes})
+        command = _command(
+            "resume", study or name, {**asked, "models": models, "allow_changes": allow_changes}
+        )
         facts = session.facts | {_TO_CONFIRM: confirm}
         facts |= origin.fact(asked) if origin is not None else {}
         driven = database.resume_study(
@@ -210,16 +221,21 @@ def resume(
         if provenance.changes:
             session.forget_checkpoints(database.artifacts(summary.name), database.records(summary.name))
         session.drive(database, driven, observer)
-    return _ended(Study(summary.name, url), data, trainer, observer, confirm=confirm)
+    return _ended(Study(summary.name, url, models), data, trainer, observer, confirm=confirm)
 
 
-def load(name: str, *, storage: str | None = None) -> Study:
+def load(name: str, *, storage: str | None = None, models: str | Path | None = None) -> Study:
     """A stored study.
+
+    Args:
+        name: the study.
+        storage: the database's URL.
+        models: the folder for the models of all studies, where they were moved.
 
     Raises:
         StudyNotFound: there is none of that name; says which are near.
     """
-    study = Study(name, storage_url(storage))
+    study = Study(name, storage_url(storage), models)
     _ = study.summary
     return study
 
@@ -240,14 +256,19 @@ def verify(*, storage: str | None = None) -> Verification:
     return store.verify(storage_url(storage))
 
 
-def delete(name: str, *, storage: str | None = None) -> None:
+def delete(name: str, *, storage: str | None = None, models: str | Path | None = None) -> None:
     """Remove a study, its trials and its kept models.
+
+    Args:
+        name: the study.
+        storage: the database's URL.
+        models: the folder for the models of all studies, where they were moved.
 
     Raises:
         StudyNotFound: there is none of that name.
         StudyLocked: a living process drives it.
     """
-    with opened(storage_url(storage)) as database:
+    with opened(storage_url(storage), models=models) as database:
         its = [database.study(name)]
         its += [each for each in database.studies() if each.confirms == name]
         for each in reversed(its):
@@ -271,7 +292,14 @@ def _confirm(study: Study, data: Any, trainer: Any, observer: Observer | None) -
     function = trainer if callable(trainer) else None
     given = None if isinstance(data, str) else data
     try:
-        confirm_study(study.name, storage=study.url, data=given, trainer=function, observer=observer)
+        confirm_study(
+            study.name,
+            storage=study.url,
+            models=study.models,
+            data=given,
+            trainer=function,
+            observer=observer,
+        )
     except TunerError as error:
         _LOG.warning("%s was not confirmed: %s", study.name, error)
 

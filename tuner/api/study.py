@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def opened(url: str, *, create: bool = False) -> Iterator[Database]:
+def opened(url: str, *, create: bool = False, models: str | Path | None = None) -> Iterator[Database]:
     """A database, closed at the end."""
-    database = Database.open(url, create=create)
+    database = Database.open(url, create=create, models=models)
     try:
         yield database
     finally:
@@ -73,7 +73,7 @@ class TrialView:
     @cached_property
     def curve(self) -> list[Reading]:
         """Every epoch's reading."""
-        with opened(self.study.url) as database:
+        with opened(self.study.url, models=self.study.models) as database:
             return database.curves(self.study.name, self.number).get(self.number, [])
 
     @property
@@ -95,7 +95,7 @@ class TrialView:
         """
         from tuner.api.confirming import model_of
 
-        with opened(self.study.url) as database:
+        with opened(self.study.url, models=self.study.models) as database:
             again = None if self.confirmation is None else model_of(database, self.confirmation)
             if again is not None or self.record.model_path is None:
                 return again
@@ -134,15 +134,17 @@ class Study:
     Attributes:
         name: its name in the store.
         url: the database.
+        models: the folder for the models of all studies, where it was said.
     """
 
     name: str
     url: str
+    models: str | Path | None = None
 
     @property
     def summary(self) -> StudySummary:
         """State, counts, best value, time spent."""
-        with opened(self.url) as database:
+        with opened(self.url, models=self.models) as database:
             return database.study(self.name)
 
     @property
@@ -153,13 +155,13 @@ class Study:
     @property
     def specs(self) -> list[SpecRevision]:
         """Every spec that the study has had, the first one first, and which command brought it."""
-        with opened(self.url) as database:
+        with opened(self.url, models=self.models) as database:
             return database.specs(self.name)
 
     @property
     def records(self) -> list[TrialRecord]:
         """Every trial, in order of number."""
-        with opened(self.url) as database:
+        with opened(self.url, models=self.models) as database:
             return database.records(self.name)
 
     def trial(self, number: int) -> TrialView:
@@ -197,7 +199,7 @@ class Study:
         from tuner.api.confirming import stored
         from tuner.judging import Verdict
 
-        with opened(self.url) as database:
+        with opened(self.url, models=self.models) as database:
             summary, records = database.study(self.name), database.records(self.name)
             found = stored(database, self.name)
         spec = StudySpec.parse(summary.spec, self.name)
@@ -234,7 +236,7 @@ class Study:
         """What `tune confirm` found last; None where the study was never confirmed."""
         from tuner.api.confirming import stored
 
-        with opened(self.url) as database:
+        with opened(self.url, models=self.models) as database:
             return stored(database, self.name)
 
     @property
@@ -273,7 +275,7 @@ class Study:
         """A row per trial and epoch, with every number of the reading."""
         import pandas as pd
 
-        with opened(self.url) as database:
+        with opened(self.url, models=self.models) as database:
             curves = database.curves(self.name)
         rows = [
             {"number": number, "epoch": reading.epoch}
@@ -298,7 +300,7 @@ class Study:
 
     def readings(self) -> dict[int, list[Reading]]:
         """Every epoch's reading of every trial, by number."""
-        with opened(self.url) as database:
+        with opened(self.url, models=self.models) as database:
             return database.curves(self.name)
 
     def plot(self, figure: str = "convergence", *, dark: bool = False, **options: Any) -> go.Figure:
@@ -329,7 +331,7 @@ class Study:
         summary, records = self.summary, self.records
         spec, base = StudySpec.parse(summary.spec, self.name), Baseline.of(summary.facts)
         space, goal = spec.search_space(), spec.goal()
-        with opened(self.url) as database:
+        with opened(self.url, models=self.models) as database:
             curves = {n: database.curves(self.name, n).get(n, []) for n in telling(records, spec.goals())}
         known = of_value_and_gap(space, records, goal, lambda r: r.best.gap if r.best else None)
         found = self.confirmation

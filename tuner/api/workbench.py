@@ -116,6 +116,7 @@ def export(
     figures: bool = False,
     ignore_changes: bool = False,
     storage: str | None = None,
+    models: str | Path | None = None,
 ) -> list[Path]:
     """Write a folder that stands alone: the model of the trial to take, trials, curves.
 
@@ -128,6 +129,7 @@ def export(
         figures: also every figure as PNG and SVG in ``figures/``, and ``report.html``.
         ignore_changes: export what is stored though the data file has changed since.
         storage: the database's URL.
+        models: the folder for the models of all studies, where they were moved.
 
     Returns:
         The files that were written.
@@ -137,7 +139,7 @@ def export(
         SpecError: the folder has something in it, or the data file has changed since.
         PluginError: pictures need kaleido and a Chromium.
     """
-    study = Study(name, storage_url(storage))
+    study = Study(name, storage_url(storage), models)
     if not ignore_changes:
         require_unchanged(name, study.spec, study.url)
     chosen = study.recommended if trial is None else study.trial(trial)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tuner.cli import screen
-from tuner.cli.options import JsonOption, NameArgument, QuietOption, StorageOption
+from tuner.cli.options import JsonOption, ModelsOption, NameArgument, QuietOption, StorageOption
 
 EXAMPLES = (
     "\b\nExamples:\n"
@@ -30,6 +30,7 @@ def run(
         bool, typer.Option("--reopen", help="Confirm anew, and open the test once more; this is recorded.")
     ] = False,
     storage: StorageOption = None,
+    models: ModelsOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -42,7 +43,9 @@ def run(
 
     found = None
     with watch(quiet=quiet, plain=as_json) as watcher, suppress(KeyboardInterrupt):
-        found = api.confirm(name, top=top, repeats=repeats, reopen=reopen, storage=storage, observer=watcher)
+        found = api.confirm(
+            name, top=top, repeats=repeats, reopen=reopen, storage=storage, models=models, observer=watcher
+        )
     if found is None:
         screen.say(f"interrupted; go on with: tune confirm {name}", stderr=True)
         raise typer.Exit(INTERRUPTED)

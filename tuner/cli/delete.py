@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tuner.cli import screen
-from tuner.cli.options import NameArgument, StorageOption
+from tuner.cli.options import ModelsOption, NameArgument, StorageOption
 from tuner.errors import SpecError
 
 EXAMPLES = "\b\nExamples:\n  tune delete digits\n  tune delete digits --yes"
@@ -18,6 +18,7 @@ def run(
     name: NameArgument,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     storage: StorageOption = None,
+    models: ModelsOption = None,
 ) -> None:
     """Remove a study, its trials and its kept models."""
     from tuner import api
@@ -32,7 +33,7 @@ def run(
         if not _is_confirmed(f"Remove '{name}', its {trials} trials and its models?"):
             screen.say("kept")
             return
-    api.delete(name, storage=storage)
+    api.delete(name, storage=storage, models=models)
     screen.say(f"removed '{name}' with {trials} trials")
 
 

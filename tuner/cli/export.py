@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tuner.cli import screen
-from tuner.cli.options import IgnoreChangesOption, JsonOption, NameArgument, StorageOption
+from tuner.cli.options import IgnoreChangesOption, JsonOption, ModelsOption, NameArgument, StorageOption
 
 EXAMPLES = (
     "\b\nExamples:\n  tune export digits out\n  tune export digits out-17 --trial 17\n"
@@ -28,6 +28,7 @@ def run(
     ignore_changes: IgnoreChangesOption = False,
     as_json: JsonOption = False,
     storage: StorageOption = None,
+    models: ModelsOption = None,
 ) -> None:
     """Write the model of the trial to take, every trial and every curve into a folder."""
     from tuner import api
@@ -37,7 +38,13 @@ def run(
     verdict = api.load(name, storage=storage).verdict
     number = verdict.number if trial is None else trial
     files = api.export(
-        name, folder, trial=trial, figures=figures, ignore_changes=ignore_changes, storage=storage
+        name,
+        folder,
+        trial=trial,
+        figures=figures,
+        ignore_changes=ignore_changes,
+        storage=storage,
+        models=models,
     )
     if as_json:
         told = {"study": name, "folder": str(folder), "files": [str(file) for file in files]}

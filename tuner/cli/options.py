@@ -26,6 +26,14 @@ StorageOption = Annotated[
     str | None,
     typer.Option(metavar="URL", help="The database. [default: $TUNER_STORAGE, else sqlite:///tuner.db]"),
 ]
+ModelsOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR",
+        help="The folder for the models of all studies. [default: where the study has them; for a new one "
+        "$TUNER_MODELS, else tuner_models beside the database]",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Show no progress, only the result.")]
 TargetOption = Annotated[

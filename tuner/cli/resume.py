@@ -10,6 +10,7 @@ from tuner.cli.drive import drive
 from tuner.cli.options import (
     DeviceOption,
     JsonOption,
+    ModelsOption,
     QuietOption,
     SecondsOption,
     StorageOption,
@@ -52,6 +53,7 @@ def run(
     workers: WorkersOption = None,
     device: DeviceOption = None,
     storage: StorageOption = None,
+    models: ModelsOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -69,6 +71,7 @@ def run(
             workers=workers,
             device=device,
             storage=storage,
+            models=models,
             confirm=True,
             observer=observer,
         ),

@@ -10,6 +10,7 @@ from tuner.cli.drive import drive
 from tuner.cli.options import (
     DeviceOption,
     JsonOption,
+    ModelsOption,
     QuietOption,
     SecondsOption,
     SetOption,
@@ -41,6 +42,7 @@ def run(
     workers: WorkersOption = None,
     device: DeviceOption = None,
     storage: StorageOption = None,
+    models: ModelsOption = None,
     seed: Annotated[int | None, typer.Option(min=0, metavar="N", help="Seed of everything random.")] = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
@@ -60,6 +62,7 @@ def run(
             workers=workers,
             device=device,
             storage=storage,
+            models=models,
             seed=seed,
             settings=chosen,
             confirm=True,

@@ -137,6 +137,11 @@ class TrainerSpec(_Section):
         "auto", description="threads of each worker; auto: all cores for fused trials, else one"
     )
     keep: int = Field(5, ge=1, description="how many of the best models are kept")
+    models: str | None = Field(
+        None,
+        description="the folder for all studies' models and checkpoints, seen from the database's own; "
+        "`TUNER_MODELS` or tuner_models where it is left out",
+    )
     restarts: int = Field(2, ge=0, description="how often a trial goes on after its worker died")
     checkpoint_seconds: float = Field(
         5.0, ge=0, description="seconds between checkpoints of the trials that train; 0: none are written"

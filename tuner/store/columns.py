@@ -21,6 +21,7 @@ from pydantic_core import from_json
 from sqlalchemy import URL, Connection, Engine, and_, create_engine, event, or_, select
 from sqlalchemy.pool import StaticPool
 
+from tuner.content import models_root
 from tuner.core.trial import Reading, TrialState
 from tuner.errors import StoreError, StudyNotFound, near
 from tuner.store import curves, places, read
@@ -189,7 +190,8 @@ class Reader:
                 return None
             row = _row(found[:-1], from_json(found.params))
             if row.model_path is not None:
-                row = row._replace(model_path=str(places.artifacts(connection, study_id).path(number)))
+                files = places.artifacts(connection, study_id, models_root())
+                row = row._replace(model_path=str(files.path(number)))
         return row, found.traceback
 
     def errors(self, name: str, number: int) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:

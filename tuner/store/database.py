@@ -58,19 +58,23 @@ class Database:
     Tables of an earlier version are brought to this one's when the database is opened.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, models: str | Path | None = None) -> None:
         self._engine = engine
+        self._root = models_root(models)
+        self._is_said = bool(models)
         self._where = place(engine.url)
 
     @classmethod
-    def open(cls, url: str, *, create: bool = False) -> Database:
+    def open(cls, url: str, *, create: bool = False, models: str | Path | None = None) -> Database:
         """Open a database.
 
         Args:
             url: an SQLAlchemy URL, or a path that ends in ``.db``.
             create: create an SQLite file, Optuna's tables and ours where they are missing.
+            models: the folder for the models of all studies, where it was said.
 
         Raises:
+            SpecError: that folder is none.
             StudyNotFound: there is no such file, so no study either.
             StudyLocked: its tables are of an earlier version, and a tuner of that version drives a study.
             StoreError: it is not a database that can be used.
@@ -94,7 +98,7 @@ class Database:
         except BaseException:
             engine.dispose()
             raise
-        return cls(engine)
+        return cls(engine, models)
 
     def studies(self) -> list[StudySummary]:
         """Every study of ours, the newest first."""
@@ -119,7 +123,7 @@ class Database:
     def records(self, name: str) -> list[TrialRecord]:
         """Every trial of a study in the order of numbers; of those not over, as far as they are."""
         with self._reading() as connection:
-            return read.records(connection, self._id(connection, name))
+            return read.records(connection, self._id(connection, name), self._root)
 
     def curves(
         self, name: str, number: int | None = None, *, is_over: bool | None = None
@@ -207,14 +211,14 @@ class Database:
     def artifacts(self, name: str) -> Artifacts:
         """The files of a study, to be read."""
         with self._reading() as connection:
-            return places.artifacts(connection, self._id(connection, name))
+            return places.artifacts(connection, self._id(connection, name), self._root)
 
     def forget_models(self, name: str, numbers: Collection[int]) -> None:
         """Delete the models of these trials, after it is stored that they are no longer kept."""
         with told(self._where), writing(self._engine).begin() as connection:
             study_id = self._id(connection, name)
-            files = places.artifacts(connection, study_id)
-            places.require_owner(connection, files, is_said=False)
+            files = places.artifacts(connection, study_id, self._root)
+            places.require_owner(connection, files, is_said=self._is_said)
             connection.execute(
                 tuner_trials.update()
                 .where(tuner_trials.c.study_id == study_id, tuner_trials.c.number.in_(list(numbers)))
@@ -239,7 +243,7 @@ class Database:
             name: its name, also in Optuna.
             spec: stored whole.
             facts: JSON-ready notes on how it runs: device, executor, what was done to the data.
-            models: the folder for the models of all studies, where it was said.
+            models: the folder for the models of all studies, whatever else says one.
             command: what is noted as having brought the spec.
             fingerprint: what is to be remembered of its data.
 
@@ -264,6 +268,7 @@ class Database:
                 raise StoreError(f"{self._where}: the new study '{name}' cannot be found again")
             _describe(connection, study_id, spec)
             moment, identity = stamp(now()), uuid4().hex
+            root = models or self._root_by(spec.trainer.models)
             connection.execute(
                 tuner_studies.insert(),
                 {
@@ -272,7 +277,7 @@ class Database:
                     "state": StudyState.RUNNING.value,
                     "seconds": 0.0,
                     "facts": json.dumps(dict(facts)),
-                    "models": places.first_place(self._engine.url, name, identity, models),
+                    "models": places.first_place(self._engine.url, name, identity, root),
                     "identity": identity,
                     "home": str(home_of(self._engine.url)),
                     "created_at": moment,
@@ -281,7 +286,7 @@ class Database:
             )
             _keep_spec(connection, study_id, spec, command, ())
             _keep_fingerprint(connection, study_id, fingerprint)
-            files = places.artifacts(connection, study_id, models, synced=spec.durability == "full")
+            files = places.artifacts(connection, study_id, root, synced=spec.durability == "full")
             lease = Lease.take(connection, study_id, name)
             return StudyStore(self._engine, connection, name, spec, lease, files)
 
@@ -291,7 +296,6 @@ class Database:
         spec: StudySpec | None = None,
         *,
         facts: Mapping[str, Any] | None = None,
-        models: Path | None = None,
         command: str = "resume",
         changes: Sequence[str] = (),
         fingerprint: bytes | None = None,
@@ -305,7 +309,6 @@ class Database:
             name: the study.
             spec: replaces the stored one, which stays in the study's history.
             facts: further notes on how it runs; those of the same name are replaced.
-            models: the folder for the models of all studies, where it was said.
             command: what is noted as having brought the new spec.
             changes: what is noted as having changed, a sentence each.
             fingerprint: what is to be remembered of its data from now on; None: as before.
@@ -323,9 +326,12 @@ class Database:
             ).one()
             lease = Lease.take(connection, study_id, name)
             changed: dict[str, Any] = {"state": StudyState.RUNNING.value, "reason": None}
+            former, root = StudySpec.parse(json.loads(stored.spec), name), self._root
             if spec is None:
-                spec = StudySpec.parse(json.loads(stored.spec), name)
+                spec = former
             else:
+                if spec.trainer.models != former.trainer.models:
+                    root = self._root_by(spec.trainer.models)
                 changed.update(_of_spec(spec))
                 if (changed["metric"], changed["minimize"]) != (stored.metric, stored.minimize):
                     raise StoreError(
@@ -340,10 +346,12 @@ class Database:
             if facts:
                 changed["facts"] = json.dumps({**json.loads(stored.facts), **facts})
             _keep_fingerprint(connection, study_id, fingerprint)
-            files = places.artifacts(connection, study_id, models, synced=spec.durability == "full")
-            places.require_owner(connection, files, is_said=models is not None)
+            files = places.artifacts(connection, study_id, root, synced=spec.durability == "full")
+            places.require_owner(connection, files, is_said=self._is_said)
             _, _, before = places.stored_folder(connection, study_id)
-            notes = places.moved(before, files.folder, models)
+            kept = tuner_trials.c.study_id == study_id, tuner_trials.c.model_path.is_not(None)
+            has_models = bool(connection.scalar(select(func.count()).where(*kept)))
+            notes = places.moved(before, files.folder, root, has_models)
             changed["models"] = places.stored(self._engine.url, files.folder)
             changed["updated_at"] = stamp(now())
             connection.execute(tuner_studies.update().where(tuner_studies.c.study_id == study_id), changed)
@@ -365,8 +373,8 @@ class Database:
         with told(self._where), write.begin() as connection:
             study_id = self._id(connection, name)
             lease = Lease.take(connection, study_id, name)
-            files = places.artifacts(connection, study_id)
-            places.require_owner(connection, files, is_said=models_root() is not None)
+            files = places.artifacts(connection, study_id, self._root)
+            places.require_owner(connection, files, is_said=self._is_said)
             its_trials = tuner_trials.c.study_id == study_id
             connection.execute(tuner_trials.update().where(its_trials).values(model_path=None))
         try:
@@ -396,6 +404,12 @@ class Database:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _root_by(self, key: str | None) -> Path | None:
+        """The folder for the models of all studies: asked for, a spec's key, or TUNER_MODELS."""
+        if self._is_said or key is None:
+            return self._root
+        return models_root(key, home_of(self._engine.url))
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:

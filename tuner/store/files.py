@@ -18,16 +18,19 @@ Fault = tuple[int | None, str, str]
 """The trial, what is wrong, and what to do."""
 
 
-def of_study(connection: Connection, study_id: int, rows: Sequence[Row[Any]]) -> Iterator[Fault]:
+def of_study(
+    connection: Connection, study_id: int, rows: Sequence[Row[Any]], root: Path | None
+) -> Iterator[Fault]:
     """Whether the models that a study names are there and its own.
 
     Args:
         connection: to the database.
         study_id: the study.
         rows: its trials.
+        root: the folder for the models of all studies, where it was said.
     """
     try:
-        files = places.artifacts(connection, study_id)
+        files = places.artifacts(connection, study_id, root)
         files.require()
     except StoreError as error:
         yield None, *_split(error)
@@ -45,23 +48,23 @@ def of_study(connection: Connection, study_id: int, rows: Sequence[Row[Any]]) ->
             yield row.number, *_split(error)
 
 
-def unnamed(connection: Connection, study_id: int, numbers: Collection[int]) -> list[int]:
+def unnamed(connection: Connection, study_id: int, numbers: Collection[int], root: Path | None) -> list[int]:
     """Numbers of models that lie among a study's and that no trial names: a process was killed."""
     try:
-        return sorted(places.artifacts(connection, study_id).models() - set(numbers))
+        return sorted(places.artifacts(connection, study_id, root).models() - set(numbers))
     except StoreError:
         return []
 
 
-def orphans(connection: Connection) -> Iterator[tuple[str, str]]:
+def orphans(connection: Connection, given: Path | None) -> Iterator[tuple[str, str]]:
     """Folders of studies that this database had and has no more; what there is to say of each, and to do."""
     url = connection.engine.url
     ids = connection.execute(select(tuner_studies.c.study_id, tuner_studies.c.identity)).all()
     known = {identity for _, identity in ids}
-    roots: set[Path] = {places.root(url, None)}
+    roots: set[Path] = {given or places.default_root(url)}
     for study_id, _ in ids:
         try:
-            roots.add(places.artifacts(connection, study_id).folder.parent)
+            roots.add(places.artifacts(connection, study_id, given).folder.parent)
         except StoreError:
             continue
     for root in sorted(roots):

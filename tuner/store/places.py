@@ -15,7 +15,6 @@ from pathlib import Path, PurePosixPath
 from sqlalchemy import URL, Connection, select
 
 from tuner.artifacts import Artifacts, folder_name, is_folder_name
-from tuner.content import models_root
 from tuner.errors import StoreError
 from tuner.store.connect import file_of, place
 from tuner.store.relocation import home_of
@@ -34,13 +33,12 @@ def first_place(url: URL, study: str, identity: str, given: Path | None) -> str:
         identity: the study's.
         given: the root, where it was said.
     """
-    return stored(url, root(url, given) / folder_name(study, identity))
+    return stored(url, (given or default_root(url)) / folder_name(study, identity))
 
 
-def root(url: URL, given: Path | None) -> Path:
-    """The folder of the folders of new studies."""
-    named = given or models_root()
-    return home_of(url) / ROOT if named is None else named.resolve()
+def default_root(url: URL) -> Path:
+    """The folder of the folders of new studies, where nothing says another one."""
+    return home_of(url) / ROOT
 
 
 def stored(url: URL, folder: Path) -> str:
@@ -52,7 +50,7 @@ def stored(url: URL, folder: Path) -> str:
 
 
 def artifacts(
-    connection: Connection, study_id: int, given: Path | None = None, *, synced: bool = False
+    connection: Connection, study_id: int, given: Path | None, *, synced: bool = False
 ) -> Artifacts:
     """The files of a stored study, where they are.
 
@@ -66,8 +64,7 @@ def artifacts(
         StoreError: what is stored is no folder that tuner gives; another program has stored it.
     """
     name, identity, folder = stored_folder(connection, study_id)
-    named = given or models_root()
-    if named is not None and ((other := named.resolve() / folder.name).is_dir() or not folder.is_dir()):
+    if given is not None and ((other := given / folder.name).is_dir() or not folder.is_dir()):
         folder = other
     return files_in(connection, name, identity, folder, synced=synced)
 
@@ -137,13 +134,22 @@ def require_owner(connection: Connection, files: Artifacts, *, is_said: bool) ->
     files.mark()
 
 
-def moved(before: Path, now: Path, given: Path | None) -> list[str]:
-    """What there is to say when a study goes on whose files are elsewhere than before, or than was said."""
+def moved(before: Path, now: Path, given: Path | None, has_models: bool) -> list[str]:
+    """What there is to say when a study goes on whose files are elsewhere than before, or than was said.
+
+    Args:
+        before: the study's folder, as it was stored.
+        now: the one that it goes on with.
+        given: the root, where it was said.
+        has_models: whether it says of some trial that its model was kept.
+    """
+    if has_models and not now.is_dir():
+        lost = f"models: those kept so far are not in {now.parent}"
+        return [f"{lost}; put {now.name} there, or say where it is: --models"]
     if now != before:
-        return [f"models: in {now.parent} from now on; those in {before.parent} are not there any more"]
-    named = given or models_root()
-    if named is not None and named.resolve() != now.parent:
-        return [f"models: stay in {now.parent}, where the study has them, not in {named}"]
+        return [f"models: in {now.parent} from now on, no longer in {before.parent}"]
+    if given is not None and given != now.parent:
+        return [f"models: stay in {now.parent}, where the study has them, not in {given}"]
     return []
 
 

@@ -224,7 +224,7 @@ def summaries(connection: Connection, ids: Mapping[str, int]) -> list[StudySumma
         its = spec["objective"]
         if its["metric"] == "gap" or any(its.get(key) for key in ("also", "at_most", "at_least")):
             goals = StudySpec.parse(spec).goals()
-            first = goals.best_of(records(connection, study_id))
+            first = goals.best_of(records(connection, study_id, None))
             if first is not None and first.value is not None:
                 best[study_id] = first.number, goals.primary.counted(first.value)
     url = connection.engine.url
@@ -294,8 +294,14 @@ def _summary(
     )
 
 
-def records(connection: Connection, study_id: int) -> list[TrialRecord]:
-    """Every trial of a study in the order of numbers; of those not over, as far as they are."""
+def records(connection: Connection, study_id: int, root: Path | None) -> list[TrialRecord]:
+    """Every trial of a study in the order of numbers; of those not over, as far as they are.
+
+    Args:
+        connection: to the database.
+        study_id: the study.
+        root: the folder for the models of all studies, where it was said.
+    """
     rows = connection.execute(
         select(
             tuner_trials.c.number,
@@ -326,7 +332,7 @@ def records(connection: Connection, study_id: int) -> list[TrialRecord]:
         .where(tuner_trials.c.study_id == study_id)
         .order_by(tuner_trials.c.number)
     ).all()
-    files = places.artifacts(connection, study_id)
+    files = places.artifacts(connection, study_id, root)
     found = [_record(row, files) for row in rows]
     if not any(record.state in _UNDER_WAY for record in found):
         return found

@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Row, func, inspect, select
 
+from tuner.content import models_root
 from tuner.core import words
 from tuner.core.budget import StudyState
 from tuner.core.spec import StudySpec
@@ -114,7 +115,7 @@ def verify(url: str) -> Verification:
             if verdict.is_sound and version(connection) == VERSION:
                 for name, study_id in read.study_ids(connection).items():
                     verdict.findings += _study(connection, name, study_id, verdict)
-                for what, to_do in files.orphans(connection):
+                for what, to_do in files.orphans(connection, models_root()):
                     verdict.findings.append(Finding(None, None, what, to_do, is_fault=False))
     except (StoreError, ValueError) as error:
         if not tells_of_damage(error):
@@ -226,11 +227,11 @@ def _study(connection: Connection, name: str, study_id: int, verdict: Verificati
         )
         if value is not None and value != packed(connection, trial.trial_id):
             yield Finding(name, trial.number, "its packed curve is not what its epochs say", to_do)
-    for trial_number, what, mend in files.of_study(connection, study_id, rows):
+    for trial_number, what, mend in files.of_study(connection, study_id, rows, models_root()):
         yield Finding(name, trial_number, what, mend)
     if not _is_driven(row):
         named = [trial.number for trial in rows if trial.model_path is not None]
-        if left := files.unnamed(connection, study_id, named):
+        if left := files.unnamed(connection, study_id, named, models_root()):
             what = (
                 f"models that no trial names were left by a killed process: {', '.join(map(str, left[:10]))}"
             )
