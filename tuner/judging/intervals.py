@@ -6,10 +6,10 @@ it. There are no random draws: the same numbers give the same interval.
 
 The variance is that of a two-way layout of rows and models (Owen 2007, eq. 4). Rows go in by their
 influence on the measure (Efron 1982, section 6.3), for a mean their deviation from it. Few rows seldom
-hold one of the rare bad ones, so rows are added before the variance is taken: two hits and two misses to
-a share (Agresti and Coull 1998), the worst row once more to a loss. By `benchmarks/honesty.py` and by
-`tests/judging/test_intervals.py` these intervals then cover the truth in 94 to 97 of 100 cases; without
-the added row it was 86 to 94 for losses.
+hold one of the rare bad ones, so rows are added before the variance is taken: a hit, a miss and a half of
+each to a share (after Agresti and Coull 1998), the worst row once more to a loss. By
+`benchmarks/honesty.py` and `tests/judging/test_intervals.py` these intervals then cover the truth in 94 to
+97 of 100 cases; without the added row it was 86 to 94 for losses.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def of_share(sums: Numbers, of: Callable[[Numbers], Numbers], pads: Numbers) -> 
     Args:
         sums: see `spread`.
         of: see `spread`.
-        pads: two hits and two misses.
+        pads: a hit, a row between, and a miss.
     """
     if not sums.shape[1]:
         return Interval(math.nan, SHARE.low, SHARE.high)

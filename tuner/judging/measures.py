@@ -43,8 +43,8 @@ SCALES: Mapping[str, Scale] = {
 }
 """What each can be."""
 
-_PADS = np.array([[1.0, 1.0], [1.0, 1.0], [0.0, 1.0], [0.0, 1.0]])
-"""Two hits and two misses of a plain share."""
+_PADS = np.array([[1.0, 1.0], [0.5, 1.0], [0.0, 1.0]])
+"""A hit, a row between, and a miss of a plain share."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Measure:
         sums: what is summed over rows, (m, n, k).
         of: the measure from the sums, (..., k) to (...).
         scale: what it can be.
-        pads: of a share: two hits and two misses, as rows of sums, (4, k).
+        pads: of a share: a hit, a row between, and a miss, as rows of sums, (3, k).
     """
 
     sums: Numbers
@@ -158,7 +158,7 @@ def measured(
         np.stack(tables),
         partial(_by_class, name=name.removesuffix("_macro")),
         SHARE,
-        np.stack([hit, hit, miss, miss]),
+        np.stack([hit, (hit + miss) / 2, miss]),
     )
 
 
