@@ -57,6 +57,8 @@ def left(folder: Path) -> set[str]:
         (("start", "study.toml", "--set", "epochs"), ("--set epochs", "KEY=VALUE")),
         (("start", "study.toml", "--seconds", "-1"), ("budget.seconds", "greater than 0")),
         (("start", "digits", "--device", "abacus"), ("abacus",)),
+        (("start", "study.toml", "--set", "search.seed=4294967296"), ("search.seed", "4294967295")),
+        (("dashboard", "--no-open", "--port", "0", "--storage", "nosql://x/y"), ("nosql", "unknown kind")),
         (("start", "study.toml", "--device", "abacus"), ("trainer.device", "abacus")),
         (("start", "study.toml", "--device", "cuda:99"), ("trainer.device", "cuda:99")),
         (("start", "digits_sklearn", "--device", "cuda:0"), ("trainer.device", "trains on the CPU")),

@@ -43,7 +43,9 @@ def run(
     device: DeviceOption = None,
     storage: StorageOption = None,
     models: ModelsOption = None,
-    seed: Annotated[int | None, typer.Option(min=0, metavar="N", help="Seed of everything random.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=2**32 - 1, metavar="N", help="Seed of everything random.")
+    ] = None,
     set_: SetOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,

@@ -81,7 +81,7 @@ class DataSpec(_Section):
     target_scaling: Literal["none", "standard"] = Field(
         "standard", description="scaling of a regression target, fitted on the training split"
     )
-    seed: int = Field(0, ge=0, description="seed of the split")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="seed of the split")
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -217,7 +217,7 @@ class SearchSpec(_Section):
     )
     grid_points: int = Field(5, ge=1, description="grid: points per continuous parameter")
     presets: bool = Field(True, description="start with the default configuration of each try_first choice")
-    seed: int = Field(0, ge=0, description="seed of everything random")
+    seed: int = Field(0, ge=0, le=2**32 - 1, description="seed of everything random")
 
 
 class BudgetSpec(_Section):

@@ -121,6 +121,8 @@ class Reader:
         self._url = parse(url)
         self.place = place(self._url)
         self._file = file_of(self._url)
+        if self._file is None:
+            connect(self._url).dispose()  # says what is wrong with the address before anybody looks
         self._lock = RLock()
         self._engine: Engine | None = None
         self._identity: tuple[int, ...] | None = None

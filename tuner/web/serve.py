@@ -172,6 +172,6 @@ def _listening(host: str, port: int) -> socket.socket:
 
 def _named(host: str) -> str:
     """A name by which this machine is reached when it listens everywhere."""
-    if host in ("0.0.0.0", "::"):  # noqa: S104
+    if host in ("", "0.0.0.0", "::"):  # noqa: S104
         return socket.gethostname()
     return f"[{host}]" if ":" in host else host
