@@ -107,6 +107,11 @@ def test_export_writes_a_folder_and_names_its_files(tune: Tune, folder: Path) ->
     again = tune("export", "study", "out")
     assert again.code == 2
     assert len(again.err.splitlines()) == 1
+    for wrong in ("trainer.py/out", "/proc/out", "x" * 300):
+        refused = tune("export", "study", wrong)
+        assert refused.code == 2
+        assert "cannot be written" in refused.err
+        assert len(refused.err.splitlines()) == 1
     other = tune("export", "study", "other", "--trial", "0")
     assert other.code == 0, other.err
     assert json.loads((folder / "other" / "best.json").read_text())["trial"] == 0

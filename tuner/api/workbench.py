@@ -165,7 +165,12 @@ def export(
             save(draft / "report.html", page(study))
             pictures.write(study, draft / "figures")
 
-    fill(place, write)
+    try:
+        fill(place, write)
+    except OSError as error:
+        raise SpecError(
+            f"{place}: cannot be written: {error.strerror}; name a folder that can be written"
+        ) from error
     return sorted(path for path in place.rglob("*") if path.is_file())
 
 

@@ -6,6 +6,7 @@ All that is special about SQLite is here. Knows no table.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -19,6 +20,7 @@ from sqlalchemy.exc import (
     InterfaceError,
     NoSuchModuleError,
     OperationalError,
+    SAWarning,
     SQLAlchemyError,
 )
 
@@ -95,14 +97,16 @@ def connect(url: URL, *, create: bool = False, copy: Path | None = None) -> Engi
     if is_sqlite and "timeout" not in url.query:
         options["connect_args"] = {"timeout": BUSY_TIMEOUT_S}
     try:
-        engine = create_engine(url, **options)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", SAWarning)  # of a key in the URL that nobody reads
+            engine = create_engine(url, **options)
     except NoSuchModuleError as error:
         raise StoreError(
             f"{place(url)}: unknown kind of database '{url.drivername}'; known: sqlite, postgresql, mysql"
         ) from error
     except ImportError as error:
         raise StoreError(f"{place(url)}: its driver is missing ({error}); install it") from error
-    except (SQLAlchemyError, TypeError, ValueError) as error:
+    except (SQLAlchemyError, SAWarning, TypeError, ValueError) as error:
         raise StoreError(f"{place(url)}: is no usable URL: {_first_line(error)}") from error
     if is_sqlite:
         if not create:
