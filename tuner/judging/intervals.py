@@ -131,8 +131,8 @@ def spread(sums: Numbers, of: Callable[[Numbers], Numbers], pads: Numbers) -> Sp
     """
     models, rows, _ = sums.shape
     each = of(sums.sum(axis=1))
-    more = np.concatenate([sums, np.broadcast_to(pads, (models, *pads.shape[1:]))], axis=1)
-    by_row = influences(more, of).mean(axis=0)
+    pads = np.broadcast_to(pads, (models, *pads.shape[1:]))
+    by_row = influences(sums, of, pads).mean(axis=0)
     parts = [(float(by_row.var(ddof=1)) / len(by_row), len(by_row) - 1)]
     if models > 1:
         own = influences(sums, of)
@@ -143,23 +143,25 @@ def spread(sums: Numbers, of: Callable[[Numbers], Numbers], pads: Numbers) -> Sp
     below = math.fsum(variance**2 / freedom for variance, freedom in parts)
     return Spread(
         float(each.mean()),
-        float(of(more.sum(axis=1)).mean()),
+        float(of(sums.sum(axis=1) + pads.sum(axis=1)).mean()),
         math.sqrt(total),
         total**2 / below if below else math.inf,
     )
 
 
-def influences(sums: Numbers, of: Callable[[Numbers], Numbers]) -> Numbers:
+def influences(sums: Numbers, of: Callable[[Numbers], Numbers], pads: Numbers | None = None) -> Numbers:
     """By how much each row moves each model's measure, (m, n): n times the derivative by its weight.
 
     Args:
         sums: (m, n, k).
         of: see `spread`.
+        pads: rows that are added, (m, p, k); then it is (m, n + p).
     """
-    rows = sums.shape[1]
-    step, found = _STEP / rows, []
-    for model in sums:
-        total = model.sum(axis=0)
+    found = []
+    for place, each in enumerate(sums):
+        model = each if pads is None else np.concatenate([each, pads[place]])
+        rows, total = len(model), model.sum(axis=0)
+        step = _STEP / rows
         moved = step * (rows * model - total)
         found.append((of(total + moved) - of(total - moved)) / (2 * step))
     return np.stack(found)
