@@ -144,15 +144,54 @@ def test_failing_trials_keep_their_traceback_and_the_study_goes_on() -> None:
     assert "Traceback" in str(study.trial(1).record.traceback)
 
 
-def test_study_ends_when_too_many_trials_fail() -> None:
+@pytest.mark.parametrize("max_failures", [4, 100])
+def test_a_study_of_which_every_trial_fails_raises_and_is_kept(max_failures: int) -> None:
     def broken(params: Mapping[str, Any], context: Any) -> Iterator[float]:
         raise RuntimeError("no luck")
 
-    study = tuner.start(trainer=broken, space=SPACE, trials=50, settings={"stop.max_failures": 4})
-    assert study.summary.state is StudyState.FAILED
-    assert len(study.records) == 4
+    settings = {"stop.max_failures": max_failures}
+    with pytest.raises(
+        tuner.TrialError, match=r"broken: no trial has a value; trial \d: RuntimeError: no luck"
+    ):
+        tuner.start(trainer=broken, space=SPACE, trials=6, settings=settings)
+    study = tuner.load("broken")
+    assert study.summary.state is (StudyState.FAILED if max_failures == 4 else StudyState.FINISHED)
+    assert len(study.records) == min(max_failures, 6)
+    assert study.records[0].traceback is not None
     with pytest.raises(tuner.TrialError, match="no trial has a value"):
-        _ = study.best
+        tuner.resume("broken", trainer=broken, trials=8)
+
+
+def test_a_study_that_ends_early_as_trials_fail_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    def fragile(params: Mapping[str, Any], context: Any) -> Iterator[float]:
+        if context.number:
+            raise RuntimeError("no luck")
+        yield 1.0
+
+    study = tuner.start(trainer=fragile, space=SPACE, trials=9, settings={"stop.max_failures": 2})
+    assert study.summary.state is StudyState.FAILED
+    assert "fragile: ended early: 2 trials failed; the last: trial 2: RuntimeError: no luck" in caplog.text
+
+
+def test_notes_are_kept_and_logged_and_progress_is_shown_where_it_is_asked_for(
+    caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with caplog.at_level("INFO", logger="tuner"):
+        study = tuner.start(trainer=train, space=SPACE, trials=3)
+    assert any(note.startswith("runs: in this process") for note in study.notes)
+    assert all(f"train: {note}" in caplog.text for note in study.notes)
+    assert capsys.readouterr().err == "", "stderr is no terminal here"
+    tuner.resume("train", trainer=train, trials=5, progress=True)
+    assert "5/5 trials" in capsys.readouterr().err
+
+
+def test_the_table_of_trials_has_numbers_of_ones_own() -> None:
+    def measured(params: Mapping[str, Any], context: Any) -> Iterator[dict[str, float]]:
+        for epoch in range(2):
+            yield {"val_loss": 1.0 + epoch, "recall": params["x"] + epoch}
+
+    trials = tuner.start(trainer=measured, space=SPACE, trials=3).trials
+    assert trials["recall"].tolist() == trials["params.x"].tolist()
 
 
 def test_deleted_study_leaves_nothing_behind(tmp_path: Path) -> None:

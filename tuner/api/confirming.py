@@ -15,6 +15,7 @@ from tuner.api.repeats import Repeats, begun
 from tuner.api.rowwise import row_noise
 from tuner.api.specify import pair_of
 from tuner.api.study import opened
+from tuner.api.watching import watched
 from tuner.artifacts import Artifacts
 from tuner.content import storage_url
 from tuner.core.dataset import Task
@@ -58,6 +59,7 @@ def confirm(
     models: str | Path | None = None,
     data: Any = None,
     trainer: Callable[..., Any] | None = None,
+    progress: bool | None = None,
     observer: Observer | None = None,
 ) -> Confirmation:
     """Train the best trials and the default again, recommend one, and open the locked test split.
@@ -74,7 +76,8 @@ def confirm(
         models: the folder for the models of all studies, where they were moved.
         data: the arrays, where the study was started with them from Python.
         trainer: the function, where the study was started with one from Python.
-        observer: is told of every turn of the training.
+        progress: show on stderr how far it is; None: where that is a terminal or a notebook.
+        observer: is told of every turn of the training, instead of the display.
 
     Raises:
         StudyNotFound: there is none of that name.
@@ -100,7 +103,8 @@ def confirm(
         if summary.is_driven:
             raise StudyLocked(f"study '{name}' is at work; wait until it has ended, or stop it")
         again = _Confirming(database, url, summary, len(done) + 1, data, trainer, provenance)
-        return again.run(top, repeats, observer, _command(name, top, repeats, reopen))
+        with watched(observer, progress) as watching:
+            return again.run(top, repeats, watching, _command(name, top, repeats, reopen))
 
 
 def stored(database: Database, name: str) -> Confirmation | None:

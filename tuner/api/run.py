@@ -17,13 +17,14 @@ from tuner.api.revision import Origin, revised
 from tuner.api.session import Session
 from tuner.api.specify import compose, plan, prepare
 from tuner.api.study import Study, opened
+from tuner.api.watching import watched
 from tuner.content import storage_url
 from tuner.core.budget import StudyState
 from tuner.core.changes import changes
 from tuner.core.ports import Observer
 from tuner.core.spec import StudySpec
 from tuner.core.trial import TrialRecord
-from tuner.errors import SpecError, StoreError, StudyLocked, StudyNotFound, TunerError
+from tuner.errors import SpecError, StoreError, StudyLocked, StudyNotFound, TrialError, TunerError
 from tuner.store import Database, StudySummary, Verification
 
 _LOG = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ def start(
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
     confirm: bool = False,
+    progress: bool | None = None,
     observer: Observer | None = None,
 ) -> Study:
     """Run a new study to the end of its budget.
@@ -89,12 +91,14 @@ def start(
         seed: of everything random.
         settings: further keys of a study file by dotted name, e.g. ``{"trainer.epochs": 9}``.
         confirm: confirm the study when it has finished, as far as ``[confirm] auto`` has it.
-        observer: is told of every turn.
+        progress: show on stderr how far it is; None: where that is a terminal or a notebook.
+        observer: is told of every turn, instead of the display.
 
     Returns:
         The stored study.
 
     Raises:
+        TrialError: no trial has a value, as all failed; the study is stored.
         SpecError: the study has faults; all of them are named.
         DataError: the data cannot be used.
         PluginError: a reference leads nowhere.
@@ -126,15 +130,16 @@ def start(
         origin = Origin.of(study, target, metric, asked)
         facts |= origin.fact({}) if origin is not None else {}
     command = _command(
-        "start", study,
+        "start",
+        study,
         {"name": name, "target": target, "objective.metric": metric, "models": models, **asked},
-    )  # fmt: skip
-    with opened(session.url, create=True, models=models) as database:
+    )
+    with watched(observer, progress) as watching, opened(session.url, create=True, models=models) as database:
         driven = database.create_study(
             planned.spec.name, planned.spec, facts, command=command, fingerprint=session.fingerprint
         )
-        session.drive(database, driven, observer)
-    return _ended(Study(planned.spec.name, session.url, models), data, trainer, observer, confirm=confirm)
+        session.drive(database, driven, watching)
+        return _ended(Study(planned.spec.name, session.url, models), data, trainer, watching, confirm=confirm)
 
 
 def resume(
@@ -151,6 +156,7 @@ def resume(
     trainer: Callable[..., Any] | None = None,
     data: Any = None,
     confirm: bool = False,
+    progress: bool | None = None,
     observer: Observer | None = None,
 ) -> Study:
     """Go on with a stored study; trials that were in flight go on under their own numbers.
@@ -172,12 +178,14 @@ def resume(
         trainer: the function, where the study was started with one from Python.
         data: the arrays, where the study was started with them from Python.
         confirm: see `start`.
-        observer: is told of every turn.
+        progress: see `start`.
+        observer: see `start`.
 
     A confirmation that was cut off goes on too. A study that has finished, and has nothing left of its
     budget, is given back as it is.
 
     Raises:
+        TrialError: see `start`.
         StudyNotFound: no such study, or none to go on with.
         StudyLocked: another process drives it.
         SpecError: the new limit lies below what is used up. Or the study has changed, and that was not
@@ -192,10 +200,19 @@ def resume(
     }
     if name is None and study is not None:
         name = compose(study, trainer=trainer, data=data)[0].name
-    with opened(url, models=models) as database:
+    with watched(observer, progress) as watching, opened(url, models=models) as database:
         summary = database.study(name) if name is not None else _unfinished(database)
-        if trials is seconds is None and (parent := _half_confirmed(database, summary)) is not None:
-            confirm_study(parent, storage=url, models=models, data=data, trainer=trainer, observer=observer)
+        parent = _half_confirmed(database, summary) if trials is seconds is None else None
+        if parent is not None and not allow_changes:
+            confirm_study(
+                parent,
+                storage=url,
+                models=models,
+                data=data,
+                trainer=trainer,
+                progress=False,
+                observer=watching,
+            )
             return Study(parent, url, models)
         spec, origin = revised(summary, study, allow=allow_changes, trainer=trainer, data=data)
         spec = _raised(summary, spec, asked)
@@ -204,7 +221,7 @@ def resume(
         )
         if _is_used_up(summary, spec) and allow_changes is not True:
             provenance.require(spec, data)
-            return _ended(Study(summary.name, url, models), data, trainer, observer, confirm=confirm)
+            return _ended(Study(summary.name, url, models), data, trainer, watching, confirm=confirm)
         planned = prepare(spec, data, trainer, summary.name, known=provenance.known)
         session = Session.of(planned, url, in_process=trainer is not None, stored=summary.facts)
         session = replace(session, told=provenance.notes(planned.data))
@@ -220,8 +237,8 @@ def resume(
         )  # fmt: skip
         if provenance.changes:
             session.forget_checkpoints(database.artifacts(summary.name), database.records(summary.name))
-        session.drive(database, driven, observer)
-    return _ended(Study(summary.name, url, models), data, trainer, observer, confirm=confirm)
+        session.drive(database, driven, watching)
+        return _ended(Study(summary.name, url, models), data, trainer, watching, confirm=confirm)
 
 
 def load(name: str, *, storage: str | None = None, models: str | Path | None = None) -> Study:
@@ -276,7 +293,16 @@ def delete(name: str, *, storage: str | None = None, models: str | Path | None =
 
 
 def _ended(study: Study, data: Any, trainer: Any, observer: Observer | None, *, confirm: bool) -> Study:
-    """A study whose session is over, confirmed where that was asked for."""
+    """A study whose session is over, confirmed where that was asked for.
+
+    Raises:
+        TrialError: no trial has a value, as all failed.
+    """
+    summary = study.summary
+    if summary.best_value is None and summary.counts["failed"]:
+        raise TrialError(f"{study.name}: no trial has a value; {study.last_reason}")
+    if summary.state is StudyState.FAILED and observer is None:
+        _LOG.warning("%s: ended early: %s", study.name, summary.reason)
     if confirm:
         _confirm(study, data, trainer, observer)
     return study
@@ -298,6 +324,7 @@ def _confirm(study: Study, data: Any, trainer: Any, observer: Observer | None) -
             models=study.models,
             data=given,
             trainer=function,
+            progress=False,
             observer=observer,
         )
     except TunerError as error:

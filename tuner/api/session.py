@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from tuner.store import Database, StudyStore
 from tuner.trainers.baseline import baseline
 from tuner.trainers.device import device_at_hand
 
+_LOG = logging.getLogger(__name__)
 NO_PARKING = "asha: this trainer's trials cannot be paused and go on, so they are stopped (asha-stop)"
 
 
@@ -164,8 +166,11 @@ class Session:
         """Run the engine until the study ends, and let go of the study whatever happens."""
         spec = self.planned.spec
         try:
+            notes = [*self.notes, *store.notes]
+            for note in notes:
+                _LOG.info("%s: %s", spec.name, note)
             if observer is not None:
-                observer.begin(spec, [*self.notes, *store.notes])
+                observer.begin(spec, notes)
             summary = database.study(spec.name)
             records, curves = database.records(spec.name), database.curves(spec.name, is_over=False)
             # The engine closes the executor; nothing may come between.

@@ -159,6 +159,20 @@ class Study:
             return database.specs(self.name)
 
     @property
+    def notes(self) -> list[str]:
+        """What was done to the data and what ran where, a sentence each, as of the last session."""
+        return list(self.summary.facts.get("notes", ()))
+
+    @property
+    def last_reason(self) -> str:
+        """Why the last trial that says so ended, and where to read more."""
+        for record in reversed(self.records):
+            if record.reason:
+                more = f"tune show {self.name} {record.number}"
+                return f"trial {record.number}: {record.reason}; see: {more}"
+        return f"see: tune show {self.name}"
+
+    @property
     def records(self) -> list[TrialRecord]:
         """Every trial, in order of number."""
         with opened(self.url, models=self.models) as database:
@@ -246,11 +260,15 @@ class Study:
 
     @property
     def trials(self) -> pd.DataFrame:
-        """A row per trial: number, state, value, the best epoch's numbers, and ``params.<name>`` each."""
+        """A row per trial: number, state, value, the best epoch's numbers, and ``params.<name>`` each.
+
+        Numbers of one's own stand behind those that every trainer gives.
+        """
         import pandas as pd
 
-        rows = []
-        for record in self.records:
+        rows, records = [], self.records
+        own = dict.fromkeys(name for r in records if r.best is not None for name in r.best.extras)
+        for record in records:
             row: dict[str, Any] = {
                 "number": record.number,
                 "state": record.state.value,
@@ -259,7 +277,9 @@ class Study:
                 "best_epoch": record.best.epoch if record.best else None,
             }
             row |= {
-                name: record.best.get(name) if record.best else None for name in NUMBERS if name != "seconds"
+                name: record.best.get(name) if record.best else None
+                for name in (*NUMBERS, *own)
+                if name != "seconds"
             }
             row |= {
                 "seconds": record.seconds,

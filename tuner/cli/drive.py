@@ -43,7 +43,7 @@ def drive(begin: Callable[[Observer], Study], *, as_json: bool, quiet: bool) -> 
         screen.say(f"interrupted; {go_on}", stderr=True)
         raise typer.Exit(INTERRUPTED)
     if study.verdict.taken is None:
-        raise TrialError(f"{study.name}: no trial has a value; {_last_reason(study)}")
+        raise TrialError(f"{study.name}: no trial has a value; {study.last_reason}")
     if as_json:
         dump(best_table(study))
     else:
@@ -52,12 +52,3 @@ def drive(begin: Callable[[Observer], Study], *, as_json: bool, quiet: bool) -> 
         # The result stands on stdout already.
         screen.say(f"error: {study.name}: {study.summary.reason}", stderr=True)
         raise typer.Exit(USAGE_ERROR)
-
-
-def _last_reason(study: Study) -> str:
-    """Why the last trial that says so has no value, and where to read more."""
-    for record in reversed(study.records):
-        if record.reason:
-            more = f"tune show {study.name} {record.number}"
-            return f"trial {record.number}: {record.reason}; see: {more}"
-    return f"see: tune show {study.name}"
