@@ -38,3 +38,27 @@ def test_unreadable_file_is_named(tmp_path: Path, text: bytes, sentence: str) ->
         content.read(path)
     with pytest.raises(SpecError, match="cannot be read"):
         content.read(tmp_path)
+
+
+def test_the_folder_for_models_is_what_was_asked_for_or_what_the_variable_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TUNER_MODELS", raising=False)
+    assert content.models_root() is None
+    monkeypatch.setenv("TUNER_MODELS", "big")
+    assert content.models_root() == tmp_path / "big"
+    assert content.models_root("a/../b") == tmp_path / "b"
+    assert content.models_root("b", tmp_path / "x") == tmp_path / "x" / "b"
+    monkeypatch.setenv("HOME", str(tmp_path / "anna"))
+    assert content.models_root("~/b") == tmp_path / "anna" / "b"
+
+
+@pytest.mark.parametrize("named", ["f.txt", "a\x00b", "~nobody-of-this-name/x", "x" * 300])
+def test_what_can_be_no_folder_for_models_is_refused_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "f.txt").write_text("mine")
+    with pytest.raises(SpecError, match="name another place"):
+        content.models_root(named)

@@ -116,16 +116,10 @@ names = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_
 
 @given(names)
 @example("..")
-@example(".")
 @example("超参数搜索" * 6)
 @example("\N{GRINNING FACE}" * 200)
-@example("a/../../b")
-@example("/nowhere")
-@example("CON")
-@example("x~confirm")
-@example(".writing-0")
-@example("[red]%2e%2e")
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example("x~confirm/../../b%2e ")
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_a_study_of_any_name_is_created_resumed_exported_and_deleted_and_nothing_else_changes(
     home: Path, name: str
 ) -> None:
@@ -487,16 +481,14 @@ def test_models_that_were_moved_are_found_where_they_are_said_to_be(
     assert list((tmp_path / "bigger").iterdir()) == []
 
 
-@pytest.mark.parametrize("place", ["f.txt", "a\x00b", "~nobody-of-this-name/x"])
 def test_what_is_no_folder_for_models_is_refused_before_anything_is_stored(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("f.txt").write_text("mine")
-    with pytest.raises(SpecError, match="name another place"):
-        tuner.start(trainer=train, space=SPACE, name="s", trials=1, models=place)
-    with pytest.raises(SpecError, match="name another place"):
-        tuner.start(trainer=train, space=SPACE, name="s", settings={"trainer.models": place})
+    for options in ({"models": "f.txt"}, {"settings": {"trainer.models": "f.txt"}}):
+        with pytest.raises(SpecError, match=r"f\.txt: is a file"):
+            tuner.start(trainer=train, space=SPACE, name="s", **options)
     assert tuner.studies() == []
 
 
@@ -505,6 +497,8 @@ def test_no_checkpoint_of_another_databases_study_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, together: bool
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    # A suite that runs in the background of a shell is born deaf to it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     step, ends = 1.0, True
 
     def counts(params: dict[str, Any], context: Any) -> Iterator[dict[str, Any]]:
@@ -573,7 +567,7 @@ def test_deleting_that_is_killed_at_any_point_is_finished_by_repeating_it(
     whole = project(tmp_path / "whole")
     tuner.confirm("s", top=1, repeats=3, storage=url(whole))
     monkeypatch.chdir(tmp_path)
-    for count in range(1, 99, 3):
+    for count in range(1, 99, 4):
         copy = tmp_path / f"copy{count}"
         shutil.copytree(whole, copy)
         was_killed = killed_at(count, "tuner_models", partial(tuner.delete, "s", storage=url(copy)))
@@ -593,7 +587,7 @@ def test_exporting_that_is_killed_at_any_point_can_be_repeated(
     home = project(tmp_path / "home")
     monkeypatch.chdir(tmp_path)
     tuner.export("s", "expected", storage=url(home))
-    for count in range(1, 99, 5):
+    for count in range(1, 99, 7):
         out = tmp_path / f"out{count}"
         if count % 2:
             out.mkdir()

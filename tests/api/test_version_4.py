@@ -6,8 +6,10 @@ The project holds `An old study`, finished and confirmed, and `cut`, killed by S
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
+import tempfile
 import zipfile
 from contextlib import closing
 from pathlib import Path
@@ -56,6 +58,49 @@ def test_a_study_that_was_killed_goes_on_with_the_code_beside_it(project: Path) 
     tuner.delete("cut")
     tuner.delete("An old study")
     assert [path for path in (project / "tuner_models").rglob("*") if path.is_file()] == []
+
+
+def test_its_checkpoints_go_and_nothing_else(project: Path) -> None:
+    folder = project / "tuner_models" / "cut" / "checkpoints"
+    folder.mkdir()
+    for name in ("2.a", "2.b", "11.writing"):
+        (folder / name).write_text("as version 4 wrote it")
+    mine = project / "tuner_models" / "An old study" / "checkpoints" / "mine.txt"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    tuner.studies()
+    assert not folder.parent.exists()
+    assert mine.read_text() == "mine"
+
+
+def test_on_read_only_media_its_models_stay_and_that_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    # Not below the folder of all tests, which another user may not enter.
+    project = Path(tempfile.mkdtemp())
+    with zipfile.ZipFile(PROJECT) as archive:
+        archive.extractall(project)
+    before = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+    folders = [project, *(path for path in project.rglob("*") if path.is_dir())]
+    for path in (*before, *folders):
+        path.chmod(0o555)
+    if os.getuid() == 0:
+        os.seteuid(65534)
+    try:
+        study = tuner.load("An old study", storage=f"sqlite:///{project}/tuner.db")
+        with pytest.raises(tuner.TrialError, match="its model is not in"):
+            study.trial(3).model()
+        assert study.records[3].value is not None
+    finally:
+        if os.getuid() == 0:
+            os.seteuid(0)
+        after = {path: path.read_bytes() for path in project.rglob("*") if path.is_file()}
+        for path in folders:
+            path.chmod(0o755)
+        shutil.rmtree(project)
+    assert after == before
+    told = [text for text in caplog.messages if "moved when the database is first opened" in text]
+    assert len(told) == 3, "once for each study"
 
 
 def test_of_models_that_two_databases_shared_each_takes_its_own(project: Path) -> None:

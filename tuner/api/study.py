@@ -87,19 +87,25 @@ class TrialView:
         return Path(self.record.model_path) if self.record.model_path else None
 
     @property
-    def folder(self) -> Path | None:
+    def folder(self) -> Path:
         """Likewise, after a look whether it lies there.
 
         Raises:
-            TrialError: what lies there is not of this study.
+            TrialError: it was not kept, is not there, or what lies there is not of this study.
         """
         from tuner.api.confirming import model_of
 
+        what = f"trial {self.number} of '{self.study.name}': its model"
         with opened(self.study.url, models=self.study.models) as database:
-            again = None if self.confirmation is None else model_of(database, self.confirmation)
-            if again is not None or self.record.model_path is None:
-                return again
-            return database.artifacts(self.study.name).get(self.number)
+            found = None if self.confirmation is None else model_of(database, self.confirmation)
+            if found is None and self.record.model_path is not None:
+                found = database.artifacts(self.study.name).get(self.number)
+        if found is None and self.model_path is not None:
+            raise TrialError(f"{what} is not in {self.model_path}; put the folder back")
+        if found is None:
+            kept = ", ".join(str(r.number) for r in self.study.records if r.model_path) or "none"
+            raise TrialError(f"{what} was not kept; kept are: {kept} ([trainer] keep says how many)")
+        return found
 
     def model(self) -> Any:
         """The best epoch's model.
@@ -113,18 +119,7 @@ class TrialView:
         """
         from tuner.trainers import load_model
 
-        if self.model_path is None:
-            raise TrialError(
-                f"trial {self.number} of '{self.study.name}': its model was not kept; "
-                "the models of the best trials are, [trainer] keep says how many"
-            )
-        folder = self.folder
-        if folder is None:
-            raise TrialError(
-                f"trial {self.number} of '{self.study.name}': its model is not in {self.model_path}; "
-                "put the folder back"
-            )
-        return load_model(folder).module
+        return load_model(self.folder).module
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from tuner.content import storage_url
 from tuner.core.dataset import Dataset
 from tuner.core.spec import FALLING_SCORES, StudySpec
 from tuner.core.trial import Reading
-from tuner.errors import SpecError, TrialError, near
+from tuner.errors import SpecError, near
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def export(
         The files that were written.
 
     Raises:
-        TrialError: the trial's model was not kept.
+        TrialError: the trial's model was not kept or is not there.
         SpecError: the folder has something in it, or the data file has changed since.
         PluginError: pictures need kaleido and a Chromium.
     """
@@ -143,11 +143,7 @@ def export(
     if not ignore_changes:
         require_unchanged(name, study.spec, study.url)
     chosen = study.recommended if trial is None else study.trial(trial)
-    model = chosen.folder
-    if model is None:
-        kept = ", ".join(str(r.number) for r in study.records if r.model_path) or "none"
-        raise TrialError(f"{name}: the model of trial {chosen.number} was not kept; kept are: {kept}")
-    source, place = model, Path(folder)
+    source, place = chosen.folder, Path(folder)
 
     def write(draft: Path) -> None:
         shutil.copytree(source, draft / "model")

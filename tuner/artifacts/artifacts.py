@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -206,6 +207,8 @@ class Artifacts:
     def take_over(self, older: Path, params: dict[int, Any]) -> None:
         """Move models here that were kept before studies had identities; killed half-way, it may be repeated.
 
+        Checkpoints from then go, unless there are models of others: nobody reads them any more.
+
         Args:
             older: the folder that they lie in.
             params: the parameters of the trials whose models were kept; a model of others is left.
@@ -224,6 +227,8 @@ class Artifacts:
             writing.rename(path)
             shutil.rmtree(model, ignore_errors=True)
         with suppress(OSError):
+            if [path.name for path in older.iterdir()] == [_CHECKPOINTS]:
+                _remove_checkpoints(older / _CHECKPOINTS)
             # Unless there is more in it.
             older.rmdir()
 
@@ -272,6 +277,15 @@ def _mark_of(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _remove_checkpoints(folder: Path) -> None:
+    """Remove a folder of checkpoints that carry no identity, unless there is something else in it."""
+    if not folder.is_symlink():
+        for path in folder.iterdir():
+            if re.fullmatch(r"\d+\.(a|b|writing)", path.name):
+                path.unlink()
+        folder.rmdir()
 
 
 def _remove(path: Path) -> None:

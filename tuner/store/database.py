@@ -93,8 +93,7 @@ class Database:
             if create:
                 ensure(engine)
             migrate(engine)
-            if copy is None:
-                take_over(engine)
+            take_over(engine, moves=copy is None)
         except BaseException:
             engine.dispose()
             raise

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
+from functools import cache
+from pathlib import Path
 
 from sqlalchemy import Engine, func, select
 
@@ -21,8 +23,13 @@ _FIRST = 5
 """The version from which on every model carries its study's identity."""
 
 
-def take_over(engine: Engine) -> None:
-    """Move what lies in the folders of earlier versions; what cannot be moved is told to the log."""
+def take_over(engine: Engine, *, moves: bool) -> None:
+    """Move what lies in the folders of earlier versions; what stays there is told to the log.
+
+    Args:
+        engine: of the database.
+        moves: False where it is read on media that cannot be written.
+    """
     with told(place(engine.url)), engine.begin() as connection:
         if version(connection) is None:
             return
@@ -39,6 +46,9 @@ def take_over(engine: Engine) -> None:
             older = folder.with_name(former) if former is not None else folder
             if older == folder or older.is_symlink() or not older.is_dir():
                 continue
+            if not moves:
+                _tell(name, older, "they are moved when the database is first opened where it can be written")
+                continue
             files = places.files_in(connection, name, identity, folder)
             kept = connection.execute(
                 select(tuner_trials.c.number, tuner_trials.c.params).where(
@@ -48,4 +58,10 @@ def take_over(engine: Engine) -> None:
             try:
                 files.take_over(older, {number: json.loads(params) for number, params in kept})
             except OSError as error:
-                _LOG.warning("the models of %s stay in %s, unread: %s", name, older, error)
+                _tell(name, older, str(error))
+
+
+@cache
+def _tell(name: str, older: Path, why: str) -> None:
+    """Once for each process, which may open the database often."""
+    _LOG.warning("the models of %s stay in %s, unread: %s", name, older, why)
