@@ -98,6 +98,7 @@ class Evidence:
         is_confirmed: whether it did; which trial to take is then told by the verdict.
         score: (N,) the best epoch's validation score; `nan` where none is measured.
         baseline: what a constant prediction comes to; None where it is not known.
+        ends: by row, the first and the last reading of the trials that `telling` names.
     """
 
     space: SearchSpace
@@ -118,6 +119,7 @@ class Evidence:
     is_confirmed: bool = False
     score: Floats = field(default_factory=lambda: np.empty(0))
     baseline: Baseline | None = None
+    ends: Mapping[int, tuple[Reading, Reading]] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -174,6 +176,11 @@ class Evidence:
             spread=spread,
             score=numbers([record.best.val_score if record.best else None for record in records]),
             baseline=baseline,
+            ends={
+                row: (min(curve, key=_epoch), max(curve, key=_epoch))
+                for row, record in enumerate(records)
+                if (curve := curves.get(record.number))
+            },
         )
 
     def __len__(self) -> int:
@@ -362,3 +369,7 @@ def values_of(space: SearchSpace, name: str) -> int:
 
 def _so_many(standing: int) -> int:
     return min(max(LEADERS, standing // 10), MOST_LEADERS)
+
+
+def _epoch(reading: Reading) -> int:
+    return reading.epoch

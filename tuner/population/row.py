@@ -128,6 +128,8 @@ class Measured:
         learning_rate: of the last step.
         grad_norm: mean over the steps of the gradient's 2-norm before clipping.
         seconds: of this row's work.
+        layer_norms: of the gradient of the first and of the last layer's weights in the last step, behind l1
+            and clipping; None but in the first and the last epoch, and of a back end that does not tell.
     """
 
     epoch: int
@@ -138,6 +140,7 @@ class Measured:
     learning_rate: float
     grad_norm: float
     seconds: float
+    layer_norms: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +206,16 @@ class Row:
         self.epoch += 1
         return Measured(
             self.epoch, train_loss, val_loss, sample.outputs, validation.outputs, float(rates[-1]),
-            norms / steps, time.perf_counter() - begin,
+            norms / steps, time.perf_counter() - begin, self._layer_norms(scratch.gradient),
         )  # fmt: skip
+
+    def _layer_norms(self, gradient: Floats) -> tuple[float, float] | None:
+        if self.epoch != 1 and self.epoch * self._steps != self._all_steps:
+            return None
+        views = self.layout.views(gradient)
+        first, last = (views[f"{layer}.weight"] for layer in (0, self._recipe.depth))
+        norms = float(np.linalg.norm(first)), float(np.linalg.norm(last))
+        return norms if norms[1] > 0 else None
 
     def keep(self) -> None:
         """Note the parameters as they are now, in place of those noted before."""

@@ -196,6 +196,15 @@ class Reader:
                 row = row._replace(model_path=str(files.path(number)))
         return row, found.traceback
 
+    def curve(self, name: str, number: int) -> list[Reading]:
+        """Every epoch's reading of one trial, with all its extras; empty where there is none.
+
+        Raises:
+            StudyNotFound: see `study`.
+        """
+        with self._reading() as connection:
+            return read.curves(connection, self._id(connection, name), number).get(number, [])
+
     def errors(self, name: str, number: int) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
         """The epochs of one trial, and the standard errors of its numbers at each where they are means.
 

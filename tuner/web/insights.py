@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Thread
 from typing import Any
@@ -17,7 +17,7 @@ import numpy as np
 from tuner.core.baseline import Baseline
 from tuner.core.importances import Importances
 from tuner.core.space import Choice, SearchSpace
-from tuner.core.trial import TrialRecord, TrialState
+from tuner.core.trial import Reading, TrialRecord, TrialState
 from tuner.figures.frame import Frame
 from tuner.findings import Curves, Evidence, Finding, all_of
 from tuner.search import of_value_and_gap
@@ -71,6 +71,7 @@ class Insights:
         planned: int,
         spread: float | None = None,
         baseline: Baseline | None = None,
+        curve: Callable[[int], Sequence[Reading]] | None = None,
         *,
         is_driven: bool = True,
         is_confirmed: bool = False,
@@ -83,6 +84,7 @@ class Insights:
             planned: epochs of a trial that nothing stops.
             spread: see `Evidence.spread`.
             baseline: see `Evidence.baseline`.
+            curve: reads that of a trial, for `Evidence.ends`; it is called in another thread.
             is_driven: whether a process drives it; what its end and a confirmation change is found at once.
             is_confirmed: whether it was confirmed.
         """
@@ -93,7 +95,7 @@ class Insights:
         is_time = time.monotonic() >= self._next or has_ended or of[1:] != self._of[1:]
         if of != self._of and not is_busy and is_time:
             self._of, self._is_driven = of, is_driven
-            given = (frame, space, planned, baseline, of)
+            given = (frame, space, planned, baseline, curve, of)
             self._thread = Thread(target=self._find, args=given, daemon=True)
             self._thread.start()
         return self.found
@@ -119,13 +121,22 @@ class Insights:
             self._next = time.monotonic() + GOOD_FOR_S
 
     def _find(
-        self, frame: Frame, space: SearchSpace, planned: int, baseline: Baseline | None, of: Of
+        self,
+        frame: Frame,
+        space: SearchSpace,
+        planned: int,
+        baseline: Baseline | None,
+        curve: Callable[[int], Sequence[Reading]] | None,
+        of: Of,
     ) -> None:
         began = time.monotonic()
         try:
             shares = explained(frame, space)
-            found = evidence(frame, planned, shares, of[1], baseline)
-            self.found = Insight(shares, tuple(all_of(replace(found, is_confirmed=of[2]))), of)
+            found = replace(evidence(frame, planned, shares, of[1], baseline), is_confirmed=of[2])
+            if curve is not None:
+                read = ((row, curve(int(found.number[row]))) for row in found.leaders.tolist())
+                found = replace(found, ends={row: (its[0], its[-1]) for row, its in read if its})
+            self.found = Insight(shares, tuple(all_of(found)), of)
         except KeyboardInterrupt:
             raise
         except BaseException:  # noqa: BLE001

@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from threading import RLock
 from typing import Any
 
@@ -183,7 +183,7 @@ class Study:
 
     def look(self, reader: Reader) -> Look:
         """The study as it stands now, with the newest insight."""
-        return self._with_insight(self.read(reader))
+        return self._with_insight(self.read(reader), reader)
 
     def read(self, reader: Reader) -> Look:
         """The study as it stands now; reads only what is new."""
@@ -215,7 +215,7 @@ class Study:
         found = self._look.findings if self._look is not None else ()
         return Look(frame, summary, spec, space, changed, version, found)
 
-    def _with_insight(self, look: Look) -> Look:
+    def _with_insight(self, look: Look, reader: Reader) -> Look:
         """The look with the newest importances and findings, which are found in the background."""
         again = look.confirmed["candidates"] if look.confirmed else ()
         found = self.insights.of(
@@ -224,6 +224,7 @@ class Study:
             look.spec.trainer.epochs,
             spread_of([each["values"] for each in again]),
             Baseline.of(look.summary.facts),
+            partial(reader.curve, self.name),
             is_driven=look.summary.is_driven,
             is_confirmed=look.confirmed is not None,
         )

@@ -20,7 +20,7 @@ from tuner.core.dataset import Dataset, Task
 from tuner.core.ports import Exhausted, Failure, Job, Outcome, Snapshot
 from tuner.core.seeds import derive
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Reading, Trial
+from tuner.core.trial import LAYER_NORMS, Reading, Trial
 from tuner.errors import DataError
 from tuner.population import (
     Activation,
@@ -251,7 +251,7 @@ class FusedPopulation:
             measured.learning_rate,
             measured.grad_norm,
             seconds=measured.seconds,
-            extras=placed.costs,
+            extras={**placed.costs, **dict(zip(LAYER_NORMS, measured.layer_norms or (), strict=False))},
         )
         if self._goal.prefers(reading, placed.best):
             placed.best = reading

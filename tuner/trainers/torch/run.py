@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from tuner.core.dataset import Task
 from tuner.core.ports import Snapshot
 from tuner.core.seeds import derive
-from tuner.core.trial import Objective, Reading, Trial
+from tuner.core.trial import LAYER_NORMS, Objective, Reading, Trial
 from tuner.errors import TrialError
 from tuner.trainers import scores
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
@@ -73,14 +73,16 @@ class Run:
     def advance(self) -> Reading:
         """Train one epoch and measure."""
         start = time.perf_counter()
+        self._layers: Mapping[str, float] = {}
         with self._dropout:
             rate, norm = self._train()
             train_loss, train_score = self._measure(self.inputs.sample, self.material.sample)
             val_loss, val_score = self._measure(self.inputs.validation, self.material.validation)
         self.epoch += 1
         seconds = time.perf_counter() - start
+        extras = {**self._costs, **self._layers}
         reading = Reading(
-            self.epoch, train_loss, val_loss, train_score, val_score, rate, norm, seconds, self._costs
+            self.epoch, train_loss, val_loss, train_score, val_score, rate, norm, seconds, extras
         )
         self._keep_if_best(reading)
         return reading
@@ -138,10 +140,17 @@ class Run:
             )
             self._update.clear()
             self.material.loss(self._outputs(x), y, self._recipe.label_smoothing).backward()  # type: ignore[no-untyped-call]
+            if step + 1 in (len(self._sizes), self._steps):
+                self._layers = self._layer_norms()
             rate = learning_rate(self._recipe, step, self._steps)
             norms += self._update.step(rate)
             step += 1
         return rate, norms.item() / len(self._sizes)
+
+    def _layer_norms(self) -> dict[str, float]:
+        weights = [p.grad for p in self._module.parameters() if p.ndim > 1 and p.grad is not None]
+        ends = (weights[0], weights[-1]) if weights else ()
+        return {n: torch.linalg.vector_norm(g).item() for n, g in zip(LAYER_NORMS, ends, strict=False)}
 
     def _outputs(self, x: Tensor) -> Tensor:
         outputs, needed = self._module(x), (len(x), self.context.outputs)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tuner.core.dataset import Task
-from tuner.core.trial import Reading
+from tuner.core.trial import LAYER_NORMS, Reading
 from tuner.population.universal import Update
 from tuner.trainers import scores
 from tuner.trainers.torch.feed import Batch, Feed
@@ -50,7 +50,7 @@ class Together:
         """Train one epoch, measure, and hand the rows their new states."""
         start = time.perf_counter()
         streams = [row.streams.copy() for row in self._rows]
-        rates = self._train(Feed(self._rows, streams, self._material))
+        rates, layers = self._train(Feed(self._rows, streams, self._material))
         norms = self._update.norms()
         train = self._measure([row.inputs.sample for row in self._rows], self._material.sample)
         val = self._measure([row.inputs.validation for row in self._rows], self._material.validation)
@@ -72,14 +72,15 @@ class Together:
                     rates[i],
                     norm,
                     seconds,
-                    row.costs,
+                    {**row.costs, **layers[i]},
                 )
             )
         return list(zip(self._rows, readings, strict=True))
 
-    def _train(self, batches: Iterable[Batch]) -> list[float]:
-        """Returns the learning rate of each row's last step."""
+    def _train(self, batches: Iterable[Batch]) -> tuple[list[float], list[dict[str, float]]]:
+        """Returns the learning rate of each row's last step, and its `LAYER_NORMS`."""
         rates = [math.nan] * len(self._rows)
+        layers: list[dict[str, float]] = [{} for _ in self._rows]
         steps = [row.epoch * row.plan.batches for row in self._rows]
         for batch in batches:
             self._descend(batch)
@@ -87,8 +88,15 @@ class Together:
                 row = self._rows[i]
                 rates[i] = learning_rate(row.recipe, steps[i], self._epochs * row.plan.batches)
                 steps[i] += 1
+                if steps[i] in (row.plan.batches, self._epochs * row.plan.batches):
+                    layers[i] = self._layer_norms(i)
             self._update.step([(i, rates[i], steps[i]) for i in batch.ends])
-        return rates
+        return rates, layers
+
+    def _layer_norms(self, row: int) -> dict[str, float]:
+        weights = [g[row] for g in self._program.unpack(self._update.g).values() if g.ndim > 2]
+        ends = (weights[0], weights[-1]) if weights else ()
+        return {n: torch.linalg.vector_norm(g).item() for n, g in zip(LAYER_NORMS, ends, strict=False)}
 
     def _descend(self, batch: Batch) -> None:
         """Add a micro-batch's gradients."""
