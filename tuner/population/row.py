@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.population.layout import Floats, Layout, aligned
+from tuner.population.layout import FAN_IN, STRIDE, WEIGHT, Floats, Layout, aligned
 from tuner.population.material import Inputs, Material, Targets
 from tuner.population.recipe import RowRecipe, numbers
 from tuner.population.streams import Streams
@@ -212,10 +212,11 @@ class Row:
     def _layer_norms(self, gradient: Floats) -> tuple[float, float] | None:
         if self.epoch != 1 and self.epoch * self._steps != self._all_steps:
             return None
-        views = self.layout.views(gradient)
-        first, last = (views[f"{layer}.weight"] for layer in (0, self._recipe.depth))
-        norms = float(np.linalg.norm(first)), float(np.linalg.norm(last))
-        return norms if norms[1] > 0 else None
+        first, last = (
+            gradient[row[WEIGHT] : row[WEIGHT] + row[FAN_IN] * row[STRIDE]]
+            for row in (self.layout.table[0], self.layout.table[-1])
+        )
+        return (math.sqrt(first @ first), math.sqrt(last @ last)) if last.any() else None
 
     def keep(self) -> None:
         """Note the parameters as they are now, in place of those noted before."""

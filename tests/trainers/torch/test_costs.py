@@ -13,7 +13,7 @@ from tests.trainers.torch.plain import images
 from tuner.core.dataset import Dataset
 from tuner.core.ports import Job
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Reading, Trial
+from tuner.core.trial import LAYER_NORMS, Reading, Trial
 from tuner.trainers.torch import TorchTrainer
 from tuner.trainers.torch.costs import NAMES, costs
 from tuner.trainers.torch.fused import FusedPopulation
@@ -45,8 +45,9 @@ def test_every_reading_has_what_was_asked_for_and_snapshots_go_on_with_it(
     first, second = (population.advance()[0] for _ in range(2))
     assert isinstance(first, Reading)
     assert isinstance(second, Reading)
-    assert set(first.extras) == set(NAMES)
-    assert first.extras == second.extras
+    assert set(second.extras) == set(NAMES)
+    assert set(first.extras) == {*NAMES, *LAYER_NORMS}
+    assert {name: first.extras[name] for name in NAMES} == second.extras
     assert first.extras["size_bytes"] == 4 * first.extras["parameters"]
     assert first.extras["latency_ms"] > 0
     snapshot = population.snapshot(0)
@@ -68,7 +69,7 @@ def test_they_change_nothing_else_and_are_missing_where_nobody_asks(
         reading = population.advance()[0]
         assert isinstance(reading, Reading)
         found.append(reading)
-    assert found[0].extras == {}
+    assert not set(found[0].extras) & set(NAMES)
     assert (found[0].train_loss, found[0].val_loss) == (found[1].train_loss, found[1].val_loss)
 
 
