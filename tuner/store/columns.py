@@ -203,7 +203,7 @@ class Reader:
             StudyNotFound: see `study`.
         """
         with self._reading() as connection:
-            return read.curves(connection, self._id(connection, name), number).get(number, [])
+            return dict(read.each_curve(connection, self._id(connection, name), number)).get(number, [])
 
     def errors(self, name: str, number: int) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
         """The epochs of one trial, and the standard errors of its numbers at each where they are means.
