@@ -6,9 +6,11 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +62,7 @@ def nasty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in (MARKUP, CONTROL):
         tuner.start(
             trainer=train,
-            name=name,
+            name=name if name == MARKUP else "plain",
             settings={"description": name, "trainer.epochs": 3, "confirm.auto": False},
             space={
                 "[/x] rate": tuner.Float(low=0.0, high=1.0, default=0.2, doc="[/nothing] is closed"),
@@ -69,6 +71,9 @@ def nasty(tmp_path_factory: pytest.TempPathFactory) -> Path:
             trials=4,
             storage=f"sqlite:///{folder}/tuner.db",
         )
+    # Such a name is refused today; an earlier version, or another program, may have stored one.
+    with closing(sqlite3.connect(folder / "tuner.db")) as connection, connection:
+        connection.execute("UPDATE studies SET study_name = ? WHERE study_name = 'plain'", (CONTROL,))
     return folder
 
 
@@ -149,10 +154,10 @@ def train(params, context):
         '[trainer]\nuse = "./own.py:train"\nepochs = 1\n[budget]\ntrials = 3\n[confirm]\nauto = false\n'
         '[space."[/y]"]\ntype = "float"\nlow = 0.0\nhigh = 1.0\ndefault = 0.5\n'
     )
-    start = ("start", "own.toml", "--name", "[/b] Söhne \x1b[31m")
+    start = ("start", "own.toml", "--name", "[/b] Söhne")
     out, err = run(folder, [start], PYTHONIOENCODING="ascii", TTY_COMPATIBLE="1", TERM="xterm")
     assert "rc 0" in out
-    assert "[/b] S?hne [31m" in err
+    assert "[/b] S?hne" in err
     assert "[/y]" in out
 
 
