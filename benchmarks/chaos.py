@@ -3,14 +3,19 @@
 Each scenario is run once in peace and then in rounds: a real process drives the study, SIGKILL ends
 it at a drawn moment (any, in the middle of a commit, in the middle of writing a checkpoint, or one
 of its workers only), another process resumes it, until it is done. After every kill the database is
-read: nothing that was stored before may be gone. At the end the study must be the one that ran in
-peace: same numbers, parameters, states, values, and curves bit for bit; no checkpoint may be left over.
+read: nothing that was stored before may be gone, and every model that a record names must be there.
+At the end the study must be the one that ran in peace: same numbers, parameters, states, values, and
+curves bit for bit; no checkpoint may be left over, and no model that no record names.
+
+What is done with a finished study is killed too, see `benchmarks.aftermath`: its confirmation, its
+export and its deletion; so are two databases in one folder, and a study whose models find no room.
 
 With --drivers, two processes want the same study at the same instant, a new one or one whose driver
 was just killed, and exactly one may get it. With --readers, eight processes read all of a study while
 it runs; none may see an error, and what they cost the driver is told.
 
-Run: python -m benchmarks.chaos [--kills 200] [--only WORD] [--seed 0] [--trials N] [--drivers 50] [--readers]
+Run: python -m benchmarks.chaos [--kills 200] [--only WORD] [--seed 0] [--trials N]
+     [--after 20] [--drivers 50] [--readers]
 """
 
 from __future__ import annotations
@@ -35,6 +40,7 @@ from typing import Any
 
 import optuna
 
+from benchmarks import aftermath
 from benchmarks.scenarios import SCENARIOS, Scenario, Subject, Table, different, forked, peace, told
 from tuner.executors import worker
 from tuner.executors.checkpoints import Checkpoints
@@ -53,6 +59,7 @@ class Tally:
     duplicates: int = 0
     differences: int = 0
     leftovers: int = 0
+    missing_models: int = 0
     seconds: list[float] = field(default_factory=list)
 
 
@@ -142,11 +149,13 @@ def round_of(
         tally.aimed[aim] = tally.aimed.get(aim, 0) + 1
         after = subject.table()
         look(before, after, tally)
+        tally.missing_models += subject.missing()
         before = after
     found = subject.table()
     look(before, found, tally)
     tally.differences += different(found, whole)
     tally.leftovers += subject.leftovers()
+    tally.missing_models += subject.missing()
     tally.rounds += 1
     tally.seconds.append(time.monotonic() - begin)
 
@@ -278,7 +287,7 @@ def audience(scenario: Scenario, pairs: int = 3) -> None:
 
 def kill(scenarios: tuple[Scenario, ...], kills: int, seed: int) -> int:
     """Print a table of kills; how many things were lost or different."""
-    counted = ("lost_trials", "lost_epochs", "duplicates", "differences", "leftovers")
+    counted = ("lost_trials", "lost_epochs", "duplicates", "differences", "leftovers", "missing_models")
     print("| study | in peace | rounds | kills (where) | " + " | ".join(counted).replace("_", " ") + " |")
     print("| --- | --: | --: | :-- |" + " --: |" * len(counted))
     total, wrong = 0, 0
@@ -303,9 +312,14 @@ def main() -> None:
     """Print tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--kills", type=int, default=200, help="at least so many in all")
-    parser.add_argument("--only", default="", help="scenarios whose name has this in it")
+    parser.add_argument(
+        "--only", default="", help="scenarios, or things after a search, whose name has this in it"
+    )
     parser.add_argument("--trials", type=int, help="of each study; else as the scenario says")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--after", type=int, default=0, help="rounds of each thing that is done after a search"
+    )
     parser.add_argument("--drivers", type=int, default=0, help="so often two drivers want one study")
     parser.add_argument("--readers", action="store_true", help="eight readers look on")
     options = parser.parse_args()
@@ -313,6 +327,8 @@ def main() -> None:
         replace(each, trials=options.trials or each.trials) for each in SCENARIOS if options.only in each.name
     )
     wrong = kill(chosen, options.kills, options.seed) if options.kills else 0
+    if options.after:
+        wrong += aftermath.run(options.after, options.seed, options.only)
     keeping = next(each for each in SCENARIOS if "keeps a state" in each.name)
     if options.drivers:
         wrong += rivals(keeping, options.drivers, random.Random(options.seed))

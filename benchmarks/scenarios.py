@@ -31,6 +31,7 @@ def train(params, context):
         weights[0] += params["x"] * (1 + 0.1 * np.random.normal())
         weights[1] += abs(params["x"] - 0.3)
         weights[2] += 1
+        context.keep({"weights": weights})
         time.sleep(0.005)
         report = {"train_loss": float(weights[1]), "val_loss": float(weights[0] + 1 / weights[2])}
         yield {**report, "state": {"weights": weights}} if KEEPS else report
@@ -116,19 +117,20 @@ Table = dict[int, tuple[TrialRecord, list[Reading]]]
 
 
 class Subject:
-    """A scenario in a folder of its own."""
+    """A scenario in a folder of its own, or beside another one's database."""
 
-    def __init__(self, scenario: Scenario, folder: Path) -> None:
+    def __init__(self, scenario: Scenario, folder: Path, database: str = "tuner.db") -> None:
         self.scenario = scenario
         self.folder = folder
-        folder.mkdir(parents=True)
-        self.url = f"sqlite:///{folder}/tuner.db"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.database = folder / database
+        self.url = f"sqlite:///{self.database}"
         (folder / "function.py").write_text(FUNCTION.replace("KEEPS", str("keeps a state" in scenario.name)))
 
     def drive(self, *, checkpoint_seconds: float = 0.05) -> bool:
         """Start the study, or go on with it; whether there was anything to do."""
         os.chdir(self.folder)
-        known = tuner.studies(storage=self.url) if (self.folder / "tuner.db").exists() else []
+        known = tuner.studies(storage=self.url) if self.database.exists() else []
         if known:
             # It may have been killed when all was done.
             if known[0].state is StudyState.FINISHED:
@@ -146,8 +148,15 @@ class Subject:
         return True
 
     def leftovers(self) -> int:
-        """How many checkpoints lie there."""
-        return len(list((self.folder / "tuner_models").glob("chaos-*/checkpoints/*")))
+        """How many checkpoints lie there, and models that no record names."""
+        lying = {str(path) for path in (self.folder / "tuner_models").glob("chaos-*/[0-9]*")}
+        named = {record.model_path for record, _ in self.table().values()}
+        return len(list((self.folder / "tuner_models").glob("chaos-*/checkpoints/*"))) + len(lying - named)
+
+    def missing(self) -> int:
+        """How many models are named by records and are not there, whole."""
+        paths = [Path(record.model_path) for record, _ in self.table().values() if record.model_path]
+        return sum(not (path / "model.json").is_file() for path in paths)
 
     @property
     def layout(self) -> dict[str, Any]:
@@ -157,7 +166,7 @@ class Subject:
 
     def table(self) -> Table:
         """Everything that is stored."""
-        if not (self.folder / "tuner.db").exists() or not tuner.studies(storage=self.url):
+        if not self.database.exists() or not tuner.studies(storage=self.url):
             return {}
         with contextlib.closing(Database.open(self.url)) as database:
             records, curves = database.records("chaos"), database.curves("chaos")
