@@ -67,8 +67,9 @@ def run(rounds: int, seed: int, only: str = "") -> int:
             continue
         with tempfile.TemporaryDirectory() as folder:
             count = play(scenario, Path(folder), rounds, lots)
+        stops = f", no room {count.stops} times" if count and count.stops else ""
         told = (
-            f"{count.rounds} | {count.kills} | {count.wrong}"
+            f"{count.rounds} | {count.kills}{stops} | {count.wrong}"
             if count
             else "– | – | no small file system here"
         )
@@ -162,8 +163,7 @@ def confirmed(scenario: Scenario, folder: Path, rounds: int, lots: random.Random
     def confirm(subject: Subject) -> Callable[[], None]:
         def work() -> None:
             os.chdir(subject.folder)
-            if tuner.load("chaos", storage=subject.url).confirmation is None:
-                tuner.confirm("chaos", storage=subject.url)
+            tuner.confirm("chaos", storage=subject.url)
 
         return work
 

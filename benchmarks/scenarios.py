@@ -150,13 +150,17 @@ class Subject:
     def leftovers(self) -> int:
         """How many checkpoints lie there, and models that no record names."""
         lying = {str(path) for path in (self.folder / "tuner_models").glob("chaos-*/[0-9]*")}
-        named = {record.model_path for record, _ in self.table().values()}
+        named = {record.model_path for record, _ in self.all()}
         return len(list((self.folder / "tuner_models").glob("chaos-*/checkpoints/*"))) + len(lying - named)
 
     def missing(self) -> int:
         """How many models are named by records and are not there, whole."""
-        paths = [Path(record.model_path) for record, _ in self.table().values() if record.model_path]
+        paths = [Path(record.model_path) for record, _ in self.all() if record.model_path]
         return sum(not (path / "model.json").is_file() for path in paths)
+
+    def all(self) -> list[tuple[TrialRecord, list[Reading]]]:
+        """Its trials, and those of its confirmation."""
+        return [*self.table().values(), *self.table("chaos~confirm").values()]
 
     @property
     def layout(self) -> dict[str, Any]:
@@ -164,12 +168,14 @@ class Subject:
         facts = tuner.load("chaos", storage=self.url).summary.facts
         return {f"trainer.{name}": facts[name] for name in ("rows", "workers", "threads")}
 
-    def table(self) -> Table:
-        """Everything that is stored."""
+    def table(self, name: str = "chaos") -> Table:
+        """Everything that is stored of the study."""
         if not self.database.exists() or not tuner.studies(storage=self.url):
             return {}
         with contextlib.closing(Database.open(self.url)) as database:
-            records, curves = database.records("chaos"), database.curves("chaos")
+            if name not in {each.name for each in database.studies()}:
+                return {}
+            records, curves = database.records(name), database.curves(name)
         return {record.number: (record, curves.get(record.number, [])) for record in records}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -174,3 +175,16 @@ def test_what_only_one_trial_cannot_keep_costs_its_model_and_nothing_else() -> N
         assert "its model was not kept: " in str(record.reason)
         assert "a str cannot be kept; give arrays, tensors or a module" in str(record.reason)
         assert record.traceback
+
+
+def test_models_that_a_killed_confirmation_left_are_deleted_when_it_is_asked_for_again() -> None:
+    written(".")
+    tuner.start(**function(workers=1), name="study", trials=4)
+    found = tuner.confirm("study", repeats=3, top=1)
+    (folder,) = MODELS.glob("*confirm*")
+    lying = {path.name for path in folder.iterdir() if path.name.isdecimal()}
+    kept = next(path for path in MODELS.iterdir() if path != folder) / "0"
+    for number in {"1", "3", "5"} - lying:
+        shutil.copytree(kept, folder / number)
+    assert replace(tuner.confirm("study"), openings=()) == replace(found, openings=())
+    assert {path.name for path in folder.iterdir() if path.name.isdecimal()} == lying

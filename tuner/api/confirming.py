@@ -23,7 +23,7 @@ from tuner.core.incumbents import incumbents
 from tuner.core.ports import Observer
 from tuner.core.spec import FALLING_SCORES, StudySpec
 from tuner.core.trial import TrialRecord
-from tuner.errors import SpecError, StudyLocked, StudyNotFound, TrialError
+from tuner.errors import SpecError, StoreError, StudyLocked, StudyNotFound, TrialError
 from tuner.judging import (
     Confirmation,
     Measure,
@@ -99,7 +99,11 @@ def confirm(
         provenance = Provenance(database, name, study.data.source if study.data is not None else None)
         if done and not reopen and done[-1].result is not None:
             provenance.require(study, data, files_only=True)
-            return _read(database, done[-1].result)
+            found = _read(database, done[-1].result)
+            with suppress(StoreError):
+                # Whoever confirmed it may have been killed before its last step.
+                _tidy(database, found)
+            return found
         if summary.is_driven:
             raise StudyLocked(f"study '{name}' is at work; wait until it has ended, or stop it")
         again = _Confirming(database, url, summary, len(done) + 1, data, trainer, provenance)
@@ -124,6 +128,12 @@ def model_of(database: Database, found: Confirmation) -> Path | None:
     with suppress(StudyNotFound):
         return database.artifacts(found.confirmed_by).get(int(Path(found.model_path).name))
     return None
+
+
+def _tidy(database: Database, found: Confirmation) -> None:
+    """Delete the models of the repeats but the recommended one."""
+    kept = set() if found.model_path is None else {int(Path(found.model_path).name)}
+    database.keep_models(found.confirmed_by, kept)
 
 
 def _read(database: Database, table: Mapping[str, Any]) -> Confirmation:
@@ -187,7 +197,7 @@ class _Confirming:
         found, row, kept = self._judge(again, records, command)
         table = found.to_table() | {"model_path": kept.name if kept is not None else None}
         database.end_confirmation(name, row.number, table)
-        self._forget(again.spec.name, kept)
+        _tidy(database, found)
         return found
 
     def _judge(
@@ -288,11 +298,6 @@ class _Confirming:
         if how is None:
             raise SpecError(f"{spec.name}: there is no [data]")
         return locked.unlock(how, Path.cwd(), pair, fingerprint)
-
-    def _forget(self, name: str, kept: Path | None) -> None:
-        """Delete the models of the repeats but the recommended one."""
-        held = {r.number for r in self.database.records(name) if r.model_path is not None}
-        self.database.forget_models(name, held - ({int(kept.name)} if kept is not None else set()))
 
 
 @dataclass(frozen=True)

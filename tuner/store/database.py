@@ -212,18 +212,23 @@ class Database:
         with self._reading() as connection:
             return places.artifacts(connection, self._id(connection, name), self._root)
 
-    def forget_models(self, name: str, numbers: Collection[int]) -> None:
-        """Delete the models of these trials, after it is stored that they are no longer kept."""
+    def keep_models(self, name: str, numbers: Collection[int]) -> None:
+        """Delete all models but those of these trials, after it is stored that they are no longer kept.
+
+        Killed in between, it may be repeated.
+        """
+        if self.artifacts(name).models() <= set(numbers):
+            return
         with told(self._where), writing(self._engine).begin() as connection:
             study_id = self._id(connection, name)
             files = places.artifacts(connection, study_id, self._root)
             places.require_owner(connection, files, is_said=self._is_said)
             connection.execute(
                 tuner_trials.update()
-                .where(tuner_trials.c.study_id == study_id, tuner_trials.c.number.in_(list(numbers)))
+                .where(tuner_trials.c.study_id == study_id, tuner_trials.c.number.not_in(list(numbers)))
                 .values(model_path=None)
             )
-        for number in numbers:
+        for number in files.models() - set(numbers):
             files.delete(number)
 
     def create_study(
