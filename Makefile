@@ -36,7 +36,7 @@ bench: .venv/installed-dev  ## the figures of README
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.costs
 	$(BIN)/python -m benchmarks.quality
-	$(BIN)/python -m benchmarks.chaos
+	$(BIN)/python -m benchmarks.chaos --after 20
 	$(BIN)/python -m benchmarks.dashboard
 	$(BIN)/python -m benchmarks.honesty
 
