@@ -6,14 +6,16 @@ import contextlib
 import math
 import os
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.contracts import trainer as trainers
-from tests.contracts.executor import Abacus, Beads, Desk, ExecutorContract, artifacts, study
+from tests.contracts.executor import Abacus, Beads, Desk, ExecutorContract, artifacts, models_in, study
 from tuner.artifacts import Artifacts
 from tuner.core.events import Finished, Reported
 from tuner.core.ports import Executor, Job, Outcome, Placement, Population, Trainer
@@ -234,3 +236,52 @@ def test_a_compiled_row_goes_on_bit_for_bit_with_a_checkpoint_and_without(
     assert trainers.same(*curves)
     one, two = (next((tmp_path / n / "1").glob("*.safetensors")).read_bytes() for n in ("whole", "parts"))
     assert one == two
+
+
+@pytest.mark.parametrize("turns", [1, 4, 9, 14, 22])
+def test_no_epoch_is_trained_twice_when_a_session_is_closed_and_another_goes_on(
+    tmp_path: Path, turns: int
+) -> None:
+    files, total, epochs = artifacts(tmp_path / "models"), 9, 5
+    curves: dict[int, list[Reading]] = {}
+    over: set[int] = set()
+
+    def diary(number: int) -> Path:
+        return tmp_path / f"diary {number}"
+
+    def trial(number: int) -> Trial:
+        return Trial(number, {"diary": str(diary(number)), "seconds": 0.05, "loss": 1.0}, 0)
+
+    def drive(executor: Inline, turns: int) -> Mapping[str, Any]:
+        going_on = [Placement(trial(n), tuple(curve)) for n, curve in curves.items() if n not in over]
+        executor.submit(going_on, None)
+        for _ in range(turns):
+            fresh = range(len(curves), min(total, len(curves) + executor.free()))
+            executor.submit([Placement(trial(number)) for number in fresh], None)
+            curves.update({number: [] for number in fresh})
+            for event in executor.poll(180):
+                if isinstance(event, Reported):
+                    curves[event.number].append(event.reading)
+                over.update({event.number} if isinstance(event, Finished) else ())
+            if len(over) == total:
+                break
+        position = executor.position()
+        # The others train on in the meantime.
+        time.sleep(0.02)
+        executor.close()
+        return position
+
+    job = Job(study(epochs=epochs), None, rows=4, threads=2)
+    position: Mapping[str, Any] = {}
+    for _ in range(2):
+        executor = Inline(Abreast, job, files)
+        executor.restore(position)
+        position = drive(executor, turns)
+    last = Inline(Abreast, job, files)
+    last.restore(position)
+    drive(last, 1000)
+    for number in range(total):
+        assert diary(number).read_text().split() == [str(n + 1) for n in range(epochs)]
+        assert [reading.epoch for reading in curves[number]] == [n + 1 for n in range(epochs)]
+    assert models_in(files.folder) - {"checkpoints"} == {str(number) for number in range(total)}
+    assert not list((files.folder / "checkpoints").iterdir()), "trials that are over need none"

@@ -118,6 +118,11 @@ class Artifacts:
         """The numbers of the trials whose models lie here."""
         return {int(path.name) for path in self._entries() if path.name.isdecimal()}
 
+    def checkpoints(self) -> set[int]:
+        """The numbers of the trials that have checkpoints."""
+        found = (path.name.partition(".")[0] for path in (self.folder / _CHECKPOINTS).glob("*.*"))
+        return {int(number) for number in found if number.isdecimal()}
+
     def sweep(self) -> None:
         """Remove what processes that were killed left half-written; nobody may be putting."""
         for path in (*self._entries(), *(self.folder / _CHECKPOINTS).glob(f"{_WRITING}*")):

@@ -57,11 +57,13 @@ class Snapshot:
         epoch: how many epochs it has trained.
         arrays: tensors by name: weights, optimizer's moments, the best epoch's weights, generators.
         facts: what is not a tensor, as JSON has it.
+        reading: what that epoch came to, where it may be recorded nowhere else; an executor's affair.
     """
 
     epoch: int
     arrays: Mapping[str, np.ndarray[Any, Any]]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    reading: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,6 +101,7 @@ class Engine:
         goals = Goals.of(objective)
         self._objective = goals.primary
         self._budget = budget
+        self._artifacts = artifacts
         self._keeper = Keeper(keep, artifacts, goals)
         self._ledger = Ledger(goals)
         self._max_failures = max_failures
@@ -181,7 +182,8 @@ class Engine:
     def _replay(self, history: Sequence[TrialRecord], curves: Mapping[int, Sequence[Reading]]) -> None:
         self._searcher.replay([self._known(record, curves.get(record.number, ())) for record in history])
         self._lost = self._keeper.replay(history)
-        self._dropped = [record.number for record in history if record.state.is_over and record.paused_at]
+        lying = self._artifacts.checkpoints()
+        self._dropped = [r.number for r in history if r.state.is_over and r.number in lying]
         for record in history:
             stored = curves.get(record.number, ())
             self._ledger.replay(record, stored, self._study_seed)

@@ -10,6 +10,7 @@ import hashlib
 import json
 import logging
 import threading
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from safetensors.numpy import load, save
 
 from tuner.artifacts import Artifacts
 from tuner.core.ports import Snapshot
-from tuner.core.trial import Trial
+from tuner.core.trial import Reading, Trial
 
 _PLACES = ("a", "b")
 _DIGEST_BYTES = 32
@@ -65,6 +66,8 @@ class Checkpoints:
             Whether it could be written; a full disk is told to the log once and costs epochs, no trial.
         """
         facts = {"trial": self._identity(trial), "epoch": snapshot.epoch, "facts": dict(snapshot.facts)}
+        if snapshot.reading is not None:
+            facts["reading"] = asdict(snapshot.reading)
         # Else safetensors would take their bytes as they lie, whatever their order.
         arrays = {name: np.asarray(array, order="C") for name, array in snapshot.arrays.items()}
         text = save(arrays, {_FACTS: json.dumps(facts)})
@@ -88,7 +91,7 @@ class Checkpoints:
         self._refused = False
         return True
 
-    def read(self, trial: Trial, epochs: int) -> Snapshot | None:
+    def read(self, trial: Trial, epochs: int, *, ahead: bool = False) -> Snapshot | None:
         """The newest sound snapshot that is not ahead of what is recorded.
 
         A damaged one is told to the log, and the one before it is taken.
@@ -96,14 +99,20 @@ class Checkpoints:
         Args:
             trial: whose; a file of another study's trial is not taken for it.
             epochs: how many epochs of it are recorded.
+            ahead: whether it may be ahead by an epoch of which it has the reading.
         """
+
+        def fits(snapshot: Snapshot) -> bool:
+            is_ahead = snapshot.epoch == epochs + 1 and snapshot.reading is not None
+            return snapshot.epoch <= epochs or (ahead and is_ahead)
+
         with self._lock:
             kept = self._kept.pop(trial.number, None)
-        if kept is not None and kept[1].epoch <= epochs:
+        if kept is not None and fits(kept[1]):
             return kept[1]
         whose, paths = self._identity(trial), [self._artifacts.path(trial.number, p) for p in _PLACES]
         found = [snapshot for path in paths if (snapshot := _read(path, whose))]
-        return max((s for s in found if s.epoch <= epochs), key=lambda s: s.epoch, default=None)
+        return max(filter(fits, found), key=lambda s: s.epoch, default=None)
 
     def drop(self, number: int) -> None:
         """Delete a trial's checkpoints."""
@@ -137,7 +146,8 @@ def _read(path: Path, whose: str) -> Snapshot | None:
         facts = _header(text)
         if facts["trial"] != whose:
             raise ValueError("it is of another study")
-        return Snapshot(facts["epoch"], load(text), facts["facts"])
+        reading = Reading(**facts["reading"]) if facts.get("reading") else None
+        return Snapshot(facts["epoch"], load(text), facts["facts"], reading)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, SafetensorError) as error:

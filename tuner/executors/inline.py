@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +25,9 @@ from tuner.executors.worker import Leave, Orders, Worker
 
 _SWITCH_S = 0.0005
 """How long a thread that computes may keep one waiting that has an epoch to begin."""
+
+_CLOSE_S = 1.0
+"""How long an epoch that is under way may take when nobody asks for it any more."""
 
 _LAST = (math.inf, -1)
 """What a thread is told when it is no longer needed."""
@@ -47,6 +51,13 @@ class _Lane:
     awaited: set[int] = field(default_factory=set)
     orders: Orders = field(default_factory=Orders)
     answers: queue.SimpleQueue[list[Event] | BaseException] = field(default_factory=queue.SimpleQueue)
+
+    def ends_by(self, moment: float) -> bool:
+        """Wait for the tick that is under way; whether it has ended by then. Its answer is nobody's."""
+        with suppress(queue.Empty):
+            self.answers.get(timeout=max(0.0, moment - time.monotonic()))
+            return True
+        return False
 
     def train(self) -> None:
         """Carry out the orders and train for an epoch."""
@@ -179,15 +190,31 @@ class Inline:
         return events
 
     def close(self, *, at_once: bool = False) -> None:
-        """Write a checkpoint of the trials that train; an epoch that goes on leaves no trace."""
+        """Write a checkpoint of the trials that train, behind the epoch that is under way if it ends soon.
+
+        An epoch that goes on for longer leaves no trace, and its trial goes on from the last checkpoint.
+        """
         sys.setswitchinterval(self._before)
+        begun = self._called_off()
         for _ in range(self._threads):
             self._todo.put(_LAST)
+        deadline = time.monotonic() + (0.0 if at_once else _CLOSE_S)
         for lane in self._lanes:
-            # An epoch that nobody asks for any more is not recorded, and so is no place to go on from.
-            if not at_once and (lane.due is None or not self._threads):
+            if lane.due is None:
+                lane.worker.settle()
+        for index, lane in enumerate(self._lanes):
+            is_still = lane.due is None or index not in begun or not self._threads
+            if not at_once and (is_still or lane.ends_by(deadline)):
                 lane.worker.checkpoint()
             lane.worker.retire()
+
+    def _called_off(self) -> set[int]:
+        """Take back the ticks that no thread has begun; the lanes of those that one has."""
+        begun = {index for index, lane in enumerate(self._lanes) if lane.due is not None}
+        with suppress(queue.Empty):
+            while True:
+                begun.discard(self._todo.get_nowait()[1])
+        return begun
 
     def _begin(self, index: int, lane: _Lane) -> None:
         lane.orders, lane.steps = Orders(tuple(lane.steps), self._bar), []

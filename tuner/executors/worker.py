@@ -79,6 +79,8 @@ class _Row:
     Attributes:
         owed: recorded epochs that it has not trained again yet.
         restored: whether it began with a checkpoint, and has not trained an epoch since.
+        last: the last epoch that it trained.
+        ahead: an epoch that its checkpoint has trained and nobody has heard of.
         best: its best value, recorded or trained.
         seconds: what the epochs have taken that are recorded or reported.
     """
@@ -87,6 +89,8 @@ class _Row:
     placement: Placement
     owed: deque[Reading] = field(default_factory=deque)
     restored: bool = False
+    last: Reading | None = None
+    ahead: Reading | None = None
     best: float = math.nan
     seconds: float = 0.0
 
@@ -139,6 +143,7 @@ class Worker:
         self._free = list(range(population.capacity) if rows is None else rows)[::-1]
         self.capacity = len(self._free)
         self._training = False
+        self._over: list[int] = []
         self._unkept = ""
         self._files = threading.Lock()
         self._retired = False
@@ -154,6 +159,7 @@ class Worker:
             StoreError: a model cannot be written for want of room, or of permission.
         """
         self._bar = orders.bar
+        self.settle()
         # Now, for by now what the rows have trained is recorded.
         if self._every_s and time.monotonic() >= self._due:
             self.checkpoint()
@@ -161,7 +167,7 @@ class Worker:
         events: list[Event] = []
         for step in orders.steps:
             if isinstance(step, Placement):
-                events += self._place(step)
+                events += self._place(step, ahead=step.trial.number not in leaving)
                 continue
             events += self._catch_up(leaving)
             if step.number in self._numbers:
@@ -171,6 +177,13 @@ class Worker:
         if self._rows:
             events += self._advance()
         return events
+
+    def settle(self) -> None:
+        """What the last tick told is recorded: trials that ended in it need no checkpoint any more."""
+        over, self._over = self._over, []
+        for number in over:
+            with self._filing():
+                self._checkpoints.drop(number)
 
     def retire(self) -> None:
         """Write and remove nothing any more, also when the epoch ends that is being trained.
@@ -209,25 +222,30 @@ class Worker:
         if self._own and 0.0 < row.seconds < WORTH_S:
             return None
         try:
-            return self._population.snapshot(row.index)
+            snapshot = self._population.snapshot(row.index)
+            # Whoever goes on from here may have to tell of the epoch.
+            known = snapshot is not None and row.last is not None and row.last.epoch == snapshot.epoch
+            return replace(snapshot, reading=row.last) if snapshot is not None and known else snapshot
         except (DeviceError, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001
             _LOG.warning("no checkpoint of trial %d: %s", row.number, described(error))
             return None
 
-    def _place(self, placement: Placement) -> list[Event]:
+    def _place(self, placement: Placement, *, ahead: bool) -> list[Event]:
         row = _Row(self._free.pop(), placement)
         self._rows[row.index] = self._numbers[row.number] = row
         for reading in placement.curve:
             self._note(row, reading)
-        return self._begin(row, restore=bool(placement.curve))
+        return self._begin(row, restore=True, ahead=ahead)
 
-    def _begin(self, row: _Row, *, restore: bool) -> list[Event]:
+    def _begin(self, row: _Row, *, restore: bool, ahead: bool = False) -> list[Event]:
         """Place a trial in its row, from its checkpoint if there is a good one."""
         trial, curve = row.placement.trial, row.placement.curve
-        snapshot = self._checkpoints.read(trial, len(curve)) if restore else None
+        snapshot = self._checkpoints.read(trial, len(curve), ahead=ahead) if restore else None
         row.restored = snapshot is not None
+        row.last = snapshot.reading if snapshot is not None else None
+        row.ahead = row.last if snapshot is not None and snapshot.epoch > len(curve) else None
         row.owed = deque(curve[0 if snapshot is None else snapshot.epoch :])
         given = replace(trial, params=self._space.given(trial.params))
         try:
@@ -253,7 +271,7 @@ class Worker:
             for row in owing:
                 outcome = outcomes[row.index]
                 if isinstance(outcome, Reading) and _same(outcome, row.owed[0]):
-                    row.owed.popleft()
+                    row.last = row.owed.popleft()
                     row.restored = False
                 else:
                     events += self._again(row, outcome, leaving)
@@ -279,13 +297,16 @@ class Worker:
 
     def _advance(self) -> list[Event]:
         events: list[Event] = []
-        for index, outcome in self._trained(None).items():
+        ahead = {row.index: row.ahead for row in self._rows.values() if row.ahead is not None}
+        others = [index for index in self._rows if index not in ahead]
+        outcomes = {**ahead, **(self._trained(others if ahead else None) if others else {})}
+        for index, outcome in outcomes.items():
             row = self._rows[index]
             if isinstance(outcome, Failure) and row.restored:
                 # Perhaps the checkpoint was to blame; the next tick trains again what is recorded.
                 events += self._again(row, outcome, ())
             elif isinstance(outcome, Reading):
-                row.restored = False
+                row.restored, row.last, row.ahead = False, outcome, None
                 events.append(Reported(row.number, outcome))
                 self._note(row, outcome)
                 if outcome.is_last or outcome.epoch >= self._epochs:
@@ -323,9 +344,12 @@ class Worker:
 
     def _leave(self, row: _Row, event: type[Finished | Stopped | Paused], *, wanted: bool) -> Event:
         model_path, unkept = self._kept(row) if wanted else (None, None)
-        if event is Paused and (snapshot := self._snapshot(row)) is not None:
+        # Rows of its own answer when it is their turn, which may not come.
+        if (event is Paused or self._own) and (snapshot := self._snapshot(row)) is not None:
             self._checkpoints.keep(row.placement.trial, snapshot)
-        self._clear(row, keep=event is Paused)
+        if event is not Paused and self._own:
+            self._over.append(row.number)
+        self._clear(row, keep=event is Paused or self._own)
         return event(row.number, model_path, unkept)
 
     def _failed(self, row: _Row, error: BaseException) -> Failed:
