@@ -409,16 +409,25 @@ def test_what_cannot_be_removed_is_named_and_deleting_can_be_repeated(
     assert not folder.parent.exists()
 
 
+def test_what_a_user_put_into_a_studys_folder_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = home_of(started("s"))
+    (folder / "notes.txt").write_text("mine")
+    assert verify().findings == []
+    tuner.resume("s", trials=2, trainer=train)
+    tuner.delete("s")
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
 @pytest.mark.parametrize("way", ["option", "key", "variable"])
 def test_the_root_of_models_that_was_said_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TUNER_MODELS", "big" if way == "variable" else "another")
-    study = tuner.start(
-        trainer=train, space=SPACE, name="s", trials=2, models="big" if way == "option" else None,
-        settings={"search.sampler": "random", **({"trainer.models": "big"} if way == "key" else {})},
-    )  # fmt: skip
+    said: dict[str, Any] = {"models": "big"} if way == "option" else {}
+    said["settings"] = {"search.sampler": "random", **({"trainer.models": "big"} if way == "key" else {})}
+    study = tuner.start(trainer=train, space=SPACE, name="s", trials=2, **said)
     monkeypatch.delenv("TUNER_MODELS")
     assert home_of(study).parent == tmp_path / "big"
     assert json.loads((home_of(study) / "study.json").read_text())["study"] == "s"
@@ -499,13 +508,13 @@ def test_no_checkpoint_of_another_databases_study_is_taken(
     monkeypatch.chdir(tmp_path)
     # A suite that runs in the background of a shell is born deaf to it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    step, ends = 1.0, True
+    step, end = 1.0, 4
 
     def counts(params: dict[str, Any], context: Any) -> Iterator[dict[str, Any]]:
         total = (context.resume() or {"total": 0.0})["total"]
         while True:
             total += step
-            if ends and context.number == 0 and total == 4 * step:
+            if total == end * step:
                 os.kill(os.getpid(), signal.SIGINT)
             yield {"val_loss": total, "train_loss": total, "state": {"total": total}}
 
@@ -518,8 +527,12 @@ def test_no_checkpoint_of_another_databases_study_is_taken(
 
     begun("sqlite:///a.db")
     epochs = tuner.load("s", storage="sqlite:///a.db").records[0].epochs
-    step = 100.0
+    # Twice, so that where both share a folder the other's checkpoints are replaced, the last one at its epoch.
+    step, end = 100.0, 3
     begun("sqlite:///b.db")
+    end = 4
+    with pytest.raises(KeyboardInterrupt):
+        tuner.resume("s", storage="sqlite:///b.db", trainer=counts)
     if together:
         # Somebody puts the files of both into one folder.
         one, other = (next((tmp_path / "tuner_models").glob("s*")) for _ in "ab")
@@ -527,7 +540,7 @@ def test_no_checkpoint_of_another_databases_study_is_taken(
             for folder in (tmp_path / "tuner_models").glob("s*/checkpoints"):
                 if folder != path.parent:
                     shutil.copy(path, folder)
-    step, ends = 1.0, False
+    step, end = 1.0, 0
     study = tuner.resume("s", storage="sqlite:///a.db", trainer=counts)
     assert epochs >= 2
     assert study.curves["train_loss"].tolist() == [float(n) for n in range(1, 10)]

@@ -138,13 +138,15 @@ class Artifacts:
     def destroy(self) -> None:
         """Remove everything of the study; may be repeated when it was cut off or has failed.
 
+        What somebody else has put into its folder stays, and the folder with it.
+
         Raises:
             StoreError: the folder is not this study's, or something in it cannot be removed.
         """
         self.require()
         left: list[str] = []
         for path in self._entries():
-            if path.name != _MARK:
+            if path.name.isdecimal() or path.name.startswith((_CHECKPOINTS, _WRITING, _REPLACED)):
                 try:
                     _remove(path)
                 except OSError as error:
@@ -158,7 +160,7 @@ class Artifacts:
         # The mark last: without it what is left would be nobody's.
         try:
             (self.folder / _MARK).unlink(missing_ok=True)
-            if self.folder.is_dir():
+            if self.folder.is_dir() and not any(self._entries()):
                 self.folder.rmdir()
         except OSError as error:
             raise StoreError(
