@@ -115,7 +115,6 @@ names = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_
 
 
 @given(names)
-@example("..")
 @example("超参数搜索" * 6)
 @example("\N{GRINNING FACE}" * 200)
 @example("x~confirm/../../b%2e ")
@@ -140,6 +139,21 @@ def test_a_study_of_any_name_is_created_resumed_exported_and_deleted_and_nothing
     tuner.delete(name)
     assert others() == before
     assert [path.name for path in (home / "tuner_models").iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("name", ["..", "."])
+def test_deleting_a_study_that_is_called_like_a_folder_removes_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    home = tmp_path / "work"
+    (home / "tuner_models").mkdir(parents=True)
+    for place in (tmp_path, home, home / "tuner_models"):
+        (place / "mine.txt").write_text("mine")
+    monkeypatch.chdir(home)
+    before = contents(tmp_path)
+    started(name)
+    tuner.delete(name)
+    assert {k: v for k, v in contents(tmp_path).items() if not k.endswith("tuner.db")} == before
 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\x00", "\x1b[31m", "\x85"])
@@ -249,16 +263,17 @@ def test_a_copy_of_a_database_beside_its_original_only_reads_its_models(
 # Only places below the test's own folder: code with this fault removes what is named here.
 @pytest.mark.parametrize(
     "place",
-    ["{outside}", "../outside", "..", ".", "", "tuner_models/../../outside", "tuner_models", "~"],
+    ["{outside}", "../outside", "..", "", "tuner_models/../../outside", "tuner_models", "~", "a\0b", b"\xff"],
 )
 def test_a_database_from_somebody_else_removes_nothing_of_ours(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str | bytes
 ) -> None:
     a, outside = project(tmp_path / "a"), tmp_path / "outside"
     shutil.copytree(next((a / "tuner_models").iterdir()), outside)
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
-    spoil(a, "UPDATE tuner_studies SET models = ?", place.format(outside=outside))
+    stored = place.format(outside=outside) if isinstance(place, str) else place
+    spoil(a, "UPDATE tuner_studies SET models = ?", stored)
     before = contents(tmp_path)
     with pytest.raises(StoreError, match="no folder that tuner gives"):
         tuner.delete("s", storage=url(a))
@@ -527,7 +542,7 @@ def test_no_checkpoint_of_another_databases_study_is_taken(
 
     begun("sqlite:///a.db")
     epochs = tuner.load("s", storage="sqlite:///a.db").records[0].epochs
-    # Twice, so that where both share a folder the other's checkpoints are replaced, the last one at its epoch.
+    # Twice, so that in one folder the other's checkpoints would be replaced, the last one at its epoch.
     step, end = 100.0, 3
     begun("sqlite:///b.db")
     end = 4
@@ -611,6 +626,22 @@ def test_exporting_that_is_killed_at_any_point_can_be_repeated(
         if not was_killed:
             break
     assert count > 3
+
+
+@pytest.mark.parametrize("place", ["", "7", "0/x", "new/out"])
+def test_nothing_is_exported_into_a_studys_own_folder_which_would_go_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    home = project(tmp_path / "home")
+    monkeypatch.chdir(home)
+    [folder] = Path("tuner_models").iterdir()
+    before = contents(home)
+    with pytest.raises(SpecError, match=r"lies in .*name another folder"):
+        tuner.export("s", folder / place)
+    with pytest.raises(SpecError, match="name another folder"):
+        tuner.export("s", "a\0b")
+    assert contents(home) == before
+    tuner.export("s", "tuner_models/out")
 
 
 def test_what_a_user_put_beside_a_cut_off_export_stays(

@@ -34,5 +34,19 @@ def test_for_a_server_the_whole_place_is_stored_so_that_it_is_the_same_from_ever
     assert home_of(SERVER) / stored == tmp_path / "big" / FOLDER
 
 
+@pytest.mark.parametrize("given", [FOLDER, f"tuner_models/{FOLDER}", f"/mnt/big/{FOLDER}"])
+def test_a_place_that_tuner_gives_is_taken(given: str) -> None:
+    assert places.is_given(given, IDENTITY)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", ".", "..", "/", f"../{FOLDER}", f"{FOLDER}/..", f"a\0/{FOLDER}", f"{'x' * 256}/{FOLDER}",
+     f"{'x/' * 3000}{FOLDER}", FOLDER.encode(), 12, None, f"tuner_models\\{FOLDER}", f"{FOLDER} "],
+)  # fmt: skip
+def test_any_other_place_is_not(given: object) -> None:
+    assert not places.is_given(given, IDENTITY)
+
+
 def test_the_mark_of_a_servers_study_names_no_password() -> None:
     assert "secret" not in place(SERVER)

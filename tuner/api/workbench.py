@@ -165,7 +165,7 @@ def export(
         fill(place, write)
     except OSError as error:
         raise SpecError(
-            f"{place}: cannot be written: {error.strerror}; name a folder that can be written"
+            f"{place}: cannot be written: {error.strerror or error}; name a folder that can be written"
         ) from error
     return sorted(path for path in place.rglob("*") if path.is_file())
 

@@ -278,6 +278,12 @@ def marks(root: Path) -> dict[Path, dict[str, Any]]:
     return {folder: mark for folder in folders if (mark := _mark_of(folder))}
 
 
+def studys_folder(path: Path) -> Path | None:
+    """The folder of a study that a path lies in, or is; None where it lies in none."""
+    whole = path.resolve()
+    return next((each for each in (whole, *whole.parents) if "identity" in _mark_of(each)), None)
+
+
 def _mark_of(folder: Path) -> dict[str, Any]:
     try:
         found = json.loads((folder / _MARK).read_text(encoding="utf-8"))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from tuner.artifacts.artifacts import studys_folder
 from tuner.errors import SpecError
 
 _UNDER_WAY = ".exporting"
@@ -24,8 +25,14 @@ def fill(folder: Path, write: Callable[[Path], None]) -> None:
         write: writes all of it into the existing, empty folder that it is given.
 
     Raises:
-        SpecError: there is something else in it.
+        SpecError: there is something else in it, or it lies among the files of a study, which may go.
     """
+    if "\0" in str(folder):
+        raise SpecError(f"{str(folder)!r}: no folder has such a name; name another folder")
+    if (its := studys_folder(folder)) is not None:
+        raise SpecError(
+            f"{folder}: lies in {its}, which is a study's own and goes with it; name another folder"
+        )
     is_new = not folder.exists()
     if not is_new:
         _clear(folder)

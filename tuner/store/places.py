@@ -11,6 +11,7 @@ import os
 import sqlite3
 from contextlib import closing
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from sqlalchemy import URL, Connection, select
 
@@ -19,6 +20,9 @@ from tuner.errors import StoreError
 from tuner.store.connect import file_of, place
 from tuner.store.relocation import home_of
 from tuner.store.schema import studies, tuner_studies
+
+_LONGEST = 3_000
+"""Characters of a place, with room for the names below it."""
 
 ROOT = "tuner_models"
 """The folder of the folders of all studies, where nothing says another one."""
@@ -88,13 +92,22 @@ def stored_folder(connection: Connection, study_id: int) -> tuple[str, str, Path
         .join(tuner_studies, tuner_studies.c.study_id == studies.c.study_id)
         .where(studies.c.study_id == study_id)
     ).one()
-    parts = PurePosixPath(text).parts
-    if not parts or ".." in parts or not is_folder_name(parts[-1], identity):
+    if not is_given(text, identity):
         raise StoreError(
-            f"{place(url)}: study '{name}': its models are said to be in '{text}', which is no folder that "
-            "tuner gives, so nothing is read or removed there; restore a copy of the database"
+            f"{place(url)}: study '{name}': its models are said to be in {text[:200]!r}, which is no "
+            "folder that tuner gives, so nothing is read or removed there; restore a copy of the database"
         )
     return name, identity, home_of(url) / text
+
+
+def is_given(text: Any, identity: str) -> bool:
+    """Whether what is stored is a place that tuner gives; another program may have stored anything."""
+    if not isinstance(text, str) or len(text) > _LONGEST or "\0" in text:
+        return False
+    parts = PurePosixPath(text).parts
+    if not parts or any(part == ".." or len(os.fsencode(part)) > 255 for part in parts):
+        return False
+    return is_folder_name(parts[-1], identity)
 
 
 def require_owner(connection: Connection, files: Artifacts, *, is_said: bool) -> None:
