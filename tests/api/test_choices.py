@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 
@@ -67,6 +69,30 @@ def test_they_are_resumed_enqueued_and_fixed() -> None:
     assert all(record.value == 2 for record in study.records)
 
 
+def test_what_is_only_fixed_arrives_as_it_was_given() -> None:
+    given: list[Mapping[str, Any]] = []
+
+    def train(params: Mapping[str, Any], context: Any) -> float:
+        given.append(params)
+        return params["x"]  # type: ignore[no-any-return]
+
+    space = {"x": tuner.Float(0, 1), "fixed": {"hidden": [64, 32], "depth": None, "kind": "none"}}
+    tuner.start(trainer=train, space=space, name="s", trials=1)
+    tuner.resume("s", trainer=train, trials=2)
+    assert [[each[name] for name in ("hidden", "depth", "kind")] for each in given] == [
+        [[64, 32], None, "none"]
+    ] * 2
+
+
+def test_numbers_of_numpy_are_those_of_python() -> None:
+    chosen = tuner.Choice([np.int64(3), np.float32(0.5), np.bool_(True), [np.int64(4)]])
+    assert chosen.choices == (3, 0.5, True, "[4]")
+    assert [type(value) for value in chosen.choices] == [int, float, bool, str]
+    assert tuner.Choice(np.array([8, 16])).choices == (8, 16)
+    assert tuner.Int(np.int64(0), np.int64(4)).default == 2
+    assert tuner.Float(np.float32(0), 1).default == 0.5
+
+
 def test_a_study_file_says_none_and_lists(tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(
         "def train(params, context):\n"
@@ -113,10 +139,22 @@ def test_a_condition_compares_value_and_type() -> None:
         (lambda: tuner.Int(0, 1.5), "Int: high: input should be a valid integer; found 1.5"),
         (
             lambda: tuner.Choice("adam"),
-            "Choice: choices: numbers, texts, True, False, None or lists of them are needed; found 'adam'",
+            "Choice: choices: a list of at least one value is needed; found 'adam'",
         ),
-        (lambda: tuner.Choice([1, 2, 1]), "Choice: choices: a value stands there twice; name each once"),
-        (lambda: tuner.Choice([None, "none"]), "Choice: choices: a value stands there twice; name each once"),
+        (lambda: tuner.Choice([1, 2, 1]), "Choice: choices: 1 stands there twice; name each once"),
+        (
+            lambda: tuner.Choice([None, "none"]),
+            "Choice: choices: None stands as 'none' in tables; call the text",
+        ),
+        (lambda: tuner.Choice([[1, 2], "[1, 2]"]), "Choice: choices: '[1, 2]' stands there twice"),
+        (lambda: tuner.Choice([]), "Choice: choices: a list of at least one value is needed; found []"),
+        (
+            lambda: tuner.Choice(range(3)),
+            "Choice: choices: a list of at least one value is needed; found range",
+        ),
+        (lambda: tuner.Choice([[math.nan]]), "Choice: choices: numbers, texts, True, False, None or lists"),
+        (lambda: tuner.Int(0, 10**400), "Int: low and high: numbers up to 1e+300 are needed"),
+        (lambda: tuner.Float(-1e308, 1e308), "Float: low and high: numbers up to 1e+300 are needed"),
         (lambda: tuner.Choice([1], defualt=1), "Choice: unknown key 'defualt'"),
     ],
 )

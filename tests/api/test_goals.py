@@ -45,6 +45,15 @@ def test_a_constraint_is_honored_on_digits_and_the_front_is_told() -> None:
     assert front_table(study).row_count == len(front)
 
 
+NETWORKS = {
+    "trainer.epochs": 3,
+    "trainer.rows": 4,
+    "trainer.threads": 1,
+    "objective.metric": "gap",
+    "confirm.auto": False,
+}
+
+
 def trained(params: Mapping[str, Any], context: Any) -> Iterator[dict[str, float]]:
     """The larger x, the better and the dearer; from the fourth epoch on x over-fits."""
     for epoch in range(1, 11):
@@ -135,6 +144,15 @@ def test_a_run_that_diverges_wins_neither_by_its_gap_nor_fills_the_front(metric:
     assert columns(study).front.tolist() == [best.number]
     assert study.default.reading is not None
     assert study.default.reading.gap == pytest.approx(-15), "curves keep the sign"
+    assert tuner.api.verify().is_sound
+
+
+def test_networks_are_searched_by_their_gap_and_the_best_models_stay() -> None:
+    study = tuner.start(
+        "digits", trials=12, name="gap", settings={**NETWORKS, "trainer.keep": 2, "search.pruner": "none"}
+    )
+    assert study.best.model_path is not None
+    assert study.best.value == max(0.0, study.best.reading.gap if study.best.reading else 1.0)
     assert tuner.api.verify().is_sound
 
 

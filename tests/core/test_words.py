@@ -62,4 +62,6 @@ def test_numbers_beside_each_other_are_told_apart() -> None:
     assert words.numbers(0.5, 0.5, 0.25) == ["0.5", "0.5", "0.25"]
     assert words.numbers(1.0 + 1e-11, 1.0, math.inf) == ["1.00000000001", "1", "inf"]
     assert words.settings([0.100001, 0.1, "a", None, True]) == ["0.100001", "0.1", "a", "–", "true"]
+    assert words.numbers(0.09, 0.09 + 1e-17) == ["0.09", "0.09"], "what differs by rounding is the same"
+    assert words.numbers(0.9994265586324658, 0.9994265586324659) == ["0.9994", "0.9994"]
     assert words.number(-0.0) == "0"

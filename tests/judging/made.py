@@ -176,6 +176,10 @@ def cases() -> dict[str, Verdict]:
         "confirmed: the test disagrees, and is opened again": verdict(
             ALL, confirmed(CLEAR, test=lost, openings=OPENED * 2, overtuning=followed)
         ),
+        "confirmed: better in the search, worse on the test": verdict(
+            ALL,
+            confirmed(CLEAR, test=on_test((1e-17, -0.02, 0.02), (-0.01, -0.04, 0.02)), openings=OPENED),
+        ),
         "confirmed: a tie with the default": verdict(ALL, confirmed(TIE)),
         "confirmed: a tie without the default": verdict(
             ALL, confirmed([CLEAR[0], candidate(1, 0.41, 0.315, 0.312, 0.309, 0.311, size=200), DEFAULT])

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tuner.judging import Candidate, choose
+from tuner.judging import Candidate, choose, over_repeats
 from tuner.judging.noise import of_repeats
 
 NOISE = np.random.default_rng(0).normal(0, 0.02, 10)
@@ -141,6 +141,15 @@ def test_where_no_repeat_differs_any_difference_is_clear() -> None:
         [Candidate(1, 0.1, (0.25,) * 3), Candidate(0, 0.2, (0.5,) * 3)], minimize=True, overlap=0.0
     )
     assert (found.recommended, found.tied, found.against[0].low) == (1, (1,), 0.25)
+
+
+@given(st.floats(-1e3, 1e3), st.integers(3, 30))
+def test_the_mean_of_the_same_number_is_that_number(value: float, repeats: int) -> None:
+    assert Candidate(1, value, (value,) * repeats).mean == value
+    found = over_repeats(np.full(repeats, value), 0.0)
+    assert (found.estimate, found.low, found.high) == (value, value, value)
+    noise = of_repeats(np.full((2, repeats), [[value], [1.0]]), 0.0)
+    assert noise.of_one(0)[0] == 0
 
 
 def test_one_candidate_alone_is_compared_with_nothing() -> None:

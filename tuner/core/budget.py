@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tuner.core import words
 from tuner.core.trial import Objective
 
 
@@ -60,5 +61,5 @@ class Budget:
         if self.seconds is not None and spent.seconds >= self.seconds:
             return f"the budget of {self.seconds:g} seconds is used up"
         if self.epochs is not None and spent.epochs >= self.epochs:
-            return f"the budget of {self.epochs} epochs is used up"
+            return f"the budget of {words.count(self.epochs, 'epoch')} is used up"
         return None

@@ -35,6 +35,9 @@ NONE = "none"
 FILLED_IN: dict[str, Any] = {"filled in": True}
 """Marks a key that need not be given, though a parameter always has it."""
 
+_GREATEST = 1e300
+"""Beyond it a range has no width that a float can hold."""
+
 _DEFAULT = "its value in the default configuration, trial 0; else the middle, or the first choice"
 
 
@@ -58,6 +61,8 @@ class _Parameter(_Table):
         if len(values) > len(places):
             raise SpecError(f"{kind}: takes {', '.join(places)} by place, found {len(values)} values")
         placed = dict(zip(places, values, strict=False))
+        table = {name: _plain(value) for name, value in table.items()}
+        placed = {name: _plain(value) for name, value in placed.items()}
         if twice := [name for name in placed if name in table]:
             raise SpecError(f"{kind}: {twice[0]} is given twice, by place and by name")
         try:
@@ -237,23 +242,27 @@ class Choice(_Parameter):
     @classmethod
     def _name(cls, table: Any) -> Any:
         """Give None and lists among the choices their names."""
-        if not isinstance(table, dict) or not isinstance(choices := table.get("choices"), list | tuple):
+        if not isinstance(table, dict) or "choices" not in table:
             return table
+        if not isinstance(choices := table["choices"], list | tuple) or not choices:
+            raise ValueError(f"choices: a list of at least one value is needed; found {choices!r}")
+        if any(choice is None for choice in choices) and NONE in choices:
+            raise ValueError(f"choices: None stands as '{NONE}' in tables; call the text '{NONE}' otherwise")
         named: dict[str, Any] = {"choices": [label(choice) for choice in choices]}
         named["lists"] = [label(choice) for choice in choices if isinstance(choice, list | tuple)]
         named["lists"] = named["lists"] or table.get("lists", ())
         if any(choice is None for choice in choices):
             named["none"] = NONE
-        if choices:
-            named["default"] = label(table.get("default", choices[0]))
+        named["default"] = label(table.get("default", choices[0]))
         if isinstance(table.get("try_first"), list | tuple):
             named["try_first"] = [label(value) for value in table["try_first"]]
         return {**table, **named}
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if len({(type(c), c) for c in self.choices}) != len(self.choices):
-            raise ValueError("choices: a value stands there twice; name each once")
+        seen = [(type(c), c) for c in self.choices]
+        if twice := [c for place, (kind, c) in enumerate(seen) if (kind, c) in seen[:place]]:
+            raise ValueError(f"choices: {twice[0]!r} stands there twice; name each once")
         for name in (*self.lists, *(() if self.none is None else (self.none,))):
             if not self.contains(name):
                 raise ValueError(f"none: {name!r} is not among the choices")
@@ -287,9 +296,18 @@ def label(value: Any) -> Any:
     if value is None:
         return NONE
     try:
-        return json.dumps(value) if isinstance(value, list | tuple) else value
+        named = isinstance(value, list | tuple)
+        return json.dumps(value, ensure_ascii=False, allow_nan=False) if named else value
     except (TypeError, ValueError):  # no list of values; whoever checks them says so
         return value
+
+
+def _plain(value: Any) -> Any:
+    """Numbers and arrays of numpy as Python's own, at any depth of lists."""
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    tolist = getattr(value, "tolist", None)
+    return tolist() if callable(tolist) else value
 
 
 def is_same(one: Value, other: Value) -> bool:
@@ -305,9 +323,11 @@ def _with_middle(table: Any, *, whole: bool) -> Any:
     if not isinstance(low, int | float) or not isinstance(high, int | float):
         return table
     middle: float = low
+    if _GREATEST < max(abs(low), abs(high)) < math.inf:
+        raise ValueError(f"low and high: numbers up to {_GREATEST:g} are needed")
     if low < high < math.inf:
         log = table.get("log") is True and low > 0
-        middle = math.sqrt(low) * math.sqrt(high) if log else low + (high - low) / 2
+        middle = math.sqrt(low) * math.sqrt(high) if log else low / 2 + high / 2
     if isinstance(step, int | float) and step > 0:
         middle = low + math.floor((middle - low) / step) * step
     return {**table, "default": round(middle) if whole and math.isfinite(middle) else middle}

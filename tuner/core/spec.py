@@ -282,9 +282,17 @@ class SpaceSpec(_Section):
     @model_validator(mode="before")
     @classmethod
     def _name_fixed(cls, table: Any) -> Any:
-        if isinstance(table, dict) and isinstance(table.get("fixed"), dict):
-            return {**table, "fixed": {name: label(value) for name, value in table["fixed"].items()}}
-        return table
+        """Name None and lists as a choice does; who trains is then given them as such."""
+        if not isinstance(table, dict) or not isinstance(fixed := table.get("fixed"), dict):
+            return table
+        known = table.get("parameters", {})
+        alone = {
+            name: {"type": "choice", "choices": [value]}
+            for name, value in fixed.items()
+            if name not in known and (value is None or isinstance(value, list | tuple))
+        }
+        named = {name: label(value) for name, value in fixed.items()}
+        return {**table, "fixed": named, "parameters": {**known, **alone}}
 
     @model_validator(mode="after")
     def _check(self) -> Self:

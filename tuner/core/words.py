@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 
 ABSENT = "–"
 
-DIGITS, _MOST_DIGITS = 4, 17
-"""Significant digits of a number by itself, and of one that stands beside a similar one at most."""
+DIGITS, _MOST_DIGITS = 4, 12
+"""Significant digits of a number by itself, and of one that stands beside a similar one at most: what differs
+further behind differs by rounding."""
 
 _WHOLE = 1e15
 """Below this a whole number is exact, and is shown whole."""
@@ -53,6 +54,11 @@ def number(value: float | None, error: float = math.nan, digits: int = DIGITS) -
     return f"{value:.{places}f} ± {error:.{places}f}"
 
 
+def rounded(value: float) -> float:
+    """A number without what differs by rounding alone."""
+    return float(f"{value:.{_MOST_DIGITS}g}")
+
+
 def numbers(*values: float | None, errors: Sequence[float] = ()) -> list[str]:
     """Numbers that stand in one column or row, with as many digits as tell different ones apart.
 
@@ -60,7 +66,7 @@ def numbers(*values: float | None, errors: Sequence[float] = ()) -> list[str]:
         values: the numbers.
         errors: their standard errors, where there are any; see `number`.
     """
-    known = {value for value in values if value is not None and math.isfinite(value)}
+    known = {rounded(value) for value in values if value is not None and math.isfinite(value)}
     digits = DIGITS
     while digits < _MOST_DIGITS and len({number(value, digits=digits) for value in known}) < len(known):
         digits += 1

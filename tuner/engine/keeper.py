@@ -42,8 +42,11 @@ class Keeper:
 
     @property
     def bar(self) -> float | None:
-        """The value from which on a finished trial's model stays; None while any one may."""
-        if len(self._best) < self._keep or not self._goals.is_plain:
+        """The value from which on a finished trial's model stays; None while any one may.
+
+        None, too, where a value alone does not say which of two trials is better.
+        """
+        if len(self._best) < self._keep or not self._goals.is_plain or self._goals.has_gap:
             return None
         _, cut_short, _, (loss,), _ = self._best[self._keep - 1]
         return None if cut_short else loss if self._goals.primary.minimize else -loss

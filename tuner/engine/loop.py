@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from tuner.artifacts import Artifacts
+from tuner.core import words
 from tuner.core.budget import Budget, Spent, StudyState
 from tuner.core.events import (
     Event,
@@ -257,7 +258,7 @@ class Engine:
         if ledger.flights or ledger.waiting or (ledger.paused and not self._free()):
             return None
         if self._budget.room(ledger.spent(0.0)) == 0:
-            reason = f"the budget of {self._budget.trials} trials is used up"
+            reason = f"the budget of {words.count(self._budget.trials or 0, 'trial')} is used up"
         elif self._space_used_up:
             reason = "every configuration of the space has been tried"
         else:

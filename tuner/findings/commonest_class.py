@@ -9,6 +9,15 @@ from tuner.findings import nothing_learned
 from tuner.findings.evidence import Evidence
 from tuner.findings.finding import Finding, Severity
 
+_OF_THE_RARE = (
+    'Where one class is rare, judge by what is missed of it: [trainer] score = "f1" or "recall", and '
+    '[objective] metric = "val_score".'
+)
+_OTHERWISE = (
+    "Look at the inputs first (tune check): what tells the classes apart may not be among them, or there are "
+    "too few rows of the rare one to learn from."
+)
+
 
 def find(evidence: Evidence) -> Finding | None:
     """Speaks when no trial's score is better than that of the baseline."""
@@ -22,8 +31,7 @@ def find(evidence: Evidence) -> Finding | None:
         f"Always predicting {base.says} is as good: it has {_article(base.score)} {base.score} of "
         f"{base.val_score:.2%} on the validation rows, and no trial has more than {best:.2%}.",
         {"best": best, "baseline": base.val_score, "score": base.score},
-        'Where one class is rare, judge by what is missed of it: [trainer] score = "f1" or "recall", and '
-        '[objective] metric = "val_score".',
+        _OF_THE_RARE if base.score == "accuracy" else _OTHERWISE,
         Severity.WARNING,
     )
 

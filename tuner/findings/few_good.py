@@ -53,13 +53,16 @@ def find(evidence: Evidence) -> Finding | None:
     if good >= ENOUGH:
         return None
     near = "No other trial comes" if good == 1 else "Only one other trial comes"
-    standing = int(evidence.standing.sum())
-    cut = f"; {trials - standing} of them were cut short" if standing < trials else ""
+    violating = int((evidence.valued & (evidence.violation > 0)).sum())
+    kept = " that keep every constraint" if violating and evidence.violation[best] == 0 else ""
+    seen = int(rivals.sum()) if kept else trials
+    short = int(((rivals if kept else evidence.valued) & ~evidence.conclusive).sum())
+    cut = f"; {short} of them {'was' if short == 1 else 'were'} cut short" if short else ""
     return Finding(
         "few_good",
-        f"{near} close to the best of {trials}: it gained {gain:.3g} in {evidence.metric} {whose}, "
+        f"{near} close to the best of {seen}{kept}: it gained {gain:.3g} in {evidence.metric} {whose}, "
         f"{'the others' if good == 1 else 'the rest'} less than {GOOD:.0%} of that{cut}.",
-        {"good": good, "trials": trials, "standing": standing, "gain": gain},
+        {"good": good, "trials": trials, "standing": int(evidence.standing.sum()), "gain": gain},
         f"Search on, to know the good part of the space better: [budget] trials = {2 * len(evidence)}.",
         Severity.ADVICE,
     )

@@ -9,6 +9,7 @@ Intervals are widened as the tests are.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -53,7 +54,7 @@ class Candidate:
     def mean(self) -> float | None:
         """The mean over the repeats; None where one of them has no value."""
         values = [value for value in self.values if value is not None]
-        return math.fsum(values) / len(values) if len(values) == len(self.values) else None
+        return statistics.mean(values) if values and len(values) == len(self.values) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -248,13 +248,14 @@ def over_repeats(
         rows: how many judge a repeat; 0 where that is not known.
         known: the standard error and its degrees of freedom where they are known better.
     """
-    mean = float(values.mean())
+    moved = values - values[0]  # exactly zero where all are the same
+    mean = float(values[0] + moved.mean())
     if len(values) < 2:
         return Interval(mean, scale.low, scale.high)
     if not (scale.low <= values.min() and values.max() <= scale.high):
         scale = ANY
     error, freedom = known or (
-        float(values.std(ddof=1)) * math.sqrt(1 / len(values) + overlap),
+        float(moved.std(ddof=1)) * math.sqrt(1 / len(values) + overlap),
         len(values) - 1,
     )
     if scale is SHARE and rows:

@@ -75,7 +75,9 @@ def of_repeats(values: Numbers, overlap: float) -> Noise:
         overlap: n_validation / n_train where each repeat drew its split anew; 0 where they share one.
     """
     count = values.shape[1]
-    return Noise(((np.atleast_2d(np.cov(values)) * (1 / count + overlap), count - 1),))
+    # Less the first one, so that those which are all the same have a variance of exactly zero.
+    together = np.atleast_2d(np.cov(values - values[:, :1]))
+    return Noise(((together * (1 / count + overlap), count - 1),))
 
 
 def of_rows(values: Numbers, moved: Sequence[Numbers], ids: Sequence[NDArray[np.int64]]) -> Noise:

@@ -299,12 +299,14 @@ def _promised(verdict: Verdict, found: Confirmation) -> Iterator[str]:
         yield f"{told}; trained again its mean is {after}{_too(found)}{is_so}"
     kept, mine = verdict.kept_gain, found.choice.recommended
     if kept is not None and mine != DEFAULT:
-        searched, there = words.numbers(*kept)
-        share = f", {words.percent(kept[1] / kept[0])} of that" if kept[1] > 0 else ""
+        searched, there = words.numbers(kept[0], abs(kept[1]))
         what = found.score if found.metric == "val_score" else "loss"
+        now = f"it is worse by {there}" if kept[1] < 0 else "they are equal"
+        if kept[1] > 0:
+            now = f"it is by {there}, {words.percent(kept[1] / kept[0])} of that"
         yield (
             f"In the search trial {mine} was better than the default by {searched} in {what}; on the locked "
-            f"rows it is by {there}{share}."
+            f"rows {now}."
         )
     if verdict.overtuning is not None:
         yield _followed(verdict.overtuning)
@@ -324,17 +326,17 @@ def _followed(path: Overtuning) -> str:
     last = f"trial {path.path[-1].number}"
     if path.overtuning == 0:
         return (
-            "The search did not over-fit its validation rows: of the trials that were its best in turn the "
-            f"last one, {last}, is also best on the locked rows."
+            "Nothing shows that the search over-fitted its validation rows: of the trials that were its best in "
+            f"turn the last one, {last}, is also best on the locked rows."
         )
     if path.relative is not None and path.relative > 1:
         return (
-            "The search over-fitted its validation rows: the last of the trials that were its best in turn, "
-            f"{last}, does worse on the locked rows than the default, with which it began."
+            "The search may have over-fitted its validation rows: the last of the trials that were its best in "
+            f"turn, {last}, does worse on the locked rows than the default, with which it began."
         )
     part = f", {words.percent(path.relative)} of what was gained there" if path.relative else ""
     return (
-        "The search over-fitted its validation rows: one of the trials that were its best before "
+        "The search may have over-fitted its validation rows: one of the trials that were its best before "
         f"{last} does better on the locked rows, by {words.number(path.overtuning)}{part}."
     )
 
@@ -403,7 +405,7 @@ def _amounts(score: str, *values: float) -> list[str]:
     told: list[str] = []
     for places in range(1, 12):
         told = [f"{100 * value:.{places}f} %" for value in values]
-        if len(set(told)) == len(set(values)):
+        if len(set(told)) == len(set(map(words.rounded, values))):
             break
     return told
 
