@@ -326,13 +326,13 @@ def _followed(path: Overtuning) -> str:
     last = f"trial {path.path[-1].number}"
     if path.overtuning == 0:
         return (
-            "Nothing shows that the search over-fitted its validation rows: of the trials that were its best in "
-            f"turn the last one, {last}, is also best on the locked rows."
+            "Nothing shows that the search over-fitted its validation rows: of the trials that were its best "
+            f"in turn the last one, {last}, is also best on the locked rows."
         )
     if path.relative is not None and path.relative > 1:
         return (
-            "The search may have over-fitted its validation rows: the last of the trials that were its best in "
-            f"turn, {last}, does worse on the locked rows than the default, with which it began."
+            "The search may have over-fitted its validation rows: the last of the trials that were its "
+            f"best in turn, {last}, does worse on the locked rows than the default, with which it began."
         )
     part = f", {words.percent(path.relative)} of what was gained there" if path.relative else ""
     return (
