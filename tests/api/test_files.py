@@ -8,8 +8,9 @@ import shutil
 import signal
 import sqlite3
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -344,6 +345,54 @@ def test_a_model_of_another_study_is_refused_in_words(
     with pytest.raises(StoreError, match="files of another study"):
         tuner.resume("s", storage=url(a), trials=5)
     assert (mine / "0" / "model.json").exists()
+
+
+@pytest.fixture
+def shelf() -> Iterator[Path]:
+    """A project that another user may enter, which the folder of all tests is not."""
+    folder = Path(tempfile.mkdtemp())
+    project(folder / "a")
+    yield folder / "a"
+    if os.getuid() == 0:
+        os.seteuid(0)
+    for path in (folder, folder / "a", *(folder / "a").rglob("*")):
+        path.chmod(0o777)
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("what", [".", "s", "s/0", "s/0/model.json", "s/0/model.safetensors", "s/study.json"])
+def test_files_that_cannot_be_read_are_told_by_every_command_and_nothing_is_lost(
+    shelf: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    [folder] = (shelf / "tuner_models").iterdir()
+    for path in (shelf.parent, *shelf.parent.rglob("*")):
+        path.chmod(0o777)
+    (folder.parent / what.replace("s", folder.name, 1) if what[0] == "s" else folder.parent).chmod(0)
+    monkeypatch.chdir(shelf)
+    if os.getuid() == 0:
+        os.seteuid(65534)
+    with pytest.raises(TunerError):
+        tuner.load("s").trial(0).model()
+    with pytest.raises(TunerError, match="read"):
+        tuner.export("s", "out", trial=0)
+    verify()
+    for change in (lambda: tuner.resume("s", trials=4), lambda: tuner.delete("s")):
+        with suppress(TunerError):
+            change()
+
+
+def test_what_is_exported_from_media_that_cannot_be_written_can_be(
+    shelf: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in (*shelf.rglob("*"), shelf):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    shelf.parent.chmod(0o777)
+    monkeypatch.chdir(shelf.parent)
+    if os.getuid() == 0:
+        os.seteuid(65534)
+    tuner.export("s", "out", trial=0, storage=url(shelf))
+    assert tuner.load_model("out").description["number"] == 0
+    shutil.rmtree("out")
 
 
 @pytest.mark.parametrize("driver", ["sqlite", "sqlite+pysqlite"])

@@ -15,6 +15,7 @@ from tuner.api import spreadsheet
 from tuner.api.provenance import require_unchanged
 from tuner.api.specify import inferred, plan
 from tuner.api.study import Study, TrialView
+from tuner.artifacts import copy as copy_model
 from tuner.artifacts import fill
 from tuner.content import storage_url
 from tuner.core.dataset import Dataset
@@ -146,7 +147,7 @@ def export(
     source, place = chosen.folder, Path(folder)
 
     def write(draft: Path) -> None:
-        shutil.copytree(source, draft / "model")
+        copy_model(source, draft / "model")
         (draft / "trials.csv").write_text(spreadsheet.csv(study.trials), encoding="utf-8", newline="")
         (draft / "curves.csv").write_text(spreadsheet.csv(study.curves), encoding="utf-8", newline="")
         _write_json(draft / "study.json", {"study": name, "spec": study.spec.to_table()})

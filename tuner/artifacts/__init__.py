@@ -2,7 +2,7 @@
 
 from tuner.artifacts.artifacts import MODEL, Artifacts, marks
 from tuner.artifacts.durable import disk_fault
-from tuner.artifacts.model import DESCRIPTION
+from tuner.artifacts.model import DESCRIPTION, copy
 from tuner.artifacts.naming import folder_name, is_folder_name, name_before_5
 from tuner.artifacts.whole import fill
 
@@ -10,6 +10,7 @@ __all__ = [
     "DESCRIPTION",
     "MODEL",
     "Artifacts",
+    "copy",
     "disk_fault",
     "fill",
     "folder_name",

@@ -9,7 +9,6 @@ of its own trials.
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -20,8 +19,8 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from tuner.artifacts import durable
-from tuner.artifacts.model import params_of, require_signed, sign
-from tuner.errors import StoreError
+from tuner.artifacts.model import params_of, require_signed, sign, unreadable
+from tuner.errors import StoreError, TrialError
 
 MODEL: Literal["model"] = "model"
 """The kind of a trial's model, which is a folder; every other kind is a checkpoint, which is a file."""
@@ -97,12 +96,16 @@ class Artifacts:
         """The folder of a trial's model; None where none was kept.
 
         Raises:
-            TrialError: what lies there is not of this study.
+            TrialError: what lies there is not of this study, or cannot be read.
             StoreError: the study's folder is not its own.
         """
         path = self.path(number)
-        if not os.path.lexists(path):
+        try:
+            path.lstat()
+        except (FileNotFoundError, NotADirectoryError):
             return None
+        except OSError as error:
+            raise TrialError(unreadable(error)) from error
         self.require()
         require_signed(path, self.identity)
         return path
@@ -150,7 +153,7 @@ class Artifacts:
                 try:
                     _remove(path)
                 except OSError as error:
-                    left.append(f"{error.filename or path} ({error.strerror or error})")
+                    left.append(f"{path / (error.filename or '')} ({error.strerror or error})")
         if left:
             more = f" and {len(left) - 1} more" if len(left) > 1 else ""
             raise StoreError(
@@ -183,11 +186,15 @@ class Artifacts:
         """Make sure that the folder, if there is one, is this study's.
 
         Raises:
-            StoreError: it is another one's, or leads out of the root.
+            StoreError: it is another one's, leads out of the root, or cannot be read.
         """
-        for path in (self.folder, self.folder / _CHECKPOINTS):
-            if path.is_symlink():
-                raise StoreError(f"{path}: is a link; put the folder of study '{self.study}' itself there")
+        try:
+            links = [path for path in (self.folder, self.folder / _CHECKPOINTS) if path.is_symlink()]
+            names = [path.name for path in self._entries()]
+        except OSError as error:
+            raise StoreError(unreadable(error)) from error
+        if links:
+            raise StoreError(f"{links[0]}: is a link; put the folder of study '{self.study}' itself there")
         whose = self._mark().get("identity")
         if whose == self.identity:
             return
@@ -195,10 +202,10 @@ class Artifacts:
             raise StoreError(
                 f"{self.folder}: holds the files of another study than '{self.study}'; move it away"
             )
-        if any(not path.name.startswith(_WRITING) for path in self._entries()):
+        if any(not name.startswith(_WRITING) for name in names):
             raise StoreError(
-                f"{self.folder}: {_MARK}, which says whose files it holds, is missing or damaged; put it "
-                f"back, or move the folder away"
+                f"{self.folder}: {_MARK}, which says whose files it holds, is missing, damaged or "
+                "unreadable; put it back, or move the folder away"
             )
 
     def mark(self) -> None:
@@ -274,7 +281,10 @@ class Artifacts:
 
 def marks(root: Path) -> dict[Path, dict[str, Any]]:
     """The marks in the folders below a root, by folder; of those that have one."""
-    folders = [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+    try:
+        folders = [path for path in root.iterdir() if path.is_dir()] if root.is_dir() else []
+    except OSError:
+        folders = []
     return {folder: mark for folder in folders if (mark := _mark_of(folder))}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,43 @@ def sign(folder: Path, identity: str) -> None:
         path.write_text(json.dumps({**table, _STUDY: identity}, indent=2) + "\n", encoding="utf-8")
 
 
+def unreadable(error: OSError) -> str:
+    """What is said of a file that is there and cannot be read."""
+    return f"{error.filename}: cannot be read: {error.strerror or error}; make it readable"
+
+
+def copy(folder: Path, target: Path) -> None:
+    """Copy a model to a place of the user's: what is in it, but not who may change it.
+
+    Raises:
+        TrialError: a file of it cannot be read.
+    """
+    for path in (folder, *sorted(folder.rglob("*"))):
+        to = target / path.relative_to(folder)
+        try:
+            if path.is_dir():
+                to.mkdir()
+            else:
+                shutil.copyfile(path, to)
+        except OSError as error:
+            if error.filename != str(path):
+                raise
+            raise TrialError(unreadable(error)) from error
+
+
 def require_signed(folder: Path, identity: str) -> None:
     """Make sure that a model is a study's own, and all of it lies in its folder.
 
     Raises:
-        TrialError: it is another study's, or a link leads out of its folder.
+        TrialError: it is another study's, a link leads out of its folder, or it cannot be read.
     """
+    try:
+        _require_signed(folder, identity)
+    except OSError as error:
+        raise TrialError(unreadable(error)) from error
+
+
+def _require_signed(folder: Path, identity: str) -> None:
     for path in (folder, *folder.rglob("*")):
         if path.is_symlink():
             raise TrialError(f"{path}: is a link, and tuner writes none; put the file itself there")
@@ -49,7 +81,9 @@ def params_of(folder: Path) -> Any:
 def _table(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise TrialError(unreadable(error)) from error
+    except ValueError as error:
         raise TrialError(f"{path}: cannot be read: {' '.join(str(error).split())}") from error
     if not isinstance(found, dict):
         raise TrialError(f"{path}: a table is needed, found {type(found).__name__}")

@@ -52,7 +52,7 @@ def unnamed(connection: Connection, study_id: int, numbers: Collection[int], roo
     """Numbers of models that lie among a study's and that no trial names: a process was killed."""
     try:
         return sorted(places.artifacts(connection, study_id, root).models() - set(numbers))
-    except StoreError:
+    except (OSError, StoreError):
         return []
 
 

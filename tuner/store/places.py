@@ -68,7 +68,7 @@ def artifacts(
         StoreError: what is stored is no folder that tuner gives; another program has stored it.
     """
     name, identity, folder = stored_folder(connection, study_id)
-    if given is not None and ((other := given / folder.name).is_dir() or not folder.is_dir()):
+    if given is not None and (_is_folder(other := given / folder.name) or not _is_folder(folder)):
         folder = other
     return files_in(connection, name, identity, folder, synced=synced)
 
@@ -156,7 +156,7 @@ def moved(before: Path, now: Path, given: Path | None, has_models: bool) -> list
         given: the root, where it was said.
         has_models: whether it says of some trial that its model was kept.
     """
-    if has_models and not now.is_dir():
+    if has_models and not _is_folder(now):
         lost = f"models: those kept so far are not in {now.parent}"
         return [f"{lost}; put {now.name} there, or say where it is: --models"]
     if now != before:
@@ -173,6 +173,14 @@ def is_this(url: URL, folder: Path, owner: str) -> bool:
         return owner == place(url)
     theirs = folder.resolve() / owner
     return theirs.is_file() and theirs.samefile(mine)
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether there is a folder that can be looked into; why it cannot is told when it is used."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _holds(file: Path, identity: str) -> bool:
