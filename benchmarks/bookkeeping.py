@@ -167,6 +167,79 @@ def run_optuna(sampler: str, trials: int, epochs: int, folder: Path) -> int:
     return trained
 
 
+TRAINER = """
+def train(params, context):
+    for epoch in range(context.epochs):
+        yield 1.0
+"""
+RESUME = """
+import json, resource, sys, time
+import tuner
+
+class Watch:
+    told = None
+    def begin(self, spec, notes):
+        pass
+    def turn(self, status):
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        self.told = self.told or [time.perf_counter() - wall, time.process_time() - cpu, memory]
+
+watch, wall, cpu = Watch(), time.perf_counter(), time.process_time()
+tuner.resume("stored", workers=1, observer=watch)
+print(json.dumps(watch.told))
+"""
+
+
+def store(trials: int, epochs: int, pruner: str, folder: Path) -> None:
+    """A study of so many trials that trained to their end, and one to come."""
+    from tuner.core.budget import StudyState
+    from tuner.core.ports import Turn
+    from tuner.core.spec import StudySpec
+    from tuner.core.trial import Reading, TrialRecord, TrialState
+    from tuner.search import OptunaSearcher
+    from tuner.store import Database
+
+    (folder / "trainer.py").write_text(TRAINER)
+    spec = StudySpec.parse(
+        {
+            "name": "stored",
+            "trainer": {"use": f"{folder / 'trainer.py'}:train", "epochs": epochs},
+            "search": {"sampler": "random", "pruner": pruner},
+            "budget": {"trials": trials + 1},
+            "space": SPACE,
+        }
+    )
+    searcher = OptunaSearcher(spec.search_space(), spec.search, spec.goals())
+    with Database.open(f"sqlite:///{folder / 'tuner.db'}", create=True) as database:
+        driven = database.create_study(spec.name, spec, {})
+        for start in range(0, trials, ROWS):
+            turn = Turn(started=searcher.ask(min(ROWS, trials - start)))
+            for trial in turn.started:
+                losses = [loss(trial.params, epoch + 1) for epoch in range(epochs)]
+                curve = [Reading(e, v, v, 0.5, 0.5, 1e-3, 1.0, 1e-3) for e, v in enumerate(losses, start=1)]
+                turn.readings += [(trial.number, reading) for reading in curve]
+                ended = TrialRecord(
+                    trial.number, trial.params, TrialState.FINISHED, losses[-1], curve[-1], epochs, True
+                )
+                turn.ended.append(ended)
+            driven.record(turn)
+        driven.finish(StudyState.INTERRUPTED, "stopped by the user", 1.0)
+
+
+def resumed(trials: int, epochs: int) -> None:
+    """Print what it costs to go on with a study, up to its first turn, beside one that has just begun."""
+    print(f"\nresuming {trials} trials of {epochs} epochs, to the first turn")
+    print(f"{'':20}{'wall s':>9}{'CPU s':>9}{'peak MB':>9}")
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    for count, pruner in ((1, "median"), (trials, "none"), (trials, "asha"), (trials, "median")):
+        with tempfile.TemporaryDirectory() as name:
+            store(count, epochs, pruner, Path(name))
+            command = [sys.executable, "-c", RESUME]
+            done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=name)
+        wall, cpu, memory = json.loads(done.stdout.splitlines()[-1])
+        print(f"{f'{count}, {pruner}':20}{wall:9.2f}{cpu:9.2f}{memory / unit:9.0f}")
+
+
 PROGRAMS = {"tuner": run_tuner, "optuna": run_optuna}
 
 
@@ -254,6 +327,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--samplers", nargs="+", default=["random", "tpe"], choices=["random", "tpe"])
+    parser.add_argument("--resume", type=int, metavar="TRIALS", help="what resuming so many costs instead")
     parser.add_argument("--alone", nargs=2, metavar=("PROGRAM", "SAMPLER"), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.alone:
@@ -261,6 +335,9 @@ def main() -> None:
         alone(program, sampler, chosen.trials, chosen.epochs)
         return
     print(machine())
+    if chosen.resume:
+        resumed(chosen.resume, chosen.epochs)
+        return
     for sampler in chosen.samplers:
         compare(sampler, chosen.trials, chosen.epochs, chosen.repeats)
     print("\nCPU seconds, median")

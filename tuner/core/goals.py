@@ -108,6 +108,9 @@ class Goals:
 
     def losses(self, record: TrialRecord) -> tuple[float, ...] | None:
         """Like `values`, so signed that less is better."""
+        if len(self.objectives) == 1 and record.value is not None:
+            value = self.primary.counted(record.value)
+            return (value if self.primary.minimize else -value,)
         values = self.values(record)
         if values is None:
             return None
@@ -129,6 +132,12 @@ class Goals:
 
         Of equal ones the gap says nothing more, and validation loss decides.
         """
+        primary = self.primary
+        if self.is_plain and primary.metric != "gap":
+            # What most studies have, and is asked for several times of every trial.
+            value = math.inf if record.value is None else record.value
+            loss = value if primary.minimize or record.value is None else -value
+            return False, not record.conclusive, 0.0, (loss,), record.number
         violation = self.violation(record.best) if self.bounds else 0.0
         losses = self.losses(record) or (math.inf,) * len(self.objectives)
         if self.has_gap:

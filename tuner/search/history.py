@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 import sys
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +21,7 @@ from tuner.core.goals import Goals
 from tuner.core.space import SearchSpace, is_same
 from tuner.core.trial import Objective, Params, TrialRecord, TrialState, Value
 from tuner.search import fronts
-from tuner.search.distributions import to_number
+from tuner.search.distributions import numbering
 
 Rank = tuple[bool, int, float, int]
 """Sorts trials from best to worst: inconclusive or violating, -epochs, signed value or violation, number."""
@@ -63,7 +65,7 @@ def adopted(space: SearchSpace, params: Params) -> dict[str, Value] | None:
         return None
     active: dict[str, Value] = dict(space.fixed)
     for name, parameter in space:
-        if parameter.active_under(active):
+        if not parameter.when or parameter.active_under(active):
             value = params[name] if name in params else parameter.default_under(active)
             if not parameter.contains(value):
                 return None
@@ -96,7 +98,12 @@ class History:
         self.failed: set[int] = set()
         self.replaced: list[int] = []
         self._rows = np.empty((64, len(space)))
-        self._told: dict[int, tuple[Params, dict[str, Value] | None, NDArray[np.float64]]] = {}
+        self._numbering = [(name, numbering(parameter)) for name, parameter in space]
+        self._told: dict[int, Params] = {}
+        self._last: tuple[int, dict[str, Value] | None] = (-1, None)
+        """What was adopted last, which is asked for as soon as it is told."""
+        self._many = False
+        self._unfitting: set[int] = set()
         self._seen: dict[int, Observation] = {}
         self._numbers: list[int] = []
         self._valued: list[int] = []
@@ -117,16 +124,16 @@ class History:
             self.replaced.append(number)
             self._forget(number)
         self.running.pop(number, None)
-        is_news = number not in self._told or self._told[number][0] is not record.params
+        is_news = self._told.get(number) is not record.params
         if is_news:
             params = adopted(self._space, record.params)
-            row = self._row(params or {})
-            self._told[number] = record.params, params, row
+            self._told[number], self._last = record.params, (number, params)
+            (self._unfitting.add if params is None else self._unfitting.discard)(number)
             if number >= len(self._rows):
                 self._rows = np.resize(self._rows, (2 * number, len(self._space)))
-            self._rows[number] = row
-        _, params, row = self._told[number]
-        if params is None:
+            self._rows[number] = self._row(params or {})
+        row = self._rows[number].copy()
+        if number in self._unfitting:
             self.unfit.add(number)
         elif record.state is TrialState.FAILED:
             self.failed.add(number)
@@ -135,15 +142,26 @@ class History:
         else:
             observation = self._observation(record, row)
             self._seen[number] = observation
-            insort(self._numbers, number)
-            insort(self._ranks, observation.rank)
+            put: Callable[[list[Any], Any], None] = list.append if self._many else insort
+            put(self._numbers, number)
+            put(self._ranks, observation.rank)
             if observation.value is not None:
-                insort(self._valued, number)
+                put(self._valued, number)
         return is_news
+
+    @contextmanager
+    def many(self) -> Iterator[None]:
+        """While trials are added, each once, and nothing is asked for: they are put in order at the end."""
+        self._many = True
+        yield
+        self._many = False
+        for listed in (self._numbers, self._ranks, self._valued):
+            listed.sort()
 
     def adopted(self, number: int) -> dict[str, Value] | None:
         """The configuration of a trial that was told, as the space has it; None where it is unfit."""
-        return self._told[number][1]
+        known, params = self._last
+        return params if known == number else adopted(self._space, self._told[number])
 
     def get(self, number: int) -> Observation | None:
         """The observation of a trial; None where there is none: it runs, failed, is unfit or unknown."""
@@ -243,9 +261,7 @@ class History:
 
     def _row(self, params: Params) -> NDArray[np.float64]:
         """The numbers of a configuration: (D,)."""
-        return np.array(
-            [to_number(parameter, params[n]) if n in params else math.nan for n, parameter in self._space]
-        )
+        return np.array([number(params[n]) if n in params else math.nan for n, number in self._numbering])
 
     def _observation(self, record: TrialRecord, row: NDArray[np.float64]) -> Observation:
         known = record.value is not None and math.isfinite(record.value) and record.rule != DIVERGED

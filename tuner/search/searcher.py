@@ -120,7 +120,8 @@ class OptunaSearcher:
         over. A trial with a value outside of the space is not learned from. Numbers go on, and no
         configuration is chosen that was tried exactly so.
         """
-        self.tell(history)
+        with self._history.many():
+            self.tell(history)
 
     def _take(self, record: TrialRecord) -> None:
         self._next = max(self._next, record.number + 1)
@@ -175,5 +176,7 @@ class OptunaSearcher:
 
 def _fingerprint(params: Params) -> bytes:
     """Equal for configurations that are equal to 12 significant digits."""
-    rounded = sorted((n, float(f"{v:.12g}") if isinstance(v, float) else v) for n, v in params.items())
-    return blake2b(repr(rounded).encode(), digest_size=16).digest()
+    told = (
+        f"{n}={v:.12g} float" if isinstance(v, float) else f"{n}={v!r}" for n, v in sorted(params.items())
+    )
+    return blake2b("\n".join(told).encode(), digest_size=16).digest()

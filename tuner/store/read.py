@@ -12,6 +12,7 @@ from itertools import groupby
 from math import nan
 from operator import itemgetter
 from pathlib import Path
+from sys import intern
 from typing import Any
 
 from sqlalchemy import URL, Connection, Row, and_, case, func, select
@@ -49,6 +50,14 @@ _READING = (
 _UNDER_WAY = (TrialState.WAITING, TrialState.RUNNING)
 """The states in which a trial's value is not stored yet, but follows from its curve."""
 
+
+def _shared(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """A configuration whose names and words are the same objects in every trial: there may be very many."""
+    return {intern(name): intern(value) if type(value) is str else value for name, value in pairs}
+
+
+_PARAMS = json.JSONDecoder(object_pairs_hook=_shared)
+_STATES = {state.value: state for state in TrialState}
 _NO_EXTRAS: Mapping[str, float] = {}
 
 GONE = "its process ended without a word"
@@ -349,26 +358,31 @@ def records(connection: Connection, study_id: int, root: Path | None) -> list[Tr
     ]
 
 
-def _record(row: Any, files: Artifacts) -> TrialRecord:
+def _record(row: Sequence[Any], files: Artifacts) -> TrialRecord:
+    """A trial from a row, as `records` selects it: by place, for there may be very many."""
+    (
+        number, params, state, value, epochs, conclusive, rule, reason, traceback, trained_s, interruptions,
+        model_path, started_at, ended_at, ordered, paused_at, *reading,
+    ) = row  # fmt: skip
     return TrialRecord(
-        number=row.number,
-        params=json.loads(row.params),
-        state=TrialState(row.state),
-        value=row.value,
-        best=_reading(*row[-len(_READING) :]) if row.epoch is not None else None,
-        epochs=row.epochs,
-        conclusive=row.conclusive,
-        rule=row.rule,
-        reason=row.reason,
-        traceback=row.traceback,
-        seconds=row.trained_s,
-        interruptions=row.interruptions,
+        number=number,
+        params=_PARAMS.decode(params),
+        state=_STATES[state],
+        value=value,
+        best=_reading(*reading) if reading[0] is not None else None,
+        epochs=epochs,
+        conclusive=conclusive,
+        rule=rule,
+        reason=reason,
+        traceback=traceback,
+        seconds=trained_s,
+        interruptions=interruptions,
         # Where it lies follows from its number; what else may be stored there leads nowhere.
-        model_path=str(files.path(row.number)) if row.model_path is not None else None,
-        started_at=row.started_at,
-        ended_at=row.ended_at,
-        paused_at=row.paused_at,
-        order=order_of(row.ordered) if row.ordered is not None else None,
+        model_path=str(files.path(number)) if model_path is not None else None,
+        started_at=started_at,
+        ended_at=ended_at,
+        paused_at=paused_at,
+        order=order_of(ordered) if ordered is not None else None,
     )
 
 
