@@ -243,7 +243,8 @@ def test_a_study_whose_trials_all_failed_cannot_be_confirmed() -> None:
         raise ValueError("never")
 
     space = {"x": tuner.Float(low=0.0, high=1.0, default=0.1)}
-    tuner.start(trainer=train, space=space, name="fails", trials=2, storage=URL)
+    with pytest.raises(TrialError, match="no trial has a value"):
+        tuner.start(trainer=train, space=space, name="fails", trials=2, storage=URL)
     with pytest.raises(TrialError, match="nothing to confirm"):
         tuner.confirm("fails", trainer=train, storage=URL)
 
