@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import tuner
+from tuner.errors import TrialError
 
 SPACE = {"x": tuner.Float(low=0, high=1, default=0.5)}
 TABLE = {
@@ -125,16 +126,19 @@ def test_an_exception_without_readable_words_fails_its_trial() -> None:
     def train(params: Mapping[str, Any], context: Any) -> float:
         raise Unreadable
 
-    study = tuner.start(trainer=train, space=SPACE, trials=1)
-    assert study.trial(0).record.reason == "Unreadable: its message cannot be read"
+    with pytest.raises(TrialError, match="Unreadable: its message cannot be read"):
+        tuner.start(trainer=train, space=SPACE, trials=1)
+    assert tuner.load("train").trial(0).record.reason == "Unreadable: its message cannot be read"
 
 
 def test_an_endless_message_is_stored_shortened_with_its_beginning_and_its_end() -> None:
     def train(params: Mapping[str, Any], context: Any) -> float:
         raise ValueError("begin\0\ud800" + 5_000_000 * "x" + "end")
 
-    study = tuner.start(trainer=train, space=SPACE, trials=1)
-    record = study.trial(0).record
+    with pytest.raises(TrialError) as told:
+        tuner.start(trainer=train, space=SPACE, trials=1)
+    assert len(str(told.value)) <= 1_200
+    record = tuner.load("train").trial(0).record
     assert record.reason is not None
     assert record.traceback is not None
     assert record.reason.startswith("ValueError: begin\ufffd?x")

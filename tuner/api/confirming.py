@@ -222,7 +222,7 @@ class _Confirming:
         row = database.begin_confirmation(name, command, opened=untested is None)
         test, path = None, None
         if untested is None:
-            positive = planned.classes[planned.positive] if planned and len(planned.classes) == 2 else None
+            positive = planned.positive_class if planned is not None else None
             rows, by_score = self._locked(spec, fingerprint), goal.metric.endswith("_score")
             trial = _Test(rows, score, positive, by_score)
             test = trial.tested(models[choice.recommended], models[0], choice.recommended == 0)

@@ -41,7 +41,8 @@ def row_noise(
         be measured, a model is missing or cannot predict by itself, or it gives another value than was
         recorded.
     """
-    rows = again.planned.data.resampling if again.planned.data is not None else None
+    data = again.planned.data
+    rows, positive = (data.resampling, data.positive_class) if data is not None else (None, None)
     metric = again.spec.goal().metric
     if not isinstance(rows, OpenRows) or metric not in ("val_loss", "val_score"):
         return None
@@ -51,7 +52,9 @@ def row_noise(
     try:
         for repeat in range(again.count):
             judging = rows.judging(derive(again.spec.search.seed, repeat, "split"))
-            its = [_measure(models[c.number].get(repeat), judging, metric, score) for c in candidates]
+            its = [
+                _measure(models[c.number].get(repeat), judging, metric, score, positive) for c in candidates
+            ]
             found = [each for each in its if each is not None]
             told = [candidate.values[repeat] or 0.0 for candidate in candidates]
             if len(found) < len(candidates) or not all(map(_agree, found, told)):
@@ -64,14 +67,16 @@ def row_noise(
     return noise_of_rows(values, moved, ids)
 
 
-def _measure(path: Path | None, rows: JudgingRows, metric: str, score: str) -> Measure | None:
+def _measure(
+    path: Path | None, rows: JudgingRows, metric: str, score: str, positive: str | None
+) -> Measure | None:
     model = load_model(path) if path is not None else None
     if model is None or not model.predicts:
         return None
     if metric == "val_loss":
         return of_losses([model.losses(rows.x, rows.y)])
     predicted: NDArray[np.generic] = model.predict(rows.x)
-    return measured(score, rows.y, [predicted])
+    return measured(score, rows.y, [predicted], positive)
 
 
 def _agree(found: Measure, told: float) -> bool:

@@ -96,6 +96,11 @@ class Dataset:
     fingerprint: bytes | None = None
 
     @property
+    def positive_class(self) -> str | None:
+        """The name of the class that f1, precision and recall are of; None where there are not two."""
+        return self.classes[self.positive] if len(self.classes) == 2 else None
+
+    @property
     def outputs(self) -> int:
         """How many numbers a network puts out: classes C, or targets T."""
         if self.task is Task.CLASSIFICATION:
