@@ -12,6 +12,7 @@ import optuna
 import pytest
 
 import tuner
+from tuner.cli.summary import print_best
 from tuner.core.space import Choice, Float, SearchSpace
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -44,6 +45,20 @@ def test_none_and_lists_are_choices_that_arrive_as_such(capsys: pytest.CaptureFi
     assert set(study.trials["params.hidden"]) == {"[64, 32]", "[128]"}
     assert study.best.params["depth"] is None
     assert study.plot("parallel").data
+
+
+def test_none_is_told_from_what_is_not_active_and_false_from_zero(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def value(params: Mapping[str, Any], context: Any) -> float:
+        return 0.0 if params["early"] is False and params["depth"] is None else 1.0
+
+    space = {"depth": tuner.Choice([4, None]), "early": tuner.Choice([0, False])}
+    study = tuner.start(trainer=value, space=space, name="s", trials=4, settings={"search.sampler": "grid"})
+    print_best(study)
+    told = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["depth", "none", "4"] in told
+    assert ["early", "false", "0"] in told
 
 
 def test_plain_optuna_opens_them() -> None:

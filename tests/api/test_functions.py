@@ -148,3 +148,16 @@ def test_an_endless_message_is_stored_shortened_with_its_beginning_and_its_end()
     assert record.traceback.endswith("xend\n")
     assert len(record.traceback) <= 20_000
     assert Path("tuner.db").stat().st_size < 1_000_000
+
+
+def test_a_number_of_ones_own_may_be_called_as_a_column() -> None:
+    def train(params: Mapping[str, Any], context: Any) -> Iterator[Mapping[str, float]]:
+        yield {"val_loss": 0.5, "value": 3.0, "number": 7.0, "params.x": 9.0, "auc": 1.0}
+
+    study = tuner.start(trainer=train, space=SPACE, name="s", trials=2, settings={"trainer.epochs": 1})
+    trials, curves = study.trials, study.curves
+    assert trials.number.tolist() == curves.number.tolist() == [0, 1]
+    assert trials.value.tolist() == [0.5, 0.5]
+    assert trials["params.x"].tolist() == [view.params["x"] for view in map(study.trial, (0, 1))]
+    own = ["reading.value", "reading.number", "reading.params.x", "auc"]
+    assert trials[own].to_numpy().tolist() == curves[own].to_numpy().tolist() == [[3, 7, 9, 1]] * 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import sqlite3
 import subprocess
@@ -106,6 +107,13 @@ def test_square_brackets_in_any_text_are_shown_as_they_are(folder: Path) -> None
     assert out.count(MARKUP) >= 5
     assert "[/x] rate" in out
     assert "[relu]" in out
+
+
+def test_a_command_to_type_next_names_the_study_as_a_shell_takes_it(folder: Path) -> None:
+    out, _ = run(folder, [("show", MARKUP), ("resume", MARKUP)])
+    told = re.findall(r"tune (?:show|confirm|resume) .*", out)
+    assert told
+    assert all(MARKUP in shlex.split(line.replace("`", "")) for line in told), told
 
 
 def test_control_characters_in_any_text_do_nothing(folder: Path) -> None:

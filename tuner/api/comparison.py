@@ -210,7 +210,7 @@ def _side(study: Study) -> Side:
         default=study.default.value,
         gap=taken.reading.gap if taken.reading and math.isfinite(taken.reading.gap) else None,
         reach=None,
-        params=taken.params,
+        params=taken.record.params,
     )
 
 

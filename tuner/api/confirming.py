@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -210,7 +211,7 @@ class _Confirming:
         goal, goals, planned = spec.goal(), study.goals(), again.planned.data
         rivals = contenders(candidates, goals)
         if not rivals:
-            raise TrialError(f"{name}: all that was trained again failed; see: tune show {spec.name}")
+            raise TrialError(f"{name}: all that was trained again failed; see: tune show {quote(spec.name)}")
         score = spec.trainer.score or (_DEFAULT_SCORE[planned.task] if planned is not None else "")
         files = database.artifacts(spec.name)
         models = {n: _paths(files, its) for n, its in zip(again.numbers, trained, strict=True)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from tuner.api.specify import MEMORY, pair_of
@@ -59,7 +60,7 @@ class Provenance:
         if data is None:
             return ()
         taken = (_TAKEN_NOW,) if self._stored is None and data.fingerprint is not None else ()
-        stale = (_CONFIRMED_BEFORE.format(self._name),) if self.changes and self._is_confirmed else ()
+        stale = (_CONFIRMED_BEFORE.format(quote(self._name)),) if self.changes and self._is_confirmed else ()
         return (*taken, *stale)
 
     def _changed(self, differences: Sequence[str]) -> None:
@@ -72,7 +73,7 @@ class Provenance:
             raise SpecError(
                 f"{self._source}: is not the data that '{self._name}' was started with: "
                 f"{'; '.join(differences)}; bring that back, or go on with what is there: "
-                f"tune resume {self._name} --allow-changes (rows that were locked stay locked)"
+                f"tune resume {quote(self._name)} --allow-changes (rows that were locked stay locked)"
             )
         self.changes = [f"data: {difference}" for difference in differences]
 

@@ -13,6 +13,7 @@ from importlib import resources
 from importlib.metadata import version
 from math import isfinite, nan
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from tuner import content, starter
@@ -168,8 +169,9 @@ def _beside(best: TrialView, default: TrialView) -> Markup:
     rows.append(["ended", *(view.record.rule or str(view.record.state) for view in views)])
     settings = [
         [name, *cells]
-        for name in dict.fromkeys((*best.params, *default.params))
-        if len(set(cells := words.settings(view.params.get(name) for view in views))) > 1 or len(views) == 1
+        for name in dict.fromkeys((*best.record.params, *default.record.params))
+        if len(set(cells := words.settings(view.record.params.get(name) for view in views))) > 1
+        or len(views) == 1
     ]
     different = "Settings" if len(views) == 1 else "Settings that differ"
     cards = [
@@ -186,7 +188,7 @@ def _confirmed(verdict: Verdict) -> Markup:
 
     found = verdict.confirmation
     if found is None:
-        how = element("code", f"tune confirm {verdict.study}")
+        how = element("code", f"tune confirm {quote(verdict.study)}")
         what = (
             " trains the best few and the default configuration again, says which to take, and opens the "
             "locked test data, once."

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from tuner import store
@@ -414,12 +415,12 @@ def _raised(summary: StudySummary, spec: StudySpec, asked: Mapping[str, Any]) ->
     if trials is not None and trials < started:
         raise SpecError(
             f"{summary.name}: all {started} trials of its budget have run; "
-            f"go on with `tune resume {summary.name} --trials N`, N above {started}"
+            f"go on with `tune resume {quote(summary.name)} --trials N`, N above {started}"
         )
     if seconds is not None and seconds < (spec.budget.seconds or math.inf):
         raise SpecError(
             f"{summary.name}: {summary.seconds:.0f} seconds of its budget are used up; "
-            f"go on with `tune resume {summary.name} --seconds S`, S above {summary.seconds:.0f}"
+            f"go on with `tune resume {quote(summary.name)} --seconds S`, S above {summary.seconds:.0f}"
         )
     return raised
 

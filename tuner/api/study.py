@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from tuner.core.baseline import Baseline
@@ -26,6 +27,23 @@ if TYPE_CHECKING:
 
     from tuner.findings import Finding
     from tuner.judging import Confirmation, Verdict
+
+_COLUMNS = {
+    *(
+        "number",
+        "state",
+        "value",
+        "epoch",
+        "epochs",
+        "best_epoch",
+        "seconds",
+        "interruptions",
+        "rule",
+        "reason",
+    ),
+    *NUMBERS,
+}
+"""Columns that are not numbers of one's own."""
 
 
 @contextmanager
@@ -163,9 +181,9 @@ class Study:
         """Why the last trial that says so ended, and where to read more."""
         for record in reversed(self.records):
             if record.reason:
-                more = f"tune show {self.name} {record.number}"
+                more = f"tune show {quote(self.name)} {record.number}"
                 return f"trial {record.number}: {record.reason}; see: {more}"
-        return f"see: tune show {self.name}"
+        return f"see: tune show {quote(self.name)}"
 
     @property
     def records(self) -> list[TrialRecord]:
@@ -199,7 +217,7 @@ class Study:
         """
         found = self.spec.goals().best_of(self.records)
         if found is None:
-            raise TrialError(f"'{self.name}': no trial has a value yet; see `tune show {self.name}`")
+            raise TrialError(f"'{self.name}': no trial has a value yet; see `tune show {quote(self.name)}`")
         return TrialView(self, found)
 
     @property
@@ -226,7 +244,7 @@ class Study:
         """
         verdict = self.verdict
         if verdict.taken is None:
-            raise TrialError(f"'{self.name}': no trial has a value yet; see `tune show {self.name}`")
+            raise TrialError(f"'{self.name}': no trial has a value yet; see `tune show {quote(self.name)}`")
         found, path = verdict.confirmation, verdict.model_path
         if found is None or found.model_path is None or path is None or not Path(path).is_dir():
             return TrialView(self, verdict.taken)
@@ -257,12 +275,14 @@ class Study:
     def trials(self) -> pd.DataFrame:
         """A row per trial: number, state, value, the best epoch's numbers, and ``params.<name>`` each.
 
-        Numbers of one's own stand behind those that every trainer gives.
+        Numbers of one's own stand behind those that every trainer gives; one that is called as another
+        column has ``reading.`` before its name.
         """
         import pandas as pd
 
         rows, records = [], self.records
-        own = dict.fromkeys(name for r in records if r.best is not None for name in r.best.extras)
+        own = {n: _apart(n) for record in records if record.best is not None for n in record.best.extras}
+        measured = [name for name in NUMBERS if name != "seconds"]
         for record in records:
             row: dict[str, Any] = {
                 "number": record.number,
@@ -271,11 +291,8 @@ class Study:
                 "epochs": record.epochs,
                 "best_epoch": record.best.epoch if record.best else None,
             }
-            row |= {
-                name: record.best.get(name) if record.best else None
-                for name in (*NUMBERS, *own)
-                if name != "seconds"
-            }
+            row |= {name: record.best.get(name) if record.best else None for name in measured}
+            row |= {column: record.best.get(name) if record.best else None for name, column in own.items()}
             row |= {
                 "seconds": record.seconds,
                 "interruptions": record.interruptions,
@@ -287,7 +304,7 @@ class Study:
 
     @property
     def curves(self) -> pd.DataFrame:
-        """A row per trial and epoch, with every number of the reading."""
+        """A row per trial and epoch, with every number of the reading, named as in `trials`."""
         import pandas as pd
 
         with opened(self.url, models=self.models) as database:
@@ -295,7 +312,7 @@ class Study:
         rows = [
             {"number": number, "epoch": reading.epoch}
             | {name: reading.get(name) for name in NUMBERS}
-            | dict(reading.extras)
+            | {_apart(name): value for name, value in reading.extras.items()}
             for number, curve in curves.items()
             for reading in curve
         ]
@@ -354,3 +371,8 @@ class Study:
         epochs = spec.trainer.epochs
         evidence = Evidence.of(records, curves, space, spec.goals(), epochs, known, spread, base)
         return all_of(replace(evidence, is_confirmed=found is not None))
+
+
+def _apart(name: str) -> str:
+    """The column of a number of one's own, see `Study.trials`."""
+    return f"reading.{name}" if name in _COLUMNS or name.startswith("params.") else name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -47,7 +48,7 @@ def run(
             name, top=top, repeats=repeats, reopen=reopen, storage=storage, models=models, observer=watcher
         )
     if found is None:
-        screen.say(f"interrupted; go on with: tune confirm {name}", stderr=True)
+        screen.say(f"interrupted; go on with: tune confirm {quote(name)}", stderr=True)
         raise typer.Exit(INTERRUPTED)
     study = api.load(name, storage=storage)
     if as_json:

@@ -200,15 +200,15 @@ def _params_table(view: TrialView) -> Table:
     from tuner.cli import words
     from tuner.cli.summary import differing
 
-    default = view.study.default.params
-    changed = differing(view.params, default)
+    params, default = view.record.params, view.study.default.record.params
+    changed = differing(params, default)
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column("setting", no_wrap=True)
     table.add_column("value", justify="right")
     table.add_column("default", justify="right", style="dim")
-    for name in dict.fromkeys((*view.params, *default)):
+    for name in dict.fromkeys((*params, *default)):
         style = "bold" if name in changed else ""
-        table.add_row(name, *words.settings((view.params.get(name), default.get(name))), style=style)
+        table.add_row(name, *words.settings((params.get(name), default.get(name))), style=style)
     return table
 
 

@@ -6,7 +6,8 @@ The words are those of the study's verdict; called by `tune start`, `resume`, `b
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -17,7 +18,8 @@ from rich.text import Text
 
 from tuner.cli import screen, words
 from tuner.core.budget import StudyState
-from tuner.core.trial import TrialState
+from tuner.core.space import is_same
+from tuner.core.trial import Params, TrialState
 from tuner.errors import TrialError
 from tuner.findings import Severity
 from tuner.judging import label, sentences
@@ -45,7 +47,7 @@ def print_summary(study: Study) -> None:
     console.print(Text(f"{study.name}: {summary.state}, {summary.reason}" if summary.reason else study.name))
     verdict = study.verdict
     if verdict.taken is None:
-        console.print(Text(f"no trial has a value; tune show {study.name} says why"))
+        console.print(Text(f"no trial has a value; tune show {quote(study.name)} says why"))
         print_findings(console, study)
         return
     _print_best(console, study, verdict)
@@ -65,7 +67,7 @@ def print_best(study: Study) -> None:
     """
     verdict = study.verdict
     if verdict.taken is None:
-        raise TrialError(f"'{study.name}': no trial has a value yet; see `tune show {study.name}`")
+        raise TrialError(f"'{study.name}': no trial has a value yet; see `tune show {quote(study.name)}`")
     _print_best(screen.console(), study, verdict)
 
 
@@ -113,15 +115,15 @@ def beside(best: TrialView, default: TrialView) -> Table:
     for name, *cells in _measured(*views):
         table.add_row(name, *cells)
     table.add_section()
-    for name in default.params if alone else differing(best.params, default.params):
-        table.add_row(name, *words.settings(view.params.get(name) for view in views))
+    for name in default.record.params if alone else differing(best.record.params, default.record.params):
+        table.add_row(name, *words.settings(view.record.params.get(name) for view in views))
     return table
 
 
-def differing(one: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
+def differing(one: Params, other: Params) -> list[str]:
     """The names of the settings that two configurations do not share, in their order."""
     names = dict.fromkeys((*one, *other))
-    return [n for n in names if n not in one or n not in other or one[n] != other[n]]
+    return [n for n in names if n not in one or n not in other or not is_same(one[n], other[n])]
 
 
 def front_table(study: Study) -> Table:
@@ -131,11 +133,11 @@ def front_table(study: Study) -> Table:
     for heading in ("trial", *goals.names):
         table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
     table.add_column("settings", style="dim")
-    first = study.default.params
-    names = dict.fromkeys(name for view in views for name in differing(view.params, first))
+    first = study.default.record.params
+    names = dict.fromkeys(name for view in views for name in differing(view.record.params, first))
     columns = [_readings(views, name) for name in goals.names]
     for view, *numbers in zip(views, *columns, strict=True):
-        params = ", ".join(f"{name} {words.setting(view.params.get(name))}" for name in names)
+        params = ", ".join(f"{name} {words.setting(view.record.params.get(name))}" for name in names)
         table.add_row(str(view.number), *numbers, Text(params, no_wrap=True, overflow="ellipsis"))
     return table
 
@@ -222,9 +224,12 @@ def _epoch(view: TrialView) -> str:
 
 def _next(study: Study, verdict: Verdict) -> Iterator[tuple[str, str]]:
     trials = sum(study.summary.counts.values())
-    yield f"tune show {study.name}", "every trial and why it ended"
+    yield f"tune show {quote(study.name)}", "every trial and why it ended"
     if verdict.model_path is not None:
-        yield f"tune export {study.name} DIR", "the model and all curves in a folder"
+        yield f"tune export {quote(study.name)} DIR", "the model and all curves in a folder"
     if verdict.confirmation is None and study.summary.state is StudyState.FINISHED:
-        yield f"tune confirm {study.name}", "train the best again, choose, open the locked test once"
-    yield f"tune resume {study.name} --trials {2 * trials}", "search on"
+        yield (
+            f"tune confirm {quote(study.name)}",
+            "train the best again, choose, open the locked test once",
+        )
+    yield f"tune resume {quote(study.name)} --trials {2 * trials}", "search on"

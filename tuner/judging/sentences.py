@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from shlex import quote
 
 from tuner.core import words
 from tuner.core.goals import Bound
@@ -77,7 +78,7 @@ def between(
     """
     one, two = words.numbers(*values)
     if interval is None:
-        commands = words.listed([f"`tune confirm {name}`" for name in unknown])
+        commands = words.listed([f"`tune confirm {quote(name)}`" for name in unknown])
         return (
             f"Whether {better} ({metric} {one}) is really better than {other} ({two}) cannot be told: the "
             "best of many trials is partly luck, and how far it would vary is not known of "
@@ -161,7 +162,7 @@ def _not_yet(verdict: Verdict) -> Iterator[str]:
     elif verdict.best is not None and verdict.trials > 1:
         yield (
             f"Not confirmed: the best of {verdict.trials:,} measured values is partly luck. "
-            f"`tune confirm {verdict.study}` trains the best few again and says what to expect."
+            f"`tune confirm {quote(verdict.study)}` trains the best few again and says what to expect."
         )
 
 
@@ -350,7 +351,7 @@ def _caveats(verdict: Verdict, found: Confirmation) -> Iterator[str]:
     if found.goals is None and verdict.goals.bounds:
         yield (
             "It was confirmed by an earlier version, which did not look at the constraints; "
-            f"`tune confirm {found.study} --reopen` does."
+            f"`tune confirm {quote(found.study)} --reopen` does."
         )
     times = len(found.openings)
     if times > 1:
@@ -363,7 +364,7 @@ def _caveats(verdict: Verdict, found: Confirmation) -> Iterator[str]:
         now = f", and trial {best.number} is its best now" if best and best.number >= found.trials else ""
         yield (
             f"The search went on after this{now}: {more} of {verdict.trials} trials are not in it; "
-            f"`tune confirm {found.study} --reopen` judges them too"
+            f"`tune confirm {quote(found.study)} --reopen` judges them too"
             f"{', and reads the locked rows once more' * bool(found.openings)}."
         )
 

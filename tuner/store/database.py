@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 from uuid import uuid4
@@ -261,7 +262,8 @@ class Database:
             if connection.scalar(select(studies.c.study_id).where(studies.c.study_name == name)) is not None:
                 if name in self._ids(connection):
                     raise StudyExists(
-                        f"{self._where}: a study '{name}' is already there; go on with: tune resume {name}"
+                        f"{self._where}: a study '{name}' is already there; "
+                        f"go on with: tune resume {quote(name)}"
                     )
                 raise StudyExists(
                     f"{self._where}: a study '{name}' of plain Optuna is already there; take another name"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from shlex import quote
 from typing import Any
 from uuid import uuid4
 
@@ -51,9 +52,9 @@ class DatabaseFile:
                 f"{happened}, and what it held could not be saved ({error}); restore a copy of it"
             ) from error
         if is_removed:
-            raise StoreError(f"{happened}; all it held was put back, go on with: tune resume {name}")
+            raise StoreError(f"{happened}; all it held was put back, go on with: tune resume {quote(name)}")
         raise StoreError(
-            f"{happened}; all it held was saved, go on with: tune resume {name} --storage sqlite:///{target}"
+            f"{happened}; all it held was saved, go on with: tune resume {quote(name)} --storage sqlite:///{target}"
         )
 
     def _rescue(self, engine: Engine, target: Path) -> None:

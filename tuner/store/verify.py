@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from shlex import quote
 from typing import Any
 
 from sqlalchemy import URL, Connection, Row, func, inspect, select
@@ -178,7 +179,7 @@ def _optuna_refuses(url: URL) -> str | None:
 
 def _study(connection: Connection, name: str, study_id: int, verdict: Verification) -> Iterator[Finding]:
     verdict.studies += 1
-    to_do = f"{_RESTORE}, or remove the study: tune delete {name}"
+    to_do = f"{_RESTORE}, or remove the study: tune delete {quote(name)}"
     row = connection.execute(
         select(
             tuner_studies,
@@ -236,7 +237,11 @@ def _study(connection: Connection, name: str, study_id: int, verdict: Verificati
                 f"models that no trial names were left by a killed process: {', '.join(map(str, left[:10]))}"
             )
             yield Finding(
-                name, None, what, f"`tune resume {name}` or `tune delete {name}` removes them", False
+                name,
+                None,
+                what,
+                f"`tune resume {quote(name)}` or `tune delete {quote(name)}` removes them",
+                False,
             )
     yield from _strangers(connection, name, study_id, len(rows))
 
@@ -284,10 +289,10 @@ def _driver(name: str, row: Row[Any], rows: Sequence[Row[Any]]) -> Iterator[Find
         return
     if row.state == StudyState.RUNNING.value:
         what = f"{read.GONE}; {len(running)} trials were in flight"
-        yield Finding(name, None, what, f"go on with: tune resume {name}", is_fault=False)
+        yield Finding(name, None, what, f"go on with: tune resume {quote(name)}", is_fault=False)
     elif running:
         what = f"nobody drives the study, and yet trials are running: {', '.join(map(str, running[:10]))}"
-        yield Finding(name, None, what, f"go on with: tune resume {name}")
+        yield Finding(name, None, what, f"go on with: tune resume {quote(name)}")
 
 
 def _confirmations(connection: Connection, name: str, study_id: int) -> Iterator[Finding]:
@@ -303,7 +308,7 @@ def _confirmations(connection: Connection, name: str, study_id: int) -> Iterator
         try:
             if row.result is None:
                 what = f"confirmation {row.number} was cut off after the test was opened"
-                yield Finding(name, None, what, f"go on with: tune confirm {name}", is_fault=False)
+                yield Finding(name, None, what, f"go on with: tune confirm {quote(name)}", is_fault=False)
             else:
                 json.loads(row.result)
         except json.JSONDecodeError:
@@ -384,11 +389,11 @@ def _strangers(connection: Connection, name: str, study_id: int, ours: int) -> I
     numbers = select(func.count(trials.c.number.distinct())).where(its)
     if connection.scalar(numbers) != ours + len(theirs):
         what = "trials share a number, so Optuna shows only one of them"
-        yield Finding(name, None, what, f"tune resume {name} numbers Optuna's own trials anew")
+        yield Finding(name, None, what, f"tune resume {quote(name)} numbers Optuna's own trials anew")
     waiting = len(strangers.waiting(connection, study_id, theirs, after=strangers.last(connection, study_id)))
     if waiting:
         what = f"{words.count(waiting, 'trial')} that plain Optuna has enqueued"
-        yield Finding(name, None, what, f"have it trained: tune resume {name}", is_fault=False)
+        yield Finding(name, None, what, f"have it trained: tune resume {quote(name)}", is_fault=False)
     if len(theirs) > waiting:
         added = words.count(len(theirs) - waiting, "trial")
         what = f"plain Optuna has added {added}, which tuner did not train"

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from shlex import quote
 from typing import Any
 
 from sqlalchemy import Connection, Engine, bindparam, func, select, update
@@ -221,7 +222,7 @@ class StudyStore:
             # What is tried on the way out is tried once, without another long wait.
             self._engine = writing(self._engine, full=self._is_durable, patience_s=_LAST_PATIENCE_S)
             raise StoreError(
-                f"{error}; what was recorded until then is kept, go on with: tune resume {self.name}"
+                f"{error}; what was recorded until then is kept, go on with: tune resume {quote(self.name)}"
             ) from error
 
     def _move(

@@ -7,6 +7,7 @@ never HTML.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -364,7 +365,7 @@ def header(look: Look) -> list[Component]:
         items.append(html.Span([f"{short(look.verdict)}: {frame.objective.metric} ", html.B(value)]))
     items.append(html.Span(f"{words.duration(summary.seconds)}{_left(look)}"))
     if summary.state is StudyState.INTERRUPTED and not summary.is_driven:
-        items.append(html.Code(f"tune resume {summary.name}"))
+        items.append(html.Code(f"tune resume {quote(summary.name)}"))
     return items
 
 
