@@ -14,8 +14,9 @@ the mean on rows that were held back is taken for the truth. The kinds of studie
 
 Told are, each with the share that must be kept,
 
-* how often the interval for new data covers the truth. The truth's own noise, as 15 models tell it, is
-  counted in: the ends of the interval are moved outwards by it, in squares;
+* how often the interval for new data covers the truth. The truth's own noise is counted in: the ends of
+  the interval are moved outwards by it, in squares. It is that of 15 models, and for shares of hits also
+  that of the rows held back, which are no more than digits has;
 * how often the recommended configuration is truly worse than the default, beyond the noise of the 15 pairs
   (5 %, one-sided), beside what a plain best-of-N would have chosen;
 * by how much the best value of the search is better than the truth, beside the test's number;
@@ -98,12 +99,14 @@ class Kind:
         task: what is predicted.
         fixed: how many of the rows are the study's own validation rows; 0: splits are drawn anew.
         equal: whether all configurations are equal; then the truth is not asked for.
+        held: how many rows are held back.
     """
 
     rows: Callable[[int], Data]
     task: str = "classification"
     fixed: int = 0
     equal: bool = False
+    held: int = 5_000
 
 
 def generated(seed: int, held: int = 5_000) -> Data:
@@ -147,7 +150,7 @@ def _halved(x: NDArray[Any], y: NDArray[Any], count: int, seed: int) -> Data:
 
 KINDS: Mapping[str, Kind] = {
     "generated": Kind(generated),
-    "digits": Kind(digits),
+    "digits": Kind(digits, held=1_197),
     "regression": Kind(regression, task="regression"),
     "three-class": Kind(flowers),
     "fixed": Kind(generated, fixed=60),
@@ -249,10 +252,18 @@ def _reached(model: Any, data: Data) -> tuple[float, float]:
     return float(-np.log(np.maximum(true, 1e-30)).mean()), float(hits.mean())
 
 
-def covers(interval: Sequence[float], truths: Sequence[float]) -> bool:
-    """Whether an interval holds the truth, of which the mean of so many models is a noisy number."""
+def covers(interval: Sequence[float], truths: Sequence[float], rows: int | None = None) -> bool:
+    """Whether an interval holds the truth, of which the mean of so many models is a noisy number.
+
+    Args:
+        interval: low, estimate, high.
+        truths: what each model reaches.
+        rows: of how many rows they are shares; None where they are no shares.
+    """
     low, estimate, high = interval
-    truth, noise = float(np.mean(truths)), float(stats.norm.ppf(0.975) * stats.sem(truths))
+    truth = float(np.mean(truths))
+    of_rows = math.sqrt(truth * (1 - truth) / rows) if rows else 0.0
+    noise = float(stats.norm.ppf(0.975)) * math.hypot(float(stats.sem(truths)), of_rows)
     return (
         estimate - math.hypot(estimate - low, noise) <= truth <= estimate + math.hypot(high - estimate, noise)
     )
@@ -268,7 +279,7 @@ def worse(mine: Mapping[str, Sequence[float]], default: Mapping[str, Sequence[fl
     return bool(stats.ttest_1samp(gains, 0.0, alternative="less").pvalue < LEVEL)
 
 
-def rows(studies: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def numbers(studies: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """The table's numbers for one kind."""
     clear = f"{np.mean([each['clear'] for each in studies]):.1%}"
     away = f"{np.mean([each['recommended'] != 0 for each in studies]):.1%}"
@@ -281,7 +292,9 @@ def rows(studies: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     for each in studies:
         mine, default, plain = (each["truths"][str(n)] for n in (each["recommended"], 0, each["naive"]))
         for name, held in covered.items():
-            held.append(covers(each["test"][name], mine[name]))
+            shares = name == "score" and KINDS[each["kind"]].task == "classification"
+            rows = KINDS[each["kind"]].held if shares else None
+            held.append(covers(each["test"][name], mine[name], rows))
         bad.append(worse(mine, default))
         bad_naive.append(worse(plain, default))
         naive_luck.append(np.mean(plain["loss"]) - each["promised"])
@@ -303,7 +316,7 @@ def rows(studies: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 def table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
     """Lines of Markdown."""
-    told = {kind: rows(studies) for kind, studies in found.items() if studies}
+    told = {kind: numbers(studies) for kind, studies in found.items() if studies}
     yield f"| | {' | '.join(told)} |"
     yield "|---|" + "--:|" * len(told)
     for name in dict.fromkeys(name for each in told.values() for name in each):

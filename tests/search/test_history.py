@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from tuner.core.space import Float, SearchSpace
 from tuner.core.spec import SearchSpec
 from tuner.core.trial import Objective, Params, TrialRecord, TrialState
 from tuner.search import OptunaSearcher
+from tuner.search.distributions import numbering, to_number
 from tuner.search.history import History, adopted
 
 LINE = SearchSpace.compose({"x": Float(low=0.0, high=1.0, default=0.0)})
@@ -60,8 +62,17 @@ def test_order_in_which_trials_are_told_is_of_no_account(seed: int) -> None:
 
 def test_a_configuration_of_another_space_is_completed_with_defaults_or_does_not_fit() -> None:
     space = conditional_space()
+    numberings = [numbering(parameter) for _, parameter in space]
+
+    def adopt(params: Params) -> Params | None:
+        found = adopted(space, params, numberings)
+        assert found is None or found[1] == pytest.approx(
+            [to_number(p, found[0][name]) if name in found[0] else math.nan for name, p in space], nan_ok=True
+        )
+        return found and found[0]
+
     had: Params = {"method": "sgd", "momentum": 1e-3, "damped": False, "width": 20, "gone": 3}
-    assert adopted(space, had) == {
+    assert adopt(had) == {
         "activation": "relu",
         "method": "sgd",
         "rate": 1.0,
@@ -71,9 +82,9 @@ def test_a_configuration_of_another_space_is_completed_with_defaults_or_does_not
         "depth": 3,
         "only": 7,
     }
-    assert adopted(space, {"momentum": 5.0, "method": "adam"}) == space.defaults()
+    assert adopt({"momentum": 5.0, "method": "adam"}) == space.defaults()
     for change in ({"momentum": 5.0}, {"damped": 2}, {"width": 20.5}, {"depth": 2}, {"activation": "tanh"}):
-        assert adopted(space, {**had, **change}) is None
+        assert adopt({**had, **change}) is None
 
 
 def test_trials_outside_of_the_space_are_not_shown_until_they_are_told_within() -> None:

@@ -14,6 +14,7 @@ from tuner.api.cores import cores
 from tuner.api.probe import Layout, fastest
 from tuner.api.specify import Plan
 from tuner.artifacts import Artifacts
+from tuner.core import garbage
 from tuner.core.baseline import KEY
 from tuner.core.past import Past
 from tuner.core.ports import Callback, Executor, Job, Observer, Searcher
@@ -171,8 +172,9 @@ class Session:
                 _LOG.info("%s: %s", spec.name, note)
             if observer is not None:
                 observer.begin(spec, notes)
-            summary = database.study(spec.name)
-            records, curves = database.records(spec.name), database.curves(spec.name, is_over=False)
+            seconds, position = database.standing(spec.name)
+            with garbage.put_off():
+                records, curves = database.records(spec.name), database.curves(spec.name, is_over=False)
             # The engine closes the executor; nothing may come between.
             engine = Engine(
                 searcher=self.searcher,
@@ -188,7 +190,7 @@ class Session:
                 observer=observer,
             )
             ended = _Ended(database, spec.name, spec.goal().metric)
-            engine.run(records, curves, summary.seconds, summary.position, ended)
+            engine.run(records, curves, seconds, position, ended)
         finally:
             store.close()
 

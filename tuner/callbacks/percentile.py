@@ -50,9 +50,10 @@ class Percentile:
 
     def recall(self, past: Past, ranks: NDArray[np.float64], study_seed: int) -> None:  # noqa: ARG002
         """Note what trials that are over have reached at every epoch."""
-        for epoch in np.unique(past.epoch).tolist():
+        order = np.argsort(past.epoch, kind="stable")
+        epochs, begins = np.unique(past.epoch[order], return_index=True)
+        for epoch, at in zip(epochs.tolist(), np.split(order, begins[1:]), strict=False):
             if self.min_epochs <= epoch < self.epochs:
-                at = past.epoch == epoch
                 self._reached[epoch].put_all(past.number[at], ranks[at])
 
     def _bar(self, others: Ranks) -> float | None:

@@ -108,7 +108,7 @@ class Ranks:
     def _grow(self, number: int) -> None:
         more = number + 1 - len(self._of)
         if more > 0:
-            self._of.extend([math.nan] * max(more, len(self._of) // 8))
+            self._of.extend(array("d", [math.nan]) * max(more, len(self._of) // 8))
 
     def _sort(self) -> None:
         if self._is_sorted:

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from tuner.artifacts import Artifacts
-from tuner.core import words
+from tuner.core import garbage, words
 from tuner.core.budget import Budget, Spent, StudyState
 from tuner.core.events import (
     Event,
@@ -152,7 +152,8 @@ class Engine:
         self._origin = time.monotonic() - seconds_before
         try:
             with self._interrupts:
-                self._replay(history, curves or {})
+                with garbage.put_off():
+                    self._replay(history, curves or {})
                 if ended is not None:
                     self._recall(ended, {record.number: record.params for record in history})
                 self._executor.restore(position or {})
@@ -188,8 +189,9 @@ class Engine:
         for record in history:
             stored = curves.get(record.number, ())
             self._ledger.replay(record, stored, self._study_seed)
-            trial = Trial(record.number, record.params, self._study_seed)
-            _judge_again(self._callbacks, trial, stored)
+            if stored:
+                trial = Trial(record.number, record.params, self._study_seed)
+                _judge_again(self._callbacks, trial, stored)
         if self._scheduler is None:
             # They were paused under another rule; nobody else would let them go on.
             self._ledger.waiting |= self._ledger.paused

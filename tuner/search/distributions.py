@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import partial
 
 from optuna.distributions import (
     BaseDistribution,
@@ -44,12 +43,12 @@ def to_number(parameter: Parameter, value: Value) -> float:
     return float(value)
 
 
-def numbering(parameter: Parameter) -> Callable[[Value], float]:
-    """`to_number` of one parameter, for very many values."""
+def numbering(parameter: Parameter) -> Callable[[Value], float | None]:
+    """`to_number` of one parameter, for very many values; None for one that it does not contain."""
     if isinstance(parameter, Choice):
         places = {(type(choice), choice): float(i) for i, choice in enumerate(parameter.choices)}
-        return lambda value: places[type(value), value]
-    return float if parameter.step is None else partial(to_number, parameter)
+        return lambda value: places.get((type(value), value))
+    return lambda value: to_number(parameter, value) if parameter.contains(value) else None
 
 
 def from_number(parameter: Parameter, number: float) -> Value:

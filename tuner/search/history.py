@@ -53,24 +53,37 @@ class Observation:
     violation: float = 0.0
 
 
-def adopted(space: SearchSpace, params: Params) -> dict[str, Value] | None:
+def adopted(
+    space: SearchSpace, params: Params, numberings: Sequence[Callable[[Value], float | None]]
+) -> tuple[dict[str, Value], list[float]] | None:
     """A configuration as the space has it now, which may have changed since it was chosen.
 
     A parameter that the configuration lacks has its default there, one that is gone is left out.
 
+    Args:
+        space: the space.
+        params: the configuration.
+        numberings: `numbering` of each parameter, in the space's order.
+
     Returns:
-        The active parameters and the fixed ones; None where a value lies outside of the space.
+        The active parameters and the fixed ones, and the number of each parameter in the space's order,
+        `nan` where it is inactive; None where a value lies outside of the space.
     """
     if any(name in params and not is_same(params[name], value) for name, value in space.fixed.items()):
         return None
     active: dict[str, Value] = dict(space.fixed)
-    for name, parameter in space:
-        if not parameter.when or parameter.active_under(active):
-            value = params[name] if name in params else parameter.default_under(active)
-            if not parameter.contains(value):
-                return None
-            active[name] = value
-    return active
+    numbers: list[float] = []
+    for (name, parameter), number_of in zip(space, numberings, strict=True):
+        if parameter.when and not parameter.active_under(active):
+            numbers.append(math.nan)
+            continue
+        value = params[name] if name in params else parameter.default_under(active)
+        number = number_of(value)
+        if number is None:
+            return None
+        active[name] = value
+        numbers.append(number)
+    return active, numbers
 
 
 class History:
@@ -98,7 +111,7 @@ class History:
         self.failed: set[int] = set()
         self.replaced: list[int] = []
         self._rows = np.empty((64, len(space)))
-        self._numbering = [(name, numbering(parameter)) for name, parameter in space]
+        self._numberings = [numbering(parameter) for _, parameter in space]
         self._told: dict[int, Params] = {}
         self._last: tuple[int, dict[str, Value] | None] = (-1, None)
         """What was adopted last, which is asked for as soon as it is told."""
@@ -126,12 +139,13 @@ class History:
         self.running.pop(number, None)
         is_news = self._told.get(number) is not record.params
         if is_news:
-            params = adopted(self._space, record.params)
+            found = adopted(self._space, record.params, self._numberings)
+            params, numbers = found or (None, math.nan)
             self._told[number], self._last = record.params, (number, params)
-            (self._unfitting.add if params is None else self._unfitting.discard)(number)
+            (self._unfitting.add if found is None else self._unfitting.discard)(number)
             if number >= len(self._rows):
                 self._rows = np.resize(self._rows, (2 * number, len(self._space)))
-            self._rows[number] = self._row(params or {})
+            self._rows[number] = numbers
         row = self._rows[number].copy()
         if number in self._unfitting:
             self.unfit.add(number)
@@ -161,7 +175,10 @@ class History:
     def adopted(self, number: int) -> dict[str, Value] | None:
         """The configuration of a trial that was told, as the space has it; None where it is unfit."""
         known, params = self._last
-        return params if known == number else adopted(self._space, self._told[number])
+        if known == number:
+            return params
+        found = adopted(self._space, self._told[number], self._numberings)
+        return found and found[0]
 
     def get(self, number: int) -> Observation | None:
         """The observation of a trial; None where there is none: it runs, failed, is unfit or unknown."""
@@ -258,10 +275,6 @@ class History:
             del self._ranks[bisect_left(self._ranks, before.rank)]
             if before.value is not None:
                 del self._valued[bisect_left(self._valued, number)]
-
-    def _row(self, params: Params) -> NDArray[np.float64]:
-        """The numbers of a configuration: (D,)."""
-        return np.array([number(params[n]) if n in params else math.nan for n, number in self._numbering])
 
     def _observation(self, record: TrialRecord, row: NDArray[np.float64]) -> Observation:
         known = record.value is not None and math.isfinite(record.value) and record.rule != DIVERGED

@@ -120,6 +120,15 @@ class Database:
         with self._reading() as connection:
             return read.summaries(connection, {name: self._id(connection, name)})[0]
 
+    def standing(self, name: str) -> tuple[float, Mapping[str, Any]]:
+        """How many seconds a study has taken, and where its executor stood; see `StudySummary`."""
+        with self._reading() as connection:
+            mine = tuner_studies.c.study_id == self._id(connection, name)
+            row = connection.execute(
+                select(tuner_studies.c.seconds, tuner_studies.c.position).where(mine)
+            ).one()
+            return row.seconds, json.loads(row.position or "{}")
+
     def records(self, name: str) -> list[TrialRecord]:
         """Every trial of a study in the order of numbers; of those not over, as far as they are."""
         with self._reading() as connection:
