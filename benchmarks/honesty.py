@@ -279,7 +279,7 @@ def worse(mine: Mapping[str, Sequence[float]], default: Mapping[str, Sequence[fl
     return bool(stats.ttest_1samp(gains, 0.0, alternative="less").pvalue < LEVEL)
 
 
-def numbers(studies: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def rows(studies: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """The table's numbers for one kind."""
     clear = f"{np.mean([each['clear'] for each in studies]):.1%}"
     away = f"{np.mean([each['recommended'] != 0 for each in studies]):.1%}"
@@ -293,8 +293,8 @@ def numbers(studies: Sequence[Mapping[str, Any]]) -> dict[str, str]:
         mine, default, plain = (each["truths"][str(n)] for n in (each["recommended"], 0, each["naive"]))
         for name, held in covered.items():
             shares = name == "score" and KINDS[each["kind"]].task == "classification"
-            rows = KINDS[each["kind"]].held if shares else None
-            held.append(covers(each["test"][name], mine[name], rows))
+            count = KINDS[each["kind"]].held if shares else None
+            held.append(covers(each["test"][name], mine[name], count))
         bad.append(worse(mine, default))
         bad_naive.append(worse(plain, default))
         naive_luck.append(np.mean(plain["loss"]) - each["promised"])
@@ -316,7 +316,7 @@ def numbers(studies: Sequence[Mapping[str, Any]]) -> dict[str, str]:
 
 def table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> Iterator[str]:
     """Lines of Markdown."""
-    told = {kind: numbers(studies) for kind, studies in found.items() if studies}
+    told = {kind: rows(studies) for kind, studies in found.items() if studies}
     yield f"| | {' | '.join(told)} |"
     yield "|---|" + "--:|" * len(told)
     for name in dict.fromkeys(name for each in told.values() for name in each):
