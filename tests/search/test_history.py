@@ -12,8 +12,8 @@ from tuner.core.space import Float, SearchSpace
 from tuner.core.spec import SearchSpec
 from tuner.core.trial import Objective, Params, TrialRecord, TrialState
 from tuner.search import OptunaSearcher
-from tuner.search.distributions import numbering, to_number
-from tuner.search.history import History, adopted
+from tuner.search.distributions import to_number
+from tuner.search.history import History
 
 LINE = SearchSpace.compose({"x": Float(low=0.0, high=1.0, default=0.0)})
 
@@ -62,14 +62,14 @@ def test_order_in_which_trials_are_told_is_of_no_account(seed: int) -> None:
 
 def test_a_configuration_of_another_space_is_completed_with_defaults_or_does_not_fit() -> None:
     space = conditional_space()
-    numberings = [numbering(parameter) for _, parameter in space]
+    history = History(space, Objective())
 
     def adopt(params: Params) -> Params | None:
-        found = adopted(space, params, numberings)
-        assert found is None or found[1] == pytest.approx(
-            [to_number(p, found[0][name]) if name in found[0] else math.nan for name, p in space], nan_ok=True
+        found = history.adopt(params)
+        assert found is None or found.numbers == pytest.approx(
+            [to_number(p, found.params[n]) if n in found.params else math.nan for n, p in space], nan_ok=True
         )
-        return found and found[0]
+        return found and found.params
 
     had: Params = {"method": "sgd", "momentum": 1e-3, "damped": False, "width": 20, "gone": 3}
     assert adopt(had) == {

@@ -209,7 +209,7 @@ def test_trial_told_again_replaces_what_was_known() -> None:
 
 def test_almost_equal_floats_count_as_the_same_configuration() -> None:
     found = searcher(small_space(), sampler="random")
-    found.replay([TrialRecord(0, {"a": "y", "c": 0.5 + 1e-15}, TrialState.FINISHED, value=1.0)])
+    found.replay([TrialRecord(0, {"a": "y", "c": 0.5 - 1e-15}, TrialState.FINISHED, value=1.0)])
     assert {"a": "y", "c": 0.5} not in [t.params for t in found.ask(10)]
     assert len(found.ask(10)) == 0
 

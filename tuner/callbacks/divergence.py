@@ -51,9 +51,9 @@ class Divergence:
     def recall(self, past: Past, study_seed: int) -> None:  # noqa: ARG002
         """Note which losses were measured of trials that are over."""
         for name, known in self._measured.items():
-            for number in np.unique(past.number[~np.isnan(past.get(name))]).tolist()[:2]:
-                if len(known) < 2:
-                    known.add(number)
+            if len(known) < 2:
+                whose = np.unique(past.number[~np.isnan(past.get(name))])
+                known.update(whose.tolist()[: 2 - len(known)])
 
     def _fault(self, name: str, trial: Trial, curve: Sequence[Reading]) -> str | None:
         loss = curve[-1].get(name)

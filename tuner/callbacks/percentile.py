@@ -51,8 +51,9 @@ class Percentile:
     def recall(self, past: Past, ranks: NDArray[np.float64], study_seed: int) -> None:  # noqa: ARG002
         """Note what trials that are over have reached at every epoch."""
         order = np.argsort(past.epoch, kind="stable")
-        epochs, begins = np.unique(past.epoch[order], return_index=True)
-        for epoch, at in zip(epochs.tolist(), np.split(order, begins[1:]), strict=False):
+        begins = np.flatnonzero(np.diff(past.epoch[order], prepend=0))
+        for at in np.split(order, begins)[1:]:
+            epoch = int(past.epoch[at[0]])
             if self.min_epochs <= epoch < self.epochs:
                 self._reached[epoch].put_all(past.number[at], ranks[at])
 

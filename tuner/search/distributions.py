@@ -48,7 +48,14 @@ def numbering(parameter: Parameter) -> Callable[[Value], float | None]:
     if isinstance(parameter, Choice):
         places = {(type(choice), choice): float(i) for i, choice in enumerate(parameter.choices)}
         return lambda value: places.get((type(value), value))
-    return lambda value: to_number(parameter, value) if parameter.contains(value) else None
+    low, high, kind = parameter.low, parameter.high, float if isinstance(parameter, Float) else int
+
+    def number(value: Value) -> float | None:
+        if type(value) is kind and parameter.step is None:
+            return float(value) if low <= value <= high else None
+        return to_number(parameter, value) if parameter.contains(value) else None
+
+    return number
 
 
 def from_number(parameter: Parameter, number: float) -> Value:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,37 +53,16 @@ class Observation:
     violation: float = 0.0
 
 
-def adopted(
-    space: SearchSpace, params: Params, numberings: Sequence[Callable[[Value], float | None]]
-) -> tuple[dict[str, Value], list[float]] | None:
-    """A configuration as the space has it now, which may have changed since it was chosen.
+class Adopted(NamedTuple):
+    """A configuration as the space has it.
 
-    A parameter that the configuration lacks has its default there, one that is gone is left out.
-
-    Args:
-        space: the space.
-        params: the configuration.
-        numberings: `numbering` of each parameter, in the space's order.
-
-    Returns:
-        The active parameters and the fixed ones, and the number of each parameter in the space's order,
-        `nan` where it is inactive; None where a value lies outside of the space.
+    Attributes:
+        params: the active parameters and the fixed ones.
+        numbers: (D,) the number of each parameter in the space's order; `nan` where it is inactive.
     """
-    if any(name in params and not is_same(params[name], value) for name, value in space.fixed.items()):
-        return None
-    active: dict[str, Value] = dict(space.fixed)
-    numbers: list[float] = []
-    for (name, parameter), number_of in zip(space, numberings, strict=True):
-        if parameter.when and not parameter.active_under(active):
-            numbers.append(math.nan)
-            continue
-        value = params[name] if name in params else parameter.default_under(active)
-        number = number_of(value)
-        if number is None:
-            return None
-        active[name] = value
-        numbers.append(number)
-    return active, numbers
+
+    params: dict[str, Value]
+    numbers: list[float]
 
 
 class History:
@@ -113,7 +92,7 @@ class History:
         self._rows = np.empty((64, len(space)))
         self._numberings = [numbering(parameter) for _, parameter in space]
         self._told: dict[int, Params] = {}
-        self._last: tuple[int, dict[str, Value] | None] = (-1, None)
+        self._last: tuple[int, Adopted | None] = (-1, None)
         """What was adopted last, which is asked for as soon as it is told."""
         self._many = False
         self._unfitting: set[int] = set()
@@ -139,13 +118,12 @@ class History:
         self.running.pop(number, None)
         is_news = self._told.get(number) is not record.params
         if is_news:
-            found = adopted(self._space, record.params, self._numberings)
-            params, numbers = found or (None, math.nan)
-            self._told[number], self._last = record.params, (number, params)
+            found = self.adopt(record.params)
+            self._told[number], self._last = record.params, (number, found)
             (self._unfitting.add if found is None else self._unfitting.discard)(number)
             if number >= len(self._rows):
                 self._rows = np.resize(self._rows, (2 * number, len(self._space)))
-            self._rows[number] = numbers
+            self._rows[number] = math.nan if found is None else found.numbers
         row = self._rows[number].copy()
         if number in self._unfitting:
             self.unfit.add(number)
@@ -172,13 +150,35 @@ class History:
         for listed in (self._numbers, self._ranks, self._valued):
             listed.sort()
 
-    def adopted(self, number: int) -> dict[str, Value] | None:
+    def adopt(self, params: Params) -> Adopted | None:
+        """A configuration as the space has it now, which may have changed since it was chosen.
+
+        A parameter that the configuration lacks has its default there, one that is gone is left out.
+
+        Returns:
+            None where a value lies outside of the space.
+        """
+        fixed = self._space.fixed
+        if any(name in params and not is_same(params[name], value) for name, value in fixed.items()):
+            return None
+        active: dict[str, Value] = dict(fixed)
+        numbers: list[float] = []
+        for (name, parameter), number_of in zip(self._space, self._numberings, strict=True):
+            if parameter.when and not parameter.active_under(active):
+                numbers.append(math.nan)
+                continue
+            value = params[name] if name in params else parameter.default_under(active)
+            number = number_of(value)
+            if number is None:
+                return None
+            active[name] = value
+            numbers.append(number)
+        return Adopted(active, numbers)
+
+    def adopted(self, number: int) -> Adopted | None:
         """The configuration of a trial that was told, as the space has it; None where it is unfit."""
-        known, params = self._last
-        if known == number:
-            return params
-        found = adopted(self._space, self._told[number], self._numberings)
-        return found and found[0]
+        known, found = self._last
+        return found if known == number else self.adopt(self._told[number])
 
     def get(self, number: int) -> Observation | None:
         """The observation of a trial; None where there is none: it runs, failed, is unfit or unknown."""

@@ -105,10 +105,12 @@ class _Seen:
         for record in records:
             history.add(record)
         presets = dict(enumerate(space.presets()))
-        drawn = (r for r in records if r.number and history.get(r.number) is not None)
-        self._records = sorted(
-            (r for r in drawn if history.adopted(r.number) != presets.get(r.number)), key=lambda r: r.number
-        )
+
+        def is_drawn(number: int) -> bool:
+            found = history.adopted(number) if number and history.get(number) is not None else None
+            return found is not None and found.params != presets.get(number)
+
+        self._records = sorted((r for r in records if is_drawn(r.number)), key=lambda r: r.number)
         self._rows = history.rows([record.number for record in self._records])  # (N, D)
         self._places = history.places()
 

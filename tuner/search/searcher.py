@@ -19,7 +19,7 @@ from tuner.core.trial import Objective, Params, Trial, TrialRecord, TrialState, 
 from tuner.errors import SpecError
 from tuner.search.distributions import from_share, is_single
 from tuner.search.grid import grid
-from tuner.search.history import History
+from tuner.search.history import Adopted, History
 from tuner.search.samplers import Draw, Random, Suggest, build
 
 ATTEMPTS, RANDOM_ATTEMPTS = 10, 500
@@ -126,10 +126,10 @@ class OptunaSearcher:
     def _take(self, record: TrialRecord) -> None:
         self._next = max(self._next, record.number + 1)
         if self._history.add(record):
-            params = self._history.adopted(record.number)
-            if params is None or not params.keys() >= record.params.keys():
-                params = dict(record.params)
-            self._taken.add(_fingerprint(self._plain(params)))
+            found = self._history.adopted(record.number)
+            # One with a value outside of the space, or with further parameters, is never chosen again.
+            if found is not None and found.params.keys() >= record.params.keys():
+                self._taken.add(_fingerprint(found))
 
     def _list(self) -> Iterator[dict[str, Value]]:
         """What is asked for before the sampler: the default configuration first."""
@@ -143,7 +143,7 @@ class OptunaSearcher:
     def _from_list(self) -> dict[str, Value] | None:
         for params in self._listed:
             plain = self._plain(params)
-            if _fingerprint(plain) not in self._taken:
+            if not self._is_taken(plain):
                 return plain
         return None
 
@@ -151,13 +151,17 @@ class OptunaSearcher:
         for attempt in range(ATTEMPTS + RANDOM_ATTEMPTS):
             source = draw if attempt < ATTEMPTS else self._random.draw
             params = self._configuration(source(self._next, attempt))
-            if _fingerprint(params) not in self._taken:
+            if not self._is_taken(params):
                 return params
         if not self._finite:
             return None
         # At most one more than the taken ones have to be looked at.
         every = (self._plain(params) for params in self._space.grid(sys.maxsize))
-        return next((params for params in every if _fingerprint(params) not in self._taken), None)
+        return next((params for params in every if not self._is_taken(params)), None)
+
+    def _is_taken(self, params: Params) -> bool:
+        found = self._history.adopt(params)
+        return found is not None and _fingerprint(found) in self._taken
 
     def _configuration(self, suggest: Suggest) -> dict[str, Value]:
         params: dict[str, Value] = dict(self._space.fixed)
@@ -174,9 +178,7 @@ class OptunaSearcher:
         }
 
 
-def _fingerprint(params: Params) -> bytes:
+def _fingerprint(adopted: Adopted) -> bytes:
     """Equal for configurations that are equal to 12 significant digits."""
-    told = (
-        f"{n}={v:.12g} float" if isinstance(v, float) else f"{n}={v!r}" for n, v in sorted(params.items())
-    )
-    return blake2b("\n".join(told).encode(), digest_size=16).digest()
+    told = "%.12g " * len(adopted.numbers) % tuple(adopted.numbers)
+    return blake2b(told.encode(), digest_size=16).digest()

@@ -12,9 +12,9 @@ from itertools import groupby
 from math import nan
 from operator import itemgetter
 from pathlib import Path
-from sys import intern
 from typing import Any
 
+from pydantic_core import from_json
 from sqlalchemy import URL, Connection, Row, and_, case, func, select
 
 from tuner.artifacts import Artifacts
@@ -51,12 +51,6 @@ _UNDER_WAY = (TrialState.WAITING, TrialState.RUNNING)
 """The states in which a trial's value is not stored yet, but follows from its curve."""
 
 
-def _shared(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """A configuration whose names and words are the same objects in every trial: there may be very many."""
-    return {intern(name): intern(value) if type(value) is str else value for name, value in pairs}
-
-
-_PARAMS = json.JSONDecoder(object_pairs_hook=_shared)
 _STATES = {state.value: state for state in TrialState}
 _NO_EXTRAS: Mapping[str, float] = {}
 
@@ -366,7 +360,7 @@ def _record(row: Sequence[Any], files: Artifacts) -> TrialRecord:
     ) = row  # fmt: skip
     return TrialRecord(
         number=number,
-        params=_PARAMS.decode(params),
+        params=from_json(params, cache_strings="all"),
         state=_STATES[state],
         value=value,
         best=_reading(*reading) if reading[0] is not None else None,
