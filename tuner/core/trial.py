@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 Value = float | int | str | bool
 """A parameter's value."""
@@ -27,7 +28,7 @@ class TrialState(StrEnum):
     STOPPED = "stopped"
     FAILED = "failed"
 
-    @property
+    @cached_property
     def is_over(self) -> bool:
         """Whether the trial will never train again."""
         return self in (TrialState.FINISHED, TrialState.STOPPED, TrialState.FAILED)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tuner.core.budget import Spent
-from tuner.core.goals import Goals
+from tuner.core.goals import Goals, Key
 from tuner.core.ports import Placement
 from tuner.core.trial import Objective, Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.errors import near
@@ -135,6 +135,7 @@ class Ledger:
         self.leaving = 0
         self.best: TrialRecord | None = None
         self.default: TrialRecord | None = None
+        self._best_key: Key | None = None
         self._counts: Counter[str] = Counter()
         self._epochs = 0
         self._trials = 0
@@ -218,8 +219,9 @@ class Ledger:
             return
         if record.number == 0:
             self.default = record
-        if self.best is None or self.goals.key(record) < self.goals.key(self.best):
-            self.best = record
+        key = self.goals.key(record)
+        if self._best_key is None or key < self._best_key:
+            self.best, self._best_key = record, key
 
     @property
     def trials(self) -> int:

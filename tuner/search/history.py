@@ -90,7 +90,7 @@ class History:
         self.failed: set[int] = set()
         self.replaced: list[int] = []
         self._rows = np.empty((64, len(space)))
-        self._numberings = [numbering(parameter) for _, parameter in space]
+        self._parameters = [(name, parameter, numbering(parameter)) for name, parameter in space]
         self._told: dict[int, Params] = {}
         self._last: tuple[int, Adopted | None] = (-1, None)
         """What was adopted last, which is asked for as soon as it is told."""
@@ -163,7 +163,7 @@ class History:
             return None
         active: dict[str, Value] = dict(fixed)
         numbers: list[float] = []
-        for (name, parameter), number_of in zip(self._space, self._numberings, strict=True):
+        for name, parameter, number_of in self._parameters:
             if parameter.when and not parameter.active_under(active):
                 numbers.append(math.nan)
                 continue
