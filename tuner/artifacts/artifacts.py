@@ -9,6 +9,7 @@ of its own trials.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
@@ -112,10 +113,13 @@ class Artifacts:
 
     def delete(self, number: int, kind: str = MODEL) -> None:
         """Remove something of a trial, if it is there and can be removed."""
-        path = self.path(number, kind)
-        for each in (path, path.with_name(f"{_WRITING}{number}")):
-            with suppress(OSError):
-                _remove(each)
+        # Texts, not paths: every trial that ends comes by, and most have nothing here.
+        folder = str(self.folder) if kind == MODEL else f"{self.folder}/{_CHECKPOINTS}"
+        name = str(number) if kind == MODEL else f"{number}.{kind}"
+        for each in (f"{folder}/{name}", f"{folder}/{_WRITING}{number}"):
+            if os.path.lexists(each):
+                with suppress(OSError):
+                    _remove(Path(each))
 
     def models(self) -> set[int]:
         """The numbers of the trials whose models lie here."""
@@ -174,7 +178,7 @@ class Artifacts:
         """Where something of a trial lies, or would."""
         if kind == MODEL:
             return self.folder / str(number)
-        return self.folder / _CHECKPOINTS / f"{number}.{kind}"
+        return Path(f"{self.folder}/{_CHECKPOINTS}/{number}.{kind}")
 
     @property
     def owner(self) -> str | None:

@@ -110,7 +110,8 @@ class Checkpoints:
             kept = self._kept.pop(trial.number, None)
         if kept is not None and fits(kept[1]):
             return kept[1]
-        whose, paths = self._identity(trial), [self._artifacts.path(trial.number, p) for p in _PLACES]
+        paths = [path for p in _PLACES if (path := self._artifacts.path(trial.number, p)).exists()]
+        whose = self._identity(trial) if paths else ""
         found = [snapshot for path in paths if (snapshot := _read(path, whose))]
         return max(filter(fits, found), key=lambda s: s.epoch, default=None)
 
