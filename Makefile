@@ -1,9 +1,9 @@
-# make start | test | lint | check | bench
+# make start | test | lint | docs | check | bench
 PYTHON ?= python3
 BIN := .venv/bin
 TORCH := $(shell grep -E '^torch==' constraints.txt)
 
-.PHONY: start test lint check bench clean
+.PHONY: start test lint docs check bench clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("tuner needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
@@ -28,7 +28,10 @@ lint: .venv/installed-dev  ## style, types, layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check: lint test  ## what CI runs
+docs: .venv/installed-dev  ## the documentation, into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+check: lint docs test  ## what CI runs
 
 bench: .venv/installed-dev  ## the figures of README
 	$(BIN)/python benchmarks/bookkeeping.py
@@ -41,4 +44,4 @@ bench: .venv/installed-dev  ## the figures of README
 	$(BIN)/python -m benchmarks.honesty
 
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv site .mypy_cache .ruff_cache .pytest_cache .hypothesis
