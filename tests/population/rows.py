@@ -99,8 +99,10 @@ def first_weights(recipe: RowRecipe, seed: int = 0) -> dict[str, Floats]:
     }
 
 
-def population(capacity: int = 4, epochs: int = 4, backend: str = "native", **given: Any) -> Population:
-    return Population(capacity, given.pop("material", material()), epochs, backend, **given)
+def population(
+    capacity: int = 4, epochs: int = 4, kind: type[Population] = Population, **given: Any
+) -> Population:
+    return kind(capacity, given.pop("material", material()), epochs, **given)
 
 
 def place(population: Population, row: int, recipe: RowRecipe, seed: int = 0) -> None:

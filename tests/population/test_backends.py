@@ -1,4 +1,4 @@
-"""The compiled back end beside that of PyTorch operations."""
+"""The compiled kernels beside the reference in plain PyTorch."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.population.reference import ReferencePopulation
 from tests.population.rows import RULES, material, recipe, trained
-from tuner.population import Activation, LossKind, Measured, RowRecipe
+from tuner.population import Activation, LossKind, Measured, Population, RowRecipe
 
 
 def agree(recipe: RowRecipe, tolerance: float = 2e-4, **given: Any) -> list[Measured]:
-    native, torch = (trained(recipe, 3, backend=backend, **given) for backend in ("native", "torch"))
+    native, torch = (trained(recipe, 3, kind=kind, **given) for kind in (Population, ReferencePopulation))
     for one, two in zip(native, torch, strict=True):
         assert np.isfinite([one.train_loss, one.val_loss, one.grad_norm]).all()
         for name in ("train_loss", "val_loss", "grad_norm", "learning_rate"):

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.special import expit, ndtr
 
+from tests.population import reference
 from tuner.compiled import compiled
-from tuner.population import elementary, torch_backend
+from tuner.population import elementary
 from tuner.population.head import highest
 from tuner.population.layout import LANES, ROWS, aligned
 from tuner.population.tile import NOTHING, product, transpose
@@ -77,8 +78,8 @@ def test_words_are_those_of_the_torch_back_end_and_look_random() -> None:
     places, key = np.arange(20000, dtype=np.uint32), np.uint32(77)
     words, pairs = np.empty((2, 20000), np.uint32), np.empty((2, 20000), np.float32)
     _words(places, key, words, pairs)
-    assert np.array_equal(words[0], torch_backend.scrambled(places ^ key))
-    assert np.array_equal(words[1], torch_backend.words(77, 0, 20000))
+    assert np.array_equal(words[0], reference.scrambled(places ^ key))
+    assert np.array_equal(words[1], reference.words(77, 0, 20000))
     for shares in words / 2.0**32:
         assert stats.kstest(shares, "uniform").pvalue > 1e-3
         assert abs(correlation(shares[:-1], shares[1:])) < 0.03
@@ -88,10 +89,10 @@ def test_words_are_those_of_the_torch_back_end_and_look_random() -> None:
 
 
 def test_noise_of_the_torch_back_end_is_the_kernels() -> None:
-    keys = torch_backend.words(5, 4, 2)
-    noise = torch_backend.normals(keys, 50, 8)
+    keys = reference.words(5, 4, 2)
+    noise = reference.normals(keys, 50, 8)
     places = np.arange(200, dtype=np.uint32)
-    one, two = (torch_backend.scrambled(places ^ key) for key in keys)
+    one, two = (reference.scrambled(places ^ key) for key in keys)
     pairs: Any = np.empty((2, 200), np.float32)
     _pairs(one, two, pairs)
     wanted = np.concatenate([half.reshape(50, 4) for half in pairs], axis=1)

@@ -77,10 +77,9 @@ def test_numbers_depend_on_the_trial_alone_however_rows_are_refilled(
     assert all(alone[number][: len(found)] == found for number, found in seen.items())
 
 
-@pytest.mark.parametrize("backend", ["native", "torch"])
-def test_taken_row_goes_on_identically_in_another_population(backend: str) -> None:
-    wanted = [bits(m) for m in trained(varied(1), EPOCHS, backend=backend)]
-    here, there = (population(2, EPOCHS, backend) for _ in range(2))
+def test_taken_row_goes_on_identically_in_another_population() -> None:
+    wanted = [bits(m) for m in trained(varied(1), EPOCHS)]
+    here, there = (population(2, EPOCHS) for _ in range(2))
     place(here, 0, varied(1))
     found = [bits(here.advance()[0])]
     here.keep(0)
@@ -225,8 +224,3 @@ def test_occupied_or_missing_row_is_refused() -> None:
     for row in (0, 2, -1):
         with pytest.raises(ValueError, match="not an empty row"):
             place(rows, row, recipe())
-
-
-def test_unknown_back_end_is_refused() -> None:
-    with pytest.raises(ValueError, match="native, torch"):
-        population(backend="fast")

@@ -1,8 +1,8 @@
-"""Many networks trained side by side: rows, stack, optimizer, batches; compiled, or in PyTorch."""
+"""Many networks trained side by side: rows, stack, optimizer, batches."""
 
 from tuner.population.layout import Layout
 from tuner.population.material import Inputs, Material
-from tuner.population.population import BACKENDS, Population
+from tuner.population.population import Population
 from tuner.population.recipe import (
     Activation,
     LossKind,
@@ -18,7 +18,6 @@ from tuner.population.recipe import (
 from tuner.population.row import Measured, RowState
 
 __all__ = [
-    "BACKENDS",
     "Activation",
     "Inputs",
     "Layout",

@@ -6,19 +6,16 @@ known here.
 
 from __future__ import annotations
 
-import importlib
 import threading
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from tuner.population import native_backend
 from tuner.population.layout import Floats, Layout
 from tuner.population.material import Inputs, Material
 from tuner.population.recipe import RowRecipe
-from tuner.population.row import Backend, Measured, Row, RowState, Scratch
-
-BACKENDS = ("native", "torch")
-"""What can compute: compiled kernels, or PyTorch operations that they are held to."""
+from tuner.population.row import Measured, Row, RowState, Scratch
 
 
 class Population:
@@ -26,24 +23,20 @@ class Population:
 
     Rows may differ in everything, shape and batch size included: each epoch of a row is one
     program that sees nothing of the others, so a trial's numbers are bitwise the same in any row
-    and company. They may differ in their last bits between processors and between back ends.
+    and company. They may differ in their last bits between processors.
     """
 
-    def __init__(
-        self, capacity: int, material: Material, epochs: int, backend: str = "native", threads: int = 1
-    ) -> None:
+    def __init__(self, capacity: int, material: Material, epochs: int, threads: int = 1) -> None:
         """Set up empty rows.
 
         Args:
             capacity: how many.
             material: what all rows learn.
             epochs: of a trial that nothing stops; schedules stretch over them.
-            backend: one of `BACKENDS`.
             threads: how many rows train at the same time.
         """
         self.capacity = capacity
         self._material, self._epochs = material, epochs
-        self._backend = _backend(backend)
         self._rows: dict[int, Row] = {}
         self._local = threading.local()
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
@@ -101,7 +94,7 @@ class Population:
         self._rows.pop(row, None)
 
     def _advanced(self, row: Row) -> Measured:
-        return row.advance(self._backend, self._scratch(row.layout))
+        return row.advance(native_backend.epoch, self._scratch(row.layout))
 
     def _scratch(self, layout: Layout) -> Scratch:
         """This thread's scratch for a layout."""
@@ -109,10 +102,3 @@ class Population:
         if layout not in own:
             own[layout] = Scratch.of(layout)
         return own[layout]
-
-
-def _backend(name: str) -> Backend:
-    if name not in BACKENDS:
-        raise ValueError(f"backend: unknown name {name!r}; known: {', '.join(BACKENDS)}")
-    epoch: Backend = importlib.import_module(f"tuner.population.{name}_backend").epoch
-    return epoch

@@ -123,7 +123,7 @@ class FusedPopulation:
     input noise; these are drawn from streams of its own.
     """
 
-    def __init__(self, job: Job, backend: str = "native") -> None:
+    def __init__(self, job: Job) -> None:
         if job.data is None:
             raise DataError('data: is missing; the torch trainer needs [data] source = "..."')
         trainer, data = job.spec.trainer, job.data
@@ -135,7 +135,7 @@ class FusedPopulation:
         splits = (self._material.train, self._material.sample.targets, self._material.validation.targets)
         kind = LossKind[self._loss.name.upper()]
         targets = Material.of(kind, self._loss.outputs, *(y.numpy() for y in splits))
-        self._rows = Population(job.rows, targets, self._epochs, backend, job.threads)
+        self._rows = Population(job.rows, targets, self._epochs, job.threads)
         self._inputs: dict[str, Inputs] = {}
         self._skeletons: dict[tuple[object, ...], _Skeleton] = {}
         self._placed: dict[int, _Placed | Failure] = {}

@@ -1,6 +1,7 @@
-"""The back end of PyTorch operations: what the compiled one is held to, for when it cannot be had.
+"""An epoch of one row in plain PyTorch: the reference for the compiled kernels.
 
-Gradients are autograd's; arrays and random numbers are those of the compiled kernels.
+Gradients are autograd's; arrays and random numbers are those of the kernels. `ReferencePopulation`
+trains with it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from tuner.population import Measured, Population
 from tuner.population.layout import (
     BIAS,
     FAN_IN,
@@ -24,7 +26,7 @@ from tuner.population.layout import (
     Floats,
 )
 from tuner.population.recipe import Activation, LossKind, Numbers
-from tuner.population.row import Batches, Measurement, Pass, Weights
+from tuner.population.row import Batches, Measurement, Pass, Row, Weights
 
 Words = NDArray[np.uint32]
 
@@ -45,6 +47,13 @@ _LOSSES: Mapping[LossKind, Callable[[Tensor, Tensor], Tensor]] = {
     LossKind.MAE: functional.l1_loss,
     LossKind.HUBER: functional.huber_loss,
 }
+
+
+class ReferencePopulation(Population):
+    """A population whose epochs PyTorch computes."""
+
+    def _advanced(self, row: Row) -> Measured:
+        return row.advance(epoch, self._scratch(row.layout))
 
 
 def epoch(
