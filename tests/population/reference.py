@@ -58,7 +58,7 @@ class ReferencePopulation(Population):
 
 def epoch(
     batches: Batches, how: Pass, numbers: Numbers, rates: NDArray[np.float64], first: int,
-    weights: Weights, gradient: Floats, work: Floats,  # noqa: ARG001
+    weights: Weights, gradient: Floats, work: Floats,
     sample: Measurement, validation: Measurement,
 ) -> tuple[float, float, float]:  # fmt: skip
     """Train one epoch in place, then measure; see `row.Backend`."""
