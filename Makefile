@@ -33,7 +33,7 @@ docs: .venv/installed-dev  ## the documentation, into site/
 
 check: lint docs test  ## what CI runs
 
-bench: .venv/installed-dev  ## the figures of README
+bench: .venv/installed-dev  ## the figures of docs/benchmarks.md
 	$(BIN)/python benchmarks/bookkeeping.py
 	$(BIN)/python benchmarks/population.py
 	$(BIN)/python -m benchmarks.throughput

@@ -1,1 +1,1 @@
-"""What README's figures come from; each benchmark is a program, and a peer stands beside us in its run."""
+"""What the figures of docs/ come from; each benchmark is a program, and a peer runs beside us in it."""

@@ -46,7 +46,7 @@ def documented() -> list[Key]:
 
 
 def markdown(keys: list[Key]) -> str:
-    """The table as README has it."""
+    """One table in Markdown, as `tune check --keys --markdown` prints it."""
     lines = ["| section | key | default | meaning |", "| --- | --- | --- | --- |"]
     for key in keys:
         meaning = key.meaning.replace("|", "\\|")
