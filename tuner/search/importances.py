@@ -39,6 +39,14 @@ FEWEST = 8
 CHANCE = 0.02
 """How often a study in which nothing matters may name something."""
 
+RIVAL = 30.0
+"""Two parameters are not told apart where chance is less than so many times as likely for the better one.
+
+A sampler that learns has its bad trials early, and few of them, so other parameters may happen to go
+along with the one that made them bad. Of the factors 10, 30 and 100 this one named the right parameter
+first in all but 1 of 1,035 studies of `benchmarks.importances` (30 fresh seeds) and fell silent seldom.
+"""
+
 MOST_TERMS = 12
 """Whatever comes later explains next to nothing."""
 
@@ -195,8 +203,12 @@ def _ranks(values: Floats) -> Floats:
 
 
 def _selected(effects: Sequence[_Term], ranks: Floats) -> list[_Term]:
-    """The terms that explain more than chance does, in the order in which they were taken in."""
+    """The terms that explain more than chance does, in the order in which they were taken in.
+
+    None where the first one has a rival which explains nearly as much, but only of the same trials.
+    """
     chosen: list[_Term] = []
+    rivals: list[_Term] = []
     rest, basis = ranks, np.empty((len(ranks), 0))
     left = [(term, term.columns) for term in effects]
     while left and len(chosen) < MOST_TERMS:
@@ -205,6 +217,12 @@ def _selected(effects: Sequence[_Term], ranks: Floats) -> list[_Term]:
         first = min(range(len(left)), key=tests.__getitem__)
         if tests[first][0] * len(left) > CHANCE:
             break
+        if not chosen:
+            rivals = [
+                term
+                for (term, _), (chance, _) in zip(left, tests, strict=True)
+                if term is not left[first][0] and chance <= RIVAL * tests[first][0]
+            ]
         term, new = left.pop(first)
         # The finer term of a parameter takes the place of its first one.
         chosen = [*(other for other in chosen if other.names != term.names), term]
@@ -220,7 +238,8 @@ def _selected(effects: Sequence[_Term], ranks: Floats) -> list[_Term]:
             pairs = (_together(term, other) for other in effects if other is not term)
             fresh = [pair for pair in pairs if pair.names not in before]
             left += [(pair, pair.columns - basis @ (basis.T @ pair.columns)) for pair in fresh]
-    return chosen
+    named = {name for term in chosen for name in term.names}
+    return chosen if all(rival.names[0] in named for rival in rivals) else []
 
 
 def _together(one: _Term, other: _Term) -> _Term:
