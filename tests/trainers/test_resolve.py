@@ -24,6 +24,22 @@ class Trainer:
     def faults(self, spec, data):
         return ()
 
+    def unfused(self, spec, data, device):
+        return None
+
+    def parks(self, spec):
+        return False
+
+    def efforts(self, job):
+        return None
+
+    def populate(self, job):
+        return self
+
+class Partial:
+    def faults(self, spec, data):
+        return ()
+
     def populate(self, job):
         return self
 
@@ -78,7 +94,7 @@ def test_folds_and_repeats_are_averaged_over_splits_of_their_own() -> None:
 def test_classes_are_instantiated_and_objects_taken_as_they_are(folder: Path) -> None:
     made: Any = resolve("./own.py:Trainer", folder)
     instance: Any = resolve("./own.py:instance", folder)
-    assert type(made.trainer) is type(instance.trainer)
+    assert type(made) is type(instance)
     assert resolve(instance.trainer).trainer is instance.trainer  # type: ignore[attr-defined]
 
 
@@ -102,6 +118,10 @@ def test_a_python_function_is_taken_as_it_is() -> None:
         ("skleran", "did you mean 'sklearn'?"),
         ("./own.py:number", "./own.py:number: cannot train: found int, neither a trainer"),
         ("./own.py:Callable", "./own.py:Callable: cannot train: found type, neither a trainer"),
+        (
+            "./own.py:Partial",
+            "./own.py:Partial: cannot train: has populate, but not unfused, parks, efforts;",
+        ),
         ("./own.py:Broken", "./own.py:Broken: cannot be set up: ValueError: no licence"),
         ("./gone.py:train", "no such file"),
     ],

@@ -13,12 +13,14 @@ from tuner import plugins
 from tuner.core.ports import Trainer
 from tuner.core.spec import StudySpec
 from tuner.errors import PluginError, TunerError, described
-from tuner.trainers.adapted import adapted
 from tuner.trainers.averaged import AveragedTrainer
 from tuner.trainers.redrawn import RedrawnTrainer
 
 GROUP = "tuner.trainers"
 """The entry points that trainers are registered under."""
+
+METHODS = ("faults", "unfused", "parks", "efforts", "populate")
+"""What the port `Trainer` consists of."""
 
 
 def resolve_for(spec: StudySpec, use: Callable[..., Any] | None = None) -> Trainer:
@@ -49,16 +51,16 @@ def resolve(use: str | Callable[..., Any], folder: Path | None = None) -> Traine
         folder: what relative file references start from; the working folder.
 
     Returns:
-        A shipped trainer or a `FunctionTrainer` as it is, another one as `AdaptedTrainer`.
+        The trainer; a function is wrapped as a `FunctionTrainer`.
 
     Raises:
-        PluginError: it leads nowhere, or to something that cannot train.
+        PluginError: it leads nowhere, to something that cannot train, or to a trainer that lacks a method.
     """
     found: Any = plugins.load(use, GROUP, folder) if isinstance(use, str) else use
     if isinstance(found, type) and hasattr(found, "populate"):
-        return adapted(_instance(found, use))
+        return _complete(_instance(found, use), use)
     if callable(getattr(found, "populate", None)):
-        return adapted(found)
+        return _complete(found, use)
     if callable(found) and not isinstance(found, type):
         from tuner.trainers.function import FunctionTrainer
 
@@ -67,6 +69,17 @@ def resolve(use: str | Callable[..., Any], folder: Path | None = None) -> Traine
         f"{_name(use)}: cannot train: found {type(found).__name__}, neither a trainer with populate "
         "nor a function train(params, context)"
     )
+
+
+def _complete(trainer: Any, use: object) -> Trainer:
+    missing = [name for name in METHODS if not callable(getattr(trainer, name, None))]
+    if missing:
+        raise PluginError(
+            f"{_name(use)}: cannot train: has populate, but not {', '.join(missing)}; "
+            f"a trainer class needs {', '.join(METHODS)} (see Trainer in tuner/core/ports.py)"
+        )
+    complete: Trainer = trainer
+    return complete
 
 
 def _instance(trainer: type, use: object) -> Any:
