@@ -1,9 +1,9 @@
-# make start | test | lint | docs | check | bench
+# make start | test | lint | docs | check | coverage | wheel | bench
 PYTHON ?= python3
 BIN := .venv/bin
 TORCH := $(shell grep -E '^torch==' constraints.txt)
 
-.PHONY: start test lint docs check bench clean
+.PHONY: start test lint docs check coverage wheel bench clean
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("tuner needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
@@ -33,6 +33,18 @@ docs: .venv/installed-dev  ## the documentation, into site/
 
 check: lint docs test  ## what CI runs
 
+coverage: .venv/installed-dev  ## the suite, and the lines of tuner/ that it does not reach
+	$(BIN)/pytest -q -n 2 --cov --cov-report=term --cov-report=html:build/coverage
+
+wheel:  ## build the wheel, install it alone in a new environment, tune with it
+	rm -rf dist build/wheel
+	$(PYTHON) -m venv build/wheel
+	build/wheel/bin/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	build/wheel/bin/pip install --quiet --disable-pip-version-check $(TORCH)
+	build/wheel/bin/pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl
+	cd build/wheel && bin/tune --help >/dev/null && bin/tune --version
+	cd build/wheel && bin/tune start digits --trials 3 --set trainer.epochs=2 --quiet && bin/tune verify
+
 bench: .venv/installed-dev  ## the figures of docs/benchmarks.md
 	$(BIN)/python benchmarks/bookkeeping.py
 	$(BIN)/python benchmarks/population.py
@@ -42,6 +54,7 @@ bench: .venv/installed-dev  ## the figures of docs/benchmarks.md
 	$(BIN)/python -m benchmarks.chaos --after 20
 	$(BIN)/python -m benchmarks.dashboard
 	$(BIN)/python -m benchmarks.honesty
+	$(BIN)/python -m benchmarks.samplers --samplers tpe cmaes nsga2
 
 clean:
-	rm -rf .venv site .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv site build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
         TunerError,
     )
 
-__version__ = "0.1.0"
+    __version__: str
 
 _HOMES = {
     "tuner.api": (
@@ -109,6 +109,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("tuner")
     if name not in _HOME:
         raise AttributeError(f"module 'tuner' has no attribute '{name}'")
     return getattr(import_module(_HOME[name]), name)

@@ -16,7 +16,6 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from tuner import __version__
 from tuner.cli import (
     best,
     check,
@@ -79,6 +78,8 @@ for _command in (
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        from tuner import __version__  # it is read from the installed package's metadata
+
         screen.say(f"tune {__version__}")
         raise typer.Exit
 
