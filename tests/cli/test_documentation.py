@@ -28,7 +28,12 @@ PAGES = {
     str(path.relative_to(ROOT)): path for path in [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 }
 README = PAGES["README.md"].read_text(encoding="utf-8")
-RUN = ["README.md", *(name for name in PAGES if "tutorial/" in name)]
+RUN = [
+    "README.md",
+    *(name for name in PAGES if "tutorial/" in name),
+    "docs/howto/sklearn.md",
+    "docs/plugins.md",
+]
 SMALL = shlex.split(
     "--trials 3 --workers 1 --set trainer.epochs=2 --set trainer.rows=1 --set confirm.auto=false --quiet"
 )
