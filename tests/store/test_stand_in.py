@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -20,7 +21,7 @@ from tuner.errors import StoreError
 from tuner.store import Database, StudyStore, verify
 from tuner.store.columns import Reader
 
-FIRST = Path(__file__).parent / "data" / "version-1.db"
+PROJECT = Path(__file__).parent / "data" / "version-4.zip"
 
 Lock = Callable[[], None]
 
@@ -78,16 +79,17 @@ def test_what_only_the_log_holds_is_read_too(shelf: tuple[Path, Lock], url: str,
     assert len(names(folder / source.name)) == 1
 
 
-def test_tables_of_the_first_version_are_read_where_they_cannot_be_changed(
+def test_tables_of_an_earlier_version_are_read_where_they_cannot_be_changed(
     shelf: tuple[Path, Lock],
 ) -> None:
     folder, lock = shelf
-    path = Path(shutil.copyfile(FIRST, folder / "old.db"))
+    with zipfile.ZipFile(PROJECT) as archive:
+        path = Path(archive.extract("tuner.db", folder))
     before = path.read_bytes()
     lock()
-    assert sorted(names(path)) == ["cut", "done", "killed"]
+    assert sorted(names(path)) == ["An old study", "An old study~confirm", "cut"]
     reader = Reader(f"sqlite:///{path}")
-    assert len(reader.studies()) == 3
+    assert len(reader.studies()) == 2
     reader.close()
     assert path.read_bytes() == before
 
@@ -137,10 +139,11 @@ def test_a_copy_is_made_again_when_the_file_has_changed(
     reason="this user may not mount",
 )
 def test_commands_read_a_file_system_that_is_mounted_read_only(tmp_path: Path) -> None:
-    shutil.copyfile(FIRST, tmp_path / "tuner.db")
+    with zipfile.ZipFile(PROJECT) as archive:
+        archive.extractall(tmp_path)
     commands = "\n".join(
         f"{sys.executable} -m tuner {each} >/dev/null || exit 9"
-        for each in ("list", "show done", "report done -o $OUT/report.html")
+        for each in ("list", "show 'An old study'", "report 'An old study' -o $OUT/report.html")
     )
     (out := tmp_path.with_name("out")).mkdir(exist_ok=True)
     mount = f"mount --bind . . && mount -o remount,ro,bind . && cd {tmp_path}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
+import zipfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -154,8 +154,8 @@ def test_a_file_that_is_no_database_and_one_that_is_not_there_are_told_apart(tmp
 
 
 def test_a_database_of_an_earlier_version_is_left_as_it_is(tmp_path: Path) -> None:
-    path = tmp_path / "tuner.db"
-    shutil.copyfile(Path(__file__).parent / "data" / "version-1.db", path)
-    verdict = verify(str(path))
+    with zipfile.ZipFile(Path(__file__).parent / "data" / "version-4.zip") as archive:
+        archive.extract("tuner.db", tmp_path)
+    verdict = verify(str(tmp_path / "tuner.db"))
     assert verdict.is_sound
-    assert ["have version 1" in finding.what for finding in verdict.findings] == [True]
+    assert ["have version 4" in finding.what for finding in verdict.findings] == [True]

@@ -1,7 +1,7 @@
 """Migrations: what turns tables of an earlier version into those of the next, one step per version.
 
 Each step is written in plain SQL and stays as it is for ever: the tables as they are declared today
-are not known here.
+are not known here. Tables from before version `OLDEST` are refused.
 """
 
 from __future__ import annotations
@@ -21,19 +21,30 @@ from tuner.store.encoding import now, stamp
 from tuner.store.lease import is_living
 from tuner.store.schema import VERSION, version
 
+OLDEST = 4
+"""The earliest version that can be brought to this one."""
+
+TOO_OLD = (
+    f"this tuner opens version {OLDEST} and later; open it once with a tuner that writes version {OLDEST} "
+    "(`tune list`), then with this one"
+)
+"""What to do about tables that are older."""
+
 
 def migrate(engine: Engine) -> None:
     """Bring our tables to this tuner's version, all steps in one transaction; nothing where they have it.
 
     Raises:
         StudyLocked: a tuner of the older version drives one of the studies.
-        StoreError: the database cannot be written, or is of a later version.
+        StoreError: the database cannot be written, or is of a later version or one before `OLDEST`.
     """
     where = place(engine.url)
     with told(where), engine.begin() as connection:
         found = version(connection)
     if found is None or found == VERSION:
         return
+    if found < OLDEST:
+        raise StoreError(f"{where}: its tables have version {found}; {TOO_OLD}")
     try:
         with told(where), writing(engine).begin() as connection:
             # Another process may have done it meanwhile.
@@ -64,70 +75,6 @@ def _require_idle(connection: Connection, where: str, found: int) -> None:
                 f"{where}: process {pid} on {host}, a tuner that writes tables of version {found}, drives a "
                 f"study in it; wait for it or stop it, then they are brought to version {VERSION}"
             )
-
-
-def _to_2(connection: Connection) -> None:
-    """The history of specs, and of migrations; interruptions are counted when a trial is cut off."""
-    for statement in (
-        "CREATE TABLE tuner_migrations (version INTEGER NOT NULL, at VARCHAR(32) NOT NULL, "
-        "PRIMARY KEY (version))",
-        "CREATE TABLE tuner_specs (study_id INTEGER NOT NULL, number INTEGER NOT NULL, "
-        "at VARCHAR(32) NOT NULL, command TEXT NOT NULL, changes TEXT NOT NULL, "
-        "digest VARCHAR(64) NOT NULL, spec TEXT NOT NULL, PRIMARY KEY (study_id, number), "
-        "FOREIGN KEY(study_id) REFERENCES studies (study_id) ON DELETE CASCADE)",
-        "ALTER TABLE tuner_trials ADD COLUMN ordered TEXT",
-        "ALTER TABLE tuner_trials ADD COLUMN paused_at INTEGER NOT NULL DEFAULT 0",
-        "ALTER TABLE tuner_studies ADD COLUMN position TEXT",
-        # Before, a trial that was left waiting was counted when it started again.
-        "UPDATE tuner_trials SET interruptions = interruptions + 1 WHERE state = 'waiting'",
-    ):
-        connection.execute(text(statement))
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(
-            "CREATE TRIGGER tuner_specs_goes AFTER DELETE ON studies "
-            "BEGIN DELETE FROM tuner_specs WHERE study_id = OLD.study_id; END"
-        )
-    connection.execute(
-        text(
-            "INSERT INTO tuner_specs (study_id, number, at, command, changes, digest, spec) "
-            "SELECT study_id, 0, created_at, :command, :changes, digest, spec FROM tuner_studies"
-        ),
-        {"command": "", "changes": json.dumps([])},
-    )
-
-
-def _to_3(connection: Connection) -> None:
-    """Confirmations: when a study's locked test was opened, and what came of it."""
-    connection.execute(
-        text(
-            "CREATE TABLE tuner_confirmations (study_id INTEGER NOT NULL, number INTEGER NOT NULL, "
-            "at VARCHAR(32) NOT NULL, command TEXT NOT NULL, host TEXT NOT NULL, opened BOOLEAN NOT NULL, "
-            "result TEXT, PRIMARY KEY (study_id, number), "
-            "FOREIGN KEY(study_id) REFERENCES studies (study_id) ON DELETE CASCADE)"
-        )
-    )
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql(
-            "CREATE TRIGGER tuner_confirmations_goes AFTER DELETE ON studies "
-            "BEGIN DELETE FROM tuner_confirmations WHERE study_id = OLD.study_id; END"
-        )
-
-
-def _to_4(connection: Connection) -> None:
-    """Packed curves; those of trials that are over already stay as they are, and are read from their rows."""
-    dialect = connection.dialect.name
-    kind = {"postgresql": "BYTEA", "mysql": "LONGBLOB", "mariadb": "LONGBLOB"}.get(dialect, "BLOB")
-    connection.execute(
-        text(
-            f"CREATE TABLE tuner_curves (trial_id INTEGER NOT NULL, readings {kind} NOT NULL, "
-            "PRIMARY KEY (trial_id), FOREIGN KEY(trial_id) REFERENCES trials (trial_id) ON DELETE CASCADE)"
-        )
-    )
-    if dialect == "sqlite":
-        connection.exec_driver_sql(
-            "CREATE TRIGGER tuner_curves_goes AFTER DELETE ON trials "
-            "BEGIN DELETE FROM tuner_curves WHERE trial_id = OLD.trial_id; END"
-        )
 
 
 def _to_5(connection: Connection) -> None:
@@ -201,5 +148,5 @@ def _rename_scores(connection: Connection) -> None:
             )
 
 
-STEPS: Mapping[int, Callable[[Connection], None]] = {2: _to_2, 3: _to_3, 4: _to_4, 5: _to_5}
+STEPS: Mapping[int, Callable[[Connection], None]] = {5: _to_5}
 """The step that leads to each version from the one before."""

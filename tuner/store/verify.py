@@ -27,6 +27,7 @@ from tuner.store import files, read, strangers
 from tuner.store.connect import connect, file_of, parse, place, tells_of_damage, told
 from tuner.store.curves import packed
 from tuner.store.lease import is_living
+from tuner.store.migrations import OLDEST, TOO_OLD
 from tuner.store.schema import (
     METADATA,
     VERSION,
@@ -147,7 +148,8 @@ def _schema(connection: Connection, url: URL) -> Iterator[Finding]:
         yield Finding(None, None, "no study of tuner's is in it", "begin one with `tune start`", False)
         return
     if found < VERSION:
-        to_do = f"`tune list` brings them to version {VERSION}; then verify again"
+        is_too_old = found < OLDEST
+        to_do = TOO_OLD if is_too_old else f"`tune list` brings them to version {VERSION}; then verify again"
         yield Finding(None, None, f"its tables have version {found}", to_do, False)
         return
     inspector = inspect(connection)
