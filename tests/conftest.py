@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import settings
 
@@ -8,3 +9,7 @@ from hypothesis import settings
 # run looks at new ones.
 settings.register_profile("tuner", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("tuner")
+
+# Whoever runs the tests in the background may have SIGINT ignored, and so would the programs that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
