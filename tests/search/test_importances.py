@@ -182,3 +182,24 @@ def test_importances_leave_the_modules_of_others_alone() -> None:
         "assert 'sklearn' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", script], check=True, timeout=120)
+
+
+def test_of_two_parameters_that_went_along_with_each_other_none_is_named() -> None:
+    space = SearchSpace.compose({n: Float(low=0.0, high=1.0, default=0.5) for n in "ab"})
+    chance = random.Random(0)
+
+    def told(*, together: bool) -> set[str]:
+        records = []
+        for number in range(1, 41):
+            a, b = chance.random(), chance.random()
+            b = a if together else b
+            value = a + b
+            records.append(
+                TrialRecord(
+                    number, {"a": a, "b": b}, TrialState.FINISHED, value=value, epochs=1, conclusive=True
+                )
+            )
+        return set(importances(space, records, Objective()))
+
+    assert told(together=False) == {"a", "b"}
+    assert told(together=True) == set()

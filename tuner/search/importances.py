@@ -205,7 +205,7 @@ def _ranks(values: Floats) -> Floats:
 def _selected(effects: Sequence[_Term], ranks: Floats) -> list[_Term]:
     """The terms that explain more than chance does, in the order in which they were taken in.
 
-    None where the first one has a rival which explains nearly as much, but only of the same trials.
+    Empty where the first one has a rival which explains nearly as much, but nothing beyond it.
     """
     chosen: list[_Term] = []
     rivals: list[_Term] = []

@@ -1,7 +1,7 @@
 """Migrations: what turns tables of an earlier version into those of the next, one step per version.
 
-Each step is written in plain SQL and stays as it is for ever: the tables as they are declared today
-are not known here. Tables from before version `OLDEST` are refused.
+Each step is written in plain SQL and stays as it is for ever, so it must not use the tables as `schema`
+declares them today. Tables from before version `OLDEST` are refused.
 """
 
 from __future__ import annotations
