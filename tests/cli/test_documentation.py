@@ -21,7 +21,8 @@ import torch
 from tests.cli.program import Tune
 from tuner import content
 from tuner.cli.app import app
-from tuner.core.spec import StudySpec, parse_space
+from tuner.core.space.section import parse_space
+from tuner.core.spec import StudySpec
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = {

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.core.spec import StudySpec, parse_space
+from tuner.core.space.section import parse_space
+from tuner.core.spec import StudySpec
 from tuner.errors import SpecError
 
 RATE: dict[str, Any] = {"type": "float", "low": 1e-4, "high": 1.0, "default": 0.1, "log": True}

@@ -7,7 +7,8 @@ import pytest
 
 from tests.contracts.trainer import blobs, line
 from tuner import content
-from tuner.core.spec import StudySpec, parse_space
+from tuner.core.space.section import parse_space
+from tuner.core.spec import StudySpec
 from tuner.data import load
 from tuner.trainers import resolve
 from tuner.trainers.torch import TorchTrainer

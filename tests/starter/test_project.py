@@ -10,7 +10,8 @@ import pytest
 
 from tuner import plugins
 from tuner.core.dataset import Dataset, Split, Task
-from tuner.core.spec import StudySpec, parse_space
+from tuner.core.space.section import parse_space
+from tuner.core.spec import StudySpec
 from tuner.errors import SpecError
 from tuner.starter import write, write_study
 

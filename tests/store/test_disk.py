@@ -19,7 +19,7 @@ from sqlalchemy import Connection, event
 from tuner.core.budget import StudyState
 from tuner.core.ports import Turn
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Reading, Trial, TrialState
+from tuner.core.trial import Reading, Trial
 from tuner.errors import StoreError
 from tuner.store import Database, StudyStore, verify
 
@@ -84,45 +84,40 @@ def test_a_study_on_a_disk_that_fills_up_keeps_every_turn_that_was_recorded(
     assert verify(url).findings == []
 
 
-@pytest.mark.parametrize("companions", [False, True])
-def test_a_database_removed_under_a_running_study_is_put_back(
-    url: str, database: Database, store: StudyStore, trial: Trials, reading: Readings, companions: bool
+@pytest.mark.parametrize("how", ["removed", "removed with its log", "replaced"])
+def test_what_a_removed_or_replaced_database_held_is_saved_beside_it(
+    url: str,
+    template: Path,
+    database: Database,
+    store: StudyStore,
+    trial: Trials,
+    reading: Readings,
+    how: str,
 ) -> None:
     for number in range(30):
         store.record(Turn(started=[trial(number)], readings=[(number, reading(1))]))
     path = path_of(url)
-    for file in path.parent.glob("tuner.db*") if companions else [path]:
-        file.unlink()
+    if how == "replaced":
+        other = path.with_name("other.db")
+        shutil.copyfile(template, other)
+        other.replace(path)
+    else:
+        for file in path.parent.glob("tuner.db*") if "log" in how else [path]:
+            file.unlink()
     text = refusal(lambda: store.record(Turn(started=[trial(30)])))
-    assert f"{path}: was removed while study 'nets' ran; all it held was put back" in text
-    store.finish(StudyState.FAILED, text, 1.0)
+    saved = text.rpartition("--storage ")[2]
+    assert f"{path}: was {how.split()[0]} while study 'nets' ran; all it held was saved" in text
+    assert f"go on with: tune resume nets --storage sqlite:///{path.parent}/" in text
+    with contextlib.suppress(StoreError):
+        store.finish(StudyState.FAILED, text, 1.0)
+    store.close()
     database.close()
-    assert verify(url).findings == []
-    with Database.open(url) as again:
-        assert again.study("nets").state is StudyState.FAILED
+    assert verify(saved).is_sound
+    with Database.open(saved) as again:
         resumed = again.resume_study("nets")
         assert again.curves("nets") == {n: [reading(1)] for n in range(30)}
         resumed.record(Turn(started=[trial(30)]))
         resumed.close()
-    assert sorted(file.name for file in path.parent.iterdir()) == ["tuner.db"]
-
-
-def test_a_database_replaced_under_a_running_study_is_saved_beside_the_new_one(
-    url: str, template: Path, database: Database, store: StudyStore, trial: Trials
-) -> None:
-    store.record(Turn(started=[trial(0)]))
-    path = path_of(url)
-    other = path.with_name("other.db")
-    shutil.copyfile(template, other)
-    other.replace(path)
-    text = refusal(lambda: store.record(Turn(started=[trial(1)])))
-    saved = text.rpartition("--storage ")[2]
-    assert "was replaced while study 'nets' ran; all it held was saved, go on with: tune resume nets" in text
-    store.close()
-    database.close()
-    with Database.open(saved) as database:
-        database.resume_study("nets").close()
-        assert [r.state for r in database.records("nets")] == [TrialState.WAITING]
 
 
 def test_a_database_removed_with_its_folder_says_that_nothing_could_be_saved(

@@ -1,70 +1,45 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from optuna.distributions import (
-    BaseDistribution,
     CategoricalDistribution,
     FloatDistribution,
     IntDistribution,
-    distribution_to_json,
     json_to_distribution,
 )
 
 from tuner.core.space import Choice, Float, Int, SearchSpace
 from tuner.core.trial import Reading, TrialRecord, TrialState
-from tuner.store.encoding import Encoder, attributes, distribution_json, finite, kind_of, outcome
+from tuner.store.encoding import Encoder, attributes, finite, kind_of, outcome
 
 numbers = st.floats(-1e9, 1e9, allow_nan=False)
 wholes = st.integers(-(10**9), 10**9)
 scalars = st.one_of(st.booleans(), wholes, numbers, st.text(max_size=8))
 
 
-def optunas(kind: type[BaseDistribution], *args: Any, **kwargs: Any) -> BaseDistribution:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Optuna says so when it moves a bound to the last step.
-        return kind(*args, **kwargs)
-
-
-@given(st.tuples(numbers, numbers).map(sorted), st.none() | st.floats(1e-3, 1e3))
-def test_a_float_is_written_as_optuna_writes_it(bounds: list[float], step: float | None) -> None:
-    low, high = bounds
-    parameter = Float(low=low, high=high, default=low, step=step)
-    theirs = optunas(FloatDistribution, low, high, step=step)
-    assert distribution_json(parameter) == distribution_to_json(theirs)
-
-
-@given(st.tuples(wholes, wholes).map(sorted), st.none() | st.integers(1, 10**6))
-def test_a_whole_number_is_written_as_optuna_writes_it(bounds: list[int], step: int | None) -> None:
-    low, high = bounds
-    parameter = Int(low=low, high=high, default=low, step=step)
-    theirs = optunas(IntDistribution, low, high, step=step or 1)
-    assert distribution_json(parameter) == distribution_to_json(theirs)
-
-
-@pytest.mark.parametrize(
-    ("parameter", "theirs"),
-    [
-        (Float(low=1e-5, high=1, default=0.1, log=True), FloatDistribution(1e-5, 1, log=True)),
-        (Int(low=16, high=512, default=16, log=True), IntDistribution(16, 512, log=True)),
-        (Float(low=0, high=3, default=1), FloatDistribution(0, 3)),
-    ],
-)
-def test_a_logarithmic_scale_and_whole_bounds_are_written_as_optuna_writes_them(
-    parameter: Float | Int, theirs: BaseDistribution
-) -> None:
-    assert distribution_json(parameter) == distribution_to_json(theirs)
-
-
-@given(st.lists(scalars, min_size=1, max_size=6, unique_by=lambda v: (type(v), v)))
-def test_a_choice_is_written_as_optuna_writes_it(choices: list[Any]) -> None:
-    parameter = Choice(choices=tuple(choices), default=choices[0])
-    assert distribution_json(parameter) == distribution_to_json(CategoricalDistribution(choices))
+def test_distributions_are_optunas_also_where_the_step_does_not_reach_the_bound() -> None:
+    space = SearchSpace.compose(
+        {
+            "a": Float(low=0, high=1, default=0, step=0.3),
+            "b": Int(low=1, high=6, default=1, step=2),
+            "c": Int(low=16, high=512, default=16, log=True),
+        }
+    )
+    written = [text for _, _, text in Encoder(space).encode({"a": 0.3, "b": 3, "c": 64, "d": True, "e": 1})]
+    assert [json_to_distribution(text) for text in written] == [
+        FloatDistribution(0, 0.9, step=0.3),
+        IntDistribution(1, 5, step=2),
+        IntDistribution(16, 512, log=True),
+        CategoricalDistribution([True]),
+        CategoricalDistribution([1]),
+    ]
+    assert "true" in written[3]
+    assert "true" not in written[4]
 
 
 @given(st.lists(scalars, min_size=1, max_size=6, unique_by=lambda v: (type(v), v)), st.data())

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from tuner import content
 from tuner.core.dataset import Dataset, Task
 from tuner.core.ports import Trainer
-from tuner.core.spec import DataSpec, StudySpec, parse_space
+from tuner.core.space.section import parse_space
+from tuner.core.spec import DataSpec, StudySpec
 from tuner.errors import SpecError, near
 
 if TYPE_CHECKING:

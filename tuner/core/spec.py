@@ -1,6 +1,6 @@
 """StudySpec: one study file, checked whole, all faults reported together.
 
-Takes tables that are already read; which files they come from is not known here.
+Takes tables that `content` has read. A key's description is what `tune check --keys` and the reference show.
 """
 
 from __future__ import annotations
@@ -10,11 +10,14 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from tuner.core.budget import Budget
+from tuner.core.faults import sentence
 from tuner.core.goals import Bound, Goals
-from tuner.core.space import AnyParameter, Choice, Float, Int, Parameter, Scalar, SearchSpace, label
+from tuner.core.space import SearchSpace
+from tuner.core.space.parameters import Section
+from tuner.core.space.section import SOME_SPACE, SpaceSpec, compose
 from tuner.core.trial import Objective
 from tuner.errors import SpecError, near
 
@@ -37,11 +40,7 @@ FALLING_SCORES = frozenset({"rmse"})
 """Scores of which less is better."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class DataSpec(_Section):
+class DataSpec(Section):
     """`[data]`: what is learned from."""
 
     source: str = Field(
@@ -101,7 +100,7 @@ class DataSpec(_Section):
         return self
 
 
-class TrainerSpec(_Section):
+class TrainerSpec(Section):
     """`[trainer]`: what is trained, and where."""
 
     use: str = Field("torch", description="torch | sklearn | a plugin | package.module:attr | ./file.py:attr")
@@ -162,7 +161,7 @@ class TrainerSpec(_Section):
         return self
 
 
-class ObjectiveSpec(_Section):
+class ObjectiveSpec(Section):
     """`[objective]`: what is searched for."""
 
     metric: str = Field("val_loss", description="any number of a reading; the best epoch counts")
@@ -197,7 +196,7 @@ class ObjectiveSpec(_Section):
         return self
 
 
-class SearchSpec(_Section):
+class SearchSpec(Section):
     """`[search]`: how configurations are chosen and hopeless ones cut."""
 
     sampler: Literal["tpe", "gp", "cmaes", "nsga2", "qmc", "random", "grid"] = Field(
@@ -220,7 +219,7 @@ class SearchSpec(_Section):
     seed: int = Field(0, ge=0, le=2**32 - 1, description="seed of everything random")
 
 
-class BudgetSpec(_Section):
+class BudgetSpec(Section):
     """`[budget]`: when the study ends; the first limit reached does it."""
 
     trials: int | None = Field(None, ge=1, description="trials in all; 100 where the study has no [budget]")
@@ -235,7 +234,7 @@ class BudgetSpec(_Section):
         return self
 
 
-class StopSpec(_Section):
+class StopSpec(Section):
     """`[stop]`: when a single trial ends early."""
 
     patience: int | None = Field(None, ge=1, description="epochs without a better value")
@@ -258,7 +257,7 @@ class StopSpec(_Section):
     max_failures: int = Field(20, ge=1, description="failed trials that end the study")
 
 
-class ConfirmSpec(_Section):
+class ConfirmSpec(Section):
     """`[confirm]`: the best few are trained again, and the locked test split is opened once."""
 
     auto: bool = Field(
@@ -270,40 +269,7 @@ class ConfirmSpec(_Section):
     repeats: int = Field(10, ge=3, le=100, description="how often each of them, with seeds of its own")
 
 
-class SpaceSpec(_Section):
-    """`[space]`: what is searched. Further keys are parameters."""
-
-    use: tuple[str, ...] = Field(
-        (), description="shipped or own spaces, by name; later ones replace earlier ones"
-    )
-    fixed: dict[str, Scalar] = Field({}, description="parameters that get one value and are not searched")
-    parameters: dict[str, AnyParameter] = Field({}, description="[space.<name>] tables, after composition")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _name_fixed(cls, table: Any) -> Any:
-        """Name None and lists as a choice does; who trains is then given them as such."""
-        if not isinstance(table, dict) or not isinstance(fixed := table.get("fixed"), dict):
-            return table
-        known = table.get("parameters", {})
-        alone = {
-            name: {"type": "choice", "choices": [value]}
-            for name, value in fixed.items()
-            if name not in known and (value is None or isinstance(value, list | tuple))
-        }
-        named = {name: label(value) for name, value in fixed.items()}
-        return {**table, "fixed": named, "parameters": {**known, **alone}}
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if not len(SearchSpace.compose(self.parameters, self.fixed)):
-            raise ValueError(
-                'use: nothing to search; give use = ["optimization", ...] or a [space.<name>] table'
-            )
-        return self
-
-
-class StudySpec(_Section):
+class StudySpec(Section):
     """A whole study: what to train, what to search and when to end."""
 
     name: str = Field("study", min_length=1, max_length=200, description="the study's name in the store")
@@ -357,9 +323,9 @@ class StudySpec(_Section):
         faults: list[str] = []
         raw = dict(table)
         if "space" in raw:
-            composed = _compose(raw["space"], find_space, faults)
+            composed = compose(raw["space"], find_space, faults)
             # Conditions are judged only when every parameter stands, lest one fault bring ten.
-            raw["space"] = _SOME_SPACE if faults else composed
+            raw["space"] = SOME_SPACE if faults else composed
         for key in [k for k in raw if k not in cls.model_fields]:
             del raw[key]
             faults.append(f"{key}: unknown section; {near(key, cls.model_fields)}")
@@ -368,7 +334,7 @@ class StudySpec(_Section):
         except ValidationError as error:
             # A rule over a whole section may state several faults, one a line.
             for each in error.errors(include_url=False):
-                faults += _sentence(each, cls).splitlines()
+                faults += sentence(each, cls).splitlines()
         else:
             if not faults:
                 return spec
@@ -413,116 +379,3 @@ class StudySpec(_Section):
     def limits(self) -> Budget:
         """`[budget]` as the engine takes it."""
         return Budget(**self.budget.model_dump())
-
-
-RESERVED = frozenset(SpaceSpec.model_fields)
-"""Names that no parameter may have."""
-
-_SOME_SPACE = SpaceSpec(parameters={"any": Int(low=0, high=1, default=0)})
-
-_PARAMETER: TypeAdapter[Parameter] = TypeAdapter(AnyParameter)
-
-
-def parse_space(table: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Check the table of a space file: parameters by name, nothing else.
-
-    Returns:
-        The table as it was.
-
-    Raises:
-        SpecError: with every fault.
-    """
-    faults: list[str] = []
-    for name, parameter in table.items():
-        if not isinstance(parameter, Mapping):
-            faults.append(f"{where}: {name}: a parameter is a table, found {parameter!r}")
-            continue
-        faults += [f"{where}: {fault}" for fault in _parameter_faults(name, parameter)]
-    if faults:
-        raise SpecError(faults)
-    return dict(table)
-
-
-def _compose(
-    raw: Any, find_space: Callable[[str], Mapping[str, Any]] | None, faults: list[str]
-) -> dict[str, Any]:
-    """Merge the used spaces and the study's own parameter tables into `parameters`."""
-    if not isinstance(raw, Mapping):
-        faults.append(f"space: a table is needed, found {raw!r}")
-        return {}
-    used: dict[str, Any] = {}
-    use = raw.get("use", ())
-    if isinstance(use, str) or not isinstance(use, list | tuple) or not all(isinstance(n, str) for n in use):
-        faults.append(f"space.use: a list of names is needed, found {use!r}")
-        use = ()
-    for name in use:
-        if find_space is None:
-            faults.append(f"space.use: '{name}' cannot be looked up here; write its parameters out")
-            continue
-        try:
-            used.update(find_space(name))
-        except SpecError as error:
-            faults += [f"space.use: {fault}" for fault in error.faults]
-    parameters: dict[str, Any] = dict(used)
-    for name, table in raw.items():
-        if name in RESERVED:
-            continue
-        if not isinstance(table, Mapping):
-            faults.append(
-                f"space.{name}: unknown key with value {table!r}; a parameter is a table with type, "
-                f'e.g. [space.{name}] type = "float"; other keys: fixed, use'
-            )
-            continue
-        # A table without a type changes single keys of the parameter that a used space brings.
-        whole = {**used[name], **table} if "type" not in table and name in used else dict(table)
-        parameters[name] = whole
-        found = _parameter_faults(name, whole)
-        faults += [f"space.{fault}" for fault in found]
-        if found:
-            del parameters[name]
-    composed: dict[str, Any] = {"parameters": parameters}
-    if "fixed" in raw:
-        composed["fixed"] = raw["fixed"]
-    return composed
-
-
-def _parameter_faults(name: str, table: Mapping[str, Any]) -> list[str]:
-    if name in RESERVED:
-        return [f"{name}: a parameter cannot have this name; choose another"]
-    if "type" not in table:
-        return [f'{name}: type is missing; known: "float", "int", "choice"']
-    try:
-        _PARAMETER.validate_python(dict(table))
-    except ValidationError as error:
-        return [_sentence(e, None, name) for e in error.errors(include_url=False)]
-    return []
-
-
-def _sentence(error: Any, root: type[BaseModel] | None, prefix: str = "") -> str:
-    """One pydantic fault as ``key: what is wrong; what to do``."""
-    places = [str(p) for p in error["loc"] if p not in ("float", "int", "choice", "parameters")]
-    key = ".".join([prefix, *places] if prefix else places)
-    found = error.get("input")
-    message = str(error["msg"]).removeprefix("Value error, ")
-    if error["type"] == "extra_forbidden":
-        return f"{key}: unknown key; {near(places[-1], _known_keys(error['loc'], root))}"
-    if error["type"] == "missing":
-        return f"{key}: is missing"
-    if error["type"] == "literal_error":
-        choices = str(error["ctx"]["expected"]).replace(" or ", ", ").replace("'", "").split(", ")
-        return f"{key}: unknown name {found!r}; {near(str(found), choices)}"
-    if error["type"] == "value_error":
-        joint = "." if key == "space" else ": "
-        return "\n".join(f"{key}{joint}{line}" if key else line for line in message.splitlines())
-    return f"{key}: {message[0].lower()}{message[1:]}; found {found!r}"
-
-
-def _known_keys(loc: tuple[Any, ...], root: type[BaseModel] | None) -> list[str]:
-    if root is not None and loc[0] in root.model_fields and len(loc) == 2:
-        section = root.model_fields[str(loc[0])].annotation
-        for candidate in (section, *getattr(section, "__args__", ())):
-            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-                return list(candidate.model_fields)
-    kinds: dict[Any, type[BaseModel]] = {"float": Float, "int": Int, "choice": Choice}
-    kind = next((kinds[p] for p in loc if p in kinds), None)
-    return list(kind.model_fields) if kind is not None else []

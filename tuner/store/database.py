@@ -6,18 +6,14 @@ Knows neither engine nor trainer; what it gives out are values, and a StudyStore
 from __future__ import annotations
 
 import json
-import socket
-import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import asdict
+from contextlib import contextmanager
 from pathlib import Path
 from shlex import quote
-from tempfile import TemporaryDirectory
 from typing import Any, Self
 from uuid import uuid4
 
-from sqlalchemy import URL, Connection, Engine, delete, func, inspect, select
+from sqlalchemy import Connection, Engine, func, select
 
 from tuner.artifacts import Artifacts
 from tuner.content import models_root
@@ -26,25 +22,18 @@ from tuner.core.past import Past
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, TrialRecord
 from tuner.errors import StoreError, StudyExists, StudyNotFound, near
-from tuner.store import places, read
-from tuner.store.connect import connect, file_of, parse, place, told, write_ahead, writing
+from tuner.store import places, read, study_rows
+from tuner.store.connect import connect, file_of, parse, place, told, writing
+from tuner.store.creation import create_file, ensure
 from tuner.store.curves import ended
-from tuner.store.encoding import now, stamp, storable
-from tuner.store.inherited import take_over
+from tuner.store.encoding import now, stamp
 from tuner.store.lease import Lease
-from tuner.store.migrations import migrate
+from tuner.store.migrations import migrate, take_over
 from tuner.store.read import SpecRevision, StoredConfirmation, StudySummary
 from tuner.store.relocation import home_of
 from tuner.store.schema import (
-    METADATA,
-    ensure,
     studies,
-    study_directions,
-    study_system_attributes,
-    trials,
-    tuner_confirmations,
     tuner_fingerprints,
-    tuner_specs,
     tuner_studies,
     tuner_trials,
     version,
@@ -87,7 +76,7 @@ class Database:
                 raise StoreError(f"{place(parsed)}: the folder {file.parent} does not exist; create it first")
             if not create:
                 raise StudyNotFound(f"{place(parsed)}: no studies yet; begin one with `tune start`")
-            _create_file(parsed, file)
+            create_file(parsed)
         copy = None if create else stand_in(parsed)
         engine = connect(parsed, copy=copy)
         try:
@@ -176,7 +165,7 @@ class Database:
     def keep_fingerprint(self, name: str, fingerprint: bytes) -> None:
         """Remember this of a study's data."""
         with told(self._where), writing(self._engine).begin() as connection:
-            _keep_fingerprint(connection, self._id(connection, name), fingerprint)
+            study_rows.keep_fingerprint(connection, self._id(connection, name), fingerprint)
 
     def confirmations(self, name: str) -> list[StoredConfirmation]:
         """Every confirmation of a study, the first one first."""
@@ -194,28 +183,14 @@ class Database:
             opened: whether the locked test split is about to be read.
         """
         with told(self._where), writing(self._engine, full=True).begin() as connection:
-            study_id = self._id(connection, name)
-            known = read.confirmations(connection, study_id)
-            if known and known[-1].result is None and known[-1].opened == opened:
-                return known[-1]
-            row = StoredConfirmation(
-                len(known) + 1, stamp(now()), storable(command) or "", socket.gethostname(), opened, None
+            return study_rows.begin_confirmation(
+                connection, self._id(connection, name), command, opened=opened
             )
-            connection.execute(tuner_confirmations.insert(), {"study_id": study_id, **asdict(row)})
-            return row
 
     def end_confirmation(self, name: str, number: int, result: Mapping[str, Any]) -> None:
         """Store what came of a confirmation; what is stored already stays."""
         with told(self._where), writing(self._engine, full=True).begin() as connection:
-            connection.execute(
-                tuner_confirmations.update()
-                .where(
-                    tuner_confirmations.c.study_id == self._id(connection, name),
-                    tuner_confirmations.c.number == number,
-                    tuner_confirmations.c.result.is_(None),
-                )
-                .values(result=json.dumps(dict(result)))
-            )
+            study_rows.end_confirmation(connection, self._id(connection, name), number, result)
 
     def artifacts(self, name: str) -> Artifacts:
         """The files of a study, to be read."""
@@ -255,7 +230,7 @@ class Database:
 
         Args:
             name: its name, also in Optuna.
-            spec: stored whole.
+            spec: stored study_rows.
             facts: JSON-ready notes on how it runs: device, executor, what was done to the data.
             models: the folder for the models of all studies, whatever else says one.
             command: what is noted as having brought the spec.
@@ -277,30 +252,18 @@ class Database:
                 raise StudyExists(
                     f"{self._where}: a study '{name}' of plain Optuna is already there; take another name"
                 )
-            connection.execute(studies.insert().values(study_name=name))
-            study_id = connection.scalar(select(studies.c.study_id).where(studies.c.study_name == name))
-            if study_id is None:
-                raise StoreError(f"{self._where}: the new study '{name}' cannot be found again")
-            _describe(connection, study_id, spec)
-            moment, identity = stamp(now()), uuid4().hex
-            root = models or self._root_by(spec.trainer.models)
-            connection.execute(
-                tuner_studies.insert(),
-                {
-                    "study_id": study_id,
-                    **_of_spec(spec),
-                    "state": StudyState.RUNNING.value,
-                    "seconds": 0.0,
-                    "facts": json.dumps(dict(facts)),
-                    "models": places.first_place(self._engine.url, name, identity, root),
-                    "identity": identity,
-                    "home": str(home_of(self._engine.url)),
-                    "created_at": moment,
-                    "updated_at": moment,
-                },
+            identity, root = uuid4().hex, models or self._root_by(spec.trainer.models)
+            study_id = study_rows.add(
+                connection,
+                name,
+                spec,
+                command,
+                fingerprint,
+                facts=json.dumps(dict(facts)),
+                models=places.first_place(self._engine.url, name, identity, root),
+                identity=identity,
+                home=str(home_of(self._engine.url)),
             )
-            _keep_spec(connection, study_id, spec, command, ())
-            _keep_fingerprint(connection, study_id, fingerprint)
             files = places.artifacts(connection, study_id, root, synced=spec.durability == "full")
             lease = Lease.take(connection, study_id, name)
             return StudyStore(self._engine, connection, name, spec, lease, files)
@@ -347,20 +310,16 @@ class Database:
             else:
                 if spec.trainer.models != former.trainer.models:
                     root = self._root_by(spec.trainer.models)
-                changed.update(_of_spec(spec))
-                if (changed["metric"], changed["minimize"]) != (stored.metric, stored.minimize):
-                    raise StoreError(
-                        f"study '{name}' searches for {_goal(stored.metric, stored.minimize)} and cannot "
-                        f"go on with {_goal(changed['metric'], changed['minimize'])}; start another study"
-                    )
+                changed.update(study_rows.of_spec(spec))
+                study_rows.require_same_goal(name, former, spec)
                 home = str(home_of(self._engine.url))
                 if changes or changed["digest"] != stored.digest:
                     moved = [f"moved: {stored.home} -> {home}"] if stored.home not in (home, None) else []
-                    _keep_spec(connection, study_id, spec, command, [*changes, *moved])
+                    study_rows.keep_spec(connection, study_id, spec, command, [*changes, *moved])
                 changed["home"] = home
             if facts:
                 changed["facts"] = json.dumps({**json.loads(stored.facts), **facts})
-            _keep_fingerprint(connection, study_id, fingerprint)
+            study_rows.keep_fingerprint(connection, study_id, fingerprint)
             files = places.artifacts(connection, study_id, root, synced=spec.durability == "full")
             places.require_owner(connection, files, is_said=self._is_said)
             _, _, before = places.stored_folder(connection, study_id)
@@ -402,13 +361,7 @@ class Database:
         finally:
             lease.drop()
         with told(self._where), write.begin() as connection:
-            its = select(trials.c.trial_id).where(trials.c.study_id == study_id)
-            for table in reversed(METADATA.tables.values()):
-                if "trial_id" in table.c and table is not trials:
-                    connection.execute(delete(table).where(table.c.trial_id.in_(its)))
-            for table in reversed(METADATA.tables.values()):
-                if "study_id" in table.c:
-                    connection.execute(delete(table).where(table.c.study_id == study_id))
+            study_rows.remove(connection, study_id)
 
     def close(self) -> None:
         """Close every connection."""
@@ -443,92 +396,3 @@ class Database:
         if name not in ids:
             raise StudyNotFound(f"{self._where}: no study '{name}'; {near(name, ids)}")
         return ids[name]
-
-
-def _create_file(url: URL, file: Path) -> None:
-    """Create the whole schema in one transaction, so that no half-made database is ever seen.
-
-    Optuna makes its tables in many steps, so they are made elsewhere first. Of several processes that
-    create the file at once, one does, and the others find it made; no hard link is needed for that.
-    """
-    with TemporaryDirectory(prefix="tuner-", ignore_cleanup_errors=True) as folder:
-        draft = Path(folder) / file.name
-        engine = connect(url.set(database=str(draft)), create=True)
-        try:
-            ensure(engine)
-        except StoreError as error:
-            raise type(error)(str(error).replace(str(draft), place(url))) from error.__cause__
-        finally:
-            engine.dispose()
-        with closing(sqlite3.connect(draft)) as made:
-            statements = [text for text in made.iterdump() if text not in ("BEGIN TRANSACTION;", "COMMIT;")]
-    engine = connect(url, create=True)
-    try:
-        with told(place(url)), writing(engine).begin() as connection:
-            if not inspect(connection).get_table_names():
-                for statement in statements:
-                    connection.exec_driver_sql(statement)
-        with told(place(url)):
-            write_ahead(engine)
-    finally:
-        engine.dispose()
-
-
-def _of_spec(spec: StudySpec) -> dict[str, Any]:
-    goal = spec.goal()
-    return {
-        "spec": json.dumps(spec.to_table()),
-        "digest": spec.digest,
-        "metric": goal.metric,
-        "minimize": goal.minimize,
-    }
-
-
-def _keep_spec(
-    connection: Connection, study_id: int, spec: StudySpec, command: str, changes: Sequence[str]
-) -> None:
-    """Add to the history of a study's specs."""
-    last = connection.scalar(select(func.max(tuner_specs.c.number)).where(tuner_specs.c.study_id == study_id))
-    connection.execute(
-        tuner_specs.insert(),
-        {
-            "study_id": study_id,
-            "number": 0 if last is None else last + 1,
-            "at": stamp(now()),
-            "command": storable(command),
-            "changes": json.dumps(list(changes)),
-            "digest": spec.digest,
-            "spec": json.dumps(spec.to_table()),
-        },
-    )
-
-
-def _keep_fingerprint(connection: Connection, study_id: int, fingerprint: bytes | None) -> None:
-    if fingerprint is None:
-        return
-    mine = tuner_fingerprints.c.study_id == study_id
-    if connection.scalar(select(tuner_fingerprints.c.fingerprint).where(mine)) != fingerprint:
-        connection.execute(delete(tuner_fingerprints).where(mine))
-        row = {"study_id": study_id, "fingerprint": fingerprint}
-        connection.execute(tuner_fingerprints.insert(), row)
-
-
-def _describe(connection: Connection, study_id: int, spec: StudySpec) -> None:
-    """What Optuna wants to know of a study: its directions, and what its values are called."""
-    objectives = spec.goals().objectives
-    connection.execute(
-        study_directions.insert(),
-        [
-            {"study_id": study_id, "direction": "MINIMIZE" if o.minimize else "MAXIMIZE", "objective": place}
-            for place, o in enumerate(objectives)
-        ],
-    )
-    names = json.dumps([objective.metric for objective in objectives])
-    connection.execute(
-        study_system_attributes.insert(),
-        {"study_id": study_id, "key": "study:metric_names", "value_json": names},
-    )
-
-
-def _goal(metric: str, minimize: bool) -> str:
-    return f"the {'lowest' if minimize else 'highest'} {metric}"

@@ -1,6 +1,6 @@
 """Values as Optuna and SQL keep them: distributions, numbers that are not finite, times, states.
 
-Writes what `optuna.distributions` writes without importing it, and knows no table.
+Reading imports no Optuna, which takes longer than `tune list`; writing does, see `distribution_json`.
 """
 
 from __future__ import annotations
@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import math
 import sys
+import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from tuner.core.goals import Goals
@@ -40,7 +41,7 @@ class Encoder:
         for name, value in params.items():
             parameter = self._space.get(name)
             if parameter is None or not parameter.contains(value):
-                yield name, 0.0, categorical_json((value,))
+                yield name, 0.0, _only(value, type(value).__name__)
             elif isinstance(parameter, Choice):
                 # Told apart by type: 1 and True may both be choices.
                 index = [(type(c), c) for c in parameter.choices].index((type(value), value))
@@ -50,37 +51,27 @@ class Encoder:
 
 
 def distribution_json(parameter: Parameter) -> str:
-    """What `optuna.distributions.distribution_to_json` gives for the parameter's distribution."""
-    if isinstance(parameter, Choice):
-        return categorical_json(parameter.choices)
-    attributes: dict[str, Any]
-    if isinstance(parameter, Float):
-        low, high = float(parameter.low), float(parameter.high)
-        if parameter.step is not None:
-            high = _last_step(low, high, parameter.step)
-        attributes = {"step": parameter.step, "low": low, "high": high, "log": parameter.log}
-        return _dumped("FloatDistribution", attributes)
-    step = parameter.step or 1
-    high_int = parameter.low + (parameter.high - parameter.low) // step * step
-    attributes = {"log": parameter.log, "step": step, "low": parameter.low, "high": high_int}
-    return _dumped("IntDistribution", attributes)
+    """What Optuna stores of a parameter's distribution."""
+    from optuna import distributions as optunas  # whoever writes trials has loaded it to choose them
+
+    found: optunas.BaseDistribution
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Optuna says so where it moves a bound to the last step
+        if isinstance(parameter, Choice):
+            found = optunas.CategoricalDistribution(parameter.choices)
+        elif isinstance(parameter, Float):
+            log, step = parameter.log, parameter.step
+            found = optunas.FloatDistribution(parameter.low, parameter.high, log=log, step=step)
+        else:
+            log, whole = parameter.log, parameter.step or 1
+            found = optunas.IntDistribution(parameter.low, parameter.high, log=log, step=whole)
+    return optunas.distribution_to_json(found)
 
 
-def categorical_json(choices: tuple[Value, ...]) -> str:
-    """The distribution of a choice."""
-    return _dumped("CategoricalDistribution", {"choices": choices})
-
-
-def _dumped(name: str, attributes: dict[str, Any]) -> str:
-    return json.dumps({"name": name, "attributes": attributes})
-
-
-def _last_step(low: float, high: float, step: float) -> float:
-    """The last of low, low + step, ... that is not above high, in decimal arithmetic as Optuna has it."""
-    first, last, width = Decimal(str(low)), Decimal(str(high)), Decimal(str(step))
-    if (last - first) % width == 0:
-        return high
-    return float((last - first) // width * width + first)
+@lru_cache
+def _only(value: Value, kind: str) -> str:  # noqa: ARG001 - 1 and True are two
+    """The distribution of a value that is not searched: a choice of its own."""
+    return distribution_json(Choice(choices=(value,), default=value))
 
 
 def kind_of(value: float) -> str:

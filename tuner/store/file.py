@@ -1,7 +1,7 @@
-"""The SQLite file under a running study: whether it is still there, and a copy put back where it is not.
+"""The SQLite file under a running study: whether it is still there; if not, what it held is saved.
 
-Whoever removes an open file takes away its name alone; all that was stored can still be read by
-those who have it open. Knows no table.
+Removing an open file only takes its name away: the connections that have it open still read all that was
+stored. Without this, a study whose file is removed would go on and lose everything at its end.
 """
 
 from __future__ import annotations
@@ -19,12 +19,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from tuner.errors import StoreError
 from tuner.store.connect import file_of
 
-COMPANIONS = ("-wal", "-shm", "-journal")
-"""What SQLite calls the files beside a database."""
-
 
 class DatabaseFile:
-    """A file as it was when the study began; of a server's database nothing."""
+    """A file as it was when the study began; nothing of a server's database."""
 
     def __init__(self, engine: Engine) -> None:
         self._path = file_of(engine.url)
@@ -34,47 +31,28 @@ class DatabaseFile:
         """Make sure that what is written still goes where it is looked for.
 
         Raises:
-            StoreError: the file was removed or replaced. All that was stored lies in a copy now,
-                under the old name where that was free.
+            StoreError: the file was removed or replaced. All that was stored is in a file beside it now.
         """
         path = self._path
         if path is None or (found := _inode(path)) == self._inode:
             return
-        is_removed = found is None
-        happened = f"{path}: was {'removed' if is_removed else 'replaced'} while study '{name}' ran"
-        target = path if is_removed else path.with_name(f"{path.stem}.saved-{uuid4().hex[:8]}{path.suffix}")
-        # It is looked after once: what is written on the way out goes to the file of the old name.
-        self._path = None
-        try:
-            self._rescue(engine, target)
-        except (OSError, sqlite3.Error, SQLAlchemyError) as error:
-            raise StoreError(
-                f"{happened}, and what it held could not be saved ({error}); restore a copy of it"
-            ) from error
-        if is_removed:
-            raise StoreError(f"{happened}; all it held was put back, go on with: tune resume {quote(name)}")
-        raise StoreError(
-            f"{happened}; all it held was saved, go on with: tune resume {quote(name)} --storage sqlite:///{target}"
-        )
-
-    def _rescue(self, engine: Engine, target: Path) -> None:
-        """Write what the open connections still see into a new file."""
-        draft = target.with_name(f".{target.name}.{uuid4().hex[:8]}")
+        happened = f"{path}: was {'removed' if found is None else 'replaced'} while study '{name}' ran"
+        self._path = None  # checked once: what is written on the way out may go to the file without a name
+        saved = path.with_name(f"{path.stem}.saved-{uuid4().hex[:8]}{path.suffix}")
         try:
             with engine.execution_options(tuner_begin=()).connect() as connection:
                 held: Any = connection.connection.driver_connection
-                with closing(sqlite3.connect(draft)) as copy:
+                with closing(sqlite3.connect(saved)) as copy:
                     held.backup(copy)
-                    copy.execute("PRAGMA journal_mode=WAL")
-            # What lies beside the old name belongs to the old file.
-            engine.dispose()
-            for companion in COMPANIONS:
-                target.with_name(target.name + companion).unlink(missing_ok=True)
-            # Whoever creates it meanwhile keeps it; not every file system has hard links for that.
-            target.open("xb").close()
-            draft.replace(target)
-        finally:
-            draft.unlink(missing_ok=True)
+        except (OSError, sqlite3.Error, SQLAlchemyError) as error:
+            saved.unlink(missing_ok=True)
+            raise StoreError(
+                f"{happened}, and what it held could not be saved ({error}); restore a copy of it"
+            ) from error
+        raise StoreError(
+            f"{happened}; all it held was saved, go on with: tune resume {quote(name)} "
+            f"--storage sqlite:///{saved}"
+        )
 
 
 def _inode(path: Path) -> tuple[int, int] | None:

@@ -1,25 +1,31 @@
 """Migrations: what turns tables of an earlier version into those of the next, one step per version.
 
 Each step is written in plain SQL and stays as it is for ever, so it must not use the tables as `schema`
-declares them today. Tables from before version `OLDEST` are refused.
+declares them today. Tables from before version `OLDEST` are refused. The step to version 5 renames the
+folders of models, which `take_over` moves whenever such a database is opened: the first time may be cut off.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, func, select, text
 
-from tuner.artifacts import folder_name
+from tuner.artifacts import folder_name, name_before_5
 from tuner.errors import StoreError, StudyLocked
+from tuner.store import places
 from tuner.store.connect import place, told, writing
 from tuner.store.encoding import now, stamp
 from tuner.store.lease import is_living
-from tuner.store.schema import VERSION, version
+from tuner.store.schema import VERSION, studies, tuner_migrations, tuner_studies, tuner_trials, version
+
+_LOG = logging.getLogger(__name__)
 
 OLDEST = 4
 """The earliest version that can be brought to this one."""
@@ -150,3 +156,49 @@ def _rename_scores(connection: Connection) -> None:
 
 STEPS: Mapping[int, Callable[[Connection], None]] = {5: _to_5}
 """The step that leads to each version from the one before."""
+
+
+def take_over(engine: Engine, *, moves: bool) -> None:
+    """Move models from folders named for studies, as before version 5; what stays there is told to the log.
+
+    Only the models of trials that the database has are moved: two databases may have shared such a folder.
+
+    Args:
+        engine: of the database.
+        moves: False where it is read on media that cannot be written.
+    """
+    with told(place(engine.url)), engine.begin() as connection:
+        if version(connection) is None:
+            return
+        count = select(func.count()).select_from(tuner_migrations).where(tuner_migrations.c.version < 5)
+        if not connection.scalar(count):
+            return
+        for name, study_id in connection.execute(
+            select(studies.c.study_name, studies.c.study_id).join(
+                tuner_studies, tuner_studies.c.study_id == studies.c.study_id
+            )
+        ).all():
+            _, identity, folder = places.stored_folder(connection, study_id)
+            former = name_before_5(name)
+            older = folder.with_name(former) if former is not None else folder
+            if older == folder or older.is_symlink() or not older.is_dir():
+                continue
+            if not moves:
+                _tell(name, older, "they are moved when the database is first opened where it can be written")
+                continue
+            files = places.files_in(connection, name, identity, folder)
+            kept = connection.execute(
+                select(tuner_trials.c.number, tuner_trials.c.params).where(
+                    tuner_trials.c.study_id == study_id, tuner_trials.c.model_path.is_not(None)
+                )
+            )
+            try:
+                files.take_over(older, {number: json.loads(params) for number, params in kept})
+            except OSError as error:
+                _tell(name, older, str(error))
+
+
+@cache
+def _tell(name: str, older: Path, why: str) -> None:
+    """Once for each process, which may open the database often."""
+    _LOG.warning("the models of %s stay in %s, unread: %s", name, older, why)

@@ -127,3 +127,5 @@ CREATE TABLE alembic_version (
 );
 
 INSERT INTO alembic_version (version_num) VALUES ('v3.2.0.a');
+
+INSERT INTO version_info (version_info_id, schema_version, library_version) VALUES (1, 12, 'VERSION_OF_OPTUNA');

@@ -1,6 +1,7 @@
-"""The tables: Optuna's, as far as we touch them, and ours beside them; creating both.
+"""The tables: Optuna's, as far as tuner reads or writes them, and tuner's own beside them.
 
-Optuna itself is imported only to create or check its schema. What the rows mean is not known here.
+A change of our tables takes a new `VERSION` and a step in `migrations`. Optuna's must be as Optuna declares
+them, which a test compares.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from sqlalchemy import (
     Column,
     Connection,
     DateTime,
-    Engine,
     Enum,
     Float,
     ForeignKey,
@@ -28,9 +28,7 @@ from sqlalchemy import (
 )
 
 from tuner.errors import StoreError
-from tuner.store import blank
-from tuner.store.connect import place, told, write_ahead, writing
-from tuner.store.encoding import now, stamp
+from tuner.store.connect import place
 
 VERSION = 5
 """The version of our tables; a database with a higher one was written by a later tuner."""
@@ -300,42 +298,3 @@ def version(connection: Connection) -> int | None:
             f"{VERSION}; install a later tuner"
         )
     return found
-
-
-def ensure(engine: Engine) -> None:
-    """Create Optuna's tables and ours where they are missing; the latter in one transaction.
-
-    Raises:
-        StoreError: the database cannot be written, or one of the two schemas does not fit.
-    """
-    where = place(engine.url)
-    with told(where), engine.begin() as connection:
-        if version(connection) is not None:
-            return
-    with told(where):
-        _ensure_optuna(engine)
-        write_ahead(engine)
-    with told(where), writing(engine).begin() as connection:
-        if version(connection) is None:
-            METADATA.create_all(connection, tables=OURS)
-            connection.execute(tuner_schema.insert().values(version=VERSION))
-            connection.execute(tuner_migrations.insert().values(version=VERSION, at=stamp(now())))
-
-
-def _ensure_optuna(engine: Engine) -> None:
-    if blank.fill(engine):
-        return
-    url = engine.url
-    from optuna.exceptions import StorageInternalError
-    from optuna.storages import RDBStorage
-
-    # Optuna fills a template: a brace in the URL would stand for a field of it.
-    text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
-    try:
-        storage = RDBStorage(text)
-    except StorageInternalError as error:
-        raise error.__cause__ or error from None
-    except RuntimeError as error:
-        raise StoreError(f"{place(url)}: {error}") from error
-    storage.remove_session()
-    storage.engine.dispose()

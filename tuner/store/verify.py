@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from tuner.core.budget import StudyState
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective, Reading, TrialState
 from tuner.errors import SpecError, StoreError, StudyNotFound
-from tuner.store import files, read, strangers
+from tuner.store import read, strangers, verify_files, verify_trials
 from tuner.store.connect import connect, file_of, parse, place, tells_of_damage, told
 from tuner.store.curves import packed
 from tuner.store.lease import is_living
@@ -32,7 +31,6 @@ from tuner.store.schema import (
     METADATA,
     VERSION,
     study_directions,
-    trial_intermediate_values,
     trials,
     tuner_confirmations,
     tuner_curves,
@@ -45,8 +43,6 @@ from tuner.store.schema import (
 from tuner.store.stand_in import stand_in
 
 _RESTORE = "restore a copy of the database"
-_STATES = {state.value for state in TrialState}
-_OVER = {state.value for state in TrialState if state.is_over}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +113,7 @@ def verify(url: str) -> Verification:
             if verdict.is_sound and version(connection) == VERSION:
                 for name, study_id in read.study_ids(connection).items():
                     verdict.findings += _study(connection, name, study_id, verdict)
-                for what, to_do in files.orphans(connection, models_root()):
+                for what, to_do in verify_files.orphans(connection, models_root()):
                     verdict.findings.append(Finding(None, None, what, to_do, is_fault=False))
     except (StoreError, ValueError) as error:
         if not tells_of_damage(error):
@@ -213,7 +209,7 @@ def _study(connection: Connection, name: str, study_id: int, verdict: Verificati
     missing = sorted(set(range(len(rows))) - {trial.number for trial in rows})
     if missing:
         yield Finding(name, None, f"trials are missing: {', '.join(map(str, missing[:10]))}", to_do)
-    reports = _reports(connection, study_id)
+    reported = verify_trials.reports(connection, study_id)
     objective = Objective(row.metric, row.minimize)
     with_curve = iter(read.each_curve(connection, study_id))
     number, curve = next(with_curve, (-1, []))
@@ -223,18 +219,18 @@ def _study(connection: Connection, name: str, study_id: int, verdict: Verificati
             its_curve = curve
             number, curve = next(with_curve, (-1, []))
         verdict.epochs += len(its_curve)
-        for what in _trial_faults(trial, its_curve, objective, reports.get(trial.trial_id, 0)):
+        for what in verify_trials.faults(trial, its_curve, objective, reported.get(trial.trial_id, 0)):
             yield Finding(name, trial.number, what, to_do)
         value = connection.scalar(
             select(tuner_curves.c.readings).where(tuner_curves.c.trial_id == trial.trial_id)
         )
         if value is not None and value != packed(connection, trial.trial_id):
             yield Finding(name, trial.number, "its packed curve is not what its epochs say", to_do)
-    for trial_number, what, mend in files.of_study(connection, study_id, rows, models_root()):
+    for trial_number, what, mend in verify_files.of_study(connection, study_id, rows, models_root()):
         yield Finding(name, trial_number, what, mend)
     if not _is_driven(row):
         named = [trial.number for trial in rows if trial.model_path is not None]
-        if left := files.unnamed(connection, study_id, named, models_root()):
+        if left := verify_files.unnamed(connection, study_id, named, models_root()):
             what = (
                 f"models that no trial names were left by a killed process: {', '.join(map(str, left[:10]))}"
             )
@@ -315,73 +311,6 @@ def _confirmations(connection: Connection, name: str, study_id: int) -> Iterator
                 json.loads(row.result)
         except json.JSONDecodeError:
             yield Finding(name, None, f"confirmation {row.number} cannot be read", _RESTORE)
-
-
-def _trial_faults(
-    trial: Row[Any], curve: Sequence[Reading], objective: Objective, reports: int
-) -> Iterator[str]:
-    """What is wrong with one trial."""
-    if trial.state not in _STATES:
-        yield f"its state '{trial.state}' is none"
-        return
-    is_over = trial.state in _OVER
-    if (trial.their_number, trial.their_study) != (trial.number, trial.study_id):
-        yield "Optuna's tables do not have it under its number"
-    elif trial.their_state not in _their_states(trial):
-        yield f"it is {trial.state}, in Optuna's tables {trial.their_state}"
-    if is_over != (trial.ended_at is not None):
-        yield f"it is {trial.state} and has {'no' if is_over else 'a'} time of its end"
-    try:
-        json.loads(trial.params)
-    except json.JSONDecodeError:
-        yield "its params cannot be read"
-    epochs = [reading.epoch for reading in curve]
-    if epochs != list(range(1, len(epochs) + 1)):
-        gaps = sorted(set(range(1, max(epochs) + 1)) - set(epochs))
-        yield f"epochs are missing: {', '.join(map(str, gaps[:10]))}"
-    if reports != len(curve):
-        yield f"it has {len(curve)} epochs, in Optuna's tables {reports}"
-    if not is_over and trial.state != TrialState.PAUSED.value:
-        return
-    if trial.epochs != len(curve):
-        yield f"it says {trial.epochs} epochs and has {len(curve)}"
-    best = objective.best(curve)
-    found = (None, None) if best is None else (objective.of(best), best.epoch)
-    if (trial.value, trial.best_epoch) not in (found, _signed(curve, objective)):
-        yield (
-            f"it says that its best {objective.metric} is {trial.value} in epoch {trial.best_epoch}; "
-            f"its curve has {found[0]} in epoch {found[1]}"
-        )
-
-
-def _signed(curve: Sequence[Reading], objective: Objective) -> tuple[float, int] | None:
-    """A trial's best gap and its epoch as earlier versions had them, with its sign."""
-    gaps = [(reading.gap, reading.epoch) for reading in curve if math.isfinite(reading.gap)]
-    sign = 1 if objective.minimize else -1
-    return min(gaps, key=lambda gap: sign * gap[0], default=None) if objective.metric == "gap" else None
-
-
-def _their_states(trial: Row[Any]) -> tuple[str, ...]:
-    """The states that Optuna's tables may have for a trial."""
-    if trial.state not in _OVER:
-        return ("RUNNING", "WAITING")
-    if trial.state == TrialState.FAILED.value:
-        return ("FAIL",)
-    if trial.state == TrialState.STOPPED.value and not trial.conclusive:
-        return ("PRUNED",)
-    return ("FAIL",) if trial.value is None else ("COMPLETE",)
-
-
-def _reports(connection: Connection, study_id: int) -> dict[int, int]:
-    """How many numbers Optuna's tables have of each trial."""
-    return dict(
-        connection.execute(
-            select(trial_intermediate_values.c.trial_id, func.count())
-            .join(trials, trials.c.trial_id == trial_intermediate_values.c.trial_id)
-            .where(trials.c.study_id == study_id)
-            .group_by(trial_intermediate_values.c.trial_id)
-        ).all()
-    )
 
 
 def _strangers(connection: Connection, name: str, study_id: int, ours: int) -> Iterator[Finding]:

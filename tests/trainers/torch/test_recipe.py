@@ -4,7 +4,7 @@ import pytest
 
 from tuner import content
 from tuner.core.space import Choice, Float, Parameter, SearchSpace
-from tuner.core.spec import SpaceSpec
+from tuner.core.space.section import SpaceSpec
 from tuner.trainers.torch.networks import ACTIVATIONS
 from tuner.trainers.torch.recipe import DEFAULT_FOR, LIMITS, NAMES, Names, Recipe, range_faults
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -8,8 +10,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from tuner.store import Database, blank
-from tuner.store.connect import connect, parse
+from tuner.store import Database, creation
 from tuner.store.schema import OURS
 
 
@@ -31,24 +32,28 @@ def test_a_new_file_has_just_what_optuna_creates(tmp_path: Path) -> None:
     assert list(tables(tmp_path / "ours.db")) == list(tables(tmp_path / "theirs.db"))
 
 
-def test_the_installed_optuna_is_the_one_whose_tables_are_known(tmp_path: Path) -> None:
-    engine = connect(parse(f"sqlite:///{tmp_path}/a.db"), create=True)
-    assert blank.fill(engine)
-    engine.dispose()
+def test_a_new_file_is_created_without_loading_optuna(tmp_path: Path) -> None:
+    code = (
+        "import sys; from tuner.store import Database; "
+        "Database.open(sys.argv[1], create=True); sys.exit('optuna' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code, f"{tmp_path}/a.db"], check=False).returncode == 0
 
 
-def test_tables_that_are_there_are_left_to_optuna(tmp_path: Path) -> None:
-    engine = connect(parse(f"sqlite:///{tmp_path}/a.db"), create=True)
-    with engine.begin() as connection:
-        connection.exec_driver_sql("CREATE TABLE mine (x INTEGER)")
-    assert not blank.fill(engine)
-    engine.dispose()
+def test_tables_that_are_there_stay_beside_optunas(tmp_path: Path) -> None:
+    optuna.storages.RDBStorage(f"sqlite:///{tmp_path}/theirs.db").engine.dispose()
+    with closing(sqlite3.connect(tmp_path / "ours.db")) as connection:
+        connection.execute("CREATE TABLE mine (x INTEGER)")
+    Database.open(f"sqlite:///{tmp_path}/ours.db", create=True).close()
+    found = list(tables(tmp_path / "ours.db"))
+    assert [row for row in found if row[1] != "mine"] == list(tables(tmp_path / "theirs.db"))
+    assert len(found) == 1 + len([row for row in found if row[1] != "mine"])
 
 
 def test_an_optuna_with_other_tables_creates_them_itself(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blank, "REVISIONS", blank.REVISIONS - {"v3.2.0.a_"})
+    monkeypatch.setattr(creation, "REVISIONS", creation.REVISIONS - {"v3.2.0.a_"})
     optuna.storages.RDBStorage(f"sqlite:///{tmp_path}/theirs.db").engine.dispose()
     Database.open(f"sqlite:///{tmp_path}/ours.db", create=True).close()
     assert list(tables(tmp_path / "ours.db")) == list(tables(tmp_path / "theirs.db"))

@@ -1,0 +1,181 @@
+"""Rows of a study as a whole: for Optuna, its spec's history, its data's fingerprint, its confirmations.
+
+Each function writes within the caller's transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select
+
+from tuner.core.budget import StudyState
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Objective
+from tuner.errors import StoreError
+from tuner.store import read
+from tuner.store.connect import place
+from tuner.store.encoding import now, stamp, storable
+from tuner.store.read import StoredConfirmation
+from tuner.store.schema import (
+    METADATA,
+    studies,
+    study_directions,
+    study_system_attributes,
+    trials,
+    tuner_confirmations,
+    tuner_fingerprints,
+    tuner_specs,
+    tuner_studies,
+)
+
+
+def add(
+    connection: Connection,
+    name: str,
+    spec: StudySpec,
+    command: str,
+    fingerprint: bytes | None,
+    **columns: str,
+) -> int:
+    """Insert a new study that runs from now on; `columns` are further ones of its row in `tuner_studies`.
+
+    Returns:
+        Its id.
+
+    Raises:
+        StoreError: the row is not there after it was inserted.
+    """
+    connection.execute(studies.insert().values(study_name=name))
+    study_id: int | None = connection.scalar(select(studies.c.study_id).where(studies.c.study_name == name))
+    if study_id is None:
+        raise StoreError(f"{place(connection.engine.url)}: the new study '{name}' cannot be found again")
+    _describe(connection, study_id, spec)
+    moment = stamp(now())
+    row = {
+        "study_id": study_id,
+        "state": StudyState.RUNNING.value,
+        "seconds": 0.0,
+        **of_spec(spec),
+        **columns,
+    }
+    connection.execute(tuner_studies.insert(), {**row, "created_at": moment, "updated_at": moment})
+    keep_spec(connection, study_id, spec, command, ())
+    keep_fingerprint(connection, study_id, fingerprint)
+    return study_id
+
+
+def of_spec(spec: StudySpec) -> dict[str, Any]:
+    """A spec as the columns of a study's own row."""
+    goal = spec.goal()
+    return {
+        "spec": json.dumps(spec.to_table()),
+        "digest": spec.digest,
+        "metric": goal.metric,
+        "minimize": goal.minimize,
+    }
+
+
+def keep_spec(
+    connection: Connection, study_id: int, spec: StudySpec, command: str, changes: Sequence[str]
+) -> None:
+    """Add to the history of a study's specs."""
+    last = connection.scalar(select(func.max(tuner_specs.c.number)).where(tuner_specs.c.study_id == study_id))
+    connection.execute(
+        tuner_specs.insert(),
+        {
+            "study_id": study_id,
+            "number": 0 if last is None else last + 1,
+            "at": stamp(now()),
+            "command": storable(command),
+            "changes": json.dumps(list(changes)),
+            "digest": spec.digest,
+            "spec": json.dumps(spec.to_table()),
+        },
+    )
+
+
+def keep_fingerprint(connection: Connection, study_id: int, fingerprint: bytes | None) -> None:
+    """Remember this of a study's data; None: as before."""
+    if fingerprint is None:
+        return
+    mine = tuner_fingerprints.c.study_id == study_id
+    if connection.scalar(select(tuner_fingerprints.c.fingerprint).where(mine)) != fingerprint:
+        connection.execute(delete(tuner_fingerprints).where(mine))
+        row = {"study_id": study_id, "fingerprint": fingerprint}
+        connection.execute(tuner_fingerprints.insert(), row)
+
+
+def _describe(connection: Connection, study_id: int, spec: StudySpec) -> None:
+    """What Optuna wants to know of a study: its directions, and what its values are called."""
+    objectives = spec.goals().objectives
+    connection.execute(
+        study_directions.insert(),
+        [
+            {"study_id": study_id, "direction": "MINIMIZE" if o.minimize else "MAXIMIZE", "objective": place}
+            for place, o in enumerate(objectives)
+        ],
+    )
+    names = json.dumps([objective.metric for objective in objectives])
+    connection.execute(
+        study_system_attributes.insert(),
+        {"study_id": study_id, "key": "study:metric_names", "value_json": names},
+    )
+
+
+def require_same_goal(name: str, former: StudySpec, spec: StudySpec) -> None:
+    """Make sure that a study's new spec searches for what its old one does.
+
+    Raises:
+        StoreError: it does not.
+    """
+    old, new = former.goal(), spec.goal()
+    if old != new:
+        raise StoreError(
+            f"study '{name}' searches for {_named(old)} and cannot go on with {_named(new)}; "
+            "start another study"
+        )
+
+
+def _named(goal: Objective) -> str:
+    return f"the {'lowest' if goal.minimize else 'highest'} {goal.metric}"
+
+
+def begin_confirmation(
+    connection: Connection, study_id: int, command: str, *, opened: bool
+) -> StoredConfirmation:
+    """See `Database.begin_confirmation`."""
+    known = read.confirmations(connection, study_id)
+    if known and known[-1].result is None and known[-1].opened == opened:
+        return known[-1]
+    row = StoredConfirmation(
+        len(known) + 1, stamp(now()), storable(command) or "", socket.gethostname(), opened, None
+    )
+    connection.execute(tuner_confirmations.insert(), {"study_id": study_id, **asdict(row)})
+    return row
+
+
+def end_confirmation(connection: Connection, study_id: int, number: int, result: Mapping[str, Any]) -> None:
+    """See `Database.end_confirmation`."""
+    mine = tuner_confirmations.c.study_id == study_id
+    its = tuner_confirmations.c.number == number
+    connection.execute(
+        tuner_confirmations.update()
+        .where(mine, its, tuner_confirmations.c.result.is_(None))
+        .values(result=json.dumps(dict(result)))
+    )
+
+
+def remove(connection: Connection, study_id: int) -> None:
+    """Delete every row of a study, ours and Optuna's."""
+    its = select(trials.c.trial_id).where(trials.c.study_id == study_id)
+    for table in reversed(METADATA.tables.values()):
+        if "trial_id" in table.c and table is not trials:
+            connection.execute(delete(table).where(table.c.trial_id.in_(its)))
+    for table in reversed(METADATA.tables.values()):
+        if "study_id" in table.c:
+            connection.execute(delete(table).where(table.c.study_id == study_id))
