@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tuner.api import probe
-from tuner.api.probe import Layout, Probed, fastest
+from tuner.api.probe import Probed, WorkerLayout, fastest
 from tuner.api.session import Session
 from tuner.api.specify import plan
 from tuner.core.dataset import Dataset
@@ -112,8 +112,8 @@ def found(trainer: Trainer, trials: int, folds: int | None = None, **keys: Any) 
 def test_of_layouts_that_are_about_as_fast_the_one_with_the_fewest_rows_is_taken(clock: Clock) -> None:
     trainer = Timed(clock, lambda rows, threads: 0.001 * rows / threads)
     probed = found(trainer, 300)
-    assert probed.layout == Layout(2, 1, 2)
-    assert set(probed.rates) == {Layout(2, 1, 2), Layout(8, 1, 2)}
+    assert probed.layout == WorkerLayout(2, 1, 2)
+    assert set(probed.rates) == {WorkerLayout(2, 1, 2), WorkerLayout(8, 1, 2)}
     assert probed.rates[probed.layout] == pytest.approx(2000)
     assert "measured 2,000 epochs a second" in probed.told
 
@@ -123,12 +123,12 @@ def test_folds_are_probed_on_few_rows_and_an_epoch_of_a_trial_is_one_of_each(clo
     timed = Timed(clock, lambda rows, threads: 0.001 * rows / threads)
     probed = found(AveragedTrainer(timed, folds=3), 300, folds=3)
     assert {len(job.data.train) for job in timed.jobs if job.data is not None} == {256, rows}
-    assert probed.rates[Layout(2, 1, 2)] == pytest.approx(2000 / 3 * SAMPLES / rows)
+    assert probed.rates[WorkerLayout(2, 1, 2)] == pytest.approx(2000 / 3 * SAMPLES / rows)
 
 
 def test_more_rows_are_taken_where_they_cost_nothing(clock: Clock) -> None:
     probed = found(Timed(clock, lambda rows, threads: 0.01), 300)
-    assert probed.layout == Layout(32, 1, 2)
+    assert probed.layout == WorkerLayout(32, 1, 2)
 
 
 def test_rows_are_no_more_than_a_quarter_of_the_trials(clock: Clock) -> None:
@@ -144,20 +144,20 @@ def test_rows_that_run_on_their_own_are_three_for_each_thread_in_this_process(
     clock: Clock, trials: int, keys: dict[str, int], rows: int
 ) -> None:
     trainer = Timed(clock, lambda rows, threads: 0.001 * rows / threads, apart=True)
-    assert found(trainer, trials, **keys).layout == Layout(rows, keys.get("workers", 1), 2)
+    assert found(trainer, trials, **keys).layout == WorkerLayout(rows, keys.get("workers", 1), 2)
 
 
 def test_a_long_study_trains_one_at_a_time_where_that_is_faster(clock: Clock) -> None:
     trainer = Timed(clock, lambda rows, threads: 0.02 if rows == 1 else 0.08 * rows)
     probed = found(trainer, 900)
-    assert probed.layout == Layout(1, CORES, 1)
+    assert probed.layout == WorkerLayout(1, CORES, 1)
     assert probed.told == "measured 4.0x the speed of 2 rows x 2 processes"
 
 
 def test_a_long_study_is_told_how_much_faster_rows_are_than_one_at_a_time(clock: Clock) -> None:
     trainer = Timed(clock, lambda rows, threads: 0.04 if rows == 1 else 0.004 * rows / threads)
     probed = found(trainer, 6000)
-    assert probed.layout == Layout(2, 1, 2)
+    assert probed.layout == WorkerLayout(2, 1, 2)
     assert probed.told == "measured 13x one at a time"
 
 
@@ -165,8 +165,8 @@ def test_processes_are_taken_where_threads_do_not_help_and_the_study_is_long(clo
     def epoch_s(rows: int, threads: int) -> float:
         return 0.1 if rows == 1 else 0.004 * rows
 
-    assert found(Timed(clock, epoch_s), 6000).layout == Layout(2, CORES, 1)
-    assert found(Timed(clock, epoch_s), 300).layout == Layout(2, 1, 2)
+    assert found(Timed(clock, epoch_s), 6000).layout == WorkerLayout(2, CORES, 1)
+    assert found(Timed(clock, epoch_s), 300).layout == WorkerLayout(2, 1, 2)
     assert found(Timed(clock, epoch_s), 6000, executor="inline").layout.workers == 1
 
 
@@ -179,7 +179,7 @@ def test_workers_and_threads_that_a_study_names_are_kept(clock: Clock) -> None:
 def test_epochs_that_take_too_long_are_not_waited_for(clock: Clock) -> None:
     trainer = Timed(clock, lambda rows, threads: 60.0)
     probed = found(trainer, 300)
-    assert probed == Probed(Layout(1, CORES, 1), "an epoch takes too long to measure others", {})
+    assert probed == Probed(WorkerLayout(1, CORES, 1), "an epoch takes too long to measure others", {})
     assert len(trainer.jobs) == 1
 
 
@@ -192,7 +192,7 @@ def test_slow_networks_are_probed_on_few_samples_and_a_few_configurations(clock:
 
 def test_rows_that_do_not_fit_into_memory_are_halved(clock: Clock) -> None:
     probed = found(Timed(clock, lambda rows, threads: 0.01, holds=20), 300)
-    assert probed.layout == Layout(16, 1, 2)
+    assert probed.layout == WorkerLayout(16, 1, 2)
 
 
 def test_a_study_whose_trials_all_fail_starts_all_the_same(clock: Clock) -> None:
@@ -218,7 +218,7 @@ def session(stored: Mapping[str, Any], **keys: Any) -> Session:
 def test_a_study_that_goes_on_keeps_what_was_chosen() -> None:
     machine = session({}, rows=2).facts["machine"]
     kept = session({**STORED, "machine": machine})
-    assert kept.layout == Layout(7, 1, 1)
+    assert kept.layout == WorkerLayout(7, 1, 1)
     assert kept.notes[-1] == "trains: 7 rows, measured 3.0x one at a time"
     assert {**kept.facts, **STORED} == kept.facts
 
@@ -227,7 +227,7 @@ def test_another_machine_or_another_wish_is_another_choice() -> None:
     machine = session({}, rows=2).facts["machine"]
     assert session({**STORED, "machine": "elsewhere"}).layout.rows != 7
     assert session({**STORED, "machine": machine}, rows=3).layout.rows == 3
-    assert session({**STORED, "machine": machine}, rows=7, workers=2).layout == Layout(7, 2, 1)
+    assert session({**STORED, "machine": machine}, rows=7, workers=2).layout == WorkerLayout(7, 2, 1)
 
 
 def test_a_pruner_that_parks_says_so_where_trials_cannot_be_parked() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tuner.judging import Interval, measured, of_losses, over_repeats
-from tuner.judging.intervals import BELOW_ONE, POSITIVE, SHARE, Scale
+from tuner.judging.intervals import BELOW_ONE, POSITIVE, SHARE, Transform
 
 
 def of_share(hits: np.ndarray) -> Interval:
@@ -155,7 +155,7 @@ def test_repeats_on_overlapping_splits_say_less_than_as_many_free_ones() -> None
     ],
 )
 def test_the_interval_of_repeats_stays_within_what_their_measure_can_be(
-    scale: Scale, values: list[float], low: float, high: float
+    scale: Transform, values: list[float], low: float, high: float
 ) -> None:
     found = over_repeats(np.array(values), 0.25, scale, 50)
     assert low <= found.low < found.estimate < found.high <= high

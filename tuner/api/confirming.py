@@ -15,7 +15,6 @@ from tuner.api.provenance import Provenance
 from tuner.api.repeats import Repeats, begun
 from tuner.api.rowwise import row_noise
 from tuner.api.specify import pair_of
-from tuner.api.study import opened
 from tuner.api.watching import watched
 from tuner.artifacts import Artifacts
 from tuner.content import storage_url
@@ -24,7 +23,7 @@ from tuner.core.incumbents import incumbents
 from tuner.core.ports import Observer
 from tuner.core.spec import FALLING_SCORES, StudySpec
 from tuner.core.trial import TrialRecord
-from tuner.errors import SpecError, StoreError, StudyLocked, StudyNotFound, TrialError
+from tuner.errors import SpecError, StoreError, StudyLocked, TrialError
 from tuner.judging import (
     Confirmation,
     Measure,
@@ -91,61 +90,32 @@ def confirm(
     if repeats is not None and repeats < 3:
         raise SpecError(f"--repeats {repeats}: give at least 3, fewer cannot show how much is luck")
     url = storage_url(storage)
-    with opened(url, models=models) as database:
+    with Database.open(url, models=models) as database:
         summary = database.study(name)
         if summary.confirms is not None:
             raise SpecError(f"'{name}' holds trainings of '{summary.confirms}'; confirm that one")
-        done = [each for each in database.confirmations(name) if each.result is not None]
+        done = sum(each.result is not None for each in database.confirmations(name))
+        stored = database.confirmed(name)
         study = StudySpec.parse(summary.spec, name)
         provenance = Provenance(database, name, study.data.source if study.data is not None else None)
-        if done and not reopen and done[-1].result is not None:
+        if stored is not None and not reopen:
             provenance.require(study, data, files_only=True)
-            found = _read(database, done[-1].result)
+            found = Confirmation.from_table(stored)
             with suppress(StoreError):
                 # Whoever confirmed it may have been killed before its last step.
                 _tidy(database, found)
             return found
         if summary.is_driven:
             raise StudyLocked(f"study '{name}' is at work; wait until it has ended, or stop it")
-        again = _Confirming(database, url, summary, len(done) + 1, data, trainer, provenance)
+        again = _Confirming(database, url, summary, done + 1, data, trainer, provenance)
         with watched(observer, progress) as watching:
             return again.run(top, repeats, watching, _command(name, top, repeats, reopen))
-
-
-def stored(database: Database, name: str) -> Confirmation | None:
-    """The last confirmation of a study; None where there is none."""
-    done = [each for each in database.confirmations(name) if each.result is not None]
-    return _read(database, done[-1].result) if done and done[-1].result is not None else None
-
-
-def model_of(database: Database, found: Confirmation) -> Path | None:
-    """The folder of the recommended model; None where it is not kept any more.
-
-    Raises:
-        TrialError: what lies there is not of the study that trained it.
-    """
-    if found.model_path is None:
-        return None
-    with suppress(StudyNotFound):
-        return database.artifacts(found.confirmed_by).get(int(Path(found.model_path).name))
-    return None
 
 
 def _tidy(database: Database, found: Confirmation) -> None:
     """Delete the models of the repeats but the recommended one."""
     kept = set() if found.model_path is None else {int(Path(found.model_path).name)}
     database.keep_models(found.confirmed_by, kept)
-
-
-def _read(database: Database, table: Mapping[str, Any]) -> Confirmation:
-    """A stored confirmation; of its model's path only the trial's number is stored, or counts."""
-    found = Confirmation.from_table(table)
-    number = Path(found.model_path or "").name
-    path: str | None = None
-    if number.isdecimal():
-        with suppress(StudyNotFound):
-            path = str(database.artifacts(found.confirmed_by).path(int(number)))
-    return replace(found, model_path=path)
 
 
 @dataclass(frozen=True)

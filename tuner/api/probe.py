@@ -70,7 +70,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Layout:
+class WorkerLayout:
     """How many trials train at once, and where.
 
     Attributes:
@@ -98,9 +98,9 @@ class Probed:
         rates: trial epochs per second of each layout that was measured, on all training rows.
     """
 
-    layout: Layout
+    layout: WorkerLayout
     told: str
-    rates: Mapping[Layout, float]
+    rates: Mapping[WorkerLayout, float]
 
 
 def fastest(trainer: Trainer, job: Job, cores: int, *, processes: bool = True) -> Probed:
@@ -132,15 +132,17 @@ def fastest(trainer: Trainer, job: Job, cores: int, *, processes: bool = True) -
     told = "an epoch takes too long to measure others"
     try:
         for rows in _series(least, max(least, most)):
-            if not probe.measure(Layout(rows, workers, threads), least):
+            if not probe.measure(WorkerLayout(rows, workers, threads), least):
                 break
         if probe.rates and probe.seconds_left(min(probe.rates, key=probe.cost)) > SHORT_S:
             alone = cores if processes and spec.workers == "auto" else workers
-            probe.measure(Layout(1, alone, 1 if spec.threads == "auto" else threads), least, always=True)
+            probe.measure(
+                WorkerLayout(1, alone, 1 if spec.threads == "auto" else threads), least, always=True
+            )
             if several and spec.workers == "auto" and cores > 1:
                 each = spec.threads if spec.threads != "auto" else 1
                 for rows in _series(2, max(2, most // cores)):
-                    if not probe.measure(Layout(rows, cores, each), least):
+                    if not probe.measure(WorkerLayout(rows, cores, each), least):
                         break
         probe.repeat()
     except KeyboardInterrupt:
@@ -151,7 +153,7 @@ def fastest(trainer: Trainer, job: Job, cores: int, *, processes: bool = True) -
     if not probe.rates:
         rows = least if kind != "cpu" else 1
         alone = cores if several and spec.workers == "auto" and rows == 1 else workers
-        layout = Layout(rows, alone, 1 if rows == 1 and spec.threads == "auto" else threads)
+        layout = WorkerLayout(rows, alone, 1 if rows == 1 and spec.threads == "auto" else threads)
         return Probed(layout, told, {})
     return probe.judged()
 
@@ -160,7 +162,7 @@ class _Probe:
     """Measurements of one study's layouts."""
 
     def __init__(self, trainer: Trainer, job: Job) -> None:
-        self.rates: dict[Layout, float] = {}
+        self.rates: dict[WorkerLayout, float] = {}
         self._trainer = trainer
         self._all = len(job.data.train) if job.data is not None else 1
         # A schedule stretches over the epochs, and none may run out of them.
@@ -172,7 +174,7 @@ class _Probe:
         self._samples: int | None = None
         self._horizon = _horizon(job.spec)
 
-    def measure(self, layout: Layout, least: int, *, always: bool = False) -> bool:
+    def measure(self, layout: WorkerLayout, least: int, *, always: bool = False) -> bool:
         """Measure a layout, always or while there is time; whether more rows are worth trying."""
         if self._samples is None and not self._size(layout):
             return False
@@ -203,12 +205,12 @@ class _Probe:
                 rate = self._rate(layout.rows, layout.threads, self._samples or 1) or 0.0
                 self.rates[layout] = max(self.rates[layout], rate * _scale(layout.workers))
 
-    def cost(self, layout: Layout) -> float:
+    def cost(self, layout: WorkerLayout) -> float:
         """Seconds until the study ends, or of so many epochs where it never does by itself."""
         epochs = min(self._horizon[0], FOREVER_EPOCHS)
         return epochs / self.rates[layout] + (START_S if layout.workers > 1 else 0.0)
 
-    def seconds_left(self, layout: Layout) -> float:
+    def seconds_left(self, layout: WorkerLayout) -> float:
         """Seconds that a layout has to train for."""
         epochs, seconds = self._horizon
         return min(seconds, epochs / self.rates[layout])
@@ -231,7 +233,7 @@ class _Probe:
             told += f"; {', '.join(others)}" if others else ""
         return Probed(chosen, told, dict(self.rates))
 
-    def _size(self, layout: Layout) -> bool:
+    def _size(self, layout: WorkerLayout) -> bool:
         """How many samples to probe with; False where even few of them take too long."""
         few, many = (min(self._all, count) for count in SAMPLES)
         population = self._trainer.populate(self._on(few, layout.rows, layout.threads))

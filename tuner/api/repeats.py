@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tuner.api.session import Session
-from tuner.api.specify import Plan, prepare
+from tuner.api.specify import PreparedStudy, prepare
 from tuner.artifacts import Artifacts
 from tuner.core.budget import StudyState
 from tuner.core.dataset import Dataset
@@ -107,7 +107,7 @@ class Repeats:
     spec: StudySpec
     numbers: tuple[int, ...]
     count: int
-    planned: Plan
+    planned: PreparedStudy
     redrawn: bool
     trials: int
     best: int

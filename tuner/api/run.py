@@ -17,7 +17,7 @@ from tuner.api.provenance import Provenance, of_new
 from tuner.api.revision import Origin, revised
 from tuner.api.session import Session
 from tuner.api.specify import compose, plan, prepare
-from tuner.api.study import Study, opened
+from tuner.api.study import Study
 from tuner.api.watching import watched
 from tuner.content import storage_url
 from tuner.core.budget import StudyState
@@ -135,7 +135,10 @@ def start(
         study,
         {"name": name, "target": target, "objective.metric": metric, "models": models, **asked},
     )
-    with watched(observer, progress) as watching, opened(session.url, create=True, models=models) as database:
+    with (
+        watched(observer, progress) as watching,
+        Database.open(session.url, create=True, models=models) as database,
+    ):
         driven = database.create_study(
             planned.spec.name, planned.spec, facts, command=command, fingerprint=session.fingerprint
         )
@@ -201,7 +204,7 @@ def resume(
     }
     if name is None and study is not None:
         name = compose(study, trainer=trainer, data=data)[0].name
-    with watched(observer, progress) as watching, opened(url, models=models) as database:
+    with watched(observer, progress) as watching, Database.open(url, models=models) as database:
         summary = database.study(name) if name is not None else _unfinished(database)
         parent = _half_confirmed(database, summary) if trials is seconds is None else None
         if parent is not None and not allow_changes:
@@ -260,7 +263,7 @@ def load(name: str, *, storage: str | None = None, models: str | Path | None = N
 
 def studies(*, storage: str | None = None) -> list[StudySummary]:
     """Every stored study but what `confirm` trained, the newest first; none where no database is yet."""
-    with suppress(StudyNotFound), opened(storage_url(storage)) as database:
+    with suppress(StudyNotFound), Database.open(storage_url(storage)) as database:
         return [each for each in database.studies() if each.confirms is None]
     return []
 
@@ -286,7 +289,7 @@ def delete(name: str, *, storage: str | None = None, models: str | Path | None =
         StudyNotFound: there is none of that name.
         StudyLocked: a living process drives it.
     """
-    with opened(storage_url(storage), models=models) as database:
+    with Database.open(storage_url(storage), models=models) as database:
         its = [database.study(name)]
         its += [each for each in database.studies() if each.confirms == name]
         for each in reversed(its):

@@ -11,8 +11,8 @@ from typing import Any, Self
 
 from tuner import callbacks, executors
 from tuner.api.cores import cores
-from tuner.api.probe import Layout, fastest
-from tuner.api.specify import Plan
+from tuner.api.probe import WorkerLayout, fastest
+from tuner.api.specify import PreparedStudy
 from tuner.artifacts import Artifacts
 from tuner.core import garbage
 from tuner.core.baseline import KEY
@@ -45,13 +45,13 @@ class Session:
         told: what else there is to note, a sentence each.
     """
 
-    planned: Plan
+    planned: PreparedStudy
     url: str
     searcher: Searcher
     rules: Sequence[Callback]
     parks: bool
     kind: str
-    layout: Layout
+    layout: WorkerLayout
     device: str
     unfused: str | None
     measured: str | None
@@ -59,7 +59,7 @@ class Session:
 
     @classmethod
     def of(
-        cls, planned: Plan, url: str, *, in_process: bool, stored: Mapping[str, Any] | None = None
+        cls, planned: PreparedStudy, url: str, *, in_process: bool, stored: Mapping[str, Any] | None = None
     ) -> Self:
         """Decide what is left to ``"auto"``: by measuring, where trials can be fused.
 
@@ -229,8 +229,8 @@ class _Ended:
 
 
 def _layout(
-    planned: Plan, device: str, unfused: str | None, in_process: bool, stored: Mapping[str, Any]
-) -> tuple[Layout, str | None]:
+    planned: PreparedStudy, device: str, unfused: str | None, in_process: bool, stored: Mapping[str, Any]
+) -> tuple[WorkerLayout, str | None]:
     """How trials train, and what was measured of it."""
     trainer = planned.spec.trainer
     asked = {name: getattr(trainer, name) for name in ("rows", "workers", "threads")}
@@ -238,7 +238,7 @@ def _layout(
     as_asked = all(value in ("auto", kept[name]) for name, value in asked.items())
     same_place = (stored.get("device"), stored.get("machine")) == (device, _machine())
     if as_asked and same_place and None not in kept.values() and (unfused is None or kept["rows"] == 1):
-        return Layout(**{name: int(value or 1) for name, value in kept.items()}), stored.get("measured")
+        return WorkerLayout(**{name: int(value or 1) for name, value in kept.items()}), stored.get("measured")
     if trainer.workers != "auto":
         workers = trainer.workers
     else:
@@ -249,9 +249,9 @@ def _layout(
     decided = 1 if unfused else max(1, cores() // workers)
     threads = trainer.threads if trainer.threads != "auto" else decided
     if unfused:
-        return Layout(1, workers, threads), None
+        return WorkerLayout(1, workers, threads), None
     if trainer.rows != "auto":
-        return Layout(trainer.rows, workers, threads), None
+        return WorkerLayout(trainer.rows, workers, threads), None
     job = Job(planned.spec, planned.data, device, 1, threads)
     probed = fastest(planned.make(), job, cores(), processes=not in_process)
     return probed.layout, probed.told

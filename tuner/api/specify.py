@@ -30,7 +30,7 @@ MEMORY = "memory"
 
 
 @dataclass(frozen=True)
-class Plan:
+class PreparedStudy:
     """A checked study and the objects it needs, before anything is stored.
 
     Attributes:
@@ -57,7 +57,7 @@ def plan(
     metric: str | None = None,
     settings: Mapping[str, Any] | None = None,
     known: Known | None = None,
-) -> Plan:
+) -> PreparedStudy:
     """Check everything that can be checked before training.
 
     Args: as `compose` takes them, and `known` as `prepare` does.
@@ -138,7 +138,7 @@ def prepare(
     *,
     resampling: bool = False,
     known: Known | None = None,
-) -> Plan:
+) -> PreparedStudy:
     """Load the data, find the trainer, and let it check the spec against the data.
 
     Args:
@@ -156,7 +156,7 @@ def prepare(
     faults = make().faults(spec, dataset)
     if faults:
         raise SpecError([f"{where}: {fault}" for fault in faults])
-    return Plan(spec, dataset, make)
+    return PreparedStudy(spec, dataset, make)
 
 
 def inferred(path: Path, target: str | None) -> dict[str, Any]:

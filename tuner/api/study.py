@@ -5,8 +5,7 @@ Reads only; every property asks the database anew, so that a running study can b
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +17,7 @@ from tuner.core.importances import Importances
 from tuner.core.overfitting import Overfitting
 from tuner.core.spec import FALLING_SCORES, StudySpec
 from tuner.core.trial import NUMBERS, Reading, TrialRecord
-from tuner.errors import TrialError
+from tuner.errors import StudyNotFound, TrialError
 from tuner.store import Database, SpecRevision, StudySummary
 
 if TYPE_CHECKING:
@@ -44,16 +43,6 @@ _COLUMNS = {
     *NUMBERS,
 }
 """Columns that are not numbers of one's own."""
-
-
-@contextmanager
-def opened(url: str, *, create: bool = False, models: str | Path | None = None) -> Iterator[Database]:
-    """A database, closed at the end."""
-    database = Database.open(url, create=create, models=models)
-    try:
-        yield database
-    finally:
-        database.close()
 
 
 @dataclass(frozen=True)
@@ -91,7 +80,7 @@ class TrialView:
     @cached_property
     def curve(self) -> list[Reading]:
         """Every epoch's reading."""
-        with opened(self.study.url, models=self.study.models) as database:
+        with Database.open(self.study.url, models=self.study.models) as database:
             return database.curves(self.study.name, self.number).get(self.number, [])
 
     @property
@@ -111,11 +100,12 @@ class TrialView:
         Raises:
             TrialError: it was not kept, is not there, or what lies there is not of this study.
         """
-        from tuner.api.confirming import model_of
-
-        what = f"trial {self.number} of '{self.study.name}': its model"
-        with opened(self.study.url, models=self.study.models) as database:
-            found = None if self.confirmation is None else model_of(database, self.confirmation)
+        what, found = f"trial {self.number} of '{self.study.name}': its model", None
+        with Database.open(self.study.url, models=self.study.models) as database:
+            if self.confirmation is not None and self.confirmation.model_path is not None:
+                with suppress(StudyNotFound):
+                    files = database.artifacts(self.confirmation.confirmed_by)
+                    found = files.get(int(Path(self.confirmation.model_path).name))
             if found is None and self.record.model_path is not None:
                 found = database.artifacts(self.study.name).get(self.number)
         if found is None and self.model_path is not None:
@@ -157,7 +147,7 @@ class Study:
     @property
     def summary(self) -> StudySummary:
         """State, counts, best value, time spent."""
-        with opened(self.url, models=self.models) as database:
+        with Database.open(self.url, models=self.models) as database:
             return database.study(self.name)
 
     @property
@@ -168,7 +158,7 @@ class Study:
     @property
     def specs(self) -> list[SpecRevision]:
         """Every spec that the study has had, the first one first, and which command brought it."""
-        with opened(self.url, models=self.models) as database:
+        with Database.open(self.url, models=self.models) as database:
             return database.specs(self.name)
 
     @property
@@ -188,7 +178,7 @@ class Study:
     @property
     def records(self) -> list[TrialRecord]:
         """Every trial, in order of number."""
-        with opened(self.url, models=self.models) as database:
+        with Database.open(self.url, models=self.models) as database:
             return database.records(self.name)
 
     def trial(self, number: int) -> TrialView:
@@ -223,12 +213,12 @@ class Study:
     @property
     def verdict(self) -> Verdict:
         """Which configuration to take, why, and how sure that is; everything that tells it goes by this."""
-        from tuner.api.confirming import stored
-        from tuner.judging import Verdict
+        from tuner.judging import Confirmation, Verdict
 
-        with opened(self.url, models=self.models) as database:
+        with Database.open(self.url, models=self.models) as database:
             summary, records = database.study(self.name), database.records(self.name)
-            found = stored(database, self.name)
+            stored = database.confirmed(self.name)
+        found = None if stored is None else Confirmation.from_table(stored)
         spec = StudySpec.parse(summary.spec, self.name)
         falls = spec.trainer.score in FALLING_SCORES
         return Verdict.of(
@@ -261,10 +251,11 @@ class Study:
     @property
     def confirmation(self) -> Confirmation | None:
         """What `tune confirm` found last; None where the study was never confirmed."""
-        from tuner.api.confirming import stored
+        from tuner.judging import Confirmation
 
-        with opened(self.url, models=self.models) as database:
-            return stored(database, self.name)
+        with Database.open(self.url, models=self.models) as database:
+            stored = database.confirmed(self.name)
+        return None if stored is None else Confirmation.from_table(stored)
 
     @property
     def default(self) -> TrialView:
@@ -307,7 +298,7 @@ class Study:
         """A row per trial and epoch, with every number of the reading, named as in `trials`."""
         import pandas as pd
 
-        with opened(self.url, models=self.models) as database:
+        with Database.open(self.url, models=self.models) as database:
             curves = database.curves(self.name)
         rows = [
             {"number": number, "epoch": reading.epoch}
@@ -332,7 +323,7 @@ class Study:
 
     def readings(self) -> dict[int, list[Reading]]:
         """Every epoch's reading of every trial, by number."""
-        with opened(self.url, models=self.models) as database:
+        with Database.open(self.url, models=self.models) as database:
             return database.curves(self.name)
 
     def plot(self, figure: str = "convergence", *, dark: bool = False, **options: Any) -> go.Figure:
@@ -363,7 +354,7 @@ class Study:
         summary, records = self.summary, self.records
         spec, base = StudySpec.parse(summary.spec, self.name), Baseline.of(summary.facts)
         space, goal = spec.search_space(), spec.goal()
-        with opened(self.url, models=self.models) as database:
+        with Database.open(self.url, models=self.models) as database:
             curves = {n: database.curves(self.name, n).get(n, []) for n in telling(records, spec.goals())}
         known = of_value_and_gap(space, records, goal, lambda r: r.best.gap if r.best else None)
         found = self.confirmation

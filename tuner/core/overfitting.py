@@ -32,7 +32,7 @@ after each, one in eight is said to turn; of those that still fall under noise, 
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Onset:
     """Where a curve begins to over-fit.
 
     Attributes:
@@ -51,8 +51,8 @@ class Overfitting:
     Attributes:
         gap: val_loss - train_loss at the best epoch; `nan` where there is none.
         gap_last: at the last epoch.
-        onset_epoch: `Turn.epoch`; None where the curve does not turn.
-        rise: `Turn.rise`; 0 where it does not turn.
+        onset_epoch: `Onset.epoch`; None where the curve does not turn.
+        rise: `Onset.rise`; 0 where it does not turn.
     """
 
     gap: float
@@ -77,11 +77,11 @@ class Overfitting:
         )
 
 
-def turn(curve: Sequence[Reading]) -> Turn | None:
+def turn(curve: Sequence[Reading]) -> Onset | None:
     """Where a curve begins to over-fit; None where it does not, or is too short to tell."""
     val, train = (np.array([r.get(name) for r in curve], np.float64) for name in ("val_loss", "train_loss"))
     at, rise = turns(val, train, np.array([len(curve)]))
-    return Turn(curve[at[0]].epoch, float(rise[0])) if at[0] >= 0 else None
+    return Onset(curve[at[0]].epoch, float(rise[0])) if at[0] >= 0 else None
 
 
 def can_turn(val: Floats, train: Floats) -> bool:
@@ -106,7 +106,7 @@ def turns(val: Floats, train: Floats, sizes: Ints) -> tuple[Ints, Floats]:
 
     Returns:
         (N,) the place in its curve of the lowest validation loss, -1 where it does not turn; and
-        (N,) `Turn.rise`.
+        (N,) `Onset.rise`.
     """
     at, rise = np.full(len(sizes), -1, dtype=np.int64), np.zeros(len(sizes))
     long = np.flatnonzero(sizes >= FEWEST_EPOCHS)

@@ -94,7 +94,7 @@ class Band:
 
 
 @dataclass(frozen=True)
-class Curves:
+class CurveLines:
     """What the figure shows; `every` are all trials' curves (x, y, number), gapped, when asked for."""
 
     what: str
@@ -158,7 +158,7 @@ def data(
     log: bool = False,
     smoothing: float = 0.0,
     every: bool = False,
-) -> Curves:
+) -> CurveLines:
     """Lines of the selected and the best trials, bands of the others."""
     if not len(frame.epochs):
         raise Nothing("No epoch is recorded yet: curves appear with the first one.")
@@ -168,7 +168,7 @@ def data(
         raise Nothing(f"The trainer reports no {WORDS[what]}; choose another quantity.")
     rows = shown(frame, int(best))
     bands = [] if every else [band(frame, name, values, rows) for name, values in columns.items()]
-    return Curves(
+    return CurveLines(
         what=what,
         lines=tuple(
             line(frame, row, name, values, smoothing) for row in rows for name, values in columns.items()
@@ -192,7 +192,7 @@ def _all(frame: Frame, name: str, values: Floats) -> tuple[str, Floats, Floats, 
     return name, gapped(frame.epochs.epoch[rows], ends), gapped(values[rows], ends), number
 
 
-def draw(columns: Curves, theme: Theme) -> Drawing:
+def draw(columns: CurveLines, theme: Theme) -> Drawing:
     """Bands below, lines above, a mark at each line's best epoch."""
     traces: list[dict[str, Any]] = []
     for name, x, y, number in columns.every:

@@ -20,7 +20,7 @@ WENT_ON = "went on"
 
 
 @dataclass(frozen=True)
-class Rungs:
+class RungCounts:
     """What the figure shows; R rungs, L outcomes.
 
     Attributes:
@@ -40,7 +40,7 @@ class Rungs:
     total: int
 
 
-def data(frame: Frame) -> Rungs:
+def data(frame: Frame) -> RungCounts:
     """The epochs at which most trials left, the pruner's before all others."""
     trials = frame.trials
     early = trials.is_(TrialState.STOPPED, TrialState.PAUSED) & (trials.epochs > 0)
@@ -62,7 +62,7 @@ def data(frame: Frame) -> Rungs:
     ended = np.zeros((len(labels), len(rungs)), dtype=np.int64)
     np.add.at(ended, (code, at[here]), 1)
     order = np.argsort(-total, kind="stable")
-    return Rungs(
+    return RungCounts(
         epoch=rungs,
         reached=reached.astype(np.int64),
         went_on=went_on.astype(np.int64),
@@ -72,7 +72,7 @@ def data(frame: Frame) -> Rungs:
     )
 
 
-def draw(columns: Rungs, theme: Theme) -> Drawing:
+def draw(columns: RungCounts, theme: Theme) -> Drawing:
     """A bar per rung, as high as trials reached it, divided by what became of them there."""
     places = list(range(len(columns.epoch)))
     parts = [(WENT_ON, columns.went_on, theme.green)]

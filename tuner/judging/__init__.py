@@ -1,8 +1,8 @@
 """What repeated trainings and a locked test say, with the care that noise asks for."""
 
-from tuner.judging.choosing import Candidate, Choice, Comparison, choose
+from tuner.judging.choosing import Candidate, Difference, Selection, choose
 from tuner.judging.confirmation import Confirmation, Opening, Tested, contenders
-from tuner.judging.intervals import SHARE, Interval, Scale, around, over_repeats
+from tuner.judging.intervals import SHARE, Interval, Transform, around, over_repeats
 from tuner.judging.measures import MEASURES, Measure, measured, of_losses, scale_of
 from tuner.judging.noise import Noise
 from tuner.judging.noise import of_rows as noise_of_rows
@@ -14,9 +14,8 @@ __all__ = [
     "MEASURES",
     "SHARE",
     "Candidate",
-    "Choice",
-    "Comparison",
     "Confirmation",
+    "Difference",
     "Interval",
     "Luck",
     "Measure",
@@ -24,9 +23,10 @@ __all__ = [
     "Opening",
     "Overtuning",
     "Reason",
-    "Scale",
+    "Selection",
     "Step",
     "Tested",
+    "Transform",
     "Verdict",
     "around",
     "between",

@@ -58,14 +58,14 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Difference:
     """By how much one configuration is better than another; negative: worse.
 
     Attributes:
         number: the other one's trial.
         gain: mean over the repeats.
         error: its standard error.
-        low: lower end of its interval; all those of a `Choice` hold at once, 95 times in 100.
+        low: lower end of its interval; all those of a `Selection` hold at once, 95 times in 100.
         high: upper end.
         p: how often chance alone would show such a difference somewhere among all that are compared.
     """
@@ -84,7 +84,7 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Selection:
     """Who is best, and who is to be taken.
 
     Attributes:
@@ -101,7 +101,7 @@ class Choice:
     winner: int
     recommended: int
     tied: tuple[int, ...]
-    against: tuple[Comparison, ...]
+    against: tuple[Difference, ...]
     better: tuple[int, ...] = ()
     by_row: bool = False
 
@@ -114,7 +114,7 @@ def choose(
     default: int = 0,
     near: float = NEAR,
     noise: Noise | None = None,
-) -> Choice:
+) -> Selection:
     """Choose the winner, and whom to take.
 
     The default configuration is what needs no evidence. Others are taken where they are better than it
@@ -145,7 +145,7 @@ def choose(
         first = found.best(better)
         good = [c for c in better if found.gains[first, c] <= near * found.errors[first, c]]
         taken = min(good, key=lambda c: (*_cost(whole[c]), found.gains[first, c]))
-    return Choice(
+    return Selection(
         whole[winner].number,
         whole[taken].number,
         tied,
@@ -215,7 +215,7 @@ class _Compared:
             return True
         return place in self.chances and self.gains[place, self.default] > 0 and self.chances[place] < LEVEL
 
-    def comparison(self, one: int, other: int) -> Comparison:
+    def comparison(self, one: int, other: int) -> Difference:
         """One beside another."""
         gain, error = float(self.gains[one, other]), float(self.errors[one, other])
         if self.default == other:
@@ -226,7 +226,7 @@ class _Compared:
             down = up = greatest(self.others, LEVEL)
             p = max(self.gate, chance(self.others, abs(_ratio(gain, error))) if gain else 1.0)
         low, high = (gain - down * error, gain + up * error) if error else (gain, gain)
-        return Comparison(self.whole[other].number, gain, error, low, high, p)
+        return Difference(self.whole[other].number, gain, error, low, high, p)
 
 
 def _ratio(gain: float, error: float) -> float:

@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from tuner.core.goals import Bound, Goals, layers
 from tuner.core.trial import Objective
-from tuner.judging.choosing import Candidate, Choice
+from tuner.judging.choosing import Candidate, Selection
 from tuner.judging.intervals import Interval
 from tuner.judging.overtuning import Overtuning
 
@@ -99,7 +99,7 @@ class Confirmation:
     validation_rows: int
     redrawn: bool
     candidates: tuple[Candidate, ...]
-    choice: Choice
+    choice: Selection
     params: Mapping[str, float | int | str | bool]
     naive: float
     confirmed: Interval

@@ -49,7 +49,7 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class Transform:
     """What a measure can be, and how it is stretched so that it has no ends.
 
     Attributes:
@@ -89,15 +89,17 @@ def _same(value: float) -> float:
     return value
 
 
-ANY = Scale(-math.inf, math.inf, _same, _same, lambda _: 1.0)
+ANY = Transform(-math.inf, math.inf, _same, _same, lambda _: 1.0)
 """Of measures that can be any number: gaps, differences, those of one's own."""
-POSITIVE = Scale(0.0, math.inf, math.log, math.exp, lambda v: 1 / v)
+POSITIVE = Transform(0.0, math.inf, math.log, math.exp, lambda v: 1 / v)
 """Of losses and errors."""
-BELOW_ONE = Scale(-math.inf, 1.0, lambda v: -math.log1p(-v), lambda u: -math.expm1(-u), lambda v: 1 / (1 - v))
+BELOW_ONE = Transform(
+    -math.inf, 1.0, lambda v: -math.log1p(-v), lambda u: -math.expm1(-u), lambda v: 1 / (1 - v)
+)
 """Of R²."""
-SHARE = Scale(0.0, 1.0, _same, _same, lambda _: 1.0)
+SHARE = Transform(0.0, 1.0, _same, _same, lambda _: 1.0)
 """Of accuracies, precisions and the like; `wilson` sees to it that they have no ends."""
-OF_SHARES = Scale(-1.0, 1.0, _same, _same, lambda _: 1.0)
+OF_SHARES = Transform(-1.0, 1.0, _same, _same, lambda _: 1.0)
 """Of differences of shares."""
 
 
@@ -201,7 +203,7 @@ def wilson(share: float, middle: float, error: float, freedom: float) -> Interva
 
 
 def of_sums(
-    sums: Numbers, of: Callable[[Numbers], Numbers], scale: Scale, pads: Numbers | None = None
+    sums: Numbers, of: Callable[[Numbers], Numbers], scale: Transform, pads: Numbers | None = None
 ) -> Interval:
     """Any other measure that a further model would have on further rows.
 
@@ -232,7 +234,7 @@ def of_sums(
 def over_repeats(
     values: Numbers,
     overlap: float,
-    scale: Scale = ANY,
+    scale: Transform = ANY,
     rows: int = 0,
     known: tuple[float, float] | None = None,
 ) -> Interval:
@@ -265,7 +267,7 @@ def over_repeats(
     return around(mean, error, freedom, scale)
 
 
-def around(value: float, error: float, freedom: float, scale: Scale) -> Interval:
+def around(value: float, error: float, freedom: float, scale: Transform) -> Interval:
     """The interval of a value with a standard error.
 
     Args:

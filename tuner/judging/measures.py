@@ -21,7 +21,7 @@ from tuner.judging.intervals import (
     SHARE,
     Interval,
     Numbers,
-    Scale,
+    Transform,
     influences,
     of_share,
     of_sums,
@@ -36,7 +36,7 @@ _SHARES = ("accuracy", *BY_CLASS, *(f"{name}_macro" for name in BY_CLASS))
 MEASURES = (*_SHARES, "r2", "rmse")
 """The scores that can be measured, with scikit-learn's definitions."""
 
-SCALES: Mapping[str, Scale] = {
+SCALES: Mapping[str, Transform] = {
     **dict.fromkeys(_SHARES, SHARE),
     "r2": BELOW_ONE,
     "rmse": POSITIVE,
@@ -60,7 +60,7 @@ class Measure:
 
     sums: Numbers
     of: Callable[[Numbers], Numbers]
-    scale: Scale
+    scale: Transform
     pads: Numbers | None = None
 
     @property
@@ -101,7 +101,7 @@ class Measure:
         )
 
 
-def scale_of(metric: str, score: str) -> Scale:
+def scale_of(metric: str, score: str) -> Transform:
     """What the values of a metric can be; one's own may be any number.
 
     Args:

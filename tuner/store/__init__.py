@@ -2,14 +2,14 @@
 
 from tuner.store.database import Database
 from tuner.store.read import CONFIRMS, ORIGIN, SpecRevision, StoredConfirmation, StudySummary
-from tuner.store.verify import Finding, Verification, verify
+from tuner.store.verify import Problem, Verification, verify
 from tuner.store.write import StudyStore
 
 __all__ = [
     "CONFIRMS",
     "ORIGIN",
     "Database",
-    "Finding",
+    "Problem",
     "SpecRevision",
     "StoredConfirmation",
     "StudyStore",

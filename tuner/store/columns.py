@@ -166,14 +166,13 @@ class Reader:
             return read.summaries(connection, {name: self._id(connection, name)})[0]
 
     def confirmed(self, name: str) -> Mapping[str, Any] | None:
-        """What came of a study's last confirmation, as it is stored; None where there is none.
+        """What came of a study's last confirmation; None where there is none. See `Database.confirmed`.
 
         Raises:
             StudyNotFound: see `study`.
         """
         with self._reading() as connection:
-            stored = read.confirmations(connection, self._id(connection, name))
-        return next((each.result for each in reversed(stored) if each.result is not None), None)
+            return read.confirmed(connection, self._id(connection, name), models_root())
 
     def trial(self, name: str, number: int) -> tuple[TrialRow, str | None] | None:
         """One trial and the traceback of its failure; None where there is no such trial.

@@ -172,6 +172,14 @@ class Database:
         with self._reading() as connection:
             return read.confirmations(connection, self._id(connection, name))
 
+    def confirmed(self, name: str) -> Mapping[str, Any] | None:
+        """What came of a study's last confirmation; None where it was never confirmed.
+
+        Its `model_path` is the folder of the recommended model, whether or not that is still there.
+        """
+        with self._reading() as connection:
+            return read.confirmed(connection, self._id(connection, name), self._root)
+
     def begin_confirmation(self, name: str, command: str, *, opened: bool) -> StoredConfirmation:
         """Note that a confirmation judges now, before the test split is read.
 

@@ -196,6 +196,20 @@ def confirmations(connection: Connection, study_id: int) -> list[StoredConfirmat
     ]
 
 
+def confirmed(connection: Connection, study_id: int, root: Path | None) -> dict[str, Any] | None:
+    """What came of a study's last confirmation; None where it was never confirmed.
+
+    Of its model's path only the trial's number is stored, or counts; the path follows from it.
+    """
+    done = [each.result for each in confirmations(connection, study_id) if each.result is not None]
+    if not done:
+        return None
+    number = Path(done[-1].get("model_path") or "").name
+    trained = study_ids(connection).get(done[-1]["confirmed_by"]) if number.isdecimal() else None
+    path = None if trained is None else places.artifacts(connection, trained, root).path(int(number))
+    return {**done[-1], "model_path": None if path is None else str(path)}
+
+
 def summaries(connection: Connection, ids: Mapping[str, int]) -> list[StudySummary]:
     """How the studies of these ids stand, in their order."""
     chosen = list(ids.values())

@@ -46,7 +46,7 @@ _RESTORE = "restore a copy of the database"
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Problem:
     """Something that is not as it should be.
 
     Attributes:
@@ -79,7 +79,7 @@ class Verification:
     studies: int = 0
     trials: int = 0
     epochs: int = 0
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[Problem] = field(default_factory=list)
 
     @property
     def is_sound(self) -> bool:
@@ -114,52 +114,52 @@ def verify(url: str) -> Verification:
                 for name, study_id in read.study_ids(connection).items():
                     verdict.findings += _study(connection, name, study_id, verdict)
                 for what, to_do in verify_files.orphans(connection, models_root()):
-                    verdict.findings.append(Finding(None, None, what, to_do, is_fault=False))
+                    verdict.findings.append(Problem(None, None, what, to_do, is_fault=False))
     except (StoreError, ValueError) as error:
         if not tells_of_damage(error):
             raise StoreError(f"{place(parsed)}: {str(error).removeprefix(': ')}") from error
-        verdict.findings.append(Finding(None, None, str(error).removeprefix(": "), _RESTORE))
+        verdict.findings.append(Problem(None, None, str(error).removeprefix(": "), _RESTORE))
     finally:
         engine.dispose()
     return verdict
 
 
-def _file(connection: Connection) -> Iterator[Finding]:
+def _file(connection: Connection) -> Iterator[Problem]:
     """What SQLite itself finds."""
     if connection.dialect.name != "sqlite":
         return
     for (line,) in connection.exec_driver_sql("PRAGMA integrity_check(10)"):
         if line != "ok":
             to_do = f"{_RESTORE}, or save what can be read: sqlite3 FILE .recover"
-            yield Finding(None, None, f"the file is damaged: {' '.join(line.split())}", to_do)
+            yield Problem(None, None, f"the file is damaged: {' '.join(line.split())}", to_do)
     broken = Counter(row[0] for row in connection.exec_driver_sql("PRAGMA foreign_key_check"))
     for table, count in broken.items():
-        yield Finding(None, None, f"{count} rows of {table} belong to nothing", _RESTORE)
+        yield Problem(None, None, f"{count} rows of {table} belong to nothing", _RESTORE)
 
 
-def _schema(connection: Connection, url: URL) -> Iterator[Finding]:
+def _schema(connection: Connection, url: URL) -> Iterator[Problem]:
     """Tables, columns and versions, Optuna's and ours."""
     found = version(connection)
     if found is None:
-        yield Finding(None, None, "no study of tuner's is in it", "begin one with `tune start`", False)
+        yield Problem(None, None, "no study of tuner's is in it", "begin one with `tune start`", False)
         return
     if found < VERSION:
         is_too_old = found < OLDEST
         to_do = TOO_OLD if is_too_old else f"`tune list` brings them to version {VERSION}; then verify again"
-        yield Finding(None, None, f"its tables have version {found}", to_do, False)
+        yield Problem(None, None, f"its tables have version {found}", to_do, False)
         return
     inspector = inspect(connection)
     known = set(inspector.get_table_names())
     for table in METADATA.tables.values():
         if table.name not in known:
-            yield Finding(None, None, f"the table {table.name} is missing", _RESTORE)
+            yield Problem(None, None, f"the table {table.name} is missing", _RESTORE)
             continue
         missing = set(table.c.keys()) - {column["name"] for column in inspector.get_columns(table.name)}
         for column in sorted(missing):
-            yield Finding(None, None, f"the column {table.name}.{column} is missing", _RESTORE)
+            yield Problem(None, None, f"the column {table.name}.{column} is missing", _RESTORE)
     refusal = _optuna_refuses(url)
     if refusal:
-        yield Finding(None, None, f"Optuna refuses it: {refusal}", "do as Optuna says")
+        yield Problem(None, None, f"Optuna refuses it: {refusal}", "do as Optuna says")
 
 
 def _optuna_refuses(url: URL) -> str | None:
@@ -175,7 +175,7 @@ def _optuna_refuses(url: URL) -> str | None:
     return None
 
 
-def _study(connection: Connection, name: str, study_id: int, verdict: Verification) -> Iterator[Finding]:
+def _study(connection: Connection, name: str, study_id: int, verdict: Verification) -> Iterator[Problem]:
     verdict.studies += 1
     to_do = f"{_RESTORE}, or remove the study: tune delete {quote(name)}"
     row = connection.execute(
@@ -191,7 +191,7 @@ def _study(connection: Connection, name: str, study_id: int, verdict: Verificati
         .where(tuner_studies.c.study_id == study_id)
     ).one()
     for what in _spec_faults(connection, row):
-        yield Finding(name, None, what, to_do)
+        yield Problem(name, None, what, to_do)
     rows = connection.execute(
         select(
             tuner_trials,
@@ -208,7 +208,7 @@ def _study(connection: Connection, name: str, study_id: int, verdict: Verificati
     yield from _confirmations(connection, name, study_id)
     missing = sorted(set(range(len(rows))) - {trial.number for trial in rows})
     if missing:
-        yield Finding(name, None, f"trials are missing: {', '.join(map(str, missing[:10]))}", to_do)
+        yield Problem(name, None, f"trials are missing: {', '.join(map(str, missing[:10]))}", to_do)
     reported = verify_trials.reports(connection, study_id)
     objective = Objective(row.metric, row.minimize)
     with_curve = iter(read.each_curve(connection, study_id))
@@ -220,21 +220,21 @@ def _study(connection: Connection, name: str, study_id: int, verdict: Verificati
             number, curve = next(with_curve, (-1, []))
         verdict.epochs += len(its_curve)
         for what in verify_trials.faults(trial, its_curve, objective, reported.get(trial.trial_id, 0)):
-            yield Finding(name, trial.number, what, to_do)
+            yield Problem(name, trial.number, what, to_do)
         value = connection.scalar(
             select(tuner_curves.c.readings).where(tuner_curves.c.trial_id == trial.trial_id)
         )
         if value is not None and value != packed(connection, trial.trial_id):
-            yield Finding(name, trial.number, "its packed curve is not what its epochs say", to_do)
+            yield Problem(name, trial.number, "its packed curve is not what its epochs say", to_do)
     for trial_number, what, mend in verify_files.of_study(connection, study_id, rows, models_root()):
-        yield Finding(name, trial_number, what, mend)
+        yield Problem(name, trial_number, what, mend)
     if not _is_driven(row):
         named = [trial.number for trial in rows if trial.model_path is not None]
         if left := verify_files.unnamed(connection, study_id, named, models_root()):
             what = (
                 f"models that no trial names were left by a killed process: {', '.join(map(str, left[:10]))}"
             )
-            yield Finding(
+            yield Problem(
                 name,
                 None,
                 what,
@@ -280,20 +280,20 @@ def _is_driven(row: Row[Any]) -> bool:
     return row.host is not None and is_living(row.host, row.pid, row.process_start, row.heartbeat, row.token)
 
 
-def _driver(name: str, row: Row[Any], rows: Sequence[Row[Any]]) -> Iterator[Finding]:
+def _driver(name: str, row: Row[Any], rows: Sequence[Row[Any]]) -> Iterator[Problem]:
     """Whether somebody drives what is said to be driven."""
     running = [trial.number for trial in rows if trial.state == TrialState.RUNNING.value]
     if _is_driven(row):
         return
     if row.state == StudyState.RUNNING.value:
         what = f"{read.GONE}; {len(running)} trials were in flight"
-        yield Finding(name, None, what, f"go on with: tune resume {quote(name)}", is_fault=False)
+        yield Problem(name, None, what, f"go on with: tune resume {quote(name)}", is_fault=False)
     elif running:
         what = f"nobody drives the study, and yet trials are running: {', '.join(map(str, running[:10]))}"
-        yield Finding(name, None, what, f"go on with: tune resume {quote(name)}")
+        yield Problem(name, None, what, f"go on with: tune resume {quote(name)}")
 
 
-def _confirmations(connection: Connection, name: str, study_id: int) -> Iterator[Finding]:
+def _confirmations(connection: Connection, name: str, study_id: int) -> Iterator[Problem]:
     """Whether what was confirmed can be read, and was come to."""
     found = connection.execute(
         select(tuner_confirmations.c.number, tuner_confirmations.c.result)
@@ -301,32 +301,32 @@ def _confirmations(connection: Connection, name: str, study_id: int) -> Iterator
         .order_by(tuner_confirmations.c.number)
     ).all()
     if [row.number for row in found] != list(range(1, len(found) + 1)):
-        yield Finding(name, None, "confirmations are missing: the test was opened more often", _RESTORE)
+        yield Problem(name, None, "confirmations are missing: the test was opened more often", _RESTORE)
     for row in found:
         try:
             if row.result is None:
                 what = f"confirmation {row.number} was cut off after the test was opened"
-                yield Finding(name, None, what, f"go on with: tune confirm {quote(name)}", is_fault=False)
+                yield Problem(name, None, what, f"go on with: tune confirm {quote(name)}", is_fault=False)
             else:
                 json.loads(row.result)
         except json.JSONDecodeError:
-            yield Finding(name, None, f"confirmation {row.number} cannot be read", _RESTORE)
+            yield Problem(name, None, f"confirmation {row.number} cannot be read", _RESTORE)
 
 
-def _strangers(connection: Connection, name: str, study_id: int, ours: int) -> Iterator[Finding]:
+def _strangers(connection: Connection, name: str, study_id: int, ours: int) -> Iterator[Problem]:
     """What plain Optuna has added."""
     its = trials.c.study_id == study_id
     theirs = strangers.all_of(connection, study_id)
     numbers = select(func.count(trials.c.number.distinct())).where(its)
     if connection.scalar(numbers) != ours + len(theirs):
         what = "trials share a number, so Optuna shows only one of them"
-        yield Finding(name, None, what, f"tune resume {quote(name)} numbers Optuna's own trials anew")
+        yield Problem(name, None, what, f"tune resume {quote(name)} numbers Optuna's own trials anew")
     waiting = len(strangers.waiting(connection, study_id, theirs, after=strangers.last(connection, study_id)))
     if waiting:
         what = f"{words.count(waiting, 'trial')} that plain Optuna has enqueued"
-        yield Finding(name, None, what, f"have it trained: tune resume {quote(name)}", is_fault=False)
+        yield Problem(name, None, what, f"have it trained: tune resume {quote(name)}", is_fault=False)
     if len(theirs) > waiting:
         added = words.count(len(theirs) - waiting, "trial")
         what = f"plain Optuna has added {added}, which tuner did not train"
         to_do = "nothing; they are not counted, and Optuna's enqueue_trial has a configuration trained here"
-        yield Finding(name, None, what, to_do, is_fault=False)
+        yield Problem(name, None, what, to_do, is_fault=False)

@@ -21,7 +21,7 @@ from tuner.store.columns import Reader
 from tuner.store.connect import parse
 from tuner.store.stand_in import stand_in
 from tuner.web.insights import Insight
-from tuner.web.live import Study
+from tuner.web.live import LiveStudy
 
 _APART = 64
 """Columns begin at multiples of so many bytes."""
@@ -51,7 +51,7 @@ class Ahead:
         self._process.start()
         answer.close()
 
-    def study(self) -> Study | None:
+    def study(self) -> LiveStudy | None:
         """The newest study with all of its numbers; None where that did not work out.
 
         What is wrong is found out anew by whoever reads next, and told there.
@@ -62,7 +62,7 @@ class Ahead:
         packed, places = found
         flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
         columns = memoryview(mmap.mmap(self._columns.fileno(), 0, flags))
-        study: Study = pickle.loads(packed, buffers=[columns[a:b] for a, b in places])  # noqa: S301
+        study: LiveStudy = pickle.loads(packed, buffers=[columns[a:b] for a, b in places])  # noqa: S301
         return study
 
     def insight(self) -> Insight | None:
@@ -92,7 +92,7 @@ def _take(url: str, columns: Any, theirs: Connection, answer: Connection) -> Non
         reader = Reader(url)
         summaries = reader.studies()
         if summaries:
-            study = Study(summaries[0].name)
+            study = LiveStudy(summaries[0].name)
             study.read(reader)
             answer.send(_packed(study, columns))
             study.look(reader)
@@ -100,7 +100,7 @@ def _take(url: str, columns: Any, theirs: Connection, answer: Connection) -> Non
             answer.send(study.insights.found)
 
 
-def _packed(study: Study, columns: Any) -> tuple[bytes, list[tuple[int, int]]]:
+def _packed(study: LiveStudy, columns: Any) -> tuple[bytes, list[tuple[int, int]]]:
     """The study without its columns, and from where to where each of those stands in the file."""
     buffers: list[pickle.PickleBuffer] = []
     packed = pickle.dumps(study, pickle.HIGHEST_PROTOCOL, buffer_callback=buffers.append)

@@ -88,7 +88,7 @@ class Live:
 
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
-        self._studies: OrderedDict[str, Study] = OrderedDict()
+        self._studies: OrderedDict[str, LiveStudy] = OrderedDict()
         self._index: tuple[str, float, list[StudySummary]] | None = None
         self._lock = RLock()
 
@@ -114,16 +114,18 @@ class Live:
         with self._lock:
             return self.study(name).look(self.reader)
 
-    def study(self, name: str) -> Study:
+    def study(self, name: str) -> LiveStudy:
         """What is known of a study; nothing yet of one that nobody has looked at."""
         with self._lock:
-            study = self._studies.pop(name, None) or Study(name)
+            study = self._studies.pop(name, None) or LiveStudy(name)
             self._studies[name] = study
             while len(self._studies) > KEPT:
                 self._studies.popitem(last=False)
             return study
 
-    def adopt(self, study: Callable[[], Study | None], insight: Callable[[], Insight | None]) -> str | None:
+    def adopt(
+        self, study: Callable[[], LiveStudy | None], insight: Callable[[], Insight | None]
+    ) -> str | None:
         """Begin with what another process knows; who asks meanwhile waits for it.
 
         Args:
@@ -153,7 +155,7 @@ class Live:
         self.reader.close()
 
 
-class Study:
+class LiveStudy:
     """What is known of a study: its last look, and what the next one builds upon.
 
     Goes to another process without its insight, which is found anew or sent after it, and without

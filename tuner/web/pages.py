@@ -28,11 +28,11 @@ PARTS: Mapping[str, str] = {
 """What may stand on a page beside figures."""
 
 
-class _Table(BaseModel):
+class _PageTable(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class FigureEntry(_Table):
+class FigureEntry(_PageTable):
     """`[[figures]]`: a figure on a page."""
 
     use: str = Field(description="a figure's name, package.module:attr or ./file.py:attr")
@@ -43,7 +43,7 @@ class FigureEntry(_Table):
     controls: tuple[str, ...] | None = Field(None, description="options with a control; all where left out")
 
 
-class PageFile(_Table):
+class PageFile(_PageTable):
     """A page's file."""
 
     title: str = Field(min_length=1, max_length=60, description="its name in the navigation")

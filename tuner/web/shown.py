@@ -74,7 +74,7 @@ class Scene:
 
 
 @dataclass
-class Update:
+class PageUpdate:
     """What is sent.
 
     Attributes:
@@ -193,7 +193,7 @@ class Stage:
 
     def body(self, place: Place, scene: Scene) -> tuple[list[Component], dict[str, Any]]:
         """The whole page, and what the browser has then seen."""
-        update = Update(seen={"shape": scene.shape, "version": scene.version, "pieces": {}})
+        update = PageUpdate(seen={"shape": scene.shape, "version": scene.version, "pieces": {}})
         if scene.trouble is not None:
             return [scene.trouble], update.seen
         found = self._parts(place, scene)
@@ -225,7 +225,7 @@ class Stage:
             *(boxes[n] for n in page.file.below),
         ], update.seen
 
-    def update(self, place: Place, scene: Scene, seen: Mapping[str, Any], *, at_once: bool) -> Update:
+    def update(self, place: Place, scene: Scene, seen: Mapping[str, Any], *, at_once: bool) -> PageUpdate:
         """What of the page differs from what the browser has seen.
 
         Args:
@@ -235,7 +235,7 @@ class Stage:
             at_once: send all of it, however much it is.
         """
         before: Mapping[str, str] = seen.get("pieces", {})
-        update = Update(seen={"shape": scene.shape, "version": scene.version, "pieces": dict(before)})
+        update = PageUpdate(seen={"shape": scene.shape, "version": scene.version, "pieces": dict(before)})
         for key, component in self._parts(place, scene).items():
             _note(update, key, component, before.get(key))
         if scene.page is None or scene.frame is None:
@@ -333,7 +333,7 @@ class Stage:
         return key
 
 
-def _note(update: Update, key: str, component: Component, before: str | None = None) -> None:
+def _note(update: PageUpdate, key: str, component: Component, before: str | None = None) -> None:
     text = to_json_plotly(component)
     found = blake2b(text.encode(), digest_size=8).hexdigest()
     if found != before:

@@ -1,0 +1,84 @@
+"""What the linter of layers does not hold: no cycles, no class name twice, no long files."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import tuner
+
+ROOT = Path(tuner.__file__).parent
+MOST_LINES = 400
+
+# These lists only ever get shorter.
+SHARED_NAMES = {
+    "Context", "Curves", "Inputs", "Material", "Population", "Row", "Rule", "Run", "Streams", "Update",
+    "_Placed",
+}  # fmt: skip
+LONG_FILES = {
+    "api/run.py", "engine/loop.py", "executors/worker.py", "judging/sentences.py", "store/database.py",
+    "store/read.py", "trainers/function.py",
+}  # fmt: skip
+
+
+def modules() -> dict[str, ast.Module]:
+    """Every module of the package by its name, a package under its own."""
+    found = {}
+    for path in ROOT.rglob("*.py"):
+        parts = ("tuner", *path.relative_to(ROOT).with_suffix("").parts)
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        found[name] = ast.parse(path.read_text("utf-8"))
+    return found
+
+
+def running(node: ast.AST) -> Iterator[ast.AST]:
+    """All nodes but those that only a type checker sees."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING":
+            continue
+        yield child
+        yield from running(child)
+
+
+def imports(trees: Mapping[str, ast.Module]) -> dict[str, set[str]]:
+    """Which modules each module imports, at its top or within a function."""
+    found: dict[str, set[str]] = {}
+    for name, tree in trees.items():
+        mine = found[name] = set()
+        for node in running(tree):
+            if isinstance(node, ast.Import):
+                mine.update(each.name for each in node.names if each.name in trees)
+            elif isinstance(node, ast.ImportFrom) and (home := node.module or "") in trees:
+                full = [f"{home}.{each.name}" for each in node.names]
+                mine.update(each if each in trees else home for each in full)
+        mine.discard(name)
+    return found
+
+
+def test_no_module_imports_itself_through_others_not_even_within_functions() -> None:
+    try:
+        TopologicalSorter(imports(modules())).prepare()
+    except CycleError as error:
+        raise AssertionError(f"an import cycle: {' -> '.join(error.args[1])}") from None
+
+
+def test_no_class_name_is_used_twice() -> None:
+    where = defaultdict(list)
+    for name, tree in modules().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ClassDef):
+                where[node.name].append(name)
+    shared = {name: homes for name, homes in where.items() if len(homes) > 1}
+    new = {name: homes for name, homes in shared.items() if name not in SHARED_NAMES}
+    assert not new, new
+    assert set(shared) == SHARED_NAMES, "take these off the list: they are unique now"
+
+
+def test_no_file_is_long() -> None:
+    counts = {str(p.relative_to(ROOT)): len(p.read_text("utf-8").splitlines()) for p in ROOT.rglob("*.py")}
+    long = {path for path, lines in counts.items() if lines > MOST_LINES}
+    assert not long - LONG_FILES, "over 400 lines"
+    assert long == LONG_FILES, f"take these off the list: {LONG_FILES - long}"
