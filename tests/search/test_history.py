@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.contracts.searcher import conditional_space, ended
+from tests.contracts.searcher import changed_spaces, conditional_space, ended, paused
 from tuner.core.space import Float, SearchSpace
 from tuner.core.spec import SearchSpec
 from tuner.core.trial import Objective, Params, TrialRecord, TrialState
@@ -110,3 +110,27 @@ def test_best_of_the_first_valued_trials_are_found_without_looking_at_all(
     assert every == sorted(every, key=lambda o: o.number)
     expected = sorted(every[:first], key=lambda o: o.rank)[:best] if first <= len(every) else []
     assert history.best_of_first(first, best) == expected
+
+
+@given(name=st.sampled_from(["unchanged", *changed_spaces()]), seed=st.integers(0, 50))
+def test_trials_replayed_at_once_are_known_as_those_told_one_by_one(name: str, seed: int) -> None:
+    space = changed_spaces().get(name, conditional_space())
+    trials = OptunaSearcher(conditional_space(), SearchSpec(sampler="random", seed=seed), Objective()).ask(30)
+    records = [*ended(trials[:20], seed), *paused(trials[20:25])]
+    records += [TrialRecord(t.number, t.params, TrialState.RUNNING) for t in trials[25:]]
+    at_once, one_by_one = History(space, Objective()), History(space, Objective())
+    at_once.replay(records)
+    for each in records:
+        one_by_one.add(each)
+    known = [
+        (
+            *map(repr, (history.window(30, 30), history.valued(0, 30), history.running)),
+            history.unfit,
+            history.failed,
+            [history.is_taken(trial.params) for trial in trials],
+            history.rows(sorted(set(range(30)) - history.unfit)).tobytes(),
+            history.places(),
+        )
+        for history in (at_once, one_by_one)
+    ]
+    assert known[0] == known[1]

@@ -93,12 +93,17 @@ def test_records_and_curves_are_read_back_as_they_were(
         store.record(Turn(started=[Trial(record.number, record.params, 0) for record, _ in history]))
         store.record(Turn(readings=[(record.number, r) for record, curve in history for r in curve]))
         store.record(Turn(ended=[record for record, _ in history]))
-        found = [dataclasses.replace(r, started_at=None, ended_at=None) for r in database.records("trip")]
+        stored = database.records("trip")
+        found = [dataclasses.replace(r, started_at=None, ended_at=None) for r in stored]
         places = {r.number: str(store.artifacts.path(r.number)) for r, _ in history if r.model_path}
         told = [dataclasses.replace(r, model_path=places.get(r.number)) for r, _ in history]
         assert exact(found) == exact(told)
         expected = {record.number: curve for record, curve in history if curve}
         assert exact(database.curves("trip")) == exact(expected)
+        first = spec.goals().best_of(stored)
+        shown = {0, first.number if first is not None else None}
+        brief = [r if r.number in shown else dataclasses.replace(r, best=None) for r in stored]
+        assert exact(database.records("trip", is_brief=True)) == exact(brief)
         summary = database.study("trip")
         valued = [r for r in found if r.value is not None and r.state is not TrialState.FAILED]
         standing = [r for r in valued if r.conclusive] or valued

@@ -174,7 +174,8 @@ class Session:
                 observer.begin(spec, notes)
             seconds, position = database.standing(spec.name)
             with garbage.put_off():
-                records, curves = database.records(spec.name), database.curves(spec.name, is_over=False)
+                records = database.records(spec.name, is_brief=spec.goals().is_plain)
+                curves = database.curves(spec.name, is_over=False)
             # The engine closes the executor; nothing may come between.
             engine = Engine(
                 searcher=self.searcher,

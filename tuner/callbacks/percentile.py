@@ -50,10 +50,11 @@ class Percentile:
 
     def recall(self, past: Past, ranks: NDArray[np.float64], study_seed: int) -> None:  # noqa: ARG002
         """Note what trials that are over have reached at every epoch."""
-        order = np.argsort(past.epoch, kind="stable")
-        begins = np.flatnonzero(np.diff(past.epoch[order], prepend=0))
-        for at in np.split(order, begins)[1:]:
-            epoch = int(past.epoch[at[0]])
+        # Of small integers numpy sorts without comparing them.
+        epochs = past.epoch.astype(np.min_scalar_type(past.epoch.max(initial=0)))
+        order = np.argsort(epochs, kind="stable")
+        for at in np.split(order, np.flatnonzero(np.diff(epochs[order])) + 1):
+            epoch = int(epochs[at[0]]) if len(at) else 0
             if self.min_epochs <= epoch < self.epochs:
                 self._reached[epoch].put_all(past.number[at], ranks[at])
 

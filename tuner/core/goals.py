@@ -77,8 +77,8 @@ class Goals:
 
     @property
     def is_plain(self) -> bool:
-        """Whether there is one objective and no bound."""
-        return len(self.objectives) == 1 and not self.bounds
+        """Whether a trial's value alone says how good it is: one objective, not the gap, and no bound."""
+        return len(self.objectives) == 1 and not self.bounds and self.primary.metric != "gap"
 
     @property
     def has_gap(self) -> bool:
@@ -133,7 +133,7 @@ class Goals:
         Of equal ones the gap says nothing more, and validation loss decides.
         """
         primary = self.primary
-        if self.is_plain and primary.metric != "gap":
+        if self.is_plain:
             # What most studies have, and is asked for several times of every trial.
             value = math.inf if record.value is None else record.value
             loss = value if primary.minimize or record.value is None else -value

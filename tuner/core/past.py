@@ -44,9 +44,8 @@ class Past:
         signed = np.where(np.isfinite(values), values if goal.minimize else -values, np.inf)
         begins = np.flatnonzero(np.diff(self.number, prepend=-1))
         lengths = np.diff(begins, append=len(signed))
-        rows = np.repeat(np.arange(len(begins)), lengths)
-        places = np.arange(len(signed)) - np.repeat(begins, lengths)
-        table = np.full((len(begins), int(lengths.max(initial=0))), np.inf)
-        table[rows, places] = signed
-        found: NDArray[np.float64] = np.minimum.accumulate(table, axis=1)[rows, places]
+        its_epochs = np.arange(lengths.max(initial=0)) < lengths[:, None]  # (trials, epochs of the longest)
+        table = np.full(its_epochs.shape, np.inf)
+        table[its_epochs] = signed
+        found: NDArray[np.float64] = np.minimum.accumulate(table, axis=1)[its_epochs]
         return found

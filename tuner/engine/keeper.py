@@ -46,7 +46,7 @@ class Keeper:
 
         None, too, where a value alone does not say which of two trials is better.
         """
-        if len(self._best) < self._keep or not self._goals.is_plain or self._goals.has_gap:
+        if len(self._best) < self._keep or not self._goals.is_plain:
             return None
         _, cut_short, _, (loss,), _ = self._best[self._keep - 1]
         return None if cut_short else loss if self._goals.primary.minimize else -loss
@@ -74,9 +74,10 @@ class Keeper:
             Numbers of trials whose model is not kept any longer; see `discard`.
         """
         self._path = incumbents(history, self._goals)
-        lost = [n for record in history for n in self.admit(record)[1]]
+        kept = [record for record in history if record.model_path is not None]
+        lost = [n for record in kept for n in self.admit(record)[1]]
         self._artifacts.sweep()
-        self._tidy({record.number for record in history if record.model_path is not None})
+        self._tidy({record.number for record in kept})
         return lost
 
     def admit(self, record: TrialRecord) -> tuple[TrialRecord, list[int]]:

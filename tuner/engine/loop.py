@@ -154,8 +154,8 @@ class Engine:
             with self._interrupts:
                 with garbage.put_off():
                     self._replay(history, curves or {})
-                if ended is not None:
-                    self._recall(ended, {record.number: record.params for record in history})
+                    if ended is not None:
+                        self._recall(ended, {record.number: record.params for record in history})
                 self._executor.restore(position or {})
                 state, reason = self._timed()
         except KeyboardInterrupt:

@@ -48,10 +48,11 @@ def numbering(parameter: Parameter) -> Callable[[Value], float | None]:
     if isinstance(parameter, Choice):
         places = {(type(choice), choice): float(i) for i, choice in enumerate(parameter.choices)}
         return lambda value: places.get((type(value), value))
-    low, high, kind = parameter.low, parameter.high, float if isinstance(parameter, Float) else int
+    low, high = parameter.low, parameter.high
+    plain = None if parameter.step is not None else float if isinstance(parameter, Float) else int
 
     def number(value: Value) -> float | None:
-        if type(value) is kind and parameter.step is None:
+        if type(value) is plain:
             return float(value) if low <= value <= high else None
         return to_number(parameter, value) if parameter.contains(value) else None
 

@@ -8,17 +8,16 @@ from __future__ import annotations
 import math
 import sys
 from bisect import bisect_left, insort
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import lru_cache, partial
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tuner.core.goals import Goals
-from tuner.core.space import SearchSpace, is_same
+from tuner.core.space import Parameter, SearchSpace, is_same
 from tuner.core.trial import Objective, Params, TrialRecord, TrialState, Value
 from tuner.search import fronts
 from tuner.search.distributions import numbering
@@ -33,8 +32,7 @@ DIVERGED = "divergence"
 """The stop rule after which a trial's best epoch says nothing about its worth."""
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """A trial that has shown something.
 
     Attributes:
@@ -92,9 +90,7 @@ class History:
         self._rows = np.empty((64, len(space)))
         self._parameters = [(name, parameter, numbering(parameter)) for name, parameter in space]
         self._told: dict[int, Params] = {}
-        self._last: tuple[int, Adopted | None] = (-1, None)
-        """What was adopted last, which is asked for as soon as it is told."""
-        self._many = False
+        self._taken: set[bytes] = set()
         self._unfitting: set[int] = set()
         self._seen: dict[int, Observation] = {}
         self._numbers: list[int] = []
@@ -105,50 +101,42 @@ class History:
         """How many trials samplers may learn from."""
         return len(self._seen)
 
-    def add(self, record: TrialRecord) -> bool:
-        """Take in a trial; what was known of it before is replaced.
-
-        Returns:
-            Whether its configuration is news: one that is told again is the same object.
-        """
+    def add(self, record: TrialRecord) -> None:
+        """Take in a trial; what was known of it before is replaced."""
         number = record.number
         if self.is_settled(number):
             self.replaced.append(number)
             self._forget(number)
         self.running.pop(number, None)
-        is_news = self._told.get(number) is not record.params
-        if is_news:
+        # One that is told again has the same configuration, and most often the same object.
+        if self._told.get(number) is not record.params:
             found = self.adopt(record.params)
-            self._told[number], self._last = record.params, (number, found)
-            (self._unfitting.add if found is None else self._unfitting.discard)(number)
-            if number >= len(self._rows):
-                self._rows = np.resize(self._rows, (2 * number, len(self._space)))
+            self._told[number] = record.params
+            self._reserve(number)
             self._rows[number] = math.nan if found is None else found.numbers
-        row = self._rows[number].copy()
-        if number in self._unfitting:
-            self.unfit.add(number)
-        elif record.state is TrialState.FAILED:
-            self.failed.add(number)
-        elif not record.state.is_over and record.state is not TrialState.PAUSED:
-            self.running[number] = row
-        else:
-            observation = self._observation(record, row)
-            self._seen[number] = observation
-            put: Callable[[list[Any], Any], None] = list.append if self._many else insort
-            put(self._numbers, number)
-            put(self._ranks, observation.rank)
+            (self._unfitting.add if found is None else self._unfitting.discard)(number)
+            if found is not None and found.params.keys() >= record.params.keys():
+                self._taken.add(_rounded(self._rows[number]).tobytes())
+        observation = self._seen_anew(record, self._rows[number].copy())
+        if observation is not None:
+            insort(self._numbers, number)
+            insort(self._ranks, observation.rank)
             if observation.value is not None:
-                put(self._valued, number)
-        return is_news
+                insort(self._valued, number)
 
-    @contextmanager
-    def many(self) -> Iterator[None]:
-        """While trials are added, each once, and nothing is asked for: they are put in order at the end."""
-        self._many = True
-        yield
-        self._many = False
-        for listed in (self._numbers, self._ranks, self._valued):
-            listed.sort()
+    def replay(self, records: Sequence[TrialRecord]) -> None:
+        """`add` for very many trials, each once, before any other is added."""
+        adopted, fits, is_whole = self._adopt_all([record.params for record in records])
+        numbers = [record.number for record in records]
+        self._told = {record.number: record.params for record in records}
+        self._reserve(max(numbers, default=0))
+        self._rows[numbers] = adopted
+        self._taken.update(row.tobytes() for row in _rounded(adopted[fits & is_whole]))
+        self._unfitting = set(np.array(numbers, int)[~fits].tolist())
+        seen = list(filter(None, map(self._seen_anew, records, adopted)))
+        self._numbers = sorted(o.number for o in seen)
+        self._ranks = sorted(o.rank for o in seen)
+        self._valued = sorted(o.number for o in seen if o.value is not None)
 
     def adopt(self, params: Params) -> Adopted | None:
         """A configuration as the space has it now, which may have changed since it was chosen.
@@ -175,10 +163,50 @@ class History:
             numbers.append(number)
         return Adopted(active, numbers)
 
+    def _adopt_all(
+        self, several: Sequence[Params]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
+        """`adopt` for very many configurations, parameter by parameter.
+
+        Returns:
+            (N, D) the numbers; (N,) which ones lie within the space, the others' numbers are void; (N,)
+            which ones have no further parameters.
+        """
+        count = len(several)
+        rows, fits = np.full((count, len(self._parameters)), math.nan), np.ones(count, bool)
+        known = np.zeros(count, int)
+        columns: dict[str, list[Value | None]] = {}
+        for name, value in self._space.fixed.items():
+            columns[name] = [value] * count
+            known += np.fromiter((name in params for params in several), bool, count)
+            fits &= np.fromiter((is_same(params.get(name, value), value) for params in several), bool, count)
+        for place, (name, parameter, number_of) in enumerate(self._parameters):
+            column = columns[name] = [params.get(name) for params in several]
+            is_given = np.fromiter((value is not None for value in column), bool, count)
+            is_active = np.ones(count, bool)
+            if parameter.when:
+                # Typed: 1, 1.0 and True are not the same to a condition.
+                holds = lru_cache(None, typed=True)(partial(_holds, parameter))
+                is_active = np.fromiter(map(holds, *(columns[n] for n in parameter.when)), bool, count)
+            known += is_active & is_given
+            for at in np.flatnonzero(is_active != is_given).tolist():
+                before = {n: v for n, its in columns.items() if (v := its[at]) is not None}
+                column[at] = parameter.default_under(before) if is_active[at] else None
+            rows[:, place] = [None if value is None else number_of(value) for value in column]
+            fits &= ~(is_active & np.isnan(rows[:, place]))
+        return rows, fits, known == np.fromiter(map(len, several), int, count)
+
     def adopted(self, number: int) -> Adopted | None:
         """The configuration of a trial that was told, as the space has it; None where it is unfit."""
-        known, found = self._last
-        return found if known == number else self.adopt(self._told[number])
+        return self.adopt(self._told[number])
+
+    def is_taken(self, params: Params) -> bool:
+        """Whether a trial has this configuration; of numbers, twelve digits are compared.
+
+        One that lies outside of the space, or had further parameters, is no configuration of it.
+        """
+        found = self.adopt(params)
+        return found is not None and _rounded(np.array(found.numbers)).tobytes() in self._taken
 
     def get(self, number: int) -> Observation | None:
         """The observation of a trial; None where there is none: it runs, failed, is unfit or unknown."""
@@ -276,6 +304,25 @@ class History:
             if before.value is not None:
                 del self._valued[bisect_left(self._valued, number)]
 
+    def _reserve(self, number: int) -> None:
+        """Make room for the row of a trial."""
+        if number >= len(self._rows):
+            self._rows = np.resize(self._rows, (2 * number, len(self._space)))
+
+    def _seen_anew(self, record: TrialRecord, row: NDArray[np.float64]) -> Observation | None:
+        """Note how a trial stands, and what it shows if it does; the lists in order are left alone."""
+        number, state = record.number, record.state
+        if number in self._unfitting:
+            self.unfit.add(number)
+        elif state is TrialState.FAILED:
+            self.failed.add(number)
+        elif not state.is_over and state is not TrialState.PAUSED:
+            self.running[number] = row
+        else:
+            found = self._seen[number] = self._observation(record, row)
+            return found
+        return None
+
     def _observation(self, record: TrialRecord, row: NDArray[np.float64]) -> Observation:
         known = record.value is not None and math.isfinite(record.value) and record.rule != DIVERGED
         losses = self.goals.losses(record) if known else None
@@ -302,3 +349,15 @@ class History:
 
     def _losses(self, record: TrialRecord) -> tuple[float, ...]:
         return () if len(self.goals.objectives) == 1 else self.goals.losses(record) or ()
+
+
+def _holds(parameter: Parameter, *others: Value | None) -> bool:
+    """Whether a parameter's conditions hold, given the values of those that they name; None for inactive."""
+    return parameter.active_under(
+        {n: v for n, v in zip(parameter.when, others, strict=True) if v is not None}
+    )
+
+
+def _rounded(numbers: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(..., D) equal for numbers that are equal to twelve digits: 40 bits of their mantissa are left."""
+    return (numbers.view(np.int64) + (1 << 11)) >> 12

@@ -110,8 +110,7 @@ class _Seen:
     def __init__(self, space: SearchSpace, records: Sequence[TrialRecord], objective: Objective) -> None:
         self._space = space
         history = History(space, objective)
-        for record in records:
-            history.add(record)
+        history.replay(records)
         presets = dict(enumerate(space.presets()))
 
         def is_drawn(number: int) -> bool:

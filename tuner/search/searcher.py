@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from hashlib import blake2b
 from itertools import chain
 
 from tuner.core.goals import Goals
@@ -19,7 +18,7 @@ from tuner.core.trial import Objective, Params, Trial, TrialRecord, TrialState, 
 from tuner.errors import SpecError
 from tuner.search.distributions import from_share, is_single
 from tuner.search.grid import grid
-from tuner.search.history import Adopted, History
+from tuner.search.history import History
 from tuner.search.samplers import Draw, Random, Suggest, build
 
 ATTEMPTS, RANDOM_ATTEMPTS = 10, 500
@@ -54,7 +53,6 @@ class OptunaSearcher:
         self._space = space
         self._spec = spec
         self._history = History(space, goal)
-        self._taken: set[bytes] = set()
         self._next = 0
         self._listed = self._list()
         self._sampler = None if spec.sampler == "grid" else build(space, spec)
@@ -120,16 +118,12 @@ class OptunaSearcher:
         over. A trial with a value outside of the space is not learned from. Numbers go on, and no
         configuration is chosen that was tried exactly so.
         """
-        with self._history.many():
-            self.tell(history)
+        self._history.replay(history)
+        self._next = max((self._next, *(record.number + 1 for record in history)))
 
     def _take(self, record: TrialRecord) -> None:
         self._next = max(self._next, record.number + 1)
-        if self._history.add(record):
-            found = self._history.adopted(record.number)
-            # One with a value outside of the space, or with further parameters, is never chosen again.
-            if found is not None and found.params.keys() >= record.params.keys():
-                self._taken.add(_fingerprint(found))
+        self._history.add(record)
 
     def _list(self) -> Iterator[dict[str, Value]]:
         """What is asked for before the sampler: the default configuration first."""
@@ -143,7 +137,7 @@ class OptunaSearcher:
     def _from_list(self) -> dict[str, Value] | None:
         for params in self._listed:
             plain = self._plain(params)
-            if not self._is_taken(plain):
+            if not self._history.is_taken(plain):
                 return plain
         return None
 
@@ -151,17 +145,13 @@ class OptunaSearcher:
         for attempt in range(ATTEMPTS + RANDOM_ATTEMPTS):
             source = draw if attempt < ATTEMPTS else self._random.draw
             params = self._configuration(source(self._next, attempt))
-            if not self._is_taken(params):
+            if not self._history.is_taken(params):
                 return params
         if not self._finite:
             return None
         # At most one more than the taken ones have to be looked at.
         every = (self._plain(params) for params in self._space.grid(sys.maxsize))
-        return next((params for params in every if not self._is_taken(params)), None)
-
-    def _is_taken(self, params: Params) -> bool:
-        found = self._history.adopt(params)
-        return found is not None and _fingerprint(found) in self._taken
+        return next((params for params in every if not self._history.is_taken(params)), None)
 
     def _configuration(self, suggest: Suggest) -> dict[str, Value]:
         params: dict[str, Value] = dict(self._space.fixed)
@@ -176,9 +166,3 @@ class OptunaSearcher:
             name: float(value) if name in self._floats and type(value) is int else value
             for name, value in params.items()
         }
-
-
-def _fingerprint(adopted: Adopted) -> bytes:
-    """Equal for configurations that are equal to 12 significant digits."""
-    told = "%.12g " * len(adopted.numbers) % tuple(adopted.numbers)
-    return blake2b(told.encode(), digest_size=16).digest()

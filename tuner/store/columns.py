@@ -28,6 +28,7 @@ from tuner.store import curves, places, read
 from tuner.store.connect import connect, file_of, parse, place, told
 from tuner.store.curves import NUMBERS, Last
 from tuner.store.read import StudySummary
+from tuner.store.records import each_curve
 from tuner.store.schema import VERSION, studies, tuner_epochs, tuner_studies, tuner_trials, version
 from tuner.store.stand_in import stand_in, state
 
@@ -202,7 +203,7 @@ class Reader:
             StudyNotFound: see `study`.
         """
         with self._reading() as connection:
-            return dict(read.each_curve(connection, self._id(connection, name), number)).get(number, [])
+            return dict(each_curve(connection, self._id(connection, name), number)).get(number, [])
 
     def errors(self, name: str, number: int) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
         """The epochs of one trial, and the standard errors of its numbers at each where they are means.

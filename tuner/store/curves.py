@@ -104,16 +104,16 @@ def _with_packed(values: Sequence[Any], rest: Curves) -> Curves:
     table = unpacked(b"".join(readings for _, readings in values))
     lengths = [len(readings) // (_WIDTH * _PACKED.itemsize) for _, readings in values]
     ids = np.repeat(np.array([trial_id for trial_id, _ in values], np.int64), lengths)
+    epochs, numbers = table[:, 0].astype(np.int64), dict(zip(NUMBERS, table.T[1:], strict=True))
+    if not len(rest.trial_id):
+        return Curves(ids, epochs, numbers)
     # Both are sorted; what is stable keeps the epochs of a trial in their order.
     ids = np.concatenate([ids, rest.trial_id])
-    order = np.argsort(ids, kind="stable") if len(rest.trial_id) else slice(None)
+    order = np.argsort(ids, kind="stable")
     return Curves(
         ids[order],
-        np.concatenate([table[:, 0].astype(np.int64), rest.epoch])[order],
-        {
-            name: np.concatenate([table[:, i], rest.numbers[name]])[order]
-            for i, name in enumerate(NUMBERS, start=1)
-        },
+        np.concatenate([epochs, rest.epoch])[order],
+        {name: np.concatenate([column, rest.numbers[name]])[order] for name, column in numbers.items()},
     )
 
 

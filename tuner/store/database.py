@@ -30,6 +30,7 @@ from tuner.store.encoding import now, stamp
 from tuner.store.lease import Lease
 from tuner.store.migrations import migrate, take_over
 from tuner.store.read import SpecRevision, StoredConfirmation, StudySummary
+from tuner.store.records import each_curve, records
 from tuner.store.relocation import home_of
 from tuner.store.schema import (
     studies,
@@ -118,10 +119,16 @@ class Database:
             ).one()
             return row.seconds, json.loads(row.position or "{}")
 
-    def records(self, name: str) -> list[TrialRecord]:
-        """Every trial of a study in the order of numbers; of those not over, as far as they are."""
+    def records(self, name: str, *, is_brief: bool = False) -> list[TrialRecord]:
+        """Every trial of a study in the order of numbers; of those not over, as far as they are.
+
+        Args:
+            name: the study.
+            is_brief: of trials that are over, read the best epoch of the default and of the best one by
+                value alone; those of all take as long as everything else.
+        """
         with self._reading() as connection:
-            return read.records(connection, self._id(connection, name), self._root)
+            return records(connection, self._id(connection, name), self._root, is_brief=is_brief)
 
     def curves(
         self, name: str, number: int | None = None, *, is_over: bool | None = None
@@ -134,12 +141,12 @@ class Database:
             is_over: of trials that are over only, or of those that are not.
         """
         with self._reading() as connection:
-            return dict(read.each_curve(connection, self._id(connection, name), number, is_over=is_over))
+            return dict(each_curve(connection, self._id(connection, name), number, is_over=is_over))
 
     def each_ended(self, name: str) -> Iterator[tuple[int, list[Reading]]]:
         """Number and readings of each trial that is over, one at a time."""
         with self._reading() as connection:
-            yield from read.each_curve(connection, self._id(connection, name), is_over=True)
+            yield from each_curve(connection, self._id(connection, name), is_over=True)
 
     def past(self, name: str, extras: Sequence[str] = ()) -> Iterator[Past]:
         """The curves of the trials that are over as columns, many trials at a time.

@@ -1,4 +1,4 @@
-"""Reads studies, trials and curves as rows, without Optuna and without any object mapping.
+"""Reads studies, their specs and confirmations, without Optuna and without any object mapping.
 
 Writes nothing, and never touches Optuna's tables but for the studies' names.
 """
@@ -6,53 +6,28 @@ Writes nothing, and never touches Optuna's tables but for the studies' names.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
-from math import nan
-from operator import itemgetter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import from_json
-from sqlalchemy import URL, Connection, Row, and_, case, func, select
+from sqlalchemy import URL, Connection, Row, case, func, select
 
-from tuner.artifacts import Artifacts
 from tuner.core.budget import StudyState
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
+from tuner.core.trial import TrialState
 from tuner.store import places
-from tuner.store.encoding import order_of
 from tuner.store.lease import is_living
+from tuner.store.records import records
 from tuner.store.relocation import relocated
 from tuner.store.schema import (
     studies,
     tuner_confirmations,
-    tuner_epochs,
     tuner_lease,
     tuner_specs,
     tuner_studies,
     tuner_trials,
 )
-
-_READING = (
-    tuner_epochs.c.epoch,
-    tuner_epochs.c.train_loss,
-    tuner_epochs.c.val_loss,
-    tuner_epochs.c.train_score,
-    tuner_epochs.c.val_score,
-    tuner_epochs.c.learning_rate,
-    tuner_epochs.c.grad_norm,
-    tuner_epochs.c.seconds,
-    tuner_epochs.c.extras,
-)
-
-_UNDER_WAY = (TrialState.WAITING, TrialState.RUNNING)
-"""The states in which a trial's value is not stored yet, but follows from its curve."""
-
-
-_STATES = {state.value: state for state in TrialState}
-_NO_EXTRAS: Mapping[str, float] = {}
 
 GONE = "its process ended without a word"
 """The reason of a study that is neither finished nor driven by anybody."""
@@ -308,158 +283,4 @@ def _summary(
         facts=facts,
         identity=row.identity,
         is_driven=is_driven,
-    )
-
-
-def records(connection: Connection, study_id: int, root: Path | None) -> list[TrialRecord]:
-    """Every trial of a study in the order of numbers; of those not over, as far as they are.
-
-    Args:
-        connection: to the database.
-        study_id: the study.
-        root: the folder for the models of all studies, where it was said.
-    """
-    rows = connection.execute(
-        select(
-            tuner_trials.c.number,
-            tuner_trials.c.params,
-            tuner_trials.c.state,
-            tuner_trials.c.value,
-            tuner_trials.c.epochs,
-            tuner_trials.c.conclusive,
-            tuner_trials.c.rule,
-            tuner_trials.c.reason,
-            tuner_trials.c.traceback,
-            tuner_trials.c.seconds.label("trained_s"),
-            tuner_trials.c.interruptions,
-            tuner_trials.c.model_path,
-            tuner_trials.c.started_at,
-            tuner_trials.c.ended_at,
-            tuner_trials.c.ordered,
-            tuner_trials.c.paused_at,
-            *_READING,
-        )
-        .outerjoin(
-            tuner_epochs,
-            and_(
-                tuner_epochs.c.trial_id == tuner_trials.c.trial_id,
-                tuner_epochs.c.epoch == tuner_trials.c.best_epoch,
-            ),
-        )
-        .where(tuner_trials.c.study_id == study_id)
-        .order_by(tuner_trials.c.number)
-    ).all()
-    files = places.artifacts(connection, study_id, root)
-    found = [_record(row, files) for row in rows]
-    if not any(record.state in _UNDER_WAY for record in found):
-        return found
-    goal = connection.execute(
-        select(tuner_studies.c.metric, tuner_studies.c.minimize).where(tuner_studies.c.study_id == study_id)
-    ).one()
-    under_way = _curves(
-        connection, tuner_trials.c.study_id == study_id, tuner_trials.c.state.in_(map(str, _UNDER_WAY))
-    )
-    objective = Objective(goal.metric, goal.minimize)
-    return [
-        _so_far(record, under_way.get(record.number, []), objective) if record.state in _UNDER_WAY else record
-        for record in found
-    ]
-
-
-def _record(row: Sequence[Any], files: Artifacts) -> TrialRecord:
-    """A trial from a row, as `records` selects it: by place, for there may be very many."""
-    (
-        number, params, state, value, epochs, conclusive, rule, reason, traceback, trained_s, interruptions,
-        model_path, started_at, ended_at, ordered, paused_at, *reading,
-    ) = row  # fmt: skip
-    return TrialRecord(
-        number=number,
-        params=from_json(params, cache_strings="all"),
-        state=_STATES[state],
-        value=value,
-        best=_reading(*reading) if reading[0] is not None else None,
-        epochs=epochs,
-        conclusive=conclusive,
-        rule=rule,
-        reason=reason,
-        traceback=traceback,
-        seconds=trained_s,
-        interruptions=interruptions,
-        # Where it lies follows from its number; what else may be stored there leads nowhere.
-        model_path=str(files.path(number)) if model_path is not None else None,
-        started_at=started_at,
-        ended_at=ended_at,
-        paused_at=paused_at,
-        order=order_of(ordered) if ordered is not None else None,
-    )
-
-
-def _so_far(record: TrialRecord, curve: Sequence[Reading], objective: Objective) -> TrialRecord:
-    best = objective.best(curve)
-    return replace(
-        record,
-        value=objective.of(best) if best is not None else None,
-        best=best,
-        epochs=len(curve),
-        seconds=sum((reading.seconds for reading in curve), 0.0),
-    )
-
-
-def each_curve(
-    connection: Connection, study_id: int, number: int | None = None, *, is_over: bool | None = None
-) -> Iterator[tuple[int, list[Reading]]]:
-    """Number and curve of each trial that has readings, in the order of numbers, one at a time.
-
-    Args:
-        connection: in a transaction.
-        study_id: the study.
-        number: of this trial only.
-        is_over: of trials that are over only, or of those that are not.
-    """
-    conditions = [tuner_trials.c.study_id == study_id]
-    if number is not None:
-        conditions.append(tuner_trials.c.number == number)
-    if is_over is not None:
-        states = [state.value for state in TrialState if state.is_over is is_over]
-        conditions.append(tuner_trials.c.state.in_(states))
-    return _each_curve(connection, *conditions)
-
-
-def _curves(connection: Connection, *conditions: Any) -> dict[int, list[Reading]]:
-    return dict(_each_curve(connection, *conditions))
-
-
-def _each_curve(connection: Connection, *conditions: Any) -> Iterator[tuple[int, list[Reading]]]:
-    rows = connection.execute(
-        select(tuner_trials.c.number, *_READING)
-        .join(tuner_epochs, tuner_epochs.c.trial_id == tuner_trials.c.trial_id)
-        .where(*conditions)
-        .order_by(tuner_trials.c.number, tuner_epochs.c.epoch),
-        execution_options={"yield_per": 10_000},
-    )
-    for number, its_rows in groupby(rows, key=itemgetter(0)):
-        yield number, [_reading(*numbers) for _, *numbers in its_rows]
-
-
-def _reading(
-    epoch: int,
-    train_loss: float | None,
-    val_loss: float | None,
-    train_score: float | None,
-    val_score: float | None,
-    learning_rate: float | None,
-    grad_norm: float | None,
-    seconds: float | None,
-    extras: str | None,
-) -> Reading:
-    return Reading(
-        epoch,
-        nan if train_loss is None else train_loss,
-        nan if val_loss is None else val_loss,
-        nan if train_score is None else train_score,
-        nan if val_score is None else val_score,
-        nan if learning_rate is None else learning_rate,
-        nan if grad_norm is None else grad_norm,
-        nan if seconds is None else seconds,
-        json.loads(extras) if extras is not None else _NO_EXTRAS,
     )

@@ -27,6 +27,7 @@ from tuner.store.connect import connect, file_of, parse, place, tells_of_damage,
 from tuner.store.curves import packed
 from tuner.store.lease import is_living
 from tuner.store.migrations import OLDEST, TOO_OLD
+from tuner.store.records import each_curve
 from tuner.store.schema import (
     METADATA,
     VERSION,
@@ -211,7 +212,7 @@ def _study(connection: Connection, name: str, study_id: int, verdict: Verificati
         yield Problem(name, None, f"trials are missing: {', '.join(map(str, missing[:10]))}", to_do)
     reported = verify_trials.reports(connection, study_id)
     objective = Objective(row.metric, row.minimize)
-    with_curve = iter(read.each_curve(connection, study_id))
+    with_curve = iter(each_curve(connection, study_id))
     number, curve = next(with_curve, (-1, []))
     for trial in rows:
         its_curve: list[Reading] = []

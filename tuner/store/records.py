@@ -1,0 +1,219 @@
+"""Records and readings of trials as objects, for whoever wants all of a study's.
+
+`curves` gives readings as columns, which is a hundred times quicker where there are very many.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
+from math import nan
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import from_json
+from sqlalchemy import ColumnElement, Connection, and_, or_, select
+
+from tuner.artifacts import Artifacts
+from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
+from tuner.store import places
+from tuner.store.encoding import order_of
+from tuner.store.schema import tuner_epochs, tuner_studies, tuner_trials
+
+_READING = (
+    tuner_epochs.c.epoch,
+    tuner_epochs.c.train_loss,
+    tuner_epochs.c.val_loss,
+    tuner_epochs.c.train_score,
+    tuner_epochs.c.val_score,
+    tuner_epochs.c.learning_rate,
+    tuner_epochs.c.grad_norm,
+    tuner_epochs.c.seconds,
+    tuner_epochs.c.extras,
+)
+
+_UNDER_WAY = (TrialState.WAITING, TrialState.RUNNING)
+"""The states in which a trial's value is not stored yet, but follows from its curve."""
+
+_STATES = {state.value: state for state in TrialState}
+_OVER = [state.value for state in TrialState if state.is_over]
+_NO_EXTRAS: Mapping[str, float] = {}
+
+
+def records(
+    connection: Connection, study_id: int, root: Path | None, *, is_brief: bool = False
+) -> list[TrialRecord]:
+    """Every trial of a study in the order of numbers; of those not over, as far as they are.
+
+    Args:
+        connection: to the database.
+        study_id: the study.
+        root: the folder for the models of all studies, where it was said.
+        is_brief: of trials that are over, read the best epoch of the default and of the best one by
+            value alone; those of all take as long as everything else.
+    """
+    metric, minimize = connection.execute(
+        select(tuner_studies.c.metric, tuner_studies.c.minimize).where(tuner_studies.c.study_id == study_id)
+    ).one()
+    is_its = tuner_trials.c.study_id == study_id
+    rows = connection.execute(
+        select(
+            tuner_trials.c.number,
+            tuner_trials.c.params,
+            tuner_trials.c.state,
+            tuner_trials.c.value,
+            tuner_trials.c.epochs,
+            tuner_trials.c.conclusive,
+            tuner_trials.c.rule,
+            tuner_trials.c.reason,
+            tuner_trials.c.traceback,
+            tuner_trials.c.seconds,
+            tuner_trials.c.interruptions,
+            tuner_trials.c.model_path,
+            tuner_trials.c.paused_at,
+            tuner_trials.c.ordered,
+            tuner_trials.c.started_at,
+            tuner_trials.c.ended_at,
+        )
+        .where(is_its)
+        .order_by(tuner_trials.c.number)
+    ).all()
+    # After the rows: on a server, a trial that ends in between has its best epoch then.
+    is_read = is_its
+    if is_brief:
+        numbers = (0, _best(connection, study_id, minimize=minimize))
+        is_read &= or_(tuner_trials.c.number.in_(numbers), tuner_trials.c.state.not_in(_OVER))
+    bests = _best_epochs(connection, is_read)
+    files = places.artifacts(connection, study_id, root)
+    found = [_record(row, bests, files) for row in rows]
+    if not any(record.state in _UNDER_WAY for record in found):
+        return found
+    under_way = dict(_each_curve(connection, is_its, tuner_trials.c.state.in_(map(str, _UNDER_WAY))))
+    objective = Objective(metric, minimize)
+    return [
+        _so_far(record, under_way.get(record.number, []), objective) if record.state in _UNDER_WAY else record
+        for record in found
+    ]
+
+
+def _best_epochs(connection: Connection, are_chosen: ColumnElement[bool]) -> dict[int, Reading]:
+    """The best epochs of the chosen trials, by number."""
+    is_best = and_(
+        tuner_epochs.c.trial_id == tuner_trials.c.trial_id, tuner_epochs.c.epoch == tuner_trials.c.best_epoch
+    )
+    rows = connection.execute(
+        select(tuner_trials.c.number, *_READING).join(tuner_epochs, is_best).where(are_chosen)
+    )
+    return {number: _reading(*numbers) for number, *numbers in rows}
+
+
+def _best(connection: Connection, study_id: int, *, minimize: bool) -> int | None:
+    """The number of the best trial that is over, by its value, as `Goals.key` has it."""
+    states = (TrialState.FINISHED.value, TrialState.STOPPED.value)
+    value = tuner_trials.c.value
+    return connection.scalar(
+        select(tuner_trials.c.number)
+        .where(tuner_trials.c.study_id == study_id, tuner_trials.c.state.in_(states), value.is_not(None))
+        .order_by(
+            tuner_trials.c.conclusive.desc(), value if minimize else value.desc(), tuner_trials.c.number
+        )
+        .limit(1)
+    )
+
+
+def _record(row: Sequence[Any], bests: Mapping[int, Reading], files: Artifacts) -> TrialRecord:
+    """A trial from a row, as `records` selects it: by place, for there may be very many."""
+    (
+        number, params, state, value, epochs, conclusive, rule, reason, traceback, seconds, interruptions,
+        model_path, paused_at, ordered, started_at, ended_at,
+    ) = row  # fmt: skip
+    return TrialRecord(
+        number,
+        from_json(params, cache_strings="all"),
+        _STATES[state],
+        value,
+        bests.get(number),
+        epochs,
+        conclusive,
+        rule,
+        reason,
+        traceback,
+        seconds,
+        interruptions,
+        # Where it lies follows from its number; what else may be stored there leads nowhere.
+        str(files.path(number)) if model_path is not None else None,
+        paused_at,
+        order_of(ordered) if ordered is not None else None,
+        started_at,
+        ended_at,
+    )
+
+
+def _so_far(record: TrialRecord, curve: Sequence[Reading], objective: Objective) -> TrialRecord:
+    best = objective.best(curve)
+    return replace(
+        record,
+        value=objective.of(best) if best is not None else None,
+        best=best,
+        epochs=len(curve),
+        seconds=sum((reading.seconds for reading in curve), 0.0),
+    )
+
+
+def each_curve(
+    connection: Connection, study_id: int, number: int | None = None, *, is_over: bool | None = None
+) -> Iterator[tuple[int, list[Reading]]]:
+    """Number and curve of each trial that has readings, in the order of numbers, one at a time.
+
+    Args:
+        connection: in a transaction.
+        study_id: the study.
+        number: of this trial only.
+        is_over: of trials that are over only, or of those that are not.
+    """
+    conditions = [tuner_trials.c.study_id == study_id]
+    if number is not None:
+        conditions.append(tuner_trials.c.number == number)
+    if is_over is not None:
+        state = tuner_trials.c.state
+        conditions.append(state.in_(_OVER) if is_over else state.not_in(_OVER))
+    return _each_curve(connection, *conditions)
+
+
+def _each_curve(connection: Connection, *conditions: Any) -> Iterator[tuple[int, list[Reading]]]:
+    rows = connection.execute(
+        select(tuner_trials.c.number, *_READING)
+        .join(tuner_epochs, tuner_epochs.c.trial_id == tuner_trials.c.trial_id)
+        .where(*conditions)
+        .order_by(tuner_trials.c.number, tuner_epochs.c.epoch),
+        execution_options={"yield_per": 10_000},
+    )
+    for number, its_rows in groupby(rows, key=itemgetter(0)):
+        yield number, [_reading(*numbers) for _, *numbers in its_rows]
+
+
+def _reading(
+    epoch: int,
+    train_loss: float | None,
+    val_loss: float | None,
+    train_score: float | None,
+    val_score: float | None,
+    learning_rate: float | None,
+    grad_norm: float | None,
+    seconds: float | None,
+    extras: str | None,
+) -> Reading:
+    return Reading(
+        epoch,
+        nan if train_loss is None else train_loss,
+        nan if val_loss is None else val_loss,
+        nan if train_score is None else train_score,
+        nan if val_score is None else val_score,
+        nan if learning_rate is None else learning_rate,
+        nan if grad_norm is None else grad_norm,
+        nan if seconds is None else seconds,
+        json.loads(extras) if extras is not None else _NO_EXTRAS,
+    )
