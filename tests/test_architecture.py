@@ -20,7 +20,7 @@ SHARED_NAMES = {
 }  # fmt: skip
 LONG_FILES = {
     "api/run.py", "engine/loop.py", "executors/worker.py", "judging/sentences.py", "store/database.py",
-    "store/read.py", "trainers/function.py",
+    "trainers/function.py",
 }  # fmt: skip
 
 
