@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner import content
+from tuner import content, trainers
 from tuner.core.dataset import Dataset, Task
-from tuner.core.ports import Trainer
+from tuner.core.job import Job, Resources
 from tuner.core.space.section import parse_space
 from tuner.core.spec import DataSpec, StudySpec
+from tuner.core.training import Trainer
 from tuner.errors import SpecError, near
 
 if TYPE_CHECKING:
@@ -35,15 +36,23 @@ class PreparedStudy:
 
     Attributes:
         make: builds the trainer; can be sent to other processes.
+        shared_split: see `core.job.Job`.
     """
 
     spec: StudySpec
     data: Dataset | None
     make: Callable[[], Trainer]
+    shared_split: int = 0
+
+    def job(self, rows: int, resources: Resources) -> Job:
+        """What a worker's trainer is given."""
+        # The fingerprint is the store's affair.
+        data = self.data and replace(self.data, fingerprint=None)
+        return Job(self.spec, data, rows, resources, self.shared_split)
 
     def unfused(self, device: str) -> str | None:
         """Why the study's trials train one at a time on a device; None when they can be fused."""
-        return self.make().unfused(self.spec, self.data, device)
+        return trainers.why_unfused(self.make(), self.spec, self.data, device)
 
 
 def plan(
@@ -149,11 +158,9 @@ def prepare(
         resampling: whether other splits of the data are wanted though the spec can do without them.
         known: what the study knows of its data, where that is to be remembered or compared.
     """
-    from tuner import trainers
-
     dataset = _dataset(spec, data, resampling, known)
-    make = partial(trainers.resolve_for, spec, trainer)
-    faults = make().faults(spec, dataset)
+    make = partial(trainers.resolve, spec.trainer.use if trainer is None else trainer)
+    faults = trainers.validate(make(), spec, dataset)
     if faults:
         raise SpecError([f"{where}: {fault}" for fault in faults])
     return PreparedStudy(spec, dataset, make)

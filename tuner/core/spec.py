@@ -121,7 +121,15 @@ class TrainerSpec(Section):
         "precision and recall are the positive one's ([data] positive); of more, as f1_macro and its like "
         "always, means over classes",
     )
-    device: str = Field("auto", description="auto | cpu | cuda | cuda:1")
+    device: str = Field(
+        "auto",
+        description="auto | cpu | cuda | cuda:1, or several that the workers share: cuda:0, cuda:1",
+    )
+    devices_per_worker: int = Field(
+        1,
+        ge=1,
+        description="devices that each worker gets, for loops that train on several at once",
+    )
     executor: Literal["auto", "inline", "processes"] = Field(
         "auto", description="in this process or in worker processes; auto: processes for two workers and more"
     )
@@ -158,7 +166,17 @@ class TrainerSpec(Section):
             value = getattr(self, name)
             if value != "auto" and value < 1:
                 raise ValueError(f'{name}: {value} is not at least 1; give a number or "auto"')
+        if more := len(self.devices) % self.devices_per_worker:
+            raise ValueError(
+                f"devices_per_worker: {len(self.devices)} devices by {self.devices_per_worker} leave {more}; "
+                "name as many devices as the workers share out"
+            )
         return self
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that `device` names, in this order."""
+        return tuple(name.strip() for name in self.device.split(","))
 
 
 class ObjectiveSpec(Section):

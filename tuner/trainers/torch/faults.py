@@ -12,7 +12,7 @@ from tuner.core.spec import StudySpec
 from tuner.core.trial import NUMBERS
 from tuner.errors import PluginError, near
 from tuner.trainers import scores
-from tuner.trainers.device import device_fault
+from tuner.trainers.device import device_fault, device_faults
 from tuner.trainers.torch import costs, losses
 from tuner.trainers.torch.networks import SHIPPED, builder
 from tuner.trainers.torch.recipe import NAMES, NETWORK, range_faults
@@ -23,7 +23,7 @@ def default_model(data: Dataset) -> str:
     return "cnn" if len(data.input_shape) == 3 else "mlp"
 
 
-def faults(spec: StudySpec, data: Dataset | None) -> list[str]:
+def validate(spec: StudySpec, data: Dataset | None) -> list[str]:
     """Every fault of the study."""
     found = [*_trainer_faults(spec)]
     if data is None:
@@ -40,8 +40,7 @@ def faults(spec: StudySpec, data: Dataset | None) -> list[str]:
 
 
 def _trainer_faults(spec: StudySpec) -> Iterator[str]:
-    if fault := device_fault(spec.trainer.device):
-        yield f"trainer.device: {fault}"
+    yield from device_faults(spec.trainer.devices, device_fault)
     if spec.trainer.settings:
         yield (
             f"trainer.settings: the torch trainer takes none, found {', '.join(spec.trainer.settings)}; "

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tuner.core.dataset import Task
-from tuner.core.ports import Snapshot
 from tuner.core.seeds import derive
+from tuner.core.training import Snapshot
 from tuner.core.trial import LAYER_NORMS, Objective, Reading, Trial
 from tuner.errors import TrialError
 from tuner.trainers import scores
