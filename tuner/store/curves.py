@@ -99,11 +99,13 @@ def of_study(connection: Connection, study_id: int, extras: Sequence[str]) -> Cu
         .order_by(tuner_curves.c.trial_id)
     ).all()
     others = its_trials.where(tuner_trials.c.trial_id.not_in(select(tuner_curves.c.trial_id)))
-    return _with_packed(values, _of_rows(_rows(connection, _readings(others, ())), ()))
+    found = _with_packed(values, _of_rows(_rows(connection, _readings(others, ())), ()))
+    # They are kept, and looked through again and again: each in a piece.
+    return found._replace(numbers={name: np.ascontiguousarray(its) for name, its in found.numbers.items()})
 
 
 def _with_packed(values: Sequence[Any], rest: Curves) -> Curves:
-    """Packed curves, (trial id, value) each, and others."""
+    """Packed curves, (trial id, value) each, and others; where there are no others, the numbers are views."""
     if not values:
         return rest
     table = unpacked(b"".join(readings for _, readings in values))
