@@ -14,9 +14,8 @@ from tests.contracts.executor import artifacts, study
 from tests.engine.parts import ListStore, engine
 from tests.engine.test_resumed import EPOCHS, Killed, Mortal, Rows, Sums
 from tuner import callbacks
-from tuner.core.job import Job, Resources
+from tuner.core.ports import Job, Outcome, Population
 from tuner.core.spec import StudySpec
-from tuner.core.training import Outcome, TrialBatch
 from tuner.core.trial import Reading
 from tuner.executors import Inline
 from tuner.search import OptunaSearcher
@@ -35,7 +34,7 @@ class SizedRows(Rows):
 
 
 class Sized(Sums):
-    def open_batch(self, job: Job) -> TrialBatch:
+    def populate(self, job: Job) -> Population:
         return SizedRows(job.rows, parks=self._parks)
 
 
@@ -51,7 +50,7 @@ def specified() -> StudySpec:
 
 
 def run(store: ListStore, models: Path, spec: StudySpec) -> None:
-    worker = Inline(Sized, Job(spec, None, rows=3, resources=Resources(threads=1)), artifacts(models))
+    worker = Inline(Sized, Job(spec, None, rows=3, threads=1), artifacts(models))
     searcher = OptunaSearcher(spec.search_space(), spec.search, spec.goals())
     driver = engine(
         worker,

@@ -1,6 +1,6 @@
 """FunctionTrainer: a training loop of one's own, ``def train(params, context): ... yield {...}``.
 
-A session runs the function up to its next yield, in the worker's own thread.
+One trial at a time. What the function trains, and with which library, is not known here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType
@@ -21,13 +21,12 @@ from numpy.typing import NDArray
 from tuner.artifacts import DESCRIPTION
 from tuner.core import seeds
 from tuner.core.dataset import Dataset
-from tuner.core.job import Job, Resources
+from tuner.core.ports import Exhausted, Failure, Job, Outcome, Snapshot
 from tuner.core.spec import StudySpec
-from tuner.core.training import Exhausted, Failure, Outcome, Snapshot
 from tuner.core.trial import NUMBERS, Objective, Reading, Trial
 from tuner.errors import TrialError, described
 from tuner.trainers import weights
-from tuner.trainers.device import device_fault_of_any, device_faults
+from tuner.trainers.device import device_fault_of_any
 from tuner.trainers.model import describe
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
 from tuner.trainers.streams import GlobalStreams
@@ -55,7 +54,6 @@ class Context:
         resume: gives None at a trial's start. Where the trial goes on after a pause or an interruption
             it gives the state that was yielded with the last epoch, see `FunctionTrainer`, and puts
             the global generators where they were then, so it is called when all is built.
-        resources: all devices that the trial may use, `device` being the first, and the threads.
     """
 
     data: Dataset | None
@@ -66,7 +64,6 @@ class Context:
     settings: Mapping[str, Any]
     keep: Callable[[Any], None]
     resume: Callable[[], Any] = lambda: None
-    resources: Resources = field(default_factory=Resources)
 
 
 class FunctionTrainer:
@@ -100,9 +97,10 @@ class FunctionTrainer:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
 
-    def validate(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:  # noqa: ARG002
+    def faults(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:  # noqa: ARG002
         """What is wrong with the function's signature, and with the device that it is told of."""
-        faults = device_faults(spec.trainer.devices, device_fault_of_any)
+        fault = device_fault_of_any(spec.trainer.device)
+        device = (f"trainer.device: {fault}",) if fault else ()
         kind = "an async function" if _is_async(self.function) else ""
         try:
             inspect.signature(self.function).bind({}, None)
@@ -111,26 +109,76 @@ class FunctionTrainer:
         except ValueError:  # some built-in callables have no signature
             pass
         if not kind:
-            return faults
+            return device
         return (
-            *faults,
+            *device,
             f"trainer.use: {_called(self.function)}: {kind}; write def train(params, context)",
         )
 
-    def start(self, job: Job, trial: Trial, snapshot: Snapshot | None = None) -> FunctionSession:
-        """Prepare the call; the function runs from the first `next` on."""
+    def unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:  # noqa: ARG002
+        """Always: what the function does is its own."""
+        return "a function of one's own trains one trial at a time"
+
+    def parks(self, spec: StudySpec) -> bool:  # noqa: ARG002
+        """Never: whether the function yields its state shows only when it runs."""
+        return False
+
+    def efforts(self, job: Job) -> Callable[[Trial], float] | None:  # noqa: ARG002
+        """None: there is one row."""
+        return None
+
+    def populate(self, job: Job) -> FunctionPopulation:
+        """Set up an empty row."""
         if any(name.partition(".")[0] == "torch" for name in _names(self.function)):
             # A function that imports torch by itself must find its generator seeded.
             import torch  # noqa: F401
-        session = FunctionSession(self.function, job, trial)
+        return FunctionPopulation(self.function, job)
+
+
+class FunctionPopulation:
+    """One row, empty or with one call of the function in it."""
+
+    capacity = 1
+
+    def __init__(self, function: Callable[..., Any], job: Job) -> None:
+        self._function = function
+        self._job = job
+        self._run: _Run | None = None
+
+    def place(self, row: int, trial: Trial, snapshot: Snapshot | None = None) -> None:  # noqa: ARG002
+        """Prepare the call; the function runs from the first `advance` on."""
+        self._run = _Run(self._function, self._job, trial)
         if snapshot is not None:
-            session.restore(snapshot)
-        return session
+            self._run.restore(snapshot)
+
+    def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:
+        """Run the function up to its next yield, if its row is among `rows`."""
+        if self._run is None or (rows is not None and 0 not in rows):
+            return {}
+        return {0: self._run.advance()}
+
+    def save(self, row: int, folder: Path) -> bool:  # noqa: ARG002
+        """Write the weights that the function handed to `Context.keep` in the best epoch.
+
+        Raises:
+            TrialError: what it handed over cannot be kept.
+        """
+        return self._run is not None and self._run.save(folder)
+
+    def snapshot(self, row: int) -> Snapshot | None:  # noqa: ARG002
+        """What the function yielded as its state, with what is kept beside it; None if it did not."""
+        return None if self._run is None else self._run.snapshot()
+
+    def clear(self, row: int) -> None:  # noqa: ARG002
+        """Close the generator."""
+        if self._run is not None:
+            self._run.close()
+        self._run = None
 
 
 @dataclass(slots=True)
-class FunctionSession:
-    """One trial's call of the function; a `TrialSession`."""
+class _Run:
+    """One trial's call of the function."""
 
     function: Callable[..., Any]
     job: Job
@@ -147,14 +195,16 @@ class FunctionSession:
     unkept: str | None = None
     state: Any = None
     stood: Mapping[str, Any] | None = None
+    failure: Failure | None = None
 
     def __post_init__(self) -> None:
         goals = self.job.spec.goals()
         self.goal, self.names = goals.primary, goals.names
-        self.streams = GlobalStreams(self._seed("global"), self.job.resources.device)
+        self.streams = GlobalStreams(self._seed("global"), self.job.device)
 
-    def next(self) -> Outcome:
-        """Run the function up to its next yield."""
+    def advance(self) -> Outcome:
+        if self.failure is not None:
+            return self.failure
         start = time.perf_counter()
         try:
             with self.streams:
@@ -176,10 +226,14 @@ class FunctionSession:
         except _Misuse as error:
             message = f"{_called(self.function)}: {error}"
             return Failure(message, message)
+        except KeyboardInterrupt:
+            raise
+        # Not only an Exception: a script's sys.exit() ends its trial, not the worker.
+        except BaseException as error:  # noqa: BLE001
+            return Failure.of(error)
         return reading
 
     def snapshot(self) -> Snapshot | None:
-        """What the function yielded as its state, with what is kept beside it; None if it yielded none."""
         if self.state is None:
             return None
         tree = {
@@ -196,18 +250,15 @@ class FunctionSession:
             return None
 
     def restore(self, snapshot: Snapshot) -> None:
-        """Hand the function a state to go on from, before its first `next`."""
-        tree = thaw(snapshot.arrays, snapshot.facts)
-        self.state, self.kept, self.unkept = tree["state"], tree["kept"], tree.get("unkept")
-        self.epoch, self.best = snapshot.epoch, reading_of(tree["best"])
-        self.stood = tree["streams"]
+        try:
+            tree = thaw(snapshot.arrays, snapshot.facts)
+            self.state, self.kept, self.unkept = tree["state"], tree["kept"], tree.get("unkept")
+            self.epoch, self.best = snapshot.epoch, reading_of(tree["best"])
+            self.stood = tree["streams"]
+        except Exception as error:  # noqa: BLE001
+            self.failure = Failure.of(error)
 
     def save(self, folder: Path) -> bool:
-        """Write the weights that the function handed to `Context.keep` in the best epoch.
-
-        Raises:
-            TrialError: what it handed over cannot be kept.
-        """
         if self.best is not None and self.unkept is not None:
             raise TrialError(self.unkept)
         if self.best is None or not self.kept:
@@ -225,7 +276,6 @@ class FunctionSession:
         return True
 
     def close(self) -> None:
-        """Close the generator."""
         close = getattr(self.readings, "close", None)
         if close is None:
             return
@@ -241,15 +291,14 @@ class FunctionSession:
         if self.readings is None:
             spec, trial = self.job.spec.trainer, self.trial
             context = Context(
-                self.job.data_for(trial),
+                self.job.data,
                 spec.epochs,
                 self._seed("function"),
                 trial.number,
-                self.job.resources.device,
+                self.job.device,
                 spec.settings,
                 self._hand,
                 self._resume,
-                self.job.resources,
             )
             found = self.function(dict(trial.params), context)
             self.readings = found if isinstance(found, Iterator) else iter((found,))
