@@ -50,8 +50,9 @@ def run_tuner(sampler: str, trials: int, epochs: int, folder: Path) -> int:
     """Our study; returns the epochs trained."""
     from tuner import callbacks
     from tuner.core.dataset import Dataset
-    from tuner.core.ports import Job, Outcome, Population, Snapshot
+    from tuner.core.job import Job
     from tuner.core.spec import StudySpec
+    from tuner.core.training import Outcome, Snapshot, TrialBatch
     from tuner.core.trial import Reading, Trial
     from tuner.engine import Engine
     from tuner.executors import Inline
@@ -67,19 +68,19 @@ def run_tuner(sampler: str, trials: int, epochs: int, folder: Path) -> int:
             self.rows: dict[int, tuple[Trial, int]] = {}
             self.epochs = 0
 
-        def faults(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:  # noqa: ARG002
+        def validate(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:  # noqa: ARG002
             return ()
 
-        def unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:  # noqa: ARG002
+        def why_unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:  # noqa: ARG002
             return None
 
         def parks(self, spec: StudySpec) -> bool:  # noqa: ARG002
             return False
 
-        def efforts(self, job: Job) -> Callable[[Trial], float] | None:  # noqa: ARG002
+        def epoch_cost(self, job: Job) -> Callable[[Trial], float] | None:  # noqa: ARG002
             return None
 
-        def populate(self, job: Job) -> Population:  # noqa: ARG002
+        def open_batch(self, job: Job) -> TrialBatch:  # noqa: ARG002
             return self
 
         def place(self, row: int, trial: Trial, snapshot: Snapshot | None = None) -> None:  # noqa: ARG002

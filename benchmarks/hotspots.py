@@ -132,7 +132,7 @@ def step_rates(data: str, seconds: float = 0.5) -> list[tuple[int, int, float]]:
 
     from benchmarks import subjects
     from tuner.core.dataset import Dataset, Split, Task
-    from tuner.core.ports import Job
+    from tuner.core.job import Job
     from tuner.core.spec import StudySpec
     from tuner.core.trial import Trial
     from tuner.trainers.torch.trainer import TorchTrainer
@@ -151,7 +151,7 @@ def step_rates(data: str, seconds: float = 0.5) -> list[tuple[int, int, float]]:
     for width in (16, 32, 64, 128, 256):
         for batch in subjects.BATCHES:
             spec = StudySpec.parse(subjects.study("step", Path("data.npz"), [width], trials=1, seed=0))
-            population = TorchTrainer().populate(Job(spec, dataset, rows=2))
+            population = TorchTrainer().open_batch(Job(spec, dataset, rows=2))
             population.place(0, Trial(0, {"width": width, "batch_size": batch, "optimizer": "adam"}, 0))
             population.advance()
             times: list[float] = []

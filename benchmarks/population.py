@@ -20,11 +20,13 @@ from sklearn.model_selection import train_test_split
 
 from tuner import content
 from tuner.core.dataset import Dataset, Split, Task
-from tuner.core.ports import Job, Population
+from tuner.core.job import Job
 from tuner.core.space import Choice, Int
 from tuner.core.spec import StudySpec
+from tuner.core.training import TrialBatch
 from tuner.core.trial import Params, Reading, Trial, Value
-from tuner.trainers.torch.fused import FusedPopulation
+from tuner.trainers import open_batch
+from tuner.trainers.torch.fused import FusedBatch
 from tuner.trainers.torch.trainer import TorchTrainer
 
 WIDTHS = ((16, 32, 64), (128, 256))
@@ -76,7 +78,7 @@ def drawn(spec: StudySpec, number: int) -> Trial:
     return Trial(number, params, 0)
 
 
-def seconds(population: Population, trials: Sequence[Trial], epochs: int) -> float:
+def seconds(population: TrialBatch, trials: Sequence[Trial], epochs: int) -> float:
     """CPU time of training all trials to their end, freed rows refilled at once."""
     waiting, running = list(trials)[::-1], 0
     begin = time.process_time()
@@ -102,8 +104,8 @@ def best_case(data: Dataset, rounds: int) -> float:
     trials = [Trial(number, params, 0) for number in range(2)]
     pairs = []
     for _ in range(rounds):
-        slow = seconds(TorchTrainer().populate(Job(spec, data)), trials, 3)
-        pairs.append(slow / seconds(FusedPopulation(Job(spec, data, rows=2)), trials, 3))
+        slow = seconds(open_batch(TorchTrainer(), Job(spec, data)), trials, 3)
+        pairs.append(slow / seconds(FusedBatch(Job(spec, data, rows=2)), trials, 3))
     return statistics.median(pairs)
 
 
@@ -116,7 +118,7 @@ def main() -> None:
     torch.set_num_threads(1)
     data = digits()
     warm = study((16,), 1)
-    seconds(FusedPopulation(Job(warm, data)), [drawn(warm, 0)], 1)
+    seconds(FusedBatch(Job(warm, data)), [drawn(warm, 0)], 1)
     print(f"{platform.machine()}, {os.cpu_count()} cores, one thread, torch {torch.__version__}; ", end="")
     print(f"digits, {options.trials} uniform random trials of {options.epochs} epochs, CPU time, medians")
     print(f"{'widths':>12} {'rows':>5} {'reference':>12} {'fused':>12} {'ratio':>7}   trial-epochs/s")
@@ -127,9 +129,9 @@ def main() -> None:
         slow: list[float] = []
         fast: dict[int, list[float]] = {rows: [] for rows in ROWS}
         for _ in range(options.rounds):
-            slow.append(seconds(TorchTrainer().populate(Job(spec, data)), trials, options.epochs))
+            slow.append(seconds(open_batch(TorchTrainer(), Job(spec, data)), trials, options.epochs))
             for rows in ROWS:
-                population = FusedPopulation(Job(spec, data, rows=rows))
+                population = FusedBatch(Job(spec, data, rows=rows))
                 fast[rows].append(seconds(population, trials, options.epochs))
         for rows, times in fast.items():
             ratio = statistics.median(a / b for a, b in zip(slow, times, strict=True))

@@ -47,6 +47,33 @@ def test_a_function_that_yields_is_pruned(pruner: str) -> None:
     assert any(record.rule == "pruner" for record in study.records)
 
 
+@pytest.mark.parametrize("has_state", [True, False])
+def test_a_loop_is_paused_and_goes_on_from_its_state_or_from_its_start(has_state: bool) -> None:
+    trained: list[tuple[int, int]] = []
+
+    def train(params: Mapping[str, Any], context: Any) -> Iterator[Mapping[str, Any]]:
+        epoch = (context.resume() or {"epoch": 0})["epoch"]
+        while True:
+            epoch += 1
+            trained.append((context.number, epoch))
+            state = {"state": {"epoch": epoch}} if has_state else {}
+            yield {"val_loss": float(params["x"]) + 1 / epoch, **state}
+
+    settings = {
+        "search.pruner": "asha",
+        "search.sampler": "random",
+        "search.reduction": 2,
+        "trainer.epochs": 8,
+    }
+    study = tuner.start(trainer=train, space=SPACE, trials=20, settings=settings)
+    epochs = sum(record.epochs for record in study.records)
+    assert {record.rule for record in study.records} == {"pruner", None}
+    assert len(set(trained)) == epochs
+    again = {number for number, _ in trained if trained.count((number, 1)) > 1}
+    assert bool(again) is not has_state
+    assert (len(trained) > epochs) is not has_state
+
+
 def test_an_estimator_that_is_fitted_as_a_whole_is_never_pruned() -> None:
     changes = {
         "trainer": {"use": "sklearn", "model": "forest", "workers": 1, "settings": {"n_estimators": 3}},

@@ -56,4 +56,4 @@ def test_default_configuration_learns_alike_fused_and_one_at_a_time() -> None:
 def test_what_cannot_be_fused_says_why() -> None:
     run = tuner.start("digits_sklearn", trials=1, settings={"trainer.epochs": 1, "trainer.workers": 1})
     assert run.summary.facts["rows"] == 1
-    assert "scikit-learn" in note(run)
+    assert "the trainer 'sklearn' does not fuse trials" in note(run)

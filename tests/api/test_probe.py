@@ -15,10 +15,10 @@ from tuner.api.probe import Probed, WorkerLayout, fastest
 from tuner.api.session import Session
 from tuner.api.specify import plan
 from tuner.core.dataset import Dataset
-from tuner.core.ports import Failure, Job, Outcome, Snapshot, Trainer
+from tuner.core.job import Job, Resources
 from tuner.core.spec import StudySpec
+from tuner.core.training import Failure, Outcome, Snapshot, Trainer
 from tuner.core.trial import Reading, Trial
-from tuner.trainers import AveragedTrainer
 
 CORES = 2
 
@@ -54,7 +54,9 @@ class Rows:
 
     def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:
         assert self.job.data is not None
-        self.clock.now += self.epoch_s(self.job.rows, self.job.threads) * len(self.job.data.train) / SAMPLES
+        self.clock.now += (
+            self.epoch_s(self.job.rows, self.job.resources.threads) * len(self.job.data.train) / SAMPLES
+        )
         if len(self.placed) > self.holds:
             return dict.fromkeys(self.placed, Failure("out of memory on the GPU", ""))
         return {row: Reading(1, 1.0, 1.0) for row in self.placed}
@@ -79,19 +81,16 @@ class Timed:
     apart: bool = False
     jobs: list[Job] = field(default_factory=list)
 
-    def faults(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:
+    def validate(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:
         return ()
 
-    def unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:
+    def why_unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:
         return None
 
-    def parks(self, spec: StudySpec) -> bool:
-        return False
-
-    def efforts(self, job: Job) -> Callable[[Trial], float] | None:
+    def epoch_cost(self, job: Job) -> Callable[[Trial], float] | None:
         return (lambda _: 1.0) if self.apart else None
 
-    def populate(self, job: Job) -> Rows:
+    def open_batch(self, job: Job) -> Rows:
         self.jobs.append(job)
         return Rows(job, self.clock, self.epoch_s, self.holds)
 
@@ -106,7 +105,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def found(trainer: Trainer, trials: int, folds: int | None = None, **keys: Any) -> Probed:
     settings = {f"trainer.{key}": value for key, value in keys.items()} | {"budget.trials": trials}
     planned = plan("digits", settings={**settings, "trainer.epochs": 30, "data.folds": folds})
-    return fastest(trainer, Job(planned.spec, planned.data, "cpu", 1, 1), CORES)
+    return fastest(trainer, planned.job(1, Resources()), CORES)
 
 
 def test_of_layouts_that_are_about_as_fast_the_one_with_the_fewest_rows_is_taken(clock: Clock) -> None:
@@ -121,7 +120,7 @@ def test_of_layouts_that_are_about_as_fast_the_one_with_the_fewest_rows_is_taken
 def test_folds_are_probed_on_few_rows_and_an_epoch_of_a_trial_is_one_of_each(clock: Clock) -> None:
     rows = 958  # that a fold trains on
     timed = Timed(clock, lambda rows, threads: 0.001 * rows / threads)
-    probed = found(AveragedTrainer(timed, folds=3), 300, folds=3)
+    probed = found(timed, 300, folds=3)
     assert {len(job.data.train) for job in timed.jobs if job.data is not None} == {256, rows}
     assert probed.rates[WorkerLayout(2, 1, 2)] == pytest.approx(2000 / 3 * SAMPLES / rows)
 
@@ -228,14 +227,3 @@ def test_another_machine_or_another_wish_is_another_choice() -> None:
     assert session({**STORED, "machine": "elsewhere"}).layout.rows != 7
     assert session({**STORED, "machine": machine}, rows=3).layout.rows == 3
     assert session({**STORED, "machine": machine}, rows=7, workers=2).layout == WorkerLayout(7, 2, 1)
-
-
-def test_a_pruner_that_parks_says_so_where_trials_cannot_be_parked() -> None:
-    planned = plan("digits_sklearn", settings={"search.pruner": "asha"})
-    made = Session.of(planned, "sqlite:///tuner.db", in_process=False)
-    told = [note for note in made.notes if note.startswith("asha: ")]
-    assert bool(told) != made.parks
-    for pruner in ("asha-stop", "none"):
-        planned = plan("digits_sklearn", settings={"search.pruner": pruner})
-        notes = Session.of(planned, "sqlite:///tuner.db", in_process=False).notes
-        assert not [note for note in notes if note.startswith("asha: ")]

@@ -27,18 +27,10 @@ import pytest
 from tuner.artifacts import Artifacts
 from tuner.core.dataset import Dataset
 from tuner.core.events import Event, Failed, Finished, Interrupted, Paused, Reported, Restarted, Stopped
-from tuner.core.ports import (
-    Executor,
-    Exhausted,
-    Failure,
-    Job,
-    Outcome,
-    Placement,
-    Population,
-    Snapshot,
-    Trainer,
-)
+from tuner.core.job import Job
+from tuner.core.ports import Executor, Placement
 from tuner.core.spec import StudySpec
+from tuner.core.training import Exhausted, Failure, Outcome, Snapshot, Trainer, TrialBatch
 from tuner.core.trial import Reading, Trial
 from tuner.errors import DeviceError, StoreError
 
@@ -77,23 +69,19 @@ class Abacus:
     what happens does so only for the first time.
     """
 
-    def faults(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:
+    def validate(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:
         """None."""
         return ()
 
-    def unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:
+    def why_unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:
         """Never."""
         return None
 
-    def parks(self, spec: StudySpec) -> bool:
-        """Yes."""
-        return True
-
-    def efforts(self, job: Job) -> Callable[[Trial], float] | None:
+    def epoch_cost(self, job: Job) -> Callable[[Trial], float] | None:
         """Its diaries are no place for threads."""
         return None
 
-    def populate(self, job: Job) -> Population:
+    def open_batch(self, job: Job) -> TrialBatch:
         """As many rows as the job wants."""
         return Beads(job.rows)
 

@@ -29,10 +29,11 @@ import safetensors.numpy
 import torch
 
 from tuner.core.dataset import Dataset, Split, Task
-from tuner.core.ports import Exhausted, Failure, Job, Outcome, Population, Snapshot, Trainer
+from tuner.core.job import Job
 from tuner.core.spec import StudySpec
+from tuner.core.training import Exhausted, Failure, Outcome, Snapshot, Trainer, TrialBatch
 from tuner.core.trial import Params, Reading, Trial
-from tuner.trainers import load_model
+from tuner.trainers import load_model, open_batch
 
 
 def study(metric: str = "val_loss", **trainer: Any) -> StudySpec:
@@ -103,23 +104,23 @@ class TrainerContract:
         validation = Split(data.validation.x * 2 + 1, np.roll(data.validation.y, 1))
         return dataclasses.replace(data, validation=validation)
 
-    def population(self, job: Job | None = None) -> Population:
+    def population(self, job: Job | None = None) -> TrialBatch:
         """A fresh, empty population."""
-        return self.trainer().populate(job or self.job())
+        return open_batch(self.trainer(), job or self.job())
 
     def trial(self, number: int, params: Params | None = None) -> Trial:
         """A trial under its number."""
         params = self.params(number) if params is None else params
         return Trial(number, params, self.job().spec.search.seed)
 
-    def curve(self, population: Population, trial: Trial, row: int = 0) -> list[Reading]:
+    def curve(self, population: TrialBatch, trial: Trial, row: int = 0) -> list[Reading]:
         """Train one trial to its end, whatever its neighbours do, and clear its row."""
         population.place(row, trial)
         curve = self.train(population, row)
         population.clear(row)
         return curve
 
-    def train(self, population: Population, row: int = 0) -> list[Reading]:
+    def train(self, population: TrialBatch, row: int = 0) -> list[Reading]:
         """Train the trial of a row to its end, and leave it there."""
         curve: list[Reading] = []
         while len(curve) < self.job().spec.trainer.epochs:
@@ -132,7 +133,7 @@ class TrainerContract:
 
     def test_valid_job_has_no_faults(self) -> None:
         job = self.job()
-        assert list(self.trainer().faults(job.spec, job.data)) == []
+        assert list(self.trainer().validate(job.spec, job.data)) == []
 
     def test_population_starts_empty(self) -> None:
         population = self.population()
@@ -353,12 +354,8 @@ class TrainerContract:
         population.clear(0)
         assert _content(snapshot) == before
 
-    def test_trials_are_parked_only_where_there_are_snapshots(self) -> None:
-        population = self.population()
-        assert population.snapshot(0) is None
-        population.place(0, self.trial(0))
-        population.advance()
-        assert population.snapshot(0) is not None or not self.trainer().parks(self.job().spec)
+    def test_an_empty_row_has_no_snapshot(self) -> None:
+        assert self.population().snapshot(0) is None
 
     def kept(self, trial: Trial, epochs: int) -> Snapshot:
         """The trial's state after some epochs, written and read again."""
@@ -395,7 +392,9 @@ class TrainerContract:
         job = self.job()
         if job.data is None:
             pytest.skip("this job has no data")
-        nowhere = StudySpec.parse({**job.spec.to_table(), "data": {"source": "gone.csv", "target": "y"}})
+        table = job.spec.to_table()
+        gone = {**table.get("data", {}), "source": "gone.csv", "target": "y"}
+        nowhere = StudySpec.parse({**table, "data": gone})
         trial = self.trial(0)
         there = self.curve(self.population(dataclasses.replace(job, spec=nowhere)), trial)
         assert same(there, self.curve(self.population(job), trial))

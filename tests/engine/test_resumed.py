@@ -17,8 +17,10 @@ from tests.contracts.executor import artifacts, models_in, study
 from tests.engine.parts import SEED, CountingSearcher, ListStore, engine
 from tuner import callbacks
 from tuner.core.dataset import Dataset
-from tuner.core.ports import Job, Outcome, Population, Snapshot, Turn
+from tuner.core.job import Job, Resources
+from tuner.core.ports import Turn
 from tuner.core.spec import StudySpec
+from tuner.core.training import Outcome, Snapshot, TrialBatch
 from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
 from tuner.executors import Inline
 
@@ -43,19 +45,16 @@ class Sums:
         self._parks = parks
         self._lanes = lanes
 
-    def faults(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:
+    def validate(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:
         return ()
 
-    def unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:
+    def why_unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:
         return None
 
-    def parks(self, spec: StudySpec) -> bool:
-        return self._parks
-
-    def efforts(self, job: Job) -> Callable[[Trial], float] | None:
+    def epoch_cost(self, job: Job) -> Callable[[Trial], float] | None:
         return (lambda trial: 1.0 + mixed("effort", trial.number)) if self._lanes else None
 
-    def populate(self, job: Job) -> Population:
+    def open_batch(self, job: Job) -> TrialBatch:
         return Rows(job.rows, parks=self._parks)
 
 
@@ -156,7 +155,9 @@ def run(
 
     threads = 2
     worker = Worker(
-        lambda: Sums(parks=parks, lanes=lanes), Job(spec, None, rows=3, threads=threads), artifacts(models)
+        lambda: Sums(parks=parks, lanes=lanes),
+        Job(spec, None, rows=3, resources=Resources(threads=threads)),
+        artifacts(models),
     )
     rules = callbacks.build(spec)
     driver = engine(worker, store, models, searcher=Inquirer(), callbacks=rules, trials=TRIALS, keep=3)

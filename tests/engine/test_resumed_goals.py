@@ -14,8 +14,9 @@ from tests.contracts.executor import artifacts, study
 from tests.engine.parts import ListStore, engine
 from tests.engine.test_resumed import EPOCHS, Killed, Mortal, Rows, Sums
 from tuner import callbacks
-from tuner.core.ports import Job, Outcome, Population
+from tuner.core.job import Job, Resources
 from tuner.core.spec import StudySpec
+from tuner.core.training import Outcome, TrialBatch
 from tuner.core.trial import Reading
 from tuner.executors import Inline
 from tuner.search import OptunaSearcher
@@ -34,7 +35,7 @@ class SizedRows(Rows):
 
 
 class Sized(Sums):
-    def populate(self, job: Job) -> Population:
+    def open_batch(self, job: Job) -> TrialBatch:
         return SizedRows(job.rows, parks=self._parks)
 
 
@@ -50,7 +51,7 @@ def specified() -> StudySpec:
 
 
 def run(store: ListStore, models: Path, spec: StudySpec) -> None:
-    worker = Inline(Sized, Job(spec, None, rows=3, threads=1), artifacts(models))
+    worker = Inline(Sized, Job(spec, None, rows=3, resources=Resources(threads=1)), artifacts(models))
     searcher = OptunaSearcher(spec.search_space(), spec.search, spec.goals())
     driver = engine(
         worker,

@@ -10,7 +10,8 @@ import pytest
 from tests.contracts.executor import Abacus, artifacts, models_in, study
 from tests.engine.parts import CountingSearcher, ListStore, engine
 from tuner.core.budget import StudyState
-from tuner.core.ports import Job, Turn
+from tuner.core.job import Job, Resources
+from tuner.core.ports import Turn
 from tuner.core.trial import Trial, TrialState
 from tuner.executors import Processes
 
@@ -36,7 +37,9 @@ def test_no_trial_is_lost_when_workers_die_and_the_user_interrupts(tmp_path: Pat
                 raise KeyboardInterrupt
 
     def executor() -> Processes:
-        return Processes(Abacus, Job(study(), None, rows=2), artifacts(tmp_path / "models"), workers=2)
+        return Processes(
+            Abacus, Job(study(), None, rows=2), artifacts(tmp_path / "models"), resources=[Resources()] * 2
+        )
 
     store: ListStore = Impatient()
     with pytest.raises(KeyboardInterrupt):

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from tests.contracts.executor import artifacts
-from tuner.core.ports import Snapshot
+from tuner.core.training import Snapshot
 from tuner.core.trial import Trial
 from tuner.executors.checkpoints import Checkpoints
 

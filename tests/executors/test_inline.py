@@ -18,7 +18,9 @@ from tests.contracts import trainer as trainers
 from tests.contracts.executor import Abacus, Beads, Desk, ExecutorContract, artifacts, models_in, study
 from tuner.artifacts import Artifacts
 from tuner.core.events import Finished, Reported
-from tuner.core.ports import Executor, Job, Outcome, Placement, Population, Trainer
+from tuner.core.job import Job, Resources
+from tuner.core.ports import Executor, Placement
+from tuner.core.training import Outcome, Trainer, TrialBatch
 from tuner.core.trial import Reading, Trial
 from tuner.errors import PluginError
 from tuner.executors import Inline
@@ -74,7 +76,7 @@ def test_a_durable_study_has_its_models_on_the_disk_before_and_after_they_get_th
 class Timed(Abacus):
     """Epochs take params["seconds"], it says."""
 
-    def populate(self, job: Job) -> Population:
+    def open_batch(self, job: Job) -> TrialBatch:
         return TimedBeads(job.rows)
 
 
@@ -88,7 +90,7 @@ class TimedBeads(Beads):
 class Abreast(Timed):
     """Its rows train side by side, and so they repeat themselves."""
 
-    def efforts(self, job: Job) -> Callable[[Trial], float]:
+    def epoch_cost(self, job: Job) -> Callable[[Trial], float]:
         return lambda trial: 1.0
 
 
@@ -98,10 +100,10 @@ class Held(Abacus):
     def __init__(self) -> None:
         self.begun, self.gate = threading.Event(), threading.Event()
 
-    def efforts(self, job: Job) -> Callable[[Trial], float]:
+    def epoch_cost(self, job: Job) -> Callable[[Trial], float]:
         return lambda trial: 1.0
 
-    def populate(self, job: Job) -> Population:
+    def open_batch(self, job: Job) -> TrialBatch:
         return HeldBeads(job.rows, self)
 
 
@@ -122,7 +124,7 @@ def test_an_epoch_that_outlasts_its_session_leaves_the_files_of_the_next_one_alo
 ) -> None:
     files, trial = artifacts(tmp_path / "models"), Trial(1, {"diary": str(tmp_path / "diary")}, 0)
     before, held = set(threading.enumerate()), Held()
-    first = Inline(lambda: held, Job(study(epochs=1), None, rows=2, threads=2), files)
+    first = Inline(lambda: held, Job(study(epochs=1), None, rows=2, resources=Resources(threads=2)), files)
     first.submit([Placement(trial)], None)
     assert first.poll(0) == []
     assert held.begun.wait(180)
@@ -221,7 +223,7 @@ def test_a_compiled_row_goes_on_bit_for_bit_with_a_checkpoint_and_without(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worth_s: float
 ) -> None:
     monkeypatch.setattr("tuner.executors.worker.WORTH_S", worth_s)
-    job = Job(trainers.study(epochs=6, model="mlp"), trainers.blobs(), rows=2, threads=2)
+    job = Job(trainers.study(epochs=6, model="mlp"), trainers.blobs(), rows=2, resources=Resources(threads=2))
     setting = {"width": 12, "batch_size": 16, "learning_rate": 0.05, "dropout": 0.2, "mixup": 0.3}
     trial = Trial(1, {**setting, "schedule": "cosine", "optimizer": "adam"}, 0)
     curves: list[tuple[Reading, ...]] = []
@@ -271,7 +273,7 @@ def test_no_epoch_is_trained_twice_when_a_session_is_closed_and_another_goes_on(
         executor.close()
         return position
 
-    job = Job(study(epochs=epochs), None, rows=4, threads=2)
+    job = Job(study(epochs=epochs), None, rows=4, resources=Resources(threads=2))
     position: Mapping[str, Any] = {}
     for _ in range(2):
         executor = Inline(Abreast, job, files)

@@ -19,7 +19,9 @@ import pytest
 from tests.contracts.executor import Abacus, Desk, ExecutorContract, artifacts, study
 from tuner.artifacts import Artifacts
 from tuner.core.events import Failed, Finished, Interrupted, Reported, Stopped
-from tuner.core.ports import Executor, Job, Population, Snapshot, Trainer
+from tuner.core.job import Job, Resources
+from tuner.core.ports import Executor
+from tuner.core.training import Snapshot, Trainer, TrialBatch
 from tuner.errors import PluginError
 from tuner.executors import Processes
 from tuner.executors.checkpoints import Checkpoints
@@ -29,7 +31,7 @@ class TestProcesses(ExecutorContract):
     rows = 4
 
     def executor(self, make: Callable[[], Trainer], job: Job, artifacts: Artifacts) -> Executor:
-        return Processes(make, job, artifacts, workers=2)
+        return Processes(make, job, artifacts, resources=[Resources()] * 2)
 
 
 @contextlib.contextmanager
@@ -37,7 +39,11 @@ def opened(
     folder: Path, make: Callable[[], Trainer] = Abacus, workers: int = 1, restarts: int = 2, rows: int = 1
 ) -> Iterator[Desk]:
     made = Processes(
-        make, Job(study(), None, rows=rows), artifacts(folder / "models"), workers, restarts=restarts
+        make,
+        Job(study(), None, rows=rows),
+        artifacts(folder / "models"),
+        [Resources()] * workers,
+        restarts=restarts,
     )
     with contextlib.closing(made):
         yield Desk(made, folder)
@@ -157,7 +163,9 @@ def test_the_queue_is_spread_over_the_workers(tmp_path: Path) -> None:
 def test_a_worker_that_hangs_is_ended_and_its_trial_goes_on_elsewhere(tmp_path: Path) -> None:
     spec = study(stop={"epoch_seconds": 0.5})
     # A busy machine may take that long for any epoch, so it may happen again.
-    made = Processes(Abacus, Job(spec, None), artifacts(tmp_path / "models"), workers=1, restarts=99)
+    made = Processes(
+        Abacus, Job(spec, None), artifacts(tmp_path / "models"), resources=[Resources()], restarts=99
+    )
     with contextlib.closing(made):
         desk = ready(Desk(made, tmp_path))
         desk.submit(desk.trial(1, does="sleep", at=2, once=True))
@@ -170,7 +178,11 @@ def test_a_worker_that_hangs_is_ended_and_its_trial_goes_on_elsewhere(tmp_path: 
 
 def test_ordered_workers_answer_together_in_the_order_of_trials(tmp_path: Path) -> None:
     made = Processes(
-        Abacus, Job(study(), None, rows=2), artifacts(tmp_path / "models"), workers=2, ordered=True
+        Abacus,
+        Job(study(), None, rows=2),
+        artifacts(tmp_path / "models"),
+        resources=[Resources()] * 2,
+        ordered=True,
     )
     with contextlib.closing(made):
         desk = ready(Desk(made, tmp_path), 4)
@@ -185,7 +197,11 @@ def test_ordered_workers_answer_together_in_the_order_of_trials(tmp_path: Path) 
 
 def test_no_ordered_worker_gets_a_trial_before_the_others_have_answered(tmp_path: Path) -> None:
     made = Processes(
-        Abacus, Job(study(epochs=1), None), artifacts(tmp_path / "models"), workers=2, ordered=True
+        Abacus,
+        Job(study(epochs=1), None),
+        artifacts(tmp_path / "models"),
+        resources=[Resources()] * 2,
+        ordered=True,
     )
     try:
         desk = ready(Desk(made, tmp_path), 2)
@@ -201,7 +217,12 @@ def test_no_ordered_worker_gets_a_trial_before_the_others_have_answered(tmp_path
 @pytest.mark.parametrize(("restarts", "deaths"), [(2, 1), (1, 2)])
 def test_the_death_of_an_ordered_worker_changes_no_order(tmp_path: Path, restarts: int, deaths: int) -> None:
     made = Processes(
-        Abacus, Job(study(), None), artifacts(tmp_path / "models"), workers=2, restarts=restarts, ordered=True
+        Abacus,
+        Job(study(), None),
+        artifacts(tmp_path / "models"),
+        resources=[Resources()] * 2,
+        restarts=restarts,
+        ordered=True,
     )
     with contextlib.closing(made):
         desk = ready(Desk(made, tmp_path), 2)
@@ -230,10 +251,10 @@ def test_what_trials_print_stays_out_of_the_terminal(
 
 def test_what_trials_print_does_not_fill_the_disk(tmp_path: Path) -> None:
     class Chatty(Abacus):
-        def populate(self, job: Job) -> Population:
+        def open_batch(self, job: Job) -> TrialBatch:
             sys.stdout.write("x" * 3_000_000)
             sys.stdout.flush()
-            return super().populate(job)
+            return super().open_batch(job)
 
     with opened(tmp_path, Chatty, restarts=0) as desk:
         ready(desk).submit(desk.trial(1, does="exit", at=2))
@@ -273,7 +294,7 @@ def test_a_trainer_that_cannot_be_sent_is_refused(tmp_path: Path) -> None:
             return Abacus()
 
     with pytest.raises(PluginError, match=r"cannot be sent to worker processes: .*lock.*inline"):
-        Processes(make, Job(study(), None), artifacts(tmp_path), workers=1)
+        Processes(make, Job(study(), None), artifacts(tmp_path), resources=[Resources()])
 
 
 def test_workers_that_die_while_they_start_are_not_replaced_for_ever(tmp_path: Path) -> None:
@@ -292,20 +313,39 @@ def test_workers_that_die_while_they_start_are_not_replaced_for_ever(tmp_path: P
     assert starts.read_text() == "again\nagain\n"
 
 
+def test_each_worker_has_resources_of_its_own_and_its_successor_has_them_too(tmp_path: Path) -> None:
+    class Curious(Abacus):
+        def open_batch(self, job: Job) -> TrialBatch:
+            with (tmp_path / "seen").open("a") as file:
+                file.write(f"{','.join(job.resources.devices)} {os.environ['OMP_NUM_THREADS']}\n")
+            return super().open_batch(job)
+
+    given = [Resources(("cuda:0", "cuda:1"), 1), Resources(("cuda:2", "cuda:3"), 2)]
+    with contextlib.closing(
+        Processes(Curious, Job(study(), None), artifacts(tmp_path / "models"), given)
+    ) as executor:
+        desk = ready(Desk(executor, tmp_path), rows=2)
+        for number in (1, 2):
+            desk.submit(desk.trial(number, does="die", at=2, once=True))
+        desk.until(lambda: len((tmp_path / "seen").read_text().splitlines()) == 4)
+    seen = (tmp_path / "seen").read_text().splitlines()
+    assert sorted(seen) == ["cuda:0,cuda:1 1"] * 2 + ["cuda:2,cuda:3 2"] * 2
+
+
 def test_workers_get_their_threads_and_ignore_the_terminals_interrupt(tmp_path: Path) -> None:
     class Curious(Abacus):
-        def populate(self, job: Job) -> Population:
+        def open_batch(self, job: Job) -> TrialBatch:
             ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
             (tmp_path / "seen").write_text(
                 f"{os.environ['OMP_NUM_THREADS']} {ignored} {sys.path[-1]} {Path.cwd()}"
             )
-            return super().populate(job)
+            return super().open_batch(job)
 
     job = Job(study(), None)
     sys.path.append("/of/the/parent")
     try:
         with contextlib.closing(
-            Processes(Curious, job, artifacts(tmp_path), workers=1, threads=3)
+            Processes(Curious, job, artifacts(tmp_path), resources=[Resources(threads=3)])
         ) as executor:
             ready(Desk(executor, tmp_path))
     finally:
@@ -316,18 +356,19 @@ def test_workers_get_their_threads_and_ignore_the_terminals_interrupt(tmp_path: 
 SCRIPT = """
 from pathlib import Path
 from tests.contracts.executor import Abacus, artifacts, study
-from tuner.core.ports import Job, Placement
+from tuner.core.job import Job, Resources
+from tuner.core.ports import Placement
 from tuner.core.trial import Trial
 from tuner.executors import Processes
 from tuner.executors.checkpoints import Checkpoints
 
 class Mine(Abacus):
-    def populate(self, job):
+    def open_batch(self, job):
         import os
         Path("pid").write_text(str(os.getpid()))
-        return super().populate(job)
+        return super().open_batch(job)
 
-executor = Processes(Mine, Job(study(), None), artifacts(Path("models")), workers=1)
+executor = Processes(Mine, Job(study(), None), artifacts(Path("models")), resources=[Resources()])
 while not executor.free():
     executor.poll(0.1)
 """

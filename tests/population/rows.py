@@ -102,17 +102,20 @@ def first_weights(recipe: RowRecipe, seed: int = 0) -> dict[str, Floats]:
 def population(
     capacity: int = 4, epochs: int = 4, kind: type[Population] = Population, **given: Any
 ) -> Population:
-    return kind(capacity, given.pop("material", material()), epochs, **given)
+    return kind(capacity, epochs, **given)
 
 
-def place(population: Population, row: int, recipe: RowRecipe, seed: int = 0) -> None:
-    population.place(row, recipe, inputs(), first_weights(recipe, seed))
+def place(
+    population: Population, row: int, recipe: RowRecipe, seed: int = 0, learned: Material | None = None
+) -> None:
+    population.place(row, recipe, learned or material(), inputs(), first_weights(recipe, seed))
 
 
 def trained(recipe: RowRecipe, epochs: int = 4, **given: Any) -> list[Measured]:
     """The epochs of one trial alone."""
+    learned = given.pop("material", None)
     alone = population(1, epochs, **given)
-    place(alone, 0, recipe)
+    place(alone, 0, recipe, learned=learned)
     return [alone.advance()[0] for _ in range(epochs)]
 
 

@@ -17,6 +17,7 @@ from tests.population.rows import (
     bits,
     first_weights,
     inputs,
+    material,
     place,
     population,
     recipe,
@@ -71,7 +72,7 @@ def test_numbers_depend_on_the_trial_alone_however_rows_are_refilled(
             state = rows.state(row)
             rows.clear(row)
             elsewhere = next(r for r in range(capacity)[::-1] if r not in running)
-            rows.place(elsewhere, varied(number), inputs(), state)
+            rows.place(elsewhere, varied(number), material(), inputs(), state)
             running[elsewhere] = number
     assert set(seen) == set(range(TRIALS))
     assert all(alone[number][: len(found)] == found for number, found in seen.items())
@@ -87,7 +88,7 @@ def test_taken_row_goes_on_identically_in_another_population() -> None:
     state = here.state(0)
     here.clear(0)
     assert here.advance() == {}
-    there.place(1, varied(1), inputs(), state)
+    there.place(1, varied(1), material(), inputs(), state)
     moved = there.kept(1)
     found += [bits(there.advance()[1]) for _ in range(EPOCHS - 1)]
     assert found == wanted
@@ -111,9 +112,9 @@ def test_state_is_a_copy_and_can_be_placed_twice() -> None:
     rows.advance()
     state = rows.state(0)
     rows.clear(0)
-    rows.place(0, varied(3), inputs(), state)
+    rows.place(0, varied(3), material(), inputs(), state)
     rows.advance()
-    rows.place(1, varied(3), inputs(), state)
+    rows.place(1, varied(3), material(), inputs(), state)
     first, second = rows.advance()[1], trained(varied(3), EPOCHS)[1]
     assert bits(first) == bits(second)
 
@@ -149,13 +150,13 @@ def test_clipped_row_that_diverged_leaves_nothing_behind_in_the_padding() -> Non
 
 def test_losses_are_those_of_the_outputs() -> None:
     targets = Material.of(LossKind.MSE, 1, *(np.arange(n)[:, None] / n for n in (TRAIN, HELD, HELD)))
-    rows = Population(1, targets, 1)
+    rows = Population(1, 1)
     given = recipe()
     layout = Layout(FEATURES, given.width, given.depth, 1, False)
     start = {
         n: np.full_like(a, 0.1) for n, a in layout.unpack(np.zeros(layout.parameters, np.float32)).items()
     }
-    rows.place(0, given, inputs(), start)
+    rows.place(0, given, targets, inputs(), start)
     measured = rows.advance()[0]
     y = np.arange(HELD)[:, None] / HELD
     assert measured.train_loss == pytest.approx(np.mean((measured.sample_outputs - y) ** 2), rel=1e-5)
@@ -198,10 +199,10 @@ def test_dropout_drops_its_share_of_units_anew_in_every_step() -> None:
     targets = Material.of(LossKind.MSE, 1, *(np.zeros((samples, 1)),) * 3)
     masks = []
     for seed in (1, 2):
-        rows = Population(1, targets, 1)
+        rows = Population(1, 1)
         given = recipe(seed, width=width, depth=1, dropout=share, batch=1, rate=lambda *_: 0.0)
         start = first_weights_of_ones(width)
-        rows.place(0, given, Inputs.of(x, x, x), start)
+        rows.place(0, given, targets, Inputs.of(x, x, x), start)
         # The norm of the gradient of a step is a function of how many units were kept.
         masks.append(rows.advance()[0].grad_norm)
     kept = width * (1 - share)

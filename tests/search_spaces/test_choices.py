@@ -11,12 +11,13 @@ import pytest
 
 from tuner import content
 from tuner.api.specify import compose, prepare
-from tuner.core.ports import Job, Population
+from tuner.core.job import Job
 from tuner.core.space import Choice
 from tuner.core.spec import SearchSpec
+from tuner.core.training import TrialBatch
 from tuner.core.trial import Objective, Params, Reading, Trial
 from tuner.search import OptunaSearcher
-from tuner.trainers import resolve_for
+from tuner.trainers import open_batch, resolve
 
 STUDIES = sorted(path.stem for path in content.shipped("study").glob("*.toml"))
 SPACES = sorted(path.stem for path in content.shipped("space").glob("*.toml"))
@@ -41,7 +42,7 @@ def test_no_two_choices_of_a_shipped_space_train_the_same_network(study: Any) ->
     assert plan.data is not None
     job = Job(plan.spec, plan.data, rows=1)
     space = plan.spec.search_space()
-    population = resolve_for(plan.spec, None).populate(job)
+    population = open_batch(resolve(plan.spec.trainer.use), job)
     sampled = OptunaSearcher(space, SearchSpec(sampler="random", presets=False), Objective()).ask(2)
     choices = [(name, parameter) for name, parameter in space if isinstance(parameter, Choice)]
     assert choices
@@ -54,7 +55,7 @@ def test_no_two_choices_of_a_shipped_space_train_the_same_network(study: Any) ->
                 assert curves[one] != curves[other], f"{name}: {one} and {other}, trial {number}"
 
 
-def curve(population: Population, params: Params) -> list[tuple[float, ...]]:
+def curve(population: TrialBatch, params: Params) -> list[tuple[float, ...]]:
     """What two epochs came to, to the last bit; where it is the same, the weights are."""
     population.place(0, Trial(0, params, 0))
     readings = [population.advance()[0] for _ in range(EPOCHS)]

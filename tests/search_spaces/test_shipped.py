@@ -53,7 +53,7 @@ def test_spaces_compose_in_every_combination(count: int) -> None:
         searched = spec.search_space()
         assert searched.faults(searched.defaults()) == []
         for data in (blobs(), line()):
-            assert list(TorchTrainer().faults(spec, data)) == []
+            assert list(TorchTrainer().validate(spec, data)) == []
 
 
 def test_batch_size_reaches_from_sixteen_to_the_full_batch() -> None:
@@ -70,4 +70,4 @@ def test_shipped_study_is_complete_and_without_faults(name: str) -> None:
     assert spec.description
     assert spec.data is not None
     data = load(spec.data, Path.cwd())
-    assert list(resolve(spec.trainer.use).faults(spec, data)) == []
+    assert list(resolve(spec.trainer.use).validate(spec, data)) == []

@@ -1,22 +1,24 @@
-"""What tests of averaged and redrawn training share: data that can be divided, and jobs and trials on it."""
+"""What tests of folds, repeats and splits share: data that can be divided, and jobs and trials on it."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from tests.contracts.trainer import TrainerContract, blobs, study
 from tuner.core.dataset import Dataset, Resampling, Split
-from tuner.core.ports import Job, Outcome, Population, Trainer
-from tuner.core.spec import DataSpec
+from tuner.core.job import Job, Resources
+from tuner.core.spec import DataSpec, StudySpec
+from tuner.core.training import Outcome, Trainer, TrialBatch
 from tuner.core.trial import Params, Reading, Trial
 from tuner.data import from_arrays
-from tuner.trainers import Model
-from tuner.trainers.function import Context
+from tuner.trainers import Model, open_batch
+from tuner.trainers.function import Context, FunctionTrainer
+from tuner.trainers.torch import TorchTrainer
 
 
 def divisible(rows: int = 90) -> Dataset:
@@ -66,9 +68,13 @@ class FusedContract(TrainerContract):
     """The contract, for the shipped network on data that can be divided."""
 
     predicts = False  # what is saved is judged on rows of its own
+    division: Mapping[str, Any] = {}
+
+    def trainer(self) -> Trainer:
+        return TorchTrainer()
 
     def job(self) -> Job:
-        return Job(study(use="torch", epochs=3), divisible(), rows=2)
+        return job(**self.division)
 
     def params(self, number: int) -> Params:
         return {"learning_rate": 0.003 * (number + 1), "batch_size": 16, "dropout": 0.1, "width": 8}
@@ -86,6 +92,9 @@ class FusedContract(TrainerContract):
 class FunctionContract(FusedContract):
     """The same for `nearest`."""
 
+    def trainer(self) -> Trainer:
+        return FunctionTrainer(nearest)
+
     def params(self, number: int) -> Params:
         return {"learning_rate": 0.1 * (number + 1)}
 
@@ -100,8 +109,18 @@ def trial(number: int = 0, seed: int = 0, **params: float) -> Trial:
     return Trial(number, params or {"learning_rate": 0.01, "width": 8}, seed)
 
 
-def job(rows: int = 2, threads: int = 1, data: Dataset | None = None) -> Job:
-    return Job(study(epochs=3), data or divisible(), rows=rows, threads=threads)
+def job(
+    rows: int = 2,
+    threads: int = 1,
+    data: Dataset | None = None,
+    *,
+    folds: int | None = None,
+    reshuffle: bool = False,
+    **trainer: Any,
+) -> Job:
+    spec = study(epochs=3, **trainer)
+    table = {**spec.to_table(), "data": {"source": "memory", "folds": folds, "reshuffle": reshuffle}}
+    return Job(StudySpec.parse(table), data or divisible(), rows, Resources(threads=threads))
 
 
 def resampling(at: Job) -> Resampling:
@@ -117,8 +136,8 @@ def otherwise(data: Dataset, change: Callable[[Dataset], Dataset]) -> Dataset:
     return dataclasses.replace(data, resampling=Otherwise(data.resampling, change))
 
 
-def placed(trainer: Trainer, at: Job, *trials: Trial) -> Population:
-    population = trainer.populate(at)
+def placed(trainer: Trainer, at: Job, *trials: Trial) -> TrialBatch:
+    population = open_batch(trainer, at)
     for row, each in enumerate(trials):
         population.place(row, each)
     return population
@@ -135,6 +154,6 @@ def accuracy(model: Model, at: Job, split: Split) -> float:
     return float(np.mean(model.predict(split.x) == np.asarray(at.data.classes)[split.y]))
 
 
-def curve(population: Population, row: int = 0) -> list[Reading]:
+def curve(population: TrialBatch, row: int = 0) -> list[Reading]:
     """Three epochs of a row."""
     return [reading(population.advance([row])[row]) for _ in range(3)]

@@ -13,12 +13,13 @@ import pytest
 import torch
 
 from tests.contracts.trainer import TrainerContract, blobs, study, written_and_read
-from tuner.core.ports import Exhausted, Failure, Job, Snapshot, Trainer
+from tuner.core.job import Job, Resources
 from tuner.core.spec import StudySpec
+from tuner.core.training import Exhausted, Failure, Snapshot, Trainer, TrialBatch
 from tuner.core.trial import Params, Reading, Trial
 from tuner.errors import TrialError
-from tuner.trainers import load_model
-from tuner.trainers.function import Context, FunctionPopulation, FunctionTrainer
+from tuner.trainers import load_model, open_batch
+from tuner.trainers.function import Context, FunctionTrainer
 
 
 def softmax_regression(params: dict[str, Any], context: Context) -> Iterator[dict[str, float]]:
@@ -81,7 +82,7 @@ def outcome(function: Any, metric: str = "val_loss", epochs: int = 1) -> Any:
 
 
 def outcomes(function: Any, metric: str = "val_loss", epochs: int = 1) -> list[Any]:
-    population = FunctionTrainer(function).populate(Job(custom(metric), None))
+    population = open_batch(FunctionTrainer(function), Job(custom(metric), None))
     population.place(0, Trial(7, {"learning_rate": 0.5}, 3))
     return [population.advance()[0] for _ in range(epochs)]
 
@@ -217,7 +218,7 @@ def test_stopping_closes_the_generator_and_runs_its_cleanup() -> None:
         finally:
             done.append("cleaned up")
 
-    population = FunctionTrainer(train).populate(Job(custom(), None))
+    population = open_batch(FunctionTrainer(train), Job(custom(), None))
     population.place(0, Trial(0, {}, 0))
     population.clear(0)
     assert done == []
@@ -236,7 +237,7 @@ def test_a_generator_that_raises_while_it_is_closed_is_logged(caplog: pytest.Log
             except GeneratorExit:
                 raise OSError("disk full") from None
 
-    population = FunctionTrainer(train).populate(Job(custom(), None))
+    population = open_batch(FunctionTrainer(train), Job(custom(), None))
     population.place(0, Trial(4, {}, 0))
     population.advance()
     population.clear(0)
@@ -266,8 +267,9 @@ def test_global_generators_are_seeded_per_trial_and_put_back() -> None:
 def test_a_function_that_imports_torch_by_itself_finds_it_seeded() -> None:
     code = """
 from tests.contracts.trainer import study
-from tuner.core.ports import Job
+from tuner.core.job import Job
 from tuner.core.trial import Trial
+from tuner.trainers import open_batch
 from tuner.trainers.function import FunctionTrainer
 
 def train(params, context):
@@ -276,7 +278,7 @@ def train(params, context):
         return float(nn.Linear(1, 1).weight)
     yield inner()
 
-population = FunctionTrainer(train).populate(Job(study(), None))
+population = open_batch(FunctionTrainer(train), Job(study(), None))
 for number in (0, 1, 0):
     population.place(0, Trial(number, {}, 0))
     print(population.advance()[0].val_loss)
@@ -306,7 +308,7 @@ def test_context_says_what_the_trial_may_use() -> None:
         return 0.5
 
     spec = StudySpec.parse({**study(epochs=4, settings={"depth": 2}).to_table()})
-    population = FunctionTrainer(train).populate(Job(spec, None, device="cpu"))
+    population = open_batch(FunctionTrainer(train), Job(spec, None, resources=Resources(("cpu",))))
     trial = Trial(9, {"learning_rate": 0.5}, 3)
     population.place(0, trial)
     population.advance()
@@ -329,7 +331,7 @@ def kept(tmp_path: Path, hand: Any, values: Any = (0.5, 0.4, 0.9)) -> Any:
                 context.keep(model)
             yield value
 
-    population = FunctionTrainer(train).populate(Job(custom(), None))
+    population = open_batch(FunctionTrainer(train), Job(custom(), None))
     population.place(0, Trial(2, {"learning_rate": 0.5}, 3))
     for _ in values:
         assert isinstance(population.advance()[0], Reading)
@@ -419,7 +421,7 @@ async def asynchronous(params: Any, context: Any) -> float:
     ],
 )
 def test_a_wrong_signature_is_a_fault(function: Any, fault: str) -> None:
-    assert fault in FunctionTrainer(function).faults(custom(), None)[0]
+    assert fault in FunctionTrainer(function).validate(custom(), None)[0]
 
 
 def stateful(params: Any, context: Context) -> Iterator[dict[str, Any]]:
@@ -473,8 +475,8 @@ def test_the_state_is_no_number_of_a_reading() -> None:
     assert numbers(outcome(yielding({"val_loss": 0.5, "state": {"step": 3}}))) == {"val_loss": 0.5}
 
 
-def placed(function: Any, snapshot: Snapshot | None = None) -> FunctionPopulation:
-    population = FunctionTrainer(function).populate(Job(custom(), None))
+def placed(function: Any, snapshot: Snapshot | None = None) -> TrialBatch:
+    population = open_batch(FunctionTrainer(function), Job(custom(), None))
     population.place(0, Trial(4, {"learning_rate": 0.5}, 3), snapshot)
     return population
 
@@ -491,7 +493,6 @@ def test_without_a_state_or_a_generator_there_is_no_snapshot(function: Any) -> N
     population = placed(function)
     population.advance()
     assert population.snapshot(0) is None
-    assert FunctionTrainer(function).parks(custom()) is False
 
 
 def test_a_state_belongs_to_the_epoch_that_it_was_yielded_with() -> None:

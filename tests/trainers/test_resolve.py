@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from tuner.core.spec import StudySpec
 from tuner.errors import PluginError, TrialError
-from tuner.trainers import AveragedTrainer, RedrawnTrainer, load_model, resolve, resolve_for
+from tuner.trainers import load_model, resolve
 from tuner.trainers.function import FunctionTrainer
 from tuner.trainers.sklearn import SklearnTrainer
 
@@ -21,26 +20,27 @@ def plain(params, context):
     return 1.0
 
 class Trainer:
-    def faults(self, spec, data):
+    def validate(self, spec, data):
         return ()
 
-    def unfused(self, spec, data, device):
+    def why_unfused(self, spec, data, device):
         return None
 
-    def parks(self, spec):
-        return False
-
-    def efforts(self, job):
+    def epoch_cost(self, job):
         return None
 
-    def populate(self, job):
+    def open_batch(self, job):
         return self
 
 class Partial:
-    def faults(self, spec, data):
+    def validate(self, spec, data):
         return ()
 
-    def populate(self, job):
+    def open_batch(self, job):
+        return self
+
+class Rude:
+    def start(self, job, trial, snapshot=None):
         return self
 
 class Broken(Trainer):
@@ -66,29 +66,6 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("name", ["generator", "plain", "called"])
 def test_functions_become_function_trainers(folder: Path, name: str) -> None:
     assert isinstance(resolve(f"./own.py:{name}", folder), FunctionTrainer)
-
-
-def of(**sections: Any) -> StudySpec:
-    space = {"learning_rate": {"type": "float", "low": 0.0, "high": 1.0, "default": 0.1}}
-    return StudySpec.parse({**sections, "space": space})
-
-
-def test_a_study_without_folds_repeats_or_reshuffling_gets_the_plain_trainer() -> None:
-    assert isinstance(resolve_for(of(trainer={"use": "sklearn"}, data={"source": "a.csv"})), SklearnTrainer)
-    assert isinstance(resolve_for(of(), lambda params, context: 1.0), FunctionTrainer)
-
-
-def test_folds_and_repeats_are_averaged_over_splits_of_their_own() -> None:
-    found = resolve_for(of(data={"source": "a.csv", "folds": 5}, trainer={"use": "sklearn", "repeats": 3}))
-    assert isinstance(found, AveragedTrainer)
-    assert (found.folds, found.repeats) == (5, 3)
-    assert isinstance(found.trainer, SklearnTrainer)
-    both = resolve_for(
-        of(data={"source": "a.csv", "reshuffle": True}, trainer={"use": "sklearn", "repeats": 3})
-    )
-    assert isinstance(both, AveragedTrainer)
-    assert isinstance(both.trainer, RedrawnTrainer)
-    assert isinstance(both.trainer.trainer, SklearnTrainer)
 
 
 def test_classes_are_instantiated_and_objects_taken_as_they_are(folder: Path) -> None:
@@ -120,8 +97,9 @@ def test_a_python_function_is_taken_as_it_is() -> None:
         ("./own.py:Callable", "./own.py:Callable: cannot train: found type, neither a trainer"),
         (
             "./own.py:Partial",
-            "./own.py:Partial: cannot train: has populate, but not unfused, parks, efforts;",
+            "./own.py:Partial: cannot train: has open_batch, but not why_unfused, epoch_cost;",
         ),
+        ("./own.py:Rude", "./own.py:Rude: cannot train: has start, but not validate;"),
         ("./own.py:Broken", "./own.py:Broken: cannot be set up: ValueError: no licence"),
         ("./gone.py:train", "no such file"),
     ],

@@ -21,12 +21,13 @@ from skops import io
 from tests.contracts.trainer import TrainerContract, blobs, line, same, written_and_read
 from tuner import content
 from tuner.core.dataset import Dataset, Split
-from tuner.core.ports import Exhausted, Failure, Job, Snapshot, Trainer
+from tuner.core.job import Job
 from tuner.core.spec import StudySpec
+from tuner.core.training import Exhausted, Failure, Snapshot, Trainer
 from tuner.core.trial import Params, Reading, Trial, Value
 from tuner.data import load
 from tuner.errors import TrialError
-from tuner.trainers import load_model, scores
+from tuner.trainers import load_model, open_batch
 from tuner.trainers.sklearn import SklearnTrainer
 from tuner.trainers.sklearn.measures import measure
 
@@ -89,7 +90,7 @@ def sklearn_study(
 
 
 def train(spec: StudySpec, data: Dataset, params: Params, epochs: int = 3) -> list[Any]:
-    population = SklearnTrainer().populate(Job(spec, data))
+    population = open_batch(SklearnTrainer(), Job(spec, data))
     population.place(0, Trial(0, params, 0))
     return [population.advance()[0] for _ in range(epochs)]
 
@@ -139,7 +140,7 @@ def test_losses_and_scores_are_those_of_sklearn() -> None:
         metrics.log_loss(y, fitted.predict_proba(x)),
         metrics.f1_score(y, fitted.predict(x), average="macro"),
     )
-    assert measure(fitted, x, y, data, scores.f1) == pytest.approx(truth)
+    assert measure(fitted, x, y, data, "f1") == pytest.approx(truth)
 
 
 def test_a_class_that_training_never_saw_costs_as_much_as_can_be() -> None:
@@ -147,7 +148,7 @@ def test_a_class_that_training_never_saw_costs_as_much_as_can_be() -> None:
     seen = data.train.y > 0
     fitted = LogisticRegression().fit(data.train.x[seen], data.train.y[seen])
     y = np.zeros(5, np.int64)
-    loss, score = measure(fitted, data.validation.x[:5], y, data, scores.accuracy)
+    loss, score = measure(fitted, data.validation.x[:5], y, data, "accuracy")
     assert loss == pytest.approx(-math.log(np.finfo(np.float32).eps))
     assert score == 0
 
@@ -193,13 +194,16 @@ def test_scaling_of_a_trial_replaces_the_data_sets() -> None:
     assert [r.val_loss for r in readings(spec, blobs(), {"alpha": 0.1})] == [r.val_loss for r in curves[1]]
 
 
+def own_job() -> Job:
+    return Job(sklearn_study({"share": 0.0}, OWN), blobs())
+
+
 def test_an_estimator_without_random_state_follows_the_trials_seed() -> None:
     draws = []
     for number in (0, 0, 1):
-        population = SklearnTrainer().populate(Job(sklearn_study({"share": 0.0}, OWN), blobs()))
-        population.place(0, Trial(number, {"share": 0.0}, 0))
-        population.advance()
-        draws.append(population._run.kept.draw_)  # type: ignore[union-attr]
+        session = SklearnTrainer().start(own_job(), Trial(number, {"share": 0.0}, 0))
+        session.next()
+        draws.append(session.kept.draw_)
     assert draws[0] == draws[1] != draws[2]
 
 
@@ -232,7 +236,7 @@ def test_wrong_value_fails_its_trial_with_the_estimators_own_words() -> None:
     ],
 )
 def test_faults_say_what_to_do(spec: StudySpec, fault: str) -> None:
-    found = SklearnTrainer().faults(spec, blobs())
+    found = SklearnTrainer().validate(spec, blobs())
     assert any(fault in sentence for sentence in found), found
 
 
@@ -241,18 +245,18 @@ def test_the_shipped_study_has_no_faults_and_its_default_trains() -> None:
     spec = StudySpec.parse(content.read(path), str(path))
     assert spec.data is not None
     data = load(spec.data, path.parent)
-    assert SklearnTrainer().faults(spec, data) == []
+    assert SklearnTrainer().validate(spec, data) == []
     first, *_, last = readings(spec, data, spec.search_space().defaults())
     assert last.val_score > first.val_score + 0.3
 
 
 def test_missing_data_is_a_fault() -> None:
-    assert "needs [data]" in SklearnTrainer().faults(sklearn_study({"alpha": 0.1}), None)[0]
+    assert "needs [data]" in SklearnTrainer().validate(sklearn_study({"alpha": 0.1}), None)[0]
 
 
 def saved(folder: Path, model: str | None, params: Params, data: Dataset) -> Path:
     folder.mkdir(exist_ok=True)
-    population = SklearnTrainer().populate(Job(sklearn_study(dict(params), model), data))
+    population = open_batch(SklearnTrainer(), Job(sklearn_study(dict(params), model), data))
     population.place(0, Trial(4, params, 0))
     population.advance()
     assert population.save(0, folder)
@@ -317,12 +321,11 @@ def test_another_estimator_than_described_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_estimator_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    population = SklearnTrainer().populate(Job(sklearn_study({"share": 0.0}, OWN), blobs()))
-    population.place(0, Trial(4, {"share": 0.0}, 0))
-    population.advance()
-    population._run.kept.part = Birch()  # type: ignore[union-attr]
+    session = SklearnTrainer().start(own_job(), Trial(4, {"share": 0.0}, 0))
+    session.next()
+    session.kept.part = Birch()
     with pytest.raises(TrialError, match=r"skops cannot write it: .*Birch"):
-        population.save(0, tmp_path)
+        session.save(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -394,23 +397,17 @@ def test_estimators_by_epochs_go_on_bit_for_bit(name: str, data: Dataset, params
     wanted = readings(spec, data, params, 4)
     snapshot, found = None, []
     for _ in range(4):
-        population = SklearnTrainer().populate(Job(spec, data))
+        population = open_batch(SklearnTrainer(), Job(spec, data))
         population.place(0, Trial(0, params, 0), snapshot)
         found.append(population.advance()[0])
         state = population.snapshot(0)
         assert state is not None
         snapshot = written_and_read(state)
     assert same(found, wanted)  # type: ignore[arg-type]
-    assert SklearnTrainer().parks(spec)
-
-
-@pytest.mark.parametrize("name", ["forest", "svm", OWN, "no.such:Estimator"])
-def test_estimators_without_epochs_and_those_of_others_are_not_parked(name: str) -> None:
-    assert not SklearnTrainer().parks(sklearn_study({"alpha": 0.1}, name))
 
 
 def test_an_estimator_that_fits_once_and_was_kept_has_nothing_more_to_train() -> None:
-    population = SklearnTrainer().populate(Job(sklearn_study({"share": 0.0}, OWN), blobs()))
+    population = open_batch(SklearnTrainer(), Job(sklearn_study({"share": 0.0}, OWN), blobs()))
     population.place(0, Trial(4, {"share": 0.0}, 0))
     assert population.snapshot(0) is None
     population.advance()
@@ -422,17 +419,16 @@ def test_an_estimator_that_fits_once_and_was_kept_has_nothing_more_to_train() ->
 
 
 def test_an_estimator_that_skops_cannot_write_has_no_snapshot(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level("INFO", logger="tuner.trainers.sklearn.run")
-    population = SklearnTrainer().populate(Job(sklearn_study({"share": 0.0}, OWN), blobs()))
-    population.place(0, Trial(4, {"share": 0.0}, 0))
-    population.advance()
-    population._run.estimator.part = Birch()  # type: ignore[union-attr]
-    assert population.snapshot(0) is population.snapshot(0) is None
+    caplog.set_level("INFO", logger="tuner.trainers.sklearn.session")
+    session = SklearnTrainer().start(own_job(), Trial(4, {"share": 0.0}, 0))
+    session.next()
+    session.estimator.part = Birch()
+    assert session.snapshot() is session.snapshot() is None
     assert caplog.text.count("trial 4: its state cannot be kept") == 1
 
 
 def test_a_snapshot_with_anything_but_estimators_in_it_fails_the_trial() -> None:
-    population = SklearnTrainer().populate(Job(sklearn_study({"alpha": 0.1}), blobs()))
+    population = open_batch(SklearnTrainer(), Job(sklearn_study({"alpha": 0.1}), blobs()))
     population.place(0, Trial(4, {"alpha": 0.1}, 0))
     population.advance()
     snapshot = population.snapshot(0)

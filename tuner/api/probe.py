@@ -12,12 +12,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from tuner.core.dataset import Dataset, Split
-from tuner.core.ports import Failure, Job, Trainer
+from tuner.core.job import Job, Resources
 from tuner.core.seeds import derive
 from tuner.core.spec import StudySpec
+from tuner.core.training import Failure, Trainer
 from tuner.core.trial import Reading, Trial
 from tuner.errors import TrialError
 from tuner.search import OptunaSearcher
+from tuner.trainers import epoch_cost, open_batch
 from tuner.trainers.device import memory_share
 
 LIMIT_S = 1.5
@@ -118,13 +120,14 @@ def fastest(trainer: Trainer, job: Job, cores: int, *, processes: bool = True) -
         processes: whether several workers may be taken where the study leaves that open.
     """
     probe = _Probe(trainer, job)
-    spec, kind = job.spec.trainer, job.device.partition(":")[0]
+    device = job.resources.device
+    spec, kind = job.spec.trainer, device.partition(":")[0]
     several = processes and kind == "cpu" and spec.executor != "inline"
     workers = spec.workers if spec.workers != "auto" else 1
     threads = spec.threads if spec.threads != "auto" else max(1, cores // workers)
     most = min(MOST_ROWS.get(kind, MOST_ROWS["cpu"]), _useful_rows(job.spec) // workers)
     least = max(2, threads) if kind == "cpu" else 8
-    if trainer.efforts(replace(job, rows=least, threads=threads)) is not None:
+    if epoch_cost(trainer, replace(job, rows=least, resources=Resources((device,), threads))) is not None:
         # Rows that run on their own gain nothing from company, beyond what keeps the threads busy.
         lanes = LANES * threads if workers == 1 and spec.executor != "processes" else threads
         least = max(least, min(lanes, most))
@@ -192,7 +195,7 @@ class _Probe:
                 self.rates[replace(layout, rows=half)] = rate * _scale(layout.workers)
             return False
         self.rates[layout] = rate * _scale(layout.workers)
-        share = memory_share(self._job.device)
+        share = memory_share(self._job.resources.device)
         fits = share is None or share * _STEP <= MOST_MEMORY
         return fits and self.rates[layout] > WORTH * before
 
@@ -236,7 +239,7 @@ class _Probe:
     def _size(self, layout: WorkerLayout) -> bool:
         """How many samples to probe with; False where even few of them take too long."""
         few, many = (min(self._all, count) for count in SAMPLES)
-        population = self._trainer.populate(self._on(few, layout.rows, layout.threads))
+        population = open_batch(self._trainer, self._on(few, layout.rows, layout.threads))
         population.place(0, self._trials[0])
         population.advance()  # what is loaded or compiled once does not count
         began = time.perf_counter()
@@ -249,7 +252,7 @@ class _Probe:
 
     def _rate(self, rows: int, threads: int, samples: int) -> float | None:
         """Trial epochs per second on all training rows; None where memory was short."""
-        population = self._trainer.populate(self._on(samples, rows, threads))
+        population = open_batch(self._trainer, self._on(samples, rows, threads))
         if rows == 1:
             # The first one loads what all others use.
             population.place(0, self._trials[0])
@@ -285,7 +288,9 @@ class _Probe:
     def _on(self, samples: int, rows: int, threads: int) -> Job:
         data = self._job.data
         part = _some(data, samples) if data is not None else None
-        return replace(self._job, data=part, rows=rows, threads=threads)
+        return replace(
+            self._job, data=part, rows=rows, resources=Resources((self._job.resources.device,), threads)
+        )
 
 
 def _trials(spec: StudySpec) -> list[Trial]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,7 +19,7 @@ from tuner.artifacts import Artifacts
 from tuner.core.budget import StudyState
 from tuner.core.dataset import Dataset
 from tuner.core.goals import Goals
-from tuner.core.ports import Observer, Trainer
+from tuner.core.ports import Observer
 from tuner.core.seeds import derive
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Params, Trial, TrialRecord, TrialState
@@ -28,7 +27,6 @@ from tuner.errors import SpecError, TrialError
 from tuner.judging import Candidate
 from tuner.store import CONFIRMS, Database, StudySummary
 from tuner.trainers import load_model
-from tuner.trainers.paired import PairedTrainer
 
 if TYPE_CHECKING:
     from tuner.data import Known
@@ -158,9 +156,8 @@ class Repeats:
         name = stored.name if stored is not None else _free_name(database, summary.name, number)
         own = _spec_of(spec, name, number, len(numbers) * count)
         planned = prepare(own, data, trainer, own.name, resampling=True, known=known)
-        make = partial(_paired, planned.make, len(numbers))
+        planned = replace(planned, shared_split=len(numbers))
         redrawn = _is_redrawn(planned.data)
-        planned = replace(planned, make=make)
         return cls(
             summary.name, summary.identity, number, own, numbers, count, planned, redrawn, trials, best
         )
@@ -288,10 +285,6 @@ def _spec_of(spec: StudySpec, name: str, number: int, trials: int) -> StudySpec:
         },
         name,
     )
-
-
-def _paired(make: Callable[[], Trainer], together: int) -> Trainer:
-    return PairedTrainer(make(), together)
 
 
 def _is_redrawn(data: Dataset | None) -> bool:

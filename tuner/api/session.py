@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, Self
 
@@ -16,8 +16,9 @@ from tuner.api.specify import PreparedStudy
 from tuner.artifacts import Artifacts
 from tuner.core import garbage
 from tuner.core.baseline import KEY
+from tuner.core.job import Resources
 from tuner.core.past import Past
-from tuner.core.ports import Callback, Executor, Job, Observer, Searcher
+from tuner.core.ports import Callback, Executor, Observer, Searcher
 from tuner.core.trial import NUMBERS, Reading, TrialRecord
 from tuner.engine import Engine
 from tuner.executors.checkpoints import Checkpoints
@@ -28,7 +29,6 @@ from tuner.trainers.baseline import baseline
 from tuner.trainers.device import device_at_hand
 
 _LOG = logging.getLogger(__name__)
-NO_PARKING = "asha: this trainer's trials cannot be paused and go on, so they are stopped (asha-stop)"
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,9 @@ class Session:
     """All that a run needs, made before anything is stored, so that a fault leaves nothing behind.
 
     Attributes:
-        parks: whether paused trials go on where they were.
-        kind: the executor's name.
+        kind: ``"inline"`` or ``"processes"``.
         layout: how many workers, and the rows and threads of each.
-        device: decided, never ``"auto"``.
+        devices: decided, never ``"auto"``.
         unfused: why trials train one at a time; None where they are fused.
         measured: what the layout was measured to gain; None where nothing was to be chosen.
         told: what else there is to note, a sentence each.
@@ -49,10 +48,9 @@ class Session:
     url: str
     searcher: Searcher
     rules: Sequence[Callback]
-    parks: bool
     kind: str
     layout: WorkerLayout
-    device: str
+    devices: tuple[str, ...]
     unfused: str | None
     measured: str | None
     told: tuple[str, ...] = ()
@@ -74,16 +72,17 @@ class Session:
             PluginError: a rule's reference leads nowhere.
         """
         spec, trainer = planned.spec, planned.spec.trainer
-        device = device_at_hand() if trainer.device == "auto" else trainer.device
-        unfused = "[trainer] rows = 1" if trainer.rows == 1 else planned.unfused(device)
+        devices = (device_at_hand(),) if trainer.device == "auto" else trainer.devices
+        unfused = "[trainer] rows = 1" if trainer.rows == 1 else planned.unfused(devices[0])
         searcher = OptunaSearcher(spec.search_space(), spec.search, spec.goals())
-        parks = planned.make().parks(spec)
-        rules = callbacks.build(spec, parks=parks)
-        layout, measured = _layout(planned, device, unfused, in_process, stored or {})
+        rules = callbacks.build(spec)
+        layout, measured = _layout(planned, devices, unfused, in_process, stored or {})
         if layout.rows == 1 and unfused is None:
             unfused = measured or "as this study began"
-        kind = executors.chosen(trainer.executor, layout.workers)
-        return cls(planned, url, searcher, rules, parks, kind, layout, device, unfused, measured)
+        kind = trainer.executor
+        if kind == "auto":
+            kind = "inline" if layout.workers == 1 else "processes"
+        return cls(planned, url, searcher, rules, kind, layout, devices, unfused, measured)
 
     @property
     def fingerprint(self) -> bytes | None:
@@ -101,21 +100,19 @@ class Session:
     def notes(self) -> list[str]:
         """What was done to the data and what runs where, for the terminal and the store."""
         at, each = self.layout, _count(self.layout.threads, "thread")
-        if executors.kind(self.kind).is_local:
-            runs = f"in this process on {self.device}, {each}"
+        if self.kind == "inline":
+            runs = f"in this process on {', '.join(self.devices)}, {each}"
         else:
-            runs = f"{_count(at.workers, 'worker')} on {self.device}, {each} each"
+            runs = f"{_count(at.workers, 'worker')} on {', '.join(self.devices)}, {each} each"
         how = f"one trial at a time: {self.unfused}"
         if self.unfused is None:
             where = f" x {at.workers} processes" if at.workers > 1 else ""
             how = f"{at.rows} rows{where}, {self.measured or 'fused'}"
-        search = self.planned.spec.search
         return [
             *self.told,
             *(self.planned.data.notes if self.planned.data is not None else ()),
             *self._positive(),
             *self._repeats(),
-            *([NO_PARKING] if search.pruner == "asha" and not self.parks else ()),
             f"runs: {runs}",
             f"trains: {how}",
         ]
@@ -142,7 +139,7 @@ class Session:
     def facts(self) -> dict[str, Any]:
         """What the store keeps of the run beside the spec."""
         chosen = {
-            "device": self.device,
+            "device": ", ".join(self.devices),
             "executor": self.kind,
             "workers": self.layout.workers,
             "rows": self.layout.rows,
@@ -196,12 +193,17 @@ class Session:
     def _executor(self, artifacts: Artifacts) -> Executor:
         planned, trainer = self.planned, self.planned.spec.trainer
         at = self.layout
-        data = planned.data and replace(planned.data, fingerprint=None)
-        job = Job(planned.spec, data, self.device, at.rows, at.threads)
-        setup = executors.Setup(
-            planned.make, job, artifacts, at.workers, trainer.restarts, bool(trainer.reproducible)
+        job = planned.job(at.rows, Resources(self.devices, at.threads))
+        if self.kind == "inline":
+            return executors.Inline(planned.make, job, artifacts)
+        return executors.Processes(
+            planned.make,
+            job,
+            artifacts,
+            resources=dealt(self.devices, trainer.devices_per_worker, at.workers, at.threads),
+            restarts=trainer.restarts,
+            ordered=bool(trainer.reproducible),
         )
-        return executors.kind(self.kind).start(setup)
 
 
 @dataclass(frozen=True)
@@ -220,23 +222,36 @@ class _Ended:
         return self.database.each_ended(self.study)
 
 
+def dealt(devices: Sequence[str], each: int, workers: int, threads: int) -> list[Resources]:
+    """What each worker may use: `each` devices in a row; they are shared where there are more workers."""
+    parts = [tuple(devices[i : i + each]) for i in range(0, len(devices), each)]
+    return [Resources(parts[worker % len(parts)], threads) for worker in range(workers)]
+
+
 def _layout(
-    planned: PreparedStudy, device: str, unfused: str | None, in_process: bool, stored: Mapping[str, Any]
+    planned: PreparedStudy,
+    devices: Sequence[str],
+    unfused: str | None,
+    in_process: bool,
+    stored: Mapping[str, Any],
 ) -> tuple[WorkerLayout, str | None]:
     """How trials train, and what was measured of it."""
     trainer = planned.spec.trainer
     asked = {name: getattr(trainer, name) for name in ("rows", "workers", "threads")}
     kept = {name: stored.get(name) for name in asked}
     as_asked = all(value in ("auto", kept[name]) for name, value in asked.items())
-    same_place = (stored.get("device"), stored.get("machine")) == (device, _machine())
+    same_place = (stored.get("device"), stored.get("machine")) == (", ".join(devices), _machine())
     if as_asked and same_place and None not in kept.values() and (unfused is None or kept["rows"] == 1):
         return WorkerLayout(**{name: int(value or 1) for name, value in kept.items()}), stored.get("measured")
+    device, parts = devices[0], len(devices) // trainer.devices_per_worker
     if trainer.workers != "auto":
         workers = trainer.workers
+    elif parts > 1 and trainer.executor != "inline":
+        workers = parts
     else:
-        named = trainer.executor
-        is_local = named != executors.AUTO and executors.kind(named).is_local
-        workers = 1 if in_process or device != "cpu" or not unfused or is_local else cores()
+        workers = (
+            1 if in_process or device != "cpu" or not unfused or trainer.executor == "inline" else cores()
+        )
         workers = min(workers, planned.spec.budget.trials or workers)
     decided = 1 if unfused else max(1, cores() // workers)
     threads = trainer.threads if trainer.threads != "auto" else decided
@@ -244,7 +259,7 @@ def _layout(
         return WorkerLayout(1, workers, threads), None
     if trainer.rows != "auto":
         return WorkerLayout(trainer.rows, workers, threads), None
-    job = Job(planned.spec, planned.data, device, 1, threads)
+    job = planned.job(1, Resources((device,), threads))
     probed = fastest(planned.make(), job, cores(), processes=not in_process)
     return probed.layout, probed.told
 

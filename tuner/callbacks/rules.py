@@ -19,15 +19,13 @@ GROUP = "tuner.callbacks"
 """The entry points that rules are registered under."""
 
 
-def build(spec: StudySpec, folder: Path | None = None, *, parks: bool = True) -> list[ports.Callback]:
+def build(spec: StudySpec, folder: Path | None = None) -> list[ports.Callback]:
     """Set up the stop rules of a study.
 
     Args:
         spec: the study; `[stop] rules` are references to a class with `from_spec`, an object
             with `decide`, or a function ``decide(trial, curve) -> Stop | str | None``.
         folder: what relative file references start from; the working folder.
-        parks: whether the study's trainer can park trials. If not, the pruner ``"asha"`` is
-            ``"asha-stop"``.
 
     Returns:
         Divergence first, the other registered ones by name, then the study's own. All of them
@@ -36,9 +34,6 @@ def build(spec: StudySpec, folder: Path | None = None, *, parks: bool = True) ->
     Raises:
         PluginError: a reference leads nowhere or to something that cannot decide.
     """
-    if spec.search.pruner == "asha" and not parks:
-        search = spec.search.model_copy(update={"pruner": "asha-stop"})
-        spec = spec.model_copy(update={"search": search})
     names = sorted(plugins.registered(GROUP), key=lambda name: (name != "divergence", name))
     made = [_from_spec(name, plugins.load(name, GROUP), spec) for name in names]
     made += [_own(reference, plugins.load(reference, GROUP, folder), spec) for reference in spec.stop.rules]

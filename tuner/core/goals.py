@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,25 +60,25 @@ class Goals:
     Attributes:
         objectives: the first one, which rules and pruners go by, and up to two more.
         bounds: the constraints.
+        primary: the first objective.
+        is_plain: whether a trial's value alone says how good it is: one objective, not the gap, and no bound.
     """
 
     objectives: tuple[Objective, ...]
     bounds: tuple[Bound, ...] = ()
+    primary: Objective = field(init=False, repr=False, compare=False)
+    is_plain: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Fields, for they are asked for several times of every trial.
+        object.__setattr__(self, "primary", self.objectives[0])
+        is_plain = len(self.objectives) == 1 and not self.bounds and self.primary.metric != "gap"
+        object.__setattr__(self, "is_plain", is_plain)
 
     @classmethod
     def of(cls, goal: Objective | Goals) -> Goals:
         """A single objective as goals."""
         return goal if isinstance(goal, Goals) else cls((goal,))
-
-    @property
-    def primary(self) -> Objective:
-        """The first objective."""
-        return self.objectives[0]
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether a trial's value alone says how good it is: one objective, not the gap, and no bound."""
-        return len(self.objectives) == 1 and not self.bounds and self.primary.metric != "gap"
 
     @property
     def has_gap(self) -> bool:
@@ -134,7 +134,7 @@ class Goals:
         """
         primary = self.primary
         if self.is_plain:
-            # What most studies have, and is asked for several times of every trial.
+            # What most studies have.
             value = math.inf if record.value is None else record.value
             loss = value if primary.minimize or record.value is None else -value
             return False, not record.conclusive, 0.0, (loss,), record.number

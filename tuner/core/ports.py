@@ -1,4 +1,4 @@
-"""Protocols: Trainer and Population, Callback, Searcher, Executor, Store, Observer.
+"""The engine's ports: Callback, Searcher, Executor, Store, Observer. Those of trainers are in `training`.
 
 The engine sees nothing else. All of them are batched, and none raises for what belongs to a
 single trial: a trial that fails is a value.
@@ -6,64 +6,15 @@ single trial: a trial that fails is a value.
 
 from __future__ import annotations
 
-import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-
 from tuner.core.budget import Budget, Spent, StudyState
-from tuner.core.dataset import Dataset
 from tuner.core.events import Event
 from tuner.core.past import Past
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Params, Pause, Reading, Stop, Trial, TrialRecord
-from tuner.errors import described, shortened
-
-TRACEBACK = 20_000
-"""Of a longer traceback the beginning and the end are kept: so many characters."""
-
-
-@dataclass(frozen=True, slots=True)
-class Exhausted:
-    """The trial has nothing more to train, before its last epoch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """The trial raised; its row is to be cleared."""
-
-    error: str
-    traceback: str
-
-    @classmethod
-    def of(cls, error: BaseException) -> Failure:
-        """Whatever was raised but an interrupt, be it a SystemExit, a CancelledError or a library's panic."""
-        text = "".join(traceback.format_exception(error))
-        return cls(described(error), shortened(text, TRACEBACK))
-
-
-Outcome = Reading | Exhausted | Failure
-"""What one row has to say of one epoch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A row's whole state after an epoch: all that is needed to go on with it, bit for bit, in any row.
-
-    Attributes:
-        epoch: how many epochs it has trained.
-        arrays: tensors by name: weights, optimizer's moments, the best epoch's weights, generators.
-        facts: what is not a tensor, as JSON has it.
-        reading: what that epoch came to, where it may be recorded nowhere else; an executor's affair.
-    """
-
-    epoch: int
-    arrays: Mapping[str, np.ndarray[Any, Any]]
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    reading: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,95 +27,6 @@ class Placement:
 
     trial: Trial
     curve: tuple[Reading, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What a trainer needs to set up a population.
-
-    Attributes:
-        spec: the study.
-        data: None where the study has no `[data]`.
-        device: a torch device by name, already decided: ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
-        rows: how many trials may train at once; a population may hold fewer.
-        threads: how many threads it may use.
-    """
-
-    spec: StudySpec
-    data: Dataset | None
-    device: str = "cpu"
-    rows: int = 1
-    threads: int = 1
-
-
-class Population(Protocol):
-    """Rows, each empty or training one trial."""
-
-    @property
-    def capacity(self) -> int:
-        """How many rows there are."""
-
-    def place(self, row: int, trial: Trial, snapshot: Snapshot | None = None) -> None:
-        """Start a trial in an empty row, or go on with it where a snapshot left it.
-
-        What goes wrong with it is the next `advance`'s Failure.
-        """
-
-    def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:
-        """Train occupied rows for one epoch.
-
-        Args:
-            rows: which ones; all where it is None.
-
-        Returns:
-            One outcome per row that was trained, keyed by row index.
-
-        Raises:
-            DeviceError: the device failed and no row's state can be trusted. One diverging
-                row does not raise: its losses are `nan` or `inf`.
-        """
-
-    def save(self, row: int, folder: Path) -> bool:
-        """Write the model of the row's best epoch into an existing, empty folder.
-
-        Returns:
-            Whether there was anything to write.
-
-        Raises:
-            OSError: the folder cannot be written to, which ends the study; it may be resumed.
-            Exception: the model cannot be written, which the trial's record says; its values stand.
-        """
-
-    def snapshot(self, row: int) -> Snapshot | None:
-        """The row's state, in arrays of its own; None where the trial has none that could be kept."""
-
-    def clear(self, row: int) -> None:
-        """Empty the row."""
-
-
-class Trainer(Protocol):
-    """Says how trials train."""
-
-    def faults(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:
-        """What in the spec or the data this trainer cannot work with, ``key: what; what to do`` each."""
-
-    def unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:
-        """Why a population of this study holds one trial, in words; None when it holds `job.rows`."""
-
-    def parks(self, spec: StudySpec) -> bool:
-        """Whether `Population.snapshot` has an answer, so that a paused trial goes on where it was."""
-
-    def efforts(self, job: Job) -> Callable[[Trial], float] | None:
-        """How long an epoch of a trial takes beside other trials', told from the trial alone.
-
-        None where rows of one population must not train side by side, in threads, while others are
-        placed and cleared, and where an epoch that is trained again might not come out the same: such
-        rows have no checkpoint before it is worth it. The unit is any; what is told orders decisions,
-        so it is never measured.
-        """
-
-    def populate(self, job: Job) -> Population:
-        """Set up an empty population; called once in every worker."""
 
 
 class Callback(Protocol):
@@ -275,7 +137,7 @@ class Executor(Protocol):
     def pause(self, orders: Mapping[int, bool]) -> None:
         """Write a checkpoint of trials and empty their rows; each answers with Paused.
 
-        None is written of a trial that is sooner trained again; see `Trainer.efforts`.
+        None is written of a trial that is sooner trained again; see `BatchTrainer.epoch_cost`.
 
         Args:
             orders: whether a model is to be written, by number.

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from tuner.artifacts import Artifacts
-from tuner.core.ports import Snapshot
+from tuner.core.training import Snapshot
 from tuner.core.trial import Reading, Trial
 
 _PLACES = ("a", "b")

@@ -1,8 +1,7 @@
 """Inline: trials train in this process.
 
 Where the trainer allows it, each row is a lane of its own and threads train them side by side; else
-nothing runs beside the caller, there is nothing to start, and a debugger sees everything. How the
-trainer trains is not known here.
+nothing runs beside the caller, there is nothing to start, and a debugger sees everything.
 """
 
 from __future__ import annotations
@@ -19,9 +18,12 @@ from typing import Any
 
 from tuner.artifacts import Artifacts
 from tuner.core.events import Event, Interrupted, Reported, Restarted
-from tuner.core.ports import Job, Placement, Trainer
+from tuner.core.job import Job
+from tuner.core.ports import Placement
+from tuner.core.training import Trainer
 from tuner.executors.checkpoints import Checkpoints
 from tuner.executors.worker import Leave, Orders, Worker
+from tuner.trainers import epoch_cost, open_batch
 
 _SWITCH_S = 0.0005
 """How long a thread that computes may keep one waiting that has an epoch to begin."""
@@ -38,9 +40,9 @@ class _Lane:
     """Rows that train together: one, or all.
 
     Attributes:
-        held: the efforts of an epoch of the trials in its rows and of those that are to be placed there.
+        held: the costs of an epoch of the trials in its rows and of those that are to be placed there.
         steps: its next orders.
-        due: when its tick ends, in the trainer's unit of effort; None while it is idle.
+        due: when its tick ends, in the unit of `BatchTrainer.epoch_cost`; None while it is idle.
         awaited: trials of an earlier session that belong here and have not come yet.
     """
 
@@ -68,15 +70,15 @@ class _Lane:
 
 
 class Inline:
-    """Lanes of one population, each a worker; they answer in an order that no clock decides.
+    """Lanes of one batch, each a worker; they answer in an order that no clock decides.
 
-    A lane's tick begins where its last one ended and takes the sum of its trials' efforts; the lane
+    A lane's tick begins where its last one ended and takes the sum of its trials' costs; the lane
     whose tick ends first answers first, whether it has to be waited for or not. So a study repeats
     itself, and the others train on while the answer of one is thought about.
     """
 
     def __init__(self, make: Callable[[], Trainer], job: Job, artifacts: Artifacts) -> None:
-        """Set up the population.
+        """Set up the rows.
 
         Args:
             make: makes the trainer.
@@ -84,16 +86,14 @@ class Inline:
             artifacts: the study's files.
         """
         trainer = make()
-        population, efforts = trainer.populate(job), trainer.efforts(job)
-        self._effort = efforts or (lambda _: 1.0)
+        batch, cost = open_batch(trainer, job), epoch_cost(trainer, job)
+        self._cost = cost or (lambda _: 1.0)
         self._checkpoints = Checkpoints(artifacts)
-        rows = range(population.capacity)
-        own = [[row] for row in rows] if efforts is not None and len(rows) > 1 else [None]
-        self._lanes = [
-            _Lane(Worker(population, job.spec, artifacts, self._checkpoints, each)) for each in own
-        ]
+        rows = range(batch.capacity)
+        own = [[row] for row in rows] if cost is not None and len(rows) > 1 else [None]
+        self._lanes = [_Lane(Worker(batch, job.spec, artifacts, self._checkpoints, each)) for each in own]
         self._todo: queue.PriorityQueue[tuple[float, int]] = queue.PriorityQueue()
-        self._threads = min(job.threads, len(self._lanes)) if len(self._lanes) > 1 else 0
+        self._threads = min(job.resources.threads, len(self._lanes)) if len(self._lanes) > 1 else 0
         self._now = 0.0
         self._resumed: dict[int, float] = {}
         self._bar: float | None = None
@@ -116,7 +116,7 @@ class Inline:
             lane = next(own, None) or max(self._lanes, key=self._room)
             lane.awaited.discard(number)
             lane.steps.append(placement)
-            lane.held[number] = self._effort(placement.trial)
+            lane.held[number] = self._cost(placement.trial)
 
     def stop(self, orders: Mapping[int, bool]) -> None:
         """End trials at the next `poll`."""

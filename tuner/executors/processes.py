@@ -23,7 +23,9 @@ import cloudpickle
 
 from tuner.artifacts import Artifacts
 from tuner.core.events import Event, Failed, Interrupted, Paused, Reported, Restarted, Stopped
-from tuner.core.ports import Job, Placement, Trainer
+from tuner.core.job import Job, Resources
+from tuner.core.ports import Placement
+from tuner.core.training import Trainer
 from tuner.errors import PluginError, described, shortened
 from tuner.executors.checkpoints import Checkpoints
 from tuner.executors.worker import Answer, Broken, Leave, Orders, Ready
@@ -33,7 +35,7 @@ _LOG_BYTES = 1_000_000
 _CLOSE_S = 1.5
 # SIGINT goes to the whole group of processes; what it means is the parent's decision.
 _BOOT = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = {path!r}; "
-_BOOT += "from tuner.executors.worker import serve; serve({wire}, {payload})"
+_BOOT += "from tuner.executors.worker import serve; serve({wire}, {payload}, {index})"
 
 
 @dataclass(slots=True)
@@ -41,6 +43,7 @@ class _Seat:
     """A worker process, the trials it holds and the orders it gets when it is idle.
 
     Attributes:
+        index: which of the workers it is; its successor is the same.
         trials: those that train, with all that they have reported.
         leaving: those that were told to leave and have not answered.
         since: when it got its last orders, in seconds of the monotonic clock.
@@ -48,6 +51,7 @@ class _Seat:
         again: trials that its predecessor did not live to answer for.
     """
 
+    index: int
     process: subprocess.Popen[bytes]
     wire: Connection
     log: IO[bytes]
@@ -83,8 +87,7 @@ class Processes:
         make: Callable[[], Trainer],
         job: Job,
         artifacts: Artifacts,
-        workers: int,
-        threads: int = 1,
+        resources: Sequence[Resources],
         restarts: int = 2,
         *,
         ordered: bool = False,
@@ -95,8 +98,7 @@ class Processes:
             make: makes the trainer, in each worker.
             job: what the trainer needs; `rows` are each worker's.
             artifacts: the study's files.
-            workers: how many.
-            threads: how many threads the numerical libraries of each worker use.
+            resources: of each worker; there are as many workers.
             restarts: how often a trial goes on after its worker died.
             ordered: let `poll` wait until every worker has answered and say it in the order of
                 workers, so that what the study decides does not depend on which one was faster.
@@ -116,11 +118,11 @@ class Processes:
         self._stillborn = 0
         self._events: list[Event] = []
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-        self._environment = {**os.environ, **dict.fromkeys(names, str(threads))}
+        self._environments = [{**os.environ, **dict.fromkeys(names, str(each.threads))} for each in resources]
         # Without a name, so that nothing is left behind however this process ends.
         self._payload = tempfile.TemporaryFile()  # noqa: SIM115
         try:
-            cloudpickle.dump((make, job, artifacts), self._payload)
+            cloudpickle.dump((make, job, tuple(resources), artifacts), self._payload)
         except Exception as error:
             self._payload.close()
             raise PluginError(
@@ -128,7 +130,7 @@ class Processes:
                 'let it open what it needs by itself, or set executor = "inline"'
             ) from error
         self._payload.flush()
-        self._seats = [self._start() for _ in range(workers)]
+        self._seats = [self._start(index) for index in range(len(resources))]
 
     def free(self) -> int:
         """How many trials may be submitted now; 0 until the first worker is ready.
@@ -257,21 +259,22 @@ class Processes:
             seat.steps.append(leave)
             self._seat_alone(seat)
 
-    def _start(self) -> _Seat:
+    def _start(self, index: int) -> _Seat:
         ours, theirs = Pipe()
         log = tempfile.TemporaryFile("ab+", buffering=0)  # noqa: SIM115
         handles = (theirs.fileno(), self._payload.fileno())
-        code = _BOOT.format(path=[str(path) for path in sys.path], wire=handles[0], payload=handles[1])
+        path = [str(path) for path in sys.path]
+        code = _BOOT.format(path=path, wire=handles[0], payload=handles[1], index=index)
         process = subprocess.Popen(
             [sys.executable, "-c", code],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             pass_fds=handles,
-            env=self._environment,
+            env=self._environments[index],
         )
         theirs.close()
-        return _Seat(process, ours, log)
+        return _Seat(index, process, ours, log)
 
     def _assign(self) -> None:
         """Spread the queue over the idle workers, the emptiest first."""
@@ -386,7 +389,7 @@ class Processes:
                 (self._alone if last_try else self._queue).appendleft(placement)
         seat.wire.close()
         seat.log.close()
-        self._seats[self._seats.index(seat)] = successor = self._start()
+        self._seats[self._seats.index(seat)] = successor = self._start(seat.index)
         successor.again = again
 
 

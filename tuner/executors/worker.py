@@ -1,7 +1,6 @@
-"""Worker: what runs in each of them, a population whose rows take trials and give them back.
+"""Worker: what runs in each of them, a batch whose rows take trials and give them back.
 
-Carries out orders and answers with events. It deliberately does not know who gives the orders,
-over which wire they come, or why a trial is to leave.
+Carries out orders and answers with events, in one thread; only `retire` is called from another.
 """
 
 from __future__ import annotations
@@ -24,11 +23,13 @@ import cloudpickle
 
 from tuner.artifacts import MODEL, Artifacts, disk_fault
 from tuner.core.events import Event, Failed, Finished, Paused, Reported, Restarted, Stopped, Unkept
-from tuner.core.ports import Exhausted, Failure, Outcome, Placement, Population, Snapshot
+from tuner.core.ports import Placement
 from tuner.core.spec import StudySpec
+from tuner.core.training import Exhausted, Failure, Outcome, Snapshot, TrialBatch
 from tuner.core.trial import CLOCKED, NUMBERS, Reading
 from tuner.errors import DeviceError, StoreError, described
 from tuner.executors.checkpoints import Checkpoints
+from tuner.trainers import open_batch
 
 _GRACE_S = 0.5
 _WRITING_S = 10.0
@@ -104,7 +105,7 @@ class _Retired(Exception):
 
 
 class Worker:
-    """Trials in the rows of a population.
+    """Trials in the rows of a batch.
 
     Attributes:
         capacity: how many trials fit in.
@@ -112,23 +113,23 @@ class Worker:
 
     def __init__(
         self,
-        population: Population,
+        batch: TrialBatch,
         spec: StudySpec,
         artifacts: Artifacts,
         checkpoints: Checkpoints,
         rows: Sequence[int] | None = None,
     ) -> None:
-        """Take over empty rows of a population.
+        """Take over empty rows.
 
         Args:
-            population: what trains.
+            batch: what trains.
             spec: the study; its epochs, its objective and how often to write checkpoints are looked at.
             artifacts: the study's files, where models go.
             checkpoints: where they go; those of paused trials only at the next round of all rows.
-            rows: which ones, of a population whose epochs come out the same when they are trained
+            rows: which ones, of a batch whose epochs come out the same when they are trained
                 again; all where it is None, and then nothing is known of that.
         """
-        self._population = population
+        self._batch = batch
         self._own = rows is not None
         self._epochs = spec.trainer.epochs
         self._goal = spec.goal()
@@ -140,7 +141,7 @@ class Worker:
         self._bar: float | None = None
         self._rows: dict[int, _Row] = {}
         self._numbers: dict[int, _Row] = {}
-        self._free = list(range(population.capacity) if rows is None else rows)[::-1]
+        self._free = list(range(batch.capacity) if rows is None else rows)[::-1]
         self.capacity = len(self._free)
         self._training = False
         self._over: list[int] = []
@@ -155,7 +156,7 @@ class Worker:
             What became of the trials, row by row.
 
         Raises:
-            DeviceError: see `Population.advance`.
+            DeviceError: see `TrialBatch.advance`.
             StoreError: a model cannot be written for want of room, or of permission.
         """
         self._bar = orders.bar
@@ -222,7 +223,7 @@ class Worker:
         if self._own and 0.0 < row.seconds < WORTH_S:
             return None
         try:
-            snapshot = self._population.snapshot(row.index)
+            snapshot = self._batch.snapshot(row.index)
             # Whoever goes on from here may have to tell of the epoch.
             known = snapshot is not None and row.last is not None and row.last.epoch == snapshot.epoch
             return replace(snapshot, reading=row.last) if snapshot is not None and known else snapshot
@@ -250,9 +251,9 @@ class Worker:
         given = replace(trial, params=self._space.given(trial.params))
         try:
             if snapshot is None:
-                self._population.place(row.index, given)
+                self._batch.place(row.index, given)
             else:
-                self._population.place(row.index, given, snapshot)
+                self._batch.place(row.index, given, snapshot)
         except (DeviceError, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001
@@ -285,7 +286,7 @@ class Worker:
             return []
         if not row.restored and isinstance(outcome, Failure):
             return [self._fail(row, outcome)]
-        self._population.clear(row.index)
+        self._batch.clear(row.index)
         if row.restored:
             _LOG.warning("trial %d does not go on as recorded; it is trained again", row.number)
             return self._begin(row, restore=False)
@@ -323,7 +324,7 @@ class Worker:
             rows = list(self._rows)
         self._training = True
         try:
-            outcomes = self._population.advance() if rows is None else self._population.advance(rows)
+            outcomes = self._batch.advance() if rows is None else self._batch.advance(rows)
         except (DeviceError, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001
@@ -360,7 +361,7 @@ class Worker:
         return Failed(row.number, failure.error, failure.traceback)
 
     def _clear(self, row: _Row, *, keep: bool = False) -> None:
-        self._population.clear(row.index)
+        self._batch.clear(row.index)
         del self._rows[row.index], self._numbers[row.number]
         self._free.append(row.index)
         if not keep:
@@ -396,7 +397,7 @@ class Worker:
         """Write the row's model so that its folder is either whole or not there."""
         if math.isnan(row.best):
             return None
-        folder = self._artifacts.put(row.number, MODEL, partial(self._population.save, row.index))
+        folder = self._artifacts.put(row.number, MODEL, partial(self._batch.save, row.index))
         return str(folder) if folder is not None else None
 
 
@@ -435,21 +436,23 @@ Answer = Ready | Broken | list[Event]
 """What a worker process sends; events answer Orders, each message one."""
 
 
-def serve(wire: int, payload: int) -> None:
+def serve(wire: int, payload: int, index: int) -> None:
     """Be a worker process: answer each message of orders with the events of one tick; None is the last.
 
     Args:
         wire: file descriptor of the connection to the parent; its end is ours.
-        payload: file descriptor of the pickled (make, job, artifacts).
+        payload: file descriptor of the pickled (make, job, resources of each worker, artifacts).
+        index: which worker this is.
     """
     orders = Connection(wire)
     workers: list[Worker] = []
     threading.Thread(target=_outlive, args=(wire, workers), daemon=True).start()
     try:
         with mmap.mmap(payload, 0, access=mmap.ACCESS_READ) as memory:
-            make, job, artifacts = cloudpickle.loads(memory)
+            make, job, resources, artifacts = cloudpickle.loads(memory)
         checkpoints = Checkpoints(artifacts)
-        worker = Worker(make().populate(job), job.spec, artifacts, checkpoints)
+        job = replace(job, resources=resources[index])
+        worker = Worker(open_batch(make(), job), job.spec, artifacts, checkpoints)
         workers.append(worker)
         orders.send(Ready(worker.capacity))
         while (told := orders.recv()) is not None:

@@ -19,37 +19,42 @@ from tuner.population.row import Measured, Row, RowState, Scratch
 
 
 class Population:
-    """Rows of multilayer perceptrons on one material.
+    """Rows of multilayer perceptrons, each on a material of its own or one that others have, too.
 
     Rows may differ in everything, shape and batch size included: each epoch of a row is one
     program that sees nothing of the others, so a trial's numbers are bitwise the same in any row
     and company. They may differ in their last bits between processors.
     """
 
-    def __init__(self, capacity: int, material: Material, epochs: int, threads: int = 1) -> None:
+    def __init__(self, capacity: int, epochs: int, threads: int = 1) -> None:
         """Set up empty rows.
 
         Args:
             capacity: how many.
-            material: what all rows learn.
             epochs: of a trial that nothing stops; schedules stretch over them.
             threads: how many rows train at the same time.
         """
         self.capacity = capacity
-        self._material, self._epochs = material, epochs
+        self._epochs = epochs
         self._rows: dict[int, Row] = {}
         self._local = threading.local()
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def place(
-        self, row: int, recipe: RowRecipe, inputs: Inputs, start: Mapping[str, Floats] | RowState
+        self,
+        row: int,
+        recipe: RowRecipe,
+        material: Material,
+        inputs: Inputs,
+        start: Mapping[str, Floats] | RowState,
     ) -> None:
         """Fill an empty row.
 
         Args:
             row: its index.
             recipe: how it trains.
-            inputs: on what.
+            material: what it learns.
+            inputs: from what, of the same splits.
             start: the first parameters by `Layout.names`, or the `state` of a row of any population.
 
         Raises:
@@ -57,7 +62,7 @@ class Population:
         """
         if not 0 <= row < self.capacity or row in self._rows:
             raise ValueError(f"row {row} is not an empty row of this population")
-        self._rows[row] = Row(recipe, self._material, inputs, self._epochs, start)
+        self._rows[row] = Row(recipe, material, inputs, self._epochs, start)
 
     def advance(self, rows: Collection[int] | None = None) -> dict[int, Measured]:
         """Train occupied rows for one epoch; a row that diverges measures `nan` or `inf`.

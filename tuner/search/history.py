@@ -11,6 +11,7 @@ from bisect import bisect_left, insort
 from collections.abc import Sequence
 from functools import lru_cache, partial
 from itertools import islice
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -135,7 +136,9 @@ class History:
         self._unfitting = set(np.array(numbers, int)[~fits].tolist())
         seen = list(filter(None, map(self._seen_anew, records, adopted)))
         self._numbers = sorted(o.number for o in seen)
-        self._ranks = sorted(o.rank for o in seen)
+        self._ranks = [o.rank for o in seen]
+        for place in (3, 2, 1, 0):  # numbers compare in a quarter of the time of tuples
+            self._ranks.sort(key=itemgetter(place))
         self._valued = sorted(o.number for o in seen if o.value is not None)
 
     def adopt(self, params: Params) -> Adopted | None:

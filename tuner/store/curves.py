@@ -34,6 +34,12 @@ _ITS_READINGS = (
     .where(tuner_epochs.c.trial_id == bindparam("trial"))
     .order_by(tuner_epochs.c.epoch)
 )
+# A range is compiled once; of other studies' trials none lie within it but those that began meanwhile.
+_PACKED_BETWEEN = (
+    select(tuner_curves.c.trial_id, tuner_curves.c.readings)
+    .where(tuner_curves.c.trial_id.between(bindparam("first"), bindparam("last")))
+    .order_by(tuner_curves.c.trial_id)
+)
 
 
 class Curves(NamedTuple):
@@ -61,8 +67,7 @@ class Curves(NamedTuple):
 
 def packed(connection: Connection, trial_id: int) -> bytes:
     """A trial's curve as it stands, in one value: of each reading the epoch and `NUMBERS`."""
-    cursor = connection.execute(_ITS_READINGS, {"trial": trial_id}).cursor
-    return np.array(cursor.fetchall() if cursor is not None else [], _PACKED).tobytes()
+    return np.array(_all(connection, _ITS_READINGS, {"trial": trial_id}), _PACKED).tobytes()
 
 
 def unpacked(value: bytes) -> NDArray[np.float64]:
@@ -94,11 +99,13 @@ def of_study(connection: Connection, study_id: int, extras: Sequence[str]) -> Cu
         .order_by(tuner_curves.c.trial_id)
     ).all()
     others = its_trials.where(tuner_trials.c.trial_id.not_in(select(tuner_curves.c.trial_id)))
-    return _with_packed(values, _of_rows(_rows(connection, _readings(others, ())), ()))
+    found = _with_packed(values, _of_rows(_rows(connection, _readings(others, ())), ()))
+    # They are kept, and looked through again and again: each in a piece.
+    return found._replace(numbers={name: np.ascontiguousarray(its) for name, its in found.numbers.items()})
 
 
 def _with_packed(values: Sequence[Any], rest: Curves) -> Curves:
-    """Packed curves, (trial id, value) each, and others."""
+    """Packed curves, (trial id, value) each, and others; where there are no others, the numbers are views."""
     if not values:
         return rest
     table = unpacked(b"".join(readings for _, readings in values))
@@ -129,33 +136,27 @@ def ended(connection: Connection, study_id: int, extras: Sequence[str]) -> Itera
         ValueError: a packed curve is damaged.
     """
     over = [state.value for state in TrialState if state.is_over]
-    found = connection.execute(
-        select(tuner_trials.c.trial_id, tuner_trials.c.number)
-        .where(tuner_trials.c.study_id == study_id, tuner_trials.c.state.in_(over))
-        .order_by(tuner_trials.c.trial_id)
-    ).all()
+    columns = tuner_trials.c
+    its_trials = columns.study_id == study_id, columns.state.in_(over)
+    found = sorted(_all(connection, select(columns.trial_id, columns.number).where(*its_trials)))
     for start in range(0, len(found), _TRIALS_AT_ONCE):
-        its = found[start : start + _TRIALS_AT_ONCE]
-        trial_ids = [trial_id for trial_id, _ in its]
-        curves = _of_trials(connection, trial_ids, extras)
-        numbers = np.array([number for _, number in its], np.int64)
-        whose = numbers[np.searchsorted(np.array(trial_ids, np.int64), curves.trial_id)]
-        yield Past(whose, curves.epoch, curves.numbers)
+        numbers = dict(found[start : start + _TRIALS_AT_ONCE])
+        curves = _of_trials(connection, list(numbers), extras)
+        begins = np.flatnonzero(np.diff(curves.trial_id, prepend=-1))
+        lengths = np.diff(begins, append=len(curves.trial_id))
+        whose = np.array([numbers[trial_id] for trial_id in curves.trial_id[begins].tolist()], np.int64)
+        yield Past(np.repeat(whose, lengths), curves.epoch, curves.numbers)
 
 
-def _of_trials(connection: Connection, trial_ids: Sequence[int], extras: Sequence[str]) -> Curves:
+def _of_trials(connection: Connection, trial_ids: list[int], extras: Sequence[str]) -> Curves:
     if extras:
         return _of_rows(_rows(connection, _readings(trial_ids, extras)), extras)
-    # A range is compiled once; of other studies' trials none lie within it but those that began meanwhile.
-    found = connection.execute(
-        select(tuner_curves.c.trial_id, tuner_curves.c.readings)
-        .where(tuner_curves.c.trial_id.between(trial_ids[0], trial_ids[-1]))
-        .order_by(tuner_curves.c.trial_id)
-    ).all()
-    others = set(trial_ids)
-    values = [row for row in found if row[0] in others]
-    others.difference_update(trial_id for trial_id, _ in values)
-    rest = _rows(connection, _readings(sorted(others), ())) if others else iter(())
+    values, others = _all(connection, _PACKED_BETWEEN, {"first": trial_ids[0], "last": trial_ids[-1]}), []
+    if [trial_id for trial_id, _ in values] != trial_ids:
+        its = set(trial_ids)
+        values = [row for row in values if row[0] in its]
+        others = sorted(its.difference(trial_id for trial_id, _ in values))
+    rest = _rows(connection, _readings(others, ())) if others else iter(())
     return _with_packed(values, _of_rows(rest, ()))
 
 
@@ -206,10 +207,18 @@ def _readings(trial_ids: Any, extras: Sequence[str]) -> Select[Any]:
 
 
 def _rows(connection: Connection, statement: Select[Any], epoch: int = 0) -> Iterator[list[tuple[Any, ...]]]:
-    """Rows as the driver gives them, many at once; SQLAlchemy's own cost several times as much."""
+    """Rows as the driver gives them, many at once."""
     cursor = connection.execute(statement, {"epoch": epoch}).cursor
     while cursor is not None and (rows := cursor.fetchmany(_AT_ONCE)):
         yield list(rows)
+
+
+def _all(
+    connection: Connection, statement: Select[Any], parameters: Mapping[str, Any] | None = None
+) -> list[tuple[Any, ...]]:
+    """All rows as the driver gives them; SQLAlchemy's own cost several times as much."""
+    cursor = connection.execute(statement, parameters).cursor
+    return list(cursor.fetchall()) if cursor is not None else []
 
 
 def _of_rows(parts: Iterator[list[tuple[Any, ...]]], extras: Sequence[str]) -> Curves:

@@ -6,19 +6,19 @@ Writes nothing, and never touches Optuna's tables but for the studies' names.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Row, case, func, select
+from sqlalchemy import URL, Connection, Row, func, select
 
 from tuner.core.budget import StudyState
 from tuner.core.spec import StudySpec
 from tuner.core.trial import TrialState
 from tuner.store import places
 from tuner.store.lease import is_living
-from tuner.store.records import records
+from tuner.store.records import best_by_value, records
 from tuner.store.relocation import relocated
 from tuner.store.schema import (
     studies,
@@ -210,7 +210,7 @@ def summaries(connection: Connection, ids: Mapping[str, int]) -> list[StudySumma
         .group_by(tuner_trials.c.study_id, tuner_trials.c.state)
     ):
         counts[study_id][state] = count
-    best = _best(connection, chosen)
+    best: dict[int, tuple[int, float] | None] = {}
     for study_id in chosen:
         spec = json.loads(rows[study_id].spec)
         its = spec["objective"]
@@ -219,34 +219,10 @@ def summaries(connection: Connection, ids: Mapping[str, int]) -> list[StudySumma
             first = goals.best_of(records(connection, study_id, None))
             if first is not None and first.value is not None:
                 best[study_id] = first.number, goals.primary.counted(first.value)
+        else:
+            best[study_id] = best_by_value(connection, study_id, minimize=rows[study_id].minimize)
     url = connection.engine.url
     return [_summary(url, name, rows[i], counts[i], best.get(i)) for name, i in ids.items()]
-
-
-def _best(connection: Connection, chosen: Sequence[int]) -> dict[int, tuple[int, float]]:
-    """Number and value of each study's best trial."""
-    rank = func.row_number().over(
-        partition_by=tuner_trials.c.study_id,
-        order_by=(
-            case((tuner_trials.c.conclusive, 0), else_=1),
-            case((tuner_studies.c.minimize, tuner_trials.c.value), else_=-tuner_trials.c.value),
-            tuner_trials.c.number,
-        ),
-    )
-    ranked = (
-        select(tuner_trials.c.study_id, tuner_trials.c.number, tuner_trials.c.value, rank.label("rank"))
-        .join(tuner_studies, tuner_studies.c.study_id == tuner_trials.c.study_id)
-        .where(
-            tuner_trials.c.study_id.in_(chosen),
-            tuner_trials.c.value.is_not(None),
-            tuner_trials.c.state != TrialState.FAILED.value,
-        )
-        .subquery()
-    )
-    found = connection.execute(
-        select(ranked.c.study_id, ranked.c.number, ranked.c.value).where(ranked.c.rank == 1)
-    )
-    return {study_id: (number, value) for study_id, number, value in found}
 
 
 def _summary(

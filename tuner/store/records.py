@@ -84,7 +84,8 @@ def records(
     # After the rows: on a server, a trial that ends in between has its best epoch then.
     is_read = is_its
     if is_brief:
-        numbers = (0, _best(connection, study_id, minimize=minimize))
+        best = best_by_value(connection, study_id, minimize=minimize, is_over=True)
+        numbers = (0, best[0] if best is not None else 0)
         is_read &= or_(tuner_trials.c.number.in_(numbers), tuner_trials.c.state.not_in(_OVER))
     bests = _best_epochs(connection, is_read)
     files = places.artifacts(connection, study_id, root)
@@ -110,18 +111,32 @@ def _best_epochs(connection: Connection, are_chosen: ColumnElement[bool]) -> dic
     return {number: _reading(*numbers) for number, *numbers in rows}
 
 
-def _best(connection: Connection, study_id: int, *, minimize: bool) -> int | None:
-    """The number of the best trial that is over, by its value, as `Goals.key` has it."""
-    states = (TrialState.FINISHED.value, TrialState.STOPPED.value)
-    value = tuner_trials.c.value
-    return connection.scalar(
-        select(tuner_trials.c.number)
-        .where(tuner_trials.c.study_id == study_id, tuner_trials.c.state.in_(states), value.is_not(None))
+def best_by_value(
+    connection: Connection, study_id: int, *, minimize: bool, is_over: bool = False
+) -> tuple[int, float] | None:
+    """Number and value of a study's best trial by its value alone; None where none has a value.
+
+    Args:
+        connection: to the database.
+        study_id: the study.
+        minimize: whether less is better.
+        is_over: of the trials that are over; else paused ones count, too.
+    """
+    state, value = tuner_trials.c.state, tuner_trials.c.value
+    best = connection.execute(
+        select(tuner_trials.c.number, value)
+        .where(
+            tuner_trials.c.study_id == study_id,
+            value.is_not(None),
+            state != TrialState.FAILED.value,
+            *([state.in_(_OVER)] if is_over else ()),
+        )
         .order_by(
             tuner_trials.c.conclusive.desc(), value if minimize else value.desc(), tuner_trials.c.number
         )
         .limit(1)
-    )
+    ).one_or_none()
+    return None if best is None else (best.number, best.value)
 
 
 def _record(row: Sequence[Any], bests: Mapping[int, Reading], files: Artifacts) -> TrialRecord:

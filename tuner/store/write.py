@@ -17,8 +17,9 @@ from sqlalchemy import Connection, Engine, bindparam, func, select, update
 
 from tuner.artifacts import Artifacts
 from tuner.core.budget import StudyState
-from tuner.core.ports import TRACEBACK, Turn
+from tuner.core.ports import Turn
 from tuner.core.spec import StudySpec
+from tuner.core.training import TRACEBACK
 from tuner.core.trial import Params, Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.core.words import count
 from tuner.errors import StoreError, StudyLocked

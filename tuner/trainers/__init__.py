@@ -1,8 +1,7 @@
 """How trials train: torch, sklearn, function, ...; each imported only when named."""
 
-from tuner.trainers.averaged import AveragedTrainer
+from tuner.trainers.members import epoch_cost, open_batch, validate, why_unfused
 from tuner.trainers.model import Model, load_model
-from tuner.trainers.redrawn import RedrawnTrainer
-from tuner.trainers.resolve import resolve, resolve_for
+from tuner.trainers.resolve import resolve
 
-__all__ = ["AveragedTrainer", "Model", "RedrawnTrainer", "load_model", "resolve", "resolve_for"]
+__all__ = ["Model", "epoch_cost", "load_model", "open_batch", "resolve", "validate", "why_unfused"]

@@ -1,4 +1,4 @@
-"""Which device ``device = "auto"`` means.
+"""Which device ``device = "auto"`` means, and which ones cannot be used.
 
 Imports torch only where there may be a GPU at all.
 """
@@ -6,6 +6,7 @@ Imports torch only where there may be a GPU at all.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 
@@ -32,6 +33,16 @@ def device_fault(device: str) -> str | None:
     if int(index or 0) >= torch.cuda.device_count():
         return f"{device!r} is not there: torch sees {torch.cuda.device_count()} GPUs, counted from 0"
     return None
+
+
+def device_faults(devices: Sequence[str], fault: Callable[[str], str | None]) -> list[str]:
+    """What is wrong with the devices of a study, as trainers say it in `validate`.
+
+    Args:
+        devices: of `TrainerSpec.devices`.
+        fault: `device_fault` or `device_fault_of_any`.
+    """
+    return [f"trainer.device: {told}" for told in map(fault, devices) if told]
 
 
 def device_fault_of_any(device: str) -> str | None:

@@ -1,6 +1,6 @@
 """FunctionTrainer: a training loop of one's own, ``def train(params, context): ... yield {...}``.
 
-One trial at a time. What the function trains, and with which library, is not known here.
+A session runs the function up to its next yield, in the worker's own thread.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import CodeType
@@ -21,12 +21,13 @@ from numpy.typing import NDArray
 from tuner.artifacts import DESCRIPTION
 from tuner.core import seeds
 from tuner.core.dataset import Dataset
-from tuner.core.ports import Exhausted, Failure, Job, Outcome, Snapshot
+from tuner.core.job import Job, Resources
 from tuner.core.spec import StudySpec
+from tuner.core.training import Exhausted, Failure, Outcome, Snapshot
 from tuner.core.trial import NUMBERS, Objective, Reading, Trial
 from tuner.errors import TrialError, described
 from tuner.trainers import weights
-from tuner.trainers.device import device_fault_of_any
+from tuner.trainers.device import device_fault_of_any, device_faults
 from tuner.trainers.model import describe
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
 from tuner.trainers.streams import GlobalStreams
@@ -54,6 +55,7 @@ class Context:
         resume: gives None at a trial's start. Where the trial goes on after a pause or an interruption
             it gives the state that was yielded with the last epoch, see `FunctionTrainer`, and puts
             the global generators where they were then, so it is called when all is built.
+        resources: all devices that the trial may use, `device` being the first, and the threads.
     """
 
     data: Dataset | None
@@ -64,6 +66,7 @@ class Context:
     settings: Mapping[str, Any]
     keep: Callable[[Any], None]
     resume: Callable[[], Any] = lambda: None
+    resources: Resources = field(default_factory=Resources)
 
 
 class FunctionTrainer:
@@ -97,10 +100,9 @@ class FunctionTrainer:
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
 
-    def faults(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:  # noqa: ARG002
+    def validate(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:  # noqa: ARG002
         """What is wrong with the function's signature, and with the device that it is told of."""
-        fault = device_fault_of_any(spec.trainer.device)
-        device = (f"trainer.device: {fault}",) if fault else ()
+        faults = device_faults(spec.trainer.devices, device_fault_of_any)
         kind = "an async function" if _is_async(self.function) else ""
         try:
             inspect.signature(self.function).bind({}, None)
@@ -109,76 +111,26 @@ class FunctionTrainer:
         except ValueError:  # some built-in callables have no signature
             pass
         if not kind:
-            return device
+            return faults
         return (
-            *device,
+            *faults,
             f"trainer.use: {_called(self.function)}: {kind}; write def train(params, context)",
         )
 
-    def unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:  # noqa: ARG002
-        """Always: what the function does is its own."""
-        return "a function of one's own trains one trial at a time"
-
-    def parks(self, spec: StudySpec) -> bool:  # noqa: ARG002
-        """Never: whether the function yields its state shows only when it runs."""
-        return False
-
-    def efforts(self, job: Job) -> Callable[[Trial], float] | None:  # noqa: ARG002
-        """None: there is one row."""
-        return None
-
-    def populate(self, job: Job) -> FunctionPopulation:
-        """Set up an empty row."""
+    def start(self, job: Job, trial: Trial, snapshot: Snapshot | None = None) -> FunctionSession:
+        """Prepare the call; the function runs from the first `next` on."""
         if any(name.partition(".")[0] == "torch" for name in _names(self.function)):
             # A function that imports torch by itself must find its generator seeded.
             import torch  # noqa: F401
-        return FunctionPopulation(self.function, job)
-
-
-class FunctionPopulation:
-    """One row, empty or with one call of the function in it."""
-
-    capacity = 1
-
-    def __init__(self, function: Callable[..., Any], job: Job) -> None:
-        self._function = function
-        self._job = job
-        self._run: _Run | None = None
-
-    def place(self, row: int, trial: Trial, snapshot: Snapshot | None = None) -> None:  # noqa: ARG002
-        """Prepare the call; the function runs from the first `advance` on."""
-        self._run = _Run(self._function, self._job, trial)
+        session = FunctionSession(self.function, job, trial)
         if snapshot is not None:
-            self._run.restore(snapshot)
-
-    def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:
-        """Run the function up to its next yield, if its row is among `rows`."""
-        if self._run is None or (rows is not None and 0 not in rows):
-            return {}
-        return {0: self._run.advance()}
-
-    def save(self, row: int, folder: Path) -> bool:  # noqa: ARG002
-        """Write the weights that the function handed to `Context.keep` in the best epoch.
-
-        Raises:
-            TrialError: what it handed over cannot be kept.
-        """
-        return self._run is not None and self._run.save(folder)
-
-    def snapshot(self, row: int) -> Snapshot | None:  # noqa: ARG002
-        """What the function yielded as its state, with what is kept beside it; None if it did not."""
-        return None if self._run is None else self._run.snapshot()
-
-    def clear(self, row: int) -> None:  # noqa: ARG002
-        """Close the generator."""
-        if self._run is not None:
-            self._run.close()
-        self._run = None
+            session.restore(snapshot)
+        return session
 
 
 @dataclass(slots=True)
-class _Run:
-    """One trial's call of the function."""
+class FunctionSession:
+    """One trial's call of the function; a `TrialSession`."""
 
     function: Callable[..., Any]
     job: Job
@@ -195,16 +147,14 @@ class _Run:
     unkept: str | None = None
     state: Any = None
     stood: Mapping[str, Any] | None = None
-    failure: Failure | None = None
 
     def __post_init__(self) -> None:
         goals = self.job.spec.goals()
         self.goal, self.names = goals.primary, goals.names
-        self.streams = GlobalStreams(self._seed("global"), self.job.device)
+        self.streams = GlobalStreams(self._seed("global"), self.job.resources.device)
 
-    def advance(self) -> Outcome:
-        if self.failure is not None:
-            return self.failure
+    def next(self) -> Outcome:
+        """Run the function up to its next yield."""
         start = time.perf_counter()
         try:
             with self.streams:
@@ -226,14 +176,10 @@ class _Run:
         except _Misuse as error:
             message = f"{_called(self.function)}: {error}"
             return Failure(message, message)
-        except KeyboardInterrupt:
-            raise
-        # Not only an Exception: a script's sys.exit() ends its trial, not the worker.
-        except BaseException as error:  # noqa: BLE001
-            return Failure.of(error)
         return reading
 
     def snapshot(self) -> Snapshot | None:
+        """What the function yielded as its state, with what is kept beside it; None if it yielded none."""
         if self.state is None:
             return None
         tree = {
@@ -250,15 +196,18 @@ class _Run:
             return None
 
     def restore(self, snapshot: Snapshot) -> None:
-        try:
-            tree = thaw(snapshot.arrays, snapshot.facts)
-            self.state, self.kept, self.unkept = tree["state"], tree["kept"], tree.get("unkept")
-            self.epoch, self.best = snapshot.epoch, reading_of(tree["best"])
-            self.stood = tree["streams"]
-        except Exception as error:  # noqa: BLE001
-            self.failure = Failure.of(error)
+        """Hand the function a state to go on from, before its first `next`."""
+        tree = thaw(snapshot.arrays, snapshot.facts)
+        self.state, self.kept, self.unkept = tree["state"], tree["kept"], tree.get("unkept")
+        self.epoch, self.best = snapshot.epoch, reading_of(tree["best"])
+        self.stood = tree["streams"]
 
     def save(self, folder: Path) -> bool:
+        """Write the weights that the function handed to `Context.keep` in the best epoch.
+
+        Raises:
+            TrialError: what it handed over cannot be kept.
+        """
         if self.best is not None and self.unkept is not None:
             raise TrialError(self.unkept)
         if self.best is None or not self.kept:
@@ -276,6 +225,7 @@ class _Run:
         return True
 
     def close(self) -> None:
+        """Close the generator."""
         close = getattr(self.readings, "close", None)
         if close is None:
             return
@@ -291,14 +241,15 @@ class _Run:
         if self.readings is None:
             spec, trial = self.job.spec.trainer, self.trial
             context = Context(
-                self.job.data,
+                self.job.data_for(trial),
                 spec.epochs,
                 self._seed("function"),
                 trial.number,
-                self.job.device,
+                self.job.resources.device,
                 spec.settings,
                 self._hand,
                 self._resume,
+                self.job.resources,
             )
             found = self.function(dict(trial.params), context)
             self.readings = found if isinstance(found, Iterator) else iter((found,))

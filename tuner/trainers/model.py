@@ -1,11 +1,12 @@
 """Model: what a trial leaves behind, read back from its folder.
 
-model.json names as ``"trainer"`` the format of its folder: an entry point, which is a function
-``load(folder)`` that returns a `Model`.
+Which libraries a model needs is not known here: model.json names the trainer that wrote it, and
+that trainer reads it.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,12 +15,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner import plugins
 from tuner.artifacts import DESCRIPTION
 from tuner.errors import TrialError, TunerError, near
 
-GROUP = "tuner.formats"
-"""The entry points that formats are registered under."""
+_WRITERS = ("function", "sklearn", "torch")
 
 
 class Model(Protocol):
@@ -80,10 +79,9 @@ def load_model(folder: str | Path) -> Model:
     description = describe(folder)
     name = description.get("trainer")
     try:
-        known = plugins.registered(GROUP)
-        if name not in known:
-            raise TrialError(f"its trainer is {name!r}; {near(str(name), known)}")
-        load: Callable[[Path], Model] = plugins.load(str(name), GROUP)
+        if name not in _WRITERS:
+            raise TrialError(f"its trainer is {name!r}; {near(str(name), _WRITERS)}")
+        load: Callable[[Path], Model] = importlib.import_module(f"tuner.trainers.{name}").load
         return load(folder)
     except TunerError as error:
         if str(folder) in str(error):

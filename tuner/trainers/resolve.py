@@ -1,6 +1,6 @@
 """Finds the trainer that a study names: a plugin, a class, an object or a function of one's own.
 
-Imports nothing but what is named; how a trainer trains is not known here.
+Imports nothing but what is named.
 """
 
 from __future__ import annotations
@@ -10,36 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from tuner import plugins
-from tuner.core.ports import Trainer
-from tuner.core.spec import StudySpec
+from tuner.core.training import Trainer
 from tuner.errors import PluginError, TunerError, described
-from tuner.trainers.averaged import AveragedTrainer
-from tuner.trainers.redrawn import RedrawnTrainer
 
 GROUP = "tuner.trainers"
 """The entry points that trainers are registered under."""
 
-METHODS = ("faults", "unfused", "parks", "efforts", "populate")
-"""What the port `Trainer` consists of."""
+SESSIONS = ("validate", "start")
+"""What a trainer needs that trains one trial at a time, see `core.training.SessionTrainer`."""
 
-
-def resolve_for(spec: StudySpec, use: Callable[..., Any] | None = None) -> Trainer:
-    """The trainer of a study, which sees to its folds, repeats and splits of their own.
-
-    Args:
-        spec: the study.
-        use: the object itself where `[trainer] use` only names it.
-
-    Raises:
-        PluginError: see `resolve`.
-    """
-    trainer = resolve(spec.trainer.use if use is None else use)
-    folds = (spec.data.folds if spec.data is not None else None) or 1
-    if spec.data is not None and spec.data.reshuffle:
-        trainer = RedrawnTrainer(trainer)
-    if folds * spec.trainer.repeats > 1:
-        trainer = AveragedTrainer(trainer, folds, spec.trainer.repeats)
-    return trainer
+BATCHES = ("validate", "why_unfused", "epoch_cost", "open_batch")
+"""What one needs that trains many as rows, see `core.training.BatchTrainer`."""
 
 
 def resolve(use: str | Callable[..., Any], folder: Path | None = None) -> Trainer:
@@ -47,7 +28,8 @@ def resolve(use: str | Callable[..., Any], folder: Path | None = None) -> Traine
 
     Args:
         use: an entry point's name, ``package.module:attr``, ``./file.py:attr``, or the object
-            itself: a class or an object with `populate`, or a function ``train(params, context)``.
+            itself: a class or an object with `start` or `open_batch`, or a function
+            ``train(params, context)``.
         folder: what relative file references start from; the working folder.
 
     Returns:
@@ -57,26 +39,29 @@ def resolve(use: str | Callable[..., Any], folder: Path | None = None) -> Traine
         PluginError: it leads nowhere, to something that cannot train, or to a trainer that lacks a method.
     """
     found: Any = plugins.load(use, GROUP, folder) if isinstance(use, str) else use
-    if isinstance(found, type) and hasattr(found, "populate"):
-        return _complete(_instance(found, use), use)
-    if callable(getattr(found, "populate", None)):
-        return _complete(found, use)
+    if _trains(found):
+        return _complete(_instance(found, use) if isinstance(found, type) else found, use)
     if callable(found) and not isinstance(found, type):
         from tuner.trainers.function import FunctionTrainer
 
         return FunctionTrainer(found)
     raise PluginError(
-        f"{_name(use)}: cannot train: found {type(found).__name__}, neither a trainer with populate "
-        "nor a function train(params, context)"
+        f"{_name(use)}: cannot train: found {type(found).__name__}, neither a trainer with start or "
+        "open_batch nor a function train(params, context)"
     )
 
 
+def _trains(found: Any) -> bool:
+    return any(callable(getattr(found, name, None)) for name in ("start", "open_batch"))
+
+
 def _complete(trainer: Any, use: object) -> Trainer:
-    missing = [name for name in METHODS if not callable(getattr(trainer, name, None))]
+    port, methods = ("start", SESSIONS) if hasattr(trainer, "start") else ("open_batch", BATCHES)
+    missing = [name for name in methods if not callable(getattr(trainer, name, None))]
     if missing:
         raise PluginError(
-            f"{_name(use)}: cannot train: has populate, but not {', '.join(missing)}; "
-            f"a trainer class needs {', '.join(METHODS)} (see Trainer in tuner/core/ports.py)"
+            f"{_name(use)}: cannot train: has {port}, but not {', '.join(missing)}; "
+            f"a trainer needs {', '.join(methods)} (see tuner/core/training.py)"
         )
     complete: Trainer = trainer
     return complete

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -11,10 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tuner.core.dataset import Dataset, Split, Task
-from tuner.core.ports import Job, Population
+from tuner.core.job import Job
 from tuner.core.seeds import derive
 from tuner.core.spec import StudySpec
+from tuner.core.training import TrialBatch
 from tuner.core.trial import Params, Reading, Trial
+from tuner.trainers import open_batch
+from tuner.trainers.sessions import Sessions
 from tuner.trainers.torch import TorchTrainer
 
 EPOCHS = 3
@@ -45,8 +49,13 @@ def images(rows: int = 60, shape: tuple[int, ...] = (1, 8, 8)) -> Dataset:
     return dataset(x, y, Task.CLASSIFICATION, rows, classes=("bright", "striped", "noise"))
 
 
-def population(data: Dataset, spec: StudySpec | None = None) -> Population:
-    return TorchTrainer().populate(Job(spec or study(), data))
+def alone(job: Job) -> TrialBatch:
+    """One row that trains by the plain recipe."""
+    return Sessions(TorchTrainer(), dataclasses.replace(job, rows=1))
+
+
+def population(data: Dataset, spec: StudySpec | None = None) -> TrialBatch:
+    return open_batch(TorchTrainer(), Job(spec or study(), data))
 
 
 def curve(data: Dataset, params: Params, spec: StudySpec | None = None, number: int = 7) -> list[Reading]:
@@ -57,7 +66,7 @@ def curve(data: Dataset, params: Params, spec: StudySpec | None = None, number: 
     return [reading(rows) for _ in range(spec.trainer.epochs)]
 
 
-def reading(rows: Population) -> Reading:
+def reading(rows: TrialBatch) -> Reading:
     outcome = rows.advance()[0]
     assert isinstance(outcome, Reading), getattr(outcome, "traceback", outcome)
     return outcome

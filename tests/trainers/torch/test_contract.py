@@ -6,11 +6,13 @@ import pytest
 
 from tests.contracts.trainer import TrainerContract, blobs, line, study
 from tests.trainers.torch.plain import images
-from tuner.core.ports import Job, Population, Trainer
+from tuner.core.dataset import Dataset
+from tuner.core.job import Job
+from tuner.core.spec import StudySpec
+from tuner.core.training import Trainer
 from tuner.core.trial import Params
 from tuner.trainers import resolve
 from tuner.trainers.torch import TorchTrainer
-from tuner.trainers.torch.trainer import TorchPopulation
 
 NETWORK = """
 import random
@@ -36,8 +38,8 @@ def build(params, context):
 class OneByOne(TorchTrainer):
     """The reference alone, however many rows are asked for."""
 
-    def populate(self, job: Job) -> Population:
-        return TorchPopulation(job)
+    def why_unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:
+        return "as this test wants it"
 
 
 class TestMlpOnTables(TrainerContract):

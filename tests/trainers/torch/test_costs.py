@@ -11,14 +11,15 @@ from torch import nn
 from tests.contracts.trainer import blobs, study
 from tests.trainers.torch.plain import images
 from tuner.core.dataset import Dataset
-from tuner.core.ports import Job
+from tuner.core.job import Job
 from tuner.core.spec import StudySpec
 from tuner.core.trial import LAYER_NORMS, Reading, Trial
+from tuner.trainers import open_batch
+from tuner.trainers.sessions import Sessions
 from tuner.trainers.torch import TorchTrainer
 from tuner.trainers.torch.costs import NAMES, costs
-from tuner.trainers.torch.fused import FusedPopulation
-from tuner.trainers.torch.stacked import StackedPopulation
-from tuner.trainers.torch.trainer import TorchPopulation
+from tuner.trainers.torch.fused import FusedBatch
+from tuner.trainers.torch.stacked import StackedBatch
 
 PARAMS: dict[str, Any] = {"width": 8, "depth": 1, "batch_size": 16, "dropout": 0.1}
 ALL = {"also": {"parameters": "minimize", "size_bytes": "minimize"}, "at_most": {"latency_ms": 1e6}}
@@ -30,7 +31,7 @@ def asking(objective: dict[str, Any]) -> StudySpec:
 
 KINDS = pytest.mark.parametrize(
     ("data", "rows", "kind"),
-    [(blobs(), 1, TorchPopulation), (blobs(), 2, FusedPopulation), (images(), 2, StackedPopulation)],
+    [(blobs(), 1, Sessions), (blobs(), 2, FusedBatch), (images(), 2, StackedBatch)],
     ids=["alone", "fused", "stacked"],
 )
 
@@ -39,7 +40,7 @@ KINDS = pytest.mark.parametrize(
 def test_every_reading_has_what_was_asked_for_and_snapshots_go_on_with_it(
     data: Dataset, rows: int, kind: type
 ) -> None:
-    population = TorchTrainer().populate(Job(asking(ALL), data, rows=rows))
+    population = open_batch(TorchTrainer(), Job(asking(ALL), data, rows=rows))
     assert isinstance(population, kind)
     population.place(0, Trial(1, PARAMS, 0))
     first, second = (population.advance()[0] for _ in range(2))
@@ -64,7 +65,7 @@ def test_they_change_nothing_else_and_are_missing_where_nobody_asks(
 ) -> None:
     found = []
     for spec in (asking({}), asking(ALL)):
-        population = TorchTrainer().populate(Job(spec, data, rows=rows))
+        population = open_batch(TorchTrainer(), Job(spec, data, rows=rows))
         population.place(0, Trial(1, PARAMS, 0))
         reading = population.advance()[0]
         assert isinstance(reading, Reading)
@@ -95,6 +96,6 @@ def test_parameters_and_bytes_are_counted_and_the_mode_stays() -> None:
 def test_numbers_that_no_reading_has_are_refused_with_the_near_names(
     objective: dict[str, Any], key: str
 ) -> None:
-    [fault] = TorchTrainer().faults(asking(objective), blobs())
+    [fault] = TorchTrainer().validate(asking(objective), blobs())
     assert fault.startswith(key)
     assert "did you mean" in fault

@@ -17,7 +17,7 @@ FLOAT = {"type": "float", "low": 0.0, "high": 0.5, "default": 0.1}
 
 def faults(data: Dataset | None, space: dict[str, Any] | None = None, **trainer: Any) -> list[str]:
     table = {"trainer": trainer, "space": {"dropout": FLOAT, **(space or {})}}
-    return list(TorchTrainer().faults(StudySpec.parse(table), data))
+    return list(TorchTrainer().validate(StudySpec.parse(table), data))
 
 
 def fault(data: Dataset | None, space: dict[str, Any] | None = None, **trainer: Any) -> str:
@@ -61,7 +61,7 @@ def test_cnn_needs_images() -> None:
 
 def test_loss_and_score_must_fit_the_task() -> None:
     assert fault(blobs(), loss="mse") == (
-        "trainer.loss: 'mse' is not for classification; give one of binary_cross_entropy, cross_entropy"
+        "trainer.loss: 'mse' is not for classification; give one of cross_entropy, binary_cross_entropy"
     )
     assert fault(line(), score="f1") == "trainer.score: 'f1' is not for regression; give one of r2, rmse"
 
@@ -75,7 +75,7 @@ def test_device_must_be_there() -> None:
 
 def test_unknown_metric_and_settings_are_named() -> None:
     table = {"objective": {"metric": "val_acc", "direction": "maximize"}, "space": {"dropout": FLOAT}}
-    [only] = TorchTrainer().faults(StudySpec.parse(table), blobs())
+    [only] = TorchTrainer().validate(StudySpec.parse(table), blobs())
     assert only.startswith("objective.metric: unknown name 'val_acc'")
     assert "takes none, found momentum" in fault(blobs(), settings={"momentum": 0.9})
 

@@ -13,13 +13,14 @@ import pytest
 from tests.contracts.trainer import blobs, line, same, study
 from tests.trainers.torch.plain import images
 from tuner.core.dataset import Dataset
-from tuner.core.ports import Exhausted, Job, Population
+from tuner.core.job import Job
 from tuner.core.spec import StudySpec
+from tuner.core.training import Exhausted, TrialBatch
 from tuner.core.trial import Params, Reading, Trial
 from tuner.errors import DataError
-from tuner.trainers import load_model
+from tuner.trainers import load_model, open_batch
 from tuner.trainers.torch import TorchTrainer
-from tuner.trainers.torch.fused import FusedPopulation, unfit
+from tuner.trainers.torch.fused import FusedBatch, unfit
 
 BASE = {"width": 12, "batch_size": 16, "learning_rate": 0.01}
 
@@ -28,11 +29,11 @@ def curves(data: Dataset, params: Params, **trainer: Any) -> tuple[list[Reading]
     """The reference's curve and the fused one."""
     job = Job(study(epochs=3, model="mlp", **trainer), data)
     return tuple(  # type: ignore[return-value]
-        curve(population, params) for population in (TorchTrainer().populate(job), FusedPopulation(job))
+        curve(population, params) for population in (open_batch(TorchTrainer(), job), FusedBatch(job))
     )
 
 
-def curve(population: Population, params: Params) -> list[Reading]:
+def curve(population: TrialBatch, params: Params) -> list[Reading]:
     population.place(0, Trial(4, {**BASE, **params}, 0))
     found = []
     for _ in range(3):
@@ -117,7 +118,7 @@ def test_dropout_and_noise_do_to_the_curve_what_the_references_do() -> None:
     ends: list[list[float]] = [[], []]
     for number in range(8):
         job = Job(study(epochs=3, model="mlp"), blobs())
-        populations: tuple[Population, ...] = (TorchTrainer().populate(job), FusedPopulation(job))
+        populations: tuple[TrialBatch, ...] = (open_batch(TorchTrainer(), job), FusedBatch(job))
         for population, end in zip(populations, ends, strict=True):
             population.place(0, Trial(number, params, 0))
             outcomes = [population.advance()[0] for _ in range(3)]
@@ -130,7 +131,7 @@ def test_dropout_and_noise_do_to_the_curve_what_the_references_do() -> None:
 
 def test_saved_model_is_the_references(tmp_path: Path) -> None:
     job, models = Job(study(epochs=3, model="mlp"), blobs()), []
-    for name, population in (("one", TorchTrainer().populate(job)), ("two", FusedPopulation(job))):
+    for name, population in (("one", open_batch(TorchTrainer(), job)), ("two", FusedBatch(job))):
         curve(population, {"layer_norm": True, "depth": 2})
         (tmp_path / name).mkdir()
         assert population.save(0, tmp_path / name)
@@ -146,14 +147,14 @@ def test_saved_model_is_the_references(tmp_path: Path) -> None:
 def test_rows_of_any_shape_train_beside_each_other(tmp_path: Path) -> None:
     job = Job(study(epochs=3, model="mlp"), blobs(), rows=4)
     params: list[Params] = [{**BASE, "width": 8 * (i + 1), "depth": i, "dropout": 0.1} for i in range(4)]
-    together = FusedPopulation(job)
+    together = FusedBatch(job)
     for row, each in enumerate(params):
         together.place(row, Trial(row, each, 0))
     found = [together.advance() for _ in range(3)]
     assert [type(outcome) for outcome in together.advance().values()] == [Exhausted] * 4
     assert together.save(3, tmp_path)
     for row, each in enumerate(params):
-        alone = FusedPopulation(job)
+        alone = FusedBatch(job)
         alone.place(2, Trial(row, each, 0))
         wanted: Any = [alone.advance()[2] for _ in range(3)]
         together_curve: Any = [outcomes[row] for outcomes in found]
@@ -178,11 +179,11 @@ def test_what_cannot_be_fused_is_said_in_words() -> None:
 
 def test_study_without_data_is_refused() -> None:
     with pytest.raises(DataError, match="data"):
-        FusedPopulation(Job(study(), None))
+        FusedBatch(Job(study(), None))
 
 
 def test_occupied_or_missing_row_is_refused() -> None:
-    population = FusedPopulation(Job(study(), blobs(), rows=2))
+    population = FusedBatch(Job(study(), blobs(), rows=2))
     population.place(0, Trial(0, BASE, 0))
     for row in (0, 2, -1):
         with pytest.raises(ValueError, match="not an empty row"):
@@ -190,7 +191,7 @@ def test_occupied_or_missing_row_is_refused() -> None:
 
 
 def test_a_row_trains_on_while_another_thread_empties_and_fills_the_others() -> None:
-    rows = FusedPopulation(Job(study(epochs=1000, model="mlp"), blobs(), rows=300))
+    rows = FusedBatch(Job(study(epochs=1000, model="mlp"), blobs(), rows=300))
     trial = Trial(0, {**BASE, "width": 8, "batch_size": "full"}, 0)
 
     def neighbours() -> None:

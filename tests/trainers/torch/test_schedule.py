@@ -11,18 +11,17 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 from tests.trainers.torch import plain
-from tuner import plugins
-from tuner.trainers.torch.recipe import SCHEDULES, Recipe
+from tuner.trainers.torch.recipe import LIMITS, Names, Recipe
 from tuner.trainers.torch.schedule import learning_rate, learning_rates
 
-NAMED = sorted(plugins.registered(SCHEDULES))
+SCHEDULES = [str(name) for name in LIMITS["schedule"].known] if isinstance(LIMITS["schedule"], Names) else []
 
 
 def whole(recipe: Recipe, steps: int) -> list[float]:
     return [learning_rate(recipe, step, steps) for step in range(steps)]
 
 
-@pytest.mark.parametrize("schedule", NAMED)
+@pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("warmup", [0.0, 0.17])
 def test_schedule_follows_its_definition(schedule: str, warmup: float) -> None:
     params: dict[str, Any] = {
@@ -37,7 +36,7 @@ def test_schedule_follows_its_definition(schedule: str, warmup: float) -> None:
     assert whole(Recipe.of(params), 97) == pytest.approx(plain.rates(params, 97), rel=1e-12)
 
 
-@pytest.mark.parametrize("schedule", NAMED)
+@pytest.mark.parametrize("schedule", SCHEDULES)
 @pytest.mark.parametrize("rise", [0.0, 0.3, 1.0])
 def test_a_part_of_the_rates_is_that_of_all_of_them(schedule: str, rise: float) -> None:
     recipe = Recipe(schedule=schedule, warmup=0.2, one_cycle_rise=rise)
@@ -77,7 +76,7 @@ def test_warm_up_rises_to_the_peak() -> None:
 
 
 @given(
-    st.sampled_from(NAMED),
+    st.sampled_from(SCHEDULES),
     st.floats(0, 0.99),
     st.floats(0.05, 0.95),
     st.integers(1, 200),

@@ -10,19 +10,18 @@ import pytest
 import torch
 
 from tests.contracts.trainer import blobs, line, same, study, written_and_read
-from tests.trainers.torch.plain import images
+from tests.trainers.torch.plain import alone, images
 from tests.trainers.torch.test_fused import SETTINGS
 from tuner.core.dataset import Dataset
-from tuner.core.ports import Exhausted, Failure, Job, Population, Snapshot
+from tuner.core.job import Job, Resources
+from tuner.core.training import Exhausted, Failure, Snapshot, TrialBatch
 from tuner.core.trial import Params, Reading, Trial
 from tuner.trainers import load_model
-from tuner.trainers.torch import TorchTrainer
-from tuner.trainers.torch.fused import FusedPopulation
-from tuner.trainers.torch.trainer import TorchPopulation
+from tuner.trainers.torch.fused import FusedBatch
 
 EPOCHS = 3
 NOISY: Params = {"width": 12, "batch_size": 16, "dropout": 0.3, "input_noise": 0.2, "mixup": 0.3}
-KINDS: list[Callable[[Job], Population]] = [TorchPopulation, FusedPopulation]
+KINDS: list[Callable[[Job], TrialBatch]] = [alone, FusedBatch]
 
 NETWORKS = """
 import torch
@@ -78,19 +77,19 @@ def job(data: Dataset | None = None, **trainer: Any) -> Job:
     return Job(study(epochs=EPOCHS, **{"model": "mlp", **trainer}), data or blobs(), rows=2)
 
 
-def reading(population: Population, row: int) -> Reading:
+def reading(population: TrialBatch, row: int) -> Reading:
     outcome = population.advance([row])[row]
     assert isinstance(outcome, Reading), outcome
     return outcome
 
 
-def snapshot(population: Population, row: int) -> Snapshot:
+def snapshot(population: TrialBatch, row: int) -> Snapshot:
     found = population.snapshot(row)
     assert found is not None
     return written_and_read(found)
 
 
-def goes_on(populate: Callable[[Job], Population], given: Job, params: Params) -> None:
+def goes_on(populate: Callable[[Job], TrialBatch], given: Job, params: Params) -> None:
     """Train a trial whole, and again with a move to a fresh population after every epoch."""
     trial = Trial(4, params, 0)
     whole = populate(given)
@@ -117,18 +116,18 @@ def goes_on(populate: Callable[[Job], Population], given: Job, params: Params) -
 
 @pytest.mark.parametrize("populate", KINDS)
 @pytest.mark.parametrize("params", SETTINGS, ids=str)
-def test_every_setting_goes_on_bit_for_bit(populate: Callable[[Job], Population], params: Params) -> None:
+def test_every_setting_goes_on_bit_for_bit(populate: Callable[[Job], TrialBatch], params: Params) -> None:
     goes_on(populate, job(), {**NOISY, **params})
 
 
 @pytest.mark.parametrize("populate", KINDS)
-def test_regression_goes_on_bit_for_bit(populate: Callable[[Job], Population]) -> None:
+def test_regression_goes_on_bit_for_bit(populate: Callable[[Job], TrialBatch]) -> None:
     goes_on(populate, job(line(), loss="mae"), NOISY)
 
 
 def test_convolutions_on_shifted_and_flipped_images_go_on_bit_for_bit() -> None:
     params: Params = {"width": 4, "image_shift": 2, "image_flip": True, "mixup": 0.3, "optimizer": "adam"}
-    goes_on(TorchPopulation, job(images(), model="cnn"), params)
+    goes_on(alone, job(images(), model="cnn"), params)
 
 
 @pytest.mark.parametrize("name", ["buffers", "mixed"])
@@ -136,12 +135,12 @@ def test_convolutions_on_shifted_and_flipped_images_go_on_bit_for_bit() -> None:
 @pytest.mark.usefixtures("networks")
 def test_networks_of_ones_own_go_on_bit_for_bit(name: str, optimizer: str) -> None:
     given = job(model=f"./nets.py:{name}")
-    goes_on(TorchPopulation, given, {"optimizer": optimizer, "learning_rate": 0.01})
+    goes_on(alone, given, {"optimizer": optimizer, "learning_rate": 0.01})
 
 
 @pytest.mark.usefixtures("networks")
 def test_a_network_with_a_state_that_is_no_tensor_has_no_snapshot() -> None:
-    population = TorchPopulation(job(model="./nets.py:told"))
+    population = alone(job(model="./nets.py:told"))
     population.place(0, Trial(4, {}, 0))
     reading(population, 0)
     assert population.snapshot(0) is None
@@ -149,7 +148,7 @@ def test_a_network_with_a_state_that_is_no_tensor_has_no_snapshot() -> None:
 
 @pytest.mark.parametrize("populate", KINDS)
 def test_best_epoch_before_the_snapshot_is_still_what_is_saved(
-    populate: Callable[[Job], Population], tmp_path: Path
+    populate: Callable[[Job], TrialBatch], tmp_path: Path
 ) -> None:
     # Learning rates grow until nothing is learned: the first epoch stays the best one.
     given, params = job(), {**NOISY, "optimizer": "sgd", "learning_rate": 50.0, "warmup": 1.0}
@@ -169,7 +168,7 @@ def test_best_epoch_before_the_snapshot_is_still_what_is_saved(
 
 
 @pytest.mark.parametrize("populate", KINDS)
-def test_snapshot_that_does_not_fit_the_trial_fails_it(populate: Callable[[Job], Population]) -> None:
+def test_snapshot_that_does_not_fit_the_trial_fails_it(populate: Callable[[Job], TrialBatch]) -> None:
     population = populate(job())
     population.place(0, Trial(4, NOISY, 0))
     reading(population, 0)
@@ -189,10 +188,6 @@ def test_snapshot_that_does_not_fit_the_trial_fails_it(populate: Callable[[Job],
     assert reading(population, 0).epoch == 2
 
 
-def test_trials_of_a_network_are_parked() -> None:
-    assert TorchTrainer().parks(study())
-
-
 def _made(folder: Path) -> Path:
     folder.mkdir()
     return folder
@@ -202,5 +197,5 @@ def _made(folder: Path) -> Path:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("optimizer", ["momentum", "adamw", "adagrad"])
 def test_trials_on_a_gpu_go_on_bit_for_bit(optimizer: str) -> None:
-    given = dataclasses.replace(job(), device="cuda")
-    goes_on(TorchPopulation, given, {**NOISY, "optimizer": optimizer})
+    given = dataclasses.replace(job(), resources=Resources(("cuda",)))
+    goes_on(alone, given, {**NOISY, "optimizer": optimizer})

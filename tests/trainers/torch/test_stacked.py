@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import dataclasses
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,19 +9,21 @@ import torch
 
 from tests.contracts.trainer import TrainerContract, blobs, line, same, study, written_and_read
 from tests.trainers.torch import nets
-from tests.trainers.torch.plain import images
+from tests.trainers.torch.plain import alone, images
 from tuner.core.dataset import Dataset
-from tuner.core.ports import Exhausted, Failure, Job, Outcome, Population, Snapshot, Trainer
+from tuner.core.job import Job, Resources
 from tuner.core.spec import StudySpec
+from tuner.core.training import Exhausted, Failure, Outcome, Snapshot, Trainer, TrialBatch
 from tuner.core.trial import Params, Reading, Trial
 from tuner.errors import DataError
-from tuner.trainers import load_model
+from tuner.trainers import load_model, open_batch
+from tuner.trainers.sessions import Sessions
 from tuner.trainers.torch import TorchTrainer
-from tuner.trainers.torch.fused import FusedPopulation
+from tuner.trainers.torch.fused import FusedBatch
 from tuner.trainers.torch.row import Row
-from tuner.trainers.torch.stacked import StackedPopulation
+from tuner.trainers.torch.stacked import StackedBatch
 from tuner.trainers.torch.together import Together
-from tuner.trainers.torch.trainer import TorchPopulation
+from tuner.trainers.torch.trainer import TorchSession
 
 BASE: Params = {"width": 4, "depth": 1, "batch_size": 16, "learning_rate": 0.01}
 
@@ -54,7 +56,7 @@ class TestStackedConvolutions(TrainerContract):
         return {"activation": "no such activation"}
 
     def test_this_is_the_population_in_question(self) -> None:
-        assert isinstance(self.population(), StackedPopulation)
+        assert isinstance(self.population(), StackedBatch)
 
 
 class TestStackedOwnNetwork(TestStackedConvolutions):
@@ -82,10 +84,10 @@ class TestStackedOneByOne(TestStackedConvolutions):
         return {"width": "broad"}
 
 
-def populations(data: Dataset, **trainer: Any) -> tuple[Population, Population]:
+def populations(data: Dataset, **trainer: Any) -> tuple[TrialBatch, TrialBatch]:
     """The reference and a stack."""
     job = Job(study(epochs=3, **trainer), data, rows=4)
-    return TorchPopulation(job), StackedPopulation(job, TorchPopulation)
+    return alone(job), StackedBatch(job, TorchSession)
 
 
 def curves(data: Dataset, params: Params, **trainer: Any) -> tuple[list[Reading], list[Reading]]:
@@ -97,7 +99,7 @@ def curves(data: Dataset, params: Params, **trainer: Any) -> tuple[list[Reading]
     return train(one, trial), train(four, trial, 2)
 
 
-def train(population: Population, trial: Trial, row: int = 0) -> list[Reading]:
+def train(population: TrialBatch, trial: Trial, row: int = 0) -> list[Reading]:
     population.place(row, trial)
     return [reading(population.advance()[row]) for _ in range(3)]
 
@@ -107,9 +109,9 @@ def reading(outcome: Outcome) -> Reading:
     return outcome
 
 
-def program(population: Population, row: int) -> int:
+def program(population: TrialBatch, row: int) -> int:
     """Tells programs apart."""
-    assert isinstance(population, StackedPopulation)
+    assert isinstance(population, StackedBatch)
     placed = population._rows[row]
     assert isinstance(placed, Row)
     return id(placed.program)
@@ -191,14 +193,14 @@ def test_own_network_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.Mo
         "    return torch.nn.Sequential(torch.nn.Linear(5, 7), torch.nn.ELU(), torch.nn.Linear(7, 3))\n"
     )
     monkeypatch.chdir(tmp_path)
-    assert TorchTrainer().unfused(study(model="./net.py:build"), blobs(), "cpu") is None
+    assert TorchTrainer().why_unfused(study(model="./net.py:build"), blobs(), "cpu") is None
     agree(*curves(blobs(), {}, model="./net.py:build"))
 
 
 def test_curve_does_not_depend_on_the_number_of_rows_or_on_what_they_do() -> None:
     found = []
     for rows in (2, 3, 5, 8):
-        population = StackedPopulation(Job(study(epochs=3), images(), rows=rows), TorchPopulation)
+        population = StackedBatch(Job(study(epochs=3), images(), rows=rows), TorchSession)
         for row in range(rows - 1):
             population.place(row, Trial(row, {**BASE, "batch_size": 9 * (row + 1), "dropout": 0.3}, 0))
         found.append(train(population, Trial(20, {**BASE, "dropout": 0.2}, 0), rows - 1))
@@ -256,7 +258,7 @@ REASONS = {
 @pytest.mark.parametrize("name", REASONS)
 def test_what_cannot_be_stacked_is_said_in_words(name: str) -> None:
     model = nets.of(name)
-    reason = TorchTrainer().unfused(study(model=model), blobs(), "cpu")
+    reason = TorchTrainer().why_unfused(study(model=model), blobs(), "cpu")
     assert reason is not None
     assert reason.startswith(f"{model} trains one trial at a time: ")
     assert REASONS[name] in reason
@@ -265,16 +267,16 @@ def test_what_cannot_be_stacked_is_said_in_words(name: str) -> None:
 
 def test_attention_with_dropout_of_its_own_trains_one_at_a_time() -> None:
     spec = study(model=nets.of("Attention"))
-    assert TorchTrainer().unfused(spec, images(), "cpu") is None
+    assert TorchTrainer().why_unfused(spec, images(), "cpu") is None
     space = spec.space.model_copy(update={"fixed": {"dropout": 0.1}})
-    reason = TorchTrainer().unfused(spec.model_copy(update={"space": space}), images(), "cpu")
+    reason = TorchTrainer().why_unfused(spec.model_copy(update={"space": space}), images(), "cpu")
     assert "random numbers" in str(reason)
 
 
 def test_study_whose_first_network_cannot_be_stacked_or_built_is_left_to_the_reference() -> None:
-    assert "unknown name 'no such'" in str(TorchTrainer().unfused(study(model="no such"), blobs(), "cpu"))
+    assert "'no such' is not known" in str(TorchTrainer().why_unfused(study(model="no such"), blobs(), "cpu"))
     job = Job(study(model=nets.of("Branching")), blobs(), rows=4)
-    assert isinstance(TorchTrainer().populate(job), TorchPopulation)
+    assert isinstance(open_batch(TorchTrainer(), job), Sessions)
 
 
 @pytest.mark.parametrize("name", [*REASONS, "Raising"])
@@ -357,15 +359,15 @@ def test_shipped_mlp_stays_compiled_where_it_can() -> None:
             "space": {"image_shift": {"type": "int", "low": 0, "high": 2, "default": 0}},
         }
     )
-    make = TorchTrainer().populate
-    assert isinstance(make(Job(shifted, blobs(), rows=2)), FusedPopulation)
-    assert isinstance(make(Job(shifted, images(), rows=2)), StackedPopulation)
-    assert isinstance(make(Job(shifted, images(), rows=1)), TorchPopulation)
+    make = partial(open_batch, TorchTrainer())
+    assert isinstance(make(Job(shifted, blobs(), rows=2)), FusedBatch)
+    assert isinstance(make(Job(shifted, images(), rows=2)), StackedBatch)
+    assert isinstance(make(Job(shifted, images(), rows=1)), Sessions)
 
 
 def test_study_without_data_is_refused() -> None:
     with pytest.raises(DataError, match="data"):
-        StackedPopulation(Job(study(), None), TorchPopulation)
+        StackedBatch(Job(study(), None), TorchSession)
 
 
 def test_occupied_or_missing_row_is_refused() -> None:
@@ -379,8 +381,8 @@ def test_occupied_or_missing_row_is_refused() -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 def test_stack_on_a_gpu_gives_the_references_curve() -> None:
-    job = dataclasses.replace(Job(study(epochs=3), images(), rows=4), device="cuda")
-    one, four = TorchPopulation(job), StackedPopulation(job, TorchPopulation)
+    job = Job(study(epochs=3), images(), 4, Resources(("cuda",)))
+    one, four = alone(job), StackedBatch(job, TorchSession)
     trial = Trial(4, {**BASE, "mixup": 0.2, "l1": 1e-4, "clipping": "norm"}, 0)
     four.place(1, Trial(0, {**BASE, "optimizer": "sgd"}, 0))
     agree(train(one, trial), train(four, trial, 3), 1e-3)

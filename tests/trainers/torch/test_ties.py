@@ -15,13 +15,13 @@ from torch.nn import functional
 from tests.contracts.trainer import blobs, study, written_and_read
 from tests.trainers.torch.plain import images
 from tests.trainers.torch.test_stacked import BASE, agree, populations, reading, train
-from tuner.core.ports import Failure, Job, Outcome, Population
+from tuner.core.job import Job
+from tuner.core.training import Failure, Outcome, TrialBatch
 from tuner.core.trial import Params, Trial
 from tuner.errors import TrialError
-from tuner.trainers import load_model
-from tuner.trainers.averaged import AveragedTrainer
+from tuner.trainers import load_model, open_batch
 from tuner.trainers.torch import Context, TorchTrainer
-from tuner.trainers.torch.stacked import StackedPopulation
+from tuner.trainers.torch.stacked import StackedBatch
 
 
 class Tied(nn.Module):
@@ -124,7 +124,7 @@ def named(network: Callable[..., Any]) -> str:
     return f"{__name__}:{network.__name__}"
 
 
-def outcome(population: Population, row: int) -> Outcome:
+def outcome(population: TrialBatch, row: int) -> Outcome:
     return population.advance()[row]
 
 
@@ -134,7 +134,7 @@ def test_shared_weights_train_side_by_side_as_they_do_alone(
     network: Callable[..., Any], optimizer: str
 ) -> None:
     one, four = populations(blobs(), model=named(network))
-    assert TorchTrainer().unfused(study(model=named(network)), blobs(), "cpu") is None
+    assert TorchTrainer().why_unfused(study(model=named(network)), blobs(), "cpu") is None
     trial = Trial(4, {**BASE, "optimizer": optimizer, "weight_decay": 0.1, "dropout": 0.0}, 0)
     four.place(0, Trial(5, BASE, 0))
     agree(train(one, trial), train(four, trial, 2))
@@ -207,12 +207,10 @@ def test_kept_model_of_shared_weights_predicts_as_it_was_measured(
     assert model.losses(data.validation.x, names).mean() == pytest.approx(told, rel=1e-4)
 
 
-def populate(model: str, engine: str) -> Population:
-    job = Job(study(epochs=3, model=model), blobs(), rows=1 if engine == "alone" else 2)
-    trainer = TorchTrainer()
-    repeated = AveragedTrainer(trainer, 1, 2)
-    population = (repeated if engine == "repeated" else trainer).populate(job)
-    assert isinstance(population, StackedPopulation) is (engine == "stacked")
+def populate(model: str, engine: str) -> TrialBatch:
+    spec = study(epochs=3, model=model, repeats=2 if engine == "repeated" else 1)
+    population = open_batch(TorchTrainer(), Job(spec, blobs(), rows=1 if engine == "alone" else 2))
+    assert isinstance(population, StackedBatch) is (engine == "stacked")
     return population
 
 
@@ -246,7 +244,7 @@ def test_snapshot_of_shared_weights_goes_on_bit_for_bit(
 def test_weights_that_would_be_parted_in_silence_are_refused_in_words() -> None:
     for engine in ("alone", "stacked"):
         rows = 1 if engine == "alone" else 2
-        population = TorchTrainer().populate(Job(study(epochs=3, model=named(views)), blobs(), rows=rows))
+        population = open_batch(TorchTrainer(), Job(study(epochs=3, model=named(views)), blobs(), rows=rows))
         population.place(0, Trial(4, BASE, 0))
         failed = outcome(population, 0)
         assert isinstance(failed, Failure)
@@ -271,8 +269,8 @@ def told(params: Params, context: Context) -> nn.Module:
 def test_network_whose_state_is_no_tensor_trains_alone_and_is_not_kept_as_if_it_were_whole(
     tmp_path: Path,
 ) -> None:
-    assert "state_dict" in (TorchTrainer().unfused(study(model=named(told)), blobs(), "cpu") or "")
-    population = TorchTrainer().populate(Job(study(model=named(told)), blobs(), rows=2))
+    assert "state_dict" in (TorchTrainer().why_unfused(study(model=named(told)), blobs(), "cpu") or "")
+    population = open_batch(TorchTrainer(), Job(study(model=named(told)), blobs(), rows=2))
     population.place(0, Trial(4, BASE, 0))
     reading(outcome(population, 0))
     with pytest.raises(TrialError, match="_extra_state in the network's state_dict is no tensor"):

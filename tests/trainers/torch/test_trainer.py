@@ -13,9 +13,11 @@ from torch import nn
 from tests.contracts.trainer import blobs, line, same
 from tests.trainers.torch import plain
 from tuner.core.dataset import Dataset, Split
-from tuner.core.ports import Exhausted, Failure, Job
+from tuner.core.job import Job, Resources
+from tuner.core.training import Exhausted, Failure
 from tuner.core.trial import Params, Reading, Trial
 from tuner.errors import DataError, DeviceError
+from tuner.trainers import open_batch
 from tuner.trainers.torch import Context, TorchTrainer
 
 NOISY = {"dropout": 0.3, "input_noise": 0.2, "mixup": 0.4, "learning_rate": 0.01}
@@ -92,8 +94,8 @@ def test_global_generators_stay_where_they_were() -> None:
 
 def test_threads_are_the_jobs_and_the_processs_come_back() -> None:
     torch.set_num_threads(3)
-    job = Job(plain.study(model=f"{__name__}:watching"), blobs(), threads=2)
-    rows = TorchTrainer().populate(job)
+    job = Job(plain.study(model=f"{__name__}:watching"), blobs(), resources=Resources(threads=2))
+    rows = open_batch(TorchTrainer(), job)
     rows.place(0, Trial(0, {}, 0))
     SEEN.clear()
     plain.reading(rows)
@@ -233,12 +235,13 @@ def test_row_is_used_once_at_a_time() -> None:
             rows.place(row, Trial(1, {}, 0))
 
 
-def test_population_needs_data_and_a_device_that_is_there() -> None:
+def test_a_session_needs_data_and_a_device_that_is_there() -> None:
     with pytest.raises(DataError, match=r"data: is missing.*source"):
-        TorchTrainer().populate(Job(plain.study(), None))
+        TorchTrainer().start(Job(plain.study(), None), Trial(0, {}, 0))
     if not torch.cuda.is_available():
+        there = Job(plain.study(), blobs(), resources=Resources(("cuda",)))
         with pytest.raises(DeviceError, match="not available"):
-            TorchTrainer().populate(Job(plain.study(), blobs(), device="cuda"))
+            open_batch(TorchTrainer(), there).place(0, Trial(0, {}, 0))
 
 
 @pytest.mark.gpu
@@ -246,7 +249,7 @@ def test_population_needs_data_and_a_device_that_is_there() -> None:
 def test_gpu_trains_the_same_trial_as_the_cpu(tmp_path: Path) -> None:
     params = {"learning_rate": 0.01, "input_noise": 0.1, "mixup": 0.2, "batch_size": 16}
     for data in (blobs(), plain.images()):
-        there = TorchTrainer().populate(Job(plain.study(), data, device="cuda"))
+        there = open_batch(TorchTrainer(), Job(plain.study(), data, resources=Resources(("cuda",))))
         there.place(0, Trial(7, params, 5))
         found = [plain.reading(there) for _ in range(plain.EPOCHS)]
         wanted = plain.curve(data, params)
@@ -257,8 +260,8 @@ def test_gpu_trains_the_same_trial_as_the_cpu(tmp_path: Path) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_want_of_gpu_memory_fails_the_trial_and_not_the_population() -> None:
-    rows = TorchTrainer().populate(Job(plain.study(), blobs(), device="cuda"))
+def test_want_of_gpu_memory_fails_the_trial_and_not_the_batch() -> None:
+    rows = open_batch(TorchTrainer(), Job(plain.study(), blobs(), resources=Resources(("cuda",))))
     rows.place(0, Trial(0, {"width": 400_000, "depth": 2}, 5))
     outcome = rows.advance()[0]
     assert isinstance(outcome, Failure)

@@ -5,23 +5,24 @@ Which estimator, and which of its parameters are searched, is the study's affair
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from sklearn.base import is_classifier, is_regressor
 
 from tuner.core.dataset import Dataset, Task
-from tuner.core.ports import Exhausted, Failure, Job, Outcome, Snapshot
+from tuner.core.job import Job
 from tuner.core.space import Choice
 from tuner.core.spec import StudySpec
+from tuner.core.training import Snapshot
 from tuner.core.trial import Trial
 from tuner.data.scaling import KINDS
 from tuner.errors import PluginError, TunerError, first_line, near
-from tuner.trainers import scores
+from tuner.trainers.per_dataset import PerDataset
+from tuner.trainers.scores import FOR_TASK
 from tuner.trainers.sklearn.estimators import RECIPE, estimator_class, reference
 from tuner.trainers.sklearn.measures import LOSSES
-from tuner.trainers.sklearn.run import Material, Run
+from tuner.trainers.sklearn.session import EstimatorSession, ScaledInputs
 
 METRICS = ("gap", "seconds", "train_loss", "train_score", "val_loss", "val_score")
 """What can be an objective or a constraint here."""
@@ -34,109 +35,37 @@ class SklearnTrainer:
     any other has a single epoch.
     """
 
-    def faults(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:
+    def __init__(self) -> None:
+        self._inputs: PerDataset[ScaledInputs] = PerDataset()
+
+    def validate(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:
         """What in the spec or the data an estimator cannot work with."""
         if data is None:
             return ('data: is missing; the sklearn trainer needs [data] source = "..."',)
         return [*_trainer_faults(spec, data.task), *_estimator_faults(spec, data.task)]
 
-    def unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:  # noqa: ARG002
-        """Always: an estimator trains by itself."""
-        return "estimators of scikit-learn train one at a time"
-
-    def parks(self, spec: StudySpec) -> bool:
-        """Whether the estimator is scikit-learn's own and trains epoch by epoch.
-
-        Snapshots of others are made where skops can write them, which shows only then.
-        """
-        try:
-            found = [estimator_class(reference(spec.trainer.model, task)) for task in Task]
-        except TunerError:
-            return False
-        return all(c.__module__.startswith("sklearn.") and hasattr(c, "partial_fit") for c in found)
-
-    def efforts(self, job: Job) -> Callable[[Trial], float] | None:  # noqa: ARG002
-        """None: there is one row."""
-        return None
-
-    def populate(self, job: Job) -> SklearnPopulation:
-        """Set up an empty row.
+    def start(self, job: Job, trial: Trial, snapshot: Snapshot | None = None) -> EstimatorSession:
+        """Build the trial's estimator, or read it from the snapshot.
 
         Raises:
             PluginError: there is no such estimator, or no data.
         """
-        if job.data is None:
+        data = job.data_for(trial)
+        if data is None:
             raise PluginError('the sklearn trainer needs data; give [data] source = "..."')
-        return SklearnPopulation(job, job.data)
-
-
-class SklearnPopulation:
-    """One row, empty or with an estimator in it."""
-
-    capacity = 1
-
-    def __init__(self, job: Job, data: Dataset) -> None:
-        spec = job.spec
-        self._spec = spec
-        self._reference = reference(spec.trainer.model, data.task)
-        self._estimator = estimator_class(self._reference)
-        self._material = Material(data, spec.search.seed)
-        self._score = scores.name_of(spec, data.task)
-        self._trial: Trial | None = None
-        self._run: Run | None = None
-        self._failure: Failure | None = None
-
-    def place(self, row: int, trial: Trial, snapshot: Snapshot | None = None) -> None:  # noqa: ARG002
-        """Take a trial; its estimator is built by the first `advance`, or read from the snapshot."""
-        self._trial, self._run, self._failure = trial, None, None
+        inputs = self._inputs.of(job, data, lambda: ScaledInputs(data, job.spec.search.seed))
+        session = EstimatorSession(trial, job.spec, inputs)
         if snapshot is not None:
-            try:
-                run = self._built(trial)
-                run.restore(snapshot)
-                self._run = run
-            except Exception as error:  # noqa: BLE001
-                self._failure = Failure.of(error)
-
-    def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:
-        """Fit one epoch further, if the row is among `rows`."""
-        if self._trial is None or (rows is not None and 0 not in rows):
-            return {}
-        return {0: self._outcome(self._trial)}
-
-    def save(self, row: int, folder: Path) -> bool:  # noqa: ARG002
-        """Write the best epoch's estimator."""
-        return self._run is not None and self._run.save(folder, self._reference)
-
-    def snapshot(self, row: int) -> Snapshot | None:  # noqa: ARG002
-        """The trial's state after an epoch; None where skops cannot write its estimator."""
-        return None if self._run is None or not self._run.epoch else self._run.snapshot()
-
-    def clear(self, row: int) -> None:  # noqa: ARG002
-        """Drop the estimator."""
-        self._trial = self._run = self._failure = None
-
-    def _outcome(self, trial: Trial) -> Outcome:
-        if self._failure is not None:
-            return self._failure
-        try:
-            if self._run is None:
-                self._run = self._built(trial)
-            return self._run.advance() or Exhausted()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001 - what a trial raises is a value
-            return Failure.of(error)
-
-    def _built(self, trial: Trial) -> Run:
-        return Run(trial, self._spec, self._estimator, self._material, self._score)
+            session.restore(snapshot)
+        return session
 
 
 def _trainer_faults(spec: StudySpec, task: Task) -> Iterator[str]:
     trainer = spec.trainer
-    if trainer.device not in ("auto", "cpu"):
+    if set(trainer.devices) > {"auto", "cpu"}:
         yield f"trainer.device: scikit-learn trains on the CPU, found {trainer.device!r}; drop it"
-    if fault := scores.fault(trainer.score, task):
-        yield f"trainer.score: {fault}"
+    if trainer.score is not None and trainer.score not in FOR_TASK[task]:
+        yield f"trainer.score: '{trainer.score}' is not for {task}; give one of {', '.join(FOR_TASK[task])}"
     if trainer.loss is not None and trainer.loss != LOSSES[task]:
         yield (
             f"trainer.loss: sklearn trials of {task} are measured by {LOSSES[task]}, "
@@ -160,11 +89,6 @@ def _estimator_faults(spec: StudySpec, task: Task) -> Iterator[str]:
     except BaseException as error:  # noqa: BLE001 - a constructor of anybody's
         yield f"trainer.settings: {found.__name__} cannot be built: {first_line(error)}"
         return
-    if not hasattr(estimator, "predict_proba") and scores.takes_probabilities(spec, task):
-        yield (
-            f"trainer.score: {spec.trainer.score} takes probabilities, and {found.__name__} has none; "
-            "give another score or estimator"
-        )
     if (is_regressor if task is Task.CLASSIFICATION else is_classifier)(estimator):
         yield f"trainer.model: {found.__name__} is not for {task}; give another estimator"
     known = (*estimator.get_params(), *RECIPE)

@@ -1,33 +1,48 @@
-"""Failures: what went wrong in a trial as a value, and what no trial is to blame for as an error.
-
-Also the number of threads to compute with. Which trial it was is not known here.
-"""
+"""What goes wrong on a device: a trial's failure, or an error that no trial is to blame for. And threads."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import torch
 
-from tuner.core.ports import Failure
-from tuner.errors import DeviceError, first_line
+from tuner.core.training import Failure
+from tuner.errors import DeviceError, TrialError, first_line
+
+
+@contextmanager
+def translated(device: torch.device) -> Iterator[None]:
+    """Say in words what CUDA has to say.
+
+    Raises:
+        TrialError: there was not enough memory, which is its trial's fault.
+        DeviceError: CUDA failed otherwise, which is none's.
+    """
+    try:
+        yield
+    except torch.cuda.OutOfMemoryError as error:
+        torch.cuda.empty_cache()
+        raise TrialError("out of memory on the GPU; lower batch_size, width or [trainer] workers") from error
+    except Exception as error:
+        if device.type == "cuda" and "CUDA error" in first_line(error):
+            raise DeviceError(f"{device}: {first_line(error)}; start again with a fresh process") from error
+        raise
 
 
 def failure(error: BaseException, device: torch.device) -> Failure:
     """What a trial has to say of an exception.
 
     Raises:
-        DeviceError: CUDA failed, other than for want of memory.
+        DeviceError: see `translated`.
     """
-    if isinstance(error, torch.cuda.OutOfMemoryError):
-        torch.cuda.empty_cache()
-        told = "out of memory on the GPU; lower batch_size, width or [trainer] workers"
-        return replace(Failure.of(error), error=told)
-    if device.type == "cuda" and "CUDA error" in first_line(error):
-        raise DeviceError(f"{device}: {first_line(error)}; start again with a fresh process") from error
-    return Failure.of(error)
+    try:
+        with translated(device):
+            raise error
+    except (DeviceError, KeyboardInterrupt):
+        raise
+    except BaseException as told:  # noqa: BLE001
+        return Failure.of(told)
 
 
 @contextmanager

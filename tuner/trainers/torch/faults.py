@@ -5,14 +5,14 @@ A sentence each, ``key: what; what to do``; nothing is raised and nothing is bui
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from tuner.core.dataset import Dataset
+from tuner.core.dataset import Dataset, Task
 from tuner.core.spec import StudySpec
 from tuner.core.trial import NUMBERS
 from tuner.errors import PluginError, near
 from tuner.trainers import scores
-from tuner.trainers.device import device_fault
+from tuner.trainers.device import device_fault, device_faults
 from tuner.trainers.torch import costs, losses
 from tuner.trainers.torch.networks import SHIPPED, builder
 from tuner.trainers.torch.recipe import NAMES, NETWORK, range_faults
@@ -23,7 +23,7 @@ def default_model(data: Dataset) -> str:
     return "cnn" if len(data.input_shape) == 3 else "mlp"
 
 
-def faults(spec: StudySpec, data: Dataset | None) -> list[str]:
+def validate(spec: StudySpec, data: Dataset | None) -> list[str]:
     """Every fault of the study."""
     found = [*_trainer_faults(spec)]
     if data is None:
@@ -31,17 +31,16 @@ def faults(spec: StudySpec, data: Dataset | None) -> list[str]:
     model = spec.trainer.model or default_model(data)
     if fault := _model_fault(model, data):
         found.append(f"trainer.model: {fault}")
-    for key, fault in (
-        ("loss", losses.fault(spec.trainer.loss, data.task)),
-        ("score", scores.fault(spec.trainer.score, data.task)),
+    for key, given, known in (
+        ("loss", spec.trainer.loss, losses.FOR_TASK),
+        ("score", spec.trainer.score, scores.FOR_TASK),
     ):
-        found += [f"trainer.{key}: {fault}"] if fault else []
+        found += [f"trainer.{key}: {f}" for f in _task_faults(given, known, data.task)]
     return [*found, *_space_faults(spec, model)]
 
 
 def _trainer_faults(spec: StudySpec) -> Iterator[str]:
-    if fault := device_fault(spec.trainer.device):
-        yield f"trainer.device: {fault}"
+    yield from device_faults(spec.trainer.devices, device_fault)
     if spec.trainer.settings:
         yield (
             f"trainer.settings: the torch trainer takes none, found {', '.join(spec.trainer.settings)}; "
@@ -58,11 +57,20 @@ def _model_fault(model: str, data: Dataset) -> str | None:
         return f'cnn needs images (C, H, W), found rows of shape {data.input_shape}; give model = "mlp"'
     if model in SHIPPED:
         return None
+    if ":" not in model:
+        return (
+            f"unknown name {model!r}; {near(model, SHIPPED)}; or give package.module:build or ./file.py:build"
+        )
     try:
         found = builder(model)
     except PluginError as error:
         return str(error)
     return None if callable(found) else f"{model} is no function; give one: build(params, context)"
+
+
+def _task_faults(given: str | None, known: Mapping[Task, tuple[str, ...]], task: Task) -> Iterator[str]:
+    if given is not None and given not in known[task]:
+        yield f"'{given}' is not for {task}; give one of {', '.join(known[task])}"
 
 
 def _space_faults(spec: StudySpec, model: str) -> Iterator[str]:

@@ -1,6 +1,7 @@
-"""FusedPopulation: many trials of the shipped mlp at once, by the compiled rows of `tuner.population`.
+"""FusedBatch: many trials of the shipped mlp at once, by the compiled rows of `tuner.population`.
 
-Turns recipes into row recipes and measurements into readings; how a row trains is not known here.
+Turns recipes into row recipes and measurements into readings. Rows may be placed and trained by
+several threads, each row by one at a time.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from tuner.core.dataset import Dataset, Task
-from tuner.core.ports import Exhausted, Failure, Job, Outcome, Snapshot
+from tuner.core.job import Job, Member
 from tuner.core.seeds import derive
 from tuner.core.spec import StudySpec
+from tuner.core.training import Exhausted, Failure, Outcome, Snapshot
 from tuner.core.trial import LAYER_NORMS, Reading, Trial
 from tuner.errors import DataError
 from tuner.population import (
@@ -31,14 +33,21 @@ from tuner.population import (
     Population,
     RowRecipe,
     RowState,
+    Rule,
     Seeds,
+    adagrad,
+    adam,
+    momentum,
+    rmsprop,
+    sgd,
 )
 from tuner.population.head import highest
 from tuner.population.layout import Floats
 from tuner.trainers import scores
+from tuner.trainers.per_dataset import PerDataset
 from tuner.trainers.state import reading_of, reading_table
 from tuner.trainers.streams import GlobalStreams
-from tuner.trainers.torch import losses, material, optimizers
+from tuner.trainers.torch import material
 from tuner.trainers.torch.costs import asked, costs
 from tuner.trainers.torch.faults import default_model
 from tuner.trainers.torch.initialization import initialize
@@ -46,6 +55,7 @@ from tuner.trainers.torch.model import write
 from tuner.trainers.torch.networks import Context, build
 from tuner.trainers.torch.recipe import FULL, Recipe
 from tuner.trainers.torch.schedule import learning_rates
+from tuner.trainers.torch.start import context_of
 
 _MODEL = "mlp"
 
@@ -59,13 +69,6 @@ def unfit(spec: StudySpec, data: Dataset, device: str) -> str | None:
         return f"{model} trains one trial at a time; {_MODEL} can be fused"
     if device != "cpu":
         return f"on {device} trials train one at a time; fused training runs on the CPU"
-    loss = losses.name_of(spec, data.task)
-    if loss.upper() not in LossKind.__members__:
-        return (
-            f"the loss {loss} is not compiled; {', '.join(kind.lower() for kind in LossKind.__members__)} are"
-        )
-    if (optimizer := optimizers.first_own(spec)) is not None:
-        return f"the optimizer {optimizer} is your own, and no compiled one"
     if len(data.input_shape) == 3:
         for name in _IMAGES_ONLY:
             if name in spec.space.parameters or spec.space.fixed.get(name):
@@ -80,6 +83,7 @@ class _Placed:
     trial: Trial
     recipe: Recipe
     context: Context
+    split: _SplitArrays
     inputs: material.Inputs
     names: Mapping[str, str]
     costs: Mapping[str, float]
@@ -116,27 +120,42 @@ class _Skeleton:
         return {own: tensor.numpy() for own, tensor in self.tensors.items()}
 
 
-class FusedPopulation:
+class _SplitArrays:
+    """A split as rows take it; those that train on it share it."""
+
+    def __init__(self, of: material.Material) -> None:
+        self.of = of
+        splits = (of.train, of.sample.targets, of.validation.targets)
+        kind = LossKind[of.loss.name.upper()]
+        self.targets = Material.of(kind, of.loss.outputs, *(y.numpy() for y in splits))
+        self._inputs: dict[str, Inputs] = {}
+
+    def inputs(self, scaling: str) -> Inputs:
+        """The inputs under one kind of scaling."""
+        if scaling not in self._inputs:
+            inputs = self.of.inputs(scaling)
+            parts = (inputs.train, inputs.sample, inputs.validation)
+            self._inputs[scaling] = Inputs.of(*(x.numpy() for x in parts))
+        return self._inputs[scaling]
+
+
+class FusedBatch:
     """`job.rows` rows; see `tuner.population.Population`.
 
-    A trial's numbers are those of `TorchPopulation` up to rounding where it has no dropout and no
+    A trial's numbers are those of `TorchSession` up to rounding where it has no dropout and no
     input noise; these are drawn from streams of its own.
     """
 
     def __init__(self, job: Job) -> None:
         if job.data is None:
             raise DataError('data: is missing; the torch trainer needs [data] source = "..."')
-        data = job.data
-        self._epochs, self._goal = job.spec.trainer.epochs, job.spec.goal()
+        trainer = job.spec.trainer
+        self._job = job
+        self._epochs, self._goal = trainer.epochs, job.spec.goal()
         self._asked = asked(job.spec)
-        self._score = scores.find(scores.name_of(job.spec, data.task))
-        self._loss = losses.of(job.spec, data)
-        self._material = material.Material(data, self._loss, job.spec.search.seed, torch.device("cpu"))
-        splits = (self._material.train, self._material.sample.targets, self._material.validation.targets)
-        kind = LossKind[self._loss.name.upper()]
-        targets = Material.of(kind, self._loss.outputs, *(y.numpy() for y in splits))
-        self._rows = Population(job.rows, targets, self._epochs, job.threads)
-        self._inputs: dict[str, Inputs] = {}
+        self._score = trainer.score or scores.FOR_TASK[job.data.task][0]
+        self._rows = Population(job.rows, self._epochs, job.resources.threads)
+        self._splits: PerDataset[_SplitArrays] = PerDataset()
         self._skeletons: dict[tuple[object, ...], _Skeleton] = {}
         self._placed: dict[int, _Placed | Failure] = {}
         # Rows may train in several threads; weights are drawn in skeletons that rows share.
@@ -153,7 +172,7 @@ class FusedPopulation:
         What goes wrong with it is the next `advance`'s Failure.
         """
         if not 0 <= row < self.capacity or row in self._placed:
-            raise ValueError(f"row {row} is not an empty row of this population")
+            raise ValueError(f"row {row} is not an empty row of this batch")
         try:
             with self._drawing:
                 self._placed[row] = self._place(row, trial, snapshot)
@@ -189,9 +208,9 @@ class FusedPopulation:
             model=_MODEL,
             trial=placed.trial,
             context=placed.context,
-            loss=self._loss,
+            loss=placed.split.of.loss,
             scaling=placed.inputs.scaling,
-            data=self._material.data,
+            data=placed.split.of.data,
             best=placed.best,
             weights={name: torch.from_numpy(weights[own]) for name, own in placed.names.items()},
         )
@@ -213,32 +232,33 @@ class FusedPopulation:
         self._placed.pop(row, None)
 
     def _place(self, row: int, trial: Trial, snapshot: Snapshot | None) -> _Placed:
-        recipe, data = Recipe.of(trial.params), self._material.data
-        context = Context(
-            data.input_shape, self._loss.outputs, data.task, data.classes, data.features, trial.params
-        )
+        recipe, split = Recipe.of(trial.params), self._split(trial)
+        context = context_of(trial, split.of)
         shape = (recipe.width, recipe.depth, recipe.layer_norm, bool(recipe.dropout))
-        if shape not in self._skeletons:
-            self._skeletons[shape] = _Skeleton.of(trial, context)
-        skeleton = self._skeletons[shape]
-        scaling = recipe.scaling or data.scaling
-        inputs = self._material.inputs(scaling)
-        if scaling not in self._inputs:
-            parts = (inputs.train, inputs.sample, inputs.validation)
-            self._inputs[scaling] = Inputs.of(*(x.numpy() for x in parts))
+        key = (*shape, context.input_shape, context.outputs)
+        if key not in self._skeletons:
+            self._skeletons[key] = _Skeleton.of(trial, context)
+        skeleton = self._skeletons[key]
+        scaling = recipe.scaling or split.of.data.scaling
+        inputs = split.of.inputs(scaling)
         found: Mapping[str, float] = {}
         if self._asked:
             with GlobalStreams(0):
                 found = costs(self._asked, skeleton.module, inputs.validation)
-        placed = _Placed(trial, recipe, context, inputs, skeleton.names, found)
+        placed = _Placed(trial, recipe, context, split, inputs, skeleton.names, found)
         start: Mapping[str, Floats] | RowState
         if snapshot is None:
             start = skeleton.draw(recipe, derive(trial.study_seed, trial.number, "initialization"))
         else:
             start = RowState(snapshot.epoch, snapshot.arrays, snapshot.facts["mixing"])
             placed.epoch, placed.best = snapshot.epoch, reading_of(snapshot.facts["best"])
-        self._rows.place(row, row_recipe(recipe, trial), self._inputs[scaling], start)
+        self._rows.place(row, row_recipe(recipe, trial), split.targets, split.inputs(scaling), start)
         return placed
+
+    def _split(self, trial: Trial) -> _SplitArrays:
+        data = self._job.data_for(trial)
+        assert data is not None  # noqa: S101 - the job has data
+        return self._splits.of(self._job, data, lambda: _SplitArrays(material.material_of(self._job, data)))
 
     def _read(self, row: int, placed: _Placed, measured: Measured) -> Reading:
         placed.epoch = measured.epoch
@@ -246,8 +266,8 @@ class FusedPopulation:
             measured.epoch,
             measured.train_loss,
             measured.val_loss,
-            self._scored(measured.sample_outputs, self._material.sample),
-            self._scored(measured.val_outputs, self._material.validation),
+            self._scored(measured.sample_outputs, placed.split.of, placed.split.of.sample),
+            self._scored(measured.val_outputs, placed.split.of, placed.split.of.validation),
             measured.learning_rate,
             measured.grad_norm,
             seconds=measured.seconds,
@@ -258,36 +278,37 @@ class FusedPopulation:
             self._rows.keep(row)
         return reading
 
-    def _scored(self, outputs: Floats, truth: material.Truth) -> float:
-        data, predicted = self._material.data, outputs
-        if self._score.takes_probabilities(data.task):
-            predicted = self._loss.probabilities(torch.from_numpy(outputs)).numpy()
+    def _scored(self, outputs: Floats, of: material.Material, truth: material.Truth) -> float:
         # As `Loss.indices` does it: so few numbers cost PyTorch several times as much.
-        elif data.task is Task.CLASSIFICATION:
+        data, predicted = of.data, outputs
+        if data.task is Task.CLASSIFICATION:
             predicted = np.empty(len(outputs), np.int64)
-            if self._loss.outputs == 1:
+            if of.loss.outputs == 1:
                 predicted[:] = outputs[:, 0] > 0
             else:
                 highest(outputs, predicted)
-        return self._score.of(truth.y, predicted, data)
+        return scores.score(self._score, truth.y, predicted, data)
 
 
-def efforts(data: Dataset) -> Callable[[Trial], float]:
+def epoch_cost(job: Job, own: Dataset) -> Callable[[Trial], float]:
     """What an epoch of a trial costs, from its shape and its batch size.
 
     A least-squares fit to measured epochs of mixed recipes on `digits`, widths 16 to 256 and one to
     three hidden layers, in units of 0.12 ns; half of the epochs were within 11 % of it.
     """
-    samples, inputs = len(data.train.x), math.prod(data.input_shape)
 
-    def effort(trial: Trial) -> float:
+    def cost(trial: Trial) -> float:
+        # Folds differ in size; splits that are drawn anew are as large as the study's own.
+        in_fold = isinstance(trial, Member) and trial.fold is not None
+        data = (job.data_for(trial) if in_fold else own) or own
+        samples, inputs = len(data.train.x), math.prod(data.input_shape)
         recipe = Recipe.of(trial.params)
         sizes = (inputs, *[recipe.width] * recipe.depth, data.outputs)
         weights = sum(a * b for a, b in pairwise(sizes))
         batch = samples if recipe.batch_size == FULL else int(recipe.batch_size)
         return samples * (5000.0 + weights) + 6.0 * weights * math.ceil(samples / batch)
 
-    return effort
+    return cost
 
 
 def row_recipe(recipe: Recipe, trial: Trial) -> RowRecipe:
@@ -303,7 +324,7 @@ def row_recipe(recipe: Recipe, trial: Trial) -> RowRecipe:
         activation=Activation[recipe.activation.upper()],
         batch=None if recipe.batch_size == FULL else int(recipe.batch_size),
         rate=lambda at, steps: learning_rates(recipe, at, steps),
-        rule=optimizers.rule(recipe),
+        rule=_rule(recipe),
         l1=recipe.l1,
         l2=recipe.l2,
         weight_decay=recipe.weight_decay,
@@ -321,3 +342,16 @@ def row_recipe(recipe: Recipe, trial: Trial) -> RowRecipe:
             partner=seed("augmentation"),
         ),
     )
+
+
+def _rule(recipe: Recipe) -> Rule:
+    match recipe.optimizer:
+        case "momentum" | "nesterov":
+            return momentum(recipe.momentum, nesterov=recipe.optimizer == "nesterov")
+        case "adagrad":
+            return adagrad(recipe.epsilon)
+        case "rmsprop":
+            return rmsprop(recipe.rms_decay, recipe.epsilon)
+        case "adam" | "adamw":
+            return adam(recipe.beta1, recipe.beta2, recipe.epsilon)
+    return sgd()

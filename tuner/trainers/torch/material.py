@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tuner.core.dataset import Dataset, Task
+from tuner.core.job import Job
 from tuner.core.seeds import derive
 from tuner.data.scaling import Scaling
-from tuner.trainers.scores import Score
+from tuner.errors import DataError, DeviceError
+from tuner.trainers.device import device_fault
+from tuner.trainers.torch import losses
 from tuner.trainers.torch.losses import Loss
 
 
@@ -47,6 +50,22 @@ class Truth:
 
     targets: Tensor
     y: NDArray[Any]
+
+
+def material_of(job: Job, data: Dataset | None) -> Material:
+    """Move a split of a job's data to the job's device.
+
+    Raises:
+        DataError: the study has no data.
+        DeviceError: the device is not there.
+    """
+    if data is None:
+        raise DataError('data: is missing; the torch trainer needs [data] source = "..."')
+    device = job.resources.device
+    if fault := device_fault(device):
+        raise DeviceError(f"device: {fault}")
+    loss = Loss(job.spec.trainer.loss or losses.FOR_TASK[data.task][0], data.outputs)
+    return Material(data, loss, job.spec.search.seed, torch.device(device))
 
 
 class Material:
@@ -81,16 +100,6 @@ class Material:
             validation = self._placed(scaling.apply(self.data.validation.x))
             self._inputs[kind] = Inputs(train, train[self._rows], validation, scaling)
         return self._inputs[kind]
-
-    def judged(self, outputs: Tensor, truth: Truth, score: Score) -> tuple[float, float]:
-        """Loss and score of a network's outputs, (N, outputs)."""
-        loss, task = self.loss, self.data.task
-        if score.takes_probabilities(task):
-            given = loss.probabilities(outputs.float())
-        else:
-            given = loss.indices(outputs) if task is Task.CLASSIFICATION else outputs.float()
-        found = score.of(truth.y, given.numpy(force=True), self.data)
-        return loss(outputs, truth.targets).item(), found
 
     def _truth(self, y: NDArray[Any]) -> Truth:
         targets = self.loss.targets(self._placed(y))

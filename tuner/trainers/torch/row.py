@@ -14,7 +14,7 @@ from tuner.core.trial import Reading, Trial
 from tuner.population.program import Program
 from tuner.population.recipe import Numbers
 from tuner.trainers.torch.batches import Plan, Streams
-from tuner.trainers.torch.material import Inputs
+from tuner.trainers.torch.material import Inputs, Material
 from tuner.trainers.torch.recipe import Recipe
 
 
@@ -34,6 +34,7 @@ class Row:
 
     trial: Trial
     recipe: Recipe
+    material: Material
     inputs: Inputs
     program: Program
     plan: Plan

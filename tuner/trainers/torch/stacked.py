@@ -1,6 +1,6 @@
-"""StackedPopulation: many trials of any network at once, those of one program side by side.
+"""StackedBatch: many trials of any network at once, those of one program and one split side by side.
 
-Takes what cannot be computed so one at a time; how an epoch is trained is not known here.
+What cannot be computed so trains one at a time. Used by one thread.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from tuner.core.dataset import Dataset
-from tuner.core.ports import Exhausted, Failure, Job, Outcome, Population, Snapshot
+from tuner.core.job import Job
 from tuner.core.spec import StudySpec
+from tuner.core.training import Exhausted, Failure, Outcome, Snapshot, TrialSession
 from tuner.core.trial import Trial
 from tuner.errors import DataError, described
 from tuner.population.masks import rates
@@ -22,15 +23,17 @@ from tuner.population.program import SAMPLES, Program, Unstackable
 from tuner.population.recipe import numbers
 from tuner.population.signature import signature
 from tuner.trainers import scores
+from tuner.trainers.per_dataset import PerDataset
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
 from tuner.trainers.streams import GlobalStreams
-from tuner.trainers.torch import losses, optimizers
+from tuner.trainers.torch import losses
 from tuner.trainers.torch.batches import Streams, batch_of, plan
 from tuner.trainers.torch.costs import asked, costs
 from tuner.trainers.torch.failures import failure, threads
 from tuner.trainers.torch.faults import default_model
 from tuner.trainers.torch.fused import row_recipe
-from tuner.trainers.torch.material import Material
+from tuner.trainers.torch.losses import Loss
+from tuner.trainers.torch.material import Material, material_of
 from tuner.trainers.torch.model import write
 from tuner.trainers.torch.networks import SHIPPED
 from tuner.trainers.torch.recipe import NETWORK, Recipe
@@ -58,13 +61,9 @@ def unfit(spec: StudySpec, data: Dataset, device: str) -> str | None:
     model = spec.trainer.model or default_model(data)
     try:
         with GlobalStreams(0, device):
-            loss = losses.of(spec, data)
-            if not loss.stacks:
-                return f"{model} trains one trial at a time: the loss {loss.name} is a function of your own"
-            if not optimizers.is_rule(name := Recipe.of(trial.params).optimizer):
-                return f"{model} trains one trial at a time: the optimizer {name} is your own"
+            loss = Loss(spec.trainer.loss or losses.FOR_TASK[data.task][0], data.outputs)
             material = Material(data, loss, spec.search.seed, torch.device(device))
-            Programs(model, material).find(trial, network_of(trial, model, material))
+            Programs(model).find(trial, network_of(trial, model, material), material)
     except Unstackable as error:
         return f"{model} trains one trial at a time: {error}"
     except KeyboardInterrupt:
@@ -77,11 +76,11 @@ def unfit(spec: StudySpec, data: Dataset, device: str) -> str | None:
 class Programs:
     """The programs that were met, by the signatures of their networks."""
 
-    def __init__(self, model: str, material: Material) -> None:
-        self._model, self._material = model, material
+    def __init__(self, model: str) -> None:
+        self._model = model
         self._found: dict[Hashable, list[Program] | Unstackable] = {}
 
-    def find(self, trial: Trial, module: nn.Module) -> Program:
+    def find(self, trial: Trial, module: nn.Module, material: Material) -> Program:
         """The program of a trial's network, whose dropout layers are replaced.
 
         Raises:
@@ -91,8 +90,7 @@ class Programs:
         known = self._found.setdefault(key, [])
         if isinstance(known, Unstackable):
             raise known
-        recipe, material = Recipe.of(trial.params), self._material
-        inputs = material.inputs(recipe.scaling or material.data.scaling)
+        inputs = material.inputs(Recipe.of(trial.params).scaling or material.data.scaling)
         samples = inputs.validation[:SAMPLES]
         for program in known:
             # What the shipped networks are is in their attributes.
@@ -107,20 +105,22 @@ class Programs:
         return known[-1]
 
 
-class StackedPopulation:
+class StackedBatch:
     """`job.rows` rows.
 
-    A trial's numbers are those of `TorchPopulation` up to rounding, dropout on a CPU included.
+    A trial's numbers are those of `TorchSession` up to rounding, dropout on a CPU included.
     They do not depend on its row or on its neighbours: on a CPU bit for bit where its libraries
     compute each matrix of a batch, and each group of a convolution, alike; elsewhere up to rounding.
     """
 
-    def __init__(self, job: Job, alone: Callable[[Job, Material], Population]) -> None:
+    def __init__(
+        self, job: Job, alone: Callable[[Job, Trial, Material, Snapshot | None], TrialSession]
+    ) -> None:
         """Set up empty rows.
 
         Args:
             job: with data.
-            alone: sets up a population of one row on this material, for a trial that cannot be stacked.
+            alone: starts the session of a trial that cannot be stacked.
         """
         if job.data is None:
             raise DataError('data: is missing; the torch trainer needs [data] source = "..."')
@@ -129,12 +129,12 @@ class StackedPopulation:
         self._epochs, self._goal = trainer.epochs, job.spec.goal()
         self._asked = asked(job.spec)
         self._model = trainer.model or default_model(job.data)
-        self._score = scores.find(scores.name_of(job.spec, task))
-        self._device = torch.device(job.device)
-        loss = losses.of(job.spec, job.data)
-        self._material = Material(job.data, loss, job.spec.search.seed, self._device)
-        self._programs = Programs(self._model, self._material)
-        self._rows: dict[int, Row | Population | Failure] = {}
+        self._score = trainer.score or scores.FOR_TASK[task][0]
+        self._threads = job.resources.threads
+        self._device = torch.device(job.resources.device)
+        self._materials: PerDataset[Material] = PerDataset()
+        self._programs = Programs(self._model)
+        self._rows: dict[int, Row | TrialSession | Failure] = {}
 
     @property
     def capacity(self) -> int:
@@ -147,9 +147,9 @@ class StackedPopulation:
         What goes wrong with it is the next `advance`'s Failure.
         """
         if not 0 <= row < self.capacity or row in self._rows:
-            raise ValueError(f"row {row} is not an empty row of this population")
+            raise ValueError(f"row {row} is not an empty row of this batch")
         try:
-            with threads(self._job.threads), GlobalStreams(0, str(self._device)):
+            with threads(self._threads), GlobalStreams(0, str(self._device)):
                 self._rows[row] = self._placed(trial, snapshot)
         except KeyboardInterrupt:
             raise
@@ -170,12 +170,12 @@ class StackedPopulation:
             if isinstance(placed, Failure):
                 outcomes[row] = placed
             elif not isinstance(placed, Row):
-                outcomes[row] = placed.advance()[0]
+                outcomes[row] = self._alone_advanced(row, placed)
             elif placed.epoch >= self._epochs:
                 outcomes[row] = Exhausted()
             else:
-                groups[id(placed.program), placed.plan.places.shape[1]].append(row)
-        with threads(self._job.threads):
+                groups[id(placed.program), id(placed.material), placed.plan.places.shape[1]].append(row)
+        with threads(self._threads):
             for group in groups.values():
                 outcomes |= self._advance(group)
         return outcomes
@@ -186,17 +186,17 @@ class StackedPopulation:
         if placed is None or isinstance(placed, Failure):
             return False
         if not isinstance(placed, Row):
-            return placed.save(0, folder)
+            return placed.save(folder)
         if placed.best is None or placed.kept is None:
             return False
         write(
             folder,
             model=self._model,
             trial=placed.trial,
-            context=context_of(placed.trial, self._material),
-            loss=self._material.loss,
+            context=context_of(placed.trial, placed.material),
+            loss=placed.material.loss,
             scaling=placed.inputs.scaling,
-            data=self._material.data,
+            data=placed.material.data,
             best=placed.best,
             weights=placed.program.state(placed.kept, placed.constants),
         )
@@ -208,7 +208,7 @@ class StackedPopulation:
         if placed is None or isinstance(placed, Failure):
             return None
         if not isinstance(placed, Row):
-            return placed.snapshot(0)
+            return placed.snapshot()
         state = {
             "flats": placed.flats,
             "best": reading_table(placed.best),
@@ -222,20 +222,21 @@ class StackedPopulation:
         """Empty the row."""
         self._rows.pop(row, None)
 
-    def _placed(self, trial: Trial, snapshot: Snapshot | None) -> Row | Population:
+    def _placed(self, trial: Trial, snapshot: Snapshot | None) -> Row | TrialSession:
+        data = self._job.data_for(trial)
+        assert data is not None  # noqa: S101 - the job has data
+        material = self._materials.of(self._job, data, lambda: material_of(self._job, data))
         if snapshot is not None and "stacked" not in snapshot.facts:
-            return self._single(trial, snapshot)
-        if not optimizers.is_rule(Recipe.of(trial.params).optimizer):
-            return self._single(trial, snapshot)
-        module = network_of(trial, self._model, self._material)
+            return self._alone(self._job, trial, material, snapshot)
+        module = network_of(trial, self._model, material)
         dropped = rates(module)
-        inputs = self._material.inputs(Recipe.of(trial.params).scaling or self._material.data.scaling)
+        recipe = Recipe.of(trial.params)
+        inputs = material.inputs(recipe.scaling or material.data.scaling)
         found = costs(self._asked, module, inputs.validation)
         try:
-            program = self._programs.find(trial, module)
+            program = self._programs.find(trial, module, material)
         except Unstackable:
-            return self._single(trial, snapshot)
-        recipe, material = Recipe.of(trial.params), self._material
+            return self._alone(self._job, trial, material, snapshot)
         samples = len(material.train)
         batch = batch_of(recipe, samples)
         least, most = QUANTUM[self._device.type]
@@ -245,6 +246,7 @@ class StackedPopulation:
         row = Row(
             trial,
             recipe,
+            material,
             inputs,
             program,
             plan(samples, batch, least if batch <= least else most),
@@ -263,10 +265,14 @@ class StackedPopulation:
             row.streams.restore(state["streams"])
         return row
 
-    def _single(self, trial: Trial, snapshot: Snapshot | None = None) -> Population:
-        population = self._alone(self._job, self._material)
-        population.place(0, trial, snapshot)
-        return population
+    def _alone_advanced(self, row: int, session: TrialSession) -> Outcome:
+        try:
+            return session.next()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001
+            failed = self._rows[row] = failure(error, self._device)
+            return failed
 
     def _advance(self, group: Sequence[int]) -> dict[int, Outcome]:
         """Train rows of one program, as many at a time as there is room for."""
@@ -300,7 +306,7 @@ class StackedPopulation:
         places = {id(placed): row for row in part if isinstance(placed := self._rows[row], Row)}
         rows = [placed for row in part if isinstance(placed := self._rows[row], Row)]
         outcomes: dict[int, Outcome] = {}
-        for placed, reading in Together(rows, self._material, self._epochs, self._score).advance():
+        for placed, reading in Together(rows, rows[0].material, self._epochs, self._score).advance():
             outcomes[places[id(placed)]] = reading
             if self._goal.best(tuple(filter(None, (placed.best, reading)))) is reading:
                 placed.best, placed.kept = reading, placed.flats[0].clone()
@@ -318,7 +324,14 @@ class StackedPopulation:
         placed = self._rows[row]
         if isinstance(placed, Row) and not placed.epoch:
             # What fails side by side may well train alone; if not, its own words are the better ones.
-            single = self._rows[row] = self._single(placed.trial)
-            return {row: single.advance()[0]}
+            try:
+                session = self._alone(self._job, placed.trial, placed.material, None)
+            except KeyboardInterrupt:
+                raise
+            except BaseException as again:  # noqa: BLE001
+                found = self._rows[row] = failure(again, self._device)
+                return {row: found}
+            self._rows[row] = session
+            return {row: self._alone_advanced(row, session)}
         self._rows[row] = found
         return {row: found}

@@ -1,7 +1,4 @@
-"""Run: one trial's estimator, fitted epoch by epoch; Material: the arrays that all trials share.
-
-Does what it is told; what a failure means to the study is not known here.
-"""
+"""EstimatorSession: one trial's estimator, fitted epoch by epoch; ScaledInputs: arrays that trials share."""
 
 from __future__ import annotations
 
@@ -19,13 +16,13 @@ from numpy.typing import NDArray
 
 from tuner.core import seeds
 from tuner.core.dataset import Dataset, Split
-from tuner.core.ports import Snapshot
 from tuner.core.spec import StudySpec
+from tuner.core.training import Exhausted, Outcome, Snapshot
 from tuner.core.trial import Reading, Trial
 from tuner.data import Scaling
-from tuner.trainers import scores
+from tuner.trainers.scores import FOR_TASK
 from tuner.trainers.sklearn import model
-from tuner.trainers.sklearn.estimators import build
+from tuner.trainers.sklearn.estimators import build, estimator_class, reference
 from tuner.trainers.sklearn.measures import measure
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
 from tuner.trainers.streams import GlobalStreams
@@ -36,8 +33,8 @@ _DIVERGED = ("non-finite", "overflow")
 """What scikit-learn's errors say when weights are no longer numbers."""
 
 
-class Material:
-    """A study's arrays, scaled and flat; made once per kind of scaling.
+class ScaledInputs:
+    """A dataset's arrays, scaled and flat; made once per kind of scaling.
 
     Attributes:
         sample: the training rows that the training loss is measured on, no more than there are
@@ -63,15 +60,15 @@ class Material:
         return self._scaled[kind]
 
 
-class Run:
-    """A trial in training."""
+class EstimatorSession:
+    """A trial in training; a `TrialSession`."""
 
-    def __init__(
-        self, trial: Trial, spec: StudySpec, estimator: type[Any], material: Material, score: str
-    ) -> None:
+    def __init__(self, trial: Trial, spec: StudySpec, inputs: ScaledInputs) -> None:
+        task = inputs.data.task
         self.trial = trial
-        self.material = material
-        self.score = scores.find(score)
+        self.inputs = inputs
+        self.score = spec.trainer.score or FOR_TASK[task][0]
+        self._reference = reference(spec.trainer.model, task)
         self.epoch = 0
         self.best: Reading | None = None
         self.kept: Any = None
@@ -79,16 +76,16 @@ class Run:
         self._goal = spec.goal()
         self._streams = GlobalStreams(self._seed("global"))
         self._order = np.random.default_rng(self._seed("order"))
-        self._scaling, self._train, self._validation = material.scaled(
-            str(trial.params.get("scaling", material.data.scaling))
+        self._scaling, self._train, self._validation = inputs.scaled(
+            str(trial.params.get("scaling", inputs.data.scaling))
         )
-        self.estimator = build(estimator, spec.trainer.settings, trial)
+        self.estimator = build(estimator_class(self._reference), spec.trainer.settings, trial)
         self._by_epochs = hasattr(self.estimator, "partial_fit")
 
-    def advance(self) -> Reading | None:
-        """Train one epoch further; None when a single fit was all there is."""
+    def next(self) -> Outcome:
+        """Fit one epoch further; Exhausted when a single fit was all there is."""
         if self.epoch and not self._by_epochs:
-            return None
+            return Exhausted()
         start = time.perf_counter()
         # Convergence is the study's affair, and numbers that leave their range are seen below.
         with self._streams, warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -113,7 +110,7 @@ class Run:
         """All that training changes; None, with a line in the log, where skops cannot write the estimator."""
         from skops import io  # it looks at every estimator there is, which takes a second
 
-        if not self._writable:
+        if not self._writable or not self.epoch:
             return None
         try:
             text = io.dumps({"now": self.estimator, "kept": self.kept})
@@ -143,24 +140,27 @@ class Run:
         self._order.bit_generator.state = state["order"]
         self._streams.restore(state["streams"])
 
-    def save(self, folder: Path, reference: str) -> bool:
+    def save(self, folder: Path) -> bool:
         """Write the best epoch's estimator, see `model.write`; False when there is none."""
         if self.best is None:
             return False
         model.write(
             folder,
             estimator=self.kept,
-            reference=reference,
+            reference=self._reference,
             trial=self.trial,
             scaling=self._scaling,
-            data=self.material.data,
+            data=self.inputs.data,
             best=self.best,
         )
         return True
 
+    def close(self) -> None:
+        """Nothing to release."""
+
     def _epoch(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """The loss and the score in training, and those in validation."""
-        data, sample = self.material.data, self.material.sample
+        data, sample = self.inputs.data, self.inputs.sample
         try:
             self._fit(self._train, data.train.y)
             train = measure(self.estimator, self._train[sample], data.train.y[sample], data, self.score)
@@ -178,7 +178,7 @@ class Run:
         order = self._order.permutation(len(x))
         # A classifier has to hear of all classes before it sees them.
         takes_classes = "classes" in inspect.signature(self.estimator.partial_fit).parameters
-        more = {"classes": np.arange(len(self.material.data.classes))} if takes_classes else {}
+        more = {"classes": np.arange(len(self.inputs.data.classes))} if takes_classes else {}
         self.estimator.partial_fit(x[order], y[order], **more)
 
     def _seed(self, purpose: str) -> int:
