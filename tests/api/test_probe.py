@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tuner.api import probe
-from tuner.api.probe import Probed, WorkerLayout, fastest
+from tuner.api.probe import WorkerLayout, fastest
 from tuner.api.session import Session
 from tuner.api.specify import plan
 from tuner.core.dataset import Dataset
@@ -102,105 +102,90 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def found(trainer: Trainer, trials: int, folds: int | None = None, **keys: Any) -> Probed:
+def found(
+    trainer: Trainer, trials: int, folds: int | None = None, **keys: Any
+) -> tuple[WorkerLayout, str | None]:
     settings = {f"trainer.{key}": value for key, value in keys.items()} | {"budget.trials": trials}
     planned = plan("digits", settings={**settings, "trainer.epochs": 30, "data.folds": folds})
     return fastest(trainer, planned.job(1, Resources()), CORES)
 
 
-def test_of_layouts_that_are_about_as_fast_the_one_with_the_fewest_rows_is_taken(clock: Clock) -> None:
-    trainer = Timed(clock, lambda rows, threads: 0.001 * rows / threads)
-    probed = found(trainer, 300)
-    assert probed.layout == WorkerLayout(2, 1, 2)
-    assert set(probed.rates) == {WorkerLayout(2, 1, 2), WorkerLayout(8, 1, 2)}
-    assert probed.rates[probed.layout] == pytest.approx(2000)
-    assert "measured 2,000 epochs a second" in probed.told
+def test_of_numbers_of_rows_that_are_about_as_fast_the_least_is_taken(clock: Clock) -> None:
+    layout, told = found(Timed(clock, lambda rows, threads: 0.001 * rows / threads), 300, executor="inline")
+    assert layout == WorkerLayout(2, 1, 2)
+    assert told == "measured 2,000 epochs a second, 2,000 with 8 rows"
 
 
-def test_folds_are_probed_on_few_rows_and_an_epoch_of_a_trial_is_one_of_each(clock: Clock) -> None:
+def test_folds_are_measured_on_few_rows_and_an_epoch_of_a_trial_is_one_of_each(clock: Clock) -> None:
     rows = 958  # that a fold trains on
-    timed = Timed(clock, lambda rows, threads: 0.001 * rows / threads)
-    probed = found(timed, 300, folds=3)
-    assert {len(job.data.train) for job in timed.jobs if job.data is not None} == {256, rows}
-    assert probed.rates[WorkerLayout(2, 1, 2)] == pytest.approx(2000 / 3 * SAMPLES / rows)
+    timed = Timed(clock, lambda rows, threads: 0.001 * rows)
+    _, told = found(timed, 300, folds=3)
+    assert {len(job.data.train) for job in timed.jobs if job.data is not None} == {probe.SAMPLES}
+    assert f"measured {1000 / 3 * SAMPLES / rows:,.0f} epochs a second" in str(told)
 
 
-def test_more_rows_are_taken_where_they_cost_nothing(clock: Clock) -> None:
-    probed = found(Timed(clock, lambda rows, threads: 0.01), 300)
-    assert probed.layout == WorkerLayout(32, 1, 2)
-
-
-def test_rows_are_no_more_than_a_quarter_of_the_trials(clock: Clock) -> None:
-    assert found(Timed(clock, lambda rows, threads: 0.01), 40).layout.rows == 8
-    assert found(Timed(clock, lambda rows, threads: 0.01), 4).layout.rows == 2
+def test_more_rows_are_taken_where_they_cost_nothing_up_to_a_quarter_of_the_trials(clock: Clock) -> None:
+    trainer = Timed(clock, lambda rows, threads: 0.01)
+    assert [found(trainer, n, executor="inline")[0].rows for n in (300, 40, 4)] == [32, 8, 2]
 
 
 @pytest.mark.parametrize(
     ("trials", "keys", "rows"),
     [(300, {}, 6), (20, {}, 5), (4, {}, 2), (300, {"workers": 2, "threads": 2}, 2)],
 )
-def test_rows_that_run_on_their_own_are_three_for_each_thread_in_this_process(
+def test_compiled_rows_are_three_for_each_thread_in_this_process_without_measuring(
     clock: Clock, trials: int, keys: dict[str, int], rows: int
 ) -> None:
     trainer = Timed(clock, lambda rows, threads: 0.001 * rows / threads, apart=True)
-    assert found(trainer, trials, **keys).layout == WorkerLayout(rows, keys.get("workers", 1), 2)
+    assert found(trainer, trials, **keys) == (WorkerLayout(rows, keys.get("workers", 1), 2), None)
+    assert trainer.jobs == []
 
 
 def test_a_long_study_trains_one_at_a_time_where_that_is_faster(clock: Clock) -> None:
-    trainer = Timed(clock, lambda rows, threads: 0.02 if rows == 1 else 0.08 * rows)
-    probed = found(trainer, 900)
-    assert probed.layout == WorkerLayout(1, CORES, 1)
-    assert probed.told == "measured 4.0x the speed of 2 rows x 2 processes"
+    layout, told = found(Timed(clock, lambda rows, threads: 0.02 if rows == 1 else 0.08 * rows), 900)
+    assert layout == WorkerLayout(1, CORES, 1)
+    assert str(told).startswith("measured 50 epochs a second per worker, 1")
 
 
-def test_a_long_study_is_told_how_much_faster_rows_are_than_one_at_a_time(clock: Clock) -> None:
-    trainer = Timed(clock, lambda rows, threads: 0.04 if rows == 1 else 0.004 * rows / threads)
-    probed = found(trainer, 6000)
-    assert probed.layout == WorkerLayout(2, 1, 2)
-    assert probed.told == "measured 13x one at a time"
-
-
-def test_processes_are_taken_where_threads_do_not_help_and_the_study_is_long(clock: Clock) -> None:
+def test_a_long_study_trains_in_a_process_for_each_core_and_a_short_one_in_this_one(clock: Clock) -> None:
     def epoch_s(rows: int, threads: int) -> float:
         return 0.1 if rows == 1 else 0.004 * rows
 
-    assert found(Timed(clock, epoch_s), 6000).layout == WorkerLayout(2, CORES, 1)
-    assert found(Timed(clock, epoch_s), 300).layout == WorkerLayout(2, 1, 2)
-    assert found(Timed(clock, epoch_s), 6000, executor="inline").layout.workers == 1
+    assert found(Timed(clock, epoch_s), 6000)[0] == WorkerLayout(2, CORES, 1)
+    assert found(Timed(clock, epoch_s), 300)[0] == WorkerLayout(2, 1, 2)
+    assert found(Timed(clock, epoch_s), 6000, executor="inline")[0].workers == 1
 
 
 def test_workers_and_threads_that_a_study_names_are_kept(clock: Clock) -> None:
     trainer = Timed(clock, lambda rows, threads: 0.1 if rows == 1 else 0.004 * rows)
-    probed = found(trainer, 6000, workers=3, threads=5)
-    assert {(layout.workers, layout.threads) for layout in probed.rates} == {(3, 5)}
+    layout, _ = found(trainer, 6000, workers=3, threads=5)
+    assert (layout.workers, layout.threads) == (3, 5)
+    assert {job.resources.threads for job in trainer.jobs} == {5}
 
 
 def test_epochs_that_take_too_long_are_not_waited_for(clock: Clock) -> None:
     trainer = Timed(clock, lambda rows, threads: 60.0)
-    probed = found(trainer, 300)
-    assert probed == Probed(WorkerLayout(1, CORES, 1), "an epoch takes too long to measure others", {})
+    assert found(trainer, 300) == (WorkerLayout(1, CORES, 1), "not measured")
     assert len(trainer.jobs) == 1
 
 
-def test_slow_networks_are_probed_on_few_samples_and_a_few_configurations(clock: Clock) -> None:
-    trainer = Timed(clock, lambda rows, threads: 1.0 * rows)
-    found(trainer, 300)
-    assert {len(job.data.train) for job in trainer.jobs if job.data is not None} == {probe.SAMPLES[0]}
+def test_slow_networks_are_measured_on_few_configurations(clock: Clock) -> None:
+    found(Timed(clock, lambda rows, threads: 1.0 * rows), 300)
     assert clock.now < 10 * probe.LIMIT_S
 
 
-def test_rows_that_do_not_fit_into_memory_are_halved(clock: Clock) -> None:
-    probed = found(Timed(clock, lambda rows, threads: 0.01, holds=20), 300)
-    assert probed.layout == WorkerLayout(16, 1, 2)
+def test_rows_that_do_not_fit_into_memory_are_not_taken(clock: Clock) -> None:
+    assert found(Timed(clock, lambda rows, threads: 0.01, holds=20), 300)[0] == WorkerLayout(8, 1, 2)
 
 
 def test_a_study_whose_trials_all_fail_starts_all_the_same(clock: Clock) -> None:
-    probed = found(Timed(clock, lambda rows, threads: 0.01, holds=0), 300)
-    assert probed.layout.rows == 1
-    assert not probed.rates
+    assert found(Timed(clock, lambda rows, threads: 0.01, holds=0), 300) == (
+        WorkerLayout(1, CORES, 1),
+        "not measured",
+    )
 
 
-def test_what_is_probed_is_as_mixed_as_what_is_searched() -> None:
+def test_what_is_measured_is_as_mixed_as_what_is_searched() -> None:
     trials = probe._trials(plan("digits").spec)
     assert len({(trial.params["batch_size"], trial.params["width"]) for trial in trials}) > len(trials) / 2
 

@@ -75,18 +75,6 @@ def test_smoothing_starts_at_the_first_value_and_keeps_a_constant() -> None:
     assert found[2] == pytest.approx(1 / 3)
 
 
-@given(st.lists(st.lists(st.floats(-100, 100) | st.just(math.nan), min_size=1, max_size=9), max_size=5))
-def test_a_moving_average_never_looks_across_lines(lines: list[list[float]]) -> None:
-    y = np.array([value for each in lines for value in each], dtype=float)
-    line = np.repeat(np.arange(len(lines)), [len(each) for each in lines])
-    expected = []
-    for each in lines:
-        for i in range(len(each)):
-            near = [value for value in each[max(0, i - 2) : i + 3] if math.isfinite(value)]
-            expected.append(sum(near) / len(near) if near else math.nan)
-    assert numbers.neighbourhood(y, line) == pytest.approx(np.array(expected), nan_ok=True, abs=1e-9)
-
-
 def test_percentiles_are_observed_values_of_each_group() -> None:
     group = np.repeat([1, 2, 3], [3, 1, 2])
     x, found = numbers.percentiles(group, np.array([3.0, 1.0, 2.0, np.nan, 5.0, np.inf]), (0.0, 0.5, 1.0))

@@ -260,8 +260,7 @@ def _layout(
     if trainer.rows != "auto":
         return WorkerLayout(trainer.rows, workers, threads), None
     job = planned.job(1, Resources((device,), threads))
-    probed = fastest(planned.make(), job, cores(), processes=not in_process)
-    return probed.layout, probed.told
+    return fastest(planned.make(), job, cores(), processes=not in_process)
 
 
 def _machine() -> str:

@@ -130,25 +130,6 @@ def smoothed(y: Floats, weight: float, starts: Ints | None = None) -> Floats:
     return found
 
 
-def neighbourhood(y: Floats, line: Ints, reach: int = 2) -> Floats:
-    """A centred moving average along lines end to end; what is not finite is passed over.
-
-    Args:
-        y: (E,).
-        line: (E,) which line each belongs to, sorted.
-        reach: so many neighbours on either side.
-    """
-    fine = np.isfinite(y)
-    clean = np.where(fine, y, 0.0)
-    total, count = clean.copy(), fine.astype(float)
-    for step in range(1, reach + 1):
-        same = line[step:] == line[:-step]
-        for here, there in ((np.s_[step:], np.s_[:-step]), (np.s_[:-step], np.s_[step:])):
-            total[here] += clean[there] * same
-            count[here] += fine[there] * same
-    return np.where(count > 0, total / np.maximum(count, 1.0), np.nan)
-
-
 def percentiles(
     group: Ints, y: Floats, shares: tuple[float, ...], most: int = 200
 ) -> tuple[Ints, NDArray[np.float64]]:

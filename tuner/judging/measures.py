@@ -1,6 +1,7 @@
 """Measures of predictions as sums over rows, so that any drawing of rows can be judged at little cost.
 
-Sees what was predicted and what is true; which model predicted it is not known here.
+An interval needs each row's share of a score, which scikit-learn's scores do not tell; the values are
+scikit-learn's, which the tests compare.
 """
 
 from __future__ import annotations

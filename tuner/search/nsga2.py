@@ -6,13 +6,16 @@ is a genetic algorithm that keeps the best; with bounds, trials that violate les
 
 from __future__ import annotations
 
+from operator import is_not
+
 from optuna.samplers import NSGAIISampler
+from optuna.study import Study
 
 from tuner.core.seeds import derive
 from tuner.core.space import SearchSpace
 from tuner.core.spec import SearchSpec
 from tuner.search import view
-from tuner.search.history import History
+from tuner.search.history import History, Observation
 from tuner.search.samplers import Draw, Random, Suggest, fallback
 
 POPULATION = 20
@@ -31,21 +34,17 @@ class NSGA2:
         self._random = Random(space, spec)
         self._population = max(POPULATION, spec.startup_trials)
         self._subspace = view.Subspace.unconditional(space)
+        self._shown: tuple[int, list[Observation], Study] | None = None
 
     def fit(self, history: History) -> Draw:
-        """Choose the parents."""
+        """Choose the parents; the study that shows them is built once for each generation."""
         generation = history.values // self._population
         parents = history.best_of_first(generation * self._population, self._population)
         if len(parents) < 2 or not self._subspace.distributions:
             return self._random.draw
-        with view.quiet():
-            shown = [
-                self._subspace.trial(o.number, o.row, o.losses or o.value, violation=o.violation)
-                for o in parents
-            ]
-            study = view.study(shown, len(history.goals.objectives))
-            key = f"{NSGAIISampler._get_parent_cache_key_prefix()}{generation}"
-            study._storage.set_study_system_attr(study._study_id, key, [o.number for o in parents])
+        if self._shown is None or self._shown[0] != generation or any(map(is_not, self._shown[1], parents)):
+            self._shown = generation, parents, self._study(generation, parents, len(history.goals.objectives))
+        study = self._shown[2]
         notes = {NSGAIISampler._get_generation_key(): generation}
 
         def draw(number: int, attempt: int) -> Suggest:
@@ -58,3 +57,14 @@ class NSGA2:
             return fallback(self._subspace.values(child), self._random.draw(number, attempt))
 
         return draw
+
+    def _study(self, generation: int, parents: list[Observation], objectives: int) -> Study:
+        with view.quiet():
+            shown = [
+                self._subspace.trial(o.number, o.row, o.losses or o.value, violation=o.violation)
+                for o in parents
+            ]
+            study = view.study(shown, objectives)
+            key = f"{NSGAIISampler._get_parent_cache_key_prefix()}{generation}"
+            study._storage.set_study_system_attr(study._study_id, key, [o.number for o in parents])
+        return study

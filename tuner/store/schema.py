@@ -54,22 +54,22 @@ study_directions = Table(
     Column("study_id", Integer, nullable=False),
     Column("objective", Integer, nullable=False),
 )
-study_user_attributes = Table(
-    "study_user_attributes",
-    METADATA,
-    Column("study_user_attribute_id", Integer, primary_key=True),
-    Column("study_id", Integer),
-    Column("key", String(512)),
-    Column("value_json", Text),
-)
-study_system_attributes = Table(
-    "study_system_attributes",
-    METADATA,
-    Column("study_system_attribute_id", Integer, primary_key=True),
-    Column("study_id", Integer),
-    Column("key", String(512)),
-    Column("value_json", Text),
-)
+
+
+def _attributes(owner: str, kind: str) -> Table:
+    """One of the four tables in which Optuna keeps JSON by key."""
+    return Table(
+        f"{owner}_{kind}_attributes",
+        METADATA,
+        Column(f"{owner}_{kind}_attribute_id", Integer, primary_key=True),
+        Column(f"{owner}_id", Integer),
+        Column("key", String(512)),
+        Column("value_json", Text),
+    )
+
+
+study_user_attributes = _attributes("study", "user")
+study_system_attributes = _attributes("study", "system")
 trials = Table(
     "trials",
     METADATA,
@@ -82,22 +82,8 @@ trials = Table(
     Column("datetime_start", DateTime),
     Column("datetime_complete", DateTime),
 )
-trial_user_attributes = Table(
-    "trial_user_attributes",
-    METADATA,
-    Column("trial_user_attribute_id", Integer, primary_key=True),
-    Column("trial_id", Integer),
-    Column("key", String(512)),
-    Column("value_json", Text),
-)
-trial_system_attributes = Table(
-    "trial_system_attributes",
-    METADATA,
-    Column("trial_system_attribute_id", Integer, primary_key=True),
-    Column("trial_id", Integer),
-    Column("key", String(512)),
-    Column("value_json", Text),
-)
+trial_user_attributes = _attributes("trial", "user")
+trial_system_attributes = _attributes("trial", "system")
 trial_params = Table(
     "trial_params",
     METADATA,

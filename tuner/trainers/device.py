@@ -51,16 +51,3 @@ def device_fault_of_any(device: str) -> str | None:
     seen = len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
     kind, _, index = device.partition(":")
     return None if kind == "cuda" and (not index or index.isdecimal()) and int(index or 0) < seen else fault
-
-
-def memory_share(device: str) -> float | None:
-    """What was needed of a GPU's free memory at most since the last call; None of other devices."""
-    if not device.startswith("cuda"):
-        return None
-    import torch
-
-    free, _ = torch.cuda.mem_get_info(device)
-    peak, held = torch.cuda.max_memory_allocated(device), torch.cuda.memory_reserved(device)
-    torch.cuda.empty_cache()
-    torch.cuda.reset_peak_memory_stats(device)
-    return peak / (free + held)

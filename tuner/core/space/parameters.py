@@ -112,10 +112,25 @@ class _Parameter(Section):
         )
 
 
-class Float(_Parameter):
+class _Range(_Parameter):
+    _in_order = ("low", "high", "default")
+    _is_whole: ClassVar[bool] = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, table: Any) -> Any:
+        return _with_middle(table, whole=cls._is_whole)
+
+    @model_validator(mode="after")
+    def _check(self: Any) -> Any:
+        _check_range(self.low, self.high, self.log, self.step)
+        _check_defaults(self)
+        return self
+
+
+class Float(_Range):
     """A real number between `low` and `high`."""
 
-    _in_order = ("low", "high", "default")
     type: Literal["float"] = "float"
     low: float = Field(description="the smallest value")
     high: float = Field(description="the largest value")
@@ -125,17 +140,6 @@ class Float(_Parameter):
 
     def __init__(self, /, *values: Any, **table: Any) -> None:
         super().__init__(*values, **table)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_in(cls, table: Any) -> Any:
-        return _with_middle(table, whole=False)
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        _check_range(self.low, self.high, self.log, self.step)
-        _check_defaults(self)
-        return self
 
     def contains(self, value: object) -> bool:
         """Whether `value` is a number within the range."""
@@ -169,10 +173,10 @@ class Float(_Parameter):
         return f"{self.low:g} to {self.high:g}{scale}"
 
 
-class Int(_Parameter):
+class Int(_Range):
     """A whole number between `low` and `high`."""
 
-    _in_order = ("low", "high", "default")
+    _is_whole = True
     type: Literal["int"] = "int"
     low: StrictInt = Field(description="the smallest value")
     high: StrictInt = Field(description="the largest value")
@@ -182,17 +186,6 @@ class Int(_Parameter):
 
     def __init__(self, /, *values: Any, **table: Any) -> None:
         super().__init__(*values, **table)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_in(cls, table: Any) -> Any:
-        return _with_middle(table, whole=True)
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        _check_range(self.low, self.high, self.log, self.step)
-        _check_defaults(self)
-        return self
 
     def contains(self, value: object) -> bool:
         """Whether `value` is a whole number within the range and on the step."""
