@@ -173,6 +173,7 @@ def test_nothing_is_said_about_a_parameter_that_was_seldom_active() -> None:
 def test_importances_leave_the_modules_of_others_alone() -> None:
     script = (
         "import sys\n"
+        "import scipy.special\n"
         "from tests.search.test_importances import SPACE, records\n"
         "from tuner.core.trial import Objective\n"
         "from tuner.search import importances\n"

@@ -41,9 +41,10 @@ class Divergence:
 
     def decide(self, trial: Trial, curve: Sequence[Reading]) -> Stop | None:
         """Stop when a measured loss is `nan`, infinite, or beyond its limit."""
-        faults = [fault for name in self._measured if (fault := self._fault(name, trial, curve))]
         last = curve[-1]
-        is_partial = any(math.isnan(last.get(name)) for name in self._measured)
+        losses = {name: last.get(name) for name in self._measured}
+        faults = [each for name, loss in losses.items() if (each := self._fault(name, loss, trial, curve))]
+        is_partial = any(map(math.isnan, losses.values()))
         if not faults and is_partial and not math.isfinite(last.get(self.metric)):
             faults = [f"{self.metric} is {last.get(self.metric)}"]
         return Stop("divergence", f"epoch {last.epoch}: {faults[0]}", conclusive=False) if faults else None
@@ -55,16 +56,17 @@ class Divergence:
                 whose = np.unique(past.number[~np.isnan(past.get(name))])
                 known.update(whose.tolist()[: 2 - len(known)])
 
-    def _fault(self, name: str, trial: Trial, curve: Sequence[Reading]) -> str | None:
-        loss = curve[-1].get(name)
+    def _fault(self, name: str, loss: float, trial: Trial, curve: Sequence[Reading]) -> str | None:
         if math.isnan(loss):
             return f"{name} is {loss}" if self._is_measured(name, trial, curve) else None
         if len(self._measured[name]) < 2:
             self._measured[name].add(trial.number)
         if math.isinf(loss):
             return f"{name} is {loss}"
+        first = curve[0].get(name)
+        if math.isnan(first):
+            first = next(value for reading in curve if not math.isnan(value := reading.get(name)))
         # A loss that may be negative, as a log-likelihood, has no zero to be many times away from.
-        first = next(value for reading in curve if not math.isnan(value := reading.get(name)))
         if (
             loss > self.explosion * first
             and first >= TINY

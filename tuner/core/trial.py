@@ -126,7 +126,8 @@ class Objective:
 
     def of(self, reading: Reading) -> float:
         """The number of a reading that counts; `nan` where it was not measured."""
-        return self.counted(reading.get(self.metric))
+        value = reading.get(self.metric)
+        return value if self.metric != "gap" else self.counted(value)
 
     def counted(self, value: float) -> float:
         """What counts of a measured value; earlier versions stored the gap with its sign."""

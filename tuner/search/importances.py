@@ -23,7 +23,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 from tuner.core.importances import Importances
 from tuner.core.space import Choice, Parameter, SearchSpace
@@ -264,7 +263,14 @@ def _chance(term: _Term, new: Floats, rest: Floats, free: int) -> tuple[float, f
     if not more or less < more or whole <= 0:
         return 1.0, 0.0
     share = min(float(gained @ gained) / whole, 1.0)
-    return float(special.betainc(less / 2, more / 2, 1 - share)), -share
+    return _by_chance(more, less, share), -share
+
+
+def _by_chance(more: int, less: int, share: float) -> float:
+    """How likely `more` columns of chance explain this share with `less` degrees of freedom left (F-test)."""
+    from scipy import special  # 17 MB, which a search does without
+
+    return float(special.betainc(less / 2, more / 2, 1 - share))
 
 
 def _shares(terms: Sequence[_Term], ranks: Floats, weights: Floats) -> dict[str, float]:
@@ -310,6 +316,6 @@ def _needed(parameters: int) -> int:
     """How many trials show a number that explains half of the differences, by `_chance`."""
     for trials in itertools.count(FEWEST):
         less = trials - 4
-        if special.betainc(less / 2, 3 / 2, 0.5) * parameters <= CHANCE:
+        if _by_chance(3, less, 0.5) * parameters <= CHANCE:
             return trials
     raise AssertionError

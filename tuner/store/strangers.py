@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, or_, select, update
 
 from tuner.core.trial import Params, Value
 from tuner.store.encoding import naive, now
@@ -23,6 +23,13 @@ from tuner.store.schema import (
     trial_user_attributes,
     trials,
     tuner_trials,
+)
+
+# Asked in every turn in which a trial starts: written once.
+_ADDED = (
+    select(trials.c.trial_id)
+    .where(trials.c.study_id == bindparam("study"), trials.c.trial_id > bindparam("after"))
+    .order_by(trials.c.trial_id)
 )
 
 
@@ -47,12 +54,7 @@ def added(connection: Connection, study_id: int, after: int) -> list[int]:
     """The ids above `after`, in order; from now to the end of the transaction nobody adds another one."""
     if connection.dialect.name != "sqlite":  # where whoever writes is alone
         connection.execute(select(studies.c.study_id).where(studies.c.study_id == study_id).with_for_update())
-    found = connection.scalars(
-        select(trials.c.trial_id)
-        .where(trials.c.study_id == study_id, trials.c.trial_id > after)
-        .order_by(trials.c.trial_id)
-    )
-    return list(found)
+    return [trial_id for (trial_id,) in connection.execute(_ADDED, {"study": study_id, "after": after})]
 
 
 def put_behind(connection: Connection, ids: Sequence[int], first: int) -> None:
