@@ -87,7 +87,7 @@ class ListStore:
         return [self.records[number] for number in sorted(self.records)]
 
     def resumed(self, again: ListStore | None = None) -> ListStore:
-        """As a database is opened again: trials in flight have been interrupted once more."""
+        """As a database is opened again: trials running have been interrupted once more."""
         again = again or ListStore()
         again.curves = {number: list(curve) for number, curve in self.curves.items()}
         again.seconds, again.position = self.seconds, self.position

@@ -174,7 +174,7 @@ def test_turns_that_come_thick_and_fast_are_stored_together_and_in_their_order(
 
     stores = []
     for together_s in (0.0, 1e9):
-        monkeypatch.setattr("tuner.engine.loop._TOGETHER_S", together_s)
+        monkeypatch.setattr("tuner.engine.recording._TOGETHER_S", together_s)
         stores.append(Counting())
         engine(Steady(), stores[-1], tmp_path, trials=20).run()
     each, together = stores

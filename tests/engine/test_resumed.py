@@ -91,7 +91,7 @@ class Rows:
 
 
 class Inquirer(CountingSearcher):
-    """Chooses by everything that it knows of trials: those told and those in flight."""
+    """Chooses by everything that it knows of trials: those told and those running."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -181,7 +181,7 @@ def specified(pruner: str) -> StudySpec:
 def test_killed_after_any_turn_a_study_ends_as_if_it_never_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pruner: str, lanes: bool, parks: bool
 ) -> None:
-    monkeypatch.setattr("tuner.engine.loop._TOGETHER_S", 0.0)
+    monkeypatch.setattr("tuner.engine.recording._TOGETHER_S", 0.0)
     go_on_after_every_turn(tmp_path, pruner, lanes=lanes, parks=parks)
 
 
@@ -189,14 +189,14 @@ def test_killed_after_any_turn_a_study_ends_as_if_it_never_was(
 def test_killed_long_after_what_is_recorded_a_study_ends_as_if_it_never_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lanes: bool
 ) -> None:
-    monkeypatch.setattr("tuner.engine.loop._TOGETHER_S", 1e9)
+    monkeypatch.setattr("tuner.engine.recording._TOGETHER_S", 1e9)
     go_on_after_every_turn(tmp_path, "asha", lanes=lanes, parks=True)
 
 
 def test_without_checkpoints_of_what_is_soon_trained_again_it_is_the_same_study_and_ends_as_if_it_never_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tuner.engine.loop._TOGETHER_S", 0.0)
+    monkeypatch.setattr("tuner.engine.recording._TOGETHER_S", 0.0)
     kept = ListStore()
     run(kept, tmp_path / "kept", specified("asha"), parks=True, close=True, lanes=True)
     # Those of the first rungs train for less, the others for more.

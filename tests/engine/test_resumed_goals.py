@@ -80,7 +80,7 @@ def table(store: ListStore) -> list[object]:
 def test_killed_after_any_turn_it_ends_with_the_same_trials_models_and_front(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tuner.engine.loop._TOGETHER_S", 0.0)
+    monkeypatch.setattr("tuner.engine.recording._TOGETHER_S", 0.0)
     spec, goals = specified(), specified().goals()
     whole = ListStore()
     run(whole, tmp_path / "whole", spec)

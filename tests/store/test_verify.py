@@ -130,7 +130,7 @@ def test_a_study_that_was_killed_is_no_fault(
         verdict = verify(whole)
         assert verdict.is_sound
         [finding] = verdict.findings
-        assert "1 trials were in flight" in finding.what
+        assert "1 trials were running" in finding.what
         assert finding.to_do == "go on with: tune resume killed"
         store.close()
 

@@ -163,7 +163,7 @@ def resume(
     progress: bool | None = None,
     observer: Observer | None = None,
 ) -> Study:
-    """Go on with a stored study; trials that were in flight go on under their own numbers.
+    """Go on with a stored study; trials that were running go on under their own numbers.
 
     Args:
         name: the study's name in the store; None: that of `study`, else the study that was last

@@ -90,7 +90,7 @@ class Session:
         return self.planned.data.fingerprint if self.planned.data is not None else None
 
     def forget_checkpoints(self, artifacts: Artifacts, records: Sequence[TrialRecord]) -> None:
-        """Let trials in flight begin again, as what they have learned is of other data."""
+        """Let running trials begin again, as what they have learned is of other data."""
         checkpoints = Checkpoints(artifacts)
         for record in records:
             if not record.state.is_over:

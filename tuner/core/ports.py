@@ -147,7 +147,7 @@ class Executor(Protocol):
         """Delete the checkpoints of trials that were paused and are over."""
 
     def position(self) -> Mapping[str, Any]:
-        """What `restore` needs, beside the trials in flight, for the same order of events; as JSON has it."""
+        """What `restore` needs, beside the running trials, for the same order of events; as JSON has it."""
 
     def restore(self, position: Mapping[str, Any]) -> None:
         """Go on in the order of an earlier session; before the first trial is submitted."""
@@ -207,7 +207,7 @@ class Store(Protocol):
         """Append turns, one after another, in one transaction; an empty one says that the study is driven."""
 
     def finish(self, state: StudyState, reason: str, seconds: float) -> None:
-        """Note why the study ended; trials in flight become waiting ones."""
+        """Note why the study ended; running trials become waiting ones."""
 
     def enqueued(self) -> Mapping[int, Params]:
         """Configurations that others want trained, by an id, as long as they are not recorded as started."""
@@ -221,7 +221,7 @@ class Status:
     """How a study stands after a turn.
 
     Attributes:
-        running: the curves of the trials in flight, by number.
+        running: the curves of the running trials, by number.
         counts: trials by state name.
         default: trial 0, once it has a value.
     """

@@ -1,6 +1,6 @@
 """The loop: fill, poll, record, decide; sees only ports."""
 
-from tuner.engine.keeper import Keeper
 from tuner.engine.loop import Engine
+from tuner.engine.retention import ModelRetention
 
-__all__ = ["Engine", "Keeper"]
+__all__ = ["Engine", "ModelRetention"]

@@ -1,7 +1,8 @@
-"""Engine: the loop that fills, polls, decides and records.
+"""Engine: the loop that fills, polls, decides and records; it sees ports alone.
 
-The only writer of a study. It sees ports alone: not where trials train, how configurations are
-chosen, what is stored where, or what a rule looks at.
+The only writer of a study; all of it runs in the thread that called `run`. What happens follows from the
+stored study and the order of the executor's events, never from a clock, so that a study that was cut
+off goes on as it would have.
 """
 
 from __future__ import annotations
@@ -9,13 +10,12 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from tuner.artifacts import Artifacts
-from tuner.core import garbage, words
+from tuner.core import garbage
 from tuner.core.budget import Budget, Spent, StudyState
 from tuner.core.events import (
     Event,
@@ -35,28 +35,23 @@ from tuner.core.ports import (
     Executor,
     Observer,
     Placement,
-    Recalling,
-    Scheduler,
     Searcher,
     Status,
     Store,
     Turn,
 )
-from tuner.core.trial import Objective, Params, Pause, Reading, Stop, Trial, TrialRecord, TrialState
+from tuner.core.trial import Objective, Pause, Reading, Stop, Trial, TrialRecord, TrialState
+from tuner.engine.ending import EndConditions
+from tuner.engine.enqueued import EnqueuedTrials
 from tuner.engine.interrupts import Interrupts
-from tuner.engine.keeper import Keeper
-from tuner.engine.ledger import Ledger
-from tuner.errors import SpecError, described
+from tuner.engine.progress import StudyProgress
+from tuner.engine.recording import TurnRecorder
+from tuner.engine.retention import ModelRetention
+from tuner.engine.rules import Rules
+from tuner.errors import described
 
 _POLL_S = 0.5
 _SHOW_EVERY_S = 0.1
-_TOGETHER_S = 0.05
-"""Turns that come sooner after the last transaction wait for the next one."""
-
-_SIGN_OF_LIFE_S = 10.0
-_LOOK_EVERY_S = 1.0
-"""How often it is looked whether somebody has enqueued a trial."""
-
 _LOG = logging.getLogger(__name__)
 
 
@@ -97,32 +92,23 @@ class Engine:
         self._searcher = searcher
         self._executor = executor
         self._store = store
-        self._callbacks = tuple(callbacks)
-        self._scheduler = next((each for each in self._callbacks if isinstance(each, Scheduler)), None)
+        self._rules = Rules(callbacks)
+        self._scheduler = self._rules.scheduler
         goals = Goals.of(objective)
         self._objective = goals.primary
         self._budget = budget
         self._artifacts = artifacts
-        self._keeper = Keeper(keep, artifacts, goals)
-        self._ledger = Ledger(goals)
-        self._max_failures = max_failures
+        self._retention = ModelRetention(keep, artifacts, goals)
+        self._progress = StudyProgress(goals)
         self._study_seed = study_seed
         self._observer = observer
         self._shown = -_SHOW_EVERY_S
-        self._failures = 0
-        self._last_failure = ""
-        self._space_used_up = False
-        self._reached: float | None = None
-        self._lost: list[int] = []
-        self._dropped: list[int] = []
+        self._ends = EndConditions(budget, goals.primary, max_failures)
         self._interrupts = Interrupts()
         self._closed = False
         self._origin = time.monotonic()
-        self._recorded = -math.inf
-        self._turns: list[Turn] = []
-        self._enqueued: deque[tuple[int, Params]] = deque()
-        self._known_ids: set[int] = set()
-        self._looked = -math.inf
+        self._recorder = TurnRecorder(store, executor, self._retention, self._seconds)
+        self._enqueued = EnqueuedTrials(store, searcher, self._seconds)
 
     def run(
         self,
@@ -153,9 +139,7 @@ class Engine:
         try:
             with self._interrupts:
                 with garbage.put_off():
-                    self._replay(history, curves or {})
-                    if ended is not None:
-                        self._recall(ended, {record.number: record.params for record in history})
+                    self._replay(history, curves or {}, ended)
                 self._executor.restore(position or {})
                 state, reason = self._timed()
         except KeyboardInterrupt:
@@ -168,7 +152,7 @@ class Engine:
             self._record()
             # Workers that were killed may have left models that nobody knows of.
             self._release()
-            self._keeper.tidy()
+            self._retention.tidy()
             self._store.finish(state, reason, self._seconds())
             self._show(last=True)
         finally:
@@ -181,31 +165,26 @@ class Engine:
             self._closed = True
             self._executor.close(at_once=self._interrupts.at_once)
 
-    def _replay(self, history: Sequence[TrialRecord], curves: Mapping[int, Sequence[Reading]]) -> None:
+    def _replay(
+        self, history: Sequence[TrialRecord], curves: Mapping[int, Sequence[Reading]], ended: Ended | None
+    ) -> None:
+        """Take in a stored study, so that all parts know what they would know had it never stopped."""
         self._searcher.replay([self._known(record, curves.get(record.number, ())) for record in history])
-        self._lost = self._keeper.replay(history)
+        self._recorder.lost = self._retention.replay(history)
         lying = self._artifacts.checkpoints()
-        self._dropped = [r.number for r in history if r.state.is_over and r.number in lying]
+        self._recorder.dropped = [r.number for r in history if r.state.is_over and r.number in lying]
         for record in history:
             stored = curves.get(record.number, ())
-            self._ledger.replay(record, stored, self._study_seed)
+            self._progress.replay(record, stored, self._study_seed)
             if stored:
-                trial = Trial(record.number, record.params, self._study_seed)
-                _judge_again(self._callbacks, trial, stored)
+                self._rules.replay(Trial(record.number, record.params, self._study_seed), stored)
+        if ended is not None:
+            params = {record.number: record.params for record in history}
+            self._rules.recall(ended, params, self._study_seed)
         if self._scheduler is None:
             # They were paused under another rule; nobody else would let them go on.
-            self._ledger.waiting |= self._ledger.paused
-            self._ledger.paused.clear()
-
-    def _recall(self, ended: Ended, params: Mapping[int, Params]) -> None:
-        """Let the rules know the trials that are over, the built-in ones without an object per epoch."""
-        recalling = [rule for rule in self._callbacks if isinstance(rule, Recalling)]
-        others = [rule for rule in self._callbacks if not isinstance(rule, Recalling)]
-        for past in ended.columns() if recalling else ():
-            for rule in recalling:
-                rule.recall(past, self._study_seed)
-        for number, curve in ended.curves() if others else ():
-            _judge_again(others, Trial(number, params[number], self._study_seed), curve)
+            self._progress.waiting |= self._progress.paused
+            self._progress.paused.clear()
 
     def _known(self, record: TrialRecord, curve: Sequence[Reading]) -> TrialRecord:
         """A stored trial as the searcher knew it: one that goes on after a pause, as it was then."""
@@ -222,22 +201,22 @@ class Engine:
         try:
             return self._loop()
         except KeyboardInterrupt:
-            end = self._left_early(self._ledger.spent(self._seconds()))
+            end = self._ends.early(self._progress.spent(self._seconds()))
             if self._interrupts.asked or end is None:
                 raise
             return end
 
     def _loop(self) -> tuple[StudyState, str]:
-        turn = Turn(forgotten=list(self._lost))
+        turn = Turn(forgotten=list(self._recorder.lost))
         while True:
-            spent = self._ledger.spent(self._seconds())
-            end = self._left_early(spent)
+            spent = self._progress.spent(self._seconds())
+            end = self._ends.early(spent)
             if end is None:
                 self._fill(turn, spent)
                 end = self._all_done(turn)
             self._note(turn)
             # Trials that were told to leave have done their part: their records are waited for.
-            if end is not None and not self._ledger.leaving:
+            if end is not None and not self._progress.leaving:
                 return end
             if self._interrupts.asked:
                 self._interrupts.calm()
@@ -245,32 +224,19 @@ class Engine:
             turn = Turn()
             self._take(self._executor.poll(self._patience(spent)), turn, ending=end is not None)
 
-    def _left_early(self, spent: Spent) -> tuple[StudyState, str] | None:
-        """Why running trials are left where they are, if they are."""
-        if self._failures >= self._max_failures:
-            return StudyState.FAILED, f"{self._failures} trials failed; the last: {self._last_failure}"
-        if self._reached is not None:
-            spent = replace(spent, best=self._reached)
-        reason = self._budget.exhausted(spent, self._objective)
-        return None if reason is None else (StudyState.FINISHED, reason)
-
     def _all_done(self, turn: Turn) -> tuple[StudyState, str] | None:
         """Why nothing is left to train, if nothing is; trials that are still paused end with that."""
-        ledger = self._ledger
-        if ledger.flights or ledger.waiting or (ledger.paused and not self._free()):
+        progress = self._progress
+        if progress.running or progress.waiting or (progress.paused and not self._free()):
             return None
-        if self._budget.room(ledger.spent(0.0)) == 0:
-            reason = f"the budget of {words.count(self._budget.trials or 0, 'trial')} is used up"
-        elif self._space_used_up:
-            reason = "every configuration of the space has been tried"
-        else:
-            return None
-        self._dismiss(turn, last=True)
-        return StudyState.FINISHED, reason
+        end = self._ends.done(progress.spent(0.0))
+        if end is not None:
+            self._dismiss(turn, last=True)
+        return end
 
     def _patience(self, spent: Spent) -> float:
         left = math.inf if self._budget.seconds is None else self._budget.seconds - spent.seconds
-        due = self._recorded + _TOGETHER_S - self._seconds() if self._turns else math.inf
+        due = self._recorder.due - self._seconds()
         return max(0.0, min(_POLL_S, left, due))
 
     def _fill(self, turn: Turn, spent: Spent) -> None:
@@ -280,64 +246,43 @@ class Engine:
         self._dismiss(turn, last=False)
         free, room = self._executor.free(), self._budget.room(spent)
         wanted = free if room is None else min(free, room)
-        if wanted > 0 and not self._ledger.waiting:
-            wanted -= self._submit_enqueued(turn, wanted)
-        if wanted > 0 and not self._space_used_up and not self._ledger.waiting:
+        if wanted > 0 and not self._progress.waiting:
+            given = self._enqueued.take(wanted) if self._progress.trials else {}
+            turn.claimed |= {trial.number: key for key, trial in given.items()}
+            self._submit([Placement(trial) for trial in given.values()], turn)
+            wanted -= len(given)
+        if wanted > 0 and not self._ends.is_space_used_up and not self._progress.waiting:
             chosen = self._searcher.ask(wanted)
-            self._space_used_up = len(chosen) < wanted
+            self._ends.is_space_used_up = len(chosen) < wanted
             self._submit([Placement(trial) for trial in chosen], turn)
-        if not self._ledger.flights:
+        if not self._progress.running:
             self._promote(turn, last=True)
 
-    def _submit_enqueued(self, turn: Turn, most: int) -> int:
-        """Submit configurations that others want trained, after the default one, and say how many."""
-        if self._ledger.trials and self._seconds() - self._looked >= _LOOK_EVERY_S:
-            self._looked = self._seconds()
-            new = {i: given for i, given in self._store.enqueued().items() if i not in self._known_ids}
-            self._known_ids.update(new)
-            self._enqueued.extend(new.items())
-        trials: list[Trial] = []
-        refused: dict[int, str] = {}
-        while self._enqueued and len(trials) < most:
-            key, given = self._enqueued.popleft()
-            try:
-                trial = self._searcher.take(given)
-            except SpecError as error:
-                refused[key] = f"it is not trained: {'; '.join(error.faults)}"
-                _LOG.warning("an enqueued trial %s: %s", dict(given), refused[key])
-                continue
-            turn.claimed[trial.number] = key
-            trials.append(trial)
-        if refused:
-            self._store.refuse(refused)
-        self._submit([Placement(trial) for trial in trials], turn)
-        return len(trials)
-
     def _go_on(self, turn: Turn) -> None:
-        """Submit what an earlier session left in flight; what it had decided is carried out at once."""
-        waiting = sorted(self._ledger.waiting.values(), key=lambda f: (f.order is None, f.trial.number))
-        ordered = [flight for flight in waiting if flight.order is not None][: self._free()]
-        self._submit([flight.placement for flight in ordered], turn)
-        self._order({flight.trial.number: flight.order for flight in ordered if flight.order is not None})
-        others = [flight for flight in waiting if flight.order is None][: self._free()]
-        self._submit([flight.placement for flight in others], turn)
+        """Submit what an earlier session left running; what it had decided is carried out at once."""
+        waiting = sorted(self._progress.waiting.values(), key=lambda f: (f.order is None, f.trial.number))
+        ordered = [active for active in waiting if active.order is not None][: self._free()]
+        self._submit([active.placement for active in ordered], turn)
+        self._order({active.trial.number: active.order for active in ordered if active.order is not None})
+        others = [active for active in waiting if active.order is None][: self._free()]
+        self._submit([active.placement for active in others], turn)
 
     def _promote(self, turn: Turn, *, last: bool) -> None:
-        free, paused = self._free(), self._ledger.paused
+        free, paused = self._free(), self._progress.paused
         if self._scheduler is not None and paused and free:
             numbers = self._scheduler.promote(paused.keys(), free, last=last)
             self._submit([paused[number].placement for number in numbers], turn)
 
     def _dismiss(self, turn: Turn, *, last: bool) -> None:
         """End paused trials that will not go on."""
-        paused = self._ledger.paused
+        paused = self._progress.paused
         if self._scheduler is None or not paused:
             return
         stops = self._scheduler.dismiss(paused.keys(), last=last)
         for number, stop in sorted(stops.items()):
-            flight = paused.pop(number)
-            self._close(flight.stopped(stop, flight.model_path), turn)
-            self._dropped.append(number)
+            active = paused.pop(number)
+            self._close(active.stopped(stop, active.model_path), turn)
+            self._recorder.dropped.append(number)
         if stops:
             self._searcher.tell(turn.ended[-len(stops) :])
 
@@ -346,10 +291,10 @@ class Engine:
 
     def _submit(self, placements: Sequence[Placement], turn: Turn) -> None:
         for placement in placements:
-            self._ledger.begin(placement.trial)
+            self._progress.begin(placement.trial)
             turn.started.append(placement.trial)
         if placements:
-            self._executor.submit(placements, self._keeper.bar)
+            self._executor.submit(placements, self._retention.bar)
 
     def _take(self, events: Iterable[Event], turn: Turn, *, ending: bool) -> None:
         """Take in what happened, then decide in the order of trial numbers."""
@@ -358,16 +303,16 @@ class Engine:
         for event in events:
             number = event.number
             if isinstance(event, Reported):
-                self._ledger.read(number, event.reading)
+                self._progress.read(number, event.reading)
                 turn.readings.append((number, event.reading))
                 read.add(number)
             elif isinstance(event, Restarted):
-                self._ledger.restart(number)
+                self._progress.restart(number)
                 turn.readings = [each for each in turn.readings if each[0] != number]
                 turn.restarted.append(number)
                 read.discard(number)
             elif isinstance(event, Interrupted):
-                self._ledger.interrupt(number)
+                self._progress.interrupt(number)
                 turn.interrupted.append(number)
             else:
                 ends[number] = event
@@ -379,7 +324,7 @@ class Engine:
         if orders and not ending:
             turn.orders |= orders
             for number, order in orders.items():
-                self._ledger.order(number, order)
+                self._progress.order(number, order)
             self._order(orders)
 
     def _order(self, orders: Mapping[int, Stop | Pause]) -> None:
@@ -387,9 +332,9 @@ class Engine:
         stops: dict[int, bool] = {}
         pauses: dict[int, bool] = {}
         for number, order in orders.items():
-            flight, paused = self._ledger.flights[number], isinstance(order, Pause)
+            active, paused = self._progress.running[number], isinstance(order, Pause)
             conclusive = isinstance(order, Stop) and order.conclusive
-            wanted = self._keeper.wants(number, flight.value, flight.best, conclusive=conclusive)
+            wanted = self._retention.wants(number, active.value, active.best, conclusive=conclusive)
             (pauses if paused else stops)[number] = wanted
         if stops:
             self._executor.stop(stops)
@@ -400,28 +345,16 @@ class Engine:
         orders: dict[int, Stop | Pause] = {}
         target = self._budget.target
         for number in numbers:
-            flight = self._ledger.flights[number]
-            order = self._judge(flight.trial, flight.curve)
-            reached = target is not None and not self._objective.better(target, flight.value)
-            if reached and not isinstance(order, Stop) and self._ledger.meets(flight.best):
-                reason = f"its {self._objective.metric} of {flight.value:g} reaches the target of {target:g}"
+            active = self._progress.running[number]
+            order = self._rules.decide(active.trial, active.curve)
+            reached = target is not None and not self._objective.better(target, active.value)
+            if reached and not isinstance(order, Stop) and self._progress.meets(active.best):
+                reason = f"its {self._objective.metric} of {active.value:g} reaches the target of {target:g}"
                 order = Stop("target", reason, conclusive=True)
-                self._reached = flight.value
-            if order is not None and flight.order is None:
+                self._ends.reached = active.value
+            if order is not None and active.order is None:
                 orders[number] = order
         return orders
-
-    def _judge(self, trial: Trial, curve: Sequence[Reading]) -> Stop | Pause | None:
-        """Ask every rule, so that each has seen every reading; the first that stops is right."""
-        stop: Stop | None = None
-        pause: Pause | None = None
-        for callback in self._callbacks:
-            order = callback.decide(trial, curve)
-            if isinstance(order, Stop):
-                stop = stop or order
-            else:
-                pause = pause or order
-        return stop or pause
 
     def _end(
         self, event: Finished | Stopped | Paused | Failed, order: Stop | Pause | None, turn: Turn
@@ -433,87 +366,58 @@ class Engine:
             order: what a rule said of its last epoch, if it trained one in this turn.
             turn: takes the record.
         """
-        flight = self._ledger.end(event.number)
+        active = self._progress.end(event.number)
         if isinstance(event, Failed):
-            self._close(flight.record(TrialState.FAILED, reason=event.error, traceback=event.traceback), turn)
-        elif isinstance(event, Paused) and isinstance(flight.order, Pause):
-            record = self._kept(_noted(flight.paused(flight.order, event.model_path), event.unkept), turn)
-            self._ledger.park(flight, record.model_path)
+            self._close(active.record(TrialState.FAILED, reason=event.error, traceback=event.traceback), turn)
+        elif isinstance(event, Paused) and isinstance(active.order, Pause):
+            record = self._kept(_noted(active.paused(active.order, event.model_path), event.unkept), turn)
+            self._progress.pause(active, record.model_path)
             turn.paused.append(record)
-        elif isinstance(event, Stopped) and isinstance(flight.order, Stop):
-            self._close(_noted(flight.stopped(flight.order, event.model_path), event.unkept), turn)
+        elif isinstance(event, Stopped) and isinstance(active.order, Stop):
+            self._close(_noted(active.stopped(active.order, event.model_path), event.unkept), turn)
         else:
             stop = order if isinstance(order, Stop) else None
-            record = flight.finished(self._objective.metric, stop, event.model_path)
+            record = active.finished(self._objective.metric, stop, event.model_path)
             self._close(_noted(record, event.unkept), turn)
 
     def _close(self, record: TrialRecord, turn: Turn) -> None:
         """A trial is over."""
         record = self._kept(record, turn)
         turn.ended.append(record)
-        self._ledger.close(record)
+        self._progress.close(record)
         if record.state is TrialState.FAILED:
-            self._failures += 1
-            self._last_failure = f"trial {record.number}: {record.reason}"
+            self._ends.failed(record)
 
     def _kept(self, record: TrialRecord, turn: Turn) -> TrialRecord:
         """The record, with its model's path only if the model stays."""
-        record, lost = self._keeper.admit(record)
-        self._lost += lost
+        record, lost = self._retention.admit(record)
+        self._recorder.lost += lost
         if record.model_path is not None and record.number in turn.forgotten:
             turn.forgotten.remove(record.number)
         for number in lost:
             if number != record.number:
                 turn.forgotten.append(number)
-                self._ledger.forget(number)
+                self._progress.forget(number)
         return record
 
     def _note(self, turn: Turn) -> None:
-        """Record a turn that brings news: at once, or with those that come thick and fast behind it.
-
-        Whoever is killed before that goes on where the last transaction left the study, and comes
-        by the same turns again. Without news, a turn is recorded now and then as a sign of life.
-        """
-        turn.seconds, turn.position = self._seconds(), self._executor.position()
-        news = (
-            turn.started
-            or turn.readings
-            or turn.ended
-            or turn.paused
-            or turn.restarted
-            or turn.interrupted
-            or turn.forgotten
-            or self._dropped
-        )
-        since = turn.seconds - self._recorded
-        if news or since >= _SIGN_OF_LIFE_S:
-            self._turns.append(turn)
-        # A model that is no longer kept goes before its trial can write another one in its place.
-        if since >= _TOGETHER_S or self._lost:
-            self._record()
+        if self._recorder.note(turn, self._progress.running):
+            self._show()
 
     def _record(self) -> None:
-        """Store the turns that were noted; only then delete the models that they forget."""
-        turns, self._turns = self._turns, []
-        if not turns:
-            return
-        self._recorded = turns[-1].seconds
-        self._store.record(*turns)
-        self._keeper.discard(self._lost, self._ledger.flights)
-        self._executor.drop(self._dropped)
-        self._lost, self._dropped = [], []
-        self._show()
+        if self._recorder.flush(self._progress.running):
+            self._show()
 
     def _show(self, *, last: bool = False) -> None:
         moment = time.monotonic()
         if self._observer is None or (moment - self._shown < _SHOW_EVERY_S and not last):
             return
         self._shown = moment
-        ledger = self._ledger
-        running = {number: flight.curve for number, flight in ledger.flights.items()}
-        spent = ledger.spent(self._seconds())
+        progress = self._progress
+        running = {number: active.curve for number, active in progress.running.items()}
+        spent = progress.spent(self._seconds())
         self._observer.turn(
-            Status(self._budget, spent, running, ledger.counts(), ledger.best, ledger.default)
+            Status(self._budget, spent, running, progress.counts(), progress.best, progress.default)
         )
 
     def _finish(self, state: StudyState, reason: str) -> None:
@@ -535,12 +439,3 @@ def _noted(record: TrialRecord, unkept: Unkept | None) -> TrialRecord:
     why = f"its model was not kept: {unkept.error}"
     reason = f"{record.reason}; {why}" if record.reason else why
     return replace(record, reason=reason, traceback=unkept.traceback)
-
-
-def _judge_again(rules: Sequence[Callback], trial: Trial, stored: Sequence[Reading]) -> None:
-    """Show rules every reading of a stored trial, as it came; what they decide was decided then."""
-    curve: list[Reading] = []
-    for reading in stored:
-        curve.append(reading)
-        for rule in rules:
-            rule.decide(trial, curve)

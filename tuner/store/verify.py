@@ -287,7 +287,7 @@ def _driver(name: str, row: Row[Any], rows: Sequence[Row[Any]]) -> Iterator[Prob
     if _is_driven(row):
         return
     if row.state == StudyState.RUNNING.value:
-        what = f"{read.GONE}; {len(running)} trials were in flight"
+        what = f"{read.GONE}; {len(running)} trials were running"
         yield Problem(name, None, what, f"go on with: tune resume {quote(name)}", is_fault=False)
     elif running:
         what = f"nobody drives the study, and yet trials are running: {', '.join(map(str, running[:10]))}"

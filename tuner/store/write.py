@@ -134,7 +134,7 @@ class StudyStore:
         self._ids = ids
 
     def finish(self, state: StudyState, reason: str, seconds: float) -> None:
-        """Note why the study ended, turn trials in flight into waiting ones, give the lease back.
+        """Note why the study ended, turn running trials into waiting ones, give the lease back.
 
         Their readings stand, and each counts one more interruption. Paused trials stay paused.
 
@@ -182,7 +182,7 @@ class StudyStore:
             connection.execute(update(tuner_studies).where(mine).values(facts=text))
 
     def close(self) -> None:
-        """Give the lease back; trials in flight stay as they are. Does nothing the second time.
+        """Give the lease back; running trials stay as they are. Does nothing the second time.
 
         Where it cannot be given back, it is free as soon as this process drives the study no more.
         """
@@ -329,7 +329,7 @@ class StudyStore:
 
 
 def cut_off(connection: Connection, study_id: int) -> None:
-    """Turn the trials in flight into waiting ones, each with one more interruption; their readings stand."""
+    """Turn the running trials into waiting ones, each with one more interruption; their readings stand."""
     connection.execute(
         update(tuner_trials)
         .where(tuner_trials.c.study_id == study_id, tuner_trials.c.state == _RUNNING)

@@ -1,4 +1,4 @@
-"""Ledger: the trials in flight, and the sums over all others, kept up event by event.
+"""StudyProgress: the trials running, and the sums over all others, kept up event by event.
 
 Nothing here costs more for the thousandth trial than for the first. It does not know where trials
 come from, where they train or how they are stored.
@@ -20,7 +20,7 @@ from tuner.errors import near
 
 
 @dataclass(slots=True)
-class Flight:
+class RunningTrial:
     """A trial between its start and its end.
 
     Attributes:
@@ -122,16 +122,16 @@ class Flight:
         return self.record(TrialState.FAILED, reason=reason, model_path=model_path)
 
 
-class Ledger:
+class StudyProgress:
     """What a study has come to so far."""
 
     def __init__(self, goal: Objective | Goals) -> None:
         """Start with nothing."""
         self.goals = Goals.of(goal)
         self.objective = self.goals.primary
-        self.flights: dict[int, Flight] = {}
-        self.waiting: dict[int, Flight] = {}
-        self.paused: dict[int, Flight] = {}
+        self.running: dict[int, RunningTrial] = {}
+        self.waiting: dict[int, RunningTrial] = {}
+        self.paused: dict[int, RunningTrial] = {}
         self.leaving = 0
         self.best: TrialRecord | None = None
         self.default: TrialRecord | None = None
@@ -147,7 +147,7 @@ class Ledger:
             self._epochs += record.epochs
             self.close(record)
             return
-        flight = Flight(
+        active = RunningTrial(
             Trial(record.number, record.params, study_seed),
             record.started_at or now(),
             record.interruptions,
@@ -156,61 +156,61 @@ class Ledger:
             model_path=record.model_path,
         )
         for reading in curve:
-            flight.read(reading, self.objective)
+            active.read(reading, self.objective)
         self._epochs += len(curve)
         if record.state is TrialState.PAUSED:
-            self.paused[record.number] = flight
+            self.paused[record.number] = active
         else:
-            self.waiting[record.number] = flight
+            self.waiting[record.number] = active
 
     def begin(self, trial: Trial) -> None:
         """A trial is submitted, a new one or one that has waited or paused."""
         number = trial.number
-        flight = self.waiting.pop(number, None) or self.paused.pop(number, None)
-        if flight is None:
-            flight = Flight(trial, now())
+        active = self.waiting.pop(number, None) or self.paused.pop(number, None)
+        if active is None:
+            active = RunningTrial(trial, now())
             self._trials += 1
-        self.leaving += flight.order is not None
-        self.flights[number] = flight
+        self.leaving += active.order is not None
+        self.running[number] = active
 
     def read(self, number: int, reading: Reading) -> None:
         """A trial has trained one more epoch."""
-        self.flights[number].read(reading, self.objective)
+        self.running[number].read(reading, self.objective)
         self._epochs += 1
 
     def restart(self, number: int) -> None:
         """A trial starts again; what it has trained is void."""
-        flight = self.flights[number]
-        self._epochs -= len(flight.curve)
-        flight.restart()
+        active = self.running[number]
+        self._epochs -= len(active.curve)
+        active.restart()
 
     def interrupt(self, number: int) -> None:
         """A trial lost its worker and goes on."""
-        self.flights[number].interruptions += 1
+        self.running[number].interruptions += 1
 
-    def order(self, number: int, order: Stop | Pause) -> Flight:
+    def order(self, number: int, order: Stop | Pause) -> RunningTrial:
         """A trial is ordered to leave its row."""
-        flight = self.flights[number]
-        flight.order = order
+        active = self.running[number]
+        active.order = order
         self.leaving += 1
-        return flight
+        return active
 
-    def end(self, number: int) -> Flight:
-        """A trial is not in flight any longer."""
-        flight = self.flights.pop(number)
-        self.leaving -= flight.order is not None
-        return flight
+    def end(self, number: int) -> RunningTrial:
+        """A trial is not running any longer."""
+        active = self.running.pop(number)
+        self.leaving -= active.order is not None
+        return active
 
-    def park(self, flight: Flight, model_path: str | None) -> None:
-        """A trial that was in flight has paused."""
-        flight.order, flight.model_path = None, model_path
-        self.paused[flight.trial.number] = flight
+    def pause(self, active: RunningTrial, model_path: str | None) -> None:
+        """A trial that was running has paused."""
+        active.order, active.model_path = None, model_path
+        self.paused[active.trial.number] = active
 
     def forget(self, number: int) -> None:
         """The model of a trial that may go on is not kept any longer."""
-        flight = self.paused.get(number) or self.flights.get(number) or self.waiting.get(number)
-        if flight is not None:
-            flight.model_path = None
+        active = self.paused.get(number) or self.running.get(number) or self.waiting.get(number)
+        if active is not None:
+            active.model_path = None
 
     def close(self, record: TrialRecord) -> None:
         """Take in the record of a trial that is over."""
@@ -240,7 +240,7 @@ class Ledger:
     def counts(self) -> dict[str, int]:
         """Trials by state name."""
         counts = {state.value: self._counts[state.value] for state in TrialState}
-        counts[TrialState.RUNNING.value] = len(self.flights)
+        counts[TrialState.RUNNING.value] = len(self.running)
         counts[TrialState.WAITING.value] = len(self.waiting)
         counts[TrialState.PAUSED.value] = len(self.paused)
         return counts

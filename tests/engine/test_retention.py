@@ -1,4 +1,4 @@
-"""Keeper: which models stay."""
+"""ModelRetention: which models stay."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.contracts.executor import artifacts
 from tuner.core.goals import Bound, Goals
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
-from tuner.engine import Keeper
+from tuner.engine import ModelRetention
 
 values = st.none() | st.sampled_from([-1.0, 0.0, 0.5, 0.5, 1.0, 2.0, 3.0])
 ends = st.lists(st.tuples(values, st.booleans(), st.booleans()), max_size=25)
@@ -34,7 +34,7 @@ def test_the_best_models_the_incumbents_and_the_default_stay_and_every_other_fol
     objective = Objective(minimize=minimize)
     with tempfile.TemporaryDirectory() as name:
         models = Path(name)
-        keeper = Keeper(keep, artifacts(models), objective)
+        retention = ModelRetention(keep, artifacts(models), objective)
         stored: dict[int, TrialRecord] = {}
         numbers = list(range(len(ends)))
         order.shuffle(numbers)  # type: ignore[attr-defined]
@@ -44,16 +44,16 @@ def test_the_best_models_the_incumbents_and_the_default_stay_and_every_other_fol
             beaten = value is None or not conclusive
             if not beaten and all(objective.better(value, ends[n][0]) for n in bests):  # type: ignore[arg-type]
                 bests.append(number)
-            bar = keeper.bar
-            wanted = keeper.wants(number, math.nan if value is None else value, conclusive=conclusive)
+            bar = retention.bar
+            wanted = retention.wants(number, math.nan if value is None else value, conclusive=conclusive)
             if written:
                 (models / str(number)).mkdir()
             folder = models if written else None
-            kept, lost = keeper.admit(record(number, value, conclusive, folder, f"{place:02}"))
+            kept, lost = retention.admit(record(number, value, conclusive, folder, f"{place:02}"))
             stored[number] = kept
             for loser in lost:
                 stored[loser] = replace(stored[loser], model_path=None)
-            keeper.discard(lost)
+            retention.discard(lost)
             if written and value is not None:
                 assert wanted == (number not in lost or number == 0)
             if bar is not None and value is not None and objective.better(bar, value) and number != 0:
@@ -69,10 +69,10 @@ def test_the_best_models_the_incumbents_and_the_default_stay_and_every_other_fol
         assert {n for n, r in stored.items() if r.model_path is not None} == expected
         assert {path.name for path in models.iterdir()} == {str(n) for n in expected}
 
-        again = Keeper(keep, artifacts(models), objective)
+        again = ModelRetention(keep, artifacts(models), objective)
         history = [stored[n] for n in sorted(stored)]
         assert again.replay(history) == []
-        assert again.bar == keeper.bar
+        assert again.bar == retention.bar
 
 
 def test_what_a_killed_run_left_is_deleted_and_nothing_else(tmp_path: Path) -> None:
@@ -83,13 +83,13 @@ def test_what_a_killed_run_left_is_deleted_and_nothing_else(tmp_path: Path) -> N
         record(1, 0.5, True, None),
         replace(record(2, None, False, None), state=TrialState.RUNNING),
     ]
-    Keeper(3, artifacts(tmp_path), Objective()).replay(history)
+    ModelRetention(3, artifacts(tmp_path), Objective()).replay(history)
     assert {path.name for path in tmp_path.iterdir()} == {"0", "notes"}
 
 
 def test_fewer_models_are_kept_when_the_limit_was_lowered(tmp_path: Path) -> None:
     history = [record(n, float(n), True, tmp_path) for n in range(5)]
-    assert sorted(Keeper(2, artifacts(tmp_path), Objective()).replay(history)) == [2, 3, 4]
+    assert sorted(ModelRetention(2, artifacts(tmp_path), Objective()).replay(history)) == [2, 3, 4]
 
 
 costs = st.sampled_from([0.0, 1.0, 2.0, 3.0])
@@ -106,23 +106,23 @@ def test_of_several_objectives_the_undominated_stay_and_a_replay_holds_the_same(
     ends: list[tuple[float, float]], keep: int
 ) -> None:
     goals = Goals((Objective(), Objective("cost")), (Bound("share", 2.5, is_upper=True),))
-    keeper = Keeper(keep, artifacts(Path("models")), goals)
+    retention = ModelRetention(keep, artifacts(Path("models")), goals)
     stored: dict[int, TrialRecord] = {}
     for number, (loss, cost) in enumerate(ends):
         full = weighed(number, loss, cost, Path("models"))
-        wanted = keeper.wants(number, loss, full.best, conclusive=False)
-        stored[number], lost = keeper.admit(full)
+        wanted = retention.wants(number, loss, full.best, conclusive=False)
+        stored[number], lost = retention.admit(full)
         assert wanted == (number not in lost or number == 0)
         for loser in lost:
             stored[loser] = replace(stored[loser], model_path=None)
-        assert keeper.bar is None, "one number alone does not say whose model stays"
+        assert retention.bar is None, "one number alone does not say whose model stays"
     kept = {n for n, r in stored.items() if r.model_path is not None}
     assert len(kept - {0}) <= keep
     if best := goals.best_of(list(stored.values())):
         assert best.number in kept
     if len(ends) <= keep:
         assert len(kept) == len(ends)
-    again = Keeper(keep, artifacts(Path("models")), goals)
+    again = ModelRetention(keep, artifacts(Path("models")), goals)
     assert again.replay([stored[n] for n in sorted(stored)]) == []
     following = weighed(len(ends), 1.0, 1.0, Path("models"))
-    assert again.admit(following) == keeper.admit(following)
+    assert again.admit(following) == retention.admit(following)

@@ -1,4 +1,4 @@
-"""Keeper: which trials' models stay on disk."""
+"""ModelRetention: which trials' models stay on disk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tuner.core.incumbents import Incumbents, incumbents
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 
 
-class Keeper:
+class ModelRetention:
     """Keeps the models of the best trials, and trial 0's: the default configuration's.
 
     With several objectives the best are those that no other one dominates, sorted by the first

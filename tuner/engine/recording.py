@@ -1,0 +1,89 @@
+"""TurnRecorder: when turns are stored, and what may only be deleted once they are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection
+
+from tuner.core.ports import Executor, Store, Turn
+from tuner.engine.retention import ModelRetention
+
+_TOGETHER_S = 0.05
+"""Turns that come sooner after the last transaction wait for the next one."""
+
+_SIGN_OF_LIFE_S = 10.0
+
+
+class TurnRecorder:
+    """Stores turns in the order in which they came.
+
+    Whoever is killed before a turn is stored goes on where the last transaction left the study, and
+    comes by the same turns again.
+
+    Attributes:
+        lost: numbers of trials whose models are deleted with the next transaction.
+        dropped: numbers of trials that are over and whose checkpoints are.
+    """
+
+    def __init__(
+        self, store: Store, executor: Executor, retention: ModelRetention, seconds: Callable[[], float]
+    ) -> None:
+        """Nothing is stored yet.
+
+        Args:
+            store: takes the turns.
+            executor: holds the checkpoints.
+            retention: holds the models.
+            seconds: wall time of the study so far.
+        """
+        self._store, self._executor, self._retention, self._seconds = store, executor, retention, seconds
+        self._turns: list[Turn] = []
+        self._recorded = -math.inf
+        self.lost: list[int] = []
+        self.dropped: list[int] = []
+
+    @property
+    def due(self) -> float:
+        """When what is noted is to be stored, in seconds of the study; infinite where nothing is."""
+        return self._recorded + _TOGETHER_S if self._turns else math.inf
+
+    def note(self, turn: Turn, running: Collection[int]) -> bool:
+        """Take up a turn that brings news: store it at once, or with those that come soon after it.
+
+        Without news, a turn is stored now and then as a sign of life.
+
+        Args:
+            turn: gets its time and the executor's position.
+            running: numbers of the trials that run.
+
+        Returns:
+            Whether anything was stored.
+        """
+        turn.seconds, turn.position = self._seconds(), self._executor.position()
+        news = (
+            turn.started
+            or turn.readings
+            or turn.ended
+            or turn.paused
+            or turn.restarted
+            or turn.interrupted
+            or turn.forgotten
+            or self.dropped
+        )
+        since = turn.seconds - self._recorded
+        if news or since >= _SIGN_OF_LIFE_S:
+            self._turns.append(turn)
+        # A model that is no longer kept goes before its trial can write another one in its place.
+        return (since >= _TOGETHER_S or bool(self.lost)) and self.flush(running)
+
+    def flush(self, running: Collection[int]) -> bool:
+        """Store what was noted; only then delete the models and checkpoints that it gives up."""
+        turns, self._turns = self._turns, []
+        if not turns:
+            return False
+        self._recorded = turns[-1].seconds
+        self._store.record(*turns)
+        self._retention.discard(self.lost, running)
+        self._executor.drop(self.dropped)
+        self.lost, self.dropped = [], []
+        return True
