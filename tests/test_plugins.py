@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import sys
+import tomllib
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from tuner import plugins
-from tuner.errors import PluginError
+from tuner.core.spec import DataSpec
+from tuner.data import load
+from tuner.errors import DataError, PluginError
 
 
 def test_module_reference_gives_the_object() -> None:
@@ -44,3 +49,58 @@ def test_reference_that_leads_nowhere_says_what_is_missing(
     (tmp_path / "broken.py").write_text("1 / 0\n")
     with pytest.raises(PluginError, match=sentence):
         plugins.load(reference, "tuner.trainers", tmp_path)
+
+
+def test_file_imports_what_lies_beside_it_and_each_folder_its_own(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "blocks.py").write_text(f"NAME = {name!r}\n")
+        (tmp_path / name / "net.py").write_text("import blocks\nNAME = blocks.NAME\n")
+    before = list(sys.path)
+    for name in ("one", "two", "one"):
+        assert plugins.load("./net.py:NAME", folder=tmp_path / name) == name
+    assert plugins.neighbors(tmp_path / "two") == [tmp_path / "two/blocks.py"]
+    assert sys.path == before
+
+
+def test_package_is_found_by_the_names_it_registers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine-1.dist-info").mkdir()
+    (tmp_path / "mine-1.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1\n")
+    (tmp_path / "mine-1.dist-info/entry_points.txt").write_text("[tuner.scores]\nshare = mine_scores:share\n")
+    (tmp_path / "mine_scores.py").write_text("def share(y, output): return 0.5\n")
+    assert "known: accuracy" in (plugins.unknown("share", "tuner.scores") or "")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert plugins.unknown("share", "tuner.scores") is None
+    assert plugins.load("share", "tuner.scores")(None, None) == 0.5
+
+
+def test_everything_that_is_registered_can_be_loaded() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    for group, points in project["entry-points"].items():
+        assert set(points) == set(plugins.registered(group)), "install tuner again"
+        assert all(plugins.load(name, group) is not None for name in points)
+
+
+def test_source_of_a_package_is_read_by_what_stands_before_its_colon_or_by_its_ending(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine-1.dist-info").mkdir()
+    (tmp_path / "mine-1.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1\n")
+    (tmp_path / "mine-1.dist-info/entry_points.txt").write_text(
+        "[tuner.sources]\nmoons = mine_sources:moons\nrows = mine_sources:rows\n"
+    )
+    (tmp_path / "mine_sources.py").write_text(
+        "from sklearn.datasets import make_moons\n"
+        "import pandas as pd\n"
+        "def moons(spec, folder):\n"
+        "    return make_moons(int(spec.source.partition(':')[2]), random_state=0)\n"
+        "def rows(spec, folder):\n"
+        "    return pd.read_json(folder / spec.source)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert len(load(DataSpec(source="moons:50", test=0.0), tmp_path).train) == 40
+    frame = pd.DataFrame({"x": range(20), "y": [0, 1] * 10})
+    frame.to_json(tmp_path / "a.rows")
+    assert len(load(DataSpec(source="a.rows", target="y", test=0.0), tmp_path).train) == 16
+    with pytest.raises(DataError, match=r"gone\.rows: no such file"):
+        load(DataSpec(source="gone.rows", target="y"), tmp_path)

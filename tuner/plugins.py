@@ -1,7 +1,7 @@
 """``name`` | ``package.module:attr`` | ``./file.py:attr`` -> object; entry points.
 
-Built-ins are registered like anybody else's, as entry points. What an object is used for is not
-known here.
+The one way to everything that a study names: trainers, executors, samplers, scores, ... Built-ins are
+registered in pyproject.toml as entry points, exactly like anybody else's. Each room knows its own group.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ import importlib
 import importlib.util
 import sys
 import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
 from pathlib import Path
@@ -23,15 +25,41 @@ _RUNNING = threading.RLock()
 """Held while a file is run, so that no thread is given half of a module; a file may name others."""
 
 
-def registered(group: str) -> dict[str, EntryPoint]:
+_NEIGHBORS: dict[str, Path] = {}
+"""The folder of each module that a file imported from beside itself."""
+
+
+def registered(group: str) -> Mapping[str, EntryPoint]:
     """The entry points of a group, e.g. ``"tuner.trainers"``, by name."""
-    return {point.name: point for point in _installed(tuple(sys.path)).select(group=group)}
+    return _registered(tuple(sys.path), group)
+
+
+@lru_cache(maxsize=64)
+def _registered(path: tuple[str, ...], group: str) -> Mapping[str, EntryPoint]:
+    return {point.name: point for point in _installed(path).select(group=group)}
 
 
 @lru_cache(maxsize=1)
 def _installed(_path: tuple[str, ...]) -> EntryPoints:
     """All entry points, which take tens of milliseconds to find, of what is installed along a path."""
     return cast("EntryPoints", entry_points())
+
+
+def unknown(name: str, group: str, *also: str) -> str | None:
+    """Why a name without a colon cannot be found in a group, with the near names; None where it can.
+
+    Args:
+        name: what a study names; a reference to a module or a file is not looked up.
+        group: the entry points.
+        also: further names that are valid.
+    """
+    points = registered(group)
+    if ":" in name or name in points or name in also:
+        return None
+    if not points:
+        return f"unknown name {name!r}; nothing is registered as {group}: install tuner again (pip install)"
+    known = near(name, [*points, *also])
+    return f"unknown name {name!r}; {known}; or give package.module:attr or ./file.py:attr"
 
 
 def load(reference: str, group: str | None = None, folder: Path | None = None) -> Any:
@@ -47,13 +75,11 @@ def load(reference: str, group: str | None = None, folder: Path | None = None) -
     """
     module_name, colon, attribute = reference.rpartition(":")
     if not colon:
-        points = registered(group) if group else {}
-        if reference not in points:
-            raise PluginError(
-                f"'{reference}' is not known; {near(reference, points)}; "
-                "or give package.module:attr or ./file.py:attr"
-            )
-        return _loaded(points[reference])
+        if group is None:
+            raise PluginError(f"{reference!r} is no reference; give package.module:attr or ./file.py:attr")
+        if fault := unknown(reference, group):
+            raise PluginError(fault)
+        return _loaded(registered(group)[reference])
     if module_name.endswith(".py"):
         with _RUNNING:
             module = _file(module_name, folder)
@@ -67,6 +93,7 @@ def load(reference: str, group: str | None = None, folder: Path | None = None) -
     return found
 
 
+@lru_cache(maxsize=256)
 def _loaded(point: EntryPoint) -> Any:
     try:
         return point.load()
@@ -101,7 +128,8 @@ def _file(name: str, folder: Path | None) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[key] = module
     try:
-        spec.loader.exec_module(module)
+        with _importable(path.parent):
+            spec.loader.exec_module(module)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
@@ -109,6 +137,36 @@ def _file(name: str, folder: Path | None) -> ModuleType:
         raise PluginError(f"{name}: cannot be run: {described(error)}") from error
     module.__tuner_stamp__ = stamp  # type: ignore[attr-defined]
     return module
+
+
+def neighbors(folder: Path) -> list[Path]:
+    """The files in a folder that its loaded files have imported from beside themselves."""
+    modules = (sys.modules.get(name) for name, home in _NEIGHBORS.items() if home == folder)
+    return sorted({Path(found) for module in modules if (found := getattr(module, "__file__", None))})
+
+
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Let a file import what lies beside it, as if it were run by itself.
+
+    Modules stay imported. One that another folder's file brought makes way for one of the same name in
+    this folder, so that two studies may have a ``blocks.py`` each.
+    """
+    for name, home in list(_NEIGHBORS.items()):
+        top = folder / name.partition(".")[0]
+        if home != folder and (top.is_dir() or top.with_name(f"{top.name}.py").is_file()):
+            sys.modules.pop(name, None)
+            del _NEIGHBORS[name]
+    before = set(sys.modules)
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        with suppress(ValueError):
+            sys.path.remove(str(folder))
+        for name in set(sys.modules) - before:
+            if folder in Path(getattr(sys.modules[name], "__file__", None) or "/").parents:
+                _NEIGHBORS[name] = folder
 
 
 def _public(found: Any) -> list[str]:

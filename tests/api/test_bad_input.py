@@ -26,7 +26,7 @@ def sentence(error: type[Exception], **options: Any) -> str:
         ({"study": "digits", "settings": {"trainer.epochs.x": 3}}, tuner.SpecError, "no section"),
         (
             {"study": "digits", "settings": {"trainer.use": "troch"}},
-            tuner.PluginError,
+            tuner.SpecError,
             "did you mean 'torch'",
         ),
         ({"study": "digits", "settings": {"trainer.model": "mpl"}}, tuner.SpecError, "mlp"),

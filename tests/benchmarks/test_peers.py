@@ -103,7 +103,7 @@ def test_the_scripts_steps_are_ours(drawn: list[optuna.trial.FrozenTrial], fused
         params = trial.params | {"dropout": 0.0, "learning_rate": 1e-3}
         torch.manual_seed(trial.number)
         theirs, ours = networks(params)
-        rule, update = script.optimizer(params, theirs, fused), Update(Recipe.of(params), ours)
+        rule, update = script.optimizer(params, theirs, fused), Update(Recipe.of(params), ours, {})
         for _ in range(3):
             script.update(params, theirs, rule, x, y, 1e-3)
             update.clear()

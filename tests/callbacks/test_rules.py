@@ -36,6 +36,31 @@ class TestDivergence(CallbackContract):
         return ([(0.5, 0.5), (0.4, 60.0)],)
 
 
+class TestPrunerOfOptuna(CallbackContract):
+    def callback(self) -> Callback:
+        made = Pruner.from_spec(spec(search={"pruner": "optuna.pruners:SuccessiveHalvingPruner"}))
+        assert made is not None
+        return made
+
+    def stopped(self) -> tuple[Losses, ...]:
+        return [(0.5, 0.1)] * EPOCHS, [(0.5, 0.2)] * EPOCHS, [(0.5, 0.1)] * EPOCHS, [(0.5, 0.3)]
+
+
+@pytest.mark.parametrize("name", ["MedianPruner", "HyperbandPruner", "WilcoxonPruner", "NopPruner"])
+def test_any_pruner_of_optuna_is_asked(name: str) -> None:
+    rule = Pruner.from_spec(spec(search={"pruner": f"optuna.pruners:{name}"}))
+    assert rule is not None
+    for number in range(12):
+        feed(rule, number, curve([(1.0, number)] * EPOCHS))
+    ended = [answer for answer in feed(rule, 12, curve([(1.0, 99.0)] * EPOCHS)) if answer is not None]
+    assert bool(ended) == (name != "NopPruner")
+
+
+def test_pruner_that_needs_arguments_says_so() -> None:
+    with pytest.raises(PluginError, match="cannot be set up without arguments: TypeError"):
+        Pruner.from_spec(spec(search={"pruner": "optuna.pruners:PatientPruner"}))
+
+
 class TestGap(CallbackContract):
     def callback(self) -> Callback:
         return Gap(0.5)

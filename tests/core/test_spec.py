@@ -90,7 +90,7 @@ def test_every_fault_is_reported_at_once_with_the_near_name() -> None:
         {
             "data": {"source": "x.csv", "vaildation": 0.3},
             "trainer": {"epochs": 0},
-            "search": {"sampler": "tpee"},
+            "search": {"reduction": 1},
             "objective": {"metric": "val_los"},
             "stopp": {},
             "space": {"width": {"type": "int", "low": 3, "high": 1, "default": 2}},
@@ -100,7 +100,7 @@ def test_every_fault_is_reported_at_once_with_the_near_name() -> None:
     text = "\n".join(found)
     for near in (
         "did you mean 'validation'",
-        "did you mean 'tpe'",
+        "search.reduction",
         "did you mean 'stop'",
         "upside down",
         "val_loss",
@@ -209,22 +209,15 @@ def test_goals_hold_every_objective_and_constraint() -> None:
 
 
 @pytest.mark.parametrize(
-    ("objective", "sampler", "words"),
+    ("objective", "words"),
     [
-        ({"also": {"gap": "minimize"}}, "gp", "objective.also: the sampler 'gp' knows one objective"),
-        ({"also": {"gap": "minimize"}}, "cmaes", "objective.also: the sampler 'cmaes' knows one objective"),
-        ({"at_most": {"gap": 1}}, "gp", "the sampler 'gp' knows no constraints"),
-        ({"also": {"val_loss": "minimize"}}, "tpe", "'val_loss' is the metric already"),
-        ({"also": {"gap": "less"}}, "tpe", "objective.also.gap"),
-        ({"also": dict.fromkeys("abc", "minimize")}, "tpe", "objective.also"),
-        (
-            {"at_most": {"gap": 0.1}, "at_least": {"gap": 0.2}},
-            "tpe",
-            "no gap is at least 0.2 and at most 0.1",
-        ),
+        ({"also": {"val_loss": "minimize"}}, "'val_loss' is the metric already"),
+        ({"also": {"gap": "less"}}, "objective.also.gap"),
+        ({"also": dict.fromkeys("abc", "minimize")}, "objective.also"),
+        ({"at_most": {"gap": 0.1}, "at_least": {"gap": 0.2}}, "no gap is at least 0.2 and at most 0.1"),
     ],
 )
-def test_goals_that_cannot_be_are_refused(objective: dict[str, Any], sampler: str, words: str) -> None:
-    found = faults({**SMALL, "objective": objective, "search": {"sampler": sampler}})
+def test_goals_that_cannot_be_are_refused(objective: dict[str, Any], words: str) -> None:
+    found = faults({**SMALL, "objective": objective})
     assert len(found) == 1
     assert words in found[0]

@@ -78,7 +78,7 @@ def test_a_plugin_that_raises_or_talks_nonsense_is_logged_and_left_out(
         "mute": EntryPoint("mute", "tests.findings.test_all:mute", GROUP),
     }
     known = plugins.registered(GROUP)
-    monkeypatch.setattr(plugins, "registered", lambda group: known | own)
+    monkeypatch.setattr(plugins, "registered", lambda group: {**known, **own})
     with caplog.at_level(logging.ERROR, logger="tuner.findings.finding"):
         assert [f.name for f in all_of(unlucky())] == before
     assert [record.args[0] for record in caplog.records if record.args] == ["broken", "gone", "mute"]  # type: ignore[index]

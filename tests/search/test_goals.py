@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from statistics import median
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +14,9 @@ from optuna._hypervolume import compute_hypervolume
 
 from tuner.core.goals import Bound, Goals, layers
 from tuner.core.space import Float, SearchSpace
-from tuner.core.spec import SearchSpec
+from tuner.core.spec import SearchSpec, StudySpec
 from tuner.core.trial import Objective, Reading, Trial, TrialRecord, TrialState
-from tuner.search import OptunaSearcher, fronts
+from tuner.search import OptunaSearcher, faults, fronts
 from tuner.search.history import History
 
 PAIR = (Objective("val_loss"), Objective("cost"))
@@ -128,3 +129,21 @@ def test_of_a_layer_those_are_chosen_that_span_most() -> None:
     losses = np.array([[0.0, 1.0], [0.01, 0.99], [0.3, 0.3], [0.99, 0.01], [1.0, 0.0]])
     assert 2 in fronts.best(losses, 1)
     assert sorted(fronts.fittest(losses, 3)[:2]) == [0, 4]
+
+
+@pytest.mark.parametrize(
+    ("objective", "sampler", "words"),
+    [
+        ({"also": {"gap": "minimize"}}, "gp", "objective.also: the sampler 'gp' knows one objective"),
+        ({"also": {"gap": "minimize"}}, "cmaes", "objective.also: the sampler 'cmaes' knows one objective"),
+        ({"at_most": {"gap": 1}}, "gp", "the sampler 'gp' knows no constraints"),
+        ({"at_most": {"gap": 1}}, "tpe", None),
+        ({}, "gp", None),
+    ],
+)
+def test_goals_that_a_sampler_does_not_know_are_told(
+    objective: dict[str, Any], sampler: str, words: str | None
+) -> None:
+    space = {"x": {"type": "float", "low": 0.0, "high": 1.0, "default": 0.5}}
+    found = faults(StudySpec.parse({"objective": objective, "search": {"sampler": sampler}, "space": space}))
+    assert (not found) if words is None else words in found[0]

@@ -7,13 +7,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 from sklearn import metrics
 
 from tuner.core.dataset import Dataset, Split, Task
 from tuner.judging import measured
-from tuner.trainers.scores import score
+from tuner.judging.measures import of_score
+from tuner.trainers import scores
 
 CLASSES = 4
+
+
+def score(name: str, truth: NDArray[Any], predicted: NDArray[Any], of: Dataset) -> float:
+    return scores.find(name).of(truth, predicted, of)
+
+
 ROWS = st.integers(1, 30)
 
 
@@ -82,3 +90,31 @@ def test_constant_target_has_no_variance_to_explain() -> None:
     constant = np.ones((3, 1), np.float32)
     assert score("r2", constant, constant, data(Task.REGRESSION)) == 1.0
     assert score("r2", constant, constant + 1, data(Task.REGRESSION)) == 0.0
+
+
+def test_function_of_ones_own_is_given_the_targets_own_units() -> None:
+    seen: list[Any] = []
+
+    @scores.score("minimize")
+    def worst(y: NDArray[Any], output: NDArray[Any]) -> float:
+        seen.extend([y, output])
+        return float(np.abs(y - output).max())
+
+    of = data(Task.REGRESSION, target_shift=10.0, target_scale=2.0)
+    assert worst.of(np.array([[0.0], [1.0]]), np.array([[0.0], [3.0]]), of) == 4.0
+    assert [each.tolist() for each in seen] == [[10.0, 12.0], [10.0, 16.0]]
+    assert worst.direction == "minimize"
+
+
+def test_what_a_score_of_ones_own_varies_by_is_told_as_of_a_share() -> None:
+    draw = np.random.default_rng(0)
+    truth = draw.integers(0, 2, 300)
+    predicted = [np.where(draw.random(300) < 0.8, truth, 1 - truth) for _ in range(4)]
+
+    def share(y: NDArray[Any], p: NDArray[Any]) -> float:
+        return float(np.mean(y == p))
+
+    own, shipped = of_score(share, truth, predicted), measured("accuracy", truth, predicted)
+    assert own.values == pytest.approx(shipped.values)
+    assert own.interval().low == pytest.approx(shipped.interval().low, abs=0.02)
+    assert own.interval().high == pytest.approx(shipped.interval().high, abs=0.02)

@@ -27,7 +27,7 @@ from tuner.core.training import Exhausted, Failure, Snapshot, Trainer
 from tuner.core.trial import Params, Reading, Trial, Value
 from tuner.data import load
 from tuner.errors import TrialError
-from tuner.trainers import load_model, open_batch
+from tuner.trainers import load_model, open_batch, scores
 from tuner.trainers.sklearn import SklearnTrainer
 from tuner.trainers.sklearn.measures import measure
 
@@ -140,7 +140,7 @@ def test_losses_and_scores_are_those_of_sklearn() -> None:
         metrics.log_loss(y, fitted.predict_proba(x)),
         metrics.f1_score(y, fitted.predict(x), average="macro"),
     )
-    assert measure(fitted, x, y, data, "f1") == pytest.approx(truth)
+    assert measure(fitted, x, y, data, scores.f1) == pytest.approx(truth)
 
 
 def test_a_class_that_training_never_saw_costs_as_much_as_can_be() -> None:
@@ -148,7 +148,7 @@ def test_a_class_that_training_never_saw_costs_as_much_as_can_be() -> None:
     seen = data.train.y > 0
     fitted = LogisticRegression().fit(data.train.x[seen], data.train.y[seen])
     y = np.zeros(5, np.int64)
-    loss, score = measure(fitted, data.validation.x[:5], y, data, "accuracy")
+    loss, score = measure(fitted, data.validation.x[:5], y, data, scores.accuracy)
     assert loss == pytest.approx(-math.log(np.finfo(np.float32).eps))
     assert score == 0
 

@@ -13,15 +13,14 @@ import numpy as np
 
 from tuner.api.provenance import Provenance
 from tuner.api.repeats import Repeats, begun
-from tuner.api.rowwise import row_noise
+from tuner.api.rowwise import row_noise, score_of
 from tuner.api.specify import pair_of
 from tuner.api.watching import watched
 from tuner.artifacts import Artifacts
 from tuner.content import storage_url
-from tuner.core.dataset import Task
 from tuner.core.incumbents import incumbents
 from tuner.core.ports import Observer
-from tuner.core.spec import FALLING_SCORES, StudySpec
+from tuner.core.spec import StudySpec
 from tuner.core.trial import TrialRecord
 from tuner.errors import SpecError, StoreError, StudyLocked, TrialError
 from tuner.judging import (
@@ -33,20 +32,17 @@ from tuner.judging import (
     Tested,
     choose,
     contenders,
-    measured,
     of_losses,
     over_repeats,
     overtuning,
     scale_of,
 )
 from tuner.store import Database, StoredConfirmation, StudySummary
-from tuner.trainers import load_model
+from tuner.trainers import load_model, scores
 from tuner.trainers.model import Model
 
 if TYPE_CHECKING:
     from tuner.data import locked
-
-_DEFAULT_SCORE = {Task.CLASSIFICATION: "accuracy", Task.REGRESSION: "r2"}
 
 
 def confirm(
@@ -182,7 +178,7 @@ class _Confirming:
         rivals = contenders(candidates, goals)
         if not rivals:
             raise TrialError(f"{name}: all that was trained again failed; see: tune show {quote(spec.name)}")
-        score = spec.trainer.score or (_DEFAULT_SCORE[planned.task] if planned is not None else "")
+        score = spec.trainer.score or (scores.DEFAULT[planned.task] if planned is not None else "")
         files = database.artifacts(spec.name)
         models = {n: _paths(files, its) for n, its in zip(again.numbers, trained, strict=True)}
         noise = row_noise(again, rivals, models, score)
@@ -195,7 +191,7 @@ class _Confirming:
         if untested is None:
             positive = planned.positive_class if planned is not None else None
             rows, by_score = self._locked(spec, fingerprint), goal.metric.endswith("_score")
-            trial = _Test(rows, score, positive, by_score)
+            trial = _Test(rows, score, spec.trainer.score_falls, positive, by_score)
             test = trial.tested(models[choice.recommended], models[0], choice.recommended == 0)
             # A path of gaps or of sizes has no counterpart on the test rows.
             is_same = goal.metric in ("val_loss", "val_score")
@@ -210,8 +206,8 @@ class _Confirming:
             confirmed_by=spec.name,
             metric=goal.metric,
             minimize=goal.minimize,
-            score=score,
-            score_falls=score in FALLING_SCORES,
+            score=score.rpartition(":")[2],
+            score_falls=spec.trainer.score_falls,
             trials=again.trials,
             train_rows=len(planned.train) if planned is not None else 0,
             validation_rows=len(planned.validation) if planned is not None else 0,
@@ -277,6 +273,7 @@ class _Test:
 
     rows: locked.Unlocked
     score: str
+    score_falls: bool
     positive: str | None
     by_score: bool
 
@@ -298,7 +295,7 @@ class _Test:
             default_loss=before.interval(),
             default_score=score_before.interval(),
             loss_gain=loss.gain(before, falling=True),
-            score_gain=score.gain(score_before, falling=self.score in FALLING_SCORES),
+            score_gain=score.gain(score_before, falling=self.score_falls),
         )
 
     def along(self, path: Sequence[tuple[TrialRecord, Path]], minimize: bool) -> Overtuning | None:
@@ -317,7 +314,7 @@ class _Test:
         """Loss and score; rows of a class that a model never met are errors, see `Model.losses`."""
         x, y = self.rows.x, self.rows.y
         losses = of_losses([model.losses(x, y) for model in models])
-        return losses, measured(self.score, y, [model.predict(x) for model in models], self.positive)
+        return losses, score_of(self.score, models, x, y, self.positive)
 
 
 def _paths(files: Artifacts, repeats: Sequence[TrialRecord | None]) -> dict[int, Path]:

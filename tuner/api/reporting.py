@@ -155,7 +155,8 @@ def _beside(best: TrialView, default: TrialView) -> Markup:
     for name in dict.fromkeys((spec.objective.metric, *MEASURED)):
         cells = _readings(views, name)
         if set(cells) != {words.ABSENT}:
-            score = f" ({spec.trainer.score})" if name.endswith("_score") and spec.trainer.score else ""
+            its = spec.trainer.score_name
+            score = f" ({its})" if its and name.endswith("_score") else ""
             rows.append([words.metric(name) + score, *cells])
     rows.append(
         [

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, Self
 
 from tuner import content
-from tuner.api.specify import DATA_FILES, compose
+from tuner.api.specify import NAMED, compose, is_data_file
 from tuner.core.changes import Change, changes
 from tuner.core.spec import StudySpec
 from tuner.errors import SpecError
 from tuner.store import ORIGIN, StudySummary
 
-_REFERENCES = ("data.source", "trainer.use", "trainer.model")
+_REFERENCES = ("data.source", "trainer.model", *NAMED)
 """Keys that may name a file, which may lie elsewhere by now."""
 
 
@@ -47,7 +47,7 @@ class Origin:
         settings: Mapping[str, Any] | None = None,
     ) -> Self | None:
         """What is to be remembered of a study; None where it is no file of the user's own."""
-        if not isinstance(study, str | Path) or str(study).lower().endswith(DATA_FILES):
+        if not isinstance(study, str | Path) or is_data_file(str(study)):
             return None
         file = content.find("study", str(study)).resolve()
         if file.parent == content.shipped("study").resolve():

@@ -8,18 +8,21 @@ the repeats are asked once more, row by row. Called by `confirming` before the t
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tuner.api.repeats import Repeats
+from tuner.core.dataset import Task
 from tuner.core.seeds import derive
 from tuner.data.resampling import JudgingRows, OpenRows
-from tuner.errors import TunerError
-from tuner.judging import MEASURES, Candidate, Measure, Noise, measured, noise_of_rows, of_losses
-from tuner.trainers import load_model
+from tuner.errors import TrialError, TunerError
+from tuner.judging import MEASURES, Candidate, Measure, Noise, measured, noise_of_rows, of_losses, of_score
+from tuner.trainers import load_model, scores
+from tuner.trainers.model import Model
 
 _CLOSE = 1e-3
 """How far a value may be, relatively, from the one that was recorded; other libraries round differently."""
@@ -77,6 +80,40 @@ def _measure(
         return of_losses([model.losses(rows.x, rows.y)])
     predicted: NDArray[np.generic] = model.predict(rows.x)
     return measured(score, rows.y, [predicted], positive)
+
+
+def score_of(
+    name: str, models: Sequence[Model], x: Any, truth: NDArray[Any], positive: str | None
+) -> Measure:
+    """A study's score of several models on the same rows.
+
+    Args:
+        name: as the study names it.
+        models: such as can predict by themselves.
+        x: raw rows.
+        truth: (N,) names of classes, or (N,) or (N, T) targets in their own units.
+        positive: see `measured`.
+
+    Raises:
+        TrialError: the score needs probabilities, and a model has none.
+    """
+    if name in MEASURES:
+        return measured(name, truth, [model.predict(x) for model in models], positive)
+    score, context = scores.find(name), models[0].description["context"]
+    if context["task"] != Task.CLASSIFICATION:
+        return of_score(score, truth, [model.predict(x) for model in models])
+    places = {each: place for place, each in enumerate(context["classes"])}
+    y = np.array([places.get(each, -1) for each in truth])
+    # Nothing can be said of the probability of a class that no model has met.
+    known = y >= 0
+    return of_score(score, y[known], [_probabilities(model, x)[known] for model in models])
+
+
+def _probabilities(model: Model, x: Any) -> NDArray[Any]:
+    found: Callable[[Any], NDArray[Any]] | None = getattr(model, "probabilities", None)
+    if found is None:
+        raise TrialError(f"{type(model).__name__} has no probabilities; give another [trainer] score")
+    return found(x)
 
 
 def _agree(found: Measure, told: float) -> bool:

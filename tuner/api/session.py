@@ -36,7 +36,7 @@ class Session:
     """All that a run needs, made before anything is stored, so that a fault leaves nothing behind.
 
     Attributes:
-        kind: ``"inline"`` or ``"processes"``.
+        kind: the executor's name.
         layout: how many workers, and the rows and threads of each.
         devices: decided, never ``"auto"``.
         unfused: why trials train one at a time; None where they are fused.
@@ -79,9 +79,7 @@ class Session:
         layout, measured = _layout(planned, devices, unfused, in_process, stored or {})
         if layout.rows == 1 and unfused is None:
             unfused = measured or "as this study began"
-        kind = trainer.executor
-        if kind == "auto":
-            kind = "inline" if layout.workers == 1 else "processes"
+        kind = executors.chosen(trainer.executor, layout.workers)
         return cls(planned, url, searcher, rules, kind, layout, devices, unfused, measured)
 
     @property
@@ -100,7 +98,7 @@ class Session:
     def notes(self) -> list[str]:
         """What was done to the data and what runs where, for the terminal and the store."""
         at, each = self.layout, _count(self.layout.threads, "thread")
-        if self.kind == "inline":
+        if executors.kind(self.kind).is_local:
             runs = f"in this process on {', '.join(self.devices)}, {each}"
         else:
             runs = f"{_count(at.workers, 'worker')} on {', '.join(self.devices)}, {each} each"
@@ -194,16 +192,11 @@ class Session:
         planned, trainer = self.planned, self.planned.spec.trainer
         at = self.layout
         job = planned.job(at.rows, Resources(self.devices, at.threads))
-        if self.kind == "inline":
-            return executors.Inline(planned.make, job, artifacts)
-        return executors.Processes(
-            planned.make,
-            job,
-            artifacts,
-            resources=dealt(self.devices, trainer.devices_per_worker, at.workers, at.threads),
-            restarts=trainer.restarts,
-            ordered=bool(trainer.reproducible),
+        resources = dealt(self.devices, trainer.devices_per_worker, at.workers, at.threads)
+        setup = executors.Setup(
+            planned.make, job, artifacts, tuple(resources), trainer.restarts, bool(trainer.reproducible)
         )
+        return executors.kind(self.kind).start(setup)
 
 
 @dataclass(frozen=True)
@@ -243,15 +236,14 @@ def _layout(
     same_place = (stored.get("device"), stored.get("machine")) == (", ".join(devices), _machine())
     if as_asked and same_place and None not in kept.values() and (unfused is None or kept["rows"] == 1):
         return WorkerLayout(**{name: int(value or 1) for name, value in kept.items()}), stored.get("measured")
-    device, parts = devices[0], len(devices) // trainer.devices_per_worker
+    device, parts, named = devices[0], len(devices) // trainer.devices_per_worker, trainer.executor
+    is_local = named != executors.AUTO and executors.kind(named).is_local
     if trainer.workers != "auto":
         workers = trainer.workers
-    elif parts > 1 and trainer.executor != "inline":
+    elif parts > 1 and not is_local:
         workers = parts
     else:
-        workers = (
-            1 if in_process or device != "cpu" or not unfused or trainer.executor == "inline" else cores()
-        )
+        workers = 1 if in_process or device != "cpu" or not unfused or is_local else cores()
         workers = min(workers, planned.spec.budget.trials or workers)
     decided = 1 if unfused else max(1, cores() // workers)
     threads = trainer.threads if trainer.threads != "auto" else decided

@@ -6,25 +6,33 @@ Trains nothing and opens no database.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner import content, trainers
+from tuner import content, plugins, search, trainers
 from tuner.core.dataset import Dataset, Task
 from tuner.core.job import Job, Resources
 from tuner.core.space.section import parse_space
 from tuner.core.spec import DataSpec, StudySpec
 from tuner.core.training import Trainer
-from tuner.errors import SpecError, near
+from tuner.errors import SpecError, TunerError, near
 
 if TYPE_CHECKING:
     from tuner.data import Known
 
-DATA_FILES = (".csv", ".tsv", ".parquet", ".pq", ".npz")
-"""Endings by which a study given by name is taken for a data file."""
+NAMED = {
+    "trainer.use": ("tuner.trainers",),
+    "trainer.executor": ("tuner.executors", "auto"),
+    "trainer.loss": ("tuner.losses",),
+    "trainer.score": ("tuner.scores",),
+    "search.sampler": ("tuner.samplers",),
+    "search.pruner": ("tuner.pruners",),
+}
+"""The keys that name what is registered: the group of each, and what else is valid there."""
 
 MEMORY = "memory"
 """`[data] source` of arrays that were passed from Python."""
@@ -136,7 +144,15 @@ def compose(
     for key, value in (settings or {}).items():
         _put(table, key, value)
     _anchor(table, folder)
-    return StudySpec.parse(table, where, partial(_find_space, folder=folder)), where
+    _direct(table)
+    unknown = [f"{where}: {fault}" for fault in _unknown_names(table)]
+    try:
+        spec = StudySpec.parse(table, where, partial(_find_space, folder=folder))
+    except SpecError as error:
+        raise SpecError([*error.faults, *unknown]) from None
+    if unknown:
+        raise SpecError(unknown)
+    return spec, where
 
 
 def prepare(
@@ -160,7 +176,7 @@ def prepare(
     """
     dataset = _dataset(spec, data, resampling, known)
     make = partial(trainers.resolve, spec.trainer.use if trainer is None else trainer)
-    faults = trainers.validate(make(), spec, dataset)
+    faults = [*trainers.validate(make(), spec, dataset), *search.faults(spec)]
     if faults:
         raise SpecError([f"{where}: {fault}" for fault in faults])
     return PreparedStudy(spec, dataset, make)
@@ -212,7 +228,7 @@ def _table(study: Any, target: str | None, trainer: Any) -> tuple[dict[str, Any]
     if isinstance(study, Mapping):
         return _copied(study), str(study.get("name", "study")), here
     text = str(study)
-    if text.lower().endswith(DATA_FILES):
+    if is_data_file(text):
         return inferred(Path(text), target), text, here
     path = content.find("study", text)
     table = content.read(path)
@@ -221,6 +237,11 @@ def _table(study: Any, target: str | None, trainer: Any) -> tuple[dict[str, Any]
     # A project keeps its studies in studies/, its data and code beside that folder.
     folder = path.resolve().parent if own else here
     return table, text, folder.parent if folder.name == content.FOLDERS["study"] else folder
+
+
+def is_data_file(text: str) -> bool:
+    """Whether a name ends as a file that can be read: a study given so is inferred from it."""
+    return Path(text).suffix[1:].lower() in plugins.registered("tuner.sources")
 
 
 def _copied(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -242,29 +263,54 @@ def _put(table: dict[str, Any], key: str, value: Any) -> None:
 
 def _anchor(table: dict[str, Any], folder: Path) -> None:
     """Make relative file references absolute, so that workers and `tune resume` find them from anywhere."""
-
-    def absolute(reference: Any) -> Any:
-        if not isinstance(reference, str):
-            return reference
-        file, colon, attribute = reference.rpartition(":")
-        if colon and file.endswith(".py"):
-            return f"{(folder / file).resolve()}:{attribute}"
-        if reference.lower().endswith(DATA_FILES):
-            return str((folder / reference).resolve())
-        return reference
-
-    for section, keys in (("data", ("source",)), ("trainer", ("use", "model"))):
+    for key in ("data.source", "trainer.model", "stop.rules", *NAMED):
+        section, _, name = key.partition(".")
         found = table.get(section)
-        if isinstance(found, dict):
-            found.update({key: absolute(found[key]) for key in keys if key in found})
-    stop = table.get("stop")
-    if isinstance(stop, dict) and isinstance(stop.get("rules"), list | tuple):
-        stop["rules"] = [absolute(rule) for rule in stop["rules"]]
+        if isinstance(found, dict) and name in found:
+            found[name] = _absolute(found[name], folder)
+            if is_data_file(str(found[name])):
+                found[name] = str((folder / found[name]).resolve())
+    if isinstance(table.get("space"), dict):
+        table["space"] = _absolute(table["space"], folder)
+
+
+def _absolute(value: Any, folder: Path) -> Any:
+    """The value, with every ``./file.py:attr`` in it that is seen from a folder made absolute."""
+    if isinstance(value, Mapping):
+        return {_absolute(key, folder): _absolute(each, folder) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_absolute(each, folder) for each in value]
+    file, colon, attribute = value.rpartition(":") if isinstance(value, str) else ("", "", "")
+    return f"{(folder / file).resolve()}:{attribute}" if colon and file.endswith(".py") else value
+
+
+def _direct(table: dict[str, Any]) -> None:
+    """Take down which way a score of one's own goes, so that a stored study is read without its file."""
+    trainer = table.get("trainer")
+    name = trainer.get("score") if isinstance(trainer, Mapping) else None
+    if isinstance(name, str) and "score_direction" not in table["trainer"]:
+        from tuner.trainers import scores
+
+        # What cannot be found is told by whoever trains.
+        with suppress(TunerError):
+            found = scores.find(name)
+            if not found.shipped:
+                _put(table, "trainer.score_direction", found.direction)
+
+
+def _unknown_names(table: Mapping[str, Any]) -> Iterator[str]:
+    """Names that nothing is registered under; references are followed when what they name is needed."""
+    for key, (group, *also) in NAMED.items():
+        section, _, name = key.partition(".")
+        found = table.get(section)
+        value = found.get(name) if isinstance(found, Mapping) else None
+        if isinstance(value, str) and (fault := plugins.unknown(value, group, *also)):
+            yield f"{key}: {fault}"
 
 
 def _find_space(name: str, folder: Path | None) -> dict[str, Any]:
     path = content.find("space", name, folder)
-    return parse_space(content.read(path), str(path))
+    return parse_space(_absolute(content.read(path), folder or Path.cwd()), str(path))
 
 
 def _space_table(space: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tuner.core.baseline import Baseline
 from tuner.core.importances import Importances
 from tuner.core.overfitting import Overfitting
-from tuner.core.spec import FALLING_SCORES, StudySpec
+from tuner.core.spec import StudySpec
 from tuner.core.trial import NUMBERS, Reading, TrialRecord
 from tuner.errors import StudyNotFound, TrialError
 from tuner.store import Database, SpecRevision, StudySummary
@@ -220,7 +220,7 @@ class Study:
             stored = database.confirmed(self.name)
         found = None if stored is None else Confirmation.from_table(stored)
         spec = StudySpec.parse(summary.spec, self.name)
-        falls = spec.trainer.score in FALLING_SCORES
+        falls = spec.trainer.score_falls
         return Verdict.of(
             self.name, spec.goals(), records, found, score_falls=falls, is_running=summary.is_driven
         )

@@ -19,7 +19,7 @@ from tuner.artifacts import copy as copy_model
 from tuner.artifacts import fill
 from tuner.content import storage_url
 from tuner.core.dataset import Dataset
-from tuner.core.spec import FALLING_SCORES, StudySpec
+from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading
 from tuner.errors import SpecError, near
 
@@ -218,7 +218,7 @@ def brief(study: Study, chosen: TrialView) -> dict[str, Any]:
 def _gain(study: Study, chosen: TrialView) -> dict[str, float | None]:
     """By how much a trial is better than the default configuration; negative: worse."""
     mine, others = _numbers(chosen), _numbers(study.default)
-    falls = {"value": study.spec.goal().minimize, "val_score": study.spec.trainer.score in FALLING_SCORES}
+    falls = {"value": study.spec.goal().minimize, "val_score": study.spec.trainer.score_falls}
     return {
         name: (others[name] - mine[name]) * (1 if falls[name] else -1)
         if None not in (mine[name], others[name])

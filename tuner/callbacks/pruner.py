@@ -1,6 +1,6 @@
-"""Pruner: ends trials that do worse than the others did at the same epoch.
+"""Pruner: ends trials that do worse than the others did at the same epoch; and the pruners by name.
 
-How they are compared is known in `halving` and `percentile`; the pruner that pauses is in `asha`.
+How they are compared is in `halving` and `percentile`; the pruner that pauses is in `asha`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner import plugins
 from tuner.callbacks.asha import ASHA
 from tuner.callbacks.halving import Halving, Hyperband, Rungs
 from tuner.callbacks.percentile import Percentile
@@ -19,6 +20,10 @@ from tuner.core.past import Past
 from tuner.core.ports import Callback
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective, Reading, Stop, Trial
+from tuner.errors import PluginError
+
+GROUP = "tuner.pruners"
+"""The entry points that pruners are registered under: functions of a spec that return a rule, or None."""
 
 
 class Rule(Protocol):
@@ -46,23 +51,24 @@ class Pruner:
 
     @classmethod
     def from_spec(cls, spec: StudySpec) -> Callback | None:
-        """As `[search] pruner` and the keys beside it say: a Pruner, or for ``"asha"`` an ASHA."""
-        search, epochs = spec.search, spec.trainer.epochs
-        rule: Rule
-        match search.pruner:
-            case "asha":
-                return ASHA(Rungs(search.min_epochs, search.reduction, epochs), spec.goal())
-            case "asha-stop":
-                rule = Halving(Rungs(search.min_epochs, search.reduction, epochs))
-            case "hyperband":
-                rule = Hyperband(search.min_epochs, search.reduction, epochs)
-            case "median":
-                rule = Percentile(50.0, search.min_epochs, epochs, search.startup_trials)
-            case "percentile":
-                rule = Percentile(search.percentile, search.min_epochs, epochs, search.startup_trials)
-            case "none":
-                return None
-        return cls(rule, spec.goal())
+        """The rule that `[search] pruner` names; None where it names none.
+
+        Raises:
+            PluginError: the name leads nowhere, or to something that cannot judge.
+        """
+        name = spec.search.pruner
+        found = plugins.load(name, GROUP)
+        if isinstance(found, type) and any(c.__module__.startswith("optuna.pruners") for c in found.__mro__):
+            from tuner.callbacks.foreign import OptunaPruner
+
+            return OptunaPruner(name, found, spec)
+        rule: Callback | None = found(spec) if callable(found) else found
+        if rule is not None and not callable(getattr(rule, "decide", None)):
+            raise PluginError(
+                f"{name}: cannot judge; give a function pruner(spec) that returns an object with "
+                "decide(trial, curve), or a pruner class of Optuna's"
+            )
+        return rule
 
     def recall(self, past: Past, study_seed: int) -> None:
         """Note what trials that are over have reached, as if each epoch had been judged."""
@@ -77,3 +83,42 @@ class Pruner:
         value, bar = self._bests.words(rank), self._bests.sign * short.bar
         reason = f"{short.where}: {value} is not {short.of} ({bar:.4g} would be)"
         return Stop("pruner", reason, conclusive=False)
+
+
+def asha(spec: StudySpec) -> Callback:
+    """Pauses trials; the best go on."""
+    return ASHA(_rungs(spec), spec.goal())
+
+
+def asha_stop(spec: StudySpec) -> Callback:
+    """Ends trials at the rungs of asha."""
+    return Pruner(Halving(_rungs(spec)), spec.goal())
+
+
+def hyperband(spec: StudySpec) -> Callback:
+    """Ends trials at the rungs of their bracket."""
+    search = spec.search
+    return Pruner(Hyperband(search.min_epochs, search.reduction, spec.trainer.epochs), spec.goal())
+
+
+def median(spec: StudySpec) -> Callback:
+    """Ends the worse half of the trials at every epoch."""
+    return _percentile(spec, 50.0)
+
+
+def percentile(spec: StudySpec) -> Callback:
+    """Ends all but the best share of the trials at every epoch."""
+    return _percentile(spec, spec.search.percentile)
+
+
+def none(spec: StudySpec) -> None:
+    """Ends no trial."""
+
+
+def _rungs(spec: StudySpec) -> Rungs:
+    return Rungs(spec.search.min_epochs, spec.search.reduction, spec.trainer.epochs)
+
+
+def _percentile(spec: StudySpec, share: float) -> Callback:
+    search, epochs = spec.search, spec.trainer.epochs
+    return Pruner(Percentile(share, search.min_epochs, epochs, search.startup_trials), spec.goal())

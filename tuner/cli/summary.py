@@ -197,7 +197,7 @@ def print_model(console: Console, view: TrialView) -> None:
 def _measured(*views: TrialView) -> Iterator[tuple[str, ...]]:
     """The objective first, then losses, scores, gap and epoch, where any of the trials has them."""
     spec = views[0].study.spec
-    score = spec.trainer.score
+    score = spec.trainer.score_name
     for name in dict.fromkeys((*spec.goals().names, *MEASURED)):
         label = MEASURED.get(name, name)
         if score is not None and name.endswith("_score"):

@@ -23,6 +23,7 @@ class Baseline:
         val_loss: its loss; `nan` where the trainer's loss is not one of probabilities.
         val_score: its score.
         rows: the validation rows.
+        score_falls: whether less of the score is better.
     """
 
     says: str
@@ -30,6 +31,7 @@ class Baseline:
     val_loss: float
     val_score: float
     rows: int
+    score_falls: bool = False
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self | None:
@@ -38,7 +40,8 @@ class Baseline:
         if not isinstance(found, Mapping) or {"says", "score", "val_loss", "val_score", "rows"} - set(found):
             return None
         loss, score = (math.nan if found[n] is None else float(found[n]) for n in ("val_loss", "val_score"))
-        return cls(str(found["says"]), str(found["score"]), loss, score, int(found["rows"]))
+        falls = bool(found.get("score_falls", found["score"] in FALLING_SCORES))
+        return cls(str(found["says"]), str(found["score"]), loss, score, int(found["rows"]), falls)
 
     def to_table(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -46,4 +49,4 @@ class Baseline:
 
     def reaches(self, score: float) -> bool:
         """Whether a score is no better than this one's."""
-        return score >= self.val_score if self.score in FALLING_SCORES else score <= self.val_score
+        return score >= self.val_score if self.score_falls else score <= self.val_score

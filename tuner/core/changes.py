@@ -20,6 +20,7 @@ _FIXED: Mapping[str, str] = {
     "trainer.model": "earlier trials trained something else",
     "trainer.loss": "losses before and after could not be compared",
     "trainer.score": "scores before and after could not be compared",
+    "trainer.score_direction": "trials before and after could not be compared",
     "trainer.repeats": "earlier trials were trained with other seeds",
     "search.seed": "every random stream of the study follows from it",
 }

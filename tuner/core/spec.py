@@ -32,12 +32,8 @@ DIRECTIONS: dict[str, Literal["minimize", "maximize"]] = {
 }
 """The direction of each shipped metric; a score that is an error (rmse) turns round."""
 
-Score = Literal[
-    "accuracy", "precision", "recall", "f1", "precision_macro", "recall_macro", "f1_macro", "r2", "rmse"
-]
-
 FALLING_SCORES = frozenset({"rmse"})
-"""Scores of which less is better."""
+"""Scores of which less is better, though a study does not say so with `[trainer] score_direction`."""
 
 
 class DataSpec(Section):
@@ -112,14 +108,20 @@ class TrainerSpec(Section):
     repeats: int = Field(
         1, ge=1, le=100, description="seeds that every trial is trained with, side by side; the mean counts"
     )
-    loss: Literal["cross_entropy", "binary_cross_entropy", "mse", "mae", "huber"] | None = Field(
-        None, description="the loss; seen from the task where it is left out"
-    )
-    score: Score | None = Field(
+    loss: str | None = Field(
         None,
-        description="the score beside the loss; accuracy or r2 where it is left out. Of two classes f1, "
-        "precision and recall are the positive one's ([data] positive); of more, as f1_macro and its like "
-        "always, means over classes",
+        description="cross_entropy | binary_cross_entropy | mse | mae | huber | a plugin | "
+        "package.module:attr | ./file.py:attr; seen from the task where it is left out",
+    )
+    score: str | None = Field(
+        None,
+        description="accuracy | precision | recall | f1 | precision_macro | recall_macro | f1_macro | r2 | "
+        "rmse | a plugin | package.module:attr | ./file.py:attr; accuracy or r2 where it is left out. Of two "
+        "classes f1, precision and recall are the positive one's ([data] positive); of more, as f1_macro "
+        "and its like always, means over classes",
+    )
+    score_direction: Literal["minimize", "maximize"] | None = Field(
+        None, description="whether less or more of the score is better; what the score itself says"
     )
     device: str = Field(
         "auto",
@@ -130,8 +132,10 @@ class TrainerSpec(Section):
         ge=1,
         description="devices that each worker gets, for loops that train on several at once",
     )
-    executor: Literal["auto", "inline", "processes"] = Field(
-        "auto", description="in this process or in worker processes; auto: processes for two workers and more"
+    executor: str = Field(
+        "auto",
+        description="inline (in this process) | processes | a plugin | package.module:attr | ./file.py:attr; "
+        "auto: processes for two workers and more, unless a plugin is better suited",
     )
     workers: int | Literal["auto"] = Field(
         "auto", description="how many workers; auto: one per core for single trials, measured for fused ones"
@@ -178,6 +182,18 @@ class TrainerSpec(Section):
         """The devices that `device` names, in this order."""
         return tuple(name.strip() for name in self.device.split(","))
 
+    @property
+    def score_name(self) -> str | None:
+        """The score in one word: of a reference, what it names in the module or file."""
+        return self.score and self.score.rpartition(":")[2]
+
+    @property
+    def score_falls(self) -> bool:
+        """Whether less of the score is better."""
+        if self.score_direction is not None:
+            return self.score_direction == "minimize"
+        return self.score in FALLING_SCORES
+
 
 class ObjectiveSpec(Section):
     """`[objective]`: what is searched for."""
@@ -217,12 +233,15 @@ class ObjectiveSpec(Section):
 class SearchSpec(Section):
     """`[search]`: how configurations are chosen and hopeless ones cut."""
 
-    sampler: Literal["tpe", "gp", "cmaes", "nsga2", "qmc", "random", "grid"] = Field(
-        "tpe", description="tpe | gp | cmaes | nsga2 | qmc | random | grid"
+    sampler: str = Field(
+        "tpe",
+        description="tpe | gp | cmaes | nsga2 | qmc | random | grid | a plugin | a sampler class of Optuna's "
+        "as package.module:attr | ./file.py:attr",
     )
-    pruner: Literal["asha", "asha-stop", "hyperband", "median", "percentile", "none"] = Field(
+    pruner: str = Field(
         "asha",
-        description="asha (pauses; the best go on) | asha-stop | hyperband | median | percentile | none",
+        description="asha (pauses; the best go on) | asha-stop | hyperband | median | percentile | none | "
+        "a plugin | a pruner class of Optuna's as package.module:attr | ./file.py:attr",
     )
     min_epochs: int = Field(1, ge=1, description="epochs before a pruner may stop a trial")
     reduction: int = Field(3, ge=2, description="asha, hyperband: one in so many goes on at each rung")
@@ -306,21 +325,6 @@ class StudySpec(Section):
     confirm: ConfirmSpec = ConfirmSpec()
     space: SpaceSpec
 
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        sampler, objective = self.search.sampler, self.objective
-        if objective.also and sampler in ("gp", "cmaes"):
-            raise ValueError(
-                f"objective.also: the sampler '{sampler}' knows one objective; "
-                'take search.sampler = "tpe", "nsga2", "random", "qmc" or "grid"'
-            )
-        if (objective.at_most or objective.at_least) and sampler == "gp":
-            raise ValueError(
-                "objective: the sampler 'gp' knows no constraints; "
-                'take search.sampler = "tpe", "nsga2", "cmaes", "random", "qmc" or "grid"'
-            )
-        return self
-
     @classmethod
     def parse(
         cls,
@@ -382,7 +386,7 @@ class StudySpec(Section):
     def goal(self) -> Objective:
         """The metric and its direction."""
         metric, direction = self.objective.metric, self.objective.direction
-        if direction is None and metric.endswith("_score") and self.trainer.score in FALLING_SCORES:
+        if direction is None and metric.endswith("_score") and self.trainer.score_falls:
             direction = "minimize"
         return Objective(metric, (direction or DIRECTIONS[metric]) == "minimize")
 

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tuner import plugins
 from tuner.core.dataset import Task
 from tuner.core.spec import DataSpec
 from tuner.data import arrays, column, source, target
@@ -100,7 +99,7 @@ def _brought(spec: DataSpec, folder: Path) -> tuple[X, Y]:
         except (OSError, ValueError) as error:
             raise DataError(f"{spec.source}: the test split cannot be read: {error}") from error
     else:
-        values = plugins.load(spec.source, folder=folder)()
+        values = source.called(spec, folder, source.reader(spec))
     if "X_test" not in values or "y_test" not in values:
         raise DataError(f"{spec.source}: X_test and y_test belong together; give both or neither")
     return arrays.pair(values["X_test"], values["y_test"], spec.source, "_test")

@@ -25,11 +25,14 @@ from tuner.core.spec import DataSpec
 from tuner.data import arrays, bundled, table
 from tuner.data.arrays import X, Y
 from tuner.data.hashing import Hashed
-from tuner.errors import DataError, described, near
+from tuner.errors import DataError, TunerError, described, near
 
 FORMS = "sklearn:<set>, file.csv, file.parquet, file.npz, package.module:function or ./file.py:function"
 _KEYS = ("X", "y", "X_validation", "y_validation", "X_test", "y_test")
-FILES = (".csv", ".tsv", ".parquet", ".pq", ".npz")
+GROUP = "tuner.sources"
+"""The entry points that readers are registered under: of files by their suffix, of others by what stands
+before the colon. A reader is a function ``(spec, folder)`` that returns a data frame, (x, y), arrays by the
+names of an NPZ file, or a `Source`."""
 _SHOWN = 20
 
 
@@ -86,27 +89,38 @@ def read(spec: DataSpec, folder: Path) -> Source:
         DataError: it cannot be read, or what it holds cannot be used.
         PluginError: the reference to a function leads nowhere.
     """
-    name = spec.source
-    if name.startswith("sklearn:"):
-        return _sklearn(name, spec)
-    suffix = Path(name).suffix.lower()
-    if suffix in FILES:
-        path = folder / Path(name).expanduser()
-        if not path.is_file():
-            raise DataError(f"{name}: no such file; looked for {path}")
-        if suffix == ".npz":
-            return _npz(path, spec)
-        reader = table.read_parquet if suffix in (".parquet", ".pq") else table.read_csv
-        return from_frame(reader(path, name), spec)
-    if ":" in name:
-        return _function(spec, folder)
-    raise DataError(f"data.source: '{name}' names no data; give {FORMS}")
+    name, path = spec.source, _path(spec, folder)
+    found = reader(spec)
+    if found is None and ":" not in name:
+        raise DataError(f"data.source: '{name}' names no data; give {FORMS}")
+    if found == path.suffix[1:].lower() and not path.is_file():
+        raise DataError(f"{name}: no such file; looked for {path}")
+    values = called(spec, folder, found)
+    if isinstance(values, Source):
+        return values
+    if isinstance(values, pd.DataFrame):
+        return from_frame(values, spec)
+    if isinstance(values, Mapping):
+        return from_values({str(key): value for key, value in values.items()}, spec)
+    if isinstance(values, tuple | list) and len(values) == 2:
+        return from_values({"X": values[0], "y": values[1]}, spec)
+    raise DataError(
+        f"{name}: the function returned {type(values).__name__}; return (x, y), a dictionary "
+        "with X and y, or a data frame"
+    )
+
+
+def reader(spec: DataSpec) -> str | None:
+    """The registered reader of a source: that of a file's suffix, or of what stands before the colon."""
+    known = plugins.registered(GROUP)
+    names = (Path(spec.source).suffix[1:].lower(), spec.source.partition(":")[0])
+    return next((name for name in names if name in known), None)
 
 
 def digest(spec: DataSpec, folder: Path) -> str:
     """A hash of the file that `[data] source` names; none where it names no file, or it is not there."""
     path = folder / Path(spec.source).expanduser()
-    if path.suffix.lower() not in FILES:
+    if path.suffix[1:].lower() not in plugins.registered(GROUP):
         return ""
     try:
         with path.open("rb") as file:
@@ -198,15 +212,28 @@ def _validation(values: Mapping[str, Any], x: X, where: str) -> tuple[X, Y] | No
     return judged, y
 
 
-def _sklearn(name: str, spec: DataSpec) -> Source:
-    wanted = name.removeprefix("sklearn:")
+def csv(spec: DataSpec, folder: Path) -> Source:
+    """Rows of a CSV file."""
+    return from_frame(table.read_csv(_path(spec, folder), spec.source), spec)
+
+
+def parquet(spec: DataSpec, folder: Path) -> Source:
+    """Rows of a Parquet file."""
+    return from_frame(table.read_parquet(_path(spec, folder), spec.source), spec)
+
+
+def sklearn(spec: DataSpec, folder: Path) -> Source:  # noqa: ARG001
+    """Rows of a set that comes with scikit-learn."""
+    wanted = spec.source.removeprefix("sklearn:")
     if wanted not in bundled.SETS:
-        raise DataError(f"{name}: unknown set '{wanted}'; {near(wanted, bundled.SETS)}")
+        raise DataError(f"{spec.source}: unknown set '{wanted}'; {near(wanted, bundled.SETS)}")
     x, y, names = bundled.read(wanted)
     return from_values({"X": x, "y": y}, spec, names)
 
 
-def _npz(path: Path, spec: DataSpec) -> Source:
+def npz(spec: DataSpec, folder: Path) -> Source:
+    """Rows of an NPZ file."""
+    path = _path(spec, folder)
     wanted = {key for key in (*_KEYS, spec.group, spec.time) if key is not None}
     values: dict[str, Any] = {}
     key = "the file"
@@ -237,28 +264,27 @@ def _array_of(archive: Any, key: str) -> NDArray[Any]:
     return found
 
 
-def _function(spec: DataSpec, folder: Path) -> Source:
-    function = plugins.load(spec.source, folder=folder)
+def called(spec: DataSpec, folder: Path, reader: str | None) -> Any:
+    """What a registered reader returns, or of None the function that `[data] source` names.
+
+    Raises:
+        DataError: it raised, or there is nothing to call.
+    """
+    function = plugins.load(reader or spec.source, GROUP, folder)
     if not callable(function):
         raise DataError(
             f"{spec.source}: is {type(function).__name__}, not a function; name a function without arguments"
         )
     try:
-        found = function()
-    except KeyboardInterrupt:
+        return function(spec, folder) if reader else function()
+    except (TunerError, KeyboardInterrupt):
         raise
     except BaseException as error:
         raise DataError(f"{spec.source}: the function raised {described(error)}") from error
-    if isinstance(found, pd.DataFrame):
-        return from_frame(found, spec)
-    if isinstance(found, Mapping):
-        return from_values({str(key): value for key, value in found.items()}, spec)
-    if isinstance(found, tuple | list) and len(found) == 2:
-        return from_values({"X": found[0], "y": found[1]}, spec)
-    raise DataError(
-        f"{spec.source}: the function returned {type(found).__name__}; return (x, y), a dictionary "
-        "with X and y, or a data frame"
-    )
+
+
+def _path(spec: DataSpec, folder: Path) -> Path:
+    return folder / Path(spec.source).expanduser()
 
 
 def _near(name: str, names: list[str]) -> str:

@@ -1,6 +1,7 @@
 """Where trials run: in this process, or in worker processes."""
 
 from tuner.executors.inline import Inline
+from tuner.executors.kinds import AUTO, ExecutorKind, Setup, chosen, kind
 from tuner.executors.processes import Processes
 
-__all__ = ["Inline", "Processes"]
+__all__ = ["AUTO", "ExecutorKind", "Inline", "Processes", "Setup", "chosen", "kind"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from tuner.core.spec import FALLING_SCORES
 from tuner.findings import nothing_learned
 from tuner.findings.evidence import Evidence
 from tuner.findings.finding import Finding, Severity
@@ -24,7 +23,7 @@ def find(evidence: Evidence) -> Finding | None:
     base, best = evidence.baseline, evidence.best_score
     if base is None or not len(evidence.ranking) or not math.isfinite(best) or not base.reaches(best):
         return None
-    if base.score in FALLING_SCORES or base.score == "r2" or nothing_learned.find(evidence) is not None:
+    if base.score_falls or base.score == "r2" or nothing_learned.find(evidence) is not None:
         return None
     return Finding(
         "commonest_class",

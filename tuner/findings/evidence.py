@@ -20,7 +20,6 @@ from tuner.core.columns import numbers, param_columns
 from tuner.core.goals import Goals
 from tuner.core.importances import Importances
 from tuner.core.space import Choice, Int, SearchSpace
-from tuner.core.spec import FALLING_SCORES
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 
 Floats = NDArray[np.float64]
@@ -238,7 +237,7 @@ class Evidence:
         known = known[np.isfinite(known)]
         if not len(known):
             return math.nan
-        falls = self.baseline is not None and self.baseline.score in FALLING_SCORES
+        falls = self.baseline is not None and self.baseline.score_falls
         return float(known.min() if falls else known.max())
 
     @property

@@ -3,7 +3,7 @@
 from tuner.judging.choosing import Candidate, Difference, Selection, choose
 from tuner.judging.confirmation import Confirmation, Opening, Tested, contenders
 from tuner.judging.intervals import SHARE, Interval, Transform, around, over_repeats
-from tuner.judging.measures import MEASURES, Measure, measured, of_losses, scale_of
+from tuner.judging.measures import MEASURES, Measure, measured, of_losses, of_score, scale_of
 from tuner.judging.noise import Noise
 from tuner.judging.noise import of_rows as noise_of_rows
 from tuner.judging.overtuning import Overtuning, Step, overtuning
@@ -37,6 +37,7 @@ __all__ = [
     "measured",
     "noise_of_rows",
     "of_losses",
+    "of_score",
     "over_repeats",
     "overtuning",
     "scale_of",

@@ -34,6 +34,9 @@ classes, as with ``_macro`` behind them they always do."""
 
 _SHARES = ("accuracy", *BY_CLASS, *(f"{name}_macro" for name in BY_CLASS))
 
+GROUPS = 100
+"""A score of one's own is computed anew without each of so many groups of rows."""
+
 MEASURES = (*_SHARES, "r2", "rmse")
 """The scores that can be measured, with scikit-learn's definitions."""
 
@@ -161,6 +164,28 @@ def measured(
         SHARE,
         np.stack([hit, (hit + miss) / 2, miss]),
     )
+
+
+def of_score(
+    score: Callable[[NDArray[Any], NDArray[Any]], float], truth: NDArray[Any], outputs: Sequence[NDArray[Any]]
+) -> Measure:
+    """A score of one's own; its rows are pseudo-values of a delete-a-group jackknife (Quenouille 1956).
+
+    Args:
+        score: the score of some rows, from their truth and their outputs.
+        truth: (n, ...).
+        outputs: (n, ...), one array per model.
+    """
+    groups = np.arange(len(truth)) % min(len(truth), GROUPS)
+    sums = []
+    for output in outputs:
+        whole = score(truth, output)
+        without = np.array(
+            [score(truth[groups != g], output[groups != g]) for g in range(groups.max(initial=0) + 1)]
+        )
+        pseudo = (len(without) - 1) * (without.mean() - without) + whole
+        sums.append(np.stack([pseudo, np.ones_like(pseudo)], axis=-1))
+    return Measure(np.stack(sums), _mean, ANY)
 
 
 def _mean(sums: Numbers) -> Numbers:

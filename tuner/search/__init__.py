@@ -1,6 +1,7 @@
 """The importer of optuna: ask / tell / replay, samplers, importances."""
 
 from tuner.search.importances import importances, of_value_and_gap
+from tuner.search.samplers import faults
 from tuner.search.searcher import OptunaSearcher
 
-__all__ = ["OptunaSearcher", "importances", "of_value_and_gap"]
+__all__ = ["OptunaSearcher", "faults", "importances", "of_value_and_gap"]

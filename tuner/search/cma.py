@@ -57,6 +57,8 @@ class CMAES:
     learned anew.
     """
 
+    objectives = 1
+
     def __init__(self, space: SearchSpace, spec: SearchSpec) -> None:
         self._seed = spec.seed
         self._random = Random(space, spec)

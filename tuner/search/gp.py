@@ -23,6 +23,8 @@ BEST, LAST = 50, 100
 class GP:
     """Expected improvement under a Gaussian process, trials that run being imagined (qLogEI)."""
 
+    objectives, constraints = 1, False
+
     def __init__(self, space: SearchSpace, spec: SearchSpec) -> None:
         self._seed = spec.seed
         self._startup = spec.startup_trials

@@ -13,9 +13,20 @@ from tuner.core.space import SearchSpace
 from tuner.core.spec import SearchSpec
 from tuner.core.trial import Value
 from tuner.errors import SpecError
+from tuner.search.history import History
 
 LARGEST = 100_000
 """The most configurations a grid may have."""
+
+
+class Grid:
+    """Lists every configuration of the grid, and draws none."""
+
+    def __init__(self, space: SearchSpace, spec: SearchSpec) -> None:
+        self.listed = grid(space, spec)
+
+    def fit(self, history: History) -> None:
+        """Nothing is learned."""
 
 
 def grid(space: SearchSpace, spec: SearchSpec) -> list[dict[str, Value]]:

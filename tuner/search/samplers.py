@@ -1,4 +1,4 @@
-"""What a sampler is, random draws, and the samplers by name.
+"""What a sampler is, random draws, and the sampler that a study names.
 
 A sampler is fitted to the history once for every batch of trials and then draws one configuration
 after the other, each from the seed of its own number. Duplicates are the searcher's business.
@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from importlib import import_module
-from typing import Protocol
+from typing import Any, Protocol
 
+from tuner import plugins
 from tuner.core.seeds import derive
 from tuner.core.space import Parameter, SearchSpace
-from tuner.core.spec import SearchSpec
+from tuner.core.spec import SearchSpec, StudySpec
 from tuner.core.trial import Value
+from tuner.errors import PluginError, TunerError, described
 from tuner.search.distributions import from_share
 from tuner.search.history import History
+
+GROUP = "tuner.samplers"
+"""The entry points that samplers are registered under."""
 
 Suggest = Callable[[str, Parameter], Value]
 """Gives a parameter its value; asked for the active parameters only, in the space's order."""
@@ -26,10 +30,15 @@ Draw = Callable[[int, int], Suggest]
 
 
 class Sampler(Protocol):
-    """Chooses configurations. What it draws is a function of the history, the number and the attempt."""
+    """Chooses configurations. What it draws is a function of the history, the number and the attempt.
 
-    def fit(self, history: History) -> Draw:
-        """Learn from the history.
+    A class that is made from a `SearchSpace` and a `SearchSpec`. It may have an attribute ``listed``, the
+    configurations to begin with, and say with ``objectives = 1`` and ``constraints = False`` what it
+    cannot take into account. A sampler class of Optuna's is one, too: see `foreign`.
+    """
+
+    def fit(self, history: History) -> Draw | None:
+        """Learn from the history; None where there is nothing but what is listed.
 
         The draw may look at `history.running` again, which grows by each trial of the batch.
         """
@@ -56,24 +65,50 @@ def fallback(values: Mapping[str, Value], otherwise: Suggest) -> Suggest:
     return lambda name, parameter: values[name] if name in values else otherwise(name, parameter)
 
 
-SAMPLERS = {
-    "tpe": "tuner.search.tpe:TPE",
-    "gp": "tuner.search.gp:GP",
-    "cmaes": "tuner.search.cma:CMAES",
-    "nsga2": "tuner.search.nsga2:NSGA2",
-    "qmc": "tuner.search.qmc:QMC",
-    "random": "tuner.search.samplers:Random",
-}
-"""Imported only when named: SciPy, cmaes and torch take seconds."""
-
-
 def first_drawn(space: SearchSpace, spec: SearchSpec) -> int:
     """The number of the first trial that a sampler draws, after the default configuration and the presets."""
     return sum(1 for _ in space.presets()) if spec.presets else 1
 
 
 def build(space: SearchSpace, spec: SearchSpec) -> Sampler:
-    """The sampler that `spec` names."""
-    module, _, name = SAMPLERS[spec.sampler].partition(":")
-    sampler: Sampler = getattr(import_module(module), name)(space, spec)
+    """The sampler that `spec` names.
+
+    Raises:
+        PluginError: the name leads nowhere, or to something that cannot sample.
+        SpecError: the sampler cannot work with the space.
+    """
+    found = _found(spec.sampler)
+    try:
+        sampler: Sampler = found(space, spec)
+    except (TunerError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise PluginError(f"{spec.sampler}: cannot be set up: {described(error)}") from error
+    if not callable(getattr(sampler, "fit", None)):
+        raise PluginError(f"{spec.sampler}: cannot sample; give a class with fit, or one of Optuna's")
     return sampler
+
+
+def faults(spec: StudySpec) -> list[str]:
+    """What of a study's objectives its sampler cannot take into account."""
+    objective, name = spec.objective, spec.search.sampler
+    if not (objective.also or objective.at_most or objective.at_least):
+        return []
+    found = _found(name)
+    if objective.also and getattr(found, "objectives", 2) == 1:
+        words = f"objective.also: the sampler '{name}' knows one objective"
+        return [f'{words}; take search.sampler = "tpe" or "nsga2"']
+    if (objective.at_most or objective.at_least) and not getattr(found, "constraints", True):
+        words = f"objective: the sampler '{name}' knows no constraints"
+        return [f'{words}; take search.sampler = "tpe", "nsga2" or "cmaes"']
+    return []
+
+
+def _found(name: str) -> Any:
+    """The class, or the function, that makes a sampler; imported only now: some take seconds."""
+    found = plugins.load(name, GROUP)
+    if isinstance(found, type) and any(c.__module__.startswith("optuna.samplers") for c in found.__mro__):
+        from tuner.search.foreign import adapted
+
+        return adapted(found)
+    return found

@@ -17,7 +17,6 @@ from tuner.core.spec import SearchSpec
 from tuner.core.trial import Objective, Params, Trial, TrialRecord, TrialState, Value
 from tuner.errors import SpecError
 from tuner.search.distributions import from_share, is_single
-from tuner.search.grid import grid
 from tuner.search.history import History
 from tuner.search.samplers import Draw, Random, Suggest, build
 
@@ -48,14 +47,15 @@ class OptunaSearcher:
         """Set up without a history; of `goal` only tpe and nsga2 look at more than the first objective.
 
         Raises:
-            SpecError: a grid was asked for that is too large.
+            SpecError: the sampler cannot work with the space, e.g. as its grid is too large.
+            PluginError: the sampler cannot be found.
         """
         self._space = space
         self._spec = spec
         self._history = History(space, goal)
         self._next = 0
+        self._sampler = build(space, spec)
         self._listed = self._list()
-        self._sampler = None if spec.sampler == "grid" else build(space, spec)
         self._random = Random(space, spec)
         self._single = {name: from_share(p, 0.5) for name, p in space if is_single(p)}
         self._floats = {name for name, p in space if isinstance(p, Float)}
@@ -69,9 +69,9 @@ class OptunaSearcher:
         draw: Draw | None = None
         while len(trials) < count:
             params = self._from_list()
-            if params is None and self._sampler is not None:
+            if params is None:
                 draw = draw or self._sampler.fit(self._history)
-                params = self._drawn(draw)
+                params = self._drawn(draw) if draw is not None else None
             if params is None:
                 break
             trial = Trial(self._next, params, self._spec.seed)
@@ -127,11 +127,9 @@ class OptunaSearcher:
 
     def _list(self) -> Iterator[dict[str, Value]]:
         """What is asked for before the sampler: the default configuration first."""
-        listed: Iterable[dict[str, Value]] = ()
-        if self._spec.sampler == "grid":
-            listed = grid(self._space, self._spec)
-        elif self._spec.presets:
-            listed = self._space.presets()
+        listed: Iterable[dict[str, Value]] | None = getattr(self._sampler, "listed", None)
+        if listed is None:
+            listed = self._space.presets() if self._spec.presets else ()
         return chain([self._space.defaults()], listed)
 
     def _from_list(self) -> dict[str, Value] | None:

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 from tuner.core.baseline import Baseline
 from tuner.core.dataset import Dataset, Task
 from tuner.core.spec import StudySpec
-from tuner.trainers.scores import FOR_TASK, score
+from tuner.trainers import scores
+
+_LOSSES = ("cross_entropy", "binary_cross_entropy", "mse", "mae", "huber")
+"""The losses that a constant prediction is known of."""
 
 
 def baseline(spec: StudySpec, data: Dataset | None) -> Baseline | None:
@@ -23,18 +26,27 @@ def baseline(spec: StudySpec, data: Dataset | None) -> Baseline | None:
     """
     if data is None or spec.trainer.use not in ("torch", "sklearn"):
         return None
-    name = spec.trainer.score or FOR_TASK[data.task][0]
+    score = scores.find(scores.name_of(spec, data.task))
     train, truth = data.train.y, data.validation.y
     if data.task is Task.CLASSIFICATION:
         shares = np.bincount(train, minlength=len(data.classes)) / len(train)
         commonest = int(shares.argmax())
         constant = np.full_like(truth, commonest)
+        if score.takes_probabilities(data.task):
+            constant = np.tile(shares, (len(truth), 1))
         says, loss = f"'{data.classes[commonest]}'", _of_shares(spec, truth, shares)
     else:
         mean = train.mean(axis=0)
         constant = np.broadcast_to(mean, truth.shape).astype(truth.dtype)
         says, loss = "the mean", _of_difference(spec.trainer.loss or "mse", np.abs(truth - constant))
-    return Baseline(says, name, loss, score(name, truth, constant, data), len(truth))
+    if spec.trainer.loss is not None and spec.trainer.loss not in _LOSSES:
+        loss = math.nan
+    try:
+        found = score.of(truth, constant, data)
+    except Exception:  # noqa: BLE001 - a function of one's own need not take what no model says
+        found = math.nan
+    name, falls = spec.trainer.score_name or scores.DEFAULT[data.task], spec.trainer.score_falls
+    return Baseline(says, name, loss, found, len(truth), falls)
 
 
 def _of_shares(spec: StudySpec, truth: NDArray[Any], shares: NDArray[np.float64]) -> float:

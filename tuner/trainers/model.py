@@ -1,12 +1,11 @@
 """Model: what a trial leaves behind, read back from its folder.
 
-Which libraries a model needs is not known here: model.json names the trainer that wrote it, and
-that trainer reads it.
+model.json names as ``"trainer"`` the format of its folder: an entry point, which is a function
+``load(folder)`` that returns a `Model`.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -15,10 +14,12 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner import plugins
 from tuner.artifacts import DESCRIPTION
 from tuner.errors import TrialError, TunerError, near
 
-_WRITERS = ("function", "sklearn", "torch")
+GROUP = "tuner.formats"
+"""The entry points that formats are registered under."""
 
 
 class Model(Protocol):
@@ -79,9 +80,10 @@ def load_model(folder: str | Path) -> Model:
     description = describe(folder)
     name = description.get("trainer")
     try:
-        if name not in _WRITERS:
-            raise TrialError(f"its trainer is {name!r}; {near(str(name), _WRITERS)}")
-        load: Callable[[Path], Model] = importlib.import_module(f"tuner.trainers.{name}").load
+        known = plugins.registered(GROUP)
+        if name not in known:
+            raise TrialError(f"its trainer is {name!r}; {near(str(name), known)}")
+        load: Callable[[Path], Model] = plugins.load(str(name), GROUP)
         return load(folder)
     except TunerError as error:
         if str(folder) in str(error):

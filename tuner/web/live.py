@@ -21,7 +21,7 @@ from tuner.core.baseline import Baseline
 from tuner.core.columns import moments, param_columns
 from tuner.core.goals import Goals
 from tuner.core.space import SearchSpace
-from tuner.core.spec import FALLING_SCORES, StudySpec
+from tuner.core.spec import StudySpec
 from tuner.errors import SpecError, StoreError
 from tuner.figures.frame import Epochs, Frame
 from tuner.findings import Finding, spread_of
@@ -72,7 +72,7 @@ class Look:
         return Verdict(
             self.summary.name,
             frame.goals,
-            self.spec.trainer.score in FALLING_SCORES,
+            self.spec.trainer.score_falls,
             len(frame),
             self.summary.is_driven,
             best,

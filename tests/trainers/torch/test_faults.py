@@ -61,7 +61,7 @@ def test_cnn_needs_images() -> None:
 
 def test_loss_and_score_must_fit_the_task() -> None:
     assert fault(blobs(), loss="mse") == (
-        "trainer.loss: 'mse' is not for classification; give one of cross_entropy, binary_cross_entropy"
+        "trainer.loss: 'mse' is not for classification; give one of binary_cross_entropy, cross_entropy"
     )
     assert fault(line(), score="f1") == "trainer.score: 'f1' is not for regression; give one of r2, rmse"
 

@@ -11,17 +11,18 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 from tests.trainers.torch import plain
-from tuner.trainers.torch.recipe import LIMITS, Names, Recipe
+from tuner import plugins
+from tuner.trainers.torch.recipe import SCHEDULES, Recipe
 from tuner.trainers.torch.schedule import learning_rate, learning_rates
 
-SCHEDULES = [str(name) for name in LIMITS["schedule"].known] if isinstance(LIMITS["schedule"], Names) else []
+NAMED = sorted(plugins.registered(SCHEDULES))
 
 
 def whole(recipe: Recipe, steps: int) -> list[float]:
     return [learning_rate(recipe, step, steps) for step in range(steps)]
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("schedule", NAMED)
 @pytest.mark.parametrize("warmup", [0.0, 0.17])
 def test_schedule_follows_its_definition(schedule: str, warmup: float) -> None:
     params: dict[str, Any] = {
@@ -36,7 +37,7 @@ def test_schedule_follows_its_definition(schedule: str, warmup: float) -> None:
     assert whole(Recipe.of(params), 97) == pytest.approx(plain.rates(params, 97), rel=1e-12)
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("schedule", NAMED)
 @pytest.mark.parametrize("rise", [0.0, 0.3, 1.0])
 def test_a_part_of_the_rates_is_that_of_all_of_them(schedule: str, rise: float) -> None:
     recipe = Recipe(schedule=schedule, warmup=0.2, one_cycle_rise=rise)
@@ -76,7 +77,7 @@ def test_warm_up_rises_to_the_peak() -> None:
 
 
 @given(
-    st.sampled_from(SCHEDULES),
+    st.sampled_from(NAMED),
     st.floats(0, 0.99),
     st.floats(0.05, 0.95),
     st.integers(1, 200),

@@ -274,7 +274,7 @@ def test_attention_with_dropout_of_its_own_trains_one_at_a_time() -> None:
 
 
 def test_study_whose_first_network_cannot_be_stacked_or_built_is_left_to_the_reference() -> None:
-    assert "'no such' is not known" in str(TorchTrainer().why_unfused(study(model="no such"), blobs(), "cpu"))
+    assert "unknown name 'no such'" in str(TorchTrainer().why_unfused(study(model="no such"), blobs(), "cpu"))
     job = Job(study(model=nets.of("Branching")), blobs(), rows=4)
     assert isinstance(open_batch(TorchTrainer(), job), Sessions)
 

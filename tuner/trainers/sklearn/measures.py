@@ -13,14 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.core.dataset import Dataset, Task
-from tuner.trainers import scores
+from tuner.trainers.scores import Score
 
 LOSSES: Mapping[Task, str] = {Task.CLASSIFICATION: "cross_entropy", Task.REGRESSION: "mse"}
 """What the losses of a reading are."""
 
 
 def measure(
-    estimator: Any, x: NDArray[Any], y: NDArray[Any], data: Dataset, score: str
+    estimator: Any, x: NDArray[Any], y: NDArray[Any], data: Dataset, score: Score
 ) -> tuple[float, float]:
     """The loss and the score of a split.
 
@@ -33,7 +33,7 @@ def measure(
         x: (N, D).
         y: (N,) class indices, or (N,) or (N, T) standardized targets.
         data: knows the task and the target's units.
-        score: one of `scores.FOR_TASK`.
+        score: what is measured beside the loss.
 
     Returns:
         Both `nan` where predictions are no numbers.
@@ -42,12 +42,22 @@ def measure(
         predicted = estimator.predict(x)
         told = hasattr(estimator, "predict_proba")
         loss = np.mean(row_losses(estimator, x, y)) if told else np.mean(predicted != y)
-        return float(loss), scores.score(score, y, np.asarray(predicted), data)
+        if score.takes_probabilities(data.task):
+            predicted = probabilities(estimator, x, len(data.classes))
+        return float(loss), score.of(y, np.asarray(predicted), data)
     predicted = np.asarray(estimator.predict(x), np.float64).reshape(y.shape)
     loss = np.mean((predicted - y) ** 2)
     if not math.isfinite(loss):
         return float(loss), math.nan
-    return float(loss), scores.score(score, y, predicted, data)
+    return float(loss), score.of(y, predicted, data)
+
+
+def probabilities(estimator: Any, x: NDArray[Any], classes: int) -> NDArray[np.float32]:
+    """The probability of each class, (N, classes); none of one that was not seen in training."""
+    found = np.asarray(estimator.predict_proba(x))
+    whole = np.zeros((len(found), classes), np.float32)
+    whole[:, estimator.classes_] = found
+    return whole
 
 
 def row_losses(estimator: Any, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float64]:

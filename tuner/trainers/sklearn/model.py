@@ -24,7 +24,7 @@ from tuner.data import Scaling, encode
 from tuner.errors import DataError, TrialError, TunerError, described
 from tuner.trainers.model import describe
 from tuner.trainers.sklearn.estimators import estimator_class
-from tuner.trainers.sklearn.measures import row_losses
+from tuner.trainers.sklearn.measures import probabilities, row_losses
 
 FORMAT = 1
 """The version of what `write` writes."""
@@ -71,10 +71,7 @@ class SklearnModel:
         """
         if not hasattr(self.module, "predict_proba"):
             raise TrialError(f"{type(self.module).__name__} has no probabilities; use predict")
-        found = np.asarray(self.module.predict_proba(self._inputs(rows)))
-        probabilities = np.zeros((len(found), len(self.description["context"]["classes"])), np.float32)
-        probabilities[:, self.module.classes_] = found
-        return probabilities
+        return probabilities(self.module, self._inputs(rows), len(self.description["context"]["classes"]))
 
     def losses(self, rows: Any, truth: NDArray[Any]) -> NDArray[np.float64]:
         """The loss of each row, (N,), as `measures.measure` has it.

@@ -20,7 +20,7 @@ from tuner.core.spec import StudySpec
 from tuner.core.training import Exhausted, Outcome, Snapshot
 from tuner.core.trial import Reading, Trial
 from tuner.data import Scaling
-from tuner.trainers.scores import FOR_TASK
+from tuner.trainers import scores
 from tuner.trainers.sklearn import model
 from tuner.trainers.sklearn.estimators import build, estimator_class, reference
 from tuner.trainers.sklearn.measures import measure
@@ -67,7 +67,7 @@ class EstimatorSession:
         task = inputs.data.task
         self.trial = trial
         self.inputs = inputs
-        self.score = spec.trainer.score or FOR_TASK[task][0]
+        self.score = scores.find(scores.name_of(spec, task))
         self._reference = reference(spec.trainer.model, task)
         self.epoch = 0
         self.best: Reading | None = None

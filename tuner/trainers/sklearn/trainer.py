@@ -18,8 +18,8 @@ from tuner.core.training import Snapshot
 from tuner.core.trial import Trial
 from tuner.data.scaling import KINDS
 from tuner.errors import PluginError, TunerError, first_line, near
+from tuner.trainers import scores
 from tuner.trainers.per_dataset import PerDataset
-from tuner.trainers.scores import FOR_TASK
 from tuner.trainers.sklearn.estimators import RECIPE, estimator_class, reference
 from tuner.trainers.sklearn.measures import LOSSES
 from tuner.trainers.sklearn.session import EstimatorSession, ScaledInputs
@@ -64,8 +64,8 @@ def _trainer_faults(spec: StudySpec, task: Task) -> Iterator[str]:
     trainer = spec.trainer
     if set(trainer.devices) > {"auto", "cpu"}:
         yield f"trainer.device: scikit-learn trains on the CPU, found {trainer.device!r}; drop it"
-    if trainer.score is not None and trainer.score not in FOR_TASK[task]:
-        yield f"trainer.score: '{trainer.score}' is not for {task}; give one of {', '.join(FOR_TASK[task])}"
+    if fault := scores.fault(trainer.score, task):
+        yield f"trainer.score: {fault}"
     if trainer.loss is not None and trainer.loss != LOSSES[task]:
         yield (
             f"trainer.loss: sklearn trials of {task} are measured by {LOSSES[task]}, "
@@ -89,6 +89,11 @@ def _estimator_faults(spec: StudySpec, task: Task) -> Iterator[str]:
     except BaseException as error:  # noqa: BLE001 - a constructor of anybody's
         yield f"trainer.settings: {found.__name__} cannot be built: {first_line(error)}"
         return
+    if not hasattr(estimator, "predict_proba") and scores.takes_probabilities(spec, task):
+        yield (
+            f"trainer.score: {spec.trainer.score} takes probabilities, and {found.__name__} has none; "
+            "give another score or estimator"
+        )
     if (is_regressor if task is Task.CLASSIFICATION else is_classifier)(estimator):
         yield f"trainer.model: {found.__name__} is not for {task}; give another estimator"
     known = (*estimator.get_params(), *RECIPE)

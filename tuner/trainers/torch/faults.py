@@ -5,9 +5,9 @@ A sentence each, ``key: what; what to do``; nothing is raised and nothing is bui
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from tuner.core.dataset import Dataset, Task
+from tuner.core.dataset import Dataset
 from tuner.core.spec import StudySpec
 from tuner.core.trial import NUMBERS
 from tuner.errors import PluginError, near
@@ -31,11 +31,11 @@ def validate(spec: StudySpec, data: Dataset | None) -> list[str]:
     model = spec.trainer.model or default_model(data)
     if fault := _model_fault(model, data):
         found.append(f"trainer.model: {fault}")
-    for key, given, known in (
-        ("loss", spec.trainer.loss, losses.FOR_TASK),
-        ("score", spec.trainer.score, scores.FOR_TASK),
+    for key, fault in (
+        ("loss", losses.fault(spec.trainer.loss, data.task)),
+        ("score", scores.fault(spec.trainer.score, data.task)),
     ):
-        found += [f"trainer.{key}: {f}" for f in _task_faults(given, known, data.task)]
+        found += [f"trainer.{key}: {fault}"] if fault else []
     return [*found, *_space_faults(spec, model)]
 
 
@@ -57,20 +57,11 @@ def _model_fault(model: str, data: Dataset) -> str | None:
         return f'cnn needs images (C, H, W), found rows of shape {data.input_shape}; give model = "mlp"'
     if model in SHIPPED:
         return None
-    if ":" not in model:
-        return (
-            f"unknown name {model!r}; {near(model, SHIPPED)}; or give package.module:build or ./file.py:build"
-        )
     try:
         found = builder(model)
     except PluginError as error:
         return str(error)
     return None if callable(found) else f"{model} is no function; give one: build(params, context)"
-
-
-def _task_faults(given: str | None, known: Mapping[Task, tuple[str, ...]], task: Task) -> Iterator[str]:
-    if given is not None and given not in known[task]:
-        yield f"'{given}' is not for {task}; give one of {', '.join(known[task])}"
 
 
 def _space_faults(spec: StudySpec, model: str) -> Iterator[str]:

@@ -33,13 +33,7 @@ from tuner.population import (
     Population,
     RowRecipe,
     RowState,
-    Rule,
     Seeds,
-    adagrad,
-    adam,
-    momentum,
-    rmsprop,
-    sgd,
 )
 from tuner.population.head import highest
 from tuner.population.layout import Floats
@@ -47,7 +41,7 @@ from tuner.trainers import scores
 from tuner.trainers.per_dataset import PerDataset
 from tuner.trainers.state import reading_of, reading_table
 from tuner.trainers.streams import GlobalStreams
-from tuner.trainers.torch import material
+from tuner.trainers.torch import losses, material, optimizers
 from tuner.trainers.torch.costs import asked, costs
 from tuner.trainers.torch.faults import default_model
 from tuner.trainers.torch.initialization import initialize
@@ -69,6 +63,11 @@ def unfit(spec: StudySpec, data: Dataset, device: str) -> str | None:
         return f"{model} trains one trial at a time; {_MODEL} can be fused"
     if device != "cpu":
         return f"on {device} trials train one at a time; fused training runs on the CPU"
+    loss = losses.name_of(spec, data.task)
+    if loss.upper() not in LossKind.__members__:
+        return f"the loss {loss} is your own, and no compiled one"
+    if (optimizer := optimizers.first_own(spec)) is not None:
+        return f"the optimizer {optimizer} is your own, and no compiled one"
     if len(data.input_shape) == 3:
         for name in _IMAGES_ONLY:
             if name in spec.space.parameters or spec.space.fixed.get(name):
@@ -149,11 +148,10 @@ class FusedBatch:
     def __init__(self, job: Job) -> None:
         if job.data is None:
             raise DataError('data: is missing; the torch trainer needs [data] source = "..."')
-        trainer = job.spec.trainer
         self._job = job
-        self._epochs, self._goal = trainer.epochs, job.spec.goal()
+        self._epochs, self._goal = job.spec.trainer.epochs, job.spec.goal()
         self._asked = asked(job.spec)
-        self._score = trainer.score or scores.FOR_TASK[job.data.task][0]
+        self._score = scores.find(scores.name_of(job.spec, job.data.task))
         self._rows = Population(job.rows, self._epochs, job.resources.threads)
         self._splits: PerDataset[_SplitArrays] = PerDataset()
         self._skeletons: dict[tuple[object, ...], _Skeleton] = {}
@@ -279,15 +277,17 @@ class FusedBatch:
         return reading
 
     def _scored(self, outputs: Floats, of: material.Material, truth: material.Truth) -> float:
-        # As `Loss.indices` does it: so few numbers cost PyTorch several times as much.
         data, predicted = of.data, outputs
-        if data.task is Task.CLASSIFICATION:
+        if self._score.takes_probabilities(data.task):
+            predicted = of.loss.probabilities(torch.from_numpy(outputs)).numpy()
+        # As `Loss.indices` does it: so few numbers cost PyTorch several times as much.
+        elif data.task is Task.CLASSIFICATION:
             predicted = np.empty(len(outputs), np.int64)
             if of.loss.outputs == 1:
                 predicted[:] = outputs[:, 0] > 0
             else:
                 highest(outputs, predicted)
-        return scores.score(self._score, truth.y, predicted, data)
+        return self._score.of(truth.y, predicted, data)
 
 
 def epoch_cost(job: Job, own: Dataset) -> Callable[[Trial], float]:
@@ -324,7 +324,7 @@ def row_recipe(recipe: Recipe, trial: Trial) -> RowRecipe:
         activation=Activation[recipe.activation.upper()],
         batch=None if recipe.batch_size == FULL else int(recipe.batch_size),
         rate=lambda at, steps: learning_rates(recipe, at, steps),
-        rule=_rule(recipe),
+        rule=optimizers.rule(recipe),
         l1=recipe.l1,
         l2=recipe.l2,
         weight_decay=recipe.weight_decay,
@@ -342,16 +342,3 @@ def row_recipe(recipe: Recipe, trial: Trial) -> RowRecipe:
             partner=seed("augmentation"),
         ),
     )
-
-
-def _rule(recipe: Recipe) -> Rule:
-    match recipe.optimizer:
-        case "momentum" | "nesterov":
-            return momentum(recipe.momentum, nesterov=recipe.optimizer == "nesterov")
-        case "adagrad":
-            return adagrad(recipe.epsilon)
-        case "rmsprop":
-            return rmsprop(recipe.rms_decay, recipe.epsilon)
-        case "adam" | "adamw":
-            return adam(recipe.beta1, recipe.beta2, recipe.epsilon)
-    return sgd()

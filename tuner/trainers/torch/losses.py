@@ -1,48 +1,52 @@
-"""The losses: cross_entropy, binary_cross_entropy, mse, mae, huber; and what outputs mean under each.
+"""The losses: cross_entropy, binary_cross_entropy, mse, mae, huber, and functions of one's own.
 
-Outputs are logits, or targets in standardized units; units of one's own are not known here.
+A loss says how many outputs a network needs, what targets look like, and what outputs mean: they are
+logits, or targets in standardized units.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tuner.core.dataset import Task
+from tuner import plugins
+from tuner.core.dataset import Dataset, Task
+from tuner.core.spec import StudySpec
+from tuner.errors import PluginError, TrialError, TunerError
 
-FOR_TASK: Mapping[Task, tuple[str, ...]] = {
-    Task.CLASSIFICATION: ("cross_entropy", "binary_cross_entropy"),
-    Task.REGRESSION: ("mse", "mae", "huber"),
-}
-"""The losses of each task, the default one first."""
+GROUP = "tuner.losses"
+"""The entry points that losses are registered under: functions, or subclasses of `Loss`."""
 
-_REGRESSION: Mapping[str, Callable[..., Tensor]] = {
-    "mse": functional.mse_loss,
-    "mae": functional.l1_loss,
-    "huber": functional.huber_loss,
-}
+DEFAULT: Mapping[Task, str] = {Task.CLASSIFICATION: "cross_entropy", Task.REGRESSION: "mse"}
+"""The loss of a study that names none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A loss and what it makes of N rows.
+    """A loss and what it makes of N rows; this one is the base of those that are means over outputs.
 
     Attributes:
-        name: one of `FOR_TASK`.
+        name: as the study names it.
         units: C classes, or T targets.
+        tasks: what it is for.
+        stacks: whether `each` can take several networks' outputs at once.
     """
 
     name: str
     units: int
+    tasks: ClassVar[tuple[Task, ...]] = (Task.REGRESSION,)
+    stacks: ClassVar[bool] = True
 
     @property
     def outputs(self) -> int:
-        """How many numbers the network puts out: one logit where two classes need no second."""
-        return 1 if self.name == "binary_cross_entropy" and self.units == 2 else self.units
+        """How many numbers the network puts out."""
+        return self.units
 
     def targets(self, y: Tensor) -> Tensor:
         """Bring targets into the shape the loss takes.
@@ -51,21 +55,15 @@ class Loss:
             y: (N,) class indices, or (N,) or (N, T) numbers.
 
         Returns:
-            (N,) class indices for cross_entropy, else float (N, outputs): for
-            binary_cross_entropy of more than two classes one-hot rows, so that each class is told
-            from the rest.
+            (N,) class indices, or float (N, outputs).
         """
-        if self.name == "cross_entropy":
-            return y
-        if self.name == "binary_cross_entropy" and self.outputs > 1:
-            return functional.one_hot(y, self.units).float()
         return y.float().reshape(len(y), self.outputs)
 
     def soft(self, targets: Tensor) -> Tensor:
         """Targets as numbers (N, outputs) that can be mixed: class indices become one-hot rows."""
         return functional.one_hot(targets, self.units).float() if targets.ndim == 1 else targets
 
-    def __call__(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+    def __call__(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:  # noqa: ARG002
         """The mean over the rows (and over outputs, where a row has several losses); 0-d.
 
         With smoothing s a class's target y becomes (1 - s) y + s / C (Szegedy et al. 2016, sec. 7);
@@ -76,18 +74,11 @@ class Loss:
             targets: what `targets` or `soft` returned, (N,) or (N, outputs).
             smoothing: ignored by regression.
         """
-        if self.name == "cross_entropy":
-            return functional.cross_entropy(outputs, targets, label_smoothing=smoothing)
-        if self.name == "binary_cross_entropy":
-            smoothed = targets * (1 - smoothing) + smoothing / 2 if smoothing else targets
-            return functional.binary_cross_entropy_with_logits(outputs, smoothed)
-        return _REGRESSION[self.name](outputs, targets)
+        return self.elementwise(outputs, targets)
 
-    def smoothed(self, soft: Tensor, smoothing: Tensor) -> Tensor:
+    def smoothed(self, soft: Tensor, smoothing: Tensor) -> Tensor:  # noqa: ARG002
         """Soft targets (..., outputs) with as much smoothing as `__call__` gives them."""
-        if self.name == "cross_entropy":
-            return soft * (1 - smoothing) + smoothing / self.units
-        return soft * (1 - smoothing) + smoothing / 2 if self.name == "binary_cross_entropy" else soft
+        return soft
 
     def each(self, outputs: Tensor, soft: Tensor) -> Tensor:
         """The loss of every sample, (...), whose mean is that of `__call__`.
@@ -96,23 +87,197 @@ class Loss:
             outputs: (..., outputs).
             soft: numbers of the same shape; see `soft`.
         """
-        if self.name == "cross_entropy":
-            return -(soft * outputs.log_softmax(dim=-1)).sum(dim=-1)
-        if self.name == "binary_cross_entropy":
-            several = functional.binary_cross_entropy_with_logits(outputs, soft, reduction="none")
-        else:
-            several = _REGRESSION[self.name](outputs, soft, reduction="none")
-        return several.mean(dim=-1)
+        return self.elementwise(outputs, soft, reduction="none").mean(dim=-1)
+
+    def rows(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The loss of every sample, (N,); takes what `targets` returned."""
+        return self.each(outputs, self.soft(targets))
+
+    def elementwise(self, outputs: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
+        """The loss of every output, (N, outputs), or with ``"mean"`` their mean, 0-d."""
+        raise NotImplementedError
 
     def indices(self, outputs: Tensor) -> Tensor:
         """The predicted class of each row, (N,)."""
-        return (outputs[:, 0] > 0).long() if self.outputs == 1 else outputs.argmax(dim=1)
+        return (outputs[:, 0] > 0).long() if self.outputs < self.units else outputs.argmax(dim=1)
 
     def probabilities(self, outputs: Tensor) -> Tensor:
-        """The probability of each class, (N, C); one-against-rest probabilities are made to sum to 1."""
-        if self.name == "cross_entropy":
-            return outputs.softmax(dim=1)
+        """The probability of each class, (N, C)."""
+        return outputs.softmax(dim=1)
+
+
+class CrossEntropy(Loss):
+    """Of C classes, one logit each."""
+
+    __slots__ = ()
+    tasks = (Task.CLASSIFICATION,)
+
+    def targets(self, y: Tensor) -> Tensor:
+        """Class indices, (N,)."""
+        return y
+
+    def __call__(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+        """See `Loss`."""
+        return functional.cross_entropy(outputs, targets, label_smoothing=smoothing)
+
+    def smoothed(self, soft: Tensor, smoothing: Tensor) -> Tensor:
+        """See `Loss`."""
+        return soft * (1 - smoothing) + smoothing / self.units
+
+    def each(self, outputs: Tensor, soft: Tensor) -> Tensor:
+        """See `Loss`."""
+        return -(soft * outputs.log_softmax(dim=-1)).sum(dim=-1)
+
+
+class BinaryCrossEntropy(Loss):
+    """One logit where two classes need no second; each of more classes is told from the rest."""
+
+    __slots__ = ()
+    tasks = (Task.CLASSIFICATION,)
+
+    @property
+    def outputs(self) -> int:
+        """One of two classes."""
+        return 1 if self.units == 2 else self.units
+
+    def targets(self, y: Tensor) -> Tensor:
+        """Float (N, outputs): of more than two classes one-hot rows."""
+        if self.outputs > 1:
+            return functional.one_hot(y, self.units).float()
+        return y.float().reshape(len(y), 1)
+
+    def __call__(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+        """See `Loss`."""
+        smoothed = targets * (1 - smoothing) + smoothing / 2 if smoothing else targets
+        return self.elementwise(outputs, smoothed)
+
+    def smoothed(self, soft: Tensor, smoothing: Tensor) -> Tensor:
+        """See `Loss`."""
+        return soft * (1 - smoothing) + smoothing / 2
+
+    def elementwise(self, outputs: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
+        """See `Loss`."""
+        return functional.binary_cross_entropy_with_logits(outputs, targets, reduction=reduction)
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """One-against-rest probabilities are made to sum to 1."""
         shares = outputs.sigmoid()
         if self.outputs == 1:
             return torch.cat([1 - shares, shares], dim=1)
         return shares / shares.sum(dim=1, keepdim=True)
+
+
+class SquaredError(Loss):
+    """The mean squared error."""
+
+    __slots__ = ()
+
+    def elementwise(self, outputs: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
+        """See `Loss`."""
+        return functional.mse_loss(outputs, targets, reduction=reduction)
+
+
+class AbsoluteError(Loss):
+    """The mean absolute error."""
+
+    __slots__ = ()
+
+    def elementwise(self, outputs: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
+        """See `Loss`."""
+        return functional.l1_loss(outputs, targets, reduction=reduction)
+
+
+class Huber(Loss):
+    """Squared up to an error of 1, absolute beyond (Huber 1964)."""
+
+    __slots__ = ()
+
+    def elementwise(self, outputs: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
+        """See `Loss`."""
+        return functional.huber_loss(outputs, targets, reduction=reduction)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnLoss(Loss):
+    """A function ``(outputs, targets)`` that returns a loss for every sample, (N,), or their mean.
+
+    Outputs are one logit per class, (N, C), or standardized targets, (N, T). Targets are class indices,
+    (N,), or standardized numbers, (N, T); where mixup or label smoothing mixes classes, shares (N, C).
+
+    Attributes:
+        task: what is predicted.
+        function: the function.
+    """
+
+    task: Task
+    function: Callable[[Tensor, Tensor], Tensor]
+    tasks: ClassVar[tuple[Task, ...]] = tuple(Task)
+    stacks: ClassVar[bool] = False
+
+    def targets(self, y: Tensor) -> Tensor:
+        """Class indices, (N,), or numbers, (N, T)."""
+        return y if self.task is Task.CLASSIFICATION else y.float().reshape(len(y), self.units)
+
+    def __call__(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
+        """See `Loss`."""
+        if smoothing and self.task is Task.CLASSIFICATION:
+            targets = self.soft(targets) * (1 - smoothing) + smoothing / self.units
+        return self._found(outputs, targets).mean()
+
+    def rows(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """One sample at a time where the function returns a mean."""
+        found = self._found(outputs, targets)
+        if found.ndim == 0:
+            pairs = zip(torch.split(outputs, 1), torch.split(targets, 1), strict=True)
+            return torch.stack([self._found(*pair).mean() for pair in pairs])
+        return found.reshape(len(found), -1).mean(dim=1)
+
+    def _found(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        found = self.function(outputs, targets)
+        if isinstance(found, Tensor) and (found.ndim == 0 or len(found) == len(outputs)):
+            return found
+        what = f"shape {tuple(found.shape)}" if isinstance(found, Tensor) else f"a {type(found).__name__}"
+        raise TrialError(
+            f"{self.name}: returned {what}; return a loss for every sample, ({len(outputs)},), or their mean"
+        )
+
+
+def build(name: str, units: int, task: Task, folder: Path | None = None) -> Loss:
+    """The loss of a name or a reference.
+
+    Args:
+        name: as a study names it.
+        units: C classes, or T targets.
+        task: what is predicted.
+        folder: what relative file references start from; the working folder.
+
+    Raises:
+        PluginError: it leads nowhere, or to something that cannot be called.
+    """
+    found = plugins.load(name, GROUP, folder)
+    if isinstance(found, type) and issubclass(found, Loss):
+        return found(name, units)
+    if not callable(found):
+        raise PluginError(f"{name}: is a {type(found).__name__}; give a function (outputs, targets)")
+    return OwnLoss(name, units, task, found)
+
+
+def name_of(spec: StudySpec, task: Task) -> str:
+    """The loss that a study names, or the task's default."""
+    return spec.trainer.loss or DEFAULT[task]
+
+
+def of(spec: StudySpec, data: Dataset) -> Loss:
+    """The loss of a study."""
+    return build(name_of(spec, data.task), data.outputs, data.task)
+
+
+def fault(name: str | None, task: Task) -> str | None:
+    """Why a study of a task cannot have a loss; None where it can."""
+    try:
+        if name is None or task in build(name, 2, task).tasks:
+            return None
+    except TunerError as error:
+        return str(error)
+    fitting = [each for each in plugins.registered(GROUP) if task in build(each, 2, task).tasks]
+    return f"'{name}' is not for {task}; give one of {', '.join(fitting)}"

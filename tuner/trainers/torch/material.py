@@ -18,6 +18,7 @@ from tuner.core.seeds import derive
 from tuner.data.scaling import Scaling
 from tuner.errors import DataError, DeviceError
 from tuner.trainers.device import device_fault
+from tuner.trainers.scores import Score
 from tuner.trainers.torch import losses
 from tuner.trainers.torch.losses import Loss
 
@@ -64,8 +65,7 @@ def material_of(job: Job, data: Dataset | None) -> Material:
     device = job.resources.device
     if fault := device_fault(device):
         raise DeviceError(f"device: {fault}")
-    loss = Loss(job.spec.trainer.loss or losses.FOR_TASK[data.task][0], data.outputs)
-    return Material(data, loss, job.spec.search.seed, torch.device(device))
+    return Material(data, losses.of(job.spec, data), job.spec.search.seed, torch.device(device))
 
 
 class Material:
@@ -100,6 +100,16 @@ class Material:
             validation = self._placed(scaling.apply(self.data.validation.x))
             self._inputs[kind] = Inputs(train, train[self._rows], validation, scaling)
         return self._inputs[kind]
+
+    def judged(self, outputs: Tensor, truth: Truth, score: Score) -> tuple[float, float]:
+        """Loss and score of a network's outputs, (N, outputs)."""
+        loss, task = self.loss, self.data.task
+        if score.takes_probabilities(task):
+            given = loss.probabilities(outputs.float())
+        else:
+            given = loss.indices(outputs) if task is Task.CLASSIFICATION else outputs.float()
+        found = score.of(truth.y, given.numpy(force=True), self.data)
+        return loss(outputs, truth.targets).item(), found
 
     def _truth(self, y: NDArray[Any]) -> Truth:
         targets = self.loss.targets(self._placed(y))

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from tuner import plugins
 from tuner.artifacts import DESCRIPTION
 from tuner.core.dataset import Dataset, Task
 from tuner.core.trial import NUMBERS, Reading, Trial
@@ -27,8 +28,9 @@ from tuner.data import Scaling, encode
 from tuner.errors import DataError, TrialError, described
 from tuner.trainers.model import describe
 from tuner.trainers.streams import GlobalStreams
+from tuner.trainers.torch import losses
 from tuner.trainers.torch.losses import Loss
-from tuner.trainers.torch.networks import SHIPPED, Context, build
+from tuner.trainers.torch.networks import Context, build
 
 FORMAT = 1
 """The version of what `write` writes."""
@@ -71,10 +73,12 @@ class TorchModel:
     Attributes:
         module: in evaluation mode, on the device it was loaded to.
         description: what model.json says.
+        folder: where it lies, with the files that it brings.
     """
 
     module: ScaledNetwork
     description: Mapping[str, Any]
+    folder: Path
 
     def predict(self, rows: Any) -> NDArray[Any]:
         """Predict from raw rows: a DataFrame, or an array (N, D) or (N, C, H, W).
@@ -121,8 +125,9 @@ class TorchModel:
         else:
             scale, shift = (np.asarray(table["target"][key], np.float32) for key in ("scale", "shift"))
             y = torch.tensor((truth.astype(np.float32) - shift) / scale)
-        soft = self._loss.soft(self._loss.targets(y)).to(outputs)
-        found = np.asarray(self._loss.each(outputs, soft).numpy(force=True), np.float64)
+        loss = self._loss
+        targets = loss.targets(y).to(outputs.device)
+        found = np.asarray(loss.rows(outputs, targets).numpy(force=True), np.float64)
         return np.where(unknown, UNKNOWN, found)
 
     @property
@@ -137,7 +142,8 @@ class TorchModel:
 
     @property
     def _loss(self) -> Loss:
-        return Loss(**self.description["loss"])
+        table, context = self.description["loss"], self.description["context"]
+        return losses.build(table["name"], table["units"], Task(context["task"]), self.folder)
 
     @torch.no_grad()
     def _outputs(self, rows: Any) -> Tensor:
@@ -196,7 +202,7 @@ def write(
         "best": {"epoch": best.epoch, **{n: v for n, v in numbers.items() if math.isfinite(v)}},
         "network": _brought(model, folder),
         "context": shape,
-        "loss": asdict(loss),
+        "loss": {"name": _brought(loss.name, folder), "units": loss.units},
         "scaling": scaling.kind,
         "target": {name: np.asarray(value).tolist() for name, value in target.items()},
         "encoding": dict(data.encoding),
@@ -232,14 +238,21 @@ def load(folder: Path, device: str = "cpu") -> TorchModel:
         raise
     except BaseException as error:
         raise TrialError(f"{folder}: the model cannot be built: {described(error)}") from error
-    return TorchModel(ScaledNetwork(network, shift, factor).to(device).eval(), description)
+    return TorchModel(ScaledNetwork(network, shift, factor).to(device).eval(), description, folder)
 
 
-def _brought(model: str, folder: Path) -> str:
-    """The reference to the network from within the folder, into which its file is copied."""
-    name, _, attribute = model.rpartition(":")
-    if model in SHIPPED or not name.endswith(".py"):
-        return model
-    path = Path(name)
-    shutil.copyfile(Path.cwd() / path, folder / path.name)
-    return f"./{path.name}:{attribute}"
+def _brought(reference: str, folder: Path) -> str:
+    """The reference from within the folder, into which its file is copied, and what it imports beside it."""
+    name, _, attribute = reference.rpartition(":")
+    if not name.endswith(".py"):
+        return reference
+    path = (Path.cwd() / name).resolve()
+    own = folder / path.name
+    if own.exists() and own.read_bytes() != path.read_bytes():
+        own = folder / f"{path.stem}_{attribute}.py"
+    shutil.copyfile(path, own)
+    for neighbor in plugins.neighbors(path.parent):
+        place = folder / neighbor.relative_to(path.parent)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(neighbor, place)
+    return f"./{own.name}:{attribute}"

@@ -1,6 +1,6 @@
-"""The networks: mlp, cnn, or a reference to build(params, context) -> nn.Module.
+"""The networks: mlp, cnn, or any other function build(params, context) -> nn.Module.
 
-Inputs come scaled; what is learned, and how, is not known here.
+Inputs come scaled, and outputs are what the loss takes.
 """
 
 from __future__ import annotations
@@ -98,23 +98,24 @@ def _behind(recipe: Recipe, norm: nn.Module | None) -> list[nn.Module]:
     return layers
 
 
-SHIPPED: Mapping[str, Builder] = {"mlp": mlp, "cnn": cnn}
-"""The networks that need no reference."""
+GROUP = "tuner.networks"
+"""The entry points that networks are registered under."""
+
+SHIPPED = ("mlp", "cnn")
+"""The networks whose parameters and first weights are the recipe's."""
 
 
 def builder(model: str, folder: Path | None = None) -> Builder:
     """Find the function that builds a network.
 
     Args:
-        model: ``"mlp"``, ``"cnn"`` or a reference.
+        model: a name or a reference.
         folder: what relative file references start from; the working folder.
 
     Raises:
         PluginError: the reference leads nowhere.
     """
-    if model in SHIPPED:
-        return SHIPPED[model]
-    found: Builder = plugins.load(model, folder=folder)
+    found: Builder = plugins.load(model, GROUP, folder)
     return found
 
 

@@ -9,9 +9,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Literal, Self
 
+from tuner import plugins
 from tuner.core.space import Choice, Parameter
 from tuner.core.trial import Params, Value
-from tuner.errors import near
+from tuner.errors import PluginError, near
+
+OPTIMIZERS, SCHEDULES = "tuner.optimizers", "tuner.schedules"
+"""The entry points that optimizers and schedules are registered under."""
 
 FULL = "full"
 """The batch size of plain gradient descent: all rows of the training split."""
@@ -159,15 +163,32 @@ class Names:
         return f"unknown name {value!r}; {near(str(value), (str(name).lower() for name in self.known))}"
 
 
-LIMITS: Mapping[str, Range | Names] = {
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What is registered in a group, or a reference to a function or class."""
+
+    group: str
+
+    def fault(self, value: Value) -> str | None:
+        """What is wrong with a value; None when nothing is."""
+        if not isinstance(value, str):
+            return f"{value!r} is no name; give one, or package.module:attr or ./file.py:attr"
+        try:
+            found = plugins.load(value, self.group)
+        except PluginError as error:
+            return str(error)
+        return None if callable(found) or ":" not in value else f"{value} is no function and no class"
+
+
+LIMITS: Mapping[str, Range | Names | Registered] = {
     "learning_rate": Range(0),
-    "optimizer": Names(("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")),
+    "optimizer": Registered(OPTIMIZERS),
     "momentum": Range(0, 1, below=True),
     "beta1": Range(0, 1, below=True),
     "beta2": Range(0, 1, below=True),
     "rms_decay": Range(0, 1, below=True),
     "epsilon": Range(0),
-    "schedule": Names(("constant", "linear", "step", "exponential", "cosine", "one_cycle")),
+    "schedule": Registered(SCHEDULES),
     "warmup": Range(0, 1, below=True),
     "step_decay": Range(0, 1),
     "step_drops": Range(1, whole=True),

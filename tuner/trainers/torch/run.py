@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from tuner.core.dataset import Task
 from tuner.core.seeds import derive
 from tuner.core.training import Snapshot
 from tuner.core.trial import LAYER_NORMS, Objective, Reading, Trial
@@ -55,7 +54,7 @@ class Run:
         self.best: Reading | None = None
         self.weights: dict[str, Tensor] = {}
         self.epoch = 0
-        self._score, self._goal = score, goal
+        self._score, self._goal = scores.find(score), goal
         self._recipe = Recipe.of(trial.params)
         self._order = self._generator("order")
         self._augmentation = self._generator("augmentation")
@@ -66,7 +65,7 @@ class Run:
         self._module = network_of(trial, model, material)
         with GlobalStreams(0, str(material.device)):
             self._costs = costs(asked, self._module, self.inputs.validation)
-        self._update = Update(self._recipe, self._module)
+        self._update = Update(self._recipe, self._module, trial.params)
         self._sizes = _batch_sizes(len(material.train), self._recipe, self._module)
         self._steps = epochs * len(self._sizes)
 
@@ -169,10 +168,7 @@ class Run:
         self._module.eval()
         rows = max(1, CHUNK // math.prod(self.context.input_shape))
         outputs = torch.cat([self._outputs(part) for part in torch.split(x, rows)])
-        loss, data = self.material.loss, self.material.data
-        predicted = loss.indices(outputs) if data.task is Task.CLASSIFICATION else outputs.float()
-        score = scores.score(self._score, truth.y, predicted.numpy(force=True), data)
-        return loss(outputs, truth.targets).item(), score
+        return self.material.judged(outputs, truth, self._score)
 
     def _keep_if_best(self, reading: Reading) -> None:
         if self._goal.prefers(reading, self.best):

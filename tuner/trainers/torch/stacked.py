@@ -26,13 +26,12 @@ from tuner.trainers import scores
 from tuner.trainers.per_dataset import PerDataset
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
 from tuner.trainers.streams import GlobalStreams
-from tuner.trainers.torch import losses
+from tuner.trainers.torch import losses, optimizers
 from tuner.trainers.torch.batches import Streams, batch_of, plan
 from tuner.trainers.torch.costs import asked, costs
 from tuner.trainers.torch.failures import failure, threads
 from tuner.trainers.torch.faults import default_model
 from tuner.trainers.torch.fused import row_recipe
-from tuner.trainers.torch.losses import Loss
 from tuner.trainers.torch.material import Material, material_of
 from tuner.trainers.torch.model import write
 from tuner.trainers.torch.networks import SHIPPED
@@ -61,7 +60,11 @@ def unfit(spec: StudySpec, data: Dataset, device: str) -> str | None:
     model = spec.trainer.model or default_model(data)
     try:
         with GlobalStreams(0, device):
-            loss = Loss(spec.trainer.loss or losses.FOR_TASK[data.task][0], data.outputs)
+            loss = losses.of(spec, data)
+            if not loss.stacks:
+                return f"{model} trains one trial at a time: the loss {loss.name} is a function of your own"
+            if not optimizers.is_rule(name := Recipe.of(trial.params).optimizer):
+                return f"{model} trains one trial at a time: the optimizer {name} is your own"
             material = Material(data, loss, spec.search.seed, torch.device(device))
             Programs(model).find(trial, network_of(trial, model, material), material)
     except Unstackable as error:
@@ -129,7 +132,7 @@ class StackedBatch:
         self._epochs, self._goal = trainer.epochs, job.spec.goal()
         self._asked = asked(job.spec)
         self._model = trainer.model or default_model(job.data)
-        self._score = trainer.score or scores.FOR_TASK[task][0]
+        self._score = scores.find(scores.name_of(job.spec, task))
         self._threads = job.resources.threads
         self._device = torch.device(job.resources.device)
         self._materials: PerDataset[Material] = PerDataset()
@@ -227,6 +230,8 @@ class StackedBatch:
         assert data is not None  # noqa: S101 - the job has data
         material = self._materials.of(self._job, data, lambda: material_of(self._job, data))
         if snapshot is not None and "stacked" not in snapshot.facts:
+            return self._alone(self._job, trial, material, snapshot)
+        if not optimizers.is_rule(Recipe.of(trial.params).optimizer):
             return self._alone(self._job, trial, material, snapshot)
         module = network_of(trial, self._model, material)
         dropped = rates(module)

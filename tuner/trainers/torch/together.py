@@ -13,10 +13,9 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
-from tuner.core.dataset import Task
 from tuner.core.trial import LAYER_NORMS, Reading
 from tuner.population.universal import Update
-from tuner.trainers import scores
+from tuner.trainers.scores import Score
 from tuner.trainers.torch.feed import Batch, Feed
 from tuner.trainers.torch.material import Material, Truth
 from tuner.trainers.torch.row import Row
@@ -33,7 +32,7 @@ class Together:
     sums are taken in the same order, whatever its place and whoever its neighbours.
     """
 
-    def __init__(self, rows: Sequence[Row], material: Material, epochs: int, score: str) -> None:
+    def __init__(self, rows: Sequence[Row], material: Material, epochs: int, score: Score) -> None:
         self._rows = sorted(rows, key=lambda row: -len(row.plan.micros))  # those that train are a prefix
         self._material, self._epochs, self._score = material, epochs, score
         self._program = rows[0].program
@@ -128,10 +127,5 @@ class Together:
             else:
                 x = torch.stack([each[start : start + size] for each in (*inputs, first)[:count]])
             parts.append(self._program.outputs(tensors, x, training=False))
-        return [self._judged(outputs, truth) for outputs in torch.cat(parts, dim=1)[: len(inputs)]]
-
-    def _judged(self, outputs: Tensor, truth: Truth) -> tuple[float, float]:
-        loss, data = self._material.loss, self._material.data
-        predicted = loss.indices(outputs) if data.task is Task.CLASSIFICATION else outputs.float()
-        score = scores.score(self._score, truth.y, predicted.numpy(force=True), data)
-        return loss(outputs, truth.targets).item(), score
+        judged = self._material.judged
+        return [judged(outputs, truth, self._score) for outputs in torch.cat(parts, dim=1)[: len(inputs)]]

@@ -81,7 +81,7 @@ class TorchSession:
         self._epochs, self._threads = spec.trainer.epochs, job.resources.threads
         self._model = spec.trainer.model or default_model(material.data)
         self._material = material
-        score = spec.trainer.score or scores.FOR_TASK[material.data.task][0]
+        score = scores.name_of(spec, material.data.task)
         with translated(material.device), threads(self._threads):
             self._run = Run(trial, self._model, material, self._epochs, score, spec.goal(), asked(spec))
             if snapshot is not None:

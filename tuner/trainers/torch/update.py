@@ -15,8 +15,11 @@ from itertools import groupby
 import torch
 from torch import Tensor, nn
 
+from tuner import plugins
+from tuner.core.trial import Params
 from tuner.errors import TrialError
-from tuner.trainers.torch.recipe import Recipe
+from tuner.trainers.torch.optimizers import OptimizerRule, own
+from tuner.trainers.torch.recipe import OPTIMIZERS, Recipe
 
 
 class Update:
@@ -24,13 +27,20 @@ class Update:
 
     The module's parameters become views of one flat tensor (one for each dtype), so that a step
     costs a handful of operations however many layers there are. Every rule works element by
-    element, so its numbers are those of the separate tensors.
+    element, so its numbers are those of the separate tensors. An optimizer that is no rule is given
+    the separate tensors.
     """
 
-    def __init__(self, recipe: Recipe, module: nn.Module) -> None:
-        self._recipe = recipe
+    def __init__(self, recipe: Recipe, module: nn.Module, params: Params) -> None:
+        self._recipe, self._weight_decay = recipe, recipe.weight_decay
         self._weights = _flatten(module)
-        self._optimizer = _optimizer(recipe, self._weights)
+        found = plugins.load(recipe.optimizer, OPTIMIZERS)
+        if isinstance(found, OptimizerRule):
+            self._optimizer = found.build(self._weights, recipe)
+        else:
+            separate = [p for p in module.parameters() if p.requires_grad]
+            self._optimizer, decays = own(recipe, separate, params)
+            self._weight_decay = 0.0 if decays else recipe.weight_decay
 
     def clear(self) -> None:
         """Set the gradients to zero; backward adds to them."""
@@ -68,8 +78,8 @@ class Update:
         for weights, gradient in zip(self._weights, gradients, strict=True):
             if recipe.l2:
                 gradient.add_(weights, alpha=recipe.l2)
-            if recipe.weight_decay:
-                weights.mul_(1 - rate * recipe.weight_decay)
+            if self._weight_decay:
+                weights.mul_(1 - rate * self._weight_decay)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._optimizer.step()
@@ -108,20 +118,3 @@ def _norm(gradients: list[Tensor]) -> Tensor:
         return norms[0]
     whole: Tensor = torch.linalg.vector_norm(torch.stack([norm.float() for norm in norms]))
     return whole
-
-
-def _optimizer(recipe: Recipe, weights: list[nn.Parameter]) -> torch.optim.Optimizer:
-    match recipe.optimizer:
-        case "momentum":
-            return torch.optim.SGD(weights, momentum=recipe.momentum)
-        case "nesterov":
-            # torch refuses nesterov without momentum, which is sgd.
-            return torch.optim.SGD(weights, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
-        case "adagrad":
-            return torch.optim.Adagrad(weights, eps=recipe.epsilon)
-        case "rmsprop":
-            return torch.optim.RMSprop(weights, alpha=recipe.rms_decay, eps=recipe.epsilon)
-        case "adam" | "adamw":
-            # The decay, which tells adamw from adam, is `step`'s.
-            return torch.optim.Adam(weights, betas=(recipe.beta1, recipe.beta2), eps=recipe.epsilon)
-    return torch.optim.SGD(weights)

@@ -1,0 +1,119 @@
+"""Which executor a study gets: the one that it names, or the one that says it is suited best.
+
+An executor is registered as an `ExecutorKind`: how well it suits, and how it is started. Called by the
+session once the layout is decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from tuner import plugins
+from tuner.artifacts import Artifacts
+from tuner.core.job import Job, Resources
+from tuner.core.ports import Executor
+from tuner.core.training import Trainer
+from tuner.errors import PluginError
+from tuner.executors.inline import Inline
+from tuner.executors.processes import Processes
+
+GROUP = "tuner.executors"
+"""The entry points that executors are registered under."""
+
+AUTO = "auto"
+"""`[trainer] executor` of a study that leaves it to the affinities."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What an executor is started with.
+
+    Attributes:
+        make: makes the trainer; can be sent to other processes.
+        job: what the trainer needs; `rows` are each worker's.
+        artifacts: the study's files.
+        resources: of each worker; there are as many workers.
+        restarts: how often a trial goes on after its worker died.
+        ordered: whether events come in the order of workers, so that the study repeats itself.
+    """
+
+    make: Callable[[], Trainer]
+    job: Job
+    artifacts: Artifacts
+    resources: tuple[Resources, ...]
+    restarts: int
+    ordered: bool
+
+
+class ExecutorKind(Protocol):
+    """A way to run trials.
+
+    Attributes:
+        is_local: whether trials train in this process, which makes it one worker.
+    """
+
+    is_local: bool
+
+    def affinity(self, workers: int) -> float:
+        """How well it suits so many workers: the highest is chosen, none below 0. The shipped ones say 1."""
+
+    def start(self, setup: Setup) -> Executor:
+        """Start the workers."""
+
+
+class InlineKind:
+    """In this process; suits one worker."""
+
+    is_local = True
+
+    def affinity(self, workers: int) -> float:
+        """Only of one worker."""
+        return 1.0 if workers == 1 else -1.0
+
+    def start(self, setup: Setup) -> Executor:
+        """Nothing has to be started."""
+        return Inline(setup.make, setup.job, setup.artifacts)
+
+
+class ProcessesKind:
+    """In worker processes; suits several workers."""
+
+    is_local = False
+
+    def affinity(self, workers: int) -> float:
+        """Of several workers."""
+        return 1.0 if workers > 1 else 0.0
+
+    def start(self, setup: Setup) -> Executor:
+        """Start the processes."""
+        return Processes(
+            setup.make,
+            setup.job,
+            setup.artifacts,
+            resources=setup.resources,
+            restarts=setup.restarts,
+            ordered=setup.ordered,
+        )
+
+
+def kind(name: str) -> ExecutorKind:
+    """The kind of a name or a reference; not of `AUTO`.
+
+    Raises:
+        PluginError: it leads nowhere, or to something that is no kind of executor.
+    """
+    found = plugins.load(name, GROUP)
+    made: ExecutorKind = found() if isinstance(found, type) else found
+    missing = [each for each in ("is_local", "affinity", "start") if not hasattr(made, each)]
+    if missing:
+        raise PluginError(f"{name}: is no kind of executor: it has no {', '.join(missing)}")
+    return made
+
+
+def chosen(name: str, workers: int) -> str:
+    """The name itself, or of `AUTO` the name with the highest affinity; of equal ones the first."""
+    if name != AUTO:
+        return name
+    return max(sorted(plugins.registered(GROUP)), key=lambda each: kind(each).affinity(workers))

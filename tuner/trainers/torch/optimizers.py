@@ -1,0 +1,114 @@
+"""The optimizers: sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw, and classes of one's own.
+
+The shipped ones are `OptimizerRule`: PyTorch's optimizer for one trial, and the coefficients of the one
+update that rows of several trials take. Any other is a class of PyTorch's kind, or a function that returns
+an optimizer.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn, optim
+
+from tuner import plugins
+from tuner.core.space import Choice
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Params
+from tuner.errors import TrialError
+from tuner.population import Rule
+from tuner.population import recipe as rules
+from tuner.trainers.torch.recipe import OPTIMIZERS, Recipe
+
+Weights = list[nn.Parameter]
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerRule:
+    """An optimizer whose every step is a first-order update, element by element.
+
+    Attributes:
+        build: PyTorch's optimizer; clipping, penalties and weight decay are none of its business.
+        rule: the same in coefficients; see `tuner.population.Rule`.
+    """
+
+    build: Callable[[Weights, Recipe], optim.Optimizer]
+    rule: Callable[[Recipe], Rule]
+
+
+def rule(recipe: Recipe) -> Rule:
+    """The coefficients of a recipe's optimizer, which has to be an `OptimizerRule`."""
+    found: OptimizerRule = plugins.load(recipe.optimizer, OPTIMIZERS)
+    return found.rule(recipe)
+
+
+def is_rule(name: str) -> bool:
+    """Whether trials with an optimizer can train side by side."""
+    return isinstance(plugins.load(name, OPTIMIZERS), OptimizerRule)
+
+
+def first_own(spec: StudySpec) -> str | None:
+    """The first optimizer of a study's space that is no `OptimizerRule`."""
+    return next((name for name in _named(spec) if not is_rule(name)), None)
+
+
+def own(recipe: Recipe, weights: Weights, params: Params) -> tuple[optim.Optimizer, bool]:
+    """Set up an optimizer that is no rule.
+
+    It is given ``lr``, and ``weight_decay``, ``momentum``, ``betas`` and ``eps`` where the trial has such
+    parameters and it takes them.
+
+    Returns:
+        The optimizer, and whether the weight decay is its own.
+
+    Raises:
+        TrialError: what was returned is no optimizer.
+    """
+    found = plugins.load(recipe.optimizer, OPTIMIZERS)
+    takes = inspect.signature(found).parameters
+    given: dict[str, Any] = {
+        name: getattr(recipe, name) for name in ("weight_decay", "momentum") if name in params
+    }
+    if "beta1" in params or "beta2" in params:
+        given["betas"] = (recipe.beta1, recipe.beta2)
+    if "epsilon" in params:
+        given["eps"] = recipe.epsilon
+    given = {name: value for name, value in given.items() if name in takes}
+    made = found(weights, lr=recipe.learning_rate, **given)
+    if not isinstance(made, optim.Optimizer):
+        raise TrialError(f"{recipe.optimizer}: gave a {type(made).__name__}; return a torch.optim.Optimizer")
+    return made, "weight_decay" in given
+
+
+def _named(spec: StudySpec) -> Iterator[str]:
+    searched, fixed = spec.space.parameters.get("optimizer"), spec.space.fixed.get("optimizer")
+    if fixed is not None:
+        yield str(fixed)
+    elif isinstance(searched, Choice):
+        yield from map(str, searched.choices)
+
+
+sgd = OptimizerRule(lambda weights, _: optim.SGD(weights), lambda _: rules.sgd())
+momentum = OptimizerRule(
+    lambda weights, r: optim.SGD(weights, momentum=r.momentum), lambda r: rules.momentum(r.momentum)
+)
+nesterov = OptimizerRule(
+    # torch refuses nesterov without momentum, which is sgd.
+    lambda weights, r: optim.SGD(weights, momentum=r.momentum, nesterov=r.momentum > 0),
+    lambda r: rules.momentum(r.momentum, nesterov=True),
+)
+adagrad = OptimizerRule(
+    lambda weights, r: optim.Adagrad(weights, eps=r.epsilon), lambda r: rules.adagrad(r.epsilon)
+)
+rmsprop = OptimizerRule(
+    lambda weights, r: optim.RMSprop(weights, alpha=r.rms_decay, eps=r.epsilon),
+    lambda r: rules.rmsprop(r.rms_decay, r.epsilon),
+)
+# The decay, which tells adamw from adam, is the recipe's.
+adam = OptimizerRule(
+    lambda weights, r: optim.Adam(weights, betas=(r.beta1, r.beta2), eps=r.epsilon),
+    lambda r: rules.adam(r.beta1, r.beta2, r.epsilon),
+)
