@@ -62,7 +62,7 @@ class SklearnTrainer:
 
 def _trainer_faults(spec: StudySpec, task: Task) -> Iterator[str]:
     trainer = spec.trainer
-    if set(trainer.devices) > {"auto", "cpu"}:
+    if set(trainer.devices) - {"auto", "cpu"}:
         yield f"trainer.device: scikit-learn trains on the CPU, found {trainer.device!r}; drop it"
     if fault := scores.fault(trainer.score, task):
         yield f"trainer.score: {fault}"
