@@ -38,8 +38,7 @@ _ICON = (
     "fill='#0072b2'/><path d='M3 4c1 6 4 8 10 8' fill='none' stroke='#fff' stroke-width='2' "
     "stroke-linecap='round'/></svg>"
 )
-# What old browsers lack; in new ones it puts slow functions in the place of fast ones.
-_UNUSED = re.compile(r'<script src="[^"]*/(?:dash_table/|deps/polyfill@)[^"]*"></script>\n?')
+_UNUSED = re.compile(r'<script src="[^"]*/dash_table/[^"]*"></script>\n?')
 
 
 class _Dashboard(Dash):

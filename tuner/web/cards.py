@@ -15,7 +15,6 @@ from tuner.errors import SpecError
 from tuner.figures import Drawing, Frame, Option, settings
 from tuner.web.marks import marks
 from tuner.web.pages import Card
-from tuner.web.static import static
 
 CONFIG: Any = {
     "displaylogo": False,
@@ -36,7 +35,7 @@ def card(one: Card, frame: Frame, chosen: Mapping[str, Any], drawing: Drawing) -
     """
     return html.Section(
         [
-            static(html.Header([html.H3(one.title), _controls(one, frame, chosen), _help(one)])),
+            html.Header([html.H3(one.title), _controls(one, frame, chosen), _help(one)]),
             dcc.Graph(
                 id={"type": "figure", "key": one.key},
                 figure=drawing,

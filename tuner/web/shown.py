@@ -30,7 +30,6 @@ from tuner.web.difference import patch
 from tuner.web.live import Live, Look
 from tuner.web.pages import Card, Page, Pages
 from tuner.web.place import Place
-from tuner.web.static import static
 
 TICK_CHARACTERS = 90_000
 """A tick's JSON is hardly longer, which packs to a third; what is left over comes with the next one."""
@@ -261,7 +260,7 @@ class Stage:
 
     def _parts(self, place: Place, scene: Scene) -> dict[str, Component]:
         if scene.shape == "studies":
-            return {"studies": static(parts.studies(scene.summaries))}
+            return {"studies": parts.studies(scene.summaries)}
         found: dict[str, Component] = {}
         if scene.page is None or scene.look is None or scene.frame is None:
             return found
@@ -276,7 +275,7 @@ class Stage:
                 found[name] = parts.compared(place, scene.summaries)
             elif name == "trial":
                 found[name] = self._story(place, scene.look)
-        return {name: static(component) for name, component in found.items()}
+        return found
 
     def _story(self, place: Place, look: Look) -> Component:
         number = place.trial if place.trial is not None else look.verdict.number

@@ -243,26 +243,6 @@
   const press = (button, is) => button.setAttribute("aria-pressed", is ? "true" : "false");
   const pressed = (button) => button.getAttribute("aria-pressed") === "true";
 
-  // ---- elements that are sent as data ----
-
-  function made(content) {
-    if (typeof content === "string") return content;
-    const [tag, attributes, children] = content;
-    const element = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-    if ("value" in attributes) element.value = attributes.value;  // as the steps allow that stand behind it
-    element.append(...children.map(made));
-    return element;
-  }
-
-  function fillStatic() {
-    for (const element of document.querySelectorAll("[data-static]")) {
-      if (element.filled === element.dataset.static) continue;
-      element.filled = element.dataset.static;
-      element.replaceChildren(...JSON.parse(element.filled).map(made));
-    }
-  }
-
   // ---- selection ----
 
   function numbers(text) {
@@ -641,7 +621,6 @@
         if (isSamePlace(seen.place, state)) arrive();
         document.documentElement.dataset.whole = String(seen.version !== "more");
       }
-      fillStatic();
       mark();
       showTable();
       if (byId("grid")) fill();
