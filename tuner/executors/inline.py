@@ -1,6 +1,6 @@
 """Inline: trials train in this process.
 
-Where the trainer allows it, each row is a lane of its own and threads train them side by side; else
+Where the trainer allows it, each row is a group of its own and threads train them side by side; else
 nothing runs beside the caller, there is nothing to start, and a debugger sees everything.
 """
 
@@ -36,7 +36,7 @@ _LAST = (math.inf, -1)
 
 
 @dataclass(slots=True, eq=False)
-class _Lane:
+class _RowGroup:
     """Rows that train together: one, or all.
 
     Attributes:
@@ -70,9 +70,9 @@ class _Lane:
 
 
 class Inline:
-    """Lanes of one batch, each a worker; they answer in an order that no clock decides.
+    """Groups of rows of one batch, each a worker; they answer in an order that no clock decides.
 
-    A lane's tick begins where its last one ended and takes the sum of its trials' costs; the lane
+    A group's tick begins where its last one ended and takes the sum of its trials' costs; the group
     whose tick ends first answers first, whether it has to be waited for or not. So a study repeats
     itself, and the others train on while the answer of one is thought about.
     """
@@ -91,9 +91,11 @@ class Inline:
         self._checkpoints = Checkpoints(artifacts)
         rows = range(batch.capacity)
         own = [[row] for row in rows] if cost is not None and len(rows) > 1 else [None]
-        self._lanes = [_Lane(Worker(batch, job.spec, artifacts, self._checkpoints, each)) for each in own]
+        self._groups = [
+            _RowGroup(Worker(batch, job.spec, artifacts, self._checkpoints, each)) for each in own
+        ]
         self._todo: queue.PriorityQueue[tuple[float, int]] = queue.PriorityQueue()
-        self._threads = min(job.resources.threads, len(self._lanes)) if len(self._lanes) > 1 else 0
+        self._threads = min(job.resources.threads, len(self._groups)) if len(self._groups) > 1 else 0
         self._now = 0.0
         self._resumed: dict[int, float] = {}
         self._bar: float | None = None
@@ -104,19 +106,19 @@ class Inline:
             threading.Thread(target=self._serve, daemon=True).start()
 
     def free(self) -> int:
-        """How many trials may be submitted now, to lanes that are idle."""
-        return sum(self._room(lane) for lane in self._lanes)
+        """How many trials may be submitted now, to groups that are idle."""
+        return sum(self._room(group) for group in self._groups)
 
     def submit(self, placements: Sequence[Placement], bar: float | None) -> None:
         """Start trials, or go on with them, at the next `poll`."""
         self._bar = bar
         for placement in placements:
             number = placement.trial.number
-            own = (lane for lane in self._lanes if number in lane.awaited)
-            lane = next(own, None) or max(self._lanes, key=self._room)
-            lane.awaited.discard(number)
-            lane.steps.append(placement)
-            lane.held[number] = self._cost(placement.trial)
+            own = (group for group in self._groups if number in group.awaited)
+            group = next(own, None) or max(self._groups, key=self._room)
+            group.awaited.discard(number)
+            group.steps.append(placement)
+            group.held[number] = self._cost(placement.trial)
 
     def stop(self, orders: Mapping[int, bool]) -> None:
         """End trials at the next `poll`."""
@@ -132,61 +134,61 @@ class Inline:
             self._checkpoints.drop(number)
 
     def position(self) -> Mapping[str, Any]:
-        """Which trials are in which lane, and when each of them answers."""
-        if len(self._lanes) == 1:
+        """Which trials are in which group, and when each of them answers."""
+        if len(self._groups) == 1:
             return {}
-        lanes = [
+        groups = [
             {
                 "trials": sorted(
-                    {*lane.held, *lane.awaited, *_leaving(lane.steps), *_leaving(lane.orders.steps)}
+                    {*group.held, *group.awaited, *_leaving(group.steps), *_leaving(group.orders.steps)}
                 ),
                 # Of an earlier session, until this one's first poll.
-                "due": self._resumed.get(index, lane.due),
+                "due": self._resumed.get(index, group.due),
             }
-            for index, lane in enumerate(self._lanes)
+            for index, group in enumerate(self._groups)
         ]
-        return {"now": self._now, "lanes": lanes}
+        return {"now": self._now, "lanes": groups}
 
     def restore(self, position: Mapping[str, Any]) -> None:
-        """Give trials back to their lanes, in the order in which those answer."""
-        lanes = position.get("lanes", ())
-        if len(lanes) != len(self._lanes) or len(lanes) == 1:
+        """Give trials back to their groups, in the order in which those answer."""
+        groups = position.get("lanes", ())
+        if len(groups) != len(self._groups) or len(groups) == 1:
             return
         self._now = position["now"]
-        for index, (lane, was) in enumerate(zip(self._lanes, lanes, strict=True)):
-            lane.awaited = set(was["trials"])
+        for index, (group, was) in enumerate(zip(self._groups, groups, strict=True)):
+            group.awaited = set(was["trials"])
             if was["due"] is not None:
                 self._resumed[index] = was["due"]
 
     def poll(self, timeout_s: float) -> Sequence[Event]:
-        """Let idle lanes train for an epoch, and return what the one says that answers next.
+        """Let idle groups train for an epoch, and return what the one says that answers next.
 
         Without threads, training is done by the caller, however long that takes.
         """
-        for index, lane in enumerate(self._lanes):
-            if lane.due is None and (lane.held or lane.steps):
-                self._begin(index, lane)
+        for index, group in enumerate(self._groups):
+            if group.due is None and (group.held or group.steps):
+                self._begin(index, group)
         self._resumed = {}
-        busy = [lane for lane in self._lanes if lane.due is not None]
+        busy = [group for group in self._groups if group.due is not None]
         if not busy:
             time.sleep(timeout_s)
             return []
-        lane = min(busy, key=lambda each: each.due or 0.0)
+        group = min(busy, key=lambda each: each.due or 0.0)
         if self._threads:
             try:
-                answer = lane.answers.get(timeout=timeout_s)
+                answer = group.answers.get(timeout=timeout_s)
             except queue.Empty:
                 return []
             if isinstance(answer, BaseException):
                 raise answer
             events = answer
         else:
-            events = lane.worker.tick(lane.orders)
-        self._now, lane.due, lane.orders = lane.due or self._now, None, Orders()
+            events = group.worker.tick(group.orders)
+        self._now, group.due, group.orders = group.due or self._now, None, Orders()
         on = (Reported, Interrupted, Restarted)
         for event in events:
             if not isinstance(event, on):
-                lane.held.pop(event.number, None)
+                group.held.pop(event.number, None)
         return events
 
     def close(self, *, at_once: bool = False) -> None:
@@ -199,48 +201,48 @@ class Inline:
         for _ in range(self._threads):
             self._todo.put(_LAST)
         deadline = time.monotonic() + (0.0 if at_once else _CLOSE_S)
-        for lane in self._lanes:
-            if lane.due is None:
-                lane.worker.settle()
-        for index, lane in enumerate(self._lanes):
-            is_still = lane.due is None or index not in begun or not self._threads
-            if not at_once and (is_still or lane.ends_by(deadline)):
-                lane.worker.checkpoint()
-            lane.worker.retire()
+        for group in self._groups:
+            if group.due is None:
+                group.worker.settle()
+        for index, group in enumerate(self._groups):
+            is_still = group.due is None or index not in begun or not self._threads
+            if not at_once and (is_still or group.ends_by(deadline)):
+                group.worker.checkpoint()
+            group.worker.retire()
 
     def _called_off(self) -> set[int]:
-        """Take back the ticks that no thread has begun; the lanes of those that one has."""
-        begun = {index for index, lane in enumerate(self._lanes) if lane.due is not None}
+        """Take back the ticks that no thread has begun; the groups of those that one has."""
+        begun = {index for index, group in enumerate(self._groups) if group.due is not None}
         with suppress(queue.Empty):
             while True:
                 begun.discard(self._todo.get_nowait()[1])
         return begun
 
-    def _begin(self, index: int, lane: _Lane) -> None:
-        lane.orders, lane.steps = Orders(tuple(lane.steps), self._bar), []
-        lane.due = self._resumed.get(index, self._now + sum(lane.held.values()))
-        lane.awaited.clear()
+    def _begin(self, index: int, group: _RowGroup) -> None:
+        group.orders, group.steps = Orders(tuple(group.steps), self._bar), []
+        group.due = self._resumed.get(index, self._now + sum(group.held.values()))
+        group.awaited.clear()
         if self._threads:
-            self._todo.put((lane.due, index))
+            self._todo.put((group.due, index))
 
     def _serve(self) -> None:
-        """Be a thread: train the lane that is due first."""
+        """Be a thread: train the group that is due first."""
         while (job := self._todo.get()) != _LAST:
-            self._lanes[job[1]].train()
+            self._groups[job[1]].train()
 
-    def _room(self, lane: _Lane) -> int:
-        """How many trials a lane takes now; of one that trained when a session ended, those it had."""
-        if lane.due is not None:
+    def _room(self, group: _RowGroup) -> int:
+        """How many trials a group takes now; of one that trained when a session ended, those it had."""
+        if group.due is not None:
             return 0
-        if self._lanes.index(lane) in self._resumed:
-            return len(lane.awaited)
-        return lane.worker.capacity - len(lane.held)
+        if self._groups.index(group) in self._resumed:
+            return len(group.awaited)
+        return group.worker.capacity - len(group.held)
 
     def _leave(self, orders: Mapping[int, bool], *, pause: bool) -> None:
         for number, wanted in orders.items():
-            lane = next(lane for lane in self._lanes if number in lane.held)
-            del lane.held[number]
-            lane.steps.append(Leave(number, wanted, pause))
+            group = next(group for group in self._groups if number in group.held)
+            del group.held[number]
+            group.steps.append(Leave(number, wanted, pause))
 
 
 def _leaving(steps: Sequence[Placement | Leave]) -> list[int]:

@@ -8,30 +8,22 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-import mmap
-import os
-import select
 import threading
 import time
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from multiprocessing.connection import Connection
-
-import cloudpickle
 
 from tuner.artifacts import MODEL, Artifacts, disk_fault
 from tuner.core.events import Event, Failed, Finished, Paused, Reported, Restarted, Stopped, Unkept
 from tuner.core.ports import Placement
 from tuner.core.spec import StudySpec
 from tuner.core.training import Exhausted, Failure, Outcome, Snapshot, TrialBatch
-from tuner.core.trial import CLOCKED, NUMBERS, Reading
+from tuner.core.trial import Reading
 from tuner.errors import DeviceError, StoreError, described
 from tuner.executors.checkpoints import Checkpoints
-from tuner.trainers import open_batch
 
-_GRACE_S = 0.5
 _WRITING_S = 10.0
 _SHARE = 0.02
 """Of a worker's time, at most so much goes into checkpoints."""
@@ -271,7 +263,7 @@ class Worker:
             outcomes = self._trained([row.index for row in owing])
             for row in owing:
                 outcome = outcomes[row.index]
-                if isinstance(outcome, Reading) and _same(outcome, row.owed[0]):
+                if isinstance(outcome, Reading) and outcome.repeats(row.owed[0]):
                     row.last = row.owed.popleft()
                     row.restored = False
                 else:
@@ -399,94 +391,3 @@ class Worker:
             return None
         folder = self._artifacts.put(row.number, MODEL, partial(self._batch.save, row.index))
         return str(folder) if folder is not None else None
-
-
-def _same(a: Reading, b: Reading) -> bool:
-    """Whether two readings are the same in everything but the time that they took."""
-    return _told(a) == _told(b)
-
-
-def _told(reading: Reading) -> str:
-    # Databases know nan, but no zero below zero.
-    numbers = {name: reading.get(name) + 0.0 for name in (*NUMBERS, *reading.extras)}
-    return repr((reading.epoch, {**numbers, **dict.fromkeys(CLOCKED.intersection(numbers), 0.0)}))
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A worker process is set up and waits for orders."""
-
-    capacity: int
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """A worker process cannot go on, and another one in its place could not either.
-
-    Attributes:
-        error: the exception, pickled; None where it cannot be.
-        text: its traceback.
-    """
-
-    error: bytes | None
-    text: str
-
-
-Answer = Ready | Broken | list[Event]
-"""What a worker process sends; events answer Orders, each message one."""
-
-
-def serve(wire: int, payload: int, index: int) -> None:
-    """Be a worker process: answer each message of orders with the events of one tick; None is the last.
-
-    Args:
-        wire: file descriptor of the connection to the parent; its end is ours.
-        payload: file descriptor of the pickled (make, job, resources of each worker, artifacts).
-        index: which worker this is.
-    """
-    orders = Connection(wire)
-    workers: list[Worker] = []
-    threading.Thread(target=_outlive, args=(wire, workers), daemon=True).start()
-    try:
-        with mmap.mmap(payload, 0, access=mmap.ACCESS_READ) as memory:
-            make, job, resources, artifacts = cloudpickle.loads(memory)
-        checkpoints = Checkpoints(artifacts)
-        job = replace(job, resources=resources[index])
-        worker = Worker(open_batch(make(), job), job.spec, artifacts, checkpoints)
-        workers.append(worker)
-        orders.send(Ready(worker.capacity))
-        while (told := orders.recv()) is not None:
-            events = worker.tick(told)
-            # A paused trial may go on in another worker.
-            checkpoints.flush()
-            orders.send(events)
-        worker.checkpoint()
-    except (EOFError, ConnectionError):
-        return
-    except BaseException as error:
-        with contextlib.suppress(ConnectionError):
-            orders.send(Broken(_pickled(error), Failure.of(error).traceback))
-        raise
-
-
-def _outlive(wire: int, workers: Sequence[Worker]) -> None:
-    """End this process soon after its parent's end of the wire is gone, whatever it is busy with.
-
-    The study may go on elsewhere by then, so nothing is written any more.
-    """
-    poller = select.poll()
-    poller.register(wire, 0)
-    poller.poll()
-    for worker in workers:
-        worker.retire()
-    time.sleep(_GRACE_S)
-    os._exit(1)
-
-
-def _pickled(error: BaseException) -> bytes | None:
-    try:
-        text: bytes = cloudpickle.dumps(error)
-        cloudpickle.loads(text)
-    except Exception:  # noqa: BLE001
-        return None
-    return text

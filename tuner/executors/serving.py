@@ -1,0 +1,107 @@
+"""What a worker process runs: it answers each message of orders with the events of one tick.
+
+Started by `processes` over two file descriptors. Its main thread trains; another one waits for the
+parent's end, after which nothing is written any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import select
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection
+
+import cloudpickle
+
+from tuner.core.events import Event
+from tuner.core.training import Failure
+from tuner.executors.checkpoints import Checkpoints
+from tuner.executors.worker import Worker
+from tuner.trainers import open_batch
+
+_GRACE_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A worker process is set up and waits for orders."""
+
+    capacity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A worker process cannot go on, and another one in its place could not either.
+
+    Attributes:
+        error: the exception, pickled; None where it cannot be.
+        text: its traceback.
+    """
+
+    error: bytes | None
+    text: str
+
+
+Answer = Ready | Broken | list[Event]
+"""What a worker process sends; events answer Orders, each message one."""
+
+
+def serve(wire: int, payload: int, index: int) -> None:
+    """Be a worker process: answer each message of orders with the events of one tick; None is the last.
+
+    Args:
+        wire: file descriptor of the connection to the parent; its end is ours.
+        payload: file descriptor of the pickled (make, job, resources of each worker, artifacts).
+        index: which worker this is.
+    """
+    orders = Connection(wire)
+    workers: list[Worker] = []
+    threading.Thread(target=_outlive, args=(wire, workers), daemon=True).start()
+    try:
+        with mmap.mmap(payload, 0, access=mmap.ACCESS_READ) as memory:
+            make, job, resources, artifacts = cloudpickle.loads(memory)
+        checkpoints = Checkpoints(artifacts)
+        job = replace(job, resources=resources[index])
+        worker = Worker(open_batch(make(), job), job.spec, artifacts, checkpoints)
+        workers.append(worker)
+        orders.send(Ready(worker.capacity))
+        while (told := orders.recv()) is not None:
+            events = worker.tick(told)
+            # A paused trial may go on in another worker.
+            checkpoints.flush()
+            orders.send(events)
+        worker.checkpoint()
+    except (EOFError, ConnectionError):
+        return
+    except BaseException as error:
+        with contextlib.suppress(ConnectionError):
+            orders.send(Broken(_pickled(error), Failure.of(error).traceback))
+        raise
+
+
+def _outlive(wire: int, workers: Sequence[Worker]) -> None:
+    """End this process soon after its parent's end of the wire is gone, whatever it is busy with.
+
+    The study may go on elsewhere by then, so nothing is written any more.
+    """
+    poller = select.poll()
+    poller.register(wire, 0)
+    poller.poll()
+    for worker in workers:
+        worker.retire()
+    time.sleep(_GRACE_S)
+    os._exit(1)
+
+
+def _pickled(error: BaseException) -> bytes | None:
+    try:
+        text: bytes = cloudpickle.dumps(error)
+        cloudpickle.loads(text)
+    except Exception:  # noqa: BLE001
+        return None
+    return text
