@@ -7,13 +7,13 @@ from pydantic import BaseModel
 
 from tests.cli.program import Tune
 from tuner.cli.keys import documented, markdown
+from tuner.core.goals import ObjectiveSpec
 from tuner.core.space import Choice, Float, Int
 from tuner.core.space.section import SpaceSpec
 from tuner.core.spec import (
     BudgetSpec,
     ConfirmSpec,
     DataSpec,
-    ObjectiveSpec,
     SearchSpec,
     StopSpec,
     TrainerSpec,

@@ -1,7 +1,6 @@
 """Goals: all that a study searches for, objectives and constraints, and which trials are best by them.
 
-One place for every room that has to say which trial is better. Where records come from, and what
-becomes of the best ones, is not known here.
+One place for every room that has to say which trial is better, and the `[objective]` section that says so.
 """
 
 from __future__ import annotations
@@ -9,15 +8,66 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 
+from tuner.core.space.parameters import Section
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
+from tuner.errors import near
 
 Floats = NDArray[np.float64]
 Key = tuple[bool, bool, float, tuple[float, ...], int]
 """Sorts trials from best to worst: violates, was cut short, by how much it violates, losses, number."""
+
+
+DIRECTIONS: dict[str, Literal["minimize", "maximize"]] = {
+    "train_loss": "minimize",
+    "val_loss": "minimize",
+    "train_score": "maximize",
+    "val_score": "maximize",
+    "gap": "minimize",
+    "grad_norm": "minimize",
+    "seconds": "minimize",
+}
+"""The direction of each shipped metric; a score that is an error (rmse) turns round."""
+
+
+class ObjectiveSpec(Section):
+    """`[objective]`: what is searched for."""
+
+    metric: str = Field("val_loss", description="any number of a reading; the best epoch counts")
+    direction: Literal["minimize", "maximize"] | None = Field(
+        None, description="needed where the metric is not a shipped one"
+    )
+    also: dict[str, Literal["minimize", "maximize"]] = Field(
+        {},
+        max_length=2,
+        description='up to two further objectives, e.g. gap = "minimize"; pruning goes by the first one',
+    )
+    at_most: dict[str, float] = Field(
+        {}, description="constraints: what a trial's best epoch must not exceed, e.g. gap = 0.1"
+    )
+    at_least: dict[str, float] = Field({}, description="constraints: what a trial's best epoch must reach")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.direction is None and self.metric not in DIRECTIONS:
+            raise ValueError(
+                f"metric '{self.metric}' is not a shipped one, so give direction = \"minimize\" or "
+                f'"maximize"; {near(self.metric, DIRECTIONS)}'
+            )
+        if self.metric in self.also:
+            raise ValueError(f"also: '{self.metric}' is the metric already; name another one")
+        for name in self.at_most.keys() & self.at_least.keys():
+            if self.at_least[name] > self.at_most[name]:
+                raise ValueError(
+                    f"at_least: no {name} is at least {self.at_least[name]:g} and at most "
+                    f"{self.at_most[name]:g}; lower it or raise at_most"
+                )
+        return self
 
 
 @dataclass(frozen=True, slots=True)

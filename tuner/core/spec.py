@@ -14,23 +14,12 @@ from pydantic import Field, ValidationError, model_validator
 
 from tuner.core.budget import Budget
 from tuner.core.faults import sentence
-from tuner.core.goals import Bound, Goals
+from tuner.core.goals import DIRECTIONS, Bound, Goals, ObjectiveSpec
 from tuner.core.space import SearchSpace
 from tuner.core.space.parameters import Section
 from tuner.core.space.section import SOME_SPACE, SpaceSpec, compose
 from tuner.core.trial import Objective
 from tuner.errors import SpecError, near
-
-DIRECTIONS: dict[str, Literal["minimize", "maximize"]] = {
-    "train_loss": "minimize",
-    "val_loss": "minimize",
-    "train_score": "maximize",
-    "val_score": "maximize",
-    "gap": "minimize",
-    "grad_norm": "minimize",
-    "seconds": "minimize",
-}
-"""The direction of each shipped metric; a score that is an error (rmse) turns round."""
 
 FALLING_SCORES = frozenset({"rmse"})
 """Scores of which less is better, though a study does not say so with `[trainer] score_direction`."""
@@ -193,41 +182,6 @@ class TrainerSpec(Section):
         if self.score_direction is not None:
             return self.score_direction == "minimize"
         return self.score in FALLING_SCORES
-
-
-class ObjectiveSpec(Section):
-    """`[objective]`: what is searched for."""
-
-    metric: str = Field("val_loss", description="any number of a reading; the best epoch counts")
-    direction: Literal["minimize", "maximize"] | None = Field(
-        None, description="needed where the metric is not a shipped one"
-    )
-    also: dict[str, Literal["minimize", "maximize"]] = Field(
-        {},
-        max_length=2,
-        description='up to two further objectives, e.g. gap = "minimize"; pruning goes by the first one',
-    )
-    at_most: dict[str, float] = Field(
-        {}, description="constraints: what a trial's best epoch must not exceed, e.g. gap = 0.1"
-    )
-    at_least: dict[str, float] = Field({}, description="constraints: what a trial's best epoch must reach")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.direction is None and self.metric not in DIRECTIONS:
-            raise ValueError(
-                f"metric '{self.metric}' is not a shipped one, so give direction = \"minimize\" or "
-                f'"maximize"; {near(self.metric, DIRECTIONS)}'
-            )
-        if self.metric in self.also:
-            raise ValueError(f"also: '{self.metric}' is the metric already; name another one")
-        for name in self.at_most.keys() & self.at_least.keys():
-            if self.at_least[name] > self.at_most[name]:
-                raise ValueError(
-                    f"at_least: no {name} is at least {self.at_least[name]:g} and at most "
-                    f"{self.at_most[name]:g}; lower it or raise at_most"
-                )
-        return self
 
 
 class SearchSpec(Section):

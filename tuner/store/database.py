@@ -9,7 +9,6 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from shlex import quote
 from typing import Any, Self
 from uuid import uuid4
 
@@ -21,7 +20,7 @@ from tuner.core.budget import StudyState
 from tuner.core.past import Past
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, TrialRecord
-from tuner.errors import StoreError, StudyExists, StudyNotFound, near
+from tuner.errors import StoreError, StudyNotFound, near
 from tuner.store import places, read, study_rows
 from tuner.store.connect import connect, file_of, parse, place, told, writing
 from tuner.store.creation import create_file, ensure
@@ -258,15 +257,6 @@ class Database:
         with told(self._where), durable.begin() as connection:
             if version(connection) is None:
                 raise StoreError(f"{self._where}: was opened for reading; open it with create=True")
-            if connection.scalar(select(studies.c.study_id).where(studies.c.study_name == name)) is not None:
-                if name in self._ids(connection):
-                    raise StudyExists(
-                        f"{self._where}: a study '{name}' is already there; "
-                        f"go on with: tune resume {quote(name)}"
-                    )
-                raise StudyExists(
-                    f"{self._where}: a study '{name}' of plain Optuna is already there; take another name"
-                )
             identity, root = uuid4().hex, models or self._root_by(spec.trainer.models)
             study_id = study_rows.add(
                 connection,
@@ -325,13 +315,8 @@ class Database:
             else:
                 if spec.trainer.models != former.trainer.models:
                     root = self._root_by(spec.trainer.models)
-                changed.update(study_rows.of_spec(spec))
-                study_rows.require_same_goal(name, former, spec)
                 home = str(home_of(self._engine.url))
-                if changes or changed["digest"] != stored.digest:
-                    moved = [f"moved: {stored.home} -> {home}"] if stored.home not in (home, None) else []
-                    study_rows.keep_spec(connection, study_id, spec, command, [*changes, *moved])
-                changed["home"] = home
+                changed |= study_rows.revised(connection, stored, name, former, spec, command, changes, home)
             if facts:
                 changed["facts"] = json.dumps({**json.loads(stored.facts), **facts})
             study_rows.keep_fingerprint(connection, study_id, fingerprint)

@@ -9,14 +9,15 @@ import json
 import socket
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from shlex import quote
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, Row, delete, func, select
 
 from tuner.core.budget import StudyState
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective
-from tuner.errors import StoreError
+from tuner.errors import StoreError, StudyExists
 from tuner.store import read
 from tuner.store.connect import place
 from tuner.store.encoding import now, stamp, storable
@@ -48,12 +49,21 @@ def add(
         Its id.
 
     Raises:
+        StudyExists: there is one of that name.
         StoreError: the row is not there after it was inserted.
     """
+    where = place(connection.engine.url)
+    with_name = select(studies.c.study_id).where(studies.c.study_name == name)
+    if (known := connection.scalar(with_name)) is not None:
+        ours = select(tuner_studies.c.study_id).where(tuner_studies.c.study_id == known)
+        is_ours = connection.scalar(ours) is not None
+        to_do = f"go on with: tune resume {quote(name)}" if is_ours else "take another name"
+        of = "" if is_ours else " of plain Optuna"
+        raise StudyExists(f"{where}: a study '{name}'{of} is already there; {to_do}")
     connection.execute(studies.insert().values(study_name=name))
-    study_id: int | None = connection.scalar(select(studies.c.study_id).where(studies.c.study_name == name))
+    study_id: int | None = connection.scalar(with_name)
     if study_id is None:
-        raise StoreError(f"{place(connection.engine.url)}: the new study '{name}' cannot be found again")
+        raise StoreError(f"{where}: the new study '{name}' cannot be found again")
     _describe(connection, study_id, spec)
     moment = stamp(now())
     row = {
@@ -127,11 +137,20 @@ def _describe(connection: Connection, study_id: int, spec: StudySpec) -> None:
     )
 
 
-def require_same_goal(name: str, former: StudySpec, spec: StudySpec) -> None:
-    """Make sure that a study's new spec searches for what its old one does.
+def revised(
+    connection: Connection,
+    stored: Row[Any],
+    name: str,
+    former: StudySpec,
+    spec: StudySpec,
+    command: str,
+    changes: Sequence[str],
+    home: str,
+) -> dict[str, Any]:
+    """Columns of a study that goes on with another spec, which is added to its history where it differs.
 
     Raises:
-        StoreError: it does not.
+        StoreError: the new spec searches for something else than the old one.
     """
     old, new = former.goal(), spec.goal()
     if old != new:
@@ -139,6 +158,11 @@ def require_same_goal(name: str, former: StudySpec, spec: StudySpec) -> None:
             f"study '{name}' searches for {_named(old)} and cannot go on with {_named(new)}; "
             "start another study"
         )
+    columns = of_spec(spec)
+    if changes or columns["digest"] != stored.digest:
+        moved = [f"moved: {stored.home} -> {home}"] if stored.home not in (home, None) else []
+        keep_spec(connection, stored.study_id, spec, command, [*changes, *moved])
+    return {**columns, "home": home}
 
 
 def _named(goal: Objective) -> str:
