@@ -1,0 +1,55 @@
+"""Every script of examples/, and the code of its notebook, runs in an empty folder."""
+
+from __future__ import annotations
+
+import ast
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+SCRIPTS = sorted(path.name for path in EXAMPLES.glob("*.py"))
+NOTEBOOKS = sorted(path.name for path in EXAMPLES.glob("*.ipynb"))
+
+
+def code(notebook: str) -> list[dict[str, object]]:
+    """The cells of a notebook that are code."""
+    cells = json.loads((EXAMPLES / notebook).read_text(encoding="utf-8"))["cells"]
+    return [cell for cell in cells if cell["cell_type"] == "code"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*SCRIPTS, *NOTEBOOKS])
+def test_an_example_runs(name: str, tmp_path: Path) -> None:
+    shutil.copy(EXAMPLES / name, tmp_path)
+    script = name
+    if name in NOTEBOOKS:
+        # Without a kernel, which would bring more packages than it has cells.
+        script = "notebook.py"
+        texts = ["".join(map(str, cell["source"])) for cell in code(name) if isinstance(cell["source"], list)]
+        (tmp_path / script).write_text("\n".join(texts), encoding="utf-8")
+    ended = subprocess.run(
+        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=600
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "tuner.db").is_file()
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_notebook_is_plain_python_and_stored_without_outputs(name: str) -> None:
+    for cell in code(name):
+        assert (cell["outputs"], cell["execution_count"]) == ([], None)
+        assert isinstance(cell["source"], list)
+        ast.parse("".join(cell["source"]))
+
+
+def test_the_examples_are_short_and_their_readme_names_each() -> None:
+    readme = (EXAMPLES / "README.md").read_text(encoding="utf-8")
+    for name in [*SCRIPTS, *NOTEBOOKS]:
+        assert f"({name})" in readme, name
+    for name in SCRIPTS:
+        assert len((EXAMPLES / name).read_text(encoding="utf-8").splitlines()) <= 60, name
