@@ -63,7 +63,7 @@ def test_confirming_trains_again_recommends_and_opens_the_test_once(started: tun
     assert found.overtuning.path[0].number == 0
     assert len(found.openings) == 1
     assert found.openings[0].command == "confirm small"
-    assert started.confirmation == found
+    assert started.refresh().confirmation == found
     assert tuner.load_model(str(found.model_path)).predicts
     assert [study.name for study in tuner.studies(storage=URL)] == ["small"]
     assert "95 % confidence interval" in " ".join(sentences(started.verdict))
@@ -112,7 +112,7 @@ def test_a_second_confirmation_shows_the_first_and_opens_nothing(
     monkeypatch.setattr(locked, "unlock", None)
     assert tuner.confirm("small", storage=URL) == found
     assert tuner.resume("small", trials=5, storage=URL, confirm=True).confirmation == found
-    assert "The search went on after this" in " ".join(sentences(started.verdict))
+    assert "The search went on after this" in " ".join(sentences(started.refresh().verdict))
 
 
 def test_opening_the_test_again_has_to_be_asked_for_and_is_told(started: tuner.Study) -> None:
@@ -120,7 +120,7 @@ def test_opening_the_test_again_has_to_be_asked_for_and_is_told(started: tuner.S
     second = tuner.confirm("small", storage=URL, reopen=True)
     assert second.confirmed_by != first.confirmed_by
     assert [opening.command for opening in second.openings] == ["confirm small", "confirm small --reopen"]
-    assert "read twice" in " ".join(sentences(started.verdict))
+    assert "read twice" in " ".join(sentences(started.refresh().verdict))
 
 
 def test_repeats_of_all_candidates_train_on_the_same_split(started: tuner.Study) -> None:
@@ -326,5 +326,5 @@ def test_findings_go_by_what_training_again_has_shown() -> None:
     study = tuner.start(trainer=by_luck, space=space, trials=12, name="luck", settings=settings)
     assert "noisy" not in {each.name for each in study.findings()}
     tuner.confirm("luck", trainer=by_luck)
-    (noisy,) = [each for each in study.findings() if each.name == "noisy"]
+    (noisy,) = [each for each in study.refresh().findings() if each.name == "noisy"]
     assert 0.05 < float(noisy.numbers["spread"]) < 1

@@ -412,6 +412,7 @@ def test_a_confirmation_is_known_by_its_facts_and_not_by_its_name(
     monkeypatch.chdir(tmp_path)
     mine, study = started("foo~confirm"), started("foo", trials=2)
     tuner.confirm("foo", top=1, repeats=3, trainer=train)
+    study.refresh()
     assert study.confirmation is not None
     assert study.confirmation.confirmed_by == "foo~confirm-2"
     assert {each.name for each in tuner.studies()} == {"foo", "foo~confirm"}
@@ -463,7 +464,7 @@ def test_what_cannot_be_removed_is_named_and_deleting_can_be_repeated(
     monkeypatch.setattr(shutil, "rmtree", refuse)
     with pytest.raises(StoreError, match=r"could not remove .*model\.json \(Permission denied\)"):
         tuner.delete("s")
-    assert study.summary.counts["finished"] == 1
+    assert study.refresh().summary.counts["finished"] == 1
     assert not study.summary.is_driven
     assert kept(study) == []
     monkeypatch.setattr(shutil, "rmtree", remove)
@@ -534,7 +535,7 @@ def test_models_that_were_moved_are_found_where_they_are_said_to_be(
     assert said.notes == [
         f"models: in {tmp_path / 'big'} from now on, no longer in {tmp_path / 'tuner_models'}"
     ]
-    assert study.trial(0).model()["x"].tolist() == weights, "it does not remember where they are"
+    assert study.refresh().trial(0).model()["x"].tolist() == weights, "it does not remember where they are"
     said = Notes()
     tuner.resume("s", trials=4, trainer=train, models="else", observer=said)
     assert said.notes == [
@@ -548,7 +549,7 @@ def test_models_that_were_moved_are_found_where_they_are_said_to_be(
         f"models: those kept so far are not in {tmp_path / 'big'}; put {folder.name} there, or say where it "
         "is: --models"
     ]
-    assert sum(study.summary.counts.values()) == 5
+    assert sum(study.refresh().summary.counts.values()) == 5
     shutil.rmtree("big")
     tuner.delete("s", models="bigger")
     assert list((tmp_path / "bigger").iterdir()) == []

@@ -12,11 +12,11 @@ import pytest
 
 import tuner
 from tuner.api import brief
-from tuner.api.reporting import page
 from tuner.cli.contract import trial_table
 from tuner.cli.summary import beside
 from tuner.core import words
 from tuner.errors import DataError, SpecError
+from tuner.results.report import page
 
 PLAIN = {"search.sampler": "random", "search.pruner": "none", "trainer.epochs": 3, "confirm.auto": False}
 AVERAGED = {**PLAIN, "data.folds": 3, "trainer.repeats": 2}
@@ -108,7 +108,7 @@ def test_standard_errors_and_seeds_are_told() -> None:
     assert reading is not None
     shown = words.number(reading.val_loss, reading.error("val_loss"))
     assert " ± " in shown
-    cells = [cell for column in beside(study.best, study.default).columns for cell in column.cells]
+    cells = [cell for column in beside(study).columns for cell in column.cells]
     assert shown in cells
     assert shown in page(study)
     assert brief(study, study.best)["errors"]["val_loss"] == reading.error("val_loss")

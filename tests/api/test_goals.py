@@ -10,11 +10,10 @@ import pytest
 
 import tuner
 from tuner.api import brief
-from tuner.api.pictures import columns
-from tuner.api.reporting import page
 from tuner.cli.summary import front_table
 from tuner.core.trial import Reading, TrialState
 from tuner.judging import sentences
+from tuner.results.report import page
 
 DIGITS = {
     "trainer.epochs": 6,
@@ -79,7 +78,7 @@ def test_the_best_the_target_and_the_words_all_go_by_the_constraint() -> None:
     assert not brief(bound, bound.default)["feasible"]
     assert told.split(".")[0] in page(bound)
     rows = [bound.best.number, 0]
-    seen = columns(bound)
+    seen = bound.frame
     assert seen.feasible[rows].tolist() == [True, False]
     assert seen.best == bound.best.number
 
@@ -143,7 +142,7 @@ def test_a_run_that_diverges_wins_neither_by_its_gap_nor_fills_the_front(metric:
     assert best.value == (0.0 if metric == "gap" else best.reading.val_loss)
     assert [view.number for view in study.front] == [best.number]
     assert study.summary.best_number == best.number
-    assert columns(study).front.tolist() == [best.number]
+    assert study.frame.front.tolist() == [best.number]
     assert study.default.reading is not None
     assert study.default.reading.gap == pytest.approx(-15), "curves keep the sign"
     assert tuner.api.verify().is_sound
@@ -167,5 +166,5 @@ def test_the_best_of_a_study_by_the_signed_gap_is_judged_anew() -> None:
     stored.close()
     assert study.best.number != 0
     assert study.summary.best_number == study.best.number
-    assert columns(study).best == study.best.number
+    assert study.frame.best == study.best.number
     assert tuner.api.verify().is_sound

@@ -46,7 +46,7 @@ def objective(trial: optuna.Trial) -> float:
 
 def assert_whole(study: tuner.Study, ours: int, others: int) -> None:
     """Every trial has its own number: ours without a gap, Optuna's behind them."""
-    assert [record.number for record in study.records] == list(range(ours))
+    assert [record.number for record in study.refresh().records] == list(range(ours))
     with closing(sqlite3.connect("tuner.db")) as connection:
         numbers = connection.execute("SELECT number FROM trials ORDER BY number").fetchall()
     assert [number for (number,) in numbers] == list(range(ours + others))

@@ -133,7 +133,7 @@ def test_study_that_is_not_confirmed_says_how_to(page: str) -> None:
     assert "Not yet. <code>tune confirm " in page
 
 
-def test_several_objectives_show_the_best_bargains() -> None:
+def test_several_objectives_show_the_best_trade_offs() -> None:
     def both(params: Mapping[str, Any], context: Any) -> Iterator[dict[str, float]]:
         yield {"val_loss": params["x"], "train_loss": 0.0, "cost": 1 - params["x"]}
 
@@ -141,7 +141,7 @@ def test_several_objectives_show_the_best_bargains() -> None:
         trainer=both, space=SPACE, trials=8, settings={"objective.also": {"cost": "minimize"}}
     )
     assert len(study.front) > 1
-    assert "The best bargains" in page_of(study)
+    assert "The best trade-offs" in page_of(study)
 
 
 def test_constraint_that_no_trial_keeps_is_told() -> None:
@@ -162,7 +162,7 @@ def test_confirmed_result_stands_in_the_report_with_when_the_test_was_opened() -
     keys |= {"trainer.executor": "inline", "trainer.epochs": 3}
     study = tuner.start(data="sklearn:iris", space=space, name="iris", trials=4, settings=keys)
     found = tuner.confirm("iris", top=1, repeats=3)
-    page = unescape(page_of(study))
+    page = unescape(page_of(study.refresh()))
     assert all(sentence in page for sentence in sentences(study.verdict))
     assert found.openings[0].command in page
     assert page.count('class="marked"') >= 1

@@ -242,7 +242,7 @@ def test_findings_go_by_the_confirmation(folder: Path) -> None:
     study = tuner.start(trainer=train, space=space, trials=14, name="study", settings=settings)
     assert "no_gain" in {finding.name for finding in study.findings()}
     tuner.confirm("study", trainer=train, repeats=3, top=2)
-    said = " ".join(f"{each.sentence} {each.advice}" for each in study.findings()) + overview()
+    said = " ".join(f"{each.sentence} {each.advice}" for each in study.refresh().findings()) + overview()
     assert "until both were trained again" not in said
     assert "Take the one that `tune confirm` recommends" not in said
 

@@ -11,9 +11,15 @@ from hypothesis import strategies as st
 from tests.figures.parts import curve, frame, losses, record, space
 from tuner.core.goals import Bound, Goals
 from tuner.core.importances import Importances
-from tuner.core.trial import Objective, Reading, TrialState
+from tuner.core.past import Past
+from tuner.core.trial import NUMBERS, Objective, Reading, TrialState
 from tuner.figures import Frame, moments, param_columns
 from tuner.figures.points import kinds
+
+
+def past(rows: list[tuple[int, Reading]], *names: str) -> Past:
+    columns = {name: np.array([reading.get(name) for _, reading in rows]) for name in names}
+    return Past(np.array([number for number, _ in rows]), np.array([r.epoch for _, r in rows]), columns)
 
 
 def test_trials_stand_in_the_order_of_numbers_with_none_as_nan_and_empty_text() -> None:
@@ -80,13 +86,7 @@ def test_columns_in_any_order_give_the_same_frame_as_records() -> None:
     rows = [rows[i] for i in (4, 0, 3, 1, 2)]
     made = Frame.of_columns(
         {"number": [0, 3], "state": ["finished", "finished"], "conclusive": [True, True]},
-        {
-            "number": [number for number, _ in rows],
-            "epoch": [reading.epoch for _, reading in rows],
-            "train_loss": [reading.train_loss for _, reading in rows],
-            "val_loss": [reading.val_loss for _, reading in rows],
-            "seconds": [reading.seconds for _, reading in rows],
-        },
+        past(rows, "train_loss", "val_loss", "seconds"),
         whole.params,
         space(),
         Objective(),
@@ -112,13 +112,7 @@ def test_readings_of_unknown_trials_are_left_out() -> None:
 def test_the_objective_says_which_epoch_is_the_best(metric: str, minimize: bool, expected: int) -> None:
     made = Frame.of_columns(
         {"number": [0], "state": ["running"]},
-        {
-            "number": [0, 0],
-            "epoch": [1, 2],
-            "train_loss": [1.0, 0.1],
-            "val_loss": [1.1, 0.9],
-            "val_score": [0.1, 0.9],
-        },
+        past([(0, Reading(1, 1.0, 1.1, val_score=0.1)), (0, Reading(2, 0.1, 0.9, val_score=0.9))], *NUMBERS),
         {},
         space(),
         Objective(metric, minimize),

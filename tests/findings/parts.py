@@ -8,6 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from tuner.core.baseline import Baseline
+from tuner.core.frame import Frame
+from tuner.core.goals import Goals
 from tuner.core.importances import Importances
 from tuner.core.space import Choice, Float, Int, Parameter, SearchSpace
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
@@ -79,7 +82,7 @@ def study(
     curve: Callable[[Mapping[str, Any]], Sequence[Reading]],
     *,
     change: Callable[[TrialRecord], TrialRecord] = lambda record: record,
-    objective: Objective = LOSS,
+    objective: Objective | Goals = LOSS,
     importances: Mapping[str, Importances] | None = None,
 ) -> Evidence:
     """A study whose trials' curves follow from their parameters."""
@@ -92,11 +95,16 @@ def evidence(
     records: Sequence[TrialRecord],
     curves: Mapping[int, Sequence[Reading]],
     space: SearchSpace,
-    objective: Objective = LOSS,
+    goal: Objective | Goals = LOSS,
     importances: Mapping[str, Importances] | None = None,
+    baseline: Baseline | None = None,
 ) -> Evidence:
     longest = max((len(curve) for curve in curves.values()), default=1)
-    return Evidence.of(records, curves, space, objective, longest, importances)
+    frame = replace(Frame.of(records, curves, space, goal), importances=importances or {})
+    bare = Evidence(frame, longest, baseline=baseline)
+    numbers = frame.trials.number
+    its = {row: curves.get(int(numbers[row]), ()) for row in bare.leaders.tolist()}
+    return replace(bare, ends={row: (curve[0], curve[-1]) for row, curve in its.items() if curve})
 
 
 def rates(count: int, seed: int = 0, low: float = 1e-4, high: float = 1e-1) -> list[float]:

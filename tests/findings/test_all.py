@@ -168,9 +168,8 @@ def test_odd_trials_never_make_a_finding_raise(data: st.DataObject) -> None:
     parts = {name: data.draw(st.floats(0, 1)) for name, _ in ODD if data.draw(st.booleans())}
     shares = Importances(count, 20, parts, idle=tuple(name for name, _ in ODD if name not in parts))
     curves = {record.number: curve for record, curve in drawn if data.draw(st.booleans())}
-    made = Evidence.of(
-        [record for record, _ in drawn], curves, ODD, objective, 12, {"value": shares, "gap": shares}
-    )
+    importances = {"value": shares, "gap": shares}
+    made = evidence([record for record, _ in drawn], curves, ODD, objective, importances)
     assert all(is_sound(finding) for finding in told(made))
 
 

@@ -19,11 +19,10 @@ from tests.findings.parts import (
 from tuner.core.goals import Bound, Goals
 from tuner.core.space import Choice, Float, Int
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
-from tuner.findings import Evidence, telling
 from tuner.findings.evidence import smooth, values_of
 
 
-def test_columns_say_what_records_say() -> None:
+def test_a_failed_trial_is_not_ranked() -> None:
     records = [
         trial(1, {"rate": 0.01, "optimizer": "sgd"}, readings([0.5, 0.4])),
         trial(0, {"rate": 0.1, "optimizer": "adam"}, readings([0.6, 0.3])),
@@ -31,13 +30,6 @@ def test_columns_say_what_records_say() -> None:
     ]
     curves = {0: readings([0.6, 0.3]), 1: readings([0.5, 0.4])}
     made = evidence(records, curves, space_of(rate=RATE, optimizer=OPTIMIZER))
-    assert made.number.tolist() == [0, 1, 2]
-    assert made.value.tolist()[:2] == [0.3, 0.4]
-    assert math.isnan(made.value[2])
-    assert made.params["rate"].tolist()[:2] == [0.1, 0.01]
-    assert math.isnan(made.params["rate"][2])
-    assert made.params["optimizer"].tolist() == ["adam", "sgd", "sgd"]
-    assert made.gap[:2] == pytest.approx([0.01, 0.01])
     assert made.curve(0).loss.tolist() == [0.6, 0.3]
     assert (made.best, made.default, made.ranking.tolist()) == (0, 0, [0, 1])
 
@@ -53,7 +45,7 @@ def test_a_higher_score_leads_where_scores_are_maximized() -> None:
         TrialRecord(n, {"rate": 0.1}, TrialState.FINISHED, value=v, conclusive=True)
         for n, v in enumerate((0.8, 0.9))
     ]
-    made = Evidence.of(records, {}, space_of(rate=RATE), SCORE, 1)
+    made = evidence(records, {}, space_of(rate=RATE), SCORE)
     assert made.best == 1
     assert made.told(float(made.loss[1])) == "0.9"
 
@@ -65,11 +57,12 @@ def test_missing_numbers_leave_a_reading_out_and_an_unmeasured_loss_does_not() -
     assert np.isnan(made.curve(0).train_loss).all()
 
 
-def test_telling_names_the_best_that_stand_and_the_default() -> None:
+def test_the_best_tenth_leads_in_the_objectives_direction() -> None:
     records = [trial(n, {"rate": 0.1}, readings([2.0 - n / 100])) for n in range(100)]
-    assert telling(records, LOSS) == [0, *range(90, 100)]
-    assert telling(records, Objective("val_loss", False)) == list(range(10))
-    assert telling([cut(record) for record in records], LOSS) == []
+    assert evidence(records, {}, space_of(rate=RATE)).leaders.tolist() == list(range(99, 89, -1))
+    most = Objective("val_loss", False)
+    assert evidence(records, {}, space_of(rate=RATE), most).leaders.tolist() == list(range(10))
+    assert not len(evidence([cut(each) for each in records], {}, space_of(rate=RATE)).leaders)
 
 
 def test_shares_of_a_range_lie_on_its_own_scale() -> None:
@@ -103,10 +96,8 @@ def test_a_trial_that_breaks_a_constraint_neither_leads_nor_is_the_default_that_
         n: readings([1.0 - n / 10], train=[1.0 - n / 10 - gap]) for n, gap in enumerate((0.9, 0.1, 0.9))
     }
     records = [trial(n, {"rate": 0.1}, curve) for n, curve in curves.items()]
-    made = Evidence.of(records, curves, space_of(rate=RATE), goals, 1)
+    made = evidence(records, curves, space_of(rate=RATE), goals)
     assert made.leaders.tolist() == [1]
     assert made.default is None
     strict = Goals((LOSS,), (Bound("gap", 0.0, is_upper=True),))
-    assert Evidence.of(records, curves, space_of(rate=RATE), strict, 1).leaders.tolist() == [1, 2, 0]
-    many = [trial(n, {"rate": 0.1}, readings([1 + n / 100], train=[n % 2 + n / 100])) for n in range(20)]
-    assert telling(many, goals) == [0, 1, 3, 5, 7, 9]
+    assert evidence(records, curves, space_of(rate=RATE), strict).leaders.tolist() == [1, 2, 0]

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
-from tests.findings.parts import RATE, cut, falling, rates, readings, space_of, study
+from tests.findings.parts import LOSS, RATE, cut, falling, rates, readings, space_of, study
+from tuner.core.goals import Bound, Goals
 from tuner.core.trial import TrialRecord
 from tuner.findings.few_good import find
 
@@ -52,10 +52,16 @@ def test_where_nothing_was_gained_nothing_came_close_either() -> None:
 
 def test_good_values_that_break_a_constraint_are_no_company() -> None:
     values = [0.5, 0.1, *[0.1] * 5, *[0.4] * 15]
-    made = study(SPACE, named(values), lambda p: readings(falling(p["rate"])))
-    assert find(made) is None
-    violation = np.where((made.value < 0.2) & (made.number > 1), 0.5, 0.0)
-    found = find(replace(made, violation=violation))
+    assert find(study(SPACE, named(values), lambda p: readings(falling(p["rate"])))) is None
+
+    def costly(record: TrialRecord) -> TrialRecord:
+        assert record.best is not None
+        cost = 1.0 if record.number > 1 and record.best.val_loss < 0.2 else 0.0
+        return replace(record, best=replace(record.best, extras={"cost": cost}))
+
+    goals = Goals((LOSS,), (Bound("cost", 0.5, is_upper=True),))
+    curve = lambda p: readings(falling(p["rate"]))  # noqa: E731
+    found = find(study(SPACE, named(values), curve, change=costly, objective=goals))
     assert found is not None
     assert found.numbers["good"] == 1
     assert "close to the best of 17 that keep every constraint: it gained" in found.sentence

@@ -29,7 +29,7 @@ def test_a_gain_within_the_jumps_is_no_gain() -> None:
     evidence = study(SPACE, [{"rate": r} for r in rates(20)], curve)
     found = find(evidence)
     assert found is not None
-    assert found.numbers["gain"] == pytest.approx(evidence.value[0] - evidence.value.min())
+    assert found.numbers["gain"] == pytest.approx(evidence.loss[0] - evidence.loss.min())
     assert found.numbers["jumps"] == pytest.approx(np.hypot(0.05, 0.05), rel=0.5)
 
 

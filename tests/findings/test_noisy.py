@@ -9,7 +9,6 @@ import pytest
 
 from tests.findings.parts import RATE, falling, rates, readings, space_of, study
 from tuner.core.trial import Reading
-from tuner.findings import spread_of
 from tuner.findings.evidence import noise_of
 from tuner.findings.noisy import find
 
@@ -31,7 +30,7 @@ def test_jumps_that_exceed_what_sets_the_best_apart_are_told() -> None:
     found = find(evidence)
     assert found is not None
     assert found.numbers["jumps"] == pytest.approx(0.1, rel=0.3)
-    best = np.sort(evidence.value)[:5]
+    best = np.sort(evidence.frame.trials.value)[:5]
     assert found.numbers["apart"] == pytest.approx(best[-1] - best[0])
 
 
@@ -56,15 +55,3 @@ def test_the_spread_of_trainings_tells_more_than_the_jumps_of_curves() -> None:
     assert found.numbers["spread"] == 0.2
     assert "another seed" in found.sentence
     assert find(replace(study(SPACE, GIVEN, jumping(0.1, 0.0)), spread=1e-4)) is None
-
-
-def test_the_spread_leaves_out_what_a_split_does_to_all_and_what_sets_trials_apart() -> None:
-    noise = np.random.default_rng(0).normal(0, 0.1, (6, 400))
-    level, split = np.arange(6.0)[:, None], np.random.default_rng(1).normal(0, 5, 400)
-    assert spread_of((level + split + noise).tolist()) == pytest.approx(0.1, rel=0.05)
-
-
-def test_a_configuration_that_failed_once_is_no_measure_of_spread() -> None:
-    assert spread_of([]) is None
-    assert spread_of([[1.0, 2.0, 3.0], [1.0, None, 9.0]]) is None
-    assert spread_of([[1.0, 2.0], [1.0, None], [2.0, 3.0]]) == 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tuner.judging import Candidate, Noise, choose, noise_of_rows
-from tuner.judging.noise import of_repeats
+from tuner.judging.noise import of_repeats, spread_of
 
 ROWS, REPEATS = 60, 10
 
@@ -66,3 +66,15 @@ def test_seeds_that_matter_cost_less_certainty_where_rows_are_known() -> None:
 def test_the_same_numbers_give_the_same_draws() -> None:
     found = noise(losses(np.random.default_rng(3), 3, 0.5, 0.1))
     assert (found.drawn([(0, 1), (1, 2)]) == found.drawn([(0, 1), (1, 2)])).all()
+
+
+def test_the_spread_leaves_out_what_a_split_does_to_all_and_what_sets_trials_apart() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.1, (6, 400))
+    level, split = np.arange(6.0)[:, None], np.random.default_rng(1).normal(0, 5, 400)
+    assert spread_of((level + split + noise).tolist()) == pytest.approx(0.1, rel=0.05)
+
+
+def test_a_configuration_that_failed_once_is_no_measure_of_spread() -> None:
+    assert spread_of([]) is None
+    assert spread_of([[1.0, 2.0, 3.0], [1.0, None, 9.0]]) is None
+    assert spread_of([[1.0, 2.0], [1.0, None], [2.0, 3.0]]) == 0

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tuner.core.past import Past
 from tuner.core.ports import Turn
 from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
 from tuner.errors import StoreError
 from tuner.store import StudyStore
-from tuner.store.columns import News, Reader
+from tuner.store.columns import Reader
 from tuner.store.curves import unpacked
 
 Trials = Callable[..., Trial]
@@ -50,15 +51,15 @@ def asked(url: str, statement: str) -> list[Any]:
         return connection.execute(statement).fetchall()
 
 
-def news(url: str, *extras: str) -> News:
+def news(url: str, *extras: str) -> Past:
     reader = Reader(url)
     try:
-        return reader.news("nets", names=extras)
+        return reader.news("nets", names=extras).past
     finally:
         reader.close()
 
 
-def same(one: News, other: News) -> None:
+def same(one: Past, other: Past) -> None:
     assert one.numbers.keys() == other.numbers.keys()
     for a, b in ((one.number, other.number), (one.epoch, other.epoch)):
         np.testing.assert_array_equal(a, b, strict=True)

@@ -18,6 +18,7 @@ from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
 from tuner.errors import StoreError
 from tuner.figures import Frame
+from tuner.findings import Evidence
 from tuner.store import Database
 from tuner.store.columns import Reader
 from tuner.web import answers, pages, table
@@ -203,7 +204,7 @@ def test_what_an_end_or_a_confirmation_changes_is_not_waited_for(path: Path, liv
 
     def found(trials: int, spread: float | None = None, *, is_driven: bool) -> int:
         frame = look.frame.only(range(trials))
-        insights.of(frame, look.space, 6, spread, is_driven=is_driven)
+        insights.of(Evidence(frame, 6, spread), lambda _: [], is_driven=is_driven)
         insights.settle(None)
         return insights.found.of[0]
 

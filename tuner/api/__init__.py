@@ -1,12 +1,10 @@
 """start, resume, load: wires the parts together (composition root)."""
 
-from tuner.api.comparison import Comparison, compare
 from tuner.api.confirming import confirm
-from tuner.api.reporting import report
-from tuner.api.run import delete, load, resume, start, studies, verify
-from tuner.api.study import Study, TrialView
-from tuner.api.workbench import Checked, brief, check, copy, export, init
+from tuner.api.run import delete, resume, start, studies, verify
+from tuner.api.workbench import Checked, check, compare, copy, export, init, load, report
 from tuner.content import storage_url
+from tuner.results import Comparison, Study, TrialView, brief
 from tuner.trainers import load_model
 
 __all__ = [

@@ -92,8 +92,8 @@ def confirm(
             raise SpecError(f"'{name}' holds trainings of '{summary.confirms}'; confirm that one")
         done = sum(each.result is not None for each in database.confirmations(name))
         stored = database.confirmed(name)
-        study = StudySpec.parse(summary.spec, name)
-        provenance = Provenance(database, name, study.data.source if study.data is not None else None)
+        study = summary.parsed
+        provenance = Provenance.of(database, name, study)
         if stored is not None and not reopen:
             provenance.require(study, data, files_only=True)
             found = Confirmation.from_table(stored)
@@ -171,7 +171,7 @@ class _Confirming:
         self, again: Repeats, records: Sequence[TrialRecord], command: str
     ) -> tuple[Confirmation, StoredConfirmation, Path | None]:
         database, name, spec = self.database, self.summary.name, again.spec
-        study = StudySpec.parse(self.summary.spec, name)
+        study = self.summary.parsed
         trained = again.records(database)
         candidates = again.candidates(database, records, trained)
         goal, goals, planned = spec.goal(), study.goals(), again.planned.data

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from tuner.api.specify import MEMORY, pair_of
+from tuner.api.specify import pair_of
 from tuner.core.dataset import Dataset
-from tuner.core.spec import StudySpec
+from tuner.core.spec import MEMORY, StudySpec
 from tuner.errors import DataError, SpecError
+from tuner.results import Study
 from tuner.store import Database
 
 if TYPE_CHECKING:
@@ -31,22 +32,32 @@ class Provenance:
     """
 
     def __init__(
-        self, database: Database, name: str, source: str | None, *, allow: bool | None = None
+        self,
+        name: str,
+        spec: StudySpec,
+        stored: bytes | None,
+        *,
+        is_confirmed: bool,
+        allow: bool | None = None,
     ) -> None:
-        """Ask what is remembered.
+        """Say what is remembered.
 
         Args:
-            database: where the study is stored.
             name: the study.
-            source: `[data] source`; None where it has no data.
+            spec: as it goes on.
+            stored: the fingerprint of its data; None where there is none.
+            is_confirmed: whether it was confirmed on that data.
             allow: whether changed data is taken over.
         """
-        self._name = name
-        self._source = "data" if source in (None, MEMORY) else source
-        self._allow = allow
-        self._stored = database.fingerprint(name)
-        self._is_confirmed = any(each.result is not None for each in database.confirmations(name))
+        self._name, self._stored, self._is_confirmed, self._allow = name, stored, is_confirmed, allow
+        self._source = "data" if spec.data is None or spec.data.source == MEMORY else spec.data.source
         self.changes: list[str] = []
+
+    @classmethod
+    def of(cls, database: Database, name: str, spec: StudySpec, *, allow: bool | None = None) -> Self:
+        """Ask what is remembered of a study."""
+        is_confirmed = database.confirmed(name) is not None
+        return cls(name, spec, database.fingerprint(name), is_confirmed=is_confirmed, allow=allow)
 
     @property
     def known(self) -> Known:
@@ -109,15 +120,15 @@ def of_new() -> Known:
     return Known(None, lambda _: None)
 
 
-def require_unchanged(name: str, spec: StudySpec, url: str) -> None:
+def require_unchanged(study: Study) -> None:
     """Refuse to write out a study whose data file has changed.
 
     Raises:
         SpecError: it has; says how.
     """
-    source = spec.data.source if spec.data is not None else None
-    with Database.open(url) as database:
-        try:
-            Provenance(database, name, source).require(spec, files_only=True)
-        except SpecError as error:
-            raise SpecError(f"{error}; or tell what is stored: --ignore-changes") from None
+    confirmed = study.confirmation is not None
+    provenance = Provenance(study.name, study.spec, study.fingerprint, is_confirmed=confirmed)
+    try:
+        provenance.require(study.spec, files_only=True)
+    except SpecError as error:
+        raise SpecError(f"{error}; or tell what is stored: --ignore-changes") from None

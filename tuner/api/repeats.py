@@ -1,7 +1,6 @@
 """Repeats: the best trials of a study trained again, as a study of their own.
 
-So they are kept, interrupted and gone on with like any other trials. What is made of them, and the
-test split, are not known here.
+So they are kept, interrupted and gone on with like any other trials.
 """
 
 from __future__ import annotations
@@ -143,7 +142,7 @@ class Repeats:
         Raises:
             TrialError: no trial has a value that stands.
         """
-        spec = StudySpec.parse(summary.spec, summary.name)
+        spec = summary.parsed
         if stored is not None:
             facts = stored.facts
             numbers, count = tuple(facts["candidates"]), int(facts["repeats"])

@@ -6,13 +6,16 @@ Writes nothing.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from shlex import quote
 from typing import Any, Self
 
 from tuner import content
 from tuner.api.specify import NAMED, compose, is_data_file
+from tuner.core.budget import StudyState
 from tuner.core.changes import Change, changes
 from tuner.core.spec import StudySpec
 from tuner.errors import SpecError
@@ -99,7 +102,7 @@ def revised(
     Raises:
         SpecError: something has changed that was not allowed, or never can; names all of it.
     """
-    stored = StudySpec.parse(summary.spec, summary.name)
+    stored = summary.parsed
     origin = Origin.remembered(summary)
     if allow is False or (study is None and (origin is None or origin.is_as_it_was)):
         return stored, origin
@@ -124,6 +127,50 @@ def revised(
             "go on with the changes: --allow-changes, without them: --ignore-changes"
         )
     return spec, origin
+
+
+def raised(summary: StudySummary, spec: StudySpec, asked: Mapping[str, Any]) -> StudySpec:
+    """The spec with the options of this session.
+
+    Raises:
+        SpecError: a limit was given that leaves nothing to do, though a higher one is used up already.
+    """
+    found = spec
+    if any(value is not None for value in asked.values()):
+        table = spec.to_table()
+        for key, value in asked.items():
+            section, _, name = key.partition(".")
+            if value is not None:
+                table[section] = {**table[section], name: value}
+        found = StudySpec.parse(table, summary.name)
+    if not is_used_up(summary, found):
+        return found
+    trials, seconds = asked["budget.trials"], asked["budget.seconds"]
+    started = sum(summary.counts.values())
+    if trials is not None and trials < started:
+        raise SpecError(
+            f"{summary.name}: all {started} trials of its budget have run; "
+            f"go on with `tune resume {quote(summary.name)} --trials N`, N above {started}"
+        )
+    if seconds is not None and seconds < (spec.budget.seconds or math.inf):
+        raise SpecError(
+            f"{summary.name}: {summary.seconds:.0f} seconds of its budget are used up; "
+            f"go on with `tune resume {quote(summary.name)} --seconds S`, S above {summary.seconds:.0f}"
+        )
+    return found
+
+
+def is_used_up(summary: StudySummary, spec: StudySpec) -> bool:
+    """Whether a study has finished and its budget leaves nothing to train.
+
+    One that was killed before its last word has nothing left to train either, but its end to note.
+    """
+    if summary.state is not StudyState.FINISHED:
+        return False
+    budget, counts = spec.budget, summary.counts
+    is_open = any(counts[state] for state in ("waiting", "running", "paused"))
+    trials = budget.trials is not None and sum(counts.values()) >= budget.trials and not is_open
+    return trials or (budget.seconds is not None and summary.seconds >= budget.seconds)
 
 
 def _why(change: Change, summary: StudySummary) -> str | None:

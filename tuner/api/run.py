@@ -8,16 +8,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from shlex import quote
 from typing import Any
 
 from tuner import store
 from tuner.api.confirming import confirm as confirm_study
 from tuner.api.provenance import Provenance, of_new
-from tuner.api.revision import Origin, revised
+from tuner.api.revision import Origin, is_used_up, raised, revised
 from tuner.api.session import Session
-from tuner.api.specify import compose, plan, prepare
-from tuner.api.study import Study
+from tuner.api.specify import name_of, plan, prepare
 from tuner.api.watching import watched
 from tuner.content import storage_url
 from tuner.core.budget import StudyState
@@ -25,7 +23,8 @@ from tuner.core.changes import changes
 from tuner.core.ports import Observer
 from tuner.core.spec import StudySpec
 from tuner.core.trial import TrialRecord
-from tuner.errors import SpecError, StoreError, StudyLocked, StudyNotFound, TrialError, TunerError
+from tuner.errors import StoreError, StudyLocked, StudyNotFound, TrialError, TunerError
+from tuner.results import Study
 from tuner.store import Database, StudySummary, Verification
 
 _LOG = logging.getLogger(__name__)
@@ -203,7 +202,7 @@ def resume(
         "trainer.device": device,
     }
     if name is None and study is not None:
-        name = compose(study, trainer=trainer, data=data)[0].name
+        name = name_of(study, trainer)
     with watched(observer, progress) as watching, Database.open(url, models=models) as database:
         summary = database.study(name) if name is not None else _unfinished(database)
         parent = _half_confirmed(database, summary) if trials is seconds is None else None
@@ -219,17 +218,15 @@ def resume(
             )
             return Study(parent, url, models)
         spec, origin = revised(summary, study, allow=allow_changes, trainer=trainer, data=data)
-        spec = _raised(summary, spec, asked)
-        provenance = Provenance(
-            database, summary.name, spec.data.source if spec.data else None, allow=allow_changes
-        )
-        if _is_used_up(summary, spec) and allow_changes is not True:
+        spec = raised(summary, spec, asked)
+        provenance = Provenance.of(database, summary.name, spec, allow=allow_changes)
+        if is_used_up(summary, spec) and allow_changes is not True:
             provenance.require(spec, data)
             return _ended(Study(summary.name, url, models), data, trainer, watching, confirm=confirm)
         planned = prepare(spec, data, trainer, summary.name, known=provenance.known)
         session = Session.of(planned, url, in_process=trainer is not None, stored=summary.facts)
         session = replace(session, told=provenance.notes(planned.data))
-        found = changes(StudySpec.parse(summary.spec, summary.name), spec)
+        found = changes(summary.parsed, spec)
         command = _command(
             "resume", study or name, {**asked, "models": models, "allow_changes": allow_changes}
         )
@@ -243,22 +240,6 @@ def resume(
             session.forget_checkpoints(database.artifacts(summary.name), database.records(summary.name))
         session.drive(database, driven, watching)
         return _ended(Study(summary.name, url, models), data, trainer, watching, confirm=confirm)
-
-
-def load(name: str, *, storage: str | None = None, models: str | Path | None = None) -> Study:
-    """A stored study.
-
-    Args:
-        name: the study.
-        storage: the database's URL.
-        models: the folder for the models of all studies, where they were moved.
-
-    Raises:
-        StudyNotFound: there is none of that name; says which are near.
-    """
-    study = Study(name, storage_url(storage), models)
-    _ = study.summary
-    return study
 
 
 def studies(*, storage: str | None = None) -> list[StudySummary]:
@@ -309,6 +290,7 @@ def _ended(study: Study, data: Any, trainer: Any, observer: Observer | None, *, 
         _LOG.warning("%s: ended early: %s", study.name, summary.reason)
     if confirm:
         _confirm(study, data, trainer, observer)
+        study.refresh()
     return study
 
 
@@ -376,7 +358,7 @@ def _is_left(database: Database, summary: StudySummary) -> bool:
         return True
     if not summary.facts.get(_TO_CONFIRM) or summary.best_value is None:
         return False
-    spec = StudySpec.parse(summary.spec, summary.name)
+    spec = summary.parsed
     return (
         _confirms_itself(spec)
         and not any(each.result is not None for each in database.confirmations(summary.name))
@@ -397,45 +379,3 @@ def _command(verb: str, study: Any, options: Mapping[str, Any]) -> str:
         elif value is not None:
             given.append(f"{_OPTIONS[key]} {value}" if key in _OPTIONS else f"--set {key}={value}")
     return " ".join(given)
-
-
-def _raised(summary: StudySummary, spec: StudySpec, asked: Mapping[str, Any]) -> StudySpec:
-    """The spec with the options of this session.
-
-    Raises:
-        SpecError: a limit was given that leaves nothing to do, though a higher one is used up already.
-    """
-    table = spec.to_table()
-    for key, value in asked.items():
-        section, _, name = key.partition(".")
-        if value is not None:
-            table[section] = {**table[section], name: value}
-    raised = StudySpec.parse(table, summary.name)
-    if not _is_used_up(summary, raised):
-        return raised
-    trials, seconds = asked["budget.trials"], asked["budget.seconds"]
-    started = sum(summary.counts.values())
-    if trials is not None and trials < started:
-        raise SpecError(
-            f"{summary.name}: all {started} trials of its budget have run; "
-            f"go on with `tune resume {quote(summary.name)} --trials N`, N above {started}"
-        )
-    if seconds is not None and seconds < (spec.budget.seconds or math.inf):
-        raise SpecError(
-            f"{summary.name}: {summary.seconds:.0f} seconds of its budget are used up; "
-            f"go on with `tune resume {quote(summary.name)} --seconds S`, S above {summary.seconds:.0f}"
-        )
-    return raised
-
-
-def _is_used_up(summary: StudySummary, spec: StudySpec) -> bool:
-    """Whether a study has finished and its budget leaves nothing to train.
-
-    One that was killed before its last word has nothing left to train either, but its end to note.
-    """
-    if summary.state is not StudyState.FINISHED:
-        return False
-    budget, counts = spec.budget, summary.counts
-    is_open = any(counts[state] for state in ("waiting", "running", "paused"))
-    trials = budget.trials is not None and sum(counts.values()) >= budget.trials and not is_open
-    return trials or (budget.seconds is not None and summary.seconds >= budget.seconds)

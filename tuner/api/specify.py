@@ -17,7 +17,7 @@ from tuner import content, plugins, search, trainers
 from tuner.core.dataset import Dataset, Task
 from tuner.core.job import Job, Resources
 from tuner.core.space.section import parse_space
-from tuner.core.spec import DataSpec, StudySpec
+from tuner.core.spec import MEMORY, DataSpec, StudySpec
 from tuner.core.training import Trainer
 from tuner.errors import SpecError, TunerError, near
 
@@ -33,9 +33,6 @@ NAMED = {
     "search.pruner": ("tuner.pruners",),
 }
 """The keys that name what is registered: the group of each, and what else is valid there."""
-
-MEMORY = "memory"
-"""`[data] source` of arrays that were passed from Python."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +143,8 @@ def compose(
     _anchor(table, folder)
     _direct(table)
     unknown = [f"{where}: {fault}" for fault in _unknown_names(table)]
+    if isinstance(study, StudySpec) and not unknown and table == study.to_table():
+        return study, where
     try:
         spec = StudySpec.parse(table, where, partial(_find_space, folder=folder))
     except SpecError as error:
@@ -153,6 +152,15 @@ def compose(
     if unknown:
         raise SpecError(unknown)
     return spec, where
+
+
+def name_of(study: str | Path | Mapping[str, Any] | StudySpec, trainer: Any = None) -> str:
+    """The name of a study that is given; see `compose`.
+
+    Raises:
+        SpecError: there is no such study.
+    """
+    return str(_table(study, None, trainer)[0].get("name", StudySpec.model_fields["name"].default))
 
 
 def prepare(
@@ -193,11 +201,7 @@ def inferred(path: Path, target: str | None) -> dict[str, Any]:
     table: dict[str, Any] = {"name": path.stem, "data": {"source": str(path)}}
     if target is not None:
         table["data"]["target"] = target
-    probe = StudySpec.parse(
-        {**table, "space": {"use": ["batch"]}}, str(path), partial(_find_space, folder=None)
-    )
-    assert probe.data is not None  # noqa: S101 - it was put there above
-    images, rows, task = data.outline(probe.data, Path.cwd())
+    images, rows, task = data.outline(DataSpec(**table["data"]), Path.cwd())
     epochs = 27 if rows < 20_000 else 9
     table["trainer"] = {"use": "torch", "model": "cnn" if images else "mlp", "epochs": epochs}
     table["objective"] = {"metric": "val_loss"}

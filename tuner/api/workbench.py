@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
-import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tuner import content, starter
-from tuner.api import spreadsheet
 from tuner.api.provenance import require_unchanged
 from tuner.api.specify import inferred, plan
-from tuner.api.study import Study, TrialView
 from tuner.artifacts import copy as copy_model
 from tuner.artifacts import fill
 from tuner.content import storage_url
 from tuner.core.dataset import Dataset
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Reading
 from tuner.errors import SpecError, near
+from tuner.judging import sentences
+from tuner.results import Comparison, Study, brief, spreadsheet
+from tuner.results import compare as compare_studies
+from tuner.results.markup import save
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,79 @@ def init(
     return [starter.write_study(place, table)]
 
 
+def load(name: str, *, storage: str | None = None, models: str | Path | None = None) -> Study:
+    """A stored study, read now; `Study.refresh` reads it again.
+
+    Args:
+        name: the study.
+        storage: the database's URL.
+        models: the folder for the models of all studies, where they were moved.
+
+    Raises:
+        StudyNotFound: there is none of that name; says which are near.
+    """
+    study = Study(name, storage_url(storage), models)
+    _ = study.summary
+    return study
+
+
+def compare(
+    names: Sequence[str], *, html: str | Path | None = None, storage: str | None = None
+) -> Comparison:
+    """Put studies side by side.
+
+    Args:
+        names: at least two studies that search for the same metric.
+        html: a file for the browser, which is replaced; None: none is written.
+        storage: the database's URL.
+
+    Raises:
+        StudyNotFound: there is no study of one of the names.
+        SpecError: fewer than two studies, they search for different things, or the file cannot be written.
+        TrialError: one of them has no value yet.
+    """
+    if len(set(names)) < 2:
+        raise SpecError(f"compare: two studies and more are needed, found: {', '.join(names) or 'none'}")
+    studies = [load(name, storage=storage) for name in dict.fromkeys(names)]
+    comparison = compare_studies(studies)
+    if html is not None:
+        from tuner.results.side_by_side import page
+
+        save(Path(html), page(comparison, studies))
+    return comparison
+
+
+def report(
+    name: str,
+    path: str | Path = "report.html",
+    *,
+    ignore_changes: bool = False,
+    storage: str | None = None,
+) -> Path:
+    """Write what a study has found, and how it was run, as one file for the browser.
+
+    Args:
+        name: the study; it may still be running.
+        path: the file; it is replaced.
+        ignore_changes: report what is stored though the data file has changed since.
+        storage: the database's URL.
+
+    Returns:
+        The file.
+
+    Raises:
+        StudyNotFound: there is no study of that name.
+        SpecError: the file cannot be written, or the data file has changed since.
+    """
+    from tuner.results.report import page
+
+    place, study = Path(path), load(name, storage=storage)
+    if not ignore_changes:
+        require_unchanged(study)
+    save(place, page(study))
+    return place
+
+
 def export(
     name: str,
     folder: str | Path,
@@ -142,7 +215,7 @@ def export(
     """
     study = Study(name, storage_url(storage), models)
     if not ignore_changes:
-        require_unchanged(name, study.spec, study.url)
+        require_unchanged(study)
     chosen = study.recommended if trial is None else study.trial(trial)
     source, place = chosen.folder, Path(folder)
 
@@ -156,11 +229,11 @@ def export(
         text = _EXPORT_README.format(name=said, number=chosen.number, why=_why(study, trial))
         (draft / "README.md").write_text(text, encoding="utf-8")
         if figures:
-            from tuner.api import pictures
-            from tuner.api.reporting import page, save
+            from tuner.results import pictures
+            from tuner.results.report import page
 
             save(draft / "report.html", page(study))
-            pictures.write(study, draft / "figures")
+            pictures.write(study.explained, draft / "figures")
 
     try:
         fill(place, write)
@@ -173,77 +246,11 @@ def export(
 
 def _why(study: Study, trial: int | None) -> str:
     """Why it is this trial's model that is exported."""
-    from tuner.judging import sentences
-
     return (
         " ".join(" ".join(sentences(study.verdict)).split())
         if trial is None
         else "It was asked for by its number."
     )
-
-
-def brief(study: Study, chosen: TrialView) -> dict[str, Any]:
-    """A trial beside the default configuration, as `tune best --json` prints it; `nan` becomes None.
-
-    With ``front``: the trials that no other one dominates, see `Verdict.front`.
-    """
-    from tuner.judging import sentences
-
-    goals, verdict = study.spec.goals(), study.verdict
-    found = verdict.confirmation
-
-    def told(view: TrialView) -> dict[str, Any]:
-        return {"trial": view.number, "params": dict(view.params), **_numbers(view)}
-
-    def weighed(view: TrialView) -> dict[str, Any]:
-        values = {name: _finite(view.reading.get(name)) if view.reading else None for name in goals.names}
-        return {"values": values, "feasible": not goals.violation(view.reading)}
-
-    return {
-        "study": study.name,
-        **told(chosen),
-        **weighed(chosen),
-        "default": told(study.default),
-        "front": [
-            {"trial": view.number, "params": dict(view.params), "value": view.value, **weighed(view)}
-            for view in map(study.trial, verdict.front)
-        ],
-        "gain": _gain(study, chosen),
-        "confirmed": None if found is None else found.to_table(),
-        "verdict": {**verdict.to_table(), "sentences": sentences(verdict)},
-        "model_path": str(chosen.model_path) if chosen.model_path else None,
-    }
-
-
-def _gain(study: Study, chosen: TrialView) -> dict[str, float | None]:
-    """By how much a trial is better than the default configuration; negative: worse."""
-    mine, others = _numbers(chosen), _numbers(study.default)
-    falls = {"value": study.spec.goal().minimize, "val_score": study.spec.trainer.score_falls}
-    return {
-        name: (others[name] - mine[name]) * (1 if falls[name] else -1)
-        if None not in (mine[name], others[name])
-        else None
-        for name in falls
-    }
-
-
-def _numbers(view: TrialView) -> dict[str, Any]:
-    reading = view.reading or Reading(0, math.nan, math.nan)
-    names = ("train_loss", "val_loss", "train_score", "val_score", "gap")
-    found = {"value": view.value, **{name: reading.get(name) for name in names}}
-    over = view.overfitting
-    return {
-        **{name: _finite(x) for name, x in found.items()},
-        "errors": dict(reading.errors),
-        "gap_last": _finite(over.gap_last),
-        "onset_epoch": over.onset_epoch,
-        "rise": over.rise,
-        "epoch": reading.epoch or None,
-    }
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
 
 
 def _write_json(path: Path, table: Mapping[str, Any]) -> None:

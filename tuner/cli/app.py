@@ -1,7 +1,6 @@
 """The program `tune`: its commands, and what becomes of what they raise.
 
-Commands import what they need when they run, so that `tune --help` stays fast. What a command
-does is not known here.
+Commands import what they need when they run, so that `tune --help` stays fast.
 """
 
 from __future__ import annotations

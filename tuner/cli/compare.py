@@ -35,12 +35,7 @@ def run(
     from tuner import api
     from tuner.cli.contract import dump
 
-    comparison = api.compare(names, storage=storage)
-    if html is not None:
-        from tuner.api.reporting import save
-        from tuner.api.side_by_side import page
-
-        save(html, page(comparison, storage=storage))
+    comparison = api.compare(names, html=html, storage=storage)
     if as_json:
         dump(_as_table(comparison))
     else:
@@ -50,7 +45,7 @@ def run(
 def _print(comparison: Comparison) -> None:
     from rich.text import Text
 
-    from tuner.api.side_by_side import overview, settings
+    from tuner.results.side_by_side import overview, settings
 
     console = screen.console()
     names = [side.study for side in comparison.sides]

@@ -1,6 +1,6 @@
 """What `--json` prints: tables with the same keys for ever, and always valid JSON.
 
-Other programs read these; how people like to see them is not known here.
+Other programs read these.
 """
 
 from __future__ import annotations

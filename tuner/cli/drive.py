@@ -1,7 +1,4 @@
-"""What `tune start` and `tune resume` share: watch a study run, then print how it ended.
-
-How a study is begun or gone on with is not known here.
-"""
+"""What `tune start` and `tune resume` share: watch a study run, then print how it ended."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The documentation of every key of a study file, taken from the models that check it.
-
-Knows no key by name, so that it can never say less than what is checked.
-"""
+"""The documentation of every key of a study file, taken from the models that check it."""
 
 from __future__ import annotations
 

@@ -36,7 +36,8 @@ def run(as_json: JsonOption = False, storage: StorageOption = None) -> None:
         best = (
             f"{summary.metric} {words.number(summary.best_value)}" if summary.best_number is not None else ""
         )
-        state = "running" if summary.is_driven else str(summary.state)
         trials = str(sum(summary.counts.values()))
-        table.add_row(summary.name, state, trials, best, words.clock(summary.seconds), summary.description)
+        table.add_row(
+            summary.name, summary.status, trials, best, words.clock(summary.seconds), summary.description
+        )
     screen.console().print(table)

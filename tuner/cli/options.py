@@ -1,7 +1,4 @@
-"""The options that several commands share.
-
-What they are used for is not known here.
-"""
+"""The options that several commands share."""
 
 from __future__ import annotations
 

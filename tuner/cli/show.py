@@ -55,9 +55,10 @@ def _print_study(console: Console, study: Study) -> None:
     from tuner.cli.summary import print_findings, print_importances, print_verdict
 
     summary, records = study.summary, study.records
-    state = "running" if summary.is_driven else str(summary.state)
     console.print(
-        Text.assemble((study.name, "bold"), f": {state}", f", {summary.reason}" * bool(summary.reason))
+        Text.assemble(
+            (study.name, "bold"), f": {summary.status}", f", {summary.reason}" * bool(summary.reason)
+        )
     )
     if summary.description:
         console.print(Text(summary.description))
@@ -74,7 +75,7 @@ def _print_study(console: Console, study: Study) -> None:
         console.print(Text(f"{amount:6}  {told}"))
     verdict = study.verdict
     if verdict.taken is not None:
-        console.print(_trials_table(study, records))
+        console.print(_trials_table(study))
         print_verdict(console, verdict)
         print_importances(console, study)
     print_findings(console, study)
@@ -104,53 +105,27 @@ def endings(records: Sequence[TrialRecord]) -> list[tuple[str, int]]:
     return Counter(map(told, records)).most_common()
 
 
-def _trials_table(study: Study, records: Sequence[TrialRecord]) -> Table:
-    """The best trials, best first; those that were cut before their worth was known come last.
-
-    Behind these come those that violate a constraint.
-
-    Of their settings, those that matter most come first.
-    """
+def _trials_table(study: Study) -> Table:
+    """The best trials, best first; of their settings, those that matter most come first."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     from tuner.cli import words
+    from tuner.results.overview import best_trials
 
-    goals, weights = study.spec.goals(), study.importances()
-    goal, valued = goals.primary, [record for record in records if record.value is not None]
-    ranked = sorted(valued, key=goals.key)[:SHOWN_TRIALS]
-    was_interrupted = any(record.interruptions for record in ranked)
-    measured = dict.fromkeys(("val_score", "gap", *goals.names))
-    others = [n for n in measured if n != goal.metric and _is_measured(n, ranked)]
+    told, records = best_trials(study, SHOWN_TRIALS, ("val_score", "gap"))
+    weights = study.importances()
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("trial", goal.metric, *others, "epochs"):
-        table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
-    if was_interrupted:
-        table.add_column("interrupted", justify="right", no_wrap=True)
-    table.add_column("ended", no_wrap=True, min_width=8)
+    for heading in told.head:
+        justify = "left" if heading == "ended" else "right"
+        table.add_column(heading, justify=justify, no_wrap=True, min_width=len(heading))  # type: ignore[arg-type]
     table.add_column("settings", style="dim")
-    values = words.numbers(*(record.value for record in ranked))
-    measures = [words.numbers(*(r.best.get(n) if r.best else None for r in ranked)) for n in others]
-    for record, value, *numbers in zip(ranked, values, *measures, strict=True):
-        ended = record.rule or str(record.state)
+    for cells, record in zip(told.rows, records, strict=True):
         names = sorted(record.params, key=lambda name: -weights.get(name, 0.0))
         params = ", ".join(f"{name} {words.setting(record.params[name])}" for name in names)
-        table.add_row(
-            str(record.number),
-            value,
-            *numbers,
-            str(record.epochs),
-            *([str(record.interruptions)] if was_interrupted else ()),
-            ended,
-            Text(params, no_wrap=True, overflow="ellipsis"),
-        )
+        table.add_row(*cells, Text(params, no_wrap=True, overflow="ellipsis"))
     return table
-
-
-def _is_measured(name: str, records: Sequence[TrialRecord]) -> bool:
-    found = [record.best.get(name) for record in records if record.best is not None]
-    return any(x == x for x in found)
 
 
 def _print_trial(console: Console, view: TrialView) -> None:
@@ -198,7 +173,7 @@ def _params_table(view: TrialView) -> Table:
     from rich.table import Table
 
     from tuner.cli import words
-    from tuner.cli.summary import differing
+    from tuner.results.overview import differing
 
     params, default = view.record.params, view.study.default.record.params
     changed = differing(params, default)

@@ -5,8 +5,7 @@ The words are those of the study's verdict; called by `tune start`, `resume`, `b
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -18,11 +17,10 @@ from rich.text import Text
 
 from tuner.cli import screen, words
 from tuner.core.budget import StudyState
-from tuner.core.space import is_same
-from tuner.core.trial import Params, TrialState
 from tuner.errors import TrialError
 from tuner.findings import Severity
 from tuner.judging import label, sentences
+from tuner.results import overview
 
 if TYPE_CHECKING:
     from tuner.api import Study, TrialView
@@ -31,13 +29,6 @@ if TYPE_CHECKING:
 SHOWN_IMPORTANCES = 6
 SHOWN_FINDINGS = 4
 BAR_WIDTH = 24
-MEASURED = {
-    "val_loss": "validation loss",
-    "train_loss": "train loss",
-    "val_score": "validation score",
-    "train_score": "train score",
-    "gap": "gap",
-}
 
 
 def print_summary(study: Study) -> None:
@@ -79,67 +70,53 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
 
 def print_trained_again(console: Console, verdict: Verdict) -> None:
     """Print the table of what was trained again, the one to take in bold."""
-    found = verdict.confirmation
-    if found is None:
+    told = overview.trained_again(verdict)
+    if told is None:
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
-    others = [name for name in verdict.goals.names if any(name in each.measured for each in found.candidates)]
-    for heading in (
-        "trained again",
-        f"{found.metric} in the search",
-        f"mean of {found.repeats}",
-        *others,
-        "weights",
-    ):
+    table = _grid()
+    for heading in told.head:
         table.add_column(heading, justify="right", no_wrap=True)
-    for each in found.candidates:
-        size = words.ABSENT if each.size_bytes is None else f"{each.size_bytes / 1000:.1f} kB"
-        measured = (words.number(each.measured.get(name)) for name in others)
-        cells = (label(each.number), words.number(each.searched), words.number(each.mean), *measured, size)
-        table.add_row(*cells, style="bold" if each.number == verdict.number else "")
+    for i, cells in enumerate(told.rows):
+        table.add_row(*cells, style="bold" if i == told.marked else "")
     console.print(table)
 
 
-def beside(best: TrialView, default: TrialView) -> Table:
-    """Two trials beside each other: what the search measured, and the settings in which they differ.
+def beside(study: Study) -> Table:
+    """The trial to take beside the default: what the search measured, and the settings that differ.
 
     Where the default configuration is the one to take, it stands alone, with all its settings.
     """
-    alone = best.number == default.number
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    views = overview.beside(study)
+    measured, settings = overview.measured(views), overview.settings(views)
+    table = _grid()
     table.add_column("", style="dim", no_wrap=True)
-    if not alone:
-        table.add_column(label(best.number), justify="right", style="bold")
-    table.add_column(label(default.number), justify="right")
-    views = (default,) if alone else (best, default)
-    for name, *cells in _measured(*views):
-        table.add_row(name, *cells)
+    for heading, view in zip(measured.head[1:], views, strict=True):
+        table.add_column(heading, justify="right", style="bold" if view.number else "")
+    for row in measured.rows:
+        table.add_row(*row)
     table.add_section()
-    for name in default.record.params if alone else differing(best.record.params, default.record.params):
-        table.add_row(name, *words.settings(view.record.params.get(name) for view in views))
+    for row in settings.rows:
+        table.add_row(*row)
     return table
-
-
-def differing(one: Params, other: Params) -> list[str]:
-    """The names of the settings that two configurations do not share, in their order."""
-    names = dict.fromkeys((*one, *other))
-    return [n for n in names if n not in one or n not in other or not is_same(one[n], other[n])]
 
 
 def front_table(study: Study) -> Table:
     """The trials that no other one dominates: their objectives, and the settings in which they differ."""
-    goals, views = study.spec.goals(), [study.trial(number) for number in study.verdict.front]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("trial", *goals.names):
+    told, views = overview.front(study)
+    table = _grid()
+    for heading in told.head:
         table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
     table.add_column("settings", style="dim")
     first = study.default.record.params
-    names = dict.fromkeys(name for view in views for name in differing(view.record.params, first))
-    columns = [_readings(views, name) for name in goals.names]
-    for view, *numbers in zip(views, *columns, strict=True):
+    names = dict.fromkeys(name for view in views for name in overview.differing(view.record.params, first))
+    for cells, view in zip(told.rows, views, strict=True):
         params = ", ".join(f"{name} {words.setting(view.record.params.get(name))}" for name in names)
-        table.add_row(str(view.number), *numbers, Text(params, no_wrap=True, overflow="ellipsis"))
+        table.add_row(*cells, Text(params, no_wrap=True, overflow="ellipsis"))
     return table
+
+
+def _grid() -> Table:
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
 
 
 def print_importances(console: Console, study: Study) -> None:
@@ -171,8 +148,7 @@ def print_findings(console: Console, study: Study) -> None:
 
 
 def _print_best(console: Console, study: Study, verdict: Verdict) -> None:
-    taken = study.recommended
-    console.print(beside(taken, study.default))
+    console.print(beside(study))
     print_trained_again(console, verdict)
     console.print(Text("what to take:", style="dim"))
     print_verdict(console, verdict)
@@ -185,41 +161,13 @@ def _print_best(console: Console, study: Study, verdict: Verdict) -> None:
     console.print()
     print_importances(console, study)
     console.print()
-    print_model(console, taken)
+    print_model(console, study.recommended)
 
 
 def print_model(console: Console, view: TrialView) -> None:
     """Print where a trial's model lies, whole, so that it can be copied."""
     path = str(view.model_path) if view.model_path else "was not kept"
     console.print(Text.assemble((f"model of {label(view.number)}: ", "dim"), path), soft_wrap=True)
-
-
-def _measured(*views: TrialView) -> Iterator[tuple[str, ...]]:
-    """The objective first, then losses, scores, gap and epoch, where any of the trials has them."""
-    spec = views[0].study.spec
-    score = spec.trainer.score_name
-    for name in dict.fromkeys((*spec.goals().names, *MEASURED)):
-        label = MEASURED.get(name, name)
-        if score is not None and name.endswith("_score"):
-            label += f" ({score})"
-        cells = _readings(views, name)
-        if set(cells) != {words.ABSENT}:
-            yield label, *cells
-    yield "best epoch", *map(_epoch, views)
-
-
-def _readings(views: Sequence[TrialView], name: str) -> list[str]:
-    readings = [view.reading for view in views]
-    return words.numbers(
-        *(r.get(name) if r else None for r in readings),
-        errors=[r.error(name) if r else math.nan for r in readings],
-    )
-
-
-def _epoch(view: TrialView) -> str:
-    epoch = view.reading.epoch if view.reading is not None else None
-    cut = ", stopped" if view.record.state is TrialState.STOPPED else ""
-    return f"{words.setting(epoch)} of {view.record.epochs}{cut}"
 
 
 def _next(study: Study, verdict: Verdict) -> Iterator[tuple[str, str]]:

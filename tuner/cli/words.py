@@ -1,7 +1,4 @@
-"""What a terminal adds to `core.words`: running times, references and curves of blocks.
-
-Knows nothing of studies, and nothing of where the text is shown.
-"""
+"""What a terminal adds to `core.words`: running times, references and curves of blocks."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What differs between two specs of one study, and what of it can never change.
-
-Compares specs key by key; which files they come from is not known here.
-"""
+"""What differs between two specs of one study, and what of it can never change."""
 
 from __future__ import annotations
 

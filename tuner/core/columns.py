@@ -1,28 +1,272 @@
-"""Columns: what trials hold, as numpy arrays.
+"""A study's trials and readings as numpy arrays, a row for each; `core.frame` holds them together.
 
-`nan` and `""` stand for "none". Which columns there are, and what is made of them, is not known here.
+`nan` and `""` stand for "none", and `nan` also for numbers that are not finite or beyond `LARGEST`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from tuner.core.goals import Goals
+from tuner.core.past import Past
 from tuner.core.space import Choice, SearchSpace
-from tuner.core.trial import Params
+from tuner.core.trial import Objective, Params, Reading, TrialRecord, TrialState
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Texts = NDArray[Any]
+
+BEST = ("train_loss", "val_loss", "train_score", "val_score")
+READING = (*BEST, "learning_rate", "grad_norm", "seconds")
+
 
 LARGEST = 1e100
 """Numbers beyond are taken for "none": no axis holds them, and sums and squares of the others are finite."""
 
 
+@dataclass(frozen=True)
+class Trials:
+    """A row per trial, in the order of numbers; N rows.
+
+    Attributes:
+        number: (N,) trial numbers; 0 is the default configuration.
+        state: (N,) values of `TrialState`.
+        value: (N,) the best epoch's metric so far.
+        conclusive: (N,) whether the value stands; see `Stop.conclusive`.
+        rule: (N,) what stopped it.
+        reason: (N,) why, in words.
+        epochs: (N,) epochs trained.
+        seconds: (N,) time spent training.
+        interruptions: (N,) how often it was started again.
+        started_at: (N,) UTC, seconds since 1970.
+        ended_at: (N,) likewise.
+        best_epoch: (N,) the best epoch; 0 for none.
+        train_loss: (N,) at the best epoch, as the three that follow.
+        weights: (N,) how many weights its network has.
+        named: (N,) the best epoch's other numbers that the goals name, by name.
+    """
+
+    number: Ints
+    state: Texts
+    value: Floats
+    conclusive: Bools
+    rule: Texts
+    reason: Texts
+    epochs: Ints
+    seconds: Floats
+    interruptions: Ints
+    started_at: Floats
+    ended_at: Floats
+    best_epoch: Ints
+    train_loss: Floats
+    val_loss: Floats
+    train_score: Floats
+    val_score: Floats
+    weights: Floats
+    named: Mapping[str, Floats]
+
+    def __len__(self) -> int:
+        return len(self.number)
+
+    @property
+    def gap(self) -> Floats:
+        """(N,) val_loss - train_loss at the best epoch."""
+        return self.val_loss - self.train_loss
+
+    def is_(self, *states: TrialState) -> Bools:
+        """(N,) which trials are in one of these states."""
+        return np.isin(self.state, [state.value for state in states])
+
+    def take(self, rows: NDArray[Any]) -> Trials:
+        """The rows of these indices, or under this mask."""
+        return _taken(self, rows)
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """A row per reading, sorted by trial and epoch; E rows.
+
+    Attributes:
+        row: (E,) the trial's row in `Trials`, not its number.
+        epoch: (E,) 1 for the first.
+        train_loss: (E,) see `Reading`, as all that follow.
+        value: (E,) the first objective's metric.
+        extras: (E,) further numbers that the goals name and only some trainers know, by name.
+    """
+
+    row: Ints
+    epoch: Ints
+    train_loss: Floats
+    val_loss: Floats
+    train_score: Floats
+    val_score: Floats
+    learning_rate: Floats
+    grad_norm: Floats
+    seconds: Floats
+    value: Floats
+    extras: Mapping[str, Floats]
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def named(self, name: str) -> Floats:
+        """(E,) one of the numbers."""
+        column: Floats = self.extras[name] if name in self.extras else getattr(self, name)
+        return column
+
+    def take(self, rows: NDArray[Any]) -> Epochs:
+        """The readings of these indices, or under this mask."""
+        return _taken(self, rows)
+
+
+_Table = TypeVar("_Table", Trials, Epochs)
+
+
+def others(goals: Goals) -> list[str]:
+    """The numbers that goals name beside the first objective and the gap, which is worked out."""
+    return [name for name in goals.names if name not in (goals.primary.metric, "gap")]
+
+
+def extras(goals: Goals) -> list[str]:
+    """Those of them that are in no reading of every trainer."""
+    return [name for name in others(goals) if name not in READING]
+
+
+def _taken(table: _Table, rows: NDArray[Any]) -> _Table:
+    whole: dict[str, Any] = {each.name: getattr(table, each.name) for each in fields(table)}
+    taken: dict[str, Any] = {
+        name: {n: c[rows] for n, c in column.items()} if isinstance(column, Mapping) else column[rows]
+        for name, column in whole.items()
+    }
+    return type(table)(**taken)
+
+
+def readings(past: Past, number: Ints, goals: Goals) -> Epochs:
+    """Readings in the order of trials and epochs; those of trials not in `number` (N,) are left out."""
+    epoch = past.epoch
+    row = np.searchsorted(number, past.number)
+    order: Ints | slice = slice(None)
+    known = row < len(number)
+    known[known] = number[row[known]] == past.number[known]
+    key = row * (int(epoch.max(initial=0)) + 1) + epoch
+    if not known.all() or (np.diff(key) < 0).any():
+        by_key = np.argsort(key, kind="stable")
+        order = by_key[known[by_key]]
+    read = {name: numbers(past.get(name))[order] for name in (*READING, goals.primary.metric, *extras(goals))}
+    value = read[goals.primary.metric]
+    return Epochs(
+        row=row[order].astype(np.int64),
+        epoch=epoch[order],
+        value=np.maximum(value, 0.0) if goals.primary.metric == "gap" else value,
+        extras={name: read[name] for name in extras(goals)},
+        **{name: read[name] for name in READING},
+    )
+
+
+def of_curves(curves: Mapping[int, Sequence[Reading]], goals: Goals) -> Past:
+    """Curves by trial number, as columns."""
+    each = [(number, reading) for number, curve in curves.items() for reading in curve]
+    names = dict.fromkeys((*READING, goals.primary.metric, *extras(goals)))
+    return Past(
+        np.array([number for number, _ in each], np.int64),
+        np.array([reading.epoch for _, reading in each], np.int64),
+        {name: np.array([r.get(name) for _, r in each], np.float64) for name in names if name != "gap"},
+    )
+
+
+def of_records(records: Sequence[TrialRecord], goals: Goals) -> dict[str, ArrayLike]:
+    """Trials in the order of numbers, as `trials` takes them."""
+    plain = ("number", "state", "conclusive", "epochs", "seconds", "interruptions")
+    found: dict[str, ArrayLike] = {name: [getattr(each, name) for each in records] for name in plain}
+    found["value"] = [math.nan if each.value is None else each.value for each in records]
+    found["best_epoch"] = [each.best.epoch if each.best else 0 for each in records]
+    found |= {name: [getattr(each, name) or "" for each in records] for name in ("rule", "reason")}
+    found |= {name: moments([getattr(each, name) for each in records]) for name in ("started_at", "ended_at")}
+    at_best = {**{name: name for name in BEST}, **{f"best.{name}": name for name in others(goals)}}
+    for key, name in at_best.items():
+        found[key] = [each.best.get(name) if each.best else math.nan for each in records]
+    return found
+
+
+def trials(columns: Mapping[str, ArrayLike], epochs: Epochs, goals: Goals) -> Trials:
+    """Trials from raw columns and from their readings; see `Frame.of_columns`."""
+    number = np.asarray(columns["number"], np.int64)
+    state = np.asarray([str(each) for each in np.asarray(columns["state"])], dtype="U8")
+    size = len(number)
+    bounds = np.searchsorted(epochs.row, np.arange(size + 1))
+    over = np.isin(state, [each.value for each in TrialState if each.is_over])
+    stored = over | (np.diff(bounds) == 0)
+    at = _best_reading(epochs, bounds, goals.primary)  # (N,) rows of `epochs`, -1 for none
+    has = at >= 0
+
+    def read(column: Floats, empty: float = math.nan) -> Floats:
+        found = np.full(size, empty)
+        found[has] = column[at[has]]
+        return found
+
+    def column(name: str, so_far: NDArray[Any], kind: Any) -> NDArray[Any]:
+        """What is stored of trials that are over or have no readings, else what the readings say."""
+        if name not in columns:
+            return so_far.astype(kind)
+        known = numbers(columns[name]) if kind is float else np.asarray(columns[name], dtype=kind)
+        return np.where(stored, known, so_far.astype(kind))
+
+    def given(name: str, empty: Any, kind: Any) -> NDArray[Any]:
+        return np.asarray(columns[name], dtype=kind) if name in columns else np.full(size, empty, dtype=kind)
+
+    value = column("value", read(epochs.value), float)
+    spent = np.concatenate([[0.0], np.cumsum(np.nan_to_num(epochs.seconds))])
+    return Trials(
+        number=number,
+        state=state,
+        value=np.maximum(value, 0.0) if goals.primary.metric == "gap" else value,
+        conclusive=given("conclusive", False, bool),
+        rule=given("rule", "", object),
+        reason=given("reason", "", object),
+        epochs=column("epochs", np.diff(bounds), np.int64),
+        seconds=column("seconds", np.diff(spent[bounds]), float),
+        interruptions=given("interruptions", 0, np.int64),
+        started_at=given("started_at", math.nan, float),
+        ended_at=given("ended_at", math.nan, float),
+        best_epoch=column("best_epoch", read(epochs.epoch.astype(float), 0.0), np.int64),
+        weights=given("weights", math.nan, float),
+        **{each: column(each, read(getattr(epochs, each)), float) for each in BEST},
+        named={each: column(f"best.{each}", read(epochs.named(each)), float) for each in others(goals)},
+    )
+
+
+def _best_reading(epochs: Epochs, bounds: Ints, objective: Objective) -> Ints:
+    """The row of each trial's first reading with the best finite metric, -1 for none; see `Objective`."""
+    found = np.full(len(bounds) - 1, -1, dtype=np.int64)
+    filled = np.flatnonzero(np.diff(bounds))
+    if not len(filled):
+        return found
+    loss = epochs.value if objective.minimize else -epochs.value
+    loss = np.where(np.isfinite(loss), loss, np.inf)
+    lowest = np.minimum.reduceat(loss, bounds[filled])
+    is_lowest = (loss == np.repeat(lowest, np.diff(bounds)[filled])) & np.isfinite(loss)
+    if objective.metric == "gap":
+        loss = np.where(is_lowest, epochs.val_loss, np.inf)
+        lowest = np.minimum.reduceat(loss, bounds[filled])
+        is_lowest &= loss == np.repeat(lowest, np.diff(bounds)[filled])
+    rows = np.flatnonzero(is_lowest)
+    trials, first = np.unique(epochs.row[rows], return_index=True)
+    found[trials] = rows[first]
+    return found
+
+
 def numbers(values: ArrayLike | Sequence[float | None]) -> NDArray[np.float64]:
     """A column of numbers, `nan` for None and for what is not finite or beyond `LARGEST`."""
-    found = np.asarray(values, dtype=np.float64)
+    # One of the store's columns may be every eighth number of a table.
+    found = np.ascontiguousarray(values, dtype=np.float64)
     if len(found) and max(found.max(), -found.min()) < LARGEST:
         return found
     return np.where(np.abs(found) < LARGEST, found, np.nan)

@@ -69,6 +69,17 @@ class ObjectiveSpec(Section):
                 )
         return self
 
+    def goals(self, score_falls: bool) -> Goals:
+        """The section as the search takes it; `score_falls` is the trainer's."""
+        direction = self.direction
+        if direction is None and self.metric.endswith("_score") and score_falls:
+            direction = "minimize"
+        first = Objective(self.metric, (direction or DIRECTIONS[self.metric]) == "minimize")
+        others = [Objective(name, way == "minimize") for name, way in self.also.items()]
+        bounds = [Bound(name, limit, is_upper=True) for name, limit in self.at_most.items()]
+        bounds += [Bound(name, limit, is_upper=False) for name, limit in self.at_least.items()]
+        return Goals((first, *others), tuple(bounds))
+
 
 @dataclass(frozen=True, slots=True)
 class Bound:

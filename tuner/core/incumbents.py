@@ -1,7 +1,4 @@
-"""Incumbents: the trials that were the best so far when they ended.
-
-Sees records alone; which of their models are kept, and what the test says of them, is not known here.
-"""
+"""Incumbents: the trials that were the best so far when they ended."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Over-fitting as a quantity: the gap, and the epoch from which validation worsens as training improves.
-
-Looks at curves alone; what a rule, a finding or a figure makes of it is not known here.
-"""
+"""Over-fitting as a quantity: the gap, and the epoch from which validation worsens as training improves."""
 
 from __future__ import annotations
 

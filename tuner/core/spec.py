@@ -14,7 +14,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from tuner.core.budget import Budget
 from tuner.core.faults import sentence
-from tuner.core.goals import DIRECTIONS, Bound, Goals, ObjectiveSpec
+from tuner.core.goals import Goals, ObjectiveSpec
 from tuner.core.space import SearchSpace
 from tuner.core.space.parameters import Section
 from tuner.core.space.section import SOME_SPACE, SpaceSpec, compose
@@ -23,6 +23,15 @@ from tuner.errors import SpecError, near
 
 FALLING_SCORES = frozenset({"rmse"})
 """Scores of which less is better, though a study does not say so with `[trainer] score_direction`."""
+
+
+def falls(score: str | None, direction: str | None) -> bool:
+    """Whether less of a score is better; `direction` is what a study says of it."""
+    return score in FALLING_SCORES if direction is None else direction == "minimize"
+
+
+MEMORY = "memory"
+"""`[data] source` of arrays that were passed from Python."""
 
 
 class DataSpec(Section):
@@ -179,9 +188,7 @@ class TrainerSpec(Section):
     @property
     def score_falls(self) -> bool:
         """Whether less of the score is better."""
-        if self.score_direction is not None:
-            return self.score_direction == "minimize"
-        return self.score in FALLING_SCORES
+        return falls(self.score, self.score_direction)
 
 
 class SearchSpec(Section):
@@ -339,18 +346,11 @@ class StudySpec(Section):
 
     def goal(self) -> Objective:
         """The metric and its direction."""
-        metric, direction = self.objective.metric, self.objective.direction
-        if direction is None and metric.endswith("_score") and self.trainer.score_falls:
-            direction = "minimize"
-        return Objective(metric, (direction or DIRECTIONS[metric]) == "minimize")
+        return self.goals().primary
 
     def goals(self) -> Goals:
         """All of `[objective]`: further objectives and constraints too."""
-        objective = self.objective
-        others = [Objective(name, way == "minimize") for name, way in objective.also.items()]
-        bounds = [Bound(name, limit, is_upper=True) for name, limit in objective.at_most.items()]
-        bounds += [Bound(name, limit, is_upper=False) for name, limit in objective.at_least.items()]
-        return Goals((self.goal(), *others), tuple(bounds))
+        return self.objective.goals(self.trainer.score_falls)
 
     def limits(self) -> Budget:
         """`[budget]` as the engine takes it."""

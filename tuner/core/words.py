@@ -1,7 +1,4 @@
-"""Numbers, durations and times as short text, for sentences, tables and headings.
-
-Knows nothing of studies, and nothing of where the text is shown.
-"""
+"""Numbers, durations and times as short text, for sentences, tables and headings."""
 
 from __future__ import annotations
 

@@ -3,10 +3,10 @@
 `Frame` holds the columns of a study, `find` gives a `Figure`, `plot` runs both halves.
 """
 
-from tuner.core.columns import moments, param_columns
+from tuner.core.columns import Epochs, Trials, moments, param_columns
+from tuner.core.frame import Frame
 from tuner.figures.export import write_image, write_images
 from tuner.figures.figure import GROUP, Drawing, Figure, Nothing, Option, find, names, plot, settings
-from tuner.figures.frame import Epochs, Frame, Trials
 from tuner.figures.page import document, figure_html
 from tuner.figures.theme import DARK, LIGHT, THEMES, Theme, safe
 from tuner.figures.within import Area, within

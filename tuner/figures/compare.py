@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuner.core.frame import Frame
 from tuner.figures.convergence import AXES, Descent, descent, progress
 from tuner.figures.figure import Drawing, Figure, Nothing, Option
-from tuner.figures.frame import Frame
 from tuner.figures.numbers import listed, rising, spans_decades
 from tuner.figures.theme import Theme, safe
 

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuner.core.columns import Floats, Ints
+from tuner.core.frame import Frame
 from tuner.figures.figure import Drawing, Figure, Nothing, Option, parameter_option
-from tuner.figures.frame import Floats, Frame, Ints
 from tuner.figures.numbers import listed, spans_decades
 from tuner.figures.points import Points, marks, rings, scattered
 from tuner.figures.scale import Scale

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from tuner.core.columns import Floats, Ints
+from tuner.core.frame import Frame
 from tuner.core.trial import TrialState
 from tuner.figures.figure import Drawing, Figure, Nothing, Option
-from tuner.figures.frame import Floats, Frame, Ints
 from tuner.figures.numbers import (
     POINT_DIGITS,
     decimated,

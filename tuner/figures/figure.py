@@ -1,6 +1,6 @@
 """Figure: a data half and a drawing half under a name; options; finding and plotting one.
 
-What a figure shows is said in its own file; where it is shown is not known here.
+What a figure shows is said in its own file.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from tuner import plugins
+from tuner.core.frame import Frame
 from tuner.errors import PluginError, SpecError, near
-from tuner.figures.frame import Frame
 from tuner.figures.theme import LIGHT, Theme
 
 GROUP = "tuner.figures"

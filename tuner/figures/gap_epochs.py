@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuner.core.columns import Floats, Ints
+from tuner.core.frame import Frame
 from tuner.core.overfitting import turns
 from tuner.figures.curves import Band, Line, band, band_traces, line, line_traces, shown
 from tuner.figures.figure import Drawing, Figure, Nothing, Option
-from tuner.figures.frame import Floats, Frame, Ints
 from tuner.figures.numbers import listed
 from tuner.figures.theme import Theme
 
@@ -70,7 +71,7 @@ def data(frame: Frame, best: float = 4) -> GapEpochs:
         lines=tuple(line(frame, row, "gap", gap) for row in rows),
         band=band(frame, "gap", gap, rows),
         onset={int(numbers[row]): int(onset[row]) for row in rows if onset[row]},
-        epochs=1 + (np.arange(len(count)) + 0.5) * width - 0.5,
+        epochs=np.arange(len(count), dtype=np.float64) * width + (width + 1) / 2,
         width=width,
         count=count.astype(np.int64),
         trials=int((np.diff(frame.bounds) > 0).sum()),

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from tuner.core.frame import Frame
 from tuner.core.importances import Importances
 from tuner.figures.figure import Drawing, Figure, Nothing
-from tuner.figures.frame import Frame
 from tuner.figures.numbers import listed
 from tuner.figures.theme import Theme, safe
 

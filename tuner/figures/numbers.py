@@ -1,7 +1,4 @@
-"""Numbers for drawing: rounded lists, thinning, gaps between lines, running and binned medians.
-
-Knows neither studies nor Plotly.
-"""
+"""Numbers for drawing: rounded lists, thinning, gaps between lines, running and binned medians."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tsdownsample import MinMaxDownsampler
 
-Floats = NDArray[np.floating[Any]]
+Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 

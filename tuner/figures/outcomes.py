@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from tuner.core.columns import Ints, Texts
+from tuner.core.frame import Frame
 from tuner.core.trial import TrialState
 from tuner.figures.figure import Drawing, Figure, Nothing, Option, parameter_option
-from tuner.figures.frame import Frame, Ints, Texts
 from tuner.figures.scale import Scale
 from tuner.figures.theme import Theme, safe
 

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from tuner.core import words
+from tuner.core.columns import Floats
+from tuner.core.frame import Frame
 from tuner.figures.figure import Drawing, Nothing
-from tuner.figures.frame import Floats, Frame
 from tuner.figures.numbers import Bins, binned, grouped, listed, window
 from tuner.figures.points import MOST, Points, hover, point_traces, scattered
 from tuner.figures.scale import Scale

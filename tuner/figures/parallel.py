@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from tuner.core.columns import Floats, Ints
+from tuner.core.frame import Frame
 from tuner.figures.figure import Drawing, Figure, Nothing, Option, parameter_option
-from tuner.figures.frame import Floats, Frame, Ints
 from tuner.figures.numbers import listed, spans_decades, thinned
 from tuner.figures.scale import Scale
 from tuner.figures.theme import Theme, faint, safe

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from tuner.core.columns import Bools, Floats, Ints, Texts
+from tuner.core.frame import Frame
 from tuner.core.trial import TrialState
-from tuner.figures.frame import Bools, Floats, Frame, Ints, Texts
 from tuner.figures.numbers import POINT_DIGITS, listed, thinned
 from tuner.figures.theme import Theme, safe
 

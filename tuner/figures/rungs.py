@@ -1,7 +1,4 @@
-"""Rungs: at which epochs trials are stopped or paused, and how many go on.
-
-Read from where trials ended; the rule's own settings are not known here.
-"""
+"""Rungs: at which epochs trials are stopped or paused, and how many go on."""
 
 from __future__ import annotations
 
@@ -9,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuner.core.columns import Ints
+from tuner.core.frame import Frame
 from tuner.core.trial import TrialState
 from tuner.figures.figure import Drawing, Figure, Nothing
-from tuner.figures.frame import Frame, Ints
 from tuner.figures.outcomes import colours, outcomes
 from tuner.figures.theme import Theme, safe
 

@@ -1,7 +1,4 @@
-"""Scale: where a parameter's values stand on an axis, numbers and choices alike.
-
-What is plotted against it is not known here.
-"""
+"""Scale: where a parameter's values stand on an axis, numbers and choices alike."""
 
 from __future__ import annotations
 
@@ -10,8 +7,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from tuner.core.columns import Floats, Ints
+from tuner.core.frame import Frame
 from tuner.core.space import Choice, Int
-from tuner.figures.frame import Floats, Frame, Ints
 from tuner.figures.numbers import listed
 from tuner.figures.theme import Theme, safe
 

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tuner.core.frame import Frame
 from tuner.core.trial import TrialState
 from tuner.figures.figure import Figure, Option, parameter_option
-from tuner.figures.frame import Frame
 from tuner.figures.numbers import spans_decades
 from tuner.figures.panels import Panels, draw, panels
 

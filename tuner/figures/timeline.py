@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.core.columns import Bools, Floats, Ints, Texts
+from tuner.core.frame import Frame
 from tuner.figures.figure import Drawing, Figure, Nothing, Option
-from tuner.figures.frame import Bools, Floats, Frame, Ints, Texts
 from tuner.figures.numbers import listed, rising
 from tuner.figures.points import KINDS, STANDS, kinds
 from tuner.figures.theme import Theme, safe

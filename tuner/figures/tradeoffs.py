@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuner.core.columns import Floats, Ints
+from tuner.core.frame import Frame
 from tuner.figures.figure import Drawing, Figure, Nothing, Option
-from tuner.figures.frame import Floats, Frame, Ints
 from tuner.figures.numbers import listed, spans_decades, window
 from tuner.figures.points import Points, hover, point_traces, scattered
 from tuner.figures.theme import Theme

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from tuner.core.columns import Floats
+from tuner.core.frame import Frame
 from tuner.figures.figure import Drawing, Figure, Nothing, Option
-from tuner.figures.frame import Floats, Frame
 from tuner.figures.numbers import POINT_DIGITS, listed, spans_decades, window
 from tuner.figures.points import Points, marks, rings, scattered
 from tuner.figures.theme import Theme

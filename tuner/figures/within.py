@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from tuner.core.columns import Bools, Floats
+from tuner.core.frame import Frame
 from tuner.errors import SpecError
 from tuner.figures.figure import Drawing, Figure, plot
-from tuner.figures.frame import Bools, Floats, Frame
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """Plain words about what a study has shown: a sentence, its numbers and what to do; no store, no figures.
 
-`Evidence` holds the columns of a study, `all_of` gives its findings, each made by a plugin.
+`Evidence` holds the frame of a study, `all_of` gives its findings, each made by a plugin.
 """
 
-from tuner.findings.evidence import Curve, Curves, Evidence, spread_of, telling
+from tuner.findings.evidence import Curve, Evidence
 from tuner.findings.finding import GROUP, Finding, Severity, all_of
 
-__all__ = ["GROUP", "Curve", "Curves", "Evidence", "Finding", "Severity", "all_of", "spread_of", "telling"]
+__all__ = ["GROUP", "Curve", "Evidence", "Finding", "Severity", "all_of"]

@@ -1,8 +1,7 @@
 """Edge: the best trials sit at the end of a parameter's range, so better ones may lie beyond it.
 
-After the Deep Learning Tuning Playbook's question whether the best points lie near the boundary of
-the search space. Whether a wider range makes sense for a parameter is not known here, save for the
-ends that are none: zero, one, and a default that stands at the very end.
+After the Deep Learning Tuning Playbook's question whether the best points lie near the boundary of the
+search space.
 """
 
 from __future__ import annotations
@@ -43,7 +42,9 @@ class _Crowd:
 def find(evidence: Evidence) -> Finding | None:
     """Speaks of the end at which the best trials crowd most; names others beside it."""
     numeric = [
-        n for n, p in evidence.space if not isinstance(p, Choice) and values_of(evidence.space, n) != 1
+        n
+        for n, p in evidence.frame.space
+        if not isinstance(p, Choice) and values_of(evidence.frame.space, n) != 1
     ]
     crowds = [
         crowd
@@ -57,7 +58,7 @@ def find(evidence: Evidence) -> Finding | None:
     first, *others = sorted(crowds, key=lambda crowd: crowd.chance)
     also = f"; likewise {', '.join(f'{o.name} ({o.end} end)' for o in others)}" if others else ""
     row = int(evidence.ranking[0])
-    found = float(evidence.params[first.name][row])
+    found = float(evidence.frame.params[first.name][row])
     way = "upper" if first.end == "high" else "lower"
     return Finding(
         "edge",
@@ -78,7 +79,7 @@ def find(evidence: Evidence) -> Finding | None:
 
 
 def _crowd(evidence: Evidence, name: str, end: str) -> _Crowd | None:
-    parameter = evidence.space.parameters[name]
+    parameter = evidence.frame.space.parameters[name]
     if isinstance(parameter, Choice) or _is_natural(parameter, end):
         return None
     shares = evidence.shares(name)
@@ -88,7 +89,7 @@ def _crowd(evidence: Evidence, name: str, end: str) -> _Crowd | None:
     active = evidence.ranking[np.isfinite(shares[evidence.ranking])][: max(LEADERS, len(evidence.leaders))]
     if len(active) < FEWEST:
         return None
-    few = values_of(evidence.space, name)
+    few = values_of(evidence.frame.space, name)
     # Of few values, the one at the end stands for itself; a half step is room for rounding.
     width, likely = (0.5 / (few - 1), 1 / few) if few > 1 else (OUTER, OUTER)
     far = shares if end == "low" else 1 - shares

@@ -1,7 +1,4 @@
-"""Failures: how many trials failed or diverged, and where in the space they lie.
-
-Why a trial failed is not known here; its own reason says it.
-"""
+"""Failures: how many trials failed or diverged, and where in the space they lie."""
 
 from __future__ import annotations
 
@@ -10,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuner.core.columns import Bools
 from tuner.core.space import Choice
 from tuner.core.trial import TrialState
-from tuner.findings.evidence import Bools, Evidence, values_of
+from tuner.findings.evidence import Evidence, values_of
 from tuner.findings.finding import Finding, Severity
 
 FEWEST = 3
@@ -47,9 +45,9 @@ class _Region:
 
 def find(evidence: Evidence) -> Finding | None:
     """Speaks from a tenth of the trials on; names the region where most of them lie, if there is one."""
-    over = evidence.is_(*(state for state in TrialState if state.is_over))
-    failed = evidence.is_(TrialState.FAILED)
-    diverged = ~failed & over & (evidence.rule == "divergence")
+    over = evidence.frame.trials.is_(*(state for state in TrialState if state.is_over))
+    failed = evidence.frame.trials.is_(TrialState.FAILED)
+    diverged = ~failed & over & (evidence.frame.trials.rule == "divergence")
     bad = failed | diverged
     count, total = int(bad.sum()), int(over.sum())
     if count < FEWEST or count < SHARE * total:
@@ -90,7 +88,7 @@ def _where(evidence: Evidence, bad: Bools, good: Bools) -> _Region | None:
     """The half-range or the choice that tells bad trials (N,) from good ones (N,) best."""
     if not good.any():
         return None
-    regions = [region for name, _ in evidence.space for region in _regions(evidence, name, bad, good)]
+    regions = [region for name, _ in evidence.frame.space for region in _regions(evidence, name, bad, good)]
     total, share = 1 / bad.sum() + 1 / good.sum(), bad.sum() / (bad.sum() + good.sum())
     clear = []
     for region in regions:
@@ -102,7 +100,7 @@ def _where(evidence: Evidence, bad: Bools, good: Bools) -> _Region | None:
 
 
 def _regions(evidence: Evidence, name: str, bad: Bools, good: Bools) -> list[_Region]:
-    parameter, column = evidence.space.parameters[name], evidence.params[name]
+    parameter, column = evidence.frame.space.parameters[name], evidence.frame.params[name]
 
     def region(side: str, bound: float | str, inside: Bools) -> _Region:
         mine, others = int((inside & bad).sum()), int((inside & good).sum())
@@ -113,7 +111,7 @@ def _regions(evidence: Evidence, name: str, bad: Bools, good: Bools) -> list[_Re
     shares = evidence.shares(name)
     known = (bad | good) & np.isfinite(shares)
     places = np.unique(shares[known])
-    if len(places) < 2 or values_of(evidence.space, name) == 1:
+    if len(places) < 2 or values_of(evidence.frame.space, name) == 1:
         return []
     # What is bad below each place, less what is good: where that is extreme, the halves differ most.
     below_bad = np.searchsorted(np.sort(shares[bad & known]), places, side="right") / bad.sum()

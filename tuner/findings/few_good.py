@@ -48,15 +48,15 @@ def find(evidence: Evidence) -> Finding | None:
     if not gain > 0 or no_gain.of_search(evidence) is not None:
         return None
     # Trials that were cut short count; of those that violate a constraint a good value counts for nothing.
-    rivals = evidence.valued & (evidence.violation <= evidence.violation[best])
+    rivals = evidence.valued & (evidence.frame.violation <= evidence.frame.violation[best])
     good = int((evidence.loss[rivals] <= top + (1 - GOOD) * gain).sum())
     if good >= ENOUGH:
         return None
     near = "No other trial comes" if good == 1 else "Only one other trial comes"
-    violating = int((evidence.valued & (evidence.violation > 0)).sum())
-    kept = " that keep every constraint" if violating and evidence.violation[best] == 0 else ""
+    violating = int((evidence.valued & (evidence.frame.violation > 0)).sum())
+    kept = " that keep every constraint" if violating and evidence.frame.violation[best] == 0 else ""
     seen = int(rivals.sum()) if kept else trials
-    short = int(((rivals if kept else evidence.valued) & ~evidence.conclusive).sum())
+    short = int(((rivals if kept else evidence.valued) & ~evidence.frame.trials.conclusive).sum())
     cut = f"; {short} of them {'was' if short == 1 else 'were'} cut short" if short else ""
     return Finding(
         "few_good",

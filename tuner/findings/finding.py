@@ -1,6 +1,6 @@
 """Finding: a sentence about a study, the numbers it rests on and what to do; asking every plugin.
 
-What is found is said in a file for each finding; where findings are shown is not known here.
+What is found is said in a file for each finding.
 """
 
 from __future__ import annotations

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuner.core.columns import Bools, Floats
 from tuner.core.space import Choice
-from tuner.findings.evidence import Bools, Evidence, Floats
+from tuner.findings.evidence import Evidence
 from tuner.findings.finding import Finding, Severity
 
 FEWEST = 40
@@ -53,7 +54,7 @@ def find(evidence: Evidence) -> Finding | None:
     """Speaks of the clearest pair."""
     if int(evidence.standing.sum()) < FEWEST:
         return None
-    splits = {name: list(_splits(evidence, name)) for name, _ in evidence.space}
+    splits = {name: list(_splits(evidence, name)) for name, _ in evidence.frame.space}
     ranks = np.full(len(evidence), np.nan)
     ranks[evidence.ranking] = np.arange(len(evidence.ranking))
     found = [
@@ -107,7 +108,7 @@ def _crossing(evidence: Evidence, ranks: Floats, one: _Split, other: _Split) -> 
 
 
 def _splits(evidence: Evidence, name: str) -> Iterator[_Split]:
-    parameter, column = evidence.space.parameters[name], evidence.params[name]
+    parameter, column = evidence.frame.space.parameters[name], evidence.frame.params[name]
     if isinstance(parameter, Choice):
         active = column != ""
         tried = [

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from tuner.core.columns import Floats
 from tuner.core.importances import Importances
 from tuner.core.space import Choice
-from tuner.findings.evidence import Evidence, Floats
+from tuner.findings.evidence import Evidence
 from tuner.findings.finding import Finding, Severity
 from tuner.findings.ranks import clearly_against
 
@@ -33,7 +34,7 @@ NAMED = 4
 
 def find(evidence: Evidence) -> Finding | None:
     """Speaks of all such parameters at once."""
-    value, gap = (evidence.importances.get(name, Importances()) for name in ("value", "gap"))
+    value, gap = (evidence.frame.importances.get(name, Importances()) for name in ("value", "gap"))
     if int(evidence.valued.sum()) < FEWEST or not value:
         return None
     order = _order(evidence)
@@ -41,7 +42,7 @@ def find(evidence: Evidence) -> Finding | None:
         name
         for name in value.idle
         if gap.get(name, 0.0) < LITTLE_GAP
-        and name in evidence.space.parameters
+        and name in evidence.frame.space.parameters
         and _is_idle(evidence, name, order)
     ]
     if not names:
@@ -60,7 +61,7 @@ def find(evidence: Evidence) -> Finding | None:
 def _order(evidence: Evidence) -> Floats:
     """(N,) places of the trials with a value, the best first; those cut short behind, the earliest last."""
     rows = np.flatnonzero(evidence.valued)
-    depth = np.where(evidence.standing[rows], 0, -evidence.epochs[rows])
+    depth = np.where(evidence.standing[rows], 0, -evidence.frame.trials.epochs[rows])
     places = np.full(len(evidence), np.nan)
     by = np.lexsort((evidence.loss[rows], depth, ~evidence.standing[rows]))
     places[rows[by]] = np.arange(len(rows))
@@ -69,7 +70,7 @@ def _order(evidence: Evidence) -> Floats:
 
 def _is_idle(evidence: Evidence, name: str, order: Floats) -> bool:
     """Whether many of its values were tried, and none goes along with the order of the trials."""
-    parameter, column = evidence.space.parameters[name], evidence.params[name]
+    parameter, column = evidence.frame.space.parameters[name], evidence.frame.params[name]
     if isinstance(parameter, Choice):
         rows = evidence.valued & (column != "")
         places = [(column[rows] == str(choice)).astype(np.float64) for choice in parameter.choices]

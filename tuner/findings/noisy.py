@@ -1,15 +1,15 @@
 """Noisy: the metric varies by more than what sets the best trials apart.
 
 After the Deep Learning Tuning Playbook's questions of variance: from seed to seed where the best few
-were trained again, else from epoch to epoch late in training. Where it comes from, batches, the
-learning rate or a small validation split, is not known here.
+were trained again, else from epoch to epoch late in training.
 """
 
 from __future__ import annotations
 
 import math
 
-from tuner.findings.evidence import LEADERS, Evidence, Ints
+from tuner.core.columns import Ints
+from tuner.findings.evidence import LEADERS, Evidence
 from tuner.findings.finding import Finding, Severity
 
 FEWEST = 3

@@ -1,7 +1,6 @@
 """Over-fitting: from some epoch on validation gets worse while training still gets better; what helps most.
 
-After the Deep Learning Tuning Playbook's question of problematic over-fitting. Which parameters
-regularize is not known here: the lever is what went along with small gaps in this study.
+After the Deep Learning Tuning Playbook's question of problematic over-fitting.
 """
 
 from __future__ import annotations
@@ -10,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuner.core.columns import Bools, Floats
 from tuner.core.importances import Importances
 from tuner.core.overfitting import can_turn, turns
 from tuner.core.space import Choice
-from tuner.findings.evidence import Bools, Evidence, Floats
+from tuner.findings.evidence import Evidence
 from tuner.findings.finding import Finding, Severity, of_the_best
 from tuner.findings.ranks import clearly_against
 
@@ -60,7 +60,7 @@ def find(evidence: Evidence) -> Finding | None:
     )
     lever = strongest(evidence)
     if lever is None:
-        tried = [n for n in ("dropout", "weight_decay", "l2") if n in evidence.space.parameters]
+        tried = [n for n in ("dropout", "weight_decay", "l2") if n in evidence.frame.space.parameters]
         more = f"stronger {tried[0]}" if tried else "search dropout or weight_decay as well"
         advice = (
             f"No setting stood out against it yet; try more data, {more}, or stop earlier: [stop] overfit."
@@ -89,16 +89,16 @@ def strongest(evidence: Evidence) -> Lever | None:
     Judged by ranks among the trials whose values stand: a trial that was cut short had no time to
     over-fit. Importances for the gap decide among several, where they are known.
     """
-    known = evidence.standing & np.isfinite(evidence.gap)
-    shares = evidence.importances.get("gap", Importances())
+    known = evidence.standing & np.isfinite(evidence.frame.trials.gap)
+    shares = evidence.frame.importances.get("gap", Importances())
     levers = []
     for name, way, side, place in _sides(evidence):
         rows = known & np.isfinite(place)
-        effect = clearly_against(place[rows], evidence.gap[rows])
+        effect = clearly_against(place[rows], evidence.frame.trials.gap[rows])
         # A setting that spoils training closes the gap, too.
         if effect < CLEAR or clearly_against(place[rows], evidence.loss[rows]) < -CLEAR:
             continue
-        with_it, without = evidence.gap[rows & side], evidence.gap[rows & ~side]
+        with_it, without = evidence.frame.trials.gap[rows & side], evidence.frame.trials.gap[rows & ~side]
         if len(with_it) and len(without) and np.median(with_it) < np.median(without):
             levers.append(Lever(name, way, effect, float(np.median(with_it)), float(np.median(without))))
     return max(levers, key=lambda lever: (shares.get(lever.name, 0.0), lever.clear), default=None)
@@ -116,9 +116,9 @@ def _turn(evidence: Evidence, row: int) -> tuple[int, float] | None:
 def _sides(evidence: Evidence) -> list[tuple[str, str, Bools, Floats]]:
     """Every way to turn every parameter: name, way, (N,) who is on that side, (N,) how far."""
     sides: list[tuple[str, str, Bools, Floats]] = []
-    for name, parameter in evidence.space:
+    for name, parameter in evidence.frame.space:
         if isinstance(parameter, Choice):
-            column = evidence.params[name]
+            column = evidence.frame.params[name]
             for choice in parameter.choices:
                 mine = column == str(choice)
                 sides.append((name, str(choice), mine, np.where(column == "", np.nan, mine.astype(float))))

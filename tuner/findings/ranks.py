@@ -1,7 +1,4 @@
-"""Ranks, and how clearly one column goes along with another.
-
-What the columns mean is not known here.
-"""
+"""Ranks, and how clearly one column goes along with another."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import math
 
 import numpy as np
 
-from tuner.findings.evidence import Floats
+from tuner.core.columns import Floats
 
 FEWEST = 12
 """Fewer trials do not tell what goes along with what."""

@@ -1,7 +1,7 @@
 """Still improving: the best trials were at their best at the very end, so they were cut off.
 
-After the Deep Learning Tuning Playbook: a best epoch within the last tenth means that training was
-too short. What longer training costs is not known here.
+After the Deep Learning Tuning Playbook: a best epoch within the last tenth means that training was too
+short.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def find(evidence: Evidence) -> Finding | None:
     late = [gain for gain in gains if gain > 0]
     if not late or len(late) < MOST * len(gains):
         return None
-    gain, epochs = float(np.median(late)), int(np.median(evidence.epochs[evidence.full]))
+    gain, epochs = float(np.median(late)), int(np.median(evidence.frame.trials.epochs[evidence.full]))
     longer = 2 * max(epochs, evidence.planned)
     return Finding(
         "still_improving",

@@ -7,7 +7,8 @@ from tuner.judging.measures import MEASURES, Measure, measured, of_losses, of_sc
 from tuner.judging.noise import Noise
 from tuner.judging.noise import of_rows as noise_of_rows
 from tuner.judging.overtuning import Overtuning, Step, overtuning
-from tuner.judging.sentences import between, decision, label, sentences, short
+from tuner.judging.pairs import Estimate, Pair, paired, welch
+from tuner.judging.sentences import decision, label, sentences, short
 from tuner.judging.verdict import Luck, Reason, Verdict
 
 __all__ = [
@@ -16,12 +17,14 @@ __all__ = [
     "Candidate",
     "Confirmation",
     "Difference",
+    "Estimate",
     "Interval",
     "Luck",
     "Measure",
     "Noise",
     "Opening",
     "Overtuning",
+    "Pair",
     "Reason",
     "Selection",
     "Step",
@@ -29,7 +32,6 @@ __all__ = [
     "Transform",
     "Verdict",
     "around",
-    "between",
     "choose",
     "contenders",
     "decision",
@@ -40,7 +42,9 @@ __all__ = [
     "of_score",
     "over_repeats",
     "overtuning",
+    "paired",
     "scale_of",
     "sentences",
     "short",
+    "welch",
 ]

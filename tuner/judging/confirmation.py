@@ -1,6 +1,6 @@
 """Confirmation: what is known of a study once its best trials were trained again and its test was opened.
 
-Plain values, to and from a table that JSON can hold; how they came about is not known here.
+Plain values, to and from a table that JSON can hold.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from tuner.core.goals import Bound, Goals, layers
 from tuner.core.trial import Objective
 from tuner.judging.choosing import Candidate, Selection
 from tuner.judging.intervals import Interval
+from tuner.judging.noise import spread_of
 from tuner.judging.overtuning import Overtuning
 
 
@@ -122,6 +123,11 @@ class Confirmation:
         if self.best is not None:
             return next((each for each in self.candidates if each.number == self.best), None)
         return next((each for each in self.candidates if each.searched == self.naive), None)
+
+    @property
+    def spread(self) -> float | None:
+        """How far a configuration's value differs from training to training; see `spread_of`."""
+        return spread_of([each.values for each in self.candidates])
 
     @property
     def contenders(self) -> tuple[Candidate, ...]:

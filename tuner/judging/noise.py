@@ -144,3 +144,21 @@ def _estimated(root: Numbers, freedom: int, rng: np.random.Generator) -> Numbers
         )
     rows = root @ factor
     return np.asarray(rows @ np.swapaxes(rows, 1, 2) / freedom)
+
+
+def spread_of(repeats: Sequence[Sequence[float | None]]) -> float | None:
+    """How far one configuration's value differs from training to training: a standard deviation.
+
+    What is left of the variance when each configuration's and each repeat's mean are taken away: a
+    repeat's split is easy or hard for all of them, and says nothing of luck. Of two and more
+    configurations, each trained twice and more; None where there are fewer.
+
+    Args:
+        repeats: for each configuration a value per repeat; one with a repeat that failed is left out.
+    """
+    whole = [each for each in repeats if None not in each]
+    if len(whole) < 2 or len(whole[0]) < 2:
+        return None
+    values = np.array(whole, np.float64)
+    left = values - values.mean(axis=1, keepdims=True) - values.mean(axis=0) + values.mean()
+    return math.sqrt(float((left**2).sum()) / ((values.shape[0] - 1) * (values.shape[1] - 1)))

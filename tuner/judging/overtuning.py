@@ -1,7 +1,4 @@
-"""Overtuning: how far the search followed its validation split away from what the test shows.
-
-Sees the values of the incumbents alone; where they come from is not known here.
-"""
+"""Overtuning: how far the search followed its validation split away from what the test shows."""
 
 from __future__ import annotations
 

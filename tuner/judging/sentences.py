@@ -53,54 +53,6 @@ def label(number: int) -> str:
     return "default (trial 0)" if number == DEFAULT else f"trial {number}"
 
 
-def between(
-    better: str,
-    other: str,
-    metric: str,
-    values: tuple[float, float],
-    interval: tuple[float, float] | None,
-    *,
-    is_clear: bool | None,
-    are_confirmed: bool,
-    unknown: Sequence[str] = (),
-) -> str:
-    """Whether the best of several studies is better than another one.
-
-    Args:
-        better: the best study.
-        other: the other one.
-        metric: what both search for, in words.
-        values: what is to be believed of each.
-        interval: of the gain; None where that cannot be told.
-        is_clear: whether the gain is beyond the noise.
-        are_confirmed: whether both were confirmed.
-        unknown: the studies of which it is not known how far their value would vary.
-    """
-    one, two = words.numbers(*values)
-    if interval is None:
-        commands = words.listed([f"`tune confirm {quote(name)}`" for name in unknown])
-        return (
-            f"Whether {better} ({metric} {one}) is really better than {other} ({two}) cannot be told: the "
-            "best of many trials is partly luck, and how far it would vary is not known of "
-            f"{words.listed(list(unknown))}; {commands} would tell."
-        )
-    low, high = words.numbers(*interval)
-    by = words.number(abs(values[1] - values[0]))
-    luck = "That each is the best of many trials, and so partly luck, is not counted in; `tune confirm` does."
-    chosen = "" if are_confirmed else f" {luck}"
-    if interval == (0, 0):
-        return f"{better} and {other} came out the same in every training.{chosen}"
-    if not is_clear:
-        return (
-            f"{better} and {other} cannot be told apart: the {metric} of {better} is better by {by}, but the "
-            f"true difference may be anything between {low} and {high} (95 % confidence interval).{chosen}"
-        )
-    return (
-        f"{better} {'is' if are_confirmed else 'looks'} better than {other}: its {metric} is better by {by} "
-        f"(95 % confidence interval {low} to {high}), more than noise explains.{chosen}"
-    )
-
-
 def _searched(verdict: Verdict) -> Iterator[str]:
     """What the search alone has found."""
     best, default, metric = verdict.best, verdict.default, words.metric(verdict.metric)

@@ -1,7 +1,7 @@
 """The importer of optuna: ask / tell / replay, samplers, importances."""
 
 from tuner.search.importances import importances, of_value_and_gap
-from tuner.search.samplers import faults
+from tuner.search.named import faults
 from tuner.search.searcher import OptunaSearcher
 
 __all__ = ["OptunaSearcher", "faults", "importances", "of_value_and_gap"]

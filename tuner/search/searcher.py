@@ -18,7 +18,8 @@ from tuner.core.trial import Objective, Params, Trial, TrialRecord, TrialState, 
 from tuner.errors import SpecError
 from tuner.search.distributions import from_share, is_single
 from tuner.search.history import History
-from tuner.search.samplers import Draw, Random, Suggest, build
+from tuner.search.named import build
+from tuner.search.samplers import Draw, Random, Suggest
 
 ATTEMPTS, RANDOM_ATTEMPTS = 10, 500
 """How often the sampler, and then chance, may draw what was drawn before."""

@@ -1,7 +1,7 @@
 """The importer of sqlalchemy: schema, connect, write, read, lease, verify."""
 
 from tuner.store.database import Database
-from tuner.store.read import CONFIRMS, ORIGIN, SpecRevision, StoredConfirmation, StudySummary
+from tuner.store.values import CONFIRMS, ORIGIN, SpecRevision, StoredConfirmation, StudySummary
 from tuner.store.verify import Problem, Verification, verify
 from tuner.store.write import StudyStore
 

@@ -1,7 +1,7 @@
 """Columns: what is new of a study since one last looked, read without ever writing.
 
-Opens the database for reading only, never takes a lease, and keeps what it has read in a mark
-that the reader hands back. What becomes of the numbers is not known here.
+Opens the database for reading only, never takes a lease, and keeps what it has read in a mark that the
+reader hands back.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from sqlalchemy import URL, Connection, Engine, and_, create_engine, event, or_,
 from sqlalchemy.pool import StaticPool
 
 from tuner.content import models_root
+from tuner.core.past import Past
 from tuner.core.trial import Reading, TrialState
 from tuner.errors import StoreError, StudyNotFound, near
 from tuner.store import curves, places, read
 from tuner.store.connect import connect, file_of, parse, place, told
 from tuner.store.curves import NUMBERS, Last
-from tuner.store.read import StudySummary
 from tuner.store.records import each_curve
 from tuner.store.schema import VERSION, studies, tuner_epochs, tuner_studies, tuner_trials, version
 from tuner.store.stand_in import stand_in, state
+from tuner.store.values import StudySummary
 
 BUSY_TIMEOUT_S = 2.0
 """How long a look waits for a program that keeps the whole file locked."""
@@ -88,22 +89,18 @@ class News:
         is_whole: everything that was known before is void.
         trials: new and changed trials in the order of numbers.
         void: numbers of trials whose earlier readings are void.
-        number: (E,) whose reading each row of the following is; sorted by trial and epoch.
-        epoch: (E,) 1 for the first.
-        numbers: (E,) a column for each of `NUMBERS` and of the further ones asked for; `nan` for none.
+        past: the readings, sorted by trial and epoch: `NUMBERS` and the further ones asked for.
         mark: for the next look.
     """
 
     is_whole: bool
     trials: Sequence[TrialRow]
     void: Sequence[int]
-    number: NDArray[np.int64]
-    epoch: NDArray[np.int64]
-    numbers: Mapping[str, NDArray[np.float64]]
+    past: Past
     mark: Mark
 
     def __bool__(self) -> bool:
-        return bool(self.is_whole or self.trials or self.void or len(self.number))
+        return bool(self.is_whole or self.trials or self.void or len(self.past.number))
 
 
 class Reader:
@@ -128,6 +125,7 @@ class Reader:
         self._engine: Engine | None = None
         self._identity: tuple[int, ...] | None = None
         self._copy: Path | None = None
+        self._moment: Connection | None = None
 
     def stamp(self) -> str:
         """A text that changes when anything may have been written; cheap enough to ask every second.
@@ -272,13 +270,9 @@ class Reader:
             if row.state not in _OVER:
                 before = None if row.trial_id in void else known[row.trial_id][1]
                 still_open[row.trial_id] = (row, found.last(row.trial_id) or before)
-        ids = np.array(sorted(number_of), np.int64)
-        named = np.array([number_of[i] for i in ids.tolist()], np.int64)
-        # Both are sorted.
-        number = np.repeat(named, np.diff(np.searchsorted(found.trial_id, ids, "right"), prepend=0))
         again = [number_of[i] for i in void]
         following = Mark(mark.study, max([mark.last_id, *number_of]), still_open)
-        return News(is_whole, changed, again, number, found.epoch, found.numbers, following)
+        return News(is_whole, changed, again, found.numbered(number_of), following)
 
     def _ids(self, connection: Connection) -> dict[str, int]:
         return read.study_ids(connection) if version(connection) is not None else {}
@@ -294,8 +288,22 @@ class Reader:
         return int(found)
 
     @contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """Everything read within is of one moment: it shares one transaction; other threads wait."""
+        with self._lock, self._reading() as connection:
+            self._moment = connection
+            try:
+                yield
+            finally:
+                self._moment = None
+
+    @contextmanager
     def _reading(self) -> Iterator[Connection]:
         """One transaction, so that everything read in it is of one moment."""
+        with self._lock:
+            if self._moment is not None:
+                yield self._moment
+                return
         with self._connected() as connection, connection.begin():
             found = version(connection)
             if found is None:

@@ -1,7 +1,7 @@
 """Curves: the readings of many trials as columns, those of ended trials from one packed value each.
 
 A trial's curve is packed when it ends; its rows in `tuner_epochs` stay what counts, and what is not
-packed is read from them. What becomes of the numbers is not known here.
+packed is read from them.
 """
 
 from __future__ import annotations
@@ -64,6 +64,14 @@ class Curves(NamedTuple):
         train, val = (None if loss != loss else loss for loss in losses)
         return int(self.epoch[row]), train, val
 
+    def numbered(self, number_of: Mapping[int, int]) -> Past:
+        """The same, by the trials' numbers; `number_of` knows every trial's."""
+        ids = np.array(sorted(number_of), np.int64)
+        numbers = np.array([number_of[i] for i in ids.tolist()], np.int64)
+        # Both are sorted.
+        lengths = np.diff(np.searchsorted(self.trial_id, ids, "right"), prepend=0)
+        return Past(np.repeat(numbers, lengths), self.epoch, self.numbers)
+
 
 def packed(connection: Connection, trial_id: int) -> bytes:
     """A trial's curve as it stands, in one value: of each reading the epoch and `NUMBERS`."""
@@ -124,6 +132,15 @@ def _with_packed(values: Sequence[Any], rest: Curves) -> Curves:
     )
 
 
+def of_all(connection: Connection, study_id: int, extras: Sequence[str]) -> Past:
+    """Every reading of a study by the trials' numbers; see `of_study`."""
+    numbers = select(tuner_trials.c.trial_id, tuner_trials.c.number).where(
+        tuner_trials.c.study_id == study_id
+    )
+    number_of = dict(map(tuple, connection.execute(numbers)))
+    return of_study(connection, study_id, extras).numbered(number_of)
+
+
 def ended(connection: Connection, study_id: int, extras: Sequence[str]) -> Iterator[Past]:
     """The curves of a study's trials that are over, many at a time.
 
@@ -140,12 +157,8 @@ def ended(connection: Connection, study_id: int, extras: Sequence[str]) -> Itera
     its_trials = columns.study_id == study_id, columns.state.in_(over)
     found = sorted(_all(connection, select(columns.trial_id, columns.number).where(*its_trials)))
     for start in range(0, len(found), _TRIALS_AT_ONCE):
-        numbers = dict(found[start : start + _TRIALS_AT_ONCE])
-        curves = _of_trials(connection, list(numbers), extras)
-        begins = np.flatnonzero(np.diff(curves.trial_id, prepend=-1))
-        lengths = np.diff(begins, append=len(curves.trial_id))
-        whose = np.array([numbers[trial_id] for trial_id in curves.trial_id[begins].tolist()], np.int64)
-        yield Past(np.repeat(whose, lengths), curves.epoch, curves.numbers)
+        number_of = dict(found[start : start + _TRIALS_AT_ONCE])
+        yield _of_trials(connection, list(number_of), extras).numbered(number_of)
 
 
 def _of_trials(connection: Connection, trial_ids: list[int], extras: Sequence[str]) -> Curves:

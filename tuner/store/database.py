@@ -1,7 +1,4 @@
-"""Database: opens a file or a server's database, lists, creates, resumes and deletes studies.
-
-Knows neither engine nor trainer; what it gives out are values, and a StudyStore to one driver.
-"""
+"""Database: opens a file or a server's database, lists, creates, resumes and deletes studies."""
 
 from __future__ import annotations
 
@@ -24,11 +21,10 @@ from tuner.errors import StoreError, StudyNotFound, near
 from tuner.store import places, read, study_rows
 from tuner.store.connect import connect, file_of, parse, place, told, writing
 from tuner.store.creation import create_file, ensure
-from tuner.store.curves import ended
+from tuner.store.curves import NUMBERS, ended, of_all
 from tuner.store.encoding import now, stamp
 from tuner.store.lease import Lease
 from tuner.store.migrations import migrate, take_over
-from tuner.store.read import SpecRevision, StoredConfirmation, StudySummary
 from tuner.store.records import each_curve, records
 from tuner.store.relocation import home_of
 from tuner.store.schema import (
@@ -39,6 +35,7 @@ from tuner.store.schema import (
     version,
 )
 from tuner.store.stand_in import stand_in
+from tuner.store.values import SpecRevision, StoredConfirmation, StudySummary
 from tuner.store.write import StudyStore, cut_off, show_open
 
 
@@ -53,6 +50,7 @@ class Database:
         self._root = models_root(models)
         self._is_said = bool(models)
         self._where = place(engine.url)
+        self._moment: Connection | None = None
 
     @classmethod
     def open(cls, url: str, *, create: bool = False, models: str | Path | None = None) -> Database:
@@ -100,14 +98,14 @@ class Database:
         with self._reading() as connection:
             return set(connection.scalars(select(studies.c.study_name)))
 
-    def study(self, name: str) -> StudySummary:
-        """How one study stands.
+    def study(self, name: str, records: Sequence[TrialRecord] | None = None) -> StudySummary:
+        """How one study stands; `records` are its trials, where they were read already.
 
         Raises:
             StudyNotFound: there is none of that name; says which are near.
         """
         with self._reading() as connection:
-            return read.summaries(connection, {name: self._id(connection, name)})[0]
+            return read.summaries(connection, {name: self._id(connection, name)}, records)[0]
 
     def standing(self, name: str) -> tuple[float, Mapping[str, Any]]:
         """How many seconds a study has taken, and where its executor stood; see `StudySummary`."""
@@ -141,6 +139,17 @@ class Database:
         """
         with self._reading() as connection:
             return dict(each_curve(connection, self._id(connection, name), number, is_over=is_over))
+
+    def readings(self, name: str, names: Sequence[str] = ()) -> Past:
+        """Every reading of a study as columns, sorted by trial and epoch.
+
+        Args:
+            name: the study.
+            names: numbers of one's own to be read beside those that every reading has.
+        """
+        extras = [each for each in names if each not in (*NUMBERS, "gap")]
+        with self._reading() as connection:
+            return of_all(connection, self._id(connection, name), extras)
 
     def each_ended(self, name: str) -> Iterator[tuple[int, list[Reading]]]:
         """Number and readings of each trial that is over, one at a time."""
@@ -309,14 +318,14 @@ class Database:
             ).one()
             lease = Lease.take(connection, study_id, name)
             changed: dict[str, Any] = {"state": StudyState.RUNNING.value, "reason": None}
-            former, root = StudySpec.parse(json.loads(stored.spec), name), self._root
+            former, root = json.loads(stored.spec), self._root
             if spec is None:
-                spec = former
+                spec = StudySpec.parse(former, name)
             else:
-                if spec.trainer.models != former.trainer.models:
+                if spec.trainer.models != former["trainer"].get("models"):
                     root = self._root_by(spec.trainer.models)
                 home = str(home_of(self._engine.url))
-                changed |= study_rows.revised(connection, stored, name, former, spec, command, changes, home)
+                changed |= study_rows.revised(connection, stored, name, spec, command, changes, home)
             if facts:
                 changed["facts"] = json.dumps({**json.loads(stored.facts), **facts})
             study_rows.keep_fingerprint(connection, study_id, fingerprint)
@@ -380,8 +389,21 @@ class Database:
         return models_root(key, home_of(self._engine.url))
 
     @contextmanager
+    def one_moment(self) -> Iterator[None]:
+        """Everything read within is of one moment: it shares one transaction."""
+        with self._reading() as connection:
+            self._moment = connection
+            try:
+                yield
+            finally:
+                self._moment = None
+
+    @contextmanager
     def _reading(self) -> Iterator[Connection]:
         """One transaction, so that everything read in it is of one moment."""
+        if self._moment is not None:
+            yield self._moment
+            return
         try:
             with told(self._where), self._engine.begin() as connection:
                 yield connection

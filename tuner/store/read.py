@@ -6,16 +6,16 @@ Writes nothing, and never touches Optuna's tables but for the studies' names.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Row, func, select
 
 from tuner.core.budget import StudyState
-from tuner.core.spec import StudySpec
-from tuner.core.trial import TrialState
+from tuner.core.goals import ObjectiveSpec
+from tuner.core.spec import falls
+from tuner.core.trial import TrialRecord, TrialState
 from tuner.store import places
 from tuner.store.lease import is_living
 from tuner.store.records import best_by_value, records
@@ -28,106 +28,10 @@ from tuner.store.schema import (
     tuner_studies,
     tuner_trials,
 )
+from tuner.store.values import ORIGIN, SpecRevision, StoredConfirmation, StudySummary
 
 GONE = "its process ended without a word"
 """The reason of a study that is neither finished nor driven by anybody."""
-
-ORIGIN = "origin"
-"""The fact that remembers the file from which a study was started."""
-
-CONFIRMS = "confirms"
-"""The fact by which a study of trainings that confirm another one says which."""
-
-
-@dataclass(frozen=True, slots=True)
-class StudySummary:
-    """How a stored study stands.
-
-    Attributes:
-        name: its name.
-        description: `description` of its file.
-        state: INTERRUPTED also where its process died without a word.
-        reason: why it ended, in words; None while it runs.
-        spec: the study file's table, for `StudySpec.parse`.
-        digest: the spec's hash.
-        metric: what is searched for.
-        minimize: whether less of it is better.
-        created_at: UTC, ISO 8601; sorts as text.
-        updated_at: likewise, of the last turn.
-        seconds: wall time over all its sessions.
-        position: where its executor stood, see `Turn.position`.
-        counts: trials by state name, every state named.
-        best_value: the best value among those that stand (`Stop.conclusive`), else among all but failed ones;
-            one that violates a bound is the best only where all do.
-        best_number: the first trial with it.
-        facts: what was noted about data, device, executor, ...
-        identity: what no other study has, in this database or another one: 32 hexadecimal digits.
-        is_driven: whether a living process drives it now.
-    """
-
-    name: str
-    description: str
-    state: StudyState
-    reason: str | None
-    spec: Mapping[str, Any]
-    digest: str
-    metric: str
-    minimize: bool
-    created_at: str
-    updated_at: str
-    seconds: float
-    position: Mapping[str, Any]
-    counts: Mapping[str, int]
-    best_value: float | None
-    best_number: int | None
-    facts: Mapping[str, Any]
-    identity: str
-    is_driven: bool
-
-    @property
-    def confirms(self) -> str | None:
-        """The study of which it holds the best trials, trained again; None for every other study."""
-        return self.facts.get(CONFIRMS)
-
-
-@dataclass(frozen=True, slots=True)
-class SpecRevision:
-    """One of the specs that a study has had.
-
-    Attributes:
-        at: since when, UTC, ISO 8601.
-        command: what brought it; empty where an earlier tuner did not note it.
-        changes: what differs from the one before, a sentence each.
-        digest: the spec's hash.
-        spec: its table, for `StudySpec.parse`.
-    """
-
-    at: str
-    command: str
-    changes: tuple[str, ...]
-    digest: str
-    spec: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class StoredConfirmation:
-    """One confirmation of a study.
-
-    Attributes:
-        number: 1 for the first.
-        at: when it began to judge, UTC, ISO 8601.
-        command: which command did.
-        host: on which machine.
-        opened: whether the locked test split was read for it.
-        result: what came of it, as JSON has it; None where it was cut off, and goes on.
-    """
-
-    number: int
-    at: str
-    command: str
-    host: str
-    opened: bool
-    result: Mapping[str, Any] | None
 
 
 def study_ids(connection: Connection) -> dict[str, int]:
@@ -185,8 +89,10 @@ def confirmed(connection: Connection, study_id: int, root: Path | None) -> dict[
     return {**done[-1], "model_path": None if path is None else str(path)}
 
 
-def summaries(connection: Connection, ids: Mapping[str, int]) -> list[StudySummary]:
-    """How the studies of these ids stand, in their order."""
+def summaries(
+    connection: Connection, ids: Mapping[str, int], known: Sequence[TrialRecord] | None = None
+) -> list[StudySummary]:
+    """How the studies of these ids stand, in their order; `known` are the trials of the only one."""
     chosen = list(ids.values())
     rows = {
         row.study_id: row
@@ -215,8 +121,9 @@ def summaries(connection: Connection, ids: Mapping[str, int]) -> list[StudySumma
         spec = json.loads(rows[study_id].spec)
         its = spec["objective"]
         if its["metric"] == "gap" or any(its.get(key) for key in ("also", "at_most", "at_least")):
-            goals = StudySpec.parse(spec).goals()
-            first = goals.best_of(records(connection, study_id, None))
+            trainer = spec["trainer"]
+            goals = ObjectiveSpec(**its).goals(falls(trainer.get("score"), trainer.get("score_direction")))
+            first = goals.best_of(records(connection, study_id, None) if known is None else known)
             if first is not None and first.value is not None:
                 best[study_id] = first.number, goals.primary.counted(first.value)
         else:

@@ -1,8 +1,8 @@
 """Statements: all that a turn executes, written once, their rows going to the driver as they are.
 
-SQLAlchemy writes each statement, in the driver's own style of parameters, but does not look at each
-row, which would cost several times what the database takes for it. So values must be of types that
-drivers take as they are. What the rows mean is not known here.
+SQLAlchemy writes each statement, in the driver's own style of parameters, but does not look at each row,
+which would cost several times what the database takes for it. So values must be of types that drivers
+take as they are.
 """
 
 from __future__ import annotations

@@ -21,7 +21,6 @@ from tuner.errors import StoreError, StudyExists
 from tuner.store import read
 from tuner.store.connect import place
 from tuner.store.encoding import now, stamp, storable
-from tuner.store.read import StoredConfirmation
 from tuner.store.schema import (
     METADATA,
     studies,
@@ -33,6 +32,7 @@ from tuner.store.schema import (
     tuner_specs,
     tuner_studies,
 )
+from tuner.store.values import StoredConfirmation
 
 
 def add(
@@ -141,7 +141,6 @@ def revised(
     connection: Connection,
     stored: Row[Any],
     name: str,
-    former: StudySpec,
     spec: StudySpec,
     command: str,
     changes: Sequence[str],
@@ -152,7 +151,7 @@ def revised(
     Raises:
         StoreError: the new spec searches for something else than the old one.
     """
-    old, new = former.goal(), spec.goal()
+    old, new = Objective(stored.metric, stored.minimize), spec.goal()
     if old != new:
         raise StoreError(
             f"study '{name}' searches for {_named(old)} and cannot go on with {_named(new)}; "

@@ -1,7 +1,7 @@
 """Ahead: the newest study's first look, taken by a process of its own while the program still starts.
 
 Reading half a million readings and loading a web framework take about as long, and neither has to wait
-for the other. Columns are handed over as they lie in memory. What is done with them is not known here.
+for the other. Columns are handed over as they lie in memory.
 """
 
 from __future__ import annotations

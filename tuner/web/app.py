@@ -1,6 +1,6 @@
 """The application: a page's shell, two callbacks, and three small routes.
 
-`build` wires stage, guard and Dash together. Where it listens is not known here.
+`build` wires stage, guard and Dash together.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Cards: a figure in its frame: title, controls for its options, help, and the drawing.
-
-Components only; callbacks and what is drawn are not known here.
-"""
+"""Cards: a figure in its frame: title, controls for its options, help, and the drawing."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Difference: what changed between two drawings, as a patch that is small while a study grows.
 
-Lists that only became longer are extended, everything else is set anew. What is drawn is not known
-here.
+Lists that only became longer are extended, everything else is set anew.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Guard: who may look, and what a page may load and from where.
 
-On a loopback address nothing but the name of this machine is answered, so that no web page can
-reach it by a name of its own; on any other one a token is needed. What is served is not known here.
+On a loopback address nothing but the name of this machine is answered, so that no web page can reach it
+by a name of its own; on any other one a token is needed.
 """
 
 from __future__ import annotations

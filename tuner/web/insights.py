@@ -1,7 +1,4 @@
-"""Insights: importances and findings, found in the background, old ones serving meanwhile.
-
-Frames in; who shows what comes out is not known here.
-"""
+"""Insights: importances and findings, found in the background, old ones serving meanwhile."""
 
 from __future__ import annotations
 
@@ -14,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from tuner.core.baseline import Baseline
+from tuner.core.frame import Frame
 from tuner.core.importances import Importances
-from tuner.core.space import Choice, SearchSpace
+from tuner.core.space import Choice
 from tuner.core.trial import Reading, TrialRecord, TrialState
-from tuner.figures.frame import Frame
-from tuner.findings import Curves, Evidence, Finding, all_of
+from tuner.findings import Evidence, Finding, all_of
 from tuner.search import of_value_and_gap
 from tuner.web import memory
 
@@ -65,38 +61,23 @@ class Insights:
         self._thread: Thread | None = None
 
     def of(
-        self,
-        frame: Frame,
-        space: SearchSpace,
-        planned: int,
-        spread: float | None = None,
-        baseline: Baseline | None = None,
-        curve: Callable[[int], Sequence[Reading]] | None = None,
-        *,
-        is_driven: bool = True,
-        is_confirmed: bool = False,
+        self, evidence: Evidence, curve: Callable[[int], Sequence[Reading]], *, is_driven: bool = True
     ) -> Insight:
         """The newest one; begins to look for a newer one when it is time.
 
         Args:
-            frame: the study.
-            space: what is searched.
-            planned: epochs of a trial that nothing stops.
-            spread: see `Evidence.spread`.
-            baseline: see `Evidence.baseline`.
+            evidence: the study, without importances and ends.
             curve: reads that of a trial, for `Evidence.ends`; it is called in another thread.
             is_driven: whether a process drives it; what its end and a confirmation change is found at once.
-            is_confirmed: whether it was confirmed.
         """
         self._is_driven |= is_driven
         is_busy = self._thread is not None and self._thread.is_alive()
         has_ended = self._is_driven and not is_driven
-        of: Of = (_over(frame), spread, is_confirmed)
+        of: Of = (_over(evidence.frame), evidence.spread, evidence.is_confirmed)
         is_time = time.monotonic() >= self._next or has_ended or of[1:] != self._of[1:]
         if of != self._of and not is_busy and is_time:
             self._of, self._is_driven = of, is_driven
-            given = (frame, space, planned, baseline, curve, of)
-            self._thread = Thread(target=self._find, args=given, daemon=True)
+            self._thread = Thread(target=self._find, args=(evidence, curve, of), daemon=True)
             self._thread.start()
         return self.found
 
@@ -120,84 +101,43 @@ class Insights:
             self.found, self._of = found, found.of
             self._next = time.monotonic() + GOOD_FOR_S
 
-    def _find(
-        self,
-        frame: Frame,
-        space: SearchSpace,
-        planned: int,
-        baseline: Baseline | None,
-        curve: Callable[[int], Sequence[Reading]] | None,
-        of: Of,
-    ) -> None:
+    def _find(self, evidence: Evidence, curve: Callable[[int], Sequence[Reading]], of: Of) -> None:
         began = time.monotonic()
         try:
-            shares = explained(frame, space)
-            found = replace(evidence(frame, planned, shares, of[1], baseline), is_confirmed=of[2])
-            if curve is not None:
-                read = ((row, curve(int(found.number[row]))) for row in found.leaders.tolist())
-                found = replace(found, ends={row: (its[0], its[-1]) for row, its in read if its})
+            shares = explained(evidence.frame)
+            numbers = evidence.frame.trials.number
+            read = ((row, curve(int(numbers[row]))) for row in evidence.leaders.tolist())
+            found = replace(
+                evidence,
+                frame=replace(evidence.frame, importances=shares),
+                ends={row: (its[0], its[-1]) for row, its in read if its},
+            )
             self.found = Insight(shares, tuple(all_of(found)), of)
         except KeyboardInterrupt:
             raise
         except BaseException:  # noqa: BLE001
             # A page without importances is better than none.
-            _log.exception("importances and findings of study %r cannot be found", frame.name)
+            _log.exception("importances and findings of study %r cannot be found", evidence.frame.name)
         memory.give_back()
         took = time.monotonic() - began
         self._next = time.monotonic() + max(GOOD_FOR_S, 20 * took)
 
 
-def explained(frame: Frame, space: SearchSpace) -> Mapping[str, Importances]:
+def explained(frame: Frame) -> Mapping[str, Importances]:
     """Importances for the value and for the gap."""
     if len(frame) > MOST_EXPLAINED:
         numbers = frame.trials.number[np.linspace(0, len(frame) - 1, MOST_EXPLAINED).astype(int)]
         frame = frame.only(numbers.tolist())
     gaps = dict(zip(frame.trials.number.tolist(), frame.trials.gap.tolist(), strict=True))
-    return of_value_and_gap(space, _records(frame, space), frame.objective, lambda r: gaps[r.number])
-
-
-def evidence(
-    frame: Frame,
-    planned: int,
-    shares: Mapping[str, Importances],
-    spread: float | None = None,
-    baseline: Baseline | None = None,
-) -> Evidence:
-    """A frame as findings want it."""
-    trials, epochs = frame.trials, frame.epochs
-    return Evidence(
-        space=frame.space,
-        objective=frame.objective,
-        planned=planned,
-        number=trials.number,
-        state=trials.state.astype(object),
-        value=trials.value.astype(float, copy=False),
-        conclusive=trials.conclusive,
-        rule=trials.rule,
-        gap=trials.gap.astype(float, copy=False),
-        violation=frame.violation.astype(float, copy=False),
-        epochs=trials.epochs,
-        params=frame.params,
-        curves=Curves(
-            row=epochs.row,
-            epoch=epochs.epoch,
-            train_loss=epochs.train_loss.astype(float, copy=False),
-            val_loss=epochs.val_loss.astype(float, copy=False),
-            value=epochs.value.astype(float, copy=False),
-        ),
-        importances=shares,
-        spread=spread,
-        score=trials.val_score.astype(float, copy=False),
-        baseline=baseline,
-    )
+    return of_value_and_gap(frame.space, _records(frame), frame.objective, lambda r: gaps[r.number])
 
 
 def _over(frame: Frame) -> int:
     return int(frame.trials.is_(TrialState.FINISHED, TrialState.STOPPED).sum())
 
 
-def _records(frame: Frame, space: SearchSpace) -> list[TrialRecord]:
-    trials = frame.trials
+def _records(frame: Frame) -> list[TrialRecord]:
+    trials, space = frame.trials, frame.space
     values: list[list[Any]] = []
     for name, parameter in space:
         column = frame.params[name].tolist()

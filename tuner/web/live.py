@@ -1,6 +1,6 @@
 """Live: the studies of a database as frames that grow by what is new, each read once.
 
-Knows neither pages nor browsers. Looks when it is asked to, and never twice at the same.
+Looks when it is asked to, and never twice at the same.
 """
 
 from __future__ import annotations
@@ -19,16 +19,14 @@ from numpy.typing import NDArray
 
 from tuner.core.baseline import Baseline
 from tuner.core.columns import moments, param_columns
-from tuner.core.goals import Goals
-from tuner.core.space import SearchSpace
+from tuner.core.frame import Frame
+from tuner.core.past import Past
 from tuner.core.spec import StudySpec
 from tuner.errors import SpecError, StoreError
-from tuner.figures.frame import Epochs, Frame
-from tuner.findings import Finding, spread_of
+from tuner.findings import Evidence, Finding
 from tuner.judging import Confirmation, Verdict
 from tuner.store.columns import Mark, News, Reader, TrialRow
-from tuner.store.curves import NUMBERS
-from tuner.store.read import StudySummary
+from tuner.store.values import StudySummary
 from tuner.web.insights import Insight, Insights
 
 KEPT = 4
@@ -46,28 +44,24 @@ class Look:
         frame: its columns.
         summary: how it stands as a whole.
         spec: its study file.
-        space: what is searched.
         changed: (N,) the look at which each trial last changed, counted from 1.
         version: changes with every look that found something new.
         findings: what it has shown, in plain words; of an earlier look while newer ones are found.
-        confirmed: what came of its last confirmation; None where there was none.
+        confirmation: its last one; None where there was none.
     """
 
     frame: Frame
     summary: StudySummary
     spec: StudySpec
-    space: SearchSpace
     changed: NDArray[np.int64]
     version: str
     findings: tuple[Finding, ...] = ()
-    confirmed: Mapping[str, Any] | None = None
+    confirmation: Confirmation | None = None
 
     @cached_property
     def verdict(self) -> Verdict:
         """Which configuration to take, and why."""
-        frame, found = self.frame, None
-        if self.confirmed is not None:
-            found = Confirmation.from_table(self.confirmed)
+        frame, found = self.frame, self.confirmation
         best = None if frame.best is None else frame.record(int(frame.trials.number[frame.best]))
         return Verdict(
             self.summary.name,
@@ -176,6 +170,7 @@ class LiveStudy:
         self._packed = b""
         self._changed: dict[int, int] = {}
         self._params: dict[str, NDArray[Any]] = {}
+        self._confirmed: Mapping[str, Any] | None = None
         self._look: Look | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -191,45 +186,43 @@ class LiveStudy:
         """The study as it stands now; reads only what is new."""
         stamp, now = reader.stamp(), time.monotonic()
         if self._look is None or stamp != self._stamp or now - self._looked > SUMMARY_S:
-            summary = reader.study(self.name)
-            known = self._look
-            if known is None or known.summary.digest != summary.digest:
-                spec, space = _specified(summary)
-            else:
-                spec, space = known.spec, known.space
-            news = reader.news(self.name, self._mark, spec.goals().names)
-            confirmed = reader.confirmed(self.name)
+            with reader.one_moment():
+                summary = reader.study(self.name)
+                known = self._look
+                is_same = known is not None and known.summary.digest == summary.digest
+                spec = known.spec if known is not None and is_same else _specified(summary)
+                # With another space every column of parameters is another one.
+                self._mark = self._mark if is_same else None
+                news = reader.news(self.name, self._mark, spec.goals().names)
+                confirmed = reader.confirmed(self.name)
             self._stamp, self._looked = stamp, now
             is_told = known is not None and _told(known.summary) == _told(summary)
-            if known is None or news or not is_told or known.confirmed != confirmed:
-                self._look = replace(self._next(news, summary, spec, space), confirmed=confirmed)
+            if known is None or news or not is_told or confirmed != self._confirmed:
+                self._confirmed = confirmed
+                self._look = self._next(news, summary, spec)
         if self._look is None:
             raise StoreError(f"study '{self.name}' cannot be read")
         return self._look
 
-    def _next(self, news: News, summary: StudySummary, spec: StudySpec, space: SearchSpace) -> Look:
+    def _next(self, news: News, summary: StudySummary, spec: StudySpec) -> Look:
         self._count += 1
-        frame = self._frame(news, spec.goals(), space)
+        frame = self._frame(news, spec)
         numbers = frame.trials.number.tolist()
         changed = np.array([self._changed[number] for number in numbers], np.int64)
         study = self._mark.study if self._mark is not None else ()
         version = f"{hash(study) & 0xFFFFFF:x}.{self._count}"
-        found = self._look.findings if self._look is not None else ()
-        return Look(frame, summary, spec, space, changed, version, found)
+        findings = self._look.findings if self._look is not None else ()
+        confirmation = None if self._confirmed is None else Confirmation.from_table(self._confirmed)
+        return Look(frame, summary, spec, changed, version, findings, confirmation)
 
     def _with_insight(self, look: Look, reader: Reader) -> Look:
         """The look with the newest importances and findings, which are found in the background."""
-        again = look.confirmed["candidates"] if look.confirmed else ()
-        found = self.insights.of(
-            look.frame,
-            look.space,
-            look.spec.trainer.epochs,
-            spread_of([each["values"] for each in again]),
-            Baseline.of(look.summary.facts),
-            partial(reader.curve, self.name),
-            is_driven=look.summary.is_driven,
-            is_confirmed=look.confirmed is not None,
-        )
+        confirmation, baseline = look.confirmation, Baseline.of(look.summary.facts)
+        spread = None if confirmation is None else confirmation.spread
+        planned = look.spec.trainer.epochs
+        evidence = Evidence(look.frame, planned, spread, confirmation is not None, baseline)
+        curve = partial(reader.curve, self.name)
+        found = self.insights.of(evidence, curve, is_driven=look.summary.is_driven)
         if found.importances is look.frame.importances and found.findings is look.findings:
             return look
         self._count += 1
@@ -241,19 +234,20 @@ class LiveStudy:
         )
         return self._look
 
-    def _frame(self, news: News, goals: Goals, space: SearchSpace) -> Frame:
+    def _frame(self, news: News, spec: StudySpec) -> Frame:
         old = None if news.is_whole or self._look is None else self._look.frame
+        space = spec.search_space() if old is None else old.space
         if old is None:
             self._rows, self._packed, self._changed = {}, b"", {}
             self._params = param_columns(space, [])
         self._mark = news.mark
-        if old is not None and not len(news.number) and not news.void and not news.trials:
+        if old is not None and not len(news.past.number) and not news.void and not news.trials:
             return old
         self._unpack()
         new = [row for row in news.trials if row.number not in self._rows]
         for row in news.trials:
             self._rows[row.number] = row
-        read = news.number[np.flatnonzero(np.diff(news.number, prepend=-1))].tolist()
+        read = news.past.number[np.flatnonzero(np.diff(news.past.number, prepend=-1))].tolist()
         for number in (*(row.number for row in news.trials), *read, *news.void):
             self._changed[number] = self._count
         numbers = sorted(self._rows)
@@ -264,9 +258,8 @@ class LiveStudy:
                 name: np.concatenate([self._params[name], column]) for name, column in columns.items()
             }
         rows = [self._rows[number] for number in numbers]
-        frame = Frame.of_columns(
-            _trial_columns(rows), _epoch_columns(old, news, goals), self._params, space, goals, self.name
-        )
+        past = news.past if old is None else _together(old, news)
+        frame = Frame.of_columns(_trial_columns(rows), past, self._params, space, spec.goals(), self.name)
         return replace(frame, importances=old.importances if old is not None else {})
 
     def _unpack(self) -> None:
@@ -276,12 +269,11 @@ class LiveStudy:
             self._rows, self._packed = {row.number: row for row in rows}, b""
 
 
-def _specified(summary: StudySummary) -> tuple[StudySpec, SearchSpace]:
+def _specified(summary: StudySummary) -> StudySpec:
     try:
-        spec = StudySpec.parse(summary.spec, f"study '{summary.name}'")
+        return summary.parsed
     except SpecError as error:
         raise StoreError(f"the study's stored file cannot be read by this tuner: {error}") from error
-    return spec, spec.search_space()
 
 
 def _told(summary: StudySummary) -> tuple[Any, ...]:
@@ -303,25 +295,16 @@ def _trial_columns(rows: list[TrialRow]) -> dict[str, Any]:
     return columns
 
 
-def _epoch_columns(old: Frame | None, news: News, goals: Goals) -> dict[str, Any]:
-    def key(name: str) -> str:
-        return name if name in NUMBERS else "value" if name == goals.primary.metric else f"extras.{name}"
-
-    new = {key(name): column for name, column in news.numbers.items()}
-    columns: dict[str, Any] = {"number": news.number, "epoch": news.epoch, **new}
-    if old is None or not len(old.epochs):
-        return columns
-    number = old.trials.number[old.epochs.row]
+def _together(old: Frame, news: News) -> Past:
+    """All readings: those of the last look that still count, and the new ones."""
+    number, new = old.trials.number[old.epochs.row], news.past
     kept = ~np.isin(number, list(news.void)) if news.void else slice(None)
-    before = {
-        "number": number,
-        "epoch": old.epochs.epoch,
-        **{n: _known(old.epochs, n) for n in new},
-    }
-    return {name: np.concatenate([before[name][kept], columns[name]]) for name in columns}
+    return Past(
+        np.concatenate([number[kept], new.number]),
+        np.concatenate([old.epochs.epoch[kept], new.epoch]),
+        {name: np.concatenate([_known(old, name)[kept], column]) for name, column in new.numbers.items()},
+    )
 
 
-def _known(epochs: Epochs, key: str) -> NDArray[Any]:
-    name = key.removeprefix("extras.")
-    column: NDArray[Any] = getattr(epochs, key) if name == key else epochs.extras[name]
-    return column
+def _known(frame: Frame, name: str) -> NDArray[Any]:
+    return frame.epochs.value if name == frame.objective.metric else frame.epochs.named(name)

@@ -20,7 +20,7 @@ from tuner.figures import Frame
 from tuner.findings import Finding
 from tuner.judging import short
 from tuner.store.columns import TrialRow
-from tuner.store.read import StudySummary
+from tuner.store.values import StudySummary
 from tuner.web import answers
 from tuner.web.live import Look
 from tuner.web.marks import marks
@@ -313,7 +313,7 @@ def studies(summaries: Sequence[StudySummary]) -> Component:
             best = f"{summary.metric} {words.number(summary.best_value)} (trial {summary.best_number})"
         cells: list[Cell] = [
             html.A(summary.name, href=address(summary.name)),
-            html.Span(told(summary), className=f"badge {told(summary)}"),
+            html.Span(summary.status, className=f"badge {summary.status}"),
             best,
             counts(summary),
             words.duration(summary.seconds),
@@ -341,11 +341,6 @@ def _table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], kind
     return html.Div(html.Table([above, html.Tbody(body)], className=kind), className="scroll")
 
 
-def told(summary: StudySummary) -> str:
-    """A study's state in one word."""
-    return "running" if summary.is_driven else str(summary.state)
-
-
 def counts(summary: StudySummary) -> str:
     """How many trials are in which state."""
     total = sum(summary.counts.values())
@@ -356,7 +351,7 @@ def counts(summary: StudySummary) -> str:
 def header(look: Look) -> list[Component]:
     """How the study stands: state, counts, what to take, how much of the budget is used."""
     summary, frame = look.summary, look.frame
-    items: list[Component] = [html.Span(told(summary), className=f"badge {told(summary)}")]
+    items: list[Component] = [html.Span(summary.status, className=f"badge {summary.status}")]
     if summary.reason and not summary.is_driven:
         items.append(html.Span(summary.reason, className="reason"))
     items.append(html.Span(counts(summary).replace(":", " trials:", 1)))

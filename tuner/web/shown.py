@@ -1,7 +1,6 @@
 """Shown: what a browser shows of a place, and what must be sent so that it shows what is stored now.
 
 Keeps the last drawings so that only differences are sent; a browser that knows none gets the whole.
-Knows nothing of HTTP.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from plotly.io.json import to_json_plotly
 from tuner import figures
 from tuner.errors import SpecError, StoreError, StudyNotFound, TunerError, described
 from tuner.figures import Frame
-from tuner.store.read import StudySummary
+from tuner.store.values import StudySummary
 from tuner.web import parts
 from tuner.web.cards import card
 from tuner.web.difference import patch

@@ -1,7 +1,6 @@
-"""Frame: a study as columns, what every figure's data half takes.
+"""Frame: a study as one table of columns, from which figures, findings and verdicts are made.
 
-Knows no database and no drawing. Columns are numpy arrays; `nan` and `""` stand for "none", and `nan`
-also for numbers that are not finite or beyond 1e100.
+Every derived column is worked out once, when it is first asked for. `nan` and `""` stand for "none".
 """
 
 from __future__ import annotations
@@ -15,15 +14,13 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tuner.core.columns import moments, param_columns
+from tuner.core import columns
+from tuner.core.columns import BEST, READING, Bools, Epochs, Floats, Ints, Trials, param_columns
 from tuner.core.goals import Goals, layers
 from tuner.core.importances import Importances
+from tuner.core.past import Past
 from tuner.core.space import SearchSpace
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
-from tuner.figures import columns
-from tuner.figures.columns import BEST, READING, Bools, Epochs, Floats, Ints, Texts, Trials, extras, others
-
-__all__ = ["Bools", "Epochs", "Floats", "Frame", "Ints", "Texts", "Trials"]
 
 
 @dataclass(frozen=True)
@@ -78,34 +75,15 @@ class Frame:
         """
         goals = Goals.of(goal)
         records = sorted(records, key=lambda record: record.number)
-        trials: dict[str, ArrayLike] = {
-            each: [getattr(record, each) for record in records]
-            for each in ("number", "state", "conclusive", "epochs", "seconds", "interruptions")
-        }
-        trials["value"] = [math.nan if record.value is None else record.value for record in records]
-        trials["best_epoch"] = [record.best.epoch if record.best else 0 for record in records]
-        for each in ("rule", "reason"):
-            trials[each] = [getattr(record, each) or "" for record in records]
-        for each in ("started_at", "ended_at"):
-            trials[each] = moments([getattr(record, each) for record in records])
-        for each, key in [(name, name) for name in BEST] + [(name, f"best.{name}") for name in others(goals)]:
-            trials[key] = [record.best.get(each) if record.best else math.nan for record in records]
-        known = [(record.number, reading) for record in records for reading in curves.get(record.number, ())]
-        epochs: dict[str, ArrayLike] = {
-            each: [getattr(reading, each) for _, reading in known] for each in ("epoch", *READING)
-        }
-        epochs["number"] = [number for number, _ in known]
-        epochs["value"] = [goals.primary.of(reading) for _, reading in known]
-        for each in extras(goals):
-            epochs[f"extras.{each}"] = [reading.get(each) for _, reading in known]
         params = param_columns(space, [record.params for record in records])
-        return cls.of_columns(trials, epochs, params, space, goals, name)
+        past = columns.of_curves(curves, goals)
+        return cls.of_columns(columns.of_records(records, goals), past, params, space, goals, name)
 
     @classmethod
     def of_columns(
         cls,
         trials: Mapping[str, ArrayLike],
-        epochs: Mapping[str, ArrayLike],
+        past: Past,
         params: Mapping[str, NDArray[Any]],
         space: SearchSpace,
         goal: Objective | Goals,
@@ -117,16 +95,14 @@ class Frame:
             trials: columns as in `Trials`, in the order of numbers. ``number`` and ``state`` are
                 needed; of what is left out, value, best epoch, its numbers, epochs and seconds come
                 from the readings, as they do for trials that are not over.
-            epochs: columns as in `Epochs`, with ``number`` in place of ``row``, in any order. What is
-                left out is `nan`; ``value`` is the column that the first objective names, and
-                a column ``extras.<name>`` belongs to each of `extras`.
+            past: the readings, in any order.
             params: see `param_columns`.
             space: what was searched.
             goal: what for.
             name: the study's name.
         """
         goals, number = Goals.of(goal), np.asarray(trials["number"], np.int64)
-        read = columns.readings(epochs, number, goals)
+        read = columns.readings(past, number, goals)
         return cls(name, space, goals, columns.trials(trials, read, goals), read, params)
 
     def __len__(self) -> int:

@@ -1,17 +1,15 @@
-"""Side by side: a comparison of studies as tables of text, and as a page for the browser.
-
-What is compared, and how surely, is known in `comparison`.
-"""
+"""Side by side: a comparison of studies as tables of text, and as a page for the browser."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from tuner.api.comparison import Comparison, Estimate, Reach, Side
-from tuner.api.markup import STYLE, Markup, card, element, joined, table
-from tuner.api.run import load
 from tuner.core import words
+from tuner.judging import Estimate
+from tuner.results.comparison import Comparison, Reach, Side
+from tuner.results.markup import STYLE, Markup, card, element, joined, library, table
+from tuner.results.study import Study
 
 
 def overview(comparison: Comparison) -> list[tuple[str, ...]]:
@@ -52,15 +50,13 @@ def _reach(reach: Reach | None) -> str:
     return f"{trained}, {words.duration(reach.seconds)}"
 
 
-def page(comparison: Comparison, *, storage: str | None = None) -> str:
-    """The comparison as an HTML document that stands alone."""
+def page(comparison: Comparison, studies: Sequence[Study]) -> str:
+    """The comparison of these studies as an HTML document that stands alone."""
     from tuner import figures
-    from tuner.api.pictures import columns
-    from tuner.api.reporting import library
 
     head = ["", *(side.study for side in comparison.sides)]
-    frames = [columns(load(side.study, storage=storage)) for side in comparison.sides]
-    together = replace(frames[0], beside=tuple(frames[1:]))
+    first, *others = (study.frame for study in studies)
+    together = replace(first, beside=tuple(others))
     figure, drawn = figures.find("compare"), []
     for axis in ("trials", "seconds"):
         light, dark = (

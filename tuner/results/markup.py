@@ -1,12 +1,13 @@
-"""Markup: HTML elements out of texts, every one of which is made safe.
-
-What the elements say is not known here.
-"""
+"""Markup: HTML elements out of texts, every one of which is made safe; pages as files."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
+from importlib import resources
+from pathlib import Path
+
+from tuner.errors import SpecError
 
 STYLE = """
 .verdict { font-size: 17px; border-left: 4px solid var(--accent); }
@@ -83,3 +84,22 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], marked: int | None
 def card(*content: str, mood: str = "") -> Markup:
     """A framed part of a page."""
     return element("section", *content, class_=f"card {mood}".strip())
+
+
+def save(place: Path, text: str) -> None:
+    """Write a page.
+
+    Raises:
+        SpecError: it cannot be written there.
+    """
+    try:
+        place.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SpecError(
+            f"{place}: cannot be written: {error.strerror}; name a file in a folder that exists"
+        ) from error
+
+
+def library() -> str:
+    """The text of plotly.js with cartesian figures alone, a third of the whole one."""
+    return resources.files("tuner").joinpath("web/assets/a-plotly.min.js").read_text(encoding="utf-8")

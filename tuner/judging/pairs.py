@@ -1,0 +1,240 @@
+"""Pairs: how sure a study's value is, and whether it is better than another study's by more than noise.
+
+`tune compare` asks for each pair of the best study with another one.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from shlex import quote
+from typing import Any, Self
+
+import numpy as np
+from scipy import special
+
+from tuner.core import words
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Reading
+from tuner.judging.confirmation import Confirmation
+from tuner.judging.intervals import SHARE, around
+from tuner.judging.measures import scale_of
+
+LEVEL = 0.05
+"""How often, at most, a difference is called real where there is none, over all pairs of a comparison."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A value and how sure it is.
+
+    Attributes:
+        value: the number.
+        error: its standard error; None where nothing tells.
+        freedom: degrees of freedom of the error, for Student's distribution.
+        basis: what it rests on, as the end of a sentence.
+        repeats: the values it is the mean of, in the order of the repeats; empty for others.
+        splits: by what they were judged; those of two studies pair up where it is the same.
+        overlap: validation rows per training row where each repeat drew its split anew, else 0.
+        interval: where the true value lies, 95 times in 100; within what the measure can be.
+    """
+
+    value: float
+    error: float | None
+    freedom: float
+    basis: str
+    repeats: tuple[float, ...] = ()
+    splits: str = ""
+    overlap: float = 0.0
+    interval: tuple[float, float] | None = None
+
+    @classmethod
+    def confirmed(cls, found: Confirmation, seed: int, trials: int) -> Self:
+        """The recommended configuration's value over the repeats.
+
+        Repeat r of two studies trains on the same split if they share their data, the seed of the search
+        and how often they were confirmed.
+
+        Args:
+            found: what training again has shown.
+            seed: of the search.
+            trials: how many the study has by now.
+        """
+        values = [value for value in found.candidate(found.choice.recommended).values if value is not None]
+        overlap = found.validation_rows / found.train_rows if found.redrawn else 0.0
+        error = float(np.std(values, ddof=1)) * math.sqrt(1 / len(values) + overlap)
+        # Whatever stands before and behind it: the name may be cut short, or have been taken.
+        number = re.search(r"~confirm\d*", found.confirmed_by)
+        splits = f"{seed}{number[0] if number else ''}" if found.redrawn else "one"
+        basis = f"{len(values)} trainings {'on fresh splits' if found.redrawn else 'on one split'}"
+        basis += f", {words.count(trials - found.trials, 'trial')} ago" if trials > found.trials else ""
+        told = found.confirmed
+        interval = (told.low, told.high)
+        return cls(told.estimate, error, len(values) - 1, basis, tuple(values), splits, overlap, interval)
+
+    @classmethod
+    def searched(cls, spec: StudySpec, facts: Mapping[str, Any], value: float, best: Reading | None) -> Self:
+        """The search's best value with what is known of its error.
+
+        Of folds and repeats that is stored, for folds with the correction of Nadeau and Bengio (2003): the
+        folds' training rows overlap. Of an accuracy it is that of a share of the validation rows.
+
+        Args:
+            spec: the study.
+            facts: what is stored of how it ran.
+            value: of its best trial; `nan` for none.
+            best: that trial's best reading.
+        """
+        rows, task = facts.get("validation_rows"), facts.get("task", spec.data.task if spec.data else None)
+        score = spec.trainer.score or {"classification": "accuracy", "regression": "r2"}.get(task, "")
+        folds, repeats = spec.data.folds if spec.data else None, spec.trainer.repeats
+        members = (folds or 1) * repeats
+        stored = best.get(f"{spec.objective.metric}_se") if best else math.nan
+        if members > 1 and math.isfinite(stored):
+            error = stored * math.sqrt(1 + members / (folds - 1)) if folds else stored
+            of = [words.count(n, noun) for n, noun in ((folds, "fold"), (repeats, "seed")) if n and n > 1]
+            told = around(value, error, members - 1, scale_of(spec.objective.metric, score))
+            basis = f"the mean of {' and '.join(of)}"
+            return cls(value, error, members - 1, basis, interval=(told.low, told.high))
+        if spec.objective.metric == "val_score" and score == "accuracy" and rows and 0 < value < 1:
+            error = math.sqrt(value * (1 - value) / rows)
+            told = around(value, error, rows - 1, SHARE)
+            basis = f"one training, judged on {words.count(rows, 'row')}"
+            return cls(value, error, rows - 1, basis, interval=(told.low, told.high))
+        on = f", judged on {words.count(rows, 'row')}" if rows else ""
+        return cls(value, None, 0, f"one training{on}")
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """The best study beside another one.
+
+    Attributes:
+        better: its name.
+        other: the other's name.
+        gain: by how much its value is better.
+        interval: where the true gain lies, 95 times in 100; None where that cannot be told.
+        is_clear: whether the gain is beyond the noise; None where that cannot be told.
+        method: ``"paired"``, ``"welch"`` or ``"unknown"``.
+        sentence: all this in words.
+    """
+
+    better: str
+    other: str
+    gain: float
+    interval: tuple[float, float] | None
+    is_clear: bool | None
+    method: str
+    sentence: str
+
+    @classmethod
+    def of(
+        cls,
+        better: tuple[str, Estimate],
+        other: tuple[str, Estimate],
+        metric: str,
+        *,
+        minimize: bool,
+        is_same: bool | None,
+        are_confirmed: bool,
+        pairs: int,
+    ) -> Self:
+        """Whether a study's value is better than another's by more than the noise.
+
+        Paired by repeat, with the variance of Nadeau and Bengio (2003), where both were confirmed on the
+        same splits; else Welch's (1947) test; each at a `pairs`-th of `LEVEL` (Bonferroni).
+
+        Args:
+            better: name and value of the best study.
+            other: those of the other one.
+            metric: what both search for, in words.
+            minimize: whether less of it is better.
+            is_same: whether both have the same data.
+            are_confirmed: whether both were confirmed.
+            pairs: how many pairs there are to choose from.
+        """
+        (name, one), (others, two) = better, other
+        sign = 1 if minimize else -1
+        gain = sign * (two.value - one.value)
+        found = paired(one, two, sign) if is_same else None
+        method = "paired" if found else "welch"
+        found = found or welch(one, two)
+        values = (one.value, two.value)
+        told = partial(between, name, others, metric, values, are_confirmed=are_confirmed)
+        if found is None:
+            which = [each for each, estimate in (better, other) if estimate.error is None]
+            sentence = told(None, is_clear=None, unknown=which)
+            return cls(name, others, gain, None, None, "unknown", sentence)
+        error, freedom = found
+        reach = float(special.stdtrit(freedom, 1 - LEVEL / pairs / 2)) * error
+        interval, is_clear = (gain - reach, gain + reach), gain > reach
+        return cls(name, others, gain, interval, is_clear, method, told(interval, is_clear=is_clear))
+
+
+def paired(one: Estimate, two: Estimate, sign: int) -> tuple[float, float] | None:
+    """Standard error and degrees of freedom of the difference, repeat by repeat."""
+    if not one.repeats or len(one.repeats) != len(two.repeats) or one.splits != two.splits:
+        return None
+    gains = sign * (np.array(two.repeats) - np.array(one.repeats))
+    return float(gains.std(ddof=1)) * math.sqrt(1 / len(gains) + one.overlap), len(gains) - 1
+
+
+def welch(one: Estimate, two: Estimate) -> tuple[float, float] | None:
+    """Likewise, of two independent values."""
+    if one.error is None or two.error is None:
+        return None
+    a, b = one.error**2, two.error**2
+    if a + b == 0:
+        return 0.0, one.freedom + two.freedom
+    return math.sqrt(a + b), (a + b) ** 2 / (a**2 / one.freedom + b**2 / two.freedom)
+
+
+def between(
+    better: str,
+    other: str,
+    metric: str,
+    values: tuple[float, float],
+    interval: tuple[float, float] | None,
+    *,
+    is_clear: bool | None,
+    are_confirmed: bool,
+    unknown: Sequence[str] = (),
+) -> str:
+    """Whether the best of several studies is better than another one.
+
+    Args:
+        better: the best study.
+        other: the other one.
+        metric: what both search for, in words.
+        values: what is to be believed of each.
+        interval: of the gain; None where that cannot be told.
+        is_clear: whether the gain is beyond the noise.
+        are_confirmed: whether both were confirmed.
+        unknown: the studies of which it is not known how far their value would vary.
+    """
+    one, two = words.numbers(*values)
+    if interval is None:
+        commands = words.listed([f"`tune confirm {quote(name)}`" for name in unknown])
+        return (
+            f"Whether {better} ({metric} {one}) is really better than {other} ({two}) cannot be told: the "
+            "best of many trials is partly luck, and how far it would vary is not known of "
+            f"{words.listed(list(unknown))}; {commands} would tell."
+        )
+    low, high = words.numbers(*interval)
+    by = words.number(abs(values[1] - values[0]))
+    luck = "That each is the best of many trials, and so partly luck, is not counted in; `tune confirm` does."
+    chosen = "" if are_confirmed else f" {luck}"
+    if interval == (0, 0):
+        return f"{better} and {other} came out the same in every training.{chosen}"
+    if not is_clear:
+        return (
+            f"{better} and {other} cannot be told apart: the {metric} of {better} is better by {by}, but the "
+            f"true difference may be anything between {low} and {high} (95 % confidence interval).{chosen}"
+        )
+    return (
+        f"{better} {'is' if are_confirmed else 'looks'} better than {other}: its {metric} is better by {by} "
+        f"(95 % confidence interval {low} to {high}), more than noise explains.{chosen}"
+    )

@@ -1,0 +1,205 @@
+"""Comparison: studies side by side, and whether what sets them apart is more than noise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from tuner.core import words
+from tuner.core.changes import changes, told
+from tuner.core.frame import Frame
+from tuner.core.spec import MEMORY, StudySpec
+from tuner.core.trial import Params
+from tuner.errors import SpecError
+from tuner.judging import Estimate, Pair
+from tuner.results.study import Study
+
+_NAMES = frozenset({"name", "description"})
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """What it took to be as good as the worst study's best: trials, epochs of all trials, wall time."""
+
+    trials: int
+    epochs: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One of the studies.
+
+    Attributes:
+        study: its name.
+        state: as in `tune list`.
+        trials: how many it has.
+        epochs: trained, over all trials.
+        seconds: wall time.
+        best: the best trial's number.
+        found: its value, as the search measured it.
+        recommended: the trial to take; another one than the best only where the study is confirmed.
+        estimate: what is to be believed of it.
+        is_confirmed: whether the estimate is from `tune confirm`.
+        default: the default configuration's value.
+        gap: at the recommended trial's best epoch.
+        reach: None where its clock is not known.
+        params: the recommended trial's.
+    """
+
+    study: str
+    state: str
+    trials: int
+    epochs: int
+    seconds: float
+    best: int
+    found: float
+    recommended: int
+    estimate: Estimate
+    is_confirmed: bool
+    default: float | None
+    gap: float | None
+    reach: Reach | None
+    params: Params
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Studies side by side.
+
+    Attributes:
+        metric: what all of them search for.
+        minimize: whether less of it is better.
+        sides: the studies, in the order in which they were named.
+        pairs: the best one beside each other one.
+        is_same_data: whether all have the same ``[data]``; None where they were given arrays.
+        data: that in words.
+        differences: the keys of the study files in which they differ, with each one's value.
+    """
+
+    metric: str
+    minimize: bool
+    sides: tuple[Side, ...]
+    pairs: tuple[Pair, ...]
+    is_same_data: bool | None
+    data: str
+    differences: Mapping[str, tuple[str, ...]]
+
+
+def compare(studies: Sequence[Study]) -> Comparison:
+    """Put studies side by side.
+
+    Raises:
+        SpecError: they search for different things.
+        TrialError: one of them has no value yet.
+    """
+    specs = [study.spec for study in studies]
+    goals = [spec.goal() for spec in specs]
+    if len(set(goals)) > 1:
+        apart = ", ".join(
+            f"{study.name}: {'least' if goal.minimize else 'greatest'} {goal.metric}"
+            for study, goal in zip(studies, goals, strict=True)
+        )
+        raise SpecError(
+            f"compare: these studies search for different things ({apart}); "
+            "name studies that share metric and direction"
+        )
+    goal = goals[0]
+    sides = _reached([_side(study) for study in studies], [study.frame for study in studies])
+    is_same, data = _data(specs)
+    sign = 1 if goal.minimize else -1
+    first = min(sides, key=lambda side: sign * side.estimate.value)
+    others = [side for side in sides if side is not first]
+    pairs = [
+        Pair.of(
+            (first.study, first.estimate),
+            (other.study, other.estimate),
+            words.metric(goal.metric),
+            minimize=goal.minimize,
+            is_same=is_same,
+            are_confirmed=first.is_confirmed and other.is_confirmed,
+            # The best one is picked after the fact, so each pair may be the one that is shown.
+            pairs=len(sides) * len(others) // 2,
+        )
+        for other in others
+    ]
+    return Comparison(
+        goal.metric, goal.minimize, tuple(sides), tuple(pairs), is_same, data, _differences(specs)
+    )
+
+
+def _side(study: Study) -> Side:
+    summary, best, taken, records = study.summary, study.best, study.recommended, study.records
+    found, value = study.confirmation, best.value if best.value is not None else math.nan
+    if found is None:
+        estimate = Estimate.searched(study.spec, summary.facts, value, best.reading)
+    else:
+        estimate = Estimate.confirmed(found, study.spec.search.seed, len(records))
+    return Side(
+        study=study.name,
+        state=summary.status,
+        trials=len(records),
+        epochs=sum(record.epochs for record in records),
+        seconds=summary.seconds,
+        best=best.number,
+        found=value,
+        recommended=taken.number,
+        estimate=estimate,
+        is_confirmed=found is not None,
+        default=study.default.value,
+        gap=taken.reading.gap if taken.reading and math.isfinite(taken.reading.gap) else None,
+        reach=None,
+        params=taken.record.params,
+    )
+
+
+def _reached(sides: Sequence[Side], frames: Sequence[Frame]) -> list[Side]:
+    """The sides, with what each took to be as good as the worst one's best."""
+    from tuner.figures.convergence import progress
+
+    worst = max(frame.loss[frame.ranking[0]] for frame in frames)
+    found = []
+    for side, frame in zip(sides, frames, strict=True):
+        good = frame.standing & (frame.loss <= worst)
+        seconds, epochs = (progress(frame, axis) for axis in ("seconds", "epochs"))
+        known = np.flatnonzero(good & np.isfinite(seconds) & np.isfinite(epochs))
+        if not len(known):
+            found.append(side)
+            continue
+        row = known[np.argmin(seconds[known])]
+        begun = frame.trials.number <= frame.trials.number[row]
+        started = frame.trials.started_at
+        if np.isfinite(started).any():
+            # Times are stored in milliseconds; who began as this one ended was not needed.
+            begun = started - np.nanmin(started) < max(seconds[row] - 1e-3, 1e-3)
+        reach = Reach(int(begun.sum()), int(epochs[row]), float(seconds[row]))
+        found.append(replace(side, reach=reach))
+    return found
+
+
+def _data(specs: Sequence[StudySpec]) -> tuple[bool | None, str]:
+    tables = [spec.to_table().get("data") for spec in specs]
+    if any(table is None for table in tables):
+        return None, "Not all of these studies name their data: whether it is the same is not known."
+    if any(table["source"] == MEMORY for table in tables if table):
+        return None, "Arrays were passed from Python: whether all had the same is not known."
+    keys = {key for table in tables if table for key in table}
+    apart = sorted(key for key in keys if len({str(table.get(key)) for table in tables if table}) > 1)
+    if not apart:
+        return True, "All of them learned from the same data, split in the same way."
+    return False, (
+        f"They were not judged by the same data ([data] {', '.join(apart)} differ): part of what sets their "
+        "values apart may be the data."
+    )
+
+
+def _differences(specs: Sequence[StudySpec]) -> dict[str, tuple[str, ...]]:
+    apart = [{change.key: change for change in changes(specs[0], spec)} for spec in specs]
+    keys = dict.fromkeys(key for found in apart for key in found if key not in _NAMES)
+    first = {key: next(found[key].old for found in apart if key in found) for key in keys}
+    return {
+        key: tuple(told(found[key].new if key in found else first[key]) for found in apart) for key in keys
+    }

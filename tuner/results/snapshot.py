@@ -1,0 +1,82 @@
+"""Snapshot: all that is read of a stored study, in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Self
+
+from tuner.artifacts import Artifacts
+from tuner.core import garbage
+from tuner.core.columns import of_records, param_columns
+from tuner.core.frame import Frame
+from tuner.core.trial import Reading, TrialRecord
+from tuner.errors import SpecError, StudyNotFound
+from tuner.findings import Evidence
+from tuner.store import Database, SpecRevision, StudySummary
+
+
+@dataclass(frozen=True)
+class StudySnapshot:
+    """What was read of a study at one moment.
+
+    Attributes:
+        frame: its columns; None where this version does not understand the study file.
+        ends: see `Evidence.ends`.
+        confirmed: the table of its last confirmation.
+        fingerprint: what is remembered of its data.
+        files: where its models lie.
+        confirmed_files: where those lie that a confirmation trained.
+    """
+
+    summary: StudySummary
+    records: list[TrialRecord]
+    revisions: list[SpecRevision]
+    frame: Frame | None
+    ends: Mapping[int, tuple[Reading, Reading]]
+    confirmed: Mapping[str, Any] | None
+    fingerprint: bytes | None
+    files: Artifacts
+    confirmed_files: Artifacts | None
+
+    @classmethod
+    def read(cls, database: Database, name: str) -> Self:
+        """Read a study.
+
+        Raises:
+            StudyNotFound: there is none of that name; says which are near.
+        """
+        with database.one_moment(), garbage.put_off():
+            records = database.records(name)
+            summary = database.study(name, records)
+            frame, ends = None, {}
+            with suppress(SpecError):
+                frame = _frame(database, summary, records)
+                leaders = Evidence(frame, 0).leaders.tolist()
+                numbers = {row: int(frame.trials.number[row]) for row in leaders}
+                curves = {row: database.curves(name, number).get(number) for row, number in numbers.items()}
+                ends = {row: (curve[0], curve[-1]) for row, curve in curves.items() if curve}
+            confirmed, confirmed_files = database.confirmed(name), None
+            if confirmed is not None:
+                with suppress(StudyNotFound):
+                    confirmed_files = database.artifacts(confirmed["confirmed_by"])
+            return cls(
+                summary,
+                records,
+                database.specs(name),
+                frame,
+                ends,
+                confirmed,
+                database.fingerprint(name),
+                database.artifacts(name),
+                confirmed_files,
+            )
+
+
+def _frame(database: Database, summary: StudySummary, records: list[TrialRecord]) -> Frame:
+    spec = summary.parsed
+    goals, space = spec.goals(), spec.search_space()
+    params = param_columns(space, [record.params for record in records])
+    past = database.readings(summary.name, goals.names)
+    return Frame.of_columns(of_records(records, goals), past, params, space, goals, summary.name)

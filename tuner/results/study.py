@@ -1,0 +1,284 @@
+"""Study: a stored study as seen from Python.
+
+It is read once, in one transaction; whatever tells of it (the terminal, the report, a comparison, an
+export) goes by what was read then. Reads only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from shlex import quote
+from typing import TYPE_CHECKING, Any
+
+from tuner.artifacts import Artifacts
+from tuner.core.baseline import Baseline
+from tuner.core.frame import Frame
+from tuner.core.importances import Importances
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Reading, TrialRecord
+from tuner.errors import TrialError
+from tuner.findings import Evidence, Finding, all_of
+from tuner.judging import Confirmation, Verdict
+from tuner.results.snapshot import StudySnapshot
+from tuner.results.trial import TrialView
+from tuner.store import Database, SpecRevision, StudySummary
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import plotly.graph_objects as go
+
+
+@dataclass(frozen=True)
+class Study:
+    """A stored study, as it stood when it was first asked for something.
+
+    Not to be shared between threads.
+
+    Attributes:
+        name: its name in the store.
+        url: the database.
+        models: the folder for the models of all studies, where it was said.
+    """
+
+    name: str
+    url: str
+    models: str | Path | None = None
+
+    @cached_property
+    def _snapshot(self) -> StudySnapshot:
+        with Database.open(self.url, models=self.models) as database:
+            return StudySnapshot.read(database, self.name)
+
+    def refresh(self) -> Study:
+        """Forget what was read, so that the next question is answered by what is stored then.
+
+        Returns:
+            The same study; trials that it gave before stay as they were.
+        """
+        for key in vars(self).keys() - {each.name for each in fields(self)}:
+            del vars(self)[key]
+        return self
+
+    @property
+    def summary(self) -> StudySummary:
+        """State, counts, best value, time spent."""
+        return self._snapshot.summary
+
+    @property
+    def spec(self) -> StudySpec:
+        """The study as it was written.
+
+        Raises:
+            SpecError: this version does not understand it.
+        """
+        return self.summary.parsed
+
+    @property
+    def specs(self) -> list[SpecRevision]:
+        """Every spec that the study has had, the first one first, and which command brought it."""
+        return self._snapshot.revisions
+
+    @property
+    def fingerprint(self) -> bytes | None:
+        """What is remembered of its data; None where there is nothing."""
+        return self._snapshot.fingerprint
+
+    @property
+    def files(self) -> Artifacts:
+        """The files of its trials."""
+        return self._snapshot.files
+
+    @property
+    def confirmed_files(self) -> Artifacts | None:
+        """The files of what its last confirmation trained; None where that is not stored any more."""
+        return self._snapshot.confirmed_files
+
+    @property
+    def notes(self) -> list[str]:
+        """What was done to the data and what ran where, a sentence each, as of the last session."""
+        return list(self.summary.facts.get("notes", ()))
+
+    @property
+    def last_reason(self) -> str:
+        """Why the last trial that says so ended, and where to read more."""
+        for record in reversed(self.records):
+            if record.reason:
+                more = f"tune show {quote(self.name)} {record.number}"
+                return f"trial {record.number}: {record.reason}; see: {more}"
+        return f"see: tune show {quote(self.name)}"
+
+    @property
+    def records(self) -> list[TrialRecord]:
+        """Every trial, in order of number."""
+        return self._snapshot.records
+
+    @property
+    def frame(self) -> Frame:
+        """Trials, readings and parameters as columns.
+
+        Raises:
+            SpecError: see `spec`.
+        """
+        return self._snapshot.frame or Frame.of(self.records, {}, self.spec.search_space(), self.spec.goals())
+
+    @cached_property
+    def explained(self) -> Frame:
+        """The same with what its parameters explain of the value and of the gap."""
+        from tuner.search import of_value_and_gap
+
+        frame = self.frame
+        found = of_value_and_gap(
+            frame.space,
+            self.records,
+            frame.objective,
+            lambda record: record.best.gap if record.best else None,
+        )
+        return replace(frame, importances=found)
+
+    def trial(self, number: int) -> TrialView:
+        """One trial.
+
+        Raises:
+            TrialError: there is none of that number.
+        """
+        if not 0 <= number < len(self.records):
+            raise TrialError(
+                f"'{self.name}' has no trial {number}; it has {len(self.records)} trials, counted from 0"
+            )
+        return TrialView(self, self.records[number])
+
+    @property
+    def best(self) -> TrialView:
+        """The search's best: the best value among those that stand, else among those cut short.
+
+        One that violates a constraint is the best only where all do, and then the one that violates
+        it least. With several objectives, the best by the first one. Which trial to take is
+        `recommended`, another one where the study is confirmed.
+
+        Raises:
+            TrialError: no trial has a value yet.
+        """
+        return TrialView(self, self._valued(self.verdict.best))
+
+    @cached_property
+    def verdict(self) -> Verdict:
+        """Which configuration to take, why, and how sure that is; everything that tells it goes by this."""
+        return Verdict.of(
+            self.name,
+            self.spec.goals(),
+            self.records,
+            self.confirmation,
+            score_falls=self.spec.trainer.score_falls,
+            is_running=self.summary.is_driven,
+        )
+
+    @property
+    def recommended(self) -> TrialView:
+        """The trial to take: what `tune confirm` recommends, with the model that it kept, else `best`.
+
+        Raises:
+            TrialError: no trial has a value yet.
+        """
+        verdict = self.verdict
+        taken, found, path = self._valued(verdict.taken), verdict.confirmation, verdict.model_path
+        if found is None or found.model_path is None or path is None or not Path(path).is_dir():
+            return TrialView(self, taken)
+        return TrialView(self, replace(taken, model_path=path), found)
+
+    @property
+    def front(self) -> list[TrialView]:
+        """The trials that no other one dominates in the study's objectives, sorted by the first one.
+
+        With one objective it is the best trial; empty while no trial has a value.
+        """
+        return [self.trial(number) for number in self.verdict.searched_front]
+
+    @cached_property
+    def confirmation(self) -> Confirmation | None:
+        """What `tune confirm` found last; None where the study was never confirmed."""
+        confirmed = self._snapshot.confirmed
+        return None if confirmed is None else Confirmation.from_table(confirmed)
+
+    @property
+    def default(self) -> TrialView:
+        """Trial 0, the default configuration."""
+        return self.trial(0)
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """A row per trial: number, state, value, the best epoch's numbers, and ``params.<name>`` each.
+
+        Numbers of one's own stand behind those that every trainer gives; one that is called as another
+        column has ``reading.`` before its name.
+        """
+        from tuner.results import tables
+
+        return tables.trials(self.records)
+
+    @property
+    def curves(self) -> pd.DataFrame:
+        """A row per trial and epoch, with every number of the reading, named as in `trials`."""
+        from tuner.results import tables
+
+        return tables.curves(self.readings())
+
+    def importances(self) -> Importances:
+        """How much of the differences between trials each parameter explains, the largest share first.
+
+        Returns:
+            A mapping from the parameters that stand out to their shares, with standard errors and the
+            number of trials that it rests on; empty where `silence` says why nothing can be told.
+        """
+        return self.explained.importances["value"]
+
+    def readings(self) -> dict[int, list[Reading]]:
+        """Every epoch's reading of every trial, by number, with all that the trainer reports.
+
+        These are read when they are asked for, so a study that runs may be further by then.
+        """
+        with Database.open(self.url, models=self.models) as database:
+            return database.curves(self.name)
+
+    def plot(self, figure: str = "convergence", *, dark: bool = False, **options: Any) -> go.Figure:
+        """A figure of the study, as in the dashboard.
+
+        Args:
+            figure: its name (``"convergence"``, ``"curves"``, ``"gap_parameters"``, ...), or a reference to
+                one of your own.
+            dark: for a dark ground.
+            options: the figure's own, e.g. ``over="seconds"``.
+
+        Raises:
+            PluginError: there is no such figure.
+            SpecError: an option is unknown or has a wrong value.
+        """
+        import plotly.graph_objects as go
+
+        from tuner import figures
+
+        theme = figures.DARK if dark else figures.LIGHT
+        return go.Figure(figures.plot(figures.find(figure), self.explained, theme, options))
+
+    def findings(self) -> list[Finding]:
+        """What the study has shown, in plain words with the numbers and what to do, what matters most first.
+
+        Trials that were cut short count only where it does not matter how good they are.
+        """
+        found = self.confirmation
+        return all_of(
+            Evidence(
+                self.explained,
+                self.spec.trainer.epochs,
+                None if found is None else found.spread,
+                found is not None,
+                Baseline.of(self.summary.facts),
+                self._snapshot.ends,
+            )
+        )
+
+    def _valued(self, record: TrialRecord | None) -> TrialRecord:
+        if record is None:
+            raise TrialError(f"'{self.name}': no trial has a value yet; see `tune show {quote(self.name)}`")
+        return record

@@ -1,0 +1,69 @@
+"""Tables: a study's trials and curves as pandas has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from tuner.core.trial import NUMBERS, Reading, TrialRecord
+
+_COLUMNS = {
+    *(
+        "number",
+        "state",
+        "value",
+        "epoch",
+        "epochs",
+        "best_epoch",
+        "seconds",
+        "interruptions",
+        "rule",
+        "reason",
+    ),
+    *NUMBERS,
+}
+"""Columns that are not numbers of one's own."""
+
+
+def trials(records: Sequence[TrialRecord]) -> pd.DataFrame:
+    """A row per trial; see `Study.trials`."""
+    rows = []
+    own = {n: _apart(n) for record in records if record.best is not None for n in record.best.extras}
+    measured = [name for name in NUMBERS if name != "seconds"]
+    for record in records:
+        row: dict[str, Any] = {
+            "number": record.number,
+            "state": record.state.value,
+            "value": record.value,
+            "epochs": record.epochs,
+            "best_epoch": record.best.epoch if record.best else None,
+        }
+        row |= {name: record.best.get(name) if record.best else None for name in measured}
+        row |= {column: record.best.get(name) if record.best else None for name, column in own.items()}
+        row |= {
+            "seconds": record.seconds,
+            "interruptions": record.interruptions,
+            "rule": record.rule,
+            "reason": record.reason,
+        }
+        rows.append(row | {f"params.{name}": value for name, value in record.params.items()})
+    return pd.DataFrame(rows)
+
+
+def curves(readings: Mapping[int, Sequence[Reading]]) -> pd.DataFrame:
+    """A row per trial and epoch; see `Study.curves`."""
+    rows = [
+        {"number": number, "epoch": reading.epoch}
+        | {name: reading.get(name) for name in NUMBERS}
+        | {_apart(name): value for name, value in reading.extras.items()}
+        for number, curve in readings.items()
+        for reading in curve
+    ]
+    return pd.DataFrame(rows, columns=None if rows else ["number", "epoch", *NUMBERS])
+
+
+def _apart(name: str) -> str:
+    """The column of a number of one's own, see `Study.trials`."""
+    return f"reading.{name}" if name in _COLUMNS or name.startswith("params.") else name

@@ -1,0 +1,122 @@
+"""Values: what is told of a stored study."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from tuner.core.budget import StudyState
+from tuner.core.spec import StudySpec
+
+ORIGIN = "origin"
+"""The fact that remembers the file from which a study was started."""
+
+CONFIRMS = "confirms"
+"""The fact by which a study of trainings that confirm another one says which."""
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """How a stored study stands.
+
+    Attributes:
+        name: its name.
+        description: `description` of its file.
+        state: INTERRUPTED also where its process died without a word.
+        reason: why it ended, in words; None while it runs.
+        spec: the study file's table; see `parsed`.
+        digest: the spec's hash.
+        metric: what is searched for.
+        minimize: whether less of it is better.
+        created_at: UTC, ISO 8601; sorts as text.
+        updated_at: likewise, of the last turn.
+        seconds: wall time over all its sessions.
+        position: where its executor stood, see `Turn.position`.
+        counts: trials by state name, every state named.
+        best_value: the best value among those that stand (`Stop.conclusive`), else among all but failed ones;
+            one that violates a bound is the best only where all do.
+        best_number: the first trial with it.
+        facts: what was noted about data, device, executor, ...
+        identity: what no other study has, in this database or another one: 32 hexadecimal digits.
+        is_driven: whether a living process drives it now.
+    """
+
+    name: str
+    description: str
+    state: StudyState
+    reason: str | None
+    spec: Mapping[str, Any]
+    digest: str
+    metric: str
+    minimize: bool
+    created_at: str
+    updated_at: str
+    seconds: float
+    position: Mapping[str, Any]
+    counts: Mapping[str, int]
+    best_value: float | None
+    best_number: int | None
+    facts: Mapping[str, Any]
+    identity: str
+    is_driven: bool
+
+    @cached_property
+    def parsed(self) -> StudySpec:
+        """The study file; parsed when it is first asked for.
+
+        Raises:
+            SpecError: this version does not understand it.
+        """
+        return StudySpec.parse(self.spec, self.name)
+
+    @property
+    def status(self) -> str:
+        """How it stands in one word: ``running`` while a living process drives it, else its state."""
+        return "running" if self.is_driven else str(self.state)
+
+    @property
+    def confirms(self) -> str | None:
+        """The study of which it holds the best trials, trained again; None for every other study."""
+        return self.facts.get(CONFIRMS)
+
+
+@dataclass(frozen=True, slots=True)
+class SpecRevision:
+    """One of the specs that a study has had.
+
+    Attributes:
+        at: since when, UTC, ISO 8601.
+        command: what brought it; empty where an earlier tuner did not note it.
+        changes: what differs from the one before, a sentence each.
+        digest: the spec's hash.
+        spec: its table, for `StudySpec.parse`.
+    """
+
+    at: str
+    command: str
+    changes: tuple[str, ...]
+    digest: str
+    spec: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredConfirmation:
+    """One confirmation of a study.
+
+    Attributes:
+        number: 1 for the first.
+        at: when it began to judge, UTC, ISO 8601.
+        command: which command did.
+        host: on which machine.
+        opened: whether the locked test split was read for it.
+        result: what came of it, as JSON has it; None where it was cut off, and goes on.
+    """
+
+    number: int
+    at: str
+    command: str
+    host: str
+    opened: bool
+    result: Mapping[str, Any] | None
