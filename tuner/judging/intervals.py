@@ -20,7 +20,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
 
 Numbers = NDArray[np.float64]
 
@@ -284,5 +283,7 @@ def around(value: float, error: float, freedom: float, scale: Transform) -> Inte
 
 
 def _student(freedom: float) -> float:
+    from scipy import special  # 17 MB, which a page of unconfirmed studies does without
+
     above = (1 + CONFIDENCE) / 2
     return float(special.stdtrit(freedom, above) if math.isfinite(freedom) else special.ndtri(above))
