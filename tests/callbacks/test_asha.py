@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.contracts.callback import EPOCHS, Life, Losses, SchedulerContract, curve, feed, live, trial
 from tuner.callbacks.asha import ASHA
 from tuner.callbacks.halving import Halving, Rungs
 from tuner.callbacks.pruner import Pruner
 from tuner.core.ports import Scheduler
 from tuner.core.trial import Objective, Pause, Reading, Stop
+from tuner.testing.callback import EPOCHS, Life, Losses, SchedulerContract, curve, feed, live, trial
 
 MINIMIZE, MAXIMIZE = Objective("val_loss"), Objective("val_score", minimize=False)
 

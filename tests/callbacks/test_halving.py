@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.contracts.callback import EPOCHS, CallbackContract, Losses, curve, feed, trial
 from tuner.callbacks.halving import Halving, Hyperband, Rungs
 from tuner.callbacks.pruner import Pruner
 from tuner.core.ports import Callback
 from tuner.core.trial import Objective, Reading, Stop
+from tuner.testing.callback import EPOCHS, CallbackContract, Losses, curve, feed, trial
 
 MINIMIZE, MAXIMIZE = Objective("val_loss"), Objective("val_score", minimize=False)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from tests.callbacks.test_rules import spec
-from tests.contracts.callback import CallbackContract, Losses, curve, feed
 from tuner import callbacks
 from tuner.callbacks.overfit import Overfit
 from tuner.core.ports import Callback
 from tuner.core.trial import Stop
+from tuner.testing.callback import CallbackContract, Losses, curve, feed
 
 TURNING: Losses = [(1 / n, 0.5 + abs(n - 5) / 10) for n in range(1, 13)]
 FALLING: Losses = [(1 / n, 1 / n + 0.1) for n in range(1, 13)]

@@ -6,11 +6,11 @@ import numpy as np
 import optuna
 import pytest
 
-from tests.contracts.callback import EPOCHS, CallbackContract, Losses, curve, feed, trial
 from tuner.callbacks.percentile import Percentile
 from tuner.callbacks.pruner import Pruner
 from tuner.core.ports import Callback
 from tuner.core.trial import Objective, Reading
+from tuner.testing.callback import EPOCHS, CallbackContract, Losses, curve, feed, trial
 
 MINIMIZE, MAXIMIZE = Objective("val_loss"), Objective("val_score", minimize=False)
 

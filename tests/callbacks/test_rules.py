@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.callback import EPOCHS, CallbackContract, Losses, curve, feed, trial
 from tuner import callbacks
 from tuner.callbacks.asha import ASHA
 from tuner.callbacks.divergence import Divergence
@@ -19,6 +18,7 @@ from tuner.core.ports import Callback, Scheduler
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective, Pause, Reading, Stop
 from tuner.errors import PluginError
+from tuner.testing.callback import EPOCHS, CallbackContract, Losses, curve, feed, trial
 
 ALL = {"patience": 3, "gap": 0.5, "seconds": 60.0}
 

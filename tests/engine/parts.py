@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from tests.contracts.executor import artifacts
 from tuner.core.budget import Budget, StudyState
 from tuner.core.events import Event, Failed, Finished, Interrupted, Paused, Reported, Restarted, Stopped
 from tuner.core.goals import Goals
@@ -17,6 +16,7 @@ from tuner.core.ports import Callback, Executor, Observer, Placement, Searcher, 
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective, Params, Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.engine import Engine
+from tuner.testing.executor import artifacts
 
 SEED = 3
 KINDS = ("report", "finish", "exhaust", "fail", "restart", "interrupt", "rest")

@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.contracts.executor import models_in
 from tests.engine.parts import CountingSearcher, ListStore, Looker, Lots, Rule, Whim, engine, numbers
 from tuner.core.budget import StudyState
 from tuner.core.events import Event, Failed, Finished, Interrupted, Paused, Reported, Restarted, Stopped
 from tuner.core.ports import Placement, Turn
 from tuner.core.trial import Pause, Reading, Stop, Trial, TrialState
 from tuner.errors import DeviceError, StoreError
+from tuner.testing.executor import models_in
 
 
 class Steady:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.contracts.executor import artifacts, models_in, study
 from tests.engine.parts import SEED, CountingSearcher, ListStore, engine
 from tuner import callbacks
 from tuner.core.dataset import Dataset
@@ -23,6 +22,7 @@ from tuner.core.spec import StudySpec
 from tuner.core.training import Outcome, Snapshot, TrialBatch
 from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
 from tuner.executors import Inline
+from tuner.testing.executor import artifacts, models_in, study
 
 EPOCHS = 9
 TRIALS = 14

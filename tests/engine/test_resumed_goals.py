@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from tests.contracts.executor import artifacts, study
 from tests.engine.parts import ListStore, engine
 from tests.engine.test_resumed import EPOCHS, Killed, Mortal, Rows, Sums
 from tuner import callbacks
@@ -20,6 +19,7 @@ from tuner.core.training import Outcome, TrialBatch
 from tuner.core.trial import Reading
 from tuner.executors import Inline
 from tuner.search import OptunaSearcher
+from tuner.testing.executor import artifacts, study
 
 TRIALS = 16
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.contracts.executor import artifacts
 from tuner.core.goals import Bound, Goals
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 from tuner.engine import ModelRetention
+from tuner.testing.executor import artifacts
 
 values = st.none() | st.sampled_from([-1.0, 0.0, 0.5, 0.5, 1.0, 2.0, 3.0])
 ends = st.lists(st.tuples(values, st.booleans(), st.booleans()), max_size=25)

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.executor import Abacus, artifacts, models_in, study
 from tests.engine.parts import CountingSearcher, ListStore, engine
 from tuner.core.budget import StudyState
 from tuner.core.job import Job, Resources
 from tuner.core.ports import Turn
 from tuner.core.trial import Trial, TrialState
 from tuner.executors import Processes
+from tuner.testing.executor import Abacus, artifacts, models_in, study
 
 
 def test_no_trial_is_lost_when_workers_die_and_the_user_interrupts(tmp_path: Path) -> None:

@@ -18,10 +18,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from tests.contracts.executor import artifacts
 from tuner.core.training import Snapshot
 from tuner.core.trial import Trial
 from tuner.executors.checkpoints import Checkpoints
+from tuner.testing.executor import artifacts
 
 TRIAL = Trial(7, {"x": 0.5, "optimizer": "adam"}, study_seed=3)
 DTYPES = ["<f2", "<f4", "<f8", "<i1", "<i2", "<i4", "<i8", "<u1", "<u2", "<u4", "<u8", "?"]

@@ -14,8 +14,6 @@ from typing import Any
 
 import pytest
 
-from tests.contracts import trainer as trainers
-from tests.contracts.executor import Abacus, Beads, Desk, ExecutorContract, artifacts, models_in, study
 from tuner.artifacts import Artifacts
 from tuner.core.events import Finished, Reported
 from tuner.core.job import Job, Resources
@@ -24,6 +22,8 @@ from tuner.core.training import Outcome, Trainer, TrialBatch
 from tuner.core.trial import Reading, Trial
 from tuner.errors import PluginError
 from tuner.executors import Inline
+from tuner.testing import trainer as trainers
+from tuner.testing.executor import Abacus, Beads, Desk, ExecutorContract, artifacts, models_in, study
 from tuner.trainers.torch import TorchTrainer
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.contracts.executor import Abacus, Desk, ExecutorContract, artifacts, study
 from tuner.artifacts import Artifacts
 from tuner.core.events import Failed, Finished, Interrupted, Reported, Stopped
 from tuner.core.job import Job, Resources
@@ -25,6 +24,7 @@ from tuner.core.training import Snapshot, Trainer, TrialBatch
 from tuner.errors import PluginError
 from tuner.executors import Processes
 from tuner.executors.checkpoints import Checkpoints
+from tuner.testing.executor import Abacus, Desk, ExecutorContract, artifacts, study
 
 
 class TestProcesses(ExecutorContract):
@@ -355,7 +355,7 @@ def test_workers_get_their_threads_and_ignore_the_terminals_interrupt(tmp_path: 
 
 SCRIPT = """
 from pathlib import Path
-from tests.contracts.executor import Abacus, artifacts, study
+from tuner.testing.executor import Abacus, artifacts, study
 from tuner.core.job import Job, Resources
 from tuner.core.ports import Placement
 from tuner.core.trial import Trial

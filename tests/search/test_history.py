@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.contracts.searcher import changed_spaces, conditional_space, ended, paused
 from tuner.core.space import Float, SearchSpace
 from tuner.core.spec import SearchSpec
 from tuner.core.trial import Objective, Params, TrialRecord, TrialState
 from tuner.search import OptunaSearcher
 from tuner.search.distributions import to_number
 from tuner.search.history import History
+from tuner.testing.searcher import changed_spaces, conditional_space, ended, paused
 
 LINE = SearchSpace.compose({"x": Float(low=0.0, high=1.0, default=0.0)})
 

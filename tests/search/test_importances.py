@@ -9,11 +9,11 @@ from dataclasses import replace
 import pytest
 
 from benchmarks.importances import FUNCTIONS, named
-from tests.contracts.searcher import conditional_space
 from tuner.core.space import Choice, Float, SearchSpace
 from tuner.core.spec import SearchSpec
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 from tuner.search import OptunaSearcher, importances
+from tuner.testing.searcher import conditional_space
 
 SPACE = SearchSpace.compose(
     {

@@ -11,12 +11,12 @@ import pytest
 import torch
 from optuna.samplers import GPSampler
 
-from tests.contracts.searcher import SearcherContract, conditional_space, ended, small_space
 from tuner.core.space import Choice, Float, Int, SearchSpace
 from tuner.core.spec import SearchSpec
 from tuner.core.trial import Objective, Trial, TrialRecord, TrialState
 from tuner.errors import SpecError
 from tuner.search import OptunaSearcher, cma, gp
+from tuner.testing.searcher import SearcherContract, conditional_space, ended, small_space
 
 MINIMIZE = Objective("val_loss", minimize=True)
 

@@ -12,7 +12,6 @@ from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator, _ParzenEstim
 from optuna.samplers._tpe.sampler import default_weights
 from optuna.trial import TrialState as State
 
-from tests.contracts.searcher import conditional_space, ended
 from tuner.core.seeds import derive
 from tuner.core.space import Choice, Float, Int, SearchSpace
 from tuner.core.spec import SearchSpec
@@ -23,6 +22,7 @@ from tuner.search.parzen import Parzen
 from tuner.search.samplers import Random
 from tuner.search.searcher import OptunaSearcher
 from tuner.search.tpe import BEST, LAST, TPE
+from tuner.testing.searcher import conditional_space, ended
 
 
 def flat_space() -> SearchSpace:

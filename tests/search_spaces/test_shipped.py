@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.trainer import blobs, line
 from tuner import content
 from tuner.core.space.section import parse_space
 from tuner.core.spec import StudySpec
 from tuner.data import load
+from tuner.testing.trainer import blobs, line
 from tuner.trainers import resolve
 from tuner.trainers.torch import TorchTrainer
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.contracts.trainer import TrainerContract, blobs, study, written_and_read
 from tuner.core.job import Job, Resources
 from tuner.core.spec import StudySpec
 from tuner.core.training import Exhausted, Failure, Snapshot, Trainer, TrialBatch
 from tuner.core.trial import Params, Reading, Trial
 from tuner.errors import TrialError
+from tuner.testing.trainer import TrainerContract, blobs, study, written_and_read
 from tuner.trainers import load_model, open_batch
 from tuner.trainers.function import Context, FunctionTrainer
 
@@ -266,7 +266,7 @@ def test_global_generators_are_seeded_per_trial_and_put_back() -> None:
 
 def test_a_function_that_imports_torch_by_itself_finds_it_seeded() -> None:
     code = """
-from tests.contracts.trainer import study
+from tuner.testing.trainer import study
 from tuner.core.job import Job
 from tuner.core.trial import Trial
 from tuner.trainers import open_batch
@@ -285,7 +285,7 @@ for number in (0, 1, 0):
     population.clear(0)
 """
     # The suite's own module imports torch, so the function is alone in a module that does not.
-    code = code.replace("from tests.contracts.trainer import study\n", SPEC)
+    code = code.replace("from tuner.testing.trainer import study\n", SPEC)
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout
     first, second, third = told.split()
     assert first == third != second

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.contracts.trainer import TrainerContract, blobs, same, study, written_and_read
 from tests.trainers.resampled import (
     FunctionContract,
     FusedContract,
@@ -36,6 +35,7 @@ from tuner.core.training import Exhausted, Failure, Trainer, TrialBatch
 from tuner.core.trial import Params, Reading, Trial
 from tuner.data import from_arrays
 from tuner.errors import DataError
+from tuner.testing.trainer import TrainerContract, blobs, same, study, written_and_read
 from tuner.trainers import epoch_cost, load_model, open_batch, validate, why_unfused
 from tuner.trainers.function import FunctionTrainer
 from tuner.trainers.members import MEMBERS, mean

@@ -18,7 +18,6 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer
 from skops import io
 
-from tests.contracts.trainer import TrainerContract, blobs, line, same, written_and_read
 from tuner import content
 from tuner.core.dataset import Dataset, Split
 from tuner.core.job import Job
@@ -27,6 +26,7 @@ from tuner.core.training import Exhausted, Failure, Snapshot, Trainer
 from tuner.core.trial import Params, Reading, Trial, Value
 from tuner.data import load
 from tuner.errors import TrialError
+from tuner.testing.trainer import TrainerContract, blobs, line, same, written_and_read
 from tuner.trainers import load_model, open_batch, scores
 from tuner.trainers.sklearn import SklearnTrainer
 from tuner.trainers.sklearn.measures import measure

@@ -38,8 +38,8 @@ class DataSpec(Section):
     """`[data]`: what is learned from."""
 
     source: str = Field(
-        description="sklearn:<set> | file.csv | file.parquet | file.npz | package.module:function | "
-        "./file.py:function"
+        description="sklearn:<set> | file.csv | file.parquet | file.npz | what a plugin reads | "
+        "package.module:function | ./file.py:function"
     )
     target: str | None = Field(None, description="the column to predict (CSV and Parquet)")
     positive: str | None = Field(
@@ -126,9 +126,7 @@ class TrainerSpec(Section):
         description="auto | cpu | cuda | cuda:1, or several that the workers share: cuda:0, cuda:1",
     )
     devices_per_worker: int = Field(
-        1,
-        ge=1,
-        description="devices that each worker gets, for loops that train on several at once",
+        1, ge=1, description="devices that each worker gets, for loops that train on several at once"
     )
     executor: str = Field(
         "auto",

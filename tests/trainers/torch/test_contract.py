@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.trainer import TrainerContract, blobs, line, study
 from tests.trainers.torch.plain import images
 from tuner.core.dataset import Dataset
 from tuner.core.job import Job
 from tuner.core.spec import StudySpec
 from tuner.core.training import Trainer
 from tuner.core.trial import Params
+from tuner.testing.trainer import TrainerContract, blobs, line, study
 from tuner.trainers import resolve
 from tuner.trainers.torch import TorchTrainer
 

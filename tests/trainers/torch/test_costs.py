@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import nn
 
-from tests.contracts.trainer import blobs, study
 from tests.trainers.torch.plain import images
 from tuner.core.dataset import Dataset
 from tuner.core.job import Job
 from tuner.core.spec import StudySpec
 from tuner.core.trial import LAYER_NORMS, Reading, Trial
+from tuner.testing.trainer import blobs, study
 from tuner.trainers import open_batch
 from tuner.trainers.sessions import Sessions
 from tuner.trainers.torch import TorchTrainer

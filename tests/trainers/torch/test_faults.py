@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import torch
 
-from tests.contracts.trainer import blobs, line
 from tests.trainers.torch.plain import images
 from tuner.core.dataset import Dataset
 from tuner.core.spec import StudySpec
+from tuner.testing.trainer import blobs, line
 from tuner.trainers.torch import TorchTrainer
 
 FLOAT = {"type": "float", "low": 0.0, "high": 0.5, "default": 0.1}

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.contracts.trainer import blobs, line, same, study
 from tests.trainers.torch.plain import images
 from tuner.core.dataset import Dataset
 from tuner.core.job import Job
@@ -18,6 +17,7 @@ from tuner.core.spec import StudySpec
 from tuner.core.training import Exhausted, TrialBatch
 from tuner.core.trial import Params, Reading, Trial
 from tuner.errors import DataError
+from tuner.testing.trainer import blobs, line, same, study
 from tuner.trainers import load_model, open_batch
 from tuner.trainers.torch import TorchTrainer
 from tuner.trainers.torch.fused import FusedBatch, unfit

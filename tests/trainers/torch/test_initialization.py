@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from tests.contracts.trainer import blobs
 from tests.trainers.torch import plain
+from tuner.testing.trainer import blobs
 from tuner.trainers.torch.initialization import SMALL, initialize
 
 UNIFORM = {"xavier_uniform": math.sqrt(6 / (300 + 200)), "he_uniform": math.sqrt(6 / 300)}

@@ -12,13 +12,13 @@ import pytest
 import torch
 from torch import nn
 
-from tests.contracts.trainer import blobs, line
 from tests.trainers.torch import plain
 from tuner.core.dataset import Dataset, Split, Task
 from tuner.core.spec import DataSpec, StudySpec
 from tuner.core.trial import Params, Reading, Trial
 from tuner.data import load as load_data
 from tuner.errors import TrialError
+from tuner.testing.trainer import blobs, line
 from tuner.trainers.torch import Context, load
 
 NETWORK = """

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from tests.contracts.trainer import blobs, line
 from tests.trainers.torch import plain
 from tuner.core.dataset import Task
 from tuner.core.seeds import derive
+from tuner.testing.trainer import blobs, line
 from tuner.trainers.torch.initialization import initialize
 
 OPTIMIZERS: dict[str, dict[str, Any]] = {

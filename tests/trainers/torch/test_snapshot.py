@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.contracts.trainer import blobs, line, same, study, written_and_read
 from tests.trainers.torch.plain import alone, images
 from tests.trainers.torch.test_fused import SETTINGS
 from tuner.core.dataset import Dataset
 from tuner.core.job import Job, Resources
 from tuner.core.training import Exhausted, Failure, Snapshot, TrialBatch
 from tuner.core.trial import Params, Reading, Trial
+from tuner.testing.trainer import blobs, line, same, study, written_and_read
 from tuner.trainers import load_model
 from tuner.trainers.torch.fused import FusedBatch
 

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 
-from tests.contracts.trainer import TrainerContract, blobs, line, same, study, written_and_read
 from tests.trainers.torch import nets
 from tests.trainers.torch.plain import alone, images
 from tuner.core.dataset import Dataset
@@ -16,6 +15,7 @@ from tuner.core.spec import StudySpec
 from tuner.core.training import Exhausted, Failure, Outcome, Snapshot, Trainer, TrialBatch
 from tuner.core.trial import Params, Reading, Trial
 from tuner.errors import DataError
+from tuner.testing.trainer import TrainerContract, blobs, line, same, study, written_and_read
 from tuner.trainers import load_model, open_batch
 from tuner.trainers.sessions import Sessions
 from tuner.trainers.torch import TorchTrainer

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from tests.contracts.trainer import blobs, study, written_and_read
 from tests.trainers.torch.plain import images
 from tests.trainers.torch.test_stacked import BASE, agree, populations, reading, train
 from tuner.core.job import Job
 from tuner.core.training import Failure, Outcome, TrialBatch
 from tuner.core.trial import Params, Trial
 from tuner.errors import TrialError
+from tuner.testing.trainer import blobs, study, written_and_read
 from tuner.trainers import load_model, open_batch
 from tuner.trainers.torch import Context, TorchTrainer
 from tuner.trainers.torch.stacked import StackedBatch

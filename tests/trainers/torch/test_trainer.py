@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import nn
 
-from tests.contracts.trainer import blobs, line, same
 from tests.trainers.torch import plain
 from tuner.core.dataset import Dataset, Split
 from tuner.core.job import Job, Resources
 from tuner.core.training import Exhausted, Failure
 from tuner.core.trial import Params, Reading, Trial
 from tuner.errors import DataError, DeviceError
+from tuner.testing.trainer import blobs, line, same
 from tuner.trainers import open_batch
 from tuner.trainers.torch import Context, TorchTrainer
 

@@ -1,0 +1,11 @@
+"""Suites that every plugin of a kind must pass: derive a test class, and pytest runs it.
+
+`callback`, `executor`, `searcher` and `trainer` hold one each; in tests/ they run over the built-ins. The
+only room that imports pytest and hypothesis, which ``pip install 'tuner[test]'`` brings.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite(*(f"{__name__}.{kind}" for kind in ("callback", "searcher", "trainer")))
