@@ -54,7 +54,7 @@ def ensure(engine: Engine) -> None:
         is_blank = connection.dialect.name == "sqlite" and not inspect(connection).get_table_names()
     if not is_blank:
         with told(where):
-            _create_optunas(engine.url)
+            open_optunas(engine.url)
     with told(where), writing(engine).begin() as connection:
         if is_blank and not inspect(connection).get_table_names():
             for statement in _optunas_statements():
@@ -82,20 +82,24 @@ def _optunas_statements() -> Iterator[str]:
         return
     with TemporaryDirectory(prefix="tuner-", ignore_cleanup_errors=True) as draft:
         file = Path(draft) / "optuna.db"
-        _create_optunas(URL.create("sqlite", database=str(file)))
+        open_optunas(URL.create("sqlite", database=str(file)))
         with closing(sqlite3.connect(file)) as made:
             yield from (text for text in made.iterdump() if text not in ("BEGIN TRANSACTION;", "COMMIT;"))
 
 
-def _create_optunas(url: URL) -> None:
-    """Have Optuna create its tables, or check those that are there."""
+def open_optunas(url: URL, *, creates: bool = True) -> None:
+    """Have Optuna check its tables, or create them where there are none.
+
+    Raises:
+        StoreError: Optuna refuses them.
+    """
     from optuna.exceptions import StorageInternalError
     from optuna.storages import RDBStorage
 
     # Optuna fills a template: a brace in the URL would stand for a field of it.
     text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
     try:
-        storage = RDBStorage(text)
+        storage = RDBStorage(text, skip_table_creation=not creates)
     except StorageInternalError as error:
         raise error.__cause__ or error from None
     except RuntimeError as error:

@@ -20,25 +20,22 @@ from tuner.content import models_root
 from tuner.core import words
 from tuner.core.budget import StudyState
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Objective, Reading, TrialState
+from tuner.core.trial import Objective, TrialState
 from tuner.errors import SpecError, StoreError, StudyNotFound
 from tuner.store import read, strangers, verify_files, verify_trials
 from tuner.store.connect import connect, file_of, parse, place, tells_of_damage, told
-from tuner.store.curves import packed
+from tuner.store.creation import open_optunas
 from tuner.store.lease import is_living
 from tuner.store.migrations import OLDEST, TOO_OLD
-from tuner.store.records import each_curve
 from tuner.store.schema import (
     METADATA,
     VERSION,
     study_directions,
     trials,
     tuner_confirmations,
-    tuner_curves,
     tuner_lease,
     tuner_specs,
     tuner_studies,
-    tuner_trials,
     version,
 )
 from tuner.store.stand_in import stand_in
@@ -158,22 +155,11 @@ def _schema(connection: Connection, url: URL) -> Iterator[Problem]:
         missing = set(table.c.keys()) - {column["name"] for column in inspector.get_columns(table.name)}
         for column in sorted(missing):
             yield Problem(None, None, f"the column {table.name}.{column} is missing", _RESTORE)
-    refusal = _optuna_refuses(url)
-    if refusal:
-        yield Problem(None, None, f"Optuna refuses it: {refusal}", "do as Optuna says")
-
-
-def _optuna_refuses(url: URL) -> str | None:
-    from optuna.storages import RDBStorage
-
-    text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
     try:
-        storage = RDBStorage(text, skip_table_creation=True)
-    except RuntimeError as error:
-        return " ".join(str(error).split())
-    storage.remove_session()
-    storage.engine.dispose()
-    return None
+        open_optunas(url, creates=False)
+    except StoreError as error:
+        refusal = " ".join(str(error).removeprefix(f"{place(url)}: ").split())
+        yield Problem(None, None, f"Optuna refuses it: {refusal}", "do as Optuna says")
 
 
 def _study(connection: Connection, name: str, study_id: int, verdict: Verification) -> Iterator[Problem]:
@@ -193,55 +179,24 @@ def _study(connection: Connection, name: str, study_id: int, verdict: Verificati
     ).one()
     for what in _spec_faults(connection, row):
         yield Problem(name, None, what, to_do)
-    rows = connection.execute(
-        select(
-            tuner_trials,
-            trials.c.number.label("their_number"),
-            trials.c.state.label("their_state"),
-            trials.c.study_id.label("their_study"),
-        )
-        .outerjoin(trials, trials.c.trial_id == tuner_trials.c.trial_id)
-        .where(tuner_trials.c.study_id == study_id)
-        .order_by(tuner_trials.c.number)
-    ).all()
+    rows = verify_trials.rows(connection, study_id)
     verdict.trials += len(rows)
     yield from _driver(name, row, rows)
     yield from _confirmations(connection, name, study_id)
     missing = sorted(set(range(len(rows))) - {trial.number for trial in rows})
     if missing:
         yield Problem(name, None, f"trials are missing: {', '.join(map(str, missing[:10]))}", to_do)
-    reported = verify_trials.reports(connection, study_id)
-    objective = Objective(row.metric, row.minimize)
-    with_curve = iter(each_curve(connection, study_id))
-    number, curve = next(with_curve, (-1, []))
-    for trial in rows:
-        its_curve: list[Reading] = []
-        if number == trial.number:
-            its_curve = curve
-            number, curve = next(with_curve, (-1, []))
-        verdict.epochs += len(its_curve)
-        for what in verify_trials.faults(trial, its_curve, objective, reported.get(trial.trial_id, 0)):
+    for trial, curve in verify_trials.with_curves(connection, study_id, rows):
+        verdict.epochs += len(curve)
+        for what in verify_trials.faults(connection, trial, curve, Objective(row.metric, row.minimize)):
             yield Problem(name, trial.number, what, to_do)
-        value = connection.scalar(
-            select(tuner_curves.c.readings).where(tuner_curves.c.trial_id == trial.trial_id)
-        )
-        if value is not None and value != packed(connection, trial.trial_id):
-            yield Problem(name, trial.number, "its packed curve is not what its epochs say", to_do)
     for trial_number, what, mend in verify_files.of_study(connection, study_id, rows, models_root()):
         yield Problem(name, trial_number, what, mend)
-    if not _is_driven(row):
-        named = [trial.number for trial in rows if trial.model_path is not None]
-        if left := verify_files.unnamed(connection, study_id, named, models_root()):
-            what = (
-                f"models that no trial names were left by a killed process: {', '.join(map(str, left[:10]))}"
-            )
-            yield Problem(
-                name,
-                None,
-                what,
-                f"`tune resume {quote(name)}` or `tune delete {quote(name)}` removes them",
-                False,
-            )
+    named = [trial.number for trial in rows if trial.model_path is not None]
+    if not _is_driven(row) and (left := verify_files.unnamed(connection, study_id, named, models_root())):
+        what = f"models that no trial names were left by a killed process: {', '.join(map(str, left[:10]))}"
+        remove = f"`tune resume {quote(name)}` or `tune delete {quote(name)}` removes them"
+        yield Problem(name, None, what, remove, False)
     yield from _strangers(connection, name, study_id, len(rows))
 
 

@@ -10,14 +10,63 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, select
 
 from tuner.core.trial import Objective, Reading, TrialState
-from tuner.store.schema import trial_intermediate_values, trials
+from tuner.store.curves import packed
+from tuner.store.records import each_curve
+from tuner.store.schema import trial_intermediate_values, trials, tuner_curves, tuner_trials
 
 _STATES = {state.value for state in TrialState}
 _OVER = {state.value for state in TrialState if state.is_over}
 
 
-def faults(trial: Row[Any], curve: Sequence[Reading], objective: Objective, reports: int) -> Iterator[str]:
+def rows(connection: Connection, study_id: int) -> Sequence[Row[Any]]:
+    """A study's trials by number, each beside what Optuna's tables have of it."""
+    reported = (
+        select(func.count())
+        .where(trial_intermediate_values.c.trial_id == tuner_trials.c.trial_id)
+        .scalar_subquery()
+    )
+    return connection.execute(
+        select(
+            tuner_trials,
+            trials.c.number.label("their_number"),
+            trials.c.state.label("their_state"),
+            trials.c.study_id.label("their_study"),
+            reported.label("their_reports"),
+            tuner_curves.c.trial_id.label("packed"),
+        )
+        .outerjoin(trials, trials.c.trial_id == tuner_trials.c.trial_id)
+        .outerjoin(tuner_curves, tuner_curves.c.trial_id == tuner_trials.c.trial_id)
+        .where(tuner_trials.c.study_id == study_id)
+        .order_by(tuner_trials.c.number)
+    ).all()
+
+
+def with_curves(
+    connection: Connection, study_id: int, rows: Sequence[Row[Any]]
+) -> Iterator[tuple[Row[Any], list[Reading]]]:
+    """Each trial with its readings, which are read one trial at a time."""
+    curves = iter(each_curve(connection, study_id))
+    number, curve = next(curves, (-1, []))
+    for trial in rows:
+        if number == trial.number:
+            yield trial, curve
+            number, curve = next(curves, (-1, []))
+        else:
+            yield trial, []
+
+
+def faults(
+    connection: Connection, trial: Row[Any], curve: Sequence[Reading], objective: Objective
+) -> Iterator[str]:
     """What is wrong with one trial."""
+    yield from _faults(trial, curve, objective)
+    mine = tuner_curves.c.trial_id == trial.trial_id
+    stored = connection.scalar(select(tuner_curves.c.readings).where(mine)) if trial.packed else None
+    if stored is not None and stored != packed(connection, trial.trial_id):
+        yield "its packed curve is not what its epochs say"
+
+
+def _faults(trial: Row[Any], curve: Sequence[Reading], objective: Objective) -> Iterator[str]:
     if trial.state not in _STATES:
         yield f"its state '{trial.state}' is none"
         return
@@ -36,8 +85,8 @@ def faults(trial: Row[Any], curve: Sequence[Reading], objective: Objective, repo
     if epochs != list(range(1, len(epochs) + 1)):
         gaps = sorted(set(range(1, max(epochs) + 1)) - set(epochs))
         yield f"epochs are missing: {', '.join(map(str, gaps[:10]))}"
-    if reports != len(curve):
-        yield f"it has {len(curve)} epochs, in Optuna's tables {reports}"
+    if trial.their_reports != len(curve):
+        yield f"it has {len(curve)} epochs, in Optuna's tables {trial.their_reports}"
     if not is_over and trial.state != TrialState.PAUSED.value:
         return
     if trial.epochs != len(curve):
@@ -67,15 +116,3 @@ def _their_states(trial: Row[Any]) -> tuple[str, ...]:
     if trial.state == TrialState.STOPPED.value and not trial.conclusive:
         return ("PRUNED",)
     return ("FAIL",) if trial.value is None else ("COMPLETE",)
-
-
-def reports(connection: Connection, study_id: int) -> dict[int, int]:
-    """How many numbers Optuna's tables have of each trial."""
-    return dict(
-        connection.execute(
-            select(trial_intermediate_values.c.trial_id, func.count())
-            .join(trials, trials.c.trial_id == trial_intermediate_values.c.trial_id)
-            .where(trials.c.study_id == study_id)
-            .group_by(trial_intermediate_values.c.trial_id)
-        ).all()
-    )
