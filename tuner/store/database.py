@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy import Connection, Engine, select
 
 from tuner.artifacts import Artifacts
 from tuner.content import models_root
@@ -27,13 +27,7 @@ from tuner.store.lease import Lease
 from tuner.store.migrations import migrate, take_over
 from tuner.store.records import each_curve, records
 from tuner.store.relocation import home_of
-from tuner.store.schema import (
-    studies,
-    tuner_fingerprints,
-    tuner_studies,
-    tuner_trials,
-    version,
-)
+from tuner.store.schema import studies, tuner_fingerprints, tuner_studies, version
 from tuner.store.stand_in import stand_in
 from tuner.store.values import SpecRevision, StoredConfirmation, StudySummary
 from tuner.store.write import StudyStore, cut_off, show_open
@@ -198,17 +192,12 @@ class Database:
     def begin_confirmation(self, name: str, command: str, *, opened: bool) -> StoredConfirmation:
         """Note that a confirmation judges now, before the test split is read.
 
-        One that was cut off goes on under its own number, and stays as it was noted.
-
-        Args:
-            name: the study.
-            command: which command does.
-            opened: whether the locked test split is about to be read.
+        One that was cut off goes on under its own number, and stays as it was noted. `opened` says whether
+        the locked test split is about to be read.
         """
         with told(self._where), writing(self._engine, full=True).begin() as connection:
-            return study_rows.begin_confirmation(
-                connection, self._id(connection, name), command, opened=opened
-            )
+            study_id = self._id(connection, name)
+            return study_rows.begin_confirmation(connection, study_id, command, opened=opened)
 
     def end_confirmation(self, name: str, number: int, result: Mapping[str, Any]) -> None:
         """Store what came of a confirmation; what is stored already stays."""
@@ -229,13 +218,8 @@ class Database:
             return
         with told(self._where), writing(self._engine).begin() as connection:
             study_id = self._id(connection, name)
-            files = places.artifacts(connection, study_id, self._root)
-            places.require_owner(connection, files, is_said=self._is_said)
-            connection.execute(
-                tuner_trials.update()
-                .where(tuner_trials.c.study_id == study_id, tuner_trials.c.number.not_in(list(numbers)))
-                .values(model_path=None)
-            )
+            files = places.owned(connection, study_id, self._root, is_said=self._is_said)
+            study_rows.forget_models(connection, study_id, but=numbers)
         for number in files.models() - set(numbers):
             files.delete(number)
 
@@ -329,12 +313,9 @@ class Database:
             if facts:
                 changed["facts"] = json.dumps({**json.loads(stored.facts), **facts})
             study_rows.keep_fingerprint(connection, study_id, fingerprint)
-            files = places.artifacts(connection, study_id, root, synced=spec.durability == "full")
-            places.require_owner(connection, files, is_said=self._is_said)
-            _, _, before = places.stored_folder(connection, study_id)
-            kept = tuner_trials.c.study_id == study_id, tuner_trials.c.model_path.is_not(None)
-            has_models = bool(connection.scalar(select(func.count()).where(*kept)))
-            notes = places.moved(before, files.folder, root, has_models)
+            synced = spec.durability == "full"
+            files = places.owned(connection, study_id, root, is_said=self._is_said, synced=synced)
+            notes = places.moved(connection, study_id, files.folder, root)
             changed["models"] = places.stored(self._engine.url, files.folder)
             changed["updated_at"] = stamp(now())
             connection.execute(tuner_studies.update().where(tuner_studies.c.study_id == study_id), changed)
@@ -356,10 +337,8 @@ class Database:
         with told(self._where), write.begin() as connection:
             study_id = self._id(connection, name)
             lease = Lease.take(connection, study_id, name)
-            files = places.artifacts(connection, study_id, self._root)
-            places.require_owner(connection, files, is_said=self._is_said)
-            its_trials = tuner_trials.c.study_id == study_id
-            connection.execute(tuner_trials.update().where(its_trials).values(model_path=None))
+            files = places.owned(connection, study_id, self._root, is_said=self._is_said)
+            study_rows.forget_models(connection, study_id)
         try:
             lease.beat(self._engine)
             files.destroy()

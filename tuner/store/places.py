@@ -19,7 +19,7 @@ from tuner.artifacts import Artifacts, folder_name, is_folder_name
 from tuner.errors import StoreError
 from tuner.store.connect import file_of, place
 from tuner.store.relocation import home_of
-from tuner.store.schema import studies, tuner_studies
+from tuner.store.schema import studies, tuner_studies, tuner_trials
 
 _LONGEST = 3_000
 """Characters of a place, with room for the names below it."""
@@ -110,24 +110,29 @@ def is_given(text: Any, identity: str) -> bool:
     return is_folder_name(parts[-1], identity)
 
 
-def require_owner(connection: Connection, files: Artifacts, *, is_said: bool) -> None:
-    """Make sure that a study's files may be written and removed for this database, and mark them so.
+def owned(
+    connection: Connection, study_id: int, given: Path | None, *, is_said: bool, synced: bool = False
+) -> Artifacts:
+    """The files of a study, which may be written and removed for this database and are marked so.
 
     A database that was copied beside its original shares the original's files and may only read
     them. One that was moved, with its files or without, takes them along.
 
     Args:
         connection: to the database.
-        files: the study's.
+        study_id: the study's id.
+        given: see `artifacts`.
         is_said: whether the user has said where they lie, and so that they are this database's.
+        synced: see `Artifacts`.
 
     Raises:
         StoreError: they are another database's, or another study's.
     """
+    files = artifacts(connection, study_id, given, synced=synced)
     files.require()
     url, owner = connection.engine.url, files.owner
     if owner is None or owner == files.database:
-        return
+        return files
     mine = file_of(url)
     if mine is None:
         is_others = not is_said
@@ -145,17 +150,21 @@ def require_owner(connection: Connection, files: Artifacts, *, is_said: bool) ->
             f"{place(url)} is another one with the same study; {how}"
         )
     files.mark()
+    return files
 
 
-def moved(before: Path, now: Path, given: Path | None, has_models: bool) -> list[str]:
-    """What there is to say when a study goes on whose files are elsewhere than before, or than was said.
+def moved(connection: Connection, study_id: int, now: Path, given: Path | None) -> list[str]:
+    """What there is to say when a study goes on whose files are elsewhere than stored, or than was said.
 
     Args:
-        before: the study's folder, as it was stored.
-        now: the one that it goes on with.
+        connection: to the database.
+        study_id: the study's id.
+        now: the folder that it goes on with.
         given: the root, where it was said.
-        has_models: whether it says of some trial that its model was kept.
     """
+    _, _, before = stored_folder(connection, study_id)
+    kept = tuner_trials.c.study_id == study_id, tuner_trials.c.model_path.is_not(None)
+    has_models = connection.scalar(select(tuner_trials.c.number).where(*kept).limit(1)) is not None
     if has_models and not _is_folder(now):
         lost = f"models: those kept so far are not in {now.parent}"
         return [f"{lost}; put {now.name} there, or say where it is: --models"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from shlex import quote
 from typing import Any
@@ -31,6 +31,7 @@ from tuner.store.schema import (
     tuner_fingerprints,
     tuner_specs,
     tuner_studies,
+    tuner_trials,
 )
 from tuner.store.values import StoredConfirmation
 
@@ -191,6 +192,12 @@ def end_confirmation(connection: Connection, study_id: int, number: int, result:
         .where(mine, its, tuner_confirmations.c.result.is_(None))
         .values(result=json.dumps(dict(result)))
     )
+
+
+def forget_models(connection: Connection, study_id: int, but: Collection[int] = ()) -> None:
+    """Note that no model of a study is kept, `but` those of some trials."""
+    others = tuner_trials.c.study_id == study_id, tuner_trials.c.number.not_in(list(but))
+    connection.execute(tuner_trials.update().where(*others).values(model_path=None))
 
 
 def remove(connection: Connection, study_id: int) -> None:
