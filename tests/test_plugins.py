@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tuner import plugins
+from tuner import registry
 from tuner.core.spec import DataSpec
 from tuner.data import load
 from tuner.errors import DataError, PluginError
@@ -16,20 +16,20 @@ from tuner.errors import DataError, PluginError
 def test_module_reference_gives_the_object() -> None:
     from tuner.core.seeds import derive
 
-    assert plugins.load("tuner.core.seeds:derive") is derive
+    assert registry.load("tuner.core.seeds:derive") is derive
 
 
 def test_file_reference_is_relative_to_the_folder_and_loaded_once(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text("class Inner:\n    value = 7\n")
-    first = plugins.load("./mine.py:Inner", folder=tmp_path)
+    first = registry.load("./mine.py:Inner", folder=tmp_path)
     assert first.value == 7
-    assert plugins.load("./mine.py:Inner", folder=tmp_path) is first
-    assert plugins.load("./mine.py:Inner.value", folder=tmp_path) == 7
+    assert registry.load("./mine.py:Inner", folder=tmp_path) is first
+    assert registry.load("./mine.py:Inner.value", folder=tmp_path) == 7
 
 
 def test_built_in_trainers_and_callbacks_are_entry_points_like_any_other() -> None:
-    assert {"torch", "sklearn"} <= set(plugins.registered("tuner.trainers"))
-    assert {"divergence", "patience", "pruner"} <= set(plugins.registered("tuner.callbacks"))
+    assert {"torch", "sklearn"} <= set(registry.registered("tuner.trainers"))
+    assert {"divergence", "patience", "pruner"} <= set(registry.registered("tuner.callbacks"))
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_reference_that_leads_nowhere_says_what_is_missing(
 ) -> None:
     (tmp_path / "broken.py").write_text("1 / 0\n")
     with pytest.raises(PluginError, match=sentence):
-        plugins.load(reference, "tuner.trainers", tmp_path)
+        registry.load(reference, "tuner.trainers", tmp_path)
 
 
 def test_file_imports_what_lies_beside_it_and_each_folder_its_own(tmp_path: Path) -> None:
@@ -58,8 +58,8 @@ def test_file_imports_what_lies_beside_it_and_each_folder_its_own(tmp_path: Path
         (tmp_path / name / "net.py").write_text("import blocks\nNAME = blocks.NAME\n")
     before = list(sys.path)
     for name in ("one", "two", "one"):
-        assert plugins.load("./net.py:NAME", folder=tmp_path / name) == name
-    assert plugins.neighbors(tmp_path / "two") == [tmp_path / "two/blocks.py"]
+        assert registry.load("./net.py:NAME", folder=tmp_path / name) == name
+    assert registry.neighbors(tmp_path / "two") == [tmp_path / "two/blocks.py"]
     assert sys.path == before
 
 
@@ -68,17 +68,17 @@ def test_package_is_found_by_the_names_it_registers(tmp_path: Path, monkeypatch:
     (tmp_path / "mine-1.dist-info/METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1\n")
     (tmp_path / "mine-1.dist-info/entry_points.txt").write_text("[tuner.scores]\nshare = mine_scores:share\n")
     (tmp_path / "mine_scores.py").write_text("def share(y, output): return 0.5\n")
-    assert "known: accuracy" in (plugins.unknown("share", "tuner.scores") or "")
+    assert "known: accuracy" in (registry.unknown("share", "tuner.scores") or "")
     monkeypatch.syspath_prepend(tmp_path)
-    assert plugins.unknown("share", "tuner.scores") is None
-    assert plugins.load("share", "tuner.scores")(None, None) == 0.5
+    assert registry.unknown("share", "tuner.scores") is None
+    assert registry.load("share", "tuner.scores")(None, None) == 0.5
 
 
 def test_everything_that_is_registered_can_be_loaded() -> None:
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
     for group, points in project["entry-points"].items():
-        assert set(points) == set(plugins.registered(group)), "install tuner again"
-        assert all(plugins.load(name, group) is not None for name in points)
+        assert set(points) == set(registry.registered(group)), "install tuner again"
+        assert all(registry.load(name, group) is not None for name in points)
 
 
 def test_source_of_a_package_is_read_by_what_stands_before_its_colon_or_by_its_ending(

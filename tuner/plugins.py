@@ -1,173 +1,120 @@
-"""``name`` | ``package.module:attr`` | ``./file.py:attr`` -> object; entry points.
+"""The door for plugins: every port, value and helper that somebody needs who writes one.
 
-The one way to everything that a study names: trainers, executors, samplers, scores, ... Built-ins are
-registered in pyproject.toml as entry points, exactly like anybody else's. Each room knows its own group.
+Nothing in tuner imports this module. Names are imported when they are first used, so that a data source does
+not load torch. What is registered under which group is in docs/plugins.md; the contract suites are in
+`tuner.testing`.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib
-import importlib.util
-import sys
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
-from functools import lru_cache
-from importlib.metadata import EntryPoint, EntryPoints, entry_points
-from pathlib import Path
-from types import ModuleType
-from typing import Any, cast
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from tuner.errors import PluginError, described, near
+if TYPE_CHECKING:
+    from tuner.artifacts import Artifacts
+    from tuner.core.dataset import Dataset, Split, Task
+    from tuner.core.events import (
+        Event,
+        Failed,
+        Finished,
+        Interrupted,
+        Paused,
+        Reported,
+        Restarted,
+        Stopped,
+        Unkept,
+    )
+    from tuner.core.job import Job, Member, Resources
+    from tuner.core.past import Past
+    from tuner.core.ports import Callback, Executor, Placement, Recalling, Scheduler, Searcher
+    from tuner.core.space import Choice, Float, Int, SearchSpace
+    from tuner.core.spec import DataSpec, SearchSpec, StudySpec
+    from tuner.core.training import (
+        BatchTrainer,
+        Exhausted,
+        Failure,
+        Outcome,
+        SessionTrainer,
+        Snapshot,
+        Trainer,
+        TrialBatch,
+        TrialSession,
+    )
+    from tuner.core.trial import Objective, Params, Pause, Reading, Stop, Trial, TrialRecord, TrialState
+    from tuner.data import Scaling, encode
+    from tuner.data.source import Source
+    from tuner.executors import ExecutorKind, Inline, Processes, Setup
+    from tuner.executors.checkpoints import Checkpoints
+    from tuner.executors.worker import Worker
+    from tuner.figures import Figure, Nothing, Option
+    from tuner.findings import Evidence, Finding
+    from tuner.registry import load, registered
+    from tuner.search.history import History
+    from tuner.search.samplers import Draw, Sampler, Suggest
+    from tuner.trainers import open_batch
+    from tuner.trainers.model import Model, describe
+    from tuner.trainers.scores import Score, score
+    from tuner.trainers.state import freeze, thaw
+    from tuner.trainers.torch.losses import Loss
+    from tuner.trainers.torch.optimizers import OptimizerRule
+    from tuner.trainers.torch.recipe import Recipe
 
-_RUNNING = threading.RLock()
-"""Held while a file is run, so that no thread is given half of a module; a file may name others."""
+_HOMES = {
+    "tuner.artifacts": ("Artifacts",),
+    "tuner.core.dataset": ("Dataset", "Split", "Task"),
+    "tuner.core.events": (
+        "Event", "Failed", "Finished", "Interrupted", "Paused", "Reported", "Restarted", "Stopped", "Unkept",
+    ),
+    "tuner.core.job": ("Job", "Member", "Resources"),
+    "tuner.core.past": ("Past",),
+    "tuner.core.ports": ("Callback", "Executor", "Placement", "Recalling", "Scheduler", "Searcher"),
+    "tuner.core.space": ("Choice", "Float", "Int", "SearchSpace"),
+    "tuner.core.spec": ("DataSpec", "SearchSpec", "StudySpec"),
+    "tuner.core.training": (
+        "BatchTrainer", "Exhausted", "Failure", "Outcome", "SessionTrainer", "Snapshot", "Trainer",
+        "TrialBatch", "TrialSession",
+    ),
+    "tuner.core.trial": (
+        "Objective", "Params", "Pause", "Reading", "Stop", "Trial", "TrialRecord", "TrialState",
+    ),
+    "tuner.data": ("Scaling", "encode"),
+    "tuner.data.source": ("Source",),
+    "tuner.executors": ("ExecutorKind", "Inline", "Processes", "Setup"),
+    "tuner.executors.checkpoints": ("Checkpoints",),
+    "tuner.executors.worker": ("Worker",),
+    "tuner.figures": ("Figure", "Nothing", "Option"),
+    "tuner.findings": ("Evidence", "Finding"),
+    "tuner.registry": ("load", "registered"),
+    "tuner.search.history": ("History",),
+    "tuner.search.samplers": ("Draw", "Sampler", "Suggest"),
+    "tuner.trainers": ("open_batch",),
+    "tuner.trainers.model": ("Model", "describe"),
+    "tuner.trainers.scores": ("Score", "score"),
+    "tuner.trainers.state": ("freeze", "thaw"),
+    "tuner.trainers.torch.losses": ("Loss",),
+    "tuner.trainers.torch.optimizers": ("OptimizerRule",),
+    "tuner.trainers.torch.recipe": ("Recipe",),
+}  # fmt: skip
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
 
-
-_NEIGHBORS: dict[str, Path] = {}
-"""The folder of each module that a file imported from beside itself."""
-
-
-def registered(group: str) -> Mapping[str, EntryPoint]:
-    """The entry points of a group, e.g. ``"tuner.trainers"``, by name."""
-    return _registered(tuple(sys.path), group)
-
-
-@lru_cache(maxsize=64)
-def _registered(path: tuple[str, ...], group: str) -> Mapping[str, EntryPoint]:
-    return {point.name: point for point in _installed(path).select(group=group)}
-
-
-@lru_cache(maxsize=1)
-def _installed(_path: tuple[str, ...]) -> EntryPoints:
-    """All entry points, which take tens of milliseconds to find, of what is installed along a path."""
-    return cast("EntryPoints", entry_points())
-
-
-def unknown(name: str, group: str, *also: str) -> str | None:
-    """Why a name without a colon cannot be found in a group, with the near names; None where it can.
-
-    Args:
-        name: what a study names; a reference to a module or a file is not looked up.
-        group: the entry points.
-        also: further names that are valid.
-    """
-    points = registered(group)
-    if ":" in name or name in points or name in also:
-        return None
-    if not points:
-        return f"unknown name {name!r}; nothing is registered as {group}: install tuner again (pip install)"
-    known = near(name, [*points, *also])
-    return f"unknown name {name!r}; {known}; or give package.module:attr or ./file.py:attr"
-
-
-def load(reference: str, group: str | None = None, folder: Path | None = None) -> Any:
-    """Turn a reference into the object it names.
-
-    Args:
-        reference: an entry point's name, ``package.module:attr`` or ``./file.py:attr``.
-        group: the entry points that names are looked up in; None: no names.
-        folder: what relative file references start from; the working folder.
-
-    Raises:
-        PluginError: says what is missing, and the near names.
-    """
-    module_name, colon, attribute = reference.rpartition(":")
-    if not colon:
-        if group is None:
-            raise PluginError(f"{reference!r} is no reference; give package.module:attr or ./file.py:attr")
-        if fault := unknown(reference, group):
-            raise PluginError(fault)
-        return _loaded(registered(group)[reference])
-    if module_name.endswith(".py"):
-        with _RUNNING:
-            module = _file(module_name, folder)
-    else:
-        module = _module(module_name)
-    found: Any = module
-    for part in attribute.split("."):
-        if not hasattr(found, part):
-            raise PluginError(f"{reference}: {module_name} has no '{part}'; {near(part, _public(found))}")
-        found = getattr(found, part)
-    return found
-
-
-@lru_cache(maxsize=256)
-def _loaded(point: EntryPoint) -> Any:
-    try:
-        return point.load()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        raise PluginError(f"{point.name}: {point.value} cannot be loaded: {described(error)}") from error
-
-
-def _module(name: str) -> ModuleType:
-    try:
-        return importlib.import_module(name)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        raise PluginError(f"{name}: cannot be imported: {described(error)}") from error
+__all__ = [
+    "Artifacts", "BatchTrainer", "Callback", "Checkpoints", "Choice", "DataSpec", "Dataset", "Draw",
+    "Event", "Evidence", "Executor", "ExecutorKind", "Exhausted", "Failed", "Failure", "Figure",
+    "Finding", "Finished", "Float", "History", "Inline", "Int", "Interrupted", "Job", "Loss", "Member",
+    "Model", "Nothing", "Objective", "OptimizerRule", "Option", "Outcome", "Params", "Past", "Pause",
+    "Paused", "Placement", "Processes", "Reading", "Recalling", "Recipe", "Reported", "Resources",
+    "Restarted", "Sampler", "Scaling", "Scheduler", "Score", "SearchSpace", "SearchSpec", "Searcher",
+    "SessionTrainer", "Setup", "Snapshot", "Source", "Split", "Stop", "Stopped", "StudySpec", "Suggest",
+    "Task", "Trainer", "Trial", "TrialBatch", "TrialRecord", "TrialSession", "TrialState", "Unkept",
+    "Worker", "describe", "encode", "freeze", "load", "open_batch", "registered", "score", "thaw",
+]  # fmt: skip
 
 
-def _file(name: str, folder: Path | None) -> ModuleType:
-    path = ((folder or Path.cwd()) / name).resolve()
-    if not path.is_file():
-        raise PluginError(f"{name}: no such file; looked for {path}")
-    # Registered under a name of its own, so that dataclasses and pickling work inside it.
-    key = f"tuner_file_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    stamp = path.stat().st_mtime_ns
-    loaded = sys.modules.get(key)
-    if loaded is not None and getattr(loaded, "__tuner_stamp__", None) == stamp:
-        return loaded
-    spec = importlib.util.spec_from_file_location(key, path)
-    if spec is None or spec.loader is None:
-        raise PluginError(f"{name}: is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[key] = module
-    try:
-        with _importable(path.parent):
-            spec.loader.exec_module(module)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        del sys.modules[key]
-        raise PluginError(f"{name}: cannot be run: {described(error)}") from error
-    module.__tuner_stamp__ = stamp  # type: ignore[attr-defined]
-    return module
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'tuner.plugins' has no attribute '{name}'")
+    return getattr(import_module(_HOME[name]), name)
 
 
-def neighbors(folder: Path) -> list[Path]:
-    """The files in a folder that its loaded files have imported from beside themselves."""
-    modules = (sys.modules.get(name) for name, home in _NEIGHBORS.items() if home == folder)
-    return sorted({Path(found) for module in modules if (found := getattr(module, "__file__", None))})
-
-
-@contextmanager
-def _importable(folder: Path) -> Iterator[None]:
-    """Let a file import what lies beside it, as if it were run by itself.
-
-    Modules stay imported. One that another folder's file brought makes way for one of the same name in
-    this folder, so that two studies may have a ``blocks.py`` each.
-    """
-    for name, home in list(_NEIGHBORS.items()):
-        top = folder / name.partition(".")[0]
-        if home != folder and (top.is_dir() or top.with_name(f"{top.name}.py").is_file()):
-            sys.modules.pop(name, None)
-            del _NEIGHBORS[name]
-    before = set(sys.modules)
-    sys.path.insert(0, str(folder))
-    try:
-        yield
-    finally:
-        with suppress(ValueError):
-            sys.path.remove(str(folder))
-        for name in set(sys.modules) - before:
-            if folder in Path(getattr(sys.modules[name], "__file__", None) or "/").parents:
-                _NEIGHBORS[name] = folder
-
-
-def _public(found: Any) -> list[str]:
-    return [name for name in dir(found) if not name.startswith("_")]
+def __dir__() -> list[str]:
+    return __all__

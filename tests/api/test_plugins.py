@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import tuner
-from tuner import plugins
+from tuner import registry
 
 OWN = """
 import numpy as np
@@ -17,8 +17,7 @@ import torch
 from optuna.pruners import MedianPruner
 from optuna.samplers import RandomSampler
 from beside import POWER
-from tuner.executors import Inline
-from tuner.trainers.scores import score
+from tuner.plugins import Inline, score
 
 
 @score("minimize")
@@ -216,4 +215,4 @@ def test_stored_study_whose_plugin_is_gone_can_still_be_read(project: Path) -> N
     study = tuner.load("gone")
     assert study.spec.trainer.score_falls
     assert study.best.number in range(3)
-    assert plugins.unknown("own", "tuner.scores") is not None
+    assert registry.unknown("own", "tuner.scores") is not None

@@ -26,18 +26,18 @@ from tests.findings.parts import (
     space_of,
     trial,
 )
-from tuner import plugins
+from tuner import registry
 from tuner.core.importances import Importances
 from tuner.core.space import Choice, Float, Int
 from tuner.core.trial import Objective, Params, Reading, TrialRecord, TrialState
 from tuner.findings import GROUP, Evidence, Finding, Severity, all_of
 
 FOLDER = Path(__file__).parent
-FINDS = [point.load() for _, point in sorted(plugins.registered(GROUP).items())]
+FINDS = [point.load() for _, point in sorted(registry.registered(GROUP).items())]
 
 
 def names() -> list[str]:
-    return sorted(plugins.registered(GROUP))
+    return sorted(registry.registered(GROUP))
 
 
 def test_every_registered_finding_has_a_test_of_its_own() -> None:
@@ -77,8 +77,8 @@ def test_a_plugin_that_raises_or_talks_nonsense_is_logged_and_left_out(
         "gone": EntryPoint("gone", "tests.findings.nowhere:find", GROUP),
         "mute": EntryPoint("mute", "tests.findings.test_all:mute", GROUP),
     }
-    known = plugins.registered(GROUP)
-    monkeypatch.setattr(plugins, "registered", lambda group: {**known, **own})
+    known = registry.registered(GROUP)
+    monkeypatch.setattr(registry, "registered", lambda group: {**known, **own})
     with caplog.at_level(logging.ERROR, logger="tuner.findings.finding"):
         assert [f.name for f in all_of(unlucky())] == before
     assert [record.args[0] for record in caplog.records if record.args] == ["broken", "gone", "mute"]  # type: ignore[index]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tuner import plugins
+from tuner import registry
 from tuner.core.dataset import Dataset, Split, Task
 from tuner.core.space.section import parse_space
 from tuner.core.spec import StudySpec
@@ -81,7 +81,7 @@ def test_the_written_trainer_learns(tmp_path: Path) -> None:
     write(tmp_path)
     study = tomllib.loads((tmp_path / "studies" / "own_trainer.toml").read_text())
     spec = StudySpec.parse(study)
-    train = plugins.load(spec.trainer.use, folder=tmp_path)
+    train = registry.load(spec.trainer.use, folder=tmp_path)
     random = np.random.default_rng(0)
     x = random.normal(size=(200, 3)).astype(np.float32)
     y = (x[:, 0] * x[:, 1] > 0).astype(np.int64)
@@ -103,7 +103,7 @@ def test_the_written_trainer_learns(tmp_path: Path) -> None:
 
 def test_the_written_gradients_are_those_of_the_written_loss(tmp_path: Path) -> None:
     write(tmp_path)
-    gradients, judged = (plugins.load(f"./trainer.py:{n}", folder=tmp_path) for n in ("gradients", "judged"))
+    gradients, judged = (registry.load(f"./trainer.py:{n}", folder=tmp_path) for n in ("gradients", "judged"))
     random = np.random.default_rng(0)
     shapes = {"w1": (4, 5), "b1": (5,), "w2": (5, 3), "b2": (3,)}
     weights = {name: random.normal(size=shape) for name, shape in shapes.items()}

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tuner import content, plugins, search, trainers
+from tuner import content, registry, search, trainers
 from tuner.core.dataset import Dataset, Task
 from tuner.core.job import Job, Resources
 from tuner.core.space.section import parse_space
@@ -245,7 +245,7 @@ def _table(study: Any, target: str | None, trainer: Any) -> tuple[dict[str, Any]
 
 def is_data_file(text: str) -> bool:
     """Whether a name ends as a file that can be read: a study given so is inferred from it."""
-    return Path(text).suffix[1:].lower() in plugins.registered("tuner.sources")
+    return Path(text).suffix[1:].lower() in registry.registered("tuner.sources")
 
 
 def _copied(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -308,7 +308,7 @@ def _unknown_names(table: Mapping[str, Any]) -> Iterator[str]:
         section, _, name = key.partition(".")
         found = table.get(section)
         value = found.get(name) if isinstance(found, Mapping) else None
-        if isinstance(value, str) and (fault := plugins.unknown(value, group, *also)):
+        if isinstance(value, str) and (fault := registry.unknown(value, group, *also)):
             yield f"{key}: {fault}"
 
 

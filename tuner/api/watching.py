@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tuner import plugins
+from tuner import registry
 from tuner.core.ports import Observer
 
 _DISPLAY = "tuner.cli.progress:watch"
@@ -25,7 +25,7 @@ def watched(observer: Observer | None, progress: bool | None) -> Iterator[Observ
     if observer is not None or not (_is_seen() if progress is None else progress):
         yield observer
         return
-    with plugins.load(_DISPLAY)() as display:
+    with registry.load(_DISPLAY)() as display:
         yield display
 
 

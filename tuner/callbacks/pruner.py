@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner import plugins
+from tuner import registry
 from tuner.callbacks.asha import ASHA
 from tuner.callbacks.halving import Halving, Hyperband, Rungs
 from tuner.callbacks.percentile import Percentile
@@ -57,7 +57,7 @@ class Pruner:
             PluginError: the name leads nowhere, or to something that cannot judge.
         """
         name = spec.search.pruner
-        found = plugins.load(name, GROUP)
+        found = registry.load(name, GROUP)
         if isinstance(found, type) and any(c.__module__.startswith("optuna.pruners") for c in found.__mro__):
             from tuner.callbacks.foreign import OptunaPruner
 

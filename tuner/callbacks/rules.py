@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tuner import plugins
+from tuner import registry
 from tuner.core import ports
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Stop, Trial
@@ -34,9 +34,9 @@ def build(spec: StudySpec, folder: Path | None = None) -> list[ports.Callback]:
     Raises:
         PluginError: a reference leads nowhere or to something that cannot decide.
     """
-    names = sorted(plugins.registered(GROUP), key=lambda name: (name != "divergence", name))
-    made = [_from_spec(name, plugins.load(name, GROUP), spec) for name in names]
-    made += [_own(reference, plugins.load(reference, GROUP, folder), spec) for reference in spec.stop.rules]
+    names = sorted(registry.registered(GROUP), key=lambda name: (name != "divergence", name))
+    made = [_from_spec(name, registry.load(name, GROUP), spec) for name in names]
+    made += [_own(reference, registry.load(reference, GROUP, folder), spec) for reference in spec.stop.rules]
     return [rule for rule in made if rule is not None]
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tuner import plugins
+from tuner import registry
 from tuner.core.spec import DataSpec
 from tuner.data import arrays, bundled, table
 from tuner.data.arrays import X, Y
@@ -112,7 +112,7 @@ def read(spec: DataSpec, folder: Path) -> Source:
 
 def reader(spec: DataSpec) -> str | None:
     """The registered reader of a source: that of a file's suffix, or of what stands before the colon."""
-    known = plugins.registered(GROUP)
+    known = registry.registered(GROUP)
     names = (Path(spec.source).suffix[1:].lower(), spec.source.partition(":")[0])
     return next((name for name in names if name in known), None)
 
@@ -120,7 +120,7 @@ def reader(spec: DataSpec) -> str | None:
 def digest(spec: DataSpec, folder: Path) -> str:
     """A hash of the file that `[data] source` names; none where it names no file, or it is not there."""
     path = folder / Path(spec.source).expanduser()
-    if path.suffix[1:].lower() not in plugins.registered(GROUP):
+    if path.suffix[1:].lower() not in registry.registered(GROUP):
         return ""
     try:
         with path.open("rb") as file:
@@ -270,7 +270,7 @@ def called(spec: DataSpec, folder: Path, reader: str | None) -> Any:
     Raises:
         DataError: it raised, or there is nothing to call.
     """
-    function = plugins.load(reader or spec.source, GROUP, folder)
+    function = registry.load(reader or spec.source, GROUP, folder)
     if not callable(function):
         raise DataError(
             f"{spec.source}: is {type(function).__name__}, not a function; name a function without arguments"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from tuner import plugins
+from tuner import registry
 from tuner.artifacts import Artifacts
 from tuner.core.job import Job, Resources
 from tuner.core.ports import Executor
@@ -104,7 +104,7 @@ def kind(name: str) -> ExecutorKind:
     Raises:
         PluginError: it leads nowhere, or to something that is no kind of executor.
     """
-    found = plugins.load(name, GROUP)
+    found = registry.load(name, GROUP)
     made: ExecutorKind = found() if isinstance(found, type) else found
     missing = [each for each in ("is_local", "affinity", "start") if not hasattr(made, each)]
     if missing:
@@ -116,4 +116,4 @@ def chosen(name: str, workers: int) -> str:
     """The name itself, or of `AUTO` the name with the highest affinity; of equal ones the first."""
     if name != AUTO:
         return name
-    return max(sorted(plugins.registered(GROUP)), key=lambda each: kind(each).affinity(workers))
+    return max(sorted(registry.registered(GROUP)), key=lambda each: kind(each).affinity(workers))

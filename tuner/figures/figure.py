@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from tuner import plugins
+from tuner import registry
 from tuner.core.frame import Frame
 from tuner.errors import PluginError, SpecError, near
 from tuner.figures.theme import LIGHT, Theme
@@ -130,7 +130,7 @@ class Figure(Generic[C]):
 
 def names() -> list[str]:
     """Every registered figure, sorted."""
-    return sorted(plugins.registered(GROUP))
+    return sorted(registry.registered(GROUP))
 
 
 def find(reference: str, folder: Path | None = None) -> Figure[Any]:
@@ -139,7 +139,7 @@ def find(reference: str, folder: Path | None = None) -> Figure[Any]:
     Raises:
         PluginError: nothing is there, or it is no figure.
     """
-    found = plugins.load(reference, GROUP, folder)
+    found = registry.load(reference, GROUP, folder)
     if not isinstance(found, Figure):
         raise PluginError(f"{reference}: is no tuner.figures.Figure, found {type(found).__name__}")
     return found

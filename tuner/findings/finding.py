@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from tuner import plugins
+from tuner import registry
 from tuner.findings.evidence import Evidence
 
 GROUP = "tuner.findings"
@@ -63,7 +63,7 @@ def all_of(evidence: Evidence) -> list[Finding]:
     about a study never stand in the study's way.
     """
     found = []
-    for name, point in sorted(plugins.registered(GROUP).items()):
+    for name, point in sorted(registry.registered(GROUP).items()):
         try:
             finding = point.load()(evidence)
         except KeyboardInterrupt:

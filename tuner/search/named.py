@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tuner import plugins
+from tuner import registry
 from tuner.core.space import SearchSpace
 from tuner.core.spec import SearchSpec, StudySpec
 from tuner.errors import PluginError, TunerError, described
@@ -50,7 +50,7 @@ def faults(spec: StudySpec) -> list[str]:
 
 def _found(name: str) -> Any:
     """The class, or the function, that makes a sampler; imported only now: some take seconds."""
-    found = plugins.load(name, GROUP)
+    found = registry.load(name, GROUP)
     if isinstance(found, type) and any(c.__module__.startswith("optuna.samplers") for c in found.__mro__):
         from tuner.search.foreign import adapted
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner import plugins
+from tuner import registry
 from tuner.artifacts import DESCRIPTION
 from tuner.errors import TrialError, TunerError, near
 
@@ -80,10 +80,10 @@ def load_model(folder: str | Path) -> Model:
     description = describe(folder)
     name = description.get("trainer")
     try:
-        known = plugins.registered(GROUP)
+        known = registry.registered(GROUP)
         if name not in known:
             raise TrialError(f"its trainer is {name!r}; {near(str(name), known)}")
-        load: Callable[[Path], Model] = plugins.load(str(name), GROUP)
+        load: Callable[[Path], Model] = registry.load(str(name), GROUP)
         return load(folder)
     except TunerError as error:
         if str(folder) in str(error):

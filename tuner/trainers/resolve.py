@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tuner import plugins
+from tuner import registry
 from tuner.core.training import Trainer
 from tuner.errors import PluginError, TunerError, described
 
@@ -38,7 +38,7 @@ def resolve(use: str | Callable[..., Any], folder: Path | None = None) -> Traine
     Raises:
         PluginError: it leads nowhere, to something that cannot train, or to a trainer that lacks a method.
     """
-    found: Any = plugins.load(use, GROUP, folder) if isinstance(use, str) else use
+    found: Any = registry.load(use, GROUP, folder) if isinstance(use, str) else use
     if _trains(found):
         return _complete(_instance(found, use) if isinstance(found, type) else found, use)
     if callable(found) and not isinstance(found, type):

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner import plugins
+from tuner import registry
 from tuner.core.dataset import Dataset, Task
 from tuner.core.spec import StudySpec
 from tuner.errors import PluginError, TrialError, TunerError
@@ -92,7 +92,7 @@ def find(name: str) -> Score:
     Raises:
         PluginError: it leads nowhere, or to something that cannot be called.
     """
-    found = plugins.load(name, GROUP)
+    found = registry.load(name, GROUP)
     if isinstance(found, Score):
         return found
     if not callable(found):
@@ -120,7 +120,7 @@ def fault(name: str | None, task: Task) -> str | None:
             return None
     except TunerError as error:
         return str(error)
-    fitting = [each for each in plugins.registered(GROUP) if task in find(each).tasks]
+    fitting = [each for each in registry.registered(GROUP) if task in find(each).tasks]
     return f"'{name}' is not for {task}; give one of {', '.join(fitting)}"
 
 

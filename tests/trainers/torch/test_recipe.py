@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tuner import content, plugins
+from tuner import content, registry
 from tuner.core.space import Choice, Float, Parameter, SearchSpace
 from tuner.core.space.section import SpaceSpec
 from tuner.trainers.torch.networks import ACTIVATIONS
@@ -33,7 +33,7 @@ PARAMETERS = shipped()
 def test_spaces_offer_all_that_is_registered(name: str, group: str) -> None:
     parameter = PARAMETERS[name]
     assert isinstance(parameter, Choice)
-    assert set(parameter.choices) == set(plugins.registered(group))
+    assert set(parameter.choices) == set(registry.registered(group))
 
 
 def test_every_shipped_parameter_is_known_and_every_known_one_is_shipped() -> None:
@@ -61,7 +61,7 @@ def test_default_of_the_space_is_what_leaving_the_parameter_out_means(name: str)
 
 
 def test_defaults_that_depend_on_the_optimizer_are_the_same_on_both_sides() -> None:
-    rules = sorted(plugins.registered(OPTIMIZERS))
+    rules = sorted(registry.registered(OPTIMIZERS))
     for name, defaults in DEFAULT_FOR.items():
         parameter = PARAMETERS[name]
         active = [rule for rule in rules if parameter.active_under({"optimizer": rule})]

@@ -11,11 +11,11 @@ from torch import nn
 from torch.optim import lr_scheduler
 
 from tests.trainers.torch import plain
-from tuner import plugins
+from tuner import registry
 from tuner.trainers.torch.recipe import SCHEDULES, Recipe
 from tuner.trainers.torch.schedule import learning_rate, learning_rates
 
-NAMED = sorted(plugins.registered(SCHEDULES))
+NAMED = sorted(registry.registered(SCHEDULES))
 
 
 def whole(recipe: Recipe, steps: int) -> list[float]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tuner import plugins
+from tuner import registry
 from tuner.core import seeds
 from tuner.core.dataset import Task
 from tuner.core.trial import Trial
@@ -53,7 +53,7 @@ def estimator_class(reference: str) -> type[Any]:
         raise PluginError(
             f"unknown name {reference!r}; {near(reference, SHIPPED)}; or give package.module:Class"
         )
-    found = plugins.load(reference)
+    found = registry.load(reference)
     if not isinstance(found, type):
         raise PluginError(f"{reference} is a {type(found).__name__}; give the estimator's class")
     for method in ("fit", "predict", "get_params", "set_params"):

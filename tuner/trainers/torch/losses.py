@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tuner import plugins
+from tuner import registry
 from tuner.core.dataset import Dataset, Task
 from tuner.core.spec import StudySpec
 from tuner.errors import PluginError, TrialError, TunerError
@@ -254,7 +254,7 @@ def build(name: str, units: int, task: Task, folder: Path | None = None) -> Loss
     Raises:
         PluginError: it leads nowhere, or to something that cannot be called.
     """
-    found = plugins.load(name, GROUP, folder)
+    found = registry.load(name, GROUP, folder)
     if isinstance(found, type) and issubclass(found, Loss):
         return found(name, units)
     if not callable(found):
@@ -279,5 +279,5 @@ def fault(name: str | None, task: Task) -> str | None:
             return None
     except TunerError as error:
         return str(error)
-    fitting = [each for each in plugins.registered(GROUP) if task in build(each, 2, task).tasks]
+    fitting = [each for each in registry.registered(GROUP) if task in build(each, 2, task).tasks]
     return f"'{name}' is not for {task}; give one of {', '.join(fitting)}"

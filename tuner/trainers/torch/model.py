@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from tuner import plugins
+from tuner import registry
 from tuner.artifacts import DESCRIPTION
 from tuner.core.dataset import Dataset, Task
 from tuner.core.trial import NUMBERS, Reading, Trial
@@ -251,7 +251,7 @@ def _brought(reference: str, folder: Path) -> str:
     if own.exists() and own.read_bytes() != path.read_bytes():
         own = folder / f"{path.stem}_{attribute}.py"
     shutil.copyfile(path, own)
-    for neighbor in plugins.neighbors(path.parent):
+    for neighbor in registry.neighbors(path.parent):
         place = folder / neighbor.relative_to(path.parent)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(neighbor, place)

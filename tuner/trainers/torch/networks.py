@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import nn
 
-from tuner import plugins
+from tuner import registry
 from tuner.core.dataset import Task
 from tuner.core.trial import Params
 from tuner.errors import TrialError
@@ -115,7 +115,7 @@ def builder(model: str, folder: Path | None = None) -> Builder:
     Raises:
         PluginError: the reference leads nowhere.
     """
-    found: Builder = plugins.load(model, GROUP, folder)
+    found: Builder = registry.load(model, GROUP, folder)
     return found
 
 

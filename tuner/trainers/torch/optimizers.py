@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import nn, optim
 
-from tuner import plugins
+from tuner import registry
 from tuner.core.space import Choice
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Params
@@ -41,13 +41,13 @@ class OptimizerRule:
 
 def rule(recipe: Recipe) -> Rule:
     """The coefficients of a recipe's optimizer, which has to be an `OptimizerRule`."""
-    found: OptimizerRule = plugins.load(recipe.optimizer, OPTIMIZERS)
+    found: OptimizerRule = registry.load(recipe.optimizer, OPTIMIZERS)
     return found.rule(recipe)
 
 
 def is_rule(name: str) -> bool:
     """Whether trials with an optimizer can train side by side."""
-    return isinstance(plugins.load(name, OPTIMIZERS), OptimizerRule)
+    return isinstance(registry.load(name, OPTIMIZERS), OptimizerRule)
 
 
 def first_own(spec: StudySpec) -> str | None:
@@ -67,7 +67,7 @@ def own(recipe: Recipe, weights: Weights, params: Params) -> tuple[optim.Optimiz
     Raises:
         TrialError: what was returned is no optimizer.
     """
-    found = plugins.load(recipe.optimizer, OPTIMIZERS)
+    found = registry.load(recipe.optimizer, OPTIMIZERS)
     takes = inspect.signature(found).parameters
     given: dict[str, Any] = {
         name: getattr(recipe, name) for name in ("weight_decay", "momentum") if name in params

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Literal, Self
 
-from tuner import plugins
+from tuner import registry
 from tuner.core.space import Choice, Parameter
 from tuner.core.trial import Params, Value
 from tuner.errors import PluginError, near
@@ -174,7 +174,7 @@ class Registered:
         if not isinstance(value, str):
             return f"{value!r} is no name; give one, or package.module:attr or ./file.py:attr"
         try:
-            found = plugins.load(value, self.group)
+            found = registry.load(value, self.group)
         except PluginError as error:
             return str(error)
         return None if callable(found) or ":" not in value else f"{value} is no function and no class"

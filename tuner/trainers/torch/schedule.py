@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner import plugins
+from tuner import registry
 from tuner.trainers.torch.recipe import SCHEDULES, Recipe
 
 Rates = NDArray[np.float64]
@@ -36,7 +36,7 @@ def learning_rates(recipe: Recipe, at: NDArray[np.int64], steps: int) -> Rates:
         at: (N,) steps in rising order, 0 for the first.
         steps: of the whole trial, were nothing to stop it.
     """
-    schedule = plugins.load(recipe.schedule, SCHEDULES)
+    schedule = registry.load(recipe.schedule, SCHEDULES)
     warm = 0 if schedule is one_cycle else round(recipe.warmup * steps)
     shares = np.ones(len(at))
     rising = int(np.searchsorted(at, warm))

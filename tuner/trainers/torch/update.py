@@ -15,7 +15,7 @@ from itertools import groupby
 import torch
 from torch import Tensor, nn
 
-from tuner import plugins
+from tuner import registry
 from tuner.core.trial import Params
 from tuner.errors import TrialError
 from tuner.trainers.torch.optimizers import OptimizerRule, own
@@ -34,7 +34,7 @@ class Update:
     def __init__(self, recipe: Recipe, module: nn.Module, params: Params) -> None:
         self._recipe, self._weight_decay = recipe, recipe.weight_decay
         self._weights = _flatten(module)
-        found = plugins.load(recipe.optimizer, OPTIMIZERS)
+        found = registry.load(recipe.optimizer, OPTIMIZERS)
         if isinstance(found, OptimizerRule):
             self._optimizer = found.build(self._weights, recipe)
         else:
