@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from tuner.api import probe
+from tuner.api import session as sessions
+from tuner.api.cores import cores
 from tuner.api.probe import WorkerLayout, fastest
 from tuner.api.session import Session
 from tuner.api.specify import plan
@@ -212,3 +214,8 @@ def test_another_machine_or_another_wish_is_another_choice() -> None:
     assert session({**STORED, "machine": "elsewhere"}).layout.rows != 7
     assert session({**STORED, "machine": machine}, rows=3).layout.rows == 3
     assert session({**STORED, "machine": machine}, rows=7, workers=2).layout == WorkerLayout(7, 2, 1)
+
+
+def test_there_is_a_worker_for_each_device_though_rows_are_measured_on_one() -> None:
+    layout, _ = sessions._layout(plan("digits_cnn"), ("cuda:0", "cuda:1"), None, in_process=False, stored={})
+    assert layout == WorkerLayout(8, 2, max(1, cores() // 2))

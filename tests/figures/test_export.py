@@ -19,14 +19,14 @@ def drawing(name: str = "slices") -> Drawing:
 
 def test_only_two_kinds_of_pictures_are_written(tmp_path: Path) -> None:
     with pytest.raises(PluginError, match=r"page.pdf: pictures are .png or .svg"):
-        figures.write_image(tmp_path / "page.pdf", "title", drawing())
+        figures.write_images([(tmp_path / "page.pdf", "title", drawing())])
 
 
 def test_a_missing_browser_is_told_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("kaleido")
     monkeypatch.setenv("BROWSER_PATH", str(tmp_path / "none"))
     with pytest.raises(PluginError, match="install Debian's chromium, or set BROWSER_PATH"):
-        figures.write_image(tmp_path / "picture.png", "title", drawing())
+        figures.write_images([(tmp_path / "picture.png", "title", drawing())])
 
 
 @pytest.mark.browser

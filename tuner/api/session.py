@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any, Self
 
@@ -252,7 +252,10 @@ def _layout(
     if trainer.rows != "auto":
         return WorkerLayout(trainer.rows, workers, threads), None
     job = planned.job(1, Resources((device,), threads))
-    return fastest(planned.make(), job, cores(), processes=not in_process)
+    layout, told = fastest(planned.make(), job, cores(), processes=not in_process)
+    if workers > 1 and layout.workers == 1:  # measured on one device, of which each worker has its own
+        layout = replace(layout, workers=workers, threads=threads)
+    return layout, told
 
 
 def _machine() -> str:

@@ -5,7 +5,7 @@
 
 from tuner.core.columns import Epochs, Trials, moments, param_columns
 from tuner.core.frame import Frame
-from tuner.figures.export import write_image, write_images
+from tuner.figures.export import write_images
 from tuner.figures.figure import GROUP, Drawing, Figure, Nothing, Option, find, names, plot, settings
 from tuner.figures.page import document, figure_html
 from tuner.figures.theme import DARK, LIGHT, THEMES, Theme, safe
@@ -35,6 +35,5 @@ __all__ = [
     "safe",
     "settings",
     "within",
-    "write_image",
     "write_images",
 ]

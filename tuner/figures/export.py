@@ -17,32 +17,19 @@ FORMATS = ("png", "svg")
 """The kinds of pictures."""
 
 
-def write_image(
-    path: Path, title: str, drawing: Drawing, theme: Theme = LIGHT, width: int = 1000, height: int = 560
+def write_images(
+    pictures: Sequence[tuple[Path, str, Drawing]], theme: Theme = LIGHT, width: int = 1000, height: int = 560
 ) -> None:
-    """Write a picture, PNG or SVG as the file's name ends.
+    """Write pictures with one browser, each PNG or SVG as its file's name ends.
 
     Args:
-        path: the file; it is replaced.
-        title: the picture's heading, any text.
-        drawing: what `plot` made.
+        pictures: for each the file, which is replaced, its heading, any text, and what `plot` made.
         theme: the ground's colour.
         width: in pixels.
         height: in pixels.
 
     Raises:
         PluginError: kaleido or a Chromium that it can use is missing, or the ending is another.
-    """
-    write_images([(path, title, drawing)], theme, width, height)
-
-
-def write_images(
-    pictures: Sequence[tuple[Path, str, Drawing]], theme: Theme = LIGHT, width: int = 1000, height: int = 560
-) -> None:
-    """Write several pictures with one browser; see `write_image`.
-
-    Raises:
-        PluginError: see `write_image`.
     """
     for path, _, _ in pictures:
         if path.suffix[1:] not in FORMATS:
