@@ -23,6 +23,7 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from tuner.core.importances import Importances
 from tuner.core.space import Choice, Parameter, SearchSpace
@@ -74,7 +75,8 @@ def importances(
     Returns:
         The parameters that stand out, among those that were active in at least `FEWEST` trials.
     """
-    return _Seen(space, records, objective).explained(values)
+    with _one_thread():
+        return _Seen(space, records, objective).explained(values)
 
 
 def of_value_and_gap(
@@ -100,7 +102,13 @@ def of_value_and_gap(
         # Only what trained long enough had time to over-fit.
         return gap(record) if record.conclusive else None
 
-    return {"value": seen.explained(), "gap": seen.explained(standing)}
+    with _one_thread():
+        return {"value": seen.explained(), "gap": seen.explained(standing)}
+
+
+def _one_thread() -> threadpool_limits:
+    """One thread for linear algebra: on matrices as small as these, several mostly wait for each other."""
+    return threadpool_limits(limits=1, user_api="blas")
 
 
 class _Seen:
