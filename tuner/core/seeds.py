@@ -1,7 +1,7 @@
 """Every random stream, from (study seed, trial number, purpose).
 
-Knows no generator but the seed that starts one, so that numpy, torch and Optuna streams are all
-derived in the same way and a trial's numbers never depend on its row, worker or neighbours.
+Gives seeds, not generators: numpy, torch and Optuna streams are all derived in the same way, and a trial's
+numbers never depend on its row, worker or neighbours.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Arrays and data frames that somebody hands over: shapes, types and values checked.
 
-What they are used for, and where they come from, is not known here.
+Called for data in memory, for NPZ files and for what a function returns.
 """
 
 from __future__ import annotations

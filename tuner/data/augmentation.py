@@ -1,7 +1,7 @@
 """Augmentation: image shift and flip, input noise, mixup; each with an explicit generator.
 
 Takes scaled batches on any device and leaves them as they were; generators live on the CPU, so
-that a device never changes what is drawn. When and how much to augment is not known here.
+that a device never changes what is drawn. Trainers call it for each batch.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """What the values of one raw column say: numbers, dates, text or nothing.
 
-Every value is read by itself, so that no row changes how another one is read. What a column is
-used for is not known here.
+Every value is read by itself, so that no row changes how another one is read.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How the raw columns of a table become float32 columns.
 
-`fit` sees training rows only and returns a JSON-ready table; `encode` applies it to any rows. Where
-rows come from and which split they belong to is not known here.
+`fit` sees training rows only and returns a JSON-ready table; `encode` applies it to any rows, those
+of a saved model too.
 """
 
 from __future__ import annotations

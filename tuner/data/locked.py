@@ -1,6 +1,6 @@
 """The locked test rows: the only code that returns them, imported by nothing but the confirmation.
 
-Raw rows, as a model takes them; when they may be opened is not known here.
+Raw rows, as a model takes them. The confirmation notes in the store that it opens them before it calls this.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Open rows: the raw rows of a study without its test rows, divided in other ways, all fitted anew each time.
 
-Where the rows come from, and which ones are locked, is not known here: no test row ever was in it.
+No test row ever was in it. A trial with folds, repeats or `reshuffle` trains on what `folds` and `draw` give.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Scaling of inputs: none, standard or min-max, fitted on the training split.
 
-Knows neither tables nor files: an array goes in, a shift and a factor come out.
+An array goes in, a shift and a factor come out, which a saved model applies to new rows.
 """
 
 from __future__ import annotations

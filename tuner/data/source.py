@@ -1,7 +1,7 @@
 """Where rows come from: scikit-learn's sets, CSV, Parquet and NPZ files, functions.
 
-Returns inputs and targets as they are; task, splits and encoding are not known here. Of a test split
-that the source brings nothing but hashes leaves this module.
+Returns inputs and targets as they are. Of a test split that the source brings, nothing but hashes may leave
+this module.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """CSV and Parquet files, read into data frames.
 
-Leaves every CSV value as the text it was, so that no row changes how another one is read; what
-the columns mean is not known here.
+Leaves every CSV value as the text it was, so that no row changes how another one is read.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What is predicted: task, class indices, scaling of a regression target.
 
-Knows nothing of the inputs or of where the rows come from.
+Sees the target alone, so that it is the same whichever inputs a study drops.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Uses the `cmaes` package, as Optuna's CmaEsSampler does. That one pickles its state into whichever
 trial comes next; here the state is a fold over blocks of trial numbers, so that it follows from the
-history alone. Which trials run at once is not known here.
+history alone.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """A parameter as numbers, as an Optuna distribution, and as a stretch from 0 to 1.
 
 The number of a value is the value itself, but the index where there are choices or steps: `True`,
-`1` and `1.0` may be choices side by side, and 0.1 + 0.2 is the same step as 0.3. Conditions between
-parameters are not known here.
+`1` and `1.0` may be choices side by side, and 0.1 + 0.2 is the same step as 0.3.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Fronts: which points are best by several objectives at once, by Optuna's sorting and hypervolumes.
 
-Points are rows of numbers of which less is better; trials are not known here.
+Points are rows of numbers of which less is better.
 """
 
 from __future__ import annotations

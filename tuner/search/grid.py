@@ -1,6 +1,6 @@
 """The grid of a space, shuffled.
 
-Knows nothing of what was asked already.
+The searcher passes over what was asked before.
 """
 
 from __future__ import annotations

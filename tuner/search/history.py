@@ -1,6 +1,6 @@
 """What a searcher knows of the trials so far: a set, so that the order in which they ended is of no account.
 
-Holds numbers, not Optuna trials. How configurations are chosen is not known here.
+Holds numbers, not Optuna trials: samplers make of them what they need.
 """
 
 from __future__ import annotations

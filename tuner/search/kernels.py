@@ -1,8 +1,7 @@
 """The arithmetic of a Parzen estimator, compiled: kernels fitted, drawn from and evaluated in one call each.
 
 N rows, K = N + 1 kernels of which the last one is the prior, S samples, C choices, G numeric parameters
-of which those with a step come as bins; everything is a share of its range. What is fitted to what is
-not known here.
+of which those with a step come as bins; everything is a share of its range.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The kernels, their widths and weights are those that Optuna fits, and from equal random numbers come
 equal samples (to rounding). Inside, numbers are shares of a parameter's range, in logarithms where
-it has those. Trials are not known here.
+it has those.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The searcher: ask, tell and replay.
 
 What it knows follows from the records it was told, in whatever order or number they came, so that a
-searcher that replays a stored study goes on as the one before it would have. Where records are
-stored and how trials train is not known here.
+searcher that replays a stored study goes on as the one before it would have.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Given the same history and seed, the draw for a group of parameters is that of Optuna's
 `TPESampler(multivariate=True, group=True, constant_liar=True)`; but the groups come from the space's
-conditions and not from the trials seen so far. Numbering and repeated draws are not known here.
+conditions and not from the trials seen so far.
 """
 
 from __future__ import annotations

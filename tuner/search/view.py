@@ -1,7 +1,7 @@
 """An Optuna study that shows a sampler exactly the trials it should see.
 
-It lives in memory for one draw and is thrown away: the store is the truth, and a sampler's own notes
-on trials and studies would depend on the order in which trials ended. What is shown is not known here.
+It lives in memory for one draw, or one generation, and is thrown away: the store is the truth, and a
+sampler's own notes on trials and studies would depend on the order in which trials ended.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A URL or a path becomes an SQLAlchemy engine; what goes wrong with it becomes a StoreError.
 
-All that is special about SQLite is here. Knows no table.
+All that is special about SQLite is here: pragmas, how transactions begin, and what its error codes mean.
 """
 
 from __future__ import annotations

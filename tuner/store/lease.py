@@ -1,6 +1,7 @@
 """The lease: one process drives a study, and a dead one's study can be taken over.
 
-Where the holder's process can be seen it decides, elsewhere its heartbeat does. Knows no trial.
+Where the holder's process can be seen it decides, elsewhere its heartbeat does. A turn
+renews that in its own transaction; between turns a thread does.
 """
 
 from __future__ import annotations

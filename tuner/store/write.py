@@ -1,6 +1,6 @@
 """StudyStore: appends a study's turns, each in one transaction, to Optuna's tables and to ours.
 
-Holds the lease while it is open. Takes every turn as it is: what to record is the engine's affair.
+Holds the lease while it is open. Called from the engine's thread only; what fails leaves nothing of a turn.
 """
 
 from __future__ import annotations

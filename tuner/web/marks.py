@@ -1,7 +1,4 @@
-"""Marks: attributes by which the script in the browser knows what an element does.
-
-What it does is the script's business.
-"""
+"""Marks: attributes by which `assets/dashboard.js` knows what an element does."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Serve: the dashboard on a port, until it is told to stop.
 
-What it shows is the application's affair.
+While the browser starts, a thread reads the newest study and draws its pages. Requests run in the threads of
+`connections`.
 """
 
 from __future__ import annotations
