@@ -11,7 +11,7 @@ import importlib
 import importlib.util
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib.metadata import EntryPoint, EntryPoints, entry_points
@@ -19,7 +19,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
-from tuner.errors import PluginError, described, near
+from tuner.errors import PluginError, TunerError, described, near
 
 _RUNNING = threading.RLock()
 """Held while a file is run, so that no thread is given half of a module; a file may name others."""
@@ -137,6 +137,20 @@ def _file(name: str, folder: Path | None) -> ModuleType:
         raise PluginError(f"{name}: cannot be run: {described(error)}") from error
     module.__tuner_stamp__ = stamp  # type: ignore[attr-defined]
     return module
+
+
+def set_up(name: str, make: Callable[..., Any], *arguments: Any) -> Any:
+    """Call what a name stands for.
+
+    Raises:
+        PluginError: it raised; errors that are meant for the user are passed on.
+    """
+    try:
+        return make(*arguments)
+    except (TunerError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise PluginError(f"{name}: cannot be set up: {described(error)}") from error
 
 
 def neighbors(folder: Path) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -216,3 +217,23 @@ def test_stored_study_whose_plugin_is_gone_can_still_be_read(project: Path) -> N
     assert study.spec.trainer.score_falls
     assert study.best.number in range(3)
     assert registry.unknown("own", "tuner.scores") is not None
+
+
+@pytest.mark.parametrize(
+    ("key", "reference", "words"),
+    [
+        ("trainer.score", "./own.py:briar", "own.py has no 'briar'"),
+        ("trainer.loss", "./gone.py:loss", "gone.py: no such file"),
+        ("trainer.executor", "./own.py:focal", "is no kind of executor: it has no is_local, affinity, start"),
+        ("search.pruner", "./own.py:focal", "cannot be set up: TypeError: focal() missing 1 required"),
+        ("search.sampler", "./own.py:focal", "cannot be set up: "),
+        ("space.fixed.schedule", "./own.py:wave", "space.fixed.schedule: "),
+    ],
+)
+def test_reference_that_leads_nowhere_or_to_something_else_is_one_clear_error(
+    project: Path, key: str, reference: str, words: str
+) -> None:
+    study = {**STUDY, "space": {"beta1": {"type": "float", "low": 0.8, "high": 0.99, "default": 0.9}}}
+    with pytest.raises(tuner.TunerError, match=re.escape(words)) as raised:
+        tuner.check(study, settings={key: reference})
+    assert len(str(raised.value).splitlines()) == 1

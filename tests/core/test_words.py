@@ -65,3 +65,8 @@ def test_numbers_beside_each_other_are_told_apart() -> None:
     assert words.numbers(0.09, 0.09 + 1e-17) == ["0.09", "0.09"], "what differs by rounding is the same"
     assert words.numbers(0.9994265586324658, 0.9994265586324659) == ["0.9994", "0.9994"]
     assert words.number(-0.0) == "0"
+
+
+def test_value_that_names_something_in_a_file_is_told_without_its_folders() -> None:
+    assert words.setting("/home/me/project/own.py:Signed") == "own.py:Signed"
+    assert words.setting("a/b") == "a/b"

@@ -55,13 +55,15 @@ def check(
         DataError: the data cannot be used.
         PluginError: a reference leads nowhere.
     """
-    from tuner import callbacks
+    from tuner import callbacks, executors
     from tuner.search import OptunaSearcher
 
     planned = plan(study, target=target, settings=settings)
     spec = planned.spec
     OptunaSearcher(spec.search_space(), spec.search, spec.goal())
     callbacks.build(spec)
+    if spec.trainer.executor != executors.AUTO:
+        executors.kind(spec.trainer.executor)
     return Checked(spec, planned.data)
 
 

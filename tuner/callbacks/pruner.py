@@ -62,7 +62,7 @@ class Pruner:
             from tuner.callbacks.foreign import OptunaPruner
 
             return OptunaPruner(name, found, spec)
-        rule: Callback | None = found(spec) if callable(found) else found
+        rule: Callback | None = registry.set_up(name, found, spec) if callable(found) else found
         if rule is not None and not callable(getattr(rule, "decide", None)):
             raise PluginError(
                 f"{name}: cannot judge; give a function pruner(spec) that returns an object with "

@@ -74,7 +74,7 @@ def _facts(spec: StudySpec, checked: Checked) -> Iterator[tuple[str, str]]:
     yield "trainer", f"{words.reference(trainer.use)}{model}, {words.count(trainer.epochs, 'epoch')}"
     wanted = [f"{'lowest' if goal.minimize else 'highest'} {goal.metric}" for goal in goals.objectives]
     yield "objective", ", ".join([*wanted, *map(str, goals.bounds)])
-    yield "search", f"{search.sampler}, {search.pruner}, seed {search.seed}"
+    yield "search", f"{words.reference(search.sampler)}, {words.reference(search.pruner)}, seed {search.seed}"
     limits = spec.budget.model_dump(exclude_none=True)
     yield "budget", ", ".join(f"{name} {limit:g}" for name, limit in limits.items())
 

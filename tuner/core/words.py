@@ -79,14 +79,15 @@ def settings(values: Iterable[object]) -> list[str]:
 
 
 def setting(value: object) -> str:
-    """A parameter's value; a dash where the parameter was not active."""
+    """A parameter's value, of a reference into a file its name alone; a dash where it was not active."""
     if value is None or value == "":
         return ABSENT
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
         return number(value)
-    return str(value)
+    folder, _, name = str(value).rpartition("/")
+    return name if folder and ".py:" in name else str(value)
 
 
 def duration(seconds: float) -> str:

@@ -105,7 +105,7 @@ def kind(name: str) -> ExecutorKind:
         PluginError: it leads nowhere, or to something that is no kind of executor.
     """
     found = registry.load(name, GROUP)
-    made: ExecutorKind = found() if isinstance(found, type) else found
+    made: ExecutorKind = registry.set_up(name, found) if isinstance(found, type) else found
     missing = [each for each in ("is_local", "affinity", "start") if not hasattr(made, each)]
     if missing:
         raise PluginError(f"{name}: is no kind of executor: it has no {', '.join(missing)}")

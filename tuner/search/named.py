@@ -7,7 +7,7 @@ from typing import Any
 from tuner import registry
 from tuner.core.space import SearchSpace
 from tuner.core.spec import SearchSpec, StudySpec
-from tuner.errors import PluginError, TunerError, described
+from tuner.errors import PluginError
 from tuner.search.samplers import Sampler
 
 GROUP = "tuner.samplers"
@@ -21,13 +21,7 @@ def build(space: SearchSpace, spec: SearchSpec) -> Sampler:
         PluginError: the name leads nowhere, or to something that cannot sample.
         SpecError: the sampler cannot work with the space.
     """
-    found = _found(spec.sampler)
-    try:
-        sampler: Sampler = found(space, spec)
-    except (TunerError, KeyboardInterrupt):
-        raise
-    except BaseException as error:
-        raise PluginError(f"{spec.sampler}: cannot be set up: {described(error)}") from error
+    sampler: Sampler = registry.set_up(spec.sampler, _found(spec.sampler), space, spec)
     if not callable(getattr(sampler, "fit", None)):
         raise PluginError(f"{spec.sampler}: cannot sample; give a class with fit, or one of Optuna's")
     return sampler

@@ -11,7 +11,7 @@ from typing import Any
 
 from tuner import registry
 from tuner.core.training import Trainer
-from tuner.errors import PluginError, TunerError, described
+from tuner.errors import PluginError
 
 GROUP = "tuner.trainers"
 """The entry points that trainers are registered under."""
@@ -40,7 +40,7 @@ def resolve(use: str | Callable[..., Any], folder: Path | None = None) -> Traine
     """
     found: Any = registry.load(use, GROUP, folder) if isinstance(use, str) else use
     if _trains(found):
-        return _complete(_instance(found, use) if isinstance(found, type) else found, use)
+        return _complete(registry.set_up(_name(use), found) if isinstance(found, type) else found, use)
     if callable(found) and not isinstance(found, type):
         from tuner.trainers.function import FunctionTrainer
 
@@ -65,15 +65,6 @@ def _complete(trainer: Any, use: object) -> Trainer:
         )
     complete: Trainer = trainer
     return complete
-
-
-def _instance(trainer: type, use: object) -> Any:
-    try:
-        return trainer()
-    except (TunerError, KeyboardInterrupt):
-        raise
-    except BaseException as error:
-        raise PluginError(f"{_name(use)}: cannot be set up: {described(error)}") from error
 
 
 def _name(use: object) -> str:

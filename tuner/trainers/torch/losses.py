@@ -36,12 +36,14 @@ class Loss:
         units: C classes, or T targets.
         tasks: what it is for.
         stacks: whether `each` can take several networks' outputs at once.
+        elementwise: the loss of outputs and targets; their mean, or all with ``reduction="none"``.
     """
 
     name: str
     units: int
     tasks: ClassVar[tuple[Task, ...]] = (Task.REGRESSION,)
     stacks: ClassVar[bool] = True
+    elementwise: ClassVar[Callable[..., Tensor]]
 
     @property
     def outputs(self) -> int:
@@ -93,10 +95,6 @@ class Loss:
         """The loss of every sample, (N,); takes what `targets` returned."""
         return self.each(outputs, self.soft(targets))
 
-    def elementwise(self, outputs: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
-        """The loss of every output, (N, outputs), or with ``"mean"`` their mean, 0-d."""
-        raise NotImplementedError
-
     def indices(self, outputs: Tensor) -> Tensor:
         """The predicted class of each row, (N,)."""
         return (outputs[:, 0] > 0).long() if self.outputs < self.units else outputs.argmax(dim=1)
@@ -134,6 +132,7 @@ class BinaryCrossEntropy(Loss):
 
     __slots__ = ()
     tasks = (Task.CLASSIFICATION,)
+    elementwise = staticmethod(functional.binary_cross_entropy_with_logits)
 
     @property
     def outputs(self) -> int:
@@ -155,10 +154,6 @@ class BinaryCrossEntropy(Loss):
         """See `Loss`."""
         return soft * (1 - smoothing) + smoothing / 2
 
-    def elementwise(self, outputs: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
-        """See `Loss`."""
-        return functional.binary_cross_entropy_with_logits(outputs, targets, reduction=reduction)
-
     def probabilities(self, outputs: Tensor) -> Tensor:
         """One-against-rest probabilities are made to sum to 1."""
         shares = outputs.sigmoid()
@@ -171,30 +166,21 @@ class SquaredError(Loss):
     """The mean squared error."""
 
     __slots__ = ()
-
-    def elementwise(self, outputs: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
-        """See `Loss`."""
-        return functional.mse_loss(outputs, targets, reduction=reduction)
+    elementwise = staticmethod(functional.mse_loss)
 
 
 class AbsoluteError(Loss):
     """The mean absolute error."""
 
     __slots__ = ()
-
-    def elementwise(self, outputs: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
-        """See `Loss`."""
-        return functional.l1_loss(outputs, targets, reduction=reduction)
+    elementwise = staticmethod(functional.l1_loss)
 
 
 class Huber(Loss):
     """Squared up to an error of 1, absolute beyond (Huber 1964)."""
 
     __slots__ = ()
-
-    def elementwise(self, outputs: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
-        """See `Loss`."""
-        return functional.huber_loss(outputs, targets, reduction=reduction)
+    elementwise = staticmethod(functional.huber_loss)
 
 
 @dataclass(frozen=True, slots=True)
