@@ -21,9 +21,10 @@ from tuner.core.goals import Goals
 from tuner.core.ports import Observer
 from tuner.core.seeds import derive
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Params, Trial, TrialRecord, TrialState
-from tuner.errors import SpecError, TrialError
-from tuner.judging import Candidate
+from tuner.core.trial import TrialRecord, TrialState
+from tuner.errors import TrialError
+from tuner.judging import Candidate, worth_repeating
+from tuner.search import FixedSearcher
 from tuner.store import CONFIRMS, Database, StudySummary
 from tuner.trainers import load_model
 
@@ -54,30 +55,6 @@ def _free_name(database: Database, study: str, number: int) -> str:
 def _name(study: str, number: int) -> str:
     """A study's name may be 200 characters long."""
     return f"{study[:180]}~confirm{number if number > 1 else ''}"
-
-
-class Listed:
-    """A searcher that hands out configurations that are known beforehand."""
-
-    def __init__(self, listed: Sequence[Params], seed: int) -> None:
-        self._listed, self._seed, self._next = listed, seed, 0
-
-    def ask(self, count: int) -> list[Trial]:
-        """The next ones."""
-        numbers = range(self._next, min(self._next + count, len(self._listed)))
-        self._next = numbers.stop
-        return [Trial(number, self._listed[number], self._seed) for number in numbers]
-
-    def take(self, given: Params) -> Trial:
-        """Nothing but what is listed is trained again."""
-        raise SpecError(f"{dict(given)}: this study trains the best of another one again; enqueue it there")
-
-    def tell(self, records: Sequence[TrialRecord]) -> None:
-        """Nothing is learned."""
-
-    def replay(self, history: Sequence[TrialRecord]) -> None:
-        """Go on behind what is stored."""
-        self._next = len(history)
 
 
 @dataclass(frozen=True)
@@ -150,8 +127,9 @@ class Repeats:
             best = int(facts.get("best", numbers[0]))
         else:
             count = repeats or spec.confirm.repeats
-            numbers, trials = _chosen(spec, records, top or spec.confirm.top), len(records)
-            best = min(_standing(spec, records), key=spec.goals().key).number
+            goals, standing, trials = spec.goals(), _standing(spec, records), len(records)
+            numbers = worth_repeating(goals, standing, top or spec.confirm.top)
+            best = min(standing, key=goals.key).number
         name = stored.name if stored is not None else _free_name(database, summary.name, number)
         own = _spec_of(spec, name, number, len(numbers) * count)
         planned = prepare(own, data, trainer, own.name, resampling=True, known=known)
@@ -184,7 +162,9 @@ class Repeats:
             return
         params = [records[number].params for number in self.numbers] * self.count
         session = Session.of(self.planned, url, in_process=in_process, stored=facts)
-        session = replace(session, searcher=Listed(params, self.spec.search.seed), told=(self._told(),))
+        session = replace(
+            session, searcher=FixedSearcher(params, self.spec.search.seed), told=(self._told(),)
+        )
         own = {
             CONFIRMS: self.study,
             "of": self.identity,
@@ -244,19 +224,6 @@ def _standing(spec: StudySpec, records: Sequence[TrialRecord]) -> list[TrialReco
     if not standing:
         raise TrialError(f"{spec.name}: no trial has a value that stands, so there is nothing to confirm")
     return standing
-
-
-def _chosen(spec: StudySpec, records: Sequence[TrialRecord], top: int) -> tuple[int, ...]:
-    """The trials to train again: the best whose values stand, the best first, and the default configuration.
-
-    With several objectives those of the front come first, evenly spread over it where it has more.
-    """
-    goals, standing = spec.goals(), _standing(spec, records)
-    front = [r.number for r in goals.front(standing) if r.number != 0]
-    if len(front) > top:
-        front = [front[round(i * (len(front) - 1) / max(1, top - 1))] for i in range(top)]
-    ranked = [r.number for r in sorted(standing, key=goals.key) if r.number != 0]
-    return (*[*dict.fromkeys((*front, *ranked))][:top], 0)
 
 
 def _spec_of(spec: StudySpec, name: str, number: int, trials: int) -> StudySpec:

@@ -1,6 +1,6 @@
 """What repeated trainings and a locked test say, with the care that noise asks for."""
 
-from tuner.judging.choosing import Candidate, Difference, Selection, choose
+from tuner.judging.choosing import Candidate, Difference, Selection, choose, worth_repeating
 from tuner.judging.confirmation import Confirmation, Opening, Tested, contenders
 from tuner.judging.intervals import SHARE, Interval, Transform, around, over_repeats
 from tuner.judging.measures import MEASURES, Measure, measured, of_losses, of_score, scale_of
@@ -47,4 +47,5 @@ __all__ = [
     "sentences",
     "short",
     "welch",
+    "worth_repeating",
 ]

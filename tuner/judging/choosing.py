@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from tuner.core.goals import Goals
+from tuner.core.trial import TrialRecord
 from tuner.judging.intervals import CONFIDENCE, Numbers
 from tuner.judging.noise import Noise, chance, greatest, of_repeats
 
@@ -153,6 +155,23 @@ def choose(
         tuple(whole[c].number for c in better if found.default is not None),
         noise is not None,
     )
+
+
+def worth_repeating(goals: Goals, standing: Sequence[TrialRecord], top: int) -> tuple[int, ...]:
+    """The trials to train again: the best ones, the best first, and the default configuration.
+
+    With several objectives those of the front come first, evenly spread over it where it has more.
+
+    Args:
+        goals: what the study searches for.
+        standing: its trials whose values stand.
+        top: how many, the default apart.
+    """
+    front = [r.number for r in goals.front(standing) if r.number != 0]
+    if len(front) > top:
+        front = [front[round(i * (len(front) - 1) / max(1, top - 1))] for i in range(top)]
+    ranked = [r.number for r in sorted(standing, key=goals.key) if r.number != 0]
+    return (*[*dict.fromkeys((*front, *ranked))][:top], 0)
 
 
 @dataclass(frozen=True)
