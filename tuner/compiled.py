@@ -42,19 +42,19 @@ _register: Any = event.register
 _register("numba:compile", _Announcement())
 
 
-def compiled(function: Kernel) -> Kernel:
+def njit_inline(function: Kernel) -> Kernel:
     """Compile a kernel; a product and a sum may become one instruction, nothing else is reordered."""
     kernel: Kernel = _njit(fastmath={"contract"}, **_inner)(function)
     return kernel
 
 
-def reordered(function: Kernel) -> Kernel:
+def njit_reassoc(function: Kernel) -> Kernel:
     """Compile a reduction whose terms may be added in any order, always the same one on a machine."""
     kernel: Kernel = _njit(fastmath={"contract", "reassoc"}, **_inner)(function)
     return kernel
 
 
-def program(function: Kernel) -> Kernel:
+def njit_cached(function: Kernel) -> Kernel:
     """Compile what Python calls, and keep it on disk for the next process where there is a place."""
     try:
         kernel: Kernel = _njit(cache=True, **_options)(function)
@@ -63,7 +63,7 @@ def program(function: Kernel) -> Kernel:
     return kernel
 
 
-def spelled(function: Callable[..., Any]) -> Any:
+def llvm_intrinsic(function: Callable[..., Any]) -> Any:
     """Make a kernel of a function that writes the compiler's intermediate language itself."""
     intrinsic: Any = numba.extending.intrinsic
     return intrinsic(function)

@@ -19,7 +19,7 @@ from tuner.core.spec import StudySpec
 from tuner.trainers.torch.networks import Context, build
 from tuner.trainers.torch.recipe import Recipe
 from tuner.trainers.torch.schedule import learning_rate
-from tuner.trainers.torch.update import Update
+from tuner.trainers.torch.update import TorchUpdate
 
 WIDTHS = [16, 32, 64]
 
@@ -103,7 +103,7 @@ def test_the_scripts_steps_are_ours(drawn: list[optuna.trial.FrozenTrial], fused
         params = trial.params | {"dropout": 0.0, "learning_rate": 1e-3}
         torch.manual_seed(trial.number)
         theirs, ours = networks(params)
-        rule, update = script.optimizer(params, theirs, fused), Update(Recipe.of(params), ours, {})
+        rule, update = script.optimizer(params, theirs, fused), TorchUpdate(Recipe.of(params), ours, {})
         for _ in range(3):
             script.update(params, theirs, rule, x, y, 1e-3)
             update.clear()

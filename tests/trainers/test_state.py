@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays_of
 
 from tuner.core.trial import Reading
+from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
-from tuner.trainers.streams import GlobalStreams
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 ARRAYS = arrays_of.arrays(
@@ -120,13 +120,13 @@ def test_readings_come_back(reading: Reading | None) -> None:
     assert repr(reading_of(json.loads(json.dumps(reading_table(reading))))) == repr(reading)
 
 
-def drawn(streams: GlobalStreams) -> list[Any]:
+def drawn(streams: GlobalRng) -> list[Any]:
     with streams:
         return [random.gauss(0, 1), random.random(), np.random.normal(), torch.rand(2).tolist()]
 
 
 def test_global_streams_go_on_where_others_were() -> None:
-    one, two = GlobalStreams(1), GlobalStreams(2)
+    one, two = GlobalRng(1), GlobalRng(2)
     drawn(one)
     state = back(one.state())
     two.restore(state)
@@ -135,6 +135,6 @@ def test_global_streams_go_on_where_others_were() -> None:
 
 
 def test_streams_that_were_never_entered_start_from_their_seed() -> None:
-    one, two = GlobalStreams(1), GlobalStreams(1)
+    one, two = GlobalRng(1), GlobalRng(1)
     two.restore(back(one.state()))
     assert drawn(two) == drawn(one)

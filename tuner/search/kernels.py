@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tuner.compiled import compiled, program
+from tuner.compiled import njit_cached, njit_inline
 
 _ROOT_HALF, _LOG_ROOT_TWO_PI = math.sqrt(0.5), 0.5 * math.log(2 * math.pi)
 
@@ -22,13 +22,13 @@ _FAINT = -45.0
 """The logarithm of a share that no sum of some hundreds of terms would notice."""
 
 
-@compiled
+@njit_inline
 def _below(z: Any) -> Any:
     """The standard normal distribution function."""
     return 0.5 * math.erfc(-z * _ROOT_HALF)
 
 
-@compiled
+@njit_inline
 def _log_below(z: Any) -> Any:
     """Its logarithm; far out by its asymptotic series, Abramowitz and Stegun 1964, eq. 26.2.12."""
     if z > _FAR:
@@ -39,7 +39,7 @@ def _log_below(z: Any) -> Any:
     )
 
 
-@compiled
+@njit_inline
 def _log_mass(a: Any, b: Any) -> Any:
     """The logarithm of the standard normal mass between a and b, from the tail that is closer."""
     if a > 0:
@@ -48,7 +48,7 @@ def _log_mass(a: Any, b: Any) -> Any:
     return log_b + math.log(-math.expm1(_log_below(a) - log_b))
 
 
-@program
+@njit_cached
 def fit(numbers: Any, order: Any, low: Any, width: Any, mu: Any, sigma: Any, below: Any, mass: Any) -> None:
     """Fit truncated normal kernels: as wide as the larger gap to a neighbour, within limits.
 
@@ -80,7 +80,7 @@ def fit(numbers: Any, order: Any, low: Any, width: Any, mu: Any, sigma: Any, bel
             mass[g, k] = 1.0 - below[g, k] - _below((mu[g, k] - 1.0) / sigma[g, k])
 
 
-@program
+@njit_cached
 def place(
     kernels: Any, chances: Any, normal: Any, observed: Any, sizes: Any, mu: Any, sigma: Any,
     low: Any, width: Any, is_log: Any, steps: Any, choices: Any, numeric: Any, samples: Any,
@@ -125,7 +125,7 @@ def place(
             samples[s, numeric[g]] = x
 
 
-@program
+@njit_cached
 def log_density(
     samples: Any, weights: Any, observed: Any, sizes: Any, mu: Any, sigma: Any, mass: Any,
     low: Any, width: Any, is_log: Any, steps: Any, choices: Any, numeric: Any,
@@ -189,7 +189,7 @@ def log_density(
     return found
 
 
-@compiled
+@njit_inline
 def _add_bins(
     values: Any, half: Any, is_log: Any, low: Any, width: Any, mu: Any, inverse: Any, logs: Any
 ) -> None:

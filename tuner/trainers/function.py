@@ -28,9 +28,9 @@ from tuner.core.trial import NUMBERS, Objective, Reading, Trial
 from tuner.errors import TrialError, described
 from tuner.trainers import weights
 from tuner.trainers.device import device_fault_of_any, device_faults
+from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.model import describe
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
-from tuner.trainers.streams import GlobalStreams
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ class FunctionSession:
     trial: Trial
     goal: Objective = field(init=False)
     names: tuple[str, ...] = field(init=False)
-    streams: GlobalStreams = field(init=False)
+    streams: GlobalRng = field(init=False)
     readings: Iterator[Any] | None = None
     goes_on: bool = False
     epoch: int = 0
@@ -151,7 +151,7 @@ class FunctionSession:
     def __post_init__(self) -> None:
         goals = self.job.spec.goals()
         self.goal, self.names = goals.primary, goals.names
-        self.streams = GlobalStreams(self._seed("global"), self.job.resources.device)
+        self.streams = GlobalRng(self._seed("global"), self.job.resources.device)
 
     def next(self) -> Outcome:
         """Run the function up to its next yield."""

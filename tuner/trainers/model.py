@@ -69,7 +69,7 @@ class Model(Protocol):
 
 
 def load_model(folder: str | Path) -> Model:
-    """Read a model from the folder that `Population.save` wrote, or from what `tune export` wrote.
+    """Read a model from the folder that `TrialBatch.save` wrote, or from what `tune export` wrote.
 
     Raises:
         TrialError: the folder is missing or damaged; one line.

@@ -20,9 +20,9 @@ from tuner.trainers import load_model, open_batch
 from tuner.trainers.sessions import Sessions
 from tuner.trainers.torch import TorchTrainer
 from tuner.trainers.torch.fused import FusedBatch
-from tuner.trainers.torch.row import Row
 from tuner.trainers.torch.stacked import StackedBatch
-from tuner.trainers.torch.together import Together
+from tuner.trainers.torch.stacked_epoch import StackedEpoch
+from tuner.trainers.torch.stacked_row import StackedRow
 from tuner.trainers.torch.trainer import TorchSession
 
 BASE: Params = {"width": 4, "depth": 1, "batch_size": 16, "learning_rate": 0.01}
@@ -113,7 +113,7 @@ def program(population: TrialBatch, row: int) -> int:
     """Tells programs apart."""
     assert isinstance(population, StackedBatch)
     placed = population._rows[row]
-    assert isinstance(placed, Row)
+    assert isinstance(placed, StackedRow)
     return id(placed.program)
 
 
@@ -323,7 +323,7 @@ def test_rows_that_do_not_fit_into_memory_train_in_parts(monkeypatch: pytest.Mon
         scarce.place(row, trial)
     wanted = [plenty.advance() for _ in range(2)]
     sizes = []
-    measure = Together._measure
+    measure = StackedEpoch._measure
 
     def full(self: Any, inputs: Any, truth: Any) -> Any:
         sizes.append(len(inputs))
@@ -331,7 +331,7 @@ def test_rows_that_do_not_fit_into_memory_train_in_parts(monkeypatch: pytest.Mon
             raise torch.cuda.OutOfMemoryError("CUDA out of memory")
         return measure(self, inputs, truth)
 
-    monkeypatch.setattr(Together, "_measure", full)
+    monkeypatch.setattr(StackedEpoch, "_measure", full)
     for outcomes in wanted:
         found = scarce.advance()
         for row in range(4):

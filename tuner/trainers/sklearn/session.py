@@ -21,11 +21,11 @@ from tuner.core.training import Exhausted, Outcome, Snapshot
 from tuner.core.trial import Reading, Trial
 from tuner.data import Scaling
 from tuner.trainers import scores
+from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.sklearn import model
 from tuner.trainers.sklearn.estimators import build, estimator_class, reference
 from tuner.trainers.sklearn.measures import measure
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
-from tuner.trainers.streams import GlobalStreams
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class EstimatorSession:
         self.kept: Any = None
         self._writable = True
         self._goal = spec.goal()
-        self._streams = GlobalStreams(self._seed("global"))
+        self._streams = GlobalRng(self._seed("global"))
         self._order = np.random.default_rng(self._seed("order"))
         self._scaling, self._train, self._validation = inputs.scaled(
             str(trial.params.get("scaling", inputs.data.scaling))

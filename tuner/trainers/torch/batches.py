@@ -1,6 +1,6 @@
 """Batches: the order of an epoch, its micro-batches, augmentation and dropout masks of one trial.
 
-Every number that is drawn comes from the trial's own streams, in the order in which `Run` draws it.
+Every number that is drawn comes from the trial's own streams, in the order in which `TrialRun` draws it.
 What is computed on a batch is not known here.
 """
 
@@ -24,7 +24,7 @@ from tuner.trainers.torch.recipe import FULL, Recipe
 
 
 @dataclass(slots=True)
-class Streams:
+class TrialRng:
     """The random streams of one trial; those of the order and of augmentation are on the CPU."""
 
     order: Generator
@@ -44,7 +44,7 @@ class Streams:
         return cls(order, augmenting, dropout, np.random.default_rng(seed("mixup")))
 
     def copy(self) -> Self:
-        """Streams that go on independently."""
+        """TrialRng that go on independently."""
         order, augmenting, dropout = (getattr(self, name).clone_state() for name in _TORCH)
         return type(self)(order, augmenting, dropout, copy.deepcopy(self.mixup))
 
@@ -83,7 +83,7 @@ class Micro(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class BatchPlan:
     """How an epoch falls into micro-batches of at most `quantum` samples.
 
     Attributes:
@@ -104,7 +104,7 @@ def batch_of(recipe: Recipe, samples: int) -> int:
 
 
 @lru_cache(maxsize=32)
-def plan(samples: int, batch: int, quantum: int) -> Plan:
+def plan(samples: int, batch: int, quantum: int) -> BatchPlan:
     """Cut an epoch into micro-batches."""
     firsts = range(0, samples, batch)
     micros = tuple(
@@ -116,7 +116,7 @@ def plan(samples: int, batch: int, quantum: int) -> Plan:
     places = table[:, :1] + torch.arange(quantum)
     there = places < table[:, 1:2]
     weights = there / (table[:, 3:] - table[:, 2:3]).float()
-    return Plan(micros, places * there, weights, len(firsts))
+    return BatchPlan(micros, places * there, weights, len(firsts))
 
 
 def augments(recipe: Recipe, x: Tensor) -> bool:
@@ -151,7 +151,13 @@ def augmented(
 
 
 def micro_batches(
-    x: Tensor, y: Tensor, order: Tensor, micros: Sequence[Micro], recipe: Recipe, loss: Loss, streams: Streams
+    x: Tensor,
+    y: Tensor,
+    order: Tensor,
+    micros: Sequence[Micro],
+    recipe: Recipe,
+    loss: Loss,
+    streams: TrialRng,
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """The augmented micro-batches of an epoch, (stop - start, ...) inputs and soft targets each."""
     for micro in micros:

@@ -1,4 +1,4 @@
-"""FusedBatch: many trials of the shipped mlp at once, by the compiled rows of `tuner.population`.
+"""FusedBatch: many trials of the shipped mlp at once, by the compiled rows of `tuner.fused`.
 
 Turns recipes into row recipes and measurements into readings. Rows may be placed and trained by
 several threads, each row by one at a time.
@@ -24,24 +24,24 @@ from tuner.core.spec import StudySpec
 from tuner.core.training import Exhausted, Failure, Outcome, Snapshot
 from tuner.core.trial import LAYER_NORMS, Reading, Trial
 from tuner.errors import DataError
-from tuner.population import (
+from tuner.fused import (
     Activation,
-    Inputs,
+    FusedRows,
     LossKind,
-    Material,
     Measured,
-    Population,
+    RowInputs,
     RowRecipe,
     RowState,
+    RowTargets,
     Seeds,
 )
-from tuner.population.head import highest
-from tuner.population.layout import Floats
+from tuner.fused.layout import Floats
+from tuner.fused.loss_kernels import highest
 from tuner.trainers import scores
+from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.per_dataset import PerDataset
 from tuner.trainers.state import reading_of, reading_table
-from tuner.trainers.streams import GlobalStreams
-from tuner.trainers.torch import losses, material, optimizers
+from tuner.trainers.torch import losses, optimizers
 from tuner.trainers.torch.costs import asked, costs
 from tuner.trainers.torch.faults import default_model
 from tuner.trainers.torch.initialization import initialize
@@ -50,6 +50,7 @@ from tuner.trainers.torch.networks import Context, build
 from tuner.trainers.torch.recipe import FULL, Recipe
 from tuner.trainers.torch.schedule import learning_rates
 from tuner.trainers.torch.start import context_of
+from tuner.trainers.torch.training_tensors import InputTensors, TrainingTensors, Truth, tensors_of
 
 _MODEL = "mlp"
 
@@ -83,7 +84,7 @@ class _Placed:
     recipe: Recipe
     context: Context
     split: _SplitArrays
-    inputs: material.Inputs
+    inputs: InputTensors
     names: Mapping[str, str]
     costs: Mapping[str, float]
     epoch: int = 0
@@ -100,7 +101,7 @@ class _Skeleton:
 
     @classmethod
     def of(cls, trial: Trial, context: Context) -> _Skeleton:
-        with GlobalStreams(0):  # building draws first weights that nobody keeps
+        with GlobalRng(0):  # building draws first weights that nobody keeps
             module = build(_MODEL, trial.params, context)
         names: dict[str, str] = {}
         layer = -1
@@ -122,24 +123,24 @@ class _Skeleton:
 class _SplitArrays:
     """A split as rows take it; those that train on it share it."""
 
-    def __init__(self, of: material.Material) -> None:
+    def __init__(self, of: TrainingTensors) -> None:
         self.of = of
         splits = (of.train, of.sample.targets, of.validation.targets)
         kind = LossKind[of.loss.name.upper()]
-        self.targets = Material.of(kind, of.loss.outputs, *(y.numpy() for y in splits))
-        self._inputs: dict[str, Inputs] = {}
+        self.targets = RowTargets.of(kind, of.loss.outputs, *(y.numpy() for y in splits))
+        self._inputs: dict[str, RowInputs] = {}
 
-    def inputs(self, scaling: str) -> Inputs:
+    def inputs(self, scaling: str) -> RowInputs:
         """The inputs under one kind of scaling."""
         if scaling not in self._inputs:
             inputs = self.of.inputs(scaling)
             parts = (inputs.train, inputs.sample, inputs.validation)
-            self._inputs[scaling] = Inputs.of(*(x.numpy() for x in parts))
+            self._inputs[scaling] = RowInputs.of(*(x.numpy() for x in parts))
         return self._inputs[scaling]
 
 
 class FusedBatch:
-    """`job.rows` rows; see `tuner.population.Population`.
+    """`job.rows` rows; see `tuner.fused.FusedRows`.
 
     A trial's numbers are those of `TorchSession` up to rounding where it has no dropout and no
     input noise; these are drawn from streams of its own.
@@ -152,7 +153,7 @@ class FusedBatch:
         self._epochs, self._goal = job.spec.trainer.epochs, job.spec.goal()
         self._asked = asked(job.spec)
         self._score = scores.find(scores.name_of(job.spec, job.data.task))
-        self._rows = Population(job.rows, self._epochs, job.resources.threads)
+        self._rows = FusedRows(job.rows, self._epochs, job.resources.threads)
         self._splits: PerDataset[_SplitArrays] = PerDataset()
         self._skeletons: dict[tuple[object, ...], _Skeleton] = {}
         self._placed: dict[int, _Placed | Failure] = {}
@@ -241,7 +242,7 @@ class FusedBatch:
         inputs = split.of.inputs(scaling)
         found: Mapping[str, float] = {}
         if self._asked:
-            with GlobalStreams(0):
+            with GlobalRng(0):
                 found = costs(self._asked, skeleton.module, inputs.validation)
         placed = _Placed(trial, recipe, context, split, inputs, skeleton.names, found)
         start: Mapping[str, Floats] | RowState
@@ -256,7 +257,7 @@ class FusedBatch:
     def _split(self, trial: Trial) -> _SplitArrays:
         data = self._job.data_for(trial)
         assert data is not None  # noqa: S101 - the job has data
-        return self._splits.of(self._job, data, lambda: _SplitArrays(material.material_of(self._job, data)))
+        return self._splits.of(self._job, data, lambda: _SplitArrays(tensors_of(self._job, data)))
 
     def _read(self, row: int, placed: _Placed, measured: Measured) -> Reading:
         placed.epoch = measured.epoch
@@ -276,7 +277,7 @@ class FusedBatch:
             self._rows.keep(row)
         return reading
 
-    def _scored(self, outputs: Floats, of: material.Material, truth: material.Truth) -> float:
+    def _scored(self, outputs: Floats, of: TrainingTensors, truth: Truth) -> float:
         data, predicted = of.data, outputs
         if self._score.takes_probabilities(data.task):
             predicted = of.loss.probabilities(torch.from_numpy(outputs)).numpy()

@@ -26,8 +26,8 @@ from tuner.core.dataset import Dataset, Task
 from tuner.core.trial import NUMBERS, Reading, Trial
 from tuner.data import Scaling, encode
 from tuner.errors import DataError, TrialError, described
+from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.model import describe
-from tuner.trainers.streams import GlobalStreams
 from tuner.trainers.torch import losses
 from tuner.trainers.torch.losses import Loss
 from tuner.trainers.torch.networks import Context, build
@@ -230,7 +230,7 @@ def load(folder: Path, device: str = "cpu") -> TorchModel:
         context = Context(
             shape, table["outputs"], Task(table["task"]), tuple(table["classes"]), names, params
         )
-        with GlobalStreams(0):  # building draws first weights that nobody keeps
+        with GlobalRng(0):  # building draws first weights that nobody keeps
             network = build(description["network"], params, context, folder)
         network.load_state_dict({n.removeprefix("network."): tensor for n, tensor in tensors.items()})
     # A network of one's own may raise anything.

@@ -1,6 +1,6 @@
 """The networks: mlp, cnn, or any other function build(params, context) -> nn.Module.
 
-Inputs come scaled, and outputs are what the loss takes.
+InputTensors come scaled, and outputs are what the loss takes.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ from tuner.core.space import Choice
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Params
 from tuner.errors import TrialError
-from tuner.population import Rule
-from tuner.population import recipe as rules
+from tuner.fused import UpdateRule
+from tuner.fused import recipe as rules
 from tuner.trainers.torch.recipe import OPTIMIZERS, Recipe
 
 Weights = list[nn.Parameter]
@@ -32,14 +32,14 @@ class OptimizerRule:
 
     Attributes:
         build: PyTorch's optimizer; clipping, penalties and weight decay are none of its business.
-        rule: the same in coefficients; see `tuner.population.Rule`.
+        rule: the same in coefficients; see `tuner.fused.UpdateRule`.
     """
 
     build: Callable[[Weights, Recipe], optim.Optimizer]
-    rule: Callable[[Recipe], Rule]
+    rule: Callable[[Recipe], UpdateRule]
 
 
-def rule(recipe: Recipe) -> Rule:
+def rule(recipe: Recipe) -> UpdateRule:
     """The coefficients of a recipe's optimizer, which has to be an `OptimizerRule`."""
     found: OptimizerRule = registry.load(recipe.optimizer, OPTIMIZERS)
     return found.rule(recipe)

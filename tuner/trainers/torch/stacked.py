@@ -18,27 +18,27 @@ from tuner.core.spec import StudySpec
 from tuner.core.training import Exhausted, Failure, Outcome, Snapshot, TrialSession
 from tuner.core.trial import Trial
 from tuner.errors import DataError, described
-from tuner.population.masks import rates
-from tuner.population.program import SAMPLES, Program, Unstackable
-from tuner.population.recipe import numbers
-from tuner.population.signature import signature
+from tuner.fused.masks import rates
+from tuner.fused.program import SAMPLES, Program, Unstackable
+from tuner.fused.recipe import numbers
+from tuner.fused.signature import signature
 from tuner.trainers import scores
+from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.per_dataset import PerDataset
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
-from tuner.trainers.streams import GlobalStreams
 from tuner.trainers.torch import losses, optimizers
-from tuner.trainers.torch.batches import Streams, batch_of, plan
+from tuner.trainers.torch.batches import TrialRng, batch_of, plan
 from tuner.trainers.torch.costs import asked, costs
 from tuner.trainers.torch.failures import failure, threads
 from tuner.trainers.torch.faults import default_model
 from tuner.trainers.torch.fused import row_recipe
-from tuner.trainers.torch.material import Material, material_of
 from tuner.trainers.torch.model import write
 from tuner.trainers.torch.networks import SHIPPED
 from tuner.trainers.torch.recipe import NETWORK, Recipe
-from tuner.trainers.torch.row import Row
+from tuner.trainers.torch.stacked_epoch import StackedEpoch
+from tuner.trainers.torch.stacked_row import StackedRow
 from tuner.trainers.torch.start import context_of, network_of
-from tuner.trainers.torch.together import Together
+from tuner.trainers.torch.training_tensors import TrainingTensors, tensors_of
 
 QUANTUM = {"cpu": (8, 32), "cuda": (32, 256)}
 """Micro-batches on each kind of device: those of batches that fit the first one, and all others.
@@ -59,14 +59,14 @@ def unfit(spec: StudySpec, data: Dataset, device: str) -> str | None:
     trial = Trial(0, space.given(space.defaults()), spec.search.seed)
     model = spec.trainer.model or default_model(data)
     try:
-        with GlobalStreams(0, device):
+        with GlobalRng(0, device):
             loss = losses.of(spec, data)
             if not loss.stacks:
                 return f"{model} trains one trial at a time: the loss {loss.name} is a function of your own"
             if not optimizers.is_rule(name := Recipe.of(trial.params).optimizer):
                 return f"{model} trains one trial at a time: the optimizer {name} is your own"
-            material = Material(data, loss, spec.search.seed, torch.device(device))
-            Programs(model).find(trial, network_of(trial, model, material), material)
+            tensors = TrainingTensors(data, loss, spec.search.seed, torch.device(device))
+            Programs(model).find(trial, network_of(trial, model, tensors), tensors)
     except Unstackable as error:
         return f"{model} trains one trial at a time: {error}"
     except KeyboardInterrupt:
@@ -83,7 +83,7 @@ class Programs:
         self._model = model
         self._found: dict[Hashable, list[Program] | Unstackable] = {}
 
-    def find(self, trial: Trial, module: nn.Module, material: Material) -> Program:
+    def find(self, trial: Trial, module: nn.Module, tensors: TrainingTensors) -> Program:
         """The program of a trial's network, whose dropout layers are replaced.
 
         Raises:
@@ -93,14 +93,14 @@ class Programs:
         known = self._found.setdefault(key, [])
         if isinstance(known, Unstackable):
             raise known
-        inputs = material.inputs(Recipe.of(trial.params).scaling or material.data.scaling)
+        inputs = tensors.inputs(Recipe.of(trial.params).scaling or tensors.data.scaling)
         samples = inputs.validation[:SAMPLES]
         for program in known:
             # What the shipped networks are is in their attributes.
             if self._model in SHIPPED or program.computes(module, samples):
                 return program
         try:
-            known.append(Program(module, samples, material.loss.outputs))
+            known.append(Program(module, samples, tensors.loss.outputs))
         except Unstackable as error:
             if not known:
                 self._found[key] = error
@@ -117,7 +117,7 @@ class StackedBatch:
     """
 
     def __init__(
-        self, job: Job, alone: Callable[[Job, Trial, Material, Snapshot | None], TrialSession]
+        self, job: Job, alone: Callable[[Job, Trial, TrainingTensors, Snapshot | None], TrialSession]
     ) -> None:
         """Set up empty rows.
 
@@ -135,9 +135,9 @@ class StackedBatch:
         self._score = scores.find(scores.name_of(job.spec, task))
         self._threads = job.resources.threads
         self._device = torch.device(job.resources.device)
-        self._materials: PerDataset[Material] = PerDataset()
+        self._tensors_of: PerDataset[TrainingTensors] = PerDataset()
         self._programs = Programs(self._model)
-        self._rows: dict[int, Row | TrialSession | Failure] = {}
+        self._rows: dict[int, StackedRow | TrialSession | Failure] = {}
 
     @property
     def capacity(self) -> int:
@@ -152,7 +152,7 @@ class StackedBatch:
         if not 0 <= row < self.capacity or row in self._rows:
             raise ValueError(f"row {row} is not an empty row of this batch")
         try:
-            with threads(self._threads), GlobalStreams(0, str(self._device)):
+            with threads(self._threads), GlobalRng(0, str(self._device)):
                 self._rows[row] = self._placed(trial, snapshot)
         except KeyboardInterrupt:
             raise
@@ -172,12 +172,12 @@ class StackedBatch:
                 continue
             if isinstance(placed, Failure):
                 outcomes[row] = placed
-            elif not isinstance(placed, Row):
+            elif not isinstance(placed, StackedRow):
                 outcomes[row] = self._alone_advanced(row, placed)
             elif placed.epoch >= self._epochs:
                 outcomes[row] = Exhausted()
             else:
-                groups[id(placed.program), id(placed.material), placed.plan.places.shape[1]].append(row)
+                groups[id(placed.program), id(placed.tensors), placed.plan.places.shape[1]].append(row)
         with threads(self._threads):
             for group in groups.values():
                 outcomes |= self._advance(group)
@@ -188,7 +188,7 @@ class StackedBatch:
         placed = self._rows.get(row)
         if placed is None or isinstance(placed, Failure):
             return False
-        if not isinstance(placed, Row):
+        if not isinstance(placed, StackedRow):
             return placed.save(folder)
         if placed.best is None or placed.kept is None:
             return False
@@ -196,10 +196,10 @@ class StackedBatch:
             folder,
             model=self._model,
             trial=placed.trial,
-            context=context_of(placed.trial, placed.material),
-            loss=placed.material.loss,
+            context=context_of(placed.trial, placed.tensors),
+            loss=placed.tensors.loss,
             scaling=placed.inputs.scaling,
-            data=placed.material.data,
+            data=placed.tensors.data,
             best=placed.best,
             weights=placed.program.state(placed.kept, placed.constants),
         )
@@ -210,7 +210,7 @@ class StackedBatch:
         placed = self._rows.get(row)
         if placed is None or isinstance(placed, Failure):
             return None
-        if not isinstance(placed, Row):
+        if not isinstance(placed, StackedRow):
             return placed.snapshot()
         state = {
             "flats": placed.flats,
@@ -225,33 +225,33 @@ class StackedBatch:
         """Empty the row."""
         self._rows.pop(row, None)
 
-    def _placed(self, trial: Trial, snapshot: Snapshot | None) -> Row | TrialSession:
+    def _placed(self, trial: Trial, snapshot: Snapshot | None) -> StackedRow | TrialSession:
         data = self._job.data_for(trial)
         assert data is not None  # noqa: S101 - the job has data
-        material = self._materials.of(self._job, data, lambda: material_of(self._job, data))
+        tensors = self._tensors_of.of(self._job, data, lambda: tensors_of(self._job, data))
         if snapshot is not None and "stacked" not in snapshot.facts:
-            return self._alone(self._job, trial, material, snapshot)
+            return self._alone(self._job, trial, tensors, snapshot)
         if not optimizers.is_rule(Recipe.of(trial.params).optimizer):
-            return self._alone(self._job, trial, material, snapshot)
-        module = network_of(trial, self._model, material)
+            return self._alone(self._job, trial, tensors, snapshot)
+        module = network_of(trial, self._model, tensors)
         dropped = rates(module)
         recipe = Recipe.of(trial.params)
-        inputs = material.inputs(recipe.scaling or material.data.scaling)
+        inputs = tensors.inputs(recipe.scaling or tensors.data.scaling)
         found = costs(self._asked, module, inputs.validation)
         try:
-            program = self._programs.find(trial, module, material)
+            program = self._programs.find(trial, module, tensors)
         except Unstackable:
-            return self._alone(self._job, trial, material, snapshot)
-        samples = len(material.train)
+            return self._alone(self._job, trial, tensors, snapshot)
+        samples = len(tensors.train)
         batch = batch_of(recipe, samples)
         least, most = QUANTUM[self._device.type]
         flat, constants = program.pack(module)
         # In a network of one's own the shipped ones' names are free.
         bare = Recipe.of({name: value for name, value in trial.params.items() if name not in NETWORK})
-        row = Row(
+        row = StackedRow(
             trial,
             recipe,
-            material,
+            tensors,
             inputs,
             program,
             plan(samples, batch, least if batch <= least else most),
@@ -259,7 +259,7 @@ class StackedBatch:
             tuple(dropped[slot.layer] for slot in program.slots),
             torch.stack([flat, torch.zeros_like(flat), torch.zeros_like(flat)]),
             constants,
-            Streams.of(trial, self._device),
+            TrialRng.of(trial, self._device),
             found,
         )
         if snapshot is not None:
@@ -303,15 +303,15 @@ class StackedBatch:
     def _room(self, row: int) -> int:
         """How many rows like this one train at a time."""
         placed = self._rows[row]
-        if self._device.type == "cpu" and isinstance(placed, Row):
+        if self._device.type == "cpu" and isinstance(placed, StackedRow):
             return min(self._most, max(MANY, CACHE // placed.program.size))
         return self._most
 
     def _together(self, part: Sequence[int]) -> dict[int, Outcome]:
-        places = {id(placed): row for row in part if isinstance(placed := self._rows[row], Row)}
-        rows = [placed for row in part if isinstance(placed := self._rows[row], Row)]
+        places = {id(placed): row for row in part if isinstance(placed := self._rows[row], StackedRow)}
+        rows = [placed for row in part if isinstance(placed := self._rows[row], StackedRow)]
         outcomes: dict[int, Outcome] = {}
-        for placed, reading in Together(rows, rows[0].material, self._epochs, self._score).advance():
+        for placed, reading in StackedEpoch(rows, rows[0].tensors, self._epochs, self._score).advance():
             outcomes[places[id(placed)]] = reading
             if self._goal.best(tuple(filter(None, (placed.best, reading)))) is reading:
                 placed.best, placed.kept = reading, placed.flats[0].clone()
@@ -327,10 +327,10 @@ class StackedBatch:
             return outcomes
         (row,) = part
         placed = self._rows[row]
-        if isinstance(placed, Row) and not placed.epoch:
+        if isinstance(placed, StackedRow) and not placed.epoch:
             # What fails side by side may well train alone; if not, its own words are the better ones.
             try:
-                session = self._alone(self._job, placed.trial, placed.material, None)
+                session = self._alone(self._job, placed.trial, placed.tensors, None)
             except KeyboardInterrupt:
                 raise
             except BaseException as again:  # noqa: BLE001

@@ -10,23 +10,23 @@ from torch import nn
 
 from tuner.core.seeds import derive
 from tuner.core.trial import Trial
-from tuner.trainers.streams import GlobalStreams
+from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.torch.initialization import initialize
-from tuner.trainers.torch.material import Material
 from tuner.trainers.torch.networks import SHIPPED, Context, build
 from tuner.trainers.torch.recipe import Recipe
+from tuner.trainers.torch.training_tensors import TrainingTensors
 
 
-def context_of(trial: Trial, material: Material) -> Context:
+def context_of(trial: Trial, tensors: TrainingTensors) -> Context:
     """What the trial's network must fit."""
-    data = material.data
+    data = tensors.data
     return Context(
-        data.input_shape, material.loss.outputs, data.task, data.classes, data.features, trial.params
+        data.input_shape, tensors.loss.outputs, data.task, data.classes, data.features, trial.params
     )
 
 
-def network_of(trial: Trial, model: str, material: Material) -> nn.Module:
-    """Build the trial's network, on the material's device.
+def network_of(trial: Trial, model: str, tensors: TrainingTensors) -> nn.Module:
+    """Build the trial's network, on the tensors's device.
 
     A network of one's own is initialized only where `init` is among the parameters.
 
@@ -34,16 +34,16 @@ def network_of(trial: Trial, model: str, material: Material) -> nn.Module:
         PluginError: the reference leads nowhere.
         TrialError: what was built is no module.
     """
-    recipe, device = Recipe.of(trial.params), material.device
+    recipe, device = Recipe.of(trial.params), tensors.device
 
     def seed(purpose: str) -> int:
         return derive(trial.study_seed, trial.number, purpose)
 
-    with GlobalStreams(seed("build"), str(device)):
-        module = build(model, trial.params, context_of(trial, material))
+    with GlobalRng(seed("build"), str(device)):
+        module = build(model, trial.params, context_of(trial, tensors))
         if any(isinstance(p, nn.UninitializedParameter) for p in module.parameters()):
             # Lazy layers take their shapes from the first inputs they see.
-            inputs = material.inputs(recipe.scaling or material.data.scaling)
+            inputs = tensors.inputs(recipe.scaling or tensors.data.scaling)
             module.eval()(inputs.validation[:2].cpu())
     if model in SHIPPED or "init" in trial.params:
         generator = torch.Generator().manual_seed(seed("initialization"))

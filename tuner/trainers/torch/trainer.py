@@ -19,17 +19,17 @@ from tuner.trainers.torch.costs import asked
 from tuner.trainers.torch.failures import threads, translated
 from tuner.trainers.torch.faults import default_model, validate
 from tuner.trainers.torch.fused import FusedBatch
-from tuner.trainers.torch.material import Material, material_of
 from tuner.trainers.torch.model import write
-from tuner.trainers.torch.run import Run
 from tuner.trainers.torch.stacked import StackedBatch
+from tuner.trainers.torch.training_tensors import TrainingTensors, tensors_of
+from tuner.trainers.torch.trial_run import TrialRun
 
 
 class TorchTrainer:
     """Trains `mlp`, `cnn` or a network of one's own on tables and images."""
 
     def __init__(self) -> None:
-        self._materials: PerDataset[Material] = PerDataset()
+        self._tensors_of: PerDataset[TrainingTensors] = PerDataset()
 
     def validate(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:
         """What in the spec or the data cannot be trained, ``key: what; what to do`` each."""
@@ -43,8 +43,8 @@ class TorchTrainer:
             DeviceError: the device is not there, or failed.
         """
         data = job.data_for(trial)
-        material = self._materials.of(job, data, lambda: material_of(job, data)) if data else None
-        return TorchSession(job, trial, material or material_of(job, data), snapshot)
+        tensors = self._tensors_of.of(job, data, lambda: tensors_of(job, data)) if data else None
+        return TorchSession(job, trial, tensors or tensors_of(job, data), snapshot)
 
     def why_unfused(self, spec: StudySpec, data: Dataset | None, device: str) -> str | None:
         """Why trials train one at a time; None when they can be fused."""
@@ -76,14 +76,16 @@ class TorchTrainer:
 class TorchSession:
     """One trial, step by step by the recipe: what fused training is held to; a `TrialSession`."""
 
-    def __init__(self, job: Job, trial: Trial, material: Material, snapshot: Snapshot | None = None) -> None:
+    def __init__(
+        self, job: Job, trial: Trial, tensors: TrainingTensors, snapshot: Snapshot | None = None
+    ) -> None:
         spec = job.spec
         self._epochs, self._threads = spec.trainer.epochs, job.resources.threads
-        self._model = spec.trainer.model or default_model(material.data)
-        self._material = material
-        score = scores.name_of(spec, material.data.task)
-        with translated(material.device), threads(self._threads):
-            self._run = Run(trial, self._model, material, self._epochs, score, spec.goal(), asked(spec))
+        self._model = spec.trainer.model or default_model(tensors.data)
+        self._tensors = tensors
+        score = scores.name_of(spec, tensors.data.task)
+        with translated(tensors.device), threads(self._threads):
+            self._run = TrialRun(trial, self._model, tensors, self._epochs, score, spec.goal(), asked(spec))
             if snapshot is not None:
                 self._run.restore(snapshot)
 
@@ -95,7 +97,7 @@ class TorchSession:
         """
         if self._run.epoch >= self._epochs:
             return Exhausted()
-        with translated(self._material.device), threads(self._threads):
+        with translated(self._tensors.device), threads(self._threads):
             return self._run.advance()
 
     def snapshot(self) -> Snapshot | None:
@@ -108,7 +110,7 @@ class TorchSession:
         Raises:
             TrialError: the network has a state that is no tensor.
         """
-        run, material = self._run, self._material
+        run, tensors = self._run, self._tensors
         if run.best is None:
             return False
         if missing := run.missing():
@@ -118,9 +120,9 @@ class TorchSession:
             model=self._model,
             trial=run.trial,
             context=run.context,
-            loss=material.loss,
+            loss=tensors.loss,
             scaling=run.inputs.scaling,
-            data=material.data,
+            data=tensors.data,
             best=run.best,
             weights=run.weights,
         )

@@ -22,7 +22,7 @@ from tuner.trainers.torch.optimizers import OptimizerRule, own
 from tuner.trainers.torch.recipe import OPTIMIZERS, Recipe
 
 
-class Update:
+class TorchUpdate:
     """The optimizer of one trial.
 
     The module's parameters become views of one flat tensor (one for each dtype), so that a step
@@ -58,7 +58,7 @@ class Update:
 
     @torch.no_grad()
     def step(self, rate: float) -> Tensor:
-        """Update the parameters in place.
+        """TorchUpdate the parameters in place.
 
         Returns:
             The 2-norm of the gradient, with l1 and before clipping; 0-d, on the parameters' device.

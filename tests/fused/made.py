@@ -1,0 +1,126 @@
+"""Small populations that the tests of this folder share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tuner.fused import (
+    FusedRows,
+    Layout,
+    LossKind,
+    Measured,
+    RowInputs,
+    RowRecipe,
+    RowTargets,
+    Seeds,
+    UpdateRule,
+    adagrad,
+    adam,
+    momentum,
+    rmsprop,
+    sgd,
+)
+from tuner.fused.layout import Floats
+
+FEATURES, CLASSES, TRAIN, HELD = 5, 3, 70, 23
+
+RULES: Mapping[str, UpdateRule] = {
+    "sgd": sgd(),
+    "momentum": momentum(0.9),
+    "nesterov": momentum(0.8, nesterov=True),
+    "adagrad": adagrad(1e-8),
+    "rmsprop": rmsprop(0.95, 1e-8),
+    "adam": adam(0.9, 0.99, 1e-8),
+}
+
+
+def inputs(seed: int = 0) -> RowInputs:
+    x = np.random.default_rng(seed).normal(size=(TRAIN + HELD, FEATURES)).astype(np.float32)
+    return RowInputs.of(x[:TRAIN], x[:HELD], x[TRAIN:])
+
+
+def material(kind: LossKind = LossKind.CROSS_ENTROPY) -> RowTargets:
+    generator = np.random.default_rng(1)
+    y: Any = generator.integers(0, CLASSES, TRAIN + HELD)
+    if kind is LossKind.BINARY_CROSS_ENTROPY:
+        y = np.eye(CLASSES)[y]
+    elif kind is not LossKind.CROSS_ENTROPY:
+        y = generator.normal(size=(TRAIN + HELD, CLASSES)) * 2
+    return RowTargets.of(kind, CLASSES, y[:TRAIN], y[:HELD], y[TRAIN:])
+
+
+def recipe(number: int = 0, **given: Any) -> RowRecipe:
+    seeds = Seeds(
+        **{n: 10 * number + i for i, n in enumerate(("order", "dropout", "noise", "mixing", "partner"))}
+    )
+    settings: dict[str, Any] = {
+        "width": 9,
+        "depth": 2,
+        "batch": 16,
+        "rate": lambda step, steps: 0.02 * (1 - step / steps),
+        "rule": RULES["adam"],
+        "seeds": seeds,
+    }
+    return RowRecipe(**settings | given)
+
+
+def varied(number: int) -> RowRecipe:
+    """A recipe that differs from that of other numbers in shape, batch size and everything else."""
+    return recipe(
+        number,
+        width=(4, 9, 17, 24)[number % 4],
+        depth=(2, 1, 3)[number % 3],
+        layer_norm=number % 2 == 1,
+        batch=(16, 7, None, 32)[number % 4],
+        rule=list(RULES.values())[number % 6],
+        dropout=0.1 * (number % 3),
+        noise=0.2 * (number % 2),
+        mixup=0.3 * (number % 2),
+        clip_norm=0.5 if number % 3 == 0 else None,
+        l1=1e-4,
+        l2=1e-3,
+        weight_decay=0.01,
+        smoothing=0.1,
+    )
+
+
+def first_weights(recipe: RowRecipe, seed: int = 0) -> dict[str, Floats]:
+    layout = Layout(FEATURES, recipe.width, recipe.depth, CLASSES, recipe.layer_norm)
+    generator = np.random.default_rng(seed)
+    shapes = {
+        name: array.shape for name, array in layout.unpack(np.zeros(layout.parameters, np.float32)).items()
+    }
+    start = {name: generator.normal(size=shape).astype(np.float32) * 0.5 for name, shape in shapes.items()}
+    return start | {
+        name: np.ones(shape, np.float32) for name, shape in shapes.items() if name.endswith("scale")
+    }
+
+
+def population(
+    capacity: int = 4, epochs: int = 4, kind: type[FusedRows] = FusedRows, **given: Any
+) -> FusedRows:
+    return kind(capacity, epochs, **given)
+
+
+def place(
+    population: FusedRows, row: int, recipe: RowRecipe, seed: int = 0, learned: RowTargets | None = None
+) -> None:
+    population.place(row, recipe, learned or material(), inputs(), first_weights(recipe, seed))
+
+
+def trained(recipe: RowRecipe, epochs: int = 4, **given: Any) -> list[Measured]:
+    """The epochs of one trial alone."""
+    learned = given.pop("material", None)
+    alone = population(1, epochs, **given)
+    place(alone, 0, recipe, learned=learned)
+    return [alone.advance()[0] for _ in range(epochs)]
+
+
+def bits(measured: Measured) -> tuple[Any, ...]:
+    """Everything measured but the time, so that equal means equal bit by bit."""
+    losses = (measured.train_loss, measured.val_loss, measured.learning_rate, measured.grad_norm)
+    outputs = (measured.sample_outputs.tobytes(), measured.val_outputs.tobytes())
+    return measured.epoch, np.array(losses).tobytes(), *outputs

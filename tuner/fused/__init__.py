@@ -1,0 +1,37 @@
+"""Many networks trained side by side: rows, stack, optimizer, batches."""
+
+from tuner.fused.layout import Layout
+from tuner.fused.recipe import (
+    Activation,
+    LossKind,
+    RowRecipe,
+    Seeds,
+    UpdateRule,
+    adagrad,
+    adam,
+    momentum,
+    rmsprop,
+    sgd,
+)
+from tuner.fused.row import Measured, RowState
+from tuner.fused.row_data import RowInputs, RowTargets
+from tuner.fused.rows import FusedRows
+
+__all__ = [
+    "Activation",
+    "FusedRows",
+    "Layout",
+    "LossKind",
+    "Measured",
+    "RowInputs",
+    "RowRecipe",
+    "RowState",
+    "RowTargets",
+    "Seeds",
+    "UpdateRule",
+    "adagrad",
+    "adam",
+    "momentum",
+    "rmsprop",
+    "sgd",
+]

@@ -1,0 +1,166 @@
+"""The compiled back end: an epoch of one row, its measurements included, as one program.
+
+What an epoch consists of is drawn up in `row`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tuner.compiled import njit_cached, njit_inline
+from tuner.fused.fast_math import ZERO, f32, normal_pair, scramble, u32, word
+from tuner.fused.layout import ACTIVATION, CHUNK, DELTA, FAN_OUT, ROWS, STRIDE
+from tuner.fused.loss_kernels import derive, total_loss
+from tuner.fused.network import backward, forward, turn_weights
+from tuner.fused.recipe import LossKind
+from tuner.fused.row import Backend
+from tuner.fused.update import update
+
+_CROSS_ENTROPY = int(LossKind.CROSS_ENTROPY)
+
+
+@njit_inline
+def _gather(batches: Any, step: Any, number: Any, start: Any, position: Any, samples: Any, work: Any) -> None:
+    """Bring a chunk's inputs to the start of the workspace, with noise and mixed; then rows of zeros."""
+    stride = batches.x.shape[1]
+    mixed = len(batches.shares) > 0
+    share = batches.shares[step] if mixed else f32(1)
+    work[: -(-samples // ROWS) * ROWS * stride] = ZERO
+    for i in range(samples):
+        row = work[i * stride : (i + 1) * stride]
+        at = position + i
+        _add_sample(batches, number, batches.order[start + at], at, share, row)
+        if mixed:
+            other = batches.partners[start + at]
+            _add_sample(batches, number, batches.order[start + other], other, f32(1) - share, row)
+
+
+@njit_inline
+def _add_sample(batches: Any, number: Any, index: Any, at: Any, share: Any, row: Any) -> None:
+    """Add a share of a sample; the noise on it belongs to its position in the batch."""
+    x = batches.x[index]
+    if batches.noise > 0:
+        deviation, half = f32(batches.noise), len(x) // 2
+        key, key_two = word(batches.noise_seed, 2 * number), word(batches.noise_seed, 2 * number + 1)
+        low, high, low_x, high_x = row[:half], row[half:], x[:half], x[half:]
+        for j in range(half):
+            place = u32(at * half + j)
+            one, two = normal_pair(scramble(u32(place ^ key)), scramble(u32(place ^ key_two)))
+            low[j] += share * (low_x[j] + deviation * one)
+            high[j] += share * (high_x[j] + deviation * two)
+        row[batches.features :] = ZERO
+    else:
+        for j in range(len(x)):
+            row[j] += share * x[j]
+
+
+@njit_inline
+def _gather_targets(
+    batches: Any, kind: Any, step: Any, start: Any, position: Any, samples: Any,
+    delta: Any, width: Any, units: Any,
+) -> None:  # fmt: skip
+    mixed = len(batches.shares) > 0
+    share = batches.shares[step] if mixed else f32(1)
+    delta[:] = ZERO
+    for i in range(samples):
+        row = delta[i * width : i * width + units]
+        at = start + position + i
+        _add_target(batches, kind, batches.order[at], share, row)
+        if mixed:
+            _add_target(batches, kind, batches.order[start + batches.partners[at]], f32(1) - share, row)
+
+
+@njit_inline
+def _add_target(batches: Any, kind: Any, index: Any, share: Any, row: Any) -> None:
+    if kind == _CROSS_ENTROPY:
+        row[batches.labels[index]] += share
+    else:
+        for j in range(len(row)):
+            row[j] += share * batches.values[index, j]
+
+
+@njit_inline
+def _train(
+    batches: Any, how: Any, numbers: Any, rates: Any, first: Any, weights: Any, gradient: Any, work: Any
+) -> float:
+    """Train one epoch in place; the sum of the gradients' norms."""
+    norms = 0.0
+    table, stride, samples = how.table, batches.x.shape[1], len(batches.order)
+    last = table[len(table) - 1]
+    width, units = last[STRIDE], last[FAN_OUT]
+    threshold, kept = u32(how.threshold), f32(how.kept)
+    for step in range(len(rates)):
+        start = step * batches.size
+        batch = min(batches.size, samples - start)
+        turn_weights(table, weights.p, work)
+        for position in range(0, batch, CHUNK):
+            count = min(CHUNK, batch - position)
+            _gather(batches, step, first + step, start, position, count, work)
+            forward(
+                table, weights.p, work, stride, count, how.activation, threshold, kept,
+                how.dropout_seed, first + step, position,
+            )  # fmt: skip
+            size = -(-count // ROWS) * ROWS * width
+            outputs = work[last[ACTIVATION] : last[ACTIVATION] + size]
+            delta = work[last[DELTA] : last[DELTA] + size]
+            _gather_targets(batches, how.kind, step, start, position, count, delta, width, units)
+            derive(how.kind, how.smoothing, batch, outputs, delta, units, width, count)
+            backward(table, weights.p, work, gradient, stride, count, position > 0)
+        norm = update(numbers, rates[step], first + step + 1, weights.p, gradient, weights.m, weights.v)
+        if not norm < np.inf:
+            # Clipping has spread it into the padding, which no other step overwrites.
+            gradient[:] = ZERO
+        norms += norm
+    return norms
+
+
+@njit_inline
+def _measure(how: Any, on: Any, parameters: Any, work: Any) -> float:
+    """Write the outputs, (N, outputs), in evaluation mode; the mean loss."""
+    table, stride = how.table, on.x.shape[1]
+    last = table[len(table) - 1]
+    width, units = last[STRIDE], last[FAN_OUT]
+    for start in range(0, len(on.x), CHUNK):
+        count = min(CHUNK, len(on.x) - start)
+        for i in range(count):
+            for j in range(stride):
+                work[i * stride + j] = on.x[start + i, j]
+        forward(table, parameters, work, stride, count, how.activation, u32(0), f32(1), 0, 0, 0)
+        for i in range(count):
+            for j in range(units):
+                on.outputs[start + i, j] = work[last[ACTIVATION] + i * width + j]
+    return total_loss(how.kind, on.outputs, on.labels, on.values) / len(on.x)
+
+
+def _program(digest: int) -> Backend:
+    """An epoch, kept on disk between processes.
+
+    numba's cache looks at one file, but the kernels stand in several: their digest, which the
+    program closes over, is part of its key.
+    """
+
+    @njit_cached
+    def epoch(
+        batches: Any, how: Any, numbers: Any, rates: Any, first: Any, weights: Any,
+        gradient: Any, work: Any, sample: Any, validation: Any,
+    ) -> tuple[float, float, float]:  # fmt: skip
+        """Train one epoch in place, then measure; see `row.Backend`."""
+        norms = _train(batches, how, numbers, rates, first, weights, gradient, work) + 0.0 * digest
+        train_loss = _measure(how, sample, weights.p, work)
+        return norms, train_loss, _measure(how, validation, weights.p, work)
+
+    return epoch
+
+
+def _digest() -> int:
+    here = Path(__file__).parent
+    sources = (*sorted(here.glob("*.py")), here.with_name("compiled.py"))
+    whole = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).digest()
+    return int.from_bytes(whole[:6], "little")
+
+
+epoch = _program(_digest())

@@ -1,0 +1,135 @@
+"""The losses behind the last layer: their derivatives and their values, compiled.
+
+The formulas are those of `torch.nn.functional`. Knows no network.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from tuner.compiled import njit_cached, njit_inline
+from tuner.fused.fast_math import HALF, ONE, ZERO, exp, f32, sigmoid
+from tuner.fused.recipe import LossKind
+
+_CROSS_ENTROPY, _BINARY = int(LossKind.CROSS_ENTROPY), int(LossKind.BINARY_CROSS_ENTROPY)
+_MSE, _MAE = int(LossKind.MSE), int(LossKind.MAE)
+
+
+@njit_inline
+def derive(
+    kind: Any, smoothing: Any, batch: Any, outputs: Any, delta: Any, units: Any, width: Any, samples: Any
+) -> None:
+    """Replace targets by the derivatives of the batch's mean loss.
+
+    Args:
+        kind: a `LossKind`.
+        smoothing: share of a label that is spread over all classes.
+        batch: samples of the whole batch.
+        outputs: flat outputs of this chunk; they are overwritten.
+        delta: flat targets, likewise; padding is zero and stays it.
+        units: outputs of a sample.
+        width: distance of samples.
+        samples: of this chunk.
+    """
+    if kind == _CROSS_ENTROPY:
+        _derive_cross_entropy(f32(smoothing), ONE / f32(batch), outputs, delta, units, width, samples)
+        return
+    share, s = ONE / f32(batch * units), f32(smoothing)
+    for i in range(samples):
+        out = outputs[i * width : i * width + units]
+        target = delta[i * width : i * width + units]
+        for j in range(units):
+            y, z = target[j], out[j]
+            if kind == _BINARY:
+                target[j] = (sigmoid(z) - (y * (ONE - s) + s * HALF)) * share
+            elif kind == _MSE:
+                target[j] = (z - y) * (share + share)
+            elif kind == _MAE:
+                target[j] = share if z > y else -share if z < y else z - y
+            else:
+                d = z - y
+                d = ONE if d > ONE else d
+                target[j] = (-ONE if d < -ONE else d) * share
+
+
+@njit_inline
+def _derive_cross_entropy(
+    smoothing: Any, share: Any, outputs: Any, delta: Any, units: Any, width: Any, samples: Any
+) -> None:
+    for i in range(samples):
+        out = outputs[i * width : (i + 1) * width]
+        highest = out[0]
+        for j in range(1, units):
+            highest = out[j] if out[j] > highest else highest
+        for j in range(width):
+            out[j] -= highest
+    for i in range(samples * width):
+        outputs[i] = exp(outputs[i])
+    spread = smoothing / f32(units)
+    for i in range(samples):
+        out = outputs[i * width : i * width + units]
+        target = delta[i * width : i * width + units]
+        total = ZERO
+        for j in range(units):
+            total += out[j]
+        factor = share / total
+        for j in range(units):
+            target[j] = out[j] * factor - (target[j] * (ONE - smoothing) + spread) * share
+
+
+@njit_inline
+def total_loss(kind: Any, outputs: Any, labels: Any, values: Any) -> float:
+    """The sum of the samples' losses, each a mean over its outputs where it has several.
+
+    Args:
+        kind: a `LossKind`.
+        outputs: (n, units).
+        labels: (n,) classes, for cross-entropy.
+        values: (n, units) targets, for the other losses.
+    """
+    samples, units = outputs.shape
+    total = 0.0
+    for i in range(samples):
+        if kind == _CROSS_ENTROPY:
+            highest = outputs[i, 0]
+            for j in range(1, units):
+                highest = outputs[i, j] if outputs[i, j] > highest else highest
+            mass = ZERO
+            for j in range(units):
+                mass += exp(outputs[i, j] - highest)
+            total += math.log(mass) - np.float64(outputs[i, labels[i]] - highest)
+            continue
+        loss = 0.0
+        for j in range(units):
+            z, y = np.float64(outputs[i, j]), np.float64(values[i, j])
+            d = abs(z - y)
+            if kind == _BINARY:
+                loss += (z if z > 0.0 else 0.0) - z * y + math.log1p(math.exp(-abs(z)))
+            elif kind == _MSE:
+                loss += d * d
+            elif kind == _MAE:
+                loss += d
+            else:
+                loss += d - 0.5 if d > 1.0 else 0.5 * d * d
+        total += loss / units
+    return total
+
+
+@njit_cached
+def highest(outputs: Any, classes: Any) -> None:
+    """Find the first of each sample's highest outputs, or its first `nan`, as `numpy.argmax` does.
+
+    Args:
+        outputs: (n, units).
+        classes: (n,) to be filled.
+    """
+    for i in range(len(outputs)):
+        at, most = 0, outputs[i, 0]
+        for j in range(1, outputs.shape[1]):
+            x = outputs[i, j]
+            if x > most or (x != x and most == most):
+                at, most = j, x
+        classes[i] = at

@@ -1,0 +1,191 @@
+"""RowRecipe: how one row trains, as plain numbers.
+
+Which parameters of a study these numbers come from is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Activation(IntEnum):
+    """The nonlinearity behind a hidden layer."""
+
+    IDENTITY = 0
+    SIGMOID = 1
+    TANH = 2
+    RELU = 3
+    LEAKY_RELU = 4
+    GELU = 5
+    SILU = 6
+
+
+class LossKind(IntEnum):
+    """What is minimized; means over the samples, and over outputs where a sample has several losses."""
+
+    CROSS_ENTROPY = 0
+    BINARY_CROSS_ENTROPY = 1
+    MSE = 2
+    MAE = 3
+    HUBER = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateRule:
+    """The coefficients of the one update that all optimizers are.
+
+    With g the gradient, r the rate of step t (counted from 1) and all moments zero at first::
+
+        m = first_keep m + first_add g;  v = second_keep v + second_add g^2
+        p -= r (plain g + averaged m) / (root sqrt(v) + floor)
+
+    where with `unbiased` (Kingma and Ba 2015, alg. 1) r is divided by 1 - first_keep^t and v by
+    1 - second_keep^t. Without `second` the divisor is 1.
+    """
+
+    first: bool = False
+    second: bool = False
+    first_keep: float = 0.0
+    first_add: float = 0.0
+    second_keep: float = 0.0
+    second_add: float = 0.0
+    plain: float = 0.0
+    averaged: float = 0.0
+    floor: float = 0.0
+    unbiased: bool = False
+
+
+def sgd() -> UpdateRule:
+    """Plain gradient descent."""
+    return UpdateRule(plain=1)
+
+
+def momentum(decay: float, nesterov: bool = False) -> UpdateRule:
+    """`torch.optim.SGD` with momentum, which adds whole gradients."""
+    if nesterov:
+        return UpdateRule(first=True, first_keep=decay, first_add=1, plain=1, averaged=decay)
+    return UpdateRule(first=True, first_keep=decay, first_add=1, averaged=1)
+
+
+def adagrad(epsilon: float) -> UpdateRule:
+    """Duchi et al. 2011, as `torch.optim.Adagrad`."""
+    return UpdateRule(second=True, second_keep=1, second_add=1, plain=1, floor=epsilon)
+
+
+def rmsprop(decay: float, epsilon: float) -> UpdateRule:
+    """Hinton 2012, as `torch.optim.RMSprop`."""
+    return UpdateRule(second=True, second_keep=decay, second_add=1 - decay, plain=1, floor=epsilon)
+
+
+def adam(beta1: float, beta2: float, epsilon: float) -> UpdateRule:
+    """Kingma and Ba 2015; adamw is adam with `RowRecipe.weight_decay`."""
+    return UpdateRule(
+        first=True, second=True, first_keep=beta1, first_add=1 - beta1, second_keep=beta2,
+        second_add=1 - beta2, averaged=1, floor=epsilon, unbiased=True,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seeds:
+    """Where a row's random streams start, 32 bits each."""
+
+    order: int
+    dropout: int
+    noise: int
+    mixing: int
+    partner: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowRecipe:
+    """How one row trains.
+
+    A step's gradient is that of the batch's mean loss; then, in this order, ``g += l1 sign(p)``, clipping,
+    ``g += l2 p``, ``p *= 1 - rate weight_decay`` and the rule.
+
+    Attributes:
+        width: units of a hidden layer.
+        depth: hidden layers.
+        layer_norm: layer normalization before each activation.
+        activation: the nonlinearity.
+        batch: samples per step; None: all.
+        rate: gives the learning rates of steps (N,), counted from 0, of so many steps in all.
+        rule: the optimizer.
+        clip_norm: the largest 2-norm of the gradient; None: any.
+        clip_value: the largest magnitude of its elements; None: any.
+        dropout: share of the hidden activations that is dropped.
+        smoothing: share of a label that is spread over all classes.
+        noise: standard deviation of Gaussian noise on the inputs.
+        mixup: alpha of the Beta distribution that pairs of samples are mixed by; 0: none.
+        seeds: of the random streams.
+    """
+
+    width: int
+    depth: int
+    layer_norm: bool = False
+    activation: Activation = Activation.RELU
+    batch: int | None = 32
+    rate: Callable[[NDArray[np.int64], int], NDArray[np.float64] | float]
+    rule: UpdateRule
+    l1: float = 0.0
+    l2: float = 0.0
+    weight_decay: float = 0.0
+    clip_norm: float | None = None
+    clip_value: float | None = None
+    dropout: float = 0.0
+    smoothing: float = 0.0
+    noise: float = 0.0
+    mixup: float = 0.0
+    seeds: Seeds
+
+
+LEAST_FLOOR = 1e-37
+"""What takes the place of a smaller floor, so that a parameter that never had a gradient stays."""
+
+
+class Numbers(NamedTuple):
+    """The numbers of a `RowRecipe` that a step needs; 0 stands for no clipping."""
+
+    first: bool
+    second: bool
+    unbiased: bool
+    first_keep: float
+    first_add: float
+    second_keep: float
+    second_add: float
+    plain: float
+    averaged: float
+    floor: float
+    l1: float
+    l2: float
+    weight_decay: float
+    clip_norm: float
+    clip_value: float
+
+
+def numbers(recipe: RowRecipe) -> Numbers:
+    """Take them out of a recipe."""
+    rule = recipe.rule
+    return Numbers(
+        first=rule.first,
+        second=rule.second,
+        unbiased=rule.unbiased,
+        first_keep=float(rule.first_keep),
+        first_add=float(rule.first_add),
+        second_keep=float(rule.second_keep),
+        second_add=float(rule.second_add),
+        plain=float(rule.plain),
+        averaged=float(rule.averaged),
+        floor=max(float(rule.floor), LEAST_FLOOR),
+        l1=float(recipe.l1),
+        l2=float(recipe.l2),
+        weight_decay=float(recipe.weight_decay),
+        clip_norm=float(recipe.clip_norm or 0),
+        clip_value=float(recipe.clip_value or 0),
+    )

@@ -1,0 +1,266 @@
+"""FusedRow: one trial in training, its arrays and its random streams.
+
+Everything it computes follows from its own recipe, start and material; that there are other rows
+is not known here.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.fused.layout import FAN_IN, STRIDE, WEIGHT, Floats, Layout, aligned
+from tuner.fused.recipe import RowRecipe, numbers
+from tuner.fused.rng import RowRng
+from tuner.fused.row_data import RowInputs, RowTargets, Targets
+
+
+class Batches(NamedTuple):
+    """What an epoch goes through.
+
+    Attributes:
+        x: (N, stride) padded inputs.
+        features: of them that are no padding.
+        labels: (N,) classes for cross-entropy.
+        values: (N, outputs) targets for the other losses.
+        order: (N,) indices of samples.
+        size: of a batch; the last one may be smaller.
+        shares: (steps,) what each batch is mixed by; empty: nothing is mixed.
+        partners: (N,) positions within the batch.
+        noise: standard deviation on the inputs.
+        noise_seed: of its stream.
+    """
+
+    x: Floats
+    features: int
+    labels: NDArray[np.int64]
+    values: Floats
+    order: NDArray[np.int64]
+    size: int
+    shares: Floats
+    partners: NDArray[np.int64]
+    noise: float
+    noise_seed: int
+
+
+class Pass(NamedTuple):
+    """How samples go through the network.
+
+    Attributes:
+        table: `Layout.table`.
+        activation: an `Activation`.
+        kind: a `LossKind`.
+        smoothing: of labels.
+        threshold: words below it drop an activation; 0 drops none.
+        kept: what kept ones are multiplied by.
+        dropout_seed: of the stream of masks.
+    """
+
+    table: NDArray[np.int64]
+    activation: int
+    kind: int
+    smoothing: float
+    threshold: int
+    kept: float
+    dropout_seed: int
+
+
+class Weights(NamedTuple):
+    """Parameters, mean gradient and mean squared gradient, flat arrays of one layout."""
+
+    p: Floats
+    m: Floats
+    v: Floats
+
+
+class Measurement(NamedTuple):
+    """What is measured on, and where to.
+
+    Attributes:
+        x: (N, stride) padded inputs.
+        labels: see `Targets`.
+        values: see `Targets`.
+        outputs: (N, outputs), to be filled in evaluation mode.
+    """
+
+    x: Floats
+    labels: NDArray[np.int64]
+    values: Floats
+    outputs: Floats
+
+
+Backend = Callable[..., tuple[float, float, float]]
+"""What computes an epoch: trains in place, then measures twice.
+
+Takes batches, pass, numbers, the steps' rates, the number of steps before, weights, a gradient, a
+workspace and two measurements; returns the sum of the gradients' norms and the two mean losses.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """Arrays that rows of one layout use in turn; nothing in them outlasts an epoch."""
+
+    gradient: Floats
+    work: Floats
+
+    @classmethod
+    def of(cls, layout: Layout) -> Scratch:
+        """Make room for one row at a time."""
+        return cls(aligned(layout.parameters), aligned(layout.workspace))
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One epoch of one row.
+
+    Attributes:
+        train_loss: mean per sample over the sample of the training split, in evaluation mode.
+        val_loss: over the validation split.
+        sample_outputs: the network's outputs for the sample, (N, outputs).
+        val_outputs: for the validation split.
+        learning_rate: of the last step.
+        grad_norm: mean over the steps of the gradient's 2-norm before clipping.
+        seconds: of this row's work.
+        layer_norms: of the gradient of the first and of the last layer's weights in the last step, behind l1
+            and clipping; None but in the first and the last epoch, and of a back end that does not tell.
+    """
+
+    epoch: int
+    train_loss: float
+    val_loss: float
+    sample_outputs: Floats
+    val_outputs: Floats
+    learning_rate: float
+    grad_norm: float
+    seconds: float
+    layer_norms: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowState:
+    """Everything of a row that training changes.
+
+    Attributes:
+        epoch: epochs trained.
+        arrays: ``"p"``, ``"m"``, ``"v"``, flat, ``"kept"`` once a model was kept, and the generators
+            ``"order"`` and ``"partner"``.
+        mixing: the generator of mixup, as a table fit for JSON.
+    """
+
+    epoch: int
+    arrays: Mapping[str, NDArray[Any]]
+    mixing: Mapping[str, Any]
+
+
+class FusedRow:
+    """A trial's network, optimizer and streams."""
+
+    def __init__(
+        self,
+        recipe: RowRecipe,
+        material: RowTargets,
+        inputs: RowInputs,
+        epochs: int,
+        start: Mapping[str, Floats] | RowState,
+    ) -> None:
+        self.layout = Layout(inputs.features, recipe.width, recipe.depth, material.outputs, recipe.layer_norm)
+        self.epoch = 0
+        self._recipe, self._material, self._inputs = recipe, material, inputs
+        samples = len(inputs.train)
+        self._size = samples if recipe.batch is None else min(samples, recipe.batch)
+        self._steps = -(-samples // self._size)
+        self._all_steps = epochs * self._steps
+        self._numbers = numbers(recipe)
+        self._pass = Pass(
+            self.layout.table, int(recipe.activation), int(material.kind), float(recipe.smoothing),
+            math.floor(recipe.dropout * 2**32), 1 / (1 - recipe.dropout), recipe.seeds.dropout,
+        )  # fmt: skip
+        self._streams = RowRng(recipe.seeds)
+        self._kept: Floats | None = None
+        if isinstance(start, RowState):
+            self._restore(start)
+        else:
+            size = self.layout.parameters
+            self.weights = Weights(self.layout.pack(start), aligned(size), aligned(size))
+
+    def advance(self, backend: Backend, scratch: Scratch) -> Measured:
+        """Train one epoch and measure."""
+        begin = time.perf_counter()
+        recipe, inputs, material = self._recipe, self._inputs, self._material
+        first, steps = self.epoch * self._steps, self._steps
+        rates = np.empty(steps)
+        rates[:] = recipe.rate(np.arange(first, first + steps), self._all_steps)
+        sample = self._measurement(inputs.sample, material.sample)
+        validation = self._measurement(inputs.validation, material.validation)
+        norms, train_loss, val_loss = backend(
+            self._batches(), self._pass, self._numbers, rates, first, self.weights,
+            scratch.gradient, scratch.work, sample, validation,
+        )  # fmt: skip
+        self.epoch += 1
+        return Measured(
+            self.epoch, train_loss, val_loss, sample.outputs, validation.outputs, float(rates[-1]),
+            norms / steps, time.perf_counter() - begin, self._layer_norms(scratch.gradient),
+        )  # fmt: skip
+
+    def _layer_norms(self, gradient: Floats) -> tuple[float, float] | None:
+        if self.epoch != 1 and self.epoch * self._steps != self._all_steps:
+            return None
+        first, last = (
+            gradient[row[WEIGHT] : row[WEIGHT] + row[FAN_IN] * row[STRIDE]]
+            for row in (self.layout.table[0], self.layout.table[-1])
+        )
+        return (math.sqrt(first @ first), math.sqrt(last @ last)) if last.any() else None
+
+    def keep(self) -> None:
+        """Note the parameters as they are now, in place of those noted before."""
+        if self._kept is None:
+            self._kept = aligned(self.layout.parameters)
+        self._kept[...] = self.weights.p
+
+    def kept(self) -> dict[str, Floats] | None:
+        """What `keep` noted, by `Layout.names`; None before the first time."""
+        return None if self._kept is None else self.layout.unpack(self._kept)
+
+    def state(self) -> RowState:
+        """A copy of everything that training changes."""
+        generators, mixing = self._streams.state()
+        flat = self.weights._asdict() | ({} if self._kept is None else {"kept": self._kept})
+        return RowState(self.epoch, {n: array.copy() for n, array in flat.items()} | generators, mixing)
+
+    def _restore(self, state: RowState) -> None:
+        flat = {name: self._copied(state.arrays[name]) for name in Weights._fields}
+        self.weights = Weights(**flat)
+        if "kept" in state.arrays:
+            self._kept = self._copied(state.arrays["kept"])
+        self.epoch = state.epoch
+        self._streams.restore(state.arrays, state.mixing)
+
+    def _copied(self, array: NDArray[Any]) -> Floats:
+        copy = aligned(self.layout.parameters)
+        if array.shape != copy.shape or array.dtype != copy.dtype:
+            raise ValueError(f"a row of {copy.size} parameters cannot go on from {array.shape} {array.dtype}")
+        copy[...] = array
+        return copy
+
+    def _batches(self) -> Batches:
+        recipe, samples, targets = self._recipe, len(self._inputs.train), self._material.train
+        shares, partners = np.zeros(0, np.float32), np.zeros(0, np.int64)
+        order = self._streams.order(samples)
+        if recipe.mixup:
+            sizes = [min(self._size, samples - start) for start in range(0, samples, self._size)]
+            shares, partners = self._streams.mixing(recipe.mixup, sizes)
+        return Batches(
+            self._inputs.train, self._inputs.features, targets.labels, targets.values, order,
+            self._size, shares, partners, float(recipe.noise), recipe.seeds.noise,
+        )  # fmt: skip
+
+    def _measurement(self, x: Floats, targets: Targets) -> Measurement:
+        outputs = np.empty((len(x), self._material.outputs), np.float32)
+        return Measurement(x, targets.labels, targets.values, outputs)

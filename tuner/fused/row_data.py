@@ -1,0 +1,86 @@
+"""RowTargets: what rows learn from and are measured on, as arrays that kernels read.
+
+Shared by all rows and never written to. Which study it comes from is not known here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.fused.layout import Floats, padded
+from tuner.fused.recipe import LossKind
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What outputs are compared with.
+
+    Attributes:
+        labels: (N,) int64 classes, for cross-entropy; else empty.
+        values: (N, outputs) float32, for the other losses; else (0, outputs).
+    """
+
+    labels: NDArray[np.int64]
+    values: Floats
+
+    @classmethod
+    def of(cls, targets: NDArray[Any], kind: LossKind, outputs: int) -> Targets:
+        """Bring targets, (N,) classes for cross-entropy and else (N, outputs), into shape."""
+        if kind is LossKind.CROSS_ENTROPY:
+            return cls(np.array(targets, np.int64), np.zeros((0, outputs), np.float32))
+        values = np.array(targets, np.float32).reshape(len(targets), outputs)
+        return cls(np.zeros(0, np.int64), values)
+
+
+@dataclass(frozen=True, slots=True)
+class RowInputs:
+    """Scaled inputs of the training split, of its sample and of the validation split.
+
+    Each is (N, `Layout.input_stride`), padded with zeros; `of` pads.
+    """
+
+    train: Floats
+    sample: Floats
+    validation: Floats
+    features: int
+
+    @classmethod
+    def of(cls, train: NDArray[Any], sample: NDArray[Any], validation: NDArray[Any]) -> RowInputs:
+        """Copy inputs of any shape (N, ...)."""
+        features = int(np.prod(train.shape[1:]))
+        return cls(padded(train), padded(sample), padded(validation), features)
+
+
+@dataclass(frozen=True)
+class RowTargets:
+    """The targets of the three splits, and the loss that they are for.
+
+    Attributes:
+        kind: the loss.
+        outputs: how many numbers the network puts out for a sample.
+        train: targets of the training split.
+        sample: of the part of it that the training loss is measured on.
+        validation: of the validation split.
+    """
+
+    kind: LossKind
+    outputs: int
+    train: Targets = field(repr=False)
+    sample: Targets = field(repr=False)
+    validation: Targets = field(repr=False)
+
+    @classmethod
+    def of(
+        cls,
+        kind: LossKind,
+        outputs: int,
+        train: NDArray[Any],
+        sample: NDArray[Any],
+        validation: NDArray[Any],
+    ) -> RowTargets:
+        """Bring the targets of the splits into shape, see `Targets.of`."""
+        return cls(kind, outputs, *(Targets.of(y, kind, outputs) for y in (train, sample, validation)))

@@ -1,0 +1,103 @@
+"""BatchLoader: an epoch's micro-batches of several rows, side by side.
+
+Every row's samples, weights and masks are its own; what is computed on them is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from tuner.trainers.torch.batches import TrialRng, augments, micro_batches, micro_masks
+from tuner.trainers.torch.stacked_row import StackedRow
+from tuner.trainers.torch.training_tensors import TrainingTensors
+
+
+class Batch(NamedTuple):
+    """One micro-batch of the first L rows of the stack, an even number.
+
+    Attributes:
+        x: (L, q, ...) inputs.
+        y: (L, q, outputs) soft targets.
+        weights: (L, q) of the losses; 0 where there is no sample.
+        masks: (L, q, *shape), what each dropout layer multiplies by.
+        ends: the rows that have a whole batch with it.
+    """
+
+    x: Tensor
+    y: Tensor
+    weights: Tensor
+    masks: list[Tensor]
+    ends: list[int]
+
+
+class BatchLoader:
+    """The micro-batches of rows, of which the first ones have the most."""
+
+    def __init__(
+        self, rows: Sequence[StackedRow], streams: Sequence[TrialRng], tensors: TrainingTensors
+    ) -> None:
+        self._rows, self._soft, self._loss = rows, tensors.loss.soft(tensors.train), tensors.loss
+        device, count, length = tensors.device, len(rows) + len(rows) % 2, len(rows[0].plan.micros)
+        width = rows[0].plan.places.shape[1]
+        self._index = torch.zeros(count, length, width, dtype=torch.long)
+        self._weights = torch.zeros(count, length, width)
+        smoothing = torch.zeros(count, 1, 1)
+        self._feeds, self._masks = {}, []
+        for i, (row, own) in enumerate(zip(rows, streams, strict=True)):
+            order, micros = torch.randperm(len(tensors.train), generator=own.order), row.plan.micros
+            self._index[i, : len(micros)] = order[row.plan.places]
+            self._weights[i, : len(micros)] = row.plan.weights
+            smoothing[i] = row.recipe.label_smoothing
+            if augments(row.recipe, row.inputs.train):
+                self._feeds[i] = micro_batches(
+                    row.inputs.train, tensors.train, order.to(device), micros, row.recipe, self._loss, own
+                )
+            shapes = [slot.shape for slot in row.program.slots]
+            self._masks.append(micro_masks(shapes, row.rates, micros, own.dropout))
+        self._kept = [
+            torch.ones(count, 1, *(1 for _ in slot.shape), device=device) for slot in rows[0].program.slots
+        ]
+        for i, row in enumerate(rows):
+            for kept, rate in zip(self._kept, row.rates, strict=True):
+                kept[i] = 1 - rate if rate < 1 else 1
+        self._index, self._weights = self._index.to(device), self._weights.to(device)
+        self._smoothing = smoothing.to(device) if smoothing.any() else None
+
+    def __iter__(self) -> Iterator[Batch]:
+        for t in range(self._index.shape[1]):
+            training = [row for row in self._rows if t < len(row.plan.micros)]
+            live = len(training) + len(training) % 2
+            index = self._index[:live, t]
+            x, y = self._inputs(index), self._soft[index]
+            for i, feed in self._feeds.items():
+                if i < len(training):
+                    inputs, targets = next(feed)
+                    x[i, : len(inputs)], y[i, : len(inputs)] = inputs, targets
+            if self._smoothing is not None:
+                y = self._loss.smoothed(y, self._smoothing[:live])
+            ends = [i for i, row in enumerate(training) if row.plan.micros[t].ends]
+            yield Batch(x, y, self._weights[:live, t], self._drawn(len(training), live), ends)
+
+    def _inputs(self, index: Tensor) -> Tensor:
+        tables = [row.inputs.train for row in self._rows]
+        if all(table is tables[0] for table in tables):
+            return tables[0][index]
+        return torch.stack([table[rows] for table, rows in zip([*tables, tables[0]], index, strict=False)])
+
+    def _drawn(self, training: int, live: int) -> list[Tensor]:
+        if not self._kept:
+            return []
+        width, device = self._index.shape[2], self._index.device
+        found = [
+            torch.ones(live, width, *slot.shape, dtype=torch.bool, device=device)
+            for slot in self._rows[0].program.slots
+        ]
+        for i in range(training):
+            for mask, own in zip(found, next(self._masks[i]), strict=True):
+                if own is not None:
+                    mask[i, : len(own)] = own
+        return [mask / kept[:live] for mask, kept in zip(found, self._kept, strict=True)]

@@ -1,0 +1,133 @@
+"""StackedEpoch: one epoch of several trials of one program, side by side.
+
+Rows are put together for an epoch and taken apart after it; if it fails they are as they were.
+Which rows train together, and what a failure means, is not known here.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from tuner.core.trial import LAYER_NORMS, Reading
+from tuner.fused.universal import UniversalUpdate
+from tuner.trainers.scores import Score
+from tuner.trainers.torch.batch_loader import Batch, BatchLoader
+from tuner.trainers.torch.schedule import learning_rate
+from tuner.trainers.torch.stacked_row import StackedRow
+from tuner.trainers.torch.training_tensors import TrainingTensors, Truth
+
+CHUNK = 2**18
+"""Input numbers of a row that are evaluated at once, at most."""
+
+
+class StackedEpoch:
+    """Rows of one program whose micro-batches have one size.
+
+    The stack holds an even number of rows, with one of zeros where theirs is odd: so each row's
+    sums are taken in the same order, whatever its place and whoever its neighbours.
+    """
+
+    def __init__(
+        self, rows: Sequence[StackedRow], tensors: TrainingTensors, epochs: int, score: Score
+    ) -> None:
+        self._rows = sorted(rows, key=lambda row: -len(row.plan.micros))  # those that train are a prefix
+        self._tensors, self._epochs, self._score = tensors, epochs, score
+        self._program = rows[0].program
+        filled = [*self._rows, *self._rows[: len(rows) % 2]]
+        p, m, v = torch.stack([row.flats for row in filled], dim=1).unbind()
+        p[len(rows) :] = 0
+        self._update = UniversalUpdate([row.numbers for row in filled], p, m, v)
+        self._constants = {
+            name: torch.stack([row.constants[name] for row in filled]) for name in rows[0].constants
+        }
+        self._views: dict[int, tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]] = {}
+
+    def advance(self) -> list[tuple[StackedRow, Reading]]:
+        """Train one epoch, measure, and hand the rows their new states."""
+        start = time.perf_counter()
+        streams = [row.streams.copy() for row in self._rows]
+        rates, layers = self._train(BatchLoader(self._rows, streams, self._tensors))
+        norms = self._update.norms()
+        train = self._measure([row.inputs.sample for row in self._rows], self._tensors.sample)
+        val = self._measure([row.inputs.validation for row in self._rows], self._tensors.validation)
+        seconds = (time.perf_counter() - start) / len(self._rows)
+        update, readings = self._update, []
+        flats = [torch.stack(parts) for parts in zip(update.p, update.m, update.v, strict=True)]
+        for i, row in enumerate(self._rows):
+            row.epoch, row.streams = row.epoch + 1, streams[i]
+            row.flats = flats[i]
+            (train_loss, train_score), (val_loss, val_score) = train[i], val[i]
+            norm = norms[i] / row.plan.batches
+            readings.append(
+                Reading(
+                    row.epoch,
+                    train_loss,
+                    val_loss,
+                    train_score,
+                    val_score,
+                    rates[i],
+                    norm,
+                    seconds,
+                    {**row.costs, **layers[i]},
+                )
+            )
+        return list(zip(self._rows, readings, strict=True))
+
+    def _train(self, batches: Iterable[Batch]) -> tuple[list[float], list[dict[str, float]]]:
+        """Returns the learning rate of each row's last step, and its `LAYER_NORMS`."""
+        rates = [math.nan] * len(self._rows)
+        layers: list[dict[str, float]] = [{} for _ in self._rows]
+        steps = [row.epoch * row.plan.batches for row in self._rows]
+        for batch in batches:
+            self._descend(batch)
+            for i in batch.ends:
+                row = self._rows[i]
+                rates[i] = learning_rate(row.recipe, steps[i], self._epochs * row.plan.batches)
+                steps[i] += 1
+                if steps[i] in (row.plan.batches, self._epochs * row.plan.batches):
+                    layers[i] = self._layer_norms(i)
+            self._update.step([(i, rates[i], steps[i]) for i in batch.ends])
+        return rates, layers
+
+    def _layer_norms(self, row: int) -> dict[str, float]:
+        weights = [g[row] for g in self._program.unpack(self._update.g).values() if g.ndim > 2]
+        ends = (weights[0], weights[-1]) if weights else ()
+        return {n: torch.linalg.vector_norm(g).item() for n, g in zip(LAYER_NORMS, ends, strict=False)}
+
+    def _descend(self, batch: Batch) -> None:
+        """Add a micro-batch's gradients."""
+        live = len(batch.x)
+        if live not in self._views:
+            constants = {name: tensor[:live] for name, tensor in self._constants.items()}
+            leaves, sums = (self._program.unpack(flat[:live]) for flat in (self._update.p, self._update.g))
+            for leaf in leaves.values():
+                leaf.requires_grad_()
+            self._views[live] = constants, leaves, sums
+        constants, leaves, sums = self._views[live]
+        outputs = self._program.outputs({**leaves, **constants}, batch.x, batch.masks, training=True)
+        total = (self._tensors.loss.each(outputs, batch.y) * batch.weights).sum()
+        found = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
+        for gradients, more in zip(sums.values(), found, strict=True):
+            if more is not None:
+                gradients += more
+
+    @torch.no_grad()
+    def _measure(self, inputs: Sequence[Tensor], truth: Truth) -> list[tuple[float, float]]:
+        """Each row's loss and score in evaluation mode."""
+        count, first = len(self._update.p), inputs[0]
+        tensors = {**self._program.unpack(self._update.p), **self._constants}
+        size = max(1, CHUNK // math.prod(first.shape[1:]))
+        parts = []
+        for start in range(0, len(first), size):
+            if all(x is first for x in inputs):
+                x = first[start : start + size].expand(count, *(-1 for _ in first.shape))
+            else:
+                x = torch.stack([each[start : start + size] for each in (*inputs, first)[:count]])
+            parts.append(self._program.outputs(tensors, x, training=False))
+        judged = self._tensors.judged
+        return [judged(outputs, truth, self._score) for outputs in torch.cat(parts, dim=1)[: len(inputs)]]

@@ -1,0 +1,196 @@
+"""TrialRun: one trial in training, the recipe step by step.
+
+Does what it is told, epoch after epoch; what a failure means to the study is not known here.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from tuner.core.seeds import derive
+from tuner.core.training import Snapshot
+from tuner.core.trial import LAYER_NORMS, Objective, Reading, Trial
+from tuner.errors import TrialError
+from tuner.trainers import scores
+from tuner.trainers.global_rng import GlobalRng
+from tuner.trainers.state import freeze, reading_of, reading_table, thaw
+from tuner.trainers.torch.batches import augmented, batch_of
+from tuner.trainers.torch.costs import costs
+from tuner.trainers.torch.recipe import Recipe
+from tuner.trainers.torch.schedule import learning_rate
+from tuner.trainers.torch.start import context_of, network_of
+from tuner.trainers.torch.training_tensors import TrainingTensors, Truth
+from tuner.trainers.torch.update import TorchUpdate
+
+CHUNK = 2**22
+"""Input numbers that are evaluated at once, at most."""
+
+
+class TrialRun:
+    """A trial's network, optimizer and random streams.
+
+    All streams start from the trial alone. Those of the order and of augmentation are on the CPU,
+    so that the device does not change them.
+    """
+
+    def __init__(
+        self,
+        trial: Trial,
+        model: str,
+        tensors: TrainingTensors,
+        epochs: int,
+        score: str,
+        goal: Objective,
+        asked: Sequence[str] = (),
+    ) -> None:
+        self.trial, self.model, self.tensors = trial, model, tensors
+        self.best: Reading | None = None
+        self.weights: dict[str, Tensor] = {}
+        self.epoch = 0
+        self._score, self._goal = scores.find(score), goal
+        self._recipe = Recipe.of(trial.params)
+        self._order = self._generator("order")
+        self._augmentation = self._generator("augmentation")
+        self._mixup = np.random.default_rng(self._seed("mixup"))
+        self._dropout = GlobalRng(self._seed("dropout"), str(tensors.device))
+        self.inputs = tensors.inputs(self._recipe.scaling or tensors.data.scaling)
+        self.context = context_of(trial, tensors)
+        self._module = network_of(trial, model, tensors)
+        with GlobalRng(0, str(tensors.device)):
+            self._costs = costs(asked, self._module, self.inputs.validation)
+        self._update = TorchUpdate(self._recipe, self._module, trial.params)
+        self._sizes = _batch_sizes(len(tensors.train), self._recipe, self._module)
+        self._steps = epochs * len(self._sizes)
+
+    def advance(self) -> Reading:
+        """Train one epoch and measure."""
+        start = time.perf_counter()
+        self._layers: Mapping[str, float] = {}
+        with self._dropout:
+            rate, norm = self._train()
+            train_loss, train_score = self._measure(self.inputs.sample, self.tensors.sample)
+            val_loss, val_score = self._measure(self.inputs.validation, self.tensors.validation)
+        self.epoch += 1
+        seconds = time.perf_counter() - start
+        extras = {**self._costs, **self._layers}
+        reading = Reading(
+            self.epoch, train_loss, val_loss, train_score, val_score, rate, norm, seconds, extras
+        )
+        self._keep_if_best(reading)
+        return reading
+
+    def missing(self) -> list[str]:
+        """What of the network's `state_dict` is not in `weights`: it is no tensor."""
+        return [name for name in self._module.state_dict() if name not in self.weights]
+
+    def snapshot(self) -> Snapshot | None:
+        """All that training changes; None where the module has a state that is no tensor."""
+        module = self._module.state_dict()
+        if not all(isinstance(part, Tensor) for part in module.values()):
+            return None
+        state = {
+            "module": module,
+            "unlisted": {n: b for n, b in self._module.named_buffers() if n not in module},
+            "update": self._update.state(),
+            "best": reading_table(self.best),
+            "weights": self.weights,
+            "order": self._order.get_state(),
+            "augmentation": self._augmentation.get_state(),
+            "mixup": self._mixup.bit_generator.state,
+            "dropout": self._dropout.state(),
+        }
+        return Snapshot(self.epoch, *freeze(state))
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on where a snapshot of this trial was made."""
+        state = thaw(snapshot.arrays, snapshot.facts)
+        self._module.load_state_dict(state["module"])
+        buffers = dict(self._module.named_buffers())
+        for name, tensor in state["unlisted"].items():
+            buffers[name].copy_(tensor)
+        self._update.restore(state["update"])
+        self.epoch, self.best, self.weights = snapshot.epoch, reading_of(state["best"]), state["weights"]
+        self._order.set_state(state["order"])
+        self._augmentation.set_state(state["augmentation"])
+        self._mixup.bit_generator.state = state["mixup"]
+        self._dropout.restore(state["dropout"])
+
+    def _train(self) -> tuple[float, float]:
+        """Returns the last step's learning rate and the mean norm of the gradients."""
+        self._module.train()
+        device, step, rate = self.tensors.device, self.epoch * len(self._sizes), math.nan
+        norms = torch.zeros((), device=device)
+        order = torch.randperm(len(self.tensors.train), generator=self._order).to(device)
+        for rows in torch.split(order, self._sizes):
+            x, y = augmented(
+                self.inputs.train[rows],
+                self.tensors.train[rows],
+                self._recipe,
+                self.tensors.loss,
+                self._augmentation,
+                self._mixup,
+            )
+            self._update.clear()
+            self.tensors.loss(self._outputs(x), y, self._recipe.label_smoothing).backward()  # type: ignore[no-untyped-call]
+            if step + 1 in (len(self._sizes), self._steps):
+                self._layers = self._layer_norms()
+            rate = learning_rate(self._recipe, step, self._steps)
+            norms += self._update.step(rate)
+            step += 1
+        return rate, norms.item() / len(self._sizes)
+
+    def _layer_norms(self) -> dict[str, float]:
+        weights = [p.grad for p in self._module.parameters() if p.ndim > 1 and p.grad is not None]
+        ends = (weights[0], weights[-1]) if weights else ()
+        return {n: torch.linalg.vector_norm(g).item() for n, g in zip(LAYER_NORMS, ends, strict=False)}
+
+    def _outputs(self, x: Tensor) -> Tensor:
+        outputs, needed = self._module(x), (len(x), self.context.outputs)
+        if not isinstance(outputs, Tensor):
+            raise TrialError(f"the network gives a {type(outputs).__name__}; a tensor {needed} is needed")
+        if outputs.shape == needed:
+            return outputs
+        # A mismatch would be broadcast in silence.
+        if outputs.shape == needed[:1] and needed[1] == 1:
+            return outputs[:, None]
+        raise TrialError(f"the network gives outputs of shape {tuple(outputs.shape)}; {needed} is needed")
+
+    @torch.no_grad()
+    def _measure(self, x: Tensor, truth: Truth) -> tuple[float, float]:
+        """Loss and score in evaluation mode."""
+        self._module.eval()
+        rows = max(1, CHUNK // math.prod(self.context.input_shape))
+        outputs = torch.cat([self._outputs(part) for part in torch.split(x, rows)])
+        return self.tensors.judged(outputs, truth, self._score)
+
+    def _keep_if_best(self, reading: Reading) -> None:
+        if self._goal.prefers(reading, self.best):
+            self.best = reading
+            self.weights = {
+                name: tensor.detach().clone()
+                for name, tensor in self._module.state_dict().items()
+                if isinstance(tensor, Tensor)
+            }
+
+    def _seed(self, purpose: str) -> int:
+        return derive(self.trial.study_seed, self.trial.number, purpose)
+
+    def _generator(self, purpose: str) -> torch.Generator:
+        return torch.Generator().manual_seed(self._seed(purpose))
+
+
+def _batch_sizes(rows: int, recipe: Recipe, module: nn.Module) -> list[int]:
+    """How the rows of an epoch fall into batches; the last one may be smaller."""
+    size = batch_of(recipe, rows)
+    sizes = [min(size, rows - start) for start in range(0, rows, size)]
+    if sizes[-1] == 1 < len(sizes) and any(isinstance(m, _BatchNorm) for m in module.modules()):
+        # One row has no variance: it joins the batch before it.
+        sizes[-2:] = [sizes[-2] + 1]
+    return sizes
