@@ -16,7 +16,7 @@ from benchmarks.throughput import OURS, PLAIN, Setting, course
 from tuner.core.dataset import Task
 from tuner.core.space import Choice, SearchSpace
 from tuner.core.spec import StudySpec
-from tuner.trainers.torch.networks import Context, build
+from tuner.trainers.torch.networks import NetworkContext, build
 from tuner.trainers.torch.recipe import Recipe
 from tuner.trainers.torch.schedule import learning_rate
 from tuner.trainers.torch.update import TorchUpdate
@@ -83,7 +83,7 @@ def test_the_scripts_learning_rates_are_ours(drawn: list[optuna.trial.FrozenTria
 
 def networks(params: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
     """The script's and ours, with the same weights."""
-    context = Context((64,), 10, Task.CLASSIFICATION, params=params)
+    context = NetworkContext((64,), 10, Task.CLASSIFICATION, params=params)
     theirs, ours = script.network(params, 64, 10), build("mlp", params, context)
     ours.load_state_dict(theirs.state_dict())
     return theirs, ours

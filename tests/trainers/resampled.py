@@ -17,7 +17,7 @@ from tuner.core.trial import Params, Reading, Trial
 from tuner.data import from_arrays
 from tuner.testing.trainer import TrainerContract, blobs, study
 from tuner.trainers import Model, open_batch
-from tuner.trainers.function import Context, FunctionTrainer
+from tuner.trainers.function import FunctionTrainer, TrialContext
 from tuner.trainers.torch import TorchTrainer
 
 
@@ -43,7 +43,7 @@ class Otherwise:
         return tuple(map(self.change, self.resampling.folds(count)))
 
 
-def nearest(params: Any, context: Context) -> Iterator[dict[str, Any]]:
+def nearest(params: Any, context: TrialContext) -> Iterator[dict[str, Any]]:
     """The distance to the middle and the seed's noise; cheap, and different for every seed and split."""
     data = context.data
     assert data is not None

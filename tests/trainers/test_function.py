@@ -19,10 +19,10 @@ from tuner.core.trial import Params, Reading, Trial
 from tuner.errors import TrialError
 from tuner.testing.trainer import TrainerContract, blobs, study, written_and_read
 from tuner.trainers import load_model, open_batch
-from tuner.trainers.function import Context, FunctionTrainer
+from tuner.trainers.function import FunctionTrainer, TrialContext
 
 
-def softmax_regression(params: dict[str, Any], context: Context) -> Iterator[dict[str, float]]:
+def softmax_regression(params: dict[str, Any], context: TrialContext) -> Iterator[dict[str, float]]:
     """Plain gradient descent with the global generators' noise in it."""
     data = context.data
     assert data is not None
@@ -300,9 +300,9 @@ def study():
 
 
 def test_context_says_what_the_trial_may_use() -> None:
-    seen: list[Context] = []
+    seen: list[TrialContext] = []
 
-    def train(params: Any, context: Context) -> float:
+    def train(params: Any, context: TrialContext) -> float:
         seen.append(context)
         params["learning_rate"] = None
         return 0.5
@@ -324,7 +324,7 @@ def test_context_says_what_the_trial_may_use() -> None:
 def kept(tmp_path: Path, hand: Any, values: Any = (0.5, 0.4, 0.9)) -> Any:
     """The model that is saved after some epochs, each with its value and what is handed over."""
 
-    def train(params: Any, context: Context) -> Iterator[float]:
+    def train(params: Any, context: TrialContext) -> Iterator[float]:
         for epoch, value in enumerate(values, 1):
             model = hand(epoch)
             if model is not None:
@@ -424,7 +424,7 @@ def test_a_wrong_signature_is_a_fault(function: Any, fault: str) -> None:
     assert fault in FunctionTrainer(function).validate(custom(), None)[0]
 
 
-def stateful(params: Any, context: Context) -> Iterator[dict[str, Any]]:
+def stateful(params: Any, context: TrialContext) -> Iterator[dict[str, Any]]:
     """A network with momentum and two streams, that goes on where it was."""
     network = torch.nn.Linear(2, 1)
     optimizer = torch.optim.SGD(network.parameters(), params["learning_rate"], momentum=0.9)
@@ -510,7 +510,7 @@ def test_a_state_belongs_to_the_epoch_that_it_was_yielded_with() -> None:
 def test_a_trial_starts_without_a_state_and_goes_on_with_its_own() -> None:
     seen: list[Any] = []
 
-    def train(params: Any, context: Context) -> Iterator[Any]:
+    def train(params: Any, context: TrialContext) -> Iterator[Any]:
         seen.append(context.resume())
         for step in range(4):
             yield {"val_loss": 0.5, "state": {"step": step, "weights": (np.full(2, step), None)}}
@@ -560,7 +560,7 @@ def test_a_function_that_yields_its_state_but_starts_over_fails_its_trial() -> N
 def test_what_is_drawn_before_resuming_is_what_was_drawn_at_the_start() -> None:
     drawn: list[float] = []
 
-    def train(params: Any, context: Context) -> Iterator[Any]:
+    def train(params: Any, context: TrialContext) -> Iterator[Any]:
         drawn.append(random.random())
         context.resume()
         while True:

@@ -11,7 +11,6 @@ import logging
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from tuner.artifacts import Artifacts
@@ -26,7 +25,6 @@ from tuner.core.events import (
     Reported,
     Restarted,
     Stopped,
-    Unkept,
 )
 from tuner.core.goals import Goals
 from tuner.core.ports import (
@@ -36,7 +34,6 @@ from tuner.core.ports import (
     Observer,
     Placement,
     Searcher,
-    Status,
     Store,
     Turn,
 )
@@ -44,7 +41,7 @@ from tuner.core.trial import Objective, Pause, Reading, Stop, Trial, TrialRecord
 from tuner.engine.ending import EndConditions
 from tuner.engine.enqueued import EnqueuedTrials
 from tuner.engine.interrupts import Interrupts
-from tuner.engine.progress import StudyProgress
+from tuner.engine.progress import StudyProgress, as_told
 from tuner.engine.recording import TurnRecorder
 from tuner.engine.retention import ModelRetention
 from tuner.engine.rules import Rules
@@ -107,7 +104,7 @@ class Engine:
         self._interrupts = Interrupts()
         self._closed = False
         self._origin = time.monotonic()
-        self._recorder = TurnRecorder(store, executor, self._retention, self._seconds)
+        self._recorder = TurnRecorder(store, executor, self._retention, self._progress.running, self._show)
         self._enqueued = EnqueuedTrials(store, searcher, self._seconds)
 
     def run(
@@ -149,7 +146,7 @@ class Engine:
             self._finish(StudyState.FAILED, described(error))
             raise
         else:
-            self._record()
+            self._recorder.flush()
             # Workers that were killed may have left models that nobody knows of.
             self._release()
             self._retention.tidy()
@@ -169,7 +166,8 @@ class Engine:
         self, history: Sequence[TrialRecord], curves: Mapping[int, Sequence[Reading]], ended: Ended | None
     ) -> None:
         """Take in a stored study, so that all parts know what they would know had it never stopped."""
-        self._searcher.replay([self._known(record, curves.get(record.number, ())) for record in history])
+        told = (as_told(record, curves.get(record.number, ()), self._objective) for record in history)
+        self._searcher.replay(list(told))
         self._recorder.lost = self._retention.replay(history)
         lying = self._artifacts.checkpoints()
         self._recorder.dropped = [r.number for r in history if r.state.is_over and r.number in lying]
@@ -185,14 +183,6 @@ class Engine:
             # They were paused under another rule; nobody else would let them go on.
             self._progress.waiting |= self._progress.paused
             self._progress.paused.clear()
-
-    def _known(self, record: TrialRecord, curve: Sequence[Reading]) -> TrialRecord:
-        """A stored trial as the searcher knew it: one that goes on after a pause, as it was then."""
-        if record.state.is_over or not record.paused_at:
-            return record
-        best = self._objective.best(curve[: record.paused_at])
-        value = None if best is None else self._objective.of(best)
-        return replace(record, state=TrialState.PAUSED, value=value, best=best, epochs=record.paused_at)
 
     def _timed(self) -> tuple[StudyState, str]:
         """The loop, broken off where an epoch goes on for long after the study's seconds are used up."""
@@ -214,7 +204,7 @@ class Engine:
             if end is None:
                 self._fill(turn, spent)
                 end = self._all_done(turn)
-            self._note(turn)
+            self._recorder.note(turn, self._seconds())
             # Trials that were told to leave have done their part: their records are waited for.
             if end is not None and not self._progress.leaving:
                 return end
@@ -226,10 +216,9 @@ class Engine:
 
     def _all_done(self, turn: Turn) -> tuple[StudyState, str] | None:
         """Why nothing is left to train, if nothing is; trials that are still paused end with that."""
-        progress = self._progress
-        if progress.running or progress.waiting or (progress.paused and not self._free()):
+        if self._progress.is_busy or (self._progress.paused and not self._executor.free()):
             return None
-        end = self._ends.done(progress.spent(0.0))
+        end = self._ends.done(self._progress.spent(0.0))
         if end is not None:
             self._dismiss(turn, last=True)
         return end
@@ -261,14 +250,14 @@ class Engine:
     def _go_on(self, turn: Turn) -> None:
         """Submit what an earlier session left running; what it had decided is carried out at once."""
         waiting = sorted(self._progress.waiting.values(), key=lambda f: (f.order is None, f.trial.number))
-        ordered = [active for active in waiting if active.order is not None][: self._free()]
+        ordered = [active for active in waiting if active.order is not None][: self._executor.free()]
         self._submit([active.placement for active in ordered], turn)
         self._order({active.trial.number: active.order for active in ordered if active.order is not None})
-        others = [active for active in waiting if active.order is None][: self._free()]
+        others = [active for active in waiting if active.order is None][: self._executor.free()]
         self._submit([active.placement for active in others], turn)
 
     def _promote(self, turn: Turn, *, last: bool) -> None:
-        free, paused = self._free(), self._progress.paused
+        free, paused = self._executor.free(), self._progress.paused
         if self._scheduler is not None and paused and free:
             numbers = self._scheduler.promote(paused.keys(), free, last=last)
             self._submit([paused[number].placement for number in numbers], turn)
@@ -281,13 +270,10 @@ class Engine:
         stops = self._scheduler.dismiss(paused.keys(), last=last)
         for number, stop in sorted(stops.items()):
             active = paused.pop(number)
-            self._close(active.stopped(stop, active.model_path), turn)
+            self._close(active.stopped(stop), turn)
             self._recorder.dropped.append(number)
         if stops:
             self._searcher.tell(turn.ended[-len(stops) :])
-
-    def _free(self) -> int:
-        return max(0, self._executor.free())
 
     def _submit(self, placements: Sequence[Placement], turn: Turn) -> None:
         for placement in placements:
@@ -367,18 +353,14 @@ class Engine:
             turn: takes the record.
         """
         active = self._progress.end(event.number)
-        if isinstance(event, Failed):
-            self._close(active.record(TrialState.FAILED, reason=event.error, traceback=event.traceback), turn)
-        elif isinstance(event, Paused) and isinstance(active.order, Pause):
-            record = self._kept(_noted(active.paused(active.order, event.model_path), event.unkept), turn)
-            self._progress.pause(active, record.model_path)
-            turn.paused.append(record)
-        elif isinstance(event, Stopped) and isinstance(active.order, Stop):
-            self._close(_noted(active.stopped(active.order, event.model_path), event.unkept), turn)
-        else:
-            stop = order if isinstance(order, Stop) else None
-            record = active.finished(self._objective.metric, stop, event.model_path)
-            self._close(_noted(record, event.unkept), turn)
+        stop = order if isinstance(order, Stop) else None
+        record = active.left(event, stop, self._objective.metric)
+        if record.state is not TrialState.PAUSED:
+            self._close(record, turn)
+            return
+        record = self._kept(record, turn)
+        self._progress.pause(active, record.model_path)
+        turn.paused.append(record)
 
     def _close(self, record: TrialRecord, turn: Turn) -> None:
         """A trial is over."""
@@ -400,42 +382,19 @@ class Engine:
                 self._progress.forget(number)
         return record
 
-    def _note(self, turn: Turn) -> None:
-        if self._recorder.note(turn, self._progress.running):
-            self._show()
-
-    def _record(self) -> None:
-        if self._recorder.flush(self._progress.running):
-            self._show()
-
     def _show(self, *, last: bool = False) -> None:
         moment = time.monotonic()
-        if self._observer is None or (moment - self._shown < _SHOW_EVERY_S and not last):
-            return
-        self._shown = moment
-        progress = self._progress
-        running = {number: active.curve for number, active in progress.running.items()}
-        spent = progress.spent(self._seconds())
-        self._observer.turn(
-            Status(self._budget, spent, running, progress.counts(), progress.best, progress.default)
-        )
+        if self._observer is not None and (moment - self._shown >= _SHOW_EVERY_S or last):
+            self._shown = moment
+            self._observer.turn(self._progress.status(self._budget, self._seconds()))
 
     def _finish(self, state: StudyState, reason: str) -> None:
         """Note an end that was not planned; the error that is on its way says more than a second one."""
         try:
-            self._record()
+            self._recorder.flush()
             self._store.finish(state, reason, self._seconds())
         except Exception:  # noqa: BLE001
             _LOG.exception("the end of the study could not be stored")
 
     def _seconds(self) -> float:
         return time.monotonic() - self._origin
-
-
-def _noted(record: TrialRecord, unkept: Unkept | None) -> TrialRecord:
-    """The record, with why its model is not kept."""
-    if unkept is None:
-        return record
-    why = f"its model was not kept: {unkept.error}"
-    reason = f"{record.reason}; {why}" if record.reason else why
-    return replace(record, reason=reason, traceback=unkept.traceback)

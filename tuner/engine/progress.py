@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
-from tuner.core.budget import Spent
+from tuner.core.budget import Budget, Spent
+from tuner.core.events import Failed, Finished, Paused, Stopped
 from tuner.core.goals import Goals, Key
-from tuner.core.ports import Placement
+from tuner.core.ports import Placement, Status
 from tuner.core.trial import Objective, Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.errors import near
 
@@ -59,7 +60,44 @@ class RunningTrial:
         """Start again from the first epoch; the old curve's list is left to who holds it."""
         self.curve, self.best, self.value, self.seconds, self.paused_at = [], None, math.nan, 0.0, 0
 
-    def record(
+    def left(
+        self, event: Finished | Stopped | Paused | Failed, stop: Stop | None, metric: str
+    ) -> TrialRecord:
+        """The record of the trial as it has left its row.
+
+        Args:
+            event: how it left.
+            stop: what a rule said of its last epoch, of a trial that trained to its end. The end outruns
+                the rule, but a trial without any value has not finished.
+            metric: what a value is of, for the reason of a trial that has none.
+        """
+        if isinstance(event, Failed):
+            return self._record(TrialState.FAILED, reason=event.error, traceback=event.traceback)
+        if isinstance(event, Paused) and isinstance(self.order, Pause):
+            self.paused_at = len(self.curve)
+            record = self._record(TrialState.PAUSED, rule=self.order.rule, reason=self.order.reason)
+        elif isinstance(event, Stopped) and isinstance(self.order, Stop):
+            record = self.stopped(self.order)
+        elif self.best is not None:
+            record = self._record(TrialState.FINISHED, conclusive=True)
+        elif stop is not None:
+            record = self.stopped(stop)
+        else:
+            record = self._record(TrialState.FAILED, reason=self._without_value(metric))
+        record = replace(record, model_path=event.model_path)
+        if event.unkept is None:
+            return record
+        why = f"its model was not kept: {event.unkept.error}"
+        reason = f"{record.reason}; {why}" if record.reason else why
+        return replace(record, reason=reason, traceback=event.unkept.traceback)
+
+    def stopped(self, stop: Stop) -> TrialRecord:
+        """The record of a trial that a rule has ended; its model lies where it did."""
+        return self._record(
+            TrialState.STOPPED, conclusive=stop.conclusive, rule=stop.rule, reason=stop.reason
+        )
+
+    def _record(
         self,
         state: TrialState,
         *,
@@ -67,9 +105,7 @@ class RunningTrial:
         rule: str | None = None,
         reason: str | None = None,
         traceback: str | None = None,
-        model_path: str | None = None,
     ) -> TrialRecord:
-        """The trial as it is stored once it is over."""
         return TrialRecord(
             number=self.trial.number,
             params=self.trial.params,
@@ -84,42 +120,17 @@ class RunningTrial:
             seconds=self.seconds,
             interruptions=self.interruptions,
             paused_at=self.paused_at,
-            model_path=model_path,
+            model_path=None if state is TrialState.FAILED else self.model_path,
             started_at=self.started_at,
             ended_at=now(),
         )
 
-    def stopped(self, stop: Stop, model_path: str | None = None) -> TrialRecord:
-        """The record of a trial that a rule has ended."""
-        return self.record(
-            TrialState.STOPPED,
-            conclusive=stop.conclusive,
-            rule=stop.rule,
-            reason=stop.reason,
-            model_path=model_path,
-        )
-
-    def paused(self, pause: Pause, model_path: str | None = None) -> TrialRecord:
-        """The record of a trial that leaves its row for now."""
-        self.paused_at = len(self.curve)
-        return self.record(TrialState.PAUSED, rule=pause.rule, reason=pause.reason, model_path=model_path)
-
-    def finished(self, metric: str, stop: Stop | None, model_path: str | None) -> TrialRecord:
-        """The record of a trial that trained to its end, in whose last epoch a rule said `stop`.
-
-        The end outruns the rule, but a trial without any value has not finished.
-        """
-        if self.best is not None:
-            return self.record(TrialState.FINISHED, conclusive=True, model_path=model_path)
-        if stop is not None:
-            return self.stopped(stop, model_path)
+    def _without_value(self, metric: str) -> str:
         if not self.curve:
-            reason = "it ended before its first epoch; a trainer must report at least one"
-        else:
-            extras = self.curve[-1].extras
-            known = f"; {near(metric, extras)}" if extras and metric not in extras else ""
-            reason = f"none of its {len(self.curve)} epochs has a finite {metric}{known}"
-        return self.record(TrialState.FAILED, reason=reason, model_path=model_path)
+            return "it ended before its first epoch; a trainer must report at least one"
+        extras = self.curve[-1].extras
+        known = f"; {near(metric, extras)}" if extras and metric not in extras else ""
+        return f"none of its {len(self.curve)} epochs has a finite {metric}{known}"
 
 
 class StudyProgress:
@@ -224,6 +235,11 @@ class StudyProgress:
             self.best, self._best_key = record, key
 
     @property
+    def is_busy(self) -> bool:
+        """Whether any trial runs, or waits to go on."""
+        return bool(self.running or self.waiting)
+
+    @property
     def trials(self) -> int:
         """How many have started."""
         return self._trials
@@ -237,6 +253,11 @@ class StudyProgress:
         """Whether a best epoch meets every bound."""
         return not self.goals.violation(best)
 
+    def status(self, budget: Budget, seconds: float) -> Status:
+        """What observers are shown."""
+        running = {number: active.curve for number, active in self.running.items()}
+        return Status(budget, self.spent(seconds), running, self.counts(), self.best, self.default)
+
     def counts(self) -> dict[str, int]:
         """Trials by state name."""
         counts = {state.value: self._counts[state.value] for state in TrialState}
@@ -244,6 +265,15 @@ class StudyProgress:
         counts[TrialState.WAITING.value] = len(self.waiting)
         counts[TrialState.PAUSED.value] = len(self.paused)
         return counts
+
+
+def as_told(record: TrialRecord, curve: Sequence[Reading], objective: Objective) -> TrialRecord:
+    """A stored trial as the searcher was told of it: one that goes on after a pause, as it was then."""
+    if record.state.is_over or not record.paused_at:
+        return record
+    best = objective.best(curve[: record.paused_at])
+    value = None if best is None else objective.of(best)
+    return replace(record, state=TrialState.PAUSED, value=value, best=best, epochs=record.paused_at)
 
 
 def now() -> str:

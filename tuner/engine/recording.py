@@ -26,7 +26,12 @@ class TurnRecorder:
     """
 
     def __init__(
-        self, store: Store, executor: Executor, retention: ModelRetention, seconds: Callable[[], float]
+        self,
+        store: Store,
+        executor: Executor,
+        retention: ModelRetention,
+        running: Collection[int],
+        stored: Callable[[], None],
     ) -> None:
         """Nothing is stored yet.
 
@@ -34,9 +39,11 @@ class TurnRecorder:
             store: takes the turns.
             executor: holds the checkpoints.
             retention: holds the models.
-            seconds: wall time of the study so far.
+            running: numbers of the trials that run, kept up by the engine.
+            stored: called after every transaction.
         """
-        self._store, self._executor, self._retention, self._seconds = store, executor, retention, seconds
+        self._store, self._executor, self._retention = store, executor, retention
+        self._running, self._stored = running, stored
         self._turns: list[Turn] = []
         self._recorded = -math.inf
         self.lost: list[int] = []
@@ -47,19 +54,16 @@ class TurnRecorder:
         """When what is noted is to be stored, in seconds of the study; infinite where nothing is."""
         return self._recorded + _TOGETHER_S if self._turns else math.inf
 
-    def note(self, turn: Turn, running: Collection[int]) -> bool:
+    def note(self, turn: Turn, seconds: float) -> None:
         """Take up a turn that brings news: store it at once, or with those that come soon after it.
 
         Without news, a turn is stored now and then as a sign of life.
 
         Args:
             turn: gets its time and the executor's position.
-            running: numbers of the trials that run.
-
-        Returns:
-            Whether anything was stored.
+            seconds: wall time of the study so far.
         """
-        turn.seconds, turn.position = self._seconds(), self._executor.position()
+        turn.seconds, turn.position = seconds, self._executor.position()
         news = (
             turn.started
             or turn.readings
@@ -74,16 +78,17 @@ class TurnRecorder:
         if news or since >= _SIGN_OF_LIFE_S:
             self._turns.append(turn)
         # A model that is no longer kept goes before its trial can write another one in its place.
-        return (since >= _TOGETHER_S or bool(self.lost)) and self.flush(running)
+        if since >= _TOGETHER_S or self.lost:
+            self.flush()
 
-    def flush(self, running: Collection[int]) -> bool:
+    def flush(self) -> None:
         """Store what was noted; only then delete the models and checkpoints that it gives up."""
         turns, self._turns = self._turns, []
         if not turns:
-            return False
+            return
         self._recorded = turns[-1].seconds
         self._store.record(*turns)
-        self._retention.discard(self.lost, running)
+        self._retention.discard(self.lost, self._running)
         self._executor.drop(self.dropped)
         self.lost, self.dropped = [], []
-        return True
+        self._stored()

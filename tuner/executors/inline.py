@@ -107,7 +107,7 @@ class Inline:
 
     def free(self) -> int:
         """How many trials may be submitted now, to groups that are idle."""
-        return sum(self._room(group) for group in self._groups)
+        return max(0, sum(self._room(group) for group in self._groups))
 
     def submit(self, placements: Sequence[Placement], bar: float | None) -> None:
         """Start trials, or go on with them, at the next `poll`."""

@@ -40,7 +40,7 @@ HOW = "yield one reading per epoch, e.g. {'train_loss': 0.3, 'val_loss': 0.4}"
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class TrialContext:
     """What a training function gets beside its params.
 
     Attributes:
@@ -203,7 +203,7 @@ class FunctionSession:
         self.stood = tree["streams"]
 
     def save(self, folder: Path) -> bool:
-        """Write the weights that the function handed to `Context.keep` in the best epoch.
+        """Write the weights that the function handed to `TrialContext.keep` in the best epoch.
 
         Raises:
             TrialError: what it handed over cannot be kept.
@@ -240,7 +240,7 @@ class FunctionSession:
     def _started(self) -> Iterator[Any]:
         if self.readings is None:
             spec, trial = self.job.spec.trainer, self.trial
-            context = Context(
+            context = TrialContext(
                 self.job.data_for(trial),
                 spec.epochs,
                 self._seed("function"),

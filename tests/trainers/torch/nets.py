@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tuner.core.trial import Params
-from tuner.trainers.torch import Context
+from tuner.trainers.torch import NetworkContext
 
 
 class Residual(nn.Module):
     """Of common layers and functions."""
 
-    def __init__(self, params: Params, context: Context) -> None:
+    def __init__(self, params: Params, context: NetworkContext) -> None:
         super().__init__()
         width = int(params.get("width", 8))
         self.inner = nn.Linear(context.input_shape[0], width)
@@ -34,7 +34,7 @@ class Gated(Residual):
 
     level: Tensor
 
-    def __init__(self, params: Params, context: Context) -> None:
+    def __init__(self, params: Params, context: NetworkContext) -> None:
         super().__init__(params, context)
         self.register_buffer("level", torch.full((1,), 0.1))
         self.second.weight.requires_grad = False
@@ -48,7 +48,7 @@ class Gated(Residual):
 class Attention(nn.Module):
     """A transformer of one block, over the rows of an image."""
 
-    def __init__(self, params: Params, context: Context) -> None:
+    def __init__(self, params: Params, context: NetworkContext) -> None:
         super().__init__()
         self.inner = nn.Linear(context.input_shape[2], 8)
         self.block = nn.TransformerEncoderLayer(
@@ -63,7 +63,7 @@ class Attention(nn.Module):
 class Normalized(Residual):
     """With statistics of the batch, where it is told so."""
 
-    def __init__(self, params: Params, context: Context) -> None:
+    def __init__(self, params: Params, context: NetworkContext) -> None:
         super().__init__(params, context)
         width = self.inner.out_features
         self.norm = nn.BatchNorm1d(width) if params.get("batch_norm", True) else nn.LayerNorm(width)  # type: ignore[assignment]
@@ -82,7 +82,7 @@ class Reading(Residual):
 class Counting(Residual):
     calls: Tensor
 
-    def __init__(self, params: Params, context: Context) -> None:
+    def __init__(self, params: Params, context: NetworkContext) -> None:
         super().__init__(params, context)
         self.register_buffer("calls", torch.zeros(()))
 
@@ -126,7 +126,7 @@ class Shrinking(Residual):
 class Hiding(Residual):
     """Differs from its like in what neither attributes nor tensors show."""
 
-    def __init__(self, params: Params, context: Context) -> None:
+    def __init__(self, params: Params, context: NetworkContext) -> None:
         super().__init__(params, context)
         _POWERS[id(self)] = float(params.get("power", 1.0))
 
@@ -137,16 +137,16 @@ class Hiding(Residual):
 _POWERS: dict[int, float] = {}
 
 
-def lazy(params: Params, context: Context) -> nn.Module:
+def lazy(params: Params, context: NetworkContext) -> nn.Module:
     return nn.Sequential(nn.LazyLinear(6), nn.Tanh(), nn.Dropout(0.1), nn.LazyLinear(context.outputs))
 
 
-def flat(params: Params, context: Context) -> nn.Module:
+def flat(params: Params, context: NetworkContext) -> nn.Module:
     """One number for each sample, without an axis of its own."""
     return nn.Sequential(nn.Linear(context.input_shape[0], 4), nn.ReLU(), nn.Linear(4, 1), nn.Flatten(0))
 
 
-def convolutions(params: Params, context: Context) -> nn.Module:
+def convolutions(params: Params, context: NetworkContext) -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(context.input_shape[0], 6, 3, stride=2, padding=1),
         nn.GroupNorm(2, 6),

@@ -19,7 +19,7 @@ from tuner.core.trial import Params, Reading, Trial
 from tuner.data import load as load_data
 from tuner.errors import TrialError
 from tuner.testing.trainer import blobs, line
-from tuner.trainers.torch import Context, load
+from tuner.trainers.torch import NetworkContext, load
 
 NETWORK = """
 from torch import nn
@@ -190,7 +190,7 @@ def test_best_epoch_is_kept_and_not_the_last(tmp_path: Path) -> None:
     assert float(loss) == pytest.approx(first.val_loss, rel=1e-5)
 
 
-def lazy_and_tied(params: Params, context: Context) -> nn.Module:
+def lazy_and_tied(params: Params, context: NetworkContext) -> nn.Module:
     width = context.input_shape[0]
     network = nn.Sequential(nn.Linear(width, width), nn.Linear(width, width), nn.LazyLinear(context.outputs))
     network.get_submodule("1").weight = network.get_submodule("0").weight

@@ -11,11 +11,11 @@ from torch import nn
 from tuner.core.dataset import Task
 from tuner.core.trial import Params
 from tuner.errors import PluginError, TrialError
-from tuner.trainers.torch.networks import ACTIVATIONS, SHIPPED, Context, build, cnn, mlp
+from tuner.trainers.torch.networks import ACTIVATIONS, SHIPPED, NetworkContext, build, cnn, mlp
 
 
-def context(*shape: int, outputs: int = 3) -> Context:
-    return Context(shape, outputs, Task.CLASSIFICATION)
+def context(*shape: int, outputs: int = 3) -> NetworkContext:
+    return NetworkContext(shape, outputs, Task.CLASSIFICATION)
 
 
 def shapes(module: nn.Module, kind: type[nn.Module]) -> list[tuple[int, ...]]:
@@ -87,5 +87,5 @@ def test_reference_that_leads_nowhere_or_builds_no_module_is_refused() -> None:
         build(f"{__name__}:no_module", {}, context(3))
 
 
-def no_module(params: Any, context: Context) -> Any:
+def no_module(params: Any, context: NetworkContext) -> Any:
     return [nn.Linear(1, 1)]

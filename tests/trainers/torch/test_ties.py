@@ -20,7 +20,7 @@ from tuner.core.trial import Params, Trial
 from tuner.errors import TrialError
 from tuner.testing.trainer import blobs, study, written_and_read
 from tuner.trainers import load_model, open_batch
-from tuner.trainers.torch import Context, TorchTrainer
+from tuner.trainers.torch import NetworkContext, TorchTrainer
 from tuner.trainers.torch.stacked import StackedBatch
 
 
@@ -71,33 +71,33 @@ class Transposed(nn.Module):
         return found
 
 
-def tied(params: Params, context: Context) -> nn.Module:
+def tied(params: Params, context: NetworkContext) -> nn.Module:
     network = Tied(context.input_shape[0], context.outputs)
     network.second.weight = network.first.weight
     return network
 
 
-def whole_layer(params: Params, context: Context) -> nn.Module:
+def whole_layer(params: Params, context: NetworkContext) -> nn.Module:
     network = Tied(context.input_shape[0], context.outputs)
     network.second = network.first
     return network
 
 
-def by_data(params: Params, context: Context) -> nn.Module:
+def by_data(params: Params, context: NetworkContext) -> nn.Module:
     network = Tied(context.input_shape[0], context.outputs)
     network.second.weight.data = network.first.weight.data
     return network
 
 
-def transposed(params: Params, context: Context) -> nn.Module:
+def transposed(params: Params, context: NetworkContext) -> nn.Module:
     return Transposed(context.input_shape[0], context.outputs)
 
 
-def buffers(params: Params, context: Context) -> nn.Module:
+def buffers(params: Params, context: NetworkContext) -> nn.Module:
     return Shifted(context.input_shape[0], context.outputs)
 
 
-def kernels(params: Params, context: Context) -> nn.Module:
+def kernels(params: Params, context: NetworkContext) -> nn.Module:
     """Of images: two convolutions with one kernel."""
     network = nn.Sequential(
         nn.Conv2d(1, 1, 3, padding=1),
@@ -110,7 +110,7 @@ def kernels(params: Params, context: Context) -> nn.Module:
     return network
 
 
-def views(params: Params, context: Context) -> nn.Module:
+def views(params: Params, context: NetworkContext) -> nn.Module:
     """Two parameters of one memory, one the other's transpose."""
     network = Tied(context.input_shape[0], context.outputs)
     network.second.weight = nn.Parameter(network.first.weight.data.t())
@@ -160,7 +160,7 @@ def test_shared_weights_get_the_gradients_of_all_their_uses() -> None:
         assert start is not None
         assert end is not None
         before, after = (weights(snapshot.arrays) for snapshot in (start, end))
-        network = tied({}, Context((5,), 3, data.task, data.classes))
+        network = tied({}, NetworkContext((5,), 3, data.task, data.classes))
         network.load_state_dict(before)
         loss = functional.cross_entropy(network(torch.tensor(data.train.x)), torch.tensor(data.train.y))
         loss.backward()  # type: ignore[no-untyped-call]
@@ -177,7 +177,7 @@ def weights(arrays: Any) -> dict[str, Tensor]:
     named = {n.removeprefix("module/"): torch.tensor(a) for n, a in arrays.items() if n.startswith("module/")}
     if named:
         return named
-    network = tied({}, Context((5,), 3, blobs().task))
+    network = tied({}, NetworkContext((5,), 3, blobs().task))
     flat, found, place = torch.tensor(arrays["flats"][0]), {}, 0
     for name, parameter in network.named_parameters():
         found[name] = flat[place : place + parameter.numel()].reshape(parameter.shape)
@@ -262,7 +262,7 @@ class Told(Tied):
         pass
 
 
-def told(params: Params, context: Context) -> nn.Module:
+def told(params: Params, context: NetworkContext) -> nn.Module:
     return Told(context.input_shape[0], context.outputs)
 
 

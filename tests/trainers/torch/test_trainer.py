@@ -18,47 +18,47 @@ from tuner.core.trial import Params, Reading, Trial
 from tuner.errors import DataError, DeviceError
 from tuner.testing.trainer import blobs, line, same
 from tuner.trainers import open_batch
-from tuner.trainers.torch import Context, TorchTrainer
+from tuner.trainers.torch import NetworkContext, TorchTrainer
 
 NOISY = {"dropout": 0.3, "input_noise": 0.2, "mixup": 0.4, "learning_rate": 0.01}
 
 
-def normalized(params: Params, context: Context) -> nn.Module:
+def normalized(params: Params, context: NetworkContext) -> nn.Module:
     return nn.Sequential(
         nn.Linear(context.input_shape[0], 8), nn.BatchNorm1d(8), nn.Linear(8, context.outputs)
     )
 
 
-def lazy(params: Params, context: Context) -> nn.Module:
+def lazy(params: Params, context: NetworkContext) -> nn.Module:
     return nn.Sequential(nn.LazyLinear(6), nn.ReLU(), nn.LazyLinear(context.outputs))
 
 
-def flat_output(params: Params, context: Context) -> nn.Module:
+def flat_output(params: Params, context: NetworkContext) -> nn.Module:
     return nn.Sequential(nn.Linear(context.input_shape[0], 1), nn.Flatten(0))
 
 
 SEEN: list[int] = []
 
 
-def watching(params: Params, context: Context) -> nn.Module:
+def watching(params: Params, context: NetworkContext) -> nn.Module:
     network = nn.Linear(context.input_shape[0], context.outputs)
     network.register_forward_hook(lambda *_: SEEN.append(torch.get_num_threads()))
     return network
 
 
-def too_wide(params: Params, context: Context) -> nn.Module:
+def too_wide(params: Params, context: NetworkContext) -> nn.Module:
     return nn.Linear(context.input_shape[0], context.outputs + 1)
 
 
-def two_results(params: Params, context: Context) -> nn.Module:
+def two_results(params: Params, context: NetworkContext) -> nn.Module:
     return nn.LSTM(context.input_shape[0], context.outputs)
 
 
-def no_network(params: Params, context: Context) -> Any:
+def no_network(params: Params, context: NetworkContext) -> Any:
     return "network"
 
 
-def failing(params: Params, context: Context) -> nn.Module:
+def failing(params: Params, context: NetworkContext) -> nn.Module:
     raise KeyError("first line\nsecond line")
 
 

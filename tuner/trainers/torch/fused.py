@@ -46,7 +46,7 @@ from tuner.trainers.torch.costs import asked, costs
 from tuner.trainers.torch.faults import default_model
 from tuner.trainers.torch.initialization import initialize
 from tuner.trainers.torch.model import write
-from tuner.trainers.torch.networks import Context, build
+from tuner.trainers.torch.networks import NetworkContext, build
 from tuner.trainers.torch.recipe import FULL, Recipe
 from tuner.trainers.torch.schedule import learning_rates
 from tuner.trainers.torch.start import context_of
@@ -82,7 +82,7 @@ class _Placed:
 
     trial: Trial
     recipe: Recipe
-    context: Context
+    context: NetworkContext
     split: _SplitArrays
     inputs: InputTensors
     names: Mapping[str, str]
@@ -100,7 +100,7 @@ class _Skeleton:
     tensors: Mapping[str, Tensor]
 
     @classmethod
-    def of(cls, trial: Trial, context: Context) -> _Skeleton:
+    def of(cls, trial: Trial, context: NetworkContext) -> _Skeleton:
         with GlobalRng(0):  # building draws first weights that nobody keeps
             module = build(_MODEL, trial.params, context)
         names: dict[str, str] = {}

@@ -30,7 +30,7 @@ from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.model import describe
 from tuner.trainers.torch import losses
 from tuner.trainers.torch.losses import Loss
-from tuner.trainers.torch.networks import Context, build
+from tuner.trainers.torch.networks import NetworkContext, build
 
 FORMAT = 1
 """The version of what `write` writes."""
@@ -164,7 +164,7 @@ def write(
     *,
     model: str,
     trial: Trial,
-    context: Context,
+    context: NetworkContext,
     loss: Loss,
     scaling: Scaling,
     data: Dataset,
@@ -227,7 +227,7 @@ def load(folder: Path, device: str = "cpu") -> TorchModel:
         shift, factor = tensors.pop("shift"), tensors.pop("factor")
         table, params = description["context"], description["params"]
         shape, names = (tuple(table[key]) for key in ("input_shape", "features"))
-        context = Context(
+        context = NetworkContext(
             shape, table["outputs"], Task(table["task"]), tuple(table["classes"]), names, params
         )
         with GlobalRng(0):  # building draws first weights that nobody keeps

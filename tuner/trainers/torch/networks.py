@@ -22,7 +22,7 @@ from tuner.trainers.torch.ties import tie
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class NetworkContext:
     """What a network must fit.
 
     Attributes:
@@ -43,7 +43,7 @@ class Context:
     params: Params = field(default_factory=dict)
 
 
-Builder = Callable[[Params, Context], nn.Module]
+Builder = Callable[[Params, NetworkContext], nn.Module]
 
 ACTIVATIONS: Mapping[str, type[nn.Module]] = {
     "identity": nn.Identity,
@@ -56,7 +56,7 @@ ACTIVATIONS: Mapping[str, type[nn.Module]] = {
 }
 
 
-def mlp(params: Params, context: Context) -> nn.Module:
+def mlp(params: Params, context: NetworkContext) -> nn.Module:
     """`depth` hidden layers of `width` units; a linear model at depth 0. Images are flattened."""
     recipe = Recipe.of(params)
     size = math.prod(context.input_shape)
@@ -68,7 +68,7 @@ def mlp(params: Params, context: Context) -> nn.Module:
     return nn.Sequential(*layers, nn.Linear(size, context.outputs))
 
 
-def cnn(params: Params, context: Context) -> nn.Module:
+def cnn(params: Params, context: NetworkContext) -> nn.Module:
     """`depth` blocks of a 3x3 convolution and 2x2 max-pooling, then one linear layer.
 
     The first block has `width` channels and each further one twice as many; an axis is pooled as
@@ -119,7 +119,7 @@ def builder(model: str, folder: Path | None = None) -> Builder:
     return found
 
 
-def build(model: str, params: Params, context: Context, folder: Path | None = None) -> nn.Module:
+def build(model: str, params: Params, context: NetworkContext, folder: Path | None = None) -> nn.Module:
     """Build a network on the CPU.
 
     Raises:

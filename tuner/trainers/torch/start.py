@@ -12,15 +12,15 @@ from tuner.core.seeds import derive
 from tuner.core.trial import Trial
 from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.torch.initialization import initialize
-from tuner.trainers.torch.networks import SHIPPED, Context, build
+from tuner.trainers.torch.networks import SHIPPED, NetworkContext, build
 from tuner.trainers.torch.recipe import Recipe
 from tuner.trainers.torch.training_tensors import TrainingTensors
 
 
-def context_of(trial: Trial, tensors: TrainingTensors) -> Context:
+def context_of(trial: Trial, tensors: TrainingTensors) -> NetworkContext:
     """What the trial's network must fit."""
     data = tensors.data
-    return Context(
+    return NetworkContext(
         data.input_shape, tensors.loss.outputs, data.task, data.classes, data.features, trial.params
     )
 
