@@ -331,7 +331,7 @@ class ExecutorContract:
         assert desk.end(1) == Failed(1, "ValueError: told to", "Traceback ...")
         assert isinstance(desk.end(2), Finished)
 
-    def test_what_escapes_a_population_fails_its_trials_and_the_executor_goes_on(self, desk: Desk) -> None:
+    def test_what_escapes_a_batch_fails_its_trials_and_the_executor_goes_on(self, desk: Desk) -> None:
         desk.submit(desk.trial(1, does="raise", at=2))
         desk.until_over(1)
         failed = desk.end(1)

@@ -104,8 +104,8 @@ class TrainerContract:
         validation = Split(data.validation.x * 2 + 1, np.roll(data.validation.y, 1))
         return dataclasses.replace(data, validation=validation)
 
-    def population(self, job: Job | None = None) -> TrialBatch:
-        """A fresh, empty population."""
+    def batch(self, job: Job | None = None) -> TrialBatch:
+        """A fresh, empty batch."""
         return open_batch(self.trainer(), job or self.job())
 
     def trial(self, number: int, params: Params | None = None) -> Trial:
@@ -113,18 +113,18 @@ class TrainerContract:
         params = self.params(number) if params is None else params
         return Trial(number, params, self.job().spec.search.seed)
 
-    def curve(self, population: TrialBatch, trial: Trial, row: int = 0) -> list[Reading]:
+    def curve(self, batch: TrialBatch, trial: Trial, row: int = 0) -> list[Reading]:
         """Train one trial to its end, whatever its neighbours do, and clear its row."""
-        population.place(row, trial)
-        curve = self.train(population, row)
-        population.clear(row)
+        batch.place(row, trial)
+        curve = self.train(batch, row)
+        batch.clear(row)
         return curve
 
-    def train(self, population: TrialBatch, row: int = 0) -> list[Reading]:
+    def train(self, batch: TrialBatch, row: int = 0) -> list[Reading]:
         """Train the trial of a row to its end, and leave it there."""
         curve: list[Reading] = []
         while len(curve) < self.job().spec.trainer.epochs:
-            outcome = population.advance()[row]
+            outcome = batch.advance()[row]
             if isinstance(outcome, Exhausted):
                 break
             curve.append(_reading(outcome))
@@ -135,90 +135,90 @@ class TrainerContract:
         job = self.job()
         assert list(self.trainer().validate(job.spec, job.data)) == []
 
-    def test_population_starts_empty(self) -> None:
-        population = self.population()
-        assert population.capacity >= 1
-        assert dict(population.advance()) == {}
+    def test_batch_starts_empty(self) -> None:
+        batch = self.batch()
+        assert batch.capacity >= 1
+        assert dict(batch.advance()) == {}
 
     def test_every_occupied_row_answers_and_no_other(self) -> None:
-        population = self.population()
-        rows = range(population.capacity)
+        batch = self.batch()
+        rows = range(batch.capacity)
         for row in rows:
-            population.place(row, self.trial(row))
-        assert sorted(population.advance()) == list(rows)
-        population.clear(0)
-        assert sorted(population.advance()) == list(rows)[1:]
+            batch.place(row, self.trial(row))
+        assert sorted(batch.advance()) == list(rows)
+        batch.clear(0)
+        assert sorted(batch.advance()) == list(rows)[1:]
 
     def test_epochs_are_counted_from_one_and_losses_are_finite(self) -> None:
-        curve = self.curve(self.population(), self.trial(0))
+        curve = self.curve(self.batch(), self.trial(0))
         assert [reading.epoch for reading in curve] == list(range(1, len(curve) + 1))
         assert all(math.isfinite(r.train_loss) and math.isfinite(r.val_loss) for r in curve)
         assert all(reading.seconds >= 0 for reading in curve)
 
     def test_objective_is_measured(self) -> None:
         goal = self.job().spec.goal()
-        assert goal.best(self.curve(self.population(), self.trial(0))) is not None
+        assert goal.best(self.curve(self.batch(), self.trial(0))) is not None
 
     def test_same_trial_gives_the_same_readings_in_a_fresh_population(self) -> None:
         trial = self.trial(3)
-        assert same(self.curve(self.population(), trial), self.curve(self.population(), trial))
+        assert same(self.curve(self.batch(), trial), self.curve(self.batch(), trial))
 
     def test_configuration_matters(self) -> None:
-        population = self.population()
-        assert not same(self.curve(population, self.trial(0)), self.curve(population, self.trial(1)))
+        batch = self.batch()
+        assert not same(self.curve(batch, self.trial(0)), self.curve(batch, self.trial(1)))
 
     def test_readings_do_not_depend_on_trials_before_or_on_the_row(self) -> None:
         trial = self.trial(3)
-        alone = self.curve(self.population(), trial)
-        population = self.population()
-        last = population.capacity - 1
-        population.place(last, self.trial(1))
-        population.advance()
-        population.clear(last)
-        assert same(self.curve(population, trial, last), alone)
+        alone = self.curve(self.batch(), trial)
+        batch = self.batch()
+        last = batch.capacity - 1
+        batch.place(last, self.trial(1))
+        batch.advance()
+        batch.clear(last)
+        assert same(self.curve(batch, trial, last), alone)
 
     def test_readings_do_not_depend_on_neighbours(self) -> None:
         trial = self.trial(3)
-        alone = self.curve(self.population(), trial)
-        population = self.population(dataclasses.replace(self.job(), rows=3))
-        last = population.capacity - 1
+        alone = self.curve(self.batch(), trial)
+        batch = self.batch(dataclasses.replace(self.job(), rows=3))
+        last = batch.capacity - 1
         for row in range(last):
-            population.place(row, self.trial(row))
-        assert same(self.curve(population, trial, last), alone)
+            batch.place(row, self.trial(row))
+        assert same(self.curve(batch, trial, last), alone)
 
     def test_readings_do_not_depend_on_the_global_random_generators(self) -> None:
         trial = self.trial(3)
-        quiet = self.curve(self.population(), trial)
-        population = self.population()
+        quiet = self.curve(self.batch(), trial)
+        batch = self.batch()
         _disturb(1)
-        population.place(0, trial)
+        batch.place(0, trial)
         _disturb(2)
         curve = []
         for seed, _ in enumerate(quiet):
-            curve.append(_reading(population.advance()[0]))
+            curve.append(_reading(batch.advance()[0]))
             _disturb(seed)
         assert same(curve, quiet)
 
     def test_cleared_row_starts_its_next_trial_at_epoch_one(self) -> None:
-        population = self.population()
-        population.place(0, self.trial(0))
-        population.advance()
-        population.clear(0)
-        population.place(0, self.trial(1))
-        assert _reading(population.advance()[0]).epoch == 1
+        batch = self.batch()
+        batch.place(0, self.trial(0))
+        batch.advance()
+        batch.clear(0)
+        batch.place(0, self.trial(1))
+        assert _reading(batch.advance()[0]).epoch == 1
 
-    def test_trial_that_raises_is_a_value_and_the_population_goes_on(self) -> None:
+    def test_trial_that_raises_is_a_value_and_the_batch_goes_on(self) -> None:
         broken = self.broken_params()
         if broken is None:
             pytest.skip("no configuration raises")
-        population = self.population(dataclasses.replace(self.job(), rows=2))
-        last = population.capacity - 1
+        batch = self.batch(dataclasses.replace(self.job(), rows=2))
+        last = batch.capacity - 1
         if last:
-            population.place(0, self.trial(0))
-        population.place(last, self.trial(1, broken))
+            batch.place(0, self.trial(0))
+        batch.place(last, self.trial(1, broken))
         outcome: Outcome = Exhausted()
         for _ in range(self.job().spec.trainer.epochs):
-            outcomes = population.advance()
+            outcomes = batch.advance()
             outcome = outcomes[last]
             if isinstance(outcome, Failure):
                 break
@@ -228,28 +228,28 @@ class TrainerContract:
         assert outcome.error.strip()
         assert "\n" not in outcome.error
         assert outcome.traceback.strip()
-        assert population.snapshot(last) is None
-        population.clear(last)
-        assert same(self.curve(population, self.trial(2), last), self.curve(self.population(), self.trial(2)))
+        assert batch.snapshot(last) is None
+        batch.clear(last)
+        assert same(self.curve(batch, self.trial(2), last), self.curve(self.batch(), self.trial(2)))
 
     def test_divergence_is_a_value(self) -> None:
         diverging = self.diverging_params()
         if diverging is None:
             pytest.skip("no configuration diverges")
-        curve = self.curve(self.population(), self.trial(0, diverging))
+        curve = self.curve(self.batch(), self.trial(0, diverging))
         assert not all(math.isfinite(r.train_loss) and math.isfinite(r.val_loss) for r in curve)
 
     def test_there_is_no_model_before_the_first_epoch(self, tmp_path: Path) -> None:
-        population = self.population()
-        population.place(0, self.trial(0))
-        assert population.save(0, tmp_path) is False
+        batch = self.batch()
+        batch.place(0, self.trial(0))
+        assert batch.save(0, tmp_path) is False
         assert list(tmp_path.iterdir()) == []
 
     def test_saved_model_is_the_best_epochs(self, tmp_path: Path) -> None:
-        population, job = self.population(), self.job()
-        population.place(0, self.trial(0))
-        curve = self.train(population)
-        if not population.save(0, tmp_path):
+        batch, job = self.batch(), self.job()
+        batch.place(0, self.trial(0))
+        curve = self.train(batch)
+        if not batch.save(0, tmp_path):
             pytest.skip("this trainer keeps no model")
         model = load_model(tmp_path)
         assert model.description["trainer"]
@@ -271,50 +271,50 @@ class TrainerContract:
                 assert error == pytest.approx(best.val_loss, rel=1e-3)
 
     def test_model_can_be_saved_after_a_later_trial_was_placed_elsewhere(self, tmp_path: Path) -> None:
-        population = self.population(dataclasses.replace(self.job(), rows=2))
-        population.place(0, self.trial(0))
-        population.advance()
-        if population.capacity > 1:
-            population.place(1, self.trial(1))
-        population.advance()
+        batch = self.batch(dataclasses.replace(self.job(), rows=2))
+        batch.place(0, self.trial(0))
+        batch.advance()
+        if batch.capacity > 1:
+            batch.place(1, self.trial(1))
+        batch.advance()
         first, second = tmp_path / "first", tmp_path / "second"
         first.mkdir()
         second.mkdir()
-        assert population.save(0, first) == population.save(0, second)
+        assert batch.save(0, first) == batch.save(0, second)
         assert _bytes(first) == _bytes(second)
 
     def test_only_the_rows_that_are_named_are_trained(self) -> None:
-        population = self.population(dataclasses.replace(self.job(), rows=3))
-        last = population.capacity - 1
+        batch = self.batch(dataclasses.replace(self.job(), rows=3))
+        last = batch.capacity - 1
         for row in range(last + 1):
-            population.place(row, self.trial(row))
-        assert dict(population.advance(rows=[])) == {}
-        first = population.advance(rows=[last])
+            batch.place(row, self.trial(row))
+        assert dict(batch.advance(rows=[])) == {}
+        first = batch.advance(rows=[last])
         assert list(first) == [last]
         assert _reading(first[last]).epoch == 1
-        alone = self.curve(self.population(), self.trial(last))
+        alone = self.curve(self.batch(), self.trial(last))
         assert same([_reading(first[last])], alone[:1])
         if last:
-            population.clear(last)
-            assert sorted(population.advance(rows={0, last})) == [0]
+            batch.clear(last)
+            assert sorted(batch.advance(rows={0, last})) == [0]
 
     def test_rows_that_are_not_named_stay_as_they_are(self) -> None:
-        population = self.population(dataclasses.replace(self.job(), rows=2))
-        if population.capacity < 2:
-            pytest.skip("this population has one row")
+        batch = self.batch(dataclasses.replace(self.job(), rows=2))
+        if batch.capacity < 2:
+            pytest.skip("this batch has one row")
         for row in (0, 1):
-            population.place(row, self.trial(row))
-        population.advance(rows=[1])
-        alone = self.curve(self.population(), self.trial(0))
-        assert same(self.train(population, 0), alone)
+            batch.place(row, self.trial(row))
+        batch.advance(rows=[1])
+        alone = self.curve(self.batch(), self.trial(0))
+        assert same(self.train(batch, 0), alone)
 
     def test_snapshot_goes_on_bit_for_bit_in_any_row_beside_any_neighbours(self, tmp_path: Path) -> None:
         trial, job = self.trial(3), dataclasses.replace(self.job(), rows=3)
-        whole = self.population(job)
+        whole = self.batch(job)
         whole.place(0, trial)
         wanted = self.train(whole)
         for epochs in range(1, len(wanted) + 1):
-            there = self.population(job)
+            there = self.batch(job)
             last = there.capacity - 1
             for row in range(last):
                 there.place(row, self.trial(row))
@@ -325,9 +325,9 @@ class TrainerContract:
                 curve.append(_reading(there.advance()[last]))
             assert same(curve, wanted), epochs
             folders = [tmp_path / f"{epochs}-{name}" for name in ("whole", "parts")]
-            for folder, population, row in zip(folders, (whole, there), (0, last), strict=True):
+            for folder, batch, row in zip(folders, (whole, there), (0, last), strict=True):
                 folder.mkdir()
-                population.save(row, folder)
+                batch.save(row, folder)
             assert _untimed(folders[0]) == _untimed(folders[1])
             if self.predicts and job.data is not None and _bytes(folders[0]):
                 one, two = (load_model(folder).predict(job.data.validation.x) for folder in folders)
@@ -336,34 +336,34 @@ class TrainerContract:
     def test_snapshot_that_was_placed_is_handed_out_again(self) -> None:
         trial = self.trial(3)
         snapshot = self.kept(trial, 1)
-        population = self.population()
-        population.place(population.capacity - 1, trial, snapshot)
-        again = population.snapshot(population.capacity - 1)
+        batch = self.batch()
+        batch.place(batch.capacity - 1, trial, snapshot)
+        again = batch.snapshot(batch.capacity - 1)
         assert again is not None
         assert _content(again) == _content(snapshot)
 
     def test_snapshot_stays_as_it_is_while_training_goes_on(self) -> None:
-        population = self.population()
-        population.place(0, self.trial(0))
-        population.advance()
-        snapshot = population.snapshot(0)
+        batch = self.batch()
+        batch.place(0, self.trial(0))
+        batch.advance()
+        snapshot = batch.snapshot(0)
         if snapshot is None:
             pytest.skip("this trainer keeps no state")
         before = _content(snapshot)
-        population.advance()
-        population.clear(0)
+        batch.advance()
+        batch.clear(0)
         assert _content(snapshot) == before
 
     def test_an_empty_row_has_no_snapshot(self) -> None:
-        assert self.population().snapshot(0) is None
+        assert self.batch().snapshot(0) is None
 
     def kept(self, trial: Trial, epochs: int) -> Snapshot:
         """The trial's state after some epochs, written and read again."""
-        population = self.population()
-        population.place(0, trial)
+        batch = self.batch()
+        batch.place(0, trial)
         for _ in range(epochs):
-            _reading(population.advance()[0])
-        snapshot = population.snapshot(0)
+            _reading(batch.advance()[0])
+        snapshot = batch.snapshot(0)
         if snapshot is None:
             pytest.skip("this trainer keeps no state")
         assert snapshot.epoch == epochs
@@ -375,7 +375,7 @@ class TrainerContract:
             pytest.skip("this job has no data")
         arrays = [part for split in (job.data.train, job.data.validation) for part in (split.x, split.y)]
         before = [array.tobytes() for array in arrays]
-        self.curve(self.population(job), self.trial(0))
+        self.curve(self.batch(job), self.trial(0))
         assert [array.tobytes() for array in arrays] == before
 
     def test_validation_split_is_only_measured(self) -> None:
@@ -384,7 +384,7 @@ class TrainerContract:
             pytest.skip("this job has no data")
         other = dataclasses.replace(job, data=self.judged_otherwise(job.data))
         trial = self.trial(0)
-        one, two = self.curve(self.population(job), trial), self.curve(self.population(other), trial)
+        one, two = self.curve(self.batch(job), trial), self.curve(self.batch(other), trial)
         assert [r.train_loss for r in one] == [r.train_loss for r in two]
         assert [r.val_loss for r in one] != [r.val_loss for r in two]
 
@@ -396,8 +396,8 @@ class TrainerContract:
         gone = {**table.get("data", {}), "source": "gone.csv", "target": "y"}
         nowhere = StudySpec.parse({**table, "data": gone})
         trial = self.trial(0)
-        there = self.curve(self.population(dataclasses.replace(job, spec=nowhere)), trial)
-        assert same(there, self.curve(self.population(job), trial))
+        there = self.curve(self.batch(dataclasses.replace(job, spec=nowhere)), trial)
+        assert same(there, self.curve(self.batch(job), trial))
 
 
 def same(one: Sequence[Reading], two: Sequence[Reading]) -> bool:

@@ -56,7 +56,7 @@ class TestStackedConvolutions(TrainerContract):
         return {"activation": "no such activation"}
 
     def test_this_is_the_population_in_question(self) -> None:
-        assert isinstance(self.population(), StackedBatch)
+        assert isinstance(self.batch(), StackedBatch)
 
 
 class TestStackedOwnNetwork(TestStackedConvolutions):
