@@ -77,9 +77,7 @@ def load(reference: str, group: str | None = None, folder: Path | None = None) -
     if not colon:
         if group is None:
             raise PluginError(f"{reference!r} is no reference; give package.module:attr or ./file.py:attr")
-        if fault := unknown(reference, group):
-            raise PluginError(fault)
-        return _loaded(registered(group)[reference])
+        return _named(tuple(sys.path), reference, group)
     if module_name.endswith(".py"):
         with _RUNNING:
             module = _file(module_name, folder)
@@ -93,7 +91,14 @@ def load(reference: str, group: str | None = None, folder: Path | None = None) -
     return found
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=512)
+def _named(_path: tuple[str, ...], name: str, group: str) -> Any:
+    """What is registered; remembered, for trials ask at every step, and with it what is on the path."""
+    if fault := unknown(name, group):
+        raise PluginError(fault)
+    return _loaded(registered(group)[name])
+
+
 def _loaded(point: EntryPoint) -> Any:
     try:
         return point.load()
