@@ -121,7 +121,8 @@ class Study:
         Raises:
             SpecError: see `spec`.
         """
-        return self._snapshot.frame or Frame.of(self.records, {}, self.spec.search_space(), self.spec.goals())
+        spec, found = self.spec, self._snapshot.frame
+        return Frame.of(self.records, {}, spec.search_space(), spec.goals()) if found is None else found
 
     @cached_property
     def explained(self) -> Frame:
