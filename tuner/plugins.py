@@ -52,10 +52,12 @@ if TYPE_CHECKING:
     from tuner.search.history import History
     from tuner.search.samplers import Draw, Sampler, Suggest
     from tuner.trainers import open_batch
+    from tuner.trainers.function import TrialContext
     from tuner.trainers.model import Model, describe
     from tuner.trainers.scores import Score, score
     from tuner.trainers.state import freeze, thaw
     from tuner.trainers.torch.losses import Loss
+    from tuner.trainers.torch.networks import NetworkContext
     from tuner.trainers.torch.optimizers import OptimizerRule
     from tuner.trainers.torch.recipe import Recipe
 
@@ -88,10 +90,12 @@ _HOMES = {
     "tuner.search.history": ("History",),
     "tuner.search.samplers": ("Draw", "Sampler", "Suggest"),
     "tuner.trainers": ("open_batch",),
+    "tuner.trainers.function": ("TrialContext",),
     "tuner.trainers.model": ("Model", "describe"),
     "tuner.trainers.scores": ("Score", "score"),
     "tuner.trainers.state": ("freeze", "thaw"),
     "tuner.trainers.torch.losses": ("Loss",),
+    "tuner.trainers.torch.networks": ("NetworkContext",),
     "tuner.trainers.torch.optimizers": ("OptimizerRule",),
     "tuner.trainers.torch.recipe": ("Recipe",),
 }  # fmt: skip
@@ -101,12 +105,13 @@ __all__ = [
     "Artifacts", "BatchTrainer", "Callback", "Checkpoints", "Choice", "DataSpec", "Dataset", "Draw",
     "Event", "Evidence", "Executor", "ExecutorKind", "Exhausted", "Failed", "Failure", "Figure",
     "Finding", "Finished", "Float", "History", "Inline", "Int", "Interrupted", "Job", "Loss", "Member",
-    "Model", "Nothing", "Objective", "OptimizerRule", "Option", "Outcome", "Params", "Past", "Pause",
-    "Paused", "Placement", "Processes", "Reading", "Recalling", "Recipe", "Reported", "Resources",
-    "Restarted", "Sampler", "Scaling", "Scheduler", "Score", "SearchSpace", "SearchSpec", "Searcher",
-    "SessionTrainer", "Setup", "Snapshot", "Source", "Split", "Stop", "Stopped", "StudySpec", "Suggest",
-    "Task", "Trainer", "Trial", "TrialBatch", "TrialRecord", "TrialSession", "TrialState", "Unkept",
-    "Worker", "describe", "encode", "freeze", "load", "open_batch", "registered", "score", "thaw",
+    "Model", "NetworkContext", "Nothing", "Objective", "OptimizerRule", "Option", "Outcome", "Params",
+    "Past", "Pause", "Paused", "Placement", "Processes", "Reading", "Recalling", "Recipe", "Reported",
+    "Resources", "Restarted", "Sampler", "Scaling", "Scheduler", "Score", "SearchSpace", "SearchSpec",
+    "Searcher", "SessionTrainer", "Setup", "Snapshot", "Source", "Split", "Stop", "Stopped", "StudySpec",
+    "Suggest", "Task", "Trainer", "Trial", "TrialBatch", "TrialContext", "TrialRecord", "TrialSession",
+    "TrialState", "Unkept", "Worker", "describe", "encode", "freeze", "load", "open_batch", "registered",
+    "score", "thaw",
 ]  # fmt: skip
 
 
