@@ -55,6 +55,7 @@ def test_confirming_trains_again_recommends_and_opens_the_test_once(started: tun
     found = tuner.confirm("small", storage=URL)
     assert [len(each.values) for each in found.candidates] == [3, 3, 3]
     assert found.candidates[-1].number == 0
+    assert {record.origin for record in tuner.load("small~confirm", storage=URL).records} == {"confirming"}
     assert found.redrawn
     assert found.test is not None
     assert found.test.rows == 50

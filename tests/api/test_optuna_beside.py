@@ -61,6 +61,7 @@ def test_an_enqueued_trial_is_trained_under_its_own_number() -> None:
     assert_whole(study, 6, 0)
     assert study.trial(4).params == {"x": 0.25, "depth": 3}
     assert study.trial(4).value == 0.25
+    assert [record.origin for record in study.records[3:]] == ["searched", "given", "searched"]
     found = theirs().trials[4]
     assert (found.state, found.value) == (optuna.trial.TrialState.COMPLETE, 0.25)
     assert found.user_attrs["why"] == "a hunch"

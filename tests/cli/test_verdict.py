@@ -227,7 +227,7 @@ def test_a_study_without_data_has_no_locked_rows_to_read(folder: Path) -> None:
     observer: Observer = told
     tuner.confirm("s", trainer=train, repeats=3, observer=observer)
     assert any("trains " in note for note in told.notes)
-    assert not any("locked" in note for note in told.notes)
+    assert not any("locked test rows" in note for note in told.notes)
 
 
 def test_findings_go_by_the_confirmation(folder: Path) -> None:

@@ -18,7 +18,7 @@ from tests.engine.parts import CountingSearcher, ListStore, Looker, Lots, Rule, 
 from tuner.core.budget import StudyState
 from tuner.core.events import Event, Failed, Finished, Interrupted, Paused, Reported, Restarted, Stopped
 from tuner.core.ports import Placement, Turn
-from tuner.core.trial import Pause, Reading, Stop, Trial, TrialState
+from tuner.core.trial import Origin, Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.errors import DeviceError, StoreError
 from tuner.testing.executor import models_in
 
@@ -313,6 +313,27 @@ def test_the_budget_of_trials_lets_running_ones_finish(tmp_path: Path) -> None:
     end = engine(Steady(rows=4), store, tmp_path, trials=6).run()
     assert end == (StudyState.FINISHED, "the budget of 6 trials is used up")
     assert numbers(store.records, TrialState.FINISHED) == list(range(6))
+
+
+def test_imported_trials_are_known_and_cost_no_budget(tmp_path: Path) -> None:
+    store, searcher = ListStore(), CountingSearcher()
+    history = [
+        TrialRecord(
+            number,
+            {"x": number},
+            TrialState.FINISHED,
+            -1.0,
+            epochs=9,
+            conclusive=True,
+            origin=Origin.IMPORTED,
+        )
+        for number in range(4)
+    ]
+    steady = engine(Steady(rows=2), store, tmp_path, searcher=searcher, trials=3, epochs=10)
+    end = steady.run(history)
+    assert end == (StudyState.FINISHED, "the budget of 3 trials is used up")
+    assert numbers(store.records, TrialState.FINISHED) == [4, 5, 6]
+    assert searcher.told[:4] == history
 
 
 def test_the_budget_of_epochs_leaves_running_ones_for_resume(tmp_path: Path) -> None:

@@ -332,7 +332,7 @@ def test_names_for_parameters_work_like_positions(tmp_path: Any, reading: Readin
         do = Statements(engine.dialect)
         with engine.begin() as connection:
             do.add_epochs.run(connection, rows)
-            do.add_ours.run(connection, [(1, 1, 0, "{}", "running", 0, False, 0.0, 0, "now")])
+            do.add_ours.run(connection, [(1, 1, 0, "{}", "running", 0, False, 0.0, 0, "now", "given")])
             assert do.interrupt.run(connection, [(1,)]) == 1
             assert do.go_on.run(connection, [("waiting", 1)]) == 1
             assert do.go_on.run(connection, [("waiting", 2)]) == 0

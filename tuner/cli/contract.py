@@ -65,6 +65,7 @@ def trial_table(record: TrialRecord) -> dict[str, Any]:
         "number": record.number,
         "params": record.params,
         "state": record.state,
+        "origin": record.origin,
         "value": record.value,
         "reason": record.reason,
         "rule": record.rule,

@@ -107,7 +107,9 @@ class Job:
             trial.study_seed if repeat == 0 else derive(trial.study_seed, repeat, "repeat")
             for repeat in range(self.repeats)
         ]
-        return tuple(Member(trial.number, trial.params, seed, fold) for fold in folds for seed in seeds)
+        return tuple(
+            Member(trial.number, trial.params, seed, trial.origin, fold) for fold in folds for seed in seeds
+        )
 
     def data_for(self, trial: Trial) -> Dataset | None:
         """The data that a trial, or a member of it, trains on and is judged by.

@@ -34,6 +34,18 @@ class TrialState(StrEnum):
         return self in (TrialState.FINISHED, TrialState.STOPPED, TrialState.FAILED)
 
 
+class Origin(StrEnum):
+    """Where a trial's configuration comes from.
+
+    An imported trial is history: it is known to the sampler and to every figure, and costs no budget.
+    """
+
+    SEARCHED = "searched"
+    GIVEN = "given"
+    IMPORTED = "imported"
+    CONFIRMING = "confirming"
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One configuration to train, under its number."""
@@ -41,6 +53,7 @@ class Trial:
     number: int
     params: Params
     study_seed: int
+    origin: Origin = Origin.SEARCHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +229,7 @@ class TrialRecord:
         seconds: wall time spent training.
         interruptions: how often it lost its worker or its study's process, and went on under its number.
         model_path: where its best epoch's model lies; None when it was not kept.
+        origin: where its configuration comes from.
     """
 
     number: int
@@ -235,3 +249,4 @@ class TrialRecord:
     order: Stop | Pause | None = None
     started_at: str | None = None
     ended_at: str | None = None
+    origin: Origin = Origin.SEARCHED

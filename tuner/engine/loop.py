@@ -270,7 +270,7 @@ class Engine:
         stops = self._scheduler.dismiss(paused.keys(), last=last)
         for number, stop in sorted(stops.items()):
             active = paused.pop(number)
-            self._close(active.stopped(stop), turn)
+            self._close(active.dismissed(stop), turn)
             self._recorder.dropped.append(number)
         if stops:
             self._searcher.tell(turn.ended[-len(stops) :])

@@ -13,11 +13,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from tuner.core.budget import Budget, Spent
-from tuner.core.events import Failed, Finished, Paused, Stopped
+from tuner.core.events import Failed, Finished, Paused, Stopped, Unkept
 from tuner.core.goals import Goals, Key
 from tuner.core.ports import Placement, Status
-from tuner.core.trial import Objective, Pause, Reading, Stop, Trial, TrialRecord, TrialState
+from tuner.core.trial import Objective, Origin, Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.errors import near
+
+_UNKEPT = "its model was not kept: "
 
 
 @dataclass(slots=True)
@@ -31,6 +33,7 @@ class RunningTrial:
         order: why it was ordered to leave its row; it has not answered yet.
         paused_at: see `TrialRecord`.
         model_path: where its model lies, if one was written when it paused.
+        unkept: why none was, where one was to be.
     """
 
     trial: Trial
@@ -43,6 +46,7 @@ class RunningTrial:
     order: Stop | Pause | None = None
     paused_at: int = 0
     model_path: str | None = None
+    unkept: Unkept | None = None
 
     @property
     def placement(self) -> Placement:
@@ -77,22 +81,29 @@ class RunningTrial:
             self.paused_at = len(self.curve)
             record = self._record(TrialState.PAUSED, rule=self.order.rule, reason=self.order.reason)
         elif isinstance(event, Stopped) and isinstance(self.order, Stop):
-            record = self.stopped(self.order)
+            record = self._stopped(self.order)
         elif self.best is not None:
             record = self._record(TrialState.FINISHED, conclusive=True)
         elif stop is not None:
-            record = self.stopped(stop)
+            record = self._stopped(stop)
         else:
             record = self._record(TrialState.FAILED, reason=self._without_value(metric))
-        record = replace(record, model_path=event.model_path)
-        if event.unkept is None:
-            return record
-        why = f"its model was not kept: {event.unkept.error}"
-        reason = f"{record.reason}; {why}" if record.reason else why
-        return replace(record, reason=reason, traceback=event.unkept.traceback)
+        self.unkept = event.unkept
+        return self._noted(replace(record, model_path=event.model_path))
 
-    def stopped(self, stop: Stop) -> TrialRecord:
-        """The record of a trial that a rule has ended; its model lies where it did."""
+    def dismissed(self, stop: Stop) -> TrialRecord:
+        """The record of a paused trial that does not go on; its model lies where it did."""
+        return self._noted(self._stopped(stop))
+
+    def _noted(self, record: TrialRecord) -> TrialRecord:
+        """The record, with why its model is not kept."""
+        if self.unkept is None:
+            return record
+        why = f"{_UNKEPT}{self.unkept.error}"
+        reason = f"{record.reason}; {why}" if record.reason else why
+        return replace(record, reason=reason, traceback=self.unkept.traceback)
+
+    def _stopped(self, stop: Stop) -> TrialRecord:
         return self._record(
             TrialState.STOPPED, conclusive=stop.conclusive, rule=stop.rule, reason=stop.reason
         )
@@ -123,6 +134,7 @@ class RunningTrial:
             model_path=None if state is TrialState.FAILED else self.model_path,
             started_at=self.started_at,
             ended_at=now(),
+            origin=self.trial.origin,
         )
 
     def _without_value(self, metric: str) -> str:
@@ -153,18 +165,23 @@ class StudyProgress:
 
     def replay(self, record: TrialRecord, curve: Sequence[Reading], study_seed: int) -> None:
         """Take in a stored trial; one that is not over waits to go on where its curve ends."""
+        if record.origin is Origin.IMPORTED:
+            # What was trained elsewhere is known, and has cost this study nothing.
+            self.close(record)
+            return
         self._trials += 1
         if record.state.is_over:
             self._epochs += record.epochs
             self.close(record)
             return
         active = RunningTrial(
-            Trial(record.number, record.params, study_seed),
+            Trial(record.number, record.params, study_seed, record.origin),
             record.started_at or now(),
             record.interruptions,
             order=record.order,
             paused_at=record.paused_at,
             model_path=record.model_path,
+            unkept=_unkept(record),
         )
         for reading in curve:
             active.read(reading, self.objective)
@@ -241,7 +258,7 @@ class StudyProgress:
 
     @property
     def trials(self) -> int:
-        """How many have started."""
+        """How many have started here."""
         return self._trials
 
     def spent(self, seconds: float) -> Spent:
@@ -265,6 +282,12 @@ class StudyProgress:
         counts[TrialState.WAITING.value] = len(self.waiting)
         counts[TrialState.PAUSED.value] = len(self.paused)
         return counts
+
+
+def _unkept(record: TrialRecord) -> Unkept | None:
+    """Why a stored trial that is not over has no model, as `RunningTrial` noted it when it paused."""
+    _, found, why = (record.reason or "").rpartition(_UNKEPT)
+    return Unkept(why, record.traceback) if found and record.traceback else None
 
 
 def as_told(record: TrialRecord, curve: Sequence[Reading], objective: Objective) -> TrialRecord:

@@ -43,6 +43,7 @@ def trials(records: Sequence[TrialRecord]) -> pd.DataFrame:
         row |= {name: record.best.get(name) if record.best else None for name in measured}
         row |= {column: record.best.get(name) if record.best else None for name, column in own.items()}
         row |= {
+            "origin": record.origin.value,
             "seconds": record.seconds,
             "interruptions": record.interruptions,
             "rule": record.rule,

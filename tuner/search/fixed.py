@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tuner.core.trial import Params, Trial, TrialRecord
+from tuner.core.trial import Origin, Params, Trial, TrialRecord
 from tuner.errors import SpecError
 
 
@@ -23,7 +23,7 @@ class FixedSearcher:
         """The next ones."""
         numbers = range(self._next, min(self._next + count, len(self._listed)))
         self._next = numbers.stop
-        return [Trial(number, self._listed[number], self._seed) for number in numbers]
+        return [Trial(number, self._listed[number], self._seed, Origin.CONFIRMING) for number in numbers]
 
     def take(self, given: Params) -> Trial:
         """Nothing but what is listed is trained again."""

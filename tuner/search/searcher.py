@@ -13,7 +13,7 @@ from itertools import chain
 from tuner.core.goals import Goals
 from tuner.core.space import Float, SearchSpace, is_same, label
 from tuner.core.spec import SearchSpec
-from tuner.core.trial import Objective, Params, Trial, TrialRecord, TrialState, Value
+from tuner.core.trial import Objective, Origin, Params, Trial, TrialRecord, TrialState, Value
 from tuner.errors import SpecError
 from tuner.search.distributions import from_share, is_single
 from tuner.search.history import History
@@ -97,7 +97,7 @@ class OptunaSearcher:
         ]
         if faults:
             raise SpecError(faults)
-        trial = Trial(self._next, self._plain(self._space.defaults(given)), self._spec.seed)
+        trial = Trial(self._next, self._plain(self._space.defaults(given)), self._spec.seed, Origin.GIVEN)
         self._take(TrialRecord(trial.number, trial.params, TrialState.RUNNING))
         return trial
 

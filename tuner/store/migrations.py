@@ -154,7 +154,14 @@ def _rename_scores(connection: Connection) -> None:
             )
 
 
-STEPS: Mapping[int, Callable[[Connection], None]] = {5: _to_5}
+def _to_6(connection: Connection) -> None:
+    """Where each trial's configuration comes from; those of confirmations are known by their study."""
+    connection.execute(
+        text("ALTER TABLE tuner_trials ADD COLUMN origin VARCHAR(16) NOT NULL DEFAULT 'searched'")
+    )
+
+
+STEPS: Mapping[int, Callable[[Connection], None]] = {5: _to_5, 6: _to_6}
 """The step that leads to each version from the one before."""
 
 

@@ -18,7 +18,7 @@ from pydantic_core import from_json
 from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
 from tuner.artifacts import Artifacts
-from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
+from tuner.core.trial import Objective, Origin, Reading, TrialRecord, TrialState
 from tuner.store import places
 from tuner.store.encoding import order_of
 from tuner.store.schema import tuner_epochs, tuner_studies, tuner_trials
@@ -38,6 +38,7 @@ _READING = (
 _UNDER_WAY = (TrialState.WAITING, TrialState.RUNNING)
 """The states in which a trial's value is not stored yet, but follows from its curve."""
 
+_ORIGINS = {origin.value: origin for origin in Origin}
 _STATES = {state.value: state for state in TrialState}
 _OVER = [state.value for state in TrialState if state.is_over]
 _NO_EXTRAS: Mapping[str, float] = {}
@@ -77,6 +78,7 @@ def records(
             tuner_trials.c.ordered,
             tuner_trials.c.started_at,
             tuner_trials.c.ended_at,
+            tuner_trials.c.origin,
         )
         .where(is_its)
         .order_by(tuner_trials.c.number)
@@ -143,7 +145,7 @@ def _record(row: Sequence[Any], bests: Mapping[int, Reading], files: Artifacts) 
     """A trial from a row, as `records` selects it: by place, for there may be very many."""
     (
         number, params, state, value, epochs, conclusive, rule, reason, traceback, seconds, interruptions,
-        model_path, paused_at, ordered, started_at, ended_at,
+        model_path, paused_at, ordered, started_at, ended_at, origin,
     ) = row  # fmt: skip
     return TrialRecord(
         number,
@@ -164,6 +166,7 @@ def _record(row: Sequence[Any], bests: Mapping[int, Reading], files: Artifacts) 
         order_of(ordered) if ordered is not None else None,
         started_at,
         ended_at,
+        _ORIGINS[origin],
     )
 
 

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from tuner.errors import StoreError
 from tuner.store.connect import place
 
-VERSION = 5
+VERSION = 6
 """The version of our tables; a database with a higher one was written by a later tuner."""
 
 METADATA = MetaData()
@@ -192,6 +192,7 @@ tuner_trials = Table(
     Column("ended_at", String(32)),
     Column("ordered", Text),
     Column("paused_at", Integer, nullable=False, server_default="0"),
+    Column("origin", String(16), nullable=False, server_default="searched"),
     UniqueConstraint("study_id", "number"),
 )
 tuner_epochs = Table(

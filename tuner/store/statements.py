@@ -119,7 +119,7 @@ class Statements:
         self.add = new(trials, "number", "study_id", "state", "datetime_start")
         self.add_ours = new(
             tuner_trials, "trial_id", "study_id", "number", "params", "state", "epochs", "conclusive",
-            "seconds", "interruptions", "started_at",
+            "seconds", "interruptions", "started_at", "origin",
         )  # fmt: skip
         self.add_params = new_only(trial_params, "trial_id", "param_name", "param_value", "distribution_json")
         self.add_epochs = new(tuner_epochs, *tuner_epochs.c.keys())

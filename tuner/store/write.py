@@ -282,6 +282,7 @@ class StudyStore:
                 0.0,
                 0,
                 stamp(then),
+                t.origin.value,
             )
             for t, then in new
         ]
