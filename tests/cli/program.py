@@ -48,8 +48,6 @@ description = "a parabola"
 use = "./trainer.py:train"
 epochs = 4
 workers = 1
-[search]
-pruner = "asha-stop"
 [budget]
 trials = 6
 [confirm]

@@ -18,20 +18,21 @@ main(["start", "study.toml", "--quiet", "--set", "confirm.auto=true", "--set", "
 """
 
 
-def test_confirm_says_what_to_take_and_prints_the_same_as_json(stored: Tune) -> None:
-    told = stored("confirm", "study", "--top", "2", "--repeats", "3", "--quiet")
+def test_confirm_says_what_to_take_and_prints_the_same_as_json(tune: Tune) -> None:
+    tune("start", "study.toml", "--quiet", "--set", "search.pruner=none")
+    told = tune("confirm", "study", "--top", "2", "--repeats", "3", "--quiet")
     assert told.code == 0
     assert "Take " in told.out
     assert "not tested" in " ".join(told.out.split())
-    table = stored("confirm", "study", "--json").json
+    table = tune("confirm", "study", "--json").json
     assert table["choice"]["recommended"] in (0, *(each["number"] for each in table["candidates"]))
     assert [len(each["values"]) for each in table["candidates"]] == [3, 3, 3]
-    best, verdict = stored("best", "study", "--json").json, table.pop("verdict")
+    best, verdict = tune("best", "study", "--json").json, table.pop("verdict")
     assert best["confirmed"] == table
     assert best["verdict"] == verdict
     assert best["trial"] == verdict["take"] == table["choice"]["recommended"]
-    assert stored("show", "study", "--json").json["verdict"] == verdict
-    assert "~confirm" not in stored("list").out
+    assert tune("show", "study", "--json").json["verdict"] == verdict
+    assert "~confirm" not in tune("list").out
 
 
 def test_start_confirms_unless_the_study_says_otherwise(tune: Tune) -> None:

@@ -43,7 +43,7 @@ def test_show_as_json_has_every_trial_with_every_key(stored: Tune) -> None:
         assert trial.keys() == {
             "number", "params", "state", "value", "reason", "rule", "epochs", "interruptions", "seconds",
             "conclusive", "best_epoch", "train_loss", "val_loss", "train_score", "val_score", "gap",
-            "errors", "model_path", "started_at", "ended_at",
+            "errors", "model_path", "started_at", "ended_at", "origin",
         }  # fmt: skip
     assert table["trials"][0]["params"] == {"x": 0.2}
     assert table["trials"][0]["value"] == pytest.approx(0.25 + 0.125 + 0.1)
