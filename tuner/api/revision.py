@@ -26,7 +26,7 @@ _REFERENCES = ("data.source", "trainer.model", *NAMED)
 
 
 @dataclass(frozen=True)
-class Origin:
+class SpecSource:
     """The study file that a study was started from, and the options that were given beside it.
 
     Attributes:
@@ -89,7 +89,7 @@ def revised(
     allow: bool | None,
     trainer: Callable[..., Any] | None = None,
     data: Any = None,
-) -> tuple[StudySpec, Origin | None]:
+) -> tuple[StudySpec, SpecSource | None]:
     """The spec to go on with.
 
     Args:
@@ -103,11 +103,11 @@ def revised(
         SpecError: something has changed that was not allowed, or never can; names all of it.
     """
     stored = summary.parsed
-    origin = Origin.remembered(summary)
+    origin = SpecSource.remembered(summary)
     if allow is False or (study is None and (origin is None or origin.is_as_it_was)):
         return stored, origin
     if study is not None:
-        given = Origin.of(study)
+        given = SpecSource.of(study)
         if given is not None and origin is not None and given.file == origin.file:
             given = replace(origin, digest=given.digest)
         origin = given

@@ -13,7 +13,7 @@ from typing import Any
 from tuner import store
 from tuner.api.confirming import confirm as confirm_study
 from tuner.api.provenance import Provenance, of_new
-from tuner.api.revision import Origin, is_used_up, raised, revised
+from tuner.api.revision import SpecSource, is_used_up, raised, revised
 from tuner.api.session import Session
 from tuner.api.specify import name_of, plan, prepare
 from tuner.api.watching import watched
@@ -127,7 +127,7 @@ def start(
     session = Session.of(planned, storage_url(storage), in_process=callable(trainer))
     facts = session.facts | {_TO_CONFIRM: confirm}
     if data is None and trainer is None and space is None:
-        origin = Origin.of(study, target, metric, asked)
+        origin = SpecSource.of(study, target, metric, asked)
         facts |= origin.fact({}) if origin is not None else {}
     command = _command(
         "start",
