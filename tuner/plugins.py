@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tuner.artifacts import Artifacts
+    from tuner.callbacks.rules import OwnRule
     from tuner.core.dataset import Dataset, Split, Task
     from tuner.core.events import (
         Event,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "tuner.artifacts": ("Artifacts",),
+    "tuner.callbacks.rules": ("OwnRule",),
     "tuner.core.dataset": ("Dataset", "Split", "Task"),
     "tuner.core.events": (
         "Event", "Failed", "Finished", "Interrupted", "Paused", "Reported", "Restarted", "Stopped", "Unkept",
@@ -105,8 +107,8 @@ __all__ = [
     "Artifacts", "BatchTrainer", "Callback", "Checkpoints", "Choice", "DataSpec", "Dataset", "Draw",
     "Event", "Evidence", "Executor", "ExecutorKind", "Exhausted", "Failed", "Failure", "Figure",
     "Finding", "Finished", "Float", "History", "Inline", "Int", "Interrupted", "Job", "Loss", "Member",
-    "Model", "NetworkContext", "Nothing", "Objective", "OptimizerRule", "Option", "Outcome", "Params",
-    "Past", "Pause", "Paused", "Placement", "Processes", "Reading", "Recalling", "Recipe", "Reported",
+    "Model", "NetworkContext", "Nothing", "Objective", "OptimizerRule", "Option", "Outcome", "OwnRule",
+    "Params", "Past", "Pause", "Paused", "Placement", "Processes", "Reading", "Recalling", "Recipe", "Reported",
     "Resources", "Restarted", "Sampler", "Scaling", "Scheduler", "Score", "SearchSpace", "SearchSpec",
     "Searcher", "SessionTrainer", "Setup", "Snapshot", "Source", "Split", "Stop", "Stopped", "StudySpec",
     "Suggest", "Task", "Trainer", "Trial", "TrialBatch", "TrialContext", "TrialRecord", "TrialSession",
