@@ -268,3 +268,8 @@ def test_own_rules_may_be_functions_objects_and_classes(own: Path) -> None:
 def test_what_is_wrong_with_an_own_rule_is_told(own: Path, name: str, message: str) -> None:
     with pytest.raises(PluginError, match=message.replace("(", r"\(")):
         answer(name, own)
+
+
+def test_registered_rule_that_a_study_names_is_asked_once() -> None:
+    rules = callbacks.build(spec(stop={"patience": 3, "rules": ["patience"]}))
+    assert sum(isinstance(rule, Patience) for rule in rules) == 1

@@ -24,7 +24,8 @@ def build(spec: StudySpec, folder: Path | None = None) -> list[ports.Callback]:
 
     Args:
         spec: the study; `[stop] rules` are references to a class with `from_spec`, an object
-            with `decide`, or a function ``decide(trial, curve) -> Stop | str | None``.
+            with `decide`, or a function ``decide(trial, curve) -> Stop | str | None``. A name of a
+            registered rule, which is asked anyway, may be among them.
         folder: what relative file references start from; the working folder.
 
     Returns:
@@ -36,7 +37,11 @@ def build(spec: StudySpec, folder: Path | None = None) -> list[ports.Callback]:
     """
     names = sorted(registry.registered(GROUP), key=lambda name: (name != "divergence", name))
     made = [_from_spec(name, registry.load(name, GROUP), spec) for name in names]
-    made += [_own(reference, registry.load(reference, GROUP, folder), spec) for reference in spec.stop.rules]
+    made += [
+        _own(reference, registry.load(reference, GROUP, folder), spec)
+        for reference in spec.stop.rules
+        if reference not in names
+    ]
     return [rule for rule in made if rule is not None]
 
 
