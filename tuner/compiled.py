@@ -1,6 +1,7 @@
 """How kernels are compiled: numba, without the interpreter lock, NaN kept.
 
-Knows no kernel.
+Used by the kernels of `fused` and `search`. numba's cache on disk compares one file, that of the cached
+kernel: see `fused.epoch_kernel` for how a change of an inlined one in another file is noticed.
 """
 
 from __future__ import annotations

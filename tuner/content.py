@@ -1,6 +1,7 @@
 """Finds search_spaces/, studies/, dashboards/ files: working folder first, then the shipped ones.
 
-Reads TOML into tables, and says which database is meant; what the tables mean is not known here.
+Reads TOML into tables, which `core` checks, and says which database is meant: the option, the variable, or
+the default.
 """
 
 from __future__ import annotations

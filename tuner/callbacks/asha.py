@@ -1,6 +1,7 @@
 """ASHA: trials pause at rungs, and whenever there is room the best of them go on.
 
-Says who goes on; where a paused trial is kept, and what runs meanwhile, is not known here.
+Says which paused trials continue. In every turn the engine asks `promote` where rows are free, and then
+`dismiss`, before it asks the searcher for new trials.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Gap: ends trials that over-fit beyond a limit.
 
-Looks at the newest epoch alone; what over-fitting costs is not known here.
+Looks at the newest epoch of one trial.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Rungs, and on them Halving and Hyperband: at each rung one trial in so many goes on, the others end.
 
-Compares ranks, of which less is better; which objective they stand for is not known here.
+Compares ranks, of which less is better; `pruner` makes them of the objective and words the reason.
 """
 
 from __future__ import annotations

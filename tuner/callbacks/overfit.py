@@ -1,6 +1,6 @@
 """Overfit: ends trials some epochs after they began to over-fit.
 
-Looks at one trial's curve; how the onset is told is known in `core.overfitting`.
+Looks at one trial's curve; `core.overfitting` tells the onset, for figures and findings as well.
 """
 
 from __future__ import annotations
@@ -46,5 +46,5 @@ class Overfit(Alone):
 
 
 def _lowest(curve: Sequence[Reading]) -> int:
-    """The place of the lowest validation loss; of what is not a number none is lower."""
+    """The index of the lowest validation loss that is not NaN; 0 where all are NaN."""
     return min(range(len(curve)), key=lambda i: (curve[i].val_loss != curve[i].val_loss, curve[i].val_loss))

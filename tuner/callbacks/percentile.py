@@ -1,6 +1,6 @@
 """Percentile: at each epoch the best share of the trials goes on; the median rule is its half.
 
-Compares ranks, of which less is better; which objective they stand for is not known here.
+Compares ranks, of which less is better; `pruner` makes them of the objective and words the reason.
 """
 
 from __future__ import annotations

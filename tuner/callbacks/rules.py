@@ -1,6 +1,7 @@
 """The stop rules of a study: the registered ones that it asks for, and rules of one's own.
 
-What a rule decides, and what becomes of a stopped trial, is not known here.
+Called once when a study starts or goes on. The engine asks all rules after every epoch, so that each sees
+every reading; the first one that ends the trial gives the reason.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """SecondsPerTrial: ends trials that have used up their training time.
 
-Adds up what the readings say; the clock itself is not known here.
+Adds up the seconds that the readings hold and reads no clock, so that a replay gives the same answers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Interrupts: the signals that ask a study to end, turned into a word to the loop.
 
 The first one lets the current turn end, if it does so soon; the second one does not wait. A turn can
-have a limit too. What is written then is not known here.
+have a limit too. Handlers run in the main thread and only set flags or raise KeyboardInterrupt; `loop`
+writes checkpoints and ends the study.
 """
 
 from __future__ import annotations

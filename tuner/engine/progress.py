@@ -1,7 +1,6 @@
 """StudyProgress: the trials running, and the sums over all others, kept up event by event.
 
-Nothing here costs more for the thousandth trial than for the first. It does not know where trials
-come from, where they train or how they are stored.
+Nothing here may cost more for the thousandth trial than for the first: `loop` calls it for every event.
 """
 
 from __future__ import annotations

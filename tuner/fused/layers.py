@@ -1,7 +1,7 @@
 """Layers: the common layers computed for K rows at once, twice as fast as `torch.vmap` computes them.
 
-A network is taken whole, or not at all, when its graph holds anything else. Which of the two ways
-to compute a network is taken is not known here.
+A network is taken whole or, if its graph holds anything else, not at all; `program` then takes `torch.vmap`.
+A layer that is added here has to give the numbers that `torch.vmap` gives.
 
 Vectors are (K, B, D). Images come as (K, B, C, H, W) and travel as (B, K C, H, W), channels last,
 so that a convolution of K rows is one with K groups.
@@ -34,7 +34,7 @@ _METHODS = frozenset({"relu", "tanh", "sigmoid"})
 
 
 class Unknown(Exception):
-    """The graph holds something that is not known here."""
+    """The graph holds a layer or an operation that has no batched form here."""
 
 
 class _Tracer(fx.Tracer):
@@ -50,7 +50,7 @@ def batched(module: nn.Module, names: Mapping[str, str]) -> Forward:
         names: what each of its parameters is called among the tensors; tied ones have one name.
 
     Raises:
-        Unknown: it has a layer or an operation that is not known here, or no graph.
+        Unknown: it has a layer or an operation without a batched form, or no graph.
     """
     try:
         nodes = list(_Tracer().trace(module).nodes)

@@ -1,7 +1,7 @@
 """Layout: where a multilayer perceptron's weights lie in one flat array, and its workspace in another.
 
-Pads every layer so that kernels need no remainders; padding is zero and stays zero. What is
-computed is not known here.
+Pads every layer so that kernels need no remainders; padding is zero and has to stay zero. Kernels get its
+offsets as one table of integers. Checkpoints hold the flat arrays: those of another layout are of no use.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The losses behind the last layer: their derivatives and their values, compiled.
 
-The formulas are those of `torch.nn.functional`. Knows no network.
+The formulas are those of `torch.nn.functional`, with which the tests compare. Called by `epoch_kernel` for
+each chunk of samples, and by `trainers.torch.fused` to find predicted classes.
 """
 
 from __future__ import annotations

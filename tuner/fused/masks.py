@@ -1,6 +1,7 @@
 """Masks: dropout whose zeros come from outside, so that every row has its own.
 
-What the zeros are drawn from is not known here.
+`install` changes the network once, when its program is made; each forward pass is then given the masks that
+`trainers.torch.batches` drew, in the order of the dropout calls.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Matrix products of small networks: one tile kept in registers, and loops over tiles.
 
 The tile is written as vectors of the compiler's intermediate language, since no loop in Python is
-certain to become the same. What the matrices mean is not known here.
+certain to become the same. All widths are multiples of `LANES`, which `layout` provides for. A product
+is summed in a fixed order, on which the last digits of every fused study depend.
 """
 
 from __future__ import annotations

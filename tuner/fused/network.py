@@ -1,7 +1,6 @@
 """Forward and backward through a multilayer perceptron, chunk by chunk, compiled.
 
-Everything lies where `layout` says. Where samples come from and what becomes of gradients is not
-known here.
+Called by `epoch_kernel`. Weights, gradients and workspace are flat arrays that lie where `layout` says.
 """
 
 from __future__ import annotations

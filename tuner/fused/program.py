@@ -1,7 +1,7 @@
 """Program: one network whose weights are given, computed for K rows at once.
 
-Takes a network to pieces, checks that it can be computed so, and says in words why not. Which
-rows share a program, and how they are trained, is not known here.
+Takes a network apart, checks on samples that K copies side by side give what each gives by itself, and
+says in words why not. `trainers.torch.stacked` keeps one for each `signature` and trains rows with it.
 """
 
 from __future__ import annotations

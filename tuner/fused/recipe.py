@@ -1,6 +1,7 @@
 """RowRecipe: how one row trains, as plain numbers.
 
-Which parameters of a study these numbers come from is not known here.
+`trainers.torch.fused` makes one of a trial's parameters. Kernels are given its fields as plain numbers in a
+fixed order: whoever adds one adds it to `row.Pass` or `Numbers`, and to the kernels that unpack them.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The order and mixup come from generators, whose states are part of the row. Dropout and noise are
 functions of (seed, step, layer, position in the batch, unit), which back ends compute, and have no
-state. What is done with the numbers is not known here.
+state. The order in which the generators are drawn from is part of a study's numbers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """FusedRow: one trial in training, its arrays and its random streams.
 
-Everything it computes follows from its own recipe, start and material; that there are other rows
-is not known here.
+Everything it computes follows from its own recipe, first weights, inputs and targets, never from other
+rows. Used by one thread at a time; `Scratch` belongs to the thread and is lent for one epoch.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """RowTargets: what rows learn from and are measured on, as arrays that kernels read.
 
-Shared by all rows and never written to. Which study it comes from is not known here.
+Shared by all rows and threads, and never written to. Made by `trainers.torch.fused`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """FusedRows: rows, each empty or training one trial, advanced together epoch by epoch.
 
-A row is emptied and filled at any time, whatever the others do. Trials, metrics and files are not
-known here.
+A row is emptied and filled at any time, whatever the others do. Different rows may be used from different
+threads at once. `trainers.torch.fused` turns trials into rows, and what is measured into readings.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tuner.fused.row_data import RowInputs, RowTargets
 
 
 class FusedRows:
-    """Rows of multilayer perceptrons, each on a material of its own or one that others have, too.
+    """Rows of multilayer perceptrons; several may share their inputs and targets.
 
     Rows may differ in everything, shape and batch size included: each epoch of a row is one
     program that sees nothing of the others, so a trial's numbers are bitwise the same in any row

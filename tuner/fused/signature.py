@@ -1,7 +1,7 @@
 """Signature: what a network's program depends on, the values of its weights and its dropout rates aside.
 
-Two networks of one signature differ in what neither a tensor nor an attribute shows, if at all;
-whether they do is not known here.
+Equal signatures do not prove that two networks compute the same, for not all that `forward` uses is an
+attribute: `Program.computes` compares outputs. Called for every trial that is placed: it has to be quick.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The one universal update: a step of any optimizer, each row with its own numbers.
 
 On a CPU compiled row by row, elsewhere in PyTorch operations over all rows; the numbers are those
-of `recipe.Numbers`. What a gradient is of is not known here.
+of `recipe.Numbers`. Used by `trainers.torch.stacked_epoch`; fused rows of the mlp call `update` directly.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """One step of the recipe: penalties, clipping and the one update that all optimizers are, compiled.
 
-Knows no data and no loss: the gradient is there.
+Called once per step and row, when the batch's gradient is complete. The tests hold each rule to
+`torch.optim`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Writes the files of a new project, all of them or none.
 
-What is in the files lies in `files/`, as it is written; where they are used is not known here.
+Called by `tune init`. The contents lie in `files/` as they are written; the tests run the project.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The state of a trial as a `Snapshot` has it: arrays by name, and facts as JSON has them.
 
-Takes apart trees of arrays, tensors and numbers, and puts them together again, bit for bit. Whose
-state it is, and where snapshots lie, is not known here.
+Takes apart trees of arrays, tensors and numbers, and puts them together again, bit for bit. Checkpoints
+that are on disk are read by it: what it wrote before has to be read for ever.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Weights that a function hands over: copied, written and read as safetensors.
 
-Arrays or tensors by name; which model they belong to is not known here.
+Arrays or tensors by name, as `TrialContext.keep` takes them.
 """
 
 from __future__ import annotations

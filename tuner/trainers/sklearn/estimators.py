@@ -1,6 +1,6 @@
 """Which estimator a study means, and what it takes.
 
-Builds estimators and looks at their parameters; data and training are not known here.
+Builds estimators and looks at their parameters, for `validate` before a study and for each trial's session.
 """
 
 from __future__ import annotations

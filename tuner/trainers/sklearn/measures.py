@@ -1,6 +1,6 @@
 """Losses and scores of an estimator on a split.
 
-Takes inputs as the estimator was fitted on them; what it was fitted with is not known here.
+Takes inputs scaled as those that the estimator was fitted on. Called after every epoch.
 """
 
 from __future__ import annotations

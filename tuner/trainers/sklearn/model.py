@@ -1,7 +1,7 @@
 """SklearnModel: the best epoch of a trial as a folder that loads anywhere, and back.
 
-model.skops holds the estimator, model.json the rest; nothing is pickled. How the estimator was
-fitted is not known here.
+model.skops holds the estimator, model.json the rest; nothing is pickled. Models that are on disk have to
+stay readable.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """BatchLoader: an epoch's micro-batches of several rows, side by side.
 
-Every row's samples, weights and masks are its own; what is computed on them is not known here.
+Every row's samples, weights and masks are its own, drawn by its `Batches`. Used by `stacked_epoch`.
 """
 
 from __future__ import annotations

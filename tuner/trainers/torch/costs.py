@@ -1,6 +1,6 @@
 """Costs: what a network costs whoever uses it: its parameters, its size, how long one sample takes.
 
-Measured only where a study asks for it. What a cost is worth is not known here.
+Measured only where an objective or a constraint names it: the latency takes some 36 forward passes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """TorchModel: the best epoch of a trial as a folder that loads anywhere, and back.
 
 model.safetensors holds the weights and the scaling, model.json the rest, and a network's own file
-lies beside them; nothing is pickled. How the weights came about is not known here.
+lies beside them; nothing is pickled. Written by sessions, stacked and fused rows alike. Models that are on
+disk have to stay readable.
 """
 
 from __future__ import annotations

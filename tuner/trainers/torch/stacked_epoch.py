@@ -1,7 +1,7 @@
 """StackedEpoch: one epoch of several trials of one program, side by side.
 
-Rows are put together for an epoch and taken apart after it; if it fails they are as they were.
-Which rows train together, and what a failure means, is not known here.
+Rows are put together for an epoch and taken apart after it; if it fails they are as they were, so that
+`stacked`, which chooses the rows, can train each by itself and find the one that fails.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """StackedRow: one trial that trains beside others, and where it stands.
 
-How it trains is not known here.
+Made by `stacked` when a trial is placed; `stacked_epoch` reads it, and writes it back at the end of an epoch.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Start: what a trial's network must fit, and the network with its first weights.
 
-What becomes of it is not known here.
+Sessions, stacked and fused rows all begin here, so that a trial has the same first weights in each.
 """
 
 from __future__ import annotations

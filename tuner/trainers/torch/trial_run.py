@@ -1,6 +1,6 @@
 """TrialRun: one trial in training, the recipe step by step.
 
-Does what it is told, epoch after epoch; what a failure means to the study is not known here.
+The reference to which fused and stacked rows are held: keep it obvious. What it raises fails the trial.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One step of the recipe: penalties and clipping around torch.optim's rules.
 
-Knows no data and no loss: gradients are there when `step` is called. In the notation of the
-optimizers' papers, with g the gradient of the mean loss, p the parameters and r the rate::
+Gradients have to be complete when `step` is called. In the notation of the optimizers' papers, with g the
+gradient of the mean loss, p the parameters and r the rate::
 
     g += l1 sign(p);  clip g by value or by norm;  g += l2 p;  p *= 1 - r weight_decay;  rule(p, g, r)
 
