@@ -294,7 +294,7 @@ def test_a_stored_model_path_leads_nowhere_else(tmp_path: Path, monkeypatch: pyt
     spoil(a, "UPDATE tuner_trials SET model_path = ?", str(outside / "0"))
     study = tuner.load("s", storage=url(a))
     assert study.trial(0).model_path != outside / "0"
-    assert "is said to be in" in verify(storage=url(a)).findings[0].what
+    assert "stored as the folder of its models" in verify(storage=url(a)).findings[0].what
     tuner.delete("s", storage=url(a))
     assert (outside / "0" / "mine.txt").read_text() == "mine"
 
@@ -442,7 +442,7 @@ def test_the_confirmation_of_a_study_that_optuna_deleted_is_not_its_namesakes(
     optuna.delete_study(study_name="foo", storage="sqlite:///tuner.db")
     orphan = [f for f in verify().findings if "is not here any more" in f.what]
     assert len(orphan) == 1
-    assert orphan[0].to_do.startswith("if nobody needs them: rm -r ")
+    assert orphan[0].to_do.startswith("if they are not needed: rm -r ")
     started("foo", trials=2, seed=9)
     after = tuner.confirm("foo", top=1, repeats=3, trainer=train)
     assert after.confirmed_by != before.confirmed_by

@@ -107,7 +107,7 @@ def test_resume_without_a_name_leaves_a_study_alone_that_is_being_driven(tmp_pat
             assert driver.stdout.readline() == "trains\n"
             assert tuner.resume(trainer=train).name == "left"
             with pytest.raises(
-                tuner.StudyLocked, match="no unfinished study here but what is at work: driven"
+                tuner.StudyLocked, match="every unfinished study here is running already: driven"
             ):
                 tuner.resume(trainer=train)
         finally:

@@ -125,7 +125,7 @@ def test_commands_and_changes_are_told_in_order(study: tuner.Study) -> None:
 def test_every_figure_stands_under_its_words_and_empty_ones_are_named(page: str) -> None:
     assert page.count("<h3>Convergence</h3>") == 1
     assert page.count('<div class="plot"') == page.count("<h3>") - 2  # measured, settings
-    assert "Left out, for the study has no data for them: " in page
+    assert "Left out because the study has no data for them: " in page
     assert "Studies compared" not in page
 
 

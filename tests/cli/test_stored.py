@@ -51,7 +51,7 @@ def test_show_as_json_has_every_trial_with_every_key(stored: Tune) -> None:
 
 def test_show_tells_what_was_found_and_what_to_do(stored: Tune) -> None:
     shown = " ".join(stored("show", "study").out.split())
-    assert "what was found: Only 6 trials have a value: the search has hardly begun" in shown
+    assert "findings: Only 6 trials have a value: the search has hardly begun" in shown
     assert "Run more trials: [budget] trials = 30." in shown
     found = stored("show", "study", "--json").json["findings"]
     assert [each["name"] for each in found] == ["few_good"]

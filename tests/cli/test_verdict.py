@@ -292,7 +292,7 @@ def test_what_breaks_a_constraint_when_it_is_trained_again_is_not_taken(folder: 
     found = tuner.confirm("study", trainer=luckily, repeats=3, top=8)
     assert float(study.trial(found.choice.recommended).params["x"]) <= 0.6
     said = report()
-    assert f"Trial {study.best.number} is out: trained again it has cost" in said
+    assert f"Trial {study.best.number} is ruled out: trained again it has cost" in said
 
 
 @pytest.mark.usefixtures("again")

@@ -35,7 +35,7 @@ def test_too_few_trials_are_said_in_words() -> None:
     few = {"value": Importances(12, 25), "gap": Importances(3, 25)}
     with pytest.raises(Nothing, match=r"Too few trials .* 12 count, about 25 are needed"):
         data(replace(frame(losses(1.0)), importances=few))
-    with pytest.raises(Nothing, match="No setting stands out: what sets 60 trials apart looks like chance"):
+    with pytest.raises(Nothing, match="the difference between 60 trials looks like chance"):
         data(replace(frame(losses(1.0)), importances={"value": Importances(60, 25)}))
     with pytest.raises(Nothing, match="not known yet"):
         data(frame(losses(1.0)))

@@ -123,7 +123,7 @@ def test_silence_says_how_many_trials_there_are_and_how_many_are_needed() -> Non
     assert found.silence == few
     noise = random.Random(0)
     lost = importances(SPACE, [replace(r, value=noise.random()) for r in records(61)], Objective())
-    assert lost.silence == "No setting stands out: what sets 60 trials apart looks like chance."
+    assert lost.silence == "No setting stands out: the difference between 60 trials looks like chance."
     assert importances(SPACE, records(), Objective()).silence == ""
 
 

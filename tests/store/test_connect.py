@@ -111,7 +111,7 @@ def test_a_folder_is_no_database(tmp_path: Path, create: bool) -> None:
 @pytest.mark.parametrize(
     ("url", "part"),
     [
-        ("tuner", "is no database: give a file that ends in .db, or a URL such as sqlite:///tuner.db"),
+        ("tuner", "is not a database: give a file that ends in .db, or a URL such as sqlite:///tuner.db"),
         ("", "is no database"),
         ("nosuch://host/name", "unknown kind of database 'nosuch'"),
         ("postgresql+pg8000://me:secret@host/name", "its driver is missing"),

@@ -79,7 +79,7 @@ def confirm(
         StudyNotFound: there is none of that name.
         StudyLocked: a living process drives it.
         SpecError: an option makes no sense.
-        TrialError: there is nothing to confirm, or all that was trained again failed.
+        TrialError: there is nothing to confirm, or every repeated training failed.
     """
     if top is not None and top < 1:
         raise SpecError(f"--top {top}: give at least 1")
@@ -102,7 +102,7 @@ def confirm(
                 _tidy(database, found)
             return found
         if summary.is_driven:
-            raise StudyLocked(f"study '{name}' is at work; wait until it has ended, or stop it")
+            raise StudyLocked(f"study '{name}' is running; wait until it has ended, or stop it")
         again = _Confirming(database, url, summary, done + 1, data, trainer, provenance)
         with watched(observer, progress) as watching:
             return again.run(top, repeats, watching, _command(name, top, repeats, reopen))
@@ -177,7 +177,7 @@ class _Confirming:
         goal, goals, planned = spec.goal(), study.goals(), again.planned.data
         rivals = contenders(candidates, goals)
         if not rivals:
-            raise TrialError(f"{name}: all that was trained again failed; see: tune show {quote(spec.name)}")
+            raise TrialError(f"{name}: every repeated training failed; see: tune show {quote(spec.name)}")
         score = spec.trainer.score or (scores.DEFAULT[planned.task] if planned is not None else "")
         files = database.artifacts(spec.name)
         models = {n: _paths(files, its) for n, its in zip(again.numbers, trained, strict=True)}

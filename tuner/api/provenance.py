@@ -20,8 +20,10 @@ from tuner.store import Database
 if TYPE_CHECKING:
     from tuner.data import Known
 
-_TAKEN_NOW = "what the data is like is remembered from now on; the tuner that began this study did not"
-_CONFIRMED_BEFORE = "the study was confirmed on the data as it was; tune confirm {} --reopen confirms anew"
+_TAKEN_NOW = "the data's fingerprint is stored from now on; the tuner that began this study stored none"
+_CONFIRMED_BEFORE = (
+    "the study was confirmed on the data before the change; confirm again: tune confirm {} --reopen"
+)
 
 
 class Provenance:
@@ -83,7 +85,7 @@ class Provenance:
         if not self._allow:
             raise SpecError(
                 f"{self._source}: is not the data that '{self._name}' was started with: "
-                f"{'; '.join(differences)}; bring that back, or go on with what is there: "
+                f"{'; '.join(differences)}; restore that data, or go on with the data as it is now: "
                 f"tune resume {quote(self._name)} --allow-changes (rows that were locked stay locked)"
             )
         self.changes = [f"data: {difference}" for difference in differences]
@@ -131,4 +133,4 @@ def require_unchanged(study: Study) -> None:
     try:
         provenance.require(study.spec, files_only=True)
     except SpecError as error:
-        raise SpecError(f"{error}; or tell what is stored: --ignore-changes") from None
+        raise SpecError(f"{error}; or use what is stored: --ignore-changes") from None

@@ -345,7 +345,7 @@ def _unfinished(database: Database) -> StudySummary:
         return max(left, key=lambda s: s.updated_at)
     driven = [s.name for s in found if s.is_driven]
     if driven:
-        raise StudyLocked(f"no unfinished study here but what is at work: {', '.join(driven)}; wait for it")
+        raise StudyLocked(f"every unfinished study here is running already: {', '.join(driven)}; wait for it")
     raise StoreError(
         "no unfinished study here; `tune list` shows all, "
         "`tune resume NAME --trials N` goes on with a finished one"

@@ -143,7 +143,7 @@ def compare(
         TrialError: one of them has no value yet.
     """
     if len(set(names)) < 2:
-        raise SpecError(f"compare: two studies and more are needed, found: {', '.join(names) or 'none'}")
+        raise SpecError(f"compare: at least two studies are needed, found: {', '.join(names) or 'none'}")
     studies = [load(name, storage=storage) for name in dict.fromkeys(names)]
     comparison = compare_studies(studies)
     if html is not None:

@@ -28,14 +28,14 @@ def run(
         int | None, typer.Option(min=3, metavar="N", help="How often each is trained again. [default: 10]")
     ] = None,
     reopen: Annotated[
-        bool, typer.Option("--reopen", help="Confirm anew, and open the test once more; this is recorded.")
+        bool, typer.Option("--reopen", help="Confirm again and read the test rows again; this is recorded.")
     ] = False,
     storage: StorageOption = None,
     models: ModelsOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Train the best trials again, recommend one, and open the locked test once."""
+    """Train the best trials again, recommend one, and read the locked test rows once."""
     from tuner import api
     from tuner.cli.contract import dump, verdict_table
     from tuner.cli.drive import INTERRUPTED

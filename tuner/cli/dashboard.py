@@ -18,14 +18,12 @@ EXAMPLES = (
 
 def run(
     storage: StorageOption = None,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Where it listens; 0: any free port.")] = 8080,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any free port.")] = 8080,
     host: Annotated[
         str,
-        typer.Option(
-            help="Where it listens. Anything but this machine itself takes the token that is printed."
-        ),
+        typer.Option(help="The address to listen on. Other machines need the token that is printed."),
     ] = "127.0.0.1",
-    no_open: Annotated[bool, typer.Option("--no-open", help="Open no browser.")] = False,
+    no_open: Annotated[bool, typer.Option("--no-open", help="Do not open a browser.")] = False,
 ) -> None:
     """Show the stored studies in the browser, live; reads only."""
     url = storage_url(storage)

@@ -28,7 +28,7 @@ def run(
     if not yes:
         if not sys.stdin.isatty():
             raise SpecError(
-                f"delete {name}: nobody can be asked here; add --yes to remove its {trials} trials"
+                f"delete {name}: stdin is no terminal to ask on; add --yes to remove its {trials} trials"
             )
         if not _is_confirmed(f"Remove '{name}', its {trials} trials and its models?"):
             screen.say("kept")

@@ -37,7 +37,7 @@ def drive(begin: Callable[[Observer], Study], *, as_json: bool, quiet: bool) -> 
     with watch(quiet=quiet, plain=as_json) as watcher, suppress(KeyboardInterrupt):
         study = begin(watcher)
     if study is None:
-        go_on = f"go on with: tune resume {quote(watcher.name)}" if watcher.name else "no trial was begun"
+        go_on = f"go on with: tune resume {quote(watcher.name)}" if watcher.name else "no trial was started"
         screen.say(f"interrupted; {go_on}", stderr=True)
         raise typer.Exit(INTERRUPTED)
     if study.verdict.taken is None:

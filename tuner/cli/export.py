@@ -20,10 +20,10 @@ def run(
     name: NameArgument,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new or empty folder.")],
     trial: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Another trial than the one to take.")
+        int | None, typer.Option(min=0, metavar="N", help="Export this trial instead of the one to take.")
     ] = None,
     figures: Annotated[
-        bool, typer.Option("--figures", help="Every figure too: PNG, SVG, and one page for the browser.")
+        bool, typer.Option("--figures", help="Also every figure: PNG, SVG, and one page for the browser.")
     ] = False,
     ignore_changes: IgnoreChangesOption = False,
     as_json: JsonOption = False,

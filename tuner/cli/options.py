@@ -31,17 +31,19 @@ ModelsOption = Annotated[
         "$TUNER_MODELS, else tuner_models beside the database]",
     ),
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, and nothing else there.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Show no progress, only the result.")]
 TargetOption = Annotated[
     str | None, typer.Option(metavar="COLUMN", help="The column of the data file to predict.")
 ]
-TrialsOption = Annotated[int | None, typer.Option(min=1, metavar="N", help="Trials in all.")]
-SecondsOption = Annotated[float | None, typer.Option(metavar="S", help="Wall time in all.")]
-WorkersOption = Annotated[int | None, typer.Option(min=1, metavar="N", help="Trials that train at once.")]
+TrialsOption = Annotated[int | None, typer.Option(min=1, metavar="N", help="Total number of trials.")]
+SecondsOption = Annotated[float | None, typer.Option(metavar="S", help="Total wall time.")]
+WorkersOption = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Trials that train at the same time.")
+]
 DeviceOption = Annotated[str | None, typer.Option(metavar="auto|cpu|cuda", help="Where to train.")]
 IgnoreChangesOption = Annotated[
-    bool, typer.Option("--ignore-changes", help="Even where the study's data file has changed since.")
+    bool, typer.Option("--ignore-changes", help="Go on although the study's data file has changed.")
 ]
 SetOption = Annotated[
     list[str] | None,

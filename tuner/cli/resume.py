@@ -30,8 +30,8 @@ def run(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="The study's name, or its file, which is compared with what is stored; "
-            "the last unfinished study where it is left out."
+            help="The study's name, or its file, which is compared with the stored study. "
+            "[default: the last unfinished study]"
         ),
     ] = None,
     stored_as: Annotated[
@@ -42,9 +42,8 @@ def run(
         bool | None,
         typer.Option(
             "--allow-changes/--ignore-changes",
-            help="Where the study file or the data has changed: go on with the changes (rows that were "
-            "locked for the test stay locked), or without those of the file. "
-            "[default: refuse, and name them]",
+            help="If the study file or the data has changed: go on with the changes (locked test rows "
+            "stay locked), or ignore the changes of the file. [default: stop and list the changes]",
             show_default=False,
         ),
     ] = None,

@@ -44,7 +44,7 @@ def run(
     storage: StorageOption = None,
     models: ModelsOption = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, max=2**32 - 1, metavar="N", help="Seed of everything random.")
+        int | None, typer.Option(min=0, max=2**32 - 1, metavar="N", help="Seed for all randomness.")
     ] = None,
     set_: SetOption = None,
     as_json: JsonOption = False,

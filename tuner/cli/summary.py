@@ -126,7 +126,9 @@ def print_importances(console: Console, study: Study) -> None:
         console.print(Text(found.silence, style="dim"))
         return
     blocks = ("━", "╸") if console.encoding.startswith("utf") else ("#", "")
-    console.print(Text(f"what mattered, as a share of what sets {found.trials} trials apart:", style="dim"))
+    console.print(
+        Text(f"what mattered, as a share of the difference between {found.trials} trials:", style="dim")
+    )
     shown = [*found.items()][:SHOWN_IMPORTANCES]
     widest = max(len(name) for name, _ in shown)
     for name, part in shown:
@@ -140,7 +142,7 @@ def print_findings(console: Console, study: Study) -> None:
     """Print what the trials have shown and what to do about it, the weightiest findings alone."""
     findings = study.findings()[:SHOWN_FINDINGS]
     if findings:
-        console.print(Text("what was found:", style="dim"))
+        console.print(Text("findings:", style="dim"))
     for finding in findings:
         style = "yellow" if finding.severity is Severity.WARNING else ""
         console.print(Padding(Text(finding.sentence, style=style), (0, 0, 0, 2)))
@@ -178,6 +180,6 @@ def _next(study: Study, verdict: Verdict) -> Iterator[tuple[str, str]]:
     if verdict.confirmation is None and study.summary.state is StudyState.FINISHED:
         yield (
             f"tune confirm {quote(study.name)}",
-            "train the best again, choose, open the locked test once",
+            "train the best again, choose, read the locked test rows once",
         )
     yield f"tune resume {quote(study.name)} --trials {2 * trials}", "search on"

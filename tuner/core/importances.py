@@ -49,4 +49,4 @@ class Importances(Mapping[str, float]):
                 f"Too few trials to tell which settings mattered: {self.trials} count, "
                 f"about {self.needed} are needed."
             )
-        return f"No setting stands out: what sets {self.trials} trials apart looks like chance."
+        return f"No setting stands out: the difference between {self.trials} trials looks like chance."

@@ -99,7 +99,7 @@ FIGURE = Figure(
     title="Studies compared",
     help=(
         "The best value so far of several studies. The lowest line at the right end (the highest, where "
-        "more is better) found the best; over seconds one sees which found it first."
+        "more is better) found the best; the axis of seconds shows which found it first."
     ),
     data=data,
     draw=draw,

@@ -33,7 +33,7 @@ def write_images(
     """
     for path, _, _ in pictures:
         if path.suffix[1:] not in FORMATS:
-            raise PluginError(f"{path.name}: pictures are .png or .svg; choose one of the two")
+            raise PluginError(f"{path.name}: pictures are .png or .svg; choose one of them")
     try:
         import kaleido
         from kaleido.errors import BrowserClosedError, BrowserFailedError, ChromeNotFoundError

@@ -35,7 +35,7 @@ FIGURE = Figure(
     title="Gap by parameter",
     help=(
         "The gap (validation minus training loss at the best epoch) of every trial against one parameter "
-        "at a time; diamonds are medians with quartiles of those whose value stands. Where they climb, "
+        "at a time; diamonds are medians with quartiles of trials with a valid value. Where they climb, "
         "that setting over-fits."
     ),
     data=data,

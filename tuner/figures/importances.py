@@ -118,7 +118,9 @@ def draw(columns: Explained, theme: Theme) -> Drawing:
     longest = max(share or 0.0 for share in (*columns.value, *columns.gap))
     y = theme.axis(tickmode="array", tickvals=places, ticktext=names, autorange="reversed", showgrid=False)
     x = theme.axis(
-        f"share of what sets {columns.trials} trials apart", tickformat=".0%", range=[0, _ROOM * longest or 1]
+        f"share of the difference between {columns.trials} trials",
+        tickformat=".0%",
+        range=[0, _ROOM * longest or 1],
     )
     layout = theme.layout(x, y, barmode="group", bargap=0.3)
     layout["margin"]["l"] = max(64, 20 + 7 * max(map(len, names)))
@@ -145,9 +147,9 @@ FIGURE = Figure(
     name="importances",
     title="Importances",
     help=(
-        "How much each parameter explains of what sets the trials' values apart (blue), and their gaps "
-        "(orange), with the standard error; what is missing to 100 % is noise, or more than can be seen. "
-        "Parameters that may as well do nothing are left out. Small print says on which side the gap is "
+        "How much of the difference between the trials' values (blue), and between their gaps (orange), each "
+        "parameter explains, with the standard error; the rest to 100 % is noise or cannot be attributed. "
+        "Parameters without a measurable effect are left out. Small print says on which side the gap is "
         "smaller. Tune the long bars; a parameter that matters for the gap but not for the value can be "
         "set to over-fit less at no cost."
     ),

@@ -170,8 +170,8 @@ FIGURE = Figure(
     name="outcomes",
     title="Outcomes",
     help=(
-        "What became of the trials, in all and over one parameter's range. Failures and divergence that "
-        "crowd at one end say that the range reaches too far; many early stops are trials saved."
+        "How the trials ended, in all and over one parameter's range. Failures and divergence that crowd at "
+        "one end say that the range reaches too far; many early stops are time saved."
     ),
     data=data,
     draw=draw,

@@ -13,7 +13,7 @@ from tuner.figures.theme import Theme
 
 HELP = (
     "Every trial that was the best so far, from the default configuration to the last one, by the validation "
-    "rows that chose it and by the test rows that nothing had seen. Good are two lines that go the same way; "
+    "rows that chose it and by the unseen test rows. Good is when both lines run in the same direction; "
     "where the test line turns back, the search followed the luck of its validation rows."
 )
 

@@ -193,8 +193,8 @@ FIGURE = Figure(
     name="parallel",
     title="Parallel coordinates",
     help=(
-        "Each line is a trial, from its parameters on the left to its value on the right; the strongest "
-        "colour are the twenty best. Where the best lines run through the same place, that setting matters."
+        "Each line is a trial, from its parameters on the left to its value on the right; the twenty best "
+        "have the strongest colour. Where the best lines run through the same place, that setting matters."
     ),
     data=data,
     draw=draw,

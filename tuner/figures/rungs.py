@@ -88,12 +88,12 @@ def draw(columns: RungCounts, theme: Theme) -> Drawing:
                 "text": [f"{share:.0%}" for share in shares.tolist()],
                 "textposition": "none",
                 "marker": {"color": hue, "opacity": 0.9},
-                "hovertemplate": f"{name}: %{{y}} trials, %{{text}} of those that came here<extra></extra>",
+                "hovertemplate": f"{name}: %{{y}} trials, %{{text}} of those that reached it<extra></extra>",
             }
         )
     ticks = [str(epoch) for epoch in columns.epoch.tolist()]
     x = theme.axis("epoch", tickmode="array", tickvals=places, ticktext=ticks, showgrid=False)
-    layout = theme.layout(x, theme.axis("trials that came so far"), barmode="stack", bargap=0.2)
+    layout = theme.layout(x, theme.axis("trials that reached it"), barmode="stack", bargap=0.2)
     if columns.total > MOST:
         said = f"the {MOST} of {columns.total} epochs at which most trials left"
         layout["annotations"] = [theme.note(said)]
@@ -104,8 +104,8 @@ FIGURE = Figure(
     name="rungs",
     title="Rungs",
     help=(
-        "Each bar is an epoch at which trials are judged: how many came so far, how many went on, and what "
-        "became of the others. Good is a steep staircase: little time spent on trials that lose."
+        "Each bar is an epoch at which trials are judged: how many reached it, how many went on, and how the "
+        "others ended. Good is a steep staircase: little time spent on trials that lose."
     ),
     data=data,
     draw=draw,

@@ -36,7 +36,7 @@ FIGURE = Figure(
     title="Slices",
     help=(
         "The value of every trial against one parameter at a time; diamonds are medians with quartiles of "
-        "those whose value stands. "
+        "trials with a valid value. "
         "A clear valley or slope shows where to search; an optimum at the edge of a range says that the "
         "range is too narrow."
     ),

@@ -212,9 +212,9 @@ FIGURE = Figure(
     name="timeline",
     title="Timeline",
     help=(
-        "Each bar is a trial from its start to its end, with the reason at its tip; below stands how many "
-        "were open at once. A pruner that pauses keeps many open that wait for their turn; without one, dips "
-        "are time in which the machine waited."
+        "Each bar is a trial from its start to its end; point at its tip to see why it ended. Below is the "
+        "number of trials open at once. A pruner that pauses trials keeps many open; without one, dips are "
+        "time in which the machine waited."
     ),
     data=data,
     draw=draw,

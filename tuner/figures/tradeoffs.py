@@ -1,4 +1,4 @@
-"""Trade-offs: the value against a further objective or what it costs (gap, time, ...), and the best bargains.
+"""Trade-offs: the value against a further objective or a cost (gap, time, ...), and the best trade-offs.
 
 Which trade is worth it is for the reader to say.
 """
@@ -114,7 +114,7 @@ def draw(columns: Tradeoffs, theme: Theme) -> Drawing:
     line = {
         "type": "scatter",
         "mode": "lines+markers",
-        "name": "best bargains",
+        "name": "best trade-offs",
         "x": listed(columns.x),
         "y": listed(columns.y),
         "customdata": columns.number.tolist(),
@@ -158,9 +158,9 @@ FIGURE = Figure(
     name="tradeoffs",
     title="Trade-offs",
     help=(
-        "The value of every trial against what it costs. The stars are the best bargains: whoever wants "
-        "less of one must take more of the other. A good choice is a star at the line's bend. Of several "
-        "objectives, diamonds mark the trials that no other one beats in all of them."
+        "The value of every trial against what it costs. The stars are the best trade-offs: no trial is "
+        "better in both. A good choice is a star at the line's bend. With several objectives, diamonds "
+        "mark the trials that no other one beats in all of them."
     ),
     data=data,
     draw=draw,

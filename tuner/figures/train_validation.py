@@ -118,7 +118,7 @@ FIGURE = Figure(
     title="Training against validation",
     help=(
         "Each point is a trial at its best epoch; the colour is its gap. Good is low on both axes and "
-        "near the dashed diagonal; points far above it learned the training data by heart."
+        "near the dashed diagonal; points far above it memorized the training data."
     ),
     data=data,
     draw=draw,

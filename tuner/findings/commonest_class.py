@@ -9,12 +9,12 @@ from tuner.findings.evidence import Evidence
 from tuner.findings.finding import Finding, Severity
 
 _OF_THE_RARE = (
-    'Where one class is rare, judge by what is missed of it: [trainer] score = "f1" or "recall", and '
-    '[objective] metric = "val_score".'
+    'If one class is rare, use a score that counts the rows of it that are missed: [trainer] score = "f1" or '
+    '"recall", and [objective] metric = "val_score".'
 )
 _OTHERWISE = (
-    "Look at the inputs first (tune check): what tells the classes apart may not be among them, or there are "
-    "too few rows of the rare one to learn from."
+    "Look at the inputs first (tune check): they may not contain what distinguishes the classes, or there "
+    "may be too few rows of the rare one to learn from."
 )
 
 

@@ -60,7 +60,7 @@ def find(evidence: Evidence) -> Finding | None:
         "share": count / total,
     }
     region = _where(evidence, bad, over & ~bad)
-    reasons = "`tune show` tells why they failed"
+    reasons = "`tune show` says why they failed"
     if region is None:
         where = "" if count == total else ", spread over the whole space"
         advice = (

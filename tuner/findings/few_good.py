@@ -63,6 +63,6 @@ def find(evidence: Evidence) -> Finding | None:
         f"{near} close to the best of {seen}{kept}: it gained {gain:.3g} in {evidence.metric} {whose}, "
         f"{'the others' if good == 1 else 'the rest'} less than {GOOD:.0%} of that{cut}.",
         {"good": good, "trials": trials, "standing": int(evidence.standing.sum()), "gain": gain},
-        f"Search on, to know the good part of the space better: [budget] trials = {2 * len(evidence)}.",
+        f"Run more trials to explore the good part of the space: [budget] trials = {2 * len(evidence)}.",
         Severity.ADVICE,
     )

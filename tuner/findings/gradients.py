@@ -39,7 +39,7 @@ def find(evidence: Evidence) -> Finding | None:
         return Finding(
             "gradients",
             f"{of_the_best(len(vanished), len(known))} {_begin(vanished)} with a gradient in the first layer "
-            f"that is {least:.1g} times that of the last one{after}: the first layers hardly learn.",
+            f"that is {least:.1g} times the last layer's{after}: the first layers hardly learn.",
             {"ratio": least, "trials": len(vanished), "of_best": len(known)},
             "Take fewer layers, another activation (relu, gelu), layer_norm, or a larger init_gain.",
             Severity.ADVICE,
@@ -51,7 +51,7 @@ def find(evidence: Evidence) -> Finding | None:
     return Finding(
         "gradients",
         f"{of_the_best(len(huge), len(norms))} {_begin(huge)} with gradients of a norm of about "
-        f"{float(np.median(huge)):.1g}: a step in such a direction says little of where the loss falls.",
+        f"{float(np.median(huge)):.1g}: steps that follow such gradients are unreliable.",
         {"norm": float(np.median(huge)), "trials": len(huge), "of_best": len(norms)},
         "Clip gradients (clipping), lower init_gain, scale the inputs and the target, or take layer_norm.",
         Severity.ADVICE,

@@ -50,8 +50,8 @@ def find(evidence: Evidence) -> Finding | None:
     do, them = ("does", "it") if len(names) == 1 else ("do", "them")
     return Finding(
         "irrelevant",
-        f"{_listed(names)} {do} not seem to matter here: nothing of what sets {value.trials} trials apart "
-        f"goes along with {them}.",
+        f"{_listed(names)} {do} not seem to matter here: the values of {value.trials} trials do not vary "
+        f"with {them}.",
         {"parameters": ", ".join(names), "trials": value.trials},
         f"Fix {them} as in the best trial, under [space.fixed]; fewer settings are searched faster.",
         Severity.NOTE,

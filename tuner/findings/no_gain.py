@@ -51,10 +51,10 @@ def of_search(evidence: Evidence) -> Finding | None:
     return Finding(
         "no_gain",
         f"The best trial, {evidence.metric} {found}, is not clearly better than the default configuration, "
-        f"{first}: taken over three epochs they differ by {apart:.2g}, and both together jump by about "
+        f"{first}: averaged over three epochs they differ by {apart:.2g}, and this difference jumps by about "
         f"{noise:.2g} from epoch to epoch.",
         {"gain": gain, "level_gain": apart, "jumps": noise, "trials": trials},
-        "Take it for a tie until both were trained again with several seeds; the default is the safe choice.",
+        "Treat it as a tie until both are trained again with several seeds; the default is the safe choice.",
         Severity.WARNING,
     )
 

@@ -66,8 +66,8 @@ def _flat(evidence: Evidence) -> Finding | None:
     first, last = float(losses[0][0]), float(losses[0][-1])
     return Finding(
         "nothing_learned",
-        f"Nothing was learned: in the best {len(losses)} trials the loss ends where it started, that of the "
-        f"best one at {last:.4g} after {first:.4g}.",
+        f"Nothing was learned: in the best {len(losses)} trials the loss ends where it started; in the best "
+        f"one it went from {first:.4g} to {last:.4g}.",
         {"first": first, "last": last, "trials": len(losses)},
         ADVICE,
         Severity.WARNING,

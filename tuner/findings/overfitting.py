@@ -62,9 +62,7 @@ def find(evidence: Evidence) -> Finding | None:
     if lever is None:
         tried = [n for n in ("dropout", "weight_decay", "l2") if n in evidence.frame.space.parameters]
         more = f"stronger {tried[0]}" if tried else "search dropout or weight_decay as well"
-        advice = (
-            f"No setting stood out against it yet; try more data, {more}, or stop earlier: [stop] overfit."
-        )
+        advice = f"No setting clearly reduces it yet; try more data, {more}, or stop earlier: [stop] overfit."
         return Finding("overfitting", f"{sentence}.", numbers, advice, Severity.ADVICE)
     numbers |= {
         "lever": lever.name,
@@ -75,7 +73,7 @@ def find(evidence: Evidence) -> Finding | None:
     side = f"{lever.way} {lever.name}" if lever.way in ("higher", "lower") else f"{lever.name} {lever.way}"
     return Finding(
         "overfitting",
-        f"{sentence}; what went along most with a smaller gap is {side} "
+        f"{sentence}; the setting that goes most with a smaller gap is {side} "
         f"(typical gap {lever.with_it:.3g}, otherwise {lever.without:.3g}).",
         numbers,
         f"Search {side}, or stop earlier: [stop] overfit.",

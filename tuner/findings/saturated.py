@@ -38,7 +38,7 @@ def find(evidence: Evidence) -> Finding | None:
     enough = max(done + 2, round(1.3 * done))
     return Finding(
         "saturated",
-        f"The best trials were as good as done after epoch {done} of {epochs}; what came later hardly "
+        f"The best trials had practically converged after epoch {done} of {epochs}; later epochs hardly "
         f"changed {evidence.metric}.",
         {"done": done, "epochs": epochs, "trials": len(found)},
         f"Spend the time on more trials: [trainer] epochs = {enough}, or set [stop] patience.",

@@ -1,4 +1,4 @@
-"""What repeated trainings and a locked test say, with the care that noise asks for."""
+"""Statistics of a study's results, and their sentences: intervals, ties, confirmation, overtuning."""
 
 from tuner.judging.choosing import Candidate, Difference, Selection, choose, worth_repeating
 from tuner.judging.confirmation import Confirmation, Opening, Tested, contenders

@@ -1,8 +1,8 @@
-"""Choosing among configurations that were trained repeatedly on the same splits: who is best, who may be.
+"""Choosing among configurations that were trained repeatedly on the same splits: which is best, which may be.
 
-Two questions are asked, one after the other, so that among equals no more than one study in twenty claims
-any difference. Is any configuration better than the default, or worse (Dunnett 1955)? Only where that is
-so: which of the others are worse than the best (Tukey's all pairs, as the best is picked afterwards)?
+Two questions are asked, one after the other, so that among equal configurations at most 5 % of studies claim
+any difference. Is any configuration better or worse than the default (Dunnett 1955)? Only if so,
+which of the others are worse than the best (Tukey's all pairs, since the best is picked afterwards)?
 Intervals are widened as the tests are.
 """
 
@@ -67,9 +67,9 @@ class Difference:
         number: the other one's trial.
         gain: mean over the repeats.
         error: its standard error.
-        low: lower end of its interval; all those of a `Selection` hold at once, 95 times in 100.
+        low: lower end of its 95 % interval; the intervals of a `Selection` hold simultaneously.
         high: upper end.
-        p: how often chance alone would show such a difference somewhere among all that are compared.
+        p: p-value, corrected for all comparisons.
     """
 
     number: int
@@ -81,13 +81,13 @@ class Difference:
 
     @property
     def is_clear(self) -> bool:
-        """Whether it is more than chance would show one time in twenty."""
+        """Whether the difference is significant at the 5 % level."""
         return self.p < LEVEL
 
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Who is best, and who is to be taken.
+    """The best configuration and the recommended one.
 
     Attributes:
         winner: the trial with the best mean; of equal ones the default, then the cheaper one.
@@ -96,7 +96,7 @@ class Selection:
         tied: trials that cannot be told apart from the winner, the winner first.
         against: the winner beside each other one that has a value for every repeat.
         better: the trials that are clearly better than the default.
-        by_row: whether the noise was told from each row's loss. If not, and all repeats share one
+        by_row: whether the noise was estimated from each row's loss. If not, and all repeats share one
             validation split, the luck of its rows is not counted, and "clear" means: on these rows.
     """
 
@@ -117,10 +117,10 @@ def choose(
     near: float = NEAR,
     noise: Noise | None = None,
 ) -> Selection:
-    """Choose the winner, and whom to take.
+    """Choose the winner and the recommended configuration.
 
-    The default configuration is what needs no evidence. Others are taken where they are better than it
-    beyond the noise, counting how many were tried, and then the cheapest one (smallest model, fewest
+    The default configuration needs no evidence. Others are taken only if they are better than it
+    beyond the noise, corrected for how many were tried; then the cheapest one (smallest model, fewest
     epochs) within `near` standard errors of the best of them.
 
     Args:
@@ -176,7 +176,7 @@ def worth_repeating(goals: Goals, standing: Sequence[TrialRecord], top: int) -> 
 
 @dataclass(frozen=True)
 class _Compared:
-    """All differences of C configurations, and what chance makes of them.
+    """All differences of C configurations, and their distribution by chance.
 
     Attributes:
         whole: the configurations.
@@ -229,7 +229,7 @@ class _Compared:
         return min(among, key=lambda c: (self.gains[0, c], c != self.default, *_cost(self.whole[c])))
 
     def is_better(self, place: int) -> bool:
-        """Whether one is clearly better than the default, or at least there is none."""
+        """Whether one is clearly better than the default, or there is no default."""
         if self.default is None:
             return True
         return place in self.chances and self.gains[place, self.default] > 0 and self.chances[place] < LEVEL

@@ -1,4 +1,4 @@
-"""Confirmation: what is known of a study once its best trials were trained again and its test was opened.
+"""Confirmation: the result of training a study's best trials again and of its test.
 
 Plain values, to and from a table that JSON can hold.
 """
@@ -38,7 +38,7 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """The test: models of the recommended configuration and of the default one on rows nobody had seen.
+    """The test: models of the recommended configuration and of the default one on unseen rows.
 
     Attributes:
         rows: how many test rows there are.
@@ -75,7 +75,7 @@ class Confirmation:
         validation_rows: how many rows judged it.
         redrawn: whether each repeat drew these rows anew; otherwise only the seeds differ.
         candidates: those that were trained again, the best of the search first, the default last.
-        choice: who is best, and who is to be taken.
+        choice: the best one and the recommended one.
         params: the recommended trial's configuration.
         naive: the best value among the candidates in the search.
         confirmed: the recommended configuration's value over the repeats.

@@ -1,10 +1,10 @@
-"""Intervals: what a measure of m models on n test rows tells of all models on all rows.
+"""Intervals: from a measure of m models on n test rows to all models on all rows.
 
-An interval is worked out on the scale of its measure, so that it never holds what the measure cannot be:
-losses and root mean squared errors by their logarithm, R² by that of 1 - R², shares as Wilson (1927) has
+An interval is computed on the scale of its measure, so that it holds possible values only:
+losses and root mean squared errors by their logarithm, R² by the logarithm of 1 - R², shares after
 it. There are no random draws: the same numbers give the same interval.
 
-The variance is that of a two-way layout of rows and models (Owen 2007, eq. 4). Rows go in by their
+The variance is for a two-way layout of rows and models (Owen 2007, eq. 4). Rows go in by their
 influence on the measure (Efron 1982, section 6.3), for a mean their deviation from it. Few rows seldom
 hold one of the rare bad ones, so rows are added before the variance is taken: a hit, a miss and a half of
 each to a share (after Agresti and Coull 1998), the worst row once more to a loss. By
@@ -26,12 +26,12 @@ Numbers = NDArray[np.float64]
 CONFIDENCE = 0.95
 
 _STEP = 1e-3
-"""By how much of a row's weight an influence is differentiated."""
+"""The step of a row's weight in the numeric derivative of an influence."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A number and where the true one lies, 95 times in 100.
+    """An estimate with its 95 % confidence interval.
 
     Attributes:
         estimate: the number that was measured.
@@ -49,13 +49,13 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """What a measure can be, and how it is stretched so that it has no ends.
+    """The range of a measure, and the transform that makes it unbounded.
 
     Attributes:
         low: the least value.
         high: the greatest one.
-        stretch: from a value to one without ends.
-        back: the other way.
+        stretch: the transform.
+        back: its inverse.
         slope: the derivative of `stretch`.
     """
 
@@ -69,7 +69,7 @@ class Transform:
         """Student's interval on the stretched scale.
 
         Args:
-            estimate: what was measured; lies in the interval in any case.
+            estimate: what was measured; always within the interval.
             centre: the middle of the interval, on the stretched scale.
             error: the standard error of the estimate, not stretched.
             freedom: the degrees of freedom of the error.
@@ -89,22 +89,22 @@ def _same(value: float) -> float:
 
 
 ANY = Transform(-math.inf, math.inf, _same, _same, lambda _: 1.0)
-"""Of measures that can be any number: gaps, differences, those of one's own."""
+"""The scale of measures that can be any number: gaps, differences, a user's own."""
 POSITIVE = Transform(0.0, math.inf, math.log, math.exp, lambda v: 1 / v)
-"""Of losses and errors."""
+"""The scale of losses and errors."""
 BELOW_ONE = Transform(
     -math.inf, 1.0, lambda v: -math.log1p(-v), lambda u: -math.expm1(-u), lambda v: 1 / (1 - v)
 )
 """Of R²."""
 SHARE = Transform(0.0, 1.0, _same, _same, lambda _: 1.0)
-"""Of accuracies, precisions and the like; `wilson` sees to it that they have no ends."""
+"""The scale of accuracies, precisions and the like; `wilson` transforms them."""
 OF_SHARES = Transform(-1.0, 1.0, _same, _same, lambda _: 1.0)
-"""Of differences of shares."""
+"""The scale of differences of shares."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """How uncertain a measure is, by rows and by models.
+    """The uncertainty of a measure over rows and models.
 
     Attributes:
         estimate: the mean over the models.
@@ -120,7 +120,7 @@ class Spread:
 
 
 def spread(sums: Numbers, of: Callable[[Numbers], Numbers], pads: Numbers) -> Spread:
-    """The standard error of a measure that follows from sums over rows, as its mean over models.
+    """The standard error of the mean over models of a measure that is a function of sums over rows.
 
     The variance is var_i(u_i) / n + var_j(v_j) / m - var_ij(rest) / (n m), where u are the rows'
     influences, v the models' measures, and the last term is counted twice by the first two.
@@ -151,7 +151,7 @@ def spread(sums: Numbers, of: Callable[[Numbers], Numbers], pads: Numbers) -> Sp
 
 
 def influences(sums: Numbers, of: Callable[[Numbers], Numbers], pads: Numbers | None = None) -> Numbers:
-    """By how much each row moves each model's measure, (m, n): n times the derivative by its weight.
+    """The influence of each row on each model's measure, (m, n): n times the derivative by its weight.
 
     Args:
         sums: (m, n, k).
@@ -240,7 +240,7 @@ def over_repeats(
     """The mean of repeated trainings, each judged on a validation split of its own.
 
     Student's interval with the variance of Nadeau and Bengio (2003, eq. 9), see `noise.of_repeats`.
-    That of a share is at least what as many rows with that share would give.
+    For a share it is at least the binomial variance of as many rows.
 
     Args:
         values: one per repeat.

@@ -1,7 +1,7 @@
-"""Measures of predictions as sums over rows, so that any drawing of rows can be judged at little cost.
+"""Measures of predictions as functions of sums over rows, which give each row's influence.
 
-An interval needs each row's share of a score, which scikit-learn's scores do not tell; the values are
-scikit-learn's, which the tests compare.
+An interval needs each row's part of a score, which scikit-learn does not give; the values equal
+scikit-learn's, as tests check.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ SCALES: Mapping[str, Transform] = {
     "r2": BELOW_ONE,
     "rmse": POSITIVE,
 }
-"""What each can be."""
+"""The scale of each."""
 
 _PADS = np.array([[1.0, 1.0], [0.5, 1.0], [0.0, 1.0]])
 """A hit, a row between, and a miss of a plain share."""
@@ -74,7 +74,7 @@ class Measure:
 
     @property
     def influences(self) -> Numbers:
-        """By how much each row moves the measure of each model, (m, n)."""
+        """The influence of each row on the measure of each model, (m, n)."""
         return influences(self.sums, self.of)
 
     def interval(self) -> Interval:
@@ -106,7 +106,7 @@ class Measure:
 
 
 def scale_of(metric: str, score: str) -> Transform:
-    """What the values of a metric can be; one's own may be any number.
+    """The range of a metric; a user's own may be any number.
 
     Args:
         metric: as a reading names it.

@@ -1,8 +1,8 @@
-"""Noise of several means that were measured together, and how far apart chance alone would set them.
+"""The noise of several means that were measured together, and of the differences between them.
 
-Configurations meet the same rows and splits, so their means go up and down together. Whoever compares
-several of them, or the best with the rest, must count how often the greatest of many differences looks
-large by chance; here this is simulated, with as much dependence as was seen (the maximal t of Hothorn,
+Configurations share rows and splits, so their means are correlated. To compare
+several of them, or the best with the rest, one must know how often the largest of many differences is
+large by chance; this is simulated with the observed correlation (the maximal t of Hothorn,
 Bretz and Westfall 2008, section 3, with variances that are estimated, too). The draws have a fixed seed.
 """
 
@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from tuner.judging.intervals import Numbers
 
 _DRAWS = 8000
-"""A level of 5 % is met to within 0.25 points."""
+"""Random draws; enough to meet a level of 5 % to within 0.25 points."""
 _TOGETHER = 500
-"""How many draws are held at once."""
+"""Draws that are held in memory at once."""
 _KNOWN = 120
-"""A covariance with so many degrees of freedom is taken for the true one."""
+"""A covariance with this many degrees of freedom is taken as known."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Noise:
 
 
 def of_repeats(values: Numbers, overlap: float) -> Noise:
-    """That of means over repeats which share their splits.
+    """The noise of means over repeats which share their splits.
 
     The corrected resampled t-test of Nadeau and Bengio (2003): repeats on splits of the same rows are
     not independent, so the variance of their mean is (1 / R + n_validation / n_train) times that of the
@@ -81,7 +81,7 @@ def of_repeats(values: Numbers, overlap: float) -> Noise:
 
 
 def of_rows(values: Numbers, moved: Sequence[Numbers], ids: Sequence[NDArray[np.int64]]) -> Noise:
-    """That of means over repeats of which each row's part is known.
+    """The noise of means over repeats for which each row's influence is known.
 
     Variances by row and by repeat add up, less the common part, which is in both (two-way clusters,
     Cameron, Gelbach and Miller 2011, eq. 2.11; what falls below zero is set to zero).
@@ -104,7 +104,7 @@ def of_rows(values: Numbers, moved: Sequence[Numbers], ids: Sequence[NDArray[np.
 
 
 def greatest(drawn: Numbers, level: float) -> float:
-    """What the greatest of the differences exceeds with this chance.
+    """The value that the largest difference exceeds with this probability.
 
     Args:
         drawn: (draws, pairs); of the absolute values where both directions count.
@@ -114,7 +114,7 @@ def greatest(drawn: Numbers, level: float) -> float:
 
 
 def chance(drawn: Numbers, seen: float) -> float:
-    """How often the greatest of the differences is as great as one that was seen."""
+    """The probability that the largest difference is at least as large as the observed one."""
     return float((1 + (drawn.max(axis=1) >= seen).sum()) / (1 + len(drawn))) if math.isfinite(seen) else 0.0
 
 

@@ -1,6 +1,6 @@
-"""Pairs: how sure a study's value is, and whether it is better than another study's by more than noise.
+"""Pairs of studies: the uncertainty of each value, and whether their difference exceeds the noise.
 
-`tune compare` asks for each pair of the best study with another one.
+`tune compare` calls `of` for the best study with each other one.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from tuner.judging.intervals import SHARE, around
 from tuner.judging.measures import scale_of
 
 LEVEL = 0.05
-"""How often, at most, a difference is called real where there is none, over all pairs of a comparison."""
+"""The family-wise error rate over all pairs of a comparison."""
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A value and how sure it is.
+    """A value and its uncertainty.
 
     Attributes:
         value: the number.
@@ -39,7 +39,7 @@ class Estimate:
         repeats: the values it is the mean of, in the order of the repeats; empty for others.
         splits: by what they were judged; those of two studies pair up where it is the same.
         overlap: validation rows per training row where each repeat drew its split anew, else 0.
-        interval: where the true value lies, 95 times in 100; within what the measure can be.
+        interval: the 95 % confidence interval, within the range of the measure.
     """
 
     value: float
@@ -59,7 +59,7 @@ class Estimate:
         and how often they were confirmed.
 
         Args:
-            found: what training again has shown.
+            found: the confirmation.
             seed: of the search.
             trials: how many the study has by now.
         """
@@ -116,8 +116,8 @@ class Pair:
         better: its name.
         other: the other's name.
         gain: by how much its value is better.
-        interval: where the true gain lies, 95 times in 100; None where that cannot be told.
-        is_clear: whether the gain is beyond the noise; None where that cannot be told.
+        interval: its 95 % confidence interval; None where that is unknown.
+        is_clear: whether the gain is beyond the noise; None where that is unknown.
         method: ``"paired"``, ``"welch"`` or ``"unknown"``.
         sentence: all this in words.
     """
@@ -149,7 +149,7 @@ class Pair:
 
         Args:
             better: name and value of the best study.
-            other: those of the other one.
+            other: the same of the other one.
             metric: what both search for, in words.
             minimize: whether less of it is better.
             is_same: whether both have the same data.
@@ -209,23 +209,23 @@ def between(
         better: the best study.
         other: the other one.
         metric: what both search for, in words.
-        values: what is to be believed of each.
-        interval: of the gain; None where that cannot be told.
+        values: the value of each.
+        interval: of the gain; None where that is unknown.
         is_clear: whether the gain is beyond the noise.
         are_confirmed: whether both were confirmed.
-        unknown: the studies of which it is not known how far their value would vary.
+        unknown: the studies whose error is unknown.
     """
     one, two = words.numbers(*values)
     if interval is None:
         commands = words.listed([f"`tune confirm {quote(name)}`" for name in unknown])
         return (
-            f"Whether {better} ({metric} {one}) is really better than {other} ({two}) cannot be told: the "
-            "best of many trials is partly luck, and how far it would vary is not known of "
-            f"{words.listed(list(unknown))}; {commands} would tell."
+            f"It is unknown whether {better} ({metric} {one}) is really better than {other} ({two}): the "
+            "best of many trials is partly luck, and nothing shows how far another training of "
+            f"{words.listed(list(unknown))} would differ; {commands} measures it."
         )
     low, high = words.numbers(*interval)
     by = words.number(abs(values[1] - values[0]))
-    luck = "That each is the best of many trials, and so partly luck, is not counted in; `tune confirm` does."
+    luck = "This ignores that the best of many trials is partly luck; `tune confirm` takes it into account."
     chosen = "" if are_confirmed else f" {luck}"
     if interval == (0, 0):
         return f"{better} and {other} came out the same in every training.{chosen}"

@@ -1,7 +1,7 @@
-"""The words of a verdict, for somebody who is no statistician: all that any output says of a result.
+"""The sentences of a verdict, for readers who are not statisticians; every output takes its words from here.
 
-`sentences` is the whole of it, in order; the dashboard's tile takes `short` and `decision`. One decision
-is told, once; a number stands behind the trial that it belongs to, with as many digits as are needed to
+`sentences` gives all of them, in order; the dashboard's tile takes `short` and `decision`. The decision
+is stated once; a number follows the trial that it belongs to, with as many digits as are needed to
 tell it from its neighbours.
 """
 
@@ -27,7 +27,7 @@ _PERCENT = ("accuracy", "precision", "recall", "f1", "precision_macro", "recall_
 
 
 def sentences(verdict: Verdict) -> list[str]:
-    """What to take and why, what to expect of it, what the search had promised, and what cannot be said."""
+    """Which trial to take and why, what to expect of it, how the search's value held up, and caveats."""
     found = verdict.confirmation
     if found is None:
         return [*decision(verdict), *_not_yet(verdict)]
@@ -98,7 +98,7 @@ def _gained(verdict: Verdict, value: float, first: float) -> str:
 
 
 def _other_way(verdict: Verdict, best: TrialRecord, default: TrialRecord) -> Iterator[str]:
-    """That the score tells another story than the objective, if it does."""
+    """A warning if the score contradicts the objective."""
     if verdict.metric == "val_score" or best.best is None or default.best is None:
         return
     score, before = best.best.val_score, default.best.val_score
@@ -119,7 +119,7 @@ def _not_yet(verdict: Verdict) -> Iterator[str]:
 
 
 def _chosen(verdict: Verdict, found: Confirmation) -> Iterator[str]:
-    """What training again has decided."""
+    """The decision of the confirmation."""
     mine, winner, metric = found.choice.recommended, found.choice.winner, words.metric(found.metric)
     means = {each.number: each.mean or 0.0 for each in found.candidates}
     yield f"Take {_named(mine)}: {_why(verdict, found, metric)}."
@@ -152,7 +152,7 @@ def _why(verdict: Verdict, found: Confirmation, metric: str) -> str:
     clear = f"{again}, it is better than the default by more than chance explains"
     again = f"{clear}. It" if mine in found.choice.better else f"{again}, it"
     if verdict.reason is Reason.MEAN:
-        return f"{again} has the best mean {metric}, and nothing cheaper came as near"
+        return f"{again} has the best mean {metric}, and nothing cheaper came as close"
     if mine not in found.choice.tied:
         return clear
     return (
@@ -179,7 +179,7 @@ def _out(found: Confirmation) -> Iterator[str]:
             gone = sum(value is None for value in each.values)
             yield f"{_subject(each.number)} failed in {gone} of {found.repeats} trainings and is out."
         elif each.number not in contenders and broken and not found.broken(found.choice.recommended):
-            yield f"{_subject(each.number)} is out: trained again it has {_broken(broken)}."
+            yield f"{_subject(each.number)} is ruled out: trained again it has {_broken(broken)}."
 
 
 def _front(verdict: Verdict) -> Iterator[str]:
@@ -188,7 +188,7 @@ def _front(verdict: Verdict) -> Iterator[str]:
         names = words.listed([words.metric(each.metric) for each in objectives])
         by = "" if found is None or found.goals is None else "by their means "
         yield (
-            f"This goes by {words.metric(verdict.metric)} alone; {by}no trial beats any of these in all "
+            f"This considers {words.metric(verdict.metric)} alone; {by}no trial beats any of these in all "
             f"of {names}: {_some(verdict.front)}."
         )
 
@@ -213,7 +213,7 @@ def _expected(verdict: Verdict, found: Confirmation) -> Iterator[str]:
 
 
 def _beside_default(found: Confirmation, test: Tested) -> Iterator[str]:
-    """The recommended configuration beside the default on the test; what is said does not choose again."""
+    """The recommended configuration beside the default on the test; this does not change the choice."""
     measured = [
         (found.score, test.score_gain, test.default_score, test.score),
         ("loss", test.loss_gain, test.default_loss, test.loss),
@@ -230,16 +230,16 @@ def _beside_default(found: Confirmation, test: Tested) -> Iterator[str]:
         elif gain.low > 0:
             yield f"{its} there, worse by {_points(name, gain.low, gain.high)}."
         elif name != "loss":
-            yield f"{its} there: the difference, {_points(name, gain.low, gain.high)}, may be none."
+            yield f"{its} there: the difference, {_points(name, gain.low, gain.high)}, may be zero."
     if disagrees:
         yield (
             f"Here the locked rows and the {words.metric(found.metric)} of the repeated trainings disagree. "
-            "The choice rests on the latter: rows that are used to choose can no longer test."
+            "The choice rests on the latter: rows that are used to choose are no longer a test."
         )
 
 
 def _promised(verdict: Verdict, found: Confirmation) -> Iterator[str]:
-    """What the search said, and what is left of it."""
+    """The values of the search beside those of the confirmation."""
     luck, metric = verdict.luck, words.metric(found.metric)
     if luck is not None and luck.again is None:
         best = f"Trial {luck.number} had the search's best {metric}, {words.number(luck.searched)}"
@@ -256,7 +256,7 @@ def _promised(verdict: Verdict, found: Confirmation) -> Iterator[str]:
         what = found.score if found.metric == "val_score" else "loss"
         now = f"it is worse by {there}" if kept[1] < 0 else "they are equal"
         if kept[1] > 0:
-            now = f"it is by {there}, {words.percent(kept[1] / kept[0])} of that"
+            now = f"it is better by {there}, {words.percent(kept[1] / kept[0])} of that"
         yield (
             f"In the search trial {mine} was better than the default by {searched} in {what}; on the locked "
             f"rows {now}."
@@ -266,7 +266,7 @@ def _promised(verdict: Verdict, found: Confirmation) -> Iterator[str]:
 
 
 def _too(found: Confirmation) -> str:
-    """What became of the default meanwhile: other splits may be harder for all."""
+    """How the default's value changed, too: other splits may be harder for all."""
     default = next((each for each in found.candidates if each.number == DEFAULT), None)
     if default is None or default.searched is None or default.mean is None:
         return ""
@@ -279,17 +279,17 @@ def _followed(path: Overtuning) -> str:
     last = f"trial {path.path[-1].number}"
     if path.overtuning == 0:
         return (
-            "Nothing shows that the search over-fitted its validation rows: of the trials that were its best "
-            f"in turn the last one, {last}, is also best on the locked rows."
+            "There is no sign that the search over-fitted its validation rows: of the trials that were "
+            f"the best at some time, the last one, {last}, is also the best on the locked rows."
         )
     if path.relative is not None and path.relative > 1:
         return (
-            "The search may have over-fitted its validation rows: the last of the trials that were its "
-            f"best in turn, {last}, does worse on the locked rows than the default, with which it began."
+            "The search may have over-fitted its validation rows: its best trial, "
+            f"{last}, does worse on the locked rows than the default."
         )
     part = f", {words.percent(path.relative)} of what was gained there" if path.relative else ""
     return (
-        "The search may have over-fitted its validation rows: one of the trials that were its best before "
+        "The search may have over-fitted its validation rows: a trial that was the best before "
         f"{last} does better on the locked rows, by {words.number(path.overtuning)}{part}."
     )
 
@@ -297,8 +297,8 @@ def _followed(path: Overtuning) -> str:
 def _caveats(verdict: Verdict, found: Confirmation) -> Iterator[str]:
     if not found.redrawn and found.train_rows and not found.choice.by_row:
         yield (
-            "All trainings were judged on the same validation rows; how lucky these are is not in the "
-            "comparison."
+            "All trainings were judged on the same validation rows; the comparison does not allow for luck "
+            "in these rows."
         )
     if found.goals is None and verdict.goals.bounds:
         yield (
@@ -308,8 +308,8 @@ def _caveats(verdict: Verdict, found: Confirmation) -> Iterator[str]:
     times = len(found.openings)
     if times > 1:
         yield (
-            f"The locked rows were read {_times(times)}: what is chosen after a look at them is no longer "
-            "judged by rows that nothing had seen."
+            f"The locked rows were read {_times(times)}: they are no unseen rows for a choice made after the "
+            "first time."
         )
     more, best = verdict.trials - found.trials, verdict.best
     if more > 0:

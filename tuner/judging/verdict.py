@@ -1,9 +1,9 @@
 """Verdict: which configuration of a study to take, why, and how sure that is.
 
-The one value from which the terminal, ``--json``, the report, the dashboard and `compare` speak; its words
+The terminal, ``--json``, the report, the dashboard and `compare` all use this one value; its words
 are in `sentences`. It exists from the first value on: before a confirmation the search's best trial is the
-one to take, and what cannot be said yet is said to be so. The default configuration, trial 0, is a candidate
-like any other. Records and tables in, no input and no output.
+one to take, and the sentences say what is not known yet. The default configuration, trial 0, is a candidate
+like any other. No input and no output.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DEFAULT = 0
 """The number of the default configuration's trial."""
 
 _SAME = {"val_loss": "loss", "val_score": "score"}
-"""What of the test measures the same as an objective."""
+"""The measure on the test that corresponds to an objective."""
 
 
 class Reason(StrEnum):
@@ -42,7 +42,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Luck:
-    """What the search said of its best trial, and what training it again says.
+    """The search's best trial: its value in the search and after training it again.
 
     Attributes:
         number: the trial.
@@ -59,7 +59,7 @@ class Luck:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What to take of a study.
+    """Which trial of a study to take.
 
     Attributes:
         study: its name.
@@ -71,7 +71,7 @@ class Verdict:
         taken: the trial to take, likewise.
         default: trial 0; None where it has not begun.
         searched_front: the trials that no other one dominates in the search.
-        confirmation: what training the best again has shown; None where it was not done.
+        confirmation: the confirmation; None where it was not done.
     """
 
     study: str
@@ -166,7 +166,7 @@ class Verdict:
 
     @property
     def luck(self) -> Luck | None:
-        """What became of the search's best trial; None for the default, and without a confirmation."""
+        """The search's best trial, trained again; None for the default, and without a confirmation."""
         found = self.confirmation
         best = None if found is None else found.searched_best
         if found is None or best is None or best.searched is None or best.number == DEFAULT:

@@ -183,16 +183,16 @@ def _reached(sides: Sequence[Side], frames: Sequence[Frame]) -> list[Side]:
 def _data(specs: Sequence[StudySpec]) -> tuple[bool | None, str]:
     tables = [spec.to_table().get("data") for spec in specs]
     if any(table is None for table in tables):
-        return None, "Not all of these studies name their data: whether it is the same is not known."
+        return None, "Not all of these studies name their data, so it is unknown whether it is the same."
     if any(table["source"] == MEMORY for table in tables if table):
-        return None, "Arrays were passed from Python: whether all had the same is not known."
+        return None, "Arrays were passed from Python, so it is unknown whether they were the same."
     keys = {key for table in tables if table for key in table}
     apart = sorted(key for key in keys if len({str(table.get(key)) for table in tables if table}) > 1)
     if not apart:
         return True, "All of them learned from the same data, split in the same way."
     return False, (
-        f"They were not judged by the same data ([data] {', '.join(apart)} differ): part of what sets their "
-        "values apart may be the data."
+        f"They were not judged on the same data ([data] {', '.join(apart)} differ): part of the difference "
+        "between their values may come from the data."
     )
 
 

@@ -35,7 +35,7 @@ def page(study: Study) -> str:
     sections = [
         ("result", "Result", _result(study)),
         ("confirmed", "Confirmed", _confirmed(study.verdict)),
-        ("findings", "What was found", _findings(study.findings())),
+        ("findings", "Findings", _findings(study.findings())),
         ("figures", "Figures", _figures(study.explained)),
         ("trials", "The best trials", _trials(study)),
         ("run", "How it was run", _run(study)),
@@ -122,7 +122,7 @@ def _confirmed(verdict: Verdict) -> Markup:
 
 def _findings(findings: Sequence[Finding]) -> Markup:
     if not findings:
-        return element("p", "Nothing that would call for a change.", class_="quiet")
+        return element("p", "Nothing calls for a change.", class_="quiet")
     cards = [
         card(
             element("p", each.sentence), element("p", each.advice, class_="quiet"), mood=_MOODS[each.severity]
@@ -153,7 +153,7 @@ def _figures(columns: Frame) -> Markup:
         wide = "full" if entry.get("width") == "full" else ""
         parts.append(card(element("h3", title), element("p", figure.help, class_="quiet"), drawn, mood=wide))
     left_out = (
-        f"Left out, for the study has no data for them: {words.listed(list(dict.fromkeys(empty)))}."
+        f"Left out because the study has no data for them: {words.listed(list(dict.fromkeys(empty)))}."
         if empty
         else ""
     )

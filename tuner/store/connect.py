@@ -40,7 +40,7 @@ _SENTENCES = {
     "SQLITE_PROTOCOL": "too many programs want it at once; end some of them",
     "SQLITE_FULL": "the disk is full; free some space",
     "SQLITE_CORRUPT": "is damaged; restore a copy or name another file",
-    "SQLITE_IOERR": "the disk fails to read or write it; look at the disk, and whether it is full",
+    "SQLITE_IOERR": "the disk fails to read or write it; check the disk, and whether it is full",
 }
 
 
@@ -62,7 +62,7 @@ def parse(url: str) -> URL:
         parsed = make_url(url)
     except ArgumentError as error:
         raise StoreError(
-            f"'{url}' is no database: give a file that ends in .db, or a URL such as sqlite:///tuner.db"
+            f"'{url}' is not a database: give a file that ends in .db, or a URL such as sqlite:///tuner.db"
         ) from error
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise StoreError(f"'{url}' has no file, so nothing would be kept; give sqlite:///tuner.db")
@@ -107,7 +107,7 @@ def connect(url: URL, *, create: bool = False, copy: Path | None = None) -> Engi
     except ImportError as error:
         raise StoreError(f"{place(url)}: its driver is missing ({error}); install it") from error
     except (SQLAlchemyError, SAWarning, TypeError, ValueError) as error:
-        raise StoreError(f"{place(url)}: is no usable URL: {_first_line(error)}") from error
+        raise StoreError(f"{place(url)}: is not a usable URL: {_first_line(error)}") from error
     if is_sqlite:
         if not create:
             event.listen(engine, "do_connect", partial(_only_existing, copy))

@@ -94,8 +94,8 @@ def stored_folder(connection: Connection, study_id: int) -> tuple[str, str, Path
     ).one()
     if not is_given(text, identity):
         raise StoreError(
-            f"{place(url)}: study '{name}': its models are said to be in {text[:200]!r}, which is no "
-            "folder that tuner gives, so nothing is read or removed there; restore a copy of the database"
+            f"{place(url)}: study '{name}': {text[:200]!r}, stored as the folder of its models, is no folder "
+            "that tuner makes, so nothing is read or removed there; restore a copy of the database"
         )
     return name, identity, home_of(url) / text
 

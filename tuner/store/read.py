@@ -30,7 +30,7 @@ from tuner.store.schema import (
 )
 from tuner.store.values import ORIGIN, SpecRevision, StoredConfirmation, StudySummary
 
-GONE = "its process ended without a word"
+GONE = "its process ended unexpectedly"
 """The reason of a study that is neither finished nor driven by anybody."""
 
 

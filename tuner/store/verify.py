@@ -203,7 +203,7 @@ def _study(connection: Connection, name: str, study_id: int, verdict: Verificati
 def _spec_faults(connection: Connection, row: Row[Any]) -> Iterator[str]:
     """What is wrong with the study's own row."""
     if row.state not in {state.value for state in StudyState}:
-        yield f"its state '{row.state}' is none"
+        yield f"its state '{row.state}' is unknown"
     try:
         table = json.loads(row.spec)
         spec = StudySpec.parse(table, "spec")
@@ -229,7 +229,7 @@ def _spec_faults(connection: Connection, row: Row[Any]) -> Iterator[str]:
     if (goal.metric, goal.minimize) != (row.metric, row.minimize) or direction != (
         "MINIMIZE" if goal.minimize else "MAXIMIZE"
     ):
-        yield "its spec, its own row and Optuna's do not search for the same"
+        yield "its spec, its own row and Optuna's have different objectives"
 
 
 def _is_driven(row: Row[Any]) -> bool:
@@ -245,7 +245,7 @@ def _driver(name: str, row: Row[Any], rows: Sequence[Row[Any]]) -> Iterator[Prob
         what = f"{read.GONE}; {len(running)} trials were running"
         yield Problem(name, None, what, f"go on with: tune resume {quote(name)}", is_fault=False)
     elif running:
-        what = f"nobody drives the study, and yet trials are running: {', '.join(map(str, running[:10]))}"
+        what = f"no process drives the study, yet trials are running: {', '.join(map(str, running[:10]))}"
         yield Problem(name, None, what, f"go on with: tune resume {quote(name)}")
 
 
@@ -284,5 +284,5 @@ def _strangers(connection: Connection, name: str, study_id: int, ours: int) -> I
     if len(theirs) > waiting:
         added = words.count(len(theirs) - waiting, "trial")
         what = f"plain Optuna has added {added}, which tuner did not train"
-        to_do = "nothing; they are not counted, and Optuna's enqueue_trial has a configuration trained here"
+        to_do = "nothing; they are not counted; use Optuna's enqueue_trial to have a configuration trained"
         yield Problem(name, None, what, to_do, is_fault=False)

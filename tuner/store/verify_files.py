@@ -39,7 +39,7 @@ def of_study(
         if row.model_path is None:
             continue
         if row.model_path != str(row.number):
-            what = f"its model is said to be in '{row.model_path}', and tuner stores its number"
+            what = f"its model is stored as '{row.model_path}' instead of its number"
             yield row.number, what, "restore a copy of the database"
         try:
             if files.get(row.number) is None:
@@ -71,7 +71,7 @@ def orphans(connection: Connection, given: Path | None) -> Iterator[tuple[str, s
         for folder, mark in sorted(marks(root).items()):
             if mark.get("identity") not in known and places.is_this(url, folder, str(mark.get("database"))):
                 what = f"{folder} holds the files of a study '{mark.get('study')}' that is not here any more"
-                yield what, f"if nobody needs them: rm -r {shlex.quote(str(folder))}"
+                yield what, f"if they are not needed: rm -r {shlex.quote(str(folder))}"
 
 
 def _split(error: Exception) -> tuple[str, str]:

@@ -63,12 +63,12 @@ def faults(
     mine = tuner_curves.c.trial_id == trial.trial_id
     stored = connection.scalar(select(tuner_curves.c.readings).where(mine)) if trial.packed else None
     if stored is not None and stored != packed(connection, trial.trial_id):
-        yield "its packed curve is not what its epochs say"
+        yield "its packed curve differs from its epochs"
 
 
 def _faults(trial: Row[Any], curve: Sequence[Reading], objective: Objective) -> Iterator[str]:
     if trial.state not in _STATES:
-        yield f"its state '{trial.state}' is none"
+        yield f"its state '{trial.state}' is unknown"
         return
     is_over = trial.state in _OVER
     if (trial.their_number, trial.their_study) != (trial.number, trial.study_id):
@@ -76,7 +76,7 @@ def _faults(trial: Row[Any], curve: Sequence[Reading], objective: Objective) -> 
     elif trial.their_state not in _their_states(trial):
         yield f"it is {trial.state}, in Optuna's tables {trial.their_state}"
     if is_over != (trial.ended_at is not None):
-        yield f"it is {trial.state} and has {'no' if is_over else 'a'} time of its end"
+        yield f"it is {trial.state} and has {'no' if is_over else 'an'} end time"
     try:
         json.loads(trial.params)
     except json.JSONDecodeError:
@@ -90,12 +90,12 @@ def _faults(trial: Row[Any], curve: Sequence[Reading], objective: Objective) -> 
     if not is_over and trial.state != TrialState.PAUSED.value:
         return
     if trial.epochs != len(curve):
-        yield f"it says {trial.epochs} epochs and has {len(curve)}"
+        yield f"its count of epochs is {trial.epochs}, and it has {len(curve)}"
     best = objective.best(curve)
     found = (None, None) if best is None else (objective.of(best), best.epoch)
     if (trial.value, trial.best_epoch) not in (found, _signed(curve, objective)):
         yield (
-            f"it says that its best {objective.metric} is {trial.value} in epoch {trial.best_epoch}; "
+            f"its best {objective.metric} is stored as {trial.value} in epoch {trial.best_epoch}; "
             f"its curve has {found[0]} in epoch {found[1]}"
         )
 

@@ -170,7 +170,7 @@ class StudyStore:
         if counts[False]:
             yield (
                 f"plain Optuna has added {count(counts[False], 'trial')}, which tuner did not train: they "
-                "stay as they are and are not counted; its enqueue_trial has a configuration trained here"
+                "stay as they are and are not counted; use enqueue_trial to have a configuration trained"
             )
 
     def facts(self, changes: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ PARTS: Mapping[str, str] = {
     "findings": "what the study has shown, in plain words, and what to do",
     "best": "the best trials beside the default configuration",
     "trials": "the table of all trials",
-    "trial": "what became of one trial, and its settings",
+    "trial": "how one trial ended, and its settings",
     "studies": "which studies are compared",
 }
 """What may stand on a page beside figures."""
@@ -50,8 +50,8 @@ class PageFile(_PageTable):
     help: str = Field("", description="a sentence under the title")
     order: float = Field(50.0, description="its place in the navigation")
     of: Literal["study", "trial"] = Field("study", description="what it shows: a study or one trial of it")
-    parts: tuple[str, ...] = Field((), description="what stands above the figures")
-    below: tuple[str, ...] = Field((), description="parts that stand below the figures")
+    parts: tuple[str, ...] = Field((), description="parts above the figures")
+    below: tuple[str, ...] = Field((), description="parts below the figures")
     figures: tuple[FigureEntry, ...] = ()
 
     @property

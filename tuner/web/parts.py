@@ -42,7 +42,7 @@ def message(title: str, text: str, *hints: str) -> Component:
 def faults(lines: Sequence[str]) -> Component:
     """What is wrong with page files."""
     return html.Section(
-        [html.H2("A page's file needs mending"), html.Ul([html.Li(line) for line in lines])],
+        [html.H2("A page's file has a fault"), html.Ul([html.Li(line) for line in lines])],
         className="message",
         role="alert",
     )
@@ -72,7 +72,7 @@ def found(findings: Sequence[Finding]) -> Component:
     rest = [_finding(one) for one in findings[FINDINGS_SHOWN:]]
     more = [html.Details([html.Summary(f"{len(rest)} more"), html.Div(rest)])] if rest else []
     return html.Section(
-        [html.Header(html.H3("What was found")), *first, *more],
+        [html.Header(html.H3("Findings")), *first, *more],
         className="card full findings",
     )
 
@@ -159,7 +159,7 @@ def trial_story(
     place: Place,
     errors: Mapping[str, float] | None = None,
 ) -> Component:
-    """What became of a trial and its settings beside the default's and the best one's.
+    """How a trial ended, and its settings beside the default's and the best one's.
 
     Args:
         look: the study.
@@ -171,10 +171,8 @@ def trial_story(
     frame = look.frame
     if row is None:
         last = int(frame.trials.number[-1]) if len(frame) else None
-        known = "there is none yet" if last is None else f"they run from 0 to {last}"
-        return message(
-            f"No trial {place.trial}", f"Of study '{look.summary.name}' trials are stored; {known}."
-        )
+        known = "has no trials yet" if last is None else f"has trials 0 to {last}"
+        return message(f"No trial {place.trial}", f"Study '{look.summary.name}' {known}.")
     at = (
         int(np.flatnonzero(frame.trials.number == row.number)[0])
         if row.number in frame.trials.number
@@ -248,7 +246,7 @@ def _facts(frame: Frame, row: TrialRow, at: int | None, errors: Mapping[str, flo
     if row.model_path:
         told.append(("model", html.Code(row.model_path)))
     lines = [html.Div([html.Dt(name), html.Dd(value)]) for name, value in told]
-    return html.Section([html.Header(html.H3("What became of it")), html.Dl(lines)], className="card half")
+    return html.Section([html.Header(html.H3("Outcome")), html.Dl(lines)], className="card half")
 
 
 def _settings(look: Look, row: TrialRow) -> Component:
@@ -286,7 +284,7 @@ def compared(place: Place, summaries: Sequence[StudySummary]) -> Component:
         return message(
             "Nothing to compare with",
             "This database holds only this study.",
-            "Start another one into the same database, for example with another seed:",
+            "Start another one in the same database, for example with another seed:",
             "$tune start digits --set name=digits-1 --set search.seed=1",
         )
     buttons = [

@@ -149,7 +149,7 @@ def serve(
     for fault in server.faults:
         tell(f"warning: {fault}")
     tell(f"dashboard: {server.address}")
-    tell(f"shows {server.place}, reads only; Ctrl-C stops it")
+    tell(f"shows {server.place} and changes nothing; press Ctrl-C to stop it")
     if opens:
         timer = Timer(OPEN_AFTER_S, webbrowser.open, [server.address])
         timer.daemon = True

@@ -135,7 +135,7 @@ class Stage:
                 parts.message(
                     "The database cannot be read",
                     str(error),
-                    "This page looks again every second; nothing is lost.",
+                    "This page tries again every second; nothing is lost.",
                 )
             )
 
@@ -305,7 +305,7 @@ class Stage:
     def _drawn(self, one: Card, frame: Frame, place: Place) -> Any:
         if one.figure.name == "importances" and not frame.importances and len(frame):
             return json.loads(
-                to_json_plotly(place.theme.empty("Being worked out: in a few seconds it is here."))
+                to_json_plotly(place.theme.empty("Being computed; it appears here in a few seconds."))
             )
         chosen = {**one.entry.options, **place.options.get(one.key, {})}
         try:
@@ -347,8 +347,8 @@ def _trouble(component: Component) -> Scene:
 def _no_studies(place: str) -> Component:
     return parts.message(
         "No studies yet",
-        f"There is no study in {place}. This page shows it as soon as there is "
-        "one; begin one in another terminal:",
+        f"There is no study in {place}. This page shows one as soon as it is there; start one in another "
+        "terminal:",
         "$tune start",
     )
 
