@@ -112,13 +112,13 @@ def test_a_folder_is_no_database(tmp_path: Path, create: bool) -> None:
     ("url", "part"),
     [
         ("tuner", "is not a database: give a file that ends in .db, or a URL such as sqlite:///tuner.db"),
-        ("", "is no database"),
+        ("", "is not a database"),
         ("nosuch://host/name", "unknown kind of database 'nosuch'"),
         ("postgresql+pg8000://me:secret@host/name", "its driver is missing"),
         ("sqlite://", "has no file"),
         ("sqlite:///:memory:", "has no file"),
-        ("sqlite://host/tuner.db", "no usable URL"),
-        ("sqlite:///tuner.db?timeout=soon", "no usable URL"),
+        ("sqlite://host/tuner.db", "is not a usable URL"),
+        ("sqlite:///tuner.db?timeout=soon", "is not a usable URL"),
     ],
 )
 def test_a_url_that_leads_nowhere_is_refused(
