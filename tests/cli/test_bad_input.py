@@ -63,7 +63,7 @@ def left(folder: Path) -> set[str]:
         (("start", "study.toml", "--device", "cuda:99"), ("trainer.device", "cuda:99")),
         (("start", "digits_sklearn", "--device", "cuda:0"), ("trainer.device", "trains on the CPU")),
         (("start", "study.toml", "--storage", "nosql://x"), ("nosql",)),
-        (("start", "study.toml", "--storage", "sqlite:///tuner.db?tmeout=3"), ("is not a usable URL", "tmeout")),
+        (("start", "study.toml", "--storage", "sqlite:///tuner.db?tmeout=3"), ("a usable URL", "tmeout")),
         (("start", "study.toml", "--storage", "sqlite:///missing/x.db"), ("missing", "does not exist")),
     ],
 )
