@@ -276,9 +276,9 @@ def test_a_database_from_somebody_else_removes_nothing_of_ours(
     stored = place.format(outside=outside) if isinstance(place, str) else place
     spoil(a, "UPDATE tuner_studies SET models = ?", stored)
     before = contents(tmp_path)
-    with pytest.raises(StoreError, match="no folder that tuner gives"):
+    with pytest.raises(StoreError, match="no folder that tuner makes"):
         tuner.delete("s", storage=url(a))
-    with pytest.raises(TunerError, match="no folder that tuner gives"):
+    with pytest.raises(TunerError, match="no folder that tuner makes"):
         tuner.load("s", storage=url(a)).trial(0).model()
     assert not verify(storage=url(a)).is_sound
     assert {k: v for k, v in contents(tmp_path).items() if not k.endswith(".db")} == {
@@ -294,7 +294,7 @@ def test_a_stored_model_path_leads_nowhere_else(tmp_path: Path, monkeypatch: pyt
     spoil(a, "UPDATE tuner_trials SET model_path = ?", str(outside / "0"))
     study = tuner.load("s", storage=url(a))
     assert study.trial(0).model_path != outside / "0"
-    assert "stored as the folder of its models" in verify(storage=url(a)).findings[0].what
+    assert "instead of its number" in verify(storage=url(a)).findings[0].what
     tuner.delete("s", storage=url(a))
     assert (outside / "0" / "mine.txt").read_text() == "mine"
 

@@ -35,7 +35,7 @@ def test_settings_that_explain_nothing_are_told() -> None:
     found = find(made(SHARES))
     assert found is not None
     assert found.numbers == {"parameters": "noise, dropout, layers", "trials": 60}
-    assert found.sentence.startswith("noise, dropout and layers do not seem to matter here: nothing")
+    assert found.sentence.startswith("noise, dropout and layers do not seem to matter here: the values")
 
 
 def test_a_setting_of_which_one_value_was_tried_may_matter_yet() -> None:
