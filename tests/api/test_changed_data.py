@@ -186,7 +186,7 @@ def test_a_frame_from_python_is_compared_by_its_values() -> None:
 def test_a_study_without_a_fingerprint_goes_on_and_says_that_it_is_taken(rows: Path) -> None:
     with closing(sqlite3.connect("tuner.db")) as connection, connection:
         connection.execute("DELETE FROM tuner_fingerprints")
-    told = [note for note in tuner.resume("rows", trials=3).summary.facts["notes"] if "is stored from" in note]
+    told = [n for n in tuner.resume("rows", trials=3).summary.facts["notes"] if "fingerprint is" in n]
     assert len(told) == 1
     EDITS["labels"][0](table()).to_csv(rows, index=False)
     with pytest.raises(tuner.SpecError, match="the target of 5 rows changed"):
