@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.core.goals import Bound, Goals, layers
+from tuner.core.goals import Constraint, Goals, layers
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 
 PAIR = Goals((Objective("val_loss"), Objective("size")))
-AT_MOST = Bound("gap", 0.1, is_upper=True)
-AT_LEAST = Bound("val_score", 0.5, is_upper=False)
+AT_MOST = Constraint("gap", 0.1, is_upper=True)
+AT_LEAST = Constraint("val_score", 0.5, is_upper=False)
 few = st.sampled_from([0.0, 0.25, 0.5, 1.0])
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.core.overfitting import Floats, Overfitting, turn, turns
+from tuner.core.overfitting import Floats, Overfitting, onset, onsets
 from tuner.core.trial import Objective, Reading
 
 TRAIN = 2 * np.exp(-np.arange(20) / 4)
@@ -22,7 +22,7 @@ def curve(train: Floats, val: Floats) -> list[Reading]:
 
 
 def test_a_curve_turns_where_validation_rises_while_training_falls() -> None:
-    found = turn(curve(TRAIN, TURNING))
+    found = onset(curve(TRAIN, TURNING))
     assert found is not None
     assert found.epoch == 8
     low, end = float(np.mean(TURNING[7:10])), float(np.mean(TURNING[-3:]))
@@ -42,23 +42,23 @@ def test_a_curve_turns_where_validation_rises_while_training_falls() -> None:
     ids=["falls to the end", "training rises too", "too short", "not measured", "flat", "empty"],
 )
 def test_no_other_curve_turns(train: Floats, val: Floats) -> None:
-    assert turn(curve(train, val)) is None
+    assert onset(curve(train, val)) is None
 
 
 def test_curves_that_fall_under_noise_hardly_ever_turn() -> None:
     rng = np.random.default_rng(0)
     shape = 0.3 + np.exp(-np.arange(30) / 6)
     noisy = np.concatenate([shape + rng.normal(0, 0.02, 30) for _ in range(200)])
-    at, _ = turns(noisy, np.tile(shape, 200), np.full(200, 30))
+    at, _ = onsets(noisy, np.tile(shape, 200), np.full(200, 30))
     assert (at >= 0).sum() <= 4
 
 
 @given(curves=st.lists(st.lists(st.tuples(loss, loss), max_size=14), max_size=6))
 def test_curves_beside_others_turn_where_they_turn_alone(curves: list[list[tuple[float, float]]]) -> None:
     whole = np.array([pair for each in curves for pair in each], np.float64).reshape(-1, 2)
-    at, rise = turns(whole[:, 1], whole[:, 0], np.array([len(each) for each in curves], np.int64))
+    at, rise = onsets(whole[:, 1], whole[:, 0], np.array([len(each) for each in curves], np.int64))
     for place, risen, each in zip(at.tolist(), rise.tolist(), curves, strict=True):
-        alone = turn([Reading(n, *pair) for n, pair in enumerate(each, 1)])
+        alone = onset([Reading(n, *pair) for n, pair in enumerate(each, 1)])
         assert (None if alone is None else (alone.epoch, alone.rise)) == (
             None if place < 0 else (place + 1, risen)
         )

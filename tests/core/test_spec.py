@@ -201,7 +201,7 @@ def test_goals_hold_every_objective_and_constraint() -> None:
         ("gap", True),
         ("auc", False),
     ]
-    assert [str(bound) for bound in goals.bounds] == ["seconds at most 2", "val_score at least 0.5"]
+    assert [str(bound) for bound in goals.constraints] == ["seconds at most 2", "val_score at least 0.5"]
     assert goals.names == ("val_score", "gap", "auc", "seconds")
     assert not goals.is_plain
     assert StudySpec.parse(SMALL).goals().is_plain

@@ -10,7 +10,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.core.goals import Bound, Goals
+from tuner.core.goals import Constraint, Goals
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 from tuner.engine import ModelRetention
 from tuner.testing.executor import artifacts
@@ -105,7 +105,7 @@ def weighed(number: int, loss: float, cost: float, folder: Path) -> TrialRecord:
 def test_of_several_objectives_the_undominated_stay_and_a_replay_holds_the_same(
     ends: list[tuple[float, float]], keep: int
 ) -> None:
-    goals = Goals((Objective(), Objective("cost")), (Bound("share", 2.5, is_upper=True),))
+    goals = Goals((Objective(), Objective("cost")), (Constraint("share", 2.5, is_upper=True),))
     retention = ModelRetention(keep, artifacts(Path("models")), goals)
     stored: dict[int, TrialRecord] = {}
     for number, (loss, cost) in enumerate(ends):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.figures.parts import curve, frame, losses, record, space
-from tuner.core.goals import Bound, Goals
+from tuner.core.goals import Constraint, Goals
 from tuner.core.importances import Importances
 from tuner.core.past import Past
 from tuner.core.trial import NUMBERS, Objective, Reading, TrialState
@@ -192,7 +192,9 @@ def test_the_best_reading_is_the_one_that_the_objective_picks(curves: list[Any],
         assert math.isnan(made.trials.value[row]) if best is None else made.trials.value[row] == best.val_loss
 
 
-BOUND = Goals((Objective(),), (Bound("gap", 0.3, is_upper=True), Bound("cost", 1.0, is_upper=False)))
+BOUND = Goals(
+    (Objective(),), (Constraint("gap", 0.3, is_upper=True), Constraint("cost", 1.0, is_upper=False))
+)
 
 
 def costing(train: float, val: float, cost: float) -> list[Reading]:
@@ -223,7 +225,7 @@ def test_a_frame_and_the_goals_agree_on_the_best_and_the_front(data: st.DataObje
         st.sampled_from(
             [
                 BOUND,
-                Goals((Objective(), Objective("gap")), BOUND.bounds[:1]),
+                Goals((Objective(), Objective("gap")), BOUND.constraints[:1]),
                 Goals((Objective("val_score", False), Objective("cost"), Objective("gap"))),
             ]
         )

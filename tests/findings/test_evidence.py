@@ -16,7 +16,7 @@ from tests.findings.parts import (
     space_of,
     trial,
 )
-from tuner.core.goals import Bound, Goals
+from tuner.core.goals import Constraint, Goals
 from tuner.core.space import Choice, Float, Int
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 from tuner.findings.evidence import smooth, values_of
@@ -91,7 +91,7 @@ def test_smoothing_leaves_a_line_a_line() -> None:
 
 
 def test_a_trial_that_breaks_a_constraint_neither_leads_nor_is_the_default_that_others_are_held_to() -> None:
-    goals = Goals((LOSS,), (Bound("gap", 0.5, is_upper=True),))
+    goals = Goals((LOSS,), (Constraint("gap", 0.5, is_upper=True),))
     curves = {
         n: readings([1.0 - n / 10], train=[1.0 - n / 10 - gap]) for n, gap in enumerate((0.9, 0.1, 0.9))
     }
@@ -99,5 +99,5 @@ def test_a_trial_that_breaks_a_constraint_neither_leads_nor_is_the_default_that_
     made = evidence(records, curves, space_of(rate=RATE), goals)
     assert made.leaders.tolist() == [1]
     assert made.default is None
-    strict = Goals((LOSS,), (Bound("gap", 0.0, is_upper=True),))
+    strict = Goals((LOSS,), (Constraint("gap", 0.0, is_upper=True),))
     assert evidence(records, curves, space_of(rate=RATE), strict).leaders.tolist() == [1, 2, 0]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tuner.core.goals import Bound, Goals
+from tuner.core.goals import Constraint, Goals
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 from tuner.judging import (
     Candidate,
@@ -115,7 +115,7 @@ def path(*steps: tuple[int, float, float], relative: float | None = 0.0, lost: f
 
 
 ALL = (record(0, 0.5), *(record(n, 0.4 + n / 100) for n in range(1, 8)), record(8, 0.3))
-GAP = Goals((Objective(),), (Bound("gap", 0.05, is_upper=True),))
+GAP = Goals((Objective(),), (Constraint("gap", 0.05, is_upper=True),))
 PAIR = Goals((Objective(), Objective("parameters")))
 SIZED = (record(0, 0.5, parameters=10), record(1, 0.3, parameters=100), record(2, 0.4, parameters=50))
 DEFAULT = candidate(0, 0.5, 0.50, 0.51, 0.49, 0.50)
@@ -159,7 +159,7 @@ def cases() -> dict[str, Verdict]:
         "the default breaks a constraint": verdict([record(0, 0.5), record(1, 0.6, gap=0.01)], goals=GAP),
         "the default lacks what a constraint needs": verdict(
             [record(0, 0.5), record(1, 0.6, parameters=3)],
-            goals=Goals((Objective(),), (Bound("parameters", 5, is_upper=True),)),
+            goals=Goals((Objective(),), (Constraint("parameters", 5, is_upper=True),)),
         ),
         "all break a constraint": verdict([record(0, 0.5), record(1, 0.6, gap=0.08)], goals=GAP),
         "the gap is searched for": verdict(

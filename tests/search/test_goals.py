@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna._hypervolume import compute_hypervolume
 
-from tuner.core.goals import Bound, Goals, layers
+from tuner.core.goals import Constraint, Goals, layers
 from tuner.core.space import Float, SearchSpace
 from tuner.core.spec import SearchSpec, StudySpec
 from tuner.core.trial import Objective, Reading, Trial, TrialRecord, TrialState
@@ -20,7 +20,7 @@ from tuner.search import OptunaSearcher, faults, fronts
 from tuner.search.history import History
 
 PAIR = (Objective("val_loss"), Objective("cost"))
-LIMIT = Bound("share", 0.6, is_upper=True)
+LIMIT = Constraint("share", 0.6, is_upper=True)
 SPACE = SearchSpace.compose({f"x{i}": Float(low=0.0, high=1.0, default=0.5) for i in range(5)})
 points = st.lists(st.tuples(*[st.sampled_from([0.0, 0.1, 0.3, 0.7, 1.0])] * 2), min_size=1, max_size=30)
 
@@ -52,7 +52,7 @@ def volume(records: Sequence[TrialRecord], goals: Goals) -> float:
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
 @pytest.mark.parametrize("bounds", [(), (LIMIT,)], ids=["free", "constrained"])
-def test_the_front_spans_more_than_that_of_chance(sampler: str, bounds: tuple[Bound, ...]) -> None:
+def test_the_front_spans_more_than_that_of_chance(sampler: str, bounds: tuple[Constraint, ...]) -> None:
     goals = Goals(PAIR, bounds)
     seeds = range(5)
     found = median(volume(searched(sampler, goals, seed), goals) for seed in seeds)
@@ -62,7 +62,7 @@ def test_the_front_spans_more_than_that_of_chance(sampler: str, bounds: tuple[Bo
 
 @pytest.mark.parametrize("sampler", ["tpe", "cmaes", "nsga2"])
 def test_a_constraint_is_met_more_often_than_by_chance(sampler: str) -> None:
-    tight = Goals((Objective("cost"),), (Bound("share", 0.2, is_upper=True),))
+    tight = Goals((Objective("cost"),), (Constraint("share", 0.2, is_upper=True),))
 
     def met(name: str) -> int:
         records = [r for seed in range(3) for r in searched(name, tight, seed)]

@@ -131,7 +131,7 @@ class Artifacts:
         return {int(number) for number in found if number.isdecimal()}
 
     def sweep(self) -> None:
-        """Remove what processes that were killed left half-written; nobody may be putting."""
+        """Remove what processes that were killed left half-written; no process may be writing meanwhile."""
         for path in (*self._entries(), *(self.folder / _CHECKPOINTS).glob(f"{_WRITING}*")):
             if path.name.startswith(_REPLACED):
                 # Its successor was whole, but perhaps not in its place yet.
@@ -218,14 +218,14 @@ class Artifacts:
         table = {"identity": self.identity, "study": self.study, "database": self.database}
         draft = self.folder / f"{_WRITING}{uuid4().hex[:8]}"
         draft.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
-        # Once in a study's life, and nobody could tell whose the models are without it.
+        # Once in a study's life; without it the models could not be attributed to a study.
         durable.sync(draft)
         draft.replace(self.folder / _MARK)
 
     def take_over(self, older: Path, params: dict[int, Any]) -> None:
         """Move models here that were kept before studies had identities; killed half-way, it may be repeated.
 
-        Checkpoints from then go, unless there are models of others: nobody reads them any more.
+        Checkpoints from then go, unless there are models of others: they are not read any more.
 
         Args:
             older: the folder that they lie in.

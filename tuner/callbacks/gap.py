@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
-from tuner.callbacks.alone import Alone
+from tuner.callbacks.single_trial import SingleTrialRule
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Stop, Trial
 
 
-class Gap(Alone):
+class Gap(SingleTrialRule):
     """On where `[stop] gap` is given; its stops are conclusive: the best epoch lies behind."""
 
     def __init__(self, limit: float) -> None:

@@ -58,7 +58,7 @@ class Rungs:
         return self._ranks[epoch]
 
     def recall(self, past: Past, ranks: NDArray[np.float64], study_seed: int) -> None:  # noqa: ARG002
-        """Note what trials that are over have reached; which of them was the highest rung, nobody asks."""
+        """Note what trials that are over have reached; their highest rungs are not needed."""
         for epoch, known in self._ranks.items():
             at = past.epoch == epoch
             known.put_all(past.number[at], ranks[at])

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Self
 
-from tuner.callbacks.alone import Alone
-from tuner.core.overfitting import FEWEST_EPOCHS, turn
+from tuner.callbacks.single_trial import SingleTrialRule
+from tuner.core.overfitting import FEWEST_EPOCHS, onset
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Stop, Trial
 
 
-class Overfit(Alone):
+class Overfit(SingleTrialRule):
     """On where `[stop] overfit` is given; its stops are conclusive: the best epoch lies behind.
 
     Args:
@@ -34,7 +34,7 @@ class Overfit(Alone):
         # A curve with a new low since then has not turned; most are told by that alone.
         if len(curve) < FEWEST_EPOCHS or _lowest(curve) >= len(curve) - self.epochs:
             return None
-        found = turn(curve)
+        found = onset(curve)
         newest = curve[-1].epoch
         if found is None or newest - found.epoch < self.epochs:
             return None

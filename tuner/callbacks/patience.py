@@ -9,12 +9,12 @@ import math
 from collections.abc import Sequence
 from typing import Self
 
-from tuner.callbacks.alone import Alone
+from tuner.callbacks.single_trial import SingleTrialRule
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective, Reading, Stop, Trial
 
 
-class Patience(Alone):
+class Patience(SingleTrialRule):
     """On where `[stop] patience` is given.
 
     Args:

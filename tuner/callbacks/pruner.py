@@ -59,7 +59,7 @@ class Pruner:
         name = spec.search.pruner
         found = registry.load(name, GROUP)
         if isinstance(found, type) and any(c.__module__.startswith("optuna.pruners") for c in found.__mro__):
-            from tuner.callbacks.foreign import OptunaPruner
+            from tuner.callbacks.optuna_pruner import OptunaPruner
 
             return OptunaPruner(name, found, spec)
         rule: Callback | None = registry.set_up(name, found, spec) if callable(found) else found

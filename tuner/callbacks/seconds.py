@@ -9,12 +9,12 @@ import math
 from collections.abc import Sequence
 from typing import Self
 
-from tuner.callbacks.alone import Alone
+from tuner.callbacks.single_trial import SingleTrialRule
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Stop, Trial
 
 
-class SecondsPerTrial(Alone):
+class SecondsPerTrial(SingleTrialRule):
     """On where `[stop] seconds` is given; its stops are conclusive: the time was what the trial had."""
 
     def __init__(self, limit: float) -> None:

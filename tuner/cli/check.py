@@ -73,7 +73,7 @@ def _facts(spec: StudySpec, checked: Checked) -> Iterator[tuple[str, str]]:
     model = f", model {words.reference(trainer.model)}" if trainer.model else ""
     yield "trainer", f"{words.reference(trainer.use)}{model}, {words.count(trainer.epochs, 'epoch')}"
     wanted = [f"{'lowest' if goal.minimize else 'highest'} {goal.metric}" for goal in goals.objectives]
-    yield "objective", ", ".join([*wanted, *map(str, goals.bounds)])
+    yield "objective", ", ".join([*wanted, *map(str, goals.constraints)])
     yield "search", f"{words.reference(search.sampler)}, {words.reference(search.pruner)}, seed {search.seed}"
     limits = spec.budget.model_dump(exclude_none=True)
     yield "budget", ", ".join(f"{name} {limit:g}" for name, limit in limits.items())

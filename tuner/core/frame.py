@@ -145,7 +145,7 @@ class Frame:
     def violation(self) -> Floats:
         """(N,) by how much each trial's best epoch violates the constraints; see `Goals.violation`."""
         found = np.zeros(len(self))
-        for bound in self.goals.bounds:
+        for bound in self.goals.constraints:
             value = self.at_best(bound.name)
             excess = value - bound.limit if bound.is_upper else bound.limit - value
             excess = np.where(np.isnan(value), np.inf, np.maximum(excess, 0.0))

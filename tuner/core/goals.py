@@ -76,13 +76,13 @@ class ObjectiveSpec(Section):
             direction = "minimize"
         first = Objective(self.metric, (direction or DIRECTIONS[self.metric]) == "minimize")
         others = [Objective(name, way == "minimize") for name, way in self.also.items()]
-        bounds = [Bound(name, limit, is_upper=True) for name, limit in self.at_most.items()]
-        bounds += [Bound(name, limit, is_upper=False) for name, limit in self.at_least.items()]
-        return Goals((first, *others), tuple(bounds))
+        constraints = [Constraint(name, limit, is_upper=True) for name, limit in self.at_most.items()]
+        constraints += [Constraint(name, limit, is_upper=False) for name, limit in self.at_least.items()]
+        return Goals((first, *others), tuple(constraints))
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class Constraint:
     """A limit on one number of a trial's best epoch.
 
     Attributes:
@@ -115,25 +115,25 @@ class Goals:
     """What a study searches for.
 
     The best epoch of a trial is that of the first objective; the other numbers are read there. A
-    trial that violates a bound is worse than every one that does not, whatever its value. Values
+    trial that violates a constraint is worse than every one that does not, whatever its value. Values
     that stand (`Stop.conclusive`) come before those of trials that were cut short.
 
     Attributes:
         objectives: the first one, which rules and pruners go by, and up to two more.
-        bounds: the constraints.
+        constraints: the constraints.
         primary: the first objective.
-        is_plain: whether a trial's value alone says how good it is: one objective, not the gap, and no bound.
+        is_plain: whether a trial's value alone says how good it is: one objective, no constraint, no gap.
     """
 
     objectives: tuple[Objective, ...]
-    bounds: tuple[Bound, ...] = ()
+    constraints: tuple[Constraint, ...] = ()
     primary: Objective = field(init=False, repr=False, compare=False)
     is_plain: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # Fields, for they are asked for several times of every trial.
         object.__setattr__(self, "primary", self.objectives[0])
-        is_plain = len(self.objectives) == 1 and not self.bounds and self.primary.metric != "gap"
+        is_plain = len(self.objectives) == 1 and not self.constraints and self.primary.metric != "gap"
         object.__setattr__(self, "is_plain", is_plain)
 
     @classmethod
@@ -149,13 +149,15 @@ class Goals:
     @property
     def names(self) -> tuple[str, ...]:
         """The numbers that are looked at, each once."""
-        return tuple(dict.fromkeys((*(o.metric for o in self.objectives), *(b.name for b in self.bounds))))
+        return tuple(
+            dict.fromkeys((*(o.metric for o in self.objectives), *(b.name for b in self.constraints)))
+        )
 
     def named(self) -> list[tuple[str, str]]:
         """Every place of ``[objective]`` that names a number, and the number."""
         also = [("also", objective.metric) for objective in self.objectives[1:]]
-        bounds = [("at_most" if bound.is_upper else "at_least", bound.name) for bound in self.bounds]
-        return [("metric", self.primary.metric), *also, *bounds]
+        constraints = [("at_most" if each.is_upper else "at_least", each.name) for each in self.constraints]
+        return [("metric", self.primary.metric), *also, *constraints]
 
     def values(self, record: TrialRecord) -> tuple[float, ...] | None:
         """Every objective's number at the trial's best epoch; None where the trial has no value.
@@ -178,14 +180,14 @@ class Goals:
         return tuple(v if o.minimize else -v for o, v in zip(self.objectives, values, strict=True))
 
     def excesses(self, best: Reading | None) -> tuple[float, ...]:
-        """How far each bounded number is beyond its limit; see `Bound.excess`."""
-        return tuple(b.excess(math.nan if best is None else best.get(b.name)) for b in self.bounds)
+        """How far each constrained number is beyond its limit; see `Constraint.excess`."""
+        return tuple(b.excess(math.nan if best is None else best.get(b.name)) for b in self.constraints)
 
     def violation(self, best: Reading | None) -> float:
-        """By how much the best epoch violates the bounds, in shares of their limits; 0 for not."""
+        """By how much the best epoch violates the constraints, in shares of their limits; 0 for not."""
         return math.fsum(
-            max(excess, 0.0) / (abs(bound.limit) or 1.0)
-            for bound, excess in zip(self.bounds, self.excesses(best), strict=True)
+            max(excess, 0.0) / (abs(constraint.limit) or 1.0)
+            for constraint, excess in zip(self.constraints, self.excesses(best), strict=True)
         )
 
     def key(self, record: TrialRecord) -> Key:
@@ -199,7 +201,7 @@ class Goals:
             value = math.inf if record.value is None else record.value
             loss = value if primary.minimize or record.value is None else -value
             return False, not record.conclusive, 0.0, (loss,), record.number
-        violation = self.violation(record.best) if self.bounds else 0.0
+        violation = self.violation(record.best) if self.constraints else 0.0
         losses = self.losses(record) or (math.inf,) * len(self.objectives)
         if self.has_gap:
             losses += (record.best.val_loss if record.best is not None else math.inf,)

@@ -65,7 +65,7 @@ class Overfitting:
             curve: every epoch so far.
             best: the best epoch by the objective.
         """
-        found = turn(curve)
+        found = onset(curve)
         return cls(
             gap=math.nan if best is None else best.gap,
             gap_last=curve[-1].gap if curve else math.nan,
@@ -74,19 +74,19 @@ class Overfitting:
         )
 
 
-def turn(curve: Sequence[Reading]) -> Onset | None:
+def onset(curve: Sequence[Reading]) -> Onset | None:
     """Where a curve begins to over-fit; None where it does not, or is too short to tell."""
     val, train = (np.array([r.get(name) for r in curve], np.float64) for name in ("val_loss", "train_loss"))
-    at, rise = turns(val, train, np.array([len(curve)]))
+    at, rise = onsets(val, train, np.array([len(curve)]))
     return Onset(curve[at[0]].epoch, float(rise[0])) if at[0] >= 0 else None
 
 
-def can_turn(val: Floats, train: Floats) -> bool:
-    """Whether so many epochs of two curves (E,) have both numbers that a turn could be told."""
+def can_tell_onset(val: Floats, train: Floats) -> bool:
+    """Whether two curves (E,) have enough epochs with both numbers to tell an onset."""
     return int((np.isfinite(val) & np.isfinite(train)).sum()) >= FEWEST_EPOCHS
 
 
-def turns(val: Floats, train: Floats, sizes: Ints) -> tuple[Ints, Floats]:
+def onsets(val: Floats, train: Floats, sizes: Ints) -> tuple[Ints, Floats]:
     """Where each of N curves, end to end, begins to over-fit.
 
     Both losses are smoothed over three epochs, what is not finite being passed over. A curve turns

@@ -140,7 +140,7 @@ def _of_texts(columns: list[Any], key: str) -> Hashes:
     joined = pc.binary_join_element_wise(*columns, between, null_handling="replace", null_replacement=_ABSENT)
     edges, text = _pieces(joined)
     salt = blake2b(key.encode(), digest_size=16).digest()
-    return _together(
+    return _joined(
         blake2b(text[start:end], digest_size=8, salt=salt).digest() for start, end in pairwise(edges.tolist())
     )
 
@@ -152,7 +152,7 @@ def _pieces(texts: Any) -> tuple[NDArray[np.int64], memoryview]:
     return edges - edges[0], memoryview(letters or b"")[edges[0] : edges[-1]]
 
 
-def _together(digests: Iterable[bytes]) -> Hashes:
+def _joined(digests: Iterable[bytes]) -> Hashes:
     return np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)
 
 
@@ -163,7 +163,7 @@ def _of_blocks(x: NDArray[Any]) -> Hashes:
     except (TypeError, ValueError):
         return _of_texts([_text(pd.Series([repr(row) for row in x.tolist()]))], "X")
     flat[np.isnan(flat)] = np.nan
-    return _together(blake2b(row, digest_size=8).digest() for row in flat)
+    return _joined(blake2b(row, digest_size=8).digest() for row in flat)
 
 
 def _mixed(bits: Hashes) -> Hashes:

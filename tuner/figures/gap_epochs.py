@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuner.core import overfitting
 from tuner.core.columns import Floats, Ints
 from tuner.core.frame import Frame
-from tuner.core.overfitting import turns
 from tuner.figures.curves import Band, Line, band, band_traces, line, line_traces, shown
 from tuner.figures.figure import Drawing, Figure, Nothing, Option
 from tuner.figures.numbers import listed
@@ -45,10 +45,10 @@ class GapEpochs:
 
 
 def onsets(frame: Frame) -> Ints:
-    """(N,) the epoch at which each trial's over-fitting sets in, see `turns`; 0 where it does not."""
+    """(N,) the epoch at which each trial's over-fitting begins, see `core.overfitting`; 0 for none."""
     epochs = frame.epochs
     val, train = (np.asarray(each, np.float64) for each in (epochs.val_loss, epochs.train_loss))
-    at, _ = turns(val, train, np.diff(frame.bounds))
+    at, _ = overfitting.onsets(val, train, np.diff(frame.bounds))
     found = np.zeros(len(frame), dtype=np.int64)
     turned = at >= 0
     found[turned] = epochs.epoch[frame.bounds[:-1][turned] + at[turned]]

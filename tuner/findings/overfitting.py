@@ -11,7 +11,7 @@ import numpy as np
 
 from tuner.core.columns import Bools, Floats
 from tuner.core.importances import Importances
-from tuner.core.overfitting import can_turn, turns
+from tuner.core.overfitting import can_tell_onset, onsets
 from tuner.core.space import Choice
 from tuner.findings.evidence import Evidence
 from tuner.findings.finding import Finding, Severity, of_the_best
@@ -105,9 +105,9 @@ def strongest(evidence: Evidence) -> Lever | None:
 def _turn(evidence: Evidence, row: int) -> tuple[int, float] | None:
     """Where a trial turns, and its rise; (0, 0) for no turn, None where that cannot be told."""
     curve = evidence.curve(row)
-    if not can_turn(curve.val_loss, curve.train_loss):
+    if not can_tell_onset(curve.val_loss, curve.train_loss):
         return None
-    at, rise = turns(curve.val_loss, curve.train_loss, np.array([len(curve.val_loss)]))
+    at, rise = onsets(curve.val_loss, curve.train_loss, np.array([len(curve.val_loss)]))
     return (int(curve.epoch[at[0]]), float(rise[0])) if at[0] >= 0 else (0, 0.0)
 
 

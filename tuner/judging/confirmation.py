@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from tuner.core.goals import Bound, Goals, layers
+from tuner.core.goals import Constraint, Goals, layers
 from tuner.core.trial import Objective
 from tuner.judging.choosing import Candidate, Selection
 from tuner.judging.intervals import Interval
@@ -144,10 +144,10 @@ class Confirmation:
         on_it = [i for i, layer in enumerate(layers(losses, 1)) if layer == 0]
         return tuple(rivals[i].number for i in sorted(on_it, key=lambda i: tuple(losses[i])))
 
-    def broken(self, number: int) -> tuple[tuple[Bound, float], ...]:
+    def broken(self, number: int) -> tuple[tuple[Constraint, float], ...]:
         """The constraints that a candidate does not keep by its means, and those means."""
         candidate, goals = self.candidate(number), self._goals
-        values = [(bound, _mean(candidate, bound.name, goals)) for bound in goals.bounds]
+        values = [(bound, _mean(candidate, bound.name, goals)) for bound in goals.constraints]
         return tuple((bound, value) for bound, value in values if bound.excess(value) > 0)
 
     @property
@@ -178,7 +178,7 @@ def contenders(candidates: Sequence[Candidate], goals: Goals) -> tuple[Candidate
     violations = [
         math.fsum(
             max(bound.excess(_mean(each, bound.name, goals)), 0.0) / (abs(bound.limit) or 1.0)
-            for bound in goals.bounds
+            for bound in goals.constraints
         )
         for each in whole
     ]

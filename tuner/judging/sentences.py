@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from shlex import quote
 
 from tuner.core import words
-from tuner.core.goals import Bound
+from tuner.core.goals import Constraint
 from tuner.core.trial import TrialRecord
 from tuner.judging.choosing import Candidate
 from tuner.judging.confirmation import Confirmation, Tested
@@ -300,7 +300,7 @@ def _caveats(verdict: Verdict, found: Confirmation) -> Iterator[str]:
             "All trainings were judged on the same validation rows; the comparison does not allow for luck "
             "in these rows."
         )
-    if found.goals is None and verdict.goals.bounds:
+    if found.goals is None and verdict.goals.constraints:
         yield (
             "It was confirmed by an earlier version, which did not look at the constraints; "
             f"`tune confirm {quote(found.study)} --reopen` does."
@@ -334,7 +334,7 @@ def _some(numbers: Sequence[int]) -> str:
     return words.listed(names + [f"{len(numbers) - MOST_NAMED} more"] * (len(numbers) > MOST_NAMED))
 
 
-def _broken(broken: Sequence[tuple[Bound, float]]) -> str:
+def _broken(broken: Sequence[tuple[Constraint, float]]) -> str:
     told = []
     for bound, value in broken:
         name, way = words.metric(bound.name), "most" if bound.is_upper else "least"

@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Self
 
-from tuner.core.goals import Bound, Goals
+from tuner.core.goals import Constraint, Goals
 from tuner.core.trial import TrialRecord
 from tuner.judging.confirmation import Confirmation
 from tuner.judging.intervals import Interval
@@ -182,18 +182,18 @@ class Verdict:
         return self.searched_front if found is None or found.goals is None else found.front
 
     @property
-    def broken(self) -> tuple[tuple[Bound, float], ...]:
+    def broken(self) -> tuple[tuple[Constraint, float], ...]:
         """The constraints that the trial to take does not keep, and the numbers that it has instead."""
         if self.confirmation is not None:
             return self.confirmation.broken(self.confirmation.choice.recommended)
         return self.broken_by(self.best)
 
-    def broken_by(self, record: TrialRecord | None) -> tuple[tuple[Bound, float], ...]:
+    def broken_by(self, record: TrialRecord | None) -> tuple[tuple[Constraint, float], ...]:
         """The constraints that a trial does not keep in the search, and the numbers that it has instead."""
         if record is None or record.best is None:
             return ()
         best = record.best
-        values = [(bound, best.get(bound.name)) for bound in self.goals.bounds]
+        values = [(bound, best.get(bound.name)) for bound in self.goals.constraints]
         return tuple((bound, value) for bound, value in values if bound.excess(value) > 0)
 
     @property

@@ -1,4 +1,4 @@
-"""What a searcher knows of the trials so far: a set, so that the order in which they ended is of no account.
+"""What a searcher knows of the trials so far; the order in which they ended makes no difference.
 
 Holds numbers, not Optuna trials: samplers make of them what they need.
 """
@@ -41,7 +41,7 @@ class Observation(NamedTuple):
         value: less is better; None where the trial was cut before its worth was known.
         rank: its place among all trials; with several objectives, by the first of them.
         losses: every objective, less is better; empty where there is one.
-        violation: by how much it violates the bounds; 0 for not.
+        violation: by how much it violates the constraints; 0 for not.
     """
 
     number: int
@@ -333,7 +333,7 @@ class History:
         conclusive = record.state is TrialState.FINISHED or (record.conclusive and record.state.is_over)
         if value is None:
             rank: Rank = (True, 1, 0.0, record.number)
-        elif self.goals.bounds and (violation := self.goals.violation(record.best)):
+        elif self.goals.constraints and (violation := self.goals.violation(record.best)):
             return self._violating(record, row, value if conclusive else None, violation)
         elif conclusive:
             rank = (False, 0, value, record.number)

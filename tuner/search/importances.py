@@ -241,14 +241,14 @@ def _selected(effects: Sequence[_Term], ranks: Floats) -> list[_Term]:
             left.append((finer, finer.columns - basis @ (basis.T @ finer.columns)))
         if len(term.names) == 1:
             before = {other.names for other, _ in left} | {other.names for other in chosen}
-            pairs = (_together(term, other) for other in effects if other is not term)
+            pairs = (_interaction(term, other) for other in effects if other is not term)
             fresh = [pair for pair in pairs if pair.names not in before]
             left += [(pair, pair.columns - basis @ (basis.T @ pair.columns)) for pair in fresh]
     named = {name for term in chosen for name in term.names}
     return chosen if all(rival.names[0] in named for rival in rivals) else []
 
 
-def _together(one: _Term, other: _Term) -> _Term:
+def _interaction(one: _Term, other: _Term) -> _Term:
     one, other = sorted((one, other), key=lambda term: term.names)
     products = (one.narrow[:, :, None] * other.narrow[:, None, :]).reshape(len(one.narrow), -1)
     return _Term(

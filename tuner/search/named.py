@@ -46,7 +46,7 @@ def _found(name: str) -> Any:
     """The class, or the function, that makes a sampler; imported only now: some take seconds."""
     found = registry.load(name, GROUP)
     if isinstance(found, type) and any(c.__module__.startswith("optuna.samplers") for c in found.__mro__):
-        from tuner.search.foreign import adapted
+        from tuner.search.optuna_sampler import adapted
 
         return adapted(found)
     return found

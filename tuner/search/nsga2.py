@@ -1,7 +1,7 @@
 """NSGA-II's crossover and mutation by Optuna over the unconditional parameters; the others are random.
 
 Generations follow from the history alone and not from notes on trials. With one objective NSGA-II
-is a genetic algorithm that keeps the best; with bounds, trials that violate less win against others.
+is a genetic algorithm that keeps the best; with constraints, trials that violate less win against others.
 """
 
 from __future__ import annotations

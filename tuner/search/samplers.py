@@ -29,7 +29,7 @@ class Sampler(Protocol):
 
     A class that is made from a `SearchSpace` and a `SearchSpec`. It may have an attribute ``listed``, the
     configurations to begin with, and say with ``objectives = 1`` and ``constraints = False`` what it
-    cannot take into account. A sampler class of Optuna's is one, too: see `foreign`.
+    cannot take into account. A sampler class of Optuna's is one, too: see `optuna_sampler`.
     """
 
     def fit(self, history: History) -> Draw | None:

@@ -29,12 +29,12 @@ _SOMETIME = datetime(2000, 1, 1)
 """When trials are said to have run; samplers do not look."""
 
 
-class Shown(InMemoryStorage):
-    """Holds trials that never change."""
+class FixedTrials(InMemoryStorage):
+    """A storage of Optuna's that holds given trials and never changes them."""
 
     def __init__(self, trials: Sequence[FrozenTrial]) -> None:
         super().__init__()
-        self._shown = list(trials)
+        self._fixed = list(trials)
 
     def get_all_trials(
         self,
@@ -43,7 +43,7 @@ class Shown(InMemoryStorage):
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
         """Every trial, or those in some states."""
-        trials = [t for t in self._shown if states is None or t.state in states]
+        trials = [t for t in self._fixed if states is None or t.state in states]
         return copy.deepcopy(trials) if deepcopy else trials
 
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
@@ -81,7 +81,7 @@ class Subspace:
             row: (D,) numbers; parameters that are `nan` there are left out. None: no parameter yet.
             value: less is better; of several objectives one each.
             notes: the trial's system attributes.
-            violation: by how much it violates the study's bounds.
+            violation: by how much it violates the study's constraints.
         """
         cells = {} if row is None else dict(zip(self.distributions, row[self._columns].tolist(), strict=True))
         known = {name: self.distributions[name] for name, cell in cells.items() if cell == cell}
@@ -115,7 +115,7 @@ class Subspace:
 
 def study(trials: Sequence[FrozenTrial], objectives: int = 1) -> Study:
     """A study that minimizes all its objectives and shows these trials."""
-    return optuna.create_study(storage=Shown(trials), directions=["minimize"] * objectives)
+    return optuna.create_study(storage=FixedTrials(trials), directions=["minimize"] * objectives)
 
 
 @contextmanager

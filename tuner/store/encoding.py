@@ -125,7 +125,7 @@ def constraints(record: TrialRecord, goals: Goals) -> Iterator[tuple[str, str]]:
     """
     if record.best is None:
         return
-    for bound, excess in zip(goals.bounds, goals.excesses(record.best), strict=True):
+    for bound, excess in zip(goals.constraints, goals.excesses(record.best), strict=True):
         yield f"constraints:{bound.key}", repr(min(max(excess, -_HIGHEST), _HIGHEST))
 
 

@@ -320,7 +320,7 @@ class StudyStore:
                 for place, v in enumerate(self._goals.values(record) or ())
             ],
         )
-        if self._goals.bounds:
+        if self._goals.constraints:
             self._do.add_system_attributes.run(
                 connection, [(i, *row) for i, record in ended for row in constraints(record, self._goals)]
             )

@@ -11,7 +11,7 @@ import numpy as np
 
 from tuner.core import words
 from tuner.core.importances import Importances
-from tuner.core.overfitting import can_turn, turns
+from tuner.core.overfitting import can_tell_onset, onsets
 from tuner.figures import Frame
 from tuner.figures.importances import lever
 from tuner.judging import Verdict, decision, sentences, short
@@ -94,8 +94,8 @@ def fitting(frame: Frame, number: int) -> Answer:
     if not (np.isfinite(train) & np.isfinite(val)).any():
         return Answer(asked, "Not measured", "The trainer reports no training loss.", "open")
     short, mood, text = "Too short to tell", "open", f"Trial {number}: "
-    if can_turn(val, train):
-        (turn,), (rise,) = turns(val, train, np.array([len(val)]))
+    if can_tell_onset(val, train):
+        (turn,), (rise,) = onsets(val, train, np.array([len(val)]))
         if turn < 0:
             short, mood = "No", "good"
             text += "validation loss does not rise while training loss falls. "

@@ -1,11 +1,11 @@
-"""Alone: what rules have in common that judge a trial by its own curve, whatever others did."""
+"""What rules have in common that judge a trial by its own curve alone."""
 
 from __future__ import annotations
 
 from tuner.core.past import Past
 
 
-class Alone:
+class SingleTrialRule:
     """A rule that remembers no other trial."""
 
     def recall(self, past: Past, study_seed: int) -> None:
