@@ -19,8 +19,8 @@ from tuner.store import Database
 from tuner.store.columns import Reader
 from tuner.web import pages
 from tuner.web.live import Live
-from tuner.web.place import Place
-from tuner.web.shown import Stage
+from tuner.web.renderer import PageRenderer
+from tuner.web.route import Route
 
 URL = "sqlite:///tuner.db"
 LUCK = "Trial 4 had the search's best validation loss, 0.225; trained again its mean is 0.71 (the default: "
@@ -115,11 +115,11 @@ def overview(page: str = "overview", trial: int | None = None) -> str:
     """A page of the dashboard, as it is sent."""
     live = Live(Reader(URL))
     try:
-        live.look("study")
+        live.snapshot("study")
         live.settle("study")
-        stage = Stage(live, pages.load())
-        place = Place(study="study", page=page, trial=trial)
-        return str(to_json_plotly(stage.body(place, stage.scene(place))[0])).replace("\\", "")
+        renderer = PageRenderer(live, pages.load())
+        route = Route(study="study", page=page, trial=trial)
+        return str(to_json_plotly(renderer.body(route, renderer.state(route))[0])).replace("\\", "")
     finally:
         live.close()
 

@@ -15,7 +15,7 @@ from tuner.store.columns import Reader
 from tuner.web import pages
 from tuner.web.app import build
 from tuner.web.live import Live
-from tuner.web.shown import Stage
+from tuner.web.renderer import PageRenderer
 
 ODD = (
     "²", "٣", "-1", "1e3", "0x10", "9" * 40, "9" * 5000, "", " 1", "\x00", "a\x00b", "\ud800", "nan", "%",
@@ -26,7 +26,7 @@ ODD = (
 @pytest.fixture(scope="module")
 def visitor(database: Path) -> Iterator[FlaskClient]:
     live = Live(Reader(f"sqlite:///{database}"))
-    server = build(Stage(live, pages.load()))
+    server = build(PageRenderer(live, pages.load()))
     server.testing = False  # as it is served: a fault becomes a 500
     yield server.test_client()
     live.close()
@@ -84,7 +84,7 @@ def test_any_name_of_the_host_is_answered(visitor: FlaskClient, host: str) -> No
 
 def test_a_token_of_any_text_is_refused(database: Path) -> None:
     live = Live(Reader(f"sqlite:///{database}"))
-    visitor = build(Stage(live, pages.load()), "0.0.0.0", "secret").test_client()
+    visitor = build(PageRenderer(live, pages.load()), "0.0.0.0", "secret").test_client()
     for value in ("²", "%ff", "\x00", "%ed%a0%80", "9" * 3000):
         assert visitor.get(f"/?token={value}").status_code == 403
         visitor.set_cookie("tuner_token", value.replace("\x00", ""))

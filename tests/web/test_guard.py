@@ -12,7 +12,7 @@ from tuner.web import pages
 from tuner.web.app import build
 from tuner.web.guard import is_loopback
 from tuner.web.live import Live
-from tuner.web.shown import Stage
+from tuner.web.renderer import PageRenderer
 
 TOKEN = "a-long-token"
 
@@ -24,7 +24,7 @@ def visitor(database: Path) -> Iterator[Any]:
     def visit(host: str, token: str | None) -> FlaskClient:
         live = Live(Reader(f"sqlite:///{database}"))
         opened.append(live)
-        return build(Stage(live, pages.load()), host, token).test_client()
+        return build(PageRenderer(live, pages.load()), host, token).test_client()
 
     yield visit
     for live in opened:

@@ -24,8 +24,8 @@ from tuner.store.columns import Reader
 from tuner.web import answers, pages, table
 from tuner.web.insights import Insights
 from tuner.web.live import Live
-from tuner.web.place import Place
-from tuner.web.shown import Stage
+from tuner.web.renderer import PageRenderer
+from tuner.web.route import Route
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_a_look_gives_what_the_store_gives(path: Path, live: Live) -> None:
             spec("made", 30, 6).search_space(),
             spec("made", 30, 6).goal(),
         )
-    frame = live.look("made").frame
+    frame = live.snapshot("made").frame
     for name in ("number", "state", "value", "epochs", "best_epoch", "train_loss", "seconds", "rule"):
         np.testing.assert_array_equal(getattr(frame.trials, name), getattr(whole.trials, name))
     for name in ("row", "epoch", "train_loss", "val_loss", "grad_norm", "value"):
@@ -63,34 +63,34 @@ def test_a_study_that_grows_is_read_bit_by_bit_and_equals_one_read_at_once(path:
     space = made.search_space()
     with Database.open(f"sqlite:///{path}", create=True) as database:
         store = database.create_study("grows", made, {})
-        assert len(live.look("grows").frame) == 0
+        assert len(live.snapshot("grows").frame) == 0
         trials = [Trial(n, space.defaults({"dropout": n / 20}), 0) for n in range(3)]
         store.record(
             Turn(started=trials[:2], readings=[(0, reading(1, 0.9)), (1, reading(1, 0.8))], seconds=1.0)
         )
-        look = live.look("grows")
-        assert look.frame.trials.value.tolist() == [0.9, 0.8]
-        assert look.summary.is_driven
-        first = look.version
-        assert live.look("grows").version == first
+        snapshot = live.snapshot("grows")
+        assert snapshot.frame.trials.value.tolist() == [0.9, 0.8]
+        assert snapshot.summary.is_driven
+        first = snapshot.version
+        assert live.snapshot("grows").version == first
         best = reading(2, 0.5)
         over = TrialRecord(0, trials[0].params, TrialState.FINISHED, 0.5, best, 2, True, seconds=2.0)
         store.record(
             Turn(started=trials[2:], readings=[(0, best), (1, reading(2, 0.7))], ended=[over], seconds=2.0)
         )
-        second = live.look("grows")
+        second = live.snapshot("grows")
         assert second.version != first
         assert table.columns(second)["columns"][0] == [0, 1, 2]
         assert table.columns(second, most=2)["columns"][0] == [0, 1]
         seen = int(second.changed.max())
         store.record(Turn(restarted=[1], started=[trials[1]], readings=[(1, reading(1, 0.6))], seconds=3.0))
-        third = live.look("grows")
+        third = live.snapshot("grows")
         assert third.frame.trials.value[1] == 0.6
         assert 1 in table.columns(third, seen)["columns"][0]
         assert 0 not in table.columns(third, seen)["columns"][0]
         store.close()
     fresh = Live(Reader(f"sqlite:///{path}"))
-    again = fresh.look("grows").frame
+    again = fresh.snapshot("grows").frame
     fresh.close()
     for name in ("row", "epoch", "val_loss"):
         np.testing.assert_array_equal(getattr(again.epochs, name), getattr(third.frame.epochs, name))
@@ -103,17 +103,17 @@ def reading(epoch: int, loss: float) -> Reading:
 
 def test_another_study_of_the_same_name_is_read_anew(path: Path, live: Live) -> None:
     url = make_study(path, "made", 12, 3)
-    assert len(live.look("made").frame) == 12
+    assert len(live.snapshot("made").frame) == 12
     with Database.open(url) as database:
         database.delete_study("made")
     make_study(path, "made", 5, 3, seed=1)
-    assert len(live.look("made").frame) == 5
+    assert len(live.snapshot("made").frame) == 5
 
 
 def test_reading_leaves_the_database_as_it_was(path: Path, live: Live) -> None:
     make_study(path, "made", 12, 3)
     before = path.read_bytes()
-    live.look("made")
+    live.snapshot("made")
     live.studies()
     assert path.read_bytes() == before
 
@@ -124,19 +124,19 @@ def test_tables_of_an_earlier_version_are_left_alone_and_told(path: Path, live: 
         earlier.execute("UPDATE tuner_schema SET version = 1")
     earlier.close()
     with pytest.raises(StoreError, match="`tune list` brings them to version"):
-        live.look("made")
+        live.snapshot("made")
 
 
 def test_verdict_tells_a_flat_search_from_one_that_improves(path: Path, live: Live) -> None:
     make_study(path, "made", 60, 4)
-    frame = live.look("made").frame
+    frame = live.snapshot("made").frame
     last = int(frame.trials.number[frame.best or 0])
     assert answers.improvement(frame.only(range(max(last + 1, 20)))).short in (
         "Yes",
         "Hardly",
         "Too early to say",
     )
-    verdict = live.look("made").verdict
+    verdict = live.snapshot("made").verdict
     assert answers.choice(verdict).trial == last
     assert str(last) in answers.fitting(frame, last).text
     early = answers.answers(frame.only([]), verdict)
@@ -146,8 +146,8 @@ def test_verdict_tells_a_flat_search_from_one_that_improves(path: Path, live: Li
 AHEAD = """
 import mmap
 import sys
-from tuner.web.ahead import Ahead
-ahead = Ahead(sys.argv[1])
+from tuner.web.prefetch import Prefetch
+ahead = Prefetch(sys.argv[1])
 import numpy as np
 from tuner.store.columns import Reader
 from tuner.web.live import Live
@@ -158,7 +158,7 @@ assert reader.news(sys.argv[2], begun.study(sys.argv[2])._mark).trials == [], "n
 begun.settle(sys.argv[2])
 insights = begun.study(sys.argv[2]).insights
 insights._next, taking = 0.0, insights._thread
-one, other = begun.look(sys.argv[2]).frame, plain.look(sys.argv[2]).frame
+one, other = begun.snapshot(sys.argv[2]).frame, plain.snapshot(sys.argv[2]).frame
 assert insights._thread is taking, "nothing is worked out twice"
 assert set(one.importances) == {"value", "gap"}
 under = one.epochs.val_loss
@@ -181,29 +181,29 @@ def test_a_look_taken_ahead_in_a_process_of_its_own_is_the_look_itself(path: Pat
 
 
 def test_a_look_ahead_that_finds_nothing_leaves_it_to_the_next_reader(path: Path) -> None:
-    script = "import sys; from tuner.web.ahead import Ahead; print(Ahead(sys.argv[1]).study())"
+    script = "import sys; from tuner.web.prefetch import Prefetch; print(Prefetch(sys.argv[1]).study())"
     command = [sys.executable, "-c", script, f"sqlite:///{path}"]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip() == "None"
 
 
 def test_findings_and_importances_come_behind_the_first_look(path: Path, live: Live) -> None:
     make_study(path, "made", 120, 6)
-    first = live.look("made")
+    first = live.snapshot("made")
     live.settle("made")
-    later = live.look("made")
+    later = live.snapshot("made")
     assert later.version != first.version
     assert set(later.frame.importances) == {"value", "gap"}
     assert later.findings
-    assert live.look("made") is later
+    assert live.snapshot("made") is later
 
 
 def test_what_an_end_or_a_confirmation_changes_is_not_waited_for(path: Path, live: Live) -> None:
     make_study(path, "made", 120, 6)
-    look = live.look("made")
+    snapshot = live.snapshot("made")
     insights = Insights()
 
     def found(trials: int, spread: float | None = None, *, is_driven: bool) -> int:
-        frame = look.frame.only(range(trials))
+        frame = snapshot.frame.only(range(trials))
         insights.of(Evidence(frame, 6, spread), lambda _: [], is_driven=is_driven)
         insights.settle(None)
         return insights.found.of[0]
@@ -232,10 +232,10 @@ def test_a_study_with_constraints_and_further_objectives_has_their_numbers_bit_b
         trials = [Trial(n, params, 0) for n in range(3)]
         first = [(0, told(1, 0.5, 9, 3.0)), (1, told(1, 0.8, 7, 1.0))]
         store.record(Turn(started=trials, readings=first, seconds=1.0))
-        begun = live.look("bound").frame
+        begun = live.snapshot("bound").frame
         assert (begun.best, begun.feasible.tolist()) == (1, [False, True, False])
         store.record(Turn(readings=[(1, told(2, 0.7, 6, 1.0)), (2, told(1, 0.9, 2, 1.0))], seconds=2.0))
-        frame = live.look("bound").frame
+        frame = live.snapshot("bound").frame
         assert frame.trials.named["bytes"].tolist() == [9, 6, 2]
         assert frame.epochs.extras["latency"].tolist() == [3, 1, 1, 1]
         assert frame.trials.number[frame.front].tolist() == [1, 2]
@@ -249,30 +249,30 @@ def test_the_page_of_a_trial_of_folds_shows_how_sure_its_means_are(path: Path, l
         of = "SELECT trial_id FROM tuner_trials WHERE number = 3"
         stored.execute(f"UPDATE tuner_epochs SET extras = ? WHERE trial_id = ({of})", (extras,))
     stored.close()
-    stage = Stage(live, pages.load())
-    place = Place(study="made", page="trial", trial=3)
-    scene = stage.scene(place)
-    assert scene.frame is not None
-    assert scene.frame.errors["val_loss"].tolist() == [0.125] * 3
-    body = to_json_plotly(stage.body(place, scene)[0])
+    renderer = PageRenderer(live, pages.load())
+    route = Route(study="made", page="trial", trial=3)
+    state = renderer.state(route)
+    assert state.frame is not None
+    assert state.frame.errors["val_loss"].tolist() == [0.125] * 3
+    body = to_json_plotly(renderer.body(route, state)[0])
     assert " 0.125 (standard error)" in body
     assert "one standard error" in body
-    other = replace(place, trial=4)
-    assert "standard error" not in to_json_plotly(stage.body(other, stage.scene(other))[0])
+    other = replace(route, trial=4)
+    assert "standard error" not in to_json_plotly(renderer.body(other, renderer.state(other))[0])
 
 
 def test_an_insight_that_never_comes_is_found_out_anew(path: Path, live: Live) -> None:
     make_study(path, "made", 120, 6)
     live.study("made").insights.expect(lambda: None)
     live.settle("made")
-    live.look("made")
+    live.snapshot("made")
     live.settle("made")
-    assert set(live.look("made").frame.importances) == {"value", "gap"}
+    assert set(live.snapshot("made").frame.importances) == {"value", "gap"}
 
 
 def test_the_verdict_says_which_way_a_setting_makes_the_gap_smaller(path: Path, live: Live) -> None:
     make_study(path, "made", 200, 6)
-    live.look("made")
+    live.snapshot("made")
     live.settle("made")
-    told = answers.drivers(live.look("made").frame, most=10)
+    told = answers.drivers(live.snapshot("made").frame, most=10)
     assert re.search(r"width \([^)]*; lower: smaller gap\)", told)

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, Request, expect
 from tests.web.conftest import Serve
 from tests.web.made import make_study
 from tuner.store import Database
-from tuner.web.place import address
+from tuner.web.route import address
 
 pytestmark = pytest.mark.browser
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tuner.web import pages
-from tuner.web.place import Place, address, numbers
+from tuner.web.route import Route, address, numbers
 
 
 def written(folder: Path, name: str, text: str) -> None:
@@ -62,11 +62,11 @@ NONSENSE: list[Any] = [
 
 @pytest.mark.parametrize("given", NONSENSE)
 def test_whatever_the_browser_sends_becomes_a_place(given: Any) -> None:
-    place = Place.read(given)
-    assert place.study is None
-    assert place.trial is None
-    assert place.selection <= {4}
-    assert place.options == {}
+    route = Route.read(given)
+    assert route.study is None
+    assert route.trial is None
+    assert route.selection <= {4}
+    assert route.options == {}
 
 
 def test_selections_are_read_as_ranges_and_have_an_end() -> None:

@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.web.conftest import NASTY, Serve, drawn, traces
 from tuner.web import pages
-from tuner.web.place import address
+from tuner.web.route import address
 
 pytestmark = pytest.mark.browser
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 
 from tests.web.conftest import Serve, drawn
 from tuner.web import pages
-from tuner.web.place import address
+from tuner.web.route import address
 
 pytestmark = pytest.mark.browser
 

@@ -1,4 +1,4 @@
-"""confirm: the best trials are trained again, one is recommended, and the locked test is opened once."""
+"""confirm: trains the best trials again, recommends one, and reads the locked test rows once."""
 
 from __future__ import annotations
 
@@ -60,23 +60,23 @@ def confirm(
 ) -> Confirmation:
     """Train the best trials and the default again, recommend one, and open the locked test split.
 
-    The test is opened once: what is stored is given back ever after. A confirmation that was cut off
-    goes on where it was.
+    The test is read once: later calls return the stored result. A confirmation that was interrupted
+    continues where it was.
 
     Args:
         name: the study.
         top: how many of the best trials; None: as the study says.
         repeats: how often each is trained; likewise.
-        reopen: confirm anew though it was done, e.g. because the search went on. The store keeps count.
+        reopen: confirm again although it was done, e.g. because the search went on. The store counts this.
         storage: the database's URL.
         models: the folder for the models of all studies, where they were moved.
         data: the arrays, where the study was started with them from Python.
         trainer: the function, where the study was started with one from Python.
-        progress: show on stderr how far it is; None: where that is a terminal or a notebook.
+        progress: show on stderr the progress; None: if that is a terminal or a notebook.
         observer: is told of every turn of the training, instead of the display.
 
     Raises:
-        StudyNotFound: there is none of that name.
+        StudyNotFound: nothing has that name.
         StudyLocked: a living process drives it.
         SpecError: an option makes no sense.
         TrialError: there is nothing to confirm, or every repeated training failed.
@@ -119,7 +119,7 @@ class _Confirming:
     """One confirmation, from its first training to its result.
 
     Attributes:
-        number: counts those of the study, from 1.
+        number: counts the study's confirmations, from 1.
     """
 
     database: Database

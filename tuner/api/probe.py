@@ -147,7 +147,7 @@ def _with(job: Job, threads: int, rows: int) -> Job:
 
 
 def _trials(spec: StudySpec) -> list[Trial]:
-    """The default configuration and random ones, under seeds that the study has no use for.
+    """The default configuration and random ones, under seeds that the study does not use.
 
     No presets: they have one shape and one batch size, and so fuse better than what is searched.
     """

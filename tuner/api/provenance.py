@@ -1,6 +1,6 @@
-"""Whether a study's data is what it was started with, and what becomes of it where it is not.
+"""Whether a study's data is the data it was started with; refuses or notes a change.
 
-Called wherever data is read for a stored study, and before anything is written out of one.
+Called wherever data is read for a stored study, and before an export.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Provenance:
     """The data of a study that goes on.
 
     Attributes:
-        changes: in what it differs from what it was, where that was allowed.
+        changes: the allowed differences from the data that the study was started with.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class Provenance:
         is_confirmed: bool,
         allow: bool | None = None,
     ) -> None:
-        """Say what is remembered.
+        """Compare with the stored fingerprint.
 
         Args:
             name: the study.
@@ -57,7 +57,7 @@ class Provenance:
 
     @classmethod
     def of(cls, database: Database, name: str, spec: StudySpec, *, allow: bool | None = None) -> Self:
-        """Ask what is remembered of a study."""
+        """The stored provenance of a study."""
         is_confirmed = database.confirmed(name) is not None
         return cls(name, spec, database.fingerprint(name), is_confirmed=is_confirmed, allow=allow)
 
@@ -69,7 +69,7 @@ class Provenance:
         return Known(self._stored, self._changed)
 
     def notes(self, data: Dataset | None) -> tuple[str, ...]:
-        """What the user should know of it, a sentence each."""
+        """Notes for the user, one sentence each."""
         if data is None:
             return ()
         taken = (_TAKEN_NOW,) if self._stored is None and data.fingerprint is not None else ()
@@ -77,7 +77,7 @@ class Provenance:
         return (*taken, *stale)
 
     def _changed(self, differences: Sequence[str]) -> None:
-        """Refuse that the data has changed, or note it.
+        """Refuse changed data, or note the change.
 
         Raises:
             SpecError: it was not allowed.
@@ -91,12 +91,12 @@ class Provenance:
         self.changes = [f"data: {difference}" for difference in differences]
 
     def require(self, spec: StudySpec, given: Any = None, *, files_only: bool = False) -> None:
-        """Refuse data that has changed, though nothing is to be done with it; nothing where it is not there.
+        """Refuse data that has changed, without using it; data that is missing is not refused.
 
         Args:
             spec: the study.
             given: arrays from Python.
-            files_only: whether no function is called for it.
+            files_only: read files only, and call no function that makes data.
 
         Raises:
             SpecError: it has changed.
@@ -116,7 +116,7 @@ class Provenance:
 
 
 def of_new() -> Known:
-    """What a study that begins knows of its data."""
+    """The provenance of a new study."""
     from tuner.data import Known
 
     return Known(None, lambda _: None)

@@ -1,6 +1,6 @@
 """Repeats: the best trials of a study trained again, as a study of their own.
 
-So they are kept, interrupted and gone on with like any other trials.
+So they are stored, interrupted and resumed like any other trials.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def begun(database: Database, summary: StudySummary, number: int) -> StudySummar
 
 
 def _free_name(database: Database, study: str, number: int) -> str:
-    """What the repeats of a study's n-th confirmation are to be stored under; no study has it."""
+    """A free name for the study of the repeats of a study's n-th confirmation."""
     taken = database.names()
     name = _name(study, number)
     tries = (name, *(f"{name}-{count}" for count in range(2, len(taken) + 3)))
@@ -62,10 +62,10 @@ class Repeats:
     """Which trials are trained again, how often, and by which study.
 
     Attributes:
-        study: the study that they are of.
-        identity: that study's.
+        study: the study that is confirmed.
+        identity: its identity.
         number: counts its confirmations, from 1.
-        spec: that of the study which trains them.
+        spec: the spec of the study that trains them.
         numbers: the trials, the best first, the default configuration last.
         count: how often each is trained.
         planned: data and trainer of the repeats.
@@ -102,7 +102,7 @@ class Repeats:
         trainer: Callable[..., Any] | None,
         known: Known | None = None,
     ) -> Repeats:
-        """Choose them, or take those that an earlier session chose.
+        """Choose the trials, or take the choice of an earlier session.
 
         Args:
             database: where it is stored.
@@ -117,7 +117,7 @@ class Repeats:
             known: what the study knows of its data.
 
         Raises:
-            TrialError: no trial has a value that stands.
+            TrialError: no trial has a valid value.
         """
         spec = summary.parsed
         if stored is not None:
@@ -195,7 +195,7 @@ class Repeats:
         records: Sequence[TrialRecord],
         trained: Sequence[Sequence[TrialRecord | None]],
     ) -> tuple[Candidate, ...]:
-        """What came of each configuration."""
+        """The results of each configuration."""
         found, files = [], database.artifacts(self.spec.name)
         for number, repeats in zip(self.numbers, trained, strict=True):
             epochs = [r.best.epoch for r in repeats if r is not None and r.best is not None]
@@ -261,7 +261,7 @@ def _is_redrawn(data: Dataset | None) -> bool:
 
 
 def _value(record: TrialRecord | None) -> float | None:
-    """The value of a repeat that stands: one that diverged or was cut short has none."""
+    """The value of a repeat; None if it diverged or was cut short."""
     if record is None or record.state is TrialState.FAILED or not record.conclusive or record.value is None:
         return None
     return record.value if math.isfinite(record.value) else None

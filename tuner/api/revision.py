@@ -1,4 +1,4 @@
-"""A study file that has changed since its study was started: what differs, and whether it is taken over.
+"""A study file that has changed since its study was started: the differences, and whether they are allowed.
 
 Writes nothing.
 """
@@ -22,12 +22,12 @@ from tuner.errors import SpecError
 from tuner.store import ORIGIN, StudySummary
 
 _REFERENCES = ("data.source", "trainer.model", *NAMED)
-"""Keys that may name a file, which may lie elsewhere by now."""
+"""Keys that may name a file, which may have been moved."""
 
 
 @dataclass(frozen=True)
 class SpecSource:
-    """The study file that a study was started from, and the options that were given beside it.
+    """The study file that a study was started from, and the options that were given with it.
 
     Attributes:
         file: its absolute path.
@@ -49,7 +49,7 @@ class SpecSource:
         metric: str | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> Self | None:
-        """What is to be remembered of a study; None where it is no file of the user's own."""
+        """The source to store with a study; None where it is not the user's file."""
         if not isinstance(study, str | Path) or is_data_file(str(study)):
             return None
         file = content.find("study", str(study)).resolve()
@@ -60,7 +60,7 @@ class SpecSource:
 
     @classmethod
     def remembered(cls, summary: StudySummary) -> Self | None:
-        """What was remembered of a stored study."""
+        """The source stored with a study."""
         fact = summary.facts.get(ORIGIN)
         return cls(**fact) if fact else None
 
@@ -163,7 +163,7 @@ def raised(summary: StudySummary, spec: StudySpec, asked: Mapping[str, Any]) -> 
 def is_used_up(summary: StudySummary, spec: StudySpec) -> bool:
     """Whether a study has finished and its budget leaves nothing to train.
 
-    One that was killed before its last word has nothing left to train either, but its end to note.
+    One that was killed before it stored its end has nothing left to train, but is not finished.
     """
     if summary.state is not StudyState.FINISHED:
         return False

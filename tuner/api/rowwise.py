@@ -1,8 +1,8 @@
-"""Rowwise: the noise of what was trained again, told from each validation row's loss.
+"""Rowwise: the noise of confirmed candidates, estimated from each validation row's loss.
 
 The values of repeats show how much seeds and splits matter, but where all repeats share one split they
-cannot show how lucky its rows are; and where splits are drawn anew they only bound it. So the models of
-the repeats are asked once more, row by row. Called by `confirming` before the test is opened.
+cannot show the luck of its rows, and with fresh splits they only bound it. So the models of
+the repeats predict once more, row by row. Called by `confirming` before the test is opened.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tuner.trainers import load_model, scores
 from tuner.trainers.model import Model
 
 _CLOSE = 1e-3
-"""How far a value may be, relatively, from the one that was recorded; other libraries round differently."""
+"""Relative tolerance between a value and the recorded one; library versions round differently."""
 
 
 def row_noise(
@@ -35,12 +35,12 @@ def row_noise(
 
     Args:
         again: how they were trained.
-        candidates: such as have a value for every repeat.
+        candidates: those with a value for every repeat.
         models: the repeats' models, by trial and repeat.
         score: the name of the score.
 
     Returns:
-        None where rows tell nothing of the value: it is neither the validation loss nor a score that can
+        None where the value is not a mean over rows: it is neither the validation loss nor a score that can
         be measured, a model is missing or cannot predict by itself, or it gives another value than was
         recorded.
     """
@@ -89,7 +89,7 @@ def score_of(
 
     Args:
         name: as the study names it.
-        models: such as can predict by themselves.
+        models: those that can predict by themselves.
         x: raw rows.
         truth: (N,) names of classes, or (N,) or (N, T) targets in their own units.
         positive: see `measured`.

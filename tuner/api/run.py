@@ -1,4 +1,4 @@
-"""start, resume, load, delete: a study's life, from outside."""
+"""start, resume, verify, delete: the public functions that run and manage studies."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from tuner.store import Database, StudySummary, Verification
 _LOG = logging.getLogger(__name__)
 
 _SOON_S = 60.0
-"""A confirmation that trains no longer than this, or than the search did, follows it by itself."""
+"""A confirmation that trains no longer than this, or than the search did, follows automatically."""
 
 _TO_CONFIRM = "to_confirm"
-"""The fact that says that a study's process was to confirm it when it has finished."""
+"""The stored fact that the study's process was to confirm it at the end."""
 
 _OPTIONS = {
     "name": "--name",
@@ -46,7 +46,7 @@ _OPTIONS = {
     "models": "--models",
     "allow_changes": "--allow-changes",
 }
-"""The options of the commands by what they set."""
+"""The options of the commands by the keys that they set."""
 
 
 def start(
@@ -88,11 +88,11 @@ def start(
         storage: the database's URL.
         models: the folder for the models of all studies; None: `[trainer] models`, else ``TUNER_MODELS``,
             else ``tuner_models`` beside the database.
-        seed: of everything random.
+        seed: the seed of all randomness.
         settings: further keys of a study file by dotted name, e.g. ``{"trainer.epochs": 9}``.
-        confirm: confirm the study when it has finished, as far as ``[confirm] auto`` has it.
-        progress: show on stderr how far it is; None: where that is a terminal or a notebook.
-        observer: is told of every turn, instead of the display.
+        confirm: confirm the study when it has finished, if ``[confirm] auto`` allows it.
+        progress: show on stderr the progress; None: if that is a terminal or a notebook.
+        observer: is notified of every turn, instead of the display.
 
     Returns:
         The stored study.
@@ -170,7 +170,7 @@ def resume(
         study: the study as it is now, where it may have changed: a file, a table, a `StudySpec`;
             None: the file it was started from, where that has changed since.
         allow_changes: take over what has changed: the space may be widened, narrowed or gain
-            parameters; the data may be another, whose rows that were locked stay so. False: go on as
+            parameters; the data may have changed, and locked rows stay locked. False: go on as
             the study is stored. None: changes are refused.
         storage: the database's URL.
         models: the folder for the models of all studies, where they were moved; see `start`.
@@ -250,7 +250,7 @@ def studies(*, storage: str | None = None) -> list[StudySummary]:
 
 
 def verify(*, storage: str | None = None) -> Verification:
-    """Look through a whole database for what is wrong with it, changing nothing.
+    """Check a whole database for faults; changes nothing.
 
     Raises:
         StudyNotFound: there is no such file.
@@ -267,7 +267,7 @@ def delete(name: str, *, storage: str | None = None, models: str | Path | None =
         models: the folder for the models of all studies, where they were moved.
 
     Raises:
-        StudyNotFound: there is none of that name.
+        StudyNotFound: nothing has that name.
         StudyLocked: a living process drives it.
     """
     with Database.open(storage_url(storage), models=models) as database:
@@ -278,7 +278,7 @@ def delete(name: str, *, storage: str | None = None, models: str | Path | None =
 
 
 def _ended(study: Study, data: Any, trainer: Any, observer: Observer | None, *, confirm: bool) -> Study:
-    """A study whose session is over, confirmed where that was asked for.
+    """The study after its session, confirmed if that was asked for.
 
     Raises:
         TrialError: no trial has a value, as all failed.
@@ -295,7 +295,7 @@ def _ended(study: Study, data: Any, trainer: Any, observer: Observer | None, *, 
 
 
 def _confirm(study: Study, data: Any, trainer: Any, observer: Observer | None) -> None:
-    """Confirm a study that has finished, where that is soon done; a fault in it is none of the search."""
+    """Confirm a finished study if that is quick; its failure does not fail the search."""
     spec = study.spec
     if study.summary.state is not StudyState.FINISHED or not _confirms_itself(spec):
         return
@@ -327,7 +327,7 @@ def takes_long(spec: StudySpec, records: Sequence[TrialRecord]) -> bool:
 
 
 def _half_confirmed(database: Database, summary: StudySummary) -> str | None:
-    """The study whose confirmation was cut off: this one, or that which this one trains again."""
+    """The study whose confirmation was cut off: this one, or the one that this one confirms."""
     if summary.confirms is not None:
         return summary.confirms
     if summary.state is not StudyState.FINISHED:
@@ -338,7 +338,7 @@ def _half_confirmed(database: Database, summary: StudySummary) -> str | None:
 
 
 def _unfinished(database: Database) -> StudySummary:
-    """The study that was last at work, is left by its process, and has something left to do."""
+    """The most recent study without a process and with work left."""
     found = database.studies()
     left = [s for s in found if not s.is_driven and _is_left(database, s)]
     if left:
@@ -371,7 +371,7 @@ def _confirms_itself(spec: StudySpec) -> bool:
 
 
 def _command(verb: str, study: Any, options: Mapping[str, Any]) -> str:
-    """How the command would read in a terminal, as the store notes it."""
+    """The command line, as the store notes it."""
     given = [verb, str(study)] if isinstance(study, str | Path) else [verb]
     for key, value in options.items():
         if isinstance(value, bool) and key in _OPTIONS:

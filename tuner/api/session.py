@@ -33,15 +33,15 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Session:
-    """All that a run needs, made before anything is stored, so that a fault leaves nothing behind.
+    """All that a run needs, made before anything is stored, so that a fault leaves no trace.
 
     Attributes:
         kind: the executor's name.
         layout: how many workers, and the rows and threads of each.
         devices: decided, never ``"auto"``.
         unfused: why trials train one at a time; None where they are fused.
-        measured: what the layout was measured to gain; None where nothing was to be chosen.
-        told: what else there is to note, a sentence each.
+        measured: the measured gain of the layout; None where there was no choice.
+        told: further notes, one sentence each.
     """
 
     planned: PreparedStudy
@@ -84,11 +84,11 @@ class Session:
 
     @property
     def fingerprint(self) -> bytes | None:
-        """What is to be remembered of the data."""
+        """The fingerprint of the data."""
         return self.planned.data.fingerprint if self.planned.data is not None else None
 
     def forget_checkpoints(self, artifacts: Artifacts, records: Sequence[TrialRecord]) -> None:
-        """Let running trials begin again, as what they have learned is of other data."""
+        """Make running trials start again, since they were trained on other data."""
         checkpoints = Checkpoints(artifacts)
         for record in records:
             if not record.state.is_over:
@@ -96,7 +96,7 @@ class Session:
 
     @property
     def notes(self) -> list[str]:
-        """What was done to the data and what runs where, for the terminal and the store."""
+        """Notes on data preparation and on where trials run, for the terminal and the store."""
         at, each = self.layout, _count(self.layout.threads, "thread")
         if executors.kind(self.kind).is_local:
             runs = f"in this process on {', '.join(self.devices)}, {each}"
@@ -116,7 +116,7 @@ class Session:
         ]
 
     def _positive(self) -> list[str]:
-        """Which of two classes the score is of, where it is of one."""
+        """The class that the score is about, if it is about one of two."""
         data, score = self.planned.data, self.planned.spec.trainer.score
         if data is None or score not in BY_CLASS or len(data.classes) != 2:
             return []
@@ -125,7 +125,7 @@ class Session:
         return [f"The {score} is that of the class '{data.classes[data.positive]}', {why}."]
 
     def _repeats(self) -> list[str]:
-        """How often every trial trains, where seeds alone repeat it."""
+        """How often every trial trains, if it is repeated with seeds alone."""
         spec = self.planned.spec
         seeds, folds = spec.trainer.repeats, spec.data.folds if spec.data else None
         if seeds == 1:
@@ -157,7 +157,7 @@ class Session:
         return {**chosen, **where, **rows, **base, "notes": self.notes}
 
     def drive(self, database: Database, store: StudyStore, observer: Observer | None) -> None:
-        """Run the engine until the study ends, and let go of the study whatever happens."""
+        """Run the engine until the study ends, and release its lease in any case."""
         spec = self.planned.spec
         try:
             notes = [*self.notes, *store.notes]

@@ -1,4 +1,4 @@
-"""From what a person gave (a name, a file, a table, a function) to a checked StudySpec.
+"""From a name, a file, a table or a function to a checked StudySpec.
 
 Trains nothing and opens no database.
 """
@@ -253,7 +253,7 @@ def _copied(table: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _put(table: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key, unless there is nothing to set."""
+    """Set a dotted key, unless the value is None."""
     if value is None:
         return
     *sections, last = key.split(".")
@@ -289,7 +289,7 @@ def _absolute(value: Any, folder: Path) -> Any:
 
 
 def _direct(table: dict[str, Any]) -> None:
-    """Take down which way a score of one's own goes, so that a stored study is read without its file."""
+    """Store the direction of a user's score, so that a stored study can be read without its file."""
     trainer = table.get("trainer")
     name = trainer.get("score") if isinstance(trainer, Mapping) else None
     if isinstance(name, str) and "score_direction" not in table["trainer"]:

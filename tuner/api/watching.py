@@ -1,4 +1,4 @@
-"""Who looks on while a study runs: whoever was given, else the terminal's own display."""
+"""The observer of a running study: the given one, else the terminal's display."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tuner import registry
 from tuner.core.ports import Observer
 
 _DISPLAY = "tuner.cli.progress:watch"
-"""What shows it; named, as a plugin would be, since commands are built on this room and not it on them."""
+"""The display, by reference like a plugin, since `api` must not import `cli`."""
 
 
 @contextmanager
@@ -18,8 +18,8 @@ def watched(observer: Observer | None, progress: bool | None) -> Iterator[Observ
     """An observer for as long as a study runs.
 
     Args:
-        observer: who looks on anyway.
-        progress: whether progress is shown on stderr where nobody looks on; None: where that is a
+        observer: the given one.
+        progress: whether progress is shown on stderr without an observer; None: if that is a
             terminal or a notebook.
     """
     if observer is not None or not (_is_seen() if progress is None else progress):
@@ -30,5 +30,5 @@ def watched(observer: Observer | None, progress: bool | None) -> Iterator[Observ
 
 
 def _is_seen() -> bool:
-    """Whether somebody reads stderr as it is written."""
+    """Whether stderr is a terminal or a notebook."""
     return "ipykernel" in sys.modules or (sys.stderr is not None and sys.stderr.isatty())

@@ -1,4 +1,4 @@
-"""check, copy, init, export: what surrounds a study; trains nothing."""
+"""check, copy, init, load, compare, report, export: public functions that train nothing."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tuner.results.markup import save
 
 @dataclass(frozen=True)
 class Checked:
-    """What `tune check` found: nothing wrong.
+    """The result of `tune check` without faults.
 
     Attributes:
         data: None where the study has no `[data]`.
@@ -38,7 +38,7 @@ class Checked:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was done to the data, a sentence each."""
+        """Notes on data preparation, one sentence each."""
         return self.data.notes if self.data is not None else ()
 
 
@@ -120,7 +120,7 @@ def load(name: str, *, storage: str | None = None, models: str | Path | None = N
         models: the folder for the models of all studies, where they were moved.
 
     Raises:
-        StudyNotFound: there is none of that name; says which are near.
+        StudyNotFound: no study has that name; lists similar names.
     """
     study = Study(name, storage_url(storage), models)
     _ = study.summary
@@ -201,7 +201,7 @@ def export(
     Args:
         name: the study.
         folder: must not exist, or be empty.
-        trial: another trial's number than that of `Study.recommended`.
+        trial: a trial's number; None: `Study.recommended`.
         figures: also every figure as PNG and SVG in ``figures/``, and ``report.html``.
         ignore_changes: export what is stored though the data file has changed since.
         storage: the database's URL.
@@ -247,7 +247,7 @@ def export(
 
 
 def _why(study: Study, trial: int | None) -> str:
-    """Why it is this trial's model that is exported."""
+    """Why this trial's model is exported."""
     return (
         " ".join(" ".join(sentences(study.verdict)).split())
         if trial is None

@@ -1,4 +1,4 @@
-"""The program `tune`: its commands, and what becomes of what they raise.
+"""The program `tune`: its commands, and the exit code for what they raise.
 
 Commands import what they need when they run, so that `tune --help` stays fast.
 """
@@ -37,19 +37,19 @@ from tuner.cli.drive import INTERRUPTED, USAGE_ERROR
 from tuner.errors import SpecError, TunerError
 
 READER_GONE = 141
-"""As the shell has it for a program that SIGPIPE has ended."""
+"""The exit code of a shell for a program that SIGPIPE ended."""
 
 MENDABLE = frozenset({
     errno.EACCES, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENAMETOOLONG, errno.ENOSPC, errno.EPERM,
     errno.EROFS,
 })  # fmt: skip
-"""What the operating system refuses for reasons that lie outside this program."""
+"""Errors of the operating system that the user can fix."""
 
 COLLECTED_FROM = 100_000
-"""New objects after which garbage is looked for.
+"""New objects after which the garbage collector runs.
 
-What commands import are millions of objects that stay: looking through them as often as Python does
-by itself would take a quarter of the time to the first trial.
+Imports create millions of objects that stay; collecting as often as Python does by default
+would take a quarter of the time to the first trial.
 """
 
 app = typer.Typer(

@@ -1,4 +1,4 @@
-"""tune confirm: trains the best trials again, recommends one, and opens the locked test once."""
+"""tune confirm: trains the best trials again, recommends one, and reads the locked test rows once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `--json` prints: tables with the same keys for ever, and always valid JSON.
+"""What `--json` prints: valid JSON with keys that stay the same between versions.
 
 Other programs read these.
 """
@@ -21,7 +21,7 @@ MEASURED = ("train_loss", "val_loss", "train_score", "val_score", "gap")
 
 
 def dump(table: Any) -> None:
-    """Print a table as JSON; `nan` and infinity become null, what a terminal cannot show an escape."""
+    """Print a table as JSON; `nan` and infinity become null, unprintable characters escapes."""
     text = json.dumps(_finite(table), indent=2, ensure_ascii=False, allow_nan=False)
     print(text if screen.shows(text) else json.dumps(_finite(table), indent=2, allow_nan=False))
 
@@ -156,7 +156,7 @@ def _measured(reading: Reading | None) -> dict[str, float | None]:
 
 
 def _finite(value: Any) -> Any:
-    """The value with None for every number that JSON has no word for."""
+    """The value with None for every number that JSON cannot hold."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

@@ -27,10 +27,17 @@ def run(
 ) -> None:
     """Show the stored studies in the browser, live; reads only."""
     url = storage_url(storage)
-    from tuner.web.ahead import Ahead
+    from tuner.web.prefetch import Prefetch
 
-    # The application takes so long to load that the look is taken by then, or nearly.
-    with closing(Ahead(url)) as ahead:
+    # Loading the application takes about as long as the read.
+    with closing(Prefetch(url)) as prefetch:
         from tuner.web.serve import serve
 
-        serve(url, host, port, opens=not no_open, tell=lambda line: screen.say(line, flush=True), ahead=ahead)
+        serve(
+            url,
+            host,
+            port,
+            opens=not no_open,
+            tell=lambda line: screen.say(line, flush=True),
+            prefetch=prefetch,
+        )

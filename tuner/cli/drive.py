@@ -21,7 +21,7 @@ USAGE_ERROR = 2
 
 
 def drive(begin: Callable[[Observer], Study], *, as_json: bool, quiet: bool) -> None:
-    """Run a study before the user's eyes and print its result.
+    """Run a study with its progress display and print its result.
 
     Raises:
         typer.Exit: with 130 after Ctrl-C or SIGTERM; the command to go on is printed.

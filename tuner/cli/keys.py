@@ -21,7 +21,7 @@ class Key:
 
     Attributes:
         section: as it is written above the key, e.g. ``[data]``; empty above all sections.
-        default: as TOML; empty where nothing stands in for the key, ``required`` where it must be given.
+        default: as TOML; empty where the key has no default, ``required`` where it must be given.
     """
 
     section: str
@@ -61,7 +61,7 @@ def _keys(section: str, model: type[BaseModel]) -> Iterator[Key]:
 
 
 def _parameter_keys(section: str) -> Iterator[Key]:
-    """The keys of the three kinds of parameters; what not all of them have says who has it."""
+    """The keys of the three kinds of parameters; a key that only some kinds have names them."""
     kinds: dict[str, type[BaseModel]] = {"float": Float, "int": Int, "choice": Choice}
     yield Key(section, "type", "required", " | ".join(kinds))
     owners: dict[Key, list[str]] = {}

@@ -1,6 +1,6 @@
 """The display of a running study: live on a terminal, plain lines elsewhere.
 
-Sees statuses, never the store. Everything goes to stderr, so that stdout holds only results.
+Uses statuses, never the store. Everything goes to stderr, so that stdout holds only results.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, TrialRecord
 
 LINE_S, BEST_LINE_S = 10.0, 1.0
-"""Shortest time between two plain lines, and between two that tell of a new best trial."""
+"""Shortest time between two plain lines, and between two that report a new best trial."""
 OVER = ("finished", "stopped", "failed")
 
 
@@ -38,7 +38,7 @@ class Silent:
         self.name = spec.name
 
     def turn(self, status: Status) -> None:
-        """A turn is recorded."""
+        """A turn was recorded."""
 
 
 @contextmanager
@@ -133,7 +133,7 @@ class Lines(Silent):
         self._told_at = time.monotonic()
 
     def turn(self, status: Status) -> None:
-        """Say how the study stands, if it is time to."""
+        """Print the state of the study, if enough time has passed."""
         self._pace.begin(status)
         self._last = status
         best = status.best.number if status.best is not None else None
@@ -190,7 +190,7 @@ class Display(Silent):
         self._running = [(number, tuple(curve)) for number, curve in status.running.items()]
 
     def close(self) -> None:
-        """Leave the last numbers standing, without running trials."""
+        """Leave the last numbers on the screen, without running trials."""
         self._running = []
         self._turned_at = None
 

@@ -1,6 +1,6 @@
-"""The screen: where commands print, whatever stands in a user's text and whatever the terminal can show.
+"""The screen: safe output of any text on any terminal.
 
-Every line of a command goes through `console` or `say`. A user's text is no markup there, its control
+Every line of a command goes through `console` or `say`. A user's text is not read as markup, its control
 characters do nothing, and characters that the terminal's encoding lacks are replaced.
 """
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from rich.segment import Segment
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
-"""What moves the cursor, changes colours or turns the direction of writing; all of width 0 in Rich."""
+"""Characters that move the cursor, change colours or the direction of writing; all of width 0 in Rich."""
 
 _SIMILAR = {"–": "-", "—": "-", "…": ".", "±": "+-", "·": "*", "━": "=", "╸": "-", "×": "x", "⠿": "#"}
-"""What stands for a character that a terminal lacks; a question mark for all others."""
+"""Replacements for characters that a terminal lacks; a question mark for all others."""
 
 _ERRORS = "tuner.similar"
 
@@ -39,13 +39,13 @@ def prepare() -> None:
 
 
 def silence() -> None:
-    """Drop what is still to be written to stdout, which nobody reads or which has no room."""
+    """Drop what is still to be written to stdout after its reader has gone or its disk is full."""
     with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def say(text: object, *, stderr: bool = False, flush: bool = False) -> None:
-    """Print one line: line breaks become spaces. What nobody reads on stderr ends no command."""
+    """Print one line: line breaks become spaces. A closed stderr does not end a command."""
     with suppress(OSError) if stderr else nullcontext():
         print(plain(str(text)), file=sys.stderr if stderr else sys.stdout, flush=flush)
 
@@ -61,7 +61,7 @@ def harmless(text: str) -> str:
 
 
 def shows(text: str) -> bool:
-    """Whether stdout shows this text letter by letter."""
+    """Whether stdout can encode this text."""
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
@@ -74,7 +74,7 @@ def console(*, stderr: bool = False) -> Console:
     from rich.console import Console
 
     class Screen(Console):
-        """Shows text letter by letter, without its control characters; Rich's own are kept."""
+        """Shows text without markup and control characters; Rich's own control codes are kept."""
 
         def render(
             self, renderable: RenderableType, options: ConsoleOptions | None = None

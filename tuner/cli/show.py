@@ -168,7 +168,7 @@ def overfitting(view: TrialView) -> str:
 
 
 def _params_table(view: TrialView) -> Table:
-    """The trial's settings beside the default ones; what differs stands out."""
+    """The trial's settings beside the default ones; differences are highlighted."""
     from rich import box
     from rich.table import Table
 

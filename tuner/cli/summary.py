@@ -1,6 +1,6 @@
-"""How a study ended, as people like to see it: the trial to take beside the default, and what to do next.
+"""The summary of a study: the trial to take beside the default, and what to do next.
 
-The words are those of the study's verdict; called by `tune start`, `resume`, `best`, `show` and `confirm`.
+Its sentences come from the study's verdict; called by `tune start`, `resume`, `best`, `show` and `confirm`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ BAR_WIDTH = 24
 
 
 def print_summary(study: Study) -> None:
-    """Print everything that is worth knowing at the end of a study."""
+    """Print the summary at the end of a study."""
     console = screen.console()
     summary = study.summary
     console.print(Text(f"{study.name}: {summary.state}, {summary.reason}" if summary.reason else study.name))
@@ -63,13 +63,13 @@ def print_best(study: Study) -> None:
 
 
 def print_verdict(console: Console, verdict: Verdict) -> None:
-    """Print what to take and why, a sentence or two a line."""
+    """Print which trial to take and why."""
     for sentence in sentences(verdict):
         console.print(Padding(Text(sentence), (0, 0, 0, 2), expand=False))
 
 
 def print_trained_again(console: Console, verdict: Verdict) -> None:
-    """Print the table of what was trained again, the one to take in bold."""
+    """Print the table of the confirmed trials, the one to take in bold."""
     told = overview.trained_again(verdict)
     if told is None:
         return
@@ -84,7 +84,7 @@ def print_trained_again(console: Console, verdict: Verdict) -> None:
 def beside(study: Study) -> Table:
     """The trial to take beside the default: what the search measured, and the settings that differ.
 
-    Where the default configuration is the one to take, it stands alone, with all its settings.
+    If the default configuration is the one to take, it is shown alone, with all its settings.
     """
     views = overview.beside(study)
     measured, settings = overview.measured(views), overview.settings(views)
@@ -139,7 +139,7 @@ def print_importances(console: Console, study: Study) -> None:
 
 
 def print_findings(console: Console, study: Study) -> None:
-    """Print what the trials have shown and what to do about it, the weightiest findings alone."""
+    """Print the most important findings and what to do about them."""
     findings = study.findings()[:SHOWN_FINDINGS]
     if findings:
         console.print(Text("findings:", style="dim"))

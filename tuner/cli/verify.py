@@ -1,4 +1,4 @@
-"""tune verify: looks through the database for what is wrong with it."""
+"""tune verify: checks the database for faults."""
 
 from __future__ import annotations
 

@@ -241,4 +241,4 @@ class Observer(Protocol):
         """A study starts; `notes` say what was done to the data and what runs where."""
 
     def turn(self, status: Status) -> None:
-        """A turn is recorded."""
+        """A turn was recorded."""

@@ -1,4 +1,4 @@
-"""Plain words about what a study has shown: a sentence, its numbers and what to do; no store, no figures.
+"""Findings about a study: each a sentence, its numbers and what to do; no store, no figures.
 
 `Evidence` holds the frame of a study, `all_of` gives its findings, each made by a plugin.
 """

@@ -1,4 +1,4 @@
-"""Commonest class: always naming it has as good a score as the best trial, though the loss has learned."""
+"""Commonest class: always predicting it has as good a score as the best trial, though the loss fell."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OTHERWISE = (
 
 
 def find(evidence: Evidence) -> Finding | None:
-    """Speaks when no trial's score is better than that of the baseline."""
+    """Reported when no trial's score is better than that of the baseline."""
     base, best = evidence.baseline, evidence.best_score
     if base is None or not len(evidence.ranking) or not math.isfinite(best) or not base.reaches(best):
         return None

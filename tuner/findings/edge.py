@@ -1,6 +1,6 @@
 """Edge: the best trials sit at the end of a parameter's range, so better ones may lie beyond it.
 
-After the Deep Learning Tuning Playbook's question whether the best points lie near the boundary of the
+Source: the Deep Learning Tuning Playbook's question whether the best points lie near the boundary of the
 search space.
 """
 
@@ -16,16 +16,16 @@ from tuner.findings.evidence import LEADERS, Evidence, values_of
 from tuner.findings.finding import Finding, Severity
 
 FEWEST = 3
-"""Two trials beside each other are no crowd."""
+"""Fewer trials at an end may be chance."""
 
 OUTER = 0.1
 """The share of a range that counts as its end, where it has many values."""
 
 BY_CHANCE = 0.05
-"""How likely the crowd at any end of any parameter may be if trials fell evenly over their ranges."""
+"""Significance level, over all ends of all parameters, against trials spread evenly over their ranges."""
 
 WIDER = 10.0
-"""A logarithmic range is to be widened by so much; another one by half of its width."""
+"""Factor by which to widen a logarithmic range; another one is widened by half of its width."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class _Crowd:
 
 
 def find(evidence: Evidence) -> Finding | None:
-    """Speaks of the end at which the best trials crowd most; names others beside it."""
+    """Report the end at which the best trials crowd most; names others beside it."""
     numeric = [
         n
         for n, p in evidence.frame.space
@@ -107,8 +107,8 @@ def _crowd(evidence: Evidence, name: str, end: str) -> _Crowd | None:
 def _is_natural(parameter: Float | Int, end: str) -> bool:
     """Whether a range cannot, or need not, go on beyond its end.
 
-    Nothing is below zero of what is, nor below one of what is counted, nor above one of what is a
-    share; and a default at the low end says "as good as nothing", as in the shipped spaces.
+    Nothing is below zero for sizes, below one for counts, or above one for
+    shares; a default at the low end means "practically off", as in the shipped spaces.
     """
     if end == "low":
         least = 1 if isinstance(parameter, Int) else 0

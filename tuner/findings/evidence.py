@@ -1,4 +1,4 @@
-"""Evidence: a study's frame, what was measured beside it, and what findings make of both.
+"""Evidence: a study's frame and other measurements, with what findings compute from both.
 
 Findings compare values, so that only trials whose value stands are ranked here; `Frame.ranking` also ranks
 those that were cut short where nothing else is left.
@@ -20,13 +20,13 @@ from tuner.core.space import Choice, Int, SearchSpace
 from tuner.core.trial import Reading, TrialState
 
 LEADERS = 5
-"""At least so many of the best trials are looked at beside each other: one alone may be luck."""
+"""The least number of best trials that findings look at: one alone may be luck."""
 
 MOST_LEADERS = 20
-"""And at most so many: of a large study the best tenth, but no crowd."""
+"""The largest number of best trials: of a large study the best tenth, up to this many."""
 
 FEW_VALUES = 16
-"""A parameter of at most so many values is looked at value by value."""
+"""A parameter with at most this many values is looked at value by value."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Evidence:
         spread: standard deviation of the metric from seed to seed, as `tune confirm` measured it when
             it trained the best few again; None where it did not.
         is_confirmed: whether it did; which trial to take is then told by the verdict.
-        baseline: what a constant prediction comes to; None where it is not known.
+        baseline: the scores of a constant prediction; None where unknown.
         ends: the first and the last reading of the leaders, by row, with all that their trainer reports.
     """
 

@@ -14,13 +14,13 @@ from tuner.findings.evidence import Evidence, values_of
 from tuner.findings.finding import Finding, Severity
 
 FEWEST = 3
-"""One or two are accidents."""
+"""Fewer may be chance."""
 
 SHARE = 0.1
-"""Below this share, the search learns to keep away by itself."""
+"""Below this share, the search learns to avoid them by itself."""
 
 MANY = 0.3
-"""From this share on much of the work was for nothing."""
+"""From this share on much of the work was wasted."""
 
 APART = 0.5
 """A region holds the bad trials when their share of it exceeds the others' share by this much,"""
@@ -44,7 +44,7 @@ class _Region:
 
 
 def find(evidence: Evidence) -> Finding | None:
-    """Speaks from a tenth of the trials on; names the region where most of them lie, if there is one."""
+    """Reported from a tenth of the trials on; names the region where most of them lie, if there is one."""
     over = evidence.frame.trials.is_(*(state for state in TrialState if state.is_over))
     failed = evidence.frame.trials.is_(TrialState.FAILED)
     diverged = ~failed & over & (evidence.frame.trials.rule == "divergence")

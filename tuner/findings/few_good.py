@@ -1,7 +1,7 @@
 """Few good: hardly any other trial comes close to the best one, so it may be luck.
 
-After the Deep Learning Tuning Playbook's question whether the good part of the space was sampled
-densely enough. How the search goes on from here is not known.
+Source: the Deep Learning Tuning Playbook's question whether the good part of the space was sampled
+densely enough.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from tuner.findings.evidence import Evidence
 from tuner.findings.finding import Finding, Severity
 
 FEWEST = 10
-"""A sampler's model begins after ten trials; of fewer, nothing was searched yet."""
+"""A sampler's model begins after ten trials; fewer are random."""
 
 GOOD = 0.8
 """A good trial has this share of the best one's gain over the default configuration."""
 
 ENOUGH = 3
-"""Three trials that agree are no accident."""
+"""Three good trials are not chance."""
 
 
 def find(evidence: Evidence) -> Finding | None:
-    """Speaks when fewer than three trials are good, the best one included."""
+    """Reported when fewer than three trials are good, the best one included."""
     best, trials = evidence.best, int(evidence.valued.sum())
     if best is None:
         return None

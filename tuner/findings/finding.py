@@ -1,6 +1,6 @@
 """Finding: a sentence about a study, the numbers it rests on and what to do; asking every plugin.
 
-What is found is said in a file for each finding.
+Each finding has a file of its own.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Finding:
 
     Attributes:
         name: what it is registered under.
-        sentence: one sentence for a person who is no statistician.
+        sentence: one sentence for readers who are not statisticians.
         numbers: what the sentence rests on.
         advice: what to do, in one sentence.
         severity: how much it matters.

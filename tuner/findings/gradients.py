@@ -1,7 +1,7 @@
 """Gradients: those of the first layer all but vanish beside those of the last one, or all are huge.
 
 Trainers of networks put the norms of both into the first and the last epoch's reading, see
-`core.trial.LAYER_NORMS`; of a trainer that does not, only huge gradients can be seen.
+`core.trial.LAYER_NORMS`; for other trainers only huge gradients can be seen.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ FEWEST = 3
 """One or two trials may each be an exception."""
 
 VANISHED = 1e-3
-"""Layers whose gradients differ by less learn, if slowly."""
+"""Layers whose gradients differ by less still learn, if slowly."""
 
 HUGE = 1e3
-"""Of a loss of about one, no network that learns has so long a gradient."""
+"""With a loss of about one, no network that learns has a gradient of this norm."""
 
 
 def find(evidence: Evidence) -> Finding | None:
-    """Speaks when it is so in most of the best trials, in their first epoch."""
+    """Reported when it is so in most of the best trials, in their first epoch."""
     ends = [evidence.ends[row] for row in evidence.leaders.tolist() if row in evidence.ends]
     if len(ends) < FEWEST:
         return None

@@ -19,7 +19,7 @@ from tuner.findings.evidence import Evidence
 from tuner.findings.finding import Finding, Severity
 
 FEWEST = 40
-"""With fewer trials that stand, four cells are too thin."""
+"""With fewer trials, the four cells hold too few."""
 
 CELL = 5
 """Trials that each cell needs."""
@@ -51,7 +51,7 @@ class _Crossing:
 
 
 def find(evidence: Evidence) -> Finding | None:
-    """Speaks of the clearest pair."""
+    """Report the clearest pair."""
     if int(evidence.standing.sum()) < FEWEST:
         return None
     splits = {name: list(_splits(evidence, name)) for name, _ in evidence.frame.space}

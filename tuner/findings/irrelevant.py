@@ -1,6 +1,6 @@
 """Irrelevant: parameters that do not decide which trials are good, although many of their values were tried.
 
-What was judged and does not stand out comes with the evidence (`Importances.idle`), where every trial
+The candidates come with the evidence (`Importances.idle`), where every trial
 counts by its rank, those that were cut short behind the others.
 """
 
@@ -16,24 +16,24 @@ from tuner.findings.finding import Finding, Severity
 from tuner.findings.ranks import clearly_against
 
 FEWEST = 40
-"""What does not stand out among fewer trials may yet."""
+"""With fewer trials an effect may not be visible yet."""
 
 LITTLE_GAP = 0.1
 """A parameter that explains this much of the gap still has its use."""
 
 VARIED = 0.25
 """Half of the trials must spread over this share of the range, and so many must have another choice
-than the commonest: where a sampler soon tried one value only, nobody knows whether others matter."""
+than the commonest: where a sampler soon tried only one value, the effect of others is unknown."""
 
 CLEAR = 3.0
-"""Standard errors from which on a parameter goes along with the order of the trials after all."""
+"""Standard errors from which on a parameter correlates with the order of the trials."""
 
 NAMED = 4
-"""More names make no sentence."""
+"""Names in a sentence at most."""
 
 
 def find(evidence: Evidence) -> Finding | None:
-    """Speaks of all such parameters at once."""
+    """Report all such parameters at once."""
     value, gap = (evidence.frame.importances.get(name, Importances()) for name in ("value", "gap"))
     if int(evidence.valued.sum()) < FEWEST or not value:
         return None
@@ -69,7 +69,7 @@ def _order(evidence: Evidence) -> Floats:
 
 
 def _is_idle(evidence: Evidence, name: str, order: Floats) -> bool:
-    """Whether many of its values were tried, and none goes along with the order of the trials."""
+    """Whether many of its values were tried, and none correlates with the order of the trials."""
     parameter, column = evidence.frame.space.parameters[name], evidence.frame.params[name]
     if isinstance(parameter, Choice):
         rows = evidence.valued & (column != "")

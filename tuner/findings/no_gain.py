@@ -1,6 +1,6 @@
 """No gain: the best trial is not better than the default configuration, or by less than curves jump anyway.
 
-One run per trial is all that is known here; how much a second run would differ is not.
+It knows one run per trial, and not how much a second run would differ.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from tuner.findings.evidence import Evidence, noise_of, smooth
 from tuner.findings.finding import Finding, Severity
 
 FEWEST = 10
-"""Fewer trials have not searched yet."""
+"""Fewer trials are not a search."""
 
 CLEAR = 2.0
-"""Standard errors from which on two levels differ: a chance of one in twenty."""
+"""Standard errors from which on two levels differ, at the 5 % level."""
 
 
 def find(evidence: Evidence) -> Finding | None:
-    """Speaks when the gain over trial 0 is nothing, or within the noise of late epochs.
+    """Reported when the gain over trial 0 is nothing, or within the noise of late epochs.
 
-    Is silent where both were trained again, for that has shown more.
+    Not reported after a confirmation, which knows more.
     """
     return None if evidence.is_confirmed else of_search(evidence)
 
 
 def of_search(evidence: Evidence) -> Finding | None:
-    """What the search's own curves say of it."""
+    """The finding from the search's curves."""
     best, default, trials = evidence.best, evidence.default, int(evidence.valued.sum())
     if best is None or default is None or trials < FEWEST:
         return None
@@ -60,6 +60,6 @@ def of_search(evidence: Evidence) -> Finding | None:
 
 
 def _level(evidence: Evidence, row: int) -> tuple[float, float]:
-    """The best mean of three epochs in a row, which luck flatters less than the best one, and the noise."""
+    """The best mean of three epochs in a row, less biased by luck than the best epoch, and the noise."""
     loss = evidence.curve(row).loss
     return (float(smooth(loss).min()), noise_of(loss)) if len(loss) else (math.nan, math.nan)

@@ -1,6 +1,6 @@
-"""Noisy: the metric varies by more than what sets the best trials apart.
+"""Noisy: the metric's noise is larger than the differences between the best trials.
 
-After the Deep Learning Tuning Playbook's questions of variance: from seed to seed where the best few
+Source: the Deep Learning Tuning Playbook's questions of variance: from seed to seed where the best few
 were trained again, else from epoch to epoch late in training.
 """
 
@@ -13,14 +13,14 @@ from tuner.findings.evidence import LEADERS, Evidence
 from tuner.findings.finding import Finding, Severity
 
 FEWEST = 3
-"""Between fewer trials there is no order to doubt."""
+"""Fewer trials have no order to doubt."""
 
 LARGE = 0.02
-"""Jumps below this share of what training gains are nobody's trouble."""
+"""Jumps below this share of what training gains are harmless."""
 
 
 def find(evidence: Evidence) -> Finding | None:
-    """Speaks when the best and the last of the best five differ by less than twice the noise."""
+    """Reported when the best and the last of the best five differ by less than twice the noise."""
     rows = evidence.ranking[:LEADERS]
     if len(rows) < FEWEST:
         return None
@@ -29,7 +29,7 @@ def find(evidence: Evidence) -> Finding | None:
 
 
 def _lucky(evidence: Evidence, rows: Ints, apart: float) -> Finding | None:
-    """By what training again has shown, which is what noise is about."""
+    """From the confirmation's noise from seed to seed."""
     spread = evidence.spread or 0.0
     if apart >= 2 * spread:
         return None
@@ -44,7 +44,7 @@ def _lucky(evidence: Evidence, rows: Ints, apart: float) -> Finding | None:
 
 
 def _jumping(evidence: Evidence, rows: Ints, apart: float) -> Finding | None:
-    """By how far the best trials' curves jump."""
+    """From the jumps of the best trials' curves."""
     noise = evidence.noise
     if not math.isfinite(noise):
         return None

@@ -13,14 +13,14 @@ FEWEST = 3
 """One or two trials may each be an exception."""
 
 LITTLE = 0.01
-"""A loss that is lower by less than this share has learned nothing."""
+"""A loss that fell by less than this share has learned nothing."""
 
 LUCK = 0.5
-"""As is one that is lower by less than this over the root of the validation rows: of many predictions that
+"""Also one that fell by less than this over the root of the validation rows: of many predictions that
 have nothing to do with the target, the luckiest gains about as much."""
 
 FEWEST_EPOCHS = 5
-"""A flat curve of fewer epochs says nothing: much is learned in the first one, before it is measured."""
+"""A flat curve of fewer epochs is not enough: much is learned in the first one, before it is measured."""
 
 ADVICE = (
     "Look at the inputs and the target first (tune check), then at the range of the learning rate and at "
@@ -29,7 +29,7 @@ ADVICE = (
 
 
 def find(evidence: Evidence) -> Finding | None:
-    """Speaks when no trial is better than the baseline, or, where there is none, no curve has moved."""
+    """Reported when no trial is better than the baseline, or, where there is none, no curve has moved."""
     if len(evidence.ranking) < FEWEST:
         return None
     if evidence.baseline is None:

@@ -1,6 +1,6 @@
-"""Over-fitting: from some epoch on validation gets worse while training still gets better; what helps most.
+"""Over-fitting: validation gets worse while training still improves; and the setting that helps most.
 
-After the Deep Learning Tuning Playbook's question of problematic over-fitting.
+Source: the Deep Learning Tuning Playbook's question of problematic over-fitting.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from tuner.findings.finding import Finding, Severity, of_the_best
 from tuner.findings.ranks import clearly_against
 
 CLEAR = 3.0
-"""A lever must be so many standard errors from doing nothing: a chance of one in several hundred."""
+"""Standard errors from which on a parameter has an effect: a chance of one in several hundred."""
 
 
 @dataclass(frozen=True)
 class Lever:
-    """A parameter that went along with smaller gaps.
+    """A parameter side that correlates with smaller gaps.
 
     Attributes:
         name: the parameter.
         way: ``"higher"``, ``"lower"`` or the choice.
-        clear: how many standard errors it stands from doing nothing.
+        clear: its effect in standard errors.
         with_it: the median gap of trials on its good side.
         without: of the others.
     """
@@ -41,7 +41,7 @@ class Lever:
 
 
 def find(evidence: Evidence) -> Finding | None:
-    """Speaks when at least half of the best trials turn."""
+    """Reported when at least half of the best trials turn."""
     judged = [turn for row in evidence.leaders.tolist() if (turn := _turn(evidence, row)) is not None]
     turned = [(epoch, rise) for epoch, rise in judged if epoch]
     if not turned or 2 * len(turned) < len(judged):
@@ -103,7 +103,7 @@ def strongest(evidence: Evidence) -> Lever | None:
 
 
 def _turn(evidence: Evidence, row: int) -> tuple[int, float] | None:
-    """Where a trial turns, and its rise; (0, 0) for no turn, None where that cannot be told."""
+    """Where a trial turns, and its rise; (0, 0) for no turn, None where unknown."""
     curve = evidence.curve(row)
     if not can_tell_onset(curve.val_loss, curve.train_loss):
         return None
@@ -112,7 +112,7 @@ def _turn(evidence: Evidence, row: int) -> tuple[int, float] | None:
 
 
 def _sides(evidence: Evidence) -> list[tuple[str, str, Bools, Floats]]:
-    """Every way to turn every parameter: name, way, (N,) who is on that side, (N,) how far."""
+    """Every way to turn every parameter: name, way, (N,) which trials are on that side, (N,) how far."""
     sides: list[tuple[str, str, Bools, Floats]] = []
     for name, parameter in evidence.frame.space:
         if isinstance(parameter, Choice):

@@ -1,4 +1,4 @@
-"""Ranks, and how clearly one column goes along with another."""
+"""Ranks, and the significance of rank correlations."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from tuner.core.columns import Floats
 
 FEWEST = 12
-"""Fewer trials do not tell what goes along with what."""
+"""Fewer trials show no correlation."""
 
 
 def ranks(values: Floats) -> Floats:
@@ -22,7 +22,7 @@ def ranks(values: Floats) -> Floats:
 def clearly_against(place: Floats, bad: Floats) -> float:
     """How many standard errors Spearman's correlation of two columns (N,) lies below zero.
 
-    Its standard error is 1 / sqrt(N - 1) where nothing goes along with anything.
+    Its standard error is 1 / sqrt(N - 1) for independent columns.
 
     Returns:
         0 for too few trials, or where all values of a column are equal.

@@ -1,7 +1,7 @@
-"""Saturated: the best trials were as good as done long before their last epoch.
+"""Saturated: the best trials had converged long before their last epoch.
 
-After the Deep Learning Tuning Playbook: then more trials of fewer epochs are the better use of the
-time. Curves that get worse again are another finding's.
+Source: the Deep Learning Tuning Playbook: then more trials of fewer epochs are the better use of the
+time. Curves that get worse again belong to the over-fitting finding.
 """
 
 from __future__ import annotations
@@ -12,23 +12,23 @@ from tuner.findings.evidence import Evidence, noise_of, smooth
 from tuner.findings.finding import Finding, Severity
 
 FEWEST_EPOCHS = 8
-"""There is little to save of fewer."""
+"""Fewer epochs leave little to save."""
 
 FEWEST = 3
 """So few trials may each be an exception."""
 
 EARLY = 0.5
-"""Done within the first half."""
+"""Converged within the first half."""
 
 NEARLY = 0.01
-"""What is nearer to the best than this share of the whole gain is as good as done."""
+"""A trial within this share of the whole gain from its best has converged."""
 
 RISE = 0.05
 """A curve that ends above its best by this share of its gain, and by two jumps, has turned instead."""
 
 
 def find(evidence: Evidence) -> Finding | None:
-    """Speaks when the best trials that ran to their end were nearly as good at half time."""
+    """Reported when the best trials that ran to their end were nearly as good at half time."""
     found = [each for row in evidence.full if (each := _done(evidence, row)) is not None]
     if len(found) < FEWEST:
         return None

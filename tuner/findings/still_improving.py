@@ -1,6 +1,6 @@
-"""Still improving: the best trials were at their best at the very end, so they were cut off.
+"""Still improving: the best trials were best at the very end, so training was too short.
 
-After the Deep Learning Tuning Playbook: a best epoch within the last tenth means that training was too
+Source: the Deep Learning Tuning Playbook: a best epoch within the last tenth means that training was too
 short.
 """
 
@@ -12,7 +12,7 @@ from tuner.findings.evidence import Evidence, noise_of, smooth
 from tuner.findings.finding import Finding, Severity, of_the_best
 
 FEWEST_EPOCHS = 5
-"""Of a shorter curve, the last epoch is often the best one."""
+"""In a shorter curve, the last epoch is often the best one."""
 
 LATE = 0.1
 """The last tenth of the epochs, as the Playbook has it."""
@@ -21,14 +21,14 @@ WORTH = 0.02
 """The last fifth of the epochs must bring this share of all that training brought."""
 
 JUMPS = 2.5
-"""And as many jumps: three standard errors between two means of three epochs."""
+"""And this many jumps: three standard errors between two means of three epochs."""
 
 MOST = 0.5
-"""As many of the best trials must do so."""
+"""The least number of the best trials that must still improve."""
 
 
 def find(evidence: Evidence) -> Finding | None:
-    """Speaks when at least half of the best trials that ran to their end still improved there."""
+    """Reported when at least half of the best trials that ran to their end still improved there."""
     gains = [gain for row in evidence.full if (gain := _late_gain(evidence, row)) is not None]
     late = [gain for gain in gains if gain > 0]
     if not late or len(late) < MOST * len(gains):

@@ -1,4 +1,4 @@
-"""Stored studies as people see them: Study, its tables, report, comparison and pictures; read-only."""
+"""Stored studies for users: Study, its tables, report, comparison and pictures; read-only."""
 
 from tuner.results.as_json import brief
 from tuner.results.comparison import Comparison, compare

@@ -1,4 +1,4 @@
-"""Comparison: studies side by side, and whether what sets them apart is more than noise."""
+"""Comparison: studies side by side, and whether their differences are more than noise."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NAMES = frozenset({"name", "description"})
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """What it took to be as good as the worst study's best: trials, epochs of all trials, wall time."""
+    """The cost of reaching the worst study's best value: trials, epochs of all trials, wall time."""
 
     trials: int
     epochs: int
@@ -42,7 +42,7 @@ class Side:
         best: the best trial's number.
         found: its value, as the search measured it.
         recommended: the trial to take; another one than the best only where the study is confirmed.
-        estimate: what is to be believed of it.
+        estimate: its value and uncertainty.
         is_confirmed: whether the estimate is from `tune confirm`.
         default: the default configuration's value.
         gap: at the recommended trial's best epoch.
@@ -75,7 +75,7 @@ class Comparison:
         minimize: whether less of it is better.
         sides: the studies, in the order in which they were named.
         pairs: the best one beside each other one.
-        is_same_data: whether all have the same ``[data]``; None where they were given arrays.
+        is_same_data: whether all have the same ``[data]``; None where unknown.
         data: that in words.
         differences: the keys of the study files in which they differ, with each one's value.
     """
@@ -157,7 +157,7 @@ def _side(study: Study) -> Side:
 
 
 def _reached(sides: Sequence[Side], frames: Sequence[Frame]) -> list[Side]:
-    """The sides, with what each took to be as good as the worst one's best."""
+    """The sides, with the cost of reaching the worst one's best value."""
     from tuner.figures.convergence import progress
 
     worst = max(frame.loss[frame.ranking[0]] for frame in frames)

@@ -1,4 +1,4 @@
-"""Markup: HTML elements out of texts, every one of which is made safe; pages as files."""
+"""Markup: HTML elements from texts, all of them escaped; pages as files."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ summary { cursor: pointer; } details, .told { margin-top: 10px; }
 @media print { nav, .download { display: none; } pre { font-size: 10px; } table { font-size: 11px; }
   .trials th, .trials td { white-space: normal; padding: 2px 4px; } }
 """
-"""The look of tables, cards and lists, behind that of `figures.document`."""
+"""The style of tables, cards and lists, added to that of `figures.document`."""
 
 
 class Markup(str):
@@ -44,7 +44,7 @@ class Markup(str):
 
 
 def element(name: str, *content: str, **attributes: str) -> Markup:
-    """An element; what is no `Markup` is shown letter by letter.
+    """An element; content other than `Markup` is escaped.
 
     Args:
         name: e.g. ``"p"``.

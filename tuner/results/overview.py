@@ -14,7 +14,7 @@ from tuner.results.study import Study
 from tuner.results.trial import TrialView
 
 MEASURED = ("val_loss", "train_loss", "val_score", "train_score", "gap")
-"""The numbers of a trial that are shown, where any of the trials has them."""
+"""The numbers of trials to show, if any trial has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class TextTable:
 
 
 def measured(views: Sequence[TrialView]) -> TextTable:
-    """What the search measured of trials beside each other: the objectives first, then other numbers."""
+    """The search's measurements of trials side by side: the objectives first, then other numbers."""
     spec = views[0].study.spec
     rows = []
     for name in dict.fromkeys((*spec.goals().names, *MEASURED)):
@@ -67,7 +67,7 @@ def differing(one: Params, other: Params) -> list[str]:
 
 
 def trained_again(verdict: Verdict) -> TextTable | None:
-    """What training the best few again has shown; None where that was not done."""
+    """The results of the confirmation; None where there is none."""
     found = verdict.confirmation
     if found is None:
         return None
@@ -94,7 +94,7 @@ def front(study: Study) -> tuple[TextTable, list[TrialView]]:
 def best_trials(
     study: Study, most: int, numbers: Sequence[str] = MEASURED
 ) -> tuple[TextTable, list[TrialRecord]]:
-    """The best trials, best first, and their records; settings are left to whoever shows them.
+    """The best trials, best first, and their records; settings are added by the caller.
 
     Those that were cut short before their worth was known come behind those whose value stands, and
     behind these come those that violate a constraint. `numbers` are shown beside those of the goals.

@@ -8,7 +8,7 @@ from tuner import figures
 from tuner.core.frame import Frame
 
 APART = frozenset({"compare"})
-"""Figures of several studies; of a single one they show nothing."""
+"""Figures that compare studies; for a single one they are empty."""
 
 
 def write(frame: Frame, folder: Path) -> list[Path]:

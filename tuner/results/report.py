@@ -1,4 +1,4 @@
-"""Report: one HTML file that tells what a study has found and how it was run, and needs no network."""
+"""Report: one HTML file with a study's results and how it was run; it needs no network."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def _table(told: TextTable, most: int | None = None) -> Markup:
 
 
 def _confirmed(verdict: Verdict) -> Markup:
-    """What training the best few again has shown, as numbers, and when the test was read."""
+    """The confirmation's numbers, and when the test was read."""
     from tuner import figures
     from tuner.figures import overtuning
 
@@ -133,7 +133,7 @@ def _findings(findings: Sequence[Finding]) -> Markup:
 
 
 def _figures(columns: Frame) -> Markup:
-    """Every figure under the words that say what one looks at; those without data are only named."""
+    """Every figure with its help text; those without data are only named."""
     from tuner import figures
 
     parts, empty = [], []
@@ -161,7 +161,7 @@ def _figures(columns: Frame) -> Markup:
 
 
 def _entries() -> list[Mapping[str, Any]]:
-    """What stands on the shipped pages of the dashboard, each figure once; then figures of a user's own."""
+    """The figures of the shipped dashboard pages, each once; then the user's own figures."""
     from tuner import figures
     from tuner.results.pictures import APART
 

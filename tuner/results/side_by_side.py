@@ -51,7 +51,7 @@ def _reach(reach: Reach | None) -> str:
 
 
 def page(comparison: Comparison, studies: Sequence[Study]) -> str:
-    """The comparison of these studies as an HTML document that stands alone."""
+    """The comparison of these studies as a self-contained HTML document."""
     from tuner import figures
 
     head = ["", *(side.study for side in comparison.sides)]

@@ -1,4 +1,4 @@
-"""Snapshot: all that is read of a stored study, in one transaction."""
+"""Snapshot: everything read of a stored study, in one transaction."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from tuner.store import Database, SpecRevision, StudySummary
 
 @dataclass(frozen=True)
 class StudySnapshot:
-    """What was read of a study at one moment.
+    """A study as it was read at one time.
 
     Attributes:
         frame: its columns; None where this version does not understand the study file.
         ends: see `Evidence.ends`.
         confirmed: the table of its last confirmation.
-        fingerprint: what is remembered of its data.
+        fingerprint: the fingerprint of its data.
         files: where its models lie.
         confirmed_files: where those lie that a confirmation trained.
     """
@@ -45,7 +45,7 @@ class StudySnapshot:
         """Read a study.
 
         Raises:
-            StudyNotFound: there is none of that name; says which are near.
+            StudyNotFound: no study has that name; lists similar names.
         """
         with database.one_moment(), garbage.put_off():
             records = database.records(name)

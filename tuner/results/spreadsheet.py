@@ -1,8 +1,8 @@
-"""Tables as CSV that a spreadsheet opens without running anything.
+"""Tables as CSV that a spreadsheet opens without running formulas.
 
-Spreadsheets take a cell for a formula by its first character (OWASP, "CSV Injection"). Such a text gets an
+Spreadsheets recognize a formula by the cell's first character (OWASP, "CSV Injection"). Such a text gets an
 apostrophe before it, which they show as text; numbers stay as they are, also those that are stored as text.
-Who reads the file with a program takes the apostrophe away: ``text.removeprefix("'")``.
+A program that reads the file removes the apostrophe: ``text.removeprefix("'")``.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def csv(table: pd.DataFrame) -> str:
 
 
 def harmless(cell: Any) -> Any:
-    """A cell that no spreadsheet runs."""
+    """A cell that no spreadsheet takes for a formula."""
     if not isinstance(cell, str) or not cell.startswith(_STARTS):
         return cell
     with suppress(ValueError):

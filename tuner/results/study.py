@@ -1,7 +1,7 @@
 """Study: a stored study as seen from Python.
 
-It is read once, in one transaction; whatever tells of it (the terminal, the report, a comparison, an
-export) goes by what was read then. Reads only.
+It is read once, in one transaction; all output (the terminal, the report, a comparison, an
+export) uses that snapshot. Reads only.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Study:
-    """A stored study, as it stood when it was first asked for something.
+    """A stored study, as it was at the first access.
 
     Not to be shared between threads.
 
@@ -52,7 +52,7 @@ class Study:
             return StudySnapshot.read(database, self.name)
 
     def refresh(self) -> Study:
-        """Forget what was read, so that the next question is answered by what is stored then.
+        """Forget the snapshot, so that the next access reads the store again.
 
         Returns:
             The same study; trials that it gave before stay as they were.
@@ -82,7 +82,7 @@ class Study:
 
     @property
     def fingerprint(self) -> bytes | None:
-        """What is remembered of its data; None where there is nothing."""
+        """The fingerprint of its data; None where there is none."""
         return self._snapshot.fingerprint
 
     @property
@@ -97,7 +97,7 @@ class Study:
 
     @property
     def notes(self) -> list[str]:
-        """What was done to the data and what ran where, a sentence each, as of the last session."""
+        """Notes of the last session on data and devices, one sentence each."""
         return list(self.summary.facts.get("notes", ()))
 
     @property
@@ -126,7 +126,7 @@ class Study:
 
     @cached_property
     def explained(self) -> Frame:
-        """The same with what its parameters explain of the value and of the gap."""
+        """The same with the importances for the value and for the gap."""
         from tuner.search import of_value_and_gap
 
         frame = self.frame
@@ -142,7 +142,7 @@ class Study:
         """One trial.
 
         Raises:
-            TrialError: there is none of that number.
+            TrialError: no trial has that number.
         """
         if not 0 <= number < len(self.records):
             raise TrialError(
@@ -165,7 +165,7 @@ class Study:
 
     @cached_property
     def verdict(self) -> Verdict:
-        """Which configuration to take, why, and how sure that is; everything that tells it goes by this."""
+        """Which configuration to take, why, and how sure that is; all output uses it."""
         return Verdict.of(
             self.name,
             self.spec.goals(),
@@ -198,7 +198,7 @@ class Study:
 
     @cached_property
     def confirmation(self) -> Confirmation | None:
-        """What `tune confirm` found last; None where the study was never confirmed."""
+        """The last result of `tune confirm`; None where the study was never confirmed."""
         confirmed = self._snapshot.confirmed
         return None if confirmed is None else Confirmation.from_table(confirmed)
 
@@ -211,8 +211,8 @@ class Study:
     def trials(self) -> pd.DataFrame:
         """A row per trial: number, state, value, the best epoch's numbers, and ``params.<name>`` each.
 
-        Numbers of one's own stand behind those that every trainer gives; one that is called as another
-        column has ``reading.`` before its name.
+        A trainer's own numbers come after the standard ones; one whose name equals another
+        column's has the prefix ``reading.``.
         """
         from tuner.results import tables
 
@@ -230,14 +230,14 @@ class Study:
 
         Returns:
             A mapping from the parameters that stand out to their shares, with standard errors and the
-            number of trials that it rests on; empty where `silence` says why nothing can be told.
+            number of trials that it rests on; empty where `silence` says why none can be estimated.
         """
         return self.explained.importances["value"]
 
     def readings(self) -> dict[int, list[Reading]]:
         """Every epoch's reading of every trial, by number, with all that the trainer reports.
 
-        These are read when they are asked for, so a study that runs may be further by then.
+        They are read at the first access, so a running study may be further by then.
         """
         with Database.open(self.url, models=self.models) as database:
             return database.curves(self.name)
@@ -248,7 +248,7 @@ class Study:
         Args:
             figure: its name (``"convergence"``, ``"curves"``, ``"gap_parameters"``, ...), or a reference to
                 one of your own.
-            dark: for a dark ground.
+            dark: colours for a dark background.
             options: the figure's own, e.g. ``over="seconds"``.
 
         Raises:
@@ -263,9 +263,9 @@ class Study:
         return go.Figure(figures.plot(figures.find(figure), self.explained, theme, options))
 
     def findings(self) -> list[Finding]:
-        """What the study has shown, in plain words with the numbers and what to do, what matters most first.
+        """The findings: sentences with their numbers and what to do, the most important first.
 
-        Trials that were cut short count only where it does not matter how good they are.
+        Trials that were cut short count only where their value does not matter.
         """
         found = self.confirmation
         return all_of(

@@ -24,7 +24,7 @@ _COLUMNS = {
     ),
     *NUMBERS,
 }
-"""Columns that are not numbers of one's own."""
+"""Columns other than a trainer's own numbers."""
 
 
 def trials(records: Sequence[TrialRecord]) -> pd.DataFrame:
@@ -66,5 +66,5 @@ def curves(readings: Mapping[int, Sequence[Reading]]) -> pd.DataFrame:
 
 
 def _apart(name: str) -> str:
-    """The column of a number of one's own, see `Study.trials`."""
+    """The column of a trainer's own number, see `Study.trials`."""
     return f"reading.{name}" if name in _COLUMNS or name.startswith("params.") else name

@@ -22,7 +22,7 @@ class TrialView:
     """One trial of a stored study.
 
     Attributes:
-        confirmation: what recommends it; its model is then one of those that were trained again.
+        confirmation: the confirmation that recommends it; its model is then from a repeat.
     """
 
     study: Study
@@ -67,10 +67,10 @@ class TrialView:
 
     @property
     def folder(self) -> Path:
-        """Likewise, after a look whether it lies there.
+        """Likewise, after checking that it is there.
 
         Raises:
-            TrialError: it was not kept, is not there, or what lies there is not of this study.
+            TrialError: it was not kept, is missing, or belongs to another study.
         """
         what, found, study = f"trial {self.number} of '{self.study.name}': its model", None, self.study
         confirmed = self.confirmation and self.confirmation.model_path
@@ -90,7 +90,7 @@ class TrialView:
 
         Returns:
             An `nn.Module` in evaluation mode that takes encoded, unscaled inputs (torch), the
-            fitted estimator (sklearn), or what a function of one's own kept, by name.
+            fitted estimator (sklearn), or what a user's function kept, by name.
 
         Raises:
             TrialError: the model was not kept or cannot be read.

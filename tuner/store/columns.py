@@ -158,7 +158,7 @@ class Reader:
         """How one study stands.
 
         Raises:
-            StudyNotFound: there is none of that name; says which are near.
+            StudyNotFound: no study has that name; lists similar names.
             StoreError: see `studies`.
         """
         with self._reading() as connection:

@@ -96,7 +96,7 @@ class Database:
         """How one study stands; `records` are its trials, where they were read already.
 
         Raises:
-            StudyNotFound: there is none of that name; says which are near.
+            StudyNotFound: no study has that name; lists similar names.
         """
         with self._reading() as connection:
             return read.summaries(connection, {name: self._id(connection, name)}, records)[0]
@@ -290,7 +290,7 @@ class Database:
             fingerprint: what is to be remembered of its data from now on; None: as before.
 
         Raises:
-            StudyNotFound: there is none of that name.
+            StudyNotFound: nothing has that name.
             StudyLocked: another living process drives it.
             StoreError: the new spec searches for another metric than the stored one, or the study's
                 files belong to another database.
@@ -329,7 +329,7 @@ class Database:
         Until the last step the study is there, without models, so that this can be repeated.
 
         Raises:
-            StudyNotFound: there is none of that name.
+            StudyNotFound: nothing has that name.
             StudyLocked: a living process drives it.
             StoreError: a file cannot be removed, or is not the study's; says which.
         """

@@ -1,4 +1,4 @@
 """The dashboard application; its door is `tuner.web.serve`.
 
-Imports nothing itself: a look ahead is under way before the application has loaded.
+Imports nothing itself: the prefetch runs before the application has loaded.
 """

@@ -1,6 +1,6 @@
 """The application: a page's shell, two callbacks, and three small routes.
 
-`build` wires stage, guard and Dash together.
+`build` joins renderer, guard and Dash.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from flask_compress import Compress
 from tuner.errors import TunerError
 from tuner.figures import Area
 from tuner.web import parts, table
+from tuner.web.attributes import attributes
 from tuner.web.guard import guard
-from tuner.web.marks import marks
 from tuner.web.pages import Pages
-from tuner.web.place import Place
-from tuner.web.shown import Scene, Stage
+from tuner.web.renderer import PageRenderer, PageState
+from tuner.web.route import Route
 
 TICK_MS = 1000
-"""How often a page asks for news."""
+"""How often a page asks for changes."""
 
 _ASSETS = Path(__file__).parent / "assets"
 _LATER = "ag-grid-community-36.2.0.min.js"
@@ -61,11 +61,11 @@ class _Dashboard(Dash):
         return str(super().interpolate_index(**parts_of_index))  # type: ignore[no-untyped-call]
 
 
-def build(stage: Stage, host: str = "127.0.0.1", token: str | None = None) -> Flask:
+def build(renderer: PageRenderer, host: str = "127.0.0.1", token: str | None = None) -> Flask:
     """The dashboard as a WSGI application.
 
     Args:
-        stage: what can be shown.
+        renderer: renders the pages.
         host: where it will listen; see `guard`.
         token: what visitors must know; see `guard`.
     """
@@ -79,13 +79,13 @@ def build(stage: Stage, host: str = "127.0.0.1", token: str | None = None) -> Fl
         add_log_handler=False,
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
     )
-    app.pages = stage.pages
-    app.layout = _shell(stage.pages)
+    app.pages = renderer.pages
+    app.layout = _shell(renderer.pages)
     app.enable_dev_tools(debug=False, dev_tools_disable_version_check=True)
     server: Flask = app.server
     _compressed(server)
-    _callbacks(app, stage)
-    _routes(server, stage)
+    _callbacks(app, renderer)
+    _routes(server, renderer)
     guard(server, host, token, app.csp_hashes())
     return server
 
@@ -101,7 +101,7 @@ def _compressed(server: Flask) -> None:
 
 def _shell(pages: Pages) -> Component:
     links = [
-        html.A(page.file.title, href="#", **marks(page=page.name))
+        html.A(page.file.title, href="#", **attributes(page=page.name))
         for page in pages.pages
         if page.file.of == "study"
     ]
@@ -116,7 +116,7 @@ def _shell(pages: Pages) -> Component:
                 [
                     html.A("tuner", href="/", className="brand", title="all studies"),
                     html.Strong(id="study-name"),
-                    html.Nav(links, id="pages", **marks(label="pages")),
+                    html.Nav(links, id="pages", **attributes(label="pages")),
                     html.Div(
                         [
                             html.Button(
@@ -139,7 +139,7 @@ def _shell(pages: Pages) -> Component:
     )
 
 
-def _callbacks(app: Dash, stage: Stage) -> None:
+def _callbacks(app: Dash, renderer: PageRenderer) -> None:
     begin = ClientsideFunction("tuner", "begin")
     in_browser: Any = app.clientside_callback
     in_browser(begin, Output("place", "data"), Input("tick", "interval"))
@@ -162,9 +162,9 @@ def _callbacks(app: Dash, stage: Stage) -> None:
     )
     def show(place: Any, view: Any) -> Any:
         where = _where(place, view)
-        scene = stage.scene(where)
-        body, seen = stage.body(where, scene)
-        return body, _status(scene), {**seen, "place": place}
+        state = renderer.state(where)
+        body, seen = renderer.body(where, state)
+        return body, _status(state), {**seen, "place": place}
 
     @app.callback(
         Output({"type": "figure", "key": ALL}, "figure"),
@@ -182,31 +182,31 @@ def _callbacks(app: Dash, stage: Stage) -> None:
         if not isinstance(seen, Mapping) or place is None or seen.get("place") != place:
             raise dash.exceptions.PreventUpdate  # the page is being built
         where = _where(place, view)
-        scene = stage.scene(where)
+        state = renderer.state(where)
         wanted = dash.callback_context.outputs_list
         keys = [[output["id"]["key"] for output in outputs] for outputs in wanted[:2]]
         nothing = [[no_update] * len(outputs) for outputs in keys]
-        if scene.shape != seen.get("shape"):
-            return *nothing, no_update, {"again": scene.shape}
+        if state.shape != seen.get("shape"):
+            return *nothing, no_update, {"again": state.shape}
         is_tick = "view.data" not in dash.callback_context.triggered_prop_ids
-        if is_tick and scene.version == seen.get("version"):
+        if is_tick and state.version == seen.get("version"):
             raise dash.exceptions.PreventUpdate
-        update = stage.update(where, scene, seen, at_once=not is_tick)
+        update = renderer.update(where, state, seen, at_once=not is_tick)
         pieces = [[update.pieces.get(key, no_update) for key in group] for group in keys]
-        return *pieces, _status(scene), {**update.seen, "place": place}
+        return *pieces, _status(state), {**update.seen, "place": place}
 
 
-def _where(place: Any, view: Any) -> Place:
+def _where(place: Any, view: Any) -> Route:
     table_ = {**(place if isinstance(place, Mapping) else {}), **(view if isinstance(view, Mapping) else {})}
-    return Place.read(table_)
+    return Route.read(table_)
 
 
-def _status(scene: Scene) -> list[Component]:
-    return [] if scene.look is None else parts.header(scene.look)
+def _status(state: PageState) -> list[Component]:
+    return [] if state.snapshot is None else parts.header(state.snapshot)
 
 
-def _routes(server: Flask, stage: Stage) -> None:
-    live = stage.live
+def _routes(server: Flask, renderer: PageRenderer) -> None:
+    live = renderer.live
 
     def told(error: TunerError) -> Response:
         return Response(str(error), status=404, mimetype="text/plain")
@@ -214,13 +214,13 @@ def _routes(server: Flask, stage: Stage) -> None:
     @server.get("/-/trials")
     def trials() -> Any:
         try:
-            look = live.look(request.args.get("study", ""))
+            snapshot = live.snapshot(request.args.get("study", ""))
         except TunerError:
             return Response(status=204)  # it may be deleted while the page is open, which tells it
-        same = request.args.get("digest") == look.summary.digest
+        same = request.args.get("digest") == snapshot.summary.digest
         since = request.args.get("since", 0, type=int) if same else 0
-        found = table.columns(look, since, request.args.get("first", type=int))
-        return {**found, "digest": look.summary.digest}
+        found = table.columns(snapshot, since, request.args.get("first", type=int))
+        return {**found, "digest": snapshot.summary.digest}
 
     @server.post("/-/within")
     def within() -> Any:
@@ -228,15 +228,15 @@ def _routes(server: Flask, stage: Stage) -> None:
         table_ = given if isinstance(given, Mapping) else {}
         try:
             area = Area.read(str(table_.get("area")))
-            return {"trials": stage.within(Place.read(table_.get("place")), str(table_.get("card")), area)}
+            return {"trials": renderer.within(Route.read(table_.get("place")), str(table_.get("card")), area)}
         except TunerError as error:
             return told(error)
 
     @server.get("/-/curves.csv")
     def curves() -> Any:
         try:
-            look = live.look(request.args.get("study", ""))
+            snapshot = live.snapshot(request.args.get("study", ""))
         except TunerError as error:
             return told(error)
         headers = {"Content-Disposition": "attachment; filename=curves.csv"}
-        return Response(table.curves_csv(look.frame), mimetype="text/csv", headers=headers)
+        return Response(table.curves_csv(snapshot.frame), mimetype="text/csv", headers=headers)

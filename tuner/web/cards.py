@@ -10,7 +10,7 @@ from dash.development.base_component import Component
 
 from tuner.errors import SpecError
 from tuner.figures import Drawing, Frame, Option, settings
-from tuner.web.marks import marks
+from tuner.web.attributes import attributes
 from tuner.web.pages import Card
 
 CONFIG: Any = {
@@ -49,7 +49,7 @@ def card(one: Card, frame: Frame, chosen: Mapping[str, Any], drawing: Drawing) -
 def _help(one: Card) -> Component:
     return html.Details(
         [
-            html.Summary("?", title="What am I looking at?", **marks(label=f"help for {one.title}")),
+            html.Summary("?", title="What am I looking at?", **attributes(label=f"help for {one.title}")),
             html.P(one.figure.help),
         ],
         className="help",
@@ -72,10 +72,10 @@ def _controls(one: Card, frame: Frame, chosen: Mapping[str, Any]) -> Component:
 
 
 def _control(key: str, option: Option, value: Any) -> Component:
-    mark = marks(option=key, kind=option.kind)
+    mark = attributes(option=key, kind=option.kind)
     if option.kind == "switch":
         return html.Button(
-            option.label, type="button", className="toggle", **mark, **marks(pressed=bool(value))
+            option.label, type="button", className="toggle", **mark, **attributes(pressed=bool(value))
         )
     if option.kind == "choice":
         choices = [html.Option(text, value=each, selected=each == value) for each, text in option.choices]
@@ -87,7 +87,7 @@ def _control(key: str, option: Option, value: Any) -> Component:
                 type="button",
                 className="toggle",
                 **mark,
-                **marks(pressed=each in value, value=each),
+                **attributes(pressed=each in value, value=each),
             )
             for each, text in option.choices
         ]

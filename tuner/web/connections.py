@@ -1,6 +1,6 @@
-"""Connections: as many as are useful, so that those that ask for nothing keep nobody out.
+"""Connections: limits under which idle connections cannot block new ones.
 
-Waitress takes no further connection at its limit, whoever holds the others, with or without a token. Here
+At its limit, Waitress accepts no further connection, even if the others are idle or without a token. Here
 the connection that has waited longest without having asked for anything makes room for a new one.
 """
 
@@ -14,7 +14,7 @@ from waitress.channel import HTTPChannel
 from waitress.server import create_server
 
 THREADS = 8
-"""As many requests as a browser has under way at once, and some for a second one."""
+"""Threads: as many requests as a browser sends at once, and some for a second browser."""
 
 MOST_WAITING = 100
 """Connections without a request under way; a browser holds six, and macOS gives a process 256 files."""
@@ -30,7 +30,7 @@ LIMITS = {
 
 
 class _Connection(HTTPChannel):  # type: ignore[misc]
-    """One that makes room when it begins; knows whether anything was ever asked of it."""
+    """A connection that closes an idle one when it opens; it knows whether it has had a request."""
 
     has_asked = False
 

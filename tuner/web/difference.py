@@ -15,7 +15,7 @@ Step = str | int
 Change = tuple[tuple[Step, ...], str, Any]
 
 WORTH = 0.6
-"""A patch longer than this share of the whole is not worth it."""
+"""A patch longer than this share of the whole is not sent."""
 
 
 def changes(old: Any, new: Any, path: tuple[Step, ...] = ()) -> Iterator[Change]:

@@ -1,7 +1,7 @@
-"""Guard: who may look, and what a page may load and from where.
+"""Guard: access control, and the Content-Security-Policy of pages.
 
-On a loopback address nothing but the name of this machine is answered, so that no web page can reach it
-by a name of its own; on any other one a token is needed.
+On a loopback address only requests to the name localhost are answered, so that no web page can reach it
+by DNS rebinding; on any other address a token is needed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Insights: importances and findings, found in the background, old ones serving meanwhile."""
+"""Insights: importances and findings, computed in a background thread; pages show the last ones meanwhile."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from tuner.core.space import Choice
 from tuner.core.trial import Reading, TrialRecord, TrialState
 from tuner.findings import Evidence, Finding, all_of
 from tuner.search import of_value_and_gap
-from tuner.web import memory
+from tuner.web import malloc
 
 GOOD_FOR_S = 10.0
-"""How long importances are good while trials come in."""
+"""How long importances are shown before they are computed again."""
 
 MOST_EXPLAINED = 1000
-"""Trials that importances rest on, spread over the study; more take long and say the same."""
+"""Trials that importances are computed from, spread over the study; more take long and change little."""
 
 Of = tuple[int, float | None, bool]
 
@@ -32,12 +32,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Insight:
-    """What takes too long to be found while somebody waits.
+    """What takes too long to compute within a request.
 
     Attributes:
         importances: see `Frame.importances`.
         findings: in plain words, what matters most first.
-        of: how many trials were over, the spread that was known, and whether it was confirmed; what
+        of: the number of ended trials, the spread, and whether the study was confirmed; a change
             makes it out of date.
     """
 
@@ -63,12 +63,12 @@ class Insights:
     def of(
         self, evidence: Evidence, curve: Callable[[int], Sequence[Reading]], *, is_driven: bool = True
     ) -> Insight:
-        """The newest one; begins to look for a newer one when it is time.
+        """The newest one; starts to compute a newer one when it is out of date.
 
         Args:
             evidence: the study, without importances and ends.
             curve: reads that of a trial, for `Evidence.ends`; it is called in another thread.
-            is_driven: whether a process drives it; what its end and a confirmation change is found at once.
+            is_driven: whether a process drives it; after its end the insight is computed at once.
         """
         self._is_driven |= is_driven
         is_busy = self._thread is not None and self._thread.is_alive()
@@ -82,16 +82,16 @@ class Insights:
         return self.found
 
     def expect(self, insight: Callable[[], Insight | None]) -> None:
-        """Take the first insight from elsewhere, and find it out only where None comes.
+        """Take the first insight from the prefetch, and compute it only if that gives None.
 
         Args:
-            insight: waits for it.
+            insight: called in a thread; it blocks until the insight is there.
         """
         self._thread = Thread(target=self._take, args=(insight,), daemon=True)
         self._thread.start()
 
     def settle(self, at_most_s: float | None) -> None:
-        """Wait until what is being worked out is found, if it is."""
+        """Wait until the running computation has ended."""
         if self._thread is not None:
             self._thread.join(at_most_s)
 
@@ -118,7 +118,7 @@ class Insights:
         except BaseException:  # noqa: BLE001
             # A page without importances is better than none.
             _log.exception("importances and findings of study %r cannot be found", evidence.frame.name)
-        memory.give_back()
+        malloc.give_back()
         took = time.monotonic() - began
         self._next = time.monotonic() + max(GOOD_FOR_S, 20 * took)
 

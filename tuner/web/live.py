@@ -1,6 +1,6 @@
-"""Live: the studies of a database as frames that grow by what is new, each read once.
+"""Live: the studies of a database as frames; only new rows are read.
 
-Looks when it is asked to, and never twice at the same.
+Reads only when asked. Methods are called from many request threads.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from tuner.store.values import StudySummary
 from tuner.web.insights import Insight, Insights
 
 KEPT = 4
-"""How many studies are kept in memory; the one looked at longest ago goes first."""
+"""How many studies are kept in memory; the least recently used goes first."""
 
 SUMMARY_S = 5.0
-"""How often it is seen whether a study's process still lives, when nothing is written."""
+"""How often to check that a study's process lives while it writes nothing."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """A study as it stood at one look.
+class LiveSnapshot:
+    """A study as it was read at one time.
 
     Attributes:
         frame: its columns.
         summary: how it stands as a whole.
         spec: its study file.
-        changed: (N,) the look at which each trial last changed, counted from 1.
-        version: changes with every look that found something new.
-        findings: what it has shown, in plain words; of an earlier look while newer ones are found.
+        changed: (N,) the count of the read at which each trial last changed, from 1.
+        version: changes with every read that found something new.
+        findings: the study's findings; older ones while new ones are computed.
         confirmation: its last one; None where there was none.
     """
 
@@ -99,17 +99,17 @@ class Live:
             found = self._index[2]
         return str(hash(tuple((s.name, s.updated_at, s.state, s.reason) for s in found))), found
 
-    def look(self, name: str) -> Look:
+    def snapshot(self, name: str) -> LiveSnapshot:
         """A study as it stands now.
 
         Raises:
             StoreError: the database is missing or cannot be read, or has no such study.
         """
         with self._lock:
-            return self.study(name).look(self.reader)
+            return self.study(name).snapshot(self.reader)
 
     def study(self, name: str) -> LiveStudy:
-        """What is known of a study; nothing yet of one that nobody has looked at."""
+        """The state kept of a study; made empty if it was never read."""
         with self._lock:
             study = self._studies.pop(name, None) or LiveStudy(name)
             self._studies[name] = study
@@ -120,7 +120,7 @@ class Live:
     def adopt(
         self, study: Callable[[], LiveStudy | None], insight: Callable[[], Insight | None]
     ) -> str | None:
-        """Begin with what another process knows; who asks meanwhile waits for it.
+        """Take over what the prefetch has read; other calls wait for it.
 
         Args:
             study: gives it, or None where nothing was read.
@@ -138,7 +138,7 @@ class Live:
         return found.name
 
     def settle(self, name: str, at_most_s: float | None = None) -> None:
-        """Wait until the importances and findings that are being worked out are found, if they are."""
+        """Wait until the running computation of importances and findings has ended."""
         with self._lock:
             study = self._studies.get(name)
         if study is not None:
@@ -150,13 +150,13 @@ class Live:
 
 
 class LiveStudy:
-    """What is known of a study: its last look, and what the next one builds upon.
+    """The state kept of a study: its last snapshot, and what the next one is built from.
 
-    Goes to another process without its insight, which is found anew or sent after it, and without
+    Is pickled by the prefetch without its insight, which is sent later or computed again, and without
     what only counts in the process that has read it.
 
     Attributes:
-        insights: what is found of it in the background.
+        insights: its importances and findings.
     """
 
     def __init__(self, name: str) -> None:
@@ -171,18 +171,18 @@ class LiveStudy:
         self._changed: dict[int, int] = {}
         self._params: dict[str, NDArray[Any]] = {}
         self._confirmed: Mapping[str, Any] | None = None
-        self._look: Look | None = None
+        self._look: LiveSnapshot | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         packed = pickle.dumps([tuple(row) for row in self._rows.values()], pickle.HIGHEST_PROTOCOL)
         without = {"_stamp": "", "_rows": {}, "_packed": packed, "insights": Insights()}
         return self.__dict__ | without
 
-    def look(self, reader: Reader) -> Look:
+    def snapshot(self, reader: Reader) -> LiveSnapshot:
         """The study as it stands now, with the newest insight."""
         return self._with_insight(self.read(reader), reader)
 
-    def read(self, reader: Reader) -> Look:
+    def read(self, reader: Reader) -> LiveSnapshot:
         """The study as it stands now; reads only what is new."""
         stamp, now = reader.stamp(), time.monotonic()
         if self._look is None or stamp != self._stamp or now - self._looked > SUMMARY_S:
@@ -204,7 +204,7 @@ class LiveStudy:
             raise StoreError(f"study '{self.name}' cannot be read")
         return self._look
 
-    def _next(self, news: News, summary: StudySummary, spec: StudySpec) -> Look:
+    def _next(self, news: News, summary: StudySummary, spec: StudySpec) -> LiveSnapshot:
         self._count += 1
         frame = self._frame(news, spec)
         numbers = frame.trials.number.tolist()
@@ -213,24 +213,24 @@ class LiveStudy:
         version = f"{hash(study) & 0xFFFFFF:x}.{self._count}"
         findings = self._look.findings if self._look is not None else ()
         confirmation = None if self._confirmed is None else Confirmation.from_table(self._confirmed)
-        return Look(frame, summary, spec, changed, version, findings, confirmation)
+        return LiveSnapshot(frame, summary, spec, changed, version, findings, confirmation)
 
-    def _with_insight(self, look: Look, reader: Reader) -> Look:
-        """The look with the newest importances and findings, which are found in the background."""
-        confirmation, baseline = look.confirmation, Baseline.of(look.summary.facts)
+    def _with_insight(self, snapshot: LiveSnapshot, reader: Reader) -> LiveSnapshot:
+        """The snapshot with the newest importances and findings."""
+        confirmation, baseline = snapshot.confirmation, Baseline.of(snapshot.summary.facts)
         spread = None if confirmation is None else confirmation.spread
-        planned = look.spec.trainer.epochs
-        evidence = Evidence(look.frame, planned, spread, confirmation is not None, baseline)
+        planned = snapshot.spec.trainer.epochs
+        evidence = Evidence(snapshot.frame, planned, spread, confirmation is not None, baseline)
         curve = partial(reader.curve, self.name)
-        found = self.insights.of(evidence, curve, is_driven=look.summary.is_driven)
-        if found.importances is look.frame.importances and found.findings is look.findings:
-            return look
+        found = self.insights.of(evidence, curve, is_driven=snapshot.summary.is_driven)
+        if found.importances is snapshot.frame.importances and found.findings is snapshot.findings:
+            return snapshot
         self._count += 1
         self._look = replace(
-            look,
-            frame=replace(look.frame, importances=found.importances),
+            snapshot,
+            frame=replace(snapshot.frame, importances=found.importances),
             findings=found.findings,
-            version=f"{look.version.partition('.')[0]}.{self._count}",
+            version=f"{snapshot.version.partition('.')[0]}.{self._count}",
         )
         return self._look
 
@@ -263,7 +263,7 @@ class LiveStudy:
         return replace(frame, importances=old.importances if old is not None else {})
 
     def _unpack(self) -> None:
-        """Make objects of the rows that came from another process; few studies ever need them."""
+        """Make objects of pickled rows; done late since few studies need them."""
         if self._packed:
             rows = [TrialRow(*values) for values in pickle.loads(self._packed)]  # noqa: S301
             self._rows, self._packed = {row.number: row for row in rows}, b""
@@ -277,7 +277,7 @@ def _specified(summary: StudySummary) -> StudySpec:
 
 
 def _told(summary: StudySummary) -> tuple[Any, ...]:
-    """What of a summary is shown and may change without a trial changing."""
+    """The parts of a summary that pages show and that may change without a trial."""
     return summary.state, summary.reason, summary.is_driven, summary.digest, dict(summary.counts)
 
 
@@ -296,7 +296,7 @@ def _trial_columns(rows: list[TrialRow]) -> dict[str, Any]:
 
 
 def _together(old: Frame, news: News) -> Past:
-    """All readings: those of the last look that still count, and the new ones."""
+    """All readings: the still valid ones of the last read, and the new ones."""
     number, new = old.trials.number[old.epochs.row], news.past
     kept = ~np.isin(number, list(news.void)) if news.void else slice(None)
     return Past(

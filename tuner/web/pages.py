@@ -25,7 +25,7 @@ PARTS: Mapping[str, str] = {
     "trial": "how one trial ended, and its settings",
     "studies": "which studies are compared",
 }
-"""What may stand on a page beside figures."""
+"""The parts that a page may have beside figures."""
 
 
 class _PageTable(BaseModel):
@@ -65,7 +65,7 @@ class Card:
     """A figure on a page.
 
     Attributes:
-        key: how the address calls it; the figure's name, with a number where it stands there twice.
+        key: its name in the address: the figure's, with a number if the figure is there twice.
     """
 
     key: str
@@ -118,7 +118,7 @@ class Pages:
         """The page of that name, else the first one of studies.
 
         Raises:
-            SpecError: there is none of that name.
+            SpecError: nothing has that name.
         """
         if name is None:
             return next(page for page in self.pages if page.file.of == "study")
@@ -128,7 +128,7 @@ class Pages:
 
 
 def load(folder: Path | None = None) -> Pages:
-    """Read every page, own and shipped; faults stand in the pages, so that one bad file spoils no other.
+    """Read every page, own and shipped; faults are kept with the page, so one bad file affects no other.
 
     Args:
         folder: where the user's own pages and the files they name start; the working folder.

@@ -1,6 +1,6 @@
-"""Parts: what stands on pages beside figures: the verdict, tables, a trial's story, the list of studies.
+"""Parts of pages beside figures: the verdict, tables, one trial, the list of studies.
 
-Components only, from frames and summaries. Every text of a user's is a plain child of an element,
+Dash components only, from frames and summaries. A user's text is always a plain child of an element,
 never HTML.
 """
 
@@ -22,9 +22,9 @@ from tuner.judging import short
 from tuner.store.columns import TrialRow
 from tuner.store.values import StudySummary
 from tuner.web import answers
-from tuner.web.live import Look
-from tuner.web.marks import marks
-from tuner.web.place import Place, address
+from tuner.web.attributes import attributes
+from tuner.web.live import LiveSnapshot
+from tuner.web.route import Route, address
 
 Cell = str | Component
 
@@ -34,7 +34,7 @@ FINDINGS_SHOWN = 4
 
 
 def message(title: str, text: str, *hints: str) -> Component:
-    """What stands on a page that has nothing else to show: what is the matter, and what to do."""
+    """A page with nothing else to show: what is wrong, and what to do."""
     lines = [html.P(html.Code(hint[1:]) if hint.startswith("$") else hint) for hint in hints]
     return html.Section([html.H2(title), html.P(text), *lines], className="message", role="status")
 
@@ -48,13 +48,13 @@ def faults(lines: Sequence[str]) -> Component:
     )
 
 
-def verdict_tiles(look: Look) -> Component:
+def verdict_tiles(snapshot: LiveSnapshot) -> Component:
     """The three answers."""
     tiles = []
-    for answer in answers.answers(look.frame, look.verdict):
+    for answer in answers.answers(snapshot.frame, snapshot.verdict):
         short: Any = answer.short
         if answer.trial is not None:
-            short = html.A(answer.short, href=address(look.frame.name, "trial", answer.trial))
+            short = html.A(answer.short, href=address(snapshot.frame.name, "trial", answer.trial))
         tiles.append(
             html.Section(
                 [html.H3(answer.question), html.P(short, className="short"), html.P(answer.text)],
@@ -65,7 +65,7 @@ def verdict_tiles(look: Look) -> Component:
 
 
 def found(findings: Sequence[Finding]) -> Component:
-    """What the study has shown: what matters most in full, the rest below it when it is opened."""
+    """The findings: the most important in full, the others in a fold below."""
     if not findings:
         return html.Div()
     first = [_finding(one) for one in findings[:FINDINGS_SHOWN]]
@@ -81,9 +81,9 @@ def _finding(one: Finding) -> Component:
     return html.P([html.B(one.sentence), " ", one.advice], className=one.severity.name.lower())
 
 
-def best_table(look: Look) -> Component:
+def best_table(snapshot: LiveSnapshot) -> Component:
     """The best trials of the search, the one to take and the default configuration among or below them."""
-    frame, taken = look.frame, look.verdict.number
+    frame, taken = snapshot.frame, snapshot.verdict.number
     trials = frame.trials
     rows = frame.ranking[:BEST_SHOWN].tolist()
     rows += [row for row in np.flatnonzero(np.isin(trials.number, [0, taken or 0])) if row not in rows]
@@ -115,9 +115,9 @@ def best_table(look: Look) -> Component:
     )
 
 
-def trials_tools(look: Look) -> Component:
-    """The table of all trials with what one does with it."""
-    name = look.summary.name
+def trials_tools(snapshot: LiveSnapshot) -> Component:
+    """The table of all trials with its tools."""
+    name = snapshot.summary.name
     return html.Section(
         [
             html.Header(
@@ -131,7 +131,7 @@ def trials_tools(look: Look) -> Component:
                                 type="button",
                                 id="only-selected",
                                 className="toggle",
-                                **marks(pressed=False),
+                                **attributes(pressed=False),
                             ),
                             html.Button("CSV of the table", type="button", id="csv"),
                             html.A(
@@ -153,26 +153,26 @@ def trials_tools(look: Look) -> Component:
 
 
 def trial_story(
-    look: Look,
+    snapshot: LiveSnapshot,
     row: TrialRow | None,
     traceback: str | None,
-    place: Place,
+    route: Route,
     errors: Mapping[str, float] | None = None,
 ) -> Component:
     """How a trial ended, and its settings beside the default's and the best one's.
 
     Args:
-        look: the study.
+        snapshot: the study.
         row: the trial; None where there is none.
         traceback: of its failure.
-        place: what the page shows.
+        route: what the page shows.
         errors: standard errors of its numbers at the best epoch, where they are means.
     """
-    frame = look.frame
+    frame = snapshot.frame
     if row is None:
         last = int(frame.trials.number[-1]) if len(frame) else None
         known = "has no trials yet" if last is None else f"has trials 0 to {last}"
-        return message(f"No trial {place.trial}", f"Study '{look.summary.name}' {known}.")
+        return message(f"No trial {route.trial}", f"Study '{snapshot.summary.name}' {known}.")
     at = (
         int(np.flatnonzero(frame.trials.number == row.number)[0])
         if row.number in frame.trials.number
@@ -180,17 +180,17 @@ def trial_story(
     )
     return html.Div(
         [
-            _steps(look, row),
+            _steps(snapshot, row),
             _facts(frame, row, at, errors or {}),
-            _settings(look, row),
+            _settings(snapshot, row),
             *_traceback(traceback),
         ],
         className="grid",
     )
 
 
-def _steps(look: Look, row: TrialRow) -> Component:
-    frame, taken = look.frame, look.verdict.number
+def _steps(snapshot: LiveSnapshot, row: TrialRow) -> Component:
+    frame, taken = snapshot.frame, snapshot.verdict.number
     numbers = frame.trials.number.tolist()
     here = numbers.index(row.number) if row.number in numbers else 0
 
@@ -212,7 +212,7 @@ def _steps(look: Look, row: TrialRow) -> Component:
         "select",
         type="button",
         className="toggle",
-        **marks(pressed=False, select=str(row.number)),
+        **attributes(pressed=False, select=str(row.number)),
     )
     return html.Div([html.H2(f"Trial {row.number}"), *links, select], className="steps full")
 
@@ -249,8 +249,8 @@ def _facts(frame: Frame, row: TrialRow, at: int | None, errors: Mapping[str, flo
     return html.Section([html.Header(html.H3("Outcome")), html.Dl(lines)], className="card half")
 
 
-def _settings(look: Look, row: TrialRow) -> Component:
-    frame, taken = look.frame, look.verdict.number
+def _settings(snapshot: LiveSnapshot, row: TrialRow) -> Component:
+    frame, taken = snapshot.frame, snapshot.verdict.number
     default = np.flatnonzero(frame.trials.number == 0)
     best = next(iter(np.flatnonzero(frame.trials.number == taken)), None)
 
@@ -277,9 +277,9 @@ def _traceback(text: str | None) -> list[Component]:
     return [html.Section([html.Header(html.H3("Traceback")), html.Pre(text)], className="card full")]
 
 
-def compared(place: Place, summaries: Sequence[StudySummary]) -> Component:
+def compared(route: Route, summaries: Sequence[StudySummary]) -> Component:
     """The studies of the database as switches; those switched on are compared."""
-    others = [summary for summary in summaries if summary.name != place.study]
+    others = [summary for summary in summaries if summary.name != route.study]
     if not others:
         return message(
             "Nothing to compare with",
@@ -292,7 +292,7 @@ def compared(place: Place, summaries: Sequence[StudySummary]) -> Component:
             other.name,
             type="button",
             className="toggle",
-            **marks(pressed=other.name in place.against, against=other.name),
+            **attributes(pressed=other.name in route.against, against=other.name),
         )
         for other in others
     ]
@@ -327,7 +327,7 @@ def _table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], kind
     """A table.
 
     Args:
-        head: what stands above the columns.
+        head: the columns' headings.
         rows: each with its class; the first cell says what the row is of.
         kind: the table's class.
     """
@@ -346,29 +346,29 @@ def counts(summary: StudySummary) -> str:
     return f"{total}: {each}" if each else "0"
 
 
-def header(look: Look) -> list[Component]:
+def header(snapshot: LiveSnapshot) -> list[Component]:
     """How the study stands: state, counts, what to take, how much of the budget is used."""
-    summary, frame = look.summary, look.frame
+    summary, frame = snapshot.summary, snapshot.frame
     items: list[Component] = [html.Span(summary.status, className=f"badge {summary.status}")]
     if summary.reason and not summary.is_driven:
         items.append(html.Span(summary.reason, className="reason"))
     items.append(html.Span(counts(summary).replace(":", " trials:", 1)))
-    if look.verdict.number is not None:
-        value = words.number(look.verdict.value)
-        items.append(html.Span([f"{short(look.verdict)}: {frame.objective.metric} ", html.B(value)]))
-    items.append(html.Span(f"{words.duration(summary.seconds)}{_left(look)}"))
+    if snapshot.verdict.number is not None:
+        value = words.number(snapshot.verdict.value)
+        items.append(html.Span([f"{short(snapshot.verdict)}: {frame.objective.metric} ", html.B(value)]))
+    items.append(html.Span(f"{words.duration(summary.seconds)}{_left(snapshot)}"))
     if summary.state is StudyState.INTERRUPTED and not summary.is_driven:
         items.append(html.Code(f"tune resume {quote(summary.name)}"))
     return items
 
 
-def _left(look: Look) -> str:
+def _left(snapshot: LiveSnapshot) -> str:
     """How much longer the study takes, by the limit that is reached first."""
-    summary, limits = look.summary, look.spec.limits()
+    summary, limits = snapshot.summary, snapshot.spec.limits()
     if not summary.is_driven or summary.seconds <= 0:
         return ""
     over = sum(n for state, n in summary.counts.items() if state in ("finished", "stopped", "failed"))
-    epochs = int(look.frame.trials.epochs.sum())
+    epochs = int(snapshot.frame.trials.epochs.sum())
     left = []
     if limits.trials and over:
         left.append(summary.seconds * max(0, limits.trials - over) / over)

@@ -1,4 +1,4 @@
-"""Serve: the dashboard on a port, until it is told to stop.
+"""Serve: the dashboard on a port, until it is stopped.
 
 While the browser starts, a thread reads the newest study and draws its pages. Requests run in the threads of
 `connections`.
@@ -18,37 +18,37 @@ from threading import Event, Thread, Timer
 
 from tuner.errors import SpecError, StoreError
 from tuner.store.columns import Reader
-from tuner.web import connections, memory, pages
-from tuner.web.ahead import Ahead
+from tuner.web import connections, malloc, pages
 from tuner.web.app import build
 from tuner.web.guard import is_loopback
 from tuner.web.live import Live
-from tuner.web.shown import Stage
+from tuner.web.prefetch import Prefetch
+from tuner.web.renderer import PageRenderer
 
 OPEN_AFTER_S = 0.2
 
 TURN_S = 0.0005
-"""How long a thread that reads or draws keeps the others waiting.
+"""Python's switch interval: how long a busy thread keeps the others waiting.
 
 Fifteen scripts of 200 kB beside a busy thread take 0.26 s, with Python's 5 ms 0.35 s (alone: 0.17 s).
 """
 
 DRAWN_S = 1.0
-"""How long a browser draws what it was sent; until then nothing else is worked out beside it."""
+"""How long a browser takes to draw a page; nothing else is drawn for it until then."""
 
 # A full queue is how a browser asks for ten scripts at once.
 logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 
 
 class Server:
-    """A dashboard that listens, and serves as soon as it is run.
+    """A dashboard that listens at once and serves when it is run.
 
     Args:
         url: the database, which need not exist yet.
         host: where to listen; anything but a loopback address takes a token.
         port: where to listen; 0: any free one.
         folder: where the user's own pages are; the working folder.
-        ahead: a first look at the database that is already being taken.
+        prefetch: the prefetch of the newest study.
 
     Attributes:
         address: what to open in a browser, with the token where one is needed.
@@ -66,22 +66,22 @@ class Server:
         host: str = "127.0.0.1",
         port: int = 8080,
         folder: Path | None = None,
-        ahead: Ahead | None = None,
+        prefetch: Prefetch | None = None,
     ) -> None:
-        memory.keep_together()
+        malloc.keep_together()
         # Scripts are served while a study is read: none waits long for its turn.
         sys.setswitchinterval(TURN_S)
         self._live = Live(Reader(url))
         found = pages.load(folder)
-        self._stage = stage = Stage(self._live, found)
+        self._renderer = renderer = PageRenderer(self._live, found)
         self._closed = Event()
         listening = _listening(host, port)
         # The newest study is what will be looked at: it is read and drawn while the browser starts.
-        self._ahead = ahead
-        self._reading = Thread(target=self._read_newest, args=(stage,), daemon=True)
+        self._prefetch = prefetch
+        self._reading = Thread(target=self._read_newest, args=(renderer,), daemon=True)
         self._reading.start()
         token = None if is_loopback(host) else secrets.token_urlsafe(24)
-        application = build(stage, host, token)
+        application = build(renderer, host, token)
         self._server = connections.listen(application, listening)
         bound = listening.getsockname()[1]
         self.address = f"http://{_named(host)}:{bound}/" + (f"?token={token}" if token else "")
@@ -100,30 +100,30 @@ class Server:
     def close(self) -> None:
         """Stop listening."""
         self._closed.set()
-        self._stage.shown.set()
+        self._renderer.drawn.set()
         self._server.close()
-        if self._ahead is not None:
-            self._ahead.close()
+        if self._prefetch is not None:
+            self._prefetch.close()
         self._reading.join()
         self._live.close()
 
-    def _read_newest(self, stage: Stage) -> None:
+    def _read_newest(self, renderer: PageRenderer) -> None:
         with suppress(StoreError):
-            ahead = self._ahead
-            name = self._live.adopt(ahead.study, ahead.insight) if ahead is not None else None
+            prefetch = self._prefetch
+            name = self._live.adopt(prefetch.study, prefetch.insight) if prefetch is not None else None
             if name is None:
                 _, summaries = self._live.studies()
                 name = summaries[0].name if summaries else None
             if name is not None:
-                self._live.look(name)
-                memory.give_back()
+                self._live.snapshot(name)
+                malloc.give_back()
                 self._live.settle(name)
-                stage.prepare(name, stage.pages.pages[:1])
+                renderer.prepare(name, renderer.pages.pages[:1])
                 # The others can wait until somebody has the first before them.
-                stage.shown.wait()
+                renderer.drawn.wait()
                 if not self._closed.wait(DRAWN_S):
-                    stage.prepare(name, stage.pages.pages[1:])
-        memory.give_back()
+                    renderer.prepare(name, renderer.pages.pages[1:])
+        malloc.give_back()
 
 
 def serve(
@@ -133,7 +133,7 @@ def serve(
     *,
     opens: bool = True,
     tell: Callable[[str], None] = lambda _line: None,
-    ahead: Ahead | None = None,
+    prefetch: Prefetch | None = None,
 ) -> None:
     """Serve the dashboard of a database until interrupted; see `Server`.
 
@@ -143,9 +143,9 @@ def serve(
         port: where to listen.
         opens: open a browser.
         tell: takes lines for the user.
-        ahead: see `Server`.
+        prefetch: see `Server`.
     """
-    server = Server(url, host, port, ahead=ahead)
+    server = Server(url, host, port, prefetch=prefetch)
     for fault in server.faults:
         tell(f"warning: {fault}")
     tell(f"dashboard: {server.address}")

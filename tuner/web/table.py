@@ -1,6 +1,6 @@
 """Table: every trial of a study as columns for the browser's table, and all numbers as CSV.
 
-Sends only trials that changed since the browser's last look. How the table looks is the
+Sends only trials that changed since the browser's last request. How the table looks is the
 stylesheet's and the script's business.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.figures import Frame
-from tuner.web.live import Look
+from tuner.web.live import LiveSnapshot
 
 DIGITS = 8
 """Significant digits of a number in the table."""
@@ -24,20 +24,20 @@ _WHOLE = 1e15
 _NUMBERS = ("value", "gap", "train_loss", "val_loss", "train_score", "val_score")
 
 
-def columns(look: Look, since: int = 0, most: int | None = None) -> dict[str, Any]:
-    """The trials that changed after a look, column by column.
+def columns(snapshot: LiveSnapshot, since: int = 0, most: int | None = None) -> dict[str, Any]:
+    """The trials that changed after a read, column by column.
 
     Args:
-        look: the study.
-        since: the look that the browser has seen; 0: none.
+        snapshot: the study.
+        since: the count of the read that the browser has; 0: none.
         most: how many of them, the earliest first; None: all.
 
     Returns:
         ``names``, ``kinds`` (``"number"`` or ``"text"``), ``columns`` in the same order, and the
-        look that it is of. Numbers have eight significant digits, and whole ones all; None stands for none.
+        count of the read. Numbers have eight significant digits, integers all; None for a missing one.
     """
-    frame = look.frame
-    rows = np.flatnonzero(look.changed > since)[:most]
+    frame = snapshot.frame
+    rows = np.flatnonzero(snapshot.changed > since)[:most]
     trials = frame.trials
     found: list[tuple[str, str, list[Any]]] = [
         ("number", "number", trials.number[rows].tolist()),
@@ -60,7 +60,7 @@ def columns(look: Look, since: int = 0, most: int | None = None) -> dict[str, An
     found.append(("rule", "text", [text or None for text in trials.rule[rows].tolist()]))
     found.append(("reason", "text", [text or None for text in trials.reason[rows].tolist()]))
     names, kinds, data = zip(*found, strict=True)
-    return {"look": int(look.changed.max(initial=0)), "names": names, "kinds": kinds, "columns": data}
+    return {"look": int(snapshot.changed.max(initial=0)), "names": names, "kinds": kinds, "columns": data}
 
 
 def rounded(values: NDArray[np.floating[Any]], digits: int = 6) -> list[float | None]:

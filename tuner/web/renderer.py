@@ -1,6 +1,6 @@
-"""Shown: what a browser shows of a place, and what must be sent so that it shows what is stored now.
+"""Renderer: makes pages, and the updates that a browser needs to show what is stored now.
 
-Keeps the last drawings so that only differences are sent; a browser that knows none gets the whole.
+Keeps the last drawings so that only differences are sent; without one, the whole drawing is sent.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from tuner.store.values import StudySummary
 from tuner.web import parts
 from tuner.web.cards import card
 from tuner.web.difference import patch
-from tuner.web.live import Live, Look
+from tuner.web.live import Live, LiveSnapshot
 from tuner.web.pages import Card, Page, Pages
-from tuner.web.place import Place
+from tuner.web.route import Route
 
 TICK_CHARACTERS = 90_000
-"""A tick's JSON is hardly longer, which packs to a third; what is left over comes with the next one."""
+"""The JSON of one update is hardly longer; it compresses to a third. The rest comes with the next update."""
 
 DRAWINGS_KEPT = 96
 """How many drawings are remembered for differences, over all browsers."""
@@ -40,31 +40,31 @@ SETTLED_S = 1.0
 """How long a page waits for the first importances, so that it is drawn but once."""
 
 AT_ONCE = 4
-"""So many figures are seen without scrolling; those below them come with the next tick."""
+"""Figures that are sent with the page; those below come with the next update."""
 
-AHEAD = 48
-"""How many drawings of whole studies are remembered to be shown again."""
+PREPARED = 48
+"""How many drawings of whole studies are kept for the next visitor."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Scene:
-    """What a place is, now.
+class PageState:
+    """The state of a page: what the route selects, as it is stored now.
 
     Attributes:
-        shape: changes when the body must be built anew.
+        shape: changes when the body must be rebuilt.
         version: changes when anything in it may have changed.
-        look: the study.
+        snapshot: the study.
         frame: the study with selection and comparisons.
         page: which page; None: none.
         summaries: every study, for the list and for comparisons.
-        trouble: what is shown instead.
+        trouble: an error message to show instead.
     """
 
     shape: str
     version: str
-    look: Look | None = None
+    snapshot: LiveSnapshot | None = None
     frame: Frame | None = None
     page: Page | None = None
     summaries: tuple[StudySummary, ...] = ()
@@ -84,50 +84,50 @@ class PageUpdate:
     seen: dict[str, Any] = field(default_factory=dict)
 
 
-class Stage:
-    """Scenes of one database's studies and pages.
+class PageRenderer:
+    """Renders pages of one database.
 
     Args:
         live: the database.
         pages: the pages.
 
     Attributes:
-        shown: set once the body of a study's page has been built.
+        drawn: set once the body of a study's page has been built.
     """
 
     def __init__(self, live: Live, pages: Pages) -> None:
-        self.shown = Event()
+        self.drawn = Event()
         self.live = live
         self.pages = pages
         self._drawings: OrderedDict[str, Any] = OrderedDict()
-        self._ahead: OrderedDict[tuple[str, ...], Any] = OrderedDict()
+        self._prepared: OrderedDict[tuple[str, ...], Any] = OrderedDict()
         self._lock = Lock()
 
     def prepare(self, name: str, pages: Sequence[Page]) -> None:
         """Draw pages of a study before they are asked for."""
         for page in pages:
-            place = Place(study=name, page=page.name)
-            scene = self.scene(place)
-            if scene.look is not None and scene.frame is scene.look.frame:
+            route = Route(study=name, page=page.name)
+            state = self.state(route)
+            if state.snapshot is not None and state.frame is state.snapshot.frame:
                 for one in page.cards:
-                    self._draw(one, scene, place)
+                    self._draw(one, state, route)
 
-    def scene(self, place: Place) -> Scene:
-        """What the place is now; never raises for what a user can mend."""
+    def state(self, route: Route) -> PageState:
+        """The page's state; a user's error becomes a page that says so."""
         try:
-            if place.study is None:
+            if route.study is None:
                 version, summaries = self.live.studies()
                 if not summaries:
                     return _trouble(_no_studies(self.live.reader.place))
-                return Scene("studies", version, summaries=tuple(summaries))
-            page = self.pages.find(place.page)
+                return PageState("studies", version, summaries=tuple(summaries))
+            page = self.pages.find(route.page)
             if page.faults:
                 return _trouble(parts.faults(page.faults))
-            return self._study(place, page)
+            return self._study(route, page)
         except StudyNotFound as error:
-            if place.study is None:
+            if route.study is None:
                 return _trouble(_no_studies(self.live.reader.place))
-            return _trouble(_gone(place, str(error)))
+            return _trouble(_gone(route, str(error)))
         except SpecError as error:
             return _trouble(parts.message("There is no such page", str(error)))
         except StoreError as error:
@@ -139,32 +139,32 @@ class Stage:
                 )
             )
 
-    def _study(self, place: Place, page: Page) -> Scene:
-        look = self.live.look(place.study or "")
-        if not look.frame.importances and any(one.figure.name == "importances" for one in page.cards):
-            self.live.settle(look.summary.name, SETTLED_S)
-            look = self.live.look(look.summary.name)
-        frame = look.frame
-        versions = [look.version]
+    def _study(self, route: Route, page: Page) -> PageState:
+        snapshot = self.live.snapshot(route.study or "")
+        if not snapshot.frame.importances and any(one.figure.name == "importances" for one in page.cards):
+            self.live.settle(snapshot.summary.name, SETTLED_S)
+            snapshot = self.live.snapshot(snapshot.summary.name)
+        frame = snapshot.frame
+        versions = [snapshot.version]
         summaries: tuple[StudySummary, ...] = ()
         if "studies" in page.file.all_parts:
             _, found = self.live.studies()
             summaries = tuple(found)
             known = {summary.name for summary in found}
-            beside = [self.live.look(n) for n in place.against if n in known and n != place.study]
+            beside = [self.live.snapshot(n) for n in route.against if n in known and n != route.study]
             versions += [other.version for other in beside]
             frame = replace(frame, beside=tuple(other.frame for other in beside))
         if page.file.of == "trial":
-            frame = self._around(frame, place.trial if place.trial is not None else look.verdict.number)
-        elif place.selection:
-            frame = frame.selecting(place.selection)
+            frame = self._around(frame, route.trial if route.trial is not None else snapshot.verdict.number)
+        elif route.selection:
+            frame = frame.selecting(route.selection)
         names = ",".join(summary.name for summary in summaries)
-        shape = f"{page.name}|{place.trial}|{look.summary.name}|{look.summary.digest}|{names}"
+        shape = f"{page.name}|{route.trial}|{snapshot.summary.name}|{snapshot.summary.digest}|{names}"
         shape = blake2b(shape.encode(), digest_size=8).hexdigest()
-        return Scene(shape, "+".join(versions), look, frame, page, summaries)
+        return PageState(shape, "+".join(versions), snapshot, frame, page, summaries)
 
     def _around(self, frame: Frame, number: int | None) -> Frame:
-        """The trial alone, with the standard errors of what are means over folds or seeds."""
+        """The trial alone, with the standard errors of means over folds or seeds."""
         if number is None:
             return frame
         frame = frame.only([number])
@@ -174,46 +174,46 @@ class Stage:
         known = {name: np.append(column, np.nan)[rows] for name, column in errors.items()}
         return replace(frame, errors=known)
 
-    def within(self, place: Place, key: str, area: figures.Area) -> list[int]:
+    def within(self, route: Route, key: str, area: figures.Area) -> list[int]:
         """The trials that a card's figure has in an area, drawn or not.
 
         Raises:
             SpecError: there is no such page or card.
             StoreError: the study cannot be read.
         """
-        page = self.pages.find(place.page)
+        page = self.pages.find(route.page)
         one = next((each for each in page.cards if each.key == key), None)
         if one is None:
             raise SpecError(f"{page.name}: has no figure '{key}'")
-        frame = self._study(place, page).frame
-        chosen = {**one.entry.options, **place.options.get(key, {})}
+        frame = self._study(route, page).frame
+        chosen = {**one.entry.options, **route.options.get(key, {})}
         return figures.within(one.figure, frame, chosen, area) if frame is not None else []
 
-    def body(self, place: Place, scene: Scene) -> tuple[list[Component], dict[str, Any]]:
-        """The whole page, and what the browser has then seen."""
-        update = PageUpdate(seen={"shape": scene.shape, "version": scene.version, "pieces": {}})
-        if scene.trouble is not None:
-            return [scene.trouble], update.seen
-        found = self._parts(place, scene)
+    def body(self, route: Route, state: PageState) -> tuple[list[Component], dict[str, Any]]:
+        """The whole page, and the `seen` of a browser that shows it."""
+        update = PageUpdate(seen={"shape": state.shape, "version": state.version, "pieces": {}})
+        if state.trouble is not None:
+            return [state.trouble], update.seen
+        found = self._parts(route, state)
         boxes: dict[str, Component] = {}
         for key, component in found.items():
             _note(update, key, component)
             boxes[key] = html.Div(component, id={"type": "part", "key": key}, className="part")
-        page, frame = scene.page, scene.frame
-        if page is None or frame is None or scene.look is None:
+        page, frame = state.page, state.frame
+        if page is None or frame is None or state.snapshot is None:
             return list(boxes.values()), update.seen
         if page.has_grid:
-            boxes["trials"] = parts.trials_tools(scene.look)
+            boxes["trials"] = parts.trials_tools(state.snapshot)
         cards = []
         for i, one in enumerate(page.cards):
             if i < AT_ONCE:
-                drawing = self._draw(one, scene, place)
+                drawing = self._draw(one, state, route)
                 update.seen["pieces"][one.key] = self._keep(drawing)
             else:
-                drawing = json.loads(to_json_plotly(place.theme.empty("")))
+                drawing = json.loads(to_json_plotly(route.theme.empty("")))
                 update.seen |= {"version": "more", "next": AT_ONCE}
-            cards.append(card(one, frame, place.options.get(one.key, {}), drawing))
-        self.shown.set()
+            cards.append(card(one, frame, route.options.get(one.key, {}), drawing))
+        self.drawn.set()
         above = [boxes[name] for name in page.file.parts]
         help_ = [html.P(page.file.help, className="quiet")] if page.file.help else []
         return [
@@ -223,22 +223,22 @@ class Stage:
             *(boxes[n] for n in page.file.below),
         ], update.seen
 
-    def update(self, place: Place, scene: Scene, seen: Mapping[str, Any], *, at_once: bool) -> PageUpdate:
-        """What of the page differs from what the browser has seen.
+    def update(self, route: Route, state: PageState, seen: Mapping[str, Any], *, at_once: bool) -> PageUpdate:
+        """The parts of the page that differ from what the browser has.
 
         Args:
-            place: what it shows.
-            scene: the place, now.
+            route: what it shows.
+            state: the route, now.
             seen: what it has seen, of the same shape.
-            at_once: send all of it, however much it is.
+            at_once: send everything, whatever its size.
         """
         before: Mapping[str, str] = seen.get("pieces", {})
-        update = PageUpdate(seen={"shape": scene.shape, "version": scene.version, "pieces": dict(before)})
-        for key, component in self._parts(place, scene).items():
+        update = PageUpdate(seen={"shape": state.shape, "version": state.version, "pieces": dict(before)})
+        for key, component in self._parts(route, state).items():
             _note(update, key, component, before.get(key))
-        if scene.page is None or scene.frame is None:
+        if state.page is None or state.frame is None:
             return update
-        cards, size = list(scene.page.cards), 0
+        cards, size = list(state.page.cards), 0
         start = int(seen.get("next", 0)) % max(1, len(cards))
         for i, one in enumerate(cards[start:] + cards[:start]):
             if size > TICK_CHARACTERS and not at_once:
@@ -246,7 +246,7 @@ class Stage:
                 update.seen["version"] = "more"
                 update.seen["next"] = start + i
                 break
-            drawing = self._draw(one, scene, place)
+            drawing = self._draw(one, state, route)
             old, new = before.get(one.key, ""), self._keep(drawing)
             if old == new:
                 continue
@@ -257,67 +257,69 @@ class Stage:
             update.seen["pieces"][one.key] = new
         return update
 
-    def _parts(self, place: Place, scene: Scene) -> dict[str, Component]:
-        if scene.shape == "studies":
-            return {"studies": parts.studies(scene.summaries)}
+    def _parts(self, route: Route, state: PageState) -> dict[str, Component]:
+        if state.shape == "studies":
+            return {"studies": parts.studies(state.summaries)}
         found: dict[str, Component] = {}
-        if scene.page is None or scene.look is None or scene.frame is None:
+        if state.page is None or state.snapshot is None or state.frame is None:
             return found
-        for name in scene.page.file.all_parts:
+        for name in state.page.file.all_parts:
             if name == "verdict":
-                found[name] = parts.verdict_tiles(scene.look)
+                found[name] = parts.verdict_tiles(state.snapshot)
             elif name == "findings":
-                found[name] = parts.found(scene.look.findings)
+                found[name] = parts.found(state.snapshot.findings)
             elif name == "best":
-                found[name] = parts.best_table(scene.look)
+                found[name] = parts.best_table(state.snapshot)
             elif name == "studies":
-                found[name] = parts.compared(place, scene.summaries)
+                found[name] = parts.compared(route, state.summaries)
             elif name == "trial":
-                found[name] = self._story(place, scene.look)
+                found[name] = self._story(route, state.snapshot)
         return found
 
-    def _story(self, place: Place, look: Look) -> Component:
-        number = place.trial if place.trial is not None else look.verdict.number
+    def _story(self, route: Route, snapshot: LiveSnapshot) -> Component:
+        number = route.trial if route.trial is not None else snapshot.verdict.number
         row, traceback = None, None
         errors: Mapping[str, float] = {}
         if number is not None:
-            found = self.live.reader.trial(look.summary.name, number)
+            found = self.live.reader.trial(snapshot.summary.name, number)
             row, traceback = found if found is not None else (None, None)
-            errors = _at(row.best_epoch, *self.live.reader.errors(look.summary.name, number)) if row else {}
-        return parts.trial_story(look, row, traceback, replace(place, trial=number), errors)
+            errors = (
+                _at(row.best_epoch, *self.live.reader.errors(snapshot.summary.name, number)) if row else {}
+            )
+        return parts.trial_story(snapshot, row, traceback, replace(route, trial=number), errors)
 
-    def _draw(self, one: Card, scene: Scene, place: Place) -> Any:
-        look, frame = scene.look, scene.frame
-        if look is None or frame is None or frame is not look.frame or scene.page is None:
-            return self._drawn(one, frame, place) if frame is not None else place.theme.empty("")
-        chosen = json.dumps(place.options.get(one.key, {}), sort_keys=True, default=str)
-        key = (look.summary.name, look.version, scene.page.name, one.key, place.theme.name, chosen)
+    def _draw(self, one: Card, state: PageState, route: Route) -> Any:
+        snapshot, frame = state.snapshot, state.frame
+        if snapshot is None or frame is None or frame is not snapshot.frame or state.page is None:
+            return self._drawn(one, frame, route) if frame is not None else route.theme.empty("")
+        chosen = json.dumps(route.options.get(one.key, {}), sort_keys=True, default=str)
+        key = (snapshot.summary.name, snapshot.version, state.page.name, one.key, route.theme.name, chosen)
         with self._lock:
-            found = self._ahead.get(key)
+            found = self._prepared.get(key)
         if found is None:
-            found = self._drawn(one, frame, place)
+            found = self._drawn(one, frame, route)
             with self._lock:
-                self._ahead[key] = found
-                while len(self._ahead) > AHEAD:
-                    self._ahead.popitem(last=False)
+                self._prepared[key] = found
+                while len(self._prepared) > PREPARED:
+                    self._prepared.popitem(last=False)
         return found
 
-    def _drawn(self, one: Card, frame: Frame, place: Place) -> Any:
+    def _drawn(self, one: Card, frame: Frame, route: Route) -> Any:
         if one.figure.name == "importances" and not frame.importances and len(frame):
             return json.loads(
-                to_json_plotly(place.theme.empty("Being computed; it appears here in a few seconds."))
+                to_json_plotly(route.theme.empty("Being computed; it appears here in a few seconds."))
             )
-        chosen = {**one.entry.options, **place.options.get(one.key, {})}
+        chosen = {**one.entry.options, **route.options.get(one.key, {})}
         try:
-            drawing = figures.plot(one.figure, frame, place.theme, chosen)
+            drawing = figures.plot(one.figure, frame, route.theme, chosen)
         except TunerError as error:
-            drawing = place.theme.empty(str(error).splitlines()[0])
+            drawing = route.theme.empty(str(error).splitlines()[0])
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001
             # A figure of a user's own must not take the page with it.
             _log.exception("figure %r cannot be drawn", one.key)
-            drawing = place.theme.empty(f"This figure failed: {described(error)}")
+            drawing = route.theme.empty(f"This figure failed: {described(error)}")
         return json.loads(to_json_plotly(drawing))
 
     def _keep(self, drawing: Any) -> str:
@@ -339,9 +341,9 @@ def _note(update: PageUpdate, key: str, component: Component, before: str | None
         update.seen["pieces"][key] = found
 
 
-def _trouble(component: Component) -> Scene:
+def _trouble(component: Component) -> PageState:
     text = to_json_plotly(component)
-    return Scene("trouble-" + blake2b(text.encode(), digest_size=8).hexdigest(), "", trouble=component)
+    return PageState("trouble-" + blake2b(text.encode(), digest_size=8).hexdigest(), "", trouble=component)
 
 
 def _no_studies(place: str) -> Component:
@@ -353,9 +355,9 @@ def _no_studies(place: str) -> Component:
     )
 
 
-def _gone(place: Place, text: str) -> Component:
+def _gone(route: Route, text: str) -> Component:
     return html.Div(
-        [parts.message(f"No study '{place.study}'", text), html.P(html.A("All studies", href="/"))]
+        [parts.message(f"No study '{route.study}'", text), html.P(html.A("All studies", href="/"))]
     )
 
 

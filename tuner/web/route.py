@@ -1,6 +1,6 @@
-"""Place: what the address says is to be shown: study, page, trial, selection, options, theme.
+"""Route: the browser's address: study, page, trial, selection, options, theme.
 
-The browser writes the address; here it is only read, and nothing in it is trusted.
+The browser writes the address; nothing in it is trusted.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ MOST_SELECTED = 20_000
 
 
 @dataclass(frozen=True)
-class Place:
-    """What is to be shown.
+class Route:
+    """What an address selects.
 
     Attributes:
         study: a study's name; None: the list of studies.
@@ -42,8 +42,8 @@ class Place:
     theme: Theme = THEMES["light"]
 
     @classmethod
-    def read(cls, given: Any) -> Place:
-        """What the browser sent, whatever it is."""
+    def read(cls, given: Any) -> Route:
+        """Read what the browser sent; invalid parts are ignored."""
         table = given if isinstance(given, Mapping) else {}
         options: dict[str, dict[str, Any]] = {}
         chosen = table.get("options")
@@ -64,7 +64,7 @@ class Place:
 
 
 def numbers(text: str) -> Iterable[int]:
-    """The numbers of a text such as ``3,5-9``; what is no number is passed over."""
+    """The numbers of a text such as ``3,5-9``; other parts are ignored."""
     left = MOST_SELECTED
     for part in text.split(","):
         low, dash, high = part.partition("-")
@@ -88,6 +88,6 @@ def _text(value: Any) -> str | None:
 
 
 def _number(value: Any) -> int | None:
-    """A trial's number; None for what is none, other scripts' digits and superscripts among it."""
+    """A trial's number; None for anything but ASCII digits."""
     text = str(value)
     return int(text) if _DIGITS.fullmatch(text) else None

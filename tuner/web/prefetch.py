@@ -1,7 +1,7 @@
-"""Ahead: the newest study's first look, taken by a process of its own while the program still starts.
+"""Prefetch: a forked process reads the newest study while the program loads the web framework.
 
-Reading half a million readings and loading a web framework take about as long, and neither has to wait
-for the other. Columns are handed over as they lie in memory.
+Reading half a million readings takes about as long as loading the framework. Columns are handed over
+as they lie in memory.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from tuner.web.insights import Insight
 from tuner.web.live import LiveStudy
 
 _APART = 64
-"""Columns begin at multiples of so many bytes."""
+"""Alignment of columns, in bytes."""
 
 
-class Ahead:
-    """A look that is being taken; to be begun while the program has but one thread.
+class Prefetch:
+    """A snapshot that another process reads; make it while the program has only one thread.
 
-    Does nothing where a process cannot be copied cheaply and safely; then the look is taken later.
+    Does nothing except on Linux, where a fork is cheap; elsewhere the study is read later.
 
     Args:
         url: the database.
@@ -52,9 +52,9 @@ class Ahead:
         answer.close()
 
     def study(self) -> LiveStudy | None:
-        """The newest study with all of its numbers; None where that did not work out.
+        """The newest study with all of its numbers; None where that failed.
 
-        What is wrong is found out anew by whoever reads next, and told there.
+        An error is not reported here; the next read meets and reports it.
         """
         found = self._next()
         if found is None:
@@ -66,7 +66,7 @@ class Ahead:
         return study
 
     def insight(self) -> Insight | None:
-        """Importances and findings of that study, for which this waits; likewise."""
+        """Wait for the importances and findings of that study; None where that failed."""
         found: Insight | None = self._next()
         self.close()
         return found
@@ -95,7 +95,7 @@ def _take(url: str, columns: Any, theirs: Connection, answer: Connection) -> Non
             study = LiveStudy(summaries[0].name)
             study.read(reader)
             answer.send(_packed(study, columns))
-            study.look(reader)
+            study.snapshot(reader)
             study.insights.settle(None)
             answer.send(study.insights.found)
 

@@ -1,6 +1,6 @@
-"""Memory: what a study leaves behind once it is read goes back to the system.
+"""malloc: give the memory that reading a study needed back to the system.
 
-glibc keeps freed memory for each thread apart; a server with ten threads would seem to need half as
+glibc keeps freed memory per thread; a server with ten threads would appear to use half as
 much again. Does nothing where there is no glibc.
 """
 
@@ -13,12 +13,12 @@ _ARENA_MAX = -8
 
 
 def keep_together() -> None:
-    """Let all threads take memory from one place; to be called before they start."""
+    """Let all threads share one arena; call this before they start."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
 
 
 def give_back() -> None:
-    """Return what is free."""
+    """Return free memory to the system."""
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)

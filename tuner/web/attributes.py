@@ -1,12 +1,12 @@
-"""Marks: attributes by which `assets/dashboard.js` knows what an element does."""
+"""Attributes: ``data-*`` by which `assets/dashboard.js` knows what an element does."""
 
 from __future__ import annotations
 
 from typing import Any
 
 
-def marks(pressed: bool | None = None, label: str | None = None, **values: str) -> dict[str, Any]:
-    """Attributes of an element: ``data-*`` for each of `values`, and what readers of screens need.
+def attributes(pressed: bool | None = None, label: str | None = None, **values: str) -> dict[str, Any]:
+    """Attributes of an element: ``data-*`` for each of `values`, and those for screen readers.
 
     Args:
         pressed: whether a switch is on.
