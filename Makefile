@@ -47,7 +47,7 @@ wheel:  ## build the wheel, install it alone in a new environment, tune with it
 
 bench: .venv/installed-dev  ## the figures of docs/benchmarks.md
 	$(BIN)/python benchmarks/bookkeeping.py
-	$(BIN)/python benchmarks/population.py
+	$(BIN)/python benchmarks/fused.py
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.costs
 	$(BIN)/python -m benchmarks.quality

@@ -60,7 +60,7 @@ def run_tuner(sampler: str, trials: int, epochs: int, folder: Path) -> int:
     from tuner.store import Database
 
     class Nothing:
-        """A population whose epochs cost nothing."""
+        """A batch whose epochs cost nothing."""
 
         capacity = ROWS
 

@@ -29,7 +29,7 @@ LOOK_S = 2e-3
 PACKAGE = Path(tuner.__file__).resolve().parent
 SIZES = (256, 512, 1024, 2048)
 ROOMS = {
-    "population": "training rows (kernels and what prepares them)",
+    "fused": "training rows (kernels and what prepares them)",
     "trainers": "trainer (recipes, first weights, scores)",
     "search": "search (ask, tell)",
     "store": "store",
@@ -151,13 +151,13 @@ def step_rates(data: str, seconds: float = 0.5) -> list[tuple[int, int, float]]:
     for width in (16, 32, 64, 128, 256):
         for batch in subjects.BATCHES:
             spec = StudySpec.parse(subjects.study("step", Path("data.npz"), [width], trials=1, seed=0))
-            population = TorchTrainer().open_batch(Job(spec, dataset, rows=2))
-            population.place(0, Trial(0, {"width": width, "batch_size": batch, "optimizer": "adam"}, 0))
-            population.advance()
+            rows = TorchTrainer().open_batch(Job(spec, dataset, rows=2))
+            rows.place(0, Trial(0, {"width": width, "batch_size": batch, "optimizer": "adam"}, 0))
+            rows.advance()
             times: list[float] = []
             while sum(times) < seconds and len(times) < spec.trainer.epochs - 1:
                 begin = time.perf_counter()
-                population.advance()
+                rows.advance()
                 times.append(time.perf_counter() - begin)
             done = operations(weights(arrays.x.shape[1], width), trained, measured)
             found.append((width, batch, done / statistics.median(times) / 1e9))

@@ -1,6 +1,6 @@
 """Fused rows beside the reference trainer: the same random trials, one thread, pairs alternated.
 
-Run: python benchmarks/population.py [--trials N] [--epochs N] [--rounds N]
+Run: python benchmarks/fused.py [--trials N] [--epochs N] [--rounds N]
 """
 
 from __future__ import annotations
@@ -78,20 +78,20 @@ def drawn(spec: StudySpec, number: int) -> Trial:
     return Trial(number, params, 0)
 
 
-def seconds(population: TrialBatch, trials: Sequence[Trial], epochs: int) -> float:
+def seconds(batch: TrialBatch, trials: Sequence[Trial], epochs: int) -> float:
     """CPU time of training all trials to their end, freed rows refilled at once."""
     waiting, running = list(trials)[::-1], 0
     begin = time.process_time()
-    free = list(range(population.capacity))
+    free = list(range(batch.capacity))
     while waiting or running:
         while free and waiting:
-            population.place(free.pop(), waiting.pop())
+            batch.place(free.pop(), waiting.pop())
             running += 1
-        for row, outcome in population.advance().items():
+        for row, outcome in batch.advance().items():
             if not isinstance(outcome, Reading):
                 raise RuntimeError(f"a trial failed: {outcome}")
             if outcome.epoch == epochs:
-                population.clear(row)
+                batch.clear(row)
                 free.append(row)
                 running -= 1
     return time.process_time() - begin
@@ -131,8 +131,8 @@ def main() -> None:
         for _ in range(options.rounds):
             slow.append(seconds(open_batch(TorchTrainer(), Job(spec, data)), trials, options.epochs))
             for rows in ROWS:
-                population = FusedBatch(Job(spec, data, rows=rows))
-                fast[rows].append(seconds(population, trials, options.epochs))
+                batch = FusedBatch(Job(spec, data, rows=rows))
+                fast[rows].append(seconds(batch, trials, options.epochs))
         for rows, times in fast.items():
             ratio = statistics.median(a / b for a, b in zip(slow, times, strict=True))
             one, many = (count / statistics.median(t) for t in (slow, times))
