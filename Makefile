@@ -29,7 +29,7 @@ lint: .venv/installed-dev  ## style, types, layers
 	$(BIN)/lint-imports
 
 docs: .venv/installed-dev  ## the documentation, into site/
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict  # --quiet would hide warnings from --strict, too
 
 check: lint docs test  ## what CI runs
 

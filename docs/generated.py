@@ -83,5 +83,5 @@ def _parameter(parameter: Any, context: Any) -> str | None:
 
 
 def _cell(text: str) -> str:
-    """Plain text for a cell of a table, where a pipe ends the cell and ``<set>`` would be a tag."""
-    return text.replace("|", "\\|").replace("<", "&lt;")
+    """Plain text for a cell of a table: no end of a cell, no tag and no reference of Markdown's."""
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("[", "\\[")
