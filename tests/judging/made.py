@@ -18,7 +18,7 @@ from tuner.judging import (
     Candidate,
     Confirmation,
     Interval,
-    Opening,
+    LockedRead,
     Overtuning,
     Step,
     Tested,
@@ -32,7 +32,7 @@ from tuner.judging import (
 )
 
 LOSS = Goals((Objective(),))
-OPENED = (Opening("2026-01-01T00:00:00+00:00", "confirm s", "here"),)
+OPENED = (LockedRead("2026-01-01T00:00:00+00:00", "confirm s", "here"),)
 
 
 def record(

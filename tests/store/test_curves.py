@@ -51,10 +51,10 @@ def asked(url: str, statement: str) -> list[Any]:
         return connection.execute(statement).fetchall()
 
 
-def news(url: str, *extras: str) -> Past:
+def delta(url: str, *extras: str) -> Past:
     reader = Reader(url)
     try:
-        return reader.news("nets", names=extras).past
+        return reader.delta("nets", names=extras).past
     finally:
         reader.close()
 
@@ -80,38 +80,38 @@ def test_a_curve_is_packed_when_its_trial_ends_and_not_before(url: str) -> None:
 @pytest.mark.usefixtures("mixed")
 @pytest.mark.parametrize("extras", [(), ("f1",)])
 def test_packed_curves_and_rows_read_the_same_in_the_same_order(url: str, extras: tuple[str, ...]) -> None:
-    both = news(url, *extras)
+    both = delta(url, *extras)
     assert both.number.tolist() == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
     assert both.epoch.tolist() == [1, 2, 3] * 4
     assert ("f1" in both.numbers) == bool(extras)
     asked(url, "DELETE FROM tuner_curves WHERE trial_id IN (SELECT trial_id FROM trials WHERE number = 0)")
-    same(news(url, *extras), both)
+    same(delta(url, *extras), both)
     asked(url, "DELETE FROM tuner_curves")
-    same(news(url, *extras), both)
+    same(delta(url, *extras), both)
 
 
 @pytest.mark.usefixtures("mixed")
 def test_packed_curves_are_read_in_place_of_rows(url: str) -> None:
     asked(url, "DELETE FROM tuner_epochs WHERE trial_id = (SELECT trial_id FROM trials WHERE number = 3)")
-    assert news(url).number.tolist() == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
+    assert delta(url).number.tolist() == [0] * 3 + [1] * 3 + [2] * 3 + [3] * 3
 
 
 @pytest.mark.usefixtures("mixed")
 def test_a_damaged_packed_curve_is_told(url: str) -> None:
     asked(url, "UPDATE tuner_curves SET readings = x'00112233'")
     with pytest.raises(StoreError, match="is damaged"):
-        news(url)
+        delta(url)
 
 
 def test_another_studys_curves_are_not_read(
     mixed: StudyStore, database: Any, spec: Any, trial: Trials, reading: Readings, ended: Ended, url: str
 ) -> None:
-    before = news(url)
+    before = delta(url)
     other = database.create_study("other", spec, {})
     other.record(Turn(started=[trial(0)], readings=[(0, reading(1))]))
     other.record(Turn(ended=[ended(trial(0), [reading(1)])]))
     other.close()
-    same(news(url), before)
+    same(delta(url), before)
     mixed.close()
     database.delete_study("nets")
     assert len(asked(url, "SELECT * FROM tuner_curves")) == 1

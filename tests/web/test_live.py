@@ -154,7 +154,7 @@ from tuner.web.live import Live
 reader = Reader(sys.argv[1])
 begun, plain = Live(reader), Live(reader)
 assert begun.adopt(ahead.study, ahead.insight) == sys.argv[2], "the newest study is read"
-assert reader.news(sys.argv[2], begun.study(sys.argv[2])._mark).trials == [], "nothing is read twice"
+assert reader.delta(sys.argv[2], begun.study(sys.argv[2])._cursor).trials == [], "nothing is read twice"
 begun.settle(sys.argv[2])
 insights = begun.study(sys.argv[2]).insights
 insights._next, taking = 0.0, insights._thread

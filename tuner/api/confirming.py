@@ -25,8 +25,8 @@ from tuner.core.trial import TrialRecord
 from tuner.errors import SpecError, StoreError, StudyLocked, TrialError
 from tuner.judging import (
     Confirmation,
+    LockedRead,
     Measure,
-    Opening,
     Overtuning,
     Step,
     Tested,
@@ -98,7 +98,7 @@ def confirm(
             provenance.require(study, data, files_only=True)
             found = Confirmation.from_table(stored)
             with suppress(StoreError):
-                # Whoever confirmed it may have been killed before its last step.
+                # The process that confirmed it may have been killed before its last step.
                 _tidy(database, found)
             return found
         if summary.is_driven:
@@ -225,7 +225,7 @@ class _Confirming:
                 if noise is not None
                 else None,
             ),
-            openings=tuple(Opening(each.at, each.command, each.host) for each in opened_before),
+            openings=tuple(LockedRead(each.at, each.command, each.host) for each in opened_before),
             test=test,
             untested=untested,
             overtuning=path,

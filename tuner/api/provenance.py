@@ -109,7 +109,7 @@ class Provenance:
         try:
             found = data.review(how, Path.cwd(), self._stored, pair, files_only=files_only)
         except DataError:
-            # What cannot be read is told by whoever needs it.
+            # Whatever needs the data reports why it cannot be read.
             return
         if found:
             self._changed(found)

@@ -295,7 +295,7 @@ def _direct(table: dict[str, Any]) -> None:
     if isinstance(name, str) and "score_direction" not in table["trainer"]:
         from tuner.trainers import scores
 
-        # What cannot be found is told by whoever trains.
+        # The trainer reports what cannot be found.
         with suppress(TunerError):
             found = scores.find(name)
             if not found.shipped:

@@ -298,11 +298,11 @@ class Processes:
         if worker.overdue:
             words = f"was ended, for an epoch took longer than {self._limit_s:g} seconds"
         tail = worker.tail()
-        last = tail.splitlines()[-1] if tail else "none"
+        last = f"its last line of output: {tail.splitlines()[-1]}" if tail else "it printed nothing"
         if not worker.capacity:
             self._stillborn += 1
             if self._stillborn > self._restarts:
-                raise PluginError(f"a worker {words} while it started; its last words: {last}")
+                raise PluginError(f"a worker {words} while it started; {last}")
         unsent = [step for step in worker.steps if isinstance(step, Leave)]
         for leave in (*worker.leaving.values(), *unsent):
             if not leave.pause:
@@ -317,9 +317,7 @@ class Processes:
                     f"{self._deaths[number]} times, at last because it" if self._restarts else "because it"
                 )
                 self._checkpoints.drop(number)
-                self._events.append(
-                    Failed(number, f"its worker died {times} {words}; its last words: {last}", tail)
-                )
+                self._events.append(Failed(number, f"its worker died {times} {words}; {last}", tail))
                 continue
             self._events.append(Interrupted(number, f"its worker {words}"))
             # The last try is made without neighbours: one of them may be to blame.

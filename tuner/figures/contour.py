@@ -1,6 +1,6 @@
 """Contour: the median value over two parameters, as a map of cells.
 
-A map of what was measured, not of a model: cells without a trial stay empty.
+A map of measurements, not of a model: cells without a trial stay empty.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _medians(cell: Ints, value: Floats, cells: int) -> tuple[Floats, Ints]:
 
 
 def draw(columns: Contour, theme: Theme) -> Drawing:
-    """A map in which the good stands out, with the ten best trials as stars."""
+    """A map with bright good cells, and the ten best trials as stars."""
     z = np.log10(columns.median) if columns.log else columns.median
     finite = z[np.isfinite(z)]
     low, high = (float(q) for q in np.quantile(finite, (0.02, 0.98)))

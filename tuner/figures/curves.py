@@ -1,6 +1,6 @@
 """Learning curves: training and validation over epochs, the best few as lines, all others as bands.
 
-Which numbers of a reading exist is the frame's business.
+The frame says which numbers a reading has.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ class Option:
     Attributes:
         name: the data half's keyword.
         label: what stands beside its control.
-        default: its value when nobody chose; a bool makes a switch, a tuple a list of choices.
+        default: its default value; a bool makes a switch, a tuple a list of choices.
         choices: (value, label) pairs to choose from; empty for switches and numbers.
         low: the least value of a number.
         high: the greatest value of a number.
@@ -61,7 +61,7 @@ class Option:
         """A value from a control, an address (text; several joined by commas) or a page's file.
 
         Raises:
-            SpecError: it is none of the choices, or no number.
+            SpecError: it is not one of the choices, or not a number.
         """
         if self.kind == "switch":
             return given if isinstance(given, bool) else str(given).lower() in ("true", "1", "yes", "on")
@@ -114,7 +114,7 @@ class Figure(Generic[C]):
     Attributes:
         name: what it is registered under.
         title: its heading.
-        help: what one looks at and what good looks like, in one or two plain sentences.
+        help: what it shows and what good looks like, in one or two sentences.
         data: turns a frame and the options' values (keywords) into numbers; raises `Nothing`.
         draw: turns those numbers into a Plotly figure of plain values.
         options: the options that a frame's study has.
@@ -180,7 +180,7 @@ def plot(
 
     Returns:
         ``data`` and ``layout``. The layout's ``uirevision`` stays the same while the options do,
-        so that zoom and legend survive new data. Where there is nothing to show it says so.
+        so that zoom and legend survive new data. Without data the figure says so.
 
     Raises:
         SpecError: an option is unknown or has a wrong value.

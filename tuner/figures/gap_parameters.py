@@ -17,7 +17,7 @@ from tuner.figures.panels import Panels, draw, panels
 
 
 def data(frame: Frame, parameters: Sequence[str] = (), log: bool = False) -> Panels:
-    """The gap against these parameters; those that explain it most where none is named."""
+    """The gap against these parameters; by default those that explain it most."""
     gap = np.where(frame.trials.is_(TrialState.FAILED), np.nan, frame.trials.gap)
     return panels(frame, gap, "gap", parameters or frame.ordered_params("gap")[:4], log, minimize=None)
 

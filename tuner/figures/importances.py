@@ -1,6 +1,6 @@
 """Importances: how much each parameter explains of the value and, beside it, of the gap.
 
-The shares are worked out elsewhere and come with the frame.
+The shares come with the frame.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Explained:
 
     Attributes:
         parameters: names.
-        value: each one's share of what sets the trials' values apart; None where it does not stand out.
+        value: each one's share of the variance of the values; None where it is not significant.
         gap: likewise of the gap.
         value_error: the standard errors of `value`.
         gap_error: and of `gap`.
@@ -73,7 +73,7 @@ def lever(frame: Frame, name: str) -> str:
 
 
 def data(frame: Frame) -> Explained:
-    """Shares by parameter, those of the value deciding the order."""
+    """Shares by parameter, ordered by those for the value."""
     value, gap = (frame.importances.get(name, Importances()) for name in ("value", "gap"))
     if not value and not gap:
         raise Nothing(value.silence)

@@ -18,16 +18,16 @@ Bools = NDArray[np.bool_]
 _EXTREMES: Any = MinMaxDownsampler()  # type: ignore[no-untyped-call]
 
 DIGITS = 4
-"""Significant digits of what is sent to be drawn: finer than a pixel."""
+"""Significant digits of numbers that are sent to be drawn: finer than a pixel."""
 
 POINT_DIGITS = 8
-"""And of a point that stands for a trial, whose numbers are read when it is pointed at."""
+"""Significant digits of a trial's point, whose numbers are shown on hover."""
 
 _MOST_DIGITS = 15
 
 
 def listed(values: Any, digits: int = DIGITS) -> list[float | None]:
-    """Numbers as JSON takes them: rounded to significant digits, None for what is not finite.
+    """Numbers as JSON takes them: rounded to significant digits, None for numbers that are not finite.
 
     Numbers that lie close together have so many digits more that these tell where between the
     lowest and the highest each one lies.
@@ -51,7 +51,7 @@ def listed(values: Any, digits: int = DIGITS) -> list[float | None]:
 
 
 def _fine(values: Floats, digits: int) -> int:
-    """Significant digits that leave `digits` of what sets finite values apart."""
+    """Significant digits that keep `digits` of the differences between finite values."""
     if not len(values):
         return digits
     low, high = values.min(), values.max()

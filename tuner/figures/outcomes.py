@@ -1,4 +1,4 @@
-"""Outcomes: what became of the trials, in all and over one parameter's range.
+"""Outcomes: how the trials ended, in all and over one parameter's range.
 
 Which rule is sensible is not judged here.
 """
@@ -44,7 +44,7 @@ class Outcomes:
 
 
 def outcomes(frame: Frame) -> Texts:
-    """(N,) "finished", "failed", "diverged", "stopped: <rule>", or where the trial stands."""
+    """(N,) "finished", "failed", "diverged", "stopped: <rule>", or the trial's state."""
     trials = frame.trials
     state = trials.state.astype(object)
     stopped = trials.is_(TrialState.STOPPED)
@@ -144,7 +144,7 @@ def draw(columns: Outcomes, theme: Theme) -> Drawing:
 
 
 def colours(labels: Sequence[str], theme: Theme) -> list[str]:
-    """The same colour for the same outcome in every figure; rules of one's own share what is left."""
+    """The same colour for the same outcome in every figure; a user's rules share the remaining ones."""
     fixed = {
         FINISHED: theme.blue,
         FAILED: theme.red,

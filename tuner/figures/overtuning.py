@@ -1,6 +1,6 @@
 """Overtuning: validation against test along the incumbents, once the test was opened.
 
-Takes the numbers of a confirmation, not a frame, so it stands on no page of a running study.
+Takes the numbers of a confirmation, not a frame, so only reports show it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Page: an HTML document that stands alone, with figures that are dark where the reader's screen is.
+"""Page: a self-contained HTML document with figures that follow the reader's dark mode.
 
-Which texts and figures stand on it is the caller's business.
+The caller chooses its texts and figures.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ style-src 'unsafe-inline'; img-src data: blob:; connect-src data: blob:">
 """
 
 _PAPER_WIDTH = 680
-"""Pixels of a figure on paper: what an upright A4 page holds between its margins."""
+"""Width of a figure on paper in pixels: an upright A4 page between its margins."""
 
 _SCRIPT = """
 const config = CONFIG, paperWidth = WIDTH;
@@ -93,11 +93,11 @@ addEventListener("afterprint", () => redraw(false));
 
 
 def figure_html(light: Drawing, dark: Drawing, height: int = 380) -> str:
-    """The place of a figure on a page, and what is drawn there.
+    """The HTML element of a figure, with its drawing.
 
     Args:
-        light: what `plot` made for a light ground.
-        dark: and for a dark one; only what differs is kept.
+        light: what `plot` made for a light background.
+        dark: the same for a dark one; only differences are stored.
         height: in pixels.
     """
     text = json.dumps([light, list(_differences(light, dark))], allow_nan=False, separators=(",", ":"))

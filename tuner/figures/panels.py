@@ -1,6 +1,6 @@
 """Panels: a number of every trial against several parameters, side by side, each with its trend.
 
-Which number that is, and what it means, is the figure's business.
+The figure chooses that number.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tuner.figures.theme import Theme, safe
 MOST_PANELS = 8
 
 FEWEST_POINTS = 60
-"""Points that a panel may have however many there are; its trend is of all trials."""
+"""Points that a panel draws at most; its trend uses all trials."""
 _COLUMNS = 4
 
 

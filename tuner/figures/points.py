@@ -1,6 +1,6 @@
-"""Points: trials as a scatter, told apart by how they ended, with the selected ones ringed.
+"""Points: trials as a scatter, marked by how they ended, with the selected ones ringed.
 
-What stands on the two axes is the figure's business.
+The figure chooses the two axes.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def marks(
 
 
 def rings(points: Points, theme: Theme, template: str, size: int = 6) -> list[dict[str, Any]]:
-    """A ring round every selected trial; nothing when there is none."""
+    """A ring around every selected trial."""
     rows = np.flatnonzero(points.selected)
     marker = {
         "symbol": "circle-open",

@@ -24,8 +24,8 @@ class RungCounts:
     Attributes:
         epoch: (R,) rising; the last is the longest trial's.
         reached: (R,) trials that trained so long.
-        went_on: (R,) those of them that trained on.
-        labels: (L,) what became of the others, the most frequent first.
+        went_on: (R,) how many of them trained on.
+        labels: (L,) how the others ended, the most frequent first.
         ended: (L, R) trials.
         total: at how many different epochs trials were stopped or paused.
     """
@@ -71,7 +71,7 @@ def data(frame: Frame) -> RungCounts:
 
 
 def draw(columns: RungCounts, theme: Theme) -> Drawing:
-    """A bar per rung, as high as trials reached it, divided by what became of them there."""
+    """A bar per rung, as high as trials reached it, divided by how they went on."""
     places = list(range(len(columns.epoch)))
     parts = [(WENT_ON, columns.went_on, theme.green)]
     parts += zip(columns.labels, columns.ended, colours(columns.labels, theme), strict=True)

@@ -14,7 +14,7 @@ from tuner.figures.numbers import listed
 from tuner.figures.theme import Theme, safe
 
 FEW = 16
-"""So many values at most stand each for itself; more are a continuum."""
+"""A number with more values than this is binned as a continuum."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Scale:
         return places + 0.5 * apart * ((np.asarray(number) * 0.6180339887498949) % 1.0 - 0.5)
 
     def said(self, places: Floats) -> list[str]:
-        """What stands at these places, in words that are safe to show; jitter does not matter."""
+        """The values at these positions, as escaped text; jitter is ignored."""
         if self.labels:
             return [safe(self.labels[round(place)], 40) for place in places.tolist()]
         if self.count > 1:

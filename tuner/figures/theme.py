@@ -1,6 +1,6 @@
 """Theme: colours, layout and axes of every figure, and the one place where text is made safe.
 
-Draws nothing of a study.
+Draws no data.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def safe(text: object, longest: int = 200) -> str:
     """A user's text as Plotly shows it letter by letter.
 
     Plotly reads a subset of HTML in every text, and ``%{...}`` in those of hover; it shows
-    character references as what they stand for.
+    character references as their characters.
     """
     plain = " ".join(str(text).split())
     plain = plain if len(plain) <= longest else plain[: longest - 1] + "…"
@@ -33,7 +33,7 @@ def faint(hue: str, share: float) -> str:
 class Theme:
     """Colours that people with any colour vision tell apart, on a dark or a light ground.
 
-    The hues are those of Okabe and Ito (2008, "Color Universal Design"), lightened on dark.
+    The hues are from Okabe and Ito (2008, "Color Universal Design"), lightened on dark.
 
     Attributes:
         name: ``"light"`` or ``"dark"``.
@@ -118,7 +118,7 @@ class Theme:
         return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y, "line": line}
 
     def across_label(self, y: float, text: str, log: bool = False) -> dict[str, Any]:
-        """What the line across stands for, at its right end, as an annotation."""
+        """The label of a horizontal line at its right end, as an annotation."""
         height = math.log10(y) if log and y > 0 else y  # annotations count in powers on such an axis
         return {
             "text": safe(text),

@@ -1,6 +1,6 @@
 """Trade-offs: the value against a further objective or a cost (gap, time, ...), and the best trade-offs.
 
-Which trade is worth it is for the reader to say.
+The reader chooses among the trade-offs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Statistics of a study's results, and their sentences: intervals, ties, confirmation, overtuning."""
 
 from tuner.judging.choosing import Candidate, Difference, Selection, choose, worth_repeating
-from tuner.judging.confirmation import Confirmation, Opening, Tested, contenders
+from tuner.judging.confirmation import Confirmation, LockedRead, Tested, contenders
 from tuner.judging.intervals import SHARE, Interval, Transform, around, over_repeats
 from tuner.judging.measures import MEASURES, Measure, measured, of_losses, of_score, scale_of
 from tuner.judging.noise import Noise
@@ -19,10 +19,10 @@ __all__ = [
     "Difference",
     "Estimate",
     "Interval",
+    "LockedRead",
     "Luck",
     "Measure",
     "Noise",
-    "Opening",
     "Overtuning",
     "Pair",
     "Reason",

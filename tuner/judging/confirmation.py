@@ -22,8 +22,8 @@ from tuner.judging.overtuning import Overtuning
 
 
 @dataclass(frozen=True, slots=True)
-class Opening:
-    """When the locked test split was read, and by what.
+class LockedRead:
+    """One read of the locked test split.
 
     Attributes:
         at: UTC, ISO 8601.
@@ -104,7 +104,7 @@ class Confirmation:
     params: Mapping[str, float | int | str | bool]
     naive: float
     confirmed: Interval
-    openings: tuple[Opening, ...] = ()
+    openings: tuple[LockedRead, ...] = ()
     test: Tested | None = None
     untested: str | None = None
     overtuning: Overtuning | None = None

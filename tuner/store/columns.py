@@ -1,6 +1,6 @@
-"""Columns: what is new of a study since one last looked, read without ever writing.
+"""Columns: incremental, read-only reads of a study's new rows.
 
-Opens the database for reading only, never takes a lease, and keeps what it has read in a mark that the
+Opens the database for reading only, never takes a lease, and keeps its position in a cursor that the
 reader hands back.
 """
 
@@ -34,7 +34,7 @@ from tuner.store.stand_in import stand_in, state
 from tuner.store.values import StudySummary
 
 BUSY_TIMEOUT_S = 2.0
-"""How long a look waits for a program that keeps the whole file locked."""
+"""How long a read waits for a program that keeps the whole file locked."""
 
 _OVER = [state.value for state in TrialState if state.is_over]
 
@@ -66,14 +66,14 @@ _ROW = tuple(tuner_trials.c[name] for name in TrialRow._fields)
 
 
 @dataclass(slots=True)
-class Mark:
+class Cursor:
     """How far a study has been read.
 
     Attributes:
         study: its id, and when it was created; another study of the same name has another one.
         last_id: the highest trial id seen.
         open: trials that were not over: row as it stood, and the last reading. When that one is
-            another at the next look, the trial has begun anew.
+            another at the next read, the trial has started again.
     """
 
     study: tuple[int, str]
@@ -82,29 +82,29 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
-    """What is new of a study.
+class Delta:
+    """The new and changed rows of a study.
 
     Attributes:
         is_whole: everything that was known before is void.
         trials: new and changed trials in the order of numbers.
         void: numbers of trials whose earlier readings are void.
         past: the readings, sorted by trial and epoch: `NUMBERS` and the further ones asked for.
-        mark: for the next look.
+        cursor: for the next read.
     """
 
     is_whole: bool
     trials: Sequence[TrialRow]
     void: Sequence[int]
     past: Past
-    mark: Mark
+    cursor: Cursor
 
     def __bool__(self) -> bool:
         return bool(self.is_whole or self.trials or self.void or len(self.past.number))
 
 
 class Reader:
-    """Reads a database that others write, and that may come, go or be replaced meanwhile.
+    """Reads a database that other processes write, and that may appear, vanish or be replaced meanwhile.
 
     Safe to use from several threads, one at a time gets in.
 
@@ -112,7 +112,7 @@ class Reader:
         url: as `Database.open` takes it.
 
     Raises:
-        StoreError: it is no address of a database.
+        StoreError: it is not a database URL.
     """
 
     def __init__(self, url: str) -> None:
@@ -143,7 +143,7 @@ class Reader:
             return str(hash(tuple(tuple(row) for row in rows)))
 
     def studies(self) -> list[StudySummary]:
-        """Every study of ours but those that confirm another one, the newest first.
+        """All studies of tuner except those that confirm another one, the newest first.
 
         Raises:
             StudyNotFound: there is no such file.
@@ -155,7 +155,7 @@ class Reader:
         return [each for each in found if each.confirms is None]
 
     def study(self, name: str) -> StudySummary:
-        """How one study stands.
+        """The summary of a study.
 
         Raises:
             StudyNotFound: no study has that name; lists similar names.
@@ -165,7 +165,7 @@ class Reader:
             return read.summaries(connection, {name: self._id(connection, name)})[0]
 
     def confirmed(self, name: str) -> Mapping[str, Any] | None:
-        """What came of a study's last confirmation; None where there is none. See `Database.confirmed`.
+        """The result of a study's last confirmation; None where there is none. See `Database.confirmed`.
 
         Raises:
             StudyNotFound: see `study`.
@@ -204,7 +204,7 @@ class Reader:
             return dict(each_curve(connection, self._id(connection, name), number)).get(number, [])
 
     def errors(self, name: str, number: int) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
-        """The epochs of one trial, and the standard errors of its numbers at each where they are means.
+        """The epochs of one trial, and the standard errors of those numbers that are means.
 
         Returns:
             (E,) epochs, and by the number's name (E,) errors; `nan` for none, and no column of nothing.
@@ -224,12 +224,12 @@ class Reader:
         columns = {each: np.array([curves.number(errors.get(each)) for errors in readings]) for each in names}
         return np.array([epoch for epoch, _ in found], np.int64), columns
 
-    def news(self, name: str, mark: Mark | None = None, names: Sequence[str] = ()) -> News:
-        """What is new of a study since `mark`; all of it without one.
+    def delta(self, name: str, cursor: Cursor | None = None, names: Sequence[str] = ()) -> Delta:
+        """The rows of a study that are new since `cursor`; all without one.
 
         Args:
             name: the study.
-            mark: what the last look returned.
+            cursor: the one that the last read returned.
             names: what is searched for; numbers that only some trainers know are read beside `NUMBERS`.
 
         Raises:
@@ -243,9 +243,9 @@ class Reader:
                 select(tuner_studies.c.created_at).where(tuner_studies.c.study_id == study_id)
             )
             study = (study_id, str(created))
-            if mark is None or mark.study != study:
-                return self._news(connection, Mark(study), extras, is_whole=True)
-            return self._news(connection, mark, extras, is_whole=False)
+            if cursor is None or cursor.study != study:
+                return self._delta(connection, Cursor(study), extras, is_whole=True)
+            return self._delta(connection, cursor, extras, is_whole=False)
 
     def close(self) -> None:
         """Close the connection."""
@@ -254,14 +254,16 @@ class Reader:
                 self._engine.dispose()
             self._engine = None
 
-    def _news(self, connection: Connection, mark: Mark, extras: Sequence[str], *, is_whole: bool) -> News:
-        rows = _trials(connection, mark)
+    def _delta(
+        self, connection: Connection, cursor: Cursor, extras: Sequence[str], *, is_whole: bool
+    ) -> Delta:
+        rows = _trials(connection, cursor)
         number_of = {row.trial_id: row.number for row in rows}
-        known = {trial_id: mark.open.get(trial_id, (None, None)) for trial_id in number_of}
+        known = {trial_id: cursor.open.get(trial_id, (None, None)) for trial_id in number_of}
         changed = [row for row in rows if row != known[row.trial_id][0]]
         void: list[int] = []
         if is_whole:
-            found = curves.of_study(connection, mark.study[0], extras)
+            found = curves.of_study(connection, cursor.study[0], extras)
         else:
             lasts = {trial_id: last for trial_id, (_, last) in known.items()}
             found, void = curves.behind(connection, lasts, extras)
@@ -271,8 +273,8 @@ class Reader:
                 before = None if row.trial_id in void else known[row.trial_id][1]
                 still_open[row.trial_id] = (row, found.last(row.trial_id) or before)
         again = [number_of[i] for i in void]
-        following = Mark(mark.study, max([mark.last_id, *number_of]), still_open)
-        return News(is_whole, changed, again, found.numbered(number_of), following)
+        following = Cursor(cursor.study, max([cursor.last_id, *number_of]), still_open)
+        return Delta(is_whole, changed, again, found.numbered(number_of), following)
 
     def _ids(self, connection: Connection) -> dict[str, int]:
         return read.study_ids(connection) if version(connection) is not None else {}
@@ -368,21 +370,21 @@ def _read_only(url: URL, file: Path | None) -> Engine:
     return engine
 
 
-def _trials(connection: Connection, mark: Mark) -> list[TrialRow]:
-    """New trials, and those that were open at the last look, in the order of numbers."""
-    fresh = tuner_trials.c.trial_id > mark.last_id
-    if mark.open:
-        ours = tuner_trials.c.trial_id.in_(mark.open) if len(mark.open) < 500 else (
-            tuner_trials.c.trial_id >= min(mark.open)
+def _trials(connection: Connection, cursor: Cursor) -> list[TrialRow]:
+    """New trials, and those that were open at the last read, in the order of numbers."""
+    fresh = tuner_trials.c.trial_id > cursor.last_id
+    if cursor.open:
+        ours = tuner_trials.c.trial_id.in_(cursor.open) if len(cursor.open) < 500 else (
+            tuner_trials.c.trial_id >= min(cursor.open)
         )  # fmt: skip
         fresh = or_(fresh, ours)
-    cursor = connection.execute(
+    result = connection.execute(
         select(*_ROW)
-        .where(and_(tuner_trials.c.study_id == mark.study[0], fresh))
+        .where(and_(tuner_trials.c.study_id == cursor.study[0], fresh))
         .order_by(tuner_trials.c.number)
     ).cursor
-    found = cursor.fetchall() if cursor is not None else []
-    rows = [values for values in found if values[0] > mark.last_id or values[0] in mark.open]
+    found = result.fetchall() if result is not None else []
+    rows = [values for values in found if values[0] > cursor.last_id or values[0] in cursor.open]
     # One text is read many times faster than thousands.
     params = from_json(f"[{','.join(values[2] for values in rows)}]")
     return [_row(values, its_params) for values, its_params in zip(rows, params, strict=True)]

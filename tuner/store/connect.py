@@ -1,6 +1,6 @@
-"""A URL or a path becomes an SQLAlchemy engine; what goes wrong with it becomes a StoreError.
+"""Makes an SQLAlchemy engine from a URL or a path; its errors become StoreErrors.
 
-All that is special about SQLite is here: pragmas, how transactions begin, and what its error codes mean.
+Everything special about SQLite is here: pragmas, how transactions begin, and its error codes.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def writing(engine: Engine, *, full: bool = False, patience_s: float | None = No
 
 
 def write_ahead(engine: Engine) -> None:
-    """Let readers of an SQLite file go on while it is written; stays so. Nothing on other databases."""
+    """Switch an SQLite file to WAL mode, which lets readers go on during writes; it stays so."""
     if engine.dialect.name == "sqlite":
         with engine.execution_options(tuner_begin=()).connect() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")
@@ -144,7 +144,7 @@ def write_ahead(engine: Engine) -> None:
 
 @contextmanager
 def told(where: str) -> Iterator[None]:
-    """Turn what the database raises into a StoreError of one line."""
+    """Turn an error of the database into a StoreError of one line."""
     try:
         yield
     except SQLAlchemyError as error:
@@ -154,7 +154,7 @@ def told(where: str) -> Iterator[None]:
 
 
 def tells_of_damage(error: Exception) -> bool:
-    """Whether an error is in what is stored; not in the way to it, as a lock or a server that is down."""
+    """Whether an error means damaged data, unlike a lock or a server that is down."""
     cause = error.__cause__
     if not isinstance(cause, DBAPIError):
         return True
@@ -179,7 +179,7 @@ def _keep_unwritten(connection: Any, _record: object) -> None:
 def _only_existing(
     copy: Path | None, _dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]
 ) -> None:
-    """Open a file, but create none: one that was removed would come back empty."""
+    """Open an existing file only: a removed one would come back empty."""
     if copy is not None or not options.get("uri"):
         arguments[0] = f"{(copy or Path(arguments[0])).absolute().as_uri()}?mode=rw"
         options["uri"] = True

@@ -1,4 +1,4 @@
-"""Creates what a database lacks: Optuna's tables and tuner's, on SQLite in one transaction.
+"""Creates missing tables, Optuna's and tuner's; on SQLite in one transaction.
 
 Optuna's own machinery takes 0.5 s to load and to create its tables in an SQLite file; `optuna.sql`, which
 holds what Optuna 5 writes, takes 0.04 s. An Optuna with other tables writes a file of its own to copy from.

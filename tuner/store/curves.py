@@ -1,6 +1,6 @@
 """Curves: the readings of many trials as columns, those of ended trials from one packed value each.
 
-A trial's curve is packed when it ends; its rows in `tuner_epochs` stay what counts, and what is not
+A trial's curve is packed when it ends; its rows in `tuner_epochs` stay the truth, and what is not
 packed is read from them.
 """
 
@@ -176,7 +176,7 @@ def _of_trials(connection: Connection, trial_ids: list[int], extras: Sequence[st
 def behind(
     connection: Connection, lasts: Mapping[int, Last | None], extras: Sequence[str]
 ) -> tuple[Curves, list[int]]:
-    """The readings of these trials behind the last ones known, and whose last one is another now."""
+    """The readings of these trials after the last known ones, and the trials whose last one has changed."""
     parts: list[list[tuple[Any, ...]]] = []
     void: list[int] = []
     for trial_id, last in sorted(lasts.items()):
@@ -202,7 +202,7 @@ def of_text(text: str | None) -> Mapping[str, Any]:
 
 
 def number(value: Any) -> float:
-    """A number that somebody's trainer gave; `nan` where it is none."""
+    """A number from a trainer; `nan` where it is not a number."""
     with suppress(TypeError, ValueError):
         return float(value)
     return float("nan")

@@ -56,7 +56,7 @@ class Database:
             models: the folder for the models of all studies, where it was said.
 
         Raises:
-            SpecError: that folder is none.
+            SpecError: that is not a folder.
             StudyNotFound: there is no such file, so no study either.
             StudyLocked: its tables are of an earlier version, and a tuner of that version drives a study.
             StoreError: it is not a database that can be used.
@@ -93,7 +93,7 @@ class Database:
             return set(connection.scalars(select(studies.c.study_name)))
 
     def study(self, name: str, records: Sequence[TrialRecord] | None = None) -> StudySummary:
-        """How one study stands; `records` are its trials, where they were read already.
+        """The summary of a study; `records` are its trials, where they were read already.
 
         Raises:
             StudyNotFound: no study has that name; lists similar names.
@@ -102,7 +102,7 @@ class Database:
             return read.summaries(connection, {name: self._id(connection, name)}, records)[0]
 
     def standing(self, name: str) -> tuple[float, Mapping[str, Any]]:
-        """How many seconds a study has taken, and where its executor stood; see `StudySummary`."""
+        """How many seconds a study has taken, and its executor's state; see `StudySummary`."""
         with self._reading() as connection:
             mine = tuner_studies.c.study_id == self._id(connection, name)
             row = connection.execute(
@@ -116,7 +116,7 @@ class Database:
         Args:
             name: the study.
             is_brief: of trials that are over, read the best epoch of the default and of the best one by
-                value alone; those of all take as long as everything else.
+                value alone; the attributes of all take as long as everything else.
         """
         with self._reading() as connection:
             return records(connection, self._id(connection, name), self._root, is_brief=is_brief)
@@ -166,13 +166,13 @@ class Database:
             return read.specs(connection, self._id(connection, name))
 
     def fingerprint(self, name: str) -> bytes | None:
-        """What is remembered of a study's data; None where there is nothing."""
+        """The fingerprint of a study's data; None where there is none."""
         with self._reading() as connection:
             mine = tuner_fingerprints.c.study_id == self._id(connection, name)
             return connection.scalar(select(tuner_fingerprints.c.fingerprint).where(mine))
 
     def keep_fingerprint(self, name: str, fingerprint: bytes) -> None:
-        """Remember this of a study's data."""
+        """Store the fingerprint of a study's data."""
         with told(self._where), writing(self._engine).begin() as connection:
             study_rows.keep_fingerprint(connection, self._id(connection, name), fingerprint)
 
@@ -182,7 +182,7 @@ class Database:
             return read.confirmations(connection, self._id(connection, name))
 
     def confirmed(self, name: str) -> Mapping[str, Any] | None:
-        """What came of a study's last confirmation; None where it was never confirmed.
+        """The result of a study's last confirmation; None where it was never confirmed.
 
         Its `model_path` is the folder of the recommended model, whether or not that is still there.
         """
@@ -200,7 +200,7 @@ class Database:
             return study_rows.begin_confirmation(connection, study_id, command, opened=opened)
 
     def end_confirmation(self, name: str, number: int, result: Mapping[str, Any]) -> None:
-        """Store what came of a confirmation; what is stored already stays."""
+        """Store the result of a confirmation; a stored result stays."""
         with told(self._where), writing(self._engine, full=True).begin() as connection:
             study_rows.end_confirmation(connection, self._id(connection, name), number, result)
 
@@ -239,9 +239,9 @@ class Database:
             name: its name, also in Optuna.
             spec: stored study_rows.
             facts: JSON-ready notes on how it runs: device, executor, what was done to the data.
-            models: the folder for the models of all studies, whatever else says one.
-            command: what is noted as having brought the spec.
-            fingerprint: what is to be remembered of its data.
+            models: the folder for the models of all studies; overrides every other setting.
+            command: the command to note as the spec's origin.
+            fingerprint: the fingerprint of its data.
 
         Raises:
             StudyExists: there is one of that name.
@@ -285,9 +285,9 @@ class Database:
             name: the study.
             spec: replaces the stored one, which stays in the study's history.
             facts: further notes on how it runs; those of the same name are replaced.
-            command: what is noted as having brought the new spec.
-            changes: what is noted as having changed, a sentence each.
-            fingerprint: what is to be remembered of its data from now on; None: as before.
+            command: the command to note as the new spec's origin.
+            changes: the changes to note, one sentence each.
+            fingerprint: the fingerprint of its data from now on; None: keep the old one.
 
         Raises:
             StudyNotFound: nothing has that name.

@@ -26,7 +26,7 @@ REASON = 1_000
 
 
 class Encoder:
-    """A search space's parameters as they stand in Optuna's `trial_params`.
+    """A search space's parameters as Optuna's `trial_params` stores them.
 
     Optuna keeps a number for each parameter, beside the JSON of the distribution it came from:
     the value itself, or a choice's index. A fixed value is a distribution of one choice.
@@ -51,8 +51,8 @@ class Encoder:
 
 
 def distribution_json(parameter: Parameter) -> str:
-    """What Optuna stores of a parameter's distribution."""
-    from optuna import distributions as optunas  # whoever writes trials has loaded it to choose them
+    """A parameter's distribution as Optuna stores it."""
+    from optuna import distributions as optunas  # the search has loaded it already
 
     found: optunas.BaseDistribution
     with warnings.catch_warnings():
@@ -75,7 +75,7 @@ def _only(value: Value, kind: str) -> str:  # noqa: ARG001 - 1 and True are two
 
 
 def kind_of(value: float) -> str:
-    """Optuna's name for what sort of number it is."""
+    """Optuna's name for the kind of number."""
     if math.isfinite(value):
         return "FINITE"
     return "NAN" if math.isnan(value) else "INF_POS" if value > 0 else "INF_NEG"
@@ -106,7 +106,7 @@ def outcome(record: TrialRecord) -> tuple[str, float | None]:
 
 
 def attributes(record: TrialRecord) -> Iterator[tuple[str, str]]:
-    """What Optuna's users see of a trial that is over beside its value: name and JSON."""
+    """The user attributes of an ended trial for Optuna: name and JSON."""
     best = record.best
     if best is not None:
         yield "best_epoch", json.dumps(best.epoch)
@@ -130,7 +130,7 @@ def constraints(record: TrialRecord, goals: Goals) -> Iterator[tuple[str, str]]:
 
 
 def order_json(order: Stop | Pause) -> str:
-    """What was decided of a trial; a pause has no `conclusive`."""
+    """The decision on a trial; a pause has no `conclusive`."""
     table: dict[str, Any] = {"rule": order.rule, "reason": storable(order.reason, REASON)}
     if isinstance(order, Stop):
         table["conclusive"] = order.conclusive
@@ -144,7 +144,7 @@ def order_of(text: str) -> Stop | Pause:
 
 
 def storable(text: str | None, most: int | None = None) -> str | None:
-    """Text with what no database takes replaced: halves of surrogate pairs, and NUL.
+    """Text without characters that databases refuse: lone surrogates and NUL.
 
     Args:
         text: anybody's.

@@ -1,4 +1,4 @@
-"""The SQLite file under a running study: whether it is still there; if not, what it held is saved.
+"""The SQLite file of a running study: checks that it is still there; if not, saves its content.
 
 Removing an open file only takes its name away: the connections that have it open still read all that was
 stored. Without this, a study whose file is removed would go on and lose everything at its end.
@@ -28,7 +28,7 @@ class DatabaseFile:
         self._inode = None if self._path is None else _inode(self._path)
 
     def require(self, engine: Engine, name: str) -> None:
-        """Make sure that what is written still goes where it is looked for.
+        """Check that writes still go to the file at this path.
 
         Raises:
             StoreError: the file was removed or replaced. All that was stored is in a file beside it now.

@@ -1,4 +1,4 @@
-"""Migrations: what turns tables of an earlier version into those of the next, one step per version.
+"""Migrations: turn tables of an earlier version into the next version's, one step per version.
 
 Each step is written in plain SQL and stays as it is for ever, so it must not use the tables as `schema`
 declares them today. Tables from before version `OLDEST` are refused. The step to version 5 renames the
@@ -166,7 +166,7 @@ STEPS: Mapping[int, Callable[[Connection], None]] = {5: _to_5, 6: _to_6}
 
 
 def take_over(engine: Engine, *, moves: bool) -> None:
-    """Move models from folders named for studies, as before version 5; what stays there is told to the log.
+    """Move models from folders named for studies, as before version 5; what stays there is logged.
 
     Only the models of trials that the database has are moved: two databases may have shared such a folder.
 

@@ -1,7 +1,7 @@
 """Where the files of a study lie, as the database stores it: from its own place, so that both can move.
 
 Beside an SQLite file in ``tuner_models``; for a server's database where the root was said to be, else
-below the working folder in which the study began. What is stored may come from anybody: it leads to no
+below the working folder in which the study began. The stored path is untrusted: it leads to no
 folder but one that is named for the study, and the folder's mark says whether it is.
 """
 
@@ -65,7 +65,7 @@ def artifacts(
         synced: see `Artifacts`.
 
     Raises:
-        StoreError: what is stored is no folder that tuner gives; another program has stored it.
+        StoreError: the stored path is not one that tuner makes; another program has stored it.
     """
     name, identity, folder = stored_folder(connection, study_id)
     if given is not None and (_is_folder(other := given / folder.name) or not _is_folder(folder)):
@@ -101,7 +101,7 @@ def stored_folder(connection: Connection, study_id: int) -> tuple[str, str, Path
 
 
 def is_given(text: Any, identity: str) -> bool:
-    """Whether what is stored is a place that tuner gives; another program may have stored anything."""
+    """Whether a stored path has the form that tuner writes; another program may have stored anything."""
     if not isinstance(text, str) or len(text) > _LONGEST or "\0" in text:
         return False
     parts = PurePosixPath(text).parts
@@ -154,7 +154,7 @@ def owned(
 
 
 def moved(connection: Connection, study_id: int, now: Path, given: Path | None) -> list[str]:
-    """What there is to say when a study goes on whose files are elsewhere than stored, or than was said.
+    """Notes for a resumed study whose files are not where the store or the option says.
 
     Args:
         connection: to the database.
@@ -185,7 +185,7 @@ def is_this(url: URL, folder: Path, owner: str) -> bool:
 
 
 def _is_folder(path: Path) -> bool:
-    """Whether there is a folder that can be looked into; why it cannot is told when it is used."""
+    """Whether there is a readable folder; an error is raised later, when it is used."""
     try:
         return path.is_dir()
     except OSError:

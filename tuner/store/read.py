@@ -31,7 +31,7 @@ from tuner.store.schema import (
 from tuner.store.values import ORIGIN, SpecRevision, StoredConfirmation, StudySummary
 
 GONE = "its process ended unexpectedly"
-"""The reason of a study that is neither finished nor driven by anybody."""
+"""The reason of an unfinished study that no process drives."""
 
 
 def study_ids(connection: Connection) -> dict[str, int]:
@@ -76,7 +76,7 @@ def confirmations(connection: Connection, study_id: int) -> list[StoredConfirmat
 
 
 def confirmed(connection: Connection, study_id: int, root: Path | None) -> dict[str, Any] | None:
-    """What came of a study's last confirmation; None where it was never confirmed.
+    """The result of a study's last confirmation; None where it was never confirmed.
 
     Of its model's path only the trial's number is stored, or counts; the path follows from it.
     """
@@ -92,7 +92,7 @@ def confirmed(connection: Connection, study_id: int, root: Path | None) -> dict[
 def summaries(
     connection: Connection, ids: Mapping[str, int], known: Sequence[TrialRecord] | None = None
 ) -> list[StudySummary]:
-    """How the studies of these ids stand, in their order; `known` are the trials of the only one."""
+    """The summaries of the studies of these ids, in their order; `known` are the trials of the only one."""
     chosen = list(ids.values())
     rows = {
         row.study_id: row

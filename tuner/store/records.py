@@ -1,4 +1,4 @@
-"""Records and readings of trials as objects, for whoever wants all of a study's.
+"""Records and readings of trials as objects, for callers that need a whole study.
 
 `curves` gives readings as columns, which is a hundred times quicker where there are very many.
 """
@@ -54,7 +54,7 @@ def records(
         study_id: the study.
         root: the folder for the models of all studies, where it was said.
         is_brief: of trials that are over, read the best epoch of the default and of the best one by
-            value alone; those of all take as long as everything else.
+            value alone; the attributes of all take as long as everything else.
     """
     metric, minimize = connection.execute(
         select(tuner_studies.c.metric, tuner_studies.c.minimize).where(tuner_studies.c.study_id == study_id)

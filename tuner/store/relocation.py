@@ -17,7 +17,7 @@ from tuner.store.connect import file_of
 
 
 def home_of(url: URL) -> Path:
-    """The folder of an SQLite file, behind all links; for a server's database the working folder."""
+    """The folder of an SQLite file, with links resolved; for a server's database the working folder."""
     file = file_of(url)
     return Path.cwd() if file is None else file.resolve().parent
 

@@ -3,7 +3,7 @@
 SQLite needs two further files beside a database with a write-ahead log, and tables of an earlier version
 must be brought to this one before they are read. On read-only media both happen to a copy in the
 temporary folder, made once per process and again when the file has changed. Nothing that is written to the
-copy would be kept, so that `connect` lets nobody write to it.
+copy would be kept, so `connect` opens it read-only.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ class Bulk:
         self._is_in_order = self._order == list(range(len(names)))
 
     def run(self, connection: Connection, rows: Iterable[tuple[Cell, ...]]) -> int:
-        """Execute once for each row; not at all when there is none.
+        """Execute once for each row.
 
         Returns:
             How many rows of the table it met, where the driver tells.

@@ -51,8 +51,8 @@ def last(connection: Connection, study_id: int) -> int:
 
 
 def added(connection: Connection, study_id: int, after: int) -> list[int]:
-    """The ids above `after`, in order; from now to the end of the transaction nobody adds another one."""
-    if connection.dialect.name != "sqlite":  # where whoever writes is alone
+    """The ids above `after`, in order; until the end of the transaction none can be added."""
+    if connection.dialect.name != "sqlite":  # SQLite has a single writer
         connection.execute(select(studies.c.study_id).where(studies.c.study_id == study_id).with_for_update())
     return [trial_id for (trial_id,) in connection.execute(_ADDED, {"study": study_id, "after": after})]
 
@@ -74,7 +74,7 @@ def claim(connection: Connection, trial_id: int, number: int, moment: datetime) 
 
 
 def refuse(connection: Connection, trial_id: int, reason: str) -> None:
-    """Let a trial that waits fail, and say why where Optuna's users look."""
+    """Fail a waiting trial, with the reason as a user attribute for Optuna."""
     refused = connection.execute(
         update(trials)
         .where(trials.c.trial_id == trial_id, trials.c.state == "WAITING")

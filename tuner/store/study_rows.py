@@ -111,7 +111,7 @@ def keep_spec(
 
 
 def keep_fingerprint(connection: Connection, study_id: int, fingerprint: bytes | None) -> None:
-    """Remember this of a study's data; None: as before."""
+    """Store the fingerprint of a study's data; None: keep the old one."""
     if fingerprint is None:
         return
     mine = tuner_fingerprints.c.study_id == study_id
@@ -122,7 +122,7 @@ def keep_fingerprint(connection: Connection, study_id: int, fingerprint: bytes |
 
 
 def _describe(connection: Connection, study_id: int, spec: StudySpec) -> None:
-    """What Optuna wants to know of a study: its directions, and what its values are called."""
+    """Optuna's attributes of a study: its directions and metric names."""
     objectives = spec.goals().objectives
     connection.execute(
         study_directions.insert(),

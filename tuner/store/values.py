@@ -1,4 +1,4 @@
-"""Values: what is told of a stored study."""
+"""Values: what callers get about a stored study."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ ORIGIN = "origin"
 """The fact that remembers the file from which a study was started."""
 
 CONFIRMS = "confirms"
-"""The fact by which a study of trainings that confirm another one says which."""
+"""The fact that names the study which a study confirms."""
 
 
 @dataclass(frozen=True)
 class StudySummary:
-    """How a stored study stands.
+    """The summary of a stored study.
 
     Attributes:
         name: its name.
@@ -39,7 +39,7 @@ class StudySummary:
             one that violates a bound is the best only where all do.
         best_number: the first trial with it.
         facts: what was noted about data, device, executor, ...
-        identity: what no other study has, in this database or another one: 32 hexadecimal digits.
+        identity: unique over all databases: 32 hexadecimal digits.
         is_driven: whether a living process drives it now.
     """
 
@@ -73,7 +73,7 @@ class StudySummary:
 
     @property
     def status(self) -> str:
-        """How it stands in one word: ``running`` while a living process drives it, else its state."""
+        """Its state in one word: ``running`` while a living process drives it, else its state."""
         return "running" if self.is_driven else str(self.state)
 
     @property
@@ -88,8 +88,8 @@ class SpecRevision:
 
     Attributes:
         at: since when, UTC, ISO 8601.
-        command: what brought it; empty where an earlier tuner did not note it.
-        changes: what differs from the one before, a sentence each.
+        command: the command it came from; empty where an earlier tuner did not note it.
+        changes: the differences from the one before, one sentence each.
         digest: the spec's hash.
         spec: its table, for `StudySpec.parse`.
     """
@@ -111,7 +111,7 @@ class StoredConfirmation:
         command: which command did.
         host: on which machine.
         opened: whether the locked test split was read for it.
-        result: what came of it, as JSON has it; None where it was cut off, and goes on.
+        result: the result as a JSON table; None where it was interrupted.
     """
 
     number: int

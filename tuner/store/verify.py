@@ -1,4 +1,4 @@
-"""Looks through a whole database and says in words what is wrong with it and what to do.
+"""Checks a whole database for faults, and says what to do about each.
 
 Changes nothing, and brings no tables to another version. Needs memory for one study's trials, not
 for their curves.
@@ -51,8 +51,8 @@ class Problem:
         study: in which study; None for the database as a whole.
         trial: the trial's number; None for the study as a whole.
         what: what is wrong.
-        to_do: what can be done about it.
-        is_fault: False for what is no damage: a study that was killed and can go on.
+        to_do: what to do about it.
+        is_fault: False for no damage: a study that was killed and can be resumed.
     """
 
     study: str | None
@@ -237,7 +237,7 @@ def _is_driven(row: Row[Any]) -> bool:
 
 
 def _driver(name: str, row: Row[Any], rows: Sequence[Row[Any]]) -> Iterator[Problem]:
-    """Whether somebody drives what is said to be driven."""
+    """Whether a study that is stored as running is driven by a process."""
     running = [trial.number for trial in rows if trial.state == TrialState.RUNNING.value]
     if _is_driven(row):
         return
@@ -250,7 +250,7 @@ def _driver(name: str, row: Row[Any], rows: Sequence[Row[Any]]) -> Iterator[Prob
 
 
 def _confirmations(connection: Connection, name: str, study_id: int) -> Iterator[Problem]:
-    """Whether what was confirmed can be read, and was come to."""
+    """Whether confirmations are complete and readable."""
     found = connection.execute(
         select(tuner_confirmations.c.number, tuner_confirmations.c.result)
         .where(tuner_confirmations.c.study_id == study_id)

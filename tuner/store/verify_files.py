@@ -1,4 +1,4 @@
-"""What is wrong with the files of studies: models that are gone or another's, and files that nobody has."""
+"""Faults in the files of studies: missing or foreign models, and files of deleted studies."""
 
 from __future__ import annotations
 

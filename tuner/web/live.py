@@ -25,7 +25,7 @@ from tuner.core.spec import StudySpec
 from tuner.errors import SpecError, StoreError
 from tuner.findings import Evidence, Finding
 from tuner.judging import Confirmation, Verdict
-from tuner.store.columns import Mark, News, Reader, TrialRow
+from tuner.store.columns import Cursor, Delta, Reader, TrialRow
 from tuner.store.values import StudySummary
 from tuner.web.insights import Insight, Insights
 
@@ -165,13 +165,13 @@ class LiveStudy:
         self._stamp = ""
         self._looked = 0.0
         self._count = 0
-        self._mark: Mark | None = None
+        self._cursor: Cursor | None = None
         self._rows: dict[int, TrialRow] = {}
         self._packed = b""
         self._changed: dict[int, int] = {}
         self._params: dict[str, NDArray[Any]] = {}
         self._confirmed: Mapping[str, Any] | None = None
-        self._look: LiveSnapshot | None = None
+        self._snapshot: LiveSnapshot | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         packed = pickle.dumps([tuple(row) for row in self._rows.values()], pickle.HIGHEST_PROTOCOL)
@@ -185,33 +185,33 @@ class LiveStudy:
     def read(self, reader: Reader) -> LiveSnapshot:
         """The study as it stands now; reads only what is new."""
         stamp, now = reader.stamp(), time.monotonic()
-        if self._look is None or stamp != self._stamp or now - self._looked > SUMMARY_S:
+        if self._snapshot is None or stamp != self._stamp or now - self._looked > SUMMARY_S:
             with reader.one_moment():
                 summary = reader.study(self.name)
-                known = self._look
+                known = self._snapshot
                 is_same = known is not None and known.summary.digest == summary.digest
                 spec = known.spec if known is not None and is_same else _specified(summary)
                 # With another space every column of parameters is another one.
-                self._mark = self._mark if is_same else None
-                news = reader.news(self.name, self._mark, spec.goals().names)
+                self._cursor = self._cursor if is_same else None
+                delta = reader.delta(self.name, self._cursor, spec.goals().names)
                 confirmed = reader.confirmed(self.name)
             self._stamp, self._looked = stamp, now
             is_told = known is not None and _told(known.summary) == _told(summary)
-            if known is None or news or not is_told or confirmed != self._confirmed:
+            if known is None or delta or not is_told or confirmed != self._confirmed:
                 self._confirmed = confirmed
-                self._look = self._next(news, summary, spec)
-        if self._look is None:
+                self._snapshot = self._next(delta, summary, spec)
+        if self._snapshot is None:
             raise StoreError(f"study '{self.name}' cannot be read")
-        return self._look
+        return self._snapshot
 
-    def _next(self, news: News, summary: StudySummary, spec: StudySpec) -> LiveSnapshot:
+    def _next(self, delta: Delta, summary: StudySummary, spec: StudySpec) -> LiveSnapshot:
         self._count += 1
-        frame = self._frame(news, spec)
+        frame = self._frame(delta, spec)
         numbers = frame.trials.number.tolist()
         changed = np.array([self._changed[number] for number in numbers], np.int64)
-        study = self._mark.study if self._mark is not None else ()
+        study = self._cursor.study if self._cursor is not None else ()
         version = f"{hash(study) & 0xFFFFFF:x}.{self._count}"
-        findings = self._look.findings if self._look is not None else ()
+        findings = self._snapshot.findings if self._snapshot is not None else ()
         confirmation = None if self._confirmed is None else Confirmation.from_table(self._confirmed)
         return LiveSnapshot(frame, summary, spec, changed, version, findings, confirmation)
 
@@ -226,29 +226,29 @@ class LiveStudy:
         if found.importances is snapshot.frame.importances and found.findings is snapshot.findings:
             return snapshot
         self._count += 1
-        self._look = replace(
+        self._snapshot = replace(
             snapshot,
             frame=replace(snapshot.frame, importances=found.importances),
             findings=found.findings,
             version=f"{snapshot.version.partition('.')[0]}.{self._count}",
         )
-        return self._look
+        return self._snapshot
 
-    def _frame(self, news: News, spec: StudySpec) -> Frame:
-        old = None if news.is_whole or self._look is None else self._look.frame
+    def _frame(self, delta: Delta, spec: StudySpec) -> Frame:
+        old = None if delta.is_whole or self._snapshot is None else self._snapshot.frame
         space = spec.search_space() if old is None else old.space
         if old is None:
             self._rows, self._packed, self._changed = {}, b"", {}
             self._params = param_columns(space, [])
-        self._mark = news.mark
-        if old is not None and not len(news.past.number) and not news.void and not news.trials:
+        self._cursor = delta.cursor
+        if old is not None and not len(delta.past.number) and not delta.void and not delta.trials:
             return old
         self._unpack()
-        new = [row for row in news.trials if row.number not in self._rows]
-        for row in news.trials:
+        new = [row for row in delta.trials if row.number not in self._rows]
+        for row in delta.trials:
             self._rows[row.number] = row
-        read = news.past.number[np.flatnonzero(np.diff(news.past.number, prepend=-1))].tolist()
-        for number in (*(row.number for row in news.trials), *read, *news.void):
+        read = delta.past.number[np.flatnonzero(np.diff(delta.past.number, prepend=-1))].tolist()
+        for number in (*(row.number for row in delta.trials), *read, *delta.void):
             self._changed[number] = self._count
         numbers = sorted(self._rows)
         if new:
@@ -258,7 +258,7 @@ class LiveStudy:
                 name: np.concatenate([self._params[name], column]) for name, column in columns.items()
             }
         rows = [self._rows[number] for number in numbers]
-        past = news.past if old is None else _together(old, news)
+        past = delta.past if old is None else _together(old, delta)
         frame = Frame.of_columns(_trial_columns(rows), past, self._params, space, spec.goals(), self.name)
         return replace(frame, importances=old.importances if old is not None else {})
 
@@ -295,10 +295,10 @@ def _trial_columns(rows: list[TrialRow]) -> dict[str, Any]:
     return columns
 
 
-def _together(old: Frame, news: News) -> Past:
+def _together(old: Frame, delta: Delta) -> Past:
     """All readings: the still valid ones of the last read, and the new ones."""
-    number, new = old.trials.number[old.epochs.row], news.past
-    kept = ~np.isin(number, list(news.void)) if news.void else slice(None)
+    number, new = old.trials.number[old.epochs.row], delta.past
+    kept = ~np.isin(number, list(delta.void)) if delta.void else slice(None)
     return Past(
         np.concatenate([number[kept], new.number]),
         np.concatenate([old.epochs.epoch[kept], new.epoch]),

@@ -64,7 +64,7 @@ def columns(snapshot: LiveSnapshot, since: int = 0, most: int | None = None) -> 
 
 
 def rounded(values: NDArray[np.floating[Any]], digits: int = 6) -> list[float | None]:
-    """Numbers to so many significant digits, whole ones to all; None for what is not finite.
+    """Numbers to so many significant digits, whole ones to all; None for numbers that are not finite.
 
     Args:
         values: (N,).
