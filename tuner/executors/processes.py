@@ -296,7 +296,7 @@ class Processes:
         """
         words = worker.ending()
         if worker.overdue:
-            words = f"was ended, for an epoch took longer than {self._limit_s:g} seconds"
+            words = f"was ended since an epoch took longer than {self._limit_s:g} seconds"
         tail = worker.tail()
         last = f"its last line of output: {tail.splitlines()[-1]}" if tail else "it printed nothing"
         if not worker.capacity:
