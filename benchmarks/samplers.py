@@ -7,7 +7,7 @@ same function. Numbers are searched by their position in the table's list, the r
 sides begin with the same configuration, in the middle of every list, and see each value before the next
 configuration is asked for.
 
-Optuna's samplers have their defaults, except that nsga2 has a population of 20, as ours has: with its
+Optuna's samplers have their defaults, except that nsga2 has a batch of 20, as ours has: with its
 default of 50, 100 evaluations would be two generations. Theirs may ask for a configuration again; ours
 do not.
 

@@ -13,7 +13,7 @@ from tuner.core.job import Job, Resources
 from tuner.core.ports import Turn
 from tuner.core.trial import Trial, TrialState
 from tuner.executors import Processes
-from tuner.testing.executor import Abacus, artifacts, models_in, study
+from tuner.testing.executor import FakeTrainer, artifacts, models_in, study
 
 
 def test_no_trial_is_lost_when_workers_die_and_the_user_interrupts(tmp_path: Path) -> None:
@@ -38,7 +38,10 @@ def test_no_trial_is_lost_when_workers_die_and_the_user_interrupts(tmp_path: Pat
 
     def executor() -> Processes:
         return Processes(
-            Abacus, Job(study(), None, rows=2), artifacts(tmp_path / "models"), resources=[Resources()] * 2
+            FakeTrainer,
+            Job(study(), None, rows=2),
+            artifacts(tmp_path / "models"),
+            resources=[Resources()] * 2,
         )
 
     store: ListStore = Impatient()

@@ -23,7 +23,15 @@ from tuner.core.trial import Reading, Trial
 from tuner.errors import PluginError
 from tuner.executors import Inline
 from tuner.testing import trainer as trainers
-from tuner.testing.executor import Abacus, Beads, Desk, ExecutorContract, artifacts, models_in, study
+from tuner.testing.executor import (
+    ExecutorContract,
+    ExecutorHarness,
+    FakeBatch,
+    FakeTrainer,
+    artifacts,
+    models_in,
+    study,
+)
 from tuner.trainers.torch import TorchTrainer
 
 
@@ -41,7 +49,7 @@ def test_a_trainer_that_cannot_be_made_says_so_at_once(tmp_path: Path) -> None:
 
 
 def test_as_many_trials_fit_in_as_the_population_has_rows(tmp_path: Path) -> None:
-    assert Inline(Abacus, Job(study(), None, rows=7), artifacts(tmp_path)).free() == 7
+    assert Inline(FakeTrainer, Job(study(), None, rows=7), artifacts(tmp_path)).free() == 7
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="the names of open files are not told here")
@@ -62,7 +70,7 @@ def test_a_durable_study_has_its_models_on_the_disk_before_and_after_they_get_th
     monkeypatch.setattr(os, "fsync", sync)
     monkeypatch.setattr(Path, "rename", renamed)
     spec = study(durability="full", trainer={"epochs": 1, "checkpoint_seconds": 0})
-    executor = Inline(Abacus, Job(spec, None), artifacts(tmp_path / "models", synced=True))
+    executor = Inline(FakeTrainer, Job(spec, None), artifacts(tmp_path / "models", synced=True))
     executor.submit([Placement(Trial(3, {"diary": str(tmp_path / "diary")}, 0))], None)
     while not any(isinstance(event, Finished) for event in executor.poll(1)):
         pass
@@ -73,14 +81,14 @@ def test_a_durable_study_has_its_models_on_the_disk_before_and_after_they_get_th
     assert done[at + 1] == "models"
 
 
-class Timed(Abacus):
+class Timed(FakeTrainer):
     """Epochs take params["seconds"], it says."""
 
     def open_batch(self, job: Job) -> TrialBatch:
         return TimedBeads(job.rows)
 
 
-class TimedBeads(Beads):
+class TimedBeads(FakeBatch):
     def step(self, row: int) -> Outcome:
         outcome = super().step(row)
         assert isinstance(outcome, Reading)
@@ -94,7 +102,7 @@ class Abreast(Timed):
         return lambda trial: 1.0
 
 
-class Held(Abacus):
+class Held(FakeTrainer):
     """Rows train side by side, and the epoch of one is as long as the test likes."""
 
     def __init__(self) -> None:
@@ -107,7 +115,7 @@ class Held(Abacus):
         return HeldBeads(job.rows, self)
 
 
-class HeldBeads(Beads):
+class HeldBeads(FakeBatch):
     def __init__(self, capacity: int, held: Held) -> None:
         super().__init__(capacity)
         self.held = held
@@ -129,7 +137,7 @@ def test_an_epoch_that_outlasts_its_session_leaves_the_files_of_the_next_one_alo
     assert first.poll(0) == []
     assert held.begun.wait(180)
     first.close(at_once=at_once)
-    second = Inline(Abacus, Job(study(epochs=3), None), files)
+    second = Inline(FakeTrainer, Job(study(epochs=3), None), files)
     second.submit([Placement(trial)], None)
     assert [type(event) for event in second.poll(0)] == [Reported]
     second.close()
@@ -164,7 +172,7 @@ def test_what_is_sooner_trained_again_than_written_has_no_checkpoint(
     tmp_path: Path, make: Callable[[], Trainer], seconds: float, kept: bool
 ) -> None:
     with opened(make, tmp_path) as first:
-        desk = Desk(first, tmp_path)
+        desk = ExecutorHarness(first, tmp_path)
         desk.submit(desk.trial(1, seconds=seconds), desk.trial(2, seconds=seconds))
         desk.until(lambda: len(desk.of(1)) == 2)
         first.pause({1: False})
@@ -172,7 +180,7 @@ def test_what_is_sooner_trained_again_than_written_has_no_checkpoint(
         desk.until(lambda: desk.end(1) and len(desk.of(2)) >= 2)
     assert written(tmp_path / "models") == ({"1", "2"} if kept else set())
     with opened(make, tmp_path) as second:
-        again = Desk(second, tmp_path)
+        again = ExecutorHarness(second, tmp_path)
         again.events = desk.events
         before = {number: desk.diary(number) for number in (1, 2)}
         for number, epochs in before.items():
@@ -185,7 +193,9 @@ def test_what_is_sooner_trained_again_than_written_has_no_checkpoint(
     assert written(tmp_path / "models") == set()
 
 
-def trained(desk: Desk, trial: Trial, curve: tuple[Reading, ...], until: int) -> tuple[Reading, ...]:
+def trained(
+    desk: ExecutorHarness, trial: Trial, curve: tuple[Reading, ...], until: int
+) -> tuple[Reading, ...]:
     """A trial's curve as far as an epoch, behind which it pauses unless it was its last one."""
     number = trial.number
     desk.events.clear()
@@ -209,7 +219,7 @@ def test_a_trial_that_pauses_twice_goes_on_from_a_checkpoint_once_all_its_epochs
     tmp_path: Path, seconds: float, diary: list[int]
 ) -> None:
     with opened(Abreast, tmp_path) as executor:
-        desk = Desk(executor, tmp_path)
+        desk = ExecutorHarness(executor, tmp_path)
         trial = desk.trial(1, seconds=seconds)
         curve: tuple[Reading, ...] = ()
         for until in (2, 3, 4):
@@ -231,7 +241,7 @@ def test_a_compiled_row_goes_on_bit_for_bit_with_a_checkpoint_and_without(
         curve: tuple[Reading, ...] = ()
         for until in ends:
             with contextlib.closing(Inline(TorchTrainer, job, artifacts(tmp_path / name))) as executor:
-                curve = trained(Desk(executor, tmp_path), trial, curve, until)
+                curve = trained(ExecutorHarness(executor, tmp_path), trial, curve, until)
             assert written(tmp_path / name) == ({"1"} if worth_s == 0.0 and until < 6 else set())
         curves.append(curve)
     assert len(curves[0]) == 6

@@ -24,7 +24,7 @@ from tuner.core.training import Snapshot, Trainer, TrialBatch
 from tuner.errors import PluginError
 from tuner.executors import Processes
 from tuner.executors.checkpoints import Checkpoints
-from tuner.testing.executor import Abacus, Desk, ExecutorContract, artifacts, study
+from tuner.testing.executor import ExecutorContract, ExecutorHarness, FakeTrainer, artifacts, study
 
 
 class TestProcesses(ExecutorContract):
@@ -36,8 +36,12 @@ class TestProcesses(ExecutorContract):
 
 @contextlib.contextmanager
 def opened(
-    folder: Path, make: Callable[[], Trainer] = Abacus, workers: int = 1, restarts: int = 2, rows: int = 1
-) -> Iterator[Desk]:
+    folder: Path,
+    make: Callable[[], Trainer] = FakeTrainer,
+    workers: int = 1,
+    restarts: int = 2,
+    rows: int = 1,
+) -> Iterator[ExecutorHarness]:
     made = Processes(
         make,
         Job(study(), None, rows=rows),
@@ -46,10 +50,10 @@ def opened(
         restarts=restarts,
     )
     with contextlib.closing(made):
-        yield Desk(made, folder)
+        yield ExecutorHarness(made, folder)
 
 
-def ready(desk: Desk, rows: int = 1) -> Desk:
+def ready(desk: ExecutorHarness, rows: int = 1) -> ExecutorHarness:
     desk.until(lambda: desk.executor.free() == rows)
     return desk
 
@@ -137,7 +141,7 @@ def test_no_checkpoint_is_left_of_a_trial_whose_worker_died_too_often(tmp_path: 
         assert not list(checkpoints.iterdir())
 
 
-def checkpoint_of(desk: Desk, number: int) -> Path:
+def checkpoint_of(desk: ExecutorHarness, number: int) -> Path:
     """Write one of a trial's first epoch; the folder of all of them."""
     files = artifacts(desk.folder / "models")
     assert Checkpoints(files).write(desk.trial(number), Snapshot(1, {"beads": np.ones(1)}, {"trial": number}))
@@ -164,10 +168,10 @@ def test_a_worker_that_hangs_is_ended_and_its_trial_goes_on_elsewhere(tmp_path: 
     spec = study(stop={"epoch_seconds": 0.5})
     # A busy machine may take that long for any epoch, so it may happen again.
     made = Processes(
-        Abacus, Job(spec, None), artifacts(tmp_path / "models"), resources=[Resources()], restarts=99
+        FakeTrainer, Job(spec, None), artifacts(tmp_path / "models"), resources=[Resources()], restarts=99
     )
     with contextlib.closing(made):
-        desk = ready(Desk(made, tmp_path))
+        desk = ready(ExecutorHarness(made, tmp_path))
         desk.submit(desk.trial(1, does="sleep", at=2, once=True))
         desk.until_over(1)
         assert isinstance(desk.end(1), Finished)
@@ -178,14 +182,14 @@ def test_a_worker_that_hangs_is_ended_and_its_trial_goes_on_elsewhere(tmp_path: 
 
 def test_ordered_workers_answer_together_in_the_order_of_trials(tmp_path: Path) -> None:
     made = Processes(
-        Abacus,
+        FakeTrainer,
         Job(study(), None, rows=2),
         artifacts(tmp_path / "models"),
         resources=[Resources()] * 2,
         ordered=True,
     )
     with contextlib.closing(made):
-        desk = ready(Desk(made, tmp_path), 4)
+        desk = ready(ExecutorHarness(made, tmp_path), 4)
         desk.submit(*(desk.trial(number) for number in range(3)))
         turns = []
         while not all(desk.end(number) for number in range(3)):
@@ -197,14 +201,14 @@ def test_ordered_workers_answer_together_in_the_order_of_trials(tmp_path: Path) 
 
 def test_no_ordered_worker_gets_a_trial_before_the_others_have_answered(tmp_path: Path) -> None:
     made = Processes(
-        Abacus,
+        FakeTrainer,
         Job(study(epochs=1), None),
         artifacts(tmp_path / "models"),
         resources=[Resources()] * 2,
         ordered=True,
     )
     try:
-        desk = ready(Desk(made, tmp_path), 2)
+        desk = ready(ExecutorHarness(made, tmp_path), 2)
         desk.submit(desk.trial(0), desk.trial(1, does="sleep", at=1))
         desk.until(lambda: desk.diary(0) and desk.diary(1))
         for _ in range(3):
@@ -217,7 +221,7 @@ def test_no_ordered_worker_gets_a_trial_before_the_others_have_answered(tmp_path
 @pytest.mark.parametrize(("restarts", "deaths"), [(2, 1), (1, 2)])
 def test_the_death_of_an_ordered_worker_changes_no_order(tmp_path: Path, restarts: int, deaths: int) -> None:
     made = Processes(
-        Abacus,
+        FakeTrainer,
         Job(study(), None),
         artifacts(tmp_path / "models"),
         resources=[Resources()] * 2,
@@ -225,7 +229,7 @@ def test_the_death_of_an_ordered_worker_changes_no_order(tmp_path: Path, restart
         ordered=True,
     )
     with contextlib.closing(made):
-        desk = ready(Desk(made, tmp_path), 2)
+        desk = ready(ExecutorHarness(made, tmp_path), 2)
         desk.submit(desk.trial(0, does="exit", at=2, once=deaths == 1), desk.trial(1))
         turns = []
         while not all(desk.end(number) for number in range(2)):
@@ -250,7 +254,7 @@ def test_what_trials_print_stays_out_of_the_terminal(
 
 
 def test_what_trials_print_does_not_fill_the_disk(tmp_path: Path) -> None:
-    class Chatty(Abacus):
+    class Chatty(FakeTrainer):
         def open_batch(self, job: Job) -> TrialBatch:
             sys.stdout.write("x" * 3_000_000)
             sys.stdout.flush()
@@ -291,7 +295,7 @@ def test_a_trainer_that_cannot_be_sent_is_refused(tmp_path: Path) -> None:
 
     def make() -> Trainer:
         with lock:
-            return Abacus()
+            return FakeTrainer()
 
     with pytest.raises(PluginError, match=r"cannot be sent to worker processes: .*lock.*inline"):
         Processes(make, Job(study(), None), artifacts(tmp_path), resources=[Resources()])
@@ -314,7 +318,7 @@ def test_workers_that_die_while_they_start_are_not_replaced_for_ever(tmp_path: P
 
 
 def test_each_worker_has_resources_of_its_own_and_its_successor_has_them_too(tmp_path: Path) -> None:
-    class Curious(Abacus):
+    class Curious(FakeTrainer):
         def open_batch(self, job: Job) -> TrialBatch:
             with (tmp_path / "seen").open("a") as file:
                 file.write(f"{','.join(job.resources.devices)} {os.environ['OMP_NUM_THREADS']}\n")
@@ -324,7 +328,7 @@ def test_each_worker_has_resources_of_its_own_and_its_successor_has_them_too(tmp
     with contextlib.closing(
         Processes(Curious, Job(study(), None), artifacts(tmp_path / "models"), given)
     ) as executor:
-        desk = ready(Desk(executor, tmp_path), rows=2)
+        desk = ready(ExecutorHarness(executor, tmp_path), rows=2)
         for number in (1, 2):
             desk.submit(desk.trial(number, does="die", at=2, once=True))
         desk.until(lambda: len((tmp_path / "seen").read_text().splitlines()) == 4)
@@ -333,7 +337,7 @@ def test_each_worker_has_resources_of_its_own_and_its_successor_has_them_too(tmp
 
 
 def test_workers_get_their_threads_and_ignore_the_terminals_interrupt(tmp_path: Path) -> None:
-    class Curious(Abacus):
+    class Curious(FakeTrainer):
         def open_batch(self, job: Job) -> TrialBatch:
             ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
             (tmp_path / "seen").write_text(
@@ -347,7 +351,7 @@ def test_workers_get_their_threads_and_ignore_the_terminals_interrupt(tmp_path: 
         with contextlib.closing(
             Processes(Curious, job, artifacts(tmp_path), resources=[Resources(threads=3)])
         ) as executor:
-            ready(Desk(executor, tmp_path))
+            ready(ExecutorHarness(executor, tmp_path))
     finally:
         sys.path.pop()
     assert (tmp_path / "seen").read_text() == f"3 True /of/the/parent {Path.cwd()}"
@@ -355,14 +359,14 @@ def test_workers_get_their_threads_and_ignore_the_terminals_interrupt(tmp_path: 
 
 SCRIPT = """
 from pathlib import Path
-from tuner.testing.executor import Abacus, artifacts, study
+from tuner.testing.executor import FakeTrainer, artifacts, study
 from tuner.core.job import Job, Resources
 from tuner.core.ports import Placement
 from tuner.core.trial import Trial
 from tuner.executors import Processes
 from tuner.executors.checkpoints import Checkpoints
 
-class Mine(Abacus):
+class Mine(FakeTrainer):
     def open_batch(self, job):
         import os
         Path("pid").write_text(str(os.getpid()))

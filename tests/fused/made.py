@@ -1,4 +1,4 @@
-"""Small populations that the tests of this folder share."""
+"""Small batches that the tests of this folder share."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def inputs(seed: int = 0) -> RowInputs:
     return RowInputs.of(x[:TRAIN], x[:HELD], x[TRAIN:])
 
 
-def material(kind: LossKind = LossKind.CROSS_ENTROPY) -> RowTargets:
+def targets(kind: LossKind = LossKind.CROSS_ENTROPY) -> RowTargets:
     generator = np.random.default_rng(1)
     y: Any = generator.integers(0, CLASSES, TRAIN + HELD)
     if kind is LossKind.BINARY_CROSS_ENTROPY:
@@ -99,22 +99,20 @@ def first_weights(recipe: RowRecipe, seed: int = 0) -> dict[str, Floats]:
     }
 
 
-def population(
-    capacity: int = 4, epochs: int = 4, kind: type[FusedRows] = FusedRows, **given: Any
-) -> FusedRows:
+def batch(capacity: int = 4, epochs: int = 4, kind: type[FusedRows] = FusedRows, **given: Any) -> FusedRows:
     return kind(capacity, epochs, **given)
 
 
 def place(
-    population: FusedRows, row: int, recipe: RowRecipe, seed: int = 0, learned: RowTargets | None = None
+    batch: FusedRows, row: int, recipe: RowRecipe, seed: int = 0, learned: RowTargets | None = None
 ) -> None:
-    population.place(row, recipe, learned or material(), inputs(), first_weights(recipe, seed))
+    batch.place(row, recipe, learned or targets(), inputs(), first_weights(recipe, seed))
 
 
 def trained(recipe: RowRecipe, epochs: int = 4, **given: Any) -> list[Measured]:
     """The epochs of one trial alone."""
-    learned = given.pop("material", None)
-    alone = population(1, epochs, **given)
+    learned = given.pop("targets", None)
+    alone = batch(1, epochs, **given)
     place(alone, 0, recipe, learned=learned)
     return [alone.advance()[0] for _ in range(epochs)]
 

@@ -50,7 +50,7 @@ _LOSSES: Mapping[LossKind, Callable[[Tensor, Tensor], Tensor]] = {
 
 
 class ReferenceRows(FusedRows):
-    """A population whose epochs PyTorch computes."""
+    """A batch whose epochs PyTorch computes."""
 
     def _advanced(self, row: FusedRow) -> Measured:
         return row.advance(epoch, self._scratch(row.layout))

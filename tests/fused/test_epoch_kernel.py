@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fused.made import RULES, material, recipe, trained
+from tests.fused.made import RULES, recipe, targets, trained
 from tests.fused.reference import ReferenceRows
 from tuner.fused import Activation, FusedRows, LossKind, Measured, RowRecipe
 
@@ -38,7 +38,7 @@ def test_every_activation_agrees(activation: Activation, layer_norm: bool) -> No
 
 @pytest.mark.parametrize("kind", list(LossKind))
 def test_every_loss_agrees(kind: LossKind) -> None:
-    agree(recipe(smoothing=0.1, mixup=0.5), material=material(kind))
+    agree(recipe(smoothing=0.1, mixup=0.5), targets=targets(kind))
 
 
 @pytest.mark.parametrize(

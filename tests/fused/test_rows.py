@@ -14,13 +14,13 @@ from tests.fused.made import (
     FEATURES,
     HELD,
     TRAIN,
+    batch,
     bits,
     first_weights,
     inputs,
-    material,
     place,
-    population,
     recipe,
+    targets,
     trained,
     varied,
 )
@@ -49,7 +49,7 @@ def test_numbers_depend_on_the_trial_alone_however_rows_are_refilled(
     waiting: Sequence[int],
     orders: list[tuple[str, int]],
 ) -> None:
-    rows = population(capacity, EPOCHS, threads=threads)
+    rows = batch(capacity, EPOCHS, threads=threads)
     queue, running, orders = list(waiting), dict[int, int](), list(orders)
     seen: dict[int, list[tuple[Any, ...]]] = {}
     while queue or running:
@@ -72,7 +72,7 @@ def test_numbers_depend_on_the_trial_alone_however_rows_are_refilled(
             state = rows.state(row)
             rows.clear(row)
             elsewhere = next(r for r in range(capacity)[::-1] if r not in running)
-            rows.place(elsewhere, varied(number), material(), inputs(), state)
+            rows.place(elsewhere, varied(number), targets(), inputs(), state)
             running[elsewhere] = number
     assert set(seen) == set(range(TRIALS))
     assert all(alone[number][: len(found)] == found for number, found in seen.items())
@@ -80,7 +80,7 @@ def test_numbers_depend_on_the_trial_alone_however_rows_are_refilled(
 
 def test_taken_row_goes_on_identically_in_another_population() -> None:
     wanted = [bits(m) for m in trained(varied(1), EPOCHS)]
-    here, there = (population(2, EPOCHS) for _ in range(2))
+    here, there = (batch(2, EPOCHS) for _ in range(2))
     place(here, 0, varied(1))
     found = [bits(here.advance()[0])]
     here.keep(0)
@@ -88,7 +88,7 @@ def test_taken_row_goes_on_identically_in_another_population() -> None:
     state = here.state(0)
     here.clear(0)
     assert here.advance() == {}
-    there.place(1, varied(1), material(), inputs(), state)
+    there.place(1, varied(1), targets(), inputs(), state)
     moved = there.kept(1)
     found += [bits(there.advance()[1]) for _ in range(EPOCHS - 1)]
     assert found == wanted
@@ -98,7 +98,7 @@ def test_taken_row_goes_on_identically_in_another_population() -> None:
 
 
 def test_row_at_its_end_rests_and_keeps_its_model() -> None:
-    rows = population(2, epochs=1)
+    rows = batch(2, epochs=1)
     place(rows, 1, recipe())
     assert list(rows.advance()) == [1]
     rows.keep(1)
@@ -107,14 +107,14 @@ def test_row_at_its_end_rests_and_keeps_its_model() -> None:
 
 
 def test_state_is_a_copy_and_can_be_placed_twice() -> None:
-    rows = population(3, EPOCHS)
+    rows = batch(3, EPOCHS)
     place(rows, 0, varied(3))
     rows.advance()
     state = rows.state(0)
     rows.clear(0)
-    rows.place(0, varied(3), material(), inputs(), state)
+    rows.place(0, varied(3), targets(), inputs(), state)
     rows.advance()
-    rows.place(1, varied(3), material(), inputs(), state)
+    rows.place(1, varied(3), targets(), inputs(), state)
     first, second = rows.advance()[1], trained(varied(3), EPOCHS)[1]
     assert bits(first) == bits(second)
 
@@ -122,7 +122,7 @@ def test_state_is_a_copy_and_can_be_placed_twice() -> None:
 def test_diverging_row_is_a_value_and_leaves_its_neighbours_and_successors_alone(
     alone: dict[int, list[tuple[Any, ...]]],
 ) -> None:
-    rows = population(3, EPOCHS)
+    rows = batch(3, EPOCHS)
     mad = recipe(width=varied(1).width, depth=varied(1).depth, layer_norm=True, rate=lambda *_: 1e30, l2=1.0)
     place(rows, 0, varied(0))
     place(rows, 1, mad)
@@ -139,7 +139,7 @@ def test_diverging_row_is_a_value_and_leaves_its_neighbours_and_successors_alone
 
 
 def test_clipped_row_that_diverged_leaves_nothing_behind_in_the_padding() -> None:
-    rows = population(1, EPOCHS)
+    rows = batch(1, EPOCHS)
     # So wide that matrices are padded beyond their last vector of columns.
     place(rows, 0, recipe(width=128, rate=lambda *_: 1e30, l2=1.0, clip_norm=1.0))
     assert not math.isfinite(rows.advance()[0].train_loss)
@@ -165,7 +165,7 @@ def test_losses_are_those_of_the_outputs() -> None:
 
 
 def test_kept_parameters_are_those_of_the_moment() -> None:
-    rows = population(1)
+    rows = batch(1)
     place(rows, 0, recipe())
     assert rows.kept(0) is None
     rows.keep(0)
@@ -220,7 +220,7 @@ def first_weights_of_ones(width: int) -> dict[str, Any]:
 
 
 def test_occupied_or_missing_row_is_refused() -> None:
-    rows = population(2)
+    rows = batch(2)
     place(rows, 0, recipe())
     for row in (0, 2, -1):
         with pytest.raises(ValueError, match="not an empty row"):

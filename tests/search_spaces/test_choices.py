@@ -42,24 +42,24 @@ def test_no_two_choices_of_a_shipped_space_train_the_same_network(study: Any) ->
     assert plan.data is not None
     job = Job(plan.spec, plan.data, rows=1)
     space = plan.spec.search_space()
-    population = open_batch(resolve(plan.spec.trainer.use), job)
+    batch = open_batch(resolve(plan.spec.trainer.use), job)
     sampled = OptunaSearcher(space, SearchSpec(sampler="random", presets=False), Objective()).ask(2)
     choices = [(name, parameter) for name, parameter in space if isinstance(parameter, Choice)]
     assert choices
     for number, base in enumerate([{}, sampled[1].params]):
         for name, parameter in choices:
             curves = {
-                value: curve(population, space.defaults({**base, name: value})) for value in parameter.choices
+                value: curve(batch, space.defaults({**base, name: value})) for value in parameter.choices
             }
             for one, other in itertools.combinations(curves, 2):
                 assert curves[one] != curves[other], f"{name}: {one} and {other}, trial {number}"
 
 
-def curve(population: TrialBatch, params: Params) -> list[tuple[float, ...]]:
+def curve(batch: TrialBatch, params: Params) -> list[tuple[float, ...]]:
     """What two epochs came to, to the last bit; where it is the same, the weights are."""
-    population.place(0, Trial(0, params, 0))
-    readings = [population.advance()[0] for _ in range(EPOCHS)]
-    population.clear(0)
+    batch.place(0, Trial(0, params, 0))
+    readings = [batch.advance()[0] for _ in range(EPOCHS)]
+    batch.clear(0)
     return [(r.train_loss, r.val_loss, r.grad_norm) for r in readings if isinstance(r, Reading)]
 
 

@@ -137,10 +137,10 @@ def otherwise(data: Dataset, change: Callable[[Dataset], Dataset]) -> Dataset:
 
 
 def placed(trainer: Trainer, at: Job, *trials: Trial) -> TrialBatch:
-    population = open_batch(trainer, at)
+    batch = open_batch(trainer, at)
     for row, each in enumerate(trials):
-        population.place(row, each)
-    return population
+        batch.place(row, each)
+    return batch
 
 
 def reading(outcome: Outcome) -> Reading:
@@ -154,6 +154,6 @@ def accuracy(model: Model, at: Job, split: Split) -> float:
     return float(np.mean(model.predict(split.x) == np.asarray(at.data.classes)[split.y]))
 
 
-def curve(population: TrialBatch, row: int = 0) -> list[Reading]:
+def curve(batch: TrialBatch, row: int = 0) -> list[Reading]:
     """Three epochs of a row."""
-    return [reading(population.advance([row])[row]) for _ in range(3)]
+    return [reading(batch.advance([row])[row]) for _ in range(3)]

@@ -82,9 +82,9 @@ def outcome(function: Any, metric: str = "val_loss", epochs: int = 1) -> Any:
 
 
 def outcomes(function: Any, metric: str = "val_loss", epochs: int = 1) -> list[Any]:
-    population = open_batch(FunctionTrainer(function), Job(custom(metric), None))
-    population.place(0, Trial(7, {"learning_rate": 0.5}, 3))
-    return [population.advance()[0] for _ in range(epochs)]
+    batch = open_batch(FunctionTrainer(function), Job(custom(metric), None))
+    batch.place(0, Trial(7, {"learning_rate": 0.5}, 3))
+    return [batch.advance()[0] for _ in range(epochs)]
 
 
 def custom(metric: str = "val_loss") -> StudySpec:
@@ -218,15 +218,15 @@ def test_stopping_closes_the_generator_and_runs_its_cleanup() -> None:
         finally:
             done.append("cleaned up")
 
-    population = open_batch(FunctionTrainer(train), Job(custom(), None))
-    population.place(0, Trial(0, {}, 0))
-    population.clear(0)
+    batch = open_batch(FunctionTrainer(train), Job(custom(), None))
+    batch.place(0, Trial(0, {}, 0))
+    batch.clear(0)
     assert done == []
-    population.place(0, Trial(1, {}, 0))
-    population.advance()
-    population.clear(0)
+    batch.place(0, Trial(1, {}, 0))
+    batch.advance()
+    batch.clear(0)
     assert done == ["cleaned up"]
-    assert population.advance() == {}
+    assert batch.advance() == {}
 
 
 def test_a_generator_that_raises_while_it_is_closed_is_logged(caplog: pytest.LogCaptureFixture) -> None:
@@ -237,10 +237,10 @@ def test_a_generator_that_raises_while_it_is_closed_is_logged(caplog: pytest.Log
             except GeneratorExit:
                 raise OSError("disk full") from None
 
-    population = open_batch(FunctionTrainer(train), Job(custom(), None))
-    population.place(0, Trial(4, {}, 0))
-    population.advance()
-    population.clear(0)
+    batch = open_batch(FunctionTrainer(train), Job(custom(), None))
+    batch.place(0, Trial(4, {}, 0))
+    batch.advance()
+    batch.clear(0)
     assert "trial 4: raised while it was closed" in caplog.text
 
 
@@ -278,11 +278,11 @@ def train(params, context):
         return float(nn.Linear(1, 1).weight)
     yield inner()
 
-population = open_batch(FunctionTrainer(train), Job(study(), None))
+batch = open_batch(FunctionTrainer(train), Job(study(), None))
 for number in (0, 1, 0):
-    population.place(0, Trial(number, {}, 0))
-    print(population.advance()[0].val_loss)
-    population.clear(0)
+    batch.place(0, Trial(number, {}, 0))
+    print(batch.advance()[0].val_loss)
+    batch.clear(0)
 """
     # The suite's own module imports torch, so the function is alone in a module that does not.
     code = code.replace("from tuner.testing.trainer import study\n", SPEC)
@@ -308,10 +308,10 @@ def test_context_says_what_the_trial_may_use() -> None:
         return 0.5
 
     spec = StudySpec.parse({**study(epochs=4, settings={"depth": 2}).to_table()})
-    population = open_batch(FunctionTrainer(train), Job(spec, None, resources=Resources(("cpu",))))
+    batch = open_batch(FunctionTrainer(train), Job(spec, None, resources=Resources(("cpu",))))
     trial = Trial(9, {"learning_rate": 0.5}, 3)
-    population.place(0, trial)
-    population.advance()
+    batch.place(0, trial)
+    batch.advance()
     context = seen[0]
     assert (context.epochs, context.number, context.device) == (4, 9, "cpu")
     assert (context.data, context.settings) == (None, {"depth": 2})
@@ -331,11 +331,11 @@ def kept(tmp_path: Path, hand: Any, values: Any = (0.5, 0.4, 0.9)) -> Any:
                 context.keep(model)
             yield value
 
-    population = open_batch(FunctionTrainer(train), Job(custom(), None))
-    population.place(0, Trial(2, {"learning_rate": 0.5}, 3))
+    batch = open_batch(FunctionTrainer(train), Job(custom(), None))
+    batch.place(0, Trial(2, {"learning_rate": 0.5}, 3))
     for _ in values:
-        assert isinstance(population.advance()[0], Reading)
-    if not population.save(0, tmp_path):
+        assert isinstance(batch.advance()[0], Reading)
+    if not batch.save(0, tmp_path):
         return None
     return load_model(tmp_path)
 
@@ -476,9 +476,9 @@ def test_the_state_is_no_number_of_a_reading() -> None:
 
 
 def placed(function: Any, snapshot: Snapshot | None = None) -> TrialBatch:
-    population = open_batch(FunctionTrainer(function), Job(custom(), None))
-    population.place(0, Trial(4, {"learning_rate": 0.5}, 3), snapshot)
-    return population
+    batch = open_batch(FunctionTrainer(function), Job(custom(), None))
+    batch.place(0, Trial(4, {"learning_rate": 0.5}, 3), snapshot)
+    return batch
 
 
 @pytest.mark.parametrize(
@@ -490,19 +490,17 @@ def placed(function: Any, snapshot: Snapshot | None = None) -> TrialBatch:
     ],
 )
 def test_without_a_state_or_a_generator_there_is_no_snapshot(function: Any) -> None:
-    population = placed(function)
-    population.advance()
-    assert population.snapshot(0) is None
+    batch = placed(function)
+    batch.advance()
+    assert batch.snapshot(0) is None
 
 
 def test_a_state_belongs_to_the_epoch_that_it_was_yielded_with() -> None:
-    population = placed(
-        yielding({"val_loss": 0.5, "state": 1}, {"val_loss": 0.4}, {"val_loss": 0.3, "state": 2})
-    )
+    batch = placed(yielding({"val_loss": 0.5, "state": 1}, {"val_loss": 0.4}, {"val_loss": 0.3, "state": 2}))
     found = []
     for _ in range(3):
-        population.advance()
-        snapshot = population.snapshot(0)
+        batch.advance()
+        snapshot = batch.snapshot(0)
         found.append(snapshot and snapshot.epoch)
     assert found == [1, None, 3]
 
@@ -515,10 +513,10 @@ def test_a_trial_starts_without_a_state_and_goes_on_with_its_own() -> None:
         for step in range(4):
             yield {"val_loss": 0.5, "state": {"step": step, "weights": (np.full(2, step), None)}}
 
-    population = placed(train)
-    population.advance()
-    population.advance()
-    snapshot = population.snapshot(0)
+    batch = placed(train)
+    batch.advance()
+    batch.advance()
+    snapshot = batch.snapshot(0)
     assert snapshot is not None
     reading = placed(train, written_and_read(snapshot)).advance()[0]
     assert isinstance(reading, Reading)
@@ -536,23 +534,23 @@ def test_a_state_that_cannot_be_kept_fails_the_trial_at_once() -> None:
 
 
 def test_a_later_state_that_cannot_be_kept_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    population = placed(yielding({"val_loss": 0.5, "state": 1}, {"val_loss": 0.4, "state": object()}))
-    population.advance()
-    population.advance()
-    assert population.snapshot(0) is None
+    batch = placed(yielding({"val_loss": 0.5, "state": 1}, {"val_loss": 0.4, "state": object()}))
+    batch.advance()
+    batch.advance()
+    assert batch.snapshot(0) is None
     assert "trial 4: its state cannot be kept" in caplog.text
 
 
 def test_a_damaged_snapshot_fails_the_trial() -> None:
-    population = placed(stateful, Snapshot(2, {}, {"table": []}))
-    assert isinstance(population.advance()[0], Failure)
+    batch = placed(stateful, Snapshot(2, {}, {"table": []}))
+    assert isinstance(batch.advance()[0], Failure)
 
 
 def test_a_function_that_yields_its_state_but_starts_over_fails_its_trial() -> None:
     train = yielding({"val_loss": 0.5, "state": 1}, {"val_loss": 0.4, "state": 2})
-    population = placed(train)
-    population.advance()
-    failure = placed(train, population.snapshot(0)).advance()[0]
+    batch = placed(train)
+    batch.advance()
+    failure = placed(train, batch.snapshot(0)).advance()[0]
     assert isinstance(failure, Failure)
     assert "goes on after epoch 1, but did not ask context.resume() for its state" in failure.error
 
@@ -566,10 +564,10 @@ def test_what_is_drawn_before_resuming_is_what_was_drawn_at_the_start() -> None:
         while True:
             yield {"val_loss": random.random(), "state": 1}
 
-    population = placed(train)
-    population.advance()
-    snapshot = population.snapshot(0)
-    one, two = population.advance()[0], placed(train, snapshot).advance()[0]
+    batch = placed(train)
+    batch.advance()
+    snapshot = batch.snapshot(0)
+    one, two = batch.advance()[0], placed(train, snapshot).advance()[0]
     assert isinstance(one, Reading)
     assert isinstance(two, Reading)
     assert one.val_loss == two.val_loss

@@ -132,20 +132,20 @@ def test_rows_hold_trials_and_not_members() -> None:
 
 def test_a_failing_member_fails_the_trial_and_is_named() -> None:
     one = trial(learning_rate=0.1, breaks=2, above=0.0)  # about half of the members
-    population = placed(FunctionTrainer(nearest), job(folds=2, repeats=8), one)
-    reading(population.advance()[0])
-    failure = population.advance()[0]
+    batch = placed(FunctionTrainer(nearest), job(folds=2, repeats=8), one)
+    reading(batch.advance()[0])
+    failure = batch.advance()[0]
     assert isinstance(failure, Failure)
     assert failure.error.startswith("fold 1 of 2, repeat ")
     assert failure.error.endswith("of 8: ValueError: no such setting")
-    assert population.advance()[0] is failure
-    assert population.snapshot(0) is None
+    assert batch.advance()[0] is failure
+    assert batch.snapshot(0) is None
 
 
 def test_the_trial_is_over_when_a_member_has_nothing_more_to_train() -> None:
-    population = placed(FunctionTrainer(nearest), job(repeats=2), trial(learning_rate=0.1, ends=1))
-    reading(population.advance()[0])
-    assert population.advance()[0] == Exhausted()
+    batch = placed(FunctionTrainer(nearest), job(repeats=2), trial(learning_rate=0.1, ends=1))
+    reading(batch.advance()[0])
+    assert batch.advance()[0] == Exhausted()
 
 
 def test_what_cannot_be_divided_is_told() -> None:
@@ -165,9 +165,9 @@ def test_data_without_open_rows_is_refused(division: dict[str, int]) -> None:
 
 def test_each_member_has_its_model_and_says_of_which_mean_it_is_a_part(tmp_path: Path) -> None:
     at = job(**BOTH)
-    population = placed(TorchTrainer(), at, trial())
-    readings = curve(population)
-    assert population.save(0, tmp_path)
+    batch = placed(TorchTrainer(), at, trial())
+    readings = curve(batch)
+    assert batch.save(0, tmp_path)
     best = at.spec.goal().best(readings)
     assert best is not None
     scores = []
@@ -195,9 +195,9 @@ def test_a_snapshot_of_other_members_is_a_failure() -> None:
     reading(two.advance()[0])
     snapshot = two.snapshot(0)
     assert snapshot is not None
-    population = open_batch(TorchTrainer(), job(repeats=3))
-    population.place(0, trial(), written_and_read(snapshot))
-    failure = population.advance()[0]
+    batch = open_batch(TorchTrainer(), job(repeats=3))
+    batch.place(0, trial(), written_and_read(snapshot))
+    failure = batch.advance()[0]
     assert isinstance(failure, Failure)
     assert "its checkpoint is of other members" in failure.error
 
@@ -227,12 +227,12 @@ def test_rows_train_side_by_side_in_threads_as_they_do_alone() -> None:
     trainer, at = TorchTrainer(), job(4, reshuffle=True, repeats=2)
     trials = [trial(n) for n in range(4)]
     wanted = [curve(placed(trainer, at, each)) for each in trials]
-    population = open_batch(trainer, at)
+    batch = open_batch(trainer, at)
     curves: list[list[Reading]] = [[] for _ in trials]
 
     def train(row: int) -> None:
-        population.place(row, trials[row])
-        curves[row] += curve(population, row)
+        batch.place(row, trials[row])
+        curves[row] += curve(batch, row)
 
     threads = [threading.Thread(target=train, args=(row,)) for row in range(4)]
     for thread in threads:
@@ -322,20 +322,20 @@ def test_a_split_that_cannot_be_trained_on_is_a_failure() -> None:
         raise DataError("the training split has one class only")
 
     at = job(data=otherwise(divisible(), refuse), reshuffle=True)
-    population = placed(TorchTrainer(), at, trial())
-    failure = population.advance()[0]
+    batch = placed(TorchTrainer(), at, trial())
+    failure = batch.advance()[0]
     assert isinstance(failure, Failure)
     assert failure.error == "its split cannot be trained on: the training split has one class only"
-    assert population.snapshot(0) is None
+    assert batch.snapshot(0) is None
 
 
 def test_a_saved_model_predicts_the_split_it_was_judged_on(tmp_path: Path) -> None:
     at = job(reshuffle=True)
-    population = open_batch(TorchTrainer(), at)
-    population.place(1, trial(3))
-    best = at.spec.goal().best(curve(population, 1))
+    batch = open_batch(TorchTrainer(), at)
+    batch.place(1, trial(3))
+    best = at.spec.goal().best(curve(batch, 1))
     assert best is not None
-    assert population.save(1, tmp_path)
+    assert batch.save(1, tmp_path)
     judged = at.data_for(trial(3))
     assert judged is not None
     assert accuracy(load_model(tmp_path), at, judged.validation) == pytest.approx(best.val_score)

@@ -90,9 +90,9 @@ def sklearn_study(
 
 
 def train(spec: StudySpec, data: Dataset, params: Params, epochs: int = 3) -> list[Any]:
-    population = open_batch(SklearnTrainer(), Job(spec, data))
-    population.place(0, Trial(0, params, 0))
-    return [population.advance()[0] for _ in range(epochs)]
+    batch = open_batch(SklearnTrainer(), Job(spec, data))
+    batch.place(0, Trial(0, params, 0))
+    return [batch.advance()[0] for _ in range(epochs)]
 
 
 def readings(spec: StudySpec, data: Dataset, params: Params, epochs: int = 3) -> list[Reading]:
@@ -256,10 +256,10 @@ def test_missing_data_is_a_fault() -> None:
 
 def saved(folder: Path, model: str | None, params: Params, data: Dataset) -> Path:
     folder.mkdir(exist_ok=True)
-    population = open_batch(SklearnTrainer(), Job(sklearn_study(dict(params), model), data))
-    population.place(0, Trial(4, params, 0))
-    population.advance()
-    assert population.save(0, folder)
+    batch = open_batch(SklearnTrainer(), Job(sklearn_study(dict(params), model), data))
+    batch.place(0, Trial(4, params, 0))
+    batch.advance()
+    assert batch.save(0, folder)
     return folder
 
 
@@ -397,25 +397,25 @@ def test_estimators_by_epochs_go_on_bit_for_bit(name: str, data: Dataset, params
     wanted = readings(spec, data, params, 4)
     snapshot, found = None, []
     for _ in range(4):
-        population = open_batch(SklearnTrainer(), Job(spec, data))
-        population.place(0, Trial(0, params, 0), snapshot)
-        found.append(population.advance()[0])
-        state = population.snapshot(0)
+        batch = open_batch(SklearnTrainer(), Job(spec, data))
+        batch.place(0, Trial(0, params, 0), snapshot)
+        found.append(batch.advance()[0])
+        state = batch.snapshot(0)
         assert state is not None
         snapshot = written_and_read(state)
     assert same(found, wanted)  # type: ignore[arg-type]
 
 
 def test_an_estimator_that_fits_once_and_was_kept_has_nothing_more_to_train() -> None:
-    population = open_batch(SklearnTrainer(), Job(sklearn_study({"share": 0.0}, OWN), blobs()))
-    population.place(0, Trial(4, {"share": 0.0}, 0))
-    assert population.snapshot(0) is None
-    population.advance()
-    snapshot = population.snapshot(0)
+    batch = open_batch(SklearnTrainer(), Job(sklearn_study({"share": 0.0}, OWN), blobs()))
+    batch.place(0, Trial(4, {"share": 0.0}, 0))
+    assert batch.snapshot(0) is None
+    batch.advance()
+    snapshot = batch.snapshot(0)
     assert snapshot is not None
-    population.clear(0)
-    population.place(0, Trial(4, {"share": 0.0}, 0), written_and_read(snapshot))
-    assert population.advance() == {0: Exhausted()}
+    batch.clear(0)
+    batch.place(0, Trial(4, {"share": 0.0}, 0), written_and_read(snapshot))
+    assert batch.advance() == {0: Exhausted()}
 
 
 def test_an_estimator_that_skops_cannot_write_has_no_snapshot(caplog: pytest.LogCaptureFixture) -> None:
@@ -428,19 +428,19 @@ def test_an_estimator_that_skops_cannot_write_has_no_snapshot(caplog: pytest.Log
 
 
 def test_a_snapshot_with_anything_but_estimators_in_it_fails_the_trial() -> None:
-    population = open_batch(SklearnTrainer(), Job(sklearn_study({"alpha": 0.1}), blobs()))
-    population.place(0, Trial(4, {"alpha": 0.1}, 0))
-    population.advance()
-    snapshot = population.snapshot(0)
+    batch = open_batch(SklearnTrainer(), Job(sklearn_study({"alpha": 0.1}), blobs()))
+    batch.place(0, Trial(4, {"alpha": 0.1}, 0))
+    batch.advance()
+    snapshot = batch.snapshot(0)
     assert snapshot is not None
     foreign = np.frombuffer(io.dumps({"now": FunctionTransformer(metrics.accuracy_score)}), np.uint8)
-    population.clear(0)
-    population.place(
+    batch.clear(0)
+    batch.place(
         0,
         Trial(4, {"alpha": 0.1}, 0),
         Snapshot(1, {**snapshot.arrays, "estimators": foreign}, snapshot.facts),
     )
-    failure = population.advance()[0]
+    failure = batch.advance()[0]
     assert isinstance(failure, Failure)
     assert "the state of trial 4: holds" in failure.error
     assert "it is not loaded" in failure.error

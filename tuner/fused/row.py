@@ -165,21 +165,21 @@ class FusedRow:
     def __init__(
         self,
         recipe: RowRecipe,
-        material: RowTargets,
+        targets: RowTargets,
         inputs: RowInputs,
         epochs: int,
         start: Mapping[str, Floats] | RowState,
     ) -> None:
-        self.layout = Layout(inputs.features, recipe.width, recipe.depth, material.outputs, recipe.layer_norm)
+        self.layout = Layout(inputs.features, recipe.width, recipe.depth, targets.outputs, recipe.layer_norm)
         self.epoch = 0
-        self._recipe, self._material, self._inputs = recipe, material, inputs
+        self._recipe, self._targets, self._inputs = recipe, targets, inputs
         samples = len(inputs.train)
         self._size = samples if recipe.batch is None else min(samples, recipe.batch)
         self._steps = -(-samples // self._size)
         self._all_steps = epochs * self._steps
         self._numbers = numbers(recipe)
         self._pass = Pass(
-            self.layout.table, int(recipe.activation), int(material.kind), float(recipe.smoothing),
+            self.layout.table, int(recipe.activation), int(targets.kind), float(recipe.smoothing),
             math.floor(recipe.dropout * 2**32), 1 / (1 - recipe.dropout), recipe.seeds.dropout,
         )  # fmt: skip
         self._streams = RowRng(recipe.seeds)
@@ -193,12 +193,12 @@ class FusedRow:
     def advance(self, backend: Backend, scratch: Scratch) -> Measured:
         """Train one epoch and measure."""
         begin = time.perf_counter()
-        recipe, inputs, material = self._recipe, self._inputs, self._material
+        recipe, inputs, targets = self._recipe, self._inputs, self._targets
         first, steps = self.epoch * self._steps, self._steps
         rates = np.empty(steps)
         rates[:] = recipe.rate(np.arange(first, first + steps), self._all_steps)
-        sample = self._measurement(inputs.sample, material.sample)
-        validation = self._measurement(inputs.validation, material.validation)
+        sample = self._measurement(inputs.sample, targets.sample)
+        validation = self._measurement(inputs.validation, targets.validation)
         norms, train_loss, val_loss = backend(
             self._batches(), self._pass, self._numbers, rates, first, self.weights,
             scratch.gradient, scratch.work, sample, validation,
@@ -250,7 +250,7 @@ class FusedRow:
         return copy
 
     def _batches(self) -> Batches:
-        recipe, samples, targets = self._recipe, len(self._inputs.train), self._material.train
+        recipe, samples, targets = self._recipe, len(self._inputs.train), self._targets.train
         shares, partners = np.zeros(0, np.float32), np.zeros(0, np.int64)
         order = self._streams.order(samples)
         if recipe.mixup:
@@ -262,5 +262,5 @@ class FusedRow:
         )  # fmt: skip
 
     def _measurement(self, x: Floats, targets: Targets) -> Measurement:
-        outputs = np.empty((len(x), self._material.outputs), np.float32)
+        outputs = np.empty((len(x), self._targets.outputs), np.float32)
         return Measurement(x, targets.labels, targets.values, outputs)

@@ -44,7 +44,7 @@ class FusedRows:
         self,
         row: int,
         recipe: RowRecipe,
-        material: RowTargets,
+        targets: RowTargets,
         inputs: RowInputs,
         start: Mapping[str, Floats] | RowState,
     ) -> None:
@@ -53,7 +53,7 @@ class FusedRows:
         Args:
             row: its index.
             recipe: how it trains.
-            material: what it learns.
+            targets: what it learns.
             inputs: from what, of the same splits.
             start: the first parameters by `Layout.names`, or the `state` of a row anywhere.
 
@@ -62,7 +62,7 @@ class FusedRows:
         """
         if not 0 <= row < self.capacity or row in self._rows:
             raise ValueError(f"row {row} is not an empty row of these")
-        self._rows[row] = FusedRow(recipe, material, inputs, self._epochs, start)
+        self._rows[row] = FusedRow(recipe, targets, inputs, self._epochs, start)
 
     def advance(self, rows: Collection[int] | None = None) -> dict[int, Measured]:
         """Train occupied rows for one epoch; a row that diverges measures `nan` or `inf`.

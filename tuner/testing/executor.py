@@ -59,7 +59,7 @@ def study(epochs: int = 3, **sections: Any) -> StudySpec:
     )
 
 
-class Abacus:
+class FakeTrainer:
     """A trainer that computes nothing: val_loss is params["loss"] + 1 / epoch.
 
     params["at"] is the epoch in which params["does"] happens: "fail", "raise", "exhaust",
@@ -83,11 +83,11 @@ class Abacus:
 
     def open_batch(self, job: Job) -> TrialBatch:
         """As many rows as the job wants."""
-        return Beads(job.rows)
+        return FakeBatch(job.rows)
 
 
-class Beads:
-    """Rows of an Abacus."""
+class FakeBatch:
+    """Rows of an FakeTrainer."""
 
     def __init__(self, rows: int) -> None:
         self.capacity = rows
@@ -165,7 +165,7 @@ class Beads:
         del self.rows[row]
 
 
-class Desk:
+class ExecutorHarness:
     """An executor, what it has said so far, and a way to wait for more."""
 
     def __init__(self, executor: Executor, folder: Path) -> None:
@@ -225,29 +225,29 @@ class ExecutorContract:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def shared(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    def shared(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExecutorHarness]:
         """One executor for all tests that leave it as they found it."""
         with cls().opened(tmp_path_factory.mktemp("shared")) as desk:
             yield desk
 
     @contextlib.contextmanager
-    def opened(self, folder: Path, epochs: int = 3) -> Iterator[Desk]:
+    def opened(self, folder: Path, epochs: int = 3) -> Iterator[ExecutorHarness]:
         """An executor that is ready for trials of so many epochs."""
-        made = self.executor(Abacus, Job(study(epochs), None, rows=2), artifacts(folder / "models"))
+        made = self.executor(FakeTrainer, Job(study(epochs), None, rows=2), artifacts(folder / "models"))
         with contextlib.closing(made):
-            desk = Desk(made, folder)
+            desk = ExecutorHarness(made, folder)
             desk.until(lambda: made.free() == self.rows)
             yield desk
 
     @pytest.fixture
-    def desk(self, shared: Desk) -> Desk:
+    def desk(self, shared: ExecutorHarness) -> ExecutorHarness:
         """The shared executor, and nothing of what came before."""
         assert shared.executor.free() == self.rows, "an earlier test left trials behind"
         for path in shared.folder.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        return Desk(shared.executor, shared.folder)
+        return ExecutorHarness(shared.executor, shared.folder)
 
-    def test_every_epoch_is_reported_in_order_and_then_the_end(self, desk: Desk) -> None:
+    def test_every_epoch_is_reported_in_order_and_then_the_end(self, desk: ExecutorHarness) -> None:
         desk.submit(desk.trial(4), desk.trial(5))
         desk.until_over(4, 5)
         for number in (4, 5):
@@ -255,7 +255,7 @@ class ExecutorContract:
             assert [e.reading.epoch for e in desk.of(number) if isinstance(e, Reported)] == [1, 2, 3]
             assert desk.diary(number) == [1, 2, 3]
 
-    def test_nothing_trains_before_the_next_poll(self, desk: Desk) -> None:
+    def test_nothing_trains_before_the_next_poll(self, desk: ExecutorHarness) -> None:
         desk.submit(desk.trial(1))
         assert desk.diary(1) == []
         desk.until(lambda: desk.of(1))
@@ -264,7 +264,7 @@ class ExecutorContract:
         desk.until_over(1)
         assert isinstance(desk.end(1), Stopped)
 
-    def test_rows_are_counted_and_given_again(self, desk: Desk) -> None:
+    def test_rows_are_counted_and_given_again(self, desk: ExecutorHarness) -> None:
         for first in (0, self.rows):
             numbers = range(first, first + self.rows)
             desk.submit(*(desk.trial(number) for number in numbers))
@@ -283,7 +283,9 @@ class ExecutorContract:
             desk.until_over(0)
             assert [type(event) for event in desk.of(9)] == [Reported]
 
-    def test_a_stopped_trial_never_trains_past_its_epoch_and_its_model_is_written(self, desk: Desk) -> None:
+    def test_a_stopped_trial_never_trains_past_its_epoch_and_its_model_is_written(
+        self, desk: ExecutorHarness
+    ) -> None:
         desk.submit(desk.trial(1), desk.trial(2))
         desk.until(lambda: len(desk.of(1)) == 2)
         desk.executor.stop({1: True})
@@ -293,7 +295,7 @@ class ExecutorContract:
         assert desk.diary(1) == [1, 2]
         assert desk.diary(2) == [1, 2, 3]
 
-    def test_a_stopped_trials_model_is_written_only_if_it_is_wanted(self, desk: Desk) -> None:
+    def test_a_stopped_trials_model_is_written_only_if_it_is_wanted(self, desk: ExecutorHarness) -> None:
         for number, wanted in ((1, False), (2, True)):
             desk.submit(desk.trial(number), bar=-1.0)
             desk.until(functools.partial(desk.of, number))
@@ -302,7 +304,7 @@ class ExecutorContract:
         assert desk.end(1) == Stopped(1, None)
         assert models_in(desk.folder / "models") == {"2"}
 
-    def test_models_are_written_from_the_bar_upwards_and_trial_0s_always(self, desk: Desk) -> None:
+    def test_models_are_written_from_the_bar_upwards_and_trial_0s_always(self, desk: ExecutorHarness) -> None:
         desk.submit(desk.trial(0, loss=9.0), desk.trial(1, loss=2.0), bar=2.0)
         desk.until_over(0, 1)
         desk.submit(desk.trial(2, loss=1.66), desk.trial(3, loss=1.67), bar=2.0)
@@ -311,7 +313,7 @@ class ExecutorContract:
         assert desk.end(1) == Finished(1, None)
         assert desk.end(2) == Finished(2, str(desk.folder / "models/2"))
 
-    def test_a_folder_of_an_earlier_attempt_is_replaced(self, desk: Desk) -> None:
+    def test_a_folder_of_an_earlier_attempt_is_replaced(self, desk: ExecutorHarness) -> None:
         for name in ("1", ".writing-1"):
             (desk.folder / "models" / name).mkdir(parents=True)
             (desk.folder / "models" / name / "old.txt").write_text("half")
@@ -320,18 +322,20 @@ class ExecutorContract:
         assert models_in(desk.folder / "models/1") == {"model.txt", "model.json"}
         assert models_in(desk.folder / "models") == {"1"}
 
-    def test_a_trial_that_is_exhausted_finishes(self, desk: Desk) -> None:
+    def test_a_trial_that_is_exhausted_finishes(self, desk: ExecutorHarness) -> None:
         desk.submit(desk.trial(1, does="exhaust", at=2))
         desk.until_over(1)
         assert [type(event) for event in desk.of(1)] == [Reported, Finished]
 
-    def test_a_failed_trial_is_a_value_and_its_neighbour_goes_on(self, desk: Desk) -> None:
+    def test_a_failed_trial_is_a_value_and_its_neighbour_goes_on(self, desk: ExecutorHarness) -> None:
         desk.submit(desk.trial(1, does="fail", at=2), desk.trial(2))
         desk.until_over(1, 2)
         assert desk.end(1) == Failed(1, "ValueError: told to", "Traceback ...")
         assert isinstance(desk.end(2), Finished)
 
-    def test_what_escapes_a_batch_fails_its_trials_and_the_executor_goes_on(self, desk: Desk) -> None:
+    def test_what_escapes_a_batch_fails_its_trials_and_the_executor_goes_on(
+        self, desk: ExecutorHarness
+    ) -> None:
         desk.submit(desk.trial(1, does="raise", at=2))
         desk.until_over(1)
         failed = desk.end(1)
@@ -342,7 +346,9 @@ class ExecutorContract:
         desk.until_over(*range(2, 2 + self.rows))
         assert isinstance(desk.end(2), Finished)
 
-    def test_a_trial_whose_model_cannot_be_written_ends_as_any_other_and_says_why(self, desk: Desk) -> None:
+    def test_a_trial_whose_model_cannot_be_written_ends_as_any_other_and_says_why(
+        self, desk: ExecutorHarness
+    ) -> None:
         desk.submit(desk.trial(1, does="unkept"), desk.trial(2))
         desk.until_over(1, 2)
         ended, other = desk.end(1), desk.end(2)
@@ -377,7 +383,7 @@ class ExecutorContract:
             assert desk.diary(1) == [1]
             assert desk.end(1) is None
 
-    def test_a_paused_trial_goes_on_where_it_was(self, desk: Desk) -> None:
+    def test_a_paused_trial_goes_on_where_it_was(self, desk: ExecutorHarness) -> None:
         desk.submit(desk.trial(1), desk.trial(2))
         desk.until(lambda: len(desk.of(1)) == 2)
         desk.executor.pause({1: True})
@@ -410,7 +416,7 @@ class ExecutorContract:
         assert checkpoints() == set()
 
     def test_a_trial_without_checkpoint_trains_again_what_is_recorded_and_says_nothing(
-        self, desk: Desk
+        self, desk: ExecutorHarness
     ) -> None:
         desk.submit(desk.trial(1, does="forget"))
         desk.until(lambda: len(desk.of(1)) == 2)
@@ -421,7 +427,9 @@ class ExecutorContract:
         assert desk.diary(1) == [1, 2, 1, 2, 3]
         assert [type(event) for event in desk.of(1)] == [Reported, Finished]
 
-    def test_a_checkpoint_that_is_an_epoch_ahead_of_what_is_recorded_tells_of_it(self, desk: Desk) -> None:
+    def test_a_checkpoint_that_is_an_epoch_ahead_of_what_is_recorded_tells_of_it(
+        self, desk: ExecutorHarness
+    ) -> None:
         desk.submit(desk.trial(1))
         desk.until(lambda: len(desk.of(1)) == 2)
         desk.executor.pause({1: False})
@@ -449,7 +457,7 @@ class ExecutorContract:
             assert second.diary(1) == [1, 2, 1, 2, 3]
             assert [type(event) for event in second.of(1)] == [Reported, Finished]
 
-    def test_a_checkpoint_that_does_not_fit_costs_epochs_and_no_trial(self, desk: Desk) -> None:
+    def test_a_checkpoint_that_does_not_fit_costs_epochs_and_no_trial(self, desk: ExecutorHarness) -> None:
         trial = desk.trial(1, does="misplace")
         desk.submit(trial)
         desk.until(lambda: len(desk.of(1)) == 2)
@@ -460,7 +468,7 @@ class ExecutorContract:
         assert desk.diary(1) == [1, 2, 1, 2, 3]
         assert [type(event) for event in desk.of(1)] == [Reported, Finished]
 
-    def test_a_trial_that_does_not_repeat_itself_starts_again(self, desk: Desk) -> None:
+    def test_a_trial_that_does_not_repeat_itself_starts_again(self, desk: ExecutorHarness) -> None:
         trial = desk.trial(1, does="drift")
         old = Reading(1, 5.0, 5.0, seconds=0.01)
         desk.executor.submit([Placement(trial, (old, old))], None)
@@ -469,7 +477,9 @@ class ExecutorContract:
         assert kinds == [Restarted, Reported, Reported, Reported, Finished]
         assert [e.reading.epoch for e in desk.of(1) if isinstance(e, Reported)] == [1, 2, 3]
 
-    def test_what_was_decided_of_a_trial_before_it_was_interrupted_is_carried_out(self, desk: Desk) -> None:
+    def test_what_was_decided_of_a_trial_before_it_was_interrupted_is_carried_out(
+        self, desk: ExecutorHarness
+    ) -> None:
         trial = desk.trial(1)
         curve = tuple(Reading(epoch, 1 / epoch, 1 / epoch, seconds=9.0) for epoch in (1, 2))
         desk.executor.submit([Placement(trial, curve)], None)

@@ -54,14 +54,14 @@ def alone(job: Job) -> TrialBatch:
     return Sessions(TorchTrainer(), dataclasses.replace(job, rows=1))
 
 
-def population(data: Dataset, spec: StudySpec | None = None) -> TrialBatch:
+def batch(data: Dataset, spec: StudySpec | None = None) -> TrialBatch:
     return open_batch(TorchTrainer(), Job(spec or study(), data))
 
 
 def curve(data: Dataset, params: Params, spec: StudySpec | None = None, number: int = 7) -> list[Reading]:
     """Train one trial to its end."""
     spec = spec or study()
-    rows = population(data, spec)
+    rows = batch(data, spec)
     rows.place(0, Trial(number, params, spec.search.seed))
     return [reading(rows) for _ in range(spec.trainer.epochs)]
 

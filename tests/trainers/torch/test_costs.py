@@ -1,4 +1,4 @@
-"""Costs of a network as readings: in every kind of population, and only where they are asked for."""
+"""Costs of a network as readings: in every kind of batch, and only where they are asked for."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ KINDS = pytest.mark.parametrize(
 def test_every_reading_has_what_was_asked_for_and_snapshots_go_on_with_it(
     data: Dataset, rows: int, kind: type
 ) -> None:
-    population = open_batch(TorchTrainer(), Job(asking(ALL), data, rows=rows))
-    assert isinstance(population, kind)
-    population.place(0, Trial(1, PARAMS, 0))
-    first, second = (population.advance()[0] for _ in range(2))
+    batch = open_batch(TorchTrainer(), Job(asking(ALL), data, rows=rows))
+    assert isinstance(batch, kind)
+    batch.place(0, Trial(1, PARAMS, 0))
+    first, second = (batch.advance()[0] for _ in range(2))
     assert isinstance(first, Reading)
     assert isinstance(second, Reading)
     assert set(second.extras) == set(NAMES)
@@ -51,10 +51,10 @@ def test_every_reading_has_what_was_asked_for_and_snapshots_go_on_with_it(
     assert {name: first.extras[name] for name in NAMES} == second.extras
     assert first.extras["size_bytes"] == 4 * first.extras["parameters"]
     assert first.extras["latency_ms"] > 0
-    snapshot = population.snapshot(0)
-    population.clear(0)
-    population.place(0, Trial(1, PARAMS, 0), snapshot)
-    third = population.advance()[0]
+    snapshot = batch.snapshot(0)
+    batch.clear(0)
+    batch.place(0, Trial(1, PARAMS, 0), snapshot)
+    third = batch.advance()[0]
     assert isinstance(third, Reading)
     assert {n: third.extras[n] for n in NAMES[:2]} == {n: first.extras[n] for n in NAMES[:2]}
 
@@ -65,9 +65,9 @@ def test_they_change_nothing_else_and_are_missing_where_nobody_asks(
 ) -> None:
     found = []
     for spec in (asking({}), asking(ALL)):
-        population = open_batch(TorchTrainer(), Job(spec, data, rows=rows))
-        population.place(0, Trial(1, PARAMS, 0))
-        reading = population.advance()[0]
+        batch = open_batch(TorchTrainer(), Job(spec, data, rows=rows))
+        batch.place(0, Trial(1, PARAMS, 0))
+        reading = batch.advance()[0]
         assert isinstance(reading, Reading)
         found.append(reading)
     assert not set(found[0].extras) & set(NAMES)

@@ -29,15 +29,15 @@ def curves(data: Dataset, params: Params, **trainer: Any) -> tuple[list[Reading]
     """The reference's curve and the fused one."""
     job = Job(study(epochs=3, model="mlp", **trainer), data)
     return tuple(  # type: ignore[return-value]
-        curve(population, params) for population in (open_batch(TorchTrainer(), job), FusedBatch(job))
+        curve(batch, params) for batch in (open_batch(TorchTrainer(), job), FusedBatch(job))
     )
 
 
-def curve(population: TrialBatch, params: Params) -> list[Reading]:
-    population.place(0, Trial(4, {**BASE, **params}, 0))
+def curve(batch: TrialBatch, params: Params) -> list[Reading]:
+    batch.place(0, Trial(4, {**BASE, **params}, 0))
     found = []
     for _ in range(3):
-        outcome = population.advance()[0]
+        outcome = batch.advance()[0]
         assert isinstance(outcome, Reading), outcome
         found.append(outcome)
     return found
@@ -118,10 +118,10 @@ def test_dropout_and_noise_do_to_the_curve_what_the_references_do() -> None:
     ends: list[list[float]] = [[], []]
     for number in range(8):
         job = Job(study(epochs=3, model="mlp"), blobs())
-        populations: tuple[TrialBatch, ...] = (open_batch(TorchTrainer(), job), FusedBatch(job))
-        for population, end in zip(populations, ends, strict=True):
-            population.place(0, Trial(number, params, 0))
-            outcomes = [population.advance()[0] for _ in range(3)]
+        batches: tuple[TrialBatch, ...] = (open_batch(TorchTrainer(), job), FusedBatch(job))
+        for batch, end in zip(batches, ends, strict=True):
+            batch.place(0, Trial(number, params, 0))
+            outcomes = [batch.advance()[0] for _ in range(3)]
             assert isinstance(outcomes[-1], Reading)
             end.append(outcomes[-1].train_loss)
     reference, fused = map(np.array, ends)
@@ -131,10 +131,10 @@ def test_dropout_and_noise_do_to_the_curve_what_the_references_do() -> None:
 
 def test_saved_model_is_the_references(tmp_path: Path) -> None:
     job, models = Job(study(epochs=3, model="mlp"), blobs()), []
-    for name, population in (("one", open_batch(TorchTrainer(), job)), ("two", FusedBatch(job))):
-        curve(population, {"layer_norm": True, "depth": 2})
+    for name, batch in (("one", open_batch(TorchTrainer(), job)), ("two", FusedBatch(job))):
+        curve(batch, {"layer_norm": True, "depth": 2})
         (tmp_path / name).mkdir()
-        assert population.save(0, tmp_path / name)
+        assert batch.save(0, tmp_path / name)
         models.append(load_model(tmp_path / name))
     one, two = ({n: t.numpy() for n, t in model.module.state_dict().items()} for model in models)
     assert list(one) == list(two)
@@ -183,11 +183,11 @@ def test_study_without_data_is_refused() -> None:
 
 
 def test_occupied_or_missing_row_is_refused() -> None:
-    population = FusedBatch(Job(study(), blobs(), rows=2))
-    population.place(0, Trial(0, BASE, 0))
+    batch = FusedBatch(Job(study(), blobs(), rows=2))
+    batch.place(0, Trial(0, BASE, 0))
     for row in (0, 2, -1):
         with pytest.raises(ValueError, match="not an empty row"):
-            population.place(row, Trial(1, BASE, 0))
+            batch.place(row, Trial(1, BASE, 0))
 
 
 def test_a_row_trains_on_while_another_thread_empties_and_fills_the_others() -> None:

@@ -47,7 +47,7 @@ def saved(
     folder: Path, data: Dataset, params: Params | None = None, spec: StudySpec | None = None
 ) -> list[Reading]:
     """Train a trial, write its model and return its curve."""
-    rows = plain.population(data, spec)
+    rows = plain.batch(data, spec)
     rows.place(0, Trial(3, params or {"learning_rate": 0.01}, 5))
     curve = [plain.reading(rows) for _ in range(plain.EPOCHS)]
     folder.mkdir(exist_ok=True)

@@ -77,20 +77,20 @@ def job(data: Dataset | None = None, **trainer: Any) -> Job:
     return Job(study(epochs=EPOCHS, **{"model": "mlp", **trainer}), data or blobs(), rows=2)
 
 
-def reading(population: TrialBatch, row: int) -> Reading:
-    outcome = population.advance([row])[row]
+def reading(batch: TrialBatch, row: int) -> Reading:
+    outcome = batch.advance([row])[row]
     assert isinstance(outcome, Reading), outcome
     return outcome
 
 
-def snapshot(population: TrialBatch, row: int) -> Snapshot:
-    found = population.snapshot(row)
+def snapshot(batch: TrialBatch, row: int) -> Snapshot:
+    found = batch.snapshot(row)
     assert found is not None
     return written_and_read(found)
 
 
 def goes_on(populate: Callable[[Job], TrialBatch], given: Job, params: Params) -> None:
-    """Train a trial whole, and again with a move to a fresh population after every epoch."""
+    """Train a trial whole, and again with a move to a fresh batch after every epoch."""
     trial = Trial(4, params, 0)
     whole = populate(given)
     whole.place(0, trial)
@@ -98,20 +98,20 @@ def goes_on(populate: Callable[[Job], TrialBatch], given: Job, params: Params) -
     found: list[Reading] = []
     state: Snapshot | None = None
     for _ in range(EPOCHS):
-        population = populate(given)
-        row = population.capacity - 1
-        population.place(row, trial, state)
-        found.append(reading(population, row))
-        state = snapshot(population, row)
+        batch = populate(given)
+        row = batch.capacity - 1
+        batch.place(row, trial, state)
+        found.append(reading(batch, row))
+        state = snapshot(batch, row)
     assert same(found, wanted)
     end = snapshot(whole, 0)
     assert state is not None
     assert {n: a.tobytes() for n, a in state.arrays.items()} == {
         n: a.tobytes() for n, a in end.arrays.items()
     }
-    population = populate(given)
-    population.place(0, trial, state)
-    assert population.advance() == {0: Exhausted()}
+    batch = populate(given)
+    batch.place(0, trial, state)
+    assert batch.advance() == {0: Exhausted()}
 
 
 @pytest.mark.parametrize("populate", KINDS)
@@ -140,10 +140,10 @@ def test_networks_of_ones_own_go_on_bit_for_bit(name: str, optimizer: str) -> No
 
 @pytest.mark.usefixtures("networks")
 def test_a_network_with_a_state_that_is_no_tensor_has_no_snapshot() -> None:
-    population = alone(job(model="./nets.py:told"))
-    population.place(0, Trial(4, {}, 0))
-    reading(population, 0)
-    assert population.snapshot(0) is None
+    batch = alone(job(model="./nets.py:told"))
+    batch.place(0, Trial(4, {}, 0))
+    reading(batch, 0)
+    assert batch.snapshot(0) is None
 
 
 @pytest.mark.parametrize("populate", KINDS)
@@ -169,23 +169,23 @@ def test_best_epoch_before_the_snapshot_is_still_what_is_saved(
 
 @pytest.mark.parametrize("populate", KINDS)
 def test_snapshot_that_does_not_fit_the_trial_fails_it(populate: Callable[[Job], TrialBatch]) -> None:
-    population = populate(job())
-    population.place(0, Trial(4, NOISY, 0))
-    reading(population, 0)
-    state = snapshot(population, 0)
-    population.clear(0)
+    batch = populate(job())
+    batch.place(0, Trial(4, NOISY, 0))
+    reading(batch, 0)
+    state = snapshot(batch, 0)
+    batch.clear(0)
     broken = (
         dataclasses.replace(state, arrays={}),
         dataclasses.replace(state, facts={}),
         state,
     )
     for each, params in zip(broken, (NOISY, NOISY, {**NOISY, "width": 64}), strict=True):
-        population.place(0, Trial(4, params, 0), each)
-        assert isinstance(population.advance()[0], Failure)
-        assert population.snapshot(0) is None
-        population.clear(0)
-    population.place(0, Trial(4, NOISY, 0), state)
-    assert reading(population, 0).epoch == 2
+        batch.place(0, Trial(4, params, 0), each)
+        assert isinstance(batch.advance()[0], Failure)
+        assert batch.snapshot(0) is None
+        batch.clear(0)
+    batch.place(0, Trial(4, NOISY, 0), state)
+    assert reading(batch, 0).epoch == 2
 
 
 def _made(folder: Path) -> Path:

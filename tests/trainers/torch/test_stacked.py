@@ -55,7 +55,7 @@ class TestStackedConvolutions(TrainerContract):
     def broken_params(self) -> Params:
         return {"activation": "no such activation"}
 
-    def test_this_is_the_population_in_question(self) -> None:
+    def test_this_is_the_batch_in_question(self) -> None:
         assert isinstance(self.batch(), StackedBatch)
 
 
@@ -84,7 +84,7 @@ class TestStackedOneByOne(TestStackedConvolutions):
         return {"width": "broad"}
 
 
-def populations(data: Dataset, **trainer: Any) -> tuple[TrialBatch, TrialBatch]:
+def batches(data: Dataset, **trainer: Any) -> tuple[TrialBatch, TrialBatch]:
     """The reference and a stack."""
     job = Job(study(epochs=3, **trainer), data, rows=4)
     return alone(job), StackedBatch(job, TorchSession)
@@ -92,16 +92,16 @@ def populations(data: Dataset, **trainer: Any) -> tuple[TrialBatch, TrialBatch]:
 
 def curves(data: Dataset, params: Params, **trainer: Any) -> tuple[list[Reading], list[Reading]]:
     """The reference's curve and that of a row between others."""
-    one, four = populations(data, **trainer)
+    one, four = batches(data, **trainer)
     trial = Trial(4, {**BASE, **params}, 0)
     four.place(0, Trial(5, BASE, 0))
     four.place(3, Trial(6, {**BASE, **params, "learning_rate": 0.02}, 0))
     return train(one, trial), train(four, trial, 2)
 
 
-def train(population: TrialBatch, trial: Trial, row: int = 0) -> list[Reading]:
-    population.place(row, trial)
-    return [reading(population.advance()[row]) for _ in range(3)]
+def train(batch: TrialBatch, trial: Trial, row: int = 0) -> list[Reading]:
+    batch.place(row, trial)
+    return [reading(batch.advance()[row]) for _ in range(3)]
 
 
 def reading(outcome: Outcome) -> Reading:
@@ -109,10 +109,10 @@ def reading(outcome: Outcome) -> Reading:
     return outcome
 
 
-def program(population: TrialBatch, row: int) -> int:
+def program(batch: TrialBatch, row: int) -> int:
     """Tells programs apart."""
-    assert isinstance(population, StackedBatch)
-    placed = population._rows[row]
+    assert isinstance(batch, StackedBatch)
+    placed = batch._rows[row]
     assert isinstance(placed, StackedRow)
     return id(placed.program)
 
@@ -200,15 +200,15 @@ def test_own_network_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.Mo
 def test_curve_does_not_depend_on_the_number_of_rows_or_on_what_they_do() -> None:
     found = []
     for rows in (2, 3, 5, 8):
-        population = StackedBatch(Job(study(epochs=3), images(), rows=rows), TorchSession)
+        batch = StackedBatch(Job(study(epochs=3), images(), rows=rows), TorchSession)
         for row in range(rows - 1):
-            population.place(row, Trial(row, {**BASE, "batch_size": 9 * (row + 1), "dropout": 0.3}, 0))
-        found.append(train(population, Trial(20, {**BASE, "dropout": 0.2}, 0), rows - 1))
+            batch.place(row, Trial(row, {**BASE, "batch_size": 9 * (row + 1), "dropout": 0.3}, 0))
+        found.append(train(batch, Trial(20, {**BASE, "dropout": 0.2}, 0), rows - 1))
     assert all(same(curve, found[0]) for curve in found)
 
 
 def test_dropout_differs_from_row_to_row_and_from_trial_to_trial() -> None:
-    _, four = populations(images())
+    _, four = batches(images())
     for row, (number, rate) in enumerate([(1, 0.2), (1, 0.2), (1, 0.4), (2, 0.2)]):
         four.place(row, Trial(number, {**BASE, "dropout": rate, "init": "orthogonal"}, 0))
     first, again, more, other = (reading(outcome).train_loss for outcome in four.advance().values())
@@ -217,8 +217,8 @@ def test_dropout_differs_from_row_to_row_and_from_trial_to_trial() -> None:
 
 
 def test_freed_row_is_refilled_while_others_go_on() -> None:
-    _, four = populations(images())
-    alone = train(populations(images())[1], Trial(9, BASE, 0))
+    _, four = batches(images())
+    alone = train(batches(images())[1], Trial(9, BASE, 0))
     four.place(0, Trial(0, BASE, 0))
     four.place(1, Trial(1, {**BASE, "depth": 2}, 0))
     four.advance()
@@ -230,7 +230,7 @@ def test_freed_row_is_refilled_while_others_go_on() -> None:
 
 
 def test_snapshot_of_the_reference_goes_on_in_a_stack() -> None:
-    one, four = populations(images())
+    one, four = batches(images())
     trial = Trial(3, {**BASE, "dropout": 0.2}, 0)
     one.place(0, trial)
     one.advance()
@@ -281,7 +281,7 @@ def test_study_whose_first_network_cannot_be_stacked_or_built_is_left_to_the_ref
 
 @pytest.mark.parametrize("name", [*REASONS, "Raising"])
 def test_what_cannot_be_stacked_trains_as_the_reference_does(name: str) -> None:
-    one, four = populations(blobs(), model=nets.of(name))
+    one, four = batches(blobs(), model=nets.of(name))
     trial = Trial(1, {**BASE, "optimizer": "momentum"}, 0)
     one.place(0, trial)
     four.place(0, trial)
@@ -296,7 +296,7 @@ def test_what_cannot_be_stacked_trains_as_the_reference_does(name: str) -> None:
 
 
 def test_values_that_no_attribute_shows_part_networks() -> None:
-    one, four = populations(blobs(), model=nets.of("Hiding"))
+    one, four = batches(blobs(), model=nets.of("Hiding"))
     for row, power in enumerate((1.0, 3.0, 1.0)):
         four.place(row, Trial(row, {**BASE, "power": power}, 0))
     programs = [program(four, row) for row in range(3)]
@@ -307,7 +307,7 @@ def test_values_that_no_attribute_shows_part_networks() -> None:
 
 def test_rows_of_one_program_train_together_and_others_beside_them() -> None:
     differences: list[Params] = [{}, {"optimizer": "sgd"}, {"width": 5}, {"init": "he_normal"}]
-    _, four = populations(images())
+    _, four = batches(images())
     for row, params in enumerate(differences):
         four.place(row, Trial(row, {**BASE, **params}, 0))
     programs = [program(four, row) for row in range(4)]
@@ -317,7 +317,7 @@ def test_rows_of_one_program_train_together_and_others_beside_them() -> None:
 
 def test_rows_that_do_not_fit_into_memory_train_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     trials = [Trial(number, {**BASE, "dropout": 0.2, "mixup": 0.2}, 0) for number in range(4)]
-    plenty, scarce = (populations(images())[1] for _ in range(2))
+    plenty, scarce = (batches(images())[1] for _ in range(2))
     for row, trial in enumerate(trials):
         plenty.place(row, trial)
         scarce.place(row, trial)
@@ -341,10 +341,10 @@ def test_rows_that_do_not_fit_into_memory_train_in_parts(monkeypatch: pytest.Mon
 
 def test_saved_model_is_the_references(tmp_path: Path) -> None:
     models = []
-    for name, population in zip(("one", "two"), populations(blobs(), model=nets.of("Gated")), strict=True):
-        train(population, Trial(4, BASE, 0))
+    for name, batch in zip(("one", "two"), batches(blobs(), model=nets.of("Gated")), strict=True):
+        train(batch, Trial(4, BASE, 0))
         (tmp_path / name).mkdir()
-        assert population.save(0, tmp_path / name)
+        assert batch.save(0, tmp_path / name)
         models.append(load_model(tmp_path / name))
     one, two = (model.module.state_dict() for model in models)
     assert list(one) == list(two)
@@ -371,11 +371,11 @@ def test_study_without_data_is_refused() -> None:
 
 
 def test_occupied_or_missing_row_is_refused() -> None:
-    _, population = populations(images())
-    population.place(0, Trial(0, BASE, 0))
+    _, batch = batches(images())
+    batch.place(0, Trial(0, BASE, 0))
     for row in (0, 4, -1):
         with pytest.raises(ValueError, match="not an empty row"):
-            population.place(row, Trial(1, BASE, 0))
+            batch.place(row, Trial(1, BASE, 0))
 
 
 @pytest.mark.gpu

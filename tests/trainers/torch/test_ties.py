@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tests.trainers.torch.plain import images
-from tests.trainers.torch.test_stacked import BASE, agree, populations, reading, train
+from tests.trainers.torch.test_stacked import BASE, agree, batches, reading, train
 from tuner.core.job import Job
 from tuner.core.training import Failure, Outcome, TrialBatch
 from tuner.core.trial import Params, Trial
@@ -124,8 +124,8 @@ def named(network: Callable[..., Any]) -> str:
     return f"{__name__}:{network.__name__}"
 
 
-def outcome(population: TrialBatch, row: int) -> Outcome:
-    return population.advance()[row]
+def outcome(batch: TrialBatch, row: int) -> Outcome:
+    return batch.advance()[row]
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "momentum"])
@@ -133,7 +133,7 @@ def outcome(population: TrialBatch, row: int) -> Outcome:
 def test_shared_weights_train_side_by_side_as_they_do_alone(
     network: Callable[..., Any], optimizer: str
 ) -> None:
-    one, four = populations(blobs(), model=named(network))
+    one, four = batches(blobs(), model=named(network))
     assert TorchTrainer().why_unfused(study(model=named(network)), blobs(), "cpu") is None
     trial = Trial(4, {**BASE, "optimizer": optimizer, "weight_decay": 0.1, "dropout": 0.0}, 0)
     four.place(0, Trial(5, BASE, 0))
@@ -141,7 +141,7 @@ def test_shared_weights_train_side_by_side_as_they_do_alone(
 
 
 def test_shared_kernels_train_side_by_side_as_they_do_alone() -> None:
-    one, four = populations(images(), model=named(kernels))
+    one, four = batches(images(), model=named(kernels))
     trial = Trial(4, BASE, 0)
     agree(train(one, trial), train(four, trial, 2))
 
@@ -149,14 +149,14 @@ def test_shared_kernels_train_side_by_side_as_they_do_alone() -> None:
 def test_shared_weights_get_the_gradients_of_all_their_uses() -> None:
     """A step of plain gradient descent, by hand."""
     data = blobs()
-    one, four = populations(data, model=named(tied))
+    one, four = batches(data, model=named(tied))
     params: Params = {"optimizer": "sgd", "learning_rate": 0.1, "batch_size": "full", "scaling": "none"}
     trial = Trial(0, {**params, "init": "orthogonal"}, 0)
-    for population in (one, four):
-        population.place(0, trial)
-        start = population.snapshot(0)
-        reading(population.advance()[0])
-        end = population.snapshot(0)
+    for batch in (one, four):
+        batch.place(0, trial)
+        start = batch.snapshot(0)
+        reading(batch.advance()[0])
+        end = batch.snapshot(0)
         assert start is not None
         assert end is not None
         before, after = (weights(snapshot.arrays) for snapshot in (start, end))
@@ -191,10 +191,10 @@ def test_kept_model_of_shared_weights_predicts_as_it_was_measured(
     tmp_path: Path, network: Callable[..., Any], engine: str
 ) -> None:
     data = blobs()
-    population, folder = populate(named(network), engine), tmp_path
-    population.place(0, Trial(4, BASE, 0))
-    curve = [reading(outcome(population, 0)) for _ in range(3)]
-    assert population.save(0, tmp_path)
+    batch, folder = populate(named(network), engine), tmp_path
+    batch.place(0, Trial(4, BASE, 0))
+    curve = [reading(outcome(batch, 0)) for _ in range(3)]
+    assert batch.save(0, tmp_path)
     if engine == "repeated":
         curve, folder = [], tmp_path / "members" / "1"
     model = load_model(folder)
@@ -209,9 +209,9 @@ def test_kept_model_of_shared_weights_predicts_as_it_was_measured(
 
 def populate(model: str, engine: str) -> TrialBatch:
     spec = study(epochs=3, model=model, repeats=2 if engine == "repeated" else 1)
-    population = open_batch(TorchTrainer(), Job(spec, blobs(), rows=1 if engine == "alone" else 2))
-    assert isinstance(population, StackedBatch) is (engine == "stacked")
-    return population
+    batch = open_batch(TorchTrainer(), Job(spec, blobs(), rows=1 if engine == "alone" else 2))
+    assert isinstance(batch, StackedBatch) is (engine == "stacked")
+    return batch
 
 
 def shared(module: nn.Module, network: Callable[..., Any]) -> bool:
@@ -234,9 +234,9 @@ def test_snapshot_of_shared_weights_goes_on_bit_for_bit(
     broken.place(0, trial, written_and_read(snapshot))
     for one, two in [(outcome(whole, 0), outcome(broken, 0)) for _ in range(2)]:
         assert reading(one).val_loss == reading(two).val_loss
-    for name, population in (("whole", whole), ("broken", broken)):
+    for name, batch in (("whole", whole), ("broken", broken)):
         (tmp_path / name).mkdir()
-        assert population.save(0, tmp_path / name)
+        assert batch.save(0, tmp_path / name)
     first, second = (load_model(tmp_path / name).module.state_dict() for name in ("whole", "broken"))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -244,9 +244,9 @@ def test_snapshot_of_shared_weights_goes_on_bit_for_bit(
 def test_weights_that_would_be_parted_in_silence_are_refused_in_words() -> None:
     for engine in ("alone", "stacked"):
         rows = 1 if engine == "alone" else 2
-        population = open_batch(TorchTrainer(), Job(study(epochs=3, model=named(views)), blobs(), rows=rows))
-        population.place(0, Trial(4, BASE, 0))
-        failed = outcome(population, 0)
+        batch = open_batch(TorchTrainer(), Job(study(epochs=3, model=named(views)), blobs(), rows=rows))
+        batch.place(0, Trial(4, BASE, 0))
+        failed = outcome(batch, 0)
         assert isinstance(failed, Failure)
         assert "first.weight and second.weight share memory" in failed.error
         assert "decoder.weight = encoder.weight" in failed.error
@@ -270,8 +270,8 @@ def test_network_whose_state_is_no_tensor_trains_alone_and_is_not_kept_as_if_it_
     tmp_path: Path,
 ) -> None:
     assert "state_dict" in (TorchTrainer().why_unfused(study(model=named(told)), blobs(), "cpu") or "")
-    population = open_batch(TorchTrainer(), Job(study(model=named(told)), blobs(), rows=2))
-    population.place(0, Trial(4, BASE, 0))
-    reading(outcome(population, 0))
+    batch = open_batch(TorchTrainer(), Job(study(model=named(told)), blobs(), rows=2))
+    batch.place(0, Trial(4, BASE, 0))
+    reading(outcome(batch, 0))
     with pytest.raises(TrialError, match="_extra_state in the network's state_dict is no tensor"):
-        population.save(0, tmp_path)
+        batch.save(0, tmp_path)

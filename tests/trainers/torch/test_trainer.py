@@ -63,7 +63,7 @@ def failing(params: Params, context: NetworkContext) -> nn.Module:
 
 
 def failure(model: str, data: Dataset | None = None) -> Failure:
-    rows = plain.population(data or blobs(), plain.study(model=f"{__name__}:{model}"))
+    rows = plain.batch(data or blobs(), plain.study(model=f"{__name__}:{model}"))
     rows.place(0, Trial(0, {}, 0))
     outcome = rows.advance()[0]
     assert isinstance(outcome, Failure)
@@ -71,12 +71,12 @@ def failure(model: str, data: Dataset | None = None) -> Failure:
     return outcome
 
 
-def test_two_populations_in_turn_do_not_disturb_each_other() -> None:
+def test_two_batches_in_turn_do_not_disturb_each_other() -> None:
     alone = [plain.curve(blobs(), NOISY, number=n) for n in (1, 2)]
-    rows = [plain.population(blobs()) for _ in alone]
-    for population, number in zip(rows, (1, 2), strict=True):
-        population.place(0, Trial(number, NOISY, 5))
-    together = [[plain.reading(population) for population in rows] for _ in range(plain.EPOCHS)]
+    rows = [plain.batch(blobs()) for _ in alone]
+    for batch, number in zip(rows, (1, 2), strict=True):
+        batch.place(0, Trial(number, NOISY, 5))
+    together = [[plain.reading(batch) for batch in rows] for _ in range(plain.EPOCHS)]
     for index, curve in enumerate(alone):
         assert same([turn[index] for turn in together], curve)
 
@@ -178,7 +178,7 @@ def test_regression_is_learned_under_each_loss(loss: str) -> None:
 
 
 def test_trial_ends_with_its_last_epoch() -> None:
-    rows = plain.population(blobs())
+    rows = plain.batch(blobs())
     rows.place(0, Trial(0, {}, 0))
     for _ in range(plain.EPOCHS):
         plain.reading(rows)
@@ -186,7 +186,7 @@ def test_trial_ends_with_its_last_epoch() -> None:
 
 
 def test_divergence_shows_as_nan_or_infinity_and_leaves_the_best_epoch() -> None:
-    rows = plain.population(line())
+    rows = plain.batch(line())
     rows.place(0, Trial(0, {"optimizer": "sgd", "learning_rate": 1e20}, 0))
     curve = [plain.reading(rows) for _ in range(plain.EPOCHS)]
     assert not math.isfinite(curve[-1].val_loss)
@@ -228,7 +228,7 @@ def test_network_that_does_not_fit_fails_its_trial_in_one_line() -> None:
 
 
 def test_row_is_used_once_at_a_time() -> None:
-    rows = plain.population(blobs())
+    rows = plain.batch(blobs())
     rows.place(0, Trial(0, {}, 0))
     for row in (0, 1):
         with pytest.raises(ValueError, match="not an empty row"):
