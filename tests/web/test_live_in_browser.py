@@ -132,7 +132,7 @@ def test_troubles_are_told_in_words_and_pass(page: Page, serve: Serve, tmp_path:
     page.goto(base + address("made", "nowhere").removeprefix("/"))
     expect(told).to_contain_text("no page 'nowhere'")
     page.goto(base + address("made", "trial", 999).removeprefix("/"))
-    expect(told).to_contain_text("from 0 to 19")
+    expect(told).to_contain_text("has trials 0 to 19")
     with sqlite3.connect(path) as later:
         later.execute("UPDATE tuner_schema SET version = 99")
     later.close()
