@@ -6,9 +6,7 @@ grows by each reading it is asked about; while a stored study is replayed it is 
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Container, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Container, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -20,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Stop, Trial
 from tuner.errors import PluginError, described
+from tuner.optuna_log import quiet
 
 
 class OptunaPruner:
@@ -32,7 +31,7 @@ class OptunaPruner:
         self._name, self._goal, self._epochs = pruner.__name__, spec.goal(), spec.trainer.epochs
         self._trials = _Trials()
         direction: Literal["minimize", "maximize"] = "minimize" if self._goal.minimize else "maximize"
-        with _quiet():
+        with quiet():
             try:
                 self._pruner = pruner()
             except Exception as error:
@@ -50,7 +49,7 @@ class OptunaPruner:
         if last.epoch >= self._epochs or last.is_last:
             shown.state, shown.values = TrialState.COMPLETE, [values[last.epoch]]
             return None
-        with _quiet():
+        with quiet():
             if trial.number == 0 or not self._pruner.prune(self._study, shown):
                 return None
         shown.state = TrialState.PRUNED
@@ -99,16 +98,3 @@ class _Trials(InMemoryStorage):
     def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
         """Keep a note."""
         self._shown[trial_id].system_attrs[key] = value
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep Optuna's log and warnings from the user, here only."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(verbosity)

@@ -12,6 +12,7 @@ from optuna.samplers import GPSampler
 from tuner.core.seeds import derive
 from tuner.core.space import SearchSpace
 from tuner.core.spec import SearchSpec
+from tuner.optuna_log import quiet
 from tuner.search import view
 from tuner.search.history import History
 from tuner.search.samplers import Draw, Random, Suggest, fallback
@@ -42,7 +43,7 @@ class GP:
         def draw(number: int, attempt: int) -> Suggest:
             seed = derive(self._seed, number, "sampler", attempt)
             running = [subspace.trial(n, row) for n, row in sorted(history.running.items())]
-            with view.quiet():
+            with quiet():
                 study = view.study([*complete, *running])
                 # A fresh one for every trial: one that is kept starts from its last fit.
                 sampler = GPSampler(seed=seed, n_startup_trials=self._startup)

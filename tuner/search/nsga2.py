@@ -14,6 +14,7 @@ from optuna.study import Study
 from tuner.core.seeds import derive
 from tuner.core.space import SearchSpace
 from tuner.core.spec import SearchSpec
+from tuner.optuna_log import quiet
 from tuner.search import view
 from tuner.search.history import History, Observation
 from tuner.search.samplers import Draw, Random, Suggest, fallback
@@ -49,7 +50,7 @@ class NSGA2:
 
         def draw(number: int, attempt: int) -> Suggest:
             seed = derive(self._seed, number, "sampler", attempt)
-            with view.quiet():
+            with quiet():
                 sampler = NSGAIISampler(population_size=self._population, seed=seed)
                 child = sampler.sample_relative(
                     study, self._subspace.trial(number, notes=notes), self._subspace.distributions
@@ -59,7 +60,7 @@ class NSGA2:
         return draw
 
     def _study(self, generation: int, parents: list[Observation], objectives: int) -> Study:
-        with view.quiet():
+        with quiet():
             shown = [
                 self._subspace.trial(o.number, o.row, o.losses or o.value, violation=o.violation)
                 for o in parents

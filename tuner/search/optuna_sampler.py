@@ -15,6 +15,7 @@ from tuner.core.seeds import derive
 from tuner.core.space import Parameter, SearchSpace
 from tuner.core.spec import SearchSpec
 from tuner.core.trial import Value
+from tuner.optuna_log import quiet
 from tuner.search import view
 from tuner.search.distributions import is_single
 from tuner.search.history import History
@@ -51,7 +52,7 @@ class _Adapted:
             seed = derive(self._seed, number, "sampler", attempt)
             running = [subspace.trial(n, row) for n, row in sorted(history.running.items())]
             trial = subspace.trial(number)
-            with view.quiet():
+            with quiet():
                 study = view.study([*complete, *running], several)
                 sampler = self._make(**({"seed": seed} if self._takes_seed else {}))
                 chosen = sampler.sample_relative(
@@ -61,7 +62,7 @@ class _Adapted:
             def suggest(name: str, parameter: Parameter) -> Value:  # noqa: ARG001
                 if name not in chosen:
                     found = subspace.distributions[name]
-                    with view.quiet():
+                    with quiet():
                         chosen[name] = sampler.sample_independent(study, trial, name, found)
                 return subspace.values({name: chosen[name]})[name]
 

@@ -7,9 +7,7 @@ sampler's own notes on trials and studies would depend on the order in which tri
 from __future__ import annotations
 
 import copy
-import warnings
-from collections.abc import Container, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Container, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -116,16 +114,3 @@ class Subspace:
 def study(trials: Sequence[FrozenTrial], objectives: int = 1) -> Study:
     """A study that minimizes all its objectives and shows these trials."""
     return optuna.create_study(storage=FixedTrials(trials), directions=["minimize"] * objectives)
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep Optuna's log and warnings (experimental, too few trials, ...) from the user, here only."""
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.CRITICAL)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        optuna.logging.set_verbosity(verbosity)
