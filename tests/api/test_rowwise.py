@@ -11,7 +11,7 @@ import tuner
 from tuner.core.dataset import Task
 from tuner.core.spec import DataSpec
 from tuner.data.load import from_arrays
-from tuner.data.resampling import OpenRows
+from tuner.data.resampling import SearchRows
 
 STUDY: dict[str, Any] = {
     "name": "small",
@@ -78,10 +78,10 @@ def test_judging_rows_are_those_that_a_draw_validates_on(split: Any) -> None:
     spec = DataSpec(source="-", split=split, group="who" if split == "group" else None, drop=())
     data = from_arrays(x, pd.Series(rng.choice(["p", "q"], 60)), spec, resampling=True)
     rows = data.resampling
-    assert isinstance(rows, OpenRows)
+    assert isinstance(rows, SearchRows)
     assert data.task is Task.CLASSIFICATION
     for seed in range(3):
-        drawn, judging = rows.draw(seed), rows.judging(seed)
+        drawn, judging = rows.draw(seed), rows.evaluation_rows(seed)
         assert drawn.validation.x[:, 0].tolist() == judging.x["a"].tolist()
         assert [drawn.classes[place] for place in drawn.validation.y] == judging.y.tolist()
         if split == "group":

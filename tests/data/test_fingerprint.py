@@ -14,8 +14,8 @@ import pytest
 
 from tuner.core.spec import DataSpec
 from tuner.data import source
-from tuner.data.fingerprint import Fingerprint, Seen
-from tuner.data.hashing import Hashed
+from tuner.data.fingerprint import Fingerprint, HashedSource
+from tuner.data.hashing import HashedTable
 
 SPEC = DataSpec(source="rows.csv", target="y")
 
@@ -33,8 +33,8 @@ def table() -> pd.DataFrame:
     )
 
 
-def seen(frame: pd.DataFrame, **how: Any) -> Seen:
-    return Seen.of(source.from_frame(frame, DataSpec(source="rows.csv", target="y", **how)), SPEC)
+def seen(frame: pd.DataFrame, **how: Any) -> HashedSource:
+    return HashedSource.of(source.from_frame(frame, DataSpec(source="rows.csv", target="y", **how)), SPEC)
 
 
 def differences(frame: pd.DataFrame, before: pd.DataFrame | None = None) -> list[str]:
@@ -62,10 +62,10 @@ def test_a_fingerprint_is_the_same_in_every_process_and_for_ever() -> None:
 
 
 def test_a_fingerprint_is_read_as_it_was_written() -> None:
-    whole = seen(table()).fingerprint.dividing(np.array([1, 3]))
+    whole = seen(table()).fingerprint.with_test_rows(np.array([1, 3]))
     read = Fingerprint.decode(whole.encode())
     assert read is not None
-    assert read.same(whole)
+    assert read.is_same_data(whole)
     assert read.roles.tolist() == [0, 1, 0, 1]
     assert [each.x.tolist() for each in read.locked] == [whole.rows.x[[1, 3]].tolist()]
 
@@ -121,7 +121,7 @@ def test_what_has_changed_is_named(change: Callable[[pd.DataFrame], pd.DataFrame
 def test_columns_that_are_dropped_do_not_count() -> None:
     spec = DataSpec(source="rows.csv", target="y", drop=["rooms"])
     one, other = (
-        Seen.of(source.from_frame(frame, spec), spec) for frame in (table(), table().assign(rooms=0))
+        HashedSource.of(source.from_frame(frame, spec), spec) for frame in (table(), table().assign(rooms=0))
     )
     assert one.differences(other.fingerprint) == []
 
@@ -132,13 +132,13 @@ def test_rows_of_numbers_differ_by_any_of_them() -> None:
         x = rng.normal(size=shape).astype(np.float32)
         other = x.copy()
         other.reshape(50, -1)[7, 2] += 1
-        before, after = Hashed(x).rows(), Hashed(other).rows()
+        before, after = HashedTable(x).rows(), HashedTable(other).rows()
         assert np.flatnonzero(before != after).tolist() == [7]
         assert len(set(before)) == 50
-    neighbours = Hashed(np.array([[2**60], [2**60 + 1], [2**60 + 2]])).rows()
+    neighbours = HashedTable(np.array([[2**60], [2**60 + 1], [2**60 + 2]])).rows()
     assert len(set(neighbours)) == 3
 
 
 def test_a_text_that_moves_to_the_next_column_is_another_row() -> None:
-    one, other = (Hashed(pd.DataFrame({"a": [a], "b": [b]})).rows() for a, b in (("x", "y"), ("xy", "")))
+    one, other = (HashedTable(pd.DataFrame({"a": [a], "b": [b]})).rows() for a, b in (("x", "y"), ("xy", "")))
     assert one != other

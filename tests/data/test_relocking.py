@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tuner.core.dataset import Dataset
 from tuner.core.spec import DataSpec
-from tuner.data import Known, from_arrays, load, locked
+from tuner.data import FingerprintCheck, from_arrays, load, locked
 from tuner.errors import DataError
 
 WAYS: dict[str, dict[str, Any]] = {
@@ -46,8 +46,8 @@ def spec(way: str) -> DataSpec:
 
 def read(frame: pd.DataFrame, way: str, before: bytes | None = None) -> Dataset:
     """The data as a study that allows every change reads it."""
-    known = Known(before, lambda _: None)
-    return from_arrays(frame.drop(columns="y"), frame["y"], spec(way), resampling=True, known=known)
+    check = FingerprintCheck(before, lambda _: None)
+    return from_arrays(frame.drop(columns="y"), frame["y"], spec(way), resampling=True, check=check)
 
 
 def used(data: Dataset) -> set[float]:
@@ -166,10 +166,10 @@ def test_a_split_of_ones_own_keeps_its_locked_rows_out_of_training_and_validatio
 
     told: list[str] = []
     write(slice(0, 40), slice(40, 60), slice(60, 80))
-    first = load(how, tmp_path, known=Known(None, told.extend))
+    first = load(how, tmp_path, check=FingerprintCheck(None, told.extend))
     write(slice(0, 40), slice(40, 60), slice(62, 82))
-    load(how, tmp_path, known=Known(first.fingerprint, told.extend))
+    load(how, tmp_path, check=FingerprintCheck(first.fingerprint, told.extend))
     assert told == ["X_test: 2 rows changed"]
     write([*range(40), 60, 61], [*range(40, 60), 62], slice(63, 90))
-    second = load(how, tmp_path, known=Known(first.fingerprint, told.extend))
+    second = load(how, tmp_path, check=FingerprintCheck(first.fingerprint, told.extend))
     assert (len(second.train), len(second.validation)) == (40, 20)

@@ -146,7 +146,7 @@ class _Confirming:
             stored=known,
             data=self.data,
             trainer=self.trainer,
-            known=self.provenance.known,
+            check=self.provenance.fingerprint_check,
         )
         if again.planned.data is not None and again.planned.data.fingerprint is not None:
             database.keep_fingerprint(name, again.planned.data.fingerprint)
@@ -254,11 +254,11 @@ class _Confirming:
         if not load_model(next(iter(models.values()))).predicts:
             return "only the training function can predict with its models"
         pair, how = pair_of(spec, self.data) if self.data is not None else (None, spec.data)
-        if not locked.is_there(how, Path.cwd(), pair, fingerprint):
+        if not locked.has_test_rows(how, Path.cwd(), pair, fingerprint):
             return f"[data] test = {how.test:g} locked no rows"
         return None
 
-    def _locked(self, spec: StudySpec, fingerprint: bytes | None) -> locked.Unlocked:
+    def _locked(self, spec: StudySpec, fingerprint: bytes | None) -> locked.UnlockedRows:
         from tuner.data import locked
 
         pair, how = pair_of(spec, self.data) if self.data is not None else (None, spec.data)
@@ -271,7 +271,7 @@ class _Confirming:
 class _Test:
     """The opened test split, and what is measured on it."""
 
-    rows: locked.Unlocked
+    rows: locked.UnlockedRows
     score: str
     score_falls: bool
     positive: str | None

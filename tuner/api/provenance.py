@@ -18,7 +18,7 @@ from tuner.results import Study
 from tuner.store import Database
 
 if TYPE_CHECKING:
-    from tuner.data import Known
+    from tuner.data import FingerprintCheck
 
 _TAKEN_NOW = "the data's fingerprint is stored from now on; the tuner that began this study stored none"
 _CONFIRMED_BEFORE = (
@@ -62,11 +62,11 @@ class Provenance:
         return cls(name, spec, database.fingerprint(name), is_confirmed=is_confirmed, allow=allow)
 
     @property
-    def known(self) -> Known:
-        """What `data.load` is to compare with."""
-        from tuner.data import Known
+    def fingerprint_check(self) -> FingerprintCheck:
+        """What `data.load` compares the data with."""
+        from tuner.data import FingerprintCheck
 
-        return Known(self._stored, self._changed)
+        return FingerprintCheck(self._stored, self._changed)
 
     def notes(self, data: Dataset | None) -> tuple[str, ...]:
         """Notes for the user, one sentence each."""
@@ -107,7 +107,7 @@ class Provenance:
             return
         pair, how = pair_of(spec, given) if given is not None else (None, spec.data)
         try:
-            found = data.review(how, Path.cwd(), self._stored, pair, files_only=files_only)
+            found = data.differences(how, Path.cwd(), self._stored, pair, files_only=files_only)
         except DataError:
             # Whatever needs the data reports why it cannot be read.
             return
@@ -115,11 +115,11 @@ class Provenance:
             self._changed(found)
 
 
-def of_new() -> Known:
+def of_new() -> FingerprintCheck:
     """The provenance of a new study."""
-    from tuner.data import Known
+    from tuner.data import FingerprintCheck
 
-    return Known(None, lambda _: None)
+    return FingerprintCheck(None, lambda _: None)
 
 
 def require_unchanged(study: Study) -> None:

@@ -29,7 +29,7 @@ from tuner.store import CONFIRMS, Database, StudySummary
 from tuner.trainers import load_model
 
 if TYPE_CHECKING:
-    from tuner.data import Known
+    from tuner.data import FingerprintCheck
 
 
 def begun(database: Database, summary: StudySummary, number: int) -> StudySummary | None:
@@ -100,7 +100,7 @@ class Repeats:
         stored: StudySummary | None,
         data: Any,
         trainer: Callable[..., Any] | None,
-        known: Known | None = None,
+        check: FingerprintCheck | None = None,
     ) -> Repeats:
         """Choose the trials, or take the choice of an earlier session.
 
@@ -114,7 +114,7 @@ class Repeats:
             stored: the study of the repeats, where it was begun.
             data: the arrays, where the study was started with them from Python.
             trainer: the function, likewise.
-            known: what the study knows of its data.
+            check: the stored fingerprint to compare the data with.
 
         Raises:
             TrialError: no trial has a valid value.
@@ -132,7 +132,7 @@ class Repeats:
             best = min(standing, key=goals.key).number
         name = stored.name if stored is not None else _free_name(database, summary.name, number)
         own = _spec_of(spec, name, number, len(numbers) * count)
-        planned = prepare(own, data, trainer, own.name, resampling=True, known=known)
+        planned = prepare(own, data, trainer, own.name, resampling=True, check=check)
         planned = replace(planned, shared_split=len(numbers))
         redrawn = _is_redrawn(planned.data)
         return cls(

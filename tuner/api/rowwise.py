@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tuner.api.repeats import Repeats
 from tuner.core.dataset import Task
 from tuner.core.seeds import derive
-from tuner.data.resampling import JudgingRows, OpenRows
+from tuner.data.resampling import EvaluationRows, SearchRows
 from tuner.errors import TrialError, TunerError
 from tuner.judging import MEASURES, Candidate, Measure, Noise, measured, noise_of_rows, of_losses, of_score
 from tuner.trainers import load_model, scores
@@ -47,14 +47,14 @@ def row_noise(
     data = again.planned.data
     rows, positive = (data.resampling, data.positive_class) if data is not None else (None, None)
     metric = again.spec.goal().metric
-    if not isinstance(rows, OpenRows) or metric not in ("val_loss", "val_score"):
+    if not isinstance(rows, SearchRows) or metric not in ("val_loss", "val_score"):
         return None
     if metric == "val_score" and score not in MEASURES:
         return None
     moved, ids = [], []
     try:
         for repeat in range(again.count):
-            judging = rows.judging(derive(again.spec.search.seed, repeat, "split"))
+            judging = rows.evaluation_rows(derive(again.spec.search.seed, repeat, "split"))
             its = [
                 _measure(models[c.number].get(repeat), judging, metric, score, positive) for c in candidates
             ]
@@ -71,7 +71,7 @@ def row_noise(
 
 
 def _measure(
-    path: Path | None, rows: JudgingRows, metric: str, score: str, positive: str | None
+    path: Path | None, rows: EvaluationRows, metric: str, score: str, positive: str | None
 ) -> Measure | None:
     model = load_model(path) if path is not None else None
     if model is None or not model.predicts:

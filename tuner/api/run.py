@@ -122,7 +122,7 @@ def start(
         space=space,
         metric=metric,
         settings=asked,
-        known=of_new(),
+        check=of_new(),
     )
     session = Session.of(planned, storage_url(storage), in_process=callable(trainer))
     facts = session.facts | {_TO_CONFIRM: confirm}
@@ -223,7 +223,7 @@ def resume(
         if is_used_up(summary, spec) and allow_changes is not True:
             provenance.require(spec, data)
             return _ended(Study(summary.name, url, models), data, trainer, watching, confirm=confirm)
-        planned = prepare(spec, data, trainer, summary.name, known=provenance.known)
+        planned = prepare(spec, data, trainer, summary.name, check=provenance.fingerprint_check)
         session = Session.of(planned, url, in_process=trainer is not None, stored=summary.facts)
         session = replace(session, told=provenance.notes(planned.data))
         found = changes(summary.parsed, spec)

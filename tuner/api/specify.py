@@ -22,7 +22,7 @@ from tuner.core.training import Trainer
 from tuner.errors import SpecError, TunerError, near
 
 if TYPE_CHECKING:
-    from tuner.data import Known
+    from tuner.data import FingerprintCheck
 
 NAMED = {
     "trainer.use": ("tuner.trainers",),
@@ -70,11 +70,11 @@ def plan(
     space: Any = None,
     metric: str | None = None,
     settings: Mapping[str, Any] | None = None,
-    known: Known | None = None,
+    check: FingerprintCheck | None = None,
 ) -> PreparedStudy:
     """Check everything that can be checked before training.
 
-    Args: as `compose` takes them, and `known` as `prepare` does.
+    Args: as `compose` takes them, and `check` as `prepare` does.
 
     Raises:
         SpecError: with every fault of the study.
@@ -88,7 +88,7 @@ def plan(
     if odd := next((each for each in spec.name if unicodedata.category(each) in ("Cc", "Cs")), None):
         raise SpecError(f"{where}: name: {spec.name!r} holds the control character {odd!r}; take it out")
     given, function = None if isinstance(data, str) else data, trainer if callable(trainer) else None
-    return prepare(spec, given, function, where, known=known)
+    return prepare(spec, given, function, where, check=check)
 
 
 def compose(
@@ -170,7 +170,7 @@ def prepare(
     where: str = "study",
     *,
     resampling: bool = False,
-    known: Known | None = None,
+    check: FingerprintCheck | None = None,
 ) -> PreparedStudy:
     """Load the data, find the trainer, and let it check the spec against the data.
 
@@ -180,9 +180,9 @@ def prepare(
         trainer: the function itself, where `[trainer] use` only names it.
         where: what faults are prefixed with.
         resampling: whether other splits of the data are wanted though the spec can do without them.
-        known: what the study knows of its data, where that is to be remembered or compared.
+        check: the stored fingerprint to compare the data with; None takes no fingerprint.
     """
-    dataset = _dataset(spec, data, resampling, known)
+    dataset = _dataset(spec, data, resampling, check)
     make = partial(trainers.resolve, spec.trainer.use if trainer is None else trainer)
     faults = [*trainers.validate(make(), spec, dataset), *search.faults(spec)]
     if faults:
@@ -347,7 +347,7 @@ def pair_of(spec: StudySpec, given: Any) -> tuple[tuple[Any, Any], DataSpec]:
     raise SpecError("data: give a source, a tuple of arrays (x, y), or a DataFrame with target=")
 
 
-def _dataset(spec: StudySpec, given: Any, resampling: bool, known: Known | None) -> Dataset | None:
+def _dataset(spec: StudySpec, given: Any, resampling: bool, check: FingerprintCheck | None) -> Dataset | None:
     if spec.data is None:
         return None
     from tuner import data
@@ -357,6 +357,6 @@ def _dataset(spec: StudySpec, given: Any, resampling: bool, known: Known | None)
             raise SpecError(
                 "data: the arrays of this study were passed from Python; pass them again with data="
             )
-        return data.load(spec.data, Path.cwd(), resampling=resampling, known=known)
+        return data.load(spec.data, Path.cwd(), resampling=resampling, check=check)
     pair, how = pair_of(spec, given)
-    return data.from_arrays(*pair, how, resampling=resampling, known=known)
+    return data.from_arrays(*pair, how, resampling=resampling, check=check)

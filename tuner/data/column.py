@@ -91,7 +91,7 @@ def _word(value: Any) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value).strip()
 
 
-def when(column: pd.Series[Any]) -> NDArray[np.float64] | None:
+def timestamps(column: pd.Series[Any]) -> NDArray[np.float64] | None:
     """Read a column that orders rows, dates or numbers; None where any value is neither; (N,)."""
     for values in (numbers(column), *(seconds(column, form) for form in DATE_FORMATS)):
         if np.isfinite(values).all():

@@ -1,4 +1,4 @@
-"""Fingerprint: what is remembered of a study's data, so that it can be told whether it changed, and how.
+"""Fingerprint: hashes of a study's data, which say whether it changed, and how.
 
 `load` takes one of what it has read; the store keeps it as bytes. It holds hashes alone, no values:
 of each column, of each row's inputs and target, and which rows are locked for the test or were ever.
@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tuner.core.spec import DataSpec
-from tuner.data.hashing import VERSION, Columns, Hashed, Hashes
+from tuner.data.hashing import VERSION, Columns, HashedTable, Hashes
 from tuner.data.source import Source
 
 OPEN, TEST, LEFT_OUT = 0, 1, 2
@@ -27,7 +27,7 @@ _SHOWN = 10
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowHashes:
     """The hashes of one set of rows.
 
     Attributes:
@@ -49,7 +49,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Locked:
+class LockedRows:
     """Rows that were locked once; one that stood there twice is there twice.
 
     Attributes:
@@ -63,41 +63,43 @@ class Locked:
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What is remembered of data.
+    """Hashes of a study's data.
 
     Attributes:
         rows: the rows that are divided by the study.
-        brought: the splits that the source brings, by name: validation, test.
+        provided: the splits that the source brings, by name: validation, test.
         roles: (N,) what each of `rows` is used for.
         locked: every row that is locked or ever was.
         file: a hash of the file that they were read from; none of other sources.
         is_kept: whether `roles` say how rows are divided, as the data has changed since the study began.
     """
 
-    rows: Rows
-    brought: dict[str, Rows] = field(default_factory=dict)
+    rows: RowHashes
+    provided: dict[str, RowHashes] = field(default_factory=dict)
     roles: Roles = field(default_factory=lambda: np.zeros(0, np.uint8))
-    locked: tuple[Locked, ...] = ()
+    locked: tuple[LockedRows, ...] = ()
     file: str = ""
     is_kept: bool = False
 
-    def same(self, other: Fingerprint) -> bool:
+    def is_same_data(self, other: Fingerprint) -> bool:
         """Whether both are of the same data."""
-        if self.rows.table != other.rows.table or self.brought.keys() != other.brought.keys():
+        if self.rows.table != other.rows.table or self.provided.keys() != other.provided.keys():
             return False
-        return all(rows.table == other.brought[name].table for name, rows in self.brought.items())
+        return all(rows.table == other.provided[name].table for name, rows in self.provided.items())
 
-    def dividing(self, test: NDArray[np.intp]) -> Fingerprint:
+    def with_test_rows(self, test: NDArray[np.intp]) -> Fingerprint:
         """The same, with these rows locked for the test."""
         roles = np.zeros(len(self.rows.x), np.uint8)
         roles[test] = TEST
-        return self.using(roles)
+        return self.with_roles(roles)
 
-    def using(self, roles: Roles, before: Sequence[Locked] = (), *, is_kept: bool = False) -> Fingerprint:
+    def with_roles(
+        self, roles: Roles, before: Sequence[LockedRows] = (), *, is_kept: bool = False
+    ) -> Fingerprint:
         """The same with what each row is used for, and the rows that were locked before."""
-        own = self.brought.get("test")
-        now = [Locked(tuple(self.rows.columns), self.rows.x[roles == TEST])]
-        now += [Locked(tuple(own.columns), own.x)] if own is not None else []
+        own = self.provided.get("test")
+        now = [LockedRows(tuple(self.rows.columns), self.rows.x[roles == TEST])]
+        now += [LockedRows(tuple(own.columns), own.x)] if own is not None else []
         locked = list(before)
         for each in now:
             known = next((i for i, old in enumerate(locked) if set(old.names) == set(each.names)), None)
@@ -109,7 +111,7 @@ class Fingerprint:
 
     def encode(self) -> bytes:
         """All of it as the store keeps it: a line of JSON, and the arrays behind it."""
-        parts = {"rows": self.rows, **self.brought}
+        parts = {"rows": self.rows, **self.provided}
         arrays: list[NDArray[Any]] = [self.roles]
         for rows in parts.values():
             arrays += [rows.x.astype("<u8"), rows.y.astype("<u8")]
@@ -148,24 +150,24 @@ class Fingerprint:
         parts = {}
         for name, both in head["parts"].items():
             columns, others = ({n: (kind, text) for n, (kind, text) in each} for each in both)
-            parts[name] = Rows(columns, others, next_hashes(counts[name]), next_hashes(counts[name]))
-        locked = tuple(Locked(tuple(names), next_hashes(count)) for names, count in head["locked"])
+            parts[name] = RowHashes(columns, others, next_hashes(counts[name]), next_hashes(counts[name]))
+        locked = tuple(LockedRows(tuple(names), next_hashes(count)) for names, count in head["locked"])
         return cls(parts.pop("rows"), parts, roles, locked, head["file"], head["kept"])
 
 
 @dataclass(frozen=True)
-class Seen:
-    """Data that was just read: its fingerprint, and what is needed to compare it with an earlier one."""
+class HashedSource:
+    """Data that was just read: its fingerprint, and its tables to hash over other columns."""
 
     fingerprint: Fingerprint
-    inputs: Hashed
-    brought: dict[str, Hashed]
+    inputs: HashedTable
+    provided: dict[str, HashedTable]
 
     @classmethod
-    def of(cls, found: Source, spec: DataSpec, file: str = "") -> Seen:
-        """Look at data; columns that are dropped do not count."""
+    def of(cls, found: Source, spec: DataSpec, file: str = "") -> HashedSource:
+        """Hash the data; columns that are dropped do not count."""
         hashed = {"rows": _hashed(found.x, found.names, spec)}
-        beside = {name: Hashed(pd.DataFrame({name: values})) for name, values in found.further.items()}
+        beside = {name: HashedTable(pd.DataFrame({name: values})) for name, values in found.further.items()}
         parts = {"rows": _rows(hashed["rows"], _target(found.y), *beside.values())}
         if found.validation is not None:
             hashed["validation"] = _hashed(found.validation[0], found.names, spec)
@@ -176,47 +178,47 @@ class Seen:
         rows = parts.pop("rows")
         return cls(Fingerprint(rows, parts, file=file), hashed.pop("rows"), hashed)
 
-    def over(self, names: Sequence[str], part: str = "rows") -> Hashes | None:
+    def row_hashes(self, names: Sequence[str], part: str = "rows") -> Hashes | None:
         """A hash of each row over these columns; None where one of them is gone."""
-        hashed = self.inputs if part == "rows" else self.brought[part]
+        hashed = self.inputs if part == "rows" else self.provided[part]
         return hashed.rows(names) if set(names) <= hashed.columns.keys() else None
 
     def differences(self, old: Fingerprint) -> list[str]:
-        """In what the data differs from what it was, a clause each; none where it does not."""
-        if self.fingerprint.same(old):
+        """How the data differs from what it was, a clause each."""
+        if self.fingerprint.is_same_data(old):
             return []
-        found = _compared(old.rows, self.fingerprint.rows, self.over(list(old.rows.columns)))
-        for name in dict.fromkeys((*old.brought, *self.fingerprint.brought)):
-            before, now = old.brought.get(name), self.fingerprint.brought.get(name)
+        found = _compared(old.rows, self.fingerprint.rows, self.row_hashes(list(old.rows.columns)))
+        for name in dict.fromkeys((*old.provided, *self.fingerprint.provided)):
+            before, now = old.provided.get(name), self.fingerprint.provided.get(name)
             if before is None or now is None:
                 found.append(f"X_{name}: {'is new' if before is None else 'is gone'}")
             elif before.table != now.table:
-                clauses = _compared(before, now, self.over(list(before.columns), name))
+                clauses = _compared(before, now, self.row_hashes(list(before.columns), name))
                 found += [f"X_{name}: {clause}" for clause in clauses]
         return found or ["it is written in another way"]
 
 
-def _hashed(x: Any, names: Sequence[str], spec: DataSpec) -> Hashed:
+def _hashed(x: Any, names: Sequence[str], spec: DataSpec) -> HashedTable:
     if not hasattr(x, "columns") and np.ndim(x) == 2 and len(names) == np.shape(x)[1]:
         kept = [i for i, name in enumerate(names) if name not in spec.drop]
-        return Hashed(x[:, kept], [names[i] for i in kept])
+        return HashedTable(x[:, kept], [names[i] for i in kept])
     if hasattr(x, "columns"):
         x = x[[name for name in x.columns if name not in spec.drop]]
-    return Hashed(x)
+    return HashedTable(x)
 
 
-def _target(y: Any) -> Hashed:
+def _target(y: Any) -> HashedTable:
     if isinstance(y, pd.Series):
-        return Hashed(y.to_frame(str(y.name) if y.name is not None else "y"))
-    return Hashed(y, [f"y{i}" for i in range(np.shape(y)[1])])
+        return HashedTable(y.to_frame(str(y.name) if y.name is not None else "y"))
+    return HashedTable(y, [f"y{i}" for i in range(np.shape(y)[1])])
 
 
-def _rows(inputs: Hashed, target: Hashed, *beside: Hashed) -> Rows:
+def _rows(inputs: HashedTable, target: HashedTable, *beside: HashedTable) -> RowHashes:
     others = {name: told for each in (target, *beside) for name, told in each.columns.items()}
-    return Rows(inputs.columns, others, inputs.rows(), target.rows())
+    return RowHashes(inputs.columns, others, inputs.rows(), target.rows())
 
 
-def _compared(old: Rows, new: Rows, x: Hashes | None) -> list[str]:
+def _compared(old: RowHashes, new: RowHashes, x: Hashes | None) -> list[str]:
     """Clauses on what differs.
 
     Args:
@@ -257,7 +259,7 @@ def _changed(old: Columns, new: Columns) -> list[str]:
     return [f"values changed in: {_some(changed)}"] if changed else []
 
 
-def _labels(old: Rows, new: Rows) -> list[str]:
+def _labels(old: RowHashes, new: RowHashes) -> list[str]:
     if len(old.y) != len(new.y) or not (changed := int((old.y != new.y).sum())):
         return []
     return [f"the target of {changed} rows changed"]

@@ -32,7 +32,7 @@ _MISSING = np.uint64(0x7FF8_0000_0000_0000)
 _BETWEEN, _ABSENT = "\x1f", "\x00"
 
 
-class Hashed:
+class HashedTable:
     """A table, or an array, of which rows and columns can be told apart by their hashes.
 
     Args:

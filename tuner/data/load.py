@@ -18,14 +18,16 @@ from tuner.core.spec import DataSpec
 from tuner.data import column, source, split, target
 from tuner.data.arrays import X, Y
 from tuner.data.fingerprint import OPEN, TEST, Roles
-from tuner.data.known import Compared, Known
-from tuner.data.resampling import OpenRows, rows_of
+from tuner.data.fingerprint_check import CheckedSource, FingerprintCheck
+from tuner.data.resampling import SearchRows, rows_of
 from tuner.data.source import Source
 from tuner.data.split import Parts
 from tuner.errors import DataError
 
 
-def load(spec: DataSpec, folder: Path, *, resampling: bool = False, known: Known | None = None) -> Dataset:
+def load(
+    spec: DataSpec, folder: Path, *, resampling: bool = False, check: FingerprintCheck | None = None
+) -> Dataset:
     """Read, split and encode what `[data]` names.
 
     The test split is locked: its rows are dropped before anything is fitted, and no array, encoding
@@ -37,8 +39,8 @@ def load(spec: DataSpec, folder: Path, *, resampling: bool = False, known: Known
         folder: what relative paths and ``./file.py`` references start from.
         resampling: whether `Dataset.resampling` is wanted though the spec can do without it; it keeps
             the raw rows alive.
-        known: what the study knows of the data. Where the data has changed, no row that was locked is
-            trained on, see `relocking`. None: no fingerprint is taken.
+        check: the stored fingerprint to compare with. Where the data has changed, no row that was locked
+            is trained on, see `relocking`. None: no fingerprint is taken.
 
     Returns:
         Encoded, not yet scaled inputs; see `Dataset`. With folds its splits are the first fold's.
@@ -47,8 +49,8 @@ def load(spec: DataSpec, folder: Path, *, resampling: bool = False, known: Known
         DataError: the data cannot be used; one line with what to do.
         PluginError: the reference to a function leads nowhere.
     """
-    file = source.digest(spec, folder) if known is not None else ""
-    return _dataset(source.read(spec, folder), spec, resampling, known, file)
+    file = source.digest(spec, folder) if check is not None else ""
+    return _dataset(source.read(spec, folder), spec, resampling, check, file)
 
 
 def outline(spec: DataSpec, folder: Path) -> tuple[bool, int, Task]:
@@ -62,7 +64,7 @@ def outline(spec: DataSpec, folder: Path) -> tuple[bool, int, Task]:
 
 
 def from_arrays(
-    x: Any, y: Any, spec: DataSpec, *, resampling: bool = False, known: Known | None = None
+    x: Any, y: Any, spec: DataSpec, *, resampling: bool = False, check: FingerprintCheck | None = None
 ) -> Dataset:
     """Split and encode arrays in memory, as `load` does with files.
 
@@ -71,20 +73,22 @@ def from_arrays(
         y: N classes or numbers, or (N, T) numbers; goes with `x` by position, whatever its index.
         spec: `[data]`, with ``source = "memory"``.
         resampling: see `load`.
-        known: see `load`.
+        check: see `load`.
 
     Raises:
         DataError: the data cannot be used; one line with what to do.
     """
-    return _dataset(source.from_values({"X": x, "y": y}, spec), spec, resampling, known)
+    return _dataset(source.from_values({"X": x, "y": y}, spec), spec, resampling, check)
 
 
-def _dataset(found: Source, spec: DataSpec, resampling: bool, known: Known | None, file: str = "") -> Dataset:
-    compared = Compared(found, spec, known, file)
+def _dataset(
+    found: Source, spec: DataSpec, resampling: bool, check: FingerprintCheck | None, file: str = ""
+) -> Dataset:
+    checked = CheckedSource(found, spec, check, file)
     read = target.read(found.y, spec.task, found.where)
-    parts = divided(found, read, spec, compared.roles(split_keys(found, read, spec), read.rows))
-    found = compared.found
-    rows = _open(found, read, parts, spec)
+    parts = divided(found, read, spec, checked.roles(split_keys(found, read, spec), read.rows))
+    found = checked.source
+    rows = _search_rows(found, read, parts, spec)
     locked = "those for the test are not read" if found.has_test else f"{len(parts.test)} locked for the test"
     if spec.folds is not None:
         folds = rows.parts(spec.folds)
@@ -98,8 +102,8 @@ def _dataset(found: Source, spec: DataSpec, resampling: bool, known: Known | Non
             *_reshuffled(rows),
         )
     wanted = resampling or spec.folds is not None or spec.reshuffle
-    notes = (*found.notes, *read.notes, *compared.notes, *told, *data.notes)
-    fingerprint = compared.fingerprint(read.rows[parts.test])
+    notes = (*found.notes, *read.notes, *checked.notes, *told, *data.notes)
+    fingerprint = checked.fingerprint(read.rows[parts.test])
     return replace(data, notes=notes, resampling=rows if wanted else None, fingerprint=fingerprint)
 
 
@@ -124,21 +128,21 @@ def divided(found: Source, read: target.Target, spec: DataSpec, roles: Roles | N
     return replace(parts, train=open_[parts.train], validation=open_[parts.validation], test=test)
 
 
-def _open(found: Source, read: target.Target, parts: Parts, spec: DataSpec) -> OpenRows:
+def _search_rows(found: Source, read: target.Target, parts: Parts, spec: DataSpec) -> SearchRows:
     """All rows but the test's."""
     rows = np.sort(np.concatenate([parts.train, parts.validation]))
-    brought = None if found.validation is None else _brought(found, found.validation, read, spec)
+    provided = None if found.validation is None else _provided(found, found.validation, read, spec)
     y = read.values[rows]
     labels: tuple[str, ...] = ()
     if read.task is Task.CLASSIFICATION:
         labels = target.classes(y)
         y = _places(y, labels)
-        brought = brought and (brought[0], _places(brought[1], labels))
+        provided = provided and (provided[0], _places(provided[1], labels))
     keys = split_keys(found, read, spec)
     if keys is not None:
         # Labels that rows are stratified by are compared sooner as numbers.
         keys = y if labels and spec.split == "random" else keys[rows]
-    return OpenRows(
+    return SearchRows(
         x=rows_of(inputs(found, found.x, spec), read.rows[rows]),
         y=y,
         task=read.task,
@@ -149,7 +153,7 @@ def _open(found: Source, read: target.Target, parts: Parts, spec: DataSpec) -> O
         keys=keys,
         train=np.searchsorted(rows, parts.train),
         validation=np.searchsorted(rows, parts.validation),
-        brought=brought,
+        provided=provided,
     )
 
 
@@ -170,10 +174,10 @@ def _range(counts: list[int]) -> str:
     return f"{low}" if low == high else f"{low} to {high}"
 
 
-def _reshuffled(rows: OpenRows) -> tuple[str, ...]:
+def _reshuffled(rows: SearchRows) -> tuple[str, ...]:
     if not rows.spec.reshuffle:
         return ()
-    if rows.brought is not None:
+    if rows.provided is not None:
         raise DataError(
             f"{rows.where}: reshuffle: the source brings its own validation split; leave one of them out"
         )
@@ -188,7 +192,7 @@ def split_keys(found: Source, read: target.Target, spec: DataSpec) -> NDArray[An
             raise DataError(f"{found.where}: group: column '{spec.group}' has missing values; fill them in")
         return column.text(raw)
     if spec.split == "time" and spec.time is not None:
-        times = column.when(found.column("time", spec.time).iloc[read.rows])
+        times = column.timestamps(found.column("time", spec.time).iloc[read.rows])
         if times is None:
             raise DataError(
                 f"{found.where}: time: column '{spec.time}' holds values that are neither numbers nor "
@@ -216,11 +220,11 @@ def inputs(found: Source, x: X, spec: DataSpec) -> X:
     return x
 
 
-def _brought(
-    found: Source, brought: tuple[X, Y], read: target.Target, spec: DataSpec
+def _provided(
+    found: Source, provided: tuple[X, Y], read: target.Target, spec: DataSpec
 ) -> tuple[X, NDArray[Any]]:
     """The validation split that the source brings."""
-    raw_x, raw_y = brought
+    raw_x, raw_y = provided
     if np.ndim(raw_y) != read.values.ndim or np.shape(raw_y)[1:] != read.values.shape[1:]:
         raise DataError(
             f"{found.where}: y_validation has shape {np.shape(raw_y)}, but y has {read.values.shape}; "

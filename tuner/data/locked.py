@@ -18,7 +18,7 @@ from tuner.core.dataset import Task
 from tuner.core.spec import DataSpec
 from tuner.data import arrays, column, source, target
 from tuner.data.arrays import X, Y
-from tuner.data.known import roles_of
+from tuner.data.fingerprint_check import stored_roles
 from tuner.data.load import divided, inputs
 from tuner.data.resampling import rows_of
 from tuner.data.source import Source
@@ -26,7 +26,7 @@ from tuner.errors import DataError
 
 
 @dataclass(frozen=True)
-class Unlocked:
+class UnlockedRows:
     """The test split.
 
     Attributes:
@@ -43,7 +43,7 @@ class Unlocked:
         return len(self.y)
 
 
-def is_there(
+def has_test_rows(
     spec: DataSpec, folder: Path, given: tuple[Any, Any] | None = None, fingerprint: bytes | None = None
 ) -> bool:
     """Whether there is a test split; its rows are not looked at. See `unlock`."""
@@ -51,19 +51,19 @@ def is_there(
     if found.has_test:
         return True
     read = target.read(found.y, spec.task, found.where)
-    return bool(len(divided(found, read, spec, roles_of(fingerprint)).test))
+    return bool(len(divided(found, read, spec, stored_roles(fingerprint)).test))
 
 
 def unlock(
     spec: DataSpec, folder: Path, given: tuple[Any, Any] | None = None, fingerprint: bytes | None = None
-) -> Unlocked:
+) -> UnlockedRows:
     """Read the test split: the rows that every other way of reading leaves out, or the source's own.
 
     Args:
         spec: `[data]`.
         folder: what relative paths and ``./file.py`` references start from.
         given: inputs and targets in memory, where the study began with such.
-        fingerprint: what the study knows of these data, see `Dataset.fingerprint`.
+        fingerprint: the stored one, see `Dataset.fingerprint`.
 
     Raises:
         DataError: there is no test split, or it cannot be used.
@@ -71,15 +71,15 @@ def unlock(
     found = source.read(spec, folder) if given is None else _of_pair(given, spec)
     read = target.read(found.y, spec.task, found.where)
     if found.has_test:
-        x, y = _brought(spec, folder)
+        x, y = _provided(spec, folder)
         if type(x) is not type(found.x) or np.shape(x)[1:] != np.shape(found.x)[1:]:
             raise DataError(f"{found.where}: X_test and X differ in kind or shape; only N may differ")
-        return Unlocked(inputs(found, x, spec), _values(y, read.task, found.where), read.task)
-    rows = read.rows[divided(found, read, spec, roles_of(fingerprint)).test]
+        return UnlockedRows(inputs(found, x, spec), _values(y, read.task, found.where), read.task)
+    rows = read.rows[divided(found, read, spec, stored_roles(fingerprint)).test]
     if not len(rows):
         raise DataError(f"{found.where}: test = {spec.test:g}: no row was locked for a test")
     y = found.y.iloc[rows] if isinstance(found.y, pd.Series) else found.y[rows]
-    return Unlocked(
+    return UnlockedRows(
         rows_of(inputs(found, found.x, spec), rows), _values(y, read.task, found.where), read.task
     )
 
@@ -88,7 +88,7 @@ def _of_pair(given: tuple[Any, Any], spec: DataSpec) -> Source:
     return source.from_values({"X": given[0], "y": given[1]}, spec)
 
 
-def _brought(spec: DataSpec, folder: Path) -> tuple[X, Y]:
+def _provided(spec: DataSpec, folder: Path) -> tuple[X, Y]:
     """The test split that the source brings."""
     path = folder / Path(spec.source).expanduser()
     values: Mapping[str, Any]
@@ -99,7 +99,7 @@ def _brought(spec: DataSpec, folder: Path) -> tuple[X, Y]:
         except (OSError, ValueError) as error:
             raise DataError(f"{spec.source}: the test split cannot be read: {error}") from error
     else:
-        values = source.called(spec, folder, source.reader(spec))
+        values = source.read_raw(spec, folder, source.reader(spec))
     if "X_test" not in values or "y_test" not in values:
         raise DataError(f"{spec.source}: X_test and y_test belong together; give both or neither")
     return arrays.pair(values["X_test"], values["y_test"], spec.source, "_test")

@@ -1,6 +1,6 @@
 """Relocking: what each row of changed data may be used for, so that no row that was locked is trained on.
 
-A row is known again by its inputs. What cannot be known again is taken for what it might be: a row that
+A row is recognized by its inputs. A row that is not recognized is treated as what it might be: a row that
 may be a changed version of a locked one is left out, and rows that were trained on never enter the test.
 """
 
@@ -12,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.core.spec import DataSpec
-from tuner.data.fingerprint import LEFT_OUT, OPEN, TEST, Fingerprint, Locked, Roles, Seen
-from tuner.data.hashing import Hashed, Hashes, shares
+from tuner.data.fingerprint import LEFT_OUT, OPEN, TEST, Fingerprint, HashedSource, LockedRows, Roles
+from tuner.data.hashing import HashedTable, Hashes, shares
 from tuner.errors import DataError
 
 _NEW, _UNKNOWN = 3, 4
-"""A row that was never there, and one of which it is not known yet."""
+"""A row that was never there, and one that is not recognized yet."""
 
 
-def relocked(
+def assign_roles(
     old: Fingerprint,
-    seen: Seen,
+    current: HashedSource,
     keys: NDArray[Any] | None,
     usable: NDArray[np.intp],
     spec: DataSpec,
@@ -32,23 +32,23 @@ def relocked(
 
     Args:
         old: the fingerprint that the study has.
-        seen: the data as it is now.
+        current: the data as it is now.
         keys: what the usable rows are divided by, see `split.divide`.
         usable: the rows that have a target, ascending.
         spec: `[data]`.
         where: what errors are prefixed with.
 
     Raises:
-        DataError: the locked rows cannot be known again.
+        DataError: the locked rows cannot be recognized.
     """
-    roles = _known_again(old, seen)
-    locked = is_locked(old.locked, seen)
+    roles = _recognized(old, current)
+    locked = is_locked(old.locked, current)
     unknown = np.flatnonzero(roles == _UNKNOWN)
     if len(unknown):
-        roles[unknown] = _by_place(old, seen, unknown, where)
+        roles[unknown] = _by_place(old, current, unknown, where)
     new = int((roles == _NEW).sum())
-    has_test = "test" in seen.fingerprint.brought
-    _divide_new(roles, seen.fingerprint.rows.x, keys, usable, spec, has_test=has_test)
+    has_test = "test" in current.fingerprint.provided
+    _divide_new(roles, current.fingerprint.rows.x, keys, usable, spec, has_test=has_test)
     roles[locked & (roles == OPEN)] = LEFT_OUT
     tested, left_out = (int((roles[usable] == role).sum()) for role in (TEST, LEFT_OUT))
     notes = [
@@ -64,17 +64,17 @@ def relocked(
     return roles, tuple(notes)
 
 
-def _known_again(old: Fingerprint, seen: Seen) -> Roles:
+def _recognized(old: Fingerprint, current: HashedSource) -> Roles:
     """The roles of the rows that stand in the data as they stood before, or ever; the others are unknown."""
-    count = len(seen.fingerprint.rows.x)
+    count = len(current.fingerprint.rows.x)
     roles = np.full(count, _UNKNOWN, np.uint8)
-    x = seen.over(list(old.rows.columns))
+    x = current.row_hashes(list(old.rows.columns))
     if x is None:
         return roles
     for role in (OPEN, LEFT_OUT):
         roles[np.isin(x, old.rows.x[old.roles == role])] = role
-    roles[is_locked(old.locked, seen)] = LEFT_OUT
-    if "test" not in seen.fingerprint.brought:
+    roles[is_locked(old.locked, current)] = LEFT_OUT
+    if "test" not in current.fingerprint.provided:
         # As many copies of a row are tested on as were; one that was removed and is back is one of them.
         own = next((each for each in old.locked if set(each.names) == set(old.rows.columns)), None)
         if own is not None:
@@ -82,12 +82,12 @@ def _known_again(old: Fingerprint, seen: Seen) -> Roles:
     return roles
 
 
-def is_locked(locked: tuple[Locked, ...], seen: Seen, part: str = "rows") -> NDArray[np.bool_]:
+def is_locked(locked: tuple[LockedRows, ...], current: HashedSource, part: str = "rows") -> NDArray[np.bool_]:
     """Which rows of a part of the data equal one that was ever locked; (N,)."""
-    hashed = seen.inputs if part == "rows" else seen.brought[part]
+    hashed = current.inputs if part == "rows" else current.provided[part]
     found = np.zeros(hashed.count, np.bool_)
     for each in locked:
-        x = seen.over(each.names, part)
+        x = current.row_hashes(each.names, part)
         if x is not None:
             found |= np.isin(x, each.x)
     return found
@@ -104,29 +104,29 @@ def _as_often(x: Hashes, locked: Hashes) -> NDArray[np.intp]:
     return found
 
 
-def _by_place(old: Fingerprint, seen: Seen, unknown: NDArray[np.intp], where: str) -> Roles:
+def _by_place(old: Fingerprint, current: HashedSource, unknown: NDArray[np.intp], where: str) -> Roles:
     """The roles of rows that are not what any row was: changed ones, or new ones.
 
-    Between two neighbours that are known again, in the order in which they were, as many rows as there
+    Between two neighbours that are recognized, in the order in which they were, as many rows as there
     were are those rows, changed one by one. Where the numbers differ, each may be any of the rows that
     were there and are not any more: it is left out where one of these was locked, and never tested on
     where there are others. Where the order is another one, that goes for all of the data.
     """
-    now, was, x = seen.fingerprint.rows, old.rows.x, seen.over(list(old.rows.columns))
+    now, was, x = current.fingerprint.rows, old.rows.x, current.row_hashes(list(old.rows.columns))
     lost = np.ones(len(was), np.bool_) if x is None else _are_fewer(was, x)
     hidden = lost & (old.roles != OPEN)
     if x is None and not hidden.any():
         return np.full(len(unknown), OPEN, np.uint8)
-    in_place = len(was) == len(now.x) and _has_same_column(old, seen)
+    in_place = len(was) == len(now.x) and _has_same_column(old, current)
     if x is None and not in_place:
         raise DataError(
-            f"{where}: columns are gone and the rows are in other places, so the locked rows cannot be known "
-            "again; start another study"
+            f"{where}: columns are gone and the rows are in other places, so the locked rows cannot be "
+            "recognized; start another study"
         )
     anchors, places = _anchors(was, x)
     if hidden.any() and not len(anchors) and not in_place:
         raise DataError(
-            f"{where}: no row is as it was, so the locked rows cannot be known again; start another study"
+            f"{where}: no row is as it was, so the locked rows cannot be recognized; start another study"
         )
     if (np.diff(places) < 0).any():
         role = LEFT_OUT if hidden.any() else OPEN if lost.any() else _NEW
@@ -142,7 +142,7 @@ def _in_gaps(
     unknown: NDArray[np.intp],
     count: int,
 ) -> Roles:
-    """The roles of unknown rows between those that are known again."""
+    """The roles of unknown rows between recognized ones."""
     edges = np.concatenate([[-1], anchors, [count]])
     old_edges = np.concatenate([[-1], places, [len(was)]])
     gap = np.searchsorted(edges, unknown) - 1
@@ -178,13 +178,13 @@ def _anchors(was: Hashes, x: Hashes | None) -> tuple[NDArray[np.intp], NDArray[n
     return anchors, order[np.searchsorted(was[order], x[anchors])]
 
 
-def _has_same_column(old: Fingerprint, seen: Seen) -> bool:
+def _has_same_column(old: Fingerprint, current: HashedSource) -> bool:
     """Whether a column, or the target, is what it was in every row, so that the rows stand as they stood."""
-    now = seen.fingerprint.rows
+    now = current.fingerprint.rows
     if len(np.unique(now.y)) > 1 and np.array_equal(old.rows.y, now.y):
         return True
     kept = [name for name, told in now.columns.items() if old.rows.columns.get(name) == told]
-    return any(len(np.unique(seen.inputs.rows([name]))) > 1 for name in kept)
+    return any(len(np.unique(current.inputs.rows([name]))) > 1 for name in kept)
 
 
 def _divide_new(
@@ -218,4 +218,4 @@ def _divide_new(
 
 
 def _of_groups(keys: NDArray[Any]) -> Hashes:
-    return Hashed(keys.reshape(-1, 1), ["group"]).rows()
+    return HashedTable(keys.reshape(-1, 1), ["group"]).rows()

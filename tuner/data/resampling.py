@@ -21,7 +21,7 @@ from tuner.errors import DataError
 
 
 @dataclass(frozen=True)
-class JudgingRows:
+class EvaluationRows:
     """The rows that judge what trained on the rest.
 
     Attributes:
@@ -36,7 +36,7 @@ class JudgingRows:
 
 
 @dataclass(frozen=True)
-class OpenRows:
+class SearchRows:
     """The rows that a search may see; a `core.dataset.Resampling`.
 
     Attributes:
@@ -50,7 +50,7 @@ class OpenRows:
         keys: what the rows are divided by, see `split.divide`; (N,) or None.
         train: the rows of the study's own training split, ascending.
         validation: those of its validation split; none where the source brings one.
-        brought: inputs and targets of the validation split that the source brings; -1 for other classes.
+        provided: inputs and targets of the validation split that the source brings; -1 for other classes.
     """
 
     x: X
@@ -63,7 +63,7 @@ class OpenRows:
     keys: NDArray[Any] | None
     train: Rows
     validation: Rows
-    brought: tuple[X, NDArray[Any]] | None = None
+    provided: tuple[X, NDArray[Any]] | None = None
 
     def base(self) -> Dataset:
         """The study's own training and validation split."""
@@ -75,25 +75,25 @@ class OpenRows:
         The base split where there is no other one: in order of time, or where the source brings its
         validation split.
         """
-        if self.spec.split == "time" or self.brought is not None:
+        if self.spec.split == "time" or self.provided is not None:
             return self.base()
         parts = split.redraw(self.keys, self.spec.split, self.train, self.validation, seed, self.where)
         return self._fitted(parts.train, parts.validation)
 
-    def judging(self, seed: int) -> JudgingRows:
+    def evaluation_rows(self, seed: int) -> EvaluationRows:
         """The validation rows of what `draw` gives."""
         train, validation = self.train, self.validation
-        if self.spec.split != "time" and self.brought is None:
+        if self.spec.split != "time" and self.provided is None:
             parts = split.redraw(self.keys, self.spec.split, train, validation, seed, self.where)
             train, validation = parts.train, parts.validation
-        x, y = self.brought or (rows_of(self.x, validation), self.y[validation])
-        ids = np.arange(len(y)) if self.brought is not None else validation
-        if self.spec.split == "group" and self.keys is not None and self.brought is None:
+        x, y = self.provided or (rows_of(self.x, validation), self.y[validation])
+        ids = np.arange(len(y)) if self.provided is not None else validation
+        if self.spec.split == "group" and self.keys is not None and self.provided is None:
             ids = np.unique(self.keys, return_inverse=True)[1][validation]
         if self.task is Task.REGRESSION:
-            return JudgingRows(ids, x, y)
+            return EvaluationRows(ids, x, y)
         met = np.flatnonzero(np.isin(y, self.y[train]))
-        return JudgingRows(ids[met], rows_of(x, met), np.array(self.labels, dtype=object)[y[met]])
+        return EvaluationRows(ids[met], rows_of(x, met), np.array(self.labels, dtype=object)[y[met]])
 
     def folds(self, count: int) -> tuple[Dataset, ...]:
         """Cross-validation over all the rows, see `split.folds`; each fold holds a copy of the rows.
@@ -109,7 +109,7 @@ class OpenRows:
         Raises:
             DataError: the rows cannot be folded so often.
         """
-        if self.brought is not None:
+        if self.provided is not None:
             raise DataError(
                 f"{self.where}: folds: the source brings its own validation split; leave one of them out"
             )
@@ -118,7 +118,7 @@ class OpenRows:
     def _fitted(self, train: Rows, validation: Rows) -> Dataset:
         """The dataset of these splits; nothing that is fitted sees another row than the training's."""
         x, y = rows_of(self.x, train), self.y[train]
-        judged_x, judged_y = self.brought or (rows_of(self.x, validation), self.y[validation])
+        judged_x, judged_y = self.provided or (rows_of(self.x, validation), self.y[validation])
         notes: list[str] = []
         classes: tuple[str, ...] = ()
         shift: Any = 0.0
@@ -143,7 +143,7 @@ class OpenRows:
             how, done = encoding.fit(x, self.where)
             features = encoding.names(how)
             notes += done
-            if isinstance(judged_x, pd.DataFrame) and self.brought is None:
+            if isinstance(judged_x, pd.DataFrame) and self.provided is None:
                 # Of one table, so that each of its columns is read once.
                 both = encoding.encode(pd.concat((x, judged_x)), how)
                 x, judged_x = both[: len(x)], both[len(x) :]

@@ -24,7 +24,7 @@ from tuner import registry
 from tuner.core.spec import DataSpec
 from tuner.data import arrays, bundled, table
 from tuner.data.arrays import X, Y
-from tuner.data.hashing import Hashed
+from tuner.data.hashing import HashedTable
 from tuner.errors import DataError, TunerError, described, near
 
 FORMS = "sklearn:<set>, file.csv, file.parquet, file.npz, package.module:function or ./file.py:function"
@@ -58,7 +58,7 @@ class Source:
     names: tuple[str, ...] = ()
     validation: tuple[X, Y] | None = None
     has_test: bool = False
-    test: tuple[Hashed, Hashed] | None = None
+    test: tuple[HashedTable, HashedTable] | None = None
     further: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -95,7 +95,7 @@ def read(spec: DataSpec, folder: Path) -> Source:
         raise DataError(f"data.source: '{name}' names no data; give {FORMS}")
     if found == path.suffix[1:].lower() and not path.is_file():
         raise DataError(f"{name}: no such file; looked for {path}")
-    values = called(spec, folder, found)
+    values = read_raw(spec, folder, found)
     if isinstance(values, Source):
         return values
     if isinstance(values, pd.DataFrame):
@@ -182,11 +182,11 @@ def from_values(values: Mapping[str, Any], spec: DataSpec, names: tuple[str, ...
     return Source(where, x, y, names, validation, "X_test" in values, test, further)
 
 
-def _hashes(x: Any, y: Any) -> tuple[Hashed, Hashed]:
+def _hashes(x: Any, y: Any) -> tuple[HashedTable, HashedTable]:
     """Of a test split, whatever it holds: it is checked when it is opened."""
     with suppress(TypeError, ValueError), np.errstate(over="ignore"):
         x = x if isinstance(x, pd.DataFrame) else np.atleast_1d(np.asarray(x)).astype(np.float32)
-    return Hashed(_table(x)), Hashed(_table(y))
+    return HashedTable(_table(x)), HashedTable(_table(y))
 
 
 def _table(values: Any) -> X:
@@ -197,10 +197,10 @@ def _table(values: Any) -> X:
 
 
 def _validation(values: Mapping[str, Any], x: X, where: str) -> tuple[X, Y] | None:
-    brought = {f"{key}_validation" for key in ("X", "y")} & set(values)
-    if not brought:
+    provided = {f"{key}_validation" for key in ("X", "y")} & set(values)
+    if not provided:
         return None
-    if len(brought) == 1:
+    if len(provided) == 1:
         raise DataError(f"{where}: X_validation and y_validation belong together; give both or neither")
     judged, y = arrays.pair(values["X_validation"], values["y_validation"], where, "_validation")
     if type(x) is not type(judged):
@@ -264,7 +264,7 @@ def _array_of(archive: Any, key: str) -> NDArray[Any]:
     return found
 
 
-def called(spec: DataSpec, folder: Path, reader: str | None) -> Any:
+def read_raw(spec: DataSpec, folder: Path, reader: str | None) -> Any:
     """What a registered reader returns, or of None the function that `[data] source` names.
 
     Raises:
