@@ -271,3 +271,82 @@ def test_a_training_split_with_one_class_is_refused() -> None:
     frame = pd.DataFrame({"t": range(50), "v": range(50), "y": ["a"] * 40 + ["b"] * 10})
     with pytest.raises(DataError, match="the training split has one class only"):
         _of(frame, memory(target="y", split="time", time="t"))
+
+
+def test_a_column_of_weights_is_no_input_and_goes_with_its_rows(tmp_path: Path) -> None:
+    frame = people().assign(exposure=np.arange(60) % 4 + 0.5)
+    spec = DataSpec(source="people.csv", target="class", weight="exposure", drop=("row", "name"))
+    data = load(spec, csv(frame, tmp_path))
+    plain = load(spec.model_copy(update={"weight": None, "drop": (*spec.drop, "exposure")}), tmp_path)
+    same(data, plain)
+    assert plain.train.weight is None
+    assert not any("exposure" in name for name in data.features)
+    for split in (data.train, data.validation):
+        assert split.weight is not None
+        assert split.weight.dtype == np.float32
+        assert split.weight.mean() == pytest.approx(1)
+    ages = pd.to_numeric(frame["pay"])
+    pay = data.train.x[:, data.features.index("pay")]
+    rows = [int(np.flatnonzero(np.isclose(ages, value, rtol=1e-6))[0]) for value in pay]
+    weight = frame["exposure"].to_numpy()[rows]
+    assert data.train.weight == pytest.approx(weight / weight.mean(), rel=1e-6)
+
+
+@pytest.mark.parametrize("odd", ["-1", "", "much", "inf"])
+def test_what_is_no_weight_is_refused(tmp_path: Path, odd: str) -> None:
+    frame = people().assign(exposure="1")
+    frame.loc[7, "exposure"] = odd
+    spec = DataSpec(source="people.csv", target="class", weight="exposure")
+    with pytest.raises(
+        DataError, match="weight: column 'exposure' holds 1 values that are no numbers from 0 up"
+    ):
+        load(spec, csv(frame, tmp_path))
+    with pytest.raises(DataError, match="weight: no column 'weigth'"):
+        load(spec.model_copy(update={"weight": "weigth"}), tmp_path)
+    frame["exposure"] = "0"
+    with pytest.raises(DataError, match="weight: every training row has a weight of 0"):
+        load(spec, csv(frame, tmp_path))
+
+
+def test_weights_of_arrays_are_an_array_beside_them_or_a_column() -> None:
+    x, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
+    weight = np.arange(60) + 1.0
+    beside = from_arrays(np.column_stack([x, weight]), y, memory(weight="x3"))
+    assert beside.train.weight is not None
+    assert beside.features == ("x0", "x1", "x2")
+    found = from_arrays(pd.DataFrame(x).assign(w=weight), y, memory(weight="w"))
+    assert found.train.weight == pytest.approx(beside.train.weight, rel=1e-6)
+
+
+def prices(count: int = 200) -> tuple[Any, Any]:
+    """A log-normal target, as prices and incomes are."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(count, 2))
+    return x, np.exp(1.2 * x[:, 0] + 0.3 * rng.normal(size=count) + 8)
+
+
+def test_a_target_is_learned_by_its_logarithm_where_the_study_says_so() -> None:
+    x, y = prices()
+    data = from_arrays(x, y, memory(target_scaling="log"))
+    assert data.target_log
+    assert data.train.y.mean() == pytest.approx(0, abs=1e-6)
+    assert data.train.y.std() == pytest.approx(1, abs=1e-6)
+    restored = data.units.restored(data.validation.y.astype(np.float64))
+    assert np.isin(restored.round(2), y.round(2)).all()
+    table = data.units.to_table()
+    assert type(data.units).from_table(table).log
+    assert not type(data.units).from_table({"shift": 1.0, "scale": 2.0}).log
+    for odd in (0.0, -3.0):
+        y[6] = odd
+        with pytest.raises(DataError, match="needs targets above 0, but 1 are not, the first in row 7"):
+            from_arrays(x, y, memory(target_scaling="log"))
+    classes = from_arrays(x, np.arange(len(x)) % 2, memory(target_scaling="log"))
+    assert not classes.target_log
+
+
+def test_a_heavy_tail_is_told_and_what_to_do_about_it() -> None:
+    x, y = prices()
+    assert 'target_scaling = "log" learns the logarithm' in " ".join(from_arrays(x, y, memory()).notes)
+    for other in (np.log(y), y - y.mean(), np.random.default_rng(0).uniform(1, 2, len(y))):
+        assert "heavy tail" not in " ".join(from_arrays(x, other, memory()).notes)
+    assert "heavy tail" not in " ".join(from_arrays(x, y, memory(target_scaling="log")).notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,14 @@ def targets(kind: LossKind = LossKind.CROSS_ENTROPY) -> RowTargets:
     elif kind is not LossKind.CROSS_ENTROPY:
         y = generator.normal(size=(TRAIN + HELD, CLASSES)) * 2
     return RowTargets.of(kind, CLASSES, y[:TRAIN], y[:HELD], y[TRAIN:])
+
+
+def weighed(kind: LossKind) -> RowTargets:
+    """The same with weights, some of which are 0, in training and in both measurements."""
+    plain, generator = targets(kind), np.random.default_rng(2)
+    drawn = (generator.choice([0.0, 0.5, 3.0], count) for count in (TRAIN, HELD, HELD))
+    parts = zip(("train", "sample", "validation"), drawn, strict=True)
+    return replace(plain, **{name: getattr(plain, name).weighed(each / each.mean()) for name, each in parts})
 
 
 def recipe(number: int = 0, **given: Any) -> RowRecipe:

@@ -40,7 +40,7 @@ _ACTIVATIONS: Mapping[Activation, Callable[[Tensor], Tensor]] = {
     Activation.SILU: functional.silu,
 }
 
-_LOSSES: Mapping[LossKind, Callable[[Tensor, Tensor], Tensor]] = {
+_LOSSES: Mapping[LossKind, Callable[..., Tensor]] = {
     LossKind.CROSS_ENTROPY: functional.cross_entropy,
     LossKind.BINARY_CROSS_ENTROPY: functional.binary_cross_entropy_with_logits,
     LossKind.MSE: functional.mse_loss,
@@ -65,9 +65,9 @@ def epoch(
     norms, flat = 0.0, torch.from_numpy(weights.p)
     rest = [torch.from_numpy(array) for array in (weights.m, weights.v)]
     for step, rate in enumerate(rates.tolist()):
-        x, y = _batch(batches, how, step, first + step)
+        x, y, weight = _batch(batches, how, step, first + step)
         leaf = flat.detach().requires_grad_()
-        loss = _LOSSES[LossKind(how.kind)](_outputs(how, leaf, x, first + step), y)
+        loss = _loss(how, _outputs(how, leaf, x, first + step), y, weight)
         (g,) = torch.autograd.grad(loss, leaf)
         norms += _update(numbers, rate, first + step + 1, flat, g, *rest)
     return norms, _measure(how, sample, flat), _measure(how, validation, flat)
@@ -79,10 +79,18 @@ def _measure(how: Pass, on: Measurement, flat: Tensor) -> float:
     on.outputs[...] = found.numpy()
     kind = LossKind(how.kind)
     targets = torch.from_numpy(on.labels if kind is LossKind.CROSS_ENTROPY else on.values)
-    return float(_LOSSES[kind](found, targets))
+    return float(_loss(how, found, targets, torch.from_numpy(on.weights)))
 
 
-def _batch(batches: Batches, how: Pass, step: int, number: int) -> tuple[Tensor, Tensor]:
+def _loss(how: Pass, outputs: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
+    kind = LossKind(how.kind)
+    if not len(weight):
+        return _LOSSES[kind](outputs, targets)
+    each = _LOSSES[kind](outputs, targets, reduction="none")
+    return (each.reshape(len(outputs), -1).mean(1) * weight).mean()
+
+
+def _batch(batches: Batches, how: Pass, step: int, number: int) -> tuple[Tensor, Tensor, Tensor]:
     start = step * batches.size
     rows = batches.order[start : start + batches.size]
     x = batches.x[rows]
@@ -92,14 +100,16 @@ def _batch(batches: Batches, how: Pass, step: int, number: int) -> tuple[Tensor,
         x = x + np.float32(batches.noise) * noise
     kind, units = LossKind(how.kind), int(how.table[-1][FAN_OUT])
     y = np.eye(units, dtype=np.float32)[batches.labels[rows]] if len(batches.labels) else batches.values[rows]
+    weight = batches.weights[rows] if len(batches.weights) else batches.weights
     if len(batches.shares):
         other, share = batches.partners[start : start + len(rows)], batches.shares[step]
         x, y = (share * a + (1 - share) * a[other] for a in (x, y))
+        weight = share * weight + (1 - share) * weight[other] if len(weight) else weight
     if kind is LossKind.CROSS_ENTROPY:
         y = y * (1 - how.smoothing) + how.smoothing / units
     elif kind is LossKind.BINARY_CROSS_ENTROPY:
         y = y * (1 - how.smoothing) + how.smoothing / 2
-    return torch.from_numpy(x), torch.from_numpy(y.astype(np.float32))
+    return torch.from_numpy(x), torch.from_numpy(y.astype(np.float32)), torch.from_numpy(weight)
 
 
 def _outputs(how: Pass, flat: Tensor, x: Tensor, step: int) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.fused.made import RULES, recipe, targets, trained
+from tests.fused.made import RULES, recipe, targets, trained, weighed
 from tests.fused.reference import ReferenceRows
 from tuner.fused import Activation, FusedRows, LossKind, Measured, RowRecipe
 
@@ -39,6 +40,25 @@ def test_every_activation_agrees(activation: Activation, layer_norm: bool) -> No
 @pytest.mark.parametrize("kind", list(LossKind))
 def test_every_loss_agrees(kind: LossKind) -> None:
     agree(recipe(smoothing=0.1, mixup=0.5), targets=targets(kind))
+
+
+@pytest.mark.parametrize("kind", list(LossKind))
+@pytest.mark.parametrize("mixup", [0.0, 0.5])
+def test_weighted_samples_agree(kind: LossKind, mixup: float) -> None:
+    weighted = agree(recipe(smoothing=0.1, mixup=mixup), targets=weighed(kind))
+    assert (
+        weighted[0].val_loss
+        != trained(recipe(smoothing=0.1, mixup=mixup), 1, targets=targets(kind))[0].val_loss
+    )
+
+
+def test_weights_of_one_change_nothing() -> None:
+    plain = targets()
+    ones = {name: getattr(plain, name) for name in ("train", "sample", "validation")}
+    ones = {name: each.weighed(np.ones(len(each.labels))) for name, each in ones.items()}
+    same = replace(plain, **ones)
+    for one, two in zip(trained(recipe(mixup=0.3)), trained(recipe(mixup=0.3), targets=same), strict=True):
+        assert two.val_outputs == pytest.approx(one.val_outputs, rel=1e-5, abs=1e-6)
 
 
 @pytest.mark.parametrize(

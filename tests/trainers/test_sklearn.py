@@ -444,3 +444,68 @@ def test_a_snapshot_with_anything_but_estimators_in_it_fails_the_trial() -> None
     assert isinstance(failure, Failure)
     assert "the state of trial 4: holds" in failure.error
     assert "it is not loaded" in failure.error
+
+
+def weighed(data: Dataset) -> Dataset:
+    weight = np.random.default_rng(0).choice([0.5, 3.0], len(data.train)).astype(np.float32)
+    held = np.random.default_rng(1).choice([0.5, 3.0], len(data.validation)).astype(np.float32)
+    return dataclasses.replace(
+        data,
+        train=dataclasses.replace(data.train, weight=weight / weight.mean()),
+        validation=dataclasses.replace(data.validation, weight=held / held.mean()),
+    )
+
+
+def one_epoch(spec: StudySpec, data: Dataset, params: Params) -> tuple[Reading, Any]:
+    session = SklearnTrainer().start(Job(spec, data), Trial(0, params, 0))
+    outcome = session.next()
+    assert isinstance(outcome, Reading)
+    return outcome, session.estimator
+
+
+def test_rows_and_classes_are_weighted_as_scikit_learn_does() -> None:
+    data = weighed(blobs())
+    spec = sklearn_study(
+        {"C": 1.0}, "sklearn.linear_model:LogisticRegression", {"max_iter": 500}, class_weight={"ant": 4.0}
+    )
+    found, estimator = one_epoch(spec, data, {"C": 1.0})
+    x = (data.train.x - data.train.x.mean(0)) / data.train.x.std(0)
+    held = (data.validation.x - data.train.x.mean(0)) / data.train.x.std(0)
+    weight = np.where(data.train.y == 0, 4.0, 1.0) * data.train.weight
+    theirs = LogisticRegression(max_iter=500).fit(x, data.train.y, sample_weight=weight / weight.mean())
+    np.testing.assert_allclose(estimator.coef_, theirs.coef_, atol=1e-3)
+    expected = metrics.log_loss(
+        data.validation.y, theirs.predict_proba(held), sample_weight=data.validation.weight
+    )
+    assert found.val_loss == pytest.approx(expected, rel=1e-3)
+    share = metrics.accuracy_score(
+        data.validation.y, theirs.predict(held), sample_weight=data.validation.weight
+    )
+    assert found.val_score == pytest.approx(share)
+
+
+def test_class_weights_are_searched_where_the_estimator_has_none_of_its_own() -> None:
+    spec = sklearn_study({"class_weight": "none"}, "mlp")
+    assert SklearnTrainer().validate(spec, blobs()) == []
+    data = blobs()
+    train = dataclasses.replace(data.train, y=np.where(data.train.y > 0, data.train.y, 1), x=data.train.x)
+    train.y[:6] = 0
+    data = dataclasses.replace(data, train=train)
+    plain, _ = one_epoch(spec, data, {"class_weight": "none"})
+    weighted, _ = one_epoch(spec, data, {"class_weight": "balanced"})
+    assert plain.val_loss != weighted.val_loss
+    forest = sklearn_study({"class_weight": "none"}, "forest", {"n_estimators": 5})
+    assert SklearnTrainer().validate(forest, data) == []
+    _, estimator = one_epoch(forest, data, {"class_weight": "none"})
+    assert estimator.class_weight is None
+
+
+def test_an_estimator_without_weights_says_so() -> None:
+    spec = sklearn_study({"n_neighbors": 3}, "sklearn.neighbors:KNeighborsClassifier")
+    assert SklearnTrainer().validate(spec, weighed(blobs())) == [
+        "data.weight: KNeighborsClassifier fits rows without weights; drop it, or give another estimator"
+    ]
+    spec = sklearn_study({"class_weight": "none"}, "sklearn.neighbors:KNeighborsClassifier")
+    assert SklearnTrainer().validate(spec, blobs()) == [
+        "space.class_weight: KNeighborsClassifier fits rows without weights; drop it"
+    ]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tuner.api.probabilities import by_threshold, calibration, shares_of
 from tuner.api.provenance import Provenance
 from tuner.api.repeats import Repeats, begun
 from tuner.api.rowwise import row_noise, score_of
@@ -181,7 +182,7 @@ class _Confirming:
         score = spec.trainer.score or (scores.DEFAULT[planned.task] if planned is not None else "")
         files = database.artifacts(spec.name)
         models = {n: _paths(files, its) for n, its in zip(again.numbers, trained, strict=True)}
-        noise = row_noise(again, rivals, models, score)
+        noise = row_noise(again, rivals, models)
         choice = choose(rivals, minimize=goal.minimize, overlap=again.overlap, noise=noise)
         fingerprint = planned.fingerprint if planned is not None else None
         untested = self._untested(spec, models[choice.recommended], fingerprint)
@@ -191,7 +192,7 @@ class _Confirming:
         if untested is None:
             positive = planned.positive_class if planned is not None else None
             rows, by_score = self._locked(spec, fingerprint), goal.metric.endswith("_score")
-            trial = _Test(rows, score, spec.trainer.score_falls, positive, by_score)
+            trial = _Test(rows, spec, positive, by_score)
             test = trial.tested(models[choice.recommended], models[0], choice.recommended == 0)
             # A path of gaps or of sizes has no counterpart on the test rows.
             is_same = goal.metric in ("val_loss", "val_score")
@@ -272,8 +273,7 @@ class _Test:
     """The opened test split, and what is measured on it."""
 
     rows: locked.UnlockedRows
-    score: str
-    score_falls: bool
+    spec: StudySpec
     positive: str | None
     by_score: bool
 
@@ -283,6 +283,13 @@ class _Test:
         models = {repeat: load_model(path) for repeat, path in mine.items()}
         loss, score = self._measures(list(models.values()))
         found = Tested(len(self.rows), loss.interval(), score.interval())
+        each, rows = list(models.values()), self.rows
+        if (shares := shares_of(each, rows.x)) is not None:
+            found = replace(
+                found,
+                calibration=calibration(shares, rows.y, rows.weight),
+                threshold=by_threshold(self.spec, each, shares, rows.y, rows.weight),
+            )
         if same:
             return replace(found, default_loss=found.loss, default_score=found.score)
         if len(paired) < 2:
@@ -295,7 +302,7 @@ class _Test:
             default_loss=before.interval(),
             default_score=score_before.interval(),
             loss_gain=loss.gain(before, falling=True),
-            score_gain=score.gain(score_before, falling=self.score_falls),
+            score_gain=score.gain(score_before, falling=self.spec.trainer.score_falls),
         )
 
     def along(self, path: Sequence[tuple[TrialRecord, Path]], minimize: bool) -> Overtuning | None:
@@ -313,8 +320,8 @@ class _Test:
     def _measures(self, models: Sequence[Model]) -> tuple[Measure, Measure]:
         """Loss and score; rows of a class that a model never met are errors, see `Model.losses`."""
         x, y = self.rows.x, self.rows.y
-        losses = of_losses([model.losses(x, y) for model in models])
-        return losses, score_of(self.score, models, x, y, self.positive)
+        losses = of_losses([model.losses(x, y) for model in models]).weighed(self.rows.weight)
+        return losses, score_of(self.spec, models, x, y, self.positive, self.rows.weight)
 
 
 def _paths(files: Artifacts, repeats: Sequence[TrialRecord | None]) -> dict[int, Path]:

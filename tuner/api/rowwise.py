@@ -16,11 +16,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.api.repeats import Repeats
-from tuner.core.dataset import Task
+from tuner.core.dataset import Dataset, Split, Task
 from tuner.core.seeds import derive
+from tuner.core.spec import StudySpec
 from tuner.data.resampling import EvaluationRows, SearchRows
 from tuner.errors import TrialError, TunerError
-from tuner.judging import MEASURES, Candidate, Measure, Noise, measured, noise_of_rows, of_losses, of_score
+from tuner.judging import (
+    MEASURES,
+    SCALES,
+    Candidate,
+    Measure,
+    Noise,
+    measured,
+    noise_of_rows,
+    of_losses,
+    of_score,
+)
+from tuner.judging.intervals import ANY
 from tuner.trainers import load_model, scores
 from tuner.trainers.model import Model
 
@@ -29,7 +41,7 @@ _CLOSE = 1e-3
 
 
 def row_noise(
-    again: Repeats, candidates: Sequence[Candidate], models: Mapping[int, Mapping[int, Path]], score: str
+    again: Repeats, candidates: Sequence[Candidate], models: Mapping[int, Mapping[int, Path]]
 ) -> Noise | None:
     """The noise of candidates that are compared, in their order.
 
@@ -37,7 +49,6 @@ def row_noise(
         again: how they were trained.
         candidates: those with a value for every repeat.
         models: the repeats' models, by trial and repeat.
-        score: the name of the score.
 
     Returns:
         None where the value is not a mean over rows: it is neither the validation loss nor a score that can
@@ -46,18 +57,16 @@ def row_noise(
     """
     data = again.planned.data
     rows, positive = (data.resampling, data.positive_class) if data is not None else (None, None)
-    metric = again.spec.goal().metric
+    spec, metric = again.spec, again.spec.goal().metric
     if not isinstance(rows, SearchRows) or metric not in ("val_loss", "val_score"):
         return None
-    if metric == "val_score" and score not in MEASURES:
+    if metric == "val_score" and scores.name_of(spec, rows.task) not in MEASURES:
         return None
     moved, ids = [], []
     try:
         for repeat in range(again.count):
             judging = rows.evaluation_rows(derive(again.spec.search.seed, repeat, "split"))
-            its = [
-                _measure(models[c.number].get(repeat), judging, metric, score, positive) for c in candidates
-            ]
+            its = [_measure(models[c.number].get(repeat), judging, spec, positive) for c in candidates]
             found = [each for each in its if each is not None]
             told = [candidate.values[repeat] or 0.0 for candidate in candidates]
             if len(found) < len(candidates) or not all(map(_agree, found, told)):
@@ -71,42 +80,60 @@ def row_noise(
 
 
 def _measure(
-    path: Path | None, rows: EvaluationRows, metric: str, score: str, positive: str | None
+    path: Path | None, rows: EvaluationRows, spec: StudySpec, positive: str | None
 ) -> Measure | None:
     model = load_model(path) if path is not None else None
     if model is None or not model.predicts:
         return None
-    if metric == "val_loss":
-        return of_losses([model.losses(rows.x, rows.y)])
-    predicted: NDArray[np.generic] = model.predict(rows.x)
-    return measured(score, rows.y, [predicted], positive)
+    if spec.goal().metric == "val_loss":
+        return of_losses([model.losses(rows.x, rows.y)]).weighed(rows.weight)
+    return score_of(spec, [model], rows.x, rows.y, positive, rows.weight)
 
 
 def score_of(
-    name: str, models: Sequence[Model], x: Any, truth: NDArray[Any], positive: str | None
+    spec: StudySpec,
+    models: Sequence[Model],
+    x: Any,
+    truth: NDArray[Any],
+    positive: str | None,
+    weight: NDArray[Any] | None = None,
 ) -> Measure:
     """A study's score of several models on the same rows.
 
     Args:
-        name: as the study names it.
+        spec: the study.
         models: those that can predict by themselves.
         x: raw rows.
         truth: (N,) names of classes, or (N,) or (N, T) targets in their own units.
         positive: see `measured`.
+        weight: (N,) what each row counts; None: all the same. A score of one's own is not told.
 
     Raises:
         TrialError: the score needs probabilities, and a model has none.
     """
+    context = models[0].description["context"]
+    task = Task(context["task"])
+    name = scores.name_of(spec, task)
     if name in MEASURES:
-        return measured(name, truth, [model.predict(x) for model in models], positive)
-    score, context = scores.find(name), models[0].description["context"]
-    if context["task"] != Task.CLASSIFICATION:
+        told = [model.predict(x) for model in models]
+        return measured(name, truth, told, positive, spec.trainer.quantile).weighed(weight)
+    score, scale = scores.of(spec, task), SCALES.get(name, ANY)
+    if task is not Task.CLASSIFICATION:
         return of_score(score, truth, [model.predict(x) for model in models])
-    places = {each: place for place, each in enumerate(context["classes"])}
+    classes = tuple(context["classes"])
+    places = {each: place for place, each in enumerate(classes)}
     y = np.array([places.get(each, -1) for each in truth])
     # Nothing can be said of the probability of a class that no model has met.
     known = y >= 0
-    return of_score(score, y[known], [_probabilities(model, x)[known] for model in models])
+    none = Split(np.zeros((0, 1), np.float32), y[:0])
+    data = Dataset(none, none, task, classes, places.get(positive, 1))
+    return of_score(
+        lambda y, shares, weight=None: score.of(y, shares, data, weight),
+        y[known],
+        [_probabilities(model, x)[known] for model in models],
+        scale,
+        None if weight is None else weight[known],
+    )
 
 
 def _probabilities(model: Model, x: Any) -> NDArray[Any]:

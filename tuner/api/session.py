@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any, Self
 
+import numpy as np
+
 from tuner import callbacks, executors
 from tuner.api.cores import cores
 from tuner.api.probe import WorkerLayout, fastest
@@ -22,6 +24,7 @@ from tuner.core.ports import Callback, Executor, Observer, Searcher
 from tuner.core.trial import NUMBERS, Reading, TrialRecord
 from tuner.engine import Engine
 from tuner.executors.checkpoints import Checkpoints
+from tuner.findings.commonest_class import MOST
 from tuner.judging.measures import BY_CLASS
 from tuner.search import OptunaSearcher
 from tuner.store import Database, StudyStore
@@ -110,6 +113,7 @@ class Session:
             *self.told,
             *(self.planned.data.notes if self.planned.data is not None else ()),
             *self._positive(),
+            *self._unequal(),
             *self._repeats(),
             f"runs: {runs}",
             f"trains: {how}",
@@ -118,11 +122,26 @@ class Session:
     def _positive(self) -> list[str]:
         """The class that the score is about, if it is about one of two."""
         data, score = self.planned.data, self.planned.spec.trainer.score
-        if data is None or score not in BY_CLASS or len(data.classes) != 2:
+        if data is None or score not in (*BY_CLASS, "average_precision") or len(data.classes) != 2:
             return []
         named = self.planned.spec.data is not None and self.planned.spec.data.positive is not None
         why = "as the study says" if named else "the rarer one; [data] positive names another"
         return [f"The {score} is that of the class '{data.classes[data.positive]}', {why}."]
+
+    def _unequal(self) -> list[str]:
+        """That one class has nearly all rows, where the score is the share of rows that are right."""
+        data, score = self.planned.data, self.planned.spec.trainer.score or "accuracy"
+        if data is None or not data.classes or score != "accuracy":
+            return []
+        counts = np.bincount(data.train.y, minlength=len(data.classes))
+        share, commonest = counts.max() / counts.sum(), data.classes[counts.argmax()]
+        if share < MOST:
+            return []
+        return [
+            f"{share:.1%} of the training rows are '{commonest}', and always predicting it has as good an "
+            'accuracy; [trainer] score = "balanced_accuracy" or "average_precision" with '
+            '[objective] metric = "val_score" counts the other rows, too.'
+        ]
 
     def _repeats(self) -> list[str]:
         """How often every trial trains, if it is repeated with seeds alone."""

@@ -15,9 +15,12 @@ _FIXED: Mapping[str, str] = {
     "data": "earlier trials were judged by other data",
     "trainer.use": "earlier trials trained something else",
     "trainer.model": "earlier trials trained something else",
+    "trainer.class_weight": "earlier trials trained something else",
     "trainer.loss": "losses before and after could not be compared",
     "trainer.score": "scores before and after could not be compared",
+    "trainer.quantile": "scores before and after could not be compared",
     "trainer.score_direction": "trials before and after could not be compared",
+    "trainer.threshold": "scores before and after could not be compared",
     "trainer.repeats": "earlier trials were trained with other seeds",
     "search.seed": "every random stream of the study follows from it",
 }

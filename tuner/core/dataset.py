@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +29,55 @@ class Split:
         x: float32, (N, D) for tables or (N, C, H, W) for images; encoded, not yet scaled.
         y: int64 class indices (N,) for classification; float32 (N,) or (N, T), standardized as
             `Dataset.target_shift` and `target_scale` say, for regression.
+        weight: float32 (N,), what each row counts, their mean 1; None where all count the same.
     """
 
     x: NDArray[np.float32]
     y: NDArray[Any]
+    weight: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.x)
+
+
+@dataclass(frozen=True, slots=True)
+class TargetUnits:
+    """How a regression target was standardized, and the way back; see `Dataset`.
+
+    Attributes:
+        shift: scalar or (T,).
+        scale: scalar or (T,).
+        log: whether the logarithm was taken first.
+    """
+
+    shift: Any = 0.0
+    scale: Any = 1.0
+    log: bool = False
+
+    def standardized(self, y: NDArray[Any]) -> NDArray[Any]:
+        """Targets in their own units, (N,) or (N, T), as networks learn them."""
+        return np.asarray(((np.log(y) if self.log else y) - self.shift) / self.scale)
+
+    def restored(self, values: NDArray[Any]) -> NDArray[Any]:
+        """What a network says, (N,) or (N, T), in the target's own units."""
+        found = np.asarray(values * self.scale + self.shift)
+        if not self.log:
+            return found
+        with np.errstate(over="ignore"):
+            return np.asarray(np.exp(found))
+
+    def to_table(self) -> dict[str, Any]:
+        """JSON-ready; `from_table` reads it back."""
+        table = {
+            name: np.asarray(value).tolist() for name, value in (("shift", self.shift), ("scale", self.scale))
+        }
+        return table | ({"log": True} if self.log else {})
+
+    @classmethod
+    def from_table(cls, table: Mapping[str, Any], dtype: type[np.floating[Any]] = np.float32) -> Self:
+        """What `to_table` wrote."""
+        shift, scale = (np.asarray(table[key], dtype) for key in ("shift", "scale"))
+        return cls(shift, scale, bool(table.get("log", False)))
 
 
 class Resampling(Protocol):
@@ -69,12 +111,14 @@ class Dataset:
         validation: the split that trials are judged by.
         task: classification or regression.
         classes: the classes' names in the order of their indices; empty for regression.
-        positive: of two classes, the index of the one that f1, precision and recall are of.
+        positive: of two classes, the index of the one that f1, precision, recall and average_precision are
+            of.
         features: the encoded columns' names (D of them for tables, empty for images).
         scaling: the scaling of the inputs where a trial does not search it:
             ``"none"``, ``"standard"`` or ``"min-max"``, fitted on the training split.
-        target_shift: what was subtracted from a regression target, scalar or (T,).
+        target_shift: what was subtracted from a regression target, or from its logarithm, scalar or (T,).
         target_scale: what it was then divided by, scalar or (T,).
+        target_log: whether its logarithm was taken first.
         encoding: how raw columns become `features`, JSON-ready; empty when they already are numbers.
         notes: what was done to the data, a sentence each, for the terminal and the store.
         resampling: divides the same rows in other ways; None where nobody asked for it.
@@ -90,6 +134,7 @@ class Dataset:
     scaling: str = "standard"
     target_shift: NDArray[np.float32] | float = 0.0
     target_scale: NDArray[np.float32] | float = 1.0
+    target_log: bool = False
     encoding: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     resampling: Resampling | None = None
@@ -97,8 +142,13 @@ class Dataset:
 
     @property
     def positive_class(self) -> str | None:
-        """The name of the class that f1, precision and recall are of; None where there are not two."""
+        """The name of the class of `positive`; None where there are not two."""
         return self.classes[self.positive] if len(self.classes) == 2 else None
+
+    @property
+    def units(self) -> TargetUnits:
+        """What the standardized numbers of a regression target stand for."""
+        return TargetUnits(self.target_shift, self.target_scale, self.target_log)
 
     @property
     def outputs(self) -> int:

@@ -32,7 +32,7 @@ DIRECTIONS: dict[str, Literal["minimize", "maximize"]] = {
     "grad_norm": "minimize",
     "seconds": "minimize",
 }
-"""The direction of each shipped metric; a score that is an error (rmse) turns round."""
+"""The direction of each shipped metric; a score that is an error (rmse, log_loss) turns round."""
 
 
 class ObjectiveSpec(Section):

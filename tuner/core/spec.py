@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -21,7 +22,7 @@ from tuner.core.space.section import SOME_SPACE, SpaceSpec, compose
 from tuner.core.trial import Objective
 from tuner.errors import SpecError, near
 
-FALLING_SCORES = frozenset({"rmse"})
+FALLING_SCORES = frozenset({"rmse", "mae", "mape", "quantile", "log_loss", "brier"})
 """Scores of which less is better, though a study does not say so with `[trainer] score_direction`."""
 
 
@@ -44,7 +45,7 @@ class DataSpec(Section):
     target: str | None = Field(None, description="the column to predict (CSV and Parquet)")
     positive: str | None = Field(
         None,
-        description="of two classes, the one that f1, precision and recall are of; "
+        description="of two classes, the one that f1, precision, recall and average_precision are of; "
         "the rarer one where it is left out",
     )
     task: Literal["classification", "regression"] | None = Field(
@@ -67,12 +68,19 @@ class DataSpec(Section):
     )
     group: str | None = Field(None, description="the column whose values stay in one split (split = group)")
     time: str | None = Field(None, description="the column that orders the rows (split = time)")
+    weight: str | None = Field(
+        None,
+        description="the column that says what a row counts, in training and in every loss and shipped "
+        "score; numbers from 0 up, of which only the ratios matter",
+    )
     drop: tuple[str, ...] = Field((), description="columns that are left out")
     scaling: Literal["none", "standard", "min-max"] = Field(
         "standard", description="scaling of the inputs, fitted on the training split"
     )
-    target_scaling: Literal["none", "standard"] = Field(
-        "standard", description="scaling of a regression target, fitted on the training split"
+    target_scaling: Literal["none", "standard", "log"] = Field(
+        "standard",
+        description="scaling of a regression target, fitted on the training split; log: its logarithm is "
+        "taken first, for targets above 0 of very different sizes. Scores are in the target's own units",
     )
     seed: int = Field(0, ge=0, le=2**32 - 1, description="seed of the split")
 
@@ -113,13 +121,29 @@ class TrainerSpec(Section):
     )
     score: str | None = Field(
         None,
-        description="accuracy | precision | recall | f1 | precision_macro | recall_macro | f1_macro | r2 | "
-        "rmse | a plugin | package.module:attr | ./file.py:attr; accuracy or r2 where it is left out. Of two "
-        "classes f1, precision and recall are the positive one's ([data] positive); of more, as f1_macro "
-        "and its like always, means over classes",
+        description="accuracy | balanced_accuracy | precision | recall | f1 | precision_macro | "
+        "recall_macro | f1_macro | mcc | roc_auc | average_precision | log_loss | brier | r2 | rmse | mae | "
+        "mape | quantile | a plugin | package.module:attr | ./file.py:attr; accuracy or r2 where it is left "
+        "out. Of two classes f1, precision, recall and average_precision are the positive one's "
+        "([data] positive); of more, as f1_macro and its like always, means over classes",
+    )
+    quantile: float = Field(
+        0.5, gt=0, lt=1, description="the level of the score quantile, the pinball loss; 0.5 is half the mae"
     )
     score_direction: Literal["minimize", "maximize"] | None = Field(
         None, description="whether less or more of the score is better; what the score itself says"
+    )
+    class_weight: Literal["balanced"] | dict[str, float] | None = Field(
+        None,
+        description='what a row of each class counts in the training loss: "balanced" (every class the '
+        'same in all) | {"no" = 1.0, "yes" = 5.0} (1 where a class is left out); the losses and scores of '
+        "readings do not count so",
+    )
+    threshold: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] | None = Field(
+        None,
+        description="two classes: the probability from which on the positive one is predicted; auto: the "
+        "best one on the validation rows, by the score if it is accuracy, balanced_accuracy, f1, f1_macro or "
+        "mcc, else by balanced_accuracy; the more probable class where it is left out",
     )
     device: str = Field(
         "auto",
@@ -166,6 +190,10 @@ class TrainerSpec(Section):
             value = getattr(self, name)
             if value != "auto" and value < 1:
                 raise ValueError(f'{name}: {value} is not at least 1; give a number or "auto"')
+        if isinstance(self.class_weight, dict):
+            for name, value in self.class_weight.items():
+                if not 0 <= value < math.inf:
+                    raise ValueError(f"class_weight: {name!r} has {value:g}; give numbers from 0 up")
         if more := len(self.devices) % self.devices_per_worker:
             raise ValueError(
                 f"devices_per_worker: {len(self.devices)} devices by {self.devices_per_worker} leave {more}; "

@@ -127,3 +127,9 @@ def percent(share: float) -> str:
 def listed(items: list[str]) -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+
+
+def article(word: str) -> str:
+    """``an`` of accuracy, f1, r2, rmse, mae and mcc; ``a`` of recall, roc_auc and loss."""
+    spelled = word.startswith(("f1", "r2", "rmse", "mae", "mcc"))
+    return "an" if spelled or word[:1] in "aei" else "a"

@@ -132,6 +132,9 @@ def _search_rows(found: Source, read: target.Target, parts: Parts, spec: DataSpe
     """All rows but the test's."""
     rows = np.sort(np.concatenate([parts.train, parts.validation]))
     provided = None if found.validation is None else _provided(found, found.validation, read, spec)
+    if provided is not None:
+        _check_log(read, provided[1], np.arange(len(provided[1])), spec, f"{found.where}: y_validation")
+    _check_log(read, read.values, read.rows, spec, found.where)
     y = read.values[rows]
     labels: tuple[str, ...] = ()
     if read.task is Task.CLASSIFICATION:
@@ -142,6 +145,7 @@ def _search_rows(found: Source, read: target.Target, parts: Parts, spec: DataSpe
     if keys is not None:
         # Labels that rows are stratified by are compared sooner as numbers.
         keys = y if labels and spec.split == "random" else keys[rows]
+    weight = weights(found, found.x, spec)
     return SearchRows(
         x=rows_of(inputs(found, found.x, spec), read.rows[rows]),
         y=y,
@@ -154,7 +158,22 @@ def _search_rows(found: Source, read: target.Target, parts: Parts, spec: DataSpe
         train=np.searchsorted(rows, parts.train),
         validation=np.searchsorted(rows, parts.validation),
         provided=provided,
+        weight=None if weight is None else weight[read.rows[rows]],
+        provided_weight=None if found.validation is None else weights(found, found.validation[0], spec),
     )
+
+
+def _check_log(
+    read: target.Target, values: NDArray[Any], rows: NDArray[np.intp], spec: DataSpec, where: str
+) -> None:
+    if spec.target_scaling != "log" or read.task is not Task.REGRESSION:
+        return
+    low = np.flatnonzero((values <= 0).reshape(len(values), -1).any(axis=1))
+    if len(low):
+        raise DataError(
+            f'{where}: target_scaling = "log" needs targets above 0, but {len(low)} are not, the first in '
+            f'row {rows[low[0]] + 1}; give target_scaling = "standard"'
+        )
 
 
 def _places(y: NDArray[Any], labels: tuple[str, ...]) -> NDArray[np.int64]:
@@ -202,12 +221,44 @@ def split_keys(found: Source, read: target.Target, spec: DataSpec) -> NDArray[An
     return read.values if read.task is Task.CLASSIFICATION else None
 
 
+def weights(found: Source, x: X, spec: DataSpec) -> NDArray[np.float64] | None:
+    """What each row of these inputs counts, (N,); None where the study or they have no such column.
+
+    Args:
+        found: the data.
+        x: its inputs, or those of a split that it brings.
+        spec: `[data]`.
+
+    Raises:
+        DataError: there is no such column, or it holds what is no weight.
+    """
+    name = spec.weight
+    if name is None:
+        return None
+    raw = found.column("weight", name)
+    if x is not found.x:
+        if isinstance(x, pd.DataFrame) and name in x.columns:
+            raw = x[name]
+        elif isinstance(x, np.ndarray) and name in found.names:
+            raw = pd.Series(x[:, found.names.index(name)])
+        else:
+            return None
+    values = column.numbers(raw)
+    odd = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
+    if len(odd):
+        raise DataError(
+            f"{found.where}: weight: column '{name}' holds {len(odd)} values that are no numbers from 0 up, "
+            f"the first {str(raw.iloc[odd[0]])!r} in row {odd[0] + 1}; correct these rows"
+        )
+    return values
+
+
 def _left_out(spec: DataSpec) -> set[str]:
-    return {*spec.drop, *(name for name in (spec.group, spec.time) if name is not None)}
+    return {*spec.drop, *(name for name in (spec.group, spec.time, spec.weight) if name is not None)}
 
 
 def inputs(found: Source, x: X, spec: DataSpec) -> X:
-    """The inputs without dropped columns and without those that the split goes by."""
+    """The inputs without dropped columns, those that the split goes by and the rows' weights."""
     for name in spec.drop:
         found.column("drop", name)
     out = _left_out(spec)

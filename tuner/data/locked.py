@@ -19,7 +19,7 @@ from tuner.core.spec import DataSpec
 from tuner.data import arrays, column, source, target
 from tuner.data.arrays import X, Y
 from tuner.data.fingerprint_check import stored_roles
-from tuner.data.load import divided, inputs
+from tuner.data.load import divided, inputs, weights
 from tuner.data.resampling import rows_of
 from tuner.data.source import Source
 from tuner.errors import DataError
@@ -33,11 +33,13 @@ class UnlockedRows:
         x: raw inputs, as `Model.predict` takes them.
         y: (N,) names of classes, or (N,) or (N, T) numbers in their own units.
         task: what is predicted.
+        weight: what each row counts, (N,); None: all the same.
     """
 
     x: X
     y: NDArray[Any]
     task: Task
+    weight: NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -74,13 +76,18 @@ def unlock(
         x, y = _provided(spec, folder)
         if type(x) is not type(found.x) or np.shape(x)[1:] != np.shape(found.x)[1:]:
             raise DataError(f"{found.where}: X_test and X differ in kind or shape; only N may differ")
-        return UnlockedRows(inputs(found, x, spec), _values(y, read.task, found.where), read.task)
+        y = _values(y, read.task, found.where)
+        return UnlockedRows(inputs(found, x, spec), y, read.task, weights(found, x, spec))
     rows = read.rows[divided(found, read, spec, stored_roles(fingerprint)).test]
     if not len(rows):
         raise DataError(f"{found.where}: test = {spec.test:g}: no row was locked for a test")
     y = found.y.iloc[rows] if isinstance(found.y, pd.Series) else found.y[rows]
+    weight = weights(found, found.x, spec)
     return UnlockedRows(
-        rows_of(inputs(found, found.x, spec), rows), _values(y, read.task, found.where), read.task
+        rows_of(inputs(found, found.x, spec), rows),
+        _values(y, read.task, found.where),
+        read.task,
+        None if weight is None else weight[rows],
     )
 
 

@@ -12,12 +12,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tuner.core.dataset import Dataset, Split, Task
+from tuner.core.dataset import Dataset, Split, TargetUnits, Task
 from tuner.core.spec import DataSpec
 from tuner.data import encoding, split, target
 from tuner.data.arrays import X
 from tuner.data.split import Parts, Rows
 from tuner.errors import DataError
+
+SKEWED, FEWEST = 2.0, 30
+"""A target of so many rows that is as skewed as an exponential law has a heavy tail."""
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,13 @@ class EvaluationRows:
         ids: what each row is known by, the same in every split; the same for all rows of a group, (n,).
         x: raw inputs.
         y: names of classes or targets in their own units, as `trainers.Model` takes them.
+        weight: what each row counts, (n,); None: all the same.
     """
 
     ids: NDArray[np.int64]
     x: X
     y: NDArray[Any]
+    weight: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ class SearchRows:
         train: the rows of the study's own training split, ascending.
         validation: those of its validation split; none where the source brings one.
         provided: inputs and targets of the validation split that the source brings; -1 for other classes.
+        weight: what each row counts, (N,); None: all the same.
+        provided_weight: likewise of `provided`.
     """
 
     x: X
@@ -64,6 +71,8 @@ class SearchRows:
     train: Rows
     validation: Rows
     provided: tuple[X, NDArray[Any]] | None = None
+    weight: NDArray[np.float64] | None = None
+    provided_weight: NDArray[np.float64] | None = None
 
     def base(self) -> Dataset:
         """The study's own training and validation split."""
@@ -87,13 +96,15 @@ class SearchRows:
             parts = split.redraw(self.keys, self.spec.split, train, validation, seed, self.where)
             train, validation = parts.train, parts.validation
         x, y = self.provided or (rows_of(self.x, validation), self.y[validation])
+        weight = self._judging_weight(validation)
         ids = np.arange(len(y)) if self.provided is not None else validation
         if self.spec.split == "group" and self.keys is not None and self.provided is None:
             ids = np.unique(self.keys, return_inverse=True)[1][validation]
         if self.task is Task.REGRESSION:
-            return EvaluationRows(ids, x, y)
+            return EvaluationRows(ids, x, y, weight)
         met = np.flatnonzero(np.isin(y, self.y[train]))
-        return EvaluationRows(ids[met], rows_of(x, met), np.array(self.labels, dtype=object)[y[met]])
+        names = np.array(self.labels, dtype=object)[y[met]]
+        return EvaluationRows(ids[met], rows_of(x, met), names, None if weight is None else weight[met])
 
     def folds(self, count: int) -> tuple[Dataset, ...]:
         """Cross-validation over all the rows, see `split.folds`; each fold holds a copy of the rows.
@@ -119,13 +130,17 @@ class SearchRows:
         """The dataset of these splits; nothing that is fitted sees another row than the training's."""
         x, y = rows_of(self.x, train), self.y[train]
         judged_x, judged_y = self.provided or (rows_of(self.x, validation), self.y[validation])
+        judged_weight = self._judging_weight(validation)
         notes: list[str] = []
         classes: tuple[str, ...] = ()
         shift: Any = 0.0
         scale: Any = 1.0
         if self.task is Task.REGRESSION:
-            shift, scale = _standard(y, self.spec.target_scaling, self.where)
-            y, judged_y = (((v - shift) / scale).astype(np.float32) for v in (y, judged_y))
+            log = self.spec.target_scaling == "log"
+            shift, scale = _standard(np.log(y) if log else y, self.spec.target_scaling, self.where)
+            notes += _heavy_tail(y, self.spec.target_scaling)
+            units = TargetUnits(shift, scale, log)
+            y, judged_y = (units.standardized(v).astype(np.float32) for v in (y, judged_y))
         else:
             classes, places = self._classes(y)
             y, judged_y = places[y], places[judged_y]
@@ -137,6 +152,7 @@ class SearchRows:
             if more := len(judged_y) - len(known):
                 notes.append(f"{more} validation rows have classes that training lacks and are left out.")
                 judged_x, judged_y = rows_of(judged_x, known), judged_y[known]
+                judged_weight = None if judged_weight is None else judged_weight[known]
         how: dict[str, Any] = {}
         features = self.names
         if isinstance(x, pd.DataFrame):
@@ -150,8 +166,16 @@ class SearchRows:
             else:
                 x, judged_x = encoding.encode(x, how), encoding.encode(judged_x, how)
         return Dataset(
-            train=Split(np.ascontiguousarray(x, np.float32), y),
-            validation=Split(np.ascontiguousarray(judged_x, np.float32), judged_y),
+            train=Split(
+                np.ascontiguousarray(x, np.float32),
+                y,
+                self._weights(None if self.weight is None else self.weight[train], "training"),
+            ),
+            validation=Split(
+                np.ascontiguousarray(judged_x, np.float32),
+                judged_y,
+                self._weights(judged_weight, "validation"),
+            ),
             task=self.task,
             classes=classes,
             positive=self._positive(classes),
@@ -159,9 +183,23 @@ class SearchRows:
             scaling=self.spec.scaling,
             target_shift=shift,
             target_scale=scale,
+            target_log=self.task is Task.REGRESSION and self.spec.target_scaling == "log",
             encoding=how,
             notes=tuple(notes),
         )
+
+    def _judging_weight(self, validation: Rows) -> NDArray[np.float64] | None:
+        if self.provided is not None:
+            return self.provided_weight
+        return None if self.weight is None else self.weight[validation]
+
+    def _weights(self, weight: NDArray[np.float64] | None, split: str) -> NDArray[np.float32] | None:
+        """The weights of a split, their mean 1."""
+        if weight is None:
+            return None
+        if not weight.any():
+            raise DataError(f"{self.where}: weight: every {split} row has a weight of 0; correct the column")
+        return np.asarray(weight / weight.mean(), np.float32)
 
     def _classes(self, y: NDArray[Any]) -> tuple[tuple[str, ...], NDArray[np.int64]]:
         """The classes of training rows, and the index among them of each of `labels`, and of none, or -1."""
@@ -195,6 +233,24 @@ class SearchRows:
 def rows_of(x: X, rows: Rows) -> X:
     """Some rows, in this order."""
     return x.iloc[rows] if isinstance(x, pd.DataFrame) else x[rows]
+
+
+def _heavy_tail(y: NDArray[np.float64], kind: str) -> list[str]:
+    """That the logarithm of a target would be less skewed, where it is positive and very skewed."""
+    if kind != "standard" or y.ndim > 1 or len(y) < FEWEST or not (y > 0).all():
+        return []
+    skewed, log = (_skewness(values) for values in (y, np.log(y)))
+    if skewed < SKEWED or abs(log) > skewed / 2:
+        return []
+    return [
+        f"The target has a heavy tail (skewness {skewed:.1f}, that of its logarithm {log:.1f}); "
+        '[data] target_scaling = "log" learns the logarithm.'
+    ]
+
+
+def _skewness(values: NDArray[np.float64]) -> float:
+    away = values - values.mean()
+    return float((away**3).mean() / (away**2).mean() ** 1.5)
 
 
 def _standard(y: NDArray[np.float64], kind: str, where: str) -> tuple[Any, Any]:

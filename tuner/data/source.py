@@ -169,7 +169,7 @@ def from_values(values: Mapping[str, Any], spec: DataSpec, names: tuple[str, ...
             )
     x, y = arrays.pair(values["X"], values["y"], where)
     validation = _validation(values, x, where)
-    wanted = {name for name in (spec.group, spec.time) if name is not None}
+    wanted = {name for name in (spec.group, spec.time, spec.weight) if name is not None}
     further = {key: np.asarray(values[key]) for key in values if key in wanted and key not in _KEYS}
     for key, array in further.items():
         if array.shape != (len(x),):
@@ -234,7 +234,7 @@ def sklearn(spec: DataSpec, folder: Path) -> Source:  # noqa: ARG001
 def npz(spec: DataSpec, folder: Path) -> Source:
     """Rows of an NPZ file."""
     path = _path(spec, folder)
-    wanted = {key for key in (*_KEYS, spec.group, spec.time) if key is not None}
+    wanted = {key for key in (*_KEYS, spec.group, spec.time, spec.weight) if key is not None}
     values: dict[str, Any] = {}
     key = "the file"
     try:

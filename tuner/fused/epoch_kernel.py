@@ -84,6 +84,23 @@ def _add_target(batches: Any, kind: Any, index: Any, share: Any, row: Any) -> No
 
 
 @njit_inline
+def _weigh(
+    batches: Any, step: Any, start: Any, position: Any, samples: Any, delta: Any, width: Any, units: Any
+) -> None:
+    """Multiply derivatives by the samples' weights, which are mixed as the samples are."""
+    mixed = len(batches.shares) > 0
+    for i in range(samples):
+        at = start + position + i
+        weight = batches.weights[batches.order[at]]
+        if mixed:
+            share = batches.shares[step]
+            other = batches.weights[batches.order[start + batches.partners[at]]]
+            weight = share * weight + (f32(1) - share) * other
+        for j in range(i * width, i * width + units):
+            delta[j] *= weight
+
+
+@njit_inline
 def _train(
     batches: Any, how: Any, numbers: Any, rates: Any, first: Any, weights: Any, gradient: Any, work: Any
 ) -> float:
@@ -109,6 +126,8 @@ def _train(
             delta = work[last[DELTA] : last[DELTA] + size]
             _gather_targets(batches, how.kind, step, start, position, count, delta, width, units)
             derive(how.kind, how.smoothing, batch, outputs, delta, units, width, count)
+            if len(batches.weights) > 0:
+                _weigh(batches, step, start, position, count, delta, width, units)
             backward(table, weights.p, work, gradient, stride, count, position > 0)
         norm = update(numbers, rates[step], first + step + 1, weights.p, gradient, weights.m, weights.v)
         if not norm < np.inf:
@@ -133,7 +152,7 @@ def _measure(how: Any, on: Any, parameters: Any, work: Any) -> float:
         for i in range(count):
             for j in range(units):
                 on.outputs[start + i, j] = work[last[ACTIVATION] + i * width + j]
-    return total_loss(how.kind, on.outputs, on.labels, on.values) / len(on.x)
+    return total_loss(how.kind, on.outputs, on.labels, on.values, on.weights) / len(on.x)
 
 
 def _program(digest: int) -> Backend:

@@ -82,7 +82,7 @@ def _derive_cross_entropy(
 
 
 @njit_inline
-def total_loss(kind: Any, outputs: Any, labels: Any, values: Any) -> float:
+def total_loss(kind: Any, outputs: Any, labels: Any, values: Any, weights: Any) -> float:
     """The sum of the samples' losses, each a mean over its outputs where it has several.
 
     Args:
@@ -90,9 +90,10 @@ def total_loss(kind: Any, outputs: Any, labels: Any, values: Any) -> float:
         outputs: (n, units).
         labels: (n,) classes, for cross-entropy.
         values: (n, units) targets, for the other losses.
+        weights: (n,) what each sample's loss is multiplied by; empty: nothing is.
     """
     samples, units = outputs.shape
-    total = 0.0
+    total, weighted = 0.0, len(weights) > 0
     for i in range(samples):
         if kind == _CROSS_ENTROPY:
             highest = outputs[i, 0]
@@ -101,7 +102,8 @@ def total_loss(kind: Any, outputs: Any, labels: Any, values: Any) -> float:
             mass = ZERO
             for j in range(units):
                 mass += exp(outputs[i, j] - highest)
-            total += math.log(mass) - np.float64(outputs[i, labels[i]] - highest)
+            lost = math.log(mass) - np.float64(outputs[i, labels[i]] - highest)
+            total += lost * weights[i] if weighted else lost
             continue
         loss = 0.0
         for j in range(units):
@@ -115,7 +117,7 @@ def total_loss(kind: Any, outputs: Any, labels: Any, values: Any) -> float:
                 loss += d
             else:
                 loss += d - 0.5 if d > 1.0 else 0.5 * d * d
-        total += loss / units
+        total += loss / units * weights[i] if weighted else loss / units
     return total
 
 

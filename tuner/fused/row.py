@@ -29,6 +29,7 @@ class Batches(NamedTuple):
         features: of them that are no padding.
         labels: (N,) classes for cross-entropy.
         values: (N, outputs) targets for the other losses.
+        weights: (N,) of the samples' losses; empty: all 1.
         order: (N,) indices of samples.
         size: of a batch; the last one may be smaller.
         shares: (steps,) what each batch is mixed by; empty: nothing is mixed.
@@ -41,6 +42,7 @@ class Batches(NamedTuple):
     features: int
     labels: NDArray[np.int64]
     values: Floats
+    weights: Floats
     order: NDArray[np.int64]
     size: int
     shares: Floats
@@ -86,12 +88,14 @@ class Measurement(NamedTuple):
         x: (N, stride) padded inputs.
         labels: see `Targets`.
         values: see `Targets`.
+        weights: see `Targets`; their mean is 1.
         outputs: (N, outputs), to be filled in evaluation mode.
     """
 
     x: Floats
     labels: NDArray[np.int64]
     values: Floats
+    weights: Floats
     outputs: Floats
 
 
@@ -257,10 +261,10 @@ class FusedRow:
             sizes = [min(self._size, samples - start) for start in range(0, samples, self._size)]
             shares, partners = self._streams.mixing(recipe.mixup, sizes)
         return Batches(
-            self._inputs.train, self._inputs.features, targets.labels, targets.values, order,
-            self._size, shares, partners, float(recipe.noise), recipe.seeds.noise,
+            self._inputs.train, self._inputs.features, targets.labels, targets.values, targets.weights,
+            order, self._size, shares, partners, float(recipe.noise), recipe.seeds.noise,
         )  # fmt: skip
 
     def _measurement(self, x: Floats, targets: Targets) -> Measurement:
         outputs = np.empty((len(x), self._targets.outputs), np.float32)
-        return Measurement(x, targets.labels, targets.values, outputs)
+        return Measurement(x, targets.labels, targets.values, targets.weights, outputs)

@@ -5,7 +5,7 @@ Shared by all rows and threads, and never written to. Made by `trainers.torch.fu
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -22,10 +22,12 @@ class Targets:
     Attributes:
         labels: (N,) int64 classes, for cross-entropy; else empty.
         values: (N, outputs) float32, for the other losses; else (0, outputs).
+        weights: (N,) float32, what each sample's loss is multiplied by; empty: nothing is.
     """
 
     labels: NDArray[np.int64]
     values: Floats
+    weights: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
 
     @classmethod
     def of(cls, targets: NDArray[Any], kind: LossKind, outputs: int) -> Targets:
@@ -34,6 +36,10 @@ class Targets:
             return cls(np.array(targets, np.int64), np.zeros((0, outputs), np.float32))
         values = np.array(targets, np.float32).reshape(len(targets), outputs)
         return cls(np.zeros(0, np.int64), values)
+
+    def weighed(self, weights: NDArray[Any] | None) -> Targets:
+        """The same with these weights; None: without."""
+        return replace(self, weights=np.array([] if weights is None else weights, np.float32))
 
 
 @dataclass(frozen=True, slots=True)

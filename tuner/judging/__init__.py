@@ -1,9 +1,10 @@
 """Statistics of a study's results, and their sentences: intervals, ties, confirmation, overtuning."""
 
+from tuner.judging.calibration import calibration_error
 from tuner.judging.choosing import Candidate, Difference, Selection, choose, worth_repeating
-from tuner.judging.confirmation import Confirmation, LockedRead, Tested, contenders
+from tuner.judging.confirmation import ByThreshold, Confirmation, LockedRead, Tested, contenders
 from tuner.judging.intervals import SHARE, Interval, Transform, around, over_repeats
-from tuner.judging.measures import MEASURES, Measure, measured, of_losses, of_score, scale_of
+from tuner.judging.measures import MEASURES, SCALES, Measure, measured, of_losses, of_score, scale_of
 from tuner.judging.noise import Noise
 from tuner.judging.noise import of_rows as noise_of_rows
 from tuner.judging.overtuning import Overtuning, Step, overtuning
@@ -13,7 +14,9 @@ from tuner.judging.verdict import Luck, Reason, Verdict
 
 __all__ = [
     "MEASURES",
+    "SCALES",
     "SHARE",
+    "ByThreshold",
     "Candidate",
     "Confirmation",
     "Difference",
@@ -32,6 +35,7 @@ __all__ = [
     "Transform",
     "Verdict",
     "around",
+    "calibration_error",
     "choose",
     "contenders",
     "decision",

@@ -37,6 +37,28 @@ class LockedRead:
 
 
 @dataclass(frozen=True, slots=True)
+class ByThreshold:
+    """From which probability on a class is predicted, and what that changed; see `trainers.threshold`.
+
+    Attributes:
+        positive: the class.
+        at: the threshold of each model.
+        is_chosen: whether it was chosen on validation rows.
+        validation: the mean score of the models on the rows that it was chosen on; None where no score goes
+            by a threshold.
+        validation_at_half: likewise where the threshold is 0.5.
+        score_at_half: likewise on the test rows.
+    """
+
+    positive: str
+    at: tuple[float, ...]
+    is_chosen: bool
+    validation: float | None = None
+    validation_at_half: float | None = None
+    score_at_half: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Tested:
     """The test: models of the recommended configuration and of the default one on unseen rows.
 
@@ -48,6 +70,8 @@ class Tested:
         default_score: likewise.
         loss_gain: by how much the recommended one is better than the default; None where it is the default.
         score_gain: likewise.
+        calibration: the models' mean `calibration_error`; None without probabilities.
+        threshold: None where the more probable class is predicted.
     """
 
     rows: int
@@ -57,6 +81,8 @@ class Tested:
     default_score: Interval | None = None
     loss_gain: Interval | None = None
     score_gain: Interval | None = None
+    calibration: float | None = None
+    threshold: ByThreshold | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ scikit-learn's, as tests check.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -32,18 +32,20 @@ BY_CLASS = ("precision", "recall", "f1")
 """Scores of one class. Their names stand for the positive one's where it is named, else for the mean over
 classes, as with ``_macro`` behind them they always do."""
 
-_SHARES = ("accuracy", *BY_CLASS, *(f"{name}_macro" for name in BY_CLASS))
+_SHARES = ("accuracy", "balanced_accuracy", *BY_CLASS, *(f"{name}_macro" for name in BY_CLASS))
+_OF_NUMBERS = ("r2", "rmse", "mae", "mape", "quantile")
 
 GROUPS = 100
 """A score of one's own is computed anew without each of so many groups of rows."""
 
-MEASURES = (*_SHARES, "r2", "rmse")
-"""The scores that can be measured, with scikit-learn's definitions."""
+MEASURES = (*_SHARES, "mcc", *_OF_NUMBERS)
+"""The scores that can be measured of predictions, with scikit-learn's definitions."""
 
 SCALES: Mapping[str, Transform] = {
-    **dict.fromkeys(_SHARES, SHARE),
+    **dict.fromkeys((*_SHARES, "roc_auc", "average_precision"), SHARE),
+    **dict.fromkeys(("rmse", "mae", "mape", "quantile", "log_loss", "brier"), POSITIVE),
     "r2": BELOW_ONE,
-    "rmse": POSITIVE,
+    "mcc": OF_SHARES,
 }
 """The scale of each."""
 
@@ -59,13 +61,17 @@ class Measure:
         sums: what is summed over rows, (m, n, k).
         of: the measure from the sums, (..., k) to (...).
         scale: what it can be.
-        pads: of a share: a hit, a row between, and a miss, as rows of sums, (3, k).
+        pads: of a share or a correlation: a hit, a row between, and a miss, as rows of sums, (3, k).
     """
 
     sums: Numbers
     of: Callable[[Numbers], Numbers]
     scale: Transform
     pads: Numbers | None = None
+
+    def weighed(self, weight: NDArray[Any] | None) -> Measure:
+        """The same of rows that count differently, (n,); None: of these."""
+        return self if weight is None else replace(self, sums=self.sums * (weight / weight.mean())[:, None])
 
     @property
     def values(self) -> Numbers:
@@ -79,9 +85,10 @@ class Measure:
 
     def interval(self) -> Interval:
         """What a further model would reach on further rows."""
-        if self.pads is not None:
-            return of_share(self.sums, self.of, self.pads[None])
-        return of_sums(self.sums, self.of, self.scale)
+        pads = None if self.pads is None else self.pads[None]
+        if pads is not None and self.scale is SHARE:
+            return of_share(self.sums, self.of, pads)
+        return of_sums(self.sums, self.of, self.scale, pads)
 
     def gain(self, other: Measure, *, falling: bool) -> Interval:
         """By how much it is better than another one, whose models were trained pair by pair with these.
@@ -100,7 +107,7 @@ class Measure:
         return of_sums(
             both,
             lambda s: sign * (self.of(s[..., :k]) - other.of(s[..., k:])),
-            ANY if pads is None else OF_SHARES,
+            OF_SHARES if pads is not None and self.scale is SHARE else ANY,
             pads,
         )
 
@@ -127,7 +134,11 @@ def of_losses(losses: Sequence[NDArray[Any]]) -> Measure:
 
 
 def measured(
-    name: str, truth: NDArray[Any], predicted: Sequence[NDArray[Any]], positive: str | None = None
+    name: str,
+    truth: NDArray[Any],
+    predicted: Sequence[NDArray[Any]],
+    positive: str | None = None,
+    level: float = 0.5,
 ) -> Measure:
     """A score.
 
@@ -136,10 +147,15 @@ def measured(
         truth: (n,) names of classes, or (n,) or (n, T) targets.
         predicted: likewise, one array per model.
         positive: of two classes, the one that `BY_CLASS` are of; None: the mean over classes.
+        level: of `quantile`.
     """
-    if name in ("r2", "rmse"):
+    if name in _OF_NUMBERS:
         y = np.asarray(truth, np.float64).reshape(len(truth), -1)
-        squares = [(np.asarray(p, np.float64).reshape(y.shape) - y) ** 2 for p in predicted]
+        away = [y - np.asarray(p, np.float64).reshape(y.shape) for p in predicted]
+        if name in _LOST:
+            lost = np.stack([_LOST[name](each, y, level).mean(axis=1) for each in away])
+            return Measure(np.stack([lost, np.ones_like(lost)], axis=-1), _mean, POSITIVE)
+        squares = [each**2 for each in away]
         # About their mean, so that squares do not drown in rounding.
         y = y - y.mean(axis=0)
         rows = [np.concatenate([s, y, y**2, np.ones((len(y), 1))], axis=1) for s in squares]
@@ -160,32 +176,40 @@ def measured(
     hit, miss = np.concatenate([part, part, part]), np.concatenate([0 * part, part, part])
     return Measure(
         np.stack(tables),
-        partial(_by_class, name=name.removesuffix("_macro")),
-        SHARE,
+        _mcc if name == "mcc" else partial(_by_class, name=name.removesuffix("_macro")),
+        SCALES[name],
         np.stack([hit, (hit + miss) / 2, miss]),
     )
 
 
 def of_score(
-    score: Callable[[NDArray[Any], NDArray[Any]], float], truth: NDArray[Any], outputs: Sequence[NDArray[Any]]
+    score: Callable[..., float],
+    truth: NDArray[Any],
+    outputs: Sequence[NDArray[Any]],
+    scale: Transform = ANY,
+    weight: NDArray[Any] | None = None,
 ) -> Measure:
-    """A score of one's own; its rows are pseudo-values of a delete-a-group jackknife (Quenouille 1956).
+    """Any other score; its rows are pseudo-values of a delete-a-group jackknife (Quenouille 1956).
 
     Args:
         score: the score of some rows, from their truth and their outputs.
         truth: (n, ...).
         outputs: (n, ...), one array per model.
+        scale: what it can be.
+        weight: (n,) what each row counts, which `score` then takes as a third argument; None: it takes two.
     """
+    more = () if weight is None else (weight,)
     groups = np.arange(len(truth)) % min(len(truth), GROUPS)
     sums = []
     for output in outputs:
-        whole = score(truth, output)
+        rows = (truth, output, *more)
+        whole = score(*rows)
         without = np.array(
-            [score(truth[groups != g], output[groups != g]) for g in range(groups.max(initial=0) + 1)]
+            [score(*(each[groups != g] for each in rows)) for g in range(groups.max(initial=0) + 1)]
         )
         pseudo = (len(without) - 1) * (without.mean() - without) + whole
         sums.append(np.stack([pseudo, np.ones_like(pseudo)], axis=-1))
-    return Measure(np.stack(sums), _mean, ANY)
+    return Measure(np.stack(sums), _mean, scale, _PADS if scale is SHARE else None)
 
 
 def _mean(sums: Numbers) -> Numbers:
@@ -194,12 +218,23 @@ def _mean(sums: Numbers) -> Numbers:
 
 def _by_class(sums: Numbers, name: str) -> Numbers:
     hits, true, called = np.split(sums, 3, axis=-1)
-    above, below = {"precision": (hits, called), "recall": (hits, true), "f1": (2 * hits, true + called)}[
-        name
-    ]
-    occurring = true + called > 0
+    above, below = {
+        "precision": (hits, called),
+        "recall": (hits, true),
+        "f1": (2 * hits, true + called),
+        "balanced_accuracy": (hits, true),
+    }[name]
+    occurring = true > 0 if name == "balanced_accuracy" else true + called > 0
     each = np.where(occurring, above / np.where(below > 0, below, 1), 0.0)
     return np.asarray(each.sum(axis=-1) / np.maximum(occurring.sum(axis=-1), 1))
+
+
+def _mcc(sums: Numbers) -> Numbers:
+    hits, true, called = np.split(sums, 3, axis=-1)
+    total = true.sum(axis=-1)
+    below = (total**2 - (called**2).sum(axis=-1)) * (total**2 - (true**2).sum(axis=-1))
+    above = hits.sum(axis=-1) * total - (true * called).sum(axis=-1)
+    return np.asarray(np.where(below > 0, above / np.sqrt(np.where(below > 0, below, 1)), 0.0))
 
 
 def _rmse(sums: Numbers, targets: int) -> Numbers:
@@ -213,5 +248,12 @@ def _r2(sums: Numbers, targets: int) -> Numbers:
     constant = np.where(left == 0, 1.0, 0.0)
     return np.asarray(np.where(none, constant, 1 - left / np.where(none, 1, spread)).mean(axis=-1))
 
+
+_LOST: Mapping[str, Callable[[Numbers, Numbers, float], Numbers]] = {
+    "mae": lambda away, y, level: np.abs(away),  # noqa: ARG005
+    "mape": lambda away, y, level: np.abs(away) / np.maximum(np.abs(y), np.finfo(np.float64).eps),  # noqa: ARG005
+    "quantile": lambda away, y, level: np.where(away > 0, level * away, (level - 1) * away),  # noqa: ARG005
+}
+"""What is lost by each prediction, (n, T), from the errors, the truth and the level of a quantile."""
 
 _OF_TARGETS: Mapping[str, Callable[..., Numbers]] = {"r2": _r2, "rmse": _rmse}

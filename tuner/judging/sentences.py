@@ -8,6 +8,7 @@ tell it from its neighbours.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterator, Sequence
 from shlex import quote
 
@@ -15,7 +16,7 @@ from tuner.core import words
 from tuner.core.goals import Constraint
 from tuner.core.trial import TrialRecord
 from tuner.judging.choosing import Candidate
-from tuner.judging.confirmation import Confirmation, Tested
+from tuner.judging.confirmation import ByThreshold, Confirmation, Tested
 from tuner.judging.intervals import Interval
 from tuner.judging.overtuning import Overtuning
 from tuner.judging.verdict import DEFAULT, Reason, Verdict
@@ -23,7 +24,8 @@ from tuner.judging.verdict import DEFAULT, Reason, Verdict
 MOST_NAMED = 8
 """So many trials are named one by one; the others are counted."""
 
-_PERCENT = ("accuracy", "precision", "recall", "f1", "precision_macro", "recall_macro", "f1_macro")
+_PERCENT = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
+"""What the names of scores begin with that are told in percent."""
 
 
 def sentences(verdict: Verdict) -> list[str]:
@@ -205,11 +207,34 @@ def _expected(verdict: Verdict, found: Confirmation) -> Iterator[str]:
         return
     yield (
         f"On {words.count(test.rows, 'locked row')}, which no training has seen, models of {name} have "
-        f"{_article(found.score)} {found.score} of {_within(test.score, found.score)} and a loss of "
+        f"{words.article(found.score)} {found.score} of {_within(test.score, found.score)} and a loss of "
         f"{_within(test.loss)}."
     )
+    if test.threshold is not None:
+        yield _threshold(test.threshold, test, found.score)
+    if test.calibration is not None:
+        yield (
+            f"Its probabilities are off by {100 * test.calibration:.1f} points on average "
+            "(expected calibration error on these rows)."
+        )
     if verdict.number != DEFAULT:
         yield from _beside_default(found, test)
+
+
+def _threshold(threshold: ByThreshold, test: Tested, score: str) -> str:
+    """From which probability on the positive class is predicted, and what that changed."""
+    low, mean, high = (words.number(f(threshold.at), digits=2) for f in (min, statistics.fmean, max))
+    spread = f" ({low} to {high} from training to training)" if low != high else ""
+    how = ", which was chosen on the validation rows" if threshold.is_chosen else ""
+    told = f"They predict '{threshold.positive}' from a probability of {mean}{spread} on{how}"
+    if threshold.score_at_half is None:
+        return f"{told}."
+    mine, half = _amounts(score, test.score.estimate, threshold.score_at_half)
+    there = ""
+    if threshold.validation is not None and threshold.validation_at_half is not None:
+        values = _amounts(score, threshold.validation, threshold.validation_at_half)
+        there = f"; on the validation rows {values[0]} and {values[1]}"
+    return f"{told}: with 0.5 the {score} would be {half} instead of {mine}{there}."
 
 
 def _beside_default(found: Confirmation, test: Tested) -> Iterator[str]:
@@ -223,7 +248,7 @@ def _beside_default(found: Confirmation, test: Tested) -> Iterator[str]:
         if gain is None or default is None:
             continue
         at = _amounts(name, default.estimate, mine.estimate)[0]
-        its = f"The default has {_article(name)} {name} of {at}"
+        its = f"The default has {words.article(name)} {name} of {at}"
         if gain.high < 0:
             disagrees = True
             yield f"{its} there, better by {_points(name, -gain.high, -gain.low)}."
@@ -367,10 +392,6 @@ def _points(score: str, low: float, high: float) -> str:
     """The interval of a difference."""
     ends = " to ".join(told.removesuffix(" %") for told in _amounts(score, low, high))
     return f"{ends} points" if score.startswith(_PERCENT) else ends
-
-
-def _article(word: str) -> str:
-    return "an" if word[:1] in "aefir" else "a"
 
 
 def _times(count: int) -> str:

@@ -1,24 +1,23 @@
-"""The scores: accuracy, precision, recall, f1, r2, rmse, and functions of one's own.
+"""Which score a study has: a shipped one, see `formulas`, or a function of one's own.
 
-Every trainer's readings have a score, after every epoch. The shipped ones are scikit-learn's definitions in
-a few lines, and `judging.measures` must agree with them: importing `sklearn.metrics` would take 1.2 s of CPU
-in each process that trains; the tests compare both.
+Every trainer's readings have a score, after every epoch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
-import numpy as np
 from numpy.typing import NDArray
 
 from tuner import registry
 from tuner.core.dataset import Dataset, Task
 from tuner.core.spec import StudySpec
 from tuner.errors import PluginError, TrialError, TunerError
+from tuner.trainers import formulas
+from tuner.trainers.formulas import Weight
 
 GROUP = "tuner.scores"
 """The entry points that scores are registered under."""
@@ -37,14 +36,16 @@ class Score:
             or (N, T) of several targets.
         direction: whether more or less of it is better.
         tasks: what it is for.
-        shipped: whether the function takes what a trainer holds instead, and the data as a third
-            argument: predicted class indices (N,), or standardized targets (N, T).
+        shipped: whether the function is one of `formulas`, which takes what a trainer holds, the data and
+            the rows' weights.
+        by_class: whether such a function takes predicted class indices (N,), not probabilities.
     """
 
     function: Callable[..., float]
     direction: Literal["maximize", "minimize"] = "maximize"
     tasks: tuple[Task, ...] = tuple(Task)
     shipped: bool = False
+    by_class: bool = False
 
     def __call__(self, y: NDArray[Any], output: NDArray[Any]) -> float:
         """The score itself."""
@@ -52,23 +53,24 @@ class Score:
 
     def takes_probabilities(self, task: Task) -> bool:
         """Whether `of` is given probabilities, (N, C), and not predicted classes."""
-        return task is Task.CLASSIFICATION and not self.shipped
+        return task is Task.CLASSIFICATION and not self.by_class
 
-    def of(self, truth: NDArray[Any], output: NDArray[Any], data: Dataset) -> float:
-        """The score of what a trainer holds.
+    def of(self, truth: NDArray[Any], output: NDArray[Any], data: Dataset, weight: Weight = None) -> float:
+        """The score of what a trainer holds; `nan` where the rows do not say, see `formulas`.
 
         Args:
             truth: (N,) class indices, or (N,) or (N, T) standardized targets.
             output: probabilities or class indices, see `takes_probabilities`; else like `truth`.
             data: says what classes there are, and what a standardized unit is worth.
+            weight: (N,) what each row counts; None: all the same. A function of one's own is not told.
 
         Raises:
             TrialError: the function returned no number.
         """
         if self.shipped:
-            return self.function(truth, output, data)
+            return self.function(truth, output, data, weight)
         if data.task is Task.REGRESSION:
-            truth, output = (_in_units(each, data) for each in (truth, output))
+            truth, output = (formulas.in_units(each, data) for each in (truth, output))
         found = self.function(truth, output)
         try:
             return float(found)
@@ -105,10 +107,22 @@ def name_of(spec: StudySpec, task: Task) -> str:
     return spec.trainer.score or DEFAULT[task]
 
 
+def of(spec: StudySpec, task: Task) -> Score:
+    """The score of a study, of its own quantile where it is one.
+
+    Raises:
+        PluginError: see `find`.
+    """
+    found = find(name_of(spec, task))
+    if found is quantile:
+        return replace(found, function=partial(formulas.quantile, level=spec.trainer.quantile))
+    return found
+
+
 def takes_probabilities(spec: StudySpec, task: Task) -> bool:
     """Whether a study's score is given probabilities; no, where it cannot be found."""
     try:
-        return find(name_of(spec, task)).takes_probabilities(task)
+        return of(spec, task).takes_probabilities(task)
     except TunerError:
         return False
 
@@ -124,55 +138,36 @@ def fault(name: str | None, task: Task) -> str | None:
     return f"'{name}' is not for {task}; give one of {', '.join(fitting)}"
 
 
-def _in_units(values: NDArray[Any], data: Dataset) -> NDArray[np.float64]:
-    found = values.astype(np.float64).reshape(len(values), -1) * data.target_scale + data.target_shift
-    return found[:, 0] if found.shape[1] == 1 else found
-
-
-def _accuracy(truth: NDArray[Any], predicted: NDArray[Any], data: Dataset) -> float:  # noqa: ARG001
-    return int(np.count_nonzero(truth == predicted)) / len(truth)
-
-
-def _by_class(
-    truth: NDArray[Any], predicted: NDArray[Any], data: Dataset, *, kind: str, macro: bool = False
-) -> float:
-    """Of two classes that of `Dataset.positive`; of more, the mean over the classes that occur in either."""
-    classes = len(data.classes)
-    hits = np.bincount(truth[truth == predicted], minlength=classes)
-    true, called = np.bincount(truth, minlength=classes), np.bincount(predicted, minlength=classes)
-    above, below = {"precision": (hits, called), "recall": (hits, true), "f1": (2 * hits, true + called)}[
-        kind
-    ]
-    shares = above / np.maximum(below, 1)  # 0 / 0 counts as 0
-    if classes == 2 and not macro:
-        return float(shares[data.positive])
-    return float(np.mean(shares[true + called > 0]))
-
-
-def _r2(truth: NDArray[Any], predicted: NDArray[Any], data: Dataset) -> float:  # noqa: ARG001
-    """1 minus the share of the variance that is left; of a constant target 1 or 0."""
-    y, p = truth.astype(np.float64), predicted.astype(np.float64)
-    squares = np.sum((y - p) ** 2, axis=0)
-    total = np.sum((y - y.mean(axis=0)) ** 2, axis=0)
-    constant = np.where(squares == 0, 1.0, 0.0)
-    return float(np.mean(np.where(total == 0, constant, 1 - squares / np.where(total == 0, 1, total))))
-
-
-def _rmse(truth: NDArray[Any], predicted: NDArray[Any], data: Dataset) -> float:
-    """In the target's own units; the mean of each target's."""
-    y, p = truth.astype(np.float64), predicted.astype(np.float64)
-    squares = np.sum((y - p) ** 2, axis=0)
-    return float(np.mean(np.sqrt(squares / len(y)) * data.target_scale))
-
-
 def _of_classes(function: Callable[..., float]) -> Score:
-    return Score(function, tasks=(Task.CLASSIFICATION,), shipped=True)
+    return Score(function, tasks=(Task.CLASSIFICATION,), shipped=True, by_class=True)
 
 
-accuracy = _of_classes(_accuracy)
-precision, recall, f1 = (_of_classes(partial(_by_class, kind=k)) for k in ("precision", "recall", "f1"))
-precision_macro, recall_macro, f1_macro = (
-    _of_classes(partial(_by_class, kind=k, macro=True)) for k in ("precision", "recall", "f1")
+def _of_probabilities(
+    function: Callable[..., float], direction: Literal["maximize", "minimize"] = "maximize"
+) -> Score:
+    return Score(function, direction, (Task.CLASSIFICATION,), shipped=True)
+
+
+def _of_numbers(
+    function: Callable[..., float], direction: Literal["maximize", "minimize"] = "minimize"
+) -> Score:
+    return Score(function, direction, (Task.REGRESSION,), shipped=True)
+
+
+accuracy, balanced_accuracy, mcc = (
+    _of_classes(each) for each in (formulas.accuracy, formulas.balanced_accuracy, formulas.mcc)
 )
-r2 = Score(_r2, tasks=(Task.REGRESSION,), shipped=True)
-rmse = Score(_rmse, "minimize", tasks=(Task.REGRESSION,), shipped=True)
+precision, recall, f1 = (
+    _of_classes(partial(formulas.by_class, kind=k)) for k in ("precision", "recall", "f1")
+)
+precision_macro, recall_macro, f1_macro = (
+    _of_classes(partial(formulas.by_class, kind=k, macro=True)) for k in ("precision", "recall", "f1")
+)
+roc_auc, average_precision = (
+    _of_probabilities(each) for each in (formulas.roc_auc, formulas.average_precision)
+)
+log_loss, brier = (_of_probabilities(each, "minimize") for each in (formulas.log_loss, formulas.brier))
+r2 = _of_numbers(formulas.r2, "maximize")
+rmse, mae, mape, quantile = (
+    _of_numbers(each) for each in (formulas.rmse, formulas.mae, formulas.mape, formulas.quantile)
+)

@@ -63,7 +63,9 @@ def test_loss_and_score_must_fit_the_task() -> None:
     assert fault(blobs(), loss="mse") == (
         "trainer.loss: 'mse' is not for classification; give one of binary_cross_entropy, cross_entropy"
     )
-    assert fault(line(), score="f1") == "trainer.score: 'f1' is not for regression; give one of r2, rmse"
+    assert fault(line(), score="f1") == (
+        "trainer.score: 'f1' is not for regression; give one of mae, mape, quantile, r2, rmse"
+    )
 
 
 def test_device_must_be_there() -> None:

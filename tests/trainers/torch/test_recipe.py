@@ -49,8 +49,8 @@ def test_default_of_the_space_is_what_leaving_the_parameter_out_means(name: str)
     if name == "clip_value":
         assert parameter.default < default  # which cuts nothing off the gradients of small networks
         return
-    if name == "scaling":
-        assert default is None  # what the data says, whose own default is the same
+    if name in ("scaling", "class_weight"):
+        assert default is None  # what the data or the study says, whose own default is the same
         return
     if default == 0 and isinstance(parameter, Float) and parameter.log:
         # A logarithmic scale has no zero: its low end stands for it.

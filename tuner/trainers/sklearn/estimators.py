@@ -5,6 +5,7 @@ Builds estimators and looks at their parameters, for `validate` before a study a
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from tuner.core import seeds
 from tuner.core.dataset import Task
 from tuner.core.trial import Trial
 from tuner.errors import PluginError, near
+from tuner.trainers.row_weights import NAME
 
 SHIPPED: Mapping[str, Mapping[Task, str]] = {
     name: {Task.CLASSIFICATION: classifier, Task.REGRESSION: regressor}
@@ -33,8 +35,19 @@ SHIPPED: Mapping[str, Mapping[Task, str]] = {
 DEFAULT = "mlp"
 """The estimator of a study that names none."""
 
-RECIPE = ("scaling",)
-"""Parameters that are not the estimator's: they say how its inputs are prepared."""
+_RECIPE = ("scaling", NAME)
+
+
+def recipe_of(found: type[Any]) -> tuple[str, ...]:
+    """Parameters that are not the estimator's: the scaling of its inputs, what a row of each class counts."""
+    own = inspect.signature(found).parameters
+    return tuple(name for name in _RECIPE if name not in own or name == "scaling")
+
+
+def takes_weights(estimator: Any) -> bool:
+    """Whether rows that count differently can be fitted."""
+    fit = estimator.partial_fit if hasattr(estimator, "partial_fit") else estimator.fit
+    return "sample_weight" in inspect.signature(fit).parameters
 
 
 def reference(model: str | None, task: Task) -> str:
@@ -65,7 +78,10 @@ def estimator_class(reference: str) -> type[Any]:
 def build(found: type[Any], settings: Mapping[str, Any], trial: Trial) -> Any:
     """Build a trial's estimator: the settings, then the params; random states from the trial's seed."""
     estimator = found(**settings)
-    own = {name: value for name, value in trial.params.items() if name not in RECIPE}
+    recipe = recipe_of(found)
+    own = {name: value for name, value in trial.params.items() if name not in recipe}
+    if own.get(NAME) == "none":
+        own[NAME] = None  # type: ignore[assignment]  # no choice of a space is None
     estimator.set_params(**own)
     for name, value in estimator.get_params().items():
         if value is None and name.rpartition("__")[2] == "random_state":

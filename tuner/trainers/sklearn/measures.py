@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.core.dataset import Dataset, Task
+from tuner.trainers.formulas import Weight
 from tuner.trainers.scores import Score
 
 LOSSES: Mapping[Task, str] = {Task.CLASSIFICATION: "cross_entropy", Task.REGRESSION: "mse"}
@@ -20,7 +21,7 @@ LOSSES: Mapping[Task, str] = {Task.CLASSIFICATION: "cross_entropy", Task.REGRESS
 
 
 def measure(
-    estimator: Any, x: NDArray[Any], y: NDArray[Any], data: Dataset, score: Score
+    estimator: Any, x: NDArray[Any], y: NDArray[Any], data: Dataset, score: Score, weight: Weight = None
 ) -> tuple[float, float]:
     """The loss and the score of a split.
 
@@ -34,6 +35,7 @@ def measure(
         y: (N,) class indices, or (N,) or (N, T) standardized targets.
         data: knows the task and the target's units.
         score: what is measured beside the loss.
+        weight: (N,) what each row counts; None: all the same.
 
     Returns:
         Both `nan` where predictions are no numbers.
@@ -41,15 +43,20 @@ def measure(
     if data.task is Task.CLASSIFICATION:
         predicted = estimator.predict(x)
         told = hasattr(estimator, "predict_proba")
-        loss = np.mean(row_losses(estimator, x, y)) if told else np.mean(predicted != y)
+        loss = np.average(row_losses(estimator, x, y) if told else predicted != y, weights=weight)
         if score.takes_probabilities(data.task):
             predicted = probabilities(estimator, x, len(data.classes))
-        return float(loss), score.of(y, np.asarray(predicted), data)
+        return float(loss), score.of(y, np.asarray(predicted), data, weight)
     predicted = np.asarray(estimator.predict(x), np.float64).reshape(y.shape)
-    loss = np.mean((predicted - y) ** 2)
+    squares = (predicted - y) ** 2
+    loss = (
+        np.mean(squares)
+        if weight is None
+        else np.average(squares.reshape(len(y), -1).mean(1), weights=weight)
+    )
     if not math.isfinite(loss):
         return float(loss), math.nan
-    return float(loss), score.of(y, predicted, data)
+    return float(loss), score.of(y, predicted, data, weight)
 
 
 def probabilities(estimator: Any, x: NDArray[Any], classes: int) -> NDArray[np.float32]:

@@ -18,13 +18,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.artifacts import DESCRIPTION
-from tuner.core.dataset import Dataset, Task
+from tuner.core.dataset import Dataset, TargetUnits, Task
+from tuner.core.spec import StudySpec
 from tuner.core.trial import NUMBERS, Reading, Trial
 from tuner.data import Scaling, encode
 from tuner.errors import DataError, TrialError, TunerError, described
+from tuner.trainers import threshold
 from tuner.trainers.model import describe
 from tuner.trainers.sklearn.estimators import estimator_class
 from tuner.trainers.sklearn.measures import probabilities, row_losses
+from tuner.trainers.threshold import Threshold
 
 FORMAT = 1
 """The version of what `write` writes."""
@@ -57,11 +60,11 @@ class SklearnModel:
         table = self.description
         predicted = np.asarray(self.module.predict(self._inputs(rows)))
         if table["context"]["task"] == Task.CLASSIFICATION:
+            if threshold.KEY in table:
+                predicted = threshold.predicted(self.probabilities(rows), table)
             named: NDArray[Any] = np.take(table["context"]["classes"], predicted)
             return named
-        scale, shift = (np.asarray(table["target"][key], np.float32) for key in ("scale", "shift"))
-        values: NDArray[Any] = predicted * scale + shift
-        return values
+        return TargetUnits.from_table(table["target"]).restored(predicted)
 
     def probabilities(self, rows: Any) -> NDArray[np.float32]:
         """The probability of each class, (N, C), in the order of ``description["context"]["classes"]``.
@@ -81,9 +84,9 @@ class SklearnModel:
         """
         table, x = self.description, self._inputs(rows)
         if table["context"]["task"] != Task.CLASSIFICATION:
-            scale, shift = (np.asarray(table["target"][key], np.float64) for key in ("scale", "shift"))
+            units = TargetUnits.from_table(table["target"], np.float64)
             found = np.asarray(self.module.predict(x), np.float64).reshape(np.shape(truth))
-            squares = (found - (truth - shift) / scale) ** 2
+            squares = (found - units.standardized(truth)) ** 2
             return np.asarray(squares.reshape(len(squares), -1).mean(axis=1))
         known = {name: place for place, name in enumerate(table["context"]["classes"])}
         places = np.array([known.get(name, -1) for name in truth])
@@ -124,6 +127,7 @@ def write(
     scaling: Scaling,
     data: Dataset,
     best: Reading,
+    spec: StudySpec,
 ) -> None:
     """Write a model into an existing, empty folder; model.json, which makes it one, comes last.
 
@@ -138,7 +142,7 @@ def write(
         raise
     except Exception as error:  # skops has no error of its own for this
         raise TrialError(f"skops cannot write it: {error}") from error
-    target = {"shift": data.target_shift, "scale": data.target_scale}
+    deciding = Threshold.of(spec, data.task)
     numbers = {name: best.get(name) for name in NUMBERS}
     description = {
         "format": FORMAT,
@@ -155,9 +159,13 @@ def write(
             "features": data.features,
         },
         "scaling": scaling.to_table(),
-        "target": {name: np.asarray(value).tolist() for name, value in target.items()},
+        "target": data.units.to_table(),
         "encoding": dict(data.encoding),
     }
+    if deciding is not None:
+        judged = data.validation
+        shares = probabilities(estimator, scaling.apply(judged.x).reshape(len(judged), -1), len(data.classes))
+        description[threshold.KEY] = deciding.table(judged.y, shares, data, judged.weight)
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
 

@@ -20,10 +20,11 @@ from tuner.core.spec import StudySpec
 from tuner.core.training import Exhausted, Outcome, Snapshot
 from tuner.core.trial import Reading, Trial
 from tuner.data import Scaling
-from tuner.trainers import scores
+from tuner.trainers import threshold
 from tuner.trainers.global_rng import GlobalRng
+from tuner.trainers.row_weights import NAME, row_weights
 from tuner.trainers.sklearn import model
-from tuner.trainers.sklearn.estimators import build, estimator_class, reference
+from tuner.trainers.sklearn.estimators import build, estimator_class, recipe_of, reference
 from tuner.trainers.sklearn.measures import measure
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
 
@@ -65,9 +66,9 @@ class EstimatorSession:
 
     def __init__(self, trial: Trial, spec: StudySpec, inputs: ScaledInputs) -> None:
         task = inputs.data.task
-        self.trial = trial
+        self.trial, self._spec = trial, spec
         self.inputs = inputs
-        self.score = scores.find(scores.name_of(spec, task))
+        self.score = threshold.score_of(spec, task)
         self._reference = reference(spec.trainer.model, task)
         self.epoch = 0
         self.best: Reading | None = None
@@ -79,6 +80,8 @@ class EstimatorSession:
         self._scaling, self._train, self._validation = inputs.scaled(
             str(trial.params.get("scaling", inputs.data.scaling))
         )
+        own = trial.params.get(NAME) if NAME in recipe_of(estimator_class(self._reference)) else None
+        self._weights = row_weights(inputs.data, str(own) if own is not None else spec.trainer.class_weight)
         self.estimator = build(estimator_class(self._reference), spec.trainer.settings, trial)
         self._by_epochs = hasattr(self.estimator, "partial_fit")
 
@@ -152,6 +155,7 @@ class EstimatorSession:
             scaling=self._scaling,
             data=self.inputs.data,
             best=self.best,
+            spec=self._spec,
         )
         return True
 
@@ -161,10 +165,20 @@ class EstimatorSession:
     def _epoch(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """The loss and the score in training, and those in validation."""
         data, sample = self.inputs.data, self.inputs.sample
+        weight = data.train.weight
         try:
             self._fit(self._train, data.train.y)
-            train = measure(self.estimator, self._train[sample], data.train.y[sample], data, self.score)
-            validation = measure(self.estimator, self._validation, data.validation.y, data, self.score)
+            train = measure(
+                self.estimator,
+                self._train[sample],
+                data.train.y[sample],
+                data,
+                self.score,
+                None if weight is None else weight[sample],
+            )
+            validation = measure(
+                self.estimator, self._validation, data.validation.y, data, self.score, data.validation.weight
+            )
         except ValueError as error:
             if not any(word in str(error) for word in _DIVERGED):
                 raise
@@ -173,12 +187,14 @@ class EstimatorSession:
 
     def _fit(self, x: NDArray[np.float32], y: NDArray[Any]) -> None:
         if not self._by_epochs:
-            self.estimator.fit(x, y)
+            self.estimator.fit(x, y, **({} if self._weights is None else {"sample_weight": self._weights}))
             return
         order = self._order.permutation(len(x))
         # A classifier has to hear of all classes before it sees them.
         takes_classes = "classes" in inspect.signature(self.estimator.partial_fit).parameters
-        more = {"classes": np.arange(len(self.inputs.data.classes))} if takes_classes else {}
+        more: dict[str, Any] = {"classes": np.arange(len(self.inputs.data.classes))} if takes_classes else {}
+        if self._weights is not None:
+            more["sample_weight"] = self._weights[order]
         self.estimator.partial_fit(x[order], y[order], **more)
 
     def _seed(self, purpose: str) -> int:

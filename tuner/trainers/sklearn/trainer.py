@@ -16,11 +16,12 @@ from tuner.core.space import Choice
 from tuner.core.spec import StudySpec
 from tuner.core.training import Snapshot
 from tuner.core.trial import Trial
-from tuner.data.scaling import KINDS
+from tuner.data import scaling
 from tuner.errors import PluginError, TunerError, first_line, near
-from tuner.trainers import scores
+from tuner.trainers import row_weights, scores, threshold
 from tuner.trainers.per_dataset import PerDataset
-from tuner.trainers.sklearn.estimators import RECIPE, estimator_class, reference
+from tuner.trainers.row_weights import KINDS, NAME
+from tuner.trainers.sklearn.estimators import estimator_class, recipe_of, reference, takes_weights
 from tuner.trainers.sklearn.measures import LOSSES
 from tuner.trainers.sklearn.session import EstimatorSession, ScaledInputs
 
@@ -42,7 +43,12 @@ class SklearnTrainer:
         """What in the spec or the data an estimator cannot work with."""
         if data is None:
             return ('data: is missing; the sklearn trainer needs [data] source = "..."',)
-        return [*_trainer_faults(spec, data.task), *_estimator_faults(spec, data.task)]
+        return [
+            *_trainer_faults(spec, data.task),
+            *row_weights.faults(spec, data),
+            *threshold.faults(spec, data),
+            *_estimator_faults(spec, data),
+        ]
 
     def start(self, job: Job, trial: Trial, snapshot: Snapshot | None = None) -> EstimatorSession:
         """Build the trial's estimator, or read it from the snapshot.
@@ -76,7 +82,8 @@ def _trainer_faults(spec: StudySpec, task: Task) -> Iterator[str]:
             yield f"objective.{key}: unknown name {name!r}; {near(name, METRICS)}"
 
 
-def _estimator_faults(spec: StudySpec, task: Task) -> Iterator[str]:
+def _estimator_faults(spec: StudySpec, data: Dataset) -> Iterator[str]:
+    task = data.task
     try:
         found = estimator_class(reference(spec.trainer.model, task))
     except TunerError as error:
@@ -89,14 +96,24 @@ def _estimator_faults(spec: StudySpec, task: Task) -> Iterator[str]:
     except BaseException as error:  # noqa: BLE001 - a constructor of anybody's
         yield f"trainer.settings: {found.__name__} cannot be built: {first_line(error)}"
         return
-    if not hasattr(estimator, "predict_proba") and scores.takes_probabilities(spec, task):
+    if not hasattr(estimator, "predict_proba") and spec.trainer.threshold is not None:
+        yield f"trainer.threshold: {found.__name__} has no probabilities; drop it or give another estimator"
+    elif not hasattr(estimator, "predict_proba") and scores.takes_probabilities(spec, task):
         yield (
             f"trainer.score: {spec.trainer.score} takes probabilities, and {found.__name__} has none; "
             "give another score or estimator"
         )
     if (is_regressor if task is Task.CLASSIFICATION else is_classifier)(estimator):
         yield f"trainer.model: {found.__name__} is not for {task}; give another estimator"
-    known = (*estimator.get_params(), *RECIPE)
+    if not takes_weights(estimator):
+        for key, given in (
+            ("data.weight", data.train.weight),
+            ("trainer.class_weight", spec.trainer.class_weight),
+        ):
+            if given is not None:
+                yield f"{key}: {found.__name__} fits rows without weights; drop it, or give another estimator"
+    recipe = recipe_of(found)
+    known = (*estimator.get_params(), *recipe)
     places: list[tuple[str, Mapping[str, Any]]] = [
         ("space", spec.space.parameters),
         ("space.fixed", spec.space.fixed),
@@ -105,11 +122,14 @@ def _estimator_faults(spec: StudySpec, task: Task) -> Iterator[str]:
         for name, value in values.items():
             if name not in known:
                 yield f"{place}.{name}: {found.__name__} has no such parameter; {near(name, known)}"
-            elif name == "scaling":
-                yield from _scaling_faults(place, value)
+            elif name in recipe:
+                yield from _recipe_faults(place, name, value)
+                if name == NAME and not takes_weights(estimator):
+                    yield f"{place}.{name}: {found.__name__} fits rows without weights; drop it"
 
 
-def _scaling_faults(place: str, value: Any) -> Iterator[str]:
+def _recipe_faults(place: str, name: str, value: Any) -> Iterator[str]:
     values = value.choices if isinstance(value, Choice) else (getattr(value, "default", value),)
-    for unknown in (v for v in values if v not in KINDS):
-        yield f"{place}.scaling: unknown name {unknown!r}; {near(str(unknown), KINDS)}"
+    kinds = KINDS if name == NAME else scaling.KINDS
+    for unknown in (v for v in values if v not in kinds):
+        yield f"{place}.{name}: unknown name {unknown!r}; {near(str(unknown), kinds)}"

@@ -47,14 +47,25 @@ class BatchLoader:
         self._weights = torch.zeros(count, length, width)
         smoothing = torch.zeros(count, 1, 1)
         self._feeds, self._masks = {}, []
+        self._sizes = [[micro.last - micro.first for micro in row.plan.micros] for row in rows]
         for i, (row, own) in enumerate(zip(rows, streams, strict=True)):
             order, micros = torch.randperm(len(tensors.train), generator=own.order), row.plan.micros
             self._index[i, : len(micros)] = order[row.plan.places]
             self._weights[i, : len(micros)] = row.plan.weights
+            if row.weights is not None:
+                self._weights[i, : len(micros)] *= row.weights[order][row.plan.places]
             smoothing[i] = row.recipe.label_smoothing
             if augments(row.recipe, row.inputs.train):
+                mixed = row.weights.to(device) if row.weights is not None and row.recipe.mixup else None
                 self._feeds[i] = micro_batches(
-                    row.inputs.train, tensors.train, order.to(device), micros, row.recipe, self._loss, own
+                    row.inputs.train,
+                    tensors.train,
+                    order.to(device),
+                    micros,
+                    row.recipe,
+                    self._loss,
+                    own,
+                    mixed,
                 )
             shapes = [slot.shape for slot in row.program.slots]
             self._masks.append(micro_masks(shapes, row.rates, micros, own.dropout))
@@ -71,16 +82,18 @@ class BatchLoader:
         for t in range(self._index.shape[1]):
             training = [row for row in self._rows if t < len(row.plan.micros)]
             live = len(training) + len(training) % 2
-            index = self._index[:live, t]
+            index, weights = self._index[:live, t], self._weights[:live, t]
             x, y = self._inputs(index), self._soft[index]
             for i, feed in self._feeds.items():
                 if i < len(training):
-                    inputs, targets = next(feed)
+                    inputs, targets, weight = next(feed)
                     x[i, : len(inputs)], y[i, : len(inputs)] = inputs, targets
+                    if weight is not None:
+                        weights[i, : len(inputs)] = weight / self._sizes[i][t]
             if self._smoothing is not None:
                 y = self._loss.smoothed(y, self._smoothing[:live])
             ends = [i for i, row in enumerate(training) if row.plan.micros[t].ends]
-            yield Batch(x, y, self._weights[:live, t], self._drawn(len(training), live), ends)
+            yield Batch(x, y, weights, self._drawn(len(training), live), ends)
 
     def _inputs(self, index: Tensor) -> Tensor:
         tables = [row.inputs.train for row in self._rows]

@@ -126,13 +126,20 @@ def augments(recipe: Recipe, x: Tensor) -> bool:
 
 
 def augmented(
-    x: Tensor, y: Tensor, recipe: Recipe, loss: Loss, generator: Generator, mixup: np.random.Generator
-) -> tuple[Tensor, Tensor]:
-    """Augment a batch.
+    x: Tensor,
+    y: Tensor,
+    weight: Tensor | None,
+    recipe: Recipe,
+    loss: Loss,
+    generator: Generator,
+    mixup: np.random.Generator,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Augment a batch; weights are mixed as the rows are.
 
     Args:
         x: (B, D) or (B, C, H, W).
         y: targets as the loss takes them.
+        weight: (B,) of the rows; None: all 1.
         recipe: says what is done.
         loss: makes targets that can be mixed.
         generator: of everything but mixup's shares.
@@ -146,8 +153,11 @@ def augmented(
         x = augmentation.add_noise(x, recipe.input_noise, generator)
     if recipe.mixup:
         share = float(mixup.beta(recipe.mixup, recipe.mixup))
-        x, y = augmentation.mix(x, loss.soft(y), share, generator)
-    return x, y
+        soft = loss.soft(y)
+        both = soft if weight is None else torch.cat([soft, weight[:, None]], dim=1)
+        x, both = augmentation.mix(x, both, share, generator)
+        y, weight = both[:, : soft.shape[1]], None if weight is None else both[:, -1]
+    return x, y, weight
 
 
 def micro_batches(
@@ -158,15 +168,24 @@ def micro_batches(
     recipe: Recipe,
     loss: Loss,
     streams: TrialRng,
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """The augmented micro-batches of an epoch, (stop - start, ...) inputs and soft targets each."""
+    weights: Tensor | None = None,
+) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    """The augmented micro-batches of an epoch, (stop - start, ...) inputs, soft targets and weights each."""
     for micro in micros:
         if micro.begins:
             rows = order[micro.first : micro.last]
-            inputs, targets = augmented(x[rows], y[rows], recipe, loss, streams.augmentation, streams.mixup)
+            inputs, targets, weight = augmented(
+                x[rows],
+                y[rows],
+                None if weights is None else weights[rows],
+                recipe,
+                loss,
+                streams.augmentation,
+                streams.mixup,
+            )
             targets = loss.soft(targets)
         part = slice(micro.start - micro.first, micro.stop - micro.first)
-        yield inputs[part], targets[part]
+        yield inputs[part], targets[part], None if weight is None else weight[part]
 
 
 def micro_masks(

@@ -11,7 +11,7 @@ from tuner.core.dataset import Dataset
 from tuner.core.spec import StudySpec
 from tuner.core.trial import NUMBERS
 from tuner.errors import PluginError, near
-from tuner.trainers import scores
+from tuner.trainers import row_weights, scores, threshold
 from tuner.trainers.device import device_fault, device_faults
 from tuner.trainers.torch import costs, losses
 from tuner.trainers.torch.networks import SHIPPED, builder
@@ -36,6 +36,7 @@ def validate(spec: StudySpec, data: Dataset | None) -> list[str]:
         ("score", scores.fault(spec.trainer.score, data.task)),
     ):
         found += [f"trainer.{key}: {fault}"] if fault else []
+    found += [*row_weights.faults(spec, data), *threshold.faults(spec, data)]
     return [*found, *_space_faults(spec, model)]
 
 

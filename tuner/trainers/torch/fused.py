@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -37,7 +37,7 @@ from tuner.fused import (
 )
 from tuner.fused.layout import Floats
 from tuner.fused.loss_kernels import highest
-from tuner.trainers import scores
+from tuner.trainers import threshold
 from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.per_dataset import PerDataset
 from tuner.trainers.state import reading_of, reading_table
@@ -127,8 +127,22 @@ class _SplitArrays:
         self.of = of
         splits = (of.train, of.sample.targets, of.validation.targets)
         kind = LossKind[of.loss.name.upper()]
-        self.targets = RowTargets.of(kind, of.loss.outputs, *(y.numpy() for y in splits))
+        plain = RowTargets.of(kind, of.loss.outputs, *(y.numpy() for y in splits))
+        self._plain = replace(
+            plain,
+            sample=plain.sample.weighed(of.sample.weight),
+            validation=plain.validation.weighed(of.validation.weight),
+        )
+        self._targets: dict[str | None, RowTargets] = {}
         self._inputs: dict[str, RowInputs] = {}
+
+    def targets(self, class_weight: str | None) -> RowTargets:
+        """The targets with the weights that a trial gives the classes; None: those of the study."""
+        if class_weight not in self._targets:
+            weights = self.of.weights(class_weight)
+            train = self._plain.train.weighed(None if weights is None else weights.numpy())
+            self._targets[class_weight] = replace(self._plain, train=train)
+        return self._targets[class_weight]
 
     def inputs(self, scaling: str) -> RowInputs:
         """The inputs under one kind of scaling."""
@@ -152,7 +166,7 @@ class FusedBatch:
         self._job = job
         self._epochs, self._goal = job.spec.trainer.epochs, job.spec.goal()
         self._asked = asked(job.spec)
-        self._score = scores.find(scores.name_of(job.spec, job.data.task))
+        self._score = threshold.score_of(job.spec, job.data.task)
         self._rows = FusedRows(job.rows, self._epochs, job.resources.threads)
         self._splits: PerDataset[_SplitArrays] = PerDataset()
         self._skeletons: dict[tuple[object, ...], _Skeleton] = {}
@@ -212,6 +226,7 @@ class FusedBatch:
             data=placed.split.of.data,
             best=placed.best,
             weights={name: torch.from_numpy(weights[own]) for name, own in placed.names.items()},
+            spec=self._job.spec,
         )
         return True
 
@@ -251,7 +266,8 @@ class FusedBatch:
         else:
             start = RowState(snapshot.epoch, snapshot.arrays, snapshot.facts["mixing"])
             placed.epoch, placed.best = snapshot.epoch, reading_of(snapshot.facts["best"])
-        self._rows.place(row, row_recipe(recipe, trial), split.targets, split.inputs(scaling), start)
+        targets = split.targets(recipe.class_weight)
+        self._rows.place(row, row_recipe(recipe, trial), targets, split.inputs(scaling), start)
         return placed
 
     def _split(self, trial: Trial) -> _SplitArrays:
@@ -288,7 +304,7 @@ class FusedBatch:
                 predicted[:] = outputs[:, 0] > 0
             else:
                 highest(outputs, predicted)
-        return self._score.of(truth.y, predicted, data)
+        return self._score.of(truth.y, predicted, data, truth.weight)
 
 
 def epoch_cost(job: Job, own: Dataset) -> Callable[[Trial], float]:

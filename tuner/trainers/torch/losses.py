@@ -78,7 +78,18 @@ class Loss:
         """
         return self.elementwise(outputs, targets)
 
-    def smoothed(self, soft: Tensor, smoothing: Tensor) -> Tensor:  # noqa: ARG002
+    def weighed(self, outputs: Tensor, targets: Tensor, smoothing: float, weight: Tensor) -> Tensor:
+        """The mean over the rows of weight times loss; 0-d.
+
+        Args:
+            outputs: (N, outputs).
+            targets: see `__call__`.
+            smoothing: see `__call__`.
+            weight: (N,) of the rows, see `trainers.row_weights`.
+        """
+        return (self.each(outputs, self.smoothed(self.soft(targets), smoothing)) * weight).mean()
+
+    def smoothed(self, soft: Tensor, smoothing: Tensor | float) -> Tensor:  # noqa: ARG002
         """Soft targets (..., outputs) with as much smoothing as `__call__` gives them."""
         return soft
 
@@ -118,7 +129,7 @@ class CrossEntropy(Loss):
         """See `Loss`."""
         return functional.cross_entropy(outputs, targets, label_smoothing=smoothing)
 
-    def smoothed(self, soft: Tensor, smoothing: Tensor) -> Tensor:
+    def smoothed(self, soft: Tensor, smoothing: Tensor | float) -> Tensor:
         """See `Loss`."""
         return soft * (1 - smoothing) + smoothing / self.units
 
@@ -150,7 +161,7 @@ class BinaryCrossEntropy(Loss):
         smoothed = targets * (1 - smoothing) + smoothing / 2 if smoothing else targets
         return self.elementwise(outputs, smoothed)
 
-    def smoothed(self, soft: Tensor, smoothing: Tensor) -> Tensor:
+    def smoothed(self, soft: Tensor, smoothing: Tensor | float) -> Tensor:
         """See `Loss`."""
         return soft * (1 - smoothing) + smoothing / 2
 
@@ -209,6 +220,22 @@ class OwnLoss(Loss):
         if smoothing and self.task is Task.CLASSIFICATION:
             targets = self.soft(targets) * (1 - smoothing) + smoothing / self.units
         return self._found(outputs, targets).mean()
+
+    def weighed(self, outputs: Tensor, targets: Tensor, smoothing: float, weight: Tensor) -> Tensor:
+        """See `Loss`.
+
+        Raises:
+            TrialError: the function returned a mean, in which rows cannot be weighted any more.
+        """
+        if smoothing and self.task is Task.CLASSIFICATION:
+            targets = self.soft(targets) * (1 - smoothing) + smoothing / self.units
+        found = self._found(outputs, targets)
+        if found.ndim == 0 and len(outputs) > 1:
+            raise TrialError(
+                f"{self.name}: returned a mean, but rows have weights; return a loss for every sample, "
+                f"({len(outputs)},)"
+            )
+        return (found.reshape(len(outputs), -1).mean(dim=1) * weight).mean()
 
     def rows(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """One sample at a time where the function returns a mean."""

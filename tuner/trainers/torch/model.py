@@ -23,12 +23,15 @@ from torch import Tensor, nn
 
 from tuner import registry
 from tuner.artifacts import DESCRIPTION
-from tuner.core.dataset import Dataset, Task
+from tuner.core.dataset import Dataset, TargetUnits, Task
+from tuner.core.spec import StudySpec
 from tuner.core.trial import NUMBERS, Reading, Trial
 from tuner.data import Scaling, encode
 from tuner.errors import DataError, TrialError, described
+from tuner.trainers import threshold
 from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.model import describe
+from tuner.trainers.threshold import Threshold
 from tuner.trainers.torch import losses
 from tuner.trainers.torch.losses import Loss
 from tuner.trainers.torch.networks import NetworkContext, build
@@ -92,12 +95,14 @@ class TorchModel:
         """
         outputs, table = self._outputs(rows), self.description
         if table["context"]["task"] == Task.CLASSIFICATION:
-            predicted: NDArray[Any] = np.take(
-                table["context"]["classes"], self._loss.indices(outputs).numpy(force=True)
-            )
-            return predicted
-        scale, shift = (np.asarray(table["target"][key], np.float32) for key in ("scale", "shift"))
-        values: NDArray[Any] = outputs.numpy(force=True) * scale + shift
+            if threshold.KEY in table:
+                shares = self._loss.probabilities(outputs).numpy(force=True)
+                indices = threshold.predicted(shares, table)
+            else:
+                indices = self._loss.indices(outputs).numpy(force=True)
+            named: NDArray[Any] = np.take(table["context"]["classes"], indices)
+            return named
+        values = TargetUnits.from_table(table["target"]).restored(outputs.numpy(force=True))
         return values[:, 0] if values.shape[1] == 1 else values
 
     def probabilities(self, rows: Any) -> NDArray[np.float32]:
@@ -109,6 +114,12 @@ class TorchModel:
         if self.description["context"]["task"] != Task.CLASSIFICATION:
             raise TrialError("a regression model has no probabilities; use predict")
         return self._loss.probabilities(self._outputs(rows)).numpy(force=True)
+
+    @torch.no_grad()
+    def of_encoded(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The probability of each class, (N, C), for rows that are encoded already."""
+        outputs = self.module(torch.tensor(x, device=self.module.shift.device)).float()
+        return self._loss.probabilities(outputs).numpy(force=True)
 
     @torch.no_grad()
     def losses(self, rows: Any, truth: NDArray[Any]) -> NDArray[np.float64]:
@@ -124,8 +135,7 @@ class TorchModel:
             unknown = np.array([name not in places for name in truth], np.bool_)
             y = torch.tensor([places.get(name, 0) for name in truth])
         else:
-            scale, shift = (np.asarray(table["target"][key], np.float32) for key in ("scale", "shift"))
-            y = torch.tensor((truth.astype(np.float32) - shift) / scale)
+            y = torch.tensor(TargetUnits.from_table(table["target"]).standardized(truth.astype(np.float32)))
         loss = self._loss
         targets = loss.targets(y).to(outputs.device)
         found = np.asarray(loss.rows(outputs, targets).numpy(force=True), np.float64)
@@ -171,6 +181,7 @@ def write(
     data: Dataset,
     best: Reading,
     weights: Mapping[str, Tensor],
+    spec: StudySpec,
 ) -> None:
     """Write a model into an existing, empty folder; model.json, which makes it one, comes last.
 
@@ -184,6 +195,7 @@ def write(
         data: the encoding of the inputs and the units of the target.
         best: the reading of the epoch that `weights` are from.
         weights: the network's state by name.
+        spec: the study.
     """
     # Names of tied weights share their memory, which a file of safetensors cannot.
     tensors = {
@@ -192,7 +204,6 @@ def write(
     }
     tensors |= {"shift": torch.tensor(scaling.shift), "factor": torch.tensor(scaling.factor)}
     save_file(tensors, folder / WEIGHTS)
-    target = {"shift": data.target_shift, "scale": data.target_scale}
     shape = {name: value for name, value in asdict(context).items() if name != "params"}
     numbers = {name: best.get(name) for name in NUMBERS}
     description = {
@@ -205,9 +216,19 @@ def write(
         "context": shape,
         "loss": {"name": _brought(loss.name, folder), "units": loss.units},
         "scaling": scaling.kind,
-        "target": {name: np.asarray(value).tolist() for name, value in target.items()},
+        "target": data.units.to_table(),
         "encoding": dict(data.encoding),
     }
+    _describe(folder, description)
+    deciding = Threshold.of(spec, data.task)
+    if deciding is not None:
+        judged = data.validation
+        shares = load(folder).of_encoded(judged.x)
+        table = deciding.table(judged.y, shares, data, judged.weight)
+        _describe(folder, description | {threshold.KEY: table})
+
+
+def _describe(folder: Path, description: Mapping[str, Any]) -> None:
     (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
 

@@ -14,6 +14,7 @@ from tuner import registry
 from tuner.core.space import Choice, Parameter
 from tuner.core.trial import Params, Value
 from tuner.errors import PluginError, near
+from tuner.trainers.row_weights import KINDS
 
 OPTIMIZERS, SCHEDULES = "tuner.optimizers", "tuner.schedules"
 """The entry points that optimizers and schedules are registered under."""
@@ -60,6 +61,7 @@ class Recipe:
         image_shift: images move by up to so many pixels each way, their edges repeated.
         image_flip: images are mirrored left to right, every second one on average.
         mixup: alpha of the Beta distribution that mixed pairs of rows are drawn from; 0: none.
+        class_weight: what the classes count in the training loss; None: what the study says.
     """
 
     learning_rate: float = 1e-3
@@ -95,6 +97,7 @@ class Recipe:
     image_shift: int = 0
     image_flip: bool = False
     mixup: float = 0.0
+    class_weight: str | None = None
 
     @classmethod
     def of(cls, params: Params) -> Self:
@@ -217,6 +220,7 @@ LIMITS: Mapping[str, Range | Names | Registered] = {
     "image_shift": Range(0, whole=True),
     "image_flip": Names((True, False)),
     "mixup": Range(0),
+    "class_weight": Names(KINDS),
 }
 """What each setting may be."""
 

@@ -22,7 +22,7 @@ from tuner.fused.masks import rates
 from tuner.fused.program import SAMPLES, Program, Unstackable
 from tuner.fused.recipe import numbers
 from tuner.fused.signature import signature
-from tuner.trainers import scores
+from tuner.trainers import threshold
 from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.per_dataset import PerDataset
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
@@ -132,7 +132,7 @@ class StackedBatch:
         self._epochs, self._goal = trainer.epochs, job.spec.goal()
         self._asked = asked(job.spec)
         self._model = trainer.model or default_model(job.data)
-        self._score = scores.find(scores.name_of(job.spec, task))
+        self._score = threshold.score_of(job.spec, task)
         self._threads = job.resources.threads
         self._device = torch.device(job.resources.device)
         self._tensors_of: PerDataset[TrainingTensors] = PerDataset()
@@ -202,6 +202,7 @@ class StackedBatch:
             data=placed.tensors.data,
             best=placed.best,
             weights=placed.program.state(placed.kept, placed.constants),
+            spec=self._job.spec,
         )
         return True
 
@@ -257,6 +258,7 @@ class StackedBatch:
             plan(samples, batch, least if batch <= least else most),
             numbers(row_recipe(bare, trial)),
             tuple(dropped[slot.layer] for slot in program.slots),
+            tensors.weights(recipe.class_weight),
             torch.stack([flat, torch.zeros_like(flat), torch.zeros_like(flat)]),
             constants,
             TrialRng.of(trial, self._device),

@@ -25,6 +25,7 @@ class StackedRow:
     Attributes:
         numbers: of the optimizer.
         rates: the share that each of `Program.slots` drops.
+        weights: (N,) what each training row counts, on the CPU; None: all the same.
         flats: (3, S): parameters, mean gradient, mean squared gradient.
         constants: the network's other tensors, by name.
         costs: what every reading has as extras.
@@ -40,6 +41,7 @@ class StackedRow:
     plan: BatchPlan
     numbers: Numbers
     rates: tuple[float, ...]
+    weights: Tensor | None
     flats: Tensor
     constants: dict[str, Tensor]
     streams: TrialRng

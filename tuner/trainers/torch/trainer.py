@@ -11,7 +11,7 @@ from tuner.core.spec import StudySpec
 from tuner.core.training import Exhausted, Outcome, Snapshot, TrialBatch
 from tuner.core.trial import Trial
 from tuner.errors import TrialError
-from tuner.trainers import scores
+from tuner.trainers import threshold
 from tuner.trainers.device import device_fault
 from tuner.trainers.per_dataset import PerDataset
 from tuner.trainers.torch import fused, stacked
@@ -79,11 +79,11 @@ class TorchSession:
     def __init__(
         self, job: Job, trial: Trial, tensors: TrainingTensors, snapshot: Snapshot | None = None
     ) -> None:
-        spec = job.spec
+        spec = self._spec = job.spec
         self._epochs, self._threads = spec.trainer.epochs, job.resources.threads
         self._model = spec.trainer.model or default_model(tensors.data)
         self._tensors = tensors
-        score = scores.name_of(spec, tensors.data.task)
+        score = threshold.score_of(spec, tensors.data.task)
         with translated(tensors.device), threads(self._threads):
             self._run = TrialRun(trial, self._model, tensors, self._epochs, score, spec.goal(), asked(spec))
             if snapshot is not None:
@@ -125,6 +125,7 @@ class TorchSession:
             data=tensors.data,
             best=run.best,
             weights=run.weights,
+            spec=self._spec,
         )
         return True
 

@@ -18,8 +18,8 @@ from tuner.core.seeds import derive
 from tuner.core.training import Snapshot
 from tuner.core.trial import LAYER_NORMS, Objective, Reading, Trial
 from tuner.errors import TrialError
-from tuner.trainers import scores
 from tuner.trainers.global_rng import GlobalRng
+from tuner.trainers.scores import Score
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
 from tuner.trainers.torch.batches import augmented, batch_of
 from tuner.trainers.torch.costs import costs
@@ -46,7 +46,7 @@ class TrialRun:
         model: str,
         tensors: TrainingTensors,
         epochs: int,
-        score: str,
+        score: Score,
         goal: Objective,
         asked: Sequence[str] = (),
     ) -> None:
@@ -54,7 +54,7 @@ class TrialRun:
         self.best: Reading | None = None
         self.weights: dict[str, Tensor] = {}
         self.epoch = 0
-        self._score, self._goal = scores.find(score), goal
+        self._score, self._goal = score, goal
         self._recipe = Recipe.of(trial.params)
         self._order = self._generator("order")
         self._augmentation = self._generator("augmentation")
@@ -66,6 +66,8 @@ class TrialRun:
         with GlobalRng(0, str(tensors.device)):
             self._costs = costs(asked, self._module, self.inputs.validation)
         self._update = TorchUpdate(self._recipe, self._module, trial.params)
+        weights = tensors.weights(self._recipe.class_weight)
+        self._weights = None if weights is None else weights.to(tensors.device)
         self._sizes = _batch_sizes(len(tensors.train), self._recipe, self._module)
         self._steps = epochs * len(self._sizes)
 
@@ -129,22 +131,29 @@ class TrialRun:
         norms = torch.zeros((), device=device)
         order = torch.randperm(len(self.tensors.train), generator=self._order).to(device)
         for rows in torch.split(order, self._sizes):
-            x, y = augmented(
+            x, y, weight = augmented(
                 self.inputs.train[rows],
                 self.tensors.train[rows],
+                None if self._weights is None else self._weights[rows],
                 self._recipe,
                 self.tensors.loss,
                 self._augmentation,
                 self._mixup,
             )
             self._update.clear()
-            self.tensors.loss(self._outputs(x), y, self._recipe.label_smoothing).backward()  # type: ignore[no-untyped-call]
+            self._loss(self._outputs(x), y, weight).backward()  # type: ignore[no-untyped-call]
             if step + 1 in (len(self._sizes), self._steps):
                 self._layers = self._layer_norms()
             rate = learning_rate(self._recipe, step, self._steps)
             norms += self._update.step(rate)
             step += 1
         return rate, norms.item() / len(self._sizes)
+
+    def _loss(self, outputs: Tensor, targets: Tensor, weight: Tensor | None) -> Tensor:
+        loss, smoothing = self.tensors.loss, self._recipe.label_smoothing
+        if weight is None:
+            return loss(outputs, targets, smoothing)
+        return loss.weighed(outputs, targets, smoothing, weight)
 
     def _layer_norms(self) -> dict[str, float]:
         weights = [p.grad for p in self._module.parameters() if p.ndim > 1 and p.grad is not None]
