@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from tests.cli.program import Tune
 from tuner.cli.keys import documented, markdown
+from tuner.core.column_spec import ColumnSpec
 from tuner.core.goals import ObjectiveSpec
 from tuner.core.space import Choice, Float, Int
 from tuner.core.space.section import SpaceSpec
@@ -22,6 +23,7 @@ from tuner.core.spec import (
 SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "[data]": (DataSpec,),
     "[trainer]": (TrainerSpec,),
+    "[data.columns.<name>]": (ColumnSpec,),
     "[objective]": (ObjectiveSpec,),
     "[search]": (SearchSpec,),
     "[budget]": (BudgetSpec,),

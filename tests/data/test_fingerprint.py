@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,6 +61,23 @@ def test_a_fingerprint_is_the_same_in_every_process_and_for_ever() -> None:
         [sys.executable, "-c", PRINTS], capture_output=True, text=True, check=True, env=environment
     )
     assert done.stdout.strip() == GOLDEN
+
+
+FILES = {
+    "a,b,y\n1,x,0.5\n2,NA,1.5\n?,z,2.5\n,null,3.5\n-,n/a,4.5\n": "7d98ee858561c2b9",
+    "a;b;y\n1,5;x;0,5\n2;NA;1,5\n+3,25; q,1;2,5\n?;1.234,5;3,5\n": "76c53375aa04392d",
+    "a\tb\ty\n1,5\tNone\tA\n2\tnan\tB\n3\tNaN\tNA\n4\t<NA>\tnull\n": "5bd3cffdad119762",
+    'a,b,y\n 1 , x,0\n  ,NULL ,1\n"NA","",0\n#N/A,-nan,1\n': "eb72d275cf577018",
+}
+
+
+@pytest.mark.parametrize(("text", "golden"), FILES.items())
+def test_text_files_have_the_fingerprints_of_before_their_words_for_missing_were_read(
+    tmp_path: Path, text: str, golden: str
+) -> None:
+    (tmp_path / "rows.csv").write_text(text, encoding="utf-8")
+    found = HashedSource.of(source.read(SPEC, tmp_path), SPEC).fingerprint
+    assert hashlib.sha256(found.encode()).hexdigest()[:16] == golden
 
 
 def test_a_fingerprint_is_read_as_it_was_written() -> None:

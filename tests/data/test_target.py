@@ -23,9 +23,10 @@ from tuner.errors import DataError
         (["0", "1"] * 2, Task.CLASSIFICATION),
         ([0, 1, 2, 2], Task.REGRESSION),
         (list(range(21)) * 2, Task.REGRESSION),
-        ([0.0, 1.0] * 2, Task.REGRESSION),
-        (["0.5", "1.5"] * 2, Task.REGRESSION),
-        (["1.0", "2.0"] * 2, Task.REGRESSION),
+        ([0.0, 1.0] * 2, Task.CLASSIFICATION),
+        (["0.5", "1.5"] * 2, Task.CLASSIFICATION),
+        (["0.5", "1.5", "2.5"] * 2, Task.REGRESSION),
+        (["1.0", "2.0"] * 2, Task.CLASSIFICATION),
     ],
 )
 def test_the_task_is_seen_from_the_target_and_noted(values: Any, task: Task) -> None:

@@ -11,8 +11,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from tuner.core.column_spec import ColumnSpec
 from tuner.core.space import FILLED_IN, Choice, Float, Int
-from tuner.core.spec import StudySpec
+from tuner.core.spec import DataSpec, StudySpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ def documented() -> list[Key]:
             found.append(_key("", name, field))
         else:
             found += _keys(f"[{name}]", model)
+            if model is DataSpec:
+                found += _keys("[data.columns.<name>]", ColumnSpec)
     return [*found, *_parameter_keys("[space.<name>]")]
 
 

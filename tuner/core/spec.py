@@ -14,10 +14,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from tuner.core.budget import Budget
+from tuner.core.column_spec import DATE_FORMAT, DECIMAL, THOUSANDS, ColumnSpec
 from tuner.core.faults import sentence
 from tuner.core.goals import Goals, ObjectiveSpec
 from tuner.core.space import SearchSpace
-from tuner.core.space.parameters import Section
+from tuner.core.space.parameters import Scalar, Section
 from tuner.core.space.section import SOME_SPACE, SpaceSpec, compose
 from tuner.core.trial import Objective
 from tuner.errors import SpecError, near
@@ -74,6 +75,15 @@ class DataSpec(Section):
         "score; numbers from 0 up, of which only the ratios matter",
     )
     drop: tuple[str, ...] = Field((), description="columns that are left out")
+    decimal: Literal[".", ","] | None = Field(None, description=DECIMAL)
+    thousands: str | None = Field(None, max_length=1, description=THOUSANDS)
+    missing: tuple[Scalar, ...] = Field(
+        (), description="what stands for a missing value beside the usual words: -999, k.A., ..."
+    )
+    date_format: str | None = Field(None, description=DATE_FORMAT)
+    columns: dict[str, ColumnSpec] = Field(
+        {}, description="how single columns are read: tables [data.columns.<name>]"
+    )
     scaling: Literal["none", "standard", "min-max"] = Field(
         "standard", description="scaling of the inputs, fitted on the training split"
     )
@@ -84,6 +94,11 @@ class DataSpec(Section):
     )
     seed: int = Field(0, ge=0, le=2**32 - 1, description="seed of the split")
 
+    @property
+    def dropped(self) -> frozenset[str]:
+        """The columns that are left out, whichever key says so."""
+        return frozenset(self.drop) | {name for name, own in self.columns.items() if own.kind == "drop"}
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.validation + self.test >= 1:
@@ -91,6 +106,8 @@ class DataSpec(Section):
                 f"validation ({self.validation:g}) and test ({self.test:g}) leave nothing to train on; "
                 "their sum must be below 1"
             )
+        if self.decimal is not None and self.decimal == self.thousands:
+            raise ValueError(f"decimal and thousands are both '{self.decimal}'; give two different marks")
         if self.split == "group" and self.group is None:
             raise ValueError('split = "group" needs group = "<column>"')
         if self.split == "time" and self.time is None:

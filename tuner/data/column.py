@@ -1,11 +1,10 @@
-"""What the values of one raw column say: numbers, dates, text or nothing.
+"""What the values of one raw column say by themselves: plain numbers, text or nothing.
 
-Every value is read by itself, so that no row changes how another one is read.
+For names of classes and of groups; `reading` sees how a column of inputs is written.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
@@ -13,15 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
-DATE_FORMATS = ("ISO8601", "%Y/%m/%d", "%d.%m.%Y")
-"""How dates may be written; 01/02/2024 is not among them, as it has two meanings."""
-
-MOSTLY = 0.9
-"""A column of which this share of the known values are numbers, or dates, is meant to hold such."""
-
-_DATE = re.compile(r"\s*(?:\d{4}[-/]\d{1,2}[-/]\d{1,2}|\d{1,2}\.\d{1,2}\.\d{4})")
 _WORDS = {"true": 1.0, "false": 0.0}
-_EPOCH_S = 1e-6
 
 
 def missing(column: pd.Series[Any]) -> NDArray[np.bool_]:
@@ -65,20 +56,6 @@ def finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.where(np.abs(values) <= np.finfo(np.float32).max, values, np.nan)
 
 
-def seconds(column: pd.Series[Any], form: str) -> NDArray[np.float64]:
-    """Read dates, written in one of `DATE_FORMATS`, as seconds since 1970 (UTC); NaN elsewhere; (N,)."""
-    if types.is_datetime64_any_dtype(column.dtype):
-        stamps = pd.to_datetime(column, utc=True)
-    else:
-        words = [str(value) for value in column.astype(object)]
-        dates = [word.strip() if _DATE.match(word) else None for word in words]
-        if not any(dates):
-            return np.full(len(column), np.nan)
-        stamps = pd.to_datetime(pd.Series(dates, dtype=object), format=form, errors="coerce", utc=True)
-    values = stamps.dt.tz_localize(None).to_numpy("datetime64[us]")
-    return np.where(np.isnat(values), np.nan, values.astype(np.int64) * _EPOCH_S)
-
-
 def text(column: pd.Series[Any]) -> NDArray[np.object_]:
     """Every value as text without blanks around it; whole numbers as ``3``, never ``3.0``; (N,)."""
     words = [_word(value) for value in column.astype(object)]
@@ -89,11 +66,3 @@ def _word(value: Any) -> str:
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value).strip()
-
-
-def timestamps(column: pd.Series[Any]) -> NDArray[np.float64] | None:
-    """Read a column that orders rows, dates or numbers; None where any value is neither; (N,)."""
-    for values in (numbers(column), *(seconds(column, form) for form in DATE_FORMATS)):
-        if np.isfinite(values).all():
-            return values
-    return None

@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from tuner.core.spec import DataSpec
 from tuner.data.hashing import VERSION, Columns, HashedTable, Hashes
 from tuner.data.source import Source
+from tuner.data.words import CATEGORY_MISSING
 
 OPEN, TEST, LEFT_OUT = 0, 1, 2
 """What a row may be used for: to train on and be judged by, for the test, or for nothing."""
 
 Roles = NDArray[np.uint8]
 _SHOWN = 10
+_DECIMAL_COMMA = r"^\s*([+-]?\d+),(\d+)\s*$"
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,7 @@ class HashedSource:
     @classmethod
     def of(cls, found: Source, spec: DataSpec, file: str = "") -> HashedSource:
         """Hash the data; columns that are dropped do not count."""
+        found = _as_before(found)
         hashed = {"rows": _hashed(found.x, found.names, spec)}
         beside = {name: HashedTable(pd.DataFrame({name: values})) for name, values in found.further.items()}
         parts = {"rows": _rows(hashed["rows"], _target(found.y), *beside.values())}
@@ -198,12 +201,29 @@ class HashedSource:
         return found or ["it is written in another way"]
 
 
+def _as_before(found: Source) -> Source:
+    """The cells of a text file as the first fingerprints were taken of them.
+
+    pandas' words for missing and the question mark were missing, and where semicolons separate the fields,
+    1,5 was 1.5.
+    """
+    if found.decimal is None or not isinstance(found.x, pd.DataFrame) or not isinstance(found.y, pd.Series):
+        return found
+    x = found.x.apply(_cells_before, decimal=found.decimal)
+    return replace(found, x=x, y=_cells_before(found.y, found.decimal))
+
+
+def _cells_before(values: pd.Series[Any], decimal: str) -> pd.Series[Any]:
+    values = values.mask(values.isin(CATEGORY_MISSING))
+    return values.str.replace(_DECIMAL_COMMA, r"\1.\2", regex=True) if decimal == "," else values
+
+
 def _hashed(x: Any, names: Sequence[str], spec: DataSpec) -> HashedTable:
     if not hasattr(x, "columns") and np.ndim(x) == 2 and len(names) == np.shape(x)[1]:
-        kept = [i for i, name in enumerate(names) if name not in spec.drop]
+        kept = [i for i, name in enumerate(names) if name not in spec.dropped]
         return HashedTable(x[:, kept], [names[i] for i in kept])
     if hasattr(x, "columns"):
-        x = x[[name for name in x.columns if name not in spec.drop]]
+        x = x[[name for name in x.columns if name not in spec.dropped]]
     return HashedTable(x)
 
 

@@ -19,6 +19,7 @@ from tuner.data import column, source, split, target
 from tuner.data.arrays import X, Y
 from tuner.data.fingerprint import OPEN, TEST, Roles
 from tuner.data.fingerprint_check import CheckedSource, FingerprintCheck
+from tuner.data.reading import Options, numbers, timestamps
 from tuner.data.resampling import SearchRows, rows_of
 from tuner.data.source import Source
 from tuner.data.split import Parts
@@ -59,7 +60,7 @@ def outline(spec: DataSpec, folder: Path) -> tuple[bool, int, Task]:
     Args: and errors as those of `load`.
     """
     found = source.read(spec, folder)
-    read = target.read(found.y, spec.task, found.where)
+    read = target.read(found.y, spec.task, found.where, options_of(found, spec))
     return np.ndim(found.x) == 4, len(divided(found, read, spec).train), read.task
 
 
@@ -85,7 +86,7 @@ def _dataset(
     found: Source, spec: DataSpec, resampling: bool, check: FingerprintCheck | None, file: str = ""
 ) -> Dataset:
     checked = CheckedSource(found, spec, check, file)
-    read = target.read(found.y, spec.task, found.where)
+    read = target.read(found.y, spec.task, found.where, options_of(found, spec))
     parts = divided(found, read, spec, checked.roles(split_keys(found, read, spec), read.rows))
     found = checked.source
     rows = _search_rows(found, read, parts, spec)
@@ -160,7 +161,13 @@ def _search_rows(found: Source, read: target.Target, parts: Parts, spec: DataSpe
         provided=provided,
         weight=None if weight is None else weight[read.rows[rows]],
         provided_weight=None if found.validation is None else weights(found, found.validation[0], spec),
+        options=options_of(found, spec),
     )
+
+
+def options_of(found: Source, spec: DataSpec) -> Options:
+    """What the study and the file say of how columns are read."""
+    return Options.of(spec, found.decimal)
 
 
 def _check_log(
@@ -211,7 +218,9 @@ def split_keys(found: Source, read: target.Target, spec: DataSpec) -> NDArray[An
             raise DataError(f"{found.where}: group: column '{spec.group}' has missing values; fill them in")
         return column.text(raw)
     if spec.split == "time" and spec.time is not None:
-        times = column.timestamps(found.column("time", spec.time).iloc[read.rows])
+        times = timestamps(
+            found.column("time", spec.time).iloc[read.rows], spec.time, options_of(found, spec)
+        )
         if times is None:
             raise DataError(
                 f"{found.where}: time: column '{spec.time}' holds values that are neither numbers nor "
@@ -243,7 +252,7 @@ def weights(found: Source, x: X, spec: DataSpec) -> NDArray[np.float64] | None:
             raw = pd.Series(x[:, found.names.index(name)])
         else:
             return None
-    values = column.numbers(raw)
+    values = numbers(raw, name, options_of(found, spec))
     odd = np.flatnonzero(~(np.isfinite(values) & (values >= 0)))
     if len(odd):
         raise DataError(
@@ -254,13 +263,21 @@ def weights(found: Source, x: X, spec: DataSpec) -> NDArray[np.float64] | None:
 
 
 def _left_out(spec: DataSpec) -> set[str]:
-    return {*spec.drop, *(name for name in (spec.group, spec.time, spec.weight) if name is not None)}
+    return {*spec.dropped, *(name for name in (spec.group, spec.time, spec.weight) if name is not None)}
 
 
 def inputs(found: Source, x: X, spec: DataSpec) -> X:
     """The inputs without dropped columns, those that the split goes by and the rows' weights."""
     for name in spec.drop:
         found.column("drop", name)
+    for name, own in spec.columns.items():
+        if name != spec.target:
+            found.column("columns", name)
+        if own.kind != "drop" and not isinstance(x, pd.DataFrame):
+            raise DataError(
+                f"{found.where}: columns.{name}: the data are an array of numbers, of which a column can "
+                'only be left out, by kind = "drop"'
+            )
     out = _left_out(spec)
     if isinstance(x, pd.DataFrame):
         return x[[name for name in x.columns if name not in out]]
@@ -283,9 +300,9 @@ def _provided(
         )
     if not isinstance(raw_y, pd.Series):
         return inputs(found, raw_x, spec), raw_y.astype(np.float64)
+    values = read.again(raw_y)
     if read.task is Task.CLASSIFICATION:
-        return inputs(found, raw_x, spec), column.text(raw_y)
-    values = column.numbers(raw_y)
+        return inputs(found, raw_x, spec), values
     if not np.isfinite(values).all():
         raise DataError(f"{found.where}: y_validation holds values that are no numbers; correct these rows")
     return inputs(found, raw_x, spec), values

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from tuner.core.dataset import Task
 from tuner.core.spec import DataSpec
-from tuner.data import arrays, column, source, target
+from tuner.data import arrays, source, target
 from tuner.data.arrays import X, Y
 from tuner.data.fingerprint_check import stored_roles
-from tuner.data.load import divided, inputs, weights
+from tuner.data.load import divided, inputs, options_of, weights
 from tuner.data.resampling import rows_of
 from tuner.data.source import Source
 from tuner.errors import DataError
@@ -52,7 +52,7 @@ def has_test_rows(
     found = source.read(spec, folder) if given is None else _of_pair(given, spec)
     if found.has_test:
         return True
-    read = target.read(found.y, spec.task, found.where)
+    read = target.read(found.y, spec.task, found.where, options_of(found, spec))
     return bool(len(divided(found, read, spec, stored_roles(fingerprint)).test))
 
 
@@ -71,21 +71,20 @@ def unlock(
         DataError: there is no test split, or it cannot be used.
     """
     found = source.read(spec, folder) if given is None else _of_pair(given, spec)
-    read = target.read(found.y, spec.task, found.where)
+    read = target.read(found.y, spec.task, found.where, options_of(found, spec))
     if found.has_test:
         x, y = _provided(spec, folder)
         if type(x) is not type(found.x) or np.shape(x)[1:] != np.shape(found.x)[1:]:
             raise DataError(f"{found.where}: X_test and X differ in kind or shape; only N may differ")
-        y = _values(y, read.task, found.where)
+        y = _values(y, read, found.where)
         return UnlockedRows(inputs(found, x, spec), y, read.task, weights(found, x, spec))
-    rows = read.rows[divided(found, read, spec, stored_roles(fingerprint)).test]
-    if not len(rows):
+    chosen = divided(found, read, spec, stored_roles(fingerprint)).test
+    if not len(chosen):
         raise DataError(f"{found.where}: test = {spec.test:g}: no row was locked for a test")
-    y = found.y.iloc[rows] if isinstance(found.y, pd.Series) else found.y[rows]
-    weight = weights(found, found.x, spec)
+    rows, weight = read.rows[chosen], weights(found, found.x, spec)
     return UnlockedRows(
         rows_of(inputs(found, found.x, spec), rows),
-        _values(y, read.task, found.where),
+        read.values[chosen],
         read.task,
         None if weight is None else weight[rows],
     )
@@ -112,11 +111,8 @@ def _provided(spec: DataSpec, folder: Path) -> tuple[X, Y]:
     return arrays.pair(values["X_test"], values["y_test"], spec.source, "_test")
 
 
-def _values(y: Y, task: Task, where: str) -> NDArray[Any]:
-    if isinstance(y, pd.Series):
-        values: NDArray[Any] = column.text(y) if task is Task.CLASSIFICATION else column.numbers(y)
-    else:
-        values = y.astype(np.float64)
-    if task is Task.REGRESSION and not np.isfinite(values).all():
+def _values(y: Y, read: target.Target, where: str) -> NDArray[Any]:
+    values: NDArray[Any] = read.again(y) if isinstance(y, pd.Series) else y.astype(np.float64)
+    if read.task is Task.REGRESSION and not np.isfinite(values).all():
         raise DataError(f"{where}: the test split holds targets that are no numbers; correct these rows")
     return values

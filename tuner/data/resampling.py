@@ -5,7 +5,7 @@ No test row ever was in it. A trial with folds, repeats or `reshuffle` trains on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from tuner.core.dataset import Dataset, Split, TargetUnits, Task
 from tuner.core.spec import DataSpec
 from tuner.data import encoding, split, target
 from tuner.data.arrays import X
+from tuner.data.reading import Options
 from tuner.data.split import Parts, Rows
 from tuner.errors import DataError
 
@@ -58,6 +59,7 @@ class SearchRows:
         provided: inputs and targets of the validation split that the source brings; -1 for other classes.
         weight: what each row counts, (N,); None: all the same.
         provided_weight: likewise of `provided`.
+        options: what the study says of how columns are read.
     """
 
     x: X
@@ -73,6 +75,7 @@ class SearchRows:
     provided: tuple[X, NDArray[Any]] | None = None
     weight: NDArray[np.float64] | None = None
     provided_weight: NDArray[np.float64] | None = None
+    options: Options = field(default_factory=Options)
 
     def base(self) -> Dataset:
         """The study's own training and validation split."""
@@ -156,7 +159,7 @@ class SearchRows:
         how: dict[str, Any] = {}
         features = self.names
         if isinstance(x, pd.DataFrame):
-            how, done = encoding.fit(x, self.where)
+            how, done = encoding.fit(x, self.where, self.options)
             features = encoding.names(how)
             notes += done
             if isinstance(judged_x, pd.DataFrame) and self.provided is None:
@@ -218,10 +221,11 @@ class SearchRows:
 
     def _positive(self, classes: tuple[str, ...]) -> int:
         """The class of `[data] positive`; else the rarer one among all rows, of equals the later one."""
-        named = self.spec.positive
-        if named is not None and (len(classes) != 2 or named not in classes):
+        asked = self.spec.positive
+        named = None if asked is None else target.named(asked, classes)
+        if asked is not None and (len(classes) != 2 or named is None):
             found = f"the classes are {', '.join(classes)}" if classes else "the task is regression"
-            raise DataError(f"{self.where}: positive: '{named}' is not one of two classes; {found}")
+            raise DataError(f"{self.where}: positive: '{asked}' is not one of two classes; {found}")
         if len(classes) != 2:
             return 1
         if named is not None:

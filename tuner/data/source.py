@@ -11,7 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,8 @@ class Source:
         test: hashes of that split's inputs and targets; what it holds is not kept.
         further: arrays beside x and y, one value per row, that splits may go by.
         notes: what was left out, a sentence each.
+        decimal: the decimal mark that the separator of a text file suggests, a comma where that is the
+            semicolon; None of what is no text file.
     """
 
     where: str
@@ -61,6 +63,7 @@ class Source:
     test: tuple[HashedTable, HashedTable] | None = None
     further: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    decimal: str | None = None
 
     def column(self, key: str, name: str) -> pd.Series[Any]:
         """The column that `[data] key` names.
@@ -214,7 +217,8 @@ def _validation(values: Mapping[str, Any], x: X, where: str) -> tuple[X, Y] | No
 
 def csv(spec: DataSpec, folder: Path) -> Source:
     """Rows of a CSV file."""
-    return from_frame(table.read_csv(_path(spec, folder), spec.source), spec)
+    frame, decimal = table.read_csv(_path(spec, folder), spec.source)
+    return replace(from_frame(frame, spec), decimal=decimal)
 
 
 def parquet(spec: DataSpec, folder: Path) -> Source:

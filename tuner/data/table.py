@@ -16,15 +16,16 @@ from tuner.errors import DataError
 
 DELIMITERS = ",;\t"
 _SNIFFED_LINES = 50
-_DECIMAL_COMMA = r"^\s*([+-]?\d+),(\d+)\s*$"
 
 
-def read_csv(path: Path, where: str) -> pd.DataFrame:
-    """Read a CSV file with a header; values stay text, or NaN where they are missing.
+def read_csv(path: Path, where: str) -> tuple[pd.DataFrame, str]:
+    """Read a CSV file with a header; values stay text, or NaN where they are empty.
 
     Fields are separated by comma, semicolon or tab, whichever divides the first lines evenly into
-    the most fields; where it is the semicolon, ``1,5`` means 1.5. ``?`` and what pandas takes for
-    missing (empty, ``NA``, ``null``, ...) is missing.
+    the most fields.
+
+    Returns:
+        The rows, and the decimal mark that goes with the separator: a comma where that is the semicolon.
 
     Raises:
         DataError: not UTF-8 text, not CSV, no header, or no rows.
@@ -40,8 +41,8 @@ def read_csv(path: Path, where: str) -> pd.DataFrame:
         with warnings.catch_warnings():
             warnings.simplefilter("error", ParserWarning)
             frame = pd.read_csv(
-                path, sep=delimiter, dtype=str, na_values=["?"], skipinitialspace=True, index_col=False,
-                encoding="utf-8-sig",
+                path, sep=delimiter, dtype=str, keep_default_na=False, na_values=[""], skipinitialspace=True,
+                index_col=False, encoding="utf-8-sig",
             )  # fmt: skip
     except UnicodeDecodeError as error:
         raise DataError(f"{where}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
@@ -53,9 +54,7 @@ def read_csv(path: Path, where: str) -> pd.DataFrame:
     except OSError as error:
         raise DataError(f"{where}: cannot be read: {error.strerror}") from error
     frame.columns = pd.Index([name.strip() or f"Unnamed: {i}" for i, name in enumerate(header)])
-    if delimiter == ";":
-        frame = frame.apply(lambda column: column.str.replace(_DECIMAL_COMMA, r"\1.\2", regex=True))
-    return frame
+    return frame, "," if delimiter == ";" else "."
 
 
 def read_parquet(path: Path, where: str) -> pd.DataFrame:

@@ -1,11 +1,15 @@
 """What is predicted: task, class indices, scaling of a regression target.
 
-Sees the target alone, so that it is the same whichever inputs a study drops.
+Sees the target alone, so that it is the same whichever inputs a study drops. Values are compared as such, not
+as they are spelled: 007, 7 and 7.0 are one class, and so are `yes` and `YES `.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,12 +17,29 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
+from tuner.core.column_spec import ColumnSpec
 from tuner.core.dataset import Task
 from tuner.data import column
+from tuner.data.cells import Cells, word
+from tuner.data.notation import PLAIN, Notation
+from tuner.data.reading import ColumnReading, Options, read_column
+from tuner.data.words import BOOLEANS
 from tuner.errors import DataError
 
 MOST_CLASSES = 20
 """Whole numbers with more distinct values than this are not taken for classes by themselves."""
+
+_LIKELY = 5
+"""So many whole numbers without a gap could be amounts as well as classes."""
+
+_TEXT = "The target holds text or categories, so the task is classification."
+_LEAST_SHARE = 0.05
+_STRAY_SHARE = 0.01
+_SHOWN = 5
+_WHOLE = re.compile(r"[+-]?\d+")
+_WORDS = {word for pair in BOOLEANS for word in pair}
+_ASKED = {"number": Task.REGRESSION, "category": Task.CLASSIFICATION, "boolean": Task.CLASSIFICATION,
+          "text": Task.CLASSIFICATION, "ordinal": Task.CLASSIFICATION}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -30,48 +51,109 @@ class Target:
             the rows in `rows`.
         rows: the rows that have a target, ascending.
         notes: how the task was seen and what was left out.
+        spelling: how it is read, so that further rows are read the same.
     """
 
     task: Task
     values: NDArray[Any]
     rows: NDArray[np.intp]
     notes: tuple[str, ...] = ()
+    spelling: Spelling = field(default_factory=lambda: Spelling())
+
+    def again(self, y: pd.Series[Any]) -> NDArray[Any]:
+        """Read further rows in the same way: labels as text, or float64, NaN of what is no number; (M,)."""
+        return self.spelling.numbers(y) if self.task is Task.REGRESSION else self.spelling.labels(y)
 
 
-def read(y: pd.Series[Any] | NDArray[Any], asked: str | None, where: str) -> Target:
+@dataclass(frozen=True)
+class Spelling:
+    """How a target is written.
+
+    Attributes:
+        notation: of its numbers.
+        absent: what counts as missing.
+        by_value: whether classes are numbers.
+        names: the name of each class, by its value or its text in lower case.
+    """
+
+    notation: Notation = PLAIN
+    absent: tuple[Any, ...] = ()
+    by_value: bool = False
+    names: Mapping[Any, str] = field(default_factory=dict)
+
+    def numbers(self, y: pd.Series[Any]) -> NDArray[np.float64]:
+        """As numbers; NaN of what is none; (M,)."""
+        return Cells(y, self.absent).numbers(self.notation)
+
+    def labels(self, y: pd.Series[Any]) -> NDArray[np.object_]:
+        """As the names of classes; (M,)."""
+        texts = column.text(y)
+        keys = keys_of(texts, self.numbers(y) if self.by_value else None)
+        return np.array([*(self.names.get(k, t) for k, t in zip(keys, texts, strict=True)), None], object)[
+            :-1
+        ]
+
+
+def read(
+    y: pd.Series[Any] | NDArray[Any], asked: str | None, where: str, options: Options | None = None
+) -> Target:
     """Read a target and see the task.
 
-    Without `asked`, text, booleans and categories are classification; whole numbers are too where
-    they have at most 20 distinct values and each stands there at least twice; all other numbers,
-    floats and several columns are regression. All rows are looked at, as the task is a property of
-    the question and not something that is fitted. Rows without a target are left out.
+    Without `asked`, text, booleans and categories are classification, and so are two different numbers; whole
+    numbers are too where they have at most 20 distinct values and each stands there at least twice; all
+    other numbers and several columns are regression. All rows are looked at, as the task is a property of
+    the question and not something that is fitted. Rows without a target are left out. Of text only what is
+    empty is missing, as `None` and `NA` may be classes; among numbers the usual words for missing are, too.
 
     Args:
         y: one value per row, or (N, T) numbers.
         asked: `[data] task`.
         where: what errors are prefixed with.
+        options: what the study says of how columns are read.
 
     Raises:
         DataError: the target is constant, mostly missing, or not what the task needs.
     """
     if isinstance(y, np.ndarray):
         return _several(y, asked, where)
-    read_as = column.numbers(y)
-    gone = column.missing(y) | (~np.isnan(read_as) & np.isnan(column.finite(read_as)))
+    name = str(y.name)
+    options = options or Options()
+    own = options.columns.get(name, ColumnSpec())
+    asked = asked or (_ASKED.get(own.kind) if own.kind is not None else None)
+    plain = {**options.columns, name: own.model_copy(update={"kind": None, "order": ()})}
+    seen = _seen(name, y, replace(options, columns=plain), asked, where)
+    values = seen.values if seen.values is not None else np.full(len(y), np.nan)
+    held = seen.cells.missing
+    gone = held | seen.known.missing if seen.kind == "number" else held
+    gone = gone | (~np.isnan(values) & np.isnan(column.finite(values)))
     if gone.mean() >= 0.5:
         raise DataError(
             f"{where}: target: {int(gone.sum())} of {len(y)} values are missing; "
             "fill them in or name another target"
         )
-    notes = [f"{int(gone.sum())} rows without a target are left out."] if gone.any() else []
     rows = np.flatnonzero(~gone)
     known = y.iloc[rows]
-    task, why = _task(known, read_as[rows], asked, where)
-    notes.append(why)
-    values: NDArray[Any] = read_as[rows] if task is Task.REGRESSION else column.text(known)
-    if len(np.unique(values)) < 2:
-        raise DataError(f"{where}: target: has one value only, '{values[0]}'; choose another target")
-    return Target(task, values, rows, tuple(notes))
+    decided = _task(known, seen, values[rows], asked, where)
+    rows = np.delete(rows, decided.stray)
+    known = y.iloc[rows]
+    spelling = Spelling(seen.notation, options.absent(name), seen.kind == "number")
+    notes = [f"{int(gone.sum())} rows without a target are left out."] if gone.any() else []
+    if (words := gone & ~held).any() and seen.kind == "number":
+        labels = seen.cells.labels()[words]
+        if len(told := [label for label in labels if not _is_infinite(label)]):
+            notes.append(f"Of the target, {told[0]!r} counts as missing.")
+    notes += _written(seen)
+    if decided.task is Task.REGRESSION:
+        found: NDArray[Any] = values[rows]
+    else:
+        names, merged = _names(column.text(known), values[rows] if spelling.by_value else None, asked)
+        notes += merged
+        spelling = replace(spelling, names=names)
+        found = spelling.labels(known)
+    notes.append(decided.why)
+    if len(np.unique(found)) < 2:
+        raise DataError(f"{where}: target: has one value only, '{found[0]}'; choose another target")
+    return Target(decided.task, found, rows, tuple(notes), spelling)
 
 
 def classes(labels: NDArray[Any]) -> tuple[str, ...]:
@@ -79,6 +161,33 @@ def classes(labels: NDArray[Any]) -> tuple[str, ...]:
     found = pd.Series(labels).drop_duplicates().sort_values(ignore_index=True)
     sizes = column.numbers(found)
     return tuple(found if np.isnan(sizes).any() else found.iloc[np.argsort(sizes, kind="stable")])
+
+
+def named(name: str, classes: tuple[str, ...]) -> str | None:
+    """The class of this name, however it is spelled; None where there is none."""
+    if name in classes:
+        return name
+    texts = np.array([name, *classes], dtype=object)
+    numbers = column.numbers(pd.Series(texts))
+    keys = keys_of(texts, None if np.isnan(numbers).any() else numbers)
+    return next((known for known, key in zip(classes, keys[1:], strict=True) if key == keys[0]), None)
+
+
+def keys_of(texts: NDArray[np.object_], values: NDArray[np.float64] | None) -> list[Any]:
+    """By what classes are compared: the number, or the text without regard to blanks and case; (N,).
+
+    The case of single letters counts, unless they stand for yes and no.
+    """
+    found: dict[str, str] = {}
+    for text in set(texts.tolist()):
+        lower = str(text).strip().casefold()
+        found[text] = lower if len(lower) > 1 else str(text).strip()
+    if set(map(str.lower, found.values())) <= _WORDS:
+        found = {text: key.lower() for text, key in found.items()}
+    keys: list[Any] = [found[text] for text in texts]
+    if values is None:
+        return keys
+    return [key if np.isnan(value) else float(value) for key, value in zip(keys, values, strict=True)]
 
 
 def _several(y: NDArray[Any], asked: str | None, where: str) -> Target:
@@ -92,48 +201,140 @@ def _several(y: NDArray[Any], asked: str | None, where: str) -> Target:
     return Target(Task.REGRESSION, values, np.arange(len(y)), (note,))
 
 
+def _seen(name: str, y: pd.Series[Any], options: Options, asked: str | None, where: str) -> ColumnReading:
+    """How the target is written: as numbers, or as a category of its texts."""
+    seen = read_column(name, y, options)
+    if seen.kind in ("date", "time") and not (seen.compact and asked is not None):
+        if asked != Task.CLASSIFICATION:
+            first = seen.cells.labels()[int(np.argmin(seen.cells.missing))]
+            what = "dates" if seen.kind == "date" else "times of day"
+            raise DataError(
+                f"{where}: target: holds {what}, the first {first!r}, which cannot be predicted as such; "
+                "make numbers of them, such as days since a fixed one, or give "
+                'task = "classification" if these are classes'
+            )
+        return ColumnReading(name, "category", seen.cells, seen.known)
+    if seen.kind == "date" or seen.codes is not None:
+        own = options.columns[name].model_copy(update={"kind": "number"})
+        return read_column(name, y, replace(options, columns={**options.columns, name: own}))
+    return seen
+
+
+@dataclass(frozen=True)
+class _Decision:
+    """The task, why, and which rows are left out for it."""
+
+    task: Task
+    why: str
+    stray: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
+
+
 def _task(
-    known: pd.Series[Any], numbers: NDArray[np.float64], asked: str | None, where: str
-) -> tuple[Task, str]:
-    reads = ~np.isnan(numbers)
+    known: pd.Series[Any], seen: ColumnReading, numbers: NDArray[np.float64], asked: str | None, where: str
+) -> _Decision:
+    reads = ~np.isnan(numbers) if seen.kind in ("number", "boolean") else np.zeros(len(known), bool)
     if asked is not None:
         task = Task(asked)
         if task is Task.REGRESSION and not reads.all():
             raise DataError(
                 f"{where}: target: {_stray(known, reads)}, but regression needs numbers; correct these rows"
             )
-        return task, f"The task is {task}, as the study says."
-    if types.is_bool_dtype(known.dtype) or isinstance(known.dtype, pd.CategoricalDtype) or not reads.any():
-        return Task.CLASSIFICATION, "The target holds text or categories, so the task is classification."
+        return _Decision(task, f"The task is {task}, as the study says.")
+    if types.is_bool_dtype(known.dtype) or isinstance(known.dtype, pd.CategoricalDtype):
+        return _classes(_TEXT)
+    if seen.kind == "boolean" or (reads.all() and _are_words(known)):
+        true, false = (seen.true[0], seen.false[0]) if seen.true else ("true", "false")
+        return _classes(f"The target holds {true} and {false}, so the task is classification.")
+    if not reads.any():
+        return _classes(_TEXT)
     if not reads.all():
-        if reads.mean() >= column.MOSTLY:
-            raise DataError(
-                f"{where}: target: {_stray(known, reads)} among numbers; correct these rows, "
-                'or give task = "classification" if these are classes'
-            )
-        return Task.CLASSIFICATION, "The target holds text, so the task is classification."
-    if _are_words(known):
-        return Task.CLASSIFICATION, "The target holds true and false, so the task is classification."
+        raise DataError(
+            f"{where}: target: {_stray(known, reads)} among numbers; correct these rows, say what is "
+            'missing with missing = [...] under [data], or give task = "classification" if these are classes'
+        )
+    return _of_numbers(numbers)
+
+
+def _classes(why: str) -> _Decision:
+    return _Decision(Task.CLASSIFICATION, why)
+
+
+def _of_numbers(numbers: NDArray[np.float64]) -> _Decision:
+    """The task of a target that is numbers throughout."""
     distinct, counts = np.unique(numbers, return_counts=True)
-    whole = _are_whole(known, numbers)
-    if whole and len(distinct) <= MOST_CLASSES and counts.min() >= 2:
-        return Task.CLASSIFICATION, (
+    low, high = (word(float(number)) for number in (distinct[0], distinct[-1]))
+    if len(distinct) == 2:
+        return _classes(f"The target holds {low} and {high}, so the task is classification.")
+    if (distinct % 1 != 0).any() or len(distinct) > MOST_CLASSES:
+        why = 'The target holds numbers, so the task is regression; task = "classification" changes it.'
+        return _Decision(Task.REGRESSION, why)
+    if counts.min() >= 2:
+        if len(distinct) >= _LIKELY and np.ptp(distinct) == len(distinct) - 1:
+            return _classes(
+                f"The target holds the whole numbers from {low} to {high}, which could be classes or "
+                'amounts; the task is classification, task = "regression" takes them as amounts.'
+            )
+        return _classes(
             f"The target holds {len(distinct)} different whole numbers, so the task is classification; "
             'task = "regression" changes it.'
         )
-    return (
+    often = counts >= max(_SHOWN, _LEAST_SHARE * len(numbers))
+    rare = np.flatnonzero(np.isin(numbers, distinct[~often]))
+    if 2 <= often.sum() <= _LIKELY and len(rare) <= max(1, _STRAY_SHARE * len(numbers)):
+        usual, odd = (", ".join(word(float(n)) for n in distinct[which]) for which in (often, ~often))
+        why = (
+            f"The target holds {usual}, and {odd} in {len(rare)} {'row' if len(rare) == 1 else 'rows'}, too "
+            "few to learn from: left out; the task is classification. If these are amounts, give "
+            'task = "regression"; if they are classes, task = "classification".'
+        )
+        return _Decision(Task.CLASSIFICATION, why, rare)
+    return _Decision(
         Task.REGRESSION,
-        'The target holds numbers, so the task is regression; task = "classification" changes it.',
+        f"The target holds {len(distinct)} different whole numbers, some of them once, which could be "
+        'amounts or classes; the task is regression, task = "classification" changes it.',
     )
 
 
-def _are_whole(known: pd.Series[Any], numbers: NDArray[np.float64]) -> bool:
-    """Whether these are integers, not floats that happen to be whole."""
-    if types.is_float_dtype(known.dtype):
-        return False
-    if types.is_numeric_dtype(known.dtype):
-        return True
-    return bool((numbers % 1 == 0).all()) and not any("." in str(value) for value in known)
+def _names(
+    texts: NDArray[np.object_], values: NDArray[np.float64] | None, asked: str | None
+) -> tuple[dict[Any, str], list[str]]:
+    """The name of each class by its key, and which spellings were taken together."""
+    spellings: dict[Any, Counter[str]] = {}
+    for key, text in zip(keys_of(texts, values), texts, strict=True):
+        spellings.setdefault(key, Counter())[text] += 1
+    names: dict[Any, str] = {}
+    merged = []
+    for key, each in spellings.items():
+        ranked = sorted(each, key=lambda text: (-each[text], text))
+        # A study that says that numbers are classes knows them as they are written.
+        usual = len(each) == 1 and (asked is not None or _WHOLE.fullmatch(ranked[0]))
+        names[key] = ranked[0] if isinstance(key, str) or usual else word(key)
+        merged += [" = ".join(ranked[:_SHOWN])] if len(ranked) > 1 else []
+    more = f" and {len(merged) - _SHOWN} more" if len(merged) > _SHOWN else ""
+    return names, [f"Spellings of one class: {', '.join(merged[:_SHOWN])}{more}."] if merged else []
+
+
+def _written(seen: ColumnReading) -> list[str]:
+    """What is told of how the numbers of a target are written."""
+    written, how = seen.written, seen.notation
+    if seen.kind != "number":
+        return []
+    notes = []
+    if seen.open_case is not None:
+        plain = seen.open_case.replace(how.thousands, "") if how.thousands else seen.open_case
+        notes.append(
+            f"The target's {seen.open_case} could mean two things; it is read as {plain.replace(',', '.')}. "
+            "decimal or thousands under [data] says which."
+        )
+    if written is not None and written.has_percent():
+        notes.append("The target's percentages are shares, 50 % is 0.5.")
+    if written is not None and len(money := written.currencies()) > 1:
+        notes.append(f"The target holds {' and '.join(money)} as if they were one currency.")
+    return notes
+
+
+def _is_infinite(label: Any) -> bool:
+    return str(label).strip().lower().lstrip("+-") in ("inf", "infinity")
 
 
 def _are_words(known: pd.Series[Any]) -> bool:

@@ -1,0 +1,48 @@
+"""ColumnSpec: what a study says of one column of a table, `[data.columns.NAME]`."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import Field, StrictFloat, StrictInt, model_validator
+
+from tuner.core.space.parameters import Scalar, Section
+
+KINDS = ("number", "category", "text", "date", "boolean", "ordinal", "drop")
+"""What a column may be said to be."""
+
+DECIMAL = "the decimal mark of numbers that are written as text; seen from the column where it is left out"
+THOUSANDS = "the mark between thousands: . or , or a blank or an apostrophe; seen from the column as well"
+DATE_FORMAT = "how dates are written, as %d/%m/%Y; seen from the column where it is left out"
+
+
+class ColumnSpec(Section):
+    """`[data.columns.NAME]`: how one column is read; what is left out is seen from its training rows."""
+
+    kind: Literal["number", "category", "text", "date", "boolean", "ordinal", "drop"] | None = Field(
+        None, description="what the column holds; drop leaves it out"
+    )
+    order: tuple[Scalar, ...] = Field(
+        (), description="its values in ascending order, for kind = ordinal: 1, 2, ... takes their place"
+    )
+    missing: tuple[Scalar, ...] | None = Field(
+        None,
+        description="what stands for a missing value in it, instead of the usual words and those of "
+        "[data] missing; []: only what is empty",
+    )
+    fill: Literal["median", "mean", "most frequent"] | StrictFloat | StrictInt | None = Field(
+        None, description="what missing numbers become: median | mean | most frequent | a number"
+    )
+    decimal: Literal[".", ","] | None = Field(None, description=DECIMAL)
+    thousands: str | None = Field(None, max_length=1, description=THOUSANDS)
+    date_format: str | None = Field(None, description=DATE_FORMAT)
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.kind == "ordinal") != bool(self.order):
+            raise ValueError('kind = "ordinal" and order = ["<lowest>", ..., "<highest>"] need each other')
+        if len(set(map(str, self.order))) != len(self.order):
+            raise ValueError("order: a value stands twice; give each once")
+        if self.decimal is not None and self.decimal == self.thousands:
+            raise ValueError(f"decimal and thousands are both '{self.decimal}'; give two different marks")
+        return self

@@ -1,0 +1,383 @@
+"""How one column is encoded: a JSON-ready table of what was seen in it, and what is told of it.
+
+Sees training rows only. `encoding` applies the tables to any rows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from tuner.core.column_spec import ColumnSpec
+from tuner.data import column
+from tuner.data.cells import TEXT, Cells
+from tuner.data.dates import DAY_S
+from tuner.data.notation import PLAIN
+from tuner.data.reading import ColumnReading, Options
+from tuner.data.words import CATEGORY_MISSING, IDS, SENTINELS
+from tuner.errors import DataError
+
+MOST_CATEGORIES = 32
+"""A column with more categories keeps the most frequent ones; the others share one encoded column."""
+
+NEARLY_ALL = 0.9
+"""Texts of which this share differs name the rows and are no categories."""
+
+LONG_TEXT = 4
+"""Texts of so many words on average, more than half of them different, are free text."""
+
+_LEAST_ROWS, _LEAST_CONSTANT = 20, 3
+_SHOWN = 10
+
+
+class Notes:
+    """What was done with columns, by what it was."""
+
+    SENTENCES: Mapping[str, str] = {
+        "empty": "Columns without a value in training are left out: {}.",
+        "constant": "Columns with one value only in training are left out: {}.",
+        "distinct": "Columns of text that differs in every row are left out: {}.",
+        "text": "Columns of free text are left out: {}.",
+        "id": 'Columns that only number the rows are left out: {}; kind = "number" under '
+        "[data.columns.<name>] keeps one.",
+        "dropped": "Columns that the study leaves out: {}.",
+        "stray": "Values that are no numbers count as missing: {}.",
+        "odd": "Values that are no dates, times or truth values count as missing: {}.",
+        "unordered": "Values that `order` does not name count as missing: {}.",
+        "filled": "Missing numbers become the training median, and a column marks them: {}.",
+        "filled_with": "Missing values are filled in, and a column marks them: {}.",
+        "written": "Numbers are read as they are written: {}.",
+        "open_number": "Numbers that could mean two things: {}; decimal or thousands under "
+        "[data.columns.<name>] says which.",
+        "sentinel": "Numbers that look as if they stood for a missing value: {}; missing = [...] under "
+        "[data.columns.<name>] makes them missing.",
+        "codes": 'Numbers with zeros in front are categories: {}; kind = "number" under '
+        "[data.columns.<name>] changes it.",
+        "date": "Dates become days since the first one, month, weekday and hour: {}.",
+        "open_date": "Dates that could mean two things: {}; date_format under [data.columns.<name>] "
+        "says which.",
+        "time": "Times of day become hours: {}.",
+        "boolean": "Words for true and false become 1 and 0: {}.",
+        "ordinal": "Values become their places in the order that the study gives: {}.",
+        "merged": "Categories that differ in case or blanks only are one: {}.",
+        "category": "Each category gets a column of its own: {}.",
+        "counts": 'Columns that count up with the rows: {}; kind = "drop" under [data.columns.<name>] leaves '
+        "one out if it only numbers the rows.",
+    }
+
+    def __init__(self) -> None:
+        self._found: dict[str, list[str]] = {}
+
+    def add(self, kind: str, column: str) -> None:
+        """Tell something of a column."""
+        self._found.setdefault(kind, []).append(column)
+
+    def sentences(self) -> tuple[str, ...]:
+        """What was done, a sentence each."""
+        known = self.SENTENCES.items()
+        return tuple(text.format(listed(self._found[kind])) for kind, text in known if kind in self._found)
+
+
+def table_of(reading: ColumnReading, options: Options, notes: Notes) -> dict[str, Any] | None:
+    """How a column is encoded; None where it is left out.
+
+    Raises:
+        DataError: the study says of it what it is not.
+    """
+    asked, name = options.asked(reading.name), reading.name
+    if asked.kind == "drop":
+        notes.add("dropped", name)
+        return None
+    if reading.cells.missing.all():
+        notes.add("empty", name)
+        return None
+    table: dict[str, Any] | None
+    if asked.kind == "ordinal":
+        table = _ordinal(reading, asked, notes)
+    elif reading.kind == "category":
+        table = _category(reading, asked, notes)
+    elif reading.kind == "date":
+        table = _date(reading, asked, notes)
+    else:
+        table = _number(reading, asked, notes)
+    absent = options.absent(name)
+    own = asked.missing is not None
+    return table if table is None or not (absent or own) else {**table, "absent": list(absent), "own": own}
+
+
+def cells_of(raw: Any, table: Mapping[str, Any]) -> Cells:
+    """The values of a column that was encoded so."""
+    return Cells(raw, table.get("absent", ()))
+
+
+def categories_of(cells: Cells, table: Mapping[str, Any]) -> Any:
+    """The categories in each row, null of what is missing, as an Arrow array; (N,)."""
+    texts = cells.texts if cells.is_text else pa.array(cells.labels(), TEXT, from_pandas=True)
+    if table.get("own"):
+        return texts
+    gone = pc.is_in(texts, value_set=pa.array(CATEGORY_MISSING, TEXT))
+    return pc.if_else(gone, pa.scalar(None, TEXT), texts) if bool(pc.any(gone).as_py()) else texts
+
+
+def folded(texts: Any) -> Any:
+    """By what texts are compared: without regard to case, 3.0 as 3."""
+    texts = pc.utf8_lower(pc.utf8_trim_whitespace(texts))
+    whole = pc.match_substring_regex(texts, _WHOLE)
+    return pc.replace_substring_regex(texts, _WHOLE, r"\1") if bool(pc.any(whole).as_py()) else texts
+
+
+_WHOLE = r"^(-?\d+)\.0+$"
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first ten of some names."""
+    names = list(names)
+    shown = ", ".join(names[:_SHOWN])
+    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
+
+
+def _number(reading: ColumnReading, asked: ColumnSpec, notes: Notes) -> dict[str, Any] | None:
+    """Of numbers, times of day and truth values."""
+    name, kind, cells = reading.name, reading.kind, reading.cells
+    values = column.finite(reading.values if reading.values is not None else cells.numbers())
+    lost = np.isnan(values)
+    if lost.all():
+        if asked.kind is not None:
+            raise DataError(f"{name}: {_not_so(reading, asked)}")
+        notes.add("empty", name)
+        return None
+    _tell_strays(reading, "stray" if kind == "number" else "odd", notes)
+    known = values[~lost]
+    if len(known) >= _LEAST_CONSTANT and known.min() == known.max() and not lost.any():
+        notes.add("constant", f"{name} ({known[0]:g})")
+        return None
+    if kind == "number" and asked.kind is None:
+        if _is_id(name, known) and not lost.any():
+            notes.add("id", name)
+            return None
+        if not lost.any() and _counts_up(known):
+            notes.add("counts", name)
+        if found := _sentinels(known):
+            notes.add("sentinel", f"{name} ({', '.join(f'{number:.15g}' for number in found)})")
+    _tell_notation(reading, notes)
+    if kind in ("time", "boolean"):
+        words = f" ({reading.true[0]} = 1)" if reading.true and reading.true[0] != "true" else ""
+        notes.add(kind, name + words)
+    fill = _fill(known, asked)
+    if lost.any():
+        usual = asked.fill in (None, "median")
+        notes.add("filled" if usual else "filled_with", f"{name} ({lost.sum()} rows, {fill:g})")
+    table: dict[str, Any] = {"name": name, "kind": kind, "fill": fill, "missing": bool(lost.any())}
+    if reading.notation != PLAIN:
+        table["notation"] = reading.notation.to_table()
+    if kind == "boolean":
+        table |= {"true": list(reading.true), "false": list(reading.false)}
+    return table
+
+
+def _date(reading: ColumnReading, asked: ColumnSpec, notes: Notes) -> dict[str, Any] | None:
+    stamps = reading.values if reading.values is not None else np.full(len(reading.cells), np.nan)
+    lost = np.isnan(stamps)
+    if lost.all():
+        if asked.kind is not None or asked.date_format is not None:
+            raise DataError(f"{reading.name}: {_not_so(reading, asked)}")
+        notes.add("empty", reading.name)
+        return None
+    known = stamps[~lost]
+    if len(known) >= _LEAST_CONSTANT and known.min() == known.max() and not lost.any():
+        notes.add("constant", reading.name)
+        return None
+    _tell_strays(reading, "odd", notes)
+    notes.add("date", f"{reading.name} ({lost.sum()} rows without)" if lost.any() else reading.name)
+    if reading.open_case is not None:
+        order = {"dmy": "day", "mdy": "month", "ymd": "year"}[reading.first]
+        notes.add("open_date", f"{reading.name} ({reading.open_case}, read with the {order} first)")
+    table: dict[str, Any] = {
+        "name": reading.name,
+        "kind": "date",
+        "first": reading.first,
+        "origin_s": float(known.min()),
+        "fill_s": _fill(known, asked),
+        "hours": bool((known % DAY_S != 0).any()),
+        "missing": bool(lost.any()),
+    }
+    if reading.form is not None:
+        table["format"] = reading.form
+    return {**table, "compact": True} if reading.compact else table
+
+
+def _ordinal(reading: ColumnReading, asked: ColumnSpec, notes: Notes) -> dict[str, Any]:
+    order = [str(value) for value in asked.order]
+    table: dict[str, Any] = {"name": reading.name, "kind": "ordinal", "order": order}
+    if asked.missing is not None:
+        table["own"] = True
+    texts = categories_of(reading.cells, table)
+    values = places(texts, order)
+    lost = np.isnan(values)
+    gone = pc.is_null(texts).to_numpy(zero_copy_only=False)
+    if lost.all():
+        raise DataError(
+            f"{reading.name}: order names none of the values in training, the first of which is "
+            f"'{pc.drop_null(texts)[0].as_py()}'; correct [data.columns.{reading.name}] order"
+        )
+    if (stray := lost & ~gone).any():
+        first = texts[int(np.argmax(stray))].as_py()
+        notes.add("unordered", f"{reading.name} ({first!r} and the like, {stray.sum()} rows)")
+    notes.add("ordinal", f"{reading.name} ({len(order)})")
+    return {**table, "fill": _fill(values[~lost], asked), "missing": bool(lost.any())}
+
+
+def places(texts: Any, order: Iterable[str]) -> NDArray[np.float64]:
+    """The place of each text in an order, from 1; NaN of what it does not name; (N,)."""
+    known = folded(pa.array([str(value) for value in order], TEXT))
+    at = pc.index_in(folded(texts), value_set=known).to_numpy(zero_copy_only=False)
+    return np.asarray(at, np.float64) + 1
+
+
+def _category(reading: ColumnReading, asked: ColumnSpec, notes: Notes) -> dict[str, Any] | None:
+    name = reading.name
+    texts = categories_of(reading.cells, {"own": asked.missing is not None})
+    missing = texts.null_count > 0
+    counted = pc.value_counts(pc.drop_null(texts))
+    known, distinct = len(texts) - texts.null_count, len(counted)
+    if not known:
+        notes.add("empty", name)
+        return None
+    if asked.kind == "text" or (asked.kind is None and (kind := _rowwise(texts, known, distinct))):
+        notes.add("text" if asked.kind == "text" else kind, name)
+        return None
+    counts, merged = _merged(counted)
+    if len(counts) == 1 and known >= _LEAST_CONSTANT and not missing:
+        notes.add("constant", f"{name} ({next(iter(counts))})")
+        return None
+    if merged:
+        notes.add("merged", f"{name} ({', '.join(merged[:3])})")
+    if reading.codes is not None:
+        notes.add("codes", f"{name} ({reading.codes})")
+    ranked = sorted(counts, key=lambda word: (-counts[word], word))
+    kept = sorted(ranked[:MOST_CATEGORIES])
+    many = len(ranked) > len(kept)
+    few = f"{name} ({len(kept)} of {len(ranked)}, the rarer ones together)"
+    notes.add("category", few if many else f"{name} ({len(kept)})")
+    table = {
+        "name": name,
+        "kind": "category",
+        "categories": kept,
+        "other": many,
+        "missing": missing,
+        "folded": True,
+    }
+    if asked.fill == "most frequent":
+        table["fill"] = ranked[0]
+    return table
+
+
+def _rowwise(texts: Any, known: int, distinct: int) -> str:
+    """Whether the texts differ by row rather than name categories: all, nearly all, or as free text."""
+    if known < 2:
+        return ""
+    words = pc.mean(pc.count_substring_regex(texts, r"\S+")).as_py()
+    if distinct > known / 2 and words >= LONG_TEXT and known >= _LEAST_ROWS:
+        return "text"
+    nearly = distinct > NEARLY_ALL * known and known >= _LEAST_ROWS
+    return "distinct" if distinct == known or nearly else ""
+
+
+def _merged(counted: Any) -> tuple[dict[str, int], list[str]]:
+    """How often each category stands there, under its most frequent spelling; and which spellings are one."""
+    spellings: dict[str, Counter[str]] = {}
+    words, counts = counted.field("values"), counted.field("counts")
+    for key, word, count in zip(
+        folded(words).to_pylist(), words.to_pylist(), counts.to_pylist(), strict=True
+    ):
+        spellings.setdefault(key, Counter())[word] += count
+    found, merged = {}, []
+    for each in spellings.values():
+        ranked = sorted(each, key=lambda word: (-each[word], word))
+        found[ranked[0]] = each.total()
+        merged += [" = ".join(map(repr, ranked))] if len(ranked) > 1 else []
+    return found, merged
+
+
+def _fill(known: NDArray[np.float64], asked: ColumnSpec) -> float:
+    if isinstance(asked.fill, int | float):
+        return float(asked.fill)
+    if asked.fill == "mean":
+        return float(known.mean())
+    if asked.fill == "most frequent":
+        values, counts = np.unique(known, return_counts=True)
+        return float(values[np.argmax(counts)])
+    return float(np.median(known))
+
+
+def _not_so(reading: ColumnReading, asked: ColumnSpec) -> str:
+    gone = reading.cells.missing
+    first = reading.cells.labels()[int(np.argmin(gone))]
+    if asked.date_format is not None and reading.kind == "date":
+        form = asked.date_format
+        return f'date_format = "{form}", but no value is such a date, the first is {first!r}; correct it'
+    return f'kind = "{asked.kind}", but no value is one, the first is {first!r}; give another kind'
+
+
+def _tell_strays(reading: ColumnReading, kind: str, notes: Notes) -> None:
+    stray = reading.stray
+    if not stray.any():
+        return
+    words = reading.cells.labels()[stray]
+    told = [word for word in words if word not in CATEGORY_MISSING and str(word).lower() != "nan"]
+    if told:
+        notes.add(kind, f"{reading.name} ({str(told[0])!r} and the like, {len(told)} rows)")
+
+
+def _tell_notation(reading: ColumnReading, notes: Notes) -> None:
+    written, how = reading.written, reading.notation
+    if reading.open_case is not None:
+        plain = reading.open_case.replace(how.thousands, "") if how.thousands else reading.open_case
+        notes.add("open_number", f"{reading.name} ({reading.open_case}, read as {plain.replace(',', '.')})")
+    if written is None:
+        return
+    told = ["decimal comma"] if how.decimal == "," else []
+    told += ["percent as shares, 50 % as 0.5"] if written.has_percent() else []
+    money = written.currencies()
+    told += (
+        [" and ".join(money) + (" as if they were one currency" if len(money) > 1 else "")] if money else []
+    )
+    told += [f"in {how.unit}"] if how.unit else []
+    if told:
+        notes.add("written", f"{reading.name} ({', '.join(told)})")
+
+
+def _is_id(name: str, known: NDArray[np.float64]) -> bool:
+    """Whether a column is named as one that numbers the rows, and does."""
+    lower = name.strip().lower()
+    if len(known) < _SHOWN or not (
+        lower in IDS or lower.endswith(("_id", " id", "-id")) or name.endswith("ID")
+    ):
+        return False
+    return bool((known % 1 == 0).all()) and len(np.unique(known)) == len(known)
+
+
+def _counts_up(known: NDArray[np.float64]) -> bool:
+    """Whether whole numbers rise from row to row with few gaps."""
+    if len(known) < _LEAST_ROWS:
+        return False
+    steps = np.diff(known)
+    rising = bool((steps > 0).all()) and bool((known % 1 == 0).all())
+    return rising and bool(known[-1] - known[0] < 4 * len(known))
+
+
+def _sentinels(known: NDArray[np.float64]) -> list[float]:
+    """Numbers such as -999 that stand far from all others, more than once."""
+    found = []
+    for edge, sign in ((float(known.min()), -1), (float(known.max()), 1)):
+        if edge in SENTINELS and np.count_nonzero(known == edge) > 1:
+            rest = known[known != edge]
+            if len(rest) and np.abs(rest - edge).min() > max(np.ptp(rest), 1.0) and sign * edge > 0:
+                found.append(edge)
+    return found

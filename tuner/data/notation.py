@@ -1,0 +1,297 @@
+"""Numbers as people and spreadsheets write them, read by value.
+
+`Notation` says how a column writes its numbers; `Written` takes texts apart once and reads them in any one.
+What surrounds the digits (signs, currencies, units) has few shapes, however many values there are, so each
+shape is understood once. Numbers that are all written plainly take a short cut, which gives the same.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from tuner.data.words import CURRENCIES, SCALES
+
+SPACES = " \u00a0\u2009\u202f\u2007"
+"""Blanks that separate thousands: also no-break, thin and figure space."""
+
+QUOTES = "'\u2019\u00b4`_"
+"""Apostrophes, as in Switzerland, and the underscore, which separate thousands."""
+
+_MOST_SHAPES = 200
+_MINUS = "\\-\u2212\u2013\u2012\u2010\u2011\ufe63\uff0d"
+_BETWEEN = re.escape(SPACES + QUOTES)
+_TOKEN = rf"\d(?:[\d.,{_BETWEEN}]*\d)?[.,]?(?:[eE][+{_MINUS}]?\d+)?"
+_SIGNS = (
+    "$\u00a2-\u00a5\u058f\u060b\u09f2\u09f3\u0e3f\u17db\u20a0-\u20c0"
+    "\ufdfc\ufe69\uff04\uffe0\uffe1\uffe5\uffe6"
+)
+_CURRENCY = (
+    rf"(?:[a-z]{{0,3}}[{_SIGNS}]|" + "|".join(map(re.escape, sorted(CURRENCIES, key=len, reverse=True))) + ")"
+)
+_UNIT = rf"[^\d\s.,()'\"{_MINUS}](?:[^\d()\"]{{0,18}}[^\d()\"\s{_MINUS}])?"
+_AROUND = (
+    rf"(?i)^\s*(?P<front>{_CURRENCY})?\s*(?P<open>\()?\s*(?P<sign>[+{_MINUS}])?\s*(?P<currency>{_CURRENCY})?\s*"
+    rf"(?P<second>[+{_MINUS}])?\s*(?P<lead>[.,])?%s\s*(?P<unit>{_UNIT})?\s*(?P<behind>[{_MINUS}])?\s*"
+    rf"(?:(?P<close>\))\s*(?P<last>{_UNIT})?)?\s*$"
+)
+_SHAPE = re.compile(_AROUND % "0")
+_NUMBER = re.compile(_AROUND % _TOKEN)
+_DASHED = rf"(\d)[.,][{_MINUS}]{{1,2}}"
+_QUOTED = r"^=?\"(.*)\"$|^'(.*)'$|^'([^']*)$"
+_GROUPS = "|".join(rf"(?:{re.escape(mark)}\d{{3}})+" for mark in SPACES + QUOTES)
+_WORD = r"(?i)^\s*[+-]?(?:true|false|inf|infinity)\s*$"
+_WORDS = {"true": 1.0, "false": 0.0, "-inf": -np.inf, "-infinity": -np.inf}
+_DIGITS = {ord(zero) + i: str(i) for zero in "\uff10\u0660\u06f0\u0966" for i in range(10)}
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How a column writes its numbers.
+
+    Attributes:
+        decimal: the decimal mark, dot or comma.
+        thousands: the other one of them, where it separates thousands; else empty. Spaces and apostrophes
+            may separate them in any notation.
+        unit: what may stand behind a number, beside percent signs, currencies, thousands and millions.
+    """
+
+    decimal: str = "."
+    thousands: str = ","
+    unit: str = ""
+
+    def to_table(self) -> dict[str, str]:
+        """As an encoding keeps it."""
+        return asdict(self)
+
+
+PLAIN = Notation()
+
+
+def whole(texts: Any, notation: Notation = PLAIN) -> NDArray[np.float64] | None:
+    """All of these as numbers, where each is written plainly; else None. Null is NaN; (N,)."""
+    if notation.decimal == "," and bool(pc.any(pc.match_substring(texts, ".")).as_py()):
+        return None
+    try:
+        return _floats(texts)
+    except pa.ArrowInvalid:
+        return None
+
+
+def numbers(texts: Any, notation: Notation = PLAIN) -> NDArray[np.float64]:
+    """Each of these texts as a number; NaN of what is none in this notation; (N,)."""
+    read = whole(texts, notation)
+    return Written(texts).numbers(notation) if read is None else read
+
+
+def could_be(texts: list[str]) -> bool:
+    """Whether enough of a sample of texts look like numbers that it is worth reading the others."""
+    return sum(_NUMBER.match(text) is not None for text in texts) >= 0.2 * len(texts)
+
+
+class Written:
+    """Texts, some of which are numbers, taken apart.
+
+    Args:
+        texts: an Arrow array of text; null where there is nothing.
+    """
+
+    def __init__(self, texts: Any) -> None:
+        bare = _bare(pc.fill_null(texts, ""))
+        self._fits = _matches(bare, _AROUND % _TOKEN)
+        self._words = _truths(bare)
+        bare = bare.filter(pa.array(self._fits))
+        coded = pc.dictionary_encode(pc.replace_substring_regex(bare, _TOKEN, "0"))
+        self._shapes = [_Shape.of(text) for text in coded.dictionary.to_pylist()[:_MOST_SHAPES]]
+        self._shape = coded.indices.to_numpy(zero_copy_only=False)
+        if len(coded.dictionary) > _MOST_SHAPES:
+            known = self._shape < _MOST_SHAPES
+            self._fits[self._fits] = known
+            self._shape, bare = self._shape[known], bare.filter(pa.array(known))
+        self._body = self._bodies(bare)
+
+    def numbers(self, notation: Notation) -> NDArray[np.float64]:
+        """Every text as a number in this notation; NaN elsewhere; (N,)."""
+        factors = np.array([shape.factor(notation.unit) for shape in self._shapes])[self._shape]
+        fits = _matches(self._body, _body(notation.decimal, notation.thousands)) & ~np.isnan(factors)
+        factors = factors[fits]
+        digits = _without(self._body.filter(pa.array(fits)), f"[{_BETWEEN}{_other(notation.decimal)}]", "")
+        if notation.decimal == ",":
+            digits = pc.replace_substring(digits, ",", ".")
+        sizes = _floats(_without(digits, f"[{_MINUS}]", "-"))
+        shares = np.abs(factors) < 1
+        # 44 / 100 is the float that 0.44 is; 44 * 0.01 is not always.
+        sizes = np.where(shares, sizes / np.round(1 / np.where(shares, factors, 1.0)), sizes * factors)
+        found = np.full(len(fits), np.nan)
+        found[fits] = sizes
+        values = self._words.copy()
+        values[self._fits] = found
+        return values
+
+    def votes(self) -> tuple[int, int]:
+        """How many texts are numbers with a decimal dot only, and how many with a decimal comma only."""
+        dot, comma = self._is_number["."], self._is_number[","]
+        return int((dot & ~comma).sum()), int((comma & ~dot).sum())
+
+    @property
+    def open_case(self) -> int | None:
+        """A row with a number of two meanings, such as 1.234; None where there is none."""
+        both = self._is_number["."] & self._is_number[","] & _matches(self._body, r"[.,]\d")
+        return int(np.flatnonzero(self._fits)[int(np.argmax(both))]) if both.any() else None
+
+    def unit(self) -> str:
+        """What stands behind most numbers; empty where that is nothing, a currency, or a factor."""
+        found: Counter[str] = Counter()
+        for shape, size in zip(self._shapes, np.bincount(self._shape, minlength=1).tolist(), strict=False):
+            if np.isnan(shape.factor("")):
+                found[_stem(shape.unit)] += size
+        unit, size = found.most_common(1)[0] if found else ("", 0)
+        return unit if size > len(self._shape) / 2 else ""
+
+    def currencies(self) -> list[str]:
+        """The currencies that stand beside numbers."""
+        return sorted(
+            {word for shape in self._shapes for word in (shape.money, shape.unit) if _is_money(word)}
+        )
+
+    def has_percent(self) -> bool:
+        """Whether any number is a percentage."""
+        return any(abs(shape.factor("")) == SCALES["%"] for shape in self._shapes)
+
+    @cached_property
+    def _is_number(self) -> dict[str, NDArray[np.bool_]]:
+        return {mark: _matches(self._body, _body(mark, _other(mark))) for mark in ".,"}
+
+    def _bodies(self, bare: Any) -> Any:
+        """The digits and what stands between them, without what surrounds them."""
+        edges = [(shape.before, shape.after) for shape in self._shapes]
+        places, parts = [], []
+        for edge in dict.fromkeys(edges):
+            wanted = np.isin(self._shape, [i for i, other in enumerate(edges) if other == edge])
+            places.append(np.flatnonzero(wanted))
+            part = bare if wanted.all() else bare.filter(pa.array(wanted))
+            parts.append(pc.utf8_slice_codeunits(part, edge[0], -edge[1] or None))
+        if len(parts) < 2:
+            return parts[0] if parts else bare
+        return pa.concat_arrays(parts).take(pa.array(np.argsort(np.concatenate(places))))
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What surrounds the digits of a number.
+
+    Attributes:
+        before: how many letters stand before the digits.
+        after: how many stand behind them.
+        is_negative: whether that makes it negative.
+        unit: what stands behind.
+        money: the currency before it.
+    """
+
+    before: int
+    after: int
+    is_negative: bool
+    unit: str
+    money: str
+
+    @classmethod
+    def of(cls, text: str) -> _Shape:
+        """Of a text with one 0 for all digits."""
+        at = text.index("0")
+        found = _SHAPE.match(text)
+        if found is None or (found["open"] is None) != (found["close"] is None):
+            return cls(at, len(text) - at - 1, False, "?", "")
+        part = {name: (value or "").strip() for name, value in found.groupdict().items()}
+        minus = any(re.fullmatch(f"[{_MINUS}]", part[key]) for key in ("sign", "second", "behind"))
+        return cls(
+            before=at - len(part["lead"]),
+            after=len(text) - at - 1,
+            is_negative=minus or part["open"] == "(",
+            unit=" ".join(filter(None, (part["unit"], part["last"]))),
+            money=part["front"] or part["currency"],
+        )
+
+    def factor(self, unit: str) -> float:
+        """What the digits are multiplied by, where this unit may stand behind them; NaN if another does."""
+        factor = {"m": 1e6, "b": 1e9}.get(self.unit.lower(), np.nan) if self.money else np.nan
+        factor = _factor(self.unit, unit) if np.isnan(factor) else factor
+        return -factor if self.is_negative else factor
+
+
+def _factor(unit: str, shared: str) -> float:
+    if not unit or _is_money(unit) or (shared and _stem(unit) == shared):
+        return 1.0
+    lower = unit.lower()
+    if unit in SCALES or (lower in SCALES and (len(unit) > 1 or unit == "K")):
+        return SCALES[unit if unit in SCALES else lower]
+    for end in range(1, len(unit)):  # a factor before a currency: Mio. EUR
+        if _is_money(unit[end:].strip()) and not np.isnan(factor := _factor(unit[:end].strip(), "")):
+            return factor
+    return np.nan
+
+
+def _stem(unit: str) -> str:
+    """The same for one and many: year and years, Tag and Tage."""
+    word = unit.strip(" .").lower()
+    return re.sub(r"(?:e?s|e?n|e)$", "", word) if len(word) > 3 else word
+
+
+def _is_money(word: str) -> bool:
+    signs = [unicodedata.category(letter) == "Sc" for letter in word]
+    return word.lower() in CURRENCIES or (any(signs) and len(word) <= 4 and (word[0].isalpha() or signs[0]))
+
+
+def _bare(texts: Any) -> Any:
+    """Without quotes around them, with the digits of ASCII, and 12,- as 12."""
+    if not bool(pc.all(pc.string_is_ascii(texts)).as_py()):
+        for digit, ascii_digit in _DIGITS.items():
+            if bool(pc.any(pc.match_substring(texts, chr(digit))).as_py()):
+                texts = pc.replace_substring(texts, chr(digit), ascii_digit)
+    if bool(pc.any(pc.match_substring_regex(texts, "[\"']")).as_py()):
+        texts = pc.replace_substring_regex(pc.utf8_trim_whitespace(texts), _QUOTED, r"\1\2\3")
+    return _without(texts, _DASHED, r"\1")
+
+
+def _truths(texts: Any) -> NDArray[np.float64]:
+    """1 for true, 0 for false, infinities; NaN elsewhere; (N,)."""
+    values = np.full(len(texts), np.nan)
+    for i in np.flatnonzero(_matches(texts, _WORD)).tolist():
+        values[i] = _WORDS.get(str(texts[i].as_py()).strip().lower(), np.inf)
+    return values
+
+
+def _body(decimal: str, thousands: str) -> str:
+    groups = _GROUPS
+    if thousands in (".", ","):
+        groups += rf"|(?:{re.escape(thousands)}\d{{3}})+"
+    lakhs = r"|[1-9]\d?(?:,\d{2})+,\d{3}" if thousands == "," else ""
+    point = re.escape(decimal)
+    exponent = rf"(?:[eE][+{_MINUS}]?\d+)?"
+    return rf"^(?:(?:\d+|[1-9]\d{{0,2}}(?:{groups}){lakhs})(?:{point}\d*)?|{point}\d+){exponent}$"
+
+
+def _other(decimal: str) -> str:
+    return "," if decimal == "." else "."
+
+
+def _without(texts: Any, pattern: str, instead: str) -> Any:
+    """With this pattern replaced, where there is any: looking is much cheaper than replacing."""
+    found = bool(pc.any(pc.match_substring_regex(texts, pattern)).as_py())
+    return pc.replace_substring_regex(texts, pattern, instead) if found else texts
+
+
+def _floats(texts: Any) -> NDArray[np.float64]:
+    return np.asarray(pc.cast(texts, pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+
+
+def _matches(texts: Any, pattern: str) -> NDArray[np.bool_]:
+    return np.array(pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False), bool)

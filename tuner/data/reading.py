@@ -1,0 +1,379 @@
+"""What the columns of a table hold, and how they write it; decided on the rows that are handed in.
+
+`read_columns` looks at all columns of the training rows at once, as one column may say how another one writes
+its numbers or dates; `read_column` looks at one alone, as the target is. Each becomes a `ColumnReading`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from tuner.core.column_spec import ColumnSpec
+from tuner.core.spec import DataSpec
+from tuner.data import dates, notation
+from tuner.data.cells import TEXT, Cells
+from tuner.data.notation import PLAIN, Notation, Written
+from tuner.data.words import BOOLEANS, MISSING
+
+MOSTLY = 0.5
+"""A column of which this share of the known values are numbers, or dates, holds such; others are missing."""
+
+UNIT_SHARE = 0.9
+"""This share has to be numbers where they have a unit: seats such as 12A and 13B are none."""
+
+_SAMPLE = 100
+_FEW = 12
+_CODE = r"^0\d+$"
+_CODES = 0.005
+_GROUPED = r"^[+-]?[1-9]\d{0,2}(?:\.\d{3})+$"
+_OF_WORDS = {word for pair in BOOLEANS for word in pair}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a study says of how its columns are read.
+
+    Attributes:
+        hint: the decimal mark that the file's separator suggests; used only where nothing else says.
+        columns: what is said of single columns.
+    """
+
+    decimal: str | None = None
+    thousands: str | None = None
+    missing: tuple[Any, ...] = ()
+    date_format: str | None = None
+    columns: Mapping[str, ColumnSpec] = field(default_factory=dict)
+    hint: str | None = None
+
+    @classmethod
+    def of(cls, spec: DataSpec, hint: str | None = None) -> Options:
+        """Of `[data]`."""
+        return cls(spec.decimal, spec.thousands, spec.missing, spec.date_format, spec.columns, hint)
+
+    def asked(self, name: str) -> ColumnSpec:
+        """What is said of one column, by itself or by all."""
+        own = self.columns.get(name, ColumnSpec())
+        if own.decimal is None and own.thousands is None:
+            own = own.model_copy(update={"decimal": self.decimal, "thousands": self.thousands})
+        return own.model_copy(update={"date_format": own.date_format or self.date_format})
+
+    def absent(self, name: str) -> tuple[Any, ...]:
+        """What counts as missing in a column, beside the usual words."""
+        own = self.columns.get(name, ColumnSpec()).missing
+        return self.missing if own is None else own
+
+    def words(self, name: str) -> frozenset[str]:
+        """The usual words for what is missing, where the study does not say what is."""
+        return MISSING if self.columns.get(name, ColumnSpec()).missing is None else frozenset()
+
+
+@dataclass(frozen=True)
+class ColumnReading:
+    """What a column holds.
+
+    Attributes:
+        name: the column's.
+        kind: number, date, time, boolean or category.
+        cells: its values, as they were.
+        known: its values without what is missing by a word for it.
+        values: numbers, dates in seconds since 1970, times in hours, truth values as 1 and 0; none of
+            categories. NaN where there is no such value; (N,).
+        notation: how it writes numbers.
+        first: what stands first in its dates.
+        form: the strptime format that the study names.
+        true: words for true, in lower case.
+        false: words for false.
+        compact: whether its dates are numbers such as 20230127.
+        open_case: a value that could mean something else, where nothing but custom decided.
+        codes: why numbers are a category: one with zeros in front.
+    """
+
+    name: str
+    kind: str
+    cells: Cells
+    known: Cells
+    values: NDArray[np.float64] | None = None
+    notation: Notation = PLAIN
+    first: str = dates.DAY_FIRST
+    form: str | None = None
+    true: tuple[str, ...] = ()
+    false: tuple[str, ...] = ()
+    compact: bool = False
+    open_case: str | None = None
+    codes: str | None = None
+    votes: int = 0
+    written: Written | None = None
+
+    @property
+    def stray(self) -> NDArray[np.bool_]:
+        """Where something stands that is no such value; (N,)."""
+        if self.values is None:
+            return np.zeros(len(self.cells), bool)
+        return np.isnan(self.values) & ~self.cells.missing
+
+
+def read_columns(rows: pd.DataFrame, options: Options) -> list[ColumnReading]:
+    """Read all columns of a table."""
+    found = [_read(str(name), rows[name], options) for name in rows.columns]
+    decimal = _majority([r.votes for r in found if r.kind == "number"], ".", ",")
+    first = _majority(
+        [1 if r.first == dates.DAY_FIRST else -1 for r in found if r.kind == "date" and r.votes],
+        dates.DAY_FIRST,
+        dates.MONTH_FIRST,
+    )
+    return [_settled(reading, decimal, first, options) for reading in found]
+
+
+def read_column(name: str, raw: pd.Series[Any], options: Options) -> ColumnReading:
+    """Read one column by itself."""
+    return _settled(_read(name, raw, options), None, None, options)
+
+
+def numbers(raw: pd.Series[Any], name: str, options: Options) -> NDArray[np.float64]:
+    """Read a column that has to hold numbers, in its own notation; NaN where it does not; (N,)."""
+    own = options.columns.get(name, ColumnSpec()).model_copy(update={"kind": "number", "order": ()})
+    values = read_column(name, raw, replace(options, columns={name: own})).values
+    return np.full(len(raw), np.nan) if values is None else values
+
+
+def timestamps(raw: pd.Series[Any], name: str, options: Options) -> NDArray[np.float64] | None:
+    """Read a column that orders rows, dates or numbers; None where any value is neither; (N,)."""
+    own = options.columns.get(name, ColumnSpec()).model_copy(update={"kind": None, "order": ()})
+    values = read_column(name, raw, replace(options, columns={name: own})).values
+    if values is None:  # numbers with zeros in front are a category where nobody asks for numbers
+        values = numbers(raw, name, options)
+    return values if np.isfinite(values).all() else None
+
+
+def _majority(votes: Iterable[int], one: str, other: str) -> str | None:
+    total = sum(np.sign(vote) for vote in votes)
+    return None if not total else one if total > 0 else other
+
+
+def _read(name: str, raw: pd.Series[Any], options: Options) -> ColumnReading:
+    asked, absent = options.asked(name), options.absent(name)
+    cells = Cells(raw, absent)
+    if asked.kind in ("category", "text", "ordinal", "drop") or (cells.is_declared and asked.kind is None):
+        return ColumnReading(name, "category", cells, cells)
+    if cells.are_dates:
+        return ColumnReading(name, "date", cells, cells, cells.seconds(dates.DAY_FIRST))
+    if cells.texts is None:
+        return _of_numbers(ColumnReading(name, "number", cells, cells, cells.numbers()), asked)
+    if asked.kind is None and asked.date_format is None and (plain := _plain(name, cells, asked)) is not None:
+        return _of_numbers(plain, asked)
+    known = Cells(raw, absent, options.words(name))
+    of = _Candidates(name, cells, known, asked)
+    if asked.kind is not None:
+        return of.asked_for(asked.kind)
+    return of.likely()
+
+
+def _plain(name: str, cells: Cells, asked: ColumnSpec) -> ColumnReading | None:
+    """A column that is numbers throughout, written plainly; None of any other."""
+    decimal = _decimal(asked)
+    read = None if decimal == "," else notation.whole(cells.texts)
+    if read is None or cells.texts.null_count == len(cells):
+        return None
+    if (code := _code(cells.texts)) is not None:
+        return ColumnReading(name, "category", cells, cells, codes=code)
+    reading = ColumnReading(name, "number", cells, cells, cells.beside(read))
+    if decimal == ".":
+        return reading
+    votes, case = _dots(cells.texts)
+    return replace(reading, votes=votes, open_case=case)
+
+
+def _of_numbers(reading: ColumnReading, asked: ColumnSpec) -> ColumnReading:
+    """Numbers, or the dates that numbers such as 20230127 are."""
+    values = reading.values
+    if asked.kind is None and reading.kind == "number" and values is not None and dates.are_compact(values):
+        stamps = dates.compact(values)
+        return replace(reading, kind="date", values=stamps, compact=True, votes=0, open_case=None)
+    return reading
+
+
+class _Candidates:
+    """What a column of text could be."""
+
+    def __init__(self, name: str, cells: Cells, known: Cells, asked: ColumnSpec) -> None:
+        self._reading = ColumnReading(name, "category", cells, known)
+        self._known, self._asked = known, asked
+        self._count = int((~known.missing).sum())
+
+    def likely(self) -> ColumnReading:
+        """The first kind that the column fits."""
+        if not self._count:
+            return self._reading
+        if self._asked.date_format is not None and self._share((date := self._date()).values) >= MOSTLY:
+            return date
+        boolean = self._boolean()
+        if boolean is not None:
+            # true and false are numbers, as in a column whose type is that of truth values.
+            return replace(boolean, kind="number") if boolean.true[0] == "true" else boolean
+        if (code := _code(self._known.texts)) is not None:
+            return replace(self._reading, codes=code)
+        sample = self._sample()
+        if sum(any(map(str.isdigit, text)) for text in sample) < 0.2 * len(sample):
+            return self._reading
+        if notation.could_be(sample):
+            number = self._number()
+            if self._share(number.values) >= (UNIT_SHARE if number.notation.unit else MOSTLY):
+                return number
+        if dates.could_be(sample, times=True) and self._share((time := self._time()).values) >= MOSTLY:
+            return time
+        if dates.could_be(sample, times=False) and self._share((date := self._date()).values) >= MOSTLY:
+            return date
+        return self._reading
+
+    def asked_for(self, kind: str) -> ColumnReading:
+        """That kind, whatever the values look like."""
+        if kind == "number":
+            return self._number()
+        if kind == "boolean":
+            return self._boolean() or self._two()
+        time = self._time()
+        date = self._date()
+        return time if self._share(time.values) > self._share(date.values) else date
+
+    def _share(self, values: NDArray[np.float64] | None) -> float:
+        return 0.0 if values is None or not self._count else (~np.isnan(values)).sum() / self._count
+
+    def _number(self) -> ColumnReading:
+        written = Written(self._known.texts)
+        decimal = _decimal(self._asked)
+        dot, comma = written.votes()
+        row = written.open_case
+        case = None if decimal is not None or dot != comma or row is None else self._known.texts[row].as_py()
+        reading = replace(self._reading, kind="number", votes=dot - comma if decimal is None else 0)
+        reading = replace(reading, written=written, open_case=case)
+        return _numbers_in(reading, decimal or ("," if comma > dot else "."), self._asked)
+
+    def _date(self) -> ColumnReading:
+        known, form = self._known, self._asked.date_format
+        reading = replace(self._reading, kind="date", form=form)
+        if form is not None:
+            return replace(reading, values=known.seconds("", form))
+        first, case = dates.order(known.texts)
+        values = known.seconds(first or dates.DAY_FIRST)
+        return replace(
+            reading,
+            values=values,
+            first=first or dates.DAY_FIRST,
+            votes=int(first in (dates.DAY_FIRST, dates.MONTH_FIRST)),
+            open_case=case,
+        )
+
+    def _time(self) -> ColumnReading:
+        return replace(self._reading, kind="time", values=self._known.hours())
+
+    def _sample(self) -> list[str]:
+        """Some different values, the first that there are."""
+        texts = pc.drop_null(self._known.texts[: 20 * _SAMPLE])
+        texts = texts if len(texts) else pc.drop_null(self._known.texts)
+        found: list[str] = pc.unique(texts)[:_SAMPLE].to_pylist()
+        return found
+
+    def _boolean(self) -> ColumnReading | None:
+        texts = self._known.texts
+        head = pc.utf8_lower(pc.drop_null(texts[:_FEW])).to_pylist()
+        if not set(head) <= _OF_WORDS | {"0", "1"}:
+            return None
+        found = set(pc.unique(pc.utf8_lower(pc.drop_null(texts))).to_pylist())
+        pair = next((p for p in BOOLEANS if found <= {*p, "0", "1"} and found & set(p)), None)
+        return None if pair is None else self._truths((pair[0], "1"), (pair[1], "0"))
+
+    def _two(self) -> ColumnReading:
+        """Two values of which none is a word for true or false: the later one is true."""
+        found = sorted({str(label).lower() for label in self._known.labels() if label is not None})
+        return self._truths(tuple(found[1:2]), tuple(found[:1]))
+
+    def _truths(self, true: tuple[str, ...], false: tuple[str, ...]) -> ColumnReading:
+        reading = replace(self._reading, kind="boolean", true=true, false=false)
+        return replace(reading, values=truths(self._known, true, false))
+
+
+def truths(cells: Cells, true: Iterable[str], false: Iterable[str]) -> NDArray[np.float64]:
+    """1 of the words for true, 0 of those for false, NaN elsewhere; (N,)."""
+    if cells.texts is None:
+        values = cells.numbers()
+        return np.where((values == 0) | (values == 1), values, np.nan)
+    lower = pc.utf8_lower(cells.texts)
+    known = np.full(len(cells), np.nan)
+    for value, words in ((1.0, true), (0.0, false)):
+        there = pc.is_in(lower, value_set=pa.array(list(words), TEXT))
+        known[there.to_numpy(zero_copy_only=False).astype(bool)] = value
+    return cells.beside(known)
+
+
+def _settled(
+    reading: ColumnReading, decimal: str | None, first: str | None, options: Options
+) -> ColumnReading:
+    """Decide what the column itself leaves open by the other columns, the file, and custom, in this order."""
+    if reading.open_case is None:
+        return reading
+    asked = options.asked(reading.name)
+    if reading.kind == "number":
+        told = reading if decimal is None else replace(reading, open_case=None)
+        chosen = decimal or options.hint or "."
+        return told if chosen == "." else _numbers_in(told, chosen, asked)
+    slashed = "/" in reading.open_case
+    usual = dates.DAY_FIRST if options.hint == "," or not slashed else dates.MONTH_FIRST
+    told = reading if first is None else replace(reading, open_case=None)
+    return replace(told, first=first or usual, values=reading.known.seconds(first or usual))
+
+
+def _numbers_in(reading: ColumnReading, decimal: str, asked: ColumnSpec) -> ColumnReading:
+    written = reading.written or Written(reading.known.texts)
+    how = Notation(decimal, _thousands(decimal, asked.thousands), written.unit())
+    return replace(reading, notation=how, written=written, values=reading.known.beside(written.numbers(how)))
+
+
+def _decimal(asked: ColumnSpec) -> str | None:
+    """The decimal mark that the study names, or that follows from the mark of thousands."""
+    if asked.decimal is not None:
+        return asked.decimal
+    return {".": ",", ",": "."}.get(asked.thousands or "")
+
+
+def _thousands(decimal: str, asked: str | None) -> str:
+    other = "," if decimal == "." else "."
+    return other if asked in (None, other) else ""
+
+
+def _dots(texts: Any) -> tuple[int, str | None]:
+    """How many of these plain numbers can have no mark of thousands, and one that can, where all can."""
+    head = pc.drop_null(texts[:_SAMPLE]).to_pylist()
+    if any("." in text and not _is_grouped(text) for text in head):
+        return 1, None
+    grouped = pc.match_substring_regex(texts, _GROUPED)
+    count, dots = (int(pc.sum(m).as_py() or 0) for m in (grouped, pc.match_substring(texts, ".")))
+    if not count or dots > count:
+        return dots - count, None
+    return 0, str(texts.filter(pc.fill_null(grouped, False))[0].as_py())
+
+
+def _is_grouped(text: str) -> bool:
+    return bool(pc.match_substring_regex(pa.scalar(text), _GROUPED).as_py())
+
+
+def _code(texts: Any) -> str | None:
+    """A whole number with zeros in front, where all are whole and that is no slip; else None."""
+    zeros = pc.starts_with(texts, "0")
+    if not bool(pc.any(zeros).as_py()):
+        return None
+    coded = texts.filter(pc.fill_null(zeros, False))
+    coded = coded.filter(pc.match_substring_regex(coded, _CODE))
+    if not len(coded) or not bool(pc.all(pc.match_substring_regex(texts, r"^\d+$")).as_py()):
+        return None
+    sizes = pc.min_max(pc.utf8_length(texts)).as_py()
+    same = sizes["min"] == sizes["max"]
+    often = len(coded) >= _CODES * (len(texts) - texts.null_count)
+    return str(coded[0].as_py()) if same or often else None

@@ -1,0 +1,91 @@
+"""Words that people write into cells: for missing values, truth values, months and currencies.
+
+All of them are compared in lower case. What is added here changes how new studies read their columns; a model
+that is kept has the words for missing in its encoding.
+"""
+
+from __future__ import annotations
+
+CATEGORY_MISSING = (
+    "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "?",
+    "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
+)  # fmt: skip
+"""What is missing in a column of categories: pandas' words for it, spelled as here, and the question mark."""
+
+MISSING = frozenset(
+    {word.lower() for word in CATEGORY_MISSING}
+    | {
+        "-", "--", "---", "\u2013", "\u2014", ".", "..", "...", "??", "???", "x", "*", "/",
+        "n.v.", "n. v.", "k.a.", "k. a.", "k.a", "n.a.", "n. a.", "n.a", "na.", "o.a.", "nv", "n/v", "n.b.",
+        "none", "nil", "missing", "(missing)", "unknown", "unk", "unbekannt", "fehlt", "fehlend", "leer",
+        "keine angabe", "keine", "not available", "not applicable", "not known", "no data", "nodata",
+        "empty", "(empty)",
+        "(blank)", "blank", "undefined", "tbd", "tba", "nat", "inconnu", "manquant", "s.o.",
+        "n.c.", "nc", "nd",
+        "#div/0!", "#value!", "#ref!", "#name?", "#num!", "#null!", "#wert!", "#bezug!", "#zahl!", "#nv",
+        "#n/v",
+        "#####", "-nan", "+nan", "(null)", "[null]", "\\n", "<null>", "<none>",
+    }
+)  # fmt: skip
+"""What is missing in a column of numbers, dates or truth values."""
+
+BOOLEANS = (
+    ("true", "false"), ("yes", "no"), ("y", "n"), ("t", "f"), ("on", "off"), ("ja", "nein"), ("j", "n"),
+    ("oui", "non"), ("vrai", "faux"), ("o", "n"), ("si", "no"), ("s\u00ed", "no"), ("wahr", "falsch"),
+    ("sim", "n\u00e3o"), ("tak", "nie"),
+)  # fmt: skip
+"""Words for true and for false."""
+
+CURRENCIES = (
+    "eur", "euro", "euros", "usd", "chf", "gbp", "jpy", "cny", "rmb", "inr", "sek", "nok", "dkk", "isk",
+    "pln",
+    "czk", "huf", "aud", "cad", "nzd", "hkd", "sgd", "brl", "mxn", "zar", "try", "rub", "krw", "ils", "thb",
+    "kr", "kr.", "k\u010d", "z\u0142", "ft", "fr", "fr.", "sfr", "sfr.", "rs", "rs.", "r$", "us$", "dm",
+    "dollar", "dollars",
+)  # fmt: skip
+"""Currencies as words; signs are known by their kind."""
+
+SCALES = {
+    "%": 1e-2, "\uff05": 1e-2, "pct": 1e-2, "pct.": 1e-2, "percent": 1e-2, "per cent": 1e-2, "prozent": 1e-2,
+    "\u2030": 1e-3,
+    "k": 1e3, "tsd": 1e3, "tsd.": 1e3, "thousand": 1e3, "tausend": 1e3,
+    "M": 1e6, "mio": 1e6, "mio.": 1e6, "mn": 1e6, "mln": 1e6, "mill": 1e6, "mill.": 1e6, "million": 1e6,
+    "millions": 1e6, "millionen": 1e6,
+    "bn": 1e9, "B": 1e9, "mrd": 1e9, "mrd.": 1e9, "billion": 1e9, "milliarden": 1e9,
+}  # fmt: skip
+"""Words behind a number that multiply it; of one letter only as spelled here, save k."""
+
+MONTHS = {
+    name: month
+    for month, names in enumerate(
+        (
+            "jan january januar j\u00e4n j\u00e4nner janvier janv enero ene gennaio gen januari janeiro",
+            "feb february februar feber f\u00e9vrier fevrier f\u00e9v fev febrero febbraio februari"
+            " fevereiro",
+            "mar march m\u00e4rz m\u00e4r maerz mrz mars marzo maart mrt mar\u00e7o",
+            "apr april avril avr abril abr aprile",
+            "may mai mayo maggio mag mei maio",
+            "jun june juni juin junio giugno giu junho",
+            "jul july juli juillet juil julio luglio lug julho",
+            "aug august ao\u00fbt aout agosto ago augustus",
+            "sep sept september septembre septiembre settembre set setembro",
+            "oct october okt oktober octobre octubre ottobre ott outubro out",
+            "nov november novembre noviembre novembro",
+            "dec december dez dezember d\u00e9cembre decembre d\u00e9c diciembre dic dicembre dezembro",
+        ),
+        1,
+    )
+    for name in names.split()
+}
+"""Names of months in English, German and their neighbours."""
+
+IDS = frozenset(
+    (
+        "id", "ids", "index", "idx", "nr", "no", "no.", "rowid", "row_id", "rownum",
+        "rownumber", "uid", "uuid", "guid", "#", "lfd", "lfdnr", "nummer", "zeile", "pk",
+    )
+)  # fmt: skip
+"""Names of columns that number the rows; so do names that end in `_id`."""
+
+SENTINELS = tuple(sign * float("9" * digits) for digits in range(2, 11) for sign in (-1, 1))
+"""Numbers that often stand for a missing value."""
