@@ -48,7 +48,7 @@ def shown(visitor: FlaskClient, place: dict[str, Any]) -> Any:
     return visitor.post("/_dash-update-component", data=json.dumps(body), content_type="application/json")
 
 
-@pytest.mark.parametrize("key", ["study", "page", "trial", "sel", "theme", "against", "options"])
+@pytest.mark.parametrize("key", ["study", "page", "trial", "sel", "theme", "against", "options", "lost"])
 def test_any_value_of_an_address_shows_a_page(visitor: FlaskClient, key: str) -> None:
     for value in ODD:
         page = "trial" if key == "trial" else "convergence"

@@ -67,6 +67,25 @@ def test_list_shows_every_study_and_leads_to_it(page: Page, base: str) -> None:
     drawn(page)
 
 
+@pytest.mark.parametrize("path", ["nope", "?page=convergence", "?study=", "?stduy=made", "%25"])
+def test_address_that_leads_nowhere_says_so_above_the_list(page: Page, base: str, path: str) -> None:
+    page.goto(base + path)
+    expect(page.locator("main")).to_contain_text(f"There is nothing at '/{path}'.")
+    expect(page.locator(".studies tbody tr")).to_have_count(3)
+    page.locator(".brand").click()
+    expect(page.locator("main")).not_to_contain_text("There is nothing at")
+    page.go_back()
+    expect(page.locator("main")).to_contain_text("There is nothing at")
+
+
+@pytest.mark.parametrize(
+    ("path", "told"), [("?study=nope", "No study 'nope'"), ("?study=made&page=nope", "no page 'nope'")]
+)
+def test_study_or_page_that_does_not_exist_is_named(page: Page, base: str, path: str, told: str) -> None:
+    page.goto(base + path)
+    expect(page.locator("main")).to_contain_text(told)
+
+
 def test_options_change_the_figure_and_stay_in_the_address(page: Page, base: str) -> None:
     page.goto(at(base, "made"))
     drawn(page)

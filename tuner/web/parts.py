@@ -108,7 +108,7 @@ def best_table(snapshot: LiveSnapshot) -> Component:
         cells: list[Cell] = [html.A(told, href=address(frame.name, "trial", number))]
         cells += others
         body.append(("default" if number == 0 else "", cells))
-    note = "Settings that matter most come first." if frame.importances else ""
+    note = "Settings that matter most come first." if frame.importances.get("value") else ""
     return html.Section(
         [html.Header([html.H3("Best trials"), html.Small(note)]), _table(head, body)],
         className="card full",
@@ -301,8 +301,13 @@ def compared(route: Route, summaries: Sequence[StudySummary]) -> Component:
     )
 
 
-def studies(summaries: Sequence[StudySummary]) -> Component:
-    """The list of studies."""
+def studies(summaries: Sequence[StudySummary], lost: str | None = None) -> Component:
+    """The list of studies.
+
+    Args:
+        summaries: of each.
+        lost: the address, where it leads to nothing else.
+    """
     head = ["study", "state", "search's best", "trials", "time", "last change", "description"]
     body = []
     for summary in summaries:
@@ -320,7 +325,8 @@ def studies(summaries: Sequence[StudySummary]) -> Component:
         ]
         body.append(("", cells))
     table = _table(head, body, "studies")
-    return html.Section([html.Header(html.H2("Studies")), table], className="card full")
+    wrong = [html.P(f"There is nothing at '{lost}'. These are the studies of this database.")] if lost else []
+    return html.Section([html.Header(html.H2("Studies")), *wrong, table], className="card full")
 
 
 def _table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], kind: str = "") -> Component:

@@ -259,7 +259,7 @@ class PageRenderer:
 
     def _parts(self, route: Route, state: PageState) -> dict[str, Component]:
         if state.shape == "studies":
-            return {"studies": parts.studies(state.summaries)}
+            return {"studies": parts.studies(state.summaries, route.lost)}
         found: dict[str, Component] = {}
         if state.page is None or state.snapshot is None or state.frame is None:
             return found

@@ -31,6 +31,7 @@ class Route:
         selection: numbers of the selected trials.
         options: chosen options by card: ``{"convergence": {"axis": "epochs"}}``.
         theme: the colours.
+        lost: the whole address, where it names no study and is not that of the list.
     """
 
     study: str | None = None
@@ -40,6 +41,7 @@ class Route:
     selection: frozenset[int] = frozenset()
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     theme: Theme = THEMES["light"]
+    lost: str | None = None
 
     @classmethod
     def read(cls, given: Any) -> Route:
@@ -60,6 +62,7 @@ class Route:
             selection=frozenset(numbers(_text(table.get("sel")) or "")),
             options=options,
             theme=THEMES.get(str(table.get("theme")), THEMES["light"]),
+            lost=_text(table.get("lost")),
         )
 
 

@@ -33,15 +33,18 @@
 
   // ---- what the address says ----
 
-  let state = read(location.search);
+  const PLACE = ["study", "page", "trial", "against", "lost"];
+  let state = read(location);
 
-  function read(search) {
-    const found = { study: null, page: null, trial: null, sel: "", against: [], options: {} };
+  // `lost` is an address that names no study and is not that of the list.
+  function read({ pathname, search }) {
+    const found = { study: null, page: null, trial: null, sel: "", against: [], options: {}, lost: null };
     for (const [name, value] of new URLSearchParams(search)) {
       if (name === "against") found.against.push(value);
       else if (name.includes(".")) found.options[name] = value;
-      else if (KEYS.includes(name)) found[name] = value;
+      else if (KEYS.includes(name)) found[name] = value || found[name];
     }
+    if (found.study === null && pathname + search !== "/") found.lost = pathname + search;
     return found;
   }
 
@@ -56,11 +59,11 @@
     return text ? `/?${text}` : "/";
   }
 
-  const isSamePlace = (a, b) => ["study", "page", "trial", "against"].every((name) => same(a[name], b[name]));
+  const isSamePlace = (a, b) => PLACE.every((name) => same(a[name], b[name]));
 
   const view = () => ({ sel: state.sel, options: state.options, theme: theme() });
   const place = () => ({
-    study: state.study, page: state.page, trial: state.trial, against: state.against, ...view(),
+    ...Object.fromEntries(PLACE.map((name) => [name, state[name]])), ...view(),
   });
 
   function go(next, { push = true } = {}) {
@@ -88,7 +91,7 @@
 
   // A link keeps the selection and the options while it stays within the study.
   function follow(href) {
-    const next = read(new URL(href, location.href).search);
+    const next = read(new URL(href, location.href));
     if (next.study !== null && next.study === state.study) {
       next.sel = state.sel;
       next.options = state.options;
@@ -97,7 +100,7 @@
     go(next);
   }
 
-  window.addEventListener("popstate", () => go(read(location.search), { push: false }));
+  window.addEventListener("popstate", () => go(read(location), { push: false }));
 
   // ---- scripts that only some pages need ----
 
@@ -616,8 +619,7 @@
         return window.dash_clientside.no_update;
       }
       if (seen && seen.place) {
-        const { study, page, trial, against } = seen.place;
-        document.documentElement.dataset.shown = address({ ...read(""), study, page, trial, against });
+        document.documentElement.dataset.shown = address({ ...seen.place, sel: "", options: {} });
         if (isSamePlace(seen.place, state)) arrive();
         document.documentElement.dataset.whole = String(seen.version !== "more");
       }
