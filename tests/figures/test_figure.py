@@ -276,3 +276,12 @@ def test_a_figure_of_ones_own_is_found_in_a_file(tmp_path: Path) -> None:
 def test_an_unknown_figure_is_told_with_the_near_names() -> None:
     with pytest.raises(PluginError, match="did you mean 'convergence'"):
         figures.find("convergance")
+
+
+@pytest.mark.parametrize("amount", [1, 20, 2000])
+def test_what_a_figure_says_in_place_of_a_drawing_fits_on_a_narrow_screen(amount: int) -> None:
+    said = figures.LIGHT.empty("<b> " + "a word " * amount)["layout"]["annotations"][0]["text"]
+    lines = said.split("<br>")
+    assert lines[0].startswith("&lt;b&gt; a word")
+    assert len(lines) <= 6
+    assert max(len(line) for line in lines) <= 60

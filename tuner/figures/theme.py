@@ -7,7 +7,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
+
+LINE = 46
+"""Characters in a line of what stands in place of a drawing; so many fit on a telephone."""
 
 _UNSAFE = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
@@ -134,7 +138,8 @@ class Theme:
 
     def empty(self, text: str) -> dict[str, Any]:
         """A figure that says in words why it shows nothing."""
-        said = {"text": safe(text), "showarrow": False, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}
+        text = "<br>".join(safe(line) for line in wrap(text, LINE, max_lines=6, placeholder=" …"))
+        said = {"text": text, "showarrow": False, "xref": "paper", "yref": "paper", "x": 0.5, "y": 0.5}
         hidden = {"visible": False}
         font = {"size": 13, "color": self.muted}
         return {
