@@ -183,6 +183,19 @@ def test_table_sorts_filters_searches_and_downloads(page: Page, base: str) -> No
     assert len(text.splitlines()) == 1 + 160 * 8
 
 
+def test_numbers_fit_into_the_cells_of_the_table(page: Page, base: str) -> None:
+    page.set_viewport_size({"width": 2600, "height": 900})
+    page.goto(at(base, "made", "trials"))
+    page.locator(".ag-cell[col-id=weight_decay]").first.wait_for()
+    cut = page.evaluate(
+        """() => [...document.querySelectorAll(".ag-right-aligned-cell")]
+            .flatMap(cell => [cell, ...cell.querySelectorAll("*")])
+            .filter(each => each.clientWidth && each.scrollWidth > each.clientWidth + 1)
+            .map(each => each.textContent)"""
+    )
+    assert cut == []
+
+
 def test_dark_and_light_follow_the_system_and_then_the_person(browser: Browser, base: str) -> None:
     context = browser.new_context(color_scheme="dark")
     page = context.new_page()

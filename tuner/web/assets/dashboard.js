@@ -320,8 +320,12 @@
     if (state.study !== null && meta("grid-pages").split(",").includes(page)) script(meta("grid-script")).catch(() => {});
   }
 
-  const shown = (value) =>
-    typeof value === "number" ? String(Number.isInteger(value) ? value : Number(value.toPrecision(6))) : value;
+  function shown(value) {
+    if (typeof value !== "number") return value;
+    if (Number.isInteger(value)) return String(value);
+    const texts = [6, 4].map((digits) => String(Number(value.toPrecision(digits))));
+    return texts.find((text) => text.length < 10) || value.toExponential(3);  // as a cell is wide
+  }
 
   function column(name, kind) {
     const isNumber = kind === "number";
