@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import tuner
+from tuner.api import summaries
 from tuner.core.budget import StudyState
 from tuner.core.trial import Reading, TrialRecord
 from tuner.store import Database
@@ -130,7 +131,7 @@ class Subject:
     def drive(self, *, checkpoint_seconds: float = 0.05) -> bool:
         """Start the study, or go on with it; whether there was anything to do."""
         os.chdir(self.folder)
-        known = tuner.studies(storage=self.url) if self.database.exists() else []
+        known = summaries(storage=self.url) if self.database.exists() else []
         if known:
             # It may have been killed when all was done.
             if known[0].state is StudyState.FINISHED:
@@ -170,7 +171,7 @@ class Subject:
 
     def table(self, name: str = "chaos") -> Table:
         """Everything that is stored of the study."""
-        if not self.database.exists() or not tuner.studies(storage=self.url):
+        if not self.database.exists() or not summaries(storage=self.url):
             return {}
         with contextlib.closing(Database.open(self.url)) as database:
             if name not in {each.name for each in database.studies()}:

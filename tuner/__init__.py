@@ -21,11 +21,13 @@ if TYPE_CHECKING:
         init,
         load,
         load_model,
+        predict,
         report,
         resume,
         start,
         studies,
     )
+    from tuner.api.estimator import Tuned, TunedClassifier, TunedRegressor
     from tuner.core.dataset import Dataset, Split
     from tuner.core.ports import Observer, Status
     from tuner.core.space import Choice, Float, Int, SearchSpace
@@ -49,9 +51,9 @@ if TYPE_CHECKING:
 _HOMES = {
     "tuner.api": (
         "Study", "TrialView", "check", "compare", "confirm", "copy", "delete", "export", "init", "load",
-        "load_model",
-        "report", "resume", "start", "studies",
+        "load_model", "predict", "report", "resume", "start", "studies",
     ),
+    "tuner.api.estimator": ("Tuned", "TunedClassifier", "TunedRegressor"),
     "tuner.core.dataset": ("Dataset", "Split"),
     "tuner.core.ports": ("Observer", "Status"),
     "tuner.core.space": ("Choice", "Float", "Int", "SearchSpace"),
@@ -90,6 +92,9 @@ __all__ = [
     "TrialRecord",
     "TrialState",
     "TrialView",
+    "Tuned",
+    "TunedClassifier",
+    "TunedRegressor",
     "TunerError",
     "__version__",
     "check",
@@ -101,6 +106,7 @@ __all__ = [
     "init",
     "load",
     "load_model",
+    "predict",
     "report",
     "resume",
     "start",

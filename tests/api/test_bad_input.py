@@ -44,7 +44,7 @@ def sentence(error: type[Exception], **options: Any) -> str:
         ),
         ({"study": None, "data": "sklearn:iris", "space": 3}, tuner.SpecError, "space"),
         ({"study": {"space": {"use": ["optimisation"]}}}, tuner.SpecError, "did you mean 'optimization'"),
-        ({"study": None, "space": SPACE, "data": [1, 2]}, tuner.SpecError, "data"),
+        ({"study": None, "space": SPACE, "data": [1, 2]}, tuner.DataError, "data: cannot use a list"),
     ],
 )
 def test_bad_input_is_one_clear_error_and_nothing_is_written(

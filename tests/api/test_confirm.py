@@ -66,7 +66,7 @@ def test_confirming_trains_again_recommends_and_opens_the_test_once(started: tun
     assert found.openings[0].command == "confirm small"
     assert started.refresh().confirmation == found
     assert tuner.load_model(str(found.model_path)).predicts
-    assert [study.name for study in tuner.studies(storage=URL)] == ["small"]
+    assert tuner.studies(storage=URL)["name"].tolist() == ["small"]
     assert "95 % confidence interval" in " ".join(sentences(started.verdict))
 
 

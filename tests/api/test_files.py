@@ -415,11 +415,11 @@ def test_a_confirmation_is_known_by_its_facts_and_not_by_its_name(
     study.refresh()
     assert study.confirmation is not None
     assert study.confirmation.confirmed_by == "foo~confirm-2"
-    assert {each.name for each in tuner.studies()} == {"foo", "foo~confirm"}
+    assert set(tuner.studies()["name"]) == {"foo", "foo~confirm"}
     again = tuner.confirm("foo", top=1, repeats=3, trainer=train, reopen=True)
     assert again.confirmed_by == "foo~confirm2"
     tuner.delete("foo")
-    assert [each.name for each in tuner.studies()] == ["foo~confirm"]
+    assert tuner.studies()["name"].tolist() == ["foo~confirm"]
     assert mine.trial(0).model()["x"].tolist() == [0.5, 0.5]
     assert len(list((tmp_path / "tuner_models").iterdir())) == 1
 
@@ -563,7 +563,7 @@ def test_what_is_no_folder_for_models_is_refused_before_anything_is_stored(
     for options in ({"models": "f.txt"}, {"settings": {"trainer.models": "f.txt"}}):
         with pytest.raises(SpecError, match=r"f\.txt: is a file"):
             tuner.start(trainer=train, space=SPACE, name="s", **options)
-    assert tuner.studies() == []
+    assert tuner.studies().empty
 
 
 @pytest.mark.parametrize("together", [False, True])
@@ -653,7 +653,7 @@ def test_deleting_that_is_killed_at_any_point_is_finished_by_repeating_it(
         if was_killed:
             tuner.delete("s", storage=url(copy))
         assert list((copy / "tuner_models").iterdir()) == []
-        assert tuner.studies(storage=url(copy)) == []
+        assert tuner.studies(storage=url(copy)).empty
         if not was_killed:
             break
     assert count > 3

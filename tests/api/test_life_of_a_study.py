@@ -152,7 +152,7 @@ def test_a_study_of_which_every_trial_fails_raises_and_is_kept(max_failures: int
 
     settings = {"stop.max_failures": max_failures}
     with pytest.raises(
-        tuner.TrialError, match=r"broken: no trial has a value; trial \d: RuntimeError: no luck"
+        tuner.TrialError, match=r"broken: no trial has a value; trial 0 and \d others: RuntimeError: no luck"
     ):
         tuner.start(trainer=broken, space=SPACE, trials=6, settings=settings)
     study = tuner.load("broken")
@@ -200,7 +200,7 @@ def test_deleted_study_leaves_nothing_behind(tmp_path: Path) -> None:
     assert list((tmp_path / "tuner_models").rglob("*.safetensors"))
     tuner.delete("digits")
     assert not list((tmp_path / "tuner_models").rglob("*.safetensors"))
-    assert tuner.studies() == []
+    assert tuner.studies().empty
     with pytest.raises(tuner.StudyNotFound):
         tuner.load("digits")
 

@@ -32,6 +32,7 @@ README = PAGES["README.md"].read_text(encoding="utf-8")
 RUN = [
     "README.md",
     *(name for name in PAGES if "tutorial/" in name),
+    "docs/howto/python.md",
     "docs/howto/sklearn.md",
     "docs/plugins.md",
 ]

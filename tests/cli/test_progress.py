@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import io
+import sys
+import types
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
@@ -10,7 +12,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from tuner.cli import progress
-from tuner.cli.progress import Display, Lines, Pace, Silent, watch
+from tuner.cli.progress import Display, Lines, Notebook, Pace, Silent, watch
 from tuner.core.budget import Budget, Spent
 from tuner.core.ports import Status
 from tuner.core.spec import StudySpec
@@ -214,3 +216,65 @@ def test_the_terminal_is_restored_when_a_study_breaks_off() -> None:
         raise KeyboardInterrupt
     hidden, shown = "\x1b[?25l", "\x1b[?25h"
     assert file.getvalue().rindex(shown) > file.getvalue().rindex(hidden)
+
+
+class Cell:
+    """What IPython.display does with one output of a cell."""
+
+    def __init__(self) -> None:
+        self.pages: list[str] = []
+        self.outputs = 0
+
+    def HTML(self, page: str) -> str:  # noqa: N802
+        return page
+
+    def display(self, page: str, *, display_id: bool) -> Cell:
+        assert display_id
+        self.outputs += 1
+        self.pages.append(page)
+        return self
+
+    def update(self, page: str) -> None:
+        self.pages.append(page)
+
+
+def test_a_notebook_has_one_output_for_a_study_with_its_notes_and_its_last_state() -> None:
+    cell = Cell()
+    shown = Notebook(cell)
+    shown.begin(SPEC, ["a <note>"])
+    assert "a &lt;note&gt;" in cell.pages[0]
+    shown.turn(status(best=record(3, 0.5)))
+    assert len(cell.pages) == 1, "too soon after the first page"
+    shown._shown_at -= progress.NOTEBOOK_S
+    shown.turn(status(best=record(3, 0.5)))
+    assert "27/60 trials" in cell.pages[1]
+    assert "width: 45%" in cell.pages[1]
+    shown.turn(status(finished=43, best=record(4, 0.25)))
+    shown.close()
+    assert "60/60 trials, 43 finished" in cell.pages[-1]
+    assert "best #4 val_loss 0.25" in cell.pages[-1]
+    assert "a &lt;note&gt;" in cell.pages[-1]
+    assert cell.outputs == 1
+    shown.begin(SPEC, [])
+    assert cell.outputs == 2
+
+
+def test_a_kernel_is_seen_and_a_shell_in_a_terminal_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Shell:
+        kernel: object | None = None
+
+    shell, cell = Shell(), Cell()
+    ipython = types.ModuleType("IPython")
+    ipython.get_ipython = lambda: shell  # type: ignore[attr-defined]
+    ipython.display = cell  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    with watch() as watcher:
+        assert not isinstance(watcher, Notebook)
+    shell.kernel = object()
+    with watch() as watcher:
+        assert isinstance(watcher, Notebook)
+        watcher.begin(SPEC, [])
+        watcher.turn(status())
+    assert "27/60 trials" in cell.pages[-1]
+    with watch(quiet=True) as watcher:
+        assert type(watcher) is Silent

@@ -38,7 +38,7 @@ def test_what_confirming_trained_is_a_study_but_not_one_to_look_at(url: str) -> 
         spec = StudySpec.parse(database.study("s").spec, "s")
         database.create_study("s~confirm", spec, {CONFIRMS: "s"}).close()
         assert {each.name: each.confirms for each in database.studies()} == {"s": None, "s~confirm": "s"}
-    assert [each.name for each in tuner.studies(storage=url)] == ["s"]
+    assert tuner.studies(storage=url)["name"].tolist() == ["s"]
     assert [each.name for each in Reader(url).studies()] == ["s"]
 
 

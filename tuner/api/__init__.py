@@ -1,7 +1,9 @@
 """start, resume, load: wires the parts together (composition root)."""
 
 from tuner.api.confirming import confirm
-from tuner.api.run import delete, resume, start, studies, verify
+from tuner.api.predicting import predict
+from tuner.api.run import resume, start
+from tuner.api.stored import delete, studies, summaries, verify
 from tuner.api.workbench import Checked, check, compare, copy, export, init, load, report
 from tuner.content import storage_url
 from tuner.results import Comparison, Study, TrialView, brief
@@ -22,10 +24,12 @@ __all__ = [
     "init",
     "load",
     "load_model",
+    "predict",
     "report",
     "resume",
     "start",
     "storage_url",
     "studies",
+    "summaries",
     "verify",
 ]

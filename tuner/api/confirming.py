@@ -15,8 +15,8 @@ from tuner.api.probabilities import by_threshold, calibration, shares_of
 from tuner.api.provenance import Provenance
 from tuner.api.repeats import Repeats, begun
 from tuner.api.rowwise import row_noise, score_of
-from tuner.api.specify import pair_of
-from tuner.api.watching import watched
+from tuner.api.specify import in_memory
+from tuner.api.watching import Progress, watched
 from tuner.artifacts import Artifacts
 from tuner.content import storage_url
 from tuner.core.incumbents import incumbents
@@ -56,7 +56,7 @@ def confirm(
     models: str | Path | None = None,
     data: Any = None,
     trainer: Callable[..., Any] | None = None,
-    progress: bool | None = None,
+    progress: Progress = "auto",
     observer: Observer | None = None,
 ) -> Confirmation:
     """Train the best trials and the default again, recommend one, and open the locked test split.
@@ -71,9 +71,9 @@ def confirm(
         reopen: confirm again although it was done, e.g. because the search went on. The store counts this.
         storage: the database's URL.
         models: the folder for the models of all studies, where they were moved.
-        data: the arrays, where the study was started with them from Python.
+        data: the data, where the study was started with it from Python; see `start`.
         trainer: the function, where the study was started with one from Python.
-        progress: show on stderr the progress; None: if that is a terminal or a notebook.
+        progress: see `start`.
         observer: is told of every turn of the training, instead of the display.
 
     Raises:
@@ -94,6 +94,7 @@ def confirm(
         done = sum(each.result is not None for each in database.confirmations(name))
         stored = database.confirmed(name)
         study = summary.parsed
+        data = in_memory(data, study.data.target if study.data is not None else None)
         provenance = Provenance.of(database, name, study)
         if stored is not None and not reopen:
             provenance.require(study, data, files_only=True)
@@ -162,7 +163,10 @@ class _Confirming:
             observer=observer,
             command=command,
         )
-        found, row, kept = self._judge(again, records, command)
+        from tuner.data import untold
+
+        with untold():
+            found, row, kept = self._judge(again, records, command)
         table = found.to_table() | {"model_path": kept.name if kept is not None else None}
         database.end_confirmation(name, row.number, table)
         _tidy(database, found)
@@ -254,18 +258,16 @@ class _Confirming:
             return "its models were not kept"
         if not load_model(next(iter(models.values()))).predicts:
             return "only the training function can predict with its models"
-        pair, how = pair_of(spec, self.data) if self.data is not None else (None, spec.data)
-        if not locked.has_test_rows(how, Path.cwd(), pair, fingerprint):
-            return f"[data] test = {how.test:g} locked no rows"
+        if not locked.has_test_rows(spec.data, Path.cwd(), self.data, fingerprint):
+            return f"[data] test = {spec.data.test:g} locked no rows"
         return None
 
     def _locked(self, spec: StudySpec, fingerprint: bytes | None) -> locked.UnlockedRows:
         from tuner.data import locked
 
-        pair, how = pair_of(spec, self.data) if self.data is not None else (None, spec.data)
-        if how is None:
+        if spec.data is None:
             raise SpecError(f"{spec.name}: there is no [data]")
-        return locked.unlock(how, Path.cwd(), pair, fingerprint)
+        return locked.unlock(spec.data, Path.cwd(), self.data, fingerprint)
 
 
 @dataclass(frozen=True)

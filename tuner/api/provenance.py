@@ -10,7 +10,6 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Self
 
-from tuner.api.specify import pair_of
 from tuner.core.dataset import Dataset
 from tuner.core.spec import MEMORY, StudySpec
 from tuner.errors import DataError, SpecError
@@ -95,7 +94,7 @@ class Provenance:
 
         Args:
             spec: the study.
-            given: arrays from Python.
+            given: the data, where it was passed from Python.
             files_only: read files only, and call no function that makes data.
 
         Raises:
@@ -105,9 +104,8 @@ class Provenance:
 
         if spec.data is None or self._stored is None or (given is None and spec.data.source == MEMORY):
             return
-        pair, how = pair_of(spec, given) if given is not None else (None, spec.data)
         try:
-            found = data.differences(how, Path.cwd(), self._stored, pair, files_only=files_only)
+            found = data.differences(spec.data, Path.cwd(), self._stored, given, files_only=files_only)
         except DataError:
             # Whatever needs the data reports why it cannot be read.
             return

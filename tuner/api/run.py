@@ -1,31 +1,30 @@
-"""start, resume, verify, delete: the public functions that run and manage studies."""
+"""start, resume: the public functions that run studies."""
 
 from __future__ import annotations
 
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from tuner import store
 from tuner.api.confirming import confirm as confirm_study
 from tuner.api.provenance import Provenance, of_new
 from tuner.api.revision import SpecSource, is_used_up, raised, revised
 from tuner.api.session import Session
-from tuner.api.specify import name_of, plan, prepare
-from tuner.api.watching import watched
+from tuner.api.specify import compose, in_memory, name_of, plan, prepare
+from tuner.api.stored import make_room, to_go_on_with
+from tuner.api.watching import Progress, watched
 from tuner.content import storage_url
 from tuner.core.budget import StudyState
 from tuner.core.changes import changes
 from tuner.core.ports import Observer
 from tuner.core.spec import StudySpec
 from tuner.core.trial import TrialRecord
-from tuner.errors import StoreError, StudyLocked, StudyNotFound, TrialError, TunerError
+from tuner.errors import SpecError, StoreError, StudyLocked, TrialError, TunerError
 from tuner.results import Study
-from tuner.store import Database, StudySummary, Verification
+from tuner.store import Database, StudySummary
 
 _LOG = logging.getLogger(__name__)
 
@@ -58,6 +57,7 @@ def start(
     trainer: str | Callable[..., Any] | None = None,
     space: Any = None,
     metric: str | None = None,
+    exists: Literal["error", "resume", "replace"] = "error",
     trials: int | None = None,
     seconds: float | None = None,
     workers: int | None = None,
@@ -67,20 +67,29 @@ def start(
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
     confirm: bool = False,
-    progress: bool | None = None,
+    progress: Progress = "auto",
     observer: Observer | None = None,
 ) -> Study:
     """Run a new study to the end of its budget.
 
+    A study that has data and no space gets a space, a network and a budget that suit the data, from
+    Python as on the command line.
+
     Args:
         study: a shipped study (``"digits"``), one of ``./studies/``, a path to a TOML file, a data
-            file (with `target`), a table, a `StudySpec`; None when `trainer` and `space` say it all.
+            file (with `target`), a table, a `StudySpec`; None when the other arguments say it all.
         name: the study's name in the store; the file's or function's name where it is left out.
-        data: a source as in `[data]`, a tuple of arrays (x, y), or a DataFrame (with `target`).
+        data: a source as in `[data]`; or data in memory, which is not stored: a data frame (pandas, polars,
+            pyarrow, ``datasets.Dataset``) with `target`, a tuple (X, y), a dictionary with X and y (and
+            X_validation, X_test, ...), a Bunch of scikit-learn, or a torch Dataset of pairs (x, y).
         target: the column to predict.
         trainer: as in `[trainer] use`, or a function ``train(params, context)`` of one's own.
         space: names of spaces, or parameters by name.
         metric: the objective, ``"val_loss"`` where it is left out.
+        exists: what to do where a study of that name is stored: ``"error"`` raises; ``"resume"`` goes on with
+            it, as `resume` does, and gives it back where it has finished; ``"replace"`` deletes it with its
+            trials, its models and its confirmations, once the new study has been checked, and says so
+            in `Study.notes`. A study that is running is never replaced; what `export` wrote stays.
         trials: how many trials in all.
         seconds: how much wall time in all.
         workers: how many trials train at the same time, in processes of their own.
@@ -91,7 +100,8 @@ def start(
         seed: the seed of all randomness.
         settings: further keys of a study file by dotted name, e.g. ``{"trainer.epochs": 9}``.
         confirm: confirm the study when it has finished, if ``[confirm] auto`` allows it.
-        progress: show on stderr the progress; None: if that is a terminal or a notebook.
+        progress: whether progress and the notes on the data are shown: True, False, or ``"auto"``: live in a
+            terminal and in a notebook, and not elsewhere.
         observer: is notified of every turn, instead of the display.
 
     Returns:
@@ -105,6 +115,9 @@ def start(
         StudyExists: a study of that name is stored already.
         StoreError: the database cannot be used.
     """
+    if exists not in ("error", "resume", "replace"):
+        raise SpecError(f'exists: found {exists!r}; give "error", "resume" or "replace"')
+    data, url = in_memory(data, target), storage_url(storage)
     asked: dict[str, Any] = {
         "budget.trials": trials,
         "budget.seconds": seconds,
@@ -113,22 +126,23 @@ def start(
         "search.seed": seed,
         **(settings or {}),
     }
-    planned = plan(
-        study,
-        name=name,
-        data=data,
-        target=target,
-        trainer=trainer,
-        space=space,
-        metric=metric,
-        settings=asked,
-        check=of_new(),
-    )
-    session = Session.of(planned, storage_url(storage), in_process=callable(trainer))
-    facts = session.facts | {_TO_CONFIRM: confirm}
+    given = {
+        "name": name, "data": data, "target": target, "trainer": trainer, "space": space, "metric": metric,
+        "settings": asked,
+    }  # fmt: skip
+    if exists == "resume" and (known := to_go_on_with(compose(study, **given)[0], url)) is not None:
+        return resume(
+            known.name, study=known, storage=storage, models=models, trials=trials, seconds=seconds,
+            workers=workers, device=device, trainer=trainer if callable(trainer) else None,
+            data=None if isinstance(data, str | Path) else data, confirm=confirm, progress=progress,
+            observer=observer,
+        )  # fmt: skip
+    planned = plan(study, **given, check=of_new())
+    session = Session.of(planned, url, in_process=callable(trainer))
+    origin_facts: dict[str, Any] = {_TO_CONFIRM: confirm}
     if data is None and trainer is None and space is None:
         origin = SpecSource.of(study, target, metric, asked)
-        facts |= origin.fact({}) if origin is not None else {}
+        origin_facts |= origin.fact({}) if origin is not None else {}
     command = _command(
         "start",
         study,
@@ -138,8 +152,14 @@ def start(
         watched(observer, progress) as watching,
         Database.open(session.url, create=True, models=models) as database,
     ):
+        if exists == "replace":
+            session = replace(session, told=make_room(database, planned.spec.name))
         driven = database.create_study(
-            planned.spec.name, planned.spec, facts, command=command, fingerprint=session.fingerprint
+            planned.spec.name,
+            planned.spec,
+            session.facts | origin_facts,
+            command=command,
+            fingerprint=session.fingerprint,
         )
         session.drive(database, driven, watching)
         return _ended(Study(planned.spec.name, session.url, models), data, trainer, watching, confirm=confirm)
@@ -159,7 +179,7 @@ def resume(
     trainer: Callable[..., Any] | None = None,
     data: Any = None,
     confirm: bool = False,
-    progress: bool | None = None,
+    progress: Progress = "auto",
     observer: Observer | None = None,
 ) -> Study:
     """Go on with a stored study; trials that were running go on under their own numbers.
@@ -179,7 +199,7 @@ def resume(
         workers: another number of workers.
         device: another device.
         trainer: the function, where the study was started with one from Python.
-        data: the arrays, where the study was started with them from Python.
+        data: the same data as before, where the study was started with data in memory: that is not stored.
         confirm: see `start`.
         progress: see `start`.
         observer: see `start`.
@@ -205,6 +225,8 @@ def resume(
         name = name_of(study, trainer)
     with watched(observer, progress) as watching, Database.open(url, models=models) as database:
         summary = database.study(name) if name is not None else _unfinished(database)
+        stored = summary.parsed.data
+        data = in_memory(data, stored.target if stored is not None else None)
         parent = _half_confirmed(database, summary) if trials is seconds is None else None
         if parent is not None and not allow_changes:
             confirm_study(
@@ -242,41 +264,6 @@ def resume(
         return _ended(Study(summary.name, url, models), data, trainer, watching, confirm=confirm)
 
 
-def studies(*, storage: str | None = None) -> list[StudySummary]:
-    """Every stored study but what `confirm` trained, the newest first; none where no database is yet."""
-    with suppress(StudyNotFound), Database.open(storage_url(storage)) as database:
-        return [each for each in database.studies() if each.confirms is None]
-    return []
-
-
-def verify(*, storage: str | None = None) -> Verification:
-    """Check a whole database for faults; changes nothing.
-
-    Raises:
-        StudyNotFound: there is no such file.
-    """
-    return store.verify(storage_url(storage))
-
-
-def delete(name: str, *, storage: str | None = None, models: str | Path | None = None) -> None:
-    """Remove a study, its trials and its kept models.
-
-    Args:
-        name: the study.
-        storage: the database's URL.
-        models: the folder for the models of all studies, where they were moved.
-
-    Raises:
-        StudyNotFound: nothing has that name.
-        StudyLocked: a living process drives it.
-    """
-    with Database.open(storage_url(storage), models=models) as database:
-        its = [database.study(name)]
-        its += [each for each in database.studies() if each.confirms == name]
-        for each in reversed(its):
-            database.delete_study(each.name)
-
-
 def _ended(study: Study, data: Any, trainer: Any, observer: Observer | None, *, confirm: bool) -> Study:
     """The study after its session, confirmed if that was asked for.
 
@@ -285,7 +272,7 @@ def _ended(study: Study, data: Any, trainer: Any, observer: Observer | None, *, 
     """
     summary = study.summary
     if summary.best_value is None and summary.counts["failed"]:
-        raise TrialError(f"{study.name}: no trial has a value; {study.last_reason}")
+        raise TrialError(f"{study.name}: no trial has a value; {study.why_failed}")
     if summary.state is StudyState.FAILED and observer is None:
         _LOG.warning("%s: ended early: %s", study.name, summary.reason)
     if confirm:
@@ -302,7 +289,7 @@ def _confirm(study: Study, data: Any, trainer: Any, observer: Observer | None) -
     if takes_long(spec, study.records):
         return
     function = trainer if callable(trainer) else None
-    given = None if isinstance(data, str) else data
+    given = None if isinstance(data, str | Path) else data
     try:
         confirm_study(
             study.name,

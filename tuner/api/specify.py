@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner import content, registry, search, trainers
-from tuner.core.dataset import Dataset, Task
+from tuner.api.inference import complete
+from tuner.core.dataset import Dataset
 from tuner.core.job import Job, Resources
 from tuner.core.space.section import parse_space
-from tuner.core.spec import MEMORY, DataSpec, StudySpec
+from tuner.core.spec import MEMORY, StudySpec
 from tuner.core.training import Trainer
-from tuner.errors import SpecError, TunerError, near
+from tuner.errors import SpecError, TunerError
 
 if TYPE_CHECKING:
     from tuner.data import FingerprintCheck
@@ -87,8 +88,8 @@ def plan(
     )  # fmt: skip
     if odd := next((each for each in spec.name if unicodedata.category(each) in ("Cc", "Cs")), None):
         raise SpecError(f"{where}: name: {spec.name!r} holds the control character {odd!r}; take it out")
-    given, function = None if isinstance(data, str) else data, trainer if callable(trainer) else None
-    return prepare(spec, given, function, where, check=check)
+    given = None if isinstance(data, str | Path) else data
+    return prepare(spec, given, trainer if callable(trainer) else None, where, check=check)
 
 
 def compose(
@@ -108,25 +109,30 @@ def compose(
         study: a shipped or own study's name, a path to a TOML or data file, a table, a spec, or
             None when `trainer` and `space` say it all.
         name: the study's name in the store.
-        data: a source as in `[data]`, a tuple of arrays (x, y), or a DataFrame (with `target`).
+        data: a source as in `[data]`, or data in memory as `in_memory` returns it.
         target: the column to predict.
         trainer: a reference as in `[trainer] use`, or a function of one's own.
         space: names of spaces, or parameters by name (tables, `Float`, `Int`, `Choice`).
         metric: the objective.
         settings: further keys by dotted name, e.g. ``{"trainer.epochs": 9}``.
 
+    A study that has data and no space gets one that suits the data, and so it does with all else that it
+    leaves out; see `inference.complete`.
+
     Raises:
         SpecError: with every fault of the study.
+        DataError: the study has no space, and the data that it would follow from cannot be used.
     """
-    table, where, folder = _table(study, target, trainer)
+    table, where, folder = _table(study, trainer)
+    if study is None and isinstance(data, str | Path) and is_data_file(str(data)):
+        table["name"] = Path(data).stem
     _put(table, "name", name)
     _put(table, "objective.metric", metric)
-    if target is not None and isinstance(table.get("data"), Mapping):
-        _put(table, "data.target", target)
-    if isinstance(data, str):
-        _put(table, "data.source", data)
+    if isinstance(data, str | Path):
+        _put(table, "data.source", str(data))
     elif data is not None:
         _put(table, "data.source", MEMORY)
+    if isinstance(table.get("data"), Mapping):
         _put(table, "data.target", target)
     if isinstance(trainer, str):
         _put(table, "trainer.use", trainer)
@@ -138,8 +144,11 @@ def compose(
         )
     if space is not None:
         table["space"] = _space_table(space)
-    for key, value in (settings or {}).items():
-        _put(table, key, value)
+    asked = _copied(table)
+    _put_all(asked, settings)
+    if "space" not in table and ("space" not in asked or is_data_file(where)):
+        complete(table, asked, folder, None if isinstance(data, str | Path) else data)
+    _put_all(table, settings)
     _anchor(table, folder)
     _direct(table)
     unknown = [f"{where}: {fault}" for fault in _unknown_names(table)]
@@ -160,7 +169,7 @@ def name_of(study: str | Path | Mapping[str, Any] | StudySpec, trainer: Any = No
     Raises:
         SpecError: there is no such study.
     """
-    return str(_table(study, None, trainer)[0].get("name", StudySpec.model_fields["name"].default))
+    return str(_table(study, trainer)[0].get("name", StudySpec.model_fields["name"].default))
 
 
 def prepare(
@@ -176,7 +185,7 @@ def prepare(
 
     Args:
         spec: the study.
-        data: arrays (x, y) or a DataFrame, where `[data] source` is ``"memory"``.
+        data: as `in_memory` returns it, where `[data] source` is ``"memory"``.
         trainer: the function itself, where `[trainer] use` only names it.
         where: what faults are prefixed with.
         resampling: whether other splits of the data are wanted though the spec can do without them.
@@ -190,38 +199,7 @@ def prepare(
     return PreparedStudy(spec, dataset, make)
 
 
-def inferred(path: Path, target: str | None) -> dict[str, Any]:
-    """A sensible study for a data file, as the table that `tune init --from` writes out.
-
-    The network, the spaces and the epochs follow from the data: images train a `cnn`, tables an
-    `mlp`; from 20,000 training rows on, a trial has fewer epochs.
-    """
-    from tuner import data
-
-    table: dict[str, Any] = {"name": path.stem, "data": {"source": str(path)}}
-    if target is not None:
-        table["data"]["target"] = target
-    images, rows, task = data.outline(DataSpec(**table["data"]), Path.cwd())
-    epochs = 27 if rows < 20_000 else 9
-    table["trainer"] = {"use": "torch", "model": "cnn" if images else "mlp", "epochs": epochs}
-    table["objective"] = {"metric": "val_loss"}
-    table["search"] = {"sampler": "tpe", "pruner": "asha", "seed": 0}
-    table["budget"] = {"trials": 100}
-    table["stop"] = {"patience": 8}
-    table["space"] = {"use": ["optimization", "batch", "regularization", "initialization", "architecture"]}
-    known = _find_space("batch", None)["batch_size"]
-    sizes = [size for size in known["choices"] if size == "full" or size < rows]
-    if sizes != known["choices"]:
-        # A batch of as many rows as there are is the full one, and no other choice.
-        default = known["default"] if known["default"] in sizes else sizes[0]
-        table["space"]["batch_size"] = {"choices": sizes, "default": default}
-    if task is Task.REGRESSION:
-        # Label smoothing has no meaning for numbers.
-        table["space"]["fixed"] = {"label_smoothing": 0.0}
-    return table
-
-
-def _table(study: Any, target: str | None, trainer: Any) -> tuple[dict[str, Any], str, Path]:
+def _table(study: Any, trainer: Any) -> tuple[dict[str, Any], str, Path]:
     """The study's table, what to call it in messages, and where its relative paths start."""
     here = Path.cwd()
     if study is None:
@@ -231,9 +209,14 @@ def _table(study: Any, target: str | None, trainer: Any) -> tuple[dict[str, Any]
         return study.to_table(), study.name, here
     if isinstance(study, Mapping):
         return _copied(study), str(study.get("name", "study")), here
+    if not isinstance(study, str | Path):
+        raise SpecError(
+            f"study: found a {type(study).__name__}; data is given as data=, e.g. "
+            'tuner.start(data=frame, target="y")'
+        )
     text = str(study)
     if is_data_file(text):
-        return inferred(Path(text), target), text, here
+        return {"name": Path(text).stem, "data": {"source": text}}, text, here
     path = content.find("study", text)
     table = content.read(path)
     table.setdefault("name", path.stem)
@@ -250,6 +233,11 @@ def is_data_file(text: str) -> bool:
 
 def _copied(table: Mapping[str, Any]) -> dict[str, Any]:
     return {k: _copied(v) if isinstance(v, Mapping) else v for k, v in table.items()}
+
+
+def _put_all(table: dict[str, Any], settings: Mapping[str, Any] | None) -> None:
+    for key, value in (settings or {}).items():
+        _put(table, key, value)
 
 
 def _put(table: dict[str, Any], key: str, value: Any) -> None:
@@ -330,21 +318,17 @@ def _space_table(space: Any) -> dict[str, Any]:
     }
 
 
-def pair_of(spec: StudySpec, given: Any) -> tuple[tuple[Any, Any], DataSpec]:
-    """Inputs and targets that were passed from Python, and the `[data]` that says how to read them.
+def in_memory(given: Any, target: str | None) -> Any:
+    """Data that was passed from Python, read into frames and arrays; a source's name, and None, as they are.
 
     Raises:
-        SpecError: it is neither a tuple of arrays nor a DataFrame with the target.
+        DataError: it is nothing that can be used.
     """
-    if spec.data is not None and isinstance(given, tuple) and len(given) == 2:
-        return given, spec.data
-    target = spec.data.target if spec.data is not None else None
-    if spec.data is not None and hasattr(given, "columns") and target is not None:
-        if target not in given.columns:
-            raise SpecError(f"data.target: no column '{target}'; {near(target, map(str, given.columns))}")
-        by_position = spec.data.model_copy(update={"target": None})
-        return (given.drop(columns=[target]), given[target]), by_position
-    raise SpecError("data: give a source, a tuple of arrays (x, y), or a DataFrame with target=")
+    if given is None or isinstance(given, str | Path):
+        return given
+    from tuner import data
+
+    return data.opened(given, target)
 
 
 def _dataset(spec: StudySpec, given: Any, resampling: bool, check: FingerprintCheck | None) -> Dataset | None:
@@ -352,11 +336,11 @@ def _dataset(spec: StudySpec, given: Any, resampling: bool, check: FingerprintCh
         return None
     from tuner import data
 
-    if given is None:
-        if spec.data.source == MEMORY:
-            raise SpecError(
-                "data: the arrays of this study were passed from Python; pass them again with data="
-            )
-        return data.load(spec.data, Path.cwd(), resampling=resampling, check=check)
-    pair, how = pair_of(spec, given)
-    return data.from_arrays(*pair, how, resampling=resampling, check=check)
+    if given is not None:
+        return data.from_memory(given, spec.data, resampling=resampling, check=check)
+    if spec.data.source == MEMORY:
+        raise SpecError(
+            f"data: '{spec.name}' learns from data that was passed from Python, which is not stored; "
+            f"pass the same data again: tuner.resume('{spec.name}', data=...)"
+        )
+    return data.load(spec.data, Path.cwd(), resampling=resampling, check=check)

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tuner import content, starter
+from tuner.api.inference import inferred
 from tuner.api.provenance import require_unchanged
-from tuner.api.specify import inferred, plan
+from tuner.api.specify import in_memory, plan
 from tuner.artifacts import copy as copy_model
 from tuner.artifacts import fill
 from tuner.content import storage_url
@@ -43,12 +44,19 @@ class Checked:
 
 
 def check(
-    study: str | Path | Mapping[str, Any] | StudySpec,
+    study: str | Path | Mapping[str, Any] | StudySpec | None = None,
     *,
+    data: Any = None,
     target: str | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Checked:
     """Check a study as `start` would, data and trainer included, and train nothing.
+
+    Args:
+        study: as `start` takes it.
+        data: likewise.
+        target: the column to predict.
+        settings: further keys of a study file by dotted name.
 
     Raises:
         SpecError: with every fault.
@@ -58,7 +66,7 @@ def check(
     from tuner import callbacks, executors
     from tuner.search import OptunaSearcher
 
-    planned = plan(study, target=target, settings=settings)
+    planned = plan(study, data=in_memory(data, target), target=target, settings=settings)
     spec = planned.spec
     OptunaSearcher(spec.search_space(), spec.search, spec.goal())
     callbacks.build(spec)

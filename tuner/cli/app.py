@@ -25,6 +25,7 @@ from tuner.cli import (
     delete,
     export,
     init,
+    predict,
     report,
     resume,
     screen,
@@ -69,7 +70,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _command in (
-    start, resume, dashboard, list_, show, best, confirm, compare, report, export, check, init, copy,
+    start, resume, dashboard, list_, show, best, confirm, compare, report, export, predict, check, init, copy,
     verify, delete,
 ):  # fmt: skip
     app.command(_command.__name__.rpartition(".")[2], epilog=_command.EXAMPLES)(_command.run)

@@ -41,7 +41,7 @@ def drive(begin: Callable[[Observer], Study], *, as_json: bool, quiet: bool) -> 
         screen.say(f"interrupted; {go_on}", stderr=True)
         raise typer.Exit(INTERRUPTED)
     if study.verdict.taken is None:
-        raise TrialError(f"{study.name}: no trial has a value; {study.last_reason}")
+        raise TrialError(f"{study.name}: no trial has a value; {study.why_failed}")
     if as_json:
         dump(best_table(study))
     else:

@@ -13,7 +13,7 @@ def run(as_json: JsonOption = False, storage: StorageOption = None) -> None:
     from tuner import api
     from tuner.cli.contract import dump, summary_table
 
-    summaries = api.studies(storage=storage)
+    summaries = api.summaries(storage=storage)
     if as_json:
         dump({"studies": [summary_table(summary) for summary in summaries]})
         return

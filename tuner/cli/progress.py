@@ -1,14 +1,17 @@
-"""The display of a running study: live on a terminal, plain lines elsewhere.
+"""The display of a running study: live on a terminal and in a notebook, plain lines elsewhere.
 
-Uses statuses, never the store. Everything goes to stderr, so that stdout holds only results.
+Uses statuses, never the store. Everything goes to stderr, so that stdout holds only results; in a notebook
+to the output of the cell.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -19,12 +22,15 @@ from rich.text import Text
 
 from tuner.cli import screen, words
 from tuner.core.budget import Budget, Spent
+from tuner.core.markup import Markup, element, snippet
 from tuner.core.ports import Status
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, TrialRecord
 
 LINE_S, BEST_LINE_S = 10.0, 1.0
 """Shortest time between two plain lines, and between two that report a new best trial."""
+NOTEBOOK_S = 0.5
+"""Shortest time between two states that are sent to a notebook."""
 OVER = ("finished", "stopped", "failed")
 
 
@@ -50,9 +56,14 @@ def watch(*, quiet: bool = False, plain: bool = False, console: Console | None =
         plain: lines, even on a terminal.
         console: where to; stderr.
     """
+    notebook = None if quiet or plain or console is not None else _notebook()
     console = console or screen.console(stderr=True)
     if quiet:
         yield Silent()
+    elif notebook is not None:
+        cell = Notebook(notebook)
+        yield cell
+        cell.close()
     elif plain or not console.is_terminal or console.is_dumb_terminal:
         lines = Lines()
         yield lines
@@ -149,15 +160,76 @@ class Lines(Silent):
     def _tell(self, status: Status) -> None:
         self._told, self._told_at = status, time.monotonic()
         self._told_best = status.best.number if status.best is not None else None
-        limit = f"/{status.budget.trials}" if status.budget.trials is not None else ""
-        parts = [f"{over(status.counts)}{limit} trials", *outcomes(status.counts)]
-        parts.append(words.clock(status.spent.seconds))
-        left = self._pace.left(status, status.spent.seconds)
-        if left:
-            parts.append(f"{words.clock(left)} left")
-        if status.best is not None:
-            parts.append(f"best {praised(status.best, self._metric)}")
-        screen.say(", ".join(parts), stderr=True, flush=True)
+        screen.say(state_in_words(status, self._pace, self._metric), stderr=True, flush=True)
+
+
+class Notebook(Silent):
+    """One output of a notebook's cell for each study, which is replaced while it runs.
+
+    Needs IPython and nothing else: no widgets, no extension.
+    """
+
+    def __init__(self, display: Any) -> None:
+        """Show nothing yet.
+
+        Args:
+            display: the module ``IPython.display``.
+        """
+        self._display = display
+        self._handle: Any = None
+        self._head = Markup()
+        self._metric = ""
+        self._pace = Pace()
+        self._last: Status | None = None
+        self._shown_at = 0.0
+
+    def begin(self, spec: StudySpec, notes: Sequence[str]) -> None:
+        """Say what is about to run, in an output of its own."""
+        super().begin(spec, notes)
+        self.close()
+        self._pace, self._last, self._metric = Pace(), None, spec.objective.metric
+        told = element("p", element("b", spec.name), f": {described(spec)}")
+        self._head = Markup(told + "".join(element("div", note, class_="quiet") for note in notes))
+        self._handle = self._display.display(self._page(), display_id=True)
+        self._shown_at = time.monotonic()
+
+    def turn(self, status: Status) -> None:
+        """Show the state of the study, if enough time has passed."""
+        self._pace.begin(status)
+        self._last = status
+        if time.monotonic() - self._shown_at >= NOTEBOOK_S:
+            self._update()
+
+    def close(self) -> None:
+        """Leave the last numbers in the output."""
+        if self._handle is not None and self._last is not None:
+            self._update()
+
+    def _update(self) -> None:
+        self._shown_at = time.monotonic()
+        self._handle.update(self._page())
+
+    def _page(self) -> Any:
+        status, parts = self._last, [self._head]
+        if status is not None:
+            ended, seconds = over(status.counts), status.spent.seconds
+            done = share(status.budget, status.spent, ended, seconds)
+            if done is not None:
+                bar = element("div", style=f"width: {done:.0%}")
+                parts.append(element("div", bar, class_="bar"))
+            parts.append(element("p", state_in_words(status, self._pace, self._metric)))
+        return self._display.HTML(snippet(*parts))
+
+
+def _notebook() -> Any:
+    """The module that displays in a notebook; None where this process is not the kernel of one."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if getattr(shell, "kernel", None) is None:
+        return None
+    from IPython import display
+
+    return display
 
 
 class Display(Silent):
@@ -262,6 +334,19 @@ class Display(Silent):
         if len(self._running) > len(shown):
             table.add_row("", "", f"and {len(self._running) - len(shown)} more")
         return table
+
+
+def state_in_words(status: Status, pace: Pace, metric: str) -> str:
+    """How far a study is, how long it will take, and its best trial, in one line."""
+    limit = f"/{status.budget.trials}" if status.budget.trials is not None else ""
+    parts = [f"{over(status.counts)}{limit} trials", *outcomes(status.counts)]
+    parts.append(words.clock(status.spent.seconds))
+    left = pace.left(status, status.spent.seconds)
+    if left:
+        parts.append(f"{words.clock(left)} left")
+    if status.best is not None:
+        parts.append(f"best {praised(status.best, metric)}")
+    return ", ".join(parts)
 
 
 def described(spec: StudySpec) -> str:

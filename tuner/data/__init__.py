@@ -2,7 +2,24 @@
 
 from tuner.data.encoding import encode
 from tuner.data.fingerprint_check import FingerprintCheck, differences
-from tuner.data.load import from_arrays, load, outline
+from tuner.data.given import opened, rows_of
+from tuner.data.load import from_arrays, from_memory, load, outline
+from tuner.data.rows import read_rows
 from tuner.data.scaling import Scaling
+from tuner.data.unseen import tell, untold
 
-__all__ = ["FingerprintCheck", "Scaling", "differences", "encode", "from_arrays", "load", "outline"]
+__all__ = [
+    "FingerprintCheck",
+    "Scaling",
+    "differences",
+    "encode",
+    "from_arrays",
+    "from_memory",
+    "load",
+    "opened",
+    "outline",
+    "read_rows",
+    "rows_of",
+    "tell",
+    "untold",
+]

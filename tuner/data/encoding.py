@@ -32,7 +32,7 @@ from tuner.data.notation import PLAIN, Notation
 from tuner.data.reading import Options, read_columns, truths
 from tuner.errors import DataError
 
-__all__ = ["MOST_CATEGORIES", "MOST_WIDE", "encode", "fit", "names"]
+__all__ = ["MOST_CATEGORIES", "MOST_WIDE", "codes_of", "encode", "fit", "names", "stamps_of", "values_of"]
 
 MOST_WIDE = 10_000
 """How many encoded columns categories and dates may make."""
@@ -128,13 +128,16 @@ def _encode_column(raw: pd.Series[Any], table: Mapping[str, Any]) -> _Encoded:
     cells, kind = cells_of(raw, table), table["kind"]
     parts: list[NDArray[Any]]
     if kind == "date":
-        stamps = _stamps(cells, table)
+        stamps = stamps_of(cells, table)
         lost = np.isnan(stamps)
         parts = _date_parts(np.where(lost, table["fill_s"], stamps), table)
     elif kind == "category":
-        parts, lost = _category_parts(cells, table)
+        codes, lost = codes_of(cells, table)
+        parts = [codes == i for i in range(len(table["categories"]))]
+        if table["other"]:
+            parts.append(~lost & (codes < 0))
     else:
-        values = column.finite(_values(cells, table))
+        values = column.finite(values_of(cells, table))
         lost = np.isnan(values)
         parts = [np.where(lost, table["fill"], values)]
     if table["missing"]:
@@ -142,7 +145,8 @@ def _encode_column(raw: pd.Series[Any], table: Mapping[str, Any]) -> _Encoded:
     return list(zip(_names(table), parts, strict=True))
 
 
-def _values(cells: Cells, table: Mapping[str, Any]) -> NDArray[np.float64]:
+def values_of(cells: Cells, table: Mapping[str, Any]) -> NDArray[np.float64]:
+    """The numbers that a column holds; NaN where it holds none; (N,)."""
     kind = table["kind"]
     if kind == "time":
         return cells.hours()
@@ -153,7 +157,8 @@ def _values(cells: Cells, table: Mapping[str, Any]) -> NDArray[np.float64]:
     return cells.numbers(Notation(**table["notation"]) if "notation" in table else PLAIN)
 
 
-def _stamps(cells: Cells, table: Mapping[str, Any]) -> NDArray[np.float64]:
+def stamps_of(cells: Cells, table: Mapping[str, Any]) -> NDArray[np.float64]:
+    """The dates that a column holds, in seconds since 1970; NaN where it holds none; (N,)."""
     if table.get("compact"):
         return cells.seconds(dates.DAY_FIRST) if cells.are_dates else dates.compact(cells.numbers())
     if "first" not in table:
@@ -162,7 +167,8 @@ def _stamps(cells: Cells, table: Mapping[str, Any]) -> NDArray[np.float64]:
     return cells.seconds(table["first"], table.get("format"))
 
 
-def _category_parts(cells: Cells, table: Mapping[str, Any]) -> tuple[list[NDArray[Any]], NDArray[np.bool_]]:
+def codes_of(cells: Cells, table: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    """The place of each category among the known ones, -1 of others; and where nothing stands; (N,) each."""
     known = pa.array(table["categories"], TEXT)
     if table.get("folded"):
         texts = categories_of(cells, table)
@@ -175,10 +181,7 @@ def _category_parts(cells: Cells, table: Mapping[str, Any]) -> tuple[list[NDArra
     codes = pc.fill_null(at, -1).to_numpy(zero_copy_only=False)
     if "fill" in table:
         codes = np.where(lost, table["categories"].index(table["fill"]), codes)
-    parts = [codes == i for i in range(len(known))]
-    if table["other"]:
-        parts.append(~lost & (codes < 0))
-    return parts, lost
+    return codes, lost
 
 
 def _date_parts(stamps: NDArray[np.float64], table: Mapping[str, Any]) -> list[NDArray[Any]]:

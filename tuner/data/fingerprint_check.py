@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.core.spec import DataSpec
-from tuner.data import source
+from tuner.data import given, source
 from tuner.data.fingerprint import Fingerprint, HashedSource, Roles
 from tuner.data.relocking import assign_roles, is_locked
 from tuner.data.resampling import rows_of
@@ -114,7 +114,7 @@ def differences(
     spec: DataSpec,
     folder: Path,
     fingerprint: bytes,
-    given: tuple[Any, Any] | None = None,
+    memory: Any = None,
     *,
     files_only: bool = False,
 ) -> list[str]:
@@ -124,15 +124,12 @@ def differences(
         spec: `[data]`.
         folder: what relative paths start from.
         fingerprint: the stored one.
-        given: inputs and targets in memory, where the study began with such.
+        memory: the data, where it was passed from Python.
         files_only: whether no function is called; a file that has not changed is not parsed.
     """
     digest = source.digest(spec, folder)
     old = Fingerprint.decode(fingerprint)
     if old is None or (files_only and digest in ("", old.file)):
         return []
-    if given is not None:
-        found = source.from_values({"X": given[0], "y": given[1]}, spec)
-    else:
-        found = source.read(spec, folder)
+    found = source.read(spec, folder) if memory is None else given.source_of(memory, spec)
     return HashedSource.of(found, spec).differences(old)

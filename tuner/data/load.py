@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tuner.core.dataset import Dataset, Task
 from tuner.core.spec import DataSpec
-from tuner.data import column, source, split, target
+from tuner.data import column, given, source, split, target
 from tuner.data.arrays import X, Y
 from tuner.data.fingerprint import OPEN, TEST, Roles
 from tuner.data.fingerprint_check import CheckedSource, FingerprintCheck
@@ -54,12 +54,12 @@ def load(
     return _dataset(source.read(spec, folder), spec, resampling, check, file)
 
 
-def outline(spec: DataSpec, folder: Path) -> tuple[bool, int, Task]:
+def outline(spec: DataSpec, folder: Path, memory: Any = None) -> tuple[bool, int, Task]:
     """Whether the inputs are images, how many rows there are to train on, and the task; encodes nothing.
 
-    Args: and errors as those of `load`.
+    Args: and errors as those of `load` and `from_memory`.
     """
-    found = source.read(spec, folder)
+    found = source.read(spec, folder) if memory is None else given.source_of(memory, spec)
     read = target.read(found.y, spec.task, found.where, options_of(found, spec))
     return np.ndim(found.x) == 4, len(divided(found, read, spec).train), read.task
 
@@ -79,7 +79,24 @@ def from_arrays(
     Raises:
         DataError: the data cannot be used; one line with what to do.
     """
-    return _dataset(source.from_values({"X": x, "y": y}, spec), spec, resampling, check)
+    return from_memory((x, y), spec, resampling=resampling, check=check)
+
+
+def from_memory(
+    memory: Any, spec: DataSpec, *, resampling: bool = False, check: FingerprintCheck | None = None
+) -> Dataset:
+    """Split and encode data that was passed from Python, as `load` does with files.
+
+    Args:
+        memory: as `given.opened` takes it.
+        spec: `[data]`, with ``source = "memory"``.
+        resampling: see `load`.
+        check: see `load`.
+
+    Raises:
+        DataError: the data cannot be used; one line with what to do.
+    """
+    return _dataset(given.source_of(memory, spec), spec, resampling, check)
 
 
 def _dataset(

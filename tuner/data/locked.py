@@ -5,7 +5,6 @@ Raw rows, as a model takes them. The confirmation notes in the store that it ope
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,11 @@ from numpy.typing import NDArray
 
 from tuner.core.dataset import Task
 from tuner.core.spec import DataSpec
-from tuner.data import arrays, source, target
+from tuner.data import arrays, given, source, target
 from tuner.data.arrays import X, Y
 from tuner.data.fingerprint_check import stored_roles
 from tuner.data.load import divided, inputs, options_of, weights
 from tuner.data.resampling import rows_of
-from tuner.data.source import Source
 from tuner.errors import DataError
 
 
@@ -45,11 +43,9 @@ class UnlockedRows:
         return len(self.y)
 
 
-def has_test_rows(
-    spec: DataSpec, folder: Path, given: tuple[Any, Any] | None = None, fingerprint: bytes | None = None
-) -> bool:
+def has_test_rows(spec: DataSpec, folder: Path, memory: Any = None, fingerprint: bytes | None = None) -> bool:
     """Whether there is a test split; its rows are not looked at. See `unlock`."""
-    found = source.read(spec, folder) if given is None else _of_pair(given, spec)
+    found = source.read(spec, folder) if memory is None else given.source_of(memory, spec)
     if found.has_test:
         return True
     read = target.read(found.y, spec.task, found.where, options_of(found, spec))
@@ -57,23 +53,23 @@ def has_test_rows(
 
 
 def unlock(
-    spec: DataSpec, folder: Path, given: tuple[Any, Any] | None = None, fingerprint: bytes | None = None
+    spec: DataSpec, folder: Path, memory: Any = None, fingerprint: bytes | None = None
 ) -> UnlockedRows:
     """Read the test split: the rows that every other way of reading leaves out, or the source's own.
 
     Args:
         spec: `[data]`.
         folder: what relative paths and ``./file.py`` references start from.
-        given: inputs and targets in memory, where the study began with such.
+        memory: the data, where it was passed from Python.
         fingerprint: the stored one, see `Dataset.fingerprint`.
 
     Raises:
         DataError: there is no test split, or it cannot be used.
     """
-    found = source.read(spec, folder) if given is None else _of_pair(given, spec)
+    found = source.read(spec, folder) if memory is None else given.source_of(memory, spec)
     read = target.read(found.y, spec.task, found.where, options_of(found, spec))
     if found.has_test:
-        x, y = _provided(spec, folder)
+        x, y = _provided(spec, folder, memory)
         if type(x) is not type(found.x) or np.shape(x)[1:] != np.shape(found.x)[1:]:
             raise DataError(f"{found.where}: X_test and X differ in kind or shape; only N may differ")
         y = _values(y, read, found.where)
@@ -90,15 +86,13 @@ def unlock(
     )
 
 
-def _of_pair(given: tuple[Any, Any], spec: DataSpec) -> Source:
-    return source.from_values({"X": given[0], "y": given[1]}, spec)
-
-
-def _provided(spec: DataSpec, folder: Path) -> tuple[X, Y]:
+def _provided(spec: DataSpec, folder: Path, memory: Any) -> tuple[X, Y]:
     """The test split that the source brings."""
     path = folder / Path(spec.source).expanduser()
-    values: Mapping[str, Any]
-    if path.suffix.lower() == ".npz":
+    values: Any
+    if memory is not None:
+        values = given.opened(memory, spec.target)
+    elif path.suffix.lower() == ".npz":
         try:
             with np.load(path, allow_pickle=False) as archive:
                 values = {key: archive[key] for key in ("X_test", "y_test") if key in archive.files}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -237,24 +237,32 @@ def sklearn(spec: DataSpec, folder: Path) -> Source:  # noqa: ARG001
 
 def npz(spec: DataSpec, folder: Path) -> Source:
     """Rows of an NPZ file."""
-    path = _path(spec, folder)
     wanted = {key for key in (*_KEYS, spec.group, spec.time, spec.weight) if key is not None}
+    return from_values(arrays_of(_path(spec, folder), wanted, spec.source), spec)
+
+
+def arrays_of(path: Path, wanted: Collection[str], where: str) -> dict[str, Any]:
+    """The wanted arrays of an NPZ file; None for each other one.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     values: dict[str, Any] = {}
     key = "the file"
     try:
         with path.open("rb") as file:
             if not zipfile.is_zipfile(file):
-                raise DataError(f"{spec.source}: is not an NPZ file; write it with numpy.savez")
+                raise DataError(f"{where}: is not an NPZ file; write it with numpy.savez")
         with np.load(path, allow_pickle=False) as archive:
             for key in archive.files:
                 values[key] = _array_of(archive, key) if key in wanted else None
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         if "allow_pickle" in str(error):
             raise DataError(
-                f"{spec.source}: {key} holds Python objects (text, or rows of unequal length); store numbers"
+                f"{where}: {key} holds Python objects (text, or rows of unequal length); store numbers"
             ) from error
-        raise DataError(f"{spec.source}: {key} cannot be read: {' '.join(str(error).split())}") from error
-    return from_values(values, spec)
+        raise DataError(f"{where}: {key} cannot be read: {' '.join(str(error).split())}") from error
+    return values
 
 
 def _array_of(archive: Any, key: str) -> NDArray[Any]:

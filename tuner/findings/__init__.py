@@ -4,6 +4,6 @@
 """
 
 from tuner.findings.evidence import Curve, Evidence
-from tuner.findings.finding import GROUP, Finding, Severity, all_of
+from tuner.findings.finding import GROUP, Finding, Findings, Severity, all_of
 
-__all__ = ["GROUP", "Curve", "Evidence", "Finding", "Severity", "all_of"]
+__all__ = ["GROUP", "Curve", "Evidence", "Finding", "Findings", "Severity", "all_of"]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from tuner import registry
+from tuner.core.markup import element, snippet
 from tuner.findings.evidence import Evidence
 
 GROUP = "tuner.findings"
@@ -49,6 +50,16 @@ class Finding:
     severity: Severity
 
 
+class Findings(list[Finding]):
+    """The findings about a study, what matters most first."""
+
+    def _repr_html_(self) -> str:
+        said = [
+            element("p", each.sentence, " ", element("span", each.advice, class_="quiet")) for each in self
+        ]
+        return snippet(*(said or [element("p", "Nothing calls for a change.")]))
+
+
 def of_the_best(some: int, count: int) -> str:
     """How many of the best trials, as the beginning of a sentence."""
     if count == 1:
@@ -56,7 +67,7 @@ def of_the_best(some: int, count: int) -> str:
     return f"The best {count} trials" if some == count else f"{some} of the best {count} trials"
 
 
-def all_of(evidence: Evidence) -> list[Finding]:
+def all_of(evidence: Evidence) -> Findings:
     """What every registered plugin finds, what matters most first.
 
     A plugin that cannot be loaded, raises or returns something else is logged and left out: words
@@ -75,4 +86,4 @@ def all_of(evidence: Evidence) -> list[Finding]:
             found.append(finding)
         elif finding is not None:
             _log.error("finding '%s' returned %r; return a Finding or None", name, finding)
-    return sorted(found, key=lambda finding: -finding.severity)
+    return Findings(sorted(found, key=lambda finding: -finding.severity))

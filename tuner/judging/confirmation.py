@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
+from tuner.core import words
 from tuner.core.goals import Constraint, Goals, layers
+from tuner.core.markup import element, snippet, table
 from tuner.core.trial import Objective
 from tuner.judging.choosing import Candidate, Selection
 from tuner.judging.intervals import Interval
@@ -183,6 +185,30 @@ class Confirmation:
     def candidate(self, number: int) -> Candidate:
         """The candidate that was this trial."""
         return next(each for each in self.candidates if each.number == number)
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (
+                f"trial {each.number}" if each.number else "the default",
+                words.number(each.searched),
+                words.number(each.mean),
+            )
+            for each in self.candidates
+        ]
+        chosen = [each.number for each in self.candidates].index(self.choice.recommended)
+        name = f"trial {self.choice.recommended}" if self.choice.recommended else "the default configuration"
+        if self.test is None:
+            tested = f"No test: {self.untested}."
+        else:
+            loss, score = (words.number(each.estimate) for each in (self.test.loss, self.test.score))
+            tested = f"On {self.test.rows} locked test rows: loss {loss}, {self.score} {score}."
+        metric = words.metric(self.metric)
+        head = ("trained again", f"{metric} in the search", f"mean of {self.repeats} trainings")
+        return snippet(
+            element("p", element("b", self.study), f": {name} is recommended."),
+            table(head, rows, chosen),
+            element("p", tested),
+        )
 
     def to_table(self) -> dict[str, Any]:
         """As JSON has it."""

@@ -15,6 +15,7 @@ from tuner.core.spec import MEMORY, StudySpec
 from tuner.core.trial import Params
 from tuner.errors import SpecError
 from tuner.judging import Estimate, Pair
+from tuner.results import snippets
 from tuner.results.study import Study
 
 _NAMES = frozenset({"name", "description"})
@@ -87,6 +88,9 @@ class Comparison:
     is_same_data: bool | None
     data: str
     differences: Mapping[str, tuple[str, ...]]
+
+    def _repr_html_(self) -> str:
+        return snippets.of_comparison(self)
 
 
 def compare(studies: Sequence[Study]) -> Comparison:

@@ -1,12 +1,11 @@
-"""Markup: HTML elements from texts, all of them escaped; pages as files."""
+"""The style and the cards of HTML pages; pages as files."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Sequence
 from importlib import resources
 from pathlib import Path
 
+from tuner.core.markup import Markup, element
 from tuner.errors import SpecError
 
 STYLE = """
@@ -35,50 +34,6 @@ summary { cursor: pointer; } details, .told { margin-top: 10px; }
   .trials th, .trials td { white-space: normal; padding: 2px 4px; } }
 """
 """The style of tables, cards and lists, added to that of `figures.document`."""
-
-
-class Markup(str):
-    """A text that is HTML already."""
-
-    __slots__ = ()
-
-
-def element(name: str, *content: str, **attributes: str) -> Markup:
-    """An element; content other than `Markup` is escaped.
-
-    Args:
-        name: e.g. ``"p"``.
-        content: texts and elements.
-        attributes: a trailing underscore is dropped, as in ``class_``.
-    """
-    told = "".join(f' {key.rstrip("_")}="{html.escape(value)}"' for key, value in attributes.items())
-    return Markup(f"<{name}{told}>{joined(content)}</{name}>")
-
-
-def joined(content: Iterable[str]) -> Markup:
-    """Texts and elements, one after the other."""
-    return Markup("".join(part if isinstance(part, Markup) else html.escape(part) for part in content))
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]], marked: int | None = None) -> Markup:
-    """A table that scrolls sideways where it is too wide; each row's first cell is its heading.
-
-    Args:
-        head: the columns' headings.
-        rows: their cells.
-        marked: the index of a row that stands out.
-    """
-    body = [
-        element(
-            "tr",
-            element("th", row[0], scope="row"),
-            *(element("td", cell) for cell in row[1:]),
-            **({"class_": "marked"} if i == marked else {}),
-        )
-        for i, row in enumerate(rows)
-    ]
-    top = element("thead", element("tr", *(element("th", cell, scope="col") for cell in head)))
-    return element("div", element("table", top, element("tbody", *body)), class_="scroll")
 
 
 def card(*content: str, mood: str = "") -> Markup:

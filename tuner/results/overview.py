@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tuner.core import words
 from tuner.core.space import is_same
 from tuner.core.trial import Params, TrialRecord, TrialState
 from tuner.judging import Verdict, label
-from tuner.results.study import Study
-from tuner.results.trial import TrialView
+
+if TYPE_CHECKING:
+    from tuner.results.study import Study
+    from tuner.results.trial import TrialView
 
 MEASURED = ("val_loss", "train_loss", "val_score", "train_score", "gap")
 """The numbers of trials to show, if any trial has them."""

@@ -13,11 +13,12 @@ from typing import Any
 from tuner import content, starter
 from tuner.core import words
 from tuner.core.frame import Frame
+from tuner.core.markup import Markup, element, joined, table
 from tuner.errors import SpecError
 from tuner.findings import Finding, Severity
 from tuner.judging import Verdict, sentences
 from tuner.results import overview, spreadsheet
-from tuner.results.markup import STYLE, Markup, card, element, joined, library, table
+from tuner.results.markup import STYLE, card, library
 from tuner.results.overview import TextTable
 from tuner.results.study import Study
 from tuner.store import StudySummary

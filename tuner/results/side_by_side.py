@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from tuner.core import words
+from tuner.core.markup import Markup, element, joined, table
 from tuner.judging import Estimate
-from tuner.results.comparison import Comparison, Reach, Side
-from tuner.results.markup import STYLE, Markup, card, element, joined, library, table
-from tuner.results.study import Study
+from tuner.results.markup import STYLE, card, library
+
+if TYPE_CHECKING:
+    from tuner.results.comparison import Comparison, Reach, Side
+    from tuner.results.study import Study
 
 
 def overview(comparison: Comparison) -> list[tuple[str, ...]]:

@@ -6,6 +6,7 @@ export) uses that snapshot. Reads only.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,15 +14,18 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from tuner.artifacts import Artifacts
+from tuner.core import words
 from tuner.core.baseline import Baseline
 from tuner.core.frame import Frame
 from tuner.core.importances import Importances
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, TrialRecord
 from tuner.errors import TrialError
-from tuner.findings import Evidence, Finding, all_of
+from tuner.findings import Evidence, Findings, all_of
 from tuner.judging import Confirmation, Verdict
+from tuner.results import snippets
 from tuner.results.snapshot import StudySnapshot
+from tuner.results.study_figures import StudyFigures
 from tuner.results.trial import TrialView
 from tuner.store import Database, SpecRevision, StudySummary
 
@@ -101,13 +105,15 @@ class Study:
         return list(self.summary.facts.get("notes", ()))
 
     @property
-    def last_reason(self) -> str:
-        """Why the last trial that says so ended, and where to read more."""
-        for record in reversed(self.records):
-            if record.reason:
-                more = f"tune show {quote(self.name)} {record.number}"
-                return f"trial {record.number}: {record.reason}; see: {more}"
-        return f"see: tune show {quote(self.name)}"
+    def why_failed(self) -> str:
+        """Why most of its trials ended, and where to read more."""
+        reasons = Counter(record.reason for record in self.records if record.reason)
+        if not reasons:
+            return f"see: tune show {quote(self.name)}"
+        reason, count = reasons.most_common(1)[0]
+        first = next(record.number for record in self.records if record.reason == reason)
+        others = f" and {words.count(count - 1, 'other')}" if count > 1 else ""
+        return f"trial {first}{others}: {reason}; see: tune show {quote(self.name)} {first}"
 
     @property
     def records(self) -> list[TrialRecord]:
@@ -262,7 +268,12 @@ class Study:
         theme = figures.DARK if dark else figures.LIGHT
         return go.Figure(figures.plot(figures.find(figure), self.explained, theme, options))
 
-    def findings(self) -> list[Finding]:
+    @property
+    def figures(self) -> StudyFigures:
+        """Its figures by name: ``study.figures.convergence``; iterating gives the names."""
+        return StudyFigures(self)
+
+    def findings(self) -> Findings:
         """The findings: sentences with their numbers and what to do, the most important first.
 
         Trials that were cut short count only where their value does not matter.
@@ -278,6 +289,9 @@ class Study:
                 self._snapshot.ends,
             )
         )
+
+    def _repr_html_(self) -> str:
+        return snippets.of_study(self)
 
     def _valued(self, record: TrialRecord | None) -> TrialRecord:
         if record is None:

@@ -1,4 +1,4 @@
-"""Tables: a study's trials and curves as pandas has them."""
+"""Tables: stored studies, and one's trials and curves, as pandas has them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from tuner.core.trial import NUMBERS, Reading, TrialRecord
+from tuner.store import StudySummary
 
 _COLUMNS = {
     *(
@@ -51,6 +52,36 @@ def trials(records: Sequence[TrialRecord]) -> pd.DataFrame:
         }
         rows.append(row | {f"params.{name}": value for name, value in record.params.items()})
     return pd.DataFrame(rows)
+
+
+_OF_STUDIES: dict[str, Any] = {
+    "name": str, "description": str, "state": str, "reason": str, "metric": str, "best_value": float,
+    "best_trial": "Int64", "trials": int, "finished": int, "stopped": int, "failed": int, "seconds": float,
+    "created_at": "datetime64[us, UTC]", "updated_at": "datetime64[us, UTC]",
+}  # fmt: skip
+"""The columns of `studies`, and their types."""
+
+
+def studies(summaries: Sequence[StudySummary]) -> pd.DataFrame:
+    """A row per study."""
+    rows = [
+        {
+            "name": each.name,
+            "description": each.description,
+            "state": each.status,
+            "reason": each.reason,
+            "metric": each.metric,
+            "best_value": each.best_value,
+            "best_trial": each.best_number,
+            "trials": sum(each.counts.values()),
+            **{state: each.counts[state] for state in ("finished", "stopped", "failed")},
+            "seconds": each.seconds,
+            "created_at": pd.Timestamp(each.created_at),
+            "updated_at": pd.Timestamp(each.updated_at),
+        }
+        for each in summaries
+    ]
+    return pd.DataFrame(rows, columns=list(_OF_STUDIES)).astype(_OF_STUDIES)
 
 
 def curves(readings: Mapping[int, Sequence[Reading]]) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from tuner.core.overfitting import Overfitting
 from tuner.core.trial import Reading, TrialRecord
 from tuner.errors import TrialError
 from tuner.judging import Confirmation
+from tuner.results import snippets
 from tuner.store import Database
 
 if TYPE_CHECKING:
@@ -98,3 +99,6 @@ class TrialView:
         from tuner.trainers import load_model
 
         return load_model(self.folder).module
+
+    def _repr_html_(self) -> str:
+        return snippets.of_trial(self)

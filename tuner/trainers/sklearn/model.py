@@ -21,7 +21,7 @@ from tuner.artifacts import DESCRIPTION
 from tuner.core.dataset import Dataset, TargetUnits, Task
 from tuner.core.spec import StudySpec
 from tuner.core.trial import NUMBERS, Reading, Trial
-from tuner.data import Scaling, encode
+from tuner.data import Scaling, encode, rows_of, tell
 from tuner.errors import DataError, TrialError, TunerError, described
 from tuner.trainers import threshold
 from tuner.trainers.model import describe
@@ -49,7 +49,10 @@ class SklearnModel:
     description: Mapping[str, Any]
 
     def predict(self, rows: Any) -> NDArray[Any]:
-        """Predict from raw rows: a DataFrame, or an array (N, D) or (N, C, H, W).
+        """Predict from raw rows: a data frame of any library, or an array (N, D) or (N, C, H, W).
+
+        Columns of a data frame may stand in any order, and further ones beside them. What is new to the
+        model in them, e.g. a category that training never had, is logged as a warning.
 
         Returns:
             (N,) names of classes, or (N,) or (N, T) targets in their original units.
@@ -57,7 +60,8 @@ class SklearnModel:
         Raises:
             TrialError: the rows do not fit the model.
         """
-        table = self.description
+        rows, table = rows_of(rows), self.description
+        tell(rows, table["encoding"])
         predicted = np.asarray(self.module.predict(self._inputs(rows)))
         if table["context"]["task"] == Task.CLASSIFICATION:
             if threshold.KEY in table:
@@ -74,6 +78,8 @@ class SklearnModel:
         """
         if not hasattr(self.module, "predict_proba"):
             raise TrialError(f"{type(self.module).__name__} has no probabilities; use predict")
+        rows = rows_of(rows)
+        tell(rows, self.description["encoding"])
         return probabilities(self.module, self._inputs(rows), len(self.description["context"]["classes"]))
 
     def losses(self, rows: Any, truth: NDArray[Any]) -> NDArray[np.float64]:

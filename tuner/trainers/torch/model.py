@@ -26,7 +26,7 @@ from tuner.artifacts import DESCRIPTION
 from tuner.core.dataset import Dataset, TargetUnits, Task
 from tuner.core.spec import StudySpec
 from tuner.core.trial import NUMBERS, Reading, Trial
-from tuner.data import Scaling, encode
+from tuner.data import Scaling, encode, rows_of, tell
 from tuner.errors import DataError, TrialError, described
 from tuner.trainers import threshold
 from tuner.trainers.global_rng import GlobalRng
@@ -85,7 +85,10 @@ class TorchModel:
     folder: Path
 
     def predict(self, rows: Any) -> NDArray[Any]:
-        """Predict from raw rows: a DataFrame, or an array (N, D) or (N, C, H, W).
+        """Predict from raw rows: a data frame of any library, or an array (N, D) or (N, C, H, W).
+
+        Columns of a data frame may stand in any order, and further ones beside them. What is new to the
+        model in them, e.g. a category that training never had, is logged as a warning.
 
         Returns:
             (N,) names of classes, or (N,) or (N, T) targets in their original units.
@@ -93,7 +96,9 @@ class TorchModel:
         Raises:
             TrialError: the rows do not fit the model.
         """
-        outputs, table = self._outputs(rows), self.description
+        rows, table = rows_of(rows), self.description
+        tell(rows, table["encoding"])
+        outputs = self._outputs(rows)
         if table["context"]["task"] == Task.CLASSIFICATION:
             if threshold.KEY in table:
                 shares = self._loss.probabilities(outputs).numpy(force=True)
@@ -113,6 +118,8 @@ class TorchModel:
         """
         if self.description["context"]["task"] != Task.CLASSIFICATION:
             raise TrialError("a regression model has no probabilities; use predict")
+        rows = rows_of(rows)
+        tell(rows, self.description["encoding"])
         return self._loss.probabilities(self._outputs(rows)).numpy(force=True)
 
     @torch.no_grad()

@@ -1,0 +1,151 @@
+"""A study as an estimator of scikit-learn: its own checks, and where estimators sit."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from sklearn.base import clone, is_classifier, is_regressor
+from sklearn.datasets import load_iris
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import tuner
+
+QUICK: dict[str, Any] = {"trials": 1, "random_state": 0, "epochs": 5}
+X, Y = load_iris(return_X_y=True)
+
+EXCEPTIONS: dict[str, str] = {}
+"""Checks of scikit-learn that fail, and why they have to."""
+
+
+def exceptions(estimator: Any) -> dict[str, str]:
+    return EXCEPTIONS
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@parametrize_with_checks(  # type: ignore[untyped-decorator]
+    [
+        tuner.TunedClassifier(trials=1, random_state=0),
+        tuner.TunedRegressor(trials=1, random_state=0),
+        tuner.Tuned(trials=1, random_state=0),
+    ],
+    expected_failed_checks=exceptions,
+)
+def test_checks_of_scikit_learn(estimator: Any, check: Callable[[Any], None]) -> None:
+    check(estimator)
+
+
+def test_importing_tuner_does_not_import_scikit_learn() -> None:
+    code = (
+        "import sys, tuner; assert 'sklearn' not in sys.modules; tuner.Tuned; assert 'sklearn' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_it_says_what_it_is_before_it_is_fitted() -> None:
+    assert is_classifier(tuner.TunedClassifier())
+    assert is_regressor(tuner.TunedRegressor())
+    assert hasattr(tuner.TunedClassifier(), "predict_proba")
+    assert not hasattr(tuner.TunedRegressor(), "predict_proba")
+    assert not hasattr(tuner.Tuned(), "predict_proba")
+
+
+def test_it_sits_in_a_pipeline_in_cross_validation_and_in_a_search() -> None:
+    pipeline = make_pipeline(StandardScaler(), tuner.TunedClassifier(**{**QUICK, "epochs": 15}))
+    scores = cross_val_score(pipeline, X, Y, cv=3)
+    assert scores.min() > 0.8
+    search = GridSearchCV(tuner.TunedClassifier(**QUICK), {"epochs": [1, 15]}, cv=2).fit(X, Y)
+    assert search.best_params_ == {"epochs": 15}
+
+
+def test_a_pickled_one_predicts_the_same_in_another_process(tmp_path: Path) -> None:
+    fitted = tuner.TunedClassifier(**QUICK).fit(X, Y)
+    (tmp_path / "fitted.pickle").write_bytes(pickle.dumps(fitted))
+    np.save(tmp_path / "x.npy", X)
+    code = (
+        "import pickle, numpy as np; f = pickle.load(open('fitted.pickle', 'rb'));"
+        "np.save('p.npy', f.predict_proba(np.load('x.npy')))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)
+    assert np.array_equal(np.load(tmp_path / "p.npy"), fitted.predict_proba(X))
+    assert clone(fitted).get_params() == fitted.get_params()
+    assert not hasattr(clone(fitted), "classes_")
+
+
+def test_classes_come_back_as_they_stand_in_the_target() -> None:
+    names = np.array(["10", "9", "b"], dtype=object)[Y]
+    fitted = tuner.TunedClassifier(**QUICK).fit(X, names)
+    assert list(fitted.classes_) == ["10", "9", "b"]
+    assert set(fitted.predict(X)) <= {"10", "9", "b"}
+    shares = fitted.predict_proba(X)
+    assert [fitted.classes_[i] for i in shares.argmax(axis=1)] == list(fitted.predict(X))
+
+
+@pytest.mark.parametrize("make", [lambda frame: frame, pa.Table.from_pandas])
+def test_tables_with_text_dates_and_gaps_are_taken(houses: Path, make: Callable[[Any], Any]) -> None:
+    frame = pd.read_csv(houses)
+    x, y = frame.drop(columns="price"), frame["price"]
+    fitted = tuner.TunedRegressor(**{**QUICK, "epochs": 20}).fit(make(x), y)
+    assert fitted.score(make(x), y) > 0.5
+    assert list(fitted.feature_names_in_) == list(x)
+    assert fitted.n_features_in_ == 3
+    with pytest.raises(ValueError, match="feature names"):
+        fitted.predict(x[["town", "size", "rooms"]])
+
+
+def test_the_target_decides_where_nothing_else_does() -> None:
+    either = tuner.Tuned(**QUICK)
+    assert either.fit(X, Y).predict_proba(X).shape == (150, 3)
+    assert 0 <= either.score(X, Y) <= 1
+    rng = np.random.default_rng(0)
+    numbers = X @ rng.normal(size=(4, 2))
+    assert either.fit(X, numbers).predict(X).shape == (150, 2)
+    assert not hasattr(either, "classes_")
+    assert not hasattr(either, "predict_proba")
+
+
+def test_parameters_reach_the_study_and_a_database_keeps_it() -> None:
+    url = "sqlite:///kept.db"
+    space = {"use": ["batch"], "width": tuner.Int(low=4, high=8, default=8)}
+    estimator = tuner.TunedClassifier(
+        space=space,
+        trials=2,
+        epochs=3,
+        scoring="f1_macro",
+        random_state=7,
+        database=url,
+        settings={"stop.patience": 2},
+    )
+    for name in ("tuned", "tuned-2"):
+        fitted = estimator.fit(X, Y)
+        assert fitted.study_name_ == name
+        study = tuner.load(name, storage=url)
+        assert study.spec.trainer.score == "f1_macro"
+        assert study.spec.objective.metric == "val_score"
+        assert (study.spec.trainer.epochs, study.spec.stop.patience, len(study.records)) == (3, 2, 2)
+        assert study.best.params == fitted.best_params_
+        assert study.best.value == fitted.best_value_
+        assert fitted.trials_["value"].tolist() == study.trials["value"].tolist()
+        assert fitted.notes_ == study.notes
+        assert set(fitted.best_params_) >= {"width", "batch_size"}
+
+
+def test_what_cannot_be_used_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="one class only"):
+        tuner.TunedClassifier(**QUICK).fit(X, np.zeros(150))
+    with pytest.raises(ValueError, match=r"trainer\.score: unknown"):
+        tuner.TunedClassifier(**QUICK, scoring="f2").fit(X, Y)
+    with pytest.raises(ValueError, match="one value only"):
+        tuner.TunedRegressor(**QUICK).fit(X, np.ones(150))

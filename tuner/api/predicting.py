@@ -1,0 +1,120 @@
+"""predict: what a kept model says of rows that it never saw, as a table."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pandas as pd
+
+from tuner.api.workbench import load
+from tuner.artifacts import DESCRIPTION
+from tuner.core.dataset import Task
+from tuner.data import read_rows, rows_of, untold
+from tuner.errors import DataError, SpecError, TrialError
+from tuner.trainers import load_model
+from tuner.trainers.model import Model
+
+PREDICTION, PROBABILITY = "prediction", "probability"
+"""The names of the columns; that of a probability goes on with an underscore and its class."""
+
+
+def predict(
+    model: str | Path,
+    rows: Any,
+    *,
+    trial: int | None = None,
+    keep: bool = False,
+    storage: str | None = None,
+    models: str | Path | None = None,
+) -> pd.DataFrame:
+    """Predict rows with the model of a study, or with one that `export` wrote.
+
+    What is new to the model in the rows, e.g. a category that training never had, is logged as a warning.
+
+    Args:
+        model: a folder that holds a model; or the name of a stored study, whose trial to take it is.
+        rows: a CSV, Parquet or NPZ file, or such a CSV opened for reading; or rows in memory. Columns may
+            stand in any order, and further ones, such as the target, are not looked at.
+        trial: another trial of the study.
+        keep: put the columns of the rows before the predictions.
+        storage: the database's URL.
+        models: the folder for the models of all studies, where they were moved.
+
+    Returns:
+        A row for each row: ``prediction``, and for classes ``probability_<class>`` each where the model has
+        probabilities; of several targets ``prediction_0`` and so on.
+
+    Raises:
+        StudyNotFound: there is neither such a folder nor such a study.
+        TrialError: the model was not kept or cannot predict by itself, or the rows do not fit it.
+        DataError: the rows cannot be read.
+        SpecError: an option makes no sense.
+    """
+    kept = _model(model, trial, storage, models)
+    where, given = _rows(rows)
+    try:
+        table = _predicted(kept, given)
+    except TrialError as error:
+        raise TrialError(f"{where}: {error}") from error
+    if not keep:
+        return table
+    if not isinstance(given, pd.DataFrame):
+        raise SpecError(f"{where}: the rows have no columns to keep; leave keep out")
+    both = [name for name in table.columns if name in given.columns]
+    if both:
+        raise SpecError(f"{where}: has a column '{both[0]}' already; rename it, or leave keep out")
+    return pd.concat([given.reset_index(drop=True), table], axis=1)
+
+
+def _model(name: str | Path, trial: int | None, storage: str | None, models: str | Path | None) -> Model:
+    folder = Path(name)
+    if any((place / DESCRIPTION).is_file() for place in (folder, folder / "model")):
+        if trial is not None:
+            raise SpecError(f"{folder}: is a model itself; name a study to choose a trial")
+        return load_model(folder)
+    if isinstance(name, Path) or folder.is_dir():
+        raise SpecError(f"{folder}: holds no model; give a folder that `tune export` wrote, or a study")
+    study = load(name, storage=storage, models=models)
+    return load_model((study.recommended if trial is None else study.trial(trial)).folder)
+
+
+def _rows(rows: Any) -> tuple[str, Any]:
+    """What the rows are called in messages, and the rows."""
+    if isinstance(rows, str | Path):
+        return str(rows), read_rows(Path(rows).expanduser(), str(rows))
+    if hasattr(rows, "read"):
+        return _read(rows)
+    found = rows_of(rows)
+    return "rows", found if isinstance(found, pd.DataFrame) else np.asarray(found)
+
+
+def _read(file: IO[bytes]) -> tuple[str, Any]:
+    where = str(getattr(file, "name", "rows")).strip("<>")
+    with tempfile.TemporaryDirectory(prefix="tuner-") as folder:
+        place = Path(folder) / "rows.csv"
+        with place.open("wb") as copy:
+            shutil.copyfileobj(file, copy)
+        return where, read_rows(place, where)
+
+
+def _predicted(model: Model, rows: Any) -> pd.DataFrame:
+    if not len(rows):
+        raise DataError("rows: there are none; give at least one")
+    found = model.predict(rows)
+    if found.ndim == 2:
+        return pd.DataFrame({f"{PREDICTION}_{i}": found[:, i] for i in range(found.shape[1])})
+    columns: dict[str, Any] = {PREDICTION: found}
+    context = model.description.get("context", {})
+    probabilities = getattr(model, "probabilities", None)
+    if context.get("task") == Task.CLASSIFICATION and probabilities is not None:
+        try:
+            with untold():
+                shares = probabilities(rows)
+        except TrialError:  # an estimator without them
+            return pd.DataFrame(columns)
+        columns |= {f"{PROBABILITY}_{name}": shares[:, i] for i, name in enumerate(context["classes"])}
+    return pd.DataFrame(columns)

@@ -1,0 +1,63 @@
+"""tune predict: what a kept model says of the rows of a file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tuner.cli import screen
+from tuner.cli.options import ModelsOption, StorageOption
+from tuner.errors import SpecError
+
+EXAMPLES = (
+    "\b\nExamples:\n"
+    "  tune predict house new.csv -o prices.csv     the trial to take of the study 'house'\n"
+    "  tune predict house new.csv --trial 17 --keep\n"
+    "  tune predict out new.parquet -o prices.csv   a folder that `tune export` wrote\n"
+    "  cat new.csv | tune predict house - | head"
+)
+
+PIPE = "-"
+
+
+def run(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A study, or a folder that `tune export` wrote.")
+    ],
+    rows: Annotated[
+        str, typer.Argument(metavar="ROWS", help="A CSV, Parquet or NPZ file; - for a CSV on stdin.")
+    ],
+    out: Annotated[
+        str, typer.Option("--out", "-o", metavar="FILE", help="A CSV file, which is replaced; - for stdout.")
+    ] = PIPE,
+    trial: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="N", help="This trial instead of the one to take."),
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Put the rows' columns before the predictions.")
+    ] = False,
+    storage: StorageOption = None,
+    models: ModelsOption = None,
+) -> None:
+    """Predict the rows of a file, and write a CSV: the prediction and, for classes, their probabilities."""
+    from tuner import api
+    from tuner.results import spreadsheet
+
+    if out != PIPE and rows != PIPE and Path(out).resolve() == Path(rows).resolve():
+        raise SpecError(f"{out}: holds the rows; name another file")
+    given = sys.stdin.buffer if rows == PIPE else rows
+    text = spreadsheet.csv(api.predict(model, given, trial=trial, keep=keep, storage=storage, models=models))
+    if out == PIPE:
+        print(text, end="")
+        return
+    try:
+        Path(out).write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise SpecError(
+            f"{out}: cannot be written: {error.strerror}; name a file in a folder that exists"
+        ) from error
+    screen.say(out)

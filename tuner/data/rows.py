@@ -1,0 +1,49 @@
+"""Rows of a file to predict: inputs alone, where the target may be missing or stand among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from tuner import registry
+from tuner.core.spec import DataSpec
+from tuner.data import source, table
+from tuner.data.source import Source
+from tuner.errors import DataError
+
+
+def read_rows(path: Path, where: str) -> Any:
+    """Read the inputs of a CSV, Parquet or NPZ file, or of what a plugin reads, as a study reads them.
+
+    Args:
+        path: the file.
+        where: what errors are prefixed with.
+
+    Returns:
+        A data frame with every column of the file, or an array.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    spec = DataSpec(source=str(path))
+    found = source.reader(spec)
+    if found is None:
+        known = ", ".join(sorted(registry.registered(source.GROUP)))
+        raise DataError(f"{where}: not a known kind of file; its name must end in one of: {known}")
+    if not path.is_file():
+        raise DataError(f"{where}: no such file; looked for {path.resolve()}")
+    if found in ("csv", "tsv"):
+        return table.read_csv(path, where)[0]
+    if found in ("parquet", "pq"):
+        return table.read_parquet(path, where)
+    values = source.arrays_of(path, ("X",), where) if found == "npz" else source.read_raw(spec, Path(), found)
+    if isinstance(values, Source):
+        return values.x
+    if isinstance(values, Mapping):
+        if "X" not in values:
+            raise DataError(f"{where}: X is missing; found: {', '.join(values) or 'nothing'}")
+        return values["X"]
+    return values if isinstance(values, pd.DataFrame) else values[0]

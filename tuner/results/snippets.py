@@ -1,0 +1,59 @@
+"""Snippets: a study, a trial and a comparison as small HTML, for notebooks.
+
+What they say is what the terminal says: tables and sentences are shared with it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tuner.core import words
+from tuner.core.markup import Markup, element, joined, snippet, table
+from tuner.judging import sentences
+from tuner.results import overview, side_by_side
+from tuner.results.overview import TextTable
+
+if TYPE_CHECKING:
+    from tuner.results.comparison import Comparison
+    from tuner.results.study import Study
+    from tuner.results.trial import TrialView
+
+
+def of_study(study: Study) -> str:
+    """How it stands, which trial to take and why, and that trial beside the default."""
+    summary = study.summary
+    why = f", {summary.reason}" if summary.reason and not summary.is_driven else ""
+    trials = words.count(len(study.records), "trial")
+    parts = [
+        element("p", element("b", study.name), f": {summary.status}{why}; {trials}"),
+        *(element("p", sentence) for sentence in sentences(study.verdict)),
+    ]
+    if study.verdict.taken is not None:
+        views = overview.beside(study)
+        parts += [_table(overview.measured(views)), _table(overview.settings(views))]
+    elif study.records:
+        parts.append(element("p", study.why_failed))
+    if study.notes:
+        notes = joined(element("p", note, class_="quiet") for note in study.notes)
+        parts.append(element("details", element("summary", "notes"), notes))
+    return snippet(*parts)
+
+
+def of_trial(view: TrialView) -> str:
+    """What was measured of it, its settings, and why it ended."""
+    record = view.record
+    why = f", {record.reason}" if record.reason else ""
+    told = element("p", element("b", f"trial {view.number}"), f" of {view.study.name}: {record.state}{why}")
+    return snippet(told, _table(overview.measured([view])), _table(overview.settings([view])))
+
+
+def of_comparison(comparison: Comparison) -> str:
+    """What was measured of each study, and whether they differ by more than chance explains."""
+    said = [pair.sentence for pair in comparison.pairs] + [comparison.data]
+    head = ["", *(side.study for side in comparison.sides)]
+    measured = table(head, side_by_side.overview(comparison))
+    return snippet(*(element("p", sentence) for sentence in said), measured)
+
+
+def _table(told: TextTable) -> Markup:
+    return table([words.metric(each) for each in told.head], told.rows, told.marked)

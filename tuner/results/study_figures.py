@@ -1,0 +1,53 @@
+"""StudyFigures: the figures of a study by name, drawn when they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from tuner import figures
+from tuner.errors import PluginError
+from tuner.results.pictures import APART
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+    from tuner.results.study import Study
+
+
+class StudyFigures(Mapping[str, "go.Figure"]):
+    """The figures of a study, registered ones of the user's own included.
+
+    ``study.figures.convergence``, ``study.figures["convergence"]``; `Study.plot` takes options too.
+    """
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+
+    def __getitem__(self, name: str) -> go.Figure:
+        if name not in self._names():
+            raise KeyError(name)
+        return self._study.plot(name)
+
+    def __getattr__(self, name: str) -> go.Figure:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        try:
+            return self._study.plot(name)
+        except PluginError as error:
+            raise AttributeError(str(error)) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names())
+
+    def __len__(self) -> int:
+        return len(self._names())
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *self._names()]
+
+    def __repr__(self) -> str:
+        return f"<figures of {self._study.name!r}: {', '.join(self)}>"
+
+    def _names(self) -> list[str]:
+        return [name for name in figures.names() if name not in APART]
