@@ -18,7 +18,7 @@ from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
 from tuner.errors import StoreError, StudyNotFound
 from tuner.store import Database, verify
-from tuner.store.connect import tells_of_damage, told
+from tuner.store.connect import store_errors, tells_of_damage
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def test_a_database_that_is_locked_is_not_called_damaged(whole: str) -> None:
 
 def test_a_server_that_is_down_is_not_called_damaged() -> None:
     orig = ConnectionRefusedError('connection to server at "127.0.0.1" failed: Connection refused')
-    with pytest.raises(StoreError) as caught, told("postgresql://127.0.0.1/tuner"):
+    with pytest.raises(StoreError) as caught, store_errors("postgresql://127.0.0.1/tuner"):
         raise OperationalError("", {}, orig)
     assert "does not answer or refuses" in str(caught.value)
     assert not tells_of_damage(caught.value)

@@ -25,12 +25,12 @@ from tuner.content import models_root
 from tuner.core.past import Past
 from tuner.core.trial import Reading, TrialState
 from tuner.errors import StoreError, StudyNotFound, near
-from tuner.store import curves, places, read
-from tuner.store.connect import connect, file_of, parse, place, told
+from tuner.store import artifact_folders, curves, read
+from tuner.store.connect import connect, display_url, file_of, parse, store_errors
 from tuner.store.curves import NUMBERS, Last
 from tuner.store.records import each_curve
 from tuner.store.schema import VERSION, studies, tuner_epochs, tuner_studies, tuner_trials, version
-from tuner.store.stand_in import stand_in, state
+from tuner.store.temporary_copy import state, temporary_copy
 from tuner.store.values import StudySummary
 
 BUSY_TIMEOUT_S = 2.0
@@ -117,7 +117,7 @@ class Reader:
 
     def __init__(self, url: str) -> None:
         self._url = parse(url)
-        self.place = place(self._url)
+        self.location = display_url(self._url)
         self._file = file_of(self._url)
         if self._file is None:
             connect(self._url).dispose()  # says what is wrong with the address before anybody looks
@@ -190,7 +190,7 @@ class Reader:
                 return None
             row = _row(found[:-1], from_json(found.params))
             if row.model_path is not None:
-                files = places.artifacts(connection, study_id, models_root())
+                files = artifact_folders.artifacts(connection, study_id, models_root())
                 row = row._replace(model_path=str(files.path(number)))
         return row, found.traceback
 
@@ -286,7 +286,7 @@ class Reader:
             .where(studies.c.study_name == name)
         )
         if found is None:
-            raise StudyNotFound(f"{self.place}: no study '{name}'; {near(name, self._ids(connection))}")
+            raise StudyNotFound(f"{self.location}: no study '{name}'; {near(name, self._ids(connection))}")
         return int(found)
 
     @contextmanager
@@ -309,23 +309,23 @@ class Reader:
         with self._connected() as connection, connection.begin():
             found = version(connection)
             if found is None:
-                raise StudyNotFound(f"{self.place}: no studies yet; begin one with `tune start`")
+                raise StudyNotFound(f"{self.location}: no studies yet; begin one with `tune start`")
             if found < VERSION:
                 raise StoreError(
-                    f"{self.place}: its tables have version {found}; "
+                    f"{self.location}: its tables have version {found}; "
                     f"`tune list` brings them to version {VERSION}"
                 )
             try:
                 yield connection
             except ValueError as error:
-                raise StoreError(f"{self.place}: is damaged ({error}); restore a copy") from error
+                raise StoreError(f"{self.location}: is damaged ({error}); restore a copy") from error
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
-        with self._lock, told(self.place):
-            self._look_at_file()
+        with self._lock, store_errors(self.location):
+            self._check_file()
             if self._engine is None:
-                self._copy = stand_in(self._url)
+                self._copy = temporary_copy(self._url)
                 self._engine = _read_only(self._url, self._copy or self._file)
                 if self._copy is not None and self._file is not None:
                     self._identity = state(self._file)
@@ -338,7 +338,7 @@ class Reader:
                     self.close()
                 raise
 
-    def _look_at_file(self) -> None:
+    def _check_file(self) -> None:
         """Notice that the file is gone, or is another one than before."""
         if self._file is None:
             return
@@ -346,7 +346,7 @@ class Reader:
             found = self._file.stat()
         except OSError as error:
             self.close()
-            raise StudyNotFound(f"{self.place}: no studies yet; begin one with `tune start`") from error
+            raise StudyNotFound(f"{self.location}: no studies yet; begin one with `tune start`") from error
         identity = (found.st_dev, found.st_ino) if self._copy is None else state(self._file)
         if self._identity != identity:
             self.close()

@@ -76,7 +76,7 @@ def file_of(url: URL) -> Path | None:
     return Path(url.database).absolute()
 
 
-def place(url: URL) -> str:
+def display_url(url: URL) -> str:
     """How messages call the database: an SQLite file's path, or the URL without its password."""
     return url.database or "" if url.get_backend_name() == "sqlite" else url.render_as_string()
 
@@ -102,12 +102,13 @@ def connect(url: URL, *, create: bool = False, copy: Path | None = None) -> Engi
             engine = create_engine(url, **options)
     except NoSuchModuleError as error:
         raise StoreError(
-            f"{place(url)}: unknown kind of database '{url.drivername}'; known: sqlite, postgresql, mysql"
+            f"{display_url(url)}: unknown kind of database '{url.drivername}'; "
+            "known: sqlite, postgresql, mysql"
         ) from error
     except ImportError as error:
-        raise StoreError(f"{place(url)}: its driver is missing ({error}); install it") from error
+        raise StoreError(f"{display_url(url)}: its driver is missing ({error}); install it") from error
     except (SQLAlchemyError, SAWarning, TypeError, ValueError) as error:
-        raise StoreError(f"{place(url)}: is not a usable URL: {_first_line(error)}") from error
+        raise StoreError(f"{display_url(url)}: is not a usable URL: {_first_line(error)}") from error
     if is_sqlite:
         if not create:
             event.listen(engine, "do_connect", partial(_only_existing, copy))
@@ -143,7 +144,7 @@ def write_ahead(engine: Engine) -> None:
 
 
 @contextmanager
-def told(where: str) -> Iterator[None]:
+def store_errors(where: str) -> Iterator[None]:
     """Turn an error of the database into a StoreError of one line."""
     try:
         yield

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from sqlalchemy import URL, Connection, Engine, inspect
 
 from tuner.errors import StoreError
-from tuner.store.connect import connect, place, told, write_ahead, writing
+from tuner.store.connect import connect, display_url, store_errors, write_ahead, writing
 from tuner.store.encoding import now, stamp
 from tuner.store.schema import METADATA, OURS, VERSION, tuner_migrations, tuner_schema, version
 
@@ -47,21 +47,21 @@ def ensure(engine: Engine) -> None:
     Raises:
         StoreError: the database cannot be written, or one of the two schemas does not fit.
     """
-    where = place(engine.url)
-    with told(where), engine.begin() as connection:
+    where = display_url(engine.url)
+    with store_errors(where), engine.begin() as connection:
         if version(connection) is not None:
             return
         is_blank = connection.dialect.name == "sqlite" and not inspect(connection).get_table_names()
     if not is_blank:
-        with told(where):
+        with store_errors(where):
             open_optunas(engine.url)
-    with told(where), writing(engine).begin() as connection:
+    with store_errors(where), writing(engine).begin() as connection:
         if is_blank and not inspect(connection).get_table_names():
             for statement in _optunas_statements():
                 connection.exec_driver_sql(statement)
         if version(connection) is None:
             _create_ours(connection)
-    with told(where):
+    with store_errors(where):
         write_ahead(engine)
 
 
@@ -103,6 +103,6 @@ def open_optunas(url: URL, *, creates: bool = True) -> None:
     except StorageInternalError as error:
         raise error.__cause__ or error from None
     except RuntimeError as error:
-        raise StoreError(f"{place(url)}: {error}") from error
+        raise StoreError(f"{display_url(url)}: {error}") from error
     storage.remove_session()
     storage.engine.dispose()

@@ -18,8 +18,8 @@ from tuner.core.past import Past
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, TrialRecord
 from tuner.errors import StoreError, StudyNotFound, near
-from tuner.store import places, read, study_rows
-from tuner.store.connect import connect, file_of, parse, place, told, writing
+from tuner.store import artifact_folders, read, study_rows
+from tuner.store.connect import connect, display_url, file_of, parse, store_errors, writing
 from tuner.store.creation import create_file, ensure
 from tuner.store.curves import NUMBERS, ended, of_all
 from tuner.store.encoding import now, stamp
@@ -28,7 +28,7 @@ from tuner.store.migrations import migrate, take_over
 from tuner.store.records import each_curve, records
 from tuner.store.relocation import home_of
 from tuner.store.schema import studies, tuner_fingerprints, tuner_studies, version
-from tuner.store.stand_in import stand_in
+from tuner.store.temporary_copy import temporary_copy
 from tuner.store.values import SpecRevision, StoredConfirmation, StudySummary
 from tuner.store.write import StudyStore, cut_off, show_open
 
@@ -43,7 +43,7 @@ class Database:
         self._engine = engine
         self._root = models_root(models)
         self._is_said = bool(models)
-        self._where = place(engine.url)
+        self._where = display_url(engine.url)
         self._moment: Connection | None = None
 
     @classmethod
@@ -65,11 +65,12 @@ class Database:
         file = file_of(parsed)
         if file is not None and not file.exists():
             if not file.parent.is_dir():
-                raise StoreError(f"{place(parsed)}: the folder {file.parent} does not exist; create it first")
+                where = display_url(parsed)
+                raise StoreError(f"{where}: the folder {file.parent} does not exist; create it first")
             if not create:
-                raise StudyNotFound(f"{place(parsed)}: no studies yet; begin one with `tune start`")
+                raise StudyNotFound(f"{display_url(parsed)}: no studies yet; begin one with `tune start`")
             create_file(parsed)
-        copy = None if create else stand_in(parsed)
+        copy = None if create else temporary_copy(parsed)
         engine = connect(parsed, copy=copy)
         try:
             if create:
@@ -173,7 +174,7 @@ class Database:
 
     def keep_fingerprint(self, name: str, fingerprint: bytes) -> None:
         """Store the fingerprint of a study's data."""
-        with told(self._where), writing(self._engine).begin() as connection:
+        with store_errors(self._where), writing(self._engine).begin() as connection:
             study_rows.keep_fingerprint(connection, self._id(connection, name), fingerprint)
 
     def confirmations(self, name: str) -> list[StoredConfirmation]:
@@ -195,19 +196,19 @@ class Database:
         One that was cut off goes on under its own number, and stays as it was noted. `opened` says whether
         the locked test split is about to be read.
         """
-        with told(self._where), writing(self._engine, full=True).begin() as connection:
+        with store_errors(self._where), writing(self._engine, full=True).begin() as connection:
             study_id = self._id(connection, name)
             return study_rows.begin_confirmation(connection, study_id, command, opened=opened)
 
     def end_confirmation(self, name: str, number: int, result: Mapping[str, Any]) -> None:
         """Store the result of a confirmation; a stored result stays."""
-        with told(self._where), writing(self._engine, full=True).begin() as connection:
+        with store_errors(self._where), writing(self._engine, full=True).begin() as connection:
             study_rows.end_confirmation(connection, self._id(connection, name), number, result)
 
     def artifacts(self, name: str) -> Artifacts:
         """The files of a study, to be read."""
         with self._reading() as connection:
-            return places.artifacts(connection, self._id(connection, name), self._root)
+            return artifact_folders.artifacts(connection, self._id(connection, name), self._root)
 
     def keep_models(self, name: str, numbers: Collection[int]) -> None:
         """Delete all models but those of these trials, after it is stored that they are no longer kept.
@@ -216,9 +217,9 @@ class Database:
         """
         if self.artifacts(name).models() <= set(numbers):
             return
-        with told(self._where), writing(self._engine).begin() as connection:
+        with store_errors(self._where), writing(self._engine).begin() as connection:
             study_id = self._id(connection, name)
-            files = places.owned(connection, study_id, self._root, is_said=self._is_said)
+            files = artifact_folders.owned(connection, study_id, self._root, is_said=self._is_said)
             study_rows.forget_models(connection, study_id, but=numbers)
         for number in files.models() - set(numbers):
             files.delete(number)
@@ -247,7 +248,7 @@ class Database:
             StudyExists: there is one of that name.
         """
         durable = writing(self._engine, full=spec.durability == "full")
-        with told(self._where), durable.begin() as connection:
+        with store_errors(self._where), durable.begin() as connection:
             if version(connection) is None:
                 raise StoreError(f"{self._where}: was opened for reading; open it with create=True")
             identity, root = uuid4().hex, models or self._root_by(spec.trainer.models)
@@ -258,11 +259,11 @@ class Database:
                 command,
                 fingerprint,
                 facts=json.dumps(dict(facts)),
-                models=places.first_place(self._engine.url, name, identity, root),
+                models=artifact_folders.first_place(self._engine.url, name, identity, root),
                 identity=identity,
                 home=str(home_of(self._engine.url)),
             )
-            files = places.artifacts(connection, study_id, root, synced=spec.durability == "full")
+            files = artifact_folders.artifacts(connection, study_id, root, synced=spec.durability == "full")
             lease = Lease.take(connection, study_id, name)
             return StudyStore(self._engine, connection, name, spec, lease, files)
 
@@ -295,7 +296,7 @@ class Database:
             StoreError: the new spec searches for another metric than the stored one, or the study's
                 files belong to another database.
         """
-        with told(self._where), writing(self._engine).begin() as connection:
+        with store_errors(self._where), writing(self._engine).begin() as connection:
             study_id = self._id(connection, name)
             stored = connection.execute(
                 select(tuner_studies).where(tuner_studies.c.study_id == study_id)
@@ -314,9 +315,9 @@ class Database:
                 changed["facts"] = json.dumps({**json.loads(stored.facts), **facts})
             study_rows.keep_fingerprint(connection, study_id, fingerprint)
             synced = spec.durability == "full"
-            files = places.owned(connection, study_id, root, is_said=self._is_said, synced=synced)
-            notes = places.moved(connection, study_id, files.folder, root)
-            changed["models"] = places.stored(self._engine.url, files.folder)
+            files = artifact_folders.owned(connection, study_id, root, is_said=self._is_said, synced=synced)
+            notes = artifact_folders.moved(connection, study_id, files.folder, root)
+            changed["models"] = artifact_folders.stored(self._engine.url, files.folder)
             changed["updated_at"] = stamp(now())
             connection.execute(tuner_studies.update().where(tuner_studies.c.study_id == study_id), changed)
             cut_off(connection, study_id)
@@ -334,21 +335,21 @@ class Database:
             StoreError: a file cannot be removed, or is not the study's; says which.
         """
         write = writing(self._engine)
-        with told(self._where), write.begin() as connection:
+        with store_errors(self._where), write.begin() as connection:
             study_id = self._id(connection, name)
             lease = Lease.take(connection, study_id, name)
-            files = places.owned(connection, study_id, self._root, is_said=self._is_said)
+            files = artifact_folders.owned(connection, study_id, self._root, is_said=self._is_said)
             study_rows.forget_models(connection, study_id)
         try:
             lease.beat(self._engine)
             files.destroy()
         except BaseException:
-            with told(self._where), write.begin() as connection:
+            with store_errors(self._where), write.begin() as connection:
                 lease.release(connection)
             raise
         finally:
             lease.drop()
-        with told(self._where), write.begin() as connection:
+        with store_errors(self._where), write.begin() as connection:
             study_rows.remove(connection, study_id)
 
     def close(self) -> None:
@@ -384,7 +385,7 @@ class Database:
             yield self._moment
             return
         try:
-            with told(self._where), self._engine.begin() as connection:
+            with store_errors(self._where), self._engine.begin() as connection:
                 yield connection
         except ValueError as error:
             raise StoreError(f"{self._where}: is damaged ({error}); restore a copy") from error

@@ -166,6 +166,6 @@ def stamp(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
-def naive(moment: datetime) -> datetime:
+def naive_utc(moment: datetime) -> datetime:
     """A UTC time as Optuna keeps it, without its zone."""
     return moment.astimezone(UTC).replace(tzinfo=None)

@@ -19,8 +19,8 @@ from sqlalchemy import Connection, Engine, func, select, text
 
 from tuner.artifacts import folder_name, name_before_5
 from tuner.errors import StoreError, StudyLocked
-from tuner.store import places
-from tuner.store.connect import place, told, writing
+from tuner.store import artifact_folders
+from tuner.store.connect import display_url, store_errors, writing
 from tuner.store.encoding import now, stamp
 from tuner.store.lease import is_living
 from tuner.store.schema import VERSION, studies, tuner_migrations, tuner_studies, tuner_trials, version
@@ -44,15 +44,15 @@ def migrate(engine: Engine) -> None:
         StudyLocked: a tuner of the older version drives one of the studies.
         StoreError: the database cannot be written, or is of a later version or one before `OLDEST`.
     """
-    where = place(engine.url)
-    with told(where), engine.begin() as connection:
+    where = display_url(engine.url)
+    with store_errors(where), engine.begin() as connection:
         found = version(connection)
     if found is None or found == VERSION:
         return
     if found < OLDEST:
         raise StoreError(f"{where}: its tables have version {found}; {TOO_OLD}")
     try:
-        with told(where), writing(engine).begin() as connection:
+        with store_errors(where), writing(engine).begin() as connection:
             # Another process may have done it meanwhile.
             found = version(connection) or VERSION
             if found < VERSION:
@@ -174,7 +174,7 @@ def take_over(engine: Engine, *, moves: bool) -> None:
         engine: of the database.
         moves: False where it is read on media that cannot be written.
     """
-    with told(place(engine.url)), engine.begin() as connection:
+    with store_errors(display_url(engine.url)), engine.begin() as connection:
         if version(connection) is None:
             return
         count = select(func.count()).select_from(tuner_migrations).where(tuner_migrations.c.version < 5)
@@ -185,7 +185,7 @@ def take_over(engine: Engine, *, moves: bool) -> None:
                 tuner_studies, tuner_studies.c.study_id == studies.c.study_id
             )
         ).all():
-            _, identity, folder = places.stored_folder(connection, study_id)
+            _, identity, folder = artifact_folders.stored_folder(connection, study_id)
             former = name_before_5(name)
             older = folder.with_name(former) if former is not None else folder
             if older == folder or older.is_symlink() or not older.is_dir():
@@ -193,7 +193,7 @@ def take_over(engine: Engine, *, moves: bool) -> None:
             if not moves:
                 _tell(name, older, "they are moved when the database is first opened where it can be written")
                 continue
-            files = places.files_in(connection, name, identity, folder)
+            files = artifact_folders.files_in(connection, name, identity, folder)
             kept = connection.execute(
                 select(tuner_trials.c.number, tuner_trials.c.params).where(
                     tuner_trials.c.study_id == study_id, tuner_trials.c.model_path.is_not(None)

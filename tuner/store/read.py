@@ -16,7 +16,7 @@ from tuner.core.budget import StudyState
 from tuner.core.goals import ObjectiveSpec
 from tuner.core.spec import falls
 from tuner.core.trial import TrialRecord, TrialState
-from tuner.store import places
+from tuner.store import artifact_folders
 from tuner.store.lease import is_living
 from tuner.store.records import best_by_value, records
 from tuner.store.relocation import relocated
@@ -85,8 +85,8 @@ def confirmed(connection: Connection, study_id: int, root: Path | None) -> dict[
         return None
     number = Path(done[-1].get("model_path") or "").name
     trained = study_ids(connection).get(done[-1]["confirmed_by"]) if number.isdecimal() else None
-    path = None if trained is None else places.artifacts(connection, trained, root).path(int(number))
-    return {**done[-1], "model_path": None if path is None else str(path)}
+    files = None if trained is None else artifact_folders.artifacts(connection, trained, root)
+    return {**done[-1], "model_path": None if files is None else str(files.path(int(number)))}
 
 
 def summaries(

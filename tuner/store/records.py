@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, Connection, and_, or_, select
 
 from tuner.artifacts import Artifacts
 from tuner.core.trial import Objective, Origin, Reading, TrialRecord, TrialState
-from tuner.store import places
+from tuner.store import artifact_folders
 from tuner.store.encoding import order_of
 from tuner.store.schema import tuner_epochs, tuner_studies, tuner_trials
 
@@ -90,7 +90,7 @@ def records(
         numbers = (0, best[0] if best is not None else 0)
         is_read &= or_(tuner_trials.c.number.in_(numbers), tuner_trials.c.state.not_in(_OVER))
     bests = _best_epochs(connection, is_read)
-    files = places.artifacts(connection, study_id, root)
+    files = artifact_folders.artifacts(connection, study_id, root)
     found = [_record(row, bests, files) for row in rows]
     if not any(record.state in _UNDER_WAY for record in found):
         return found

@@ -28,7 +28,7 @@ from sqlalchemy import (
 )
 
 from tuner.errors import StoreError
-from tuner.store.connect import place
+from tuner.store.connect import display_url
 
 VERSION = 6
 """The version of our tables; a database with a higher one was written by a later tuner."""
@@ -281,7 +281,7 @@ def version(connection: Connection) -> int | None:
     found = connection.scalar(select(tuner_schema.c.version))
     if found is not None and found > VERSION:
         raise StoreError(
-            f"{place(connection.engine.url)}: its tables have version {found}, this tuner knows version "
-            f"{VERSION}; install a later tuner"
+            f"{display_url(connection.engine.url)}: its tables have version {found}, "
+            f"this tuner knows version {VERSION}; install a later tuner"
         )
     return found

@@ -19,7 +19,7 @@ from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective
 from tuner.errors import StoreError, StudyExists
 from tuner.store import read
-from tuner.store.connect import place
+from tuner.store.connect import display_url
 from tuner.store.encoding import now, stamp, storable
 from tuner.store.schema import (
     METADATA,
@@ -53,7 +53,7 @@ def add(
         StudyExists: there is one of that name.
         StoreError: the row is not there after it was inserted.
     """
-    where = place(connection.engine.url)
+    where = display_url(connection.engine.url)
     with_name = select(studies.c.study_id).where(studies.c.study_name == name)
     if (known := connection.scalar(with_name)) is not None:
         ours = select(tuner_studies.c.study_id).where(tuner_studies.c.study_id == known)

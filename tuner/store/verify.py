@@ -22,8 +22,8 @@ from tuner.core.budget import StudyState
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective, TrialState
 from tuner.errors import SpecError, StoreError, StudyNotFound
-from tuner.store import read, strangers, verify_files, verify_trials
-from tuner.store.connect import connect, file_of, parse, place, tells_of_damage, told
+from tuner.store import foreign_trials, read, verify_files, verify_trials
+from tuner.store.connect import connect, display_url, file_of, parse, store_errors, tells_of_damage
 from tuner.store.creation import open_optunas
 from tuner.store.lease import is_living
 from tuner.store.migrations import OLDEST, TOO_OLD
@@ -38,7 +38,7 @@ from tuner.store.schema import (
     tuner_studies,
     version,
 )
-from tuner.store.stand_in import stand_in
+from tuner.store.temporary_copy import temporary_copy
 
 _RESTORE = "restore a copy of the database"
 
@@ -98,12 +98,12 @@ def verify(url: str) -> Verification:
     parsed = parse(url)
     file = file_of(parsed)
     if file is not None and not file.exists():
-        raise StudyNotFound(f"{place(parsed)}: there is no such file; --storage names another database")
-    verdict = Verification(place(parsed))
-    copy = stand_in(parsed, migrated=False)
+        raise StudyNotFound(f"{display_url(parsed)}: there is no such file; --storage names another database")
+    verdict = Verification(display_url(parsed))
+    copy = temporary_copy(parsed, migrated=False)
     engine = connect(parsed, copy=copy)
     try:
-        with told(""), engine.begin() as connection:
+        with store_errors(""), engine.begin() as connection:
             verdict.findings += _file(connection)
             if verdict.is_sound:
                 opened = parsed if copy is None else parsed.set(database=str(copy))
@@ -115,7 +115,7 @@ def verify(url: str) -> Verification:
                     verdict.findings.append(Problem(None, None, what, to_do, is_fault=False))
     except (StoreError, ValueError) as error:
         if not tells_of_damage(error):
-            raise StoreError(f"{place(parsed)}: {str(error).removeprefix(': ')}") from error
+            raise StoreError(f"{display_url(parsed)}: {str(error).removeprefix(': ')}") from error
         verdict.findings.append(Problem(None, None, str(error).removeprefix(": "), _RESTORE))
     finally:
         engine.dispose()
@@ -158,7 +158,7 @@ def _schema(connection: Connection, url: URL) -> Iterator[Problem]:
     try:
         open_optunas(url, creates=False)
     except StoreError as error:
-        refusal = " ".join(str(error).removeprefix(f"{place(url)}: ").split())
+        refusal = " ".join(str(error).removeprefix(f"{display_url(url)}: ").split())
         yield Problem(None, None, f"Optuna refuses it: {refusal}", "do as Optuna says")
 
 
@@ -197,7 +197,7 @@ def _study(connection: Connection, name: str, study_id: int, verdict: Verificati
         what = f"models that no trial names were left by a killed process: {', '.join(map(str, left[:10]))}"
         remove = f"`tune resume {quote(name)}` or `tune delete {quote(name)}` removes them"
         yield Problem(name, None, what, remove, False)
-    yield from _strangers(connection, name, study_id, len(rows))
+    yield from _foreign(connection, name, study_id, len(rows))
 
 
 def _spec_faults(connection: Connection, row: Row[Any]) -> Iterator[str]:
@@ -269,15 +269,16 @@ def _confirmations(connection: Connection, name: str, study_id: int) -> Iterator
             yield Problem(name, None, f"confirmation {row.number} cannot be read", _RESTORE)
 
 
-def _strangers(connection: Connection, name: str, study_id: int, ours: int) -> Iterator[Problem]:
+def _foreign(connection: Connection, name: str, study_id: int, ours: int) -> Iterator[Problem]:
     """What plain Optuna has added."""
     its = trials.c.study_id == study_id
-    theirs = strangers.all_of(connection, study_id)
+    theirs = foreign_trials.ids(connection, study_id)
     numbers = select(func.count(trials.c.number.distinct())).where(its)
     if connection.scalar(numbers) != ours + len(theirs):
         what = "trials share a number, so Optuna shows only one of them"
         yield Problem(name, None, what, f"tune resume {quote(name)} numbers Optuna's own trials anew")
-    waiting = len(strangers.waiting(connection, study_id, theirs, after=strangers.last(connection, study_id)))
+    last = foreign_trials.last_id(connection, study_id)
+    waiting = len(foreign_trials.waiting(connection, study_id, theirs, after=last))
     if waiting:
         what = f"{words.count(waiting, 'trial')} that plain Optuna has enqueued"
         yield Problem(name, None, what, f"have it trained: tune resume {quote(name)}", is_fault=False)

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row, select
 
 from tuner.artifacts import marks
 from tuner.errors import StoreError, TrialError
-from tuner.store import places
+from tuner.store import artifact_folders
 from tuner.store.schema import tuner_studies
 
 Fault = tuple[int | None, str, str]
@@ -30,7 +30,7 @@ def of_study(
         root: the folder for the models of all studies, where it was said.
     """
     try:
-        files = places.artifacts(connection, study_id, root)
+        files = artifact_folders.artifacts(connection, study_id, root)
         files.require()
     except StoreError as error:
         yield None, *_split(error)
@@ -51,7 +51,7 @@ def of_study(
 def unnamed(connection: Connection, study_id: int, numbers: Collection[int], root: Path | None) -> list[int]:
     """Numbers of models that lie among a study's and that no trial names: a process was killed."""
     try:
-        return sorted(places.artifacts(connection, study_id, root).models() - set(numbers))
+        return sorted(artifact_folders.artifacts(connection, study_id, root).models() - set(numbers))
     except (OSError, StoreError):
         return []
 
@@ -61,15 +61,16 @@ def orphans(connection: Connection, given: Path | None) -> Iterator[tuple[str, s
     url = connection.engine.url
     ids = connection.execute(select(tuner_studies.c.study_id, tuner_studies.c.identity)).all()
     known = {identity for _, identity in ids}
-    roots: set[Path] = {given or places.default_root(url)}
+    roots: set[Path] = {given or artifact_folders.default_root(url)}
     for study_id, _ in ids:
         try:
-            roots.add(places.artifacts(connection, study_id, given).folder.parent)
+            roots.add(artifact_folders.artifacts(connection, study_id, given).folder.parent)
         except StoreError:
             continue
     for root in sorted(roots):
         for folder, mark in sorted(marks(root).items()):
-            if mark.get("identity") not in known and places.is_this(url, folder, str(mark.get("database"))):
+            is_ours = artifact_folders.is_same_database(url, folder, str(mark.get("database")))
+            if mark.get("identity") not in known and is_ours:
                 what = f"{folder} holds the files of a study '{mark.get('study')}' that is not here any more"
                 yield what, f"if they are not needed: rm -r {shlex.quote(str(folder))}"
 

@@ -23,8 +23,8 @@ from tuner.core.training import TRACEBACK
 from tuner.core.trial import Params, Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.core.words import count
 from tuner.errors import StoreError, StudyLocked
-from tuner.store import strangers
-from tuner.store.connect import place, told, writing
+from tuner.store import foreign_trials
+from tuner.store.connect import display_url, store_errors, writing
 from tuner.store.curves import packed
 from tuner.store.encoding import (
     REASON,
@@ -34,7 +34,7 @@ from tuner.store.encoding import (
     finite,
     kind_of,
     measured,
-    naive,
+    naive_utc,
     now,
     order_json,
     outcome,
@@ -76,16 +76,16 @@ class StudyStore:
         self._file = DatabaseFile(engine)
         self._is_durable = spec.durability == "full"
         self._engine = writing(engine, full=self._is_durable)
-        self._where = place(engine.url)
+        self._where = display_url(engine.url)
         self._lease: Lease | None = lease
         self._study_id = lease.study_id
         self._goals = spec.goals()
         self._encoder = Encoder(spec.search_space())
         self._do = Statements(engine.dialect)
         self._ids = _under_way(connection, self._study_id)
-        self._last_id = strangers.last(connection, self._study_id)
-        self._strangers = strangers.all_of(connection, self._study_id)
-        if self._strangers:
+        self._last_id = foreign_trials.last_id(connection, self._study_id)
+        self._foreign = foreign_trials.ids(connection, self._study_id)
+        if self._foreign:
             self.notes = [*notes, *self._met(connection)]
         lease.beat(self._engine)
 
@@ -109,7 +109,7 @@ class StudyStore:
                 for trial in turn.started:
                     if trial.number not in ids:
                         new.setdefault(trial.number, (trial, then))
-            others = self._strangers
+            others = self._foreign
             if new:
                 claimed = {number: i for turn in turns for number, i in turn.claimed.items()}
                 added, others = self._add(connection, [new[number] for number in sorted(new)], claimed)
@@ -127,7 +127,7 @@ class StudyStore:
             over = [ids[record.number] for turn in turns for record in turn.ended]
             self._do.add_curves.run(connection, [(i, packed(connection, i)) for i in over])
         # Only now are the turns stored, and may what is known of the trials change.
-        self._last_id, self._strangers = max([self._last_id, *ids.values(), *others]), others
+        self._last_id, self._foreign = max([self._last_id, *ids.values(), *others]), others
         for turn in turns:
             for record in turn.ended:
                 del ids[record.number]
@@ -153,20 +153,20 @@ class StudyStore:
 
     def enqueued(self) -> Mapping[int, Params]:
         """Configurations that plain Optuna's `enqueue_trial` wants trained, by the ids of their trials."""
-        with told(self._where), self._engine.begin() as connection:
-            return strangers.waiting(connection, self._study_id, self._strangers, self._last_id)
+        with store_errors(self._where), self._engine.begin() as connection:
+            return foreign_trials.waiting(connection, self._study_id, self._foreign, self._last_id)
 
     def refuse(self, reasons: Mapping[int, str]) -> None:
         """Let enqueued trials fail, by id, each for a reason in words; they stay Optuna's."""
         with self._writing() as connection:
             for trial_id, reason in reasons.items():
-                strangers.refuse(connection, trial_id, storable(reason, REASON) or "")
+                foreign_trials.refuse(connection, trial_id, storable(reason, REASON) or "")
 
     def _met(self, connection: Connection) -> Iterator[str]:
         """Put what Optuna has added behind our trials, and say so."""
         ours = select(func.count()).where(tuner_trials.c.study_id == self._study_id)
-        strangers.put_behind(connection, self._strangers, connection.scalar(ours) or 0)
-        counts = strangers.counts(connection, self._strangers)
+        foreign_trials.renumber(connection, self._foreign, connection.scalar(ours) or 0)
+        counts = foreign_trials.counts(connection, self._foreign)
         if counts[False]:
             yield (
                 f"plain Optuna has added {count(counts[False], 'trial')}, which tuner did not train: they "
@@ -191,7 +191,7 @@ class StudyStore:
         lease, self._lease = self._lease, None
         lease.drop()
         try:
-            with told(self._where), self._engine.begin() as connection:
+            with store_errors(self._where), self._engine.begin() as connection:
                 lease.release(connection)
         except StoreError as error:
             _LOG.warning("the lease of study '%s' could not be given back: %s", self.name, error)
@@ -209,7 +209,7 @@ class StudyStore:
             raise StoreError(f"study '{self.name}' is no longer driven from here; resume it")
         self._file.require(self._engine, self.name)
         try:
-            with told(self._where), self._engine.begin() as connection:
+            with store_errors(self._where), self._engine.begin() as connection:
                 self._lease.renew(connection, self.name)
                 yield connection
                 if moment is not None and position:
@@ -254,16 +254,16 @@ class StudyStore:
             Their ids by number, and those of Optuna's own trials.
         """
         study, dialect = self._study_id, connection.dialect
-        others = [*self._strangers, *strangers.added(connection, study, self._last_id)]
+        others = [*self._foreign, *foreign_trials.added_after(connection, study, self._last_id)]
         ids = {
             t.number: claimed[t.number]
             for t, then in new
-            if t.number in claimed and strangers.claim(connection, claimed[t.number], t.number, then)
+            if t.number in claimed and foreign_trials.claim(connection, claimed[t.number], t.number, then)
         }
         others = [i for i in others if i not in ids.values()]
-        strangers.put_behind(connection, others, new[-1][0].number + 1)
+        foreign_trials.renumber(connection, others, new[-1][0].number + 1)
         starts = [
-            (t.number, study, "RUNNING", as_driver_takes(dialect, naive(then)))
+            (t.number, study, "RUNNING", as_driver_takes(dialect, naive_utc(then)))
             for t, then in new
             if t.number not in ids
         ]
@@ -293,7 +293,7 @@ class StudyStore:
         return ids, others
 
     def _start_again(self, connection: Connection, ids: Sequence[int], moment: datetime) -> None:
-        start = as_driver_takes(connection.dialect, naive(moment))
+        start = as_driver_takes(connection.dialect, naive_utc(moment))
         rows = [(i,) for i in ids]
         for statement in (self._do.void_epochs, self._do.void_reports, self._do.void):
             statement.run(connection, rows)
@@ -307,7 +307,7 @@ class StudyStore:
     def _end(
         self, connection: Connection, ended: Sequence[tuple[int, TrialRecord]], moment: datetime
     ) -> None:
-        end, text = as_driver_takes(connection.dialect, naive(moment)), stamp(moment)
+        end, text = as_driver_takes(connection.dialect, naive_utc(moment)), stamp(moment)
         outcomes = [(i, *outcome(record)) for i, record in ended]
         self._do.end.run(connection, [(state, end, i) for i, state, _ in outcomes])
         self._do.leave.run(connection, [(*_left(record), text, i) for i, record in ended])

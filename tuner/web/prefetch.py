@@ -19,7 +19,7 @@ from typing import Any
 from tuner.errors import TunerError
 from tuner.store.columns import Reader
 from tuner.store.connect import parse
-from tuner.store.stand_in import stand_in
+from tuner.store.temporary_copy import temporary_copy
 from tuner.web.insights import Insight
 from tuner.web.live import LiveStudy
 
@@ -42,7 +42,7 @@ class Prefetch:
             return
         # A copy that is needed is made here, where it is removed at the end: the other process is killed.
         with suppress(TunerError):
-            stand_in(parse(url))
+            temporary_copy(parse(url))
         context = get_context("fork")
         self._answer, answer = context.Pipe(duplex=False)
         self._columns = os.fdopen(os.memfd_create("columns"), "w+b", buffering=0)

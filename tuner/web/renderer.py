@@ -118,7 +118,7 @@ class PageRenderer:
             if route.study is None:
                 version, summaries = self.live.studies()
                 if not summaries:
-                    return _trouble(_no_studies(self.live.reader.place))
+                    return _trouble(_no_studies(self.live.reader.location))
                 return PageState("studies", version, summaries=tuple(summaries))
             page = self.pages.find(route.page)
             if page.faults:
@@ -126,7 +126,7 @@ class PageRenderer:
             return self._study(route, page)
         except StudyNotFound as error:
             if route.study is None:
-                return _trouble(_no_studies(self.live.reader.place))
+                return _trouble(_no_studies(self.live.reader.location))
             return _trouble(_gone(route, str(error)))
         except SpecError as error:
             return _trouble(parts.message("There is no such page", str(error)))

@@ -52,7 +52,7 @@ class Server:
 
     Attributes:
         address: what to open in a browser, with the token where one is needed.
-        place: the database, as messages call it.
+        location: the database, as messages call it.
         faults: what is wrong with page files.
 
     Raises:
@@ -85,7 +85,7 @@ class Server:
         self._server = connections.listen(application, listening)
         bound = listening.getsockname()[1]
         self.address = f"http://{_named(host)}:{bound}/" + (f"?token={token}" if token else "")
-        self.place = self._live.reader.place
+        self.location = self._live.reader.location
         self.faults: Sequence[str] = found.faults
 
     def run(self) -> None:
@@ -149,7 +149,7 @@ def serve(
     for fault in server.faults:
         tell(f"warning: {fault}")
     tell(f"dashboard: {server.address}")
-    tell(f"shows {server.place} and changes nothing; press Ctrl-C to stop it")
+    tell(f"shows {server.location} and changes nothing; press Ctrl-C to stop it")
     if opens:
         timer = Timer(OPEN_AFTER_S, webbrowser.open, [server.address])
         timer.daemon = True

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import make_url
 
-from tuner.store import places
-from tuner.store.connect import place
+from tuner.store import artifact_folders
+from tuner.store.connect import display_url
 from tuner.store.relocation import home_of
 
 IDENTITY = "0123456789abcdef" * 2
@@ -18,25 +18,27 @@ SERVER = make_url("postgresql+psycopg://anna:secret@host:5432/studies")
 
 def test_beside_an_sqlite_file_the_place_is_stored_as_seen_from_it(tmp_path: Path) -> None:
     url = make_url(f"sqlite:///{tmp_path}/tuner.db")
-    assert places.first_place(url, "s", IDENTITY, None) == f"tuner_models/{FOLDER}"
-    assert places.first_place(url, "s", IDENTITY, tmp_path / "big") == f"big/{FOLDER}"
-    assert places.first_place(url, "s", IDENTITY, tmp_path.parent) == str(tmp_path.parent / FOLDER)
+    assert artifact_folders.first_place(url, "s", IDENTITY, None) == f"tuner_models/{FOLDER}"
+    assert artifact_folders.first_place(url, "s", IDENTITY, tmp_path / "big") == f"big/{FOLDER}"
+    assert artifact_folders.first_place(url, "s", IDENTITY, tmp_path.parent) == str(tmp_path.parent / FOLDER)
 
 
 def test_for_a_server_the_whole_place_is_stored_so_that_it_is_the_same_from_every_working_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert places.first_place(SERVER, "s", IDENTITY, None) == str(tmp_path / "tuner_models" / FOLDER)
-    stored = places.first_place(SERVER, "s", IDENTITY, tmp_path / "big")
+    assert artifact_folders.first_place(SERVER, "s", IDENTITY, None) == str(
+        tmp_path / "tuner_models" / FOLDER
+    )
+    stored = artifact_folders.first_place(SERVER, "s", IDENTITY, tmp_path / "big")
     monkeypatch.chdir(tmp_path.parent)
-    assert stored == places.stored(SERVER, tmp_path / "big" / FOLDER)
+    assert stored == artifact_folders.stored(SERVER, tmp_path / "big" / FOLDER)
     assert home_of(SERVER) / stored == tmp_path / "big" / FOLDER
 
 
 @pytest.mark.parametrize("given", [FOLDER, f"tuner_models/{FOLDER}", f"/mnt/big/{FOLDER}"])
 def test_a_place_that_tuner_gives_is_taken(given: str) -> None:
-    assert places.is_given(given, IDENTITY)
+    assert artifact_folders.is_given(given, IDENTITY)
 
 
 @pytest.mark.parametrize(
@@ -45,8 +47,8 @@ def test_a_place_that_tuner_gives_is_taken(given: str) -> None:
      f"{'x/' * 3000}{FOLDER}", FOLDER.encode(), 12, None, f"tuner_models\\{FOLDER}", f"{FOLDER} "],
 )  # fmt: skip
 def test_any_other_place_is_not(given: object) -> None:
-    assert not places.is_given(given, IDENTITY)
+    assert not artifact_folders.is_given(given, IDENTITY)
 
 
 def test_the_mark_of_a_servers_study_names_no_password() -> None:
-    assert "secret" not in place(SERVER)
+    assert "secret" not in display_url(SERVER)

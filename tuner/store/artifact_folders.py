@@ -1,4 +1,4 @@
-"""Where the files of a study lie, as the database stores it: from its own place, so that both can move.
+"""The folders of studies' files, stored relative to the database, so that both can move together.
 
 Beside an SQLite file in ``tuner_models``; for a server's database where the root was said to be, else
 below the working folder in which the study began. The stored path is untrusted: it leads to no
@@ -17,7 +17,7 @@ from sqlalchemy import URL, Connection, select
 
 from tuner.artifacts import Artifacts, folder_name, is_folder_name
 from tuner.errors import StoreError
-from tuner.store.connect import file_of, place
+from tuner.store.connect import display_url, file_of
 from tuner.store.relocation import home_of
 from tuner.store.schema import studies, tuner_studies, tuner_trials
 
@@ -94,8 +94,8 @@ def stored_folder(connection: Connection, study_id: int) -> tuple[str, str, Path
     ).one()
     if not is_given(text, identity):
         raise StoreError(
-            f"{place(url)}: study '{name}': {text[:200]!r}, stored as the folder of its models, is no folder "
-            "that tuner makes, so nothing is read or removed there; restore a copy of the database"
+            f"{display_url(url)}: study '{name}': {text[:200]!r}, stored as the folder of its models, is no "
+            "folder that tuner makes, so nothing is read or removed there; restore a copy of the database"
         )
     return name, identity, home_of(url) / text
 
@@ -138,7 +138,7 @@ def owned(
         is_others = not is_said
     else:
         theirs = files.folder.resolve() / owner
-        is_others = not is_this(url, files.folder, owner) and _holds(theirs, files.identity)
+        is_others = not is_same_database(url, files.folder, owner) and _holds(theirs, files.identity)
     if is_others:
         how = (
             f"put the copy and {files.folder.parent.name} together into a folder of their own"
@@ -147,7 +147,7 @@ def owned(
         )
         raise StoreError(
             f"study '{files.study}': its files in {files.folder} belong to the database {owner}, and "
-            f"{place(url)} is another one with the same study; {how}"
+            f"{display_url(url)} is another one with the same study; {how}"
         )
     files.mark()
     return files
@@ -175,11 +175,11 @@ def moved(connection: Connection, study_id: int, now: Path, given: Path | None) 
     return []
 
 
-def is_this(url: URL, folder: Path, owner: str) -> bool:
+def is_same_database(url: URL, folder: Path, owner: str) -> bool:
     """Whether the mark in a folder means this database."""
     mine = file_of(url)
     if mine is None:
-        return owner == place(url)
+        return owner == display_url(url)
     theirs = folder.resolve() / owner
     return theirs.is_file() and theirs.samefile(mine)
 
@@ -206,6 +206,6 @@ def _seen_from(folder: Path, url: URL) -> str:
     """What a mark in the folder calls the database."""
     file = file_of(url)
     if file is None:
-        return place(url)
+        return display_url(url)
     file, folder = file.resolve(), folder.resolve()
     return os.path.relpath(file, folder) if folder.is_relative_to(file.parent) else str(file)

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, or_, select, update
 
 from tuner.core.trial import Params, Value
-from tuner.store.encoding import naive, now
+from tuner.store.encoding import naive_utc, now
 from tuner.store.schema import (
     studies,
     trial_params,
@@ -33,7 +33,7 @@ _ADDED = (
 )
 
 
-def all_of(connection: Connection, study_id: int) -> list[int]:
+def ids(connection: Connection, study_id: int) -> list[int]:
     """The ids of a study's trials that are not ours, in order."""
     found = connection.scalars(
         select(trials.c.trial_id)
@@ -44,20 +44,20 @@ def all_of(connection: Connection, study_id: int) -> list[int]:
     return list(found)
 
 
-def last(connection: Connection, study_id: int) -> int:
+def last_id(connection: Connection, study_id: int) -> int:
     """The highest id of a study's trials, ours or not; 0 where there are none."""
     found = select(trials.c.trial_id).where(trials.c.study_id == study_id)
     return connection.scalar(found.order_by(trials.c.trial_id.desc()).limit(1)) or 0
 
 
-def added(connection: Connection, study_id: int, after: int) -> list[int]:
+def added_after(connection: Connection, study_id: int, after: int) -> list[int]:
     """The ids above `after`, in order; until the end of the transaction none can be added."""
     if connection.dialect.name != "sqlite":  # SQLite has a single writer
         connection.execute(select(studies.c.study_id).where(studies.c.study_id == study_id).with_for_update())
     return [trial_id for (trial_id,) in connection.execute(_ADDED, {"study": study_id, "after": after})]
 
 
-def put_behind(connection: Connection, ids: Sequence[int], first: int) -> None:
+def renumber(connection: Connection, ids: Sequence[int], first: int) -> None:
     """Number trials `first`, `first` + 1, ..."""
     for number, trial_id in enumerate(ids, first):
         connection.execute(update(trials).where(trials.c.trial_id == trial_id).values(number=number))
@@ -68,7 +68,7 @@ def claim(connection: Connection, trial_id: int, number: int, moment: datetime) 
     found = connection.execute(
         update(trials)
         .where(trials.c.trial_id == trial_id, trials.c.state == "WAITING")
-        .values(number=number, state="RUNNING", datetime_start=naive(moment))
+        .values(number=number, state="RUNNING", datetime_start=naive_utc(moment))
     )
     return found.rowcount == 1
 
@@ -78,7 +78,7 @@ def refuse(connection: Connection, trial_id: int, reason: str) -> None:
     refused = connection.execute(
         update(trials)
         .where(trials.c.trial_id == trial_id, trials.c.state == "WAITING")
-        .values(state="FAIL", datetime_complete=naive(now()))
+        .values(state="FAIL", datetime_complete=naive_utc(now()))
     )
     known = select(trial_user_attributes.c.key).where(trial_user_attributes.c.trial_id == trial_id)
     if refused.rowcount and "reason" not in connection.scalars(known).all():

@@ -1,4 +1,4 @@
-"""A stand-in for an SQLite file that can be read but not opened, because nothing can be written beside it.
+"""A temporary copy of an SQLite file that cannot be opened where it is, on read-only media.
 
 SQLite needs two further files beside a database with a write-ahead log, and tables of an earlier version
 must be brought to this one before they are read. On read-only media both happen to a copy in the
@@ -20,7 +20,7 @@ from threading import Lock
 from sqlalchemy import URL
 
 from tuner.errors import StoreError
-from tuner.store.connect import connect, file_of, place
+from tuner.store.connect import connect, display_url, file_of
 from tuner.store.migrations import migrate
 from tuner.store.schema import VERSION
 
@@ -31,7 +31,7 @@ _COPIES: dict[Path, tuple[tuple[int, ...], Path]] = {}
 _LOCK = Lock()
 
 
-def stand_in(url: URL, *, migrated: bool = True) -> Path | None:
+def temporary_copy(url: URL, *, migrated: bool = True) -> Path | None:
     """The copy to open in place of a database's file; None where the file itself can be opened.
 
     Args:
@@ -49,15 +49,15 @@ def stand_in(url: URL, *, migrated: bool = True) -> Path | None:
             copy = _copied(file)
         except OSError as error:
             raise StoreError(
-                f"{place(url)}: cannot be opened where nothing can be written, and no copy of it can be "
-                f"made in {error.filename or 'the temporary folder'}: {error.strerror}"
+                f"{display_url(url)}: cannot be opened where nothing can be written, and no copy of it can "
+                f"be made in {error.filename or 'the temporary folder'}: {error.strerror}"
             ) from error
         if migrated:
             engine = connect(url.set(database=str(copy)))
             try:
                 migrate(engine)
             except StoreError as error:
-                raise type(error)(str(error).replace(str(copy), place(url))) from error.__cause__
+                raise type(error)(str(error).replace(str(copy), display_url(url))) from error.__cause__
             finally:
                 engine.dispose()
     return copy
