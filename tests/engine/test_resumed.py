@@ -41,9 +41,9 @@ def mixed(*parts: object) -> float:
 class Sums:
     """A trainer whose loss depends on all that was trained before; with or without snapshots."""
 
-    def __init__(self, *, parks: bool = True, lanes: bool = False) -> None:
-        self._parks = parks
-        self._lanes = lanes
+    def __init__(self, *, pauses: bool = True, grouped: bool = False) -> None:
+        self._pauses = pauses
+        self._grouped = grouped
 
     def validate(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:
         return ()
@@ -52,16 +52,16 @@ class Sums:
         return None
 
     def epoch_cost(self, job: Job) -> Callable[[Trial], float] | None:
-        return (lambda trial: 1.0 + mixed("effort", trial.number)) if self._lanes else None
+        return (lambda trial: 1.0 + mixed("effort", trial.number)) if self._grouped else None
 
     def open_batch(self, job: Job) -> TrialBatch:
-        return Rows(job.rows, parks=self._parks)
+        return Rows(job.rows, pauses=self._pauses)
 
 
 class Rows:
-    def __init__(self, capacity: int, *, parks: bool) -> None:
+    def __init__(self, capacity: int, *, pauses: bool) -> None:
         self.capacity = capacity
-        self.parks = parks
+        self.pauses = pauses
         self.rows: dict[int, tuple[Trial, int, float]] = {}
 
     def place(self, row: int, trial: Trial, snapshot: Snapshot | None = None) -> None:
@@ -84,7 +84,7 @@ class Rows:
 
     def snapshot(self, row: int) -> Snapshot | None:
         _, epoch, total = self.rows[row]
-        return Snapshot(epoch, {"total": np.asarray(total)}) if self.parks else None
+        return Snapshot(epoch, {"total": np.asarray(total)}) if self.pauses else None
 
     def clear(self, row: int) -> None:
         del self.rows[row]
@@ -146,7 +146,7 @@ def table(store: ListStore) -> list[object]:
 
 
 def run(
-    store: ListStore, models: Path, spec: StudySpec, *, parks: bool, close: bool, lanes: bool = False
+    store: ListStore, models: Path, spec: StudySpec, *, pauses: bool, close: bool, grouped: bool = False
 ) -> None:
     class Worker(Inline):
         def close(self, *, at_once: bool = False) -> None:
@@ -155,7 +155,7 @@ def run(
 
     threads = 2
     worker = Worker(
-        lambda: Sums(parks=parks, lanes=lanes),
+        lambda: Sums(pauses=pauses, grouped=grouped),
         Job(spec, None, rows=3, resources=Resources(threads=threads)),
         artifacts(models),
     )
@@ -171,26 +171,26 @@ def specified(pruner: str) -> StudySpec:
 
 
 @pytest.mark.parametrize(
-    ("pruner", "lanes", "parks"),
+    ("pruner", "grouped", "pauses"),
     [
-        *(("asha", lanes, parks) for lanes in (True, False) for parks in (True, False)),
+        *(("asha", grouped, pauses) for grouped in (True, False) for pauses in (True, False)),
         *(("hyperband", both, both) for both in (True, False)),
-        *(("median", lanes, not lanes) for lanes in (True, False)),
+        *(("median", grouped, not grouped) for grouped in (True, False)),
     ],
 )
 def test_killed_after_any_turn_a_study_ends_as_if_it_never_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pruner: str, lanes: bool, parks: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pruner: str, grouped: bool, pauses: bool
 ) -> None:
     monkeypatch.setattr("tuner.engine.recording._TOGETHER_S", 0.0)
-    go_on_after_every_turn(tmp_path, pruner, lanes=lanes, parks=parks)
+    go_on_after_every_turn(tmp_path, pruner, grouped=grouped, pauses=pauses)
 
 
-@pytest.mark.parametrize("lanes", [True, False])
+@pytest.mark.parametrize("grouped", [True, False])
 def test_killed_long_after_what_is_recorded_a_study_ends_as_if_it_never_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lanes: bool
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grouped: bool
 ) -> None:
     monkeypatch.setattr("tuner.engine.recording._TOGETHER_S", 1e9)
-    go_on_after_every_turn(tmp_path, "asha", lanes=lanes, parks=True)
+    go_on_after_every_turn(tmp_path, "asha", grouped=grouped, pauses=True)
 
 
 def test_without_checkpoints_of_what_is_soon_trained_again_it_is_the_same_study_and_ends_as_if_it_never_was(
@@ -198,18 +198,18 @@ def test_without_checkpoints_of_what_is_soon_trained_again_it_is_the_same_study_
 ) -> None:
     monkeypatch.setattr("tuner.engine.recording._TOGETHER_S", 0.0)
     kept = ListStore()
-    run(kept, tmp_path / "kept", specified("asha"), parks=True, close=True, lanes=True)
+    run(kept, tmp_path / "kept", specified("asha"), pauses=True, close=True, grouped=True)
     # Those of the first rungs train for less, the others for more.
     monkeypatch.setattr("tuner.executors.worker.WORTH_S", 7.0)
-    whole = go_on_after_every_turn(tmp_path, "asha", lanes=True, parks=True)
+    whole = go_on_after_every_turn(tmp_path, "asha", grouped=True, pauses=True)
     assert table(whole) == table(kept)
     assert [turn.position for turn in whole.turns] == [turn.position for turn in kept.turns]
 
 
-def go_on_after_every_turn(tmp_path: Path, pruner: str, *, lanes: bool, parks: bool) -> ListStore:
+def go_on_after_every_turn(tmp_path: Path, pruner: str, *, grouped: bool, pauses: bool) -> ListStore:
     spec = specified(pruner)
     whole = ListStore()
-    run(whole, tmp_path / "whole", spec, parks=parks, close=True, lanes=lanes)
+    run(whole, tmp_path / "whole", spec, pauses=pauses, close=True, grouped=grouped)
     assert len(whole.records) == TRIALS
     states = {record.state for record in whole.records.values()}
     assert states <= {TrialState.FINISHED, TrialState.STOPPED}
@@ -218,7 +218,7 @@ def go_on_after_every_turn(tmp_path: Path, pruner: str, *, lanes: bool, parks: b
         models = tmp_path / str(life)
         killed = Mortal(life=life, at_once=life % 3 == 0 or life == last)
         with pytest.raises(Killed):
-            run(killed, models, spec, parks=parks, close=life % 2 == 0, lanes=lanes)
+            run(killed, models, spec, pauses=pauses, close=life % 2 == 0, grouped=grouped)
         again = Mortal(whole.turns[:life])
         assert table(again) == table(Mortal(killed.turns))
         resumed = again.resumed()
@@ -226,9 +226,9 @@ def go_on_after_every_turn(tmp_path: Path, pruner: str, *, lanes: bool, parks: b
             # Killed again as soon as it has said which trials go on.
             brief = again.resumed(Mortal(life=1, at_once=True))
             with pytest.raises(Killed):
-                run(brief, models, spec, parks=parks, close=False, lanes=lanes)
+                run(brief, models, spec, pauses=pauses, close=False, grouped=grouped)
             resumed = brief.resumed()
-        run(resumed, models, spec, parks=parks, close=True, lanes=lanes)
+        run(resumed, models, spec, pauses=pauses, close=True, grouped=grouped)
         assert table(resumed) == table(whole), f"killed after turn {life}"
         kept = models_in(models) - {"checkpoints"}
         named = {str(n) for n, record in resumed.records.items() if record.model_path is not None}
@@ -239,7 +239,7 @@ def go_on_after_every_turn(tmp_path: Path, pruner: str, *, lanes: bool, parks: b
 
 def test_a_pausing_study_pauses_and_promotes(tmp_path: Path) -> None:
     store = ListStore()
-    run(store, tmp_path, specified("asha"), parks=True, close=True)
+    run(store, tmp_path, specified("asha"), pauses=True, close=True)
     paused = {record.number for turn in store.turns for record in turn.paused}
     starts = Counter(trial.number for turn in store.turns for trial in turn.started)
     promoted = {number for number in paused if starts[number] > 1}

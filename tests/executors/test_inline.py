@@ -297,3 +297,15 @@ def test_no_epoch_is_trained_twice_when_a_session_is_closed_and_another_goes_on(
         assert [reading.epoch for reading in curves[number]] == [n + 1 for n in range(epochs)]
     assert models_in(files.folder) - {"checkpoints"} == {str(number) for number in range(total)}
     assert not list((files.folder / "checkpoints").iterdir()), "trials that are over need none"
+
+
+def test_a_position_that_an_earlier_version_stored_is_restored(tmp_path: Path) -> None:
+    first = Inline(Abreast, Job(study(epochs=3), None, rows=2), artifacts(tmp_path))
+    first.submit([Placement(Trial(n, {"diary": str(tmp_path / f"diary-{n}")}, 0)) for n in (1, 2)], None)
+    first.poll(0)
+    position = first.position()
+    first.close()
+    second = Inline(Abreast, Job(study(epochs=3), None, rows=2), artifacts(tmp_path))
+    second.restore({"now": position["now"], "lanes": position["groups"]})
+    assert second.position() == position
+    second.close()

@@ -91,7 +91,7 @@ class Checkpoints:
         self._refused = False
         return True
 
-    def read(self, trial: Trial, epochs: int, *, ahead: bool = False) -> Snapshot | None:
+    def read(self, trial: Trial, epochs: int, *, allow_unreported: bool = False) -> Snapshot | None:
         """The newest sound snapshot that is not ahead of what is recorded.
 
         A damaged one is told to the log, and the one before it is taken.
@@ -99,12 +99,12 @@ class Checkpoints:
         Args:
             trial: whose; a file of another study's trial is not taken for it.
             epochs: how many epochs of it are recorded.
-            ahead: whether it may be ahead by an epoch of which it has the reading.
+            allow_unreported: whether it may hold one more epoch, with its reading.
         """
 
         def fits(snapshot: Snapshot) -> bool:
             is_ahead = snapshot.epoch == epochs + 1 and snapshot.reading is not None
-            return snapshot.epoch <= epochs or (ahead and is_ahead)
+            return snapshot.epoch <= epochs or (allow_unreported and is_ahead)
 
         with self._lock:
             kept = self._kept.pop(trial.number, None)

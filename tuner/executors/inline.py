@@ -22,7 +22,7 @@ from tuner.core.job import Job
 from tuner.core.ports import Placement
 from tuner.core.training import Trainer
 from tuner.executors.checkpoints import Checkpoints
-from tuner.executors.worker import Leave, Orders, Worker
+from tuner.executors.worker import Orders, Removal, Worker
 from tuner.trainers import epoch_cost, open_batch
 
 _SWITCH_S = 0.0005
@@ -40,17 +40,17 @@ class _RowGroup:
     """Rows that train together: one, or all.
 
     Attributes:
-        held: the costs of an epoch of the trials in its rows and of those that are to be placed there.
+        costs: the costs of an epoch of the trials in its rows and of those that are to be placed there.
         steps: its next orders.
         due: when its tick ends, in the unit of `BatchTrainer.epoch_cost`; None while it is idle.
-        awaited: trials of an earlier session that belong here and have not come yet.
+        expected: trials of an earlier session that belong here and have not come yet.
     """
 
     worker: Worker
-    held: dict[int, float] = field(default_factory=dict)
-    steps: list[Placement | Leave] = field(default_factory=list)
+    costs: dict[int, float] = field(default_factory=dict)
+    steps: list[Placement | Removal] = field(default_factory=list)
     due: float | None = None
-    awaited: set[int] = field(default_factory=set)
+    expected: set[int] = field(default_factory=set)
     orders: Orders = field(default_factory=Orders)
     answers: queue.SimpleQueue[list[Event] | BaseException] = field(default_factory=queue.SimpleQueue)
 
@@ -114,19 +114,19 @@ class Inline:
         self._bar = bar
         for placement in placements:
             number = placement.trial.number
-            own = (group for group in self._groups if number in group.awaited)
+            own = (group for group in self._groups if number in group.expected)
             group = next(own, None) or max(self._groups, key=self._room)
-            group.awaited.discard(number)
+            group.expected.discard(number)
             group.steps.append(placement)
-            group.held[number] = self._cost(placement.trial)
+            group.costs[number] = self._cost(placement.trial)
 
     def stop(self, orders: Mapping[int, bool]) -> None:
         """End trials at the next `poll`."""
-        self._leave(orders, pause=False)
+        self._remove(orders, pause=False)
 
     def pause(self, orders: Mapping[int, bool]) -> None:
         """Take trials out of their rows at the next `poll`."""
-        self._leave(orders, pause=True)
+        self._remove(orders, pause=True)
 
     def drop(self, numbers: Collection[int]) -> None:
         """Delete the checkpoints of trials that were paused and are over."""
@@ -140,23 +140,23 @@ class Inline:
         groups = [
             {
                 "trials": sorted(
-                    {*group.held, *group.awaited, *_leaving(group.steps), *_leaving(group.orders.steps)}
+                    {*group.costs, *group.expected, *_removed(group.steps), *_removed(group.orders.steps)}
                 ),
                 # Of an earlier session, until this one's first poll.
                 "due": self._resumed.get(index, group.due),
             }
             for index, group in enumerate(self._groups)
         ]
-        return {"now": self._now, "lanes": groups}
+        return {"now": self._now, "groups": groups}
 
     def restore(self, position: Mapping[str, Any]) -> None:
         """Give trials back to their groups, in the order in which those answer."""
-        groups = position.get("lanes", ())
+        groups = position.get("groups", position.get("lanes", ()))  # "lanes" in earlier versions
         if len(groups) != len(self._groups) or len(groups) == 1:
             return
         self._now = position["now"]
         for index, (group, was) in enumerate(zip(self._groups, groups, strict=True)):
-            group.awaited = set(was["trials"])
+            group.expected = set(was["trials"])
             if was["due"] is not None:
                 self._resumed[index] = was["due"]
 
@@ -166,7 +166,7 @@ class Inline:
         Without threads, training is done by the caller, however long that takes.
         """
         for index, group in enumerate(self._groups):
-            if group.due is None and (group.held or group.steps):
+            if group.due is None and (group.costs or group.steps):
                 self._begin(index, group)
         self._resumed = {}
         busy = [group for group in self._groups if group.due is not None]
@@ -188,7 +188,7 @@ class Inline:
         on = (Reported, Interrupted, Restarted)
         for event in events:
             if not isinstance(event, on):
-                group.held.pop(event.number, None)
+                group.costs.pop(event.number, None)
         return events
 
     def close(self, *, at_once: bool = False) -> None:
@@ -197,7 +197,7 @@ class Inline:
         An epoch that goes on for longer leaves no trace, and its trial goes on from the last checkpoint.
         """
         sys.setswitchinterval(self._before)
-        begun = self._called_off()
+        begun = self._cancel_ticks()
         for _ in range(self._threads):
             self._todo.put(_LAST)
         deadline = time.monotonic() + (0.0 if at_once else _CLOSE_S)
@@ -210,7 +210,7 @@ class Inline:
                 group.worker.checkpoint()
             group.worker.retire()
 
-    def _called_off(self) -> set[int]:
+    def _cancel_ticks(self) -> set[int]:
         """Take back the ticks that no thread has begun; the groups of those that one has."""
         begun = {index for index, group in enumerate(self._groups) if group.due is not None}
         with suppress(queue.Empty):
@@ -220,8 +220,8 @@ class Inline:
 
     def _begin(self, index: int, group: _RowGroup) -> None:
         group.orders, group.steps = Orders(tuple(group.steps), self._bar), []
-        group.due = self._resumed.get(index, self._now + sum(group.held.values()))
-        group.awaited.clear()
+        group.due = self._resumed.get(index, self._now + sum(group.costs.values()))
+        group.expected.clear()
         if self._threads:
             self._todo.put((group.due, index))
 
@@ -235,15 +235,15 @@ class Inline:
         if group.due is not None:
             return 0
         if self._groups.index(group) in self._resumed:
-            return len(group.awaited)
-        return group.worker.capacity - len(group.held)
+            return len(group.expected)
+        return group.worker.capacity - len(group.costs)
 
-    def _leave(self, orders: Mapping[int, bool], *, pause: bool) -> None:
+    def _remove(self, orders: Mapping[int, bool], *, pause: bool) -> None:
         for number, wanted in orders.items():
-            group = next(group for group in self._groups if number in group.held)
-            del group.held[number]
-            group.steps.append(Leave(number, wanted, pause))
+            group = next(group for group in self._groups if number in group.costs)
+            del group.costs[number]
+            group.steps.append(Removal(number, wanted, pause))
 
 
-def _leaving(steps: Sequence[Placement | Leave]) -> list[int]:
-    return [step.number for step in steps if isinstance(step, Leave)]
+def _removed(steps: Sequence[Placement | Removal]) -> list[int]:
+    return [step.number for step in steps if isinstance(step, Removal)]

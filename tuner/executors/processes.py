@@ -27,7 +27,7 @@ from tuner.core.training import Trainer
 from tuner.errors import PluginError, described, shortened
 from tuner.executors.checkpoints import Checkpoints
 from tuner.executors.serving import Answer, Broken, Ready
-from tuner.executors.worker import Leave, Orders
+from tuner.executors.worker import Orders, Removal
 from tuner.executors.worker_process import WorkerProcess
 
 _CLOSE_S = 1.5
@@ -66,10 +66,10 @@ class Processes:
         self._checkpoints = Checkpoints(artifacts)
         self._bar: float | None = None
         self._queue: deque[Placement] = deque()
-        self._alone: deque[Placement] = deque()
-        self._early: dict[int, Leave] = {}
+        self._without_neighbours: deque[Placement] = deque()
+        self._early_removals: dict[int, Removal] = {}
         self._deaths: Counter[int] = Counter()
-        self._stillborn = 0
+        self._failed_starts = 0
         self._events: list[Event] = []
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
         self._environments = [{**os.environ, **dict.fromkeys(names, str(each.threads))} for each in resources]
@@ -94,7 +94,7 @@ class Processes:
         """
         if self._ordered and (self._busy() or not all(worker.capacity for worker in self._workers)):
             return 0
-        waiting = sum(placement.trial.number not in self._early for placement in self._queue)
+        waiting = sum(placement.trial.number not in self._early_removals for placement in self._queue)
         return max(0, sum(worker.room for worker in self._workers) - waiting)
 
     def submit(self, placements: Sequence[Placement], bar: float | None) -> None:
@@ -104,11 +104,11 @@ class Processes:
 
     def stop(self, orders: Mapping[int, bool]) -> None:
         """End trials at the next `poll`."""
-        self._leave(Leave(number, wanted) for number, wanted in orders.items())
+        self._remove(Removal(number, wanted) for number, wanted in orders.items())
 
     def pause(self, orders: Mapping[int, bool]) -> None:
         """Take trials out of their rows at the next `poll`."""
-        self._leave(Leave(number, wanted, pause=True) for number, wanted in orders.items())
+        self._remove(Removal(number, wanted, pause=True) for number, wanted in orders.items())
 
     def drop(self, numbers: Collection[int]) -> None:
         """Delete the checkpoints of trials that were paused and are over."""
@@ -151,12 +151,12 @@ class Processes:
 
     def _listen(self, timeout_s: float) -> bool:
         """Take the answers that come within `timeout_s`; whether there were any."""
-        workers = {worker.wire: worker for worker in self._workers if not worker.idle}
+        workers = {worker.connection: worker for worker in self._workers if not worker.idle}
         ready = wait(list(workers), timeout_s)
-        for wire in ready:
-            worker = workers[wire]  # type: ignore[index]
+        for connection in ready:
+            worker = workers[connection]  # type: ignore[index]
             try:
-                answer: Answer = worker.wire.recv()
+                answer: Answer = worker.connection.recv()
             except (EOFError, OSError):
                 self._replace(worker)
             else:
@@ -176,17 +176,17 @@ class Processes:
     def close(self, *, at_once: bool = False) -> None:
         """Let the workers write checkpoints and end; after a second and a half they are ended by force."""
         deadline = time.monotonic() + (0.0 if at_once else _CLOSE_S)
-        busy = {worker.wire: worker for worker in self._workers if worker.capacity and not worker.idle}
+        busy = {worker.connection: worker for worker in self._workers if worker.capacity and not worker.idle}
         for worker in self._workers:
             if at_once or not worker.capacity:
                 worker.process.kill()
             elif worker.idle:
                 self._dismiss(worker)
         while busy and (answered := wait(list(busy), max(0.0, deadline - time.monotonic()))):
-            for wire in answered:
-                worker = busy.pop(wire)  # type: ignore[call-overload]
+            for connection in answered:
+                worker = busy.pop(connection)  # type: ignore[call-overload]
                 with suppress(EOFError, OSError):
-                    worker.wire.recv()
+                    worker.connection.recv()
                     self._dismiss(worker)
         for worker in self._workers:
             try:
@@ -194,23 +194,23 @@ class Processes:
             except subprocess.TimeoutExpired:
                 worker.process.kill()
                 worker.process.wait()
-            worker.wire.close()
+            worker.connection.close()
             worker.log.close()
         self._workers.clear()
         self._payload.close()
 
     def _dismiss(self, worker: WorkerProcess) -> None:
         with suppress(OSError):
-            worker.wire.send(None)
+            worker.connection.send(None)
 
-    def _leave(self, leaves: Iterable[Leave]) -> None:
-        for leave in leaves:
-            worker = next((worker for worker in self._workers if leave.number in worker.trials), None)
+    def _remove(self, removals: Iterable[Removal]) -> None:
+        for removal in removals:
+            worker = next((worker for worker in self._workers if removal.number in worker.trials), None)
             if worker is None:
-                self._early[leave.number] = leave
+                self._early_removals[removal.number] = removal
                 continue
-            del worker.trials[leave.number]
-            worker.steps.append(leave)
+            del worker.trials[removal.number]
+            worker.steps.append(removal)
             self._place_alone(worker)
 
     def _start(self, index: int) -> WorkerProcess:
@@ -228,43 +228,43 @@ class Processes:
     def _place(self, worker: WorkerProcess, placement: Placement) -> None:
         number = placement.trial.number
         worker.steps.append(placement)
-        if number in self._early:
-            worker.steps.append(self._early.pop(number))
+        if number in self._early_removals:
+            worker.steps.append(self._early_removals.pop(number))
         else:
             worker.trials[number] = placement
 
     def _place_alone(self, worker: WorkerProcess) -> None:
         """Give an empty worker the next of the trials that must not have neighbours."""
-        worker.alone = bool(self._alone and not worker.trials)
+        worker.alone = bool(self._without_neighbours and not worker.trials)
         if worker.alone:
-            self._place(worker, self._alone.popleft())
+            self._place(worker, self._without_neighbours.popleft())
 
     def _send(self, worker: WorkerProcess) -> None:
         worker.idle = False
         worker.since = time.monotonic()
-        worker.leaving = {step.number: step for step in worker.steps if isinstance(step, Leave)}
+        worker.removed = {step.number: step for step in worker.steps if isinstance(step, Removal)}
         orders = Orders(tuple(worker.steps), self._bar)
         worker.steps = []
-        # If it died while it was idle, the end of its wire says so in a moment.
+        # If it died while it was idle, the end of its connection says so in a moment.
         with suppress(OSError):
-            worker.wire.send(orders)
+            worker.connection.send(orders)
 
     def _take(self, worker: WorkerProcess, answer: Answer) -> None:
         worker.idle = True
         if isinstance(answer, Broken):
             raise self._error(answer)
         if isinstance(answer, Ready):
-            self._stillborn = 0
+            self._failed_starts = 0
             worker.capacity = answer.capacity
-            if not worker.again:
+            if not worker.retries:
                 self._place_alone(worker)
                 return
-            for again in worker.again:
-                self._place(worker, again)
-            worker.again = []
+            for placement in worker.retries:
+                self._place(worker, placement)
+            worker.retries = []
             self._send(worker)
             return
-        worker.leaving = {}
+        worker.removed = {}
         for event in answer:
             self._events.append(event)
             placement = worker.trials.get(event.number)
@@ -300,15 +300,15 @@ class Processes:
         tail = worker.tail()
         last = f"its last line of output: {tail.splitlines()[-1]}" if tail else "it printed nothing"
         if not worker.capacity:
-            self._stillborn += 1
-            if self._stillborn > self._restarts:
+            self._failed_starts += 1
+            if self._failed_starts > self._restarts:
                 raise PluginError(f"a worker {words} while it started; {last}")
-        unsent = [step for step in worker.steps if isinstance(step, Leave)]
-        for leave in (*worker.leaving.values(), *unsent):
-            if not leave.pause:
-                self._checkpoints.drop(leave.number)
-            self._events.append(Paused(leave.number) if leave.pause else Stopped(leave.number))
-        again = list(worker.again)
+        unsent = [step for step in worker.steps if isinstance(step, Removal)]
+        for removal in (*worker.removed.values(), *unsent):
+            if not removal.pause:
+                self._checkpoints.drop(removal.number)
+            self._events.append(Paused(removal.number) if removal.pause else Stopped(removal.number))
+        retries = list(worker.retries)
         for placement in reversed(list(worker.trials.values())):
             number = placement.trial.number
             self._deaths[number] += 1
@@ -323,10 +323,10 @@ class Processes:
             # The last try is made without neighbours: one of them may be to blame.
             last_try = self._deaths[number] == self._restarts
             if self._ordered and (not last_try or worker.capacity == 1):
-                again.insert(0, placement)
+                retries.insert(0, placement)
             else:
-                (self._alone if last_try else self._queue).appendleft(placement)
-        worker.wire.close()
+                (self._without_neighbours if last_try else self._queue).appendleft(placement)
+        worker.connection.close()
         worker.log.close()
         self._workers[self._workers.index(worker)] = successor = self._start(worker.index)
-        successor.again = again
+        successor.retries = retries

@@ -51,17 +51,17 @@ Answer = Ready | Broken | list[Event]
 """What a worker process sends; events answer Orders, each message one."""
 
 
-def serve(wire: int, payload: int, index: int) -> None:
+def serve(connection: int, payload: int, index: int) -> None:
     """Be a worker process: answer each message of orders with the events of one tick; None is the last.
 
     Args:
-        wire: file descriptor of the connection to the parent; its end is ours.
+        connection: file descriptor of the connection to the parent; its end is ours.
         payload: file descriptor of the pickled (make, job, resources of each worker, artifacts).
         index: which worker this is.
     """
-    orders = Connection(wire)
+    orders = Connection(connection)
     workers: list[Worker] = []
-    threading.Thread(target=_outlive, args=(wire, workers), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(connection, workers), daemon=True).start()
     try:
         with mmap.mmap(payload, 0, access=mmap.ACCESS_READ) as memory:
             make, job, resources, artifacts = cloudpickle.loads(memory)
@@ -84,13 +84,13 @@ def serve(wire: int, payload: int, index: int) -> None:
         raise
 
 
-def _outlive(wire: int, workers: Sequence[Worker]) -> None:
-    """End this process soon after its parent's end of the wire is gone, whatever it is busy with.
+def _end_with_parent(connection: int, workers: Sequence[Worker]) -> None:
+    """End this process soon after its parent's end of the connection is gone, whatever it is busy with.
 
     The study may go on elsewhere by then, so nothing is written any more.
     """
     poller = select.poll()
-    poller.register(wire, 0)
+    poller.register(connection, 0)
     poller.poll()
     for worker in workers:
         worker.retire()

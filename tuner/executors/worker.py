@@ -39,8 +39,8 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Leave:
-    """A trial leaves its row.
+class Removal:
+    """A trial is taken out of its row.
 
     Attributes:
         model: whether its model is to be written.
@@ -61,7 +61,7 @@ class Orders:
         bar: see `Executor.submit`.
     """
 
-    steps: tuple[Placement | Leave, ...] = ()
+    steps: tuple[Placement | Removal, ...] = ()
     bar: float | None = None
 
 
@@ -70,20 +70,20 @@ class _Row:
     """A row that holds a trial.
 
     Attributes:
-        owed: recorded epochs that it has not trained again yet.
+        to_replay: recorded epochs that it has not trained again yet.
         restored: whether it began with a checkpoint, and has not trained an epoch since.
         last: the last epoch that it trained.
-        ahead: an epoch that its checkpoint has trained and nobody has heard of.
+        unreported: an epoch that its checkpoint holds and that was not reported yet.
         best: its best value, recorded or trained.
         seconds: what the epochs have taken that are recorded or reported.
     """
 
     index: int
     placement: Placement
-    owed: deque[Reading] = field(default_factory=deque)
+    to_replay: deque[Reading] = field(default_factory=deque)
     restored: bool = False
     last: Reading | None = None
-    ahead: Reading | None = None
+    unreported: Reading | None = None
     best: float = math.nan
     seconds: float = 0.0
 
@@ -156,17 +156,17 @@ class Worker:
         # Now, for by now what the rows have trained is recorded.
         if self._every_s and time.monotonic() >= self._due:
             self.checkpoint()
-        leaving = {step.number for step in orders.steps if isinstance(step, Leave)}
+        removed = {step.number for step in orders.steps if isinstance(step, Removal)}
         events: list[Event] = []
         for step in orders.steps:
             if isinstance(step, Placement):
-                events += self._place(step, ahead=step.trial.number not in leaving)
+                events += self._place(step, allow_unreported=step.trial.number not in removed)
                 continue
-            events += self._catch_up(leaving)
+            events += self._replay(removed)
             if step.number in self._numbers:
                 row = self._numbers[step.number]
-                events.append(self._leave(row, Paused if step.pause else Stopped, wanted=step.model))
-        events += self._catch_up(())
+                events.append(self._end(row, Paused if step.pause else Stopped, wanted=step.model))
+        events += self._replay(())
         if self._rows:
             events += self._advance()
         return events
@@ -175,7 +175,7 @@ class Worker:
         """What the last tick told is recorded: trials that ended in it need no checkpoint any more."""
         over, self._over = self._over, []
         for number in over:
-            with self._filing():
+            with self._writing():
                 self._checkpoints.drop(number)
 
     def retire(self) -> None:
@@ -189,7 +189,7 @@ class Worker:
             self._files.release()
 
     @contextlib.contextmanager
-    def _filing(self) -> Iterator[None]:
+    def _writing(self) -> Iterator[None]:
         """While files are written or removed."""
         with self._files:
             if self._retired:
@@ -201,9 +201,9 @@ class Worker:
         if self._training or self._retired:
             return
         begun = time.monotonic()
-        with self._filing():
+        with self._writing():
             for row in self._rows.values():
-                if not row.owed and (snapshot := self._snapshot(row)) is not None:
+                if not row.to_replay and (snapshot := self._snapshot(row)) is not None:
                     self._checkpoints.write(row.placement.trial, snapshot)
             self._checkpoints.flush()
         ended = time.monotonic()
@@ -225,21 +225,23 @@ class Worker:
             _LOG.warning("no checkpoint of trial %d: %s", row.number, described(error))
             return None
 
-    def _place(self, placement: Placement, *, ahead: bool) -> list[Event]:
+    def _place(self, placement: Placement, *, allow_unreported: bool) -> list[Event]:
         row = _Row(self._free.pop(), placement)
         self._rows[row.index] = self._numbers[row.number] = row
         for reading in placement.curve:
             self._note(row, reading)
-        return self._begin(row, restore=True, ahead=ahead)
+        return self._begin(row, restore=True, allow_unreported=allow_unreported)
 
-    def _begin(self, row: _Row, *, restore: bool, ahead: bool = False) -> list[Event]:
+    def _begin(self, row: _Row, *, restore: bool, allow_unreported: bool = False) -> list[Event]:
         """Place a trial in its row, from its checkpoint if there is a good one."""
         trial, curve = row.placement.trial, row.placement.curve
-        snapshot = self._checkpoints.read(trial, len(curve), ahead=ahead) if restore else None
+        snapshot = (
+            self._checkpoints.read(trial, len(curve), allow_unreported=allow_unreported) if restore else None
+        )
         row.restored = snapshot is not None
         row.last = snapshot.reading if snapshot is not None else None
-        row.ahead = row.last if snapshot is not None and snapshot.epoch > len(curve) else None
-        row.owed = deque(curve[0 if snapshot is None else snapshot.epoch :])
+        row.unreported = row.last if snapshot is not None and snapshot.epoch > len(curve) else None
+        row.to_replay = deque(curve[0 if snapshot is None else snapshot.epoch :])
         given = replace(trial, params=self._space.given(trial.params))
         try:
             if snapshot is None:
@@ -252,28 +254,28 @@ class Worker:
             return [self._failed(row, error)]
         return []
 
-    def _catch_up(self, leaving: Collection[int]) -> list[Event]:
+    def _replay(self, removed: Collection[int]) -> list[Event]:
         """Train what is recorded already and lost, in silence, and see that it comes out the same.
 
         Args:
-            leaving: numbers of trials that go without a model if it does not.
+            removed: numbers of trials that go without a model if it does not.
         """
         events: list[Event] = []
-        while owing := [row for row in self._rows.values() if row.owed]:
-            outcomes = self._trained([row.index for row in owing])
-            for row in owing:
+        while behind := [row for row in self._rows.values() if row.to_replay]:
+            outcomes = self._trained([row.index for row in behind])
+            for row in behind:
                 outcome = outcomes[row.index]
-                if isinstance(outcome, Reading) and outcome.repeats(row.owed[0]):
-                    row.last = row.owed.popleft()
+                if isinstance(outcome, Reading) and outcome.repeats(row.to_replay[0]):
+                    row.last = row.to_replay.popleft()
                     row.restored = False
                 else:
-                    events += self._again(row, outcome, leaving)
+                    events += self._restart(row, outcome, removed)
         return events
 
-    def _again(self, row: _Row, outcome: Outcome, leaving: Collection[int]) -> list[Event]:
+    def _restart(self, row: _Row, outcome: Outcome, removed: Collection[int]) -> list[Event]:
         """Go on with a trial that did not come out as it is recorded: from its first epoch."""
-        if not row.restored and row.number in leaving:
-            row.owed.clear()
+        if not row.restored and row.number in removed:
+            row.to_replay.clear()
             row.best = math.nan
             return []
         if not row.restored and isinstance(outcome, Failure):
@@ -282,7 +284,7 @@ class Worker:
         if row.restored:
             _LOG.warning("trial %d does not go on as recorded; it is trained again", row.number)
             return self._begin(row, restore=False)
-        epoch = len(row.placement.curve) - len(row.owed) + 1
+        epoch = len(row.placement.curve) - len(row.to_replay) + 1
         row.placement = replace(row.placement, curve=())
         row.best, row.seconds = math.nan, 0.0
         reason = f"its epoch {epoch} did not come out as recorded; the trainer does not repeat itself"
@@ -290,22 +292,22 @@ class Worker:
 
     def _advance(self) -> list[Event]:
         events: list[Event] = []
-        ahead = {row.index: row.ahead for row in self._rows.values() if row.ahead is not None}
-        others = [index for index in self._rows if index not in ahead]
-        outcomes = {**ahead, **(self._trained(others if ahead else None) if others else {})}
+        unreported = {row.index: row.unreported for row in self._rows.values() if row.unreported is not None}
+        others = [index for index in self._rows if index not in unreported]
+        outcomes = {**unreported, **(self._trained(others if unreported else None) if others else {})}
         for index, outcome in outcomes.items():
             row = self._rows[index]
             if isinstance(outcome, Failure) and row.restored:
                 # Perhaps the checkpoint was to blame; the next tick trains again what is recorded.
-                events += self._again(row, outcome, ())
+                events += self._restart(row, outcome, ())
             elif isinstance(outcome, Reading):
-                row.restored, row.last, row.ahead = False, outcome, None
+                row.restored, row.last, row.unreported = False, outcome, None
                 events.append(Reported(row.number, outcome))
                 self._note(row, outcome)
                 if outcome.is_last or outcome.epoch >= self._epochs:
-                    events.append(self._leave(row, Finished, wanted=self._reaches_bar(row)))
+                    events.append(self._end(row, Finished, wanted=self._reaches_bar(row)))
             elif isinstance(outcome, Exhausted):
-                events.append(self._leave(row, Finished, wanted=self._reaches_bar(row)))
+                events.append(self._end(row, Finished, wanted=self._reaches_bar(row)))
             else:
                 events.append(self._fail(row, outcome))
         return events
@@ -335,7 +337,7 @@ class Worker:
     def _reaches_bar(self, row: _Row) -> bool:
         return row.number == 0 or self._bar is None or not self._goal.better(self._bar, row.best)
 
-    def _leave(self, row: _Row, event: type[Finished | Stopped | Paused], *, wanted: bool) -> Event:
+    def _end(self, row: _Row, event: type[Finished | Stopped | Paused], *, wanted: bool) -> Event:
         model_path, unkept = self._kept(row) if wanted else (None, None)
         # Rows of its own answer when it is their turn, which may not come.
         if (event is Paused or self._own) and (snapshot := self._snapshot(row)) is not None:
@@ -357,7 +359,7 @@ class Worker:
         del self._rows[row.index], self._numbers[row.number]
         self._free.append(row.index)
         if not keep:
-            with self._filing():
+            with self._writing():
                 self._checkpoints.drop(row.number)
 
     def _kept(self, row: _Row) -> tuple[str | None, Unkept | None]:
@@ -367,7 +369,7 @@ class Worker:
             StoreError: the disk does not take it, which is no trial's fault.
         """
         try:
-            with self._filing():
+            with self._writing():
                 return self._save(row), None
         except (DeviceError, StoreError, KeyboardInterrupt, _Retired):
             raise

@@ -13,13 +13,13 @@ from multiprocessing.connection import Connection, Pipe
 from typing import IO
 
 from tuner.core.ports import Placement
-from tuner.executors.worker import Leave
+from tuner.executors.worker import Removal
 
 _TAIL_BYTES = 4_000
 _LOG_BYTES = 1_000_000
 # SIGINT goes to the whole group of processes; what it means is the parent's decision.
 _BOOT = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = {path!r}; "
-_BOOT += "from tuner.executors.serving import serve; serve({wire}, {payload}, {index})"
+_BOOT += "from tuner.executors.serving import serve; serve({connection}, {payload}, {index})"
 
 
 @dataclass(slots=True)
@@ -29,25 +29,25 @@ class WorkerProcess:
     Attributes:
         index: which of the workers it is; its successor is the same.
         trials: those that train, with all that they have reported.
-        leaving: those that were told to leave and have not answered.
+        removed: those that were told to end and have not answered.
         since: when it got its last orders, in seconds of the monotonic clock.
         overdue: whether it was ended because an epoch took too long.
-        again: trials that its predecessor did not live to answer for.
+        retries: trials that its predecessor did not live to answer for.
     """
 
     index: int
     process: subprocess.Popen[bytes]
-    wire: Connection
+    connection: Connection
     log: IO[bytes]
     capacity: int = 0
     idle: bool = False
     alone: bool = False
     since: float = 0.0
     overdue: bool = False
-    again: list[Placement] = field(default_factory=list)
+    retries: list[Placement] = field(default_factory=list)
     trials: dict[int, Placement] = field(default_factory=dict)
-    leaving: dict[int, Leave] = field(default_factory=dict)
-    steps: list[Placement | Leave] = field(default_factory=list)
+    removed: dict[int, Removal] = field(default_factory=dict)
+    steps: list[Placement | Removal] = field(default_factory=list)
 
     @property
     def room(self) -> int:
@@ -70,7 +70,7 @@ class WorkerProcess:
         log = tempfile.TemporaryFile("ab+", buffering=0)  # noqa: SIM115
         handles = (theirs.fileno(), payload.fileno())
         path = [str(path) for path in sys.path]
-        code = _BOOT.format(path=path, wire=handles[0], payload=handles[1], index=index)
+        code = _BOOT.format(path=path, connection=handles[0], payload=handles[1], index=index)
         process = subprocess.Popen(
             [sys.executable, "-c", code],
             stdin=subprocess.DEVNULL,
