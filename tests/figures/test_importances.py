@@ -7,7 +7,7 @@ import pytest
 from tests.figures.parts import HOSTILE, curve, frame, losses
 from tuner.core.importances import Importances
 from tuner.figures import LIGHT, Nothing
-from tuner.figures.importances import data, draw, lever
+from tuner.figures.importances import data, draw, smaller_gap_side
 
 SHARES = {
     "value": Importances(40, 20, {"rate": 0.7, "layers": 0.2}, {"rate": 0.05, "layers": 0.1}),
@@ -44,9 +44,9 @@ def test_too_few_trials_are_said_in_words() -> None:
 def test_the_bars_of_the_gap_say_on_which_side_it_is_smaller() -> None:
     gaps = {n: curve([1.0], [2.0 - 0.2 * (n % 5) - 0.001 * n]) for n in range(40)}  # rate is 10 ** -(n % 5)
     made = replace(frame(gaps), importances={"gap": Importances(40, 20, {"rate": 0.6, "optimizer": 0.4})})
-    assert lever(made, "rate") == "lower"
-    assert lever(made, "layers") == "", "no clear side"
-    assert lever(made, "optimizer") == "", "nor a choice"
+    assert smaller_gap_side(made, "rate") == "lower"
+    assert smaller_gap_side(made, "layers") == "", "no clear side"
+    assert smaller_gap_side(made, "optimizer") == "", "nor a choice"
     bar = draw(data(made), LIGHT)["data"][-1]
     assert bar["text"][0].strip() == "lower: smaller gap"
     assert "<script>" not in str(bar)
@@ -54,11 +54,11 @@ def test_the_bars_of_the_gap_say_on_which_side_it_is_smaller() -> None:
 
 def test_a_gap_that_is_smallest_between_is_called_neither_low_nor_high() -> None:
     gaps = {n: curve([1.0], [2.0 + abs(n % 5 - 2) + 0.001 * n]) for n in range(40)}
-    assert lever(frame(gaps), "rate") == "middle"
+    assert smaller_gap_side(frame(gaps), "rate") == "middle"
 
 
 def test_a_choice_is_named_where_its_gaps_are_clearly_smallest() -> None:
     gaps = {n: curve([1.0], [2.0 + (n % 3 != 2) + 0.001 * n]) for n in range(40)}
     made = replace(frame(gaps), importances={"gap": Importances(40, 20, {"optimizer": 1.0})})
-    assert lever(made, "optimizer") == HOSTILE
+    assert smaller_gap_side(made, "optimizer") == HOSTILE
     assert "<script>" not in str(draw(data(made), LIGHT)["data"])

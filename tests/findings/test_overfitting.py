@@ -8,7 +8,7 @@ import pytest
 
 from tests.findings.parts import DROPOUT, OPTIMIZER, RATE, falling, rates, readings, space_of, study
 from tuner.core.trial import Reading
-from tuner.findings.overfitting import find, strongest
+from tuner.findings.overfitting import find, strongest_effect
 
 TRAIN = 2 * np.exp(-np.arange(20) / 4)
 TURNING = np.concatenate([np.linspace(2, 0.5, 8), 0.5 + 0.02 * np.arange(1, 13)])
@@ -28,37 +28,37 @@ def test_the_epoch_the_rise_and_the_lever_are_told() -> None:
     assert found.numbers["epoch"] == 8
     low, end = float(np.mean(TURNING[7:10])), float(np.mean(TURNING[-3:]))
     assert found.numbers["rise"] == pytest.approx((end - low) / low, rel=0.05)
-    assert (found.numbers["lever"], found.numbers["way"]) == ("dropout", "higher")
+    assert (found.numbers["parameter"], found.numbers["way"]) == ("dropout", "higher")
     assert "epoch 8" in found.sentence
     assert "higher dropout" in found.advice
 
 
-def test_a_choice_may_be_the_lever() -> None:
+def test_a_choice_may_go_most_with_a_smaller_gap() -> None:
     given = [{"rate": r, "optimizer": ("adam", "sgd")[i % 2]} for i, r in enumerate(rates(40))]
 
     def curve(p: Mapping[str, Any]) -> Sequence[Reading]:
         return readings(TURNING, TRAIN - (0.3 if p["optimizer"] == "adam" else 0.0))
 
-    lever = strongest(study(space_of(rate=RATE, optimizer=OPTIMIZER), given, curve))
-    assert lever is not None
-    assert (lever.name, lever.way) == ("optimizer", "sgd")
+    effect = strongest_effect(study(space_of(rate=RATE, optimizer=OPTIMIZER), given, curve))
+    assert effect is not None
+    assert (effect.name, effect.way) == ("optimizer", "sgd")
 
 
-def test_what_closes_the_gap_by_spoiling_training_is_no_lever() -> None:
+def test_what_closes_the_gap_by_spoiling_training_is_left_out() -> None:
     given = [{"rate": r} for r in rates(40)]
 
     def curve(p: Mapping[str, Any]) -> Sequence[Reading]:
         spoiled = -np.log(p["rate"]) / 10
         return readings(TURNING + spoiled, TRAIN + 2 * spoiled)
 
-    assert strongest(study(space_of(rate=RATE), given, curve)) is None
+    assert strongest_effect(study(space_of(rate=RATE), given, curve)) is None
 
 
 def test_without_a_lever_the_advice_names_none() -> None:
     given = [{"rate": r} for r in rates(5)]
     found = find(study(space_of(rate=RATE), given, lambda p: readings(TURNING, TRAIN)))
     assert found is not None
-    assert "lever" not in found.numbers
+    assert "parameter" not in found.numbers
     assert "dropout" in found.advice
 
 

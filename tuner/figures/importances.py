@@ -34,7 +34,7 @@ class Explained:
         value_error: the standard errors of `value`.
         gap_error: and of `gap`.
         trials: how many trials the values rest on.
-        lever: on which side of each the gap is smaller, see `lever`.
+        gap_side: on which side of each the gap is smaller, see `smaller_gap_side`.
     """
 
     parameters: tuple[str, ...]
@@ -43,10 +43,10 @@ class Explained:
     value_error: tuple[float | None, ...]
     gap_error: tuple[float | None, ...]
     trials: int
-    lever: tuple[str, ...]
+    gap_side: tuple[str, ...]
 
 
-def lever(frame: Frame, name: str) -> str:
+def smaller_gap_side(frame: Frame, name: str) -> str:
     """Where gaps are smallest: ``"lower"``, ``"middle"`` or ``"higher"`` values, or a choice; "" if unclear.
 
     Compares the medians of the gap in thirds of a number's trials, or of each choice. It is clear where the
@@ -85,7 +85,7 @@ def data(frame: Frame) -> Explained:
         value_error=tuple(value.errors.get(name) for name in names),
         gap_error=tuple(gap.errors.get(name) for name in names),
         trials=value.trials or gap.trials,
-        lever=tuple(lever(frame, name) if gap.get(name) else "" for name in names),
+        gap_side=tuple(smaller_gap_side(frame, name) if gap.get(name) else "" for name in names),
     )
 
 
@@ -134,7 +134,7 @@ def _numbers(cells: Sequence[float | None]) -> Any:
 def _sided(columns: Explained, names: list[str], theme: Theme) -> dict[str, Any]:
     """What is written behind the bars of the gap, and said of them."""
     return {
-        "text": [f"\u2002{safe(side, 20)}: smaller gap" if side else "" for side in columns.lever],
+        "text": [f"\u2002{safe(side, 20)}: smaller gap" if side else "" for side in columns.gap_side],
         "textposition": "outside",
         "constraintext": "none",  # else it shrinks with the bar
         "textfont": {"size": 9, "color": theme.muted},

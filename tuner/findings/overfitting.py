@@ -22,7 +22,7 @@ CLEAR = 3.0
 
 
 @dataclass(frozen=True)
-class Lever:
+class GapEffect:
     """A parameter side that correlates with smaller gaps.
 
     Attributes:
@@ -58,48 +58,50 @@ def find(evidence: Evidence) -> Finding | None:
         f"{of_the_best(len(turned), len(judged))} {over_fits}: from about epoch {epoch} on validation loss "
         f"rises, by {rise:.0%} until the end, while training loss still falls"
     )
-    lever = strongest(evidence)
-    if lever is None:
+    effect = strongest_effect(evidence)
+    if effect is None:
         tried = [n for n in ("dropout", "weight_decay", "l2") if n in evidence.frame.space.parameters]
         more = f"stronger {tried[0]}" if tried else "search dropout or weight_decay as well"
         advice = f"No setting clearly reduces it yet; try more data, {more}, or stop earlier: [stop] overfit."
         return Finding("overfitting", f"{sentence}.", numbers, advice, Severity.ADVICE)
     numbers |= {
-        "lever": lever.name,
-        "way": lever.way,
-        "gap_with": lever.with_it,
-        "gap_without": lever.without,
+        "parameter": effect.name,
+        "way": effect.way,
+        "gap_with": effect.with_it,
+        "gap_without": effect.without,
     }
-    side = f"{lever.way} {lever.name}" if lever.way in ("higher", "lower") else f"{lever.name} {lever.way}"
+    side = (
+        f"{effect.way} {effect.name}" if effect.way in ("higher", "lower") else f"{effect.name} {effect.way}"
+    )
     return Finding(
         "overfitting",
         f"{sentence}; the setting that goes most with a smaller gap is {side} "
-        f"(typical gap {lever.with_it:.3g}, otherwise {lever.without:.3g}).",
+        f"(typical gap {effect.with_it:.3g}, otherwise {effect.without:.3g}).",
         numbers,
         f"Search {side}, or stop earlier: [stop] overfit.",
         Severity.ADVICE,
     )
 
 
-def strongest(evidence: Evidence) -> Lever | None:
-    """The strongest lever against the gap that does not make the value clearly worse.
+def strongest_effect(evidence: Evidence) -> GapEffect | None:
+    """The setting that goes most with a smaller gap and that does not make the value clearly worse.
 
     Judged by ranks among the trials whose values stand: a trial that was cut short had no time to
     over-fit. Importances for the gap decide among several, where they are known.
     """
     known = evidence.standing & np.isfinite(evidence.frame.trials.gap)
     shares = evidence.frame.importances.get("gap", Importances())
-    levers = []
+    effects = []
     for name, way, side, place in _sides(evidence):
         rows = known & np.isfinite(place)
-        effect = clearly_against(place[rows], evidence.frame.trials.gap[rows])
+        clear = clearly_against(place[rows], evidence.frame.trials.gap[rows])
         # A setting that spoils training closes the gap, too.
-        if effect < CLEAR or clearly_against(place[rows], evidence.loss[rows]) < -CLEAR:
+        if clear < CLEAR or clearly_against(place[rows], evidence.loss[rows]) < -CLEAR:
             continue
         with_it, without = evidence.frame.trials.gap[rows & side], evidence.frame.trials.gap[rows & ~side]
         if len(with_it) and len(without) and np.median(with_it) < np.median(without):
-            levers.append(Lever(name, way, effect, float(np.median(with_it)), float(np.median(without))))
-    return max(levers, key=lambda lever: (shares.get(lever.name, 0.0), lever.clear), default=None)
+            effects.append(GapEffect(name, way, clear, float(np.median(with_it)), float(np.median(without))))
+    return max(effects, key=lambda each: (shares.get(each.name, 0.0), each.clear), default=None)
 
 
 def _turn(evidence: Evidence, row: int) -> tuple[int, float] | None:

@@ -13,7 +13,7 @@ from tuner.core import words
 from tuner.core.importances import Importances
 from tuner.core.overfitting import can_tell_onset, onsets
 from tuner.figures import Frame
-from tuner.figures.importances import lever
+from tuner.figures.importances import smaller_gap_side
 from tuner.judging import Verdict, decision, sentences, short
 from tuner.judging.verdict import DEFAULT
 
@@ -123,7 +123,7 @@ def drivers(frame: Frame, most: int = 2) -> str:
 
 
 def _way(frame: Frame, name: str) -> str:
-    side = lever(frame, name)
+    side = smaller_gap_side(frame, name)
     return f"; {side}: smaller gap" if side else ""
 
 
