@@ -34,7 +34,7 @@ class Setup:
         make: makes the trainer; can be sent to other processes.
         job: what the trainer needs; `rows` are each worker's.
         artifacts: the study's files.
-        resources: of each worker; there are as many workers.
+        resources: of each worker; there are as many workers. One with the job's, where none are given.
         restarts: how often a trial goes on after its worker died.
         ordered: whether events come in the order of workers, so that the study repeats itself.
     """
@@ -42,9 +42,13 @@ class Setup:
     make: Callable[[], Trainer]
     job: Job
     artifacts: Artifacts
-    resources: tuple[Resources, ...]
-    restarts: int
-    ordered: bool
+    resources: tuple[Resources, ...] = ()
+    restarts: int = 2
+    ordered: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.resources:
+            object.__setattr__(self, "resources", (self.job.resources,))
 
 
 class ExecutorKind(Protocol):
