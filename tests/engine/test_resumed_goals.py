@@ -36,7 +36,7 @@ class SizedRows(Rows):
 
 class Sized(Sums):
     def open_batch(self, job: Job) -> TrialBatch:
-        return SizedRows(job.rows, parks=self._parks)
+        return SizedRows(job.rows, pauses=self._pauses)
 
 
 def specified() -> StudySpec:

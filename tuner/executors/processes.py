@@ -259,8 +259,8 @@ class Processes:
             if not worker.retries:
                 self._place_alone(worker)
                 return
-            for placement in worker.retries:
-                self._place(worker, placement)
+            for retry in worker.retries:
+                self._place(worker, retry)
             worker.retries = []
             self._send(worker)
             return
