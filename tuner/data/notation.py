@@ -41,7 +41,7 @@ _CURRENCY = (
 _UNIT = rf"[^\d\s.,()'\"{_MINUS}](?:[^\d()\"]{{0,18}}[^\d()\"\s{_MINUS}])?"
 _AROUND = (
     rf"(?i)^\s*(?P<front>{_CURRENCY})?\s*(?P<open>\()?\s*(?P<sign>[+{_MINUS}])?\s*(?P<currency>{_CURRENCY})?\s*"
-    rf"(?P<second>[+{_MINUS}])?\s*(?P<lead>[.,])?%s\s*(?P<unit>{_UNIT})?\s*(?P<behind>[{_MINUS}])?\s*"
+    rf"(?P<second>[+{_MINUS}])?\s*(?P<lead>[.,])?%s\s*(?:(?P<early>[{_MINUS}])\s+)?(?P<unit>{_UNIT})?\s*(?P<behind>[{_MINUS}])?\s*"
     rf"(?:(?P<close>\))\s*(?P<last>{_UNIT})?)?\s*$"
 )
 _SHAPE = re.compile(_AROUND % "0")
@@ -95,7 +95,8 @@ def numbers(texts: Any, notation: Notation = PLAIN) -> NDArray[np.float64]:
 
 def could_be(texts: list[str]) -> bool:
     """Whether enough of a sample of texts look like numbers that it is worth reading the others."""
-    return sum(_NUMBER.match(text) is not None for text in texts) >= 0.2 * len(texts)
+    bare = _bare(pa.array(texts, pa.large_string())).to_pylist()
+    return sum(_NUMBER.match(text) is not None for text in bare) >= 0.2 * len(texts)
 
 
 class Written:
@@ -211,7 +212,7 @@ class _Shape:
         if found is None or (found["open"] is None) != (found["close"] is None):
             return cls(at, len(text) - at - 1, False, "?", "")
         part = {name: (value or "").strip() for name, value in found.groupdict().items()}
-        minus = any(re.fullmatch(f"[{_MINUS}]", part[key]) for key in ("sign", "second", "behind"))
+        minus = any(re.fullmatch(f"[{_MINUS}]", part[key]) for key in ("sign", "second", "early", "behind"))
         return cls(
             before=at - len(part["lead"]),
             after=len(text) - at - 1,

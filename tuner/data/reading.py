@@ -6,8 +6,10 @@ its numbers or dates; `read_column` looks at one alone, as the target is. Each b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,7 @@ _FEW = 12
 _CODE = r"^0\d+$"
 _CODES = 0.005
 _GROUPED = r"^[+-]?[1-9]\d{0,2}(?:\.\d{3})+$"
+_GROUPS = re.compile(_GROUPED)
 _OF_WORDS = {word for pair in BOOLEANS for word in pair}
 
 
@@ -60,19 +63,27 @@ class Options:
 
     def asked(self, name: str) -> ColumnSpec:
         """What is said of one column, by itself or by all."""
-        own = self.columns.get(name, ColumnSpec())
+        if name not in self.columns:
+            return self._of_all
+        own = self.columns[name]
         if own.decimal is None and own.thousands is None:
             own = own.model_copy(update={"decimal": self.decimal, "thousands": self.thousands})
         return own.model_copy(update={"date_format": own.date_format or self.date_format})
 
+    @cached_property
+    def _of_all(self) -> ColumnSpec:
+        table = {"decimal": self.decimal, "thousands": self.thousands, "date_format": self.date_format}
+        return ColumnSpec.model_validate(table)
+
     def absent(self, name: str) -> tuple[Any, ...]:
         """What counts as missing in a column, beside the usual words."""
-        own = self.columns.get(name, ColumnSpec()).missing
+        own = self.columns[name].missing if name in self.columns else None
         return self.missing if own is None else own
 
     def words(self, name: str) -> frozenset[str]:
         """The usual words for what is missing, where the study does not say what is."""
-        return MISSING if self.columns.get(name, ColumnSpec()).missing is None else frozenset()
+        named = name in self.columns and self.columns[name].missing is not None
+        return frozenset() if named else MISSING
 
 
 @dataclass(frozen=True)
@@ -169,7 +180,10 @@ def _read(name: str, raw: pd.Series[Any], options: Options) -> ColumnReading:
         return _of_numbers(ColumnReading(name, "number", cells, cells, cells.numbers()), asked)
     if asked.kind is None and asked.date_format is None and (plain := _plain(name, cells, asked)) is not None:
         return _of_numbers(plain, asked)
-    known = Cells(raw, absent, options.words(name))
+    words = options.words(name)
+    if asked.kind is None and asked.date_format is None and _are_names(_sample(cells.texts), words):
+        return ColumnReading(name, "category", cells, cells)
+    known = Cells(raw, absent, words)
     of = _Candidates(name, cells, known, asked)
     if asked.kind is not None:
         return of.asked_for(asked.kind)
@@ -220,8 +234,8 @@ class _Candidates:
             return replace(boolean, kind="number") if boolean.true[0] == "true" else boolean
         if (code := _code(self._known.texts)) is not None:
             return replace(self._reading, codes=code)
-        sample = self._sample()
-        if sum(any(map(str.isdigit, text)) for text in sample) < 0.2 * len(sample):
+        sample = _sample(self._known.texts)
+        if not _has_digits(sample):
             return self._reading
         if notation.could_be(sample):
             number = self._number()
@@ -274,13 +288,6 @@ class _Candidates:
     def _time(self) -> ColumnReading:
         return replace(self._reading, kind="time", values=self._known.hours())
 
-    def _sample(self) -> list[str]:
-        """Some different values, the first that there are."""
-        texts = pc.drop_null(self._known.texts[: 20 * _SAMPLE])
-        texts = texts if len(texts) else pc.drop_null(self._known.texts)
-        found: list[str] = pc.unique(texts)[:_SAMPLE].to_pylist()
-        return found
-
     def _boolean(self) -> ColumnReading | None:
         texts = self._known.texts
         head = pc.utf8_lower(pc.drop_null(texts[:_FEW])).to_pylist()
@@ -298,6 +305,24 @@ class _Candidates:
     def _truths(self, true: tuple[str, ...], false: tuple[str, ...]) -> ColumnReading:
         reading = replace(self._reading, kind="boolean", true=true, false=false)
         return replace(reading, values=truths(self._known, true, false))
+
+
+def _sample(texts: Any) -> list[str]:
+    """Some different values, the first that there are."""
+    head = pc.drop_null(texts[: 20 * _SAMPLE])
+    found: list[str] = pc.unique(head if len(head) else pc.drop_null(texts))[:_SAMPLE].to_pylist()
+    return found
+
+
+def _are_names(sample: list[str], words: frozenset[str]) -> bool:
+    """Whether these can be nothing but categories or text; `words` stand for what is missing."""
+    known = [text for text in sample if text.lower() not in words]
+    return bool(known) and not _has_digits(known) and not {text.lower() for text in known} <= _OF_WORDS
+
+
+def _has_digits(sample: list[str]) -> bool:
+    """Whether some of these could be numbers, dates or times."""
+    return sum(any(map(str.isdigit, text)) for text in sample) >= 0.2 * len(sample)
 
 
 def truths(cells: Cells, true: Iterable[str], false: Iterable[str]) -> NDArray[np.float64]:
@@ -351,17 +376,13 @@ def _thousands(decimal: str, asked: str | None) -> str:
 def _dots(texts: Any) -> tuple[int, str | None]:
     """How many of these plain numbers can have no mark of thousands, and one that can, where all can."""
     head = pc.drop_null(texts[:_SAMPLE]).to_pylist()
-    if any("." in text and not _is_grouped(text) for text in head):
+    if any("." in text and not _GROUPS.match(text) for text in head):
         return 1, None
     grouped = pc.match_substring_regex(texts, _GROUPED)
     count, dots = (int(pc.sum(m).as_py() or 0) for m in (grouped, pc.match_substring(texts, ".")))
     if not count or dots > count:
         return dots - count, None
     return 0, str(texts.filter(pc.fill_null(grouped, False))[0].as_py())
-
-
-def _is_grouped(text: str) -> bool:
-    return bool(pc.match_substring_regex(pa.scalar(text), _GROUPED).as_py())
 
 
 def _code(texts: Any) -> str | None:

@@ -136,7 +136,8 @@ def read(
     decided = _task(known, seen, values[rows], asked, where)
     rows = np.delete(rows, decided.stray)
     known = y.iloc[rows]
-    spelling = Spelling(seen.notation, options.absent(name), seen.kind == "number")
+    by_value = seen.kind == "number" and not types.is_bool_dtype(y.dtype) and not _are_words(known)
+    spelling = Spelling(seen.notation, options.absent(name), by_value)
     notes = [f"{int(gone.sum())} rows without a target are left out."] if gone.any() else []
     if (words := gone & ~held).any() and seen.kind == "number":
         labels = seen.cells.labels()[words]
