@@ -50,7 +50,7 @@ _DATES = (
     r"^\s*(?P<month>\d{1,2})[/](?P<year>\d{4})\s*$",
 )
 _NUMERIC = _DATES[1]
-_TIMES = rf"(?i)^\s*{_CLOCK}\s*$"
+_TIMES = rf"(?i)^\s*{_CLOCK}\s*$".replace("{1,2}", "{1,4}", 1)
 _CLOCKED = r"(?i):|\d\s*[ap]\.?m|\d\s*uhr|^\s*\d{1,2}h(?:\d{2})?\s*$"
 _DATE_PATTERNS = [re.compile(pattern) for pattern in _DATES]
 _TIME_PATTERNS = [re.compile(_TIMES)]
@@ -101,7 +101,7 @@ def seconds(texts: Any, first: str = DAY_FIRST) -> NDArray[np.float64]:
 
 
 def hours(texts: Any) -> NDArray[np.float64]:
-    """Times of day such as 14:30, 2:30 PM and 14h30 in hours; NaN of what is none; (N,)."""
+    """Times of day such as 14:30, 2:30 PM and 14h30, and longer durations, in hours; NaN elsewhere; (N,)."""
     return _each(texts, _hours)
 
 
@@ -199,11 +199,11 @@ def _read(read: _Fields, first: str) -> NDArray[np.float64]:
     return np.where(np.isnan(whole + clock), np.nan, total * _US)
 
 
-def _clock(read: _Fields) -> NDArray[np.float64]:
-    """Whole seconds since midnight; 0 where there is no time, NaN where it is none."""
+def _clock(read: _Fields, most: int = 24) -> NDArray[np.float64]:
+    """Whole seconds since midnight; 0 where there is no time, NaN where it is none or has more hours."""
     hour, minute, second = (read.number(name) for name in ("hour", "minute", "second"))
     half = np.array([str(part).lower()[:1] for part in read.text("half")], object)
-    wrong = (hour > 24) | (minute > 59) | (second > 60) | ((half != "") & ((hour > 12) | (hour == 0)))
+    wrong = (hour > most) | (minute > 59) | (second > 60) | ((half != "") & ((hour > 12) | (hour == 0)))
     hour = np.where((half == "p") & (hour < 12), hour + 12, np.where((half == "a") & (hour == 12), 0, hour))
     return np.where(wrong, np.nan, hour * 3600.0 + minute * 60 + second)
 
@@ -214,7 +214,7 @@ def _hours(texts: Any) -> NDArray[np.float64]:
     read = _Fields(texts.take(pa.array(clocked)), _TIMES)
     if len(read.at):
         part = np.array([float(f"0.{text}") if text else 0.0 for text in read.text("part")])
-        values[clocked[read.at]] = (_clock(read) + part) / 3600
+        values[clocked[read.at]] = (_clock(read, most=9999) + part) / 3600
     return values
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
@@ -19,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tuner.data.words import CURRENCIES, SCALES
+from tuner.data.words import CURRENCIES, FAMILIES, SCALES
 
 SPACES = " \u00a0\u2009\u202f\u2007"
 """Blanks that separate thousands: also no-break, thin and figure space."""
@@ -129,8 +130,8 @@ class Written:
         if notation.decimal == ",":
             digits = pc.replace_substring(digits, ",", ".")
         sizes = _floats(_without(digits, f"[{_MINUS}]", "-"))
-        shares = np.abs(factors) < 1
         # 44 / 100 is the float that 0.44 is; 44 * 0.01 is not always.
+        shares = np.abs(factors) < 1
         sizes = np.where(shares, sizes / np.round(1 / np.where(shares, factors, 1.0)), sizes * factors)
         found = np.full(len(fits), np.nan)
         found[fits] = sizes
@@ -155,8 +156,11 @@ class Written:
         for shape, size in zip(self._shapes, np.bincount(self._shape, minlength=1).tolist(), strict=False):
             if np.isnan(shape.factor("")):
                 found[_stem(shape.unit)] += size
-        unit, size = found.most_common(1)[0] if found else ("", 0)
-        return unit if size > len(self._shape) / 2 else ""
+        for unit, _ in found.most_common():
+            alike = [other for other in found if other == unit or other in _family(unit)]
+            if sum(found[other] for other in alike) > len(self._shape) / 2:
+                return unit
+        return ""
 
     def currencies(self) -> list[str]:
         """The currencies that stand beside numbers."""
@@ -232,12 +236,19 @@ def _factor(unit: str, shared: str) -> float:
     if not unit or _is_money(unit) or (shared and _stem(unit) == shared):
         return 1.0
     lower = unit.lower()
+    if shared and shared in (family := _family(lower)) and lower in family:
+        return family[lower] / family[shared]
     if unit in SCALES or (lower in SCALES and (len(unit) > 1 or unit == "K")):
         return SCALES[unit if unit in SCALES else lower]
     for end in range(1, len(unit)):  # a factor before a currency: Mio. EUR
         if _is_money(unit[end:].strip()) and not np.isnan(factor := _factor(unit[:end].strip(), "")):
             return factor
     return np.nan
+
+
+def _family(unit: str) -> Mapping[str, float]:
+    """The units that this one can be converted to."""
+    return next((family for family in FAMILIES if unit in family), {})
 
 
 def _stem(unit: str) -> str:

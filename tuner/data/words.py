@@ -55,6 +55,18 @@ SCALES = {
 }  # fmt: skip
 """Words behind a number that multiply it; of one letter only as spelled here, save k."""
 
+FAMILIES = (
+    {"mg": 1e-3, "g": 1.0, "kg": 1e3, "t": 1e6},
+    {"mm": 1e-3, "cm": 1e-2, "m": 1.0, "km": 1e3},
+    {"in": 1.0, "ft": 12.0, "yd": 36.0, "mi": 63_360.0},
+    {"oz": 1.0, "lb": 16.0, "lbs": 16.0},
+    {"ml": 1e-3, "cl": 1e-2, "dl": 0.1, "l": 1.0},
+    {"ms": 1e-3, "s": 1.0, "sec": 1.0, "min": 60.0, "h": 3600.0, "std": 3600.0, "d": 86_400.0},
+    {"b": 1.0, "kb": 1e3, "mb": 1e6, "gb": 1e9, "tb": 1e12},
+    {"w": 1.0, "kw": 1e3, "mw": 1e6},
+)
+"""Units of one quantity, each in terms of another, so that 500 g and 1 kg may stand in one column."""
+
 MONTHS = {
     name: month
     for month, names in enumerate(
