@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from warnings import catch_warnings, filterwarnings
 
 if TYPE_CHECKING:
     from tuner.api import (
@@ -119,7 +120,10 @@ def __getattr__(name: str) -> Any:
         return import_module("importlib.metadata").version("tuner")
     if name not in _HOME:
         raise AttributeError(f"module 'tuner' has no attribute '{name}'")
-    return getattr(import_module(_HOME[name]), name)
+    with catch_warnings():
+        # Optuna's tqdm asks for widgets in a notebook; nothing here shows any.
+        filterwarnings("ignore", "IProgress not found")
+        return getattr(import_module(_HOME[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -65,7 +65,7 @@ def test_tables_of_any_kind_give_the_same_rows(make: Callable[[pd.DataFrame], An
 @pytest.mark.parametrize("is_lazy", [False, True])
 def test_a_frame_of_polars_gives_the_same_rows(is_lazy: bool) -> None:
     polars = pytest.importorskip("polars")
-    frame = polars.DataFrame({name: FRAME[name].to_list() for name in FRAME})
+    frame = polars.from_pandas(FRAME)
     found = read(frame.lazy() if is_lazy else frame, "y")
     assert isinstance(found.x, pd.DataFrame)
     assert found.x["a"].tolist() == [1.5, 2.5, 3.5]
@@ -83,7 +83,7 @@ def test_a_hugging_face_dataset_says_that_its_numbers_are_classes() -> None:
     assert isinstance(found.y.dtype, pd.CategoricalDtype)
     assert found.y.isna().tolist() == [False, False, True]
     splits = huggingface.DatasetDict(train=table, validation=table, test=table)
-    divided = read(opened(splits, "y"))
+    divided = read(opened(splits, "y"), "y")
     assert divided.has_test
     assert divided.validation is not None
 
@@ -139,6 +139,18 @@ def test_samples_that_are_rows_make_a_table() -> None:
     found = read(Samples(rows), "y")
     assert isinstance(found.x, pd.DataFrame)
     assert found.x["a"].tolist() == [1.0, 2.0]
+
+
+def test_tables_by_split_bring_their_validation_and_test_rows() -> None:
+    found = read({"train": FRAME, "validation": pa.Table.from_pandas(FRAME), "test": FRAME}, "y")
+    assert found.has_test
+    assert found.validation is not None
+    assert list(found.validation[1]) == [0, 1, 1]
+
+
+def test_samples_that_are_dictionaries_may_name_their_target() -> None:
+    samples = Samples([{"p": np.ones(2), "kind": 0}, {"p": np.zeros(2), "kind": 1}])
+    assert list(read(opened(samples, "kind"), "kind").y) == [0, 1]
 
 
 def test_what_is_opened_once_stays_as_it_is() -> None:

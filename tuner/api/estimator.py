@@ -1,9 +1,9 @@
 """A study as an estimator of scikit-learn: `Tuned`, `TunedClassifier`, `TunedRegressor`.
 
-The rules of scikit-learn's estimators hold (`sklearn.utils.estimator_checks`; the exceptions stand in the
-tests): parameters are stored as they are given, `fit` does all the work, and what it finds ends in an
-underscore. A fitted estimator holds its model as the bytes of the model's folder, so it can be pickled and
-outlives the database that it was searched in.
+The rules of scikit-learn's estimators hold, and all of `sklearn.utils.estimator_checks` pass: parameters are
+stored as they are given, `fit` does all the work, and what it finds ends in an underscore. A fitted
+estimator holds its model as the bytes of the model's folder, so it can be pickled and outlives the database
+that it was searched in.
 """
 
 from __future__ import annotations

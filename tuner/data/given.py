@@ -30,8 +30,12 @@ _SPLITS = {"train": "", "validation": "_validation", "test": "_test"}
 """Splits of a dictionary of tables, and the ends of the arrays' names that they become."""
 
 
-def opened(given: Any, target: str | None = None) -> pd.DataFrame | dict[str, Any]:
-    """Data in memory as one data frame, or as arrays and frames by the names of an NPZ file.
+class Arrays(dict[str, Any]):
+    """Arrays and frames by the names of an NPZ file; the target is already apart."""
+
+
+def opened(given: Any, target: str | None = None) -> pd.DataFrame | Arrays:
+    """Data in memory as one data frame, or as arrays.
 
     Args:
         given: any of `FORMS` but a source; what this returns is returned as it is.
@@ -40,13 +44,15 @@ def opened(given: Any, target: str | None = None) -> pd.DataFrame | dict[str, An
     Raises:
         DataError: it is none of these, or holds what no column can.
     """
+    if isinstance(given, Arrays):
+        return given
     if isinstance(given, Mapping):
         return _of_mapping(given, target)
     if (frame := _frame(given)) is not None:
         return frame
     is_pair = isinstance(given, tuple | list) and len(given) == 2
     if is_pair and hasattr(given[0], "__len__") and not isinstance(given[0], Mapping):
-        return {"X": _array(given[0]), "y": _array(given[1])}
+        return _apart({"X": given[0], "y": given[1]}, target)
     if isinstance(given, list) and given and all(isinstance(each, Mapping) for each in given):
         return _checked(pd.DataFrame(given))
     if _is_of(given, "torch.utils.data"):
@@ -63,7 +69,20 @@ def source_of(given: Any, spec: DataSpec) -> Source:
     found = opened(given, spec.target)
     if isinstance(found, pd.DataFrame):
         return source.from_frame(found, spec)
-    return source.from_values(found, spec)
+    return source.from_values(found, spec.model_copy(update={"target": None}))
+
+
+def _apart(arrays: Mapping[str, Any], target: str | None) -> Arrays:
+    """Arrays that were given apart from the target.
+
+    Raises:
+        DataError: a target is named, too.
+    """
+    if target is not None:
+        raise DataError(
+            f"data: target: '{target}' cannot be chosen, as y comes with the data; leave target out"
+        )
+    return Arrays({key: _array(value) for key, value in arrays.items()})
 
 
 def rows_of(given: Any) -> Any:
@@ -129,11 +148,11 @@ def _array(values: Any) -> Any:
     return values
 
 
-def _of_mapping(given: Mapping[str, Any], target: str | None) -> pd.DataFrame | dict[str, Any]:
+def _of_mapping(given: Mapping[str, Any], target: str | None) -> pd.DataFrame | Arrays:
     """A dictionary of arrays, of columns or of splits; a Bunch."""
     keys = {str(key) for key in given}
     if {"X", "y"} <= keys:
-        return {str(key): _array(value) for key, value in given.items()}
+        return _apart({str(key): value for key, value in given.items()}, target)
     if {"data", "target"} <= keys and target != "data":
         return _of_bunch(given, target)
     if "train" in keys and keys <= _SPLITS.keys() and target is not None:
@@ -146,7 +165,7 @@ def _of_mapping(given: Mapping[str, Any], target: str | None) -> pd.DataFrame | 
     raise DataError(f"data: cannot use a dictionary with the keys {', '.join(sorted(keys)[:20])}; {FORMS}")
 
 
-def _of_bunch(given: Mapping[str, Any], target: str | None) -> pd.DataFrame | dict[str, Any]:
+def _of_bunch(given: Mapping[str, Any], target: str | None) -> pd.DataFrame | Arrays:
     """What scikit-learn's loaders return; classes are the numbers in its target, as in its own models."""
     x, y = _array(given["data"]), _array(given["target"])
     names, classes = given.get("feature_names"), given.get("target_names")
@@ -156,7 +175,7 @@ def _of_bunch(given: Mapping[str, Any], target: str | None) -> pd.DataFrame | di
     if whole and classes is not None and len(classes) > 1 and len(classes) == np.max(y) + 1:
         y = pd.Series(pd.Categorical(y, categories=range(len(classes))))
     if target is None:
-        return {"X": x, "y": y}
+        return Arrays(X=x, y=y)
     if isinstance(frame := given.get("frame"), pd.DataFrame):
         return _checked(frame)
     if not isinstance(x, pd.DataFrame):
@@ -165,9 +184,9 @@ def _of_bunch(given: Mapping[str, Any], target: str | None) -> pd.DataFrame | di
     return _checked(x.assign(**{str(name): np.asarray(y)}))
 
 
-def _of_splits(given: Mapping[str, Any], target: str) -> dict[str, Any]:
+def _of_splits(given: Mapping[str, Any], target: str) -> Arrays:
     """Tables by the names of their splits, e.g. a datasets.DatasetDict."""
-    found: dict[str, Any] = {}
+    found = Arrays()
     for split, end in _SPLITS.items():
         if split not in given:
             continue
@@ -177,18 +196,18 @@ def _of_splits(given: Mapping[str, Any], target: str) -> dict[str, Any]:
         if target not in frame.columns:
             known = ", ".join(map(str, frame.columns))
             raise DataError(f"data: '{split}' has no column '{target}'; found: {known}")
-        found |= {f"X{end}": frame.drop(columns=[target]), f"y{end}": frame[target]}
+        found.update({f"X{end}": frame.drop(columns=[target]), f"y{end}": frame[target]})
     return found
 
 
-def _of_torch(given: Any, target: str | None) -> pd.DataFrame | dict[str, Any]:
+def _of_torch(given: Any, target: str | None) -> pd.DataFrame | Arrays:
     """A torch Dataset, each of its samples read once."""
     kind = _kind(given)
     if hasattr(given, "dataset") and hasattr(given, "batch_size"):
         raise DataError(f"data: {kind} gives batches; give what it loads from: data=loader.dataset")
     tensors = getattr(given, "tensors", None)
     if isinstance(tensors, tuple) and len(tensors) == 2:
-        return {"X": _array(tensors[0]), "y": _array(tensors[1])}
+        return _apart({"X": tensors[0], "y": tensors[1]}, target)
     if not hasattr(given, "__len__") or not hasattr(given, "__getitem__"):
         raise DataError(f"data: {kind} has no length; give a Dataset with __len__ and __getitem__")
     samples = [given[i] for i in range(len(given))]
@@ -198,12 +217,11 @@ def _of_torch(given: Any, target: str | None) -> pd.DataFrame | dict[str, Any]:
         return _of_tables(samples, target, kind)
     if not isinstance(samples[0], tuple | list) or len(samples[0]) != 2:
         raise DataError(f"data: {kind} gives {_kind(samples[0])} as a sample; give pairs (x, y)")
-    return {"X": _stacked([x for x, _ in samples], kind), "y": _stacked([y for _, y in samples], kind)}
+    x, y = (_stacked([each[i] for each in samples], kind) for i in range(2))
+    return _apart({"X": x, "y": y}, target)
 
 
-def _of_tables(
-    samples: Sequence[Mapping[str, Any]], target: str | None, kind: str
-) -> pd.DataFrame | dict[str, Any]:
+def _of_tables(samples: Sequence[Mapping[str, Any]], target: str | None, kind: str) -> pd.DataFrame | Arrays:
     """Samples that are dictionaries: rows of a table, or an input and a target each."""
     first = samples[0]
     if all(np.ndim(_plain(value)) == 0 for value in first.values()):
@@ -216,7 +234,7 @@ def _of_tables(
             "target each, and name the target: target="
         )
     x, y = ([each[name] for each in samples] for name in (others[0], label))
-    return {"X": _stacked(x, kind), "y": _stacked(y, kind)}
+    return Arrays(X=_stacked(x, kind), y=_stacked(y, kind))
 
 
 def _stacked(values: Sequence[Any], kind: str) -> Any:

@@ -30,12 +30,13 @@ def of_study(study: Study) -> str:
     ]
     if study.verdict.taken is not None:
         views = overview.beside(study)
-        parts += [_table(overview.measured(views)), _table(overview.settings(views))]
+        settings = "settings" if len(views) == 1 else "settings that differ"
+        parts += [_table(overview.measured(views)), _folded(settings, _table(overview.settings(views)))]
     elif study.records:
         parts.append(element("p", study.why_failed))
     if study.notes:
         notes = joined(element("p", note, class_="quiet") for note in study.notes)
-        parts.append(element("details", element("summary", "notes"), notes))
+        parts.append(_folded("notes", notes))
     return snippet(*parts)
 
 
@@ -53,6 +54,10 @@ def of_comparison(comparison: Comparison) -> str:
     head = ["", *(side.study for side in comparison.sides)]
     measured = table(head, side_by_side.overview(comparison))
     return snippet(*(element("p", sentence) for sentence in said), measured)
+
+
+def _folded(title: str, content: Markup) -> Markup:
+    return element("details", element("summary", title), content)
 
 
 def _table(told: TextTable) -> Markup:
