@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from tuner.core.column_spec import ColumnSpec
 from tuner.core.space.parameters import Choice, Float, Int
 from tuner.errors import near
 
@@ -35,6 +36,8 @@ def _known_keys(loc: tuple[Any, ...], root: type[BaseModel] | None) -> list[str]
         for candidate in (section, *getattr(section, "__args__", ())):
             if isinstance(candidate, type) and issubclass(candidate, BaseModel):
                 return list(candidate.model_fields)
+    if loc[:2] == ("data", "columns") and len(loc) == 4:
+        return list(ColumnSpec.model_fields)
     kinds: dict[Any, type[BaseModel]] = {"float": Float, "int": Int, "choice": Choice}
     kind = next((kinds[p] for p in loc if p in kinds), None)
     return list(kind.model_fields) if kind is not None else []

@@ -30,7 +30,10 @@ _CLOCK = (
     r"(?P<hour>\d{1,2})(?:[:h.](?P<minute>\d{2}))?(?::(?P<second>\d{2})(?:[.,](?P<part>\d{1,9}))?)?"
     r"\s*(?P<half>[ap]\.?m\.?)?(?:\s*(?:uhr|h))?"
 )
-_ZONE = r"\s*(?P<zone>z|utc|gmt|[+\-]\d{2}(?::?\d{2})?)?"
+_ZONE = (
+    r"\s*(?P<zone>z|utc|gmt|[+\-]\d{2}(?::?\d{2})?"
+    r"|cest|cet|mesz|mez|bst|eest|eet|[ecmp][sd]t|akst|hst|ist|jst|sgt|aest|aedt)?"
+)
 _TIME = rf"(?:(?:\s*[t,]\s*|\s+(?:um\s+|at\s+|-\s+)?){_CLOCK}{_ZONE})?"
 _MONTH = r"(?P<name>[a-zÀ-ÿ]{3,10})\.?"
 _FORMS = (

@@ -163,7 +163,7 @@ def _number(reading: ColumnReading, asked: ColumnSpec, notes: Notes) -> dict[str
             return None
         if not lost.any() and _counts_up(known):
             notes.add("counts", name)
-        if found := _sentinels(known):
+        if found := sentinels(known):
             notes.add("sentinel", f"{name} ({', '.join(f'{number:.15g}' for number in found)})")
     _tell_notation(reading, notes)
     if kind in ("time", "boolean"):
@@ -372,8 +372,8 @@ def _counts_up(known: NDArray[np.float64]) -> bool:
     return rising and bool(known[-1] - known[0] < 4 * len(known))
 
 
-def _sentinels(known: NDArray[np.float64]) -> list[float]:
-    """Numbers such as -999 that stand far from all others, more than once."""
+def sentinels(known: NDArray[np.float64]) -> list[float]:
+    """Numbers such as -999 that stand far from all others, more than once; (N,) without NaN."""
     found = []
     for edge, sign in ((float(known.min()), -1), (float(known.max()), 1)):
         if edge in SENTINELS and np.count_nonzero(known == edge) > 1:

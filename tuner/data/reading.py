@@ -238,9 +238,11 @@ class _Candidates:
         if not _has_digits(sample):
             return self._reading
         if notation.could_be(sample):
-            number = self._number()
-            if self._share(number.values) >= (UNIT_SHARE if number.notation.unit else MOSTLY):
-                return number
+            # What is said of all columns need not hold of each.
+            for marked in (self._asked, self._asked.model_copy(update={"decimal": None, "thousands": None})):
+                number = self._number(marked)
+                if self._share(number.values) >= (UNIT_SHARE if number.notation.unit else MOSTLY):
+                    return number
         if dates.could_be(sample, times=True) and self._share((time := self._time()).values) >= MOSTLY:
             return time
         if dates.could_be(sample, times=False) and self._share((date := self._date()).values) >= MOSTLY:
@@ -250,7 +252,7 @@ class _Candidates:
     def asked_for(self, kind: str) -> ColumnReading:
         """That kind, whatever the values look like."""
         if kind == "number":
-            return self._number()
+            return self._number(self._asked)
         if kind == "boolean":
             return self._boolean() or self._two()
         time = self._time()
@@ -260,15 +262,15 @@ class _Candidates:
     def _share(self, values: NDArray[np.float64] | None) -> float:
         return 0.0 if values is None or not self._count else (~np.isnan(values)).sum() / self._count
 
-    def _number(self) -> ColumnReading:
+    def _number(self, asked: ColumnSpec) -> ColumnReading:
         written = Written(self._known.texts)
-        decimal = _decimal(self._asked)
+        decimal = _decimal(asked)
         dot, comma = written.votes()
         row = written.open_case
         case = None if decimal is not None or dot != comma or row is None else self._known.texts[row].as_py()
         reading = replace(self._reading, kind="number", votes=dot - comma if decimal is None else 0)
         reading = replace(reading, written=written, open_case=case)
-        return _numbers_in(reading, decimal or ("," if comma > dot else "."), self._asked)
+        return _numbers_in(reading, decimal or ("," if comma > dot else "."), asked)
 
     def _date(self) -> ColumnReading:
         known, form = self._known, self._asked.date_format

@@ -21,8 +21,9 @@ from tuner.core.column_spec import ColumnSpec
 from tuner.core.dataset import Task
 from tuner.data import column
 from tuner.data.cells import Cells, word
+from tuner.data.fitting import sentinels
 from tuner.data.notation import PLAIN, Notation
-from tuner.data.reading import ColumnReading, Options, read_column
+from tuner.data.reading import ColumnReading, Options, read_column, truths
 from tuner.data.words import BOOLEANS
 from tuner.errors import DataError
 
@@ -73,17 +74,22 @@ class Spelling:
         notation: of its numbers.
         absent: what counts as missing.
         by_value: whether classes are numbers.
+        true: words for true, where classes are true and false.
+        false: words for false.
         names: the name of each class, by its value or its text in lower case.
     """
 
     notation: Notation = PLAIN
     absent: tuple[Any, ...] = ()
     by_value: bool = False
+    true: tuple[str, ...] = ()
+    false: tuple[str, ...] = ()
     names: Mapping[Any, str] = field(default_factory=dict)
 
     def numbers(self, y: pd.Series[Any]) -> NDArray[np.float64]:
-        """As numbers; NaN of what is none; (M,)."""
-        return Cells(y, self.absent).numbers(self.notation)
+        """As numbers, words for true and false as 1 and 0; NaN of what is none; (M,)."""
+        cells = Cells(y, self.absent)
+        return truths(cells, self.true, self.false) if self.true else cells.numbers(self.notation)
 
     def labels(self, y: pd.Series[Any]) -> NDArray[np.object_]:
         """As the names of classes; (M,)."""
@@ -136,18 +142,22 @@ def read(
     decided = _task(known, seen, values[rows], asked, where)
     rows = np.delete(rows, decided.stray)
     known = y.iloc[rows]
-    by_value = seen.kind == "number" and not types.is_bool_dtype(y.dtype) and not _are_words(known)
-    spelling = Spelling(seen.notation, options.absent(name), by_value)
+    words = types.is_bool_dtype(y.dtype) or _are_words(known)
+    by_value = seen.kind == "boolean" or (seen.kind == "number" and not words)
+    spelling = Spelling(seen.notation, options.absent(name), by_value, seen.true, seen.false)
     notes = [f"{int(gone.sum())} rows without a target are left out."] if gone.any() else []
-    if (words := gone & ~held).any() and seen.kind == "number":
-        labels = seen.cells.labels()[words]
+    if (unsaid := gone & ~held).any() and seen.kind == "number":
+        labels = seen.cells.labels()[unsaid]
         if len(told := [label for label in labels if not _is_infinite(label)]):
             notes.append(f"Of the target, {told[0]!r} counts as missing.")
     notes += _written(seen)
     if decided.task is Task.REGRESSION:
         found: NDArray[Any] = values[rows]
+        if odd := ", ".join(f"{number:.15g}" for number in sentinels(found)):
+            notes.append(f"The target's {odd} may stand for a missing value; missing = [{odd}] says so.")
     else:
-        names, merged = _names(column.text(known), values[rows] if spelling.by_value else None, asked)
+        numbers = spelling.numbers(known) if by_value else None
+        names, merged = _names(column.text(known), numbers, asked is not None or seen.kind == "boolean")
         notes += merged
         spelling = replace(spelling, names=names)
         found = spelling.labels(known)
@@ -215,6 +225,8 @@ def _seen(name: str, y: pd.Series[Any], options: Options, asked: str | None, whe
                 'task = "classification" if these are classes'
             )
         return ColumnReading(name, "category", seen.cells, seen.known)
+    if seen.kind == "number" and seen.stray.any() and _are_names(seen):
+        return ColumnReading(name, "category", seen.cells, seen.cells)
     if seen.kind == "date" or seen.codes is not None:
         own = options.columns[name].model_copy(update={"kind": "number"})
         return read_column(name, y, replace(options, columns={**options.columns, name: own}))
@@ -230,10 +242,18 @@ class _Decision:
     stray: NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, np.intp))
 
 
+def _are_names(seen: ColumnReading) -> bool:
+    """Whether numbers and words together name classes: few of them, each of which stands there twice."""
+    known = seen.known.labels()
+    odd = known[~seen.known.missing & seen.stray]
+    distinct = pd.Series(known[~seen.known.missing]).value_counts()
+    return bool(len(odd)) and len(distinct) <= MOST_CLASSES and bool(distinct.min() >= 2)
+
+
 def _task(
     known: pd.Series[Any], seen: ColumnReading, numbers: NDArray[np.float64], asked: str | None, where: str
 ) -> _Decision:
-    reads = ~np.isnan(numbers) if seen.kind in ("number", "boolean") else np.zeros(len(known), bool)
+    reads = ~np.isnan(numbers) if seen.kind == "number" else np.zeros(len(known), bool)
     if asked is not None:
         task = Task(asked)
         if task is Task.REGRESSION and not reads.all():
@@ -297,7 +317,7 @@ def _of_numbers(numbers: NDArray[np.float64]) -> _Decision:
 
 
 def _names(
-    texts: NDArray[np.object_], values: NDArray[np.float64] | None, asked: str | None
+    texts: NDArray[np.object_], values: NDArray[np.float64] | None, as_written: bool
 ) -> tuple[dict[Any, str], list[str]]:
     """The name of each class by its key, and which spellings were taken together."""
     spellings: dict[Any, Counter[str]] = {}
@@ -305,11 +325,13 @@ def _names(
         spellings.setdefault(key, Counter())[text] += 1
     names: dict[Any, str] = {}
     merged = []
+    single = all(len(each) == 1 for each in spellings.values())
     for key, each in spellings.items():
         ranked = sorted(each, key=lambda text: (-each[text], text))
         # A study that says that numbers are classes knows them as they are written.
-        usual = len(each) == 1 and (asked is not None or _WHOLE.fullmatch(ranked[0]))
-        names[key] = ranked[0] if isinstance(key, str) or usual else word(key)
+        usual = single and (as_written or _WHOLE.fullmatch(ranked[0]))
+        is_word = isinstance(key, str) or not any(map(str.isdigit, ranked[0]))
+        names[key] = ranked[0] if is_word or usual else word(key)
         merged += [" = ".join(ranked[:_SHOWN])] if len(ranked) > 1 else []
     more = f" and {len(merged) - _SHOWN} more" if len(merged) > _SHOWN else ""
     return names, [f"Spellings of one class: {', '.join(merged[:_SHOWN])}{more}."] if merged else []
