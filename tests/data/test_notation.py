@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tuner.data import encoding, notation
 from tuner.data.cells import TEXT
 from tuner.data.notation import PLAIN, Notation, Written
-from tuner.data.reading import Options, read_columns
+from tuner.data.options import Options
+from tuner.data.reading import read_columns
 
 MARKS = [".", ","]
 GROUPS = ["", " ", "\u00a0", "\u202f", "\u2009", "'", "\u2019", ".", ","]

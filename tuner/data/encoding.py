@@ -29,7 +29,8 @@ from tuner.data.fitting import (
     table_of,
 )
 from tuner.data.notation import PLAIN, Notation
-from tuner.data.reading import Options, read_columns, truths
+from tuner.data.options import Options
+from tuner.data.reading import read_columns, truths
 from tuner.errors import DataError
 
 __all__ = ["MOST_CATEGORIES", "MOST_WIDE", "codes_of", "encode", "fit", "names", "stamps_of", "values_of"]

@@ -19,7 +19,8 @@ from tuner.data import column
 from tuner.data.cells import TEXT, Cells
 from tuner.data.dates import DAY_S
 from tuner.data.notation import PLAIN
-from tuner.data.reading import ColumnReading, Options
+from tuner.data.options import Options
+from tuner.data.reading import ColumnReading
 from tuner.data.words import CATEGORY_MISSING, IDS, SENTINELS
 from tuner.errors import DataError
 

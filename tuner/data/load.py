@@ -19,7 +19,8 @@ from tuner.data import column, given, source, split, target
 from tuner.data.arrays import X, Y
 from tuner.data.fingerprint import OPEN, TEST, Roles
 from tuner.data.fingerprint_check import CheckedSource, FingerprintCheck
-from tuner.data.reading import Options, numbers, timestamps
+from tuner.data.options import Options
+from tuner.data.reading import numbers, timestamps
 from tuner.data.resampling import SearchRows, rows_of
 from tuner.data.source import Source
 from tuner.data.split import Parts

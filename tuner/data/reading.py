@@ -7,9 +7,8 @@ its numbers or dates; `read_column` looks at one alone, as the target is. Each b
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tuner.core.column_spec import ColumnSpec
-from tuner.core.spec import DataSpec
 from tuner.data import dates, notation
 from tuner.data.cells import TEXT, Cells
 from tuner.data.notation import PLAIN, Notation, Written
-from tuner.data.words import BOOLEANS, MISSING
+from tuner.data.options import Options
+from tuner.data.words import BOOLEANS
 
 MOSTLY = 0.5
 """A column of which this share of the known values are numbers, or dates, holds such; others are missing."""
@@ -38,52 +37,6 @@ _CODES = 0.005
 _GROUPED = r"^[+-]?[1-9]\d{0,2}(?:\.\d{3})+$"
 _GROUPS = re.compile(_GROUPED)
 _OF_WORDS = {word for pair in BOOLEANS for word in pair}
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a study says of how its columns are read.
-
-    Attributes:
-        hint: the decimal mark that the file's separator suggests; used only where nothing else says.
-        columns: what is said of single columns.
-    """
-
-    decimal: str | None = None
-    thousands: str | None = None
-    missing: tuple[Any, ...] = ()
-    date_format: str | None = None
-    columns: Mapping[str, ColumnSpec] = field(default_factory=dict)
-    hint: str | None = None
-
-    @classmethod
-    def of(cls, spec: DataSpec, hint: str | None = None) -> Options:
-        """Of `[data]`."""
-        return cls(spec.decimal, spec.thousands, spec.missing, spec.date_format, spec.columns, hint)
-
-    def asked(self, name: str) -> ColumnSpec:
-        """What is said of one column, by itself or by all."""
-        if name not in self.columns:
-            return self._of_all
-        own = self.columns[name]
-        if own.decimal is None and own.thousands is None:
-            own = own.model_copy(update={"decimal": self.decimal, "thousands": self.thousands})
-        return own.model_copy(update={"date_format": own.date_format or self.date_format})
-
-    @cached_property
-    def _of_all(self) -> ColumnSpec:
-        table = {"decimal": self.decimal, "thousands": self.thousands, "date_format": self.date_format}
-        return ColumnSpec.model_validate(table)
-
-    def absent(self, name: str) -> tuple[Any, ...]:
-        """What counts as missing in a column, beside the usual words."""
-        own = self.columns[name].missing if name in self.columns else None
-        return self.missing if own is None else own
-
-    def words(self, name: str) -> frozenset[str]:
-        """The usual words for what is missing, where the study does not say what is."""
-        named = name in self.columns and self.columns[name].missing is not None
-        return frozenset() if named else MISSING
 
 
 @dataclass(frozen=True)

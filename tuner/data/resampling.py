@@ -16,7 +16,7 @@ from tuner.core.dataset import Dataset, Split, TargetUnits, Task
 from tuner.core.spec import DataSpec
 from tuner.data import encoding, split, target
 from tuner.data.arrays import X
-from tuner.data.reading import Options
+from tuner.data.options import Options
 from tuner.data.split import Parts, Rows
 from tuner.errors import DataError
 

@@ -23,7 +23,8 @@ from tuner.data import column
 from tuner.data.cells import Cells, word
 from tuner.data.fitting import sentinels
 from tuner.data.notation import PLAIN, Notation
-from tuner.data.reading import ColumnReading, Options, read_column, truths
+from tuner.data.options import Options
+from tuner.data.reading import ColumnReading, read_column, truths
 from tuner.data.words import BOOLEANS
 from tuner.errors import DataError
 
