@@ -118,11 +118,11 @@ def run_tuner(sampler: str, trials: int, epochs: int, folder: Path) -> int:
     with Database.open(f"sqlite:///{folder / 'ours.db'}", create=True) as database:
         store = database.create_study(spec.name, spec, {})
         Engine(
-            searcher=OptunaSearcher(spec.search_space(), spec.search, spec.goal()),
+            searcher=OptunaSearcher(spec.search_space(), spec.search, spec.primary_objective()),
             executor=Inline(lambda: nothing, Job(spec, None, rows=ROWS), store.artifacts),
             store=store,
             callbacks=callbacks.build(spec),
-            objective=spec.goal(),
+            objective=spec.primary_objective(),
             budget=spec.limits(),
             keep=spec.trainer.keep,
             artifacts=store.artifacts,
@@ -210,7 +210,7 @@ def store(trials: int, epochs: int, pruner: str, folder: Path) -> None:
             "space": SPACE,
         }
     )
-    searcher = OptunaSearcher(spec.search_space(), spec.search, spec.goals())
+    searcher = OptunaSearcher(spec.search_space(), spec.search, spec.objectives())
     with Database.open(f"sqlite:///{folder / 'tuner.db'}", create=True) as database:
         driven = database.create_study(spec.name, spec, {})
         for start in range(0, trials, ROWS):

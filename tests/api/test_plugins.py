@@ -111,7 +111,7 @@ def test_score_of_ones_own_is_measured_by_every_trainer_in_its_direction(project
     values = [record.value for record in study.records]
     assert study.best.value == min(value for value in values if value is not None)
     assert study.spec.trainer.score_falls
-    assert study.spec.goal().minimize
+    assert study.spec.primary_objective().minimize
     reading = study.best.reading
     assert reading is not None
     assert 0 < reading.val_score < 1
@@ -125,7 +125,7 @@ def test_score_of_ones_own_is_measured_by_every_trainer_in_its_direction(project
 
 def test_score_without_a_direction_rises(project: Path) -> None:
     study = started("sharp", trainer__score="./own.py:sharpness", objective__metric="val_score")
-    assert not study.spec.goal().minimize
+    assert not study.spec.primary_objective().minimize
 
 
 def test_loss_of_ones_own_trains_one_at_a_time_and_its_model_stands_alone(

@@ -50,7 +50,9 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 ONCE = {"opened": 1, "parsed": 1, "records": 1}
 
 
-@pytest.mark.parametrize("settings", [{}, {"objective.also": {"gap": "minimize"}}], ids=["one", "two goals"])
+@pytest.mark.parametrize(
+    "settings", [{}, {"objective.also": {"gap": "minimize"}}], ids=["one", "two objectives"]
+)
 def test_the_summary_of_a_study_reads_it_once(counted: Counter[str], settings: dict[str, Any]) -> None:
     start(**settings)
     counted.clear()

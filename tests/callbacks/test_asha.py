@@ -19,8 +19,8 @@ from tuner.testing.callback import EPOCHS, Life, Losses, SchedulerContract, curv
 MINIMIZE, MAXIMIZE = Objective("val_loss"), Objective("val_score", minimize=False)
 
 
-def asha(epochs: int = EPOCHS, reduction: int = 3, goal: Objective = MINIMIZE) -> ASHA:
-    return ASHA(Rungs(1, reduction, epochs), goal)
+def asha(epochs: int = EPOCHS, reduction: int = 3, objective: Objective = MINIMIZE) -> ASHA:
+    return ASHA(Rungs(1, reduction, epochs), objective)
 
 
 def reached(rule: ASHA, losses: Sequence[float], epoch: int = 1, first: int = 1) -> list[int]:
@@ -39,7 +39,7 @@ class TestASHA(SchedulerContract):
 
 class TestASHAInHalves(SchedulerContract):
     def callback(self) -> Scheduler:
-        return asha(reduction=2, goal=MAXIMIZE)
+        return asha(reduction=2, objective=MAXIMIZE)
 
     def stopped(self) -> tuple[Losses, ...]:
         return ([(0.1, 0.3)], [(0.1, 0.4)])
@@ -82,7 +82,7 @@ def test_trial_that_waits_goes_on_once_enough_others_do_worse() -> None:
 
 
 def test_trial_without_a_value_never_goes_on() -> None:
-    rule = asha(goal=MAXIMIZE)
+    rule = asha(objective=MAXIMIZE)
     answers = [rule.decide(trial(n), [Reading(1, 0.1, math.nan)]) for n in range(1, 10)]
     assert answers[-1] == Pause(
         "pruner", "rung 1: nan is not among the best 1/3 of 9 trials (any number would be)"

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from tests.cli.program import Tune
 from tuner.cli.keys import documented, markdown
 from tuner.core.column_spec import ColumnSpec
-from tuner.core.goals import ObjectiveSpec
+from tuner.core.objectives import ObjectiveSpec
 from tuner.core.space import Choice, Float, Int
 from tuner.core.space.section import SpaceSpec
 from tuner.core.spec import (

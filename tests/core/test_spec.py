@@ -156,7 +156,7 @@ def test_digest_changes_with_any_key() -> None:
     ],
 )
 def test_direction_follows_from_the_metric(table: dict[str, Any], minimize: bool) -> None:
-    assert StudySpec.parse({**SMALL, **table}).goal().minimize is minimize
+    assert StudySpec.parse({**SMALL, **table}).primary_objective().minimize is minimize
 
 
 @pytest.mark.parametrize(
@@ -194,17 +194,17 @@ def test_goals_hold_every_objective_and_constraint() -> None:
         "at_least": {"val_score": 0.5},
     }
     spec = StudySpec.parse({**SMALL, "objective": table})
-    goals = spec.goals()
-    assert goals.primary == spec.goal()
-    assert [(o.metric, o.minimize) for o in goals.objectives] == [
+    objectives = spec.objectives()
+    assert objectives.primary == spec.primary_objective()
+    assert [(o.metric, o.minimize) for o in objectives] == [
         ("val_score", False),
         ("gap", True),
         ("auc", False),
     ]
-    assert [str(bound) for bound in goals.constraints] == ["seconds at most 2", "val_score at least 0.5"]
-    assert goals.names == ("val_score", "gap", "auc", "seconds")
-    assert not goals.is_plain
-    assert StudySpec.parse(SMALL).goals().is_plain
+    assert [str(bound) for bound in objectives.constraints] == ["seconds at most 2", "val_score at least 0.5"]
+    assert objectives.names == ("val_score", "gap", "auc", "seconds")
+    assert not objectives.is_plain
+    assert StudySpec.parse(SMALL).objectives().is_plain
     assert StudySpec.parse(spec.to_table()) == spec
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from tuner.core.budget import Budget, StudyState
 from tuner.core.events import Event, Failed, Finished, Interrupted, Paused, Reported, Restarted, Stopped
-from tuner.core.goals import Goals
+from tuner.core.objectives import Objectives
 from tuner.core.ports import Callback, Executor, Observer, Placement, Searcher, Status, Turn
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective, Params, Pause, Reading, Stop, Trial, TrialRecord, TrialState
@@ -272,7 +272,7 @@ def engine(
     *,
     searcher: Searcher | None = None,
     callbacks: Iterable[Callback] = (),
-    objective: Objective | Goals | None = None,
+    objective: Objective | Objectives | None = None,
     keep: int = 2,
     max_failures: int = 20,
     observer: Observer | None = None,

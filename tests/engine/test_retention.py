@@ -10,7 +10,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.core.goals import Constraint, Goals
+from tuner.core.objectives import Constraint, Objectives
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 from tuner.engine import ModelRetention
 from tuner.testing.executor import artifacts
@@ -105,8 +105,8 @@ def weighed(number: int, loss: float, cost: float, folder: Path) -> TrialRecord:
 def test_of_several_objectives_the_undominated_stay_and_a_replay_holds_the_same(
     ends: list[tuple[float, float]], keep: int
 ) -> None:
-    goals = Goals((Objective(), Objective("cost")), (Constraint("share", 2.5, is_upper=True),))
-    retention = ModelRetention(keep, artifacts(Path("models")), goals)
+    objectives = Objectives((Objective(), Objective("cost")), (Constraint("share", 2.5, is_upper=True),))
+    retention = ModelRetention(keep, artifacts(Path("models")), objectives)
     stored: dict[int, TrialRecord] = {}
     for number, (loss, cost) in enumerate(ends):
         full = weighed(number, loss, cost, Path("models"))
@@ -118,11 +118,11 @@ def test_of_several_objectives_the_undominated_stay_and_a_replay_holds_the_same(
         assert retention.bar is None, "one number alone does not say whose model stays"
     kept = {n for n, r in stored.items() if r.model_path is not None}
     assert len(kept - {0}) <= keep
-    if best := goals.best_of(list(stored.values())):
+    if best := objectives.best_of(list(stored.values())):
         assert best.number in kept
     if len(ends) <= keep:
         assert len(kept) == len(ends)
-    again = ModelRetention(keep, artifacts(Path("models")), goals)
+    again = ModelRetention(keep, artifacts(Path("models")), objectives)
     assert again.replay([stored[n] for n in sorted(stored)]) == []
     following = weighed(len(ends), 1.0, 1.0, Path("models"))
     assert again.admit(following) == retention.admit(following)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tuner.core.goals import Goals
+from tuner.core.objectives import Objectives
 from tuner.core.space import Choice, Float, Int, SearchSpace
 from tuner.core.trial import Objective, Params, Reading, TrialRecord, TrialState
 from tuner.figures import Frame
@@ -63,7 +63,7 @@ def params(number: int) -> Params:
 def frame(
     curves: Mapping[int, Sequence[Reading]],
     facts: Mapping[int, Mapping[str, Any]] | None = None,
-    objective: Objective | Goals | None = None,
+    objective: Objective | Objectives | None = None,
     name: str = "study",
 ) -> Frame:
     """A study of these curves; `facts` say what is special about a trial."""

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from tests.figures.parts import HOSTILE, curve, frame, losses
 from tuner import figures
-from tuner.core.goals import Goals
 from tuner.core.importances import Importances
+from tuner.core.objectives import Objectives
 from tuner.core.space import SearchSpace
 from tuner.core.trial import Objective, TrialState
 from tuner.errors import PluginError, SpecError
@@ -61,7 +61,8 @@ def study() -> Frame:
     }
     made = replace(made, importances=shares).selecting([2, 3])
     return replace(
-        made, beside=(made, replace(made, name="other", goals=Goals.of(Objective("val_score", False))))
+        made,
+        beside=(made, replace(made, name="other", objectives=Objectives.of(Objective("val_score", False)))),
     )
 
 
@@ -128,17 +129,17 @@ def test_no_text_of_a_user_is_read_as_markup(name: str, drawn: Mapping[str, Any]
 def test_names_of_parameters_and_metrics_are_not_read_as_markup(name: str) -> None:
     made = study()
     named = {old: f'<a href="{old}">%{{evil}}</a>' for old in made.params}
-    metric = Goals.of(Objective("<b>loss</b>"))
+    metric = Objectives.of(Objective("<b>loss</b>"))
     made = replace(
         made,
-        goals=metric,
+        objectives=metric,
         space=SearchSpace.compose({named[n]: p for n, p in made.space if not p.when}),
         params={named[n]: column for n, column in made.params.items() if n != "momentum"},
         importances={
             each: Importances(of.trials, of.needed, {named[n]: s for n, s in of.items()})
             for each, of in made.importances.items()
         },
-        beside=tuple(replace(each, goals=metric) for each in made.beside),
+        beside=tuple(replace(each, objectives=metric) for each in made.beside),
     )
     for text in texts(figures.plot(figures.find(name), made)):
         if text.startswith(f"{name}|"):

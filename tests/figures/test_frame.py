@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.figures.parts import curve, frame, losses, record, space
-from tuner.core.goals import Constraint, Goals
 from tuner.core.importances import Importances
+from tuner.core.objectives import Constraint, Objectives
 from tuner.core.past import Past
 from tuner.core.trial import NUMBERS, Objective, Reading, TrialState
 from tuner.figures import Frame, moments, param_columns
@@ -192,7 +192,7 @@ def test_the_best_reading_is_the_one_that_the_objective_picks(curves: list[Any],
         assert math.isnan(made.trials.value[row]) if best is None else made.trials.value[row] == best.val_loss
 
 
-BOUND = Goals(
+BOUND = Objectives(
     (Objective(),), (Constraint("gap", 0.3, is_upper=True), Constraint("cost", 1.0, is_upper=False))
 )
 
@@ -221,12 +221,12 @@ def test_where_all_break_a_constraint_the_nearest_is_the_best() -> None:
 def test_a_frame_and_the_goals_agree_on_the_best_and_the_front(data: st.DataObject) -> None:
     numbers = st.sampled_from([0.25, 0.5, 0.75, 1.0, math.nan])
     drawn = data.draw(st.lists(st.tuples(numbers, numbers, numbers, st.booleans()), min_size=1, max_size=8))
-    goals = data.draw(
+    objectives = data.draw(
         st.sampled_from(
             [
                 BOUND,
-                Goals((Objective(), Objective("gap")), BOUND.constraints[:1]),
-                Goals((Objective("val_score", False), Objective("cost"), Objective("gap"))),
+                Objectives((Objective(), Objective("gap")), BOUND.constraints[:1]),
+                Objectives((Objective("val_score", False), Objective("cost"), Objective("gap"))),
             ]
         )
     )
@@ -236,12 +236,12 @@ def test_a_frame_and_the_goals_agree_on_the_best_and_the_front(data: st.DataObje
     }
     records = []
     for number, (*_, stands) in enumerate(drawn):
-        best = goals.primary.best(curves[number])
-        value = best.get(goals.primary.metric) if best else None
+        best = objectives.primary.best(curves[number])
+        value = best.get(objectives.primary.metric) if best else None
         records.append(record(number, curves[number], value=value, best=best, conclusive=stands))
-    first = goals.best_of(records)
+    first = objectives.best_of(records)
     for known in (curves, {}):
-        made = Frame.of(records, known, space(), goals)
+        made = Frame.of(records, known, space(), objectives)
         assert made.best == (first.number if first else None)
-        assert made.front.tolist() == [each.number for each in goals.front(records)]
+        assert made.front.tolist() == [each.number for each in objectives.front(records)]
         assert made.where(made.feasible).violation.sum() == 0

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.figures.parts import curve, frame
-from tuner.core.goals import Goals
+from tuner.core.objectives import Objectives
 from tuner.core.trial import Objective, Reading, TrialState
 from tuner.figures import LIGHT
 from tuner.figures.tradeoffs import data, draw, front, options
@@ -54,10 +54,10 @@ def test_a_cost_that_nobody_knows_is_not_offered() -> None:
 
 
 def test_of_several_objectives_the_further_one_is_the_cost_and_the_own_front_is_marked() -> None:
-    goals = Goals((Objective(), Objective("bytes"), Objective("gap")))
+    objectives = Objectives((Objective(), Objective("bytes"), Objective("gap")))
     rows = {0: (0.9, 5.0), 1: (0.8, 9.0), 2: (1.0, 9.0), 3: (0.95, 6.0)}
     curves = {n: [Reading(1, 0.5, val, extras={"bytes": size})] for n, (val, size) in rows.items()}
-    made = frame(curves, objective=goals)
+    made = frame(curves, objective=objectives)
     assert [value for value, _ in options(made)[0].choices][:2] == ["bytes", "gap"]
     found = data(made, cost="bytes")
     assert found.number.tolist() == [0, 1]

@@ -10,8 +10,8 @@ import numpy as np
 
 from tuner.core.baseline import Baseline
 from tuner.core.frame import Frame
-from tuner.core.goals import Goals
 from tuner.core.importances import Importances
+from tuner.core.objectives import Objectives
 from tuner.core.space import Choice, Float, Int, Parameter, SearchSpace
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 from tuner.findings import Evidence
@@ -82,7 +82,7 @@ def study(
     curve: Callable[[Mapping[str, Any]], Sequence[Reading]],
     *,
     change: Callable[[TrialRecord], TrialRecord] = lambda record: record,
-    objective: Objective | Goals = LOSS,
+    objective: Objective | Objectives = LOSS,
     importances: Mapping[str, Importances] | None = None,
 ) -> Evidence:
     """A study whose trials' curves follow from their parameters."""
@@ -95,12 +95,12 @@ def evidence(
     records: Sequence[TrialRecord],
     curves: Mapping[int, Sequence[Reading]],
     space: SearchSpace,
-    goal: Objective | Goals = LOSS,
+    objective: Objective | Objectives = LOSS,
     importances: Mapping[str, Importances] | None = None,
     baseline: Baseline | None = None,
 ) -> Evidence:
     longest = max((len(curve) for curve in curves.values()), default=1)
-    frame = replace(Frame.of(records, curves, space, goal), importances=importances or {})
+    frame = replace(Frame.of(records, curves, space, objective), importances=importances or {})
     bare = Evidence(frame, longest, baseline=baseline)
     numbers = frame.trials.number
     its = {row: curves.get(int(numbers[row]), ()) for row in bare.leaders.tolist()}

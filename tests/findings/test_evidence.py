@@ -16,7 +16,7 @@ from tests.findings.parts import (
     space_of,
     trial,
 )
-from tuner.core.goals import Constraint, Goals
+from tuner.core.objectives import Constraint, Objectives
 from tuner.core.space import Choice, Float, Int
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 from tuner.findings.evidence import smooth, values_of
@@ -91,13 +91,13 @@ def test_smoothing_leaves_a_line_a_line() -> None:
 
 
 def test_a_trial_that_breaks_a_constraint_neither_leads_nor_is_the_default_that_others_are_held_to() -> None:
-    goals = Goals((LOSS,), (Constraint("gap", 0.5, is_upper=True),))
+    objectives = Objectives((LOSS,), (Constraint("gap", 0.5, is_upper=True),))
     curves = {
         n: readings([1.0 - n / 10], train=[1.0 - n / 10 - gap]) for n, gap in enumerate((0.9, 0.1, 0.9))
     }
     records = [trial(n, {"rate": 0.1}, curve) for n, curve in curves.items()]
-    made = evidence(records, curves, space_of(rate=RATE), goals)
+    made = evidence(records, curves, space_of(rate=RATE), objectives)
     assert made.leaders.tolist() == [1]
     assert made.default is None
-    strict = Goals((LOSS,), (Constraint("gap", 0.0, is_upper=True),))
+    strict = Objectives((LOSS,), (Constraint("gap", 0.0, is_upper=True),))
     assert evidence(records, curves, space_of(rate=RATE), strict).leaders.tolist() == [1, 2, 0]

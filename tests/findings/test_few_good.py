@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tests.findings.parts import LOSS, RATE, cut, falling, rates, readings, space_of, study
-from tuner.core.goals import Constraint, Goals
+from tuner.core.objectives import Constraint, Objectives
 from tuner.core.trial import TrialRecord
 from tuner.findings.few_good import find
 
@@ -59,9 +59,9 @@ def test_good_values_that_break_a_constraint_are_no_company() -> None:
         cost = 1.0 if record.number > 1 and record.best.val_loss < 0.2 else 0.0
         return replace(record, best=replace(record.best, extras={"cost": cost}))
 
-    goals = Goals((LOSS,), (Constraint("cost", 0.5, is_upper=True),))
+    objectives = Objectives((LOSS,), (Constraint("cost", 0.5, is_upper=True),))
     curve = lambda p: readings(falling(p["rate"]))  # noqa: E731
-    found = find(study(SPACE, named(values), curve, change=costly, objective=goals))
+    found = find(study(SPACE, named(values), curve, change=costly, objective=objectives))
     assert found is not None
     assert found.numbers["good"] == 1
     assert "close to the best of 17 that keep every constraint: it gained" in found.sentence

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tuner.core.goals import Constraint, Goals
+from tuner.core.objectives import Constraint, Objectives
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 from tuner.judging import (
     Candidate,
@@ -31,7 +31,7 @@ from tuner.judging import (
     short,
 )
 
-LOSS = Goals((Objective(),))
+LOSS = Objectives((Objective(),))
 OPENED = (LockedRead("2026-01-01T00:00:00+00:00", "confirm s", "here"),)
 
 
@@ -53,20 +53,20 @@ def candidate(
 
 
 def confirmed(
-    candidates: Sequence[Candidate], goals: Goals = LOSS, trials: int = 9, **more: Any
+    candidates: Sequence[Candidate], objectives: Objectives = LOSS, trials: int = 9, **more: Any
 ) -> Confirmation:
     """What comes of candidates, the default last."""
-    redrawn, goal = more.pop("redrawn", True), goals.primary
+    redrawn, objective = more.pop("redrawn", True), objectives.primary
     overlap = 0.25 if redrawn else 0.0
-    rivals = contenders(candidates, goals)
-    choice = choose(rivals, minimize=goal.minimize, overlap=overlap)
+    rivals = contenders(candidates, objectives)
+    choice = choose(rivals, minimize=objective.minimize, overlap=overlap)
     chosen = next(each for each in candidates if each.number == choice.recommended)
     searched = [each.searched for each in candidates if each.searched is not None]
     return Confirmation(
         study="s",
         confirmed_by="s~confirm",
-        metric=goal.metric,
-        minimize=goal.minimize,
+        metric=objective.metric,
+        minimize=objective.minimize,
         score="accuracy",
         score_falls=False,
         trials=trials,
@@ -76,11 +76,11 @@ def confirmed(
         candidates=tuple(candidates),
         choice=choice,
         params={},
-        naive=min(searched) if goal.minimize else max(searched),
+        naive=min(searched) if objective.minimize else max(searched),
         confirmed=over_repeats(
-            np.array(chosen.values, np.float64), overlap, scale_of(goal.metric, "accuracy"), 25
+            np.array(chosen.values, np.float64), overlap, scale_of(objective.metric, "accuracy"), 25
         ),
-        goals=goals,
+        objectives=objectives,
         best=candidates[0].number,
         **{
             "untested": None if more.get("test") else "the study has no [data], so there are no test rows",
@@ -90,10 +90,13 @@ def confirmed(
 
 
 def verdict(
-    records: Sequence[TrialRecord], found: Confirmation | None = None, goals: Goals = LOSS, **more: Any
+    records: Sequence[TrialRecord],
+    found: Confirmation | None = None,
+    objectives: Objectives = LOSS,
+    **more: Any,
 ) -> Verdict:
     """The verdict over records and what was confirmed of them."""
-    return replace(Verdict.of("s", goals, records, found), **more)
+    return replace(Verdict.of("s", objectives, records, found), **more)
 
 
 def on_test(
@@ -115,8 +118,8 @@ def path(*steps: tuple[int, float, float], relative: float | None = 0.0, lost: f
 
 
 ALL = (record(0, 0.5), *(record(n, 0.4 + n / 100) for n in range(1, 8)), record(8, 0.3))
-GAP = Goals((Objective(),), (Constraint("gap", 0.05, is_upper=True),))
-PAIR = Goals((Objective(), Objective("parameters")))
+GAP = Objectives((Objective(),), (Constraint("gap", 0.05, is_upper=True),))
+PAIR = Objectives((Objective(), Objective("parameters")))
 SIZED = (record(0, 0.5, parameters=10), record(1, 0.3, parameters=100), record(2, 0.4, parameters=50))
 DEFAULT = candidate(0, 0.5, 0.50, 0.51, 0.49, 0.50)
 CLEAR = (candidate(8, 0.3, 0.31, 0.32, 0.30, 0.31), candidate(1, 0.41, 0.45, 0.46, 0.44, 0.45), DEFAULT)
@@ -146,7 +149,7 @@ def cases() -> dict[str, Verdict]:
     won = on_test((0.03, 0.01, 0.05), (0.2, 0.1, 0.3))
     lost = on_test((-0.03, -0.05, -0.01), (0.02, 0.01, 0.03))
     followed = path((0, 0.5, 0.4), (1, 0.41, 0.1), (8, 0.3, 0.2), lost=0.1, relative=0.33)
-    larger = Goals((Objective("val_score", minimize=False),))
+    larger = Objectives((Objective("val_score", minimize=False),))
     return {
         "nothing has begun": verdict([]),
         "nothing has a value": verdict([record(0, None)]),
@@ -156,16 +159,18 @@ def cases() -> dict[str, Verdict]:
         "still running": verdict(ALL, is_running=True),
         "loss and score disagree": verdict([record(0, 0.5, score=0.9), record(1, 0.3, score=0.8)]),
         "the default failed": verdict([record(0, None), record(1, 0.3)]),
-        "the default breaks a constraint": verdict([record(0, 0.5), record(1, 0.6, gap=0.01)], goals=GAP),
+        "the default breaks a constraint": verdict(
+            [record(0, 0.5), record(1, 0.6, gap=0.01)], objectives=GAP
+        ),
         "the default lacks what a constraint needs": verdict(
             [record(0, 0.5), record(1, 0.6, parameters=3)],
-            goals=Goals((Objective(),), (Constraint("parameters", 5, is_upper=True),)),
+            objectives=Objectives((Objective(),), (Constraint("parameters", 5, is_upper=True),)),
         ),
-        "all break a constraint": verdict([record(0, 0.5), record(1, 0.6, gap=0.08)], goals=GAP),
+        "all break a constraint": verdict([record(0, 0.5), record(1, 0.6, gap=0.08)], objectives=GAP),
         "the gap is searched for": verdict(
-            [record(0, 0.1), diverged, learned], goals=Goals((Objective("gap"),))
+            [record(0, 0.1), diverged, learned], objectives=Objectives((Objective("gap"),))
         ),
-        "two objectives": verdict(SIZED, goals=PAIR),
+        "two objectives": verdict(SIZED, objectives=PAIR),
         "confirmed: a clear winner": verdict(ALL, confirmed(CLEAR)),
         "confirmed: a clear winner, tested": verdict(
             ALL, confirmed(CLEAR, test=won, openings=OPENED, overtuning=path((0, 0.5, 0.4), (8, 0.3, 0.2)))
@@ -214,20 +219,20 @@ def cases() -> dict[str, Verdict]:
         ),
         "confirmed: all break a constraint": verdict(ALL, confirmed(bounded(0.2, 0.14, 0.11), GAP), GAP),
         "confirmed: by version 4, with a constraint": verdict(
-            ALL, replace(confirmed(CLEAR), goals=None, best=None), GAP
+            ALL, replace(confirmed(CLEAR), objectives=None, best=None), GAP
         ),
         "confirmed: two objectives": verdict(SIZED, confirmed(sized(), PAIR, trials=3), PAIR),
         "confirmed: the gap, tested": verdict(
             [record(0, 0.1), record(1, 0.0)],
             confirmed(
                 [candidate(1, 0.0, 0.01, 0.02, 0.03), candidate(0, 0.1, 0.1, 0.11, 0.12)],
-                Goals((Objective("gap"),)),
+                Objectives((Objective("gap"),)),
                 test=won,
                 openings=OPENED,
                 overtuning=followed,
                 trials=2,
             ),
-            Goals((Objective("gap"),)),
+            Objectives((Objective("gap"),)),
         ),
         "confirmed: a score": verdict(
             [record(0, 0.9), record(1, 0.95)],

@@ -13,20 +13,20 @@ from hypothesis import strategies as st
 
 from tests.judging.made import GAP, LOSS, PAIR, candidate, cases, confirmed, record, told, verdict
 from tuner.core import words
-from tuner.core.goals import Goals
+from tuner.core.objectives import Objectives
 from tuner.core.trial import Objective
 from tuner.judging import Confirmation, Reason, Verdict, sentences, short
 
 GOLDEN = Path(__file__).parent / "verdicts.txt"
 
 values = st.floats(0.01, 2, allow_nan=False).map(lambda x: round(x, 4))
-goals = st.sampled_from([LOSS, GAP, PAIR, Goals((Objective("val_score", minimize=False),))])
+objectives = st.sampled_from([LOSS, GAP, PAIR, Objectives((Objective("val_score", minimize=False),))])
 
 
 @st.composite
 def verdicts(draw: st.DrawFn) -> Verdict:
     """Any few candidates of any search, with and without a confirmation."""
-    chosen = draw(goals)
+    chosen = draw(objectives)
     searched = draw(st.lists(st.none() | values, min_size=1, max_size=6))
     records = [
         record(n, x, gap=draw(st.sampled_from([0.01, 0.2])), parameters=draw(values))
@@ -35,7 +35,7 @@ def verdicts(draw: st.DrawFn) -> Verdict:
     is_running = draw(st.booleans())
     best = chosen.best_of(records)
     if best is None or records[0].value is None or draw(st.booleans()):
-        return verdict(records, goals=chosen, is_running=is_running)
+        return verdict(records, objectives=chosen, is_running=is_running)
     repeats = draw(st.integers(3, 5))
     again = [
         candidate(
@@ -50,7 +50,7 @@ def verdicts(draw: st.DrawFn) -> Verdict:
         if each.value is not None
     ]
     if all(each.mean is None for each in again):
-        return verdict(records, goals=chosen)
+        return verdict(records, objectives=chosen)
     found = replace(confirmed(again, chosen, trials=len(records)), best=best.number)
     return verdict(records, found, chosen)
 
@@ -116,7 +116,9 @@ def test_a_verdict_is_a_table_and_a_confirmation_comes_back_from_one(found: Verd
     if found.confirmation is not None:
         stored = json.loads(json.dumps(found.confirmation.to_table()))
         assert Confirmation.from_table(stored) == found.confirmation
-        earlier = {key: x for key, x in stored.items() if key not in ("goals", "best")}
+        renamed = {"goals" if key == "objectives" else key: x for key, x in stored.items()}
+        assert Confirmation.from_table(renamed) == found.confirmation
+        earlier = {key: x for key, x in stored.items() if key not in ("objectives", "best")}
         earlier["candidates"] = [{**each} for each in earlier["candidates"]]
         for each in earlier["candidates"]:
             del each["measured"]

@@ -100,7 +100,7 @@ def test_records_and_curves_are_read_back_as_they_were(
         assert exact(found) == exact(told)
         expected = {record.number: curve for record, curve in history if curve}
         assert exact(database.curves("trip")) == exact(expected)
-        first = spec.goals().best_of(stored)
+        first = spec.objectives().best_of(stored)
         shown = {0, first.number if first is not None else None}
         brief = [r if r.number in shown else dataclasses.replace(r, best=None) for r in stored]
         assert exact(database.records("trip", is_brief=True)) == exact(brief)

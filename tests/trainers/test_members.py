@@ -168,7 +168,7 @@ def test_each_member_has_its_model_and_says_of_which_mean_it_is_a_part(tmp_path:
     batch = placed(TorchTrainer(), at, trial())
     readings = curve(batch)
     assert batch.save(0, tmp_path)
-    best = at.spec.goal().best(readings)
+    best = at.spec.primary_objective().best(readings)
     assert best is not None
     scores = []
     for index in range(FOLDS * REPEATS):
@@ -333,7 +333,7 @@ def test_a_saved_model_predicts_the_split_it_was_judged_on(tmp_path: Path) -> No
     at = job(reshuffle=True)
     batch = open_batch(TorchTrainer(), at)
     batch.place(1, trial(3))
-    best = at.spec.goal().best(curve(batch, 1))
+    best = at.spec.primary_objective().best(curve(batch, 1))
     assert best is not None
     assert batch.save(1, tmp_path)
     judged = at.data_for(trial(3))

@@ -47,7 +47,7 @@ def test_a_look_gives_what_the_store_gives(path: Path, live: Live) -> None:
             database.records("made"),
             database.curves("made"),
             spec("made", 30, 6).search_space(),
-            spec("made", 30, 6).goal(),
+            spec("made", 30, 6).primary_objective(),
         )
     frame = live.snapshot("made").frame
     for name in ("number", "state", "value", "epochs", "best_epoch", "train_loss", "seconds", "rule"):

@@ -179,15 +179,15 @@ class _Confirming:
         study = self.summary.parsed
         trained = again.records(database)
         candidates = again.candidates(database, records, trained)
-        goal, goals, planned = spec.goal(), study.goals(), again.planned.data
-        rivals = contenders(candidates, goals)
+        objective, objectives, planned = spec.primary_objective(), study.objectives(), again.planned.data
+        rivals = contenders(candidates, objectives)
         if not rivals:
             raise TrialError(f"{name}: every repeated training failed; see: tune show {quote(spec.name)}")
         score = spec.trainer.score or (scores.DEFAULT[planned.task] if planned is not None else "")
         files = database.artifacts(spec.name)
         models = {n: _paths(files, its) for n, its in zip(again.numbers, trained, strict=True)}
         noise = row_noise(again, rivals, models)
-        choice = choose(rivals, minimize=goal.minimize, overlap=again.overlap, noise=noise)
+        choice = choose(rivals, minimize=objective.minimize, overlap=again.overlap, noise=noise)
         fingerprint = planned.fingerprint if planned is not None else None
         untested = self._untested(spec, models[choice.recommended], fingerprint)
         # It is noted before a single test row is read.
@@ -195,13 +195,13 @@ class _Confirming:
         test, path = None, None
         if untested is None:
             positive = planned.positive_class if planned is not None else None
-            rows, by_score = self._locked(spec, fingerprint), goal.metric.endswith("_score")
+            rows, by_score = self._locked(spec, fingerprint), objective.metric.endswith("_score")
             trial = _Test(rows, spec, positive, by_score)
             test = trial.tested(models[choice.recommended], models[0], choice.recommended == 0)
             # A path of gaps or of sizes has no counterpart on the test rows.
-            is_same = goal.metric in ("val_loss", "val_score")
+            is_same = objective.metric in ("val_loss", "val_score")
             kept = _path(database.artifacts(name), study, records) if is_same else []
-            path = trial.along(kept, goal.minimize)
+            path = trial.along(kept, objective.minimize)
         standing = [c.searched for c in candidates if c.searched is not None]
         values = np.array(next(c.values for c in candidates if c.number == choice.recommended), np.float64)
         opened_before = [each for each in database.confirmations(name) if each.opened]
@@ -209,8 +209,8 @@ class _Confirming:
         found = Confirmation(
             study=name,
             confirmed_by=spec.name,
-            metric=goal.metric,
-            minimize=goal.minimize,
+            metric=objective.metric,
+            minimize=objective.minimize,
             score=score.rpartition(":")[2],
             score_falls=spec.trainer.score_falls,
             trials=again.trials,
@@ -220,11 +220,11 @@ class _Confirming:
             candidates=candidates,
             choice=choice,
             params=dict(records[choice.recommended].params),
-            naive=min(standing) if goal.minimize else max(standing),
+            naive=min(standing) if objective.minimize else max(standing),
             confirmed=over_repeats(
                 values,
                 again.overlap,
-                scale_of(goal.metric, score),
+                scale_of(objective.metric, score),
                 len(planned.validation) if planned is not None else 0,
                 noise.of_one([each.number for each in rivals].index(choice.recommended))
                 if noise is not None
@@ -235,7 +235,7 @@ class _Confirming:
             untested=untested,
             overtuning=path,
             model_path=str(best) if best is not None else None,
-            goals=goals,
+            objectives=objectives,
             best=again.best,
         )
         return found, row, best
@@ -336,7 +336,7 @@ def _path(
     files: Artifacts, study: StudySpec, records: Sequence[TrialRecord]
 ) -> list[tuple[TrialRecord, Path]]:
     """The incumbents whose models were kept, the default configuration first."""
-    numbers = dict.fromkeys((0, *incumbents(records, study.goals()).numbers))
+    numbers = dict.fromkeys((0, *incumbents(records, study.objectives()).numbers))
     chosen = [records[number] for number in numbers if records[number].value is not None]
     kept = [record for record in chosen if record.model_path is not None]
     return [(record, path) for record in kept if (path := files.get(record.number)) is not None]

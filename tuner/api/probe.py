@@ -154,7 +154,7 @@ def _trials(spec: StudySpec) -> list[Trial]:
     seed = derive(spec.search.seed, -1, "probe")
     random = spec.search.model_copy(update={"sampler": "random", "seed": seed, "presets": False})
     space = spec.search_space()
-    chosen = OptunaSearcher(space, random, spec.goal()).ask(TRIALS)
+    chosen = OptunaSearcher(space, random, spec.primary_objective()).ask(TRIALS)
     return [replace(trial, params=space.given(trial.params)) for trial in chosen]
 
 

@@ -17,7 +17,7 @@ from tuner.api.specify import PreparedStudy, prepare
 from tuner.artifacts import Artifacts
 from tuner.core.budget import StudyState
 from tuner.core.dataset import Dataset
-from tuner.core.goals import Goals
+from tuner.core.objectives import Objectives
 from tuner.core.ports import Observer
 from tuner.core.seeds import derive
 from tuner.core.spec import StudySpec
@@ -127,9 +127,9 @@ class Repeats:
             best = int(facts.get("best", numbers[0]))
         else:
             count = repeats or spec.confirm.repeats
-            goals, standing, trials = spec.goals(), _standing(spec, records), len(records)
-            numbers = worth_repeating(goals, standing, top or spec.confirm.top)
-            best = min(standing, key=goals.key).number
+            objectives, standing, trials = spec.objectives(), _standing(spec, records), len(records)
+            numbers = worth_repeating(objectives, standing, top or spec.confirm.top)
+            best = min(standing, key=objectives.key).number
         name = stored.name if stored is not None else _free_name(database, summary.name, number)
         own = _spec_of(spec, name, number, len(numbers) * count)
         planned = prepare(own, data, trainer, own.name, resampling=True, check=check)
@@ -206,7 +206,7 @@ class Repeats:
                     tuple(_value(record) for record in repeats),
                     _size(files, repeats),
                     float(np.mean(epochs)) if epochs else 0.0,
-                    _measured(self.spec.goals(), repeats),
+                    _measured(self.spec.objectives(), repeats),
                 )
             )
         return tuple(found)
@@ -229,7 +229,7 @@ def _standing(spec: StudySpec, records: Sequence[TrialRecord]) -> list[TrialReco
 def _spec_of(spec: StudySpec, name: str, number: int, trials: int) -> StudySpec:
     """The study that trains again: no pruner, one training per trial, every model kept."""
     table = spec.to_table()
-    goal = spec.goal()
+    objective = spec.primary_objective()
     if spec.data is not None:
         table["data"] = {k: v for k, v in table["data"].items() if k not in ("folds", "reshuffle")}
     table["trainer"] |= {"repeats": 1, "keep": trials}
@@ -240,7 +240,7 @@ def _spec_of(spec: StudySpec, name: str, number: int, trials: int) -> StudySpec:
             "name": name,
             "description": f"the best of {spec.name}, trained again",
             "objective": table["objective"]
-            | {"metric": goal.metric, "direction": "minimize" if goal.minimize else "maximize"},
+            | {"metric": objective.metric, "direction": "minimize" if objective.minimize else "maximize"},
             "search": {
                 "sampler": "random",
                 "pruner": "none",
@@ -267,15 +267,15 @@ def _value(record: TrialRecord | None) -> float | None:
     return record.value if math.isfinite(record.value) else None
 
 
-def _measured(goals: Goals, repeats: Sequence[TrialRecord | None]) -> dict[str, float | None]:
-    """The means of the other numbers that the goals name; None for one that was not measured."""
-    counted = {objective.metric: objective.of for objective in goals.objectives}
+def _measured(objectives: Objectives, repeats: Sequence[TrialRecord | None]) -> dict[str, float | None]:
+    """The means of the other numbers that the objectives name; None for one that was not measured."""
+    counted = {objective.metric: objective.of for objective in objectives}
     bests = [record.best for record in repeats if record is not None and record.best is not None]
     found: dict[str, float | None] = {}
-    for name in goals.names:
+    for name in objectives.names:
         values = [counted[name](best) if name in counted else best.get(name) for best in bests]
         known = [value for value in values if math.isfinite(value)]
-        if name != goals.primary.metric:
+        if name != objectives.primary.metric:
             found[name] = math.fsum(known) / len(known) if known else None
     return found
 

@@ -57,7 +57,7 @@ def row_noise(
     """
     data = again.planned.data
     rows, positive = (data.resampling, data.positive_class) if data is not None else (None, None)
-    spec, metric = again.spec, again.spec.goal().metric
+    spec, metric = again.spec, again.spec.primary_objective().metric
     if not isinstance(rows, SearchRows) or metric not in ("val_loss", "val_score"):
         return None
     if metric == "val_score" and scores.name_of(spec, rows.task) not in MEASURES:
@@ -85,7 +85,7 @@ def _measure(
     model = load_model(path) if path is not None else None
     if model is None or not model.predicts:
         return None
-    if spec.goal().metric == "val_loss":
+    if spec.primary_objective().metric == "val_loss":
         return of_losses([model.losses(rows.x, rows.y)]).weighed(rows.weight)
     return score_of(spec, [model], rows.x, rows.y, positive, rows.weight)
 

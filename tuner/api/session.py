@@ -77,7 +77,7 @@ class Session:
         spec, trainer = planned.spec, planned.spec.trainer
         devices = (device_at_hand(),) if trainer.device == "auto" else trainer.devices
         unfused = "[trainer] rows = 1" if trainer.rows == 1 else planned.unfused(devices[0])
-        searcher = OptunaSearcher(spec.search_space(), spec.search, spec.goals())
+        searcher = OptunaSearcher(spec.search_space(), spec.search, spec.objectives())
         rules = callbacks.build(spec)
         layout, measured = _layout(planned, devices, unfused, in_process, stored or {})
         if layout.rows == 1 and unfused is None:
@@ -186,7 +186,7 @@ class Session:
                 observer.begin(spec, notes)
             seconds, position = database.standing(spec.name)
             with garbage.put_off():
-                records = database.records(spec.name, is_brief=spec.goals().is_plain)
+                records = database.records(spec.name, is_brief=spec.objectives().is_plain)
                 curves = database.curves(spec.name, is_over=False)
             # The engine closes the executor; nothing may come between.
             engine = Engine(
@@ -194,7 +194,7 @@ class Session:
                 executor=self._executor(store.artifacts),
                 store=store,
                 callbacks=self.rules,
-                objective=spec.goals(),
+                objective=spec.objectives(),
                 budget=spec.limits(),
                 keep=spec.trainer.keep,
                 artifacts=store.artifacts,
@@ -202,7 +202,7 @@ class Session:
                 study_seed=spec.search.seed,
                 observer=observer,
             )
-            ended = _Ended(database, spec.name, spec.goal().metric)
+            ended = _Ended(database, spec.name, spec.primary_objective().metric)
             engine.run(records, curves, seconds, position, ended)
         finally:
             store.close()

@@ -68,7 +68,7 @@ def check(
 
     planned = plan(study, data=in_memory(data, target), target=target, settings=settings)
     spec = planned.spec
-    OptunaSearcher(spec.search_space(), spec.search, spec.goal())
+    OptunaSearcher(spec.search_space(), spec.search, spec.primary_objective())
     callbacks.build(spec)
     if spec.trainer.executor != executors.AUTO:
         executors.kind(spec.trainer.executor)

@@ -28,20 +28,20 @@ class ASHA:
 
     Args:
         rungs: where trials pause.
-        goal: what trials are compared by: the best value so far.
+        objective: what trials are compared by: the best value so far.
     """
 
     KEPT = 64
     """How many trials may wait at each rung beside those that are to go on."""
 
-    def __init__(self, rungs: Rungs, goal: Objective) -> None:
+    def __init__(self, rungs: Rungs, objective: Objective) -> None:
         self.rungs = rungs
-        self._goal = goal
-        self._bests = Bests(goal)
+        self._objective = objective
+        self._bests = Bests(objective)
 
     def recall(self, past: Past, study_seed: int) -> None:
         """Note what trials that are over have reached at the rungs."""
-        self.rungs.recall(past, past.bests(self._goal), study_seed)
+        self.rungs.recall(past, past.bests(self._objective), study_seed)
 
     def decide(self, trial: Trial, curve: Sequence[Reading]) -> Pause | None:
         """Pause at a rung, unless the trial is among the best there so far."""

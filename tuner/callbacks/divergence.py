@@ -37,7 +37,7 @@ class Divergence:
     @classmethod
     def from_spec(cls, spec: StudySpec) -> Self:
         """As `[stop] explosion` says."""
-        return cls(spec.stop.explosion, spec.goal().metric)
+        return cls(spec.stop.explosion, spec.primary_objective().metric)
 
     def decide(self, trial: Trial, curve: Sequence[Reading]) -> Stop | None:
         """Stop when a measured loss is `nan`, infinite, or beyond its limit."""

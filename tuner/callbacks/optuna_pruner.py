@@ -28,9 +28,13 @@ class OptunaPruner:
     """
 
     def __init__(self, name: str, pruner: type[BasePruner], spec: StudySpec) -> None:
-        self._name, self._goal, self._epochs = pruner.__name__, spec.goal(), spec.trainer.epochs
+        self._name, self._objective, self._epochs = (
+            pruner.__name__,
+            spec.primary_objective(),
+            spec.trainer.epochs,
+        )
         self._trials = _Trials()
-        direction: Literal["minimize", "maximize"] = "minimize" if self._goal.minimize else "maximize"
+        direction: Literal["minimize", "maximize"] = "minimize" if self._objective.minimize else "maximize"
         with quiet():
             try:
                 self._pruner = pruner()
@@ -44,7 +48,7 @@ class OptunaPruner:
 
     def decide(self, trial: Trial, curve: Sequence[Reading]) -> Stop | None:
         """Stop where the pruner says so."""
-        values = {reading.epoch: self._goal.of(reading) for reading in curve}
+        values = {reading.epoch: self._objective.of(reading) for reading in curve}
         shown, last = self._trials.show(trial.number, values), curve[-1]
         if last.epoch >= self._epochs or last.is_last:
             shown.state, shown.values = TrialState.COMPLETE, [values[last.epoch]]

@@ -22,29 +22,31 @@ class Patience(SingleTrialRule):
         min_delta: by how much a value must be better to count.
     """
 
-    def __init__(self, epochs: int, min_delta: float, goal: Objective) -> None:
+    def __init__(self, epochs: int, min_delta: float, objective: Objective) -> None:
         self.epochs = epochs
         self.min_delta = min_delta
-        self.goal = goal
+        self.objective = objective
 
     @classmethod
     def from_spec(cls, spec: StudySpec) -> Self | None:
         """As `[stop] patience` and `min_delta` say."""
         stop = spec.stop
-        return None if stop.patience is None else cls(stop.patience, stop.min_delta, spec.goal())
+        return None if stop.patience is None else cls(stop.patience, stop.min_delta, spec.primary_objective())
 
     def decide(self, trial: Trial, curve: Sequence[Reading]) -> Stop | None:  # noqa: ARG002
         """Stop when the best value is too many epochs old; conclusive where there is one."""
         best, since = math.nan, 0
         for reading in curve:
-            value = self.goal.of(reading)
-            bar = best + (-self.min_delta if self.goal.minimize else self.min_delta)
-            if math.isfinite(value) and self.goal.better(value, bar):
+            value = self.objective.of(reading)
+            bar = best + (-self.min_delta if self.objective.minimize else self.min_delta)
+            if math.isfinite(value) and self.objective.better(value, bar):
                 best, since = value, reading.epoch
         waited = curve[-1].epoch - since
         if waited < self.epochs:
             return None
         if math.isnan(best):
-            return Stop("patience", f"no {self.goal.metric} in {waited} epochs", conclusive=False)
-        reason = f"{self.goal.metric} is no better than in epoch {since} ({best:.4g}) for {waited} epochs"
+            return Stop("patience", f"no {self.objective.metric} in {waited} epochs", conclusive=False)
+        reason = (
+            f"{self.objective.metric} is no better than in epoch {since} ({best:.4g}) for {waited} epochs"
+        )
         return Stop("patience", reason, conclusive=True)

@@ -44,10 +44,10 @@ class Pruner:
     default configuration, is compared with but never ended: it is what the others are held to.
     """
 
-    def __init__(self, rule: Rule, goal: Objective) -> None:
+    def __init__(self, rule: Rule, objective: Objective) -> None:
         self.rule = rule
-        self._goal = goal
-        self._bests = Bests(goal)
+        self._objective = objective
+        self._bests = Bests(objective)
 
     @classmethod
     def from_spec(cls, spec: StudySpec) -> Callback | None:
@@ -72,7 +72,7 @@ class Pruner:
 
     def recall(self, past: Past, study_seed: int) -> None:
         """Note what trials that are over have reached, as if each epoch had been judged."""
-        self.rule.recall(past, past.bests(self._goal), study_seed)
+        self.rule.recall(past, past.bests(self._objective), study_seed)
 
     def decide(self, trial: Trial, curve: Sequence[Reading]) -> Stop | None:
         """Stop when the trial's best value so far falls short of the others'."""
@@ -87,18 +87,20 @@ class Pruner:
 
 def asha(spec: StudySpec) -> Callback:
     """Pauses trials; the best go on."""
-    return ASHA(_rungs(spec), spec.goal())
+    return ASHA(_rungs(spec), spec.primary_objective())
 
 
 def asha_stop(spec: StudySpec) -> Callback:
     """Ends trials at the rungs of asha."""
-    return Pruner(Halving(_rungs(spec)), spec.goal())
+    return Pruner(Halving(_rungs(spec)), spec.primary_objective())
 
 
 def hyperband(spec: StudySpec) -> Callback:
     """Ends trials at the rungs of their bracket."""
     search = spec.search
-    return Pruner(Hyperband(search.min_epochs, search.reduction, spec.trainer.epochs), spec.goal())
+    return Pruner(
+        Hyperband(search.min_epochs, search.reduction, spec.trainer.epochs), spec.primary_objective()
+    )
 
 
 def median(spec: StudySpec) -> Callback:
@@ -121,4 +123,6 @@ def _rungs(spec: StudySpec) -> Rungs:
 
 def _percentile(spec: StudySpec, share: float) -> Callback:
     search, epochs = spec.search, spec.trainer.epochs
-    return Pruner(Percentile(share, search.min_epochs, epochs, search.startup_trials), spec.goal())
+    return Pruner(
+        Percentile(share, search.min_epochs, epochs, search.startup_trials), spec.primary_objective()
+    )

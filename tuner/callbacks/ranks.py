@@ -124,9 +124,9 @@ class Ranks:
 class Bests:
     """Each trial's best rank so far; costs no more for a long curve than for a short one."""
 
-    def __init__(self, goal: Objective) -> None:
-        self._goal = goal
-        self.sign = 1.0 if goal.minimize else -1.0
+    def __init__(self, objective: Objective) -> None:
+        self._objective = objective
+        self.sign = 1.0 if objective.minimize else -1.0
         self._known: dict[int, tuple[Reading, float]] = {}
 
     def rank(self, trial: Trial, curve: Sequence[Reading]) -> float:
@@ -145,5 +145,5 @@ class Bests:
         return f"{self.sign * rank:.4g}" if math.isfinite(rank) else "nan"
 
     def _of(self, reading: Reading) -> float:
-        value = self._goal.of(reading)
+        value = self._objective.of(reading)
         return self.sign * value if math.isfinite(value) else math.inf

@@ -64,7 +64,7 @@ def _print_checked(console: Console, checked: Checked) -> None:
 def _facts(spec: StudySpec, checked: Checked) -> Iterator[tuple[str, str]]:
     from tuner.cli import words
 
-    trainer, search, goals = spec.trainer, spec.search, spec.goals()
+    trainer, search, objectives = spec.trainer, spec.search, spec.objectives()
     if checked.data is not None and spec.data is not None:
         yield "data", words.reference(spec.data.source)
         yield "", described(checked.data)
@@ -72,8 +72,10 @@ def _facts(spec: StudySpec, checked: Checked) -> Iterator[tuple[str, str]]:
         yield "", note
     model = f", model {words.reference(trainer.model)}" if trainer.model else ""
     yield "trainer", f"{words.reference(trainer.use)}{model}, {words.count(trainer.epochs, 'epoch')}"
-    wanted = [f"{'lowest' if goal.minimize else 'highest'} {goal.metric}" for goal in goals.objectives]
-    yield "objective", ", ".join([*wanted, *map(str, goals.constraints)])
+    wanted = [
+        f"{'lowest' if objective.minimize else 'highest'} {objective.metric}" for objective in objectives
+    ]
+    yield "objective", ", ".join([*wanted, *map(str, objectives.constraints)])
     yield "search", f"{words.reference(search.sampler)}, {words.reference(search.pruner)}, seed {search.seed}"
     limits = spec.budget.model_dump(exclude_none=True)
     yield "budget", ", ".join(f"{name} {limit:g}" for name, limit in limits.items())

@@ -154,7 +154,7 @@ def _print_best(console: Console, study: Study, verdict: Verdict) -> None:
     print_trained_again(console, verdict)
     console.print(Text("what to take:", style="dim"))
     print_verdict(console, verdict)
-    objectives = study.spec.goals().objectives
+    objectives = study.spec.objectives()
     if len(objectives) > 1:
         console.print()
         names = ", ".join(objective.metric for objective in objectives)

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tuner.core.goals import Goals
+from tuner.core.objectives import Objectives
 from tuner.core.past import Past
 from tuner.core.space import Choice, SearchSpace
 from tuner.core.trial import Objective, Params, Reading, TrialRecord, TrialState
@@ -51,7 +51,7 @@ class Trials:
         best_epoch: (N,) the best epoch; 0 for none.
         train_loss: (N,) at the best epoch, as the three that follow.
         weights: (N,) how many weights its network has.
-        named: (N,) the best epoch's other numbers that the goals name, by name.
+        named: (N,) the best epoch's other numbers that the objectives name, by name.
     """
 
     number: Ints
@@ -99,7 +99,7 @@ class Epochs:
         epoch: (E,) 1 for the first.
         train_loss: (E,) see `Reading`, as all that follow.
         value: (E,) the first objective's metric.
-        extras: (E,) further numbers that the goals name and only some trainers know, by name.
+        extras: (E,) further numbers that the objectives name and only some trainers know, by name.
     """
 
     row: Ints
@@ -130,14 +130,14 @@ class Epochs:
 _Table = TypeVar("_Table", Trials, Epochs)
 
 
-def others(goals: Goals) -> list[str]:
-    """The numbers that goals name beside the first objective and the gap, which is worked out."""
-    return [name for name in goals.names if name not in (goals.primary.metric, "gap")]
+def others(objectives: Objectives) -> list[str]:
+    """The numbers that objectives name beside the first objective and the gap, which is worked out."""
+    return [name for name in objectives.names if name not in (objectives.primary.metric, "gap")]
 
 
-def extras(goals: Goals) -> list[str]:
+def extras(objectives: Objectives) -> list[str]:
     """Those of them that are in no reading of every trainer."""
-    return [name for name in others(goals) if name not in READING]
+    return [name for name in others(objectives) if name not in READING]
 
 
 def _taken(table: _Table, rows: NDArray[Any]) -> _Table:
@@ -149,7 +149,7 @@ def _taken(table: _Table, rows: NDArray[Any]) -> _Table:
     return type(table)(**taken)
 
 
-def readings(past: Past, number: Ints, goals: Goals) -> Epochs:
+def readings(past: Past, number: Ints, objectives: Objectives) -> Epochs:
     """Readings in the order of trials and epochs; those of trials not in `number` (N,) are left out."""
     epoch = past.epoch
     row = np.searchsorted(number, past.number)
@@ -160,21 +160,24 @@ def readings(past: Past, number: Ints, goals: Goals) -> Epochs:
     if not known.all() or (np.diff(key) < 0).any():
         by_key = np.argsort(key, kind="stable")
         order = by_key[known[by_key]]
-    read = {name: numbers(past.get(name))[order] for name in (*READING, goals.primary.metric, *extras(goals))}
-    value = read[goals.primary.metric]
+    read = {
+        name: numbers(past.get(name))[order]
+        for name in (*READING, objectives.primary.metric, *extras(objectives))
+    }
+    value = read[objectives.primary.metric]
     return Epochs(
         row=row[order].astype(np.int64),
         epoch=epoch[order],
-        value=np.maximum(value, 0.0) if goals.primary.metric == "gap" else value,
-        extras={name: read[name] for name in extras(goals)},
+        value=np.maximum(value, 0.0) if objectives.primary.metric == "gap" else value,
+        extras={name: read[name] for name in extras(objectives)},
         **{name: read[name] for name in READING},
     )
 
 
-def of_curves(curves: Mapping[int, Sequence[Reading]], goals: Goals) -> Past:
+def of_curves(curves: Mapping[int, Sequence[Reading]], objectives: Objectives) -> Past:
     """Curves by trial number, as columns."""
     each = [(number, reading) for number, curve in curves.items() for reading in curve]
-    names = dict.fromkeys((*READING, goals.primary.metric, *extras(goals)))
+    names = dict.fromkeys((*READING, objectives.primary.metric, *extras(objectives)))
     return Past(
         np.array([number for number, _ in each], np.int64),
         np.array([reading.epoch for _, reading in each], np.int64),
@@ -182,7 +185,7 @@ def of_curves(curves: Mapping[int, Sequence[Reading]], goals: Goals) -> Past:
     )
 
 
-def of_records(records: Sequence[TrialRecord], goals: Goals) -> dict[str, ArrayLike]:
+def of_records(records: Sequence[TrialRecord], objectives: Objectives) -> dict[str, ArrayLike]:
     """Trials in the order of numbers, as `trials` takes them."""
     plain = ("number", "state", "conclusive", "epochs", "seconds", "interruptions")
     found: dict[str, ArrayLike] = {name: [getattr(each, name) for each in records] for name in plain}
@@ -190,13 +193,13 @@ def of_records(records: Sequence[TrialRecord], goals: Goals) -> dict[str, ArrayL
     found["best_epoch"] = [each.best.epoch if each.best else 0 for each in records]
     found |= {name: [getattr(each, name) or "" for each in records] for name in ("rule", "reason")}
     found |= {name: moments([getattr(each, name) for each in records]) for name in ("started_at", "ended_at")}
-    at_best = {**{name: name for name in BEST}, **{f"best.{name}": name for name in others(goals)}}
+    at_best = {**{name: name for name in BEST}, **{f"best.{name}": name for name in others(objectives)}}
     for key, name in at_best.items():
         found[key] = [each.best.get(name) if each.best else math.nan for each in records]
     return found
 
 
-def trials(columns: Mapping[str, ArrayLike], epochs: Epochs, goals: Goals) -> Trials:
+def trials(columns: Mapping[str, ArrayLike], epochs: Epochs, objectives: Objectives) -> Trials:
     """Trials from raw columns and from their readings; see `Frame.of_columns`."""
     number = np.asarray(columns["number"], np.int64)
     state = np.asarray([str(each) for each in np.asarray(columns["state"])], dtype="U8")
@@ -204,7 +207,7 @@ def trials(columns: Mapping[str, ArrayLike], epochs: Epochs, goals: Goals) -> Tr
     bounds = np.searchsorted(epochs.row, np.arange(size + 1))
     over = np.isin(state, [each.value for each in TrialState if each.is_over])
     stored = over | (np.diff(bounds) == 0)
-    at = _best_reading(epochs, bounds, goals.primary)  # (N,) rows of `epochs`, -1 for none
+    at = _best_reading(epochs, bounds, objectives.primary)  # (N,) rows of `epochs`, -1 for none
     has = at >= 0
 
     def read(column: Floats, empty: float = math.nan) -> Floats:
@@ -227,7 +230,7 @@ def trials(columns: Mapping[str, ArrayLike], epochs: Epochs, goals: Goals) -> Tr
     return Trials(
         number=number,
         state=state,
-        value=np.maximum(value, 0.0) if goals.primary.metric == "gap" else value,
+        value=np.maximum(value, 0.0) if objectives.primary.metric == "gap" else value,
         conclusive=given("conclusive", False, bool),
         rule=given("rule", "", object),
         reason=given("reason", "", object),
@@ -239,7 +242,7 @@ def trials(columns: Mapping[str, ArrayLike], epochs: Epochs, goals: Goals) -> Tr
         best_epoch=column("best_epoch", read(epochs.epoch.astype(float), 0.0), np.int64),
         weights=given("weights", math.nan, float),
         **{each: column(each, read(getattr(epochs, each)), float) for each in BEST},
-        named={each: column(f"best.{each}", read(epochs.named(each)), float) for each in others(goals)},
+        named={each: column(f"best.{each}", read(epochs.named(each)), float) for each in others(objectives)},
     )
 
 

@@ -16,8 +16,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from tuner.core import columns
 from tuner.core.columns import BEST, READING, Bools, Epochs, Floats, Ints, Trials, param_columns
-from tuner.core.goals import Goals, layers
 from tuner.core.importances import Importances
+from tuner.core.objectives import Objectives, layers
 from tuner.core.past import Past
 from tuner.core.space import SearchSpace
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
@@ -30,7 +30,7 @@ class Frame:
     Attributes:
         name: the study's name, as the user wrote it.
         space: what was searched.
-        goals: what for.
+        objectives: what for.
         trials: a row per trial.
         epochs: a row per reading.
         params: per searched parameter a column (N,): numbers with `nan`, or choices as text with `""`,
@@ -45,7 +45,7 @@ class Frame:
 
     name: str
     space: SearchSpace
-    goals: Goals
+    objectives: Objectives
     trials: Trials
     epochs: Epochs
     params: Mapping[str, NDArray[Any]]
@@ -61,7 +61,7 @@ class Frame:
         records: Sequence[TrialRecord],
         curves: Mapping[int, Sequence[Reading]],
         space: SearchSpace,
-        goal: Objective | Goals,
+        objective: Objective | Objectives,
         name: str = "",
     ) -> Self:
         """A frame of core's values.
@@ -70,14 +70,14 @@ class Frame:
             records: every trial, in any order.
             curves: readings by trial number; those of trials that are not recorded are left out.
             space: what was searched.
-            goal: what for.
+            objective: what for.
             name: the study's name.
         """
-        goals = Goals.of(goal)
+        objectives = Objectives.of(objective)
         records = sorted(records, key=lambda record: record.number)
         params = param_columns(space, [record.params for record in records])
-        past = columns.of_curves(curves, goals)
-        return cls.of_columns(columns.of_records(records, goals), past, params, space, goals, name)
+        past = columns.of_curves(curves, objectives)
+        return cls.of_columns(columns.of_records(records, objectives), past, params, space, objectives, name)
 
     @classmethod
     def of_columns(
@@ -86,7 +86,7 @@ class Frame:
         past: Past,
         params: Mapping[str, NDArray[Any]],
         space: SearchSpace,
-        goal: Objective | Goals,
+        objective: Objective | Objectives,
         name: str = "",
     ) -> Self:
         """A frame of raw columns, without a single object per trial or reading.
@@ -98,12 +98,12 @@ class Frame:
             past: the readings, in any order.
             params: see `param_columns`.
             space: what was searched.
-            goal: what for.
+            objective: what for.
             name: the study's name.
         """
-        goals, number = Goals.of(goal), np.asarray(trials["number"], np.int64)
-        read = columns.readings(past, number, goals)
-        return cls(name, space, goals, columns.trials(trials, read, goals), read, params)
+        objectives, number = Objectives.of(objective), np.asarray(trials["number"], np.int64)
+        read = columns.readings(past, number, objectives)
+        return cls(name, space, objectives, columns.trials(trials, read, objectives), read, params)
 
     def __len__(self) -> int:
         return len(self.trials)
@@ -134,7 +134,7 @@ class Frame:
     @property
     def objective(self) -> Objective:
         """The first objective."""
-        return self.goals.primary
+        return self.objectives.primary
 
     @cached_property
     def is_selected(self) -> Bools:
@@ -143,9 +143,9 @@ class Frame:
 
     @cached_property
     def violation(self) -> Floats:
-        """(N,) by how much each trial's best epoch violates the constraints; see `Goals.violation`."""
+        """(N,) by how much each trial's best epoch violates the constraints; see `Objectives.violation`."""
         found = np.zeros(len(self))
-        for bound in self.goals.constraints:
+        for bound in self.objectives.constraints:
             value = self.at_best(bound.name)
             excess = value - bound.limit if bound.is_upper else bound.limit - value
             excess = np.where(np.isnan(value), np.inf, np.maximum(excess, 0.0))
@@ -162,7 +162,7 @@ class Frame:
         """(N,) which trials may be the best: of those with a value those of the best kind.
 
         Feasible ones whose value stands, else feasible ones that were cut short, else violating ones
-        whose value stands, else all; see `Goals`.
+        whose value stands, else all; see `Objectives`.
         """
         valued = np.isfinite(self.trials.value) & ~self.trials.is_(TrialState.FAILED)
         for kind in (self.feasible & self.trials.conclusive, self.feasible, self.trials.conclusive):
@@ -178,9 +178,9 @@ class Frame:
     @cached_property
     def losses(self) -> Floats:
         """(N, M) every objective's number at the best epoch, less is better; infinite for none."""
-        signs = [1 if each.minimize else -1 for each in self.goals.objectives]
-        columns = [self.at_best(each.metric) for each in self.goals.objectives]
-        for i, each in enumerate(self.goals.objectives):
+        signs = [1 if each.minimize else -1 for each in self.objectives]
+        columns = [self.at_best(each.metric) for each in self.objectives]
+        for i, each in enumerate(self.objectives):
             if each.metric == "gap":
                 columns[i] = np.maximum(columns[i], 0.0)
         found = np.column_stack([sign * column for sign, column in zip(signs, columns, strict=True)])
@@ -188,24 +188,24 @@ class Frame:
 
     @cached_property
     def ranking(self) -> Ints:
-        """Rows of the trials that may be the best, the best first; see `Goals.key`."""
+        """Rows of the trials that may be the best, the best first; see `Objectives.key`."""
         rows = np.flatnonzero(self.standing)
-        equal = (self.trials.val_loss[rows],) if self.goals.has_gap else ()
+        equal = (self.trials.val_loss[rows],) if self.objectives.has_gap else ()
         return rows[np.lexsort((*equal, *self.losses[rows].T[::-1], self.violation[rows]))]
 
     @cached_property
     def front(self) -> Ints:
-        """Rows of the trials that no other one dominates in the study's objectives; see `Goals.front`."""
+        """Rows of the trials that no other one dominates; see `Objectives.front`."""
         rows = self.ranking
-        if len(self.goals.objectives) == 1 or not self.feasible[rows].all():
+        if len(self.objectives) == 1 or not self.feasible[rows].all():
             return rows[:1]
-        if self.goals.has_gap:
+        if self.objectives.has_gap:
             rows = rows[np.sort(np.unique(self.losses[rows], axis=0, return_index=True)[1])]
         on_it: Bools = np.array(layers(self.losses[rows].astype(np.float64), 1)) == 0
         return np.asarray(rows[on_it])
 
     def at_best(self, name: str) -> Floats:
-        """(N,) a number that the goals name, at each trial's best epoch."""
+        """(N,) a number that the objectives name, at each trial's best epoch."""
         trials = self.trials
         if name == self.objective.metric:
             return trials.value

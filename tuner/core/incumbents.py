@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from tuner.core.goals import Goals
+from tuner.core.objectives import Objectives
 from tuner.core.trial import TrialRecord
 
 
@@ -16,24 +16,24 @@ class Incumbents:
         numbers: the incumbents so far, in order of time.
     """
 
-    def __init__(self, goals: Goals) -> None:
+    def __init__(self, objectives: Objectives) -> None:
         self.numbers: list[int] = []
-        self._goals = goals
+        self._objectives = objectives
         self._lowest = math.inf
 
     def add(self, record: TrialRecord) -> None:
         """Take in a trial; one is passed over whose value does not stand, or that violates a bound."""
         if not (record.state.is_over and record.conclusive) or record.value is None:
             return
-        violates, _, _, (loss, *_), number = self._goals.key(record)
+        violates, _, _, (loss, *_), number = self._objectives.key(record)
         if not violates and loss < self._lowest:
             self._lowest = loss
             self.numbers.append(number)
 
 
-def incumbents(records: Iterable[TrialRecord], goals: Goals) -> Incumbents:
+def incumbents(records: Iterable[TrialRecord], objectives: Objectives) -> Incumbents:
     """The path of a stored study."""
-    path = Incumbents(goals)
+    path = Incumbents(objectives)
     for record in sorted(records, key=lambda r: (r.ended_at or "", r.number)):
         path.add(record)
     return path

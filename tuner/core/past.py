@@ -36,12 +36,12 @@ class Past:
                 return self.numbers["val_loss"] - self.numbers["train_loss"]
         return self.numbers[name] if name in self.numbers else np.full(len(self.epoch), np.nan)
 
-    def bests(self, goal: Objective) -> NDArray[np.float64]:
+    def bests(self, objective: Objective) -> NDArray[np.float64]:
         """(E,) the best value of each trial up to each epoch; less is better, and infinity is none."""
-        values = self.get(goal.metric)
-        if goal.metric == "gap":
+        values = self.get(objective.metric)
+        if objective.metric == "gap":
             values = np.maximum(values, 0.0)
-        signed = np.where(np.isfinite(values), values if goal.minimize else -values, np.inf)
+        signed = np.where(np.isfinite(values), values if objective.minimize else -values, np.inf)
         begins = np.flatnonzero(np.diff(self.number, prepend=-1))
         lengths = np.diff(begins, append=len(signed))
         its_epochs = np.arange(lengths.max(initial=0)) < lengths[:, None]  # (trials, epochs of the longest)

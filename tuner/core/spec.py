@@ -16,7 +16,7 @@ from pydantic import Field, ValidationError, model_validator
 from tuner.core.budget import Budget
 from tuner.core.column_spec import DATE_FORMAT, DECIMAL, THOUSANDS, ColumnSpec
 from tuner.core.faults import sentence
-from tuner.core.goals import Goals, ObjectiveSpec
+from tuner.core.objectives import Objectives, ObjectiveSpec
 from tuner.core.space import SearchSpace
 from tuner.core.space.parameters import Scalar, Section
 from tuner.core.space.section import SOME_SPACE, SpaceSpec, compose
@@ -387,13 +387,13 @@ class StudySpec(Section):
         """The composed search space."""
         return SearchSpace.compose(self.space.parameters, self.space.fixed)
 
-    def goal(self) -> Objective:
+    def primary_objective(self) -> Objective:
         """The metric and its direction."""
-        return self.goals().primary
+        return self.objectives().primary
 
-    def goals(self) -> Goals:
+    def objectives(self) -> Objectives:
         """All of `[objective]`: further objectives and constraints too."""
-        return self.objective.goals(self.trainer.score_falls)
+        return self.objective.objectives(self.trainer.score_falls)
 
     def limits(self) -> Budget:
         """`[budget]` as the engine takes it."""

@@ -26,7 +26,7 @@ from tuner.core.events import (
     Restarted,
     Stopped,
 )
-from tuner.core.goals import Goals
+from tuner.core.objectives import Objectives
 from tuner.core.ports import (
     Callback,
     Ended,
@@ -62,7 +62,7 @@ class Engine:
         executor: Executor,
         store: Store,
         callbacks: Sequence[Callback],
-        objective: Objective | Goals,
+        objective: Objective | Objectives,
         budget: Budget,
         keep: int,
         artifacts: Artifacts,
@@ -78,7 +78,7 @@ class Engine:
             store: keeps the study.
             callbacks: rules that end trials early; the first one that says so gives the reason.
                 One of them at most is a scheduler.
-            objective: what is searched for; rules and the budget go by the first of several goals.
+            objective: what is searched for; rules and the budget go by the first of several objectives.
             budget: when the study ends.
             keep: how many of the best models are kept.
             artifacts: the study's files.
@@ -91,16 +91,16 @@ class Engine:
         self._store = store
         self._rules = Rules(callbacks)
         self._scheduler = self._rules.scheduler
-        goals = Goals.of(objective)
-        self._objective = goals.primary
+        objectives = Objectives.of(objective)
+        self._objective = objectives.primary
         self._budget = budget
         self._artifacts = artifacts
-        self._retention = ModelRetention(keep, artifacts, goals)
-        self._progress = StudyProgress(goals)
+        self._retention = ModelRetention(keep, artifacts, objectives)
+        self._progress = StudyProgress(objectives)
         self._study_seed = study_seed
         self._observer = observer
         self._shown = -_SHOW_EVERY_S
-        self._ends = EndConditions(budget, goals.primary, max_failures)
+        self._ends = EndConditions(budget, objectives.primary, max_failures)
         self._interrupts = Interrupts()
         self._closed = False
         self._origin = time.monotonic()

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from tuner.core.budget import Budget, Spent
 from tuner.core.events import Failed, Finished, Paused, Stopped, Unkept
-from tuner.core.goals import Goals, Key
+from tuner.core.objectives import Key, Objectives
 from tuner.core.ports import Placement, Status
 from tuner.core.trial import Objective, Origin, Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.errors import near
@@ -147,10 +147,10 @@ class RunningTrial:
 class StudyProgress:
     """What a study has come to so far."""
 
-    def __init__(self, goal: Objective | Goals) -> None:
+    def __init__(self, objective: Objective | Objectives) -> None:
         """Start with nothing."""
-        self.goals = Goals.of(goal)
-        self.objective = self.goals.primary
+        self.objectives = Objectives.of(objective)
+        self.objective = self.objectives.primary
         self.running: dict[int, RunningTrial] = {}
         self.waiting: dict[int, RunningTrial] = {}
         self.paused: dict[int, RunningTrial] = {}
@@ -246,7 +246,7 @@ class StudyProgress:
             return
         if record.number == 0:
             self.default = record
-        key = self.goals.key(record)
+        key = self.objectives.key(record)
         if self._best_key is None or key < self._best_key:
             self.best, self._best_key = record, key
 
@@ -267,7 +267,7 @@ class StudyProgress:
 
     def meets(self, best: Reading | None) -> bool:
         """Whether a best epoch meets every bound."""
-        return not self.goals.violation(best)
+        return not self.objectives.violation(best)
 
     def status(self, budget: Budget, seconds: float) -> Status:
         """What observers are shown."""

@@ -10,8 +10,8 @@ from itertools import groupby
 import numpy as np
 
 from tuner.artifacts import Artifacts
-from tuner.core.goals import Goals, Key, layers
 from tuner.core.incumbents import Incumbents, incumbents
+from tuner.core.objectives import Key, Objectives, layers
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 
 
@@ -23,18 +23,18 @@ class ModelRetention:
     best so far when they ended stay too: what the test says of them shows how the search over-fits.
     """
 
-    def __init__(self, keep: int, artifacts: Artifacts, goal: Objective | Goals) -> None:
+    def __init__(self, keep: int, artifacts: Artifacts, objective: Objective | Objectives) -> None:
         """Start with no model.
 
         Args:
             keep: how many of the best stay.
             artifacts: the study's files.
-            goal: which of two trials is better, see `Goals.key`; of equal ones the lower number's stays.
+            objective: which trial is better, see `Objectives.key`; of equal ones the lower number's stays.
         """
         self._keep = keep
         self._artifacts = artifacts
-        self._goals = Goals.of(goal)
-        self._path = Incumbents(self._goals)
+        self._objectives = Objectives.of(objective)
+        self._path = Incumbents(self._objectives)
         self._best: list[Key] = []
         """The best first; trial 0 stands behind the others if it is not one of them."""
         self._named: set[int] = set()
@@ -46,10 +46,10 @@ class ModelRetention:
 
         None, too, where a value alone does not say which of two trials is better.
         """
-        if len(self._best) < self._keep or not self._goals.is_plain:
+        if len(self._best) < self._keep or not self._objectives.is_plain:
             return None
         _, cut_short, _, (loss,), _ = self._best[self._keep - 1]
-        return None if cut_short else loss if self._goals.primary.minimize else -loss
+        return None if cut_short else loss if self._objectives.primary.minimize else -loss
 
     def wants(self, number: int, value: float, best: Reading | None = None, *, conclusive: bool) -> bool:
         """Whether the model of a trial that ends with this value would stay, as things stand.
@@ -64,7 +64,7 @@ class ModelRetention:
             return True
         known = None if math.isnan(value) else value
         record = TrialRecord(number, {}, TrialState.STOPPED, known, best, conclusive=conclusive)
-        ranked = self._ranked([*self._best, self._goals.key(record)])
+        ranked = self._ranked([*self._best, self._objectives.key(record)])
         return any(number == key[-1] for key in ranked[: self._keep])
 
     def replay(self, history: Sequence[TrialRecord]) -> list[int]:
@@ -73,7 +73,7 @@ class ModelRetention:
         Returns:
             Numbers of trials whose model is not kept any longer; see `discard`.
         """
-        self._path = incumbents(history, self._goals)
+        self._path = incumbents(history, self._objectives)
         kept = [record for record in history if record.model_path is not None]
         lost = [n for record in kept for n in self.admit(record)[1]]
         self._artifacts.sweep()
@@ -94,7 +94,7 @@ class ModelRetention:
         if record.model_path is None:
             self._named.discard(record.number)
             return record, [record.number] if held else []
-        ranked = self._ranked([*self._best, self._goals.key(record)])
+        ranked = self._ranked([*self._best, self._objectives.key(record)])
         self._best = ranked[: self._keep] + [key for key in ranked[self._keep :] if key[-1] == 0]
         lost = [n for each in ranked[self._keep :] if (n := each[-1]) not in (0, *self._path.numbers)]
         self._named = (self._named | {record.number}) - set(lost)
@@ -105,7 +105,7 @@ class ModelRetention:
     def _ranked(self, keys: Sequence[Key]) -> list[Key]:
         """The best first."""
         ranked = sorted(keys)
-        if len(self._goals.objectives) == 1:
+        if len(self._objectives) == 1:
             return ranked
         found: list[Key] = []
         for _, alike in groupby(ranked, lambda key: key[:3]):

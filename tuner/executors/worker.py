@@ -124,7 +124,7 @@ class Worker:
         self._batch = batch
         self._own = rows is not None
         self._epochs = spec.trainer.epochs
-        self._goal = spec.goal()
+        self._objective = spec.primary_objective()
         self._space = spec.search_space()
         self._artifacts = artifacts
         self._checkpoints = checkpoints
@@ -330,12 +330,12 @@ class Worker:
 
     def _note(self, row: _Row, reading: Reading) -> None:
         row.seconds += reading.seconds
-        value = self._goal.of(reading)
-        if math.isfinite(value) and self._goal.better(value, row.best):
+        value = self._objective.of(reading)
+        if math.isfinite(value) and self._objective.better(value, row.best):
             row.best = value
 
     def _reaches_bar(self, row: _Row) -> bool:
-        return row.number == 0 or self._bar is None or not self._goal.better(self._bar, row.best)
+        return row.number == 0 or self._bar is None or not self._objective.better(self._bar, row.best)
 
     def _end(self, row: _Row, event: type[Finished | Stopped | Paused], *, wanted: bool) -> Event:
         model_path, unkept = self._kept(row) if wanted else (None, None)

@@ -99,7 +99,7 @@ def data(frame: Frame, cost: str = "gap", log: bool = False) -> Tradeoffs:
 
 def _further(frame: Frame) -> dict[str, bool]:
     """The study's objectives behind the first one, and whether less of each is better."""
-    return {each.metric: each.minimize for each in frame.goals.objectives[1:]}
+    return {each.metric: each.minimize for each in list(frame.objectives)[1:]}
 
 
 def _spent(frame: Frame, cost: str) -> Floats:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tuner.core.goals import Goals
+from tuner.core.objectives import Objectives
 from tuner.core.trial import TrialRecord
 from tuner.judging.intervals import CONFIDENCE, Numbers
 from tuner.judging.noise import Noise, chance, greatest, of_repeats
@@ -42,7 +42,7 @@ class Candidate:
         values: one per repeat; None where it failed or diverged.
         size_bytes: of the model's weights; None where that is not known.
         epochs: mean number of epochs until the best one.
-        measured: the means of the other numbers that the study's goals name; None for one not measured.
+        measured: the means of the other numbers that the study's objectives name; None for one not measured.
     """
 
     number: int
@@ -157,20 +157,20 @@ def choose(
     )
 
 
-def worth_repeating(goals: Goals, standing: Sequence[TrialRecord], top: int) -> tuple[int, ...]:
+def worth_repeating(objectives: Objectives, standing: Sequence[TrialRecord], top: int) -> tuple[int, ...]:
     """The trials to train again: the best ones, the best first, and the default configuration.
 
     With several objectives those of the front come first, evenly spread over it where it has more.
 
     Args:
-        goals: what the study searches for.
+        objectives: what the study searches for.
         standing: its trials whose values stand.
         top: how many, the default apart.
     """
-    front = [r.number for r in goals.front(standing) if r.number != 0]
+    front = [r.number for r in objectives.front(standing) if r.number != 0]
     if len(front) > top:
         front = [front[round(i * (len(front) - 1) / max(1, top - 1))] for i in range(top)]
-    ranked = [r.number for r in sorted(standing, key=goals.key) if r.number != 0]
+    ranked = [r.number for r in sorted(standing, key=objectives.key) if r.number != 0]
     return (*[*dict.fromkeys((*front, *ranked))][:top], 0)
 
 

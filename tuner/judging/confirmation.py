@@ -14,13 +14,16 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from tuner.core import words
-from tuner.core.goals import Constraint, Goals, layers
 from tuner.core.markup import element, snippet, table
+from tuner.core.objectives import Constraint, Objectives, layers
 from tuner.core.trial import Objective
 from tuner.judging.choosing import Candidate, Selection
 from tuner.judging.intervals import Interval
 from tuner.judging.noise import spread_of
 from tuner.judging.overtuning import Overtuning
+
+_EARLIER = {"goals": "objectives"}
+"""Names under which earlier versions stored fields of a `Confirmation`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +115,7 @@ class Confirmation:
         untested: why there was none, in words.
         overtuning: None likewise, or where the models on the way were not kept.
         model_path: the recommended model; None where none was kept.
-        goals: what the study searched for; None where an earlier version confirmed it, which went by the
+        objectives: what the study searched for; None where an earlier version confirmed it, which went by the
             first objective alone.
         best: the search's best trial then; None likewise.
     """
@@ -137,7 +140,7 @@ class Confirmation:
     untested: str | None = None
     overtuning: Overtuning | None = None
     model_path: str | None = None
-    goals: Goals | None = None
+    objectives: Objectives | None = None
     best: int | None = None
 
     @property
@@ -160,27 +163,27 @@ class Confirmation:
     @property
     def contenders(self) -> tuple[Candidate, ...]:
         """The candidates that could be chosen, see `contenders`."""
-        return contenders(self.candidates, self._goals)
+        return contenders(self.candidates, self._objectives)
 
     @property
     def front(self) -> tuple[int, ...]:
         """The contenders that no other one beats in every objective, by their means; the best first."""
-        goals, rivals = self._goals, self.contenders
-        if len(goals.objectives) == 1:
+        objectives, rivals = self._objectives, self.contenders
+        if len(objectives) == 1:
             return (self.choice.recommended,)
-        losses = np.array([[_loss(each, goal, goals) for goal in goals.objectives] for each in rivals])
+        losses = np.array([[_loss(each, one, objectives) for one in objectives] for each in rivals])
         on_it = [i for i, layer in enumerate(layers(losses, 1)) if layer == 0]
         return tuple(rivals[i].number for i in sorted(on_it, key=lambda i: tuple(losses[i])))
 
     def broken(self, number: int) -> tuple[tuple[Constraint, float], ...]:
         """The constraints that a candidate does not keep by its means, and those means."""
-        candidate, goals = self.candidate(number), self._goals
-        values = [(bound, _mean(candidate, bound.name, goals)) for bound in goals.constraints]
+        candidate, objectives = self.candidate(number), self._objectives
+        values = [(bound, _mean(candidate, bound.name, objectives)) for bound in objectives.constraints]
         return tuple((bound, value) for bound, value in values if bound.excess(value) > 0)
 
     @property
-    def _goals(self) -> Goals:
-        return self.goals or Goals((Objective(self.metric, self.minimize),))
+    def _objectives(self) -> Objectives:
+        return self.objectives or Objectives((Objective(self.metric, self.minimize),))
 
     def candidate(self, number: int) -> Candidate:
         """The candidate that was this trial."""
@@ -217,11 +220,11 @@ class Confirmation:
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> Confirmation:
-        """What `to_table` wrote."""
-        return _ADAPTER.validate_python(table)
+        """What `to_table` wrote, in this version or an earlier one."""
+        return _ADAPTER.validate_python({_EARLIER.get(key, key): value for key, value in table.items()})
 
 
-def contenders(candidates: Sequence[Candidate], goals: Goals) -> tuple[Candidate, ...]:
+def contenders(candidates: Sequence[Candidate], objectives: Objectives) -> tuple[Candidate, ...]:
     """The candidates that may be chosen: no training failed, and their means keep every constraint.
 
     Where none keeps them, the one that comes closest.
@@ -229,8 +232,8 @@ def contenders(candidates: Sequence[Candidate], goals: Goals) -> tuple[Candidate
     whole = [each for each in candidates if each.mean is not None]
     violations = [
         math.fsum(
-            max(bound.excess(_mean(each, bound.name, goals)), 0.0) / (abs(bound.limit) or 1.0)
-            for bound in goals.constraints
+            max(bound.excess(_mean(each, bound.name, objectives)), 0.0) / (abs(bound.limit) or 1.0)
+            for bound in objectives.constraints
         )
         for each in whole
     ]
@@ -238,13 +241,13 @@ def contenders(candidates: Sequence[Candidate], goals: Goals) -> tuple[Candidate
     return kept or tuple(whole[i] for i in sorted(range(len(whole)), key=lambda i: violations[i])[:1])
 
 
-def _mean(candidate: Candidate, name: str, goals: Goals) -> float:
-    found = candidate.mean if name == goals.primary.metric else candidate.measured.get(name)
+def _mean(candidate: Candidate, name: str, objectives: Objectives) -> float:
+    found = candidate.mean if name == objectives.primary.metric else candidate.measured.get(name)
     return math.nan if found is None else found
 
 
-def _loss(candidate: Candidate, objective: Objective, goals: Goals) -> float:
-    value = _mean(candidate, objective.metric, goals)
+def _loss(candidate: Candidate, objective: Objective, objectives: Objectives) -> float:
+    value = _mean(candidate, objective.metric, objectives)
     return math.inf if math.isnan(value) else value if objective.minimize else -value
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from shlex import quote
 
 from tuner.core import words
-from tuner.core.goals import Constraint
+from tuner.core.objectives import Constraint
 from tuner.core.trial import TrialRecord
 from tuner.judging.choosing import Candidate
 from tuner.judging.confirmation import ByThreshold, Confirmation, Tested
@@ -86,8 +86,8 @@ def _searched(verdict: Verdict) -> Iterator[str]:
 
 def _gained(verdict: Verdict, value: float, first: float) -> str:
     """By how much the best trial is better than the default configuration."""
-    goal, metric, default = verdict.goals.primary, words.metric(verdict.metric), verdict.default
-    after, before = goal.counted(value), goal.counted(first)
+    objective, metric, default = verdict.objectives.primary, words.metric(verdict.metric), verdict.default
+    after, before = objective.counted(value), objective.counted(first)
     told, was = words.numbers(after, before)
     cut = ""
     if default is not None and not default.conclusive:
@@ -95,7 +95,7 @@ def _gained(verdict: Verdict, value: float, first: float) -> str:
     if after == before:
         return f"{metric} {told}, as the default{cut}"
     share = f", by {words.percent(abs(after - before) / before)}" if before > 0 <= after else ""
-    way = "lowered" if goal.minimize else "raised"
+    way = "lowered" if objective.minimize else "raised"
     return f"it {way} the {metric} from {was} (the default{cut}) to {told}{share}"
 
 
@@ -185,10 +185,10 @@ def _out(found: Confirmation) -> Iterator[str]:
 
 
 def _front(verdict: Verdict) -> Iterator[str]:
-    objectives, found = verdict.goals.objectives, verdict.confirmation
+    objectives, found = verdict.objectives, verdict.confirmation
     if len(objectives) > 1 and len(verdict.front) > 1:
         names = words.listed([words.metric(each.metric) for each in objectives])
-        by = "" if found is None or found.goals is None else "by their means "
+        by = "" if found is None or found.objectives is None else "by their means "
         yield (
             f"This considers {words.metric(verdict.metric)} alone; {by}no trial beats any of these in all "
             f"of {names}: {_some(verdict.front)}."
@@ -325,7 +325,7 @@ def _caveats(verdict: Verdict, found: Confirmation) -> Iterator[str]:
             "All trainings were judged on the same validation rows; the comparison does not allow for luck "
             "in these rows."
         )
-    if found.goals is None and verdict.goals.constraints:
+    if found.objectives is None and verdict.objectives.constraints:
         yield (
             "It was confirmed by an earlier version, which did not look at the constraints; "
             f"`tune confirm {quote(found.study)} --reopen` does."

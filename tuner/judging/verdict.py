@@ -14,7 +14,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Self
 
-from tuner.core.goals import Constraint, Goals
+from tuner.core.objectives import Constraint, Objectives
 from tuner.core.trial import TrialRecord
 from tuner.judging.confirmation import Confirmation
 from tuner.judging.intervals import Interval
@@ -63,7 +63,7 @@ class Verdict:
 
     Attributes:
         study: its name.
-        goals: what it searches for.
+        objectives: what it searches for.
         score_falls: whether less of its score is better.
         trials: how many trials it has now.
         is_running: whether a process drives it.
@@ -75,7 +75,7 @@ class Verdict:
     """
 
     study: str
-    goals: Goals
+    objectives: Objectives
     score_falls: bool
     trials: int
     is_running: bool
@@ -89,7 +89,7 @@ class Verdict:
     def of(
         cls,
         study: str,
-        goals: Goals,
+        objectives: Objectives,
         records: Sequence[TrialRecord],
         confirmation: Confirmation | None = None,
         *,
@@ -97,24 +97,24 @@ class Verdict:
         is_running: bool = False,
     ) -> Self:
         """The verdict over every trial of a study, in the order of their numbers."""
-        best = goals.best_of(records)
+        best = objectives.best_of(records)
         return cls(
             study,
-            goals,
+            objectives,
             score_falls,
             len(records),
             is_running,
             best,
             best if confirmation is None else records[confirmation.choice.recommended],
             records[DEFAULT] if records else None,
-            tuple(record.number for record in goals.front(records)),
+            tuple(record.number for record in objectives.front(records)),
             confirmation,
         )
 
     @property
     def metric(self) -> str:
         """The first objective's name."""
-        return self.goals.primary.metric
+        return self.objectives.primary.metric
 
     @property
     def number(self) -> int | None:
@@ -172,14 +172,14 @@ class Verdict:
         if found is None or best is None or best.searched is None or best.number == DEFAULT:
             return None
         again = best.mean
-        better = again is not None and self.goals.primary.better(best.searched, again)
+        better = again is not None and self.objectives.primary.better(best.searched, again)
         return Luck(best.number, best.searched, again, better)
 
     @property
     def front(self) -> tuple[int, ...]:
         """The trials that no other one dominates: by their means, where they were trained again."""
         found = self.confirmation
-        return self.searched_front if found is None or found.goals is None else found.front
+        return self.searched_front if found is None or found.objectives is None else found.front
 
     @property
     def broken(self) -> tuple[tuple[Constraint, float], ...]:
@@ -193,7 +193,7 @@ class Verdict:
         if record is None or record.best is None:
             return ()
         best = record.best
-        values = [(bound, best.get(bound.name)) for bound in self.goals.constraints]
+        values = [(bound, best.get(bound.name)) for bound in self.objectives.constraints]
         return tuple((bound, value) for bound, value in values if bound.excess(value) > 0)
 
     @property
@@ -210,7 +210,7 @@ class Verdict:
         mine, default = found.candidate(found.choice.recommended), found.candidate(DEFAULT)
         if gain is None or mine.searched is None or default.searched is None:
             return None
-        searched = (default.searched - mine.searched) * (1 if self.goals.primary.minimize else -1)
+        searched = (default.searched - mine.searched) * (1 if self.objectives.primary.minimize else -1)
         return (searched, gain.estimate) if searched > 0 else None
 
     @property

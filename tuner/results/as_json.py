@@ -16,15 +16,17 @@ def brief(study: Study, chosen: TrialView) -> dict[str, Any]:
 
     With ``front``: the trials that no other one dominates, see `Verdict.front`.
     """
-    goals, verdict = study.spec.goals(), study.verdict
+    objectives, verdict = study.spec.objectives(), study.verdict
     found = verdict.confirmation
 
     def told(view: TrialView) -> dict[str, Any]:
         return {"trial": view.number, "params": dict(view.params), **_numbers(view)}
 
     def weighed(view: TrialView) -> dict[str, Any]:
-        values = {name: _finite(view.reading.get(name)) if view.reading else None for name in goals.names}
-        return {"values": values, "feasible": not goals.violation(view.reading)}
+        values = {
+            name: _finite(view.reading.get(name)) if view.reading else None for name in objectives.names
+        }
+        return {"values": values, "feasible": not objectives.violation(view.reading)}
 
     return {
         "study": study.name,
@@ -45,7 +47,7 @@ def brief(study: Study, chosen: TrialView) -> dict[str, Any]:
 def _gain(study: Study, chosen: TrialView) -> dict[str, float | None]:
     """By how much a trial is better than the default configuration; negative: worse."""
     mine, others = _numbers(chosen), _numbers(study.default)
-    falls = {"value": study.spec.goal().minimize, "val_score": study.spec.trainer.score_falls}
+    falls = {"value": study.spec.primary_objective().minimize, "val_score": study.spec.trainer.score_falls}
     return {
         name: (others[name] - mine[name]) * (1 if falls[name] else -1)
         if None not in (mine[name], others[name])

@@ -101,28 +101,28 @@ def compare(studies: Sequence[Study]) -> Comparison:
         TrialError: one of them has no value yet.
     """
     specs = [study.spec for study in studies]
-    goals = [spec.goal() for spec in specs]
-    if len(set(goals)) > 1:
+    objectives = [spec.primary_objective() for spec in specs]
+    if len(set(objectives)) > 1:
         apart = ", ".join(
-            f"{study.name}: {'least' if goal.minimize else 'greatest'} {goal.metric}"
-            for study, goal in zip(studies, goals, strict=True)
+            f"{study.name}: {'least' if objective.minimize else 'greatest'} {objective.metric}"
+            for study, objective in zip(studies, objectives, strict=True)
         )
         raise SpecError(
             f"compare: these studies search for different things ({apart}); "
             "name studies that share metric and direction"
         )
-    goal = goals[0]
+    objective = objectives[0]
     sides = _reached([_side(study) for study in studies], [study.frame for study in studies])
     is_same, data = _data(specs)
-    sign = 1 if goal.minimize else -1
+    sign = 1 if objective.minimize else -1
     first = min(sides, key=lambda side: sign * side.estimate.value)
     others = [side for side in sides if side is not first]
     pairs = [
         Pair.of(
             (first.study, first.estimate),
             (other.study, other.estimate),
-            words.metric(goal.metric),
-            minimize=goal.minimize,
+            words.metric(objective.metric),
+            minimize=objective.minimize,
             is_same=is_same,
             are_confirmed=first.is_confirmed and other.is_confirmed,
             # The best one is picked after the fact, so each pair may be the one that is shown.
@@ -131,7 +131,7 @@ def compare(studies: Sequence[Study]) -> Comparison:
         for other in others
     ]
     return Comparison(
-        goal.metric, goal.minimize, tuple(sides), tuple(pairs), is_same, data, _differences(specs)
+        objective.metric, objective.minimize, tuple(sides), tuple(pairs), is_same, data, _differences(specs)
     )
 
 

@@ -39,7 +39,7 @@ def measured(views: Sequence[TrialView]) -> TextTable:
     """The search's measurements of trials side by side: the objectives first, then other numbers."""
     spec = views[0].study.spec
     rows = []
-    for name in dict.fromkeys((*spec.goals().names, *MEASURED)):
+    for name in dict.fromkeys((*spec.objectives().names, *MEASURED)):
         cells = readings(views, name)
         if set(cells) != {words.ABSENT}:
             its = spec.trainer.score_name
@@ -74,7 +74,9 @@ def trained_again(verdict: Verdict) -> TextTable | None:
     found = verdict.confirmation
     if found is None:
         return None
-    others = [name for name in verdict.goals.names if any(name in each.measured for each in found.candidates)]
+    others = [
+        name for name in verdict.objectives.names if any(name in each.measured for each in found.candidates)
+    ]
     rows = []
     for each in found.candidates:
         size = words.ABSENT if each.size_bytes is None else f"{each.size_bytes / 1000:.1f} kB"
@@ -87,7 +89,7 @@ def trained_again(verdict: Verdict) -> TextTable | None:
 
 def front(study: Study) -> tuple[TextTable, list[TrialView]]:
     """The objectives and bounded numbers of the trials that no other one dominates, and these trials."""
-    names = study.spec.goals().names
+    names = study.spec.objectives().names
     views = [study.trial(number) for number in study.verdict.front]
     columns = [readings(views, name) for name in names]
     rows = list(zip((str(view.number) for view in views), *columns, strict=True))
@@ -100,13 +102,15 @@ def best_trials(
     """The best trials, best first, and their records; settings are added by the caller.
 
     Those that were cut short before their worth was known come behind those whose value stands, and
-    behind these come those that violate a constraint. `numbers` are shown beside those of the goals.
+    behind these come those that violate a constraint. `numbers` are shown beside those of the objectives.
     """
-    goals = study.spec.goals()
-    ranked = sorted((record for record in study.records if record.value is not None), key=goals.key)[:most]
-    names = dict.fromkeys((*numbers, *goals.names))
-    others = [name for name in names if name != goals.primary.metric and _is_known(name, ranked)]
-    head = ["trial", goals.primary.metric, *others, "epochs"]
+    objectives = study.spec.objectives()
+    ranked = sorted((record for record in study.records if record.value is not None), key=objectives.key)[
+        :most
+    ]
+    names = dict.fromkeys((*numbers, *objectives.names))
+    others = [name for name in names if name != objectives.primary.metric and _is_known(name, ranked)]
+    head = ["trial", objectives.primary.metric, *others, "epochs"]
     columns = [
         [f"{each.number} (default)" if each.number == 0 else str(each.number) for each in ranked],
         words.numbers(*(record.value for record in ranked)),

@@ -76,7 +76,7 @@ class StudySnapshot:
 
 def _frame(database: Database, summary: StudySummary, records: list[TrialRecord]) -> Frame:
     spec = summary.parsed
-    goals, space = spec.goals(), spec.search_space()
+    objectives, space = spec.objectives(), spec.search_space()
     params = param_columns(space, [record.params for record in records])
-    past = database.readings(summary.name, goals.names)
-    return Frame.of_columns(of_records(records, goals), past, params, space, goals, summary.name)
+    past = database.readings(summary.name, objectives.names)
+    return Frame.of_columns(of_records(records, objectives), past, params, space, objectives, summary.name)

@@ -128,7 +128,7 @@ class Study:
             SpecError: see `spec`.
         """
         spec, found = self.spec, self._snapshot.frame
-        return Frame.of(self.records, {}, spec.search_space(), spec.goals()) if found is None else found
+        return Frame.of(self.records, {}, spec.search_space(), spec.objectives()) if found is None else found
 
     @cached_property
     def explained(self) -> Frame:
@@ -174,7 +174,7 @@ class Study:
         """Which configuration to take, why, and how sure that is; all output uses it."""
         return Verdict.of(
             self.name,
-            self.spec.goals(),
+            self.spec.objectives(),
             self.records,
             self.confirmation,
             score_falls=self.spec.trainer.score_falls,

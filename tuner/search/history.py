@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.core.goals import Goals
+from tuner.core.objectives import Objectives
 from tuner.core.space import Parameter, SearchSpace, is_same
 from tuner.core.trial import Objective, Params, TrialRecord, TrialState, Value
 from tuner.search import fronts
@@ -81,9 +81,9 @@ class History:
         replaced: the numbers of settled trials that were told once more, as often as they were.
     """
 
-    def __init__(self, space: SearchSpace, goal: Objective | Goals) -> None:
+    def __init__(self, space: SearchSpace, objective: Objective | Objectives) -> None:
         self._space = space
-        self.goals = Goals.of(goal)
+        self.objectives = Objectives.of(objective)
         self.running: dict[int, NDArray[np.float64]] = {}
         self.unfit: set[int] = set()
         self.failed: set[int] = set()
@@ -229,7 +229,7 @@ class History:
         Where a layer of trials that do not dominate each other does not fit in as a whole, those of
         it are chosen that together span the largest hypervolume, as in Optuna's TPE.
         """
-        if len(self.goals.objectives) == 1:
+        if len(self.objectives) == 1:
             return self.best(count)
         ranked = sorted(observations, key=lambda o: o.rank)
         standing = [o for o in ranked if not o.rank[0]]
@@ -241,7 +241,7 @@ class History:
     def window(self, best: int, last: int) -> list[Observation]:
         """The `best` highest ranking and the `last` newest trials, ordered by number."""
         chosen = set(self._numbers[max(0, len(self._numbers) - last) :])
-        chosen |= self.best(best) if len(self.goals.objectives) == 1 else self._foremost(best)
+        chosen |= self.best(best) if len(self.objectives) == 1 else self._foremost(best)
         return [self._seen[number] for number in sorted(chosen)]
 
     def valued(self, best: int, last: int) -> list[Observation]:
@@ -260,7 +260,7 @@ class History:
         end = self._valued[first - 1]
         known = (self._seen[rank[-1]] for rank in self._ranks if rank[-1] <= end)
         early = (observation for observation in known if observation.value is not None)
-        if len(self.goals.objectives) == 1:
+        if len(self.objectives) == 1:
             return list(islice(early, min(first, best)))
         ranked = list(early)
         standing = [observation for observation in ranked if not observation.violation]
@@ -328,12 +328,12 @@ class History:
 
     def _observation(self, record: TrialRecord, row: NDArray[np.float64]) -> Observation:
         known = record.value is not None and math.isfinite(record.value) and record.rule != DIVERGED
-        losses = self.goals.losses(record) if known else None
+        losses = self.objectives.losses(record) if known else None
         value = losses[0] if losses else None
         conclusive = record.state is TrialState.FINISHED or (record.conclusive and record.state.is_over)
         if value is None:
             rank: Rank = (True, 1, 0.0, record.number)
-        elif self.goals.constraints and (violation := self.goals.violation(record.best)):
+        elif self.objectives.constraints and (violation := self.objectives.violation(record.best)):
             return self._violating(record, row, value if conclusive else None, violation)
         elif conclusive:
             rank = (False, 0, value, record.number)
@@ -351,7 +351,7 @@ class History:
         return Observation(record.number, row, value, rank, losses, violation)
 
     def _losses(self, record: TrialRecord) -> tuple[float, ...]:
-        return () if len(self.goals.objectives) == 1 else self.goals.losses(record) or ()
+        return () if len(self.objectives) == 1 else self.objectives.losses(record) or ()
 
 
 def _holds(parameter: Parameter, *others: Value | None) -> bool:

@@ -44,7 +44,7 @@ class NSGA2:
         if len(parents) < 2 or not self._subspace.distributions:
             return self._random.draw
         if self._shown is None or self._shown[0] != generation or any(map(is_not, self._shown[1], parents)):
-            self._shown = generation, parents, self._study(generation, parents, len(history.goals.objectives))
+            self._shown = generation, parents, self._study(generation, parents, len(history.objectives))
         study = self._shown[2]
         notes = {NSGAIISampler._get_generation_key(): generation}
 

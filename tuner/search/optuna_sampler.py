@@ -40,7 +40,7 @@ class _Adapted:
 
     def fit(self, history: History) -> Draw:
         """Choose the trials to learn from."""
-        subspace, several = self._subspace, len(history.goals.objectives)
+        subspace, several = self._subspace, len(history.objectives)
         learned = history.valued(BEST, LAST)
         if len(learned) < self._startup:
             return self._random.draw

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
-from tuner.core.goals import Goals
+from tuner.core.objectives import Objectives
 from tuner.core.space import Float, SearchSpace, is_same, label
 from tuner.core.spec import SearchSpec
 from tuner.core.trial import Objective, Origin, Params, Trial, TrialRecord, TrialState, Value
@@ -43,8 +43,8 @@ class OptunaSearcher:
     nsga2, conditional parameters (for cmaes also choices) are drawn at random.
     """
 
-    def __init__(self, space: SearchSpace, spec: SearchSpec, goal: Objective | Goals) -> None:
-        """Set up without a history; of `goal` only tpe and nsga2 look at more than the first objective.
+    def __init__(self, space: SearchSpace, spec: SearchSpec, objective: Objective | Objectives) -> None:
+        """Set up without a history; only tpe and nsga2 look at more than the first objective.
 
         Raises:
             SpecError: the sampler cannot work with the space, e.g. as its grid is too large.
@@ -52,7 +52,7 @@ class OptunaSearcher:
         """
         self._space = space
         self._spec = spec
-        self._history = History(space, goal)
+        self._history = History(space, objective)
         self._next = 0
         self._sampler = build(space, spec)
         self._listed = self._list()

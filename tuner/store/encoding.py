@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
-from tuner.core.goals import Goals
+from tuner.core.objectives import Objectives
 from tuner.core.space import Choice, Float, Parameter, SearchSpace
 from tuner.core.trial import Params, Pause, Stop, TrialRecord, TrialState, Value
 from tuner.errors import shortened
@@ -118,14 +118,14 @@ def attributes(record: TrialRecord) -> Iterator[tuple[str, str]]:
         yield "reason", json.dumps(storable(record.reason, REASON))
 
 
-def constraints(record: TrialRecord, goals: Goals) -> Iterator[tuple[str, str]]:
+def constraints(record: TrialRecord, objectives: Objectives) -> Iterator[tuple[str, str]]:
     """A trial's constraints as Optuna's `set_constraint` keeps them: name and JSON, above 0 if violated.
 
     Of a trial without a value nothing is said. What was not measured violates as much as can be.
     """
     if record.best is None:
         return
-    for bound, excess in zip(goals.constraints, goals.excesses(record.best), strict=True):
+    for bound, excess in zip(objectives.constraints, objectives.excesses(record.best), strict=True):
         yield f"constraints:{bound.key}", repr(min(max(excess, -_HIGHEST), _HIGHEST))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Row, func, select
 
 from tuner.core.budget import StudyState
-from tuner.core.goals import ObjectiveSpec
+from tuner.core.objectives import ObjectiveSpec
 from tuner.core.spec import falls
 from tuner.core.trial import TrialRecord, TrialState
 from tuner.store import artifact_folders
@@ -122,10 +122,12 @@ def summaries(
         its = spec["objective"]
         if its["metric"] == "gap" or any(its.get(key) for key in ("also", "at_most", "at_least")):
             trainer = spec["trainer"]
-            goals = ObjectiveSpec(**its).goals(falls(trainer.get("score"), trainer.get("score_direction")))
-            first = goals.best_of(records(connection, study_id, None) if known is None else known)
+            objectives = ObjectiveSpec(**its).objectives(
+                falls(trainer.get("score"), trainer.get("score_direction"))
+            )
+            first = objectives.best_of(records(connection, study_id, None) if known is None else known)
             if first is not None and first.value is not None:
-                best[study_id] = first.number, goals.primary.counted(first.value)
+                best[study_id] = first.number, objectives.primary.counted(first.value)
         else:
             best[study_id] = best_by_value(connection, study_id, minimize=rows[study_id].minimize)
     url = connection.engine.url

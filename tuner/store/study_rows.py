@@ -82,12 +82,12 @@ def add(
 
 def of_spec(spec: StudySpec) -> dict[str, Any]:
     """A spec as the columns of a study's own row."""
-    goal = spec.goal()
+    objective = spec.primary_objective()
     return {
         "spec": json.dumps(spec.to_table()),
         "digest": spec.digest,
-        "metric": goal.metric,
-        "minimize": goal.minimize,
+        "metric": objective.metric,
+        "minimize": objective.minimize,
     }
 
 
@@ -123,7 +123,7 @@ def keep_fingerprint(connection: Connection, study_id: int, fingerprint: bytes |
 
 def _describe(connection: Connection, study_id: int, spec: StudySpec) -> None:
     """Optuna's attributes of a study: its directions and metric names."""
-    objectives = spec.goals().objectives
+    objectives = spec.objectives()
     connection.execute(
         study_directions.insert(),
         [
@@ -152,7 +152,7 @@ def revised(
     Raises:
         StoreError: the new spec searches for something else than the old one.
     """
-    old, new = Objective(stored.metric, stored.minimize), spec.goal()
+    old, new = Objective(stored.metric, stored.minimize), spec.primary_objective()
     if old != new:
         raise StoreError(
             f"study '{name}' searches for {_named(old)} and cannot go on with {_named(new)}; "
@@ -165,8 +165,8 @@ def revised(
     return {**columns, "home": home}
 
 
-def _named(goal: Objective) -> str:
-    return f"the {'lowest' if goal.minimize else 'highest'} {goal.metric}"
+def _named(objective: Objective) -> str:
+    return f"the {'lowest' if objective.minimize else 'highest'} {objective.metric}"
 
 
 def begin_confirmation(

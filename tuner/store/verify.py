@@ -220,14 +220,14 @@ def _spec_faults(connection: Connection, row: Row[Any]) -> Iterator[str]:
     )
     if last != row.digest:
         yield "its spec is not the last one of its history"
-    goal = spec.goal()
+    objective = spec.primary_objective()
     direction = connection.scalar(
         select(study_directions.c.direction).where(
             study_directions.c.study_id == row.study_id, study_directions.c.objective == 0
         )
     )
-    if (goal.metric, goal.minimize) != (row.metric, row.minimize) or direction != (
-        "MINIMIZE" if goal.minimize else "MAXIMIZE"
+    if (objective.metric, objective.minimize) != (row.metric, row.minimize) or direction != (
+        "MINIMIZE" if objective.minimize else "MAXIMIZE"
     ):
         yield "its spec, its own row and Optuna's have different objectives"
 

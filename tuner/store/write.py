@@ -79,7 +79,7 @@ class StudyStore:
         self._where = display_url(engine.url)
         self._lease: Lease | None = lease
         self._study_id = lease.study_id
-        self._goals = spec.goals()
+        self._objectives = spec.objectives()
         self._encoder = Encoder(spec.search_space())
         self._do = Statements(engine.dialect)
         self._ids = _under_way(connection, self._study_id)
@@ -301,7 +301,7 @@ class StudyStore:
 
     def _add_readings(self, connection: Connection, readings: Sequence[tuple[int, Reading]]) -> None:
         self._do.add_epochs.run(connection, [_epoch(i, reading) for i, reading in readings])
-        values = [(i, reading.epoch, self._goals.primary.of(reading)) for i, reading in readings]
+        values = [(i, reading.epoch, self._objectives.primary.of(reading)) for i, reading in readings]
         self._do.add_reports.run(connection, [(i, step, finite(v), kind_of(v)) for i, step, v in values])
 
     def _end(
@@ -317,12 +317,13 @@ class StudyStore:
                 (i, place, finite(v), kind_of(v))
                 for (i, record), (_, _, value) in zip(ended, outcomes, strict=True)
                 if value is not None
-                for place, v in enumerate(self._goals.values(record) or ())
+                for place, v in enumerate(self._objectives.values(record) or ())
             ],
         )
-        if self._goals.constraints:
+        if self._objectives.constraints:
             self._do.add_system_attributes.run(
-                connection, [(i, *row) for i, record in ended for row in constraints(record, self._goals)]
+                connection,
+                [(i, *row) for i, record in ended for row in constraints(record, self._objectives)],
             )
         self._do.add_attributes.run(
             connection, [(i, name, text) for i, record in ended for name, text in attributes(record)]

@@ -135,7 +135,7 @@ class FunctionSession:
     function: Callable[..., Any]
     job: Job
     trial: Trial
-    goal: Objective = field(init=False)
+    objective: Objective = field(init=False)
     names: tuple[str, ...] = field(init=False)
     streams: GlobalRng = field(init=False)
     readings: Iterator[Any] | None = None
@@ -149,8 +149,8 @@ class FunctionSession:
     stood: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        goals = self.job.spec.goals()
-        self.goal, self.names = goals.primary, goals.names
+        objectives = self.job.spec.objectives()
+        self.objective, self.names = objectives.primary, objectives.names
         self.streams = GlobalRng(self._seed("global"), self.job.resources.device)
 
     def next(self) -> Outcome:
@@ -279,7 +279,7 @@ class FunctionSession:
 
     def _keep_if_best(self, reading: Reading) -> None:
         candidates = [reading] if self.best is None else [self.best, reading]
-        if self.goal.best(candidates) is reading:
+        if self.objective.best(candidates) is reading:
             self.best = reading
             if self.handed is not None:
                 try:

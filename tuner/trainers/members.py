@@ -118,7 +118,7 @@ class MeanBatch:
         """Take over the empty rows of a batch of members."""
         self._batch, self._job = batch, job
         self._count = job.folds * job.repeats
-        self._goal = job.spec.goal()
+        self._objective = job.spec.primary_objective()
         self._spread = (*_SPREAD, job.spec.objective.metric, *job.spec.objective.also)
         self._placed: dict[int, _Averaged] = {}
 
@@ -210,7 +210,7 @@ class MeanBatch:
         if len(readings) < self._count:
             return Exhausted()
         reading = mean(readings, self._spread)
-        placed.best = self._goal.best([r for r in (placed.best, reading) if r is not None])
+        placed.best = self._objective.best([r for r in (placed.best, reading) if r is not None])
         return reading
 
     def _save(self, row: int, index: int, folder: Path) -> bool:
@@ -227,7 +227,7 @@ class MeanBatch:
                 "repeat": index % repeats,
                 "folds": self._job.folds,
                 "repeats": repeats,
-                "mean": {"epoch": best.epoch, self._goal.metric: self._goal.of(best)} if best else None,
+                "mean": best and {"epoch": best.epoch, self._objective.metric: self._objective.of(best)},
             }
             path.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
         return True

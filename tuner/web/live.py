@@ -65,7 +65,7 @@ class LiveSnapshot:
         best = None if frame.best is None else frame.record(int(frame.trials.number[frame.best]))
         return Verdict(
             self.summary.name,
-            frame.goals,
+            frame.objectives,
             self.spec.trainer.score_falls,
             len(frame),
             self.summary.is_driven,
@@ -193,7 +193,7 @@ class LiveStudy:
                 spec = known.spec if known is not None and is_same else _specified(summary)
                 # With another space every column of parameters is another one.
                 self._cursor = self._cursor if is_same else None
-                delta = reader.delta(self.name, self._cursor, spec.goals().names)
+                delta = reader.delta(self.name, self._cursor, spec.objectives().names)
                 confirmed = reader.confirmed(self.name)
             self._stamp, self._looked = stamp, now
             is_told = known is not None and _told(known.summary) == _told(summary)
@@ -259,7 +259,9 @@ class LiveStudy:
             }
         rows = [self._rows[number] for number in numbers]
         past = delta.past if old is None else _together(old, delta)
-        frame = Frame.of_columns(_trial_columns(rows), past, self._params, space, spec.goals(), self.name)
+        frame = Frame.of_columns(
+            _trial_columns(rows), past, self._params, space, spec.objectives(), self.name
+        )
         return replace(frame, importances=old.importances if old is not None else {})
 
     def _unpack(self) -> None:

@@ -36,7 +36,7 @@ class SavedModelContract(TrainerSuite):
             return
         predicted = np.asarray(model.predict(job.data.validation.x))
         assert len(predicted) == len(job.data.validation)
-        best = job.spec.goal().best(curve)
+        best = job.spec.primary_objective().best(curve)
         assert best is not None
         if job.data.task is Task.CLASSIFICATION:
             truth = np.asarray(job.data.classes)[job.data.validation.y]

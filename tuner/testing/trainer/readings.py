@@ -44,8 +44,8 @@ class ReadingContract(TrainerSuite):
         assert all(reading.seconds >= 0 for reading in curve)
 
     def test_objective_is_measured(self) -> None:
-        goal = self.job().spec.goal()
-        assert goal.best(self.curve(self.batch(), self.trial(0))) is not None
+        objective = self.job().spec.primary_objective()
+        assert objective.best(self.curve(self.batch(), self.trial(0))) is not None
 
     def test_same_trial_gives_the_same_readings_in_a_fresh_population(self) -> None:
         trial = self.trial(3)

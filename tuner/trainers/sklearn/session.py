@@ -74,7 +74,7 @@ class EstimatorSession:
         self.best: Reading | None = None
         self.kept: Any = None
         self._writable = True
-        self._goal = spec.goal()
+        self._objective = spec.primary_objective()
         self._streams = GlobalRng(self._seed("global"))
         self._order = np.random.default_rng(self._seed("order"))
         self._scaling, self._train, self._validation = inputs.scaled(
@@ -105,7 +105,7 @@ class EstimatorSession:
             is_last=not self._by_epochs,
         )
         candidates = [reading] if self.best is None else [self.best, reading]
-        if self._goal.best(candidates) is reading:
+        if self._objective.best(candidates) is reading:
             self.best, self.kept = reading, copy.deepcopy(self.estimator)
         return reading
 

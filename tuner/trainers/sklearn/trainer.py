@@ -77,7 +77,7 @@ def _trainer_faults(spec: StudySpec, task: Task) -> Iterator[str]:
             f"trainer.loss: sklearn trials of {task} are measured by {LOSSES[task]}, "
             f"found '{trainer.loss}'; drop it"
         )
-    for key, name in spec.goals().named():
+    for key, name in spec.objectives().named():
         if name not in METRICS:
             yield f"objective.{key}: unknown name {name!r}; {near(name, METRICS)}"
 

@@ -23,7 +23,7 @@ PASSES, WARM = 31, 5
 
 def asked(spec: StudySpec) -> tuple[str, ...]:
     """Which of them the study's objectives and constraints name."""
-    return tuple(name for name in spec.goals().names if name in NAMES)
+    return tuple(name for name in spec.objectives().names if name in NAMES)
 
 
 def costs(names: Sequence[str], module: nn.Module, x: Tensor) -> dict[str, float]:

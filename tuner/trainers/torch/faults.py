@@ -48,7 +48,7 @@ def _trainer_faults(spec: StudySpec) -> Iterator[str]:
             "give constants in [space.fixed]"
         )
     known = (*NUMBERS, *costs.NAMES)
-    for key, name in spec.goals().named():
+    for key, name in spec.objectives().named():
         if name not in known:
             yield f"objective.{key}: unknown name {name!r}; {near(name, known)}"
 

@@ -164,7 +164,7 @@ class FusedBatch:
         if job.data is None:
             raise DataError('data: is missing; the torch trainer needs [data] source = "..."')
         self._job = job
-        self._epochs, self._goal = job.spec.trainer.epochs, job.spec.goal()
+        self._epochs, self._objective = job.spec.trainer.epochs, job.spec.primary_objective()
         self._asked = asked(job.spec)
         self._score = threshold.score_of(job.spec, job.data.task)
         self._rows = FusedRows(job.rows, self._epochs, job.resources.threads)
@@ -288,7 +288,7 @@ class FusedBatch:
             seconds=measured.seconds,
             extras={**placed.costs, **dict(zip(LAYER_NORMS, measured.layer_norms or (), strict=False))},
         )
-        if self._goal.prefers(reading, placed.best):
+        if self._objective.prefers(reading, placed.best):
             placed.best = reading
             self._rows.keep(row)
         return reading

@@ -129,7 +129,7 @@ class StackedBatch:
             raise DataError('data: is missing; the torch trainer needs [data] source = "..."')
         trainer, task = job.spec.trainer, job.data.task
         self._job, self._alone, self._most = job, alone, job.rows
-        self._epochs, self._goal = trainer.epochs, job.spec.goal()
+        self._epochs, self._objective = trainer.epochs, job.spec.primary_objective()
         self._asked = asked(job.spec)
         self._model = trainer.model or default_model(job.data)
         self._score = threshold.score_of(job.spec, task)
@@ -315,7 +315,7 @@ class StackedBatch:
         outcomes: dict[int, Outcome] = {}
         for placed, reading in StackedEpoch(rows, rows[0].tensors, self._epochs, self._score).advance():
             outcomes[places[id(placed)]] = reading
-            if self._goal.best(tuple(filter(None, (placed.best, reading)))) is reading:
+            if self._objective.best(tuple(filter(None, (placed.best, reading)))) is reading:
                 placed.best, placed.kept = reading, placed.flats[0].clone()
         return outcomes
 

@@ -85,7 +85,9 @@ class TorchSession:
         self._tensors = tensors
         score = threshold.score_of(spec, tensors.data.task)
         with translated(tensors.device), threads(self._threads):
-            self._run = TrialRun(trial, self._model, tensors, self._epochs, score, spec.goal(), asked(spec))
+            self._run = TrialRun(
+                trial, self._model, tensors, self._epochs, score, spec.primary_objective(), asked(spec)
+            )
             if snapshot is not None:
                 self._run.restore(snapshot)
 

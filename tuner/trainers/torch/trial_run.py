@@ -47,14 +47,14 @@ class TrialRun:
         tensors: TrainingTensors,
         epochs: int,
         score: Score,
-        goal: Objective,
+        objective: Objective,
         asked: Sequence[str] = (),
     ) -> None:
         self.trial, self.model, self.tensors = trial, model, tensors
         self.best: Reading | None = None
         self.weights: dict[str, Tensor] = {}
         self.epoch = 0
-        self._score, self._goal = score, goal
+        self._score, self._objective = score, objective
         self._recipe = Recipe.of(trial.params)
         self._order = self._generator("order")
         self._augmentation = self._generator("augmentation")
@@ -180,7 +180,7 @@ class TrialRun:
         return self.tensors.judged(outputs, truth, self._score)
 
     def _keep_if_best(self, reading: Reading) -> None:
-        if self._goal.prefers(reading, self.best):
+        if self._objective.prefers(reading, self.best):
             self.best = reading
             self.weights = {
                 name: tensor.detach().clone()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna._hypervolume import compute_hypervolume
 
-from tuner.core.goals import Constraint, Goals, layers
+from tuner.core.objectives import Constraint, Objectives, layers
 from tuner.core.space import Float, SearchSpace
 from tuner.core.spec import SearchSpec, StudySpec
 from tuner.core.trial import Objective, Reading, Trial, TrialRecord, TrialState
@@ -35,8 +35,10 @@ def trained(trial: Trial, state: TrialState = TrialState.FINISHED, epochs: int =
     return TrialRecord(trial.number, trial.params, state, first, best, epochs, over)
 
 
-def searched(sampler: str, goals: Goals, seed: int, count: int = 60) -> list[TrialRecord]:
-    searcher = OptunaSearcher(SPACE, SearchSpec.model_validate({"sampler": sampler, "seed": seed}), goals)
+def searched(sampler: str, objectives: Objectives, seed: int, count: int = 60) -> list[TrialRecord]:
+    searcher = OptunaSearcher(
+        SPACE, SearchSpec.model_validate({"sampler": sampler, "seed": seed}), objectives
+    )
     records: list[TrialRecord] = []
     while len(records) < count:
         fresh = [trained(trial) for trial in searcher.ask(4)]
@@ -45,24 +47,24 @@ def searched(sampler: str, goals: Goals, seed: int, count: int = 60) -> list[Tri
     return records
 
 
-def volume(records: Sequence[TrialRecord], goals: Goals) -> float:
-    reached = [goals.losses(r) for r in records if not goals.violation(r.best)]
+def volume(records: Sequence[TrialRecord], objectives: Objectives) -> float:
+    reached = [objectives.losses(r) for r in records if not objectives.violation(r.best)]
     return float(compute_hypervolume(np.minimum(np.array(reached), 11.0), np.array([11.0, 11.0])))
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
 @pytest.mark.parametrize("bounds", [(), (LIMIT,)], ids=["free", "constrained"])
 def test_the_front_spans_more_than_that_of_chance(sampler: str, bounds: tuple[Constraint, ...]) -> None:
-    goals = Goals(PAIR, bounds)
+    objectives = Objectives(PAIR, bounds)
     seeds = range(5)
-    found = median(volume(searched(sampler, goals, seed), goals) for seed in seeds)
-    by_chance = median(volume(searched("random", goals, seed), goals) for seed in seeds)
+    found = median(volume(searched(sampler, objectives, seed), objectives) for seed in seeds)
+    by_chance = median(volume(searched("random", objectives, seed), objectives) for seed in seeds)
     assert found > by_chance
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "cmaes", "nsga2"])
 def test_a_constraint_is_met_more_often_than_by_chance(sampler: str) -> None:
-    tight = Goals((Objective("cost"),), (Constraint("share", 0.2, is_upper=True),))
+    tight = Objectives((Objective("cost"),), (Constraint("share", 0.2, is_upper=True),))
 
     def met(name: str) -> int:
         records = [r for seed in range(3) for r in searched(name, tight, seed)]
@@ -73,16 +75,16 @@ def test_a_constraint_is_met_more_often_than_by_chance(sampler: str) -> None:
 
 @pytest.mark.parametrize("sampler", ["tpe", "nsga2", "cmaes", "random", "qmc", "grid"])
 def test_a_searcher_that_replays_goes_on_as_the_one_before(sampler: str) -> None:
-    goals = Goals(PAIR if sampler != "cmaes" else PAIR[:1], (LIMIT,))
+    objectives = Objectives(PAIR if sampler != "cmaes" else PAIR[:1], (LIMIT,))
     spec = SearchSpec.model_validate({"sampler": sampler, "grid_points": 3, "startup_trials": 5})
-    first = OptunaSearcher(SPACE, spec, goals)
+    first = OptunaSearcher(SPACE, spec, objectives)
     records: list[TrialRecord] = []
     for turn in range(12):
         states = [TrialState.FINISHED, TrialState.STOPPED, TrialState.PAUSED, TrialState.FINISHED]
         fresh = [trained(t, s, 1 + turn % 3) for t, s in zip(first.ask(4), states, strict=True)]
         first.tell(fresh[::-1])
         records += fresh
-    again = OptunaSearcher(SPACE, spec, goals)
+    again = OptunaSearcher(SPACE, spec, objectives)
     again.replay(records)
     assert again.ask(6) == first.ask(6)
 
@@ -91,8 +93,8 @@ def test_a_searcher_that_replays_goes_on_as_the_one_before(sampler: str) -> None
 def test_a_single_objective_as_goals_draws_exactly_as_before(sampler: str) -> None:
     spec = SearchSpec.model_validate({"sampler": sampler, "startup_trials": 5})
     drawn = []
-    for goal in (Objective("cost"), Goals((Objective("cost"),))):
-        searcher = OptunaSearcher(SPACE, spec, goal)
+    for objective in (Objective("cost"), Objectives((Objective("cost"),))):
+        searcher = OptunaSearcher(SPACE, spec, objective)
         for _ in range(6):
             searcher.tell([trained(trial) for trial in searcher.ask(4)])
         drawn.append(searcher.ask(2))
@@ -100,7 +102,7 @@ def test_a_single_objective_as_goals_draws_exactly_as_before(sampler: str) -> No
 
 
 def test_those_that_violate_rank_behind_those_cut_short_and_before_those_without_a_value() -> None:
-    history = History(SPACE, Goals(PAIR[:1], (LIMIT,)))
+    history = History(SPACE, Objectives(PAIR[:1], (LIMIT,)))
     params = [{**SPACE.defaults(), "x0": x} for x in (0.9, 0.7, 0.5, 0.4, 0.3)]
     for number, each in enumerate(params):
         state = TrialState.STOPPED if number == 3 else TrialState.FINISHED

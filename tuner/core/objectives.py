@@ -1,12 +1,12 @@
-"""Goals: all that a study searches for, objectives and constraints, and which trials are best by them.
+"""Objectives and constraints of a study, and which trials are best by them.
 
-One place for every room that has to say which trial is better, and the `[objective]` section that says so.
+Used wherever one trial is called better than another. Holds the `[objective]` section, too.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
@@ -69,7 +69,7 @@ class ObjectiveSpec(Section):
                 )
         return self
 
-    def goals(self, score_falls: bool) -> Goals:
+    def objectives(self, score_falls: bool) -> Objectives:
         """The section as the search takes it; `score_falls` is the trainer's."""
         direction = self.direction
         if direction is None and self.metric.endswith("_score") and score_falls:
@@ -78,7 +78,7 @@ class ObjectiveSpec(Section):
         others = [Objective(name, way == "minimize") for name, way in self.also.items()]
         constraints = [Constraint(name, limit, is_upper=True) for name, limit in self.at_most.items()]
         constraints += [Constraint(name, limit, is_upper=False) for name, limit in self.at_least.items()]
-        return Goals((first, *others), tuple(constraints))
+        return Objectives((first, *others), tuple(constraints))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Constraint:
 
 
 @dataclass(frozen=True, slots=True)
-class Goals:
+class Objectives:
     """What a study searches for.
 
     The best epoch of a trial is that of the first objective; the other numbers are read there. A
@@ -137,9 +137,15 @@ class Goals:
         object.__setattr__(self, "is_plain", is_plain)
 
     @classmethod
-    def of(cls, goal: Objective | Goals) -> Goals:
-        """A single objective as goals."""
-        return goal if isinstance(goal, Goals) else cls((goal,))
+    def of(cls, objective: Objective | Objectives) -> Objectives:
+        """A single objective as `Objectives`."""
+        return objective if isinstance(objective, Objectives) else cls((objective,))
+
+    def __iter__(self) -> Iterator[Objective]:
+        return iter(self.objectives)
+
+    def __len__(self) -> int:
+        return len(self.objectives)
 
     @property
     def has_gap(self) -> bool:

@@ -1,4 +1,4 @@
-"""Goals: which trial is better, feasible and undominated."""
+"""Objectives: which trial is better, feasible and undominated."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.core.goals import Constraint, Goals, layers
+from tuner.core.objectives import Constraint, Objectives, layers
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 
-PAIR = Goals((Objective("val_loss"), Objective("size")))
+PAIR = Objectives((Objective("val_loss"), Objective("size")))
 AT_MOST = Constraint("gap", 0.1, is_upper=True)
 AT_LEAST = Constraint("val_score", 0.5, is_upper=False)
 few = st.sampled_from([0.0, 0.25, 0.5, 1.0])
@@ -62,36 +62,36 @@ def test_the_front_is_undominated_holds_the_best_and_is_sorted_by_the_first_obje
 
 
 def test_one_that_violates_is_never_best_while_another_does_not() -> None:
-    goals = Goals((Objective(),), (AT_MOST,))
+    objectives = Objectives((Objective(),), (AT_MOST,))
     worse, better = record(0, 2.0), record(1, 0.1, gap=0.2)
     cut = record(2, 3.0, conclusive=False)
-    assert goals.best_of([worse, better]) == worse
-    assert goals.best_of([better, cut]) == cut
-    assert goals.front([better, cut]) == [cut]
+    assert objectives.best_of([worse, better]) == worse
+    assert objectives.best_of([better, cut]) == cut
+    assert objectives.front([better, cut]) == [cut]
 
 
 def test_where_all_violate_the_one_that_violates_least_is_best() -> None:
-    goals = Goals((Objective(),), (AT_MOST, AT_LEAST))
+    objectives = Objectives((Objective(),), (AT_MOST, AT_LEAST))
     far, near = record(0, 0.1, gap=0.5), record(1, 0.9, gap=0.11)
-    assert goals.best_of([far, near]) == near
-    assert goals.front([far, near]) == [near]
+    assert objectives.best_of([far, near]) == near
+    assert objectives.front([far, near]) == [near]
 
 
 def test_violation_is_told_in_shares_of_the_limits() -> None:
-    goals = Goals((Objective(),), (AT_MOST, AT_LEAST))
-    assert goals.violation(Reading(1, 0.5, 0.6, val_score=0.5)) == pytest.approx(0.0, abs=1e-9)
-    assert goals.violation(Reading(1, 0.5, 0.8, val_score=0.25)) == pytest.approx(2.0 + 0.5)
-    assert goals.excesses(Reading(1, 0.5, 0.75, val_score=0.75)) == pytest.approx((0.15, -0.25))
-    assert goals.violation(Reading(1, 0.5, 0.5)) == math.inf, "what is not measured meets no limit"
-    assert goals.violation(None) == math.inf
+    objectives = Objectives((Objective(),), (AT_MOST, AT_LEAST))
+    assert objectives.violation(Reading(1, 0.5, 0.6, val_score=0.5)) == pytest.approx(0.0, abs=1e-9)
+    assert objectives.violation(Reading(1, 0.5, 0.8, val_score=0.25)) == pytest.approx(2.0 + 0.5)
+    assert objectives.excesses(Reading(1, 0.5, 0.75, val_score=0.75)) == pytest.approx((0.15, -0.25))
+    assert objectives.violation(Reading(1, 0.5, 0.5)) == math.inf, "what is not measured meets no limit"
+    assert objectives.violation(None) == math.inf
 
 
 def test_an_objective_that_was_not_measured_is_as_bad_as_can_be() -> None:
-    goals = Goals((Objective(), Objective("auc", minimize=False)))
-    assert goals.values(record(0, 0.5)) == (0.5, -math.inf)
-    assert goals.losses(record(0, 0.5)) == (0.5, math.inf)
-    assert goals.losses(record(0, None)) is None
-    assert goals.front([record(0, 0.5), record(1, 0.6, auc=0.1)])[1].number == 1
+    objectives = Objectives((Objective(), Objective("auc", minimize=False)))
+    assert objectives.values(record(0, 0.5)) == (0.5, -math.inf)
+    assert objectives.losses(record(0, 0.5)) == (0.5, math.inf)
+    assert objectives.losses(record(0, None)) is None
+    assert objectives.front([record(0, 0.5), record(1, 0.6, auc=0.1)])[1].number == 1
 
 
 def test_failed_trials_and_those_without_a_value_are_on_no_front() -> None:
@@ -109,4 +109,4 @@ def test_of_one_objective_the_best_is_the_first_that_none_beats(
     valued = [r for r in records if r.value is not None]
     standing = [r for r in valued if r.conclusive] or valued
     expected = objective.best_of(standing) if standing else None
-    assert Goals.of(objective).best_of(records) == expected
+    assert Objectives.of(objective).best_of(records) == expected

@@ -40,10 +40,10 @@ class Sized(Sums):
 
 
 def specified() -> StudySpec:
-    goals = {"also": {"size": "minimize"}, "at_most": {"gap": 0.4}}
+    objectives = {"also": {"size": "minimize"}, "at_most": {"gap": 0.4}}
     table: dict[str, Any] = {
         **study(EPOCHS, search={"pruner": "asha", "startup_trials": 4, "seed": 3}).to_table(),
-        "objective": {"metric": "val_loss", **goals},
+        "objective": {"metric": "val_loss", **objectives},
         "space": {"hint": {"type": "float", "low": 0.0, "high": 1.0, "default": 0.5}},
     }
     table["trainer"]["checkpoint_seconds"] = 1e-9
@@ -52,14 +52,14 @@ def specified() -> StudySpec:
 
 def run(store: ListStore, models: Path, spec: StudySpec) -> None:
     worker = Inline(Sized, Job(spec, None, rows=3, resources=Resources(threads=1)), artifacts(models))
-    searcher = OptunaSearcher(spec.search_space(), spec.search, spec.goals())
+    searcher = OptunaSearcher(spec.search_space(), spec.search, spec.objectives())
     driver = engine(
         worker,
         store,
         models,
         searcher=searcher,
         callbacks=callbacks.build(spec),
-        objective=spec.goals(),
+        objective=spec.objectives(),
         trials=TRIALS,
         keep=3,
     )
@@ -81,12 +81,12 @@ def test_killed_after_any_turn_it_ends_with_the_same_trials_models_and_front(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tuner.engine.recording._TOGETHER_S", 0.0)
-    spec, goals = specified(), specified().goals()
+    spec, objectives = specified(), specified().objectives()
     whole = ListStore()
     run(whole, tmp_path / "whole", spec)
-    front = [record.number for record in goals.front(whole.history())]
+    front = [record.number for record in objectives.front(whole.history())]
     assert len(front) > 1, "there is no trade-off to be found"
-    assert {bool(goals.violation(r.best)) for r in whole.history()} == {True, False}
+    assert {bool(objectives.violation(r.best)) for r in whole.history()} == {True, False}
     last = len(whole.turns)
     for life in range(1, last, 4):
         models = tmp_path / str(life)
@@ -97,4 +97,4 @@ def test_killed_after_any_turn_it_ends_with_the_same_trials_models_and_front(
         run(resumed, models, spec)
         assert not any(turn.restarted for turn in resumed.turns), "a clock decided that a trial starts again"
         assert table(resumed) == table(whole), f"killed after turn {life}"
-        assert [record.number for record in goals.front(resumed.history())] == front
+        assert [record.number for record in objectives.front(resumed.history())] == front
