@@ -26,8 +26,8 @@ if TYPE_CHECKING:
         Unkept,
     )
     from tuner.core.job import Job, Member, Resources
-    from tuner.core.past import Past
     from tuner.core.ports import Callback, Executor, Placement, Recalling, Scheduler, Searcher
+    from tuner.core.reading_columns import ReadingColumns
     from tuner.core.space import Choice, Float, Int, SearchSpace
     from tuner.core.spec import DataSpec, SearchSpec, StudySpec
     from tuner.core.training import (
@@ -70,8 +70,8 @@ _HOMES = {
         "Event", "Failed", "Finished", "Interrupted", "Paused", "Reported", "Restarted", "Stopped", "Unkept",
     ),
     "tuner.core.job": ("Job", "Member", "Resources"),
-    "tuner.core.past": ("Past",),
     "tuner.core.ports": ("Callback", "Executor", "Placement", "Recalling", "Scheduler", "Searcher"),
+    "tuner.core.reading_columns": ("ReadingColumns",),
     "tuner.core.space": ("Choice", "Float", "Int", "SearchSpace"),
     "tuner.core.spec": ("DataSpec", "SearchSpec", "StudySpec"),
     "tuner.core.training": (
@@ -108,7 +108,7 @@ __all__ = [
     "Event", "Evidence", "Executor", "ExecutorKind", "Exhausted", "Failed", "Failure", "Figure",
     "Finding", "Finished", "Float", "History", "Inline", "Int", "Interrupted", "Job", "Loss", "Member",
     "Model", "NetworkContext", "Nothing", "Objective", "OptimizerRule", "Option", "Outcome", "OwnRule",
-    "Params", "Past", "Pause", "Paused", "Placement", "Processes", "Reading", "Recalling", "Recipe",
+    "Params", "Pause", "Paused", "Placement", "Processes", "Reading", "ReadingColumns", "Recalling", "Recipe",
     "Reported",
     "Resources", "Restarted", "Sampler", "Scaling", "Scheduler", "Score", "SearchSpace", "SearchSpec",
     "Searcher", "SessionTrainer", "Setup", "Snapshot", "Source", "Split", "Stop", "Stopped", "StudySpec",

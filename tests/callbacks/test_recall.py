@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from tuner import callbacks
-from tuner.core.past import Past
 from tuner.core.ports import Callback, Recalling, Scheduler
+from tuner.core.reading_columns import ReadingColumns
 from tuner.core.spec import StudySpec
 from tuner.core.trial import NUMBERS, Reading, Trial
 
@@ -47,10 +47,10 @@ def curve(chance: random.Random, epochs: int) -> list[Reading]:
     ]
 
 
-def past(curves: dict[int, list[Reading]]) -> Past:
+def readings(curves: dict[int, list[Reading]]) -> ReadingColumns:
     flat = [(number, reading) for number, its in curves.items() for reading in its]
     names = [name for name in (*NUMBERS, "mine") if name != "gap"]
-    return Past(
+    return ReadingColumns(
         np.array([number for number, _ in flat], np.int64),
         np.array([reading.epoch for _, reading in flat], np.int64),
         {name: np.array([reading.get(name) for _, reading in flat]) for name in names},
@@ -83,7 +83,7 @@ def test_what_is_recalled_counts_as_what_was_judged(kind: str, seed: int) -> Non
     for half in halves:
         for rule in recalled:
             if isinstance(rule, Recalling):
-                rule.recall(past(half), SEED)
+                rule.recall(readings(half), SEED)
     # Some of the others begin again.
     for more in (others, dict(list(others.items())[:7])):
         assert decided(recalled, more) == decided(judged, more)

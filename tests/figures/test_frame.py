@@ -11,15 +11,17 @@ from hypothesis import strategies as st
 from tests.figures.parts import curve, frame, losses, record, space
 from tuner.core.importances import Importances
 from tuner.core.objectives import Constraint, Objectives
-from tuner.core.past import Past
+from tuner.core.reading_columns import ReadingColumns
 from tuner.core.trial import NUMBERS, Objective, Reading, TrialState
 from tuner.figures import Frame, moments, param_columns
 from tuner.figures.points import kinds
 
 
-def past(rows: list[tuple[int, Reading]], *names: str) -> Past:
+def readings(rows: list[tuple[int, Reading]], *names: str) -> ReadingColumns:
     columns = {name: np.array([reading.get(name) for _, reading in rows]) for name in names}
-    return Past(np.array([number for number, _ in rows]), np.array([r.epoch for _, r in rows]), columns)
+    return ReadingColumns(
+        np.array([number for number, _ in rows]), np.array([r.epoch for _, r in rows]), columns
+    )
 
 
 def test_trials_stand_in_the_order_of_numbers_with_none_as_nan_and_empty_text() -> None:
@@ -86,7 +88,7 @@ def test_columns_in_any_order_give_the_same_frame_as_records() -> None:
     rows = [rows[i] for i in (4, 0, 3, 1, 2)]
     made = Frame.of_columns(
         {"number": [0, 3], "state": ["finished", "finished"], "conclusive": [True, True]},
-        past(rows, "train_loss", "val_loss", "seconds"),
+        readings(rows, "train_loss", "val_loss", "seconds"),
         whole.params,
         space(),
         Objective(),
@@ -112,7 +114,9 @@ def test_readings_of_unknown_trials_are_left_out() -> None:
 def test_the_objective_says_which_epoch_is_the_best(metric: str, minimize: bool, expected: int) -> None:
     made = Frame.of_columns(
         {"number": [0], "state": ["running"]},
-        past([(0, Reading(1, 1.0, 1.1, val_score=0.1)), (0, Reading(2, 0.1, 0.9, val_score=0.9))], *NUMBERS),
+        readings(
+            [(0, Reading(1, 1.0, 1.1, val_score=0.1)), (0, Reading(2, 0.1, 0.9, val_score=0.9))], *NUMBERS
+        ),
         {},
         space(),
         Objective(metric, minimize),

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tuner.core.past import Past
 from tuner.core.ports import Turn
+from tuner.core.reading_columns import ReadingColumns
 from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
 from tuner.errors import StoreError
 from tuner.store import StudyStore
@@ -51,15 +51,15 @@ def asked(url: str, statement: str) -> list[Any]:
         return connection.execute(statement).fetchall()
 
 
-def delta(url: str, *extras: str) -> Past:
+def delta(url: str, *extras: str) -> ReadingColumns:
     reader = Reader(url)
     try:
-        return reader.delta("nets", names=extras).past
+        return reader.delta("nets", names=extras).readings
     finally:
         reader.close()
 
 
-def same(one: Past, other: Past) -> None:
+def same(one: ReadingColumns, other: ReadingColumns) -> None:
     assert one.numbers.keys() == other.numbers.keys()
     for a, b in ((one.number, other.number), (one.epoch, other.epoch)):
         np.testing.assert_array_equal(a, b, strict=True)

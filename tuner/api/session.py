@@ -19,8 +19,8 @@ from tuner.artifacts import Artifacts
 from tuner.core import garbage
 from tuner.core.baseline import KEY
 from tuner.core.job import Resources
-from tuner.core.past import Past
 from tuner.core.ports import Callback, Executor, Observer, Searcher
+from tuner.core.reading_columns import ReadingColumns
 from tuner.core.trial import NUMBERS, Reading, TrialRecord
 from tuner.engine import Engine
 from tuner.executors.checkpoints import Checkpoints
@@ -202,7 +202,7 @@ class Session:
                 study_seed=spec.search.seed,
                 observer=observer,
             )
-            ended = _Ended(database, spec.name, spec.primary_objective().metric)
+            ended = _EndedCurves(database, spec.name, spec.primary_objective().metric)
             engine.run(records, curves, seconds, position, ended)
         finally:
             store.close()
@@ -219,16 +219,16 @@ class Session:
 
 
 @dataclass(frozen=True)
-class _Ended:
-    """What the rules of a study are told of its trials that are over; see `core.ports.Ended`."""
+class _EndedCurves:
+    """What the rules of a study are told of its trials that are over; see `core.ports.EndedCurves`."""
 
     database: Database
     study: str
     metric: str
 
-    def columns(self) -> Iterator[Past]:
+    def columns(self) -> Iterator[ReadingColumns]:
         extras = () if self.metric in NUMBERS else (self.metric,)
-        return self.database.past(self.study, extras)
+        return self.database.ended_readings(self.study, extras)
 
     def curves(self) -> Iterator[tuple[int, Sequence[Reading]]]:
         return self.database.each_ended(self.study)

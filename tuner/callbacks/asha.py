@@ -12,7 +12,7 @@ from itertools import takewhile
 
 from tuner.callbacks.halving import Rungs
 from tuner.callbacks.ranks import Bests, Ranks
-from tuner.core.past import Past
+from tuner.core.reading_columns import ReadingColumns
 from tuner.core.trial import Objective, Pause, Reading, Stop, Trial
 
 
@@ -39,9 +39,9 @@ class ASHA:
         self._objective = objective
         self._bests = Bests(objective)
 
-    def recall(self, past: Past, study_seed: int) -> None:
+    def recall(self, readings: ReadingColumns, study_seed: int) -> None:
         """Note what trials that are over have reached at the rungs."""
-        self.rungs.recall(past, past.bests(self._objective), study_seed)
+        self.rungs.recall(readings, readings.bests(self._objective), study_seed)
 
     def decide(self, trial: Trial, curve: Sequence[Reading]) -> Pause | None:
         """Pause at a rung, unless the trial is among the best there so far."""

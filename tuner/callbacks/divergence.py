@@ -11,7 +11,7 @@ from typing import Self
 
 import numpy as np
 
-from tuner.core.past import Past
+from tuner.core.reading_columns import ReadingColumns
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Stop, Trial
 
@@ -49,11 +49,11 @@ class Divergence:
             faults = [f"{self.metric} is {last.get(self.metric)}"]
         return Stop("divergence", f"epoch {last.epoch}: {faults[0]}", conclusive=False) if faults else None
 
-    def recall(self, past: Past, study_seed: int) -> None:  # noqa: ARG002
+    def recall(self, readings: ReadingColumns, study_seed: int) -> None:  # noqa: ARG002
         """Note which losses were measured of trials that are over."""
         for name, known in self._measured.items():
             if len(known) < 2:
-                whose = np.unique(past.number[~np.isnan(past.get(name))])
+                whose = np.unique(readings.number[~np.isnan(readings.get(name))])
                 known.update(whose.tolist()[: 2 - len(known)])
 
     def _fault(self, name: str, loss: float, trial: Trial, curve: Sequence[Reading]) -> str | None:

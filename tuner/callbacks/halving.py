@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tuner.callbacks.ranks import Ranks, Shortfall
 from tuner.core import seeds
-from tuner.core.past import Past
+from tuner.core.reading_columns import ReadingColumns
 from tuner.core.trial import Trial
 
 
@@ -57,11 +57,11 @@ class Rungs:
         self._ranks[epoch].put(number, rank)
         return self._ranks[epoch]
 
-    def recall(self, past: Past, ranks: NDArray[np.float64], study_seed: int) -> None:  # noqa: ARG002
+    def recall(self, readings: ReadingColumns, ranks: NDArray[np.float64], study_seed: int) -> None:  # noqa: ARG002
         """Note what trials that are over have reached; their highest rungs are not needed."""
         for epoch, known in self._ranks.items():
-            at = past.epoch == epoch
-            known.put_all(past.number[at], ranks[at])
+            at = readings.epoch == epoch
+            known.put_all(readings.number[at], ranks[at])
 
     def highest(self, number: int) -> int | None:
         """The epoch of the last rung that a trial has reached; None when there is none."""
@@ -100,9 +100,9 @@ class Halving:
     def __init__(self, rungs: Rungs) -> None:
         self.rungs = rungs
 
-    def recall(self, past: Past, ranks: NDArray[np.float64], study_seed: int) -> None:
+    def recall(self, readings: ReadingColumns, ranks: NDArray[np.float64], study_seed: int) -> None:
         """See `Rungs.recall`."""
-        self.rungs.recall(past, ranks, study_seed)
+        self.rungs.recall(readings, ranks, study_seed)
 
     def judge(self, trial: Trial, epoch: int, rank: float) -> Shortfall | None:
         """Note the rank where the epoch is a rung, and compare it with the others there."""
@@ -144,14 +144,16 @@ class Hyperband:
         place = seeds.derive(trial.study_seed, trial.number, "bracket") % sum(self.budgets)
         return bisect_right(list(accumulate(self.budgets)), place)
 
-    def recall(self, past: Past, ranks: NDArray[np.float64], study_seed: int) -> None:
+    def recall(self, readings: ReadingColumns, ranks: NDArray[np.float64], study_seed: int) -> None:
         """Each bracket recalls its own trials."""
-        numbers, places = np.unique(past.number, return_inverse=True)
+        numbers, places = np.unique(readings.number, return_inverse=True)
         trials = (Trial(number, {}, study_seed) for number in numbers.tolist())
         bracket = np.array([self.bracket(trial) for trial in trials], int)[places]
         for index, halving in enumerate(self.brackets):
             its = bracket == index
-            halving.recall(Past(past.number[its], past.epoch[its], {}), ranks[its], study_seed)
+            halving.recall(
+                ReadingColumns(readings.number[its], readings.epoch[its], {}), ranks[its], study_seed
+            )
 
     def judge(self, trial: Trial, epoch: int, rank: float) -> Shortfall | None:
         """As the trial's bracket judges."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.callbacks.ranks import Ranks, Shortfall
-from tuner.core.past import Past
+from tuner.core.reading_columns import ReadingColumns
 from tuner.core.trial import Trial
 
 
@@ -48,15 +48,15 @@ class Percentile:
             return None
         return Shortfall(f"epoch {epoch}", f"among the best {self.share:g}% of {count} trials", bar)
 
-    def recall(self, past: Past, ranks: NDArray[np.float64], study_seed: int) -> None:  # noqa: ARG002
+    def recall(self, readings: ReadingColumns, ranks: NDArray[np.float64], study_seed: int) -> None:  # noqa: ARG002
         """Note what trials that are over have reached at every epoch."""
         # Of small integers numpy sorts without comparing them.
-        epochs = past.epoch.astype(np.min_scalar_type(past.epoch.max(initial=0)))
+        epochs = readings.epoch.astype(np.min_scalar_type(readings.epoch.max(initial=0)))
         order = np.argsort(epochs, kind="stable")
         for at in np.split(order, np.flatnonzero(np.diff(epochs[order])) + 1):
             epoch = int(epochs[at[0]]) if len(at) else 0
             if self.min_epochs <= epoch < self.epochs:
-                self._reached[epoch].put_all(past.number[at], ranks[at])
+                self._reached[epoch].put_all(readings.number[at], ranks[at])
 
     def _bar(self, others: Ranks) -> float | None:
         """The percentile, linearly between two ranks as numpy.percentile's default does it."""

@@ -16,8 +16,8 @@ from tuner.callbacks.asha import ASHA
 from tuner.callbacks.halving import Halving, Hyperband, Rungs
 from tuner.callbacks.percentile import Percentile
 from tuner.callbacks.ranks import Bests, Shortfall
-from tuner.core.past import Past
 from tuner.core.ports import Callback
+from tuner.core.reading_columns import ReadingColumns
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective, Reading, Stop, Trial
 from tuner.errors import PluginError
@@ -32,7 +32,7 @@ class Rule(Protocol):
     def judge(self, trial: Trial, epoch: int, rank: float) -> Shortfall | None:
         """Note what a trial has reached at an epoch; say what it falls short of, if it does."""
 
-    def recall(self, past: Past, ranks: NDArray[np.float64], study_seed: int) -> None:
+    def recall(self, readings: ReadingColumns, ranks: NDArray[np.float64], study_seed: int) -> None:
         """Note what trials that are over have reached at their epochs."""
 
 
@@ -70,9 +70,9 @@ class Pruner:
             )
         return rule
 
-    def recall(self, past: Past, study_seed: int) -> None:
+    def recall(self, readings: ReadingColumns, study_seed: int) -> None:
         """Note what trials that are over have reached, as if each epoch had been judged."""
-        self.rule.recall(past, past.bests(self._objective), study_seed)
+        self.rule.recall(readings, readings.bests(self._objective), study_seed)
 
     def decide(self, trial: Trial, curve: Sequence[Reading]) -> Stop | None:
         """Stop when the trial's best value so far falls short of the others'."""

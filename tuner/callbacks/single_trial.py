@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tuner.core.past import Past
+from tuner.core.reading_columns import ReadingColumns
 
 
 class SingleTrialRule:
     """A rule that remembers no other trial."""
 
-    def recall(self, past: Past, study_seed: int) -> None:
+    def recall(self, readings: ReadingColumns, study_seed: int) -> None:
         """Nothing is to be known of trials that are over."""

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from tuner.core.objectives import Objectives
-from tuner.core.past import Past
+from tuner.core.reading_columns import ReadingColumns
 from tuner.core.space import Choice, SearchSpace
 from tuner.core.trial import Objective, Params, Reading, TrialRecord, TrialState
 
@@ -149,19 +149,19 @@ def _taken(table: _Table, rows: NDArray[Any]) -> _Table:
     return type(table)(**taken)
 
 
-def readings(past: Past, number: Ints, objectives: Objectives) -> Epochs:
+def epochs(readings: ReadingColumns, number: Ints, objectives: Objectives) -> Epochs:
     """Readings in the order of trials and epochs; those of trials not in `number` (N,) are left out."""
-    epoch = past.epoch
-    row = np.searchsorted(number, past.number)
+    epoch = readings.epoch
+    row = np.searchsorted(number, readings.number)
     order: Ints | slice = slice(None)
     known = row < len(number)
-    known[known] = number[row[known]] == past.number[known]
+    known[known] = number[row[known]] == readings.number[known]
     key = row * (int(epoch.max(initial=0)) + 1) + epoch
     if not known.all() or (np.diff(key) < 0).any():
         by_key = np.argsort(key, kind="stable")
         order = by_key[known[by_key]]
     read = {
-        name: numbers(past.get(name))[order]
+        name: numbers(readings.get(name))[order]
         for name in (*READING, objectives.primary.metric, *extras(objectives))
     }
     value = read[objectives.primary.metric]
@@ -174,11 +174,11 @@ def readings(past: Past, number: Ints, objectives: Objectives) -> Epochs:
     )
 
 
-def of_curves(curves: Mapping[int, Sequence[Reading]], objectives: Objectives) -> Past:
+def of_curves(curves: Mapping[int, Sequence[Reading]], objectives: Objectives) -> ReadingColumns:
     """Curves by trial number, as columns."""
     each = [(number, reading) for number, curve in curves.items() for reading in curve]
     names = dict.fromkeys((*READING, objectives.primary.metric, *extras(objectives)))
-    return Past(
+    return ReadingColumns(
         np.array([number for number, _ in each], np.int64),
         np.array([reading.epoch for _, reading in each], np.int64),
         {name: np.array([r.get(name) for _, r in each], np.float64) for name in names if name != "gap"},

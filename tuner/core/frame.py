@@ -18,7 +18,7 @@ from tuner.core import columns
 from tuner.core.columns import BEST, READING, Bools, Epochs, Floats, Ints, Trials, param_columns
 from tuner.core.importances import Importances
 from tuner.core.objectives import Objectives, layers
-from tuner.core.past import Past
+from tuner.core.reading_columns import ReadingColumns
 from tuner.core.space import SearchSpace
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 
@@ -76,14 +76,16 @@ class Frame:
         objectives = Objectives.of(objective)
         records = sorted(records, key=lambda record: record.number)
         params = param_columns(space, [record.params for record in records])
-        past = columns.of_curves(curves, objectives)
-        return cls.of_columns(columns.of_records(records, objectives), past, params, space, objectives, name)
+        readings = columns.of_curves(curves, objectives)
+        return cls.of_columns(
+            columns.of_records(records, objectives), readings, params, space, objectives, name
+        )
 
     @classmethod
     def of_columns(
         cls,
         trials: Mapping[str, ArrayLike],
-        past: Past,
+        readings: ReadingColumns,
         params: Mapping[str, NDArray[Any]],
         space: SearchSpace,
         objective: Objective | Objectives,
@@ -95,14 +97,14 @@ class Frame:
             trials: columns as in `Trials`, in the order of numbers. ``number`` and ``state`` are
                 needed; of what is left out, value, best epoch, its numbers, epochs and seconds come
                 from the readings, as they do for trials that are not over.
-            past: the readings, in any order.
+            readings: the readings, in any order.
             params: see `param_columns`.
             space: what was searched.
             objective: what for.
             name: the study's name.
         """
         objectives, number = Objectives.of(objective), np.asarray(trials["number"], np.int64)
-        read = columns.readings(past, number, objectives)
+        read = columns.epochs(readings, number, objectives)
         return cls(name, space, objectives, columns.trials(trials, read, objectives), read, params)
 
     def __len__(self) -> int:

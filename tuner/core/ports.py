@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from tuner.core.budget import Budget, Spent, StudyState
 from tuner.core.events import Event
-from tuner.core.past import Past
+from tuner.core.reading_columns import ReadingColumns
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Params, Pause, Reading, Stop, Trial, TrialRecord
 
@@ -43,23 +43,23 @@ class Callback(Protocol):
 
 @runtime_checkable
 class Recalling(Callback, Protocol):
-    """A rule that takes in trials that are over without a reading for each of their epochs."""
+    """A rule that takes in the readings of ended trials as columns, not one by one."""
 
-    def recall(self, past: Past, study_seed: int) -> None:
-        """Know afterwards what `decide` would know that had judged every reading of these trials.
+    def recall(self, readings: ReadingColumns, study_seed: int) -> None:
+        """Take in these readings, as if `decide` had judged each of them.
 
         Called any number of times while a stored study is replayed, before the first `decide`.
         """
 
 
-class Ended(Protocol):
-    """The curves of a stored study's trials that are over."""
+class EndedCurves(Protocol):
+    """The curves of a stored study's ended trials."""
 
-    def columns(self) -> Iterator[Past]:
+    def columns(self) -> Iterator[ReadingColumns]:
         """All of them, many trials at a time."""
 
     def curves(self) -> Iterator[tuple[int, Sequence[Reading]]]:
-        """Number and readings of each, one at a time; takes as much longer as it is easier to use."""
+        """Number and readings of each, one at a time; slower."""
 
 
 @runtime_checkable

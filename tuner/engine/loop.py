@@ -29,7 +29,7 @@ from tuner.core.events import (
 from tuner.core.objectives import Objectives
 from tuner.core.ports import (
     Callback,
-    Ended,
+    EndedCurves,
     Executor,
     Observer,
     Placement,
@@ -113,7 +113,7 @@ class Engine:
         curves: Mapping[int, Sequence[Reading]] | None = None,
         seconds_before: float = 0.0,
         position: Mapping[str, Any] | None = None,
-        ended: Ended | None = None,
+        ended: EndedCurves | None = None,
     ) -> tuple[StudyState, str]:
         """Go on until the study ends.
 
@@ -163,7 +163,10 @@ class Engine:
             self._executor.close(at_once=self._interrupts.at_once)
 
     def _replay(
-        self, history: Sequence[TrialRecord], curves: Mapping[int, Sequence[Reading]], ended: Ended | None
+        self,
+        history: Sequence[TrialRecord],
+        curves: Mapping[int, Sequence[Reading]],
+        ended: EndedCurves | None,
     ) -> None:
         """Take in a stored study, so that all parts know what they would know had it never stopped."""
         told = (as_told(record, curves.get(record.number, ()), self._objective) for record in history)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from tuner.core.ports import Callback, Ended, Recalling, Scheduler
+from tuner.core.ports import Callback, EndedCurves, Recalling, Scheduler
 from tuner.core.trial import Params, Pause, Reading, Stop, Trial
 
 
@@ -31,13 +31,13 @@ class Rules:
         """Show the rules every reading of a stored trial, as it came; what they decide was decided then."""
         _judge_again(self._callbacks, trial, stored)
 
-    def recall(self, ended: Ended, params: Mapping[int, Params], study_seed: int) -> None:
+    def recall(self, ended: EndedCurves, params: Mapping[int, Params], study_seed: int) -> None:
         """Let the rules know the trials that are over, the built-in ones without an object per epoch."""
         recalling = [rule for rule in self._callbacks if isinstance(rule, Recalling)]
         others = [rule for rule in self._callbacks if not isinstance(rule, Recalling)]
-        for past in ended.columns() if recalling else ():
+        for readings in ended.columns() if recalling else ():
             for rule in recalling:
-                rule.recall(past, study_seed)
+                rule.recall(readings, study_seed)
         for number, curve in ended.curves() if others else ():
             _judge_again(others, Trial(number, params[number], study_seed), curve)
 

@@ -78,5 +78,7 @@ def _frame(database: Database, summary: StudySummary, records: list[TrialRecord]
     spec = summary.parsed
     objectives, space = spec.objectives(), spec.search_space()
     params = param_columns(space, [record.params for record in records])
-    past = database.readings(summary.name, objectives.names)
-    return Frame.of_columns(of_records(records, objectives), past, params, space, objectives, summary.name)
+    readings = database.readings(summary.name, objectives.names)
+    return Frame.of_columns(
+        of_records(records, objectives), readings, params, space, objectives, summary.name
+    )

@@ -22,7 +22,7 @@ from sqlalchemy import URL, Connection, Engine, and_, create_engine, event, or_,
 from sqlalchemy.pool import StaticPool
 
 from tuner.content import models_root
-from tuner.core.past import Past
+from tuner.core.reading_columns import ReadingColumns
 from tuner.core.trial import Reading, TrialState
 from tuner.errors import StoreError, StudyNotFound, near
 from tuner.store import artifact_folders, curves, read
@@ -89,18 +89,18 @@ class Delta:
         is_whole: everything that was known before is void.
         trials: new and changed trials in the order of numbers.
         void: numbers of trials whose earlier readings are void.
-        past: the readings, sorted by trial and epoch: `NUMBERS` and the further ones asked for.
+        readings: the readings, sorted by trial and epoch: `NUMBERS` and the further ones asked for.
         cursor: for the next read.
     """
 
     is_whole: bool
     trials: Sequence[TrialRow]
     void: Sequence[int]
-    past: Past
+    readings: ReadingColumns
     cursor: Cursor
 
     def __bool__(self) -> bool:
-        return bool(self.is_whole or self.trials or self.void or len(self.past.number))
+        return bool(self.is_whole or self.trials or self.void or len(self.readings.number))
 
 
 class Reader:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Select, bindparam, select
 
-from tuner.core.past import Past
+from tuner.core.reading_columns import ReadingColumns
 from tuner.core.trial import TrialState
 from tuner.store.schema import tuner_curves, tuner_epochs, tuner_trials
 
@@ -64,13 +64,13 @@ class Curves(NamedTuple):
         train, val = (None if loss != loss else loss for loss in losses)
         return int(self.epoch[row]), train, val
 
-    def numbered(self, number_of: Mapping[int, int]) -> Past:
+    def numbered(self, number_of: Mapping[int, int]) -> ReadingColumns:
         """The same, by the trials' numbers; `number_of` knows every trial's."""
         ids = np.array(sorted(number_of), np.int64)
         numbers = np.array([number_of[i] for i in ids.tolist()], np.int64)
         # Both are sorted.
         lengths = np.diff(np.searchsorted(self.trial_id, ids, "right"), prepend=0)
-        return Past(np.repeat(numbers, lengths), self.epoch, self.numbers)
+        return ReadingColumns(np.repeat(numbers, lengths), self.epoch, self.numbers)
 
 
 def packed(connection: Connection, trial_id: int) -> bytes:
@@ -132,7 +132,7 @@ def _with_packed(values: Sequence[Any], rest: Curves) -> Curves:
     )
 
 
-def of_all(connection: Connection, study_id: int, extras: Sequence[str]) -> Past:
+def of_all(connection: Connection, study_id: int, extras: Sequence[str]) -> ReadingColumns:
     """Every reading of a study by the trials' numbers; see `of_study`."""
     numbers = select(tuner_trials.c.trial_id, tuner_trials.c.number).where(
         tuner_trials.c.study_id == study_id
@@ -141,7 +141,7 @@ def of_all(connection: Connection, study_id: int, extras: Sequence[str]) -> Past
     return of_study(connection, study_id, extras).numbered(number_of)
 
 
-def ended(connection: Connection, study_id: int, extras: Sequence[str]) -> Iterator[Past]:
+def ended(connection: Connection, study_id: int, extras: Sequence[str]) -> Iterator[ReadingColumns]:
     """The curves of a study's trials that are over, many at a time.
 
     Args:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, select
 from tuner.artifacts import Artifacts
 from tuner.content import models_root
 from tuner.core.budget import StudyState
-from tuner.core.past import Past
+from tuner.core.reading_columns import ReadingColumns
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, TrialRecord
 from tuner.errors import StoreError, StudyNotFound, near
@@ -135,7 +135,7 @@ class Database:
         with self._reading() as connection:
             return dict(each_curve(connection, self._id(connection, name), number, is_over=is_over))
 
-    def readings(self, name: str, names: Sequence[str] = ()) -> Past:
+    def readings(self, name: str, names: Sequence[str] = ()) -> ReadingColumns:
         """Every reading of a study as columns, sorted by trial and epoch.
 
         Args:
@@ -151,7 +151,7 @@ class Database:
         with self._reading() as connection:
             yield from each_curve(connection, self._id(connection, name), is_over=True)
 
-    def past(self, name: str, extras: Sequence[str] = ()) -> Iterator[Past]:
+    def ended_readings(self, name: str, extras: Sequence[str] = ()) -> Iterator[ReadingColumns]:
         """The curves of the trials that are over as columns, many trials at a time.
 
         Args:

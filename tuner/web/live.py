@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tuner.core.baseline import Baseline
 from tuner.core.columns import moments, param_columns
 from tuner.core.frame import Frame
-from tuner.core.past import Past
+from tuner.core.reading_columns import ReadingColumns
 from tuner.core.spec import StudySpec
 from tuner.errors import SpecError, StoreError
 from tuner.findings import Evidence, Finding
@@ -241,13 +241,13 @@ class LiveStudy:
             self._rows, self._packed, self._changed = {}, b"", {}
             self._params = param_columns(space, [])
         self._cursor = delta.cursor
-        if old is not None and not len(delta.past.number) and not delta.void and not delta.trials:
+        if old is not None and not len(delta.readings.number) and not delta.void and not delta.trials:
             return old
         self._unpack()
         new = [row for row in delta.trials if row.number not in self._rows]
         for row in delta.trials:
             self._rows[row.number] = row
-        read = delta.past.number[np.flatnonzero(np.diff(delta.past.number, prepend=-1))].tolist()
+        read = delta.readings.number[np.flatnonzero(np.diff(delta.readings.number, prepend=-1))].tolist()
         for number in (*(row.number for row in delta.trials), *read, *delta.void):
             self._changed[number] = self._count
         numbers = sorted(self._rows)
@@ -258,9 +258,9 @@ class LiveStudy:
                 name: np.concatenate([self._params[name], column]) for name, column in columns.items()
             }
         rows = [self._rows[number] for number in numbers]
-        past = delta.past if old is None else _together(old, delta)
+        readings = delta.readings if old is None else _together(old, delta)
         frame = Frame.of_columns(
-            _trial_columns(rows), past, self._params, space, spec.objectives(), self.name
+            _trial_columns(rows), readings, self._params, space, spec.objectives(), self.name
         )
         return replace(frame, importances=old.importances if old is not None else {})
 
@@ -297,11 +297,11 @@ def _trial_columns(rows: list[TrialRow]) -> dict[str, Any]:
     return columns
 
 
-def _together(old: Frame, delta: Delta) -> Past:
+def _together(old: Frame, delta: Delta) -> ReadingColumns:
     """All readings: the still valid ones of the last read, and the new ones."""
-    number, new = old.trials.number[old.epochs.row], delta.past
+    number, new = old.trials.number[old.epochs.row], delta.readings
     kept = ~np.isin(number, list(delta.void)) if delta.void else slice(None)
-    return Past(
+    return ReadingColumns(
         np.concatenate([number[kept], new.number]),
         np.concatenate([old.epochs.epoch[kept], new.epoch]),
         {name: np.concatenate([_known(old, name)[kept], column]) for name, column in new.numbers.items()},

@@ -1,7 +1,6 @@
-"""Past: the curves of trials that are over, many at a time and as columns.
+"""ReadingColumns: the readings of many trials as columns.
 
-What a study that goes on has to know of them: a Reading for each epoch would take minutes and gigabytes
-where there are many.
+Used where a stored study is read: a `Reading` for each epoch would take minutes and gigabytes.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from tuner.core.trial import Objective
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
-    """Whole curves, one behind the other.
+class ReadingColumns:
+    """Readings, sorted by trial and epoch.
 
     Attributes:
-        number: (E,) whose reading it is.
+        number: (E,) the trial of each reading.
         epoch: (E,) 1 for the first.
-        numbers: (E,) each, by name; `nan` for what was not measured.
+        numbers: (E,) each number by name; `nan` where it was not measured.
     """
 
     number: NDArray[np.int64]
