@@ -173,7 +173,7 @@ def confirmed(scenario: Scenario, folder: Path, rounds: int, lots: random.Random
             return "none"
         weights = found.model_path is not None and digests(Path(found.model_path))
         # How often it took to open the test is told, and may differ.
-        return repr((replace(found, model_path=None, openings=()), weights))
+        return repr((replace(found, model_path=None, locked_reads=()), weights))
 
     calm = copied(original, folder / "calm")
     whole_s, touches = in_peace(confirm(calm), folder / "log")

@@ -193,7 +193,7 @@ def study(kind: str, seed: int, trials: int, repeats: int) -> dict[str, Any]:
         "kind": kind,
         "seed": seed,
         "naive": naive,
-        "promised": told.naive,
+        "promised": told.search_value,
         "recommended": told.choice.recommended,
         "clear": any(each.is_clear for each in told.choice.against),
         "by_row": told.choice.by_row,

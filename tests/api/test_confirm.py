@@ -62,8 +62,8 @@ def test_confirming_trains_again_recommends_and_opens_the_test_once(started: tun
     assert found.test.score.low <= found.test.score.estimate <= found.test.score.high
     assert found.overtuning is not None
     assert found.overtuning.path[0].number == 0
-    assert len(found.openings) == 1
-    assert found.openings[0].command == "confirm small"
+    assert len(found.locked_reads) == 1
+    assert found.locked_reads[0].command == "confirm small"
     assert started.refresh().confirmation == found
     assert tuner.load_model(str(found.model_path)).predicts
     assert tuner.studies(storage=URL)["name"].tolist() == ["small"]
@@ -120,7 +120,7 @@ def test_opening_the_test_again_has_to_be_asked_for_and_is_told(started: tuner.S
     first = tuner.confirm("small", storage=URL)
     second = tuner.confirm("small", storage=URL, reopen=True)
     assert second.confirmed_by != first.confirmed_by
-    assert [opening.command for opening in second.openings] == ["confirm small", "confirm small --reopen"]
+    assert [opening.command for opening in second.locked_reads] == ["confirm small", "confirm small --reopen"]
     assert "read twice" in " ".join(sentences(started.refresh().verdict))
 
 
@@ -162,7 +162,7 @@ def test_a_confirmation_that_was_cut_off_after_the_opening_goes_on_under_it(
     assert before.opened
     assert before.result is None
     found = tuner.confirm("small", storage=URL)
-    assert [opening.at for opening in found.openings] == [before.at]
+    assert [opening.at for opening in found.locked_reads] == [before.at]
 
 
 def over(database: Database) -> int:
@@ -190,7 +190,7 @@ def test_a_confirmation_that_was_killed_ends_as_one_that_was_not(tmp_path: Path)
             process.kill()
             process.wait()
         found.append(tuner.confirm("small", storage=url))
-    whole, killed = (replace(each, openings=(), model_path=None) for each in found)
+    whole, killed = (replace(each, locked_reads=(), model_path=None) for each in found)
     assert whole == killed
 
 
@@ -204,7 +204,7 @@ def test_a_study_without_data_is_confirmed_by_its_repeats_alone() -> None:
     found = tuner.confirm("parabola", storage=URL, trainer=train, repeats=4)
     assert found.test is None
     assert "no [data]" in str(found.untested)
-    assert found.openings == ()
+    assert found.locked_reads == ()
     assert found.choice.recommended != 0
     assert not found.redrawn
 

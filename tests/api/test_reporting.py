@@ -164,5 +164,5 @@ def test_confirmed_result_stands_in_the_report_with_when_the_test_was_opened() -
     found = tuner.confirm("iris", top=1, repeats=3)
     page = unescape(page_of(study.refresh()))
     assert all(sentence in page for sentence in sentences(study.verdict))
-    assert found.openings[0].command in page
+    assert found.locked_reads[0].command in page
     assert page.count('class="marked"') >= 1

@@ -186,5 +186,5 @@ def test_models_that_a_killed_confirmation_left_are_deleted_when_it_is_asked_for
     kept = next(path for path in MODELS.iterdir() if path != folder) / "0"
     for number in {"1", "3", "5"} - lying:
         shutil.copytree(kept, folder / number)
-    assert replace(tuner.confirm("study"), openings=()) == replace(found, openings=())
+    assert replace(tuner.confirm("study"), locked_reads=()) == replace(found, locked_reads=())
     assert {path.name for path in folder.iterdir() if path.name.isdecimal()} == lying

@@ -76,7 +76,7 @@ def confirmed(
         candidates=tuple(candidates),
         choice=choice,
         params={},
-        naive=min(searched) if objective.minimize else max(searched),
+        search_value=min(searched) if objective.minimize else max(searched),
         confirmed=over_repeats(
             np.array(chosen.values, np.float64), overlap, scale_of(objective.metric, "accuracy"), 25
         ),
@@ -173,17 +173,18 @@ def cases() -> dict[str, Verdict]:
         "two objectives": verdict(SIZED, objectives=PAIR),
         "confirmed: a clear winner": verdict(ALL, confirmed(CLEAR)),
         "confirmed: a clear winner, tested": verdict(
-            ALL, confirmed(CLEAR, test=won, openings=OPENED, overtuning=path((0, 0.5, 0.4), (8, 0.3, 0.2)))
+            ALL,
+            confirmed(CLEAR, test=won, locked_reads=OPENED, overtuning=path((0, 0.5, 0.4), (8, 0.3, 0.2))),
         ),
         "confirmed: regression": verdict(
-            ALL, replace(confirmed(CLEAR, test=won, openings=OPENED), score="r2")
+            ALL, replace(confirmed(CLEAR, test=won, locked_reads=OPENED), score="r2")
         ),
         "confirmed: the test disagrees, and is opened again": verdict(
-            ALL, confirmed(CLEAR, test=lost, openings=OPENED * 2, overtuning=followed)
+            ALL, confirmed(CLEAR, test=lost, locked_reads=OPENED * 2, overtuning=followed)
         ),
         "confirmed: better in the search, worse on the test": verdict(
             ALL,
-            confirmed(CLEAR, test=on_test((1e-17, -0.02, 0.02), (-0.01, -0.04, 0.02)), openings=OPENED),
+            confirmed(CLEAR, test=on_test((1e-17, -0.02, 0.02), (-0.01, -0.04, 0.02)), locked_reads=OPENED),
         ),
         "confirmed: a tie with the default": verdict(ALL, confirmed(TIE)),
         "confirmed: a tie without the default": verdict(
@@ -197,7 +198,7 @@ def cases() -> dict[str, Verdict]:
             confirmed(
                 [candidate(8, 0.3, 0.71, 0.72, 0.70, 0.71), NOT_BEST[0], DEFAULT],
                 test=on_test(),
-                openings=OPENED,
+                locked_reads=OPENED,
             ),
         ),
         "confirmed: not the search's best": verdict(ALL, confirmed(NOT_BEST)),
@@ -228,7 +229,7 @@ def cases() -> dict[str, Verdict]:
                 [candidate(1, 0.0, 0.01, 0.02, 0.03), candidate(0, 0.1, 0.1, 0.11, 0.12)],
                 Objectives((Objective("gap"),)),
                 test=won,
-                openings=OPENED,
+                locked_reads=OPENED,
                 overtuning=followed,
                 trials=2,
             ),
@@ -240,7 +241,7 @@ def cases() -> dict[str, Verdict]:
                 [candidate(1, 0.95, 0.94, 0.945, 0.95), candidate(0, 0.9, 0.9, 0.91, 0.905)],
                 larger,
                 test=won,
-                openings=OPENED,
+                locked_reads=OPENED,
                 trials=2,
             ),
             larger,

@@ -220,7 +220,7 @@ class _Confirming:
             candidates=candidates,
             choice=choice,
             params=dict(records[choice.recommended].params),
-            naive=min(standing) if objective.minimize else max(standing),
+            search_value=min(standing) if objective.minimize else max(standing),
             confirmed=over_repeats(
                 values,
                 again.overlap,
@@ -230,7 +230,7 @@ class _Confirming:
                 if noise is not None
                 else None,
             ),
-            openings=tuple(LockedRead(each.at, each.command, each.host) for each in opened_before),
+            locked_reads=tuple(LockedRead(each.at, each.command, each.host) for each in opened_before),
             test=test,
             untested=untested,
             overtuning=path,

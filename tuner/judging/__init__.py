@@ -10,7 +10,7 @@ from tuner.judging.noise import of_rows as noise_of_rows
 from tuner.judging.overtuning import Overtuning, Step, overtuning
 from tuner.judging.pairs import Estimate, Pair, paired, welch
 from tuner.judging.sentences import decision, label, sentences, short
-from tuner.judging.verdict import Luck, Reason, Verdict
+from tuner.judging.verdict import Reason, RetrainedBest, Verdict
 
 __all__ = [
     "MEASURES",
@@ -23,12 +23,12 @@ __all__ = [
     "Estimate",
     "Interval",
     "LockedRead",
-    "Luck",
     "Measure",
     "Noise",
     "Overtuning",
     "Pair",
     "Reason",
+    "RetrainedBest",
     "Selection",
     "Step",
     "Tested",

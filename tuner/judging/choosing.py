@@ -137,7 +137,7 @@ def choose(
     whole = [each for each in candidates if each.mean is not None]
     if not whole:
         raise ValueError("no candidate has a value for every repeat")
-    found = _Compared.of(whole, minimize, overlap, default, noise)
+    found = _Comparisons.of(whole, minimize, overlap, default, noise)
     winner = found.best(range(len(whole)))
     against = tuple(found.comparison(winner, other) for other in range(len(whole)) if other != winner)
     tied = (whole[winner].number, *(each.number for each in against if not each.is_clear))
@@ -175,33 +175,33 @@ def worth_repeating(objectives: Objectives, standing: Sequence[TrialRecord], top
 
 
 @dataclass(frozen=True)
-class _Compared:
-    """All differences of C configurations, and their distribution by chance.
+class _Comparisons:
+    """All differences of C configurations, and their distribution under the null hypothesis.
 
     Attributes:
         whole: the configurations.
         default: the place of the default one among them; None where it has no value.
         gains: by how much the first is better than the second, (C, C).
         errors: the standard errors, (C, C).
-        chances: for each place but the default's, how often chance shows such a difference to it.
-        gate: the least of them; 0 without a default.
-        reach: standard errors by which intervals of differences to the default go down and up.
-        others: t between the others where all are equal, (draws, pairs).
+        p_values: of the difference to the default, for each place but the default's.
+        least_p: the least of them; 0 without a default.
+        critical: standard errors by which intervals of differences to the default go down and up.
+        null: |t| between the others where all are equal, (draws, pairs).
     """
 
     whole: Sequence[Candidate]
     default: int | None
     gains: Numbers
     errors: Numbers
-    chances: Mapping[int, float]
-    gate: float
-    reach: tuple[float, float]
-    others: Numbers
+    p_values: Mapping[int, float]
+    least_p: float
+    critical: tuple[float, float]
+    null: Numbers
 
     @classmethod
     def of(
         cls, whole: Sequence[Candidate], minimize: bool, overlap: float, default: int, noise: Noise | None
-    ) -> _Compared:
+    ) -> _Comparisons:
         values = np.array([each.values for each in whole], np.float64)  # (C, R)
         means = values.mean(axis=1)
         gains = (means[None] - means[:, None]) * (1 if minimize else -1)
@@ -213,16 +213,16 @@ class _Compared:
         pairs = [(a, b) for a in rest for b in rest if a < b]
         to_default = [(c, place) for c in rest] if place is not None else []
         both = noise.drawn(pairs + to_default) if noise and pairs + to_default else np.full((1, 1), math.inf)
-        others, drawn = np.abs(both[:, : len(pairs)]), both[:, len(pairs) :]
-        chances, reach = {}, (math.inf, math.inf)
+        null, drawn = np.abs(both[:, : len(pairs)]), both[:, len(pairs) :]
+        p_values, critical = {}, (math.inf, math.inf)
         if to_default and noise:
-            reach = greatest(drawn, UPWARDS * LEVEL), greatest(-drawn, DOWNWARDS * LEVEL)
+            critical = greatest(drawn, UPWARDS * LEVEL), greatest(-drawn, DOWNWARDS * LEVEL)
             for c in rest:
                 t = _ratio(float(gains[c, place]), float(errors[c, place]))
                 rare = chance(drawn, t) / UPWARDS if t > 0 else chance(-drawn, -t) / DOWNWARDS
-                chances[c] = min(1.0, rare) if t else 1.0
-        gate = min(chances.values(), default=1.0) if place is not None else 0.0
-        return cls(whole, place, gains, errors, chances, gate, reach, others)
+                p_values[c] = min(1.0, rare) if t else 1.0
+        least_p = min(p_values.values(), default=1.0) if place is not None else 0.0
+        return cls(whole, place, gains, errors, p_values, least_p, critical, null)
 
     def best(self, among: Sequence[int]) -> int:
         """The place of the best mean; of equal ones the default's, then the cheaper one's."""
@@ -232,18 +232,19 @@ class _Compared:
         """Whether one is clearly better than the default, or there is no default."""
         if self.default is None:
             return True
-        return place in self.chances and self.gains[place, self.default] > 0 and self.chances[place] < LEVEL
+        gain = self.gains[place, self.default]
+        return place in self.p_values and gain > 0 and self.p_values[place] < LEVEL
 
     def comparison(self, one: int, other: int) -> Difference:
         """One beside another."""
         gain, error = float(self.gains[one, other]), float(self.errors[one, other])
         if self.default == other:
-            (down, up), p = self.reach, self.chances.get(one, 1.0)
+            (down, up), p = self.critical, self.p_values.get(one, 1.0)
         elif self.default == one:
-            (up, down), p = self.reach, self.chances.get(other, 1.0)
+            (up, down), p = self.critical, self.p_values.get(other, 1.0)
         else:
-            down = up = greatest(self.others, LEVEL)
-            p = max(self.gate, chance(self.others, abs(_ratio(gain, error))) if gain else 1.0)
+            down = up = greatest(self.null, LEVEL)
+            p = max(self.least_p, chance(self.null, abs(_ratio(gain, error))) if gain else 1.0)
         low, high = (gain - down * error, gain + up * error) if error else (gain, gain)
         return Difference(self.whole[other].number, gain, error, low, high, p)
 

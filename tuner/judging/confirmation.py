@@ -22,7 +22,7 @@ from tuner.judging.intervals import Interval
 from tuner.judging.noise import spread_of
 from tuner.judging.overtuning import Overtuning
 
-_EARLIER = {"goals": "objectives"}
+_EARLIER = {"goals": "objectives", "naive": "search_value", "openings": "locked_reads"}
 """Names under which earlier versions stored fields of a `Confirmation`."""
 
 
@@ -108,9 +108,9 @@ class Confirmation:
         candidates: those that were trained again, the best of the search first, the default last.
         choice: the best one and the recommended one.
         params: the recommended trial's configuration.
-        naive: the best value among the candidates in the search.
+        search_value: the best value among the candidates in the search.
         confirmed: the recommended configuration's value over the repeats.
-        openings: every time the test was read, this one last; none where there was nothing to read.
+        locked_reads: every time the test was read, this one last; none where there was nothing to read.
         test: None where there was no test.
         untested: why there was none, in words.
         overtuning: None likewise, or where the models on the way were not kept.
@@ -133,9 +133,9 @@ class Confirmation:
     candidates: tuple[Candidate, ...]
     choice: Selection
     params: Mapping[str, float | int | str | bool]
-    naive: float
+    search_value: float
     confirmed: Interval
-    openings: tuple[LockedRead, ...] = ()
+    locked_reads: tuple[LockedRead, ...] = ()
     test: Tested | None = None
     untested: str | None = None
     overtuning: Overtuning | None = None
@@ -153,7 +153,7 @@ class Confirmation:
         """The search's best trial, as it was trained again."""
         if self.best is not None:
             return next((each for each in self.candidates if each.number == self.best), None)
-        return next((each for each in self.candidates if each.searched == self.naive), None)
+        return next((each for each in self.candidates if each.searched == self.search_value), None)
 
     @property
     def spread(self) -> float | None:

@@ -265,15 +265,15 @@ def _beside_default(found: Confirmation, test: Tested) -> Iterator[str]:
 
 def _promised(verdict: Verdict, found: Confirmation) -> Iterator[str]:
     """The values of the search beside those of the confirmation."""
-    luck, metric = verdict.luck, words.metric(found.metric)
-    if luck is not None and luck.again is None:
-        best = f"Trial {luck.number} had the search's best {metric}, {words.number(luck.searched)}"
+    retrained, metric = verdict.retrained_best, words.metric(found.metric)
+    if retrained is not None and retrained.mean is None:
+        best = f"Trial {retrained.number} had the search's best {metric}, {words.number(retrained.searched)}"
         yield f"{best}; trained again it failed."
-    elif luck is not None and luck.again is not None:
-        before, after = words.numbers(luck.searched, luck.again)
-        told = f"Trial {luck.number} had the search's best {metric}, {before}"
+    elif retrained is not None and retrained.mean is not None:
+        before, after = words.numbers(retrained.searched, retrained.mean)
+        told = f"Trial {retrained.number} had the search's best {metric}, {before}"
         lucky = ". The best of many measured values is partly luck."
-        is_so = lucky if luck.is_better else ", which is no worse."
+        is_so = lucky if retrained.is_optimistic else ", which is no worse."
         yield f"{told}; trained again its mean is {after}{_too(found)}{is_so}"
     kept, mine = verdict.kept_gain, found.choice.recommended
     if kept is not None and mine != DEFAULT:
@@ -330,7 +330,7 @@ def _caveats(verdict: Verdict, found: Confirmation) -> Iterator[str]:
             "It was confirmed by an earlier version, which did not look at the constraints; "
             f"`tune confirm {quote(found.study)} --reopen` does."
         )
-    times = len(found.openings)
+    times = len(found.locked_reads)
     if times > 1:
         yield (
             f"The locked rows were read {_times(times)}: they are no unseen rows for a choice made after the "
@@ -342,7 +342,7 @@ def _caveats(verdict: Verdict, found: Confirmation) -> Iterator[str]:
         yield (
             f"The search went on after this{now}: {more} of {verdict.trials} trials are not in it; "
             f"`tune confirm {quote(found.study)} --reopen` judges them too"
-            f"{', and reads the locked rows once more' * bool(found.openings)}."
+            f"{', and reads the locked rows once more' * bool(found.locked_reads)}."
         )
 
 

@@ -41,20 +41,20 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Luck:
+class RetrainedBest:
     """The search's best trial: its value in the search and after training it again.
 
     Attributes:
         number: the trial.
         searched: its value in the search.
-        again: the mean of its trainings again; None where they failed.
-        is_better: whether the search's value is better than that mean.
+        mean: over its trainings again; None where one failed.
+        is_optimistic: whether the search's value is better than that mean.
     """
 
     number: int
     searched: float
-    again: float | None
-    is_better: bool
+    mean: float | None
+    is_optimistic: bool
 
 
 @dataclass(frozen=True)
@@ -165,15 +165,14 @@ class Verdict:
         return None if self.confirmation is None else self.confirmation.confirmed
 
     @property
-    def luck(self) -> Luck | None:
+    def retrained_best(self) -> RetrainedBest | None:
         """The search's best trial, trained again; None for the default, and without a confirmation."""
         found = self.confirmation
         best = None if found is None else found.searched_best
         if found is None or best is None or best.searched is None or best.number == DEFAULT:
             return None
-        again = best.mean
-        better = again is not None and self.objectives.primary.better(best.searched, again)
-        return Luck(best.number, best.searched, again, better)
+        better = best.mean is not None and self.objectives.primary.better(best.searched, best.mean)
+        return RetrainedBest(best.number, best.searched, best.mean, better)
 
     @property
     def front(self) -> tuple[int, ...]:
@@ -230,10 +229,10 @@ class Verdict:
 
     def to_table(self) -> Mapping[str, Any]:
         """As JSON has it, without its words."""
-        luck, found, interval = self.luck, self.confirmation, self.interval
+        retrained, found, interval = self.retrained_best, self.confirmation, self.interval
         best = None if self.best is None else {"trial": self.best.number, "value": self.best.value}
-        if best is not None and luck is not None and luck.number == best["trial"]:
-            best["again"] = luck.again
+        if best is not None and retrained is not None and retrained.number == best["trial"]:
+            best["again"] = retrained.mean
         return {
             "take": self.number,
             "confirmed": found is not None,

@@ -22,7 +22,7 @@ _NAMES = frozenset({"name", "description"})
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class CostToReach:
     """The cost of reaching the worst study's best value: trials, epochs of all trials, wall time."""
 
     trials: int
@@ -31,8 +31,8 @@ class Reach:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
-    """One of the studies.
+class ComparedStudy:
+    """A study of a comparison.
 
     Attributes:
         study: its name.
@@ -63,7 +63,7 @@ class Side:
     is_confirmed: bool
     default: float | None
     gap: float | None
-    reach: Reach | None
+    reach: CostToReach | None
     params: Params
 
 
@@ -83,7 +83,7 @@ class Comparison:
 
     metric: str
     minimize: bool
-    sides: tuple[Side, ...]
+    sides: tuple[ComparedStudy, ...]
     pairs: tuple[Pair, ...]
     is_same_data: bool | None
     data: str
@@ -135,14 +135,14 @@ def compare(studies: Sequence[Study]) -> Comparison:
     )
 
 
-def _side(study: Study) -> Side:
+def _side(study: Study) -> ComparedStudy:
     summary, best, taken, records = study.summary, study.best, study.recommended, study.records
     found, value = study.confirmation, best.value if best.value is not None else math.nan
     if found is None:
         estimate = Estimate.searched(study.spec, summary.facts, value, best.reading)
     else:
         estimate = Estimate.confirmed(found, study.spec.search.seed, len(records))
-    return Side(
+    return ComparedStudy(
         study=study.name,
         state=summary.status,
         trials=len(records),
@@ -160,7 +160,7 @@ def _side(study: Study) -> Side:
     )
 
 
-def _reached(sides: Sequence[Side], frames: Sequence[Frame]) -> list[Side]:
+def _reached(sides: Sequence[ComparedStudy], frames: Sequence[Frame]) -> list[ComparedStudy]:
     """The sides, with the cost of reaching the worst one's best value."""
     from tuner.figures.convergence import progress
 
@@ -179,7 +179,7 @@ def _reached(sides: Sequence[Side], frames: Sequence[Frame]) -> list[Side]:
         if np.isfinite(started).any():
             # Times are stored in milliseconds; who began as this one ended was not needed.
             begun = started - np.nanmin(started) < max(seconds[row] - 1e-3, 1e-3)
-        reach = Reach(int(begun.sum()), int(epochs[row]), float(seconds[row]))
+        reach = CostToReach(int(begun.sum()), int(epochs[row]), float(seconds[row]))
         found.append(replace(side, reach=reach))
     return found
 

@@ -105,7 +105,7 @@ def _confirmed(verdict: Verdict) -> Markup:
             "locked test data, once."
         )
         return card(element("p", "Not yet. ", how, what))
-    opened = [f"{words.moment(each.at)}: tune {each.command}, on {each.host}" for each in found.openings]
+    opened = [f"{words.moment(each.at)}: tune {each.command}, on {each.host}" for each in found.locked_reads]
     when = f"The test data was opened {'; '.join(opened)}." if opened else f"No test: {found.untested}."
     note = element("p", when, class_="quiet")
     parts = [card(element("h3", "Trained again"), _table(told), note)]

@@ -12,14 +12,14 @@ from tuner.judging import Estimate
 from tuner.results.markup import STYLE, card, library
 
 if TYPE_CHECKING:
-    from tuner.results.comparison import Comparison, Reach, Side
+    from tuner.results.comparison import ComparedStudy, Comparison, CostToReach
     from tuner.results.study import Study
 
 
 def overview(comparison: Comparison) -> list[tuple[str, ...]]:
     """What was measured of each study, as text: a name and a cell for every study."""
     metric = words.metric(comparison.metric)
-    rows: list[tuple[str, Callable[[Side], str]]] = [
+    rows: list[tuple[str, Callable[[ComparedStudy], str]]] = [
         ("state", lambda side: side.state),
         (f"best {metric}", lambda side: f"{words.number(side.found)} (trial {side.best})"),
         ("to be taken", lambda side: f"trial {side.recommended}"),
@@ -47,7 +47,7 @@ def _expected(estimate: Estimate) -> str:
     return f"{words.number(estimate.interval[0])} to {words.number(estimate.interval[1])}"
 
 
-def _reach(reach: Reach | None) -> str:
+def _reach(reach: CostToReach | None) -> str:
     if reach is None:
         return words.ABSENT
     trained = f"{words.count(reach.trials, 'trial')}, {words.count(reach.epochs, 'epoch')}"
