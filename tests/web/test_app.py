@@ -32,18 +32,18 @@ def visitor(database: Path) -> Iterator[FlaskClient]:
     live.close()
 
 
-def shown(visitor: FlaskClient, place: dict[str, Any]) -> Any:
+def shown(visitor: FlaskClient, route: dict[str, Any]) -> Any:
     """What the page's first callback answers."""
     outputs = [
         {"id": name, "property": what}
-        for name, what in (("body", "children"), ("status", "children"), ("seen", "data"))
+        for name, what in (("body", "children"), ("status", "children"), ("rendered", "data"))
     ]
     body = {
-        "output": "..body.children...status.children...seen.data..",
+        "output": "..body.children...status.children...rendered.data..",
         "outputs": outputs,
-        "inputs": [{"id": "place", "property": "data", "value": place}],
-        "changedPropIds": ["place.data"],
-        "state": [{"id": "view", "property": "data", "value": place}],
+        "inputs": [{"id": "route", "property": "data", "value": route}],
+        "changedPropIds": ["route.data"],
+        "state": [{"id": "view", "property": "data", "value": route}],
     }
     return visitor.post("/_dash-update-component", data=json.dumps(body), content_type="application/json")
 
@@ -93,10 +93,10 @@ def test_a_token_of_any_text_is_refused(database: Path) -> None:
 
 
 def test_a_box_selects_trials_that_are_not_drawn(visitor: FlaskClient) -> None:
-    place = {"study": "made", "page": "parameters"}
+    route = {"study": "made", "page": "parameters"}
     area = json.dumps({"x": [-10, 10], "y": [0, 100]})
-    answer: Any = visitor.post("/-/within", json={"place": place, "card": "slices", "area": area})
+    answer: Any = visitor.post("/-/within", json={"route": route, "card": "slices", "area": area})
     assert len(answer.json["trials"]) > 75, "so many are drawn"
-    wrong: list[Any] = [{}, {"area": area}, {"area": area, "place": place, "card": "²"}, {"area": "²"}, []]
+    wrong: list[Any] = [{}, {"area": area}, {"area": area, "route": route, "card": "²"}, {"area": "²"}, []]
     for given in wrong:
         assert visitor.post("/-/within", json=given).status_code == 404

@@ -61,7 +61,7 @@ NONSENSE: list[Any] = [
 
 
 @pytest.mark.parametrize("given", NONSENSE)
-def test_whatever_the_browser_sends_becomes_a_place(given: Any) -> None:
+def test_anything_the_browser_sends_becomes_a_route(given: Any) -> None:
     route = Route.read(given)
     assert route.study is None
     assert route.trial is None

@@ -299,12 +299,12 @@ def test_table_is_as_it_was_left_when_one_comes_back_from_a_trial(page: Page, ba
 
 def test_table_is_made_before_its_page_is_opened_and_has_every_row_then(page: Page, base: str) -> None:
     page.goto(at(base, "made"))
-    page.locator("#backstage .ag-row").first.wait_for(state="attached")
-    assert page.locator("#backstage .ag-row").count() < 160
+    page.locator("#offscreen .ag-row").first.wait_for(state="attached")
+    assert page.locator("#offscreen .ag-row").count() < 160
     turn_to(page, "trials")
     expect(page.locator("#table-state")).to_have_text("160 trials")
     expect(page.locator("#grid .ag-row").first).to_be_visible()
-    assert page.locator("#backstage .ag-row").count() == 0
+    assert page.locator("#offscreen .ag-row").count() == 0
     page.locator(".brand").click()
     page.get_by_role("link", name=NASTY, exact=True).click()
     page.locator("html[data-shown*=study]").wait_for(state="attached")

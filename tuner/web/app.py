@@ -107,9 +107,9 @@ def _shell(pages: Pages) -> Component:
     ]
     return html.Div(
         [
-            dcc.Store(id="place"),
+            dcc.Store(id="route"),
             dcc.Store(id="view"),
-            dcc.Store(id="seen"),
+            dcc.Store(id="rendered"),
             dcc.Store(id="ready"),
             dcc.Interval(id="tick", interval=TICK_MS),
             html.Header(
@@ -133,7 +133,7 @@ def _shell(pages: Pages) -> Component:
             html.Div(id="status", className="status", role="status"),
             html.Main(html.P("Loading …", className="quiet"), id="body"),
             html.Footer(id="offline", hidden=True),
-            html.Div(id="backstage"),
+            html.Div(id="offscreen"),
         ],
         id="app",
     )
@@ -142,8 +142,8 @@ def _shell(pages: Pages) -> Component:
 def _callbacks(app: Dash, renderer: PageRenderer) -> None:
     begin = ClientsideFunction("tuner", "begin")
     in_browser: Any = app.clientside_callback
-    in_browser(begin, Output("place", "data"), Input("tick", "interval"))
-    in_browser(ClientsideFunction("tuner", "seen"), Output("ready", "data"), Input("seen", "data"))
+    in_browser(begin, Output("route", "data"), Input("tick", "interval"))
+    in_browser(ClientsideFunction("tuner", "rendered"), Output("ready", "data"), Input("rendered", "data"))
     in_browser(
         ClientsideFunction("tuner", "point"),
         Output("ready", "data", allow_duplicate=True),
@@ -155,49 +155,49 @@ def _callbacks(app: Dash, renderer: PageRenderer) -> None:
     @app.callback(
         Output("body", "children"),
         Output("status", "children"),
-        Output("seen", "data"),
-        Input("place", "data"),
+        Output("rendered", "data"),
+        Input("route", "data"),
         State("view", "data"),
         prevent_initial_call=True,
     )
-    def show(place: Any, view: Any) -> Any:
-        where = _where(place, view)
-        state = renderer.state(where)
-        body, seen = renderer.body(where, state)
-        return body, _status(state), {**seen, "place": place}
+    def show(route: Any, view: Any) -> Any:
+        parsed = _read_route(route, view)
+        state = renderer.state(parsed)
+        body, rendered = renderer.body(parsed, state)
+        return body, _status(state), {**rendered, "route": route}
 
     @app.callback(
         Output({"type": "figure", "key": ALL}, "figure"),
         Output({"type": "part", "key": ALL}, "children"),
         Output("status", "children", allow_duplicate=True),
-        Output("seen", "data", allow_duplicate=True),
+        Output("rendered", "data", allow_duplicate=True),
         Input("tick", "n_intervals"),
         Input("view", "data"),
-        State("place", "data"),
-        State("seen", "data"),
+        State("route", "data"),
+        State("rendered", "data"),
         running=[(Output("tick", "disabled"), True, False)],
         prevent_initial_call=True,
     )
-    def refresh(_tick: Any, view: Any, place: Any, seen: Any) -> Any:
-        if not isinstance(seen, Mapping) or place is None or seen.get("place") != place:
+    def refresh(_tick: Any, view: Any, route: Any, rendered: Any) -> Any:
+        if not isinstance(rendered, Mapping) or route is None or rendered.get("route") != route:
             raise dash.exceptions.PreventUpdate  # the page is being built
-        where = _where(place, view)
-        state = renderer.state(where)
+        parsed = _read_route(route, view)
+        state = renderer.state(parsed)
         wanted = dash.callback_context.outputs_list
         keys = [[output["id"]["key"] for output in outputs] for outputs in wanted[:2]]
         nothing = [[no_update] * len(outputs) for outputs in keys]
-        if state.shape != seen.get("shape"):
-            return *nothing, no_update, {"again": state.shape}
+        if state.shape != rendered.get("shape"):
+            return *nothing, no_update, {"rebuild": state.shape}
         is_tick = "view.data" not in dash.callback_context.triggered_prop_ids
-        if is_tick and state.version == seen.get("version"):
+        if is_tick and state.version == rendered.get("version"):
             raise dash.exceptions.PreventUpdate
-        update = renderer.update(where, state, seen, at_once=not is_tick)
+        update = renderer.update(parsed, state, rendered, at_once=not is_tick)
         pieces = [[update.pieces.get(key, no_update) for key in group] for group in keys]
-        return *pieces, _status(state), {**update.seen, "place": place}
+        return *pieces, _status(state), {**update.rendered, "route": route}
 
 
-def _where(place: Any, view: Any) -> Route:
-    table_ = {**(place if isinstance(place, Mapping) else {}), **(view if isinstance(view, Mapping) else {})}
+def _read_route(route: Any, view: Any) -> Route:
+    table_ = {**(route if isinstance(route, Mapping) else {}), **(view if isinstance(view, Mapping) else {})}
     return Route.read(table_)
 
 
@@ -228,7 +228,7 @@ def _routes(server: Flask, renderer: PageRenderer) -> None:
         table_ = given if isinstance(given, Mapping) else {}
         try:
             area = Area.read(str(table_.get("area")))
-            return {"trials": renderer.within(Route.read(table_.get("place")), str(table_.get("card")), area)}
+            return {"trials": renderer.within(Route.read(table_.get("route")), str(table_.get("card")), area)}
         except TunerError as error:
             return told(error)
 

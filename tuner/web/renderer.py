@@ -77,11 +77,11 @@ class PageUpdate:
 
     Attributes:
         pieces: what changed, by key: children of parts, drawings or patches of figures.
-        seen: what the browser shows after it.
+        rendered: what the browser shows after it.
     """
 
     pieces: dict[str, Any] = field(default_factory=dict)
-    seen: dict[str, Any] = field(default_factory=dict)
+    rendered: dict[str, Any] = field(default_factory=dict)
 
 
 class PageRenderer:
@@ -190,10 +190,10 @@ class PageRenderer:
         return figures.within(one.figure, frame, chosen, area) if frame is not None else []
 
     def body(self, route: Route, state: PageState) -> tuple[list[Component], dict[str, Any]]:
-        """The whole page, and the `seen` of a browser that shows it."""
-        update = PageUpdate(seen={"shape": state.shape, "version": state.version, "pieces": {}})
+        """The whole page, and the `rendered` of a browser that shows it."""
+        update = PageUpdate(rendered={"shape": state.shape, "version": state.version, "pieces": {}})
         if state.trouble is not None:
-            return [state.trouble], update.seen
+            return [state.trouble], update.rendered
         found = self._parts(route, state)
         boxes: dict[str, Component] = {}
         for key, component in found.items():
@@ -201,17 +201,17 @@ class PageRenderer:
             boxes[key] = html.Div(component, id={"type": "part", "key": key}, className="part")
         page, frame = state.page, state.frame
         if page is None or frame is None or state.snapshot is None:
-            return list(boxes.values()), update.seen
+            return list(boxes.values()), update.rendered
         if page.has_grid:
             boxes["trials"] = parts.trials_tools(state.snapshot)
         cards = []
         for i, one in enumerate(page.cards):
             if i < AT_ONCE:
                 drawing = self._draw(one, state, route)
-                update.seen["pieces"][one.key] = self._keep(drawing)
+                update.rendered["pieces"][one.key] = self._keep(drawing)
             else:
                 drawing = json.loads(to_json_plotly(route.theme.empty("")))
-                update.seen |= {"version": "more", "next": AT_ONCE}
+                update.rendered |= {"version": "more", "next": AT_ONCE}
             cards.append(card(one, frame, route.options.get(one.key, {}), drawing))
         self.drawn.set()
         above = [boxes[name] for name in page.file.parts]
@@ -221,30 +221,32 @@ class PageRenderer:
             *above,
             html.Div(cards, className="grid"),
             *(boxes[n] for n in page.file.below),
-        ], update.seen
+        ], update.rendered
 
-    def update(self, route: Route, state: PageState, seen: Mapping[str, Any], *, at_once: bool) -> PageUpdate:
+    def update(
+        self, route: Route, state: PageState, rendered: Mapping[str, Any], *, at_once: bool
+    ) -> PageUpdate:
         """The parts of the page that differ from what the browser has.
 
         Args:
             route: what it shows.
             state: the route, now.
-            seen: what it has seen, of the same shape.
+            rendered: what the browser shows, of the same shape.
             at_once: send everything, whatever its size.
         """
-        before: Mapping[str, str] = seen.get("pieces", {})
-        update = PageUpdate(seen={"shape": state.shape, "version": state.version, "pieces": dict(before)})
+        before: Mapping[str, str] = rendered.get("pieces", {})
+        update = PageUpdate(rendered={"shape": state.shape, "version": state.version, "pieces": dict(before)})
         for key, component in self._parts(route, state).items():
             _note(update, key, component, before.get(key))
         if state.page is None or state.frame is None:
             return update
         cards, size = list(state.page.cards), 0
-        start = int(seen.get("next", 0)) % max(1, len(cards))
+        start = int(rendered.get("next", 0)) % max(1, len(cards))
         for i, one in enumerate(cards[start:] + cards[:start]):
             if size > TICK_CHARACTERS and not at_once:
                 # The next tick begins where this one ends, and finds another version.
-                update.seen["version"] = "more"
-                update.seen["next"] = start + i
+                update.rendered["version"] = "more"
+                update.rendered["next"] = start + i
                 break
             drawing = self._draw(one, state, route)
             old, new = before.get(one.key, ""), self._keep(drawing)
@@ -254,7 +256,7 @@ class PageRenderer:
             sent, characters = (drawing, 0) if known is None else patch(known, drawing)
             size += characters or len(json.dumps(drawing))
             update.pieces[one.key] = sent
-            update.seen["pieces"][one.key] = new
+            update.rendered["pieces"][one.key] = new
         return update
 
     def _parts(self, route: Route, state: PageState) -> dict[str, Component]:
@@ -338,7 +340,7 @@ def _note(update: PageUpdate, key: str, component: Component, before: str | None
     found = blake2b(text.encode(), digest_size=8).hexdigest()
     if found != before:
         update.pieces[key] = component
-        update.seen["pieces"][key] = found
+        update.rendered["pieces"][key] = found
 
 
 def _trouble(component: Component) -> PageState:

@@ -60,7 +60,7 @@ def columns(snapshot: LiveSnapshot, since: int = 0, most: int | None = None) -> 
     found.append(("rule", "text", [text or None for text in trials.rule[rows].tolist()]))
     found.append(("reason", "text", [text or None for text in trials.reason[rows].tolist()]))
     names, kinds, data = zip(*found, strict=True)
-    return {"look": int(snapshot.changed.max(initial=0)), "names": names, "kinds": kinds, "columns": data}
+    return {"since": int(snapshot.changed.max(initial=0)), "names": names, "kinds": kinds, "columns": data}
 
 
 def rounded(values: NDArray[np.floating[Any]], digits: int = 6) -> list[float | None]:

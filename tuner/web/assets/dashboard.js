@@ -33,7 +33,7 @@
 
   // ---- what the address says ----
 
-  const PLACE = ["study", "page", "trial", "against", "lost"];
+  const ROUTE = ["study", "page", "trial", "against", "lost"];
   let state = read(location);
 
   // `lost` is an address that names no study and is not that of the list.
@@ -59,25 +59,25 @@
     return text ? `/?${text}` : "/";
   }
 
-  const isSamePlace = (a, b) => PLACE.every((name) => same(a[name], b[name]));
+  const isSameRoute = (a, b) => ROUTE.every((name) => same(a[name], b[name]));
 
   const view = () => ({ sel: state.sel, options: state.options, theme: theme() });
-  const place = () => ({
-    ...Object.fromEntries(PLACE.map((name) => [name, state[name]])), ...view(),
+  const route = () => ({
+    ...Object.fromEntries(ROUTE.map((name) => [name, state[name]])), ...view(),
   });
 
   function go(next, { push = true } = {}) {
     const before = state;
     state = next;
     if (push) history.pushState(null, "", address(state));
-    mark();
-    const isElsewhere = !isSamePlace(before, state);
+    updateShell();
+    const isElsewhere = !isSameRoute(before, state);
     if (!same([before.sel, before.options], [state.sel, state.options])) set("view", { data: view() });
     if (!isElsewhere) return;
     leave();
     const close = byId("help-box");
     if (close && close.open) close.close();
-    set("place", { data: place() });
+    set("route", { data: route() });
     loadGrid();
     if (before.study !== state.study || before.page !== state.page) window.scrollTo(0, 0);
   }
@@ -85,7 +85,7 @@
   function change(changes) {
     state = { ...state, ...changes };
     history.replaceState(null, "", address(state));
-    mark();
+    updateShell();
     set("view", { data: view() });
   }
 
@@ -147,7 +147,7 @@
       .finally(() => setTimeout(drawNext, 0));
   }
 
-  function draws() {
+  function startDrawing() {
     if (isDrawing) return;
     isDrawing = true;
     setTimeout(drawNext, 0);
@@ -161,7 +161,7 @@
 
   function arrive() {
     isOnTheWay = false;
-    draws();
+    startDrawing();
   }
 
   for (const name of ["react", "newPlot"]) {
@@ -178,7 +178,7 @@
         const asked = [...(before ? before.asked : []), { done, failed }];
         waiting.set(element, { draw, asked, isInView: inView(element) });
         if (!askedOn.has(element)) askedOn.set(element, visit);
-        draws();
+        startDrawing();
       });
     };
   }
@@ -197,30 +197,30 @@
 
   const theme = () => localStorage.getItem("tuner-theme") || (system.matches ? "dark" : "light");
 
-  function paint() {
+  function applyTheme() {
     const root = document.documentElement;
     root.dataset.theme = theme();
     root.dataset.agThemeMode = theme();
     if (byId("theme")) byId("theme").textContent = theme() === "dark" ? "light" : "dark";
   }
 
-  function turn() {
+  function switchTheme() {
     localStorage.setItem("tuner-theme", theme() === "dark" ? "light" : "dark");
-    paint();
+    applyTheme();
     set("view", { data: view() });
   }
 
   system.addEventListener("change", () => {
-    paint();
+    applyTheme();
     set("view", { data: view() });
   });
-  paint();
+  applyTheme();
 
   // ---- the shell ----
 
   const firstPage = () => document.querySelector("#pages a");
 
-  function mark() {
+  function updateShell() {
     const pages = byId("pages");
     if (!pages) return;
     pages.hidden = state.study === null;
@@ -299,11 +299,11 @@
     const area = JSON.stringify(value.range || { ...value.lassoPoints, lasso: true });
     fetch("/-/within", {
       method: "POST", headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ place: place(), card: key, area }),
+      body: JSON.stringify({ route: route(), card: key, area }),
     })
       .then((answer) => (answer.status === 200 ? answer.json() : { trials: drawn }))
       .catch(() => ({ trials: drawn }))
-      .then(({ trials }) => isSamePlace(asked, state) && trials.length && select(trials));
+      .then(({ trials }) => isSameRoute(asked, state) && trials.length && select(trials));
   }
 
   function trialOf(point) {
@@ -348,7 +348,7 @@
   }
 
   function grid(element) {
-    byId("backstage").append(element);  // where it has a size before its page is shown
+    byId("offscreen").append(element);  // where it has a size before its page is shown
     return window.agGrid.createGrid(element, {
       getRowId: ({ data }) => data.id,
       rowSelection: { mode: "multiRow", selectAll: "filtered", enableClickSelection: false },
@@ -382,7 +382,7 @@
       table?.api?.destroy();
       table = {
         study: state.study, element: document.createElement("div"), api: null, columns: {}, at: new Map(),
-        look: 0, digest: "", top: 0, search: "", isOnlySelected: false, isWhole: false,
+        since: 0, digest: "", top: 0, search: "", isOnlySelected: false, isWhole: false,
       };
     }
     const mine = table;
@@ -391,8 +391,8 @@
       return;
     }
     mine.isBusy = true;
-    const { study, look, digest } = mine;
-    const query = first ? { study, first } : { study, since: look, digest };
+    const { study, since, digest } = mine;
+    const query = first ? { study, first } : { study, since, digest };
     const [answer] = await Promise.all([trials(query), script(meta("grid-script"))]).catch(() => [null]);
     mine.isBusy = false;
     if (!answer || mine !== table) return;
@@ -415,7 +415,7 @@
       names.forEach((name, c) => { mine.columns[name][at] = columns[c][i]; });
     });
     if (columns[0].length) mine.api.applyTransaction({ add, update });
-    Object.assign(mine, { digest: answer.digest, look: first ? 0 : answer.look, isWhole: !first });
+    Object.assign(mine, { digest: answer.digest, since: first ? 0 : answer.since, isWhole: !first });
     showTable();
     if (mine.isStale) {
       mine.isStale = false;
@@ -465,7 +465,7 @@
   // ---- what a person does ----
 
   const actions = {
-    theme: turn,
+    theme: switchTheme,
     keys: help,
     selection: () => select([]),
     csv: () => table?.api?.exportDataAsCsv({
@@ -542,7 +542,7 @@
     if (isTyping || event.metaKey || event.ctrlKey || event.altKey) return;
     const pages = [...document.querySelectorAll("#pages a")];
     if (/^[1-9]$/.test(event.key) && state.study !== null) return pages[event.key - 1]?.click();
-    if (event.key === "t") return turn();
+    if (event.key === "t") return switchTheme();
     if (event.key === "?") return help();
     if (["j", "k", "b"].includes(event.key)) {
       const link = byId(`trial-${event.key}`);
@@ -591,15 +591,15 @@
   window.fetch = async (...request) => {
     try {
       const answer = await plainFetch(...request);
-      away(answer.status === 403 ? "The token is no longer good: open the address that `tune dashboard` prints." : "");
+      showOffline(answer.status === 403 ? "The token is no longer good: open the address that `tune dashboard` prints." : "");
       return answer;
     } catch (error) {
-      if (error.name !== "AbortError") away("The dashboard does not answer. Start it again with `tune dashboard`; this page goes on by itself.");
+      if (error.name !== "AbortError") showOffline("The dashboard does not answer. Start it again with `tune dashboard`; this page goes on by itself.");
       throw error;
     }
   };
 
-  function away(text) {
+  function showOffline(text) {
     const box = byId("offline");
     if (!box || box.textContent === text) return;
     box.textContent = text;
@@ -611,26 +611,26 @@
   window.dash_clientside = window.dash_clientside || {};
   window.dash_clientside.tuner = {
     begin: () => {
-      paint();
-      mark();
+      applyTheme();
+      updateShell();
       loadGrid();
-      return place();
+      return route();
     },
-    seen: (seen) => {
-      if (seen && seen.again) {
+    rendered: (rendered) => {
+      if (rendered && rendered.rebuild) {
         // The page must be built anew, in the same place.
-        set("place", { data: { ...place(), again: seen.again } });
+        set("route", { data: { ...route(), rebuild: rendered.rebuild } });
         return window.dash_clientside.no_update;
       }
-      if (seen && seen.place) {
-        document.documentElement.dataset.shown = address({ ...seen.place, sel: "", options: {} });
-        if (isSamePlace(seen.place, state)) arrive();
-        document.documentElement.dataset.whole = String(seen.version !== "more");
+      if (rendered && rendered.route) {
+        document.documentElement.dataset.shown = address({ ...rendered.route, sel: "", options: {} });
+        if (isSameRoute(rendered.route, state)) arrive();
+        document.documentElement.dataset.whole = String(rendered.version !== "more");
       }
-      mark();
+      updateShell();
       showTable();
       if (byId("grid")) fill();
-      else if (seen && seen.version && seen.version !== "more") idle(prepare);
+      else if (rendered && rendered.version && rendered.version !== "more") idle(prepare);
       return window.dash_clientside.no_update;
     },
     point: (clicks, boxes) => {
