@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from tuner.fused import (
+    EpochResult,
     FusedRows,
     Layout,
     LossKind,
-    Measured,
     RowInputs,
     RowRecipe,
     RowTargets,
@@ -118,7 +118,7 @@ def place(
     batch.place(row, recipe, learned or targets(), inputs(), first_weights(recipe, seed))
 
 
-def trained(recipe: RowRecipe, epochs: int = 4, **given: Any) -> list[Measured]:
+def trained(recipe: RowRecipe, epochs: int = 4, **given: Any) -> list[EpochResult]:
     """The epochs of one trial alone."""
     learned = given.pop("targets", None)
     alone = batch(1, epochs, **given)
@@ -126,7 +126,7 @@ def trained(recipe: RowRecipe, epochs: int = 4, **given: Any) -> list[Measured]:
     return [alone.advance()[0] for _ in range(epochs)]
 
 
-def bits(measured: Measured) -> tuple[Any, ...]:
+def bits(measured: EpochResult) -> tuple[Any, ...]:
     """Everything measured but the time, so that equal means equal bit by bit."""
     losses = (measured.train_loss, measured.val_loss, measured.learning_rate, measured.grad_norm)
     outputs = (measured.sample_outputs.tobytes(), measured.val_outputs.tobytes())

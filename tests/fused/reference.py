@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from tuner.fused import FusedRows, Measured
+from tuner.fused import EpochResult, FusedRows
 from tuner.fused.layout import (
     BIAS,
     FAN_IN,
@@ -25,8 +25,8 @@ from tuner.fused.layout import (
     WEIGHT,
     Floats,
 )
-from tuner.fused.recipe import Activation, LossKind, Numbers
-from tuner.fused.row import Batches, FusedRow, Measurement, Pass, Weights
+from tuner.fused.recipe import Activation, LossKind, UpdateCoefficients
+from tuner.fused.row import Batches, EvaluationData, ForwardSettings, FusedRow, Weights
 
 Words = NDArray[np.uint32]
 
@@ -52,14 +52,14 @@ _LOSSES: Mapping[LossKind, Callable[..., Tensor]] = {
 class ReferenceRows(FusedRows):
     """A batch whose epochs PyTorch computes."""
 
-    def _advanced(self, row: FusedRow) -> Measured:
+    def _advanced(self, row: FusedRow) -> EpochResult:
         return row.advance(epoch, self._scratch(row.layout))
 
 
 def epoch(
-    batches: Batches, how: Pass, numbers: Numbers, rates: NDArray[np.float64], first: int,
-    weights: Weights, gradient: Floats, work: Floats,
-    sample: Measurement, validation: Measurement,
+    batches: Batches, how: ForwardSettings, numbers: UpdateCoefficients,
+    rates: NDArray[np.float64], first: int, weights: Weights, gradient: Floats, work: Floats,
+    sample: EvaluationData, validation: EvaluationData,
 ) -> tuple[float, float, float]:  # fmt: skip
     """Train one epoch in place, then measure; see `row.Backend`."""
     norms, flat = 0.0, torch.from_numpy(weights.p)
@@ -74,7 +74,7 @@ def epoch(
 
 
 @torch.no_grad()
-def _measure(how: Pass, on: Measurement, flat: Tensor) -> float:
+def _measure(how: ForwardSettings, on: EvaluationData, flat: Tensor) -> float:
     found = _outputs(how._replace(threshold=0), flat, torch.from_numpy(on.x), 0)
     on.outputs[...] = found.numpy()
     kind = LossKind(how.kind)
@@ -82,7 +82,7 @@ def _measure(how: Pass, on: Measurement, flat: Tensor) -> float:
     return float(_loss(how, found, targets, torch.from_numpy(on.weights)))
 
 
-def _loss(how: Pass, outputs: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
+def _loss(how: ForwardSettings, outputs: Tensor, targets: Tensor, weight: Tensor) -> Tensor:
     kind = LossKind(how.kind)
     if not len(weight):
         return _LOSSES[kind](outputs, targets)
@@ -90,7 +90,7 @@ def _loss(how: Pass, outputs: Tensor, targets: Tensor, weight: Tensor) -> Tensor
     return (each.reshape(len(outputs), -1).mean(1) * weight).mean()
 
 
-def _batch(batches: Batches, how: Pass, step: int, number: int) -> tuple[Tensor, Tensor, Tensor]:
+def _batch(batches: Batches, how: ForwardSettings, step: int, number: int) -> tuple[Tensor, Tensor, Tensor]:
     start = step * batches.size
     rows = batches.order[start : start + batches.size]
     x = batches.x[rows]
@@ -112,7 +112,7 @@ def _batch(batches: Batches, how: Pass, step: int, number: int) -> tuple[Tensor,
     return torch.from_numpy(x), torch.from_numpy(y.astype(np.float32)), torch.from_numpy(weight)
 
 
-def _outputs(how: Pass, flat: Tensor, x: Tensor, step: int) -> Tensor:
+def _outputs(how: ForwardSettings, flat: Tensor, x: Tensor, step: int) -> Tensor:
     depth = len(how.table) - 1
     for index, layer in enumerate(how.table.tolist()):
         fan_in, units, width = layer[FAN_IN], layer[FAN_OUT], layer[STRIDE]
@@ -132,7 +132,9 @@ def _outputs(how: Pass, flat: Tensor, x: Tensor, step: int) -> Tensor:
     return x
 
 
-def _update(n: Numbers, rate: float, step: int, p: Tensor, g: Tensor, m: Tensor, v: Tensor) -> float:
+def _update(
+    n: UpdateCoefficients, rate: float, step: int, p: Tensor, g: Tensor, m: Tensor, v: Tensor
+) -> float:
     if n.l1:
         g = g + n.l1 * p.sign()
     norm = float(torch.linalg.vector_norm(g))
@@ -156,7 +158,7 @@ def _update(n: Numbers, rate: float, step: int, p: Tensor, g: Tensor, m: Tensor,
 
 
 def words(seed: int, first: int, count: int) -> Words:
-    """`fast_math.word` of the seed at `count` places from the first on."""
+    """`fast_math.random_bits` of the seed at `count` places from the first on."""
     x = np.arange(first + 1, first + 1 + count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     x = x + np.array([seed], np.uint64) * np.uint64(0xD6E8FEB86659FD93)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -165,7 +167,7 @@ def words(seed: int, first: int, count: int) -> Words:
 
 
 def scrambled(x: Words) -> Words:
-    """`fast_math.scramble` of arrays."""
+    """`fast_math.mix_bits` of arrays."""
     x = x ^ (x >> np.uint32(16))
     x = x * np.uint32(0x7FEB352D)
     x = x ^ (x >> np.uint32(15))

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from tests.fused.made import RULES, recipe, targets, trained, weighed
 from tests.fused.reference import ReferenceRows
-from tuner.fused import Activation, FusedRows, LossKind, Measured, RowRecipe
+from tuner.fused import Activation, EpochResult, FusedRows, LossKind, RowRecipe
 
 
-def agree(recipe: RowRecipe, tolerance: float = 2e-4, **given: Any) -> list[Measured]:
+def agree(recipe: RowRecipe, tolerance: float = 2e-4, **given: Any) -> list[EpochResult]:
     native, torch = (trained(recipe, 3, kind=kind, **given) for kind in (FusedRows, ReferenceRows))
     for one, two in zip(native, torch, strict=True):
         assert np.isfinite([one.train_loss, one.val_loss, one.grad_norm]).all()

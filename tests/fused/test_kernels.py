@@ -27,15 +27,15 @@ def _table(x: Any, y: Any) -> None:
         y[0, i] = fast_math.exp(x[i])
         y[1, i] = fast_math.tanh(x[i])
         y[2, i] = fast_math.sigmoid(x[i])
-        y[3, i], y[4, i] = fast_math.normal_law(x[i])
+        y[3, i], y[4, i] = fast_math.normal_cdf_pdf(x[i])
         y[5, i] = fast_math.log(fast_math.exp(x[i]))
 
 
 @njit_inline
 def _words(places: Any, key: Any, words: Any, pairs: Any) -> None:
     for i in range(len(places)):
-        words[0, i] = fast_math.scramble(fast_math.u32(places[i] ^ key))
-        words[1, i] = fast_math.word(key, i)
+        words[0, i] = fast_math.mix_bits(fast_math.u32(places[i] ^ key))
+        words[1, i] = fast_math.random_bits(key, i)
         pairs[0, i], pairs[1, i] = fast_math.normal_pair(words[0, i], words[1, i])
 
 

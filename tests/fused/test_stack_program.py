@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tuner.fused.layers import Unknown, batched
-from tuner.fused.masks import install, rates
+from tuner.fused.layers import UnsupportedLayer, batched
+from tuner.fused.masks import dropout_rates, replace_dropout
 from tuner.fused.program import Program, Unstackable
 from tuner.fused.signature import signature
 
@@ -87,19 +87,19 @@ def test_rows_give_the_outputs_and_gradients_of_their_networks(name: str, traini
     modules = [drawn(make()) for _ in range(3)]
     x = torch.randn(3, 5, *shape, dtype=torch.float64)
     program = Program(make().double(), x[0], 3)
-    assert [slot.layer for slot in program.slots] == {
+    assert [call.layer for call in program.dropouts] == {
         "vectors": ["3"],
         "pictures": ["3", "8"],
         "sliced": ["drop", "drop"],
     }.get(name, [])
-    masks = [torch.randint(0, 2, (3, 5, *slot.shape)).double() * 2 for slot in program.slots]
+    masks = [torch.randint(0, 2, (3, 5, *call.shape)).double() * 2 for call in program.dropouts]
     packed = [program.pack(module) for module in modules]
     flats = torch.stack([flat for flat, _ in packed]).requires_grad_()
     outputs = program.outputs(program.unpack(flats), x, masks, training=training)
     (gradients,) = torch.autograd.grad(outputs.square().sum(), flats)
     for row, module in enumerate(modules):
-        tape = install(module)
-        with tape.playing([mask[row] for mask in masks]):
+        dropout = replace_dropout(module)
+        with dropout.using([mask[row] for mask in masks]):
             wanted = module.train(training)(x[row])
         torch.testing.assert_close(outputs[row], wanted, rtol=1e-9, atol=1e-12)
         wanted.square().sum().backward()
@@ -122,11 +122,11 @@ def test_packed_network_has_the_state_of_the_network(name: str) -> None:
 def test_common_layers_need_no_vmap() -> None:
     for make in (vectors, pictures, Shared):
         module = make()
-        install(module)
+        replace_dropout(module)
         assert callable(batched(module, {}))
-    with pytest.raises(Unknown):
+    with pytest.raises(UnsupportedLayer):
         batched(Sliced(), {})
-    with pytest.raises(Unknown):
+    with pytest.raises(UnsupportedLayer):
         batched(nn.Sequential(nn.Flatten(0), nn.Linear(6, 3)), {})
 
 
@@ -140,10 +140,10 @@ def test_network_without_anything_to_train_is_refused() -> None:
 
 def test_dropout_rates_are_read_by_name_before_layers_are_replaced() -> None:
     module = pictures()
-    assert rates(module) == {"3": 0.4, "8": 0.2}
-    tape = install(module)
-    assert rates(module) == {}
-    assert install(module) is tape
+    assert dropout_rates(module) == {"3": 0.4, "8": 0.2}
+    dropout = replace_dropout(module)
+    assert dropout_rates(module) == {}
+    assert replace_dropout(module) is dropout
 
 
 class Held(nn.Module):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from tuner.fused import RowRecipe, Seeds, UpdateRule, adagrad, adam, momentum, rmsprop, sgd
-from tuner.fused.recipe import numbers
+from tuner.fused.recipe import coefficients
 from tuner.fused.universal import UniversalUpdate
 
 SEEDS = Seeds(order=0, dropout=0, noise=0, mixing=0, partner=0)
@@ -68,7 +68,7 @@ def plain(p: Tensor, gradients: Tensor, recipe: RowRecipe, make: Any) -> tuple[T
 
 def stacked(p: Tensor, gradients: Tensor, recipes: list[RowRecipe]) -> tuple[Tensor, list[float]]:
     update = UniversalUpdate(
-        [numbers(r) for r in recipes], p.clone(), torch.zeros_like(p), torch.zeros_like(p)
+        [coefficients(r) for r in recipes], p.clone(), torch.zeros_like(p), torch.zeros_like(p)
     )
     for step, gradient in enumerate(gradients):
         update.g += gradient
@@ -100,7 +100,7 @@ def test_row_whose_batch_is_not_complete_stays_and_gathers_gradients(dtype: torc
     p, gradients = start(dtype, rows=2)
     recipes = [replace(BARE, rule=adam(0.9, 0.99, 1e-8), weight_decay=0.5)] * 2
     update = UniversalUpdate(
-        [numbers(r) for r in recipes], p.clone(), torch.zeros_like(p), torch.zeros_like(p)
+        [coefficients(r) for r in recipes], p.clone(), torch.zeros_like(p), torch.zeros_like(p)
     )
     for gradient in gradients[:3]:
         update.g += gradient

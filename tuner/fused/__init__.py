@@ -13,16 +13,16 @@ from tuner.fused.recipe import (
     rmsprop,
     sgd,
 )
-from tuner.fused.row import Measured, RowState
+from tuner.fused.row import EpochResult, RowState
 from tuner.fused.row_data import RowInputs, RowTargets
 from tuner.fused.rows import FusedRows
 
 __all__ = [
     "Activation",
+    "EpochResult",
     "FusedRows",
     "Layout",
     "LossKind",
-    "Measured",
     "RowInputs",
     "RowRecipe",
     "RowState",

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from tuner.compiled import njit_cached, njit_inline
-from tuner.fused.fast_math import ZERO, f32, normal_pair, scramble, u32, word
+from tuner.fused.fast_math import ZERO, f32, mix_bits, normal_pair, random_bits, u32
 from tuner.fused.layout import ACTIVATION, CHUNK, DELTA, FAN_OUT, ROWS, STRIDE
 from tuner.fused.loss_kernels import derive, total_loss
-from tuner.fused.network import backward, forward, turn_weights
+from tuner.fused.network import backward, forward, transpose_weights
 from tuner.fused.recipe import LossKind
 from tuner.fused.row import Backend
 from tuner.fused.update import update
@@ -45,11 +45,14 @@ def _add_sample(batches: Any, number: Any, index: Any, at: Any, share: Any, row:
     x = batches.x[index]
     if batches.noise > 0:
         deviation, half = f32(batches.noise), len(x) // 2
-        key, key_two = word(batches.noise_seed, 2 * number), word(batches.noise_seed, 2 * number + 1)
+        key, key_two = (
+            random_bits(batches.noise_seed, 2 * number),
+            random_bits(batches.noise_seed, 2 * number + 1),
+        )
         low, high, low_x, high_x = row[:half], row[half:], x[:half], x[half:]
         for j in range(half):
             place = u32(at * half + j)
-            one, two = normal_pair(scramble(u32(place ^ key)), scramble(u32(place ^ key_two)))
+            one, two = normal_pair(mix_bits(u32(place ^ key)), mix_bits(u32(place ^ key_two)))
             low[j] += share * (low_x[j] + deviation * one)
             high[j] += share * (high_x[j] + deviation * two)
         row[batches.features :] = ZERO
@@ -113,7 +116,7 @@ def _train(
     for step in range(len(rates)):
         start = step * batches.size
         batch = min(batches.size, samples - start)
-        turn_weights(table, weights.p, work)
+        transpose_weights(table, weights.p, work)
         for position in range(0, batch, CHUNK):
             count = min(CHUNK, batch - position)
             _gather(batches, step, first + step, start, position, count, work)

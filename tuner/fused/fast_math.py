@@ -94,7 +94,7 @@ _A4, _A5 = f32(-1.453152027), f32(1.061405429)
 
 
 @njit_inline
-def normal_law(x: Any) -> tuple[Any, Any]:
+def normal_cdf_pdf(x: Any) -> tuple[Any, Any]:
     """Distribution and density of the standard normal law; absolute error 1e-7.
 
     Abramowitz and Stegun 1964, eq. 7.1.26.
@@ -131,7 +131,7 @@ _C1, _C2, _C3, _C4, _C5 = f32(-1 / 2), f32(1 / 24), f32(-1 / 720), f32(1 / 40320
 
 
 @njit_inline
-def turn(share: Any) -> tuple[Any, Any]:
+def cos_sin(share: Any) -> tuple[Any, Any]:
     """Cosine and sine of a share of the full circle, in [-1/2, 1/2); Taylor series at half the angle."""
     x = _PI * share
     z = x * x
@@ -146,7 +146,7 @@ _UNIT = f32(2**-24)
 
 
 @njit_inline
-def scramble(x: Any) -> Any:
+def mix_bits(x: Any) -> Any:
     """A bijection of 32 bits without visible order (Wellons 2018, "lowbias32")."""
     x = u32(x ^ u32(x >> _U16))
     x = u32(x * _M1)
@@ -161,7 +161,7 @@ _U30, _U27, _U32 = u64(30), u64(27), u64(32)
 
 
 @njit_inline
-def word(seed: Any, index: Any) -> Any:
+def random_bits(seed: Any, index: Any) -> Any:
     """32 random bits at a place of a stream: splitmix64 (Steele et al. 2014), upper half.
 
     Args:
@@ -178,5 +178,5 @@ def word(seed: Any, index: Any) -> Any:
 def normal_pair(one: Any, two: Any) -> tuple[Any, Any]:
     """Two independent standard normal numbers from two words of 32 bits (Box and Muller 1958)."""
     radius = f32(np.sqrt(-TWO * log((f32(i32(one >> _U8)) + HALF) * _UNIT)))
-    cosine, sine = turn(f32(i32(two >> _U8)) * _UNIT - HALF)
+    cosine, sine = cos_sin(f32(i32(two >> _U8)) * _UNIT - HALF)
     return radius * cosine, radius * sine

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn import functional
 
-from tuner.fused.masks import Masked
+from tuner.fused.masks import MaskedDropout
 
 Tensors = Mapping[str, Tensor]
 Forward = Callable[[Tensors, Tensor, Sequence[Tensor]], Tensor]
@@ -33,13 +33,13 @@ _FUNCTIONS = frozenset({
 _METHODS = frozenset({"relu", "tanh", "sigmoid"})
 
 
-class Unknown(Exception):
+class UnsupportedLayer(Exception):
     """The graph holds a layer or an operation that has no batched form here."""
 
 
 class _Tracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, Masked) or super().is_leaf_module(m, module_qualified_name)
+        return isinstance(m, MaskedDropout) or super().is_leaf_module(m, module_qualified_name)
 
 
 def batched(module: nn.Module, names: Mapping[str, str]) -> Forward:
@@ -50,12 +50,12 @@ def batched(module: nn.Module, names: Mapping[str, str]) -> Forward:
         names: what each of its parameters is called among the tensors; tied ones have one name.
 
     Raises:
-        Unknown: it has a layer or an operation without a batched form, or no graph.
+        UnsupportedLayer: it has a layer or an operation without a batched form, or no graph.
     """
     try:
         nodes = list(_Tracer().trace(module).nodes)
     except Exception as error:
-        raise Unknown(str(error)) from error
+        raise UnsupportedLayer(str(error)) from error
     parts = dict(module.named_modules(remove_duplicate=False))
     for node in nodes:
         _check(node, parts)
@@ -91,7 +91,7 @@ def _check(node: fx.Node, parts: Mapping[str, nn.Module]) -> None:
     known = node.op in ("placeholder", "output")
     if node.op == "call_module":
         part = parts[str(node.target)]
-        known = type(part) in _RULES or type(part) in _ELEMENTWISE or isinstance(part, Masked)
+        known = type(part) in _RULES or type(part) in _ELEMENTWISE or isinstance(part, MaskedDropout)
         known = known and len(node.args) == 1 and not node.kwargs
         if isinstance(part, nn.Conv2d):
             known = known and part.padding_mode == "zeros"
@@ -102,11 +102,11 @@ def _check(node: fx.Node, parts: Mapping[str, nn.Module]) -> None:
     elif node.op == "call_method":
         known = node.target in _METHODS
     if not known:
-        raise Unknown(f"{node.op} {node.target}")
+        raise UnsupportedLayer(f"{node.op} {node.target}")
 
 
 def _layer(part: Any, x: Tensor, own: Sequence[Any], rows: int, masks: Iterator[Tensor]) -> Tensor:
-    if isinstance(part, Masked):
+    if isinstance(part, MaskedDropout):
         return _masked(x, next(masks)) if part.training else x
     rule = _RULES.get(type(part))
     if rule is None:
@@ -121,13 +121,13 @@ def _image(x: Tensor) -> Tensor:
     if x.ndim == 4:
         return x
     if x.ndim != 5:
-        raise Unknown(f"an image of shape {tuple(x.shape)}")
+        raise UnsupportedLayer(f"an image of shape {tuple(x.shape)}")
     return x.transpose(0, 1).flatten(1, 2).contiguous(memory_format=torch.channels_last)
 
 
 def _vector(x: Tensor) -> Tensor:
     if x.ndim != 3:
-        raise Unknown(f"a vector of shape {tuple(x.shape)}")
+        raise UnsupportedLayer(f"a vector of shape {tuple(x.shape)}")
     return x
 
 

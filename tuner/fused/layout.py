@@ -28,11 +28,11 @@ CHUNK = 64
 
 ROW_FIELDS = (
     "fan_in", "fan_out", "rows", "columns", "stride", "weight", "bias", "scale", "shift",
-    "activation", "slope", "normal", "spread", "delta", "turned",
+    "activation", "slope", "normal", "spread", "delta", "transposed",
 )  # fmt: skip
 (
     FAN_IN, FAN_OUT, IN_ROWS, COLUMNS, STRIDE, WEIGHT, BIAS, SCALE, SHIFT,
-    ACTIVATION, SLOPE, NORMAL, SPREAD, DELTA, TURNED,
+    ACTIVATION, SLOPE, NORMAL, INVERSE_STD, DELTA, TRANSPOSED,
 ) = range(len(ROW_FIELDS))  # fmt: skip
 """Columns of `Layout.table`.
 
@@ -67,22 +67,22 @@ class Layout:
     @property
     def input_stride(self) -> int:
         """Distance of samples in padded inputs."""
-        return _up(self.inputs, LANES)
+        return _round_up(self.inputs, LANES)
 
     @property
     def table(self) -> NDArray[np.int64]:
         """One row of `ROW_FIELDS` per layer, the hidden ones first."""
-        return _laid(self)[0]
+        return _allocated(self)[0]
 
     @property
     def parameters(self) -> int:
         """Singles of the flat array of parameters."""
-        return _laid(self)[1]
+        return _allocated(self)[1]
 
     @property
     def workspace(self) -> int:
         """Singles of the workspace; its first `CHUNK` * `input_stride` hold the gathered inputs."""
-        return _laid(self)[2]
+        return _allocated(self)[2]
 
     def pack(self, state: Mapping[str, Floats]) -> Floats:
         """Lay parameters out in a new flat array.
@@ -91,15 +91,15 @@ class Layout:
             state: by `names`, shaped as `torch.nn` does.
         """
         flat = aligned(self.parameters)
-        for name, place, shape, turned in self._blocks():
-            self._view(flat, place, shape)[...] = state[name].T if turned else state[name]
+        for name, place, shape, transposed in self._blocks():
+            self._view(flat, place, shape)[...] = state[name].T if transposed else state[name]
         return flat
 
     def unpack(self, flat: Floats) -> dict[str, Floats]:
         """Copy parameters out of a flat array; the inverse of `pack`."""
         return {
-            name: np.ascontiguousarray(view.T if turned else view)
-            for name, place, shape, turned in self._blocks()
+            name: np.ascontiguousarray(view.T if transposed else view)
+            for name, place, shape, transposed in self._blocks()
             for view in [self._view(flat, place, shape)]
         }
 
@@ -126,14 +126,14 @@ class Layout:
     def _view(self, flat: Any, place: int, shape: tuple[int, ...]) -> Any:
         if len(shape) == 1:
             return flat[place : place + shape[0]]
-        stride = _stride(_up(shape[1], LANES))
+        stride = _stride(_round_up(shape[1], LANES))
         return flat[place : place + shape[0] * stride].reshape(shape[0], stride)[:, : shape[1]]
 
 
 def padded(x: NDArray[Any]) -> Floats:
     """Copy inputs (N, ...) to (N, `Layout.input_stride`), padded with zeros."""
     x = x.reshape(len(x), -1)
-    stride = _up(x.shape[1], LANES)
+    stride = _round_up(x.shape[1], LANES)
     whole = aligned(len(x) * stride).reshape(len(x), stride)
     whole[:, : x.shape[1]] = x
     return whole
@@ -147,43 +147,43 @@ def aligned(size: int) -> Floats:
 
 
 @lru_cache(maxsize=1024)
-def _laid(layout: Layout) -> tuple[NDArray[np.int64], int, int]:
+def _allocated(layout: Layout) -> tuple[NDArray[np.int64], int, int]:
     """The table, and the sizes of parameters and workspace."""
-    parameters, workspace = _Tape(), _Tape()
-    workspace.take(CHUNK * layout.input_stride)
+    parameters, workspace = _Allocator(), _Allocator()
+    workspace.allocate(CHUNK * layout.input_stride)
     rows: list[list[int]] = []
     for index, (fan_in, fan_out) in enumerate(pairwise(layout.sizes)):
         norm = layout.layer_norm and index < layout.depth
-        columns, in_rows = _up(fan_out, LANES), _up(fan_in, LANES)
+        columns, in_rows = _round_up(fan_out, LANES), _round_up(fan_in, LANES)
         stride = _stride(columns)
         before = rows[-1][STRIDE] if rows else 0
         places = [
-            parameters.take(in_rows * stride),
-            parameters.take(stride),
-            parameters.take(stride) if norm else -1,
-            parameters.take(stride) if norm else -1,
-            workspace.take(CHUNK * stride),
-            workspace.take(CHUNK * stride),
-            workspace.take(CHUNK * stride) if norm else -1,
-            workspace.take(CHUNK) if norm else -1,
-            workspace.take(CHUNK * stride),
-            workspace.take(columns * before) if rows else -1,
+            parameters.allocate(in_rows * stride),
+            parameters.allocate(stride),
+            parameters.allocate(stride) if norm else -1,
+            parameters.allocate(stride) if norm else -1,
+            workspace.allocate(CHUNK * stride),
+            workspace.allocate(CHUNK * stride),
+            workspace.allocate(CHUNK * stride) if norm else -1,
+            workspace.allocate(CHUNK) if norm else -1,
+            workspace.allocate(CHUNK * stride),
+            workspace.allocate(columns * before) if rows else -1,
         ]
         rows.append([fan_in, fan_out, in_rows, columns, stride, *places])
     return np.array(rows, np.int64), parameters.size, workspace.size
 
 
-class _Tape:
+class _Allocator:
     def __init__(self) -> None:
         self.size = 0
 
-    def take(self, count: int) -> int:
+    def allocate(self, count: int) -> int:
         start = self.size
-        self.size += _up(count, _LINE)
+        self.size += _round_up(count, _LINE)
         return start
 
 
-def _up(count: int, multiple: int) -> int:
+def _round_up(count: int, multiple: int) -> int:
     return -(-count // multiple) * multiple
 
 

@@ -1,7 +1,7 @@
 """Masks: dropout whose zeros come from outside, so that every row has its own.
 
-`install` changes the network once, when its program is made; each forward pass is then given the masks that
-`trainers.torch.batches` drew, in the order of the dropout calls.
+`replace_dropout` changes the network once, when its program is made; each forward pass is then given the
+masks that `trainers.torch.batches` drew, in the order of the dropout calls.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class DropoutCall:
     """A call of a dropout layer.
 
     Attributes:
@@ -31,14 +31,14 @@ class Slot:
 
 
 @dataclass(slots=True)
-class Tape:
+class DropoutMasks:
     """The masks of a forward pass in the order of the calls; without any, calls are noted instead."""
 
-    slots: list[Slot] = field(default_factory=list)
+    calls: list[DropoutCall] = field(default_factory=list)
     _masks: Iterator[Tensor] | None = None
 
     @contextmanager
-    def playing(self, masks: Sequence[Tensor]) -> Iterator[None]:
+    def using(self, masks: Sequence[Tensor]) -> Iterator[None]:
         """Hand out these masks."""
         self._masks = iter(masks)
         try:
@@ -46,20 +46,20 @@ class Tape:
         finally:
             self._masks = None
 
-    def masked(self, x: Tensor, slot: Slot) -> Tensor:
+    def apply(self, x: Tensor, call: DropoutCall) -> Tensor:
         """The sample (or batch) with the next mask on it."""
         if self._masks is None:
-            self.slots.append(slot)
+            self.calls.append(call)
             return x
         return x * next(self._masks)
 
 
-class Masked(nn.Module):
-    """What takes a dropout layer's place."""
+class MaskedDropout(nn.Module):
+    """Replaces a dropout layer; multiplies by a given mask."""
 
-    def __init__(self, layer: str, whole_channels: bool, tape: Tape) -> None:
+    def __init__(self, layer: str, whole_channels: bool, masks: DropoutMasks) -> None:
         super().__init__()
-        self.layer, self.whole_channels, self.tape = layer, whole_channels, tape
+        self.layer, self.whole_channels, self.masks = layer, whole_channels, masks
 
     def forward(self, x: Tensor) -> Any:
         """Take (B, ...); in evaluation mode nothing happens."""
@@ -68,27 +68,27 @@ class Masked(nn.Module):
         shape = tuple(x.shape[1:])
         if self.whole_channels:
             shape = (*shape[:1], *(1 for _ in shape[1:]))
-        return self.tape.masked(x, Slot(self.layer, shape))
+        return self.masks.apply(x, DropoutCall(self.layer, shape))
 
 
-def rates(module: nn.Module) -> dict[str, float]:
+def dropout_rates(module: nn.Module) -> dict[str, float]:
     """The share that each dropout layer drops, by its name."""
     return {name: float(part.p) for name, part in module.named_modules() if isinstance(part, DROPOUTS)}
 
 
-def install(module: nn.Module) -> Tape:
+def replace_dropout(module: nn.Module) -> DropoutMasks:
     """Replace every dropout layer in place; one that is used under two names stays one.
 
     Returns:
-        The tape that all of them play; that of an earlier call, if there was one.
+        The masks that all of them use; those of an earlier call, if there was one.
     """
-    earlier = (part.tape for part in module.modules() if isinstance(part, Masked))
-    tape, placed = next(earlier, Tape()), {}
+    earlier = (part.masks for part in module.modules() if isinstance(part, MaskedDropout))
+    masks, placed = next(earlier, DropoutMasks()), {}
     for name, part in list(module.named_modules()):
         if isinstance(part, DROPOUTS):
-            placed[part] = Masked(name, not isinstance(part, nn.Dropout), tape)
+            placed[part] = MaskedDropout(name, not isinstance(part, nn.Dropout), masks)
     for part in list(module.modules()):
         for name, child in part.named_children():
             if child in placed:
                 setattr(part, name, placed[child])
-    return tape
+    return masks

@@ -106,7 +106,7 @@ NOTHING = np.zeros(2 * LANES, np.float32)
 
 
 @llvm_intrinsic
-def _turn(_: Any, a: Any, a0: Any, a_row: Any, b: Any, b0: Any, b_row: Any) -> Any:  # noqa: ARG001
+def _transpose_tile(_: Any, a: Any, a0: Any, a_row: Any, b: Any, b0: Any, b_row: Any) -> Any:  # noqa: ARG001
     """Transpose a square of `LANES`: swap its quarters, then those of each quarter, and so on."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -141,7 +141,7 @@ def transpose(rows: Any, columns: Any, a: Any, a0: Any, a_row: Any, b: Any, b0: 
     """``B = A^T`` on flat float32 arrays; rows and columns of A are multiples of `LANES`."""
     for i in range(0, rows, LANES):
         for j in range(0, columns, LANES):
-            _turn(a, a0 + i * a_row + j, a_row, b, b0 + j * b_row + i, b_row)
+            _transpose_tile(a, a0 + i * a_row + j, a_row, b, b0 + j * b_row + i, b_row)
 
 
 @njit_inline

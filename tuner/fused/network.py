@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tuner.compiled import njit_inline, njit_reassoc
-from tuner.fused.fast_math import ONE, ZERO, f32, normal_law, scramble, sigmoid, tanh, u32, word
+from tuner.fused.fast_math import ONE, ZERO, f32, mix_bits, normal_cdf_pdf, random_bits, sigmoid, tanh, u32
 from tuner.fused.layout import (
     ACTIVATION,
     BIAS,
@@ -19,14 +19,14 @@ from tuner.fused.layout import (
     FAN_IN,
     FAN_OUT,
     IN_ROWS,
+    INVERSE_STD,
     NORMAL,
     ROWS,
     SCALE,
     SHIFT,
     SLOPE,
-    SPREAD,
     STRIDE,
-    TURNED,
+    TRANSPOSED,
     WEIGHT,
 )
 from tuner.fused.matmul_kernel import NOTHING, product, transpose
@@ -81,22 +81,24 @@ def forward(
                 _normalize(layer, parameters, work, rows)
             _activate(activation, out, slope)
             if threshold > 0:
-                _drop(out, slope, threshold, kept, word(seed, step * last + index), position * width)
+                _dropout(
+                    out, slope, threshold, kept, random_bits(seed, step * last + index), position * width
+                )
             if activation == _SIGMOID:
-                # The only one that makes something of nothing.
+                # The only activation that is not zero at zero.
                 for i in range(rows):
                     out[i * width + layer[FAN_OUT] : (i + 1) * width] = ZERO
         source, stride = layer[ACTIVATION], width
 
 
 @njit_inline
-def turn_weights(table: Any, parameters: Any, work: Any) -> None:
+def transpose_weights(table: Any, parameters: Any, work: Any) -> None:
     """Transpose the matrices that `backward` goes through."""
     for index in range(1, len(table)):
         layer = table[index]
         width, before = layer[STRIDE], table[index - 1][STRIDE]
         transpose(
-            layer[IN_ROWS], layer[COLUMNS], parameters, layer[WEIGHT], width, work, layer[TURNED], before
+            layer[IN_ROWS], layer[COLUMNS], parameters, layer[WEIGHT], width, work, layer[TRANSPOSED], before
         )
 
 
@@ -109,7 +111,7 @@ def backward(
     Args:
         table: `Layout.table`.
         parameters: the flat parameters.
-        work: the workspace, as `forward` and `turn_weights` left it.
+        work: the workspace, as `forward` and `transpose_weights` left it.
         gradient: the flat gradient.
         stride: of the inputs.
         samples: how many.
@@ -144,7 +146,8 @@ def backward(
             delta = work[before[DELTA] : before[DELTA] + size]
             product(
                 rows, before[COLUMNS], layer[FAN_OUT], work, layer[DELTA], width, 1,
-                work, layer[TURNED], before[STRIDE], work, before[DELTA], before[STRIDE], NOTHING, 0, 0, 0,
+                work, layer[TRANSPOSED], before[STRIDE], work, before[DELTA], before[STRIDE],
+                NOTHING, 0, 0, 0,
             )  # fmt: skip
             slope = work[before[SLOPE] : before[SLOPE] + size]
             for i in range(size):
@@ -178,7 +181,7 @@ def _activate(kind: Any, a: Any, slope: Any) -> None:
     elif kind == _GELU:
         for i in range(n):
             z = a[i]
-            share, density = normal_law(z)
+            share, density = normal_cdf_pdf(z)
             a[i] = z * share
             slope[i] = share + z * density
     elif kind == _SILU:
@@ -203,9 +206,9 @@ def _activate(kind: Any, a: Any, slope: Any) -> None:
 
 
 @njit_inline
-def _drop(a: Any, slope: Any, threshold: Any, kept: Any, key: Any, start: Any) -> None:
+def _dropout(a: Any, slope: Any, threshold: Any, kept: Any, key: Any, start: Any) -> None:
     for i in range(len(a)):
-        share = ZERO if scramble(u32(u32(start + i) ^ key)) < threshold else kept
+        share = ZERO if mix_bits(u32(u32(start + i) ^ key)) < threshold else kept
         a[i] *= share
         slope[i] *= share
 
@@ -245,7 +248,7 @@ def _normalize(layer: Any, parameters: Any, work: Any, rows: Any) -> None:
         normal = work[layer[NORMAL] + i * width : layer[NORMAL] + (i + 1) * width]
         mean = _sum(z[:units]) / f32(units)
         spread = ONE / f32(np.sqrt(_sum_squares_around(z[:units], mean) / f32(units) + NORM_EPSILON))
-        work[layer[SPREAD] + i] = spread
+        work[layer[INVERSE_STD] + i] = spread
         for j in range(width):
             normal[j] = (z[j] - mean) * spread
             z[j] = normal[j] * scale[j] + shift[j]
@@ -270,6 +273,6 @@ def _normalize_back(layer: Any, parameters: Any, work: Any, gradient: Any, sampl
             delta[j] *= scale[j]
         mean = _sum(delta) / f32(units)
         along = _dot(delta, normal) / f32(units)
-        spread = work[layer[SPREAD] + i]
+        spread = work[layer[INVERSE_STD] + i]
         for j in range(units):
             delta[j] = spread * (delta[j] - mean - normal[j] * along)

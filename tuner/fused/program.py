@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from tuner.fused.layers import Forward, Tensors, Unknown, batched
-from tuner.fused.masks import Slot, install
+from tuner.fused.layers import Forward, Tensors, UnsupportedLayer, batched
+from tuner.fused.masks import DropoutCall, replace_dropout
 from tuner.fused.signature import signature
 
 LINE = 16
@@ -36,7 +36,7 @@ class Program:
 
     Attributes:
         size: of a row's flat parameters S; between its tensors there may be zeros.
-        slots: the calls of dropout layers in a training pass, in their order.
+        dropouts: the calls of dropout layers in a training pass, in their order.
     """
 
     def __init__(self, module: nn.Module, x: Tensor, outputs: int) -> None:
@@ -72,8 +72,8 @@ class Program:
             for kind in (part.named_parameters, part.named_buffers)
             for name, _ in kind(recurse=False, remove_duplicate=False)
         ]
-        self._tape = install(module)
-        self.slots: tuple[Slot, ...] = ()
+        self._masks = replace_dropout(module)
+        self.dropouts: tuple[DropoutCall, ...] = ()
         whole, part = self._try(x, outputs)
         self._forwards = {training: self._forward(training) for training in (True, False)}
         for training, forward in self._forwards.items():
@@ -112,7 +112,7 @@ class Program:
         Args:
             tensors: all of the network's, stacked: (K, *shape).
             x: (K, n, ...).
-            masks: one for each of `slots` where it trains: (K, n, *shape).
+            masks: one for each of `dropouts` where it trains: (K, n, *shape).
             training: whether in training mode.
 
         Returns:
@@ -130,7 +130,7 @@ class Program:
         A value that its `forward` holds in a closure is seen in its outputs only. Its dropout
         layers are replaced.
         """
-        install(module)
+        replace_dropout(module)
         return all(self._holds(module, x, training) for training in (True, False))
 
     def _try(self, x: Tensor, outputs: int) -> tuple[Tensor, Tensor]:
@@ -141,11 +141,11 @@ class Program:
                 raise Unstackable(f"{type(part).__name__} takes its statistics from the batch")
         before, buffers = signature(module), {n: b.clone() for n, b in module.named_buffers()}
         generators = _generators(x.device)
-        self._tape.slots.clear()
+        self._masks.calls.clear()
         with torch.no_grad():
             whole, part = module.train()(x), module(x[:2])
-        self.slots = tuple(self._tape.slots[: len(self._tape.slots) // 2])
-        self._tape.slots.clear()
+        self.dropouts = tuple(self._masks.calls[: len(self._masks.calls) // 2])
+        self._masks.calls.clear()
         if not isinstance(whole, Tensor) or whole.shape not in _shapes(len(x), outputs):
             raise Unstackable("its outputs are not one row of numbers for each sample")
         if not torch.equal(_generators(x.device), generators):
@@ -159,12 +159,12 @@ class Program:
     def _forward(self, training: bool) -> Forward | None:
         try:
             return batched(self._module.train(training), self._names)
-        except Unknown:
+        except UnsupportedLayer:
             return None
 
     def _vmapped(self, tensors: Tensors, x: Tensor, masks: Sequence[Tensor]) -> Tensor:
         def one(tensors: Tensors, x: Tensor, masks: Sequence[Tensor]) -> Tensor:
-            with self._tape.playing(masks):
+            with self._masks.using(masks):
                 given = {name: tensors[self._names[name]] for name in self._held}
                 # Its own way with ties leaves the tensors behind in a module that has two names.
                 found: Tensor = functional_call(self._module, given, (x,), tie_weights=False)
@@ -181,7 +181,7 @@ class Program:
         other = flat + 0.1 * torch.arange(self.size, device=flat.device).cos()
         rows = torch.stack([flat, other]).to(flat.dtype).requires_grad_()
         tensors = {name: t.expand(2, *t.shape).clone() for name, t in constants.items()}
-        masks = [x.new_ones(2, len(x), *slot.shape) for slot in self.slots]
+        masks = [x.new_ones(2, len(x), *call.shape) for call in self.dropouts]
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")

@@ -1,7 +1,8 @@
 """RowRecipe: how one row trains, as plain numbers.
 
 `trainers.torch.fused` makes one of a trial's parameters. Kernels are given its fields as plain numbers in a
-fixed order: whoever adds one adds it to `row.Pass` or `Numbers`, and to the kernels that unpack them.
+fixed order: a new field goes into `row.ForwardSettings` or `UpdateCoefficients`, too, and into the kernels
+that unpack them.
 """
 
 from __future__ import annotations
@@ -150,7 +151,7 @@ LEAST_FLOOR = 1e-37
 """What takes the place of a smaller floor, so that a parameter that never had a gradient stays."""
 
 
-class Numbers(NamedTuple):
+class UpdateCoefficients(NamedTuple):
     """The numbers of a `RowRecipe` that a step needs; 0 stands for no clipping."""
 
     first: bool
@@ -170,10 +171,10 @@ class Numbers(NamedTuple):
     clip_value: float
 
 
-def numbers(recipe: RowRecipe) -> Numbers:
+def coefficients(recipe: RowRecipe) -> UpdateCoefficients:
     """Take them out of a recipe."""
     rule = recipe.rule
-    return Numbers(
+    return UpdateCoefficients(
         first=rule.first,
         second=rule.second,
         unbiased=rule.unbiased,

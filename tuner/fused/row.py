@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.fused.layout import FAN_IN, STRIDE, WEIGHT, Floats, Layout, aligned
-from tuner.fused.recipe import RowRecipe, numbers
+from tuner.fused.recipe import RowRecipe, coefficients
 from tuner.fused.rng import RowRng
 from tuner.fused.row_data import RowInputs, RowTargets, Targets
 
@@ -51,7 +51,7 @@ class Batches(NamedTuple):
     noise_seed: int
 
 
-class Pass(NamedTuple):
+class ForwardSettings(NamedTuple):
     """How samples go through the network.
 
     Attributes:
@@ -81,7 +81,7 @@ class Weights(NamedTuple):
     v: Floats
 
 
-class Measurement(NamedTuple):
+class EvaluationData(NamedTuple):
     """What is measured on, and where to.
 
     Attributes:
@@ -121,7 +121,7 @@ class Scratch:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class EpochResult:
     """One epoch of one row.
 
     Attributes:
@@ -181,8 +181,8 @@ class FusedRow:
         self._size = samples if recipe.batch is None else min(samples, recipe.batch)
         self._steps = -(-samples // self._size)
         self._all_steps = epochs * self._steps
-        self._numbers = numbers(recipe)
-        self._pass = Pass(
+        self._numbers = coefficients(recipe)
+        self._forward = ForwardSettings(
             self.layout.table, int(recipe.activation), int(targets.kind), float(recipe.smoothing),
             math.floor(recipe.dropout * 2**32), 1 / (1 - recipe.dropout), recipe.seeds.dropout,
         )  # fmt: skip
@@ -194,7 +194,7 @@ class FusedRow:
             size = self.layout.parameters
             self.weights = Weights(self.layout.pack(start), aligned(size), aligned(size))
 
-    def advance(self, backend: Backend, scratch: Scratch) -> Measured:
+    def advance(self, backend: Backend, scratch: Scratch) -> EpochResult:
         """Train one epoch and measure."""
         begin = time.perf_counter()
         recipe, inputs, targets = self._recipe, self._inputs, self._targets
@@ -204,11 +204,11 @@ class FusedRow:
         sample = self._measurement(inputs.sample, targets.sample)
         validation = self._measurement(inputs.validation, targets.validation)
         norms, train_loss, val_loss = backend(
-            self._batches(), self._pass, self._numbers, rates, first, self.weights,
+            self._batches(), self._forward, self._numbers, rates, first, self.weights,
             scratch.gradient, scratch.work, sample, validation,
         )  # fmt: skip
         self.epoch += 1
-        return Measured(
+        return EpochResult(
             self.epoch, train_loss, val_loss, sample.outputs, validation.outputs, float(rates[-1]),
             norms / steps, time.perf_counter() - begin, self._layer_norms(scratch.gradient),
         )  # fmt: skip
@@ -265,6 +265,6 @@ class FusedRow:
             order, self._size, shares, partners, float(recipe.noise), recipe.seeds.noise,
         )  # fmt: skip
 
-    def _measurement(self, x: Floats, targets: Targets) -> Measurement:
+    def _measurement(self, x: Floats, targets: Targets) -> EvaluationData:
         outputs = np.empty((len(x), self._targets.outputs), np.float32)
-        return Measurement(x, targets.labels, targets.values, targets.weights, outputs)
+        return EvaluationData(x, targets.labels, targets.values, targets.weights, outputs)

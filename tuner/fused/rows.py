@@ -14,7 +14,7 @@ from typing import Any
 from tuner.fused import epoch_kernel
 from tuner.fused.layout import Floats, Layout
 from tuner.fused.recipe import RowRecipe
-from tuner.fused.row import FusedRow, Measured, RowState, Scratch
+from tuner.fused.row import EpochResult, FusedRow, RowState, Scratch
 from tuner.fused.row_data import RowInputs, RowTargets
 
 
@@ -64,7 +64,7 @@ class FusedRows:
             raise ValueError(f"row {row} is not an empty row of these")
         self._rows[row] = FusedRow(recipe, targets, inputs, self._epochs, start)
 
-    def advance(self, rows: Collection[int] | None = None) -> dict[int, Measured]:
+    def advance(self, rows: Collection[int] | None = None) -> dict[int, EpochResult]:
         """Train occupied rows for one epoch; a row that diverges measures `nan` or `inf`.
 
         Args:
@@ -98,7 +98,7 @@ class FusedRows:
         """Empty a row."""
         self._rows.pop(row, None)
 
-    def _advanced(self, row: FusedRow) -> Measured:
+    def _advanced(self, row: FusedRow) -> EpochResult:
         return row.advance(epoch_kernel.epoch, self._scratch(row.layout))
 
     def _scratch(self, layout: Layout) -> Scratch:

@@ -1,7 +1,7 @@
 """The one universal update: a step of any optimizer, each row with its own numbers.
 
-On a CPU compiled row by row, elsewhere in PyTorch operations over all rows; the numbers are those
-of `recipe.Numbers`. Used by `trainers.torch.stacked_epoch`; fused rows of the mlp call `update` directly.
+On a CPU compiled row by row, elsewhere in PyTorch operations over all rows, from
+`recipe.UpdateCoefficients`. Used by `trainers.torch.stacked_epoch`; fused rows of the mlp call `update`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from tuner.compiled import njit_cached
-from tuner.fused.recipe import Numbers
+from tuner.fused.recipe import UpdateCoefficients
 from tuner.fused.update import update
 
 
@@ -36,7 +36,7 @@ class UniversalUpdate:
         v: (K, S) mean squared gradients.
     """
 
-    def __init__(self, numbers: Sequence[Numbers], p: Tensor, m: Tensor, v: Tensor) -> None:
+    def __init__(self, numbers: Sequence[UpdateCoefficients], p: Tensor, m: Tensor, v: Tensor) -> None:
         self.p, self.g, self.m, self.v = p, torch.zeros_like(p), m, v
         self._numbers = tuple(numbers)
         self._norms = torch.zeros(len(p), dtype=p.dtype, device=p.device)
@@ -59,13 +59,13 @@ class UniversalUpdate:
         if not rates:
             return
         if not self._arrays:
-            self._step_together(rates)
+            self._step_batched(rates)
             return
         for row, rate, step in rates:
             self._norms[row] += _step(self._numbers[row], rate, step, *self._arrays[row])
 
     @torch.no_grad()
-    def _step_together(self, rates: Sequence[tuple[int, float, int]]) -> None:
+    def _step_batched(self, rates: Sequence[tuple[int, float, int]]) -> None:
         """Rows that do not step get coefficients that change nothing."""
         table = np.tile(_IDLE, (len(self.p), 1))
         for row, rate, step in rates:
@@ -91,8 +91,8 @@ class UniversalUpdate:
 _IDLE = np.array([0, 0, 0, math.inf, math.inf, 1, 0, 1, 0, 0, 0, 0, 1, 1, 0], np.float64)
 
 
-def _coefficients(n: Numbers, rate: float, step: int) -> tuple[float, ...]:
-    """What `_step_together` needs, in its order; see `recipe.UpdateRule`."""
+def _coefficients(n: UpdateCoefficients, rate: float, step: int) -> tuple[float, ...]:
+    """What `_step_batched` needs, in its order; see `recipe.UpdateRule`."""
     size, root = rate, 1.0
     if n.unbiased:
         size = rate / (1 - n.first_keep**step)

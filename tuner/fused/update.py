@@ -20,7 +20,7 @@ def update(n: Any, rate: float, step: Any, p: Any, g: Any, m: Any, v: Any) -> fl
     """UniversalUpdate parameters and moments in place.
 
     Args:
-        n: the recipe's `recipe.Numbers`.
+        n: the recipe's `recipe.UpdateCoefficients`.
         rate: the learning rate.
         step: counted from 1.
         p: flat parameters.

@@ -67,10 +67,10 @@ class BatchLoader:
                     own,
                     mixed,
                 )
-            shapes = [slot.shape for slot in row.program.slots]
+            shapes = [call.shape for call in row.program.dropouts]
             self._masks.append(micro_masks(shapes, row.rates, micros, own.dropout))
         self._kept = [
-            torch.ones(count, 1, *(1 for _ in slot.shape), device=device) for slot in rows[0].program.slots
+            torch.ones(count, 1, *(1 for _ in call.shape), device=device) for call in rows[0].program.dropouts
         ]
         for i, row in enumerate(rows):
             for kept, rate in zip(self._kept, row.rates, strict=True):
@@ -106,8 +106,8 @@ class BatchLoader:
             return []
         width, device = self._index.shape[2], self._index.device
         found = [
-            torch.ones(live, width, *slot.shape, dtype=torch.bool, device=device)
-            for slot in self._rows[0].program.slots
+            torch.ones(live, width, *call.shape, dtype=torch.bool, device=device)
+            for call in self._rows[0].program.dropouts
         ]
         for i in range(training):
             for mask, own in zip(found, next(self._masks[i]), strict=True):

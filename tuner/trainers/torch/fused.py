@@ -26,9 +26,9 @@ from tuner.core.trial import LAYER_NORMS, Reading, Trial
 from tuner.errors import DataError
 from tuner.fused import (
     Activation,
+    EpochResult,
     FusedRows,
     LossKind,
-    Measured,
     RowInputs,
     RowRecipe,
     RowState,
@@ -275,7 +275,7 @@ class FusedBatch:
         assert data is not None  # noqa: S101 - the job has data
         return self._splits.of(self._job, data, lambda: _SplitArrays(tensors_of(self._job, data)))
 
-    def _read(self, row: int, placed: _Placed, measured: Measured) -> Reading:
+    def _read(self, row: int, placed: _Placed, measured: EpochResult) -> Reading:
         placed.epoch = measured.epoch
         reading = Reading(
             measured.epoch,

@@ -18,9 +18,9 @@ from tuner.core.spec import StudySpec
 from tuner.core.training import Exhausted, Failure, Outcome, Snapshot, TrialSession
 from tuner.core.trial import Trial
 from tuner.errors import DataError, described
-from tuner.fused.masks import rates
+from tuner.fused.masks import dropout_rates
 from tuner.fused.program import SAMPLES, Program, Unstackable
-from tuner.fused.recipe import numbers
+from tuner.fused.recipe import coefficients
 from tuner.fused.signature import signature
 from tuner.trainers import threshold
 from tuner.trainers.global_rng import GlobalRng
@@ -235,7 +235,7 @@ class StackedBatch:
         if not optimizers.is_rule(Recipe.of(trial.params).optimizer):
             return self._alone(self._job, trial, tensors, snapshot)
         module = network_of(trial, self._model, tensors)
-        dropped = rates(module)
+        dropped = dropout_rates(module)
         recipe = Recipe.of(trial.params)
         inputs = tensors.inputs(recipe.scaling or tensors.data.scaling)
         found = costs(self._asked, module, inputs.validation)
@@ -256,8 +256,8 @@ class StackedBatch:
             inputs,
             program,
             plan(samples, batch, least if batch <= least else most),
-            numbers(row_recipe(bare, trial)),
-            tuple(dropped[slot.layer] for slot in program.slots),
+            coefficients(row_recipe(bare, trial)),
+            tuple(dropped[call.layer] for call in program.dropouts),
             tensors.weights(recipe.class_weight),
             torch.stack([flat, torch.zeros_like(flat), torch.zeros_like(flat)]),
             constants,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tuner.core.trial import Reading, Trial
 from tuner.fused.program import Program
-from tuner.fused.recipe import Numbers
+from tuner.fused.recipe import UpdateCoefficients
 from tuner.trainers.torch.batches import BatchPlan, TrialRng
 from tuner.trainers.torch.recipe import Recipe
 from tuner.trainers.torch.training_tensors import InputTensors, TrainingTensors
@@ -24,7 +24,7 @@ class StackedRow:
 
     Attributes:
         numbers: of the optimizer.
-        rates: the share that each of `Program.slots` drops.
+        rates: the share that each of `Program.dropouts` drops.
         weights: (N,) what each training row counts, on the CPU; None: all the same.
         flats: (3, S): parameters, mean gradient, mean squared gradient.
         constants: the network's other tensors, by name.
@@ -39,7 +39,7 @@ class StackedRow:
     inputs: InputTensors
     program: Program
     plan: BatchPlan
-    numbers: Numbers
+    numbers: UpdateCoefficients
     rates: tuple[float, ...]
     weights: Tensor | None
     flats: Tensor
