@@ -87,7 +87,7 @@ def first_line(error: BaseException) -> str:
     """The first line of an exception's message, shortened; empty where it has none."""
     try:
         lines = str(error).strip().splitlines()
-    except Exception:  # noqa: BLE001 - it may be anybody's class
+    except Exception:  # noqa: BLE001 - any class's __str__
         return "its message cannot be read"
     return shortened(lines[0]) if lines else ""
 

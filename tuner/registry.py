@@ -1,7 +1,7 @@
 """``name`` | ``package.module:attr`` | ``./file.py:attr`` -> object; entry points.
 
 The one way to everything that a study names: trainers, executors, samplers, scores, ... Built-ins are
-registered in pyproject.toml as entry points, exactly like anybody else's. Each room knows its own group.
+registered in pyproject.toml as entry points, exactly like those of plugins.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How many of a study's trials train at once, and where: rules, and a short measurement of stacked rows.
 
-Called once, before a study's workers start; what is trained here nobody keeps. Compiled rows share the
+Called once, before a study's workers start; what is trained here is not kept. Compiled rows share the
 threads of this process. Other networks train in a process per core, unless the study is over sooner; how many
 of their trials are stacked is measured with one worker's threads, in this process.
 """

@@ -107,7 +107,7 @@ class Provenance:
         try:
             found = data.differences(spec.data, Path.cwd(), self._stored, given, files_only=files_only)
         except DataError:
-            # Whatever needs the data reports why it cannot be read.
+            # The code that needs the data reports why it cannot be read.
             return
         if found:
             self._changed(found)

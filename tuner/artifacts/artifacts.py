@@ -164,7 +164,7 @@ class Artifacts:
                 f"study '{self.study}': could not remove {left[0]}{more}; the study stays until they can be: "
                 "make them writable, then delete it again"
             )
-        # The mark last: without it what is left would be nobody's.
+        # The mark last: without it the rest would belong to no study.
         try:
             (self.folder / _MARK).unlink(missing_ok=True)
             if self.folder.is_dir() and not any(self._entries()):

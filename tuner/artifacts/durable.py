@@ -25,10 +25,10 @@ def make(folder: Path) -> None:
 
 
 def disk_fault(error: BaseException, folder: Path) -> str | None:
-    """What the disk has against writing to a folder, in words; None where the error is none of its doing.
+    """Why the disk refuses to write to a folder, in words; None where the error has another cause.
 
-    A file that the error names and that lies elsewhere is the affair of whoever wanted it; so is a
-    connection. safetensors puts what the system says into an error of its own.
+    Errors about files elsewhere, or about connections, do not count. safetensors wraps the
+    system's error in one of its own.
     """
     if type(error).__name__ == "SafetensorError":
         told = re.search(r"I/O error: .*\(os error (\d+)\)", str(error))

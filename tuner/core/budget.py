@@ -23,7 +23,7 @@ class Spent:
     """What a study has used up so far, over all its sessions.
 
     Attributes:
-        trials: trials that were started, whatever became of them.
+        trials: trials that were started, in any state.
         epochs: epochs trained, over all trials.
     """
 

@@ -121,8 +121,8 @@ class Dataset:
         target_log: whether its logarithm was taken first.
         encoding: how raw columns become `features`, JSON-ready; empty when they already are numbers.
         notes: what was done to the data, a sentence each, for the terminal and the store.
-        resampling: divides the same rows in other ways; None where nobody asked for it.
-        fingerprint: what is remembered of the data, for the store; None where nobody asked for it.
+        resampling: divides the same rows in other ways; None if it was not asked for.
+        fingerprint: hashes of the data, for the store; None if it was not asked for.
     """
 
     train: Split

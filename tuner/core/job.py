@@ -114,8 +114,8 @@ class Job:
     def data_for(self, trial: Trial) -> Dataset | None:
         """The data that a trial, or a member of it, trains on and is judged by.
 
-        Whoever asks for the same split again gets the same object, as long as it is among the last
-        `SPLITS`. May be called from any thread.
+        The same split is the same object, as long as it is among the last `SPLITS`.
+        May be called from any thread.
 
         Raises:
             DataError: there is nothing to be divided, or the split cannot be trained on.

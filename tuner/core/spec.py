@@ -350,7 +350,7 @@ class StudySpec(Section):
         raw = dict(table)
         if "space" in raw:
             composed = compose(raw["space"], find_space, faults)
-            # Conditions are judged only when every parameter stands, lest one fault bring ten.
+            # Conditions are checked only when every parameter is valid: one fault would bring ten.
             raw["space"] = SOME_SPACE if faults else composed
         for key in [k for k in raw if k not in cls.model_fields]:
             del raw[key]

@@ -40,7 +40,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException) -> Failure:
-        """Whatever was raised but an interrupt, be it a SystemExit, a CancelledError or a library's panic."""
+        """From any exception but an interrupt: a SystemExit, a CancelledError, a library's panic."""
         text = "".join(traceback.format_exception(error))
         return cls(described(error), shortened(text, TRACEBACK))
 
@@ -78,7 +78,7 @@ class TrialSession(Protocol):
 
         Raises:
             DeviceError: the device failed, which is no trial's fault.
-            Exception: whatever else is raised fails the trial, as a Failure that is returned does.
+            Exception: any other exception fails the trial, as a returned Failure does.
         """
 
     def snapshot(self) -> Snapshot | None:
@@ -111,7 +111,7 @@ class SessionTrainer(Protocol):
 
         Raises:
             DeviceError: the device cannot be used, which is no trial's fault.
-            Exception: whatever else is raised fails the trial.
+            Exception: any other exception fails the trial.
         """
 
 

@@ -21,7 +21,7 @@ from tuner.data.source import Source
 from tuner.data.words import CATEGORY_MISSING
 
 OPEN, TEST, LEFT_OUT = 0, 1, 2
-"""What a row may be used for: to train on and be judged by, for the test, or for nothing."""
+"""What a row may be used for: to train on and be judged by, for the test, or not at all."""
 
 Roles = NDArray[np.uint8]
 _SHOWN = 10

@@ -45,7 +45,7 @@ class Interrupts:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Give the signals back to whoever had them."""
+        """Restore the signal handlers that were there before."""
         self.calm()
         for number, handler in self._before.items():
             signal.signal(number, handler)

@@ -147,7 +147,7 @@ class Engine:
             raise
         else:
             self._recorder.flush()
-            # Workers that were killed may have left models that nobody knows of.
+            # Workers that were killed may have left models that no record names.
             self._release()
             self._retention.tidy()
             self._store.finish(state, reason, self._seconds())
@@ -183,7 +183,7 @@ class Engine:
             params = {record.number: record.params for record in history}
             self._rules.recall(ended, params, self._study_seed)
         if self._scheduler is None:
-            # They were paused under another rule; nobody else would let them go on.
+            # They were paused under another rule; no rule of this study would resume them.
             self._progress.waiting |= self._progress.paused
             self._progress.paused.clear()
 

@@ -17,8 +17,8 @@ _SIGN_OF_LIFE_S = 10.0
 class TurnRecorder:
     """Stores turns in the order in which they came.
 
-    Whoever is killed before a turn is stored goes on where the last transaction left the study, and
-    comes by the same turns again.
+    A process that is killed before a turn is stored resumes from the last transaction and
+    repeats the same turns.
 
     Attributes:
         lost: numbers of trials whose models are deleted with the next transaction.

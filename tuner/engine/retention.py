@@ -129,7 +129,7 @@ class ModelRetention:
             self._artifacts.delete(number)
 
     def tidy(self) -> None:
-        """Delete every model that no record names; nobody may be writing one."""
+        """Delete every model that no record names; none may be being written."""
         self._tidy(self._named)
 
     def _tidy(self, named: set[int]) -> None:

@@ -157,7 +157,7 @@ def _read(path: Path, whose: str) -> Snapshot | None:
 
 
 def _head(path: Path) -> tuple[str, int]:
-    """Whose checkpoint of which epoch a file claims to be; nobody's where it makes no sense."""
+    """The trial and the epoch that a checkpoint file claims; ("", -1) if it is unreadable."""
     try:
         with path.open("rb") as file:
             file.seek(_DIGEST_BYTES)

@@ -29,7 +29,7 @@ _SWITCH_S = 0.0005
 """How long a thread that computes may keep one waiting that has an epoch to begin."""
 
 _CLOSE_S = 1.0
-"""How long an epoch that is under way may take when nobody asks for it any more."""
+"""How long an epoch that is under way may take when the study is closed."""
 
 _LAST = (math.inf, -1)
 """What a thread is told when it is no longer needed."""
@@ -55,7 +55,7 @@ class _RowGroup:
     answers: queue.SimpleQueue[list[Event] | BaseException] = field(default_factory=queue.SimpleQueue)
 
     def ends_by(self, moment: float) -> bool:
-        """Wait for the tick that is under way; whether it has ended by then. Its answer is nobody's."""
+        """Wait for the tick that is under way; whether it has ended by then. Its answer is dropped."""
         with suppress(queue.Empty):
             self.answers.get(timeout=max(0.0, moment - time.monotonic()))
             return True

@@ -292,7 +292,7 @@ class Processes:
     def _replace(self, worker: WorkerProcess) -> None:
         """Put another worker in a dead one's place, and its trials in front of all others.
 
-        In order, its successor trains them before anybody is told anything of this round.
+        In order, its successor trains them before any event of this round is reported.
         """
         words = worker.ending()
         if worker.overdue:

@@ -85,7 +85,7 @@ def serve(connection: int, payload: int, index: int) -> None:
 
 
 def _end_with_parent(connection: int, workers: Sequence[Worker]) -> None:
-    """End this process soon after its parent's end of the connection is gone, whatever it is busy with.
+    """End this process soon after its parent's end of the connection is gone, even while it trains.
 
     The study may go on elsewhere by then, so nothing is written any more.
     """

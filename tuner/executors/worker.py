@@ -216,7 +216,7 @@ class Worker:
             return None
         try:
             snapshot = self._batch.snapshot(row.index)
-            # Whoever goes on from here may have to tell of the epoch.
+            # After a restart from here the epoch may have to be reported.
             known = snapshot is not None and row.last is not None and row.last.epoch == snapshot.epoch
             return replace(snapshot, reading=row.last) if snapshot is not None and known else snapshot
         except (DeviceError, KeyboardInterrupt):
@@ -375,7 +375,7 @@ class Worker:
             raise
         except BaseException as error:
             if (fault := disk_fault(error, self._artifacts.folder)) is not None:
-                # Nobody hears of this epoch any more.
+                # This epoch is never reported.
                 self._training = True
                 raise StoreError(
                     f"{self._artifacts.folder}: the model of trial {row.number} cannot be written: {fault}; "

@@ -47,7 +47,7 @@ def find(evidence: Evidence) -> Finding | None:
     gain = start - top
     if not gain > 0 or no_gain.of_search(evidence) is not None:
         return None
-    # Trials that were cut short count; of those that violate a constraint a good value counts for nothing.
+    # Trials that were cut short count; those that violate a constraint do not.
     rivals = evidence.valued & (evidence.frame.violation <= evidence.frame.violation[best])
     good = int((evidence.loss[rivals] <= top + (1 - GOOD) * gain).sum())
     if good >= ENOUGH:

@@ -28,7 +28,7 @@ class Severity(IntEnum):
     ADVICE = 2
     """A better result is likely to be had."""
     WARNING = 3
-    """The result should not be trusted, or much of the work was for nothing."""
+    """The result should not be trusted, or much of the work was wasted."""
 
 
 @dataclass(frozen=True)

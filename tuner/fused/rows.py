@@ -77,7 +77,7 @@ class FusedRows:
         due = [index for index in chosen if self._rows[index].epoch < self._epochs]
         if self._pool is None or len(due) == 1:
             return {row: self._advanced(self._rows[row]) for row in due}
-        # The longest first, lest one thread is left alone with it.
+        # The longest first, so that no thread is left alone with it at the end.
         turns = sorted(due, key=lambda row: -self._rows[row].layout.parameters)
         measured = dict(zip(turns, self._pool.map(self._advanced, map(self._rows.get, turns)), strict=True))
         return {row: measured[row] for row in due}

@@ -66,7 +66,7 @@ class Estimate:
         values = [value for value in found.candidate(found.choice.recommended).values if value is not None]
         overlap = found.validation_rows / found.train_rows if found.redrawn else 0.0
         error = float(np.std(values, ddof=1)) * math.sqrt(1 / len(values) + overlap)
-        # Whatever stands before and behind it: the name may be cut short, or have been taken.
+        # With any text before and behind it: the name may be cut short, or have been taken.
         number = re.search(r"~confirm\d*", found.confirmed_by)
         splits = f"{seed}{number[0] if number else ''}" if found.redrawn else "one"
         basis = f"{len(values)} trainings {'on fresh splits' if found.redrawn else 'on one split'}"

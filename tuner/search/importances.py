@@ -48,7 +48,7 @@ first in all but 1 of 1,035 studies of `benchmarks.importances` (30 fresh seeds)
 """
 
 MOST_TERMS = 12
-"""Whatever comes later explains next to nothing."""
+"""Later terms explain next to nothing."""
 
 RESAMPLES = 40
 """Of the trials, for the standard errors."""
@@ -65,7 +65,7 @@ def importances(
     Args:
         space: what was searched; parameters with one value are left out.
         records: trials in any state; all that have shown something count but the default
-            configuration and other presets, which nobody drew. The method looks at
+            configuration and other presets, which no sampler drew. The method looks at
             their order alone, so those that were cut short rank behind the others, as the
             samplers see them.
         objective: says which values are better.

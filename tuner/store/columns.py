@@ -120,7 +120,7 @@ class Reader:
         self.location = display_url(self._url)
         self._file = file_of(self._url)
         if self._file is None:
-            connect(self._url).dispose()  # says what is wrong with the address before anybody looks
+            connect(self._url).dispose()  # reports a wrong URL at once
         self._lock = RLock()
         self._engine: Engine | None = None
         self._identity: tuple[int, ...] | None = None

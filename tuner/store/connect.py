@@ -98,7 +98,7 @@ def connect(url: URL, *, create: bool = False, copy: Path | None = None) -> Engi
         options["connect_args"] = {"timeout": BUSY_TIMEOUT_S}
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error", SAWarning)  # of a key in the URL that nobody reads
+            warnings.simplefilter("error", SAWarning)  # of a key in the URL that has no effect
             engine = create_engine(url, **options)
     except NoSuchModuleError as error:
         raise StoreError(

@@ -147,7 +147,7 @@ def storable(text: str | None, most: int | None = None) -> str | None:
     """Text without characters that databases refuse: lone surrogates and NUL.
 
     Args:
-        text: anybody's.
+        text: from outside, e.g. an exception's.
         most: see `shortened`; None for text that must stay whole.
     """
     if text is None:

@@ -340,7 +340,7 @@ def cut_off(connection: Connection, study_id: int) -> None:
 
 
 def show_open(connection: Connection, study_id: int) -> None:
-    """Let plain Optuna see the trials that are not over as RUNNING, also while nobody drives them.
+    """Let plain Optuna see the trials that are not over as RUNNING, also while no process drives them.
 
     Else `optimize` would take them for trials that wait for it, and run them.
     """
@@ -366,7 +366,7 @@ def _order(order: Stop | Pause) -> str | None:
 
 
 def _left(record: TrialRecord) -> tuple[Cell, ...]:
-    """A trial that left its row, for good or not; whatever it was ordered to is done."""
+    """The columns of a trial that left its row, ended or paused; no order is pending."""
     return (
         record.state.value,
         measured(record.value),

@@ -17,7 +17,7 @@ class PerDataset(Generic[T]):
     """The last `SPLITS` of them; may be used from several threads."""
 
     def __init__(self) -> None:
-        # The key's objects are kept, lest others take their places in memory.
+        # The key's objects are kept, so that no other object gets their ids.
         self._made: OrderedDict[tuple[int, int], tuple[Job, Dataset, T]] = OrderedDict()
         self._making = threading.Lock()
 

@@ -86,7 +86,7 @@ class Prefetch:
 
 
 def _take(url: str, columns: Any, theirs: Connection, answer: Connection) -> None:
-    theirs.close()  # so that nobody is written to when the program is gone
+    theirs.close()  # so that writing fails when the program is gone
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with suppress(TunerError, OSError):
         reader = Reader(url)

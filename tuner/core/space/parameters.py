@@ -291,7 +291,7 @@ def label(value: Any) -> Any:
     try:
         named = isinstance(value, list | tuple)
         return json.dumps(value, ensure_ascii=False, allow_nan=False) if named else value
-    except (TypeError, ValueError):  # no list of values; whoever checks them says so
+    except (TypeError, ValueError):  # no list of values; the check of choices reports it
         return value
 
 

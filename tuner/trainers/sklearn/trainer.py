@@ -93,7 +93,7 @@ def _estimator_faults(spec: StudySpec, data: Dataset) -> Iterator[str]:
         estimator = found(**spec.trainer.settings)
     except KeyboardInterrupt:
         raise
-    except BaseException as error:  # noqa: BLE001 - a constructor of anybody's
+    except BaseException as error:  # noqa: BLE001 - any class's constructor
         yield f"trainer.settings: {found.__name__} cannot be built: {first_line(error)}"
         return
     if not hasattr(estimator, "predict_proba") and spec.trainer.threshold is not None:

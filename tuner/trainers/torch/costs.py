@@ -1,4 +1,4 @@
-"""Costs: what a network costs whoever uses it: its parameters, its size, how long one sample takes.
+"""Costs of using a network: its parameters, its size, how long one sample takes.
 
 Measured only where an objective or a constraint names it: the latency takes some 36 forward passes.
 """

@@ -101,7 +101,7 @@ class _Skeleton:
 
     @classmethod
     def of(cls, trial: Trial, context: NetworkContext) -> _Skeleton:
-        with GlobalRng(0):  # building draws first weights that nobody keeps
+        with GlobalRng(0):  # building draws initial weights that are not used
             module = build(_MODEL, trial.params, context)
         names: dict[str, str] = {}
         layer = -1

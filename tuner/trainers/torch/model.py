@@ -259,7 +259,7 @@ def load(folder: Path, device: str = "cpu") -> TorchModel:
         context = NetworkContext(
             shape, table["outputs"], Task(table["task"]), tuple(table["classes"]), names, params
         )
-        with GlobalRng(0):  # building draws first weights that nobody keeps
+        with GlobalRng(0):  # building draws initial weights that are not used
             network = build(description["network"], params, context, folder)
         network.load_state_dict({n.removeprefix("network."): tensor for n, tensor in tensors.items()})
     # A network of one's own may raise anything.

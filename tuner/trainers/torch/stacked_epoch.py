@@ -29,7 +29,7 @@ class StackedEpoch:
     """Rows of one program whose micro-batches have one size.
 
     The stack holds an even number of rows, with one of zeros where theirs is odd: so each row's
-    sums are taken in the same order, whatever its place and whoever its neighbours.
+    sums are taken in the same order, independent of its index and its neighbours.
     """
 
     def __init__(
