@@ -59,7 +59,7 @@ def run_tuner(sampler: str, trials: int, epochs: int, folder: Path) -> int:
     from tuner.search import OptunaSearcher
     from tuner.store import Database
 
-    class Nothing:
+    class NothingToPlot:
         """A batch whose epochs cost nothing."""
 
         capacity = ROWS
@@ -114,7 +114,7 @@ def run_tuner(sampler: str, trials: int, epochs: int, folder: Path) -> int:
             "space": SPACE,
         }
     )
-    nothing = Nothing()
+    nothing = NothingToPlot()
     with Database.open(f"sqlite:///{folder / 'ours.db'}", create=True) as database:
         store = database.create_study(spec.name, spec, {})
         Engine(

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
         Paused,
         Reported,
         Restarted,
+        SaveFailure,
         Stopped,
-        Unkept,
     )
     from tuner.core.job import Job, Member, Resources
     from tuner.core.ports import Callback, Executor, Placement, Recalling, Scheduler, Searcher
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from tuner.executors import ExecutorKind, Inline, Processes, Setup
     from tuner.executors.checkpoints import Checkpoints
     from tuner.executors.worker import Worker
-    from tuner.figures import Figure, Nothing, Option
+    from tuner.figures import Figure, NothingToPlot, Option
     from tuner.findings import Evidence, Finding
     from tuner.registry import load, registered
     from tuner.search.history import History
@@ -67,7 +67,8 @@ _HOMES = {
     "tuner.callbacks.rules": ("OwnRule",),
     "tuner.core.dataset": ("Dataset", "Split", "Task"),
     "tuner.core.events": (
-        "Event", "Failed", "Finished", "Interrupted", "Paused", "Reported", "Restarted", "Stopped", "Unkept",
+        "Event", "Failed", "Finished", "Interrupted", "Paused", "Reported", "Restarted",
+        "SaveFailure", "Stopped",
     ),
     "tuner.core.job": ("Job", "Member", "Resources"),
     "tuner.core.ports": ("Callback", "Executor", "Placement", "Recalling", "Scheduler", "Searcher"),
@@ -86,7 +87,7 @@ _HOMES = {
     "tuner.executors": ("ExecutorKind", "Inline", "Processes", "Setup"),
     "tuner.executors.checkpoints": ("Checkpoints",),
     "tuner.executors.worker": ("Worker",),
-    "tuner.figures": ("Figure", "Nothing", "Option"),
+    "tuner.figures": ("Figure", "NothingToPlot", "Option"),
     "tuner.findings": ("Evidence", "Finding"),
     "tuner.registry": ("load", "registered"),
     "tuner.search.history": ("History",),
@@ -104,17 +105,16 @@ _HOMES = {
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Artifacts", "BatchTrainer", "Callback", "Checkpoints", "Choice", "DataSpec", "Dataset", "Draw",
-    "Event", "Evidence", "Executor", "ExecutorKind", "Exhausted", "Failed", "Failure", "Figure",
-    "Finding", "Finished", "Float", "History", "Inline", "Int", "Interrupted", "Job", "Loss", "Member",
-    "Model", "NetworkContext", "Nothing", "Objective", "OptimizerRule", "Option", "Outcome", "OwnRule",
-    "Params", "Pause", "Paused", "Placement", "Processes", "Reading", "ReadingColumns", "Recalling", "Recipe",
-    "Reported",
-    "Resources", "Restarted", "Sampler", "Scaling", "Scheduler", "Score", "SearchSpace", "SearchSpec",
-    "Searcher", "SessionTrainer", "Setup", "Snapshot", "Source", "Split", "Stop", "Stopped", "StudySpec",
-    "Suggest", "Task", "Trainer", "Trial", "TrialBatch", "TrialContext", "TrialRecord", "TrialSession",
-    "TrialState", "Unkept", "Worker", "describe", "encode", "freeze", "load", "open_batch", "registered",
-    "score", "thaw",
+    "Artifacts", "BatchTrainer", "Callback", "Checkpoints", "Choice", "DataSpec", "Dataset", "Draw", "Event",
+    "Evidence", "Executor", "ExecutorKind", "Exhausted", "Failed", "Failure", "Figure", "Finding", "Finished",
+    "Float", "History", "Inline", "Int", "Interrupted", "Job", "Loss", "Member", "Model", "NetworkContext",
+    "NothingToPlot", "Objective", "OptimizerRule", "Option", "Outcome", "OwnRule", "Params", "Pause",
+    "Paused", "Placement", "Processes", "Reading", "ReadingColumns", "Recalling", "Recipe", "Reported",
+    "Resources", "Restarted", "Sampler", "SaveFailure", "Scaling", "Scheduler", "Score", "SearchSpace",
+    "SearchSpec", "Searcher", "SessionTrainer", "Setup", "Snapshot", "Source", "Split", "Stop", "Stopped",
+    "StudySpec", "Suggest", "Task", "Trainer", "Trial", "TrialBatch", "TrialContext", "TrialRecord",
+    "TrialSession", "TrialState", "Worker", "describe", "encode", "freeze", "load", "open_batch",
+    "registered", "score", "thaw",
 ]  # fmt: skip
 
 

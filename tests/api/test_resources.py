@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import tuner
-from tuner.api.session import Session, dealt
+from tuner.api.session import Session, assign_devices
 from tuner.api.specify import plan
 from tuner.core.job import Resources
 from tuner.errors import SpecError
@@ -19,9 +19,9 @@ SPACE = {"x": tuner.Float(low=0, high=1, default=0.5)}
 
 def test_devices_are_dealt_in_turn() -> None:
     four = ("cuda:0", "cuda:1", "cuda:2", "cuda:3")
-    assert [each.devices for each in dealt(four, 2, 2, 1)] == [four[:2], four[2:]]
-    assert [each.device for each in dealt(four[:2], 1, 3, 1)] == ["cuda:0", "cuda:1", "cuda:0"]
-    assert dealt(("cpu",), 1, 2, 5) == [Resources(("cpu",), 5)] * 2
+    assert [each.devices for each in assign_devices(four, 2, 2, 1)] == [four[:2], four[2:]]
+    assert [each.device for each in assign_devices(four[:2], 1, 3, 1)] == ["cuda:0", "cuda:1", "cuda:0"]
+    assert assign_devices(("cpu",), 1, 2, 5) == [Resources(("cpu",), 5)] * 2
 
 
 def test_a_study_names_its_devices_and_each_gets_a_worker(monkeypatch: pytest.MonkeyPatch) -> None:

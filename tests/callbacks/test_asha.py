@@ -14,7 +14,16 @@ from tuner.callbacks.halving import Halving, Rungs
 from tuner.callbacks.pruner import Pruner
 from tuner.core.ports import Scheduler
 from tuner.core.trial import Objective, Pause, Reading, Stop
-from tuner.testing.callback import EPOCHS, Life, Losses, SchedulerContract, curve, feed, live, trial
+from tuner.testing.callback import (
+    EPOCHS,
+    Losses,
+    SchedulerContract,
+    SimulatedStudy,
+    curve,
+    feed,
+    simulate,
+    trial,
+)
 
 MINIMIZE, MAXIMIZE = Objective("val_loss"), Objective("val_score", minimize=False)
 
@@ -163,14 +172,14 @@ def test_none_is_better_than_the_best_one_that_was_trained_to_its_end(
     trials: Sequence[Sequence[float]], rows: int, reduction: int
 ) -> None:
     rule = asha(reduction=reduction)
-    life = live(rule, [[(0.0, loss) for loss in each] for each in trials], rows)
+    simulated = simulate(rule, [[(0.0, loss) for loss in each] for each in trials], rows)
 
     def best(curves: list[list[Reading]]) -> float:
         return min((r.val_loss for c in curves for r in c if math.isfinite(r.val_loss)), default=math.inf)
 
-    trained = [c for c in life.curves.values() if len(c) == EPOCHS]
-    assert best(trained) == best([*life.curves.values()]) or not trained
-    assert life.extra <= sum(max(1, len(rule.rungs[e]) // reduction**2) for e in rule.rungs)
+    trained = [c for c in simulated.curves.values() if len(c) == EPOCHS]
+    assert best(trained) == best([*simulated.curves.values()]) or not trained
+    assert simulated.extra <= sum(max(1, len(rule.rungs[e]) // reduction**2) for e in rule.rungs)
 
 
 def falling(trials: int, seed: int) -> list[Losses]:
@@ -184,14 +193,14 @@ def falling(trials: int, seed: int) -> list[Losses]:
 
 
 def test_pausing_finds_what_stopping_finds_for_about_as_many_epochs() -> None:
-    def deepest(life: Life) -> float:
-        return min(r.val_loss for c in life.curves.values() for r in c)
+    def deepest(simulated: SimulatedStudy) -> float:
+        return min(r.val_loss for c in simulated.curves.values() for r in c)
 
     epochs, values = [], []
     for seed in range(8):
         trials = falling(200, seed)
-        pausing = live(asha(epochs=27), trials, rows=4)
-        stopping = live(Pruner(Halving(Rungs(1, 3, 27)), MINIMIZE), trials, rows=4)
+        pausing = simulate(asha(epochs=27), trials, rows=4)
+        stopping = simulate(Pruner(Halving(Rungs(1, 3, 27)), MINIMIZE), trials, rows=4)
         epochs.append(pausing.epochs / stopping.epochs)
         values.append(deepest(pausing) - deepest(stopping))
     assert 0.8 < statistics.median(epochs) < 1.25

@@ -7,7 +7,7 @@ import pytest
 
 from tests.figures.parts import curve, frame, losses
 from tuner.core.trial import TrialState
-from tuner.figures import LIGHT, Nothing
+from tuner.figures import LIGHT, NothingToPlot
 from tuner.figures.contour import data, draw
 
 PARAMS = [(1.0, 1, "sgd"), (1.0, 1, "adam"), (1e-4, 3, "sgd"), (1e-4, 3, "sgd"), (1e-4, 3, "sgd")]
@@ -48,5 +48,5 @@ def test_the_good_is_bright_whichever_way_the_objective_looks() -> None:
 
 
 def test_twice_the_same_parameter_is_said_in_words() -> None:
-    with pytest.raises(Nothing, match="two different ones"):
+    with pytest.raises(NothingToPlot, match="two different ones"):
         data(frame({0: curve([1.0], [1.0])}), "rate", "rate")

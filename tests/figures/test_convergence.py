@@ -4,7 +4,7 @@ import pytest
 
 from tests.figures.parts import curve, frame, losses
 from tuner.core.trial import Objective, TrialState
-from tuner.figures import LIGHT, Nothing
+from tuner.figures import LIGHT, NothingToPlot
 from tuner.figures.convergence import data, draw, progress
 from tuner.figures.points import MOST
 
@@ -12,20 +12,20 @@ CUT = {"state": TrialState.STOPPED, "conclusive": False}
 
 
 def test_the_line_steps_at_every_improvement_and_ends_at_the_last_trial() -> None:
-    found = data(frame(losses(3.0, 4.0, 2.0, 2.5, 1.0, 5.0))).descent
+    found = data(frame(losses(3.0, 4.0, 2.0, 2.5, 1.0, 5.0))).best_so_far
     assert found.x.tolist() == [0, 2, 4, 5]
     assert found.y.tolist() == [3.0, 2.0, 1.0, 1.0]
     assert found.number.tolist() == [0, 2, 4, 4]
 
 
 def test_more_is_better_where_the_objective_says_so() -> None:
-    found = data(frame(losses(3.0, 4.0, 2.0), objective=Objective("val_loss", minimize=False))).descent
+    found = data(frame(losses(3.0, 4.0, 2.0), objective=Objective("val_loss", minimize=False))).best_so_far
     assert found.y.tolist() == [3.0, 4.0, 4.0]
 
 
 def test_trials_that_were_cut_short_stand_apart_and_make_no_step() -> None:
     found = data(frame(losses(3.0, 1.0, 2.0), {1: CUT}))
-    assert found.descent.y.tolist() == [3.0, 2.0, 2.0]
+    assert found.best_so_far.y.tolist() == [3.0, 2.0, 2.0]
     assert found.points.kind.tolist() == ["value stands", "cut short", "value stands"]
 
 
@@ -78,7 +78,7 @@ def test_a_diverged_value_does_not_press_the_others_together() -> None:
 
 
 def test_nothing_is_said_in_words_before_the_first_value() -> None:
-    with pytest.raises(Nothing, match="No trial has a value yet"):
+    with pytest.raises(NothingToPlot, match="No trial has a value yet"):
         data(frame({}, {0: {"state": TrialState.RUNNING}}))
 
 

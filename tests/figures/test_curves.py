@@ -7,7 +7,7 @@ import pytest
 
 from tests.figures.parts import curve, frame
 from tuner.core.trial import Reading
-from tuner.figures import LIGHT, Frame, Nothing
+from tuner.figures import LIGHT, Frame, NothingToPlot
 from tuner.figures.curves import MOST_POINTS, data, draw
 
 
@@ -86,7 +86,7 @@ def test_every_curve_at_once_is_one_trace_with_gaps_and_numbers() -> None:
 
 def test_a_quantity_that_is_not_measured_is_said_to_be_missing() -> None:
     made = frame({0: [Reading(1, 1.0, 2.0)]})
-    with pytest.raises(Nothing, match="The trainer reports no score"):
+    with pytest.raises(NothingToPlot, match="The trainer reports no score"):
         data(made, what="score")
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.figures.parts import curve, frame
-from tuner.figures import LIGHT, Frame, Nothing
+from tuner.figures import LIGHT, Frame, NothingToPlot
 from tuner.figures.gap_epochs import data, draw, onsets
 
 FALLING = [1.0 / (1 + n) for n in range(30)]
@@ -74,5 +74,5 @@ def test_the_onset_is_marked_on_the_line() -> None:
 
 
 def test_without_both_losses_there_is_no_gap() -> None:
-    with pytest.raises(Nothing, match="both losses"):
+    with pytest.raises(NothingToPlot, match="both losses"):
         data(frame({0: curve([float("nan")], [1.0])}))

@@ -6,7 +6,7 @@ import pytest
 
 from tests.figures.parts import HOSTILE, curve, frame, losses
 from tuner.core.importances import Importances
-from tuner.figures import LIGHT, Nothing
+from tuner.figures import LIGHT, NothingToPlot
 from tuner.figures.importances import data, draw, smaller_gap_side
 
 SHARES = {
@@ -33,11 +33,11 @@ def test_without_the_gaps_there_is_one_bar_each() -> None:
 
 def test_too_few_trials_are_said_in_words() -> None:
     few = {"value": Importances(12, 25), "gap": Importances(3, 25)}
-    with pytest.raises(Nothing, match=r"Too few trials .* 12 count, about 25 are needed"):
+    with pytest.raises(NothingToPlot, match=r"Too few trials .* 12 count, about 25 are needed"):
         data(replace(frame(losses(1.0)), importances=few))
-    with pytest.raises(Nothing, match="the difference between 60 trials looks like chance"):
+    with pytest.raises(NothingToPlot, match="the difference between 60 trials looks like chance"):
         data(replace(frame(losses(1.0)), importances={"value": Importances(60, 25)}))
-    with pytest.raises(Nothing, match="not known yet"):
+    with pytest.raises(NothingToPlot, match="not known yet"):
         data(frame(losses(1.0)))
 
 

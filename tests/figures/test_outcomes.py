@@ -6,7 +6,7 @@ import pytest
 
 from tests.figures.parts import frame, losses
 from tuner.core.trial import TrialState
-from tuner.figures import LIGHT, Frame, Nothing
+from tuner.figures import LIGHT, Frame, NothingToPlot
 from tuner.figures.outcomes import data, draw, outcomes
 
 STOPPED: dict[str, Any] = {"state": TrialState.STOPPED, "conclusive": False}
@@ -64,5 +64,5 @@ def test_shares_of_each_group_add_up_to_one() -> None:
 
 
 def test_without_trials_it_says_so() -> None:
-    with pytest.raises(Nothing, match="No trial has started"):
+    with pytest.raises(NothingToPlot, match="No trial has started"):
         data(frame({}))

@@ -5,7 +5,7 @@ import pytest
 
 from tests.figures.parts import curve, frame, losses
 from tuner.core.trial import TrialState
-from tuner.figures import LIGHT, Nothing, gap_parameters, slices
+from tuner.figures import LIGHT, NothingToPlot, gap_parameters, slices
 from tuner.figures.panels import draw, panels
 
 
@@ -62,7 +62,7 @@ def test_hover_tells_the_choice_that_is_meant_not_where_it_was_moved() -> None:
 def test_no_parameter_is_said_in_words() -> None:
     made = frame(losses(1.0))
     assert slices.data(made, ()).panels, "the most important ones where none is named"
-    with pytest.raises(Nothing, match="No parameter is chosen"):
+    with pytest.raises(NothingToPlot, match="No parameter is chosen"):
         panels(made, made.trials.value, "value", (), False, True)
 
 

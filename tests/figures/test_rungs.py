@@ -6,7 +6,7 @@ import pytest
 
 from tests.figures.parts import curve, frame
 from tuner.core.trial import TrialState
-from tuner.figures import Frame, Nothing
+from tuner.figures import Frame, NothingToPlot
 from tuner.figures.rungs import data
 
 PRUNED: dict[str, Any] = {"state": TrialState.STOPPED, "rule": "pruner", "conclusive": False}
@@ -51,5 +51,5 @@ def test_of_many_epochs_those_with_most_stops_are_rungs() -> None:
 
 
 def test_without_early_ends_there_are_no_rungs() -> None:
-    with pytest.raises(Nothing, match="No trial was stopped"):
+    with pytest.raises(NothingToPlot, match="No trial was stopped"):
         data(study([3, 3], {}))

@@ -64,15 +64,15 @@ def test_a_configuration_of_another_space_is_completed_with_defaults_or_does_not
     space = conditional_space()
     history = History(space, Objective())
 
-    def adopt(params: Params) -> Params | None:
-        found = history.adopt(params)
+    def encode(params: Params) -> Params | None:
+        found = history.encode(params)
         assert found is None or found.numbers == pytest.approx(
             [to_number(p, found.params[n]) if n in found.params else math.nan for n, p in space], nan_ok=True
         )
         return found and found.params
 
     had: Params = {"method": "sgd", "momentum": 1e-3, "damped": False, "width": 20, "gone": 3}
-    assert adopt(had) == {
+    assert encode(had) == {
         "activation": "relu",
         "method": "sgd",
         "rate": 1.0,
@@ -82,9 +82,9 @@ def test_a_configuration_of_another_space_is_completed_with_defaults_or_does_not
         "depth": 3,
         "only": 7,
     }
-    assert adopt({"momentum": 5.0, "method": "adam"}) == space.defaults()
+    assert encode({"momentum": 5.0, "method": "adam"}) == space.defaults()
     for change in ({"momentum": 5.0}, {"damped": 2}, {"width": 20.5}, {"depth": 2}, {"activation": "tanh"}):
-        assert adopt({**had, **change}) is None
+        assert encode({**had, **change}) is None
 
 
 def test_trials_outside_of_the_space_are_not_shown_until_they_are_told_within() -> None:

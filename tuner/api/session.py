@@ -211,7 +211,7 @@ class Session:
         planned, trainer = self.planned, self.planned.spec.trainer
         at = self.layout
         job = planned.job(at.rows, Resources(self.devices, at.threads))
-        resources = dealt(self.devices, trainer.devices_per_worker, at.workers, at.threads)
+        resources = assign_devices(self.devices, trainer.devices_per_worker, at.workers, at.threads)
         setup = executors.Setup(
             planned.make, job, artifacts, tuple(resources), trainer.restarts, bool(trainer.reproducible)
         )
@@ -234,7 +234,7 @@ class _EndedCurves:
         return self.database.each_ended(self.study)
 
 
-def dealt(devices: Sequence[str], each: int, workers: int, threads: int) -> list[Resources]:
+def assign_devices(devices: Sequence[str], each: int, workers: int, threads: int) -> list[Resources]:
     """What each worker may use: `each` devices in a row; they are shared where there are more workers."""
     parts = [tuple(devices[i : i + each]) for i in range(0, len(devices), each)]
     return [Resources(parts[worker % len(parts)], threads) for worker in range(workers)]

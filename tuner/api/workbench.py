@@ -14,7 +14,7 @@ from tuner.api.inference import inferred
 from tuner.api.provenance import require_unchanged
 from tuner.api.specify import in_memory, plan
 from tuner.artifacts import copy as copy_model
-from tuner.artifacts import fill
+from tuner.artifacts import fill_folder
 from tuner.content import storage_url
 from tuner.core.dataset import Dataset
 from tuner.core.spec import StudySpec
@@ -246,7 +246,7 @@ def export(
             pictures.write(study.explained, draft / "figures")
 
     try:
-        fill(place, write)
+        fill_folder(place, write)
     except OSError as error:
         raise SpecError(
             f"{place}: cannot be written: {error.strerror or error}; name a folder that can be written"

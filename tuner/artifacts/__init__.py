@@ -2,9 +2,9 @@
 
 from tuner.artifacts.artifacts import MODEL, Artifacts, marks
 from tuner.artifacts.durable import disk_fault
+from tuner.artifacts.export_folder import fill_folder
 from tuner.artifacts.model import DESCRIPTION, copy
 from tuner.artifacts.naming import folder_name, is_folder_name, name_before_5
-from tuner.artifacts.whole import fill
 
 __all__ = [
     "DESCRIPTION",
@@ -12,7 +12,7 @@ __all__ = [
     "Artifacts",
     "copy",
     "disk_fault",
-    "fill",
+    "fill_folder",
     "folder_name",
     "is_folder_name",
     "marks",

@@ -16,7 +16,7 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
-class Unkept:
+class SaveFailure:
     """Why a trial's model could not be written; its values stand.
 
     Attributes:
@@ -34,12 +34,12 @@ class Finished:
 
     Attributes:
         model_path: the folder of the best epoch's model, when one was written.
-        unkept: why none was, where one was to be.
+        save_failure: why none was, where one was to be.
     """
 
     number: int
     model_path: str | None = None
-    unkept: Unkept | None = None
+    save_failure: SaveFailure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Stopped:
 
     number: int
     model_path: str | None = None
-    unkept: Unkept | None = None
+    save_failure: SaveFailure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Paused:
 
     number: int
     model_path: str | None = None
-    unkept: Unkept | None = None
+    save_failure: SaveFailure | None = None
 
 
 @dataclass(frozen=True, slots=True)

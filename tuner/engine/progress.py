@@ -12,13 +12,13 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from tuner.core.budget import Budget, Spent
-from tuner.core.events import Failed, Finished, Paused, Stopped, Unkept
+from tuner.core.events import Failed, Finished, Paused, SaveFailure, Stopped
 from tuner.core.objectives import Key, Objectives
 from tuner.core.ports import Placement, Status
 from tuner.core.trial import Objective, Origin, Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.errors import near
 
-_UNKEPT = "its model was not kept: "
+_NOT_SAVED = "its model was not kept: "
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class RunningTrial:
         order: why it was ordered to leave its row; it has not answered yet.
         paused_at: see `TrialRecord`.
         model_path: where its model lies, if one was written when it paused.
-        unkept: why none was, where one was to be.
+        save_failure: why none was, where one was to be.
     """
 
     trial: Trial
@@ -45,7 +45,7 @@ class RunningTrial:
     order: Stop | Pause | None = None
     paused_at: int = 0
     model_path: str | None = None
-    unkept: Unkept | None = None
+    save_failure: SaveFailure | None = None
 
     @property
     def placement(self) -> Placement:
@@ -87,7 +87,7 @@ class RunningTrial:
             record = self._stopped(stop)
         else:
             record = self._record(TrialState.FAILED, reason=self._without_value(metric))
-        self.unkept = event.unkept
+        self.save_failure = event.save_failure
         return self._noted(replace(record, model_path=event.model_path))
 
     def dismissed(self, stop: Stop) -> TrialRecord:
@@ -96,11 +96,11 @@ class RunningTrial:
 
     def _noted(self, record: TrialRecord) -> TrialRecord:
         """The record, with why its model is not kept."""
-        if self.unkept is None:
+        if self.save_failure is None:
             return record
-        why = f"{_UNKEPT}{self.unkept.error}"
+        why = f"{_NOT_SAVED}{self.save_failure.error}"
         reason = f"{record.reason}; {why}" if record.reason else why
-        return replace(record, reason=reason, traceback=self.unkept.traceback)
+        return replace(record, reason=reason, traceback=self.save_failure.traceback)
 
     def _stopped(self, stop: Stop) -> TrialRecord:
         return self._record(
@@ -180,7 +180,7 @@ class StudyProgress:
             order=record.order,
             paused_at=record.paused_at,
             model_path=record.model_path,
-            unkept=_unkept(record),
+            save_failure=_save_failure(record),
         )
         for reading in curve:
             active.read(reading, self.objective)
@@ -283,10 +283,10 @@ class StudyProgress:
         return counts
 
 
-def _unkept(record: TrialRecord) -> Unkept | None:
+def _save_failure(record: TrialRecord) -> SaveFailure | None:
     """Why a stored trial that is not over has no model, as `RunningTrial` noted it when it paused."""
-    _, found, why = (record.reason or "").rpartition(_UNKEPT)
-    return Unkept(why, record.traceback) if found and record.traceback else None
+    _, found, why = (record.reason or "").rpartition(_NOT_SAVED)
+    return SaveFailure(why, record.traceback) if found and record.traceback else None
 
 
 def as_told(record: TrialRecord, curve: Sequence[Reading], objective: Objective) -> TrialRecord:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from tuner.artifacts import MODEL, Artifacts, disk_fault
-from tuner.core.events import Event, Failed, Finished, Paused, Reported, Restarted, Stopped, Unkept
+from tuner.core.events import Event, Failed, Finished, Paused, Reported, Restarted, SaveFailure, Stopped
 from tuner.core.ports import Placement
 from tuner.core.spec import StudySpec
 from tuner.core.training import Exhausted, Failure, Outcome, Snapshot, TrialBatch
@@ -137,7 +137,7 @@ class Worker:
         self.capacity = len(self._free)
         self._training = False
         self._over: list[int] = []
-        self._unkept = ""
+        self._last_save_failure = ""
         self._files = threading.Lock()
         self._retired = False
 
@@ -338,14 +338,14 @@ class Worker:
         return row.number == 0 or self._bar is None or not self._objective.better(self._bar, row.best)
 
     def _end(self, row: _Row, event: type[Finished | Stopped | Paused], *, wanted: bool) -> Event:
-        model_path, unkept = self._kept(row) if wanted else (None, None)
+        model_path, save_failure = self._kept(row) if wanted else (None, None)
         # Rows of its own answer when it is their turn, which may not come.
         if (event is Paused or self._own) and (snapshot := self._snapshot(row)) is not None:
             self._checkpoints.keep(row.placement.trial, snapshot)
         if event is not Paused and self._own:
             self._over.append(row.number)
         self._clear(row, keep=event is Paused or self._own)
-        return event(row.number, model_path, unkept)
+        return event(row.number, model_path, save_failure)
 
     def _failed(self, row: _Row, error: BaseException) -> Failed:
         return self._fail(row, Failure.of(error))
@@ -362,7 +362,7 @@ class Worker:
             with self._writing():
                 self._checkpoints.drop(row.number)
 
-    def _kept(self, row: _Row) -> tuple[str | None, Unkept | None]:
+    def _kept(self, row: _Row) -> tuple[str | None, SaveFailure | None]:
         """Write the row's model: where it lies, or why there is none.
 
         Raises:
@@ -382,10 +382,10 @@ class Worker:
                     "make room there, or the folder writable, and go on with `tune resume`: nothing is lost"
                 ) from error
             failure = Failure.of(error)
-            if failure.error != self._unkept:
+            if failure.error != self._last_save_failure:
                 _LOG.warning("the model of trial %d was not kept: %s", row.number, failure.error)
-            self._unkept = failure.error
-            return None, Unkept(failure.error, failure.traceback)
+            self._last_save_failure = failure.error
+            return None, SaveFailure(failure.error, failure.traceback)
 
     def _save(self, row: _Row) -> str | None:
         """Write the row's model so that its folder is either whole or not there."""

@@ -6,7 +6,7 @@
 from tuner.core.columns import Epochs, Trials, moments, param_columns
 from tuner.core.frame import Frame
 from tuner.figures.export import write_images
-from tuner.figures.figure import GROUP, Drawing, Figure, Nothing, Option, find, names, plot, settings
+from tuner.figures.figure import GROUP, Drawing, Figure, NothingToPlot, Option, find, names, plot, settings
 from tuner.figures.page import document, figure_html
 from tuner.figures.theme import DARK, LIGHT, THEMES, Theme, safe
 from tuner.figures.within import Area, within
@@ -21,7 +21,7 @@ __all__ = [
     "Epochs",
     "Figure",
     "Frame",
-    "Nothing",
+    "NothingToPlot",
     "Option",
     "Theme",
     "Trials",

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuner.core.frame import Frame
-from tuner.figures.convergence import AXES, Descent, descent, progress
-from tuner.figures.figure import Drawing, Figure, Nothing, Option
+from tuner.figures.convergence import AXES, BestSoFar, best_so_far, progress
+from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option
 from tuner.figures.numbers import listed, rising, spans_decades
 from tuner.figures.theme import Theme, safe
 
@@ -24,14 +24,14 @@ class Compare:
     """What the figure shows.
 
     Attributes:
-        descents: each study's name and best value so far.
+        curves: each study's name and best value so far.
         others: the studies that search for something else.
         axis: what progress is measured in.
         metric: what all of them search for.
         log: whether values stand on a logarithmic axis.
     """
 
-    descents: tuple[tuple[str, Descent], ...]
+    curves: tuple[tuple[str, BestSoFar], ...]
     others: tuple[str, ...]
     axis: str
     metric: str
@@ -44,9 +44,9 @@ def data(frame: Frame, axis: str = "trials", log: bool = False) -> Compare:
     alike = [each for each in frames if each.objective == frame.objective]
     valued = [each for each in alike if len(each.ranking)]
     if not valued:
-        raise Nothing("None of these studies has a value yet: lines appear as trials end.")
+        raise NothingToPlot("None of these studies has a value yet: lines appear as trials end.")
     return Compare(
-        descents=tuple((each.name, descent(each, progress(each, axis))) for each in valued),
+        curves=tuple((each.name, best_so_far(each, progress(each, axis))) for each in valued),
         others=tuple(each.name for each in frames if each.objective != frame.objective),
         axis=axis,
         metric=frame.objective.metric,
@@ -58,7 +58,7 @@ def draw(columns: Compare, theme: Theme) -> Drawing:
     """A step line per study, told apart by colour and dashes."""
     label = AXES[columns.axis]
     traces = []
-    for i, (name, best) in enumerate(columns.descents):
+    for i, (name, best) in enumerate(columns.curves):
         said = safe(name, 40)
         traces.append(
             {

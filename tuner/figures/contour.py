@@ -12,7 +12,7 @@ import numpy as np
 
 from tuner.core.columns import Floats, Ints
 from tuner.core.frame import Frame
-from tuner.figures.figure import Drawing, Figure, Nothing, Option, parameter_option
+from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option, parameter_option
 from tuner.figures.numbers import listed, spans_decades
 from tuner.figures.points import Points, marks, rings, scattered
 from tuner.figures.scale import Scale
@@ -54,15 +54,15 @@ def data(frame: Frame, across: str = "", upward: str = "") -> Contour:
     """Medians per cell; ranges are divided evenly on each parameter's own scale."""
     names = frame.ordered_params()
     if len(names) < 2:
-        raise Nothing("The study searches a single parameter; a map needs two. See the slices.")
+        raise NothingToPlot("The study searches a single parameter; a map needs two. See the slices.")
     across, upward = across or names[0], upward or names[1]
     if across == upward:
-        raise Nothing("Twice the same parameter: choose two different ones.")
+        raise NothingToPlot("Twice the same parameter: choose two different ones.")
     scales = Scale.of(frame, across), Scale.of(frame, upward)
     places = [scale.places(frame) for scale in scales]
     fine = frame.standing & np.isfinite(places[0]) & np.isfinite(places[1])
     if not fine.any():
-        raise Nothing("No trial with both parameters has a value yet: the map fills in as trials end.")
+        raise NothingToPlot("No trial with both parameters has a value yet: the map fills in as trials end.")
     sizes = [scale.count or _CELLS for scale in scales]
     cells = [scale.cells(place[fine], _CELLS) for scale, place in zip(scales, places, strict=True)]
     median, count = _medians(cells[1] * sizes[0] + cells[0], frame.trials.value[fine], sizes[0] * sizes[1])

@@ -12,7 +12,7 @@ import numpy as np
 
 from tuner.core.columns import Floats, Ints
 from tuner.core.frame import Frame
-from tuner.figures.figure import Drawing, Figure, Nothing, Option
+from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option
 from tuner.figures.numbers import listed, rising, spans_decades, window
 from tuner.figures.points import Points, hover, point_traces, scattered
 from tuner.figures.theme import Theme
@@ -22,7 +22,7 @@ AXES = {"trials": "trial", "epochs": "epochs trained, all trials", "seconds": "s
 
 
 @dataclass(frozen=True)
-class Descent:
+class BestSoFar:
     """The best value so far, a step at every improvement; S steps and the end.
 
     Attributes:
@@ -41,7 +41,7 @@ class Convergence:
     """What the figure shows."""
 
     points: Points
-    descent: Descent
+    best_so_far: BestSoFar
     default: float | None
     axis: str
     metric: str
@@ -67,7 +67,7 @@ def progress(frame: Frame, axis: str) -> Floats:
     return np.where(np.isfinite(reached), found, np.nan)
 
 
-def descent(frame: Frame, x: Floats, end: float | None = None) -> Descent:
+def best_so_far(frame: Frame, x: Floats, end: float | None = None) -> BestSoFar:
     """The improvements of the trials that may be the best, in the order of x (N,), up to `end`."""
     rows = np.flatnonzero(frame.standing & np.isfinite(x))
     rows = rows[np.argsort(x[rows], kind="stable")]
@@ -76,7 +76,7 @@ def descent(frame: Frame, x: Floats, end: float | None = None) -> Descent:
     last = steps[-1:]
     finite = x[np.isfinite(x)]
     stop = finite.max() if end is None and len(finite) else end
-    return Descent(
+    return BestSoFar(
         x=np.append(x[steps], np.full(len(last), stop)),
         y=frame.trials.value[np.append(steps, last)],
         number=frame.trials.number[np.append(steps, last)],
@@ -86,13 +86,13 @@ def descent(frame: Frame, x: Floats, end: float | None = None) -> Descent:
 def data(frame: Frame, axis: str = "trials", log: bool = False) -> Convergence:
     """Best so far, every trial, and the default's value."""
     if not len(frame.ranking):
-        raise Nothing("No trial has a value yet: this figure fills in as trials end.")
+        raise NothingToPlot("No trial has a value yet: this figure fills in as trials end.")
     x = progress(frame, axis)
     value = frame.trials.value
     first = value[frame.trials.number == 0]
     return Convergence(
         points=scattered(frame, x, value)[0],
-        descent=descent(frame, x),
+        best_so_far=best_so_far(frame, x),
         default=float(first[0]) if len(first) and np.isfinite(first[0]) else None,
         axis=axis,
         metric=frame.objective.metric,
@@ -111,9 +111,9 @@ def draw(columns: Convergence, theme: Theme) -> Drawing:
             "type": "scatter",
             "mode": "lines",
             "name": "best so far",
-            "x": rising(columns.descent.x),
-            "y": listed(columns.descent.y, 6),
-            "customdata": columns.descent.number.tolist(),
+            "x": rising(columns.best_so_far.x),
+            "y": listed(columns.best_so_far.y, 6),
+            "customdata": columns.best_so_far.number.tolist(),
             "line": {"shape": "hv", "color": theme.green, "width": 3},
             "hovertemplate": template,
         }

@@ -14,7 +14,7 @@ import numpy as np
 from tuner.core.columns import Floats, Ints
 from tuner.core.frame import Frame
 from tuner.core.trial import TrialState
-from tuner.figures.figure import Drawing, Figure, Nothing, Option
+from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option
 from tuner.figures.numbers import (
     POINT_DIGITS,
     decimated,
@@ -162,11 +162,11 @@ def data(
 ) -> CurveLines:
     """Lines of the selected and the best trials, bands of the others."""
     if not len(frame.epochs):
-        raise Nothing("No epoch is recorded yet: curves appear with the first one.")
+        raise NothingToPlot("No epoch is recorded yet: curves appear with the first one.")
     columns = {name: getattr(frame.epochs, name) for name in QUANTITIES[what]}
     columns = {name: values for name, values in columns.items() if np.isfinite(values).any()}
     if not columns:
-        raise Nothing(f"The trainer reports no {WORDS[what]}; choose another quantity.")
+        raise NothingToPlot(f"The trainer reports no {WORDS[what]}; choose another quantity.")
     rows = shown(frame, int(best))
     bands = [] if every else [band(frame, name, values, rows) for name, values in columns.items()]
     return CurveLines(

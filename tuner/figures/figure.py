@@ -24,7 +24,7 @@ Drawing = dict[str, Any]
 """A Plotly figure as plain JSON-ready values: ``data`` and ``layout``."""
 
 
-class Nothing(Exception):
+class NothingToPlot(Exception):
     """A data half has nothing to show; the text says what to do."""
 
 
@@ -115,7 +115,7 @@ class Figure(Generic[C]):
         name: what it is registered under.
         title: its heading.
         help: what it shows and what good looks like, in one or two sentences.
-        data: turns a frame and the options' values (keywords) into numbers; raises `Nothing`.
+        data: turns a frame and the options' values (keywords) into numbers; raises `NothingToPlot`.
         draw: turns those numbers into a Plotly figure of plain values.
         options: the options that a frame's study has.
     """
@@ -188,7 +188,7 @@ def plot(
     values = settings(figure, frame, given)
     try:
         drawing = figure.draw(figure.data(frame, **values), theme)
-    except Nothing as nothing:
+    except NothingToPlot as nothing:
         drawing = theme.empty(str(nothing))
     drawing["layout"]["uirevision"] = "|".join([figure.name, *(f"{k}={v}" for k, v in values.items())])
     return drawing

@@ -14,7 +14,7 @@ from tuner.core import overfitting
 from tuner.core.columns import Floats, Ints
 from tuner.core.frame import Frame
 from tuner.figures.curves import Band, Line, band, band_traces, line, line_traces, shown
-from tuner.figures.figure import Drawing, Figure, Nothing, Option
+from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option
 from tuner.figures.numbers import listed
 from tuner.figures.theme import Theme
 
@@ -59,7 +59,7 @@ def data(frame: Frame, best: float = 4) -> GapEpochs:
     """The gap's lines and band, and where over-fitting sets in over all trials."""
     gap = frame.epochs.val_loss - frame.epochs.train_loss
     if not np.isfinite(gap).any():
-        raise Nothing("No epoch with both losses is recorded yet: the gap appears with the first one.")
+        raise NothingToPlot("No epoch with both losses is recorded yet: the gap appears with the first one.")
     rows = shown(frame, int(best))
     onset = onsets(frame)
     numbers = frame.trials.number

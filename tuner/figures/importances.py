@@ -13,7 +13,7 @@ import numpy as np
 
 from tuner.core.frame import Frame
 from tuner.core.importances import Importances
-from tuner.figures.figure import Drawing, Figure, Nothing
+from tuner.figures.figure import Drawing, Figure, NothingToPlot
 from tuner.figures.numbers import listed
 from tuner.figures.theme import Theme, safe
 
@@ -24,7 +24,7 @@ _ROOM = 1.35  # for what is written behind the longest bar
 
 
 @dataclass(frozen=True)
-class Explained:
+class ImportanceData:
     """What the figure shows; the most important parameter comes first.
 
     Attributes:
@@ -72,13 +72,13 @@ def smaller_gap_side(frame: Frame, name: str) -> str:
     return least if most - medians[least] > _CLEAR * (q3 - q1) else ""
 
 
-def data(frame: Frame) -> Explained:
+def data(frame: Frame) -> ImportanceData:
     """Shares by parameter, ordered by those for the value."""
     value, gap = (frame.importances.get(name, Importances()) for name in ("value", "gap"))
     if not value and not gap:
-        raise Nothing(value.silence)
+        raise NothingToPlot(value.silence)
     names = sorted({*value, *gap}, key=lambda name: (-value.get(name, 0.0), -gap.get(name, 0.0), name))[:MOST]
-    return Explained(
+    return ImportanceData(
         parameters=tuple(names),
         value=tuple(value.get(name) for name in names),
         gap=tuple(gap.get(name) for name in names),
@@ -89,7 +89,7 @@ def data(frame: Frame) -> Explained:
     )
 
 
-def draw(columns: Explained, theme: Theme) -> Drawing:
+def draw(columns: ImportanceData, theme: Theme) -> Drawing:
     """Two bars per parameter."""
     names = [safe(name, 28) for name in columns.parameters]
     places = list(range(len(names)))
@@ -131,7 +131,7 @@ def _numbers(cells: Sequence[float | None]) -> Any:
     return listed([float("nan") if cell is None else cell for cell in cells])
 
 
-def _sided(columns: Explained, names: list[str], theme: Theme) -> dict[str, Any]:
+def _sided(columns: ImportanceData, names: list[str], theme: Theme) -> dict[str, Any]:
     """What is written behind the bars of the gap, and said of them."""
     return {
         "text": [f"\u2002{safe(side, 20)}: smaller gap" if side else "" for side in columns.gap_side],

@@ -14,7 +14,7 @@ import numpy as np
 from tuner.core.columns import Ints, Texts
 from tuner.core.frame import Frame
 from tuner.core.trial import TrialState
-from tuner.figures.figure import Drawing, Figure, Nothing, Option, parameter_option
+from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option, parameter_option
 from tuner.figures.scale import Scale
 from tuner.figures.theme import Theme, safe
 
@@ -56,7 +56,7 @@ def outcomes(frame: Frame) -> Texts:
 def data(frame: Frame, parameter: str = "") -> Outcomes:
     """Counts of outcomes, and of outcomes by the parameter's bins or choices."""
     if not len(frame):
-        raise Nothing("No trial has started yet: outcomes appear as trials end.")
+        raise NothingToPlot("No trial has started yet: outcomes appear as trials end.")
     labels, code, count = np.unique(outcomes(frame).astype(str), return_inverse=True, return_counts=True)
     order = np.argsort(-count, kind="stable")
     code = np.argsort(order)[code]

@@ -14,7 +14,7 @@ import numpy as np
 from tuner.core import words
 from tuner.core.columns import Floats
 from tuner.core.frame import Frame
-from tuner.figures.figure import Drawing, Nothing
+from tuner.figures.figure import Drawing, NothingToPlot
 from tuner.figures.numbers import Bins, binned, grouped, listed, window
 from tuner.figures.points import MOST, Points, hover, point_traces, scattered
 from tuner.figures.scale import Scale
@@ -78,12 +78,12 @@ def panels(
         minimize: which end of y is the good one and is always seen; None: neither.
 
     Raises:
-        Nothing: no trial has a y, or no parameter is chosen.
+        NothingToPlot: no trial has a y, or no parameter is chosen.
     """
     if not np.isfinite(y).any():
-        raise Nothing(f"No trial has a {label} yet: points appear as soon as trials have a best epoch.")
+        raise NothingToPlot(f"No trial has a {label} yet: points appear as soon as trials have a best epoch.")
     if not parameters:
-        raise Nothing("No parameter is chosen: choose one or more above the figure.")
+        raise NothingToPlot("No parameter is chosen: choose one or more above the figure.")
     chosen = parameters[:MOST_PANELS]
     most = max(FEWEST_POINTS, MOST // len(chosen))
     first = y[frame.trials.number == 0]

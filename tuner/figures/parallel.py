@@ -14,7 +14,7 @@ import numpy as np
 
 from tuner.core.columns import Floats, Ints
 from tuner.core.frame import Frame
-from tuner.figures.figure import Drawing, Figure, Nothing, Option, parameter_option
+from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option, parameter_option
 from tuner.figures.numbers import listed, spans_decades, thinned
 from tuner.figures.scale import Scale
 from tuner.figures.theme import Theme, faint, safe
@@ -53,7 +53,7 @@ class Parallel:
 def data(frame: Frame, parameters: Sequence[str] = ()) -> Parallel:
     """The best trials, the selected and a sample of the others."""
     if not len(frame.ranking):
-        raise Nothing("No trial has a value yet: lines appear as trials end.")
+        raise NothingToPlot("No trial has a value yet: lines appear as trials end.")
     names = (parameters or frame.ordered_params()[:7])[: _MOST_AXES - 1]
     keep = frame.is_selected[frame.ranking]
     keep[:BEST] = True

@@ -9,7 +9,7 @@ import numpy as np
 from tuner.core.columns import Ints
 from tuner.core.frame import Frame
 from tuner.core.trial import TrialState
-from tuner.figures.figure import Drawing, Figure, Nothing
+from tuner.figures.figure import Drawing, Figure, NothingToPlot
 from tuner.figures.outcomes import colours, outcomes
 from tuner.figures.theme import Theme, safe
 
@@ -45,7 +45,9 @@ def data(frame: Frame) -> RungCounts:
     pruned = early & ((trials.rule == "pruner") | trials.is_(TrialState.PAUSED))
     leaving = pruned if pruned.any() else early
     if not leaving.any():
-        raise Nothing("No trial was stopped or paused before its last epoch: rungs appear where a rule does.")
+        raise NothingToPlot(
+            "No trial was stopped or paused before its last epoch: rungs appear where a rule does."
+        )
     epochs, count = np.unique(trials.epochs[leaving], return_counts=True)
     chosen = epochs[np.argsort(-count, kind="stable")[:MOST]]
     rungs = np.unique(np.append(chosen, trials.epochs.max()))

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from tuner.core.columns import Bools, Floats, Ints, Texts
 from tuner.core.frame import Frame
-from tuner.figures.figure import Drawing, Figure, Nothing, Option
+from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option
 from tuner.figures.numbers import listed, rising
 from tuner.figures.points import KINDS, STANDS, kinds
 from tuner.figures.theme import Theme, safe
@@ -90,7 +90,7 @@ def data(frame: Frame, last: float = 300) -> Timeline:
     trials = frame.trials
     begun = np.flatnonzero(np.isfinite(trials.started_at))
     if not len(begun):
-        raise Nothing("No trial has started yet: the timeline begins with the first one.")
+        raise NothingToPlot("No trial has started yet: the timeline begins with the first one.")
     order = begun[np.argsort(trials.started_at[begun], kind="stable")]
     start = trials.started_at[order]
     now = max(float(start[-1]), float(np.nanmax(np.append(trials.ended_at[order], start[-1]))))

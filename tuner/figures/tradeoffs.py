@@ -12,7 +12,7 @@ import numpy as np
 
 from tuner.core.columns import Floats, Ints
 from tuner.core.frame import Frame
-from tuner.figures.figure import Drawing, Figure, Nothing, Option
+from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option
 from tuner.figures.numbers import listed, spans_decades, window
 from tuner.figures.points import Points, hover, point_traces, scattered
 from tuner.figures.theme import Theme
@@ -77,7 +77,7 @@ def data(frame: Frame, cost: str = "gap", log: bool = False) -> Tradeoffs:
     points, _ = scattered(frame, spent, trials.value)
     rows = np.flatnonzero(frame.standing & np.isfinite(spent))
     if not len(rows):
-        raise Nothing("No trial has a value yet: trade-offs appear as trials end.")
+        raise NothingToPlot("No trial has a value yet: trade-offs appear as trials end.")
     best = front(spent if is_less_better else -spent, frame.loss, rows)
     own = frame.front[np.isfinite(spent[frame.front])] if further else rows[:0]
     log_cost = spans_decades(spent)

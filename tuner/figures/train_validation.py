@@ -13,7 +13,7 @@ import numpy as np
 
 from tuner.core.columns import Floats
 from tuner.core.frame import Frame
-from tuner.figures.figure import Drawing, Figure, Nothing, Option
+from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option
 from tuner.figures.numbers import POINT_DIGITS, listed, spans_decades, window
 from tuner.figures.points import Points, marks, rings, scattered
 from tuner.figures.theme import Theme
@@ -49,7 +49,7 @@ def data(frame: Frame, what: str = "loss", log: bool = False) -> TrainValidation
     )
     points, _ = scattered(frame, train, val)
     if not len(points):
-        raise Nothing(
+        raise NothingToPlot(
             "No trial has a best epoch yet: points appear as soon as trials have one."
             if what == "loss" or not len(frame.ranking)
             else "The trainer reports no score; choose the loss."

@@ -52,7 +52,7 @@ class Observation(NamedTuple):
     violation: float = 0.0
 
 
-class Adopted(NamedTuple):
+class EncodedParams(NamedTuple):
     """A configuration as the space has it.
 
     Attributes:
@@ -111,7 +111,7 @@ class History:
         self.running.pop(number, None)
         # One that is told again has the same configuration, and most often the same object.
         if self._told.get(number) is not record.params:
-            found = self.adopt(record.params)
+            found = self.encode(record.params)
             self._told[number] = record.params
             self._reserve(number)
             self._rows[number] = math.nan if found is None else found.numbers
@@ -127,7 +127,7 @@ class History:
 
     def replay(self, records: Sequence[TrialRecord]) -> None:
         """`add` for very many trials, each once, before any other is added."""
-        adopted, fits, is_whole = self._adopt_all([record.params for record in records])
+        adopted, fits, is_whole = self._encode_all([record.params for record in records])
         numbers = [record.number for record in records]
         self._told = {record.number: record.params for record in records}
         self._reserve(max(numbers, default=0))
@@ -141,7 +141,7 @@ class History:
             self._ranks.sort(key=itemgetter(place))
         self._valued = sorted(o.number for o in seen if o.value is not None)
 
-    def adopt(self, params: Params) -> Adopted | None:
+    def encode(self, params: Params) -> EncodedParams | None:
         """A configuration as the space has it now, which may have changed since it was chosen.
 
         A parameter that the configuration lacks has its default there, one that is gone is left out.
@@ -164,12 +164,12 @@ class History:
                 return None
             active[name] = value
             numbers.append(number)
-        return Adopted(active, numbers)
+        return EncodedParams(active, numbers)
 
-    def _adopt_all(
+    def _encode_all(
         self, several: Sequence[Params]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
-        """`adopt` for very many configurations, parameter by parameter.
+        """`encode` for very many configurations, parameter by parameter.
 
         Returns:
             (N, D) the numbers; (N,) which ones lie within the space, the others' numbers are void; (N,)
@@ -199,16 +199,16 @@ class History:
             fits &= ~(is_active & np.isnan(rows[:, place]))
         return rows, fits, known == np.fromiter(map(len, several), int, count)
 
-    def adopted(self, number: int) -> Adopted | None:
+    def encoded(self, number: int) -> EncodedParams | None:
         """The configuration of a trial that was told, as the space has it; None where it is unfit."""
-        return self.adopt(self._told[number])
+        return self.encode(self._told[number])
 
     def is_taken(self, params: Params) -> bool:
         """Whether a trial has this configuration; of numbers, twelve digits are compared.
 
         One that lies outside of the space, or had further parameters, is no configuration of it.
         """
-        found = self.adopt(params)
+        found = self.encode(params)
         return found is not None and _rounded(np.array(found.numbers)).tobytes() in self._taken
 
     def get(self, number: int) -> Observation | None:

@@ -121,7 +121,7 @@ class _Seen:
         presets = dict(enumerate(space.presets()))
 
         def is_drawn(number: int) -> bool:
-            found = history.adopted(number) if number and history.get(number) is not None else None
+            found = history.encoded(number) if number and history.get(number) is not None else None
             return found is not None and found.params != presets.get(number)
 
         self._records = sorted((r for r in records if is_drawn(r.number)), key=lambda r: r.number)

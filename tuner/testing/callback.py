@@ -46,7 +46,7 @@ def feed(callback: Callback, number: int, readings: Sequence[Reading]) -> list[S
 
 
 @dataclass
-class Life:
+class SimulatedStudy:
     """What became of a study's trials.
 
     Attributes:
@@ -65,9 +65,9 @@ class Life:
         return sum(map(len, self.curves.values()))
 
 
-def live(rule: Callback, trials: Sequence[Losses], rows: int) -> Life:
+def simulate(rule: Callback, trials: Sequence[Losses], rows: int) -> SimulatedStudy:
     """Train a study as the engine does, an epoch of every row at a time."""
-    life, running, paused = Life(), set[int](), set[int]()
+    simulated, running, paused = SimulatedStudy(), set[int](), set[int]()
     whole, waiting = [curve(losses) for losses in trials], list(range(len(trials)))
     while True:
         room, last = rows - len(running), not waiting and not running
@@ -75,7 +75,7 @@ def live(rule: Callback, trials: Sequence[Losses], rows: int) -> Life:
             chosen = rule.promote(set(paused), room, last=last)
             assert len({*chosen} & paused) == len(chosen) <= room
             if last and not rule.promote(set(paused), room, last=False):
-                life.extra += len(chosen)
+                simulated.extra += len(chosen)
             paused -= {*chosen}
             running |= {*chosen}
         while waiting and len(running) < rows:
@@ -83,24 +83,24 @@ def live(rule: Callback, trials: Sequence[Losses], rows: int) -> Life:
         if not running:
             break
         for number in sorted(running):
-            readings = life.curves.setdefault(number, [])
+            readings = simulated.curves.setdefault(number, [])
             readings.append(whole[number][len(readings)])
             answer = rule.decide(trial(number), readings)
             if len(readings) == len(trials[number]) or answer is not None:
                 running.remove(number)
             if isinstance(answer, Stop):
-                life.stops[number] = answer
+                simulated.stops[number] = answer
             elif answer is not None and len(readings) < len(trials[number]):
                 paused.add(number)
         if isinstance(rule, Scheduler):
             dismissed = rule.dismiss(set(paused), last=False)
             assert {*dismissed} <= paused
-            life.stops |= dismissed
+            simulated.stops |= dismissed
             paused -= {*dismissed}
     if isinstance(rule, Scheduler):
-        life.stops |= rule.dismiss(paused, last=True)
-        assert {*life.stops} >= paused
-    return life
+        simulated.stops |= rule.dismiss(paused, last=True)
+        assert {*simulated.stops} >= paused
+    return simulated
 
 
 class CallbackContract:
@@ -188,10 +188,10 @@ class SchedulerContract(CallbackContract):
     @inherited
     @given(curves, st.integers(1, 4))
     def test_every_study_ends_and_every_trial_with_it(self, trials: Sequence[Losses], rows: int) -> None:
-        life = live(self.callback(), trials, rows)
+        simulated = simulate(self.callback(), trials, rows)
         for number, losses in enumerate(trials):
-            stop = life.stops.get(number)
-            assert (stop is not None) == (len(life.curves[number]) < len(losses))
+            stop = simulated.stops.get(number)
+            assert (stop is not None) == (len(simulated.curves[number]) < len(losses))
             if stop is not None:
                 assert stop.rule
                 assert stop.reason.strip()

@@ -31,7 +31,7 @@ from tuner.core.training import (
 )
 from tuner.core.trial import Reading, Trial
 from tuner.errors import described
-from tuner.trainers.sessions import Sessions
+from tuner.trainers.sessions import SessionBatch
 from tuner.trainers.state import reading_of, reading_table
 
 MEMBERS = "members"
@@ -85,7 +85,7 @@ def open_batch(trainer: Trainer, job: Job) -> TrialBatch:
     if fused is not None:
         batch = fused.open_batch(replace(job, rows=members * job.rows))
     else:
-        batch = Sessions(cast("SessionTrainer", trainer), replace(job, rows=members))
+        batch = SessionBatch(cast("SessionTrainer", trainer), replace(job, rows=members))
     return batch if members == 1 else MeanBatch(batch, job)
 
 

@@ -1,4 +1,4 @@
-"""Sessions: rows that hold one `TrialSession` each, so that executors see a batch of any trainer.
+"""SessionBatch: rows that hold one `TrialSession` each, so that executors see a batch of any trainer.
 
 Trains its rows one after another, in the thread that calls it. Turns what a session raises into a
 Failure, the only place where that is done.
@@ -18,7 +18,7 @@ from tuner.errors import DeviceError
 _LOG = logging.getLogger(__name__)
 
 
-class Sessions:
+class SessionBatch:
     """`job.rows` rows; a `TrialBatch`."""
 
     def __init__(self, trainer: SessionTrainer, job: Job) -> None:

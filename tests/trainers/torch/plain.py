@@ -18,7 +18,7 @@ from tuner.core.spec import StudySpec
 from tuner.core.training import TrialBatch
 from tuner.core.trial import Params, Reading, Trial
 from tuner.trainers import open_batch
-from tuner.trainers.sessions import Sessions
+from tuner.trainers.sessions import SessionBatch
 from tuner.trainers.torch import TorchTrainer
 
 EPOCHS = 3
@@ -51,7 +51,7 @@ def images(rows: int = 60, shape: tuple[int, ...] = (1, 8, 8)) -> Dataset:
 
 def alone(job: Job) -> TrialBatch:
     """One row that trains by the plain recipe."""
-    return Sessions(TorchTrainer(), dataclasses.replace(job, rows=1))
+    return SessionBatch(TorchTrainer(), dataclasses.replace(job, rows=1))
 
 
 def batch(data: Dataset, spec: StudySpec | None = None) -> TrialBatch:

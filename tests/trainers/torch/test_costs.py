@@ -15,7 +15,7 @@ from tuner.core.spec import StudySpec
 from tuner.core.trial import LAYER_NORMS, Reading, Trial
 from tuner.testing.trainer import blobs, study
 from tuner.trainers import open_batch
-from tuner.trainers.sessions import Sessions
+from tuner.trainers.sessions import SessionBatch
 from tuner.trainers.torch import TorchTrainer
 from tuner.trainers.torch.costs import NAMES, costs
 from tuner.trainers.torch.fused import FusedBatch
@@ -31,7 +31,7 @@ def asking(objective: dict[str, Any]) -> StudySpec:
 
 KINDS = pytest.mark.parametrize(
     ("data", "rows", "kind"),
-    [(blobs(), 1, Sessions), (blobs(), 2, FusedBatch), (images(), 2, StackedBatch)],
+    [(blobs(), 1, SessionBatch), (blobs(), 2, FusedBatch), (images(), 2, StackedBatch)],
     ids=["alone", "fused", "stacked"],
 )
 

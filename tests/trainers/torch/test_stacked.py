@@ -17,7 +17,7 @@ from tuner.core.trial import Params, Reading, Trial
 from tuner.errors import DataError
 from tuner.testing.trainer import TrainerContract, blobs, line, same, study, written_and_read
 from tuner.trainers import load_model, open_batch
-from tuner.trainers.sessions import Sessions
+from tuner.trainers.sessions import SessionBatch
 from tuner.trainers.torch import TorchTrainer
 from tuner.trainers.torch.fused import FusedBatch
 from tuner.trainers.torch.stacked import StackedBatch
@@ -276,7 +276,7 @@ def test_attention_with_dropout_of_its_own_trains_one_at_a_time() -> None:
 def test_study_whose_first_network_cannot_be_stacked_or_built_is_left_to_the_reference() -> None:
     assert "unknown name 'no such'" in str(TorchTrainer().why_unfused(study(model="no such"), blobs(), "cpu"))
     job = Job(study(model=nets.of("Branching")), blobs(), rows=4)
-    assert isinstance(open_batch(TorchTrainer(), job), Sessions)
+    assert isinstance(open_batch(TorchTrainer(), job), SessionBatch)
 
 
 @pytest.mark.parametrize("name", [*REASONS, "Raising"])
@@ -362,7 +362,7 @@ def test_shipped_mlp_stays_compiled_where_it_can() -> None:
     make = partial(open_batch, TorchTrainer())
     assert isinstance(make(Job(shifted, blobs(), rows=2)), FusedBatch)
     assert isinstance(make(Job(shifted, images(), rows=2)), StackedBatch)
-    assert isinstance(make(Job(shifted, images(), rows=1)), Sessions)
+    assert isinstance(make(Job(shifted, images(), rows=1)), SessionBatch)
 
 
 def test_study_without_data_is_refused() -> None:

@@ -36,16 +36,16 @@ class FailureContract(ExecutorSuite):
     def test_a_trial_whose_model_cannot_be_written_ends_as_any_other_and_says_why(
         self, desk: ExecutorHarness
     ) -> None:
-        desk.submit(desk.trial(1, does="unkept"), desk.trial(2))
+        desk.submit(desk.trial(1, does="save_failure"), desk.trial(2))
         desk.until_over(1, 2)
         ended, other = desk.end(1), desk.end(2)
         assert isinstance(ended, Finished)
         assert ended.model_path is None
-        assert ended.unkept is not None
-        assert ended.unkept.error == "ValueError: no such format"
-        assert "in save" in ended.unkept.traceback
+        assert ended.save_failure is not None
+        assert ended.save_failure.error == "ValueError: no such format"
+        assert "in save" in ended.save_failure.traceback
         assert isinstance(other, Finished)
-        assert other.unkept is None
+        assert other.save_failure is None
         assert other.model_path is not None
 
     def test_a_disk_that_takes_no_model_ends_everything_and_is_no_trials_fault(self, tmp_path: Path) -> None:

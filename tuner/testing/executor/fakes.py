@@ -130,7 +130,7 @@ class FakeBatch:
         assert not list(folder.iterdir()), "the folder is not empty"
         trial, epoch = self.rows[row]
         match trial.params.get("does"):
-            case "unkept":
+            case "save_failure":
                 raise ValueError("no such format")
             case "unsaved":
                 (folder / "model.txt").write_text("half")

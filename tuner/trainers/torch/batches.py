@@ -63,7 +63,7 @@ class TrialRng:
 _TORCH = ("order", "augmentation", "dropout")
 
 
-class Micro(NamedTuple):
+class MicroBatch(NamedTuple):
     """Positions start to stop of an epoch's order: a part of the batch from first to last."""
 
     start: int
@@ -92,7 +92,7 @@ class BatchPlan:
         batches: how many steps there are.
     """
 
-    micros: tuple[Micro, ...]
+    micros: tuple[MicroBatch, ...]
     places: Tensor
     weights: Tensor
     batches: int
@@ -108,7 +108,7 @@ def plan(samples: int, batch: int, quantum: int) -> BatchPlan:
     """Cut an epoch into micro-batches."""
     firsts = range(0, samples, batch)
     micros = tuple(
-        Micro(start, min(start + quantum, first + batch, samples), first, min(first + batch, samples))
+        MicroBatch(start, min(start + quantum, first + batch, samples), first, min(first + batch, samples))
         for first in firsts
         for start in range(first, min(first + batch, samples), quantum)
     )
@@ -164,7 +164,7 @@ def micro_batches(
     x: Tensor,
     y: Tensor,
     order: Tensor,
-    micros: Sequence[Micro],
+    micros: Sequence[MicroBatch],
     recipe: Recipe,
     loss: Loss,
     streams: TrialRng,
@@ -189,7 +189,10 @@ def micro_batches(
 
 
 def micro_masks(
-    shapes: Sequence[tuple[int, ...]], rates: Sequence[float], micros: Sequence[Micro], generator: Generator
+    shapes: Sequence[tuple[int, ...]],
+    rates: Sequence[float],
+    micros: Sequence[MicroBatch],
+    generator: Generator,
 ) -> Iterator[list[Tensor | None]]:
     """What dropout leaves, (stop - start, *shape) booleans for each of its calls; None: all.
 

@@ -50,7 +50,7 @@ from tuner.trainers.torch.networks import NetworkContext, build
 from tuner.trainers.torch.recipe import FULL, Recipe
 from tuner.trainers.torch.schedule import learning_rates
 from tuner.trainers.torch.start import context_of
-from tuner.trainers.torch.training_tensors import InputTensors, TrainingTensors, Truth, tensors_of
+from tuner.trainers.torch.training_tensors import InputTensors, TargetTensors, TrainingTensors, tensors_of
 
 _MODEL = "mlp"
 
@@ -92,7 +92,7 @@ class _Placed:
 
 
 @dataclass(frozen=True, slots=True)
-class _Skeleton:
+class _NetworkTemplate:
     """A network that weights are drawn in, and how its names become a row's."""
 
     module: nn.Module
@@ -100,7 +100,7 @@ class _Skeleton:
     tensors: Mapping[str, Tensor]
 
     @classmethod
-    def of(cls, trial: Trial, context: NetworkContext) -> _Skeleton:
+    def of(cls, trial: Trial, context: NetworkContext) -> _NetworkTemplate:
         with GlobalRng(0):  # building draws initial weights that are not used
             module = build(_MODEL, trial.params, context)
         names: dict[str, str] = {}
@@ -169,7 +169,7 @@ class FusedBatch:
         self._score = threshold.score_of(job.spec, job.data.task)
         self._rows = FusedRows(job.rows, self._epochs, job.resources.threads)
         self._splits: PerDataset[_SplitArrays] = PerDataset()
-        self._skeletons: dict[tuple[object, ...], _Skeleton] = {}
+        self._templates: dict[tuple[object, ...], _NetworkTemplate] = {}
         self._placed: dict[int, _Placed | Failure] = {}
         # Rows may train in several threads; weights are drawn in skeletons that rows share.
         self._drawing = threading.Lock()
@@ -250,19 +250,19 @@ class FusedBatch:
         context = context_of(trial, split.of)
         shape = (recipe.width, recipe.depth, recipe.layer_norm, bool(recipe.dropout))
         key = (*shape, context.input_shape, context.outputs)
-        if key not in self._skeletons:
-            self._skeletons[key] = _Skeleton.of(trial, context)
-        skeleton = self._skeletons[key]
+        if key not in self._templates:
+            self._templates[key] = _NetworkTemplate.of(trial, context)
+        template = self._templates[key]
         scaling = recipe.scaling or split.of.data.scaling
         inputs = split.of.inputs(scaling)
         found: Mapping[str, float] = {}
         if self._asked:
             with GlobalRng(0):
-                found = costs(self._asked, skeleton.module, inputs.validation)
-        placed = _Placed(trial, recipe, context, split, inputs, skeleton.names, found)
+                found = costs(self._asked, template.module, inputs.validation)
+        placed = _Placed(trial, recipe, context, split, inputs, template.names, found)
         start: Mapping[str, Floats] | RowState
         if snapshot is None:
-            start = skeleton.draw(recipe, derive(trial.study_seed, trial.number, "initialization"))
+            start = template.draw(recipe, derive(trial.study_seed, trial.number, "initialization"))
         else:
             start = RowState(snapshot.epoch, snapshot.arrays, snapshot.facts["mixing"])
             placed.epoch, placed.best = snapshot.epoch, reading_of(snapshot.facts["best"])
@@ -293,7 +293,7 @@ class FusedBatch:
             self._rows.keep(row)
         return reading
 
-    def _scored(self, outputs: Floats, of: TrainingTensors, truth: Truth) -> float:
+    def _scored(self, outputs: Floats, of: TrainingTensors, truth: TargetTensors) -> float:
         data, predicted = of.data, outputs
         if self._score.takes_probabilities(data.task):
             predicted = of.loss.probabilities(torch.from_numpy(outputs)).numpy()

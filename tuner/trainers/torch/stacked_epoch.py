@@ -19,7 +19,7 @@ from tuner.trainers.scores import Score
 from tuner.trainers.torch.batch_loader import Batch, BatchLoader
 from tuner.trainers.torch.schedule import learning_rate
 from tuner.trainers.torch.stacked_row import StackedRow
-from tuner.trainers.torch.training_tensors import TrainingTensors, Truth
+from tuner.trainers.torch.training_tensors import TargetTensors, TrainingTensors
 
 CHUNK = 2**18
 """Input numbers of a row that are evaluated at once, at most."""
@@ -117,7 +117,7 @@ class StackedEpoch:
                 gradients += more
 
     @torch.no_grad()
-    def _measure(self, inputs: Sequence[Tensor], truth: Truth) -> list[tuple[float, float]]:
+    def _measure(self, inputs: Sequence[Tensor], truth: TargetTensors) -> list[tuple[float, float]]:
         """Each row's loss and score in evaluation mode."""
         count, first = len(self._update.p), inputs[0]
         tensors = {**self._program.unpack(self._update.p), **self._constants}

@@ -43,7 +43,7 @@ class InputTensors:
 
 
 @dataclass(frozen=True, slots=True)
-class Truth:
+class TargetTensors:
     """What outputs are measured against.
 
     Attributes:
@@ -127,7 +127,7 @@ class TrainingTensors:
             self._weights[class_weight] = None if found is None else torch.from_numpy(found)
         return self._weights[class_weight]
 
-    def judged(self, outputs: Tensor, truth: Truth, score: Score) -> tuple[float, float]:
+    def judged(self, outputs: Tensor, truth: TargetTensors, score: Score) -> tuple[float, float]:
         """Loss and score of a network's outputs, (N, outputs)."""
         loss, task = self.loss, self.data.task
         if score.takes_probabilities(task):
@@ -140,10 +140,10 @@ class TrainingTensors:
         weight = torch.from_numpy(truth.weight).to(outputs.device)
         return (loss.rows(outputs, truth.targets) * weight).mean().item(), found
 
-    def _truth(self, y: NDArray[Any], weight: NDArray[np.float32] | None = None) -> Truth:
+    def _truth(self, y: NDArray[Any], weight: NDArray[np.float32] | None = None) -> TargetTensors:
         targets = self.loss.targets(self._placed(y))
         y = y if self.data.task is Task.CLASSIFICATION else y.reshape(len(y), -1)
-        return Truth(targets, y, weight)
+        return TargetTensors(targets, y, weight)
 
     def _placed(self, array: NDArray[Any]) -> Tensor:
         return torch.tensor(array, device=self.device)

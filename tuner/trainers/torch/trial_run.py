@@ -26,7 +26,7 @@ from tuner.trainers.torch.costs import costs
 from tuner.trainers.torch.recipe import Recipe
 from tuner.trainers.torch.schedule import learning_rate
 from tuner.trainers.torch.start import context_of, network_of
-from tuner.trainers.torch.training_tensors import TrainingTensors, Truth
+from tuner.trainers.torch.training_tensors import TargetTensors, TrainingTensors
 from tuner.trainers.torch.update import TorchUpdate
 
 CHUNK = 2**22
@@ -172,7 +172,7 @@ class TrialRun:
         raise TrialError(f"the network gives outputs of shape {tuple(outputs.shape)}; {needed} is needed")
 
     @torch.no_grad()
-    def _measure(self, x: Tensor, truth: Truth) -> tuple[float, float]:
+    def _measure(self, x: Tensor, truth: TargetTensors) -> tuple[float, float]:
         """Loss and score in evaluation mode."""
         self._module.eval()
         rows = max(1, CHUNK // math.prod(self.context.input_shape))

@@ -17,7 +17,7 @@ _UNDER_WAY = ".exporting"
 _DRAFT = ".exporting-files"
 
 
-def fill(folder: Path, write: Callable[[Path], None]) -> None:
+def fill_folder(folder: Path, write: Callable[[Path], None]) -> None:
     """Fill a folder that does not exist, is empty, or holds what was left when this was cut off.
 
     Args:
