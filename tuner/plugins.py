@@ -1,4 +1,4 @@
-"""The door for plugins: every port, value and helper that somebody needs who writes one.
+"""What plugins import: every port, value and helper that they need.
 
 Nothing in tuner imports this module. Names are imported when they are first used, so that a data source does
 not load torch. What is registered under which group is in docs/plugins.md; the contract suites are in

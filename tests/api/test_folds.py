@@ -1,4 +1,4 @@
-"""Folds, repeats and splits of their own through the front door: what is stored, and that it repeats."""
+"""Folds, repeats and splits of their own through the public API: what is stored, and that it repeats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fused training through the front door: who gets it, who does not and why, and that it repeats."""
+"""Fused training through the public API: who gets it, who does not and why, and that it repeats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several objectives and constraints through the front door."""
+"""Several objectives and constraints through the public API."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Artifacts: the files of one study, in a folder that is its alone.
 
-Models and checkpoints are put, got and deleted by the number of their trial; no other room builds
+Models and checkpoints are put, got and deleted by the number of their trial; no other package builds
 paths in the folder. The folder carries a mark with the study's identity, and so does every model:
 what carries another one is neither read nor removed. Several processes may put at the same time, each
 of its own trials.

@@ -1,1 +1,1 @@
-"""Values and ports: the nouns every other room speaks in; no input or output."""
+"""Values and ports, used by all other packages; no input or output."""

@@ -1,4 +1,4 @@
-"""The dashboard application; its door is `tuner.web.serve`.
+"""The dashboard application; its entry point is `tuner.web.serve`.
 
 Imports nothing itself: the prefetch runs before the application has loaded.
 """
