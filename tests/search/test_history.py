@@ -91,10 +91,10 @@ def test_trials_outside_of_the_space_are_not_shown_until_they_are_told_within() 
     history = History(LINE, Objective())
     for state in TrialState:
         history.add(TrialRecord(0, {"x": 2.0}, state, value=1.0, conclusive=True))
-        assert (history.unfit, len(history), history.running, history.failed) == ({0}, 0, {}, set())
+        assert (history.outside, len(history), history.running, history.failed) == ({0}, 0, {}, set())
         assert history.is_settled(0)
     history.add(record(0, TrialState.PAUSED, value=1.0))
-    assert (history.unfit, len(history), history.values) == (set(), 1, 0)
+    assert (history.outside, len(history), history.values) == (set(), 1, 0)
 
 
 @given(seed=st.integers(0, 50), first=st.integers(0, 12), best=st.integers(1, 5))
@@ -125,10 +125,10 @@ def test_trials_replayed_at_once_are_known_as_those_told_one_by_one(name: str, s
     known = [
         (
             *map(repr, (history.window(30, 30), history.valued(0, 30), history.running)),
-            history.unfit,
+            history.outside,
             history.failed,
             [history.is_taken(trial.params) for trial in trials],
-            history.rows(sorted(set(range(30)) - history.unfit)).tobytes(),
+            history.rows(sorted(set(range(30)) - history.outside)).tobytes(),
             history.places(),
         )
         for history in (at_once, one_by_one)

@@ -105,7 +105,7 @@ def confirm(
             return found
         if summary.is_driven:
             raise StudyLocked(f"study '{name}' is running; wait until it has ended, or stop it")
-        again = _Confirming(database, url, summary, done + 1, data, trainer, provenance)
+        again = _ConfirmationRun(database, url, summary, done + 1, data, trainer, provenance)
         with watched(observer, progress) as watching:
             return again.run(top, repeats, watching, _command(name, top, repeats, reopen))
 
@@ -117,7 +117,7 @@ def _tidy(database: Database, found: Confirmation) -> None:
 
 
 @dataclass(frozen=True)
-class _Confirming:
+class _ConfirmationRun:
     """One confirmation, from its first training to its result.
 
     Attributes:
@@ -196,7 +196,7 @@ class _Confirming:
         if untested is None:
             positive = planned.positive_class if planned is not None else None
             rows, by_score = self._locked(spec, fingerprint), objective.metric.endswith("_score")
-            trial = _Test(rows, spec, positive, by_score)
+            trial = _LockedTest(rows, spec, positive, by_score)
             test = trial.tested(models[choice.recommended], models[0], choice.recommended == 0)
             # A path of gaps or of sizes has no counterpart on the test rows.
             is_same = objective.metric in ("val_loss", "val_score")
@@ -271,7 +271,7 @@ class _Confirming:
 
 
 @dataclass(frozen=True)
-class _Test:
+class _LockedTest:
     """The opened test split, and what is measured on it."""
 
     rows: locked.UnlockedRows

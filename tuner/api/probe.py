@@ -166,11 +166,11 @@ def _some(data: Dataset, samples: int) -> Dataset:
         return Split(split.x[:count], split.y[:count])
 
     few = replace(data, train=part(data.train), validation=part(data.validation), resampling=None)
-    return few if data.resampling is None else replace(few, resampling=_Again(few))
+    return few if data.resampling is None else replace(few, resampling=_FixedSplits(few))
 
 
 @dataclass(frozen=True, slots=True)
-class _Again:
+class _FixedSplits:
     """Resampling that gives the same few rows each time: training on others would take as long."""
 
     data: Dataset

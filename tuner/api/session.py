@@ -185,7 +185,7 @@ class Session:
             if observer is not None:
                 observer.begin(spec, notes)
             seconds, position = database.standing(spec.name)
-            with garbage.put_off():
+            with garbage.postponed():
                 records = database.records(spec.name, is_brief=spec.objectives().is_plain)
                 curves = database.curves(spec.name, is_over=False)
             # The engine closes the executor; nothing may come between.

@@ -292,7 +292,7 @@ def marks(root: Path) -> dict[Path, dict[str, Any]]:
     return {folder: mark for folder in folders if (mark := _mark_of(folder))}
 
 
-def studys_folder(path: Path) -> Path | None:
+def study_folder_of(path: Path) -> Path | None:
     """The folder of a study that a path lies in, or is; None where it lies in none."""
     whole = path.resolve()
     return next((each for each in (whole, *whole.parents) if "identity" in _mark_of(each)), None)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from tuner.artifacts.artifacts import studys_folder
+from tuner.artifacts.artifacts import study_folder_of
 from tuner.errors import SpecError
 
 _UNDER_WAY = ".exporting"
@@ -29,7 +29,7 @@ def fill_folder(folder: Path, write: Callable[[Path], None]) -> None:
     """
     if "\0" in str(folder):
         raise SpecError(f"{str(folder)!r}: no folder has such a name; name another folder")
-    if (its := studys_folder(folder)) is not None:
+    if (its := study_folder_of(folder)) is not None:
         raise SpecError(
             f"{folder}: lies in {its}, which is a study's own and goes with it; name another folder"
         )

@@ -135,7 +135,7 @@ class Engine:
         self._origin = time.monotonic() - seconds_before
         try:
             with self._interrupts:
-                with garbage.put_off():
+                with garbage.postponed():
                     self._replay(history, curves or {}, ended)
                 self._executor.restore(position or {})
                 state, reason = self._timed()

@@ -47,7 +47,7 @@ class StudySnapshot:
         Raises:
             StudyNotFound: no study has that name; lists similar names.
         """
-        with database.one_moment(), garbage.put_off():
+        with database.one_moment(), garbage.postponed():
             records = database.records(name)
             summary = database.study(name, records)
             frame, ends = None, {}

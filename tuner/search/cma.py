@@ -35,13 +35,13 @@ class _Generation:
 
     Attributes:
         first: its lowest number.
-        lesson: the trials' numbers and rows, the best first.
+        solutions: the trials' numbers and rows, the best first.
         before: the optimizer until then; None where it is no longer kept.
         restarts: how often it had been restarted.
     """
 
     first: int
-    lesson: list[tuple[int, bytes]]
+    solutions: list[tuple[int, bytes]]
     before: CMA | None
     restarts: int
 
@@ -78,20 +78,20 @@ class CMAES:
     def fit(self, history: History) -> Draw:
         """Learn from every generation that is settled, anew from the first one that has changed."""
         for number in {*history.replaced[self._looked_at :]}:
-            self._look_again(history, number)
+            self._forget_from(history, number)
         self._looked_at = len(history.replaced)
         while block := self._block(history, self._next):
             self._learn(history, block)
         return self._draw
 
-    def _look_again(self, history: History, number: int) -> None:
+    def _forget_from(self, history: History, number: int) -> None:
         """Forget what was learned from the trial's generation on, if that came out differently now."""
         index = bisect_right(self._generations, number, key=lambda g: g.first) - 1
         if index < 0:
             return
         known = self._generations[index]
         block = self._block(history, known.first)
-        if block and self._lesson(history, block) == known.lesson:
+        if block and self._solutions(history, block) == known.solutions:
             return
         while index and self._generations[index].before is None:
             index -= 1
@@ -110,11 +110,11 @@ class CMAES:
 
     def _block(self, history: History, first: int) -> list[int]:
         """The numbers of a generation; empty while it is not settled."""
-        fitting = (number for number in count(first) if number not in history.unfit)
+        fitting = (number for number in count(first) if number not in history.outside)
         block = list(islice(fitting, self._optimizer.population_size))
         return block if all(map(history.is_settled, block)) else []
 
-    def _lesson(self, history: History, block: list[int]) -> list[tuple[int, bytes]]:
+    def _solutions(self, history: History, block: list[int]) -> list[tuple[int, bytes]]:
         """What a generation teaches: its trials' order and rows."""
         worst = (True, 2, 0.0, 0)
         seen = {number: history.get(number) for number in block}
@@ -122,11 +122,11 @@ class CMAES:
         return [(n, o.row.tobytes() if (o := seen[n]) else b"") for n in ranked]
 
     def _learn(self, history: History, block: list[int]) -> None:
-        lesson = self._lesson(history, block)
-        self._generations.append(_Generation(self._next, lesson, _copy(self._optimizer), self._restarts))
+        solutions = self._solutions(history, block)
+        self._generations.append(_Generation(self._next, solutions, _copy(self._optimizer), self._restarts))
         if len(self._generations) > KEPT:
             self._generations[-KEPT - 1].before = None
-        points = [self._point(history, number) for number, _ in lesson]
+        points = [self._point(history, number) for number, _ in solutions]
         self._optimizer.tell([(point, float(rank)) for rank, point in enumerate(points)])
         self._next = block[-1] + 1
         if self._optimizer.should_stop():

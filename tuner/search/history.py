@@ -76,7 +76,7 @@ class History:
 
     Attributes:
         running: (D,) rows of the trials that run or wait, by number.
-        unfit: the numbers of trials outside of the space; it was another one when they were chosen.
+        outside: the numbers of trials outside of the space; it was another one when they were chosen.
         failed: the numbers of the failed trials.
         replaced: the numbers of settled trials that were told once more, as often as they were.
     """
@@ -85,7 +85,7 @@ class History:
         self._space = space
         self.objectives = Objectives.of(objective)
         self.running: dict[int, NDArray[np.float64]] = {}
-        self.unfit: set[int] = set()
+        self.outside: set[int] = set()
         self.failed: set[int] = set()
         self.replaced: list[int] = []
         self._rows = np.empty((64, len(space)))
@@ -200,7 +200,7 @@ class History:
         return rows, fits, known == np.fromiter(map(len, several), int, count)
 
     def encoded(self, number: int) -> EncodedParams | None:
-        """The configuration of a trial that was told, as the space has it; None where it is unfit."""
+        """A trial's configuration as the space has it; None where it is outside the space."""
         return self.encode(self._told[number])
 
     def is_taken(self, params: Params) -> bool:
@@ -212,12 +212,12 @@ class History:
         return found is not None and _rounded(np.array(found.numbers)).tobytes() in self._taken
 
     def get(self, number: int) -> Observation | None:
-        """The observation of a trial; None where there is none: it runs, failed, is unfit or unknown."""
+        """The observation of a trial; None where it runs, failed, is outside the space or unknown."""
         return self._seen.get(number)
 
     def is_settled(self, number: int) -> bool:
         """Whether the trial is over or paused."""
-        return number in self._seen or number in self.failed or number in self.unfit
+        return number in self._seen or number in self.failed or number in self.outside
 
     def best(self, count: int) -> set[int]:
         """The numbers of the highest ranking trials."""
@@ -298,7 +298,7 @@ class History:
         return self._rows.take(np.array(numbers, dtype=int), axis=0)
 
     def _forget(self, number: int) -> None:
-        self.unfit.discard(number)
+        self.outside.discard(number)
         self.failed.discard(number)
         before = self._seen.pop(number, None)
         if before is not None:
@@ -316,7 +316,7 @@ class History:
         """Note how a trial stands, and what it shows if it does; the lists in order are left alone."""
         number, state = record.number, record.state
         if number in self._unfitting:
-            self.unfit.add(number)
+            self.outside.add(number)
         elif state is TrialState.FAILED:
             self.failed.add(number)
         elif not state.is_over and state is not TrialState.PAUSED:

@@ -76,7 +76,7 @@ def importances(
         The parameters that stand out, among those that were active in at least `FEWEST` trials.
     """
     with _one_thread():
-        return _Seen(space, records, objective).explained(values)
+        return _ObservedTrials(space, records, objective).explained(values)
 
 
 def of_value_and_gap(
@@ -96,7 +96,7 @@ def of_value_and_gap(
     Returns:
         Under ``"value"`` and ``"gap"``.
     """
-    seen = _Seen(space, records, objective)
+    seen = _ObservedTrials(space, records, objective)
 
     def standing(record: TrialRecord) -> float | None:
         # Only what trained long enough had time to over-fit.
@@ -111,7 +111,7 @@ def _one_thread() -> threadpool_limits:
     return threadpool_limits(limits=1, user_api="blas")
 
 
-class _Seen:
+class _ObservedTrials:
     """The trials that a sampler drew and that have shown something."""
 
     def __init__(self, space: SearchSpace, records: Sequence[TrialRecord], objective: Objective) -> None:

@@ -1,7 +1,7 @@
 """Suites that every plugin of a kind must pass: derive a test class, and pytest runs it.
 
 `callback`, `executor`, `searcher` and `trainer` have one each, made of smaller ones; in tests/ they run over
-the built-ins. The only package that imports pytest and hypothesis, which ``pip install 'tuner[test]'`` brings.
+the built-ins. Only this package imports pytest and hypothesis, which ``pip install 'tuner[test]'`` brings.
 """
 
 from __future__ import annotations

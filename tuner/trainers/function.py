@@ -163,9 +163,9 @@ class FunctionSession:
             if found is _NOTHING and self.epoch:
                 return Exhausted()
             if found is _NOTHING:
-                raise _Misuse(f"yielded nothing; {HOW}")
+                raise _NotAReading(f"yielded nothing; {HOW}")
             if self.stood is not None:
-                raise _Misuse(
+                raise _NotAReading(
                     f"goes on after epoch {self.epoch}, but did not ask context.resume() for its state"
                 )
             self.epoch += 1
@@ -173,7 +173,7 @@ class FunctionSession:
             reading = _reading(found, self.epoch, seconds, self.names, is_last=not self.goes_on)
             self._keep_if_best(reading)
             self._take_state(found)
-        except _Misuse as error:
+        except _NotAReading as error:
             message = f"{_called(self.function)}: {error}"
             return Failure(message, message)
         return reading
@@ -263,7 +263,7 @@ class FunctionSession:
             try:
                 freeze(self.state)
             except TypeError as error:
-                raise _Misuse(f"the state of epoch {self.epoch}: {error}") from error
+                raise _NotAReading(f"the state of epoch {self.epoch}: {error}") from error
 
     def _seed(self, purpose: str) -> int:
         return seeds.derive(self.trial.study_seed, self.trial.number, purpose)
@@ -327,7 +327,7 @@ def load(folder: Path) -> FunctionModel:
     return FunctionModel(weights.read(folder, description["arrays"]), description)
 
 
-class _Misuse(Exception):
+class _NotAReading(Exception):
     """The function runs, but what it yields is no reading."""
 
 
@@ -336,7 +336,7 @@ def _reading(found: Any, epoch: int, seconds: float, names: Sequence[str], *, is
     if not isinstance(found, Mapping):
         found = {names[0]: found} if _number(found) is not None else found
     if not isinstance(found, Mapping):
-        raise _Misuse(f"gave {_shown(found)} in epoch {epoch}; {HOW}")
+        raise _NotAReading(f"gave {_shown(found)} in epoch {epoch}; {HOW}")
     numbers: dict[str, float] = {"train_loss": math.nan, "val_loss": math.nan, "seconds": seconds}
     extras: dict[str, float] = {}
     for name, value in found.items():
@@ -344,7 +344,7 @@ def _reading(found: Any, epoch: int, seconds: float, names: Sequence[str], *, is
             continue
         number = _number(value)
         if not isinstance(name, str) or number is None:
-            raise _Misuse(
+            raise _NotAReading(
                 f"gave {name!r}: {_shown(value)} in epoch {epoch}; names are text, values are numbers"
             )
         (numbers if name in _OWN else extras)[name] = number
@@ -352,7 +352,7 @@ def _reading(found: Any, epoch: int, seconds: float, names: Sequence[str], *, is
     needed = dict.fromkeys(part for each in parts for part in each if part != "seconds")
     if any(name not in found for name in needed):
         keys = ", ".join(map(str, found)) or "nothing"
-        raise _Misuse(f"the objective needs {' and '.join(needed)}, but epoch {epoch} has only: {keys}")
+        raise _NotAReading(f"the objective needs {' and '.join(needed)}, but epoch {epoch} has only: {keys}")
     return Reading(epoch=epoch, extras=extras, is_last=is_last, **numbers)
 
 

@@ -100,7 +100,7 @@ def _fusing(trainer: Trainer, job: Job) -> BatchTrainer | None:
 
 
 @dataclass(slots=True)
-class _Averaged:
+class _MeanTrial:
     """The best epoch of a trial's means so far, and what went wrong with it."""
 
     best: Reading | None = None
@@ -120,7 +120,7 @@ class MeanBatch:
         self._count = job.folds * job.repeats
         self._objective = job.spec.primary_objective()
         self._spread = (*_SPREAD, job.spec.objective.metric, *job.spec.objective.also)
-        self._placed: dict[int, _Averaged] = {}
+        self._placed: dict[int, _MeanTrial] = {}
 
     @property
     def capacity(self) -> int:
@@ -131,7 +131,7 @@ class MeanBatch:
         """Place all members of a trial."""
         if not 0 <= row < self.capacity or row in self._placed:
             raise ValueError(f"row {row} is not an empty row of this batch")
-        placed = self._placed[row] = _Averaged()
+        placed = self._placed[row] = _MeanTrial()
         try:
             parts = _parted(snapshot, self._count)
             if snapshot is not None:

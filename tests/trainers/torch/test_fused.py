@@ -20,7 +20,7 @@ from tuner.errors import DataError
 from tuner.testing.trainer import blobs, line, same, study
 from tuner.trainers import load_model, open_batch
 from tuner.trainers.torch import TorchTrainer
-from tuner.trainers.torch.fused import FusedBatch, unfit
+from tuner.trainers.torch.fused import FusedBatch, why_not_fused
 
 BASE = {"width": 12, "batch_size": 16, "learning_rate": 0.01}
 
@@ -168,13 +168,13 @@ def test_what_cannot_be_fused_is_said_in_words() -> None:
             "space": {"image_shift": {"type": "int", "low": 0, "high": 2, "default": 0}},
         }
     )
-    assert unfit(study(), blobs(), "cpu") is None
-    assert unfit(study(model="mlp"), images(), "cpu") is None
-    assert unfit(shifted, blobs(), "cpu") is None
-    assert "cnn" in str(unfit(study(), images(), "cpu"))
-    assert "net.py" in str(unfit(study(model="./net.py:build"), blobs(), "cpu"))
-    assert "cuda" in str(unfit(study(), blobs(), "cuda"))
-    assert "image_shift" in str(unfit(shifted, images(), "cpu"))
+    assert why_not_fused(study(), blobs(), "cpu") is None
+    assert why_not_fused(study(model="mlp"), images(), "cpu") is None
+    assert why_not_fused(shifted, blobs(), "cpu") is None
+    assert "cnn" in str(why_not_fused(study(), images(), "cpu"))
+    assert "net.py" in str(why_not_fused(study(model="./net.py:build"), blobs(), "cpu"))
+    assert "cuda" in str(why_not_fused(study(), blobs(), "cuda"))
+    assert "image_shift" in str(why_not_fused(shifted, images(), "cpu"))
 
 
 def test_study_without_data_is_refused() -> None:

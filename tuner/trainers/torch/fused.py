@@ -57,7 +57,7 @@ _MODEL = "mlp"
 _IMAGES_ONLY = ("image_shift", "image_flip")
 
 
-def unfit(spec: StudySpec, data: Dataset, device: str) -> str | None:
+def why_not_fused(spec: StudySpec, data: Dataset, device: str) -> str | None:
     """Why the trials of a study cannot be fused, in words; None when they can."""
     model = spec.trainer.model or default_model(data)
     if model != _MODEL:

@@ -53,7 +53,7 @@ MANY = 4
 """So many rows train together however large they are."""
 
 
-def unfit(spec: StudySpec, data: Dataset, device: str) -> str | None:
+def why_not_stacked(spec: StudySpec, data: Dataset, device: str) -> str | None:
     """Why a study's trials cannot train side by side, in words; None when those like its first one can."""
     space = spec.search_space()
     trial = Trial(0, space.given(space.defaults()), spec.search.seed)

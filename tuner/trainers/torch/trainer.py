@@ -50,14 +50,14 @@ class TorchTrainer:
         """Why trials train one at a time; None when they can be fused."""
         if data is None:
             return "there is no data"
-        if fused.unfit(spec, data, device) is None:
+        if fused.why_not_fused(spec, data, device) is None:
             return None
-        return device_fault(device) or stacked.unfit(spec, data, device)
+        return device_fault(device) or stacked.why_not_stacked(spec, data, device)
 
     def epoch_cost(self, job: Job) -> Callable[[Trial], float] | None:
         """Only compiled rows train side by side; see `fused.epoch_cost`."""
         device = job.resources.device
-        if job.rows == 1 or job.data is None or fused.unfit(job.spec, job.data, device) is not None:
+        if job.rows == 1 or job.data is None or fused.why_not_fused(job.spec, job.data, device) is not None:
             return None
         return fused.epoch_cost(job, job.data)
 
@@ -68,7 +68,7 @@ class TorchTrainer:
             DataError: the study has no data.
             DeviceError: the device is not there.
         """
-        if job.data is None or fused.unfit(job.spec, job.data, job.resources.device) is None:
+        if job.data is None or fused.why_not_fused(job.spec, job.data, job.resources.device) is None:
             return FusedBatch(job)
         return StackedBatch(job, TorchSession)
 
