@@ -27,16 +27,7 @@ from tuner.core.events import (
     Stopped,
 )
 from tuner.core.objectives import Objectives
-from tuner.core.ports import (
-    Callback,
-    EndedCurves,
-    Executor,
-    Observer,
-    Placement,
-    Searcher,
-    Store,
-    Turn,
-)
+from tuner.core.ports import Callback, EndedCurves, Executor, Observer, Placement, Searcher, Store, Turn
 from tuner.core.trial import Objective, Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.engine.ending import EndConditions
 from tuner.engine.enqueued import EnqueuedTrials
