@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tuner.core.column_spec import ColumnSpec
 from tuner.data import encode
 from tuner.data.encoding import MOST_CATEGORIES, fit, names
+from tuner.data.options import Options
 from tuner.errors import DataError
 
 
@@ -186,3 +188,72 @@ def test_without_an_encoding_numbers_stay_and_anything_else_is_refused() -> None
         encode(np.array([[np.nan]]), {})
     with pytest.raises(DataError, match=r"give \(N, 2\)"):
         encode(np.zeros((3, 5)), {}, ("a", "b"))
+
+
+def test_models_of_before_notations_were_kept_are_applied_as_they_were() -> None:
+    encoding = {
+        "columns": [
+            {"name": "n", "kind": "number", "fill": 2.0, "missing": True},
+            {
+                "name": "d",
+                "kind": "date",
+                "format": "%d.%m.%Y",
+                "origin_s": 86_400.0,
+                "fill_s": 86_400.0,
+                "hours": False,
+                "missing": False,
+            },
+            {"name": "c", "kind": "category", "categories": ["Red", "red"], "other": True, "missing": True},
+        ]
+    }
+    rows = pd.DataFrame(
+        {"n": ["1.5", "n.v.", None], "d": ["4.1.1970", "x", "2.1.1970"], "c": ["red", "NA", ""]}
+    )
+    assert encode(rows, encoding).tolist() == [
+        [1.5, 0, 2, 1, 6, 0, 1, 0, 0],
+        [2.0, 1, 0, 1, 4, 0, 0, 1, 0],
+        [2.0, 1, 0, 1, 4, 0, 0, 0, 1],
+    ]
+
+
+def test_new_rows_may_spell_a_category_in_another_way() -> None:
+    encoding, notes = fit(pd.DataFrame({"a": ["yes", "YES ", "maybe", "yes", "no"]}), "data")
+    assert names(encoding) == ("a = maybe", "a = no", "a = yes")
+    assert encode(pd.DataFrame({"a": [" Maybe", "NO", "Yes", "n/a"]}), encoding).tolist() == [
+        [1, 0, 0],
+        [0, 1, 0],
+        [0, 0, 1],
+        [0, 0, 0],
+    ]
+    assert notes[0] == "Categories that differ in case or blanks only are one: a ('yes' = 'YES')."
+
+
+def test_truth_values_of_a_type_are_read_as_their_words_were() -> None:
+    encoding, _ = fit(pd.DataFrame({"a": ["yes", "no", "Yes", "no"]}), "data")
+    for values in ([True, False], ["Yes", "NO"], [1, 0], pd.array([True, False], dtype="boolean")):
+        assert encode(pd.DataFrame({"a": values}), encoding).tolist() == [[1], [0]]
+
+
+def test_what_a_study_says_of_a_column_is_kept_with_the_encoding() -> None:
+    columns = {
+        "size": ColumnSpec(kind="ordinal", order=("S", "M", "L"), fill="most frequent"),
+        "temp": ColumnSpec(missing=(-9, "broken"), fill="mean"),
+        "land": ColumnSpec(missing=()),
+    }
+    rows = pd.DataFrame(
+        {
+            "size": ["s", "L", "M", "L", "huge"],
+            "temp": ["1", "-9", "broken", "3", "8"],
+            "land": ["NA", "EU", "", "EU", "NA"],
+        }
+    )
+    encoding, notes = fit(rows, "data", Options(columns=columns))
+    stored = json.loads(json.dumps(encoding))
+    encoded = dict(zip(names(stored), encode(rows, stored).T.tolist(), strict=True))
+    assert encoded["size"] == [1, 3, 2, 3, 3]
+    assert encoded["size (missing)"] == [0, 0, 0, 0, 1]
+    assert encoded["temp"] == [1, 4, 4, 3, 8]
+    assert encoded["land = NA"] == [1, 0, 0, 0, 1]
+    assert "Values that `order` does not name count as missing: size ('huge' and the like, 1 rows)." in notes
+    new = pd.DataFrame({"size": ["m"], "temp": ["-9.0"], "land": ["na"]})
+    assert encode(new, stored).tolist() == [[2, 0, 4, 1, 0, 1, 0]]

@@ -29,6 +29,7 @@ QUOTES = "'\u2019\u00b4`_"
 """Apostrophes, as in Switzerland, and the underscore, which separate thousands."""
 
 _MOST_SHAPES = 200
+_HEAD = 100
 _MINUS = "\\-\u2212\u2013\u2012\u2010\u2011\ufe63\uff0d"
 _BETWEEN = re.escape(SPACES + QUOTES)
 _TOKEN = rf"\d(?:[\d.,{_BETWEEN}]*\d)?[.,]?(?:[eE][+{_MINUS}]?\d+)?"
@@ -83,6 +84,7 @@ def whole(texts: Any, notation: Notation = PLAIN) -> NDArray[np.float64] | None:
     if notation.decimal == "," and bool(pc.any(pc.match_substring(texts, ".")).as_py()):
         return None
     try:
+        _floats(texts[:_HEAD])  # what is no number is seldom first met far down
         return _floats(texts)
     except pa.ArrowInvalid:
         return None
@@ -96,8 +98,10 @@ def numbers(texts: Any, notation: Notation = PLAIN) -> NDArray[np.float64]:
 
 def could_be(texts: list[str]) -> bool:
     """Whether enough of a sample of texts look like numbers that it is worth reading the others."""
-    bare = _bare(pa.array(texts, pa.large_string())).to_pylist()
-    return sum(_NUMBER.match(text) is not None for text in bare) >= 0.2 * len(texts)
+    array = pa.array(texts, pa.large_string())
+    if not any(_NUMBER.match(text) for text in _bare(array).to_pylist()):
+        return False
+    return Written(array).count >= 0.2 * len(texts)
 
 
 class Written:
@@ -138,6 +142,11 @@ class Written:
         values = self._words.copy()
         values[self._fits] = found
         return values
+
+    @property
+    def count(self) -> int:
+        """How many texts are numbers in either notation."""
+        return int((self._is_number["."] | self._is_number[","]).sum())
 
     def votes(self) -> tuple[int, int]:
         """How many texts are numbers with a decimal dot only, and how many with a decimal comma only."""
