@@ -13,3 +13,6 @@ settings.load_profile("tuner")
 # Whoever runs the tests in the background may have SIGINT ignored, and so would the programs that they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Their process would take longer than most studies of the tests; those that look at them turn them on.
+os.environ.setdefault("TUNER_BASELINES", "off")

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from tests.cli.program import Tune
 from tuner.cli.keys import documented, markdown
+from tuner.core.baseline import BaselinesSpec
 from tuner.core.column_spec import ColumnSpec
 from tuner.core.objectives import ObjectiveSpec
 from tuner.core.space import Choice, Float, Int
@@ -29,6 +30,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "[budget]": (BudgetSpec,),
     "[stop]": (StopSpec,),
     "[confirm]": (ConfirmSpec,),
+    "[baselines]": (BaselinesSpec,),
     "[space]": (SpaceSpec,),
     "[space.<name>]": (Float, Int, Choice),
 }

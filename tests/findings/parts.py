@@ -98,10 +98,11 @@ def evidence(
     objective: Objective | Objectives = LOSS,
     importances: Mapping[str, Importances] | None = None,
     baseline: Baseline | None = None,
+    **more: Any,
 ) -> Evidence:
     longest = max((len(curve) for curve in curves.values()), default=1)
     frame = replace(Frame.of(records, curves, space, objective), importances=importances or {})
-    bare = Evidence(frame, longest, baseline=baseline)
+    bare = Evidence(frame, longest, baseline=baseline, **more)
     numbers = frame.trials.number
     its = {row: curves.get(int(numbers[row]), ()) for row in bare.leaders.tolist()}
     return replace(bare, ends={row: (curve[0], curve[-1]) for row, curve in its.items() if curve})

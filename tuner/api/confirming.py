@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from tuner.api.beside import Beside
+from tuner.api.beside_test import tested_baselines
 from tuner.api.probabilities import by_threshold, calibration, shares_of
 from tuner.api.provenance import Provenance
 from tuner.api.repeats import Repeats, begun
@@ -31,6 +33,7 @@ from tuner.judging import (
     Overtuning,
     Step,
     Tested,
+    TestedBaseline,
     choose,
     contenders,
     of_losses,
@@ -153,27 +156,29 @@ class _ConfirmationRun:
         if again.planned.data is not None and again.planned.data.fingerprint is not None:
             database.keep_fingerprint(name, again.planned.data.fingerprint)
         again = replace(again, is_tested=self._is_tested(again, records))
-        again.train(
-            database,
-            self.url,
-            records,
-            known,
-            self.summary.facts,
-            in_process=self.trainer is not None,
-            observer=observer,
-            command=command,
-        )
         from tuner.data import untold
 
-        with untold():
-            found, row, kept = self._judge(again, records, command)
+        use = self.summary.parsed.baselines.use if again.is_tested else ()
+        with Beside.confirmation(again.planned, use, again.count if again.redrawn else 1) as beside:
+            again.train(
+                database,
+                self.url,
+                records,
+                known,
+                self.summary.facts,
+                in_process=self.trainer is not None,
+                observer=observer,
+                command=command,
+            )
+            with untold():
+                found, row, kept = self._judge(again, records, command, beside)
         table = found.to_table() | {"model_path": kept.name if kept is not None else None}
         database.end_confirmation(name, row.number, table)
         _tidy(database, found)
         return found
 
     def _judge(
-        self, again: Repeats, records: Sequence[TrialRecord], command: str
+        self, again: Repeats, records: Sequence[TrialRecord], command: str, beside: Beside
     ) -> tuple[Confirmation, StoredConfirmation, Path | None]:
         database, name, spec = self.database, self.summary.name, again.spec
         study = self.summary.parsed
@@ -190,14 +195,18 @@ class _ConfirmationRun:
         choice = choose(rivals, minimize=objective.minimize, overlap=again.overlap, noise=noise)
         fingerprint = planned.fingerprint if planned is not None else None
         untested = self._untested(spec, models[choice.recommended], fingerprint)
+        is_beside = untested is None and beside.is_ready()
         # It is noted before a single test row is read.
         row = database.begin_confirmation(name, command, opened=untested is None)
+        simple: tuple[TestedBaseline, ...] = ()
         test, path = None, None
         if untested is None:
             positive = planned.positive_class if planned is not None else None
             rows, by_score = self._locked(spec, fingerprint), objective.metric.endswith("_score")
             trial = _LockedTest(rows, spec, positive, by_score)
             test = trial.tested(models[choice.recommended], models[0], choice.recommended == 0)
+            if is_beside:
+                simple = trial.beside(beside, models[choice.recommended])
             # A path of gaps or of sizes has no counterpart on the test rows.
             is_same = objective.metric in ("val_loss", "val_score")
             kept = _path(database.artifacts(name), study, records) if is_same else []
@@ -237,6 +246,7 @@ class _ConfirmationRun:
             model_path=str(best) if best is not None else None,
             objectives=objectives,
             best=again.best,
+            baselines=simple,
         )
         return found, row, best
 
@@ -305,6 +315,14 @@ class _LockedTest:
             default_score=score_before.interval(),
             loss_gain=loss.gain(before, falling=True),
             score_gain=score.gain(score_before, falling=self.spec.trainer.score_falls),
+        )
+
+    def beside(self, beside: Beside, mine: Mapping[int, Path]) -> tuple[TestedBaseline, ...]:
+        """The baselines on the same rows, beside the recommended configuration's models."""
+        models = [load_model(mine[repeat]) for repeat in sorted(mine)]
+        found = beside.judged(self.rows.x, self.rows.y)
+        return tuple(
+            tested_baselines(found, models, self._measures, score_falls=self.spec.trainer.score_falls)
         )
 
     def along(self, path: Sequence[tuple[TrialRecord, Path]], minimize: bool) -> Overtuning | None:

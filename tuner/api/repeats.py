@@ -248,6 +248,8 @@ def _spec_of(spec: StudySpec, name: str, number: int, trials: int) -> StudySpec:
             },
             "budget": {"trials": trials},
             "confirm": {"auto": False},
+            # They are trained and judged beside the repeats, not as those of a search.
+            "baselines": {"use": []},
         },
         name,
     )

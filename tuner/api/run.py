@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+from tuner.api.beside import complete
 from tuner.api.confirming import confirm as confirm_study
 from tuner.api.provenance import Provenance, of_new
 from tuner.api.revision import SpecSource, is_used_up, raised, revised
@@ -244,6 +245,7 @@ def resume(
         provenance = Provenance.of(database, summary.name, spec, allow=allow_changes)
         if is_used_up(summary, spec) and allow_changes is not True:
             provenance.require(spec, data)
+            complete(database, summary.name, summary.facts, spec, data)
             return _ended(Study(summary.name, url, models), data, trainer, watching, confirm=confirm)
         planned = prepare(spec, data, trainer, summary.name, check=provenance.fingerprint_check)
         session = Session.of(planned, url, in_process=trainer is not None, stored=summary.facts)

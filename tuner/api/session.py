@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any, Self
 
 import numpy as np
 
 from tuner import callbacks, executors
+from tuner.api.beside import Beside, fact
 from tuner.api.cores import cores
 from tuner.api.probe import WorkerLayout, fastest
 from tuner.api.specify import PreparedStudy
@@ -45,6 +46,7 @@ class Session:
         unfused: why trials train one at a time; None where they are fused.
         measured: the measured gain of the layout; None where there was no choice.
         told: further notes, one sentence each.
+        stored: the facts of a study that goes on.
     """
 
     planned: PreparedStudy
@@ -57,6 +59,7 @@ class Session:
     unfused: str | None
     measured: str | None
     told: tuple[str, ...] = ()
+    stored: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -83,7 +86,9 @@ class Session:
         if layout.rows == 1 and unfused is None:
             unfused = measured or "as this study began"
         kind = executors.chosen(trainer.executor, layout.workers)
-        return cls(planned, url, searcher, rules, kind, layout, devices, unfused, measured)
+        return cls(
+            planned, url, searcher, rules, kind, layout, devices, unfused, measured, stored=stored or {}
+        )
 
     @property
     def fingerprint(self) -> bytes | None:
@@ -203,7 +208,10 @@ class Session:
                 observer=observer,
             )
             ended = _EndedCurves(database, spec.name, spec.primary_objective().metric)
-            engine.run(records, curves, seconds, position, ended)
+            with Beside.search(self.planned, self.stored) as beside:
+                engine.run(records, curves, seconds, position, ended)
+                if found := beside.found():
+                    database.add_facts(spec.name, fact(self.planned, self.stored, found))
         finally:
             store.close()
 

@@ -40,7 +40,7 @@ def run(
     from tuner.cli.contract import dump, verdict_table
     from tuner.cli.drive import INTERRUPTED
     from tuner.cli.progress import watch
-    from tuner.cli.summary import print_model, print_trained_again, print_verdict
+    from tuner.cli.summary import print_model, print_simple, print_trained_again, print_verdict
 
     found = None
     with watch(quiet=quiet, plain=as_json) as watcher, suppress(KeyboardInterrupt):
@@ -57,4 +57,5 @@ def run(
     console, verdict = screen.console(), study.verdict
     print_trained_again(console, verdict)
     print_verdict(console, verdict)
+    print_simple(console, study)
     print_model(console, study.recommended)

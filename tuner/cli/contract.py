@@ -39,6 +39,7 @@ def study_table(study: Study) -> dict[str, Any]:
             for spec in study.specs
         ],
         "verdict": verdict_table(study),
+        "baselines": [each.to_table() for each in study.baselines],
         "trials": [trial_table(record) for record in study.records],
         "importances": {
             "trials": explained.trials,

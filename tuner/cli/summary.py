@@ -19,7 +19,7 @@ from tuner.cli import screen, words
 from tuner.core.budget import StudyState
 from tuner.errors import TrialError
 from tuner.findings import Severity
-from tuner.judging import label, sentences
+from tuner.judging import beside_simple, label, sentences
 from tuner.results import overview
 
 if TYPE_CHECKING:
@@ -66,6 +66,13 @@ def print_verdict(console: Console, verdict: Verdict) -> None:
     """Print which trial to take and why."""
     for sentence in sentences(verdict):
         console.print(Padding(Text(sentence), (0, 0, 0, 2), expand=False))
+
+
+def print_simple(console: Console, study: Study) -> None:
+    """Print what something simple reaches on the same rows, if that is known."""
+    simple = beside_simple(study.verdict, study.baselines)
+    if simple is not None:
+        console.print(Padding(Text(simple.sentence), (0, 0, 0, 2), expand=False))
 
 
 def print_trained_again(console: Console, verdict: Verdict) -> None:
@@ -154,6 +161,7 @@ def _print_best(console: Console, study: Study, verdict: Verdict) -> None:
     print_trained_again(console, verdict)
     console.print(Text("what to take:", style="dim"))
     print_verdict(console, verdict)
+    print_simple(console, study)
     objectives = study.spec.objectives()
     if len(objectives) > 1:
         console.print()

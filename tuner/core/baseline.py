@@ -1,29 +1,56 @@
-"""Baseline: what predicting the same for every row comes to, which every model should beat."""
+"""Baseline: something simple beside a study's trials: a constant prediction, a linear model, boosted trees.
+
+Plain values, stored among a study's facts; `trainers.baseline` knows the constant one at once,
+`trainers.baselines` trains all of them.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self, get_args
 
-from tuner.core.spec import FALLING_SCORES
+from pydantic import Field
+
+from tuner.core.space.parameters import Section
+
+Kind = Literal["constant", "linear", "boosted_trees"]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 KEY = "baseline"
-"""Where it stands among a study's facts."""
+"""Where the constant one stands among a study's facts, known before anything trains."""
+
+ALL = "baselines"
+"""Where all of them stand, once they are trained."""
+
+_NAMES: Mapping[str, str] = {"linear": "a linear model", "boosted_trees": "boosted trees"}
+
+
+class BaselinesSpec(Section):
+    """`[baselines]`: something simple, trained on the same rows beside the search."""
+
+    use: tuple[Kind, ...] = Field(
+        KINDS,
+        description="what every report sets beside the trials: the best constant prediction, a linear model, "
+        "boosted trees; [] turns it off, as does `TUNER_BASELINES=off`",
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The best constant prediction that the training rows suggest, judged on the validation rows.
+    """A simple model of the training rows, judged on the validation rows.
 
     Attributes:
-        says: what it predicts, in words.
+        says: of the constant one, what it predicts, in words; of others their name.
         score: the name of the score.
-        val_loss: its loss; `nan` where the trainer's loss is not one of probabilities.
-        val_score: its score.
+        val_loss: its loss, of folds the mean; `nan` where it has none that is comparable with the trials'.
+        val_score: its score, likewise.
         rows: the validation rows.
         score_falls: whether less of the score is better.
+        kind: one of `KINDS`.
+        left_out: why it could not be trained, in words; None where it was.
     """
 
     says: str
@@ -32,16 +59,30 @@ class Baseline:
     val_score: float
     rows: int
     score_falls: bool = False
+    kind: str = "constant"
+    left_out: str | None = None
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self | None:
-        """The one that a study keeps; None where it keeps none."""
-        found = facts.get(KEY)
-        if not isinstance(found, Mapping) or {"says", "score", "val_loss", "val_score", "rows"} - set(found):
+        """The constant one that a study keeps; None where it keeps none."""
+        return cls._read(facts.get(KEY))
+
+    @classmethod
+    def all_of(cls, facts: Mapping[str, Any]) -> tuple[Self, ...]:
+        """Those that were trained beside a study; none where it has not come to that."""
+        found = facts.get(ALL)
+        tables = found.get("found", ()) if isinstance(found, Mapping) else ()
+        return tuple(each for table in tables if (each := cls._read(table)) is not None)
+
+    @classmethod
+    def _read(cls, table: Any) -> Self | None:
+        if not isinstance(table, Mapping) or {"says", "score", "val_loss", "val_score", "rows"} - set(table):
             return None
-        loss, score = (math.nan if found[n] is None else float(found[n]) for n in ("val_loss", "val_score"))
-        falls = bool(found.get("score_falls", found["score"] in FALLING_SCORES))
-        return cls(str(found["says"]), str(found["score"]), loss, score, int(found["rows"]), falls)
+        loss, score = (math.nan if table[n] is None else float(table[n]) for n in ("val_loss", "val_score"))
+        # The first version did not store it, and knew one score of which less is better.
+        falls = bool(table.get("score_falls", table["score"] == "rmse"))
+        kind, why = str(table.get("kind", "constant")), table.get("left_out")
+        return cls(str(table["says"]), str(table["score"]), loss, score, int(table["rows"]), falls, kind, why)
 
     def to_table(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -50,3 +91,45 @@ class Baseline:
     def reaches(self, score: float) -> bool:
         """Whether a score is no better than this one's."""
         return score >= self.val_score if self.score_falls else score <= self.val_score
+
+    @property
+    def named(self) -> str:
+        """What it is, in words: ``always 'no'``, ``the mean``, ``a linear model``, ``boosted trees``."""
+        return named(self.kind, self.says)
+
+
+@dataclass(frozen=True, slots=True)
+class Contest:
+    """A baseline and a trial on the same rows, by one measure.
+
+    Attributes:
+        kind: the baseline's.
+        measure: ``"loss"`` or the name of the score.
+        mine: of the trial.
+        its: of the baseline.
+        low: the lower end of the interval of the trial's gain; negative: it may be worse.
+        high: the upper end; both are the gain itself where there is no interval.
+        is_first: whether the study searches for this measure.
+        falls: whether less of it is better.
+    """
+
+    kind: str
+    measure: str
+    mine: float
+    its: float
+    low: float
+    high: float
+    is_first: bool
+    falls: bool
+
+    @property
+    def share(self) -> float:
+        """The trial's gain as a share of the baseline's error; of a score up to 1, what it lacks to 1."""
+        gain = self.its - self.mine if self.falls else self.mine - self.its
+        error = abs(self.its) if self.falls or self.its > 1 else 1 - self.its
+        return gain / max(error, 1e-12)
+
+
+def named(kind: str, says: str) -> str:
+    """See `Baseline.named`."""
+    return _NAMES.get(kind) or (f"always {says}" if says.startswith("'") else says)

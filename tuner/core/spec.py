@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from tuner.core.baseline import BaselinesSpec
 from tuner.core.budget import Budget
 from tuner.core.column_spec import DATE_FORMAT, DECIMAL, THOUSANDS, ColumnSpec
 from tuner.core.faults import sentence
@@ -327,6 +328,7 @@ class StudySpec(Section):
     budget: BudgetSpec = BudgetSpec(trials=100)
     stop: StopSpec = StopSpec()
     confirm: ConfirmSpec = ConfirmSpec()
+    baselines: BaselinesSpec = BaselinesSpec()
     space: SpaceSpec
 
     @classmethod
@@ -369,12 +371,10 @@ class StudySpec(Section):
     def to_table(self) -> dict[str, Any]:
         """The spec as a JSON-ready table that `parse` reads back to an equal spec."""
         table = self.model_dump(mode="json", exclude={"space"}, exclude_none=True)
-        parameters = {
-            n: p.model_dump(
-                mode="json", exclude_none=True, exclude=set() if getattr(p, "lists", ()) else {"lists"}
-            )
-            for n, p in self.space.parameters.items()
-        }
+        parameters = {}
+        for name, each in self.space.parameters.items():
+            empty = set() if getattr(each, "lists", ()) else {"lists"}
+            parameters[name] = each.model_dump(mode="json", exclude_none=True, exclude=empty)
         table["space"] = {"fixed": dict(self.space.fixed), **parameters}
         return table
 

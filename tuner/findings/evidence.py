@@ -7,13 +7,13 @@ those that were cut short where nothing else is left.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from tuner.core.baseline import Baseline
+from tuner.core.baseline import Baseline, Contest
 from tuner.core.columns import Bools, Floats, Ints
 from tuner.core.frame import Frame
 from tuner.core.space import Choice, Int, SearchSpace
@@ -58,6 +58,8 @@ class Evidence:
         is_confirmed: whether it did; which trial to take is then told by the verdict.
         baseline: the scores of a constant prediction; None where unknown.
         ends: the first and the last reading of the leaders, by row, with all that their trainer reports.
+        baselines: all baselines on the validation rows; none where they are not trained.
+        contests: the trial to take beside the baselines on the locked rows; none before a confirmation.
     """
 
     frame: Frame
@@ -66,6 +68,8 @@ class Evidence:
     is_confirmed: bool = False
     baseline: Baseline | None = None
     ends: Mapping[int, tuple[Reading, Reading]] = field(default_factory=dict)
+    baselines: Sequence[Baseline] = ()
+    contests: Sequence[Contest] = ()
 
     def __len__(self) -> int:
         return len(self.frame)

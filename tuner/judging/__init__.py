@@ -2,7 +2,14 @@
 
 from tuner.judging.calibration import calibration_error
 from tuner.judging.choosing import Candidate, Difference, Selection, choose, worth_repeating
-from tuner.judging.confirmation import ByThreshold, Confirmation, LockedRead, Tested, contenders
+from tuner.judging.confirmation import (
+    ByThreshold,
+    Confirmation,
+    LockedRead,
+    Tested,
+    TestedBaseline,
+    contenders,
+)
 from tuner.judging.intervals import SHARE, Interval, Transform, around, over_repeats
 from tuner.judging.measures import MEASURES, SCALES, Measure, measured, of_losses, of_score, scale_of
 from tuner.judging.noise import Noise
@@ -10,12 +17,14 @@ from tuner.judging.noise import of_rows as noise_of_rows
 from tuner.judging.overtuning import Overtuning, Step, overtuning
 from tuner.judging.pairs import Estimate, Pair, paired, welch
 from tuner.judging.sentences import decision, label, sentences, short
+from tuner.judging.simple import BesideSimple, SimpleRow, beside_simple
 from tuner.judging.verdict import Reason, RetrainedBest, Verdict
 
 __all__ = [
     "MEASURES",
     "SCALES",
     "SHARE",
+    "BesideSimple",
     "ByThreshold",
     "Candidate",
     "Confirmation",
@@ -30,11 +39,14 @@ __all__ = [
     "Reason",
     "RetrainedBest",
     "Selection",
+    "SimpleRow",
     "Step",
     "Tested",
+    "TestedBaseline",
     "Transform",
     "Verdict",
     "around",
+    "beside_simple",
     "calibration_error",
     "choose",
     "contenders",

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from tuner.core import words
+from tuner.core.baseline import Contest
 from tuner.core.markup import element, snippet, table
 from tuner.core.objectives import Constraint, Objectives, layers
 from tuner.core.trial import Objective
@@ -91,6 +92,31 @@ class Tested:
 
 
 @dataclass(frozen=True, slots=True)
+class TestedBaseline:
+    """A baseline on the same test rows, trained on what the repeats were trained on.
+
+    Attributes:
+        kind: see `core.baseline.Baseline`.
+        says: likewise.
+        trainings: how many models there are: of the repeats, as many as were quick.
+        loss: None where it has none that is comparable.
+        score: likewise.
+        loss_gain: by how much the recommended configuration is better than it.
+        score_gain: likewise.
+        left_out: why it could not be trained, in words.
+    """
+
+    kind: str
+    says: str
+    trainings: int = 0
+    loss: Interval | None = None
+    score: Interval | None = None
+    loss_gain: Interval | None = None
+    score_gain: Interval | None = None
+    left_out: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Confirmation:
     """All that was found.
 
@@ -118,6 +144,7 @@ class Confirmation:
         objectives: what the study searched for; None where an earlier version confirmed it, which went by the
             first objective alone.
         best: the search's best trial then; None likewise.
+        baselines: something simple on the same test rows; none where there was no test, or none was wanted.
     """
 
     study: str
@@ -142,6 +169,7 @@ class Confirmation:
     model_path: str | None = None
     objectives: Objectives | None = None
     best: int | None = None
+    baselines: tuple[TestedBaseline, ...] = ()
 
     @property
     def repeats(self) -> int:
@@ -174,6 +202,24 @@ class Confirmation:
         losses = np.array([[_loss(each, one, objectives) for one in objectives] for each in rivals])
         on_it = [i for i, layer in enumerate(layers(losses, 1)) if layer == 0]
         return tuple(rivals[i].number for i in sorted(on_it, key=lambda i: tuple(losses[i])))
+
+    @property
+    def contests(self) -> tuple[Contest, ...]:
+        """The recommended configuration beside each baseline on the test rows, by each measure."""
+        if self.test is None:
+            return ()
+        found = []
+        for each in self.baselines:
+            pairs = (
+                ("loss", self.test.loss, each.loss, each.loss_gain, True),
+                (self.score, self.test.score, each.score, each.score_gain, self.score_falls),
+            )
+            known = [(n, mine, its, gain, falls) for n, mine, its, gain, falls in pairs if its and gain]
+            for name, mine, its, gain, falls in known:
+                is_first = len(known) == 1 or (name == "loss") is (self.metric == "val_loss")
+                numbers = (mine.estimate, its.estimate, gain.low, gain.high)
+                found.append(Contest(each.kind, name, *numbers, is_first, falls))
+        return tuple(found)
 
     def broken(self, number: int) -> tuple[tuple[Constraint, float], ...]:
         """The constraints that a candidate does not keep by its means, and those means."""

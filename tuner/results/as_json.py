@@ -38,6 +38,7 @@ def brief(study: Study, chosen: TrialView) -> dict[str, Any]:
             for view in map(study.trial, verdict.front)
         ],
         "gain": _gain(study, chosen),
+        "baselines": [each.to_table() for each in study.baselines],
         "confirmed": None if found is None else found.to_table(),
         "verdict": {**verdict.to_table(), "sentences": sentences(verdict)},
         "model_path": str(chosen.model_path) if chosen.model_path else None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tuner.core import words
 from tuner.core.space import is_same
 from tuner.core.trial import Params, TrialRecord, TrialState
-from tuner.judging import Verdict, label
+from tuner.judging import Interval, Verdict, beside_simple, label
 
 if TYPE_CHECKING:
     from tuner.results.study import Study
@@ -85,6 +85,31 @@ def trained_again(verdict: Verdict) -> TextTable | None:
     head = ("trained again", f"{found.metric} in the search", f"mean of {found.repeats}", *others, "weights")
     taken = [each.number for each in found.candidates].index(found.choice.recommended)
     return TextTable(head, rows, taken)
+
+
+def simple(study: Study) -> tuple[str, TextTable] | None:
+    """On which rows, and the trial to take beside the baselines; None where none are trained."""
+    found = beside_simple(study.verdict, study.baselines)
+    if found is None:
+        return None
+    columns = {"loss": [row.loss for row in found.rows], found.score: [row.score for row in found.rows]}
+    known = {name: _intervals(column) for name, column in columns.items() if any(column[1:])}
+    cells = {**known, **({"trainings": [str(r.trainings) for r in found.rows]} if found.is_tested else {})}
+    names = [
+        row.name if row.left_out is None else f"{row.name}, left out: {row.left_out}" for row in found.rows
+    ]
+    return found.where, TextTable(("", *cells), list(zip(names, *cells.values(), strict=True)), 0)
+
+
+def _intervals(column: Sequence[Interval | None]) -> list[str]:
+    told = iter(words.numbers(*(each.estimate for each in column if each)))
+    return [words.ABSENT if each is None else f"{next(told)}{_ends(each)}" for each in column]
+
+
+def _ends(interval: Interval) -> str:
+    if interval.low == interval.high:
+        return ""
+    return " ({} to {})".format(*words.numbers(interval.low, interval.high))
 
 
 def front(study: Study) -> tuple[TextTable, list[TrialView]]:

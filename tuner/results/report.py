@@ -67,6 +67,11 @@ def _result(study: Study) -> Markup:
     if verdict.taken is None:
         return told
     beside = [element("h2", "Beside the default, in the search"), _beside(study)]
+    if (simple := overview.simple(study)) is not None:
+        where, told_simple = simple
+        note = f"Measured on {where}; baselines were trained on the same rows as the trials."
+        said = element("p", note, class_="quiet")
+        beside += [element("h2", "Beside something simple"), card(_table(told_simple), said)]
     if len(verdict.front) > 1:
         beside += [element("h2", "The best trade-offs"), _front(study)]
     return joined([told, *beside])

@@ -209,6 +209,14 @@ class Study:
         return None if confirmed is None else Confirmation.from_table(confirmed)
 
     @property
+    def baselines(self) -> tuple[Baseline, ...]:
+        """A constant prediction, a linear model and boosted trees on the search's validation rows.
+
+        Those of `[baselines] use` that are trained; on the locked rows they are in `confirmation`.
+        """
+        return Baseline.all_of(self.summary.facts)
+
+    @property
     def default(self) -> TrialView:
         """Trial 0, the default configuration."""
         return self.trial(0)
@@ -287,6 +295,8 @@ class Study:
                 found is not None,
                 Baseline.of(self.summary.facts),
                 self._snapshot.ends,
+                self.baselines,
+                () if found is None else found.contests,
             )
         )
 

@@ -106,9 +106,8 @@ class Database:
         """How many seconds a study has taken, and its executor's state; see `StudySummary`."""
         with self._reading() as connection:
             mine = tuner_studies.c.study_id == self._id(connection, name)
-            row = connection.execute(
-                select(tuner_studies.c.seconds, tuner_studies.c.position).where(mine)
-            ).one()
+            columns = select(tuner_studies.c.seconds, tuner_studies.c.position)
+            row = connection.execute(columns.where(mine)).one()
             return row.seconds, json.loads(row.position or "{}")
 
     def records(self, name: str, *, is_brief: bool = False) -> list[TrialRecord]:
@@ -177,6 +176,11 @@ class Database:
         with store_errors(self._where), writing(self._engine).begin() as connection:
             study_rows.keep_fingerprint(connection, self._id(connection, name), fingerprint)
 
+    def add_facts(self, name: str, changes: Mapping[str, Any]) -> None:
+        """Add facts about a study that no process drives; see `StudyStore.facts`."""
+        with store_errors(self._where), writing(self._engine).begin() as connection:
+            study_rows.add_facts(connection, self._id(connection, name), changes)
+
     def confirmations(self, name: str) -> list[StoredConfirmation]:
         """Every confirmation of a study, the first one first."""
         with self._reading() as connection:
@@ -211,10 +215,7 @@ class Database:
             return artifact_folders.artifacts(connection, self._id(connection, name), self._root)
 
     def keep_models(self, name: str, numbers: Collection[int]) -> None:
-        """Delete all models but those of these trials, after it is stored that they are no longer kept.
-
-        Killed in between, it may be repeated.
-        """
+        """Delete all models but those of these trials, after storing so; may be repeated if it is killed."""
         if self.artifacts(name).models() <= set(numbers):
             return
         with store_errors(self._where), writing(self._engine).begin() as connection:
@@ -311,8 +312,7 @@ class Database:
                     root = self._root_by(spec.trainer.models)
                 home = str(home_of(self._engine.url))
                 changed |= study_rows.revised(connection, stored, name, spec, command, changes, home)
-            if facts:
-                changed["facts"] = json.dumps({**json.loads(stored.facts), **facts})
+            study_rows.add_facts(connection, study_id, facts or {})
             study_rows.keep_fingerprint(connection, study_id, fingerprint)
             synced = spec.durability == "full"
             files = artifact_folders.owned(connection, study_id, root, is_said=self._is_said, synced=synced)

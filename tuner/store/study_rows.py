@@ -121,6 +121,14 @@ def keep_fingerprint(connection: Connection, study_id: int, fingerprint: bytes |
         connection.execute(tuner_fingerprints.insert(), row)
 
 
+def add_facts(connection: Connection, study_id: int, changes: Mapping[str, Any]) -> None:
+    """Add facts about how a study runs; those of the same name are replaced."""
+    mine = tuner_studies.c.study_id == study_id
+    known = json.loads(connection.scalar(select(tuner_studies.c.facts).where(mine)) or "{}")
+    text = json.dumps({**known, **changes})
+    connection.execute(tuner_studies.update().where(mine).values(facts=text))
+
+
 def _describe(connection: Connection, study_id: int, spec: StudySpec) -> None:
     """Optuna's attributes of a study: its directions and metric names."""
     objectives = spec.objectives()

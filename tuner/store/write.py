@@ -23,7 +23,7 @@ from tuner.core.training import TRACEBACK
 from tuner.core.trial import Params, Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.core.words import count
 from tuner.errors import StoreError, StudyLocked
-from tuner.store import foreign_trials
+from tuner.store import foreign_trials, study_rows
 from tuner.store.connect import display_url, store_errors, writing
 from tuner.store.curves import packed
 from tuner.store.encoding import (
@@ -175,11 +175,8 @@ class StudyStore:
 
     def facts(self, changes: Mapping[str, Any]) -> None:
         """Add facts about how the study runs; those of the same name are replaced."""
-        mine = tuner_studies.c.study_id == self._study_id
         with self._writing() as connection:
-            known = json.loads(connection.scalar(select(tuner_studies.c.facts).where(mine)) or "{}")
-            text = json.dumps({**known, **changes})
-            connection.execute(update(tuner_studies).where(mine).values(facts=text))
+            study_rows.add_facts(connection, self._study_id, changes)
 
     def close(self) -> None:
         """Give the lease back; running trials stay as they are. Does nothing the second time.

@@ -5,16 +5,18 @@ The first two come from a frame; the last one is the study's verdict in its own 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from tuner.core import words
+from tuner.core.baseline import Baseline
 from tuner.core.importances import Importances
 from tuner.core.overfitting import can_tell_onset, onsets
 from tuner.figures import Frame
 from tuner.figures.importances import smaller_gap_side
-from tuner.judging import Verdict, decision, sentences, short
+from tuner.judging import Verdict, beside_simple, decision, sentences, short
 from tuner.judging.verdict import DEFAULT
 
 RECENT = 0.2
@@ -49,13 +51,19 @@ class Answer:
     trial: int | None = None
 
 
-def answers(frame: Frame, verdict: Verdict) -> list[Answer]:
-    """Three answers; "too early" where nothing can be said yet."""
+def answers(frame: Frame, verdict: Verdict, baselines: Sequence[Baseline] = ()) -> list[Answer]:
+    """Three answers; "too early" where nothing can be said yet.
+
+    Args:
+        frame: the study's columns.
+        verdict: which trial to take.
+        baselines: those that were trained beside the search.
+    """
     if frame.best is None or verdict.number is None:
         early = "No trial has a value yet."
         asked = ("Does the search still improve?", "Does it over-fit?", "Which configuration to take?")
         return [Answer(question, "Too early to say", early, "open") for question in asked]
-    return [improvement(frame), fitting(frame, verdict.number), choice(verdict)]
+    return [improvement(frame), fitting(frame, verdict.number), choice(verdict, baselines)]
 
 
 def improvement(frame: Frame) -> Answer:
@@ -127,9 +135,11 @@ def _way(frame: Frame, name: str) -> str:
     return f"; {side}: smaller gap" if side else ""
 
 
-def choice(verdict: Verdict) -> Answer:
-    """The configuration to take, in the verdict's own words."""
+def choice(verdict: Verdict, baselines: Sequence[Baseline] = ()) -> Answer:
+    """The configuration to take, in the verdict's own words, and the baselines beside it."""
     is_confirmed = verdict.confirmation is not None
-    text = " ".join(decision(verdict) if is_confirmed else sentences(verdict))
+    simple = beside_simple(verdict, baselines)
+    told = [simple.sentence] if simple is not None else []
+    text = " ".join([*(decision(verdict) if is_confirmed else sentences(verdict)), *told])
     mood = "good" if is_confirmed and verdict.number != DEFAULT else "fair"
     return Answer("Which configuration to take?", short(verdict), text, mood, verdict.number)

@@ -25,7 +25,7 @@ GOOD_FOR_S = 10.0
 MOST_EXPLAINED = 1000
 """Trials that importances are computed from, spread over the study; more take long and change little."""
 
-Of = tuple[int, float | None, bool]
+Of = tuple[int, float | None, bool, int]
 
 _log = logging.getLogger(__name__)
 
@@ -37,13 +37,13 @@ class Insight:
     Attributes:
         importances: see `Frame.importances`.
         findings: in plain words, what matters most first.
-        of: the number of ended trials, the spread, and whether the study was confirmed; a change
-            makes it out of date.
+        of: the number of ended trials, the spread, whether the study was confirmed, and the number of
+            baselines; a change makes it out of date.
     """
 
     importances: Mapping[str, Importances] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
-    of: Of = (-1, None, False)
+    of: Of = (-1, None, False, 0)
 
 
 class Insights:
@@ -55,7 +55,7 @@ class Insights:
 
     def __init__(self) -> None:
         self.found = Insight()
-        self._of: Of = (-1, None, False)
+        self._of: Of = (-1, None, False, 0)
         self._next = 0.0
         self._is_driven = False
         self._thread: Thread | None = None
@@ -73,7 +73,7 @@ class Insights:
         self._is_driven |= is_driven
         is_busy = self._thread is not None and self._thread.is_alive()
         has_ended = self._is_driven and not is_driven
-        of: Of = (_over(evidence.frame), evidence.spread, evidence.is_confirmed)
+        of: Of = (_over(evidence.frame), evidence.spread, evidence.is_confirmed, len(evidence.baselines))
         is_time = time.monotonic() >= self._next or has_ended or of[1:] != self._of[1:]
         if of != self._of and not is_busy and is_time:
             self._of, self._is_driven = of, is_driven

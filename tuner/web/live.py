@@ -217,10 +217,18 @@ class LiveStudy:
 
     def _with_insight(self, snapshot: LiveSnapshot, reader: Reader) -> LiveSnapshot:
         """The snapshot with the newest importances and findings."""
-        confirmation, baseline = snapshot.confirmation, Baseline.of(snapshot.summary.facts)
+        confirmation, facts = snapshot.confirmation, snapshot.summary.facts
         spread = None if confirmation is None else confirmation.spread
         planned = snapshot.spec.trainer.epochs
-        evidence = Evidence(snapshot.frame, planned, spread, confirmation is not None, baseline)
+        evidence = Evidence(
+            snapshot.frame,
+            planned,
+            spread,
+            confirmation is not None,
+            Baseline.of(facts),
+            baselines=Baseline.all_of(facts),
+            contests=() if confirmation is None else confirmation.contests,
+        )
         curve = partial(reader.curve, self.name)
         found = self.insights.of(evidence, curve, is_driven=snapshot.summary.is_driven)
         if found.importances is snapshot.frame.importances and found.findings is snapshot.findings:
@@ -280,7 +288,8 @@ def _specified(summary: StudySummary) -> StudySpec:
 
 def _told(summary: StudySummary) -> tuple[Any, ...]:
     """The parts of a summary that pages show and that may change without a trial."""
-    return summary.state, summary.reason, summary.is_driven, summary.digest, dict(summary.counts)
+    simple = Baseline.all_of(summary.facts)
+    return summary.state, summary.reason, summary.is_driven, summary.digest, dict(summary.counts), simple
 
 
 def _trial_columns(rows: list[TrialRow]) -> dict[str, Any]:

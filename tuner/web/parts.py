@@ -15,6 +15,7 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from tuner.core import words
+from tuner.core.baseline import Baseline
 from tuner.core.budget import StudyState
 from tuner.figures import Frame
 from tuner.findings import Finding
@@ -50,8 +51,8 @@ def faults(lines: Sequence[str]) -> Component:
 
 def verdict_tiles(snapshot: LiveSnapshot) -> Component:
     """The three answers."""
-    tiles = []
-    for answer in answers.answers(snapshot.frame, snapshot.verdict):
+    tiles, baselines = [], Baseline.all_of(snapshot.summary.facts)
+    for answer in answers.answers(snapshot.frame, snapshot.verdict, baselines):
         short: Any = answer.short
         if answer.trial is not None:
             short = html.A(answer.short, href=address(snapshot.frame.name, "trial", answer.trial))

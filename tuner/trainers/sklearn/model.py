@@ -148,7 +148,6 @@ def write(
         raise
     except Exception as error:  # skops has no error of its own for this
         raise TrialError(f"skops cannot write it: {error}") from error
-    deciding = Threshold.of(spec, data.task)
     numbers = {name: best.get(name) for name in NUMBERS}
     description = {
         "format": FORMAT,
@@ -157,6 +156,21 @@ def write(
         "params": dict(trial.params),
         "best": {"epoch": best.epoch, **{n: v for n, v in numbers.items() if math.isfinite(v)}},
         "estimator": _absolute(reference),
+        **preparation(estimator, scaling, data, spec),
+    }
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+
+
+def preparation(estimator: Any, scaling: Scaling, data: Dataset, spec: StudySpec) -> dict[str, Any]:
+    """The part of model.json that predicting needs: how raw rows become inputs, and what outputs mean.
+
+    Args:
+        estimator: fitted on the training split of `data`.
+        scaling: of its inputs.
+        data: knows the encoding, the classes and the target's units.
+        spec: says whether there is a threshold.
+    """
+    table: dict[str, Any] = {
         "context": {
             "input_shape": data.input_shape,
             "outputs": data.outputs,
@@ -168,11 +182,11 @@ def write(
         "target": data.units.to_table(),
         "encoding": dict(data.encoding),
     }
-    if deciding is not None:
+    if (deciding := Threshold.of(spec, data.task)) is not None:
         judged = data.validation
         shares = probabilities(estimator, scaling.apply(judged.x).reshape(len(judged), -1), len(data.classes))
-        description[threshold.KEY] = deciding.table(judged.y, shares, data, judged.weight)
-    (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        table[threshold.KEY] = deciding.table(judged.y, shares, data, judged.weight)
+    return table
 
 
 def load(folder: Path) -> SklearnModel:

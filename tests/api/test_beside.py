@@ -1,0 +1,208 @@
+"""Baselines beside studies, from the first trial to the locked rows."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import accuracy_score, log_loss
+
+import tuner
+from tests.findings.trained import RATE
+from tuner.core.baseline import ALL, KINDS
+from tuner.core.spec import DataSpec
+from tuner.data import locked
+from tuner.results import overview
+from tuner.results.report import page
+
+
+@pytest.fixture(autouse=True)
+def _on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TUNER_BASELINES", raising=False)
+    monkeypatch.setattr("tuner.api.beside.PATIENCE_S", 600.0)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """Two classes that a line divides, but for noise."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 3))
+    y = np.where(x[:, 0] - x[:, 1] + rng.normal(0, 0.3, 400) > 0, "yes", "no")
+    pd.DataFrame(x, columns=list("abc")).assign(y=y).to_csv(tmp_path / "line.csv", index=False)
+    return tmp_path / "line.csv"
+
+
+def start(table: Path, name: str = "line", **settings: Any) -> tuner.Study:
+    keys = {"trainer.epochs": 3, "trainer.workers": 1, "confirm.repeats": 3, "confirm.top": 1, **settings}
+    return tuner.start(str(table), name=name, target="y", space=RATE, trials=2, settings=keys)
+
+
+def test_a_study_has_them_with_the_numbers_of_the_same_rows(table: Path) -> None:
+    found = start(table)
+    assert [each.kind for each in found.baselines] == list(KINDS)
+    constant, linear, trees = found.baselines
+    assert constant.named == f"always {constant.says}"
+    assert constant.val_score < linear.val_score
+    assert linear.left_out is trees.left_out is None
+    assert linear.rows == found.summary.facts["validation_rows"]
+    assert linear.val_score > 0.8
+    told = page(found)
+    assert "Beside something simple" in told
+    assert "a linear model" in told
+
+
+def test_the_locked_rows_are_not_read_before_the_confirmation(table: Path) -> None:
+    first = start(table)
+    spec = DataSpec(source=str(table), target="y")
+    frame = pd.read_csv(table)
+    rows = locked.unlock(spec, Path.cwd())
+    assert isinstance(rows.x, pd.DataFrame)
+    frame.loc[rows.x.index, ["a", "b", "c"]] = 1e6
+    frame.to_csv(table, index=False)
+    other = start(table, "other")
+    assert other.baselines == first.baselines
+
+
+def test_a_confirmation_measures_them_on_the_locked_rows(table: Path) -> None:
+    start(table)
+    confirmed = tuner.confirm("line")
+    assert confirmed.test is not None
+    assert [each.kind for each in confirmed.baselines] == list(KINDS)
+    assert len(confirmed.locked_reads) == 1
+    assert {each.trainings for each in confirmed.baselines} == {3}
+    assert [c.kind for c in confirmed.contests if c.is_first] == list(KINDS)
+    again = tuner.load("line").confirmation
+    assert again is not None
+    assert again.baselines == confirmed.baselines
+    told = overview.simple(tuner.load("line"))
+    assert told is not None
+    assert told[0] == f"the {confirmed.test.rows} locked rows"
+    assert told[1].head == ("", "loss", "accuracy", "trainings")
+
+
+def test_on_one_split_they_are_what_scikit_learn_says_of_the_locked_rows(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(300, 2)).astype(np.float32)
+    y = (x.sum(axis=1) + rng.normal(0, 0.5, 300) > 0).astype(int)
+    parts = {"X": x[:150], "y": y[:150], "X_validation": x[150:220], "y_validation": y[150:220]}
+    np.savez(tmp_path / "t.npz", **parts, X_test=x[220:], y_test=y[220:])
+    keys = {"trainer.epochs": 2, "trainer.workers": 1, "confirm.repeats": 3, "confirm.top": 1}
+    tuner.start(str(tmp_path / "t.npz"), name="s", space=RATE, trials=2, settings=keys)
+    linear = tuner.confirm("s").baselines[1]
+    assert linear.trainings == 1
+    mean, spread = x[:150].mean(axis=0), x[:150].std(axis=0)
+    model = LogisticRegression(max_iter=1000).fit((x[:150] - mean) / spread, y[:150])
+    test = (x[220:] - mean) / spread
+    assert linear.loss is not None
+    assert linear.score is not None
+    assert linear.loss.estimate == pytest.approx(log_loss(y[220:], model.predict_proba(test)), rel=1e-3)
+    assert linear.score.estimate == pytest.approx(accuracy_score(y[220:], model.predict(test)))
+    assert linear.loss.low < linear.loss.estimate < linear.loss.high
+
+
+def test_they_can_be_turned_off(table: Path) -> None:
+    off: dict[str, Any] = {"baselines.use": []}
+    found = start(table, **off)
+    assert found.baselines == ()
+    assert tuner.confirm("line").baselines == ()
+    assert "Beside something simple" not in page(found.refresh())
+
+
+def test_one_kind_alone_can_be_asked_for(table: Path) -> None:
+    one: dict[str, Any] = {"baselines.use": ["linear"]}
+    found = start(table, **one)
+    assert [each.kind for each in found.baselines] == ["linear"]
+
+
+def test_a_study_that_goes_on_trains_none_anew(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = start(table).baselines
+
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr("tuner.api.beside.Beside._start", refuse)
+    assert tuner.resume("line", trials=3).baselines == before
+    assert tuner.resume("line").baselines == before
+
+
+def test_what_a_killed_process_left_is_trained_when_the_study_goes_on(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = start(table, "whole").baselines
+    with monkeypatch.context() as patch:
+        patch.setenv("TUNER_BASELINES", "off")
+        assert start(table).baselines == ()
+    assert tuner.resume("line").baselines == whole
+
+
+def test_other_data_has_other_ones(table: Path) -> None:
+    before = start(table).baselines
+    frame = pd.read_csv(table)
+    pd.concat([frame, frame.iloc[:80].assign(a=0.0)]).to_csv(table, index=False)
+    after = tuner.resume("line", trials=3, allow_changes=True).baselines
+    assert [each.kind for each in after] == list(KINDS)
+    assert [each.val_loss for each in after] != [each.val_loss for each in before]
+
+
+def test_a_study_of_an_earlier_version_has_none_and_is_shown(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUNER_BASELINES", "off")
+    found = start(table)
+    assert ALL not in found.summary.facts
+    assert found.baselines == ()
+    assert overview.simple(found) is None
+    assert "Beside something simple" not in page(found)
+
+
+_KILLED = """
+import os, threading, time
+import tuner
+from tuner.api import beside
+
+real = beside.Beside._start
+def start(self, order):
+    real(self, order)
+    print(self._process.pid, flush=True)
+beside.Beside._start = start
+tuner.start({table!r}, name="killed", target="y", trials=100000, settings={{"trainer.workers": 1}})
+"""
+
+
+@pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGINT])
+def test_their_process_ends_with_the_studys_own(table: Path, way: signal.Signals) -> None:
+    code = _KILLED.format(table=str(table))
+    study = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert study.stdout is not None
+    process = int(study.stdout.readline())
+    os.kill(process, 0)
+    study.send_signal(way)
+    study.communicate()
+    for _ in range(600):
+        if not _is_living(process):
+            break
+        time.sleep(0.05)
+    assert not _is_living(process)
+    # What was cut off goes on, and has them.
+    assert tuner.load("killed").baselines == ()
+    trials = len(tuner.load("killed").records) + 1
+    assert [each.kind for each in tuner.resume("killed", trials=trials).baselines] == list(KINDS)
+
+
+def _is_living(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True

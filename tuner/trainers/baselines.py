@@ -1,0 +1,243 @@
+"""Baselines: scikit-learn's dummy, linear model and boosted trees, fitted on what a study's trials train on.
+
+Runs in the process of `baseline_serving` alone: scikit-learn's ensembles take a second or two to import.
+All of it is deterministic: the same data give the same numbers, whatever a study does meanwhile.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.core import words
+from tuner.core.baseline import Baseline
+from tuner.core.dataset import Dataset, TargetUnits, Task
+from tuner.core.job import Job, Member
+from tuner.core.seeds import derive
+from tuner.core.spec import StudySpec
+from tuner.core.trial import Trial
+from tuner.data import Scaling
+from tuner.errors import first_line
+from tuner.trainers import scores, threshold
+from tuner.trainers.baseline_messages import Answers
+from tuner.trainers.row_weights import row_weights
+from tuner.trainers.sklearn.estimators import estimator_class, reference
+from tuner.trainers.sklearn.measures import probabilities
+from tuner.trainers.sklearn.model import SklearnModel, preparation
+
+LOSSES = ("cross_entropy", "binary_cross_entropy", "mse", "mae", "huber")
+"""The losses that are known of what is no network."""
+
+LINEAR_STEPS = 1e11
+"""Multiplications of a linear model, about a minute of one core; with more of them it is left out."""
+
+TREE_CELLS = 1e10
+"""Cells that boosted trees look at, likewise."""
+
+AGAIN_CELLS = 1e9
+"""Cells that all trainings of a confirmation together may look at, but the first."""
+
+_FEWEST_ROWS = 10_000
+"""Small tables cost a tree as much as one of so many rows: it has its histograms to fill."""
+
+_TREES = 100
+
+_EPSILON = float(np.finfo(np.float32).eps)
+"""The least probability, as of a network; see `trainers.Model.losses`."""
+
+
+def splits(job: Job, repeats: int) -> Iterator[Dataset]:
+    """What trials train on: the study's split or its folds, or the splits of a confirmation's repeats.
+
+    Where every trial has a split of its own, it is the study's own.
+    """
+    if job.data is None:
+        return
+    if repeats:
+        for repeat in range(repeats):
+            yield job.data_for(Trial(repeat * job.shared_split, {}, 0)) or job.data
+    elif job.folds > 1:
+        for fold in range(job.folds):
+            yield job.data_for(Member(0, {}, 0, fold=fold)) or job.data
+    else:
+        yield job.data
+
+
+def trainings(kind: str, data: Dataset, repeats: int) -> int:
+    """How many of a confirmation's repeats a baseline is trained for: as many as are quick."""
+    return repeats if kind != "boosted_trees" else max(1, min(repeats, int(AGAIN_CELLS / _cells(data))))
+
+
+def refusal(kind: str, data: Dataset) -> str | None:
+    """Why a baseline is not trained, in words."""
+    rows, inputs = len(data.train), int(np.prod(data.input_shape))
+    size = f"{words.count(rows, 'row')} of {words.count(inputs, 'input')}"
+    if data.task is Task.CLASSIFICATION and data.train.y.ndim > 1:
+        return None if kind == "constant" else "a row has several labels"
+    if kind == "boosted_trees" and _cells(data) > TREE_CELLS:
+        return f"{size} and {words.count(data.outputs, 'output')} would take them minutes"
+    per_row = inputs * (100 * data.outputs if data.task is Task.CLASSIFICATION else inputs)
+    if kind == "linear" and rows * per_row > LINEAR_STEPS:
+        return f"{size} would take it minutes"
+    return None
+
+
+def fit(kind: str, spec: StudySpec, data: Dataset) -> SklearnModel:
+    """A baseline, fitted on the training split.
+
+    Raises:
+        Exception: whatever scikit-learn raises where it cannot be.
+    """
+    scaling = Scaling.fit("standard" if kind == "linear" else "none", data.train.x)
+    estimator = _estimator(kind, data, derive(spec.search.seed, -1, "baselines"))
+    weights = row_weights(data, spec.trainer.class_weight)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        # A fit that has not converged is as good a baseline.
+        warnings.simplefilter("ignore")
+        estimator.fit(_flat(scaling, data.train.x), data.train.y, sample_weight=weights)
+    return SklearnModel(estimator, preparation(estimator, scaling, data, spec))
+
+
+def judged(kind: str, spec: StudySpec, parts: Sequence[tuple[SklearnModel, Dataset]]) -> Baseline:
+    """A baseline's loss and score on the validation rows; of folds the means."""
+    found = [_measured(model, spec, data) for model, data in parts]
+    loss, score = (float(np.mean([each[i] for each in found])) for i in (0, 1))
+    rows = sum(len(data.validation) for _, data in parts)
+    return replace(blank(kind, spec, parts[0][1]), val_loss=loss, val_score=score, rows=rows)
+
+
+def blank(kind: str, spec: StudySpec, data: Dataset, left_out: str | None = None) -> Baseline:
+    """One without numbers, and why it has none."""
+    says, falls = "the geometric mean" if data.target_log else "the mean", spec.trainer.score_falls
+    if data.task is Task.CLASSIFICATION and data.train.y.ndim == 1:
+        says = (
+            f"'{data.classes[int(np.bincount(data.train.y, data.train.weight, len(data.classes)).argmax())]}'"
+        )
+    name = spec.trainer.score_name or scores.DEFAULT[data.task]
+    says = says if kind == "constant" else kind.replace("_", " ")
+    return Baseline(says, name, math.nan, math.nan, len(data.validation), falls, kind, left_out)
+
+
+def attempt(kind: str, spec: StudySpec, data: Sequence[Dataset]) -> tuple[list[SklearnModel], str | None]:
+    """One model for each dataset, or why there are none."""
+    models = []
+    for each in data:
+        if (why := refusal(kind, each)) is not None:
+            return [], why
+        try:
+            models.append(fit(kind, spec, each))
+        except MemoryError:
+            return [], "there was not enough memory"
+        except Exception as error:  # noqa: BLE001 - what a baseline cannot do is no fault of the study
+            return [], f"scikit-learn says: {first_line(error)}"
+    return models, None
+
+
+def answers(model: SklearnModel, spec: StudySpec, x: Any, truth: NDArray[Any]) -> Answers:
+    """What a model says of raw rows.
+
+    Args:
+        model: one that `fit` gave.
+        spec: says which loss.
+        x: raw rows.
+        truth: (n,) names of classes, or (n,) or (n, T) targets in their own units.
+    """
+    predicted, context = model.predict(x), model.description["context"]
+    if context["task"] != Task.CLASSIFICATION:
+        units = TargetUnits.from_table(model.description["target"], np.float64)
+        y, said = (units.standardized(values) for values in (truth, predicted))
+        losses = _of_difference(spec.trainer.loss, np.abs(said.reshape(y.shape) - y))
+        return Answers(losses, predicted, None, model.description)
+    shares = model.probabilities(x)
+    places = {name: place for place, name in enumerate(context["classes"])}
+    losses = _of_shares(spec, shares, np.array([places.get(name, -1) for name in truth]))
+    return Answers(losses, predicted, shares, model.description)
+
+
+def _estimator(kind: str, data: Dataset, seed: int) -> Any:
+    is_classes = data.task is Task.CLASSIFICATION
+    if kind == "constant":
+        from sklearn.dummy import DummyClassifier, DummyRegressor
+
+        return DummyClassifier(strategy="prior") if is_classes else DummyRegressor()
+    if kind == "linear":
+        from sklearn.linear_model import LogisticRegression, Ridge
+
+        return LogisticRegression(max_iter=1000) if is_classes else Ridge()
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+    from sklearn.multioutput import MultiOutputRegressor
+
+    if is_classes:
+        return HistGradientBoostingClassifier(random_state=seed)
+    trees = HistGradientBoostingRegressor(random_state=seed)
+    return trees if data.train.y.ndim == 1 else MultiOutputRegressor(trees)
+
+
+def _measured(model: SklearnModel, spec: StudySpec, data: Dataset) -> tuple[float, float]:
+    """The loss and the score of the validation split."""
+    scaling = Scaling.from_table(model.description["scaling"])
+    x, y = _flat(scaling, data.validation.x), data.validation.y
+    score = threshold.score_of(spec, data.task)
+    said = np.asarray(model.module.predict(x))
+    if data.task is Task.CLASSIFICATION:
+        shares = probabilities(model.module, x, len(data.classes))
+        losses = _of_shares(spec, shares, y)
+        said = shares if score.takes_probabilities(data.task) else said
+    else:
+        said = said.reshape(y.shape)
+        losses = _of_difference(spec.trainer.loss, np.abs(said - y))
+    try:
+        found = score.of(y, said, data, data.validation.weight)
+    except Exception:  # noqa: BLE001 - a function of one's own need not take what no network says
+        found = math.nan
+    return float(np.average(losses, weights=data.validation.weight)), found
+
+
+def _of_shares(spec: StudySpec, shares: NDArray[np.float32], y: NDArray[Any]) -> NDArray[np.float64]:
+    """The loss of each row, (n,), of probabilities (n, C); a class of -1 was never met."""
+    loss, rows = spec.trainer.loss, np.arange(len(y))
+    if (loss is not None and loss not in LOSSES) or not _tells_shares(spec):
+        return np.full(len(y), math.nan)
+    clipped = np.clip(shares.astype(np.float64), _EPSILON, 1 - _EPSILON)
+    own = np.where(y >= 0, clipped[rows, np.maximum(y, 0)], _EPSILON)
+    if loss == "binary_cross_entropy" and shares.shape[1] > 2:
+        others = np.log(1 - clipped)
+        mine = np.where(y >= 0, others[rows, np.maximum(y, 0)], 0.0)
+        return np.asarray(-(np.log(own) + others.sum(axis=1) - mine) / shares.shape[1])
+    return np.asarray(-np.log(own))
+
+
+def _of_difference(loss: str | None, away: NDArray[Any]) -> NDArray[np.float64]:
+    """The loss of each row, (n,), of standardized differences, (n,) or (n, T)."""
+    away = away.astype(np.float64).reshape(len(away), -1)
+    each = away**2
+    if loss == "mae":
+        each = away
+    elif loss == "huber":
+        each = np.where(away > 1, away - 0.5, 0.5 * each)
+    elif loss not in (None, "mse"):
+        each = np.full_like(away, math.nan)
+    return np.asarray(each.mean(axis=1))
+
+
+def _tells_shares(spec: StudySpec) -> bool:
+    """Whether the trials' loss is one of probabilities; an estimator without any has a share of errors."""
+    if spec.trainer.use != "sklearn":
+        return True
+    found = estimator_class(reference(spec.trainer.model, Task.CLASSIFICATION))
+    return hasattr(found(**spec.trainer.settings), "predict_proba")
+
+
+def _cells(data: Dataset) -> float:
+    outputs = 1 if len(data.classes) == 2 else data.outputs
+    return float(_TREES * outputs * np.prod(data.input_shape) * (len(data.train) + _FEWEST_ROWS))
+
+
+def _flat(scaling: Scaling, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    return scaling.apply(x).reshape(len(x), -1)
