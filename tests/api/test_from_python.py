@@ -207,3 +207,17 @@ def test_check_takes_data_from_python(houses: Path) -> None:
     checked = tuner.check(data=pd.read_csv(houses), target="price")
     assert checked.spec.name == "study"
     assert any("Each category gets a column" in note for note in checked.notes)
+
+
+def test_a_running_study_is_not_replaced() -> None:
+    refused: list[str] = []
+
+    def train(params: Mapping[str, Any], context: Any) -> float:
+        with pytest.raises(tuner.StudyLocked) as raised:
+            tuner.start(name="s", data=load_iris(), trials=1, settings=QUICK, exists="replace")
+        refused.append(str(raised.value))
+        return 1.0
+
+    study = tuner.start(trainer=train, space={"x": tuner.Float(low=0, high=1)}, name="s", trials=1)
+    assert len(refused) == 1
+    assert len(study.refresh().records) == 1

@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -33,10 +33,10 @@ from sklearn.utils.validation import (
 )
 
 from tuner.api.run import start
-from tuner.api.stored import summaries
+from tuner.api.stored import names
 from tuner.core.dataset import Task
 from tuner.data import rows_of, target
-from tuner.errors import DataError, SpecError
+from tuner.errors import DataError, SpecError, StudyExists
 from tuner.results import Study
 from tuner.trainers import load_model
 from tuner.trainers.model import Model
@@ -233,32 +233,40 @@ class Tuned(BaseEstimator):  # type: ignore[misc]
             **({"trainer.score": self.scoring} if self.scoring is not None else {}),
             **(self.settings or {}),
         }
-        with self._stored() as (storage, models, name):
-            study = start(
-                name=name,
-                data=(x, y),
-                space=self.space,
-                metric=None if self.scoring is None else "val_score",
-                trials=self.trials,
-                seconds=self.seconds,
-                storage=storage,
-                models=models,
-                seed=seed,
-                settings=settings,
-                progress=False,
-            )
-            self._keep(study, task)
+        with self._place() as (storage, models):
+            for name in self._names(storage):
+                with suppress(StudyExists):  # another process may take a name at the same time
+                    study = start(
+                        name=name,
+                        data=(x, y),
+                        space=self.space,
+                        metric=None if self.scoring is None else "val_score",
+                        trials=self.trials,
+                        seconds=self.seconds,
+                        storage=storage,
+                        models=models,
+                        seed=seed,
+                        settings=settings,
+                        progress=False,
+                    )
+                    self._keep(study, task)
+                    return
 
     @contextmanager
-    def _stored(self) -> Iterator[tuple[str, str | None, str]]:
-        """Where the study is kept: database, folder for models, and the study's name."""
-        if self.database is None:
-            with tempfile.TemporaryDirectory(prefix="tuner-") as folder:
-                yield f"sqlite:///{folder}/tuner.db", folder, _NAME
+    def _place(self) -> Iterator[tuple[str, str | None]]:
+        """The database, and the folder for models."""
+        if self.database is not None:
+            yield self.database, None
             return
-        taken = {each.name for each in summaries(storage=self.database)}
-        names = (_NAME, *(f"{_NAME}-{number}" for number in range(2, len(taken) + 3)))
-        yield self.database, None, next(name for name in names if name not in taken)
+        with tempfile.TemporaryDirectory(prefix="tuner-") as folder:
+            yield f"sqlite:///{folder}/tuner.db", folder
+
+    def _names(self, storage: str) -> Iterator[str]:
+        """Names for the study that are free."""
+        while True:
+            taken = names(storage=storage)
+            tries = (_NAME, *(f"{_NAME}-{number}" for number in range(2, len(taken) + 3)))
+            yield next(name for name in tries if name not in taken)
 
     def _keep(self, study: Study, task: Task) -> None:
         view = study.recommended

@@ -39,6 +39,13 @@ def summaries(*, storage: str | None = None) -> list[StudySummary]:
     return []
 
 
+def names(*, storage: str | None = None) -> set[str]:
+    """The names that are taken in a database, by plain Optuna too."""
+    with suppress(StudyNotFound), Database.open(storage_url(storage)) as database:
+        return database.names()
+    return set()
+
+
 def verify(*, storage: str | None = None) -> Verification:
     """Check a whole database for faults; changes nothing.
 
