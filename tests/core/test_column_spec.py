@@ -40,6 +40,8 @@ def test_columns_are_dropped_by_either_key() -> None:
         ({"decimal": ",", "thousands": ","}, "decimal and thousands are both ','"),
         ({"decimal": ";"}, "data.columns.a.decimal"),
         ({"knd": "number"}, "data.columns.a.knd: unknown key; known: date_format, decimal"),
+        ({"date_format": "%d %Q"}, "date_format: 'Q' is a bad directive"),
+        ({"date_format": "%d/%m/%"}, "date_format: "),
         ({"fill": "zero"}, "data.columns.a.fill"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal, Self
 
 from pydantic import Field, StrictFloat, StrictInt, model_validator
@@ -14,6 +15,21 @@ KINDS = ("number", "category", "text", "date", "boolean", "ordinal", "drop")
 DECIMAL = "the decimal mark of numbers that are written as text; seen from the column where it is left out"
 THOUSANDS = "the mark between thousands: . or , or a blank or an apostrophe; seen from the column as well"
 DATE_FORMAT = "how dates are written, as %d/%m/%Y; seen from the column where it is left out"
+
+
+def check_marks(decimal: str | None, thousands: str | None, date_format: str | None) -> None:
+    """Check what both `[data]` and a column may say.
+
+    Raises:
+        ValueError: the marks are one, or the format is none.
+    """
+    if decimal is not None and decimal == thousands:
+        raise ValueError(f"decimal and thousands are both '{decimal}'; give two different marks")
+    try:
+        datetime.strptime("", date_format or "%Y")
+    except ValueError as error:
+        if "does not match" not in str(error):
+            raise ValueError(f"date_format: {error}; give one such as %d/%m/%Y") from None
 
 
 class ColumnSpec(Section):
@@ -43,6 +59,5 @@ class ColumnSpec(Section):
             raise ValueError('kind = "ordinal" and order = ["<lowest>", ..., "<highest>"] need each other')
         if len(set(map(str, self.order))) != len(self.order):
             raise ValueError("order: a value stands twice; give each once")
-        if self.decimal is not None and self.decimal == self.thousands:
-            raise ValueError(f"decimal and thousands are both '{self.decimal}'; give two different marks")
+        check_marks(self.decimal, self.thousands, self.date_format)
         return self

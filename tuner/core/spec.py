@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from tuner.core.baseline import BaselinesSpec
 from tuner.core.budget import Budget
-from tuner.core.column_spec import DATE_FORMAT, DECIMAL, THOUSANDS, ColumnSpec
+from tuner.core.column_spec import DATE_FORMAT, DECIMAL, THOUSANDS, ColumnSpec, check_marks
 from tuner.core.faults import sentence
 from tuner.core.objectives import Objectives, ObjectiveSpec
 from tuner.core.space import SearchSpace
@@ -107,8 +107,7 @@ class DataSpec(Section):
                 f"validation ({self.validation:g}) and test ({self.test:g}) leave nothing to train on; "
                 "their sum must be below 1"
             )
-        if self.decimal is not None and self.decimal == self.thousands:
-            raise ValueError(f"decimal and thousands are both '{self.decimal}'; give two different marks")
+        check_marks(self.decimal, self.thousands, self.date_format)
         if self.split == "group" and self.group is None:
             raise ValueError('split = "group" needs group = "<column>"')
         if self.split == "time" and self.time is None:

@@ -323,6 +323,10 @@ def _not_so(reading: ColumnReading, asked: ColumnSpec) -> str:
     if asked.date_format is not None and reading.kind == "date":
         form = asked.date_format
         return f'date_format = "{form}", but no value is such a date, the first is {first!r}; correct it'
+    if asked.kind == "boolean":
+        return (
+            f'kind = "boolean", but there are more than two values, the first is {first!r}; give another kind'
+        )
     return f'kind = "{asked.kind}", but no value is one, the first is {first!r}; give another kind'
 
 

@@ -255,7 +255,7 @@ class _Candidates:
     def _two(self) -> ColumnReading:
         """Two values of which none is a word for true or false: the later one is true."""
         found = sorted({str(label).lower() for label in self._known.labels() if label is not None})
-        return self._truths(tuple(found[1:2]), tuple(found[:1]))
+        return self._truths(tuple(found[1:]), tuple(found[:1])) if len(found) <= 2 else self._truths((), ())
 
     def _truths(self, true: tuple[str, ...], false: tuple[str, ...]) -> ColumnReading:
         reading = replace(self._reading, kind="boolean", true=true, false=false)
