@@ -5,6 +5,7 @@ Takes tables that `content` has read. A key's description is what `tune check --
 
 from __future__ import annotations
 
+import codecs
 import hashlib
 import json
 import math
@@ -37,6 +38,10 @@ MEMORY = "memory"
 """`[data] source` of arrays that were passed from Python."""
 
 
+SEPARATORS: Mapping[str, str] = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " "}
+"""Names that `[data] separator` may have; any other single character stands for itself."""
+
+
 class DataSpec(Section):
     """`[data]`: what is learned from."""
 
@@ -45,6 +50,17 @@ class DataSpec(Section):
         "package.module:function | ./file.py:function"
     )
     target: str | None = Field(None, description="the column to predict (CSV and Parquet)")
+    separator: str | None = Field(
+        None,
+        description="what stands between the fields of a CSV file: one character, or comma | semicolon | tab | "
+        "pipe | space (any run of blanks); seen from the file where it is left out",
+    )
+    encoding: str | None = Field(
+        None, description="of a CSV file, as Python names it: utf-8 | cp1252 | ...; seen from the file"
+    )
+    header: bool | None = Field(
+        None, description="whether a CSV file's first line holds names; seen from the file"
+    )
     positive: str | None = Field(
         None,
         description="of two classes, the one that f1, precision, recall and average_precision are of; "
@@ -102,6 +118,17 @@ class DataSpec(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.separator is not None and self.separator not in SEPARATORS and len(self.separator) != 1:
+            raise ValueError(
+                f"separator: {self.separator!r} is not one character; {near(self.separator, SEPARATORS)}"
+            )
+        if self.encoding is not None:
+            try:
+                codecs.lookup(self.encoding)
+            except LookupError:
+                raise ValueError(
+                    f"encoding: unknown name {self.encoding!r}; give one that Python knows, such as cp1252"
+                ) from None
         if self.validation + self.test >= 1:
             raise ValueError(
                 f"validation ({self.validation:g}) and test ({self.test:g}) leave nothing to train on; "

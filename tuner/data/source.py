@@ -217,8 +217,10 @@ def _validation(values: Mapping[str, Any], x: X, where: str) -> tuple[X, Y] | No
 
 def csv(spec: DataSpec, folder: Path) -> Source:
     """Rows of a CSV file."""
-    frame, decimal = table.read_csv(_path(spec, folder), spec.source)
-    return replace(from_frame(frame, spec), decimal=decimal)
+    frame, written = table.read_csv(_path(spec, folder), spec)
+    found = from_frame(frame, spec)
+    decimal = "," if written.separator == ";" else "."
+    return replace(found, decimal=decimal, notes=(*written.notes, *found.notes))
 
 
 def parquet(spec: DataSpec, folder: Path) -> Source:

@@ -10,51 +10,45 @@ import warnings
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
 from pandas.errors import EmptyDataError, ParserError, ParserWarning
 
+from tuner.core.spec import DataSpec
+from tuner.data import dialect
+from tuner.data.dialect import Dialect
 from tuner.errors import DataError
 
-DELIMITERS = ",;\t"
-_SNIFFED_LINES = 50
+_BLOCK = 1 << 24
+"""Bytes that are parsed at once; no row may be longer."""
 
 
-def read_csv(path: Path, where: str) -> tuple[pd.DataFrame, str]:
-    """Read a CSV file with a header; values stay text, or NaN where they are empty.
-
-    Fields are separated by comma, semicolon or tab, whichever divides the first lines evenly into
-    the most fields.
+def read_csv(path: Path, spec: DataSpec) -> tuple[pd.DataFrame, Dialect]:
+    """Read a CSV file; values stay text, or NaN where a field is empty.
 
     Returns:
-        The rows, and the decimal mark that goes with the separator: a comma where that is the semicolon.
+        The rows, and how the file is written.
 
     Raises:
-        DataError: not UTF-8 text, not CSV, no header, or no rows.
+        DataError: not text, not CSV, or no rows.
     """
+    where = spec.source
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            head = [line for _, line in zip(range(_SNIFFED_LINES), file, strict=False)]
-        delimiter = _delimiter(head)
-        header = next(
-            (row for row in csv.reader(head, delimiter=delimiter, skipinitialspace=True) if row), []
-        )
-        _check_header(header, where)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", ParserWarning)
-            frame = pd.read_csv(
-                path, sep=delimiter, dtype=str, keep_default_na=False, na_values=[""], skipinitialspace=True,
-                index_col=False, encoding="utf-8-sig",
-            )  # fmt: skip
-    except UnicodeDecodeError as error:
-        raise DataError(f"{where}: is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
-    except (ParserError, EmptyDataError, ParserWarning, csv.Error) as error:
+        found = dialect.detect(path, spec)
+        is_plain = found.separator != " " and not found.padded
+        frame = _with_arrow(path, found) if is_plain else _with_pandas(path, found)
+    except UnicodeError as error:
+        raise DataError(
+            f"{where}: is not {found.encoding} text: {error}; give its encoding in [data]"
+        ) from error
+    except (pa.ArrowInvalid, ParserError, EmptyDataError, ParserWarning, csv.Error) as error:
         told = " ".join(str(error).split()).removeprefix("Error tokenizing data. C error: ")
         raise DataError(
             f"{where}: is not a CSV file with equally long rows: {told}; correct the file"
         ) from error
     except OSError as error:
-        raise DataError(f"{where}: cannot be read: {error.strerror}") from error
-    frame.columns = pd.Index([name.strip() or f"Unnamed: {i}" for i, name in enumerate(header)])
-    return frame, "," if delimiter == ";" else "."
+        raise DataError(f"{where}: cannot be read: {error.strerror or error}") from error
+    return _without_comments(frame), found
 
 
 def read_parquet(path: Path, where: str) -> pd.DataFrame:
@@ -72,30 +66,72 @@ def read_parquet(path: Path, where: str) -> pd.DataFrame:
         ) from error
 
 
-def _delimiter(head: list[str]) -> str:
-    def fields(delimiter: str) -> int:
-        # The last line may be cut inside a quoted field.
-        lengths = {len(row) for row in list(csv.reader(head, delimiter=delimiter))[:-1] or [head] if row}
-        return lengths.pop() if len(lengths) == 1 and lengths != {1} else 0
-
-    def in_header(delimiter: str) -> int:
-        return len(next(csv.reader(head[:1], delimiter=delimiter), []))
-
-    return max(DELIMITERS, key=lambda delimiter: (fields(delimiter), in_header(delimiter)))
-
-
-def _check_header(header: list[str], where: str) -> None:
-    if not header:
-        raise DataError(f"{where}: is empty; give a CSV file with a header and rows")
-    if all(_is_number(name) for name in header):
-        raise DataError(
-            f"{where}: the first line holds numbers ({', '.join(header[:3])}), not column names; add a header"
-        )
-
-
-def _is_number(name: str) -> bool:
+def _with_arrow(path: Path, found: Dialect) -> pd.DataFrame:
+    """Quickly: on all cores, and strings are not made Python objects."""
+    is_utf8 = found.encoding in ("utf-8", "utf-8-sig")
+    if _has_open_quote(path):
+        return _with_pandas(path, found)
     try:
-        float(name)
-    except ValueError:
-        return False
-    return True
+        rows = pyarrow.csv.read_csv(
+            path,
+            read_options=pyarrow.csv.ReadOptions(
+                column_names=_labels(found.names),
+                skip_rows=found.skip,
+                block_size=_BLOCK,
+                encoding="utf8" if is_utf8 else found.encoding,
+            ),
+            parse_options=pyarrow.csv.ParseOptions(delimiter=found.separator, newlines_in_values=True),
+            convert_options=pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(_labels(found.names), pa.string()),
+                null_values=[""],
+                strings_can_be_null=True,
+            ),
+        )
+    except (
+        pa.ArrowInvalid
+    ):  # rows of unequal length: pandas fills short ones, and says which line is too long
+        return _with_pandas(path, found)
+    frame: pd.DataFrame = rows.to_pandas(split_blocks=True)
+    frame.columns = pd.Index(found.names)
+    return frame
+
+
+def _with_pandas(path: Path, found: Dialect) -> pd.DataFrame:
+    """Slowly, but blanks around fields are allowed and unequal rows are understood."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ParserWarning)
+        frame = pd.read_csv(
+            path,
+            sep=r"\s+" if found.separator == " " else found.separator,
+            encoding=found.encoding,
+            header=None,
+            names=_labels(found.names),
+            skiprows=found.skip,
+            dtype=str,
+            keep_default_na=False,
+            na_values=[""],
+            skipinitialspace=True,
+            index_col=False,
+        )
+    frame.columns = pd.Index(found.names)
+    return frame
+
+
+def _labels(names: tuple[str, ...]) -> list[str]:
+    """Stand-ins for names, of which two may be the same; that is refused later, in plain words."""
+    return [str(i) for i in range(len(names))]
+
+
+def _has_open_quote(path: Path) -> bool:
+    """Whether quotes do not pair; then Arrow would take all that follows for one field."""
+    with path.open("rb") as file:
+        return sum(block.count(b'"') for block in iter(lambda: file.read(_BLOCK), b"")) % 2 == 1
+
+
+def _without_comments(frame: pd.DataFrame) -> pd.DataFrame:
+    """Without lines among the rows that are comments: a first field that begins with ``#``, and no other."""
+    first, others = frame.iloc[:, 0], frame.iloc[:, 1:]
+    marked = first.str.startswith("#", na=False).to_numpy(bool)
+    if others.empty or not marked.any():
+        return frame
+    return frame[~(marked & others.isna().all(axis=1))].reset_index(drop=True)
