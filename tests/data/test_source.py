@@ -67,10 +67,10 @@ def test_row_numbers_without_a_name_are_left_out_and_noted(tmp_path: Path) -> No
     [
         ("", "is empty"),
         ("\n\n", "is empty"),
-        ("1,2\n3,4\n5,6\n", "the first line holds numbers (1, 2), not column names; add a header"),
+        ("1,2\n3,4\n5,6\n", "target: no column 'z'; known: column_1, column_2"),
         ("a,a,z\n1,2,3\n", "columns with the same name: a; rename them"),
         ("a,z\n", "has no rows"),
-        ("a,z\n1,2,3\n4,5,6\n", "is not a CSV file with equally long rows"),
+        ("a,z\n1,2,3\n4,5,6\n", "the first line has 2 fields, but most rows have 3"),
         (
             "a,z\n1,2\n1,2\n1,2,3\n",
             "is not a CSV file with equally long rows: Expected 2 fields in line 4, saw 3",
@@ -86,7 +86,7 @@ def test_a_broken_csv_file_is_refused(tmp_path: Path, text: str, expected: str) 
 def test_files_that_are_not_what_their_names_say_are_refused(tmp_path: Path) -> None:
     for name in ("a.csv", "a.parquet", "a.npz"):
         (tmp_path / name).write_bytes(b"\x89PNG\xff\xfe\x00\x00" * 9)
-    assert "is not UTF-8 text (byte 0)" in told("a.csv", tmp_path, target="z")
+    assert "is not text; save it as CSV" in told("a.csv", tmp_path, target="z")
     assert "is not a Parquet file" in told("a.parquet", tmp_path, target="z")
     assert "is not an NPZ file" in told("a.npz", tmp_path)
     assert "no such file; looked for" in told("b.csv", tmp_path, target="z")

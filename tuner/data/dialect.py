@@ -42,6 +42,7 @@ _LEGACY = (
     "gb18030", "big5", "cp949", "mac-roman", "cp437",
 )  # fmt: skip
 _WORD = re.compile(rb"[^\x00-,./:;<=>?]*[\x80-\xff][^\x00-,./:;<=>?]*")
+_BINARY = re.compile(r"[\x00-\x08\x0e-\x19\ufffe\uffff]")
 _SEP_LINE = re.compile(r'"?sep=(.)"?\s*$', re.IGNORECASE)
 _NUMBER = re.compile(r"[-+(]?[\d.,:/%$€£'\s-]*\d[\d.,:/%$€£'\s)-]*(?:[eE][-+]?\d+)?")
 _VALUE = re.compile(r"[-+]?\d+[.,]\d+$|[-+]\d+$|\d+[-./]\d+[-./]\d+")
@@ -91,7 +92,7 @@ def detect(path: Path, spec: DataSpec) -> Dialect:
     rows, starts = _rows(body, separator)
     width = _width(rows)
     titles = sum(1 for _ in takewhile(lambda row: len(row) == 1 < width, rows))
-    names = _names(rows[titles:], width, spec.header, where)
+    names = _names(rows[titles:], separator, width, spec.header, where)
     skip = above + starts[titles + (names is not None)]
     left_out = [line.strip() for line in (*comments, *body[: starts[titles]]) if line.strip()]
     if left_out:
@@ -115,9 +116,12 @@ def _head(path: Path, encoding: str, where: str) -> list[str]:
     """The first lines of a file."""
     try:
         with path.open(encoding=encoding, newline="") as file:
-            return list(islice(file, _LINES))
+            lines = list(islice(file, _LINES))
     except UnicodeError as error:
         raise DataError(f"{where}: encoding: {encoding!r} does not decode the file: {error}") from error
+    if any(_BINARY.search(line) for line in lines):
+        raise DataError(f"{where}: is not text; save it as CSV, for example with 'Save as' in a spreadsheet")
+    return lines
 
 
 def _is_comment(line: str) -> bool:
@@ -203,20 +207,23 @@ def _separator(lines: Sequence[str]) -> str:
     return best
 
 
-def _names(rows: Sequence[Row], width: int, asked: bool | None, where: str) -> tuple[str, ...] | None:
+def _names(
+    rows: Sequence[Row], separator: str, width: int, asked: bool | None, where: str
+) -> tuple[str, ...] | None:
     """The names that the first row holds; None where it holds values."""
     first = [field.strip() for field in rows[0]]
     if asked is False or not (asked or _is_header(first, rows[1:])):
         return None
-    if len(first) < width - 1:
-        raise DataError(
-            f"{where}: the first line has {len(first)} fields, but most rows have {width}; "
-            "correct it, or say header = false in [data]"
-        )
-    if len(first) == width - 1:
-        # R writes row names without a name for them; other programs end all rows but this with a separator.
-        are_ended = all(not row[-1].strip() for row in rows[1:] if len(row) == width)
-        first = [*first, ""] if are_ended else ["", *first]
+    if len(first) < width:
+        if len(first) == width - 1 and not any(row[-1].strip() for row in rows[1:] if len(row) == width):
+            first = [*first, ""]  # every row but this ends with a separator
+        elif len(first) == width - 1 and separator in "\t ":
+            first = ["", *first]  # R has no name for row names
+        else:
+            raise DataError(
+                f"{where}: the first line has {len(first)} fields, but most rows have {width}; "
+                "correct it, or say header = false in [data]"
+            )
     return tuple(name or f"Unnamed: {i}" for i, name in enumerate(first))
 
 
