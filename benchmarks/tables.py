@@ -27,6 +27,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,9 @@ def fit_mlp(x: pd.DataFrame, y: pd.Series, classes: bool, seed: int) -> Predict:
 def fit_boosting(x: pd.DataFrame, y: pd.Series, classes: bool, seed: int, **settings: Any) -> Predict:
     kind = HistGradientBoostingClassifier if classes else HistGradientBoostingRegressor
     model = kind(random_state=seed, categorical_features="from_dtype", **settings)
-    categories = {name: pd.CategoricalDtype(x[name].dropna().unique()) for name in x.select_dtypes("object")}
+    categories = {
+        name: pd.CategoricalDtype(x[name].dropna().unique().tolist()) for name in x.select_dtypes("object")
+    }
     predict = _predictor(model.fit(x.astype(categories), y), classes)
     return lambda rows: predict(rows.astype(categories))
 
@@ -217,7 +220,7 @@ def ours(
             settings={"data.test": 0.0, "data.seed": seed},
             progress=False,
         )
-        model = tuner.load_model(study.recommended.folder)
+        model: Any = tuner.load_model(study.recommended.folder)
         told = any(finding.name == FINDING for finding in study.findings())
         if not classes:
             return model.predict(test), told
@@ -243,7 +246,7 @@ def compare(table: Table, seed: int, trials: int | None) -> dict[str, Run]:
     ways: Mapping[str, Fit] = {
         LINEAR: fit_linear,
         BOOSTING: fit_boosting,
-        TUNED: lambda *given: fit_tuned(*given, seconds),
+        TUNED: partial(fit_tuned, seconds=seconds),
         MLP: fit_mlp,
     }
     for name, fit in ways.items():
@@ -277,8 +280,8 @@ def report(all_runs: Mapping[str, Sequence[Mapping[str, Run]]]) -> None:
         ]
         if worse:
             silent = sum(not run[OURS].told for run in worse)
-            print(f"{table}: worse than the best simple one by over 5 % in {len(worse)} of {len(runs)} seeds; "
-                  f"{silent} of these without a finding")  # fmt: skip
+            share = f"{len(worse)} of {len(runs)} seeds, {silent} of these without a finding"
+            print(f"{table}: worse than the best simple one by over 5 % in {share}")
 
 
 def _geometric(ratios: Sequence[float]) -> float:

@@ -52,8 +52,8 @@ class DataSpec(Section):
     target: str | None = Field(None, description="the column to predict (CSV and Parquet)")
     separator: str | None = Field(
         None,
-        description="what stands between the fields of a CSV file: one character, or comma | semicolon | tab | "
-        "pipe | space (any run of blanks); seen from the file where it is left out",
+        description="what stands between the fields of a CSV file: one character, or comma | semicolon | "
+        "tab | pipe | space (any run of blanks); seen from the file where it is left out",
     )
     encoding: str | None = Field(
         None, description="of a CSV file, as Python names it: utf-8 | cp1252 | ...; seen from the file"

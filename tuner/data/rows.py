@@ -36,7 +36,7 @@ def read_rows(path: Path, where: str) -> Any:
     if not path.is_file():
         raise DataError(f"{where}: no such file; looked for {path.resolve()}")
     if found in ("csv", "tsv"):
-        return table.read_csv(path, where)[0]
+        return table.read_csv(path, spec.model_copy(update={"source": where}))[0]
     if found in ("parquet", "pq"):
         return table.read_parquet(path, where)
     values = source.arrays_of(path, ("X",), where) if found == "npz" else source.read_raw(spec, Path(), found)

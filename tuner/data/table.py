@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 from pandas.errors import EmptyDataError, ParserError, ParserWarning
 
@@ -69,7 +70,8 @@ def read_parquet(path: Path, where: str) -> pd.DataFrame:
 def _with_arrow(path: Path, found: Dialect) -> pd.DataFrame:
     """Quickly: on all cores, and strings are not made Python objects."""
     is_utf8 = found.encoding in ("utf-8", "utf-8-sig")
-    if _has_open_quote(path):
+    quotes, blanks = _counts(path, b'"', b" ")
+    if quotes % 2:  # one is not closed; Arrow would take all that follows for one field
         return _with_pandas(path, found)
     try:
         rows = pyarrow.csv.read_csv(
@@ -91,6 +93,8 @@ def _with_arrow(path: Path, found: Dialect) -> pd.DataFrame:
         pa.ArrowInvalid
     ):  # rows of unequal length: pandas fills short ones, and says which line is too long
         return _with_pandas(path, found)
+    if blanks:
+        rows = pa.table({name: _without_blanks(rows[name]) for name in rows.column_names})
     frame: pd.DataFrame = rows.to_pandas(split_blocks=True)
     frame.columns = pd.Index(found.names)
     return frame
@@ -122,10 +126,20 @@ def _labels(names: tuple[str, ...]) -> list[str]:
     return [str(i) for i in range(len(names))]
 
 
-def _has_open_quote(path: Path) -> bool:
-    """Whether quotes do not pair; then Arrow would take all that follows for one field."""
+def _counts(path: Path, *what: bytes) -> list[int]:
+    """How often each byte stands in a file."""
     with path.open("rb") as file:
-        return sum(block.count(b'"') for block in iter(lambda: file.read(_BLOCK), b"")) % 2 == 1
+        blocks = ([block.count(each) for each in what] for block in iter(lambda: file.read(_BLOCK), b""))
+        return [sum(counts) for counts in zip(*blocks, strict=True)]
+
+
+def _without_blanks(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Without blanks before the values, as pandas reads them."""
+    starts = pc.starts_with(column, " ")
+    if not pc.any(starts).as_py():
+        return column
+    trimmed = pc.utf8_ltrim(column, " ")
+    return pc.if_else(pc.equal(trimmed, ""), None, trimmed)
 
 
 def _without_comments(frame: pd.DataFrame) -> pd.DataFrame:
