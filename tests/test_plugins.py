@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tuner import registry
-from tuner.core.spec import DataSpec
+from tuner.core.data_spec import DataSpec
 from tuner.data import load
 from tuner.errors import DataError, PluginError
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tuner.artifacts import Artifacts
     from tuner.callbacks.rules import OwnRule
+    from tuner.core.data_spec import DataSpec
     from tuner.core.dataset import Dataset, Split, Task
     from tuner.core.events import (
         Event,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from tuner.core.ports import Callback, Executor, Placement, Recalling, Scheduler, Searcher
     from tuner.core.reading_columns import ReadingColumns
     from tuner.core.space import Choice, Float, Int, SearchSpace
-    from tuner.core.spec import DataSpec, SearchSpec, StudySpec
+    from tuner.core.spec import SearchSpec, StudySpec
     from tuner.core.training import (
         BatchTrainer,
         Exhausted,
@@ -74,7 +75,8 @@ _HOMES = {
     "tuner.core.ports": ("Callback", "Executor", "Placement", "Recalling", "Scheduler", "Searcher"),
     "tuner.core.reading_columns": ("ReadingColumns",),
     "tuner.core.space": ("Choice", "Float", "Int", "SearchSpace"),
-    "tuner.core.spec": ("DataSpec", "SearchSpec", "StudySpec"),
+    "tuner.core.data_spec": ("DataSpec",),
+    "tuner.core.spec": ("SearchSpec", "StudySpec"),
     "tuner.core.training": (
         "BatchTrainer", "Exhausted", "Failure", "Outcome", "SessionTrainer", "Snapshot", "Trainer",
         "TrialBatch", "TrialSession",

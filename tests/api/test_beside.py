@@ -19,7 +19,7 @@ from sklearn.metrics import accuracy_score, log_loss
 import tuner
 from tests.findings.trained import RATE
 from tuner.core.baseline import ALL, KINDS
-from tuner.core.spec import DataSpec
+from tuner.core.data_spec import DataSpec
 from tuner.data import locked
 from tuner.results import overview
 from tuner.results.report import page

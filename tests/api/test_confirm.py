@@ -16,7 +16,8 @@ import pytest
 
 import tuner
 from tuner.api import run
-from tuner.core.spec import DataSpec, StudySpec
+from tuner.core.data_spec import DataSpec
+from tuner.core.spec import StudySpec
 from tuner.data import locked
 from tuner.data.split import divide
 from tuner.errors import SpecError, StudyNotFound, TrialError

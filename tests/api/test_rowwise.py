@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 import tuner
+from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Task
-from tuner.core.spec import DataSpec
 from tuner.data.load import from_arrays
 from tuner.data.resampling import SearchRows
 

@@ -12,7 +12,7 @@ from sklearn import metrics
 
 import tuner
 from tests.findings.trained import RATE
-from tuner.core.spec import DataSpec
+from tuner.core.data_spec import DataSpec
 from tuner.data import locked
 
 

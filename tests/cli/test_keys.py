@@ -9,17 +9,11 @@ from tests.cli.program import Tune
 from tuner.cli.keys import documented, markdown
 from tuner.core.baseline import BaselinesSpec
 from tuner.core.column_spec import ColumnSpec
+from tuner.core.data_spec import DataSpec
 from tuner.core.objectives import ObjectiveSpec
 from tuner.core.space import Choice, Float, Int
 from tuner.core.space.section import SpaceSpec
-from tuner.core.spec import (
-    BudgetSpec,
-    ConfirmSpec,
-    DataSpec,
-    SearchSpec,
-    StopSpec,
-    TrainerSpec,
-)
+from tuner.core.spec import BudgetSpec, ConfirmSpec, SearchSpec, StopSpec, TrainerSpec
 
 SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "[data]": (DataSpec,),

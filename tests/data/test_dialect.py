@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tuner.core.spec import DataSpec, StudySpec
+from tuner.core.data_spec import DataSpec
+from tuner.core.spec import StudySpec
 from tuner.data import table
 from tuner.data.dialect import Dialect
 from tuner.errors import DataError, SpecError

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tuner.core.spec import DataSpec
+from tuner.core.data_spec import DataSpec
 from tuner.data import source
 from tuner.data.fingerprint import Fingerprint, HashedSource
 from tuner.data.hashing import HashedTable

@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from tuner.core.spec import DataSpec
+from tuner.core.data_spec import DataSpec
 from tuner.data import encoding, load, source, target
 from tuner.data.load import inputs, options_of
 from tuner.data.reading import read_columns

@@ -13,7 +13,7 @@ from sklearn import datasets
 from sklearn.utils import Bunch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
-from tuner.core.spec import DataSpec
+from tuner.core.data_spec import DataSpec
 from tuner.data.given import opened, rows_of, source_of
 from tuner.data.source import Source
 from tuner.errors import DataError

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Dataset, Task
-from tuner.core.spec import DataSpec
 from tuner.data import Scaling, encode, from_arrays, load
 from tuner.data.source import from_frame
 from tuner.errors import DataError

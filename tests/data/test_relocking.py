@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Dataset
-from tuner.core.spec import DataSpec
 from tuner.data import FingerprintCheck, from_arrays, load, locked
 from tuner.errors import DataError
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import GroupShuffleSplit, train_test_split
 
+from tuner.core.data_spec import DataSpec
 from tuner.core.seeds import derive
-from tuner.core.spec import DataSpec
 from tuner.data.split import Parts, divide
 from tuner.errors import DataError
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Dataset, Resampling, Split
 from tuner.core.job import Job, Resources
-from tuner.core.spec import DataSpec, StudySpec
+from tuner.core.spec import StudySpec
 from tuner.core.training import Outcome, Trainer, TrialBatch
 from tuner.core.trial import Params, Reading, Trial
 from tuner.data import from_arrays

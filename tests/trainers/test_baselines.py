@@ -14,9 +14,10 @@ from sklearn.preprocessing import StandardScaler
 
 from tuner import data
 from tuner.core.baseline import KINDS
+from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Dataset, Split, Task
 from tuner.core.job import Job
-from tuner.core.spec import DataSpec, StudySpec
+from tuner.core.spec import StudySpec
 from tuner.trainers import baselines
 from tuner.trainers.baseline import baseline
 

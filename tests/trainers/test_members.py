@@ -27,10 +27,10 @@ from tests.trainers.resampled import (
     resampling,
     trial,
 )
+from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Dataset
 from tuner.core.job import Job, Member
 from tuner.core.seeds import derive
-from tuner.core.spec import DataSpec
 from tuner.core.training import Exhausted, Failure, Trainer, TrialBatch
 from tuner.core.trial import Params, Reading, Trial
 from tuner.data import from_arrays

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from tuner import content
+from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Task
 from tuner.core.space.section import parse_space
-from tuner.core.spec import DataSpec
 
 
 def inferred(path: Path, target: str | None) -> dict[str, Any]:

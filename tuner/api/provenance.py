@@ -10,8 +10,9 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Self
 
+from tuner.core.data_spec import MEMORY
 from tuner.core.dataset import Dataset
-from tuner.core.spec import MEMORY, StudySpec
+from tuner.core.spec import StudySpec
 from tuner.errors import DataError, SpecError
 from tuner.results import Study
 from tuner.store import Database

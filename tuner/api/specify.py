@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from tuner import content, registry, search, trainers
 from tuner.api.inference import complete
+from tuner.core.data_spec import MEMORY
 from tuner.core.dataset import Dataset
 from tuner.core.job import Job, Resources
 from tuner.core.space.section import parse_space
-from tuner.core.spec import MEMORY, StudySpec
+from tuner.core.spec import StudySpec
 from tuner.core.training import Trainer
 from tuner.errors import SpecError, TunerError
 

@@ -12,8 +12,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from tuner.core.column_spec import ColumnSpec
+from tuner.core.data_spec import DataSpec
 from tuner.core.space import FILLED_IN, Choice, Float, Int
-from tuner.core.spec import DataSpec, StudySpec
+from tuner.core.spec import StudySpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from itertools import islice, pairwise, takewhile
 from pathlib import Path
 
-from tuner.core.spec import SEPARATORS, DataSpec
+from tuner.core.data_spec import SEPARATORS, DataSpec
 from tuner.errors import DataError
 
 _PREFERRED = "\t;|, "

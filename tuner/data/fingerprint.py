@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tuner.core.spec import DataSpec
+from tuner.core.data_spec import DataSpec
 from tuner.data.hashing import VERSION, Columns, HashedTable, Hashes
 from tuner.data.source import Source
 from tuner.data.words import CATEGORY_MISSING

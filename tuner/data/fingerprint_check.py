@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.core.spec import DataSpec
+from tuner.core.data_spec import DataSpec
 from tuner.data import given, source
 from tuner.data.fingerprint import Fingerprint, HashedSource, Roles
 from tuner.data.relocking import assign_roles, is_locked

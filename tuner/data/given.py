@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from tuner.core.spec import DataSpec
+from tuner.core.data_spec import DataSpec
 from tuner.data import source
 from tuner.data.source import Source
 from tuner.errors import DataError

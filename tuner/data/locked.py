@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Task
-from tuner.core.spec import DataSpec
 from tuner.data import arrays, given, source, target
 from tuner.data.arrays import X, Y
 from tuner.data.fingerprint_check import stored_roles

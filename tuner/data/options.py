@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from tuner.core.column_spec import ColumnSpec
-from tuner.core.spec import DataSpec
+from tuner.core.data_spec import DataSpec
 from tuner.data.words import MISSING
 
 

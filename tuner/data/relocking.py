@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.core.spec import DataSpec
+from tuner.core.data_spec import DataSpec
 from tuner.data.fingerprint import LEFT_OUT, OPEN, TEST, Fingerprint, HashedSource, LockedRows, Roles
 from tuner.data.hashing import HashedTable, Hashes, shares
 from tuner.errors import DataError

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Dataset, Split, TargetUnits, Task
-from tuner.core.spec import DataSpec
 from tuner.data import encoding, split, target
 from tuner.data.arrays import X
 from tuner.data.options import Options

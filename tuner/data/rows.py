@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from tuner import registry
-from tuner.core.spec import DataSpec
+from tuner.core.data_spec import DataSpec
 from tuner.data import source, table
 from tuner.data.source import Source
 from tuner.errors import DataError
@@ -35,7 +35,7 @@ def read_rows(path: Path, where: str) -> Any:
         raise DataError(f"{where}: not a known kind of file; its name must end in one of: {known}")
     if not path.is_file():
         raise DataError(f"{where}: no such file; looked for {path.resolve()}")
-    if found in ("csv", "tsv"):
+    if found in table.ENDINGS:
         return table.read_csv(path, spec.model_copy(update={"source": where}))[0]
     if found in ("parquet", "pq"):
         return table.read_parquet(path, where)

@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tuner import registry
-from tuner.core.spec import DataSpec
+from tuner.core.data_spec import DataSpec
 from tuner.data import arrays, bundled, table
 from tuner.data.arrays import X, Y
 from tuner.data.hashing import HashedTable

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.core.data_spec import DataSpec
 from tuner.core.seeds import derive
-from tuner.core.spec import DataSpec
 from tuner.errors import DataError
 
 Rows = NDArray[np.intp]

@@ -15,10 +15,13 @@ import pyarrow.compute as pc
 import pyarrow.csv
 from pandas.errors import EmptyDataError, ParserError, ParserWarning
 
-from tuner.core.spec import DataSpec
+from tuner.core.data_spec import DataSpec
 from tuner.data import dialect
 from tuner.data.dialect import Dialect
 from tuner.errors import DataError
+
+ENDINGS = ("csv", "tsv", "txt", "dat", "data")
+"""How names of text files end."""
 
 _BLOCK = 1 << 24
 """Bytes that are parsed at once; no row may be longer."""

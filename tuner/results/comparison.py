@@ -10,8 +10,9 @@ import numpy as np
 
 from tuner.core import words
 from tuner.core.changes import changes, told
+from tuner.core.data_spec import MEMORY
 from tuner.core.frame import Frame
-from tuner.core.spec import MEMORY, StudySpec
+from tuner.core.spec import StudySpec
 from tuner.core.trial import Params
 from tuner.errors import SpecError
 from tuner.judging import Estimate, Pair

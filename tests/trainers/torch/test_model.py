@@ -13,8 +13,9 @@ import torch
 from torch import nn
 
 from tests.trainers.torch import plain
+from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Dataset, Split, Task
-from tuner.core.spec import DataSpec, StudySpec
+from tuner.core.spec import StudySpec
 from tuner.core.trial import Params, Reading, Trial
 from tuner.data import load as load_data
 from tuner.errors import TrialError
