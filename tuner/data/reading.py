@@ -263,10 +263,11 @@ class _Candidates:
 
 
 def _sample(texts: Any) -> list[str]:
-    """Some different values, the first that there are."""
-    head = pc.drop_null(texts[: 20 * _SAMPLE])
-    found: list[str] = pc.unique(head if len(head) else pc.drop_null(texts))[:_SAMPLE].to_pylist()
-    return found
+    """Some different values, from rows of the whole column."""
+    known = pc.drop_null(texts)
+    at = np.arange(0, len(known), 1 + len(known) // (20 * _SAMPLE))
+    found: list[str] = pc.unique(known.take(pa.array(at))).to_pylist()
+    return found[:: 1 + len(found) // _SAMPLE]
 
 
 def _are_names(sample: list[str], words: frozenset[str]) -> bool:
