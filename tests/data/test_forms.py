@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from tuner.core.data_spec import DataSpec
-from tuner.data import encoding, load, source, target
+from tuner.data import encoding, load, source, target, targets
 from tuner.data.load import inputs, options_of
 from tuner.data.reading import read_columns
 from tuner.errors import DataError
@@ -54,7 +54,7 @@ def test_a_table_is_read_as_it_is_meant(name: str) -> None:
     rows = inputs(found, found.x, spec)
     assert isinstance(rows, pd.DataFrame)
     how, told = encoding.fit(rows, name, options)
-    read = target.read(found.y, spec.task, name, options)
+    read = targets.read(found.y, spec.task, name, options)
     notes = " ".join((*told, *read.notes))
     for words in expected.get("notes", []):
         assert words in notes

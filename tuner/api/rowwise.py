@@ -60,7 +60,8 @@ def row_noise(
     spec, metric = again.spec, again.spec.primary_objective().metric
     if not isinstance(rows, SearchRows) or metric not in ("val_loss", "val_score"):
         return None
-    if metric == "val_score" and scores.name_of(spec, rows.task) not in MEASURES:
+    several = rows.task is Task.MULTILABEL
+    if metric == "val_score" and (several or scores.name_of(spec, rows.task) not in MEASURES):
         return None
     moved, ids = [], []
     try:
@@ -114,6 +115,8 @@ def score_of(
     context = models[0].description["context"]
     task = Task(context["task"])
     name = scores.name_of(spec, task)
+    if task is Task.MULTILABEL:
+        return _of_labels(spec, models, x, truth, weight)
     if name in MEASURES:
         told = [model.predict(x) for model in models]
         return measured(name, truth, told, positive, spec.trainer.quantile).weighed(weight)
@@ -133,6 +136,28 @@ def score_of(
         [_probabilities(model, x)[known] for model in models],
         scale,
         None if weight is None else weight[known],
+    )
+
+
+def _of_labels(
+    spec: StudySpec, models: Sequence[Model], x: Any, truth: NDArray[Any], weight: NDArray[Any] | None
+) -> Measure:
+    """A score of several labels, (N, L); a mean over them has no sums over rows."""
+    labels: dict[str, tuple[str, str]] = models[0].description["labels"]
+    score, ones = scores.of(spec, Task.MULTILABEL), [pair[1] for pair in labels.values()]
+    y = (truth == ones).astype(np.float32)
+    none = Split(np.zeros((0, 1), np.float32), y[:0])
+    data = Dataset(none, none, Task.MULTILABEL, labels=labels)
+    told = [
+        (model.predict(x) == ones).astype(np.int64) if score.by_class else _probabilities(model, x)
+        for model in models
+    ]
+    return of_score(
+        lambda y, shares, weight=None: score.of(y, shares, data, weight),
+        y,
+        told,
+        SCALES.get(scores.name_of(spec, Task.MULTILABEL), ANY),
+        weight,
     )
 
 

@@ -6,7 +6,7 @@ Trains nothing and opens no database.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -319,7 +319,7 @@ def _space_table(space: Any) -> dict[str, Any]:
     }
 
 
-def in_memory(given: Any, target: str | None) -> Any:
+def in_memory(given: Any, target: str | Sequence[str] | None) -> Any:
     """Data that was passed from Python, read into frames and arrays; a source's name, and None, as they are.
 
     Raises:
@@ -329,7 +329,8 @@ def in_memory(given: Any, target: str | None) -> Any:
         return given
     from tuner import data
 
-    return data.opened(given, target)
+    first = target if isinstance(target, str) or target is None else target[0]
+    return data.opened(given, first)
 
 
 def _dataset(spec: StudySpec, given: Any, resampling: bool, check: FingerprintCheck | None) -> Dataset | None:

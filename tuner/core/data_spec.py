@@ -27,7 +27,11 @@ class DataSpec(Section):
         description="sklearn:<set> | file.csv | file.parquet | file.npz | what a plugin reads | "
         "package.module:function | ./file.py:function"
     )
-    target: str | None = Field(None, description="the column to predict (CSV and Parquet)")
+    target: str | tuple[str, ...] | None = Field(
+        None,
+        description="the column to predict (CSV and Parquet), or several: all of numbers, or of two values "
+        "each (multi-label classification)",
+    )
     separator: str | None = Field(
         None,
         description="what stands between the fields of a CSV file: one character, or comma | semicolon | "
@@ -94,8 +98,15 @@ class DataSpec(Section):
         """The columns that are left out, whichever key says so."""
         return frozenset(self.drop) | {name for name, own in self.columns.items() if own.kind == "drop"}
 
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns to predict; none where the targets come with the data."""
+        return (self.target,) if isinstance(self.target, str) else self.target or ()
+
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.target is not None and len(set(self.targets)) < max(1, len(self.targets)):
+            raise ValueError(f"target: give different columns, found {', '.join(self.targets) or 'none'}")
         if self.separator is not None and self.separator not in SEPARATORS and len(self.separator) != 1:
             raise ValueError(
                 f"separator: {self.separator!r} is not one character; {near(self.separator, SEPARATORS)}"

@@ -18,7 +18,13 @@ class Task(StrEnum):
     """What is predicted."""
 
     CLASSIFICATION = "classification"
+    MULTILABEL = "multi-label classification"
     REGRESSION = "regression"
+
+    @property
+    def is_of_classes(self) -> bool:
+        """Whether classes are predicted, one or several for a row."""
+        return self is not Task.REGRESSION
 
 
 @dataclass(frozen=True)
@@ -28,7 +34,8 @@ class Split:
     Attributes:
         x: float32, (N, D) for tables or (N, C, H, W) for images; encoded, not yet scaled.
         y: int64 class indices (N,) for classification; float32 (N,) or (N, T), standardized as
-            `Dataset.target_shift` and `target_scale` say, for regression.
+            `Dataset.target_shift` and `target_scale` say, for regression; float32 (N, L), 0 or 1, for
+            multi-label classification.
         weight: float32 (N,), what each row counts, their mean 1; None where all count the same.
     """
 
@@ -110,7 +117,7 @@ class Dataset:
         train: the split that is trained on.
         validation: the split that trials are judged by.
         task: classification or regression.
-        classes: the classes' names in the order of their indices; empty for regression.
+        classes: the classes' names in the order of their indices; empty for other tasks.
         positive: of two classes, the index of the one that f1, precision, recall and average_precision are
             of.
         features: the encoded columns' names (D of them for tables, empty for images).
@@ -119,6 +126,7 @@ class Dataset:
         target_shift: what was subtracted from a regression target, or from its logarithm, scalar or (T,).
         target_scale: what it was then divided by, scalar or (T,).
         target_log: whether its logarithm was taken first.
+        labels: of multi-label classification, the two classes of each label by its name, that of 1 last.
         encoding: how raw columns become `features`, JSON-ready; empty when they already are numbers.
         notes: what was done to the data, a sentence each, for the terminal and the store.
         resampling: divides the same rows in other ways; None if it was not asked for.
@@ -135,6 +143,7 @@ class Dataset:
     target_shift: NDArray[np.float32] | float = 0.0
     target_scale: NDArray[np.float32] | float = 1.0
     target_log: bool = False
+    labels: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     encoding: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     resampling: Resampling | None = None
@@ -152,7 +161,7 @@ class Dataset:
 
     @property
     def outputs(self) -> int:
-        """How many numbers a network puts out: classes C, or targets T."""
+        """How many numbers a network puts out: classes C, labels L or targets T."""
         if self.task is Task.CLASSIFICATION:
             return len(self.classes)
         return 1 if self.train.y.ndim == 1 else int(self.train.y.shape[1])

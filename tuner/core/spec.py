@@ -53,10 +53,11 @@ class TrainerSpec(Section):
     score: str | None = Field(
         None,
         description="accuracy | balanced_accuracy | precision | recall | f1 | precision_macro | "
-        "recall_macro | f1_macro | mcc | roc_auc | average_precision | log_loss | brier | r2 | rmse | mae | "
-        "mape | quantile | a plugin | package.module:attr | ./file.py:attr; accuracy or r2 where it is left "
-        "out. Of two classes f1, precision, recall and average_precision are the positive one's "
-        "([data] positive); of more, as f1_macro and its like always, means over classes",
+        "recall_macro | f1_macro | mcc | roc_auc | average_precision | log_loss | brier | exact_match | r2 | "
+        "rmse | mae | mape | quantile | a plugin | package.module:attr | ./file.py:attr; accuracy, f1_macro "
+        "(several labels) or r2 where it is left out. Of two classes f1, precision, recall and "
+        "average_precision are the positive one's ([data] positive); of more, as f1_macro and its like "
+        "always, means over classes; of several labels all but exact_match are means over labels",
     )
     quantile: float = Field(
         0.5, gt=0, lt=1, description="the level of the score quantile, the pinball loss; 0.5 is half the mae"

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tuner.errors import DataError
 
 X = pd.DataFrame | NDArray[Any]
-Y = pd.Series | NDArray[Any]
+Y = pd.Series | pd.DataFrame | NDArray[Any]
 
 _SHOWN = 20
 
@@ -29,7 +29,7 @@ def pair(x: Any, y: Any, where: str, suffix: str = "") -> tuple[X, Y]:
         suffix: of the arrays' names in errors, e.g. ``"_validation"``.
 
     Returns:
-        A data frame or finite float32; and a series, or an array where T > 1.
+        A data frame or finite float32; and a series, or a data frame or an array where T > 1.
 
     Raises:
         DataError: shapes, types or values that cannot be used.
@@ -72,8 +72,8 @@ def _inputs(x: Any, where: str, key: str) -> X:
 def _targets(y: Any, where: str, key: str) -> Y:
     if isinstance(y, pd.Series):
         return y.reset_index(drop=True)
-    if isinstance(y, pd.DataFrame):
-        y = y.to_numpy()
+    if isinstance(y, pd.DataFrame) and y.shape[1] > 1:
+        return table(y, where)
     array = _array(y, where, key)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]

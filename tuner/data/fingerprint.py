@@ -230,6 +230,8 @@ def _hashed(x: Any, names: Sequence[str], spec: DataSpec) -> HashedTable:
 def _target(y: Any) -> HashedTable:
     if isinstance(y, pd.Series):
         return HashedTable(y.to_frame(str(y.name) if y.name is not None else "y"))
+    if isinstance(y, pd.DataFrame):
+        return HashedTable(y)
     return HashedTable(y, [f"y{i}" for i in range(np.shape(y)[1])])
 
 

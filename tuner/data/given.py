@@ -66,9 +66,11 @@ def source_of(given: Any, spec: DataSpec) -> Source:
     Raises:
         DataError: the data cannot be used.
     """
-    found = opened(given, spec.target)
+    found = opened(given, next(iter(spec.targets), None))
     if isinstance(found, pd.DataFrame):
         return source.from_frame(found, spec)
+    if len(spec.targets) > 1:
+        raise DataError("data: several columns to predict have to stand in one data frame; give one")
     return source.from_values(found, spec.model_copy(update={"target": None}))
 
 

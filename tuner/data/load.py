@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Dataset, Task
-from tuner.data import column, given, source, split, target
+from tuner.data import column, given, source, split, target, targets
 from tuner.data.arrays import X, Y
 from tuner.data.fingerprint import OPEN, TEST, Roles
 from tuner.data.fingerprint_check import CheckedSource, FingerprintCheck
@@ -61,7 +61,7 @@ def outline(spec: DataSpec, folder: Path, memory: Any = None) -> tuple[bool, int
     Args: and errors as those of `load` and `from_memory`.
     """
     found = source.read(spec, folder) if memory is None else given.source_of(memory, spec)
-    read = target.read(found.y, spec.task, found.where, options_of(found, spec))
+    read = targets.read(found.y, spec.task, found.where, options_of(found, spec))
     return np.ndim(found.x) == 4, len(divided(found, read, spec).train), read.task
 
 
@@ -104,7 +104,7 @@ def _dataset(
     found: Source, spec: DataSpec, resampling: bool, check: FingerprintCheck | None, file: str = ""
 ) -> Dataset:
     checked = CheckedSource(found, spec, check, file)
-    read = target.read(found.y, spec.task, found.where, options_of(found, spec))
+    read = targets.read(found.y, spec.task, found.where, options_of(found, spec))
     parts = divided(found, read, spec, checked.roles(split_keys(found, read, spec), read.rows))
     found = checked.source
     rows = _search_rows(found, read, parts, spec)
@@ -178,6 +178,7 @@ def _search_rows(found: Source, read: target.Target, parts: Parts, spec: DataSpe
         validation=np.searchsorted(rows, parts.validation),
         provided=provided,
         weight=None if weight is None else weight[read.rows[rows]],
+        pairs=read.labels,
         provided_weight=None if found.validation is None else weights(found, found.validation[0], spec),
         options=options_of(found, spec),
     )
@@ -289,7 +290,7 @@ def inputs(found: Source, x: X, spec: DataSpec) -> X:
     for name in spec.drop:
         found.column("drop", name)
     for name, own in spec.columns.items():
-        if name != spec.target:
+        if name not in spec.targets:
             found.column("columns", name)
         if own.kind != "drop" and not isinstance(x, pd.DataFrame):
             raise DataError(
@@ -316,10 +317,8 @@ def _provided(
             f"{found.where}: y_validation has shape {np.shape(raw_y)}, but y has {read.values.shape}; "
             "only N may differ"
         )
-    if not isinstance(raw_y, pd.Series):
-        return inputs(found, raw_x, spec), raw_y.astype(np.float64)
-    values = read.again(raw_y)
-    if read.task is Task.CLASSIFICATION:
+    values = targets.again(read, raw_y)
+    if read.task.is_of_classes:
         return inputs(found, raw_x, spec), values
     if not np.isfinite(values).all():
         raise DataError(f"{found.where}: y_validation holds values that are no numbers; correct these rows")

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Task
-from tuner.data import arrays, given, source, target
+from tuner.data import arrays, given, source, target, targets
 from tuner.data.arrays import X, Y
 from tuner.data.fingerprint_check import stored_roles
 from tuner.data.load import divided, inputs, options_of, weights
@@ -48,7 +47,7 @@ def has_test_rows(spec: DataSpec, folder: Path, memory: Any = None, fingerprint:
     found = source.read(spec, folder) if memory is None else given.source_of(memory, spec)
     if found.has_test:
         return True
-    read = target.read(found.y, spec.task, found.where, options_of(found, spec))
+    read = targets.read(found.y, spec.task, found.where, options_of(found, spec))
     return bool(len(divided(found, read, spec, stored_roles(fingerprint)).test))
 
 
@@ -67,7 +66,7 @@ def unlock(
         DataError: there is no test split, or it cannot be used.
     """
     found = source.read(spec, folder) if memory is None else given.source_of(memory, spec)
-    read = target.read(found.y, spec.task, found.where, options_of(found, spec))
+    read = targets.read(found.y, spec.task, found.where, options_of(found, spec))
     if found.has_test:
         x, y = _provided(spec, folder, memory)
         if type(x) is not type(found.x) or np.shape(x)[1:] != np.shape(found.x)[1:]:
@@ -80,7 +79,7 @@ def unlock(
     rows, weight = read.rows[chosen], weights(found, found.x, spec)
     return UnlockedRows(
         rows_of(inputs(found, found.x, spec), rows),
-        read.values[chosen],
+        targets.names_of(read.values[chosen], read.labels) if read.labels else read.values[chosen],
         read.task,
         None if weight is None else weight[rows],
     )
@@ -91,7 +90,7 @@ def _provided(spec: DataSpec, folder: Path, memory: Any) -> tuple[X, Y]:
     path = folder / Path(spec.source).expanduser()
     values: Any
     if memory is not None:
-        values = given.opened(memory, spec.target)
+        values = given.opened(memory, next(iter(spec.targets), None))
     elif path.suffix.lower() == ".npz":
         try:
             with np.load(path, allow_pickle=False) as archive:
@@ -106,7 +105,9 @@ def _provided(spec: DataSpec, folder: Path, memory: Any) -> tuple[X, Y]:
 
 
 def _values(y: Y, read: target.Target, where: str) -> NDArray[Any]:
-    values: NDArray[Any] = read.again(y) if isinstance(y, pd.Series) else y.astype(np.float64)
+    values = targets.again(read, y)
+    if read.labels:
+        return targets.names_of(values, read.labels)
     if read.task is Task.REGRESSION and not np.isfinite(values).all():
         raise DataError(f"{where}: the test split holds targets that are no numbers; correct these rows")
     return values

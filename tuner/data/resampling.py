@@ -5,6 +5,7 @@ No test row ever was in it. A trial with folds, repeats or `reshuffle` trains on
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Dataset, Split, TargetUnits, Task
-from tuner.data import encoding, split, target
+from tuner.data import encoding, split, target, targets
 from tuner.data.arrays import X
 from tuner.data.options import Options
 from tuner.data.split import Parts, Rows
@@ -60,6 +61,7 @@ class SearchRows:
         weight: what each row counts, (N,); None: all the same.
         provided_weight: likewise of `provided`.
         options: what the study says of how columns are read.
+        pairs: see `Dataset.labels`.
     """
 
     x: X
@@ -76,6 +78,7 @@ class SearchRows:
     weight: NDArray[np.float64] | None = None
     provided_weight: NDArray[np.float64] | None = None
     options: Options = field(default_factory=Options)
+    pairs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def base(self) -> Dataset:
         """The study's own training and validation split."""
@@ -103,7 +106,8 @@ class SearchRows:
         ids = np.arange(len(y)) if self.provided is not None else validation
         if self.spec.split == "group" and self.keys is not None and self.provided is None:
             ids = np.unique(self.keys, return_inverse=True)[1][validation]
-        if self.task is Task.REGRESSION:
+        if self.task is not Task.CLASSIFICATION:
+            y = targets.names_of(y, self.pairs) if self.pairs else y
             return EvaluationRows(ids, x, y, weight)
         met = np.flatnonzero(np.isin(y, self.y[train]))
         names = np.array(self.labels, dtype=object)[y[met]]
@@ -144,6 +148,8 @@ class SearchRows:
             notes += _heavy_tail(y, self.spec.target_scaling)
             units = TargetUnits(shift, scale, log)
             y, judged_y = (units.standardized(v).astype(np.float32) for v in (y, judged_y))
+        elif self.task is Task.MULTILABEL:
+            y, judged_y = (v.astype(np.float32) for v in (y, judged_y))
         else:
             classes, places = self._classes(y)
             y, judged_y = places[y], places[judged_y]
@@ -181,6 +187,7 @@ class SearchRows:
             ),
             task=self.task,
             classes=classes,
+            labels=self.pairs,
             positive=self._positive(classes),
             features=features,
             scaling=self.spec.scaling,

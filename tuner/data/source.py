@@ -43,7 +43,7 @@ class Source:
     Attributes:
         where: what errors are prefixed with.
         x: a data frame; or float32, (N, D) or (N, C, H, W), finite.
-        y: one value per row; (N, T) for several regression targets.
+        y: one value per row; (N, T) numbers, or a data frame, of several targets.
         names: the columns of a 2-D array.
         validation: the validation split, where the source brings one.
         has_test: whether the source brings a test split.
@@ -139,19 +139,19 @@ def from_frame(frame: pd.DataFrame, spec: DataSpec) -> Source:
         DataError: `target` is not given or not there, or a name stands twice.
     """
     frame = arrays.table(frame, spec.source)
-    if spec.target is None:
+    if not spec.targets:
         raise DataError(
             f"{spec.source}: target is not given; name the column to predict, one of: "
             f"{', '.join(_some(list(frame.columns)))}"
         )
-    if spec.target not in frame.columns:
-        raise DataError(
-            f"{spec.source}: target: no column '{spec.target}'; {_near(spec.target, list(frame.columns))}"
-        )
+    for name in spec.targets:
+        if name not in frame.columns:
+            raise DataError(f"{spec.source}: target: no column '{name}'; {_near(name, list(frame.columns))}")
     # A column without a name is the row numbers that pandas and R write before each row.
     nameless = [name for name in frame.columns if name.startswith("Unnamed: ")]
     notes = ("A column without a name is left out.",) if nameless else ()
-    return Source(spec.source, frame.drop(columns=[spec.target, *nameless]), frame[spec.target], notes=notes)
+    y = frame[spec.targets[0]] if len(spec.targets) == 1 else frame[list(spec.targets)]
+    return Source(spec.source, frame.drop(columns=[*spec.targets, *nameless]), y, notes=notes)
 
 
 def from_values(values: Mapping[str, Any], spec: DataSpec, names: tuple[str, ...] = ()) -> Source:
@@ -163,7 +163,8 @@ def from_values(values: Mapping[str, Any], spec: DataSpec, names: tuple[str, ...
     where = spec.source
     if spec.target is not None:
         raise DataError(
-            f"{where}: target: '{spec.target}' cannot be chosen, as y comes with the data; leave target out"
+            f"{where}: target: {', '.join(map(repr, spec.targets))} cannot be chosen, as y comes with the "
+            "data; leave target out"
         )
     for key in ("X", "y"):
         if key not in values:

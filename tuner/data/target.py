@@ -49,11 +49,12 @@ class Target:
     """A target that was read.
 
     Attributes:
-        values: classification: labels as text (N,); regression: float64 (N,) or (N, T); only of
-            the rows in `rows`.
+        values: classification: labels as text (N,); multi-label: 0 or 1, float64 (N, L); regression:
+            float64 (N,) or (N, T); only of the rows in `rows`.
         rows: the rows that have a target, ascending.
         notes: how the task was seen and what was left out.
         spelling: how it is read, so that further rows are read the same.
+        labels: see `Dataset.labels`.
     """
 
     task: Task
@@ -61,6 +62,7 @@ class Target:
     rows: NDArray[np.intp]
     notes: tuple[str, ...] = ()
     spelling: Spelling = field(default_factory=lambda: Spelling())
+    labels: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def again(self, y: pd.Series[Any]) -> NDArray[Any]:
         """Read further rows in the same way: labels as text, or float64, NaN of what is no number; (M,)."""

@@ -42,7 +42,7 @@ MEASURES = (*_SHARES, "mcc", *_OF_NUMBERS)
 """The scores that can be measured of predictions, with scikit-learn's definitions."""
 
 SCALES: Mapping[str, Transform] = {
-    **dict.fromkeys((*_SHARES, "roc_auc", "average_precision"), SHARE),
+    **dict.fromkeys((*_SHARES, "roc_auc", "average_precision", "exact_match"), SHARE),
     **dict.fromkeys(("rmse", "mae", "mape", "quantile", "log_loss", "brier"), POSITIVE),
     "r2": BELOW_ONE,
     "mcc": OF_SHARES,

@@ -24,7 +24,7 @@ from tuner.judging.verdict import DEFAULT, Reason, Verdict
 MOST_NAMED = 8
 """So many trials are named one by one; the others are counted."""
 
-_PERCENT = ("accuracy", "balanced_accuracy", "precision", "recall", "f1")
+_PERCENT = ("accuracy", "exact_match", "balanced_accuracy", "precision", "recall", "f1")
 """What the names of scores begin with that are told in percent."""
 
 

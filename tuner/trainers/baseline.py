@@ -28,7 +28,14 @@ def baseline(spec: StudySpec, data: Dataset | None) -> Baseline | None:
         return None
     score = threshold.score_of(spec, data.task)
     train, truth = data.train.y, data.validation.y
-    if data.task is Task.CLASSIFICATION:
+    if data.task is Task.MULTILABEL:
+        shares = np.average(train, axis=0, weights=data.train.weight)  # (L,)
+        constant = np.tile(shares, (len(truth), 1))
+        if not score.takes_probabilities(data.task):
+            constant = (constant > 0.5).astype(np.int64)
+        own = np.log(np.maximum(np.where(truth == 1, shares, 1 - shares), 1e-12))
+        says, losses = "the commoner value of each label", -own.mean(axis=1)
+    elif data.task is Task.CLASSIFICATION:
         shares = np.bincount(train, data.train.weight, len(data.classes)) / len(train)
         commonest = int(shares.argmax())
         constant = np.full_like(truth, commonest)

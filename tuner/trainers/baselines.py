@@ -78,8 +78,8 @@ def refusal(kind: str, data: Dataset) -> str | None:
     """Why a baseline is not trained, in words."""
     rows, inputs = len(data.train), int(np.prod(data.input_shape))
     size = f"{words.count(rows, 'row')} of {words.count(inputs, 'input')}"
-    if data.task is Task.CLASSIFICATION and data.train.y.ndim > 1:
-        return None if kind == "constant" else "a row has several labels"
+    if data.task is Task.MULTILABEL:
+        return "a row has several labels"
     if kind == "boosted_trees" and _cells(data) > TREE_CELLS:
         return f"{size} and {words.count(data.outputs, 'output')} would take them minutes"
     per_row = inputs * (100 * data.outputs if data.task is Task.CLASSIFICATION else inputs)
@@ -115,7 +115,7 @@ def judged(kind: str, spec: StudySpec, parts: Sequence[tuple[SklearnModel, Datas
 def blank(kind: str, spec: StudySpec, data: Dataset, left_out: str | None = None) -> Baseline:
     """One without numbers, and why it has none."""
     says, falls = "the geometric mean" if data.target_log else "the mean", spec.trainer.score_falls
-    if data.task is Task.CLASSIFICATION and data.train.y.ndim == 1:
+    if data.task is Task.CLASSIFICATION:
         says = (
             f"'{data.classes[int(np.bincount(data.train.y, data.train.weight, len(data.classes)).argmax())]}'"
         )

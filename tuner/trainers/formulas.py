@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,45 @@ def in_units(values: NDArray[Any], data: Dataset) -> NDArray[np.float64]:
     """Standardized targets, (N,) or (N, T), in their own units; (N,) of one target."""
     found = data.units.restored(values.astype(np.float64).reshape(len(values), -1))
     return found[:, 0] if found.shape[1] == 1 else found
+
+
+def over_labels(
+    function: Callable[..., float],
+    truth: NDArray[Any],
+    told: NDArray[Any],
+    data: Dataset,
+    weight: Weight,
+    by_class: bool,
+) -> float:
+    """The mean over labels of a score of two classes, those left out of which the rows say nothing.
+
+    Args:
+        function: the score.
+        truth: (N, L), 0 or 1.
+        told: (N, L) predicted classes, or the probabilities of 1.
+        data: knows the labels.
+        weight: (N,).
+        by_class: which of both `told` is.
+    """
+    if function is exact_match:
+        return exact_match(truth, told, data, weight)
+    found = []
+    for i, pair in enumerate(data.labels.values()):
+        one = replace(data, classes=pair, positive=1)
+        each = told[:, i] if by_class else np.stack([1 - told[:, i], told[:, i]], axis=1)
+        found.append(function(truth[:, i].astype(np.int64), each, one, weight))
+    known = [each for each in found if not math.isnan(each)]
+    return float(np.mean(known)) if known else math.nan
+
+
+def exact_match(
+    truth: NDArray[Any],
+    predicted: NDArray[Any],
+    data: Dataset,  # noqa: ARG001
+    weight: Weight = None,
+) -> float:
+    """The share of the rows all of whose labels were predicted."""
+    return float(_mean((truth == predicted).all(axis=1), weight))
 
 
 def accuracy(
@@ -50,14 +90,15 @@ def by_class(
 ) -> float:
     """Precision, recall or f1.
 
-    Of two classes that of `Dataset.positive`; of more, the mean over the classes that occur in either.
+    Of two classes that of `Dataset.positive`; of more, the mean over the classes that occur in either. Of
+    several labels the macro average is the one over the labels.
     """
     hits, true, called = _counts(truth, predicted, data, weight)
     above, below = {"precision": (hits, called), "recall": (hits, true), "f1": (2 * hits, true + called)}[
         kind
     ]
     shares = above / np.where(below > 0, below, 1)  # 0 / 0 counts as 0
-    if len(data.classes) == 2 and not macro:
+    if len(data.classes) == 2 and not (macro and not data.labels):
         return float(shares[data.positive])
     return float(np.mean(shares[true + called > 0]))
 

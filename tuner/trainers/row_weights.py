@@ -48,7 +48,7 @@ def faults(spec: StudySpec, data: Dataset) -> Iterator[str]:
     """What in a study's class weights makes no sense, ``key: what; what to do`` each."""
     given = spec.trainer.class_weight
     if given is not None and data.task is not Task.CLASSIFICATION:
-        yield f"trainer.{NAME}: a study of {data.task} has no classes; drop it"
+        yield f"trainer.{NAME}: is for the classes of one target, found {data.task}; drop it"
         return
     for name in given if isinstance(given, Mapping) else ():
         if name not in data.classes:

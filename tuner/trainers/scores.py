@@ -22,7 +22,11 @@ from tuner.trainers.formulas import Weight
 GROUP = "tuner.scores"
 """The entry points that scores are registered under."""
 
-DEFAULT: Mapping[Task, str] = {Task.CLASSIFICATION: "accuracy", Task.REGRESSION: "r2"}
+DEFAULT: Mapping[Task, str] = {
+    Task.CLASSIFICATION: "accuracy",
+    Task.MULTILABEL: "f1_macro",
+    Task.REGRESSION: "r2",
+}
 """The score of a study that names none."""
 
 
@@ -32,8 +36,8 @@ class Score:
 
     Attributes:
         function: a function ``(y, output) -> float``. For classification ``y`` holds class indices (N,) and
-            ``output`` probabilities (N, C); for regression both are numbers in the target's own units, (N,),
-            or (N, T) of several targets.
+            ``output`` probabilities (N, C); for several labels both are (N, L), 0 or 1 and the probability of
+            1; for regression both are numbers in the target's own units, (N,), or (N, T) of several targets.
         direction: whether more or less of it is better.
         tasks: what it is for.
         shipped: whether the function is one of `formulas`, which takes what a trainer holds, the data and
@@ -53,7 +57,7 @@ class Score:
 
     def takes_probabilities(self, task: Task) -> bool:
         """Whether `of` is given probabilities, (N, C), and not predicted classes."""
-        return task is Task.CLASSIFICATION and not self.by_class
+        return task.is_of_classes and not self.by_class
 
     def of(self, truth: NDArray[Any], output: NDArray[Any], data: Dataset, weight: Weight = None) -> float:
         """The score of what a trainer holds; `nan` where the rows do not say, see `formulas`.
@@ -67,6 +71,8 @@ class Score:
         Raises:
             TrialError: the function returned no number.
         """
+        if self.shipped and data.task is Task.MULTILABEL:
+            return formulas.over_labels(self.function, truth, output, data, weight, self.by_class)
         if self.shipped:
             return self.function(truth, output, data, weight)
         if data.task is Task.REGRESSION:
@@ -138,14 +144,17 @@ def fault(name: str | None, task: Task) -> str | None:
     return f"'{name}' is not for {task}; give one of {', '.join(fitting)}"
 
 
+_OF_CLASSES = (Task.CLASSIFICATION, Task.MULTILABEL)
+
+
 def _of_classes(function: Callable[..., float]) -> Score:
-    return Score(function, tasks=(Task.CLASSIFICATION,), shipped=True, by_class=True)
+    return Score(function, tasks=_OF_CLASSES, shipped=True, by_class=True)
 
 
 def _of_probabilities(
     function: Callable[..., float], direction: Literal["maximize", "minimize"] = "maximize"
 ) -> Score:
-    return Score(function, direction, (Task.CLASSIFICATION,), shipped=True)
+    return Score(function, direction, _OF_CLASSES, shipped=True)
 
 
 def _of_numbers(
@@ -167,6 +176,7 @@ roc_auc, average_precision = (
     _of_probabilities(each) for each in (formulas.roc_auc, formulas.average_precision)
 )
 log_loss, brier = (_of_probabilities(each, "minimize") for each in (formulas.log_loss, formulas.brier))
+exact_match = Score(formulas.exact_match, tasks=(Task.MULTILABEL,), shipped=True, by_class=True)
 r2 = _of_numbers(formulas.r2, "maximize")
 rmse, mae, mape, quantile = (
     _of_numbers(each) for each in (formulas.rmse, formulas.mae, formulas.mape, formulas.quantile)

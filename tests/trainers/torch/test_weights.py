@@ -160,7 +160,7 @@ def test_weights_that_make_no_sense_are_told() -> None:
         "trainer.class_weight: unknown class 'wasp'; known: "
     )
     assert validate(study(class_weight="balanced"), line()) == [
-        "trainer.class_weight: a study of regression has no classes; drop it"
+        "trainer.class_weight: is for the classes of one target, found regression; drop it"
     ]
     nothing = dict.fromkeys(blobs().classes, 0.0)
     assert "no class counts anything" in validate(study(class_weight=nothing), blobs())[0]

@@ -43,6 +43,8 @@ class SklearnTrainer:
         """What in the spec or the data an estimator cannot work with."""
         if data is None:
             return ('data: is missing; the sklearn trainer needs [data] source = "..."',)
+        if data.task is Task.MULTILABEL:
+            return ('trainer.use: the sklearn trainer does not learn several labels; give use = "torch"',)
         return [
             *_trainer_faults(spec, data.task),
             *row_weights.faults(spec, data),

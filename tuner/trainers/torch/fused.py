@@ -298,6 +298,8 @@ class FusedBatch:
         if self._score.takes_probabilities(data.task):
             predicted = of.loss.probabilities(torch.from_numpy(outputs)).numpy()
         # As `Loss.indices` does it: so few numbers cost PyTorch several times as much.
+        elif data.task is Task.MULTILABEL:
+            predicted = (outputs > 0).astype(np.int64)
         elif data.task is Task.CLASSIFICATION:
             predicted = np.empty(len(outputs), np.int64)
             if of.loss.outputs == 1:

@@ -23,7 +23,11 @@ from tuner.errors import PluginError, TrialError, TunerError
 GROUP = "tuner.losses"
 """The entry points that losses are registered under: functions, or subclasses of `Loss`."""
 
-DEFAULT: Mapping[Task, str] = {Task.CLASSIFICATION: "cross_entropy", Task.REGRESSION: "mse"}
+DEFAULT: Mapping[Task, str] = {
+    Task.CLASSIFICATION: "cross_entropy",
+    Task.MULTILABEL: "binary_cross_entropy",
+    Task.REGRESSION: "mse",
+}
 """The loss of a study that names none."""
 
 
@@ -33,7 +37,7 @@ class Loss:
 
     Attributes:
         name: as the study names it.
-        units: C classes, or T targets.
+        units: C classes, L labels or T targets.
         tasks: what it is for.
         stacks: whether `each` can take several networks' outputs at once.
         elementwise: the loss of outputs and targets; their mean, or all with ``reduction="none"``.
@@ -142,7 +146,7 @@ class BinaryCrossEntropy(Loss):
     """One logit where two classes need no second; each of more classes is told from the rest."""
 
     __slots__ = ()
-    tasks = (Task.CLASSIFICATION,)
+    tasks = (Task.CLASSIFICATION, Task.MULTILABEL)
     elementwise = staticmethod(functional.binary_cross_entropy_with_logits)
 
     @property
@@ -171,6 +175,29 @@ class BinaryCrossEntropy(Loss):
         if self.outputs == 1:
             return torch.cat([1 - shares, shares], dim=1)
         return shares / shares.sum(dim=1, keepdim=True)
+
+
+class LabelsCrossEntropy(BinaryCrossEntropy):
+    """Binary cross-entropy of L labels, one logit each, of which any number may be 1."""
+
+    __slots__ = ()
+
+    @property
+    def outputs(self) -> int:
+        """One of each label."""
+        return self.units
+
+    def targets(self, y: Tensor) -> Tensor:
+        """Float (N, L)."""
+        return y.float()
+
+    def indices(self, outputs: Tensor) -> Tensor:
+        """0 or 1 of each label, (N, L)."""
+        return (outputs > 0).long()
+
+    def probabilities(self, outputs: Tensor) -> Tensor:
+        """The probability that a label is 1, (N, L)."""
+        return outputs.sigmoid()
 
 
 class SquaredError(Loss):
@@ -268,6 +295,8 @@ def build(name: str, units: int, task: Task, folder: Path | None = None) -> Loss
         PluginError: it leads nowhere, or to something that cannot be called.
     """
     found = registry.load(name, GROUP, folder)
+    if found is BinaryCrossEntropy and task is Task.MULTILABEL:
+        return LabelsCrossEntropy(name, units)
     if isinstance(found, type) and issubclass(found, Loss):
         return found(name, units)
     if not callable(found):

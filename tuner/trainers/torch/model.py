@@ -27,6 +27,7 @@ from tuner.core.dataset import Dataset, TargetUnits, Task
 from tuner.core.spec import StudySpec
 from tuner.core.trial import NUMBERS, Reading, Trial
 from tuner.data import Scaling, encode, rows_of, tell
+from tuner.data.targets import names_of
 from tuner.errors import DataError, TrialError, described
 from tuner.trainers import threshold
 from tuner.trainers.global_rng import GlobalRng
@@ -91,7 +92,8 @@ class TorchModel:
         model in them, e.g. a category that training never had, is logged as a warning.
 
         Returns:
-            (N,) names of classes, or (N,) or (N, T) targets in their original units.
+            (N,) names of classes, (N, L) of several labels, or (N,) or (N, T) targets in their original
+            units.
 
         Raises:
             TrialError: the rows do not fit the model.
@@ -99,6 +101,8 @@ class TorchModel:
         rows, table = rows_of(rows), self.description
         tell(rows, table["encoding"])
         outputs = self._outputs(rows)
+        if labels := table.get("labels"):
+            return names_of(self._loss.indices(outputs).numpy(force=True), labels)
         if table["context"]["task"] == Task.CLASSIFICATION:
             if threshold.KEY in table:
                 shares = self._loss.probabilities(outputs).numpy(force=True)
@@ -113,10 +117,12 @@ class TorchModel:
     def probabilities(self, rows: Any) -> NDArray[np.float32]:
         """The probability of each class, (N, C), in the order of ``description["context"]["classes"]``.
 
+        Of several labels that of the second class of each, (N, L); see ``description["labels"]``.
+
         Raises:
             TrialError: the rows do not fit the model, or it predicts no classes.
         """
-        if self.description["context"]["task"] != Task.CLASSIFICATION:
+        if self.description["context"]["task"] == Task.REGRESSION:
             raise TrialError("a regression model has no probabilities; use predict")
         rows = rows_of(rows)
         tell(rows, self.description["encoding"])
@@ -141,6 +147,8 @@ class TorchModel:
             places = {name: place for place, name in enumerate(table["context"]["classes"])}
             unknown = np.array([name not in places for name in truth], np.bool_)
             y = torch.tensor([places.get(name, 0) for name in truth])
+        elif labels := table.get("labels"):
+            y = torch.tensor(np.stack([truth[:, i] == pair[1] for i, pair in enumerate(labels.values())], 1))
         else:
             y = torch.tensor(TargetUnits.from_table(table["target"]).standardized(truth.astype(np.float32)))
         loss = self._loss
@@ -225,6 +233,7 @@ def write(
         "scaling": scaling.kind,
         "target": data.units.to_table(),
         "encoding": dict(data.encoding),
+        **({"labels": dict(data.labels)} if data.labels else {}),
     }
     _describe(folder, description)
     deciding = Threshold.of(spec, data.task)

@@ -133,7 +133,7 @@ class TrainingTensors:
         if score.takes_probabilities(task):
             given = loss.probabilities(outputs.float())
         else:
-            given = loss.indices(outputs) if task is Task.CLASSIFICATION else outputs.float()
+            given = loss.indices(outputs) if task.is_of_classes else outputs.float()
         found = score.of(truth.y, given.numpy(force=True), self.data, truth.weight)
         if truth.weight is None:
             return loss(outputs, truth.targets).item(), found
