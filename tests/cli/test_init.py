@@ -74,6 +74,25 @@ def test_check_shows_what_would_be_searched_and_trains_nothing(tune: Tune, folde
     assert not (folder / "tuner.db").exists()
 
 
+def test_check_shows_each_column_and_of_very_many_those_that_are_remarkable(tune: Tune, folder: Path) -> None:
+    names = [f"x{i}" for i in range(60)]
+    rows = [[str((7 * i + j * j) % 23) for j in range(60)] for i in range(80)]
+    for i, row in enumerate(rows):
+        row[50] = "[b]only[/b]"
+        row.append(str(i % 2))
+    lines = [",".join(row) for row in ([*names, "y"], *rows)]
+    (folder / "wide.csv").write_text("\n".join(lines), encoding="utf-8")
+    ended = tune("check", "wide.csv", "--target", "y")
+    assert ended.code == 0
+    told = [line.split() for line in ended.out.splitlines()]
+    assert ["x0", "number", "22", "7", "1"] in told
+    assert ["x29", "number"] in [words[:2] for words in told]
+    assert not [words for words in told if words[:1] == ["x30"]]
+    (remarked,) = (words for words in told if words[:1] == ["x50"])
+    assert remarked[:7] == ["x50", "category", "1", "[b]only[/b]", "left", "out", "one"]
+    assert "and 29 more without remarks" in ended.out
+
+
 def test_check_shows_data_conditions_and_fixed_values(tune: Tune) -> None:
     ended = tune("check", "digits", "--set", "space.fixed.batch_size=64")
     assert ended.code == 0, ended.err

@@ -73,10 +73,11 @@ def plan(
     metric: str | None = None,
     settings: Mapping[str, Any] | None = None,
     check: FingerprintCheck | None = None,
+    resampling: bool = False,
 ) -> PreparedStudy:
     """Check everything that can be checked before training.
 
-    Args: as `compose` takes them, and `check` as `prepare` does.
+    Args: as `compose` takes them, `check` and `resampling` as `prepare` does.
 
     Raises:
         SpecError: with every fault of the study.
@@ -90,7 +91,9 @@ def plan(
     if odd := next((each for each in spec.name if unicodedata.category(each) in ("Cc", "Cs")), None):
         raise SpecError(f"{where}: name: {spec.name!r} holds the control character {odd!r}; take it out")
     given = None if isinstance(data, str | Path) else data
-    return prepare(spec, given, trainer if callable(trainer) else None, where, check=check)
+    return prepare(
+        spec, given, trainer if callable(trainer) else None, where, check=check, resampling=resampling
+    )
 
 
 def compose(

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tuner import content, starter
 from tuner.api.inference import inferred
@@ -24,6 +24,9 @@ from tuner.results import Comparison, Study, brief, spreadsheet
 from tuner.results import compare as compare_studies
 from tuner.results.markup import save
 
+if TYPE_CHECKING:
+    from tuner.data import ColumnSummary
+
 
 @dataclass(frozen=True)
 class Checked:
@@ -31,11 +34,13 @@ class Checked:
 
     Attributes:
         data: None where the study has no `[data]`.
+        columns: those of its table; none where the data is no table.
         notes: what was done to the data.
     """
 
     spec: StudySpec
     data: Dataset | None
+    columns: tuple[ColumnSummary, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -64,15 +69,17 @@ def check(
         PluginError: a reference leads nowhere.
     """
     from tuner import callbacks, executors
+    from tuner.data import summarize
     from tuner.search import OptunaSearcher
 
-    planned = plan(study, data=in_memory(data, target), target=target, settings=settings)
+    planned = plan(study, data=in_memory(data, target), target=target, settings=settings, resampling=True)
     spec = planned.spec
     OptunaSearcher(spec.search_space(), spec.search, spec.primary_objective())
     callbacks.build(spec)
     if spec.trainer.executor != executors.AUTO:
         executors.kind(spec.trainer.executor)
-    return Checked(spec, planned.data)
+    columns = tuple(summarize(planned.data)) if planned.data is not None else ()
+    return Checked(spec, planned.data, columns)
 
 
 def copy(kind: str, name: str, *, folder: str | Path | None = None) -> Path:

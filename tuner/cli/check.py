@@ -9,7 +9,7 @@ import typer
 from tuner.cli.options import SetOption, StudyArgument, TargetOption, settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console
     from rich.table import Table
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from tuner.core.dataset import Dataset
     from tuner.core.space import SearchSpace
     from tuner.core.spec import StudySpec
+    from tuner.data import ColumnSummary
+
+MOST_COLUMNS = 30
+"""Further columns are shown where there is something to remark."""
 
 EXAMPLES = (
     "\b\nExamples:\n"
@@ -54,6 +58,8 @@ def _print_checked(console: Console, checked: Checked) -> None:
     console.print(Text.assemble((spec.name, "bold"), f": {spec.description}" * bool(spec.description)))
     for label, told in _facts(spec, checked):
         console.print(Text.assemble((f"{label:<10}", "dim"), told), soft_wrap=True)
+    if checked.columns:
+        console.print(_columns(checked.columns))
     space = spec.search_space()
     console.print(_parameters(space))
     for name, value in space.fixed.items():
@@ -88,6 +94,30 @@ def described(data: Dataset) -> str:
     inputs = f"{shape[0]} features" if len(shape) == 1 else f"images {' x '.join(map(str, shape))}"
     outputs = f"{len(data.classes)} classes" if data.classes else f"{data.outputs} numbers to predict"
     return f"{rows}, {inputs}, {outputs if data.outputs != 1 else 'one number to predict'}"
+
+
+def _columns(columns: Sequence[ColumnSummary]) -> Table:
+    """Each column of the table as it is read; of very many, the first ones and those with a remark."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("column", style="bold", overflow="fold")
+    table.add_column("read as", no_wrap=True)
+    for heading in ("missing", "distinct"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("example", overflow="ellipsis", no_wrap=True, max_width=20)
+    table.add_column("inputs", justify="right", no_wrap=True)
+    table.add_column("remarks", style="yellow")
+    shown = [each for i, each in enumerate(columns) if i < MOST_COLUMNS or each.remarks]
+    for each in shown:
+        told = (each.name, each.kind, f"{each.missing or ''}", f"{each.distinct}", each.example)
+        inputs = f"{each.inputs}" if each.inputs else "left out"
+        table.add_row(*map(Text, (*told, inputs, "; ".join(each.remarks))))
+    if len(shown) < len(columns):
+        table.add_row(Text(f"and {len(columns) - len(shown)} more without remarks"))
+    return table
 
 
 def _parameters(space: SearchSpace) -> Table:

@@ -1,5 +1,6 @@
 """Arrays from a source; train, validation and test splits; scaling; augmentation."""
 
+from tuner.data.column_summary import ColumnSummary, summarize
 from tuner.data.encoding import encode
 from tuner.data.fingerprint_check import FingerprintCheck, differences
 from tuner.data.given import opened, rows_of
@@ -9,6 +10,7 @@ from tuner.data.scaling import Scaling
 from tuner.data.unseen import tell, untold
 
 __all__ = [
+    "ColumnSummary",
     "FingerprintCheck",
     "Scaling",
     "differences",
@@ -20,6 +22,7 @@ __all__ = [
     "outline",
     "read_rows",
     "rows_of",
+    "summarize",
     "tell",
     "untold",
 ]

@@ -73,16 +73,16 @@ class Notes:
     }
 
     def __init__(self) -> None:
-        self._found: dict[str, list[str]] = {}
+        self.found: dict[str, list[str]] = {}
 
     def add(self, kind: str, column: str) -> None:
         """Tell something of a column."""
-        self._found.setdefault(kind, []).append(column)
+        self.found.setdefault(kind, []).append(column)
 
     def sentences(self) -> tuple[str, ...]:
         """What was done, a sentence each."""
         known = self.SENTENCES.items()
-        return tuple(text.format(listed(self._found[kind])) for kind, text in known if kind in self._found)
+        return tuple(text.format(listed(self.found[kind])) for kind, text in known if kind in self.found)
 
 
 def table_of(reading: ColumnReading, options: Options, notes: Notes) -> dict[str, Any] | None:

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tuner.core.data_spec import DataSpec
+from tuner.data import ColumnSummary, from_arrays, load, summarize
+from tuner.data.column_summary import FORETELLS
+
+ROWS = 200
+
+
+def table(**columns: Any) -> pd.DataFrame:
+    chance = np.random.default_rng(0)
+    y = chance.choice(["yes", "no"], ROWS)
+    return pd.DataFrame({"plain": chance.normal(size=ROWS).round(3), **columns, "y": y})
+
+
+def summaries(folder: Path, frame: pd.DataFrame, **keys: Any) -> dict[str, ColumnSummary]:
+    frame.to_csv(folder / "a.csv", index=False)
+    data = load(DataSpec(source="a.csv", target="y", **keys), folder, resampling=True)
+    return {each.name: each for each in summarize(data)}
+
+
+def test_every_column_is_told_with_what_becomes_of_it(tmp_path: Path) -> None:
+    chance = np.random.default_rng(1)
+    words = ["some words", "other words", "more of them"]
+    frame = table(
+        id=range(1, ROWS + 1),
+        age=chance.choice([20, 30, 40, 50, -999], ROWS),
+        income=[f"{i}.5" if i % 4 else "n.v." for i in range(ROWS)],
+        colour=chance.choice(["red", "Red ", "blue"], ROWS),
+        when=[f"0{1 + i % 9}/0{1 + i % 7}/2023" for i in range(ROWS)],
+        note=[f"{words[i % 3]} of row {i / 7:.4f}" for i in range(ROWS)],
+        flag=chance.choice(["ja", "nein"], ROWS),
+        same=7,
+        zip=chance.choice(["01067", "10115"], ROWS),
+    )
+    found = summaries(tmp_path, frame)
+    told = {each.name: (each.kind, each.inputs, each.remarks) for each in found.values()}
+    assert list(told) == [*frame.columns[:-1]]
+    assert told == {
+        "plain": ("number", 1, ()),
+        "id": ("number", 0, ("numbers the rows",)),
+        "age": ("number", 1, ("may stand for missing: -999",)),
+        "income": ("number", 2, (f"not numbers: 'n.v.' and the like, {found['income'].missing} rows",)),
+        "colour": ("category", 2, (f"taken for one: {found['colour'].remarks[0][15:]}",)),
+        "when": ("date", 3, (found["when"].remarks[0],)),
+        "note": ("text", 0, ("free text",)),
+        "flag": ("boolean", 1, ()),
+        "same": ("number", 0, ("one value only: 7",)),
+        "zip": ("category", 2, ("zeros in front: 01067",)),
+    }
+    assert found["when"].remarks[0].startswith("could be another date: ")
+    assert (found["plain"].missing, found["flag"].distinct) == (0, 2)
+    assert found["income"].missing > 20
+
+
+@pytest.mark.parametrize("kind", ["category", "number", "bins"])
+def test_a_column_that_alone_predicts_a_class_is_remarked(tmp_path: Path, kind: str) -> None:
+    frame = table()
+    is_yes = frame["y"] == "yes"
+    chance = np.random.default_rng(2)
+    leaks: dict[str, Any] = {
+        "category": np.where(is_yes, "paid", "open"),
+        "number": is_yes * 1.0 + chance.normal(size=ROWS) / 100,
+        "bins": np.where(is_yes, 1, 2) + 10 * chance.integers(0, 3, ROWS),
+    }
+    found = summaries(tmp_path, frame.assign(leak=leaks[kind]))
+    assert found["leak"].remarks == (FORETELLS,)
+    assert not found["plain"].remarks
+
+
+@pytest.mark.parametrize("scale", [lambda y: y, lambda y: -3 * y + 1, np.exp, lambda y: y.round(1)])
+def test_a_column_that_alone_predicts_a_number_is_remarked(tmp_path: Path, scale: Any) -> None:
+    chance = np.random.default_rng(3)
+    y = chance.normal(size=ROWS)
+    frame = pd.DataFrame({"near": y + chance.normal(size=ROWS), "leak": scale(y), "y": y})
+    found = summaries(tmp_path, frame)
+    assert found["leak"].remarks == (FORETELLS,)
+    assert not found["near"].remarks
+
+
+def test_useful_columns_and_many_categories_are_no_leaks(tmp_path: Path) -> None:
+    frame = table()
+    chance = np.random.default_rng(4)
+    frame["useful"] = np.where(chance.random(ROWS) < 0.9, frame["y"], "no")
+    frame["shop"] = [f"shop {i}" for i in chance.integers(0, 90, ROWS)]
+    assert not [each.name for each in summaries(tmp_path, frame).values() if FORETELLS in each.remarks]
+
+
+def test_what_is_no_table_has_no_columns_to_tell_of() -> None:
+    x, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
+    assert summarize(from_arrays(x, y, DataSpec(source="memory"), resampling=True)) == []
+    assert summarize(from_arrays(x, y, DataSpec(source="memory"))) == []

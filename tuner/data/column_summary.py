@@ -1,0 +1,135 @@
+"""What each column of a table is read as and what becomes of it, for `tune check`.
+
+Looks at training rows alone, as all that is fitted does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from tuner.core.dataset import Dataset, Task
+from tuner.data.cells import TEXT
+from tuner.data.encoding import encode, names
+from tuner.data.fitting import Notes, folded, table_of
+from tuner.data.reading import ColumnReading, read_columns
+from tuner.data.resampling import SearchRows
+
+REMARKS: Mapping[str, str] = {
+    "constant": "one value only",
+    "distinct": "differs in every row",
+    "text": "free text",
+    "id": "numbers the rows",
+    "counts": "counts up with the rows",
+    "dropped": "as the study says",
+    "stray": "not numbers",
+    "odd": "not read",
+    "unordered": "not in the order",
+    "open_number": "could be another number",
+    "open_date": "could be another date",
+    "sentinel": "may stand for missing",
+    "codes": "zeros in front",
+    "merged": "taken for one",
+}
+"""What is remarkable of a column, by the kind of note; other notes only say how it is encoded."""
+
+FORETELLS = "alone predicts the target; is it known beforehand?"
+
+_LEAST_ROWS = 40
+_SURE = 0.98
+
+
+@dataclass(frozen=True)
+class ColumnSummary:
+    """One column of a table.
+
+    Attributes:
+        name: the column's.
+        kind: number, date, time, boolean, ordinal or category; text of free text.
+        missing: how many training rows have no value.
+        distinct: how many different values there are.
+        example: the first value as it is written; empty where there is none.
+        inputs: how many inputs of the network come of it; 0: it is left out.
+        remarks: what looks odd, or why it is left out.
+    """
+
+    name: str
+    kind: str
+    missing: int
+    distinct: int
+    example: str
+    inputs: int
+    remarks: tuple[str, ...] = ()
+
+
+def summarize(data: Dataset) -> list[ColumnSummary]:
+    """Every column of the table that a dataset was made of, in its order; none where it was no table.
+
+    Args:
+        data: with `resampling`, which holds the rows as they were.
+    """
+    rows = data.resampling
+    if not isinstance(rows, SearchRows) or not isinstance(rows.x, pd.DataFrame):
+        return []
+    raw = rows.x.iloc[rows.train]
+    y = rows.y[rows.train]
+    return [_summary(each, rows, raw, y) for each in read_columns(raw, rows.options)]
+
+
+def _summary(reading: ColumnReading, rows: SearchRows, raw: pd.DataFrame, y: NDArray[Any]) -> ColumnSummary:
+    notes = Notes()
+    table = table_of(reading, rows.options, notes)
+    labels = pa.array(reading.cells.labels(), TEXT, from_pandas=True)
+    known = pc.drop_null(labels)
+    remarks = [_remark(kind, told) for kind, told in notes.found.items() if kind in REMARKS]
+    if table is not None and _foretells(raw, table, y, rows.task):
+        remarks.append(FORETELLS)
+    return ColumnSummary(
+        name=reading.name,
+        kind="text" if "text" in notes.found else reading.kind if table is None else table["kind"],
+        missing=int(np.isnan(reading.values).sum()) if reading.values is not None else labels.null_count,
+        distinct=len(pc.unique(folded(known))),
+        example=known[0].as_py() if len(known) else "",
+        inputs=len(names({"columns": [table]})) if table is not None else 0,
+        remarks=tuple(remarks),
+    )
+
+
+def _remark(kind: str, told: list[str]) -> str:
+    """A note on one column without its name, which stands beside it."""
+    _, _, detail = told[0].partition(" (")
+    return f"{REMARKS[kind]}: {detail.removesuffix(')')}" if detail else REMARKS[kind]
+
+
+def _foretells(raw: pd.DataFrame, table: Mapping[str, Any], y: NDArray[Any], task: Task) -> bool:
+    """Whether rows whose values of a column are nearest share the target."""
+    if len(y) < _LEAST_ROWS or y.ndim > 1:
+        return False
+    x = encode(raw[[table["name"]]], {"columns": [table]})
+    values = x.argmax(axis=1) if table["kind"] == "category" else x[:, 0]
+    nearest = y[_nearest(values)]
+    if task is Task.REGRESSION:
+        # Half the mean squared difference of two draws is their variance.
+        left = float(np.mean((y - nearest) ** 2)) / 2
+        spread = float(np.var(y))
+    else:
+        left, spread = float(np.mean(y != nearest)), 1 - float(np.bincount(y).max()) / len(y)
+    return left < (1 - _SURE) * spread
+
+
+def _nearest(values: NDArray[Any]) -> NDArray[np.intp]:
+    """Of each row the other one whose value is nearest; (N,)."""
+    order = np.argsort(values, kind="stable")
+    steps = np.diff(values[order].astype(np.float64))
+    before, after = np.r_[np.inf, steps], np.r_[steps, np.inf]
+    at = np.arange(len(values)) + np.where(after <= before, 1, -1)
+    found = np.empty(len(values), np.intp)
+    found[order] = order[at]
+    return found
