@@ -116,7 +116,8 @@ def _columns(columns: Sequence[ColumnSummary]) -> Table:
         inputs = f"{each.inputs}" if each.inputs else "left out"
         table.add_row(*map(Text, (*told, inputs, "; ".join(each.remarks))))
     if len(shown) < len(columns):
-        table.add_row(Text(f"and {len(columns) - len(shown)} more without remarks"))
+        table.caption = f"and {len(columns) - len(shown)} more without remarks"
+        table.caption_justify = "left"
     return table
 
 
