@@ -151,7 +151,9 @@ def test_a_class_with_a_single_row_trains_and_is_noted() -> None:
     keys = np.array([0, 1] * 20 + [2])
     parts = divide(41, keys, spec(), "data")
     assert 40 in parts.train
-    assert parts.notes == ("1 of 3 classes have too few rows for every split; their 1 rows train.",)
+    assert parts.notes == (
+        "Classes with too few rows for every split, whose rows only train: 1 of 3, with 1 in all.",
+    )
 
 
 def test_more_classes_than_rows_in_a_split_are_drawn_without_strata_and_noted() -> None:

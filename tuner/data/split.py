@@ -192,8 +192,8 @@ def _at_random(
             kept, rest = rest[rare], rest[~rare]
             number = int((counts < len(sizes) + 1).sum())
             notes.append(
-                f"{number} of {len(counts)} classes have too few rows for every split; "
-                f"their {len(kept)} rows train."
+                f"Classes with too few rows for every split, whose rows only train: {number} of "
+                f"{len(counts)}, with {len(kept)} in all."
             )
         if len(rest) <= sum(sizes.values()):
             raise DataError(
