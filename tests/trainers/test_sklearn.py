@@ -509,3 +509,18 @@ def test_an_estimator_without_weights_says_so() -> None:
     assert SklearnTrainer().validate(spec, blobs()) == [
         "space.class_weight: KNeighborsClassifier fits rows without weights; drop it"
     ]
+
+
+def test_a_target_learned_by_its_logarithm_is_told_in_its_own_units(tmp_path: Path) -> None:
+    data = dataclasses.replace(line(), target_shift=5.0, target_scale=0.5, target_log=True)
+    session = SklearnTrainer().start(
+        Job(sklearn_study({"max_depth": 4}, "forest", {"n_estimators": 9}, score="mae"), data),
+        Trial(0, {"max_depth": 4}, 0),
+    )
+    reading = session.next()
+    assert isinstance(reading, Reading)
+    session.save(tmp_path)
+    model, truth = load_model(tmp_path), np.exp(data.validation.y * 0.5 + 5)
+    told = model.predict(data.validation.x)
+    assert metrics.mean_absolute_error(truth, told) == pytest.approx(reading.val_score, rel=1e-4)
+    assert model.losses(data.validation.x, truth).mean() == pytest.approx(reading.val_loss, rel=1e-4)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,18 @@ def test_numbers_are_predicted_in_their_own_units(tmp_path: Path) -> None:
     wanted = data.validation.y * data.target_scale + data.target_shift
     error = np.mean((predicted - wanted) ** 2) / 20**2
     assert error == pytest.approx(min(r.val_loss for r in curve), rel=1e-3)
+
+
+def test_a_target_learned_by_its_logarithm_is_predicted_in_its_own_units(tmp_path: Path) -> None:
+    data = replace(line(), target_shift=5.0, target_scale=0.5, target_log=True)
+    curve = saved(tmp_path, data, {"learning_rate": 0.05})
+    model, truth = load(tmp_path), np.exp(data.validation.y * 0.5 + 5)
+    predicted = model.predict(data.validation.x)
+    assert predicted.min() > 0
+    best = min(curve, key=lambda reading: reading.val_loss)
+    r2 = 1 - ((predicted - truth) ** 2).sum() / ((truth - truth.mean()) ** 2).sum()
+    assert r2 == pytest.approx(best.val_score, rel=1e-3)
+    assert model.losses(data.validation.x, truth).mean() == pytest.approx(best.val_loss, rel=1e-3)
 
 
 def test_several_targets_keep_their_axis_and_units(tmp_path: Path) -> None:
