@@ -18,6 +18,7 @@ from sklearn.metrics import accuracy_score, log_loss
 
 import tuner
 from tests.findings.trained import RATE
+from tuner.api.beside import BaselineProcess
 from tuner.core.baseline import ALL, KINDS
 from tuner.core.data_spec import DataSpec
 from tuner.data import locked
@@ -109,6 +110,40 @@ def test_on_one_split_they_are_what_scikit_learn_says_of_the_locked_rows(tmp_pat
     assert linear.loss.low < linear.loss.estimate < linear.loss.high
 
 
+def test_boosted_trees_that_take_long_are_trained_once_on_the_studys_own_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(2)
+    x, y = rng.normal(size=(300, 8)), np.arange(300) % 14
+    frame = pd.DataFrame(x, columns=list("abcdefgh")).assign(y=[f"c{i}" for i in y])
+    frame["a"] += y
+    frame.to_csv(tmp_path / "many.csv", index=False)
+    table = tmp_path / "many.csv"
+    trees: dict[str, Any] = {"baselines.use": ["boosted_trees"]}
+    start(table, "apart", **trees)
+    [alone] = tuner.confirm("apart").baselines
+    assert alone.trainings == 1
+    # A confirmation that follows at once takes what the search has trained, with the same numbers.
+    monkeypatch.setattr("tuner.api.run.takes_long", lambda *_: False)
+    begun: list[bytes] = []
+
+    class Counted(BaselineProcess):
+        def __init__(self, order: bytes) -> None:
+            begun.append(order)
+            super().__init__(order)
+
+    monkeypatch.setattr("tuner.api.beside.BaselineProcess", Counted)
+    keys = {"trainer.epochs": 3, "trainer.workers": 1, "confirm.repeats": 3, "confirm.top": 1}
+    found = tuner.start(
+        str(table), name="at once", target="y", space=RATE, trials=2, confirm=True,
+        settings=keys | trees,
+    )  # fmt: skip
+    assert len(begun) == 1
+    assert found.confirmation is not None
+    [at_once] = found.confirmation.baselines
+    assert (at_once.loss, at_once.score, at_once.trainings) == (alone.loss, alone.score, 1)
+
+
 def test_they_can_be_turned_off(table: Path) -> None:
     off: dict[str, Any] = {"baselines.use": []}
     found = start(table, **off)
@@ -129,7 +164,7 @@ def test_a_study_that_goes_on_trains_none_anew(table: Path, monkeypatch: pytest.
     def refuse(*_: Any, **__: Any) -> Any:
         raise AssertionError("a process was started")
 
-    monkeypatch.setattr("tuner.api.beside.Beside._start", refuse)
+    monkeypatch.setattr("tuner.api.beside.BaselineProcess", refuse)
     assert tuner.resume("line", trials=3).baselines == before
     assert tuner.resume("line").baselines == before
 
@@ -169,11 +204,11 @@ import os, threading, time
 import tuner
 from tuner.api import beside
 
-real = beside.Beside._start
+real = beside.BaselineProcess.__init__
 def start(self, order):
     real(self, order)
     print(self._process.pid, flush=True)
-beside.Beside._start = start
+beside.BaselineProcess.__init__ = start
 tuner.start({table!r}, name="killed", target="y", trials=100000, settings={{"trainer.workers": 1}})
 """
 

@@ -16,6 +16,7 @@ from sklearn.datasets import load_iris
 
 import tuner
 from tuner import api
+from tuner.core.space import Float, Int
 from tuner.errors import TrialError
 
 QUICK: dict[str, Any] = {"trainer.epochs": 2, "trainer.workers": 1, "trainer.rows": 1}
@@ -46,11 +47,20 @@ def test_data_from_a_path_gives_the_study_its_name(houses: Path) -> None:
 def test_a_pair_and_a_bunch_need_no_space(images: Path) -> None:
     study = tuner.start(name="iris", data=load_iris(), trials=1, settings=QUICK)
     assert study.spec.trainer.model == "mlp"
+    assert reaches_a_linear_model(study)
     assert study.summary.facts["task"] == "classification"
     with np.load(images) as arrays:
         pair = arrays["X"], arrays["y"]
     study = tuner.start(name="images", data=pair, trials=1, settings=QUICK)
     assert study.spec.trainer.model == "cnn"
+    assert not reaches_a_linear_model(study)
+
+
+def reaches_a_linear_model(study: tuner.Study) -> bool:
+    depth, l1 = (study.spec.space.parameters[name] for name in ("depth", "l1"))
+    assert isinstance(depth, Int)
+    assert isinstance(l1, Float)
+    return (depth.low, l1.high) == (0, 0.1)
 
 
 def test_a_study_file_without_a_space_is_given_one(houses: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tuner import content
+from tuner.core.space import Float, Int
 from tuner.core.space.section import parse_space
 from tuner.core.spec import StudySpec
 from tuner.data import load
@@ -71,3 +72,12 @@ def test_shipped_study_is_complete_and_without_faults(name: str) -> None:
     assert spec.data is not None
     data = load(spec.data, Path.cwd())
     assert list(resolve(spec.trainer.use).validate(spec, data)) == []
+
+
+@pytest.mark.parametrize("name", ["breast_cancer", "diabetes"])
+def test_shipped_tables_reach_a_plain_linear_model(name: str) -> None:
+    searched = spec_of(content.read(content.find("study", name))).search_space().parameters
+    depth, l1 = searched["depth"], searched["l1"]
+    assert isinstance(depth, Int)
+    assert isinstance(l1, Float)
+    assert (depth.low, l1.high) == (0, 0.1)

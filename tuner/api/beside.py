@@ -15,8 +15,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from multiprocessing.connection import Connection, Pipe
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from multiprocessing.connection import Pipe
 from typing import Any, Self
 
 import cloudpickle
@@ -48,19 +50,61 @@ _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA
 _LOG = logging.getLogger(__name__)
 
 
+class BaselineProcess:
+    """The process, from its first order to its end."""
+
+    def __init__(self, order: bytes) -> None:
+        self.line, theirs = Pipe()
+        with tempfile.TemporaryFile() as payload, theirs:
+            payload.write(order)
+            payload.flush()
+            handles = (theirs.fileno(), payload.fileno())
+            code = _BOOT.format(path=[str(path) for path in sys.path], wire=handles[0], payload=handles[1])
+            nothing = subprocess.DEVNULL
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", code],
+                stdin=nothing,
+                stdout=nothing,
+                stderr=nothing,
+                pass_fds=handles,
+                env={**os.environ, **dict.fromkeys(_THREADS, "1")},
+            )
+
+    def close(self) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+        self._process.wait()
+        self.line.close()
+
+
+_IDLE: ContextVar[list[BaselineProcess] | None] = ContextVar("idle", default=None)
+"""Within `one_process`: what has done its part and may be given more."""
+
+
+@contextmanager
+def one_process() -> Iterator[None]:
+    """Let a search and the confirmation that follows it share a process, since it takes seconds to start."""
+    idle: list[BaselineProcess] = []
+    token = _IDLE.set(idle)
+    try:
+        yield
+    finally:
+        _IDLE.reset(token)
+        for process in idle:
+            process.close()
+
+
 class Beside:
     """The baselines of a study in training; empty where nothing is to be trained.
 
-    Used as a context: at its end the process is over.
+    Used as a context: at its end the process is over, but for `one_process`.
     """
 
     def __init__(self, order: Order | None) -> None:
         self._kinds = order.kinds if order is not None else ()
+        self._awaited = 0
         self._began = time.monotonic()
-        self._process: subprocess.Popen[bytes] | None = None
-        self._line: Connection | None = None
-        if order is not None:
-            self._start(order)
+        self._process = self._ordered(order) if order is not None else None
 
     @classmethod
     def search(cls, planned: PreparedStudy, stored: Mapping[str, Any]) -> Self:
@@ -90,53 +134,55 @@ class Beside:
 
     def found(self) -> list[Baseline]:
         """Those of a search, as far as they come in time."""
+        self._awaited = len(self._kinds)
         end = self._patience()
         return [each for _ in self._kinds if isinstance(each := self._next(end), Baseline)]
 
     def is_ready(self) -> bool:
         """Whether all of a confirmation are trained; waits for them."""
+        self._awaited = 1
         return bool(self._kinds) and isinstance(self._next(self._patience()), Fitted)
 
     def judged(self, rows: Any, truth: Any) -> list[Trained]:
         """What those of a confirmation say of unlocked rows, once they are ready."""
-        if self._line is None:
+        if self._process is None:
             return []
-        self._line.send(Unlocked(rows, truth))
+        self._process.line.send(Unlocked(rows, truth))
+        self._awaited = len(self._kinds)
         end = self._patience()
         return [each for _ in self._kinds if isinstance(each := self._next(end), Trained)]
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-        if self._line is not None:
-            self._line.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        process, self._process, idle = self._process, None, _IDLE.get()
+        if process is None:
+            return
+        if kind is None and idle is not None and self._awaited == 0:
+            idle.append(process)
+        else:
+            process.close()
 
-    def _start(self, order: Order) -> None:
-        ours, theirs = Pipe()
-        with tempfile.TemporaryFile() as payload, theirs:
+    def _ordered(self, order: Order) -> BaselineProcess | None:
+        """A process that has the order."""
+        # Until its answers are taken it is not idle.
+        self._awaited = 1
+        try:
+            text = cloudpickle.dumps(order)
+        except Exception as error:  # noqa: BLE001 - no study fails for what stands beside it
+            _LOG.warning("the baselines were not trained: their data cannot be sent: %s", error)
+            return None
+        idle = _IDLE.get()
+        while idle:
+            process = idle.pop()
             try:
-                cloudpickle.dump(order, payload)
-            except Exception as error:  # noqa: BLE001 - no study fails for what stands beside it
-                _LOG.warning("the baselines were not trained: their data cannot be sent: %s", error)
-                ours.close()
-                return
-            payload.flush()
-            handles = (theirs.fileno(), payload.fileno())
-            code = _BOOT.format(path=[str(path) for path in sys.path], wire=handles[0], payload=handles[1])
-            nothing = subprocess.DEVNULL
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", code],
-                stdin=nothing,
-                stdout=nothing,
-                stderr=nothing,
-                pass_fds=handles,
-                env={**os.environ, **dict.fromkeys(_THREADS, "1")},
-            )
-        self._line = ours
+                process.line.send_bytes(text)
+            except OSError:
+                process.close()
+            else:
+                return process
+        return BaselineProcess(text)
 
     def _patience(self) -> float:
         """Until when they are waited for, on the monotonic clock."""
@@ -145,13 +191,16 @@ class Beside:
 
     def _next(self, end: float) -> Any:
         """The next message; None where none comes until `end`."""
-        if self._line is None:
+        if self._process is None:
             return None
+        line = self._process.line
         try:
-            return self._line.recv() if self._line.poll(max(0.0, end - time.monotonic())) else None
+            found = line.recv() if line.poll(max(0.0, end - time.monotonic())) else None
         except (EOFError, OSError):
             _LOG.info("the process of the baselines ended early")
             return None
+        self._awaited -= found is not None
+        return found
 
 
 def complete(database: Database, name: str, stored: Mapping[str, Any], spec: StudySpec, data: Any) -> None:

@@ -66,6 +66,9 @@ def complete(table: dict[str, Any], asked: Mapping[str, Any], folder: Path, memo
     for name, keys in sensible.items():
         table[name] = {**keys, **table.get(name, {})}
     table["space"] = {"use": ["optimization", "batch", "regularization", "initialization", "architecture"]}
+    if not images:
+        # On many tables nothing is better than a linear model of few columns, which is one of these.
+        table["space"] |= {"depth": {"low": 0}, "l1": {"high": 0.1}}
     known = parse_space(content.read(content.find("space", "batch")), "batch")["batch_size"]
     sizes = [size for size in known["choices"] if size == "full" or size < rows]
     if sizes != known["choices"]:

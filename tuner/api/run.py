@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from tuner.api.beside import complete
+from tuner.api.beside import complete, one_process
 from tuner.api.confirming import confirm as confirm_study
 from tuner.api.provenance import Provenance, of_new
 from tuner.api.revision import SpecSource, is_used_up, raised, revised
@@ -150,6 +150,7 @@ def start(
         {"name": name, "target": target, "objective.metric": metric, "models": models, **asked},
     )
     with (
+        one_process(),
         watched(observer, progress) as watching,
         Database.open(session.url, create=True, models=models) as database,
     ):
@@ -224,7 +225,11 @@ def resume(
     }
     if name is None and study is not None:
         name = name_of(study, trainer)
-    with watched(observer, progress) as watching, Database.open(url, models=models) as database:
+    with (
+        one_process(),
+        watched(observer, progress) as watching,
+        Database.open(url, models=models) as database,
+    ):
         summary = database.study(name) if name is not None else _unfinished(database)
         stored = summary.parsed.data
         data = in_memory(data, stored.target if stored is not None else None)

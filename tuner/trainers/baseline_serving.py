@@ -1,4 +1,4 @@
-"""What the process of the baselines runs: it trains them, then answers for rows that it is given.
+"""What the process of the baselines runs: it trains them, and answers for rows that it is given.
 
 Started by `api.beside` over two file descriptors, of a low priority, so that the trials have the
 processor. It writes nothing and prints nothing, and ends with its parent, whatever it is busy with.
@@ -10,10 +10,13 @@ import mmap
 import os
 import select
 import threading
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
 import cloudpickle
+import numpy as np
 
+from tuner.core.dataset import Dataset
 from tuner.trainers import baselines
 from tuner.trainers.baseline_messages import Fitted, Order, Trained, Unlocked
 from tuner.trainers.sklearn.model import SklearnModel
@@ -23,46 +26,76 @@ NICENESS = 10
 
 
 def serve(wire: int, payload: int) -> None:
-    """Train what is ordered, telling each baseline as it is done; then answer once for unlocked rows.
+    """Do what is ordered, one order after the other, until the parent's end of the wire is gone.
 
     Args:
         wire: file descriptor of the connection to the parent.
-        payload: file descriptor of the pickled `Order`.
+        payload: file descriptor of the first pickled `Order`.
     """
     os.nice(NICENESS)
     threading.Thread(target=_outlive, args=(wire,), daemon=True).start()
-    line = Connection(wire)
+    line, models = Connection(wire), SearchModels()
     try:
         with mmap.mmap(payload, 0, access=mmap.ACCESS_READ) as memory:
             order: Order = cloudpickle.loads(memory)
-        if order.repeats:
-            _confirm(line, order)
-        else:
-            _search(line, order)
+        while True:
+            if order.repeats:
+                _confirm(line, order, models)
+            else:
+                _search(line, order, models)
+            order = cloudpickle.loads(line.recv_bytes())
     except (EOFError, ConnectionError):
         return
 
 
-def _search(line: Connection, order: Order) -> None:
+@dataclass
+class SearchModels:
+    """What was trained for a search: a confirmation may want the same once more.
+
+    Attributes:
+        data: what it was trained on; None where there was no search, or one of folds.
+        models: by kind.
+    """
+
+    data: Dataset | None = None
+    models: dict[str, SklearnModel] = field(default_factory=dict)
+
+    def of(self, kind: str, data: Dataset) -> SklearnModel | None:
+        """The model of a kind, if it was trained on these rows."""
+        known = self.data
+        if known is None or not np.array_equal(known.train.y, data.train.y):
+            return None
+        return self.models.get(kind) if np.array_equal(known.train.x, data.train.x) else None
+
+
+def _search(line: Connection, order: Order, known: SearchModels) -> None:
+    """Train and judge, telling each baseline as it is done."""
     spec, data = order.job.spec, list(baselines.splits(order.job, 0))
+    known.data, known.models = data[0] if len(data) == 1 else None, {}
     for kind in order.kinds:
         models, why = baselines.attempt(kind, spec, data)
         if why is None:
+            known.models[kind] = models[0]
             line.send(baselines.judged(kind, spec, list(zip(models, data, strict=True))))
         else:
             line.send(baselines.blank(kind, spec, data[0], why))
 
 
-def _confirm(line: Connection, order: Order) -> None:
-    spec, known = order.job.spec, order.job.data
-    if known is None:
+def _confirm(line: Connection, order: Order, known: SearchModels) -> None:
+    """Train on the rows of the repeats; then answer once for unlocked rows."""
+    spec, own = order.job.spec, order.job.data
+    if own is None:
         return
+    once = {kind for kind in order.kinds if order.repeats > 1 and not baselines.is_quick(kind, own)}
     trained: dict[str, list[SklearnModel]] = {kind: [] for kind in order.kinds}
     reasons: dict[str, str] = {}
-    count = {kind: baselines.trainings(kind, known, order.repeats) for kind in order.kinds}
-    for repeat, data in enumerate(baselines.splits(order.job, order.repeats)):
+    for kind in once:
+        model = known.of(kind, own)
+        trained[kind], why = ([model], None) if model else baselines.attempt(kind, spec, [own])
+        reasons |= {kind: why} if why is not None else {}
+    for data in baselines.splits(order.job, order.repeats):
         for kind in order.kinds:
-            if repeat < count[kind] and kind not in reasons:
+            if kind not in once and kind not in reasons:
                 models, why = baselines.attempt(kind, spec, [data])
                 trained[kind] += models
                 reasons |= {kind: why} if why is not None else {}
@@ -71,7 +104,7 @@ def _confirm(line: Connection, order: Order) -> None:
     for kind in order.kinds:
         models = trained[kind] if kind not in reasons else []
         told = tuple(baselines.answers(model, spec, rows.x, rows.y) for model in models)
-        line.send(Trained(baselines.blank(kind, spec, known, reasons.get(kind)), told))
+        line.send(Trained(baselines.blank(kind, spec, own, reasons.get(kind)), told))
 
 
 def _outlive(wire: int) -> None:

@@ -40,8 +40,8 @@ LINEAR_STEPS = 1e11
 TREE_CELLS = 1e10
 """Cells that boosted trees look at, likewise."""
 
-AGAIN_CELLS = 1e9
-"""Cells that all trainings of a confirmation together may look at, but the first."""
+QUICK_CELLS = 1e8
+"""With no more of them, half a second of one core, they are trained for every repeat of a confirmation."""
 
 _FEWEST_ROWS = 10_000
 """Small tables cost a tree as much as one of so many rows: it has its histograms to fill."""
@@ -69,9 +69,9 @@ def splits(job: Job, repeats: int) -> Iterator[Dataset]:
         yield job.data
 
 
-def trainings(kind: str, data: Dataset, repeats: int) -> int:
-    """How many of a confirmation's repeats a baseline is trained for: as many as are quick."""
-    return repeats if kind != "boosted_trees" else max(1, min(repeats, int(AGAIN_CELLS / _cells(data))))
+def is_quick(kind: str, data: Dataset) -> bool:
+    """Whether it is trained for every repeat of a confirmation; else once, on the study's own rows."""
+    return kind != "boosted_trees" or _cells(data) <= QUICK_CELLS
 
 
 def refusal(kind: str, data: Dataset) -> str | None:
