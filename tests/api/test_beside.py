@@ -144,6 +144,20 @@ def test_boosted_trees_that_take_long_are_trained_once_on_the_studys_own_rows(
     assert (at_once.loss, at_once.score, at_once.trainings) == (alone.loss, alone.score, 1)
 
 
+def test_of_several_labels_the_constant_one_is_there_and_the_others_say_why_not(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    frame = pd.DataFrame(rng.normal(size=(200, 2)), columns=["a", "b"])
+    frame["wet"] = np.where(frame["a"] > 0.5, "yes", "no")
+    frame["cold"] = np.where(frame["b"] > 0, "yes", "no")
+    frame.to_csv(tmp_path / "labels.csv", index=False)
+    keys = {"data.target": ["wet", "cold"], "trainer.epochs": 2, "trainer.workers": 1}
+    found = tuner.start(str(tmp_path / "labels.csv"), space=RATE, trials=2, settings=keys)
+    constant, linear, trees = found.baselines
+    assert constant.left_out is None
+    assert np.isfinite(constant.val_loss)
+    assert linear.left_out == trees.left_out == "a row has several labels"
+
+
 def test_they_can_be_turned_off(table: Path) -> None:
     off: dict[str, Any] = {"baselines.use": []}
     found = start(table, **off)

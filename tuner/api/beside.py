@@ -26,6 +26,7 @@ import numpy as np
 
 from tuner.api.specify import PreparedStudy, prepare
 from tuner.core.baseline import ALL, Baseline
+from tuner.core.dataset import Task
 from tuner.core.job import Resources
 from tuner.core.spec import StudySpec
 from tuner.errors import TunerError
@@ -129,7 +130,8 @@ class Beside:
             use: what the confirmed study asks for; none where there is no test.
             repeats: how many splits there are.
         """
-        kinds = tuple(use) if is_comparable(planned) else ()
+        is_one = planned.data is not None and planned.data.task is not Task.MULTILABEL
+        kinds = tuple(use) if is_comparable(planned) and is_one else ()
         return cls(Order(planned.job(1, Resources()), kinds, repeats) if kinds else None)
 
     def found(self) -> list[Baseline]:

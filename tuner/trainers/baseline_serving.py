@@ -16,8 +16,9 @@ from multiprocessing.connection import Connection
 import cloudpickle
 import numpy as np
 
-from tuner.core.dataset import Dataset
+from tuner.core.dataset import Dataset, Task
 from tuner.trainers import baselines
+from tuner.trainers.baseline import baseline
 from tuner.trainers.baseline_messages import Fitted, Order, Trained, Unlocked
 from tuner.trainers.sklearn.model import SklearnModel
 
@@ -73,6 +74,9 @@ def _search(line: Connection, order: Order, known: SearchModels) -> None:
     spec, data = order.job.spec, list(baselines.splits(order.job, 0))
     known.data, known.models = data[0] if len(data) == 1 else None, {}
     for kind in order.kinds:
+        if kind == "constant" and data[0].task is Task.MULTILABEL:
+            line.send(baseline(spec, data[0]))
+            continue
         models, why = baselines.attempt(kind, spec, data)
         if why is None:
             known.models[kind] = models[0]
