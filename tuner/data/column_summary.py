@@ -25,7 +25,7 @@ from tuner.data.resampling import SearchRows
 REMARKS: Mapping[str, str] = {
     "constant": "one value only",
     "distinct": "differs in every row",
-    "text": "free text",
+    "wordless": "no words that come again",
     "id": "numbers the rows",
     "counts": "counts up with the rows",
     "dropped": "as the study says",
@@ -93,7 +93,7 @@ def _summary(reading: ColumnReading, rows: SearchRows, raw: pd.DataFrame, y: NDA
         remarks.append(FORETELLS)
     return ColumnSummary(
         name=reading.name,
-        kind="text" if "text" in notes.found else reading.kind if table is None else table["kind"],
+        kind="text" if "wordless" in notes.found else reading.kind if table is None else table["kind"],
         missing=int(np.isnan(reading.values).sum()) if reading.values is not None else labels.null_count,
         distinct=len(pc.unique(folded(known))),
         example=known[0].as_py() if len(known) else "",

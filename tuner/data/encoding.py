@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tuner.data import column, dates
+from tuner.data import column, dates, free_text
 from tuner.data.cells import TEXT, Cells
 from tuner.data.dates import DAY_S
 from tuner.data.fitting import (
@@ -36,8 +36,9 @@ from tuner.errors import DataError
 __all__ = ["MOST_CATEGORIES", "MOST_WIDE", "codes_of", "encode", "fit", "names", "stamps_of", "values_of"]
 
 MOST_WIDE = 10_000
-"""How many encoded columns categories and dates may make."""
+"""How many encoded columns categories, dates and texts may make."""
 
+_SIDES = ("sine", "cosine")
 _Encoded = list[tuple[str, NDArray[Any]]]
 
 
@@ -48,9 +49,10 @@ def fit(
 
     Numbers stay as they are, and words for true and false become 1 and 0; what is missing, or cannot be
     read, becomes the median, and a further column marks it. A date becomes days since the earliest one,
-    month, weekday and, where there are times of day, the hour; a time of day becomes hours. A category gets
-    a column of its own, and so does being missing; of more than 32 categories the rarer ones share one. A
-    column that is all missing, the same in all rows, free text, or a number of the row is left out.
+    and month, day of the year, weekday and, where there are times of day, the hour as sine and cosine; a time
+    of day becomes hours, and these sine and cosine too. Free text becomes words, see `free_text`. A
+    category gets a column of its own, and so does being missing; of more than 32 categories the rarer ones
+    share one. A column that is all missing, the same in all rows, or a number of the row is left out.
 
     Args:
         rows: the training rows.
@@ -58,7 +60,7 @@ def fit(
         options: what the study says of how columns are read.
 
     Returns:
-        The encoding, ``{"columns": [{"name": ..., "kind": "number" | "date" | "category", ...}]}``,
+        The encoding, ``{"columns": [{"name": ..., "kind": "number" | "date" | "category" | "text", ...}]}``,
         and what was done, a sentence each.
 
     Raises:
@@ -70,14 +72,15 @@ def fit(
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
     columns = [table for table in found if table is not None]
+    _share_words([table for table in columns if table["kind"] == "text"], notes)
     told = notes.sentences()
     if not columns:
         raise DataError(f"{where}: no column is left to learn from; {' '.join(told) or 'bring some'}")
-    wide = sum(len(_names(table)) for table in columns if table["kind"] in ("category", "date"))
+    wide = sum(len(_names(table)) for table in columns if table["kind"] in ("category", "date", "text"))
     if wide > MOST_WIDE:
         raise DataError(
-            f"{where}: {wide} encoded columns would come of categories and dates, more than {MOST_WIDE}; "
-            'leave columns out with drop = ["<column>", ...]'
+            f"{where}: {wide} encoded columns would come of categories, dates and texts, more than "
+            f'{MOST_WIDE}; leave columns out with drop = ["<column>", ...]'
         )
     return {"columns": columns}, told
 
@@ -132,6 +135,10 @@ def _encode_column(raw: pd.Series[Any], table: Mapping[str, Any]) -> _Encoded:
         stamps = stamps_of(cells, table)
         lost = np.isnan(stamps)
         parts = _date_parts(np.where(lost, table["fill_s"], stamps), table)
+    elif kind == "text":
+        texts = categories_of(cells, table)
+        lost = pc.is_null(texts).to_numpy(zero_copy_only=False)
+        parts = free_text.encoded(texts, table["words"])
     elif kind == "category":
         codes, lost = codes_of(cells, table)
         parts = [codes == i for i in range(len(table["categories"]))]
@@ -141,6 +148,8 @@ def _encode_column(raw: pd.Series[Any], table: Mapping[str, Any]) -> _Encoded:
         values = column.finite(values_of(cells, table))
         lost = np.isnan(values)
         parts = [np.where(lost, table["fill"], values)]
+        if table.get("periodic"):
+            parts += _circle(parts[0] / 24)
     if table["missing"]:
         parts.append(lost)
     return list(zip(_names(table), parts, strict=True))
@@ -185,24 +194,61 @@ def codes_of(cells: Cells, table: Mapping[str, Any]) -> tuple[NDArray[Any], NDAr
     return codes, lost
 
 
+def _share_words(texts: Sequence[dict[str, Any]], notes: Notes) -> None:
+    """Let columns of text share the words that may be known, and tell of them."""
+    for table, words in zip(texts, free_text.shared([t["words"] for t in texts]), strict=True):
+        table["words"] = words
+        notes.add("text", f"{table['name']} ({len(words)} of {table.pop('different')} words)")
+
+
 def _date_parts(stamps: NDArray[np.float64], table: Mapping[str, Any]) -> list[NDArray[Any]]:
     whole = np.floor(stamps).astype(np.int64)
+    day, second = whole // DAY_S, whole % DAY_S
     months = whole.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)
-    # 1970-01-01 was a Thursday; Monday is 0.
-    parts = [(stamps - table["origin_s"]) / DAY_S, months % 12 + 1, (whole // DAY_S + 3) % 7]
-    return [*parts, whole % DAY_S / 3600] if table["hours"] else parts
+    weekdays = (day + 3) % 7  # 1970-01-01 was a Thursday; Monday is 0
+    days = (stamps - table["origin_s"]) / DAY_S
+    if not table.get("periodic"):
+        # Models of before dates were periodic take these as they are.
+        return [days, months % 12 + 1, weekdays, *[second / 3600] * table["hours"]]
+    years = whole.astype("datetime64[s]").astype("datetime64[Y]").astype(np.int64)
+    first, following = (_first_day(years + more) for more in (0, 1))
+    turns = [months % 12 / 12, (day - first) / (following - first), weekdays / 7]
+    turns += [second / DAY_S] * table["hours"]
+    return [days, *(part for turn in turns for part in _circle(turn))]
+
+
+def _first_day(years: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The first day of years since 1970, in days since 1970."""
+    found: NDArray[np.int64] = years.astype("datetime64[Y]").astype("datetime64[D]").astype(np.int64)
+    return found
+
+
+def _circle(turns: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Sine and cosine of what begins anew after 1."""
+    return [np.sin(2 * np.pi * turns), np.cos(2 * np.pi * turns)]
 
 
 def _names(table: Mapping[str, Any]) -> list[str]:
     name = table["name"]
     if table["kind"] == "date":
-        made = [f"{name} ({part})" for part in ("days", "month", "weekday", *["hour"] * table["hours"])]
+        made = [f"{name} ({part})" for part in _named_parts(table)]
+    elif table["kind"] == "text":
+        made = free_text.names(name, table["words"])
     elif table["kind"] == "category":
         made = [f"{name} = {category}" for category in table["categories"]]
         made += [f"{name} (other)"] * table["other"]
     else:
         made = [f"{name} (hours)" if table["kind"] == "time" else name]
+        made += [f"{name} (hour, {side})" for side in _SIDES] if table.get("periodic") else []
     return made + [f"{name} (missing)"] * table["missing"]
+
+
+def _named_parts(table: Mapping[str, Any]) -> list[str]:
+    hour = ["hour"] * table["hours"]
+    if not table.get("periodic"):
+        return ["days", "month", "weekday", *hour]
+    turns = ("month", "day of year", "weekday", *hour)
+    return ["days", *(f"{turn}, {side}" for turn in turns for side in _SIDES)]
 
 
 def _numbers_only(rows: pd.DataFrame | NDArray[Any], features: Sequence[str]) -> NDArray[np.float32]:

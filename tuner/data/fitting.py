@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tuner.core.column_spec import ColumnSpec
-from tuner.data import column
+from tuner.data import column, free_text
 from tuner.data.cells import TEXT, Cells
 from tuner.data.dates import DAY_S
 from tuner.data.notation import PLAIN
@@ -44,7 +44,8 @@ class Notes:
         "empty": "Columns without a value in training are left out: {}.",
         "constant": "Columns with one value only in training are left out: {}.",
         "distinct": "Columns of text that differs in every row are left out: {}.",
-        "text": "Columns of free text are left out: {}.",
+        "text": "Free text becomes words, with a column for each that many rows tell apart: {}.",
+        "wordless": "Columns of free text are left out, as no word of theirs tells several rows apart: {}.",
         "id": 'Columns that only number the rows are left out: {}; kind = "number" under '
         "[data.columns.<name>] keeps one.",
         "dropped": "Columns that the study leaves out: {}.",
@@ -60,10 +61,11 @@ class Notes:
         "[data.columns.<name>] makes them missing.",
         "codes": 'Numbers with zeros in front are categories: {}; kind = "number" under '
         "[data.columns.<name>] changes it.",
-        "date": "Dates become days since the first one, month, weekday and hour: {}.",
+        "date": "Dates become days since the first one, and month, day of the year, weekday and hour as "
+        "sine and cosine: {}.",
         "open_date": "Dates that could mean two things: {}; date_format under [data.columns.<name>] "
         "says which.",
-        "time": "Times of day become hours: {}.",
+        "time": "Times of day become hours, and these sine and cosine where they are all below 24: {}.",
         "boolean": "Words for true and false become 1 and 0: {}.",
         "ordinal": "Values become their places in the order that the study gives: {}.",
         "merged": "Categories that differ in case or blanks only are one: {}.",
@@ -175,6 +177,8 @@ def _number(reading: ColumnReading, asked: ColumnSpec, notes: Notes) -> dict[str
         usual = asked.fill in (None, "median")
         notes.add("filled" if usual else "filled_with", f"{name} ({lost.sum()} rows, {fill:g})")
     table: dict[str, Any] = {"name": name, "kind": kind, "fill": fill, "missing": bool(lost.any())}
+    if kind == "time" and 0 <= known.min() <= known.max() < 24:
+        table["periodic"] = True
     if reading.notation != PLAIN:
         table["notation"] = reading.notation.to_table()
     if kind == "boolean":
@@ -206,6 +210,7 @@ def _date(reading: ColumnReading, asked: ColumnSpec, notes: Notes) -> dict[str, 
         "origin_s": float(known.min()),
         "fill_s": _fill(known, asked),
         "hours": bool((known % DAY_S != 0).any()),
+        "periodic": True,
         "missing": bool(lost.any()),
     }
     if reading.form is not None:
@@ -251,8 +256,14 @@ def _category(reading: ColumnReading, asked: ColumnSpec, notes: Notes) -> dict[s
         notes.add("empty", name)
         return None
     if asked.kind == "text" or (asked.kind is None and (kind := _rowwise(texts, known, distinct))):
-        notes.add("text" if asked.kind == "text" else kind, name)
-        return None
+        if asked.kind != "text" and kind != "text":
+            notes.add(kind, name)
+            return None
+        words, different = free_text.vocabulary(texts)
+        if not words:
+            notes.add("wordless", name)
+            return None
+        return {"name": name, "kind": "text", "words": words, "different": different, "missing": missing}
     counts, merged = _merged(counted)
     if len(counts) == 1 and known >= _LEAST_CONSTANT and not missing:
         notes.add("constant", f"{name} ({next(iter(counts))})")

@@ -58,7 +58,11 @@ def unseen(rows: pd.DataFrame, encoding: Mapping[str, Any]) -> list[str]:
 def _of_column(raw: pd.Series[Any], table: Mapping[str, Any]) -> Iterator[str]:
     cells, kind, name = cells_of(raw, table), table["kind"], table["name"]
     gone = Cells(raw, table.get("absent", ()), MISSING).missing
-    if kind == "category":
+    odd = np.zeros(len(cells), bool)
+    what = then = ""
+    if kind == "text":  # any text has words, known or not
+        pass
+    elif kind == "category":
         codes, gone = codes_of(cells, table)
         odd = codes < 0
         what = "which training never had" + (", or rarely" if table["other"] else "")
@@ -71,7 +75,7 @@ def _of_column(raw: pd.Series[Any], table: Mapping[str, Any]) -> Iterator[str]:
     if odd.any():
         yield f"column '{name}': {_rows(odd)} {_examples(raw[odd])}, {what}; {then}"
     if gone.any() and not table["missing"]:
-        taken = "none of the categories" if kind == "category" else "the training median"
+        taken = {"category": "none of the categories", "text": "no word"}.get(kind, "the training median")
         lack = f"{_rows(gone, 'no value')}, of which training had none"
         yield f"column '{name}': {lack}; {taken} is taken"
 
