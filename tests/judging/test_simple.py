@@ -25,7 +25,7 @@ def test_before_a_confirmation_they_stand_beside_the_searchs_best() -> None:
     found = beside_simple(verdict, BASELINES)
     assert found is not None
     assert found.sentence == (
-        "Beside something simple, by loss (and accuracy) on the 100 validation rows: trial 1 0.25 (0.9), "
+        "Beside something simple, by loss (and accuracy) on the 100 validation rows: trial 1 has 0.25 (0.9), "
         "boosted trees 0.3 (0.88), a linear model 0.35 (0.85), always 'no' 0.6 (0.7)."
     )
 
@@ -35,8 +35,9 @@ def test_what_was_left_out_is_said_with_its_reason() -> None:
     found = beside_simple(Verdict.of("s", LOSS, [record(0, 0.5, score=0.8)]), (*BASELINES[:2], out))
     assert found is not None
     assert found.sentence == (
-        "Beside something simple, by loss (and accuracy) on the 100 validation rows: the default 0.5 (0.8), "
-        "a linear model 0.35 (0.85), always 'no' 0.6 (0.7). Boosted trees were left out: it takes minutes."
+        "Beside something simple, by loss (and accuracy) on the 100 validation rows: the default has 0.5 "
+        "(0.8), a linear model 0.35 (0.85), always 'no' 0.6 (0.7). "
+        "Boosted trees were left out: it takes minutes."
     )
 
 
@@ -45,7 +46,7 @@ def test_without_a_loss_that_is_comparable_the_score_alone_is_told() -> None:
     found = beside_simple(Verdict.of("s", LOSS, [record(0, 0.5, score=0.8)]), bare)
     assert found is not None
     assert found.sentence == (
-        "Beside something simple, by accuracy on the 100 validation rows: the default 0.8, "
+        "Beside something simple, by accuracy on the 100 validation rows: the default has 0.8, "
         "boosted trees 0.88, a linear model 0.85, always 'no' 0.7."
     )
 
@@ -63,7 +64,7 @@ def test_once_confirmed_the_locked_rows_count(baselines: tuple[Baseline, ...]) -
     assert told is not None
     assert told.is_tested
     assert told.sentence == (
-        "Beside something simple, by loss (and accuracy) on the 50 locked rows: trial 1 0.2 (0.9), "
+        "Beside something simple, by loss (and accuracy) on the 50 locked rows: trial 1 has 0.2 (0.9), "
         "a linear model 0.4 (0.8). Boosted trees were left out: scikit-learn says: no."
     )
     assert [(each.kind, each.measure, each.is_first) for each in found.contests] == [

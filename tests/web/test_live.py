@@ -13,6 +13,7 @@ import pytest
 from plotly.io.json import to_json_plotly
 
 from tests.web.made import make_study, spec
+from tuner.core.baseline import Baseline
 from tuner.core.ports import Turn
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
@@ -138,6 +139,8 @@ def test_verdict_tells_a_flat_search_from_one_that_improves(path: Path, live: Li
     )
     verdict = live.snapshot("made").verdict
     assert answers.choice(verdict).trial == last
+    trees = Baseline("boosted trees", "accuracy", 0.3, 0.9, 100, kind="boosted_trees")
+    assert "boosted trees 0.3 (0.9)" in answers.choice(verdict, [trees]).text
     assert str(last) in answers.fitting(frame, last).text
     early = answers.answers(frame.only([]), verdict)
     assert {answer.short for answer in early} == {"Too early to say"}

@@ -28,6 +28,8 @@ _ADVICE = {
     f"{_LATER}",
 }
 
+_EITHER = "Either may be the better one: weigh what each costs, or bring more rows to tell them apart."
+
 
 def find(evidence: Evidence) -> Finding | None:
     """Reported when a baseline is as good on the validation rows, or, once confirmed, on the locked rows.
@@ -41,10 +43,14 @@ def find(evidence: Evidence) -> Finding | None:
         return _told(behind, _no_trial, Severity.WARNING)
     better = [each for each in tested if each.high < 0]
     ties = [each for each in tested if each.is_first and each.low <= 0]
-    return _told(better, _worse, Severity.WARNING) or _told(ties, _tied, Severity.ADVICE)
+    is_ahead = all(each.share > 0 for each in ties)
+    severity = Severity.NOTE if is_ahead else Severity.ADVICE
+    return _told(better, _worse, Severity.WARNING) or _told(ties, _tied, severity, _EITHER)
 
 
-def _told(contests: list[Contest], sentence: Callable[[Contest], str], severity: Severity) -> Finding | None:
+def _told(
+    contests: list[Contest], sentence: Callable[[Contest], str], severity: Severity, advice: str | None = None
+) -> Finding | None:
     if not contests:
         return None
     worst = min(contests, key=lambda each: (not each.is_first, each.share))
@@ -52,7 +58,7 @@ def _told(contests: list[Contest], sentence: Callable[[Contest], str], severity:
         "simple_is_as_good",
         sentence(worst),
         {"mine": worst.mine, "its": worst.its, "baseline": worst.kind, "measure": worst.measure},
-        _ADVICE[worst.kind],
+        advice or _ADVICE[worst.kind],
         severity,
     )
 

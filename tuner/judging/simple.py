@@ -67,7 +67,7 @@ class BesideSimple:
         by = " (and ".join(order) + ")" * (len(order) > 1)
         cells = zip(*(columns[name] for name in order), strict=True)
         told = [
-            f"{row.name} {' ('.join(cell)}{')' * (len(cell) > 1)}"
+            f"{row.name}{' has' * (row is self.rows[0])} {' ('.join(cell)}{')' * (len(cell) > 1)}"
             for row, cell in zip(known, cells, strict=True)
         ]
         left = "".join(
