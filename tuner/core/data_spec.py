@@ -83,8 +83,10 @@ class DataSpec(Section):
     columns: dict[str, ColumnSpec] = Field(
         {}, description="how single columns are read: tables [data.columns.<name>]"
     )
-    scaling: Literal["none", "standard", "min-max"] = Field(
-        "standard", description="scaling of the inputs, fitted on the training split"
+    scaling: Literal["none", "standard", "min-max", "quantile"] = Field(
+        "standard",
+        description="scaling of the inputs, fitted on the training split; quantile: by rank to a normal "
+        "distribution, for columns with outliers and heavy tails",
     )
     target_scaling: Literal["none", "standard", "log"] = Field(
         "standard",

@@ -122,7 +122,7 @@ class Dataset:
             of.
         features: the encoded columns' names (D of them for tables, empty for images).
         scaling: the scaling of the inputs where a trial does not search it:
-            ``"none"``, ``"standard"`` or ``"min-max"``, fitted on the training split.
+            ``"none"``, ``"standard"``, ``"min-max"`` or ``"quantile"``, fitted on the training split.
         target_shift: what was subtracted from a regression target, or from its logarithm, scalar or (T,).
         target_scale: what it was then divided by, scalar or (T,).
         target_log: whether its logarithm was taken first.

@@ -1,12 +1,14 @@
-"""Scaling of inputs: none, standard or min-max, fitted on the training split.
+"""Scaling of inputs: none, standard, min-max or quantile, fitted on the training split.
 
-An array goes in, a shift and a factor come out, which a saved model applies to new rows.
+An array goes in; a shift and a factor, or a curve for each column, come out, which a saved model applies to
+new rows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import NormalDist
 from typing import Any, Self
 
 import numpy as np
@@ -14,31 +16,47 @@ from numpy.typing import NDArray
 
 from tuner.errors import DataError, near
 
-KINDS = ("none", "standard", "min-max")
+KINDS = ("none", "standard", "min-max", "quantile")
 """What `Scaling.fit` knows."""
+
+MOST_KNOTS = 256
+"""How many knots the curve of a column has at most."""
+
+
+def _no_knots() -> NDArray[np.float32]:
+    return np.zeros((0, 0), np.float32)
+
+
+_CURVE = ("knots", "levels")
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """A linear map, ``(x - shift) * factor``.
+    """A linear map, ``(x - shift) * factor``; of kind quantile a curve, straight between its knots.
 
     Attributes:
         kind: one of `KINDS`.
         shift: float32, (D,) for tables, (C, 1, 1) for images.
         factor: float32, shaped like `shift`; 0 for what never changes in the training split, so
             that it says nothing in any other split either.
+        knots: float32, (D, Q) for tables, (C, Q) for images, ascending; the last one again and again where
+            a column has fewer than others. (0, 0) where the map is linear.
+        levels: what the knots become, shaped like `knots`; likewise all that is beyond the outermost ones.
     """
 
     kind: str
     shift: NDArray[np.float32]
     factor: NDArray[np.float32]
+    knots: NDArray[np.float32] = field(default_factory=_no_knots)
+    levels: NDArray[np.float32] = field(default_factory=_no_knots)
 
     @classmethod
     def fit(cls, kind: str, x: NDArray[Any]) -> Self:
         """Fit a scaling.
 
         Args:
-            kind: ``"none"``; ``"standard"``: mean 0 and standard deviation 1; ``"min-max"``: 0 to 1.
+            kind: ``"none"``; ``"standard"``: mean 0 and standard deviation 1; ``"min-max"``: 0 to 1;
+                ``"quantile"``: normally distributed, so that no value is far from all others.
             x: the training split, (N, D) for tables, scaled by column, or (N, C, H, W) for images,
                 scaled by channel.
 
@@ -51,8 +69,9 @@ class Scaling:
         low, high = (
             np.squeeze(f(x, axis=axes, keepdims=True), 0).astype(np.float64) for f in (np.min, np.max)
         )
-        if kind == "none":
-            return cls(kind, np.zeros(low.shape, np.float32), np.ones(low.shape, np.float32))
+        if kind in ("none", "quantile"):
+            curves = () if kind == "none" else _curves(_by_column(x))
+            return cls(kind, np.zeros(low.shape, np.float32), np.ones(low.shape, np.float32), *curves)
         shift, spread = low, high - low
         if kind == "standard":
             shift = np.squeeze(np.mean(x, axis=axes, keepdims=True, dtype=np.float64), 0)
@@ -63,15 +82,52 @@ class Scaling:
 
     def apply(self, x: NDArray[Any]) -> NDArray[np.float32]:
         """Scale (N, D) or (N, C, H, W), as it was fitted."""
-        scaled: NDArray[np.float32] = (np.asarray(x, np.float32) - self.shift) * self.factor
+        x = np.asarray(x, np.float32)
+        if len(self.knots):
+            columns = zip(_by_column(x), self.knots, self.levels, strict=True)
+            bent = np.array([np.interp(*column) for column in columns], np.float32)
+            x = np.moveaxis(bent.reshape(x.shape[1], len(x), *x.shape[2:]), 0, 1)
+        scaled: NDArray[np.float32] = (x - self.shift) * self.factor
         return scaled
 
     def to_table(self) -> dict[str, Any]:
         """The scaling as a JSON-ready table that `from_table` reads back exactly."""
-        return {"kind": self.kind, "shift": self.shift.tolist(), "factor": self.factor.tolist()}
+        table = {"kind": self.kind, "shift": self.shift.tolist(), "factor": self.factor.tolist()}
+        return table | ({name: getattr(self, name).tolist() for name in _CURVE} if len(self.knots) else {})
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any]) -> Self:
         """Read what `to_table` wrote."""
-        shift, factor = (np.asarray(table[key], np.float32) for key in ("shift", "factor"))
-        return cls(str(table["kind"]), shift, factor)
+        arrays = {
+            name: np.asarray(table[name], np.float32)
+            for name in ("shift", "factor", *_CURVE)
+            if name in table
+        }
+        return cls(str(table["kind"]), **arrays)
+
+
+def _by_column(x: NDArray[Any]) -> NDArray[Any]:
+    """The values of each column or channel, (D, N) or (C, N * H * W)."""
+    return np.moveaxis(x, 1, 0).reshape(x.shape[1], -1)
+
+
+def _curves(columns: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Knots and levels of the map to a normal distribution, (D, Q) each.
+
+    A value becomes the normal quantile of its mean rank (as in van der Waerden, Proc. Kon. Ned. Akad. Wet.
+    A 55, 1952, with (rank - 1/2) / N for rank / (N + 1)), which leaves equal values equal.
+
+    Args:
+        columns: (D, N).
+    """
+    count, normal = columns.shape[1], NormalDist()
+    places = np.linspace(0, count - 1, max(2, min(count, MOST_KNOTS))).round().astype(np.intp)
+    knots, levels = np.empty((2, len(columns), len(places)), np.float32)
+    for column, ends, heights in zip(columns, knots, levels, strict=True):
+        ordered = np.sort(column.astype(np.float32))
+        values = np.unique(ordered[places])
+        sides = [np.searchsorted(ordered, values, side) for side in ("left", "right")]
+        found = [normal.inv_cdf(rank) for rank in (sum(sides) / (2 * count)).tolist()]
+        ends[: len(values)], heights[: len(values)] = values, found
+        ends[len(values) :], heights[len(values) :] = values[-1], found[-1]
+    return knots, levels

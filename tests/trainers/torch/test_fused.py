@@ -16,6 +16,7 @@ from tuner.core.job import Job
 from tuner.core.spec import StudySpec
 from tuner.core.training import Exhausted, TrialBatch
 from tuner.core.trial import Params, Reading, Trial
+from tuner.data.scaling import KINDS
 from tuner.errors import DataError
 from tuner.testing.trainer import blobs, line, same, study
 from tuner.trainers import load_model, open_batch
@@ -61,7 +62,7 @@ SETTINGS: list[dict[str, Any]] = [
     *({"batch_size": size} for size in (1, 7, 80, 512, "full")),
     *({"depth": depth} for depth in (0, 1, 4)),
     *({"width": width} for width in (1, 8, 37, 256)),
-    *({"scaling": name} for name in ("none", "standard", "min-max")),
+    *({"scaling": name} for name in KINDS),
     {"momentum": 0.0, "optimizer": "nesterov"},
     {"warmup": 0.3, "schedule": "cosine"},
     {"clipping": "norm", "clip_norm": 0.3},

@@ -85,10 +85,11 @@ def test_folder_predicts_the_same_in_a_fresh_process_elsewhere(
     assert set(here) <= set(data.classes)
 
 
-def test_module_takes_unscaled_inputs_and_gives_what_was_measured(tmp_path: Path) -> None:
+@pytest.mark.parametrize("scaling", ["min-max", "quantile"])
+def test_module_takes_unscaled_inputs_and_gives_what_was_measured(tmp_path: Path, scaling: str) -> None:
     for data in (blobs(), plain.images()):
         folder = tmp_path / str(len(data.input_shape))
-        curve = saved(folder, data, {"scaling": "min-max", "learning_rate": 0.02, "dropout": 0.2})
+        curve = saved(folder, data, {"scaling": scaling, "learning_rate": 0.02, "dropout": 0.2})
         module = load(folder).module
         assert not module.training
         outputs = module(torch.tensor(data.validation.x)).detach()

@@ -14,6 +14,7 @@ from tuner.core.job import Job, Resources
 from tuner.core.spec import StudySpec
 from tuner.core.training import Exhausted, Failure, Outcome, Snapshot, Trainer, TrialBatch
 from tuner.core.trial import Params, Reading, Trial
+from tuner.data.scaling import KINDS
 from tuner.errors import DataError
 from tuner.testing.trainer import TrainerContract, blobs, line, same, study, written_and_read
 from tuner.trainers import load_model, open_batch
@@ -132,7 +133,7 @@ SETTINGS: list[dict[str, Any]] = [
     *({"schedule": name, "warmup": 0.2} for name in ("linear", "step", "exponential", "cosine", "one_cycle")),
     *({"init": name, "init_gain": 0.5} for name in ("small_normal", "xavier_uniform", "orthogonal")),
     *({"batch_size": size} for size in (1, 5, 13, 32, 45, 64, "full")),
-    *({"scaling": name} for name in ("none", "standard", "min-max")),
+    *({"scaling": name} for name in KINDS),
     {"momentum": 0.0, "optimizer": "nesterov"},
     {"clipping": "norm", "clip_norm": 0.3},
     {"clipping": "value", "clip_value": 0.05},

@@ -15,6 +15,7 @@ from tuner.core.dataset import Dataset, Split
 from tuner.core.job import Job, Resources
 from tuner.core.training import Exhausted, Failure
 from tuner.core.trial import Params, Reading, Trial
+from tuner.data.scaling import KINDS
 from tuner.errors import DataError, DeviceError
 from tuner.testing.trainer import blobs, line, same
 from tuner.trainers import open_batch
@@ -127,9 +128,9 @@ def test_images_are_augmented_and_tables_are_not(setting: dict[str, Any]) -> Non
 
 def test_searched_scaling_takes_the_place_of_the_datas() -> None:
     data = dataclasses.replace(blobs(), scaling="none")
-    curves = {kind: plain.curve(data, {"scaling": kind}) for kind in ("none", "standard", "min-max")}
+    curves = {kind: plain.curve(data, {"scaling": kind}) for kind in KINDS}
     assert same(plain.curve(data, {}), curves["none"])
-    assert len({curve[0].val_loss for curve in curves.values()}) == 3
+    assert len({curve[0].val_loss for curve in curves.values()}) == len(KINDS)
     assert same(plain.curve(dataclasses.replace(data, scaling="standard"), {}), curves["standard"])
 
 

@@ -54,21 +54,47 @@ class ScaledNetwork(nn.Module):
         network: what was trained.
         shift: (D,) for tables, (C, 1, 1) for images; subtracted from the inputs.
         factor: shaped like `shift`; what they are multiplied by then.
+        knots: (D, Q) for tables, (C, Q) for images; where the curves bend that inputs go through first; none
+            where the scaling is linear.
+        levels: shaped like `knots`; what these become.
     """
 
     shift: Tensor
     factor: Tensor
+    knots: Tensor | None
+    levels: Tensor | None
 
-    def __init__(self, network: nn.Module, shift: Tensor, factor: Tensor) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        shift: Tensor,
+        factor: Tensor,
+        knots: Tensor | None = None,
+        levels: Tensor | None = None,
+    ) -> None:
         super().__init__()
         self.network = network
         self.register_buffer("shift", shift)
         self.register_buffer("factor", factor)
+        self.register_buffer("knots", knots)
+        self.register_buffer("levels", levels)
 
     def forward(self, x: Tensor) -> Tensor:
         """Take (N, D) or (N, C, H, W); give (N, outputs)."""
+        if self.knots is not None and self.levels is not None:
+            x = _bent(x, self.knots, self.levels)
         outputs: Tensor = self.network((x - self.shift) * self.factor)
         return outputs[:, None] if outputs.ndim == 1 else outputs
+
+
+def _bent(x: Tensor, knots: Tensor, levels: Tensor) -> Tensor:
+    """Each column, or channel, through its curve, as `Scaling.apply` does."""
+    columns = x.movedim(1, 0).flatten(1)  # (D, N)
+    right = torch.searchsorted(knots, columns.contiguous(), right=True).clamp(1, knots.shape[1] - 1)
+    (low, high), (below, above) = ((t.gather(1, right - 1), t.gather(1, right)) for t in (knots, levels))
+    share = ((columns - low) / (high - low)).nan_to_num(0.0).clamp(0, 1)
+    bent = below + share * (above - below)
+    return bent.reshape(x.shape[1], len(x), *x.shape[2:]).movedim(0, 1)
 
 
 @dataclass(frozen=True)
@@ -218,6 +244,8 @@ def write(
         for name, tensor in weights.items()
     }
     tensors |= {"shift": torch.tensor(scaling.shift), "factor": torch.tensor(scaling.factor)}
+    if len(scaling.knots):
+        tensors |= {"knots": torch.tensor(scaling.knots), "levels": torch.tensor(scaling.levels)}
     save_file(tensors, folder / WEIGHTS)
     shape = {name: value for name, value in asdict(context).items() if name != "params"}
     numbers = {name: best.get(name) for name in NUMBERS}
@@ -263,6 +291,7 @@ def load(folder: Path, device: str = "cpu") -> TorchModel:
     try:
         tensors = load_file(folder / WEIGHTS)
         shift, factor = tensors.pop("shift"), tensors.pop("factor")
+        knots, levels = tensors.pop("knots", None), tensors.pop("levels", None)
         table, params = description["context"], description["params"]
         shape, names = (tuple(table[key]) for key in ("input_shape", "features"))
         context = NetworkContext(
@@ -276,7 +305,8 @@ def load(folder: Path, device: str = "cpu") -> TorchModel:
         raise
     except BaseException as error:
         raise TrialError(f"{folder}: the model cannot be built: {described(error)}") from error
-    return TorchModel(ScaledNetwork(network, shift, factor).to(device).eval(), description, folder)
+    module = ScaledNetwork(network, shift, factor, knots, levels).to(device).eval()
+    return TorchModel(module, description, folder)
 
 
 def _brought(reference: str, folder: Path) -> str:

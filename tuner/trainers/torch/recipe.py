@@ -13,6 +13,7 @@ from typing import Literal, Self
 from tuner import registry
 from tuner.core.space import Choice, Parameter
 from tuner.core.trial import Params, Value
+from tuner.data.scaling import KINDS as SCALINGS
 from tuner.errors import PluginError, near
 from tuner.trainers.row_weights import KINDS
 
@@ -216,7 +217,7 @@ LIMITS: Mapping[str, Range | Names | Registered] = {
     "depth": Range(0, whole=True),
     "activation": Names(("identity", "sigmoid", "tanh", "relu", "leaky_relu", "gelu", "silu")),
     "layer_norm": Names((True, False)),
-    "scaling": Names(("none", "standard", "min-max")),
+    "scaling": Names(SCALINGS),
     "image_shift": Range(0, whole=True),
     "image_flip": Names((True, False)),
     "mixup": Range(0),
