@@ -159,6 +159,8 @@ def test_what_would_take_minutes_is_left_out_with_a_word() -> None:
     assert baselines.refusal("constant", found) is None
     told = baselines.refusal("boosted_trees", found)
     assert told == "40,000 rows of 4,000 inputs and 2 outputs would take them minutes"
+    assert not any(baselines.is_quick(kind, found) for kind in KINDS)
+    assert all(baselines.is_quick(kind, loaded("sklearn:wine")) for kind in KINDS)
 
 
 def test_what_scikit_learn_cannot_fit_is_left_out_with_its_words() -> None:

@@ -99,7 +99,7 @@ class TestedBaseline:
         kind: see `core.baseline.Baseline`.
         says: likewise.
         trainings: how many models there are: one for each repeat; 1 where all share their rows, and of
-            boosted trees that take long, trained on the study's own training rows.
+            what takes long, trained on the study's own training rows.
         loss: None where it has none that is comparable.
         score: likewise.
         loss_gain: by how much the recommended configuration is better than it.

@@ -37,6 +37,9 @@ LOSSES = ("cross_entropy", "binary_cross_entropy", "mse", "mae", "huber")
 LINEAR_STEPS = 1e11
 """Multiplications of a linear model, about a minute of one core; with more of them it is left out."""
 
+QUICK_STEPS = 2e9
+"""With no more of them, a second of one core, it is trained for every repeat of a confirmation."""
+
 TREE_CELLS = 1e10
 """Cells that boosted trees look at, likewise."""
 
@@ -71,7 +74,8 @@ def splits(job: Job, repeats: int) -> Iterator[Dataset]:
 
 def is_quick(kind: str, data: Dataset) -> bool:
     """Whether it is trained for every repeat of a confirmation; else once, on the study's own rows."""
-    return kind != "boosted_trees" or _cells(data) <= QUICK_CELLS
+    # Of so many rows the splits alone take long, so a constant prediction follows the linear model.
+    return _cells(data) <= QUICK_CELLS if kind == "boosted_trees" else _steps(data) <= QUICK_STEPS
 
 
 def refusal(kind: str, data: Dataset) -> str | None:
@@ -82,8 +86,7 @@ def refusal(kind: str, data: Dataset) -> str | None:
         return "a row has several labels"
     if kind == "boosted_trees" and _cells(data) > TREE_CELLS:
         return f"{size} and {words.count(data.outputs, 'output')} would take them minutes"
-    per_row = inputs * (100 * data.outputs if data.task is Task.CLASSIFICATION else inputs)
-    if kind == "linear" and rows * per_row > LINEAR_STEPS:
+    if kind == "linear" and _steps(data) > LINEAR_STEPS:
         return f"{size} would take it minutes"
     return None
 
@@ -232,6 +235,13 @@ def _tells_shares(spec: StudySpec) -> bool:
         return True
     found = estimator_class(reference(spec.trainer.model, Task.CLASSIFICATION))
     return hasattr(found(**spec.trainer.settings), "predict_proba")
+
+
+def _steps(data: Dataset) -> float:
+    """Of a linear model: a hundred passes over the rows, or a matrix of squares."""
+    inputs = float(np.prod(data.input_shape))
+    per_input = 100 * data.outputs if data.task is Task.CLASSIFICATION else inputs
+    return len(data.train) * inputs * per_input
 
 
 def _cells(data: Dataset) -> float:
