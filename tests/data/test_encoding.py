@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tuner.core.column_spec import ColumnSpec
 from tuner.data import encode
+from tuner.data.cells import Cells
 from tuner.data.encoding import MOST_CATEGORIES, fit, names
 from tuner.data.options import Options
 from tuner.errors import DataError
@@ -322,3 +323,22 @@ def test_what_a_study_says_of_a_column_is_kept_with_the_encoding() -> None:
     assert "Values that `order` does not name count as missing: size ('huge' and the like, 1 rows)." in notes
     new = pd.DataFrame({"size": ["m"], "temp": ["-9.0"], "land": ["na"]})
     assert encode(new, stored).tolist() == [[2, 0, 4, 1, 0, 1, 0]]
+
+
+@given(
+    st.lists(
+        st.one_of(st.none(), st.text("1a \t\n\x1f\x85\xa0\u3000é~!", max_size=4)), min_size=1, max_size=9
+    )
+)
+def test_blanks_are_taken_away_whether_or_not_a_column_can_have_any(texts: list[str | None]) -> None:
+    cells = Cells(pd.Series(texts, dtype="str"))
+    assert cells.texts.to_pylist() == [(text or "").strip() or None for text in texts]
+
+
+def test_many_rows_are_encoded_as_each_alone() -> None:
+    rng = np.random.default_rng(0)
+    rows = pd.DataFrame({"n": rng.normal(size=5000), "c": rng.choice(["a", "b", "c"], 5000)})
+    encoding, _ = fit(rows, "data")
+    x = encode(rows, encoding)
+    expected = np.column_stack((rows.n.to_numpy(), *(rows.c == each for each in "abc")))
+    np.testing.assert_array_equal(x, expected.astype(np.float32))

@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tuner.core.dataset import Task
 from tuner.data import target
@@ -74,3 +76,40 @@ def test_a_target_that_cannot_be_learned_is_refused(values: list[Any], asked: st
 def test_one_hot_classes_are_refused_with_the_way_out() -> None:
     with pytest.raises(DataError, match=r"np\.argmax"):
         target.read(np.eye(3), "classification", "data")
+
+
+WORDS = (
+    "yes",
+    "YES ",
+    "no",
+    "1",
+    "1.0",
+    " 01",
+    "2",
+    "2,0",
+    "",
+    "n/a",
+    "None",
+    "true",
+    "A",
+    "a",
+    "Red",
+    "red",
+    "-1",
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(WORDS), min_size=2, max_size=30), st.sampled_from([None, "classification"]))
+def test_text_is_read_by_its_different_values_as_row_by_row(words: list[str], asked: str | None) -> None:
+    texts = [word or None for word in words]
+
+    def outcome(dtype: Any) -> Any:  # a column of objects is read row by row
+        try:
+            found = target.read(pd.Series(texts, dtype=dtype, name="y"), asked, "data")
+        except DataError as error:
+            return str(error)
+        again = found.again(pd.Series(WORDS, dtype=dtype, name="y"))
+        return found.task, found.values.tolist(), found.rows.tolist(), found.notes, [str(v) for v in again]
+
+    assert outcome("str") == outcome(object)

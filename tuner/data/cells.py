@@ -155,9 +155,21 @@ def _stripped(texts: Any) -> Any:
     """Without blanks around them; null where nothing is left."""
     if isinstance(texts, pa.ChunkedArray):
         texts = texts.combine_chunks()
-    texts = pc.utf8_trim_whitespace(texts.cast(TEXT))
+    texts = texts.cast(TEXT)
+    if _may_have_blanks(texts):
+        texts = pc.utf8_trim_whitespace(texts)
     empty = pc.equal(texts, pa.scalar("", TEXT))
     return pc.if_else(empty, pa.scalar(None, TEXT), texts) if bool(pc.any(empty).as_py()) else texts
+
+
+def _may_have_blanks(texts: Any) -> bool:
+    """Whether any byte could be part of a blank, which is much cheaper to see than to look at each text."""
+    _, offsets, letters = texts.buffers()
+    if letters is None:
+        return False
+    first, last = np.frombuffer(offsets, np.int64)[[texts.offset, texts.offset + len(texts)]]
+    found = np.frombuffer(letters, np.uint8)[first:last]
+    return bool(len(found)) and bool(found.min() <= ord(" ") or found.max() > ord("~"))
 
 
 def _sorted_out(raw: pd.Series[Any]) -> tuple[NDArray[np.float64], Any]:

@@ -58,8 +58,24 @@ def finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def text(column: pd.Series[Any]) -> NDArray[np.object_]:
     """Every value as text without blanks around it; whole numbers as ``3``, never ``3.0``; (N,)."""
-    words = [_word(value) for value in column.astype(object)]
-    return np.array(words, dtype=object)
+    codes, each = distinct(column)
+    words = [_word(value) for value in each.astype(object)]
+    return np.array([*words, None], dtype=object)[codes]
+
+
+def distinct(column: pd.Series[Any]) -> tuple[NDArray[np.intp], pd.Series[Any]]:
+    """The different values of a column in the order in which they come, missing ones too, and which each is.
+
+    Of text alone, as other values may be equal and written differently: 1, 1.0 and true. There each row has
+    a value of its own.
+
+    Returns:
+        (N,) places among the different values, and these.
+    """
+    if not isinstance(column.dtype, pd.StringDtype):
+        return np.arange(len(column)), column
+    codes, found = pd.factorize(column, use_na_sentinel=False)
+    return codes, pd.Series(found, dtype=column.dtype, name=column.name)
 
 
 def _word(value: Any) -> str:

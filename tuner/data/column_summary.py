@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from tuner.core.dataset import Dataset, Task
 from tuner.data.cells import TEXT
-from tuner.data.encoding import encode, names
+from tuner.data.encoding import encode, fit, names
 from tuner.data.fitting import Notes, folded, table_of
 from tuner.data.reading import ColumnReading, read_columns
 from tuner.data.resampling import SearchRows
@@ -79,17 +80,29 @@ def summarize(data: Dataset) -> list[ColumnSummary]:
     if not isinstance(rows, SearchRows) or not isinstance(rows.x, pd.DataFrame):
         return []
     raw = rows.x.iloc[rows.train]
-    y = rows.y[rows.train]
-    return [_summary(each, rows, raw, y) for each in read_columns(raw, rows.options)]
+    how, x = data.encoding, data.train.x
+    if rows.spec.folds is not None:  # the dataset is that of the first fold
+        how, _ = fit(raw, rows.where, rows.options)
+        x = encode(raw, how)
+    tables = {table["name"]: table for table in how["columns"]}
+    ends = np.cumsum([len(names({"columns": [table]})) for table in tables.values()]).tolist()
+    parts = {name: x[:, a:b] for name, (a, b) in zip(tables, pairwise([0, *ends]), strict=True)}
+    return [
+        _summary(each, rows, tables.get(each.name), parts.get(each.name))
+        for each in read_columns(raw, rows.options)
+    ]
 
 
-def _summary(reading: ColumnReading, rows: SearchRows, raw: pd.DataFrame, y: NDArray[Any]) -> ColumnSummary:
+def _summary(
+    reading: ColumnReading, rows: SearchRows, table: Mapping[str, Any] | None, x: NDArray[np.float32] | None
+) -> ColumnSummary:
+    """Of one column, which is encoded so, (N, inputs); None where it is left out."""
     notes = Notes()
-    table = table_of(reading, rows.options, notes)
+    table_of(reading, rows.options, notes)
     labels = pa.array(reading.cells.labels(), TEXT, from_pandas=True)
     known = pc.drop_null(labels)
     remarks = [_remark(kind, told) for kind, told in notes.found.items() if kind in REMARKS]
-    if table is not None and _foretells(raw, table, y, rows.task):
+    if table is not None and x is not None and _foretells(x, table, rows.y[rows.train], rows.task):
         remarks.append(FORETELLS)
     return ColumnSummary(
         name=reading.name,
@@ -97,7 +110,7 @@ def _summary(reading: ColumnReading, rows: SearchRows, raw: pd.DataFrame, y: NDA
         missing=int(np.isnan(reading.values).sum()) if reading.values is not None else labels.null_count,
         distinct=len(pc.unique(folded(known))),
         example=known[0].as_py() if len(known) else "",
-        inputs=len(names({"columns": [table]})) if table is not None else 0,
+        inputs=0 if x is None else x.shape[1],
         remarks=tuple(remarks),
     )
 
@@ -108,11 +121,10 @@ def _remark(kind: str, told: list[str]) -> str:
     return f"{REMARKS[kind]}: {detail.removesuffix(')')}" if detail else REMARKS[kind]
 
 
-def _foretells(raw: pd.DataFrame, table: Mapping[str, Any], y: NDArray[Any], task: Task) -> bool:
+def _foretells(x: NDArray[np.float32], table: Mapping[str, Any], y: NDArray[Any], task: Task) -> bool:
     """Whether rows whose values of a column are nearest share the target."""
     if len(y) < _LEAST_ROWS or y.ndim > 1:
         return False
-    x = encode(raw[[table["name"]]], {"columns": [table]})
     values = x.argmax(axis=1) if table["kind"] == "category" else x[:, 0]
     nearest = y[_nearest(values)]
     if task is Task.REGRESSION:

@@ -38,6 +38,7 @@ __all__ = ["MOST_CATEGORIES", "MOST_WIDE", "codes_of", "encode", "fit", "names",
 MOST_WIDE = 10_000
 """How many encoded columns categories, dates and texts may make."""
 
+_BLOCK = 2048
 _SIDES = ("sine", "cosine")
 _Encoded = list[tuple[str, NDArray[Any]]]
 
@@ -118,8 +119,10 @@ def encode(
     _check_present(rows, wanted)
     parts = [part for table in tables for part in _encode_column(rows[table["name"]], table)]
     x = np.empty((len(rows), len(parts)), np.float32)
-    for i, (_, values) in enumerate(parts):
-        x[:, i] = values
+    for start in range(0, len(rows), _BLOCK):  # that fits into a cache, as columns are written across rows
+        block = slice(start, start + _BLOCK)
+        for i, (_, values) in enumerate(parts):
+            x[block, i] = values[block]
     return x
 
 

@@ -343,6 +343,8 @@ def _dots(texts: Any) -> tuple[int, str | None]:
 
 def _code(texts: Any) -> str | None:
     """A whole number with zeros in front, where all are whole and that is no slip; else None."""
+    if not all(map(str.isdecimal, pc.drop_null(texts[:_SAMPLE]).to_pylist())):
+        return None
     zeros = pc.starts_with(texts, "0")
     if not bool(pc.any(zeros).as_py()):
         return None

@@ -243,7 +243,10 @@ class SearchRows:
 
 def rows_of(x: X, rows: Rows) -> X:
     """Some rows, in this order."""
-    return x.iloc[rows] if isinstance(x, pd.DataFrame) else x[rows]
+    if not isinstance(x, pd.DataFrame):
+        return x[rows]
+    every = len(rows) == len(x) and bool((rows == np.arange(len(x))).all())
+    return x if every else x.iloc[rows]
 
 
 def _heavy_tail(y: NDArray[np.float64], kind: str) -> list[str]:

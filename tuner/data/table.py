@@ -85,9 +85,9 @@ def _with_arrow(path: Path, found: Dialect) -> pd.DataFrame:
                 block_size=_BLOCK,
                 encoding="utf8" if is_utf8 else found.encoding,
             ),
-            parse_options=pyarrow.csv.ParseOptions(delimiter=found.separator, newlines_in_values=True),
+            parse_options=pyarrow.csv.ParseOptions(delimiter=found.separator, newlines_in_values=quotes > 0),
             convert_options=pyarrow.csv.ConvertOptions(
-                column_types=dict.fromkeys(_labels(found.names), pa.string()),
+                column_types=dict.fromkeys(_labels(found.names), pa.large_string()),
                 null_values=[""],
                 strings_can_be_null=True,
             ),

@@ -96,11 +96,11 @@ class Spelling:
 
     def labels(self, y: pd.Series[Any]) -> NDArray[np.object_]:
         """As the names of classes; (M,)."""
-        texts = column.text(y)
-        keys = keys_of(texts, self.numbers(y) if self.by_value else None)
-        return np.array([*(self.names.get(k, t) for k, t in zip(keys, texts, strict=True)), None], object)[
-            :-1
-        ]
+        codes, each = column.distinct(y)
+        texts = column.text(each)
+        keys = keys_of(texts, self.numbers(each) if self.by_value else None)
+        named = [self.names.get(key, text) for key, text in zip(keys, texts, strict=True)]
+        return np.array([*named, None], object)[codes]
 
 
 def read(
@@ -159,13 +159,16 @@ def read(
         if odd := ", ".join(f"{number:.15g}" for number in sentinels(found)):
             notes.append(f"The target's {odd} may stand for a missing value; missing = [{odd}] says so.")
     else:
-        numbers = spelling.numbers(known) if by_value else None
-        names, merged = _names(column.text(known), numbers, asked is not None or seen.kind == "boolean")
+        codes, each = column.distinct(known)
+        numbers = spelling.numbers(each) if by_value else None
+        counts = np.bincount(codes, minlength=len(each))
+        as_written = asked is not None or seen.kind == "boolean"
+        names, merged = _names(column.text(each), numbers, counts, as_written)
         notes += merged
         spelling = replace(spelling, names=names)
         found = spelling.labels(known)
     notes.append(decided.why)
-    if len(np.unique(found)) < 2:
+    if len(pd.unique(found)) < 2:
         raise DataError(f"{where}: target: has one value only, '{found[0]}'; choose another target")
     return Target(decided.task, found, rows, tuple(notes), spelling)
 
@@ -320,12 +323,22 @@ def _of_numbers(numbers: NDArray[np.float64]) -> _Decision:
 
 
 def _names(
-    texts: NDArray[np.object_], values: NDArray[np.float64] | None, as_written: bool
+    texts: NDArray[np.object_],
+    values: NDArray[np.float64] | None,
+    counts: NDArray[np.intp],
+    as_written: bool,
 ) -> tuple[dict[Any, str], list[str]]:
-    """The name of each class by its key, and which spellings were taken together."""
+    """The name of each class by its key, and which spellings were taken together.
+
+    Args:
+        texts: the different ones, (K,).
+        values: their numbers, where classes go by them.
+        counts: how many rows have each.
+        as_written: whether numbers keep the spelling that they have.
+    """
     spellings: dict[Any, Counter[str]] = {}
-    for key, text in zip(keys_of(texts, values), texts, strict=True):
-        spellings.setdefault(key, Counter())[text] += 1
+    for key, text, count in zip(keys_of(texts, values), texts, counts.tolist(), strict=True):
+        spellings.setdefault(key, Counter())[text] += count
     names: dict[Any, str] = {}
     merged = []
     single = all(len(each) == 1 for each in spellings.values())
@@ -364,10 +377,13 @@ def _is_infinite(label: Any) -> bool:
 
 
 def _are_words(known: pd.Series[Any]) -> bool:
-    return not types.is_numeric_dtype(known.dtype) and {str(v).strip().lower() for v in known} <= {
-        "true",
-        "false",
-    }
+    if types.is_numeric_dtype(known.dtype):
+        return False
+    return all(_is_truth(v) for v in known.iloc[:1]) and all(_is_truth(v) for v in column.distinct(known)[1])
+
+
+def _is_truth(value: Any) -> bool:
+    return str(value).strip().lower() in ("true", "false")
 
 
 def _stray(known: pd.Series[Any], reads: NDArray[np.bool_]) -> str:
