@@ -1,0 +1,101 @@
+"""Tables are read, split and encoded, beside `pandas.read_csv`, which only reads; `tune check` of a wide one.
+
+A table of 40 columns of floats, 5 of whole numbers, 4 of words and a target of 0 and 1 is written to a
+CSV file. Each run is a process of its own, which measures its CPU seconds, imports apart, and the peak of its
+memory beyond them (on Linux); the two take turns, and medians are told. Memory is set beside that of the
+table in pandas.
+
+Run: python -m benchmarks.reading [--rows N] [--repeats N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.processes import machine, run
+
+PEAK = """
+def peak():  # not that of getrusage, which begins with the memory of the parent
+    with open("/proc/self/status") as lines:
+        return next(int(line.split()[1]) / 1e3 for line in lines if line.startswith("VmHWM"))
+"""
+
+FRAME = """
+import json, time
+import pandas
+before, begin = peak(), time.process_time()
+table = pandas.read_csv("table.csv")
+spent = time.process_time() - begin
+print(json.dumps([spent, peak() - before, table.memory_usage(deep=True).sum() / 1e6]))
+"""
+
+LOAD = """
+import json, pathlib, time
+from tuner.core.data_spec import DataSpec
+from tuner.data import load
+before, begin = peak(), time.process_time()
+load(DataSpec(source="table.csv", target="y"), pathlib.Path("."))
+print(json.dumps([time.process_time() - begin, peak() - before, 0.0]))
+"""
+
+CHECK = """
+import contextlib, io, json, sys, time
+import tuner.api, tuner.trainers.torch
+from tuner.cli import main
+sys.argv = ["tune", "check", "table.csv", "--target", "y"]
+begin = time.process_time()
+with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+    main()
+print(json.dumps([time.process_time() - begin, 0.0, 0.0]))
+"""
+
+
+def write(path: Path, rows: int, floats: int, wholes: int, words: int) -> None:
+    """Write a table of chance."""
+    chance = np.random.default_rng(0)
+    columns: dict[str, Any] = {f"x{i}": chance.normal(size=rows).round(4) for i in range(floats)}
+    columns |= {f"k{i}": chance.integers(0, 100, rows) for i in range(wholes)}
+    columns |= {f"c{i}": chance.choice(["red", "green", "blue"], rows) for i in range(words)}
+    pd.DataFrame({**columns, "y": chance.integers(0, 2, rows)}).to_csv(path, index=False)
+
+
+def measure(program: str, folder: Path) -> tuple[float, float, float]:
+    """CPU seconds, MB beyond the imports, and MB of the table."""
+    output = run([sys.executable, "-c", PEAK + program], folder).output
+    spent, peak, size = json.loads(output.strip().splitlines()[-1])
+    return spent, peak, size
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--repeats", type=int, default=3)
+    args = parser.parse_args()
+    print(machine())
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write(folder / "table.csv", args.rows, 40, 5, 4)
+        turns = [(measure(FRAME, folder), measure(LOAD, folder)) for _ in range(args.repeats)]
+        (theirs, their_peak, size), (ours, our_peak, _) = (
+            tuple(map(statistics.median, zip(*each, strict=True))) for each in zip(*turns, strict=True)
+        )
+        print(f"{args.rows} rows: CPU time, and peak memory beside the size of the table in pandas")
+        print(f"pandas.read_csv {theirs:.1f} s; peak {their_peak / size:.1f}x the table")
+        print(f"tuner.data.load {ours:.1f} s, {ours / theirs:.1f}x; peak {our_peak / size:.1f}x the table")
+        write(folder / "table.csv", 500, 1100, 0, 100)
+        wide = statistics.median(measure(CHECK, folder)[0] for _ in range(args.repeats))
+        print(f"tune check of 1,200 columns: {wide:.1f} s of CPU beyond imports")
+
+
+if __name__ == "__main__":
+    main()
