@@ -51,7 +51,7 @@ from benchmarks.processes import machine
 HELD_OUT = 0.25
 MOST_ROWS = 10_000
 OURS, LINEAR, BOOSTING, TUNED, MLP = "tuner", "linear", "boosting", "tuned boosting", "sklearn MLP"
-FINDING = "beside_something_simple"
+FINDING = "simple_is_as_good"
 """The finding that says whether the network beats them."""
 WORSE = 1.05
 """A network that is worse than the best of the simple ones by more than this should have been told so."""
