@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tuner.api.beside import Beside
-from tuner.api.beside_test import tested_baselines
+from tuner.api.baseline_run import BaselineRun
 from tuner.api.probabilities import by_threshold, calibration, shares_of
 from tuner.api.provenance import Provenance
 from tuner.api.repeats import Repeats, begun
 from tuner.api.rowwise import row_noise, score_of
 from tuner.api.specify import in_memory
+from tuner.api.tested_baselines import tested_baselines
 from tuner.api.watching import Progress, watched
 from tuner.artifacts import Artifacts
 from tuner.content import storage_url
@@ -159,7 +159,7 @@ class _ConfirmationRun:
         from tuner.data import untold
 
         use = self.summary.parsed.baselines.use if again.is_tested else ()
-        with Beside.confirmation(again.planned, use, again.count if again.redrawn else 1) as beside:
+        with BaselineRun.confirmation(again.planned, use, again.count if again.redrawn else 1) as baselines:
             again.train(
                 database,
                 self.url,
@@ -171,14 +171,14 @@ class _ConfirmationRun:
                 command=command,
             )
             with untold():
-                found, row, kept = self._judge(again, records, command, beside)
+                found, row, kept = self._judge(again, records, command, baselines)
         table = found.to_table() | {"model_path": kept.name if kept is not None else None}
         database.end_confirmation(name, row.number, table)
         _tidy(database, found)
         return found
 
     def _judge(
-        self, again: Repeats, records: Sequence[TrialRecord], command: str, beside: Beside
+        self, again: Repeats, records: Sequence[TrialRecord], command: str, baselines: BaselineRun
     ) -> tuple[Confirmation, StoredConfirmation, Path | None]:
         database, name, spec = self.database, self.summary.name, again.spec
         study = self.summary.parsed
@@ -195,7 +195,7 @@ class _ConfirmationRun:
         choice = choose(rivals, minimize=objective.minimize, overlap=again.overlap, noise=noise)
         fingerprint = planned.fingerprint if planned is not None else None
         untested = self._untested(spec, models[choice.recommended], fingerprint)
-        is_beside = untested is None and beside.is_ready()
+        has_baselines = untested is None and baselines.is_ready()
         # It is noted before a single test row is read.
         row = database.begin_confirmation(name, command, opened=untested is None)
         simple: tuple[TestedBaseline, ...] = ()
@@ -205,8 +205,8 @@ class _ConfirmationRun:
             rows, by_score = self._locked(spec, fingerprint), objective.metric.endswith("_score")
             trial = _LockedTest(rows, spec, positive, by_score)
             test = trial.tested(models[choice.recommended], models[0], choice.recommended == 0)
-            if is_beside:
-                simple = trial.beside(beside, models[choice.recommended])
+            if has_baselines:
+                simple = trial.baselines(baselines, models[choice.recommended])
             # A path of gaps or of sizes has no counterpart on the test rows.
             is_same = objective.metric in ("val_loss", "val_score")
             kept = _path(database.artifacts(name), study, records) if is_same else []
@@ -317,10 +317,10 @@ class _LockedTest:
             score_gain=score.gain(score_before, falling=self.spec.trainer.score_falls),
         )
 
-    def beside(self, beside: Beside, mine: Mapping[int, Path]) -> tuple[TestedBaseline, ...]:
+    def baselines(self, baselines: BaselineRun, mine: Mapping[int, Path]) -> tuple[TestedBaseline, ...]:
         """The baselines on the same rows, beside the recommended configuration's models."""
         models = [load_model(mine[repeat]) for repeat in sorted(mine)]
-        found = beside.judged(self.rows.x, self.rows.y)
+        found = baselines.judged(self.rows.x, self.rows.y)
         return tuple(
             tested_baselines(found, models, self._measures, score_falls=self.spec.trainer.score_falls)
         )

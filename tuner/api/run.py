@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from tuner.api.beside import complete, one_process
+from tuner.api.baseline_run import complete, one_process
 from tuner.api.confirming import confirm as confirm_study
 from tuner.api.provenance import Provenance, of_new
 from tuner.api.revision import SpecSource, is_used_up, raised, revised

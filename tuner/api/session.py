@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from tuner import callbacks, executors
-from tuner.api.beside import Beside, fact
+from tuner.api.baseline_run import BaselineRun, fact
 from tuner.api.cores import cores
 from tuner.api.probe import WorkerLayout, fastest
 from tuner.api.specify import PreparedStudy
@@ -208,9 +208,9 @@ class Session:
                 observer=observer,
             )
             ended = _EndedCurves(database, spec.name, spec.primary_objective().metric)
-            with Beside.search(self.planned, self.stored) as beside:
+            with BaselineRun.search(self.planned, self.stored) as baselines:
                 engine.run(records, curves, seconds, position, ended)
-                if found := beside.found():
+                if found := baselines.found():
                     database.add_facts(spec.name, fact(self.planned, self.stored, found))
         finally:
             store.close()

@@ -1,6 +1,6 @@
 """What the process of the baselines runs: it trains them, and answers for rows that it is given.
 
-Started by `api.beside` over two file descriptors, of a low priority, so that the trials have the
+Started by `api.baseline_run` over two file descriptors, of a low priority, so that the trials have the
 processor. It writes nothing and prints nothing, and ends with its parent, whatever it is busy with.
 """
 

@@ -18,7 +18,7 @@ from sklearn.metrics import accuracy_score, log_loss
 
 import tuner
 from tests.findings.trained import RATE
-from tuner.api.beside import BaselineProcess
+from tuner.api.baseline_run import BaselineProcess
 from tuner.core.baseline import ALL, KINDS
 from tuner.core.data_spec import DataSpec
 from tuner.data import locked
@@ -29,7 +29,7 @@ from tuner.results.report import page
 @pytest.fixture(autouse=True)
 def _on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TUNER_BASELINES", raising=False)
-    monkeypatch.setattr("tuner.api.beside.PATIENCE_S", 600.0)
+    monkeypatch.setattr("tuner.api.baseline_run.PATIENCE_S", 600.0)
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def test_boosted_trees_that_take_long_are_trained_once_on_the_studys_own_rows(
             begun.append(order)
             super().__init__(order)
 
-    monkeypatch.setattr("tuner.api.beside.BaselineProcess", Counted)
+    monkeypatch.setattr("tuner.api.baseline_run.BaselineProcess", Counted)
     keys = {"trainer.epochs": 3, "trainer.workers": 1, "confirm.repeats": 3, "confirm.top": 1}
     found = tuner.start(
         str(table), name="at once", target="y", space=RATE, trials=2, confirm=True,
@@ -178,7 +178,7 @@ def test_a_study_that_goes_on_trains_none_anew(table: Path, monkeypatch: pytest.
     def refuse(*_: Any, **__: Any) -> Any:
         raise AssertionError("a process was started")
 
-    monkeypatch.setattr("tuner.api.beside.BaselineProcess", refuse)
+    monkeypatch.setattr("tuner.api.baseline_run.BaselineProcess", refuse)
     assert tuner.resume("line", trials=3).baselines == before
     assert tuner.resume("line").baselines == before
 

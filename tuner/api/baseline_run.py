@@ -1,4 +1,4 @@
-"""Beside: the process that trains a study's baselines while its trials train (`trainers.baseline_serving`).
+"""BaselineRun: the process that trains a study's baselines while its trials train (`trainers.baseline_serving`).
 
 It has a low priority and one thread, so that the search keeps the processor. Its results are taken when the
 trials are done; what has not come a while later is left out, and trained when the study goes on. It
@@ -95,7 +95,7 @@ def one_process() -> Iterator[None]:
             process.close()
 
 
-class Beside:
+class BaselineRun:
     """The baselines of a study in training; empty where nothing is to be trained.
 
     Used as a context: at its end the process is over, but for `one_process`.
@@ -223,8 +223,8 @@ def complete(database: Database, name: str, stored: Mapping[str, Any], spec: Stu
     except TunerError as error:
         _LOG.info("%s: the baselines were not trained: %s", name, error)
         return
-    with Beside.search(planned, stored) as beside:
-        if found := beside.found():
+    with BaselineRun.search(planned, stored) as baselines:
+        if found := baselines.found():
             database.add_facts(name, fact(planned, stored, found))
 
 
