@@ -1,4 +1,4 @@
-"""BaselineRun: the process that trains a study's baselines while its trials train (`trainers.baseline_serving`).
+"""BaselineRun: the process that trains baselines while the trials train (`trainers.baseline_serving`).
 
 It has a low priority and one thread, so that the search keeps the processor. Its results are taken when the
 trials are done; what has not come a while later is left out, and trained when the study goes on. It
