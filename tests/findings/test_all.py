@@ -43,7 +43,8 @@ def names() -> list[str]:
 def test_every_registered_finding_has_a_test_of_its_own() -> None:
     assert names() == [
         "commonest_class", "edge", "failures", "few_good", "gradients", "interaction", "irrelevant",
-        "no_gain", "noisy", "nothing_learned", "overfitting", "saturated", "still_improving",
+        "no_gain", "noisy", "nothing_learned", "overfitting", "saturated", "simple_is_as_good",
+        "still_improving",
     ]  # fmt: skip
     assert all((FOLDER / f"test_{name}.py").is_file() for name in names())
 
