@@ -216,13 +216,13 @@ def test_a_study_of_an_earlier_version_has_none_and_is_shown(
 _KILLED = """
 import os, threading, time
 import tuner
-from tuner.api import beside
+from tuner.api import baseline_run
 
-real = beside.BaselineProcess.__init__
+real = baseline_run.BaselineProcess.__init__
 def start(self, order):
     real(self, order)
     print(self._process.pid, flush=True)
-beside.BaselineProcess.__init__ = start
+baseline_run.BaselineProcess.__init__ = start
 tuner.start({table!r}, name="killed", target="y", trials=100000, settings={{"trainer.workers": 1}})
 """
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from tests.web.conftest import NASTY, Serve, drawn, traces
 from tuner.web import pages
@@ -311,6 +311,18 @@ def test_table_is_made_before_its_page_is_opened_and_has_every_row_then(page: Pa
     turn_to(page, "trials")
     expect(page.locator("#table-state")).not_to_have_text("160 trials")
     expect(page.locator("#table-state")).to_have_text(re.compile(r"^\d+ trials"))
+
+
+def test_table_is_whole_though_the_request_for_its_beginning_failed(page: Page, base: str) -> None:
+    held: list[Route] = []
+    beginning = re.compile(r"/-/trials\?.*first=")
+    page.route(beginning, lambda route: held.append(route))
+    with page.expect_request(beginning):
+        page.goto(at(base, "made"))
+    turn_to(page, "trials")
+    expect(page.locator("#grid")).to_be_attached()
+    held[0].fulfill(status=204)
+    expect(page.locator("#table-state")).to_have_text("160 trials")
 
 
 def test_slider_smooths_the_curves_and_stands_in_the_address(page: Page, base: str) -> None:

@@ -395,32 +395,35 @@
     const query = first ? { study, first } : { study, since, digest };
     const [answer] = await Promise.all([trials(query), script(meta("grid-script"))]).catch(() => [null]);
     mine.isBusy = false;
-    if (!answer || mine !== table) return;
-    mine.api = mine.api || grid(mine.element);
-    const { names, kinds, columns } = answer;
-    if (mine.digest && mine.digest !== answer.digest) {
-      Object.assign(mine, { columns: {}, at: new Map() });
-      mine.api.setGridOption("rowData", []);
-    }
-    if (names.some((name) => !(name in mine.columns))) {
-      for (const name of names) mine.columns[name] = mine.columns[name] || [];
-      mine.api.setGridOption("columnDefs", names.map((name, i) => column(name, kinds[i])));
-    }
-    const [add, update] = [[], []];
-    columns[0].forEach((number, i) => {
-      const isNew = !mine.at.has(number);
-      if (isNew) mine.at.set(number, mine.at.size);
-      const at = mine.at.get(number);
-      (isNew ? add : update).push({ id: String(number), number, at });
-      names.forEach((name, c) => { mine.columns[name][at] = columns[c][i]; });
-    });
-    if (columns[0].length) mine.api.applyTransaction({ add, update });
-    Object.assign(mine, { digest: answer.digest, since: first ? 0 : answer.since, isWhole: !first });
-    showTable();
+    if (mine !== table) return;
+    if (answer) take(answer, first);
     if (mine.isStale) {
       mine.isStale = false;
       fill();
     }
+  }
+
+  function take({ names, kinds, columns, digest, since }, first) {
+    table.api = table.api || grid(table.element);
+    if (table.digest && table.digest !== digest) {
+      Object.assign(table, { columns: {}, at: new Map() });
+      table.api.setGridOption("rowData", []);
+    }
+    if (names.some((name) => !(name in table.columns))) {
+      for (const name of names) table.columns[name] = table.columns[name] || [];
+      table.api.setGridOption("columnDefs", names.map((name, i) => column(name, kinds[i])));
+    }
+    const [add, update] = [[], []];
+    columns[0].forEach((number, i) => {
+      const isNew = !table.at.has(number);
+      if (isNew) table.at.set(number, table.at.size);
+      const at = table.at.get(number);
+      (isNew ? add : update).push({ id: String(number), number, at });
+      names.forEach((name, c) => { table.columns[name][at] = columns[c][i]; });
+    });
+    if (columns[0].length) table.api.applyTransaction({ add, update });
+    Object.assign(table, { digest, since: first ? 0 : since, isWhole: !first });
+    showTable();
   }
 
   // The grid moves into the page that has just been built, and is as it was left.
