@@ -88,7 +88,8 @@ def cars() -> pd.DataFrame:
     import vega_datasets
 
     frame: pd.DataFrame = vega_datasets.data.cars()
-    return frame.dropna(subset="Miles_per_Gallon")
+    frame = frame.dropna(subset="Miles_per_Gallon").drop(columns="Name")
+    return frame.assign(Year=frame["Year"].dt.year)
 
 
 TABLES: Mapping[str, Table] = {
