@@ -70,11 +70,6 @@ class Cells:
         return len(self._raw)
 
     @property
-    def are_numbers(self) -> bool:
-        """Whether the column's type is one of numbers."""
-        return self._numbers is not None and self.texts is None
-
-    @property
     def is_text(self) -> bool:
         """Whether all that is there is text."""
         return self.texts is not None and self._numbers is None
