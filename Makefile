@@ -50,6 +50,9 @@ bench: .venv/installed-dev  ## the figures of docs/benchmarks.md
 	$(BIN)/python benchmarks/fused.py
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.costs
+	$(BIN)/python -m benchmarks.ownloop
+	$(BIN)/python -m benchmarks.loops
+	$(BIN)/python -m benchmarks.start
 	$(BIN)/python -m benchmarks.quality
 	$(BIN)/python -m benchmarks.chaos --after 20
 	$(BIN)/python -m benchmarks.dashboard

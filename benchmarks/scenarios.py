@@ -36,11 +36,65 @@ def train(params, context):
         time.sleep(0.005)
         report = {"train_loss": float(weights[1]), "val_loss": float(weights[0] + 1 / weights[2])}
         yield {**report, "state": {"weights": weights}} if KEEPS else report
+
+def reports(params, context):
+    file = context.folder / "state.npy"
+    weights = np.load(file) if context.resume() else np.zeros(2)
+    while True:
+        weights += params["x"] * (1 + 0.1 * np.random.normal()), 1
+        np.save(file, weights)
+        time.sleep(0.005)
+        loss = float(weights[0] + 1 / weights[1])
+        context.report(train_loss=loss, val_loss=loss, state=context.folder, model=file)
+"""
+
+COMMAND = """
+import json, os, random, time
+from pathlib import Path
+import tuner
+
+p, folder = tuner.params(x=0.5), Path(os.environ["TUNER_CHECKPOINT"])
+random.seed(int(os.environ["TUNER_SEED"]))
+file = folder / "state.json"
+place, steps = 0.0, 0
+if file.exists():
+    place, steps, (version, words, rest) = json.loads(file.read_text())
+    random.setstate((version, tuple(words), rest))
+while True:
+    place += p["x"] * (1 + 0.1 * random.gauss(0, 1))
+    steps += 1
+    file.write_text(json.dumps([place, steps, random.getstate()]))
+    time.sleep(0.005)
+    files = {"state": folder, "model": file} if KEEPS else {}
+    tuner.report(train_loss=steps * abs(p["x"] - 0.3), val_loss=place + 1 / steps, **files)
 """
 
 _FUNCTION_STUDY = {
     "trainer": {"use": "./function.py:train", "epochs": 9},
     "space": {"x": {"type": "float", "low": 0.0, "high": 1.0, "default": 0.9}},
+}
+_COMMAND_STUDY = {
+    "trainer": {"command": "python train.py", "epochs": 9},
+    "space": _FUNCTION_STUDY["space"],
+}
+NETWORK = """
+from torch import nn
+
+def build(params, context):
+    width = params["width"]
+    norm = [nn.BatchNorm1d(width)] if params["batch_norm"] else []
+    first, last = nn.Linear(context.input_shape[0], width), nn.Linear(width, context.outputs)
+    return nn.Sequential(first, *norm, nn.ReLU(), nn.Dropout(0.1), last)
+"""
+
+_NETWORK_STUDY = {
+    "data": {"source": "sklearn:digits"},
+    "trainer": {"model": "./network.py:build"},
+    "space": {
+        "use": ["optimization", "batch"],
+        "width": {"type": "choice", "choices": [16, 32], "default": 16},
+        "batch_norm": {"type": "choice", "choices": [True, False], "default": True},
+    },
 }
 _ORDERED = {"trainer.executor": "processes", "trainer.workers": 2, "trainer.reproducible": True}
 
@@ -84,6 +138,12 @@ SCENARIOS = (
         ("any", "commit", "worker"),
     ),
     Scenario(
+        "a network of one's own with batch normalization or not, stacked, asha",
+        "network",
+        24,
+        {"trainer.epochs": 6, "trainer.rows": 8, "trainer.workers": 1},
+    ),
+    Scenario(
         "scikit-learn, two workers in order, hyperband",
         "digits_sklearn",
         16,
@@ -111,6 +171,27 @@ SCENARIOS = (
         {"search.pruner": "asha-stop", "trainer.workers": 1},
         ("any", "commit"),
     ),
+    Scenario(
+        "a function that reports and has its state in a folder, two workers in order, asha",
+        "reports",
+        16,
+        {"search.pruner": "asha", **_ORDERED},
+        ("any", "commit", "worker"),
+    ),
+    Scenario(
+        "a command that keeps a state, two workers in order, asha",
+        "command",
+        16,
+        {"search.pruner": "asha", **_ORDERED},
+        ("any", "commit", "worker"),
+    ),
+    Scenario(
+        "a command that keeps none, random",
+        "command",
+        12,
+        {"search.sampler": "random", "trainer.workers": 1},
+        ("any", "commit"),
+    ),
 )
 
 
@@ -126,7 +207,10 @@ class Subject:
         folder.mkdir(parents=True, exist_ok=True)
         self.database = folder / database
         self.url = f"sqlite:///{self.database}"
-        (folder / "function.py").write_text(FUNCTION.replace("KEEPS", str("keeps a state" in scenario.name)))
+        (folder / "network.py").write_text(NETWORK)
+        keeps = str("keeps a state" in scenario.name)
+        (folder / "function.py").write_text(FUNCTION.replace("KEEPS", keeps))
+        (folder / "train.py").write_text(COMMAND.replace("KEEPS", keeps))
 
     def drive(self, *, checkpoint_seconds: float = 0.05) -> bool:
         """Start the study, or go on with it; whether there was anything to do."""
@@ -138,9 +222,14 @@ class Subject:
                 return False
             tuner.resume(storage=self.url)
             return True
-        study = self.scenario.study
+        own: Mapping[str, Any] = {
+            "function": _FUNCTION_STUDY,
+            "network": _NETWORK_STUDY,
+            "reports": {**_FUNCTION_STUDY, "trainer": {"use": "./function.py:reports", "epochs": 9}},
+            "command": _COMMAND_STUDY,
+        }
         tuner.start(
-            _FUNCTION_STUDY if study == "function" else study,
+            own.get(self.scenario.study, self.scenario.study),
             name="chaos",
             storage=self.url,
             trials=self.scenario.trials,

@@ -2,7 +2,7 @@
 
 For each table and seed a quarter of the rows is held out. The others are written to a CSV file, and
 
-    tuner       `tuner.start(file, target=...)` with its default budget; its best trial's model predicts
+    tuner       what `tune start file --target ...` does, with its default budget; the recommended model
     linear      logistic regression or ridge regression on one-hot and standardized columns
     boosting    scikit-learn's HistGradientBoosting with its defaults
     tuned       the same, tuned by Optuna's TPE for as many seconds as tuner took, then fitted to all rows
@@ -211,14 +211,17 @@ def ours(
     """What `tuner` predicts for the held-out rows, and whether a finding names something simple."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "table.csv"
+        # Whole numbers of few values could be either, and tuner tells what it takes them for.
+        task = "classification" if classes else "regression"
         x.assign(**{"the target": y}).to_csv(file, index=False)
         study = tuner.start(
             str(file),
             target="the target",
             seed=seed,
             trials=trials,
+            confirm=True,
             storage=f"sqlite:///{folder}/tuner.db",
-            settings={"data.test": 0.0, "data.seed": seed},
+            settings={"data.test": 0.0, "data.seed": seed, "data.task": task},
             progress=False,
         )
         model: Any = tuner.load_model(study.recommended.folder)
@@ -275,14 +278,19 @@ def report(all_runs: Mapping[str, Sequence[Mapping[str, Run]]]) -> None:
     print(f"| mean rank | {' | '.join(f'{rank:.2f}' for rank in means)} | |")
     ratios = [_geometric([run[name].error / run[OURS].error for run in every]) for name in names]
     print(f"| error / tuner's, geometric mean | {' | '.join(f'{ratio:.3f}' for ratio in ratios)} | |")
+    rest = [run for run in every if not _is_worse(run)]
+    told = sum(run[OURS].told for run in rest)
+    print(f"not worse by over 5 % in {len(rest)} of {len(every)} runs, {told} of these with a finding")
     for table, runs in all_runs.items():
-        worse = [
-            run for run in runs if run[OURS].error > WORSE * min(run[n].error for n in (LINEAR, BOOSTING))
-        ]
+        worse = [run for run in runs if _is_worse(run)]
         if worse:
             silent = sum(not run[OURS].told for run in worse)
             share = f"{len(worse)} of {len(runs)} seeds, {silent} of these without a finding"
             print(f"{table}: worse than the best simple one by over 5 % in {share}")
+
+
+def _is_worse(run: Mapping[str, Run]) -> bool:
+    return run[OURS].error > WORSE * min(run[name].error for name in (LINEAR, BOOSTING))
 
 
 def _geometric(ratios: Sequence[float]) -> float:
@@ -298,13 +306,15 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     print(machine())
     all_runs: dict[str, list[dict[str, Run]]] = {}
-    for name in options.tables:
+    try:
         for seed in range(options.seeds):
-            runs = compare(TABLES[name], seed, options.trials)
-            all_runs.setdefault(name, []).append(runs)
-            told = ", ".join(f"{way} {run.error:.4g}" for way, run in runs.items())
-            print(f"  {name}, seed {seed}: {told}", file=sys.stderr, flush=True)
-    report(all_runs)
+            for name in options.tables:
+                runs = compare(TABLES[name], seed, options.trials)
+                all_runs.setdefault(name, []).append(runs)
+                told = ", ".join(f"{way} {run.error:.4g} ({run.seconds:.0f} s)" for way, run in runs.items())
+                print(f"  {name}, seed {seed}: {told}", file=sys.stderr, flush=True)
+    finally:  # What was measured is told, also if it is broken off.
+        report(all_runs)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import shutil
 import signal
 import statistics
 import sys
@@ -33,6 +34,7 @@ from tuner import content
 
 HERE = Path(__file__).resolve().parent
 CLOCKED, SCRIPT = HERE / "clocked.py", HERE / "peers" / "optuna_script.py"
+NORMALIZED = HERE / "peers" / "normalized.py"
 WIDTHS = ((16, 32, 64), (128, 256))
 OURS, ONE, PLAIN, FUSED = "tuner", "rows = 1", "script", "script, fused"
 PROGRAMS = (OURS, ONE, PLAIN, FUSED)
@@ -43,7 +45,10 @@ SPANS = {"97.5 %": 0.975, "98 %": 0.98, "98.5 %": 0.985}
 
 @dataclass(frozen=True)
 class Setting:
-    """One comparison: data, widths, trials; `seconds` cuts the slow programs, None does not; our pruner."""
+    """One comparison: data, widths, trials; `seconds` cuts the slow programs, None does not; our pruner.
+
+    The network is the shipped `mlp`, or one of a user's own with batch normalization.
+    """
 
     data: str
     widths: tuple[int, ...]
@@ -51,10 +56,12 @@ class Setting:
     epochs: int
     seconds: float | None
     pruner: str = "asha-stop"
+    batch_norm: bool = False
 
     @property
     def title(self) -> str:
-        return f"{self.data}, widths {', '.join(map(str, self.widths))}"
+        norm = ", batch norm" if self.batch_norm else ""
+        return f"{self.data}, widths {', '.join(map(str, self.widths))}{norm}"
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,9 @@ class Must:
         pairs = zip(map(self.of, ours), map(self.of, theirs), strict=True)
         found = [b / a if self.falls else a / b for a, b in pairs]
         return f"{_spread(found, '{:.1f}')} times"
+
+
+_EPOCHS = Must("trial-epochs per second", 0, lambda c: c.epochs_per_s)
 
 
 @dataclass(frozen=True)
@@ -92,12 +102,14 @@ class Reach:
         return f"{more}{statistics.median(least) / mine:.1f} times"
 
 
-def musts(widths: Sequence[int]) -> list[Must | Reach]:
+def musts(widths: Sequence[int], batch_norm: bool = False) -> list[Must | Reach]:
     """What is compared, and and by how much we have to be better."""
     small = max(widths) <= 64
+    if batch_norm:
+        return [Must("trials per second", 15 if small else 5, lambda c: c.trials_per_s), _EPOCHS]
     return [
         Must("trials per second", 30 if small else 8, lambda c: c.trials_per_s),
-        Must("trial-epochs per second", 0, lambda c: c.epochs_per_s),
+        _EPOCHS,
         Must("whole process", 12 if small else 0, lambda c: c.whole_s, falls=True),
         *(Reach(f"time to {name}", 8 if name == "98 %" else 0, value) for name, value in SPANS.items()),
     ]
@@ -116,6 +128,9 @@ def tuner_course(
         epochs=setting.epochs,
         pruner=setting.pruner,
     )
+    if setting.batch_norm:
+        table["trainer"]["model"] = "./normalized.py:build"
+        shutil.copy(NORMALIZED, folder)
     subjects.DATA[setting.data]().write(folder / "data.npz")
     subjects.write_study(table, folder / "study.toml")
     return started("study.toml", folder, setting.trials, options, cache)
@@ -138,6 +153,7 @@ def script_course(setting: Setting, seed: int, folder: Path, *, fused: bool = Fa
     command = [sys.executable, str(SCRIPT), "--data", "data.npz", "--storage", f"sqlite:///{database}"]
     command += ["--trials", str(setting.trials), "--epochs", str(setting.epochs), "--seed", str(seed)]
     command += ["--widths", *map(str, setting.widths), *(["--fused"] if fused else [])]
+    command += ["--batch-norm"] if setting.batch_norm else []
     if setting.seconds is not None:
         command += ["--seconds", str(setting.seconds)]
     return of_script(run(command, folder), database, setting.trials)
@@ -197,7 +213,7 @@ def _report_ratios(setting: Setting, found: dict[str, list[Course]]) -> None:
     others = [program for program in found if program != OURS]
     print(f"\n| {OURS} is better by | {' | '.join(others)} | must be, against the script |")
     print("|---|" + "--:|" * (len(others) + 1))
-    for must in musts(setting.widths):
+    for must in musts(setting.widths, setting.batch_norm):
         cells = [must.told(found[OURS], found[program]) for program in others]
         print(f"| {must.name} | {' | '.join(cells)} | {f'{must.least:g} times' if must.least else ''} |")
 
@@ -268,6 +284,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=300)
     parser.add_argument("--data", nargs="+", default=list(subjects.DATA), choices=subjects.DATA)
     parser.add_argument("--widths", choices=["small", "large", "both"], default="both")
+    parser.add_argument("--batch-norm", action="store_true", help="a network of one's own with batch norm")
     parser.add_argument("--pruner", default="asha-stop", choices=["asha", "asha-stop"], help="ours")
     parser.add_argument("--only", nargs="+", default=[OURS, ONE, PLAIN], choices=PROGRAMS, metavar="PROGRAM")
     parser.add_argument("--seconds-of-peer", type=float, default=60.0, help="cut slow programs after")
@@ -289,7 +306,7 @@ def main() -> None:
     seconds = None if options.full else options.seconds_of_peer
     chosen = {"small": WIDTHS[:1], "large": WIDTHS[1:], "both": WIDTHS}[options.widths]
     settings = [
-        Setting(data, widths, options.trials, epochs, seconds, options.pruner)
+        Setting(data, widths, options.trials, epochs, seconds, options.pruner, options.batch_norm)
         for data in options.data
         for widths in chosen
     ]

@@ -14,5 +14,9 @@ settings.load_profile("tuner")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Tests run side by side, one on each core, where threads mostly wait for each other. This is set before numpy
+# and torch are imported, and the programs that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Their process would take longer than most studies of the tests; those that look at them turn them on.
 os.environ.setdefault("TUNER_BASELINES", "off")

@@ -14,11 +14,12 @@ ROOT = Path(tuner.__file__).parent
 MOST_LINES = 400
 
 # What the product may grow to. Whoever needs more says why in the commit that raises it.
-MOST_PYTHON = 50_400
+MOST_PYTHON = 64_500
 """Lines of tuner/, its contract suites for plugins (tuner/testing) apart."""
 
-MOST_BROWSER = 1_000
-"""Lines of our own JavaScript and CSS."""
+MOST_BROWSER = 1_500
+"""Lines of our own JavaScript and CSS: points lead to trials by mouse and by key, and the table of trials
+has filters, columns and an address."""
 
 # These lists only ever get shorter.
 SHARED_NAMES: set[str] = set()

@@ -62,3 +62,8 @@ def test_what_can_be_no_folder_for_models_is_refused_in_words(
     (tmp_path / "f.txt").write_text("mine")
     with pytest.raises(SpecError, match="name another place"):
         content.models_root(named)
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text('name = "ö"\n', encoding="utf-8-sig")
+    assert content.read(tmp_path / "study.toml") == {"name": "ö"}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 import pandas as pd
@@ -78,7 +79,11 @@ def test_everything_that_is_registered_can_be_loaded() -> None:
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
     for group, points in project["entry-points"].items():
         assert set(points) == set(registry.registered(group)), "install tuner again"
-        assert all(registry.load(name, group) is not None for name in points)
+        # Programs that are too large for tests alone; their trackers are tested where they are installed.
+        absent = {
+            name for name in ("wandb", "trackio") if group == "tuner.trackers" and find_spec(name) is None
+        }
+        assert all(registry.load(name, group) is not None for name in points.keys() - absent)
 
 
 def test_source_of_a_package_is_read_by_what_stands_before_its_colon_or_by_its_ending(

@@ -14,19 +14,24 @@ if TYPE_CHECKING:
         Study,
         TrialView,
         check,
+        comment,
         compare,
         confirm,
         copy,
         delete,
+        enqueue,
         export,
+        import_trials,
         init,
         load,
         load_model,
         predict,
-        report,
+        raise_budget,
         resume,
         start,
+        stop,
         studies,
+        write_report,
     )
     from tuner.api.estimator import Tuned, TunedClassifier, TunedRegressor
     from tuner.core.dataset import Dataset, Split
@@ -46,13 +51,16 @@ if TYPE_CHECKING:
         TrialError,
         TunerError,
     )
+    from tuner.script import params, report
+    from tuner.trainers.from_optuna import from_optuna
 
     __version__: str
 
 _HOMES = {
     "tuner.api": (
-        "Study", "TrialView", "check", "compare", "confirm", "copy", "delete", "export", "init", "load",
-        "load_model", "predict", "report", "resume", "start", "studies",
+        "Study", "TrialView", "check", "comment", "compare", "confirm", "copy", "delete", "enqueue", "export",
+        "import_trials", "init", "load", "load_model", "predict", "raise_budget", "resume", "start", "stop",
+        "studies", "write_report",
     ),
     "tuner.api.estimator": ("Tuned", "TunedClassifier", "TunedRegressor"),
     "tuner.core.dataset": ("Dataset", "Split"),
@@ -60,6 +68,8 @@ _HOMES = {
     "tuner.core.space": ("Choice", "Float", "Int", "SearchSpace"),
     "tuner.core.spec": ("StudySpec",),
     "tuner.core.trial": ("Reading", "Stop", "Trial", "TrialRecord", "TrialState"),
+    "tuner.script": ("params", "report"),
+    "tuner.trainers.from_optuna": ("from_optuna",),
     "tuner.errors": (
         "DataError", "DeviceError", "PluginError", "SpecError", "StoreError", "StudyExists", "StudyLocked",
         "StudyNotFound", "TrialError", "TunerError",
@@ -99,19 +109,27 @@ __all__ = [
     "TunerError",
     "__version__",
     "check",
+    "comment",
     "compare",
     "confirm",
     "copy",
     "delete",
+    "enqueue",
     "export",
+    "from_optuna",
+    "import_trials",
     "init",
     "load",
     "load_model",
+    "params",
     "predict",
+    "raise_budget",
     "report",
     "resume",
     "start",
+    "stop",
     "studies",
+    "write_report",
 ]
 
 

@@ -1,18 +1,26 @@
 """How kernels are compiled: numba, without the interpreter lock, NaN kept.
 
-Used by the kernels of `fused` and `search`. numba's cache on disk compares one file, that of the cached
-kernel: see `fused.epoch_kernel` for how a change of an inlined one in another file is noticed.
+Used by the kernels of `fused` and `search`. They are kept on disk by what stands in the files that kernels
+are in, all of them together, for a kernel has others in it: so every environment of a user finds them, and
+none reads what another version left.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import shutil
+import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any, Self, TypeVar
 
 import numba
 import numba.extending
-from numba.core import event
+from numba.core import caching, config, event
+from numba.misc.appdirs import AppDirs
 
 _LOG = logging.getLogger(__name__)
 
@@ -22,6 +30,73 @@ _njit: Any = numba.njit
 _options = {"nogil": True, "error_model": "numpy"}
 _inner = {**_options, "no_rewrites": True, "no_cfunc_wrapper": True}
 """Kernels need none of what these two leave out, and compile in less time without."""
+
+
+_PACKAGES = ("fused", "search")
+"""Where kernels are."""
+
+_KEPT_S = 90 * 86_400
+"""How long what no process has looked for is kept."""
+
+
+@cache
+def digest() -> str:
+    """What the sources of all kernels are, in short."""
+    here = Path(__file__)
+    sources = [here, *(path for name in _PACKAGES for path in sorted((here.parent / name).glob("*.py")))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:16]
+
+
+@cache
+def kept() -> Path:
+    """The folder of the compiled kernels, which is made if need be; those of old versions go.
+
+    Raises:
+        OSError: there can be none.
+    """
+    told = str(config.CACHE_DIR)  # type: ignore[attr-defined]
+    user = AppDirs("tuner", appauthor=False)  # type: ignore[no-untyped-call]
+    place = Path(told or user.user_cache_dir) / "kernels" / digest()
+    place.mkdir(parents=True, exist_ok=True)
+    place.touch()
+    for other in place.parent.iterdir():
+        if other.stat().st_mtime < time.time() - _KEPT_S:
+            shutil.rmtree(other, ignore_errors=True)
+    return place
+
+
+class _Locator(caching._CacheLocator):
+    """Says where numba keeps a kernel of ours."""
+
+    def __init__(self, kernel: Callable[..., Any], place: Path) -> None:
+        code = kernel.__code__
+        self._place, self._name = place, f"{Path(code.co_filename).stem}-{code.co_firstlineno}"
+
+    @classmethod
+    def from_function(cls, kernel: Callable[..., Any], file: str) -> Self | None:
+        """None of what is not ours, or where there is no place."""
+        if Path(file).parent not in [Path(__file__).with_name(name) for name in _PACKAGES]:
+            return None
+        with suppress(OSError):
+            found = cls(kernel, kept())
+            found.ensure_cache_path()  # type: ignore[no-untyped-call]
+            return found
+        return None
+
+    def get_cache_path(self) -> str:
+        """The folder."""
+        return str(self._place)
+
+    def get_source_stamp(self) -> str:
+        """What has to be the same."""
+        return digest()
+
+    def get_disambiguator(self) -> str:
+        """What tells kernels of one name apart."""
+        return self._name
+
+
+caching.CacheImpl._locator_classes.insert(0, _Locator)
 
 
 class _Announcement(event.Listener):

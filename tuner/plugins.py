@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         Stopped,
     )
     from tuner.core.job import Job, Member, Resources
-    from tuner.core.ports import Callback, Executor, Placement, Recalling, Scheduler, Searcher
+    from tuner.core.ports import Callback, Executor, Placement, Recalling, Scheduler, Searcher, Tracker
     from tuner.core.reading_columns import ReadingColumns
     from tuner.core.space import Choice, Float, Int, SearchSpace
     from tuner.core.spec import SearchSpec, StudySpec
@@ -54,12 +54,13 @@ if TYPE_CHECKING:
     from tuner.search.history import History
     from tuner.search.samplers import Draw, Sampler, Suggest
     from tuner.trainers import open_batch
-    from tuner.trainers.function import TrialContext
+    from tuner.trainers.blocking import TrialOver
+    from tuner.trainers.context import TrialContext
     from tuner.trainers.model import Model, describe
     from tuner.trainers.scores import Score, score
     from tuner.trainers.state import freeze, thaw
+    from tuner.trainers.torch.context import NetworkContext
     from tuner.trainers.torch.losses import Loss
-    from tuner.trainers.torch.networks import NetworkContext
     from tuner.trainers.torch.optimizers import OptimizerRule
     from tuner.trainers.torch.recipe import Recipe
 
@@ -72,7 +73,9 @@ _HOMES = {
         "SaveFailure", "Stopped",
     ),
     "tuner.core.job": ("Job", "Member", "Resources"),
-    "tuner.core.ports": ("Callback", "Executor", "Placement", "Recalling", "Scheduler", "Searcher"),
+    "tuner.core.ports": (
+        "Callback", "Executor", "Placement", "Recalling", "Scheduler", "Searcher", "Tracker",
+    ),
     "tuner.core.reading_columns": ("ReadingColumns",),
     "tuner.core.space": ("Choice", "Float", "Int", "SearchSpace"),
     "tuner.core.data_spec": ("DataSpec",),
@@ -95,12 +98,13 @@ _HOMES = {
     "tuner.search.history": ("History",),
     "tuner.search.samplers": ("Draw", "Sampler", "Suggest"),
     "tuner.trainers": ("open_batch",),
-    "tuner.trainers.function": ("TrialContext",),
+    "tuner.trainers.blocking": ("TrialOver",),
+    "tuner.trainers.context": ("TrialContext",),
     "tuner.trainers.model": ("Model", "describe"),
     "tuner.trainers.scores": ("Score", "score"),
     "tuner.trainers.state": ("freeze", "thaw"),
+    "tuner.trainers.torch.context": ("NetworkContext",),
     "tuner.trainers.torch.losses": ("Loss",),
-    "tuner.trainers.torch.networks": ("NetworkContext",),
     "tuner.trainers.torch.optimizers": ("OptimizerRule",),
     "tuner.trainers.torch.recipe": ("Recipe",),
 }  # fmt: skip
@@ -114,9 +118,9 @@ __all__ = [
     "Paused", "Placement", "Processes", "Reading", "ReadingColumns", "Recalling", "Recipe", "Reported",
     "Resources", "Restarted", "Sampler", "SaveFailure", "Scaling", "Scheduler", "Score", "SearchSpace",
     "SearchSpec", "Searcher", "SessionTrainer", "Setup", "Snapshot", "Source", "Split", "Stop", "Stopped",
-    "StudySpec", "Suggest", "Task", "Trainer", "Trial", "TrialBatch", "TrialContext", "TrialRecord",
-    "TrialSession", "TrialState", "Worker", "describe", "encode", "freeze", "load", "open_batch",
-    "registered", "score", "thaw",
+    "StudySpec", "Suggest", "Task", "Tracker", "Trainer", "Trial", "TrialBatch", "TrialContext", "TrialOver",
+    "TrialRecord", "TrialSession", "TrialState", "Worker", "describe", "encode", "freeze", "load",
+    "open_batch", "registered", "score", "thaw",
 ]  # fmt: skip
 
 

@@ -164,6 +164,11 @@ def neighbors(folder: Path) -> list[Path]:
     return sorted({Path(found) for module in modules if (found := getattr(module, "__file__", None))})
 
 
+def is_neighbor(module: str) -> bool:
+    """Whether a file has imported this module from beside itself."""
+    return module in _NEIGHBORS
+
+
 @contextmanager
 def _importable(folder: Path) -> Iterator[None]:
     """Let a file import what lies beside it, as if it were run by itself.

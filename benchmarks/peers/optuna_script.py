@@ -105,12 +105,13 @@ def known_to_work(widths: list[int]) -> list[dict[str, Any]]:
     ]
 
 
-def network(p: dict[str, Any], inputs: int, classes: int) -> nn.Sequential:
+def network(p: dict[str, Any], inputs: int, classes: int, batch_norm: bool = False) -> nn.Sequential:
     """Two hidden layers."""
     layers: list[nn.Module] = []
     size = inputs
     for _ in range(2):
-        layers += [nn.Linear(size, p["width"]), ACTIVATIONS[p["activation"]]()]
+        norm = [nn.BatchNorm1d(p["width"])] if batch_norm else []
+        layers += [nn.Linear(size, p["width"]), *norm, ACTIVATIONS[p["activation"]]()]
         if p["dropout"]:
             layers.append(nn.Dropout(p["dropout"]))
         size = p["width"]
@@ -226,7 +227,7 @@ def objective(trial: optuna.Trial, data: Data, options: argparse.Namespace) -> f
     """Train one configuration; its value is the lowest validation loss."""
     p = suggest(trial, options.widths)
     torch.manual_seed(options.seed * 100_000 + trial.number)
-    module = network(p, data.x.shape[1], data.classes)
+    module = network(p, data.x.shape[1], data.classes, options.batch_norm)
     rule = optimizer(p, module, True if options.fused else None)
     steps_per_epoch = math.ceil(len(data.x) / p["batch_size"])
     steps, step, best = options.epochs * steps_per_epoch, 0, math.inf
@@ -235,6 +236,8 @@ def objective(trial: optuna.Trial, data: Data, options: argparse.Namespace) -> f
         for epoch in range(1, options.epochs + 1):
             module.train()
             for rows in torch.split(torch.randperm(len(data.x)), p["batch_size"]):
+                if options.batch_norm and len(rows) == 1:
+                    continue
                 update(p, module, rule, data.x[rows], data.y[rows], rate_at(p, step, steps))
                 step += 1
             module.eval()
@@ -300,6 +303,7 @@ def main() -> None:
     parser.add_argument("--widths", type=int, nargs="+", default=[16, 32, 64])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=cores)
+    parser.add_argument("--batch-norm", action="store_true", help="behind every hidden layer's weights")
     parser.add_argument("--seconds", type=float, help="no new trial after so many seconds")
     parser.add_argument("--fused", action="store_true", help="torch.optim's fused kernels")
     options = parser.parse_args()

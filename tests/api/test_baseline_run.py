@@ -18,8 +18,8 @@ from sklearn.metrics import accuracy_score, log_loss
 
 import tuner
 from tests.findings.trained import RATE
-from tuner.api.baseline_run import BaselineProcess
-from tuner.core.baseline import ALL, KINDS
+from tuner.api.baseline_run import BaselineProcess, BaselineRun
+from tuner.core.baseline import ALL, KINDS, Baseline
 from tuner.core.data_spec import DataSpec
 from tuner.data import locked
 from tuner.results import overview
@@ -34,17 +34,34 @@ def _on(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def table(tmp_path: Path) -> Path:
+    return written(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Baseline, ...]:
+    """What a study of that table has that nothing disturbs."""
+    folder = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("TUNER_BASELINES", raising=False)
+        patch.setattr("tuner.api.baseline_run.PATIENCE_S", 600.0)
+        return start(written(folder)).baselines
+
+
+def written(folder: Path) -> Path:
     """Two classes that a line divides, but for noise."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(400, 3))
     y = np.where(x[:, 0] - x[:, 1] + rng.normal(0, 0.3, 400) > 0, "yes", "no")
-    pd.DataFrame(x, columns=list("abc")).assign(y=y).to_csv(tmp_path / "line.csv", index=False)
-    return tmp_path / "line.csv"
+    pd.DataFrame(x, columns=list("abc")).assign(y=y).to_csv(folder / "line.csv", index=False)
+    return folder / "line.csv"
 
 
-def start(table: Path, name: str = "line", **settings: Any) -> tuner.Study:
+def start(table: Path, name: str = "line", confirm: bool = False, **settings: Any) -> tuner.Study:
     keys = {"trainer.epochs": 3, "trainer.workers": 1, "confirm.repeats": 3, "confirm.top": 1, **settings}
-    return tuner.start(str(table), name=name, target="y", space=RATE, trials=2, settings=keys)
+    return tuner.start(
+        str(table), name=name, target="y", space=RATE, trials=2, settings=keys, confirm=confirm
+    )
 
 
 def test_a_study_has_them_with_the_numbers_of_the_same_rows(table: Path) -> None:
@@ -61,16 +78,16 @@ def test_a_study_has_them_with_the_numbers_of_the_same_rows(table: Path) -> None
     assert "a linear model" in told
 
 
-def test_the_locked_rows_are_not_read_before_the_confirmation(table: Path) -> None:
-    first = start(table)
+def test_the_locked_rows_are_not_read_before_the_confirmation(
+    table: Path, whole: tuple[Baseline, ...]
+) -> None:
     spec = DataSpec(source=str(table), target="y")
     frame = pd.read_csv(table)
     rows = locked.unlock(spec, Path.cwd())
     assert isinstance(rows.x, pd.DataFrame)
     frame.loc[rows.x.index, ["a", "b", "c"]] = 1e6
     frame.to_csv(table, index=False)
-    other = start(table, "other")
-    assert other.baselines == first.baselines
+    assert start(table).baselines == whole
 
 
 def test_a_confirmation_measures_them_on_the_locked_rows(table: Path) -> None:
@@ -125,12 +142,12 @@ def test_boosted_trees_that_take_long_are_trained_once_on_the_studys_own_rows(
     assert alone.trainings == 1
     # A confirmation that follows at once takes what the search has trained, with the same numbers.
     monkeypatch.setattr("tuner.api.run.takes_long", lambda *_: False)
-    begun: list[bytes] = []
+    begun: list[BaselineProcess] = []
 
     class Counted(BaselineProcess):
-        def __init__(self, order: bytes) -> None:
-            begun.append(order)
-            super().__init__(order)
+        def __init__(self) -> None:
+            super().__init__()
+            begun.append(self)
 
     monkeypatch.setattr("tuner.api.baseline_run.BaselineProcess", Counted)
     keys = {"trainer.epochs": 3, "trainer.workers": 1, "confirm.repeats": 3, "confirm.top": 1}
@@ -144,18 +161,26 @@ def test_boosted_trees_that_take_long_are_trained_once_on_the_studys_own_rows(
     assert (at_once.loss, at_once.score, at_once.trainings) == (alone.loss, alone.score, 1)
 
 
-def test_of_several_labels_the_constant_one_is_there_and_the_others_say_why_not(tmp_path: Path) -> None:
+def test_of_several_labels_they_are_trained_label_by_label(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     frame = pd.DataFrame(rng.normal(size=(200, 2)), columns=["a", "b"])
     frame["wet"] = np.where(frame["a"] > 0.5, "yes", "no")
     frame["cold"] = np.where(frame["b"] > 0, "yes", "no")
     frame.to_csv(tmp_path / "labels.csv", index=False)
     keys = {"data.target": ["wet", "cold"], "trainer.epochs": 2, "trainer.workers": 1}
+    keys |= {"confirm.repeats": 3, "confirm.top": 1}
     found = tuner.start(str(tmp_path / "labels.csv"), space=RATE, trials=2, settings=keys)
     constant, linear, trees = found.baselines
-    assert constant.left_out is None
-    assert np.isfinite(constant.val_loss)
-    assert linear.left_out == trees.left_out == "a row has several labels"
+    assert constant.says == "the commoner value of each label"
+    assert constant.left_out is linear.left_out is trees.left_out is None
+    assert constant.val_loss > linear.val_loss
+    assert linear.val_score > 0.8
+    confirmed = tuner.confirm(found.name)
+    assert [each.kind for each in confirmed.baselines] == list(KINDS)
+    for each in confirmed.baselines:
+        assert each.loss is not None
+        assert each.score is not None
+        assert each.trainings == 3
 
 
 def test_they_can_be_turned_off(table: Path) -> None:
@@ -172,6 +197,23 @@ def test_one_kind_alone_can_be_asked_for(table: Path) -> None:
     assert [each.kind for each in found.baselines] == ["linear"]
 
 
+def test_what_is_not_done_when_the_search_ends_is_stored_after_its_confirmation(
+    table: Path, whole: tuple[Baseline, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep = BaselineRun.keep
+
+    def late(self: BaselineRun, database: Any, *, waits: bool = True) -> None:
+        if waits:
+            keep(self, database)
+
+    monkeypatch.setattr(BaselineRun, "keep", late)
+    monkeypatch.setattr("tuner.api.run.takes_long", lambda *_: False)
+    found = start(table, confirm=True)
+    assert found.baselines == whole
+    assert found.confirmation is not None
+    assert [each.kind for each in found.confirmation.baselines] == list(KINDS)
+
+
 def test_a_study_that_goes_on_trains_none_anew(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = start(table).baselines
 
@@ -184,9 +226,8 @@ def test_a_study_that_goes_on_trains_none_anew(table: Path, monkeypatch: pytest.
 
 
 def test_what_a_killed_process_left_is_trained_when_the_study_goes_on(
-    table: Path, monkeypatch: pytest.MonkeyPatch
+    table: Path, whole: tuple[Baseline, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = start(table, "whole").baselines
     with monkeypatch.context() as patch:
         patch.setenv("TUNER_BASELINES", "off")
         assert start(table).baselines == ()
@@ -218,11 +259,11 @@ import os, threading, time
 import tuner
 from tuner.api import baseline_run
 
-real = baseline_run.BaselineProcess.__init__
-def start(self, order):
-    real(self, order)
+real = baseline_run.BaselineProcess.order
+def order(self, text):
+    real(self, text)
     print(self._process.pid, flush=True)
-baseline_run.BaselineProcess.__init__ = start
+baseline_run.BaselineProcess.order = order
 tuner.start({table!r}, name="killed", target="y", trials=100000, settings={{"trainer.workers": 1}})
 """
 

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 import tuner
+from tuner.data import read_as
 
 ROWS = 100
 NOT_THE_DATA = "is not the data that 'rows' was started with: "
@@ -99,7 +100,7 @@ def test_changed_data_is_refused_by_everything_that_goes_by_it(rows: Path, edit:
         lambda: tuner.resume("rows", trials=3),
         lambda: tuner.resume("rows", trials=3, allow_changes=False),
         lambda: tuner.confirm("rows"),
-        lambda: tuner.report("rows"),
+        lambda: tuner.write_report("rows"),
         lambda: tuner.export("rows", "out"),
     ]
     for use in uses:
@@ -107,9 +108,9 @@ def test_changed_data_is_refused_by_everything_that_goes_by_it(rows: Path, edit:
             use()
         assert NOT_THE_DATA + told in str(caught.value)
     assert len(tuner.load("rows").records) == 2
-    assert tuner.report("rows", ignore_changes=True).is_file()
+    assert tuner.write_report("rows", ignore_changes=True).is_file()
     table().to_csv(rows, index=False)
-    assert tuner.report("rows").is_file()
+    assert tuner.write_report("rows").is_file()
     assert len(tuner.resume("rows", trials=3).records) == 3
 
 
@@ -197,7 +198,7 @@ def test_a_data_file_that_is_gone_is_named(rows: Path) -> None:
     rows.unlink()
     with pytest.raises(tuner.DataError, match=r"rows\.csv: no such file"):
         tuner.resume("rows", trials=3)
-    assert tuner.report("rows").is_file()
+    assert tuner.write_report("rows").is_file()
 
 
 def test_a_confirmation_of_earlier_data_is_told_as_such(rows: Path) -> None:
@@ -205,3 +206,38 @@ def test_a_confirmation_of_earlier_data_is_told_as_such(rows: Path) -> None:
     EDITS["labels"][0](table()).to_csv(rows, index=False)
     study = tuner.resume("rows", trials=3, allow_changes=True)
     assert any("tune confirm rows --reopen" in note for note in study.summary.facts["notes"])
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_columns_that_an_earlier_version_read_differently_are_named_and_refused(
+    tmp_path: Path, is_stored: bool
+) -> None:
+    """By what is stored of the columns, or where an earlier version stored nothing, by a kept model."""
+    frame = table().assign(paid=np.where(np.arange(ROWS) % 3 == 0, "yes", "no"))
+    frame.to_csv(tmp_path / "paid.csv", index=False)
+    how = {"trainer.epochs": 2}
+    study = tuner.start("paid.csv", name="paid", target="y", trials=2, settings=how, confirm=False)
+    model = study.records[0].model_path
+    assert model is not None
+    described = Path(model) / "model.json"
+    description = json.loads(described.read_text())
+    category = {
+        "name": "paid",
+        "kind": "category",
+        "categories": ["no", "yes"],
+        "other": False,
+        "missing": False,
+    }
+    before = {"columns": [*description["encoding"]["columns"][:-1], category]}
+    described.write_text(json.dumps({**description, "encoding": before}))
+    stored = {"inputs": read_as(before)} if is_stored else {}
+    with closing(sqlite3.connect(tmp_path / "tuner.db")) as connection, connection:
+        facts = json.loads(connection.execute("SELECT facts FROM tuner_studies").fetchone()[0])
+        del facts["inputs"]
+        connection.execute("UPDATE tuner_studies SET facts = ?", (json.dumps(facts | stored),))
+    for use in (lambda: tuner.resume("paid", trials=3), lambda: tuner.confirm("paid")):
+        with pytest.raises(tuner.SpecError, match=r"reads columns differently .*: paid; .*--allow-changes"):
+            use()
+    more = tuner.resume("paid", trials=3, allow_changes=True)
+    assert more.specs[-1].changes[-1] == "data: read differently: paid"
+    assert len(tuner.resume("paid", trials=4).records) == 4

@@ -21,7 +21,7 @@ from tuner.core.spec import StudySpec
 from tuner.data import locked
 from tuner.data.split import divide
 from tuner.errors import SpecError, StudyNotFound, TrialError
-from tuner.judging import Confirmation, sentences
+from tuner.judging import Confirmation, calibration_error, sentences
 from tuner.store import Database
 
 URL = "sqlite:///tuner.db"
@@ -44,6 +44,11 @@ def rows(path: Path, seed: int = 0, poison: bool = False) -> None:
     if poison:
         test[:], truth[:] = 1e6, 0
     np.savez(path, X=x[:100], y=y[:100], X_test=test, y_test=truth)
+
+
+def probabilities(folder: str, inputs: Any) -> Any:
+    model: Any = tuner.load_model(folder)
+    return model.probabilities(inputs)
 
 
 @pytest.fixture
@@ -238,6 +243,8 @@ def test_what_would_train_for_long_is_confirmed_only_when_it_is_asked_for() -> N
     assert run.takes_long(spec, records)  # 30 trainings of 90 seconds after three
     assert not run.takes_long(spec, [replace(each, seconds=1.0) for each in records])
     assert not run.takes_long(spec, records * 20)
+    compiled = [replace(each, seconds=9000.0 if each.number == 0 else 1.0) for each in records]
+    assert not run.takes_long(spec, compiled[:1] + compiled[1:] * 2)
 
 
 def test_a_study_whose_trials_all_failed_cannot_be_confirmed() -> None:
@@ -330,3 +337,46 @@ def test_findings_go_by_what_training_again_has_shown() -> None:
     tuner.confirm("luck", trainer=by_luck)
     (noisy,) = [each for each in study.refresh().findings() if each.name == "noisy"]
     assert 0.05 < float(noisy.numbers["spread"]) < 1
+
+
+def test_the_mean_of_the_recommended_trainings_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows(tmp_path / "rows.npz")
+    confirm = {**STUDY["confirm"], "average": True}
+    study = tuner.start({**STUDY, "confirm": confirm}, storage=URL)
+    with monkeypatch.context() as patched:
+        patched.setattr("tuner.api.confirming._tidy", lambda *_: None)  # Killed before its last step.
+        found = tuner.confirm("small", storage=URL)
+    with Database.open(URL) as database:
+        files, place = database.artifacts("small~confirm"), int(Path(str(found.model_path)).name)
+        each = [files.get(number) for number in range(place, 9, 3)]
+    inputs = np.load(tmp_path / "rows.npz")["X_test"]
+    expected = np.mean([probabilities(str(path), inputs) for path in each], axis=0)
+    assert tuner.confirm("small", storage=URL) == found
+    assert found.averaged == 3
+    model: Any = tuner.load_model(study.refresh().recommended.folder)
+    assert len(model.members) == 3
+    np.testing.assert_allclose(model.probabilities(inputs), expected, rtol=1e-6)
+    truth = np.load(tmp_path / "rows.npz")["y_test"].astype(str)
+    assert found.test is not None
+    assert found.test.kept_score is not None
+    assert found.test.kept_score.estimate == pytest.approx((model.predict(inputs) == truth).mean())
+    assert found.test.of_kept[0].estimate == pytest.approx(model.losses(inputs, truth).mean(), rel=1e-5)
+    assert found.test.of_kept[0].estimate < found.test.loss.estimate
+    off = calibration_error(truth.astype(np.intp), model.probabilities(inputs))
+    assert found.test.calibration == pytest.approx(off)
+    assert "The kept model is the mean of 3 of these models" in " ".join(sentences(study.verdict))
+    tuner.export("small", "out", storage=URL)
+    np.testing.assert_array_equal(probabilities("out", inputs), model.probabilities(inputs))
+
+
+@pytest.mark.parametrize("score", ["roc_auc", "log_loss"])
+def test_a_score_of_probabilities_of_the_kept_mean_is_told(tmp_path: Path, score: str) -> None:
+    rows(tmp_path / "rows.npz")
+    confirm, trainer = {**STUDY["confirm"], "average": True}, {**STUDY["trainer"], "score": score}
+    tuner.start({**STUDY, "confirm": confirm, "trainer": trainer}, storage=URL)
+    test = tuner.confirm("small", storage=URL).test
+    assert test is not None
+    assert test.kept_score is not None
+    assert 0 < test.kept_score.estimate < 1

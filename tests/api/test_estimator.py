@@ -33,7 +33,11 @@ X, Y = load_iris(return_X_y=True)
         tuner.TunedClassifier(trials=1, random_state=0),
         tuner.TunedRegressor(trials=1, random_state=0),
         tuner.Tuned(trials=1, random_state=0),
-    ]
+    ],
+    expected_failed_checks=lambda _: {
+        "check_sample_weight_equivalence_on_dense_data": "a search divides its rows: one that stands there "
+        "twice is divided apart"
+    },
 )
 def test_checks_of_scikit_learn(estimator: Any, check: Callable[[Any], None]) -> None:
     check(estimator)
@@ -134,6 +138,18 @@ def test_parameters_reach_the_study_and_a_database_keeps_it() -> None:
         assert set(fitted.best_params_) >= {"width", "batch_size"}
 
 
+@pytest.mark.parametrize("make", [np.asarray, lambda x: pd.DataFrame(x, columns=list("abcd"))])
+def test_weights_of_rows_decide_what_is_learned(make: Callable[[Any], Any]) -> None:
+    # The same rows have two labels, of which the weights say which one counts.
+    x, y = make(np.concatenate([X, X])), np.concatenate([Y == 0, Y != 0])
+    for first in (True, False):
+        weight = np.where(np.arange(len(y)) < len(Y), first, not first) * 2.0 + 1e-3
+        fitted = tuner.TunedClassifier(**QUICK | {"epochs": 20}).fit(x, y, sample_weight=weight)
+        assert fitted.score(make(X), (Y == 0) if first else (Y != 0)) > 0.9
+    with pytest.raises(ValueError, match="zero"):
+        tuner.TunedClassifier(**QUICK).fit(x, y, sample_weight=np.zeros(len(y)))
+
+
 def test_what_cannot_be_used_is_a_value_error() -> None:
     with pytest.raises(ValueError, match="one class only"):
         tuner.TunedClassifier(**QUICK).fit(X, np.zeros(150))
@@ -141,3 +157,20 @@ def test_what_cannot_be_used_is_a_value_error() -> None:
         tuner.TunedClassifier(**QUICK, scoring="f2").fit(X, Y)
     with pytest.raises(ValueError, match="one value only"):
         tuner.TunedRegressor(**QUICK).fit(X, np.ones(150))
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings", "members"), [(150, None, 5), (40, None, 1), (150, {"data.validation": 0.3}, 1)]
+)
+def test_few_rows_are_folded_and_the_mean_predicts(rows: int, settings: Any, members: int) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(rows, 3))
+    y = x[:, 0] > 0
+    tuned = tuner.TunedClassifier(trials=2, epochs=2, settings=settings, random_state=0).fit(x, y)
+    found: Any = tuned.model_
+    each = found.members if members > 1 else (found,)
+    assert len(each) == members
+    frame = np.asarray(x)
+    np.testing.assert_allclose(
+        tuned.predict_proba(x), np.mean([model.probabilities(frame) for model in each], axis=0), rtol=1e-6
+    )

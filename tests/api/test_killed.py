@@ -51,7 +51,11 @@ def environment() -> dict[str, str]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("study", "trials"), [("mlp fused, tpe, asha", "12"), ("keeps a state, two workers", "6")]
+    ("study", "trials"),
+    [
+        ("mlp fused, tpe, asha", "12"),
+        ("function that keeps a state, two workers", "6"),
+    ],
 )
 def test_a_study_that_is_killed_at_random_ends_as_if_it_never_was(study: str, trials: str) -> None:
     command = ["-m", "benchmarks.chaos", "--kills", "2", "--only", study, "--trials", trials]

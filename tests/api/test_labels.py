@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -64,5 +65,40 @@ def test_several_columns_are_predicted_together(
     else:
         alone = metrics.r2_score(rows.y, mine)
     assert test.estimate == pytest.approx(alone, abs=0.1)
-    tuner.report(found.name, tmp_path / "report.html")
+    tuner.write_report(found.name, tmp_path / "report.html")
     assert found.findings() is not None
+
+
+@pytest.mark.parametrize(("estimator", "epochs"), [("mlp", 40), ("boosting", 10), ("sgd", 10), ("svm", 1)])
+def test_estimators_of_scikit_learn_learn_one_label_each(
+    tmp_path: Path, estimator: str, epochs: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(400, 3))
+    wet, cold = x[:, 0] + 0.3 * rng.normal(size=400), x[:, 1] - x[:, 2] + 0.3 * rng.normal(size=400)
+    frame = pd.DataFrame(x, columns=list("abc"))
+    frame = frame.assign(wet=np.where(wet > 0.5, "yes", "no"), cold=np.where(cold > 0, "on", "off"))
+    frame.to_csv("weather.csv", index=False)
+    found = tuner.start(
+        "weather.csv",
+        target=["wet", "cold"],
+        trainer="sklearn",
+        space={"tol": tuner.Float(1e-4, 1e-3, default=1e-3)},
+        trials=2,
+        settings={
+            "trainer.model": estimator,
+            "trainer.epochs": epochs,
+            "trainer.workers": 1,
+            "confirm.repeats": 3,
+        },
+    )
+    model: Any = tuner.load_model(found.recommended.folder)
+    told = model.predict(frame)
+    assert (told == frame[["wet", "cold"]].to_numpy()).mean() > 0.8
+    if estimator in ("mlp", "boosting"):
+        assert ((model.probabilities(frame) > 0.5) == (told == ["yes", "on"])).all()
+    confirmed = tuner.confirm(found.name)
+    assert confirmed.test is not None
+    assert confirmed.test.score is not None
+    assert confirmed.test.score.estimate > 0.7

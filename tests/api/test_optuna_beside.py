@@ -143,7 +143,8 @@ def test_optuna_may_write_while_the_study_is_driven() -> None:
     study = tuner.resume("s", trainer=train, trials=10)
     assert_whole(study, 10, 1)
     assert {0.25, 0.75} <= {record.params["x"] for record in study.records}
-    assert theirs().trials[2].user_attrs["gap"] == "a word of somebody else's"
+    # Which trial was the third one then depends on when ours were recorded.
+    assert "a word of somebody else's" in [trial.user_attrs.get("gap") for trial in theirs().trials]
 
 
 def test_numbers_that_stand_there_twice_are_told_and_mended() -> None:

@@ -161,10 +161,9 @@ def test_optimizer_of_ones_own_trains_beside_the_shipped_ones_and_the_reason_is_
     assert all(record.value is not None for record in study.records)
     assert len({record.value for record in study.records}) == 3
     assert "2 rows" in how(study)
-    alone = tuner.start(
-        STUDY, name="alone", settings={"space": {**space, "optimizer": {**optimizer, "default": choices[1]}}},
-        progress=False,
-    )  # fmt: skip
+    fixed = {"width": 8, "depth": 1, "optimizer": choices[1]}
+    settings = {"space": {"weight_decay": decay, "fixed": fixed}}
+    alone = tuner.start(STUDY, name="alone", settings=settings, progress=False)
     assert "own.py:Signed is your own" in how(alone)
 
 

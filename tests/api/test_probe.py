@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,6 +45,7 @@ class Rows:
     clock: Clock
     epoch_s: Callable[[int, int], float]
     holds: int
+    own_s: Callable[[Job, Sequence[Trial]], float] | None = None
     placed: dict[int, Trial] = field(default_factory=dict)
 
     @property
@@ -56,9 +58,10 @@ class Rows:
 
     def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:
         assert self.job.data is not None
-        self.clock.now += (
-            self.epoch_s(self.job.rows, self.job.resources.threads) * len(self.job.data.train) / SAMPLES
-        )
+        took_s = self.epoch_s(self.job.rows, self.job.resources.threads)
+        if self.own_s is not None:
+            took_s = self.own_s(self.job, [*self.placed.values()])
+        self.clock.now += took_s * len(self.job.data.train) / SAMPLES
         if len(self.placed) > self.holds:
             return dict.fromkeys(self.placed, Failure("out of memory on the GPU", ""))
         return {row: Reading(1, 1.0, 1.0) for row in self.placed}
@@ -105,10 +108,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def found(
-    trainer: Trainer, trials: int, folds: int | None = None, **keys: Any
+    trainer: Trainer, trials: int, folds: int | None = None, seconds: float | None = None, **keys: Any
 ) -> tuple[WorkerLayout, str | None]:
     settings = {f"trainer.{key}": value for key, value in keys.items()} | {"budget.trials": trials}
-    planned = plan("digits", settings={**settings, "trainer.epochs": 30, "data.folds": folds})
+    more = {"trainer.epochs": 30, "data.folds": folds, "budget.seconds": seconds}
+    planned = plan("digits", settings={**settings, **more})
     return fastest(trainer, planned.job(1, Resources()), CORES)
 
 
@@ -158,6 +162,49 @@ def test_a_long_study_trains_in_a_process_for_each_core_and_a_short_one_in_this_
     assert found(Timed(clock, epoch_s), 6000, executor="inline")[0].workers == 1
 
 
+@dataclass
+class Grouped(Timed):
+    """Narrow trials take no longer for others beside them; broader ones take twice as long."""
+
+    pays: int = 0
+
+    def step_work(self, job: Job, trial: Trial) -> float:
+        return float(trial.params["width"])
+
+    def open_batch(self, job: Job) -> Rows:
+        self.jobs.append(job)
+        return Rows(job, self.clock, self.epoch_s, self.holds, self._seconds)
+
+    def _seconds(self, job: Job, placed: Sequence[Trial]) -> float:
+        beside = [t for t in placed if job.rows > 1 and self.step_work(job, t) <= job.most_work]
+        broad = [t for t in beside if int(t.params["width"]) > self.pays]
+        return 0.8 * (len(placed) - len(beside) + 2 * len(broad) + (len(beside) > len(broad)))
+
+
+@pytest.mark.parametrize(("pays", "most"), [(64, math.inf), (32, 32.0)])
+def test_those_groups_are_left_alone_that_do_not_gain(clock: Clock, pays: int, most: float) -> None:
+    trainer = Grouped(clock, lambda rows, threads: 0.0, pays=pays)
+    layout, told = found(trainer, 9000, epochs=300, executor="inline")
+    assert layout.rows > 1
+    assert layout.most_work == most
+    assert ("one at a time" in str(told)) is (most < math.inf)
+
+
+def test_rows_are_fewer_where_an_epoch_of_all_would_take_most_of_the_study(clock: Clock) -> None:
+    def epoch_s(rows: int, threads: int) -> float:
+        return 1.0 + 0.1 * rows
+
+    assert found(Timed(clock, epoch_s), 300, seconds=600)[0].rows == 8
+    assert found(Timed(clock, epoch_s), 300, seconds=15)[0].rows == 2
+    assert found(Timed(clock, epoch_s), 300, seconds=5)[0] == WorkerLayout(1, CORES, 1)
+
+
+def test_where_no_group_gains_all_train_one_at_a_time(clock: Clock) -> None:
+    layout, told = found(Grouped(clock, lambda rows, threads: 0.0), 9000)
+    assert layout == WorkerLayout(1, CORES, 1)
+    assert told == "measured 1 epochs a second per worker"
+
+
 def test_workers_and_threads_that_a_study_names_are_kept(clock: Clock) -> None:
     trainer = Timed(clock, lambda rows, threads: 0.1 if rows == 1 else 0.004 * rows)
     layout, _ = found(trainer, 6000, workers=3, threads=5)
@@ -188,7 +235,7 @@ def test_a_study_whose_trials_all_fail_starts_all_the_same(clock: Clock) -> None
 
 
 def test_what_is_measured_is_as_mixed_as_what_is_searched() -> None:
-    trials = probe._trials(plan("digits").spec)
+    trials = probe._trials(plan("digits").spec, 8)
     assert len({(trial.params["batch_size"], trial.params["width"]) for trial in trials}) > len(trials) / 2
 
 
@@ -207,6 +254,14 @@ def test_a_study_that_goes_on_keeps_what_was_chosen() -> None:
     assert kept.layout == WorkerLayout(7, 1, 1)
     assert kept.notes[-1] == "trains: 7 rows, measured 3.0x one at a time"
     assert {**kept.facts, **STORED} == kept.facts
+
+
+def test_which_trials_train_alone_is_kept_and_told_to_the_workers() -> None:
+    stored = {**STORED, "machine": session({}, rows=2).facts["machine"], "most_work": 4e6}
+    kept = session(stored)
+    assert kept.layout == WorkerLayout(7, 1, 1, 4e6)
+    assert kept.facts["most_work"] == 4e6
+    assert session({**stored, "most_work": None}).layout.most_work == math.inf
 
 
 def test_another_machine_or_another_wish_is_another_choice() -> None:

@@ -28,7 +28,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     url, settings = f"sqlite:///{folder}/tuner.db", {"search.pruner": "none"}
     tuner.start(trainer=train, space=SPACE, name="made", trials=20, settings=settings, storage=url)
-    return tuner.report("made", folder / "report.html", storage=url)
+    return tuner.write_report("made", folder / "report.html", storage=url)
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ def study(database: Path) -> tuner.Study:
 @pytest.fixture(scope="module")
 def whole(database: Path) -> str:
     """The report of that study."""
-    path = tuner.report(HOSTILE, database.with_name("report.html"), storage=f"sqlite:///{database}")
+    path = tuner.write_report(HOSTILE, database.with_name("report.html"), storage=f"sqlite:///{database}")
     return path.read_text(encoding="utf-8")
 
 
@@ -64,7 +64,7 @@ def page(whole: str) -> str:
 
 
 def page_of(study: tuner.Study) -> str:
-    return without_scripts(tuner.report(study.name, "report.html").read_text(encoding="utf-8"))
+    return without_scripts(tuner.write_report(study.name, "report.html").read_text(encoding="utf-8"))
 
 
 def without_scripts(text: str) -> str:
@@ -153,7 +153,7 @@ def test_file_that_cannot_be_written_is_told(study: tuner.Study) -> None:
     with pytest.raises(
         tuner.SpecError, match=r"nowhere.report.html: cannot be written: .*folder that exists"
     ):
-        tuner.report(study.name, "nowhere/report.html")
+        tuner.write_report(study.name, "nowhere/report.html")
 
 
 def test_confirmed_result_stands_in_the_report_with_when_the_test_was_opened() -> None:

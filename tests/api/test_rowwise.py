@@ -82,7 +82,8 @@ def test_judging_rows_are_those_that_a_draw_validates_on(split: Any) -> None:
     assert data.task is Task.CLASSIFICATION
     for seed in range(3):
         drawn, judging = rows.draw(seed), rows.evaluation_rows(seed)
-        assert drawn.validation.x[:, 0].tolist() == judging.x["a"].tolist()
+        frame: Any = judging.x
+        assert drawn.validation.x[:, 0].tolist() == frame["a"].tolist()
         assert [drawn.classes[place] for place in drawn.validation.y] == judging.y.tolist()
         if split == "group":
             assert len(set(judging.ids)) == len(judging.ids) / 3

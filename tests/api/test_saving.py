@@ -138,7 +138,7 @@ def stops_and_goes_on(engine: str, room: Callable[[], object], monkeypatch: pyte
     assert before.items() <= {record.number: record.value for record in after.records}.items()
     named = {str(record.number) for record in after.records if record.model_path}
     (place,) = [path for path in MODELS.iterdir() if path.is_dir()]
-    assert {path.name for path in place.iterdir()} - {"checkpoints", "study.json"} == named
+    assert {path.name for path in place.iterdir()} - {"checkpoints", "logs", "study.json"} == named
     found = table(after)
     monkeypatch.chdir("whole")
     assert found == table(tuner.start(**ENGINES[engine](), name="study", trials=TRIALS))

@@ -12,7 +12,7 @@ import tuner
 from tuner.api import brief
 from tuner.cli.summary import print_summary
 from tuner.core.spec import StudySpec
-from tuner.store import Database, database, read
+from tuner.store import Database, database_reads, read
 from tuner.store.records import records
 
 SPACE = {"x": tuner.Float(low=0, high=1, default=0.9)}
@@ -42,7 +42,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
     monkeypatch.setattr(Database, "open", counting("opened", Database.open))
     monkeypatch.setattr(StudySpec, "parse", counting("parsed", StudySpec.parse))
-    for module in (database, read):
+    for module in (database_reads, read):
         monkeypatch.setattr(module, "records", counting("records", records))
     return counts
 
@@ -63,7 +63,7 @@ def test_the_summary_of_a_study_reads_it_once(counted: Counter[str], settings: d
 def test_the_report_of_a_study_reads_it_once(counted: Counter[str]) -> None:
     start()
     counted.clear()
-    tuner.report("study")
+    tuner.write_report("study")
     assert counted == ONCE
 
 

@@ -40,7 +40,7 @@ def test_texts_that_a_spreadsheet_would_run_are_text(tmp_path: Path, monkeypatch
     }
     tuner.start(trainer=train, space=space, trials=10, name="=1", settings={"trainer.epochs": 1})
     tuner.export("=1", "out")
-    report = tuner.report("=1", "report.html").read_text(encoding="utf-8")
+    report = tuner.write_report("=1", "report.html").read_text(encoding="utf-8")
     (data,) = re.findall(r'href="data:text/csv;base64,([^"]*)"', report)
     exported = Path("out/trials.csv").read_bytes()
     assert base64.b64decode(data) == exported

@@ -16,6 +16,9 @@ import pandas as pd
 import pytest
 
 import tuner
+from tuner.core.data_spec import DataSpec
+from tuner.data import load
+from tuner.data.table import read_csv
 
 QUICK: dict[str, Any] = {"trainer.epochs": 3, "trainer.workers": 1}
 
@@ -31,8 +34,24 @@ def test_csv_of_ones_own_gives_a_model_that_predicts_raw_rows(houses: Path) -> N
     assert np.corrcoef(prices, pd.read_csv(houses)["price"])[0, 1] > 0.5
 
 
+def test_a_file_that_a_study_is_made_for_is_read_once(houses: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+
+    def counted(path: Path, spec: DataSpec) -> Any:
+        read.append(path)
+        return read_csv(path, spec)
+
+    monkeypatch.setattr("tuner.data.table.read_csv", counted)
+    found = tuner.check("house.csv", target="price")
+    assert read == [houses]
+    assert found.data is not None
+    again = load(DataSpec(source=str(houses), target="price"), Path(), resampling=True)
+    assert np.array_equal(found.data.train.x, again.train.x)
+    assert found.data.notes == again.notes
+
+
 def test_npz_of_images_trains_a_cnn(images: Path) -> None:
-    study = tuner.start(str(images), trials=2, settings=QUICK)
+    study = tuner.start(str(images), trials=2, settings={**QUICK, "trainer.rows": 1})
     assert study.spec.trainer.model == "cnn"
     assert study.best.value is not None
     module = study.best.model()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +10,19 @@ from torch import nn
 from torch.nn import functional
 
 from benchmarks import subjects
+from benchmarks.peers import normalized
 from benchmarks.peers import optuna_script as script
 from benchmarks.throughput import OURS, PLAIN, Setting, course
 from tuner.core.dataset import Task
 from tuner.core.space import Choice, SearchSpace
 from tuner.core.spec import StudySpec
-from tuner.trainers.torch.networks import NetworkContext, build
+from tuner.trainers.torch.context import NetworkContext
+from tuner.trainers.torch.networks import build
 from tuner.trainers.torch.recipe import Recipe
 from tuner.trainers.torch.schedule import learning_rate
 from tuner.trainers.torch.update import TorchUpdate
 
 WIDTHS = [16, 32, 64]
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
@@ -81,17 +74,19 @@ def test_the_scripts_learning_rates_are_ours(drawn: list[optuna.trial.FrozenTria
             assert rate == pytest.approx(learning_rate(recipe, step, 100), rel=1e-9)
 
 
-def networks(params: dict[str, Any]) -> tuple[nn.Module, nn.Module]:
+def networks(params: dict[str, Any], batch_norm: bool = False) -> tuple[nn.Module, nn.Module]:
     """The script's and ours, with the same weights."""
     context = NetworkContext((64,), 10, Task.CLASSIFICATION, params=params)
-    theirs, ours = script.network(params, 64, 10), build("mlp", params, context)
+    model = f"{normalized.__name__}:build" if batch_norm else "mlp"
+    theirs, ours = script.network(params, 64, 10, batch_norm), build(model, params, context)
     ours.load_state_dict(theirs.state_dict())
     return theirs, ours
 
 
-def test_the_scripts_network_is_ours(drawn: list[optuna.trial.FrozenTrial]) -> None:
+@pytest.mark.parametrize("batch_norm", [False, True])
+def test_the_scripts_network_is_ours(drawn: list[optuna.trial.FrozenTrial], batch_norm: bool) -> None:
     for trial in drawn[:10]:
-        theirs, ours = networks(trial.params)
+        theirs, ours = networks(trial.params, batch_norm)
         assert [repr(layer) for layer in ours.children()] == [repr(layer) for layer in theirs.children()]
 
 
@@ -103,7 +98,7 @@ def test_the_scripts_steps_are_ours(drawn: list[optuna.trial.FrozenTrial], fused
         params = trial.params | {"dropout": 0.0, "learning_rate": 1e-3}
         torch.manual_seed(trial.number)
         theirs, ours = networks(params)
-        rule, update = script.optimizer(params, theirs, fused), TorchUpdate(Recipe.of(params), ours, {})
+        rule, update = script.optimizer(params, theirs, fused), TorchUpdate(Recipe.of(params), ours, {}, {})
         for _ in range(3):
             script.update(params, theirs, rule, x, y, 1e-3)
             update.clear()
@@ -115,9 +110,11 @@ def test_the_scripts_steps_are_ours(drawn: list[optuna.trial.FrozenTrial], fused
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("batch_norm", [False, True])
 @pytest.mark.parametrize("program", [OURS, PLAIN])
-def test_each_program_runs_a_small_study_whole(program: str) -> None:
-    found = course(program, Setting("digits", (16,), trials=3, epochs=3, seconds=None), seed=0)
+def test_each_program_runs_a_small_study_whole(program: str, batch_norm: bool) -> None:
+    setting = Setting("digits", (16,), trials=3, epochs=3, seconds=None, batch_norm=batch_norm)
+    found = course(program, setting, seed=0)
     assert found.is_whole
     assert len(found.starts) == 3
     assert 5 <= len(found.epochs) <= 9

@@ -10,10 +10,10 @@ from tests.cli.program import Tune
 
 DIES = """
 import os, signal
-from tuner.api import run
+from tuner.api import confirming
 from tuner.cli import main
 
-run.confirm_study = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
+confirming.confirm = lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL)
 main(["start", "study.toml", "--quiet", "--set", "confirm.auto=true", "--set", "confirm.repeats=3"])
 """
 

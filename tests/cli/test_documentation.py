@@ -12,11 +12,9 @@ import shlex
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.cli.program import Tune
 from tuner import content
@@ -32,6 +30,7 @@ README = PAGES["README.md"].read_text(encoding="utf-8")
 RUN = [
     "README.md",
     *(name for name in PAGES if "tutorial/" in name),
+    "docs/howto/commands.md",
     "docs/howto/python.md",
     "docs/howto/sklearn.md",
     "docs/plugins.md",
@@ -39,15 +38,6 @@ RUN = [
 SMALL = shlex.split(
     "--trials 3 --workers 1 --set trainer.epochs=2 --set trainer.rows=1 --set confirm.auto=false --quiet"
 )
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads of torch that wait for each other take long where cores are shared."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def blocks(name: str) -> list[tuple[str, str]]:
@@ -68,8 +58,8 @@ def test_studies_are_valid(page: str, text: str) -> None:
         return parse_space(content.read(path), str(path))
 
     table = tomllib.loads(text)
-    if "project" not in table:
-        StudySpec.parse(table, find_space=find)
+    if "project" not in table:  # a study without a space gets one that suits its data
+        StudySpec.parse({"space": {"use": ["optimization"]}, **table}, find_space=find)
 
 
 @pytest.mark.parametrize(("page", "text"), of("python"))
@@ -80,15 +70,20 @@ def test_python_examples_compile(page: str, text: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("page", RUN)
 def test_code_and_commands_of_a_page_run(page: str, tune: Tune, folder: Path) -> None:
-    for language, text in blocks(page):
+    scripts: list[str] = []
+    for language, text in [*blocks(page), ("", "")]:
         named = re.match(r"# ([\w/]+\.(?:py|toml))\n", text)
+        if scripts and (named or language in ("console", "")):
+            # What lies between commands runs in one process: to start Python takes the longest.
+            (folder / "script.py").write_text("\n".join(scripts))
+            run("script.py")
+            scripts.clear()
         if named:
             path = folder / named[1]
             path.parent.mkdir(exist_ok=True)
             path.write_text(text)
         elif language == "python":
-            (folder / "script.py").write_text(re.sub(r"\btrials=\d+", "trials=4", text))
-            run("script.py")
+            scripts.append(re.sub(r"\btrials=\d+", "trials=4", text))
         elif language == "console":
             for command in re.findall(r"^\$ (.*)$", text, re.MULTILINE):
                 typed(command, tune)

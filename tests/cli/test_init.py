@@ -2,24 +2,13 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from tests.cli.program import Tune
 
 SMALL = ("--trials", "2", "--workers", "1", "--set", "trainer.epochs=2", "--quiet")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Threads of torch that wait for each other take long where cores are shared."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def test_every_command_of_the_written_readme_works(
@@ -54,6 +43,27 @@ def test_a_study_is_written_for_a_data_file_and_runs(tune: Tune, folder: Path) -
     again = tune("init", "--from", "house.csv", "--target", "price")
     assert again.code == 2
     assert "is there already" in again.err
+
+
+def test_a_study_is_written_for_a_command_and_runs(tune: Tune, folder: Path) -> None:
+    (folder / "train.py").write_text(
+        "import argparse\n"
+        "parser = argparse.ArgumentParser()\n"
+        "parser.add_argument('--rate', type=float, default=0.1, help='the step')\n"
+        "print('val_loss:', parser.parse_args().rate)\n"
+    )
+    ended = tune("init", "--command", "python train.py")
+    assert ended.code == 0, ended.err
+    assert ended.out.splitlines() == [
+        "wrote studies/train.toml",
+        "next: look over its [space], then tune start studies/train.toml",
+    ]
+    assert "python train.py --rate ${rate}" in (folder / "studies" / "train.toml").read_text()
+    ended = tune("start", "studies/train.toml", *SMALL, "--set", "confirm.auto=false")
+    assert ended.code == 0, ended.err
+    ended = tune("init", "--command", "python train.py", "--from", "house.csv")
+    assert ended.code == 2
+    assert "give either a data file or a command" in ended.err
 
 
 def test_a_shipped_file_is_copied_where_it_comes_first(tune: Tune, folder: Path) -> None:
@@ -91,6 +101,14 @@ def test_check_shows_each_column_and_of_very_many_those_that_are_remarkable(tune
     (remarked,) = (words for words in told if words[:1] == ["x50"])
     assert remarked[:7] == ["x50", "category", "1", "[b]only[/b]", "left", "out", "one"]
     assert "and 29 more without remarks" in ended.out
+
+
+def test_the_headings_of_a_check_are_whole_where_remarks_are_long(tune: Tune, folder: Path) -> None:
+    rows = [f"{('a rather long example', 'one more long example')[i % 2]},{i % 7},{i % 2}" for i in range(80)]
+    (folder / "long.csv").write_text("\n".join(["x1,x2,y", *rows]), encoding="utf-8")
+    ended = tune("check", "long.csv", "--target", "y")
+    assert ended.code == 0
+    assert ["column", "read", "as", "missing"] in [line.split()[:4] for line in ended.out.splitlines()]
 
 
 def test_check_shows_data_conditions_and_fixed_values(tune: Tune) -> None:

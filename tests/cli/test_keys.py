@@ -10,10 +10,12 @@ from tuner.cli.keys import documented, markdown
 from tuner.core.baseline import BaselinesSpec
 from tuner.core.column_spec import ColumnSpec
 from tuner.core.data_spec import DataSpec
+from tuner.core.notify_spec import NotifySpec
 from tuner.core.objectives import ObjectiveSpec
 from tuner.core.space import Choice, Float, Int
 from tuner.core.space.section import SpaceSpec
-from tuner.core.spec import BudgetSpec, ConfirmSpec, SearchSpec, StopSpec, TrainerSpec
+from tuner.core.spec import BudgetSpec, ConfirmSpec, SearchSpec, TrackingSpec, TrainerSpec
+from tuner.core.stop_spec import StopSpec
 
 SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "[data]": (DataSpec,),
@@ -25,6 +27,8 @@ SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "[stop]": (StopSpec,),
     "[confirm]": (ConfirmSpec,),
     "[baselines]": (BaselinesSpec,),
+    "[tracking]": (TrackingSpec,),
+    "[notify]": (NotifySpec,),
     "[space]": (SpaceSpec,),
     "[space.<name>]": (Float, Int, Choice),
 }

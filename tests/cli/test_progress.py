@@ -105,8 +105,9 @@ def test_the_display_says_how_many_running_trials_it_leaves_out() -> None:
 
 def test_the_display_works_before_the_first_turn_and_without_trials() -> None:
     display = Display(Console(file=io.StringIO()))
-    assert "preparing" in drawn(display)
+    assert "loading libraries and data" in drawn(display)
     display.begin(SPEC, [])
+    assert "waiting for the first epoch" in drawn(display)
     display.turn(Status(Budget(target=0.1), Spent(), {}, {}, None, None))
     assert "no trial has ended yet" in drawn(display)
 

@@ -60,6 +60,32 @@ def test_options_reach_the_study(tune: Tune) -> None:
     assert shown["spec"]["description"] == "my own words"
 
 
+def test_a_study_that_is_stored_goes_on_or_is_replaced_where_that_is_asked_for(tune: Tune) -> None:
+    assert tune("start", "study.toml", "--quiet").code == 0
+    assert tune("start", "study.toml", "--quiet").code == 2
+    trials = len(tune("show", "study", "--json").json["trials"])
+    more = ("--trials", str(trials + 1), "--quiet")
+    assert tune("start", "study.toml", *more, "--exists", "resume").code == 0
+    assert len(tune("show", "study", "--json").json["trials"]) == trials + 1
+    assert tune("start", "study.toml", "--quiet", "--exists", "replace").code == 0
+    assert len(tune("show", "study", "--json").json["trials"]) == trials
+    assert "replace" in tune("start", "study.toml", "--exists", "never").err
+
+
+def test_several_columns_are_predicted_where_target_is_repeated(tune: Tune, folder: Path) -> None:
+    rows = [
+        f"{a},{b},{'yes' if a > b else 'no'},{'on' if b > 9 else 'off'}" for a in range(9) for b in range(18)
+    ]
+    (folder / "labels.csv").write_text("\n".join(["a,b,larger,high", *rows]), "utf-8")
+    both = ("--target", "larger", "--target", "high")
+    ended = tune("start", "labels.csv", *both, "--trials", "1", "--set", "trainer.epochs=1", "--quiet")
+    assert ended.code == 0, ended.err
+    assert tune("show", "labels", "--json").json["spec"]["data"]["target"] == ["larger", "high"]
+    assert tune("init", "--from", "labels.csv", *both).code == 0
+    assert '["larger", "high"]' in (folder / "studies" / "labels.toml").read_text("utf-8")
+    assert tune("check", "labels.csv", *both).code == 0
+
+
 def test_another_database_by_option_or_by_environment(
     tune: Tune, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

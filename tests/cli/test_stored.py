@@ -43,7 +43,7 @@ def test_show_as_json_has_every_trial_with_every_key(stored: Tune) -> None:
         assert trial.keys() == {
             "number", "params", "state", "value", "reason", "rule", "epochs", "interruptions", "seconds",
             "conclusive", "best_epoch", "train_loss", "val_loss", "train_score", "val_score", "gap",
-            "errors", "model_path", "started_at", "ended_at", "origin",
+            "errors", "model_path", "started_at", "ended_at", "origin", "comment",
         }  # fmt: skip
     assert table["trials"][0]["params"] == {"x": 0.2}
     assert table["trials"][0]["value"] == pytest.approx(0.25 + 0.125 + 0.1)
@@ -151,3 +151,75 @@ def test_a_long_curve_is_shown_from_its_first_to_its_last_epoch(length: int, mos
     indices = spread(length, most)
     assert len(indices) == len(set(indices)) == min(length, most)
     assert not length or (indices[0], indices[-1]) == (0, length - 1)
+
+
+def test_try_asks_for_a_trial_that_is_trained_when_the_study_goes_on(stored: Tune) -> None:
+    ended = stored("try", "study", "x=0.25")
+    assert ended.code == 0, ended.err
+    assert "it is trained when the study goes on: tune resume study --trials N, N above 6" in ended.out
+    assert stored("try", "study", "x=0.5", "--json").json == {
+        "study": "study", "params": {"x": 0.5}, "like": None, "is_driven": False
+    }  # fmt: skip
+    assert stored("resume", "study", "--trials", "8", "--quiet").code == 0
+    trials = stored("show", "study", "--json").json["trials"]
+    assert [(t["params"], t["origin"]) for t in trials[6:]] == [({"x": 0.25}, "given"), ({"x": 0.5}, "given")]
+
+
+def test_stop_and_raise_say_what_to_do_where_nothing_runs(stored: Tune) -> None:
+    for command, words in (
+        (("stop", "study"), "no process drives 'study': there is nothing to stop"),
+        (("stop", "study", "--trial", "1"), "no process drives 'study': its trials do not train"),
+        (("raise", "study", "--trials", "50"), "tune resume study --trials 50"),
+        (("raise", "study"), "no process drives 'study'"),
+        (("try", "study"), "which configuration? Give parameters as NAME=VALUE, or --like TRIAL"),
+        (("try", "study", "--like", "99"), "there is no trial 99; it has 6 trials"),
+    ):
+        ended = stored(*command)
+        assert (ended.code, words in ended.err) == (2, True), ended.err
+
+
+def test_try_refuses_what_is_no_configuration_in_one_line(stored: Tune) -> None:
+    faults = {"x=7": "x: 7 is not in 0 to 1", "y=1": "y: unknown parameter", "x": "give KEY=VALUE"}
+    for given, words in faults.items():
+        ended = stored("try", "study", given)
+        assert ended.code == 2
+        assert words in ended.err
+
+
+def test_show_has_the_log_of_a_trial_and_the_end_of_it_where_it_failed(tune: Tune, folder: Path) -> None:
+    (folder / "trainer.py").write_text(
+        "def train(params, context):\n"
+        "    print('hello from', context.number, end='\\nand\\tmore\\n')\n"
+        "    if context.number == 1:\n"
+        "        raise ValueError('boom')\n"
+        "    yield {'train_loss': 1.0, 'val_loss': params['x']}\n"
+    )
+    table = (
+        '[trainer]\nuse = "./trainer.py:train"\nworkers = 1\n[space.x]\ntype = "float"\nlow = 0\nhigh = 1\n'
+    )
+    (folder / "talks.toml").write_text(table)
+    assert tune("start", "talks.toml", "--trials", "2", "--quiet").code == 0
+    assert tune("show", "talks", "0", "--log").out == "hello from 0\nand more\n"
+    assert tune("show", "talks", "1", "--log", "--json").json == {
+        "study": "talks", "trial": 1, "log": "hello from 1\nand\tmore"
+    }  # fmt: skip
+    assert "printed 2 lines; see: tune show talks 0 --log" in tune("show", "talks", "0").out
+    shown = tune("show", "talks", "1").out
+    assert "the last that it printed:\nhello from 1" in shown
+    ended = tune("show", "talks", "--log")
+    assert (ended.code, ended.err) == (2, "error: --log: which trial? tune show talks TRIAL --log\n")
+
+
+def test_import_takes_over_a_study_of_optunas_and_says_how_much(tune: Tune, folder: Path) -> None:
+    import optuna
+
+    old = optuna.create_study(storage=f"sqlite:///{folder}/old.db", study_name="old")
+    old.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=4)
+    ended = tune("import", "old.db", "old", "--as", "new")
+    assert ended.code == 0, ended.err
+    assert "4 trials of 'old' in old.db imported (4 finished)" in ended.out
+    assert "4  imported" in tune("show", "new").out
+    trials = tune("show", "new", "--json").json["trials"]
+    assert [trial["origin"] for trial in trials] == ["searched", *["imported"] * 4]
+    assert tune("import", "old.db", "--as", "new", "--json").json == {"study": "new", "imported": 4}
+    assert tune("import", "no.db").code == 2

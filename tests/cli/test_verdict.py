@@ -107,7 +107,7 @@ def store(table: Mapping[str, Any]) -> None:
 
 
 def report() -> str:
-    text = tuner.report("study", "report.html").read_text(encoding="utf-8")
+    text = tuner.write_report("study", "report.html").read_text(encoding="utf-8")
     return unescape(re.sub(r"<script.*?</script>|<style.*?</style>|<[^>]+>", " ", text, flags=re.DOTALL))
 
 

@@ -221,3 +221,25 @@ def test_goals_that_cannot_be_are_refused(objective: dict[str, Any], words: str)
     found = faults({**SMALL, "objective": objective})
     assert len(found) == 1
     assert words in found[0]
+
+
+def test_a_narrower_range_over_a_used_space_moves_the_defaults_that_it_brings() -> None:
+    used = {
+        "optimizer": {"type": "choice", "choices": ["adam", "sgd"], "default": "adam"},
+        "learning_rate": {
+            "type": "float", "low": 1e-5, "high": 1.0, "log": True, "default": 0.05,
+            "default_for": {"optimizer": {"sgd": 0.1}},
+        },
+    }  # fmt: skip
+    table = {"space": {"use": ["one"], "learning_rate": {"high": 0.01}}}
+    space = StudySpec.parse(table, "study", lambda name: used).search_space()
+    assert space.defaults() == {"optimizer": "adam", "learning_rate": 0.01}
+    assert space.defaults({"optimizer": "sgd"})["learning_rate"] == 0.01
+    said = {"high": 0.01, "default_for": {"optimizer": {"sgd": 0.1}}}
+    with pytest.raises(SpecError, match=r"default_for\.optimizer\.sgd: 0\.1 is not in"):
+        StudySpec.parse({"space": {"use": ["one"], "learning_rate": said}}, "study", lambda name: used)
+
+
+def test_patience_alone_is_a_budget() -> None:
+    table = {"budget": {"patience": 60}, "space": {"x": {"type": "int", "low": 0, "high": 9}}}
+    assert StudySpec.parse(table).limits().patience == 60

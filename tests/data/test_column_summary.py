@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from tuner.core.data_spec import DataSpec
-from tuner.data import ColumnSummary, from_arrays, load, summarize
+from tuner.data import ColumnSummary, examples, from_arrays, load, summarize
 from tuner.data.column_summary import FORETELLS
 
 ROWS = 200
@@ -98,3 +98,28 @@ def test_what_is_no_table_has_no_columns_to_tell_of() -> None:
     x, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 2
     assert summarize(from_arrays(x, y, DataSpec(source="memory"), resampling=True)) == []
     assert summarize(from_arrays(x, y, DataSpec(source="memory"))) == []
+
+
+def test_a_coarse_column_of_a_table_that_is_sorted_by_its_target_predicts_nothing_alone(
+    tmp_path: Path,
+) -> None:
+    frame = pd.concat([table()] * 5).sort_values("y", ignore_index=True)
+    places = np.where(np.arange(len(frame)) % 3 == 0, "north", "south")
+    assert not summaries(tmp_path, frame.assign(place=places))["place"].remarks
+
+
+def test_columns_of_steps_are_told_and_texts_by_example(tmp_path: Path) -> None:
+    frame = table(who=[f"p{i // 4}" for i in range(ROWS)], said=["It  rains, and rains."] * ROWS)
+    found = summaries(tmp_path, frame.assign(note=[f"n{i % 3}" for i in range(ROWS)]), sequence="who")
+    assert {name: (each.kind, each.inputs, each.remarks) for name, each in found.items()} == {
+        "plain": ("number", 1, ()),
+        "said": ("category", 0, ("one value only: It  rains, and rains.",)),
+        "note": ("category", 3, ()),
+    }
+    data = load(DataSpec(source="a.csv", target="y", text="said"), tmp_path, resampling=True)
+    assert examples(data) == ["'It  rains, and rains.' is read as it rains and rains"] * 2
+    again = load(
+        DataSpec(source="a.csv", target="y", text="said", tokens="characters"), tmp_path, resampling=True
+    )
+    assert examples(again)[0] == "'It  rains, and rains.' is read as It  rains, and rains."
+    assert examples(load(DataSpec(source="a.csv", target="y"), tmp_path, resampling=True)) == []

@@ -9,7 +9,7 @@ import pytest
 
 from tuner.core.data_spec import DataSpec
 from tuner.core.spec import StudySpec
-from tuner.data import table
+from tuner.data import dialect, table
 from tuner.data.dialect import Dialect
 from tuner.errors import DataError, SpecError
 
@@ -42,7 +42,7 @@ def read(folder: Path, content: str | bytes, **keys: Any) -> tuple[pd.DataFrame,
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     frame, found = table.read_csv(path, DataSpec(source="a.csv", **keys))
     plain = frame.map(lambda value: value.strip() if isinstance(value, str) else None)
-    slow = table._without_comments(table._with_pandas(path, found))
+    slow, _ = table._values_only(table._with_pandas(path, found))
     slow = slow.map(lambda value: value.strip() if isinstance(value, str) else None)
     pd.testing.assert_frame_equal(plain, slow, check_dtype=False)
     return frame, found
@@ -182,3 +182,13 @@ def test_what_cannot_be_read_is_told(
 def test_options_that_mean_nothing_are_refused(key: dict[str, str], expected: str) -> None:
     with pytest.raises(SpecError, match=expected):
         StudySpec.parse({"name": "s", "data": {"source": "a.csv", "target": "y", **key}})
+
+
+def test_a_letter_between_two_blocks_is_read(tmp_path: Path) -> None:
+    for shift in range(3):
+        before = "v,y\n" + "abcdefg,1\n" * 104_857 + "a" * shift
+        assert (1 << 20) - 3 < len(before) <= 1 << 20
+        rows = [before + "€,1", "b,2", 'c"",3', '"d e",4']
+        (tmp_path / "a.csv").write_text("\n".join(rows), "utf-8")
+        found = dialect.detect(tmp_path / "a.csv", DataSpec(source="a.csv"))
+        assert (found.encoding, found.quotes, found.has_blanks, found.notes) == ("utf-8", 4, True, ())

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from tuner.core.column_spec import ColumnSpec
 from tuner.data import encode
 from tuner.data.cells import Cells
-from tuner.data.encoding import MOST_CATEGORIES, fit, names
+from tuner.data.encoding import fit, names
+from tuner.data.fitting import MOST_CATEGORIES
 from tuner.data.options import Options
 from tuner.errors import DataError
 
@@ -342,3 +343,30 @@ def test_many_rows_are_encoded_as_each_alone() -> None:
     x = encode(rows, encoding)
     expected = np.column_stack((rows.n.to_numpy(), *(rows.c == each for each in "abc")))
     np.testing.assert_array_equal(x, expected.astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [-1, "N", None, None],
+        [1.5, 2.5, "N", 3.5, 4, 5],
+        [1.5, 2.5, 3.5, 4, 5, 6, 7, 8, 9] * 3 + ["abc"],
+        [2, 3] * 10 + ["yes", "no"],
+        [1, 0, "n", 1, 0, "y"],
+        ["a", "b"] * 10 + [3],
+        [-1, 0, 1] * 5 + ["true"],
+    ],
+)
+def test_numbers_and_texts_in_one_column_are_read_as_if_all_were_text(cells: list[Any]) -> None:
+    written = [None if cell is None else str(cell) for cell in cells]
+    tables = [
+        fit(pd.DataFrame({"a": pd.Series(values, dtype=dtype), "b": range(len(cells))}), "data")[0]
+        for values, dtype in ((cells, object), (written, "str"))
+    ]
+    assert tables[0] == tables[1]
+
+
+def test_a_number_that_is_no_truth_value_is_missing_beside_words_for_them() -> None:
+    encoding, _ = fit(pd.DataFrame({"a": ["y", "n", "y", "n"], "b": range(4)}), "data")
+    x = encode(pd.DataFrame({"a": pd.Series([1, -1, "y"], dtype=object), "b": [0, 0, 0]}), encoding)
+    np.testing.assert_array_equal(x[:, 0], [1, 0.5, 1])

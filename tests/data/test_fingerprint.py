@@ -17,7 +17,8 @@ import pytest
 from tuner.core.data_spec import DataSpec
 from tuner.data import source
 from tuner.data.fingerprint import Fingerprint, HashedSource
-from tuner.data.hashing import HashedTable
+from tuner.data.hashing import HashedTable, may_hold_words
+from tuner.data.words import CATEGORY_MISSING
 
 SPEC = DataSpec(source="rows.csv", target="y")
 
@@ -161,3 +162,10 @@ def test_rows_of_numbers_differ_by_any_of_them() -> None:
 def test_a_text_that_moves_to_the_next_column_is_another_row() -> None:
     one, other = (HashedTable(pd.DataFrame({"a": [a], "b": [b]})).rows() for a, b in (("x", "y"), ("xy", "")))
     assert one != other
+
+
+def test_every_word_for_missing_is_seen_by_its_letters() -> None:
+    for text in CATEGORY_MISSING:
+        assert may_hold_words(pd.Series(["1", None, text], dtype="str"))
+    assert not may_hold_words(pd.Series(["-1.5", "+2,5 ", "", None, "007"], dtype="str"))
+    assert not may_hold_words(pd.Series([], dtype="str"))

@@ -55,7 +55,7 @@ def test_a_table_is_read_as_it_is_meant(name: str) -> None:
     assert isinstance(rows, pd.DataFrame)
     how, told = encoding.fit(rows, name, options)
     read = targets.read(found.y, spec.task, name, options)
-    notes = " ".join((*told, *read.notes))
+    notes = " ".join((*found.notes, *told, *read.notes))
     for words in expected.get("notes", []):
         assert words in notes
     for words in expected.get("not_told", []):

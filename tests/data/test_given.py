@@ -131,7 +131,7 @@ def test_samples_that_are_pictures_have_their_channels_first() -> None:
     image = pytest.importorskip("PIL.Image")
     pixels = np.arange(4 * 5 * 3, dtype=np.uint8).reshape(4, 5, 3)
     found = read(Samples([(image.fromarray(pixels), 0), (image.fromarray(pixels), 1)]))
-    assert np.shape(found.x) == (2, 3, 4, 5)
+    assert np.asarray(found.x).shape == (2, 3, 4, 5)
 
 
 def test_samples_that_are_rows_make_a_table() -> None:
@@ -173,7 +173,11 @@ def test_what_is_opened_once_stays_as_it_is() -> None:
         ({"train": FRAME, "test": FRAME[["a"]]}, "y", "'test' has no column 'y'; found: a"),
         (Samples([]), None, "a Samples is empty"),
         (Samples([1, 2]), None, "gives an int as a sample; give pairs"),
-        (Samples([(np.ones(2), 0), (np.ones(3), 1)]), None, r"differ in shape: \(2,\), but \(3,\) at 1"),
+        (
+            Samples([(np.ones(2), 0), (np.ones((3, 2)), 1)]),
+            None,
+            r"differ in shape: \(2,\), but \(3, 2\) at 1",
+        ),
         (Samples([{"p": np.ones(2), "q": np.ones(2), "y": 0}]), "y", "the keys p, q, y; give one input"),
         (Endless(), None, "has no length"),
         (DataLoader(Samples([(1, 2)])), None, "data=loader.dataset"),

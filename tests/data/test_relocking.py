@@ -59,7 +59,8 @@ def used(data: Dataset) -> set[float]:
 
 def opened(frame: pd.DataFrame, way: str, data: Dataset) -> set[float]:
     pair = frame.drop(columns="y"), frame["y"]
-    return {float(a) for a in locked.unlock(spec(way), Path(), pair, data.fingerprint).x["a"]}
+    x: Any = locked.unlock(spec(way), Path(), pair, data.fingerprint).x
+    return {float(a) for a in x["a"]}
 
 
 EDITS = st.lists(

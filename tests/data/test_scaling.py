@@ -107,3 +107,14 @@ def test_none_leaves_values_as_they_are() -> None:
 def test_unknown_scaling_names_the_near_one() -> None:
     with pytest.raises(DataError, match="did you mean 'standard'"):
         Scaling.fit("standart", np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_codes_stay_as_they_are(kind: str) -> None:
+    x = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+    x[:, 2:] = np.arange(100).reshape(50, 2)
+    scaling = Scaling.fit(kind, x, 2)
+    for again in (scaling, Scaling.from_table(scaling.to_table())):
+        np.testing.assert_array_equal(again.apply(x)[:, 2:], x[:, 2:])
+        np.testing.assert_array_equal(again.apply(x)[:, :2], Scaling.fit(kind, x[:, :2]).apply(x[:, :2]))
+    np.testing.assert_array_equal(Scaling.fit(kind, x[:, 2:], 2).apply(x[:, 2:]), x[:, 2:])

@@ -59,7 +59,7 @@ def test_row_numbers_without_a_name_are_left_out_and_noted(tmp_path: Path) -> No
     pd.DataFrame({"v": range(20), "z": np.arange(20) / 7}).to_csv(tmp_path / "a.csv")
     dataset = load(DataSpec(source="a.csv", target="z"), tmp_path)
     assert dataset.features == ("v",)
-    assert dataset.notes[0] == "A column without a name is left out."
+    assert dataset.notes[0] == "A column without a name is left out; a name in the first line keeps it."
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_images_of_an_npz_file_can_be_split_by_an_array_beside_them(tmp_path: Pa
     source = savez(tmp_path, X=images, y=Y, patient=np.arange(40) // 4)
     dataset = load(DataSpec(source=source, split="group", group="patient"), tmp_path)
     assert dataset.input_shape == (3, 4, 4)
-    assert dataset.train.x.dtype == np.float32
+    assert dataset.train.x.dtype == np.uint8
     patients = [set(s.x[:, 0, 0, 0]) for s in (dataset.train, dataset.validation)]
     assert [len(p) for p in patients] == [6, 2]
     assert not patients[0] & patients[1]
@@ -165,8 +165,8 @@ HUGE = np.where(np.isnan(NAN), 1e300, NAN)
         ({"X": HUGE, "y": Y}, "X holds 1 values that are NaN, infinite or too large"),
         ({"X": X, "y": np.where(Y, np.inf, 1.0)}, "y holds 20 values that are NaN, infinite"),
         ({"X": X[:5], "y": Y}, "X has 5 rows, but y has 40"),
-        ({"X": X[:, 0], "y": Y}, "X has shape (40,); give (N, D)"),
-        ({"X": np.zeros((40, 8, 8)), "y": Y}, "X has shape (40, 8, 8); give (N, D) for tables"),
+        ({"X": X[:, 0], "y": Y}, "X has shape (40,), which is no table; give (N, D)"),
+        ({"X": np.zeros((40, 2, 2, 2, 2)), "y": Y}, "X has shape (40, 2, 2, 2, 2), which is no table; give"),
         ({"X": np.zeros((40, 0)), "y": Y}, "X has shape (40, 0), so there is nothing in it"),
         ({"X": X * 1j, "y": Y}, "X holds complex numbers"),
         ({"X": X, "y": np.zeros((40, 2, 2))}, "y has shape (40, 2, 2)"),
@@ -207,7 +207,7 @@ def table(): return {"X": x, "y": y, "X_validation": x[:4], "y_validation": y[:4
 def frame(): return pd.DataFrame({"a": x[:, 0], 7: x[:, 1], "y": y})
 def raises(): raise ValueError("two\\nlines")
 def nothing(): return None
-def ragged(): return [[1, 2], [3]], [0, 1]
+def ragged(): return [[[1, 2], [3]], [[1]]], [0, 1]
 number = 5
 """
 
@@ -228,7 +228,7 @@ def test_a_function_that_fails_or_returns_nonsense_is_refused(tmp_path: Path) ->
     write(tmp_path, FUNCTIONS, "own.py")
     assert "the function raised ValueError: two" in told("./own.py:raises", tmp_path)
     assert "the function returned NoneType; return (x, y)" in told("./own.py:nothing", tmp_path)
-    assert "X is no array" in told("./own.py:ragged", tmp_path)
+    assert "X[0] is no array" in told("./own.py:ragged", tmp_path)
     assert "is int, not a function" in told("./own.py:number", tmp_path)
     assert "target is not given" in told("./own.py:frame", tmp_path)
     with pytest.raises(PluginError, match="no 'arays'"):

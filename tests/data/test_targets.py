@@ -41,7 +41,8 @@ def test_columns_of_two_values_each_are_labels(tmp_path: Path) -> None:
     rows = locked.unlock(spec("wet", "cold"), folder)
     assert rows.y.shape == (12, 2)
     frame = pd.read_csv(folder / "t.csv")
-    for a, (wet, cold) in zip(rows.x["a"], rows.y, strict=True):
+    x: Any = rows.x
+    for a, (wet, cold) in zip(x["a"], rows.y, strict=True):
         row = frame[np.isclose(frame["a"], float(a))].iloc[0]
         assert (row["wet"], str(row["cold"])) == (wet, cold)
 

@@ -13,9 +13,11 @@ from tuner.core.budget import Budget, StudyState
 from tuner.core.events import Event, Failed, Finished, Interrupted, Paused, Reported, Restarted, Stopped
 from tuner.core.objectives import Objectives
 from tuner.core.ports import Callback, Executor, Observer, Placement, Searcher, Status, Turn
+from tuner.core.request import Request
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Objective, Params, Pause, Reading, Stop, Trial, TrialRecord, TrialState
+from tuner.core.trial import Objective, Origin, Params, Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.engine import Engine
+from tuner.errors import SpecError
 from tuner.testing.executor import artifacts
 
 SEED = 3
@@ -32,6 +34,8 @@ class ListStore:
         self.end: tuple[StudyState, str] | None = None
         self.seconds = 0.0
         self.position: Mapping[str, Any] = {}
+        self.asked: list[Request] = []
+        self.answers: dict[int, str] = {}
 
     def record(self, *turns: Turn) -> None:
         for turn in turns:
@@ -66,6 +70,8 @@ class ListStore:
                 self.curves[trial.number] = []
             assert not known.state.is_over, "a trial that is over starts again"
             self.records[trial.number] = replace(known, state=TrialState.RUNNING)
+        self.answers |= {request.id: f"trial {number}" for number, request in turn.taken.items()}
+        self.answers |= turn.answers
         self.seconds, self.position = turn.seconds, turn.position
 
     def finish(self, state: StudyState, reason: str, seconds: float) -> None:
@@ -77,11 +83,11 @@ class ListStore:
                 epochs = len(self.curves[number])
                 self.records[number] = replace(record, state=TrialState.WAITING, epochs=epochs)
 
-    def enqueued(self) -> Mapping[int, Params]:
-        return {}
+    def requests(self) -> Sequence[Request]:
+        return [each for each in self.asked if each.id not in self.answers]
 
-    def refuse(self, reasons: Mapping[int, str]) -> None:
-        raise AssertionError("nothing was enqueued")
+    def refuse(self, reasons: Sequence[tuple[Request, str]]) -> None:
+        self.answers |= {request.id: reason for request, reason in reasons}
 
     def history(self) -> list[TrialRecord]:
         return [self.records[number] for number in sorted(self.records)]
@@ -115,7 +121,13 @@ class CountingSearcher:
         return [Trial(number, {"x": number}, SEED) for number in numbers]
 
     def take(self, given: Params) -> Trial:
-        raise AssertionError("nothing was enqueued")
+        if "x" not in given:
+            raise SpecError("x: is missing")
+        self.next += 1
+        return Trial(self.next - 1, given, SEED, Origin.GIVEN)
+
+    def learn(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {}
 
     def tell(self, records: Sequence[TrialRecord]) -> None:
         self.told += records

@@ -18,6 +18,7 @@ from tests.engine.parts import CountingSearcher, ListStore, Looker, Lots, Rule, 
 from tuner.core.budget import StudyState
 from tuner.core.events import Event, Failed, Finished, Interrupted, Paused, Reported, Restarted, Stopped
 from tuner.core.ports import Placement, Turn
+from tuner.core.request import Request, RequestKind
 from tuner.core.trial import Origin, Pause, Reading, Stop, Trial, TrialRecord, TrialState
 from tuner.errors import DeviceError, StoreError
 from tuner.testing.executor import models_in
@@ -192,7 +193,7 @@ def test_a_trial_is_stored_as_started_before_it_trains_for_long(tmp_path: Path) 
     class Watched(Steady):
         def poll(self, timeout_s: float) -> Sequence[Event]:
             assert set(self.running) <= set(store.records)
-            time.sleep(0.06)
+            time.sleep(0.25)
             return super().poll(timeout_s)
 
     engine(Watched(), store, tmp_path, trials=5).run()
@@ -591,3 +592,80 @@ def test_the_observer_sees_the_end_and_not_every_turn(tmp_path: Path) -> None:
     assert looker.seen[-1].counts["finished"] == 400
     assert looker.seen[-1].spent.epochs == 1200
     assert len(looker.seen) <= 2 + store.seconds / 0.1
+
+
+class Asking(ListStore):
+    """Somebody asks for something after so many turns."""
+
+    def __init__(self, asked: Mapping[int, Request]) -> None:
+        super().__init__()
+        self.later = asked
+
+    def append(self, turn: Turn) -> None:
+        super().append(turn)
+        if (request := self.later.get(len(self.turns))) is not None:
+            self.asked.append(request)
+
+
+@pytest.fixture
+def _attentive(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuner.engine.requests._LOOK_EVERY_S", 0.0)
+    monkeypatch.setattr("tuner.engine.recording._TOGETHER_S", 0.0)
+
+
+@pytest.mark.usefixtures("_attentive")
+def test_a_trial_is_ended_and_the_study_is_stopped_on_request(tmp_path: Path) -> None:
+    store = Asking(
+        {
+            2: Request(1, RequestKind.END, {"trial": 1}),
+            4: Request(2, RequestKind.END, {"trial": 1}),
+            9: Request(3, RequestKind.STOP),
+        }
+    )
+    end = engine(Steady(epochs=4), store, tmp_path, trials=40).run()
+    assert end == (StudyState.INTERRUPTED, "stopped on request")
+    record = store.records[1]
+    assert (record.state, record.rule, record.conclusive) == (TrialState.STOPPED, "request", False)
+    assert store.answers == {
+        1: "trial 1 is ended",
+        2: "trial 1 has ended already",
+        3: "the study is stopped",
+    }
+    assert 2 < len(store.records) < 40
+
+
+@pytest.mark.usefixtures("_attentive")
+def test_the_budget_of_a_running_study_is_raised_on_request(tmp_path: Path) -> None:
+    store = Asking({1: Request(1, RequestKind.RAISE, {"trials": 7})})
+    assert engine(Steady(), store, tmp_path, trials=3).run()[1] == "the budget of 7 trials is used up"
+    assert sorted(store.records) == list(range(7))
+
+
+@pytest.mark.usefixtures("_attentive")
+def test_a_paused_trial_is_ended_on_request_and_a_configuration_that_is_none_is_refused(
+    tmp_path: Path,
+) -> None:
+    class Patient(Whim):
+        """Pauses trial 0 and never lets it go on."""
+
+        def lot(self, trial: Trial, curve: Sequence[Reading]) -> Stop | Pause | None:
+            return Pause("patient", "not now") if trial.number == 0 else None
+
+        def promote(self, paused: Collection[int], room: int, *, last: bool) -> Sequence[int]:
+            return []
+
+        def dismiss(self, paused: Collection[int], *, last: bool) -> Mapping[int, Stop]:
+            return {}
+
+    store = Asking(
+        {
+            3: Request(1, RequestKind.END, {"trial": 0}),
+            4: Request(2, RequestKind.TRY, {"y": 1}),
+            5: Request(3, RequestKind.TRY, {"x": 77}),
+        }
+    )
+    engine(Steady(), store, tmp_path, callbacks=[Patient(random.Random(0))], trials=8).run()
+    assert (store.records[0].state, store.records[0].rule) == (TrialState.STOPPED, "request")
+    assert store.answers[2] == "it is not trained: x: is missing"
+    tried = [number for number, record in store.records.items() if record.params["x"] == 77]
+    assert store.answers[3] == f"trial {tried[0]}"

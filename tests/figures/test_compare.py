@@ -25,7 +25,7 @@ def test_studies_of_another_metric_are_named_but_not_drawn() -> None:
     assert found.others == ("other",)
     assert len(found.curves) == 1
     drawing = draw(found, LIGHT)
-    assert drawing["layout"]["annotations"][0]["text"].endswith("search for another metric: other")
+    assert drawing["layout"]["annotations"][0]["text"].endswith("values are of another kind: other")
 
 
 def test_points_have_no_trial_numbers_for_they_are_of_different_studies() -> None:

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import nan
 
 import numpy as np
 import pytest
 
 from tests.figures.parts import curve, frame
-from tuner.core.trial import Reading
-from tuner.figures import LIGHT, Frame, NothingToPlot
-from tuner.figures.curves import MOST_POINTS, data, draw
+from tuner.core.trial import Objective, Reading
+from tuner.figures import LIGHT, Frame, NothingToPlot, readings
+from tuner.figures.curves import FIGURE, MOST_POINTS, data, draw
 
 
 def study(trials: int = 11, epochs: int = 4) -> Frame:
@@ -86,13 +87,42 @@ def test_every_curve_at_once_is_one_trace_with_gaps_and_numbers() -> None:
 
 def test_a_quantity_that_is_not_measured_is_said_to_be_missing() -> None:
     made = frame({0: [Reading(1, 1.0, 2.0)]})
-    with pytest.raises(NothingToPlot, match="The trainer reports no score"):
+    with pytest.raises(NothingToPlot, match="No epoch has a finite score"):
         data(made, what="score")
 
 
-def test_a_score_never_stands_on_a_logarithmic_axis() -> None:
-    assert data(study(), what="loss", log=True).log
-    assert not data(study(), what="score", log=True).log
+def test_the_numbers_choose_the_scale_unless_somebody_does() -> None:
+    wide = frame({0: curve([1.0, 0.001], [1.0, 0.002])})
+    assert data(wide).log
+    assert not data(wide, what="score").log
+    assert not data(wide, log="false").log
+    assert data(study(), what="learning_rate", log="true").log
+
+
+def test_numbers_of_ones_own_are_followed_in_pairs_and_what_is_searched_for_comes_first() -> None:
+    own = {
+        number: [
+            Reading(epoch, nan, nan, extras={"val_f1": 0.1 * epoch, "train_f1": 0.2 * epoch, "cost": 3.0})
+            for epoch in (1, 2, 3)
+        ]
+        for number in range(2)
+    }
+    made = frame(own, objective=Objective("val_f1", minimize=False))
+    assert dict(made.series) == {"f1": ("train_f1", "val_f1"), "cost": ("cost",)}
+    (what, *_) = FIGURE.options(made)
+    assert (what.default, [name for name, _ in what.choices]) == ("f1", ["f1", "cost"])
+    found = data(made, what="f1")
+    assert found.label == "f1"
+    assert [(line.column, line.y.tolist()) for line in found.lines][:2] == [
+        ("train_f1", pytest.approx([0.2, 0.4, 0.6])),
+        ("val_f1", pytest.approx([0.1, 0.2, 0.3])),
+    ]
+    assert readings.data(made).total == 2
+
+
+def test_a_score_is_called_by_its_own_name() -> None:
+    made = replace(study(), score="rmse")
+    assert draw(data(made, what="score"), LIGHT)["layout"]["yaxis"]["title"]["text"] == "rmse"
 
 
 def test_one_number_per_epoch_is_one_line() -> None:

@@ -51,8 +51,8 @@ def test_choices_that_are_no_texts_become_texts() -> None:
 
     made = SearchSpace.compose({"norm": Choice(choices=(True, False, 3), default=True)})
     assert param_columns(made, [{"norm": True}, {"norm": False}, {"norm": 3}, {}])["norm"].tolist() == [
-        "True",
-        "False",
+        "true",
+        "false",
         "3",
         "",
     ]
@@ -212,7 +212,7 @@ def test_a_trial_that_breaks_a_constraint_is_not_the_best() -> None:
     assert made.best == 1
     assert made.ranking.tolist() == [1]
     assert frame(curves).best == 0
-    assert kinds(made).tolist() == ["breaks a constraint", "value stands", "breaks a constraint"]
+    assert kinds(made).tolist() == ["breaks a constraint", "finished", "breaks a constraint"]
 
 
 def test_where_all_break_a_constraint_the_nearest_is_the_best() -> None:

@@ -64,7 +64,7 @@ def test_a_trial_under_way_reaches_to_the_latest_moment_that_is_known() -> None:
     facts = {0: times(0, 10), 1: times(4, None, state=TrialState.RUNNING)}
     found = data(frame(losses(1.0, 2.0), facts))
     assert found.end.tolist() == [10.0, 10.0]
-    assert found.kind.tolist() == ["value stands", "under way"]
+    assert found.kind.tolist() == ["finished", "running"]
 
 
 def test_a_long_reason_is_told_in_short_lines() -> None:

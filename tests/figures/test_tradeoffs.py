@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+from math import nan
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.figures.parts import curve, frame
 from tuner.core.objectives import Objectives
 from tuner.core.trial import Objective, Reading, TrialState
-from tuner.figures import LIGHT
+from tuner.figures import LIGHT, NothingToPlot
 from tuner.figures.tradeoffs import data, draw, front, options
 
 _COSTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, max_size=20)
@@ -50,7 +52,22 @@ def test_where_more_is_better_the_front_rises() -> None:
 
 def test_a_cost_that_nobody_knows_is_not_offered() -> None:
     costs = [value for value, _ in options(frame({0: curve([1.0], [2.0])}))[0].choices]
-    assert costs == ["gap", "seconds", "epochs"]
+    assert costs[:3] == ["gap", "seconds", "epochs"]
+    assert "weights" not in costs
+    assert "train_loss" in costs, "whatever was measured may be looked at"
+
+
+def test_a_gap_that_was_not_measured_is_said_to_be_missing() -> None:
+    made = frame({0: [Reading(1, nan, 1.0)]})
+    assert options(made)[0].default == "seconds"
+    with pytest.raises(NothingToPlot, match="No trial has a gap beside its validation loss"):
+        data(made, cost="gap")
+
+
+def test_without_a_known_direction_there_is_no_front() -> None:
+    curves = {n: [Reading(1, 0.5, 1.0 + n, extras={"colour": 3.0 - n})] for n in range(3)}
+    assert len(data(frame(curves), cost="colour").x) == 0
+    assert len(data(frame(curves), cost="epochs").x) == 1
 
 
 def test_of_several_objectives_the_further_one_is_the_cost_and_the_own_front_is_marked() -> None:

@@ -23,7 +23,7 @@ def test_a_box_holds_every_trial_within_it_drawn_or_not() -> None:
     wanted = [n for n, value in enumerate(VALUES) if 100 <= n + 1 <= 900 and 1.2 <= value <= 1.8]
     drawn = figures.plot(figures.find("convergence"), frame(losses(*VALUES)))
     assert sum(len(trace["x"]) for trace in drawn["data"]) < len(wanted)
-    x = next(t["x"][0] - t["customdata"][0] for t in drawn["data"] if t["name"] == "value stands")
+    x = next(t["x"][0] - t["customdata"][0] for t in drawn["data"] if t["name"] == "finished")
     found = within({"x": [900 + x - 1, 100 + x - 1], "y": [1.2, 1.8]})
     assert found == wanted
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -49,25 +50,25 @@ TREES, LINEAR, CONSTANT = "boosted_trees", "linear", "constant"
         ([baseline(TREES, 0.35, 0.9)], None),
         (
             [baseline(LINEAR, 0.25, 0.91), baseline(TREES, 0.2, 0.92)],
-            "No trial beats boosted trees: on the same validation rows they have a loss of 0.2, "
-            "the best trial 0.3.",
+            "No trial beats boosted trees: on the same validation rows boosted trees have a loss of "
+            "0.2, and the best trial 0.3.",
         ),
         (
             [baseline(LINEAR, 0.3, 0.5)],
-            "No trial beats a linear model: on the same validation rows it has a loss of 0.3, "
-            "and so has the best trial.",
+            "No trial beats a linear model: on the same validation rows the linear model has a loss "
+            "of 0.3, and so has the best trial.",
         ),
         ([baseline(LINEAR, 0.4, 0.904)], None),
         (
             [baseline(LINEAR, 0.4, 0.95)],
-            "No trial beats a linear model: on the same validation rows it has an accuracy of 0.95, "
-            "the best trial 0.9.",
+            "No trial beats a linear model: on the same validation rows the linear model has an "
+            "accuracy of 0.95, and the best trial 0.9.",
         ),
         ([baseline(LINEAR, math.nan, 0.85)], None),
         (
             [baseline(LINEAR, math.nan, 0.901)],
-            "No trial beats a linear model: on the same validation rows it has an accuracy of 0.901, "
-            "the best trial 0.9.",
+            "No trial beats a linear model: on the same validation rows the linear model has an "
+            "accuracy of 0.901, and the best trial 0.9.",
         ),
     ],
 )
@@ -80,14 +81,41 @@ def test_the_search_is_compared_on_the_validation_rows(
         assert found.severity is Severity.WARNING
 
 
+@pytest.mark.parametrize(
+    ("error", "trials", "sentence"),
+    [
+        (0.01, 1, None),
+        (0.04, 1, None),
+        (
+            0.04, 20,
+            "The best trial is not clearly better than a linear model: on the validation rows it is ahead "
+            "by 0.1, the trial with a loss of 0.3 and the linear model with 0.4; but the trial is the best "
+            "of 20 by these 100 rows, and a lead of up to 0.112 may come from this choice alone.",
+        ),
+        (math.nan, 20, None),
+    ],
+)  # fmt: skip
+def test_a_lead_that_choosing_the_best_of_many_may_bring_is_told(
+    error: float, trials: int, sentence: str | None
+) -> None:
+    curves = {n: readings([0.3 + 0.05 * n], score=[0.9]) for n in range(trials)}
+    records = [trial(n, {"x": 0.5}, curve) for n, curve in curves.items()]
+    base = replace(baseline(LINEAR, 0.4, 0.85), loss_error=error, score_error=1.0)
+    found = find(evidence(records, curves, SPACE, LOSS, baselines=[base]))
+    assert told(found) == sentence
+    if found is not None:
+        assert found.severity is Severity.ADVICE
+        assert "tune confirm" in found.advice
+
+
 def test_a_search_by_the_score_is_compared_by_the_score() -> None:
     assert told(find(searched(baseline(TREES, 0.2, 0.85), objective=SCORE))) == (
-        "No trial beats boosted trees: on the same validation rows they have a loss of 0.2, "
-        "the best trial 0.3."
+        "No trial beats boosted trees: on the same validation rows boosted trees have a loss of 0.2, "
+        "and the best trial 0.3."
     )
     assert told(find(searched(baseline(TREES, 0.2, 0.91), objective=SCORE))) == (
-        "No trial beats boosted trees: on the same validation rows they have an accuracy of 0.91, "
-        "the best trial 0.9."
+        "No trial beats boosted trees: on the same validation rows boosted trees have an accuracy of "
+        "0.91, and the best trial 0.9."
     )
 
 
@@ -95,7 +123,8 @@ def test_of_a_falling_score_less_is_better() -> None:
     better = searched(baseline(TREES, math.nan, 3.0, "rmse", falls=True), score=4.0)
     worse = searched(baseline(TREES, math.nan, 5.0, "rmse", falls=True), score=4.0)
     assert told(find(better)) == (
-        "No trial beats boosted trees: on the same validation rows they have an rmse of 3, the best trial 4."
+        "No trial beats boosted trees: on the same validation rows boosted trees have an rmse of 3, "
+        "and the best trial 4."
     )
     assert find(worse) is None
 
@@ -114,27 +143,27 @@ def contest(kind: str, its: float, low: float, high: float, first: bool = True) 
         (
             [contest(TREES, 0.25, -0.08, -0.02), contest(LINEAR, 0.3, -0.02, 0.02)],
             Severity.WARNING,
-            "The trial to take does not beat boosted trees: on the locked rows they have a loss of 0.25 and "
-            "the trial 0.3, worse by 0.02 to 0.08.",
+            "The trial to take does not beat boosted trees: on the locked rows boosted trees have a loss "
+            "of 0.25 and the trial 0.3, worse by 0.02 to 0.08.",
         ),
         (
             [contest(TREES, 0.4, 0.05, 0.15), contest(LINEAR, 0.29, -0.03, 0.01)],
             Severity.ADVICE,
-            "On the locked rows the trial to take cannot be told apart from a linear model: it has a loss of "
-            "0.3, the linear model 0.29; the difference may be zero.",
+            "On the locked rows the trial to take cannot be told apart from a linear model: the trial has a "
+            "loss of 0.3 and the linear model 0.29; the difference may be zero.",
         ),
         (
             [contest(TREES, 0.4, 0.05, 0.15), contest(LINEAR, 0.31, -0.01, 0.03)],
             Severity.NOTE,
-            "On the locked rows the trial to take cannot be told apart from a linear model: it has a loss of "
-            "0.3, the linear model 0.31; the difference may be zero.",
+            "On the locked rows the trial to take cannot be told apart from a linear model: the trial has a "
+            "loss of 0.3 and the linear model 0.31; the difference may be zero.",
         ),
         ([contest(TREES, 0.4, 0.05, 0.15), contest(TREES, 0.9, -0.03, 0.01, first=False)], None, None),
         (
             [contest(TREES, 0.4, 0.05, 0.15), contest(TREES, 0.9, -0.03, -0.01, first=False)],
             Severity.WARNING,
-            "The trial to take does not beat boosted trees: on the locked rows they have an accuracy of 0.9 "
-            "and the trial 0.88, worse by 0.01 to 0.03.",
+            "The trial to take does not beat boosted trees: on the locked rows boosted trees have an "
+            "accuracy of 0.9 and the trial 0.88, worse by 0.01 to 0.03.",
         ),
     ],
 )

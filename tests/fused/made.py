@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -38,9 +38,13 @@ RULES: Mapping[str, UpdateRule] = {
 }
 
 
-def inputs(seed: int = 0) -> RowInputs:
-    x = np.random.default_rng(seed).normal(size=(TRAIN + HELD, FEATURES)).astype(np.float32)
-    return RowInputs.of(x[:TRAIN], x[:HELD], x[TRAIN:])
+def inputs(seed: int = 0, tables: Sequence[tuple[int, int]] = ()) -> RowInputs:
+    """Numbers, and a code for each table behind them."""
+    generator = np.random.default_rng(seed)
+    x = generator.normal(size=(TRAIN + HELD, FEATURES)).astype(np.float32)
+    codes = [generator.integers(0, count, (len(x), 1)) for count, _ in tables]
+    x = np.concatenate([x, *codes], axis=1)
+    return RowInputs.of(x[:TRAIN], x[:HELD], x[TRAIN:], codes=len(codes))
 
 
 def targets(kind: LossKind = LossKind.CROSS_ENTROPY) -> RowTargets:
@@ -93,11 +97,12 @@ def varied(number: int) -> RowRecipe:
         l2=1e-3,
         weight_decay=0.01,
         smoothing=0.1,
+        ema=0.9 * (number % 2),
     )
 
 
 def first_weights(recipe: RowRecipe, seed: int = 0) -> dict[str, Floats]:
-    layout = Layout(FEATURES, recipe.width, recipe.depth, CLASSES, recipe.layer_norm)
+    layout = Layout(FEATURES, recipe.width, recipe.depth, CLASSES, recipe.layer_norm, recipe.tables)
     generator = np.random.default_rng(seed)
     shapes = {
         name: array.shape for name, array in layout.unpack(np.zeros(layout.parameters, np.float32)).items()
@@ -115,7 +120,8 @@ def batch(capacity: int = 4, epochs: int = 4, kind: type[FusedRows] = FusedRows,
 def place(
     batch: FusedRows, row: int, recipe: RowRecipe, seed: int = 0, learned: RowTargets | None = None
 ) -> None:
-    batch.place(row, recipe, learned or targets(), inputs(), first_weights(recipe, seed))
+    given = inputs(tables=recipe.tables)
+    batch.place(row, recipe, learned or targets(), given, first_weights(recipe, seed))
 
 
 def trained(recipe: RowRecipe, epochs: int = 4, **given: Any) -> list[EpochResult]:

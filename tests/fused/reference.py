@@ -17,6 +17,7 @@ from torch.nn import functional
 from tuner.fused import EpochResult, FusedRows
 from tuner.fused.layout import (
     BIAS,
+    COLUMN,
     FAN_IN,
     FAN_OUT,
     SCALE,
@@ -63,14 +64,19 @@ def epoch(
 ) -> tuple[float, float, float]:  # fmt: skip
     """Train one epoch in place, then measure; see `row.Backend`."""
     norms, flat = 0.0, torch.from_numpy(weights.p)
-    rest = [torch.from_numpy(array) for array in (weights.m, weights.v)]
+    *rest, average = (torch.from_numpy(array) for array in (weights.m, weights.v, weights.a))
     for step, rate in enumerate(rates.tolist()):
         x, y, weight = _batch(batches, how, step, first + step)
         leaf = flat.detach().requires_grad_()
         loss = _loss(how, _outputs(how, leaf, x, first + step), y, weight)
         (g,) = torch.autograd.grad(loss, leaf)
         norms += _update(numbers, rate, first + step + 1, flat, g, *rest)
-    return norms, _measure(how, sample, flat), _measure(how, validation, flat)
+        if len(average) and first + step == 0:
+            average.copy_(flat)
+        elif len(average):
+            average.mul_(1 - numbers.average_add).add_(numbers.average_add * flat)
+    judged = average if len(average) else flat
+    return norms, _measure(how, sample, judged), _measure(how, validation, judged)
 
 
 @torch.no_grad()
@@ -109,11 +115,19 @@ def _batch(batches: Batches, how: ForwardSettings, step: int, number: int) -> tu
         y = y * (1 - how.smoothing) + how.smoothing / units
     elif kind is LossKind.BINARY_CROSS_ENTROPY:
         y = y * (1 - how.smoothing) + how.smoothing / 2
+    codes = slice(batches.features, batches.features + len(how.embeddings))
+    x[:, codes] = batches.x[rows, codes]
     return torch.from_numpy(x), torch.from_numpy(y.astype(np.float32)), torch.from_numpy(weight)
 
 
 def _outputs(how: ForwardSettings, flat: Tensor, x: Tensor, step: int) -> Tensor:
     depth = len(how.table) - 1
+    if len(how.embeddings):
+        numbers = how.embeddings[0][COLUMN]
+        parts = [x[:, :numbers]]
+        for i, (place, size, _) in enumerate(how.embeddings.tolist()):
+            parts.append(flat[place + x[:, numbers + i, None].long() * size + torch.arange(size)])
+        x = torch.cat(parts, dim=1)
     for index, layer in enumerate(how.table.tolist()):
         fan_in, units, width = layer[FAN_IN], layer[FAN_OUT], layer[STRIDE]
         block = flat[layer[WEIGHT] : layer[WEIGHT] + fan_in * width].reshape(fan_in, width)
@@ -154,6 +168,8 @@ def _update(
         v.mul_(n.second_keep).add_(n.second_add * g * g)
         change = change / (root * v.sqrt() + n.floor)
     p.mul_(1 - rate * n.weight_decay).sub_(rate_now * change)
+    if n.clip_parameters:
+        p.clamp_(-n.clip_parameters, n.clip_parameters)
     return norm
 
 

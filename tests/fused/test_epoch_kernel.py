@@ -70,11 +70,18 @@ def test_weights_of_one_change_nothing() -> None:
         {"dropout": 0.4, "noise": 0.3, "mixup": 0.4, "batch": None},
         {"clip_norm": 0.1},
         {"clip_value": 0.01},
+        {"clip_parameters": 0.2},
+        {"ema": 0.8},
+        {"ema": 0.3, "layer_norm": True, "clip_norm": 0.1, "mixup": 0.4},
         {"depth": 0, "noise": 0.3},
         {"depth": 4, "dropout": 0.1},
         {"width": 136, "noise": 0.1},
         {"batch": 1},
         {"batch": 69, "dropout": 0.2},
+        {"tables": ((7, 2),), "l1": 1e-3},
+        {"tables": ((40, 5), (3, 1), (12, 16)), "batch": None, "layer_norm": True},
+        {"tables": ((9, 3), (4, 8)), "noise": 0.3, "mixup": 0.4, "clip_norm": 0.1},
+        {"tables": ((9, 3),), "depth": 0, "width": 5},
     ],
     ids=str,
 )
@@ -102,6 +109,8 @@ def test_every_setting_agrees(given: dict[str, Any]) -> None:
             "mixup": st.sampled_from([0.0, 0.3]),
             "smoothing": st.floats(0, 0.3),
             "clip_norm": st.sampled_from([None, 0.3]),
+            "clip_parameters": st.sampled_from([0.0, 0.5]),
+            "ema": st.sampled_from([0.0, 0.9]),
         }
     )
 )

@@ -35,7 +35,8 @@ EXTRAS: dict[str, dict[str, Any]] = {
     "weight decay": {"weight_decay": 0.2},
     "norm": {"clip_norm": 0.5},
     "value": {"clip_value": 0.2},
-    "everything": {"l1": 0.01, "l2": 0.05, "weight_decay": 0.1, "clip_norm": 1.0},
+    "parameters": {"clip_parameters": 0.3},
+    "everything": {"l1": 0.01, "l2": 0.05, "weight_decay": 0.1, "clip_norm": 1.0, "clip_parameters": 1.0},
 }
 
 
@@ -63,6 +64,8 @@ def plain(p: Tensor, gradients: Tensor, recipe: RowRecipe, make: Any) -> tuple[T
             leaf.mul_(1 - rate * recipe.weight_decay)
         optimizer.param_groups[0]["lr"] = rate
         optimizer.step()
+        if recipe.clip_parameters:
+            leaf.data.clamp_(-recipe.clip_parameters, recipe.clip_parameters)
     return leaf.detach(), norms
 
 

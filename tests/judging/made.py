@@ -155,6 +155,13 @@ def cases() -> dict[str, Verdict]:
         "nothing has a value": verdict([record(0, None)]),
         "the default alone": verdict([record(0, 0.5)]),
         "the default is best": verdict([record(0, 0.1), record(1, 0.2), record(2, 0.3)]),
+        "one that is not trained to its end is ahead of the default": verdict(
+            [
+                record(0, 0.1),
+                record(1, 0.2),
+                replace(record(2, 0.04), state=TrialState.PAUSED, conclusive=False),
+            ]
+        ),
         "the search alone": verdict(ALL),
         "still running": verdict(ALL, is_running=True),
         "loss and score disagree": verdict([record(0, 0.5, score=0.9), record(1, 0.3, score=0.8)]),

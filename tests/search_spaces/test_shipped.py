@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.trainers.torch.plain import images, texts
 from tuner import content
 from tuner.core.space import Float, Int
 from tuner.core.space.section import parse_space
@@ -13,9 +14,19 @@ from tuner.data import load
 from tuner.testing.trainer import blobs, line
 from tuner.trainers import resolve
 from tuner.trainers.torch import TorchTrainer
+from tuner.trainers.torch.shipped import SHIPPED
 
 SPACES = sorted(path.stem for path in content.shipped("space").glob("*.toml"))
 STUDIES = sorted(path.stem for path in content.shipped("study").glob("*.toml"))
+
+OF_A_NETWORK = {
+    "attention": ["transformer"],
+    "convolution": ["cnn", "conv1d"],
+    "recurrence": ["rnn"],
+    "residual": ["cnn"],
+    "tokens": ["bag", "conv1d", "rnn"],
+}
+"""Spaces of some networks only, `mlp` not among them."""
 
 
 def spec_of(table: dict[str, object]) -> StudySpec:
@@ -47,14 +58,24 @@ def test_every_parameter_is_documented_in_one_line(name: str) -> None:
         assert "\n" not in table["doc"], parameter
 
 
-@pytest.mark.parametrize("count", range(1, len(SPACES) + 1))
-def test_spaces_compose_in_every_combination(count: int) -> None:
+@pytest.mark.parametrize("count", [1, 2, len(SPACES)])
+def test_spaces_compose_in_every_pair_and_all_together(count: int) -> None:
     for use in itertools.combinations(SPACES, count):
         spec = spec_of({"space": {"use": list(use)}})
         searched = spec.search_space()
         assert searched.faults(searched.defaults()) == []
         for data in (blobs(), line()):
-            assert list(TorchTrainer().validate(spec, data)) == []
+            faults = list(TorchTrainer().validate(spec, data))
+            assert all("mlp has no such parameter; it is one of" in fault for fault in faults)
+            assert bool(faults) is bool(set(use) & set(OF_A_NETWORK))
+
+
+@pytest.mark.parametrize("name", OF_A_NETWORK)
+def test_space_of_a_network_is_without_faults_there(name: str) -> None:
+    for model in OF_A_NETWORK[name]:
+        spec = spec_of({"trainer": {"model": model}, "space": {"use": ["optimization", name]}})
+        data = next(data for data in (images(), texts()) if data.kind in SHIPPED[model].kinds)
+        assert list(TorchTrainer().validate(spec, data)) == []
 
 
 def test_batch_size_reaches_from_sixteen_to_the_full_batch() -> None:

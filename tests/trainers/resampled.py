@@ -18,7 +18,8 @@ from tuner.core.trial import Params, Reading, Trial
 from tuner.data import from_arrays
 from tuner.testing.trainer import TrainerContract, blobs, study
 from tuner.trainers import Model, open_batch
-from tuner.trainers.function import FunctionTrainer, TrialContext
+from tuner.trainers.context import TrialContext
+from tuner.trainers.function import FunctionTrainer
 from tuner.trainers.torch import TorchTrainer
 
 

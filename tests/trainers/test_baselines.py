@@ -110,6 +110,53 @@ def test_weights_of_rows_and_of_classes_are_fitted_and_judged_by() -> None:
     assert score == pytest.approx(told)
 
 
+def test_their_errors_are_those_of_the_validation_rows() -> None:
+    found, study = loaded("sklearn:breast_cancer"), spec()
+    model = baselines.fit("linear", study, found)
+    one = baselines.judged("linear", study, [(model, found)])
+    train, validation = standardized(found)
+    linear = LogisticRegression(max_iter=1000).fit(train, found.train.y)
+    shares = linear.predict_proba(validation)[np.arange(len(validation)), found.validation.y]
+    assert one.loss_error == pytest.approx(np.std(-np.log(shares)) / np.sqrt(len(shares)), rel=1e-2)
+    right = linear.predict(validation) == found.validation.y
+    assert one.score_error == pytest.approx(np.std(right) / np.sqrt(len(right)), rel=0.4)
+    # Of folds, which judge other rows each, they shrink with the number of rows.
+    both = baselines.judged("linear", study, [(model, found)] * 2)
+    assert both.loss_error == pytest.approx(one.loss_error / np.sqrt(2))
+
+
+def test_of_labels_they_are_one_for_each_label_and_keep_the_weights() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(240, 3)).astype(np.float32)
+    y = (x[:, :2] + rng.normal(0, 0.5, (240, 2)) > 0.3).astype(np.float32)
+    weight = rng.choice([0.5, 1.5], 240).astype(np.float32)
+    labels = {"wet": ("no", "yes"), "cold": ("off", "on")}
+    former, latter = (Split(x[at], y[at], weight=weight[at]) for at in (slice(180), slice(180, None)))
+    found, study = Dataset(former, latter, Task.MULTILABEL, labels=labels), spec(score="accuracy")
+    train, validation = standardized(found)
+    losses, scores = [], []
+    for label in (0, 1):
+        model = LogisticRegression(max_iter=1000).fit(train, y[:180, label], weight[:180])
+        shares = model.predict_proba(validation)[:, 1]
+        losses.append(log_loss(y[180:, label], shares, sample_weight=weight[180:]))
+        scores.append(accuracy_score(y[180:, label], shares > 0.5, sample_weight=weight[180:]))
+    linear = baselines.fit("linear", study, found)
+    one = baselines.judged("linear", study, [(linear, found)])
+    assert one.val_loss == pytest.approx(np.mean(losses), rel=1e-3)
+    assert one.val_score == pytest.approx(np.mean(scores))
+    at_once = baseline(study, found)
+    assert at_once is not None
+    assert judged("constant", study, found) == pytest.approx((at_once.val_loss, at_once.val_score), rel=1e-5)
+    assert baselines.blank("constant", study, found).says == at_once.says
+    assert judged("boosted_trees", study, found)[0] < at_once.val_loss
+    truth = np.array([["no", "off"], ["yes", "on"]], dtype=object)[y.astype(int), [0, 1]]
+    told = baselines.answers(linear, study, x, truth)
+    assert (told.predicted == truth).mean() > 0.8
+    assert told.probabilities is not None
+    assert told.probabilities.shape == (240, 2)
+    assert np.average(told.losses[180:], weights=weight[180:]) == pytest.approx(one.val_loss, rel=1e-4)
+
+
 def test_several_targets_and_images_work() -> None:
     rng = np.random.default_rng(0)
     x = rng.normal(size=(90, 1, 4, 4)).astype(np.float32)

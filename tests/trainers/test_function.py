@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import json
 import math
+import os
 import random
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +18,8 @@ import numpy as np
 import pytest
 import torch
 
+from tuner import registry
+from tuner.artifacts import MODEL, Artifacts
 from tuner.core.job import Job, Resources
 from tuner.core.spec import StudySpec
 from tuner.core.training import Exhausted, Failure, Snapshot, Trainer, TrialBatch
@@ -19,7 +27,10 @@ from tuner.core.trial import Params, Reading, Trial
 from tuner.errors import TrialError
 from tuner.testing.trainer import TrainerContract, blobs, study, written_and_read
 from tuner.trainers import load_model, open_batch
-from tuner.trainers.function import FunctionTrainer, TrialContext
+from tuner.trainers.blocking import TrialOver
+from tuner.trainers.context import TrialContext
+from tuner.trainers.function import FunctionTrainer
+from tuner.trainers.scratch import ScratchFolder
 
 
 def softmax_regression(params: dict[str, Any], context: TrialContext) -> Iterator[dict[str, float]]:
@@ -153,11 +164,11 @@ def test_a_function_that_ends_early_is_exhausted_and_not_failed() -> None:
 @pytest.mark.parametrize(
     ("function", "metric", "message"),
     [
-        (yielding(None), "val_loss", "gave NoneType None in epoch 1; yield one reading per epoch"),
+        (yielding(None), "val_loss", "gave NoneType None in epoch 1; yield or report one reading per epoch"),
         (yielding(0.5, "done"), "val_loss", "gave str 'done' in epoch 2"),
         (yielding(True), "val_loss", "gave bool True in epoch 1"),
         (yielding([0.5, 0.4]), "val_loss", "gave list [0.5, 0.4] in epoch 1"),
-        (yielding(), "val_loss", "yielded nothing; yield one reading per epoch"),
+        (yielding(), "val_loss", "yielded nothing; yield or report one reading per epoch"),
         (returning(None), "val_loss", "gave NoneType None in epoch 1"),
         (returning("x" * 99), "val_loss", "gave str 'xxx"),
         (yielding({"val_loss": "low"}), "val_loss", "gave 'val_loss': str 'low' in epoch 1"),
@@ -572,3 +583,290 @@ def test_what_is_drawn_before_resuming_is_what_was_drawn_at_the_start() -> None:
     assert isinstance(two, Reading)
     assert one.val_loss == two.val_loss
     assert drawn[0] == drawn[1]
+
+
+def reporting(params: dict[str, Any], context: TrialContext) -> None:
+    """The same as `stateful`, from a function that runs to its end."""
+    for reading in stateful(params, context):
+        context.report(**reading)
+
+
+class TestReportingFunction(TrainerContract):
+    predicts = False
+
+    def trainer(self) -> Trainer:
+        return FunctionTrainer(reporting)
+
+    def job(self) -> Job:
+        return Job(study(epochs=4), None)
+
+    def params(self, number: int) -> Params:
+        return {"learning_rate": 0.1 / (number + 1)}
+
+
+def test_a_function_that_reports_gives_the_numbers_of_one_that_yields() -> None:
+    curves = [[numbers(each) for each in outcomes(train, epochs=4)] for train in (stateful, reporting)]
+    assert curves[0] == curves[1]
+
+
+def test_a_function_that_has_reported_all_is_exhausted_whatever_it_returns() -> None:
+    def train(params: Any, context: TrialContext) -> float:
+        for loss in (0.5, np.float32(0.25)):
+            context.report(val_loss=loss, depth=3)
+        return 0.125
+
+    first, second, third = outcomes(train, epochs=3)
+    assert numbers(first) == {"val_loss": 0.5, "depth": 3.0}
+    assert numbers(second) == {"val_loss": 0.25, "depth": 3.0}
+    assert (first.epoch, second.epoch, third) == (1, 2, Exhausted())
+
+
+def test_stopping_a_function_that_reports_passes_its_except_exception_and_runs_its_cleanup() -> None:
+    done: list[str] = []
+
+    def train(params: Any, context: TrialContext) -> None:
+        try:
+            while True:
+                try:
+                    context.report(val_loss=0.5)
+                except Exception:  # noqa: BLE001
+                    done.append("swallowed")
+        finally:
+            done.append("cleaned up")
+
+    batch = placed(train)
+    batch.advance()
+    batch.advance()
+    assert done == []
+    batch.clear(0)
+    assert done == ["cleaned up"]
+
+
+def test_a_function_that_swallows_even_its_end_is_left_where_it_is(caplog: pytest.LogCaptureFixture) -> None:
+    swallowed: list[BaseException] = []
+
+    def train(params: Any, context: TrialContext) -> None:
+        while True:
+            try:
+                context.report(val_loss=0.5)
+            except BaseException as error:  # noqa: BLE001
+                swallowed.append(error)
+
+    batch = placed(train)
+    batch.advance()
+    batch.clear(0)
+    assert [type(error) for error in swallowed] == [TrialOver]
+    assert "does not end when its trial is over" in caplog.text
+    batch.place(0, Trial(5, {"learning_rate": 0.5}, 3))
+    assert isinstance(batch.advance()[0], Reading)
+
+
+def test_a_function_that_goes_on_after_its_end_may_come_to_its_own() -> None:
+    done: list[str] = []
+
+    def train(params: Any, context: TrialContext) -> None:
+        try:
+            context.report(val_loss=0.5)
+        except BaseException:  # noqa: BLE001
+            done.append("told")
+        done.append("went on")
+
+    batch = placed(train)
+    batch.advance()
+    batch.clear(0)
+    assert done == ["told", "went on"]
+
+
+def test_an_error_between_reports_fails_the_trial_with_its_traceback() -> None:
+    def train(params: Any, context: TrialContext) -> None:
+        context.report(val_loss=0.5)
+        raise ValueError("no such layer")
+
+    failure = outcome(train, epochs=2)
+    assert isinstance(failure, Failure)
+    assert failure.error == "ValueError: no such layer"
+    assert "in train" in failure.traceback
+
+
+def test_a_bad_report_is_told_as_a_bad_reading_is() -> None:
+    failure = outcome(lambda params, context: context.report(loss=1.0))
+    assert isinstance(failure, Failure)
+    assert "the objective needs val_loss, but epoch 1 has only: loss" in failure.error
+    assert "gave NoneType None in epoch 1; yield or report" in outcome(lambda params, context: None).error
+
+
+def test_a_generator_and_another_thread_cannot_report() -> None:
+    def mixed(params: Any, context: TrialContext) -> Iterator[float]:
+        context.report(val_loss=0.5)
+        yield 0.5
+
+    def threaded(params: Any, context: TrialContext) -> float:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(context.report, val_loss=0.5).result()
+        return 0.5
+
+    assert "a generator yields its readings" in outcome(mixed).error
+    assert "report from the thread" in outcome(threaded).error
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_reporting_without_gradients_leaves_them_to_others(mode: Any) -> None:
+    def train(params: Any, context: TrialContext) -> None:
+        with mode():
+            for _ in range(2):
+                context.report(val_loss=0.5)
+                assert not torch.is_grad_enabled()
+
+    batch = placed(train)
+    for _ in range(2):
+        assert isinstance(batch.advance()[0], Reading)
+        assert torch.is_grad_enabled()
+        assert not torch.is_inference_mode_enabled()
+    assert batch.advance()[0] == Exhausted()
+
+
+def test_the_best_reported_model_is_kept(tmp_path: Path) -> None:
+    def train(params: Any, context: TrialContext) -> None:
+        for epoch, loss in enumerate((0.5, 0.25, 0.75), 1):
+            context.report(val_loss=loss, model={"w": np.full(2, epoch)})
+
+    batch = placed(train)
+    for _ in range(3):
+        batch.advance()
+    assert batch.save(0, tmp_path)
+    assert load_model(tmp_path).module["w"].tolist() == [2, 2]
+
+
+def saving(params: dict[str, Any], context: TrialContext) -> None:
+    """A library's loop, which writes its checkpoint into a folder and is told to go on from one."""
+    file = context.folder / "last" / "state.json"
+    place, steps = params["learning_rate"], 0
+    if (found := context.resume()) is not None:
+        assert found == context.folder
+        place, steps = json.loads(file.read_text())
+    while True:
+        place *= 1 - 0.1 * random.random()
+        steps += 1
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps([place, steps]))
+        (context.folder / "model.json").write_text(f"[{steps}]")
+        (context.folder / "empty").touch()
+        context.keep(context.folder)
+        loss = place + abs(2 - steps)
+        context.report(train_loss=place, val_loss=loss, steps=steps, state=context.folder)
+
+
+class TestFunctionWithFolder(TrainerContract):
+    predicts = False
+
+    def trainer(self) -> Trainer:
+        return FunctionTrainer(saving)
+
+    def job(self) -> Job:
+        return Job(study(epochs=4), None)
+
+    def params(self, number: int) -> Params:
+        return {"learning_rate": 0.1 / (number + 1)}
+
+
+def test_the_files_of_the_best_epoch_are_kept_whatever_their_names(tmp_path: Path) -> None:
+    batch = placed(saving)
+    for _ in range(3):
+        batch.advance()
+    artifacts = Artifacts(tmp_path / "study", "0" * 32, "s", "tuner.db")
+    artifacts.put(4, MODEL, partial(batch.save, 0))
+    folder = artifacts.get(4)
+    assert folder is not None
+    model = load_model(folder)
+    assert (model.module / "model.json").read_text() == "[2]"
+    assert json.loads((model.module / "last" / "state.json").read_text())[1] == 2
+    with pytest.raises(TrialError, match="load the files in"):
+        model.predict([[1.0]])
+
+
+def test_a_trials_folder_goes_with_it_and_one_of_a_killed_process_with_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left = tmp_path / "tuner-trial-left"
+    left.mkdir()
+    os.utime(left, (0, 0))
+    batch = placed(saving)
+    batch.advance()
+    (folder,) = tmp_path.iterdir()
+    assert folder != left
+    os.utime(folder, (0, 0))
+    with closing(ScratchFolder()) as other:
+        assert other() != folder
+        assert folder.is_dir()
+    batch.clear(0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_outside_of_the_folder_comes_back_somewhere_else(tmp_path: Path) -> None:
+    outside = tmp_path / "weights.bin"
+
+    def train(params: Any, context: TrialContext) -> Iterator[Any]:
+        step = 0
+        if state := context.resume():
+            assert state["file"] != outside
+            step = int(state["file"].read_text())
+        while True:
+            step += 1
+            outside.write_text(f"{step}")
+            yield {"val_loss": step, "state": {"file": outside}}
+
+    batch = placed(train)
+    batch.advance()
+    snapshot = batch.snapshot(0)
+    outside.write_text("99")
+    assert snapshot is not None
+    reading = placed(train, written_and_read(snapshot)).advance()[0]
+    assert isinstance(reading, Reading)
+    assert reading.val_loss == 2
+
+
+def test_a_folder_that_is_not_there_is_told() -> None:
+    failure = outcome(yielding({"val_loss": 0.5, "state": Path("nowhere")}))
+    assert isinstance(failure, Failure)
+    assert "nowhere is not there" in failure.error
+
+
+def test_a_model_is_loaded_with_what_builds_it(tmp_path: Path) -> None:
+    source = tmp_path / "loop.py"
+    source.write_text(
+        "import torch\n\n"
+        "class Net(torch.nn.Linear):\n    pass\n\n"
+        "def train(params, context):\n"
+        "    net = Net(3, 2)\n"
+        "    torch.nn.init.constant_(net.weight, 7)\n"
+        "    context.keep(net, build=Net, kwargs={'in_features': 3, 'out_features': 2})\n"
+        "    context.report(val_loss=0.5)\n"
+    )
+    batch = placed(registry.load(f"{source}:train"))
+    batch.advance()
+    folder = tmp_path / "model"
+    folder.mkdir()
+    assert batch.save(0, folder)
+    source.unlink()
+    code = (
+        "import sys; from pathlib import Path; from tuner.trainers import load_model;"
+        "net = load_model(Path(sys.argv[1])).module; print(type(net).__name__, net.weight.sum().item())"
+    )
+    told = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, check=True, text=True)
+    assert told.stdout == "Net 42.0\n"
+
+
+@pytest.mark.parametrize(
+    ("build", "kwargs", "told"),
+    [
+        (lambda: None, None, "define it on the top level of a file"),
+        (torch.nn.Linear, {"in_features": {1}}, "cannot be kept"),
+        (None, {"in_features": 1}, "kwargs are given to build"),
+    ],
+)
+def test_what_another_process_could_not_build_is_told(build: Any, kwargs: Any, told: str) -> None:
+    def train(params: Any, context: TrialContext) -> None:
+        context.keep(np.ones(1), build, kwargs)
+
+    assert told in outcome(train).error

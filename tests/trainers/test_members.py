@@ -27,6 +27,7 @@ from tests.trainers.resampled import (
     resampling,
     trial,
 )
+from tuner.artifacts import MEMBERS
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Dataset
 from tuner.core.job import Job, Member
@@ -36,9 +37,9 @@ from tuner.core.trial import Params, Reading, Trial
 from tuner.data import from_arrays
 from tuner.errors import DataError
 from tuner.testing.trainer import TrainerContract, blobs, same, study, written_and_read
-from tuner.trainers import epoch_cost, load_model, open_batch, validate, why_unfused
+from tuner.trainers import epoch_cost, load_members, load_model, open_batch, validate, why_unfused
 from tuner.trainers.function import FunctionTrainer
-from tuner.trainers.members import MEMBERS, mean
+from tuner.trainers.members import mean
 from tuner.trainers.sklearn import SklearnTrainer
 from tuner.trainers.torch import TorchTrainer
 
@@ -173,7 +174,7 @@ def test_each_member_has_its_model_and_says_of_which_mean_it_is_a_part(tmp_path:
     scores = []
     for index in range(FOLDS * REPEATS):
         folder = tmp_path / MEMBERS / str(index) if index else tmp_path
-        model = load_model(folder)
+        model = load_members(folder)[0]
         scores.append(accuracy(model, at, resampling(at).folds(FOLDS)[index // REPEATS].validation))
         assert model.description["member"] == {
             "index": index,

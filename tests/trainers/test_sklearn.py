@@ -232,6 +232,8 @@ def test_wrong_value_fails_its_trial_with_the_estimators_own_words() -> None:
             "trainer.settings: MLPClassifier cannot be built",
         ),
         (sklearn_study({"alpha": 0.1}, score="r2"), "'r2' is not for classification; give one of accuracy"),
+        (sklearn_study({"alpha": 0.1}, precision="bfloat16"), "trainer.precision: scikit-learn"),
+        (sklearn_study({"alpha": 0.1}, rates={"*": 0.1}), "trainer.rates: an estimator"),
         (sklearn_study({"alpha": 0.1}, loss="mae"), "measured by cross_entropy, found 'mae'; drop it"),
     ],
 )

@@ -104,7 +104,7 @@ def test_what_is_frozen_and_what_is_thawed_are_copies() -> None:
 @pytest.mark.parametrize(
     ("tree", "message"),
     [
-        (object(), "it: a object cannot be kept; give arrays, tensors, numbers or text"),
+        (object(), "it: a object cannot be kept; give arrays, tensors, numbers, text or paths"),
         ({"a": [1, {2}]}, "a/1: a set cannot be kept"),
         ({"a": np.array(["x"])}, "a: an array of <U1 cannot be kept"),
         ({"a": {(1, 2): 3}}, r"a/\(1, 2\): names are text or whole numbers"),

@@ -172,6 +172,7 @@ for group in ("trials", "epochs"):
     for name in vars(getattr(one, group)):
         mine, its = (getattr(getattr(frame, group), name) for frame in (one, other))
         np.testing.assert_array_equal(mine, its)
+plain.settle(sys.argv[2])  # a thread within compiled code aborts a process that ends
 print(len(one))
 """
 

@@ -23,6 +23,7 @@ def train(params, context):
     for epoch in range(1, context.epochs + 1):
         time.sleep(0.03)
         loss = (params["x"] - 0.7) ** 2 + 0.5 / epoch
+        print("trained epoch", epoch)
         yield {"train_loss": 0.9 * loss, "val_loss": loss}
 """
 STUDY = """
@@ -75,12 +76,22 @@ def test_page_waits_for_a_database_and_then_follows_a_study_in_another_process(
         expect(page.locator("#status")).to_contain_text("running")
         page.locator("#card-convergence .main-svg").first.wait_for()
         early = _points(page)
+        page.evaluate(
+            """() => { window.told = [];
+                window.Notification = class { constructor(title) { window.told.push(title); } };
+                window.Notification.permission = "granted";
+                window.Notification.requestPermission = async () => "granted"; }"""
+        )
+        page.locator("#tell-end").click()
+        expect(page.locator("#tell-end")).to_have_attribute("aria-pressed", "true")
         expect(page.locator("#status")).to_contain_text("finished", timeout=60_000)
         said = study.communicate(timeout=30)[1]
         assert study.returncode == 0, said.decode()
     expect(page.locator("#status")).to_contain_text("25 trials: 25 finished")
     expect(page.locator("#status .reason")).to_contain_text("25 trials")
     assert _points(page) > early
+    assert page.evaluate("() => window.told") == ["growing: finished"]
+    expect(page.locator("#tell-end")).to_have_count(0)
     # Once the study has ended nothing but empty answers come.
     for _ in range(20):
         sizes.clear()
@@ -90,6 +101,12 @@ def test_page_waits_for_a_database_and_then_follows_a_study_in_another_process(
             break
     assert ticks
     assert all(head + body <= MOST_WITHOUT_NEWS for _, head, body in ticks)
+    for where in ("&open=3", None):
+        page.goto(
+            base + (address("growing") + where if where else address("growing", "trial", 3)).removeprefix("/")
+        )
+        expect(page.locator("#panel" if where else "#body")).to_contain_text("What it printed last")
+        expect(page.locator("#panel pre" if where else "#body pre")).to_contain_text("trained epoch 6")
 
 
 def _size(request: Request) -> tuple[int, int, int]:

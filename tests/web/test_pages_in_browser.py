@@ -35,10 +35,11 @@ def test_every_page_draws_every_figure_and_says_what_it_shows(page: Page, base: 
         if each.file.of == "trial":
             page.goto(at(base, "made", each.name, 3))
         figures = drawn(page) if each.file.of == "trial" else turn_to(page, each.name)
-        assert figures.count() == len(each.cards)
-        if any(card.key == "importances" for card in each.cards):
+        cards = each.cards_of(objectives=1)
+        assert figures.count() == len(cards)
+        if any(card.key == "importances" for card in cards):
             page.locator("#card-importances .bars").first.wait_for()
-        for one in each.cards:
+        for one in cards:
             assert traces(page, one.key)
         for text in page.locator(".card .help p").all():
             assert len(text.text_content() or "") > 40
@@ -116,25 +117,6 @@ def test_selection_in_the_table_shows_in_the_figures_of_other_pages(page: Page, 
     expect(page).not_to_have_url(re.compile("sel="))
 
 
-def test_click_on_a_point_selects_its_trial(page: Page, base: str) -> None:
-    page.goto(at(base, "made"))
-    drawn(page)
-    # The verdict says more once findings are there, and pushes the figures down.
-    page.locator(".findings p").first.wait_for()
-    plot = page.locator("#card-train_validation .js-plotly-plot")
-    points = plot.locator(".scatterlayer .point")
-    points.nth(40).scroll_into_view_if_needed()
-    box = points.nth(40).bounding_box()
-    assert box is not None
-    page.mouse.move(box["x"] + box["width"] / 2 + 1, box["y"] + box["height"] / 2)
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    plot.locator(".hoverlayer .hovertext").first.wait_for()
-    page.mouse.down()
-    page.mouse.up()
-    expect(page.locator("#selection")).to_have_text(re.compile("selection: 1 trial"))
-    expect(page).to_have_url(re.compile(r"sel=\d+"))
-
-
 def test_a_box_selects_what_is_not_drawn_too(page: Page, base: str) -> None:
     page.goto(at(base, "made", "parameters"))
     drawn(page)
@@ -156,17 +138,19 @@ def test_table_sorts_filters_searches_and_downloads(page: Page, base: str) -> No
     state = page.locator("#table-state")
     expect(state).to_have_text("160 trials")
     first = page.locator(".ag-row[row-index='0'] .link")
-    expect(first).to_have_text("0")
-    header = page.locator(".ag-header-cell[col-id=val_loss] .ag-header-cell-text")
-    header.click()
     expect(first).not_to_have_text("0")
     best = first.text_content()
+    page.locator(".ag-header-cell[col-id=val_loss] .ag-header-cell-text").click()
+    expect(first).not_to_have_text(best or "")
+    page.locator(".ag-header-cell[col-id=number] .ag-header-cell-text").click()
+    expect(first).to_have_text("0")
+    best = "0"
     page.locator(".ag-floating-filter input[aria-label^='state']").fill("failed")
     expect(state).to_have_text(re.compile(r"^\d+ of 160 trials"))
     with page.expect_download() as download:
         page.locator("#csv").click()
     lines = Path(download.value.path()).read_text(encoding="utf-8-sig").splitlines()
-    assert lines[0].startswith('"trial","state","val_loss"')
+    assert lines[0].startswith('"trial","state","validation loss"')
     assert len(lines) == 1 + int((state.text_content() or "").split()[0])
     assert all('"failed"' in line for line in lines[1:])
     page.locator(".ag-floating-filter input[aria-label^='state']").fill("")
@@ -261,7 +245,7 @@ def test_zoom_survives_a_change_of_selection(page: Page, base: str) -> None:
     drawn(page)
     plot = page.locator("#card-convergence .js-plotly-plot")
     plot.evaluate("plot => Plotly.relayout(plot, {'xaxis.range': [10, 20]})")
-    page.locator("#card-curves select").select_option("score")
+    page.locator("#card-curves [data-option='curves.what']").select_option("score")
     expect(page.locator("#card-curves .ytitle")).to_contain_text("score")
     assert plot.evaluate("plot => plot.layout.xaxis.range") == [10, 20]
 
@@ -274,6 +258,25 @@ def test_compare_draws_the_chosen_studies_together(page: Page, base: str) -> Non
     expect(page.locator("[data-against=other]")).to_have_attribute("aria-pressed", "true")
     names = "document.querySelector('#card-compare .js-plotly-plot')?.data?.map(trace => trace.name)"
     page.wait_for_function(f"() => {names}?.includes('made') && {names}.includes('other')")
+    beside = page.locator(".card:has(h3:text('Beside each other'))")
+    expect(beside.locator("thead")).to_contain_text("other")
+    expect(beside).to_contain_text("to be expected")
+    assert len(beside.locator("p").first.text_content() or "") > 40
+
+
+def test_pages_have_a_language_and_a_heading_and_figures_can_be_read_as_tables(page: Page, base: str) -> None:
+    page.goto(at(base, "made"))
+    drawn(page)
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    expect(page.locator("h1")).to_have_text("made")
+    assert page.locator("main table th:not([scope])").count() == 0
+    page.locator("#card-convergence .help summary").click()
+    page.locator("#card-convergence [data-numbers]").click()
+    table = page.locator("dialog[open] table")
+    expect(table).to_contain_text("validation loss")
+    assert table.locator("tr").count() > 100
+    page.locator("dialog[open] button").click()
+    expect(table).to_have_count(0)
 
 
 def test_table_is_as_it_was_left_when_one_comes_back_from_a_trial(page: Page, base: str) -> None:
@@ -292,7 +295,8 @@ def test_table_is_as_it_was_left_when_one_comes_back_from_a_trial(page: Page, ba
     page.go_back()
     expect(state).to_have_text(left)
     expect(page.locator("#search")).to_have_value("finished")
-    expect(page.get_by_role("columnheader", name="val_loss")).to_have_attribute("aria-sort", "ascending")
+    header = page.get_by_role("columnheader", name="validation loss")
+    expect(header).to_have_attribute("aria-sort", "descending")
     expect(row).to_have_text(number)
     expect(row).to_be_in_viewport()
 

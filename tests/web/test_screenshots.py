@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
+from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
 
+import tuner
 from tests.web.conftest import Serve, drawn
 from tuner.web import pages
 from tuner.web.route import address
@@ -17,37 +18,54 @@ pytestmark = pytest.mark.browser
 FOLDER = Path(os.environ.get("TUNER_SCREENSHOTS", "screenshots"))
 """Where the pictures stay when the tests are over."""
 
-LOOKS = {"wide": (1280, "light"), "narrow": (390, "light"), "dark": (1280, "dark")}
+AXE = Axe()
+
+LOOKS: dict[str, tuple[int, Literal["light", "dark"]]] = {
+    "wide": (1280, "light"),
+    "narrow": (390, "light"),
+    "dark": (1280, "dark"),
+}
 
 
 @pytest.fixture(scope="module")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database with a small search of the shipped study `digits`."""
-    folder = tmp_path_factory.mktemp("digits")
-    command = [sys.executable, "-m", "tuner", "start", "digits", "--trials", "24", "--quiet"]
-    command += ["--set", "confirm.auto=false", "--set", "trainer.epochs=8"]
-    subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    return folder / "tuner.db"
+    path = tmp_path_factory.mktemp("digits") / "tuner.db"
+    settings = {"confirm.auto": False, "trainer.epochs": 8}
+    tuner.start("digits", trials=24, settings=settings, storage=f"sqlite:///{path}")
+    return path
 
 
-@pytest.mark.parametrize("look", LOOKS)
-def test_a_picture_of_every_page_is_kept(browser: Browser, serve: Serve, digits: Path, look: str) -> None:
+def test_a_picture_of_every_page_is_kept_and_no_page_has_barriers(
+    page: Page, serve: Serve, digits: Path
+) -> None:
     base = serve(digits).rstrip("/")
-    width, scheme = LOOKS[look]
     FOLDER.mkdir(parents=True, exist_ok=True)
-    context = browser.new_context(
-        viewport={"width": width, "height": 900}, color_scheme="dark" if scheme == "dark" else "light"
-    )
-    page = context.new_page()
     page.set_default_timeout(30_000)
+    barriers: list[str] = []
     for each in pages.load().pages:
-        page.goto(base + address("digits", each.name, 3 if each.file.of == "trial" else None))
-        drawn(page)
-        if "findings" in each.file.all_parts:
-            page.locator(".findings p").first.wait_for()
-        overflow = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
-        assert overflow <= 0, f"{each.name} is {overflow} pixels too wide"
-        file = FOLDER / f"{each.name}-{look}.png"
-        page.screenshot(path=file, full_page=True)
-        assert file.stat().st_size > 10_000
-    context.close()
+        for look, (width, scheme) in LOOKS.items():
+            page.set_viewport_size({"width": width, "height": 900})
+            page.emulate_media(color_scheme=scheme)
+            page.goto(base + address("digits", each.name, 3 if each.file.of == "trial" else None))
+            drawn(page)
+            if "findings" in each.file.all_parts:
+                page.locator(".findings p").first.wait_for()
+            overflow = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
+            assert overflow <= 0, f"{each.name} is {overflow} pixels too wide"
+            file = FOLDER / f"{each.name}-{look}.png"
+            page.screenshot(path=file, full_page=True)
+            assert file.stat().st_size > 10_000
+            if look == "wide":
+                barriers += [f"{each.name}, {look}: {told}" for told in serious(page)]
+    assert not barriers, "\n".join(barriers)
+
+
+def serious(page: Page) -> list[str]:
+    """What axe-core calls serious or worse for people who do not see a page as it is drawn."""
+    found = AXE.run(page).response["violations"]
+    return [
+        f"{each['id']}: {each['help']}: {each['nodes'][0]['html'][:200]}"
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    ]

@@ -1,8 +1,9 @@
 """BaselineRun: the process that trains baselines while the trials train (`trainers.baseline_serving`).
 
-It has a low priority and one thread, so that the search keeps the processor. Its results are taken when the
-trials are done; what has not come a while later is left out, and trained when the study goes on. It
-ends with this process, however that ends.
+It has a low priority and one thread, so that the search keeps the processor. That of a new study starts
+before its data are loaded, and what it says of the search is taken after the confirmation, so that its
+imports and its trees, two seconds each, are not waited for. What has not come a while later is left out, and
+trained when the study goes on. It ends with this process, however that ends.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ import numpy as np
 
 from tuner.api.specify import PreparedStudy, prepare
 from tuner.core.baseline import ALL, Baseline
-from tuner.core.dataset import Task
 from tuner.core.job import Resources
 from tuner.core.spec import StudySpec
 from tuner.errors import TunerError
@@ -52,14 +52,13 @@ _LOG = logging.getLogger(__name__)
 
 
 class BaselineProcess:
-    """The process, from its first order to its end."""
+    """The process, from its start to its end."""
 
-    def __init__(self, order: bytes) -> None:
+    def __init__(self) -> None:
         self.line, theirs = Pipe()
-        with tempfile.TemporaryFile() as payload, theirs:
-            payload.write(order)
-            payload.flush()
-            handles = (theirs.fileno(), payload.fileno())
+        self._payload = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
+        with theirs:
+            handles = (theirs.fileno(), self._payload.fileno())
             code = _BOOT.format(path=[str(path) for path in sys.path], wire=handles[0], payload=handles[1])
             nothing = subprocess.DEVNULL
             self._process = subprocess.Popen(
@@ -71,58 +70,68 @@ class BaselineProcess:
                 env={**os.environ, **dict.fromkeys(_THREADS, "1")},
             )
 
+    def order(self, order: bytes) -> None:
+        """Hand over a pickled `Order`, in a file, as a pipe holds little and the process may be busy."""
+        start = self._payload.tell()
+        end = start + self._payload.write(order)
+        self._payload.flush()
+        self.line.send((start, end))
+
     def close(self) -> None:
         """End it, whatever it does."""
         self._process.kill()
         self._process.wait()
         self.line.close()
-
-
-_IDLE: ContextVar[list[BaselineProcess] | None] = ContextVar("idle", default=None)
-"""Within `one_process`: what has done its part and may be given more."""
-
-
-@contextmanager
-def one_process() -> Iterator[None]:
-    """Let a search and the confirmation that follows it share a process, since it takes seconds to start."""
-    idle: list[BaselineProcess] = []
-    token = _IDLE.set(idle)
-    try:
-        yield
-    finally:
-        _IDLE.reset(token)
-        for process in idle:
-            process.close()
+        self._payload.close()
 
 
 class BaselineRun:
-    """The baselines of a study in training; empty where nothing is to be trained.
+    """The baselines of a search, of a confirmation, or of both in one process; used as a context.
 
-    Used as a context: at its end the process is over, but for `one_process`.
+    Attributes:
+        study: the study whose search it is.
     """
 
-    def __init__(self, order: Order | None) -> None:
-        self._kinds = order.kinds if order is not None else ()
-        self._awaited = 0
+    def __init__(self, *, ahead: bool = False) -> None:
+        """Args: ahead: start the process at once, as it takes seconds and is likely to be needed."""
+        self.study = ""
+        self._process = BaselineProcess() if ahead and not _is_off() else None
         self._began = time.monotonic()
-        self._process = self._ordered(order) if order is not None else None
+        self._of = ""
+        self._use: tuple[str, ...] = ()
+        self._found: dict[str, Baseline] = {}
+        self._stored = self._awaited = self._answers = 0
 
     @classmethod
-    def search(cls, planned: PreparedStudy, stored: Mapping[str, Any]) -> Self:
+    @contextmanager
+    def of(cls, study: str) -> Iterator[BaselineRun]:
+        """That of the search that has just ended, or one for a confirmation alone."""
+        current = _CURRENT.get()
+        if current is not None and current.study == study:
+            yield current
+            return
+        with cls() as run:
+            yield run
+
+    def search(self, planned: PreparedStudy, stored: Mapping[str, Any]) -> None:
         """Train what a study does not have yet.
 
         Args:
             planned: the study.
             stored: its facts.
         """
-        kinds: tuple[str, ...] = planned.spec.baselines.use if is_comparable(planned) else ()
-        if kinds and stored.get(ALL, {}).get("of") == identity(planned):
-            known = {each.kind for each in Baseline.all_of(stored)}
-            kinds = tuple(kind for kind in kinds if kind not in known)
-        return cls(Order(planned.job(1, Resources()), kinds) if kinds else None)
+        self.study = planned.spec.name
+        if not is_comparable(planned):
+            self._close()
+            return
+        self._use, self._of = planned.spec.baselines.use, identity(planned)
+        if stored.get(ALL, {}).get("of") == self._of:
+            self._found = {each.kind: each for each in Baseline.all_of(stored)}
+            self._stored = len(self._found)
+        if kinds := tuple(kind for kind in self._use if kind not in self._found):
+            self._order(Order(planned.job(1, Resources()), kinds), len(kinds))
 
-    @classmethod
-    def confirmation(cls, planned: PreparedStudy, use: Sequence[str], repeats: int) -> Self:
+    def confirm(self, planned: PreparedStudy, use: Sequence[str], repeats: int) -> None:
         """Train them on what the repeats of a confirmation train on.
 
         Args:
@@ -130,61 +139,70 @@ class BaselineRun:
             use: what the confirmed study asks for; none where there is no test.
             repeats: how many splits there are.
         """
-        is_one = planned.data is not None and planned.data.task is not Task.MULTILABEL
-        kinds = tuple(use) if is_comparable(planned) and is_one else ()
-        return cls(Order(planned.job(1, Resources()), kinds, repeats) if kinds else None)
+        self._answers = 0
+        if use and is_comparable(planned):
+            self._order(Order(planned.job(1, Resources()), tuple(use), repeats), 0)
+            self._answers = len(use)
 
-    def found(self) -> list[Baseline]:
-        """Those of a search, as far as they come in time."""
-        self._awaited = len(self._kinds)
-        end = self._patience()
-        return [each for _ in self._kinds if isinstance(each := self._next(end), Baseline)]
+    def keep(self, database: Database, *, waits: bool = True) -> None:
+        """Store those of the search, as far as they come in time.
+
+        Args:
+            database: where the study is stored.
+            waits: whether to wait for those that are not done.
+        """
+        end = self._patience() if waits else 0.0
+        while self._awaited and self._next(end) is not None:
+            pass
+        if len(self._found) > self._stored:
+            self._stored = len(self._found)
+            found = [self._found[kind].to_table() for kind in self._use if kind in self._found]
+            database.add_facts(self.study, {ALL: {"of": self._of, "found": found}})
 
     def is_ready(self) -> bool:
         """Whether all of a confirmation are trained; waits for them."""
-        self._awaited = 1
-        return bool(self._kinds) and isinstance(self._next(self._patience()), Fitted)
+        end = self._patience()
+        found = self._next(end) if self._answers else None
+        while isinstance(found, Baseline):
+            found = self._next(end)
+        return isinstance(found, Fitted)
 
     def judged(self, rows: Any, truth: Any) -> list[Trained]:
         """What those of a confirmation say of unlocked rows, once they are ready."""
         if self._process is None:
             return []
         self._process.line.send(Unlocked(rows, truth))
-        self._awaited = len(self._kinds)
         end = self._patience()
-        return [each for _ in self._kinds if isinstance(each := self._next(end), Trained)]
+        return [each for _ in range(self._answers) if isinstance(each := self._next(end), Trained)]
 
     def __enter__(self) -> Self:
+        self._token = _CURRENT.set(self)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        process, self._process, idle = self._process, None, _IDLE.get()
-        if process is None:
-            return
-        if kind is None and idle is not None and self._awaited == 0:
-            idle.append(process)
-        else:
+    def __exit__(self, *_: object) -> None:
+        _CURRENT.reset(self._token)
+        self._close()
+
+    def _close(self) -> None:
+        process, self._process, self._awaited = self._process, None, 0
+        if process is not None:
             process.close()
 
-    def _ordered(self, order: Order) -> BaselineProcess | None:
-        """A process that has the order."""
-        # Until its answers are taken it is not idle.
-        self._awaited = 1
+    def _order(self, order: Order, answers: int) -> None:
+        """Have it trained by the process, or by a new one."""
         try:
             text = cloudpickle.dumps(order)
         except Exception as error:  # noqa: BLE001 - no study fails for what stands beside it
             _LOG.warning("the baselines were not trained: their data cannot be sent: %s", error)
-            return None
-        idle = _IDLE.get()
-        while idle:
-            process = idle.pop()
-            try:
-                process.line.send_bytes(text)
-            except OSError:
-                process.close()
-            else:
-                return process
-        return BaselineProcess(text)
+            return
+        self._began = time.monotonic()
+        try:
+            self._process = self._process or BaselineProcess()
+            self._process.order(text)
+            self._awaited += answers
+        except OSError as error:
+            _LOG.warning("the baselines were not trained: %s", error)
+            self._close()
 
     def _patience(self) -> float:
         """Until when they are waited for, on the monotonic clock."""
@@ -200,9 +218,16 @@ class BaselineRun:
             found = line.recv() if line.poll(max(0.0, end - time.monotonic())) else None
         except (EOFError, OSError):
             _LOG.info("the process of the baselines ended early")
+            self._close()
             return None
-        self._awaited -= found is not None
+        if isinstance(found, Baseline):
+            self._found[found.kind] = found
+            self._awaited -= 1
         return found
+
+
+_CURRENT: ContextVar[BaselineRun | None] = ContextVar("baselines", default=None)
+"""That of the search that this command runs."""
 
 
 def complete(database: Database, name: str, stored: Mapping[str, Any], spec: StudySpec, data: Any) -> None:
@@ -223,9 +248,9 @@ def complete(database: Database, name: str, stored: Mapping[str, Any], spec: Stu
     except TunerError as error:
         _LOG.info("%s: the baselines were not trained: %s", name, error)
         return
-    with BaselineRun.search(planned, stored) as baselines:
-        if found := baselines.found():
-            database.add_facts(name, fact(planned, stored, found))
+    with BaselineRun() as baselines:
+        baselines.search(planned, stored)
+        baselines.keep(database)
 
 
 def is_comparable(planned: PreparedStudy) -> bool:
@@ -253,11 +278,3 @@ def identity(planned: PreparedStudy) -> str:
         for array in (split.x, split.y, split.weight):
             found.update(b"" if array is None else np.ascontiguousarray(array).data)
     return found.hexdigest()
-
-
-def fact(planned: PreparedStudy, stored: Mapping[str, Any], found: Sequence[Baseline]) -> dict[str, Any]:
-    """All baselines of a study, those that it had and those that were found, for its facts."""
-    of = identity(planned)
-    known = Baseline.all_of(stored) if stored.get(ALL, {}).get("of") == of else ()
-    by_kind = {each.kind: each.to_table() for each in (*known, *found)}
-    return {ALL: {"of": of, "found": [by_kind[k] for k in planned.spec.baselines.use if k in by_kind]}}

@@ -17,7 +17,7 @@ from tuner.api.provenance import Provenance
 from tuner.api.repeats import Repeats, begun
 from tuner.api.rowwise import row_noise, score_of
 from tuner.api.specify import in_memory
-from tuner.api.tested_baselines import tested_baselines
+from tuner.api.tested_baselines import AnsweredModel, tested_baselines
 from tuner.api.watching import Progress, watched
 from tuner.artifacts import Artifacts
 from tuner.content import storage_url
@@ -42,7 +42,9 @@ from tuner.judging import (
     scale_of,
 )
 from tuner.store import Database, StoredConfirmation, StudySummary
-from tuner.trainers import load_model, scores
+from tuner.trainers import load_members, load_model, scores
+from tuner.trainers.averaged import AveragedModel
+from tuner.trainers.baseline_messages import Answers
 from tuner.trainers.model import Model
 
 if TYPE_CHECKING:
@@ -114,9 +116,13 @@ def confirm(
 
 
 def _tidy(database: Database, found: Confirmation) -> None:
-    """Delete the models of the repeats but the recommended one."""
-    kept = set() if found.model_path is None else {int(Path(found.model_path).name)}
-    database.keep_models(found.confirmed_by, kept)
+    """Delete the models of the repeats but the recommended one, after adding the others of its mean to it."""
+    kept = None if found.model_path is None else int(Path(found.model_path).name)
+    if kept is not None and found.averaged:
+        each = len(found.candidates)
+        trainings = range(kept % each, each * found.repeats, each)
+        database.artifacts(found.confirmed_by).join(kept, trainings)
+    database.keep_models(found.confirmed_by, set() if kept is None else {kept})
 
 
 @dataclass(frozen=True)
@@ -153,13 +159,15 @@ class _ConfirmationRun:
             trainer=self.trainer,
             check=self.provenance.fingerprint_check,
         )
+        self.provenance.require_inputs(again.planned.data)
         if again.planned.data is not None and again.planned.data.fingerprint is not None:
             database.keep_fingerprint(name, again.planned.data.fingerprint)
         again = replace(again, is_tested=self._is_tested(again, records))
         from tuner.data import untold
 
         use = self.summary.parsed.baselines.use if again.is_tested else ()
-        with BaselineRun.confirmation(again.planned, use, again.count if again.redrawn else 1) as baselines:
+        with BaselineRun.of(name) as baselines:
+            baselines.confirm(again.planned, use, again.count if again.redrawn else 1)
             again.train(
                 database,
                 self.url,
@@ -200,13 +208,19 @@ class _ConfirmationRun:
         row = database.begin_confirmation(name, command, opened=untested is None)
         simple: tuple[TestedBaseline, ...] = ()
         test, path = None, None
+        mine = models[choice.recommended]
+        averaged = len(mine) if study.confirm.average and len(mine) > 1 else 0
         if untested is None:
             positive = planned.positive_class if planned is not None else None
             rows, by_score = self._locked(spec, fingerprint), objective.metric.endswith("_score")
             trial = _LockedTest(rows, spec, positive, by_score)
-            test = trial.tested(models[choice.recommended], models[0], choice.recommended == 0)
+            test = trial.tested(mine, models[0], choice.recommended == 0)
+            judged: Sequence[Model] = [load_model(path) for path in mine.values()]
+            if averaged:
+                kept_model = trial.answered(AveragedModel(tuple(judged)))
+                test, judged = trial.of_kept(test, kept_model), [kept_model] * averaged
             if has_baselines:
-                simple = trial.baselines(baselines, models[choice.recommended])
+                simple = trial.baselines(baselines, judged)
             # A path of gaps or of sizes has no counterpart on the test rows.
             is_same = objective.metric in ("val_loss", "val_score")
             kept = _path(database.artifacts(name), study, records) if is_same else []
@@ -214,7 +228,7 @@ class _ConfirmationRun:
         standing = [c.searched for c in candidates if c.searched is not None]
         values = np.array(next(c.values for c in candidates if c.number == choice.recommended), np.float64)
         opened_before = [each for each in database.confirmations(name) if each.opened]
-        best = models[choice.recommended].get(0) or next(iter(models[choice.recommended].values()), None)
+        best = mine.get(0) or next(iter(mine.values()), None)
         found = Confirmation(
             study=name,
             confirmed_by=spec.name,
@@ -247,6 +261,7 @@ class _ConfirmationRun:
             objectives=objectives,
             best=again.best,
             baselines=simple,
+            averaged=averaged,
         )
         return found, row, best
 
@@ -293,7 +308,7 @@ class _LockedTest:
         """The recommended configuration's models, the default's, and the difference, repeat by repeat."""
         paired = [repeat for repeat in mine if repeat in default]
         models = {repeat: load_model(path) for repeat, path in mine.items()}
-        loss, score = self._measures(list(models.values()))
+        loss, score = self.measures(list(models.values()))
         found = Tested(len(self.rows), loss.interval(), score.interval())
         each, rows = list(models.values()), self.rows
         if (shares := shares_of(each, rows.x)) is not None:
@@ -306,9 +321,9 @@ class _LockedTest:
             return replace(found, default_loss=found.loss, default_score=found.score)
         if len(paired) < 2:
             return found
-        before, score_before = self._measures([load_model(default[repeat]) for repeat in paired])
+        before, score_before = self.measures([load_model(default[repeat]) for repeat in paired])
         if len(paired) < len(mine):
-            loss, score = self._measures([models[repeat] for repeat in paired])
+            loss, score = self.measures([models[repeat] for repeat in paired])
         return replace(
             found,
             default_loss=before.interval(),
@@ -317,27 +332,41 @@ class _LockedTest:
             score_gain=score.gain(score_before, falling=self.spec.trainer.score_falls),
         )
 
-    def baselines(self, baselines: BaselineRun, mine: Mapping[int, Path]) -> tuple[TestedBaseline, ...]:
-        """The baselines on the same rows, beside the recommended configuration's models."""
-        models = [load_model(mine[repeat]) for repeat in sorted(mine)]
+    def answered(self, model: AveragedModel) -> AnsweredModel:
+        """A model that has been asked once for what it says of the rows."""
+        x, y, shares = self.rows.x, self.rows.y, None
+        with suppress(TrialError):  # of what has no probabilities
+            shares = model.probabilities(x)
+        return AnsweredModel(Answers(model.losses(x, y), model.predict(x), shares, model.description))
+
+    def of_kept(self, test: Tested, model: AnsweredModel) -> Tested:
+        """The test with what the mean of the recommended configuration's models has reached."""
+        loss, score = self.measures([model])
+        shares = model.answers.probabilities
+        off = test.calibration
+        if off is not None and shares is not None:
+            told = [(list(model.description["context"]["classes"]), shares)]
+            off = calibration(told, self.rows.y, self.rows.weight)
+        return replace(test, kept_loss=loss.interval(), kept_score=score.interval(), calibration=off)
+
+    def baselines(self, baselines: BaselineRun, mine: Sequence[Model]) -> tuple[TestedBaseline, ...]:
+        """The baselines on the same rows, beside what is kept of the recommended configuration."""
         found = baselines.judged(self.rows.x, self.rows.y)
-        return tuple(
-            tested_baselines(found, models, self._measures, score_falls=self.spec.trainer.score_falls)
-        )
+        return tuple(tested_baselines(found, mine, self.measures, score_falls=self.spec.trainer.score_falls))
 
     def along(self, path: Sequence[tuple[TrialRecord, Path]], minimize: bool) -> Overtuning | None:
         """Validation against test along the incumbents' path."""
         if not path:
             return None
-        models = [[load_model(folder) for folder in _members(place)] for _, place in path]
+        models = [load_members(place) for _, place in path]
         steps = []
         for (record, _), members in zip(path, models, strict=True):
-            loss, score = self._measures(members)
+            loss, score = self.measures(members)
             test = float((score if self.by_score else loss).values.mean())
             steps.append(Step(record.number, float(record.value or 0.0), test))
         return overtuning(steps, minimize=minimize)
 
-    def _measures(self, models: Sequence[Model]) -> tuple[Measure, Measure]:
+    def measures(self, models: Sequence[Model]) -> tuple[Measure, Measure]:
         """Loss and score; rows of a class that a model never met are errors, see `Model.losses`."""
         x, y = self.rows.x, self.rows.y
         losses = of_losses([model.losses(x, y) for model in models]).weighed(self.rows.weight)
@@ -358,11 +387,6 @@ def _path(
     chosen = [records[number] for number in numbers if records[number].value is not None]
     kept = [record for record in chosen if record.model_path is not None]
     return [(record, path) for record in kept if (path := files.get(record.number)) is not None]
-
-
-def _members(folder: Path) -> list[Path]:
-    """A trial's models: one, or one for each of its folds and repeats."""
-    return [folder, *sorted(path for path in (folder / "members").glob("*") if path.is_dir())]
 
 
 def _command(name: str, top: int | None, repeats: int | None, reopen: bool) -> str:

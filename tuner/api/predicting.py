@@ -13,8 +13,8 @@ import pandas as pd
 from tuner.api.workbench import load
 from tuner.artifacts import DESCRIPTION
 from tuner.core.dataset import Task
-from tuner.data import read_rows, rows_of, untold
-from tuner.errors import DataError, SpecError, TrialError
+from tuner.data import labels, read_rows, rows_of, untold
+from tuner.errors import DataError, SpecError, StudyNotFound, TrialError
 from tuner.trainers import load_model
 from tuner.trainers.model import Model
 
@@ -45,7 +45,8 @@ def predict(
         models: the folder for the models of all studies, where they were moved.
 
     Returns:
-        A row for each row: ``prediction``, and for classes ``probability_<class>`` each where the model has
+        A row for each row, or for each sequence of rows, with its id and the time of its last step:
+        ``prediction``, and for classes ``probability_<class>`` each where the model has
         probabilities; of several targets ``prediction_0`` and so on.
 
     Raises:
@@ -64,6 +65,8 @@ def predict(
         return table
     if not isinstance(given, pd.DataFrame):
         raise SpecError(f"{where}: the rows have no columns to keep; leave keep out")
+    if len(given) != len(table):
+        raise SpecError(f"{where}: the rows are steps, and sequences of them are predicted; leave keep out")
     both = [name for name in table.columns if name in given.columns]
     if both:
         raise SpecError(f"{where}: has a column '{both[0]}' already; rename it, or leave keep out")
@@ -76,9 +79,15 @@ def _model(name: str | Path, trial: int | None, storage: str | None, models: str
         if trial is not None:
             raise SpecError(f"{folder}: is a model itself; name a study to choose a trial")
         return load_model(folder)
-    if isinstance(name, Path) or folder.is_dir():
-        raise SpecError(f"{folder}: holds no model; give a folder that `tune export` wrote, or a study")
-    study = load(name, storage=storage, models=models)
+    no_model = SpecError(f"{folder}: holds no model; give a folder that `tune export` wrote, or a study")
+    if isinstance(name, Path):
+        raise no_model
+    try:
+        study = load(name, storage=storage, models=models)
+    except StudyNotFound:
+        if folder.is_dir():  # which may have the name of a study: that of its pictures
+            raise no_model from None
+        raise
     return load_model((study.recommended if trial is None else study.trial(trial)).folder)
 
 
@@ -89,7 +98,7 @@ def _rows(rows: Any) -> tuple[str, Any]:
     if hasattr(rows, "read"):
         return _read(rows)
     found = rows_of(rows)
-    return "rows", found if isinstance(found, pd.DataFrame) else np.asarray(found)
+    return "rows", found if hasattr(found, "__len__") else np.asarray(found)
 
 
 def _read(file: IO[bytes]) -> tuple[str, Any]:
@@ -102,8 +111,14 @@ def _read(file: IO[bytes]) -> tuple[str, Any]:
 
 
 def _predicted(model: Model, rows: Any) -> pd.DataFrame:
+    """The predictions; those of sequences of rows behind what each sequence is known by."""
     if not len(rows):
         raise DataError("rows: there are none; give at least one")
+    table, encoding = _predictions(model, rows), model.description.get("encoding", {})
+    return pd.concat([labels(rows, encoding), table], axis=1) if "steps" in encoding else table
+
+
+def _predictions(model: Model, rows: Any) -> pd.DataFrame:
     found = model.predict(rows)
     if found.ndim == 2:
         return pd.DataFrame({f"{PREDICTION}_{i}": found[:, i] for i in range(found.shape[1])})

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from tuner.core.dataset import Task
 from tuner.core.spec import StudySpec
+from tuner.errors import TrialError
 from tuner.judging import MEASURES, ByThreshold, calibration_error, measured
 from tuner.trainers import scores
 from tuner.trainers.model import Model
@@ -28,10 +29,12 @@ def shares_of(models: Sequence[Model], x: Any) -> list[_Shares] | None:
     for model in models:
         context = model.description.get("context", {})
         told = getattr(model, "probabilities", None)
-        is_told = hasattr(model.module, "predict_proba") or hasattr(model.module, "forward")
-        if context.get("task") != Task.CLASSIFICATION or told is None or not is_told:
+        if context.get("task") != Task.CLASSIFICATION or told is None:
             return None
-        found.append((list(context["classes"]), told(x)))
+        try:
+            found.append((list(context["classes"]), told(x)))
+        except TrialError:  # an estimator without them
+            return None
     return found
 
 

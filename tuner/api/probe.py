@@ -1,4 +1,4 @@
-"""How many of a study's trials train at once, and where: rules, and a short measurement of stacked rows.
+"""How many of a study's trials train at once, which and where: rules, and a measurement of stacked rows.
 
 Called once, before a study's workers start; what is trained here is not kept. Compiled rows share the
 threads of this process. Other networks train in a process per core, unless the study is over sooner; how many
@@ -10,13 +10,15 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from tuner.core.dataset import Dataset, Split
 from tuner.core.job import Job, Resources
 from tuner.core.seeds import derive
 from tuner.core.spec import StudySpec
-from tuner.core.training import Failure, Trainer
+from tuner.core.training import Failure, StackingTrainer, Trainer
 from tuner.core.trial import Reading, Trial
 from tuner.core.words import count
 from tuner.search import OptunaSearcher
@@ -31,8 +33,19 @@ TRIALS, SAMPLES = 8, 256
 WORTH = 1.2
 """More trials at once must be so many times as fast: with fewer, the sampler learns more."""
 
+SOON = 10
+"""The first readings come within this part of the study's seconds, if that can be had by fewer rows."""
+
 SHORT_S = 30.0
 """Studies that are over sooner do not repay the start of worker processes."""
+
+DRAWN, BESIDE, FEW = 32, 4, 128
+"""Of so many configurations the steps' work is told; so many copies of one are set beside it alone, on so
+many rows of the data."""
+
+SMALL_S, LARGE_S = 0.1, 0.5
+"""How long an epoch of these copies takes that certainly gain, and that certainly do not: mostly arithmetic,
+which rows do not save. What lies between is measured alone, too, for which PyTorch loads its compiler."""
 
 LANES = 3
 """Compiled rows for each thread: some train while the study decides about others."""
@@ -48,11 +61,13 @@ class WorkerLayout:
         rows: that each worker trains at once; 1: one trial at a time.
         workers: processes; 1: this one.
         threads: of each worker.
+        most_work: see `Job.most_work`.
     """
 
     rows: int
     workers: int
     threads: int
+    most_work: float = math.inf
 
 
 def fastest(
@@ -82,15 +97,22 @@ def fastest(
     rates, least, is_long = {1: 0.0}, 2 if kind == "cpu" else 8, True
     try:
         probe, rows = _Probe(trainer, job, one.threads), least
-        while rows <= max(least, most // one.workers) and probe.spent_s < LIMIT_S:
+        pays = kind != "cpu" or probe.find_most_work()
+        if not pays:
+            rates[1] = probe.rate(1)
+        while pays and rows <= max(least, most // one.workers) and probe.spent_s < LIMIT_S:
             before, rates[rows] = max(rates.values()), probe.rate(rows)
             if rates[rows] <= WORTH * before:
                 break
             rows *= 4
         if best := max(rates.values()):
             is_long = min(budget.seconds or math.inf, planned / best) > SHORT_S
-        if best and is_long:
+        # All rows end an epoch together: one must not take most of the study.
+        wait_s = math.inf if budget.seconds is None else budget.seconds / SOON
+        soon = {rows: rate for rows, rate in rates.items() if rate and rows <= rate * wait_s}
+        if best and pays and (is_long or not soon):
             rates[1] = probe.rate(1)
+        rates = {1: rates[1], **soon} if best else rates
     except Exception as error:
         logging.getLogger(__name__).debug("nothing could be measured", exc_info=error)
     if not (best := max(rates.values())):
@@ -98,29 +120,74 @@ def fastest(
     rows = min(rows for rows, rate in rates.items() if rate * WORTH >= best)
     told = [f"measured {rates.pop(rows):,.0f} epochs a second{' per worker' if is_open and is_long else ''}"]
     told += [f"{rate:,.0f} with {count(other, 'row')}" for other, rate in rates.items() if rate]
-    return replace(one if is_long else here, rows=rows), ", ".join(told)
+    work = probe.job.most_work if rows > 1 else math.inf
+    if work < math.inf:
+        told.append(f"trials of more than {work / 2e6:,.3g} million multiplications a step one at a time")
+    layout = one if is_long or rows == 1 else here
+    return replace(layout, rows=rows, most_work=work), ", ".join(told)
 
 
 class _Probe:
-    """Trains a few of a study's trials on a few of its rows, in this process."""
+    """Trains a few of a study's trials on a few of its rows, in this process.
+
+    Attributes:
+        job: what is trained; with the largest work that pays, once it was found.
+        spent_s: how long the measurements of rows took.
+    """
 
     def __init__(self, trainer: Trainer, job: Job, threads: int) -> None:
-        self.spent_s, self._trainer, self._trials, self._share = 0.0, trainer, _trials(job.spec), 1.0
+        self.spent_s, self._trainer, self._whole = 0.0, trainer, job
+        self._trials = _trials(job.spec, TRIALS)
         # A schedule stretches over the epochs, and none may run out of them.
         longer = job.spec.trainer.model_copy(update={"epochs": max(job.spec.trainer.epochs, 3)})
         spec = job.spec.model_copy(update={"trainer": longer})
-        self._job = _with(replace(job, spec=spec), threads, 1)
-        if job.data is not None and len(job.data.train) > SAMPLES:
-            self._share = SAMPLES / len(job.data.train)
-            self._job = replace(self._job, data=_some(job.data, SAMPLES))
+        self.job = _with(replace(job, spec=spec), threads, 1)
+        self._few = _on_few(self.job, FEW)[0]
+        self.job, self._share = _on_few(self.job, SAMPLES)
+
+    def find_most_work(self) -> bool:
+        """Find out which trials gain from others like them; returns whether any does."""
+        if not isinstance(self._trainer, StackingTrainer):
+            return True
+        sizes: dict[float, Trial] = {}
+        for trial in _trials(self.job.spec, DRAWN):
+            with suppress(Exception):  # a trial that cannot be built is no measure
+                sizes[self._trainer.step_work(self._whole, trial)] = trial
+        works, began = sorted(sizes), time.perf_counter()
+        # The largest that is known to pay, and the smallest that does not.
+        below, least = 0 if 0.0 in sizes else -1, len(works)
+        while least - below > 1 and time.perf_counter() - began < LIMIT_S:
+            at = (below + least) // 2
+            if self._pays(sizes[works[at]]):
+                below = at
+            else:
+                least = at
+        if 0 <= below < len(works) - 1:
+            self.job = replace(self.job, most_work=works[below])
+        return below >= 0 or not works
+
+    def _pays(self, trial: Trial) -> bool:
+        """Whether a trial trains more quickly beside others like it."""
+        beside, _ = self._measured(self._few, [trial], BESIDE)
+        if beside * LARGE_S <= BESIDE or beside * SMALL_S >= BESIDE:
+            return beside * SMALL_S >= BESIDE
+        return beside > self._measured(self._few, [trial], 1)[0]
 
     def rate(self, rows: int) -> float:
         """Trial epochs per second, as if on all rows of the data; 0 where memory or time is too short."""
-        began, epochs, seconds = time.perf_counter(), 0, 0.0
-        batch = open_batch(self._trainer, replace(self._job, rows=rows))
-        for start in range(0, max(len(self._trials), rows), rows):
+        began = time.perf_counter()
+        rate, trained = self._measured(self.job, self._trials, rows)
+        self._trials = self._trials[:trained]  # others train the same, to be compared
+        self.spent_s += time.perf_counter() - began
+        return rate * self._share
+
+    def _measured(self, job: Job, trials: Sequence[Trial], rows: int) -> tuple[float, int]:
+        """Trial epochs per second, 0 where memory or time is too short; and how many trials were trained."""
+        epochs, seconds, trained = 0, 0.0, len(trials)
+        batch = open_batch(self._trainer, replace(job, rows=rows))
+        for start in range(0, max(len(trials), rows), rows):
             for row in range(rows):
-                trial = self._trials[(start + row) % len(self._trials)]
+                trial = trials[(start + row) % len(trials)]
                 batch.place(row, replace(trial, number=start + row))
             batch.advance()  # what is loaded or compiled once does not count
             times = []
@@ -130,23 +197,24 @@ class _Probe:
                 times.append(time.perf_counter() - before)
                 short = any(isinstance(o, Failure) and "out of memory" in o.error for o in outcomes.values())
                 if short or times[-1] > LIMIT_S:
-                    return 0.0
+                    return 0.0, trained
+                if times[-1] > LIMIT_S / 5:
+                    break
             epochs += sum(isinstance(outcome, Reading) for outcome in outcomes.values())
             seconds += min(times)
             for row in range(rows):
                 batch.clear(row)
             if seconds > LIMIT_S / 10:
-                self._trials = self._trials[: start + rows]  # others train the same, to be compared
+                trained = min(trained, start + rows)
                 break
-        self.spent_s += time.perf_counter() - began
-        return epochs / seconds * self._share
+        return epochs / seconds, trained
 
 
 def _with(job: Job, threads: int, rows: int) -> Job:
     return replace(job, rows=rows, resources=Resources((job.resources.device,), threads))
 
 
-def _trials(spec: StudySpec) -> list[Trial]:
+def _trials(spec: StudySpec, number: int) -> list[Trial]:
     """The default configuration and random ones, under seeds that the study does not use.
 
     No presets: they have one shape and one batch size, and so fuse better than what is searched.
@@ -154,8 +222,15 @@ def _trials(spec: StudySpec) -> list[Trial]:
     seed = derive(spec.search.seed, -1, "probe")
     random = spec.search.model_copy(update={"sampler": "random", "seed": seed, "presets": False})
     space = spec.search_space()
-    chosen = OptunaSearcher(space, random, spec.primary_objective()).ask(TRIALS)
+    chosen = OptunaSearcher(space, random, spec.primary_objective()).ask(number)
     return [replace(trial, params=space.given(trial.params)) for trial in chosen]
+
+
+def _on_few(job: Job, samples: int) -> tuple[Job, float]:
+    """The job on so many training rows at most, and their share of all."""
+    if job.data is None or len(job.data.train) <= samples:
+        return job, 1.0
+    return replace(job, data=_some(job.data, samples)), samples / len(job.data.train)
 
 
 def _some(data: Dataset, samples: int) -> Dataset:
@@ -163,7 +238,9 @@ def _some(data: Dataset, samples: int) -> Dataset:
 
     def part(split: Split) -> Split:
         count = max(1, len(split) * samples // len(data.train))
-        return Split(split.x[:count], split.y[:count])
+        return Split(
+            split.x[:count], split.y[:count], codes=None if split.codes is None else split.codes[:count]
+        )
 
     few = replace(data, train=part(data.train), validation=part(data.validation), resampling=None)
     return few if data.resampling is None else replace(few, resampling=_FixedSplits(few))

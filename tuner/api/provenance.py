@@ -5,15 +5,18 @@ Called wherever data is read for a stored study, and before an export.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any, Self
 
+from tuner.artifacts import DESCRIPTION
 from tuner.core.data_spec import MEMORY
 from tuner.core.dataset import Dataset
 from tuner.core.spec import StudySpec
-from tuner.errors import DataError, SpecError
+from tuner.errors import DataError, SpecError, TunerError
 from tuner.results import Study
 from tuner.store import Database
 
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from tuner.data import FingerprintCheck
 
 _TAKEN_NOW = "the data's fingerprint is stored from now on; the tuner that began this study stored none"
+_INPUTS = "inputs"
+_SHOWN = 10
 _CONFIRMED_BEFORE = (
     "the study was confirmed on the data before the change; confirm again: tune confirm {} --reopen"
 )
@@ -41,6 +46,7 @@ class Provenance:
         *,
         is_confirmed: bool,
         allow: bool | None = None,
+        inputs: Mapping[str, str] | None = None,
     ) -> None:
         """Compare with the stored fingerprint.
 
@@ -50,7 +56,9 @@ class Provenance:
             stored: the fingerprint of its data; None where there is none.
             is_confirmed: whether it was confirmed on that data.
             allow: whether changed data is taken over.
+            inputs: what each column was read as, see `data.read_as`; None where that is not known.
         """
+        self._inputs = inputs
         self._name, self._stored, self._is_confirmed, self._allow = name, stored, is_confirmed, allow
         self._source = "data" if spec.data is None or spec.data.source == MEMORY else spec.data.source
         self.changes: list[str] = []
@@ -58,8 +66,9 @@ class Provenance:
     @classmethod
     def of(cls, database: Database, name: str, spec: StudySpec, *, allow: bool | None = None) -> Self:
         """The stored provenance of a study."""
-        is_confirmed = database.confirmed(name) is not None
-        return cls(name, spec, database.fingerprint(name), is_confirmed=is_confirmed, allow=allow)
+        is_confirmed, inputs = database.confirmed(name) is not None, _inputs_before(database, name, spec)
+        stored = database.fingerprint(name)
+        return cls(name, spec, stored, is_confirmed=is_confirmed, allow=allow, inputs=inputs)
 
     @property
     def fingerprint_check(self) -> FingerprintCheck:
@@ -90,6 +99,32 @@ class Provenance:
             )
         self.changes = [f"data: {difference}" for difference in differences]
 
+    def require_inputs(self, data: Dataset | None) -> None:
+        """Refuse columns that are read as other inputs than the trials were trained on, or note them.
+
+        Raises:
+            SpecError: this was not allowed.
+        """
+        if data is None or self._inputs is None or self.changes:
+            return
+        now = inputs_of(data).get(_INPUTS, {})
+        odd = [
+            column
+            for column in dict.fromkeys([*self._inputs, *now])
+            # Of a model that saw other rows only the kind is known.
+            if self._inputs.get(column, "") not in (how := now.get(column, ""), how.partition(" ")[0])
+        ]
+        if not odd:
+            return
+        shown = ", ".join(odd[:_SHOWN]) + (f" and {len(odd) - _SHOWN} more" if odd[_SHOWN:] else "")
+        if not self._allow:
+            raise SpecError(
+                f"{self._source}: this version of tuner reads columns differently from the one that began "
+                f"'{self._name}': {shown}; what has been trained is kept. Start another study, or go on with "
+                f"the inputs as they are read now: tune resume {quote(self._name)} --allow-changes"
+            )
+        self.changes = [f"data: read differently: {shown}"]
+
     def require(self, spec: StudySpec, given: Any = None, *, files_only: bool = False) -> None:
         """Refuse data that has changed, without using it; data that is missing is not refused.
 
@@ -112,6 +147,34 @@ class Provenance:
             return
         if found:
             self._changed(found)
+
+
+def inputs_of(data: Dataset) -> dict[str, Any]:
+    """What is stored of how the columns of a table are read; nothing of arrays."""
+    from tuner.data import read_as
+
+    return {_INPUTS: read_as(data.encoding)} if data.encoding else {}
+
+
+def _inputs_before(database: Database, name: str, spec: StudySpec) -> Mapping[str, str] | None:
+    """What each column was read as; of a study that an earlier version began, by a model that was kept."""
+    facts = database.study(name).facts
+    if spec.data is None or _INPUTS in facts:
+        return facts.get(_INPUTS)
+    from tuner.data import read_as
+
+    kept = database.artifacts(name)
+    for number in sorted(kept.models()):
+        with suppress(TunerError, OSError, ValueError, LookupError, TypeError):
+            folder = kept.get(number)
+            encoding = json.loads((folder / DESCRIPTION).read_text("utf-8"))["encoding"] if folder else {}
+            if not encoding:
+                return None
+            found = read_as(encoding)
+            if spec.data.folds is None and not spec.data.reshuffle:
+                return found
+            return {column: how.partition(" ")[0] for column, how in found.items()}
+    return None
 
 
 def of_new() -> FingerprintCheck:

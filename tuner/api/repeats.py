@@ -21,7 +21,7 @@ from tuner.core.objectives import Objectives
 from tuner.core.ports import Observer
 from tuner.core.seeds import derive
 from tuner.core.spec import StudySpec
-from tuner.core.trial import TrialRecord, TrialState
+from tuner.core.trial import Origin, TrialRecord, TrialState
 from tuner.errors import TrialError
 from tuner.judging import Candidate, worth_repeating
 from tuner.search import FixedSearcher
@@ -127,9 +127,13 @@ class Repeats:
             best = int(facts.get("best", numbers[0]))
         else:
             count = repeats or spec.confirm.repeats
-            objectives, standing, trials = spec.objectives(), _standing(spec, records), len(records)
-            numbers = worth_repeating(objectives, standing, top or spec.confirm.top)
-            best = min(standing, key=objectives.key).number
+            objectives, valued, trials = spec.objectives(), standing(records), len(records)
+            if not valued:
+                raise TrialError(
+                    f"{spec.name}: no trial has a value that stands, so there is nothing to confirm"
+                )
+            numbers = worth_repeating(objectives, valued, top or spec.confirm.top)
+            best = min(valued, key=objectives.key).number
         name = stored.name if stored is not None else _free_name(database, summary.name, number)
         own = _spec_of(spec, name, number, len(numbers) * count)
         planned = prepare(own, data, trainer, own.name, resampling=True, check=check)
@@ -219,11 +223,10 @@ class Repeats:
         return f"trains {names} again, {how}{then}"
 
 
-def _standing(spec: StudySpec, records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    standing = [r for r in records if r.state.is_over and r.conclusive and r.value is not None]
-    if not standing:
-        raise TrialError(f"{spec.name}: no trial has a value that stands, so there is nothing to confirm")
-    return standing
+def standing(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """The trials that may be trained again: those with a value that no rule cut short."""
+    own = (r for r in records if r.origin is not Origin.IMPORTED)
+    return [r for r in own if r.state.is_over and r.conclusive and r.value is not None]
 
 
 def _spec_of(spec: StudySpec, name: str, number: int, trials: int) -> StudySpec:
@@ -250,6 +253,8 @@ def _spec_of(spec: StudySpec, name: str, number: int, trials: int) -> StudySpec:
             "confirm": {"auto": False},
             # They are trained and judged beside the repeats, not as those of a search.
             "baselines": {"use": []},
+            "tracking": {},
+            "notify": {},
         },
         name,
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from shlex import quote
@@ -17,7 +17,7 @@ from tuner import content
 from tuner.api.specify import NAMED, compose, is_data_file
 from tuner.core.budget import StudyState
 from tuner.core.changes import Change, changes
-from tuner.core.spec import StudySpec
+from tuner.core.spec import IMPORTED, StudySpec
 from tuner.errors import SpecError
 from tuner.store import ORIGIN, StudySummary
 
@@ -37,7 +37,7 @@ class SpecSource:
 
     file: str
     digest: str
-    target: str | None = None
+    target: str | Sequence[str] | None = None
     metric: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -45,7 +45,7 @@ class SpecSource:
     def of(
         cls,
         study: Any,
-        target: str | None = None,
+        target: str | Sequence[str] | None = None,
         metric: str | None = None,
         settings: Mapping[str, Any] | None = None,
     ) -> Self | None:
@@ -146,7 +146,7 @@ def raised(summary: StudySummary, spec: StudySpec, asked: Mapping[str, Any]) -> 
     if not is_used_up(summary, found):
         return found
     trials, seconds = asked["budget.trials"], asked["budget.seconds"]
-    started = sum(summary.counts.values())
+    started = summary.started
     if trials is not None and trials < started:
         raise SpecError(
             f"{summary.name}: all {started} trials of its budget have run; "
@@ -169,12 +169,14 @@ def is_used_up(summary: StudySummary, spec: StudySpec) -> bool:
         return False
     budget, counts = spec.budget, summary.counts
     is_open = any(counts[state] for state in ("waiting", "running", "paused"))
-    trials = budget.trials is not None and sum(counts.values()) >= budget.trials and not is_open
+    trials = budget.trials is not None and summary.started >= budget.trials and not is_open
     return trials or (budget.seconds is not None and summary.seconds >= budget.seconds)
 
 
 def _why(change: Change, summary: StudySummary) -> str | None:
     """Why a study can never go on with the change."""
+    if summary.parsed.trainer.use == IMPORTED and not change.key.startswith(("name", "objective", "space")):
+        return None  # nothing was trained here
     if change.key in _REFERENCES and _is_moved(change.old, change.new):
         return None
     paused = summary.counts["paused"]

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import logging
 import math
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from tuner.api.baseline_run import complete, one_process
-from tuner.api.confirming import confirm as confirm_study
+from tuner.api.baseline_run import BaselineRun, complete
+from tuner.api.command import command_line
+from tuner.api.history import beginning, from_values, is_optunas, needs_trainer, to_try
+from tuner.api.notifying import notified
 from tuner.api.provenance import Provenance, of_new
 from tuner.api.revision import SpecSource, is_used_up, raised, revised
 from tuner.api.session import Session
 from tuner.api.specify import compose, in_memory, name_of, plan, prepare
-from tuner.api.stored import make_room, to_go_on_with
+from tuner.api.stored import is_imported, make_room, to_go_on_with
 from tuner.api.watching import Progress, watched
 from tuner.content import storage_url
 from tuner.core.budget import StudyState
 from tuner.core.changes import changes
 from tuner.core.ports import Observer
-from tuner.core.spec import StudySpec
+from tuner.core.spec import IMPORTED, StudySpec
 from tuner.core.trial import TrialRecord
 from tuner.errors import SpecError, StoreError, StudyLocked, TrialError, TunerError
 from tuner.results import Study
@@ -35,26 +38,13 @@ _SOON_S = 60.0
 _TO_CONFIRM = "to_confirm"
 """The stored fact that the study's process was to confirm it at the end."""
 
-_OPTIONS = {
-    "name": "--name",
-    "target": "--target",
-    "budget.trials": "--trials",
-    "budget.seconds": "--seconds",
-    "trainer.workers": "--workers",
-    "trainer.device": "--device",
-    "search.seed": "--seed",
-    "models": "--models",
-    "allow_changes": "--allow-changes",
-}
-"""The options of the commands by the keys that they set."""
-
 
 def start(
     study: str | Path | Mapping[str, Any] | StudySpec | None = None,
     *,
     name: str | None = None,
     data: Any = None,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     trainer: str | Callable[..., Any] | None = None,
     space: Any = None,
     metric: str | None = None,
@@ -67,6 +57,8 @@ def start(
     models: str | Path | None = None,
     seed: int | None = None,
     settings: Mapping[str, Any] | None = None,
+    first: Sequence[Mapping[str, Any]] = (),
+    known: Sequence[tuple[Mapping[str, Any], Any]] | Any = (),
     confirm: bool = False,
     progress: Progress = "auto",
     observer: Observer | None = None,
@@ -83,7 +75,7 @@ def start(
         data: a source as in `[data]`; or data in memory, which is not stored: a data frame (pandas, polars,
             pyarrow, ``datasets.Dataset``) with `target`, a tuple (X, y), a dictionary with X and y (and
             X_validation, X_test, ...), a Bunch of scikit-learn, or a torch Dataset of pairs (x, y).
-        target: the column to predict.
+        target: the column to predict, or several.
         trainer: as in `[trainer] use`, or a function ``train(params, context)`` of one's own.
         space: names of spaces, or parameters by name.
         metric: the objective, ``"val_loss"`` where it is left out.
@@ -100,6 +92,10 @@ def start(
             else ``tuner_models`` beside the database.
         seed: the seed of all randomness.
         settings: further keys of a study file by dotted name, e.g. ``{"trainer.epochs": 9}``.
+        first: configurations to try right after the default one; what they leave out has its default.
+        known: configurations whose value is known from elsewhere, each with that value, or with its numbers
+            by name. The sampler learns from them; they cost no budget and are never confirmed. Or a study of
+            Optuna's: its file, its URL, or an `optuna.Study`; see `import_trials`.
         confirm: confirm the study when it has finished, if ``[confirm] auto`` allows it.
         progress: whether progress and the notes on the data are shown: True, False, or ``"auto"``: live in a
             terminal and in a notebook, and not elsewhere.
@@ -127,44 +123,64 @@ def start(
         "search.seed": seed,
         **(settings or {}),
     }
+    if is_optunas(known):
+        from tuner.api import importing  # Optuna's storages
+
+        history = importing.read_history(known, name)
+        if space is None and study is None:
+            asked = {**importing.told_by(history, trainer), **asked}
     given = {
         "name": name, "data": data, "target": target, "trainer": trainer, "space": space, "metric": metric,
         "settings": asked,
     }  # fmt: skip
-    if exists == "resume" and (known := to_go_on_with(compose(study, **given)[0], url)) is not None:
+    if exists == "resume" and (stored := to_go_on_with(compose(study, **given)[0], url)) is not None:
         return resume(
-            known.name, study=known, storage=storage, models=models, trials=trials, seconds=seconds,
+            stored.name, study=stored, storage=storage, models=models, trials=trials, seconds=seconds,
             workers=workers, device=device, trainer=trainer if callable(trainer) else None,
             data=None if isinstance(data, str | Path) else data, confirm=confirm, progress=progress,
-            observer=observer,
+            observer=observer, allow_changes=is_imported(stored.name, url) or None,
         )  # fmt: skip
-    planned = plan(study, **given, check=of_new())
-    session = Session.of(planned, url, in_process=callable(trainer))
-    origin_facts: dict[str, Any] = {_TO_CONFIRM: confirm}
-    if data is None and trainer is None and space is None:
-        origin = SpecSource.of(study, target, metric, asked)
-        origin_facts |= origin.fact({}) if origin is not None else {}
-    command = _command(
-        "start",
-        study,
-        {"name": name, "target": target, "objective.metric": metric, "models": models, **asked},
-    )
-    with (
-        one_process(),
-        watched(observer, progress) as watching,
-        Database.open(session.url, create=True, models=models) as database,
-    ):
-        if exists == "replace":
-            session = replace(session, told=make_room(database, planned.spec.name))
-        driven = database.create_study(
-            planned.spec.name,
-            planned.spec,
-            session.facts | origin_facts,
-            command=command,
-            fingerprint=session.fingerprint,
+    with BaselineRun(ahead=not callable(trainer)) as baselines:
+        planned = plan(study, **given, check=of_new())
+        spec = planned.spec
+        if is_optunas(known):
+            found = importing.whole_of(history, spec.objectives())
+        else:
+            found = from_values(spec, known)
+        tried, whole = to_try(spec, first), beginning(spec, found)
+        session = Session.of(planned, url, in_process=callable(trainer))
+        origin_facts: dict[str, Any] = {_TO_CONFIRM: confirm}
+        if data is None and trainer is None and space is None:
+            origin = SpecSource.of(study, target, metric, asked)
+            origin_facts |= origin.fact({}) if origin is not None else {}
+        command = command_line(
+            "start",
+            study,
+            {"name": name, "target": target, "objective.metric": metric, "models": models, **asked},
         )
-        session.drive(database, driven, watching)
-        return _ended(Study(planned.spec.name, session.url, models), data, trainer, watching, confirm=confirm)
+        with (
+            watched(observer, progress) as watching,
+            Database.open(session.url, create=True, models=models) as database,
+        ):
+            if exists == "replace":
+                session = replace(session, told=make_room(database, planned.spec.name))
+            driven = database.create_study(
+                planned.spec.name,
+                planned.spec,
+                session.facts | origin_facts,
+                command=command,
+                fingerprint=session.fingerprint,
+                whole=whole,
+                first=tried,
+            )
+            baselines.search(planned, {})
+            ended = Study(planned.spec.name, session.url, models)
+            with notified(planned.spec, ended, watching) as told:
+                session.drive(database, driven, told)
+                baselines.keep(database, waits=False)
+                _end(ended, data, trainer, told, confirm=confirm)
+            baselines.keep(database)
+            return ended.refresh()
 
 
 def resume(
@@ -226,37 +242,35 @@ def resume(
     if name is None and study is not None:
         name = name_of(study, trainer)
     with (
-        one_process(),
+        BaselineRun() as baselines,
         watched(observer, progress) as watching,
         Database.open(url, models=models) as database,
     ):
         summary = database.study(name) if name is not None else _unfinished(database)
+        ended = Study(summary.name, url, models)
         stored = summary.parsed.data
         data = in_memory(data, stored.target if stored is not None else None)
         parent = _half_confirmed(database, summary) if trials is seconds is None else None
         if parent is not None and not allow_changes:
-            confirm_study(
-                parent,
-                storage=url,
-                models=models,
-                data=data,
-                trainer=trainer,
-                progress=False,
-                observer=watching,
-            )
+            _confirmed(parent, url, models, data, trainer, watching)
+            complete(database, parent, database.study(parent).facts, database.study(parent).parsed, data)
             return Study(parent, url, models)
         spec, origin = revised(summary, study, allow=allow_changes, trainer=trainer, data=data)
         spec = raised(summary, spec, asked)
         provenance = Provenance.of(database, summary.name, spec, allow=allow_changes)
+        if spec.trainer.use == IMPORTED:
+            raise needs_trainer(summary.name)
         if is_used_up(summary, spec) and allow_changes is not True:
             provenance.require(spec, data)
             complete(database, summary.name, summary.facts, spec, data)
-            return _ended(Study(summary.name, url, models), data, trainer, watching, confirm=confirm)
+            _end(ended, data, trainer, watching, confirm=confirm)
+            return ended.refresh()
         planned = prepare(spec, data, trainer, summary.name, check=provenance.fingerprint_check)
+        provenance.require_inputs(planned.data)
         session = Session.of(planned, url, in_process=trainer is not None, stored=summary.facts)
         session = replace(session, told=provenance.notes(planned.data))
         found = changes(summary.parsed, spec)
-        command = _command(
+        command = command_line(
             "resume", study or name, {**asked, "models": models, "allow_changes": allow_changes}
         )
         facts = session.facts | {_TO_CONFIRM: confirm}
@@ -267,12 +281,17 @@ def resume(
         )  # fmt: skip
         if provenance.changes:
             session.forget_checkpoints(database.artifacts(summary.name), database.records(summary.name))
-        session.drive(database, driven, watching)
-        return _ended(Study(summary.name, url, models), data, trainer, watching, confirm=confirm)
+        baselines.search(planned, summary.facts)
+        with notified(spec, ended, watching) as told:
+            session.drive(database, driven, told)
+            baselines.keep(database, waits=False)
+            _end(ended, data, trainer, told, confirm=confirm)
+        baselines.keep(database)
+        return ended.refresh()
 
 
-def _ended(study: Study, data: Any, trainer: Any, observer: Observer | None, *, confirm: bool) -> Study:
-    """The study after its session, confirmed if that was asked for.
+def _end(study: Study, data: Any, trainer: Any, observer: Observer | None, *, confirm: bool) -> None:
+    """See how a study ended, and confirm it if that was asked for.
 
     Raises:
         TrialError: no trial has a value, as all failed.
@@ -284,8 +303,6 @@ def _ended(study: Study, data: Any, trainer: Any, observer: Observer | None, *, 
         _LOG.warning("%s: ended early: %s", study.name, summary.reason)
     if confirm:
         _confirm(study, data, trainer, observer)
-        study.refresh()
-    return study
 
 
 def _confirm(study: Study, data: Any, trainer: Any, observer: Observer | None) -> None:
@@ -298,25 +315,35 @@ def _confirm(study: Study, data: Any, trainer: Any, observer: Observer | None) -
     function = trainer if callable(trainer) else None
     given = None if isinstance(data, str | Path) else data
     try:
-        confirm_study(
-            study.name,
-            storage=study.url,
-            models=study.models,
-            data=given,
-            trainer=function,
-            progress=False,
-            observer=observer,
-        )
+        _confirmed(study.name, study.url, study.models, given, function, observer)
     except TunerError as error:
         _LOG.warning("%s was not confirmed: %s", study.name, error)
 
 
+def _confirmed(
+    name: str, url: str, models: str | Path | None, data: Any, trainer: Any, observer: Observer | None
+) -> None:
+    # Not imported before, as the first epoch would wait for it.
+    from tuner.api.confirming import confirm
+
+    confirm(name, storage=url, models=models, data=data, trainer=trainer, progress=False, observer=observer)
+
+
 def takes_long(spec: StudySpec, records: Sequence[TrialRecord]) -> bool:
-    """Whether confirming would train for longer than the search has, and longer than a minute."""
-    seconds, epochs = (math.fsum(getattr(r, name) for r in records) for name in ("seconds", "epochs"))
-    count = (min(spec.confirm.top, len(records) - 1) + 1) * spec.confirm.repeats
+    """Whether confirming would train for longer than the search has, and longer than a minute.
+
+    A training is expected to have as many epochs as the longest of the trials to be trained again, and an
+    epoch to take as long as most did: in the first ones kernels may have been compiled.
+    """
+    from tuner.api.repeats import standing
+    from tuner.judging import worth_repeating
+
+    seconds = math.fsum(record.seconds for record in records)
+    epoch = statistics.median([r.seconds / r.epochs for r in records if r.epochs] or [0.0])
+    again = worth_repeating(spec.objectives(), standing(records), spec.confirm.top)
+    longest = max((record.epochs for record in records if record.number in again), default=0)
     members = (spec.data.folds if spec.data is not None and spec.data.folds else 1) * spec.trainer.repeats
-    expected = count * spec.trainer.epochs * seconds / max(epochs, 1) / members
+    expected = len(again) * spec.confirm.repeats * longest * epoch / members
     return expected > max(seconds, _SOON_S)
 
 
@@ -362,14 +389,3 @@ def _is_left(database: Database, summary: StudySummary) -> bool:
 
 def _confirms_itself(spec: StudySpec) -> bool:
     return spec.confirm.auto and spec.budget.seconds is None
-
-
-def _command(verb: str, study: Any, options: Mapping[str, Any]) -> str:
-    """The command line, as the store notes it."""
-    given = [verb, str(study)] if isinstance(study, str | Path) else [verb]
-    for key, value in options.items():
-        if isinstance(value, bool) and key in _OPTIONS:
-            given.append("--allow-changes" if value else "--ignore-changes")
-        elif value is not None:
-            given.append(f"{_OPTIONS[key]} {value}" if key in _OPTIONS else f"--set {key}={value}")
-    return " ".join(given)

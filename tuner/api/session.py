@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import platform
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any, Self
@@ -12,9 +15,10 @@ from typing import Any, Self
 import numpy as np
 
 from tuner import callbacks, executors
-from tuner.api.baseline_run import BaselineRun, fact
+from tuner.api import tracking
 from tuner.api.cores import cores
 from tuner.api.probe import WorkerLayout, fastest
+from tuner.api.provenance import inputs_of
 from tuner.api.specify import PreparedStudy
 from tuner.artifacts import Artifacts
 from tuner.core import garbage
@@ -75,17 +79,21 @@ class Session:
 
         Raises:
             SpecError: the sampler cannot work with the space.
-            PluginError: a rule's reference leads nowhere.
+            PluginError: a rule's reference leads nowhere, or a tracker's package is not installed.
         """
         spec, trainer = planned.spec, planned.spec.trainer
         devices = (device_at_hand(),) if trainer.device == "auto" else trainer.devices
+        tracking.require(spec.tracking)
         unfused = "[trainer] rows = 1" if trainer.rows == 1 else planned.unfused(devices[0])
-        searcher = OptunaSearcher(spec.search_space(), spec.search, spec.objectives())
+        searcher = OptunaSearcher(
+            spec.search_space(), spec.search, spec.objectives(), learns=spec.space.learned
+        )
         rules = callbacks.build(spec)
         layout, measured = _layout(planned, devices, unfused, in_process, stored or {})
         if layout.rows == 1 and unfused is None:
             unfused = measured or "as this study began"
-        kind = executors.chosen(trainer.executor, layout.workers)
+        limited = spec.stop.memory is not None or spec.stop.silence is not None
+        kind = executors.chosen(trainer.executor, layout.workers, ends_trials=limited)
         return cls(
             planned, url, searcher, rules, kind, layout, devices, unfused, measured, stored=stored or {}
         )
@@ -122,6 +130,7 @@ class Session:
             *self._repeats(),
             f"runs: {runs}",
             f"trains: {how}",
+            *([f"copied to: {', '.join(used)}"] if (used := self.planned.spec.tracking.use) else ()),
         ]
 
     def _positive(self) -> list[str]:
@@ -166,14 +175,14 @@ class Session:
             "workers": self.layout.workers,
             "rows": self.layout.rows,
             "threads": self.layout.threads,
+            "most_work": None if math.isinf(self.layout.most_work) else self.layout.most_work,
             "measured": self.measured,
         }
         data = self.planned.data
-        rows = (
-            {}
-            if data is None
-            else {"task": data.task, "train_rows": len(data.train), "validation_rows": len(data.validation)}
-        )
+        rows: dict[str, Any] = {}
+        if data is not None:
+            rows = {"task": data.task, "train_rows": len(data.train), "validation_rows": len(data.validation)}
+            rows |= inputs_of(data)
         versions = {name: version(name) for name in ("tuner", "torch", "optuna", "scikit-learn", "numpy")}
         where = {"machine": _machine(), "python": platform.python_version(), "versions": versions}
         found = baseline(self.planned.spec, data)
@@ -193,32 +202,46 @@ class Session:
             with garbage.postponed():
                 records = database.records(spec.name, is_brief=spec.objectives().is_plain)
                 curves = database.curves(spec.name, is_over=False)
-            # The engine closes the executor; nothing may come between.
-            engine = Engine(
-                searcher=self.searcher,
-                executor=self._executor(store.artifacts),
-                store=store,
-                callbacks=self.rules,
-                objective=spec.objectives(),
-                budget=spec.limits(),
-                keep=spec.trainer.keep,
-                artifacts=store.artifacts,
-                max_failures=spec.stop.max_failures,
-                study_seed=spec.search.seed,
-                observer=observer,
-            )
             ended = _EndedCurves(database, spec.name, spec.primary_objective().metric)
-            with BaselineRun.search(self.planned, self.stored) as baselines:
-                engine.run(records, curves, seconds, position, ended)
-                if found := baselines.found():
-                    database.add_facts(spec.name, fact(self.planned, self.stored, found))
+            history = tracking.RecordedTrials(records, curves, ended, spec.search.seed)
+            with tracking.tracked(store, spec, store.artifacts.identity, history) as recording:
+                # The engine closes the executor; nothing may come between.
+                engine = Engine(
+                    searcher=self.searcher,
+                    executor=self._executor(store.artifacts),
+                    store=recording,
+                    callbacks=self.rules,
+                    objective=spec.objectives(),
+                    budget=spec.limits(),
+                    keep=spec.trainer.keep,
+                    artifacts=store.artifacts,
+                    max_failures=spec.stop.max_failures,
+                    study_seed=spec.search.seed,
+                    observer=observer,
+                )
+                with self._preparing():
+                    engine.run(records, curves, seconds, position, ended)
         finally:
             store.close()
+
+    @contextmanager
+    def _preparing(self) -> Iterator[None]:
+        """While worker processes start, the searcher loads what it will draw with."""
+        if executors.kind(self.kind).is_local or not isinstance(self.searcher, OptunaSearcher):
+            yield
+            return
+        thread = threading.Thread(target=self.searcher.prepare, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join()
 
     def _executor(self, artifacts: Artifacts) -> Executor:
         planned, trainer = self.planned, self.planned.spec.trainer
         at = self.layout
         job = planned.job(at.rows, Resources(self.devices, at.threads))
+        job = replace(job, most_work=at.most_work)
         resources = assign_devices(self.devices, trainer.devices_per_worker, at.workers, at.threads)
         setup = executors.Setup(
             planned.make, job, artifacts, tuple(resources), trainer.restarts, bool(trainer.reproducible)
@@ -262,7 +285,9 @@ def _layout(
     as_asked = all(value in ("auto", kept[name]) for name, value in asked.items())
     same_place = (stored.get("device"), stored.get("machine")) == (", ".join(devices), _machine())
     if as_asked and same_place and None not in kept.values() and (unfused is None or kept["rows"] == 1):
-        return WorkerLayout(**{name: int(value or 1) for name, value in kept.items()}), stored.get("measured")
+        most = stored.get("most_work")
+        layout = WorkerLayout(**{name: int(value or 1) for name, value in kept.items()})
+        return replace(layout, most_work=math.inf if most is None else most), stored.get("measured")
     device, parts, named = devices[0], len(devices) // trainer.devices_per_worker, trainer.executor
     is_local = named != executors.AUTO and executors.kind(named).is_local
     if trainer.workers != "auto":

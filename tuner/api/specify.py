@@ -33,6 +33,7 @@ NAMED = {
     "trainer.score": ("tuner.scores",),
     "search.sampler": ("tuner.samplers",),
     "search.pruner": ("tuner.pruners",),
+    "tracking.use": ("tuner.trackers",),
 }
 """The keys that name what is registered: the group of each, and what else is valid there."""
 
@@ -67,7 +68,7 @@ def plan(
     *,
     name: str | None = None,
     data: Any = None,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     trainer: str | Callable[..., Any] | None = None,
     space: Any = None,
     metric: str | None = None,
@@ -84,16 +85,18 @@ def plan(
         DataError: the data cannot be used.
         PluginError: a reference leads nowhere.
     """
+    read: list[Any] = []
     spec, where = compose(
         study, name=name, data=data, target=target, trainer=trainer, space=space, metric=metric,
-        settings=settings,
+        settings=settings, read=read,
     )  # fmt: skip
     if odd := next((each for each in spec.name if unicodedata.category(each) in ("Cc", "Cs")), None):
         raise SpecError(f"{where}: name: {spec.name!r} holds the control character {odd!r}; take it out")
     given = None if isinstance(data, str | Path) else data
     return prepare(
-        spec, given, trainer if callable(trainer) else None, where, check=check, resampling=resampling
-    )
+        spec, given, trainer if callable(trainer) else None, where,
+        check=check, resampling=resampling, read=read,
+    )  # fmt: skip
 
 
 def compose(
@@ -101,11 +104,12 @@ def compose(
     *,
     name: str | None = None,
     data: Any = None,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     trainer: str | Callable[..., Any] | None = None,
     space: Any = None,
     metric: str | None = None,
     settings: Mapping[str, Any] | None = None,
+    read: list[Any] | None = None,
 ) -> tuple[StudySpec, str]:
     """The spec alone, before data and trainer are looked at, and what faults in it are prefixed with.
 
@@ -114,11 +118,12 @@ def compose(
             None when `trainer` and `space` say it all.
         name: the study's name in the store.
         data: a source as in `[data]`, or data in memory as `in_memory` returns it.
-        target: the column to predict.
+        target: the column to predict, or several.
         trainer: a reference as in `[trainer] use`, or a function of one's own.
         space: names of spaces, or parameters by name (tables, `Float`, `Int`, `Choice`).
         metric: the objective.
         settings: further keys by dotted name, e.g. ``{"trainer.epochs": 9}``.
+        read: takes up what is read of the data on the way, for `prepare`.
 
     A study that has data and no space gets one that suits the data, and so it does with all else that it
     leaves out; see `inference.complete`.
@@ -137,7 +142,7 @@ def compose(
     elif data is not None:
         _put(table, "data.source", MEMORY)
     if isinstance(table.get("data"), Mapping):
-        _put(table, "data.target", target)
+        _put(table, "data.target", target if target is None or isinstance(target, str) else list(target))
     if isinstance(trainer, str):
         _put(table, "trainer.use", trainer)
     elif trainer is not None:
@@ -148,10 +153,12 @@ def compose(
         )
     if space is not None:
         table["space"] = _space_table(space)
+    for section, keys in (getattr(trainer, "study_defaults", None) or {}).items():
+        table[section] = {**keys, **table.get(section, {})}
     asked = _copied(table)
     _put_all(asked, settings)
     if "space" not in table and ("space" not in asked or is_data_file(where)):
-        complete(table, asked, folder, None if isinstance(data, str | Path) else data)
+        complete(table, asked, folder, None if isinstance(data, str | Path) else data, read)
     _put_all(table, settings)
     _anchor(table, folder)
     _direct(table)
@@ -165,6 +172,12 @@ def compose(
     if unknown:
         raise SpecError(unknown)
     return spec, where
+
+
+def embeds(spec: StudySpec) -> bool:
+    """Whether trials may learn embeddings of categories, where the data has columns with many."""
+    size = {**spec.space.fixed, **spec.space.parameters}.get("embedding_size")
+    return bool(size) and spec.trainer.use == "torch" and spec.trainer.model in (None, "mlp")
 
 
 def name_of(study: str | Path | Mapping[str, Any] | StudySpec, trainer: Any = None) -> str:
@@ -184,6 +197,7 @@ def prepare(
     *,
     resampling: bool = False,
     check: FingerprintCheck | None = None,
+    read: list[Any] | None = None,
 ) -> PreparedStudy:
     """Load the data, find the trainer, and let it check the spec against the data.
 
@@ -194,8 +208,9 @@ def prepare(
         where: what faults are prefixed with.
         resampling: whether other splits of the data are wanted though the spec can do without them.
         check: the stored fingerprint to compare the data with; None takes no fingerprint.
+        read: what `compose` has read of the data; is taken.
     """
-    dataset = _dataset(spec, data, resampling, check)
+    dataset = _dataset(spec, data, resampling, check, read)
     make = partial(trainers.resolve, spec.trainer.use if trainer is None else trainer)
     faults = [*trainers.validate(make(), spec, dataset), *search.faults(spec)]
     if faults:
@@ -231,8 +246,8 @@ def _table(study: Any, trainer: Any) -> tuple[dict[str, Any], str, Path]:
 
 
 def is_data_file(text: str) -> bool:
-    """Whether a name ends as a file that can be read: a study given so is inferred from it."""
-    return Path(text).suffix[1:].lower() in registry.registered("tuner.sources")
+    """Whether a name ends as a file that can be read, or a folder: a study given so is inferred from it."""
+    return text.endswith("/") or Path(text).suffix[1:].lower() in registry.registered("tuner.sources")
 
 
 def _copied(table: Mapping[str, Any]) -> dict[str, Any]:
@@ -259,13 +274,14 @@ def _put(table: dict[str, Any], key: str, value: Any) -> None:
 
 def _anchor(table: dict[str, Any], folder: Path) -> None:
     """Make relative file references absolute, so that workers and `tune resume` find them from anywhere."""
-    for key in ("data.source", "trainer.model", "stop.rules", *NAMED):
+    for key in ("data.source", "trainer.model", "stop.rules", "tracking.options", *NAMED):
         section, _, name = key.partition(".")
         found = table.get(section)
         if isinstance(found, dict) and name in found:
             found[name] = _absolute(found[name], folder)
-            if is_data_file(str(found[name])):
-                found[name] = str((folder / found[name]).resolve())
+            path = (folder / str(found[name])).resolve()
+            if is_data_file(str(found[name])) or (key == "data.source" and path.is_dir()):
+                found[name] = f"{path}{'/' * path.is_dir()}"
     if isinstance(table.get("space"), dict):
         table["space"] = _absolute(table["space"], folder)
 
@@ -300,8 +316,9 @@ def _unknown_names(table: Mapping[str, Any]) -> Iterator[str]:
         section, _, name = key.partition(".")
         found = table.get(section)
         value = found.get(name) if isinstance(found, Mapping) else None
-        if isinstance(value, str) and (fault := registry.unknown(value, group, *also)):
-            yield f"{key}: {fault}"
+        for each in value if isinstance(value, list | tuple) else (value,):
+            if isinstance(each, str) and (fault := registry.unknown(each, group, *also)):
+                yield f"{key}: {fault}"
 
 
 def _find_space(name: str, folder: Path | None) -> dict[str, Any]:
@@ -316,10 +333,22 @@ def _space_table(space: Any) -> dict[str, Any]:
         return {"use": list(space)}
     if not isinstance(space, Mapping):
         raise SpecError(f"space: names of spaces or parameters by name are needed, found {space!r}")
-    return {
-        n: p.model_dump(mode="json", exclude_none=True) if hasattr(p, "model_dump") else p
-        for n, p in space.items()
-    }
+    return {name: _parameter_table(name, parameter) for name, parameter in space.items()}
+
+
+def _parameter_table(name: str, parameter: Any) -> Any:
+    if type(parameter).__module__.startswith("optuna.distributions"):
+        from tuner.search.optuna_space import parameter_of  # Optuna is loaded by then
+
+        try:
+            parameter = parameter_of(parameter)
+        except SpecError as error:
+            raise SpecError([f"space.{name}: {fault}" for fault in error.faults]) from None
+    return (
+        parameter.model_dump(mode="json", exclude_none=True)
+        if hasattr(parameter, "model_dump")
+        else parameter
+    )
 
 
 def in_memory(given: Any, target: str | Sequence[str] | None) -> Any:
@@ -336,16 +365,20 @@ def in_memory(given: Any, target: str | Sequence[str] | None) -> Any:
     return data.opened(given, first)
 
 
-def _dataset(spec: StudySpec, given: Any, resampling: bool, check: FingerprintCheck | None) -> Dataset | None:
+def _dataset(
+    spec: StudySpec, given: Any, resampling: bool, check: FingerprintCheck | None, read: list[Any] | None
+) -> Dataset | None:
     if spec.data is None:
         return None
     from tuner import data
 
-    if given is not None:
-        return data.from_memory(given, spec.data, resampling=resampling, check=check)
-    if spec.data.source == MEMORY:
+    if given is None and spec.data.source == MEMORY:
         raise SpecError(
             f"data: '{spec.name}' learns from data that was passed from Python, which is not stored; "
             f"pass the same data again: tuner.resume('{spec.name}', data=...)"
         )
-    return data.load(spec.data, Path.cwd(), resampling=resampling, check=check)
+    if given is None:
+        found = data.load(spec.data, Path.cwd(), resampling=resampling, check=check, read=read)
+    else:
+        found = data.from_memory(given, spec.data, resampling=resampling, check=check)
+    return replace(found, notes=(*found.notes, *data.code_notes(found))) if embeds(spec) else found

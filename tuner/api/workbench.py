@@ -1,18 +1,18 @@
-"""check, copy, init, load, compare, report, export: public functions that train nothing."""
+"""check, copy, init, load, compare, write_report, export: public functions that train nothing."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner import content, starter
 from tuner.api.inference import inferred
 from tuner.api.provenance import require_unchanged
-from tuner.api.specify import in_memory, plan
+from tuner.api.specify import embeds, in_memory, plan
 from tuner.artifacts import copy as copy_model
 from tuner.artifacts import fill_folder
 from tuner.content import storage_url
@@ -35,12 +35,14 @@ class Checked:
     Attributes:
         data: None where the study has no `[data]`.
         columns: those of its table; none where the data is no table.
+        examples: some of its texts and what becomes of them, a line each; none of other inputs.
         notes: what was done to the data.
     """
 
     spec: StudySpec
     data: Dataset | None
     columns: tuple[ColumnSummary, ...] = ()
+    examples: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -52,7 +54,7 @@ def check(
     study: str | Path | Mapping[str, Any] | StudySpec | None = None,
     *,
     data: Any = None,
-    target: str | None = None,
+    target: str | Sequence[str] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Checked:
     """Check a study as `start` would, data and trainer included, and train nothing.
@@ -60,7 +62,7 @@ def check(
     Args:
         study: as `start` takes it.
         data: likewise.
-        target: the column to predict.
+        target: the column to predict, or several.
         settings: further keys of a study file by dotted name.
 
     Raises:
@@ -69,7 +71,7 @@ def check(
         PluginError: a reference leads nowhere.
     """
     from tuner import callbacks, executors
-    from tuner.data import summarize
+    from tuner.data import examples, summarize
     from tuner.search import OptunaSearcher
 
     planned = plan(study, data=in_memory(data, target), target=target, settings=settings, resampling=True)
@@ -78,8 +80,11 @@ def check(
     callbacks.build(spec)
     if spec.trainer.executor != executors.AUTO:
         executors.kind(spec.trainer.executor)
-    columns = tuple(summarize(planned.data)) if planned.data is not None else ()
-    return Checked(spec, planned.data, columns)
+    columns = summarize(planned.data) if planned.data is not None else []
+    if not embeds(spec):
+        columns = [replace(each, embedded=False) for each in columns]
+    shown = examples(planned.data) if planned.data is not None else []
+    return Checked(spec, planned.data, tuple(columns), tuple(shown))
 
 
 def copy(kind: str, name: str, *, folder: str | Path | None = None) -> Path:
@@ -108,18 +113,33 @@ def copy(kind: str, name: str, *, folder: str | Path | None = None) -> Path:
 
 
 def init(
-    folder: str | Path = ".", *, source: str | Path | None = None, target: str | None = None
+    folder: str | Path = ".",
+    *,
+    source: str | Path | None = None,
+    target: str | Sequence[str] | None = None,
+    command: str | None = None,
 ) -> list[Path]:
-    """Write a small commented project, or with `source` a study for that data file.
+    """Write a small commented project, or a study for a data file, or for a command.
+
+    Args:
+        folder: where.
+        source: the data file.
+        target: its column to predict.
+        command: e.g. ``python train.py``, whose settings are read from its ``--help``.
 
     Returns:
         The files that were written.
 
     Raises:
-        SpecError: a file is there already; nothing is written then.
+        SpecError: a file is there already, or the command has no settings that are found; nothing is
+            written then.
         DataError: the data file cannot be used.
     """
     place = Path(folder)
+    if command is not None:
+        if source is not None or target is not None:
+            raise SpecError("init: a command reads its data by itself; give either a data file or a command")
+        return [starter.write_study(place, starter.study_of(command))]
     if source is None:
         return starter.write(place)
     table = inferred(Path(source), target)
@@ -168,7 +188,7 @@ def compare(
     return comparison
 
 
-def report(
+def write_report(
     name: str,
     path: str | Path = "report.html",
     *,
@@ -283,12 +303,13 @@ import tuner
 
 model = tuner.load_model(".")         # this folder
 model.predict(rows)                   # rows as in the data: a DataFrame or an array
-model.module                          # what was trained: an nn.Module or an estimator
+model.module                          # what was trained: an nn.Module or an estimator, or a list of them
 ```
 
 | file | what it holds |
 |---|---|
 | `model/` | the weights of the best epoch, the network's description, scaling and encoding |
+| `model/members/` | likewise of the other models, if the mean of several predicts |
 | `best.json` | the trial's parameters and numbers, beside those of the default configuration |
 | `trials.csv` | every trial; a text that a spreadsheet would run has an apostrophe before it |
 | `curves.csv` | every epoch of every trial |

@@ -1,13 +1,14 @@
 """The files of studies: models and checkpoints, beside the database or in a folder of the user's choice."""
 
-from tuner.artifacts.artifacts import MODEL, Artifacts, marks
+from tuner.artifacts.artifacts import MODEL, Artifacts, log_tail, marks
 from tuner.artifacts.durable import disk_fault
 from tuner.artifacts.export_folder import fill_folder
-from tuner.artifacts.model import DESCRIPTION, copy
+from tuner.artifacts.model import DESCRIPTION, MEMBERS, copy
 from tuner.artifacts.naming import folder_name, is_folder_name, name_before_5
 
 __all__ = [
     "DESCRIPTION",
+    "MEMBERS",
     "MODEL",
     "Artifacts",
     "copy",
@@ -15,6 +16,7 @@ __all__ = [
     "fill_folder",
     "folder_name",
     "is_folder_name",
+    "log_tail",
     "marks",
     "name_before_5",
 ]

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 from tuner.artifacts import durable
-from tuner.artifacts.model import params_of, require_signed, sign, unreadable
+from tuner.artifacts.model import MEMBERS, copy, params_of, require_signed, sign, unreadable
 from tuner.errors import StoreError, TrialError
 
 MODEL: Literal["model"] = "model"
@@ -28,6 +28,10 @@ MODEL: Literal["model"] = "model"
 
 _MARK = "study.json"
 _CHECKPOINTS = "checkpoints"
+_LOGS = "logs"
+_LOG_BYTES = 256_000
+"""A trial's log keeps its beginning, and so much of its end; it may grow to twice of it meanwhile."""
+_LOG_HEAD = 16_000
 _WRITING = ".writing-"
 _REPLACED = ".replaced-"
 
@@ -111,6 +115,27 @@ class Artifacts:
         require_signed(path, self.identity)
         return path
 
+    def join(self, number: int, others: Iterable[int]) -> None:
+        """Copy models of other trials into that of a trial, as its further members; may be repeated.
+
+        Raises:
+            OSError: it could not be written; the trial's model is as it was.
+            TrialError: a model is not of this study, or cannot be read.
+        """
+        model = self.get(number)
+        further = [path for each in others if each != number and (path := self.get(each)) is not None]
+        if model is None or not further or (model / MEMBERS).exists():
+            return
+
+        def write(folder: Path) -> bool:
+            copy(model, folder)
+            (folder / MEMBERS).mkdir()
+            for index, path in enumerate(further, start=1):
+                copy(path, folder / MEMBERS / str(index))
+            return True
+
+        self.put(number, MODEL, write)
+
     def delete(self, number: int, kind: str = MODEL) -> None:
         """Remove something of a trial, if it is there and can be removed."""
         # Texts, not paths: every trial that ends comes by, and most have nothing here.
@@ -153,7 +178,7 @@ class Artifacts:
         self.require()
         left: list[str] = []
         for path in self._entries():
-            if path.name.isdecimal() or path.name.startswith((_CHECKPOINTS, _WRITING, _REPLACED)):
+            if path.name.isdecimal() or path.name.startswith((_CHECKPOINTS, _LOGS, _WRITING, _REPLACED)):
                 try:
                     _remove(path)
                 except OSError as error:
@@ -173,6 +198,41 @@ class Artifacts:
             raise StoreError(
                 f"study '{self.study}': could not remove {error.filename} ({error.strerror}); delete it again"
             ) from error
+
+    def log(self, number: int) -> Path:
+        """Where what a trial prints is kept, if it prints anything."""
+        return Path(f"{self.folder}/{_LOGS}/{number}.txt")
+
+    def open_log(self, number: int) -> int:
+        """Open a trial's log to append to it.
+
+        Returns:
+            A file descriptor.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        path = self.log(number)
+        self._make(path.parent)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+
+    def shorten_log(self, number: int, most: int = 2 * _LOG_BYTES) -> None:
+        """Leave out the middle of a log of more than so many bytes; what is written meanwhile may be lost.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        path = self.log(number)
+        if path.stat().st_size <= most:
+            return
+        with path.open("rb+") as file:
+            head = file.read(_LOG_HEAD)
+            file.seek(-_LOG_BYTES, os.SEEK_END)
+            tail = file.read()
+            left = file.tell() - len(head) - len(tail)
+            file.seek(len(head))
+            file.truncate()
+            file.write(f"\n... {left:,} bytes left out ...\n".encode() + tail)
 
     def path(self, number: int, kind: str = MODEL) -> Path:
         """Where something of a trial lies, or would."""
@@ -281,6 +341,17 @@ class Artifacts:
 
     def _mark(self) -> dict[str, Any]:
         return _mark_of(self.folder)
+
+
+def log_tail(files: Artifacts, number: int, most: int = 4_000) -> str:
+    """The end of a trial's log; empty where it has printed nothing."""
+    try:
+        with files.log(number).open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - most))
+            return file.read().decode(errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def marks(root: Path) -> dict[Path, dict[str, Any]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +14,17 @@ from tuner.errors import TrialError
 DESCRIPTION = "model.json"
 """The file in a model's folder that says what the model is."""
 
+MEMBERS = "members"
+"""The folder in that of a trial's model that has member 3's in a folder ``3``; member 0's is above."""
+
 _STUDY = "study"
+
+_OURS = re.compile(rf"({MEMBERS}/\d+/)*{re.escape(DESCRIPTION)}")
 
 
 def sign(folder: Path, identity: str) -> None:
     """Write a study's identity into the description of each model in a folder that is not yet kept."""
-    for path in {folder / DESCRIPTION, *folder.rglob(DESCRIPTION)}:
+    for path in {folder / DESCRIPTION, *filter(partial(_describes, folder), folder.rglob(DESCRIPTION))}:
         table = _table(path) if path.is_file() else {}
         path.write_text(json.dumps({**table, _STUDY: identity}, indent=2) + "\n", encoding="utf-8")
 
@@ -37,7 +44,7 @@ def copy(folder: Path, target: Path) -> None:
         to = target / path.relative_to(folder)
         try:
             if path.is_dir():
-                to.mkdir()
+                to.mkdir(exist_ok=True)
             else:
                 shutil.copyfile(path, to)
         except OSError as error:
@@ -62,7 +69,7 @@ def _require_signed(folder: Path, identity: str) -> None:
     for path in (folder, *folder.rglob("*")):
         if path.is_symlink():
             raise TrialError(f"{path}: is a link, and tuner writes none; put the file itself there")
-        if path.name == DESCRIPTION and (found := _table(path).get(_STUDY)) != identity:
+        if _describes(folder, path) and (found := _table(path).get(_STUDY)) != identity:
             whose = "carries no study's identity" if found is None else "is of another study"
             raise TrialError(f"{folder}: the model there {whose}; put the study's own folder back")
     if not (folder / DESCRIPTION).is_file():
@@ -76,6 +83,11 @@ def params_of(folder: Path) -> Any:
     except TrialError:
         return None
     return table.get("params") if _STUDY not in table else None
+
+
+def _describes(folder: Path, path: Path) -> bool:
+    """Whether it is a description of ours, and not a file of that name which a framework has saved."""
+    return _OURS.fullmatch(path.relative_to(folder).as_posix()) is not None
 
 
 def _table(path: Path) -> dict[str, Any]:

@@ -18,19 +18,24 @@ import typer
 from tuner.cli import (
     best,
     check,
+    comment,
     compare,
     confirm,
     copy,
     dashboard,
     delete,
     export,
+    import_,
     init,
     predict,
+    raise_,
     report,
     resume,
     screen,
     show,
     start,
+    stop,
+    try_,
     verify,
 )
 from tuner.cli import list as list_
@@ -70,10 +75,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _command in (
-    start, resume, dashboard, list_, show, best, confirm, compare, report, export, predict, check, init, copy,
-    verify, delete,
+    start, resume, stop, raise_, try_, comment, import_, dashboard, list_, show, best, confirm, compare,
+    report, export, predict, check, init, copy, verify, delete,
 ):  # fmt: skip
-    app.command(_command.__name__.rpartition(".")[2], epilog=_command.EXAMPLES)(_command.run)
+    app.command(_command.__name__.rpartition(".")[2].rstrip("_"), epilog=_command.EXAMPLES)(_command.run)
 
 
 def _print_version(wanted: bool) -> None:

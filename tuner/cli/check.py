@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tuner.cli.options import SetOption, StudyArgument, TargetOption, settings
+from tuner.cli.options import SetOption, StudyArgument, TargetOption, settings, targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -48,7 +48,7 @@ def run(
     chosen = settings(set_)
     from tuner import api
 
-    _print_checked(console, api.check(study, target=target, settings=chosen))
+    _print_checked(console, api.check(study, target=targets(target), settings=chosen))
 
 
 def _print_checked(console: Console, checked: Checked) -> None:
@@ -74,7 +74,7 @@ def _facts(spec: StudySpec, checked: Checked) -> Iterator[tuple[str, str]]:
     if checked.data is not None and spec.data is not None:
         yield "data", words.reference(spec.data.source)
         yield "", described(checked.data)
-    for note in checked.notes:
+    for note in (*checked.notes, *checked.examples):
         yield "", note
     model = f", model {words.reference(trainer.model)}" if trainer.model else ""
     yield "trainer", f"{words.reference(trainer.use)}{model}, {words.count(trainer.epochs, 'epoch')}"
@@ -90,8 +90,13 @@ def _facts(spec: StudySpec, checked: Checked) -> Iterator[tuple[str, str]]:
 def described(data: Dataset) -> str:
     """The data in a few words: rows that the search sees, inputs, classes or targets."""
     rows = f"{len(data.train) + len(data.validation)} rows"
-    shape = data.input_shape
-    inputs = f"{shape[0]} features" if len(shape) == 1 else f"images {' x '.join(map(str, shape))}"
+    shape, upto = data.input_shape, "up to " * (data.masked or bool(data.vocabulary))
+    inputs = {
+        "table": f"{shape[0]} features",
+        "image": f"images {' x '.join(map(str, shape))}",
+        "series": f"series of {upto}{shape[0]} steps with {shape[-1] - data.masked} features",
+        "tokens": f"{upto}{shape[0]} tokens of {data.vocabulary:,} different ones",
+    }[data.kind]
     outputs = f"{len(data.classes)} classes" if data.classes else f"{data.outputs} numbers to predict"
     return f"{rows}, {inputs}, {outputs if data.outputs != 1 else 'one number to predict'}"
 
@@ -103,7 +108,7 @@ def _columns(columns: Sequence[ColumnSummary]) -> Table:
     from rich.text import Text
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("column", style="bold", overflow="fold")
+    table.add_column("column", style="bold", overflow="fold", min_width=len("column"))
     table.add_column("read as", no_wrap=True)
     for heading in ("missing", "distinct"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -114,6 +119,7 @@ def _columns(columns: Sequence[ColumnSummary]) -> Table:
     for each in shown:
         told = (each.name, each.kind, f"{each.missing or ''}", f"{each.distinct}", each.example)
         inputs = f"{each.inputs}" if each.inputs else "left out"
+        inputs = "embedded" if each.embedded else inputs
         table.add_row(*map(Text, (*told, inputs, "; ".join(each.remarks))))
     if len(shown) < len(columns):
         table.caption = f"and {len(columns) - len(shown)} more without remarks"

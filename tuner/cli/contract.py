@@ -28,19 +28,20 @@ def dump(table: Any) -> None:
 
 def study_table(study: Study) -> dict[str, Any]:
     """`tune show NAME --json`."""
-    summary, explained = study.summary, study.importances()
+    summary, explained, comments = study.summary, study.importances(), study.comments
     return {
         "study": study.name,
         "spec": summary.spec,
         "state": summary.state,
         "reason": summary.reason,
+        "comment": comments.get(None),
         "specs": [
             {"at": spec.at, "command": spec.command, "changes": spec.changes, "digest": spec.digest}
             for spec in study.specs
         ],
         "verdict": verdict_table(study),
         "baselines": [each.to_table() for each in study.baselines],
-        "trials": [trial_table(record) for record in study.records],
+        "trials": [trial_table(record, comments.get(record.number)) for record in study.records],
         "importances": {
             "trials": explained.trials,
             "shares": explained.shares,
@@ -60,7 +61,7 @@ def study_table(study: Study) -> dict[str, Any]:
     }
 
 
-def trial_table(record: TrialRecord) -> dict[str, Any]:
+def trial_table(record: TrialRecord, comment: str | None = None) -> dict[str, Any]:
     """One trial, its curve apart."""
     return {
         "number": record.number,
@@ -69,6 +70,7 @@ def trial_table(record: TrialRecord) -> dict[str, Any]:
         "origin": record.origin,
         "value": record.value,
         "reason": record.reason,
+        "comment": comment,
         "rule": record.rule,
         "epochs": record.epochs,
         "interruptions": record.interruptions,
@@ -88,7 +90,7 @@ def curved_trial_table(view: TrialView) -> dict[str, Any]:
     curve = [{**r.extras, "epoch": r.epoch, **{n: r.get(n) for n in NUMBERS}} for r in view.curve]
     over = view.overfitting
     return {
-        **trial_table(view.record),
+        **trial_table(view.record, view.comment),
         "gap_last": over.gap_last,
         "onset_epoch": over.onset_epoch,
         "rise": over.rise,

@@ -23,9 +23,15 @@ def run(
         str,
         typer.Option(help="The address to listen on. Other machines need the token that is printed."),
     ] = "127.0.0.1",
+    allow_actions: Annotated[
+        bool,
+        typer.Option(
+            "--allow-actions", help="Let visitors who have the token stop studies and try configurations."
+        ),
+    ] = False,
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open a browser.")] = False,
 ) -> None:
-    """Show the stored studies in the browser, live; reads only."""
+    """Show the stored studies in the browser, live; changes nothing without --allow-actions."""
     url = storage_url(storage)
     from tuner.web.prefetch import Prefetch
 
@@ -40,4 +46,5 @@ def run(
             opens=not no_open,
             tell=lambda line: screen.say(line, flush=True),
             prefetch=prefetch,
+            allows=allow_actions,
         )

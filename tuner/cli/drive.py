@@ -28,10 +28,7 @@ def drive(begin: Callable[[Observer], Study], *, as_json: bool, quiet: bool) -> 
         typer.Exit: with 2 where too many trials failed.
         TrialError: no trial has a value.
     """
-    from tuner.cli.contract import best_table, dump
     from tuner.cli.progress import watch
-    from tuner.cli.summary import print_summary
-    from tuner.core.budget import StudyState
 
     study = None
     with watch(quiet=quiet, plain=as_json) as watcher, suppress(KeyboardInterrupt):
@@ -40,6 +37,11 @@ def drive(begin: Callable[[Observer], Study], *, as_json: bool, quiet: bool) -> 
         go_on = f"go on with: tune resume {quote(watcher.name)}" if watcher.name else "no trial was started"
         screen.say(f"interrupted; {go_on}", stderr=True)
         raise typer.Exit(INTERRUPTED)
+    # Not before, as the first epoch would wait for them.
+    from tuner.cli.contract import best_table, dump
+    from tuner.cli.summary import print_summary
+    from tuner.core.budget import StudyState
+
     if study.verdict.taken is None:
         raise TrialError(f"{study.name}: no trial has a value; {study.why_failed}")
     if as_json:

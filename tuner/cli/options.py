@@ -15,7 +15,7 @@ StudyArgument = Annotated[
     typer.Argument(
         metavar="STUDY",
         help="A shipped study or one under ./studies by its name, a TOML file, or a data file "
-        "(.csv, .parquet, .npz), for which a study is inferred.",
+        "(.csv, .parquet, .npz) or folder of pictures (photos/), for which a study is inferred.",
     ),
 ]
 NameArgument = Annotated[str, typer.Argument(help="The study's name in the store.")]
@@ -34,7 +34,8 @@ ModelsOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", help="Show no progress, only the result.")]
 TargetOption = Annotated[
-    str | None, typer.Option(metavar="COLUMN", help="The column of the data file to predict.")
+    list[str] | None,
+    typer.Option(metavar="COLUMN", help="The column of the data file to predict; repeat it for several."),
 ]
 TrialsOption = Annotated[int | None, typer.Option(min=1, metavar="N", help="Total number of trials.")]
 SecondsOption = Annotated[float | None, typer.Option(metavar="S", help="Total wall time.")]
@@ -55,15 +56,27 @@ SetOption = Annotated[
 ]
 
 
-def settings(pairs: Sequence[str] | None) -> dict[str, Any]:
-    """Read `--set` options: TOML values, or text as it stands where it is no TOML value.
+def targets(columns: list[str] | None) -> str | list[str] | None:
+    """One column as itself, several as a list."""
+    return columns[0] if columns and len(columns) == 1 else columns or None
+
+
+def settings(
+    pairs: Sequence[str] | None, example: str = "trainer.epochs=9", option: str = "--set "
+) -> dict[str, Any]:
+    """Read pairs such as those of `--set`: TOML values, or text as it stands where it is no TOML value.
+
+    Args:
+        pairs: as they were given.
+        example: a good one.
+        option: what stands before each.
 
     Raises:
         SpecError: with every pair that has no key or no equals sign.
     """
     faults = [p for p in pairs or () if not p.partition("=")[0].strip() or "=" not in p]
     if faults:
-        raise SpecError([f"--set {p}: give KEY=VALUE, e.g. --set trainer.epochs=9" for p in faults])
+        raise SpecError([f"{option}{p}: give KEY=VALUE, e.g. {option}{example}" for p in faults])
     halves = (pair.partition("=") for pair in pairs or ())
     return {key.strip(): _value(text.strip()) for key, _, text in halves}
 

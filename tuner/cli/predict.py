@@ -28,7 +28,10 @@ def run(
         str, typer.Argument(metavar="MODEL", help="A study, or a folder that `tune export` wrote.")
     ],
     rows: Annotated[
-        str, typer.Argument(metavar="ROWS", help="A CSV, Parquet or NPZ file; - for a CSV on stdin.")
+        str,
+        typer.Argument(
+            metavar="ROWS", help="A CSV, Parquet or NPZ file, or a folder of pictures; - for a CSV on stdin."
+        ),
     ],
     out: Annotated[
         str, typer.Option("--out", "-o", metavar="FILE", help="A CSV file, which is replaced; - for stdout.")

@@ -270,7 +270,8 @@ class Display(Silent):
         """The display as it is now."""
         if self._status is None or self._spec is None:
             passed = time.monotonic() - self._shown_at
-            return Text(f"preparing ... {words.clock(passed)}", style="dim")
+            what = "waiting for the first epoch" if self._spec else "loading libraries and data"
+            return Text(f"preparing: {what} ... {words.clock(passed)}", style="dim")
         parts: list[RenderableType] = [self._bar(self._status), *self._facts(self._status)]
         if self._running:
             parts += [Text(), self._trials()]
@@ -357,10 +358,13 @@ def described(spec: StudySpec) -> str:
         words.clock(budget.seconds) if budget.seconds is not None else "",
         words.count(budget.epochs, "epoch") if budget.epochs is not None else "",
         f"target {budget.target:g}" if budget.target is not None else "",
+        f"patience {budget.patience}" if budget.patience is not None else "",
     ]
     trainer = " ".join(ref.rpartition("/")[2] for ref in (spec.trainer.use, spec.trainer.model) if ref)
     search = f"{spec.search.sampler} + {spec.search.pruner}"
-    return ", ".join([f"{trainer} of {spec.trainer.epochs} epochs", search, *filter(None, limits)])
+    if not spec.space.learned:  # of such a trainer, each trial ends when it likes
+        trainer = f"{trainer} of {spec.trainer.epochs} epochs"
+    return ", ".join([trainer, search, *filter(None, limits)])
 
 
 def outcomes(counts: Mapping[str, int]) -> list[str]:

@@ -24,4 +24,4 @@ def run(
     """Write what a study has found, and how it was run, as one file for the browser."""
     from tuner import api
 
-    screen.say(api.report(name, output, ignore_changes=ignore_changes, storage=storage))
+    screen.say(api.write_report(name, output, ignore_changes=ignore_changes, storage=storage))

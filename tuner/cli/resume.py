@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,10 @@ from tuner.cli.options import (
     TrialsOption,
     WorkersOption,
 )
+
+if TYPE_CHECKING:
+    from tuner.api import Study
+    from tuner.core.ports import Observer
 
 EXAMPLES = (
     "\b\nExamples:\n"
@@ -57,11 +61,12 @@ def run(
     quiet: QuietOption = False,
 ) -> None:
     """Go on with a study that was interrupted, or give a finished one a larger budget."""
-    from tuner import api
-
     is_file = name is not None and name.endswith(".toml")
-    drive(
-        lambda observer: api.resume(
+
+    def begin(observer: Observer) -> Study:
+        from tuner import api  # while the display says so
+
+        return api.resume(
             stored_as if is_file else name,
             study=name if is_file else None,
             allow_changes=allow_changes,
@@ -73,7 +78,6 @@ def run(
             models=models,
             confirm=True,
             observer=observer,
-        ),
-        as_json=as_json,
-        quiet=quiet,
-    )
+        )
+
+    drive(begin, as_json=as_json, quiet=quiet)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tuner.cli import screen
 from tuner.cli.options import JsonOption, NameArgument, StorageOption
+from tuner.errors import SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 EXAMPLES = "\b\nExamples:\n  tune show digits\n  tune show digits 7\n  tune show digits 7 --json | jq .curve"
 SHOWN_TRIALS = 10
 SHOWN_EPOCHS = 12
+SHOWN_LINES = 10
 
 
 def run(
@@ -30,15 +33,25 @@ def run(
     trial: Annotated[
         int | None, typer.Argument(min=0, help="A trial's number; 0 is the default one.")
     ] = None,
+    log: Annotated[bool, typer.Option("--log", help="Of a trial: only what it printed and logged.")] = False,
     as_json: JsonOption = False,
     storage: StorageOption = None,
 ) -> None:
-    """Show a study and its best trials, or one trial with its curve."""
+    """Show a study and its best trials, or one trial with its curve or its log."""
     from tuner import api
     from tuner.cli.contract import curved_trial_table, dump, study_table
 
     study = api.load(name, storage=storage)
-    if as_json:
+    if log and trial is None:
+        raise SpecError(f"--log: which trial? tune show {quote(name)} TRIAL --log")
+    if log and trial is not None:
+        printed = study.trial(trial).log
+        if as_json:
+            dump({"study": name, "trial": trial, "log": printed})
+        else:
+            for line in printed.splitlines() or [f"trial {trial} has printed nothing that was kept"]:
+                screen.say(line)
+    elif as_json:
         dump(study_table(study) if trial is None else curved_trial_table(study.trial(trial)))
     elif trial is None:
         _print_study(screen.console(), study)
@@ -53,6 +66,7 @@ def _print_study(console: Console, study: Study) -> None:
     from tuner.cli import words
     from tuner.cli.progress import described
     from tuner.cli.summary import print_findings, print_importances, print_verdict
+    from tuner.core.trial import Origin
 
     summary, records = study.summary, study.records
     console.print(
@@ -62,14 +76,17 @@ def _print_study(console: Console, study: Study) -> None:
     )
     if summary.description:
         console.print(Text(summary.description))
+    if (comment := study.comments.get(None)) is not None:
+        console.print(Text(f"comment: {comment}"))
     console.print(Text(described(study.spec), style="dim"))
     for note in summary.facts.get("notes", ()):
         console.print(Padding(Text(note, style="dim"), (0, 0, 0, 2)))
     for spec in study.specs[1:]:
         for change in spec.changes:
             console.print(Text(f"changed {spec.at[:19].replace('T', ' ')} UTC: {change}", style="dim"))
-    epochs = sum(record.epochs for record in records)
-    trained = f"{words.count(len(records), 'trial')}, {words.count(epochs, 'epoch')}"
+    own = [record for record in records if record.origin is not Origin.IMPORTED]
+    epochs = sum(record.epochs for record in own)
+    trained = f"{words.count(len(own), 'trial')}, {words.count(epochs, 'epoch')}"
     console.print(Text(f"{trained} in {words.clock(summary.seconds)}{interrupted(records)}"))
     for told, amount in endings(records):
         console.print(Text(f"{amount:6}  {told}"))
@@ -93,9 +110,11 @@ def interrupted(records: Sequence[TrialRecord]) -> str:
 
 def endings(records: Sequence[TrialRecord]) -> list[tuple[str, int]]:
     """How trials ended and how many did so, the most frequent first."""
-    from tuner.core.trial import TrialState
+    from tuner.core.trial import Origin, TrialState
 
     def told(record: TrialRecord) -> str:
+        if record.origin is Origin.IMPORTED:
+            return "imported"
         if record.state is TrialState.STOPPED:
             return f"stopped early by {record.rule}"
         if record.state is TrialState.FAILED:
@@ -132,14 +151,18 @@ def _print_trial(console: Console, view: TrialView) -> None:
     from rich.text import Text
 
     from tuner.cli import words
+    from tuner.core.trial import Origin
 
     record, curve = view.record, view.curve
     metric = view.study.spec.objective.metric
     error = math.nan if record.best is None else record.best.error(metric)
-    title = f": {record.state}, {metric} {words.number(record.value, error)}"
+    state = f"imported, {record.state}" if record.origin is Origin.IMPORTED else record.state
+    title = f": {state}, {metric} {words.number(record.value, error)}"
     console.print(Text.assemble((f"{view.study.name} trial {view.number}", "bold"), title))
     if record.reason:
         console.print(Text(f"{record.rule}: {record.reason}" if record.rule else record.reason))
+    if (comment := view.comment) is not None:
+        console.print(Text(f"comment: {comment}"))
     again = f", interrupted {words.count(record.interruptions, 'time')}" if record.interruptions else ""
     trained = f"{words.count(record.epochs, 'epoch')} in {words.duration(record.seconds)}{again}"
     console.print(Text(trained, style="dim"))
@@ -152,6 +175,14 @@ def _print_trial(console: Console, view: TrialView) -> None:
         _print_curve(console, curve)
     if record.traceback:
         console.print(Text(record.traceback.rstrip()), soft_wrap=True)
+    printed = view.log.splitlines()
+    if printed and record.state == "failed":
+        console.print(Text("the last that it printed:", style="dim"))
+        console.print(Text("\n".join(printed[-SHOWN_LINES:])), soft_wrap=True)
+    elif printed:
+        lines = words.count(len(printed), "line")
+        told = f"printed {lines}; see: tune show {quote(view.study.name)} {view.number} --log"
+        console.print(Text(told, style="dim"))
 
 
 def overfitting(view: TrialView) -> str:

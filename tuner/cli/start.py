@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -20,7 +20,12 @@ from tuner.cli.options import (
     TrialsOption,
     WorkersOption,
     settings,
+    targets,
 )
+
+if TYPE_CHECKING:
+    from tuner.api import Study
+    from tuner.core.ports import Observer
 
 EXAMPLES = (
     "\b\nExamples:\n"
@@ -37,6 +42,10 @@ def run(
         str | None, typer.Option(metavar="NAME", help="The name to store the study under.")
     ] = None,
     target: TargetOption = None,
+    exists: Annotated[
+        Literal["error", "resume", "replace"],
+        typer.Option(help="Where a study of that name is stored: refuse, go on with it, or delete it first."),
+    ] = "error",
     trials: TrialsOption = None,
     seconds: SecondsOption = None,
     workers: WorkersOption = None,
@@ -52,13 +61,15 @@ def run(
 ) -> None:
     """Run a new study and show its best trial."""
     chosen = settings(set_)
-    from tuner import api
 
-    drive(
-        lambda observer: api.start(
+    def begin(observer: Observer) -> Study:
+        from tuner import api  # while the display says so
+
+        return api.start(
             study,
             name=name,
-            target=target,
+            target=targets(target),
+            exists=exists,
             trials=trials,
             seconds=seconds,
             workers=workers,
@@ -69,7 +80,6 @@ def run(
             settings=chosen,
             confirm=True,
             observer=observer,
-        ),
-        as_json=as_json,
-        quiet=quiet,
-    )
+        )
+
+    drive(begin, as_json=as_json, quiet=quiet)

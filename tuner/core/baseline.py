@@ -51,6 +51,8 @@ class Baseline:
         score_falls: whether less of the score is better.
         kind: one of `KINDS`.
         left_out: why it could not be trained, in words; None where it was.
+        loss_error: the standard error of its loss, by its validation rows; `nan` where it is not known.
+        score_error: of its score, likewise.
     """
 
     says: str
@@ -61,11 +63,19 @@ class Baseline:
     score_falls: bool = False
     kind: str = "constant"
     left_out: str | None = None
+    loss_error: float = math.nan
+    score_error: float = math.nan
 
     @classmethod
     def of(cls, facts: Mapping[str, Any]) -> Self | None:
         """The constant one that a study keeps; None where it keeps none."""
         return cls._read(facts.get(KEY))
+
+    @staticmethod
+    def score_of(given: str | None, facts: Mapping[str, Any]) -> str:
+        """The name of a study's score, given or as its task has it; "" where that is not known."""
+        constant = Baseline.of(facts)
+        return given or (constant.score if constant is not None else "")
 
     @classmethod
     def all_of(cls, facts: Mapping[str, Any]) -> tuple[Self, ...]:
@@ -78,11 +88,22 @@ class Baseline:
     def _read(cls, table: Any) -> Self | None:
         if not isinstance(table, Mapping) or {"says", "score", "val_loss", "val_score", "rows"} - set(table):
             return None
-        loss, score = (math.nan if table[n] is None else float(table[n]) for n in ("val_loss", "val_score"))
+        names = ("val_loss", "val_score", "loss_error", "score_error")
+        loss, score, *errors = (math.nan if table.get(n) is None else float(table[n]) for n in names)
         # The first version did not store it, and knew one score of which less is better.
         falls = bool(table.get("score_falls", table["score"] == "rmse"))
         kind, why = str(table.get("kind", "constant")), table.get("left_out")
-        return cls(str(table["says"]), str(table["score"]), loss, score, int(table["rows"]), falls, kind, why)
+        return cls(
+            str(table["says"]),
+            str(table["score"]),
+            loss,
+            score,
+            int(table["rows"]),
+            falls,
+            kind,
+            why,
+            *errors,
+        )
 
     def to_table(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -107,8 +128,9 @@ class Contest:
         measure: ``"loss"`` or the name of the score.
         mine: of the trial.
         its: of the baseline.
-        low: the lower end of the interval of the trial's gain; negative: it may be worse.
-        high: the upper end; both are the gain itself where there is no interval.
+        low: the lower end of the interval of the trial's gain; negative: it may be worse. On rows by
+            which the trial was chosen, the gain less what choosing alone may bring.
+        high: the upper end; the gain itself where there is no interval.
         is_first: whether the study searches for this measure.
         falls: whether less of it is better.
     """

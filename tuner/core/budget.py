@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from tuner.core import words
 from tuner.core.trial import Objective
+
+AMOUNTS = ("trials", "seconds", "epochs")
+"""The limits of a budget that are used up bit by bit, and that can be raised while a study runs."""
 
 
 class StudyState(StrEnum):
@@ -42,12 +47,19 @@ class Budget:
         seconds: wall time in all; running trials are left for `tune resume`.
         epochs: trial-epochs in all; likewise.
         target: ends the study as soon as a trial's value is at least this good.
+        patience: no further trial is started once so many brought no gain; the engine counts them.
     """
 
     trials: int | None = None
     seconds: float | None = None
     epochs: int | None = None
     target: float | None = None
+    patience: int | None = None
+
+    def raised(self, limits: Mapping[str, Any]) -> Budget:
+        """This budget with those of the limits that are higher; what has none stays without."""
+        now = {key: getattr(self, key) for key in limits}
+        return replace(self, **{k: v if v is None else max(v, limits[k]) for k, v in now.items()})
 
     def room(self, spent: Spent) -> int | None:
         """How many more trials may be started; None for no limit."""

@@ -15,6 +15,7 @@ _FIXED: Mapping[str, str] = {
     "data": "earlier trials were judged by other data",
     "trainer.use": "earlier trials trained something else",
     "trainer.model": "earlier trials trained something else",
+    "trainer.command": "earlier trials trained something else",
     "trainer.class_weight": "earlier trials trained something else",
     "trainer.loss": "losses before and after could not be compared",
     "trainer.score": "scores before and after could not be compared",
@@ -62,7 +63,10 @@ def changes(old: StudySpec, new: StudySpec) -> list[Change]:
 def _of_space(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
     for name in dict.fromkeys((*old, *new)):
         key = f"space.{name}"
-        if name == "fixed":
+        if name == "learned":
+            if old.get(name) != new.get(name):
+                yield Change(key, old.get(name), new.get(name))
+        elif name == "fixed":
             yield from (Change(*each) for each in _differing(old[name], new[name], f"{key}."))
         elif name not in new:
             why = f"trials have it; keep it, with one value under [space.fixed] {name} = ..."

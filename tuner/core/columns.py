@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from tuner.core.objectives import Objectives
 from tuner.core.reading_columns import ReadingColumns
-from tuner.core.space import Choice, SearchSpace
+from tuner.core.space import Choice, SearchSpace, text_of
 from tuner.core.trial import Objective, Params, Reading, TrialRecord, TrialState
 
 Floats = NDArray[np.float64]
@@ -51,7 +51,8 @@ class Trials:
         best_epoch: (N,) the best epoch; 0 for none.
         train_loss: (N,) at the best epoch, as the three that follow.
         weights: (N,) how many weights its network has.
-        named: (N,) the best epoch's other numbers that the objectives name, by name.
+        named: (N,) the best epoch's other numbers by name: those that the objectives name, and further
+            ones of the trainer's own.
     """
 
     number: Ints
@@ -99,7 +100,7 @@ class Epochs:
         epoch: (E,) 1 for the first.
         train_loss: (E,) see `Reading`, as all that follow.
         value: (E,) the first objective's metric.
-        extras: (E,) further numbers that the objectives name and only some trainers know, by name.
+        extras: (E,) further numbers that only some trainers know, by name.
     """
 
     row: Ints
@@ -135,9 +136,10 @@ def others(objectives: Objectives) -> list[str]:
     return [name for name in objectives.names if name not in (objectives.primary.metric, "gap")]
 
 
-def extras(objectives: Objectives) -> list[str]:
-    """Those of them that are in no reading of every trainer."""
-    return [name for name in others(objectives) if name not in READING]
+def extras(objectives: Objectives, readings: ReadingColumns | None = None) -> list[str]:
+    """Those of them that are in no reading of every trainer, and what these readings have beside."""
+    names = dict.fromkeys((*others(objectives), *(readings.numbers if readings is not None else ())))
+    return [name for name in names if name not in (*READING, objectives.primary.metric, "gap")]
 
 
 def _taken(table: _Table, rows: NDArray[Any]) -> _Table:
@@ -160,16 +162,16 @@ def epochs(readings: ReadingColumns, number: Ints, objectives: Objectives) -> Ep
     if not known.all() or (np.diff(key) < 0).any():
         by_key = np.argsort(key, kind="stable")
         order = by_key[known[by_key]]
+    further = extras(objectives, readings)
     read = {
-        name: numbers(readings.get(name))[order]
-        for name in (*READING, objectives.primary.metric, *extras(objectives))
+        name: numbers(readings.get(name))[order] for name in (*READING, objectives.primary.metric, *further)
     }
     value = read[objectives.primary.metric]
     return Epochs(
         row=row[order].astype(np.int64),
         epoch=epoch[order],
         value=np.maximum(value, 0.0) if objectives.primary.metric == "gap" else value,
-        extras={name: read[name] for name in extras(objectives)},
+        extras={name: read[name] for name in further},
         **{name: read[name] for name in READING},
     )
 
@@ -177,7 +179,8 @@ def epochs(readings: ReadingColumns, number: Ints, objectives: Objectives) -> Ep
 def of_curves(curves: Mapping[int, Sequence[Reading]], objectives: Objectives) -> ReadingColumns:
     """Curves by trial number, as columns."""
     each = [(number, reading) for number, curve in curves.items() for reading in curve]
-    names = dict.fromkeys((*READING, objectives.primary.metric, *extras(objectives)))
+    own = (name for _, reading in each for name in reading.own)
+    names = dict.fromkeys((*READING, objectives.primary.metric, *extras(objectives), *own))
     return ReadingColumns(
         np.array([number for number, _ in each], np.int64),
         np.array([reading.epoch for _, reading in each], np.int64),
@@ -242,7 +245,10 @@ def trials(columns: Mapping[str, ArrayLike], epochs: Epochs, objectives: Objecti
         best_epoch=column("best_epoch", read(epochs.epoch.astype(float), 0.0), np.int64),
         weights=given("weights", math.nan, float),
         **{each: column(each, read(getattr(epochs, each)), float) for each in BEST},
-        named={each: column(f"best.{each}", read(epochs.named(each)), float) for each in others(objectives)},
+        named={
+            each: column(f"best.{each}", read(epochs.named(each)), float)
+            for each in dict.fromkeys((*others(objectives), *epochs.extras))
+        },
     )
 
 
@@ -284,7 +290,7 @@ def param_columns(space: SearchSpace, params: Sequence[Params]) -> dict[str, NDA
     columns: dict[str, NDArray[Any]] = {}
     for name, parameter in space:
         if isinstance(parameter, Choice):
-            texts = ["" if each.get(name) is None else str(each[name]) for each in params]
+            texts = ["" if each.get(name) is None else text_of(each[name]) for each in params]
             columns[name] = np.array(texts, dtype=object)
         else:
             columns[name] = np.array([each.get(name, math.nan) for each in params], dtype=np.float64)

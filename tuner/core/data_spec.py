@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -24,13 +24,65 @@ class DataSpec(Section):
     """`[data]`: what is learned from."""
 
     source: str = Field(
-        description="sklearn:<set> | file.csv | file.parquet | file.npz | what a plugin reads | "
+        description="sklearn:<set> | file.csv | file.parquet | file.npz | pictures/ (a folder each class) "
+        "| what a plugin reads | "
         "package.module:function | ./file.py:function"
     )
     target: str | tuple[str, ...] | None = Field(
         None,
         description="the column to predict (CSV and Parquet), or several: all of numbers, or of two values "
         "each (multi-label classification)",
+    )
+    kind: Literal["table", "image", "tokens", "series"] | None = Field(
+        None,
+        description="what the inputs of a row are: columns of a table, an image, tokens (whole numbers for "
+        "words), or a series of numbers; seen from the data where it is left out",
+    )
+    text: str | None = Field(
+        None, description="the column of texts that is learned from, alone: its tokens in their order"
+    )
+    tokens: Literal["words", "characters"] = Field("words", description="what a text is split into")
+    vocabulary: int = Field(
+        20_000, ge=1, description="most different tokens to know of texts: the commonest in training"
+    )
+    length: int | None = Field(
+        None,
+        ge=1,
+        description="most tokens of a text (its first ones), or steps of a series (its last ones); seen from "
+        "the training rows where it is left out",
+    )
+    sequence: str | None = Field(
+        None,
+        description="the column whose values say which rows are the steps of one sequence; what is predicted "
+        "is the target of its last step",
+    )
+    order: str | None = Field(
+        None, description="the column that orders the steps of a sequence; `time` where it is left out"
+    )
+    window: int | None = Field(
+        None,
+        ge=1,
+        description="so many rows, one after the other in order of `time`, are a series to predict a later "
+        "target from; of each `sequence` by itself",
+    )
+    horizon: int = Field(1, ge=1, description="how many steps behind a window its target is")
+    gap: int = Field(
+        0,
+        ge=0,
+        description="so many steps lie unused between the last target of a split and the next one's windows; "
+        "at 0, too, they share none",
+    )
+    image: str | None = Field(
+        None, description="the column of file names of pictures that is learned from, seen from the table"
+    )
+    size: int | None = Field(
+        None,
+        ge=1,
+        description="pixels of each side that pictures in files are resized to; 32 where it is left out, or "
+        "their own size where all have one of up to 64",
+    )
+    channels: Literal[1, 3] | None = Field(
+        None, description="1: pictures in files become grey, 3: colours; seen from the files"
     )
     separator: str | None = Field(
         None,
@@ -105,6 +157,38 @@ class DataSpec(Section):
         """The columns to predict; none where the targets come with the data."""
         return (self.target,) if isinstance(self.target, str) else self.target or ()
 
+    @property
+    def of_sequences(self) -> bool:
+        """Whether rows of the table are steps of sequences."""
+        return self.sequence is not None or self.window is not None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_order(cls, table: Any) -> Any:
+        """Windows are divided in order of time where nothing else is said."""
+        if isinstance(table, Mapping) and table.get("window") is not None and "split" not in table:
+            return {**table, "split": "time"}
+        return table
+
+    def _check_sequences(self) -> None:
+        if self.of_sequences and (self.text is not None or self.kind not in (None, "series")):
+            raise ValueError("sequence and window: their inputs are series; leave text and kind out")
+        if self.window is None:
+            for key, usual in (("horizon", 1), ("gap", 0)):
+                if getattr(self, key) != usual:
+                    raise ValueError(f"{key}: is of windows; give window = <steps>, too")
+            if self.order is not None and self.sequence is None:
+                raise ValueError('order: orders the steps of a sequence; give sequence = "<column>", too')
+            return
+        if self.time is None or self.order is not None:
+            raise ValueError('window: moves in order of time; give time = "<column>", and leave order out')
+        if self.split == "random":
+            raise ValueError('window: windows share rows, so they are divided by split = "time" or "group"')
+        if self.length is not None:
+            raise ValueError("length: every window has as many steps as window says; leave length out")
+        if self.target is None:
+            raise ValueError("target: name the column to predict, whose past is in the windows, too")
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         if self.target is not None and len(set(self.targets)) < max(1, len(self.targets)):
@@ -120,6 +204,15 @@ class DataSpec(Section):
                 raise ValueError(
                     f"encoding: unknown name {self.encoding!r}; give one that Python knows, such as cp1252"
                 ) from None
+        if self.text is not None and self.kind not in (None, "tokens"):
+            raise ValueError(
+                f'text: its inputs are tokens, found kind = "{self.kind}"; leave one of them out'
+            )
+        self._check_sequences()
+        if self.image is not None and (self.text or self.of_sequences or self.kind not in (None, "image")):
+            raise ValueError(
+                "image: its inputs are pictures alone; leave text, sequence, window and kind out"
+            )
         if self.validation + self.test >= 1:
             raise ValueError(
                 f"validation ({self.validation:g}) and test ({self.test:g}) leave nothing to train on; "

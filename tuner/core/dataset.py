@@ -27,21 +27,46 @@ class Task(StrEnum):
         return self is not Task.REGRESSION
 
 
+class InputKind(StrEnum):
+    """What the inputs of a row are, and with them the shape of `Split.x`."""
+
+    TABLE = "table"
+    IMAGE = "image"
+    SERIES = "series"
+    TOKENS = "tokens"
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...], vocabulary: int = 0) -> Self:
+        """The kind of rows of this shape; tokens where there is a vocabulary."""
+        if vocabulary:
+            return cls("tokens")
+        return cls({2: "series", 3: "image"}.get(len(shape), "table"))
+
+
+PADDING, UNKNOWN = 0, 1
+"""The tokens behind the end of a text, and of a word that training did not have; words begin at 2."""
+
+
 @dataclass(frozen=True)
 class Split:
     """Inputs and targets of one split.
 
     Attributes:
-        x: float32, (N, D) for tables or (N, C, H, W) for images; encoded, not yet scaled.
+        x: encoded, not yet scaled inputs: float32 (N, D) of tables, float32 or uint8 (N, C, H, W) of images,
+            float32 (N, T, F) of series of numbers, int32 (N, T) of tokens. Behind the end of a sequence
+            that is shorter than T stand zeros; series have a last feature then, see `Dataset.masked`.
         y: int64 class indices (N,) for classification; float32 (N,) or (N, T), standardized as
             `Dataset.target_shift` and `target_scale` say, for regression; float32 (N, L), 0 or 1, for
             multi-label classification.
         weight: float32 (N,), what each row counts, their mean 1; None where all count the same.
+        codes: float32 (N, C), the category of each row as a whole number, for the columns with many
+            categories; 0 for rare and unknown ones. None where no column has many. See `data.embedded`.
     """
 
-    x: NDArray[np.float32]
+    x: NDArray[Any]
     y: NDArray[Any]
     weight: NDArray[np.float32] | None = None
+    codes: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -120,7 +145,7 @@ class Dataset:
         classes: the classes' names in the order of their indices; empty for other tasks.
         positive: of two classes, the index of the one that f1, precision, recall and average_precision are
             of.
-        features: the encoded columns' names (D of them for tables, empty for images).
+        features: the encoded columns' names: D of tables, F of series where they are known, else none.
         scaling: the scaling of the inputs where a trial does not search it:
             ``"none"``, ``"standard"``, ``"min-max"`` or ``"quantile"``, fitted on the training split.
         target_shift: what was subtracted from a regression target, or from its logarithm, scalar or (T,).
@@ -128,6 +153,12 @@ class Dataset:
         target_log: whether its logarithm was taken first.
         labels: of multi-label classification, the two classes of each label by its name, that of 1 last.
         encoding: how raw columns become `features`, JSON-ready; empty when they already are numbers.
+        categories: the last columns of the inputs are codes of categories, and so many different ones each;
+            empty unless the data are `data.embedded`.
+        vocabulary: how many different tokens there are, `PADDING` and `UNKNOWN` among them; 0 of inputs that
+            are no tokens.
+        masked: the last feature of series is 1 where a sequence has a step and 0 behind its end; False where
+            all are equally long.
         notes: what was done to the data, a sentence each, for the terminal and the store.
         resampling: divides the same rows in other ways; None if it was not asked for.
         fingerprint: hashes of the data, for the store; None if it was not asked for.
@@ -145,6 +176,9 @@ class Dataset:
     target_log: bool = False
     labels: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     encoding: Mapping[str, Any] = field(default_factory=dict)
+    categories: tuple[int, ...] = ()
+    vocabulary: int = 0
+    masked: bool = False
     notes: tuple[str, ...] = ()
     resampling: Resampling | None = None
     fingerprint: bytes | None = None
@@ -168,5 +202,10 @@ class Dataset:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """(D,) for tables, (C, H, W) for images."""
+        """(D,) of tables, (C, H, W) of images, (T, F) of series, (T,) of tokens."""
         return tuple(self.train.x.shape[1:])
+
+    @property
+    def kind(self) -> InputKind:
+        """What the inputs of a row are."""
+        return InputKind.of(self.input_shape, self.vocabulary)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tuner.core.trial import Reading
+from tuner.core.trial import Reading, Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,16 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The trial has left its row, as it was ordered to; see `Finished`."""
+    """The trial has left its row, as it was ordered to, or by itself; see `Finished`.
+
+    Attributes:
+        why: what ended it, where that was no order.
+    """
 
     number: int
     model_path: str | None = None
     save_failure: SaveFailure | None = None
+    why: Stop | None = None
 
 
 @dataclass(frozen=True, slots=True)

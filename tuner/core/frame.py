@@ -6,6 +6,7 @@ Every derived column is worked out once, when it is first asked for. `nan` and `
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,13 +15,20 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tuner.core import columns
-from tuner.core.columns import BEST, READING, Bools, Epochs, Floats, Ints, Trials, param_columns
+from tuner.core import columns, words
+from tuner.core.columns import BEST, READING, Bools, Epochs, Floats, Ints, Texts, Trials, param_columns
 from tuner.core.importances import Importances
-from tuner.core.objectives import Objectives, layers
+from tuner.core.objectives import DIRECTIONS, Objectives, layers
 from tuner.core.reading_columns import ReadingColumns
 from tuner.core.space import SearchSpace
+from tuner.core.spec import falls
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
+
+DIVERGENCE, DIVERGED = "divergence", "diverged"
+"""The rule that ends a trial whose losses are not finite or explode, and what such a trial is called."""
+
+_SIDE = re.compile("^(train|training|val|valid|validation)_")
+"""What a number's name has in front that is measured on one of two splits."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,8 @@ class Frame:
         errors: (E,) standard errors of readings' numbers that are means over folds or seeds, by name;
             only where somebody asked for them.
         is_thinned: whether of very many points a sample is drawn.
+        score: what the score is called, e.g. ``"rmse"``; "" where that is not known.
+        task: what the network is to do, e.g. ``"regression"``; "" where that is not known.
     """
 
     name: str
@@ -54,6 +64,8 @@ class Frame:
     beside: tuple[Frame, ...] = ()
     errors: Mapping[str, Floats] = field(default_factory=dict)
     is_thinned: bool = True
+    score: str = ""
+    task: str = ""
 
     @classmethod
     def of(
@@ -138,6 +150,13 @@ class Frame:
         """The first objective."""
         return self.objectives.primary
 
+    @property
+    def kind(self) -> tuple[Objective, str]:
+        """What the value is: of two studies of one kind it can stand on one axis."""
+        metric = self.objective.metric
+        measure = self.score if metric.endswith("_score") else self.task if metric.endswith("_loss") else ""
+        return self.objective, measure
+
     @cached_property
     def is_selected(self) -> Bools:
         """(N,) which trials are brought out."""
@@ -207,16 +226,73 @@ class Frame:
         return np.asarray(rows[on_it])
 
     def at_best(self, name: str) -> Floats:
-        """(N,) a number that the objectives name, at each trial's best epoch."""
+        """(N,) a number of the readings, at each trial's best epoch."""
         trials = self.trials
         if name == self.objective.metric:
             return trials.value
-        return trials.gap if name == "gap" else trials.named[name]
+        found: Floats = trials.named[name] if name in trials.named else getattr(trials, name)
+        return found
+
+    def reading(self, name: str) -> Floats:
+        """(E,) a number of every reading."""
+        if name == "gap":
+            return self.epochs.val_loss - self.epochs.train_loss
+        return self.epochs.value if name == self.objective.metric else self.epochs.named(name)
+
+    def label(self, name: str) -> str:
+        """A reading's number as figures and tables call it, a score by its own name: ``validation rmse``."""
+        said = words.metric(name)
+        return said.replace("score", self.score) if self.score and name.endswith("_score") else said
+
+    def falls(self, name: str) -> bool | None:
+        """Whether less of a number is better; None where nobody knows."""
+        objective = next((each for each in self.objectives if each.metric == name), None)
+        if objective is not None:
+            return objective.minimize
+        if name.endswith("_score"):
+            scores = [each.minimize for each in self.objectives if each.metric.endswith("_score")]
+            return scores[0] if scores else falls(self.score, None)
+        return DIRECTIONS[name] == "minimize" if name in DIRECTIONS else None
+
+    @cached_property
+    def measured(self) -> list[str]:
+        """The numbers that some trial has at its best epoch, objectives first, then the trainer's own."""
+        names = (*self.objectives.names, *self.trials.named, "val_loss", "train_loss", "gap", *BEST)
+        return [name for name in dict.fromkeys(names) if np.isfinite(self.at_best(name)).any()]
+
+    @cached_property
+    def series(self) -> Mapping[str, tuple[str, ...]]:
+        """What can be followed over epochs: by name, the number itself or its training and validation.
+
+        What is searched for comes first.
+        """
+        own = self.objective.metric
+        names = (own, "train_loss", "val_loss", "train_score", "val_score", *self.epochs.extras)
+        found: dict[str, tuple[str, ...]] = {}
+        for name in dict.fromkeys((*names, "learning_rate", "grad_norm")):
+            if np.isfinite(self.reading(name)).any():
+                found.setdefault(_SIDE.sub("", name), ())
+                found[_SIDE.sub("", name)] += (name,)
+        return {name: tuple(sorted(columns)) for name, columns in found.items()}
+
+    @cached_property
+    def endings(self) -> Texts:
+        """(N,) where each trial stands, in one word: its state, or `DIVERGED` where that ended it."""
+        diverged = self.trials.is_(TrialState.STOPPED) & (self.trials.rule == DIVERGENCE)
+        return np.where(diverged, DIVERGED, self.trials.state.astype(object))
 
     @property
     def best(self) -> int | None:
         """The row of the search's best trial."""
         return int(self.ranking[0]) if len(self.ranking) else None
+
+    @property
+    def best_unfinished(self) -> list[TrialRecord]:
+        """The best of the trials that are not over, as `record` gives it, if one of them has a value."""
+        states = (state for state in TrialState if not state.is_over)
+        rows = np.flatnonzero(self.trials.is_(*states) & np.isfinite(self.loss))
+        best = rows[np.lexsort((self.loss[rows], self.violation[rows]))][:1]
+        return [found for row in best if (found := self.record(int(self.trials.number[row]))) is not None]
 
     def record(self, number: int) -> TrialRecord | None:
         """A trial with its numbers, without its parameters; None where there is none."""

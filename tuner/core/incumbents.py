@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from tuner.core.objectives import Objectives
-from tuner.core.trial import TrialRecord
+from tuner.core.trial import Origin, TrialRecord
 
 
 class Incumbents:
@@ -34,6 +34,7 @@ class Incumbents:
 def incumbents(records: Iterable[TrialRecord], objectives: Objectives) -> Incumbents:
     """The path of a stored study."""
     path = Incumbents(objectives)
-    for record in sorted(records, key=lambda r: (r.ended_at or "", r.number)):
+    own = (record for record in records if record.origin is not Origin.IMPORTED)
+    for record in sorted(own, key=lambda r: (r.ended_at or "", r.number)):
         path.add(record)
     return path

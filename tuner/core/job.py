@@ -6,6 +6,7 @@ there. A `Member` is one training of a trial; a trial without folds and repeats 
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable
@@ -66,6 +67,8 @@ class Job:
         resources: of the worker that the job is for.
         shared_split: so many trials in a row, by number, share a split that is drawn anew for them, as the
             repeats of a confirmation do; 0: the split is as the study says.
+        most_work: trials whose steps take more than this (see `StackingTrainer`) train one at a time beside
+            the others.
     """
 
     spec: StudySpec
@@ -73,6 +76,7 @@ class Job:
     rows: int = 1
     resources: Resources = Resources()
     shared_split: int = 0
+    most_work: float = math.inf
     _splits: OrderedDict[Hashable, Any] = field(
         default_factory=OrderedDict, init=False, repr=False, compare=False
     )

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from tuner.core.space.parameters import Section
-from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
+from tuner.core.trial import Objective, Origin, Reading, TrialRecord, TrialState
 from tuner.errors import near
 
 Floats = NDArray[np.float64]
@@ -217,6 +217,19 @@ class Objectives:
         """The best trial by the first objective; None where none has a value."""
         return min(_valued(records), key=self.key, default=None)
 
+    def ahead_of(self, best: TrialRecord | None, records: Sequence[TrialRecord]) -> TrialRecord | None:
+        """The best of the trials that are not over, if its value is better than that of the best one.
+
+        Such a trial was left where it was, for the study's time was up; what it has may only get better.
+        """
+        if best is None or best.value is None:
+            return None
+        unfinished = (record for record in _valued(records) if not record.state.is_over)
+        found = min(unfinished, key=self.key, default=None)
+        if found is None or found.value is None or self.violation(found.best) > self.violation(best.best):
+            return None
+        return found if self.primary.better(found.value, best.value) else None
+
     def front(self, records: Sequence[TrialRecord]) -> list[TrialRecord]:
         """The trials that no other one dominates, sorted by the first objective; with one objective the best.
 
@@ -267,7 +280,12 @@ def layers(losses: Floats, most: int | None = None) -> list[int]:
 
 
 def _valued(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    return [r for r in records if r.value is not None and r.state is not TrialState.FAILED]
+    """The trials with a value among those that were trained here."""
+    return [
+        r
+        for r in records
+        if r.value is not None and r.state is not TrialState.FAILED and r.origin is not Origin.IMPORTED
+    ]
 
 
 def _known(objective: Objective, best: Reading | None) -> float:

@@ -1,4 +1,4 @@
-"""The engine's ports: Callback, Searcher, Executor, Store, Observer. Those of trainers are in `training`.
+"""The engine's ports: Callback, Searcher, Executor, Store, Observer, Tracker; those of trainers: `training`.
 
 The engine sees nothing else. All of them are batched, and none raises for what belongs to a
 single trial: a trial that fails is a value.
@@ -6,13 +6,16 @@ single trial: a trial that fails is a value.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 from tuner.core.budget import Budget, Spent, StudyState
 from tuner.core.events import Event
 from tuner.core.reading_columns import ReadingColumns
+from tuner.core.request import Request
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Params, Pause, Reading, Stop, Trial, TrialRecord
 
@@ -99,6 +102,13 @@ class Searcher(Protocol):
             SpecError: it is none of the space; says what is wrong with it.
         """
 
+    def learn(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Search these parameters, too, or other ranges of known ones, if the study says so.
+
+        Returns:
+            Those that are new or have changed, as tables by name, to be stored with the study.
+        """
+
     def tell(self, records: Sequence[TrialRecord]) -> None:
         """Take in trials that are over or paused; what was told of a paused one before is void."""
 
@@ -182,7 +192,10 @@ class Turn:
         paused: trials that have left their rows for now.
         ended: trials that are over.
         forgotten: numbers of trials that ended earlier and whose model is no longer kept.
-        claimed: which of the started ones were enqueued by others: id by number, see `Store.enqueued`.
+        changed: what the study's spec has from now on, as tables by section: parameters that the trainer has
+            asked for, limits that were raised.
+        taken: which of the started ones were asked for, by number.
+        answers: what became of other requests, in words, by id.
         position: `Executor.position` at the turn's end.
         seconds: wall time of the study so far, over all its sessions.
     """
@@ -195,7 +208,9 @@ class Turn:
     paused: list[TrialRecord] = field(default_factory=list)
     ended: list[TrialRecord] = field(default_factory=list)
     forgotten: list[int] = field(default_factory=list)
-    claimed: dict[int, int] = field(default_factory=dict)
+    changed: dict[str, dict[str, Any]] = field(default_factory=partial(defaultdict, dict))
+    taken: dict[int, Request] = field(default_factory=dict)
+    answers: dict[int, str] = field(default_factory=dict)
     position: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -209,11 +224,11 @@ class Store(Protocol):
     def finish(self, state: StudyState, reason: str, seconds: float) -> None:
         """Note why the study ended; running trials become waiting ones."""
 
-    def enqueued(self) -> Mapping[int, Params]:
-        """Configurations that others want trained, by an id, as long as they are not recorded as started."""
+    def requests(self) -> Sequence[Request]:
+        """What is asked for and not recorded as answered, the oldest first."""
 
-    def refuse(self, reasons: Mapping[int, str]) -> None:
-        """Note why enqueued configurations, by id, are not trained."""
+    def refuse(self, reasons: Sequence[tuple[Request, str]]) -> None:
+        """Note why configurations that somebody wants to be tried are not trained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,3 +257,33 @@ class Observer(Protocol):
 
     def turn(self, status: Status) -> None:
         """A turn was recorded."""
+
+
+class Tracker(Protocol):
+    """Copies a study to another program, such as MLflow.
+
+    All calls come from one thread, later than what they tell of. Whatever it raises is told once and ends the
+    copying, not the study.
+    """
+
+    def missing(self, numbers: Collection[int]) -> Collection[int]:
+        """Which of these trials, that earlier sessions have ended, the program lacks in part or whole."""
+
+    def start(self, trial: Trial, curve: Sequence[Reading]) -> None:
+        """A trial is at work: called once in a session before all else of it.
+
+        Called again, without a curve, where its readings so far are void.
+
+        Args:
+            trial: what is trained.
+            curve: what earlier sessions have recorded of it; the program may have some of that.
+        """
+
+    def log(self, number: int, readings: Sequence[Reading]) -> None:
+        """Further readings of a trial, one or more."""
+
+    def end(self, record: TrialRecord) -> None:
+        """A trial is over or paused; a paused one may have further readings."""
+
+    def close(self) -> None:
+        """The session is over."""

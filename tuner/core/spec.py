@@ -17,10 +17,12 @@ from tuner.core.baseline import BaselinesSpec
 from tuner.core.budget import Budget
 from tuner.core.data_spec import DataSpec
 from tuner.core.faults import sentence
+from tuner.core.notify_spec import NotifySpec
 from tuner.core.objectives import Objectives, ObjectiveSpec
 from tuner.core.space import SearchSpace
 from tuner.core.space.parameters import Section
 from tuner.core.space.section import SOME_SPACE, SpaceSpec, compose
+from tuner.core.stop_spec import StopSpec
 from tuner.core.trial import Objective
 from tuner.errors import SpecError, near
 
@@ -33,6 +35,14 @@ def falls(score: str | None, direction: str | None) -> bool:
     return score in FALLING_SCORES if direction is None else direction == "minimize"
 
 
+IMPORTED = "imported"
+"""`[trainer] use` of a study that has imported trials and nothing yet that trains further ones."""
+
+
+COMMAND = "command"
+"""`[trainer] use` of a study whose trials are commands."""
+
+
 class TrainerSpec(Section):
     """`[trainer]`: what is trained, and where."""
 
@@ -40,6 +50,20 @@ class TrainerSpec(Section):
     model: str | None = Field(
         None,
         description="mlp | cnn | a reference to build(params, context) (torch) or to an estimator (sklearn)",
+    )
+    command: str | None = Field(
+        None,
+        description='a command that is run for each trial: "python train.py --lr ${learning_rate} ${args}"; '
+        "${args} is --name=value for each setting, ${args_no_hyphens} name=value, ${args_json} one object",
+    )
+    metrics: str | None = Field(
+        None,
+        description="command: where its numbers are: a regular expression with named groups for a line that "
+        "it prints, or a file, ${folder}/metrics.csv or .jsonl; lines of JSON and name=value that it prints "
+        "where it is left out",
+    )
+    grace_seconds: float = Field(
+        5.0, ge=0, description="command: seconds between SIGTERM and SIGKILL when its trial ends"
     )
     epochs: int = Field(27, ge=1, description="epochs of a trial that nothing stops")
     repeats: int = Field(
@@ -70,6 +94,16 @@ class TrainerSpec(Section):
         description='what a row of each class counts in the training loss: "balanced" (every class the '
         'same in all) | {"no" = 1.0, "yes" = 5.0} (1 where a class is left out); the losses and scores of '
         "readings do not count so",
+    )
+    rates: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(
+        {},
+        description="torch: what the learning rate of parts of the network is multiplied by, by patterns of "
+        'their parameters: {"backbone.*" = 0.1}; 0: they stay as they are; the last one that fits counts',
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="torch: bfloat16 trains in mixed precision, which only pays for large networks; weights, "
+        "losses and all that is measured stay float32",
     )
     threshold: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] | None = Field(
         None,
@@ -116,8 +150,17 @@ class TrainerSpec(Section):
     )
     settings: dict[str, Any] = Field({}, description="further constants, handed to the trainer as they are")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _run_command(cls, table: Any) -> Any:
+        if isinstance(table, Mapping) and table.get("command") is not None:
+            return {"use": COMMAND, **table}
+        return table
+
     @model_validator(mode="after")
     def _check(self) -> Self:
+        if self.command is not None and self.use != COMMAND:
+            raise ValueError(f"command: {self.use!r} runs no command; drop use, or drop command")
         for name in ("workers", "rows", "threads"):
             value = getattr(self, name)
             if value != "auto" and value < 1:
@@ -182,35 +225,18 @@ class BudgetSpec(Section):
     seconds: float | None = Field(None, gt=0, description="wall time in all")
     epochs: int | None = Field(None, ge=1, description="epochs in all, over all trials")
     target: float | None = Field(None, description="ends when a trial's value is at least this good")
+    patience: int | None = Field(
+        None,
+        ge=1,
+        description="ends when so many trials brought no gain beyond the standard error of folds or repeats, "
+        "or no gain at all where neither tells one",
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.trials is self.seconds is self.epochs is self.target is None:
-            raise ValueError("without limit; give trials, seconds, epochs or target")
+        if self.trials is self.seconds is self.epochs is self.target is self.patience is None:
+            raise ValueError("without limit; give trials, seconds, epochs, target or patience")
         return self
-
-
-class StopSpec(Section):
-    """`[stop]`: when a single trial ends early."""
-
-    patience: int | None = Field(None, ge=1, description="epochs without a better value")
-    min_delta: float = Field(0.0, ge=0, description="patience: less than this is not better")
-    gap: float | None = Field(None, gt=0, description="stop when val_loss - train_loss exceeds it")
-    overfit: int | None = Field(
-        None, ge=1, description="stop so many epochs after validation turned while training still falls"
-    )
-    seconds: float | None = Field(None, gt=0, description="seconds of training per trial")
-    epoch_seconds: float | None = Field(
-        None, gt=0, description="a worker process whose trials take longer than this for an epoch is ended"
-    )
-    explosion: float = Field(
-        1e3,
-        gt=1,
-        description="stop when a loss exceeds so many times the first one; "
-        "none that starts below 0.001 or was ever negative",
-    )
-    rules: tuple[str, ...] = Field((), description="rules of your own: package.module:attr | ./file.py:attr")
-    max_failures: int = Field(20, ge=1, description="failed trials that end the study")
 
 
 class ConfirmSpec(Section):
@@ -223,6 +249,32 @@ class ConfirmSpec(Section):
     )
     top: int = Field(5, ge=1, le=50, description="how many of the best trials are trained again")
     repeats: int = Field(10, ge=3, le=100, description="how often each of them, with seeds of its own")
+    average: bool = Field(
+        False,
+        description="keep the models of all trainings of the recommended one, and let their mean predict, "
+        "which is seldom worse than one of them, and as many times larger; else the first one is kept",
+    )
+
+
+class TrackingSpec(Section):
+    """`[tracking]`: programs that the study is copied to while it runs."""
+
+    use: tuple[str, ...] = Field(
+        (),
+        description="tensorboard | mlflow | wandb | trackio | a plugin | a class as package.module:attr | "
+        "./file.py:attr",
+    )
+    options: dict[str, dict[str, Any]] = Field(
+        {},
+        description='what each of them is told, by name: {tensorboard = {folder = "runs"}, '
+        'mlflow = {uri = "...", experiment = "..."}}; wandb and trackio: what their init takes',
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if idle := [name for name in self.options if name not in self.use]:
+            raise ValueError(f"options: {idle[0]!r} is not in use; use = {json.dumps(self.use)}")
+        return self
 
 
 class StudySpec(Section):
@@ -243,6 +295,8 @@ class StudySpec(Section):
     stop: StopSpec = StopSpec()
     confirm: ConfirmSpec = ConfirmSpec()
     baselines: BaselinesSpec = BaselinesSpec()
+    tracking: TrackingSpec = TrackingSpec()
+    notify: NotifySpec = NotifySpec()
     space: SpaceSpec
 
     @classmethod
@@ -290,6 +344,8 @@ class StudySpec(Section):
             empty = set() if getattr(each, "lists", ()) else {"lists"}
             parameters[name] = each.model_dump(mode="json", exclude_none=True, exclude=empty)
         table["space"] = {"fixed": dict(self.space.fixed), **parameters}
+        if self.space.learned:
+            table["space"]["learned"] = True
         return table
 
     @property
@@ -308,6 +364,15 @@ class StudySpec(Section):
     def objectives(self) -> Objectives:
         """All of `[objective]`: further objectives and constraints too."""
         return self.objective.objectives(self.trainer.score_falls)
+
+    def extended(self, section: str, values: Mapping[str, Any]) -> StudySpec:
+        """This spec with values of one section.
+
+        Raises:
+            SpecError: they are none.
+        """
+        table = self.to_table()
+        return self.parse({**table, section: {**table.get(section, {}), **values}}, self.name)
 
     def limits(self) -> Budget:
         """`[budget]` as the engine takes it."""

@@ -19,7 +19,7 @@ import numpy as np
 from tuner.core.dataset import Dataset
 from tuner.core.job import Job
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Reading, Trial
+from tuner.core.trial import Reading, Stop, Trial
 from tuner.errors import described, shortened
 
 TRACEBACK = 20_000
@@ -45,8 +45,8 @@ class Failure:
         return cls(described(error), shortened(text, TRACEBACK))
 
 
-Outcome = Reading | Exhausted | Failure
-"""What became of one epoch of one trial."""
+Outcome = Reading | Exhausted | Failure | Stop
+"""What became of one epoch of one trial; Stop: it ended itself, as a rule would have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +181,17 @@ class BatchTrainer(Protocol):
 
     def open_batch(self, job: Job) -> TrialBatch:
         """Set up `job.rows` empty rows; called once in every worker."""
+
+
+@runtime_checkable
+class StackingTrainer(BatchTrainer, Protocol):
+    """One that trains those trials one at a time beside its rows whose steps exceed `Job.most_work`."""
+
+    def step_work(self, job: Job, trial: Trial) -> float:
+        """How much a step of a trial computes, told from the trial and its data alone, never measured.
+
+        The larger it is, the less a trial gains from others beside it. 0: it gains always.
+        """
 
 
 Trainer = SessionTrainer | BatchTrainer

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from typing import Any
 
 Value = float | int | str | bool
 """A parameter's value."""
@@ -37,7 +38,8 @@ class TrialState(StrEnum):
 class Origin(StrEnum):
     """Where a trial's configuration comes from.
 
-    An imported trial is history: it is known to the sampler and to every figure, and costs no budget.
+    An imported trial is history: it is known to the sampler, to pruners and to every figure, and costs no
+    budget. It is never the best one, kept or confirmed, and not `conclusive`: it was judged elsewhere.
     """
 
     SEARCHED = "searched"
@@ -72,6 +74,8 @@ class Reading:
         extras: further numbers by name, from trainers of a user's own.
         is_last: whether there was nothing to be cut short, since all of the trial came at once, as from
             a function that returns; no rule ends it, it has finished. Not stored.
+        asked: parameters that the trainer has asked for beyond those that it was given, as tables by name,
+            where it says itself what is searched. Not stored.
     """
 
     epoch: int
@@ -84,6 +88,14 @@ class Reading:
     seconds: float = 0.0
     extras: Mapping[str, float] = field(default_factory=dict)
     is_last: bool = field(default=False, compare=False)
+    asked: Mapping[str, Any] = field(default_factory=dict, compare=False)
+
+    @classmethod
+    def of(cls, epoch: int, numbers: Mapping[str, float]) -> Reading:
+        """A reading from numbers by name; losses that are not among them are `nan`."""
+        own = {"train_loss": math.nan, "val_loss": math.nan}
+        own |= {name: value for name, value in numbers.items() if name in NUMBERS and name != "gap"}
+        return cls(epoch, extras={n: value for n, value in numbers.items() if n not in NUMBERS}, **own)  # type: ignore[arg-type]
 
     @property
     def gap(self) -> float:
@@ -105,9 +117,20 @@ class Reading:
             return float(getattr(self, name))
         return self.extras.get(name, math.nan)
 
+    @property
+    def measured(self) -> dict[str, float]:
+        """All numbers that are finite, by name."""
+        numbers = {name: self.get(name) for name in (*NUMBERS, *self.extras)}
+        return {name: number for name, number in numbers.items() if math.isfinite(number)}
+
     def error(self, name: str) -> float:
         """The standard error of a number that is a mean over folds or seeds; `nan` for any other."""
         return self.extras.get(f"{name}_se", math.nan)
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """The names of the trainer's own numbers: of its extras those that are followed over epochs."""
+        return tuple(name for name in self.extras if not name.endswith("_se") and name not in LAYER_NORMS)
 
     @property
     def errors(self) -> dict[str, float]:
@@ -156,8 +179,13 @@ class Objective:
         return max(value, 0.0) if self.metric == "gap" else value
 
     def prefers(self, one: Reading, other: Reading | None) -> bool:
-        """Whether an epoch is better than another one of its trial; one without a finite value never is."""
+        """Whether an epoch is better than another one of its trial; one without a finite value never is.
+
+        What a function returns at last counts, whatever it has reported before.
+        """
         value, before = self.of(one), math.nan if other is None else self.of(other)
+        if one.is_last:
+            return math.isfinite(value)
         if value == before and self.metric == "gap" and other is not None:
             return one.val_loss < other.val_loss
         return math.isfinite(value) and self.better(value, before)
@@ -250,3 +278,7 @@ class TrialRecord:
     started_at: str | None = None
     ended_at: str | None = None
     origin: Origin = Origin.SEARCHED
+
+
+WholeTrial = tuple[TrialRecord, Sequence[Reading]]
+"""A trial and its curve."""

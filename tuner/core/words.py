@@ -124,9 +124,9 @@ def percent(share: float) -> str:
     return "<1 %" if 0 < share < 0.01 else f"{share:.0%}".replace("%", " %")
 
 
-def listed(items: list[str]) -> str:
+def listed(items: Sequence[str], last: str = "and") -> str:
     """``a``, ``a and b``, ``a, b and c``."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else ""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else ""
 
 
 def article(word: str) -> str:

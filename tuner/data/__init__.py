@@ -1,28 +1,40 @@
 """Arrays from a source; train, validation and test splits; scaling; augmentation."""
 
-from tuner.data.column_summary import ColumnSummary, summarize
-from tuner.data.encoding import encode
+from tuner.data.column_summary import ColumnSummary, examples, summarize
+from tuner.data.embedding import code_notes, embedded
+from tuner.data.encoding import read_as
 from tuner.data.fingerprint_check import FingerprintCheck, differences
 from tuner.data.given import opened, rows_of
-from tuner.data.load import from_arrays, from_memory, load, outline
+from tuner.data.inputs import encode
+from tuner.data.load import from_arrays, from_memory, load
+from tuner.data.outline import Outline, outline
 from tuner.data.rows import read_rows
-from tuner.data.scaling import Scaling
+from tuner.data.scaling import Scaling, flat, width
+from tuner.data.sequences import labels
 from tuner.data.unseen import tell, untold
 
 __all__ = [
     "ColumnSummary",
     "FingerprintCheck",
+    "Outline",
     "Scaling",
+    "code_notes",
     "differences",
+    "embedded",
     "encode",
+    "examples",
+    "flat",
     "from_arrays",
     "from_memory",
+    "labels",
     "load",
     "opened",
     "outline",
+    "read_as",
     "read_rows",
     "rows_of",
     "summarize",
     "tell",
     "untold",
+    "width",
 ]

@@ -5,36 +5,82 @@ Called for data in memory, for NPZ files and for what a function returns.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pandas.api.types import is_numeric_dtype
 
+from tuner.core.dataset import PADDING, InputKind
 from tuner.errors import DataError
 
-X = pd.DataFrame | NDArray[Any]
+
+@dataclass(frozen=True)
+class Sequences:
+    """Runs of rows of a table, one row for each step; may be chosen from like an array.
+
+    Attributes:
+        frame: the rows, those of a run one after the other.
+        starts: (N,) where each sequence begins.
+        lengths: (N,) how many steps it has; sequences may share steps.
+        how: how they were made, see `sequences.of_rows`.
+    """
+
+    frame: pd.DataFrame
+    starts: NDArray[np.intp]
+    lengths: NDArray[np.intp]
+    how: Mapping[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getitem__(self, rows: Any) -> Sequences:
+        return replace(self, starts=self.starts[rows], lengths=self.lengths[rows])
+
+    def rows(self) -> NDArray[np.intp]:
+        """The rows of the table that any of them has, ascending."""
+        begins, ends = (
+            np.bincount(at, minlength=len(self.frame) + 1) for at in (self.starts, self.starts + self.lengths)
+        )
+        return np.flatnonzero((begins - ends)[:-1].cumsum())
+
+
+X = pd.DataFrame | pd.Series | NDArray[Any] | Sequences
+"""Raw inputs: columns of a table, texts, sequences of rows, or numbers: float32 (N, D) of tables, float32 or
+uint8 (N, C, H, W) of images, float32 (N, T, F) of series, NaN in every feature behind the end of a shorter
+one, int32 (N, T) of tokens."""
+
 Y = pd.Series | pd.DataFrame | NDArray[Any]
 
+TEXT = "text"
+"""The name of texts that came without one."""
+
+SHAPES = "(N, D) for tables, (N, T, F) for series, (N, T) for tokens or (N, C, H, W) for images"
+_AXES = {"table": (2,), "tokens": (2,), "series": (2, 3), "image": (3, 4)}
+_CHANNELS = (1, 3, 4)
 _SHOWN = 20
 
 
-def pair(x: Any, y: Any, where: str, suffix: str = "") -> tuple[X, Y]:
+def pair(x: Any, y: Any, where: str, suffix: str = "", kind: str | None = None) -> tuple[X, Y]:
     """Check inputs and targets that belong together.
 
     Args:
-        x: (N, D) or (N, C, H, W) numbers, or a data frame.
+        x: see `inputs`.
         y: (N,), or (N, T) numbers.
         where: what errors are prefixed with.
         suffix: of the arrays' names in errors, e.g. ``"_validation"``.
+        kind: see `inputs`.
 
     Returns:
-        A data frame or finite float32; and a series, or a data frame or an array where T > 1.
+        The inputs; and a series, or a data frame or an array where T > 1.
 
     Raises:
         DataError: shapes, types or values that cannot be used.
     """
-    x, y = _inputs(x, where, f"X{suffix}"), _targets(y, where, f"y{suffix}")
+    x, y = inputs(x, where, f"X{suffix}", kind), _targets(y, where, f"y{suffix}")
     if len(x) != len(y):
         raise DataError(
             f"{where}: X{suffix} has {len(x)} rows, but y{suffix} has {len(y)}; give one target per row"
@@ -42,15 +88,33 @@ def pair(x: Any, y: Any, where: str, suffix: str = "") -> tuple[X, Y]:
     return x, y
 
 
-def _inputs(x: Any, where: str, key: str) -> X:
+def inputs(x: Any, where: str, key: str, kind: str | None = None) -> X:
+    """Check inputs, and bring them to the shape of their kind.
+
+    Args:
+        x: a data frame, texts, or numbers; arrays of different lengths in a list.
+        where: what errors are prefixed with.
+        key: what they are called in errors.
+        kind: `[data] kind`. None: four axes are images, three are series of numbers, or of uint8 grey images,
+            and two a table; in a list of different lengths whole numbers are tokens.
+
+    Raises:
+        DataError: shapes, types or values that cannot be used.
+    """
     if isinstance(x, pd.DataFrame):
         return table(x, where)
+    if isinstance(x, pd.Series) and kind in (None, "tokens") and not is_numeric_dtype(x.dtype):
+        return x.reset_index(drop=True).rename(x.name if isinstance(x.name, str) else TEXT)
+    if _is_ragged(x):
+        x, kind = _padded(x, where, key, kind)
     array = _array(x, where, key)
-    if array.ndim not in (2, 4):
-        more = f"; for grey images give {key}[:, None]" if array.ndim == 3 else ""
-        raise DataError(
-            f"{where}: {key} has shape {array.shape}; give (N, D) for tables or (N, C, H, W) for images{more}"
-        )
+    if array.ndim == 1 and kind in (None, "tokens") and _are_texts(array):
+        return pd.Series(array.astype(object), name=TEXT)
+    if kind is None:
+        of_three = "image" if array.dtype == np.uint8 else "series"
+        kind = {4: "image", 3: of_three}.get(array.ndim, "table")
+    if array.ndim not in _AXES[kind]:
+        raise DataError(f"{where}: {key} has shape {array.shape}, which is no {kind}; give {SHAPES}")
     if 0 in array.shape:
         raise DataError(
             f"{where}: {key} has shape {array.shape}, so there is nothing in it; give rows and columns"
@@ -63,10 +127,102 @@ def _inputs(x: Any, where: str, key: str) -> X:
                 f"{where}: {key} holds text or objects where numbers belong ({error}); "
                 "give numbers, or a data frame, CSV or Parquet for tables with text"
             ) from error
-    with np.errstate(over="ignore"):
-        array = array.astype(np.float32)
-    _check_finite(array, where, key)
+    if kind == "tokens":
+        return _tokens(array, where, key)
+    if kind == "image":
+        array = _channels_first(array)
+    elif kind == "series" and array.ndim == 2:
+        array = array[:, :, None]
+    if kind != "image" or array.dtype != np.uint8:
+        with np.errstate(over="ignore"):
+            array = array.astype(np.float32)
+    _check_finite(array, where, key, kind == "series")
     return array
+
+
+def kind_of(x: X) -> InputKind:
+    """What the inputs of a row are."""
+    if isinstance(x, pd.Series) or (isinstance(x, np.ndarray) and x.dtype == np.int32):
+        return InputKind.TOKENS
+    if isinstance(x, Sequences):
+        return InputKind.SERIES
+    return InputKind.TABLE if isinstance(x, pd.DataFrame) else InputKind.of(x.shape[1:])
+
+
+def are_alike(x: X, other: X) -> bool:
+    """Whether both are of one kind and shape, the number of rows apart, and that of steps."""
+    if not isinstance(x, np.ndarray) or not isinstance(other, np.ndarray):
+        return type(x) is type(other)
+    from_axis = 2 if x.ndim == 3 or x.dtype == np.int32 else 1
+    return x.ndim == other.ndim and x.shape[from_axis:] == other.shape[from_axis:]
+
+
+def ends(x: NDArray[Any]) -> NDArray[np.intp]:
+    """How many steps each series has, (N,); `x` is (N, T, F)."""
+    gone = np.isnan(x).all(axis=2)
+    behind = np.logical_and.accumulate(gone[:, ::-1], axis=1)
+    return np.asarray(x.shape[1] - behind.sum(axis=1), np.intp)
+
+
+def _are_texts(array: NDArray[Any]) -> bool:
+    return array.dtype.kind in "UT" or (
+        array.dtype.kind == "O" and any(isinstance(value, str) for value in array[:_SHOWN])
+    )
+
+
+def _is_ragged(x: Any) -> bool:
+    """Whether these are rows of different lengths."""
+    if not isinstance(x, list | tuple) and getattr(x, "dtype", None) != np.object_:
+        return False
+    if not len(x) or any(isinstance(each, str) or not hasattr(each, "__len__") for each in x):
+        return False
+    return len({len(each) for each in x}) > 1
+
+
+def _padded(x: Any, where: str, key: str, kind: str | None) -> tuple[NDArray[Any], str]:
+    """Rows of different lengths as one array, and their kind."""
+    rows = [_array(each, where, f"{key}[{i}]") for i, each in enumerate(x)]
+    full = [each for each in rows if len(each)]
+    axes = {each.ndim for each in full}
+    if axes not in ({1}, {2}) or len({each.shape[1:] for each in full}) > 1:
+        raise DataError(
+            f"{where}: {key} holds rows of different shapes; give (T,) or (T, F) each, F the same"
+        )
+    if kind is None:
+        kind = "tokens" if axes == {1} and all(each.dtype.kind in "biu" for each in full) else "series"
+    if kind not in ("tokens", "series"):
+        raise DataError(f"{where}: {key} holds rows of different lengths, which are no {kind}; give {SHAPES}")
+    longest = max(len(each) for each in full)
+    nothing: Any = 0 if kind == "tokens" else np.nan
+    found = np.full(
+        (len(rows), longest, *full[0].shape[1:]), nothing, None if kind == "tokens" else np.float64
+    )
+    for row, each in zip(found, rows, strict=True):
+        row[: len(each)] = each
+    return found, kind
+
+
+def _tokens(array: NDArray[Any], where: str, key: str) -> NDArray[np.int32]:
+    """Tokens, those of each row side by side from the first place on, and all `PADDING` behind them."""
+    with np.errstate(invalid="ignore"):
+        whole = array.astype(np.int64)
+    bad = (whole != array) | (whole < 0) | (whole > np.iinfo(np.int32).max)
+    if bad.any():
+        first = tuple(np.argwhere(bad)[0])
+        raise DataError(
+            f"{where}: {key} holds {int(bad.sum())} values that are no tokens, the first {array[first]} at "
+            f"[{', '.join(map(str, first))}]; give whole numbers from 0 up, 0 for nothing"
+        )
+    order = np.argsort(whole == PADDING, axis=1, kind="stable")
+    return np.take_along_axis(whole, order, 1).astype(np.int32)
+
+
+def _channels_first(array: NDArray[Any]) -> NDArray[Any]:
+    """Images as (N, C, H, W); they may be (N, H, W), or (N, H, W, C) where that is clear."""
+    if array.ndim == 3:
+        return array[:, None]
+    is_last = array.shape[3] in _CHANNELS and array.shape[1] not in _CHANNELS
+    return np.ascontiguousarray(np.moveaxis(array, 3, 1)) if is_last else array
 
 
 def _targets(y: Any, where: str, key: str) -> Y:
@@ -112,8 +268,17 @@ def table(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     return frame
 
 
-def _check_finite(array: NDArray[Any], where: str, key: str) -> None:
+def _check_finite(array: NDArray[Any], where: str, key: str, is_series: bool = False) -> None:
+    if array.dtype.kind not in "f":
+        return
     bad = ~(np.abs(array) <= np.finfo(np.float32).max)
+    if is_series and bad.any():
+        steps = ends(array)
+        if not steps.all():
+            raise DataError(
+                f"{where}: {key} holds a row without any step, {int(np.argmin(steps))}; leave such rows out"
+            )
+        bad &= (np.arange(array.shape[1]) < steps[:, None])[:, :, None]
     if bad.any():
         first = ", ".join(str(i) for i in np.argwhere(bad)[0])
         raise DataError(

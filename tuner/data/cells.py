@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pandas.api import types
 
-from tuner.data import dates, notation
+from tuner.data import column, dates, notation
 from tuner.data.notation import Notation
 
 TEXT = pa.large_string()
@@ -99,7 +99,8 @@ class Cells:
     def beside(self, read: NDArray[np.float64] | None) -> NDArray[np.float64]:
         """Numbers that were read from `texts`, and the cells that are numbers; (N,)."""
         if read is None or self._numbers is None:
-            values = next((v for v in (read, self._numbers) if v is not None), np.full(len(self), np.nan))
+            found = read if read is not None else self._numbers
+            values = np.full(len(self), np.nan) if found is None else found
         else:
             values = np.where(np.isnan(read), self._numbers, read)
         return np.where(np.isin(values, self._absent), np.nan, values) if self._absent else values
@@ -127,6 +128,10 @@ class Cells:
         words = [None if no else word(v) for v, no in zip(self._raw.astype(object), gone, strict=True)]
         return np.array([*words, None], dtype=object)[:-1]
 
+    def array(self) -> Any:
+        """The labels as an Arrow array; null of what is missing."""
+        return self.texts if self.is_text else pa.array(self.labels(), TEXT, from_pandas=True)
+
     def _without(self, absent: tuple[Any, ...], words: frozenset[str]) -> None:
         """Take out what counts as missing."""
         self._absent = [float(value) for value in absent if _is_number(value)]
@@ -152,6 +157,8 @@ def _stripped(texts: Any) -> Any:
         texts = texts.combine_chunks()
     texts = texts.cast(TEXT)
     if _may_have_blanks(texts):
+        if bool(pc.any(pc.match_substring_regex(texts, column.INVISIBLE)).as_py()):
+            texts = pc.replace_substring_regex(texts, column.INVISIBLE, "")
         texts = pc.utf8_trim_whitespace(texts)
     empty = pc.equal(texts, pa.scalar("", TEXT))
     return pc.if_else(empty, pa.scalar(None, TEXT), texts) if bool(pc.any(empty).as_py()) else texts

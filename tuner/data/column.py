@@ -5,12 +5,16 @@ For names of classes and of groups; `reading` sees how a column of inputs is wri
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
+
+INVISIBLE = "[\u00ad\u200b-\u200f\u2060\ufeff]"
+"""Letters without width, which come along when a cell is copied."""
 
 _WORDS = {"true": 1.0, "false": 0.0}
 
@@ -52,8 +56,19 @@ def numbers(column: pd.Series[Any]) -> NDArray[np.float64]:
 
 def finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """The same with NaN for what float32 cannot hold."""
+    most = np.finfo(np.float32).max
+    if len(values) and values.min() >= -most and values.max() <= most:
+        return values
     with np.errstate(invalid="ignore"):
-        return np.where(np.abs(values) <= np.finfo(np.float32).max, values, np.nan)
+        return np.where(np.abs(values) <= most, values, np.nan)
+
+
+def median(known: NDArray[np.float64]) -> float:
+    """The same as numpy's, which looks for NaN by sorting further."""
+    half = len(known) // 2
+    parted = np.partition(known, half)
+    upper = parted[half]
+    return float(upper if len(known) % 2 else np.mean([parted[:half].max(), upper]))
 
 
 def text(column: pd.Series[Any]) -> NDArray[np.object_]:
@@ -81,4 +96,5 @@ def distinct(column: pd.Series[Any]) -> tuple[NDArray[np.intp], pd.Series[Any]]:
 def _word(value: Any) -> str:
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value).strip()
+    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    return text.strip() if text.isascii() else re.sub(INVISIBLE, "", text).strip()

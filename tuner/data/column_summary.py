@@ -12,14 +12,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tuner.core.dataset import Dataset, Task
-from tuner.data.cells import TEXT
+from tuner.data import texts
+from tuner.data.arrays import Sequences
 from tuner.data.encoding import encode, fit, names
-from tuner.data.fitting import Notes, folded, table_of
+from tuner.data.fitting import folded, table_of
+from tuner.data.notes import Notes
 from tuner.data.reading import ColumnReading, read_columns
 from tuner.data.resampling import SearchRows
 
@@ -32,11 +33,13 @@ REMARKS: Mapping[str, str] = {
     "dropped": "as the study says",
     "stray": "not numbers",
     "odd": "not read",
+    "unread": "no numbers or dates",
     "unordered": "not in the order",
     "open_number": "could be another number",
     "open_date": "could be another date",
     "sentinel": "may stand for missing",
     "codes": "zeros in front",
+    "named": "may be codes",
     "merged": "taken for one",
 }
 """What is remarkable of a column, by the kind of note; other notes only say how it is encoded."""
@@ -45,6 +48,14 @@ FORETELLS = "alone predicts the target; is it known beforehand?"
 
 _LEAST_ROWS = 40
 _SURE = 0.98
+
+
+def examples(data: Dataset) -> list[str]:
+    """Some training texts and what becomes of them, a line each; none of other inputs."""
+    rows = data.resampling
+    if not isinstance(rows, SearchRows) or not isinstance(rows.x, pd.Series):
+        return []
+    return texts.examples(rows.x.iloc[rows.train], data.encoding["text"])
 
 
 @dataclass(frozen=True)
@@ -59,6 +70,7 @@ class ColumnSummary:
         example: the first value as it is written; empty where there is none.
         inputs: how many inputs of the network come of it; 0: it is left out.
         remarks: what looks odd, or why it is left out.
+        embedded: whether each category may have an embedding, in place of these inputs.
     """
 
     name: str
@@ -68,20 +80,26 @@ class ColumnSummary:
     example: str
     inputs: int
     remarks: tuple[str, ...] = ()
+    embedded: bool = False
 
 
 def summarize(data: Dataset) -> list[ColumnSummary]:
     """Every column of the table that a dataset was made of, in its order; none where it was no table.
 
+    Of sequences the columns of their steps.
+
     Args:
         data: with `resampling`, which holds the rows as they were.
     """
     rows = data.resampling
-    if not isinstance(rows, SearchRows) or not isinstance(rows.x, pd.DataFrame):
+    if not isinstance(rows, SearchRows) or not isinstance(rows.x, pd.DataFrame | Sequences):
         return []
-    raw = rows.x.iloc[rows.train]
     how, x = data.encoding, data.train.x
-    if rows.spec.folds is not None:  # the dataset is that of the first fold
+    if isinstance(rows.x, Sequences):
+        raw = rows.x.frame.iloc[rows.x[rows.train].rows()]
+    else:
+        raw = rows.x.iloc[rows.train]
+    if rows.spec.folds is not None or isinstance(rows.x, Sequences):  # the dataset is that of the first fold
         how, _ = fit(raw, rows.where, rows.options)
         x = encode(raw, how)
     tables = {table["name"]: table for table in how["columns"]}
@@ -99,19 +117,26 @@ def _summary(
     """Of one column, which is encoded so, (N, inputs); None where it is left out."""
     notes = Notes()
     table_of(reading, rows.options, notes)
-    labels = pa.array(reading.cells.labels(), TEXT, from_pandas=True)
+    labels = reading.cells.array()
     known = pc.drop_null(labels)
     remarks = [_remark(kind, told) for kind, told in notes.found.items() if kind in REMARKS]
-    if table is not None and x is not None and _foretells(x, table, rows.y[rows.train], rows.task):
+    are_rows = isinstance(rows.x, pd.DataFrame)
+    if (
+        table is not None
+        and x is not None
+        and are_rows
+        and _foretells(x, table, rows.y[rows.train], rows.task)
+    ):
         remarks.append(FORETELLS)
     return ColumnSummary(
         name=reading.name,
         kind="text" if "wordless" in notes.found else reading.kind if table is None else table["kind"],
         missing=int(np.isnan(reading.values).sum()) if reading.values is not None else labels.null_count,
-        distinct=len(pc.unique(folded(known))),
+        distinct=len(pc.unique(folded(pc.unique(known)))),
         example=known[0].as_py() if len(known) else "",
         inputs=0 if x is None else x.shape[1],
         remarks=tuple(remarks),
+        embedded=table is not None and "embedding" in table,
     )
 
 
@@ -137,8 +162,12 @@ def _foretells(x: NDArray[np.float32], table: Mapping[str, Any], y: NDArray[Any]
 
 
 def _nearest(values: NDArray[Any]) -> NDArray[np.intp]:
-    """Of each row the other one whose value is nearest; (N,)."""
-    order = np.argsort(values, kind="stable")
+    """Of each row the other one whose value is nearest; (N,).
+
+    Of those with the same value it is any one: tables are often sorted by the target.
+    """
+    mixed = np.random.default_rng(0).permutation(len(values))
+    order = mixed[np.argsort(values[mixed], kind="stable")]
     steps = np.diff(values[order].astype(np.float64))
     before, after = np.r_[np.inf, steps], np.r_[steps, np.inf]
     at = np.arange(len(values)) + np.where(after <= before, 1, -1)

@@ -31,10 +31,10 @@ _CLOCK = (
     r"\s*(?P<half>[ap]\.?m\.?)?(?:\s*(?:uhr|h))?"
 )
 _ZONE = (
-    r"\s*(?P<zone>z|utc|gmt|[+\-]\d{2}(?::?\d{2})?"
-    r"|cest|cet|mesz|mez|bst|eest|eet|[ecmp][sd]t|akst|hst|ist|jst|sgt|aest|aedt)?"
+    r"\s*(?:utc|gmt)?(?P<zone>z|[+\-]\d{2}(?::?\d{2})?"
+    r"|cest|cet|mesz|mez|bst|eest|eet|[ecmp][sd]t|akst|hst|ist|jst|sgt|aest|aedt)?(?:\s*\([a-zÀ-ÿ ]+\))?"
 )
-_TIME = rf"(?:(?:\s*[t,]\s*|\s+(?:um\s+|at\s+|-\s+)?){_CLOCK}{_ZONE})?"
+_TIME = rf"(?:(?:\s*[t,:]\s*|\s+(?:um\s+|at\s+|-\s+)?){_CLOCK}{_ZONE})?"
 _MONTH = r"(?P<name>[a-zÀ-ÿ]{3,10})\.?"
 _FORMS = (
     r"(?P<year>\d{4})(?:-(?P<month>\d{1,2})-|/(?P<month2>\d{1,2})/|\.(?P<month3>\d{1,2})\.)(?P<day>\d{1,2})",
@@ -46,11 +46,16 @@ _FORMS = (
 )
 _DATES = (
     *(rf"(?i)^\s*{_WEEKDAY}{form}{_TIME}\s*$" for form in _FORMS),
+    rf"(?i)^\s*{_WEEKDAY}{_MONTH}\s+(?P<day>\d{{1,2}})\s+{_CLOCK}{_ZONE}\s+(?P<year>\d{{4}})\s*$",
     r"(?i)^\s*(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})t(?P<hour>\d{2})(?P<minute>\d{2})(?P<second>\d{2})?"
     rf"{_ZONE}\s*$",
     rf"(?i)^\s*{_MONTH}(?:\s+|-|/|')(?P<year>\d{{4}}|'?\d{{2}})\s*$",
     r"^\s*(?P<year>\d{4})[-/](?P<month>\d{1,2})\s*$",
     r"^\s*(?P<month>\d{1,2})[/](?P<year>\d{4})\s*$",
+    r"(?i)^\s*(?P<year>\d{4})[-/ ]?q(?P<quarter>[1-4])\s*$",
+    r"(?i)^\s*(?:q(?P<quarter>[1-4])[-/ ]|(?P<quarter2>[1-4])\.?\s?q[-/ ]?)\s*(?P<year>\d{4}|'?\d{2})\s*$",
+    r"(?i)^\s*(?P<year>\d{4})(?:-?w|[-/ ](?:kw|cw)\s?)(?P<week>\d{1,2})(?:-(?P<weekday>[1-7]))?\s*$",
+    r"(?i)^\s*(?:kw|cw|w|week)[ .-]?(?P<week>\d{1,2})[-/ ]+(?P<year>\d{4})\s*$",
 )
 _NUMERIC = _DATES[1]
 _TIMES = rf"(?i)^\s*{_CLOCK}\s*$".replace("{1,2}", "{1,4}", 1)
@@ -59,6 +64,7 @@ _DATE_PATTERNS = [re.compile(pattern) for pattern in _DATES]
 _TIME_PATTERNS = [re.compile(_TIMES)]
 _ISO = r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:?\d{2})?)?$"
 _COMPACT = (19000101, 21001231)
+_HEAD = 100
 
 
 def could_be(texts: list[str], times: bool) -> bool:
@@ -134,6 +140,9 @@ def compact(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def are_compact(values: NDArray[np.float64]) -> bool:
     """Whether all of these are dates such as 20230127."""
+    low, high = _COMPACT
+    if ((values[:_HEAD] < low) | (values[:_HEAD] > high)).any():
+        return False
     known = values[~np.isnan(values)]
     if not len(known) or known.min() < _COMPACT[0] or known.max() > _COMPACT[1]:
         return False
@@ -192,10 +201,14 @@ def _read(read: _Fields, first: str) -> NDArray[np.float64]:
         months = read.number("month", "month2", "month3")
         named = read.text("name")
         months = np.where(named == "", months, [MONTHS.get(str(name).lower(), 0) for name in named])
+        months = np.where((quarter := read.number("quarter", "quarter2")) > 0, 3 * quarter - 2, months)
         days = read.number("day", default=1)
     short = np.array([len(str(year).lstrip("'")) <= 2 for year in written])
     years = np.where(short, np.where(years < 69, years + 2000, years + 1900), years)
-    whole = _days(years, months, days) * DAY_S - _offset(read.text("zone"))
+    if (read.text("week") != "").any():
+        whole = _weeks(years, read.number("week"), read.number("weekday", default=1)) * DAY_S
+    else:
+        whole = _days(years, months, days) * DAY_S - _offset(read.text("zone"))
     us = np.array([int((str(part) + "000000")[:6]) for part in read.text("part")], np.int64)
     clock = _clock(read)
     total = np.where(np.isnan(whole + clock), 0, whole + clock).astype(np.int64) * 1_000_000 + us
@@ -240,6 +253,13 @@ def _days(years: NDArray[Any], months: NDArray[Any], days: NDArray[Any]) -> NDAr
     found = start.astype("datetime64[D]") + np.where(ok, days - 1, 0).astype("timedelta64[D]")
     ok &= found.astype("datetime64[M]") == start
     return np.where(ok, found.astype(np.int64).astype(np.float64), np.nan)
+
+
+def _weeks(years: NDArray[Any], weeks: NDArray[Any], weekdays: NDArray[Any]) -> NDArray[np.float64]:
+    """The days of ISO weeks since 1970: the first week holds January 4th; NaN where there is no such week."""
+    fourth = _days(years, np.ones_like(years), np.full_like(years, 4))
+    found = fourth - (fourth + 3) % 7 + 7 * (weeks - 1) + weekdays - 1
+    return np.where((weeks >= 1) & (weeks <= 53), found, np.nan)
 
 
 def _each(texts: Any, read: Any) -> NDArray[np.float64]:

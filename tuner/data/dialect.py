@@ -21,6 +21,7 @@ from itertools import islice, pairwise, takewhile
 from pathlib import Path
 
 from tuner.core.data_spec import SEPARATORS, DataSpec
+from tuner.data.words import MISSING
 from tuner.errors import DataError
 
 _PREFERRED = "\t;|, "
@@ -48,6 +49,18 @@ _NUMBER = re.compile(r"[-+(]?[\d.,:/%$€£'\s-]*\d[\d.,:/%$€£'\s)-]*(?:[eE][
 _VALUE = re.compile(r"[-+]?\d+[.,]\d+$|[-+]\d+$|\d+[-./]\d+[-./]\d+")
 """Fractions, signed numbers and dates, which no column is called by."""
 
+_RULE = re.compile(r"[-=:+ ]{3,}")
+_OTHERS = (
+    (re.compile(r"\s*(?:\{|\[\s*[\[{])"), "JSON"),
+    (re.compile(r"\s*<(?:!doctype|html|\?xml|table)\b", re.IGNORECASE), "HTML or XML"),
+    (re.compile(r"\s*@relation\b", re.IGNORECASE), "ARFF"),
+    (
+        re.compile("version https://git-lfs"),
+        "a pointer of Git LFS, which `git lfs pull` replaces by the file",
+    ),
+)
+_MOST_DESCRIPTIONS = 3
+
 Row = Sequence[str]
 
 
@@ -61,6 +74,9 @@ class Dialect:
         skip: how many lines stand before the first row of values, blank ones counted.
         names: the columns' names, as many as there are fields in a row.
         padded: whether quoted fields have blanks before them.
+        quotes: how many quotation marks stand in the file, as bytes.
+        has_blanks: whether any blank does.
+        is_valid: whether all of the file is known to be UTF-8.
         notes: what a user should know of it, a sentence each.
     """
 
@@ -68,7 +84,10 @@ class Dialect:
     separator: str
     skip: int
     names: tuple[str, ...]
-    padded: bool = False
+    padded: bool
+    quotes: int
+    has_blanks: bool
+    is_valid: bool
     notes: tuple[str, ...] = ()
 
 
@@ -80,7 +99,8 @@ def detect(path: Path, spec: DataSpec) -> Dialect:
         OSError: it cannot be read.
     """
     where = spec.source
-    encoding, notes = (spec.encoding, []) if spec.encoding else _encoding(path)
+    read = _Bytes(path)
+    encoding, notes = (spec.encoding, []) if spec.encoding else _encoding(path, read)
     lines = _head(path, encoding, where)
     said = _SEP_LINE.match(lines[0]) if lines else None
     comments = list(takewhile(_is_comment, lines[1:] if said else lines))
@@ -88,15 +108,23 @@ def detect(path: Path, spec: DataSpec) -> Dialect:
     body = lines[above:]
     if not body:
         raise DataError(f"{where}: is empty; give a CSV file with a header and rows")
+    if other := next((kind for start, kind in _OTHERS if start.match(body[0])), None):
+        raise DataError(f"{where}: is {other}; give a CSV file, with the columns' names in its first line")
     separator = _chosen(spec.separator) or (said[1] if said else _separator(body))
     rows, starts = _rows(body, separator)
     width = _width(rows)
-    titles = sum(1 for _ in takewhile(lambda row: len(row) == 1 < width, rows))
+    titles = _titles(rows, width)
     names = _names(rows[titles:], separator, width, spec.header, where)
-    skip = above + starts[titles + (names is not None)]
+    described = 0 if names is None else _descriptions(rows[titles + 1 :])
+    skip = above + starts[titles + (names is not None) + described]
     left_out = [line.strip() for line in (*comments, *body[: starts[titles]]) if line.strip()]
     if left_out:
         notes.append(f"Lines before the table are left out: {len(left_out)}, the first {left_out[0][:60]!r}.")
+    if described:
+        shown = separator.join(rows[titles + 1])[:60]
+        notes.append(
+            f"Lines below the header that hold no values are left out: {described}, the first {shown!r}."
+        )
     if names is None and spec.header is None:
         names = _above(comments, separator, width)
     if names is None:
@@ -109,7 +137,9 @@ def detect(path: Path, spec: DataSpec) -> Dialect:
     if separator == " ":
         notes.append('Fields are separated by blanks; separator = "," and the like change it.')
     padded = separator != " " and any(re.search(re.escape(separator) + r' +"', line) for line in body)
-    return Dialect(encoding, separator, skip, names, padded, tuple(notes))
+    return Dialect(
+        encoding, separator, skip, names, padded, read.quotes, read.has_blanks, read.is_utf8, tuple(notes)
+    )
 
 
 def _head(path: Path, encoding: str, where: str) -> list[str]:
@@ -132,23 +162,46 @@ def _chosen(name: str | None) -> str | None:
     return None if name is None else SEPARATORS.get(name, name)
 
 
-def _encoding(path: Path) -> tuple[str, list[str]]:
-    """The encoding of a file, and what to say of it."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    with path.open("rb") as file:
-        head = file.read(_CHUNK)
-        if found := next((name for bom, name in _BOMS if head.startswith(bom)), None):
-            return found, []
-        if head.count(b"\0") > len(head) // 4:
-            return ("utf-16-le" if head[1::2].count(b"\0") > head[::2].count(b"\0") else "utf-16-be"), []
+class _Bytes:
+    """What is seen of a file in one pass over its bytes.
+
+    Attributes:
+        head: the first of them.
+        is_utf8: whether all of them are.
+        quotes: how many quotation marks there are.
+        has_blanks: whether there is any blank.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.is_utf8, self.quotes, self.has_blanks = True, 0, False
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        with path.open("rb") as file:
+            self.head = chunk = file.read(_CHUNK)
+            while chunk:
+                # To look for a byte, and whether all are ASCII, is much cheaper than to count or to decode.
+                self.quotes += chunk.count(b'"') if b'"' in chunk else 0
+                self.has_blanks = self.has_blanks or b" " in chunk
+                if self.is_utf8 and not (chunk.isascii() and not decoder.getstate()[0]):
+                    self._decode(decoder, chunk)
+                chunk = file.read(_CHUNK)
+        if self.is_utf8:
+            self._decode(decoder, b"")
+
+    def _decode(self, decoder: codecs.IncrementalDecoder, chunk: bytes) -> None:
         try:
-            while head:
-                decoder.decode(head)
-                head = file.read(_CHUNK)
-            decoder.decode(b"", final=True)
+            decoder.decode(chunk, final=not chunk)
         except UnicodeDecodeError:
-            return _legacy(path)
-    return "utf-8", []
+            self.is_utf8 = False
+
+
+def _encoding(path: Path, read: _Bytes) -> tuple[str, list[str]]:
+    """The encoding of a file, and what to say of it."""
+    head = read.head
+    if found := next((name for bom, name in _BOMS if head.startswith(bom)), None):
+        return found, []
+    if head.count(b"\0") > len(head) // 4:
+        return ("utf-16-le" if head[1::2].count(b"\0") > head[::2].count(b"\0") else "utf-16-be"), []
+    return ("utf-8", []) if read.is_utf8 else _legacy(path)
 
 
 def _legacy(path: Path) -> tuple[str, list[str]]:
@@ -185,6 +238,41 @@ def _width(rows: Sequence[Row]) -> int:
     """The number of fields that most rows have; of equals the larger."""
     counts = Counter(len(row) for row in rows)
     return max(counts, key=lambda width: (counts[width], width))
+
+
+def _titles(rows: Sequence[Row], width: int) -> int:
+    """How many rows stand above the header: of one field, or several short ones above what looks like one."""
+    short = sum(1 for _ in takewhile(lambda row: len(row) < width, rows))
+    below = rows[short:]
+    is_named = bool(below) and not any(_NUMBER.fullmatch(name) for name in below[0])
+    if is_named and (short > 1 or len(rows[0]) < width - 1) and _is_header(below[0], below[1:]):
+        return short
+    return sum(1 for _ in takewhile(lambda row: len(row) == 1 < width, rows))
+
+
+def _descriptions(rows: Sequence[Row]) -> int:
+    """How many rows below the header hold no values but questions, units, types or a line."""
+    most = min(_MOST_DESCRIPTIONS, len(rows) - 1)
+    return sum(1 for _ in takewhile(lambda at: _describes(rows[at], rows[at + 1 :]), range(most)))
+
+
+def _describes(row: Row, below: Sequence[Row]) -> bool:
+    """Whether a row has words where all rows below have numbers, and nothing that stands there, too."""
+    if all(_RULE.fullmatch(field) for field in row if field.strip()):
+        return True
+    contradicts = False
+    for i, value in enumerate(map(str.strip, row)):
+        others = [other for line in below if i < len(line) and (other := line[i].strip())]
+        others = [other for other in others if other.lower() not in MISSING]
+        if not value or value.lower() in MISSING:
+            continue
+        if len(others) > 1 and sum(1 for other in others if _NUMBER.fullmatch(other)) >= _EVEN * len(others):
+            if any(map(str.isdigit, value)) and _NUMBER.match(value):
+                return False
+            contradicts = True
+        elif value in others:
+            return False
+    return contradicts
 
 
 def _separator(lines: Sequence[str]) -> str:

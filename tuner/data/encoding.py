@@ -6,6 +6,8 @@ of a saved model too.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -18,22 +20,13 @@ from numpy.typing import NDArray
 from tuner.data import column, dates, free_text
 from tuner.data.cells import TEXT, Cells
 from tuner.data.dates import DAY_S
-from tuner.data.fitting import (
-    MOST_CATEGORIES,
-    Notes,
-    categories_of,
-    cells_of,
-    folded,
-    listed,
-    places,
-    table_of,
-)
+from tuner.data.fitting import categories_of, cells_of, folded, places, table_of, without_missing
 from tuner.data.notation import PLAIN, Notation
+from tuner.data.notes import Notes, listed
 from tuner.data.options import Options
 from tuner.data.reading import read_columns, truths
+from tuner.data.threads import each
 from tuner.errors import DataError
-
-__all__ = ["MOST_CATEGORIES", "MOST_WIDE", "codes_of", "encode", "fit", "names", "stamps_of", "values_of"]
 
 MOST_WIDE = 10_000
 """How many encoded columns categories, dates and texts may make."""
@@ -117,7 +110,8 @@ def encode(
             )
         rows = pd.DataFrame(rows, columns=wanted)
     _check_present(rows, wanted)
-    parts = [part for table in tables for part in _encode_column(rows[table["name"]], table)]
+    encoded = each(lambda table: _encode_column(rows[table["name"]], table), _in_order(tables), len(rows))
+    parts = [part for column in encoded for part in column]
     x = np.empty((len(rows), len(parts)), np.float32)
     for start in range(0, len(rows), _BLOCK):  # that fits into a cache, as columns are written across rows
         block = slice(start, start + _BLOCK)
@@ -128,7 +122,26 @@ def encode(
 
 def names(encoding: Mapping[str, Any]) -> tuple[str, ...]:
     """The names of the encoded columns, D of them."""
-    return tuple(name for table in encoding["columns"] for name in _names(table))
+    return tuple(name for table in _in_order(encoding["columns"]) for name in _names(table))
+
+
+def _in_order(tables: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """In the order of the encoded columns: codes of categories come last."""
+    return sorted(tables, key=lambda table: table.get("embedded", False))
+
+
+def read_as(encoding: Mapping[str, Any]) -> dict[str, str]:
+    """What each column is read as: its kind, and a digest of its inputs' names and of how values are read."""
+    keys = ("fill", "fill_s", "origin_s", "notation")
+    return {
+        table["name"]: f"{table['kind']} {_digest([_names(table), *map(table.get, keys)])}"
+        for table in encoding.get("columns", ())
+    }
+
+
+def _digest(values: list[Any]) -> str:
+    rounded = [f"{value:.6g}" if isinstance(value, float) else value for value in values]
+    return hashlib.sha256(json.dumps(rounded).encode()).hexdigest()[:12]
 
 
 def _encode_column(raw: pd.Series[Any], table: Mapping[str, Any]) -> _Encoded:
@@ -144,13 +157,17 @@ def _encode_column(raw: pd.Series[Any], table: Mapping[str, Any]) -> _Encoded:
         parts = free_text.encoded(texts, table["words"])
     elif kind == "category":
         codes, lost = codes_of(cells, table)
+        if table.get("embedded"):
+            gone = lost & (codes < 0)
+            found = np.where(gone, len(table["categories"]) + 1, codes + 1) if table["missing"] else codes + 1
+            return [(table["name"], found)]
         parts = [codes == i for i in range(len(table["categories"]))]
         if table["other"]:
             parts.append(~lost & (codes < 0))
     else:
         values = column.finite(values_of(cells, table))
         lost = np.isnan(values)
-        parts = [np.where(lost, table["fill"], values)]
+        parts = [np.where(lost, table["fill"], values) if lost.any() else values]
         if table.get("periodic"):
             parts += _circle(parts[0] / 24)
     if table["missing"]:
@@ -183,15 +200,17 @@ def stamps_of(cells: Cells, table: Mapping[str, Any]) -> NDArray[np.float64]:
 def codes_of(cells: Cells, table: Mapping[str, Any]) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """The place of each category among the known ones, -1 of others; and where nothing stands; (N,) each."""
     known = pa.array(table["categories"], TEXT)
+    coded = pc.dictionary_encode(cells.array())
+    each = coded.dictionary
     if table.get("folded"):
-        texts = categories_of(cells, table)
-        lost = pc.is_null(texts).to_numpy(zero_copy_only=False)
-        at = pc.index_in(folded(texts), value_set=folded(known))
+        each = each if table.get("own") else without_missing(each)
+        at = pc.index_in(folded(each), value_set=folded(known))
     else:
         # Models of before categories were folded know them as they were written.
-        texts, lost = pa.array(cells.labels(), TEXT, from_pandas=True), cells.missing
-        at = pc.index_in(texts, value_set=known)
-    codes = pc.fill_null(at, -1).to_numpy(zero_copy_only=False)
+        at = pc.index_in(each, value_set=known)
+    row = pc.fill_null(coded.indices, len(each)).to_numpy(zero_copy_only=False)
+    codes = np.append(pc.fill_null(at, -1).to_numpy(zero_copy_only=False), -1)[row]
+    lost = np.append(pc.is_null(each).to_numpy(zero_copy_only=False), True)[row]
     if "fill" in table:
         codes = np.where(lost, table["categories"].index(table["fill"]), codes)
     return codes, lost
@@ -233,6 +252,8 @@ def _circle(turns: NDArray[np.float64]) -> list[NDArray[np.float64]]:
 
 def _names(table: Mapping[str, Any]) -> list[str]:
     name = table["name"]
+    if table.get("embedded"):
+        return [name]
     if table["kind"] == "date":
         made = [f"{name} ({part})" for part in _named_parts(table)]
     elif table["kind"] == "text":
@@ -262,7 +283,7 @@ def _numbers_only(rows: pd.DataFrame | NDArray[Any], features: Sequence[str]) ->
         x = np.asarray(rows).astype(np.float32)
     except (TypeError, ValueError) as error:
         raise DataError(f"rows: hold text or objects where numbers belong: {error}; give numbers") from error
-    if features and (x.ndim != 2 or x.shape[1] != len(features)):
+    if features and (x.ndim not in (2, 3) or x.shape[-1] != len(features)):
         raise DataError(
             f"rows: have shape {x.shape}; give (N, {len(features)}) with the columns {listed(features)}"
         )

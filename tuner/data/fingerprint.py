@@ -16,7 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tuner.core.data_spec import DataSpec
-from tuner.data.hashing import VERSION, Columns, HashedTable, Hashes
+from tuner.data.arrays import Sequences
+from tuner.data.hashing import VERSION, Columns, HashedTable, Hashes, may_hold_words
 from tuner.data.source import Source
 from tuner.data.words import CATEGORY_MISSING
 
@@ -214,14 +215,18 @@ def _as_before(found: Source) -> Source:
 
 
 def _cells_before(values: pd.Series[Any], decimal: str) -> pd.Series[Any]:
-    values = values.mask(values.isin(CATEGORY_MISSING))
+    if may_hold_words(values):  # which is much cheaper to see
+        values = values.mask(values.isin(CATEGORY_MISSING))
     return values.str.replace(_DECIMAL_COMMA, r"\1.\2", regex=True) if decimal == "," else values
 
 
 def _hashed(x: Any, names: Sequence[str], spec: DataSpec) -> HashedTable:
-    if not hasattr(x, "columns") and np.ndim(x) == 2 and len(names) == np.shape(x)[1]:
+    if isinstance(x, np.ndarray) and x.ndim == 2 and len(names) == np.shape(x)[1]:
         kept = [i for i, name in enumerate(names) if name not in spec.dropped]
         return HashedTable(x[:, kept], [names[i] for i in kept])
+    if isinstance(x, Sequences):
+        gone = [name for name in x.frame.columns if name in spec.dropped]
+        x = replace(x, frame=x.frame.drop(columns=gone))
     if hasattr(x, "columns"):
         x = x[[name for name in x.columns if name not in spec.dropped]]
     return HashedTable(x)

@@ -50,10 +50,11 @@ class CheckedSource:
     def __init__(
         self, source: Source, spec: DataSpec, check: FingerprintCheck | None, file: str = ""
     ) -> None:
-        self._source, self._spec = source, spec
+        self._where, self._spec = source.where, spec
         self._stored = check.stored if check is not None else None
         self._old = Fingerprint.decode(self._stored) if self._stored is not None else None
         self._hashed = HashedSource.of(source, spec, file) if check is not None else None
+        self._new = None if self._hashed is None else self._hashed.fingerprint
         self._roles: Roles | None = None
         self._has_changed = False
         self.notes: tuple[str, ...] = ()
@@ -70,24 +71,22 @@ class CheckedSource:
         self._roles = self._old.roles
         if self._has_changed:
             self._roles, self.notes = assign_roles(
-                self._old, self._hashed, keys, usable, self._spec, self._source.where
+                self._old, self._hashed, keys, usable, self._spec, self._where
             )
         return self._roles
 
-    @property
-    def source(self) -> Source:
-        """The data without the rows of a provided validation split that were locked before it changed."""
-        if (
-            self._roles is None
-            or self._old is None
-            or self._hashed is None
-            or self._source.validation is None
-        ):
-            return self._source
-        allowed = np.flatnonzero(~is_locked(self._old.locked, self._hashed, "validation"))
-        x, y = self._source.validation
+    def allowed(self, source: Source) -> Source:
+        """The data without the rows of a provided validation split that were locked before it changed.
+
+        Called last, as it lets the hashed tables go.
+        """
+        hashed, self._hashed = self._hashed, None
+        if self._roles is None or self._old is None or hashed is None or source.validation is None:
+            return source
+        allowed = np.flatnonzero(~is_locked(self._old.locked, hashed, "validation"))
+        x, y = source.validation
         judged = (rows_of(x, allowed), y[allowed] if isinstance(y, np.ndarray) else y.iloc[allowed])
-        return replace(self._source, validation=judged)
+        return replace(source, validation=judged)
 
     def fingerprint(self, test: NDArray[np.intp]) -> bytes | None:
         """The fingerprint to store; None if none was asked for.
@@ -95,12 +94,12 @@ class CheckedSource:
         Args:
             test: the rows that are locked for the test, where the study divides them as usual.
         """
-        if self._hashed is None:
+        if self._new is None:
             return None
         if self._old is None:
-            return self._hashed.fingerprint.with_test_rows(test).encode()
+            return self._new.with_test_rows(test).encode()
         if self._has_changed and self._roles is not None:
-            return self._hashed.fingerprint.with_roles(self._roles, self._old.locked, is_kept=True).encode()
+            return self._new.with_roles(self._roles, self._old.locked, is_kept=True).encode()
         return self._stored
 
 

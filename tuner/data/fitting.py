@@ -5,6 +5,7 @@ Sees training rows only. `encoding` applies the tables to any rows.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -19,13 +20,17 @@ from tuner.data import column, free_text
 from tuner.data.cells import TEXT, Cells
 from tuner.data.dates import DAY_S
 from tuner.data.notation import PLAIN
+from tuner.data.notes import Notes, open_number, written
 from tuner.data.options import Options
 from tuner.data.reading import ColumnReading
-from tuner.data.words import CATEGORY_MISSING, IDS, SENTINELS
+from tuner.data.words import CATEGORY_MISSING, CODES, IDS, SENTINELS
 from tuner.errors import DataError
 
 MOST_CATEGORIES = 32
 """A column with more categories keeps the most frequent ones; the others share one encoded column."""
+
+LEAST_OFTEN, MOST_CODES = 3, 4096
+"""A column with more than `MOST_CATEGORIES` that come so often has codes of them, too; see `embedding`."""
 
 NEARLY_ALL = 0.9
 """Texts of which this share differs name the rows and are no categories."""
@@ -34,57 +39,7 @@ LONG_TEXT = 4
 """Texts of so many words on average, more than half of them different, are free text."""
 
 _LEAST_ROWS, _LEAST_CONSTANT = 20, 3
-_SHOWN = 10
-
-
-class Notes:
-    """What was done with columns, by what it was."""
-
-    SENTENCES: Mapping[str, str] = {
-        "empty": "Columns without a value in training are left out: {}.",
-        "constant": "Columns with one value only in training are left out: {}.",
-        "distinct": "Columns of text that differs in every row are left out: {}.",
-        "text": "Free text becomes words, with a column for each that many rows tell apart: {}.",
-        "wordless": "Columns of free text are left out, as no word of theirs tells several rows apart: {}.",
-        "id": 'Columns that only number the rows are left out: {}; kind = "number" under '
-        "[data.columns.<name>] keeps one.",
-        "dropped": "Columns that the study leaves out: {}.",
-        "stray": "Values that are no numbers count as missing: {}.",
-        "odd": "Values that are no dates, times or truth values count as missing: {}.",
-        "unordered": "Values that `order` does not name count as missing: {}.",
-        "filled": "Missing numbers become the training median, and a column marks them: {}.",
-        "filled_with": "Missing values are filled in, and a column marks them: {}.",
-        "written": "Numbers are read as they are written: {}.",
-        "open_number": "Numbers that could mean two things: {}; decimal or thousands under "
-        "[data.columns.<name>] says which.",
-        "sentinel": "Numbers that look as if they stood for a missing value: {}; missing = [...] under "
-        "[data.columns.<name>] makes them missing.",
-        "codes": 'Numbers with zeros in front are categories: {}; kind = "number" under '
-        "[data.columns.<name>] changes it.",
-        "date": "Dates become days since the first one, and month, day of the year, weekday and hour as "
-        "sine and cosine: {}.",
-        "open_date": "Dates that could mean two things: {}; date_format under [data.columns.<name>] "
-        "says which.",
-        "time": "Times of day become hours, and these sine and cosine where they are all below 24: {}.",
-        "boolean": "Words for true and false become 1 and 0: {}.",
-        "ordinal": "Values become their places in the order that the study gives: {}.",
-        "merged": "Categories that differ in case or blanks only are one: {}.",
-        "category": "Each category gets a column of its own: {}.",
-        "counts": 'Columns that count up with the rows: {}; kind = "drop" under [data.columns.<name>] leaves '
-        "one out if it only numbers the rows.",
-    }
-
-    def __init__(self) -> None:
-        self.found: dict[str, list[str]] = {}
-
-    def add(self, kind: str, column: str) -> None:
-        """Tell something of a column."""
-        self.found.setdefault(kind, []).append(column)
-
-    def sentences(self) -> tuple[str, ...]:
-        """What was done, a sentence each."""
-        known = self.SENTENCES.items()
-        return tuple(text.format(listed(self.found[kind])) for kind, text in known if kind in self.found)
+_SHOWN, _MOST_SENTINELS, _MANY = 10, 3, 10
 
 
 def table_of(reading: ColumnReading, options: Options, notes: Notes) -> dict[str, Any] | None:
@@ -121,9 +76,12 @@ def cells_of(raw: Any, table: Mapping[str, Any]) -> Cells:
 
 def categories_of(cells: Cells, table: Mapping[str, Any]) -> Any:
     """The categories in each row, null of what is missing, as an Arrow array; (N,)."""
-    texts = cells.texts if cells.is_text else pa.array(cells.labels(), TEXT, from_pandas=True)
-    if table.get("own"):
-        return texts
+    texts = cells.array()
+    return texts if table.get("own") else without_missing(texts)
+
+
+def without_missing(texts: Any) -> Any:
+    """Categories with null for the words that say that there is none."""
     gone = pc.is_in(texts, value_set=pa.array(CATEGORY_MISSING, TEXT))
     return pc.if_else(gone, pa.scalar(None, TEXT), texts) if bool(pc.any(gone).as_py()) else texts
 
@@ -135,14 +93,8 @@ def folded(texts: Any) -> Any:
     return pc.replace_substring_regex(texts, _WHOLE, r"\1") if bool(pc.any(whole).as_py()) else texts
 
 
+_BEGUN = r"^[\W_]{0,2}\d"
 _WHOLE = r"^(-?\d+)\.0+$"
-
-
-def listed(names: Iterable[str]) -> str:
-    """The first ten of some names."""
-    names = list(names)
-    shown = ", ".join(names[:_SHOWN])
-    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
 
 
 def _number(reading: ColumnReading, asked: ColumnSpec, notes: Notes) -> dict[str, Any] | None:
@@ -150,21 +102,24 @@ def _number(reading: ColumnReading, asked: ColumnSpec, notes: Notes) -> dict[str
     name, kind, cells = reading.name, reading.kind, reading.cells
     values = column.finite(reading.values if reading.values is not None else cells.numbers())
     lost = np.isnan(values)
+    is_whole = not lost.any()
     if lost.all():
         if asked.kind is not None:
             raise DataError(f"{name}: {_not_so(reading, asked)}")
         notes.add("empty", name)
         return None
     _tell_strays(reading, "stray" if kind == "number" else "odd", notes)
-    known = values[~lost]
-    if len(known) >= _LEAST_CONSTANT and known.min() == known.max() and not lost.any():
+    known = values if is_whole else values[~lost]
+    if len(known) >= _LEAST_CONSTANT and known.min() == known.max() and is_whole:
         notes.add("constant", f"{name} ({known[0]:g})")
         return None
     if kind == "number" and asked.kind is None:
-        if _is_id(name, known) and not lost.any():
+        if _is_id(name, known) and is_whole:
             notes.add("id", name)
             return None
-        if not lost.any() and _counts_up(known):
+        if CODES & set(re.split(r"[\W\d_]+", name.lower())) and bool((known % 1 == 0).all()):
+            notes.add("named", name)
+        if is_whole and _counts_up(known):
             notes.add("counts", name)
         if found := sentinels(known):
             notes.add("sentinel", f"{name} ({', '.join(f'{number:.15g}' for number in found)})")
@@ -173,10 +128,10 @@ def _number(reading: ColumnReading, asked: ColumnSpec, notes: Notes) -> dict[str
         words = f" ({reading.true[0]} = 1)" if reading.true and reading.true[0] != "true" else ""
         notes.add(kind, name + words)
     fill = _fill(known, asked)
-    if lost.any():
+    if not is_whole:
         usual = asked.fill in (None, "median")
         notes.add("filled" if usual else "filled_with", f"{name} ({lost.sum()} rows, {fill:g})")
-    table: dict[str, Any] = {"name": name, "kind": kind, "fill": fill, "missing": bool(lost.any())}
+    table: dict[str, Any] = {"name": name, "kind": kind, "fill": fill, "missing": not is_whole}
     if kind == "time" and 0 <= known.min() <= known.max() < 24:
         table["periodic"] = True
     if reading.notation != PLAIN:
@@ -199,6 +154,9 @@ def _date(reading: ColumnReading, asked: ColumnSpec, notes: Notes) -> dict[str, 
         notes.add("constant", reading.name)
         return None
     _tell_strays(reading, "odd", notes)
+    if asked.kind is None and (odd := sentinels(known)):
+        shown = pa.array(np.array(reading.cells.labels(), object)[np.isin(stamps, odd)]).unique().to_pylist()
+        notes.add("sentinel", f"{reading.name} ({', '.join(map(str, shown))})")
     notes.add("date", f"{reading.name} ({lost.sum()} rows without)" if lost.any() else reading.name)
     if reading.open_case is not None:
         order = {"dmy": "day", "mdy": "month", "ymd": "year"}[reading.first]
@@ -255,6 +213,10 @@ def _category(reading: ColumnReading, asked: ColumnSpec, notes: Notes) -> dict[s
     if not known:
         notes.add("empty", name)
         return None
+    if asked.kind is None and reading.codes is None and distinct > 2:
+        begun = pc.match_substring_regex(counted.field("values"), _BEGUN)
+        if (pc.sum(counted.field("counts").filter(begun)).as_py() or 0) >= NEARLY_ALL * known:
+            notes.add("unread", f"{name} ({counted.field('values')[0].as_py()!r} and the like)")
     if asked.kind == "text" or (asked.kind is None and (kind := _rowwise(texts, known, distinct))):
         if asked.kind != "text" and kind != "text":
             notes.add(kind, name)
@@ -277,7 +239,7 @@ def _category(reading: ColumnReading, asked: ColumnSpec, notes: Notes) -> dict[s
     many = len(ranked) > len(kept)
     few = f"{name} ({len(kept)} of {len(ranked)}, the rarer ones together)"
     notes.add("category", few if many else f"{name} ({len(kept)})")
-    table = {
+    table: dict[str, Any] = {
         "name": name,
         "kind": "category",
         "categories": kept,
@@ -287,6 +249,9 @@ def _category(reading: ColumnReading, asked: ColumnSpec, notes: Notes) -> dict[s
     }
     if asked.fill == "most frequent":
         table["fill"] = ranked[0]
+    often = sum(counts[word] >= LEAST_OFTEN for word in ranked[:MOST_CODES])
+    if often > MOST_CATEGORIES:
+        table["embedding"] = {"categories": ranked[:often], "other": len(ranked) > often}
     return table
 
 
@@ -294,9 +259,10 @@ def _rowwise(texts: Any, known: int, distinct: int) -> str:
     """Whether the texts differ by row rather than name categories: all, nearly all, or as free text."""
     if known < 2:
         return ""
-    words = pc.mean(pc.count_substring_regex(texts, r"\S+")).as_py()
-    if distinct > known / 2 and words >= LONG_TEXT and known >= _LEAST_ROWS:
-        return "text"
+    if distinct > known / 2 and known >= _LEAST_ROWS:
+        words = pc.mean(pc.count_substring_regex(texts, r"\S+")).as_py()
+        if words >= LONG_TEXT:
+            return "text"
     nearly = distinct > NEARLY_ALL * known and known >= _LEAST_ROWS
     return "distinct" if distinct == known or nearly else ""
 
@@ -325,7 +291,7 @@ def _fill(known: NDArray[np.float64], asked: ColumnSpec) -> float:
     if asked.fill == "most frequent":
         values, counts = np.unique(known, return_counts=True)
         return float(values[np.argmax(counts)])
-    return float(np.median(known))
+    return column.median(known)
 
 
 def _not_so(reading: ColumnReading, asked: ColumnSpec) -> str:
@@ -352,20 +318,9 @@ def _tell_strays(reading: ColumnReading, kind: str, notes: Notes) -> None:
 
 
 def _tell_notation(reading: ColumnReading, notes: Notes) -> None:
-    written, how = reading.written, reading.notation
     if reading.open_case is not None:
-        plain = reading.open_case.replace(how.thousands, "") if how.thousands else reading.open_case
-        notes.add("open_number", f"{reading.name} ({reading.open_case}, read as {plain.replace(',', '.')})")
-    if written is None:
-        return
-    told = ["decimal comma"] if how.decimal == "," else []
-    told += ["percent as shares, 50 % as 0.5"] if written.has_percent() else []
-    money = written.currencies()
-    told += (
-        [" and ".join(money) + (" as if they were one currency" if len(money) > 1 else "")] if money else []
-    )
-    told += [f"in {how.unit}"] if how.unit else []
-    if told:
+        notes.add("open_number", f"{reading.name} ({reading.open_case}, read as {open_number(reading)})")
+    if told := written(reading):
         notes.add("written", f"{reading.name} ({', '.join(told)})")
 
 
@@ -381,7 +336,7 @@ def _is_id(name: str, known: NDArray[np.float64]) -> bool:
 
 def _counts_up(known: NDArray[np.float64]) -> bool:
     """Whether whole numbers rise from row to row with few gaps."""
-    if len(known) < _LEAST_ROWS:
+    if len(known) < _LEAST_ROWS or (np.diff(known[:_SHOWN]) <= 0).any():
         return False
     steps = np.diff(known)
     rising = bool((steps > 0).all()) and bool((known % 1 == 0).all())
@@ -389,11 +344,20 @@ def _counts_up(known: NDArray[np.float64]) -> bool:
 
 
 def sentinels(known: NDArray[np.float64]) -> list[float]:
-    """Numbers such as -999 that stand far from all others, more than once; (N,) without NaN."""
+    """Numbers that may stand for a missing value, each more than once; (N,) without NaN.
+
+    Such as -999 that stand farther from all others than these lie apart; other numbers do so only where there
+    are many. And -1 where no other number is negative and all are whole.
+    """
+    values, counts = np.unique(known, return_counts=True)
     found = []
-    for edge, sign in ((float(known.min()), -1), (float(known.max()), 1)):
-        if edge in SENTINELS and np.count_nonzero(known == edge) > 1:
-            rest = known[known != edge]
-            if len(rest) and np.abs(rest - edge).min() > max(np.ptp(rest), 1.0) and sign * edge > 0:
-                found.append(edge)
+    for values_in, counts_in in ((values, counts), (values[::-1], counts[::-1])):
+        gaps = np.abs(np.diff(values_in[: _MOST_SENTINELS + 1]))
+        at = int(np.argmax(gaps)) + 1 if len(gaps) else 0
+        rest, edge = values_in[at:], values_in[:at]
+        usual = len(rest) >= _MANY or bool(np.isin(edge, SENTINELS).all())
+        if at and usual and counts_in[:at].min() > 1 and gaps[at - 1] > max(np.ptp(rest), 1.0):
+            found += [float(value) for value in edge]
+    if not found and len(values) > 2 and values[0] == -1 and counts[0] > 1 and values[1] >= 0:
+        found = [-1.0] if bool((values % 1 == 0).all()) else []
     return found

@@ -41,7 +41,7 @@ def vocabulary(texts: Any) -> tuple[list[str], int]:
     Returns:
         The words, the best first: none where no word stands in several rows.
     """
-    rows, words = _words(texts)
+    rows, words = words_of(texts)
     coded = words.dictionary_encode()
     different = len(coded.dictionary)
     if not different:
@@ -58,7 +58,7 @@ def vocabulary(texts: Any) -> tuple[list[str], int]:
 
 def encoded(texts: Any, known: Sequence[str]) -> list[NDArray[Any]]:
     """How many words each text has, and whether each known word is among them; (N,) each."""
-    rows, words = _words(texts)
+    rows, words = words_of(texts)
     at = pc.index_in(words, value_set=pa.array(known, words.type))
     at = np.asarray(pc.fill_null(at, -1).to_numpy(zero_copy_only=False), np.int64)
     there = np.zeros((len(known), len(texts)), np.bool_)
@@ -77,10 +77,15 @@ def shared(columns: Sequence[Sequence[str]]) -> list[list[str]]:
     return [sorted(words[: max(each, 1)]) for words in columns]
 
 
-def _words(texts: Any) -> tuple[NDArray[np.int64], Any]:
-    """Every word, as an Arrow array, and in which row it stands; (W,) each."""
+def words_of(texts: Any, between: str = _BETWEEN) -> tuple[NDArray[np.int64], Any]:
+    """Every word in its order, as an Arrow array, and in which row it stands; (W,) each.
+
+    Args:
+        texts: an Arrow array.
+        between: a regular expression of what stands between two words.
+    """
     lower = pc.utf8_lower(pc.utf8_normalize(pc.fill_null(texts, ""), "NFC"))
-    split = pc.split_pattern_regex(lower, _BETWEEN)
+    split = pc.split_pattern_regex(lower, between)
     words = pc.list_flatten(split)
     rows = np.asarray(pc.list_parent_indices(split).to_numpy(zero_copy_only=False), np.int64)
     there = pc.not_equal(words, pa.scalar("", words.type))

@@ -242,6 +242,8 @@ def _of_tables(samples: Sequence[Mapping[str, Any]], target: str | None, kind: s
 def _stacked(values: Sequence[Any], kind: str) -> Any:
     """One array of all samples; a number each becomes a column."""
     arrays = [_plain(value) for value in values]
+    if arrays[0].ndim in (1, 2) and {each.shape[1:] for each in arrays} == {arrays[0].shape[1:]}:
+        return arrays if len({len(each) for each in arrays}) > 1 else np.stack(arrays)
     odd = next((i for i, each in enumerate(arrays) if each.shape != arrays[0].shape), None)
     if odd is not None:
         raise DataError(

@@ -15,8 +15,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pandas.api import types
+
+from tuner.data.arrays import Sequences
 
 VERSION = 1
 """Of the way in which hashes are made."""
@@ -29,6 +33,7 @@ Columns = dict[str, tuple[str, str]]
 """The type and the hash of each column, in the columns' order."""
 
 _MISSING = np.uint64(0x7FF8_0000_0000_0000)
+_BLOCK = 4096
 _BETWEEN, _ABSENT = "\x1f", "\x00"
 
 
@@ -36,7 +41,7 @@ class HashedTable:
     """A table, or an array, of which rows and columns can be told apart by their hashes.
 
     Args:
-        x: (N, D) columns or numbers, or (N, C, H, W).
+        x: raw inputs, see `arrays.X`.
         names: the columns of a 2-D array.
     """
 
@@ -47,7 +52,12 @@ class HashedTable:
         self.columns: Columns = {}
         self.count = len(x)
         columns: dict[str, Any] = {}
-        if isinstance(x, pd.DataFrame):
+        self._runs: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None
+        if isinstance(x, Sequences):
+            self._runs, x = (x.starts, x.lengths), x.frame
+        if isinstance(x, pd.Series):
+            columns = {str(x.name): x}
+        elif isinstance(x, pd.DataFrame):
             columns = {str(name): x[name] for name in x.columns}
         elif np.ndim(x) == 2 and np.shape(x)[1] <= MOST_COLUMNS:
             given = list(names)
@@ -56,13 +66,14 @@ class HashedTable:
             self._whole = _of_blocks(np.asarray(x))
             shape = " x ".join(map(str, np.shape(x)[1:]))
             self.columns["X"] = (f"numbers, {shape}", _digest(self._whole))
+        self._steps = len(x)
         for name, values in columns.items():
             self._add(name, values if isinstance(values, pd.Series) else pd.Series(values))
 
     def rows(self, names: Collection[str] | None = None) -> Hashes:
         """A hash of each row over some columns, in whatever order they stand, or over all; (N,)."""
         chosen = sorted(self.columns if names is None else names)
-        sums = np.zeros(self.count, np.uint64)
+        sums = np.zeros(self._steps, np.uint64)
         with np.errstate(over="ignore"):
             for name in chosen:
                 if name in self._numbers:
@@ -72,7 +83,7 @@ class HashedTable:
             texts = [name for name in chosen if name in self._texts]
             if texts:
                 sums += _of_texts([self._texts[name] for name in texts], _BETWEEN.join(texts))
-            return _mixed(sums)
+            return _mixed(sums) if self._runs is None else _of_runs(_mixed(sums), *self._runs)
 
     def _add(self, name: str, values: pd.Series[Any]) -> None:
         kind, bits = _numeric(values)
@@ -81,10 +92,20 @@ class HashedTable:
             self.columns[name] = (kind, _digest(bits))
             return
         self._texts[name] = text = _text(values)
-        edges, letters = _pieces(text.fill_null(_ABSENT))
-        column = sha256(edges.astype("<i8").tobytes())
+        edges, letters = _pieces(text.fill_null(_ABSENT) if text.null_count else text)
+        column = sha256(np.ascontiguousarray(edges, "<i8").data)
         column.update(letters)
         self.columns[name] = ("text", column.hexdigest()[:16])
+
+
+def _of_runs(steps: Hashes, starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> Hashes:
+    """A hash of each run of steps, which depends on their order; (N,)."""
+    sums = _mixed(lengths.astype(np.uint64))
+    with np.errstate(over="ignore"):
+        for place in range(int(lengths.max(initial=0))):
+            there = np.flatnonzero(lengths > place)
+            sums[there] = _mixed(sums[there]) + steps[starts[there] + place]
+    return _mixed(sums)
 
 
 def _numeric(values: pd.Series[Any]) -> tuple[str, Hashes | None]:
@@ -111,8 +132,6 @@ def _numeric(values: pd.Series[Any]) -> tuple[str, Hashes | None]:
 
 def _text(values: pd.Series[Any]) -> Any:
     """A column as Arrow holds text, missing values as such."""
-    import pyarrow as pa
-
     if isinstance(values.dtype, pd.StringDtype):
         read = pa.array(values, from_pandas=True)
     else:
@@ -126,6 +145,13 @@ def _text(values: pd.Series[Any]) -> Any:
     return read.cast(pa.large_string())
 
 
+def may_hold_words(values: pd.Series[Any]) -> bool:
+    """Whether any letter or question mark stands in a column: all letters and it come after the digits."""
+    read = pa.array(values, from_pandas=True)
+    chunks = [_pieces(chunk.cast(pa.large_string()))[1] for chunk in getattr(read, "chunks", [read])]
+    return any(np.frombuffer(chunk, np.uint8).max(initial=0) > ord("9") for chunk in chunks)
+
+
 def _word(value: Any) -> str:
     text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
     return text.encode(errors="replace").decode()
@@ -133,16 +159,17 @@ def _word(value: Any) -> str:
 
 def _of_texts(columns: list[Any], key: str) -> Hashes:
     """A hash of what stands in each row of some columns of text."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
     between = pa.scalar(_BETWEEN, pa.large_string())
     joined = pc.binary_join_element_wise(*columns, between, null_handling="replace", null_replacement=_ABSENT)
+    places: Any = slice(None)
+    if len(columns) == 1:  # which often has few different texts
+        coded = pc.dictionary_encode(joined)
+        joined, places = coded.dictionary, coded.indices.to_numpy()
     edges, text = _pieces(joined)
     salt = blake2b(key.encode(), digest_size=16).digest()
-    return _joined(
-        blake2b(text[start:end], digest_size=8, salt=salt).digest() for start, end in pairwise(edges.tolist())
-    )
+    hashes = [blake2b(text[a:b], digest_size=8, salt=salt).digest() for a, b in pairwise(edges.tolist())]
+    found: Hashes = _joined(hashes)[places]
+    return found
 
 
 def _pieces(texts: Any) -> tuple[NDArray[np.int64], memoryview]:
@@ -158,12 +185,16 @@ def _joined(digests: Iterable[bytes]) -> Hashes:
 
 def _of_blocks(x: NDArray[Any]) -> Hashes:
     """A hash of the numbers of each row, whatever its shape."""
-    try:
-        flat = np.ascontiguousarray(x.reshape(len(x), -1), "<f4") + np.float32(0.0)
-    except (TypeError, ValueError):
-        return _of_texts([_text(pd.Series([repr(row) for row in x.tolist()]))], "X")
-    flat[np.isnan(flat)] = np.nan
-    return _joined(blake2b(row, digest_size=8).digest() for row in flat)
+    hashes: list[bytes] = []
+    for start in range(0, len(x), _BLOCK):  # as images of bytes take four times their memory as floats
+        block = x[start : start + _BLOCK]
+        try:
+            flat = np.ascontiguousarray(block.reshape(len(block), -1), "<f4") + np.float32(0.0)
+        except (TypeError, ValueError):
+            return _of_texts([_text(pd.Series([repr(row) for row in x.tolist()]))], "X")
+        flat[np.isnan(flat)] = np.nan
+        hashes += [blake2b(row, digest_size=8).digest() for row in flat]
+    return _joined(hashes)
 
 
 def _mixed(bits: Hashes) -> Hashes:
@@ -185,4 +216,4 @@ def _key(name: str) -> np.uint64:
 
 
 def _digest(bits: Hashes) -> str:
-    return sha256(bits.astype("<u8").tobytes()).hexdigest()[:16]
+    return sha256(np.ascontiguousarray(bits, "<u8").data).hexdigest()[:16]

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Dataset, Task
-from tuner.data import column, given, source, split, target, targets
-from tuner.data.arrays import X, Y
+from tuner.data import column, given, plain_numbers, source, split, target, targets
+from tuner.data.arrays import Sequences, X, Y
 from tuner.data.fingerprint import OPEN, TEST, Roles
 from tuner.data.fingerprint_check import CheckedSource, FingerprintCheck
 from tuner.data.options import Options
@@ -26,9 +26,21 @@ from tuner.data.source import Source
 from tuner.data.split import Parts
 from tuner.errors import DataError
 
+_SAID_BY = {
+    "image": 'name its column of file names: image = "<column>"',
+    "tokens": 'name its column of texts: text = "<column>"',
+    "series": 'say which rows are steps of one series: sequence = "<column>", or window = <steps>',
+}
+"""What makes of a table another kind of inputs."""
+
 
 def load(
-    spec: DataSpec, folder: Path, *, resampling: bool = False, check: FingerprintCheck | None = None
+    spec: DataSpec,
+    folder: Path,
+    *,
+    resampling: bool = False,
+    check: FingerprintCheck | None = None,
+    read: list[Source] | None = None,
 ) -> Dataset:
     """Read, split and encode what `[data]` names.
 
@@ -43,6 +55,7 @@ def load(
             the raw rows alive.
         check: the stored fingerprint to compare with. Where the data has changed, no row that was locked
             is trained on, see `relocking`. None: no fingerprint is taken.
+        read: what `outline` has read of the same, which is taken out, so that it can be freed on the way.
 
     Returns:
         Encoded, not yet scaled inputs; see `Dataset`. With folds its splits are the first fold's.
@@ -52,17 +65,8 @@ def load(
         PluginError: the reference to a function leads nowhere.
     """
     file = source.digest(spec, folder) if check is not None else ""
-    return _dataset(source.read(spec, folder), spec, resampling, check, file)
-
-
-def outline(spec: DataSpec, folder: Path, memory: Any = None) -> tuple[bool, int, Task]:
-    """Whether the inputs are images, how many rows there are to train on, and the task; encodes nothing.
-
-    Args: and errors as those of `load` and `from_memory`.
-    """
-    found = source.read(spec, folder) if memory is None else given.source_of(memory, spec)
-    read = targets.read(found.y, spec.task, found.where, options_of(found, spec))
-    return np.ndim(found.x) == 4, len(divided(found, read, spec).train), read.task
+    found = replace(read.pop(), where=spec.source) if read else source.read(spec, folder)
+    return _dataset(found, spec, resampling, check, file)
 
 
 def from_arrays(
@@ -71,7 +75,7 @@ def from_arrays(
     """Split and encode arrays in memory, as `load` does with files.
 
     Args:
-        x: (N, D) or (N, C, H, W) numbers, or a data frame.
+        x: as `arrays.inputs` takes it.
         y: N classes or numbers, or (N, T) numbers; goes with `x` by position, whatever its index.
         spec: `[data]`, with ``source = "memory"``.
         resampling: see `load`.
@@ -106,8 +110,15 @@ def _dataset(
     checked = CheckedSource(found, spec, check, file)
     read = targets.read(found.y, spec.task, found.where, options_of(found, spec))
     parts = divided(found, read, spec, checked.roles(split_keys(found, read, spec), read.rows))
-    found = checked.source
-    rows = _search_rows(found, read, parts, spec)
+    found = checked.allowed(found)
+    wanted = resampling or spec.folds is not None or spec.reshuffle
+    x: X | dict[str, Any] = inputs(found, found.x, spec)
+    if (
+        isinstance(x, pd.DataFrame) and isinstance(found.x, pd.DataFrame) and not wanted
+    ):  # what is kept stays as it was written
+        found = replace(found, x=found.x.drop(columns=list(x)))
+        x = {str(name): column for name, column in x.items()}
+    rows = _search_rows(found, x, read, parts, spec)
     locked = "those for the test are not read" if found.has_test else f"{len(parts.test)} locked for the test"
     if spec.folds is not None:
         folds = rows.parts(spec.folds)
@@ -120,7 +131,6 @@ def _dataset(
             *parts.notes,
             *_reshuffled(rows),
         )
-    wanted = resampling or spec.folds is not None or spec.reshuffle
     notes = (*found.notes, *read.notes, *checked.notes, *told, *data.notes)
     fingerprint = checked.fingerprint(read.rows[parts.test])
     return replace(data, notes=notes, resampling=rows if wanted else None, fingerprint=fingerprint)
@@ -142,13 +152,25 @@ def divided(found: Source, read: target.Target, spec: DataSpec, roles: Roles | N
     open_, test = (np.flatnonzero(roles[read.rows] == role) for role in (OPEN, TEST))
     rest = 1 - (spec.test if drawn else 0.0)
     spec = spec.model_copy(update={"validation": min(spec.validation / rest, 0.9)})
-    keys = keys if keys is None else keys[open_]
+    if keys is not None:
+        open_ = split.before(keys, open_, test)
+        keys = keys[open_]
     parts = split.divide(len(open_), keys, spec, found.where, validation=judged, test=False)
     return replace(parts, train=open_[parts.train], validation=open_[parts.validation], test=test)
 
 
-def _search_rows(found: Source, read: target.Target, parts: Parts, spec: DataSpec) -> SearchRows:
-    """All rows but the test's."""
+def _search_rows(
+    found: Source, x: X | dict[str, Any], read: target.Target, parts: Parts, spec: DataSpec
+) -> SearchRows:
+    """All rows but the test's.
+
+    Args:
+        found: what stands beside the inputs.
+        x: the inputs, or their columns, which are taken.
+        read: the target.
+        parts: how it is divided.
+        spec: `[data]`.
+    """
     rows = np.sort(np.concatenate([parts.train, parts.validation]))
     provided = None if found.validation is None else _provided(found, found.validation, read, spec)
     if provided is not None:
@@ -165,8 +187,14 @@ def _search_rows(found: Source, read: target.Target, parts: Parts, spec: DataSpe
         # Labels that rows are stratified by are compared sooner as numbers.
         keys = y if labels and spec.split == "random" else keys[rows]
     weight = weights(found, found.x, spec)
+    options = options_of(found, spec)
+    if isinstance(x, dict):
+        x, votes = plain_numbers.parsed(x, read.rows[rows], read.rows[parts.train], options)
+        options = replace(options, votes=votes)
+    else:
+        x = rows_of(x, read.rows[rows])
     return SearchRows(
-        x=rows_of(inputs(found, found.x, spec), read.rows[rows]),
+        x=x,
         y=y,
         task=read.task,
         labels=labels,
@@ -180,7 +208,7 @@ def _search_rows(found: Source, read: target.Target, parts: Parts, spec: DataSpe
         weight=None if weight is None else weight[read.rows[rows]],
         pairs=read.labels,
         provided_weight=None if found.validation is None else weights(found, found.validation[0], spec),
-        options=options_of(found, spec),
+        options=options,
     )
 
 
@@ -245,7 +273,7 @@ def split_keys(found: Source, read: target.Target, spec: DataSpec) -> NDArray[An
                 f"{found.where}: time: column '{spec.time}' holds values that are neither numbers nor "
                 "dates like 2024-12-31; correct them"
             )
-        return times
+        return times if found.steps is None else found.steps[read.rows] - [spec.gap, 0]
     return read.values if read.task is Task.CLASSIFICATION else None
 
 
@@ -292,12 +320,21 @@ def inputs(found: Source, x: X, spec: DataSpec) -> X:
     for name, own in spec.columns.items():
         if name not in spec.targets:
             found.column("columns", name)
-        if own.kind != "drop" and not isinstance(x, pd.DataFrame):
+        if own.kind != "drop" and isinstance(x, np.ndarray):
             raise DataError(
                 f"{found.where}: columns.{name}: the data are an array of numbers, of which a column can "
                 'only be left out, by kind = "drop"'
             )
     out = _left_out(spec)
+    if spec.text is not None:
+        raw = found.column("text", spec.text)
+        return x[spec.text] if isinstance(x, pd.DataFrame) else raw
+    if isinstance(x, Sequences):
+        return replace(x, frame=x.frame.drop(columns=[name for name in x.frame.columns if name in out]))
+    if isinstance(x, pd.DataFrame) and spec.kind in _SAID_BY:
+        raise DataError(
+            f'{found.where}: kind = "{spec.kind}": the data are a table; {_SAID_BY[spec.kind]} under [data]'
+        )
     if isinstance(x, pd.DataFrame):
         return x[[name for name in x.columns if name not in out]]
     if x.ndim == 2 and not out.isdisjoint(found.names):

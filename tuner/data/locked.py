@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from tuner.core.data_spec import DataSpec
@@ -69,7 +70,7 @@ def unlock(
     read = targets.read(found.y, spec.task, found.where, options_of(found, spec))
     if found.has_test:
         x, y = _provided(spec, folder, memory)
-        if type(x) is not type(found.x) or np.shape(x)[1:] != np.shape(found.x)[1:]:
+        if not arrays.are_alike(x, found.x) or _columns(x) != _columns(found.x):
             raise DataError(f"{found.where}: X_test and X differ in kind or shape; only N may differ")
         y = _values(y, read, found.where)
         return UnlockedRows(inputs(found, x, spec), y, read.task, weights(found, x, spec))
@@ -101,7 +102,11 @@ def _provided(spec: DataSpec, folder: Path, memory: Any) -> tuple[X, Y]:
         values = source.read_raw(spec, folder, source.reader(spec))
     if "X_test" not in values or "y_test" not in values:
         raise DataError(f"{spec.source}: X_test and y_test belong together; give both or neither")
-    return arrays.pair(values["X_test"], values["y_test"], spec.source, "_test")
+    return arrays.pair(values["X_test"], values["y_test"], spec.source, "_test", spec.kind)
+
+
+def _columns(x: X) -> int:
+    return x.shape[1] if isinstance(x, pd.DataFrame) else 0
 
 
 def _values(y: Y, read: target.Target, where: str) -> NDArray[Any]:

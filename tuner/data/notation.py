@@ -11,7 +11,7 @@ import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -40,20 +40,23 @@ _SIGNS = (
 _CURRENCY = (
     rf"(?:[a-z]{{0,3}}[{_SIGNS}]|" + "|".join(map(re.escape, sorted(CURRENCIES, key=len, reverse=True))) + ")"
 )
+_BOUND = "[<>~\u2248\u2264\u2265]=?" + r"|(?:ca|circa|approx|about|etwa|rund)\b\.?"
+_MARK = "[+*\u2020\u2021\u00a7]+" + r"|\[\w{1,2}\]"
 _UNIT = rf"[^\d\s.,()'\"{_MINUS}](?:[^\d()\"]{{0,18}}[^\d()\"\s{_MINUS}])?"
 _AROUND = (
-    rf"(?i)^\s*(?P<front>{_CURRENCY})?\s*(?P<open>\()?\s*(?P<sign>[+{_MINUS}])?\s*(?P<currency>{_CURRENCY})?\s*"
-    rf"(?P<second>[+{_MINUS}])?\s*(?P<lead>[.,])?%s\s*(?:(?P<early>[{_MINUS}])\s+)?(?P<unit>{_UNIT})?\s*(?P<behind>[{_MINUS}])?\s*"
+    rf"(?i)^\s*(?P<bound>{_BOUND})?\s*(?P<front>{_CURRENCY})?\s*(?P<open>\()?\s*(?P<sign>[+{_MINUS}])?\s*(?P<currency>{_CURRENCY})?\s*"
+    rf"(?P<second>[+{_MINUS}])?\s*(?P<lead>[.,])?%s\s*(?P<mark>{_MARK})?\s*(?:(?P<early>[{_MINUS}])\s+)?(?P<unit>{_UNIT})?\s*(?P<behind>[{_MINUS}])?\s*"
     rf"(?:(?P<close>\))\s*(?P<last>{_UNIT})?)?\s*$"
 )
 _SHAPE = re.compile(_AROUND % "0")
 _NUMBER = re.compile(_AROUND % _TOKEN)
-_DASHED = rf"(\d)[.,][{_MINUS}]{{1,2}}"
+_DASHED = rf"(\d)[.,/][{_MINUS}]{{1,2}}"
 _QUOTED = r"^=?\"(.*)\"$|^'(.*)'$|^'([^']*)$"
 _GROUPS = "|".join(rf"(?:{re.escape(mark)}\d{{3}})+" for mark in SPACES + QUOTES)
 _WORD = r"(?i)^\s*[+-]?(?:true|false|inf|infinity)\s*$"
 _WORDS = {"true": 1.0, "false": 0.0, "-inf": -np.inf, "-infinity": -np.inf}
-_DIGITS = {ord(zero) + i: str(i) for zero in "\uff10\u0660\u06f0\u0966" for i in range(10)}
+_FOREIGN = "[^\\P{Nd}0-9]|[\u066b\u066c]"
+_ARABIC = {"\u066b": ".", "\u066c": ","}
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,15 @@ class Notation:
         thousands: the other one of them, where it separates thousands; else empty. Spaces and apostrophes
             may separate them in any notation.
         unit: what may stand behind a number, beside percent signs, currencies, thousands and millions.
+        marks: whether numbers count that have a sign of a bound or a footnote: <0.01, 4+, 5.2*.
+        mixed: whether numbers count, too, that can only have the other decimal mark.
     """
 
     decimal: str = "."
     thousands: str = ","
     unit: str = ""
+    marks: bool = False
+    mixed: bool = False
 
     def to_table(self) -> dict[str, str]:
         """As an encoding keeps it."""
@@ -84,7 +91,8 @@ def whole(texts: Any, notation: Notation = PLAIN) -> NDArray[np.float64] | None:
     if notation.decimal == "," and bool(pc.any(pc.match_substring(texts, ".")).as_py()):
         return None
     try:
-        _floats(texts[:_HEAD])  # what is no number is seldom first met far down
+        if len(texts) > 10 * _HEAD:
+            _floats(texts[:_HEAD])  # what is no number is seldom first met far down
         return _floats(texts)
     except pa.ArrowInvalid:
         return None
@@ -127,7 +135,18 @@ class Written:
 
     def numbers(self, notation: Notation) -> NDArray[np.float64]:
         """Every text as a number in this notation; NaN elsewhere; (N,)."""
-        factors = np.array([shape.factor(notation.unit) for shape in self._shapes])[self._shape]
+        if notation.mixed:
+            other = replace(
+                notation, decimal=_other(notation.decimal), thousands=notation.decimal, mixed=False
+            )
+            values = self.numbers(replace(notation, mixed=False))
+            return np.where(np.isnan(values), self.numbers(other), values)
+        counts = [notation.marks or not shape.mark for shape in self._shapes]
+        factors = [
+            shape.factor(notation.unit) if c else np.nan
+            for shape, c in zip(self._shapes, counts, strict=True)
+        ]
+        factors = np.array(factors)[self._shape]
         fits = _matches(self._body, _body(notation.decimal, notation.thousands)) & ~np.isnan(factors)
         factors = factors[fits]
         digits = _without(self._body.filter(pa.array(fits)), f"[{_BETWEEN}{_other(notation.decimal)}]", "")
@@ -171,6 +190,19 @@ class Written:
                 return unit
         return ""
 
+    @property
+    def marked(self) -> NDArray[np.bool_]:
+        """Where a number has the sign of a bound or a footnote; (N,)."""
+        found = np.zeros(len(self._fits), bool)
+        found[self._fits] = np.array([bool(shape.mark) for shape in self._shapes], bool)[self._shape]
+        return found
+
+    def has_marks(self) -> bool:
+        """Whether all have the same mark, or more different ones have none: <18 and 65+ are groups."""
+        marked = self.marked[self._fits]
+        kinds = [len(pc.unique(self._body.filter(pa.array(where)))) for where in (marked, ~marked)]
+        return 0 < kinds[0] < kinds[1] or (not kinds[1] and len({shape.mark for shape in self._shapes}) == 1)
+
     def currencies(self) -> list[str]:
         """The currencies that stand beside numbers."""
         return sorted(
@@ -209,6 +241,7 @@ class _Shape:
         is_negative: whether that makes it negative.
         unit: what stands behind.
         money: the currency before it.
+        mark: the sign of a bound before it, or of a footnote behind it.
     """
 
     before: int
@@ -216,6 +249,7 @@ class _Shape:
     is_negative: bool
     unit: str
     money: str
+    mark: str = ""
 
     @classmethod
     def of(cls, text: str) -> _Shape:
@@ -232,6 +266,7 @@ class _Shape:
             is_negative=minus or part["open"] == "(",
             unit=" ".join(filter(None, (part["unit"], part["last"]))),
             money=part["front"] or part["currency"],
+            mark=part["bound"] + part["mark"],
         )
 
     def factor(self, unit: str) -> float:
@@ -245,7 +280,8 @@ def _factor(unit: str, shared: str) -> float:
     if not unit or _is_money(unit) or (shared and _stem(unit) == shared):
         return 1.0
     lower = unit.lower()
-    if shared and shared in (family := _family(lower)) and lower in family:
+    is_spelled = len(unit) > 1 or unit in "LWB" or unit == lower  # H is no hour
+    if is_spelled and shared and shared in (family := _family(lower)) and lower in family:
         return family[lower] / family[shared]
     if unit in SCALES or (lower in SCALES and (len(unit) > 1 or unit == "K")):
         return SCALES[unit if unit in SCALES else lower]
@@ -263,7 +299,7 @@ def _family(unit: str) -> Mapping[str, float]:
 def _stem(unit: str) -> str:
     """The same for one and many: year and years, Tag and Tage."""
     word = unit.strip(" .").lower()
-    return re.sub(r"(?:e?s|e?n|e)$", "", word) if len(word) > 3 else word
+    return re.sub(r"(?:e?s|e?n|e)$" if len(word) > 3 else r"(?<=..)s$", "", word)
 
 
 def _is_money(word: str) -> bool:
@@ -273,13 +309,17 @@ def _is_money(word: str) -> bool:
 
 def _bare(texts: Any) -> Any:
     """Without quotes around them, with the digits of ASCII, and 12,- as 12."""
-    if not bool(pc.all(pc.string_is_ascii(texts)).as_py()):
-        for digit, ascii_digit in _DIGITS.items():
-            if bool(pc.any(pc.match_substring(texts, chr(digit))).as_py()):
-                texts = pc.replace_substring(texts, chr(digit), ascii_digit)
+    is_ascii = bool(pc.all(pc.string_is_ascii(texts)).as_py())
+    if not is_ascii and bool(pc.any(pc.match_substring_regex(texts, _FOREIGN)).as_py()):
+        texts = pa.array([_ascii(text) for text in texts.to_pylist()], texts.type)
     if bool(pc.any(pc.match_substring_regex(texts, "[\"']")).as_py()):
         texts = pc.replace_substring_regex(pc.utf8_trim_whitespace(texts), _QUOTED, r"\1\2\3")
     return _without(texts, _DASHED, r"\1")
+
+
+def _ascii(text: str) -> str:
+    """With the digits of ASCII for those of any script."""
+    return "".join(_ARABIC.get(c) or str(unicodedata.decimal(c, c)) for c in text)
 
 
 def _truths(texts: Any) -> NDArray[np.float64]:

@@ -19,6 +19,7 @@ class Options:
     Attributes:
         hint: the decimal mark that the file's separator suggests; used only where nothing else says.
         columns: what is said of single columns.
+        votes: of columns whose text was parsed before, see `plain_numbers.parsed`.
     """
 
     decimal: str | None = None
@@ -27,6 +28,7 @@ class Options:
     date_format: str | None = None
     columns: Mapping[str, ColumnSpec] = field(default_factory=dict)
     hint: str | None = None
+    votes: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, spec: DataSpec, hint: str | None = None) -> Options:

@@ -6,7 +6,6 @@ its numbers or dates; `read_column` looks at one alone, as the target is. Each b
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,10 +17,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tuner.core.column_spec import ColumnSpec
-from tuner.data import dates, notation
+from tuner.data import dates, notation, plain_numbers
 from tuner.data.cells import TEXT, Cells
 from tuner.data.notation import PLAIN, Notation, Written
 from tuner.data.options import Options
+from tuner.data.threads import each
 from tuner.data.words import BOOLEANS
 
 MOSTLY = 0.5
@@ -32,10 +32,6 @@ UNIT_SHARE = 0.9
 
 _SAMPLE = 100
 _FEW = 12
-_CODE = r"^0\d+$"
-_CODES = 0.005
-_GROUPED = r"^[+-]?[1-9]\d{0,2}(?:\.\d{3})+$"
-_GROUPS = re.compile(_GROUPED)
 _OF_WORDS = {word for pair in BOOLEANS for word in pair}
 
 
@@ -77,6 +73,13 @@ class ColumnReading:
     written: Written | None = None
 
     @property
+    def marked(self) -> NDArray[np.bool_]:
+        """Where a number has the sign of a bound or a footnote, which is left away; (N,)."""
+        if self.written is None or not self.notation.marks:
+            return np.zeros(len(self.cells), bool)
+        return self.written.marked
+
+    @property
     def stray(self) -> NDArray[np.bool_]:
         """Where something stands that is no such value; (N,)."""
         if self.values is None:
@@ -86,7 +89,7 @@ class ColumnReading:
 
 def read_columns(rows: pd.DataFrame, options: Options) -> list[ColumnReading]:
     """Read all columns of a table."""
-    found = [_read(str(name), rows[name], options) for name in rows.columns]
+    found = each(lambda name: _read(str(name), rows[name], options), rows.columns, len(rows))
     decimal = _majority([r.votes for r in found if r.kind == "number"], ".", ",")
     first = _majority(
         [1 if r.first == dates.DAY_FIRST else -1 for r in found if r.kind == "date" and r.votes],
@@ -110,11 +113,19 @@ def numbers(raw: pd.Series[Any], name: str, options: Options) -> NDArray[np.floa
 
 def timestamps(raw: pd.Series[Any], name: str, options: Options) -> NDArray[np.float64] | None:
     """Read a column that orders rows, dates or numbers; None where any value is neither; (N,)."""
-    own = options.columns.get(name, ColumnSpec()).model_copy(update={"kind": None, "order": ()})
-    values = read_column(name, raw, replace(options, columns={name: own})).values
-    if values is None:  # numbers with zeros in front are a category where nobody asks for numbers
-        values = numbers(raw, name, options)
-    return values if np.isfinite(values).all() else None
+    found = ordering(raw, name, options)
+    return None if found is None else found.values
+
+
+def ordering(raw: pd.Series[Any], name: str, options: Options) -> ColumnReading | None:
+    """How a column that orders rows is read, as dates or numbers; None where any value is neither."""
+    # Numbers with zeros in front are a category where nobody asks for numbers.
+    for kind in (None, "number"):
+        own = options.columns.get(name, ColumnSpec()).model_copy(update={"kind": kind, "order": ()})
+        found = read_column(name, raw, replace(options, columns={name: own}))
+        if found.values is not None:
+            return found if np.isfinite(found.values).all() else None
+    return None
 
 
 def _majority(votes: Iterable[int], one: str, other: str) -> str | None:
@@ -130,11 +141,12 @@ def _read(name: str, raw: pd.Series[Any], options: Options) -> ColumnReading:
     if cells.are_dates:
         return ColumnReading(name, "date", cells, cells, cells.seconds(dates.DAY_FIRST))
     if cells.texts is None:
-        return _of_numbers(ColumnReading(name, "number", cells, cells, cells.numbers()), asked)
+        votes = options.votes.get(name, 0)
+        return _of_numbers(ColumnReading(name, "number", cells, cells, cells.numbers(), votes=votes), asked)
     if asked.kind is None and asked.date_format is None and (plain := _plain(name, cells, asked)) is not None:
         return _of_numbers(plain, asked)
     words = options.words(name)
-    if asked.kind is None and asked.date_format is None and _are_names(_sample(cells.texts), words):
+    if asked.kind is None and asked.date_format is None and _are_names(_sample(cells.array()), words):
         return ColumnReading(name, "category", cells, cells)
     known = Cells(raw, absent, words)
     of = _Candidates(name, cells, known, asked)
@@ -149,12 +161,12 @@ def _plain(name: str, cells: Cells, asked: ColumnSpec) -> ColumnReading | None:
     read = None if decimal == "," else notation.whole(cells.texts)
     if read is None or cells.texts.null_count == len(cells):
         return None
-    if (code := _code(cells.texts)) is not None:
+    if (code := plain_numbers.code(cells.texts)) is not None:
         return ColumnReading(name, "category", cells, cells, codes=code)
     reading = ColumnReading(name, "number", cells, cells, cells.beside(read))
     if decimal == ".":
         return reading
-    votes, case = _dots(cells.texts)
+    votes, case = plain_numbers.dots(cells.texts)
     return replace(reading, votes=votes, open_case=case)
 
 
@@ -185,9 +197,9 @@ class _Candidates:
         if boolean is not None:
             # true and false are numbers, as in a column whose type is that of truth values.
             return replace(boolean, kind="number") if boolean.true[0] == "true" else boolean
-        if (code := _code(self._known.texts)) is not None:
+        if (code := plain_numbers.code(self._known.texts)) is not None:
             return replace(self._reading, codes=code)
-        sample = _sample(self._known.texts)
+        sample = _sample(self._known.array())
         if not _has_digits(sample):
             return self._reading
         if notation.could_be(sample):
@@ -246,9 +258,12 @@ class _Candidates:
     def _boolean(self) -> ColumnReading | None:
         texts = self._known.texts
         head = pc.utf8_lower(pc.drop_null(texts[:_FEW])).to_pylist()
-        if not set(head) <= _OF_WORDS | {"0", "1"}:
+        beside = self._known.beside(None)
+        if not set(head) <= _OF_WORDS | {"0", "1"} or not (np.isnan(beside) | _are_truths(beside)).all():
             return None
         found = set(pc.unique(pc.utf8_lower(pc.drop_null(texts))).to_pylist())
+        if len(found) < 2 and (self._reading.cells.missing != self._known.missing).any():
+            return None  # y beside x is no yes beside a gap
         pair = next((p for p in BOOLEANS if found <= {*p, "0", "1"} and found & set(p)), None)
         return None if pair is None else self._truths((pair[0], "1"), (pair[1], "0"))
 
@@ -283,15 +298,18 @@ def _has_digits(sample: list[str]) -> bool:
 
 def truths(cells: Cells, true: Iterable[str], false: Iterable[str]) -> NDArray[np.float64]:
     """1 of the words for true, 0 of those for false, NaN elsewhere; (N,)."""
-    if cells.texts is None:
-        values = cells.numbers()
-        return np.where((values == 0) | (values == 1), values, np.nan)
-    lower = pc.utf8_lower(cells.texts)
-    known = np.full(len(cells), np.nan)
-    for value, words in ((1.0, true), (0.0, false)):
-        there = pc.is_in(lower, value_set=pa.array(list(words), TEXT))
-        known[there.to_numpy(zero_copy_only=False).astype(bool)] = value
-    return cells.beside(known)
+    values = cells.beside(None)
+    known = np.where(_are_truths(values), values, np.nan)
+    if cells.texts is not None:
+        lower = pc.utf8_lower(cells.texts)
+        for value, words in ((1.0, true), (0.0, false)):
+            there = pc.is_in(lower, value_set=pa.array(list(words), TEXT))
+            known[there.to_numpy(zero_copy_only=False).astype(bool)] = value
+    return known
+
+
+def _are_truths(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.isin(values, (0, 1))
 
 
 def _settled(
@@ -313,7 +331,10 @@ def _settled(
 
 def _numbers_in(reading: ColumnReading, decimal: str, asked: ColumnSpec) -> ColumnReading:
     written = reading.written or Written(reading.known.texts)
-    how = Notation(decimal, _thousands(decimal, asked.thousands), written.unit())
+    how = Notation(decimal, _thousands(decimal, asked.thousands), written.unit(), written.has_marks())
+    dot, comma = written.votes()
+    if _decimal(asked) is None and dot and comma:
+        how = replace(how, mixed=True)
     return replace(reading, notation=how, written=written, values=reading.known.beside(written.numbers(how)))
 
 
@@ -327,32 +348,3 @@ def _decimal(asked: ColumnSpec) -> str | None:
 def _thousands(decimal: str, asked: str | None) -> str:
     other = "," if decimal == "." else "."
     return other if asked in (None, other) else ""
-
-
-def _dots(texts: Any) -> tuple[int, str | None]:
-    """How many of these plain numbers can have no mark of thousands, and one that can, where all can."""
-    head = pc.drop_null(texts[:_SAMPLE]).to_pylist()
-    if any("." in text and not _GROUPS.match(text) for text in head):
-        return 1, None
-    grouped = pc.match_substring_regex(texts, _GROUPED)
-    count, dots = (int(pc.sum(m).as_py() or 0) for m in (grouped, pc.match_substring(texts, ".")))
-    if not count or dots > count:
-        return dots - count, None
-    return 0, str(texts.filter(pc.fill_null(grouped, False))[0].as_py())
-
-
-def _code(texts: Any) -> str | None:
-    """A whole number with zeros in front, where all are whole and that is no slip; else None."""
-    if not all(map(str.isdecimal, pc.drop_null(texts[:_SAMPLE]).to_pylist())):
-        return None
-    zeros = pc.starts_with(texts, "0")
-    if not bool(pc.any(zeros).as_py()):
-        return None
-    coded = texts.filter(pc.fill_null(zeros, False))
-    coded = coded.filter(pc.match_substring_regex(coded, _CODE))
-    if not len(coded) or not bool(pc.all(pc.match_substring_regex(texts, r"^\d+$")).as_py()):
-        return None
-    sizes = pc.min_max(pc.utf8_length(texts)).as_py()
-    same = sizes["min"] == sizes["max"]
-    often = len(coded) >= _CODES * (len(texts) - texts.null_count)
-    return str(coded[0].as_py()) if same or often else None

@@ -205,6 +205,7 @@ def _divide_new(
     mine, fresh = roles[usable], new[usable]
     tested = (mine == TEST) & ~fresh
     if spec.split == "time":
+        keys = keys if keys.ndim == 1 else keys[:, 1]
         oldest = keys[tested].min() if tested.any() else np.inf
         mine[fresh] = np.where(keys[fresh] >= oldest, TEST, OPEN)
         mine[(mine == OPEN) & ~fresh & (keys > oldest)] = LEFT_OUT

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Dataset, Split, TargetUnits, Task
-from tuner.data import encoding, split, target, targets
+from tuner.data import embedding, inputs, split, target, targets
 from tuner.data.arrays import X
 from tuner.data.options import Options
+from tuner.data.plain_numbers import taken
 from tuner.data.split import Parts, Rows
 from tuner.errors import DataError
 
@@ -47,14 +48,14 @@ class SearchRows:
     """The rows that a search may see; a `core.dataset.Resampling`.
 
     Attributes:
-        x: raw inputs, (N, D) columns or numbers or (N, C, H, W).
+        x: raw inputs.
         y: numbers as they are, (N,) or (N, T); of classes, places in `labels`, int64 (N,).
         task: what is predicted.
         labels: the classes' names, in the order of `target.classes`; none for regression.
         spec: `[data]`.
         where: what errors are prefixed with.
         names: the columns of a 2-D array.
-        keys: what the rows are divided by, see `split.divide`; (N,) or None.
+        keys: what the rows are divided by, see `split.divide`.
         train: the rows of the study's own training split, ascending.
         validation: those of its validation split; none where the source brings one.
         provided: inputs and targets of the validation split that the source brings; -1 for other classes.
@@ -163,25 +164,31 @@ class SearchRows:
                 notes.append(f"{more} validation rows have classes that training lacks and are left out.")
                 judged_rows, judged_y = judged_rows[known], judged_y[known]
                 judged_weight = None if judged_weight is None else judged_weight[known]
-        how: dict[str, Any] = {}
-        features = self.names
-        if isinstance(x, pd.DataFrame):
-            how, done = encoding.fit(x, self.where, self.options)
-            features = encoding.names(how)
-            notes += done
+        how, done = inputs.fit(x, self.spec, self.where, self.options)
+        features = inputs.names(how) or self.names
+        notes += done
+        codes, judged_codes = None, None
+        if how:
             # All at once, as it is quicker to choose from numbers than from texts.
-            judged_x = encoding.encode(judged_x, how)
-            x = judged_x[train] if self.provided is None else encoding.encode(x, how)
+            has_codes = isinstance(x, pd.DataFrame)
+            judged_codes = embedding.codes(judged_x, how) if has_codes else None
+            judged_x = inputs.encode(judged_x, how)
+            if self.provided is None:
+                x, codes = judged_x[train], None if judged_codes is None else judged_codes[train]
+            else:
+                codes, x = embedding.codes(x, how) if has_codes else None, inputs.encode(x, how)
         return Dataset(
             train=Split(
-                np.ascontiguousarray(x, np.float32),
+                _contiguous(x),
                 y,
                 self._weights(None if self.weight is None else self.weight[train], "training"),
+                codes,
             ),
             validation=Split(
-                np.ascontiguousarray(rows_of(judged_x, judged_rows), np.float32),
+                _contiguous(rows_of(judged_x, judged_rows)),
                 judged_y,
                 self._weights(judged_weight, "validation"),
+                None if judged_codes is None else judged_codes[judged_rows],
             ),
             task=self.task,
             classes=classes,
@@ -193,6 +200,8 @@ class SearchRows:
             target_scale=scale,
             target_log=self.task is Task.REGRESSION and self.spec.target_scaling == "log",
             encoding=how,
+            vocabulary=inputs.vocabulary(how),
+            masked=inputs.is_masked(how),
             notes=tuple(notes),
         )
 
@@ -241,10 +250,20 @@ class SearchRows:
 
 def rows_of(x: X, rows: Rows) -> X:
     """Some rows, in this order."""
+    if isinstance(x, pd.Series):
+        return x.iloc[rows]
     if not isinstance(x, pd.DataFrame):
         return x[rows]
     every = len(rows) == len(x) and bool((rows == np.arange(len(x))).all())
-    return x if every else x.iloc[rows]
+    if every:
+        return x
+    columns = {name: taken(column, rows) for name, column in x.items()}
+    return pd.DataFrame(columns, index=x.index[rows], copy=False)
+
+
+def _contiguous(x: Any) -> NDArray[Any]:
+    """As it is kept: tokens and images of whole numbers as they are, all else as float32."""
+    return np.ascontiguousarray(x, x.dtype if x.dtype in (np.int32, np.uint8) else np.float32)
 
 
 def _heavy_tail(y: NDArray[np.float64], kind: str) -> list[str]:

@@ -10,13 +10,13 @@ import pandas as pd
 
 from tuner import registry
 from tuner.core.data_spec import DataSpec
-from tuner.data import source, table
+from tuner.data import archives, pictures, source, table
 from tuner.data.source import Source
 from tuner.errors import DataError
 
 
 def read_rows(path: Path, where: str) -> Any:
-    """Read the inputs of a CSV, Parquet or NPZ file, or of what a plugin reads, as a study reads them.
+    """Read the inputs of a CSV, Parquet or NPZ file, of a folder, or of what a plugin reads, as a study does.
 
     Args:
         path: the file.
@@ -29,6 +29,8 @@ def read_rows(path: Path, where: str) -> Any:
         DataError: it cannot be read.
     """
     spec = DataSpec(source=str(path))
+    if path.is_dir():
+        return pd.DataFrame({pictures.FOLDER_FILE: [str(file) for file in pictures.files_in(path)[0]]})
     found = source.reader(spec)
     if found is None:
         known = ", ".join(sorted(registry.registered(source.GROUP)))
@@ -36,10 +38,12 @@ def read_rows(path: Path, where: str) -> Any:
     if not path.is_file():
         raise DataError(f"{where}: no such file; looked for {path.resolve()}")
     if found in table.ENDINGS:
-        return table.read_csv(path, spec.model_copy(update={"source": where}))[0]
+        return _seen_from(table.read_csv(path, spec.model_copy(update={"source": where}))[0], path)
     if found in ("parquet", "pq"):
-        return table.read_parquet(path, where)
-    values = source.arrays_of(path, ("X",), where) if found == "npz" else source.read_raw(spec, Path(), found)
+        return _seen_from(table.read_parquet(path, where), path)
+    values = (
+        archives.arrays_of(path, ("X",), where) if found == "npz" else source.read_raw(spec, Path(), found)
+    )
     if isinstance(values, Source):
         return values.x
     if isinstance(values, Mapping):
@@ -47,3 +51,9 @@ def read_rows(path: Path, where: str) -> Any:
             raise DataError(f"{where}: X is missing; found: {', '.join(values) or 'nothing'}")
         return values["X"]
     return values if isinstance(values, pd.DataFrame) else values[0]
+
+
+def _seen_from(rows: pd.DataFrame, path: Path) -> pd.DataFrame:
+    """The rows, which say what names of files in them are seen from."""
+    rows.attrs[pictures.FOLDER] = str(path.parent)
+    return rows

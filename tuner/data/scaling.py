@@ -6,14 +6,16 @@ new rows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.core.dataset import UNKNOWN, Dataset
 from tuner.errors import DataError, near
 
 KINDS = ("none", "standard", "min-max", "quantile")
@@ -21,6 +23,10 @@ KINDS = ("none", "standard", "min-max", "quantile")
 
 MOST_KNOTS = 256
 """How many knots the curve of a column has at most."""
+
+
+MOST_COUNTED = 1000
+"""So many different tokens are counted for estimators that are no networks."""
 
 
 def _no_knots() -> NDArray[np.float32]:
@@ -36,12 +42,15 @@ class Scaling:
 
     Attributes:
         kind: one of `KINDS`.
-        shift: float32, (D,) for tables, (C, 1, 1) for images.
+        shift: float32, (D,) of tables, (C, 1, 1) of images, (F,) of series, (0,) of tokens, which stay as
+            they are.
         factor: float32, shaped like `shift`; 0 for what never changes in the training split, so
             that it says nothing in any other split either.
-        knots: float32, (D, Q) for tables, (C, Q) for images, ascending; the last one again and again where
-            a column has fewer than others. (0, 0) where the map is linear.
+        knots: float32, (D, Q) of tables, (C, Q) of images, (F, Q) of series, ascending; the last one again
+            and again where a column has fewer than others; none of codes, which come last. (0, 0) where the
+            map is linear.
         levels: what the knots become, shaped like `knots`; likewise all that is beyond the outermost ones.
+        masked: see `Dataset.masked`; what stands behind the end of a sequence stays 0.
     """
 
     kind: str
@@ -49,22 +58,37 @@ class Scaling:
     factor: NDArray[np.float32]
     knots: NDArray[np.float32] = field(default_factory=_no_knots)
     levels: NDArray[np.float32] = field(default_factory=_no_knots)
+    masked: bool = False
 
     @classmethod
-    def fit(cls, kind: str, x: NDArray[Any]) -> Self:
+    def fit(cls, kind: str, x: NDArray[Any], codes: int = 0, masked: bool = False) -> Self:
         """Fit a scaling.
 
         Args:
             kind: ``"none"``; ``"standard"``: mean 0 and standard deviation 1; ``"min-max"``: 0 to 1;
                 ``"quantile"``: normally distributed, so that no value is far from all others.
-            x: the training split, (N, D) for tables, scaled by column, or (N, C, H, W) for images,
-                scaled by channel.
+            x: the training split, see `Split.x`: tables and series are scaled by column, images by channel.
+            codes: how many of the last columns of a table stay as they are.
+            masked: see `Dataset.masked`; only steps that are there are looked at.
 
         Raises:
             DataError: the kind is unknown.
         """
         if kind not in KINDS:
             raise DataError(f"scaling: unknown name {kind!r}; {near(kind, KINDS)}")
+        if x.dtype == np.int32:
+            return cls("none", np.zeros(0, np.float32), np.ones(0, np.float32))
+        if x.ndim == 3:
+            steps = x.reshape(-1, x.shape[2])
+            own = cls.fit(kind, steps[steps[:, -1] > 0] if masked else steps, codes + masked)
+            return replace(own, masked=masked)
+        if codes:
+            own = cls.fit(kind if codes < x.shape[1] else "none", x[:, :-codes])
+            shift, factor = (
+                np.pad(side, (0, codes), constant_values=value)
+                for side, value in ((own.shift, 0), (own.factor, 1))
+            )
+            return replace(own, kind=kind, shift=shift, factor=factor)
         axes = (0, *range(2, x.ndim))
         low, high = (
             np.squeeze(f(x, axis=axes, keepdims=True), 0).astype(np.float64) for f in (np.min, np.max)
@@ -80,19 +104,30 @@ class Scaling:
         factor = np.divide(1.0, spread, out=np.zeros_like(spread), where=moves)
         return cls(kind, shift.astype(np.float32), factor.astype(np.float32))
 
-    def apply(self, x: NDArray[Any]) -> NDArray[np.float32]:
-        """Scale (N, D) or (N, C, H, W), as it was fitted."""
+    def apply(self, x: NDArray[Any]) -> NDArray[Any]:
+        """Scale inputs of the kind that it was fitted on; float32, tokens apart."""
+        if not self.shift.size:
+            return x
         x = np.asarray(x, np.float32)
+        if x.ndim == 3:
+            scaled = self._columns(x.reshape(-1, x.shape[2])).reshape(x.shape)
+            return scaled * x[:, :, -1:] if self.masked else scaled
+        return self._columns(x)
+
+    def _columns(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         if len(self.knots):
-            columns = zip(_by_column(x), self.knots, self.levels, strict=True)
+            count = len(self.knots)
+            columns = zip(_by_column(x[:, :count]), self.knots, self.levels, strict=True)
             bent = np.array([np.interp(*column) for column in columns], np.float32)
-            x = np.moveaxis(bent.reshape(x.shape[1], len(x), *x.shape[2:]), 0, 1)
+            bent = np.moveaxis(bent.reshape(count, len(x), *x.shape[2:]), 0, 1)
+            x = np.concatenate([bent, x[:, count:]], axis=1) if count < x.shape[1] else bent
         scaled: NDArray[np.float32] = (x - self.shift) * self.factor
         return scaled
 
     def to_table(self) -> dict[str, Any]:
         """The scaling as a JSON-ready table that `from_table` reads back exactly."""
         table = {"kind": self.kind, "shift": self.shift.tolist(), "factor": self.factor.tolist()}
+        table |= {"masked": True} if self.masked else {}
         return table | ({name: getattr(self, name).tolist() for name in _CURVE} if len(self.knots) else {})
 
     @classmethod
@@ -103,7 +138,30 @@ class Scaling:
             for name in ("shift", "factor", *_CURVE)
             if name in table
         }
-        return cls(str(table["kind"]), **arrays)
+        return cls(str(table["kind"]), **arrays, masked=bool(table.get("masked", False)))
+
+
+def flat(scaling: Scaling, x: NDArray[Any], vocabulary: int = 0) -> NDArray[np.float32]:
+    """Scaled inputs as the columns of a table, for what is no network; (N, width).
+
+    Tokens become how often each of the first ones stands in a row: of texts these are the commonest.
+
+    Args:
+        scaling: fitted on inputs of this kind.
+        x: see `Split.x`.
+        vocabulary: see `Dataset.vocabulary`.
+    """
+    if not vocabulary:
+        return scaling.apply(x).reshape(len(x), -1)
+    count = min(vocabulary, MOST_COUNTED)
+    at = np.arange(len(x))[:, None] * count + x
+    found = np.bincount(at[x < count], minlength=len(x) * count).reshape(len(x), count)
+    return np.asarray(found[:, UNKNOWN:], np.float32)
+
+
+def width(data: Dataset) -> int:
+    """How many columns `flat` gives of a row."""
+    return min(data.vocabulary, MOST_COUNTED) - 1 if data.vocabulary else math.prod(data.input_shape)
 
 
 def _by_column(x: NDArray[Any]) -> NDArray[Any]:

@@ -7,9 +7,8 @@ this module.
 from __future__ import annotations
 
 import hashlib
-import zipfile
-import zlib
-from collections.abc import Collection, Mapping
+import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
@@ -22,12 +21,17 @@ from numpy.typing import NDArray
 
 from tuner import registry
 from tuner.core.data_spec import DataSpec
-from tuner.data import arrays, bundled, table
-from tuner.data.arrays import X, Y
+from tuner.data import archives, arrays, bundled, pictures, sequences, table
+from tuner.data.arrays import Sequences, X, Y
 from tuner.data.hashing import HashedTable
+from tuner.data.options import Options
 from tuner.errors import DataError, TunerError, described, near
 
-FORMS = "sklearn:<set>, file.csv, file.parquet, file.npz, package.module:function or ./file.py:function"
+FORMS = (
+    "sklearn:<set>, file.csv, file.parquet, file.npz, a folder of pictures/, package.module:function or "
+    "./file.py:function"
+)
+_HERE = Path()
 _KEYS = ("X", "y", "X_validation", "y_validation", "X_test", "y_test")
 GROUP = "tuner.sources"
 """The entry points that readers are registered under: of files by their suffix, of others by what stands
@@ -42,7 +46,7 @@ class Source:
 
     Attributes:
         where: what errors are prefixed with.
-        x: a data frame; or float32, (N, D) or (N, C, H, W), finite.
+        x: raw inputs, see `arrays.X`.
         y: one value per row; (N, T) numbers, or a data frame, of several targets.
         names: the columns of a 2-D array.
         validation: the validation split, where the source brings one.
@@ -52,6 +56,7 @@ class Source:
         notes: what was left out, a sentence each.
         decimal: the decimal mark that the separator of a text file suggests, a comma where that is the
             semicolon; None of what is no text file.
+        steps: (N, 2) of windows, see `sequences.Found`.
     """
 
     where: str
@@ -61,9 +66,10 @@ class Source:
     validation: tuple[X, Y] | None = None
     has_test: bool = False
     test: tuple[HashedTable, HashedTable] | None = None
-    further: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    further: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     decimal: str | None = None
+    steps: NDArray[np.int64] | None = None
 
     def column(self, key: str, name: str) -> pd.Series[Any]:
         """The column that `[data] key` names.
@@ -77,7 +83,11 @@ class Source:
             return self.x[name]
         if isinstance(self.x, np.ndarray) and name in self.names:
             return pd.Series(self.x[:, self.names.index(name)])
-        names = self.x.columns if isinstance(self.x, pd.DataFrame) else self.names
+        if isinstance(self.x, Sequences) and name in self.x.frame.columns:
+            return self.x.frame[name]  # of steps, which can only be left out
+        names = self.names
+        if isinstance(self.x, pd.DataFrame | Sequences):
+            names = tuple((self.x if isinstance(self.x, pd.DataFrame) else self.x.frame).columns)
         raise DataError(f"{self.where}: {key}: no column '{name}'; {_near(name, [*names, *self.further])}")
 
 
@@ -93,6 +103,8 @@ def read(spec: DataSpec, folder: Path) -> Source:
         PluginError: the reference to a function leads nowhere.
     """
     name, path = spec.source, _path(spec, folder)
+    if is_folder(name) or path.is_dir():
+        return _of_folder(path, spec)
     found = reader(spec)
     if found is None and ":" not in name:
         raise DataError(f"data.source: '{name}' names no data; give {FORMS}")
@@ -123,6 +135,8 @@ def reader(spec: DataSpec) -> str | None:
 def digest(spec: DataSpec, folder: Path) -> str:
     """A hash of the file that `[data] source` names; none where it names no file, or it is not there."""
     path = folder / Path(spec.source).expanduser()
+    if path.is_dir():
+        return hashlib.sha256(pictures.digest(path).encode()).hexdigest()
     if path.suffix[1:].lower() not in registry.registered(GROUP):
         return ""
     try:
@@ -132,8 +146,32 @@ def digest(spec: DataSpec, folder: Path) -> str:
         return ""
 
 
-def from_frame(frame: pd.DataFrame, spec: DataSpec) -> Source:
+def is_folder(name: str) -> bool:
+    """Whether a source is a folder of pictures."""
+    return name.endswith(("/", os.sep))
+
+
+def _of_folder(path: Path, spec: DataSpec) -> Source:
+    """Pictures whose classes are the folders that they lie in."""
+    if not path.is_dir():
+        raise DataError(f"{spec.source}: no such folder; looked for {path}")
+    if spec.target is not None:
+        raise DataError(f"{spec.source}: target: the folders are the classes; leave target out")
+    files, classes, notes = pictures.in_folder(path, spec.source)
+    x, told = pictures.read(files, spec, spec.source)
+    return Source(spec.source, x, pd.Series(classes, name="class"), notes=(*notes, *told))
+
+
+def from_frame(
+    frame: pd.DataFrame, spec: DataSpec, decimal: str | None = None, folder: Path = _HERE
+) -> Source:
     """Rows whose target is one of the columns.
+
+    Args:
+        frame: the table.
+        spec: `[data]`.
+        decimal: see `Source`.
+        folder: what names of pictures are seen from.
 
     Raises:
         DataError: `target` is not given or not there, or a name stands twice.
@@ -146,12 +184,49 @@ def from_frame(frame: pd.DataFrame, spec: DataSpec) -> Source:
         )
     for name in spec.targets:
         if name not in frame.columns:
-            raise DataError(f"{spec.source}: target: no column '{name}'; {_near(name, list(frame.columns))}")
+            one = "; there is one column only, so say separator in [data]" if len(frame.columns) == 1 else ""
+            told = _near(name, list(frame.columns))
+            raise DataError(f"{spec.source}: target: no column '{name}'; {told}{one}")
     # A column without a name is the row numbers that pandas and R write before each row.
     nameless = [name for name in frame.columns if name.startswith("Unnamed: ")]
-    notes = ("A column without a name is left out.",) if nameless else ()
-    y = frame[spec.targets[0]] if len(spec.targets) == 1 else frame[list(spec.targets)]
-    return Source(spec.source, frame.drop(columns=[*spec.targets, *nameless]), y, notes=notes)
+    notes = ("A column without a name is left out; a name in the first line keeps it.",) if nameless else ()
+    if spec.image is not None:
+        return _of_pictures(frame, spec, notes, folder)
+    if spec.of_sequences:
+        return _of_sequences(frame.drop(columns=nameless), spec, notes, decimal)
+    return Source(spec.source, frame.drop(columns=[*spec.targets, *nameless]), _of(frame, spec), notes=notes)
+
+
+def _of(frame: pd.DataFrame, spec: DataSpec) -> Y:
+    return frame[spec.targets[0]] if len(spec.targets) == 1 else frame[list(spec.targets)]
+
+
+def _of_pictures(frame: pd.DataFrame, spec: DataSpec, notes: tuple[str, ...], folder: Path) -> Source:
+    """The pictures of a column; of the others those that the study names divide and weigh them."""
+    named = (("image", spec.image), ("group", spec.group), ("time", spec.time), ("weight", spec.weight))
+    wanted = {key: name for key, name in named if name is not None}
+    for key, name in wanted.items():
+        if name not in frame.columns:
+            raise DataError(f"{spec.source}: {key}: no column '{name}'; {_near(name, list(frame.columns))}")
+    x, told = pictures.read(
+        pictures.named(frame[wanted.pop("image")], folder, spec.source), spec, spec.source
+    )
+    beside = {name: frame[name] for name in wanted.values()}
+    return Source(spec.source, x, _of(frame, spec), further=beside, notes=(*notes, *told))
+
+
+def _of_sequences(frame: pd.DataFrame, spec: DataSpec, notes: tuple[str, ...], decimal: str | None) -> Source:
+    """Runs of rows, whose targets, times, groups and weights are those of one row each."""
+    found = sequences.found(frame, spec, Options.of(spec, decimal))
+    rows = found.x.frame.iloc[found.y].reset_index(drop=True)
+    wanted = [name for name in (spec.group, spec.time, spec.weight) if name is not None]
+    beside = {name: rows[name] for name in wanted if name in rows.columns}
+    # The target's past is known to a window; of a sequence that has one target it is none.
+    own = (spec.sequence, spec.order, *(() if spec.window is not None else spec.targets))
+    x = replace(found.x, frame=found.x.frame.drop(columns=[name for name in own if name is not None]))
+    return Source(
+        spec.source, x, _of(rows, spec), further=beside, notes=(*notes, *found.notes), steps=found.steps
+    )
 
 
 def from_values(values: Mapping[str, Any], spec: DataSpec, names: tuple[str, ...] = ()) -> Source:
@@ -161,6 +236,10 @@ def from_values(values: Mapping[str, Any], spec: DataSpec, names: tuple[str, ...
         DataError: keys are missing, or the arrays do not go together.
     """
     where = spec.source
+    if spec.of_sequences:
+        raise DataError(
+            f"{where}: sequence and window are of one table with its target; here y comes with the data"
+        )
     if spec.target is not None:
         raise DataError(
             f"{where}: target: {', '.join(map(repr, spec.targets))} cannot be chosen, as y comes with the "
@@ -171,8 +250,8 @@ def from_values(values: Mapping[str, Any], spec: DataSpec, names: tuple[str, ...
             raise DataError(
                 f"{where}: {key} is missing; found: {', '.join(values) or 'nothing'}; needed: X and y"
             )
-    x, y = arrays.pair(values["X"], values["y"], where)
-    validation = _validation(values, x, where)
+    x, y = arrays.pair(values["X"], values["y"], where, kind=spec.kind)
+    validation = _validation(values, x, where, spec.kind)
     wanted = {name for name in (spec.group, spec.time, spec.weight) if name is not None}
     further = {key: np.asarray(values[key]) for key in values if key in wanted and key not in _KEYS}
     for key, array in further.items():
@@ -180,10 +259,20 @@ def from_values(values: Mapping[str, Any], spec: DataSpec, names: tuple[str, ...
             raise DataError(
                 f"{where}: {key} has shape {array.shape}, but X has {len(x)} rows; give one value per row"
             )
-    if isinstance(x, np.ndarray) and x.ndim == 2:
+    if isinstance(x, np.ndarray) and x.ndim == 2 and x.dtype != np.int32:
         names = names or tuple(f"x{i}" for i in range(x.shape[1]))
     test = _hashes(values["X_test"], values["y_test"]) if {"X_test", "y_test"} <= values.keys() else None
-    return Source(where, x, y, names, validation, "X_test" in values, test, further)
+    turned = (
+        isinstance(x, np.ndarray)
+        and x.ndim == 4
+        and x.shape[1:]
+        not in (
+            np.shape(values["X"])[1:],
+            (1, *np.shape(values["X"])[1:]),
+        )
+    )
+    notes = ("The images have their channels last; a network gets them first, as (N, C, H, W).",) * turned
+    return Source(where, x, y, names, validation, "X_test" in values, test, further, notes)
 
 
 def _hashes(x: Any, y: Any) -> tuple[HashedTable, HashedTable]:
@@ -200,18 +289,22 @@ def _table(values: Any) -> X:
     return array.reshape(len(array), 1) if array.ndim == 1 else array
 
 
-def _validation(values: Mapping[str, Any], x: X, where: str) -> tuple[X, Y] | None:
+def _shape(x: Any) -> tuple[int, ...]:
+    return tuple(np.shape(x))
+
+
+def _validation(values: Mapping[str, Any], x: X, where: str, kind: str | None) -> tuple[X, Y] | None:
     provided = {f"{key}_validation" for key in ("X", "y")} & set(values)
     if not provided:
         return None
     if len(provided) == 1:
         raise DataError(f"{where}: X_validation and y_validation belong together; give both or neither")
-    judged, y = arrays.pair(values["X_validation"], values["y_validation"], where, "_validation")
+    judged, y = arrays.pair(values["X_validation"], values["y_validation"], where, "_validation", kind)
     if type(x) is not type(judged):
         raise DataError(f"{where}: X and X_validation differ in kind; give two arrays or two data frames")
-    if isinstance(x, np.ndarray) and x.shape[1:] != judged.shape[1:]:
+    if not arrays.are_alike(x, judged):
         raise DataError(
-            f"{where}: X_validation has shape {judged.shape}, but X has {x.shape}; only N may differ"
+            f"{where}: X_validation has shape {_shape(judged)}, but X has {_shape(x)}; only N may differ"
         )
     return judged, y
 
@@ -219,14 +312,15 @@ def _validation(values: Mapping[str, Any], x: X, where: str) -> tuple[X, Y] | No
 def csv(spec: DataSpec, folder: Path) -> Source:
     """Rows of a CSV file."""
     frame, written = table.read_csv(_path(spec, folder), spec)
-    found = from_frame(frame, spec)
     decimal = "," if written.separator == ";" else "."
+    found = from_frame(frame, spec, decimal, _path(spec, folder).parent)
     return replace(found, decimal=decimal, notes=(*written.notes, *found.notes))
 
 
 def parquet(spec: DataSpec, folder: Path) -> Source:
     """Rows of a Parquet file."""
-    return from_frame(table.read_parquet(_path(spec, folder), spec.source), spec)
+    path = _path(spec, folder)
+    return from_frame(table.read_parquet(path, spec.source), spec, folder=path.parent)
 
 
 def sklearn(spec: DataSpec, folder: Path) -> Source:  # noqa: ARG001
@@ -241,42 +335,7 @@ def sklearn(spec: DataSpec, folder: Path) -> Source:  # noqa: ARG001
 def npz(spec: DataSpec, folder: Path) -> Source:
     """Rows of an NPZ file."""
     wanted = {key for key in (*_KEYS, spec.group, spec.time, spec.weight) if key is not None}
-    return from_values(arrays_of(_path(spec, folder), wanted, spec.source), spec)
-
-
-def arrays_of(path: Path, wanted: Collection[str], where: str) -> dict[str, Any]:
-    """The wanted arrays of an NPZ file; None for each other one.
-
-    Raises:
-        DataError: it cannot be read.
-    """
-    values: dict[str, Any] = {}
-    key = "the file"
-    try:
-        with path.open("rb") as file:
-            if not zipfile.is_zipfile(file):
-                raise DataError(f"{where}: is not an NPZ file; write it with numpy.savez")
-        with np.load(path, allow_pickle=False) as archive:
-            for key in archive.files:
-                values[key] = _array_of(archive, key) if key in wanted else None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
-        if "allow_pickle" in str(error):
-            raise DataError(
-                f"{where}: {key} holds Python objects (text, or rows of unequal length); store numbers"
-            ) from error
-        raise DataError(f"{where}: {key} cannot be read: {' '.join(str(error).split())}") from error
-    return values
-
-
-def _array_of(archive: Any, key: str) -> NDArray[Any]:
-    """An array of an NPZ file; of a test split the bytes will do, for it is checked when it is opened."""
-    try:
-        found: NDArray[Any] = archive[key]
-    except ValueError:
-        if key not in ("X_test", "y_test"):
-            raise
-        found = np.frombuffer(archive.zip.read(f"{key}.npy"), np.uint8)
-    return found
+    return from_values(archives.arrays_of(_path(spec, folder), wanted, spec.source), spec)
 
 
 def read_raw(spec: DataSpec, folder: Path, reader: str | None) -> Any:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from tuner.core.data_spec import DataSpec
@@ -23,7 +24,7 @@ Rows = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Parts:
-    """The rows of each split, ascending; disjoint, and together all rows.
+    """The rows of each split, ascending; disjoint, and together all rows, some windows apart.
 
     Attributes:
         notes: what the user should know of how they were drawn.
@@ -54,7 +55,8 @@ def divide(
     Args:
         count: N.
         spec: kind, shares and seed.
-        keys: (N,) labels to stratify by or None (random), groups (group) or times (time).
+        keys: (N,) labels to stratify by or None (random), groups (group) or times (time); of windows in order
+            of time (N, 2), the first and the last of the steps that no other split may have.
         where: what errors are prefixed with.
         validation: whether validation rows are drawn; not when the source brings its own.
         test: likewise.
@@ -78,11 +80,38 @@ def divide(
             f"{where}: {count} rows are too few: fewer than 2 are left to train on; bring more rows"
         )
     if spec.split == "time" and keys is not None:
-        order = np.argsort(keys, kind="stable")
+        order = np.argsort(_last(keys), kind="stable")
         edges = [count - sum(sizes.values()), count - sizes.get("test", 0)]
         train, judged, newest = np.split(order, edges)
-        return Parts(np.sort(train), np.sort(judged), np.sort(newest))
+        return _apart(keys, train, judged, newest, where)
     return _at_random(count, keys, sizes, spec.seed, where)
+
+
+def before(keys: NDArray[Any], rows: Rows, later: Rows) -> Rows:
+    """Those of some rows that are windows whose steps all come before those of later ones; else all."""
+    if keys.ndim == 1 or not len(later):
+        return rows
+    found: Rows = rows[keys[rows, 1] < keys[later, 0].min()]
+    return found
+
+
+def _last(keys: NDArray[Any]) -> NDArray[Any]:
+    """What rows are ordered by; (N,)."""
+    return keys if keys.ndim == 1 else keys[:, 1]
+
+
+def _apart(keys: NDArray[Any], train: Rows, judged: Rows, newest: Rows, where: str) -> Parts:
+    """Splits in order of time, of which no window shares a step with another split."""
+    kept = before(keys, judged, newest)
+    first = before(keys, before(keys, train, kept), newest)
+    gone = len(judged) - len(kept) + len(train) - len(first)
+    if len(kept) < min(len(judged), 1) or not len(first):
+        raise DataError(
+            f"{where}: window: no window of a split lies before all steps of the next one; lower window, "
+            "horizon or gap, or bring more rows"
+        )
+    notes = (f"{gone} windows that reach into the steps of a later split are left out.",) * (gone > 0)
+    return Parts(np.sort(first), np.sort(kept), np.sort(newest), notes)
 
 
 def redraw(
@@ -152,9 +181,9 @@ def folds(
 def _forward(times: NDArray[Any], number: int, where: str) -> tuple[Parts, ...]:
     count = len(times)
     _check_folds(count, number + 1, "rows", where)
-    order, size = np.argsort(times, kind="stable"), count // (number + 1)
+    order, size = np.argsort(_last(times), kind="stable"), count // (number + 1)
     starts = range(count - number * size, count, size)
-    return tuple(Parts(np.sort(order[:at]), np.sort(order[at : at + size]), order[:0]) for at in starts)
+    return tuple(_apart(times, order[:at], order[at : at + size], order[:0], where) for at in starts)
 
 
 def _dealt_groups(
@@ -185,8 +214,7 @@ def _at_random(
     rest = np.arange(count)
     kept, notes = rest[:0], []
     if labels is not None:
-        _, codes, counts = np.unique(labels, return_inverse=True, return_counts=True)
-        labels = codes
+        labels, counts = codes, counts = _codes(labels)
         rare = counts[codes] < len(sizes) + 1
         if rare.any():
             kept, rest = rest[rare], rest[~rare]
@@ -215,8 +243,17 @@ def _at_random(
     return Parts(np.sort(train), np.sort(drawn["validation"]), np.sort(drawn["test"]), tuple(notes))
 
 
+def _codes(labels: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """The place of each label among the different ones in their order, (N,), and how often each is there."""
+    codes, each = pd.factorize(labels)
+    places = np.empty(len(each), np.intp)
+    places[np.argsort(each)] = np.arange(len(each))
+    few = places.astype(np.int16 if len(each) < 2**15 else np.int64)  # numpy sorts small ones by their digits
+    return few[codes], np.bincount(places[codes], minlength=len(each))
+
+
 def _can_stratify(strata: NDArray[Any], size: int) -> bool:
-    _, counts = np.unique(strata, return_counts=True)
+    _, counts = _codes(strata)
     return bool(counts.min() >= 2 and len(counts) <= min(size, len(strata) - size))
 
 
@@ -228,7 +265,7 @@ def _at_once(count: int, size: int, chance: np.random.RandomState) -> tuple[Rows
 
 def _evenly(strata: NDArray[Any], size: int, chance: np.random.RandomState) -> tuple[Rows, Rows]:
     """Likewise from each stratum its share; the rows of scikit-learn's `StratifiedShuffleSplit`."""
-    _, codes, counts = np.unique(strata, return_inverse=True, return_counts=True)
+    codes, counts = _codes(strata)
     members = np.split(np.argsort(codes, kind="stable"), np.cumsum(counts)[:-1])
     kept = _shares(counts, len(strata) - size, chance)
     taken = _shares(counts - kept, size, chance)

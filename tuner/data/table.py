@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import csv
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -18,12 +20,13 @@ from pandas.errors import EmptyDataError, ParserError, ParserWarning
 from tuner.core.data_spec import DataSpec
 from tuner.data import dialect
 from tuner.data.dialect import Dialect
+from tuner.data.words import TOTALS
 from tuner.errors import DataError
 
 ENDINGS = ("csv", "tsv", "txt", "dat", "data")
 """How names of text files end."""
 
-_BLOCK = 1 << 24
+_BLOCK = 1 << 20
 """Bytes that are parsed at once; no row may be longer."""
 
 
@@ -52,7 +55,8 @@ def read_csv(path: Path, spec: DataSpec) -> tuple[pd.DataFrame, Dialect]:
         ) from error
     except OSError as error:
         raise DataError(f"{where}: cannot be read: {error.strerror or error}") from error
-    return _without_comments(frame), found
+    frame, notes = _values_only(frame)
+    return frame, replace(found, notes=(*found.notes, *notes))
 
 
 def read_parquet(path: Path, where: str) -> pd.DataFrame:
@@ -73,8 +77,7 @@ def read_parquet(path: Path, where: str) -> pd.DataFrame:
 def _with_arrow(path: Path, found: Dialect) -> pd.DataFrame:
     """Quickly: on all cores, and strings are not made Python objects."""
     is_utf8 = found.encoding in ("utf-8", "utf-8-sig")
-    quotes, blanks = _counts(path, b'"', b" ")
-    if quotes % 2:  # one is not closed; Arrow would take all that follows for one field
+    if found.quotes % 2:  # one is not closed; Arrow would take all that follows for one field
         return _with_pandas(path, found)
     try:
         rows = pyarrow.csv.read_csv(
@@ -85,18 +88,21 @@ def _with_arrow(path: Path, found: Dialect) -> pd.DataFrame:
                 block_size=_BLOCK,
                 encoding="utf8" if is_utf8 else found.encoding,
             ),
-            parse_options=pyarrow.csv.ParseOptions(delimiter=found.separator, newlines_in_values=quotes > 0),
+            parse_options=pyarrow.csv.ParseOptions(
+                delimiter=found.separator, newlines_in_values=found.quotes > 0
+            ),
             convert_options=pyarrow.csv.ConvertOptions(
                 column_types=dict.fromkeys(_labels(found.names), pa.large_string()),
                 null_values=[""],
                 strings_can_be_null=True,
+                check_utf8=not found.is_valid,
             ),
         )
     except (
         pa.ArrowInvalid
     ):  # rows of unequal length: pandas fills short ones, and says which line is too long
         return _with_pandas(path, found)
-    if blanks:
+    if found.has_blanks:
         rows = pa.table({name: _without_blanks(rows[name]) for name in rows.column_names})
     frame: pd.DataFrame = rows.to_pandas(split_blocks=True)
     frame.columns = pd.Index(found.names)
@@ -129,13 +135,6 @@ def _labels(names: tuple[str, ...]) -> list[str]:
     return [str(i) for i in range(len(names))]
 
 
-def _counts(path: Path, *what: bytes) -> list[int]:
-    """How often each byte stands in a file."""
-    with path.open("rb") as file:
-        blocks = ([block.count(each) for each in what] for block in iter(lambda: file.read(_BLOCK), b""))
-        return [sum(counts) for counts in zip(*blocks, strict=True)]
-
-
 def _without_blanks(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Without blanks before the values, as pandas reads them."""
     starts = pc.starts_with(column, " ")
@@ -145,10 +144,24 @@ def _without_blanks(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(pc.equal(trimmed, ""), None, trimmed)
 
 
-def _without_comments(frame: pd.DataFrame) -> pd.DataFrame:
-    """Without lines among the rows that are comments: a first field that begins with ``#``, and no other."""
+def _values_only(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Without rows that are none, and what is told of them.
+
+    These are comments (a first field that begins with ``#``, and no other), the header once more, and a last
+    row of totals.
+    """
     first, others = frame.iloc[:, 0], frame.iloc[:, 1:]
-    marked = first.str.startswith("#", na=False).to_numpy(bool)
-    if others.empty or not marked.any():
-        return frame
-    return frame[~(marked & others.isna().all(axis=1))].reset_index(drop=True)
+    notes = []
+    gone = first.str.startswith("#", na=False).to_numpy(bool)
+    gone = gone & others.isna().all(axis=1).to_numpy(bool) & (not others.empty) if gone.any() else gone.copy()
+    again = np.flatnonzero((first == frame.columns[0]).fillna(False).to_numpy(bool)).tolist()
+    again = [at for at in again if [str(value).strip() for value in frame.iloc[at]] == [*frame.columns]]
+    if again:
+        notes.append(f"Rows that repeat the header are left out: {len(again)}.")
+    last = [str(value).strip(" :").lower() for value in frame.iloc[-1]] if len(frame) else []
+    total = next((i for i, word in enumerate(last[:-1]) if word in TOTALS), None)
+    if total is not None and frame.iloc[:-1, total].str.lower().isin(TOTALS).sum() == 0:
+        notes.append(f"The last row is left out, as it holds totals: {frame.iloc[-1, total]!r}.")
+        again.append(len(frame) - 1)
+    gone[again] = True
+    return (frame[~gone].reset_index(drop=True) if gone.any() else frame), notes

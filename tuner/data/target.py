@@ -23,9 +23,10 @@ from tuner.data import column
 from tuner.data.cells import Cells, word
 from tuner.data.fitting import sentinels
 from tuner.data.notation import PLAIN, Notation
+from tuner.data.notes import open_number, written
 from tuner.data.options import Options
 from tuner.data.reading import ColumnReading, read_column, truths
-from tuner.data.words import BOOLEANS
+from tuner.data.words import BOOLEANS, MISSING, SENTINELS
 from tuner.errors import DataError
 
 MOST_CLASSES = 20
@@ -39,6 +40,7 @@ _LEAST_SHARE = 0.05
 _STRAY_SHARE = 0.01
 _SHOWN = 5
 _WHOLE = re.compile(r"[+-]?\d+")
+_INFINITE = ("inf", "infinity")
 _WORDS = {word for pair in BOOLEANS for word in pair}
 _ASKED = {"number": Task.REGRESSION, "category": Task.CLASSIFICATION, "boolean": Task.CLASSIFICATION,
           "text": Task.CLASSIFICATION, "ordinal": Task.CLASSIFICATION}  # fmt: skip
@@ -151,13 +153,11 @@ def read(
     notes = [f"{int(gone.sum())} rows without a target are left out."] if gone.any() else []
     if (unsaid := gone & ~held).any() and seen.kind == "number":
         labels = seen.cells.labels()[unsaid]
-        if len(told := [label for label in labels if not _is_infinite(label)]):
+        if len(told := [label for label in labels if str(label).lower().lstrip("+-") not in _INFINITE]):
             notes.append(f"Of the target, {told[0]!r} counts as missing.")
     notes += _written(seen)
     if decided.task is Task.REGRESSION:
         found: NDArray[Any] = values[rows]
-        if odd := ", ".join(f"{number:.15g}" for number in sentinels(found)):
-            notes.append(f"The target's {odd} may stand for a missing value; missing = [{odd}] says so.")
     else:
         codes, each = column.distinct(known)
         numbers = spelling.numbers(each) if by_value else None
@@ -167,10 +167,23 @@ def read(
         notes += merged
         spelling = replace(spelling, names=names)
         found = spelling.labels(known)
+    if odd := _doubtful(values[rows] if seen.kind == "number" else None, spelling.names):
+        notes.append(
+            f"The target's {' and '.join(odd)} may stand for a missing value; "
+            f"missing = [{', '.join(odd)}] under [data.columns.{name}] leaves such rows out."
+        )
     notes.append(decided.why)
     if len(pd.unique(found)) < 2:
         raise DataError(f"{where}: target: has one value only, '{found[0]}'; choose another target")
     return Target(decided.task, found, rows, tuple(notes), spelling)
+
+
+def _doubtful(numbers: NDArray[np.float64] | None, names: Mapping[Any, str]) -> list[str]:
+    """Values that may stand for a missing one, as TOML writes them."""
+    if numbers is not None:
+        return [f"{number:.15g}" for number in sentinels(numbers) if number in (*SENTINELS, -1)]
+    found = sorted(name for name in names.values() if name.lower() in MISSING)
+    return [f'"{name}"' for name in found] if len(names) > 2 else []
 
 
 def classes(labels: NDArray[Any]) -> tuple[str, ...]:
@@ -231,7 +244,7 @@ def _seen(name: str, y: pd.Series[Any], options: Options, asked: str | None, whe
                 'task = "classification" if these are classes'
             )
         return ColumnReading(name, "category", seen.cells, seen.known)
-    if seen.kind == "number" and seen.stray.any() and _are_names(seen):
+    if seen.kind == "number" and (seen.stray | seen.marked).any() and _are_names(seen):
         return ColumnReading(name, "category", seen.cells, seen.cells)
     if seen.kind == "date" or seen.codes is not None:
         own = options.columns[name].model_copy(update={"kind": "number"})
@@ -251,7 +264,7 @@ class _Decision:
 def _are_names(seen: ColumnReading) -> bool:
     """Whether numbers and words together name classes: few of them, each of which stands there twice."""
     known = seen.known.labels()
-    odd = known[~seen.known.missing & seen.stray]
+    odd = known[~seen.known.missing & (seen.stray | seen.marked)]
     distinct = pd.Series(known[~seen.known.missing]).value_counts()
     return bool(len(odd)) and len(distinct) <= MOST_CLASSES and bool(distinct.min() >= 2)
 
@@ -269,7 +282,7 @@ def _task(
         return _Decision(task, f"The task is {task}, as the study says.")
     if types.is_bool_dtype(known.dtype) or isinstance(known.dtype, pd.CategoricalDtype):
         return _classes(_TEXT)
-    if seen.kind == "boolean" or (reads.all() and _are_words(known)):
+    if (seen.kind == "boolean" and not seen.stray.any()) or (reads.all() and _are_words(known)):
         true, false = (seen.true[0], seen.false[0]) if seen.true else ("true", "false")
         return _classes(f"The target holds {true} and {false}, so the task is classification.")
     if not reads.any():
@@ -355,25 +368,14 @@ def _names(
 
 def _written(seen: ColumnReading) -> list[str]:
     """What is told of how the numbers of a target are written."""
-    written, how = seen.written, seen.notation
-    if seen.kind != "number":
-        return []
-    notes = []
-    if seen.open_case is not None:
-        plain = seen.open_case.replace(how.thousands, "") if how.thousands else seen.open_case
-        notes.append(
-            f"The target's {seen.open_case} could mean two things; it is read as {plain.replace(',', '.')}. "
-            "decimal or thousands under [data] says which."
-        )
-    if written is not None and written.has_percent():
-        notes.append("The target's percentages are shares, 50 % is 0.5.")
-    if written is not None and len(money := written.currencies()) > 1:
-        notes.append(f"The target holds {' and '.join(money)} as if they were one currency.")
-    return notes
-
-
-def _is_infinite(label: Any) -> bool:
-    return str(label).strip().lower().lstrip("+-") in ("inf", "infinity")
+    told = [f"The target is read as it is written: {', '.join(how)}."] if (how := written(seen)) else []
+    if seen.open_case is None:
+        return told
+    return [
+        f"The target's {seen.open_case} could mean two things; it is read as {open_number(seen)}. "
+        "decimal or thousands under [data] says which.",
+        *told,
+    ]
 
 
 def _are_words(known: pd.Series[Any]) -> bool:

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from tuner.data import column
+from tuner.core.dataset import UNKNOWN
+from tuner.data import column, texts
 from tuner.data.cells import Cells
 from tuner.data.encoding import codes_of, stamps_of, values_of
 from tuner.data.fitting import cells_of
@@ -39,7 +40,13 @@ def untold() -> Iterator[None]:
 
 def tell(rows: Any, encoding: Mapping[str, Any]) -> None:
     """Log what is new in rows, a warning each."""
-    if not _MUTE.get() and isinstance(rows, pd.DataFrame):
+    if _MUTE.get():
+        return
+    if "text" in encoding:
+        x = texts.encode(rows, encoding["text"])
+        if foreign := int((x <= UNKNOWN).all(axis=1).sum()):
+            _LOG.warning("text: %d of %d rows hold no token that training knew", foreign, len(x))
+    elif isinstance(rows, pd.DataFrame):
         for sentence in unseen(rows, encoding):
             _LOG.warning("%s", sentence)
 

@@ -29,6 +29,14 @@ MISSING = frozenset(
 )  # fmt: skip
 """What is missing in a column of numbers, dates or truth values."""
 
+TOTALS = frozenset(
+    (
+        "total", "totals", "grand total", "sum", "summe", "gesamt", "gesamtsumme", "gesamtergebnis",
+        "insgesamt", "somme", "total general", "total général", "totale", "suma", "totaal", "итого",
+    )
+)  # fmt: skip
+"""What a last row of totals is called."""
+
 BOOLEANS = (
     ("true", "false"), ("yes", "no"), ("y", "n"), ("t", "f"), ("on", "off"), ("ja", "nein"), ("j", "n"),
     ("oui", "non"), ("vrai", "faux"), ("o", "n"), ("si", "no"), ("s\u00ed", "no"), ("wahr", "falsch"),
@@ -49,6 +57,7 @@ SCALES = {
     "%": 1e-2, "\uff05": 1e-2, "pct": 1e-2, "pct.": 1e-2, "percent": 1e-2, "per cent": 1e-2, "prozent": 1e-2,
     "\u2030": 1e-3,
     "k": 1e3, "tsd": 1e3, "tsd.": 1e3, "thousand": 1e3, "tausend": 1e3,
+    "lakh": 1e5, "lakhs": 1e5, "lac": 1e5, "crore": 1e7, "crores": 1e7,
     "M": 1e6, "mio": 1e6, "mio.": 1e6, "mn": 1e6, "mln": 1e6, "mill": 1e6, "mill.": 1e6, "million": 1e6,
     "millions": 1e6, "millionen": 1e6,
     "bn": 1e9, "B": 1e9, "mrd": 1e9, "mrd.": 1e9, "billion": 1e9, "milliarden": 1e9,
@@ -76,7 +85,7 @@ MONTHS = {
             " fevereiro",
             "mar march m\u00e4rz m\u00e4r maerz mrz mars marzo maart mrt mar\u00e7o",
             "apr april avril avr abril abr aprile",
-            "may mai mayo maggio mag mei maio",
+            "may mai mayo maggio mag mei maio maj",
             "jun june juni juin junio giugno giu junho",
             "jul july juli juillet juil julio luglio lug julho",
             "aug august ao\u00fbt aout agosto ago augustus",
@@ -98,6 +107,12 @@ IDS = frozenset(
     )
 )  # fmt: skip
 """Names of columns that number the rows; so do names that end in `_id`."""
+
+CODES = {
+    "zip", "zipcode", "plz", "postcode", "postal", "postleitzahl", "phone", "tel", "telefon", "telephone",
+    "mobile", "fax", "isbn", "ean", "iban", "ssn",
+}  # fmt: skip
+"""Words in the names of columns whose numbers are codes."""
 
 SENTINELS = tuple(sign * float("9" * digits) for digits in range(2, 11) for sign in (-1, 1))
 """Numbers that often stand for a missing value."""

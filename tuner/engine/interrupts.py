@@ -7,6 +7,7 @@ writes checkpoints and ends the study.
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 from types import FrameType, TracebackType
@@ -51,8 +52,8 @@ class Interrupts:
             signal.signal(number, handler)
 
     def limit(self, seconds: float) -> None:
-        """Break off the turn that is under way so many seconds from now, and a moment."""
-        if signal.SIGALRM in self._before:
+        """Break off the turn that is under way so many seconds from now, and a moment; infinite: never."""
+        if signal.SIGALRM in self._before and not self.asked and math.isfinite(seconds):
             signal.setitimer(signal.ITIMER_REAL, max(0.0, seconds) + GRACE_S)
 
     def calm(self) -> None:

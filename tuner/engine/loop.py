@@ -8,7 +8,6 @@ off goes on as it would have.
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -28,12 +27,12 @@ from tuner.core.events import (
 )
 from tuner.core.objectives import Objectives
 from tuner.core.ports import Callback, EndedCurves, Executor, Observer, Placement, Searcher, Store, Turn
-from tuner.core.trial import Objective, Pause, Reading, Stop, Trial, TrialRecord, TrialState
+from tuner.core.trial import Objective, Pause, Reading, Stop, TrialRecord, TrialState
 from tuner.engine.ending import EndConditions
-from tuner.engine.enqueued import EnqueuedTrials
 from tuner.engine.interrupts import Interrupts
-from tuner.engine.progress import StudyProgress, as_told
+from tuner.engine.progress import RunningTrial, StudyProgress, as_told
 from tuner.engine.recording import TurnRecorder
+from tuner.engine.requests import Requests
 from tuner.engine.retention import ModelRetention
 from tuner.engine.rules import Rules
 from tuner.errors import described
@@ -71,10 +70,10 @@ class Engine:
                 One of them at most is a scheduler.
             objective: what is searched for; rules and the budget go by the first of several objectives.
             budget: when the study ends.
-            keep: how many of the best models are kept.
+            keep: how many of the best models stay.
             artifacts: the study's files.
             max_failures: failed trials of this run that end it.
-            study_seed: `[search] seed`, for trials that start again.
+            study_seed: `[search] seed`.
             observer: looks on, at most about ten times a second.
         """
         self._searcher = searcher
@@ -83,20 +82,18 @@ class Engine:
         self._rules = Rules(callbacks)
         self._scheduler = self._rules.scheduler
         objectives = Objectives.of(objective)
-        self._objective = objectives.primary
-        self._budget = budget
         self._artifacts = artifacts
         self._retention = ModelRetention(keep, artifacts, objectives)
         self._progress = StudyProgress(objectives)
         self._study_seed = study_seed
         self._observer = observer
         self._shown = -_SHOW_EVERY_S
-        self._ends = EndConditions(budget, objectives.primary, max_failures)
+        self._ends = EndConditions(budget, objectives.primary, max_failures, self._progress.gains)
         self._interrupts = Interrupts()
         self._closed = False
         self._origin = time.monotonic()
         self._recorder = TurnRecorder(store, executor, self._retention, self._progress.running, self._show)
-        self._enqueued = EnqueuedTrials(store, searcher, self._seconds)
+        self._requests = Requests(store, searcher, self._seconds)
 
     def run(
         self,
@@ -160,28 +157,18 @@ class Engine:
         ended: EndedCurves | None,
     ) -> None:
         """Take in a stored study, so that all parts know what they would know had it never stopped."""
-        told = (as_told(record, curves.get(record.number, ()), self._objective) for record in history)
+        objective = self._progress.objective
+        told = (as_told(record, curves.get(record.number, ()), objective) for record in history)
         self._searcher.replay(list(told))
         self._recorder.lost = self._retention.replay(history)
         lying = self._artifacts.checkpoints()
         self._recorder.dropped = [r.number for r in history if r.state.is_over and r.number in lying]
-        for record in history:
-            stored = curves.get(record.number, ())
-            self._progress.replay(record, stored, self._study_seed)
-            if stored:
-                self._rules.replay(Trial(record.number, record.params, self._study_seed), stored)
-        if ended is not None:
-            params = {record.number: record.params for record in history}
-            self._rules.recall(ended, params, self._study_seed)
-        if self._scheduler is None:
-            # They were paused under another rule; no rule of this study would resume them.
-            self._progress.waiting |= self._progress.paused
-            self._progress.paused.clear()
+        self._progress.replay(history, curves, self._study_seed, has_scheduler=self._scheduler is not None)
+        self._rules.replay(history, curves, ended, self._study_seed)
 
     def _timed(self) -> tuple[StudyState, str]:
         """The loop, broken off where an epoch goes on for long after the study's seconds are used up."""
-        if self._budget.seconds is not None:
-            self._interrupts.limit(self._budget.seconds - self._seconds())
+        self._interrupts.limit(self._ends.left(self._seconds()))
         try:
             return self._loop()
         except KeyboardInterrupt:
@@ -193,6 +180,7 @@ class Engine:
     def _loop(self) -> tuple[StudyState, str]:
         turn = Turn(forgotten=list(self._recorder.lost))
         while True:
+            self._attend(turn)
             spent = self._progress.spent(self._seconds())
             end = self._ends.early(spent)
             if end is None:
@@ -214,11 +202,14 @@ class Engine:
             return None
         end = self._ends.done(self._progress.spent(0.0))
         if end is not None:
+            self._attend(turn, at_once=True)  # its budget may be raised at the last moment
+            end = self._ends.done(self._progress.spent(0.0))
+        if end is not None:
             self._dismiss(turn, last=True)
         return end
 
     def _patience(self, spent: Spent) -> float:
-        left = math.inf if self._budget.seconds is None else self._budget.seconds - spent.seconds
+        left = self._ends.left(spent.seconds)
         due = self._recorder.due - self._seconds()
         return max(0.0, min(_POLL_S, left, due))
 
@@ -227,12 +218,12 @@ class Engine:
         self._go_on(turn)
         self._promote(turn, last=False)
         self._dismiss(turn, last=False)
-        free, room = self._executor.free(), self._budget.room(spent)
+        free, room = self._executor.free(), self._ends.room(spent)
         wanted = free if room is None else min(free, room)
         if wanted > 0 and not self._progress.waiting:
-            given = self._enqueued.take(wanted) if self._progress.trials else {}
-            turn.claimed |= {trial.number: key for key, trial in given.items()}
-            self._submit([Placement(trial) for trial in given.values()], turn)
+            given = self._requests.configurations(wanted) if self._progress.trials else []
+            turn.taken |= {trial.number: request for request, trial in given}
+            self._submit([Placement(trial) for _, trial in given], turn)
             wanted -= len(given)
         if wanted > 0 and not self._ends.is_space_used_up and not self._progress.waiting:
             chosen = self._searcher.ask(wanted)
@@ -263,11 +254,33 @@ class Engine:
             return
         stops = self._scheduler.dismiss(paused.keys(), last=last)
         for number, stop in sorted(stops.items()):
-            active = paused.pop(number)
-            self._close(active.dismissed(stop), turn)
-            self._recorder.dropped.append(number)
+            self._give_up(paused.pop(number), stop, turn)
         if stops:
             self._searcher.tell(turn.ended[-len(stops) :])
+
+    def _give_up(self, active: RunningTrial, stop: Stop, turn: Turn) -> None:
+        self._close(active.dismissed(stop), turn)
+        self._recorder.dropped.append(active.trial.number)
+
+    def _attend(self, turn: Turn, *, at_once: bool = False) -> None:
+        """Carry out what is asked for beside further trials."""
+        for asked in self._requests.others(at_once=at_once):
+            done = self._ends.heed(asked, turn) or self._end_trial(asked.content["trial"], turn)
+            turn.answers[asked.id] = done
+            self._interrupts.limit(self._ends.left(self._seconds()))
+
+    def _end_trial(self, number: int, turn: Turn) -> str:
+        stop, running = Stop("request", "it was ended on request", conclusive=False), self._progress.running
+        if (idle := self._progress.taken_out(number)) is not None:
+            self._give_up(idle, stop, turn)
+            self._searcher.tell(turn.ended[-1:])
+        elif number in running and running[number].order is None:
+            turn.orders[number] = stop
+            self._progress.order(number, stop)
+            self._order({number: stop})
+        else:
+            return f"trial {number} has ended already"
+        return f"trial {number} is ended"
 
     def _submit(self, placements: Sequence[Placement], turn: Turn) -> None:
         for placement in placements:
@@ -285,6 +298,7 @@ class Engine:
             if isinstance(event, Reported):
                 self._progress.read(number, event.reading)
                 turn.readings.append((number, event.reading))
+                self._learn(event.reading.asked, turn)
                 read.add(number)
             elif isinstance(event, Restarted):
                 self._progress.restart(number)
@@ -296,7 +310,7 @@ class Engine:
                 turn.interrupted.append(number)
             else:
                 ends[number] = event
-        orders = self._decide(sorted(read))
+        orders = self._rules.orders(sorted(read), self._progress, self._ends)
         for number in sorted(ends):
             self._end(ends[number], orders.pop(number, None), turn)
         if turn.ended or turn.paused:
@@ -306,6 +320,12 @@ class Engine:
             for number, order in orders.items():
                 self._progress.order(number, order)
             self._order(orders)
+
+    def _learn(self, asked: Mapping[str, Any], turn: Turn) -> None:
+        """Search what a trainer has asked for, too, if the study says so."""
+        if asked and (learned := self._searcher.learn(asked)):
+            turn.changed["space"].update(learned)
+            self._ends.is_space_used_up = False
 
     def _order(self, orders: Mapping[int, Stop | Pause]) -> None:
         """Tell the executor which trials leave their rows, and which models are wanted."""
@@ -321,21 +341,6 @@ class Engine:
         if pauses:
             self._executor.pause(pauses)
 
-    def _decide(self, numbers: Iterable[int]) -> dict[int, Stop | Pause]:
-        orders: dict[int, Stop | Pause] = {}
-        target = self._budget.target
-        for number in numbers:
-            active = self._progress.running[number]
-            order = self._rules.decide(active.trial, active.curve)
-            reached = target is not None and not self._objective.better(target, active.value)
-            if reached and not isinstance(order, Stop) and self._progress.meets(active.best):
-                reason = f"its {self._objective.metric} of {active.value:g} reaches the target of {target:g}"
-                order = Stop("target", reason, conclusive=True)
-                self._ends.reached = active.value
-            if order is not None and active.order is None:
-                orders[number] = order
-        return orders
-
     def _end(
         self, event: Finished | Stopped | Paused | Failed, order: Stop | Pause | None, turn: Turn
     ) -> None:
@@ -348,7 +353,7 @@ class Engine:
         """
         active = self._progress.end(event.number)
         stop = order if isinstance(order, Stop) else None
-        record = active.left(event, stop, self._objective.metric)
+        record = active.left(event, stop, self._progress.objective.metric)
         if record.state is not TrialState.PAUSED:
             self._close(record, turn)
             return
@@ -380,7 +385,7 @@ class Engine:
         moment = time.monotonic()
         if self._observer is not None and (moment - self._shown >= _SHOW_EVERY_S or last):
             self._shown = moment
-            self._observer.turn(self._progress.status(self._budget, self._seconds()))
+            self._observer.turn(self._progress.status(self._ends.budget, self._seconds()))
 
     def _finish(self, state: StudyState, reason: str) -> None:
         """Note an end that was not planned; the error that is on its way says more than a second one."""

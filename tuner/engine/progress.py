@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -16,6 +16,7 @@ from tuner.core.events import Failed, Finished, Paused, SaveFailure, Stopped
 from tuner.core.objectives import Key, Objectives
 from tuner.core.ports import Placement, Status
 from tuner.core.trial import Objective, Origin, Pause, Reading, Stop, Trial, TrialRecord, TrialState
+from tuner.engine.gains import GainWatch
 from tuner.errors import near
 
 _NOT_SAVED = "its model was not kept: "
@@ -79,8 +80,8 @@ class RunningTrial:
         if isinstance(event, Paused) and isinstance(self.order, Pause):
             self.paused_at = len(self.curve)
             record = self._record(TrialState.PAUSED, rule=self.order.rule, reason=self.order.reason)
-        elif isinstance(event, Stopped) and isinstance(self.order, Stop):
-            record = self._stopped(self.order)
+        elif isinstance(event, Stopped) and isinstance(why := event.why or self.order, Stop):
+            record = self._stopped(why)
         elif self.best is not None:
             record = self._record(TrialState.FINISHED, conclusive=True)
         elif stop is not None:
@@ -161,12 +162,27 @@ class StudyProgress:
         self._counts: Counter[str] = Counter()
         self._epochs = 0
         self._trials = 0
+        self.gains = GainWatch(self.objectives)
 
-    def replay(self, record: TrialRecord, curve: Sequence[Reading], study_seed: int) -> None:
-        """Take in a stored trial; one that is not over waits to go on where its curve ends."""
+    def replay(
+        self,
+        history: Sequence[TrialRecord],
+        curves: Mapping[int, Sequence[Reading]],
+        study_seed: int,
+        *,
+        has_scheduler: bool,
+    ) -> None:
+        """Take in the stored trials; one that is not over waits to go on where its curve ends."""
+        for record in history:
+            self._replay(record, curves.get(record.number, ()), study_seed)
+        if not has_scheduler:
+            # They were paused under another rule; no rule of this study would resume them.
+            self.waiting |= self.paused
+            self.paused.clear()
+
+    def _replay(self, record: TrialRecord, curve: Sequence[Reading], study_seed: int) -> None:
         if record.origin is Origin.IMPORTED:
-            # What was trained elsewhere is known, and has cost this study nothing.
-            self.close(record)
+            # What was trained elsewhere has cost this study nothing, and is none of its trials' best.
             return
         self._trials += 1
         if record.state.is_over:
@@ -193,7 +209,7 @@ class StudyProgress:
     def begin(self, trial: Trial) -> None:
         """A trial is submitted, a new one or one that has waited or paused."""
         number = trial.number
-        active = self.waiting.pop(number, None) or self.paused.pop(number, None)
+        active = self.taken_out(number)
         if active is None:
             active = RunningTrial(trial, now())
             self._trials += 1
@@ -233,6 +249,10 @@ class StudyProgress:
         active.order, active.model_path = None, model_path
         self.paused[active.trial.number] = active
 
+    def taken_out(self, number: int) -> RunningTrial | None:
+        """Take out a trial that is paused or waits; None where it is neither."""
+        return self.paused.pop(number, None) or self.waiting.pop(number, None)
+
     def forget(self, number: int) -> None:
         """The model of a trial that may go on is not kept any longer."""
         active = self.paused.get(number) or self.running.get(number) or self.waiting.get(number)
@@ -241,6 +261,7 @@ class StudyProgress:
 
     def close(self, record: TrialRecord) -> None:
         """Take in the record of a trial that is over."""
+        self.gains.add(record)
         self._counts[record.state.value] += 1
         if record.value is None or record.state is TrialState.FAILED:
             return

@@ -8,8 +8,11 @@ from collections.abc import Callable, Collection
 from tuner.core.ports import Executor, Store, Turn
 from tuner.engine.retention import ModelRetention
 
-_TOGETHER_S = 0.05
-"""Turns that come sooner after the last transaction wait for the next one."""
+_TOGETHER_S = 0.2
+"""Turns that come sooner after the last transaction wait for the next one.
+
+A transaction takes 2 ms, in which the workers of short epochs wait for their orders.
+"""
 
 _SIGN_OF_LIFE_S = 10.0
 
@@ -72,6 +75,7 @@ class TurnRecorder:
             or turn.restarted
             or turn.interrupted
             or turn.forgotten
+            or turn.answers
             or self.dropped
         )
         since = turn.seconds - self._recorded

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from tuner.core.ports import Callback, EndedCurves, Recalling, Scheduler
-from tuner.core.trial import Params, Pause, Reading, Stop, Trial
+from tuner.core.trial import Params, Pause, Reading, Stop, Trial, TrialRecord
+from tuner.engine.ending import EndConditions
+from tuner.engine.progress import StudyProgress
 
 
 class Rules:
@@ -27,11 +29,35 @@ class Rules:
                 pause = pause or order
         return stop or pause
 
-    def replay(self, trial: Trial, stored: Sequence[Reading]) -> None:
-        """Show the rules every reading of a stored trial, as it came; what they decide was decided then."""
-        _judge_again(self._callbacks, trial, stored)
+    def orders(
+        self, numbers: Iterable[int], progress: StudyProgress, ends: EndConditions
+    ) -> dict[int, Stop | Pause]:
+        """What is decided of running trials that have a new reading, by number."""
+        orders: dict[int, Stop | Pause] = {}
+        for number in numbers:
+            active = progress.running[number]
+            order = self.decide(active.trial, active.curve)
+            if not isinstance(order, Stop) and progress.meets(active.best):
+                order = ends.on_target(active.value) or order
+            if order is not None and active.order is None:
+                orders[number] = order
+        return orders
 
-    def recall(self, ended: EndedCurves, params: Mapping[int, Params], study_seed: int) -> None:
+    def replay(
+        self,
+        history: Sequence[TrialRecord],
+        curves: Mapping[int, Sequence[Reading]],
+        ended: EndedCurves | None,
+        study_seed: int,
+    ) -> None:
+        """Show the rules every stored reading, as it came; what they decide was decided then."""
+        for record in history:
+            if stored := curves.get(record.number):
+                _judge_again(self._callbacks, Trial(record.number, record.params, study_seed), stored)
+        if ended is not None:
+            self._recall(ended, {record.number: record.params for record in history}, study_seed)
+
+    def _recall(self, ended: EndedCurves, params: Mapping[int, Params], study_seed: int) -> None:
         """Let the rules know the trials that are over, the built-in ones without an object per epoch."""
         recalling = [rule for rule in self._callbacks if isinstance(rule, Recalling)]
         others = [rule for rule in self._callbacks if not isinstance(rule, Recalling)]

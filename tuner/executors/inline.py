@@ -22,7 +22,8 @@ from tuner.core.job import Job
 from tuner.core.ports import Placement
 from tuner.core.training import Trainer
 from tuner.executors.checkpoints import Checkpoints
-from tuner.executors.worker import Orders, Removal, Worker
+from tuner.executors.orders import Orders, Removal
+from tuner.executors.worker import Worker
 from tuner.trainers import epoch_cost, open_batch
 
 _SWITCH_S = 0.0005

@@ -15,7 +15,7 @@ from tuner.artifacts import Artifacts
 from tuner.core.job import Job, Resources
 from tuner.core.ports import Executor
 from tuner.core.training import Trainer
-from tuner.errors import PluginError
+from tuner.errors import PluginError, SpecError
 from tuner.executors.inline import Inline
 from tuner.executors.processes import Processes
 
@@ -116,8 +116,23 @@ def kind(name: str) -> ExecutorKind:
     return made
 
 
-def chosen(name: str, workers: int) -> str:
-    """The name itself, or of `AUTO` the name with the highest affinity; of equal ones the first."""
+def chosen(name: str, workers: int, *, ends_trials: bool = False) -> str:
+    """The name itself, or of `AUTO` the name with the highest affinity; of equal ones the first.
+
+    Args:
+        name: as `[trainer] executor` has it.
+        workers: how many.
+        ends_trials: whether it has to end trials from outside, which this process cannot.
+
+    Raises:
+        SpecError: the executor that is named trains in this process, and has to end trials.
+    """
     if name != AUTO:
+        if ends_trials and kind(name).is_local:
+            raise SpecError(
+                f"trainer.executor: '{name}' trains in this process and cannot end a trial at [stop] memory "
+                'or silence; leave it out or set "processes"'
+            )
         return name
-    return max(sorted(registry.registered(GROUP)), key=lambda each: kind(each).affinity(workers))
+    names = [n for n in sorted(registry.registered(GROUP)) if not (ends_trials and kind(n).is_local)]
+    return max(names, key=lambda each: kind(each).affinity(workers))

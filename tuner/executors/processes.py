@@ -6,6 +6,7 @@ without waiting for the others. What a worker does with its orders is in `worker
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import tempfile
@@ -19,18 +20,21 @@ from typing import Any
 
 import cloudpickle
 
-from tuner.artifacts import Artifacts
+from tuner.artifacts import Artifacts, log_tail
 from tuner.core.events import Event, Failed, Interrupted, Paused, Reported, Restarted, Stopped
 from tuner.core.job import Job, Resources
 from tuner.core.ports import Placement
 from tuner.core.training import Trainer
 from tuner.errors import PluginError, described, shortened
 from tuner.executors.checkpoints import Checkpoints
+from tuner.executors.limits import Limits, end
+from tuner.executors.orders import Orders, Removal
 from tuner.executors.serving import Answer, Broken, Ready
-from tuner.executors.worker import Orders, Removal
 from tuner.executors.worker_process import WorkerProcess
 
 _CLOSE_S = 1.5
+_MOST_LOG_BYTES = 16_000_000
+"""A log that grows beyond it in one epoch is shortened from here; else its worker does so after the epoch."""
 
 
 class Processes:
@@ -63,6 +67,8 @@ class Processes:
         self._restarts = restarts
         self._ordered = ordered
         self._limit_s = job.spec.stop.epoch_seconds
+        self._limits = Limits.of(job.spec.stop)
+        self._artifacts = artifacts
         self._checkpoints = Checkpoints(artifacts)
         self._bar: float | None = None
         self._queue: deque[Placement] = deque()
@@ -164,14 +170,27 @@ class Processes:
         return bool(ready)
 
     def _end_overdue(self) -> None:
-        """End workers that have been busy for longer than all their epochs may take."""
-        if self._limit_s is None:
-            return
+        """End workers that have been busy for longer than all their epochs may take, or break a limit."""
         for worker in self._workers:
-            allowed = self._limit_s * max(1, len(worker.trials))
-            if worker.capacity and not worker.idle and time.monotonic() - worker.since > allowed:
+            if not worker.capacity or worker.idle:
+                continue
+            allowed = math.inf if self._limit_s is None else self._limit_s * max(1, len(worker.trials))
+            if time.monotonic() - worker.since > allowed:
                 worker.overdue = True
                 worker.process.kill()
+            elif worker.trials and worker.limit is None:
+                self._end_beyond_limit(worker)
+
+    def _end_beyond_limit(self, worker: WorkerProcess) -> None:
+        number = min(worker.trials)
+        if worker.capacity == 1:
+            with suppress(OSError):
+                self._artifacts.shorten_log(number, _MOST_LOG_BYTES)
+        if self._limits:
+            log = self._artifacts.log(number)
+            worker.limit = self._limits.broken(worker.process.pid, len(worker.trials), log, worker.watched)
+            if worker.limit is not None:
+                end(worker.process.pid)
 
     def close(self, *, at_once: bool = False) -> None:
         """Let the workers write checkpoints and end; after a second and a half they are ended by force."""
@@ -241,7 +260,7 @@ class Processes:
 
     def _send(self, worker: WorkerProcess) -> None:
         worker.idle = False
-        worker.since = time.monotonic()
+        worker.since = worker.watched.heard = time.monotonic()
         worker.removed = {step.number: step for step in worker.steps if isinstance(step, Removal)}
         orders = Orders(tuple(worker.steps), self._bar)
         worker.steps = []
@@ -281,6 +300,11 @@ class Processes:
         if not worker.trials:
             self._place_alone(worker)
 
+    def _printed(self, worker: WorkerProcess) -> str:
+        """The end of what a worker's trial has printed, where it has a single one."""
+        numbers = list(worker.trials)
+        return log_tail(self._artifacts, numbers[0]) if worker.capacity == len(numbers) == 1 else ""
+
     def _error(self, answer: Broken) -> Exception:
         error = None if answer.error is None else cloudpickle.loads(answer.error)
         if not isinstance(error, Exception):
@@ -297,7 +321,9 @@ class Processes:
         words = worker.ending()
         if worker.overdue:
             words = f"was ended since an epoch took longer than {self._limit_s:g} seconds"
-        tail = worker.tail()
+        if worker.limit is not None:
+            words = f"was ended since {worker.limit.reason}"
+        tail = self._printed(worker) or worker.tail()
         last = f"its last line of output: {tail.splitlines()[-1]}" if tail else "it printed nothing"
         if not worker.capacity:
             self._failed_starts += 1
@@ -311,6 +337,10 @@ class Processes:
         retries = list(worker.retries)
         for placement in reversed(list(worker.trials.values())):
             number = placement.trial.number
+            if worker.limit is not None and len(worker.trials) == 1:
+                self._checkpoints.drop(number)
+                self._events.append(Stopped(number, why=worker.limit))
+                continue
             self._deaths[number] += 1
             if self._deaths[number] > self._restarts:
                 times = (

@@ -12,6 +12,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -20,9 +21,11 @@ from tuner.core.events import Event, Failed, Finished, Paused, Reported, Restart
 from tuner.core.ports import Placement
 from tuner.core.spec import StudySpec
 from tuner.core.training import Exhausted, Failure, Outcome, Snapshot, TrialBatch
-from tuner.core.trial import Reading
+from tuner.core.trial import Reading, Stop
 from tuner.errors import DeviceError, StoreError, described
 from tuner.executors.checkpoints import Checkpoints
+from tuner.executors.orders import Orders, Removal
+from tuner.executors.trial_output import TrialOutput
 
 _WRITING_S = 10.0
 _SHARE = 0.02
@@ -36,33 +39,6 @@ goes on. What comes out is the same either way, so it may be left to a clock.
 """
 
 _LOG = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Removal:
-    """A trial is taken out of its row.
-
-    Attributes:
-        model: whether its model is to be written.
-        pause: whether it may go on later, from a checkpoint.
-    """
-
-    number: int
-    model: bool
-    pause: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Orders:
-    """What a worker is told to do in one tick, before it trains.
-
-    Attributes:
-        steps: in this order; a trial is placed only where a row is free by then.
-        bar: see `Executor.submit`.
-    """
-
-    steps: tuple[Placement | Removal, ...] = ()
-    bar: float | None = None
 
 
 @dataclass(slots=True)
@@ -110,6 +86,8 @@ class Worker:
         artifacts: Artifacts,
         checkpoints: Checkpoints,
         rows: Sequence[int] | None = None,
+        *,
+        descriptors: bool = False,
     ) -> None:
         """Take over empty rows.
 
@@ -120,6 +98,7 @@ class Worker:
             checkpoints: where they go; those of paused trials only at the next round of all rows.
             rows: which ones, of a batch whose epochs come out the same when they are trained
                 again; all where it is None, and then nothing is known of that.
+            descriptors: see `TrialOutput`.
         """
         self._batch = batch
         self._own = rows is not None
@@ -135,6 +114,9 @@ class Worker:
         self._numbers: dict[int, _Row] = {}
         self._free = list(range(batch.capacity) if rows is None else rows)[::-1]
         self.capacity = len(self._free)
+        self._output = None
+        if self.capacity == 1 and rows is None:
+            self._output = TrialOutput(artifacts, descriptors=descriptors)
         self._training = False
         self._over: list[int] = []
         self._last_save_failure = ""
@@ -244,10 +226,11 @@ class Worker:
         row.to_replay = deque(curve[0 if snapshot is None else snapshot.epoch :])
         given = replace(trial, params=self._space.given(trial.params))
         try:
-            if snapshot is None:
-                self._batch.place(row.index, given)
-            else:
-                self._batch.place(row.index, given, snapshot)
+            with self._printing(row):
+                if snapshot is None:
+                    self._batch.place(row.index, given)
+                else:
+                    self._batch.place(row.index, given, snapshot)
         except (DeviceError, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001
@@ -308,6 +291,8 @@ class Worker:
                     events.append(self._end(row, Finished, wanted=self._reaches_bar(row)))
             elif isinstance(outcome, Exhausted):
                 events.append(self._end(row, Finished, wanted=self._reaches_bar(row)))
+            elif isinstance(outcome, Stop):
+                events.append(self._end(row, Stopped, wanted=self._reaches_bar(row), why=outcome))
             else:
                 events.append(self._fail(row, outcome))
         return events
@@ -318,7 +303,8 @@ class Worker:
             rows = list(self._rows)
         self._training = True
         try:
-            outcomes = self._batch.advance() if rows is None else self._batch.advance(rows)
+            with self._printing(next(iter(self._rows.values()), None)):
+                outcomes = self._batch.advance() if rows is None else self._batch.advance(rows)
         except (DeviceError, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001
@@ -331,13 +317,20 @@ class Worker:
     def _note(self, row: _Row, reading: Reading) -> None:
         row.seconds += reading.seconds
         value = self._objective.of(reading)
-        if math.isfinite(value) and self._objective.better(value, row.best):
+        if math.isfinite(value) and (reading.is_last or self._objective.better(value, row.best)):
             row.best = value
 
     def _reaches_bar(self, row: _Row) -> bool:
         return row.number == 0 or self._bar is None or not self._objective.better(self._bar, row.best)
 
-    def _end(self, row: _Row, event: type[Finished | Stopped | Paused], *, wanted: bool) -> Event:
+    def _end(
+        self,
+        row: _Row,
+        event: type[Finished | Stopped | Paused],
+        *,
+        wanted: bool,
+        why: Stop | None = None,
+    ) -> Event:
         model_path, save_failure = self._kept(row) if wanted else (None, None)
         # Rows of its own answer when it is their turn, which may not come.
         if (event is Paused or self._own) and (snapshot := self._snapshot(row)) is not None:
@@ -345,6 +338,8 @@ class Worker:
         if event is not Paused and self._own:
             self._over.append(row.number)
         self._clear(row, keep=event is Paused or self._own)
+        if why is not None:
+            return Stopped(row.number, model_path, save_failure, why)
         return event(row.number, model_path, save_failure)
 
     def _failed(self, row: _Row, error: BaseException) -> Failed:
@@ -354,8 +349,17 @@ class Worker:
         self._clear(row)
         return Failed(row.number, failure.error, failure.traceback)
 
+    def _printing(self, row: _Row | None) -> AbstractContextManager[None]:
+        """What is printed meanwhile goes into the trial's log, unless it was printed there before."""
+        if self._output is None or row is None:
+            return nullcontext()
+        return self._output.of(row.number, is_silent=bool(row.to_replay))
+
     def _clear(self, row: _Row, *, keep: bool = False) -> None:
-        self._batch.clear(row.index)
+        with self._printing(row):
+            self._batch.clear(row.index)
+        if self._output is not None:
+            self._output.end()
         del self._rows[row.index], self._numbers[row.number]
         self._free.append(row.index)
         if not keep:

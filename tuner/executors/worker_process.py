@@ -13,7 +13,9 @@ from multiprocessing.connection import Connection, Pipe
 from typing import IO
 
 from tuner.core.ports import Placement
-from tuner.executors.worker import Removal
+from tuner.core.trial import Stop
+from tuner.executors.limits import Watched
+from tuner.executors.orders import Removal
 
 _TAIL_BYTES = 4_000
 _LOG_BYTES = 1_000_000
@@ -32,6 +34,8 @@ class WorkerProcess:
         removed: those that were told to end and have not answered.
         since: when it got its last orders, in seconds of the monotonic clock.
         overdue: whether it was ended because an epoch took too long.
+        limit: the limit for which it was ended.
+        watched: what its limits go by.
         retries: trials that its predecessor did not live to answer for.
     """
 
@@ -44,6 +48,8 @@ class WorkerProcess:
     alone: bool = False
     since: float = 0.0
     overdue: bool = False
+    limit: Stop | None = None
+    watched: Watched = field(default_factory=Watched)
     retries: list[Placement] = field(default_factory=list)
     trials: dict[int, Placement] = field(default_factory=dict)
     removed: dict[int, Removal] = field(default_factory=dict)

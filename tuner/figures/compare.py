@@ -1,6 +1,6 @@
 """Compare: several studies' best value so far, in one plot.
 
-Studies that search for another metric cannot be compared and are named instead.
+Studies whose values are of another kind, `Frame.kind`, cannot be compared and are named instead.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Compare:
 
     Attributes:
         curves: each study's name and best value so far.
-        others: the studies that search for something else.
+        others: the studies whose values are of another kind.
         axis: what progress is measured in.
         metric: what all of them search for.
         log: whether values stand on a logarithmic axis.
@@ -41,15 +41,15 @@ class Compare:
 def data(frame: Frame, axis: str = "trials", log: bool = False) -> Compare:
     """The frame's study and those beside it."""
     frames = (frame, *frame.beside)
-    alike = [each for each in frames if each.objective == frame.objective]
+    alike = [each for each in frames if each.kind == frame.kind]
     valued = [each for each in alike if len(each.ranking)]
     if not valued:
         raise NothingToPlot("None of these studies has a value yet: lines appear as trials end.")
     return Compare(
         curves=tuple((each.name, best_so_far(each, progress(each, axis))) for each in valued),
-        others=tuple(each.name for each in frames if each.objective != frame.objective),
+        others=tuple(each.name for each in frames if each.kind != frame.kind),
         axis=axis,
-        metric=frame.objective.metric,
+        metric=frame.label(frame.objective.metric),
         log=log,
     )
 
@@ -80,7 +80,7 @@ def draw(columns: Compare, theme: Theme) -> Drawing:
         )
     layout = theme.layout(theme.axis(label), theme.axis(columns.metric, log=columns.log), showlegend=True)
     if columns.others:
-        said = f"not shown, for they search for another metric: {', '.join(columns.others)}"
+        said = f"not shown, for their values are of another kind: {', '.join(columns.others)}"
         layout["annotations"] = [theme.note(said)]
     return {"data": traces, "layout": layout}
 

@@ -82,7 +82,7 @@ def data(frame: Frame, across: str = "", upward: str = "") -> Contour:
         median=median.reshape(sizes[1], sizes[0]),
         count=count.reshape(sizes[1], sizes[0]),
         best=best,
-        metric=frame.objective.metric,
+        metric=frame.label(frame.objective.metric),
         minimize=frame.objective.minimize,
         log=spans_decades(median),
     )

@@ -95,7 +95,7 @@ def data(frame: Frame, axis: str = "trials", log: bool = False) -> Convergence:
         best_so_far=best_so_far(frame, x),
         default=float(first[0]) if len(first) and np.isfinite(first[0]) else None,
         axis=axis,
-        metric=frame.objective.metric,
+        metric=frame.label(frame.objective.metric),
         log=log,
         range=window(value, log, frame.objective.minimize),
     )

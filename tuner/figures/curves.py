@@ -5,16 +5,17 @@ The frame says which numbers a reading has.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from tuner.core import words
 from tuner.core.columns import Floats, Ints
 from tuner.core.frame import Frame
 from tuner.core.trial import TrialState
-from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option
+from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option, is_log, scale_option
 from tuner.figures.numbers import (
     POINT_DIGITS,
     decimated,
@@ -22,28 +23,9 @@ from tuner.figures.numbers import (
     listed,
     percentiles,
     smoothed,
-    spans_decades,
 )
-from tuner.figures.theme import Theme, faint
+from tuner.figures.theme import Theme, faint, safe
 
-QUANTITIES = {
-    "loss": ("train_loss", "val_loss"),
-    "score": ("train_score", "val_score"),
-    "learning_rate": ("learning_rate",),
-    "grad_norm": ("grad_norm",),
-}
-"""What can be drawn over epochs: columns of the readings."""
-
-WORDS = {
-    "loss": "loss",
-    "score": "score",
-    "learning_rate": "learning rate",
-    "grad_norm": "gradient norm",
-    "train_loss": "training",
-    "train_score": "training",
-    "val_loss": "validation",
-    "val_score": "validation",
-}
 MOST_SELECTED = 12
 MOST_POINTS = 300
 """Points drawn of one line; see the measurements of decimation: the extremes always stay."""
@@ -96,13 +78,42 @@ class Band:
 
 @dataclass(frozen=True)
 class CurveLines:
-    """What the figure shows; `every` are all trials' curves (x, y, number), gapped, when asked for."""
+    """What the figure shows.
 
-    what: str
+    Attributes:
+        label: what is followed over epochs.
+        names: what each column is called in the legend.
+        lines: the curves of the selected and the best trials.
+        bands: all others.
+        every: all trials' curves (column, x, y, number), gapped, when asked for.
+        log: whether the numbers stand on a logarithmic axis.
+        is_from_zero: whether zero is on the axis.
+    """
+
+    label: str
+    names: Mapping[str, str]
     lines: tuple[Line, ...]
     bands: tuple[Band, ...]
     every: tuple[tuple[str, Floats, Floats, Ints], ...]
     log: bool
+    is_from_zero: bool = False
+
+
+def quantity(frame: Frame, name: str) -> str:
+    """What a series of the frame is called; see `Frame.series`."""
+    return frame.score if name == "score" and frame.score else words.metric(name)
+
+
+def quantity_option(frame: Frame, names: Sequence[str]) -> Option:
+    """Which of these series to look at, the first one at first."""
+    known = names or ("loss",)
+    return Option("what", "quantity", known[0], tuple((name, quantity(frame, name)) for name in known))
+
+
+def names_of(columns: Sequence[str]) -> dict[str, str]:
+    """What the columns of a series are called: by their split where they are of two."""
+    sides = {name: "training" if name.startswith("train") else "validation" for name in columns}
+    return sides if len(columns) > 1 else {name: words.metric(name) for name in columns}
 
 
 def shown(frame: Frame, best: int) -> list[int]:
@@ -156,27 +167,30 @@ def data(
     frame: Frame,
     what: str = "loss",
     best: float = 4,
-    log: bool = False,
+    log: str = "auto",
     smoothing: float = 0.0,
     every: bool = False,
 ) -> CurveLines:
     """Lines of the selected and the best trials, bands of the others."""
     if not len(frame.epochs):
         raise NothingToPlot("No epoch is recorded yet: curves appear with the first one.")
-    columns = {name: getattr(frame.epochs, name) for name in QUANTITIES[what]}
-    columns = {name: values for name, values in columns.items() if np.isfinite(values).any()}
-    if not columns:
-        raise NothingToPlot(f"The trainer reports no {WORDS[what]}; choose another quantity.")
+    if what not in frame.series:
+        raise NothingToPlot(f"No epoch has a finite {quantity(frame, what)}: there is no curve to draw.")
+    columns = {name: frame.reading(name) for name in frame.series[what]}
     rows = shown(frame, int(best))
     bands = [] if every else [band(frame, name, values, rows) for name, values in columns.items()]
     return CurveLines(
-        what=what,
+        label=quantity(frame, what),
+        names=names_of(list(columns)),
         lines=tuple(
             line(frame, row, name, values, smoothing) for row in rows for name, values in columns.items()
         ),
         bands=tuple(each for each in bands if each is not None),
         every=tuple(_all(frame, name, values) for name, values in columns.items()) if every else (),
-        log=log and what != "score",  # a score of 0.98 is far from one of 0.99 on no logarithmic axis
+        log=(log == "true" or what != "learning_rate")
+        and is_log(log, np.concatenate([v[:: max(1, len(v) // 20_000)] for v in columns.values()])),
+        # Plotly would show a constant rate of 0.001 in the middle of -1 to 1.
+        is_from_zero=what == "learning_rate",
     )
 
 
@@ -201,7 +215,7 @@ def draw(columns: CurveLines, theme: Theme) -> Drawing:
             {
                 "type": "scatter",
                 "mode": "lines",
-                "name": f"{WORDS.get(name, name)}, every trial",
+                "name": f"{safe(columns.names[name])}, every trial",
                 "x": listed(x),
                 "y": listed(y),
                 "customdata": number.tolist(),
@@ -211,18 +225,13 @@ def draw(columns: CurveLines, theme: Theme) -> Drawing:
             }
         )
     for each in columns.bands:
-        traces += band_traces(each, theme, WORDS.get(each.column, each.column))
-    traces += line_traces(columns.lines, theme)
+        traces += band_traces(each, theme, columns.names[each.column])
+    traces += line_traces(columns.lines, theme, columns.names)
     layout = theme.layout(
         theme.axis("epoch", rangemode="tozero"),
-        # Plotly would show a constant rate of 0.001 in the middle of -1 to 1.
-        theme.axis(
-            WORDS[columns.what],
-            log=columns.log,
-            rangemode="tozero" if columns.what == "learning_rate" else "normal",
-        ),
+        theme.axis(columns.label, log=columns.log, rangemode="tozero" if columns.is_from_zero else "normal"),
     )
-    layout["margin"]["t"] = 76  # a legend of three lines
+    layout["margin"]["t"] = 62  # a legend of two lines
     return {"data": traces, "layout": layout}
 
 
@@ -236,12 +245,12 @@ def band_traces(band: Band, theme: Theme, name: str) -> list[dict[str, Any]]:
     hue = colour(theme, band.column)
     around = np.concatenate([band.x, band.x[::-1]])
     edge = np.concatenate([band.y[:, 2], band.y[::-1, 0]])
-    group = f"band {band.column}"
+    group = f"band {safe(band.column)}"
     return [
         {
             "type": "scatter",
             "mode": "lines",
-            "name": f"{name}: middle 80 % of {band.trials:,} other trials",
+            "name": f"{safe(name)}: middle 80 % of {band.trials:,} others",
             "legendgroup": group,
             "x": around.tolist(),
             "y": listed(edge),
@@ -253,18 +262,18 @@ def band_traces(band: Band, theme: Theme, name: str) -> list[dict[str, Any]]:
         {
             "type": "scatter",
             "mode": "lines",
-            "name": f"{name}: median",
+            "name": f"{safe(name)}: median",
             "legendgroup": group,
             "showlegend": False,
             "x": band.x.tolist(),
             "y": listed(band.y[:, 1]),
             "line": {"color": hue, "width": 1.5, "dash": "dot"},
-            "hovertemplate": f"{name}, median of the others<br>epoch %{{x}}: %{{y}}<extra></extra>",
+            "hovertemplate": f"{safe(name)}, median of the others<br>epoch %{{x}}: %{{y}}<extra></extra>",
         },
     ]
 
 
-def line_traces(lines: Sequence[Line], theme: Theme) -> list[dict[str, Any]]:
+def line_traces(lines: Sequence[Line], theme: Theme, names: Mapping[str, str]) -> list[dict[str, Any]]:
     """Solid validation, dashed training; a hue per trial, or per column where there is but one trial."""
     numbers = list(dict.fromkeys(each.number for each in lines))
     hues = (theme.green, theme.purple, theme.red, theme.sky, theme.yellow, theme.blue, theme.orange)
@@ -273,10 +282,10 @@ def line_traces(lines: Sequence[Line], theme: Theme) -> list[dict[str, Any]]:
         alone = len(numbers) == 1
         hue = colour(theme, each.column) if alone else hues[numbers.index(each.number) % len(hues)]
         is_train = each.column.startswith("train")
-        kind = WORDS.get(each.column, each.column)
+        kind = safe(names[each.column])
         shared = {
             "type": "scatter",
-            "name": f"trial {each.number}, {kind}" if alone else f"trial {each.number}",
+            "name": kind if alone else f"trial {each.number}",
             "legendgroup": f"trial {each.number}",
             "hovertemplate": f"trial {each.number}, {kind}<br>epoch %{{x}}: %{{y:.8~g}}<extra></extra>",
         }
@@ -335,11 +344,9 @@ def _error_band(each: Line, error: Floats, hue: str, kind: str) -> dict[str, Any
 def options(frame: Frame) -> Sequence[Option]:
     """The quantity, the number of lines, the scale, smoothing, and all curves at once."""
     return (
-        Option("what", "quantity", "loss", tuple((each, WORDS[each]) for each in QUANTITIES)),
+        quantity_option(frame, list(frame.series)),
         Option("best", "best trials", 4, low=0, high=20),
-        Option(
-            "log", "log scale", spans_decades(frame.epochs.val_loss[:: max(1, len(frame.epochs) // 20_000)])
-        ),
+        scale_option(),
         Option("smoothing", "smoothing", 0.0, low=0.0, high=0.98),
         Option("every", "every curve", False),
     )
@@ -349,7 +356,8 @@ FIGURE = Figure(
     name="curves",
     title="Learning curves",
     help=(
-        "Loss over epochs: solid lines are validation, dashed ones training, a star marks the best epoch; "
+        "What was measured over epochs: solid lines are validation, dashed ones training, a star marks "
+        "the best epoch; "
         "the areas hold the middle 80 % of all other trials. Good is a solid line that falls and stays "
         "close to its dashed one; where it turns up while the dashed one falls, the network over-fits."
     ),

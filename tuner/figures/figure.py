@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from tuner import registry
+from tuner.core.columns import Floats
 from tuner.core.frame import Frame
 from tuner.errors import PluginError, SpecError, near
+from tuner.figures.numbers import spans_decades
+from tuner.figures.room import make_room
 from tuner.figures.theme import LIGHT, Theme
 
 GROUP = "tuner.figures"
@@ -78,9 +81,20 @@ class Option:
             raise SpecError(f"{self.name}: a number is needed, found {given!r}") from None
 
     def _one(self, given: Any, known: Sequence[str]) -> str:
+        given = str(given).lower() if isinstance(given, bool) else given
         if given not in known:
             raise SpecError(f"{self.name}: unknown choice {given!r}; {near(str(given), known)}")
         return str(given)
+
+
+def scale_option() -> Option:
+    """How a quantity that may be chosen is shown; by default as its numbers want it, see `is_log`."""
+    return Option("log", "scale", "auto", (("auto", "auto"), ("false", "linear"), ("true", "log")))
+
+
+def is_log(log: str, values: Floats) -> bool:
+    """Whether a logarithmic axis is wanted, or suits these numbers where the choice is left to them."""
+    return log == "true" or (log == "auto" and spans_decades(values))
 
 
 def parameter_option(
@@ -190,5 +204,6 @@ def plot(
         drawing = figure.draw(figure.data(frame, **values), theme)
     except NothingToPlot as nothing:
         drawing = theme.empty(str(nothing))
+    make_room(drawing)
     drawing["layout"]["uirevision"] = "|".join([figure.name, *(f"{k}={v}" for k, v in values.items())])
     return drawing

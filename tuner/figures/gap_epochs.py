@@ -81,7 +81,7 @@ def data(frame: Frame, best: float = 4) -> GapEpochs:
 def draw(columns: GapEpochs, theme: Theme) -> Drawing:
     """Above the gap, below it bars of how many trials begin to over-fit."""
     traces = band_traces(columns.band, theme, "gap") if columns.band else []
-    traces += [{**trace, "mode": "lines"} for trace in line_traces(columns.lines, theme)]
+    traces += [{**trace, "mode": "lines"} for trace in line_traces(columns.lines, theme, {"gap": "gap"})]
     marked = [
         (number, epoch, float(np.interp(epoch, each.x, each.y)))
         for each in columns.lines

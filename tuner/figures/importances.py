@@ -105,7 +105,7 @@ def draw(columns: ImportanceData, theme: Theme) -> Drawing:
                     "orientation": "h",
                     "name": label,
                     "x": _numbers(shares),
-                    "error_x": {"array": _numbers(errors), "color": theme.muted, "thickness": 1, "width": 2},
+                    "error_x": {"array": _numbers(errors), "color": theme.text, "thickness": 1.5, "width": 3},
                     "y": places,
                     "text": names,
                     "textposition": "none",
@@ -120,7 +120,7 @@ def draw(columns: ImportanceData, theme: Theme) -> Drawing:
     x = theme.axis(
         f"share of the difference between {columns.trials} trials",
         tickformat=".0%",
-        range=[0, _ROOM * longest or 1],
+        range=[0, min(_ROOM * longest, 1.0) or 1],
     )
     layout = theme.layout(x, y, barmode="group", bargap=0.3)
     layout["margin"]["l"] = max(64, 20 + 7 * max(map(len, names)))

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from tuner.core.columns import Ints, Texts
-from tuner.core.frame import Frame
+from tuner.core.frame import DIVERGED, Frame
 from tuner.core.trial import TrialState
 from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option, parameter_option
+from tuner.figures.points import FAILED, FINISHED
 from tuner.figures.scale import Scale
 from tuner.figures.theme import Theme, safe
 
 _BINS = 12
-FINISHED, FAILED, DIVERGED = "finished", "failed", "diverged"
 PATTERNS = {FAILED: "x", DIVERGED: "/"}
 """Hatching, so that colour does not tell it alone."""
 
@@ -45,12 +45,10 @@ class Outcomes:
 
 def outcomes(frame: Frame) -> Texts:
     """(N,) "finished", "failed", "diverged", "stopped: <rule>", or the trial's state."""
-    trials = frame.trials
-    state = trials.state.astype(object)
-    stopped = trials.is_(TrialState.STOPPED)
-    state[stopped] = [f"stopped: {rule or 'unknown rule'}" for rule in trials.rule[stopped]]
-    state[stopped & (trials.rule == "divergence")] = DIVERGED
-    return state
+    found = frame.endings.copy()
+    stopped = found == TrialState.STOPPED.value
+    found[stopped] = [f"stopped: {rule or 'unknown rule'}" for rule in frame.trials.rule[stopped]]
+    return found
 
 
 def data(frame: Frame, parameter: str = "") -> Outcomes:

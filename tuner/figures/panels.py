@@ -140,9 +140,9 @@ def draw(columns: Panels, theme: Theme) -> Drawing:
             }
             traces.append(trace)
         axes[f"xaxis{suffix}"] = panel.scale.axis(
-            theme, domain=_share(column, across, 0.03), anchor=f"y{suffix}"
+            theme, domain=share(column, across, 0.03), anchor=f"y{suffix}"
         )
-        bottom, top = _share(row, rows, 0.11)
+        bottom, top = share(row, rows, 0.11)
         y = theme.axis(columns.label if column == 0 else "", log=columns.log, domain=[1 - top, 1 - bottom])
         y |= {"anchor": f"x{suffix}", **({"matches": "y", "showticklabels": column == 0} if i else {})}
         if columns.range:
@@ -173,7 +173,7 @@ def _points(panel: Panel, theme: Theme, label: str) -> list[dict[str, Any]]:
     return drawn
 
 
-def _share(place: int, of: int, apart: float) -> list[float]:
+def share(place: int, of: int, apart: float) -> list[float]:
     """Where one of several equal panels stands, from 0 to 1."""
     size = (1 - apart * (of - 1)) / of
     start = place * (size + apart)

@@ -16,6 +16,7 @@ from tuner.core.columns import Floats, Ints
 from tuner.core.frame import Frame
 from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option, parameter_option
 from tuner.figures.numbers import listed, spans_decades, thinned
+from tuner.figures.points import left_out
 from tuner.figures.scale import Scale
 from tuner.figures.theme import Theme, faint, safe
 
@@ -33,42 +34,51 @@ class Parallel:
         scales: the parameters' axes, A - 1 of them.
         heights: (P, A) where each line crosses each axis, 0 to 1; `nan` where not active.
         number: (P,) trial numbers.
-        shade: (P,) 0 for the best twenty, then 1 to 5 for each fifth of the others, the worst last.
+        shade: (P,) 0 for the best, then 1 to 5 for each fifth of the others, the worst last.
+        best: how many are of the best.
         selected: (P,) whether it is brought out.
         values: the value at the bottom and at the top of its axis.
         metric: what the value is.
         total: how many trials have a value.
+        missing: what is said of those without one.
     """
 
     scales: tuple[Scale, ...]
     heights: Floats
     number: Ints
     shade: Ints
+    best: int
     selected: np.ndarray[Any, np.dtype[np.bool_]]
     values: tuple[float, float]
     metric: str
     total: int
+    missing: str
 
 
 def data(frame: Frame, parameters: Sequence[str] = ()) -> Parallel:
     """The best trials, the selected and a sample of the others."""
     if not len(frame.ranking):
         raise NothingToPlot("No trial has a value yet: lines appear as trials end.")
+    # Behind those that may be the best, all others with a value: those that were stopped early.
+    valued = np.flatnonzero(np.isfinite(frame.trials.value) & ~np.isin(np.arange(len(frame)), frame.ranking))
+    ranking = np.concatenate([frame.ranking, valued[np.argsort(frame.loss[valued], kind="stable")]])
+    best = min(BEST, len(frame.ranking))
     names = (parameters or frame.ordered_params()[:7])[: _MOST_AXES - 1]
-    keep = frame.is_selected[frame.ranking]
-    keep[:BEST] = True
-    drawn = thinned(frame.ranking, keep, MOST)
+    keep = frame.is_selected[ranking]
+    keep[:best] = True
+    drawn = thinned(ranking, keep, MOST) if frame.is_thinned else ranking
     place = np.zeros(len(frame), dtype=np.int64)
-    place[frame.ranking] = np.arange(len(frame.ranking))
-    others = max(len(frame.ranking) - BEST, 1)
-    shade = np.where(place < BEST, 0, 1 + (place - BEST) * (_SHADES - 1) // others)
+    place[ranking] = np.arange(len(ranking))
+    others = max(len(ranking) - best, 1)
+    shade = np.where(place < best, 0, 1 + (place - best) * (_SHADES - 1) // others)
     scales = tuple(Scale.of(frame, name) for name in names)
     crossings = []
     for scale in scales:
         shares = scale.shares(scale.places(frame))[drawn]
         # Lines through the same of a few values are spread a little, so that they can be told apart.
         moved = scale.jittered(shares * 0.0, frame.trials.number[drawn])
-        crossings.append(shares + 0.5 * moved / ((scale.high - scale.low) or 1.0))
+        # None leaves the plot.
+        crossings.append(np.clip(shares + 0.5 * moved / ((scale.high - scale.low) or 1.0), -0.04, 1.04))
     share, ends = _heights(frame, drawn)
     crossings.append(share)
     return Parallel(
@@ -76,10 +86,12 @@ def data(frame: Frame, parameters: Sequence[str] = ()) -> Parallel:
         heights=np.stack(crossings, axis=1),
         number=frame.trials.number[drawn],
         shade=shade[drawn],
+        best=best,
         selected=frame.is_selected[drawn],
         values=ends,
-        metric=frame.objective.metric,
-        total=len(frame.ranking),
+        metric=frame.label(frame.objective.metric),
+        total=len(ranking),
+        missing=left_out(frame, ~np.isfinite(frame.trials.value)),
     )
 
 
@@ -107,7 +119,7 @@ def draw(columns: Parallel, theme: Theme) -> Drawing:
         # The best stand out against the ground: bright on dark, dark on light.
         hue = theme.scale[round(8 * (0.95 - 0.75 * share if bright else 0.05 + 0.75 * share))][1]
         rows = np.flatnonzero((columns.shade == shade) & ~columns.selected)
-        name = (f"the {BEST} best", "good", *("",) * (_SHADES - 3), "bad")[shade]
+        name = (f"the {columns.best} best", "good", *("",) * (_SHADES - 3), "bad")[shade]
         if len(rows):
             width, opacity = (2, 1) if shade == 0 else (0.8, 0.45)
             traces.append(_lines(columns, rows, name, hue, width, opacity))
@@ -119,11 +131,9 @@ def draw(columns: Parallel, theme: Theme) -> Drawing:
         notes += _labels(scale, i, theme)
     low, high = columns.values
     notes += [_label(axes - 1, 0, f"{low:.3g}", theme), _label(axes - 1, 1, f"{high:.3g}", theme)]
-    if columns.total > len(columns.number):
-        said = (
-            f"{len(columns.number):,} of {columns.total:,} trials drawn: the best, the selected and a sample"
-        )
-        notes.append({**theme.note(said), "yanchor": "bottom"})
+    few = f"{len(columns.number):,} of {columns.total:,} trials drawn: the best, the selected and a sample"
+    said = "; ".join(filter(None, [few if columns.total > len(columns.number) else "", columns.missing]))
+    notes += [theme.note(said)] if said else []
     upright = {"type": "line", "y0": 0, "y1": 1, "line": {"color": theme.muted, "width": 1}, "layer": "below"}
     names = [safe(name, 18) for name in (*(scale.name for scale in columns.scales), columns.metric)]
     x = theme.axis(
@@ -138,6 +148,8 @@ def draw(columns: Parallel, theme: Theme) -> Drawing:
     layout = theme.layout(
         x, y, shapes=[{**upright, "x0": i, "x1": i} for i in range(axes)], annotations=notes
     )
+    # A box over an axis selects the lines through it.
+    layout |= {"dragmode": "select", "modebar": {"add": ["select2d", "lasso2d"]}}
     return {"data": traces, "layout": layout}
 
 
@@ -193,8 +205,10 @@ FIGURE = Figure(
     name="parallel",
     title="Parallel coordinates",
     help=(
-        "Each line is a trial, from its parameters on the left to its value on the right; the twenty best "
-        "have the strongest colour. Where the best lines run through the same place, that setting matters."
+        "Each line is a trial, from its parameters on the left to its value on the right; the best, up to "
+        "twenty, have the strongest colour. Where the best lines run through the same place, "
+        "that setting matters. Draw a box over an axis to select the lines through it; a further "
+        "box keeps those of them that run through both."
     ),
     data=data,
     draw=draw,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from tuner.core.columns import Bools, Floats, Ints, Texts
-from tuner.core.frame import Frame
+from tuner.core.frame import DIVERGED, Frame
 from tuner.core.trial import TrialState
 from tuner.figures.numbers import POINT_DIGITS, listed, thinned
 from tuner.figures.theme import Theme, safe
@@ -20,14 +20,22 @@ from tuner.figures.theme import Theme, safe
 MOST = 300
 """Points drawn of one scatter; more hide one another and take long to send."""
 
-STANDS, CUT, UNDER_WAY, FAILED = "value stands", "cut short", "under way", "failed"
+FINISHED, COUNTS, EARLY, RUNNING, FAILED = (
+    "finished",
+    "stopped, value counts",
+    "stopped early",
+    "running",
+    "failed",
+)
 VIOLATES = "breaks a constraint"
 KINDS: Mapping[str, tuple[str, str]] = {
-    CUT: ("x-thin-open", "muted"),
+    EARLY: ("x-thin-open", "muted"),
+    DIVERGED: ("triangle-up-open", "orange"),
     FAILED: ("triangle-down", "red"),
     VIOLATES: ("square-open", "purple"),
-    UNDER_WAY: ("diamond-open", "orange"),
-    STANDS: ("circle", "blue"),
+    RUNNING: ("diamond-open", "orange"),
+    COUNTS: ("circle-open", "blue"),
+    FINISHED: ("circle", "blue"),
 }
 """How trials ended, in the order they are drawn: symbol and colour, so that neither tells it alone."""
 
@@ -38,12 +46,30 @@ def kinds(frame: Frame) -> Texts:
     return np.select(
         [
             trials.is_(TrialState.FAILED),
+            frame.endings == DIVERGED,
             trials.is_(TrialState.FINISHED, TrialState.STOPPED) & np.isfinite(trials.value) & ~frame.feasible,
-            trials.is_(TrialState.FINISHED) | trials.conclusive,
+            trials.is_(TrialState.FINISHED),
+            trials.conclusive,
         ],
-        [FAILED, VIOLATES, STANDS],
-        np.where(trials.is_(TrialState.STOPPED), CUT, UNDER_WAY),
+        [FAILED, DIVERGED, VIOLATES, FINISHED, COUNTS],
+        np.where(trials.is_(TrialState.STOPPED), EARLY, RUNNING),
     )
+
+
+def left_out(frame: Frame, missing: Bools) -> str:
+    """What is said of trials that have no place in a figure: ``left out: 2 failed, 1 diverged``.
+
+    Args:
+        frame: the study.
+        missing: (N,) which have none.
+    """
+    ends, counts = np.unique(frame.endings[missing].astype(str), return_counts=True)
+    told = [
+        f"{count:,} {end}"
+        + ("" if end in (FAILED, DIVERGED) or not TrialState(end).is_over else " without it")
+        for end, count in zip(ends.tolist(), counts.tolist(), strict=True)
+    ]
+    return f"left out: {', '.join(told)}" if told else ""
 
 
 @dataclass(frozen=True)
@@ -57,6 +83,7 @@ class Points:
         kind: (P,) see `KINDS`.
         selected: (P,) which are brought out.
         total: how many trials have a place; more than P where they were thinned.
+        missing: what is said of the trials without one.
     """
 
     x: Floats
@@ -65,6 +92,7 @@ class Points:
     kind: Texts
     selected: Bools
     total: int
+    missing: str = ""
 
     def __len__(self) -> int:
         return len(self.number)
@@ -72,9 +100,8 @@ class Points:
     @property
     def note(self) -> str:
         """What is said of points that are not drawn."""
-        if self.total == len(self):
-            return ""
-        return f"{len(self):,} of {self.total:,} trials drawn: the best, the selected and a sample"
+        few = f"{len(self):,} of {self.total:,} trials drawn: the best, the selected and a sample"
+        return "; ".join(filter(None, [few if self.total > len(self) else "", self.missing]))
 
 
 def scattered(frame: Frame, x: Floats, y: Floats, most: int = MOST) -> tuple[Points, Ints]:
@@ -95,6 +122,7 @@ def scattered(frame: Frame, x: Floats, y: Floats, most: int = MOST) -> tuple[Poi
             kind=kinds(frame)[drawn],
             selected=frame.is_selected[drawn],
             total=len(rows),
+            missing=left_out(frame, ~np.isfinite(y)),
         ),
         drawn,
     )
@@ -116,7 +144,7 @@ def point_traces(points: Points, theme: Theme, template: str, size: int = 6) -> 
                 "symbol": symbol,
                 "color": getattr(theme, colour),
                 "size": size,
-                "opacity": 0.75 if kind == STANDS else 0.6,
+                "opacity": 0.75 if kind == FINISHED else 0.6,
             }
             traces.append(marks(points, rows, kind, marker, template))
     return traces + rings(points, theme, template, size)

@@ -42,7 +42,7 @@ class Scale:
         """The scale of a frame's parameter."""
         parameter = frame.space.parameters[name]
         if isinstance(parameter, Choice):
-            labels = tuple(str(choice) for choice in parameter.choices)
+            labels = parameter.texts
             return cls(name, False, 0, len(labels) - 1, labels, len(labels))
         step = parameter.step or (1 if isinstance(parameter, Int) and not parameter.log else None)
         values = round((parameter.high - parameter.low) / step) + 1 if step else 0

@@ -20,7 +20,7 @@ def data(frame: Frame, parameters: Sequence[str] = (), log: bool = False) -> Pan
     """The value against these parameters; the most important ones where none is named."""
     y = np.where(frame.trials.is_(TrialState.FAILED), np.nan, frame.trials.value)
     chosen = parameters or frame.ordered_params()[:4]
-    return panels(frame, y, frame.objective.metric, chosen, log, frame.objective.minimize)
+    return panels(frame, y, frame.label(frame.objective.metric), chosen, log, frame.objective.minimize)
 
 
 def options(frame: Frame) -> Sequence[Option]:

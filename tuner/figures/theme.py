@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from textwrap import wrap
 from typing import Any
 
+NOTE = "note"
+"""The name of small print among the annotations."""
+
 LINE = 46
 """Characters in a line of what stands in place of a drawing; so many fit on a telephone."""
 
@@ -29,7 +32,7 @@ def safe(text: object, longest: int = 200) -> str:
 
 def faint(hue: str, share: float) -> str:
     """A colour that is given as #rrggbb, so that the ground shows through: 0 is all, 1 nothing of it."""
-    red, green, blue = (int(hue[i : i + 2], 16) for i in (1, 3, 5))
+    red, green, blue = _rgb(hue)
     return f"rgba({red},{green},{blue},{share})"
 
 
@@ -76,7 +79,13 @@ class Theme:
             "font": {"color": self.text, "size": 12},
             "margin": {"l": 64, "r": 16, "t": 50, "b": 50},
             "hovermode": "closest",
-            "hoverlabel": {"align": "left", "namelength": -1},
+            "hoverlabel": {
+                "align": "left",
+                "namelength": -1,
+                "bgcolor": self.paper,
+                "bordercolor": self.muted,
+                "font": {"color": self.text, "size": 12},
+            },
             "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 11}},
             "colorway": list(self.hues),
             "xaxis": x or self.axis(),
@@ -96,24 +105,43 @@ class Theme:
             "automargin": "ticktext" in more,
             # Else every label is measured, which takes as long as drawing the axes.
             "ticklabeloverflow": "allow",
+            # One style: thousands separated, no SI letters; powers only where zeros would be counted.
+            "separatethousands": True,
+            "exponentformat": "e",
+            "minexponent": 6,
             # Whole numbers instead of powers with lone digits between them.
-            **({"tickformat": "~g", "nticks": 5} if log else {}),
+            **({"tickformat": ",~g", "nticks": 5} if log else {}),
             **more,
         }
 
     def note(self, text: str) -> dict[str, Any]:
-        """A line of small print in the plot's upper right corner, as an annotation."""
+        """Small print below the plot, as an annotation; `plot` makes room for it."""
         return {
-            "text": safe(text),
+            "name": NOTE,
+            "text": "<br>".join(safe(line) for line in wrap(text, 78)),
             "showarrow": False,
             "xref": "paper",
             "yref": "paper",
-            "x": 1,
-            "y": 1,
-            "xanchor": "right",
+            "x": 0,
+            "y": 0,
+            "xanchor": "left",
             "yanchor": "top",
-            "font": {"size": 10, "color": self.muted},
-            "bgcolor": faint(self.paper, 0.75),
+            "yshift": -48,
+            "align": "left",
+            "font": {"size": 11, "color": self.muted},
+        }
+
+    def heading(self, text: str) -> dict[str, Any]:
+        """The heading of a panel, as an annotation that still needs a place."""
+        return {
+            "text": f"<b>{safe(text, 40)}</b>",
+            "showarrow": False,
+            "xref": "paper",
+            "yref": "paper",
+            "xanchor": "left",
+            "yanchor": "bottom",
+            "yshift": 3,
+            "font": {"size": 12, "color": self.text},
         }
 
     def across(self, y: float) -> dict[str, Any]:
@@ -160,28 +188,44 @@ _VIRIDIS = (
     "#addc30",
     "#fde725",
 )
-_SCALE = tuple((i / 8, colour) for i, colour in enumerate(_VIRIDIS))
+
+
+def _part(low: float, high: float) -> tuple[tuple[float, str], ...]:
+    """The colours between two shares of viridis: on either ground those that stand out from it."""
+    found = []
+    for i in range(9):
+        place = 8 * (low + (high - low) * i / 8)
+        below = min(int(place), 7)
+        pairs = zip(_rgb(_VIRIDIS[below]), _rgb(_VIRIDIS[below + 1]), strict=True)
+        mixed = (round(a + (b - a) * (place - below)) for a, b in pairs)
+        found.append((i / 8, "#" + "".join(f"{each:02x}" for each in mixed)))
+    return tuple(found)
+
+
+def _rgb(hue: str) -> tuple[int, int, int]:
+    return int(hue[1:3], 16), int(hue[3:5], 16), int(hue[5:7], 16)
+
 
 LIGHT = Theme(
     name="light",
     paper="#ffffff",
     text="#1a1b1e",
-    muted="#868e96",
+    muted="#646b72",
     grid="#e3e6ea",
     blue="#0072b2",
-    orange="#d98b00",
-    green="#009e73",
+    orange="#b87400",
+    green="#00916a",
     red="#d55e00",
     purple="#b05a90",
-    sky="#56b4e9",
-    yellow="#b8a800",
-    scale=_SCALE,
+    sky="#2f93cf",
+    yellow="#8a7f00",
+    scale=_part(0.0, 0.58),
 )
 DARK = Theme(
     name="dark",
     paper="#1a1b1e",
     text="#e9ecef",
-    muted="#909296",
+    muted="#a0a3a8",
     grid="#373a40",
     blue="#56b4e9",
     orange="#e69f00",
@@ -190,7 +234,7 @@ DARK = Theme(
     purple="#dd94bd",
     sky="#9fd3f2",
     yellow="#f0e442",
-    scale=_SCALE,
+    scale=_part(0.36, 1.0),
 )
 THEMES = {theme.name: theme for theme in (LIGHT, DARK)}
 """The themes by name."""

@@ -18,7 +18,7 @@ from tuner.core.columns import Bools, Floats, Ints, Texts
 from tuner.core.frame import Frame
 from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option
 from tuner.figures.numbers import listed, rising
-from tuner.figures.points import KINDS, STANDS, kinds
+from tuner.figures.points import FINISHED, KINDS, kinds
 from tuner.figures.theme import Theme, safe
 
 _BUCKETS = 150
@@ -177,7 +177,7 @@ def _bars(columns: Timeline, rows: Ints, name: str, hue: str, symbol: str, width
     gap = np.full(len(rows), np.nan)
     x = np.stack([columns.start[rows], columns.end[rows], gap], axis=1).ravel()
     y = np.stack([columns.row[rows], columns.row[rows], gap], axis=1).ravel()
-    size = 7 if name != STANDS else 4
+    size = 7 if name != FINISHED else 4
     return {
         "type": "scatter",
         "mode": "lines+markers",

@@ -23,7 +23,7 @@ COSTS = {
     "epochs": "epochs trained",
     "weights": "weights of the network",
 }
-"""What a good value may cost; less of each is better."""
+"""What a good value may cost beside what was measured; less of each is better."""
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,8 @@ class Tradeoffs:
         number: (F,) its trials.
         own: (G, 2) costs and values of the study's own front; none where it has one objective.
         own_number: (G,) its trials.
-        cost: see `COSTS`, or another objective.
-        metric: what the value is.
+        cost: what the cost is called.
+        metric: what the value is called.
         log: whether values stand on a logarithmic axis.
         log_cost: whether costs do.
         range: of the values, without far outliers.
@@ -71,15 +71,22 @@ def data(frame: Frame, cost: str = "gap", log: bool = False) -> Tradeoffs:
 
     Of several objectives, the study's own front too: what no other trial beats in all of them.
     """
-    trials, further = frame.trials, _further(frame)
+    trials = frame.trials
     spent = _spent(frame, cost)
-    is_less_better = further.get(cost, True)
-    points, _ = scattered(frame, spent, trials.value)
+    is_less_better = True if cost in COSTS else frame.falls(cost)
+    points, _ = scattered(frame, spent, np.where(np.isfinite(spent), trials.value, np.nan))
     rows = np.flatnonzero(frame.standing & np.isfinite(spent))
     if not len(rows):
-        raise NothingToPlot("No trial has a value yet: trade-offs appear as trials end.")
-    best = front(spent if is_less_better else -spent, frame.loss, rows)
-    own = frame.front[np.isfinite(spent[frame.front])] if further else rows[:0]
+        raise NothingToPlot(
+            f"No trial has a {frame.label(cost)} beside its {frame.label(frame.objective.metric)}."
+            if len(frame.ranking)
+            else "No trial has a value yet: trade-offs appear as trials end."
+        )
+    # Without a direction nothing is better than anything else.
+    best = (
+        rows[:0] if is_less_better is None else front(spent if is_less_better else -spent, frame.loss, rows)
+    )
+    own = frame.front[np.isfinite(spent[frame.front])] if len(frame.objectives) > 1 else rows[:0]
     log_cost = spans_decades(spent)
     return Tradeoffs(
         points=points,
@@ -88,8 +95,8 @@ def data(frame: Frame, cost: str = "gap", log: bool = False) -> Tradeoffs:
         number=trials.number[best],
         own=np.column_stack([spent[own], trials.value[own]]),
         own_number=trials.number[own],
-        cost=cost,
-        metric=frame.objective.metric,
+        cost=COSTS.get(cost, frame.label(cost)),
+        metric=frame.label(frame.objective.metric),
         log=log,
         log_cost=log_cost,
         range=window(trials.value, log, frame.objective.minimize),
@@ -97,20 +104,13 @@ def data(frame: Frame, cost: str = "gap", log: bool = False) -> Tradeoffs:
     )
 
 
-def _further(frame: Frame) -> dict[str, bool]:
-    """The study's objectives behind the first one, and whether less of each is better."""
-    return {each.metric: each.minimize for each in list(frame.objectives)[1:]}
-
-
 def _spent(frame: Frame, cost: str) -> Floats:
-    column = frame.at_best(cost) if cost in _further(frame) else getattr(frame.trials, cost)
-    return np.asarray(column, dtype=float)
+    return np.asarray(frame.at_best(cost), dtype=float)
 
 
 def draw(columns: Tradeoffs, theme: Theme) -> Drawing:
     """A scatter, and the front as a line with larger marks."""
-    label = COSTS.get(columns.cost, columns.cost)
-    template = hover(label, columns.metric)
+    template = hover(columns.cost, columns.metric)
     line = {
         "type": "scatter",
         "mode": "lines+markers",
@@ -122,7 +122,7 @@ def draw(columns: Tradeoffs, theme: Theme) -> Drawing:
         "marker": {"size": 9, "color": theme.green, "symbol": "star"},
         "hovertemplate": template,
     }
-    x = theme.axis(label, log=columns.log_cost)
+    x = theme.axis(columns.cost, log=columns.log_cost)
     y = theme.axis(columns.metric, log=columns.log)
     for axis, reach in ((x, columns.cost_range), (y, columns.range)):
         if reach:
@@ -139,15 +139,21 @@ def draw(columns: Tradeoffs, theme: Theme) -> Drawing:
         "marker": {"size": 14, "color": theme.purple, "symbol": "diamond-open", "line": {"width": 2}},
         "hovertemplate": template,
     }
-    drawn = [*point_traces(columns.points, theme, template), line, *([own] if len(columns.own) else [])]
+    drawn = point_traces(columns.points, theme, template)
+    drawn += [line] if len(columns.x) else []
+    drawn += [own] if len(columns.own) else []
     return {"data": drawn, "layout": layout}
 
 
 def options(frame: Frame) -> Sequence[Option]:
     """The cost, of those that are known, and the values' scale."""
-    named = dict.fromkeys((*_further(frame), *COSTS))
-    known = [cost for cost in named if np.isfinite(_spent(frame, cost)).any()]
-    costs = tuple((cost, COSTS.get(cost, cost)) for cost in (known or ["gap"]))
+    first = [each.metric for each in frame.objectives][1:]
+    names = dict.fromkeys((*first, *COSTS, *frame.measured))
+    others = [name for name in names if name != frame.objective.metric]
+    known = [name for name in others if name == "gap" or np.isfinite(_spent(frame, name)).any()]
+    # The shipped pages name the gap; it comes last where nobody has measured it.
+    known.sort(key=lambda name: name not in first and not np.isfinite(_spent(frame, name)).any())
+    costs = tuple((cost, COSTS.get(cost, frame.label(cost))) for cost in known)
     return (
         Option("cost", "against", costs[0][0], costs),
         Option("log", "log scale", spans_decades(frame.trials.value)),

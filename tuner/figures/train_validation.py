@@ -13,10 +13,11 @@ import numpy as np
 
 from tuner.core.columns import Floats
 from tuner.core.frame import Frame
-from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option
-from tuner.figures.numbers import POINT_DIGITS, listed, spans_decades, window
+from tuner.figures.curves import quantity, quantity_option
+from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option, is_log, scale_option
+from tuner.figures.numbers import POINT_DIGITS, listed, window
 from tuner.figures.points import Points, marks, rings, scattered
-from tuner.figures.theme import Theme
+from tuner.figures.theme import Theme, safe
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class TrainValidation:
         points: training (x) against validation (y).
         gap: (P,) by how much validation is worse.
         ends: the diagonal's ends.
-        what: ``"loss"`` or ``"score"``.
+        label: what is compared.
         log: whether both axes are logarithmic.
         range: the axes' range without far outliers; None for all.
     """
@@ -35,45 +36,48 @@ class TrainValidation:
     points: Points
     gap: Floats
     ends: tuple[float, float]
-    what: str
+    label: str
     log: bool
     range: list[float] | None
 
 
-def data(frame: Frame, what: str = "loss", log: bool = False) -> TrainValidation:
+def data(frame: Frame, what: str = "loss", log: str = "auto") -> TrainValidation:
     """The best epochs' numbers."""
-    log = log and what == "loss"
-    trials = frame.trials
-    train, val = (
-        (trials.train_loss, trials.val_loss) if what == "loss" else (trials.train_score, trials.val_score)
-    )
-    points, _ = scattered(frame, train, val)
-    if not len(points):
+    if what not in _compared(frame):
         raise NothingToPlot(
-            "No trial has a best epoch yet: points appear as soon as trials have one."
-            if what == "loss" or not len(frame.ranking)
-            else "The trainer reports no score; choose the loss."
+            f"No epoch has a training and a validation {quantity(frame, what)}: there is nothing to compare."
+            if len(frame.epochs)
+            else "No epoch is recorded yet: points appear with the first one."
         )
-    # Of an error such as rmse less is better; the objective says so where it is what is searched for.
-    rising = what == "score" and not (frame.objective.metric.endswith("_score") and frame.objective.minimize)
+    train, val = (frame.at_best(name) for name in frame.series[what])
+    points, _ = scattered(frame, train, np.where(np.isfinite(train), val, np.nan))
+    if not len(points):
+        raise NothingToPlot("No trial has a best epoch yet: points appear as soon as trials have one.")
+    rising = any(frame.falls(name) is False for name in frame.series[what])
+    logs = is_log(log, train)
     both = np.concatenate([points.x, points.y])
-    positive = both[both > 0] if log else both
+    positive = both[both > 0] if logs else both
     return TrainValidation(
         points=points,
         gap=points.x - points.y if rising else points.y - points.x,
         ends=(float(positive.min()), float(positive.max())) if len(positive) else (0.0, 1.0),
-        what=what,
-        log=log,
-        range=window(both, log, minimize=not rising),
+        label=quantity(frame, what),
+        log=logs,
+        range=window(both, logs, minimize=not rising),
     )
+
+
+def _compared(frame: Frame) -> list[str]:
+    """The series that have a training and a validation number."""
+    return [name for name, columns in frame.series.items() if len(columns) == 2]
 
 
 def draw(columns: TrainValidation, theme: Theme) -> Drawing:
     """A scatter and its diagonal, where nothing is over-fitted."""
-    points, words = columns.points, f"{columns.what} at the best epoch"
+    points, words, label = columns.points, f"{columns.label} at the best epoch", safe(columns.label)
     template = (
-        f"trial %{{customdata}}<br>training {columns.what}: %{{x:.8~g}}"
-        f"<br>validation {columns.what}: %{{y:.8~g}}<br>gap: %{{marker.color:.8~g}}<extra></extra>"
+        f"trial %{{customdata}}<br>training {label}: %{{x:.8~g}}"
+        f"<br>validation {label}: %{{y:.8~g}}<br>gap: %{{marker.color:.8~g}}<extra></extra>"
     )
     low, high = (float(q) for q in np.quantile(columns.gap, (0.02, 0.98)))
     marker: dict[str, Any] = {
@@ -106,11 +110,8 @@ def draw(columns: TrainValidation, theme: Theme) -> Drawing:
 
 
 def options(frame: Frame) -> Sequence[Option]:
-    """Losses or scores, and the axes' scale."""
-    return (
-        Option("what", "quantity", "loss", (("loss", "loss"), ("score", "score"))),
-        Option("log", "log scale", spans_decades(frame.trials.train_loss)),
-    )
+    """What is compared, and the axes' scale."""
+    return quantity_option(frame, _compared(frame)), scale_option()
 
 
 FIGURE = Figure(

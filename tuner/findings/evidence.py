@@ -101,6 +101,12 @@ class Evidence:
         return feasible if feasible.any() else standing
 
     @cached_property
+    def unfinished(self) -> Bools:
+        """(N,) which trials have a value and are not over."""
+        states = (state for state in TrialState if not state.is_over)
+        return self.valued & self.frame.trials.is_(*states)
+
+    @cached_property
     def ranking(self) -> Ints:
         """Rows of the trials whose values stand, the best first."""
         rows = np.flatnonzero(self.standing)

@@ -107,7 +107,7 @@ def _regions(evidence: Evidence, name: str, bad: Bools, good: Bools) -> list[_Re
         return _Region(name, side, bound, mine, others, mine / bad.sum() - others / good.sum())
 
     if isinstance(parameter, Choice):
-        return [region("=", str(choice), column == str(choice)) for choice in parameter.choices]
+        return [region("=", choice, column == choice) for choice in parameter.texts]
     shares = evidence.shares(name)
     known = (bad | good) & np.isfinite(shares)
     places = np.unique(shares[known])

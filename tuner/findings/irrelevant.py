@@ -73,7 +73,7 @@ def _is_idle(evidence: Evidence, name: str, order: Floats) -> bool:
     parameter, column = evidence.frame.space.parameters[name], evidence.frame.params[name]
     if isinstance(parameter, Choice):
         rows = evidence.valued & (column != "")
-        places = [(column[rows] == str(choice)).astype(np.float64) for choice in parameter.choices]
+        places = [(column[rows] == choice).astype(np.float64) for choice in parameter.texts]
         varied = bool(rows.any()) and max(float(place.mean()) for place in places) <= 1 - VARIED
     else:
         shares = evidence.shares(name)

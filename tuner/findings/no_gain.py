@@ -32,6 +32,8 @@ def of_search(evidence: Evidence) -> Finding | None:
         return None
     gain = float(evidence.loss[default] - evidence.loss[best])
     first, found = evidence.told(float(evidence.loss[default])), evidence.told(float(evidence.loss[best]))
+    if gain <= 0 and bool((evidence.loss[evidence.unfinished] < evidence.loss[best]).any()):
+        return None  # the search has ended before one that is better
     if gain <= 0:
         return Finding(
             "no_gain",

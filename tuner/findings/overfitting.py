@@ -119,9 +119,9 @@ def _sides(evidence: Evidence) -> list[tuple[str, str, Bools, Floats]]:
     for name, parameter in evidence.frame.space:
         if isinstance(parameter, Choice):
             column = evidence.frame.params[name]
-            for choice in parameter.choices:
-                mine = column == str(choice)
-                sides.append((name, str(choice), mine, np.where(column == "", np.nan, mine.astype(float))))
+            for choice in parameter.texts:
+                mine = column == choice
+                sides.append((name, choice, mine, np.where(column == "", np.nan, mine.astype(float))))
             continue
         shares = evidence.shares(name)
         active = evidence.standing & np.isfinite(shares)

@@ -5,28 +5,29 @@ What an epoch consists of is drawn up in `row`.
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tuner.compiled import njit_cached, njit_inline
+from tuner.fused.embedding_kernel import differentiate, look_up, transpose_first
 from tuner.fused.fast_math import ZERO, f32, mix_bits, normal_pair, random_bits, u32
-from tuner.fused.layout import ACTIVATION, CHUNK, DELTA, FAN_OUT, ROWS, STRIDE
+from tuner.fused.layout import ACTIVATION, CHUNK, DELTA, FAN_OUT, IN_ROWS, ROWS, STRIDE
 from tuner.fused.loss_kernels import derive, total_loss
 from tuner.fused.network import backward, forward, transpose_weights
 from tuner.fused.recipe import LossKind
-from tuner.fused.row import Backend
-from tuner.fused.update import update
+from tuner.fused.update import average, update
 
 _CROSS_ENTROPY = int(LossKind.CROSS_ENTROPY)
 
 
 @njit_inline
-def _gather(batches: Any, step: Any, number: Any, start: Any, position: Any, samples: Any, work: Any) -> None:
+def _gather(
+    batches: Any, how: Any, parameters: Any, step: Any, number: Any, start: Any, position: Any,
+    samples: Any, work: Any,
+) -> None:  # fmt: skip
     """Bring a chunk's inputs to the start of the workspace, with noise and mixed; then rows of zeros."""
-    stride = batches.x.shape[1]
+    stride = how.table[0, IN_ROWS]
     mixed = len(batches.shares) > 0
     share = batches.shares[step] if mixed else f32(1)
     work[: -(-samples // ROWS) * ROWS * stride] = ZERO
@@ -37,6 +38,8 @@ def _gather(batches: Any, step: Any, number: Any, start: Any, position: Any, sam
         if mixed:
             other = batches.partners[start + at]
             _add_sample(batches, number, batches.order[start + other], other, f32(1) - share, row)
+        if len(how.embeddings) > 0:
+            look_up(how.embeddings, parameters, batches.x[batches.order[start + at]], row)
 
 
 @njit_inline
@@ -109,20 +112,21 @@ def _train(
 ) -> float:
     """Train one epoch in place; the sum of the gradients' norms."""
     norms = 0.0
-    table, stride, samples = how.table, batches.x.shape[1], len(batches.order)
+    table, stride, samples = how.table, how.table[0, IN_ROWS], len(batches.order)
     last = table[len(table) - 1]
     width, units = last[STRIDE], last[FAN_OUT]
     threshold, kept = u32(how.threshold), f32(how.kept)
     for step in range(len(rates)):
         start = step * batches.size
-        batch = min(batches.size, samples - start)
+        batch = batches.size if step + 1 < len(rates) else samples - start
         transpose_weights(table, weights.p, work)
-        for position in range(0, batch, CHUNK):
-            count = min(CHUNK, batch - position)
-            _gather(batches, step, first + step, start, position, count, work)
+        transpose_first(how.embeddings, table, weights.p, work)
+        for position in range(0, batch, how.chunk):
+            count = min(how.chunk, batch - position)
+            _gather(batches, how, weights.p, step, first + step, start, position, count, work)
             forward(
                 table, weights.p, work, stride, count, how.activation, threshold, kept,
-                how.dropout_seed, first + step, position,
+                how.dropout_seed, first + step, position, True,
             )  # fmt: skip
             size = -(-count // ROWS) * ROWS * width
             outputs = work[last[ACTIVATION] : last[ACTIVATION] + size]
@@ -132,7 +136,13 @@ def _train(
             if len(batches.weights) > 0:
                 _weigh(batches, step, start, position, count, delta, width, units)
             backward(table, weights.p, work, gradient, stride, count, position > 0)
-        norm = update(numbers, rates[step], first + step + 1, weights.p, gradient, weights.m, weights.v)
+            if len(how.embeddings) > 0:
+                rows = batches.order[start + position : start + position + count]
+                differentiate(how.embeddings, table, work, gradient, batches.x, rows, position > 0)
+        p, g = weights.p[: how.trained], gradient[: how.trained]
+        m, v = weights.m[: how.trained], weights.v[: how.trained]
+        norm = update(numbers, rates[step], first + step + 1, p, g, m, v)
+        average(numbers, first + step + 1, weights.p, weights.a)
         if not norm < np.inf:
             # Clipping has spread it into the padding, which no other step overwrites.
             gradient[:] = ZERO
@@ -143,46 +153,32 @@ def _train(
 @njit_inline
 def _measure(how: Any, on: Any, parameters: Any, work: Any) -> float:
     """Write the outputs, (N, outputs), in evaluation mode; the mean loss."""
-    table, stride = how.table, on.x.shape[1]
+    table, stride = how.table, how.table[0, IN_ROWS]
     last = table[len(table) - 1]
     width, units = last[STRIDE], last[FAN_OUT]
     for start in range(0, len(on.x), CHUNK):
         count = min(CHUNK, len(on.x) - start)
         for i in range(count):
-            for j in range(stride):
+            for j in range(on.x.shape[1]):
                 work[i * stride + j] = on.x[start + i, j]
-        forward(table, parameters, work, stride, count, how.activation, u32(0), f32(1), 0, 0, 0)
+            if len(how.embeddings) > 0:
+                row = work[i * stride : (i + 1) * stride]
+                row[on.x.shape[1] :] = ZERO
+                look_up(how.embeddings, parameters, on.x[start + i], row)
+        forward(table, parameters, work, stride, count, how.activation, u32(0), f32(1), 0, 0, 0, False)
         for i in range(count):
             for j in range(units):
                 on.outputs[start + i, j] = work[last[ACTIVATION] + i * width + j]
     return total_loss(how.kind, on.outputs, on.labels, on.values, on.weights) / len(on.x)
 
 
-def _program(digest: int) -> Backend:
-    """An epoch, kept on disk between processes.
-
-    numba's cache looks at one file, but the kernels stand in several: their digest, which the
-    program closes over, is part of its key.
-    """
-
-    @njit_cached
-    def epoch(
-        batches: Any, how: Any, numbers: Any, rates: Any, first: Any, weights: Any,
-        gradient: Any, work: Any, sample: Any, validation: Any,
-    ) -> tuple[float, float, float]:  # fmt: skip
-        """Train one epoch in place, then measure; see `row.Backend`."""
-        norms = _train(batches, how, numbers, rates, first, weights, gradient, work) + 0.0 * digest
-        train_loss = _measure(how, sample, weights.p, work)
-        return norms, train_loss, _measure(how, validation, weights.p, work)
-
-    return epoch
-
-
-def _digest() -> int:
-    here = Path(__file__).parent
-    sources = (*sorted(here.glob("*.py")), here.with_name("compiled.py"))
-    whole = hashlib.sha256(b"".join(path.read_bytes() for path in sources)).digest()
-    return int.from_bytes(whole[:6], "little")
-
-
-epoch = _program(_digest())
+@njit_cached
+def epoch(
+    batches: Any, how: Any, numbers: Any, rates: Any, first: Any, weights: Any,
+    gradient: Any, work: Any, sample: Any, validation: Any,
+) -> tuple[float, float, float]:  # fmt: skip
+    """Train one epoch in place, then measure; see `row.Backend`."""
+    norms = _train(batches, how, numbers, rates, first, weights, gradient, work)
+    judged = weights.a if len(weights.a) > 0 else weights.p
+    train_loss = _measure(how, sample, judged, work)
+    return norms, train_loss, _measure(how, validation, judged, work)

@@ -13,6 +13,12 @@ from tuner.compiled import njit_inline, njit_reassoc
 from tuner.fused.fast_math import ONE, ZERO, f32, mix_bits, normal_cdf_pdf, random_bits, sigmoid, tanh, u32
 from tuner.fused.layout import (
     ACTIVATION,
+    BATCH_MEAN,
+    BATCH_NORMAL,
+    BATCH_NUMBERS,
+    BATCH_SCALE,
+    BATCH_SHIFT,
+    BATCH_VARIANCE,
     BIAS,
     COLUMNS,
     DELTA,
@@ -33,7 +39,10 @@ from tuner.fused.matmul_kernel import NOTHING, product, transpose
 from tuner.fused.recipe import Activation
 
 NORM_EPSILON = f32(1e-5)
-"""What layer normalization adds to the variance, as `torch.nn.LayerNorm`."""
+"""What normalization adds to the variance, as `torch.nn.LayerNorm` and `torch.nn.BatchNorm1d`."""
+
+MOMENTUM = f32(0.1)
+"""How far running averages follow a batch, as those of `torch.nn.BatchNorm1d`."""
 
 LEAK = f32(0.01)
 """The slope of leaky_relu below zero, as `torch.nn.LeakyReLU`."""
@@ -45,7 +54,7 @@ _LEAKY, _GELU, _SILU = int(Activation.LEAKY_RELU), int(Activation.GELU), int(Act
 @njit_inline
 def forward(
     table: Any, parameters: Any, work: Any, stride: Any, samples: Any,
-    activation: Any, threshold: Any, kept: Any, seed: Any, step: Any, position: Any,
+    activation: Any, threshold: Any, kept: Any, seed: Any, step: Any, position: Any, training: Any,
 ) -> None:  # fmt: skip
     """Compute every layer's outputs, and the slopes of the hidden ones.
 
@@ -54,13 +63,14 @@ def forward(
         parameters: the flat parameters.
         work: the workspace; inputs at its start.
         stride: of the inputs.
-        samples: how many, at most `CHUNK`.
+        samples: how many, at most `Layout.chunk`.
         activation: an `Activation`.
         threshold: words below it drop their activation; 0 drops none.
         kept: what kept activations are multiplied by.
         seed: of the dropout stream.
         step: counted from 0.
         position: of the first sample in its batch.
+        training: whether batches are normalized by their own statistics, which the running averages follow.
     """
     rows = -(-samples // ROWS) * ROWS
     source = 0
@@ -77,6 +87,8 @@ def forward(
         )  # fmt: skip
         if index < last:
             slope = work[layer[SLOPE] : layer[SLOPE] + size]
+            if layer[BATCH_SCALE] >= 0:
+                _normalize_batch(layer, parameters, work, rows, samples, training)
             if layer[SCALE] >= 0:
                 _normalize(layer, parameters, work, rows)
             _activate(activation, out, slope)
@@ -154,6 +166,8 @@ def backward(
                 delta[i] *= slope[i]
             if before[SCALE] >= 0:
                 _normalize_back(before, parameters, work, gradient, samples, added)
+            if before[BATCH_SCALE] >= 0:
+                _normalize_batch_back(before, parameters, work, gradient, samples)
 
 
 @njit_inline
@@ -276,3 +290,76 @@ def _normalize_back(layer: Any, parameters: Any, work: Any, gradient: Any, sampl
         spread = work[layer[INVERSE_STD] + i]
         for j in range(units):
             delta[j] = spread * (delta[j] - mean - normal[j] * along)
+
+
+@njit_inline
+def _normalize_batch(layer: Any, parameters: Any, work: Any, rows: Any, samples: Any, training: Any) -> None:
+    """Batch normalization (Ioffe and Szegedy 2015), each unit by itself."""
+    width, units = layer[STRIDE], layer[FAN_OUT]
+    scale = parameters[layer[BATCH_SCALE] : layer[BATCH_SCALE] + width]
+    shift = parameters[layer[BATCH_SHIFT] : layer[BATCH_SHIFT] + width]
+    mean = parameters[layer[BATCH_MEAN] : layer[BATCH_MEAN] + width]
+    variance = parameters[layer[BATCH_VARIANCE] : layer[BATCH_VARIANCE] + width]
+    numbers = work[layer[BATCH_NUMBERS] : layer[BATCH_NUMBERS] + 4 * width]
+    spread, center = numbers[:width], numbers[width : 2 * width]
+    if training:
+        center[:] = ZERO
+        _add_rows(work, layer[ACTIVATION], width, samples, center)
+        for j in range(width):
+            center[j] /= f32(samples)
+        spread[:] = ZERO
+        for i in range(samples):
+            z = work[layer[ACTIVATION] + i * width : layer[ACTIVATION] + (i + 1) * width]
+            for j in range(width):
+                spread[j] += (z[j] - center[j]) * (z[j] - center[j])
+        more = f32(samples) / f32(max(samples - 1, 1))
+        for j in range(width):
+            spread[j] /= f32(samples)
+        for j in range(units):
+            mean[j] += MOMENTUM * (center[j] - mean[j])
+            variance[j] += MOMENTUM * (spread[j] * more - variance[j])
+    else:
+        center[:] = mean
+        spread[:] = variance
+    for j in range(width):
+        spread[j] = ONE / f32(np.sqrt(spread[j] + NORM_EPSILON))
+    for i in range(rows):
+        z = work[layer[ACTIVATION] + i * width : layer[ACTIVATION] + (i + 1) * width]
+        normal = work[layer[BATCH_NORMAL] + i * width : layer[BATCH_NORMAL] + (i + 1) * width]
+        for j in range(width):
+            normal[j] = (z[j] - center[j]) * spread[j]
+        for j in range(width):
+            z[j] = normal[j] * scale[j] + shift[j]
+
+
+@njit_inline
+def _normalize_batch_back(layer: Any, parameters: Any, work: Any, gradient: Any, samples: Any) -> None:
+    """Turn the derivatives behind the normalization of a whole batch into those before it."""
+    width, units = layer[STRIDE], layer[FAN_OUT]
+    scale = parameters[layer[BATCH_SCALE] : layer[BATCH_SCALE] + width]
+    scale_gradient = gradient[layer[BATCH_SCALE] : layer[BATCH_SCALE] + units]
+    shift_gradient = gradient[layer[BATCH_SHIFT] : layer[BATCH_SHIFT] + units]
+    numbers = work[layer[BATCH_NUMBERS] : layer[BATCH_NUMBERS] + 4 * width]
+    spread, factor = numbers[:width], numbers[width : 2 * width]
+    mean, along = numbers[2 * width : 3 * width], numbers[3 * width :]
+    mean[:] = ZERO
+    along[:] = ZERO
+    _add_rows(work, layer[DELTA], width, samples, mean)
+    for i in range(samples):
+        delta = work[layer[DELTA] + i * width : layer[DELTA] + (i + 1) * width]
+        normal = work[layer[BATCH_NORMAL] + i * width : layer[BATCH_NORMAL] + (i + 1) * width]
+        for j in range(width):
+            along[j] += delta[j] * normal[j]
+    scale_gradient[:] = along[:units]
+    shift_gradient[:] = mean[:units]
+    for j in range(width):
+        factor[j] = spread[j] * scale[j]
+        mean[j] /= f32(samples)
+        along[j] /= f32(samples)
+    for i in range(samples):
+        delta = work[layer[DELTA] + i * width : layer[DELTA] + (i + 1) * width]
+        normal = work[layer[BATCH_NORMAL] + i * width : layer[BATCH_NORMAL] + (i + 1) * width]
+        for j in range(width):
+            normal[j] = delta[j] - mean[j] - normal[j] * along[j]
+        for j in range(width):
+            delta[j] = factor[j] * normal[j]

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from tuner.fused.layers import Forward, Tensors, UnsupportedLayer, batched
 from tuner.fused.masks import DropoutCall, replace_dropout
+from tuner.fused.norms import is_plain, norms_of, replace_norms
 from tuner.fused.signature import signature
 
 LINE = 16
@@ -37,10 +37,13 @@ class Program:
     Attributes:
         size: of a row's flat parameters S; between its tensors there may be zeros.
         dropouts: the calls of dropout layers in a training pass, in their order.
+        trains_whole: it has batch normalization: a pass takes a row's whole batch, and moves its averages.
+        moving: the names of the running averages, counts apart.
+        judges_whole: it depends on the other samples in evaluation mode, too.
     """
 
     def __init__(self, module: nn.Module, x: Tensor, outputs: int) -> None:
-        """Take over a network; its dropout layers are replaced.
+        """Take over a network; its dropout layers are replaced, and its batch normalization's forward passes.
 
         Args:
             module: on the device of `x`.
@@ -72,16 +75,25 @@ class Program:
             for kind in (part.named_parameters, part.named_buffers)
             for name, _ in kind(recurse=False, remove_duplicate=False)
         ]
-        self._masks = replace_dropout(module)
+        self._masks, norms = replace_dropout(module), norms_of(module)
+        for norm in norms:
+            if not is_plain(norm):
+                raise Unstackable(f"{type(norm).__name__} takes its statistics from the batch in its own way")
+        self._shares, self.trains_whole = replace_norms(module), bool(norms)
+        averages = {id(b) for norm in norms for b in norm.buffers()}
+        self._moving = [name for name, b in module.named_buffers() if id(b) in averages]
+        self.moving = [name for name in self._moving if module.get_buffer(name).is_floating_point()]
         self.dropouts: tuple[DropoutCall, ...] = ()
-        whole, part = self._try(x, outputs)
+        module.eval()
+        self.judges_whole = any(norm.training or norm.running_mean is None for norm in norms)
+        depends = self._try(x, outputs)
         self._forwards = {training: self._forward(training) for training in (True, False)}
         for training, forward in self._forwards.items():
             if forward is not None and not self._holds(module, x, training):
                 self._forwards[training] = None
             if self._forwards[training] is None and not self._holds(module, x, training):
                 raise Unstackable("its outputs change when rows are computed side by side")
-        if not _close(whole, part):
+        if depends:
             raise Unstackable("what it makes of a sample depends on the others of the batch")
 
     def pack(self, module: nn.Module) -> tuple[Tensor, dict[str, Tensor]]:
@@ -101,18 +113,38 @@ class Program:
             for name, (at, shape) in self._places.items()
         }
 
+    def parts(self, shares: Mapping[str, float]) -> list[tuple[int, float]]:
+        """Where parts of the flat parameters end, and the number of the tensors in each."""
+        found: list[tuple[int, float]] = []
+        for name, (at, shape) in self._places.items():
+            end = at + -(-shape.numel() // LINE) * LINE
+            if found and found[-1][1] == shares[name]:
+                found.pop()
+            found.append((end, shares[name]))
+        return found
+
     def state(self, flat: Tensor, constants: Tensors) -> dict[str, Tensor]:
         """What the network's `state_dict` would be."""
         tensors = {**constants, **self.unpack(flat)}
         return {key: tensors[self._names[key]] for key in self._listed}
 
-    def outputs(self, tensors: Tensors, x: Tensor, masks: Sequence[Tensor] = (), *, training: bool) -> Tensor:
-        """Compute K rows.
+    def outputs(
+        self,
+        tensors: Tensors,
+        x: Tensor,
+        masks: Sequence[Tensor] = (),
+        shares: Tensor | None = None,
+        *,
+        training: bool,
+    ) -> Tensor:
+        """Compute K rows; the running averages among their tensors move on in place.
 
         Args:
             tensors: all of the network's, stacked: (K, *shape).
             x: (K, n, ...).
             masks: one for each of `dropouts` where it trains: (K, n, *shape).
+            shares: (K, n), what each sample counts in its row's batch where it trains; their sum is 1, or
+                0 for a row that does not train. None: all samples the same.
             training: whether in training mode.
 
         Returns:
@@ -121,7 +153,9 @@ class Program:
         if self._module.training is not training:
             self._module.train(training)
         forward = self._forwards[training] or self._vmapped
-        found = forward(tensors, x, masks if training else ())
+        if training and self.trains_whole and shares is None:
+            shares = torch.full(x.shape[:2], 1 / x.shape[1], dtype=self.dtype, device=x.device)
+        found = forward(tensors, x, masks if training else (), shares if training else None)
         return found if found.ndim == 3 else found[..., None]
 
     def computes(self, module: nn.Module, x: Tensor) -> bool:
@@ -131,30 +165,35 @@ class Program:
         layers are replaced.
         """
         replace_dropout(module)
-        return all(self._holds(module, x, training) for training in (True, False))
+        return all(self._holds(module, x, training, tried=True) for training in (True, False))
 
-    def _try(self, x: Tensor, outputs: int) -> tuple[Tensor, Tensor]:
-        """Run the network alone; returns its outputs for two samples, among others and not."""
-        module = self._module
-        for part in module.modules():
-            if isinstance(part, _BatchNorm):
-                raise Unstackable(f"{type(part).__name__} takes its statistics from the batch")
+    def _try(self, x: Tensor, outputs: int) -> bool:
+        """Run the network alone; returns whether two samples fare otherwise among others than alone."""
+        module, packed = self._module, self.pack(self._module)
         before, buffers = signature(module), {n: b.clone() for n, b in module.named_buffers()}
         generators = _generators(x.device)
         self._masks.calls.clear()
+        # With the first two samples as a batch that is filled up.
+        shares = torch.tensor([0.5, 0.5, *(0 for _ in x[2:])], dtype=self.dtype, device=x.device)
         with torch.no_grad():
-            whole, part = module.train()(x), module(x[:2])
+            with self._shares.using(shares):
+                whole = module.train()(x)
+            among = [module.get_buffer(name).clone() for name in self._moving]
+            self._fill(module, *packed)
+            part = module(x[:2])
+            alone = [module.get_buffer(name).clone() for name in self._moving]
+            self._fill(module, *packed)
         self.dropouts = tuple(self._masks.calls[: len(self._masks.calls) // 2])
         self._masks.calls.clear()
         if not isinstance(whole, Tensor) or whole.shape not in _shapes(len(x), outputs):
             raise Unstackable("its outputs are not one row of numbers for each sample")
         if not torch.equal(_generators(x.device), generators):
             raise Unstackable("it draws random numbers outside of nn.Dropout layers")
-        if any(not torch.equal(b, buffers[n]) for n, b in module.named_buffers()):
+        if any(not torch.equal(b, buffers[n]) for n, b in module.named_buffers() if n not in self._moving):
             raise Unstackable("it writes to its buffers while it runs")
         if signature(module) != before:
             raise Unstackable("it changes its attributes while it runs")
-        return whole[:2], part
+        return not all(map(_close, (whole[:2], *among), (part, *alone)))
 
     def _forward(self, training: bool) -> Forward | None:
         try:
@@ -162,56 +201,59 @@ class Program:
         except UnsupportedLayer:
             return None
 
-    def _vmapped(self, tensors: Tensors, x: Tensor, masks: Sequence[Tensor]) -> Tensor:
-        def one(tensors: Tensors, x: Tensor, masks: Sequence[Tensor]) -> Tensor:
-            with self._masks.using(masks):
+    def _vmapped(self, tensors: Tensors, x: Tensor, masks: Sequence[Tensor], shares: Tensor | None) -> Tensor:
+        def one(tensors: Tensors, x: Tensor, masks: Sequence[Tensor], shares: Tensor | None = None) -> Tensor:
+            with self._masks.using(masks), self._shares.using(shares):
                 given = {name: tensors[self._names[name]] for name in self._held}
                 # Its own way with ties leaves the tensors behind in a module that has two names.
                 found: Tensor = functional_call(self._module, given, (x,), tie_weights=False)
             return found
 
         with _plain_attention():
-            result: Tensor = vmap(one)(tensors, x, tuple(masks))
+            result: Tensor = vmap(one)(tensors, x, tuple(masks), *(() if shares is None else (shares,)))
         return result
 
-    def _holds(self, module: nn.Module, x: Tensor, training: bool) -> bool:
-        """Whether two rows give the network's outputs, and gradients; False too where layers fail."""
+    def _holds(self, module: nn.Module, x: Tensor, training: bool, tried: bool = False) -> bool:
+        """Whether two rows give the network's outputs, and gradients; False too where layers fail.
+
+        Of what was `tried` with another network one row is enough, and its outputs.
+        """
         flat, constants = self.pack(module)
         # First weights may be such that they hide a difference: zeros, ones.
         other = flat + 0.1 * torch.arange(self.size, device=flat.device).cos()
-        rows = torch.stack([flat, other]).to(flat.dtype).requires_grad_()
-        tensors = {name: t.expand(2, *t.shape).clone() for name, t in constants.items()}
-        masks = [x.new_ones(2, len(x), *call.shape) for call in self.dropouts]
+        rows = torch.stack([other] if tried else [other, flat]).to(flat.dtype).requires_grad_(not tried)
+        count = len(rows)
+        tensors = {name: t.expand(count, *t.shape).clone() for name, t in constants.items()}
+        masks = [rows.new_ones(count, len(x), *call.shape).detach() for call in self.dropouts]
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 given = {**tensors, **self.unpack(rows)}
-                found = self.outputs(given, x.expand(2, *x.shape), masks, training=training)
-                torch.autograd.grad(found.sum(), rows)
+                found = self.outputs(given, x.expand(count, *x.shape), masks, training=training)
+                if not tried:
+                    torch.autograd.grad(found.sum(), rows)
         except Exception as error:
             if self._forwards.get(training) is not None:
                 return False
             raise Unstackable(_told(error)) from error
         try:
-            return all(
-                _close(outputs, self._alone(module, own, x, training).reshape(outputs.shape))
-                for own, outputs in zip(rows.detach(), found.detach(), strict=True)
-            )
+            for i, outputs in enumerate(found.detach()):
+                self._fill(module, rows[i].detach(), constants)
+                with torch.no_grad(), _plain_attention():
+                    wanted: Tensor = module.train(training)(x)
+                averages = [(tensors[name][i], module.get_buffer(name)) for name in self._moving]
+                if not all(_close(*pair) for pair in ((outputs, wanted.reshape(outputs.shape)), *averages)):
+                    return False
+            return True
         finally:
-            self._fill(module, flat)
+            self._fill(module, flat, constants)
 
     @torch.no_grad()
-    def _alone(self, module: nn.Module, flat: Tensor, x: Tensor, training: bool) -> Tensor:
-        """What the network itself gives with these parameters."""
-        self._fill(module, flat)
-        with _plain_attention():
-            outputs: Tensor = module.train(training)(x)
-        return outputs
-
-    @torch.no_grad()
-    def _fill(self, module: nn.Module, flat: Tensor) -> None:
+    def _fill(self, module: nn.Module, flat: Tensor, constants: Tensors) -> None:
         for name, view in self.unpack(flat).items():
             module.get_parameter(name).copy_(view)
+        for name in self._moving:
+            module.get_buffer(name).copy_(constants[name])
 
 
 def _names(module: nn.Module) -> dict[str, str]:

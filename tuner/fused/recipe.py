@@ -109,18 +109,22 @@ class RowRecipe:
     """How one row trains.
 
     A step's gradient is that of the batch's mean loss; then, in this order, ``g += l1 sign(p)``, clipping,
-    ``g += l2 p``, ``p *= 1 - rate weight_decay`` and the rule.
+    ``g += l2 p``, ``p *= 1 - rate weight_decay``, the rule and the clipping of p.
 
     Attributes:
         width: units of a hidden layer.
         depth: hidden layers.
         layer_norm: layer normalization before each activation.
+        batch_norm: batch normalization before that.
         activation: the nonlinearity.
+        tables: see `Layout`.
         batch: samples per step; None: all.
         rate: gives the learning rates of steps (N,), counted from 0, of so many steps in all.
         rule: the optimizer.
         clip_norm: the largest 2-norm of the gradient; None: any.
         clip_value: the largest magnitude of its elements; None: any.
+        clip_parameters: the largest magnitude of a parameter behind a step; 0: any.
+        ema: what a step leaves of the average of the weights; 0: there is none.
         dropout: share of the hidden activations that is dropped.
         smoothing: share of a label that is spread over all classes.
         noise: standard deviation of Gaussian noise on the inputs.
@@ -131,7 +135,9 @@ class RowRecipe:
     width: int
     depth: int
     layer_norm: bool = False
+    batch_norm: bool = False
     activation: Activation = Activation.RELU
+    tables: tuple[tuple[int, int], ...] = ()
     batch: int | None = 32
     rate: Callable[[NDArray[np.int64], int], NDArray[np.float64] | float]
     rule: UpdateRule
@@ -140,6 +146,8 @@ class RowRecipe:
     weight_decay: float = 0.0
     clip_norm: float | None = None
     clip_value: float | None = None
+    clip_parameters: float = 0.0
+    ema: float = 0.0
     dropout: float = 0.0
     smoothing: float = 0.0
     noise: float = 0.0
@@ -169,6 +177,8 @@ class UpdateCoefficients(NamedTuple):
     weight_decay: float
     clip_norm: float
     clip_value: float
+    clip_parameters: float
+    average_add: float
 
 
 def coefficients(recipe: RowRecipe) -> UpdateCoefficients:
@@ -190,4 +200,6 @@ def coefficients(recipe: RowRecipe) -> UpdateCoefficients:
         weight_decay=float(recipe.weight_decay),
         clip_norm=float(recipe.clip_norm or 0),
         clip_value=float(recipe.clip_value or 0),
+        clip_parameters=float(recipe.clip_parameters),
+        average_add=1 - recipe.ema,
     )

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.fused.layout import FAN_IN, STRIDE, WEIGHT, Floats, Layout, aligned
+from tuner.fused.layout import CHUNK, FAN_IN, ROWS, STRIDE, WEIGHT, Floats, Layout, aligned
 from tuner.fused.recipe import RowRecipe, coefficients
 from tuner.fused.rng import RowRng
 from tuner.fused.row_data import RowInputs, RowTargets, Targets
@@ -26,7 +26,7 @@ class Batches(NamedTuple):
 
     Attributes:
         x: (N, stride) padded inputs.
-        features: of them that are no padding.
+        features: of them that are no codes and no padding.
         labels: (N,) classes for cross-entropy.
         values: (N, outputs) targets for the other losses.
         weights: (N,) of the samples' losses; empty: all 1.
@@ -56,6 +56,9 @@ class ForwardSettings(NamedTuple):
 
     Attributes:
         table: `Layout.table`.
+        embeddings: `Layout.embeddings`.
+        chunk: `Layout.chunk`.
+        trained: `Layout.trained`.
         activation: an `Activation`.
         kind: a `LossKind`.
         smoothing: of labels.
@@ -65,6 +68,9 @@ class ForwardSettings(NamedTuple):
     """
 
     table: NDArray[np.int64]
+    embeddings: NDArray[np.int64]
+    chunk: int
+    trained: int
     activation: int
     kind: int
     smoothing: float
@@ -74,11 +80,20 @@ class ForwardSettings(NamedTuple):
 
 
 class Weights(NamedTuple):
-    """Parameters, mean gradient and mean squared gradient, flat arrays of one layout."""
+    """Parameters, mean gradient, mean squared gradient and average parameters, flat arrays of one layout.
+
+    The average is empty where there is none.
+    """
 
     p: Floats
     m: Floats
     v: Floats
+    a: Floats
+
+    @property
+    def judged(self) -> Floats:
+        """The parameters that are measured and kept."""
+        return self.a if len(self.a) else self.p
 
 
 class EvaluationData(NamedTuple):
@@ -133,7 +148,8 @@ class EpochResult:
         grad_norm: mean over the steps of the gradient's 2-norm before clipping.
         seconds: of this row's work.
         layer_norms: of the gradient of the first and of the last layer's weights in the last step, behind l1
-            and clipping; None but in the first and the last epoch, and of a back end that does not tell.
+            and clipping; embeddings are a layer. None but in the first and the last epoch, and of a back end
+            that does not tell.
     """
 
     epoch: int
@@ -153,7 +169,7 @@ class RowState:
 
     Attributes:
         epoch: epochs trained.
-        arrays: ``"p"``, ``"m"``, ``"v"``, flat, ``"kept"`` once a model was kept, and the generators
+        arrays: ``"p"``, ``"m"``, ``"v"``, ``"a"``, flat, ``"kept"`` once a model was kept, and the generators
             ``"order"`` and ``"partner"``.
         mixing: the generator of mixup, as a table fit for JSON.
     """
@@ -174,16 +190,22 @@ class FusedRow:
         epochs: int,
         start: Mapping[str, Floats] | RowState,
     ) -> None:
-        self.layout = Layout(inputs.features, recipe.width, recipe.depth, targets.outputs, recipe.layer_norm)
         self.epoch = 0
         self._recipe, self._targets, self._inputs = recipe, targets, inputs
         samples = len(inputs.train)
         self._size = samples if recipe.batch is None else min(samples, recipe.batch)
-        self._steps = -(-samples // self._size)
+        self._steps, chunk = -(-samples // self._size), CHUNK
+        if recipe.batch_norm:
+            # A last sample that is left over joins the batch before it: alone it has no variance.
+            joins = samples % self._size == 1 < self._steps
+            self._steps, chunk = self._steps - joins, max(CHUNK, -(-(self._size + joins) // ROWS) * ROWS)
+        shape = (recipe.width, recipe.depth, targets.outputs, recipe.layer_norm, recipe.tables)
+        self.layout = Layout(inputs.features, *shape, recipe.batch_norm, chunk)
         self._all_steps = epochs * self._steps
         self._numbers = coefficients(recipe)
         self._forward = ForwardSettings(
-            self.layout.table, int(recipe.activation), int(targets.kind), float(recipe.smoothing),
+            self.layout.table, self.layout.embeddings, chunk, self.layout.trained,
+            int(recipe.activation), int(targets.kind), float(recipe.smoothing),
             math.floor(recipe.dropout * 2**32), 1 / (1 - recipe.dropout), recipe.seeds.dropout,
         )  # fmt: skip
         self._streams = RowRng(recipe.seeds)
@@ -192,7 +214,8 @@ class FusedRow:
             self._restore(start)
         else:
             size = self.layout.parameters
-            self.weights = Weights(self.layout.pack(start), aligned(size), aligned(size))
+            average = aligned(size if recipe.ema else 0)
+            self.weights = Weights(self.layout.pack(start), aligned(size), aligned(size), average)
 
     def advance(self, backend: Backend, scratch: Scratch) -> EpochResult:
         """Train one epoch and measure."""
@@ -220,27 +243,36 @@ class FusedRow:
             gradient[row[WEIGHT] : row[WEIGHT] + row[FAN_IN] * row[STRIDE]]
             for row in (self.layout.table[0], self.layout.table[-1])
         )
+        if self._recipe.tables:
+            first = gradient[: math.prod(self._recipe.tables[0])]
         return (math.sqrt(first @ first), math.sqrt(last @ last)) if last.any() else None
 
     def keep(self) -> None:
         """Note the parameters as they are now, in place of those noted before."""
         if self._kept is None:
             self._kept = aligned(self.layout.parameters)
-        self._kept[...] = self.weights.p
+        self._kept[...] = self.weights.judged
 
     def kept(self) -> dict[str, Floats] | None:
         """What `keep` noted, by `Layout.names`; None before the first time."""
         return None if self._kept is None else self.layout.unpack(self._kept)
 
+    @property
+    def steps(self) -> int:
+        """Of an epoch."""
+        return self._steps
+
     def state(self) -> RowState:
         """A copy of everything that training changes."""
         generators, mixing = self._streams.state()
-        flat = self.weights._asdict() | ({} if self._kept is None else {"kept": self._kept})
+        flat = {name: array for name, array in self.weights._asdict().items() if len(array)}
+        flat |= {} if self._kept is None else {"kept": self._kept}
         return RowState(self.epoch, {n: array.copy() for n, array in flat.items()} | generators, mixing)
 
     def _restore(self, state: RowState) -> None:
-        flat = {name: self._copied(state.arrays[name]) for name in Weights._fields}
-        self.weights = Weights(**flat)
+        fields = Weights._fields if self._recipe.ema else Weights._fields[:-1]
+        flat = {name: self._copied(state.arrays[name]) for name in fields}
+        self.weights = Weights(**{"a": aligned(0), **flat})
         if "kept" in state.arrays:
             self._kept = self._copied(state.arrays["kept"])
         self.epoch = state.epoch
@@ -258,7 +290,8 @@ class FusedRow:
         shares, partners = np.zeros(0, np.float32), np.zeros(0, np.int64)
         order = self._streams.order(samples)
         if recipe.mixup:
-            sizes = [min(self._size, samples - start) for start in range(0, samples, self._size)]
+            sizes = [self._size] * (self._steps - 1)
+            sizes.append(samples - sum(sizes))
             shares, partners = self._streams.mixing(recipe.mixup, sizes)
         return Batches(
             self._inputs.train, self._inputs.features, targets.labels, targets.values, targets.weights,

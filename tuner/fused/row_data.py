@@ -46,7 +46,7 @@ class Targets:
 class RowInputs:
     """Scaled inputs of the training split, of its sample and of the validation split.
 
-    Each is (N, `Layout.input_stride`), padded with zeros; `of` pads.
+    Each is padded with zeros, by `layout.padded`. Behind so many features come the codes of categories.
     """
 
     train: Floats
@@ -55,9 +55,11 @@ class RowInputs:
     features: int
 
     @classmethod
-    def of(cls, train: NDArray[Any], sample: NDArray[Any], validation: NDArray[Any]) -> RowInputs:
-        """Copy inputs of any shape (N, ...)."""
-        features = int(np.prod(train.shape[1:]))
+    def of(
+        cls, train: NDArray[Any], sample: NDArray[Any], validation: NDArray[Any], *, codes: int = 0
+    ) -> RowInputs:
+        """Copy inputs of any shape (N, ...), the last of which are so many codes."""
+        features = int(np.prod(train.shape[1:])) - codes
         return cls(padded(train), padded(sample), padded(validation), features)
 
 

@@ -90,6 +90,10 @@ class FusedRows:
         """The parameters that were noted, shaped as `torch.nn` does; None before the first time."""
         return self._rows[row].kept()
 
+    def steps(self, row: int) -> int:
+        """How many steps an epoch of a row has."""
+        return self._rows[row].steps
+
     def state(self, row: int) -> RowState:
         """A copy of all that `place` needs to go on with a row, here or elsewhere."""
         return self._rows[row].state()

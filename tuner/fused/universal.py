@@ -16,12 +16,18 @@ from torch import Tensor
 
 from tuner.compiled import njit_cached
 from tuner.fused.recipe import UpdateCoefficients
-from tuner.fused.update import update
+from tuner.fused.update import clip, move
 
 
 @njit_cached
-def _step(n: Any, rate: float, step: Any, p: Any, g: Any, m: Any, v: Any) -> float:
-    norm = update(n, rate, step, p, g, m, v)
+def _step(
+    n: Any, rate: float, step: Any, stops: Any, shares: Any, p: Any, g: Any, m: Any, v: Any
+) -> float:  # fmt: skip
+    norm, start = clip(n, p, g), 0
+    for part in range(len(stops)):
+        at = slice(start, stops[part])
+        move(n, rate * shares[part], step, p[at], g[at], m[at], v[at])
+        start = stops[part]
     g[:] = 0
     return norm
 
@@ -36,8 +42,28 @@ class UniversalUpdate:
         v: (K, S) mean squared gradients.
     """
 
-    def __init__(self, numbers: Sequence[UpdateCoefficients], p: Tensor, m: Tensor, v: Tensor) -> None:
+    def __init__(
+        self,
+        numbers: Sequence[UpdateCoefficients],
+        p: Tensor,
+        m: Tensor,
+        v: Tensor,
+        parts: Sequence[tuple[int, float]] = (),
+    ) -> None:
+        """Take over parameters and moments.
+
+        Args:
+            numbers: of each row.
+            p: see the attributes.
+            m: see the attributes.
+            v: see the attributes.
+            parts: of the parameters of every row: where each ends, and what the rate in it is multiplied by.
+        """
         self.p, self.g, self.m, self.v = p, torch.zeros_like(p), m, v
+        ends, shares = zip(*(parts or [(p.shape[1], 1.0)]), strict=True)
+        self._parts = np.array(ends, np.int64), np.array(shares, np.float64)
+        sizes = torch.tensor(np.diff(self._parts[0], prepend=0))
+        self._shares = torch.tensor(shares, dtype=p.dtype).repeat_interleave(sizes).to(p.device)  # (S,)
         self._numbers = tuple(numbers)
         self._norms = torch.zeros(len(p), dtype=p.dtype, device=p.device)
         self._arrays: list[tuple[Any, ...]] = []
@@ -62,7 +88,7 @@ class UniversalUpdate:
             self._step_batched(rates)
             return
         for row, rate, step in rates:
-            self._norms[row] += _step(self._numbers[row], rate, step, *self._arrays[row])
+            self._norms[row] += _step(self._numbers[row], rate, step, *self._parts, *self._arrays[row])
 
     @torch.no_grad()
     def _step_batched(self, rates: Sequence[tuple[int, float, int]]) -> None:
@@ -71,9 +97,8 @@ class UniversalUpdate:
         for row, rate, step in rates:
             table[row] = _coefficients(self._numbers[row], rate, step)
         columns = torch.as_tensor(table, dtype=self.p.dtype).to(self.p.device)[:, :, None].unbind(1)
-        steps, l1, l2, most, limit, keep1, add1, keep2, add2, plain, averaged, root, floor, keep, rate_ = (
-            columns
-        )
+        steps, l1, l2, most, limit, keep1, add1, keep2, add2, *rest = columns
+        plain, averaged, root, floor, decay, rate_, largest = rest
         p, m, v = self.p, self.m, self.v
         g = self.g + l1 * p.sign()
         norm = torch.linalg.vector_norm(g, dim=1, keepdim=True)
@@ -83,12 +108,12 @@ class UniversalUpdate:
         g = g.clamp(-limit, limit) + l2 * p
         m.copy_(torch.where(steps > 0, keep1 * m + add1 * g, m))
         v.copy_(torch.where(steps > 0, keep2 * v + add2 * g * g, v))
-        change = rate_ * (plain * g + averaged * m) / (root * v.sqrt() + floor)
-        p.copy_(torch.where(steps > 0, keep * p - change, p))
+        change = rate_ * self._shares * (plain * g + averaged * m) / (root * v.sqrt() + floor)
+        p.copy_(torch.where(steps > 0, ((1 - decay * self._shares) * p - change).clamp(-largest, largest), p))
         self.g.masked_fill_(steps > 0, 0)
 
 
-_IDLE = np.array([0, 0, 0, math.inf, math.inf, 1, 0, 1, 0, 0, 0, 0, 1, 1, 0], np.float64)
+_IDLE = np.array([0, 0, 0, math.inf, math.inf, 1, 0, 1, 0, 0, 0, 0, 1, 0, 0, math.inf], np.float64)
 
 
 def _coefficients(n: UpdateCoefficients, rate: float, step: int) -> tuple[float, ...]:
@@ -100,5 +125,6 @@ def _coefficients(n: UpdateCoefficients, rate: float, step: int) -> tuple[float,
     return (
         1, n.l1, n.l2, n.clip_norm or math.inf, n.clip_value or math.inf,
         n.first_keep, n.first_add, n.second_keep, n.second_add, n.plain, n.averaged,
-        root if n.second else 0, n.floor if n.second else 1, 1 - rate * n.weight_decay, size,
+        root if n.second else 0, n.floor if n.second else 1, rate * n.weight_decay, size,
+        n.clip_parameters or math.inf,
     )  # fmt: skip

@@ -31,6 +31,14 @@ def update(n: Any, rate: float, step: Any, p: Any, g: Any, m: Any, v: Any) -> fl
     Returns:
         The 2-norm of the gradient, with l1 and before clipping.
     """
+    norm = clip(n, p, g)
+    move(n, rate, step, p, g, m, v)
+    return norm
+
+
+@njit_inline
+def clip(n: Any, p: Any, g: Any) -> float:
+    """The first half of `update`: l1 and clipping; gives the gradient's norm before clipping."""
     if n.l1 > 0:
         _pull(g, p, f32(n.l1))
     norm = math.sqrt(_sum_squares(g))
@@ -40,6 +48,12 @@ def update(n: Any, rate: float, step: Any, p: Any, g: Any, m: Any, v: Any) -> fl
             _scale(g, f32(share))
     if n.clip_value > 0:
         _clamp(g, f32(n.clip_value))
+    return norm
+
+
+@njit_inline
+def move(n: Any, rate: float, step: Any, p: Any, g: Any, m: Any, v: Any) -> None:
+    """The second half of `update`, element by element: of any part of the parameters."""
     size, root = rate, 1.0
     if n.unbiased:
         size = rate / (1 - n.first_keep**step)
@@ -63,7 +77,16 @@ def update(n: Any, rate: float, step: Any, p: Any, g: Any, m: Any, v: Any) -> fl
             a = first_keep * m[i] + first_add * d
             m[i] = ZERO if abs(a) < FAINT else a
             p[i] = keep * p[i] - rate_now * (plain * d + averaged * a)
-    return norm
+    if n.clip_parameters > 0:
+        _clamp(p, f32(n.clip_parameters))
+
+
+@njit_inline
+def average(n: Any, step: Any, p: Any, a: Any) -> None:
+    """Move the flat average of the parameters towards them in place; the first step's are the average."""
+    share = ONE if step == 1 else f32(n.average_add)
+    for i in range(len(a)):
+        a[i] = p[i] if share == ONE else a[i] + share * (p[i] - a[i])
 
 
 @njit_reassoc

@@ -76,8 +76,11 @@ class Tested:
         default_score: likewise.
         loss_gain: by how much the recommended one is better than the default; None where it is the default.
         score_gain: likewise.
-        calibration: the models' mean `calibration_error`; None without probabilities.
+        calibration: the `calibration_error` of the mean that is kept, or the models' mean one; None without
+            probabilities.
         threshold: None where the more probable class is predicted.
+        kept_loss: of the mean of the recommended configuration's models; None where one of them is kept.
+        kept_score: likewise.
     """
 
     rows: int
@@ -89,6 +92,13 @@ class Tested:
     score_gain: Interval | None = None
     calibration: float | None = None
     threshold: ByThreshold | None = None
+    kept_loss: Interval | None = None
+    kept_score: Interval | None = None
+
+    @property
+    def of_kept(self) -> tuple[Interval, Interval]:
+        """The loss and the score of what is kept: of the mean, or what may be expected of a single model."""
+        return self.kept_loss or self.loss, self.kept_score or self.score
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +112,7 @@ class TestedBaseline:
             what takes long, trained on the study's own training rows.
         loss: None where it has none that is comparable.
         score: likewise.
-        loss_gain: by how much the recommended configuration is better than it.
+        loss_gain: by how much what is kept of the recommended configuration is better than it.
         score_gain: likewise.
         left_out: why it could not be trained, in words.
     """
@@ -146,6 +156,7 @@ class Confirmation:
             first objective alone.
         best: the search's best trial then; None likewise.
         baselines: something simple on the same test rows; none where there was no test, or none was wanted.
+        averaged: of how many models the recommended model is the mean; 0: it is a single one.
     """
 
     study: str
@@ -171,6 +182,7 @@ class Confirmation:
     objectives: Objectives | None = None
     best: int | None = None
     baselines: tuple[TestedBaseline, ...] = ()
+    averaged: int = 0
 
     @property
     def repeats(self) -> int:
@@ -206,14 +218,14 @@ class Confirmation:
 
     @property
     def contests(self) -> tuple[Contest, ...]:
-        """The recommended configuration beside each baseline on the test rows, by each measure."""
+        """What is kept of the recommended configuration beside each baseline on the test rows."""
         if self.test is None:
             return ()
-        found = []
+        found, (loss, score) = [], self.test.of_kept
         for each in self.baselines:
             pairs = (
-                ("loss", self.test.loss, each.loss, each.loss_gain, True),
-                (self.score, self.test.score, each.score, each.score_gain, self.score_falls),
+                ("loss", loss, each.loss, each.loss_gain, True),
+                (self.score, score, each.score, each.score_gain, self.score_falls),
             )
             known = [(n, mine, its, gain, falls) for n, mine, its, gain, falls in pairs if its and gain]
             for name, mine, its, gain, falls in known:
@@ -250,7 +262,7 @@ class Confirmation:
         if self.test is None:
             tested = f"No test: {self.untested}."
         else:
-            loss, score = (words.number(each.estimate) for each in (self.test.loss, self.test.score))
+            loss, score = (words.number(each.estimate) for each in self.test.of_kept)
             tested = f"On {self.test.rows} locked test rows: loss {loss}, {self.score} {score}."
         metric = words.metric(self.metric)
         head = ("trained again", f"{metric} in the search", f"mean of {self.repeats} trainings")

@@ -14,7 +14,6 @@ from shlex import quote
 from typing import Any, Self
 
 import numpy as np
-from scipy import special
 
 from tuner.core import words
 from tuner.core.spec import StudySpec
@@ -169,6 +168,8 @@ class Pair:
             sentence = told(None, is_clear=None, unknown=which)
             return cls(name, others, gain, None, None, "unknown", sentence)
         error, freedom = found
+        from scipy import special  # 17 MB, which a search does without
+
         reach = float(special.stdtrit(freedom, 1 - LEVEL / pairs / 2)) * error
         interval, is_clear = (gain - reach, gain + reach), gain > reach
         return cls(name, others, gain, interval, is_clear, method, told(interval, is_clear=is_clear))

@@ -15,17 +15,14 @@ from shlex import quote
 from tuner.core import words
 from tuner.core.objectives import Constraint
 from tuner.core.trial import TrialRecord
+from tuner.judging.amounts import amounts, points, within
 from tuner.judging.choosing import Candidate
 from tuner.judging.confirmation import ByThreshold, Confirmation, Tested
-from tuner.judging.intervals import Interval
 from tuner.judging.overtuning import Overtuning
 from tuner.judging.verdict import DEFAULT, Reason, Verdict
 
 MOST_NAMED = 8
 """So many trials are named one by one; the others are counted."""
-
-_PERCENT = ("accuracy", "exact_match", "balanced_accuracy", "precision", "recall", "f1")
-"""What the names of scores begin with that are told in percent."""
 
 
 def sentences(verdict: Verdict) -> list[str]:
@@ -68,8 +65,10 @@ def _searched(verdict: Verdict) -> Iterator[str]:
         return
     if best.number == DEFAULT:
         several = f"None of the {verdict.trials - 1:,} other trials is better than the default"
+        if verdict.ahead is not None:
+            several = "No other trial whose training is over is better than the default"
         told = {1: "Only the default has run", 2: "The other trial is not better than the default"}
-        yield f"{told.get(verdict.trials, several)}: {has}."
+        yield f"{several if verdict.ahead else told.get(verdict.trials, several)}: {has}."
     elif broken := verdict.broken_by(default):
         yield f"The default does not meet every constraint: {_broken(broken)}."
         yield f"{name} is the best of the search among those that do: {has}."
@@ -80,6 +79,13 @@ def _searched(verdict: Verdict) -> Iterator[str]:
     else:
         yield f"{name} is the best of the search: {_gained(verdict, best.value, default.value)}."
         yield from _other_way(verdict, best, default)
+    ahead = verdict.ahead
+    if ahead is not None and not verdict.is_running:
+        yield (
+            f"{_subject(ahead.number)} was better when the study ended, {words.number(ahead.value)} after "
+            f"{words.count(ahead.epochs, 'epoch')}, and is not trained to its end: it goes on when the study "
+            "does."
+        )
     if not best.conclusive and not verdict.is_running:
         yield "It was cut short, and no trial that trained to its end has a value."
 
@@ -199,17 +205,22 @@ def _expected(verdict: Verdict, found: Confirmation) -> Iterator[str]:
     test, name = found.test, _named(found.choice.recommended)
     if test is None:
         metric, value = words.metric(found.metric), found.confirmed
-        has = f"The mean {metric} of {name} over {found.repeats} trainings is {_within(value)}"
+        has = f"The mean {metric} of {name} over {found.repeats} trainings is {within(value)}"
         if value.low == value.high:
             same = words.number(value.estimate)
             has = f"The {metric} of {name} is {same} in each of {found.repeats} trainings"
         yield f"{has}; it was not tested: {found.untested}."
+        yield from _averaged(found, "")
         return
     yield (
         f"On {words.count(test.rows, 'locked row')}, which no training has seen, models of {name} have "
-        f"{words.article(found.score)} {found.score} of {_within(test.score, found.score)} and a loss of "
-        f"{_within(test.loss)}."
+        f"{words.article(found.score)} {found.score} of {within(test.score, found.score)} and a loss of "
+        f"{within(test.loss)}."
     )
+    if test.kept_loss is not None and test.kept_score is not None:
+        score, loss = within(test.kept_score, found.score), within(test.kept_loss)
+        has = f"{words.article(found.score)} {found.score} of {score} and a loss of {loss}"
+        yield from _averaged(found, f" and has {has}")
     if test.threshold is not None:
         yield _threshold(test.threshold, test, found.score)
     if test.calibration is not None:
@@ -221,6 +232,11 @@ def _expected(verdict: Verdict, found: Confirmation) -> Iterator[str]:
         yield from _beside_default(found, test)
 
 
+def _averaged(found: Confirmation, measured: str) -> Iterator[str]:
+    if found.averaged:
+        yield f"The kept model is the mean of {found.averaged} of these models{measured}."
+
+
 def _threshold(threshold: ByThreshold, test: Tested, score: str) -> str:
     """From which probability on the positive class is predicted, and what that changed."""
     low, mean, high = (words.number(f(threshold.at), digits=2) for f in (min, statistics.fmean, max))
@@ -229,10 +245,10 @@ def _threshold(threshold: ByThreshold, test: Tested, score: str) -> str:
     told = f"They predict '{threshold.positive}' from a probability of {mean}{spread} on{how}"
     if threshold.score_at_half is None:
         return f"{told}."
-    mine, half = _amounts(score, test.score.estimate, threshold.score_at_half)
+    mine, half = amounts(score, test.score.estimate, threshold.score_at_half)
     there = ""
     if threshold.validation is not None and threshold.validation_at_half is not None:
-        values = _amounts(score, threshold.validation, threshold.validation_at_half)
+        values = amounts(score, threshold.validation, threshold.validation_at_half)
         there = f"; on the validation rows {values[0]} and {values[1]}"
     return f"{told}: with 0.5 the {score} would be {half} instead of {mine}{there}."
 
@@ -247,15 +263,15 @@ def _beside_default(found: Confirmation, test: Tested) -> Iterator[str]:
     for name, gain, default, mine in measured:
         if gain is None or default is None:
             continue
-        at = _amounts(name, default.estimate, mine.estimate)[0]
+        at = amounts(name, default.estimate, mine.estimate)[0]
         its = f"The default has {words.article(name)} {name} of {at}"
         if gain.high < 0:
             disagrees = True
-            yield f"{its} there, better by {_points(name, -gain.high, -gain.low)}."
+            yield f"{its} there, better by {points(name, -gain.high, -gain.low)}."
         elif gain.low > 0:
-            yield f"{its} there, worse by {_points(name, gain.low, gain.high)}."
+            yield f"{its} there, worse by {points(name, gain.low, gain.high)}."
         elif name != "loss":
-            yield f"{its} there: the difference, {_points(name, gain.low, gain.high)}, may be zero."
+            yield f"{its} there: the difference, {points(name, gain.low, gain.high)}, may be zero."
     if disagrees:
         yield (
             f"Here the locked rows and the {words.metric(found.metric)} of the repeated trainings disagree. "
@@ -369,29 +385,6 @@ def _broken(broken: Sequence[tuple[Constraint, float]]) -> str:
         has, limit = words.numbers(value, bound.limit)
         told.append(f"{name} {has}, not at {way} {limit}")
     return words.listed(told)
-
-
-def _within(interval: Interval, score: str = "") -> str:
-    at, low, high = _amounts(score, interval.estimate, interval.low, interval.high)
-    return f"{at} (95 % confidence interval {low} to {high})"
-
-
-def _amounts(score: str, *values: float) -> list[str]:
-    """Values of a score beside each other, shares in percent."""
-    if not score.startswith(_PERCENT):
-        return words.numbers(*values)
-    told: list[str] = []
-    for places in range(1, 12):
-        told = [f"{100 * value:.{places}f} %" for value in values]
-        if len(set(told)) == len(set(map(words.rounded, values))):
-            break
-    return told
-
-
-def _points(score: str, low: float, high: float) -> str:
-    """The interval of a difference."""
-    ends = " to ".join(told.removesuffix(" %") for told in _amounts(score, low, high))
-    return f"{ends} points" if score.startswith(_PERCENT) else ends
 
 
 def _times(count: int) -> str:

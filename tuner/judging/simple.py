@@ -104,7 +104,8 @@ def beside_simple(verdict: Verdict, baselines: Sequence[Baseline]) -> BesideSimp
 def _tested(found: Confirmation, by_score: bool) -> Iterator[SimpleRow]:
     if found.test is None:
         return
-    yield SimpleRow(_name(found.choice.recommended), found.test.loss, found.test.score, found.repeats)
+    loss, score = found.test.of_kept
+    yield SimpleRow(_name(found.choice.recommended), loss, score, found.repeats)
     others = [
         SimpleRow(named(b.kind, b.says), b.loss, b.score, b.trainings, b.left_out) for b in found.baselines
     ]

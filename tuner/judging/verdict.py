@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import Any, Self
 
 from tuner.core.objectives import Constraint, Objectives
-from tuner.core.trial import TrialRecord
+from tuner.core.trial import Origin, TrialRecord
 from tuner.judging.confirmation import Confirmation
 from tuner.judging.intervals import Interval
 from tuner.judging.overtuning import Overtuning
@@ -72,6 +72,7 @@ class Verdict:
         default: trial 0; None where it has not begun.
         searched_front: the trials that no other one dominates in the search.
         confirmation: the confirmation; None where it was not done.
+        ahead: a trial that is not over and has a better value than the best one; see `Objectives.ahead_of`.
     """
 
     study: str
@@ -84,6 +85,7 @@ class Verdict:
     default: TrialRecord | None
     searched_front: tuple[int, ...] = ()
     confirmation: Confirmation | None = None
+    ahead: TrialRecord | None = None
 
     @classmethod
     def of(
@@ -102,13 +104,14 @@ class Verdict:
             study,
             objectives,
             score_falls,
-            len(records),
+            sum(record.origin is not Origin.IMPORTED for record in records),
             is_running,
             best,
             best if confirmation is None else records[confirmation.choice.recommended],
             records[DEFAULT] if records else None,
             tuple(record.number for record in objectives.front(records)),
             confirmation,
+            objectives.ahead_of(best, records),
         )
 
     @property

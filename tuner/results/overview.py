@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from tuner.core import words
 from tuner.core.space import is_same
-from tuner.core.trial import Params, TrialRecord, TrialState
+from tuner.core.trial import Origin, Params, TrialRecord, TrialState
 from tuner.judging import Interval, Verdict, beside_simple, label
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def best_trials(
         head.append("interrupted")
         columns.append([str(record.interruptions) for record in ranked])
     head.append("ended")
-    columns.append([record.rule or str(record.state) for record in ranked])
+    columns.append([_ended(record) for record in ranked])
     default = next((i for i, record in enumerate(ranked) if record.number == 0), None)
     return TextTable(tuple(head), list(zip(*columns, strict=True)), default), ranked
 
@@ -164,6 +164,10 @@ def _epoch(view: TrialView) -> str:
     epoch = view.reading.epoch if view.reading is not None else None
     cut = ", stopped" if view.record.state is TrialState.STOPPED else ""
     return f"{words.setting(epoch)} of {view.record.epochs}{cut}"
+
+
+def _ended(record: TrialRecord) -> str:
+    return str(record.origin) if record.origin is Origin.IMPORTED else record.rule or str(record.state)
 
 
 def _is_known(name: str, records: Iterable[TrialRecord]) -> bool:

@@ -143,7 +143,7 @@ def _figures(columns: Frame) -> Markup:
     from tuner import figures
 
     parts, empty = [], []
-    for entry in _entries():
+    for entry in _entries(len(columns.objectives)):
         figure = figures.find(entry["use"])
         title, options = entry.get("title", figure.title), entry.get("options")
         try:
@@ -166,8 +166,12 @@ def _figures(columns: Frame) -> Markup:
     return joined([element("div", *parts, class_="figures"), element("p", left_out, class_="quiet")])
 
 
-def _entries() -> list[Mapping[str, Any]]:
-    """The figures of the shipped dashboard pages, each once; then the user's own figures."""
+def _entries(objectives: int) -> list[Mapping[str, Any]]:
+    """The figures of the shipped dashboard pages, each once; then the user's own figures.
+
+    Args:
+        objectives: how many the study has; see `FigureEntry.several_objectives` of the dashboard's pages.
+    """
     from tuner import figures
     from tuner.results.pictures import APART
 
@@ -175,6 +179,8 @@ def _entries() -> list[Mapping[str, Any]]:
     pages = sorted((page for page in pages if page.get("of") != "trial"), key=lambda page: page["order"])
     found: dict[tuple[str, str], Mapping[str, Any]] = {}
     for entry in (entry for page in pages for entry in page["figures"]):
+        if entry.get("several_objectives") and objectives == 1:
+            continue
         found.setdefault((entry["use"], json.dumps(entry.get("options"))), entry)
     shown = [entry for entry in found.values() if entry["use"] not in APART]
     known = {entry["use"] for entry in shown} | APART

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from tuner.artifacts import Artifacts
 from tuner.core import garbage
+from tuner.core.baseline import Baseline
 from tuner.core.columns import of_records, param_columns
 from tuner.core.frame import Frame
-from tuner.core.trial import Reading, TrialRecord
+from tuner.core.trial import Origin, Reading, TrialRecord
 from tuner.errors import SpecError, StudyNotFound
 from tuner.findings import Evidence
 from tuner.store import Database, SpecRevision, StudySummary
@@ -25,6 +26,7 @@ class StudySnapshot:
         frame: its columns; None where this version does not understand the study file.
         ends: see `Evidence.ends`.
         confirmed: the table of its last confirmation.
+        comments: by trial number; None: on the study.
         fingerprint: the fingerprint of its data.
         files: where its models lie.
         confirmed_files: where those lie that a confirmation trained.
@@ -36,6 +38,7 @@ class StudySnapshot:
     frame: Frame | None
     ends: Mapping[int, tuple[Reading, Reading]]
     confirmed: Mapping[str, Any] | None
+    comments: Mapping[int | None, str]
     fingerprint: bytes | None
     files: Artifacts
     confirmed_files: Artifacts | None
@@ -52,6 +55,7 @@ class StudySnapshot:
             summary = database.study(name, records)
             frame, ends = None, {}
             with suppress(SpecError):
+                records = _completed(summary, records)
                 frame = _frame(database, summary, records)
                 leaders = Evidence(frame, 0).leaders.tolist()
                 numbers = {row: int(frame.trials.number[row]) for row in leaders}
@@ -68,10 +72,23 @@ class StudySnapshot:
                 frame,
                 ends,
                 confirmed,
+                database.comments(name),
                 database.fingerprint(name),
                 database.artifacts(name),
                 confirmed_files,
             )
+
+
+def _completed(summary: StudySummary, records: list[TrialRecord]) -> list[TrialRecord]:
+    """The trials with all parameters: what was learned after one had begun had its default in it."""
+    spec = summary.parsed
+    if not spec.space.learned:
+        return records
+    space = spec.search_space()
+    return [
+        each if each.origin is Origin.IMPORTED else replace(each, params=space.defaults(each.params))
+        for each in records
+    ]
 
 
 def _frame(database: Database, summary: StudySummary, records: list[TrialRecord]) -> Frame:
@@ -79,6 +96,11 @@ def _frame(database: Database, summary: StudySummary, records: list[TrialRecord]
     objectives, space = spec.objectives(), spec.search_space()
     params = param_columns(space, [record.params for record in records])
     readings = database.readings(summary.name, objectives.names)
-    return Frame.of_columns(
+    frame = Frame.of_columns(
         of_records(records, objectives), readings, params, space, objectives, summary.name
+    )
+    return replace(
+        frame,
+        score=Baseline.score_of(spec.trainer.score_name, summary.facts),
+        task=str(summary.facts.get("task", "")),
     )

@@ -7,6 +7,7 @@ export) uses that snapshot. Reads only.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -222,15 +223,22 @@ class Study:
         return self.trial(0)
 
     @property
+    def comments(self) -> Mapping[int | None, str]:
+        """Comments by trial number; None: on the study. See `tuner.comment`."""
+        return self._snapshot.comments
+
+    @property
     def trials(self) -> pd.DataFrame:
         """A row per trial: number, state, value, the best epoch's numbers, and ``params.<name>`` each.
+
+        With a column ``comment`` where there is any.
 
         A trainer's own numbers come after the standard ones; one whose name equals another
         column's has the prefix ``reading.``.
         """
         from tuner.results import tables
 
-        return tables.trials(self.records)
+        return tables.trials(self.records, self.comments)
 
     @property
     def curves(self) -> pd.DataFrame:

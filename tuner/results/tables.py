@@ -28,8 +28,9 @@ _COLUMNS = {
 """Columns other than a trainer's own numbers."""
 
 
-def trials(records: Sequence[TrialRecord]) -> pd.DataFrame:
+def trials(records: Sequence[TrialRecord], comments: Mapping[int | None, str]) -> pd.DataFrame:
     """A row per trial; see `Study.trials`."""
+    has_comments = any(number is not None for number in comments)
     rows = []
     own = {n: _apart(n) for record in records if record.best is not None for n in record.best.extras}
     measured = [name for name in NUMBERS if name != "seconds"]
@@ -50,6 +51,7 @@ def trials(records: Sequence[TrialRecord]) -> pd.DataFrame:
             "rule": record.rule,
             "reason": record.reason,
         }
+        row |= {"comment": comments.get(record.number)} if has_comments else {}
         rows.append(row | {f"params.{name}": value for name, value in record.params.items()})
     return pd.DataFrame(rows)
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tuner.artifacts import log_tail
 from tuner.core.overfitting import Overfitting
 from tuner.core.trial import Reading, TrialRecord
 from tuner.errors import TrialError
@@ -16,6 +17,10 @@ from tuner.store import Database
 
 if TYPE_CHECKING:
     from tuner.results.study import Study
+
+
+_WHOLE_LOG = 10_000_000
+"""Bytes; a log is much shorter."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,19 @@ class TrialView:
             return database.curves(self.study.name, self.number).get(self.number, [])
 
     @property
+    def log(self) -> str:
+        """What it has printed and logged so far, read anew at each access; the middle of much is left out.
+
+        Empty for nothing, and of trials that trained as rows of one program.
+        """
+        return log_tail(self.study.files, self.number, _WHOLE_LOG)
+
+    @property
+    def comment(self) -> str | None:
+        """What somebody has written on it, see `tuner.comment`."""
+        return self.study.comments.get(self.number)
+
+    @property
     def overfitting(self) -> Overfitting:
         """The gap at the best epoch and at the last, and where the trial begins to over-fit."""
         return Overfitting.of(self.curve, self.reading)
@@ -91,7 +109,8 @@ class TrialView:
 
         Returns:
             An `nn.Module` in evaluation mode that takes encoded, unscaled inputs (torch), the
-            fitted estimator (sklearn), or what a user's function kept, by name.
+            fitted estimator (sklearn), or what a user's function kept, by name. A list of them where
+            the model is the mean of several.
 
         Raises:
             TrialError: the model was not kept or cannot be read.

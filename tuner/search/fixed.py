@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tuner.core.trial import Origin, Params, Trial, TrialRecord
 from tuner.errors import SpecError
@@ -28,6 +29,10 @@ class FixedSearcher:
     def take(self, given: Params) -> Trial:
         """Nothing but what is listed is trained again."""
         raise SpecError(f"{dict(given)}: this study trains the best of another one again; enqueue it there")
+
+    def learn(self, asked: Mapping[str, Any]) -> Mapping[str, Any]:  # noqa: ARG002
+        """Its configurations are as they are."""
+        return {}
 
     def tell(self, records: Sequence[TrialRecord]) -> None:
         """Nothing is learned."""

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers._tpe.sampler import default_weights
-from scipy.special import ndtri
 
 from tuner.search import kernels
 
@@ -82,6 +81,8 @@ class Parzen:
 
     def sample(self, rng: np.random.RandomState, size: int) -> Array:
         """Draw (S, C + G) samples, using up `rng` as Optuna does."""
+        from scipy.special import ndtri  # takes 0.15 s to load, which the first trials do not wait for
+
         axes, samples = self._axes, np.empty((size, len(self._axes)))
         # What `rng.choice` does with weights.
         chosen = _shares(self._count).searchsorted(rng.random_sample(size), side="right")  # (S,)

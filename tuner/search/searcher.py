@@ -7,14 +7,16 @@ searcher that replays a stored study goes on as the one before it would have.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from tuner.core.objectives import Objectives
-from tuner.core.space import Float, SearchSpace, is_same, label
+from tuner.core.space import AnyParameter, Float, Parameter, SearchSpace
 from tuner.core.spec import SearchSpec
 from tuner.core.trial import Objective, Origin, Params, Trial, TrialRecord, TrialState, Value
-from tuner.errors import SpecError
 from tuner.search.distributions import from_share, is_single
 from tuner.search.history import History
 from tuner.search.named import build
@@ -22,6 +24,9 @@ from tuner.search.samplers import Draw, Random, Suggest
 
 ATTEMPTS, RANDOM_ATTEMPTS = 10, 500
 """How often the sampler, and then chance, may draw what was drawn before."""
+
+
+_PARAMETER: TypeAdapter[Parameter] = TypeAdapter(AnyParameter)
 
 
 class OptunaSearcher:
@@ -43,17 +48,36 @@ class OptunaSearcher:
     nsga2, conditional parameters (for cmaes also choices) are drawn at random.
     """
 
-    def __init__(self, space: SearchSpace, spec: SearchSpec, objective: Objective | Objectives) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        spec: SearchSpec,
+        objective: Objective | Objectives,
+        *,
+        learns: bool = False,
+    ) -> None:
         """Set up without a history; only tpe and nsga2 look at more than the first objective.
+
+        Args:
+            space: what is searched.
+            spec: how.
+            objective: what for.
+            learns: whether the space grows by what trainers ask for.
 
         Raises:
             SpecError: the sampler cannot work with the space, e.g. as its grid is too large.
             PluginError: the sampler cannot be found.
         """
-        self._space = space
         self._spec = spec
-        self._history = History(space, objective)
+        self._objective = objective
         self._next = 0
+        self._told: dict[int, TrialRecord] | None = {} if learns else None
+        self._set_up(space)
+
+    def _set_up(self, space: SearchSpace) -> None:
+        spec = self._spec
+        self._space = space
+        self._history = History(space, self._objective)
         self._sampler = build(space, spec)
         self._listed = self._list()
         self._random = Random(space, spec)
@@ -79,6 +103,12 @@ class OptunaSearcher:
             trials.append(trial)
         return trials
 
+    def prepare(self) -> None:
+        """Load what later draws need, which takes up to a second; in any thread, once."""
+        prepare = getattr(self._sampler, "prepare", None)
+        if prepare is not None:
+            prepare()
+
     def take(self, given: Params) -> Trial:
         """Take up a configuration that somebody else chose, tried before or not.
 
@@ -88,18 +118,25 @@ class OptunaSearcher:
         Raises:
             SpecError: what is wrong with it, a sentence each.
         """
-        given = {name: label(value) for name, value in given.items()}
-        faults = self._space.faults({**self._space.defaults(given), **given})
-        faults += [
-            f"{name}: is fixed to {value!r}"
-            for name, value in self._space.fixed.items()
-            if name in given and not is_same(given[name], value)
-        ]
-        if faults:
-            raise SpecError(faults)
-        trial = Trial(self._next, self._plain(self._space.defaults(given)), self._spec.seed, Origin.GIVEN)
+        params = self._plain(self._space.completed(given))
+        trial = Trial(self._next, params, self._spec.seed, Origin.GIVEN)
         self._take(TrialRecord(trial.number, trial.params, TrialState.RUNNING))
         return trial
+
+    def learn(self, asked: Mapping[str, Any]) -> dict[str, Any]:
+        """Search these parameters, too, where the space grows; what was told stands.
+
+        A trial that lacks a new one counts as if it had its default, which is what it had.
+        """
+        if self._told is None:
+            return {}
+        wider = self._space.widened({name: _PARAMETER.validate_python(t) for name, t in asked.items()})
+        if wider is self._space:
+            return {}
+        known = self._space.parameters
+        self._set_up(wider)
+        self._history.replay([self._told[number] for number in sorted(self._told)])
+        return {n: p.model_dump(mode="json", exclude_none=True) for n, p in wider if p is not known.get(n)}
 
     def tell(self, records: Sequence[TrialRecord]) -> None:
         """Take in trials in any state, in any order and any number at a time.
@@ -119,11 +156,15 @@ class OptunaSearcher:
         configuration is chosen that was tried exactly so.
         """
         self._history.replay(history)
+        if self._told is not None:
+            self._told |= {record.number: record for record in history}
         self._next = max((self._next, *(record.number + 1 for record in history)))
 
     def _take(self, record: TrialRecord) -> None:
         self._next = max(self._next, record.number + 1)
         self._history.add(record)
+        if self._told is not None:
+            self._told[record.number] = record
 
     def _list(self) -> Iterator[dict[str, Value]]:
         """What is asked for before the sampler: the default configuration first."""

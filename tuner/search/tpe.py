@@ -42,6 +42,11 @@ class TPE:
         self._rng = np.random.RandomState(spec.seed)
         self._groups = _groups(space)
 
+    def prepare(self) -> None:
+        """Load the compiled kernels."""
+        for group in self._groups.values():
+            group.try_out()
+
     def fit(self, history: History) -> Draw:
         """Split the history into good and bad trials; densities are fitted when they are first needed."""
         if len(history) < self._startup:
@@ -86,6 +91,11 @@ class _Group:
         if self._known is None or self._known[0] != key:
             self._known = key, Parzen(self._axes, good)
         return self._known[1], Parzen(self._axes, bad)
+
+    def try_out(self) -> None:
+        """Draw from densities of no rows; touches nothing that a draw depends on."""
+        flat = Parzen(self._axes, np.zeros((0, len(self._axes))))
+        self.best_of(1, np.random.RandomState(0), flat, flat)
 
     def best_of(
         self, count: int, rng: np.random.RandomState, below: Parzen, above: Parzen

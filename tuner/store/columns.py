@@ -1,8 +1,4 @@
-"""Columns: incremental, read-only reads of a study's new rows.
-
-Opens the database for reading only, never takes a lease, and keeps its position in a cursor that the
-reader hands back.
-"""
+"""Columns: incremental, read-only reads of a study's new rows, from a cursor that the reader hands back."""
 
 from __future__ import annotations
 
@@ -21,13 +17,14 @@ from pydantic_core import from_json
 from sqlalchemy import URL, Connection, Engine, and_, create_engine, event, or_, select
 from sqlalchemy.pool import StaticPool
 
+from tuner.artifacts import log_tail
 from tuner.content import models_root
 from tuner.core.reading_columns import ReadingColumns
 from tuner.core.trial import Reading, TrialState
 from tuner.errors import StoreError, StudyNotFound, near
-from tuner.store import artifact_folders, curves, read
+from tuner.store import artifact_folders, comments, curves, read
 from tuner.store.connect import connect, display_url, file_of, parse, store_errors
-from tuner.store.curves import NUMBERS, Last
+from tuner.store.curves import Last
 from tuner.store.records import each_curve
 from tuner.store.schema import VERSION, studies, tuner_epochs, tuner_studies, tuner_trials, version
 from tuner.store.temporary_copy import state, temporary_copy
@@ -40,10 +37,7 @@ _OVER = [state.value for state in TrialState if state.is_over]
 
 
 class TrialRow(NamedTuple):
-    """A trial as it is stored; value, epochs and seconds are empty until it is over.
-
-    `model_path` is the whole path from `Reader.trial`, else only None or not.
-    """
+    """A trial as it is stored; `model_path` is the whole path from `Reader.trial`, else only None or not."""
 
     trial_id: int
     number: int
@@ -60,6 +54,7 @@ class TrialRow(NamedTuple):
     model_path: str | None
     started_at: str | None
     ended_at: str | None
+    origin: str
 
 
 _ROW = tuple(tuner_trials.c[name] for name in TrialRow._fields)
@@ -71,12 +66,14 @@ class Cursor:
 
     Attributes:
         study: its id, and when it was created; another study of the same name has another one.
+        extras: the numbers that were read beside `NUMBERS`.
         last_id: the highest trial id seen.
         open: trials that were not over: row as it stood, and the last reading. When that one is
             another at the next read, the trial has started again.
     """
 
     study: tuple[int, str]
+    extras: tuple[str, ...] = ()
     last_id: int = 0
     open: dict[int, tuple[TrialRow, Last | None]] = field(default_factory=dict)
 
@@ -165,11 +162,7 @@ class Reader:
             return read.summaries(connection, {name: self._id(connection, name)})[0]
 
     def confirmed(self, name: str) -> Mapping[str, Any] | None:
-        """The result of a study's last confirmation; None where there is none. See `Database.confirmed`.
-
-        Raises:
-            StudyNotFound: see `study`.
-        """
+        """The result of a study's last confirmation; None where there is none. See `Database.confirmed`."""
         with self._reading() as connection:
             return read.confirmed(connection, self._id(connection, name), models_root())
 
@@ -203,6 +196,17 @@ class Reader:
         with self._reading() as connection:
             return dict(each_curve(connection, self._id(connection, name), number)).get(number, [])
 
+    def log(self, name: str, number: int, last: int = 4_000) -> str:
+        """The end of what a trial has printed, at most so many bytes; empty for nothing."""
+        with self._reading() as connection:
+            files = artifact_folders.artifacts(connection, self._id(connection, name), models_root())
+        return log_tail(files, number, last)
+
+    def comments(self, name: str) -> dict[int | None, str]:
+        """Comments by trial number; None: on the study."""
+        with self._reading() as connection:
+            return comments.read(connection, self._id(connection, name))
+
     def errors(self, name: str, number: int) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
         """The epochs of one trial, and the standard errors of those numbers that are means.
 
@@ -230,21 +234,21 @@ class Reader:
         Args:
             name: the study.
             cursor: the one that the last read returned.
-            names: what is searched for; numbers that only some trainers know are read beside `NUMBERS`.
+            names: what is searched for; these numbers are read beside `NUMBERS`, and the trainer's own.
 
         Raises:
             StudyNotFound: see `study`.
             StoreError: see `studies`.
         """
-        extras = tuple(each for each in names if each not in (*NUMBERS, "gap"))
         with self._reading() as connection:
             study_id = self._id(connection, name)
+            extras = curves.further(connection, study_id, names)
             created = connection.scalar(
                 select(tuner_studies.c.created_at).where(tuner_studies.c.study_id == study_id)
             )
             study = (study_id, str(created))
-            if cursor is None or cursor.study != study:
-                return self._delta(connection, Cursor(study), extras, is_whole=True)
+            if cursor is None or cursor.study != study or cursor.extras != extras:
+                return self._delta(connection, Cursor(study, extras), extras, is_whole=True)
             return self._delta(connection, cursor, extras, is_whole=False)
 
     def close(self) -> None:
@@ -273,7 +277,7 @@ class Reader:
                 before = None if row.trial_id in void else known[row.trial_id][1]
                 still_open[row.trial_id] = (row, found.last(row.trial_id) or before)
         again = [number_of[i] for i in void]
-        following = Cursor(cursor.study, max([cursor.last_id, *number_of]), still_open)
+        following = Cursor(cursor.study, cursor.extras, max([cursor.last_id, *number_of]), still_open)
         return Delta(is_whole, changed, again, found.numbered(number_of), following)
 
     def _ids(self, connection: Connection) -> dict[str, int]:
@@ -365,7 +369,7 @@ def _read_only(url: URL, file: Path | None) -> Engine:
         connection.execute("PRAGMA query_only=ON")
         return connection
 
-    engine = create_engine("sqlite://", creator=opened, poolclass=StaticPool)
+    engine = create_engine(url, creator=opened, poolclass=StaticPool)
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     return engine
 

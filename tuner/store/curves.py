@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Select, bindparam, select
 
 from tuner.core.reading_columns import ReadingColumns
-from tuner.core.trial import TrialState
+from tuner.core.trial import Reading, TrialState
 from tuner.store.schema import tuner_curves, tuner_epochs, tuner_trials
 
 NUMBERS = ("train_loss", "val_loss", "train_score", "val_score", "learning_rate", "grad_norm", "seconds")
@@ -85,6 +85,26 @@ def unpacked(value: bytes) -> NDArray[np.float64]:
         ValueError: it gave something else.
     """
     return np.frombuffer(value, _PACKED).reshape(-1, _WIDTH)
+
+
+def further(connection: Connection, study_id: int, names: Sequence[str]) -> tuple[str, ...]:
+    """The numbers to be read beside `NUMBERS`: of these names, and of the trainer's own.
+
+    The trainer's own are those of the first and of the newest trials.
+    """
+    ids = select(tuner_trials.c.trial_id).where(tuner_trials.c.study_id == study_id)
+    ends = (
+        ids.order_by(order).limit(4) for order in (tuner_trials.c.trial_id, tuner_trials.c.trial_id.desc())
+    )
+    looked = [trial_id for end in ends for (trial_id,) in connection.execute(end)]
+    texts = connection.scalars(
+        select(tuner_epochs.c.extras)
+        .where(tuner_epochs.c.trial_id.in_(looked), tuner_epochs.c.extras.is_not(None))
+        .limit(200)
+    )
+    readings = (Reading(1, 0.0, 0.0, extras=of_text(text)) for text in texts)
+    wanted = dict.fromkeys((*names, *(name for reading in readings for name in reading.own)))
+    return tuple(name for name in wanted if name not in (*NUMBERS, "gap"))
 
 
 def of_study(connection: Connection, study_id: int, extras: Sequence[str]) -> Curves:

@@ -3,48 +3,52 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Engine, select
 
-from tuner.artifacts import Artifacts
 from tuner.content import models_root
 from tuner.core.budget import StudyState
-from tuner.core.reading_columns import ReadingColumns
+from tuner.core.request import RequestKind
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Reading, TrialRecord
-from tuner.errors import StoreError, StudyNotFound, near
-from tuner.store import artifact_folders, read, study_rows
+from tuner.core.trial import Params, WholeTrial
+from tuner.errors import SpecError, StoreError, StudyNotFound
+from tuner.store import (
+    artifact_folders,
+    asking,
+    comments,
+    foreign_trials,
+    imported,
+    read,
+    requests,
+    study_rows,
+)
 from tuner.store.connect import connect, display_url, file_of, parse, store_errors, writing
 from tuner.store.creation import create_file, ensure
-from tuner.store.curves import NUMBERS, ended, of_all
-from tuner.store.encoding import now, stamp
-from tuner.store.lease import Lease
+from tuner.store.database_reads import DatabaseReads
+from tuner.store.encoding import now, stamp, storable
+from tuner.store.lease import Lease, require_free
 from tuner.store.migrations import migrate, take_over
-from tuner.store.records import each_curve, records
 from tuner.store.relocation import home_of
-from tuner.store.schema import studies, tuner_fingerprints, tuner_studies, version
+from tuner.store.schema import tuner_studies, version
 from tuner.store.temporary_copy import temporary_copy
-from tuner.store.values import SpecRevision, StoredConfirmation, StudySummary
+from tuner.store.values import StoredConfirmation, StudySummary
 from tuner.store.write import StudyStore, cut_off, show_open
 
 
-class Database:
+class Database(DatabaseReads):
     """Studies in one database, beside whatever plain Optuna keeps there.
 
     Tables of an earlier version are brought to this one's when the database is opened.
     """
 
     def __init__(self, engine: Engine, models: str | Path | None = None) -> None:
-        self._engine = engine
-        self._root = models_root(models)
+        super().__init__(engine, models)
         self._is_said = bool(models)
-        self._where = display_url(engine.url)
-        self._moment: Connection | None = None
 
     @classmethod
     def open(cls, url: str, *, create: bool = False, models: str | Path | None = None) -> Database:
@@ -82,95 +86,6 @@ class Database:
             raise
         return cls(engine, models)
 
-    def studies(self) -> list[StudySummary]:
-        """Every study of ours, the newest first."""
-        with self._reading() as connection:
-            ids = self._ids(connection)
-            return read.summaries(connection, ids) if ids else []
-
-    def names(self) -> set[str]:
-        """The names of all studies, those of plain Optuna too."""
-        with self._reading() as connection:
-            return set(connection.scalars(select(studies.c.study_name)))
-
-    def study(self, name: str, records: Sequence[TrialRecord] | None = None) -> StudySummary:
-        """The summary of a study; `records` are its trials, where they were read already.
-
-        Raises:
-            StudyNotFound: no study has that name; lists similar names.
-        """
-        with self._reading() as connection:
-            return read.summaries(connection, {name: self._id(connection, name)}, records)[0]
-
-    def standing(self, name: str) -> tuple[float, Mapping[str, Any]]:
-        """How many seconds a study has taken, and its executor's state; see `StudySummary`."""
-        with self._reading() as connection:
-            mine = tuner_studies.c.study_id == self._id(connection, name)
-            columns = select(tuner_studies.c.seconds, tuner_studies.c.position)
-            row = connection.execute(columns.where(mine)).one()
-            return row.seconds, json.loads(row.position or "{}")
-
-    def records(self, name: str, *, is_brief: bool = False) -> list[TrialRecord]:
-        """Every trial of a study in the order of numbers; of those not over, as far as they are.
-
-        Args:
-            name: the study.
-            is_brief: of trials that are over, read the best epoch of the default and of the best one by
-                value alone; the attributes of all take as long as everything else.
-        """
-        with self._reading() as connection:
-            return records(connection, self._id(connection, name), self._root, is_brief=is_brief)
-
-    def curves(
-        self, name: str, number: int | None = None, *, is_over: bool | None = None
-    ) -> dict[int, list[Reading]]:
-        """Readings in the order of epochs, by trial number; trials without any are left out.
-
-        Args:
-            name: the study.
-            number: of this trial only.
-            is_over: of trials that are over only, or of those that are not.
-        """
-        with self._reading() as connection:
-            return dict(each_curve(connection, self._id(connection, name), number, is_over=is_over))
-
-    def readings(self, name: str, names: Sequence[str] = ()) -> ReadingColumns:
-        """Every reading of a study as columns, sorted by trial and epoch.
-
-        Args:
-            name: the study.
-            names: numbers of one's own to be read beside those that every reading has.
-        """
-        extras = [each for each in names if each not in (*NUMBERS, "gap")]
-        with self._reading() as connection:
-            return of_all(connection, self._id(connection, name), extras)
-
-    def each_ended(self, name: str) -> Iterator[tuple[int, list[Reading]]]:
-        """Number and readings of each trial that is over, one at a time."""
-        with self._reading() as connection:
-            yield from each_curve(connection, self._id(connection, name), is_over=True)
-
-    def ended_readings(self, name: str, extras: Sequence[str] = ()) -> Iterator[ReadingColumns]:
-        """The curves of the trials that are over as columns, many trials at a time.
-
-        Args:
-            name: the study.
-            extras: numbers of one's own to be read beside those that every reading has.
-        """
-        with self._reading() as connection:
-            yield from ended(connection, self._id(connection, name), extras)
-
-    def specs(self, name: str) -> list[SpecRevision]:
-        """Every spec that a study has had, the first one first."""
-        with self._reading() as connection:
-            return read.specs(connection, self._id(connection, name))
-
-    def fingerprint(self, name: str) -> bytes | None:
-        """The fingerprint of a study's data; None where there is none."""
-        with self._reading() as connection:
-            mine = tuner_fingerprints.c.study_id == self._id(connection, name)
-            return connection.scalar(select(tuner_fingerprints.c.fingerprint).where(mine))
-
     def keep_fingerprint(self, name: str, fingerprint: bytes) -> None:
         """Store the fingerprint of a study's data."""
         with store_errors(self._where), writing(self._engine).begin() as connection:
@@ -180,19 +95,6 @@ class Database:
         """Add facts about a study that no process drives; see `StudyStore.facts`."""
         with store_errors(self._where), writing(self._engine).begin() as connection:
             study_rows.add_facts(connection, self._id(connection, name), changes)
-
-    def confirmations(self, name: str) -> list[StoredConfirmation]:
-        """Every confirmation of a study, the first one first."""
-        with self._reading() as connection:
-            return read.confirmations(connection, self._id(connection, name))
-
-    def confirmed(self, name: str) -> Mapping[str, Any] | None:
-        """The result of a study's last confirmation; None where it was never confirmed.
-
-        Its `model_path` is the folder of the recommended model, whether or not that is still there.
-        """
-        with self._reading() as connection:
-            return read.confirmed(connection, self._id(connection, name), self._root)
 
     def begin_confirmation(self, name: str, command: str, *, opened: bool) -> StoredConfirmation:
         """Note that a confirmation judges now, before the test split is read.
@@ -208,11 +110,6 @@ class Database:
         """Store the result of a confirmation; a stored result stays."""
         with store_errors(self._where), writing(self._engine, full=True).begin() as connection:
             study_rows.end_confirmation(connection, self._id(connection, name), number, result)
-
-    def artifacts(self, name: str) -> Artifacts:
-        """The files of a study, to be read."""
-        with self._reading() as connection:
-            return artifact_folders.artifacts(connection, self._id(connection, name), self._root)
 
     def keep_models(self, name: str, numbers: Collection[int]) -> None:
         """Delete all models but those of these trials, after storing so; may be repeated if it is killed."""
@@ -234,6 +131,8 @@ class Database:
         models: Path | None = None,
         command: str = "start",
         fingerprint: bytes | None = None,
+        whole: Sequence[WholeTrial] = (),
+        first: Sequence[Params] = (),
     ) -> StudyStore:
         """Store a new study and take its lease, all in one transaction.
 
@@ -244,6 +143,8 @@ class Database:
             models: the folder for the models of all studies; overrides every other setting.
             command: the command to note as the spec's origin.
             fingerprint: the fingerprint of its data.
+            whole: trials that it begins with.
+            first: configurations to be tried after the default one.
 
         Raises:
             StudyExists: there is one of that name.
@@ -264,6 +165,8 @@ class Database:
                 identity=identity,
                 home=str(home_of(self._engine.url)),
             )
+            imported.add(connection, study_id, spec, whole)
+            requests.add(connection, study_id, [(RequestKind.TRY, params) for params in first])
             files = artifact_folders.artifacts(connection, study_id, root, synced=spec.durability == "full")
             lease = Lease.take(connection, study_id, name)
             return StudyStore(self._engine, connection, name, spec, lease, files)
@@ -324,6 +227,67 @@ class Database:
             show_open(connection, study_id)
             return StudyStore(self._engine, connection, name, spec, lease, files, notes)
 
+    def import_trials(
+        self, name: str, spec: StudySpec, whole: Sequence[WholeTrial], command: str, changes: Sequence[str]
+    ) -> None:
+        """Add trials to a study that no process drives; `spec` replaces the stored one.
+
+        Raises:
+            StudyNotFound: nothing has that name.
+            StudyLocked: a living process drives it.
+        """
+        with store_errors(self._where), writing(self._engine).begin() as connection:
+            study_id = self._id(connection, name)
+            require_free(connection, study_id, name)
+            mine = tuner_studies.c.study_id == study_id
+            stored = connection.execute(select(tuner_studies).where(mine)).one()
+            home = str(home_of(self._engine.url))
+            changed = study_rows.revised(connection, stored, name, spec, command, changes, home)
+            connection.execute(tuner_studies.update().where(mine), {**changed, "updated_at": stamp(now())})
+            ours = len(read.numbers(connection, study_id))
+            foreign_trials.renumber(connection, foreign_trials.ids(connection, study_id), ours + len(whole))
+            imported.add(connection, study_id, spec, whole)
+
+    def ask(self, name: str, kind: RequestKind, content: Mapping[str, Any]) -> StudySummary:
+        """Ask something of a study, whoever drives it; see `core.request`.
+
+        Returns:
+            Who takes it up: the study, or the confirmation of it that trains now and is to stop.
+
+        Raises:
+            StudyNotFound: nothing has that name.
+            SpecError: it cannot be done; says why.
+        """
+        summary = self.study(name)
+        if kind is RequestKind.STOP and not summary.is_driven:
+            confirming = (each for each in self.studies() if each.confirms == name and each.is_driven)
+            summary = next(confirming, summary)
+        with store_errors(self._where), writing(self._engine).begin() as connection:
+            study_id = self._id(connection, summary.name)
+            found = asking.checked(summary, kind, content, partial(read.state_of, connection, study_id))
+            requests.add(connection, study_id, [(kind, found)])
+        return summary
+
+    def comment(self, name: str, text: str, number: int | None = None) -> None:
+        """Write a comment on a study, or on one of its trials, in the place of the one that is there.
+
+        Args:
+            name: the study.
+            text: at most `comments.MOST` characters; empty: none any more.
+            number: the trial; None: the study.
+
+        Raises:
+            StudyNotFound: nothing has that name.
+            SpecError: it is too long, or there is no such trial.
+        """
+        if len(text) > comments.MOST:
+            raise SpecError(f"comment: at most {comments.MOST:,} characters are kept, found {len(text):,}")
+        with store_errors(self._where), writing(self._engine).begin() as connection:
+            study_id = self._id(connection, name)
+            if number is not None and read.state_of(connection, study_id, number) is None:
+                raise SpecError(f"{name}: there is no trial {number}")
+            comments.write(connection, study_id, number, storable(text.strip()) or "")
+
     def delete_study(self, name: str) -> None:
         """Remove a study's files, then every row of it, ours and Optuna's.
 
@@ -367,34 +331,3 @@ class Database:
         if self._is_said or key is None:
             return self._root
         return models_root(key, home_of(self._engine.url))
-
-    @contextmanager
-    def one_moment(self) -> Iterator[None]:
-        """Everything read within is of one moment: it shares one transaction."""
-        with self._reading() as connection:
-            self._moment = connection
-            try:
-                yield
-            finally:
-                self._moment = None
-
-    @contextmanager
-    def _reading(self) -> Iterator[Connection]:
-        """One transaction, so that everything read in it is of one moment."""
-        if self._moment is not None:
-            yield self._moment
-            return
-        try:
-            with store_errors(self._where), self._engine.begin() as connection:
-                yield connection
-        except ValueError as error:
-            raise StoreError(f"{self._where}: is damaged ({error}); restore a copy") from error
-
-    def _ids(self, connection: Connection) -> dict[str, int]:
-        return read.study_ids(connection) if version(connection) is not None else {}
-
-    def _id(self, connection: Connection, name: str) -> int:
-        ids = self._ids(connection)
-        if name not in ids:
-            raise StudyNotFound(f"{self._where}: no study '{name}'; {near(name, ids)}")
-        return ids[name]

@@ -16,8 +16,12 @@ from typing import Any
 
 from tuner.core.objectives import Objectives
 from tuner.core.space import Choice, Float, Parameter, SearchSpace
-from tuner.core.trial import Params, Pause, Stop, TrialRecord, TrialState, Value
+from tuner.core.training import TRACEBACK
+from tuner.core.trial import Params, Pause, Reading, Stop, TrialRecord, TrialState, Value
 from tuner.errors import shortened
+
+Cell = float | int | str | bytes | bool | None | datetime
+"""What drivers take as it is."""
 
 _HIGHEST = sys.float_info.max
 
@@ -141,6 +145,40 @@ def order_of(text: str) -> Stop | Pause:
     """What `order_json` wrote."""
     table = json.loads(text)
     return Stop(**table) if "conclusive" in table else Pause(**table)
+
+
+def left(record: TrialRecord) -> tuple[Cell, ...]:
+    """The columns of a trial that left its row, ended or paused; no order is pending."""
+    return (
+        record.state.value,
+        measured(record.value),
+        record.best.epoch if record.best is not None else None,
+        record.epochs,
+        record.conclusive,
+        storable(record.rule),
+        storable(record.reason, REASON),
+        storable(record.traceback, TRACEBACK),
+        record.seconds,
+        str(record.number) if record.model_path is not None else None,
+        record.paused_at,
+        None,
+    )
+
+
+def epoch_row(trial_id: int, reading: Reading) -> tuple[Cell, ...]:
+    """A reading as a row of `tuner_epochs`."""
+    return (
+        trial_id,
+        reading.epoch,
+        measured(reading.train_loss),
+        measured(reading.val_loss),
+        measured(reading.train_score),
+        measured(reading.val_score),
+        measured(reading.learning_rate),
+        measured(reading.grad_norm),
+        measured(reading.seconds),
+        json.dumps(dict(reading.extras)) if reading.extras else None,
+    )
 
 
 def storable(text: str | None, most: int | None = None) -> str | None:

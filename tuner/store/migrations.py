@@ -161,7 +161,26 @@ def _to_6(connection: Connection) -> None:
     )
 
 
-STEPS: Mapping[int, Callable[[Connection], None]] = {5: _to_5, 6: _to_6}
+def _to_7(connection: Connection) -> None:
+    """What somebody asks of a study."""
+    dialect = connection.dialect.name
+    counted = {"postgresql": "SERIAL", "mysql": "INTEGER AUTO_INCREMENT", "mariadb": "INTEGER AUTO_INCREMENT"}
+    connection.execute(
+        text(
+            f"CREATE TABLE tuner_requests (request_id {counted.get(dialect, 'INTEGER')} NOT NULL, "
+            "study_id INTEGER NOT NULL, at VARCHAR(32) NOT NULL, kind VARCHAR(16) NOT NULL, "
+            "content TEXT NOT NULL, answered_at VARCHAR(32), answer TEXT, PRIMARY KEY (request_id), "
+            "FOREIGN KEY(study_id) REFERENCES studies (study_id) ON DELETE CASCADE)"
+        )
+    )
+    if dialect == "sqlite":
+        connection.exec_driver_sql(
+            "CREATE TRIGGER tuner_requests_goes AFTER DELETE ON studies "
+            "BEGIN DELETE FROM tuner_requests WHERE study_id = OLD.study_id; END"
+        )
+
+
+STEPS: Mapping[int, Callable[[Connection], None]] = {5: _to_5, 6: _to_6, 7: _to_7}
 """The step that leads to each version from the one before."""
 
 

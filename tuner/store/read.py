@@ -15,7 +15,7 @@ from sqlalchemy import URL, Connection, Row, func, select
 from tuner.core.budget import StudyState
 from tuner.core.objectives import ObjectiveSpec
 from tuner.core.spec import falls
-from tuner.core.trial import TrialRecord, TrialState
+from tuner.core.trial import Origin, TrialRecord, TrialState
 from tuner.store import artifact_folders
 from tuner.store.lease import is_living
 from tuner.store.records import best_by_value, records
@@ -42,6 +42,19 @@ def study_ids(connection: Connection) -> dict[str, int]:
         .order_by(tuner_studies.c.created_at.desc(), studies.c.study_id.desc())
     )
     return dict(found.all())
+
+
+def numbers(connection: Connection, study_id: int) -> list[int]:
+    """The numbers of a study's trials, in order."""
+    its = tuner_trials.c.study_id == study_id
+    return list(connection.scalars(select(tuner_trials.c.number).where(its).order_by(tuner_trials.c.number)))
+
+
+def state_of(connection: Connection, study_id: int, number: int) -> TrialState | None:
+    """The state of a trial of ours; None where there is none of that number."""
+    mine = (tuner_trials.c.study_id == study_id, tuner_trials.c.number == number)
+    found = connection.scalar(select(tuner_trials.c.state).where(*mine))
+    return None if found is None else TrialState(found)
 
 
 def specs(connection: Connection, study_id: int) -> list[SpecRevision]:
@@ -109,6 +122,13 @@ def summaries(
             .where(tuner_studies.c.study_id.in_(chosen))
         )
     }
+    elsewhere: dict[int, int] = dict(
+        connection.execute(
+            select(tuner_trials.c.study_id, func.count())
+            .where(tuner_trials.c.study_id.in_(chosen), tuner_trials.c.origin == Origin.IMPORTED.value)
+            .group_by(tuner_trials.c.study_id)
+        ).all()
+    )
     counts: dict[int, dict[str, int]] = {i: {state.value: 0 for state in TrialState} for i in chosen}
     for study_id, state, count in connection.execute(
         select(tuner_trials.c.study_id, tuner_trials.c.state, func.count())
@@ -131,11 +151,18 @@ def summaries(
         else:
             best[study_id] = best_by_value(connection, study_id, minimize=rows[study_id].minimize)
     url = connection.engine.url
-    return [_summary(url, name, rows[i], counts[i], best.get(i)) for name, i in ids.items()]
+    return [
+        _summary(url, name, rows[i], counts[i], elsewhere.get(i, 0), best.get(i)) for name, i in ids.items()
+    ]
 
 
 def _summary(
-    url: URL, name: str, row: Row[Any], counts: Mapping[str, int], best: tuple[int, float] | None
+    url: URL,
+    name: str,
+    row: Row[Any],
+    counts: Mapping[str, int],
+    elsewhere: int,
+    best: tuple[int, float] | None,
 ) -> StudySummary:
     is_driven = row.host is not None and is_living(
         row.host, row.pid, row.process_start, row.heartbeat, row.token
@@ -163,6 +190,7 @@ def _summary(
         seconds=row.seconds,
         position=json.loads(row.position or "{}"),
         counts=counts,
+        imported=elsewhere,
         best_value=best[1] if best else None,
         best_number=best[0] if best else None,
         facts=facts,

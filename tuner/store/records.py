@@ -116,7 +116,7 @@ def _best_epochs(connection: Connection, are_chosen: ColumnElement[bool]) -> dic
 def best_by_value(
     connection: Connection, study_id: int, *, minimize: bool, is_over: bool = False
 ) -> tuple[int, float] | None:
-    """Number and value of a study's best trial by its value alone; None where none has a value.
+    """Number and value of the best trial that was trained here, by its value alone; None where none has one.
 
     Args:
         connection: to the database.
@@ -131,6 +131,7 @@ def best_by_value(
             tuner_trials.c.study_id == study_id,
             value.is_not(None),
             state != TrialState.FAILED.value,
+            tuner_trials.c.origin != Origin.IMPORTED.value,
             *([state.in_(_OVER)] if is_over else ()),
         )
         .order_by(

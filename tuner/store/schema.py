@@ -30,7 +30,7 @@ from sqlalchemy import (
 from tuner.errors import StoreError
 from tuner.store.connect import display_url
 
-VERSION = 6
+VERSION = 7
 """The version of our tables; a database with a higher one was written by a later tuner."""
 
 METADATA = MetaData()
@@ -238,6 +238,17 @@ tuner_confirmations = Table(
     Column("opened", Boolean, nullable=False),
     Column("result", Text),
 )
+tuner_requests = Table(
+    "tuner_requests",
+    METADATA,
+    Column("request_id", Integer, primary_key=True),
+    _of(studies.c.study_id),
+    Column("at", String(32), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("content", Text, nullable=False),
+    Column("answered_at", String(32)),
+    Column("answer", Text),
+)
 tuner_lease = Table(
     "tuner_lease",
     METADATA,
@@ -259,6 +270,7 @@ for _ours, _theirs in (
     (tuner_curves, trials),
     (tuner_trials, trials),
     (tuner_lease, studies),
+    (tuner_requests, studies),
     (tuner_specs, studies),
     (tuner_confirmations, studies),
     (tuner_fingerprints, studies),

@@ -31,6 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
+from tuner.store.encoding import Cell
 from tuner.store.schema import (
     trial_intermediate_values,
     trial_params,
@@ -43,8 +44,6 @@ from tuner.store.schema import (
     tuner_studies,
     tuner_trials,
 )
-
-Cell = float | int | str | bytes | bool | None | datetime
 
 
 class Bulk:

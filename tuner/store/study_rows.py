@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, func, select
 
 from tuner.core.budget import StudyState
+from tuner.core.changes import changes
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective
 from tuner.errors import StoreError, StudyExists
@@ -92,7 +93,7 @@ def of_spec(spec: StudySpec) -> dict[str, Any]:
 
 
 def keep_spec(
-    connection: Connection, study_id: int, spec: StudySpec, command: str, changes: Sequence[str]
+    connection: Connection, study_id: int, spec: StudySpec, command: str, told: Sequence[str]
 ) -> None:
     """Add to the history of a study's specs."""
     last = connection.scalar(select(func.max(tuner_specs.c.number)).where(tuner_specs.c.study_id == study_id))
@@ -103,7 +104,7 @@ def keep_spec(
             "number": 0 if last is None else last + 1,
             "at": stamp(now()),
             "command": storable(command),
-            "changes": json.dumps(list(changes)),
+            "changes": json.dumps(list(told)),
             "digest": spec.digest,
             "spec": json.dumps(spec.to_table()),
         },
@@ -152,7 +153,7 @@ def revised(
     name: str,
     spec: StudySpec,
     command: str,
-    changes: Sequence[str],
+    told: Sequence[str],
     home: str,
 ) -> dict[str, Any]:
     """Columns of a study that goes on with another spec, which is added to its history where it differs.
@@ -167,10 +168,23 @@ def revised(
             "start another study"
         )
     columns = of_spec(spec)
-    if changes or columns["digest"] != stored.digest:
+    if told or columns["digest"] != stored.digest:
         moved = [f"moved: {stored.home} -> {home}"] if stored.home not in (home, None) else []
-        keep_spec(connection, stored.study_id, spec, command, [*changes, *moved])
+        keep_spec(connection, stored.study_id, spec, command, [*told, *moved])
     return {**columns, "home": home}
+
+
+def extended(
+    connection: Connection, study_id: int, spec: StudySpec, section: str, values: Mapping[str, Any]
+) -> StudySpec:
+    """A spec with values of a section that came while the study ran; stored, with where they came from."""
+    found = spec.extended(section, values)
+    told = [str(change) for change in changes(spec, found)]
+    mine = tuner_studies.c.study_id == study_id
+    connection.execute(tuner_studies.update().where(mine).values(of_spec(found)))
+    source = "raised on request" if section == "budget" else "learned from the trainer"
+    keep_spec(connection, study_id, found, source, told)
+    return found
 
 
 def _named(objective: Objective) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from shlex import quote
 from typing import Any
 
 from tuner.core.budget import StudyState
@@ -35,8 +36,9 @@ class StudySummary:
         seconds: wall time over all its sessions.
         position: where its executor stood, see `Turn.position`.
         counts: trials by state name, every state named.
-        best_value: the best value among those that stand (`Stop.conclusive`), else among all but failed ones;
-            one that violates a bound is the best only where all do.
+        imported: how many of them were trained elsewhere.
+        best_value: the best value among those that were trained here and stand (`Stop.conclusive`), else
+            among all but failed ones; one that violates a bound is the best only where all do.
         best_number: the first trial with it.
         facts: what was noted about data, device, executor, ...
         identity: unique over all databases: 32 hexadecimal digits.
@@ -56,6 +58,7 @@ class StudySummary:
     seconds: float
     position: Mapping[str, Any]
     counts: Mapping[str, int]
+    imported: int
     best_value: float | None
     best_number: int | None
     facts: Mapping[str, Any]
@@ -70,6 +73,18 @@ class StudySummary:
             SpecError: this version does not understand it.
         """
         return StudySpec.parse(self.spec, self.name)
+
+    @property
+    def started(self) -> int:
+        """How many trials count in the budget."""
+        return sum(self.counts.values()) - self.imported
+
+    @property
+    def goes_on(self) -> str:
+        """The command that has it train what it is asked for; its budget of trials may be used up."""
+        limit, command = self.parsed.budget.trials, f"tune resume {quote(self.name)}"
+        is_used_up = limit is not None and self.started >= limit
+        return f"{command} --trials N, N above {self.started}" if is_used_up else command
 
     @property
     def status(self) -> str:

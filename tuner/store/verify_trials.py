@@ -93,7 +93,9 @@ def _faults(trial: Row[Any], curve: Sequence[Reading], objective: Objective) -> 
         yield f"its count of epochs is {trial.epochs}, and it has {len(curve)}"
     best = objective.best(curve)
     found = (None, None) if best is None else (objective.of(best), best.epoch)
-    if (trial.value, trial.best_epoch) not in (found, _signed(curve, objective)):
+    # What a function returned at last counts, whatever it had reported before.
+    last = (objective.of(curve[-1]), curve[-1].epoch) if curve else found
+    if (trial.value, trial.best_epoch) not in (found, last, _signed(curve, objective)):
         yield (
             f"its best {objective.metric} is stored as {trial.value} in epoch {trial.best_epoch}; "
             f"its curve has {found[0]} in epoch {found[1]}"

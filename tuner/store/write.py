@@ -18,12 +18,12 @@ from sqlalchemy import Connection, Engine, bindparam, func, select, update
 from tuner.artifacts import Artifacts
 from tuner.core.budget import StudyState
 from tuner.core.ports import Turn
+from tuner.core.request import Request
 from tuner.core.spec import StudySpec
-from tuner.core.training import TRACEBACK
-from tuner.core.trial import Params, Pause, Reading, Stop, Trial, TrialRecord, TrialState
+from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
 from tuner.core.words import count
 from tuner.errors import StoreError, StudyLocked
-from tuner.store import foreign_trials, study_rows
+from tuner.store import foreign_trials, requests, study_rows
 from tuner.store.connect import display_url, store_errors, writing
 from tuner.store.curves import packed
 from tuner.store.encoding import (
@@ -31,9 +31,10 @@ from tuner.store.encoding import (
     Encoder,
     attributes,
     constraints,
+    epoch_row,
     finite,
     kind_of,
-    measured,
+    left,
     naive_utc,
     now,
     order_json,
@@ -44,7 +45,7 @@ from tuner.store.encoding import (
 from tuner.store.file import DatabaseFile
 from tuner.store.lease import Lease
 from tuner.store.schema import trials, tuner_studies, tuner_trials
-from tuner.store.statements import Cell, Statements, as_driver_takes
+from tuner.store.statements import Statements, as_driver_takes
 
 _LOG = logging.getLogger(__name__)
 _RUNNING = TrialState.RUNNING.value
@@ -79,10 +80,12 @@ class StudyStore:
         self._where = display_url(engine.url)
         self._lease: Lease | None = lease
         self._study_id = lease.study_id
+        self._spec = spec
         self._objectives = spec.objectives()
         self._encoder = Encoder(spec.search_space())
         self._do = Statements(engine.dialect)
         self._ids = _under_way(connection, self._study_id)
+        requests.outdate(connection, self._study_id)
         self._last_id = foreign_trials.last_id(connection, self._study_id)
         self._foreign = foreign_trials.ids(connection, self._study_id)
         if self._foreign:
@@ -105,13 +108,15 @@ class StudyStore:
         ids = dict(self._ids)
         with self._writing(moment, last.seconds, last.position) as connection:
             new: dict[int, tuple[Trial, datetime]] = {}
+            self._change(connection, [turn.changed for turn in turns])
             for turn, then in zip(turns, at, strict=True):
                 for trial in turn.started:
                     if trial.number not in ids:
                         new.setdefault(trial.number, (trial, then))
             others = self._foreign
             if new:
-                claimed = {number: i for turn in turns for number, i in turn.claimed.items()}
+                asked = {number: r for turn in turns for number, r in turn.taken.items()}
+                claimed = {number: r.id for number, r in asked.items() if r.is_optunas}
                 added, others = self._add(connection, [new[number] for number in sorted(new)], claimed)
                 ids.update(added)
             readings: list[tuple[int, Reading]] = []
@@ -124,6 +129,9 @@ class StudyStore:
                 readings += [(ids[number], reading) for number, reading in turn.readings]
                 self._move(connection, turn, ids, new, then)
             self._add_readings(connection, readings)
+            for turn in turns:
+                of_trials = {r.id: f"trial {n}" for n, r in turn.taken.items() if not r.is_optunas}
+                requests.answer(connection, of_trials | turn.answers)
             over = [ids[record.number] for turn in turns for record in turn.ended]
             self._do.add_curves.run(connection, [(i, packed(connection, i)) for i in over])
         # Only now are the turns stored, and may what is known of the trials change.
@@ -132,6 +140,13 @@ class StudyStore:
             for record in turn.ended:
                 del ids[record.number]
         self._ids = ids
+
+    def _change(self, connection: Connection, changed: Sequence[Mapping[str, Mapping[str, Any]]]) -> None:
+        """Go on with another spec; the study's row and its history say so."""
+        for sections in changed:
+            for section, table in sections.items():
+                self._spec = study_rows.extended(connection, self._study_id, self._spec, section, table)
+                self._encoder = Encoder(self._spec.search_space())
 
     def finish(self, state: StudyState, reason: str, seconds: float) -> None:
         """Note why the study ended, turn running trials into waiting ones, give the lease back.
@@ -151,16 +166,16 @@ class StudyStore:
             )
         self.close()
 
-    def enqueued(self) -> Mapping[int, Params]:
-        """Configurations that plain Optuna's `enqueue_trial` wants trained, by the ids of their trials."""
+    def requests(self) -> Sequence[Request]:
+        """What is asked for here, and what plain Optuna's `enqueue_trial` wants trained."""
         with store_errors(self._where), self._engine.begin() as connection:
-            return foreign_trials.waiting(connection, self._study_id, self._foreign, self._last_id)
+            ours = requests.unanswered(connection, self._study_id)
+            return ours + requests.enqueued(connection, self._study_id, self._foreign, self._last_id)
 
-    def refuse(self, reasons: Mapping[int, str]) -> None:
-        """Let enqueued trials fail, by id, each for a reason in words; they stay Optuna's."""
+    def refuse(self, reasons: Sequence[tuple[Request, str]]) -> None:
+        """Note why configurations that were asked for are not trained."""
         with self._writing() as connection:
-            for trial_id, reason in reasons.items():
-                foreign_trials.refuse(connection, trial_id, storable(reason, REASON) or "")
+            requests.refuse(connection, reasons)
 
     def _met(self, connection: Connection) -> Iterator[str]:
         """Put what Optuna has added behind our trials, and say so."""
@@ -234,8 +249,10 @@ class StudyStore:
         """Note which trials come from one state to another; first starts of `new` ones are noted already."""
         do = self._do
         do.interrupt.run(connection, [(ids[number],) for number in turn.interrupted])
-        do.order.run(connection, [(_order(o), ids[number]) for number, o in turn.orders.items()])
-        do.leave.run(connection, [(*_left(r), None, ids[r.number]) for r in turn.paused])
+        do.order.run(
+            connection, [(storable(order_json(o)), ids[number]) for number, o in turn.orders.items()]
+        )
+        do.leave.run(connection, [(*left(r), None, ids[r.number]) for r in turn.paused])
         if turn.ended:
             self._end(connection, [(ids[record.number], record) for record in turn.ended], moment)
         going_on = [t.number for t in turn.started if new.pop(t.number, None) is None]
@@ -297,7 +314,7 @@ class StudyStore:
         self._do.start_again.run(connection, [(start, i) for i in ids])
 
     def _add_readings(self, connection: Connection, readings: Sequence[tuple[int, Reading]]) -> None:
-        self._do.add_epochs.run(connection, [_epoch(i, reading) for i, reading in readings])
+        self._do.add_epochs.run(connection, [epoch_row(i, reading) for i, reading in readings])
         values = [(i, reading.epoch, self._objectives.primary.of(reading)) for i, reading in readings]
         self._do.add_reports.run(connection, [(i, step, finite(v), kind_of(v)) for i, step, v in values])
 
@@ -307,7 +324,7 @@ class StudyStore:
         end, text = as_driver_takes(connection.dialect, naive_utc(moment)), stamp(moment)
         outcomes = [(i, *outcome(record)) for i, record in ended]
         self._do.end.run(connection, [(state, end, i) for i, state, _ in outcomes])
-        self._do.leave.run(connection, [(*_left(record), text, i) for i, record in ended])
+        self._do.leave.run(connection, [(*left(record), text, i) for i, record in ended])
         self._do.add_values.run(
             connection,
             [
@@ -356,40 +373,3 @@ def _under_way(connection: Connection, study_id: int) -> dict[int, int]:
         )
     )
     return dict(found.all())
-
-
-def _order(order: Stop | Pause) -> str | None:
-    return storable(order_json(order))
-
-
-def _left(record: TrialRecord) -> tuple[Cell, ...]:
-    """The columns of a trial that left its row, ended or paused; no order is pending."""
-    return (
-        record.state.value,
-        measured(record.value),
-        record.best.epoch if record.best is not None else None,
-        record.epochs,
-        record.conclusive,
-        storable(record.rule),
-        storable(record.reason, REASON),
-        storable(record.traceback, TRACEBACK),
-        record.seconds,
-        str(record.number) if record.model_path is not None else None,
-        record.paused_at,
-        None,
-    )
-
-
-def _epoch(trial_id: int, reading: Reading) -> tuple[Cell, ...]:
-    return (
-        trial_id,
-        reading.epoch,
-        measured(reading.train_loss),
-        measured(reading.val_loss),
-        measured(reading.train_score),
-        measured(reading.val_score),
-        measured(reading.learning_rate),
-        measured(reading.grad_norm),
-        measured(reading.seconds),
-        json.dumps(dict(reading.extras)) if reading.extras else None,
-    )

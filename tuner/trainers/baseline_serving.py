@@ -16,9 +16,8 @@ from multiprocessing.connection import Connection
 import cloudpickle
 import numpy as np
 
-from tuner.core.dataset import Dataset, Task
+from tuner.core.dataset import Dataset
 from tuner.trainers import baselines
-from tuner.trainers.baseline import baseline
 from tuner.trainers.baseline_messages import Fitted, Order, Trained, Unlocked
 from tuner.trainers.sklearn.model import SklearnModel
 
@@ -31,22 +30,28 @@ def serve(wire: int, payload: int) -> None:
 
     Args:
         wire: file descriptor of the connection to the parent.
-        payload: file descriptor of the first pickled `Order`.
+        payload: file descriptor of the file of pickled orders.
     """
     os.nice(NICENESS)
     threading.Thread(target=_outlive, args=(wire,), daemon=True).start()
     line, models = Connection(wire), SearchModels()
     try:
-        with mmap.mmap(payload, 0, access=mmap.ACCESS_READ) as memory:
-            order: Order = cloudpickle.loads(memory)
         while True:
+            order = _received(line, payload)
             if order.repeats:
                 _confirm(line, order, models)
             else:
                 _search(line, order, models)
-            order = cloudpickle.loads(line.recv_bytes())
     except (EOFError, ConnectionError):
         return
+
+
+def _received(line: Connection, payload: int) -> Order:
+    """The next order; the parent says where in the file it stands."""
+    start, end = line.recv()
+    with mmap.mmap(payload, 0, access=mmap.ACCESS_READ) as memory, memoryview(memory)[start:end] as text:
+        order: Order = cloudpickle.loads(text)
+        return order
 
 
 @dataclass
@@ -74,9 +79,6 @@ def _search(line: Connection, order: Order, known: SearchModels) -> None:
     spec, data = order.job.spec, list(baselines.splits(order.job, 0))
     known.data, known.models = data[0] if len(data) == 1 else None, {}
     for kind in order.kinds:
-        if kind == "constant" and data[0].task is Task.MULTILABEL:
-            line.send(baseline(spec, data[0]))
-            continue
         models, why = baselines.attempt(kind, spec, data)
         if why is None:
             known.models[kind] = models[0]

@@ -22,12 +22,12 @@ from tuner.core.job import Job, Member
 from tuner.core.seeds import derive
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Trial
-from tuner.data import Scaling
+from tuner.data import Scaling, flat, width
 from tuner.errors import first_line
 from tuner.trainers import scores, threshold
 from tuner.trainers.baseline_messages import Answers
 from tuner.trainers.row_weights import row_weights
-from tuner.trainers.sklearn.estimators import estimator_class, reference
+from tuner.trainers.sklearn.estimators import estimator_class, for_task, reference
 from tuner.trainers.sklearn.measures import probabilities
 from tuner.trainers.sklearn.model import SklearnModel, preparation
 
@@ -50,6 +50,12 @@ _FEWEST_ROWS = 10_000
 """Small tables cost a tree as much as one of so many rows: it has its histograms to fill."""
 
 _TREES = 100
+
+_BINS = 255
+"""The most that scikit-learn's histograms have."""
+
+_GROUPS = 20
+"""Groups of rows that are left out in turn, to see how far a score depends on its rows."""
 
 _EPSILON = float(np.finfo(np.float32).eps)
 """The least probability, as of a network; see `trainers.Model.losses`."""
@@ -80,10 +86,8 @@ def is_quick(kind: str, data: Dataset) -> bool:
 
 def refusal(kind: str, data: Dataset) -> str | None:
     """Why a baseline is not trained, in words."""
-    rows, inputs = len(data.train), int(np.prod(data.input_shape))
+    rows, inputs = len(data.train), width(data)
     size = f"{words.count(rows, 'row')} of {words.count(inputs, 'input')}"
-    if data.task is Task.MULTILABEL:
-        return "a row has several labels"
     if kind == "boosted_trees" and _cells(data) > TREE_CELLS:
         return f"{size} and {words.count(data.outputs, 'output')} would take them minutes"
     if kind == "linear" and _steps(data) > LINEAR_STEPS:
@@ -97,22 +101,28 @@ def fit(kind: str, spec: StudySpec, data: Dataset) -> SklearnModel:
     Raises:
         Exception: whatever scikit-learn raises where it cannot be.
     """
-    scaling = Scaling.fit("standard" if kind == "linear" else "none", data.train.x)
-    estimator = _estimator(kind, data, derive(spec.search.seed, -1, "baselines"))
+    scaling = Scaling.fit("standard" if kind == "linear" else "none", data.train.x, masked=data.masked)
+    x = flat(scaling, data.train.x, data.vocabulary)
+    estimator = _estimator(kind, data, x, derive(spec.search.seed, -1, "baselines"))
     weights = row_weights(data, spec.trainer.class_weight)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         # A fit that has not converged is as good a baseline.
         warnings.simplefilter("ignore")
-        estimator.fit(_flat(scaling, data.train.x), data.train.y, sample_weight=weights)
+        estimator.fit(x, data.train.y, sample_weight=weights)
     return SklearnModel(estimator, preparation(estimator, scaling, data, spec))
 
 
 def judged(kind: str, spec: StudySpec, parts: Sequence[tuple[SklearnModel, Dataset]]) -> Baseline:
-    """A baseline's loss and score on the validation rows; of folds the means."""
-    found = [_measured(model, spec, data) for model, data in parts]
-    loss, score = (float(np.mean([each[i] for each in found])) for i in (0, 1))
+    """A baseline's loss and score on the validation rows, and their errors; of folds the means."""
+    found = np.array([_measured(model, spec, data) for model, data in parts])  # (folds, 4)
+    loss, score = found[:, :2].mean(axis=0).tolist()
+    errors = (np.sqrt((found[:, 2:] ** 2).sum(axis=0)) / len(found)).tolist()
     rows = sum(len(data.validation) for _, data in parts)
-    return replace(blank(kind, spec, parts[0][1]), val_loss=loss, val_score=score, rows=rows)
+    told = blank(kind, spec, parts[0][1])
+    loss_error, score_error = (each if math.isfinite(each) else math.nan for each in errors)
+    return replace(
+        told, val_loss=loss, val_score=score, rows=rows, loss_error=loss_error, score_error=score_error
+    )
 
 
 def blank(kind: str, spec: StudySpec, data: Dataset, left_out: str | None = None) -> Baseline:
@@ -122,6 +132,8 @@ def blank(kind: str, spec: StudySpec, data: Dataset, left_out: str | None = None
         says = (
             f"'{data.classes[int(np.bincount(data.train.y, data.train.weight, len(data.classes)).argmax())]}'"
         )
+    if data.task is Task.MULTILABEL:
+        says = "the commoner value of each label"
     name = spec.trainer.score_name or scores.DEFAULT[data.task]
     says = says if kind == "constant" else kind.replace("_", " ")
     return Baseline(says, name, math.nan, math.nan, len(data.validation), falls, kind, left_out)
@@ -149,22 +161,26 @@ def answers(model: SklearnModel, spec: StudySpec, x: Any, truth: NDArray[Any]) -
         model: one that `fit` gave.
         spec: says which loss.
         x: raw rows.
-        truth: (n,) names of classes, or (n,) or (n, T) targets in their own units.
+        truth: (n,) names of classes, (n, L) of several labels, or (n,) or (n, T) targets in their own units.
     """
     predicted, context = model.predict(x), model.description["context"]
-    if context["task"] != Task.CLASSIFICATION:
+    if context["task"] == Task.REGRESSION:
         units = TargetUnits.from_table(model.description["target"], np.float64)
         y, said = (units.standardized(values) for values in (truth, predicted))
         losses = _of_difference(spec.trainer.loss, np.abs(said.reshape(y.shape) - y))
         return Answers(losses, predicted, None, model.description)
     shares = model.probabilities(x)
-    places = {name: place for place, name in enumerate(context["classes"])}
-    losses = _of_shares(spec, shares, np.array([places.get(name, -1) for name in truth]))
+    if labels := model.description.get("labels"):
+        y = (truth == [pair[1] for pair in labels.values()]).astype(np.int64)
+    else:
+        places = {name: place for place, name in enumerate(context["classes"])}
+        y = np.array([places.get(name, -1) for name in truth])
+    losses = _of_shares(spec, shares, y)
     return Answers(losses, predicted, shares, model.description)
 
 
-def _estimator(kind: str, data: Dataset, seed: int) -> Any:
-    is_classes = data.task is Task.CLASSIFICATION
+def _estimator(kind: str, data: Dataset, x: NDArray[np.float32], seed: int) -> Any:
+    is_classes = data.task.is_of_classes
     if kind == "constant":
         from sklearn.dummy import DummyClassifier, DummyRegressor
 
@@ -172,42 +188,58 @@ def _estimator(kind: str, data: Dataset, seed: int) -> Any:
     if kind == "linear":
         from sklearn.linear_model import LogisticRegression, Ridge
 
-        return LogisticRegression(max_iter=1000) if is_classes else Ridge()
+        return for_task(LogisticRegression(max_iter=1000), data.task) if is_classes else Ridge()
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
     from sklearn.multioutput import MultiOutputRegressor
 
+    # The trees are the same with no more bins than a column has values, and grown in less time.
+    most = max((len(np.unique(column)) for column in x.T), default=0) if len(x) <= _FEWEST_ROWS else _BINS
+    settings = {"random_state": seed, "max_bins": min(max(most, 2), _BINS)}
     if is_classes:
-        return HistGradientBoostingClassifier(random_state=seed)
-    trees = HistGradientBoostingRegressor(random_state=seed)
+        return for_task(HistGradientBoostingClassifier(**settings), data.task)
+    trees = HistGradientBoostingRegressor(**settings)
     return trees if data.train.y.ndim == 1 else MultiOutputRegressor(trees)
 
 
-def _measured(model: SklearnModel, spec: StudySpec, data: Dataset) -> tuple[float, float]:
-    """The loss and the score of the validation split."""
+def _measured(model: SklearnModel, spec: StudySpec, data: Dataset) -> tuple[float, float, float, float]:
+    """The loss and the score of the validation split, and the standard error of each."""
     scaling = Scaling.from_table(model.description["scaling"])
-    x, y = _flat(scaling, data.validation.x), data.validation.y
+    x, y = flat(scaling, data.validation.x, data.vocabulary), data.validation.y
     score = threshold.score_of(spec, data.task)
     said = np.asarray(model.module.predict(x))
-    if data.task is Task.CLASSIFICATION:
+    if data.task.is_of_classes:
         shares = probabilities(model.module, x, len(data.classes))
         losses = _of_shares(spec, shares, y)
-        said = shares if score.takes_probabilities(data.task) else said
+        said = shares if score.takes_probabilities(data.task) else said.astype(np.int64)
     else:
         said = said.reshape(y.shape)
         losses = _of_difference(spec.trainer.loss, np.abs(said - y))
-    try:
-        found = score.of(y, said, data, data.validation.weight)
-    except Exception:  # noqa: BLE001 - a function of one's own need not take what no network says
-        found = math.nan
-    return float(np.average(losses, weights=data.validation.weight)), found
+    given = data.validation.weight
+    weight = np.ones(len(y)) if given is None else given
+    loss = float(np.average(losses, weights=weight))
+
+    def scored(rows: NDArray[np.bool_]) -> float:
+        try:
+            return score.of(y[rows], said[rows], data, given if given is None else given[rows])
+        except Exception:  # noqa: BLE001 - a function of one's own need not take what no network says
+            return math.nan
+
+    # The delete-a-group jackknife, as it serves any score.
+    group = np.arange(len(y)) % _GROUPS
+    without = np.array([scored(group != each) for each in range(_GROUPS)])
+    score_error = math.sqrt((_GROUPS - 1) * without.var())
+    loss_error = float(np.sqrt((weight**2 * (losses - loss) ** 2).sum()) / weight.sum())
+    return loss, scored(np.ones(len(y), np.bool_)), loss_error, score_error
 
 
 def _of_shares(spec: StudySpec, shares: NDArray[np.float32], y: NDArray[Any]) -> NDArray[np.float64]:
-    """The loss of each row, (n,), of probabilities (n, C); a class of -1 was never met."""
+    """The loss of each row, (n,), of probabilities (n, C) or (n, L); a class of -1 was never met."""
     loss, rows = spec.trainer.loss, np.arange(len(y))
     if (loss is not None and loss not in LOSSES) or not _tells_shares(spec):
         return np.full(len(y), math.nan)
     clipped = np.clip(shares.astype(np.float64), _EPSILON, 1 - _EPSILON)
+    if y.ndim == 2:
+        return np.asarray(-np.log(np.where(y == 1, clipped, 1 - clipped)).mean(axis=1))
     own = np.where(y >= 0, clipped[rows, np.maximum(y, 0)], _EPSILON)
     if loss == "binary_cross_entropy" and shares.shape[1] > 2:
         others = np.log(1 - clipped)
@@ -239,15 +271,11 @@ def _tells_shares(spec: StudySpec) -> bool:
 
 def _steps(data: Dataset) -> float:
     """Of a linear model: a hundred passes over the rows, or a matrix of squares."""
-    inputs = float(np.prod(data.input_shape))
-    per_input = 100 * data.outputs if data.task is Task.CLASSIFICATION else inputs
+    inputs = float(width(data))
+    per_input = 100 * data.outputs if data.task.is_of_classes else inputs
     return len(data.train) * inputs * per_input
 
 
 def _cells(data: Dataset) -> float:
     outputs = 1 if len(data.classes) == 2 else data.outputs
-    return float(_TREES * outputs * np.prod(data.input_shape) * (len(data.train) + _FEWEST_ROWS))
-
-
-def _flat(scaling: Scaling, x: NDArray[np.float32]) -> NDArray[np.float32]:
-    return scaling.apply(x).reshape(len(x), -1)
+    return float(_TREES * outputs * width(data) * (len(data.train) + _FEWEST_ROWS))

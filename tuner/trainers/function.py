@@ -1,6 +1,6 @@
-"""FunctionTrainer: a training loop of one's own, ``def train(params, context): ... yield {...}``.
+"""FunctionTrainer: a training loop of one's own, which yields its readings or hands them to `context.report`.
 
-A session runs the function up to its next yield, in the worker's own thread.
+A session runs the function up to its next reading, in the worker's own thread.
 """
 
 from __future__ import annotations
@@ -10,72 +10,43 @@ import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
-from numpy.typing import NDArray
-
 from tuner.artifacts import DESCRIPTION
 from tuner.core import seeds
 from tuner.core.dataset import Dataset
-from tuner.core.job import Job, Resources
+from tuner.core.job import Job
 from tuner.core.spec import StudySpec
 from tuner.core.training import Exhausted, Failure, Outcome, Snapshot
-from tuner.core.trial import NUMBERS, Objective, Reading, Trial
-from tuner.errors import TrialError, described
-from tuner.trainers import weights
+from tuner.core.trial import NUMBERS, Objective, Reading, Stop, Trial
+from tuner.trainers.blocking import BlockingCall
+from tuner.trainers.context import TrialContext
 from tuner.trainers.device import device_fault_of_any, device_faults
+from tuner.trainers.function_model import load as load
 from tuner.trainers.global_rng import GlobalRng
-from tuner.trainers.model import describe
+from tuner.trainers.kept_model import KeptModel
+from tuner.trainers.scratch import ScratchFolder
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
 
 logger = logging.getLogger(__name__)
 
 _NOTHING = object()
 
-HOW = "yield one reading per epoch, e.g. {'train_loss': 0.3, 'val_loss': 0.4}"
-
-
-@dataclass(frozen=True, slots=True)
-class TrialContext:
-    """What a training function gets beside its params.
-
-    Attributes:
-        data: the training and the validation split; None where the study has no `[data]`.
-        epochs: how many epochs a trial has at most; what is yielded later is not asked for.
-        seed: the trial's own; the global generators of random, numpy and torch start from it too.
-        number: the trial's number.
-        device: a torch device by name.
-        settings: `[trainer] settings`, as they are.
-        keep: hands over the model of the current epoch: a module, or arrays or tensors by name. A
-            copy of the best epoch's is kept; a model that is trained in place is handed over once.
-        resume: gives None at a trial's start. Where the trial goes on after a pause or an interruption
-            it gives the state that was yielded with the last epoch, see `FunctionTrainer`, and puts
-            the global generators where they were then, so it is called when all is built.
-        resources: all devices that the trial may use, `device` being the first, and the threads.
-    """
-
-    data: Dataset | None
-    epochs: int
-    seed: int
-    number: int
-    device: str
-    settings: Mapping[str, Any]
-    keep: Callable[[Any], None]
-    resume: Callable[[], Any] = lambda: None
-    resources: Resources = field(default_factory=Resources)
+HOW = "yield or report one reading per epoch, e.g. {'train_loss': 0.3, 'val_loss': 0.4}"
 
 
 class FunctionTrainer:
     """Trains by calling ``train(params, context)``.
 
-    The function is a generator that yields a reading per epoch, or returns a single one, with which
-    its trial has finished, whatever the rules say: a mapping of numbers by name, where other names
-    than a `Reading`'s become its extras, or one number, the objective. Closing the generator is how
-    a trial is stopped, so ``finally`` blocks run.
+    The function is a generator that yields a reading per epoch, calls `TrialContext.report` with each (then
+    what it returns does not matter), or returns a single one, with which its trial has finished, whatever the
+    rules say. A reading is a mapping of numbers by name, where other names than a `Reading`'s become its
+    extras, or one number, the objective. Closing the generator, or raising `TrialOver` out of `report`, is
+    how a trial is stopped, so ``finally`` blocks run.
 
     A trial's numbers can be repeated as long as they come from its seed or from the global
     generators of random, numpy and torch.
@@ -93,8 +64,9 @@ class FunctionTrainer:
             yield {"val_loss": loss, "state": {"net": net, "optimizer": optimizer}}
 
     A state is made of mappings, lists and tuples of arrays, tensors, numbers and text; what has a
-    `state_dict` stands for it. It is copied when it is needed, before the function goes on. The
-    epoch, the global generators, the best epoch and its model are kept without asking.
+    `state_dict` stands for it, and the path of a file or a folder for what lies there. It is copied when
+    it is needed, before the function goes on. The epoch, the global generators, the best epoch and its
+    model are kept without asking.
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -138,28 +110,29 @@ class FunctionSession:
     objective: Objective = field(init=False)
     names: tuple[str, ...] = field(init=False)
     streams: GlobalRng = field(init=False)
-    readings: Iterator[Any] | None = None
-    goes_on: bool = False
+    readings: Generator[Any] | None = None
+    is_returned: bool = False
     epoch: int = 0
-    handed: Any = None
     best: Reading | None = None
-    kept: dict[str, Any] = field(default_factory=dict)
-    unkept: str | None = None
+    scratch: ScratchFolder = field(default_factory=ScratchFolder)
+    model: KeptModel = field(init=False)
     state: Any = None
     stood: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         objectives = self.job.spec.objectives()
         self.objective, self.names = objectives.primary, objectives.names
+        self.model = KeptModel(self.scratch)
         self.streams = GlobalRng(self._seed("global"), self.job.resources.device)
 
     def next(self) -> Outcome:
         """Run the function up to its next yield."""
         start = time.perf_counter()
         try:
+            if self.readings is None:
+                self.readings = self._readings()
             with self.streams:
-                readings = self._started()
-                found = next(readings, _NOTHING)
+                found = next(self.readings, _NOTHING)
             if found is _NOTHING and self.epoch:
                 return Exhausted()
             if found is _NOTHING:
@@ -168,9 +141,14 @@ class FunctionSession:
                 raise _NotAReading(
                     f"goes on after epoch {self.epoch}, but did not ask context.resume() for its state"
                 )
+            if isinstance(found, Stop | Failure):
+                return found
             self.epoch += 1
             seconds = time.perf_counter() - start
-            reading = _reading(found, self.epoch, seconds, self.names, is_last=not self.goes_on)
+            if isinstance(found, Reading):
+                reading = replace(found, epoch=self.epoch, seconds=seconds)
+            else:
+                reading = _reading(found, self.epoch, seconds, self.names, is_last=self.is_returned)
             self._keep_if_best(reading)
             self._take_state(found)
         except _NotAReading as error:
@@ -186,19 +164,19 @@ class FunctionSession:
             "state": self.state,
             "streams": self.streams.state() if self.stood is None else self.stood,
             "best": reading_table(self.best),
-            "kept": self.kept,
-            "unkept": self.unkept,
+            **self.model.table(),
         }
         try:
-            return Snapshot(self.epoch, *freeze(tree))
+            return Snapshot(self.epoch, *self._frozen(tree))
         except TypeError as error:
             logger.warning("trial %d: its state cannot be kept: %s", self.trial.number, error)
             return None
 
     def restore(self, snapshot: Snapshot) -> None:
         """Hand the function a state to go on from, before its first `next`."""
-        tree = thaw(snapshot.arrays, snapshot.facts)
-        self.state, self.kept, self.unkept = tree["state"], tree["kept"], tree.get("unkept")
+        tree = thaw(snapshot.arrays, snapshot.facts, self.scratch)
+        self.state = tree["state"]
+        self.model.restore(tree)
         self.epoch, self.best = snapshot.epoch, reading_of(tree["best"])
         self.stood = tree["streams"]
 
@@ -208,9 +186,7 @@ class FunctionSession:
         Raises:
             TrialError: what it handed over cannot be kept.
         """
-        if self.best is not None and self.unkept is not None:
-            raise TrialError(self.unkept)
-        if self.best is None or not self.kept:
+        if self.best is None or not (described_model := self.model.write(folder)):
             return False
         description = {
             "format": 1,
@@ -219,49 +195,60 @@ class FunctionSession:
             "number": self.trial.number,
             "params": dict(self.trial.params),
             "best": {n: v for n, v in _flat(self.best).items() if math.isfinite(v)},
-            "arrays": weights.write(self.kept, folder),
+            **described_model,
         }
         (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
         return True
 
     def close(self) -> None:
-        """Close the generator."""
-        close = getattr(self.readings, "close", None)
-        if close is None:
-            return
+        """End the function, and remove its files."""
         try:
-            with self.streams:
-                close()
+            if self.readings is not None:
+                with self.streams:
+                    self.readings.close()
         except KeyboardInterrupt:
             raise
         except BaseException:
             logger.warning("trial %d: raised while it was closed", self.trial.number, exc_info=True)
+        finally:
+            self.scratch.close()
 
-    def _started(self) -> Iterator[Any]:
-        if self.readings is None:
-            spec, trial = self.job.spec.trainer, self.trial
-            context = TrialContext(
-                self.job.data_for(trial),
-                spec.epochs,
-                self._seed("function"),
-                trial.number,
-                self.job.resources.device,
-                spec.settings,
-                self._hand,
-                self._resume,
-                self.job.resources,
-            )
-            found = self.function(dict(trial.params), context)
-            self.readings = found if isinstance(found, Iterator) else iter((found,))
-            self.goes_on = isinstance(found, Iterator)
-        return self.readings
+    def _readings(self) -> Generator[Any]:
+        """Call the function: what it reports, yields, or returns without having reported."""
+        call = BlockingCall()
+
+        def emit(numbers: Mapping[str, Any]) -> None:
+            if not call.emit(numbers):
+                call.leave()
+
+        spec, trial = self.job.spec.trainer, self.trial
+        context = TrialContext(
+            self.job.data_for(trial),
+            spec.epochs,
+            self._seed("function"),
+            trial.number,
+            self.job.resources.device,
+            spec.settings,
+            self.model.hand,
+            self._resume,
+            self.job.resources,
+            self.job.spec.objectives(),
+            emit,
+            self._folder,
+        )
+        found = yield from call.run(self.function, dict(trial.params), context)
+        if isinstance(found, Iterator):
+            yield from found
+        elif not self.epoch and not call.reports:
+            self.is_returned = True
+            yield found
 
     def _take_state(self, found: Any) -> None:
         first = self.state is None
-        self.state = found.get("state") if self.goes_on and isinstance(found, Mapping) else None
+        self.state = None if self.is_returned or not isinstance(found, Mapping) else found.get("state")
         if first and self.state is not None:
             try:
-                freeze(self.state)
+                self._frozen(self.state)
             except TypeError as error:
                 raise _NotAReading(f"the state of epoch {self.epoch}: {error}") from error
 
@@ -274,57 +261,17 @@ class FunctionSession:
             self.stood = None
         return self.state
 
-    def _hand(self, model: Any) -> None:
-        self.handed = model
+    def _folder(self) -> Path:
+        return self.scratch.part("folder")
+
+    def _frozen(self, tree: Any) -> tuple[dict[str, Any], Any]:
+        return freeze(tree, self.scratch)
 
     def _keep_if_best(self, reading: Reading) -> None:
         candidates = [reading] if self.best is None else [self.best, reading]
         if self.objective.best(candidates) is reading:
             self.best = reading
-            if self.handed is not None:
-                try:
-                    self.kept, self.unkept = weights.copied(self.handed), None
-                except Exception as error:  # noqa: BLE001
-                    self.kept, self.unkept = {}, described(error)
-
-
-@dataclass(frozen=True)
-class FunctionModel:
-    """The weights that a function kept, and the params it got.
-
-    Attributes:
-        module: arrays or tensors by name.
-    """
-
-    module: dict[str, Any]
-    description: Mapping[str, Any]
-
-    def predict(self, rows: Any) -> NDArray[Any]:  # noqa: ARG002
-        """Raises TrialError: only the function knows the network that its weights belong to."""
-        raise TrialError(
-            f"only {self.description['function']} knows the network of these weights; "
-            "build it from description['params'] and load module into it"
-        )
-
-    def losses(self, rows: Any, truth: NDArray[Any]) -> NDArray[Any]:  # noqa: ARG002
-        """Raises TrialError, see `predict`."""
-        return self.predict(rows)
-
-    @property
-    def predicts(self) -> bool:
-        """Never."""
-        return False
-
-    @property
-    def size_bytes(self) -> int:
-        """Of all its arrays."""
-        return sum(value.nbytes for value in self.module.values())
-
-
-def load(folder: Path) -> FunctionModel:
-    """Read what a function kept."""
-    description = describe(folder)
-    return FunctionModel(weights.read(folder, description["arrays"]), description)
+            self.model.take()
 
 
 class _NotAReading(Exception):
@@ -353,10 +300,10 @@ def _reading(found: Any, epoch: int, seconds: float, names: Sequence[str], *, is
     if any(name not in found for name in needed):
         keys = ", ".join(map(str, found)) or "nothing"
         raise _NotAReading(f"the objective needs {' and '.join(needed)}, but epoch {epoch} has only: {keys}")
-    return Reading(epoch=epoch, extras=extras, is_last=is_last, **numbers)
+    return Reading(epoch=epoch, extras=extras, is_last=is_last, **numbers)  # type: ignore[arg-type]
 
 
-_OWN = frozenset(Reading.__dataclass_fields__) - {"epoch", "extras", "is_last"}
+_OWN = frozenset(Reading.__dataclass_fields__) - {"epoch", "extras", "is_last", "asked"}
 
 
 def _number(value: Any) -> float | None:

@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from tuner.artifacts import DESCRIPTION
+from tuner.artifacts import DESCRIPTION, MEMBERS
 from tuner.core.dataset import Dataset
 from tuner.core.job import Job, Resources
 from tuner.core.spec import StudySpec
@@ -29,13 +29,10 @@ from tuner.core.training import (
     Trainer,
     TrialBatch,
 )
-from tuner.core.trial import Reading, Trial
+from tuner.core.trial import Reading, Stop, Trial
 from tuner.errors import described
 from tuner.trainers.sessions import SessionBatch
 from tuner.trainers.state import reading_of, reading_table
-
-MEMBERS = "members"
-"""The folder, in that of a trial's model, in which member 3's model is the folder ``3``."""
 
 _SPREAD = ("val_loss", "val_score", "gap")
 """Numbers whose standard errors are reported, beside the objectives'."""
@@ -205,6 +202,8 @@ class MeanBatch:
             if isinstance(outcome, Failure):
                 placed.failure = replace(outcome, error=f"{self._told(index)}: {outcome.error}")
                 return placed.failure
+            if isinstance(outcome, Stop):
+                return outcome
             if isinstance(outcome, Reading):
                 readings.append(outcome)
         if len(readings) < self._count:
@@ -265,6 +264,7 @@ def mean(readings: Sequence[Reading], spread: Iterable[str] = ()) -> Reading:
         seconds=sum(r.seconds for r in readings),
         extras=extras,
         is_last=any(r.is_last for r in readings),
+        asked={name: table for r in readings for name, table in r.asked.items()},
     )
 
 

@@ -1,7 +1,8 @@
 """Model: what a trial leaves behind, read back from its folder.
 
 model.json names as ``"trainer"`` the format of its folder: an entry point, which is a function
-``load(folder)`` that returns a `Model`.
+``load(folder)`` that returns a `Model`. Of a trial that was trained several times the folder holds all
+members, and their mean, see `averaged`, is its model.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner import registry
-from tuner.artifacts import DESCRIPTION
+from tuner.artifacts import DESCRIPTION, MEMBERS
 from tuner.errors import TrialError, TunerError, near
 
 GROUP = "tuner.formats"
@@ -27,7 +28,10 @@ class Model(Protocol):
 
     @property
     def module(self) -> Any:
-        """The network (an `nn.Module`), the estimator or, from a function, the kept arrays by name."""
+        """The network (an `nn.Module`), the estimator or, from a function, the kept arrays by name.
+
+        A list of them, of a mean of several models.
+        """
 
     @property
     def description(self) -> Mapping[str, Any]:
@@ -68,8 +72,11 @@ class Model(Protocol):
         """Of its weights; models of one kind with fewer bytes are the simpler ones."""
 
 
-def load_model(folder: str | Path) -> Model:
-    """Read a model from the folder that `TrialBatch.save` wrote, or from what `tune export` wrote.
+def load_members(folder: str | Path) -> tuple[Model, ...]:
+    """Read the models in the folder that `TrialBatch.save` wrote, or in what `tune export` wrote.
+
+    Returns:
+        One, or one for each training of the trial.
 
     Raises:
         TrialError: the folder is missing or damaged; one line.
@@ -77,6 +84,11 @@ def load_model(folder: str | Path) -> Model:
     folder = Path(folder)
     if not (folder / DESCRIPTION).is_file() and (folder / "model" / DESCRIPTION).is_file():
         folder = folder / "model"
+    further = (path for path in (folder / MEMBERS).glob("*") if path.is_dir())
+    return tuple(_load(path) for path in (folder, *sorted(further, key=lambda path: int(path.name))))
+
+
+def _load(folder: Path) -> Model:
     description = describe(folder)
     name = description.get("trainer")
     try:

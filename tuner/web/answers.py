@@ -86,7 +86,7 @@ def improvement(frame: Frame) -> Answer:
     window = f"the newest {RECENT:.0%} of trials"
     if recent <= 0:
         text = f"{found}; {window} brought nothing better."
-        return Answer(asked, "No, it is flat", text, "poor", last)
+        return Answer(asked, "No, it is flat", text, "fair", last)
     gain = f"{window} brought {words.percent(share)} of the whole gain"
     if share < FLAT:
         return Answer(asked, "Hardly", f"{found}; {gain}.", "fair", last)

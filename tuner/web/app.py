@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import io
 import re
+import zipfile
 from collections.abc import Mapping
 from html import escape
 from pathlib import Path
@@ -15,12 +17,12 @@ from urllib.parse import quote
 import dash
 from dash import ALL, ClientsideFunction, Dash, Input, Output, State, dcc, html, no_update
 from dash.development.base_component import Component
-from flask import Flask, Response, request
+from flask import Flask, Response, request, send_file
 from flask_compress import Compress
 
 from tuner.errors import TunerError
 from tuner.figures import Area
-from tuner.web import parts, table
+from tuner.web import actions, parts, table, trial
 from tuner.web.attributes import attributes
 from tuner.web.guard import guard
 from tuner.web.pages import Pages
@@ -47,6 +49,7 @@ class _Dashboard(Dash):
     pages: Pages
 
     def interpolate_index(self, **parts_of_index: Any) -> str:  # type: ignore[override]
+        self.index_string = self.index_string.replace("<html>", '<html lang="en">')
         scripts = str(parts_of_index["scripts"])
         named = {
             "grid-script": self.get_asset_url(_LATER),
@@ -61,13 +64,16 @@ class _Dashboard(Dash):
         return str(super().interpolate_index(**parts_of_index))  # type: ignore[no-untyped-call]
 
 
-def build(renderer: PageRenderer, host: str = "127.0.0.1", token: str | None = None) -> Flask:
+def build(
+    renderer: PageRenderer, host: str = "127.0.0.1", token: str | None = None, *, url: str | None = None
+) -> Flask:
     """The dashboard as a WSGI application.
 
     Args:
         renderer: renders the pages.
         host: where it will listen; see `guard`.
         token: what visitors must know; see `guard`.
+        url: the database that actions are stored in; None: there are none.
     """
     app = _Dashboard(
         "tuner",
@@ -86,6 +92,7 @@ def build(renderer: PageRenderer, host: str = "127.0.0.1", token: str | None = N
     _compressed(server)
     _callbacks(app, renderer)
     _routes(server, renderer)
+    _actions(server, url if token is not None else None)
     guard(server, host, token, app.csp_hashes())
     return server
 
@@ -109,13 +116,14 @@ def _shell(pages: Pages) -> Component:
         [
             dcc.Store(id="route"),
             dcc.Store(id="view"),
+            dcc.Store(id="opened"),
             dcc.Store(id="rendered"),
             dcc.Store(id="ready"),
             dcc.Interval(id="tick", interval=TICK_MS),
             html.Header(
                 [
                     html.A("tuner", href="/", className="brand", title="all studies"),
-                    html.Strong(id="study-name"),
+                    html.H1(id="study-name"),
                     html.Nav(links, id="pages", **attributes(label="pages")),
                     html.Div(
                         [
@@ -132,6 +140,8 @@ def _shell(pages: Pages) -> Component:
             ),
             html.Div(id="status", className="status", role="status"),
             html.Main(html.P("Loading …", className="quiet"), id="body"),
+            html.Aside(id="panel", **attributes(label="the chosen trial")),
+            html.Div(id="tip", role="status", hidden=True),
             html.Footer(id="offline", hidden=True),
             html.Div(id="offscreen"),
         ],
@@ -164,7 +174,15 @@ def _callbacks(app: Dash, renderer: PageRenderer) -> None:
         parsed = _read_route(route, view)
         state = renderer.state(parsed)
         body, rendered = renderer.body(parsed, state)
-        return body, _status(state), {**rendered, "route": route}
+        return body, _status(state, renderer), {**rendered, "route": route}
+
+    @app.callback(
+        Output("panel", "children"),
+        Input("opened", "data"),
+        prevent_initial_call=True,
+    )
+    def opened(route: Any) -> Any:
+        return renderer.panel(Route.read(route))
 
     @app.callback(
         Output({"type": "figure", "key": ALL}, "figure"),
@@ -193,7 +211,19 @@ def _callbacks(app: Dash, renderer: PageRenderer) -> None:
             raise dash.exceptions.PreventUpdate
         update = renderer.update(parsed, state, rendered, at_once=not is_tick)
         pieces = [[update.pieces.get(key, no_update) for key in group] for group in keys]
-        return *pieces, _status(state), {**update.rendered, "route": route}
+        return *pieces, _status(state, renderer), {**update.rendered, "route": route}
+
+
+def _actions(server: Flask, url: str | None) -> None:
+    @server.post("/-/ask")
+    def ask() -> Any:
+        if url is None:
+            text = "This dashboard only looks: start it with `tune dashboard --allow-actions`."
+            return Response(text, status=403, mimetype="text/plain")
+        try:
+            return {"is_noted": True, "told": actions.ask(url, request.get_json(silent=True))}
+        except TunerError as error:
+            return {"is_noted": False, "told": str(error)}
 
 
 def _read_route(route: Any, view: Any) -> Route:
@@ -201,8 +231,8 @@ def _read_route(route: Any, view: Any) -> Route:
     return Route.read(table_)
 
 
-def _status(state: PageState) -> list[Component]:
-    return [] if state.snapshot is None else parts.header(state.snapshot)
+def _status(state: PageState, renderer: PageRenderer) -> list[Component]:
+    return [] if state.snapshot is None else parts.header(state.snapshot, allows=renderer.allows)
 
 
 def _routes(server: Flask, renderer: PageRenderer) -> None:
@@ -231,6 +261,32 @@ def _routes(server: Flask, renderer: PageRenderer) -> None:
             return {"trials": renderer.within(Route.read(table_.get("route")), str(table_.get("card")), area)}
         except TunerError as error:
             return told(error)
+
+    @server.get("/-/trial")
+    def told_of() -> Any:
+        name, number = request.args.get("study", ""), request.args.get("trial", -1, type=int)
+        try:
+            found = live.reader.trial(name, number)
+            return {"lines": [] if found is None else trial.at_point(live.snapshot(name), found[0])}
+        except TunerError as error:
+            return told(error)
+
+    @server.get("/-/model.zip")
+    def model() -> Any:
+        name, number = request.args.get("study", ""), request.args.get("trial", -1, type=int)
+        try:
+            found = live.reader.trial(name, number)
+        except TunerError as error:
+            return told(error)
+        folder = None if found is None or found[0].model_path is None else Path(found[0].model_path)
+        if folder is None or not folder.is_dir():
+            return Response(f"The model of trial {number} was not kept.", status=404, mimetype="text/plain")
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+                archive.write(path, path.relative_to(folder))
+        packed.seek(0)
+        return send_file(packed, "application/zip", as_attachment=True, download_name=f"trial-{number}.zip")
 
     @server.get("/-/curves.csv")
     def curves() -> Any:

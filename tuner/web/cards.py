@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import unescape
 from typing import Any
 
 from dash import dcc, html
@@ -30,9 +31,11 @@ def card(one: Card, frame: Frame, chosen: Mapping[str, Any], drawing: Drawing) -
         chosen: options' values that the address gives.
         drawing: the figure as drawn.
     """
+    empty = "" if drawing["data"] else " ".join(each["text"] for each in drawing["layout"]["annotations"])
     return html.Section(
         [
             html.Header([html.H3(one.title), _controls(one, frame, chosen), _help(one)]),
+            html.P(unescape(empty.replace("<br>", " ")), className="why"),
             dcc.Graph(
                 id={"type": "figure", "key": one.key},
                 figure=drawing,
@@ -41,7 +44,7 @@ def card(one: Card, frame: Frame, chosen: Mapping[str, Any], drawing: Drawing) -
                 style={"height": f"{one.entry.height}px"},
             ),
         ],
-        className=f"card {one.entry.width}",
+        className=f"card {one.entry.width}{' folded' if empty.strip() else ''}",
         id=f"card-{one.key}",
     )
 
@@ -50,7 +53,13 @@ def _help(one: Card) -> Component:
     return html.Details(
         [
             html.Summary("?", title="What am I looking at?", **attributes(label=f"help for {one.title}")),
-            html.P(one.figure.help),
+            html.Div(
+                [
+                    html.P(one.figure.help),
+                    html.Button("its numbers as a table", type="button", **attributes(numbers="")),
+                ],
+                className="menu",
+            ),
         ],
         className="help",
     )

@@ -142,7 +142,7 @@ def _records(frame: Frame) -> list[TrialRecord]:
     for name, parameter in space:
         column = frame.params[name].tolist()
         if isinstance(parameter, Choice):
-            choices = {str(choice): choice for choice in parameter.choices}
+            choices = dict(zip(parameter.texts, parameter.choices, strict=True))
             values.append([choices.get(text) for text in column])
         else:
             values.append([None if x != x else x for x in column])

@@ -9,7 +9,7 @@ import pickle
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from threading import RLock
 from typing import Any
@@ -48,6 +48,7 @@ class LiveSnapshot:
         version: changes with every read that found something new.
         findings: the study's findings; older ones while new ones are computed.
         confirmation: its last one; None where there was none.
+        comments: by trial number; None: on the study.
     """
 
     frame: Frame
@@ -57,6 +58,7 @@ class LiveSnapshot:
     version: str
     findings: tuple[Finding, ...] = ()
     confirmation: Confirmation | None = None
+    comments: Mapping[int | None, str] = field(default_factory=dict)
 
     @cached_property
     def verdict(self) -> Verdict:
@@ -74,6 +76,7 @@ class LiveSnapshot:
             frame.record(0),
             tuple(frame.trials.number[frame.front].tolist()),
             found,
+            frame.objectives.ahead_of(best, frame.best_unfinished),
         )
 
 
@@ -171,6 +174,7 @@ class LiveStudy:
         self._changed: dict[int, int] = {}
         self._params: dict[str, NDArray[Any]] = {}
         self._confirmed: Mapping[str, Any] | None = None
+        self._comments: Mapping[int | None, str] = {}
         self._snapshot: LiveSnapshot | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -194,26 +198,37 @@ class LiveStudy:
                 # With another space every column of parameters is another one.
                 self._cursor = self._cursor if is_same else None
                 delta = reader.delta(self.name, self._cursor, spec.objectives().names)
-                confirmed = reader.confirmed(self.name)
+                confirmed, comments = reader.confirmed(self.name), reader.comments(self.name)
             self._stamp, self._looked = stamp, now
             is_told = known is not None and _told(known.summary) == _told(summary)
-            if known is None or delta or not is_told or confirmed != self._confirmed:
+            is_said = confirmed == self._confirmed and comments == self._comments
+            if known is None or delta or not is_told or not is_said:
                 self._confirmed = confirmed
-                self._snapshot = self._next(delta, summary, spec)
+                self._snapshot = self._next(delta, summary, spec, comments)
         if self._snapshot is None:
             raise StoreError(f"study '{self.name}' cannot be read")
         return self._snapshot
 
-    def _next(self, delta: Delta, summary: StudySummary, spec: StudySpec) -> LiveSnapshot:
+    def _next(
+        self, delta: Delta, summary: StudySummary, spec: StudySpec, comments: Mapping[int | None, str]
+    ) -> LiveSnapshot:
         self._count += 1
         frame = self._frame(delta, spec)
+        before, self._comments = self._comments, comments
+        for number in {**before, **comments}:
+            if number in self._changed and before.get(number) != comments.get(number):
+                self._changed[number] = self._count
+        score = Baseline.score_of(spec.trainer.score_name, summary.facts)
+        task = str(summary.facts.get("task", ""))
+        if (frame.score, frame.task) != (score, task):
+            frame = replace(frame, score=score, task=task)
         numbers = frame.trials.number.tolist()
         changed = np.array([self._changed[number] for number in numbers], np.int64)
         study = self._cursor.study if self._cursor is not None else ()
         version = f"{hash(study) & 0xFFFFFF:x}.{self._count}"
         findings = self._snapshot.findings if self._snapshot is not None else ()
         confirmation = None if self._confirmed is None else Confirmation.from_table(self._confirmed)
-        return LiveSnapshot(frame, summary, spec, changed, version, findings, confirmation)
+        return LiveSnapshot(frame, summary, spec, changed, version, findings, confirmation, comments)
 
     def _with_insight(self, snapshot: LiveSnapshot, reader: Reader) -> LiveSnapshot:
         """The snapshot with the newest importances and findings."""

@@ -22,6 +22,7 @@ PARTS: Mapping[str, str] = {
     "findings": "what the study has shown, in plain words, and what to do",
     "best": "the best trials beside the default configuration",
     "trials": "the table of all trials",
+    "selected": "the selected trials side by side, with the settings that differ",
     "trial": "how one trial ended, and its settings",
     "studies": "which studies are compared",
 }
@@ -41,6 +42,7 @@ class FigureEntry(_PageTable):
     height: int = Field(340, ge=160, le=2000, description="pixels")
     options: dict[str, Any] = Field({}, description="options' values at first")
     controls: tuple[str, ...] | None = Field(None, description="options with a control; all where left out")
+    several_objectives: bool = Field(False, description="only on pages of studies with several objectives")
 
 
 class PageFile(_PageTable):
@@ -91,6 +93,10 @@ class Page:
     file: PageFile
     cards: tuple[Card, ...] = ()
     faults: tuple[str, ...] = ()
+
+    def cards_of(self, objectives: int) -> tuple[Card, ...]:
+        """The cards that a study with so many objectives has."""
+        return tuple(card for card in self.cards if objectives > 1 or not card.entry.several_objectives)
 
     @property
     def has_grid(self) -> bool:

@@ -6,7 +6,8 @@ never HTML.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Sequence
 from shlex import quote
 from typing import Any
 
@@ -16,11 +17,11 @@ from dash.development.base_component import Component
 
 from tuner.core import words
 from tuner.core.baseline import Baseline
-from tuner.core.budget import StudyState
+from tuner.core.budget import AMOUNTS, Budget, StudyState
+from tuner.core.frame import DIVERGED
 from tuner.figures import Frame
 from tuner.findings import Finding
 from tuner.judging import short
-from tuner.store.columns import TrialRow
 from tuner.store.values import StudySummary
 from tuner.web import answers
 from tuner.web.attributes import attributes
@@ -31,6 +32,8 @@ Cell = str | Component
 
 BEST_SHOWN = 8
 SETTINGS_SHOWN = 7
+MEASURED_SHOWN = 4
+SIDE_BY_SIDE = 8
 FINDINGS_SHOWN = 4
 
 
@@ -58,7 +61,7 @@ def verdict_tiles(snapshot: LiveSnapshot) -> Component:
             short = html.A(answer.short, href=address(snapshot.frame.name, "trial", answer.trial))
         tiles.append(
             html.Section(
-                [html.H3(answer.question), html.P(short, className="short"), html.P(answer.text)],
+                [html.H3(answer.question), html.P(short, className="short"), html.P(coded(answer.text))],
                 className=f"tile {answer.mood}",
             )
         )
@@ -79,7 +82,13 @@ def found(findings: Sequence[Finding]) -> Component:
 
 
 def _finding(one: Finding) -> Component:
-    return html.P([html.B(one.sentence), " ", one.advice], className=one.severity.name.lower())
+    told = [html.B(coded(one.sentence)), " ", *coded(one.advice)]
+    return html.P(told, className=one.severity.name.lower())
+
+
+def coded(text: str) -> list[Cell]:
+    """A sentence whose commands, which stand between backticks, are set as code."""
+    return [html.Code(part) if i % 2 else part for i, part in enumerate(text.split("`"))]
 
 
 def best_table(snapshot: LiveSnapshot) -> Component:
@@ -90,16 +99,14 @@ def best_table(snapshot: LiveSnapshot) -> Component:
     rows += [row for row in np.flatnonzero(np.isin(trials.number, [0, taken or 0])) if row not in rows]
     if not rows:
         return message("No trial has a value yet", "This table fills in as trials end.")
-    measured = [
-        name
-        for name in ("gap", "train_loss", "val_loss", "val_score")
-        if name != frame.objective.metric and np.isfinite(getattr(trials, name)[rows]).any()
-    ]
+    first = frame.objective.metric
+    measured = [n for n in frame.measured if n != first and np.isfinite(frame.at_best(n)[rows]).any()]
+    measured = measured[:MEASURED_SHOWN]
     names = [name for name in frame.ordered_params() if len({str(frame.params[name][r]) for r in rows}) > 1]
     names = names[:SETTINGS_SHOWN]
-    head = ["trial", frame.objective.metric, *measured, "epochs", *names]
+    head = ["trial", *(frame.label(name) for name in (first, *measured)), "epochs", *names]
     body = []
-    columns = [words.numbers(*getattr(trials, n)[rows].tolist()) for n in ("value", *measured)]
+    columns = [words.numbers(*frame.at_best(n)[rows].tolist()) for n in (first, *measured)]
     columns.append([str(int(epochs)) for epochs in trials.epochs[rows]])
     columns += [words.settings(frame.params[name][rows].tolist()) for name in names]
     for row, *others in zip(rows, *columns, strict=True):
@@ -111,7 +118,7 @@ def best_table(snapshot: LiveSnapshot) -> Component:
         body.append(("default" if number == 0 else "", cells))
     note = "Settings that matter most come first." if frame.importances.get("value") else ""
     return html.Section(
-        [html.Header([html.H3("Best trials"), html.Small(note)]), _table(head, body)],
+        [html.Header([html.H3("Best trials"), html.Small(note)]), text_table(head, body)],
         className="card full",
     )
 
@@ -134,6 +141,13 @@ def trials_tools(snapshot: LiveSnapshot) -> Component:
                                 className="toggle",
                                 **attributes(pressed=False),
                             ),
+                            html.Details(
+                                [
+                                    html.Summary("columns"),
+                                    html.Div(id="columns", className="menu"),
+                                ],
+                                className="many",
+                            ),
                             html.Button("CSV of the table", type="button", id="csv"),
                             html.A(
                                 "CSV of all curves",
@@ -153,129 +167,33 @@ def trials_tools(snapshot: LiveSnapshot) -> Component:
     )
 
 
-def trial_story(
-    snapshot: LiveSnapshot,
-    row: TrialRow | None,
-    traceback: str | None,
-    route: Route,
-    errors: Mapping[str, float] | None = None,
-) -> Component:
-    """How a trial ended, and its settings beside the default's and the best one's.
-
-    Args:
-        snapshot: the study.
-        row: the trial; None where there is none.
-        traceback: of its failure.
-        route: what the page shows.
-        errors: standard errors of its numbers at the best epoch, where they are means.
-    """
-    frame = snapshot.frame
-    if row is None:
-        last = int(frame.trials.number[-1]) if len(frame) else None
-        known = "has no trials yet" if last is None else f"has trials 0 to {last}"
-        return message(f"No trial {route.trial}", f"Study '{snapshot.summary.name}' {known}.")
-    at = (
-        int(np.flatnonzero(frame.trials.number == row.number)[0])
-        if row.number in frame.trials.number
-        else None
-    )
-    return html.Div(
-        [
-            _steps(snapshot, row),
-            _facts(frame, row, at, errors or {}),
-            _settings(snapshot, row),
-            *_traceback(traceback),
-        ],
-        className="grid",
-    )
-
-
-def _steps(snapshot: LiveSnapshot, row: TrialRow) -> Component:
-    frame, taken = snapshot.frame, snapshot.verdict.number
-    numbers = frame.trials.number.tolist()
-    here = numbers.index(row.number) if row.number in numbers else 0
-
-    def link(text: str, key: str, at: int) -> Component:
-        if not 0 <= at < len(numbers):
-            return html.Span(text, className="button off")
-        return html.A(
-            text,
-            href=address(frame.name, "trial", numbers[at]),
-            className="button",
-            title=key,
-            id=f"trial-{key}",
-        )
-
-    links = [link("‹ previous (k)", "k", here - 1), link("next (j) ›", "j", here + 1)]
-    if taken in numbers:
-        links.append(link("the one to take (b)", "b", numbers.index(taken)))
-    select = html.Button(
-        "select",
-        type="button",
-        className="toggle",
-        **attributes(pressed=False, select=str(row.number)),
-    )
-    return html.Div([html.H2(f"Trial {row.number}"), *links, select], className="steps full")
-
-
-def _facts(frame: Frame, row: TrialRow, at: int | None, errors: Mapping[str, float]) -> Component:
-    trials = frame.trials
-
-    def mean(name: str, value: float) -> str:
-        error = errors.get(name, np.nan)
-        return words.number(value) + (f" ± {words.number(error)} (standard error)" if error == error else "")
-
-    told: list[tuple[str, Any]] = [("state", row.state)]
-    if row.rule:
-        told.append(("stopped by", row.rule))
-    if row.reason:
-        told.append(("reason", row.reason))
-    if at is not None:
-        told.append((frame.objective.metric, mean(frame.objective.metric, float(trials.value[at]))))
-        for name in ("train_loss", "val_loss", "gap", "train_score", "val_score"):
-            value = float(getattr(trials, name)[at])
-            if value == value and name != frame.objective.metric:
-                told.append((name, mean(name, value)))
-        told.append(("best epoch", f"{int(trials.best_epoch[at])} of {int(trials.epochs[at])}"))
-        told.append(("trained", words.duration(float(trials.seconds[at]))))
-    if row.interruptions:
-        told.append(("interruptions", words.count(row.interruptions, "time") + ", went on each time"))
-    if row.started_at:
-        told.append(("started", words.moment(row.started_at)))
-    if row.ended_at:
-        told.append(("ended", words.moment(row.ended_at)))
-    if row.model_path:
-        told.append(("model", html.Code(row.model_path)))
-    lines = [html.Div([html.Dt(name), html.Dd(value)]) for name, value in told]
-    return html.Section([html.Header(html.H3("Outcome")), html.Dl(lines)], className="card half")
-
-
-def _settings(snapshot: LiveSnapshot, row: TrialRow) -> Component:
-    frame, taken = snapshot.frame, snapshot.verdict.number
-    default = np.flatnonzero(frame.trials.number == 0)
-    best = next(iter(np.flatnonzero(frame.trials.number == taken)), None)
-
-    def of(where: Any, name: str) -> Any:
-        return None if where is None or name not in frame.params else frame.params[name][where]
-
-    names = [n for n in frame.ordered_params() if n in row.params or len(default)]
-    names += [name for name in row.params if name not in names]
-    body = []
-    for name in names:
-        its = of(default[0] if len(default) else None, name)
-        cells = words.settings((row.params.get(name), its, of(best, name)))
-        if set(cells) == {words.ABSENT}:
-            continue
-        body.append(("changed" if cells[0] != cells[1] else "", [name, *cells]))
-    title = "to take" if taken is None else f"to take ({taken})"
-    table = _table(["setting", "this trial", "default", title], body)
-    return html.Section([html.Header(html.H3("Settings")), table], className="card half")
-
-
-def _traceback(text: str | None) -> list[Component]:
-    if not text:
+def side_by_side(frame: Frame) -> list[Component]:
+    """The selected trials beside the default one: what was measured, and the settings that differ."""
+    rows = np.flatnonzero(frame.is_selected)
+    if not len(rows):
         return []
-    return [html.Section([html.Header(html.H3("Traceback")), html.Pre(text)], className="card full")]
+    shown = rows[:SIDE_BY_SIDE]
+    default = np.flatnonzero(frame.trials.number == 0)
+    columns = [*default.tolist(), *(row for row in shown.tolist() if row not in default)]
+    numbers = frame.trials.number[columns].tolist()
+    links = [html.A(f"trial {n}" if n else "default", href=address(frame.name, "trial", n)) for n in numbers]
+    body: list[tuple[str, Sequence[Cell]]] = [("", ["state", *frame.endings[columns].astype(str).tolist()])]
+    measured = {frame.label(name): frame.at_best(name)[columns].tolist() for name in frame.measured}
+    body += [("", [name, *words.numbers(*values)]) for name, values in measured.items()]
+    body.append(("", ["best epoch", *map(str, frame.trials.best_epoch[columns].tolist())]))
+    same = 0
+    for name in frame.ordered_params():
+        cells = words.settings(frame.params[name][columns].tolist())
+        if len(set(cells)) > 1:
+            body.append(("setting", [name, *cells]))
+        else:
+            same += 1
+    said = [f"{words.count(same, 'setting')} are the same in all of them." if same else ""]
+    if len(rows) > len(shown):
+        said.append(f"The first {len(shown)} of {len(rows):,} selected trials.")
+    note = html.Small(" ".join(filter(None, said)))
+    table = text_table(["", *links], body)
+    return [html.Section([html.Header([html.H3("Side by side"), note]), table], className="card full")]
 
 
 def compared(route: Route, summaries: Sequence[StudySummary]) -> Component:
@@ -321,16 +239,16 @@ def studies(summaries: Sequence[StudySummary], lost: str | None = None) -> Compo
             best,
             counts(summary),
             words.duration(summary.seconds),
-            words.moment(summary.updated_at),
+            html.Time(words.moment(summary.updated_at), dateTime=str(summary.updated_at)),
             summary.description,
         ]
         body.append(("", cells))
-    table = _table(head, body, "studies")
+    table = text_table(head, body, "studies")
     wrong = [html.P(f"There is nothing at '{lost}'. These are the studies of this database.")] if lost else []
     return html.Section([html.Header(html.H2("Studies")), *wrong, table], className="card full")
 
 
-def _table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], kind: str = "") -> Component:
+def text_table(head: Sequence[Cell], rows: Sequence[tuple[str, Sequence[Cell]]], kind: str = "") -> Component:
     """A table.
 
     Args:
@@ -338,9 +256,9 @@ def _table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], kind
         rows: each with its class; the first cell says what the row is of.
         kind: the table's class.
     """
-    above = html.Thead(html.Tr([html.Th(name) for name in head]))
+    above = html.Thead(html.Tr([html.Th(name, scope="col") for name in head]))
     body = [
-        html.Tr([html.Th(first), *(html.Td(cell) for cell in others)], className=its)
+        html.Tr([html.Th(first, scope="row"), *(html.Td(cell) for cell in others)], className=its)
         for its, (first, *others) in rows
     ]
     return html.Div(html.Table([above, html.Tbody(body)], className=kind), className="scroll")
@@ -349,24 +267,58 @@ def _table(head: Sequence[str], rows: Sequence[tuple[str, Sequence[Cell]]], kind
 def counts(summary: StudySummary) -> str:
     """How many trials are in which state."""
     total = sum(summary.counts.values())
-    each = ", ".join(f"{n} {state}" for state, n in summary.counts.items() if n)
-    return f"{total}: {each}" if each else "0"
+    each = ", ".join(f"{n:,} {state}" for state, n in summary.counts.items() if n)
+    return f"{total:,}: {each}" if each else "0"
 
 
-def header(snapshot: LiveSnapshot) -> list[Component]:
-    """How the study stands: state, counts, what to take, how much of the budget is used."""
+def header(snapshot: LiveSnapshot, *, allows: bool = False) -> list[Component]:
+    """How the study stands: state, counts, what to take, how much of the budget is used.
+
+    Args:
+        snapshot: the study.
+        allows: whether it may be stopped from here.
+    """
     summary, frame = snapshot.summary, snapshot.frame
     items: list[Component] = [html.Span(summary.status, className=f"badge {summary.status}")]
+    if comment := snapshot.comments.get(None):
+        items.append(html.Span(comment, className="comment"))
     if summary.reason and not summary.is_driven:
         items.append(html.Span(summary.reason, className="reason"))
-    items.append(html.Span(counts(summary).replace(":", " trials:", 1)))
+    diverged = int((frame.endings == DIVERGED).sum())
+    of_these = f" ({diverged:,} of them diverged)" if diverged else ""
+    items.append(
+        html.Span(counts(summary).replace(":", " trials:", 1).replace("stopped", f"stopped{of_these}"))
+    )
     if snapshot.verdict.number is not None:
         value = words.number(snapshot.verdict.value)
-        items.append(html.Span([f"{short(snapshot.verdict)}: {frame.objective.metric} ", html.B(value)]))
+        metric = frame.label(frame.objective.metric)
+        items.append(html.Span([f"{short(snapshot.verdict)}: {metric} ", html.B(value)]))
     items.append(html.Span(f"{words.duration(summary.seconds)}{_left(snapshot)}"))
+    if summary.is_driven:
+        ask = attributes(pressed=False)
+        why = "a sound, and a notification of this browser if you allow it"
+        items.append(
+            html.Button(
+                "tell me when it ends", id="tell-end", type="button", title=why, className="toggle", **ask
+            )
+        )
+    if allows and summary.is_driven:
+        items += _doing(snapshot.spec.limits())
     if summary.state is StudyState.INTERRUPTED and not summary.is_driven:
         items.append(html.Code(f"tune resume {quote(summary.name)}"))
     return items
+
+
+def _doing(budget: Budget) -> list[Component]:
+    """What may be asked of a running study."""
+    buttons: list[Component] = [
+        html.Button("stop the study", type="button", **attributes(ask="stop", sure=""))
+    ]
+    limits = {key: 2 * limit for key in AMOUNTS if (limit := getattr(budget, key)) is not None}
+    for key, twice in limits.items():
+        text, ask = f"double its budget to {twice:,g} {key}", json.dumps({key: twice})
+        buttons.append(html.Button(text, type="button", **attributes(ask="raise", content=ask, sure="")))
+    return buttons
 
 
 def _left(snapshot: LiveSnapshot) -> str:

@@ -23,7 +23,7 @@ from tuner import figures
 from tuner.errors import SpecError, StoreError, StudyNotFound, TunerError, described
 from tuner.figures import Frame
 from tuner.store.values import StudySummary
-from tuner.web import parts
+from tuner.web import comparing, parts, trial
 from tuner.web.cards import card
 from tuner.web.difference import patch
 from tuner.web.live import Live, LiveSnapshot
@@ -59,6 +59,7 @@ class PageState:
         frame: the study with selection and comparisons.
         page: which page; None: none.
         summaries: every study, for the list and for comparisons.
+        beside: the studies that are compared with this one.
         trouble: an error message to show instead.
     """
 
@@ -68,6 +69,7 @@ class PageState:
     frame: Frame | None = None
     page: Page | None = None
     summaries: tuple[StudySummary, ...] = ()
+    beside: tuple[LiveSnapshot, ...] = ()
     trouble: Component | None = None
 
 
@@ -90,12 +92,14 @@ class PageRenderer:
     Args:
         live: the database.
         pages: the pages.
+        allows: whether visitors may ask something of studies.
 
     Attributes:
         drawn: set once the body of a study's page has been built.
     """
 
-    def __init__(self, live: Live, pages: Pages) -> None:
+    def __init__(self, live: Live, pages: Pages, *, allows: bool = False) -> None:
+        self.allows = allows
         self.drawn = Event()
         self.live = live
         self.pages = pages
@@ -109,7 +113,7 @@ class PageRenderer:
             route = Route(study=name, page=page.name)
             state = self.state(route)
             if state.snapshot is not None and state.frame is state.snapshot.frame:
-                for one in page.cards:
+                for one in page.cards_of(len(state.frame.objectives)):
                     self._draw(one, state, route)
 
     def state(self, route: Route) -> PageState:
@@ -147,6 +151,7 @@ class PageRenderer:
         frame = snapshot.frame
         versions = [snapshot.version]
         summaries: tuple[StudySummary, ...] = ()
+        beside: list[LiveSnapshot] = []
         if "studies" in page.file.all_parts:
             _, found = self.live.studies()
             summaries = tuple(found)
@@ -161,7 +166,7 @@ class PageRenderer:
         names = ",".join(summary.name for summary in summaries)
         shape = f"{page.name}|{route.trial}|{snapshot.summary.name}|{snapshot.summary.digest}|{names}"
         shape = blake2b(shape.encode(), digest_size=8).hexdigest()
-        return PageState(shape, "+".join(versions), snapshot, frame, page, summaries)
+        return PageState(shape, "+".join(versions), snapshot, frame, page, summaries, tuple(beside))
 
     def _around(self, frame: Frame, number: int | None) -> Frame:
         """The trial alone, with the standard errors of means over folds or seeds."""
@@ -205,7 +210,7 @@ class PageRenderer:
         if page.has_grid:
             boxes["trials"] = parts.trials_tools(state.snapshot)
         cards = []
-        for i, one in enumerate(page.cards):
+        for i, one in enumerate(page.cards_of(len(frame.objectives))):
             if i < AT_ONCE:
                 drawing = self._draw(one, state, route)
                 update.rendered["pieces"][one.key] = self._keep(drawing)
@@ -240,7 +245,7 @@ class PageRenderer:
             _note(update, key, component, before.get(key))
         if state.page is None or state.frame is None:
             return update
-        cards, size = list(state.page.cards), 0
+        cards, size = list(state.page.cards_of(len(state.frame.objectives))), 0
         start = int(rendered.get("next", 0)) % max(1, len(cards))
         for i, one in enumerate(cards[start:] + cards[:start]):
             if size > TICK_CHARACTERS and not at_once:
@@ -272,23 +277,41 @@ class PageRenderer:
                 found[name] = parts.found(state.snapshot.findings)
             elif name == "best":
                 found[name] = parts.best_table(state.snapshot)
+            elif name == "selected":
+                found[name] = html.Div(parts.side_by_side(state.frame))
             elif name == "studies":
-                found[name] = parts.compared(route, state.summaries)
+                beside = comparing.compared([state.snapshot, *state.beside])
+                found[name] = html.Div([parts.compared(route, state.summaries), *beside])
             elif name == "trial":
                 found[name] = self._story(route, state.snapshot)
         return found
 
+    def panel(self, route: Route) -> Component | None:
+        """The trial that was opened beside the figures; None where there is none."""
+        try:
+            if route.study is None or route.open is None:
+                return None
+            snapshot = self.live.snapshot(route.study)
+            found = self.live.reader.trial(route.study, route.open)
+            printed = self.live.reader.log(route.study, route.open)
+        except StoreError:
+            return None  # the page itself says so
+        if found is None:
+            return None
+        return trial.panel(snapshot, *found, printed, route.theme, allows=self.allows)
+
     def _story(self, route: Route, snapshot: LiveSnapshot) -> Component:
         number = route.trial if route.trial is not None else snapshot.verdict.number
-        row, traceback = None, None
+        row, traceback, printed = None, None, ""
         errors: Mapping[str, float] = {}
         if number is not None:
             found = self.live.reader.trial(snapshot.summary.name, number)
             row, traceback = found if found is not None else (None, None)
+            printed = self.live.reader.log(snapshot.summary.name, number)
             errors = (
                 _at(row.best_epoch, *self.live.reader.errors(snapshot.summary.name, number)) if row else {}
             )
-        return parts.trial_story(snapshot, row, traceback, replace(route, trial=number), errors)
+        return trial.trial_story(snapshot, row, traceback, printed, replace(route, trial=number), errors)
 
     def _draw(self, one: Card, state: PageState, route: Route) -> Any:
         snapshot, frame = state.snapshot, state.frame

@@ -27,6 +27,7 @@ class Route:
         study: a study's name; None: the list of studies.
         page: a page's name; None: the first one.
         trial: a trial's number.
+        open: the number of a trial that stands beside the figures.
         against: further studies to compare with.
         selection: numbers of the selected trials.
         options: chosen options by card: ``{"convergence": {"axis": "epochs"}}``.
@@ -37,6 +38,7 @@ class Route:
     study: str | None = None
     page: str | None = None
     trial: int | None = None
+    open: int | None = None
     against: tuple[str, ...] = ()
     selection: frozenset[int] = frozenset()
     options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -58,6 +60,7 @@ class Route:
             study=_text(table.get("study")),
             page=_text(table.get("page")),
             trial=_number(table.get("trial")),
+            open=_number(table.get("open")),
             against=tuple(str(name) for name in against) if isinstance(against, list) else (),
             selection=frozenset(numbers(_text(table.get("sel")) or "")),
             options=options,

@@ -49,6 +49,7 @@ class Server:
         port: where to listen; 0: any free one.
         folder: where the user's own pages are; the working folder.
         prefetch: the prefetch of the newest study.
+        allows: whether visitors may ask something of studies; they need the token on any address then.
 
     Attributes:
         address: what to open in a browser, with the token where one is needed.
@@ -67,21 +68,23 @@ class Server:
         port: int = 8080,
         folder: Path | None = None,
         prefetch: Prefetch | None = None,
+        *,
+        allows: bool = False,
     ) -> None:
         malloc.keep_together()
         # Scripts are served while a study is read: none waits long for its turn.
         sys.setswitchinterval(TURN_S)
         self._live = Live(Reader(url))
         found = pages.load(folder)
-        self._renderer = renderer = PageRenderer(self._live, found)
+        self._renderer = renderer = PageRenderer(self._live, found, allows=allows)
         self._closed = Event()
         listening = _listening(host, port)
         # The newest study is what will be looked at: it is read and drawn while the browser starts.
         self._prefetch = prefetch
         self._reading = Thread(target=self._read_newest, args=(renderer,), daemon=True)
         self._reading.start()
-        token = None if is_loopback(host) else secrets.token_urlsafe(24)
-        application = build(renderer, host, token)
+        token = None if is_loopback(host) and not allows else secrets.token_urlsafe(24)
+        application = build(renderer, host, token, url=url if allows else None)
         self._server = connections.listen(application, listening)
         bound = listening.getsockname()[1]
         self.address = f"http://{_named(host)}:{bound}/" + (f"?token={token}" if token else "")
@@ -134,6 +137,7 @@ def serve(
     opens: bool = True,
     tell: Callable[[str], None] = lambda _line: None,
     prefetch: Prefetch | None = None,
+    allows: bool = False,
 ) -> None:
     """Serve the dashboard of a database until interrupted; see `Server`.
 
@@ -144,12 +148,14 @@ def serve(
         opens: open a browser.
         tell: takes lines for the user.
         prefetch: see `Server`.
+        allows: see `Server`.
     """
-    server = Server(url, host, port, prefetch=prefetch)
+    server = Server(url, host, port, prefetch=prefetch, allows=allows)
     for fault in server.faults:
         tell(f"warning: {fault}")
     tell(f"dashboard: {server.address}")
-    tell(f"shows {server.location} and changes nothing; press Ctrl-C to stop it")
+    what = "takes requests for its studies" if allows else "changes nothing"
+    tell(f"shows {server.location} and {what}; press Ctrl-C to stop it")
     if opens:
         timer = Timer(OPEN_AFTER_S, webbrowser.open, [server.address])
         timer.daemon = True

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.core.columns import READING
 from tuner.figures import Frame
 from tuner.web.live import LiveSnapshot
 
@@ -21,7 +22,7 @@ DIGITS = 8
 """Significant digits of a number in the table."""
 
 _WHOLE = 1e15
-_NUMBERS = ("value", "gap", "train_loss", "val_loss", "train_score", "val_score")
+_PLAIN = ("best_epoch",)
 
 
 def columns(snapshot: LiveSnapshot, since: int = 0, most: int | None = None) -> dict[str, Any]:
@@ -33,34 +34,58 @@ def columns(snapshot: LiveSnapshot, since: int = 0, most: int | None = None) -> 
         most: how many of them, the earliest first; None: all.
 
     Returns:
-        ``names``, ``kinds`` (``"number"`` or ``"text"``), ``columns`` in the same order, and the
-        count of the read. Numbers have eight significant digits, integers all; None for a missing one.
+        ``names``, ``labels``, ``kinds`` (``"number"`` or ``"text"``),
+        ``columns`` in the same order, the count of the read, and ``order``: the name to
+        sort by, and whether less of it is better. Numbers have eight significant digits, integers all;
+        None for a missing one.
     """
     frame = snapshot.frame
     rows = np.flatnonzero(snapshot.changed > since)[:most]
     trials = frame.trials
     found: list[tuple[str, str, list[Any]]] = [
         ("number", "number", trials.number[rows].tolist()),
-        ("state", "text", trials.state[rows].tolist()),
+        ("state", "text", frame.endings[rows].tolist()),
     ]
     metric = frame.objective.metric
-    for name in _NUMBERS:
-        values = getattr(trials, name)
-        if name == metric or not np.isfinite(values).any():
-            continue
-        found.append((metric if name == "value" else name, "number", rounded(values[rows], DIGITS)))
+    # What is searched for, then the settings, which say most of why, then everything else.
+    first = [each.metric for each in frame.objectives]
+    others = [name for name in frame.measured if name not in first]
+
+    def measured(names: list[str]) -> list[tuple[str, str, list[Any]]]:
+        return [(name, "number", rounded(frame.at_best(name)[rows], DIGITS)) for name in names]
+
+    found += [*measured(first), *_settings(frame, rows), *measured(others)]
     found += [(n, "number", getattr(trials, n)[rows].tolist()) for n in ("best_epoch", "epochs")]
     found.append(("seconds", "number", rounded(trials.seconds[rows], 3)))
+    found.append(("rule", "text", [text or None for text in trials.rule[rows].tolist()]))
+    found.append(("reason", "text", [text or None for text in trials.reason[rows].tolist()]))
+    if any(number is not None for number in snapshot.comments):
+        numbers = trials.number[rows].tolist()
+        found.append(("comment", "text", [snapshot.comments.get(number) for number in numbers]))
+    names, kinds, data = zip(*found, strict=True)
+    labels = [_label(frame, name) for name in names]
+    order = [metric, frame.objective.minimize]
+    since_now = int(snapshot.changed.max(initial=0))
+    return {
+        "since": since_now, "names": names, "labels": labels, "kinds": kinds, "columns": data, "order": order,
+    }  # fmt: skip
+
+
+def _settings(frame: Frame, rows: NDArray[np.int64]) -> list[tuple[str, str, list[Any]]]:
+    found: list[tuple[str, str, list[Any]]] = []
     for name in frame.ordered_params():
         column = frame.params[name][rows]
         if frame.params[name].dtype == object:
             found.append((name, "text", [text or None for text in column.tolist()]))
         else:
             found.append((name, "number", rounded(column, DIGITS)))
-    found.append(("rule", "text", [text or None for text in trials.rule[rows].tolist()]))
-    found.append(("reason", "text", [text or None for text in trials.reason[rows].tolist()]))
-    names, kinds, data = zip(*found, strict=True)
-    return {"since": int(snapshot.changed.max(initial=0)), "names": names, "kinds": kinds, "columns": data}
+    return found
+
+
+def _label(frame: Frame, name: str) -> str:
+    if name == "number":
+        return "trial"
+    return frame.label(name) if name in frame.measured else name.replace("_", " ") if name in _PLAIN else name
 
 
 def rounded(values: NDArray[np.floating[Any]], digits: int = 6) -> list[float | None]:
@@ -83,24 +108,16 @@ def rounded(values: NDArray[np.floating[Any]], digits: int = 6) -> list[float | 
 
 def curves_csv(frame: Frame) -> Iterator[str]:
     """Every reading of every trial as CSV, many lines at once."""
-    names = (
-        "epoch",
-        "train_loss",
-        "val_loss",
-        "train_score",
-        "val_score",
-        "learning_rate",
-        "grad_norm",
-        "seconds",
-    )
+    epochs, step = frame.epochs, 5000
+    own = (*frame.epochs.extras, frame.objective.metric)
+    names = ("epoch", *dict.fromkeys((*READING, *(name for name in own if name != "gap"))))
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["trial", *names])
-    epochs, step = frame.epochs, 5000
     for start in range(0, max(len(epochs), 1), step):
         part = slice(start, start + step)
         number = frame.trials.number[epochs.row[part]].tolist()
-        values = [getattr(epochs, name)[part].tolist() for name in names]
+        values = [epochs.epoch[part].tolist(), *(frame.reading(name)[part].tolist() for name in names[1:])]
         for row in zip(number, *values, strict=True):
             writer.writerow(["" if cell != cell else cell for cell in row])
         yield text.getvalue()

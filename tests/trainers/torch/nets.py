@@ -45,6 +45,38 @@ class Gated(Residual):
         return self.head(self.dropout(x))
 
 
+class Words(nn.Module):
+    """The mean embedding of a text's tokens."""
+
+    def __init__(self, params: Params, context: NetworkContext) -> None:
+        super().__init__()
+        self.words = nn.Embedding(context.vocabulary, 8)
+        self.dropout = nn.Dropout(float(params.get("dropout", 0.0)))
+        self.head = nn.Linear(8, context.outputs)
+
+    def forward(self, x: Tensor) -> Any:
+        there = (x > 0).unsqueeze(-1)
+        mean = (self.words(x) * there).sum(1) / there.sum(1).clamp(min=1)
+        return self.head(self.dropout(mean))
+
+
+class Steps(nn.Module):
+    """A recurrence over the steps of a series that are there."""
+
+    def __init__(self, params: Params, context: NetworkContext) -> None:
+        super().__init__()
+        self.inner = nn.Linear(context.input_shape[1], 8)
+        self.again = nn.Linear(8, 8, bias=False)
+        self.dropout = nn.Dropout(float(params.get("dropout", 0.0)))
+        self.head = nn.Linear(8, context.outputs)
+
+    def forward(self, x: Tensor) -> Any:
+        state = x.new_zeros(len(x), 8)
+        for inner, there in zip(self.inner(x).unbind(1), x[:, :, -1:].unbind(1), strict=True):
+            state = torch.where(there > 0, torch.tanh(inner + self.again(state)), state)
+        return self.head(self.dropout(state))
+
+
 class Attention(nn.Module):
     """A transformer of one block, over the rows of an image."""
 
@@ -66,7 +98,45 @@ class Normalized(Residual):
     def __init__(self, params: Params, context: NetworkContext) -> None:
         super().__init__(params, context)
         width = self.inner.out_features
-        self.norm = nn.BatchNorm1d(width) if params.get("batch_norm", True) else nn.LayerNorm(width)  # type: ignore[assignment]
+        if params.get("batch_norm", True):
+            self.norm = batch_norm(params, width)  # type: ignore[assignment]
+
+
+class NormalizedTwice(Normalized):
+    """Of operations that only vmap knows, with one layer for two batches."""
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.norm(torch.sin(self.norm(self.inner(x))))
+        return self.head(self.dropout(self.second(x)) + x)
+
+
+class Chosen(Residual):
+    """Centers its batch, where it is told so."""
+
+    def __init__(self, params: Params, context: NetworkContext) -> None:
+        super().__init__(params, context)
+        self.centers = bool(params.get("centers", True))
+
+    def forward(self, x: Tensor) -> Any:
+        return super().forward(x - x.mean(0) if self.centers else x)
+
+
+class Renormalized(Normalized):
+    """With a layer of its own kind."""
+
+    def __init__(self, params: Params, context: NetworkContext) -> None:
+        super().__init__(params, context)
+        self.norm = Doubled(self.inner.out_features)  # type: ignore[assignment]
+
+
+class Doubled(nn.BatchNorm1d):
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
+
+
+class NormalizedAndCentered(Normalized):
+    def forward(self, x: Tensor) -> Any:
+        return super().forward(x - x.mean(0))
 
 
 class Branching(Residual):
@@ -156,6 +226,27 @@ def convolutions(params: Params, context: NetworkContext) -> nn.Module:
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         nn.Linear(4, context.outputs),
+    )
+
+
+def batch_norm(params: Params, width: int) -> nn.BatchNorm1d:
+    kept: Any = params.get("norm_momentum", 0.1)
+    affine, tracks = (bool(params.get(name, True)) for name in ("affine", "tracks"))
+    return nn.BatchNorm1d(width, 1e-3, kept or None, affine, tracks)
+
+
+def normalized_convolutions(params: Params, context: NetworkContext) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(context.input_shape[0], 6, 3, padding=1, bias=False),
+        nn.BatchNorm2d(6),
+        nn.ReLU(),
+        nn.Dropout2d(float(params.get("dropout", 0.2))),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(96, 5),
+        batch_norm(params, 5),
+        nn.Tanh(),
+        nn.Linear(5, context.outputs),
     )
 
 

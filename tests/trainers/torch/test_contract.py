@@ -2,17 +2,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from tests.trainers.torch.plain import images
 from tuner.core.dataset import Dataset
 from tuner.core.job import Job
 from tuner.core.spec import StudySpec
 from tuner.core.training import Trainer
-from tuner.core.trial import Params
+from tuner.core.trial import Params, Reading
 from tuner.testing.trainer import TrainerContract, blobs, line, study
-from tuner.trainers import resolve
+from tuner.trainers import load_model, resolve
 from tuner.trainers.torch import TorchTrainer
+from tuner.trainers.torch.fused import FusedBatch
 
 NETWORK = """
 import random
@@ -57,6 +60,31 @@ class TestMlpOnTables(TrainerContract):
 
     def broken_params(self) -> Params:
         return {"activation": "no such activation"}
+
+
+class TestNormalizedMlp(TestMlpOnTables):
+    """Compiled rows with and without batch normalization."""
+
+    def params(self, number: int) -> Params:
+        return {**super().params(number), "batch_norm": number != 1, "ema": 0.5 * (number % 2)}
+
+    def test_these_rows_are_compiled(self) -> None:
+        assert isinstance(self.batch(), FusedBatch)
+
+    def test_kept_model_is_the_one_that_was_judged(self, tmp_path: Path) -> None:
+        batch, trial, data = self.batch(), self.trial(0, {**self.params(0), "batch_norm": True}), blobs()
+        batch.place(0, trial)
+        readings = [batch.advance()[0] for _ in range(3)]
+        assert batch.save(0, tmp_path)
+        truth = np.asarray(data.classes)[data.validation.y]
+        best = min(reading.val_loss for reading in readings if isinstance(reading, Reading))
+        for model in (load_model(tmp_path), load_model(tmp_path)):
+            assert model.losses(data.validation.x, truth).mean() == pytest.approx(best, rel=1e-5)
+            outputs = model.module(torch.tensor(data.validation.x))  # PyTorch's own from here on
+        assert outputs.shape == (len(truth), 3)
+        steps = model.module.network[1].num_batches_tracked
+        epoch = next(r.epoch for r in readings if isinstance(r, Reading) and r.val_loss == best)
+        assert steps == epoch * -(-len(data.train) // 16)
 
 
 class TestMlpOnRegression(TestMlpOnTables):

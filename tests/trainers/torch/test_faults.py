@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 import torch
 
-from tests.trainers.torch.plain import images
+from tests.trainers.torch import nets
+from tests.trainers.torch.plain import images, series, texts
 from tuner.core.dataset import Dataset
 from tuner.core.spec import StudySpec
 from tuner.testing.trainer import blobs, line
 from tuner.trainers.torch import TorchTrainer
+from tuner.trainers.torch.context import default_model
 
 FLOAT = {"type": "float", "low": 0.0, "high": 0.5, "default": 0.1}
 
@@ -40,7 +42,8 @@ def test_missing_data_is_named() -> None:
 
 def test_unknown_network_gets_the_near_name() -> None:
     assert fault(blobs(), model="mpl").startswith(
-        "trainer.model: unknown name 'mpl'; known: cnn, mlp; did you mean 'mlp'?"
+        "trainer.model: unknown name 'mpl'; known: bag, cnn, conv1d, mlp, rnn, transformer; did you mean "
+        "'mlp'?"
     )
 
 
@@ -54,9 +57,51 @@ def test_reference_that_leads_nowhere_is_named(tmp_path: Path, monkeypatch: pyte
 
 def test_cnn_needs_images() -> None:
     assert fault(blobs(), model="cnn") == (
-        'trainer.model: cnn needs images (C, H, W), found rows of shape (5,); give model = "mlp"'
+        "trainer.model: cnn needs images (C, H, W), found rows of shape (5,); give one of mlp"
     )
     assert faults(images(), model="mlp") == []
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "told"),
+    [
+        (
+            "bag",
+            series(),
+            "bag needs tokens (T,), found series of shape (7, 3); give one of mlp, rnn, conv1d, transformer",
+        ),
+        (
+            "mlp",
+            texts(),
+            "mlp needs rows (D,) or images (C, H, W) or series (T, F), found tokens of shape (6,); "
+            "give one of rnn, conv1d, bag, transformer",
+        ),
+        (
+            "rnn",
+            images(),
+            "rnn needs series (T, F) or tokens (T,), found images of shape (1, 8, 8); give one of mlp, cnn",
+        ),
+    ],
+    ids=["bag", "mlp", "rnn"],
+)
+def test_network_must_take_the_kind_of_inputs(model: str, data: Dataset, told: str) -> None:
+    assert fault(data, model=model) == f"trainer.model: {told}"
+
+
+def test_each_kind_of_inputs_has_a_network_of_its_own() -> None:
+    found = [default_model(data) for data in (blobs(), images(), series(), texts())]
+    assert found == ["mlp", "cnn", "conv1d", "bag"]
+    assert all(faults(data) == [] for data in (series(), texts()))
+
+
+def test_setting_of_another_network_is_named() -> None:
+    assert fault(blobs(), {"kernel_size": choice(1, 3)}) == (
+        "space.kernel_size: mlp has no such parameter; it is one of cnn, conv1d"
+    )
+    assert fault(images(), {"fixed": {"pooling": "last"}}) == (
+        "space.fixed.pooling: cnn does not pool by 'last'; known: max, mean"
+    )
+    assert faults(texts(), {"pooling": choice("last", "mean")}, model="rnn") == []
 
 
 def test_loss_and_score_must_fit_the_task() -> None:
@@ -116,6 +161,17 @@ def test_range_that_makes_no_sense_is_named(name: str, parameter: dict[str, Any]
     found = faults(blobs(), {name: parameter})
     assert found[0].startswith(f"space.{name}: ")
     assert told in " ".join(found)
+
+
+@pytest.mark.parametrize(
+    ("data", "told"), [(texts(), "no word"), (series(), "different lengths")], ids=["tokens", "series"]
+)
+def test_what_cannot_be_mixed_is_said(data: Dataset, told: str) -> None:
+    searched = fault(data, {"mixup": FLOAT}, model=nets.of("Words"))
+    assert searched.startswith("space.mixup: ")
+    assert told in searched
+    assert fault(data, {"fixed": {"mixup": 0.3}}, model=nets.of("Words")) == searched
+    assert faults(data, {"mixup": FLOAT, "fixed": {"mixup": 0.0}}, model=nets.of("Words")) == []
 
 
 def test_every_fault_is_told_at_once() -> None:

@@ -8,7 +8,8 @@ from torch import nn
 
 from tests.trainers.torch import plain
 from tuner.testing.trainer import blobs
-from tuner.trainers.torch.initialization import SMALL, initialize
+from tuner.trainers.torch.first_weights import SMALL
+from tuner.trainers.torch.initialization import initialize
 
 UNIFORM = {"xavier_uniform": math.sqrt(6 / (300 + 200)), "he_uniform": math.sqrt(6 / 300)}
 NORMAL = {"xavier_normal": math.sqrt(2 / (300 + 200)), "he_normal": math.sqrt(2 / 300), "small_normal": SMALL}

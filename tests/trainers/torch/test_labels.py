@@ -21,11 +21,10 @@ from tuner.testing.trainer import study
 from tuner.trainers import load_model
 from tuner.trainers.baseline import baseline
 from tuner.trainers.scores import find
-from tuner.trainers.sklearn import SklearnTrainer
 from tuner.trainers.torch import TorchTrainer
 from tuner.trainers.torch.fused import FusedBatch
+from tuner.trainers.torch.session import TorchSession
 from tuner.trainers.torch.stacked import StackedBatch
-from tuner.trainers.torch.trainer import TorchSession
 
 LABELS = {"wet": ("no", "yes"), "cold": ("0", "1"), "late": ("no", "yes")}
 
@@ -108,9 +107,6 @@ def test_always_the_commoner_value_is_what_has_to_be_beaten() -> None:
 
 
 def test_what_cannot_learn_labels_says_so() -> None:
-    assert SklearnTrainer().validate(study(use="sklearn"), weather()) == (
-        'trainer.use: the sklearn trainer does not learn several labels; give use = "torch"',
-    )
     told = TorchTrainer().validate(study(loss="cross_entropy"), weather())
     assert told == [
         "trainer.loss: 'cross_entropy' is not for multi-label classification; give one of "

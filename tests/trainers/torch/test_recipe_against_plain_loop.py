@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,8 +11,12 @@ from torch import nn
 
 from tests.trainers.torch import plain
 from tuner.core.dataset import Task
+from tuner.core.job import Job
 from tuner.core.seeds import derive
+from tuner.core.training import TrialBatch
+from tuner.core.trial import Trial
 from tuner.testing.trainer import blobs, line
+from tuner.trainers.torch.fused import FusedBatch
 from tuner.trainers.torch.initialization import initialize
 
 OPTIMIZERS: dict[str, dict[str, Any]] = {
@@ -35,7 +40,13 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "step": {"schedule": "step", "step_decay": 0.4, "step_drops": 3},
     "exponential": {"schedule": "exponential", "exponential_decay": 0.01, "warmup": 0.1},
     "cosine": {"schedule": "cosine"},
+    "warm restarts": {"schedule": "warm_restarts", "restarts": 1, "restart_growth": 1.5, "warmup": 0.2},
     "one_cycle": {"schedule": "one_cycle", "one_cycle_rise": 0.4},
+    "parameter clip": {"clip_parameters": 0.4},
+    "average": {"ema": 0.9},
+    "short average": {"ema": 0.3, "batch_size": 16, "schedule": "linear"},
+    "accumulation": {"accumulation": 2, "schedule": "linear"},
+    "accumulation of more than there are": {"accumulation": 100, "batch_size": 13},
     "all at once": {
         "l1": 0.001,
         "l2": 0.01,
@@ -46,6 +57,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
         "schedule": "linear",
         "warmup": 0.2,
         "batch_size": 16,
+        "accumulation": 4,
+        "clip_parameters": 0.7,
+        "ema": 0.5,
     },
 }
 BATCHES: tuple[int | str, ...] = (1, 16, 32, 64, 90, 128, 512, "full")
@@ -83,6 +97,30 @@ def test_every_optimizer_trains_as_torch_does(optimizer: str, task: Task) -> Non
 @pytest.mark.parametrize("optimizer", ["nesterov", "adam"])
 def test_every_setting_acts_as_in_the_plain_loop(optimizer: str, setting: str) -> None:
     agree({"optimizer": optimizer, **OPTIMIZERS[optimizer], **SETTINGS[setting]})
+
+
+@pytest.mark.parametrize("populate", [plain.alone, plain.stacked, FusedBatch])
+def test_rate_follows_the_validation_loss_as_torchs_plateau_does(
+    populate: Callable[[Job], TrialBatch],
+) -> None:
+    params: dict[str, Any] = {
+        "optimizer": "momentum",
+        "learning_rate": 1.5,
+        "momentum": 0.9,
+        "batch_size": 16,
+    }
+    params |= {"schedule": "plateau", "plateau_factor": 0.4, "plateau_patience": 1, "width": 8}
+    rows = populate(Job(plain.study(model="mlp", epochs=12), blobs(), rows=1))
+    rows.place(0, Trial(7, params, 5))
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], 1.5)
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.4, patience=1)
+    rates = []
+    for _ in range(12):
+        found = plain.reading(rows)
+        rates.append(scheduler.get_last_lr()[0])
+        assert found.learning_rate == pytest.approx(rates[-1], rel=1e-12)
+        scheduler.step(found.val_loss)
+    assert len(set(rates)) > 2
 
 
 @pytest.mark.parametrize("batch_size", BATCHES)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch.optim import lr_scheduler
 from tests.trainers.torch import plain
 from tuner import registry
 from tuner.trainers.torch.recipe import SCHEDULES, Recipe
-from tuner.trainers.torch.schedule import learning_rate, learning_rates
+from tuner.trainers.torch.schedule import Plateau, learning_rate, learning_rates
 
 NAMED = sorted(registry.registered(SCHEDULES))
 
@@ -33,6 +34,8 @@ def test_schedule_follows_its_definition(schedule: str, warmup: float) -> None:
         "step_drops": 4,
         "exponential_decay": 0.05,
         "one_cycle_rise": 0.35,
+        "restarts": 3,
+        "restart_growth": 1.7,
     }
     assert whole(Recipe.of(params), 97) == pytest.approx(plain.rates(params, 97), rel=1e-12)
 
@@ -69,6 +72,47 @@ def test_cosine_and_exponential_are_torchs() -> None:
             optimizer.step()
             scheduler.step()
         assert whole(recipe, 40) == pytest.approx(rates, rel=1e-9)
+
+
+@pytest.mark.parametrize(("restarts", "growth", "first"), [(2, 1, 15), (2, 2, 6), (1, 3, 10), (0, 2, 40)])
+def test_warm_restarts_are_torchs(restarts: int, growth: int, first: int) -> None:
+    steps = first * sum(growth**i for i in range(restarts + 1))
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], 0.3)
+    scheduler, rates = lr_scheduler.CosineAnnealingWarmRestarts(optimizer, first, growth), []
+    for _ in range(steps):
+        rates.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+        scheduler.step()
+    recipe = Recipe(
+        learning_rate=0.3, schedule="warm_restarts", restarts=restarts, restart_growth=float(growth)
+    )
+    assert whole(recipe, steps) == pytest.approx(rates, rel=1e-9)
+    assert sum(rate > 0.2999 for rate in rates) == restarts + 1
+
+
+@given(
+    st.lists(st.sampled_from([3.0, 2.0, 1.9999, 1.0, 0.5, math.nan, math.inf]), min_size=1, max_size=30),
+    st.integers(0, 3),
+    st.floats(0.1, 0.9),
+)
+def test_plateau_is_torchs(losses: list[float], patience: int, factor: float) -> None:
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], 0.3)
+    scheduler = lr_scheduler.ReduceLROnPlateau(optimizer, factor=factor, patience=patience, eps=0.0)
+    recipe = Recipe(schedule="plateau", plateau_factor=factor, plateau_patience=patience)
+    plateau, constant = Plateau(), Plateau()
+    for loss in losses:
+        scheduler.step(loss)
+        plateau.follow(recipe, loss)
+        constant.follow(Recipe(), loss)
+        assert 0.3 * plateau.share == pytest.approx(scheduler.get_last_lr()[0], rel=1e-12)
+    assert constant == Plateau()
+
+
+def test_plateau_is_seen_of_losses_below_zero() -> None:
+    recipe, plateau = Recipe(schedule="plateau", plateau_patience=0), Plateau()
+    for loss in (-1.0, -2.0, -2.0):
+        plateau.follow(recipe, loss)
+    assert plateau.share == recipe.plateau_factor
 
 
 def test_warm_up_rises_to_the_peak() -> None:

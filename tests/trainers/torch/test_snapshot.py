@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from tests.trainers.torch.plain import alone, images
+from tests.trainers.torch import nets
+from tests.trainers.torch.plain import alone, images, series, stacked, texts
 from tests.trainers.torch.test_fused import SETTINGS
-from tuner.core.dataset import Dataset
+from tuner.core.dataset import Dataset, InputKind
 from tuner.core.job import Job, Resources
 from tuner.core.training import Exhausted, Failure, Snapshot, TrialBatch
 from tuner.core.trial import Params, Reading, Trial
@@ -125,9 +126,33 @@ def test_regression_goes_on_bit_for_bit(populate: Callable[[Job], TrialBatch]) -
     goes_on(populate, job(line(), loss="mae"), NOISY)
 
 
-def test_convolutions_on_shifted_and_flipped_images_go_on_bit_for_bit() -> None:
-    params: Params = {"width": 4, "image_shift": 2, "image_flip": True, "mixup": 0.3, "optimizer": "adam"}
-    goes_on(alone, job(images(), model="cnn"), params)
+AUGMENTED: dict[InputKind, Params] = {
+    InputKind.IMAGE: {
+        "image_crop": 0.3,
+        "image_rotation": 20.0,
+        "image_shift": 2,
+        "image_flip": True,
+        "mixup": 0.3,
+        "image_flip_vertical": True,
+        "image_brightness": 0.3,
+        "image_contrast": 0.3,
+        "image_cutout": 2,
+    },
+    InputKind.SERIES: {"time_shift": 2, "input_noise": 0.2},
+    InputKind.TOKENS: {"token_dropout": 0.3},
+}
+
+
+@pytest.mark.parametrize("populate", [alone, stacked])
+@pytest.mark.parametrize(
+    ("data", "model"),
+    [(images(), "cnn"), (series(), nets.of("Steps")), (texts(), nets.of("Words"))],
+    ids=["images", "series", "tokens"],
+)
+def test_augmented_inputs_go_on_bit_for_bit(
+    populate: Callable[[Job], TrialBatch], data: Dataset, model: str
+) -> None:
+    goes_on(populate, job(data, model=model), {"width": 4, **AUGMENTED[data.kind], "optimizer": "adam"})
 
 
 @pytest.mark.parametrize("name", ["buffers", "mixed"])
@@ -136,6 +161,15 @@ def test_convolutions_on_shifted_and_flipped_images_go_on_bit_for_bit() -> None:
 def test_networks_of_ones_own_go_on_bit_for_bit(name: str, optimizer: str) -> None:
     given = job(model=f"./nets.py:{name}")
     goes_on(alone, given, {"optimizer": optimizer, "learning_rate": 0.01})
+
+
+@pytest.mark.parametrize("optimizer", ["momentum", "adamw"])
+@pytest.mark.parametrize("name", ["Normalized", "NormalizedTwice", "normalized_convolutions"])
+def test_running_averages_go_on_bit_for_bit(name: str, optimizer: str) -> None:
+    given = job(images() if name == "normalized_convolutions" else blobs(), model=nets.of(name))
+    params: Params = {**NOISY, "optimizer": optimizer, "learning_rate": 0.01, "norm_momentum": 0.0}
+    params = {**params, "ema": 0.7, "accumulation": 2}
+    goes_on(stacked, given, params)
 
 
 @pytest.mark.usefixtures("networks")

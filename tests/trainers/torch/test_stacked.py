@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -7,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.trainers.torch import nets
+from tests.trainers.torch import nets, plain
 from tests.trainers.torch.plain import alone, images
 from tuner.core.dataset import Dataset
 from tuner.core.job import Job, Resources
@@ -21,10 +23,13 @@ from tuner.trainers import load_model, open_batch
 from tuner.trainers.sessions import SessionBatch
 from tuner.trainers.torch import TorchTrainer
 from tuner.trainers.torch.fused import FusedBatch
+from tuner.trainers.torch.mixed import MixedBatch
+from tuner.trainers.torch.session import TorchSession
 from tuner.trainers.torch.stacked import StackedBatch
 from tuner.trainers.torch.stacked_epoch import StackedEpoch
 from tuner.trainers.torch.stacked_row import StackedRow
-from tuner.trainers.torch.trainer import TorchSession
+from tuner.trainers.torch.start import network_of
+from tuner.trainers.torch.training_tensors import tensors_of
 
 BASE: Params = {"width": 4, "depth": 1, "batch_size": 16, "learning_rate": 0.01}
 
@@ -47,7 +52,11 @@ class TestStackedConvolutions(TrainerContract):
             "input_noise": 0.1,
             "image_shift": 1,
             "image_flip": True,
+            "image_crop": 0.1 * number,
+            "image_cutout": number,
             "mixup": 0.2,
+            "ema": 0.3 * number,
+            "accumulation": 1 + number % 2,
         }
 
     def diverging_params(self) -> Params:
@@ -74,15 +83,41 @@ class TestStackedOneByOne(TestStackedConvolutions):
     """What cannot be stacked, in a study whose first configuration can."""
 
     def job(self) -> Job:
-        spec = study(epochs=3, model=nets.of("Normalized"))
-        space = spec.space.model_copy(update={"fixed": {"batch_norm": False}})
+        spec = study(epochs=3, model=nets.of("Chosen"))
+        space = spec.space.model_copy(update={"fixed": {"centers": False}})
         return Job(spec.model_copy(update={"space": space}), blobs(), rows=2)
 
     def params(self, number: int) -> Params:
-        return {**BASE, "learning_rate": 0.003 * (number + 1), "batch_norm": number != 1}
+        return {**BASE, "learning_rate": 0.003 * (number + 1), "centers": number != 1}
 
     def broken_params(self) -> Params:
         return {"width": "broad"}
+
+
+class TestStackedBatchNorm(TestStackedConvolutions):
+    """Networks with and without batch normalization in one study."""
+
+    def job(self) -> Job:
+        return Job(study(metric="val_score", epochs=3, model=nets.of("Normalized")), blobs(), rows=3)
+
+    def params(self, number: int) -> Params:
+        return {**super().params(number), "batch_norm": number != 1}
+
+    def broken_params(self) -> Params:
+        return {"width": "broad"}
+
+
+class TestStackedBatchNormOfImages(TestStackedConvolutions):
+    def job(self) -> Job:
+        return Job(study(epochs=3, model=nets.of("normalized_convolutions")), images(), rows=3)
+
+    def broken_params(self) -> Params:
+        return {"dropout": "much"}
+
+
+class TestStackedBatchNormOfVmap(TestStackedBatchNorm):
+    def job(self) -> Job:
+        return Job(study(epochs=3, model=nets.of("NormalizedTwice")), line(), rows=3)
 
 
 def batches(data: Dataset, **trainer: Any) -> tuple[TrialBatch, TrialBatch]:
@@ -131,12 +166,20 @@ def agree(reference: list[Reading], stack: list[Reading], within: float = 1e-4) 
 SETTINGS: list[dict[str, Any]] = [
     *({"optimizer": name} for name in ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")),
     *({"schedule": name, "warmup": 0.2} for name in ("linear", "step", "exponential", "cosine", "one_cycle")),
+    {"schedule": "warm_restarts", "restarts": 1},
+    {"schedule": "plateau", "plateau_patience": 0, "learning_rate": 0.3, "optimizer": "momentum"},
     *({"init": name, "init_gain": 0.5} for name in ("small_normal", "xavier_uniform", "orthogonal")),
     *({"batch_size": size} for size in (1, 5, 13, 32, 45, 64, "full")),
     *({"scaling": name} for name in KINDS),
     {"momentum": 0.0, "optimizer": "nesterov"},
     {"clipping": "norm", "clip_norm": 0.3},
     {"clipping": "value", "clip_value": 0.05},
+    {"clip_parameters": 0.1},
+    {"ema": 0.8, "optimizer": "momentum"},
+    {"accumulation": 2},
+    {"accumulation": 3, "batch_size": 7, "mixup": 0.3, "dropout": 0.3, "label_smoothing": 0.1},
+    {"accumulation": 2, "batch_size": 35, "image_shift": 1, "schedule": "linear", "ema": 0.5},
+    {"accumulation": 9, "batch_size": "full"},
     {"l1": 1e-3, "optimizer": "sgd"},
     {"l2": 1e-2, "optimizer": "momentum"},
     {"weight_decay": 0.3},
@@ -146,6 +189,9 @@ SETTINGS: list[dict[str, Any]] = [
     {"input_noise": 0.5},
     {"mixup": 0.4},
     {"image_shift": 2, "image_flip": True},
+    {"image_crop": 0.4, "image_rotation": 20.0},
+    {"image_flip_vertical": True, "image_cutout": 3, "batch_size": 45},
+    {"image_brightness": 0.4, "image_contrast": 0.4, "image_saturation": 0.4},
     {"layer_norm": True, "activation": "gelu", "depth": 3},
     {"depth": 0},
 ]
@@ -153,7 +199,8 @@ SETTINGS: list[dict[str, Any]] = [
 
 @pytest.mark.parametrize("params", SETTINGS, ids=str)
 def test_every_setting_gives_the_references_curve(params: Params) -> None:
-    agree(*curves(images(), params))
+    colored = "image_saturation" in params
+    agree(*curves(images(shape=(3, 8, 8)) if colored else images(), params))
 
 
 @pytest.mark.parametrize(
@@ -187,6 +234,115 @@ def test_binary_cross_entropy_gives_the_references_curve() -> None:
     agree(*curves(images(), {"label_smoothing": 0.2, "mixup": 0.3}, loss="binary_cross_entropy"))
 
 
+NORMS: list[Params] = [
+    *({"batch_size": size} for size in (2, 3, 7, 8, 13, 16, 29, 32, 45, 59, 60, 64, 89, 90, "full")),
+    {"norm_momentum": 0.0},
+    {"norm_momentum": 0.0, "batch_size": 89, "affine": False},
+    {"norm_momentum": 0.7, "affine": False},
+    {"tracks": False},
+    {"dropout": 0.4, "mixup": 0.3, "input_noise": 0.2, "label_smoothing": 0.1, "batch_size": 89},
+    {"optimizer": "nesterov", "weight_decay": 0.3, "clipping": "norm", "clip_norm": 0.3},
+    {"ema": 0.7},
+    {"accumulation": 2, "ema": 0.4, "batch_size": 13},
+    {"accumulation": 3, "batch_size": 29},
+]
+
+
+NORMALIZED = {"Normalized": NORMS, "NormalizedTwice": NORMS[::3], "normalized_convolutions": NORMS[::3]}
+
+
+@pytest.mark.parametrize(
+    ("name", "params"), [(name, params) for name in NORMALIZED for params in NORMALIZED[name]], ids=str
+)
+def test_batch_normalization_gives_the_references_curve(name: str, params: Params) -> None:
+    data = images() if name == "normalized_convolutions" else blobs()
+    one, four = batches(data, model=nets.of(name))
+    # Adam makes a step of the rounding: a bias before batch normalization has no gradient.
+    trial = Trial(4, {**BASE, "optimizer": "momentum", "dropout": 0.0, **params}, 0)
+    for row, size in ((0, 16), (1, 7), (3, "full")):
+        four.place(row, Trial(row, {**trial.params, "batch_size": size, "learning_rate": 0.02}, 0))
+    # Of two or three samples the statistics make much of the rounding.
+    agree(train(one, trial), train(four, trial, 2), 1e-2 if params.get("batch_size") in (2, 3) else 1e-4)
+    assert isinstance(four, StackedBatch)
+    assert all(isinstance(placed, StackedRow) for placed in four._rows.values())
+
+
+@pytest.mark.parametrize(
+    ("size", "affine", "more"),
+    [
+        *((size, affine, {}) for size in (3, 5, 16, 32, 64, 89, "full") for affine in (True, False)),
+        (16, True, {"ema": 0.8}),
+        (89, False, {"ema": 0.4}),
+        (13, True, {"accumulation": 3}),
+        (16, True, {"accumulation": 2, "ema": 0.5}),
+    ],
+)
+def test_batch_normalization_trains_as_in_the_plain_loop(
+    size: int | str, affine: bool, more: dict[str, Any]
+) -> None:
+    data, spec = blobs(), study(epochs=plain.EPOCHS, model=nets.of("Normalized"))
+    rule = {"optimizer": "momentum", "momentum": 0.8, "learning_rate": 0.02}
+    params: dict[str, Any] = {
+        **rule,
+        "width": 6,
+        "batch_size": size,
+        "affine": affine,
+        "dropout": 0.0,
+        **more,
+    }
+    trial = Trial(7, params, 5)
+    network = network_of(trial, nets.of("Normalized"), tensors_of(Job(spec, data), data), {})
+    losses, norms, _ = plain.train(network, data, params, joins=True)
+    batch = StackedBatch(Job(spec, data, rows=3), TorchSession)
+    batch.place(0, Trial(8, {**params, "batch_size": 13}, 5))
+    found = train(batch, trial, 2)
+    assert [r.val_loss for r in found] == pytest.approx(losses, rel=2e-4)
+    assert [r.grad_norm for r in found] == pytest.approx(norms, rel=2e-4)
+
+
+@pytest.mark.parametrize("name", ["Normalized", "NormalizedTwice", "normalized_convolutions"])
+def test_batch_normalization_does_not_depend_on_what_other_rows_do(name: str) -> None:
+    found = []
+    data = images() if name == "normalized_convolutions" else blobs()
+    for rows in (1, 2, 3, 5, 8):
+        batch = StackedBatch(Job(study(epochs=3, model=nets.of(name)), data, rows=rows), TorchSession)
+        for row in range(rows - 1):
+            sizes = (13, 16, 89, 7, 10, 11, 15)
+            params: Params = {
+                **BASE,
+                "batch_size": sizes[row],
+                "dropout": 0.3,
+                "optimizer": "sgd",
+                "ema": 0.1 * row,
+            }
+            params = {**params, "optimizer": "sgd", "learning_rate": 1e30 if row == 1 else 0.1}
+            batch.place(row, Trial(row, params, 0))
+        found.append(train(batch, Trial(20, {**BASE, "dropout": 0.2, "ema": 0.6}, 0), rows - 1))
+    assert all(same(curve, found[0]) for curve in found)
+
+
+def test_batches_of_one_sample_cannot_be_normalized_as_in_the_reference() -> None:
+    one, four = batches(blobs(), model=nets.of("Normalized"))
+    for batch in (one, four):
+        batch.place(0, Trial(1, {**BASE, "batch_size": 1}, 0))
+    wanted, found = one.advance()[0], four.advance()[0]
+    assert isinstance(wanted, Failure)
+    assert isinstance(found, Failure)
+    assert found.error == wanted.error
+    assert "more than 1 value" in found.error
+
+
+def test_choice_of_batch_normalization_leaves_a_study_fused() -> None:
+    model = nets.of("Normalized")
+    assert TorchTrainer().why_unfused(study(model=model), blobs(), "cpu") is None
+    _, four = batches(blobs(), model=model)
+    for row, normalized in enumerate((True, False, True, False)):
+        four.place(row, Trial(row, {**BASE, "batch_norm": normalized, "batch_size": 8 + row}, 0))
+    programs = [program(four, row) for row in range(4)]
+    assert programs[0] == programs[2] != programs[1] == programs[3]
+    assert sorted(four.advance()) == [0, 1, 2, 3]
+
+
 def test_own_network_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "net.py").write_text(
         "import torch\n"
@@ -203,8 +359,10 @@ def test_curve_does_not_depend_on_the_number_of_rows_or_on_what_they_do() -> Non
     for rows in (2, 3, 5, 8):
         batch = StackedBatch(Job(study(epochs=3), images(), rows=rows), TorchSession)
         for row in range(rows - 1):
-            batch.place(row, Trial(row, {**BASE, "batch_size": 9 * (row + 1), "dropout": 0.3}, 0))
-        found.append(train(batch, Trial(20, {**BASE, "dropout": 0.2}, 0), rows - 1))
+            more: Params = {"batch_size": 9 * (row + 1), "dropout": 0.3, "ema": 0.2 * (row % 3)}
+            batch.place(row, Trial(row, {**BASE, **more}, 0))
+        more = {"dropout": 0.2, "accumulation": 2, "ema": 0.7}
+        found.append(train(batch, Trial(20, {**BASE, **more}, 0), rows - 1))
     assert all(same(curve, found[0]) for curve in found)
 
 
@@ -245,7 +403,8 @@ def test_snapshot_of_the_reference_goes_on_in_a_stack() -> None:
 
 
 REASONS = {
-    "Normalized": "BatchNorm1d takes its statistics from the batch",
+    "Renormalized": "Doubled takes its statistics from the batch in its own way",
+    "NormalizedAndCentered": "depends on the others of the batch",
     "Branching": "its course depends on the values of its inputs",
     "Reading": "it reads numbers out of tensors",
     "Counting": "it writes to its buffers",
@@ -340,10 +499,17 @@ def test_rows_that_do_not_fit_into_memory_train_in_parts(monkeypatch: pytest.Mon
     assert sizes == [4, 2] + [1] * 16
 
 
-def test_saved_model_is_the_references(tmp_path: Path) -> None:
+RATES = {"Gated": 0.01, "Normalized": 8.0, "NormalizedTwice": 2.0}
+
+
+@pytest.mark.parametrize(("network", "rate"), RATES.items())
+def test_saved_model_is_the_references(network: str, rate: float, tmp_path: Path) -> None:
     models = []
-    for name, batch in zip(("one", "two"), batches(blobs(), model=nets.of("Gated")), strict=True):
-        train(batch, Trial(4, BASE, 0))
+    # Of those that normalize batches the first epoch is the best.
+    params: Params = {**BASE, "optimizer": "sgd", "learning_rate": rate, "warmup": 1.0, "dropout": 0.0}
+    for name, batch in zip(("one", "two"), batches(blobs(), model=nets.of(network)), strict=True):
+        curve = train(batch, Trial(4, BASE if network == "Gated" else params, 0))
+        assert network == "Gated" or curve[0].val_loss < min(r.val_loss for r in curve[1:])
         (tmp_path / name).mkdir()
         assert batch.save(0, tmp_path / name)
         models.append(load_model(tmp_path / name))
@@ -362,7 +528,7 @@ def test_shipped_mlp_stays_compiled_where_it_can() -> None:
     )
     make = partial(open_batch, TorchTrainer())
     assert isinstance(make(Job(shifted, blobs(), rows=2)), FusedBatch)
-    assert isinstance(make(Job(shifted, images(), rows=2)), StackedBatch)
+    assert isinstance(make(Job(shifted, images(), rows=2)), MixedBatch)
     assert isinstance(make(Job(shifted, images(), rows=1)), SessionBatch)
 
 
@@ -387,3 +553,43 @@ def test_stack_on_a_gpu_gives_the_references_curve() -> None:
     trial = Trial(4, {**BASE, "mixup": 0.2, "l1": 1e-4, "clipping": "norm"}, 0)
     four.place(1, Trial(0, {**BASE, "optimizer": "sgd"}, 0))
     agree(train(one, trial), train(four, trial, 3), 1e-3)
+
+
+def test_work_grows_with_network_and_batch_and_is_the_trials_alone() -> None:
+    job, trainer = Job(study(epochs=3), images(), rows=4), TorchTrainer()
+    sizes: list[Params] = [
+        {},
+        {"width": 8},
+        {"width": 8, "batch_size": 32},
+        {"width": 8, "batch_size": "full"},
+    ]
+    works = [trainer.step_work(job, Trial(0, {**BASE, **more}, 0)) for more in sizes]
+    assert sorted(set(works)) == works
+    assert trainer.step_work(job, Trial(9, BASE, 7)) == works[0]
+    assert TorchTrainer().step_work(Job(study(epochs=3, model="mlp"), blobs()), Trial(0, BASE, 0)) == 0
+
+
+def test_trials_whose_steps_do_not_pay_train_alone_beside_the_others() -> None:
+    job, trainer = Job(study(epochs=3), images(), rows=4), TorchTrainer()
+    small, large = Trial(1, BASE, 0), Trial(2, {**BASE, "width": 8}, 0)
+    limited = replace(job, most_work=trainer.step_work(job, small))
+    batch = StackedBatch(limited, TorchSession)
+    batch.place(0, small)
+    batch.place(1, large)
+    found = [batch.advance() for _ in range(2)]
+    assert isinstance(batch._rows[0], StackedRow)
+    assert isinstance(batch._rows[1], TorchSession)
+    reference, whole = alone(job), StackedBatch(job, TorchSession)
+    assert same([reading(each[1]) for each in found], train(reference, large)[:2])
+    assert same([reading(each[0]) for each in found], train(whole, small)[:2])
+
+
+def test_what_began_side_by_side_or_alone_goes_on_so_under_any_limit() -> None:
+    job, trial = Job(study(epochs=3), images(), rows=2), Trial(1, BASE, 0)
+    for first, second in ((math.inf, 0.0), (0.0, math.inf)):
+        began, goes_on = (StackedBatch(replace(job, most_work=w), TorchSession) for w in (first, second))
+        began.place(0, trial)
+        began.advance()
+        goes_on.place(1, trial, began.snapshot(0))
+        assert type(goes_on._rows[1]) is type(began._rows[0])
+        assert same([reading(goes_on.advance()[1])], [reading(began.advance()[0])])

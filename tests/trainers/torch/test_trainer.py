@@ -10,8 +10,8 @@ import pytest
 import torch
 from torch import nn
 
-from tests.trainers.torch import plain
-from tuner.core.dataset import Dataset, Split
+from tests.trainers.torch import nets, plain
+from tuner.core.dataset import Dataset, Split, Task
 from tuner.core.job import Job, Resources
 from tuner.core.training import Exhausted, Failure
 from tuner.core.trial import Params, Reading, Trial
@@ -20,6 +20,10 @@ from tuner.errors import DataError, DeviceError
 from tuner.testing.trainer import blobs, line, same
 from tuner.trainers import open_batch
 from tuner.trainers.torch import NetworkContext, TorchTrainer
+from tuner.trainers.torch.byte_images import ByteImages
+from tuner.trainers.torch.fused import FusedBatch
+from tuner.trainers.torch.recipe import AUGMENTATIONS
+from tuner.trainers.torch.training_tensors import tensors_of
 
 NOISY = {"dropout": 0.3, "input_noise": 0.2, "mixup": 0.4, "learning_rate": 0.01}
 
@@ -94,14 +98,18 @@ def test_global_generators_stay_where_they_were() -> None:
 
 
 def test_threads_are_the_jobs_and_the_processs_come_back() -> None:
+    before = torch.get_num_threads()
     torch.set_num_threads(3)
-    job = Job(plain.study(model=f"{__name__}:watching"), blobs(), resources=Resources(threads=2))
-    rows = open_batch(TorchTrainer(), job)
-    rows.place(0, Trial(0, {}, 0))
-    SEEN.clear()
-    plain.reading(rows)
-    assert set(SEEN) == {2}
-    assert torch.get_num_threads() == 3
+    try:
+        job = Job(plain.study(model=f"{__name__}:watching"), blobs(), resources=Resources(threads=2))
+        rows = open_batch(TorchTrainer(), job)
+        rows.place(0, Trial(0, {}, 0))
+        SEEN.clear()
+        plain.reading(rows)
+        assert set(SEEN) == {2}
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_trials_differ_by_number_and_study_seed_alone() -> None:
@@ -119,11 +127,74 @@ def test_noise_acts_in_training_and_not_in_measuring(setting: str) -> None:
     assert frozen[0].grad_norm != still[0].grad_norm
 
 
-@pytest.mark.parametrize("setting", [{"image_shift": 2}, {"image_flip": True}])
-def test_images_are_augmented_and_tables_are_not(setting: dict[str, Any]) -> None:
-    rate = {"learning_rate": 0.01}
-    assert not same(plain.curve(plain.images(), rate), plain.curve(plain.images(), {**rate, **setting}))
-    assert same(plain.curve(blobs(), rate), plain.curve(blobs(), {**rate, **setting}))
+AUGMENTED: dict[str, Any] = {
+    "image_crop": 0.4,
+    "image_rotation": 20.0,
+    "image_shift": 2,
+    "image_flip": True,
+    "image_cutout": 3,
+    "image_flip_vertical": True,
+    "image_brightness": 0.4,
+    "image_contrast": 0.4,
+    "image_saturation": 0.4,
+    "time_shift": 2,
+    "token_dropout": 0.4,
+    "input_noise": 0.4,
+}
+
+
+@pytest.mark.parametrize(("setting", "value"), AUGMENTED.items())
+def test_inputs_are_augmented_by_what_is_for_their_kind(setting: str, value: Any) -> None:
+    colored = plain.images(shape=(3, 8, 8))
+    for data, model in (
+        (blobs(), "mlp"),
+        (colored, "cnn"),
+        (plain.series(), "Steps"),
+        (plain.texts(), "Words"),
+    ):
+        spec = plain.study(model=model if model.islower() else nets.of(model))
+        rate = {"learning_rate": 0.01}
+        one, other = (plain.curve(data, params, spec) for params in (rate, {**rate, setting: value}))
+        assert same(one, other) is (setting not in AUGMENTATIONS[data.kind])
+
+
+def test_every_augmentation_is_tested() -> None:
+    assert set(AUGMENTED) == {name for names in AUGMENTATIONS.values() for name in names}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_images_of_bytes_train_as_those_of_numbers_do(kind: str, channels: int) -> None:
+    data = plain.images(shape=(channels, 8, 8))
+    splits = [
+        dataclasses.replace(split, x=np.clip(40 * split.x + 100, 0, 255).astype(np.uint8))
+        for split in (data.train, data.validation)
+    ]
+    splits[0].x[:, 0, 0, 0] = 7  # a pixel that never changes
+    params: Params = {"scaling": kind, "width": 4, "image_shift": 1, "learning_rate": 0.01}
+    kinds = {"cnn": (plain.alone, plain.stacked), "mlp": (plain.stacked, FusedBatch)}
+    for model, batch in ((model, batch) for model, batches in kinds.items() for batch in batches):
+        found = []
+        for dtype in (np.uint8, np.float32):
+            train, validation = (dataclasses.replace(split, x=split.x.astype(dtype)) for split in splits)
+            own = dataclasses.replace(data, train=train, validation=validation)
+            rows = batch(Job(plain.study(model=model), own, rows=1))
+            rows.place(0, Trial(7, params, 5))
+            found.append([plain.reading(rows) for _ in range(2)])
+        assert same(*found)
+
+
+def test_bytes_stay_bytes_in_memory() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 2, 3, 3), np.uint8)
+    splits = Split(pixels[:6], np.arange(6) % 3), Split(pixels[6:], np.arange(3))
+    data = Dataset(*splits, Task.CLASSIFICATION, classes=("a", "b", "c"))
+    inputs = tensors_of(Job(plain.study(), data), data).inputs("quantile")
+    for part in (inputs.train, inputs.sample, inputs.validation):
+        assert isinstance(part, ByteImages)
+        assert part.pixels.dtype == torch.uint8
+    np.testing.assert_array_equal(inputs.validation[:], inputs.scaling.apply(pixels[6:]))
+    several = torch.tensor([[0, 2], [1, 1]])
+    assert torch.equal(inputs.train[several][1, 0], inputs.train[:][1])
 
 
 def test_searched_scaling_takes_the_place_of_the_datas() -> None:

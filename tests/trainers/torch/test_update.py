@@ -56,7 +56,7 @@ def backward(module: nn.Module, seed: int) -> None:
 @pytest.mark.parametrize("term", TERMS)
 def test_flat_update_equals_torch_optim_on_separate_tensors(rule: str, term: str) -> None:
     params, ours, theirs = settings(rule, term), network(), network()
-    update = TorchUpdate(Recipe.of(params), ours, {})
+    update = TorchUpdate(Recipe.of(params), ours, {}, {})
     weights = list(theirs.parameters())
     optimizer = plain.optimizer(params, weights)
     for t in range(30):
@@ -76,7 +76,7 @@ def test_update_follows_one_formula_for_all_rules(rule: str, term: str) -> None:
     """p = w p - s (e g + f m) / (h sqrt(v) + k), with m = a m + b g and v = c v + d g^2."""
     params, module = settings(rule, term), network()
     recipe = Recipe.of(params)
-    update = TorchUpdate(recipe, module, {})
+    update = TorchUpdate(recipe, module, {}, {})
     p = flat(module)
     m, v = np.zeros_like(p), np.zeros_like(p)
     a, b, c, d, e, f, h = {
@@ -115,7 +115,7 @@ def test_nesterov_without_momentum_is_sgd() -> None:
         (ours, Recipe(optimizer="nesterov", momentum=0.0)),
         (theirs, Recipe(optimizer="sgd")),
     ):
-        update = TorchUpdate(recipe, module, {})
+        update = TorchUpdate(recipe, module, {}, {})
         for t in range(3):
             update.clear()
             backward(module, t)
@@ -129,7 +129,7 @@ def test_frozen_parameters_stay() -> None:
     assert isinstance(first, nn.Linear)
     first.weight.requires_grad_(False)
     before = first.weight.clone()
-    update = TorchUpdate(Recipe(weight_decay=0.5), module, {})
+    update = TorchUpdate(Recipe(weight_decay=0.5), module, {}, {})
     backward(module, 0)
     update.step(0.1)
     assert torch.equal(first.weight, before)
@@ -140,7 +140,7 @@ def test_tied_and_mixed_precision_parameters_train() -> None:
     module[1].weight = module[0].weight
     module[2].double()
     module[1].register_forward_hook(lambda _, __, outputs: outputs.double())
-    update = TorchUpdate(Recipe(clipping="norm"), module, {})
+    update = TorchUpdate(Recipe(clipping="norm"), module, {}, {})
     before = [p.detach().clone() for p in module.parameters()]
     module(torch.ones(2, 4)).sum().backward()
     assert math.isfinite(float(update.step(0.1)))
@@ -151,4 +151,4 @@ def test_tied_and_mixed_precision_parameters_train() -> None:
 
 def test_network_without_parameters_is_refused() -> None:
     with pytest.raises(TrialError, match="no trainable parameter"):
-        TorchUpdate(Recipe(), nn.Identity(), {})
+        TorchUpdate(Recipe(), nn.Identity(), {}, {})

@@ -23,8 +23,8 @@ from tuner.trainers.row_weights import row_weights
 from tuner.trainers.torch import TorchTrainer
 from tuner.trainers.torch.fused import FusedBatch
 from tuner.trainers.torch.initialization import initialize
+from tuner.trainers.torch.session import TorchSession
 from tuner.trainers.torch.stacked import StackedBatch
-from tuner.trainers.torch.trainer import TorchSession
 
 BASE = {"width": 12, "batch_size": 16, "learning_rate": 0.01}
 

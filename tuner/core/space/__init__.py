@@ -10,6 +10,7 @@ from tuner.core.space.parameters import (
     Scalar,
     is_same,
     label,
+    text_of,
 )
 from tuner.core.space.search_space import SearchSpace
 
@@ -24,4 +25,5 @@ __all__ = [
     "SearchSpace",
     "is_same",
     "label",
+    "text_of",
 ]

@@ -283,6 +283,16 @@ class Choice(_Parameter):
         """The choices in words, for `tune check`."""
         return " | ".join(str(c) for c in self.choices)
 
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The choices as columns, figures and tables have them."""
+        return tuple(map(text_of, self.choices))
+
+
+def text_of(choice: Value) -> str:
+    """A choice as columns, figures and tables have it: as in a study file."""
+    return str(choice).lower() if isinstance(choice, bool) else str(choice)
+
 
 def label(value: Any) -> Any:
     """A choice as it stands in tables, figures and files: text for None and lists, others as they are."""

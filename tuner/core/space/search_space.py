@@ -12,7 +12,7 @@ from typing import Any
 
 from tuner.core.space.parameters import Choice, Parameter, is_same, label
 from tuner.core.trial import Params, Value
-from tuner.errors import near
+from tuner.errors import SpecError, near
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,40 @@ class SearchSpace:
                 params[name] = chosen[name] if name in chosen else parameter.default_under(params)
         return params
 
+    def widened(self, asked: Mapping[str, Parameter]) -> SearchSpace:
+        """The space with further parameters, and with these ranges of known ones; itself if nothing is new.
+
+        Raises:
+            ValueError: a known one is of another kind.
+        """
+        new: dict[str, Parameter] = {}
+        for name, parameter in asked.items():
+            known = self.parameters.get(name)
+            if name in self.fixed or (known is not None and _range(known) == _range(parameter)):
+                continue
+            if known is not None and known.type != parameter.type:
+                raise ValueError(f"{name}: was asked for as {known.type} before, and as {parameter.type} now")
+            new[name] = parameter if known is None else parameter.model_copy(update={"when": known.when})
+        return SearchSpace.compose({**self.parameters, **new}, self.fixed) if new else self
+
+    def completed(self, chosen: Params) -> dict[str, Value]:
+        """A configuration that somebody has chosen: what it does not say has its default.
+
+        Raises:
+            SpecError: what is wrong with it, a sentence each.
+        """
+        chosen = {name: label(value) for name, value in chosen.items()}
+        found = self.defaults(chosen)
+        faults = self.faults({**found, **chosen})
+        faults += [
+            f"{name}: is fixed to {value!r}"
+            for name, value in self.fixed.items()
+            if name in chosen and not is_same(chosen[name], value)
+        ]
+        if faults:
+            raise SpecError(faults)
+        return found
+
     def given(self, params: Params) -> dict[str, Any]:
         """A configuration as who trains is given it: None and lists as such, see `Choice.given`."""
         return {
@@ -126,6 +160,13 @@ class SearchSpace:
                 yield from walk(index + 1, {**params, name: value})
 
         return walk(0, dict(self.fixed))
+
+
+def _range(parameter: Parameter) -> dict[str, Any]:
+    """What a parameter may be, its default and its conditions apart."""
+    return parameter.model_dump(
+        exclude={"default", "default_for", "when", "doc", "try_first", "lists", "none"}
+    )
 
 
 def _reference_faults(parameters: Mapping[str, Parameter], fixed: Params) -> Iterator[str]:

@@ -20,6 +20,10 @@ class SpaceSpec(Section):
         (), description="shipped or own spaces, by name; later ones replace earlier ones"
     )
     fixed: dict[str, Scalar] = Field({}, description="parameters that get one value and are not searched")
+    learned: bool = Field(
+        False,
+        description="parameters that the trainer asks for are added while it runs, as with tuner.from_optuna",
+    )
     parameters: dict[str, AnyParameter] = Field({}, description="[space.<name>] tables, after composition")
 
     @model_validator(mode="before")
@@ -39,7 +43,7 @@ class SpaceSpec(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if not len(SearchSpace.compose(self.parameters, self.fixed)):
+        if not len(SearchSpace.compose(self.parameters, self.fixed)) and not self.learned:
             raise ValueError(
                 'use: nothing to search; give use = ["optimization", ...] or a [space.<name>] table'
             )
@@ -106,16 +110,35 @@ def compose(
             )
             continue
         # A table without a type changes single keys of the parameter that a used space brings.
-        whole = {**used[name], **table} if "type" not in table and name in used else dict(table)
+        whole = narrowed(used[name], table) if "type" not in table and name in used else dict(table)
         parameters[name] = whole
         found = _parameter_faults(name, whole)
         faults += [f"space.{fault}" for fault in found]
         if found:
             del parameters[name]
     composed: dict[str, Any] = {"parameters": parameters}
-    if "fixed" in raw:
-        composed["fixed"] = raw["fixed"]
+    composed |= {key: raw[key] for key in ("fixed", "learned") if key in raw}
     return composed
+
+
+def narrowed(used: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
+    """A used parameter with some keys changed; defaults that it brings are moved into a narrower range."""
+    whole = {**used, **changed}
+    low, high = whole.get("low"), whole.get("high")
+    if not isinstance(low, int | float) or not isinstance(high, int | float) or low > high:
+        return whole
+
+    def within(value: Any) -> Any:
+        return min(max(value, low), high) if isinstance(value, int | float) else value
+
+    if "default" in used and "default" not in changed:
+        whole["default"] = within(used["default"])
+    if isinstance(used.get("default_for"), Mapping) and "default_for" not in changed:
+        whole["default_for"] = {
+            other: {choice: within(value) for choice, value in defaults.items()}
+            for other, defaults in used["default_for"].items()
+        }
+    return whole
 
 
 def _parameter_faults(name: str, table: Mapping[str, Any]) -> list[str]:

@@ -52,8 +52,9 @@ def untimed_files(folder: Path) -> dict[str, bytes]:
     for name in found:
         if name.endswith("model.json"):
             table = json.loads(found[name])
-            table["best"].pop("seconds", None)
-            found[name] = json.dumps(table).encode()
+            if isinstance(table, dict) and "best" in table:
+                table["best"].pop("seconds", None)
+                found[name] = json.dumps(table).encode()
     return found
 
 

@@ -53,7 +53,8 @@ def takes_weights(estimator: Any) -> bool:
 def reference(model: str | None, task: Task) -> str:
     """What a study's `[trainer] model` refers to."""
     name = model or DEFAULT
-    return SHIPPED[name][task] if name in SHIPPED else name
+    kind = Task.CLASSIFICATION if task.is_of_classes else task
+    return SHIPPED[name][kind] if name in SHIPPED else name
 
 
 def estimator_class(reference: str) -> type[Any]:
@@ -73,6 +74,20 @@ def estimator_class(reference: str) -> type[Any]:
         if not callable(getattr(found, method, None)):
             raise PluginError(f"{reference} is no estimator: it has no {method}; derive from BaseEstimator")
     return found
+
+
+def for_task(estimator: Any, task: Task) -> Any:
+    """An estimator, or of several labels one for each."""
+    from sklearn.multioutput import MultiOutputClassifier
+
+    return MultiOutputClassifier(estimator) if task is Task.MULTILABEL else estimator
+
+
+def of_label(estimator: Any) -> Any:
+    """The estimator of which there is one for each label; any other as it is."""
+    from sklearn.multioutput import MultiOutputClassifier
+
+    return estimator.estimator if isinstance(estimator, MultiOutputClassifier) else estimator
 
 
 def build(found: type[Any], settings: Mapping[str, Any], trial: Trial) -> Any:

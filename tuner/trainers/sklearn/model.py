@@ -21,11 +21,12 @@ from tuner.artifacts import DESCRIPTION
 from tuner.core.dataset import Dataset, TargetUnits, Task
 from tuner.core.spec import StudySpec
 from tuner.core.trial import NUMBERS, Reading, Trial
-from tuner.data import Scaling, encode, rows_of, tell
+from tuner.data import Scaling, encode, flat, rows_of, tell
+from tuner.data.targets import names_of
 from tuner.errors import DataError, TrialError, TunerError, described
 from tuner.trainers import threshold
 from tuner.trainers.model import describe
-from tuner.trainers.sklearn.estimators import estimator_class
+from tuner.trainers.sklearn.estimators import estimator_class, of_label
 from tuner.trainers.sklearn.measures import probabilities, row_losses
 from tuner.trainers.threshold import Threshold
 
@@ -55,7 +56,7 @@ class SklearnModel:
         model in them, e.g. a category that training never had, is logged as a warning.
 
         Returns:
-            (N,) names of classes, or (N,) or (N, T) targets in their original units.
+            (N,) names of classes, (N, L) of several labels, or (N,) or (N, T) targets in their own units.
 
         Raises:
             TrialError: the rows do not fit the model.
@@ -68,10 +69,14 @@ class SklearnModel:
                 predicted = threshold.predicted(self.probabilities(rows), table)
             named: NDArray[Any] = np.take(table["context"]["classes"], predicted)
             return named
+        if labels := table.get("labels"):
+            return names_of(predicted, labels)
         return TargetUnits.from_table(table["target"]).restored(predicted)
 
     def probabilities(self, rows: Any) -> NDArray[np.float32]:
         """The probability of each class, (N, C), in the order of ``description["context"]["classes"]``.
+
+        Of several labels that of the second class of each, (N, L); see ``description["labels"]``.
 
         Raises:
             TrialError: the rows do not fit the model, or it has no probabilities.
@@ -89,15 +94,19 @@ class SklearnModel:
             TrialError: the rows do not fit the model.
         """
         table, x = self.description, self._inputs(rows)
-        if table["context"]["task"] != Task.CLASSIFICATION:
+        if table["context"]["task"] == Task.REGRESSION:
             units = TargetUnits.from_table(table["target"], np.float64)
             found = np.asarray(self.module.predict(x), np.float64).reshape(np.shape(truth))
             squares = (found - units.standardized(truth)) ** 2
             return np.asarray(squares.reshape(len(squares), -1).mean(axis=1))
-        known = {name: place for place, name in enumerate(table["context"]["classes"])}
-        places = np.array([known.get(name, -1) for name in truth])
+        if labels := table.get("labels"):
+            places = (truth == [pair[1] for pair in labels.values()]).astype(np.int64)
+        else:
+            known = {name: place for place, name in enumerate(table["context"]["classes"])}
+            places = np.array([known.get(name, -1) for name in truth])
         if not hasattr(self.module, "predict_proba"):
-            return np.asarray(np.asarray(self.module.predict(x)) != places, np.float64)
+            wrong = np.asarray(self.module.predict(x)) != places
+            return np.asarray(wrong.reshape(len(wrong), -1).mean(axis=1))
         return row_losses(self.module, x, places)
 
     @property
@@ -121,7 +130,7 @@ class SklearnModel:
         needed = tuple(table["context"]["input_shape"])
         if x.shape[1:] != needed:
             raise TrialError(f"rows have shape {x.shape[1:]} each; the estimator needs {needed}")
-        return Scaling.from_table(table["scaling"]).apply(x).reshape(len(x), -1)
+        return flat(Scaling.from_table(table["scaling"]), x, table["context"].get("vocabulary", 0))
 
 
 def write(
@@ -177,14 +186,16 @@ def preparation(estimator: Any, scaling: Scaling, data: Dataset, spec: StudySpec
             "task": data.task,
             "classes": data.classes,
             "features": data.features,
+            "vocabulary": data.vocabulary,
         },
         "scaling": scaling.to_table(),
         "target": data.units.to_table(),
         "encoding": dict(data.encoding),
+        **({"labels": dict(data.labels)} if data.labels else {}),
     }
     if (deciding := Threshold.of(spec, data.task)) is not None:
         judged = data.validation
-        shares = probabilities(estimator, scaling.apply(judged.x).reshape(len(judged), -1), len(data.classes))
+        shares = probabilities(estimator, flat(scaling, judged.x, data.vocabulary), len(data.classes))
         table[threshold.KEY] = deciding.table(judged.y, shares, data, judged.weight)
     return table
 
@@ -207,7 +218,7 @@ def load(folder: Path) -> SklearnModel:
     try:
         known = estimator_class(description["estimator"])
         estimator = read(path.read_bytes(), known, str(path))
-        if type(estimator) is not known:
+        if type(of_label(estimator)) is not known:
             raise TrialError(f"{path}: holds a {type(estimator).__name__}, not a {known.__name__}")
         _check(description)
     except TunerError:

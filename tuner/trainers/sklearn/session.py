@@ -1,4 +1,4 @@
-"""EstimatorSession: one trial's estimator, fitted epoch by epoch; ScaledInputs: arrays that trials share."""
+"""EstimatorSession: one trial's estimator, fitted epoch by epoch; FlatInputs: arrays that trials share."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.core import seeds
-from tuner.core.dataset import Dataset, Split
+from tuner.core.dataset import Dataset, Task
 from tuner.core.spec import StudySpec
 from tuner.core.training import Exhausted, Outcome, Snapshot
 from tuner.core.trial import Reading, Trial
-from tuner.data import Scaling
+from tuner.data import Scaling, flat
 from tuner.trainers import threshold
 from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.row_weights import NAME, row_weights
 from tuner.trainers.sklearn import model
-from tuner.trainers.sklearn.estimators import build, estimator_class, recipe_of, reference
+from tuner.trainers.sklearn.estimators import build, estimator_class, for_task, of_label, recipe_of, reference
 from tuner.trainers.sklearn.measures import measure
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
 
@@ -34,7 +34,7 @@ _DIVERGED = ("non-finite", "overflow")
 """What scikit-learn's errors say when weights are no longer numbers."""
 
 
-class ScaledInputs:
+class FlatInputs:
     """A dataset's arrays, scaled and flat; made once per kind of scaling.
 
     Attributes:
@@ -55,8 +55,9 @@ class ScaledInputs:
             DataError: the kind is unknown.
         """
         if kind not in self._scaled:
-            scaling = Scaling.fit(kind, self.data.train.x)
-            train, validation = (_flat(scaling, split) for split in (self.data.train, self.data.validation))
+            data = self.data
+            scaling = Scaling.fit(kind, data.train.x, masked=data.masked)
+            train, validation = (flat(scaling, s.x, data.vocabulary) for s in (data.train, data.validation))
             self._scaled[kind] = (scaling, train, validation)
         return self._scaled[kind]
 
@@ -64,7 +65,7 @@ class ScaledInputs:
 class EstimatorSession:
     """A trial in training; a `TrialSession`."""
 
-    def __init__(self, trial: Trial, spec: StudySpec, inputs: ScaledInputs) -> None:
+    def __init__(self, trial: Trial, spec: StudySpec, inputs: FlatInputs) -> None:
         task = inputs.data.task
         self.trial, self._spec = trial, spec
         self.inputs = inputs
@@ -82,7 +83,7 @@ class EstimatorSession:
         )
         own = trial.params.get(NAME) if NAME in recipe_of(estimator_class(self._reference)) else None
         self._weights = row_weights(inputs.data, str(own) if own is not None else spec.trainer.class_weight)
-        self.estimator = build(estimator_class(self._reference), spec.trainer.settings, trial)
+        self.estimator = for_task(build(estimator_class(self._reference), spec.trainer.settings, trial), task)
         self._by_epochs = hasattr(self.estimator, "partial_fit")
 
     def next(self) -> Outcome:
@@ -137,7 +138,7 @@ class EstimatorSession:
         """
         state = thaw(snapshot.arrays, snapshot.facts)
         place = f"the state of trial {self.trial.number}"
-        found = model.read(state["estimators"].tobytes(), type(self.estimator), place)
+        found = model.read(state["estimators"].tobytes(), type(of_label(self.estimator)), place)
         self.estimator, self.kept = found["now"], found["kept"]
         self.epoch, self.best = snapshot.epoch, reading_of(state["best"])
         self._order.bit_generator.state = state["order"]
@@ -192,14 +193,13 @@ class EstimatorSession:
         order = self._order.permutation(len(x))
         # A classifier has to hear of all classes before it sees them.
         takes_classes = "classes" in inspect.signature(self.estimator.partial_fit).parameters
-        more: dict[str, Any] = {"classes": np.arange(len(self.inputs.data.classes))} if takes_classes else {}
+        known: Any = np.arange(len(self.inputs.data.classes))
+        if self.inputs.data.task is Task.MULTILABEL:
+            known = [np.arange(2)] * y.shape[1]
+        more: dict[str, Any] = {"classes": known} if takes_classes else {}
         if self._weights is not None:
             more["sample_weight"] = self._weights[order]
         self.estimator.partial_fit(x[order], y[order], **more)
 
     def _seed(self, purpose: str) -> int:
         return seeds.derive(self.trial.study_seed, self.trial.number, purpose)
-
-
-def _flat(scaling: Scaling, split: Split) -> NDArray[np.float32]:
-    return scaling.apply(split.x).reshape(len(split), -1)

@@ -23,7 +23,7 @@ from tuner.trainers.per_dataset import PerDataset
 from tuner.trainers.row_weights import KINDS, NAME
 from tuner.trainers.sklearn.estimators import estimator_class, recipe_of, reference, takes_weights
 from tuner.trainers.sklearn.measures import LOSSES
-from tuner.trainers.sklearn.session import EstimatorSession, ScaledInputs
+from tuner.trainers.sklearn.session import EstimatorSession, FlatInputs
 
 METRICS = ("gap", "seconds", "train_loss", "train_score", "val_loss", "val_score")
 """What can be an objective or a constraint here."""
@@ -37,14 +37,12 @@ class SklearnTrainer:
     """
 
     def __init__(self) -> None:
-        self._inputs: PerDataset[ScaledInputs] = PerDataset()
+        self._inputs: PerDataset[FlatInputs] = PerDataset()
 
     def validate(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:
         """What in the spec or the data an estimator cannot work with."""
         if data is None:
             return ('data: is missing; the sklearn trainer needs [data] source = "..."',)
-        if data.task is Task.MULTILABEL:
-            return ('trainer.use: the sklearn trainer does not learn several labels; give use = "torch"',)
         return [
             *_trainer_faults(spec, data.task),
             *row_weights.faults(spec, data),
@@ -61,7 +59,7 @@ class SklearnTrainer:
         data = job.data_for(trial)
         if data is None:
             raise PluginError('the sklearn trainer needs data; give [data] source = "..."')
-        inputs = self._inputs.of(job, data, lambda: ScaledInputs(data, job.spec.search.seed))
+        inputs = self._inputs.of(job, data, lambda: FlatInputs(data, job.spec.search.seed))
         session = EstimatorSession(trial, job.spec, inputs)
         if snapshot is not None:
             session.restore(snapshot)
@@ -72,6 +70,10 @@ def _trainer_faults(spec: StudySpec, task: Task) -> Iterator[str]:
     trainer = spec.trainer
     if set(trainer.devices) - {"auto", "cpu"}:
         yield f"trainer.device: scikit-learn trains on the CPU, found {trainer.device!r}; drop it"
+    if trainer.precision != "float32":
+        yield f"trainer.precision: scikit-learn has its own, found {trainer.precision!r}; drop it"
+    if trainer.rates:
+        yield "trainer.rates: an estimator of scikit-learn has no parts that learn at rates; drop it"
     if fault := scores.fault(trainer.score, task):
         yield f"trainer.score: {fault}"
     if trainer.loss is not None and trainer.loss != LOSSES[task]:
@@ -105,7 +107,7 @@ def _estimator_faults(spec: StudySpec, data: Dataset) -> Iterator[str]:
             f"trainer.score: {spec.trainer.score} takes probabilities, and {found.__name__} has none; "
             "give another score or estimator"
         )
-    if (is_regressor if task is Task.CLASSIFICATION else is_classifier)(estimator):
+    if (is_regressor if task.is_of_classes else is_classifier)(estimator):
         yield f"trainer.model: {found.__name__} is not for {task}; give another estimator"
     if not takes_weights(estimator):
         for key, given in (

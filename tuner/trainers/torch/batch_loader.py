@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tuner.trainers.torch.batches import TrialRng, augments, micro_batches, micro_masks
+from tuner.trainers.torch.batches import MicroBatch, TrialRng, augments, micro_batches, micro_masks
 from tuner.trainers.torch.stacked_row import StackedRow
 from tuner.trainers.torch.training_tensors import TrainingTensors
 
@@ -24,13 +24,15 @@ class Batch(NamedTuple):
         y: (L, q, outputs) soft targets.
         weights: (L, q) of the losses; 0 where there is no sample.
         masks: (L, q, *shape), what each dropout layer multiplies by.
-        ends: the rows that have a whole batch with it.
+        shares: (L, q), what each sample counts in its batch's statistics.
+        ends: the rows that take a step behind it.
     """
 
     x: Tensor
     y: Tensor
     weights: Tensor
     masks: list[Tensor]
+    shares: Tensor
     ends: list[int]
 
 
@@ -41,21 +43,24 @@ class BatchLoader:
         self, rows: Sequence[StackedRow], streams: Sequence[TrialRng], tensors: TrainingTensors
     ) -> None:
         self._rows, self._soft, self._loss = rows, tensors.loss.soft(tensors.train), tensors.loss
+        self._streams = streams
         device, count, length = tensors.device, len(rows) + len(rows) % 2, len(rows[0].plan.micros)
         width = rows[0].plan.places.shape[1]
         self._index = torch.zeros(count, length, width, dtype=torch.long)
-        self._weights = torch.zeros(count, length, width)
+        self._weights, self._shares = torch.zeros(2, count, length, width)
         smoothing = torch.zeros(count, 1, 1)
         self._feeds, self._masks = {}, []
-        self._sizes = [[micro.last - micro.first for micro in row.plan.micros] for row in rows]
         for i, (row, own) in enumerate(zip(rows, streams, strict=True)):
             order, micros = torch.randperm(len(tensors.train), generator=own.order), row.plan.micros
             self._index[i, : len(micros)] = order[row.plan.places]
-            self._weights[i, : len(micros)] = row.plan.weights
+            self._weights[i, : len(micros)], self._shares[i, : len(micros)] = (
+                row.plan.weights,
+                row.plan.shares,
+            )
             if row.weights is not None:
                 self._weights[i, : len(micros)] *= row.weights[order][row.plan.places]
             smoothing[i] = row.recipe.label_smoothing
-            if augments(row.recipe, row.inputs.train):
+            if augments(row.recipe, tensors.data):
                 mixed = row.weights.to(device) if row.weights is not None and row.recipe.mixup else None
                 self._feeds[i] = micro_batches(
                     row.inputs.train,
@@ -64,11 +69,13 @@ class BatchLoader:
                     micros,
                     row.recipe,
                     self._loss,
+                    tensors.data,
                     own,
                     mixed,
                 )
             shapes = [call.shape for call in row.program.dropouts]
-            self._masks.append(micro_masks(shapes, row.rates, micros, own.dropout))
+            parts = [micro for micro in micros if not micro.is_whole]
+            self._masks.append(micro_masks(shapes, row.rates, parts, own.dropout))
         self._kept = [
             torch.ones(count, 1, *(1 for _ in call.shape), device=device) for call in rows[0].program.dropouts
         ]
@@ -76,6 +83,7 @@ class BatchLoader:
             for kept, rate in zip(self._kept, row.rates, strict=True):
                 kept[i] = 1 - rate if rate < 1 else 1
         self._index, self._weights = self._index.to(device), self._weights.to(device)
+        self._shares = self._shares.to(device)
         self._smoothing = smoothing.to(device) if smoothing.any() else None
 
     def __iter__(self) -> Iterator[Batch]:
@@ -89,11 +97,13 @@ class BatchLoader:
                     inputs, targets, weight = next(feed)
                     x[i, : len(inputs)], y[i, : len(inputs)] = inputs, targets
                     if weight is not None:
-                        weights[i, : len(inputs)] = weight / self._sizes[i][t]
+                        own = self._rows[i].plan.weights[t, : len(inputs)]
+                        weights[i, : len(inputs)] = weight * own.to(weight.device)
             if self._smoothing is not None:
                 y = self._loss.smoothed(y, self._smoothing[:live])
-            ends = [i for i, row in enumerate(training) if row.plan.micros[t].ends]
-            yield Batch(x, y, weights, self._drawn(len(training), live), ends)
+            ends = [i for i, row in enumerate(training) if row.plan.ends[t]]
+            masks = self._drawn([row.plan.micros[t] for row in training], live)
+            yield Batch(x, y, weights, masks, self._shares[:live, t], ends)
 
     def _inputs(self, index: Tensor) -> Tensor:
         tables = [row.inputs.train for row in self._rows]
@@ -101,7 +111,7 @@ class BatchLoader:
             return tables[0][index]
         return torch.stack([table[rows] for table, rows in zip([*tables, tables[0]], index, strict=False)])
 
-    def _drawn(self, training: int, live: int) -> list[Tensor]:
+    def _drawn(self, micros: Sequence[MicroBatch], live: int) -> list[Tensor]:
         if not self._kept:
             return []
         width, device = self._index.shape[2], self._index.device
@@ -109,7 +119,13 @@ class BatchLoader:
             torch.ones(live, width, *call.shape, dtype=torch.bool, device=device)
             for call in self._rows[0].program.dropouts
         ]
-        for i in range(training):
+        for i, micro in enumerate(micros):
+            if micro.is_whole:  # drawn where it belongs, as `micro_masks` draws it
+                for mask, rate in zip(found, self._rows[i].rates, strict=True):
+                    if rate:
+                        place = mask[i, : micro.stop - micro.start]
+                        place.bernoulli_(1 - rate, generator=self._streams[i].dropout)
+                continue
             for mask, own in zip(found, next(self._masks[i]), strict=True):
                 if own is not None:
                     mask[i, : len(own)] = own

@@ -8,11 +8,12 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Sequence
-
-import torch
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from tuner.core.spec import StudySpec
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
 NAMES = ("parameters", "size_bytes", "latency_ms")
 """What can be asked for."""
@@ -42,19 +43,21 @@ def costs(names: Sequence[str], module: nn.Module, x: Tensor) -> dict[str, float
     if "parameters" in names:
         found["parameters"] = float(sum(p.numel() for p in module.parameters()))
     if "size_bytes" in names:
-        parts = [part for part in module.state_dict().values() if isinstance(part, Tensor)]
+        parts = [part for part in module.state_dict().values() if hasattr(part, "element_size")]
         found["size_bytes"] = float(sum(part.numel() * part.element_size() for part in parts))
     if "latency_ms" in names:
         found["latency_ms"] = _latency(module, x[:1])
     return found
 
 
-@torch.no_grad()
 def _latency(module: nn.Module, x: Tensor) -> float:
+    import torch
+
     modes = {part: part.training for part in module.modules()}
     module.eval()
     try:
-        return statistics.median([_pass(module, x) for _ in range(WARM + PASSES)][WARM:])
+        with torch.no_grad():
+            return statistics.median([_pass(module, x) for _ in range(WARM + PASSES)][WARM:])
     finally:
         for part, mode in modes.items():
             part.training = mode
@@ -65,5 +68,7 @@ def _pass(module: nn.Module, x: Tensor) -> float:
     start = time.perf_counter()
     module(x)
     if x.is_cuda:
+        import torch
+
         torch.cuda.synchronize(x.device)
     return (time.perf_counter() - start) * 1e3

@@ -7,20 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tuner.core.dataset import Dataset
+from tuner.core.dataset import Dataset, InputKind
+from tuner.core.space import Choice, Parameter
 from tuner.core.spec import StudySpec
-from tuner.core.trial import NUMBERS
+from tuner.core.trial import NUMBERS, Value
 from tuner.errors import PluginError, near
 from tuner.trainers import row_weights, scores, threshold
 from tuner.trainers.device import device_fault, device_faults
-from tuner.trainers.torch import costs, losses
-from tuner.trainers.torch.networks import SHIPPED, builder
+from tuner.trainers.torch import array_losses
+from tuner.trainers.torch.context import builder, default_model
+from tuner.trainers.torch.costs import NAMES as COSTS
 from tuner.trainers.torch.recipe import NAMES, NETWORK, range_faults
-
-
-def default_model(data: Dataset) -> str:
-    """The network of a study that names none: cnn for images, mlp for tables."""
-    return "cnn" if len(data.input_shape) == 3 else "mlp"
+from tuner.trainers.torch.shipped import SHIPPED, taking
 
 
 def validate(spec: StudySpec, data: Dataset | None) -> list[str]:
@@ -32,12 +30,12 @@ def validate(spec: StudySpec, data: Dataset | None) -> list[str]:
     if fault := _model_fault(model, data):
         found.append(f"trainer.model: {fault}")
     for key, fault in (
-        ("loss", losses.fault(spec.trainer.loss, data.task)),
+        ("loss", array_losses.fault(spec.trainer.loss, data.task)),
         ("score", scores.fault(spec.trainer.score, data.task)),
     ):
         found += [f"trainer.{key}: {fault}"] if fault else []
     found += [*row_weights.faults(spec, data), *threshold.faults(spec, data)]
-    return [*found, *_space_faults(spec, model)]
+    return [*found, *_space_faults(spec, model), *_mixing_faults(spec, data)]
 
 
 def _trainer_faults(spec: StudySpec) -> Iterator[str]:
@@ -47,22 +45,35 @@ def _trainer_faults(spec: StudySpec) -> Iterator[str]:
             f"trainer.settings: the torch trainer takes none, found {', '.join(spec.trainer.settings)}; "
             "give constants in [space.fixed]"
         )
-    known = (*NUMBERS, *costs.NAMES)
+    known = (*NUMBERS, *COSTS)
     for key, name in spec.objectives().named():
         if name not in known:
             yield f"objective.{key}: unknown name {name!r}; {near(name, known)}"
 
 
 def _model_fault(model: str, data: Dataset) -> str | None:
-    if model == "cnn" and len(data.input_shape) != 3:
-        return f'cnn needs images (C, H, W), found rows of shape {data.input_shape}; give model = "mlp"'
     if model in SHIPPED:
-        return None
+        if data.kind in SHIPPED[model].kinds:
+            return None
+        needed = " or ".join(_INPUTS[kind] for kind in InputKind if kind in SHIPPED[model].kinds)
+        return (
+            f"{model} needs {needed}, found {_INPUTS[data.kind].partition(' ')[0]} of shape "
+            f"{data.input_shape}; give one of {', '.join(taking(data.kind))}"
+        )
     try:
         found = builder(model)
     except PluginError as error:
         return str(error)
     return None if callable(found) else f"{model} is no function; give one: build(params, context)"
+
+
+_INPUTS = {
+    InputKind.TABLE: "rows (D,)",
+    InputKind.IMAGE: "images (C, H, W)",
+    InputKind.SERIES: "series (T, F)",
+    InputKind.TOKENS: "tokens (T,)",
+}
+"""What the inputs are, and the shape of each."""
 
 
 def _space_faults(spec: StudySpec, model: str) -> Iterator[str]:
@@ -74,4 +85,27 @@ def _space_faults(spec: StudySpec, model: str) -> Iterator[str]:
                 if shipped:
                     yield f"{place}.{name}: {model} has no such parameter; {near(name, NAMES)}"
             elif shipped or name not in NETWORK:
-                yield from (f"{place}.{name}: {fault}" for fault in range_faults(name, value))
+                faults = range_faults(name, value) or (_own_faults(model, name, value) if shipped else ())
+                yield from (f"{place}.{name}: {fault}" for fault in faults)
+
+
+def _own_faults(model: str, name: str, value: Parameter | Value) -> Iterator[str]:
+    """What a shipped network has to say of a setting that is sound for some network."""
+    if name in NETWORK - SHIPPED[model].settings:
+        owners = ", ".join(owner for owner, network in SHIPPED.items() if name in network.settings)
+        yield f"{model} has no such parameter; it is one of {owners}"
+    elif name == "pooling":
+        known = SHIPPED[model].poolings
+        for each in value.choices if isinstance(value, Choice) else (value,):
+            if each not in known:
+                yield f"{model} does not pool by {each!r}; known: {', '.join(known)}"
+
+
+def _mixing_faults(spec: StudySpec, data: Dataset) -> Iterator[str]:
+    searched, fixed = spec.space.parameters.get("mixup"), spec.space.fixed.get("mixup")
+    if not (fixed or (searched is not None and fixed is None)):
+        return
+    if data.kind is InputKind.TOKENS:
+        yield "space.mixup: the mean of two words is no word; leave it out, and give token_dropout"
+    elif data.masked:
+        yield "space.mixup: series of different lengths cannot be mixed; leave it out, and give input_noise"

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
 
 from tuner.core.dataset import Dataset, Task
 from tuner.core.job import Job, Member
 from tuner.core.seeds import derive
-from tuner.core.spec import StudySpec
 from tuner.core.training import Exhausted, Failure, Outcome, Snapshot
 from tuner.core.trial import LAYER_NORMS, Reading, Trial
 from tuner.errors import DataError
@@ -41,39 +40,16 @@ from tuner.trainers import threshold
 from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.per_dataset import PerDataset
 from tuner.trainers.state import reading_of, reading_table
-from tuner.trainers.torch import losses, optimizers
+from tuner.trainers.torch import optimizers, plain_losses
+from tuner.trainers.torch.context import MLP, NetworkContext, context_of
 from tuner.trainers.torch.costs import asked, costs
-from tuner.trainers.torch.faults import default_model
-from tuner.trainers.torch.initialization import initialize
+from tuner.trainers.torch.first_weights import FirstWeights
+from tuner.trainers.torch.mlp import NamedTensor, layers, tensors
 from tuner.trainers.torch.model import write
-from tuner.trainers.torch.networks import NetworkContext, build
+from tuner.trainers.torch.plain_losses import PlainLoss
 from tuner.trainers.torch.recipe import FULL, Recipe
-from tuner.trainers.torch.schedule import learning_rates
-from tuner.trainers.torch.start import context_of
-from tuner.trainers.torch.training_tensors import InputTensors, TargetTensors, TrainingTensors, tensors_of
-
-_MODEL = "mlp"
-
-_IMAGES_ONLY = ("image_shift", "image_flip")
-
-
-def why_not_fused(spec: StudySpec, data: Dataset, device: str) -> str | None:
-    """Why the trials of a study cannot be fused, in words; None when they can."""
-    model = spec.trainer.model or default_model(data)
-    if model != _MODEL:
-        return f"{model} trains one trial at a time; {_MODEL} can be fused"
-    if device != "cpu":
-        return f"on {device} trials train one at a time; fused training runs on the CPU"
-    loss = losses.name_of(spec, data.task)
-    if loss.upper() not in LossKind.__members__:
-        return f"the loss {loss} is your own, and no compiled one"
-    if (optimizer := optimizers.first_own(spec)) is not None:
-        return f"the optimizer {optimizer} is your own, and no compiled one"
-    if len(data.input_shape) == 3:
-        for name in _IMAGES_ONLY:
-            if name in spec.space.parameters or spec.space.fixed.get(name):
-                return f"{name} is made one trial at a time; leave it out for fused training"
-    return None
+from tuner.trainers.torch.schedule import Plateau, learning_rates
+from tuner.trainers.torch.training_arrays import ScaledInputs, TrainingArrays
 
 
 @dataclass(slots=True)
@@ -84,54 +60,44 @@ class _Placed:
     recipe: Recipe
     context: NetworkContext
     split: _SplitArrays
-    inputs: InputTensors
-    names: Mapping[str, str]
+    inputs: ScaledInputs[NDArray[Any]]
+    tensors: Mapping[str, NamedTensor]
     costs: Mapping[str, float]
+    plateau: Plateau = field(default_factory=Plateau)
     epoch: int = 0
     best: Reading | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class _NetworkTemplate:
-    """A network that weights are drawn in, and how its names become a row's."""
+class _Truth:
+    """What outputs are measured against.
 
-    module: nn.Module
-    names: Mapping[str, str]
-    tensors: Mapping[str, Tensor]
+    Attributes:
+        y: as the data has them; (N,) class indices, or (N, T) standardized numbers.
+        weight: (N,) what each row counts, their mean 1; None: all the same.
+    """
+
+    y: NDArray[Any]
+    weight: NDArray[np.float32] | None
 
     @classmethod
-    def of(cls, trial: Trial, context: NetworkContext) -> _NetworkTemplate:
-        with GlobalRng(0):  # building draws initial weights that are not used
-            module = build(_MODEL, trial.params, context)
-        names: dict[str, str] = {}
-        layer = -1
-        for name, part in module.named_modules():
-            if isinstance(part, nn.Linear):
-                layer += 1
-                names |= {f"{name}.weight": f"{layer}.weight", f"{name}.bias": f"{layer}.bias"}
-            elif isinstance(part, nn.LayerNorm):
-                names |= {f"{name}.weight": f"{layer}.scale", f"{name}.bias": f"{layer}.shift"}
-        state = module.state_dict()
-        return cls(module, names, {own: state[name] for name, own in names.items()})
-
-    def draw(self, recipe: Recipe, seed: int) -> dict[str, Floats]:
-        """First weights, by the row's names."""
-        initialize(self.module, recipe.init, recipe.init_gain, torch.Generator().manual_seed(seed))
-        return {own: tensor.numpy() for own, tensor in self.tensors.items()}
+    def of(cls, task: Task, y: NDArray[Any], weight: NDArray[np.float32] | None) -> _Truth:
+        return cls(y if task is Task.CLASSIFICATION else y.reshape(len(y), -1), weight)
 
 
 class _SplitArrays:
     """A split as rows take it; those that train on it share it."""
 
-    def __init__(self, of: TrainingTensors) -> None:
-        self.of = of
-        splits = (of.train, of.sample.targets, of.validation.targets)
-        kind = LossKind[of.loss.name.upper()]
-        plain = RowTargets.of(kind, of.loss.outputs, *(y.numpy() for y in splits))
+    def __init__(self, of: TrainingArrays, loss: PlainLoss) -> None:
+        self.of, self.loss, data = of, loss, of.data
+        self.sample = _Truth.of(data.task, data.train.y[of.rows], of.sample_weight)
+        self.validation = _Truth.of(data.task, data.validation.y, data.validation.weight)
+        splits = map(loss.targets, (data.train.y, self.sample.y, self.validation.y))
+        plain = RowTargets.of(LossKind[loss.name.upper()], loss.outputs, *splits)
         self._plain = replace(
             plain,
-            sample=plain.sample.weighed(of.sample.weight),
-            validation=plain.validation.weighed(of.validation.weight),
+            sample=plain.sample.weighed(self.sample.weight),
+            validation=plain.validation.weighed(self.validation.weight),
         )
         self._targets: dict[str | None, RowTargets] = {}
         self._inputs: dict[str, RowInputs] = {}
@@ -139,8 +105,7 @@ class _SplitArrays:
     def targets(self, class_weight: str | None) -> RowTargets:
         """The targets with the weights that a trial gives the classes; None: those of the study."""
         if class_weight not in self._targets:
-            weights = self.of.weights(class_weight)
-            train = self._plain.train.weighed(None if weights is None else weights.numpy())
+            train = self._plain.train.weighed(self.of.weights(class_weight))
             self._targets[class_weight] = replace(self._plain, train=train)
         return self._targets[class_weight]
 
@@ -149,7 +114,7 @@ class _SplitArrays:
         if scaling not in self._inputs:
             inputs = self.of.inputs(scaling)
             parts = (inputs.train, inputs.sample, inputs.validation)
-            self._inputs[scaling] = RowInputs.of(*(x.numpy() for x in parts))
+            self._inputs[scaling] = RowInputs.of(*parts, codes=len(self.of.data.categories))
         return self._inputs[scaling]
 
 
@@ -168,11 +133,12 @@ class FusedBatch:
         self._asked = asked(job.spec)
         self._score = threshold.score_of(job.spec, job.data.task)
         self._rows = FusedRows(job.rows, self._epochs, job.resources.threads)
+        self._loss = plain_losses.of(job.spec, job.data)
+        self._arrays: PerDataset[TrainingArrays] = PerDataset()
         self._splits: PerDataset[_SplitArrays] = PerDataset()
-        self._templates: dict[tuple[object, ...], _NetworkTemplate] = {}
         self._placed: dict[int, _Placed | Failure] = {}
-        # Rows may train in several threads; weights are drawn in skeletons that rows share.
-        self._drawing = threading.Lock()
+        # Rows may train in several threads, and share what is made of a split.
+        self._placing = threading.Lock()
 
     @property
     def capacity(self) -> int:
@@ -187,7 +153,7 @@ class FusedBatch:
         if not 0 <= row < self.capacity or row in self._placed:
             raise ValueError(f"row {row} is not an empty row of this batch")
         try:
-            with self._drawing:
+            with self._placing:
                 self._placed[row] = self._place(row, trial, snapshot)
         except KeyboardInterrupt:
             raise
@@ -218,14 +184,20 @@ class FusedBatch:
         weights = self._rows.kept(row) or {}
         write(
             folder,
-            model=_MODEL,
+            model=MLP,
             trial=placed.trial,
             context=placed.context,
-            loss=placed.split.of.loss,
+            loss=placed.split.loss,
             scaling=placed.inputs.scaling,
             data=placed.split.of.data,
             best=placed.best,
-            weights={name: torch.from_numpy(weights[own]) for name, own in placed.names.items()},
+            weights={
+                # Running averages have seen all batches until then.
+                name: np.array(placed.best.epoch * self._rows.steps(row))
+                if tensor.row_name.endswith("batches")
+                else weights[tensor.row_name]
+                for name, tensor in placed.tensors.items()
+            },
             spec=self._job.spec,
         )
         return True
@@ -236,9 +208,13 @@ class FusedBatch:
         if not isinstance(placed, _Placed):
             return None
         state = self._rows.state(row)
-        return Snapshot(
-            state.epoch, state.arrays, {"mixing": state.mixing, "best": reading_table(placed.best)}
-        )
+        facts = {"mixing": state.mixing, "plateau": asdict(placed.plateau)}
+        return Snapshot(state.epoch, state.arrays, {**facts, "best": reading_table(placed.best)})
+
+    @staticmethod
+    def wrote(snapshot: Snapshot) -> bool:
+        """Whether a snapshot is of such a row."""
+        return "mixing" in snapshot.facts
 
     def clear(self, row: int) -> None:
         """Empty the row."""
@@ -246,34 +222,36 @@ class FusedBatch:
         self._placed.pop(row, None)
 
     def _place(self, row: int, trial: Trial, snapshot: Snapshot | None) -> _Placed:
-        recipe, split = Recipe.of(trial.params), self._split(trial)
-        context = context_of(trial, split.of)
-        shape = (recipe.width, recipe.depth, recipe.layer_norm, bool(recipe.dropout))
-        key = (*shape, context.input_shape, context.outputs)
-        if key not in self._templates:
-            self._templates[key] = _NetworkTemplate.of(trial, context)
-        template = self._templates[key]
+        recipe = Recipe.of(trial.params)
+        split = self._split(trial, recipe)
+        context = context_of(trial, split.of.data, split.loss.outputs)
+        network = layers(recipe, context)
         scaling = recipe.scaling or split.of.data.scaling
         inputs = split.of.inputs(scaling)
-        found: Mapping[str, float] = {}
-        if self._asked:
-            with GlobalRng(0):
-                found = costs(self._asked, template.module, inputs.validation)
-        placed = _Placed(trial, recipe, context, split, inputs, template.names, found)
+        found = _costs(self._asked, context, inputs) if self._asked else {}
+        placed = _Placed(trial, recipe, context, split, inputs, tensors(network), found)
         start: Mapping[str, Floats] | RowState
         if snapshot is None:
-            start = template.draw(recipe, derive(trial.study_seed, trial.number, "initialization"))
+            start = _first_weights(placed)
         else:
             start = RowState(snapshot.epoch, snapshot.arrays, snapshot.facts["mixing"])
             placed.epoch, placed.best = snapshot.epoch, reading_of(snapshot.facts["best"])
+            placed.plateau = Plateau(**snapshot.facts.get("plateau", {}))
         targets = split.targets(recipe.class_weight)
-        self._rows.place(row, row_recipe(recipe, trial), targets, split.inputs(scaling), start)
+        tables = tuple(table for layer in network for table in layer.tables)
+        own = replace(row_recipe(recipe, trial, placed.plateau), tables=tables)
+        self._rows.place(row, own, targets, split.inputs(scaling), start)
         return placed
 
-    def _split(self, trial: Trial) -> _SplitArrays:
+    def _split(self, trial: Trial, recipe: Recipe) -> _SplitArrays:
         data = self._job.data_for(trial)
         assert data is not None  # noqa: S101 - the job has data
-        return self._splits.of(self._job, data, lambda: _SplitArrays(tensors_of(self._job, data)))
+        spec = self._job.spec
+        arrays = self._arrays.of(
+            self._job, data, lambda: TrainingArrays(data, spec.search.seed, spec.trainer.class_weight)
+        )
+        own = arrays.suited(MLP, recipe)
+        return self._splits.of(self._job, own.data, lambda: _SplitArrays(own, self._loss))
 
     def _read(self, row: int, placed: _Placed, measured: EpochResult) -> Reading:
         placed.epoch = measured.epoch
@@ -281,32 +259,59 @@ class FusedBatch:
             measured.epoch,
             measured.train_loss,
             measured.val_loss,
-            self._scored(measured.sample_outputs, placed.split.of, placed.split.of.sample),
-            self._scored(measured.val_outputs, placed.split.of, placed.split.of.validation),
+            self._scored(measured.sample_outputs, placed.split, placed.split.sample),
+            self._scored(measured.val_outputs, placed.split, placed.split.validation),
             measured.learning_rate,
             measured.grad_norm,
             seconds=measured.seconds,
             extras={**placed.costs, **dict(zip(LAYER_NORMS, measured.layer_norms or (), strict=False))},
         )
+        placed.plateau.follow(placed.recipe, reading.val_loss)
         if self._objective.prefers(reading, placed.best):
             placed.best = reading
             self._rows.keep(row)
         return reading
 
-    def _scored(self, outputs: Floats, of: TrainingTensors, truth: TargetTensors) -> float:
-        data, predicted = of.data, outputs
+    def _scored(self, outputs: Floats, of: _SplitArrays, truth: _Truth) -> float:
+        data = of.of.data
+        predicted: NDArray[Any] = outputs
         if self._score.takes_probabilities(data.task):
-            predicted = of.loss.probabilities(torch.from_numpy(outputs)).numpy()
-        # As `Loss.indices` does it: so few numbers cost PyTorch several times as much.
-        elif data.task is Task.MULTILABEL:
-            predicted = (outputs > 0).astype(np.int64)
-        elif data.task is Task.CLASSIFICATION:
+            predicted = of.loss.probabilities(outputs)
+        elif data.task is Task.CLASSIFICATION and of.loss.outputs > 1:
+            # As `PlainLoss.indices` does it, in a fraction of the time.
             predicted = np.empty(len(outputs), np.int64)
-            if of.loss.outputs == 1:
-                predicted[:] = outputs[:, 0] > 0
-            else:
-                highest(outputs, predicted)
+            highest(outputs, predicted)
+        elif data.task.is_of_classes:
+            predicted = of.loss.indices(outputs)
         return self._score.of(truth.y, predicted, data, truth.weight)
+
+
+def _first_weights(placed: _Placed) -> dict[str, Floats]:
+    """First weights by the row's names, as a session draws them."""
+    recipe, trial = placed.recipe, placed.trial
+    seed = derive(trial.study_seed, trial.number, "initialization")
+    draw, found = FirstWeights(recipe.init, recipe.init_gain, seed), dict[str, Floats]()
+    for tensor in placed.tensors.values():
+        if tensor.is_drawn:
+            is_table = tensor.row_name.startswith("embedding")
+            found[tensor.row_name] = (draw.embedding if is_table else draw.linear)(tensor.shape)
+        else:
+            first = np.ones if tensor.row_name.endswith(("scale", "variance")) else np.zeros
+            found[tensor.row_name] = first(tensor.shape, np.float32)
+    return found
+
+
+def _costs(
+    names: Sequence[str], context: NetworkContext, inputs: ScaledInputs[NDArray[Any]]
+) -> dict[str, float]:
+    """What the network costs, which is measured in PyTorch."""
+    import torch
+
+    from tuner.trainers.torch.networks import build
+
+    with GlobalRng(0):  # building draws initial weights that are not used
+        module = build(MLP, context.params, context)
+        return costs(names, module, torch.from_numpy(inputs.validation[:1]))
 
 
 def epoch_cost(job: Job, own: Dataset) -> Callable[[Trial], float]:
@@ -324,14 +329,14 @@ def epoch_cost(job: Job, own: Dataset) -> Callable[[Trial], float]:
         recipe = Recipe.of(trial.params)
         sizes = (inputs, *[recipe.width] * recipe.depth, data.outputs)
         weights = sum(a * b for a, b in pairwise(sizes))
-        batch = samples if recipe.batch_size == FULL else int(recipe.batch_size)
+        batch = samples if recipe.batch_size == FULL else int(recipe.batch_size) * recipe.accumulation
         return samples * (5000.0 + weights) + 6.0 * weights * math.ceil(samples / batch)
 
     return cost
 
 
-def row_recipe(recipe: Recipe, trial: Trial) -> RowRecipe:
-    """The recipe of a trial as a row takes it."""
+def row_recipe(recipe: Recipe, trial: Trial, plateau: Plateau) -> RowRecipe:
+    """The recipe of a trial as a row takes it, whose rates follow the plateau."""
 
     def seed(purpose: str) -> int:
         return derive(trial.study_seed, trial.number, purpose)
@@ -340,15 +345,18 @@ def row_recipe(recipe: Recipe, trial: Trial) -> RowRecipe:
         width=recipe.width,
         depth=recipe.depth,
         layer_norm=recipe.layer_norm,
+        batch_norm=recipe.batch_norm,
         activation=Activation[recipe.activation.upper()],
-        batch=None if recipe.batch_size == FULL else int(recipe.batch_size),
-        rate=lambda at, steps: learning_rates(recipe, at, steps),
+        batch=None if recipe.batch_size == FULL else int(recipe.batch_size) * recipe.accumulation,
+        rate=lambda at, steps: plateau.share * learning_rates(recipe, at, steps),
         rule=optimizers.rule(recipe),
         l1=recipe.l1,
         l2=recipe.l2,
         weight_decay=recipe.weight_decay,
         clip_norm=recipe.clip_norm if recipe.clipping == "norm" else None,
         clip_value=recipe.clip_value if recipe.clipping == "value" else None,
+        clip_parameters=recipe.clip_parameters,
+        ema=recipe.ema,
         dropout=recipe.dropout,
         smoothing=recipe.label_smoothing,
         noise=recipe.input_noise,

@@ -1,12 +1,20 @@
 """The first weights: small normal, Xavier, He or orthogonal, with a gain.
 
-Touches weight matrices, convolution kernels and their biases; nothing else.
+Touches weight matrices, convolution kernels and their biases, and those layers of the shipped networks that
+have first weights of their own, such as embeddings; nothing else. `first_weights` draws the same for an `mlp`
+without PyTorch.
 """
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Generator, Tensor, nn
 from torch.nn import init as torch_init
+
+from tuner.fused.row_layer import RowLayer
+from tuner.trainers.torch.embedding import CategoryEmbedding
+from tuner.trainers.torch.first_weights import SMALL
 
 LAYERS = (
     nn.Linear,
@@ -18,9 +26,6 @@ LAYERS = (
     nn.ConvTranspose3d,
 )
 """The layers that are initialized."""
-
-SMALL = 0.01
-"""The standard deviation of small_normal at gain 1."""
 
 
 def initialize(module: nn.Module, init: str, gain: float, generator: Generator) -> None:
@@ -34,9 +39,12 @@ def initialize(module: nn.Module, init: str, gain: float, generator: Generator) 
     * he_uniform sqrt(6 / fan_in), he_normal sqrt(2 / fan_in) (He et al. 2015, eq. 10),
     * small_normal `SMALL`; orthogonal: a (semi-)orthogonal matrix (Saxe et al. 2014).
     """
+    draw = partial(_draw, init=init, gain=gain, generator=generator)
     for layer in module.modules():
-        if isinstance(layer, LAYERS):
-            _draw(layer.weight, init, gain, generator)
+        if isinstance(layer, CategoryEmbedding | RowLayer):
+            layer.initialize(draw, generator)
+        elif isinstance(layer, LAYERS):
+            draw(layer.weight)
             if layer.bias is not None:
                 torch_init.zeros_(layer.bias)
 

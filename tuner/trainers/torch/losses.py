@@ -1,12 +1,12 @@
 """The losses: cross_entropy, binary_cross_entropy, mse, mae, huber, and functions of one's own.
 
 A loss says how many outputs a network needs, what targets look like, and what outputs mean: they are
-logits, or targets in standardized units.
+logits, or targets in standardized units. `plain_losses` has the shipped ones without PyTorch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -19,16 +19,12 @@ from tuner import registry
 from tuner.core.dataset import Dataset, Task
 from tuner.core.spec import StudySpec
 from tuner.errors import PluginError, TrialError, TunerError
+from tuner.trainers.torch.plain_losses import name_of
 
 GROUP = "tuner.losses"
 """The entry points that losses are registered under: functions, or subclasses of `Loss`."""
 
-DEFAULT: Mapping[Task, str] = {
-    Task.CLASSIFICATION: "cross_entropy",
-    Task.MULTILABEL: "binary_cross_entropy",
-    Task.REGRESSION: "mse",
-}
-"""The loss of a study that names none."""
+_TINY = torch.finfo(torch.float32).tiny
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +114,10 @@ class Loss:
         """The probability of each class, (N, C)."""
         return outputs.softmax(dim=1)
 
+    def logits(self, shares: Tensor) -> Tensor:
+        """Outputs that have these probabilities, (N, outputs)."""
+        return shares.clamp_min(_TINY).log()
+
 
 class CrossEntropy(Loss):
     """Of C classes, one logit each."""
@@ -175,6 +175,11 @@ class BinaryCrossEntropy(Loss):
         if self.outputs == 1:
             return torch.cat([1 - shares, shares], dim=1)
         return shares / shares.sum(dim=1, keepdim=True)
+
+    def logits(self, shares: Tensor) -> Tensor:
+        """See `Loss`; of two classes that of the second."""
+        of = shares[:, 1:] if self.outputs == 1 else shares
+        return of.clamp_min(_TINY).log() - (1 - of).clamp_min(_TINY).log()
 
 
 class LabelsCrossEntropy(BinaryCrossEntropy):
@@ -302,11 +307,6 @@ def build(name: str, units: int, task: Task, folder: Path | None = None) -> Loss
     if not callable(found):
         raise PluginError(f"{name}: is a {type(found).__name__}; give a function (outputs, targets)")
     return OwnLoss(name, units, task, found)
-
-
-def name_of(spec: StudySpec, task: Task) -> str:
-    """The loss that a study names, or the task's default."""
-    return spec.trainer.loss or DEFAULT[task]
 
 
 def of(spec: StudySpec, data: Dataset) -> Loss:

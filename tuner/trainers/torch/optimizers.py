@@ -10,9 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
-
-from torch import nn, optim
+from typing import TYPE_CHECKING, Any
 
 from tuner import registry
 from tuner.core.space import Choice
@@ -23,7 +21,8 @@ from tuner.fused import UpdateRule
 from tuner.fused import recipe as rules
 from tuner.trainers.torch.recipe import OPTIMIZERS, Recipe
 
-Weights = list[nn.Parameter]
+if TYPE_CHECKING:
+    from torch import optim
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +34,7 @@ class OptimizerRule:
         rule: the same in coefficients; see `tuner.fused.UpdateRule`.
     """
 
-    build: Callable[[Weights, Recipe], optim.Optimizer]
+    build: Callable[[Any, Recipe], optim.Optimizer]
     rule: Callable[[Recipe], UpdateRule]
 
 
@@ -55,7 +54,7 @@ def first_own(spec: StudySpec) -> str | None:
     return next((name for name in _named(spec) if not is_rule(name)), None)
 
 
-def own(recipe: Recipe, weights: Weights, params: Params) -> tuple[optim.Optimizer, bool]:
+def own(recipe: Recipe, weights: Any, params: Params) -> tuple[optim.Optimizer, bool]:
     """Set up an optimizer that is no rule.
 
     It is given ``lr``, and ``weight_decay``, ``momentum``, ``betas`` and ``eps`` where the trial has such
@@ -67,6 +66,8 @@ def own(recipe: Recipe, weights: Weights, params: Params) -> tuple[optim.Optimiz
     Raises:
         TrialError: what was returned is no optimizer.
     """
+    from torch import optim
+
     found = registry.load(recipe.optimizer, OPTIMIZERS)
     takes = inspect.signature(found).parameters
     given: dict[str, Any] = {
@@ -91,24 +92,32 @@ def _named(spec: StudySpec) -> Iterator[str]:
         yield from map(str, searched.choices)
 
 
-sgd = OptimizerRule(lambda weights, _: optim.SGD(weights), lambda _: rules.sgd())
+def _torch(name: str, weights: Any, **given: Any) -> optim.Optimizer:
+    """One of PyTorch's, which rows do without."""
+    from torch import optim
+
+    found: optim.Optimizer = getattr(optim, name)(weights, **given)
+    return found
+
+
+sgd = OptimizerRule(lambda weights, _: _torch("SGD", weights), lambda _: rules.sgd())
 momentum = OptimizerRule(
-    lambda weights, r: optim.SGD(weights, momentum=r.momentum), lambda r: rules.momentum(r.momentum)
+    lambda weights, r: _torch("SGD", weights, momentum=r.momentum), lambda r: rules.momentum(r.momentum)
 )
 nesterov = OptimizerRule(
     # torch refuses nesterov without momentum, which is sgd.
-    lambda weights, r: optim.SGD(weights, momentum=r.momentum, nesterov=r.momentum > 0),
+    lambda weights, r: _torch("SGD", weights, momentum=r.momentum, nesterov=r.momentum > 0),
     lambda r: rules.momentum(r.momentum, nesterov=True),
 )
 adagrad = OptimizerRule(
-    lambda weights, r: optim.Adagrad(weights, eps=r.epsilon), lambda r: rules.adagrad(r.epsilon)
+    lambda weights, r: _torch("Adagrad", weights, eps=r.epsilon), lambda r: rules.adagrad(r.epsilon)
 )
 rmsprop = OptimizerRule(
-    lambda weights, r: optim.RMSprop(weights, alpha=r.rms_decay, eps=r.epsilon),
+    lambda weights, r: _torch("RMSprop", weights, alpha=r.rms_decay, eps=r.epsilon),
     lambda r: rules.rmsprop(r.rms_decay, r.epsilon),
 )
 # The decay, which tells adamw from adam, is the recipe's.
 adam = OptimizerRule(
-    lambda weights, r: optim.Adam(weights, betas=(r.beta1, r.beta2), eps=r.epsilon),
+    lambda weights, r: _torch("Adam", weights, betas=(r.beta1, r.beta2), eps=r.epsilon),
     lambda r: rules.adam(r.beta1, r.beta2, r.epsilon),
 )

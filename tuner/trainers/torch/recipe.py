@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import Literal, Self
 
 from tuner import registry
+from tuner.core.dataset import InputKind
 from tuner.core.space import Choice, Parameter
 from tuner.core.trial import Params, Value
 from tuner.data.scaling import KINDS as SCALINGS
@@ -42,26 +43,55 @@ class Recipe:
         step_drops: how many drops, evenly spaced (step).
         exponential_decay: the share of the rate that is left at the end (exponential).
         one_cycle_rise: share of all steps before the peak (one_cycle).
+        restarts: how often the rate goes back to its peak (warm_restarts).
+        restart_growth: how many times as long as the last part each further one is (warm_restarts).
+        plateau_factor: what the rate is multiplied by where the validation loss stopped falling (plateau).
+        plateau_patience: epochs without a lower validation loss that are waited for (plateau).
         clipping: what the gradient is clipped by.
         clip_norm: the largest 2-norm of the whole gradient (norm).
         clip_value: the largest magnitude of any of its elements (value).
-        batch_size: rows per step, or ``"full"``; the whole split where it is smaller.
+        clip_parameters: the largest magnitude that a step leaves of a parameter; 0: any.
+        ema: what a step leaves of the average of the weights, which is judged and kept; 0: there is none.
+        batch_size: rows per batch, or ``"full"``; the whole split where it is smaller.
+        accumulation: batches per step.
         l1: added to the gradient as ``l1 * sign(p)``, before clipping.
         l2: added to the gradient as ``l2 * p``, after clipping.
         weight_decay: decoupled: ``p *= 1 - rate * weight_decay`` at each step.
         dropout: share of the activations that is dropped behind each hidden layer.
         label_smoothing: share of a class label that is spread over all classes.
-        input_noise: standard deviation of Gaussian noise on the scaled inputs.
+        input_noise: standard deviation of Gaussian noise on the scaled inputs, codes of categories apart.
         init: the distribution of the first weights; biases start at zero.
         init_gain: what the first weights are multiplied by.
-        width: units of a hidden layer (mlp), channels of the first block (cnn).
-        depth: hidden layers (mlp), blocks (cnn).
+        width: units of a hidden or a recurrent layer or of an encoder, channels of a convolution (cnn: of the
+            first block).
+        depth: hidden, recurrent or encoder layers, convolutions, blocks (cnn).
         activation: the nonlinearity.
         layer_norm: layer normalization before each activation.
+        batch_norm: batch normalization there, before that of layers.
+        kernel_size: how many pixels each way, or steps, a convolution sees.
+        pooling: how the pixels of a patch (cnn) or the steps of a sequence become one; None: by the network.
+        residual: a block's inputs are added to what it makes of them (cnn).
+        dense_units: of one more hidden layer before the outputs; 0: none.
+        cell: the units of `rnn`: gru, lstm or rnn.
+        bidirectional: layers of `rnn` in both directions.
+        heads: of self-attention.
+        token_size: numbers that a token is embedded as.
+        embedding_size: numbers that a category is embedded as, in columns with many of them (mlp); 0: such a
+            column becomes zeros and ones, as it does for any other network.
         scaling: of the inputs; None: what the data says.
+        image_crop: of images a part is stretched to the whole; this share of the area is left out at most.
+        image_rotation: images turn by up to so many degrees each way, their edges repeated.
         image_shift: images move by up to so many pixels each way, their edges repeated.
         image_flip: images are mirrored left to right, every second one on average.
-        mixup: alpha of the Beta distribution that mixed pairs of rows are drawn from; 0: none.
+        image_flip_vertical: images are mirrored top to bottom, every second one on average.
+        image_brightness: one number is added to all of a scaled image, up to this one each way.
+        image_contrast: how far an image is from its mean is multiplied by one more or less this at most.
+        image_saturation: how far it is from grey likewise, where it has three channels.
+        image_cutout: the side in pixels of a square anywhere in each image that becomes 0.
+        time_shift: series move by up to so many steps each way, their first or last step repeated.
+        token_dropout: share of the tokens of a text that become unknown.
+        mixup: alpha of the Beta distribution that mixed pairs of rows are drawn from; 0: none. A row keeps
+            the categories that are embedded.
         class_weight: what the classes count in the training loss; None: what the study says.
     """
 
@@ -78,10 +108,17 @@ class Recipe:
     step_drops: int = 2
     exponential_decay: float = 0.05
     one_cycle_rise: float = 0.3
+    restarts: int = 2
+    restart_growth: float = 2.0
+    plateau_factor: float = 0.3
+    plateau_patience: int = 2
     clipping: str = "none"
     clip_norm: float = 1.0
     clip_value: float = 0.5
+    clip_parameters: float = 0.0
+    ema: float = 0.0
     batch_size: int | Literal["full"] = 32
+    accumulation: int = 1
     l1: float = 0.0
     l2: float = 0.0
     weight_decay: float = 0.0
@@ -94,9 +131,28 @@ class Recipe:
     depth: int = 2
     activation: str = "relu"
     layer_norm: bool = False
+    batch_norm: bool = False
+    kernel_size: int = 3
+    pooling: str | None = None
+    residual: bool = False
+    dense_units: int = 0
+    cell: str = "gru"
+    bidirectional: bool = False
+    heads: int = 4
+    token_size: int = 32
+    embedding_size: int = 0
     scaling: str | None = None
+    image_crop: float = 0.0
+    image_rotation: float = 0.0
     image_shift: int = 0
     image_flip: bool = False
+    image_flip_vertical: bool = False
+    image_brightness: float = 0.0
+    image_contrast: float = 0.0
+    image_saturation: float = 0.0
+    image_cutout: int = 0
+    time_shift: int = 0
+    token_dropout: float = 0.0
     mixup: float = 0.0
     class_weight: str | None = None
 
@@ -122,8 +178,27 @@ DEFAULT_FOR: Mapping[str, Mapping[str, float]] = {
 }
 """Defaults that depend on the optimizer; Adam's decay is decoupled in adamw alone unless it is searched."""
 
-NETWORK: frozenset[str] = frozenset({"width", "depth", "activation", "layer_norm", "dropout"})
+NETWORK: frozenset[str] = frozenset(
+    {
+        "width", "depth", "activation", "layer_norm", "batch_norm", "dropout", "embedding_size",
+        "kernel_size", "pooling", "residual", "dense_units", "cell", "bidirectional", "heads", "token_size",
+    }
+)  # fmt: skip
 """What only the shipped networks read; in a network of one's own these names are free."""
+
+AUGMENTATIONS: Mapping[InputKind, tuple[str, ...]] = {
+    InputKind.TABLE: ("input_noise",),
+    InputKind.IMAGE: (
+        *("image_crop", "image_rotation", "image_shift", "image_flip", "image_flip_vertical"),
+        *("image_brightness", "image_contrast", "image_saturation", "image_cutout", "input_noise"),
+    ),
+    InputKind.SERIES: ("time_shift", "input_noise"),
+    InputKind.TOKENS: ("token_dropout",),
+}
+"""What is done to the training batches of each kind of inputs, in this order; mixup comes last.
+
+The other settings have no meaning for a kind.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,10 +274,17 @@ LIMITS: Mapping[str, Range | Names | Registered] = {
     "step_drops": Range(1, whole=True),
     "exponential_decay": Range(1e-12, 1),
     "one_cycle_rise": Range(0, 1, below=True),
+    "restarts": Range(0, whole=True),
+    "restart_growth": Range(1),
+    "plateau_factor": Range(1e-12, 1),
+    "plateau_patience": Range(0, whole=True),
     "clipping": Names(("none", "norm", "value")),
     "clip_norm": Range(1e-12),
     "clip_value": Range(1e-12),
+    "clip_parameters": Range(0),
+    "ema": Range(0, 1, below=True),
     "batch_size": Range(1, whole=True, also=(FULL,)),
+    "accumulation": Range(1, whole=True),
     "l1": Range(0),
     "l2": Range(0),
     "weight_decay": Range(0),
@@ -217,9 +299,28 @@ LIMITS: Mapping[str, Range | Names | Registered] = {
     "depth": Range(0, whole=True),
     "activation": Names(("identity", "sigmoid", "tanh", "relu", "leaky_relu", "gelu", "silu")),
     "layer_norm": Names((True, False)),
+    "batch_norm": Names((True, False)),
+    "kernel_size": Range(1, whole=True),
+    "pooling": Names(("last", "max", "mean")),
+    "residual": Names((True, False)),
+    "dense_units": Range(0, whole=True),
+    "cell": Names(("gru", "lstm", "rnn")),
+    "bidirectional": Names((True, False)),
+    "heads": Range(1, whole=True),
+    "token_size": Range(1, whole=True),
+    "embedding_size": Range(0, whole=True),
     "scaling": Names(SCALINGS),
+    "image_crop": Range(0, 1, below=True),
+    "image_rotation": Range(0, 180),
     "image_shift": Range(0, whole=True),
     "image_flip": Names((True, False)),
+    "image_flip_vertical": Names((True, False)),
+    "image_brightness": Range(0),
+    "image_contrast": Range(0, 1),
+    "image_saturation": Range(0, 1),
+    "image_cutout": Range(0, whole=True),
+    "time_shift": Range(0, whole=True),
+    "token_dropout": Range(0, 1, below=True),
     "mixup": Range(0),
     "class_weight": Names(KINDS),
 }

@@ -1,12 +1,14 @@
-"""The learning rate at every step: constant, linear, step, exponential, cosine, one_cycle, with warm-up.
+"""The learning rate at every step: a schedule, with warm-up.
 
 Plain arithmetic in double precision. A schedule is a function ``(progress, recipe)`` that returns shares of
-the peak rate; progress is an array (N,) that runs from 0, behind the warm-up, to just below 1.
+the peak rate; progress is an array (N,) that runs from 0, behind the warm-up, to just below 1. What depends
+on how a trial fares is `Plateau`, by whose share every engine multiplies the rates.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,9 @@ from tuner import registry
 from tuner.trainers.torch.recipe import SCHEDULES, Recipe
 
 Rates = NDArray[np.float64]
+
+LEAST = 1e-4
+"""The share of the validation loss by which it has to fall, or it is on a plateau: PyTorch's default."""
 
 START, END = 1 / 25, 1 / 25e4
 """Where one_cycle starts and ends, as shares of the peak: PyTorch's defaults."""
@@ -70,6 +75,48 @@ def exponential(progress: Rates, recipe: Recipe) -> Rates:
 def cosine(progress: Rates, recipe: Recipe) -> Rates:  # noqa: ARG001
     """Falls to 0 along half a cosine wave (Loshchilov and Hutter 2017)."""
     return _wave(1, 0, progress)
+
+
+def warm_restarts(progress: Rates, recipe: Recipe) -> Rates:
+    """Falls to 0 as cosine does, and again from the peak at each restart (Loshchilov and Hutter 2017)."""
+    lengths = recipe.restart_growth ** np.arange(recipe.restarts + 1.0)
+    ends = np.cumsum(lengths) / lengths.sum()
+    cycle = np.minimum(np.searchsorted(ends, progress, "right"), recipe.restarts)
+    start = np.concatenate([[0.0], ends])[cycle]
+    return _wave(1, 0, (progress - start) / (ends[cycle] - start))
+
+
+def plateau(progress: Rates, recipe: Recipe) -> Rates:  # noqa: ARG001
+    """The peak rate, as long as `Plateau` leaves it."""
+    return np.ones(len(progress))
+
+
+@dataclass(slots=True)
+class Plateau:
+    """What is left of the rate of a trial whose validation loss has stopped falling: all, of other schedules.
+
+    As PyTorch's `ReduceLROnPlateau`, one share of the rate for each epoch.
+
+    Attributes:
+        share: of the rate.
+        best: the lowest validation loss so far, as far as one fell by `LEAST` of it.
+        waited: epochs since then, or since the rate was last lowered.
+    """
+
+    share: float = 1.0
+    best: float = math.inf
+    waited: int = 0
+
+    def follow(self, recipe: Recipe, val_loss: float) -> None:
+        """Take in an epoch."""
+        if registry.load(recipe.schedule, SCHEDULES) is not plateau:
+            return
+        if val_loss < (self.best - LEAST * abs(self.best) if self.best < math.inf else self.best):
+            self.best, self.waited = val_loss, 0
+        else:
+            self.waited += 1
+        if self.waited > recipe.plateau_patience:
+            self.share, self.waited = self.share * recipe.plateau_factor, 0
 
 
 def one_cycle(progress: Rates, recipe: Recipe) -> Rates:

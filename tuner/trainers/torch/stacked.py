@@ -5,8 +5,10 @@ What cannot be computed so trains one at a time. Used by one thread.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -27,18 +29,22 @@ from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.per_dataset import PerDataset
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
 from tuner.trainers.torch import losses, optimizers
-from tuner.trainers.torch.batches import TrialRng, batch_of, plan
+from tuner.trainers.torch.average import WeightAverage
+from tuner.trainers.torch.batches import TrialRng, batch_of, batch_sizes, plan, whole
+from tuner.trainers.torch.context import context_of, default_model
 from tuner.trainers.torch.costs import asked, costs
 from tuner.trainers.torch.failures import failure, threads
-from tuner.trainers.torch.faults import default_model
 from tuner.trainers.torch.fused import row_recipe
 from tuner.trainers.torch.model import write
-from tuner.trainers.torch.networks import SHIPPED
+from tuner.trainers.torch.rates import shares
 from tuner.trainers.torch.recipe import NETWORK, Recipe
+from tuner.trainers.torch.schedule import Plateau
+from tuner.trainers.torch.shipped import SHIPPED
 from tuner.trainers.torch.stacked_epoch import StackedEpoch
 from tuner.trainers.torch.stacked_row import StackedRow
-from tuner.trainers.torch.start import context_of, network_of
+from tuner.trainers.torch.start import network_of
 from tuner.trainers.torch.training_tensors import TrainingTensors, tensors_of
+from tuner.trainers.torch.work import step_work
 
 QUANTUM = {"cpu": (8, 32), "cuda": (32, 256)}
 """Micro-batches on each kind of device: those of batches that fit the first one, and all others.
@@ -66,7 +72,8 @@ def why_not_stacked(spec: StudySpec, data: Dataset, device: str) -> str | None:
             if not optimizers.is_rule(name := Recipe.of(trial.params).optimizer):
                 return f"{model} trains one trial at a time: the optimizer {name} is your own"
             tensors = TrainingTensors(data, loss, spec.search.seed, torch.device(device))
-            Programs(model).find(trial, network_of(trial, model, tensors), tensors)
+            tensors = tensors.suited(model, Recipe.of(trial.params))
+            Programs(model).find(trial, network_of(trial, model, tensors, spec.trainer.rates), tensors)
     except Unstackable as error:
         return f"{model} trains one trial at a time: {error}"
     except KeyboardInterrupt:
@@ -74,6 +81,15 @@ def why_not_stacked(spec: StudySpec, data: Dataset, device: str) -> str | None:
     except BaseException as error:  # noqa: BLE001
         return f"{model} cannot be tried: {described(error)}"
     return None
+
+
+def work_of(job: Job, trial: Trial, tensors: TrainingTensors) -> float:
+    """The `step_work` of a trial."""
+    model, recipe = job.spec.trainer.model or default_model(tensors.data), Recipe.of(trial.params)
+    tensors = tensors.suited(model, recipe)
+    inputs = tensors.inputs(recipe.scaling or tensors.data.scaling)
+    module = network_of(trial, model, tensors, job.spec.trainer.rates)
+    return step_work(module, inputs.validation[:1], recipe, len(tensors.train))
 
 
 class Programs:
@@ -196,12 +212,12 @@ class StackedBatch:
             folder,
             model=self._model,
             trial=placed.trial,
-            context=context_of(placed.trial, placed.tensors),
+            context=context_of(placed.trial, placed.tensors.data, placed.tensors.loss.outputs),
             loss=placed.tensors.loss,
             scaling=placed.inputs.scaling,
             data=placed.tensors.data,
             best=placed.best,
-            weights=placed.program.state(placed.kept, placed.constants),
+            weights=placed.program.state(placed.kept, placed.kept_constants),
             spec=self._job.spec,
         )
         return True
@@ -217,8 +233,12 @@ class StackedBatch:
             "flats": placed.flats,
             "best": reading_table(placed.best),
             "kept": placed.kept,
+            "average": placed.average.tensors,
+            "plateau": asdict(placed.plateau),
             "streams": placed.streams.state(),
         }
+        if placed.program.trains_whole:
+            state |= {"constants": placed.constants, "kept_constants": placed.kept_constants}
         arrays, facts = freeze(state)
         return Snapshot(placed.epoch, arrays, {"stacked": facts})
 
@@ -232,20 +252,31 @@ class StackedBatch:
         tensors = self._tensors_of.of(self._job, data, lambda: tensors_of(self._job, data))
         if snapshot is not None and "stacked" not in snapshot.facts:
             return self._alone(self._job, trial, tensors, snapshot)
-        if not optimizers.is_rule(Recipe.of(trial.params).optimizer):
-            return self._alone(self._job, trial, tensors, snapshot)
-        module = network_of(trial, self._model, tensors)
-        dropped = dropout_rates(module)
         recipe = Recipe.of(trial.params)
+        if not optimizers.is_rule(recipe.optimizer):
+            return self._alone(self._job, trial, tensors, snapshot)
+        tensors = tensors.suited(self._model, recipe)
+        rates = self._job.spec.trainer.rates
+        module = network_of(trial, self._model, tensors, rates)
         inputs = tensors.inputs(recipe.scaling or tensors.data.scaling)
-        found = costs(self._asked, module, inputs.validation)
+        parts = shares(module, rates)
+        dropped = dropout_rates(module)
+        found = costs(self._asked, module, inputs.validation[:1])
         try:
             program = self._programs.find(trial, module, tensors)
         except Unstackable:
             return self._alone(self._job, trial, tensors, snapshot)
-        samples = len(tensors.train)
-        batch = batch_of(recipe, samples)
+        samples, most = len(tensors.train), self._job.most_work
+        # What began side by side goes on so, for its numbers' sake.
+        is_limited = snapshot is None and most < math.inf
+        if is_limited and step_work(module, inputs.validation[:1], recipe, samples) > most:
+            return self._alone(self._job, trial, tensors, None)
+        batch, joins = batch_of(recipe, samples), program.trains_whole
+        sizes = batch_sizes(samples, batch, joins)
+        if joins and 1 in sizes:  # what has no variance fails as the reference does
+            return self._alone(self._job, trial, tensors, snapshot)
         least, most = QUANTUM[self._device.type]
+        quantum = whole(max(sizes)) if joins else least if batch <= least else most
         flat, constants = program.pack(module)
         # In a network of one's own the shipped ones' names are free.
         bare = Recipe.of({name: value for name, value in trial.params.items() if name not in NETWORK})
@@ -255,20 +286,27 @@ class StackedBatch:
             tensors,
             inputs,
             program,
-            plan(samples, batch, least if batch <= least else most),
-            coefficients(row_recipe(bare, trial)),
+            plan(samples, batch, quantum, joins, recipe.accumulation),
+            coefficients(row_recipe(bare, trial, Plateau())),
+            program.parts(parts),
             tuple(dropped[call.layer] for call in program.dropouts),
             tensors.weights(recipe.class_weight),
             torch.stack([flat, torch.zeros_like(flat), torch.zeros_like(flat)]),
             constants,
             TrialRng.of(trial, self._device),
             found,
+            WeightAverage(recipe.ema),
         )
         if snapshot is not None:
             state = thaw(snapshot.arrays, snapshot.facts["stacked"])
             row.flats = state["flats"].to(self._device)
             row.kept = None if state["kept"] is None else state["kept"].to(self._device)
+            for name in ("constants", "kept_constants"):
+                kept = state.get(name, constants)
+                setattr(row, name, {key: tensor.to(self._device) for key, tensor in kept.items()})
             row.epoch, row.best = snapshot.epoch, reading_of(state["best"])
+            row.average.tensors = [tensor.to(self._device) for tensor in state.get("average", ())]
+            row.plateau = Plateau(**state.get("plateau", {}))
             row.streams.restore(state["streams"])
         return row
 
@@ -313,10 +351,11 @@ class StackedBatch:
         places = {id(placed): row for row in part if isinstance(placed := self._rows[row], StackedRow)}
         rows = [placed for row in part if isinstance(placed := self._rows[row], StackedRow)]
         outcomes: dict[int, Outcome] = {}
-        for placed, reading in StackedEpoch(rows, rows[0].tensors, self._epochs, self._score).advance():
+        for placed, reading in StackedEpoch(rows, rows[0].tensors, self._job.spec, self._score).advance():
             outcomes[places[id(placed)]] = reading
             if self._objective.best(tuple(filter(None, (placed.best, reading)))) is reading:
-                placed.best, placed.kept = reading, placed.flats[0].clone()
+                parameters, placed.kept_constants = placed.judged
+                placed.best, placed.kept = reading, parameters.clone()
         return outcomes
 
     def _blame(self, part: Sequence[int], error: BaseException) -> dict[int, Outcome]:

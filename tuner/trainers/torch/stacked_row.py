@@ -5,16 +5,18 @@ Made by `stacked` when a trial is placed; `stacked_epoch` reads it, and writes i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from torch import Tensor
 
 from tuner.core.trial import Reading, Trial
 from tuner.fused.program import Program
 from tuner.fused.recipe import UpdateCoefficients
+from tuner.trainers.torch.average import WeightAverage
 from tuner.trainers.torch.batches import BatchPlan, TrialRng
 from tuner.trainers.torch.recipe import Recipe
+from tuner.trainers.torch.schedule import Plateau
 from tuner.trainers.torch.training_tensors import InputTensors, TrainingTensors
 
 
@@ -24,13 +26,17 @@ class StackedRow:
 
     Attributes:
         numbers: of the optimizer.
+        parts: see `UniversalUpdate`.
         rates: the share that each of `Program.dropouts` drops.
         weights: (N,) what each training row counts, on the CPU; None: all the same.
         flats: (3, S): parameters, mean gradient, mean squared gradient.
-        constants: the network's other tensors, by name.
+        constants: the network's other tensors, by name; running averages are new ones after an epoch.
         costs: what every reading has as extras.
+        plateau: what is left of the learning rate.
+        average: of the parameters, and of what `Program.moving` names.
         best: the best epoch's reading.
         kept: (S,) its parameters.
+        kept_constants: its `constants`.
     """
 
     trial: Trial
@@ -40,12 +46,24 @@ class StackedRow:
     program: Program
     plan: BatchPlan
     numbers: UpdateCoefficients
+    parts: Sequence[tuple[int, float]]
     rates: tuple[float, ...]
     weights: Tensor | None
     flats: Tensor
     constants: dict[str, Tensor]
     streams: TrialRng
     costs: Mapping[str, float]
+    average: WeightAverage
+    plateau: Plateau = field(default_factory=Plateau)
     epoch: int = 0
     best: Reading | None = None
     kept: Tensor | None = None
+    kept_constants: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def judged(self) -> tuple[Tensor, dict[str, Tensor]]:
+        """The parameters that are measured and kept, (S,), and the other tensors."""
+        if not self.average.tensors:
+            return self.flats[0], self.constants
+        parameters, *moving = self.average.tensors
+        return parameters, {**self.constants, **dict(zip(self.program.moving, moving, strict=True))}

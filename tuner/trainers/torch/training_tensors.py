@@ -15,31 +15,22 @@ from torch import Tensor
 
 from tuner.core.dataset import Dataset, Task
 from tuner.core.job import Job
-from tuner.core.seeds import derive
-from tuner.data.scaling import Scaling
+from tuner.data import Scaling
 from tuner.errors import DataError, DeviceError
 from tuner.trainers.device import device_fault
-from tuner.trainers.row_weights import ClassWeight, row_weights
+from tuner.trainers.row_weights import ClassWeight
 from tuner.trainers.scores import Score
 from tuner.trainers.torch import losses
+from tuner.trainers.torch.byte_images import ByteImages
 from tuner.trainers.torch.losses import Loss
+from tuner.trainers.torch.recipe import Recipe
+from tuner.trainers.torch.training_arrays import ScaledInputs, TrainingArrays
+
+Inputs = Tensor | ByteImages
+"""Scaled inputs on the device; images of bytes are scaled when rows of them are taken."""
 
 
-@dataclass(frozen=True, slots=True)
-class InputTensors:
-    """The scaled inputs, (N, D) or (N, C, H, W) each.
-
-    Attributes:
-        train: what is trained on.
-        sample: the rows of it that the training loss is measured on.
-        validation: what trials are judged by.
-        scaling: how raw inputs became these.
-    """
-
-    train: Tensor
-    sample: Tensor
-    validation: Tensor
-    scaling: Scaling
+InputTensors = ScaledInputs[Inputs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,25 +86,34 @@ class TrainingTensors:
         class_weight: ClassWeight = None,
     ) -> None:
         self.data, self.loss, self.device = data, loss, device
-        self._class_weight = class_weight
-        count = min(len(data.train), len(data.validation))
-        generator = torch.Generator().manual_seed(derive(study_seed, -1, "sample"))
-        chosen = torch.randperm(len(data.train), generator=generator)[:count]
-        self._rows = chosen.sort().values.to(device)
+        self._study_seed, self._class_weight = study_seed, class_weight
+        self._arrays = TrainingArrays(data, study_seed, class_weight)
+        self._rows = torch.from_numpy(self._arrays.rows).to(device)
         self.train = self._truth(data.train.y).targets
-        rows = self._rows.numpy(force=True)
-        self.sample = self._truth(data.train.y[rows], _part(data.train.weight, rows))
+        self.sample = self._truth(data.train.y[self._arrays.rows], self._arrays.sample_weight)
         self.validation = self._truth(data.validation.y, data.validation.weight)
         self._inputs: dict[str, InputTensors] = {}
+        self._embedded: TrainingTensors | None = None
         self._weights: dict[str | None, Tensor | None] = {}
+
+    def suited(self, model: str, recipe: Recipe) -> TrainingTensors:
+        """These, or those with codes where a trial's network embeds categories: always the same ones."""
+        arrays = self._arrays.suited(model, recipe)
+        if arrays is self._arrays:
+            return self
+        if self._embedded is None:
+            own = (arrays.data, self.loss, self._study_seed, self.device, self._class_weight)
+            self._embedded = TrainingTensors(*own)
+        return self._embedded
 
     def inputs(self, kind: str) -> InputTensors:
         """The inputs under one kind of scaling, fitted on the training split."""
         if kind not in self._inputs:
-            scaling = Scaling.fit(kind, self.data.train.x)
-            train = self._placed(scaling.apply(self.data.train.x))
-            validation = self._placed(scaling.apply(self.data.validation.x))
-            self._inputs[kind] = InputTensors(train, train[self._rows], validation, scaling)
+            data = self.data
+            scaling = Scaling.fit(kind, data.train.x, len(data.categories), data.masked)
+            train, validation = (self._scaled(scaling, split.x) for split in (data.train, data.validation))
+            sample = train.part(self._rows) if isinstance(train, ByteImages) else train[self._rows]
+            self._inputs[kind] = ScaledInputs(train, sample, validation, scaling)
         return self._inputs[kind]
 
     def weights(self, class_weight: str | None) -> Tensor | None:
@@ -123,7 +123,7 @@ class TrainingTensors:
             class_weight: the trial's; None: the study's.
         """
         if class_weight not in self._weights:
-            found = row_weights(self.data, class_weight or self._class_weight)
+            found = self._arrays.weights(class_weight)
             self._weights[class_weight] = None if found is None else torch.from_numpy(found)
         return self._weights[class_weight]
 
@@ -145,14 +145,10 @@ class TrainingTensors:
         y = y if self.data.task is Task.CLASSIFICATION else y.reshape(len(y), -1)
         return TargetTensors(targets, y, weight)
 
+    def _scaled(self, scaling: Scaling, x: NDArray[Any]) -> Inputs:
+        if x.dtype == np.uint8:
+            return ByteImages(x, scaling, self.device)
+        return self._placed(scaling.apply(x))
+
     def _placed(self, array: NDArray[Any]) -> Tensor:
         return torch.tensor(array, device=self.device)
-
-
-def _part(weight: NDArray[np.float32] | None, rows: NDArray[np.intp]) -> NDArray[np.float32] | None:
-    """The weights of some rows, their mean 1."""
-    if weight is None:
-        return None
-    part = weight[rows]
-    found: NDArray[np.float32] = part / (part.mean() or np.float32(1))
-    return found

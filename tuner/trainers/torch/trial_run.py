@@ -7,26 +7,31 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import asdict
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+from torch import Tensor
 
 from tuner.core.seeds import derive
+from tuner.core.spec import StudySpec
 from tuner.core.training import Snapshot
-from tuner.core.trial import LAYER_NORMS, Objective, Reading, Trial
+from tuner.core.trial import LAYER_NORMS, Reading, Trial
 from tuner.errors import TrialError
+from tuner.fused.norms import norms_of
+from tuner.trainers import threshold
 from tuner.trainers.global_rng import GlobalRng
-from tuner.trainers.scores import Score
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
-from tuner.trainers.torch.batches import augmented, batch_of
-from tuner.trainers.torch.costs import costs
+from tuner.trainers.torch.average import WeightAverage, running_averages
+from tuner.trainers.torch.batches import augmented, augments, batch_of, batch_sizes
+from tuner.trainers.torch.context import context_of
+from tuner.trainers.torch.costs import asked, costs
+from tuner.trainers.torch.precision import full, training
 from tuner.trainers.torch.recipe import Recipe
-from tuner.trainers.torch.schedule import learning_rate
-from tuner.trainers.torch.start import context_of, network_of
-from tuner.trainers.torch.training_tensors import TargetTensors, TrainingTensors
+from tuner.trainers.torch.schedule import Plateau, learning_rate
+from tuner.trainers.torch.start import network_of
+from tuner.trainers.torch.training_tensors import Inputs, TargetTensors, TrainingTensors
 from tuner.trainers.torch.update import TorchUpdate
 
 CHUNK = 2**22
@@ -45,31 +50,36 @@ class TrialRun:
         trial: Trial,
         model: str,
         tensors: TrainingTensors,
-        epochs: int,
-        score: Score,
-        objective: Objective,
-        asked: Sequence[str] = (),
+        spec: StudySpec,
     ) -> None:
         self.trial, self.model, self.tensors = trial, model, tensors
         self.best: Reading | None = None
         self.weights: dict[str, Tensor] = {}
         self.epoch = 0
-        self._score, self._objective = score, objective
-        self._recipe = Recipe.of(trial.params)
+        self._score = threshold.score_of(spec, tensors.data.task)
+        self._objective, rates = spec.primary_objective(), spec.trainer.rates
+        self._precision = training(spec, tensors.device)
+        self._recipe, self._plateau = Recipe.of(trial.params), Plateau()
+        self._augments = augments(self._recipe, tensors.data)
         self._order = self._generator("order")
         self._augmentation = self._generator("augmentation")
         self._mixup = np.random.default_rng(self._seed("mixup"))
         self._dropout = GlobalRng(self._seed("dropout"), str(tensors.device))
         self.inputs = tensors.inputs(self._recipe.scaling or tensors.data.scaling)
-        self.context = context_of(trial, tensors)
-        self._module = network_of(trial, model, tensors)
+        self.context = context_of(trial, tensors.data, tensors.loss.outputs)
+        self._module = network_of(trial, model, tensors, rates)
         with GlobalRng(0, str(tensors.device)):
-            self._costs = costs(asked, self._module, self.inputs.validation)
-        self._update = TorchUpdate(self._recipe, self._module, trial.params)
+            self._costs = costs(asked(spec), self._module, self.inputs.validation[:1])
+        self._update = TorchUpdate(self._recipe, self._module, trial.params, rates)
+        self._average = WeightAverage(self._recipe.ema)
+        self._averaged = [*self._update.weights, *running_averages(self._module)]
         weights = tensors.weights(self._recipe.class_weight)
         self._weights = None if weights is None else weights.to(tensors.device)
-        self._sizes = _batch_sizes(len(tensors.train), self._recipe, self._module)
-        self._steps = epochs * len(self._sizes)
+        samples, normalizes = len(tensors.train), bool(norms_of(self._module))
+        sizes = batch_sizes(samples, batch_of(self._recipe, samples), normalizes)
+        each = self._recipe.accumulation
+        self._batches = [sizes[at : at + each] for at in range(0, len(sizes), each)]  # of each step
+        self._steps = spec.trainer.epochs * len(self._batches)
 
     def advance(self) -> Reading:
         """Train one epoch and measure."""
@@ -77,15 +87,17 @@ class TrialRun:
         self._layers: Mapping[str, float] = {}
         with self._dropout:
             rate, norm = self._train()
+        with self._average.shown(self._averaged):
             train_loss, train_score = self._measure(self.inputs.sample, self.tensors.sample)
             val_loss, val_score = self._measure(self.inputs.validation, self.tensors.validation)
-        self.epoch += 1
-        seconds = time.perf_counter() - start
-        extras = {**self._costs, **self._layers}
-        reading = Reading(
-            self.epoch, train_loss, val_loss, train_score, val_score, rate, norm, seconds, extras
-        )
-        self._keep_if_best(reading)
+            self.epoch += 1
+            seconds = time.perf_counter() - start
+            extras = {**self._costs, **self._layers}
+            reading = Reading(
+                self.epoch, train_loss, val_loss, train_score, val_score, rate, norm, seconds, extras
+            )
+            self._keep_if_best(reading)
+        self._plateau.follow(self._recipe, val_loss)
         return reading
 
     def missing(self) -> list[str]:
@@ -101,6 +113,8 @@ class TrialRun:
             "module": module,
             "unlisted": {n: b for n, b in self._module.named_buffers() if n not in module},
             "update": self._update.state(),
+            "average": self._average.tensors,
+            "plateau": asdict(self._plateau),
             "best": reading_table(self.best),
             "weights": self.weights,
             "order": self._order.get_state(),
@@ -118,6 +132,8 @@ class TrialRun:
         for name, tensor in state["unlisted"].items():
             buffers[name].copy_(tensor)
         self._update.restore(state["update"])
+        self._average.tensors = [tensor.to(self.tensors.device) for tensor in state.get("average", ())]
+        self._plateau = Plateau(**state.get("plateau", {}))
         self.epoch, self.best, self.weights = snapshot.epoch, reading_of(state["best"]), state["weights"]
         self._order.set_state(state["order"])
         self._augmentation.set_state(state["augmentation"])
@@ -127,27 +143,34 @@ class TrialRun:
     def _train(self) -> tuple[float, float]:
         """Returns the last step's learning rate and the mean norm of the gradients."""
         self._module.train()
-        device, step, rate = self.tensors.device, self.epoch * len(self._sizes), math.nan
+        device, step, rate = self.tensors.device, self.epoch * len(self._batches), math.nan
         norms = torch.zeros((), device=device)
         order = torch.randperm(len(self.tensors.train), generator=self._order).to(device)
-        for rows in torch.split(order, self._sizes):
-            x, y, weight = augmented(
-                self.inputs.train[rows],
-                self.tensors.train[rows],
-                None if self._weights is None else self._weights[rows],
-                self._recipe,
-                self.tensors.loss,
-                self._augmentation,
-                self._mixup,
-            )
+        for rows, sizes in zip(torch.split(order, list(map(sum, self._batches))), self._batches, strict=True):
             self._update.clear()
-            self._loss(self._outputs(x), y, weight).backward()  # type: ignore[no-untyped-call]
-            if step + 1 in (len(self._sizes), self._steps):
+            for batch in torch.split(rows, sizes):
+                loss = self._batch_loss(batch)
+                share = loss if len(sizes) == 1 else loss * (len(batch) / len(rows))
+                share.backward()  # type: ignore[no-untyped-call]
+            if step + 1 in (len(self._batches), self._steps):
                 self._layers = self._layer_norms()
-            rate = learning_rate(self._recipe, step, self._steps)
+            rate = self._plateau.share * learning_rate(self._recipe, step, self._steps)
             norms += self._update.step(rate)
+            if self._average.decay:
+                self._average.follow(self._averaged)
             step += 1
-        return rate, norms.item() / len(self._sizes)
+        return rate, norms.item() / len(self._batches)
+
+    def _batch_loss(self, rows: Tensor) -> Tensor:
+        x, y = self.inputs.train[rows], self.tensors.train[rows]
+        weight = None if self._weights is None else self._weights[rows]
+        if self._augments:
+            loss, data = self.tensors.loss, self.tensors.data
+            more = (self._recipe, loss, data, self._augmentation, self._mixup)
+            x, y, weight = augmented(x, y, weight, *more)
+        with self._precision:
+            outputs = self._outputs(x)
+        return self._loss(full(outputs), y, weight)
 
     def _loss(self, outputs: Tensor, targets: Tensor, weight: Tensor | None) -> Tensor:
         loss, smoothing = self.tensors.loss, self._recipe.label_smoothing
@@ -172,11 +195,11 @@ class TrialRun:
         raise TrialError(f"the network gives outputs of shape {tuple(outputs.shape)}; {needed} is needed")
 
     @torch.no_grad()
-    def _measure(self, x: Tensor, truth: TargetTensors) -> tuple[float, float]:
+    def _measure(self, x: Inputs, truth: TargetTensors) -> tuple[float, float]:
         """Loss and score in evaluation mode."""
         self._module.eval()
         rows = max(1, CHUNK // math.prod(self.context.input_shape))
-        outputs = torch.cat([self._outputs(part) for part in torch.split(x, rows)])
+        outputs = torch.cat([self._outputs(x[at : at + rows]) for at in range(0, len(x), rows)])
         return self.tensors.judged(outputs, truth, self._score)
 
     def _keep_if_best(self, reading: Reading) -> None:
@@ -193,13 +216,3 @@ class TrialRun:
 
     def _generator(self, purpose: str) -> torch.Generator:
         return torch.Generator().manual_seed(self._seed(purpose))
-
-
-def _batch_sizes(rows: int, recipe: Recipe, module: nn.Module) -> list[int]:
-    """How the rows of an epoch fall into batches; the last one may be smaller."""
-    size = batch_of(recipe, rows)
-    sizes = [min(size, rows - start) for start in range(0, rows, size)]
-    if sizes[-1] == 1 < len(sizes) and any(isinstance(m, _BatchNorm) for m in module.modules()):
-        # One row has no variance: it joins the batch before it.
-        sizes[-2:] = [sizes[-2] + 1]
-    return sizes

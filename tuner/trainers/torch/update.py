@@ -3,14 +3,17 @@
 Gradients have to be complete when `step` is called. In the notation of the optimizers' papers, with g the
 gradient of the mean loss, p the parameters and r the rate::
 
-    g += l1 sign(p);  clip g by value or by norm;  g += l2 p;  p *= 1 - r weight_decay;  rule(p, g, r)
+    g += l1 sign(p);  clip g by value or by norm;  g += l2 p
+    p *= 1 - r weight_decay;  rule(p, g, r);  clip p
 
 All of it applies to every trainable parameter, biases and normalization included, as in torch.optim.
 """
 
 from __future__ import annotations
 
-from itertools import groupby
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,32 +22,49 @@ from tuner import registry
 from tuner.core.trial import Params
 from tuner.errors import TrialError
 from tuner.trainers.torch.optimizers import OptimizerRule, own
+from tuner.trainers.torch.rates import shares
 from tuner.trainers.torch.recipe import OPTIMIZERS, Recipe
+
+Weights = list[nn.Parameter]
 
 
 class TorchUpdate:
     """The optimizer of one trial.
 
-    The module's parameters become views of one flat tensor (one for each dtype), so that a step
+    The module's parameters become views of one flat tensor (one for each dtype and rate), so that a step
     costs a handful of operations however many layers there are. Every rule works element by
     element, so its numbers are those of the separate tensors. An optimizer that is no rule is given
     the separate tensors.
+
+    Attributes:
+        weights: the flat tensors.
     """
 
-    def __init__(self, recipe: Recipe, module: nn.Module, params: Params) -> None:
+    def __init__(self, recipe: Recipe, module: nn.Module, params: Params, rates: Mapping[str, float]) -> None:
+        """Take over a network's parameters.
+
+        Args:
+            recipe: how it trains.
+            module: the network.
+            params: of the trial, for optimizers that are no rule.
+            rates: see `rates`.
+
+        Raises:
+            TrialError: nothing in the network is trained.
+        """
         self._recipe, self._weight_decay = recipe, recipe.weight_decay
-        self._weights = _flatten(module)
+        self._shares, parts = _parts(module, rates)
+        self.weights = [_flatten(part) for part in parts]
         found = registry.load(recipe.optimizer, OPTIMIZERS)
         if isinstance(found, OptimizerRule):
-            self._optimizer = found.build(self._weights, recipe)
+            self._optimizer = found.build(self._groups([[flat] for flat in self.weights]), recipe)
         else:
-            separate = [p for p in module.parameters() if p.requires_grad]
-            self._optimizer, decays = own(recipe, separate, params)
+            self._optimizer, decays = own(recipe, self._groups(parts), params)
             self._weight_decay = 0.0 if decays else recipe.weight_decay
 
     def clear(self) -> None:
         """Set the gradients to zero; backward adds to them."""
-        for weights in self._weights:
+        for weights in self.weights:
             _gradient(weights).zero_()
 
     def state(self) -> dict[int, dict[str, Tensor]]:
@@ -63,47 +83,64 @@ class TorchUpdate:
         Returns:
             The 2-norm of the gradient, with l1 and before clipping; 0-d, on the parameters' device.
         """
-        recipe, gradients = self._recipe, [_gradient(weights) for weights in self._weights]
+        recipe, gradients = self._recipe, [_gradient(weights) for weights in self.weights]
         if recipe.l1:
-            for weights, gradient in zip(self._weights, gradients, strict=True):
+            for weights, gradient in zip(self.weights, gradients, strict=True):
                 gradient.add_(weights.sign(), alpha=recipe.l1)
         norm = _norm(gradients)
         if recipe.clipping == "norm":
-            share = (recipe.clip_norm / (norm + 1e-6)).clamp(max=1.0)  # as torch's clip_grad_norm_
+            clipped = (recipe.clip_norm / (norm + 1e-6)).clamp(max=1.0)  # as torch's clip_grad_norm_
             for gradient in gradients:
-                gradient.mul_(share)
+                gradient.mul_(clipped)
         elif recipe.clipping == "value":
             for gradient in gradients:
                 gradient.clamp_(-recipe.clip_value, recipe.clip_value)
-        for weights, gradient in zip(self._weights, gradients, strict=True):
+        for weights, gradient, share in zip(self.weights, gradients, self._shares, strict=True):
             if recipe.l2:
                 gradient.add_(weights, alpha=recipe.l2)
             if self._weight_decay:
-                weights.mul_(1 - rate * self._weight_decay)
+                weights.mul_(1 - rate * share * self._weight_decay)
         for group in self._optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get(_SHARE, 1.0)
         self._optimizer.step()
+        if recipe.clip_parameters:
+            for weights in self.weights:
+                weights.clamp_(-recipe.clip_parameters, recipe.clip_parameters)
         return norm
 
+    def _groups(self, parts: Sequence[Weights]) -> Weights | list[dict[str, Any]]:
+        """Parameters as an optimizer takes them: with their shares of the rate where these differ."""
+        if all(share == 1 for share in self._shares):
+            return [p for part in parts for p in part]
+        return [{"params": part, _SHARE: share} for part, share in zip(parts, self._shares, strict=True)]
 
-def _flatten(module: nn.Module) -> list[nn.Parameter]:
-    trainable = [p for p in module.parameters() if p.requires_grad]
-    if not trainable:
+
+_SHARE = "share"
+"""The share of the learning rate among the settings of an optimizer's group."""
+
+
+def _parts(module: nn.Module, rates: Mapping[str, float]) -> tuple[list[float], list[Weights]]:
+    """The trained parameters of each share of the rate and each dtype, and these shares."""
+    own, parts = shares(module, rates), defaultdict(list)
+    for name, p in module.named_parameters():
+        if p.requires_grad:
+            parts[str(p.dtype), own[name]].append(p)
+    if not parts:
         raise TrialError("the network has no trainable parameter; nothing can be learned")
-    flats = []
-    kind = lambda p: str(p.dtype)  # noqa: E731
-    for _, members in groupby(sorted(trainable, key=kind), key=kind):
-        group = list(members)
-        flat = nn.Parameter(torch.cat([p.detach().reshape(-1) for p in group]))
-        flat.grad = torch.zeros_like(flat)
-        start = 0
-        for p in group:
-            stop = start + p.numel()
-            p.data = flat.data[start:stop].view(p.shape)
-            p.grad = flat.grad[start:stop].view(p.shape)
-            start = stop
-        flats.append(flat)
-    return flats
+    found = sorted(parts)
+    return [share for _, share in found], [parts[key] for key in found]
+
+
+def _flatten(part: Weights) -> nn.Parameter:
+    flat = nn.Parameter(torch.cat([p.detach().reshape(-1) for p in part]))
+    flat.grad = torch.zeros_like(flat)
+    start = 0
+    for p in part:
+        stop = start + p.numel()
+        p.data = flat.data[start:stop].view(p.shape)
+        p.grad = flat.grad[start:stop].view(p.shape)
+        start = stop
+    return flat
 
 
 def _gradient(weights: nn.Parameter) -> Tensor:

@@ -5,7 +5,7 @@
 (function () {
   "use strict";
 
-  const KEYS = ["study", "page", "trial", "sel"];
+  const KEYS = ["study", "page", "trial", "sel", "open", "q", "sort", "hide"];
   const LONGEST_ADDRESS = 4000;
   const FIRST_ROWS = 40;
   const ARRIVES_MS = 1000;  // after which the page that is left is drawn on, for the server may be gone
@@ -19,9 +19,10 @@
     ["b", "the best trial"],
     ["/", "search the table of trials"],
     ["t", "dark or light"],
-    ["Esc", "clear the selection, close this"],
-    ["click a point", "select its trial in every figure"],
+    ["Esc", "close what is open, then clear the selection"],
+    ["click a point", "open its trial beside the figure; with Shift or Ctrl select it in every figure"],
     ["box or lasso in a figure", "select many"],
+    ["← →  in a figure", "go from point to point; Enter opens, Space selects"],
     ["?", "this list"],
   ];
 
@@ -38,9 +39,13 @@
 
   // `lost` is an address that names no study and is not that of the list.
   function read({ pathname, search }) {
-    const found = { study: null, page: null, trial: null, sel: "", against: [], options: {}, lost: null };
+    const found = {
+      study: null, page: null, trial: null, open: null, sel: "", against: [], options: {}, lost: null,
+      where: {}, q: "", sort: "", hide: "",
+    };
     for (const [name, value] of new URLSearchParams(search)) {
       if (name === "against") found.against.push(value);
+      else if (name === "where" && value.includes(":")) found.where[value.split(":", 1)[0]] = value.slice(value.indexOf(":") + 1);
       else if (name.includes(".")) found.options[name] = value;
       else if (KEYS.includes(name)) found[name] = value || found[name];
     }
@@ -50,9 +55,11 @@
 
   function address(of) {
     const parts = new URLSearchParams();
-    for (const name of ["study", "page", "trial"]) if (of[name] !== null) parts.set(name, of[name]);
+    for (const name of ["study", "page", "trial", "open"]) if (of[name] !== null) parts.set(name, of[name]);
     for (const name of of.against) parts.append("against", name);
     for (const name of Object.keys(of.options).sort()) parts.set(name, String(of.options[name]));
+    for (const name of ["q", "sort", "hide"]) if (of[name]) parts.set(name, of[name]);
+    for (const name of Object.keys(of.where)) if (of.where[name]) parts.append("where", `${name}:${of.where[name]}`);
     const whole = new URLSearchParams(parts);
     if (of.sel) whole.set("sel", of.sel);
     const text = (whole.toString().length < LONGEST_ADDRESS ? whole : parts).toString().replace(/%2C/g, ",");
@@ -72,6 +79,8 @@
     if (push) history.pushState(null, "", address(state));
     updateShell();
     const isElsewhere = !isSameRoute(before, state);
+    if (before.study !== state.study) state.open = null;
+    showPanel();
     if (!same([before.sel, before.options], [state.sel, state.options])) set("view", { data: view() });
     if (!isElsewhere) return;
     leave();
@@ -95,7 +104,9 @@
     if (next.study !== null && next.study === state.study) {
       next.sel = state.sel;
       next.options = state.options;
+      if (next.page !== "trial") next.open = state.open;
       next.against = state.against;
+      for (const name of ["where", "q", "sort", "hide"]) next[name] = state[name];
     }
     go(next);
   }
@@ -142,7 +153,10 @@
     const { draw, asked } = waiting.get(element);
     waiting.delete(element);
     new Promise((done) => done(element.isConnected ? draw() : element))
-      .then((done) => asked.forEach((each) => each.done(done)))
+      .then((done) => {
+        wire(element);
+        asked.forEach((each) => each.done(done));
+      })
       .catch((error) => asked.forEach((each) => each.failed(error)))
       .finally(() => setTimeout(drawNext, 0));
   }
@@ -164,10 +178,21 @@
     startDrawing();
   }
 
+  // A card with nothing to show is one line that says why.
+  function fold(element, traces, layout) {
+    const card = element.closest(".card");
+    const why = card && card.querySelector(".why");
+    if (!why) return;
+    const said = (layout && layout.annotations) || [];
+    why.textContent = traces.length ? "" : said.map((each) => each.text.replaceAll("<br>", " ")).join(" ");
+    card.classList.toggle("folded", why.textContent !== "");
+  }
+
   for (const name of ["react", "newPlot"]) {
     const small = window.Plotly[name];
     window.Plotly[name] = function (element, data, ...rest) {
       const traces = Array.isArray(data) ? data : (data && data.data) || [];
+      fold(element, traces, Array.isArray(data) ? rest[0] : data && data.layout);
       const isCartesian = traces.every((trace) => CARTESIAN.has(trace.type || "scatter"));
       // The small library cannot draw everything; the whole one is loaded when a figure needs it.
       const draw = isCartesian
@@ -208,6 +233,7 @@
     localStorage.setItem("tuner-theme", theme() === "dark" ? "light" : "dark");
     applyTheme();
     set("view", { data: view() });
+    showPanel();
   }
 
   system.addEventListener("change", () => {
@@ -225,21 +251,35 @@
     if (!pages) return;
     pages.hidden = state.study === null;
     byId("study-name").textContent = state.study === null ? "" : state.study;
+    byId("study-name").title = state.study || "";
     const current = state.page || (firstPage() && firstPage().dataset.page);
     for (const link of pages.querySelectorAll("a")) {
       const to = { ...state, page: link.dataset.page, trial: null };
       link.href = address(to);
-      if (link.dataset.page === current) link.setAttribute("aria-current", "page");
+      if (link.dataset.page === current) {
+        link.setAttribute("aria-current", "page");
+        pages.scrollLeft = Math.max(0, link.offsetLeft - pages.offsetLeft - 40);
+      }
       else link.removeAttribute("aria-current");
     }
     const number = numbers(state.sel).length;
     const chip = byId("selection");
     chip.hidden = !number;
-    chip.textContent = `selection: ${number} trial${number === 1 ? "" : "s"}, clear ✕`;
+    chip.textContent = `selection: ${shownCount(number)} trial${number === 1 ? "" : "s"}, clear ✕`;
     const title = state.trial === null ? current : `trial ${state.trial}`;
     document.title = state.study === null ? "tuner" : `${state.study}: ${title}`;
     for (const button of document.querySelectorAll("[data-select]")) {
       press(button, numbers(state.sel).includes(Number(button.dataset.select)));
+    }
+  }
+
+  // Times are stored and written in UTC; beside it stands what the clock here says.
+  function localTimes() {
+    if (!new Date().getTimezoneOffset()) return;
+    for (const each of document.querySelectorAll("time[datetime]:not([data-local])")) {
+      each.dataset.local = "1";
+      const here = new Date(each.dateTime).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+      each.append(` (${here} here)`);
     }
   }
 
@@ -293,7 +333,166 @@
     }
   }
 
+  // ---- one trial beside the figures ----
+
+  function open(number, beside) {
+    const box = beside && beside.getBoundingClientRect();
+    byId("panel").classList.toggle("left", !!box && box.left + box.width / 2 > window.innerWidth / 2);
+    state = { ...state, open: number === null ? null : String(number) };
+    untell();
+    history.replaceState(null, "", address(state));
+    showPanel();
+  }
+
+  let shownPanel = "";
+
+  function showPanel() {
+    const data = { study: state.study, open: state.open, theme: theme() };
+    if (JSON.stringify(data) === shownPanel || (state.open === null && !shownPanel)) return;
+    shownPanel = JSON.stringify(data);
+    if (state.open === null) set("panel", { children: null });
+    else set("opened", { data });
+  }
+
+  const confirmed = (what) => new Promise((done) => {
+    const box = document.createElement("dialog");
+    box.setAttribute("aria-label", what);
+    const answers = [[`yes, ${what}`, true], ["no", false]].map(([textContent, is]) => Object.assign(
+      document.createElement("button"), { type: "button", textContent, onclick: () => box.close(is ? "yes" : "") },
+    ));
+    box.append(...answers);
+    box.addEventListener("close", () => {
+      box.remove();
+      done(box.returnValue === "yes");
+    });
+    document.body.append(box);
+    box.showModal();
+  });
+
+  // What is asked of the study; what cannot be undone is asked for twice.
+  async function ask(button) {
+    if (button.dataset.sure !== undefined && !(await confirmed(button.textContent))) return;
+    const kind = button.dataset.ask;
+    try {
+      const content = kind === "comment"
+        ? { text: byId("comment").value, trial: Number(button.dataset.trial) }
+        : JSON.parse(button.dataset.content || (kind === "try" ? byId("to-try").value : "{}"));
+      const answer = await fetch("/-/ask", {
+        method: "POST", headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ study: state.study, kind, content }),
+      });
+      button.textContent = answer.status === 200 ? (await answer.json()).told : await answer.text();
+    } catch (error) {
+      button.textContent = String(error.message || error);
+    }
+  }
+
+  async function copy(button) {
+    const text = button.dataset.copy;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const box = Object.assign(document.createElement("textarea"), { value: text });  // without https
+      document.body.append(box);
+      box.select();
+      document.execCommand("copy");
+      box.remove();
+    }
+    const label = button.textContent;
+    button.textContent = "copied";
+    setTimeout(() => { button.textContent = label; }, 1200);
+  }
+
+  // ---- what stands at the pointer, and points by key ----
+
+  const told = new Map();  // trials in a few lines
+  let pointed = null;
+
+  async function tell(number, element) {
+    const key = `${state.study}\n${number}\n${document.documentElement.dataset.version}`;
+    pointed = key;
+    await new Promise((done) => setTimeout(done, 60));
+    if (pointed !== key) return;
+    if (!told.has(key)) {
+      const query = new URLSearchParams({ study: state.study, trial: number });
+      const answer = await fetch(`/-/trial?${query}`).catch(() => null);
+      if (!answer || answer.status !== 200) return;
+      if (told.size > 2000) told.clear();
+      told.set(key, (await answer.json()).lines);
+    }
+    if (pointed !== key || !told.get(key).length) return;
+    const tip = byId("tip");
+    tip.replaceChildren(...told.get(key).map((line) => Object.assign(document.createElement("p"), { textContent: line })));
+    tip.hidden = false;
+    const label = element.querySelector(".hoverlayer .hovertext");
+    const box = (label || element).getBoundingClientRect();
+    const left = Math.min(Math.max(8, box.left), window.innerWidth - tip.offsetWidth - 8);
+    const below = box.bottom + 6;
+    tip.style.left = `${left}px`;
+    tip.style.top = `${below + tip.offsetHeight < window.innerHeight ? below : Math.max(8, box.top - tip.offsetHeight - 6)}px`;
+  }
+
+  function untell() {
+    pointed = null;
+    byId("tip").hidden = true;
+  }
+
+  // Every trial that has a mark, once, from left to right.
+  function places(plot) {
+    const found = new Map();
+    plot.data.forEach((trace, curve) => {
+      const numbers = trace.customdata || [];
+      for (let i = 0; i < numbers.length; i++) {
+        if (Number.isInteger(numbers[i]) && numbers[i] >= 0 && trace.x[i] != null && trace.y[i] != null && !found.has(numbers[i])) {
+          found.set(numbers[i], { curve, i, x: trace.x[i] });
+        }
+      }
+    });
+    return [...found].sort((a, b) => a[1].x - b[1].x || a[0] - b[0]);
+  }
+
+  function wire(plot) {
+    for (const button of plot.querySelectorAll(".modebar-btn")) button.tabIndex = -1;
+    if (plot.dataset.wired || !plot.on) return;
+    plot.dataset.wired = "1";
+    const card = plot.closest(".card");
+    plot.tabIndex = 0;
+    plot.setAttribute("role", "group");
+    plot.setAttribute("aria-roledescription", "figure");
+    const title = card?.querySelector("h3")?.textContent || "curves";
+    plot.setAttribute("aria-label", `${title}. ${card?.querySelector(".help p")?.textContent || ""}`);
+    plot.on("plotly_hover", ({ points }) => {
+      const trial = points.map(trialOf).find((each) => each !== null && each >= 0);
+      if (trial !== undefined) tell(trial, plot);
+    });
+    plot.on("plotly_unhover", untell);
+    plot.addEventListener("blur", untell);
+    plot.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: 1, ArrowUp: -1, Home: -1e9, End: 1e9 }[event.key];
+      const at = Number(plot.dataset.at ?? -1);
+      const all = step || event.key === "Enter" || event.key === " " ? places(plot) : [];
+      if (!all.length) return;
+      event.preventDefault();
+      const next = Math.min(Math.max(0, at + (step || 0)), all.length - 1);
+      const [number, { curve, i }] = all[next];
+      if (!step && at < 0) return;
+      if (event.key === "Enter") return open(number, plot);
+      if (event.key === " ") return toggle(number);
+      plot.dataset.at = next;
+      const trace = plot.data[curve];
+      const axes = `${trace.xaxis || "x"}${trace.yaxis || "y"}`;
+      window.Plotly.Fx.hover(plot, [{ curveNumber: curve, pointNumber: i }], axes);
+      tell(number, plot);
+    });
+  }
+
+  let isAdding = false;  // whether the point that is clicked is to be selected, not opened
+  document.addEventListener("pointerdown", (event) => {
+    isAdding = event.shiftKey || event.ctrlKey || event.metaKey;
+  }, true);
+
   // All trials within a box or a lasso, those that are not drawn among them; else those that are.
+  // Boxes over the axes of parallel coordinates narrow the selection.
   function selectWithin(key, value, drawn) {
     const asked = state;
     const area = JSON.stringify(value.range || { ...value.lassoPoints, lasso: true });
@@ -303,7 +502,11 @@
     })
       .then((answer) => (answer.status === 200 ? answer.json() : { trials: drawn }))
       .catch(() => ({ trials: drawn }))
-      .then(({ trials }) => isSameRoute(asked, state) && trials.length && select(trials));
+      .then(({ trials }) => {
+        const before = new Set(key.startsWith("parallel") ? numbers(state.sel) : []);
+        const both = trials.filter((number) => before.has(number));
+        if (isSameRoute(asked, state) && trials.length) select(both.length ? both : trials);
+      });
   }
 
   function trialOf(point) {
@@ -327,22 +530,100 @@
     return texts.find((text) => text.length < 10) || value.toExponential(3);  // as a cell is wide
   }
 
-  function column(name, kind) {
+  // Numbers: <=0.1, >5, 1e-4..1e-2, or a number, which means all that round to it. Texts: a part of it, =all of it, !not.
+  function matcher(text, isNumber) {
+    const wanted = text.trim().toLowerCase();
+    if (!isNumber) {
+      if (wanted[0] === "!") return (value) => !String(value ?? "").toLowerCase().includes(wanted.slice(1));
+      if (wanted[0] === "=") return (value) => String(value ?? "").toLowerCase() === wanted.slice(1);
+      return (value) => String(value ?? "").toLowerCase().includes(wanted);
+    }
+    const span = wanted.match(/^(.*?)\.\.(.*)$/);
+    const [low, high] = span ? span.slice(1).map((end) => (end.trim() === "" ? NaN : Number(end))) : [];
+    if (span) return (value) => value != null && !(value < low) && !(value > high);
+    const [, sign, number] = wanted.match(/^(<=|>=|<|>|=)?\s*(.*)$/);
+    const limit = Number(number);
+    if (number === "" || Number.isNaN(limit)) return () => sign !== undefined && number === "";
+    const [digits, power] = number.split("e");
+    const half = 0.5 * 10 ** (Number(power || 0) - (digits.split(".")[1] || "").length);
+    const tests = {
+      "<=": (value) => value <= limit, ">=": (value) => value >= limit, "<": (value) => value < limit,
+      ">": (value) => value > limit, "=": (value) => value === limit,
+    };
+    const test = tests[sign] || ((value) => Math.abs(value - limit) <= half * (1 + 1e-9));
+    return (value) => value != null && test(value);
+  }
+
+  class FilterBox {
+    init({ column }) {
+      const name = column.getColId();
+      this.input = Object.assign(document.createElement("input"), { value: state.where[name] || "", placeholder: "filter" });
+      this.input.setAttribute("aria-label", `${column.getColDef().headerName} filter`);
+      this.input.title = table.kinds[name] === "number" ? "<=0.1  >5  1e-4..1e-2  0.1" : "a part of it, =all of it, !not";
+      this.input.addEventListener("input", () => {
+        state.where = { ...state.where, [name]: this.input.value };
+        filtered();
+        keepTable();
+      });
+    }
+    getGui() { return this.input; }
+    onParentModelChanged() {}
+  }
+
+  function filtered() {
+    table.tests = Object.entries(state.where)
+      .filter(([name, text]) => text && name in table.columns)
+      .map(([name, text]) => [table.columns[name], matcher(text, table.kinds[name] === "number")]);
+    table.api?.onFilterChanged();
+  }
+
+  const keepTable = () => history.replaceState(null, "", address(state));
+
+  // Which columns are shown; those of the table's beginning are the measured numbers and what matters most.
+  function chooser() {
+    const menu = byId("columns");
+    if (!menu || !table?.api) return;
+    const hidden = new Set(state.hide.split(","));
+    menu.replaceChildren(...Object.keys(table.columns).filter((name) => name !== "number").map((name) => {
+      const button = Object.assign(document.createElement("button"), { type: "button", className: "toggle", textContent: table.labels[name] });
+      button.dataset.column = name;
+      press(button, !hidden.has(name));
+      return button;
+    }));
+  }
+
+  function showColumn(button) {
+    press(button, !pressed(button));
+    const hidden = [...byId("columns").children].filter((each) => !pressed(each)).map((each) => each.dataset.column);
+    state.hide = hidden.join(",");
+    keepTable();
+    table.api.setColumnsVisible([button.dataset.column], pressed(button));
+  }
+
+  function column(name, kind, label) {
     const isNumber = kind === "number";
+    const by = state.sort || table.order;
     return {
       colId: name,
       valueGetter: ({ data }) => table.columns[name][data.at],
-      headerName: name === "number" ? "trial" : name,
-      filter: isNumber ? "agNumberColumnFilter" : "agTextColumnFilter",
+      headerName: label,
+      wrapHeaderText: true,
+      autoHeaderHeight: true,
+      filter: "agTextColumnFilter",  // what is typed is tested by `matcher`
       floatingFilter: true,
+      floatingFilterComponent: FilterBox,
+      suppressFloatingFilterButton: true,
+      suppressHeaderFilterButton: true,
+      hide: state.hide.split(",").includes(name),
+      sort: by.replace(/^-/, "") === name ? (by[0] === "-" ? "desc" : "asc") : null,
       sortable: true,
       resizable: true,
-      width: isNumber ? 118 : name === "reason" ? 320 : 132,
+      width: name === "number" ? 76 : name === "state" ? 92 : name === "reason" ? 320 : Math.max(isNumber ? 112 : 124, 36 + 8 * Math.max(...label.split(" ").map((word) => word.length))),
       pinned: name === "number" && window.innerWidth > 600 ? "left" : null,
       type: isNumber && name !== "number" ? "rightAligned" : undefined,
       tooltipValueGetter: name === "reason" ? ({ value }) => value : undefined,
       valueFormatter: isNumber ? (cell) => (cell.value == null ? "–" : shown(cell.value)) : undefined,
-      cellClass: name === "number" ? "link" : undefined,
+      cellClass: name === "number" ? "link" : name === "state" ? ({ value }) => `state ${value}` : undefined,
       comparator: isNumber ? (a, b) => (a == null) - (b == null) || a - b : undefined,
     };
   }
@@ -353,12 +634,21 @@
       getRowId: ({ data }) => data.id,
       rowSelection: { mode: "multiRow", selectAll: "filtered", enableClickSelection: false },
       animateRows: false,
+      rowHeight: 28,
+      floatingFiltersHeight: 32,
       enableCellTextSelection: true,
       ensureDomOrder: true,
       maintainColumnOrder: true,
       tooltipShowDelay: 300,
-      isExternalFilterPresent: () => table.isOnlySelected,
-      doesExternalFilterPass: (node) => node.isSelected(),
+      isExternalFilterPresent: () => table.isOnlySelected || table.tests.length > 0,
+      doesExternalFilterPass: (node) =>
+        (!table.isOnlySelected || node.isSelected()) && table.tests.every(([values, test]) => test(values[node.data.at])),
+      onSortChanged: ({ api, source }) => {
+        if (source !== "uiColumnSorted") return;
+        const by = api.getColumnState().find((each) => each.sort);
+        state.sort = by ? (by.sort === "desc" ? "-" : "") + by.colId : "number";
+        keepTable();
+      },
       onModelUpdated: tellRows,
       onBodyScrollEnd: ({ api }) => {
         table.top = Math.ceil(api.getVerticalPixelRange().top / api.getSizesForCurrentTheme().rowHeight);
@@ -367,8 +657,9 @@
         if (/^(api|rowData|grid)/.test(source)) return;  // not a person's doing
         select(api.getSelectedRows().map((row) => row.number));
       },
-      onCellClicked: ({ column, data }) => {
+      onCellClicked: ({ column, data, event }) => {
         if (column.getColId() === "number") go({ ...state, page: "trial", trial: String(data.number) });
+        else if (column.getColId() in table.columns && !String(window.getSelection())) open(data.number);
       },
     });
   }
@@ -382,7 +673,7 @@
       table?.api?.destroy();
       table = {
         study: state.study, element: document.createElement("div"), api: null, columns: {}, at: new Map(),
-        since: 0, digest: "", top: 0, search: "", isOnlySelected: false, isWhole: false,
+        since: 0, digest: "", top: 0, isOnlySelected: false, isWhole: false, tests: [], kinds: {}, labels: {},
       };
     }
     const mine = table;
@@ -403,15 +694,21 @@
     }
   }
 
-  function take({ names, kinds, columns, digest, since }, first) {
+  function take({ names, kinds, labels, columns, digest, since, order }, first) {
     table.api = table.api || grid(table.element);
     if (table.digest && table.digest !== digest) {
       Object.assign(table, { columns: {}, at: new Map() });
       table.api.setGridOption("rowData", []);
     }
     if (names.some((name) => !(name in table.columns))) {
-      for (const name of names) table.columns[name] = table.columns[name] || [];
-      table.api.setGridOption("columnDefs", names.map((name, i) => column(name, kinds[i])));
+      names.forEach((name, i) => {
+        table.columns[name] = table.columns[name] || [];
+        table.kinds[name] = kinds[i];
+        table.labels[name] = labels[i];
+      });
+      table.order = (order[1] ? "" : "-") + order[0];  // the best first
+      filtered();
+      table.api.setGridOption("columnDefs", names.map((name, i) => column(name, kinds[i], labels[i])));
     }
     const [add, update] = [[], []];
     columns[0].forEach((number, i) => {
@@ -433,18 +730,23 @@
     if (!holder.contains(table.element)) {
       holder.replaceChildren(table.element);
       if (table.top) table.api.ensureIndexVisible(table.top, "top");
-      set("search", { value: table.search });
+      set("search", { value: state.q });
+      table.api.setGridOption("quickFilterText", state.q);
+      filtered();
+      chooser();
       press(byId("only-selected"), table.isOnlySelected);
     }
     showSelected();
     tellRows();
   }
 
+  const shownCount = (count) => count.toLocaleString("en");
+
   function tellRows() {
     const note = byId("table-state");
     if (!note || !table?.api || table.study !== state.study) return;
     const [all, left] = [table.at.size, table.api.getDisplayedRowCount()];
-    note.textContent = !table.isWhole ? "Loading …" : left === all ? `${all} trials` : `${left} of ${all} trials`;
+    note.textContent = !table.isWhole ? "Loading …" : left === all ? `${shownCount(all)} trials` : `${shownCount(left)} of ${shownCount(all)} trials`;
   }
 
   function showSelected() {
@@ -461,13 +763,61 @@
     if (table.isOnlySelected && on.length + off.length) table.api.onFilterChanged();
   }
 
+  // A figure's points as a table, for those who cannot see it.
+  function asTable(button) {
+    const plot = button.closest(".card").querySelector(".js-plotly-plot");
+    const table = document.createElement("table");
+    const row = (cells, kind) => {
+      const line = table.insertRow();
+      for (const cell of cells) line.append(Object.assign(document.createElement(kind), { textContent: cell ?? "" }));
+    };
+    const axis = (name) => plot.layout[name]?.title?.text || "";
+    row(["", axis("xaxis") || "x", axis("yaxis") || "y", "trial"], "th");
+    for (const trace of plot.data) {
+      for (let i = 0; i < Math.min((trace.x || []).length, 400); i++) {
+        if (trace.x[i] != null && trace.y?.[i] != null) row([trace.name, trace.x[i], trace.y[i], trialOf({ customdata: trace.customdata?.[i] })], "td");
+      }
+    }
+    const box = document.createElement("dialog");
+    const close = Object.assign(document.createElement("button"), { type: "button", textContent: "close", onclick: () => box.remove() });
+    box.append(close, table);
+    box.setAttribute("aria-label", "the figure's numbers");
+    document.body.append(box);
+    box.showModal();
+  }
+
   // What a spreadsheet would run as a formula is kept as text.
   const harmless = ({ value }) =>
     value == null ? "" : typeof value === "string" && /^[=+\-@\t\r\n＝＋－＠]/.test(value) && isNaN(value) ? `'${value}` : value;
 
+  // ---- a word when a study ends, for who looks elsewhere ----
+
+  const awaited = new Set();  // names of studies
+
+  async function tellEnd(button) {
+    if (!awaited.delete(state.study)) awaited.add(state.study);
+    press(button, awaited.has(state.study));
+    if (pressed(button) && "Notification" in window) await Notification.requestPermission();
+  }
+
+  function statusChanged() {
+    const badge = document.querySelector("#status .badge");
+    const button = byId("tell-end");
+    if (button && pressed(button) !== awaited.has(state.study)) press(button, awaited.has(state.study));
+    if (!badge || badge.classList.contains("running") || !awaited.delete(state.study)) return;
+    const audio = new AudioContext();
+    const tone = new OscillatorNode(audio, { frequency: 660 });
+    tone.connect(new GainNode(audio, { gain: 0.1 })).connect(audio.destination);
+    tone.start();
+    tone.stop(audio.currentTime + 0.3);
+    if (!("Notification" in window) || Notification.permission !== "granted") return;
+    new Notification(`${state.study}: ${badge.textContent}`, { body: badge.parentElement.innerText });
+  }
+
   // ---- what a person does ----
 
   const actions = {
+    "tell-end": tellEnd,
     theme: switchTheme,
     keys: help,
     selection: () => select([]),
@@ -497,6 +847,11 @@
     }
     if (actions[at.id]) return actions[at.id](at);
     if (at.dataset.against !== undefined) return against(at);
+    if (at.id === "close-panel") return open(null);
+    if (at.dataset.column !== undefined) return showColumn(at);
+    if (at.dataset.ask !== undefined) return ask(at);
+    if (at.dataset.numbers !== undefined) return asTable(at);
+    if (at.dataset.copy !== undefined) return copy(at);
     if (at.dataset.select !== undefined) return toggle(Number(at.dataset.select));
     if (at.dataset.kind === "switch") {
       press(at, !pressed(at));
@@ -510,7 +865,7 @@
   });
 
   function closeDetails(but) {
-    for (const open of document.querySelectorAll("details[open]")) if (open !== but) open.open = false;
+    for (const open of document.querySelectorAll("details.help[open], details.many[open]")) if (open !== but) open.open = false;
   }
 
   function option(name, value) {
@@ -531,8 +886,9 @@
 
   document.addEventListener("input", (event) => {
     if (event.target.id !== "search" || !table?.api) return;
-    table.search = event.target.value;
-    table.api.setGridOption("quickFilterText", table.search);
+    state.q = event.target.value;
+    keepTable();
+    table.api.setGridOption("quickFilterText", state.q);
   });
 
   document.addEventListener("keydown", (event) => {
@@ -540,7 +896,8 @@
     if (event.key === "Escape") {
       closeDetails();
       if (isTyping) return event.target.blur();
-      return select([]);
+      untell();
+      return state.open !== null ? open(null) : select([]);
     }
     if (isTyping || event.metaKey || event.ctrlKey || event.altKey) return;
     const pages = [...document.querySelectorAll("#pages a")];
@@ -617,6 +974,8 @@
       applyTheme();
       updateShell();
       loadGrid();
+      showPanel();
+      new MutationObserver(statusChanged).observe(byId("status"), { childList: true, subtree: true });
       return route();
     },
     rendered: (rendered) => {
@@ -626,11 +985,13 @@
         return window.dash_clientside.no_update;
       }
       if (rendered && rendered.route) {
-        document.documentElement.dataset.shown = address({ ...rendered.route, sel: "", options: {} });
+        document.documentElement.dataset.shown = address({ open: null, ...rendered.route, sel: "", options: {}, where: {} });
         if (isSameRoute(rendered.route, state)) arrive();
+        document.documentElement.dataset.version = rendered.version;
         document.documentElement.dataset.whole = String(rendered.version !== "more");
       }
       updateShell();
+      localTimes();
       showTable();
       if (byId("grid")) fill();
       else if (rendered && rendered.version && rendered.version !== "more") idle(prepare);
@@ -645,7 +1006,11 @@
       const box = context.triggered.find((each) => each.value && (each.value.range || each.value.lassoPoints));
       if (isBox && box) selectWithin(JSON.parse(box.prop_id.slice(0, box.prop_id.lastIndexOf("."))).key, box.value, trials);
       else if (isBox && trials.length) select(trials);
-      else if (trials.length) toggle(trials[0]);
+      else if (trials.length && isAdding) toggle(trials[0]);
+      else if (trials.length) {
+        const { prop_id: from } = context.triggered.find((each) => each.value && each.value.points);
+        open(trials[0], byId(`card-${JSON.parse(from.slice(0, from.lastIndexOf("."))).key}`));
+      }
       return window.dash_clientside.no_update;
     },
   };
@@ -656,6 +1021,6 @@
   function prepare() {
     const study = state.study;
     if (study === null || table?.study === study) return;
-    script(meta("grid-script")).then(() => idle(() => study === state.study && fill(FIRST_ROWS))).catch(() => {});
+    script(meta("grid-script")).then(() => idle(() => study === state.study && table?.study !== study && fill(FIRST_ROWS))).catch(() => {});
   }
 })();

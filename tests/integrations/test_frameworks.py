@@ -1,0 +1,91 @@
+"""The training functions of the examples pass the suite of trainers: paused and resumed bit for bit."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tuner import registry
+from tuner.core.dataset import Dataset, Split, Task
+from tuner.core.job import Job
+from tuner.core.training import Trainer
+from tuner.core.trial import Params
+from tuner.testing.trainer import TrainerContract, study
+from tuner.trainers.function import FunctionTrainer
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+os.environ.setdefault("KERAS_BACKEND", "torch")
+
+# Libraries warn of what they will change; none of it is ours.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+
+def rows(inputs: int, classes: int) -> Dataset:
+    """A few rows that can be learned."""
+    generator = np.random.default_rng(0)
+    y = np.arange(60) % classes
+    x = (generator.normal(size=(classes, inputs))[y] + generator.normal(size=(60, inputs))).astype(np.float32)
+    names = tuple(str(label) for label in range(classes))
+    return Dataset(Split(x[:40], y[:40]), Split(x[40:], y[40:]), Task.CLASSIFICATION, classes=names)
+
+
+class FrameworkContract(TrainerContract):
+    """The suite over an example's function; a subclass names it."""
+
+    predicts = False
+    package: str
+    example: str
+    function = "train"
+    shape: tuple[int, int] | None = (64, 10)
+    sizes: tuple[dict[str, Any], ...] = ({"hidden": 4, "rate": 0.01}, {"hidden": 6, "rate": 0.02})
+
+    @pytest.fixture(autouse=True)
+    def _package(self) -> None:
+        pytest.importorskip(self.package, reason=f"{self.package} is not installed: it is not tested")
+
+    def trainer(self) -> Trainer:
+        return FunctionTrainer(registry.load(f"{EXAMPLES / self.example}:{self.function}"))
+
+    def job(self) -> Job:
+        data = None if self.shape is None else rows(*self.shape)
+        return Job(study(epochs=3), data, rows=2)
+
+    def params(self, number: int) -> Params:
+        return self.sizes[number % len(self.sizes)]
+
+
+class TestLightning(FrameworkContract):
+    package, example = "lightning", "with_lightning.py"
+
+
+class TestKeras(FrameworkContract):
+    package, example, function = "keras", "with_keras.py", "fit"
+    sizes = ({"units": 4, "layers": 1, "rate": 0.01}, {"units": 6, "layers": 2, "rate": 0.02})
+
+
+class TestSkorch(FrameworkContract):
+    package, example = "skorch", "with_skorch.py"
+
+
+class TestTransformers(FrameworkContract):
+    package, example, shape = "transformers", "with_transformers.py", None
+    sizes = ({"learning_rate": 1e-3, "width": 4}, {"learning_rate": 2e-3, "width": 8})
+
+
+class TestXGBoost(FrameworkContract):
+    package, example, shape = "xgboost", "with_xgboost.py", (5, 2)
+    sizes = ({"eta": 0.3, "max_depth": 2}, {"eta": 0.1, "max_depth": 3})
+
+
+class TestLightGBM(FrameworkContract):
+    package, example, shape = "lightgbm", "with_lightgbm.py", (5, 2)
+    sizes = ({"learning_rate": 0.3, "min_data_in_leaf": 2}, {"learning_rate": 0.1, "min_data_in_leaf": 2})
+
+
+class TestCatBoost(FrameworkContract):
+    package, example, shape = "catboost", "with_catboost.py", (5, 2)
+    sizes = ({"learning_rate": 0.3, "depth": 2}, {"learning_rate": 0.1, "depth": 3})

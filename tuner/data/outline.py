@@ -1,0 +1,80 @@
+"""Outline: what a study for some data follows from, without encoding more than some of the rows."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from tuner.core.data_spec import DataSpec
+from tuner.core.dataset import InputKind, Task
+from tuner.data import arrays, encoding, given, source, targets
+from tuner.data.arrays import X
+from tuner.data.load import divided, inputs, options_of
+from tuner.data.source import Source
+from tuner.errors import DataError
+
+SEEN_CELLS = 500_000
+"""So many values tell whether a table has columns with many categories."""
+
+
+@dataclass(frozen=True)
+class Outline:
+    """What a study for some data follows from.
+
+    Attributes:
+        kind: what the inputs of a row are.
+        rows: how many there are to train on.
+        task: what is predicted.
+        has_codes: whether a column has so many categories that it has codes.
+        found: what was read, so that `load.load` need not read it again.
+    """
+
+    kind: InputKind
+    rows: int
+    task: Task
+    has_codes: bool
+    found: Source
+
+
+def outline(spec: DataSpec, folder: Path, memory: Any = None) -> Outline:
+    """What a study for these data follows from; encodes no more than some of the rows.
+
+    Args: and errors as those of `load.load` and `load.from_memory`.
+    """
+    found = source.read(spec, folder) if memory is None else given.source_of(memory, spec)
+    read = targets.read(found.y, spec.task, found.where, options_of(found, spec))
+    train = divided(found, read, spec).train
+    x = inputs(found, found.x, spec)
+    has_codes = _has_codes(found, x, read.rows[train], spec)
+    return Outline(arrays.kind_of(x), len(train), read.task, has_codes, found)
+
+
+def _has_codes(found: Source, x: X, rows: NDArray[np.intp], spec: DataSpec) -> bool:
+    if not isinstance(x, pd.DataFrame):
+        return False
+    step = max(1, len(rows) * x.shape[1] // SEEN_CELLS)
+    some = x.iloc[rows[::step]]
+    cells = some.iloc[:20].to_numpy(object, na_value=None)  # type: ignore[arg-type]
+    first = dict(zip(some.columns, cells.T, strict=True))
+    wanted = [name for name in some.columns if name in spec.columns or not _are_numbers(first[name])]
+    try:
+        how, _ = encoding.fit(some[wanted], found.where, options_of(found, spec))
+    except DataError:  # of so few rows, or such as `load` raises of all of them
+        return False
+    return any("embedding" in table for table in how["columns"])
+
+
+def _are_numbers(values: NDArray[np.object_]) -> bool:
+    """Whether these values, None apart, are numbers, and no codes such as 01067."""
+    texts = [str(value) for value in values if value is not None]
+    with suppress(ValueError):
+        return all(
+            np.isfinite(float(text)) and not (text[0] == "0" and text[1:2].isdigit()) for text in texts
+        )
+    return False

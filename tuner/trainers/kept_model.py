@@ -1,0 +1,99 @@
+"""KeptModel: what a training function hands to `TrialContext.keep`, as it was in the best epoch."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tuner.errors import TrialError, described
+from tuner.trainers import weights
+from tuner.trainers.references import brought, reference_to
+from tuner.trainers.scratch import ScratchFolder
+
+FILES = "files"
+"""The folder in a model's with what a framework has saved."""
+
+
+@dataclass(slots=True)
+class KeptModel:
+    """The model of one trial.
+
+    Attributes:
+        scratch: where files are copied to.
+        handed: what the function handed over last.
+        kept: a copy of it from the best epoch: arrays or tensors by name, or a folder; empty for none.
+        unkept: why there is none, where it could not be copied.
+        build: what makes a module for the weights, and its arguments.
+    """
+
+    scratch: ScratchFolder
+    handed: Any = None
+    kept: dict[str, Any] | Path = field(default_factory=dict)
+    unkept: str | None = None
+    build: dict[str, Any] | None = None
+
+    def hand(self, model: Any, build: Callable[..., Any] | None, kwargs: Mapping[str, Any] | None) -> None:
+        """See `TrialContext.keep`."""
+        self.handed = model
+        if build is None:
+            if kwargs is not None:
+                raise TypeError("keep: kwargs are given to build; give that, too")
+            return
+        try:
+            arguments = json.loads(json.dumps(dict(kwargs or {})))
+            self.build = {"reference": reference_to(build), "kwargs": arguments}
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"keep: build or kwargs cannot be kept: {error}") from error
+
+    def take(self) -> None:
+        """Copy what was handed over last, if anything was."""
+        if self.handed is None:
+            return
+        try:
+            files = isinstance(self.handed, Path)
+            self.kept, self.unkept = self._copied() if files else weights.copied(self.handed), None
+        except Exception as error:  # noqa: BLE001
+            self.kept, self.unkept = {}, described(error)
+
+    def write(self, folder: Path) -> dict[str, Any]:
+        """Write it into a model's folder.
+
+        Returns:
+            What the folder's description says of it; empty where there is none.
+
+        Raises:
+            TrialError: what was handed over cannot be kept.
+        """
+        if self.unkept is not None:
+            raise TrialError(self.unkept)
+        if isinstance(self.kept, Path):
+            shutil.copytree(self.kept, folder / FILES)
+            return {FILES: True}
+        if not self.kept:
+            return {}
+        found: dict[str, Any] = {"arrays": weights.write(self.kept, folder)}
+        if self.build is not None:
+            found["build"] = self.build | {"reference": brought(self.build["reference"], folder)}
+        return found
+
+    def table(self) -> dict[str, Any]:
+        """All of it, for a snapshot."""
+        return {"kept": self.kept, "unkept": self.unkept, "build": self.build}
+
+    def restore(self, table: Mapping[str, Any]) -> None:
+        """Take over what `table` gave."""
+        self.kept, self.unkept, self.build = table["kept"], table.get("unkept"), table.get("build")
+
+    def _copied(self) -> Path:
+        source, target = self.handed, self.scratch.part("kept")
+        shutil.rmtree(target)
+        if source.is_dir():
+            shutil.copytree(source, target)
+        else:
+            target.mkdir()
+            shutil.copy2(source, target)
+        return target

@@ -1,0 +1,30 @@
+"""Building: calls the function that builds a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from tuner.core.trial import Params
+from tuner.errors import TrialError
+from tuner.trainers.torch.context import NetworkContext, builder
+from tuner.trainers.torch.ties import tie
+
+
+def build(model: str, params: Params, context: NetworkContext, folder: Path | None = None) -> nn.Module:
+    """Build a network on the CPU.
+
+    Raises:
+        PluginError: the reference leads nowhere.
+        TrialError: what was built is no module, or its weights are tied in a way that training would undo.
+    """
+    module: Any = builder(model, folder)(params, context)
+    if not isinstance(module, nn.Module):
+        raise TrialError(f"{model}: gave a {type(module).__name__}; return a torch.nn.Module")
+    try:
+        tie(module)
+    except TrialError as error:
+        raise TrialError(f"{model}: {error}") from error
+    return module

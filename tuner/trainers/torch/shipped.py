@@ -1,0 +1,66 @@
+"""Shipped networks: which inputs each takes, and which of the recipe's settings. Imports no PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tuner.core.dataset import InputKind
+
+
+@dataclass(frozen=True, slots=True)
+class ShippedNetwork:
+    """What is known of a network.
+
+    Attributes:
+        kinds: the inputs that it takes.
+        settings: those of `recipe.NETWORK` that it reads.
+        poolings: how it sums up what it has found, the default first; none where it has nothing to sum up.
+    """
+
+    kinds: frozenset[InputKind]
+    settings: frozenset[str]
+    poolings: tuple[str, ...] = ()
+
+
+_TABLE, _IMAGE, _SERIES, _TOKENS = InputKind
+_COMMON = frozenset({"width", "depth", "dropout", "activation"})
+_STEPS = frozenset({_SERIES, _TOKENS})
+
+SHIPPED: Mapping[str, ShippedNetwork] = {
+    "mlp": ShippedNetwork(
+        frozenset({_TABLE, _IMAGE, _SERIES}), _COMMON | {"layer_norm", "batch_norm", "embedding_size"}
+    ),
+    "cnn": ShippedNetwork(
+        frozenset({_IMAGE}),
+        _COMMON | {"layer_norm", "batch_norm", "kernel_size", "pooling", "residual", "dense_units"},
+        ("max", "mean"),
+    ),
+    "rnn": ShippedNetwork(
+        _STEPS,
+        _COMMON | {"layer_norm", "cell", "bidirectional", "pooling", "dense_units", "token_size"},
+        ("last", "mean", "max"),
+    ),
+    "conv1d": ShippedNetwork(
+        _STEPS,
+        _COMMON | {"layer_norm", "kernel_size", "pooling", "dense_units", "token_size"},
+        ("max", "mean"),
+    ),
+    "bag": ShippedNetwork(frozenset({_TOKENS}), _COMMON | {"layer_norm", "batch_norm", "token_size"}),
+    "transformer": ShippedNetwork(_STEPS, _COMMON | {"heads", "pooling"}, ("mean", "max")),
+}
+"""The networks whose parameters and first weights are the recipe's."""
+
+
+def taking(kind: InputKind) -> list[str]:
+    """The networks that take inputs of a kind."""
+    return [name for name, network in SHIPPED.items() if kind in network.kinds]
+
+
+DEFAULTS: Mapping[InputKind, str] = {_TABLE: "mlp", _IMAGE: "cnn", _SERIES: "conv1d", _TOKENS: "bag"}
+"""The network of a study that names none."""
+
+
+def pooling_of(model: str, asked: str | None) -> str:
+    """How a network sums up what it has found."""
+    return asked or SHIPPED[model].poolings[0]
