@@ -7,8 +7,9 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Trial
 from tuner.errors import StoreError
 from tuner.store import Database, StudyStore
+from tuner.store.connect import connect, parse, write_ahead
 
 
 def refusal(call: Callable[[], Any]) -> str:
@@ -243,3 +245,16 @@ def test_two_that_create_the_same_file_at_once_share_it(tmp_path: Path, spec: St
     with Database.open(f"{tmp_path}/tuner.db") as database:
         assert sorted(s.name for s in database.studies()) == list("abcd")
     assert files(tmp_path) == ["tuner.db"]
+
+
+def test_a_file_is_shared_with_readers_though_another_program_writes_just_then(tmp_path: Path) -> None:
+    file = tmp_path / "tuner.db"
+    with closing(sqlite3.connect(file, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("CREATE TABLE theirs (x)")
+        other.execute("BEGIN IMMEDIATE")
+        ends = Timer(0.3, other.execute, ["COMMIT"])
+        ends.start()
+        write_ahead(connect(parse(str(file))))
+        ends.join()
+    with closing(sqlite3.connect(file)) as later:
+        assert later.execute("PRAGMA journal_mode").fetchone() == ("wal",)

@@ -6,6 +6,7 @@ Everything special about SQLite is here: pragmas, how transactions begin, and it
 from __future__ import annotations
 
 import json
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -137,10 +138,23 @@ def writing(engine: Engine, *, full: bool = False, patience_s: float | None = No
 
 
 def write_ahead(engine: Engine) -> None:
-    """Switch an SQLite file to WAL mode, which lets readers go on during writes; it stays so."""
-    if engine.dialect.name == "sqlite":
-        with engine.execution_options(tuner_begin=()).connect() as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+    """Switch an SQLite file to WAL mode, which lets readers go on during writes; it stays so.
+
+    Where another program is about to write, SQLite refuses this at once, whatever its busy timeout.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+    with engine.execution_options(tuner_begin=()).connect() as connection:
+        waits_ms = connection.exec_driver_sql("PRAGMA busy_timeout").scalar_one()
+        until = time.monotonic() + waits_ms / 1000
+        while True:
+            try:
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+                return
+            except OperationalError:
+                if time.monotonic() >= until:
+                    raise
+            time.sleep(0.01)
 
 
 @contextmanager
