@@ -141,7 +141,11 @@ ACTIVATIONS: Mapping[str, Callable[[Floats], Floats]] = {
 
 @dataclass(frozen=True)
 class PlainMlp:
-    """A kept network behind its scaling, computed by numpy: as `ScaledNetwork` in evaluation mode."""
+    """A kept network behind its scaling, computed by numpy: as `ScaledNetwork` in evaluation mode.
+
+    Products are computed in double precision: in single precision their last bits depend, on some machines,
+    on how many rows are predicted together.
+    """
 
     layers: tuple[Layer, ...]
     activation: Callable[[Floats], Floats]
@@ -183,7 +187,8 @@ class PlainMlp:
             case "embedding":
                 return self._embedded(layer, place, x)
             case "linear":
-                return x @ self.weights[f"{place}.weight"].T + self.weights[f"{place}.bias"]
+                product = x.astype(np.float64) @ self.weights[f"{place}.weight"].T
+                return (product + self.weights[f"{place}.bias"]).astype(np.float32)
             case "batch_norm":
                 weight, bias, mean, variance = (self.weights[f"{place}.{name}"] for name in [*BATCH_NORM][:4])
                 factor = weight / np.sqrt(variance + np.float32(EPSILON))
