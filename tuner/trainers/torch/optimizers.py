@@ -1,8 +1,7 @@
 """The optimizers: sgd, momentum, nesterov, adagrad, rmsprop, adam, adamw, and classes of one's own.
 
-The shipped ones are `OptimizerRule`: PyTorch's optimizer for one trial, and the coefficients of the one
-update that rows of several trials take. Any other is a class of PyTorch's kind, or a function that returns
-an optimizer.
+The shipped ones are `OptimizerRule`: the coefficients of the one update that trials take, alone and as rows.
+Any other is a class of PyTorch's kind, or a function that returns an optimizer.
 """
 
 from __future__ import annotations
@@ -30,11 +29,10 @@ class OptimizerRule:
     """An optimizer whose every step is a first-order update, element by element.
 
     Attributes:
-        build: PyTorch's optimizer; clipping, penalties and weight decay are none of its business.
-        rule: the same in coefficients; see `tuner.fused.UpdateRule`.
+        rule: its coefficients for a recipe, see `tuner.fused.UpdateRule`; clipping, penalties and weight
+            decay are none of its business.
     """
 
-    build: Callable[[Any, Recipe], optim.Optimizer]
     rule: Callable[[Recipe], UpdateRule]
 
 
@@ -92,32 +90,10 @@ def _named(spec: StudySpec) -> Iterator[str]:
         yield from map(str, searched.choices)
 
 
-def _torch(name: str, weights: Any, **given: Any) -> optim.Optimizer:
-    """One of PyTorch's, which rows do without."""
-    from torch import optim
-
-    found: optim.Optimizer = getattr(optim, name)(weights, **given)
-    return found
-
-
-sgd = OptimizerRule(lambda weights, _: _torch("SGD", weights), lambda _: rules.sgd())
-momentum = OptimizerRule(
-    lambda weights, r: _torch("SGD", weights, momentum=r.momentum), lambda r: rules.momentum(r.momentum)
-)
-nesterov = OptimizerRule(
-    # torch refuses nesterov without momentum, which is sgd.
-    lambda weights, r: _torch("SGD", weights, momentum=r.momentum, nesterov=r.momentum > 0),
-    lambda r: rules.momentum(r.momentum, nesterov=True),
-)
-adagrad = OptimizerRule(
-    lambda weights, r: _torch("Adagrad", weights, eps=r.epsilon), lambda r: rules.adagrad(r.epsilon)
-)
-rmsprop = OptimizerRule(
-    lambda weights, r: _torch("RMSprop", weights, alpha=r.rms_decay, eps=r.epsilon),
-    lambda r: rules.rmsprop(r.rms_decay, r.epsilon),
-)
+sgd = OptimizerRule(lambda _: rules.sgd())
+momentum = OptimizerRule(lambda r: rules.momentum(r.momentum))
+nesterov = OptimizerRule(lambda r: rules.momentum(r.momentum, nesterov=True))
+adagrad = OptimizerRule(lambda r: rules.adagrad(r.epsilon))
+rmsprop = OptimizerRule(lambda r: rules.rmsprop(r.rms_decay, r.epsilon))
 # The decay, which tells adamw from adam, is the recipe's.
-adam = OptimizerRule(
-    lambda weights, r: _torch("Adam", weights, betas=(r.beta1, r.beta2), eps=r.epsilon),
-    lambda r: rules.adam(r.beta1, r.beta2, r.epsilon),
-)
+adam = OptimizerRule(lambda r: rules.adam(r.beta1, r.beta2, r.epsilon))

@@ -1,4 +1,4 @@
-"""One step of the recipe: penalties and clipping around torch.optim's rules.
+"""One step of the recipe: penalties and clipping around an optimizer's rule.
 
 Gradients have to be complete when `step` is called. In the notation of the optimizers' papers, with g the
 gradient of the mean loss, p the parameters and r the rate::
@@ -6,11 +6,14 @@ gradient of the mean loss, p the parameters and r the rate::
     g += l1 sign(p);  clip g by value or by norm;  g += l2 p
     p *= 1 - r weight_decay;  rule(p, g, r);  clip p
 
-All of it applies to every trainable parameter, biases and normalization included, as in torch.optim.
+All of it applies to every trainable parameter, biases and normalization included, as in torch.optim, to
+which the tests hold it. PyTorch's optimizers load its compiler, two seconds of every process, so only a study
+that names one waits for them.
 """
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,6 +24,7 @@ from torch import Tensor, nn
 from tuner import registry
 from tuner.core.trial import Params
 from tuner.errors import TrialError
+from tuner.fused.recipe import LEAST_FLOOR, UpdateRule
 from tuner.trainers.torch.optimizers import OptimizerRule, own
 from tuner.trainers.torch.rates import shares
 from tuner.trainers.torch.recipe import OPTIMIZERS, Recipe
@@ -56,8 +60,9 @@ class TorchUpdate:
         self._shares, parts = _parts(module, rates)
         self.weights = [_flatten(part) for part in parts]
         found = registry.load(recipe.optimizer, OPTIMIZERS)
+        self._moments: list[_Moments] = []
         if isinstance(found, OptimizerRule):
-            self._optimizer = found.build(self._groups([[flat] for flat in self.weights]), recipe)
+            self._moments = [_Moments(found.rule(recipe), flat) for flat in self.weights]
         else:
             self._optimizer, decays = own(recipe, self._groups(parts), params)
             self._weight_decay = 0.0 if decays else recipe.weight_decay
@@ -67,13 +72,19 @@ class TorchUpdate:
         for weights in self.weights:
             _gradient(weights).zero_()
 
-    def state(self) -> dict[int, dict[str, Tensor]]:
+    def state(self) -> dict[int, dict[str, Any]]:
         """The optimizer's moments and counters themselves, by flat tensor and name."""
-        found: dict[int, dict[str, Tensor]] = self._optimizer.state_dict()["state"]
+        if self._moments:
+            return {at: moments.state for at, moments in enumerate(self._moments)}
+        found: dict[int, dict[str, Any]] = self._optimizer.state_dict()["state"]
         return found
 
-    def restore(self, state: dict[int, dict[str, Tensor]]) -> None:
+    def restore(self, state: dict[int, dict[str, Any]]) -> None:
         """Take over moments and counters, which then belong to the optimizer."""
+        if self._moments:
+            for at, moments in enumerate(self._moments):
+                moments.restore(state[at])
+            return
         self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state})
 
     @torch.no_grad()
@@ -100,9 +111,12 @@ class TorchUpdate:
                 gradient.add_(weights, alpha=recipe.l2)
             if self._weight_decay:
                 weights.mul_(1 - rate * share * self._weight_decay)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate * group.get(_SHARE, 1.0)
-        self._optimizer.step()
+        for moments, share in zip(self._moments, self._shares, strict=False):
+            moments.step(rate * share)
+        if not self._moments:
+            for group in self._optimizer.param_groups:
+                group["lr"] = rate * group.get(_SHARE, 1.0)
+            self._optimizer.step()
         if recipe.clip_parameters:
             for weights in self.weights:
                 weights.clamp_(-recipe.clip_parameters, recipe.clip_parameters)
@@ -113,6 +127,40 @@ class TorchUpdate:
         if all(share == 1 for share in self._shares):
             return [p for part in parts for p in part]
         return [{"params": part, _SHARE: share} for part, share in zip(parts, self._shares, strict=True)]
+
+
+class _Moments:
+    """The moments of a flat tensor under an `UpdateRule`, whose formula is there.
+
+    Attributes:
+        state: number of steps and moments, by name.
+    """
+
+    def __init__(self, rule: UpdateRule, weights: nn.Parameter) -> None:
+        self._rule, self._weights = rule, weights
+        self.state: dict[str, Any] = {"steps": 0}
+        self.state |= {name: torch.zeros_like(weights) for name in ("first", "second") if getattr(rule, name)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over a state of this rule."""
+        device = self._weights.device
+        self.state = {n: state[n] if n == "steps" else state[n].to(device) for n in self.state}
+
+    def step(self, rate: float) -> None:
+        """Move the tensor by its gradient."""
+        rule, state, gradient = self._rule, self.state, _gradient(self._weights)
+        state["steps"] += 1
+        root, change = 1.0, gradient * rule.plain
+        if rule.unbiased:
+            rate /= 1 - rule.first_keep ** state["steps"]
+            root = 1 / math.sqrt(1 - rule.second_keep ** state["steps"])
+        if rule.first:
+            m = state["first"].mul_(rule.first_keep).add_(gradient, alpha=rule.first_add)
+            change.add_(m, alpha=rule.averaged)
+        if rule.second:
+            v = state["second"].mul_(rule.second_keep).addcmul_(gradient, gradient, value=rule.second_add)
+            change.div_(v.sqrt().mul_(root).add_(max(rule.floor, LEAST_FLOOR)))
+        self._weights.add_(change, alpha=-rate)
 
 
 _SHARE = "share"
