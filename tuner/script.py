@@ -9,14 +9,21 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 MARK = "@tuner "
 """What the line of a report begins with."""
 
+LAST = "is_last"
+"""True in a report after which nothing comes."""
+
 GO_ON, END = "continue", "stop"
-"""What a report is answered."""
+"""What lines with numbers are answered; with the mark before it where they had it."""
+
+_REPORTED: list[str] = []
+"""The names of what this process has reported last."""
 
 
 def params(**defaults: Any) -> dict[str, Any]:
@@ -44,20 +51,33 @@ def report(*, state: str | Path | None = None, model: str | Path | None = None, 
         model: the file or the folder that is kept if this epoch is the best.
         metrics: the numbers of the epoch, such as `train_loss` and `val_loss`.
     """
+    files = {"state": state, "model": model}
+    _tell(metrics | {name: str(Path(path).absolute()) for name, path in files.items() if path is not None})
+
+
+def report_only(**metrics: Any) -> None:
+    """Report the one epoch of a script that has reported none: its trial has finished, whatever rules say."""
+    if not _REPORTED:
+        _tell({**metrics, LAST: True})
+
+
+def _tell(told: Mapping[str, Any]) -> None:
     if "TUNER_TRIAL" not in os.environ or os.environ.get("RANK", "0") != "0":
         return
-    told = {name: getattr(value, "item", lambda value=value: value)() for name, value in metrics.items()}
-    files = {"state": state, "model": model}
-    told |= {name: str(Path(path).absolute()) for name, path in files.items() if path is not None}
+    _REPORTED[:] = told
+    plain = {name: getattr(value, "item", lambda value=value: value)() for name, value in told.items()}
     sys.stdout.flush()
-    os.write(1, f"{MARK}{json.dumps(told)}\n".encode())
+    os.write(1, f"{MARK}{json.dumps(plain)}\n".encode())
     if _answer() == END:
         raise SystemExit(0)
 
 
 def _answer() -> str:
-    """The next line of the standard input; empty where there is none, and then nobody waits."""
-    found = bytearray()
-    while (letter := os.read(0, 1)) not in (b"", b"\n"):
-        found += letter
-    return found.decode()
+    """The answer to a report; empty where the standard input has ended, and then nobody waits."""
+    while True:
+        found = bytearray()
+        while (letter := os.read(0, 1)) not in (b"", b"\n"):
+            found += letter
+        # A line without the mark answers what the script has printed.
+        if not letter or found.decode() in (MARK + GO_ON, END):
+            return found.decode()

@@ -187,6 +187,40 @@ def test_a_report_without_the_objective_fails_and_does_not_wait_for_ever() -> No
     assert "the objective needs val_loss, but epoch 1 has only: loss" in failure.error
 
 
+@pytest.mark.parametrize("order", ["{print}; {report}", "{report}; {print}"])
+def test_what_a_script_prints_beside_its_reports_is_no_epoch(order: str) -> None:
+    each = order.format(print="print(f'val_loss={e / 3:.2f}')", report="tuner.report(val_loss=e / 3, e=e)")
+    batch = placed(shlex.join(["python", "-c", f"import tuner\nfor e in (1, 2, 3): {each}"]))
+    assert [round(each, 2) for each in losses(outcomes(batch, 3))] == [0.33, 0.67, 1.0]
+    assert outcomes(batch, 1) == [Exhausted()]
+
+
+def test_what_a_script_reports_as_its_only_epoch_ends_its_trial_unless_it_has_told_another() -> None:
+    def told(text: str, count: int) -> list[Any]:
+        return outcomes(placed(shlex.join(["python", "-c", f"from tuner import script; {text}"])), count)
+
+    (only,) = told("script.report_only(val_loss=1, size=3)", 1)
+    assert (only.val_loss, only.extras, only.is_last) == (1.0, {"size": 3.0}, True)
+    for text in ("script.report(val_loss=2)", "print('val_loss=2')"):
+        first, end = told(f"{text}; script.report_only(val_loss=1)", 2)
+        assert (first.val_loss, first.is_last, end) == (2.0, False, Exhausted())
+    (failure,) = told("script.report_only(val_loss='high')", 1)
+    assert "the objective needs val_loss" in failure.error
+
+
+def test_a_script_that_prints_and_reports_its_state_goes_on_from_there(tmp_path: Path) -> None:
+    (tmp_path / "train.py").write_text(
+        STATEFUL.replace("tuner.report(", "print('val_loss=5'); tuner.report(")
+    )
+    batch = placed(f"python {tmp_path}/train.py")
+    outcomes(batch, 3)
+    snapshot = batch.snapshot(0)
+    expected = outcomes(batch, 2)
+    batch.clear(0)
+    batch.place(0, Trial(7, {"rate": 0.25}, 3), snapshot)
+    assert losses(outcomes(batch, 2)) == losses(expected)
+
+
 def test_a_script_that_reports_ends_by_its_own_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DONE", str(tmp_path / "done"))
     (tmp_path / "train.py").write_text(STATEFUL)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner.core.trial import NUMBERS
-from tuner.script import MARK
+from tuner.script import LAST, MARK
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*(?:[eE][-+]?\d+)?|\.\d+(?:[eE][-+]?\d+)?|nan|inf(?:inity)?)"
 _PAIR = re.compile(rf"([A-Za-z_][\w./-]*)\s*[=:]\s*({_NUMBER})(?![\w/%:])", re.IGNORECASE)
@@ -113,7 +113,7 @@ class MetricsFile:
 
 
 def _object(text: str) -> Mapping[str, Any]:
-    """The numbers of an object, and the places of its files."""
+    """The numbers of an object, the places of its files, and whether it is the last one."""
     try:
         table = json.loads(text)
     except ValueError:
@@ -125,6 +125,7 @@ def _object(text: str) -> Mapping[str, Any]:
         for name, value in table.items()
         if (isinstance(value, int | float) and not isinstance(value, bool))
         or (name in ("state", "model") and isinstance(value, str))
+        or (name == LAST and value is True)
     }
 
 

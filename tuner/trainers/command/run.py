@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tuner.core.spec import TrainerSpec
 from tuner.core.training import Failure
+from tuner.core.trial import Reading
 from tuner.errors import shortened
-from tuner.script import GO_ON, MARK
+from tuner.script import GO_ON, LAST, MARK
 from tuner.trainers.command.line import arguments, filled
 from tuner.trainers.command.metrics import MetricsFile, Take, from_line, is_file
 from tuner.trainers.command.process import CommandProcess
@@ -33,7 +35,11 @@ class ScriptRun:
         self.__qualname__ = self._command
 
     def __call__(self, params: Mapping[str, Any], context: TrialContext) -> Iterator[Any]:
-        """Run it; a reading each time that all is told which the objectives need."""
+        """Run it; a reading each time that all is told which the objectives need.
+
+        What a script that reports prints beside that ends no epoch. Before its first report nobody can
+        know; what it had printed by then is that report, told a little earlier.
+        """
         state = context.resume()
         folder = state if isinstance(state, Path) and state.is_dir() else context.folder
         places = {
@@ -50,20 +56,28 @@ class ScriptRun:
         process = CommandProcess(arguments(self._command, params, places), environment)
         numbers: dict[str, Any] = {}
         waits, is_told = False, state is not None
+        is_printed, reports = False, is_told
         try:
             for found, is_report in _told(process, find, file):
                 numbers |= found
                 # Whoever gives files waits until they were read.
                 waits = is_report or bool(_FILES & found.keys())
-                if not waits and not needed <= numbers.keys():
+                if not waits and (reports or not needed <= numbers.keys()):
+                    continue
+                is_known = is_printed and waits and not reports and not _FILES & found.keys()
+                is_printed, reports = not waits, reports or waits
+                if is_known:
+                    numbers, waits = {}, False
+                    process.answer(MARK + GO_ON)
                     continue
                 reading: dict[str, Any] = {n: Path(v) if n in _FILES else v for n, v in numbers.items()}
                 if "model" in reading:
                     context.keep(reading.pop("model"))
                 is_told = True
-                yield reading
+                is_last = reading.pop(LAST, False) and needed <= reading.keys()
+                yield replace(Reading.of(0, reading), is_last=True) if is_last else reading
                 numbers, waits = {}, False
-                process.answer(GO_ON)
+                process.answer(MARK + GO_ON if is_report else GO_ON)
             if words := process.ending():
                 yield _failure(f"the command {words}", process)
             elif not is_told:
