@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tuner.api import probe
@@ -126,7 +127,7 @@ def test_folds_are_measured_on_few_rows_and_an_epoch_of_a_trial_is_one_of_each(c
     rows = 958  # that a fold trains on
     timed = Timed(clock, lambda rows, threads: 0.001 * rows)
     _, told = found(timed, 300, folds=3)
-    assert {len(job.data.train) for job in timed.jobs if job.data is not None} == {probe.SAMPLES}
+    assert {len(job.data.train) for job in timed.jobs if job.data is not None} == {probe.FEW, probe.SAMPLES}
     assert f"measured {1000 / 3 * SAMPLES / rows:,.0f} epochs a second" in str(told)
 
 
@@ -194,7 +195,7 @@ def test_rows_are_fewer_where_an_epoch_of_all_would_take_most_of_the_study(clock
     def epoch_s(rows: int, threads: int) -> float:
         return 1.0 + 0.1 * rows
 
-    assert found(Timed(clock, epoch_s), 300, seconds=600)[0].rows == 8
+    assert found(Timed(clock, epoch_s), 300, seconds=600)[0].rows == 32
     assert found(Timed(clock, epoch_s), 300, seconds=15)[0].rows == 2
     assert found(Timed(clock, epoch_s), 300, seconds=5)[0] == WorkerLayout(1, CORES, 1)
 
@@ -215,7 +216,53 @@ def test_workers_and_threads_that_a_study_names_are_kept(clock: Clock) -> None:
 def test_epochs_that_take_too_long_are_not_waited_for(clock: Clock) -> None:
     trainer = Timed(clock, lambda rows, threads: 60.0)
     assert found(trainer, 300) == (WorkerLayout(1, CORES, 1), "not measured")
-    assert len(trainer.jobs) == 1
+    assert [job.rows for job in trainer.jobs] == [probe.BESIDE, 2]
+
+
+@pytest.mark.parametrize("seconds", [5, 10, 20])
+def test_a_short_study_is_measured_for_a_tenth_of_its_seconds(clock: Clock, seconds: float) -> None:
+    layout, _ = found(Grouped(clock, lambda rows, threads: 0.0, pays=64), 9000, seconds=seconds)
+    assert (layout.rows > 1) is (seconds > 5)  # an epoch takes 0.8 s
+    assert clock.now < 1.5 * seconds / probe.PART
+
+
+def test_a_study_of_few_trials_is_not_measured_for_longer_than_it_takes(clock: Clock) -> None:
+    trainer = Timed(clock, lambda rows, threads: 0.2)
+    assert found(trainer, 9000)[0].rows == 32
+    trainer.jobs.clear()
+    assert found(trainer, 8, epochs=3)[0].rows == 2
+    assert [job.rows for job in trainer.jobs] == [probe.BESIDE, 2]
+
+
+def test_what_is_compiled_in_the_first_epoch_is_no_groups_work(clock: Clock) -> None:
+    compiled: list[int] = []
+
+    def epoch_s(rows: int, threads: int) -> float:
+        compiled.append(rows)
+        return 60.0 if len(compiled) == 1 else 0.1 if rows == 1 else 0.004 * rows
+
+    assert found(Timed(clock, epoch_s), 300, seconds=20)[0].rows == 2
+
+
+def test_kernels_are_compiled_before_a_study_begins_where_nothing_is_measured(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = Timed(clock, lambda rows, threads: 0.1, apart=True)
+    probe.compile_kernels(trainer, plan("digits").job(6, Resources()))
+    assert [(job.rows, len(job.data.train)) for job in trainer.jobs if job.data] == [(2, probe.FEW)]
+    begun: list[int] = []
+    monkeypatch.setattr(sessions, "compile_kernels", lambda _, job: begun.append(job.rows))
+    for rows in (1, 3):
+        session({}, rows=rows)
+    assert begun == [3]
+
+
+def test_rows_of_many_numbers_are_measured_on_fewer_of_them() -> None:
+    data = plan("digits").data
+    assert data is not None
+    wide = replace(data.train, x=np.zeros((1079, 200_000), np.uint8))
+    job = Job(plan("digits").spec, replace(data, train=wide, validation=wide))
+    assert [len(found.data.train) for found in (probe._on_few(job, 256)[0],) if found.data] == [8]
 
 
 def test_slow_networks_are_measured_on_few_configurations(clock: Clock) -> None:

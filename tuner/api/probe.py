@@ -18,23 +18,26 @@ from tuner.core.dataset import Dataset, Split
 from tuner.core.job import Job, Resources
 from tuner.core.seeds import derive
 from tuner.core.spec import StudySpec
-from tuner.core.training import Failure, StackingTrainer, Trainer
+from tuner.core.training import Failure, StackingTrainer, Trainer, TrialBatch
 from tuner.core.trial import Reading, Trial
 from tuner.core.words import count
 from tuner.search import OptunaSearcher
 from tuner.trainers import epoch_cost, open_batch
 
-LIMIT_S = 1.5
-"""No further number of rows is tried when training has taken so long."""
+LIMIT_S = 3.0
+"""How long it is measured at most."""
 
-TRIALS, SAMPLES = 8, 256
-"""How many configurations are trained, and on how many rows of the data."""
+PART = 10
+"""Nor for more than this part of a study; the first readings come within it, too, if by fewer rows."""
+
+TRIALS, SAMPLES, NUMBERS = 8, 256, 2**19
+"""How many configurations are trained, on how many rows of the data, and of how many numbers at most."""
+
+EPOCHS = 3
+"""So many of a group of trials, of which the quickest counts."""
 
 WORTH = 1.2
 """More trials at once must be so many times as fast: with fewer, the sampler learns more."""
-
-SOON = 10
-"""The first readings come within this part of the study's seconds, if that can be had by fewer rows."""
 
 SHORT_S = 30.0
 """Studies that are over sooner do not repay the start of worker processes."""
@@ -45,7 +48,7 @@ many rows of the data."""
 
 SMALL_S, LARGE_S = 0.1, 0.5
 """How long an epoch of these copies takes that certainly gain, and that certainly do not: mostly arithmetic,
-which rows do not save. What lies between is measured alone, too, for which PyTorch loads its compiler."""
+which rows do not save. What lies between is measured alone, too."""
 
 LANES = 3
 """Compiled rows for each thread: some train while the study decides about others."""
@@ -94,23 +97,24 @@ def fastest(
     one = WorkerLayout(1, cores, 1 if spec.threads == "auto" else threads) if is_open else here
     # Stop rules leave about a third of the epochs.
     planned = min((budget.trials or math.inf) * spec.epochs / 3, budget.epochs or math.inf)
+    wait_s = math.inf if budget.seconds is None else budget.seconds / PART
     rates, least, is_long = {1: 0.0}, 2 if kind == "cpu" else 8, True
     try:
-        probe, rows = _Probe(trainer, job, one.threads), least
+        probe, rows = _Probe(trainer, job, one.threads, min(LIMIT_S, wait_s)), least
         pays = kind != "cpu" or probe.find_most_work()
         if not pays:
             rates[1] = probe.rate(1)
-        while pays and rows <= max(least, most // one.workers) and probe.spent_s < LIMIT_S:
+        while pays and rows <= max(least, most // one.workers) and probe.left_s > 0:
             before, rates[rows] = max(rates.values()), probe.rate(rows)
             if rates[rows] <= WORTH * before:
                 break
+            probe.limit_s = min(probe.limit_s, planned / rates[rows] / PART)
             rows *= 4
         if best := max(rates.values()):
             is_long = min(budget.seconds or math.inf, planned / best) > SHORT_S
         # All rows end an epoch together: one must not take most of the study.
-        wait_s = math.inf if budget.seconds is None else budget.seconds / SOON
         soon = {rows: rate for rows, rate in rates.items() if rate and rows <= rate * wait_s}
-        if best and pays and (is_long or not soon):
+        if best and pays and (is_long or not soon) and probe.left_s > 0:
             rates[1] = probe.rate(1)
         rates = {1: rates[1], **soon} if best else rates
     except Exception as error:
@@ -127,36 +131,52 @@ def fastest(
     return replace(layout, rows=rows, most_work=work), ", ".join(told)
 
 
+def compile_kernels(trainer: Trainer, job: Job) -> None:
+    """Train a trial on a few rows of the data, so that no kernel is compiled in a study's seconds."""
+    try:
+        _warmed(trainer, _with(_on_few(job, FEW)[0], job.resources.threads, 2))
+    except Exception as error:
+        logging.getLogger(__name__).debug("nothing could be compiled", exc_info=error)
+
+
 class _Probe:
     """Trains a few of a study's trials on a few of its rows, in this process.
 
     Attributes:
         job: what is trained; with the largest work that pays, once it was found.
-        spent_s: how long the measurements of rows took.
+        limit_s: how long all measurements may take; what is loaded or compiled once does not count.
     """
 
-    def __init__(self, trainer: Trainer, job: Job, threads: int) -> None:
-        self.spent_s, self._trainer, self._whole = 0.0, trainer, job
-        self._trials = _trials(job.spec, TRIALS)
+    def __init__(self, trainer: Trainer, job: Job, threads: int, limit_s: float) -> None:
+        self.limit_s, self._trainer, self._whole = limit_s, trainer, job
+        self._trials, self._is_first = _trials(job.spec, TRIALS), True
         # A schedule stretches over the epochs, and none may run out of them.
-        longer = job.spec.trainer.model_copy(update={"epochs": max(job.spec.trainer.epochs, 3)})
+        longer = job.spec.trainer.model_copy(update={"epochs": max(job.spec.trainer.epochs, EPOCHS)})
         spec = job.spec.model_copy(update={"trainer": longer})
-        self.job = _with(replace(job, spec=spec), threads, 1)
+        self.job, self._share = _on_few(_with(replace(job, spec=spec), threads, 1), SAMPLES)
         self._few = _on_few(self.job, FEW)[0]
-        self.job, self._share = _on_few(self.job, SAMPLES)
+        self._batch = _warmed(trainer, replace(self._few, rows=BESIDE))
+        self._began = time.perf_counter()
+
+    @property
+    def left_s(self) -> float:
+        """How much longer may be measured."""
+        return self.limit_s - (time.perf_counter() - self._began)
 
     def find_most_work(self) -> bool:
-        """Find out which trials gain from others like them; returns whether any does."""
+        """Find out which trials gain from others like them; returns whether any does, as far as is known."""
         if not isinstance(self._trainer, StackingTrainer):
             return True
         sizes: dict[float, Trial] = {}
         for trial in _trials(self.job.spec, DRAWN):
             with suppress(Exception):  # a trial that cannot be built is no measure
                 sizes[self._trainer.step_work(self._whole, trial)] = trial
-        works, began = sorted(sizes), time.perf_counter()
+            if self.left_s < 0.75 * self.limit_s:
+                break
+        works = sorted(sizes)
         # The largest that is known to pay, and the smallest that does not.
         below, least = 0 if 0.0 in sizes else -1, len(works)
-        while least - below > 1 and time.perf_counter() - began < LIMIT_S:
+        while least - below > 1 and self.left_s > self.limit_s / 2:
             at = (below + least) // 2
             if self._pays(sizes[works[at]]):
                 below = at
@@ -168,46 +188,60 @@ class _Probe:
 
     def _pays(self, trial: Trial) -> bool:
         """Whether a trial trains more quickly beside others like it."""
-        beside, _ = self._measured(self._few, [trial], BESIDE)
-        if beside * LARGE_S <= BESIDE or beside * SMALL_S >= BESIDE:
-            return beside * SMALL_S >= BESIDE
-        return beside > self._measured(self._few, [trial], 1)[0]
+        beside_s, _ = self._quickest(self._batch, [trial] * BESIDE, enough_s=SMALL_S)
+        if beside_s >= LARGE_S or beside_s <= SMALL_S:
+            return beside_s <= SMALL_S
+        alone_s, _ = self._quickest(open_batch(self._trainer, self._few), [trial])
+        return beside_s < BESIDE * alone_s
 
     def rate(self, rows: int) -> float:
-        """Trial epochs per second, as if on all rows of the data; 0 where memory or time is too short."""
-        began = time.perf_counter()
-        rate, trained = self._measured(self.job, self._trials, rows)
-        self._trials = self._trials[:trained]  # others train the same, to be compared
-        self.spent_s += time.perf_counter() - began
-        return rate * self._share
+        """Trial epochs per second, as if on all rows of the data; 0 where memory or time is too short.
 
-    def _measured(self, job: Job, trials: Sequence[Trial], rows: int) -> tuple[float, int]:
-        """Trial epochs per second, 0 where memory or time is too short; and how many trials were trained."""
-        epochs, seconds, trained = 0, 0.0, len(trials)
-        batch = open_batch(self._trainer, replace(job, rows=rows))
+        The first call says of how many trials, so that the others can be compared with it.
+        """
+        epochs, seconds, trials = 0, 0.0, self._trials
+        batch = open_batch(self._trainer, replace(self.job, rows=rows))
+        enough_s = self.left_s - self.limit_s / 4
         for start in range(0, max(len(trials), rows), rows):
-            for row in range(rows):
-                trial = trials[(start + row) % len(trials)]
-                batch.place(row, replace(trial, number=start + row))
-            batch.advance()  # what is loaded or compiled once does not count
-            times = []
-            for _ in range(2):
-                before = time.perf_counter()
-                outcomes = batch.advance()
-                times.append(time.perf_counter() - before)
-                short = any(isinstance(o, Failure) and "out of memory" in o.error for o in outcomes.values())
-                if short or times[-1] > LIMIT_S:
-                    return 0.0, trained
-                if times[-1] > LIMIT_S / 5:
-                    break
-            epochs += sum(isinstance(outcome, Reading) for outcome in outcomes.values())
-            seconds += min(times)
-            for row in range(rows):
-                batch.clear(row)
-            if seconds > LIMIT_S / 10:
-                trained = min(trained, start + rows)
+            group = [trials[at % len(trials)] for at in range(start, start + rows)]
+            took_s, trained = self._quickest(batch, group)
+            epochs, seconds = epochs + trained, seconds + took_s
+            if (self._is_first and self.left_s < enough_s) or math.isinf(took_s):
+                self._trials = trials[: start + rows]
                 break
-        return epochs / seconds, trained
+        self._is_first = False
+        return epochs / seconds * self._share
+
+    def _quickest(
+        self, batch: TrialBatch, trials: Sequence[Trial], enough_s: float = 0.0
+    ) -> tuple[float, int]:
+        """Seconds of an epoch of trials, inf where memory or time is too short; and its readings."""
+        for row, trial in enumerate(trials):
+            batch.place(row, replace(trial, number=row))
+        best_s = math.inf
+        for _ in range(EPOCHS):
+            before = time.perf_counter()
+            outcomes = batch.advance()
+            took_s = time.perf_counter() - before
+            short = any(isinstance(o, Failure) and "out of memory" in o.error for o in outcomes.values())
+            if short or took_s > self.limit_s:
+                best_s = math.inf
+                break
+            best_s = min(best_s, took_s)
+            if best_s <= enough_s or best_s > self.left_s / 4:
+                break
+        for row in range(len(trials)):
+            batch.clear(row)
+        return best_s, sum(isinstance(outcome, Reading) for outcome in outcomes.values())
+
+
+def _warmed(trainer: Trainer, job: Job) -> TrialBatch:
+    """Empty rows, after an epoch of the default configuration: what it needs is loaded and compiled."""
+    batch = open_batch(trainer, job)
+    batch.place(0, _trials(job.spec, 1)[0])
+    batch.advance()
+    batch.clear(0)
+    return batch
 
 
 def _with(job: Job, threads: int, rows: int) -> Job:
@@ -228,7 +262,10 @@ def _trials(spec: StudySpec, number: int) -> list[Trial]:
 
 def _on_few(job: Job, samples: int) -> tuple[Job, float]:
     """The job on so many training rows at most, and their share of all."""
-    if job.data is None or len(job.data.train) <= samples:
+    if job.data is None:
+        return job, 1.0
+    samples = max(8, min(samples, NUMBERS * samples // SAMPLES // math.prod(job.data.input_shape)))
+    if len(job.data.train) <= samples:
         return job, 1.0
     return replace(job, data=_some(job.data, samples)), samples / len(job.data.train)
 

@@ -17,7 +17,7 @@ import numpy as np
 from tuner import callbacks, executors
 from tuner.api import tracking
 from tuner.api.cores import cores
-from tuner.api.probe import WorkerLayout, fastest
+from tuner.api.probe import WorkerLayout, compile_kernels, fastest
 from tuner.api.provenance import inputs_of
 from tuner.api.specify import PreparedStudy
 from tuner.artifacts import Artifacts
@@ -92,6 +92,8 @@ class Session:
         layout, measured = _layout(planned, devices, unfused, in_process, stored or {})
         if layout.rows == 1 and unfused is None:
             unfused = measured or "as this study began"
+        if layout.rows > 1 and measured is None and devices[0] == "cpu":
+            compile_kernels(planned.make(), planned.job(layout.rows, Resources(devices, layout.threads)))
         limited = spec.stop.memory is not None or spec.stop.silence is not None
         kind = executors.chosen(trainer.executor, layout.workers, ends_trials=limited)
         return cls(

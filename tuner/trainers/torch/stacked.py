@@ -65,7 +65,7 @@ def why_not_stacked(spec: StudySpec, data: Dataset, device: str) -> str | None:
     trial = Trial(0, space.given(space.defaults()), spec.search.seed)
     model = spec.trainer.model or default_model(data)
     try:
-        with GlobalRng(0, device):
+        with threads(1), GlobalRng(0, device):  # what is tried is small
             loss = losses.of(spec, data)
             if not loss.stacks:
                 return f"{model} trains one trial at a time: the loss {loss.name} is a function of your own"
