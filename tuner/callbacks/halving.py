@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.callbacks.ranks import Ranks, Shortfall
-from tuner.core import seeds
 from tuner.core.reading_columns import ReadingColumns
 from tuner.core.trial import Trial
 
@@ -141,7 +140,7 @@ class Hyperband:
 
     def bracket(self, trial: Trial) -> int:
         """The index of the trial's bracket; always the same for its number."""
-        place = seeds.derive(trial.study_seed, trial.number, "bracket") % sum(self.budgets)
+        place = trial.seed("bracket") % sum(self.budgets)
         return bisect_right(list(accumulate(self.budgets)), place)
 
     def recall(self, readings: ReadingColumns, ranks: NDArray[np.float64], study_seed: int) -> None:

@@ -129,7 +129,7 @@ class Job:
             return self._folded()[fold]
         if self.reshuffles:
             # By the member's seed, so that the repeats of a trial have splits of their own.
-            return self._drawn(derive(trial.study_seed, trial.number, "split"))
+            return self._drawn(trial.seed("split"))
         if self.shared_split and self.data is not None and self.data.resampling is not None:
             return self._drawn(derive(self.spec.search.seed, trial.number // self.shared_split, "split"))
         return self.data

@@ -12,6 +12,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from tuner.core.seeds import derive
+
 Value = float | int | str | bool
 """A parameter's value."""
 
@@ -56,6 +58,10 @@ class Trial:
     params: Params
     study_seed: int
     origin: Origin = Origin.SEARCHED
+
+    def seed(self, purpose: str) -> int:
+        """The seed of one of its random streams, e.g. ``"order"``; see `seeds.derive`."""
+        return derive(self.study_seed, self.number, purpose)
 
 
 @dataclass(frozen=True, slots=True)

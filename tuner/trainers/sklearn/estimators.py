@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from tuner import registry
-from tuner.core import seeds
 from tuner.core.dataset import Task
 from tuner.core.trial import Trial
 from tuner.errors import PluginError, near
@@ -100,6 +99,5 @@ def build(found: type[Any], settings: Mapping[str, Any], trial: Trial) -> Any:
     estimator.set_params(**own)
     for name, value in estimator.get_params().items():
         if value is None and name.rpartition("__")[2] == "random_state":
-            seed = seeds.derive(trial.study_seed, trial.number, name)
-            estimator.set_params(**{name: seed})
+            estimator.set_params(**{name: trial.seed(name)})
     return estimator

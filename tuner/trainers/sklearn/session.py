@@ -76,8 +76,8 @@ class EstimatorSession:
         self.kept: Any = None
         self._writable = True
         self._objective = spec.primary_objective()
-        self._streams = GlobalRng(self._seed("global"))
-        self._order = np.random.default_rng(self._seed("order"))
+        self._streams = GlobalRng(trial.seed("global"))
+        self._order = np.random.default_rng(trial.seed("order"))
         self._scaling, self._train, self._validation = inputs.scaled(
             str(trial.params.get("scaling", inputs.data.scaling))
         )
@@ -200,6 +200,3 @@ class EstimatorSession:
         if self._weights is not None:
             more["sample_weight"] = self._weights[order]
         self.estimator.partial_fit(x[order], y[order], **more)
-
-    def _seed(self, purpose: str) -> int:
-        return seeds.derive(self.trial.study_seed, self.trial.number, purpose)

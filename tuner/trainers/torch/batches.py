@@ -19,7 +19,6 @@ import torch
 from torch import Generator, Tensor
 
 from tuner.core.dataset import PADDING, Dataset, InputKind
-from tuner.core.seeds import derive
 from tuner.core.trial import Trial
 from tuner.data.augmentation import APPLIED, mix
 from tuner.trainers.torch.losses import Loss
@@ -39,13 +38,9 @@ class TrialRng:
     @classmethod
     def of(cls, trial: Trial, device: torch.device) -> Self:
         """The trial's streams at their starts."""
-
-        def seed(purpose: str) -> int:
-            return derive(trial.study_seed, trial.number, purpose)
-
-        order, augmenting = (Generator().manual_seed(seed(name)) for name in ("order", "augmentation"))
-        dropout = Generator(device).manual_seed(seed("dropout"))
-        return cls(order, augmenting, dropout, np.random.default_rng(seed("mixup")))
+        order, augmenting = (Generator().manual_seed(trial.seed(name)) for name in ("order", "augmentation"))
+        dropout = Generator(device).manual_seed(trial.seed("dropout"))
+        return cls(order, augmenting, dropout, np.random.default_rng(trial.seed("mixup")))
 
     def copy(self) -> Self:
         """TrialRng that go on independently."""

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from tuner.core.dataset import Dataset, Task
 from tuner.core.job import Job, Member
-from tuner.core.seeds import derive
 from tuner.core.training import Exhausted, Failure, Outcome, Snapshot
 from tuner.core.trial import LAYER_NORMS, Reading, Trial
 from tuner.errors import DataError
@@ -288,8 +287,7 @@ class FusedBatch:
 
 def _first_weights(placed: _Placed) -> dict[str, Floats]:
     """First weights by the row's names, as a session draws them."""
-    recipe, trial = placed.recipe, placed.trial
-    seed = derive(trial.study_seed, trial.number, "initialization")
+    recipe, seed = placed.recipe, placed.trial.seed("initialization")
     draw, found = FirstWeights(recipe.init, recipe.init_gain, seed), dict[str, Floats]()
     for tensor in placed.tensors.values():
         if tensor.is_drawn:
@@ -337,10 +335,6 @@ def epoch_cost(job: Job, own: Dataset) -> Callable[[Trial], float]:
 
 def row_recipe(recipe: Recipe, trial: Trial, plateau: Plateau) -> RowRecipe:
     """The recipe of a trial as a row takes it, whose rates follow the plateau."""
-
-    def seed(purpose: str) -> int:
-        return derive(trial.study_seed, trial.number, purpose)
-
     return RowRecipe(
         width=recipe.width,
         depth=recipe.depth,
@@ -362,10 +356,10 @@ def row_recipe(recipe: Recipe, trial: Trial, plateau: Plateau) -> RowRecipe:
         noise=recipe.input_noise,
         mixup=recipe.mixup,
         seeds=Seeds(
-            order=seed("order"),
-            dropout=seed("dropout"),
-            noise=seed("noise"),
-            mixing=seed("mixup"),
-            partner=seed("augmentation"),
+            order=trial.seed("order"),
+            dropout=trial.seed("dropout"),
+            noise=trial.seed("noise"),
+            mixing=trial.seed("mixup"),
+            partner=trial.seed("augmentation"),
         ),
     )

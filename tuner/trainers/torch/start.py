@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import torch
 from torch import nn
 
-from tuner.core.seeds import derive
 from tuner.core.trial import Trial
 from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.torch.context import context_of
@@ -35,18 +34,14 @@ def network_of(trial: Trial, model: str, tensors: TrainingTensors, rates: Mappin
         TrialError: what was built is no module, or the rates do not fit it.
     """
     recipe, device = Recipe.of(trial.params), tensors.device
-
-    def seed(purpose: str) -> int:
-        return derive(trial.study_seed, trial.number, purpose)
-
-    with GlobalRng(seed("build"), str(device)):
+    with GlobalRng(trial.seed("build"), str(device)):
         module = build(model, trial.params, context_of(trial, tensors.data, tensors.loss.outputs))
         if any(isinstance(p, nn.UninitializedParameter) for p in module.parameters()):
             # Lazy layers take their shapes from the first inputs they see.
             inputs = tensors.inputs(recipe.scaling or tensors.data.scaling)
             module.eval()(inputs.validation[:2].cpu())
     if model in SHIPPED or "init" in trial.params:
-        generator = torch.Generator().manual_seed(seed("initialization"))
+        generator = torch.Generator().manual_seed(trial.seed("initialization"))
         initialize(module, recipe.init, recipe.init_gain, generator)
     freeze(module, rates)
     return module.to(device)

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tuner.core.seeds import derive
 from tuner.core.spec import StudySpec
 from tuner.core.training import Snapshot
 from tuner.core.trial import LAYER_NORMS, Reading, Trial
@@ -61,10 +60,10 @@ class TrialRun:
         self._precision = training(spec, tensors.device)
         self._recipe, self._plateau = Recipe.of(trial.params), Plateau()
         self._augments = augments(self._recipe, tensors.data)
-        self._order = self._generator("order")
-        self._augmentation = self._generator("augmentation")
-        self._mixup = np.random.default_rng(self._seed("mixup"))
-        self._dropout = GlobalRng(self._seed("dropout"), str(tensors.device))
+        self._order = torch.Generator().manual_seed(trial.seed("order"))
+        self._augmentation = torch.Generator().manual_seed(trial.seed("augmentation"))
+        self._mixup = np.random.default_rng(trial.seed("mixup"))
+        self._dropout = GlobalRng(trial.seed("dropout"), str(tensors.device))
         self.inputs = tensors.inputs(self._recipe.scaling or tensors.data.scaling)
         self.context = context_of(trial, tensors.data, tensors.loss.outputs)
         self._module = network_of(trial, model, tensors, rates)
@@ -210,9 +209,3 @@ class TrialRun:
                 for name, tensor in self._module.state_dict().items()
                 if isinstance(tensor, Tensor)
             }
-
-    def _seed(self, purpose: str) -> int:
-        return derive(self.trial.study_seed, self.trial.number, purpose)
-
-    def _generator(self, purpose: str) -> torch.Generator:
-        return torch.Generator().manual_seed(self._seed(purpose))
