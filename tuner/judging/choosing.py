@@ -113,22 +113,18 @@ def choose(
     *,
     minimize: bool,
     overlap: float,
-    default: int = 0,
-    near: float = NEAR,
     noise: Noise | None = None,
 ) -> Selection:
     """Choose the winner and the recommended configuration.
 
     The default configuration needs no evidence. Others are taken only if they are better than it
     beyond the noise, corrected for how many were tried; then the cheapest one (smallest model, fewest
-    epochs) within `near` standard errors of the best of them.
+    epochs) within `NEAR` standard errors of the best of them.
 
     Args:
         candidates: those that have a value for every repeat are compared.
         minimize: whether less is better.
         overlap: see `noise.of_repeats`.
-        default: the number of the default configuration's trial.
-        near: see `NEAR`.
         noise: of the means of those that are compared, in their order; None: seen from the repeats.
 
     Raises:
@@ -137,7 +133,7 @@ def choose(
     whole = [each for each in candidates if each.mean is not None]
     if not whole:
         raise ValueError("no candidate has a value for every repeat")
-    found = _Comparisons.of(whole, minimize, overlap, default, noise)
+    found = _Comparisons.of(whole, minimize, overlap, noise)
     winner = found.best(range(len(whole)))
     against = tuple(found.comparison(winner, other) for other in range(len(whole)) if other != winner)
     tied = (whole[winner].number, *(each.number for each in against if not each.is_clear))
@@ -145,7 +141,7 @@ def choose(
     taken = winner if found.default is None else found.default
     if better:
         first = found.best(better)
-        good = [c for c in better if found.gains[first, c] <= near * found.errors[first, c]]
+        good = [c for c in better if found.gains[first, c] <= NEAR * found.errors[first, c]]
         taken = min(good, key=lambda c: (*_cost(whole[c]), found.gains[first, c]))
     return Selection(
         whole[winner].number,
@@ -200,7 +196,7 @@ class _Comparisons:
 
     @classmethod
     def of(
-        cls, whole: Sequence[Candidate], minimize: bool, overlap: float, default: int, noise: Noise | None
+        cls, whole: Sequence[Candidate], minimize: bool, overlap: float, noise: Noise | None
     ) -> _Comparisons:
         values = np.array([each.values for each in whole], np.float64)  # (C, R)
         means = values.mean(axis=1)
@@ -208,7 +204,7 @@ class _Comparisons:
         if values.shape[1] > 1:
             noise = noise or of_repeats(values, overlap)
         errors = np.full_like(gains, math.inf) if noise is None else noise.errors()
-        place = next((c for c, each in enumerate(whole) if each.number == default), None)
+        place = next((c for c, each in enumerate(whole) if each.number == 0), None)
         rest = [c for c in range(len(whole)) if c != place]
         pairs = [(a, b) for a in rest for b in rest if a < b]
         to_default = [(c, place) for c in rest] if place is not None else []
