@@ -6,7 +6,7 @@ Used wherever one trial is called better than another. Holds the `[objective]` s
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
@@ -191,10 +191,18 @@ class Objectives:
 
     def violation(self, best: Reading | None) -> float:
         """By how much the best epoch violates the constraints, in shares of their limits; 0 for not."""
+        return self.violation_by(lambda name: math.nan if best is None else best.get(name))
+
+    def violation_by(self, number: Callable[[str], float]) -> float:
+        """The same of any numbers, which are given by name."""
         return math.fsum(
-            max(excess, 0.0) / (abs(constraint.limit) or 1.0)
-            for constraint, excess in zip(self.constraints, self.excesses(best), strict=True)
+            max(each.excess(number(each.name)), 0.0) / (abs(each.limit) or 1.0) for each in self.constraints
         )
+
+    def broken_by(self, number: Callable[[str], float]) -> tuple[tuple[Constraint, float], ...]:
+        """The constraints that numbers, which are given by name, do not keep, and these numbers."""
+        values = [(each, number(each.name)) for each in self.constraints]
+        return tuple((each, value) for each, value in values if each.excess(value) > 0)
 
     def key(self, record: TrialRecord) -> Key:
         """A trial's place among others, by the first objective, then by the next one: the least is best.

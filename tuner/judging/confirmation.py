@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -236,9 +237,8 @@ class Confirmation:
 
     def broken(self, number: int) -> tuple[tuple[Constraint, float], ...]:
         """The constraints that a candidate does not keep by its means, and those means."""
-        candidate, objectives = self.candidate(number), self._objectives
-        values = [(bound, _mean(candidate, bound.name, objectives)) for bound in objectives.constraints]
-        return tuple((bound, value) for bound, value in values if bound.excess(value) > 0)
+        objectives = self._objectives
+        return objectives.broken_by(partial(_mean, self.candidate(number), objectives))
 
     @property
     def _objectives(self) -> Objectives:
@@ -289,24 +289,18 @@ def contenders(candidates: Sequence[Candidate], objectives: Objectives) -> tuple
     Where none keeps them, the one that comes closest.
     """
     whole = [each for each in candidates if each.mean is not None]
-    violations = [
-        math.fsum(
-            max(bound.excess(_mean(each, bound.name, objectives)), 0.0) / (abs(bound.limit) or 1.0)
-            for bound in objectives.constraints
-        )
-        for each in whole
-    ]
+    violations = [objectives.violation_by(partial(_mean, each, objectives)) for each in whole]
     kept = tuple(each for each, violation in zip(whole, violations, strict=True) if not violation)
     return kept or tuple(whole[i] for i in sorted(range(len(whole)), key=lambda i: violations[i])[:1])
 
 
-def _mean(candidate: Candidate, name: str, objectives: Objectives) -> float:
+def _mean(candidate: Candidate, objectives: Objectives, name: str) -> float:
     found = candidate.mean if name == objectives.primary.metric else candidate.measured.get(name)
     return math.nan if found is None else found
 
 
 def _loss(candidate: Candidate, objective: Objective, objectives: Objectives) -> float:
-    value = _mean(candidate, objective.metric, objectives)
+    value = _mean(candidate, objectives, objective.metric)
     return math.inf if math.isnan(value) else value if objective.minimize else -value
 
 

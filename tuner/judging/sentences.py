@@ -60,7 +60,7 @@ def _searched(verdict: Verdict) -> Iterator[str]:
         return
     name, has = _subject(best.number), f"{metric} {words.number(best.value)}"
     if verdict.broken:
-        closest = f"{_named(best.number)} comes closest: {_broken(verdict.broken)}"
+        closest = f"{named_trial(best.number)} comes closest: {_broken(verdict.broken)}"
         yield f"No trial meets every constraint; {closest}."
         return
     if best.number == DEFAULT:
@@ -130,7 +130,7 @@ def _chosen(verdict: Verdict, found: Confirmation) -> Iterator[str]:
     """The decision of the confirmation."""
     mine, winner, metric = found.choice.recommended, found.choice.winner, words.metric(found.metric)
     means = {each.number: each.mean or 0.0 for each in found.candidates}
-    yield f"Take {_named(mine)}: {_why(verdict, found, metric)}."
+    yield f"Take {named_trial(mine)}: {_why(verdict, found, metric)}."
     if verdict.reason is Reason.DEFAULT and winner != mine:
         best, default = words.numbers(means[winner], means[mine])
         yield f"{_subject(winner)} has the best mean {metric}, {best}; the default has {default}."
@@ -138,7 +138,7 @@ def _chosen(verdict: Verdict, found: Confirmation) -> Iterator[str]:
     if tied and verdict.reason is not Reason.CLOSEST:
         names = _some(tied)
         either = " either" * (winner != mine)
-        yield f"{names[0].upper()}{names[1:]} cannot be told apart from {_named(winner)}{either}."
+        yield f"{names[0].upper()}{names[1:]} cannot be told apart from {named_trial(winner)}{either}."
     yield from _out(found)
 
 
@@ -164,7 +164,7 @@ def _why(verdict: Verdict, found: Confirmation, metric: str) -> str:
     if mine not in found.choice.tied:
         return clear
     return (
-        f"{again} cannot be told apart from {_named(winner)}, which has the best mean {metric}, and "
+        f"{again} cannot be told apart from {named_trial(winner)}, which has the best mean {metric}, and "
         f"{_cheaper(found.candidate(mine), found.candidate(winner))}"
     )
 
@@ -202,7 +202,7 @@ def _front(verdict: Verdict) -> Iterator[str]:
 
 
 def _expected(verdict: Verdict, found: Confirmation) -> Iterator[str]:
-    test, name = found.test, _named(found.choice.recommended)
+    test, name = found.test, named_trial(found.choice.recommended)
     if test is None:
         metric, value = words.metric(found.metric), found.confirmed
         has = f"The mean {metric} of {name} over {found.repeats} trainings is {within(value)}"
@@ -362,7 +362,8 @@ def _caveats(verdict: Verdict, found: Confirmation) -> Iterator[str]:
         )
 
 
-def _named(number: int) -> str:
+def named_trial(number: int) -> str:
+    """A trial within a sentence."""
     return "the default" if number == DEFAULT else f"trial {number}"
 
 
@@ -371,7 +372,7 @@ def _subject(number: int) -> str:
 
 
 def _some(numbers: Sequence[int]) -> str:
-    names = [_named(number) for number in numbers[:MOST_NAMED]]
+    names = [named_trial(number) for number in numbers[:MOST_NAMED]]
     return words.listed(names + [f"{len(numbers) - MOST_NAMED} more"] * (len(numbers) > MOST_NAMED))
 
 

@@ -14,7 +14,8 @@ from tuner.core import words
 from tuner.core.baseline import Baseline, named
 from tuner.judging.confirmation import Confirmation
 from tuner.judging.intervals import Interval
-from tuner.judging.verdict import DEFAULT, Verdict
+from tuner.judging.sentences import named_trial
+from tuner.judging.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def beside_simple(verdict: Verdict, baselines: Sequence[Baseline]) -> BesideSimp
     best = verdict.best.best if verdict.best is not None else None
     if best is None or verdict.best is None or not baselines:
         return None
-    first = SimpleRow(_name(verdict.best.number), _number(best.val_loss), _number(best.val_score))
+    first = SimpleRow(named_trial(verdict.best.number), _number(best.val_loss), _number(best.val_score))
     others = [
         SimpleRow(b.named, _number(b.val_loss), _number(b.val_score), left_out=b.left_out) for b in baselines
     ]
@@ -105,7 +106,7 @@ def _tested(found: Confirmation, by_score: bool) -> Iterator[SimpleRow]:
     if found.test is None:
         return
     loss, score = found.test.of_kept
-    yield SimpleRow(_name(found.choice.recommended), loss, score, found.repeats)
+    yield SimpleRow(named_trial(found.choice.recommended), loss, score, found.repeats)
     others = [
         SimpleRow(named(b.kind, b.says), b.loss, b.score, b.trainings, b.left_out) for b in found.baselines
     ]
@@ -127,10 +128,6 @@ def _sorted(rows: Sequence[SimpleRow], by_score: bool, *, falls: bool) -> list[S
 
 def _number(value: float) -> Interval | None:
     return Interval(value, value, value) if math.isfinite(value) else None
-
-
-def _name(number: int) -> str:
-    return "the default" if number == DEFAULT else f"trial {number}"
 
 
 def _were(name: str) -> str:

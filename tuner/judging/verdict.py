@@ -194,9 +194,7 @@ class Verdict:
         """The constraints that a trial does not keep in the search, and the numbers that it has instead."""
         if record is None or record.best is None:
             return ()
-        best = record.best
-        values = [(bound, best.get(bound.name)) for bound in self.objectives.constraints]
-        return tuple((bound, value) for bound, value in values if bound.excess(value) > 0)
+        return self.objectives.broken_by(record.best.get)
 
     @property
     def kept_gain(self) -> tuple[float, float] | None:
