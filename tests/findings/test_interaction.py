@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tests.findings.parts import DROPOUT, OPTIMIZER, RATE, cut, falling, rates, readings, space_of, study
+from tuner.core.space import Choice
 from tuner.core.trial import Reading
 from tuner.findings.interaction import find
 
@@ -41,6 +42,18 @@ def test_two_settings_whose_best_values_depend_on_each_other_are_told() -> None:
         "Which rate is better depends on optimizer: with optimizer adam it is rate up to"
     )
     assert "with another optimizer it is rate above" in found.sentence
+
+
+def test_a_setting_that_is_on_or_off_interacts_too() -> None:
+    space = space_of(rate=RATE, norm=Choice(choices=(True, False)), dropout=DROPOUT)
+    params = [{**p, "norm": p.pop("optimizer") == "adam"} for p in given()]
+
+    def on_or_off(p: Mapping[str, Any]) -> Sequence[Reading]:
+        return crossed({**p, "optimizer": "adam" if p["norm"] else "sgd"})
+
+    found = find(study(space, params, on_or_off))
+    assert found is not None
+    assert "with norm true it is rate up to" in found.sentence
 
 
 def test_settings_that_add_up_do_not_interact() -> None:

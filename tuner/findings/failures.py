@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tuner.core.columns import Bools
+from tuner.core.frame import DIVERGED
 from tuner.core.space import Choice
 from tuner.core.trial import TrialState
 from tuner.findings.evidence import Evidence, values_of
@@ -47,7 +48,7 @@ def find(evidence: Evidence) -> Finding | None:
     """Reported from a tenth of the trials on; names the region where most of them lie, if there is one."""
     over = evidence.frame.trials.is_(*(state for state in TrialState if state.is_over))
     failed = evidence.frame.trials.is_(TrialState.FAILED)
-    diverged = ~failed & over & (evidence.frame.trials.rule == "divergence")
+    diverged = evidence.frame.endings == DIVERGED
     bad = failed | diverged
     count, total = int(bad.sum()), int(over.sum())
     if count < FEWEST or count < SHARE * total:

@@ -111,9 +111,7 @@ def _splits(evidence: Evidence, name: str) -> Iterator[_Split]:
     parameter, column = evidence.frame.space.parameters[name], evidence.frame.params[name]
     if isinstance(parameter, Choice):
         active = column != ""
-        tried = [
-            str(c) for c in parameter.choices if (evidence.standing & (column == str(c))).sum() >= 2 * CELL
-        ]
+        tried = [c for c in parameter.texts if (evidence.standing & (column == c)).sum() >= 2 * CELL]
         # Of two choices, the second split is the first one turned round.
         for choice in tried[:1] if len(tried) == 2 else tried:
             yield _Split(name, f"{name} {choice}", f"another {name}", column == choice, active)
