@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tuner.cli import screen
 from tuner.cli.options import SetOption, StudyArgument, TargetOption, settings, targets
 
 if TYPE_CHECKING:
@@ -39,9 +40,7 @@ def run(
     markdown: Annotated[bool, typer.Option("--markdown", help="With --keys: as a Markdown table.")] = False,
 ) -> None:
     """Check a study and show what it would search; train nothing."""
-    from tuner.cli.screen import console as screen
-
-    console = screen()
+    console = screen.console()
     if keys or markdown:
         _print_keys(console, as_markdown=markdown)
         return
@@ -103,11 +102,9 @@ def described(data: Dataset) -> str:
 
 def _columns(columns: Sequence[ColumnSummary]) -> Table:
     """Each column of the table as it is read; of very many, the first ones and those with a remark."""
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    table = screen.table()
     table.add_column("column", style="bold", overflow="fold", min_width=len("column"))
     table.add_column("read as", no_wrap=True)
     for heading in ("missing", "distinct"):
@@ -128,12 +125,10 @@ def _columns(columns: Sequence[ColumnSummary]) -> Table:
 
 
 def _parameters(space: SearchSpace) -> Table:
-    from rich import box
-    from rich.table import Table
 
     from tuner.cli import words
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    table = screen.table()
     table.add_column("parameter", style="bold", no_wrap=True)
     table.add_column("range")
     table.add_column("default", justify="right", no_wrap=True)
@@ -149,8 +144,6 @@ def _parameters(space: SearchSpace) -> Table:
 
 
 def _print_keys(console: Console, *, as_markdown: bool) -> None:
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
     from tuner.cli.keys import documented, markdown
@@ -158,7 +151,7 @@ def _print_keys(console: Console, *, as_markdown: bool) -> None:
     if as_markdown:
         print(markdown(documented()))
         return
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    table = screen.table()
     for heading in ("section", "key", "default", "meaning"):
         table.add_column(heading, overflow="fold")
     section = None

@@ -65,11 +65,9 @@ def _print(comparison: Comparison) -> None:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    table = screen.table()
     table.add_column("", style="dim")
     for name in head[1:]:
         table.add_column(Text(name), justify="right")

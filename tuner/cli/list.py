@@ -20,12 +20,10 @@ def run(as_json: JsonOption = False, storage: StorageOption = None) -> None:
     if not summaries:
         screen.say("no study is stored here; begin with: tune start")
         return
-    from rich import box
-    from rich.table import Table
 
     from tuner.cli import words
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    table = screen.table()
     table.add_column("study", style="bold", overflow="fold")
     table.add_column("state", no_wrap=True)
     table.add_column("trials", justify="right", no_wrap=True)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment
+    from rich.table import Table
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
 """Characters that move the cursor, change colours or the direction of writing; all of width 0 in Rich."""
@@ -84,6 +85,14 @@ def console(*, stderr: bool = False) -> Console:
                 yield segment if control else type(segment)(harmless(text), style)
 
     return Screen(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+
+def table() -> Table:
+    """An empty table, in the style of all tables."""
+    from rich import box
+    from rich.table import Table
+
+    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
 
 
 def _similar(error: UnicodeError) -> tuple[str, int]:

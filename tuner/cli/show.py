@@ -126,8 +126,6 @@ def endings(records: Sequence[TrialRecord]) -> list[tuple[str, int]]:
 
 def _trials_table(study: Study) -> Table:
     """The best trials, best first; of their settings, those that matter most come first."""
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
     from tuner.cli import words
@@ -135,7 +133,7 @@ def _trials_table(study: Study) -> Table:
 
     told, records = best_trials(study, SHOWN_TRIALS, ("val_score", "gap"))
     weights = study.importances()
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    table = screen.table()
     for heading in told.head:
         justify = "left" if heading == "ended" else "right"
         table.add_column(heading, justify=justify, no_wrap=True, min_width=len(heading))  # type: ignore[arg-type]
@@ -200,15 +198,12 @@ def overfitting(view: TrialView) -> str:
 
 def _params_table(view: TrialView) -> Table:
     """The trial's settings beside the default ones; differences are highlighted."""
-    from rich import box
-    from rich.table import Table
-
     from tuner.cli import words
     from tuner.results.overview import differing
 
     params, default = view.record.params, view.study.default.record.params
     changed = differing(params, default)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    table = screen.table()
     table.add_column("setting", no_wrap=True)
     table.add_column("value", justify="right")
     table.add_column("default", justify="right", style="dim")
@@ -219,8 +214,6 @@ def _params_table(view: TrialView) -> Table:
 
 
 def _print_curve(console: Console, curve: Sequence[Reading]) -> None:
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
     from tuner.cli import words
@@ -236,7 +229,7 @@ def _print_curve(console: Console, curve: Sequence[Reading]) -> None:
         n for n in ("train_loss", "val_loss", "train_score", "val_score", "gap", "learning_rate")
         if any(r.get(n) == r.get(n) for r in curve)
     ]  # fmt: skip
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    table = screen.table()
     for heading in ("epoch", *names):
         # Long names stand on two lines, so that a narrow terminal shows them whole.
         table.add_column(heading.replace("_", " "), justify="right")

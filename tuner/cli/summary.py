@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from shlex import quote
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
@@ -80,7 +79,7 @@ def print_trained_again(console: Console, verdict: Verdict) -> None:
     told = overview.trained_again(verdict)
     if told is None:
         return
-    table = _grid()
+    table = screen.table()
     for heading in told.head:
         table.add_column(heading, justify="right", no_wrap=True)
     for i, cells in enumerate(told.rows):
@@ -95,7 +94,7 @@ def beside(study: Study) -> Table:
     """
     views = overview.beside(study)
     measured, settings = overview.measured(views), overview.settings(views)
-    table = _grid()
+    table = screen.table()
     table.add_column("", style="dim", no_wrap=True)
     for heading, view in zip(measured.head[1:], views, strict=True):
         table.add_column(heading, justify="right", style="bold" if view.number else "")
@@ -110,7 +109,7 @@ def beside(study: Study) -> Table:
 def front_table(study: Study) -> Table:
     """The trials that no other one dominates: their objectives, and the settings in which they differ."""
     told, views = overview.front(study)
-    table = _grid()
+    table = screen.table()
     for heading in told.head:
         table.add_column(heading, justify="right", no_wrap=True, min_width=len(heading))
     table.add_column("settings", style="dim")
@@ -120,10 +119,6 @@ def front_table(study: Study) -> Table:
         params = ", ".join(f"{name} {words.setting(view.record.params.get(name))}" for name in names)
         table.add_row(*cells, Text(params, no_wrap=True, overflow="ellipsis"))
     return table
-
-
-def _grid() -> Table:
-    return Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
 
 
 def print_importances(console: Console, study: Study) -> None:
