@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ from tuner.core.dataset import Dataset, Task
 from tuner.core.spec import StudySpec
 from tuner.trainers import scores, threshold
 
-_LOSSES = ("cross_entropy", "binary_cross_entropy", "mse", "mae", "huber")
-"""The losses that a constant prediction is known of."""
+LOSSES = ("cross_entropy", "binary_cross_entropy", "mse", "mae", "huber")
+"""The losses that are known of what is no network."""
 
 
 def baseline(spec: StudySpec, data: Dataset | None) -> Baseline | None:
@@ -34,28 +35,40 @@ def baseline(spec: StudySpec, data: Dataset | None) -> Baseline | None:
         if not score.takes_probabilities(data.task):
             constant = (constant > 0.5).astype(np.int64)
         own = np.log(np.maximum(np.where(truth == 1, shares, 1 - shares), 1e-12))
-        says, losses = "the commoner value of each label", -own.mean(axis=1)
+        losses = -own.mean(axis=1)
     elif data.task is Task.CLASSIFICATION:
         shares = np.bincount(train, data.train.weight, len(data.classes)) / len(train)
-        commonest = int(shares.argmax())
-        constant = np.full_like(truth, commonest)
+        constant = np.full_like(truth, int(shares.argmax()))
         if score.takes_probabilities(data.task):
             constant = np.tile(shares, (len(truth), 1))
-        says, losses = f"'{data.classes[commonest]}'", _of_shares(spec, truth, shares)
+        losses = _of_shares(spec, truth, shares)
     else:
         mean = np.average(train, axis=0, weights=data.train.weight).astype(train.dtype)
         constant = np.broadcast_to(mean, truth.shape).astype(truth.dtype)
-        says = "the geometric mean" if data.target_log else "the mean"
-        losses = _of_difference(spec.trainer.loss or "mse", np.abs(truth - constant))
+        losses = of_difference(spec.trainer.loss, np.abs(truth - constant))
     loss = float(np.average(losses, weights=data.validation.weight))
-    if spec.trainer.loss is not None and spec.trainer.loss not in _LOSSES:
+    if spec.trainer.loss is not None and spec.trainer.loss not in LOSSES:
         loss = math.nan
     try:
         found = score.of(truth, constant, data, data.validation.weight)
     except Exception:  # noqa: BLE001 - a function of one's own need not take what no model says
         found = math.nan
+    return replace(blank("constant", spec, data), val_loss=loss, val_score=found)
+
+
+def blank(kind: str, spec: StudySpec, data: Dataset, left_out: str | None = None) -> Baseline:
+    """One without numbers, and why it has none."""
+    if kind != "constant":
+        says = kind.replace("_", " ")
+    elif data.task is Task.MULTILABEL:
+        says = "the commoner value of each label"
+    elif data.task is Task.CLASSIFICATION:
+        counts = np.bincount(data.train.y, data.train.weight, len(data.classes))
+        says = f"'{data.classes[int(counts.argmax())]}'"
+    else:
+        says = "the geometric mean" if data.target_log else "the mean"
     name, falls = spec.trainer.score_name or scores.DEFAULT[data.task], spec.trainer.score_falls
-    return Baseline(says, name, loss, found, len(truth), falls)
+    return Baseline(says, name, math.nan, math.nan, len(data.validation), falls, kind, left_out)
 
 
 def _of_shares(spec: StudySpec, truth: NDArray[Any], shares: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -68,11 +81,13 @@ def _of_shares(spec: StudySpec, truth: NDArray[Any], shares: NDArray[np.float64]
     return np.full(len(truth), np.nan) if spec.trainer.use == "sklearn" else -own[truth]
 
 
-def _of_difference(loss: str, away: NDArray[Any]) -> NDArray[Any]:
-    """The loss of each row, (N,)."""
+def of_difference(loss: str | None, away: NDArray[Any]) -> NDArray[Any]:
+    """The loss of each row, (N,), of standardized differences, (N,) or (N, T); `nan` of another loss."""
     each = away**2
     if loss == "mae":
         each = away
     elif loss == "huber":
         each = np.where(away > 1, away - 0.5, 0.5 * away**2)
+    elif loss not in (None, "mse"):
+        each = np.full_like(away, math.nan)
     return np.asarray(each.reshape(len(each), -1).mean(axis=1))

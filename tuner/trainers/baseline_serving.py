@@ -18,6 +18,7 @@ import numpy as np
 
 from tuner.core.dataset import Dataset
 from tuner.trainers import baselines
+from tuner.trainers.baseline import blank
 from tuner.trainers.baseline_messages import Fitted, Order, Trained, Unlocked
 from tuner.trainers.sklearn.model import SklearnModel
 
@@ -84,7 +85,7 @@ def _search(line: Connection, order: Order, known: SearchModels) -> None:
             known.models[kind] = models[0]
             line.send(baselines.judged(kind, spec, list(zip(models, data, strict=True))))
         else:
-            line.send(baselines.blank(kind, spec, data[0], why))
+            line.send(blank(kind, spec, data[0], why))
 
 
 def _confirm(line: Connection, order: Order, known: SearchModels) -> None:
@@ -110,7 +111,7 @@ def _confirm(line: Connection, order: Order, known: SearchModels) -> None:
     for kind in order.kinds:
         models = trained[kind] if kind not in reasons else []
         told = tuple(baselines.answers(model, spec, rows.x, rows.y) for model in models)
-        line.send(Trained(baselines.blank(kind, spec, own, reasons.get(kind)), told))
+        line.send(Trained(blank(kind, spec, own, reasons.get(kind)), told))
 
 
 def _outlive(wire: int) -> None:

@@ -24,15 +24,14 @@ from tuner.core.spec import StudySpec
 from tuner.core.trial import Trial
 from tuner.data import Scaling, flat, width
 from tuner.errors import first_line
-from tuner.trainers import scores, threshold
+from tuner.trainers import threshold
+from tuner.trainers.baseline import LOSSES, blank, of_difference
 from tuner.trainers.baseline_messages import Answers
+from tuner.trainers.model import indices
 from tuner.trainers.row_weights import row_weights
 from tuner.trainers.sklearn.estimators import estimator_class, for_task, reference
 from tuner.trainers.sklearn.measures import probabilities
 from tuner.trainers.sklearn.model import SklearnModel, preparation
-
-LOSSES = ("cross_entropy", "binary_cross_entropy", "mse", "mae", "huber")
-"""The losses that are known of what is no network."""
 
 LINEAR_STEPS = 1e11
 """Multiplications of a linear model, about a minute of one core; with more of them it is left out."""
@@ -125,20 +124,6 @@ def judged(kind: str, spec: StudySpec, parts: Sequence[tuple[SklearnModel, Datas
     )
 
 
-def blank(kind: str, spec: StudySpec, data: Dataset, left_out: str | None = None) -> Baseline:
-    """One without numbers, and why it has none."""
-    says, falls = "the geometric mean" if data.target_log else "the mean", spec.trainer.score_falls
-    if data.task is Task.CLASSIFICATION:
-        says = (
-            f"'{data.classes[int(np.bincount(data.train.y, data.train.weight, len(data.classes)).argmax())]}'"
-        )
-    if data.task is Task.MULTILABEL:
-        says = "the commoner value of each label"
-    name = spec.trainer.score_name or scores.DEFAULT[data.task]
-    says = says if kind == "constant" else kind.replace("_", " ")
-    return Baseline(says, name, math.nan, math.nan, len(data.validation), falls, kind, left_out)
-
-
 def attempt(kind: str, spec: StudySpec, data: Sequence[Dataset]) -> tuple[list[SklearnModel], str | None]:
     """One model for each dataset, or why there are none."""
     models = []
@@ -167,15 +152,10 @@ def answers(model: SklearnModel, spec: StudySpec, x: Any, truth: NDArray[Any]) -
     if context["task"] == Task.REGRESSION:
         units = TargetUnits.from_table(model.description["target"], np.float64)
         y, said = (units.standardized(values) for values in (truth, predicted))
-        losses = _of_difference(spec.trainer.loss, np.abs(said.reshape(y.shape) - y))
+        losses = of_difference(spec.trainer.loss, np.abs(said.reshape(y.shape) - y, dtype=np.float64))
         return Answers(losses, predicted, None, model.description)
     shares = model.probabilities(x)
-    if labels := model.description.get("labels"):
-        y = (truth == [pair[1] for pair in labels.values()]).astype(np.int64)
-    else:
-        places = {name: place for place, name in enumerate(context["classes"])}
-        y = np.array([places.get(name, -1) for name in truth])
-    losses = _of_shares(spec, shares, y)
+    losses = _of_shares(spec, shares, indices(truth, model.description))
     return Answers(losses, predicted, shares, model.description)
 
 
@@ -213,7 +193,7 @@ def _measured(model: SklearnModel, spec: StudySpec, data: Dataset) -> tuple[floa
         said = shares if score.takes_probabilities(data.task) else said.astype(np.int64)
     else:
         said = said.reshape(y.shape)
-        losses = _of_difference(spec.trainer.loss, np.abs(said - y))
+        losses = of_difference(spec.trainer.loss, np.abs(said - y, dtype=np.float64))
     given = data.validation.weight
     weight = np.ones(len(y)) if given is None else given
     loss = float(np.average(losses, weights=weight))
@@ -246,19 +226,6 @@ def _of_shares(spec: StudySpec, shares: NDArray[np.float32], y: NDArray[Any]) ->
         mine = np.where(y >= 0, others[rows, np.maximum(y, 0)], 0.0)
         return np.asarray(-(np.log(own) + others.sum(axis=1) - mine) / shares.shape[1])
     return np.asarray(-np.log(own))
-
-
-def _of_difference(loss: str | None, away: NDArray[Any]) -> NDArray[np.float64]:
-    """The loss of each row, (n,), of standardized differences, (n,) or (n, T)."""
-    away = away.astype(np.float64).reshape(len(away), -1)
-    each = away**2
-    if loss == "mae":
-        each = away
-    elif loss == "huber":
-        each = np.where(away > 1, away - 0.5, 0.5 * each)
-    elif loss not in (None, "mse"):
-        each = np.full_like(away, math.nan)
-    return np.asarray(each.mean(axis=1))
 
 
 def _tells_shares(spec: StudySpec) -> bool:
