@@ -8,6 +8,7 @@ members, and their mean, see `averaged`, is its model.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 
 from tuner import registry
 from tuner.artifacts import DESCRIPTION, MEMBERS
-from tuner.errors import TrialError, TunerError, near
+from tuner.core.trial import NUMBERS, Reading, Trial
+from tuner.errors import DataError, TrialError, TunerError, described, first_line, near
 
 GROUP = "tuner.formats"
 """The entry points that formats are registered under."""
@@ -97,21 +99,21 @@ def _load(folder: Path) -> Model:
             raise TrialError(f"its trainer is {name!r}; {near(str(name), known)}")
         load: Callable[[Path], Model] = registry.load(str(name), GROUP)
         return load(folder)
-    except TunerError as error:
-        if str(folder) in str(error):
-            raise
-        raise TrialError(f"{folder}: the model cannot be loaded: {_line(error)}") from error
     except Exception as error:
-        raise TrialError(
-            f"{folder}: the model cannot be loaded: {type(error).__name__}: {_line(error)}"
-        ) from error
+        if isinstance(error, TunerError) and str(folder) in str(error):
+            raise
+        raise TrialError(f"{folder}: the model cannot be loaded: {described(error)}") from error
 
 
-def describe(folder: Path) -> dict[str, Any]:
+def describe(folder: Path, version: int | None = None) -> dict[str, Any]:
     """Read the description of the model in a folder.
 
+    Args:
+        folder: the model's.
+        version: the one version of its format that can be read; None: any.
+
     Raises:
-        TrialError: it is missing or damaged; one line.
+        TrialError: it is missing, damaged or of another version; one line.
     """
     path = folder / DESCRIPTION
     try:
@@ -119,12 +121,59 @@ def describe(folder: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise TrialError(f"{folder}: holds no model: {DESCRIPTION} is missing") from error
     except (OSError, ValueError) as error:
-        raise TrialError(f"{path}: cannot be read: {_line(error)}") from error
+        raise TrialError(f"{path}: cannot be read: {first_line(error)}") from error
     if not isinstance(description, dict):
         raise TrialError(f"{path}: a table is needed, found {type(description).__name__}")
+    found = description.get("format")
+    if version not in (None, found):
+        raise TrialError(f"{folder}: has format {found!r}, this version reads {version}; update tuner")
     return description
 
 
-def _line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+def description_of(trial: Trial, best: Reading, trainer: str, version: int) -> dict[str, Any]:
+    """How a trained model's description begins, as JSON has it."""
+    numbers = {name: number for name in NUMBERS if math.isfinite(number := best.get(name))}
+    return {
+        "format": version,
+        "trainer": trainer,
+        "number": trial.number,
+        "params": dict(trial.params),
+        "best": {"epoch": best.epoch, **numbers},
+    }
+
+
+def write_description(folder: Path, description: Mapping[str, Any]) -> None:
+    """Write what `describe` reads."""
+    (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+
+
+def encoded(rows: Any, description: Mapping[str, Any], what: str) -> NDArray[np.float32]:
+    """Raw rows as a network's or an estimator's unscaled inputs.
+
+    Args:
+        rows: as `Model.predict` takes them.
+        description: of the model.
+        what: takes the inputs, for the message.
+
+    Raises:
+        TrialError: they do not fit the model.
+    """
+    from tuner.data import encode
+
+    context = description["context"]
+    try:
+        x = encode(rows, description["encoding"], context["features"])
+    except DataError as error:
+        raise TrialError(str(error)) from error
+    needed = tuple(context["input_shape"])
+    if x.shape[1:] != needed:
+        raise TrialError(f"rows have shape {x.shape[1:]} each; the {what} needs {needed}")
+    return x
+
+
+def indices(truth: NDArray[Any], description: Mapping[str, Any]) -> NDArray[np.int64]:
+    """Names of classes as a model's indices, (N,), -1 for one that it never met; 0 or 1 of labels, (N, L)."""
+    if labels := description.get("labels"):
+        return np.asarray(truth == [pair[1] for pair in labels.values()], np.int64)
+    places = {name: place for place, name in enumerate(description["context"]["classes"])}
+    return np.array([places.get(name, -1) for name in truth], np.int64)

@@ -6,8 +6,6 @@ stay readable.
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,15 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.artifacts import DESCRIPTION
 from tuner.core.dataset import Dataset, TargetUnits, Task
 from tuner.core.spec import StudySpec
-from tuner.core.trial import NUMBERS, Reading, Trial
-from tuner.data import Scaling, encode, flat, rows_of, tell
+from tuner.core.trial import Reading, Trial
+from tuner.data import Scaling, flat, rows_of, tell
 from tuner.data.targets import names_of
-from tuner.errors import DataError, TrialError, TunerError, described
+from tuner.errors import TrialError, TunerError, described
 from tuner.trainers import threshold
-from tuner.trainers.model import describe
+from tuner.trainers.model import describe, description_of, encoded, indices, write_description
 from tuner.trainers.sklearn.estimators import estimator_class, of_label
 from tuner.trainers.sklearn.measures import probabilities, row_losses
 from tuner.trainers.threshold import Threshold
@@ -63,10 +60,12 @@ class SklearnModel:
         """
         rows, table = rows_of(rows), self.description
         tell(rows, table["encoding"])
-        predicted = np.asarray(self.module.predict(self._inputs(rows)))
+        x = self._inputs(rows)
+        if threshold.KEY in table:
+            predicted = threshold.predicted(probabilities(self.module, x, 2), table)
+        else:
+            predicted = np.asarray(self.module.predict(x))
         if table["context"]["task"] == Task.CLASSIFICATION:
-            if threshold.KEY in table:
-                predicted = threshold.predicted(self.probabilities(rows), table)
             named: NDArray[Any] = np.take(table["context"]["classes"], predicted)
             return named
         if labels := table.get("labels"):
@@ -99,11 +98,7 @@ class SklearnModel:
             found = np.asarray(self.module.predict(x), np.float64).reshape(np.shape(truth))
             squares = (found - units.standardized(truth)) ** 2
             return np.asarray(squares.reshape(len(squares), -1).mean(axis=1))
-        if labels := table.get("labels"):
-            places = (truth == [pair[1] for pair in labels.values()]).astype(np.int64)
-        else:
-            known = {name: place for place, name in enumerate(table["context"]["classes"])}
-            places = np.array([known.get(name, -1) for name in truth])
+        places = indices(truth, table)
         if not hasattr(self.module, "predict_proba"):
             wrong = np.asarray(self.module.predict(x)) != places
             return np.asarray(wrong.reshape(len(wrong), -1).mean(axis=1))
@@ -123,13 +118,7 @@ class SklearnModel:
 
     def _inputs(self, rows: Any) -> NDArray[np.float32]:
         table = self.description
-        try:
-            x = encode(rows, table["encoding"], table["context"]["features"])
-        except DataError as error:
-            raise TrialError(str(error)) from error
-        needed = tuple(table["context"]["input_shape"])
-        if x.shape[1:] != needed:
-            raise TrialError(f"rows have shape {x.shape[1:]} each; the estimator needs {needed}")
+        x = encoded(rows, table, "estimator")
         return flat(Scaling.from_table(table["scaling"]), x, table["context"].get("vocabulary", 0))
 
 
@@ -157,17 +146,12 @@ def write(
         raise
     except Exception as error:  # skops has no error of its own for this
         raise TrialError(f"skops cannot write it: {error}") from error
-    numbers = {name: best.get(name) for name in NUMBERS}
     description = {
-        "format": FORMAT,
-        "trainer": "sklearn",
-        "number": trial.number,
-        "params": dict(trial.params),
-        "best": {"epoch": best.epoch, **{n: v for n, v in numbers.items() if math.isfinite(v)}},
+        **description_of(trial, best, "sklearn", FORMAT),
         "estimator": _absolute(reference),
         **preparation(estimator, scaling, data, spec),
     }
-    (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    write_description(folder, description)
 
 
 def preparation(estimator: Any, scaling: Scaling, data: Dataset, spec: StudySpec) -> dict[str, Any]:
@@ -210,10 +194,7 @@ def load(folder: Path) -> SklearnModel:
         TrialError: the folder is missing or damaged, or holds anything else; one line.
         PluginError: the package of the estimator is not installed.
     """
-    description = describe(folder)
-    if description.get("format") != FORMAT:
-        found = description.get("format")
-        raise TrialError(f"{folder}: has format {found!r}, this version reads {FORMAT}; update tuner")
+    description = describe(folder, FORMAT)
     path = folder / ESTIMATOR
     try:
         known = estimator_class(description["estimator"])

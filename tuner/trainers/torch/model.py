@@ -7,7 +7,6 @@ disk have to stay readable.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -18,15 +17,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.artifacts import DESCRIPTION
 from tuner.core.dataset import Dataset, TargetUnits, Task
 from tuner.core.spec import StudySpec
-from tuner.core.trial import NUMBERS, Reading, Trial
-from tuner.data import Scaling, encode, rows_of, tell
+from tuner.core.trial import Reading, Trial
+from tuner.data import Scaling, rows_of, tell
 from tuner.data.targets import names_of
-from tuner.errors import DataError, TrialError, described
+from tuner.errors import TrialError, described
 from tuner.trainers import threshold
-from tuner.trainers.model import describe
+from tuner.trainers.model import describe, description_of, encoded, indices, write_description
 from tuner.trainers.references import brought
 from tuner.trainers.threshold import Threshold
 from tuner.trainers.torch import array_losses
@@ -136,17 +134,13 @@ class TorchModel:
         return self._losses(np.asarray(values, np.float32).reshape(len(truth), -1), truth)
 
     def _losses(self, outputs: NDArray[np.float32], truth: NDArray[Any]) -> NDArray[np.float64]:
-        table, y = self.description, truth
-        unknown = np.zeros(len(truth), np.bool_)
-        if table["context"]["task"] == Task.CLASSIFICATION:
-            places = {name: place for place, name in enumerate(table["context"]["classes"])}
-            unknown = np.array([name not in places for name in truth], np.bool_)
-            y = np.array([places.get(name, 0) for name in truth])
-        elif labels := table.get("labels"):
-            y = np.stack([truth[:, i] == pair[1] for i, pair in enumerate(labels.values())], 1)
-        else:
-            y = TargetUnits.from_table(table["target"]).standardized(truth.astype(np.float32))
-        return np.where(unknown, UNKNOWN, self._loss.rows(outputs, self._loss.targets(y)))
+        if self.description["context"]["task"] == Task.REGRESSION:
+            units = TargetUnits.from_table(self.description["target"])
+            y = units.standardized(truth.astype(np.float32))
+            return self._loss.rows(outputs, self._loss.targets(y))
+        y = indices(truth, self.description)
+        losses = self._loss.rows(outputs, self._loss.targets(np.maximum(y, 0)))
+        return np.where(y < 0, UNKNOWN, losses) if y.ndim == 1 else losses
 
     @property
     def predicts(self) -> bool:
@@ -166,15 +160,7 @@ class TorchModel:
         return array_losses.build(table["name"], table["units"], Task(context["task"]), self.folder)
 
     def _outputs(self, rows: Any) -> NDArray[np.float32]:
-        table = self.description
-        try:
-            x = encode(rows, table["encoding"], table["context"]["features"])
-        except DataError as error:
-            raise TrialError(str(error)) from error
-        needed = tuple(table["context"]["input_shape"])
-        if x.shape[1:] != needed:
-            raise TrialError(f"rows have shape {x.shape[1:]} each; the network needs {needed}")
-        return self._of_encoded(x)
+        return self._of_encoded(encoded(rows, self.description, "network"))
 
     def _of_encoded(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         # A module that was handed out may have been changed.
@@ -222,13 +208,8 @@ def write(
     # Names of tied weights share their memory, which a file of safetensors cannot.
     save_weights(copied({**{f"network.{name}": each for name, each in weights.items()}, **arrays}), folder)
     shape = {name: value for name, value in asdict(context).items() if name != "params"}
-    numbers = {name: best.get(name) for name in NUMBERS}
     description = {
-        "format": FORMAT,
-        "trainer": "torch",
-        "number": trial.number,
-        "params": dict(trial.params),
-        "best": {"epoch": best.epoch, **{n: v for n, v in numbers.items() if math.isfinite(v)}},
+        **description_of(trial, best, "torch", FORMAT),
         "network": brought(model, folder),
         "context": shape,
         "loss": {"name": brought(loss.name, folder), "units": loss.units},
@@ -237,17 +218,13 @@ def write(
         "encoding": dict(data.encoding),
         **({"labels": dict(data.labels)} if data.labels else {}),
     }
-    _describe(folder, description)
+    write_description(folder, description)
     deciding = Threshold.of(spec, data.task)
     if deciding is not None:
         judged = data.validation
         shares = load(folder).of_encoded(judged.x)
         table = deciding.table(judged.y, shares, data, judged.weight)
-        _describe(folder, description | {threshold.KEY: table})
-
-
-def _describe(folder: Path, description: Mapping[str, Any]) -> None:
-    (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        write_description(folder, description | {threshold.KEY: table})
 
 
 def load(folder: Path, device: str = "cpu") -> TorchModel:
@@ -258,10 +235,7 @@ def load(folder: Path, device: str = "cpu") -> TorchModel:
     Raises:
         TrialError: the folder is missing or damaged, or the network's package is not installed.
     """
-    description = describe(folder)
-    if description.get("format") != FORMAT:
-        found = description.get("format")
-        raise TrialError(f"{folder}: has format {found!r}, this version reads {FORMAT}; update tuner")
+    description = describe(folder, FORMAT)
     try:
         context = _context(description)
         if description["network"] == MLP and device == "cpu":
