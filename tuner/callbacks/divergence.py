@@ -13,7 +13,7 @@ import numpy as np
 
 from tuner.core.reading_columns import ReadingColumns
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Reading, Stop, Trial
+from tuner.core.trial import DIVERGENCE, Reading, Stop, Trial
 
 TINY = 1e-3
 """Of a loss that starts below this, the ratio to its first value tells nothing."""
@@ -47,7 +47,7 @@ class Divergence:
         is_partial = any(map(math.isnan, losses.values()))
         if not faults and is_partial and not math.isfinite(last.get(self.metric)):
             faults = [f"{self.metric} is {last.get(self.metric)}"]
-        return Stop("divergence", f"epoch {last.epoch}: {faults[0]}", conclusive=False) if faults else None
+        return Stop(DIVERGENCE, f"epoch {last.epoch}: {faults[0]}", conclusive=False) if faults else None
 
     def recall(self, readings: ReadingColumns, study_seed: int) -> None:  # noqa: ARG002
         """Note which losses were measured of trials that are over."""

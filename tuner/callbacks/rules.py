@@ -13,7 +13,7 @@ from typing import Any
 from tuner import registry
 from tuner.core import ports
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Reading, Stop, Trial
+from tuner.core.trial import DIVERGENCE, Reading, Stop, Trial
 from tuner.errors import PluginError, TunerError, first_line
 
 GROUP = "tuner.callbacks"
@@ -36,7 +36,7 @@ def build(spec: StudySpec, folder: Path | None = None) -> list[ports.Callback]:
     Raises:
         PluginError: a reference leads nowhere or to something that cannot decide.
     """
-    names = sorted(registry.registered(GROUP), key=lambda name: (name != "divergence", name))
+    names = sorted(registry.registered(GROUP), key=lambda name: (name != DIVERGENCE, name))
     made = [_from_spec(name, registry.load(name, GROUP), spec) for name in names]
     made += [
         _own(reference, registry.load(reference, GROUP, folder), spec)

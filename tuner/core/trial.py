@@ -235,6 +235,10 @@ class Stop:
     conclusive: bool
 
 
+DIVERGENCE = "divergence"
+"""The rule that ends a trial whose losses are not finite or explode; its best epoch says nothing of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pause:
     """A callback's answer: this trial leaves its row, and may go on later.

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tuner.core.objectives import Objectives
 from tuner.core.space import Parameter, SearchSpace, is_same
-from tuner.core.trial import Objective, Params, TrialRecord, TrialState, Value
+from tuner.core.trial import DIVERGENCE, Objective, Params, TrialRecord, TrialState, Value
 from tuner.search import fronts
 from tuner.search.distributions import numbering
 
@@ -28,9 +28,6 @@ Rank = tuple[bool, int, float, int]
 
 _CUT_SHORT: Rank = (True, -sys.maxsize, -math.inf, -1)
 """Before every trial that was cut short, behind every other one."""
-
-DIVERGED = "divergence"
-"""The stop rule after which a trial's best epoch says nothing about its worth."""
 
 
 class Observation(NamedTuple):
@@ -327,7 +324,7 @@ class History:
         return None
 
     def _observation(self, record: TrialRecord, row: NDArray[np.float64]) -> Observation:
-        known = record.value is not None and math.isfinite(record.value) and record.rule != DIVERGED
+        known = record.value is not None and math.isfinite(record.value) and record.rule != DIVERGENCE
         losses = self.objectives.losses(record) if known else None
         value = losses[0] if losses else None
         conclusive = record.state is TrialState.FINISHED or (record.conclusive and record.state.is_over)
