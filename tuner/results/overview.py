@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tuner.core import words
+from tuner.core.markup import Markup, table
 from tuner.core.space import is_same
 from tuner.core.trial import Origin, Params, TrialRecord, TrialState
 from tuner.judging import Interval, Verdict, beside_simple, label
@@ -33,6 +34,10 @@ class TextTable:
     head: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
     marked: int | None = None
+
+    def markup(self, most: int | None = None) -> Markup:
+        """As HTML, of very many rows the first ones."""
+        return table([words.metric(each) for each in self.head], self.rows[:most], self.marked)
 
 
 def measured(views: Sequence[TrialView]) -> TextTable:

@@ -19,7 +19,6 @@ from tuner.findings import Finding, Severity
 from tuner.judging import Verdict, sentences
 from tuner.results import overview, spreadsheet
 from tuner.results.markup import STYLE, card, library
-from tuner.results.overview import TextTable
 from tuner.results.study import Study
 from tuner.store import StudySummary
 
@@ -71,7 +70,7 @@ def _result(study: Study) -> Markup:
         where, told_simple = simple
         note = f"Measured on {where}; baselines were trained on the same rows as the trials."
         said = element("p", note, class_="quiet")
-        beside += [element("h2", "Beside something simple"), card(_table(told_simple), said)]
+        beside += [element("h2", "Beside something simple"), card(told_simple.markup(), said)]
     if len(verdict.front) > 1:
         beside += [element("h2", "The best trade-offs"), _front(study)]
     return joined([told, *beside])
@@ -81,7 +80,7 @@ def _front(study: Study) -> Markup:
     """The trials that no other one beats in every objective."""
     told, _ = overview.front(study)
     said = "To improve one of these numbers, another one has to get worse."
-    return card(element("p", said, class_="quiet"), _table(told, SHOWN_TRIALS))
+    return card(element("p", said, class_="quiet"), told.markup(SHOWN_TRIALS))
 
 
 def _beside(study: Study) -> Markup:
@@ -89,12 +88,8 @@ def _beside(study: Study) -> Markup:
     views = overview.beside(study)
     different = "Settings" if len(views) == 1 else "Settings that differ"
     told = (("What was measured", overview.measured(views)), (different, overview.settings(views)))
-    cards = [card(element("h3", title), _table(each)) for title, each in told]
+    cards = [card(element("h3", title), each.markup()) for title, each in told]
     return element("div", *cards, class_="figures")
-
-
-def _table(told: TextTable, most: int | None = None) -> Markup:
-    return table([words.metric(each) for each in told.head], told.rows[:most], told.marked)
 
 
 def _confirmed(verdict: Verdict) -> Markup:
@@ -113,7 +108,7 @@ def _confirmed(verdict: Verdict) -> Markup:
     opened = [f"{words.moment(each.at)}: tune {each.command}, on {each.host}" for each in found.locked_reads]
     when = f"The test data was opened {'; '.join(opened)}." if opened else f"No test: {found.untested}."
     note = element("p", when, class_="quiet")
-    parts = [card(element("h3", "Trained again"), _table(told), note)]
+    parts = [card(element("h3", "Trained again"), told.markup(), note)]
     steps = verdict.overtuning.path if verdict.overtuning else ()
     if steps:
         columns = ([s.number for s in steps], [s.validation for s in steps], [s.test for s in steps])

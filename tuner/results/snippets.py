@@ -11,7 +11,6 @@ from tuner.core import words
 from tuner.core.markup import Markup, element, joined, snippet, table
 from tuner.judging import sentences
 from tuner.results import overview, side_by_side
-from tuner.results.overview import TextTable
 
 if TYPE_CHECKING:
     from tuner.results.comparison import Comparison
@@ -31,7 +30,7 @@ def of_study(study: Study) -> str:
     if study.verdict.taken is not None:
         views = overview.beside(study)
         settings = "settings" if len(views) == 1 else "settings that differ"
-        parts += [_table(overview.measured(views)), _folded(settings, _table(overview.settings(views)))]
+        parts += [overview.measured(views).markup(), _folded(settings, overview.settings(views).markup())]
     elif study.records:
         parts.append(element("p", study.why_failed))
     if study.notes:
@@ -45,7 +44,7 @@ def of_trial(view: TrialView) -> str:
     record = view.record
     why = f", {record.reason}" if record.reason else ""
     told = element("p", element("b", f"trial {view.number}"), f" of {view.study.name}: {record.state}{why}")
-    return snippet(told, _table(overview.measured([view])), _table(overview.settings([view])))
+    return snippet(told, overview.measured([view]).markup(), overview.settings([view]).markup())
 
 
 def of_comparison(comparison: Comparison) -> str:
@@ -58,7 +57,3 @@ def of_comparison(comparison: Comparison) -> str:
 
 def _folded(title: str, content: Markup) -> Markup:
     return element("details", element("summary", title), content)
-
-
-def _table(told: TextTable) -> Markup:
-    return table([words.metric(each) for each in told.head], told.rows, told.marked)
