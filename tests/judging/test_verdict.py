@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.judging.made import GAP, LOSS, PAIR, candidate, cases, confirmed, record, told, verdict
 from tuner.core import words
 from tuner.core.objectives import Objectives
-from tuner.core.trial import Objective
+from tuner.core.trial import Objective, Origin
 from tuner.judging import Confirmation, Reason, Verdict, sentences, short
 
 GOLDEN = Path(__file__).parent / "verdicts.txt"
@@ -146,3 +146,12 @@ def test_numbers_beside_each_other_are_told_apart() -> None:
     assert words.numbers(0.123456, 0.123457) == ["0.123456", "0.123457"]
     assert words.numbers(0.5, 0.5) == ["0.5", "0.5"]
     assert len(set(words.numbers(0.050123, 0.050119, 50123.0, 50121.0))) == 4
+
+
+def test_trials_that_came_after_a_confirmation_are_told_of_a_study_with_imported_ones_too() -> None:
+    imported = [replace(record(n, 0.2), conclusive=False, origin=Origin.IMPORTED) for n in (1, 2, 3)]
+    records = [record(0, 0.5), *imported, record(4, 0.4)]
+    again = confirmed([candidate(4, 0.4, 0.40, 0.41, 0.42), candidate(0, 0.5, 0.50, 0.51, 0.52)], trials=5)
+    assert "went on" not in " ".join(sentences(verdict(records, again)))
+    more = [*records, record(5, 0.3)]
+    assert "1 of 3 trials are not in it" in " ".join(sentences(verdict(more, again)))

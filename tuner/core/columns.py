@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from tuner.core.objectives import Objectives
 from tuner.core.reading_columns import ReadingColumns
 from tuner.core.space import Choice, SearchSpace, text_of
-from tuner.core.trial import Objective, Params, Reading, TrialRecord, TrialState
+from tuner.core.trial import Objective, Origin, Params, Reading, TrialRecord, TrialState
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -51,6 +51,7 @@ class Trials:
         best_epoch: (N,) the best epoch; 0 for none.
         train_loss: (N,) at the best epoch, as the three that follow.
         weights: (N,) how many weights its network has.
+        imported: (N,) which trials were trained elsewhere; see `Origin`.
         named: (N,) the best epoch's other numbers by name: those that the objectives name, and further
             ones of the trainer's own.
     """
@@ -72,6 +73,7 @@ class Trials:
     train_score: Floats
     val_score: Floats
     weights: Floats
+    imported: Bools
     named: Mapping[str, Floats]
 
     def __len__(self) -> int:
@@ -193,6 +195,7 @@ def of_records(records: Sequence[TrialRecord], objectives: Objectives) -> dict[s
     plain = ("number", "state", "conclusive", "epochs", "seconds", "interruptions")
     found: dict[str, ArrayLike] = {name: [getattr(each, name) for each in records] for name in plain}
     found["value"] = [math.nan if each.value is None else each.value for each in records]
+    found["imported"] = [each.origin is Origin.IMPORTED for each in records]
     found["best_epoch"] = [each.best.epoch if each.best else 0 for each in records]
     found |= {name: [getattr(each, name) or "" for each in records] for name in ("rule", "reason")}
     found |= {name: moments([getattr(each, name) for each in records]) for name in ("started_at", "ended_at")}
@@ -244,6 +247,7 @@ def trials(columns: Mapping[str, ArrayLike], epochs: Epochs, objectives: Objecti
         ended_at=given("ended_at", math.nan, float),
         best_epoch=column("best_epoch", read(epochs.epoch.astype(float), 0.0), np.int64),
         weights=given("weights", math.nan, float),
+        imported=given("imported", False, bool),
         **{each: column(each, read(getattr(epochs, each)), float) for each in BEST},
         named={
             each: column(f"best.{each}", read(epochs.named(each)), float)

@@ -22,10 +22,10 @@ from tuner.core.objectives import DIRECTIONS, Objectives, layers
 from tuner.core.reading_columns import ReadingColumns
 from tuner.core.space import SearchSpace
 from tuner.core.spec import falls
-from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
+from tuner.core.trial import DIVERGENCE, Objective, Reading, TrialRecord, TrialState
 
-DIVERGENCE, DIVERGED = "divergence", "diverged"
-"""The rule that ends a trial whose losses are not finite or explode, and what such a trial is called."""
+DIVERGED = "diverged"
+"""What a trial is called that `DIVERGENCE` has ended."""
 
 _SIDE = re.compile("^(train|training|val|valid|validation)_")
 """What a number's name has in front that is measured on one of two splits."""
@@ -217,7 +217,7 @@ class Frame:
     @cached_property
     def front(self) -> Ints:
         """Rows of the trials that no other one dominates; see `Objectives.front`."""
-        rows = self.ranking
+        rows = self._own_ranking
         if len(self.objectives) == 1 or not self.feasible[rows].all():
             return rows[:1]
         if self.objectives.has_gap:
@@ -284,7 +284,12 @@ class Frame:
     @property
     def best(self) -> int | None:
         """The row of the search's best trial."""
-        return int(self.ranking[0]) if len(self.ranking) else None
+        return int(self._own_ranking[0]) if len(self._own_ranking) else None
+
+    @property
+    def _own_ranking(self) -> Ints:
+        """`ranking` without imported trials, none of which is ever the best."""
+        return self.ranking[~self.trials.imported[self.ranking]]
 
     @property
     def best_unfinished(self) -> list[TrialRecord]:

@@ -139,7 +139,7 @@ class Confirmation:
         minimize: whether less of it is better.
         score: the name of the score.
         score_falls: whether less of the score is better.
-        trials: how many trials the study had then.
+        trials: how many trials the study had then, imported ones included.
         train_rows: how many rows each repeat trained on; 0 where the study has no `[data]`.
         validation_rows: how many rows judged it.
         redrawn: whether each repeat drew these rows anew; otherwise only the seeds differ.

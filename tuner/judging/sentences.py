@@ -352,7 +352,7 @@ def _caveats(verdict: Verdict, found: Confirmation) -> Iterator[str]:
             f"The locked rows were read {_times(times)}: they are no unseen rows for a choice made after the "
             "first time."
         )
-    more, best = verdict.trials - found.trials, verdict.best
+    more, best = verdict.trials + verdict.imported - found.trials, verdict.best
     if more > 0:
         now = f", and trial {best.number} is its best now" if best and best.number >= found.trials else ""
         yield (

@@ -65,7 +65,7 @@ class Verdict:
         study: its name.
         objectives: what it searches for.
         score_falls: whether less of its score is better.
-        trials: how many trials it has now.
+        trials: how many trials it has now, imported ones apart.
         is_running: whether a process drives it.
         best: the search's best trial; None while no trial has a value.
         taken: the trial to take, likewise.
@@ -73,6 +73,7 @@ class Verdict:
         searched_front: the trials that no other one dominates in the search.
         confirmation: the confirmation; None where it was not done.
         ahead: a trial that is not over and has a better value than the best one; see `Objectives.ahead_of`.
+        imported: how many trials it has imported.
     """
 
     study: str
@@ -86,6 +87,7 @@ class Verdict:
     searched_front: tuple[int, ...] = ()
     confirmation: Confirmation | None = None
     ahead: TrialRecord | None = None
+    imported: int = 0
 
     @classmethod
     def of(
@@ -100,11 +102,12 @@ class Verdict:
     ) -> Self:
         """The verdict over every trial of a study, in the order of their numbers."""
         best = objectives.best_of(records)
+        imported = sum(record.origin is Origin.IMPORTED for record in records)
         return cls(
             study,
             objectives,
             score_falls,
-            sum(record.origin is not Origin.IMPORTED for record in records),
+            len(records) - imported,
             is_running,
             best,
             best if confirmation is None else records[confirmation.choice.recommended],
@@ -112,6 +115,7 @@ class Verdict:
             tuple(record.number for record in objectives.front(records)),
             confirmation,
             objectives.ahead_of(best, records),
+            imported,
         )
 
     @property

@@ -22,6 +22,7 @@ from tuner.core.columns import moments, param_columns
 from tuner.core.frame import Frame
 from tuner.core.reading_columns import ReadingColumns
 from tuner.core.spec import StudySpec
+from tuner.core.trial import Origin
 from tuner.errors import SpecError, StoreError
 from tuner.findings import Evidence, Finding
 from tuner.judging import Confirmation, Verdict
@@ -69,7 +70,7 @@ class LiveSnapshot:
             self.summary.name,
             frame.objectives,
             self.spec.trainer.score_falls,
-            len(frame),
+            int((~frame.trials.imported).sum()),
             self.summary.is_driven,
             best,
             best if found is None else frame.record(found.choice.recommended),
@@ -77,6 +78,7 @@ class LiveSnapshot:
             tuple(frame.trials.number[frame.front].tolist()),
             found,
             frame.objectives.ahead_of(best, frame.best_unfinished),
+            int(frame.trials.imported.sum()),
         )
 
 
@@ -313,6 +315,7 @@ def _trial_columns(rows: list[TrialRow]) -> dict[str, Any]:
         for name in ("number", "state", "epochs", "conclusive", "seconds", "interruptions")
     }
     columns["value"] = [np.nan if row.value is None else row.value for row in rows]
+    columns["imported"] = [row.origin == Origin.IMPORTED for row in rows]
     columns["best_epoch"] = [row.best_epoch or 0 for row in rows]
     columns["rule"] = [row.rule or "" for row in rows]
     columns["reason"] = [row.reason or "" for row in rows]
