@@ -18,6 +18,7 @@ from tuner.api.cores import cores
 from tuner.api.probe import WorkerLayout, fastest
 from tuner.api.session import Session
 from tuner.api.specify import plan
+from tuner.artifacts import Artifacts
 from tuner.core.dataset import Dataset
 from tuner.core.job import Job, Resources
 from tuner.core.spec import StudySpec
@@ -245,7 +246,7 @@ def test_what_is_compiled_in_the_first_epoch_is_no_groups_work(clock: Clock) -> 
 
 
 def test_kernels_are_compiled_before_a_study_begins_where_nothing_is_measured(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     trainer = Timed(clock, lambda rows, threads: 0.1, apart=True)
     probe.compile_kernels(trainer, plan("digits").job(6, Resources()))
@@ -253,7 +254,7 @@ def test_kernels_are_compiled_before_a_study_begins_where_nothing_is_measured(
     begun: list[int] = []
     monkeypatch.setattr(sessions, "compile_kernels", lambda _, job: begun.append(job.rows))
     for rows in (1, 3):
-        session({}, rows=rows)
+        session({}, rows=rows, executor="inline")._executor(Artifacts(tmp_path, "0" * 32, "x", "y")).close()
     assert begun == [3]
 
 

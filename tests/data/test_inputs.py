@@ -16,9 +16,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from tuner.core.data_spec import DataSpec
-from tuner.core.dataset import PADDING, UNKNOWN, Dataset, InputKind
+from tuner.core.dataset import PADDING, UNKNOWN, Dataset, FingerprintCheck, InputKind
 from tuner.data import (
-    FingerprintCheck,
     Scaling,
     encode,
     flat,

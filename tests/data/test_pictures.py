@@ -14,8 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tuner.core.data_spec import DataSpec
-from tuner.core.dataset import Dataset, InputKind
-from tuner.data import FingerprintCheck, differences, encode, load, outline, pictures, read_rows
+from tuner.core.dataset import Dataset, FingerprintCheck, InputKind
+from tuner.data import differences, encode, load, outline, pictures, read_rows
 from tuner.data.locked import unlock
 from tuner.errors import DataError, PluginError
 

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.core.data_spec import DataSpec
-from tuner.core.dataset import Dataset
-from tuner.data import FingerprintCheck, from_arrays, load, locked
+from tuner.core.dataset import Dataset, FingerprintCheck
+from tuner.data import from_arrays, load, locked
 from tuner.errors import DataError
 
 WAYS: dict[str, dict[str, Any]] = {

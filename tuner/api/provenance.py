@@ -10,18 +10,15 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from tuner.artifacts import DESCRIPTION
 from tuner.core.data_spec import MEMORY
-from tuner.core.dataset import Dataset
+from tuner.core.dataset import Dataset, FingerprintCheck
 from tuner.core.spec import StudySpec
 from tuner.errors import DataError, SpecError, TunerError
 from tuner.results import Study
 from tuner.store import Database
-
-if TYPE_CHECKING:
-    from tuner.data import FingerprintCheck
 
 _TAKEN_NOW = "the data's fingerprint is stored from now on; the tuner that began this study stored none"
 _INPUTS = "inputs"
@@ -73,8 +70,6 @@ class Provenance:
     @property
     def fingerprint_check(self) -> FingerprintCheck:
         """What `data.load` compares the data with."""
-        from tuner.data import FingerprintCheck
-
         return FingerprintCheck(self._stored, self._changed)
 
     def notes(self, data: Dataset | None) -> tuple[str, ...]:
@@ -179,8 +174,6 @@ def _inputs_before(database: Database, name: str, spec: StudySpec) -> Mapping[st
 
 def of_new() -> FingerprintCheck:
     """The provenance of a new study."""
-    from tuner.data import FingerprintCheck
-
     return FingerprintCheck(None, lambda _: None)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from tuner.api.session import Session
 from tuner.api.specify import PreparedStudy, prepare
 from tuner.artifacts import Artifacts
 from tuner.core.budget import StudyState
-from tuner.core.dataset import Dataset
+from tuner.core.dataset import Dataset, FingerprintCheck
 from tuner.core.objectives import Objectives
 from tuner.core.ports import Observer
 from tuner.core.seeds import derive
@@ -27,9 +27,6 @@ from tuner.judging import Candidate, worth_repeating
 from tuner.search import FixedSearcher
 from tuner.store import CONFIRMS, Database, StudySummary
 from tuner.trainers import load_model
-
-if TYPE_CHECKING:
-    from tuner.data import FingerprintCheck
 
 
 def begun(database: Database, summary: StudySummary, number: int) -> StudySummary | None:

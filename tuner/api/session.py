@@ -92,8 +92,6 @@ class Session:
         layout, measured = _layout(planned, devices, unfused, in_process, stored or {})
         if layout.rows == 1 and unfused is None:
             unfused = measured or "as this study began"
-        if layout.rows > 1 and measured is None and devices[0] == "cpu":
-            compile_kernels(planned.make(), planned.job(layout.rows, Resources(devices, layout.threads)))
         limited = spec.stop.memory is not None or spec.stop.silence is not None
         kind = executors.chosen(trainer.executor, layout.workers, ends_trials=limited)
         return cls(
@@ -244,6 +242,8 @@ class Session:
         at = self.layout
         job = planned.job(at.rows, Resources(self.devices, at.threads))
         job = replace(job, most_work=at.most_work)
+        if at.rows > 1 and self.measured is None and self.devices[0] == "cpu":
+            compile_kernels(planned.make(), job)
         resources = assign_devices(self.devices, trainer.devices_per_worker, at.workers, at.threads)
         setup = executors.Setup(
             planned.make, job, artifacts, tuple(resources), trainer.restarts, bool(trainer.reproducible)

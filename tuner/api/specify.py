@@ -11,20 +11,17 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tuner import content, registry, search, trainers
 from tuner.api.inference import complete
 from tuner.core.data_spec import MEMORY
-from tuner.core.dataset import Dataset
+from tuner.core.dataset import Dataset, FingerprintCheck
 from tuner.core.job import Job, Resources
 from tuner.core.space.section import parse_space
 from tuner.core.spec import StudySpec
 from tuner.core.training import Trainer
 from tuner.errors import SpecError, TunerError
-
-if TYPE_CHECKING:
-    from tuner.data import FingerprintCheck
 
 NAMED = {
     "trainer.use": ("tuner.trainers",),

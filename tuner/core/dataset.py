@@ -5,7 +5,7 @@ Holds the training and the validation split and nothing of the test split, which
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol, Self
@@ -209,3 +209,16 @@ class Dataset:
     def kind(self) -> InputKind:
         """What the inputs of a row are."""
         return InputKind.of(self.input_shape, self.vocabulary)
+
+
+@dataclass(frozen=True)
+class FingerprintCheck:
+    """The fingerprint that data is compared with, and what to do where it differs.
+
+    Attributes:
+        stored: the study's fingerprint; None before there is one.
+        on_change: called with the differences, a clause each; raises if a change is not allowed.
+    """
+
+    stored: bytes | None
+    on_change: Callable[[Sequence[str]], None]

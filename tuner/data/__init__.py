@@ -3,7 +3,7 @@
 from tuner.data.column_summary import ColumnSummary, examples, summarize
 from tuner.data.embedding import code_notes, embedded
 from tuner.data.encoding import read_as
-from tuner.data.fingerprint_check import FingerprintCheck, differences
+from tuner.data.fingerprint_check import differences
 from tuner.data.given import opened, rows_of
 from tuner.data.inputs import encode
 from tuner.data.load import from_arrays, from_memory, load
@@ -15,7 +15,6 @@ from tuner.data.unseen import tell, untold
 
 __all__ = [
     "ColumnSummary",
-    "FingerprintCheck",
     "Outline",
     "Scaling",
     "code_notes",

@@ -5,8 +5,7 @@ Called by `load` between reading and dividing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.core.data_spec import DataSpec
+from tuner.core.dataset import FingerprintCheck
 from tuner.data import given, source
 from tuner.data.fingerprint import Fingerprint, HashedSource, Roles
 from tuner.data.relocking import assign_roles, is_locked
 from tuner.data.resampling import rows_of
 from tuner.data.source import Source
-
-
-@dataclass(frozen=True)
-class FingerprintCheck:
-    """The fingerprint that data is compared with, and what to do where it differs.
-
-    Attributes:
-        stored: the study's fingerprint; None before there is one.
-        on_change: called with the differences, a clause each; raises if a change is not allowed.
-    """
-
-    stored: bytes | None
-    on_change: Callable[[Sequence[str]], None]
 
 
 class CheckedSource:

@@ -14,11 +14,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tuner.core.data_spec import DataSpec
-from tuner.core.dataset import Dataset, Task
+from tuner.core.dataset import Dataset, FingerprintCheck, Task
 from tuner.data import column, given, plain_numbers, source, split, target, targets
 from tuner.data.arrays import Sequences, X, Y
 from tuner.data.fingerprint import OPEN, TEST, Roles
-from tuner.data.fingerprint_check import CheckedSource, FingerprintCheck
+from tuner.data.fingerprint_check import CheckedSource
 from tuner.data.options import Options
 from tuner.data.reading import numbers, timestamps
 from tuner.data.resampling import SearchRows, rows_of

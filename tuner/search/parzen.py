@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers._tpe.sampler import default_weights
 
-from tuner.search import kernels
-
 Array = NDArray[np.float64]
 
 
@@ -67,6 +65,9 @@ class Parzen:
             space: the parameters; as `Axes` where they are fitted again and again.
             cells: (N, C + G) numbers of the observed rows, in the order of their trials.
         """
+        from tuner.search import kernels  # loads numba, which the first trials do not wait for
+
+        self._kernels = kernels
         self._axes = axes = space if isinstance(space, Axes) else Axes(space)
         self._count = count = len(cells) + 1
         # No level is the prior's own.
@@ -89,7 +90,7 @@ class Parzen:
         chances = rng.random_sample((len(axes.choices), size))
         quantiles = rng.random_sample((len(axes.numeric), size))
         normal = ndtri(quantiles * self._mass[:, chosen] + self._below[:, chosen])
-        kernels.place(
+        self._kernels.place(
             chosen, chances, normal, self._observed, axes.sizes, self._mu, self._sigma,
             axes.low, axes.width, axes.is_log, axes.steps, axes.choices, axes.numeric, samples,
         )  # fmt: skip
@@ -98,7 +99,7 @@ class Parzen:
     def log_density(self, samples: Array) -> Array:
         """The log density (mass, where stepped) of (S, C + G) samples: (S,)."""
         axes = self._axes
-        found: Array = kernels.log_density(
+        found: Array = self._kernels.log_density(
             samples, _weights(self._count), self._observed, axes.sizes, self._mu, self._sigma, self._mass,
             axes.low, axes.width, axes.is_log, axes.steps, axes.choices, axes.numeric,
         )  # fmt: skip
