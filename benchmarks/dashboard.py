@@ -189,7 +189,7 @@ def use(page: Page) -> dict[str, float]:
       const since = test => whenReady(test).then(t => (t - t0) / 1000);
       return Promise.all([
         since(() => document.querySelector('main .ag-row .ag-cell')),
-        since(() => /^[0-9]+ trials/.test((document.querySelector('#table-state') || {}).textContent)),
+        since(() => /^[0-9,]+ trials/.test((document.querySelector('#table-state') || {}).textContent)),
       ]); }"""
     page.wait_for_timeout(LOOK_MS)
     timed["to the table"], timed["to all its rows"] = page.evaluate(table)

@@ -16,7 +16,7 @@ import tuner
 from tuner.core.budget import StudyState
 from tuner.core.stop_spec import StopSpec
 from tuner.errors import SpecError
-from tuner.executors.limits import descendants, resident_bytes
+from tuner.machine import descendants, resident_bytes
 from tuner.store import verify
 
 SPACE = {"x": tuner.Float(0, 1)}

@@ -88,3 +88,21 @@ def test_whole_table_is_downloaded_from_the_page_itself(browser: Browser, report
         page.get_by_text("all trials as CSV").click()
     assert download.value.suggested_filename == "made.csv"
     assert len(download.value.path().read_text().splitlines()) == 21
+
+
+def test_a_notebook_shows_the_study_in_a_frame_that_reaches_nothing_else(
+    browser: Browser, report: Path
+) -> None:
+    study = tuner.load("made", storage=f"sqlite:///{report.parent}/tuner.db")
+    page = browser.new_page()
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.set_content(f"<h1>notebook</h1>{study.dashboard(height=600)._repr_html_()}")
+    frame = page.frame_locator("iframe")
+    frame.locator(".plot").first.scroll_into_view_if_needed()
+    frame.locator(".plot .main-svg").first.wait_for()
+    assert frame.locator("h1").text_content() == "made"
+    assert page.locator("iframe").bounding_box()["height"] == 600  # type: ignore[index]
+    assert "allow-same-origin" not in str(page.locator("iframe").get_attribute("sandbox"))
+    assert wrong == []
+    page.close()

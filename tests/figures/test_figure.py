@@ -153,6 +153,7 @@ def test_hostile_texts_are_shown_letter_by_letter() -> None:
 
     assert unescape(figures.safe(HOSTILE)) == HOSTILE
     assert figures.safe("a\n b") == "a b"
+    assert figures.safe("hidden units of layer one", 12) == "hidden…r one"
     assert len(unescape(figures.safe("<" * 500))) == 200
 
 

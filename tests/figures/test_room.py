@@ -34,3 +34,14 @@ def test_margins_leave_room_for_long_numbers_and_for_small_print() -> None:
     assert short["layout"]["margin"]["b"] == 50
     many = figures.plot(figures.find("convergence"), frame(losses(*(1 + n / 999 for n in range(999)))))
     assert many["layout"]["margin"]["b"] > 50
+
+
+def test_numbers_that_are_all_the_same_stand_in_the_middle_of_their_axis() -> None:
+    drawing = figures.plot(figures.find("convergence"), frame(losses(0.30530390548)))
+    low, high = drawing["layout"]["yaxis"]["range"]
+    assert low < 0.28 < 0.33 < high
+    drawn = [y for trace in drawing["data"] for y in trace["y"] if y is not None]
+    assert max(drawn) - min(drawn) < 1e-8, "a point lies on its own line"
+    assert (
+        "range" not in figures.plot(figures.find("convergence"), frame(losses(0.3, 0.4)))["layout"]["yaxis"]
+    )

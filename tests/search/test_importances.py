@@ -12,7 +12,7 @@ from benchmarks.importances import FUNCTIONS, named
 from tuner.core.space import Choice, Float, SearchSpace
 from tuner.core.spec import SearchSpec
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
-from tuner.search import OptunaSearcher, importances
+from tuner.search import OptunaSearcher, by_best_tenth, importances
 from tuner.testing.searcher import conditional_space
 
 SPACE = SearchSpace.compose(
@@ -204,3 +204,17 @@ def test_of_two_parameters_that_went_along_with_each_other_none_is_named() -> No
 
     assert told(together=False) == {"a", "b"}
     assert told(together=True) == set()
+
+
+def test_a_second_method_names_what_sets_the_best_tenth_apart_and_whether_it_agrees_is_told() -> None:
+    second = by_best_tenth(SPACE, records(), Objective())
+    assert sum(second.values()) == pytest.approx(1.0)
+    assert max(second, key=lambda name: second[name]) == "strong"
+    assert "only" not in second
+    assert "inner" in second
+    assert by_best_tenth(SPACE, records(30), Objective()) == {}
+    found = replace(importances(SPACE, records(), Objective()), second=second)
+    assert found.second_opinion == "PED-ANOVA, by the best tenth: strong first, too"
+    other = replace(found, second={"weak": 0.75, "strong": 0.25})
+    assert other.second_opinion == "PED-ANOVA, by the best tenth: weak first (75 %; strong 25 %)"
+    assert replace(found, second={}).second_opinion == ""

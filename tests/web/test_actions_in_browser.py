@@ -55,6 +55,12 @@ def test_requests_need_the_flag_and_the_token(tmp_path: Path) -> None:
     assert "copy tune try" not in refused.text
     taking = build(PageRenderer(live, pages.load(), allows=True), token="secret", url=url).test_client()
     assert taking.post("/-/ask", json=TRY).status_code == 403
+    assert (
+        plain.post(
+            "/-/ask", json={"study": "made", "kind": "delete", "content": {"name": "made"}}
+        ).status_code
+        == 403
+    )
     assert asked(path) == []
     answer = taking.post("/-/ask?token=secret", json=TRY).get_json()
     assert (answer["is_noted"], "tune resume made" in answer["told"]) == (True, True)
@@ -63,12 +69,14 @@ def test_requests_need_the_flag_and_the_token(tmp_path: Path) -> None:
     for wrong, told in (
         ({**TRY, "content": {"depth": 99}}, "depth"),
         ({**TRY, "kind": "stop"}, "no process drives 'made'"),
-        ({**TRY, "kind": "shout"}, "try, end, stop, raise or comment"),
+        ({**TRY, "kind": "shout"}, "try, end, stop, raise, comment or delete"),
         ({**TRY, "kind": "raise", "content": {"trials": 99}}, "tune resume made --trials 99"),
         ({**TRY, "kind": "end", "content": {"trial": 3}}, "no process drives 'made'"),
         ({**TRY, "study": "mode"}, "no study 'mode'"),
         ({"kind": "stop"}, "no study"),
-        (None, "raise or comment"),
+        (None, "comment or delete"),
+        ({"study": "made", "kind": "delete"}, "name: the study's own is needed"),
+        ({"study": "mode", "kind": "delete", "content": {"name": "mode"}}, "no study 'mode'"),
     ):
         answer = taking.post("/-/ask?token=secret", json=wrong).get_json()
         assert not answer["is_noted"]
@@ -84,6 +92,7 @@ def test_without_the_flag_there_is_a_command_to_copy(page: Page, acting: Server,
     button = page.locator("#panel button", has_text="copy tune try")
     expect(button).to_have_attribute("title", re.compile("^tune try made .*learning_rate="))
     expect(page.locator("#to-try")).to_have_count(0)
+    expect(page.locator("#status .menu button")).to_have_attribute("data-copy", "tune delete made")
     looking.close()
     assert "token=" in acting.address
 
@@ -118,6 +127,23 @@ def test_a_comment_is_kept_and_stands_in_the_table(page: Page, acting: Server, t
     expect(page.locator("#body")).to_contain_text("1 of 20 trials")
     page.goto(base + address("made", "trial", 3))
     expect(page.locator("#body")).to_contain_text("diverges late #suspect <b>")
+
+
+def test_a_study_is_deleted_once_that_is_confirmed(page: Page, acting: Server, tmp_path: Path) -> None:
+    page.goto(acting.address)
+    page.get_by_role("link", name="made").click()
+    page.locator("#status summary", has_text="more").click()
+    page.locator("#status [data-ask=delete]").click()
+    page.locator("dialog[open] button", has_text="no").click()
+    page.locator("#status summary", has_text="more").click()
+    page.locator("#status [data-ask=delete]").click()
+    with Database.open(f"sqlite:///{tmp_path / 'tuner.db'}") as database:
+        assert database.names() == {"made"}
+        page.locator(
+            "dialog[open] button", has_text="yes, delete 'made', its 20 trials and its models"
+        ).click()
+        expect(page.locator("#body")).to_contain_text("No studies yet")
+        assert database.names() == set()
 
 
 def test_a_running_study_is_raised_and_stopped_once_that_is_confirmed(page: Page, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,10 @@ from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
 from tuner.errors import StoreError
 from tuner.figures import Frame
 from tuner.findings import Evidence
-from tuner.store import Database
+from tuner.machine import MachineReading
+from tuner.store import Database, lease
 from tuner.store.columns import Reader
-from tuner.web import answers, pages, table
+from tuner.web import answers, pages, parts, table
 from tuner.web.insights import Insights
 from tuner.web.live import Live
 from tuner.web.renderer import PageRenderer
@@ -173,7 +175,6 @@ for group in ("trials", "epochs"):
     for name in vars(getattr(one, group)):
         mine, its = (getattr(getattr(frame, group), name) for frame in (one, other))
         np.testing.assert_array_equal(mine, its)
-plain.settle(sys.argv[2])  # a thread within compiled code aborts a process that ends
 print(len(one))
 """
 
@@ -200,6 +201,20 @@ def test_findings_and_importances_come_behind_the_first_look(path: Path, live: L
     assert set(later.frame.importances) == {"value", "gap"}
     assert later.findings
     assert live.snapshot("made") is later
+
+
+def test_nothing_is_computed_any_more_once_the_database_is_closed(path: Path) -> None:
+    live = Live(Reader(make_study(path, "made", 120, 6)))
+    live.snapshot("made")
+    insights = live.study("made").insights
+    thread = insights._thread
+    assert thread is not None
+    live.close()
+    assert not thread.is_alive()  # a process that ends aborts a thread within compiled code
+    insights._next = 0.0
+    insights.of(Evidence(live.snapshot("made").frame, 6, 0.5), lambda _: [])
+    assert insights._thread is thread
+    live.reader.close()
 
 
 def test_what_an_end_or_a_confirmation_changes_is_not_waited_for(path: Path, live: Live) -> None:
@@ -281,3 +296,34 @@ def test_the_verdict_says_which_way_a_setting_makes_the_gap_smaller(path: Path, 
     live.settle("made")
     told = answers.drivers(live.snapshot("made").frame, most=10)
     assert re.search(r"width \([^)]*; lower: smaller gap\)", told)
+
+
+def test_a_running_study_says_what_its_machine_does_and_since_when(
+    path: Path, live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "BEAT_S", 3600.0)  # nothing is read of this machine meanwhile
+    told = MachineReading("", "ada", 4, 1.75, 3 * 2**30, 1.9, 2, 6 * 2**30, 16 * 2**30)
+    renderer = PageRenderer(live, pages.load())
+    route = Route(study="runs")
+
+    def reads(at: datetime) -> tuple[str, str]:
+        reading = replace(told, at=at.isoformat(timespec="seconds"))
+        with sqlite3.connect(path) as stored:
+            stored.execute("UPDATE tuner_lease SET machine = ?", (reading.to_text(),))
+        stored.close()
+        state = renderer.state(route)
+        assert state.snapshot is not None
+        return state.version, to_json_plotly(parts.header(state.snapshot))
+
+    with Database.open(f"sqlite:///{path}", create=True) as database:
+        store = database.create_study("runs", spec("runs", 9, 4), {})
+        before, header = reads(datetime.now(UTC))
+        assert "ada: the study keeps 1.8 cores busy" in header
+        assert "no longer up to date" not in header
+        snapshot = live.snapshot("runs")
+        after, header = reads(datetime.now(UTC) - timedelta(hours=1))
+        assert "no longer up to date: ada" in header
+        assert after != before
+        assert live.snapshot("runs").version == snapshot.version  # no figure is drawn again for it
+        store.close()
+    assert "ada" not in to_json_plotly(parts.header(live.snapshot("runs")))

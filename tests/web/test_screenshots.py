@@ -10,6 +10,7 @@ from playwright.sync_api import Page
 
 import tuner
 from tests.web.conftest import Serve, drawn
+from tuner.figures import THEMES
 from tuner.web import pages
 from tuner.web.route import address
 
@@ -19,6 +20,12 @@ FOLDER = Path(os.environ.get("TUNER_SCREENSHOTS", "screenshots"))
 """Where the pictures stay when the tests are over."""
 
 AXE = Axe()
+
+FITS = """colour => [...document.querySelectorAll('.card .js-plotly-plot')].every(plot => {
+  const drawn = plot._fullLayout;
+  return !plot.offsetWidth || (drawn && drawn.width === plot.clientWidth && drawn.font.color === colour);
+})"""
+"""Whether every figure that is seen is drawn in its present size, in the theme whose text has this colour."""
 
 LOOKS: dict[str, tuple[int, Literal["light", "dark"]]] = {
     "wide": (1280, "light"),
@@ -47,8 +54,10 @@ def test_a_picture_of_every_page_is_kept_and_no_page_has_barriers(
         for look, (width, scheme) in LOOKS.items():
             page.set_viewport_size({"width": width, "height": 900})
             page.emulate_media(color_scheme=scheme)
-            page.goto(base + address("digits", each.name, 3 if each.file.of == "trial" else None))
-            drawn(page)
+            if look == "wide":
+                page.goto(base + address("digits", each.name, 3 if each.file.of == "trial" else None))
+                drawn(page)
+            page.wait_for_function(FITS, arg=THEMES[scheme].text)
             if "findings" in each.file.all_parts:
                 page.locator(".findings p").first.wait_for()
             overflow = page.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")

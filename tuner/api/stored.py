@@ -173,15 +173,7 @@ def delete(name: str, *, storage: str | None = None, models: str | Path | None =
         StudyLocked: a living process drives it.
     """
     with Database.open(storage_url(storage), models=models) as database:
-        database.study(name)
-        _delete(database, name)
-
-
-def _delete(database: Database, name: str) -> None:
-    """Remove a study after what confirmed it."""
-    confirming = [each.name for each in database.studies() if each.confirms == name]
-    for each in (*reversed(confirming), name):
-        database.delete_study(each)
+        database.delete_study(name)
 
 
 def make_room(database: Database, name: str) -> tuple[str, ...]:
@@ -196,7 +188,7 @@ def make_room(database: Database, name: str) -> tuple[str, ...]:
     old = next((each for each in database.studies() if each.name == name), None)
     if old is None:
         return ()
-    _delete(database, name)
+    database.delete_study(name)
     trials, begun = words.count(sum(old.counts.values()), "trial"), words.moment(old.created_at)
     return (f"This study replaces one of {trials} that was started on {begun}; that one is deleted.",)
 

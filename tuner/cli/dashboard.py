@@ -26,7 +26,8 @@ def run(
     allow_actions: Annotated[
         bool,
         typer.Option(
-            "--allow-actions", help="Let visitors who have the token stop studies and try configurations."
+            "--allow-actions",
+            help="Let visitors who have the token stop and delete studies and try configurations.",
         ),
     ] = False,
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open a browser.")] = False,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from tuner.core import words
+
 
 @dataclass(frozen=True, eq=False)
 class Importances(Mapping[str, float]):
@@ -20,6 +22,8 @@ class Importances(Mapping[str, float]):
         shares: by parameter.
         errors: the standard error of each share.
         idle: the other parameters that were judged: their shares cannot be told from nothing.
+        second: what another method says: how much each parameter sets the best tenth of the trials apart
+            from all (PED-ANOVA), as shares that sum to 1; empty where nobody asked, or of few trials.
     """
 
     trials: int = 0
@@ -27,6 +31,7 @@ class Importances(Mapping[str, float]):
     shares: Mapping[str, float] = field(default_factory=dict)
     errors: Mapping[str, float] = field(default_factory=dict)
     idle: tuple[str, ...] = ()
+    second: Mapping[str, float] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> float:
         return self.shares[name]
@@ -36,6 +41,19 @@ class Importances(Mapping[str, float]):
 
     def __len__(self) -> int:
         return len(self.shares)
+
+    @property
+    def second_opinion(self) -> str:
+        """Whether the second method names the same parameter first, in words; empty without one."""
+        if not self.shares or not self.second:
+            return ""
+        mine, its = (max(each, key=lambda name: each[name]) for each in (self.shares, self.second))
+        if mine == its:
+            return f"PED-ANOVA, by the best tenth: {mine} first, too"
+        other = words.percent(self.second.get(mine, 0.0))
+        return (
+            f"PED-ANOVA, by the best tenth: {its} first ({words.percent(self.second[its])}; {mine} {other})"
+        )
 
     @property
     def silence(self) -> str:

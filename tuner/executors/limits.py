@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,8 +15,8 @@ from pathlib import Path
 
 from tuner.core.stop_spec import StopSpec
 from tuner.core.trial import Stop
+from tuner.machine import descendants, resident_bytes
 
-_PAGE = os.sysconf("SC_PAGE_SIZE")
 _GIB = 2**30
 
 
@@ -79,37 +78,8 @@ class Limits:
         return Stop("silence", reason, conclusive=False)
 
 
-def resident_bytes(pid: int) -> int:
-    """The memory of a process and of those that it has started; 0 where the system does not tell."""
-    return sum(map(_resident, [pid, *descendants(pid)]))
-
-
-def descendants(pid: int) -> list[int]:
-    """The processes that a process has started, and those that they have."""
-    found: list[int] = []
-    for path in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError, ValueError):
-            for child in map(int, path.read_text().split()):
-                found += [child, *descendants(child)]
-    return found
-
-
 def end(pid: int) -> None:
     """End a process and those that it has started."""
     for each in [pid, *descendants(pid)]:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(each, signal.SIGKILL)
-
-
-def _resident(pid: int) -> int:
-    with suppress(OSError, ValueError, IndexError):
-        if Path("/proc/self/statm").exists():
-            return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * _PAGE
-        told = subprocess.run(
-            ["ps", "-o", "rss=", "-p", str(pid)],  # noqa: S607
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return int(told.stdout) * 1024
-    return 0

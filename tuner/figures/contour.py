@@ -119,7 +119,7 @@ def draw(columns: Contour, theme: Theme) -> Drawing:
         "colorscale": [list(pair) for pair in theme.scale],
         "reversescale": good_is_low,
         "zmin": low,
-        "zmax": high if high > low else low + 1e-9,
+        "zmax": high if high > low else low + (0.1 * abs(low) or 1.0),
         "hoverongaps": False,
         "xgap": 1,
         "ygap": 1,

@@ -21,6 +21,7 @@ MOST = 15
 _FEW = 7
 _CLEAR = 0.25
 _ROOM = 1.35  # for what is written behind the longest bar
+_BESIDE = 0.175  # where the second of two bars stands
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class ImportanceData:
         value_error: the standard errors of `value`.
         gap_error: and of `gap`.
         trials: how many trials the values rest on.
+        second: each one's share by the second method; None without one.
+        opinion: whether that agrees on what comes first, in words.
         gap_side: on which side of each the gap is smaller, see `smaller_gap_side`.
     """
 
@@ -43,6 +46,8 @@ class ImportanceData:
     value_error: tuple[float | None, ...]
     gap_error: tuple[float | None, ...]
     trials: int
+    second: tuple[float | None, ...]
+    opinion: str
     gap_side: tuple[str, ...]
 
 
@@ -85,6 +90,8 @@ def data(frame: Frame) -> ImportanceData:
         value_error=tuple(value.errors.get(name) for name in names),
         gap_error=tuple(gap.errors.get(name) for name in names),
         trials=value.trials or gap.trials,
+        second=tuple(value.second.get(name) for name in names),
+        opinion=value.second_opinion,
         gap_side=tuple(smaller_gap_side(frame, name) if gap.get(name) else "" for name in names),
     )
 
@@ -94,9 +101,17 @@ def draw(columns: ImportanceData, theme: Theme) -> Drawing:
     names = [safe(name, 28) for name in columns.parameters]
     places = list(range(len(names)))
     traces = []
-    for label, shares, errors, hue in (
-        ("for the value", columns.value, columns.value_error, theme.blue),
-        ("for the gap", columns.gap, columns.gap_error, theme.orange),
+    sides = [f"{safe(side, 20)}: smaller gap" if side else "" for side in columns.gap_side]
+    second = ["" if share is None else f"<br>PED-ANOVA: {share:.0%}" for share in columns.second]
+    for label, shares, errors, hue, more in (
+        ("for the value", columns.value, columns.value_error, theme.blue, second),
+        (
+            "for the gap",
+            columns.gap,
+            columns.gap_error,
+            theme.orange,
+            [side and f"<br>{side}" for side in sides],
+        ),
     ):
         if any(share is not None for share in shares):
             traces.append(
@@ -110,19 +125,25 @@ def draw(columns: ImportanceData, theme: Theme) -> Drawing:
                     "text": names,
                     "textposition": "none",
                     "marker": {"color": hue},
-                    "hovertemplate": f"%{{text}} {label}: %{{x:.0%}} ± %{{error_x.array:.0%}}<extra></extra>",
+                    "hovertext": more,
+                    "hovertemplate": (
+                        f"%{{text}} {label}: %{{x:.0%}} ± %{{error_x.array:.0%}}%{{hovertext}}<extra></extra>"
+                    ),
                 }
             )
-    if traces and traces[-1]["name"] == "for the gap":
-        traces[-1] |= _sided(columns, names, theme)
-    longest = max(share or 0.0 for share in (*columns.value, *columns.gap))
+    if any(sides):
+        traces.append(_sides(columns, sides, _BESIDE if len(traces) > 1 else 0.0, theme))
+    errors = (*columns.value_error, *columns.gap_error)
+    ends = zip((*columns.value, *columns.gap), errors, strict=True)
+    longest = max((share or 0.0) + (error or 0.0) for share, error in ends)
     y = theme.axis(tickmode="array", tickvals=places, ticktext=names, autorange="reversed", showgrid=False)
     x = theme.axis(
-        f"share of the difference between {columns.trials} trials",
+        f"share explained ({columns.trials:,} trials)",
         tickformat=".0%",
         range=[0, min(_ROOM * longest, 1.0) or 1],
     )
-    layout = theme.layout(x, y, barmode="group", bargap=0.3)
+    notes = [theme.note(columns.opinion)] if columns.opinion else []
+    layout = theme.layout(x, y, barmode="group", bargap=0.3, annotations=notes)
     layout["margin"]["l"] = max(64, 20 + 7 * max(map(len, names)))
     return {"data": traces, "layout": layout}
 
@@ -131,15 +152,20 @@ def _numbers(cells: Sequence[float | None]) -> Any:
     return listed([float("nan") if cell is None else cell for cell in cells])
 
 
-def _sided(columns: ImportanceData, names: list[str], theme: Theme) -> dict[str, Any]:
-    """What is written behind the bars of the gap, and said of them."""
+def _sides(columns: ImportanceData, told: list[str], beside: float, theme: Theme) -> dict[str, Any]:
+    """What is written behind the bars of the gap and their errors, so far beside the parameter's place."""
+    rows = [i for i, text in enumerate(told) if text]
     return {
-        "text": [f"\u2002{safe(side, 20)}: smaller gap" if side else "" for side in columns.gap_side],
-        "textposition": "outside",
-        "constraintext": "none",  # else it shrinks with the bar
-        "textfont": {"size": 9, "color": theme.muted},
-        "hovertext": names,
-        "hovertemplate": "%{hovertext} for the gap: %{x:.0%}<br>%{text}<extra></extra>",
+        "type": "scatter",
+        "mode": "text",
+        "showlegend": False,
+        "x": listed([(columns.gap[i] or 0.0) + (columns.gap_error[i] or 0.0) for i in rows]),
+        "y": [i + beside for i in rows],
+        "text": [f"\u2002{told[i]}" for i in rows],
+        "textposition": "middle right",
+        "textfont": {"size": 10, "color": theme.muted},
+        "cliponaxis": False,
+        "hoverinfo": "skip",
     }
 
 
@@ -150,7 +176,9 @@ FIGURE = Figure(
         "How much of the difference between the trials' values (blue), and between their gaps (orange), each "
         "parameter explains, with the standard error; the rest to 100 % is noise or cannot be attributed. "
         "Parameters without a measurable effect are left out. Small print says on which side the gap is "
-        "smaller. Tune the long bars; a parameter that matters for the gap but not for the value can be "
+        "smaller. Below stands whether another method, Optuna's PED-ANOVA, which asks what sets the best "
+        "tenth of the trials apart, names the same parameter first. Tune the long bars; a parameter that "
+        "matters for the gap but not for the value can be "
         "set to over-fit less at no cost."
     ),
     data=data,

@@ -57,7 +57,11 @@ def _fine(values: Floats, digits: int) -> int:
     low, high = values.min(), values.max()
     most = max(abs(low), abs(high))
     apart = high / most - low / most if most else 0.0
-    return min(digits + math.ceil(max(0.0, -math.log10(apart))), _MOST_DIGITS) if apart > 0 else digits
+    return (
+        min(digits + math.ceil(max(0.0, -math.log10(apart))), _MOST_DIGITS)
+        if apart > 0
+        else max(digits, POINT_DIGITS)
+    )
 
 
 def rising(values: Any, digits: int = 7) -> list[float | None]:

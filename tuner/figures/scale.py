@@ -11,7 +11,10 @@ from tuner.core.columns import Floats, Ints
 from tuner.core.frame import Frame
 from tuner.core.space import Choice, Int
 from tuner.figures.numbers import listed
-from tuner.figures.theme import Theme, safe
+from tuner.figures.theme import Theme, safe, shortened
+
+TITLE = 32
+"""Characters of a parameter's name along its axis."""
 
 FEW = 16
 """A number with more values than this is binned as a continuum."""
@@ -99,8 +102,8 @@ class Scale:
             places = self.low + np.rint(self.shares(places) * last) * (self.high - self.low) / last
         return [f"{place:.4g}" for place in places.tolist()]
 
-    def axis(self, theme: Theme, **more: Any) -> dict[str, Any]:
-        """The axis as Plotly has it."""
+    def axis(self, theme: Theme, title: int = TITLE, **more: Any) -> dict[str, Any]:
+        """The axis as Plotly has it; its name has at most so many letters."""
         if self.labels:
             ticks = {
                 "tickmode": "array",
@@ -108,10 +111,10 @@ class Scale:
                 "ticktext": [safe(label, 16) for label in self.labels],
                 "range": [-0.5, len(self.labels) - 0.5],
             }
-            return theme.axis(self.name, **{**ticks, **more})
+            return theme.axis(shortened(self.name, title), **{**ticks, **more})
         ends = np.log10([self.low, self.high]) if self.log else np.array([self.low, self.high])
         margin = (0.5 / self.count if self.count else 0.03) * (ends[1] - ends[0]) or 0.5
         within: dict[str, Any] = {"range": listed([ends[0] - margin, ends[1] + margin], 6)}
         if self.log and ends[1] - ends[0] < 1.5:
             within["dtick"] = "D2"  # 1, 2 and 5 of each decade; labels at every digit overlap
-        return theme.axis(self.name, log=self.log, **{**within, **more})
+        return theme.axis(shortened(self.name, title), log=self.log, **{**within, **more})

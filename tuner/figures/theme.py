@@ -19,15 +19,21 @@ LINE = 46
 _UNSAFE = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
+def shortened(text: object, longest: int) -> str:
+    """A text in one line; what is too long loses its middle, since names often differ at their ends."""
+    plain = " ".join(str(text).split())
+    if len(plain) <= longest:
+        return plain
+    return f"{plain[: longest // 2]}…{plain[len(plain) - (longest - 1) // 2 :]}"
+
+
 def safe(text: object, longest: int = 200) -> str:
-    """A user's text as Plotly shows it letter by letter.
+    """A user's text as Plotly shows it letter by letter, `shortened`.
 
     Plotly reads a subset of HTML in every text, and ``%{...}`` in those of hover; it shows
     character references as their characters.
     """
-    plain = " ".join(str(text).split())
-    plain = plain if len(plain) <= longest else plain[: longest - 1] + "…"
-    return plain.translate(_UNSAFE).replace("%{", "%&#123;").replace("$", "&#36;")
+    return shortened(text, longest).translate(_UNSAFE).replace("%{", "%&#123;").replace("$", "&#36;")
 
 
 def faint(hue: str, share: float) -> str:
@@ -118,7 +124,7 @@ class Theme:
         """Small print below the plot, as an annotation; `plot` makes room for it."""
         return {
             "name": NOTE,
-            "text": "<br>".join(safe(line) for line in wrap(text, 78)),
+            "text": "<br>".join(safe(line) for line in wrap(text, 56)),
             "showarrow": False,
             "xref": "paper",
             "yref": "paper",

@@ -86,7 +86,7 @@ def draw(columns: TrainValidation, theme: Theme) -> Drawing:
         "color": listed(columns.gap, POINT_DIGITS),
         "colorscale": [list(pair) for pair in theme.scale],
         "cmin": low,
-        "cmax": high if high > low else low + 1e-9,
+        "cmax": high if high > low else low + (0.1 * abs(low) or 1.0),
         "colorbar": {"title": {"text": "gap", "side": "right"}, "thickness": 10, "outlinewidth": 0},
     }
     diagonal = {

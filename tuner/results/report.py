@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from shlex import quote
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tuner import content, starter
 from tuner.core import words
@@ -19,8 +19,10 @@ from tuner.findings import Finding, Severity
 from tuner.judging import Verdict, sentences
 from tuner.results import overview, spreadsheet
 from tuner.results.markup import STYLE, card, library
-from tuner.results.study import Study
 from tuner.store import StudySummary
+
+if TYPE_CHECKING:
+    from tuner.results.study import Study
 
 SHOWN_TRIALS = 50
 """Trials in the table; the CSV holds all."""

@@ -5,6 +5,7 @@ What they say is what the terminal says: tables and sentences are shared with it
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tuner.core import words
@@ -16,6 +17,25 @@ if TYPE_CHECKING:
     from tuner.results.comparison import Comparison
     from tuner.results.study import Study
     from tuner.results.trial import TrialView
+
+
+@dataclass(frozen=True)
+class EmbeddedPage:
+    """A whole page within a notebook, in a frame of its own.
+
+    Attributes:
+        html: the page.
+        height: of the frame, in pixels.
+    """
+
+    html: str
+    height: int
+
+    def _repr_html_(self) -> str:
+        # Its scripts run, but reach nothing of the notebook.
+        allowed = "allow-scripts allow-downloads allow-popups"
+        style = f"width: 100%; height: {self.height}px; border: 0"
+        return element("iframe", srcdoc=self.html, sandbox=allowed, style=style)
 
 
 def of_study(study: Study) -> str:

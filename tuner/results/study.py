@@ -289,6 +289,19 @@ class Study:
         """Its figures by name: ``study.figures.convergence``; iterating gives the names."""
         return StudyFigures(self)
 
+    def dashboard(self, height: int = 900) -> snippets.EmbeddedPage:
+        """The study's page for a notebook: figures, findings, the confirmed result, and how it was run.
+
+        It is the page of `tune report`, as the study stands now: it needs neither a server nor the network,
+        and adds some 2 MB to the notebook. For a page that follows a running study see `tune dashboard`.
+
+        Args:
+            height: of its frame, in pixels.
+        """
+        from tuner.results import report
+
+        return snippets.EmbeddedPage(report.page(self), height)
+
     def findings(self) -> Findings:
         """The findings: sentences with their numbers and what to do, the most important first.
 

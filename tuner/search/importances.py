@@ -7,17 +7,17 @@ study of twenty (Bonferroni). So of many parameters that do nothing none is name
 and a parameter that only went along with another one, as all do while a sampler closes in on the
 best region, is left with what the other does not explain.
 
-Not Optuna's PED-ANOVA, which was here before: it compares densities of the best tenth with all, and
-among 12 trials the best tenth is two. It knows no chance, names something always, and squares what
-it sees, so that of two parameters that explain 63 and 35 % it told 98 and 1 %. Not a forest (fANOVA):
-it tells 63 and 35, but takes seconds and 60 MB to load, and has no words for chance either.
+Not Optuna's PED-ANOVA, which was here before and is the dashboard's second opinion: it compares densities
+of the best tenth with all, and among 12 trials the best tenth is two. It knows no chance, names something
+always, and squares what it sees, so that of two parameters that explain 63 and 35 % it told 98 and 1 %. Not a
+forest (fANOVA): it tells 63 and 35, but takes seconds and 60 MB to load, and has no words for chance either.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -28,8 +28,10 @@ from threadpoolctl import threadpool_limits
 from tuner.core.importances import Importances
 from tuner.core.space import Choice, Parameter, SearchSpace
 from tuner.core.trial import Objective, TrialRecord
+from tuner.optuna_log import quiet
 from tuner.search.distributions import is_single
 from tuner.search.history import History
+from tuner.search.view import Subspace, study
 
 Floats = NDArray[np.float64]
 
@@ -49,6 +51,9 @@ first in all but 1 of 1,035 studies of `benchmarks.importances` (30 fresh seeds)
 
 MOST_TERMS = 12
 """Later terms explain next to nothing."""
+
+FEWEST_FOR_TENTH = 40
+"""The best tenth of fewer trials is too few to compare."""
 
 RESAMPLES = 40
 """Of the trials, for the standard errors."""
@@ -106,6 +111,17 @@ def of_value_and_gap(
         return {"value": seen.explained(), "gap": seen.explained(standing)}
 
 
+def by_best_tenth(
+    space: SearchSpace, records: Sequence[TrialRecord], objective: Objective
+) -> Mapping[str, float]:
+    """How much each parameter sets the best tenth of the trials apart, by PED-ANOVA; see `importances`.
+
+    Returns:
+        Shares that sum to 1; empty for fewer than `FEWEST_FOR_TENTH` trials.
+    """
+    return _ObservedTrials(space, records, objective).by_best_tenth()
+
+
 def _one_thread() -> threadpool_limits:
     """One thread for linear algebra: on matrices as small as these, several mostly wait for each other."""
     return threadpool_limits(limits=1, user_api="blas")
@@ -146,6 +162,21 @@ class _ObservedTrials:
         errors = {name: float(np.std([each[name] for each in again])) for name in shares}
         idle = tuple(effect.names[0] for effect in effects if effect.names[0] not in shares)
         return Importances(trials, needed, shares, errors, idle)
+
+    def by_best_tenth(self) -> Mapping[str, float]:
+        from optuna.importance import PedAnovaImportanceEvaluator  # only the dashboard asks
+
+        if len(self._records) < FEWEST_FOR_TENTH:
+            return {}
+        varied = Subspace(self._space, [name for name, parameter in self._space if not is_single(parameter)])
+        trials = [
+            varied.trial(record.number, row, self._places[record.number])
+            for record, row in zip(self._records, self._rows, strict=True)
+        ]
+        with quiet():  # a parameter may be active seldom
+            found = PedAnovaImportanceEvaluator().evaluate(study(trials))
+        whole = sum(found.values())
+        return {name: share / whole for name, share in found.items()} if whole > 0 else {}
 
     def _effects(self, rows: Floats) -> Iterator[_Term]:
         for column, (name, parameter) in enumerate(self._space):

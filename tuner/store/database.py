@@ -289,7 +289,7 @@ class Database(DatabaseReads):
             comments.write(connection, study_id, number, storable(text.strip()) or "")
 
     def delete_study(self, name: str) -> None:
-        """Remove a study's files, then every row of it, ours and Optuna's.
+        """Remove a study's files, then every row of it, ours and Optuna's; before it what confirmed it.
 
         Until the last step the study is there, without models, so that this can be repeated.
 
@@ -298,6 +298,12 @@ class Database(DatabaseReads):
             StudyLocked: a living process drives it.
             StoreError: a file cannot be removed, or is not the study's; says which.
         """
+        self.study(name)
+        confirming = [each.name for each in self.studies() if each.confirms == name]
+        for each in (*reversed(confirming), name):
+            self._delete(each)
+
+    def _delete(self, name: str) -> None:
         write = writing(self._engine)
         with store_errors(self._where), write.begin() as connection:
             study_id = self._id(connection, name)

@@ -1,7 +1,8 @@
 """The lease: one process drives a study, and a dead one's study can be taken over.
 
 Where the holder's process can be seen it decides, elsewhere its heartbeat does. A turn
-renews that in its own transaction; between turns a thread does.
+renews that in its own transaction; between turns a thread does. With the heartbeat goes what the
+holder's machine does, as the thread has last read it.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import threading
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, Row, bindparam, delete, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from tuner.errors import StudyLocked
+from tuner.machine import MachineMeter
 from tuner.store.encoding import now, stamp
 from tuner.store.schema import tuner_lease, tuner_studies
 from tuner.store.statements import Bulk
@@ -29,7 +31,11 @@ STALE_AFTER = timedelta(seconds=60)
 """A heartbeat further than this from our clock is a dead driver's, where its process is out of sight."""
 
 BEAT_S = 10.0
-"""How long a study goes without a turn before its heartbeat is renewed beside them."""
+"""How long a study goes without a turn before its heartbeat is renewed beside them; how often the machine is
+read."""
+
+FIRST_S = 2.0
+"""When the machine is read first."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -51,11 +57,13 @@ class Lease:
             connection.dialect,
             update(tuner_lease)
             .where(tuner_lease.c.study_id == bindparam("its_id"), tuner_lease.c.token == bindparam("token"))
-            .values(heartbeat=bindparam("new")),
+            .values(heartbeat=bindparam("new"), machine=bindparam("read")),
             "new",
+            "read",
             "its_id",
             "token",
         )
+        self._machine: str | None = None
         self._beaten = time.monotonic()
         self._over = threading.Event()
         _HELD.add(self.token)
@@ -93,7 +101,7 @@ class Lease:
         Raises:
             StudyLocked: another process has taken the study over meanwhile.
         """
-        if not self._beat.run(connection, [(stamp(now()), self.study_id, self.token)]):
+        if not self._beat.run(connection, [(stamp(now()), self._machine, self.study_id, self.token)]):
             holder = _holder(connection, self.study_id)
             by = f"process {holder.pid} on {holder.host}" if holder is not None else "another process"
             raise StudyLocked(
@@ -116,12 +124,15 @@ class Lease:
         _HELD.discard(self.token)
 
     def _keep(self, engine: Engine) -> None:
-        while not self._over.wait(BEAT_S):
+        meter, wait = MachineMeter(), min(FIRST_S, BEAT_S)
+        while not self._over.wait(wait):
+            reading, wait = meter.read(), BEAT_S
+            self._machine = None if reading is None else reading.to_text()
             if time.monotonic() - self._beaten < BEAT_S:
                 continue
             try:
                 with engine.begin() as connection:
-                    self._beat.run(connection, [(stamp(now()), self.study_id, self.token)])
+                    self._beat.run(connection, [(stamp(now()), self._machine, self.study_id, self.token)])
             except SQLAlchemyError as error:
                 # The next turn meets the same fault, and tells it.
                 _LOG.debug("no heartbeat: %s", error)
@@ -195,5 +206,5 @@ def _is_in_sight(host: str, start: str) -> bool:
     return bool(bar) and host == socket.gethostname() and machine == here.partition("|")[0]
 
 
-def _holder(connection: Connection, study_id: int) -> Row[tuple[int, str, str, int, str, str]] | None:
+def _holder(connection: Connection, study_id: int) -> Row[Any] | None:
     return connection.execute(select(tuner_lease).where(tuner_lease.c.study_id == study_id)).one_or_none()

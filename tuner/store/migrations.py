@@ -180,7 +180,12 @@ def _to_7(connection: Connection) -> None:
         )
 
 
-STEPS: Mapping[int, Callable[[Connection], None]] = {5: _to_5, 6: _to_6, 7: _to_7}
+def _to_8(connection: Connection) -> None:
+    """What the machine of a running study does."""
+    connection.execute(text("ALTER TABLE tuner_lease ADD COLUMN machine TEXT"))
+
+
+STEPS: Mapping[int, Callable[[Connection], None]] = {5: _to_5, 6: _to_6, 7: _to_7, 8: _to_8}
 """The step that leads to each version from the one before."""
 
 

@@ -16,6 +16,7 @@ from tuner.core.budget import StudyState
 from tuner.core.objectives import ObjectiveSpec
 from tuner.core.spec import falls
 from tuner.core.trial import Origin, TrialRecord, TrialState
+from tuner.machine import MachineReading
 from tuner.store import artifact_folders
 from tuner.store.lease import is_living
 from tuner.store.records import best_by_value, records
@@ -117,6 +118,7 @@ def summaries(
                 tuner_lease.c.process_start,
                 tuner_lease.c.heartbeat,
                 tuner_lease.c.token,
+                tuner_lease.c.machine,
             )
             .outerjoin(tuner_lease, tuner_lease.c.study_id == tuner_studies.c.study_id)
             .where(tuner_studies.c.study_id.in_(chosen))
@@ -196,4 +198,5 @@ def _summary(
         facts=facts,
         identity=row.identity,
         is_driven=is_driven,
+        machine=MachineReading.of_text(row.machine) if is_driven and row.machine else None,
     )

@@ -30,7 +30,7 @@ from sqlalchemy import (
 from tuner.errors import StoreError
 from tuner.store.connect import display_url
 
-VERSION = 7
+VERSION = 8
 """The version of our tables; a database with a higher one was written by a later tuner."""
 
 METADATA = MetaData()
@@ -258,6 +258,7 @@ tuner_lease = Table(
     Column("pid", Integer, nullable=False),
     Column("process_start", Text, nullable=False),
     Column("heartbeat", String(32), nullable=False),
+    Column("machine", Text),
 )
 
 OURS = tuple(table for table in METADATA.tables.values() if table not in OPTUNA)

@@ -10,6 +10,7 @@ from typing import Any
 
 from tuner.core.budget import StudyState
 from tuner.core.spec import StudySpec
+from tuner.machine import MachineReading
 
 ORIGIN = "origin"
 """The fact that remembers the file from which a study was started."""
@@ -43,6 +44,7 @@ class StudySummary:
         facts: what was noted about data, device, executor, ...
         identity: unique over all databases: 32 hexadecimal digits.
         is_driven: whether a living process drives it now.
+        machine: what that one's machine did when it was last read; None where it does not say.
     """
 
     name: str
@@ -64,6 +66,7 @@ class StudySummary:
     facts: Mapping[str, Any]
     identity: str
     is_driven: bool
+    machine: MachineReading | None = None
 
     @cached_property
     def parsed(self) -> StudySpec:

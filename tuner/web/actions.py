@@ -1,5 +1,6 @@
-"""Actions: what a visitor may ask of a study, stored as a request that the study's driver reads; comments.
+"""Actions: what a visitor may ask of a study, stored as a request that the study's driver reads.
 
+Comments and the removal of a study that nobody drives are done at once, by the dashboard itself.
 Only a dashboard that was started with `--allow-actions` takes any; see `core.request` for what they mean.
 """
 
@@ -13,8 +14,8 @@ from tuner.core.request import RequestKind
 from tuner.errors import SpecError
 from tuner.store import Database
 
-COMMENT = "comment"
-"""What is written down at once, by the dashboard itself."""
+COMMENT, DELETE = AT_ONCE = ("comment", "delete")
+"""What the dashboard does itself."""
 
 _TOLD = {
     RequestKind.TRY.value: "it trains as soon as a row is free",
@@ -30,7 +31,7 @@ def ask(url: str, given: Any) -> str:
     Args:
         url: the database.
         given: what the browser sent: ``study``, ``kind`` and ``content``, see `RequestKind`; a comment has
-            ``text`` and, where it is on a trial, ``trial``.
+            ``text`` and, where it is on a trial, ``trial``; a removal repeats the study's ``name``.
 
     Returns:
         What becomes of it, in words.
@@ -38,17 +39,23 @@ def ask(url: str, given: Any) -> str:
     Raises:
         SpecError: it cannot be asked for; says why.
         StudyNotFound: there is no such study.
+        StudyLocked: it cannot be removed while a process drives it.
     """
     table = given if isinstance(given, Mapping) else {}
     content, name, kind = table.get("content"), str(table.get("study")), table.get("kind")
-    if kind not in (*_TOLD, COMMENT):
-        raise SpecError(f"kind: {words.listed([*_TOLD, COMMENT], last='or')} is needed, found {kind!r}")
+    if kind not in (*_TOLD, *AT_ONCE):
+        raise SpecError(f"kind: {words.listed([*_TOLD, *AT_ONCE], last='or')} is needed, found {kind!r}")
+    told = content if isinstance(content, Mapping) else {}
     with Database.open(url) as database:
+        if kind == DELETE:
+            if told.get("name") != name:
+                raise SpecError(f"name: the study's own is needed, {name!r}; found {told.get('name')!r}")
+            database.delete_study(name)
+            return f"deleted '{name}'"
         if kind == COMMENT:
-            told = content if isinstance(content, Mapping) else {}
             database.comment(name, str(told.get("text", "")), told.get("trial"))
             return "kept"
-        summary = database.ask(name, RequestKind(kind), content if isinstance(content, Mapping) else {})
+        summary = database.ask(name, RequestKind(kind), told)
     if kind == RequestKind.TRY and not summary.is_driven:
         return f"noted; it trains when the study goes on: {summary.goes_on}"
     return f"noted; {_TOLD[kind]}"

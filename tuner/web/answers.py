@@ -60,9 +60,11 @@ def answers(frame: Frame, verdict: Verdict, baselines: Sequence[Baseline] = ()) 
         baselines: those that were trained beside the search.
     """
     if frame.best is None or verdict.number is None:
-        early = "No trial has a value yet."
+        short, why = "Too early to say", "No trial has a value yet."
+        if len(frame) and not verdict.is_running:
+            short, why = "Nothing to say", f"{words.count(len(frame), 'trial')}, and none has a value."
         asked = ("Does the search still improve?", "Does it over-fit?", "Which configuration to take?")
-        return [Answer(question, "Too early to say", early, "open") for question in asked]
+        return [Answer(question, short, why, "open") for question in asked]
     return [improvement(frame), fitting(frame, verdict.number), choice(verdict, baselines)]
 
 

@@ -1,4 +1,7 @@
-"""Insights: importances and findings, computed in a background thread; pages show the last ones meanwhile."""
+"""Insights: importances and findings, computed in a background thread; pages show the last ones meanwhile.
+
+The thread is waited for before the process ends, which would abort it within compiled code.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from tuner.core.importances import Importances
 from tuner.core.space import Choice
 from tuner.core.trial import Reading, TrialRecord, TrialState
 from tuner.findings import Evidence, Finding, all_of
-from tuner.search import of_value_and_gap
+from tuner.search import by_best_tenth, of_value_and_gap
 from tuner.web import malloc
 
 GOOD_FOR_S = 10.0
@@ -59,6 +62,7 @@ class Insights:
         self._next = 0.0
         self._is_driven = False
         self._thread: Thread | None = None
+        self._is_closed = False
 
     def of(
         self, evidence: Evidence, curve: Callable[[int], Sequence[Reading]], *, is_driven: bool = True
@@ -75,9 +79,9 @@ class Insights:
         has_ended = self._is_driven and not is_driven
         of: Of = (_over(evidence.frame), evidence.spread, evidence.is_confirmed, len(evidence.baselines))
         is_time = time.monotonic() >= self._next or has_ended or of[1:] != self._of[1:]
-        if of != self._of and not is_busy and is_time:
+        if of != self._of and not is_busy and is_time and not self._is_closed:
             self._of, self._is_driven = of, is_driven
-            self._thread = Thread(target=self._find, args=(evidence, curve, of), daemon=True)
+            self._thread = Thread(target=self._find, args=(evidence, curve, of))
             self._thread.start()
         return self.found
 
@@ -87,13 +91,18 @@ class Insights:
         Args:
             insight: called in a thread; it blocks until the insight is there.
         """
-        self._thread = Thread(target=self._take, args=(insight,), daemon=True)
+        self._thread = Thread(target=self._take, args=(insight,))
         self._thread.start()
 
     def settle(self, at_most_s: float | None) -> None:
         """Wait until the running computation has ended."""
         if self._thread is not None:
             self._thread.join(at_most_s)
+
+    def close(self) -> None:
+        """Compute nothing any more; waits until the step of the computation that is under way is done."""
+        self._is_closed = True
+        self.settle(None)
 
     def _take(self, insight: Callable[[], Insight | None]) -> None:
         found = insight()
@@ -105,6 +114,8 @@ class Insights:
         began = time.monotonic()
         try:
             shares = explained(evidence.frame)
+            if self._is_closed:
+                return
             numbers = evidence.frame.trials.number
             read = ((row, curve(int(numbers[row]))) for row in evidence.leaders.tolist())
             found = replace(
@@ -129,7 +140,10 @@ def explained(frame: Frame) -> Mapping[str, Importances]:
         numbers = frame.trials.number[np.linspace(0, len(frame) - 1, MOST_EXPLAINED).astype(int)]
         frame = frame.only(numbers.tolist())
     gaps = dict(zip(frame.trials.number.tolist(), frame.trials.gap.tolist(), strict=True))
-    return of_value_and_gap(frame.space, _records(frame), frame.objective, lambda r: gaps[r.number])
+    records = _records(frame)
+    found = of_value_and_gap(frame.space, records, frame.objective, lambda r: gaps[r.number])
+    second = by_best_tenth(frame.space, records, frame.objective)
+    return {**found, "value": replace(found["value"], second=second)}
 
 
 def _over(frame: Frame) -> int:

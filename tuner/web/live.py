@@ -150,7 +150,10 @@ class Live:
             study.insights.settle(at_most_s)
 
     def close(self) -> None:
-        """Close the database."""
+        """End what is computed in the background, and close the database."""
+        with self._lock:
+            for study in self._studies.values():
+                study.insights.close()
         self.reader.close()
 
 
@@ -207,6 +210,8 @@ class LiveStudy:
             if known is None or delta or not is_told or not is_said:
                 self._confirmed = confirmed
                 self._snapshot = self._next(delta, summary, spec, comments)
+            elif known.summary.machine != summary.machine:
+                self._snapshot = replace(known, summary=summary)  # nothing of it is drawn again
         if self._snapshot is None:
             raise StoreError(f"study '{self.name}' cannot be read")
         return self._snapshot

@@ -22,6 +22,7 @@ from tuner.core.frame import DIVERGED
 from tuner.figures import Frame
 from tuner.findings import Finding
 from tuner.judging import short
+from tuner.machine import MachineReading
 from tuner.store.values import StudySummary
 from tuner.web import answers
 from tuner.web.attributes import attributes
@@ -35,6 +36,9 @@ SETTINGS_SHOWN = 7
 MEASURED_SHOWN = 4
 SIDE_BY_SIDE = 8
 FINDINGS_SHOWN = 4
+
+MACHINE_OLD_S = 60.0
+"""A study reads what its machine does every 10 seconds, but a turn that takes long may hold it up."""
 
 
 def message(title: str, text: str, *hints: str) -> Component:
@@ -97,8 +101,13 @@ def best_table(snapshot: LiveSnapshot) -> Component:
     trials = frame.trials
     rows = frame.ranking[:BEST_SHOWN].tolist()
     rows += [row for row in np.flatnonzero(np.isin(trials.number, [0, taken or 0])) if row not in rows]
-    if not rows:
-        return message("No trial has a value yet", "This table fills in as trials end.")
+    if not len(frame.ranking):
+        title = (
+            "No trial has a value yet"
+            if snapshot.summary.is_driven or not len(frame)
+            else "No trial has a value"
+        )
+        return message(title, "This table has those that do.")
     first = frame.objective.metric
     measured = [n for n in frame.measured if n != first and np.isfinite(frame.at_best(n)[rows]).any()]
     measured = measured[:MEASURED_SHOWN]
@@ -286,9 +295,9 @@ def header(snapshot: LiveSnapshot, *, allows: bool = False) -> list[Component]:
         items.append(html.Span(summary.reason, className="reason"))
     diverged = int((frame.endings == DIVERGED).sum())
     of_these = f" ({diverged:,} of them diverged)" if diverged else ""
-    items.append(
-        html.Span(counts(summary).replace(":", " trials:", 1).replace("stopped", f"stopped{of_these}"))
-    )
+    total = sum(summary.counts.values())
+    each = counts(summary).partition(":")[2].replace("stopped", f"stopped{of_these}")
+    items.append(html.Span(words.count(total, "trial") + (f":{each}" if each else "")))
     if snapshot.verdict.number is not None:
         value = words.number(snapshot.verdict.value)
         metric = frame.label(frame.objective.metric)
@@ -306,7 +315,36 @@ def header(snapshot: LiveSnapshot, *, allows: bool = False) -> list[Component]:
         items += _doing(snapshot.spec.limits())
     if summary.state is StudyState.INTERRUPTED and not summary.is_driven:
         items.append(html.Code(f"tune resume {quote(summary.name)}"))
+    if not summary.is_driven:
+        items.append(_removal(summary, allows=allows))
+    if summary.machine is not None:
+        at = html.Time(f"{summary.machine.at[11:19]} UTC", dateTime=summary.machine.at)
+        items.append(html.Div([machine_told(summary.machine), ", read at ", at], className="machine"))
     return items
+
+
+def machine_told(reading: MachineReading | None) -> str:
+    """What a study's machine does, in words that say whether it did so long ago."""
+    if reading is None:
+        return ""
+    is_old = reading.age_s() > MACHINE_OLD_S
+    return f"no longer up to date: {reading.sentence}" if is_old else reading.sentence
+
+
+def _removal(summary: StudySummary, *, allows: bool) -> Component:
+    """How a study is deleted, folded away: a button that asks first, or the command."""
+    command = f"tune delete {quote(summary.name)}"
+    inner: Component = html.Button(f"copy {command}", type="button", **attributes(copy=command))
+    if allows:
+        trials = words.count(sum(summary.counts.values()), "trial")
+        sure, name = (
+            f"delete '{summary.name}', its {trials} and its models",
+            json.dumps({"name": summary.name}),
+        )
+        inner = html.Button(
+            "delete the study", type="button", **attributes(ask="delete", content=name, sure=sure)
+        )
+    return html.Details([html.Summary("more"), html.Div(inner, className="menu")], className="many")
 
 
 def _doing(budget: Budget) -> list[Component]:

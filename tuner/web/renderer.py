@@ -149,7 +149,7 @@ class PageRenderer:
             self.live.settle(snapshot.summary.name, SETTLED_S)
             snapshot = self.live.snapshot(snapshot.summary.name)
         frame = snapshot.frame
-        versions = [snapshot.version]
+        versions = [snapshot.version, f"{hash(parts.machine_told(snapshot.summary.machine)) & 0xFFFFFF:x}"]
         summaries: tuple[StudySummary, ...] = ()
         beside: list[LiveSnapshot] = []
         if "studies" in page.file.all_parts:

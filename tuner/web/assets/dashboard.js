@@ -371,7 +371,7 @@
 
   // What is asked of the study; what cannot be undone is asked for twice.
   async function ask(button) {
-    if (button.dataset.sure !== undefined && !(await confirmed(button.textContent))) return;
+    if (button.dataset.sure !== undefined && !(await confirmed(button.dataset.sure || button.textContent))) return;
     const kind = button.dataset.ask;
     try {
       const content = kind === "comment"
@@ -381,7 +381,9 @@
         method: "POST", headers: { "Content-Type": "application/json" },
         body: JSON.stringify({ study: state.study, kind, content }),
       });
-      button.textContent = answer.status === 200 ? (await answer.json()).told : await answer.text();
+      const { is_noted: isDone, told } = answer.status === 200 ? await answer.json() : { told: await answer.text() };
+      button.textContent = told;
+      if (isDone && kind === "delete") go(read(new URL("/", location.href)));
     } catch (error) {
       button.textContent = String(error.message || error);
     }
