@@ -57,7 +57,7 @@ class ASHA:
         """The paused trials that go on: highest rung first, best first, at most `room`.
 
         At the end of a study the best of a rung with too few trials goes on, too, so that no trial
-        is better than all those that were trained to their end. The lowest rung comes first: whom
+        is better than all those that were trained to their end. The lowest rung comes first: the trial that
         it sends up may be better than those above.
         """
         waiting = self._by_rung(paused)

@@ -48,7 +48,7 @@ def run(
 ) -> None:
     """Predict the rows of a file, and write a CSV: the prediction and, for classes, their probabilities."""
     from tuner import api
-    from tuner.results import spreadsheet
+    from tuner.results import markup, spreadsheet
 
     if out != PIPE and rows != PIPE and Path(out).resolve() == Path(rows).resolve():
         raise SpecError(f"{out}: holds the rows; name another file")
@@ -57,10 +57,5 @@ def run(
     if out == PIPE:
         print(text, end="")
         return
-    try:
-        Path(out).write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        raise SpecError(
-            f"{out}: cannot be written: {error.strerror}; name a file in a folder that exists"
-        ) from error
+    markup.save(Path(out), text)
     screen.say(out)

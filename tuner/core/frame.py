@@ -47,7 +47,7 @@ class Frame:
         importances: which parameters mattered, by what they explain: ``"value"``, ``"gap"``.
         beside: further studies to compare with.
         errors: (E,) standard errors of readings' numbers that are means over folds or seeds, by name;
-            only where somebody asked for them.
+            only where they were asked for.
         is_thinned: whether of very many points a sample is drawn.
         score: what the score is called, e.g. ``"rmse"``; "" where that is not known.
         task: what the network is to do, e.g. ``"regression"``; "" where that is not known.
@@ -245,7 +245,7 @@ class Frame:
         return said.replace("score", self.score) if self.score and name.endswith("_score") else said
 
     def falls(self, name: str) -> bool | None:
-        """Whether less of a number is better; None where nobody knows."""
+        """Whether less of a number is better; None where that is not known."""
         objective = next((each for each in self.objectives if each.metric == name), None)
         if objective is not None:
             return objective.minimize

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 _LOCK = threading.Lock()
 _waiting: list[bool] = []
-"""Whether it was on before, for each of those, in any thread, who put it off."""
+"""For each `postponed` that is under way, in any thread: whether collection was on at first."""
 
 
 @contextmanager

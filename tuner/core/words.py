@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 ABSENT = "–"
 
 DIGITS, _MOST_DIGITS = 4, 12
-"""Significant digits of a number by itself, and of one that stands beside a similar one at most: what differs
-further behind differs by rounding."""
+"""Significant digits of a number by itself, and the most that tell it from a similar one beside it: numbers
+that differ only beyond these differ by rounding."""
 
 _WHOLE = 1e15
 """Below this a whole number is exact, and is shown whole."""

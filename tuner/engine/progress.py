@@ -61,7 +61,7 @@ class RunningTrial:
             self.best, self.value = reading, objective.of(reading)
 
     def restart(self) -> None:
-        """Start again from the first epoch; the old curve's list is left to who holds it."""
+        """Start again from the first epoch; the list of its readings until then stays as it is."""
         self.curve, self.best, self.value, self.seconds, self.paused_at = [], None, math.nan, 0.0, 0
 
     def left(

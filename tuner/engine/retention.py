@@ -42,7 +42,7 @@ class ModelRetention:
 
     @property
     def bar(self) -> float | None:
-        """The value from which on a finished trial's model stays; None while any one may.
+        """The value from which on a finished trial's model stays; None while any model may.
 
         None, too, where a value alone does not say which of two trials is better.
         """

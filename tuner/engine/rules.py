@@ -18,7 +18,7 @@ class Rules:
         self.scheduler = next((each for each in self._callbacks if isinstance(each, Scheduler)), None)
 
     def decide(self, trial: Trial, curve: Sequence[Reading]) -> Stop | Pause | None:
-        """Ask every rule, so that each has seen every reading; the first that stops is right."""
+        """Ask every rule, so that each has seen every reading; the first one that stops decides."""
         stop: Stop | None = None
         pause: Pause | None = None
         for callback in self._callbacks:

@@ -137,10 +137,6 @@ class Layout:
             for view in [self._view(flat, name, place, shape)]
         }
 
-    def views(self, flat: Any) -> dict[str, Any]:
-        """Views of a flat array or tensor by name, shaped as they are stored."""
-        return {name: self._view(flat, name, place, shape) for name, place, shape, _ in self._blocks()}
-
     @property
     def names(self) -> tuple[str, ...]:
         """``"0.weight"``, ``"0.bias"``, ``"0.scale"``, ``"0.shift"``, ...; first ``"embedding.0"``, ...

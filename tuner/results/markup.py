@@ -42,7 +42,7 @@ def card(*content: str, mood: str = "") -> Markup:
 
 
 def save(place: Path, text: str) -> None:
-    """Write a page.
+    """Write a page, or another text.
 
     Raises:
         SpecError: it cannot be written there.

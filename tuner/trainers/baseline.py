@@ -15,7 +15,7 @@ from tuner.core.spec import StudySpec
 from tuner.trainers import scores, threshold
 
 LOSSES = ("cross_entropy", "binary_cross_entropy", "mse", "mae", "huber")
-"""The losses that are known of what is no network."""
+"""The losses that can be computed for a baseline."""
 
 
 def baseline(spec: StudySpec, data: Dataset | None) -> Baseline | None:

@@ -53,7 +53,7 @@ def brought(reference: str, folder: Path) -> str:
 
 
 def _path_of_code(made: Any) -> str | None:
-    """Where a function, or a class's first method, was written; what was sent here has no module's file."""
+    """Where a function, or a class's first method, was written: code from another process has no module."""
     found = [made, *vars(made).values()] if isinstance(made, type) else [made]
     codes = (getattr(each, "__code__", None) for each in found)
     return next((code.co_filename for code in codes if code is not None), None)

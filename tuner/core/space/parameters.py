@@ -210,7 +210,7 @@ class Int(_Range):
 class Choice(_Parameter):
     """One of a list of values.
 
-    Everywhere but in the hands of who trains, `None` is the text ``none``, and a list its text as
+    Everywhere but for the trainer `None` is the text ``none``, and a list its text as
     JSON has it: so it stands in tables and figures, and in Optuna's file. See `given`.
     """
 
@@ -270,7 +270,7 @@ class Choice(_Parameter):
         return any(type(value) is type(c) and value == c for c in self.choices)
 
     def given(self, value: Value) -> Any:
-        """What who trains is given for a choice: None and lists as such."""
+        """What the trainer is given for a choice: None and lists as such."""
         if self.none is not None and value == self.none:
             return None
         return json.loads(value) if isinstance(value, str) and value in self.lists else value

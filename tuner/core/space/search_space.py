@@ -108,7 +108,7 @@ class SearchSpace:
         return found
 
     def given(self, params: Params) -> dict[str, Any]:
-        """A configuration as who trains is given it: None and lists as such, see `Choice.given`."""
+        """A configuration as the trainer is given it: None and lists as such, see `Choice.given`."""
         return {
             name: self.choices[name].given(value) if name in self.choices else value
             for name, value in params.items()

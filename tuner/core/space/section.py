@@ -29,7 +29,7 @@ class SpaceSpec(Section):
     @model_validator(mode="before")
     @classmethod
     def _name_fixed(cls, table: Any) -> Any:
-        """Name None and lists as a choice does; who trains is then given them as such."""
+        """Name None and lists as a choice does; trainers are then given them as such."""
         if not isinstance(table, dict) or not isinstance(fixed := table.get("fixed"), dict):
             return table
         known = table.get("parameters", {})

@@ -52,7 +52,7 @@ class AskingContract(SearcherSuite):
         assert [space.faults(r.params) for r in records] == [[]] * len(records)
         assert len({exactly(r.params) for r in records}) == len(records)
 
-    def test_finite_space_is_used_upexactly(self) -> None:
+    def test_finite_space_is_used_up_exactly(self) -> None:
         searcher = self.searcher(small_space())
         records = self.run(searcher, 100, batch=2)
         assert len({exactly(r.params) for r in records}) == len(records) == 7

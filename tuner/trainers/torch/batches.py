@@ -43,7 +43,7 @@ class TrialRng:
         return cls(order, augmenting, dropout, np.random.default_rng(trial.seed("mixup")))
 
     def copy(self) -> Self:
-        """TrialRng that go on independently."""
+        """Streams that go on independently."""
         order, augmenting, dropout = (getattr(self, name).clone_state() for name in _TORCH)
         return type(self)(order, augmenting, dropout, copy.deepcopy(self.mixup))
 
@@ -77,7 +77,7 @@ class MicroBatch(NamedTuple):
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is its batch."""
+        """Whether it is the whole of its batch."""
         return self.begins and self.stop == self.last
 
 

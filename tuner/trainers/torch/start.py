@@ -19,7 +19,7 @@ from tuner.trainers.torch.training_tensors import TrainingTensors
 
 
 def network_of(trial: Trial, model: str, tensors: TrainingTensors, rates: Mapping[str, float]) -> nn.Module:
-    """Build the trial's network, on the tensors's device.
+    """Build the trial's network, on the tensors' device.
 
     A network of one's own is initialized only where `init` is among the parameters.
 

@@ -89,7 +89,7 @@ class TorchUpdate:
 
     @torch.no_grad()
     def step(self, rate: float) -> Tensor:
-        """TorchUpdate the parameters in place.
+        """Update the parameters in place.
 
         Returns:
             The 2-norm of the gradient, with l1 and before clipping; 0-d, on the parameters' device.
