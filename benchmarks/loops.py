@@ -1,4 +1,4 @@
-"""A training function and a script as trials, beside the same under plain Optuna.
+"""A training function, a script and frameworks' loops as trials, beside the same under plain Optuna.
 
 The training is a few operations, so what is measured is what a study adds to it: overhead per trial-epoch is
 the wall time of more trials less that of few, divided by their epochs. Both sides keep every epoch in SQLite,
@@ -9,7 +9,13 @@ Lines changed are those of a diff from the script without a tuner. Killed: a pro
 ended by SIGKILL at drawn moments and started again until the study is complete; a trial is lost that is never
 ended, and an epoch that is trained twice.
 
-Run: python -m benchmarks.loops [--trials N] [--epochs N] [--kills N] [--smoke]
+Of Lightning, Keras and transformers the peer is optuna-integration's callback (of transformers one by hand,
+as there is none), and overhead is what an epoch takes longer than in the script without a tuner, the
+beginnings of trials included. They also race: two processes, each side's TPE and its successive halving,
+which pauses trials in tuner and ends them in Optuna, and the time from the start of the processes until a
+value is reached that both reach. Needs `optuna-integration` beside the frameworks.
+
+Run: python -m benchmarks.loops [--trials N] [--epochs N] [--kills N] [--races N] [--only WORD] [--quick]
 """
 
 from __future__ import annotations
@@ -26,8 +32,11 @@ import sys
 import tempfile
 import time
 from contextlib import closing, suppress
+from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
+from benchmarks.peers.framework_scripts import SCRIPTS
 from benchmarks.processes import machine
 
 FUNCTION = """\
@@ -223,6 +232,127 @@ def killed(text: str, script: str, trials: int, epochs: int, kills: int) -> tupl
         return unended(folder), (folder / "epochs").stat().st_size - trials * epochs
 
 
+Told = list[tuple[float, float]]
+"""When each epoch was over, in seconds of the clock, and its validation loss."""
+
+_TELL = """\
+import os, time
+TOLD = lambda value: open(os.environ["TOLD"], "a").write(f"{time.time()} {value}\\n")
+"""
+
+
+class Framework:
+    """One of the three scripts of a framework in a folder of its own."""
+
+    def __init__(self, text: str, folder: Path, trials: int, epochs: int, *, races: bool = False) -> None:
+        settings = {
+            "trainer.epochs": epochs, "trainer.workers": 2 if races else 1, "confirm.auto": False,
+            "search.sampler": "tpe" if races else "random", "search.pruner": "asha" if races else "none",
+        }  # fmt: skip
+        halving = "optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)"
+        names = {
+            "TRIALS": str(trials), "EPOCHS": str(epochs), "SETTINGS": str(settings),
+            "SAMPLER": f"optuna.samplers.{'TPE' if races else 'Random'}Sampler()",
+            "PRUNER": halving if races else "optuna.pruners.NopPruner()",
+        }  # fmt: skip
+        # Two processes of Optuna's share a study, tuner has its own.
+        self.drivers = 2 if races and "optuna" in text else 1
+        for name, value in names.items():
+            text = text.replace(name, value)
+        folder.mkdir()
+        (folder / "driver.py").write_text(_TELL + (QUIET if "optuna" in text else "") + text)
+        self.folder, self.told_in, self.begun = folder, folder / "told", list[float]()
+
+    def told(self) -> Told:
+        """What its epochs have told, in the order of time."""
+        lines = self.told_in.read_text().splitlines() if self.told_in.exists() else []
+        return sorted((float(line.split()[0]), float(line.split()[1])) for line in lines if " " in line)
+
+    def run(self, kill_at: int | None = None) -> float:
+        """Run it to its end, or until so many epochs were told; the moment at which it began."""
+        own = environment() | {"TOLD": str(self.told_in)}
+        with (self.folder / "log").open("ab") as log:
+            if self.drivers > 1:  # two that make the database at the same instant would fail
+                code = "import optuna; optuna.create_study(storage='sqlite:///optuna.db', study_name='s')"
+                subprocess.run([sys.executable, "-c", code], cwd=self.folder, stderr=log, check=True)
+            begun = time.time()
+            self.begun.append(begun)
+            processes = [
+                subprocess.Popen(
+                    [sys.executable, "driver.py"], cwd=self.folder, stdout=log, stderr=log, env=own
+                )
+                for _ in range(self.drivers)
+            ]
+        if kill_at is not None:
+            while processes[0].poll() is None and len(self.told()) < kill_at:
+                time.sleep(0.005)
+            processes[0].kill()
+        codes = [process.wait() for process in processes]
+        if any(codes) and kill_at is None:
+            raise RuntimeError((self.folder / "log").read_text()[-3000:])
+        return begun
+
+    def epoch_ms(self) -> float:
+        """What an epoch takes, from the end of one to that of the next one in the same process."""
+        ends = [moment for moment, _ in self.told()]
+        between = [
+            after - before
+            for before, after in pairwise(ends)
+            if not any(before < begun < after for begun in self.begun)
+        ]
+        return 1e3 * statistics.fmean(between)
+
+
+def raced(mine: str, peers: str, folder: Path, trials: int, epochs: int) -> tuple[float, float]:
+    """The seconds in which each side reaches what the worse one reaches."""
+    found: list[Told] = []
+    for name, text in (("mine", mine), ("peers", peers)):
+        side = Framework(text, folder / name, trials, epochs, races=True)
+        begun = side.run()
+        found.append([(moment - begun, value) for moment, value in side.told()])
+    target = max(min(value for _, value in told) for told in found)
+    first = [min(second for second, value in told if value <= target) for told in found]
+    return first[0], first[1]
+
+
+def frameworks(options: argparse.Namespace, trials: int, epochs: int, kills: int, races: int) -> None:
+    """Print the table of frameworks."""
+    lots = random.Random(0)
+    for name, texts in SCRIPTS.items():
+        if options.only not in name:
+            continue
+        missing = [each for each in (name.lower(), "optuna_integration") if find_spec(each) is None]
+        if missing:
+            print(f"| {name} is not measured: {', '.join(missing)} is not installed |", flush=True)
+            continue
+        times = []
+        with tempfile.TemporaryDirectory() as place:
+            alone = Framework(texts[0], Path(place) / "plain", trials, epochs)
+            alone.run()
+            plain_ms = alone.epoch_ms()
+            for race in range(races):
+                folder = Path(place) / f"race {race}"
+                folder.mkdir()
+                times.append(raced(texts[1], texts[2], folder, 3 * trials, epochs))
+            for place_of, label in enumerate(("tuner", "Optuna"), start=1):
+                text, lost, twice, paces = texts[place_of], 0, 0, []
+                for kill in range(max(1, kills)):
+                    side = Framework(text, Path(place) / f"{label} {kill}", trials, epochs)
+                    if kills:
+                        side.run(kill_at=lots.randrange(epochs // 2, (trials - 1) * epochs))
+                    side.run()
+                    lost += unended(side.folder)
+                    twice += max(0, len(side.told()) - trials * epochs)
+                    paces.append(side.epoch_ms())
+                more_ms = statistics.median(paces) - plain_ms
+                reached = ", ".join(f"{race[place_of - 1]:.1f}" for race in times) or "–"
+                print(
+                    f"| {name}: {label} | {changed(texts[0], text)} | {plain_ms:.1f} | {more_ms:.1f} | "
+                    f"{lost} of {kills} | {twice} | {reached} |",
+                    flush=True,
+                )
+
+
 SIDES: dict[str, tuple[str, str, str, str]] = {
     "a function: tuner": (FUNCTION, FUNCTION_TUNER, FUNCTION_TUNER, FUNCTION_TUNER),
     "a function: Optuna": (FUNCTION, FUNCTION_OPTUNA, FUNCTION_OPTUNA, FUNCTION_OPTUNA),
@@ -246,16 +376,20 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--only", default="", help="sides whose name has this in it")
     parser.add_argument("--smoke", action="store_true", help="does it run at all")
+    parser.add_argument("--races", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="little of everything")
     options = parser.parse_args()
     trials, epochs, kills, pairs = options.trials, options.epochs, options.kills, options.pairs
+    races = options.races
     if options.smoke:
-        trials, epochs, kills, pairs = 5, 3, 0, 1
+        trials, epochs, kills, pairs, races = 5, 3, 0, 1, 0
+    if options.quick:
+        trials, epochs, kills, pairs, races = 3, 9, 1, 1, 1
     print(f"{machine()}\n")
+    sides = {name: side for name, side in SIDES.items() if options.only in name}
     print("| | lines | ms per trial-epoch | of the processor | trials lost | epochs trained twice |")
     print("|---|--:|--:|--:|--:|--:|", flush=True)
-    for name, (plain, own, text, script) in SIDES.items():
-        if options.only not in name:
-            continue
+    for name, (plain, own, text, script) in sides.items():
         costs = [overhead_ms(text, script, trials, epochs) for _ in range(pairs)]
         wall_ms, cpu_ms = (statistics.median(times) for times in zip(*costs, strict=True))
         lost, twice = (
@@ -263,6 +397,13 @@ def main() -> None:
         )
         lines = changed(plain, own)
         print(f"| {name} | {lines} | {wall_ms:.2f} | {cpu_ms:.2f} | {lost} | {twice} |", flush=True)
+    if any(options.only in name for name in SCRIPTS):
+        print(
+            "\n| | lines | ms of a plain epoch | ms more | trials lost, of kills | epochs trained twice |",
+            end="",
+        )
+        print(f" s to the same value, each race |\n|---|{'--:|' * 6}", flush=True)
+        frameworks(options, trials, epochs, kills, races)
 
 
 if __name__ == "__main__":
