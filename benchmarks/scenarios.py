@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,32 @@ _NETWORK_STUDY = {
         "batch_norm": {"type": "choice", "choices": [True, False], "default": True},
     },
 }
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+_RATE = {"type": "float", "low": 1e-4, "high": 0.1, "default": 0.001, "log": True}
+_HIDDEN = {"type": "int", "low": 4, "high": 16, "default": 8}
+_WIDTHS = {"type": "choice", "choices": [8, 16], "default": 8}
+_SETS = {"digits": {"source": "sklearn:digits"}, "cancer": {"source": "sklearn:breast_cancer"}, "": None}
+
+
+def _example(package: str, data: str, **space: Mapping[str, Any]) -> dict[str, Any]:
+    """The study of one of the examples for frameworks."""
+    function = "fit" if package == "keras" else "train"
+    table = {"trainer": {"use": f"{EXAMPLES}/with_{package}.py:{function}", "epochs": 5}, "space": space}
+    return table if _SETS[data] is None else {**table, "data": _SETS[data]}
+
+
+_FRAMEWORKS = {
+    "lightning": _example("lightning", "digits", hidden=_HIDDEN, rate=_RATE),
+    "keras": _example(
+        "keras", "digits", units=_HIDDEN, rate=_RATE, layers={"type": "choice", "choices": [1, 2]}
+    ),
+    "transformers": _example("transformers", "", learning_rate=_RATE, width=_WIDTHS),
+    "skorch": _example("skorch", "digits", hidden=_HIDDEN, rate=_RATE),
+    "xgboost": _example("xgboost", "cancer", eta=_RATE, max_depth=_HIDDEN),
+    "lightgbm": _example("lightgbm", "cancer", learning_rate=_RATE, num_leaves=_HIDDEN),
+}
+
 _ORDERED = {"trainer.executor": "processes", "trainer.workers": 2, "trainer.reproducible": True}
 
 
@@ -192,6 +219,25 @@ SCENARIOS = (
         {"search.sampler": "random", "trainer.workers": 1},
         ("any", "commit"),
     ),
+    *(
+        Scenario(
+            f"the example of {package}, whose state is kept, asha",
+            package,
+            6,
+            {"search.pruner": "asha", "trainer.workers": 1},
+        )
+        for package in ("lightning", "keras", "transformers", "skorch")
+    ),
+    *(
+        Scenario(
+            f"the example of {package}, which keeps none, asha-stop",
+            package,
+            12,
+            {"search.pruner": "asha-stop", "trainer.workers": 1},
+            ("any", "commit"),
+        )
+        for package in ("xgboost", "lightgbm")
+    ),
 )
 
 
@@ -207,6 +253,9 @@ class Subject:
         folder.mkdir(parents=True, exist_ok=True)
         self.database = folder / database
         self.url = f"sqlite:///{self.database}"
+        if scenario.study in _FRAMEWORKS:  # once, and not in each process that is killed
+            os.environ.setdefault("KERAS_BACKEND", "torch")
+            import_module(scenario.study)
         (folder / "network.py").write_text(NETWORK)
         keeps = str("keeps a state" in scenario.name)
         (folder / "function.py").write_text(FUNCTION.replace("KEEPS", keeps))
@@ -227,6 +276,7 @@ class Subject:
             "network": _NETWORK_STUDY,
             "reports": {**_FUNCTION_STUDY, "trainer": {"use": "./function.py:reports", "epochs": 9}},
             "command": _COMMAND_STUDY,
+            **_FRAMEWORKS,
         }
         tuner.start(
             own.get(self.scenario.study, self.scenario.study),

@@ -8,6 +8,7 @@ import pytest
 
 from benchmarks import loops
 from benchmarks.loops import changed
+from benchmarks.peers.framework_scripts import SCRIPTS
 
 
 def test_changed_lines_are_those_that_are_new() -> None:
@@ -21,3 +22,11 @@ def test_it_prints_a_row(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     last = capsys.readouterr().out.splitlines()[-1]
     assert last.startswith("| a function: tuner | ")
     assert last.endswith(" | 0 | 0 |")
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts_of_frameworks_are_python_and_change_fewer_lines_with_tuner(name: str) -> None:
+    plain, mine, peers = SCRIPTS[name]
+    for text in SCRIPTS[name]:
+        compile(text, name, "exec")
+    assert changed(plain, mine) < changed(plain, peers)

@@ -45,6 +45,15 @@ class KerasReport(keras.callbacks.Callback):
         values = [keras.ops.convert_to_numpy(each) for each in self._variables()]
         self.context.report(**names.reading(numbers), state={"variables": values}, model=self)
 
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Nothing. Where a callback has this, Keras draws its bar in this thread, so in the trial's log."""
+
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Nothing, as above."""
+
+    def on_predict_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Nothing, as above."""
+
     def state_dict(self) -> dict[str, Any]:
         """The weights under their places, as `TrialContext.keep` takes them."""
         return {f"{place:04d}": weight for place, weight in enumerate(self.model.get_weights())}

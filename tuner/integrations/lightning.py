@@ -14,7 +14,7 @@ except ModuleNotFoundError:
     from pytorch_lightning import Callback
 
 _LAST = "last.ckpt"
-output.to_root("lightning.pytorch", "lightning.fabric", "pytorch_lightning", "lightning_fabric")
+output.to_root("lightning", "lightning.pytorch", "lightning.fabric", "pytorch_lightning", "lightning_fabric")
 
 
 class LightningReport(Callback):
