@@ -30,9 +30,9 @@ X, Y = load_iris(return_X_y=True)
 @pytest.mark.filterwarnings("ignore")
 @parametrize_with_checks(  # type: ignore[untyped-decorator]
     [
-        tuner.TunedClassifier(trials=1, random_state=0),
-        tuner.TunedRegressor(trials=1, random_state=0),
-        tuner.Tuned(trials=1, random_state=0),
+        tuner.TunedClassifier(trials=1, epochs=20, random_state=0),
+        tuner.TunedRegressor(trials=1, epochs=100, random_state=0),
+        tuner.Tuned(trials=1, epochs=20, random_state=0),
     ],
     expected_failed_checks=lambda _: {
         "check_sample_weight_equivalence_on_dense_data": "a search divides its rows: one that stands there "
