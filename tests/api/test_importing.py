@@ -20,6 +20,7 @@ from optuna.storages.journal import JournalFileBackend, JournalStorage
 import tuner
 from tuner.core.trial import Origin, TrialRecord
 from tuner.errors import SpecError, StudyExists, TrialError
+from tuner.findings import Evidence
 from tuner.store import verify
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -297,6 +298,26 @@ def objective(trial):
 
 tuner.start(trainer=tuner.from_optuna(objective), name="s", trials=20, exists="resume", storage=sys.argv[2])
 """
+
+
+def test_imported_trials_are_none_of_a_studys_own_wherever_those_are_counted() -> None:
+    space = {"x": tuner.Float(0.0, 1.0)}
+
+    def train(params: Any, context: Any) -> Any:
+        yield {"val_loss": 1.0 + params["x"]}
+
+    known = [({"x": n / 50}, n / 50) for n in range(40)]
+    with_known = tuner.start(trainer=train, space=space, name="more", trials=6, known=known)
+    without = tuner.start(trainer=train, space=space, name="less", trials=6)
+    assert (sum(with_known.summary.counts.values()), with_known.summary.imported) == (6, 40)
+    assert with_known.summary.trials_told == "6 trials and 40 imported"
+    assert without.summary.trials_told == "6 trials"
+    more, less = tuner.compare(["more", "less"]).sides
+    assert (more.trials, less.trials) == (6, 6)
+    assert more.epochs == less.epochs == 6
+    assert more.reach is not None
+    assert more.reach.trials <= 6
+    assert int(Evidence(with_known.frame, planned=1).valued.sum()) == 6
 
 
 def test_a_study_that_learns_its_space_is_killed_and_ends_as_if_it_never_was(tmp_path: Path) -> None:

@@ -219,6 +219,9 @@ def test_import_takes_over_a_study_of_optunas_and_says_how_much(tune: Tune, fold
     assert ended.code == 0, ended.err
     assert "4 trials of 'old' in old.db imported (4 finished)" in ended.out
     assert "4  imported" in tune("show", "new").out
+    assert "1 + 4" in tune("list").out
+    [listed] = tune("list", "--json").json["studies"]
+    assert (sum(listed["counts"].values()), listed["imported"]) == (1, 4)
     trials = tune("show", "new", "--json").json["trials"]
     assert [trial["origin"] for trial in trials] == ["searched", *["imported"] * 4]
     assert tune("import", "old.db", "--as", "new", "--json").json == {"study": "new", "imported": 4}

@@ -189,8 +189,10 @@ def make_room(database: Database, name: str) -> tuple[str, ...]:
     if old is None:
         return ()
     database.delete_study(name)
-    trials, begun = words.count(sum(old.counts.values()), "trial"), words.moment(old.created_at)
-    return (f"This study replaces one of {trials} that was started on {begun}; that one is deleted.",)
+    begun = words.moment(old.created_at)
+    return (
+        f"This study replaces one of {old.trials_told} that was started on {begun}; that one is deleted.",
+    )
 
 
 def to_go_on_with(spec: StudySpec, url: str) -> StudySpec | None:

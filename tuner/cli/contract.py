@@ -127,6 +127,7 @@ def summary_table(summary: StudySummary) -> dict[str, Any]:
         "best_value": summary.best_value,
         "best_number": summary.best_number,
         "counts": summary.counts,
+        "imported": summary.imported,
         "seconds": summary.seconds,
         "created_at": summary.created_at,
         "updated_at": summary.updated_at,

@@ -24,17 +24,17 @@ def run(
     from tuner import api
 
     summary = api.load(name, storage=storage).summary
-    trials = sum(summary.counts.values())
+    trials = summary.trials_told
     if not yes:
         if not sys.stdin.isatty():
             raise SpecError(
-                f"delete {name}: stdin is no terminal to ask on; add --yes to remove its {trials} trials"
+                f"delete {name}: stdin is no terminal to ask on; add --yes to remove its {trials}"
             )
-        if not _is_confirmed(f"Remove '{name}', its {trials} trials and its models?"):
+        if not _is_confirmed(f"Remove '{name}', its {trials} and its models?"):
             screen.say("kept")
             return
     api.delete(name, storage=storage, models=models)
-    screen.say(f"removed '{name}' with {trials} trials")
+    screen.say(f"removed '{name}' with {trials}")
 
 
 def _is_confirmed(question: str) -> bool:

@@ -34,7 +34,7 @@ def run(as_json: JsonOption = False, storage: StorageOption = None) -> None:
         best = (
             f"{summary.metric} {words.number(summary.best_value)}" if summary.best_number is not None else ""
         )
-        trials = str(sum(summary.counts.values()))
+        trials = f"{summary.started} + {summary.imported}" if summary.imported else str(summary.started)
         table.add_row(
             summary.name, summary.status, trials, best, words.clock(summary.seconds), summary.description
         )

@@ -86,9 +86,9 @@ class Evidence:
 
     @cached_property
     def valued(self) -> Bools:
-        """(N,) which trials have a value and have not failed."""
+        """(N,) which trials of this search, imported ones apart, have a value and have not failed."""
         trials = self.frame.trials
-        return np.isfinite(trials.value) & ~trials.is_(TrialState.FAILED)
+        return np.isfinite(trials.value) & ~trials.is_(TrialState.FAILED) & ~trials.imported
 
     @cached_property
     def standing(self) -> Bools:

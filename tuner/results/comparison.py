@@ -13,7 +13,7 @@ from tuner.core.changes import changes, told
 from tuner.core.data_spec import MEMORY
 from tuner.core.frame import Frame
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Params
+from tuner.core.trial import Origin, Params
 from tuner.errors import SpecError
 from tuner.judging import Estimate, Pair
 from tuner.results import snippets
@@ -38,8 +38,8 @@ class ComparedStudy:
     Attributes:
         study: its name.
         state: as in `tune list`.
-        trials: how many it has.
-        epochs: trained, over all trials.
+        trials: how many it has, imported ones apart.
+        epochs: trained, over all of them.
         seconds: wall time.
         best: the best trial's number.
         found: its value, as the search measured it.
@@ -137,7 +137,8 @@ def compare(studies: Sequence[Study]) -> Comparison:
 
 
 def _side(study: Study) -> ComparedStudy:
-    summary, best, taken, records = study.summary, study.best, study.recommended, study.records
+    summary, best, taken = study.summary, study.best, study.recommended
+    records = [record for record in study.records if record.origin is not Origin.IMPORTED]
     found, value = study.confirmation, best.value if best.value is not None else math.nan
     if found is None:
         estimate = Estimate.searched(study.spec, summary.facts, value, best.reading)
@@ -165,10 +166,11 @@ def _reached(sides: Sequence[ComparedStudy], frames: Sequence[Frame]) -> list[Co
     """The sides, with the cost of reaching the worst one's best value."""
     from tuner.figures.convergence import progress
 
-    worst = max(frame.loss[frame.ranking[0]] for frame in frames)
+    worst = max(frame.loss[frame.best] for frame in frames)
     found = []
     for side, frame in zip(sides, frames, strict=True):
-        good = frame.standing & (frame.loss <= worst)
+        own = ~frame.trials.imported
+        good = own & frame.standing & (frame.loss <= worst)
         seconds, epochs = (progress(frame, axis) for axis in ("seconds", "epochs"))
         known = np.flatnonzero(good & np.isfinite(seconds) & np.isfinite(epochs))
         if not len(known):
@@ -180,7 +182,7 @@ def _reached(sides: Sequence[ComparedStudy], frames: Sequence[Frame]) -> list[Co
         if np.isfinite(started).any():
             # Times are stored in milliseconds; who began as this one ended was not needed.
             begun = started - np.nanmin(started) < max(seconds[row] - 1e-3, 1e-3)
-        reach = CostToReach(int(begun.sum()), int(epochs[row]), float(seconds[row]))
+        reach = CostToReach(int((own & begun).sum()), int(epochs[row]), float(seconds[row]))
         found.append(replace(side, reach=reach))
     return found
 

@@ -124,20 +124,17 @@ def summaries(
             .where(tuner_studies.c.study_id.in_(chosen))
         )
     }
-    elsewhere: dict[int, int] = dict(
-        connection.execute(
-            select(tuner_trials.c.study_id, func.count())
-            .where(tuner_trials.c.study_id.in_(chosen), tuner_trials.c.origin == Origin.IMPORTED.value)
-            .group_by(tuner_trials.c.study_id)
-        ).all()
-    )
     counts: dict[int, dict[str, int]] = {i: {state.value: 0 for state in TrialState} for i in chosen}
-    for study_id, state, count in connection.execute(
-        select(tuner_trials.c.study_id, tuner_trials.c.state, func.count())
+    elsewhere = dict.fromkeys(chosen, 0)
+    for study_id, state, origin, count in connection.execute(
+        select(tuner_trials.c.study_id, tuner_trials.c.state, tuner_trials.c.origin, func.count())
         .where(tuner_trials.c.study_id.in_(chosen))
-        .group_by(tuner_trials.c.study_id, tuner_trials.c.state)
+        .group_by(tuner_trials.c.study_id, tuner_trials.c.state, tuner_trials.c.origin)
     ):
-        counts[study_id][state] = count
+        if origin == Origin.IMPORTED.value:
+            elsewhere[study_id] += count
+        else:
+            counts[study_id][state] += count
     best: dict[int, tuple[int, float] | None] = {}
     for study_id in chosen:
         spec = json.loads(rows[study_id].spec)
@@ -153,9 +150,7 @@ def summaries(
         else:
             best[study_id] = best_by_value(connection, study_id, minimize=rows[study_id].minimize)
     url = connection.engine.url
-    return [
-        _summary(url, name, rows[i], counts[i], elsewhere.get(i, 0), best.get(i)) for name, i in ids.items()
-    ]
+    return [_summary(url, name, rows[i], counts[i], elsewhere[i], best.get(i)) for name, i in ids.items()]
 
 
 def _summary(

@@ -8,6 +8,7 @@ from functools import cached_property
 from shlex import quote
 from typing import Any
 
+from tuner.core import words
 from tuner.core.budget import StudyState
 from tuner.core.spec import StudySpec
 from tuner.machine import MachineReading
@@ -36,8 +37,8 @@ class StudySummary:
         updated_at: likewise, of the last turn.
         seconds: wall time over all its sessions.
         position: where its executor stood, see `Turn.position`.
-        counts: trials by state name, every state named.
-        imported: how many of them were trained elsewhere.
+        counts: the search's own trials by state name, every state named.
+        imported: how many further ones were trained elsewhere.
         best_value: the best value among those that were trained here and stand (`Stop.conclusive`), else
             among all but failed ones; one that violates a bound is the best only where all do.
         best_number: the first trial with it.
@@ -80,7 +81,13 @@ class StudySummary:
     @property
     def started(self) -> int:
         """How many trials count in the budget."""
-        return sum(self.counts.values()) - self.imported
+        return sum(self.counts.values())
+
+    @property
+    def trials_told(self) -> str:
+        """How many trials are stored, in words."""
+        own = words.count(self.started, "trial")
+        return f"{own} and {self.imported:,} imported" if self.imported else own
 
     @property
     def goes_on(self) -> str:

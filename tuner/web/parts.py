@@ -275,9 +275,9 @@ def text_table(head: Sequence[Cell], rows: Sequence[tuple[str, Sequence[Cell]]],
 
 def counts(summary: StudySummary) -> str:
     """How many trials are in which state."""
-    total = sum(summary.counts.values())
-    each = ", ".join(f"{n:,} {state}" for state, n in summary.counts.items() if n)
-    return f"{total:,}: {each}" if each else "0"
+    found = {**summary.counts, "imported": summary.imported}
+    each = ", ".join(f"{n:,} {state}" for state, n in found.items() if n)
+    return f"{summary.started:,}: {each}" if each else "0"
 
 
 def header(snapshot: LiveSnapshot, *, allows: bool = False) -> list[Component]:
@@ -295,9 +295,8 @@ def header(snapshot: LiveSnapshot, *, allows: bool = False) -> list[Component]:
         items.append(html.Span(summary.reason, className="reason"))
     diverged = int((frame.endings == DIVERGED).sum())
     of_these = f" ({diverged:,} of them diverged)" if diverged else ""
-    total = sum(summary.counts.values())
     each = counts(summary).partition(":")[2].replace("stopped", f"stopped{of_these}")
-    items.append(html.Span(words.count(total, "trial") + (f":{each}" if each else "")))
+    items.append(html.Span(words.count(summary.started, "trial") + (f":{each}" if each else "")))
     if snapshot.verdict.number is not None:
         value = words.number(snapshot.verdict.value)
         metric = frame.label(frame.objective.metric)
@@ -336,9 +335,8 @@ def _removal(summary: StudySummary, *, allows: bool) -> Component:
     command = f"tune delete {quote(summary.name)}"
     inner: Component = html.Button(f"copy {command}", type="button", **attributes(copy=command))
     if allows:
-        trials = words.count(sum(summary.counts.values()), "trial")
         sure, name = (
-            f"delete '{summary.name}', its {trials} and its models",
+            f"delete '{summary.name}', its {summary.trials_told} and its models",
             json.dumps({"name": summary.name}),
         )
         inner = html.Button(
