@@ -13,7 +13,7 @@ import numpy as np
 from tuner.core.columns import Floats, Ints
 from tuner.core.frame import Frame
 from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option, parameter_option
-from tuner.figures.numbers import listed, spans_decades
+from tuner.figures.numbers import colour_ends, listed, spans_decades
 from tuner.figures.points import Points, marks, rings, scattered
 from tuner.figures.scale import Scale
 from tuner.figures.theme import Theme, safe
@@ -103,7 +103,7 @@ def draw(columns: Contour, theme: Theme) -> Drawing:
     """A map with bright good cells, and the ten best trials as stars."""
     z = np.log10(columns.median) if columns.log else columns.median
     finite = z[np.isfinite(z)]
-    low, high = (float(q) for q in np.quantile(finite, (0.02, 0.98)))
+    low, high = colour_ends(finite)
     ticks = np.linspace(low, high, 5)
     said = 10**ticks if columns.log else ticks
     good_is_low = columns.minimize
@@ -119,7 +119,7 @@ def draw(columns: Contour, theme: Theme) -> Drawing:
         "colorscale": [list(pair) for pair in theme.scale],
         "reversescale": good_is_low,
         "zmin": low,
-        "zmax": high if high > low else low + (0.1 * abs(low) or 1.0),
+        "zmax": high,
         "hoverongaps": False,
         "xgap": 1,
         "ygap": 1,

@@ -64,6 +64,13 @@ def _fine(values: Floats, digits: int) -> int:
     )
 
 
+def colour_ends(values: Floats) -> tuple[float, float]:
+    """From where to where a scale of colours goes for finite values: without the outermost, never empty."""
+    low, high = (float(q) for q in np.quantile(values, (0.02, 0.98)))
+    size = max(abs(low), abs(high))
+    return (low, high) if high - low > 1e-6 * size else (low, low + (0.1 * size or 1.0))
+
+
 def rising(values: Any, digits: int = 7) -> list[float | None]:
     """As `listed`, for positions on a long axis, which need more digits."""
     return listed(values, digits)

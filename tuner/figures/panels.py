@@ -25,7 +25,7 @@ MOST_PANELS = 8
 FEWEST_POINTS = 60
 """Points that a panel draws at most; its trend uses all trials."""
 _COLUMNS = 4
-_TITLES = 100  # letters of all names along a row of panels
+_TITLES = 84  # letters of all names along a row of panels
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from tuner.core.columns import Floats
 from tuner.core.frame import Frame
 from tuner.figures.curves import quantity, quantity_option
 from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option, is_log, scale_option
-from tuner.figures.numbers import POINT_DIGITS, listed, window
+from tuner.figures.numbers import POINT_DIGITS, colour_ends, listed, window
 from tuner.figures.points import Points, marks, rings, scattered
 from tuner.figures.theme import Theme, safe
 
@@ -79,14 +79,14 @@ def draw(columns: TrainValidation, theme: Theme) -> Drawing:
         f"trial %{{customdata}}<br>training {label}: %{{x:.8~g}}"
         f"<br>validation {label}: %{{y:.8~g}}<br>gap: %{{marker.color:.8~g}}<extra></extra>"
     )
-    low, high = (float(q) for q in np.quantile(columns.gap, (0.02, 0.98)))
+    low, high = colour_ends(columns.gap)
     marker: dict[str, Any] = {
         "size": 7,
         "opacity": 0.8,
         "color": listed(columns.gap, POINT_DIGITS),
         "colorscale": [list(pair) for pair in theme.scale],
         "cmin": low,
-        "cmax": high if high > low else low + (0.1 * abs(low) or 1.0),
+        "cmax": high,
         "colorbar": {"title": {"text": "gap", "side": "right"}, "thickness": 10, "outlinewidth": 0},
     }
     diagonal = {
