@@ -198,7 +198,7 @@ def test_rows_are_fewer_where_an_epoch_of_all_would_take_most_of_the_study(clock
 
     assert found(Timed(clock, epoch_s), 300, seconds=600)[0].rows == 32
     assert found(Timed(clock, epoch_s), 300, seconds=15)[0].rows == 2
-    assert found(Timed(clock, epoch_s), 300, seconds=5)[0] == WorkerLayout(1, CORES, 1)
+    assert found(Timed(clock, epoch_s), 300, seconds=5)[0] == WorkerLayout(1, 1, CORES)
 
 
 def test_where_no_group_gains_all_train_one_at_a_time(clock: Clock) -> None:
@@ -225,6 +225,11 @@ def test_a_short_study_is_measured_for_a_tenth_of_its_seconds(clock: Clock, seco
     layout, _ = found(Grouped(clock, lambda rows, threads: 0.0, pays=64), 9000, seconds=seconds)
     assert (layout.rows > 1) is (seconds > 5)  # an epoch takes 0.8 s
     assert clock.now < 1.5 * seconds / probe.PART
+
+
+def test_a_short_study_that_is_not_measured_waits_for_no_worker_processes(clock: Clock) -> None:
+    trainer = Timed(clock, lambda rows, threads: 60.0)
+    assert found(trainer, 300, seconds=10) == (WorkerLayout(1, 1, CORES), "not measured")
 
 
 def test_a_study_of_few_trials_is_not_measured_for_longer_than_it_takes(clock: Clock) -> None:

@@ -88,6 +88,7 @@ def fastest(
     workers = spec.workers if spec.workers != "auto" else 1
     threads = spec.threads if spec.threads != "auto" else max(1, cores // workers)
     is_open = processes and kind == "cpu" and spec.executor != "inline" and spec.workers == "auto"
+    is_open = is_open and (budget.seconds or math.inf) > SHORT_S
     # With more rows than a quarter of the trials the sampler would know too little of what it is told.
     most = min(MOST_ROWS.get(kind, MOST_ROWS["cpu"]), (budget.trials or 512) // 4)
     here = WorkerLayout(1, workers, threads)
