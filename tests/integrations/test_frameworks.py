@@ -62,6 +62,23 @@ class TestLightning(FrameworkContract):
     package, example = "lightning", "with_lightning.py"
 
 
+class TestLightningBySteps(FrameworkContract):
+    """A validation after every second batch, of three in an epoch, is a reading."""
+
+    package, example = "lightning", "with_lightning.py"
+
+    @pytest.fixture(autouse=True)
+    def _by_steps(self, tmp_path_factory: pytest.TempPathFactory) -> None:
+        text = (EXAMPLES / "with_lightning.py").read_text()
+        steps = "max_steps=2 * context.epochs, val_check_interval=2, check_val_every_n_epoch=None"
+        # Of a part of an epoch Lightning has no mean of the training loss, but that of the last batch.
+        logged = 'on_step=split == "train", on_epoch=split == "val"'
+        text = text.replace("on_step=False, on_epoch=True", logged)
+        text = text.replace("max_epochs=context.epochs", steps).replace("batch_size=128", "batch_size=16")
+        self.example = str(tmp_path_factory.mktemp("example") / "by_steps.py")
+        Path(self.example).write_text(text)
+
+
 class TestKeras(FrameworkContract):
     package, example, function = "keras", "with_keras.py", "fit"
     sizes = ({"units": 4, "layers": 1, "rate": 0.01}, {"units": 6, "layers": 2, "rate": 0.02})

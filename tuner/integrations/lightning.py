@@ -18,9 +18,10 @@ output.to_root("lightning", "lightning.pytorch", "lightning.fabric", "pytorch_li
 
 
 class LightningReport(Callback):
-    """Reports each epoch with what the module has logged, and a checkpoint to go on from.
+    """Reports each validation with what the module has logged; without validation each epoch.
 
-    ::
+    A trial goes on from Lightning's checkpoint after an epoch. Within one, by ``val_check_interval``,
+    Lightning would go on with other rows, so it is trained again. ::
 
         report = LightningReport(context)
         trainer = Trainer(max_epochs=context.epochs, callbacks=[report])
@@ -29,13 +30,28 @@ class LightningReport(Callback):
 
     def __init__(self, context: TrialContext) -> None:
         self.context = context
+        self._is_due = False
 
     def checkpoint(self) -> Path | None:
         """What `fit` goes on from; None at a trial's start. Asked when all is built."""
         return self.context.folder / _LAST if self.context.resume() else None
 
+    def on_validation_end(self, trainer: Any, pl_module: Any) -> None:
+        """It is reported in the loop that trains: here Lightning has turned gradients off."""
+        self._is_due = not trainer.sanity_checking
+
+    def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
+        """Within an epoch a validation is over."""
+        if self._is_due:
+            self._report(trainer, pl_module, None)
+
     def on_train_epoch_end(self, trainer: Any, pl_module: Any) -> None:
-        """The validation of the epoch is over by now."""
-        trainer.save_checkpoint(self.context.folder / _LAST)
+        """The validation of the epoch is over by now, if there was one."""
+        if self._is_due or not trainer.enable_validation:
+            trainer.save_checkpoint(self.context.folder / _LAST)
+            self._report(trainer, pl_module, self.context.folder)
+
+    def _report(self, trainer: Any, pl_module: Any, state: Path | None) -> None:
+        self._is_due = False
         numbers = names.reading(trainer.callback_metrics)
-        self.context.report(**numbers, state=self.context.folder, model=pl_module)
+        self.context.report(**numbers, state=state, model=pl_module)
