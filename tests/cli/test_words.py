@@ -17,8 +17,12 @@ anything = st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=60)
 def test_a_sparkline_draws_any_curve_within_its_width(curve: list[float], width: int) -> None:
     low, high = words.span(curve)
     line = words.sparkline(curve, width, low, high)
-    assert len(line) == min(len(curve), width)
+    assert len(line) == (0 if all(map(math.isnan, curve)) else min(len(curve), width))
     assert set(line) <= {*words.BLOCKS, "!"}
+
+
+def test_a_curve_that_is_not_reported_is_not_drawn() -> None:
+    assert words.sparkline([math.nan] * 5, 8, 0.0, 1.0) == ""
 
 
 def test_a_falling_curve_falls_from_the_highest_block_to_the_lowest() -> None:

@@ -223,8 +223,8 @@ def _print_curve(console: Console, curve: Sequence[Reading]) -> None:
     low, high = words.span(train, validation)
     curves = (("train loss     ", train, "cyan"), ("validation loss", validation, "yellow"))
     for label, ys, style in curves if len(curve) > 1 else ():
-        line = words.sparkline(ys, console.width - 18, low, high, blocks)
-        console.print(Text.assemble((f"{label} ", "dim"), (line, style)))
+        if line := words.sparkline(ys, console.width - 18, low, high, blocks):
+            console.print(Text.assemble((f"{label} ", "dim"), (line, style)))
     names = [
         n for n in ("train_loss", "val_loss", "train_score", "val_score", "gap", "learning_rate")
         if any(r.get(n) == r.get(n) for r in curve)

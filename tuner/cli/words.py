@@ -52,8 +52,10 @@ def sparkline(curve: Sequence[float], width: int, low: float, high: float, block
     """A curve as one line of blocks, at most `width` of them, each the last value of its share.
 
     Positive curves are drawn on a logarithmic scale, so that late progress shows. What is not
-    finite is drawn as ``!``.
+    finite is drawn as ``!``, and nothing of a curve that has no number at all, as it is not reported.
     """
+    if all(map(math.isnan, curve)):
+        return ""
     if len(curve) > width:
         curve = [curve[(i + 1) * len(curve) // width - 1] for i in range(width)]
     # Halves, for the range may be wider than the largest number.
