@@ -20,7 +20,7 @@ start: .venv/installed  ## tune the shipped example
 	$(BIN)/tune start digits
 
 test: .venv/installed-dev  ## the whole suite
-	$(BIN)/pytest -q -n 2
+	$(BIN)/pytest -q -n 2 --dist worksteal
 
 lint: .venv/installed-dev  ## style, types, layers
 	$(BIN)/ruff check
@@ -34,7 +34,7 @@ docs: .venv/installed-dev  ## the documentation, into site/
 check: lint docs test  ## what CI runs
 
 coverage: .venv/installed-dev  ## the suite, and the lines of tuner/ that it does not reach
-	$(BIN)/pytest -q -n 2 --cov --cov-report=term --cov-report=html:build/coverage
+	$(BIN)/pytest -q -n 2 --dist worksteal --cov --cov-report=term --cov-report=html:build/coverage
 
 wheel:  ## build the wheel, install it alone in a new environment, tune with it
 	rm -rf dist build/wheel

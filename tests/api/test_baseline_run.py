@@ -18,6 +18,7 @@ from sklearn.metrics import accuracy_score, log_loss
 
 import tuner
 from tests.findings.trained import RATE
+from tuner.api import baseline_run
 from tuner.api.baseline_run import BaselineProcess, BaselineRun
 from tuner.core.baseline import ALL, KINDS, Baseline
 from tuner.core.data_spec import DataSpec
@@ -28,8 +29,14 @@ from tuner.results.report import page
 
 @pytest.fixture(autouse=True)
 def _on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("TUNER_BASELINES", raising=False)
-    monkeypatch.setattr("tuner.api.baseline_run.PATIENCE_S", 600.0)
+    turn_on(monkeypatch)
+
+
+def turn_on(patch: pytest.MonkeyPatch) -> None:
+    """Train them with the priority of the tests beside, which would keep the processor from them else."""
+    patch.delenv("TUNER_BASELINES", raising=False)
+    patch.setattr(baseline_run, "PATIENCE_S", 600.0)
+    patch.setattr(baseline_run, "_BOOT", "import os\nos.nice = lambda _: 0\n" + baseline_run._BOOT)
 
 
 @pytest.fixture
@@ -43,8 +50,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Baseline, ...]:
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        patch.delenv("TUNER_BASELINES", raising=False)
-        patch.setattr("tuner.api.baseline_run.PATIENCE_S", 600.0)
+        turn_on(patch)
         return start(written(folder)).baselines
 
 
