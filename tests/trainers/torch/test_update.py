@@ -70,6 +70,38 @@ def test_flat_update_equals_torch_optim_on_separate_tensors(rule: str, term: str
     assert flat(ours) == pytest.approx(flat(theirs), rel=1e-10, abs=1e-13)
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_what_torch_optim_kept_for_an_earlier_tuner_goes_on(rule: str) -> None:
+    def single() -> nn.Module:
+        torch.manual_seed(0)
+        return nn.Linear(3, 2, bias=False).double()
+
+    params, ours, theirs = settings(rule, "plain"), single(), single()
+    weights = list(theirs.parameters())
+    optimizer = plain.optimizer(params, weights)
+
+    def step(t: int) -> None:
+        optimizer.zero_grad()
+        backward(theirs, t)
+        plain.step(params, weights, optimizer, 0.02)
+
+    for t in range(4):
+        step(t)
+    kept = {
+        at: {name: part.flatten().clone() if torch.is_tensor(part) else part for name, part in its.items()}
+        for at, its in optimizer.state_dict()["state"].items()
+    }
+    ours.load_state_dict(theirs.state_dict())
+    update = TorchUpdate(Recipe.of(params), ours, {}, {})
+    update.restore(kept)
+    for t in range(4, 8):
+        step(t)
+        update.clear()
+        backward(ours, t)
+        update.step(0.02)
+    assert flat(ours) == pytest.approx(flat(theirs), rel=1e-10, abs=1e-13)
+
+
 def test_frozen_parameters_stay() -> None:
     module = network()
     first = module[0]

@@ -83,7 +83,7 @@ class TorchUpdate:
         """Take over moments and counters, which then belong to the optimizer."""
         if self._moments:
             for at, moments in enumerate(self._moments):
-                moments.restore(state[at])
+                moments.restore(state.get(at, {}))
             return
         self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": state})
 
@@ -142,9 +142,11 @@ class _Moments:
         self.state |= {name: torch.zeros_like(weights) for name in ("first", "second") if getattr(rule, name)}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over a state of this rule."""
-        device = self._weights.device
-        self.state = {n: state[n] if n == "steps" else state[n].to(device) for n in self.state}
+        """Take over a state of this rule, also one that torch.optim has kept for an earlier tuner."""
+        state = {_OF_TORCH.get(name, name): value for name, value in state.items()}
+        self.state["steps"] = int(state.get("steps", 0))
+        for name in self.state.keys() - {"steps"}:
+            self.state[name] = state[name].to(self._weights.device)
 
     def step(self, rate: float) -> None:
         """Move the tensor by its gradient."""
@@ -162,6 +164,16 @@ class _Moments:
             change.div_(v.sqrt().mul_(root).add_(max(rule.floor, LEAST_FLOOR)))
         self._weights.add_(change, alpha=-rate)
 
+
+_OF_TORCH = {
+    "step": "steps",
+    "momentum_buffer": "first",
+    "exp_avg": "first",
+    "exp_avg_sq": "second",
+    "square_avg": "second",
+    "sum": "second",
+}
+"""What torch.optim calls the numbers of `_Moments.state`."""
 
 _SHARE = "share"
 """The share of the learning rate among the settings of an optimizer's group."""
