@@ -68,11 +68,15 @@ class Prefetch:
     def insight(self) -> Insight | None:
         """Wait for the importances and findings of that study; None where that failed."""
         found: Insight | None = self._next()
-        self.close()
         return found
 
+    def kill(self) -> None:
+        """End the process, however far it is: a thread that waits for its answer gets None."""
+        if self._answer is not None:
+            self._process.kill()
+
     def close(self) -> None:
-        """End the process, however far it is."""
+        """End the process and close its pipe: nobody may be reading from it any more."""
         if self._answer is not None:
             self._process.kill()
             self._process.join()

@@ -105,10 +105,13 @@ class Server:
         self._closed.set()
         self._renderer.drawn.set()
         self._server.close()
+        # Two threads may be reading from the prefetch: it is closed when both have ended.
         if self._prefetch is not None:
-            self._prefetch.close()
+            self._prefetch.kill()
         self._reading.join()
         self._live.close()
+        if self._prefetch is not None:
+            self._prefetch.close()
 
     def _read_newest(self, renderer: PageRenderer) -> None:
         with suppress(StoreError):
