@@ -125,7 +125,7 @@ def test_no_checkpoint_is_left_of_a_trial_whose_worker_died_before_it_could_stop
         desk.until(lambda: desk.of(1))
         checkpoints = checkpoint_of(desk, 1)
         assert isinstance(desk.executor, Processes)
-        desk.executor._workers[0].process.kill()
+        desk.executor._workers[0].link.kill()
         desk.executor.stop({1: False})
         desk.until_over(1, 2)
         assert desk.end(1) == Stopped(1)

@@ -1,4 +1,4 @@
-"""WorkerProcess: one process as its parent sees it, and how it is started."""
+"""WorkerProcess: a link to a process of this machine by a pipe, and how it is started."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
 from typing import IO
 
-from tuner.core.ports import Placement
 from tuner.core.trial import Stop
-from tuner.executors.limits import Watched
-from tuner.executors.orders import Removal
+from tuner.executors.limits import Limits, Watched, end
+from tuner.executors.orders import Orders
+from tuner.executors.serving import Answer
 
 _TAIL_BYTES = 4_000
 _LOG_BYTES = 1_000_000
@@ -24,41 +26,42 @@ _BOOT = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.p
 _BOOT += "from tuner.executors.serving import serve; serve({connection}, {payload}, {index})"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class WorkerProcess:
-    """A worker process, the trials it holds and the orders it gets when it is idle.
+    """A worker process, its end of the connection and what it prints; a `Link`."""
 
-    Attributes:
-        index: which of the workers it is; its successor is the same.
-        trials: those that train, with all that they have reported.
-        removed: those that were told to end and have not answered.
-        since: when it got its last orders, in seconds of the monotonic clock.
-        overdue: whether it was ended because an epoch took too long.
-        limit: the limit for which it was ended.
-        watched: what its limits go by.
-        retries: trials that its predecessor did not live to answer for.
-    """
-
-    index: int
     process: subprocess.Popen[bytes]
     connection: Connection
     log: IO[bytes]
-    capacity: int = 0
-    idle: bool = False
-    alone: bool = False
-    since: float = 0.0
-    overdue: bool = False
-    limit: Stop | None = None
-    watched: Watched = field(default_factory=Watched)
-    retries: list[Placement] = field(default_factory=list)
-    trials: dict[int, Placement] = field(default_factory=dict)
-    removed: dict[int, Removal] = field(default_factory=dict)
-    steps: list[Placement | Removal] = field(default_factory=list)
 
-    @property
-    def room(self) -> int:
-        """How many more trials it takes."""
-        return 0 if self.alone else self.capacity - len(self.trials)
+    def send(self, orders: Orders | None) -> None:
+        """Give it orders; if it died while it was idle, the end of its connection says so in a moment."""
+        with suppress(OSError):
+            self.connection.send(orders)
+
+    def recv(self) -> Answer:
+        """What it has answered."""
+        answer: Answer = self.connection.recv()
+        return answer
+
+    def broken(self, limits: Limits, trials: int, log: Path, watched: Watched) -> Stop | None:
+        """Why its trials end now, if one is beyond a limit."""
+        return limits.broken(self.process.pid, trials, log, watched)
+
+    def kill(self) -> None:
+        """End it at once, with the processes that it has started."""
+        if self.process.poll() is None:
+            end(self.process.pid)
+
+    def close(self, timeout_s: float) -> None:
+        """Wait for its end for so long, else end it by force."""
+        try:
+            self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        self.connection.close()
+        self.log.close()
 
     def tail(self) -> str:
         """The end of what the worker and the user's code in it have printed."""
@@ -86,7 +89,7 @@ class WorkerProcess:
             env=environment,
         )
         theirs.close()
-        return cls(index, process, ours, log)
+        return cls(process, ours, log)
 
     def ending(self) -> str:
         """Wait for its end, and say how it ended."""
