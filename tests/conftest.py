@@ -1,9 +1,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from tests.servers import PostgresServer
 
 # No test depends on how fast the machine is. CI looks at the same examples each time; every other
 # run looks at new ones.
@@ -20,3 +27,28 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Their process would take longer than most studies of the tests; those that look at them turn them on.
 os.environ.setdefault("TUNER_BASELINES", "off")
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server; where there is none CI fails, and the tests skip elsewhere."""
+    from tests import servers
+
+    if servers.programs() is None:
+        missing = "no PostgreSQL server is installed: apt-get install postgresql"
+        pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
+    server, folder = servers.started()
+    try:
+        yield server
+    finally:
+        server.stop("immediate")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.with_name(f"{folder.name}.log").unlink(missing_ok=True)
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """The URL of a database of the test's own, with tables and without studies."""
+    url = postgres.create()
+    yield url
+    postgres.drop(url)

@@ -47,9 +47,17 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def kind(request: pytest.FixtureRequest) -> str:
+    """The kind of database; what is only about SQLite's files says so."""
+    return str(request.param)
+
+
 @pytest.fixture
-def url(template: Path, tmp_path: Path) -> str:
+def url(kind: str, template: Path, tmp_path: Path, request: pytest.FixtureRequest) -> str:
     """The URL of an empty database of the test's own."""
+    if kind == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
     path = tmp_path / "tuner.db"
     shutil.copyfile(template, path)
     return f"sqlite:///{path}"

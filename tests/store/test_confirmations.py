@@ -1,22 +1,22 @@
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import pytest
 
 import tuner
+from tests.store.asking import asked
 from tuner.core.spec import StudySpec
 from tuner.store import CONFIRMS, Database, verify
 from tuner.store.columns import Reader
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
+def url(url: str, tmp_path: Path) -> str:
     def train(params: object, context: object) -> object:
         yield {"train_loss": 1.0, "val_loss": 2.0}
 
-    storage = f"sqlite:///{tmp_path}/tuner.db"
+    storage = url
     space = {"x": tuner.Float(low=0.0, high=1.0, default=0.1)}
     tuner.start(trainer=train, space=space, name="s", trials=1, storage=storage)
     return storage
@@ -48,9 +48,7 @@ def test_verify_sees_an_opening_that_was_cut_off_and_one_that_was_removed(url: s
         assert "was cut off after the test was opened" in str(verify(url).findings)
         database.end_confirmation("s", 1, {})
         database.begin_confirmation("s", "confirm s --reopen", opened=True)
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
-        connection.execute("DELETE FROM tuner_confirmations WHERE number = 1")
-    connection.close()
+    asked(url, "DELETE FROM tuner_confirmations WHERE number = 1")
     assert "the test was opened more often" in str(verify(url).findings)
 
 
@@ -58,6 +56,4 @@ def test_a_deleted_study_takes_its_confirmations_along(url: str) -> None:
     with Database.open(url) as database:
         database.begin_confirmation("s", "confirm s", opened=True)
         database.delete_study("s")
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
-        assert connection.execute("SELECT count(*) FROM tuner_confirmations").fetchone() == (0,)
-    connection.close()
+    assert asked(url, "SELECT count(*) FROM tuner_confirmations") == [(0,)]

@@ -23,6 +23,12 @@ from tuner.store import Database, StudyStore
 from tuner.store.connect import connect, parse, write_ahead
 
 
+@pytest.fixture
+def kind() -> str:
+    """All this is about files."""
+    return "sqlite"
+
+
 def refusal(call: Callable[[], Any]) -> str:
     with pytest.raises(StoreError) as caught:
         call()
@@ -116,7 +122,9 @@ def test_a_folder_is_no_database(tmp_path: Path, create: bool) -> None:
         ("tuner", "is not a database: give a file that ends in .db, or a URL such as sqlite:///tuner.db"),
         ("", "is not a database"),
         ("nosuch://host/name", "unknown kind of database 'nosuch'"),
-        ("postgresql+pg8000://me:secret@host/name", "its driver is missing"),
+        ("postgresql+pg8000://me:secret@host/name", "only the driver psycopg 3 is used"),
+        ("mysql://me:secret@host/name", "MySQL and MariaDB are not supported; known: sqlite:///FILE and"),
+        ("postgresql://me@127.0.0.1:1/name?password=secret", "the server does not answer or refuses"),
         ("sqlite://", "has no file"),
         ("sqlite:///:memory:", "has no file"),
         ("sqlite://host/tuner.db", "is not a usable URL"),

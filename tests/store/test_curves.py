@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable
-from contextlib import closing
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.store.asking import asked
 from tuner.core.ports import Turn
 from tuner.core.reading_columns import ReadingColumns
 from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
@@ -56,11 +55,6 @@ def mixed(
         )
     )
     return store
-
-
-def asked(url: str, statement: str) -> list[Any]:
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
-        return connection.execute(statement).fetchall()
 
 
 def delta(url: str, *extras: str) -> ReadingColumns:
@@ -111,7 +105,7 @@ def test_packed_curves_are_read_in_place_of_rows(url: str) -> None:
 
 @pytest.mark.usefixtures("mixed")
 def test_a_damaged_packed_curve_is_told(url: str) -> None:
-    asked(url, "UPDATE tuner_curves SET readings = x'00112233'")
+    asked(url, "UPDATE tuner_curves SET readings = :four", four=b"1234")
     with pytest.raises(StoreError, match="is damaged"):
         delta(url)
 

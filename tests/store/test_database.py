@@ -1,28 +1,28 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import create_engine, inspect
+from sqlalchemy.pool import NullPool
 
+from tests.store.asking import asked
 from tuner.core.budget import StudyState
 from tuner.core.ports import Turn
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
 from tuner.errors import StudyExists, StudyNotFound
 from tuner.store import Database, StudyStore
+from tuner.store.connect import parse
 
 
 def counts(url: str) -> dict[str, int]:
     """Rows by table, over all tables."""
-    connection = sqlite3.connect(url.removeprefix("sqlite:///"))
-    names = [n for (n,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    found = {n: connection.execute(f"SELECT count(*) FROM {n}").fetchone()[0] for n in names}
-    connection.close()
-    return found
+    engine = create_engine(parse(url), poolclass=NullPool)
+    return {n: asked(url, f"SELECT count(*) FROM {n}")[0][0] for n in inspect(engine).get_table_names()}
 
 
 def test_a_new_study_is_listed_with_all_that_is_known(

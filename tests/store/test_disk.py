@@ -27,6 +27,12 @@ Trials = Callable[..., Trial]
 Readings = Callable[..., Reading]
 
 
+@pytest.fixture
+def kind() -> str:
+    """All this is about files."""
+    return "sqlite"
+
+
 def path_of(url: str) -> Path:
     return Path(url.removeprefix("sqlite:///").partition("?")[0])
 

@@ -14,13 +14,16 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
+from tests.store.asking import asked
 from tuner.core.budget import StudyState
 from tuner.core.ports import Turn
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Trial, TrialState
 from tuner.errors import StudyLocked
 from tuner.store import Database, StudyStore, lease
+from tuner.store.connect import connect, parse
 from tuner.store.encoding import now, stamp
 from tuner.store.lease import is_living, process_start
 
@@ -53,11 +56,12 @@ def driver(url: str) -> Iterator[subprocess.Popen[str]]:
         process.stdout.close()
 
 
-def changed(url: str, statement: str, *values: object) -> None:
-    connection = sqlite3.connect(url.removeprefix("sqlite:///"))
-    with connection:
-        connection.execute(statement, values)
-    connection.close()
+@pytest.fixture
+def connection(url: str) -> Iterator[Connection]:
+    engine = connect(parse(url))
+    with engine.begin() as opened:
+        yield opened
+    engine.dispose()
 
 
 def ago(seconds: float) -> str:
@@ -76,7 +80,7 @@ def test_a_study_that_another_process_drives_is_locked_until_that_is_killed(
         summary = database.study("driven")
         assert (summary.state, summary.is_driven) == (StudyState.RUNNING, True)
         # A long epoch, or a stopped process: on its own machine the process counts, not the clock.
-        changed(url, "UPDATE tuner_lease SET heartbeat = ?", ago(3600))
+        asked(url, "UPDATE tuner_lease SET heartbeat = :at", at=ago(3600))
         with pytest.raises(StudyLocked):
             database.resume_study("driven")
         os.kill(process.pid, signal.SIGKILL)
@@ -101,7 +105,7 @@ def test_a_study_driven_by_this_process_is_locked_too(database: Database, store:
 def test_on_another_machine_the_heartbeat_decides(
     url: str, database: Database, store: StudyStore, age_s: float, is_locked: bool
 ) -> None:
-    changed(url, "UPDATE tuner_lease SET host = 'elsewhere', heartbeat = ?", ago(age_s))
+    asked(url, "UPDATE tuner_lease SET host = 'elsewhere', heartbeat = :at", at=ago(age_s))
     assert database.study("nets").is_driven is is_locked
     if is_locked:
         with pytest.raises(StudyLocked, match="on elsewhere"):
@@ -113,7 +117,7 @@ def test_on_another_machine_the_heartbeat_decides(
 def test_a_driver_that_was_taken_over_writes_no_more(
     url: str, database: Database, store: StudyStore, trial: Callable[..., Trial]
 ) -> None:
-    changed(url, "UPDATE tuner_lease SET host = 'elsewhere', heartbeat = ?", ago(70))
+    asked(url, "UPDATE tuner_lease SET host = 'elsewhere', heartbeat = :at", at=ago(70))
     successor = database.resume_study("nets")
     writes: list[Callable[[], None]] = [
         lambda: store.record(Turn(started=[trial(0)])),
@@ -131,7 +135,7 @@ def test_a_driver_that_was_taken_over_writes_no_more(
 
 
 def test_every_turn_renews_the_heartbeat(url: str, database: Database, store: StudyStore) -> None:
-    changed(url, "UPDATE tuner_lease SET host = 'elsewhere', heartbeat = ?", ago(70))
+    asked(url, "UPDATE tuner_lease SET host = 'elsewhere', heartbeat = :at", at=ago(70))
     assert not database.study("nets").is_driven
     store.record(Turn())
     assert database.study("nets").is_driven
@@ -142,7 +146,7 @@ def test_the_heartbeat_goes_on_while_an_epoch_takes_long(
 ) -> None:
     monkeypatch.setattr(lease, "BEAT_S", 0.02)
     store = database.create_study("slow", spec, {})
-    changed(url, "UPDATE tuner_lease SET host = 'elsewhere', heartbeat = ?", ago(70))
+    asked(url, "UPDATE tuner_lease SET host = 'elsewhere', heartbeat = :at", at=ago(70))
     until = time.monotonic() + 30
     while not database.study("slow").is_driven and time.monotonic() < until:
         time.sleep(0.02)
@@ -165,12 +169,13 @@ def test_the_heartbeat_goes_on_while_an_epoch_takes_long(
 def test_a_heartbeat_of_a_clock_far_ahead_does_not_lock_a_study_for_ever(
     url: str, database: Database, store: StudyStore
 ) -> None:
-    changed(url, "UPDATE tuner_lease SET host = 'elsewhere', heartbeat = ?", ago(-3600))
+    asked(url, "UPDATE tuner_lease SET host = 'elsewhere', heartbeat = :at", at=ago(-3600))
     assert not database.study("nets").is_driven
 
 
+@pytest.mark.parametrize("kind", ["sqlite"])
 def test_a_lease_that_could_not_be_given_back_does_not_keep_its_own_process_out(
-    url: str, spec: StudySpec, caplog: pytest.LogCaptureFixture
+    kind: str, url: str, spec: StudySpec, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Database.open(url + "?timeout=0.05") as database:
         store = database.create_study("held", spec, {})
@@ -193,26 +198,31 @@ def test_a_new_spec_that_is_refused_leaves_the_study_free(
     assert not database.study("nets").is_driven
 
 
-def test_a_pid_that_was_given_to_another_process_is_not_the_holder(store: StudyStore) -> None:
+def test_a_pid_that_was_given_to_another_process_is_not_the_holder(
+    store: StudyStore, connection: Connection
+) -> None:
     start = process_start(os.getpid())
     assert start
     assert store._lease is not None
     host, token = socket.gethostname(), store._lease.token
-    assert is_living(host, os.getpid(), start, ago(0), token)
-    assert not is_living(host, os.getpid(), start + "0", ago(0), token)
-    assert not is_living(host, 2**22 + 1, start, ago(0), token)
-    assert not is_living(host, os.getpid(), start, ago(0), "another token")
+    assert is_living(connection, host, os.getpid(), start, ago(0), token)
+    assert not is_living(connection, host, os.getpid(), start + "0", ago(0), token)
+    assert not is_living(connection, host, 2**22 + 1, start, ago(0), token)
+    assert not is_living(connection, host, os.getpid(), start, ago(0), "0" * 32)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="this machine does not tell its boot")
 @pytest.mark.parametrize("age_s", [0, 70])
 def test_a_process_of_another_container_with_the_same_host_name_is_judged_by_its_heartbeat(
-    age_s: float,
+    age_s: float, store: StudyStore, connection: Connection
 ) -> None:
     start = process_start(os.getpid())
     assert start is not None
+    assert store._lease is not None
     machine, _, ticks = start.partition("|")
     boot, _, space = machine.partition(" ")
     assert space.startswith("pid:[")
     for other in (f"{boot} pid:[1]|{ticks}", f"another-boot {space}|{ticks}", ""):
-        assert is_living(socket.gethostname(), os.getpid(), other, ago(age_s), "token") is (age_s == 0)
+        assert is_living(
+            connection, socket.gethostname(), os.getpid(), other, ago(age_s), store._lease.token
+        ) is (age_s == 0)

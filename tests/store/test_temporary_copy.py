@@ -27,6 +27,12 @@ Lock = Callable[[], None]
 
 
 @pytest.fixture
+def kind() -> str:
+    """All this is about files."""
+    return "sqlite"
+
+
+@pytest.fixture
 def shelf() -> Iterator[tuple[Path, Lock]]:
     """A folder, and what makes it and all in it read-only to this process."""
     folder = Path(tempfile.mkdtemp())

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import RLock
 from typing import Any, NamedTuple
-from urllib.parse import quote
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic_core import from_json
-from sqlalchemy import URL, Connection, Engine, and_, create_engine, event, or_, select
-from sqlalchemy.pool import StaticPool
+from sqlalchemy import Connection, Engine, and_, or_, select
 
 from tuner.artifacts import log_tail
 from tuner.content import models_root
@@ -23,15 +20,12 @@ from tuner.core.reading_columns import ReadingColumns
 from tuner.core.trial import Reading, TrialState
 from tuner.errors import StoreError, StudyNotFound, near
 from tuner.store import artifact_folders, comments, curves, read
-from tuner.store.connect import connect, display_url, file_of, parse, store_errors
+from tuner.store.connect import backend_of, connect, display_url, file_of, parse, reader, store_errors
 from tuner.store.curves import Last
 from tuner.store.records import each_curve
 from tuner.store.schema import VERSION, studies, tuner_epochs, tuner_studies, tuner_trials, version
 from tuner.store.temporary_copy import state, temporary_copy
 from tuner.store.values import StudySummary
-
-BUSY_TIMEOUT_S = 2.0
-"""How long a read waits for a program that keeps the whole file locked."""
 
 _OVER = [state.value for state in TrialState if state.is_over]
 
@@ -132,12 +126,7 @@ class Reader:
             StoreError: it cannot be read.
         """
         with self._connected() as connection:
-            if self._file is not None:
-                return f"{self._identity}.{connection.exec_driver_sql('PRAGMA data_version').scalar()}"
-            rows = connection.execute(
-                select(tuner_studies.c.study_id, tuner_studies.c.updated_at, tuner_studies.c.state)
-            )
-            return str(hash(tuple(tuple(row) for row in rows)))
+            return f"{self._identity}.{backend_of(self._url).stamp(connection)}"
 
     def studies(self) -> list[StudySummary]:
         """All studies of tuner except those that confirm another one, the newest first.
@@ -330,7 +319,7 @@ class Reader:
             self._check_file()
             if self._engine is None:
                 self._copy = temporary_copy(self._url)
-                self._engine = _read_only(self._url, self._copy or self._file)
+                self._engine = reader(self._url, self._copy or self._file)
                 if self._copy is not None and self._file is not None:
                     self._identity = state(self._file)
             try:
@@ -355,23 +344,6 @@ class Reader:
         if self._identity != identity:
             self.close()
             self._identity = (found.st_dev, found.st_ino)
-
-
-def _read_only(url: URL, file: Path | None) -> Engine:
-    if file is None:
-        return connect(url).execution_options(postgresql_readonly=True)
-
-    def opened() -> sqlite3.Connection:
-        address = f"file:{quote(str(file))}?mode=ro"
-        connection = sqlite3.connect(
-            address, uri=True, timeout=BUSY_TIMEOUT_S, check_same_thread=False, isolation_level=None
-        )
-        connection.execute("PRAGMA query_only=ON")
-        return connection
-
-    engine = create_engine(url, creator=opened, poolclass=StaticPool)
-    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
-    return engine
 
 
 def _trials(connection: Connection, cursor: Cursor) -> list[TrialRow]:

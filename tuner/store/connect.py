@@ -1,6 +1,6 @@
 """Makes an SQLAlchemy engine from a URL or a path; its errors become StoreErrors.
 
-Everything special about SQLite is here: pragmas, how transactions begin, and its error codes.
+What is special about a kind of database is behind `Backend`: see `sqlite` and `postgresql`.
 """
 
 from __future__ import annotations
@@ -8,44 +8,86 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, event, make_url
 from sqlalchemy.exc import (
     ArgumentError,
     DBAPIError,
     InterfaceError,
-    NoSuchModuleError,
     OperationalError,
     SAWarning,
     SQLAlchemyError,
 )
 
 from tuner.errors import StoreError
+from tuner.store.postgresql import PostgreSQL
+from tuner.store.sqlite import SQLite
 
-BUSY_TIMEOUT_S = 30.0
-"""How long SQLite waits for another program's transaction; `?timeout=` in the URL replaces it."""
-
-_SENTENCES = {
-    "SQLITE_NOTADB": "is not a database; name another file",
-    "SQLITE_CANTOPEN": "cannot be opened; its folder must exist and be writable, with room on the disk",
-    "SQLITE_READONLY_DBMOVED": "was moved or removed while it was open; put it back",
-    "SQLITE_READONLY": "is read-only; make the file and its folder writable, or name another one",
-    "SQLITE_BUSY": "another program keeps it locked, for longer than the "
-    f"{BUSY_TIMEOUT_S:g} s that are waited (or ?timeout=S in the URL); end that program",
-    "SQLITE_LOCKED": "another program keeps it locked; end that program",
-    "SQLITE_PROTOCOL": "too many programs want it at once; end some of them",
-    "SQLITE_FULL": "the disk is full; free some space",
-    "SQLITE_CORRUPT": "is damaged; restore a copy or name another file",
-    "SQLITE_IOERR": "the disk fails to read or write it; check the disk, and whether it is full",
-}
+_PSYCOPG = "postgresql+psycopg"
+_KNOWN = "known: sqlite:///FILE and postgresql://USER@HOST/DATABASE"
 
 
-_OTHERS = tuple(code for code in _SENTENCES if code not in ("SQLITE_NOTADB", "SQLITE_CORRUPT"))
+class HeldLock(Protocol):
+    """A lock that the database frees as soon as its holder is gone."""
+
+    def keep(self) -> None:
+        """Take it again where it was lost."""
+
+    def free(self) -> None:
+        """Give it back."""
+
+
+class Backend(Protocol):
+    """What differs between kinds of databases.
+
+    Attributes:
+        clock: its clock as an SQL expression, in the form of `encoding.stamp`.
+        copies: whether rows are added with COPY.
+    """
+
+    clock: str
+    copies: bool
+
+    def engine(self, url: URL, *, create: bool, copy: Path | None) -> Engine:
+        """See `connect`."""
+
+    def reader(self, url: URL, file: Path | None) -> Engine:
+        """An engine for a lasting reader; `file` is where an SQLite database is."""
+
+    def reading(self) -> dict[str, Any]:
+        """Options of an engine whose transactions only read, each at one moment."""
+
+    def begin(self, *, writes: bool, full: bool, patience_s: float | None) -> Sequence[str]:
+        """The statements that begin a transaction; see `writing`."""
+
+    def stamp(self, connection: Connection) -> str:
+        """A text that changes when anything was written."""
+
+    def exclusive(self, engine: Engine) -> AbstractContextManager[None]:
+        """Nobody else creates or changes tables meanwhile."""
+
+    def hold(self, engine: Engine, token: str) -> HeldLock | None:
+        """Take the lock of a lease, where there are such locks."""
+
+    def is_held(self, connection: Connection, heartbeat: str, token: str, stale_after: timedelta) -> bool:
+        """Whether a lease's holder on another machine shows signs of life."""
+
+    def sentence(self, error: DBAPIError) -> str | None:
+        """What an error means; None where its own words must do."""
+
+    def tells_of_damage(self, error: DBAPIError) -> bool:
+        """Whether an error means damaged data."""
+
+    def is_lost(self, error: DBAPIError) -> bool:
+        """Whether the same transaction may succeed later: the server restarts, or chose a victim."""
+
+
+_BACKENDS: Mapping[str, Backend] = {"sqlite": SQLite(), "postgresql": PostgreSQL()}
 
 
 def parse(url: str) -> URL:
@@ -65,9 +107,25 @@ def parse(url: str) -> URL:
         raise StoreError(
             f"'{url}' is not a database: give a file that ends in .db, or a URL such as sqlite:///tuner.db"
         ) from error
-    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername=_PSYCOPG)
+    kind = parsed.get_backend_name()
+    if kind in ("mysql", "mariadb"):
+        raise StoreError(f"{display_url(parsed)}: MySQL and MariaDB are not supported; {_KNOWN}")
+    if kind not in _BACKENDS:
+        raise StoreError(f"{display_url(parsed)}: unknown kind of database '{kind}'; {_KNOWN}")
+    if kind == "postgresql" and parsed.drivername != _PSYCOPG:
+        raise StoreError(
+            f"{display_url(parsed)}: only the driver psycopg 3 is used; begin with postgresql://"
+        )
+    if kind == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise StoreError(f"'{url}' has no file, so nothing would be kept; give sqlite:///tuner.db")
     return parsed
+
+
+def backend_of(url: URL) -> Backend:
+    """What is special about a database of this kind."""
+    return _BACKENDS[url.get_backend_name()]
 
 
 def file_of(url: URL) -> Path | None:
@@ -79,7 +137,10 @@ def file_of(url: URL) -> Path | None:
 
 def display_url(url: URL) -> str:
     """How messages call the database: an SQLite file's path, or the URL without its password."""
-    return url.database or "" if url.get_backend_name() == "sqlite" else url.render_as_string()
+    if url.get_backend_name() == "sqlite":
+        return url.database or ""
+    shown = url.set(drivername=url.get_backend_name()) if url.drivername == _PSYCOPG else url
+    return shown.difference_update_query(["password"]).render_as_string()
 
 
 def connect(url: URL, *, create: bool = False, copy: Path | None = None) -> Engine:
@@ -91,33 +152,29 @@ def connect(url: URL, *, create: bool = False, copy: Path | None = None) -> Engi
         copy: an SQLite file that is read in its place, and never written.
 
     Raises:
-        StoreError: the kind of database is unknown, or its driver is not installed.
+        StoreError: its driver is not installed, or it does not take the URL.
     """
-    is_sqlite = url.get_backend_name() == "sqlite"
-    options: dict[str, Any] = {}
-    if is_sqlite and "timeout" not in url.query:
-        options["connect_args"] = {"timeout": BUSY_TIMEOUT_S}
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", SAWarning)  # of a key in the URL that has no effect
-            engine = create_engine(url, **options)
-    except NoSuchModuleError as error:
-        raise StoreError(
-            f"{display_url(url)}: unknown kind of database '{url.drivername}'; "
-            "known: sqlite, postgresql, mysql"
-        ) from error
-    except ImportError as error:
-        raise StoreError(f"{display_url(url)}: its driver is missing ({error}); install it") from error
-    except (SQLAlchemyError, SAWarning, TypeError, ValueError) as error:
-        raise StoreError(f"{display_url(url)}: is not a usable URL: {_first_line(error)}") from error
-    if is_sqlite:
-        if not create:
-            event.listen(engine, "do_connect", partial(_only_existing, copy))
-        event.listen(engine, "connect", _prepare)
-        if copy is not None:
-            event.listen(engine, "connect", _keep_unwritten)
-        event.listen(engine, "begin", _begin)
-    return engine
+    with _usable(url):
+        return _begun(backend_of(url).engine(url, create=create, copy=copy))
+
+
+def reader(url: URL, file: Path | None) -> Engine:
+    """An engine for a lasting reader: it never writes, and each transaction reads what is true at one moment.
+
+    Args:
+        url: the database.
+        file: where an SQLite database is, or its copy.
+
+    Raises:
+        StoreError: see `connect`.
+    """
+    with _usable(url):
+        return _begun(backend_of(url).reader(url, file))
+
+
+def reading(engine: Engine) -> Engine:
+    """The same engine, each of its transactions reading what was true at one moment."""
+    return engine.execution_options(**backend_of(engine.url).reading())
 
 
 def writing(engine: Engine, *, full: bool = False, patience_s: float | None = None) -> Engine:
@@ -131,10 +188,8 @@ def writing(engine: Engine, *, full: bool = False, patience_s: float | None = No
         full: wait at each commit until the disk has it, so that it survives a power cut.
         patience_s: wait no longer than this for other programs' transactions.
     """
-    first = ["PRAGMA synchronous=FULL"] if full else []
-    if patience_s is not None:
-        first.append(f"PRAGMA busy_timeout={patience_s * 1000:.0f}")
-    return engine.execution_options(tuner_begin=(*first, "BEGIN IMMEDIATE"))
+    statements = backend_of(engine.url).begin(writes=True, full=full, patience_s=patience_s)
+    return engine.execution_options(tuner_begin=tuple(statements))
 
 
 def write_ahead(engine: Engine) -> None:
@@ -173,51 +228,56 @@ def tells_of_damage(error: Exception) -> bool:
     cause = error.__cause__
     if not isinstance(cause, DBAPIError):
         return True
-    code = getattr(cause.orig, "sqlite_errorname", None)
-    if code is None:
-        return not isinstance(cause, OperationalError | InterfaceError)
-    return not code.startswith(_OTHERS)
+    return _raised_by(cause).tells_of_damage(cause)
 
 
-def _prepare(connection: Any, _record: object) -> None:
-    # Transactions begin where SQLAlchemy says so, not where the driver guesses.
-    connection.isolation_level = None
-    # With write-ahead logging NORMAL loses nothing when a program dies, and never consistency.
-    connection.execute("PRAGMA synchronous=NORMAL")
-    connection.execute("PRAGMA foreign_keys=ON")
+def is_lost(error: StoreError, engine: Engine) -> bool:
+    """Whether the same transaction may succeed later: the server restarts, or chose a victim."""
+    cause = error.__cause__
+    return isinstance(cause, DBAPIError) and backend_of(engine.url).is_lost(cause)
 
 
-def _keep_unwritten(connection: Any, _record: object) -> None:
-    connection.execute("PRAGMA query_only=ON")
+@contextmanager
+def _usable(url: URL) -> Iterator[None]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", SAWarning)  # of a key in the URL that has no effect
+            yield
+    except ImportError as error:
+        raise StoreError(
+            f"{display_url(url)}: its driver is missing ({error}); install it: pip install 'tuner[postgres]'"
+        ) from error
+    except (SQLAlchemyError, SAWarning, TypeError, ValueError) as error:
+        raise StoreError(f"{display_url(url)}: is not a usable URL: {_first_line(error)}") from error
 
 
-def _only_existing(
-    copy: Path | None, _dialect: object, _record: object, arguments: list[Any], options: dict[str, Any]
-) -> None:
-    """Open an existing file only: a removed one would come back empty."""
-    if copy is not None or not options.get("uri"):
-        arguments[0] = f"{(copy or Path(arguments[0])).absolute().as_uri()}?mode=rw"
-        options["uri"] = True
+def _begun(engine: Engine) -> Engine:
+    """The same engine, whose transactions begin with the statements of `writing`, or as its backend says."""
+    usual = tuple(backend_of(engine.url).begin(writes=False, full=False, patience_s=None))
 
+    def begin(connection: Connection) -> None:
+        for statement in connection.get_execution_options().get("tuner_begin", usual):
+            connection.exec_driver_sql(statement)
 
-def _begin(connection: Connection) -> None:
-    for statement in connection.get_execution_options().get("tuner_begin", ("BEGIN",)):
-        connection.exec_driver_sql(statement)
+    event.listen(engine, "begin", begin)
+    return engine
 
 
 def _sentence(error: SQLAlchemyError) -> str:
     if not isinstance(error, DBAPIError) or error.orig is None:
         return _first_line(error)
-    code = getattr(error.orig, "sqlite_errorname", None)
-    if code is None and isinstance(error, OperationalError | InterfaceError):
+    if (known := _raised_by(error).sentence(error)) is not None:
+        return known
+    if isinstance(error, OperationalError | InterfaceError):
         return (
             f"the server does not answer or refuses ({_first_line(error.orig).rstrip('.')}); see whether it "
             "runs, and whether host, port, user, password and database in the URL are right"
         )
-    if code is None:
-        return _first_line(error.orig)
-    known = next((text for prefix, text in _SENTENCES.items() if code.startswith(prefix)), None)
-    return known or f"is not as it should be ({_first_line(error.orig)}); restore a copy or name another one"
+    return _first_line(error.orig)
+
+
+def _raised_by(error: DBAPIError) -> Backend:
+    return _BACKENDS["sqlite" if hasattr(error.orig, "sqlite_errorname") else "postgresql"]
 
 
 def _first_line(error: BaseException) -> str:

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from sqlalchemy import URL, Connection, Engine, inspect
 
 from tuner.errors import StoreError
-from tuner.store.connect import connect, display_url, store_errors, write_ahead, writing
+from tuner.store.connect import backend_of, connect, display_url, store_errors, write_ahead, writing
 from tuner.store.encoding import now, stamp
 from tuner.store.schema import METADATA, OURS, VERSION, tuner_migrations, tuner_schema, version
 
@@ -52,16 +52,15 @@ def ensure(engine: Engine) -> None:
         if version(connection) is not None:
             return
         is_blank = connection.dialect.name == "sqlite" and not inspect(connection).get_table_names()
-    if not is_blank:
-        with store_errors(where):
+    with store_errors(where), backend_of(engine.url).exclusive(engine):
+        if not is_blank:
             open_optunas(engine.url)
-    with store_errors(where), writing(engine).begin() as connection:
-        if is_blank and not inspect(connection).get_table_names():
-            for statement in _optunas_statements():
-                connection.exec_driver_sql(statement)
-        if version(connection) is None:
-            _create_ours(connection)
-    with store_errors(where):
+        with writing(engine).begin() as connection:
+            if is_blank and not inspect(connection).get_table_names():
+                for statement in _optunas_statements():
+                    connection.exec_driver_sql(statement)
+            if version(connection) is None:
+                _create_ours(connection)
         write_ahead(engine)
 
 

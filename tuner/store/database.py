@@ -33,11 +33,12 @@ from tuner.store.database_reads import DatabaseReads
 from tuner.store.encoding import now, stamp, storable
 from tuner.store.lease import Lease, require_free
 from tuner.store.migrations import migrate, take_over
+from tuner.store.open_trials import cut_off, show_open
 from tuner.store.relocation import home_of
 from tuner.store.schema import tuner_studies, version
 from tuner.store.temporary_copy import temporary_copy
 from tuner.store.values import StoredConfirmation, StudySummary
-from tuner.store.write import StudyStore, cut_off, show_open
+from tuner.store.write import StudyStore
 
 
 class Database(DatabaseReads):
@@ -168,8 +169,8 @@ class Database(DatabaseReads):
             imported.add(connection, study_id, spec, whole)
             requests.add(connection, study_id, [(RequestKind.TRY, params) for params in first])
             files = artifact_folders.artifacts(connection, study_id, root, synced=spec.durability == "full")
-            lease = Lease.take(connection, study_id, name)
-            return StudyStore(self._engine, connection, name, spec, lease, files)
+            with Lease.taking(connection, study_id, name) as lease:
+                return StudyStore(self._engine, connection, name, spec, lease, files)
 
     def resume_study(
         self,
@@ -202,30 +203,29 @@ class Database(DatabaseReads):
         """
         with store_errors(self._where), writing(self._engine).begin() as connection:
             study_id = self._id(connection, name)
-            stored = connection.execute(
-                select(tuner_studies).where(tuner_studies.c.study_id == study_id)
-            ).one()
-            lease = Lease.take(connection, study_id, name)
-            changed: dict[str, Any] = {"state": StudyState.RUNNING.value, "reason": None}
-            former, root = json.loads(stored.spec), self._root
-            if spec is None:
-                spec = StudySpec.parse(former, name)
-            else:
-                if spec.trainer.models != former["trainer"].get("models"):
-                    root = self._root_by(spec.trainer.models)
-                home = str(home_of(self._engine.url))
-                changed |= study_rows.revised(connection, stored, name, spec, command, changes, home)
-            study_rows.add_facts(connection, study_id, facts or {})
-            study_rows.keep_fingerprint(connection, study_id, fingerprint)
-            synced = spec.durability == "full"
-            files = artifact_folders.owned(connection, study_id, root, is_said=self._is_said, synced=synced)
-            notes = artifact_folders.moved(connection, study_id, files.folder, root)
-            changed["models"] = artifact_folders.stored(self._engine.url, files.folder)
-            changed["updated_at"] = stamp(now())
-            connection.execute(tuner_studies.update().where(tuner_studies.c.study_id == study_id), changed)
-            cut_off(connection, study_id)
-            show_open(connection, study_id)
-            return StudyStore(self._engine, connection, name, spec, lease, files, notes)
+            with Lease.taking(connection, study_id, name) as lease:
+                mine = tuner_studies.c.study_id == study_id
+                stored = connection.execute(select(tuner_studies).where(mine)).one()
+                changed: dict[str, Any] = {"state": StudyState.RUNNING.value, "reason": None}
+                former, root = json.loads(stored.spec), self._root
+                if spec is None:
+                    spec = StudySpec.parse(former, name)
+                else:
+                    if spec.trainer.models != former["trainer"].get("models"):
+                        root = self._root_by(spec.trainer.models)
+                    home = str(home_of(self._engine.url))
+                    changed |= study_rows.revised(connection, stored, name, spec, command, changes, home)
+                study_rows.add_facts(connection, study_id, facts or {})
+                study_rows.keep_fingerprint(connection, study_id, fingerprint)
+                synced, is_said = spec.durability == "full", self._is_said
+                files = artifact_folders.owned(connection, study_id, root, is_said=is_said, synced=synced)
+                notes = artifact_folders.moved(connection, study_id, files.folder, root)
+                changed["models"] = artifact_folders.stored(self._engine.url, files.folder)
+                changed["updated_at"] = stamp(now())
+                connection.execute(tuner_studies.update().where(mine), changed)
+                cut_off(connection, study_id)
+                show_open(connection, study_id)
+                return StudyStore(self._engine, connection, name, spec, lease, files, notes)
 
     def import_trials(
         self, name: str, spec: StudySpec, whole: Sequence[WholeTrial], command: str, changes: Sequence[str]
@@ -307,9 +307,9 @@ class Database(DatabaseReads):
         write = writing(self._engine)
         with store_errors(self._where), write.begin() as connection:
             study_id = self._id(connection, name)
-            lease = Lease.take(connection, study_id, name)
-            files = artifact_folders.owned(connection, study_id, self._root, is_said=self._is_said)
-            study_rows.forget_models(connection, study_id)
+            with Lease.taking(connection, study_id, name) as lease:
+                files = artifact_folders.owned(connection, study_id, self._root, is_said=self._is_said)
+                study_rows.forget_models(connection, study_id)
         try:
             lease.beat(self._engine)
             files.destroy()

@@ -16,7 +16,7 @@ from tuner.core.reading_columns import ReadingColumns
 from tuner.core.trial import Reading, TrialRecord
 from tuner.errors import StoreError, StudyNotFound, near
 from tuner.store import artifact_folders, comments, read
-from tuner.store.connect import display_url, store_errors
+from tuner.store.connect import display_url, reading, store_errors
 from tuner.store.curves import ended, further, of_all
 from tuner.store.records import each_curve, records
 from tuner.store.schema import studies, tuner_fingerprints, tuner_studies, version
@@ -33,6 +33,7 @@ class DatabaseReads:
 
     def __init__(self, engine: Engine, models: str | Path | None = None) -> None:
         self._engine = engine
+        self._reading_engine = reading(engine)
         self._root = models_root(models)
         self._where = display_url(engine.url)
         self._moment: Connection | None = None
@@ -166,7 +167,7 @@ class DatabaseReads:
             yield self._moment
             return
         try:
-            with store_errors(self._where), self._engine.begin() as connection:
+            with store_errors(self._where), self._reading_engine.begin() as connection:
                 yield connection
         except ValueError as error:
             raise StoreError(f"{self._where}: is damaged ({error}); restore a copy") from error

@@ -1,8 +1,9 @@
 """The lease: one process drives a study, and a dead one's study can be taken over.
 
-Where the holder's process can be seen it decides, elsewhere its heartbeat does. A turn
-renews that in its own transaction; between turns a thread does. With the heartbeat goes what the
-holder's machine does, as the thread has last read it.
+Where the holder's process can be seen it decides; elsewhere its heartbeat does, and where the database
+has locks that end with their holder's connection, such a lock before it. A turn renews the heartbeat in its
+own transaction, and fails where another process has the lease by now; between turns a thread renews it.
+With the heartbeat goes what the holder's machine does, as the thread has last read it.
 """
 
 from __future__ import annotations
@@ -13,17 +14,20 @@ import socket
 import subprocess
 import threading
 import time
-from datetime import datetime, timedelta
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, Row, bindparam, delete, select, update
+from sqlalchemy import Connection, Engine, Row, bindparam, delete, literal_column, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from tuner.errors import StudyLocked
+from tuner.core.words import count
+from tuner.errors import StoreError, StudyLocked
 from tuner.machine import MachineMeter
-from tuner.store.encoding import now, stamp
+from tuner.store.connect import backend_of
 from tuner.store.schema import tuner_lease, tuner_studies
 from tuner.store.statements import Bulk
 
@@ -53,24 +57,25 @@ class Lease:
     def __init__(self, connection: Connection, study_id: int) -> None:
         self.study_id = study_id
         self.token = uuid4().hex
-        self._beat = Bulk(
-            connection.dialect,
-            update(tuner_lease)
-            .where(tuner_lease.c.study_id == bindparam("its_id"), tuner_lease.c.token == bindparam("token"))
-            .values(heartbeat=bindparam("new"), machine=bindparam("read")),
-            "new",
-            "read",
-            "its_id",
-            "token",
-        )
+        self.turns = 0
+        backend = backend_of(connection.engine.url)
+        self._lock = backend.hold(connection.engine, self.token)
+        mine = tuner_lease.c.study_id == bindparam("its_id"), tuner_lease.c.token == bindparam("its_token")
+        beaten: dict[str, Any] = {"heartbeat": literal_column(backend.clock), "machine": bindparam("read")}
+        counted = {"turn": tuner_lease.c.turn + literal_column("1")}
+        names = ("read", "its_id", "its_token")
+        self._beat = Bulk(connection.dialect, update(tuner_lease).where(*mine).values(**beaten), *names)
+        renewal = update(tuner_lease).where(*mine).values(**beaten, **counted)
+        self._renewal = Bulk(connection.dialect, renewal, *names)
         self._machine: str | None = None
         self._beaten = time.monotonic()
         self._over = threading.Event()
         _HELD.add(self.token)
 
     @classmethod
-    def take(cls, connection: Connection, study_id: int, name: str) -> Self:
-        """Take the lease within a transaction that writes.
+    @contextmanager
+    def taking(cls, connection: Connection, study_id: int, name: str) -> Iterator[Self]:
+        """Take the lease within a transaction that writes; it is dropped where what follows fails.
 
         Raises:
             StudyLocked: another living process has it; says which.
@@ -82,18 +87,23 @@ class Lease:
         require_free(connection, study_id, name)
         connection.execute(delete(tuner_lease).where(tuner_lease.c.study_id == study_id))
         lease = cls(connection, study_id)
-        connection.execute(
-            tuner_lease.insert(),
-            {
-                "study_id": study_id,
-                "token": lease.token,
-                "host": socket.gethostname(),
-                "pid": os.getpid(),
-                "process_start": process_start(os.getpid()) or "",
-                "heartbeat": stamp(now()),
-            },
-        )
-        return lease
+        try:
+            connection.execute(
+                tuner_lease.insert().values(
+                    heartbeat=literal_column(backend_of(connection.engine.url).clock)
+                ),
+                {
+                    "study_id": study_id,
+                    "token": lease.token,
+                    "host": socket.gethostname(),
+                    "pid": os.getpid(),
+                    "process_start": process_start(os.getpid()) or "",
+                },
+            )
+            yield lease
+        except BaseException:
+            lease.drop()
+            raise
 
     def renew(self, connection: Connection, name: str) -> None:
         """Renew the heartbeat within a transaction that writes; the row stays locked until its end.
@@ -101,13 +111,27 @@ class Lease:
         Raises:
             StudyLocked: another process has taken the study over meanwhile.
         """
-        if not self._beat.run(connection, [(stamp(now()), self._machine, self.study_id, self.token)]):
+        if not self._renewal.run(connection, [(self._machine, self.study_id, self.token)]):
             holder = _holder(connection, self.study_id)
             by = f"process {holder.pid} on {holder.host}" if holder is not None else "another process"
             raise StudyLocked(
                 f"study '{name}' was taken over by {by}; this one must not write to it any more"
             )
         self._beaten = time.monotonic()
+
+    def has_turn(self, connection: Connection) -> bool:
+        """Whether the turn whose end was not heard is stored, after the connection was lost.
+
+        Raises:
+            StoreError: the server has lost earlier ones.
+        """
+        # Locked: the lost connection's transaction may still be under way there, and is waited for.
+        mine = (tuner_lease.c.study_id == self.study_id) & (tuner_lease.c.token == self.token)
+        stored = connection.scalar(select(tuner_lease.c.turn).where(mine).with_for_update())
+        if stored is not None and stored < self.turns:
+            lost = count(self.turns - stored, "transaction")
+            raise StoreError(f"the server was cut off, and has lost the last {lost} that it had confirmed")
+        return bool(stored == self.turns + 1)
 
     def beat(self, engine: Engine) -> None:
         """Renew the heartbeat from a thread of its own while no turn does."""
@@ -122,17 +146,21 @@ class Lease:
         """Hold it no longer, whether or not it could be given back."""
         self._over.set()
         _HELD.discard(self.token)
+        if self._lock is not None:
+            self._lock.free()
 
     def _keep(self, engine: Engine) -> None:
         meter, wait = MachineMeter(), min(FIRST_S, BEAT_S)
         while not self._over.wait(wait):
             reading, wait = meter.read(), BEAT_S
             self._machine = None if reading is None else reading.to_text()
-            if time.monotonic() - self._beaten < BEAT_S:
-                continue
             try:
+                if self._lock is not None:
+                    self._lock.keep()
+                if time.monotonic() - self._beaten < BEAT_S:
+                    continue
                 with engine.begin() as connection:
-                    self._beat.run(connection, [(stamp(now()), self._machine, self.study_id, self.token)])
+                    self._beat.run(connection, [(self._machine, self.study_id, self.token)])
             except SQLAlchemyError as error:
                 # The next turn meets the same fault, and tells it.
                 _LOG.debug("no heartbeat: %s", error)
@@ -146,7 +174,7 @@ def require_free(connection: Connection, study_id: int, name: str) -> None:
     """
     holder = _holder(connection, study_id)
     if holder is None or not is_living(
-        holder.host, holder.pid, holder.process_start, holder.heartbeat, holder.token
+        connection, holder.host, holder.pid, holder.process_start, holder.heartbeat, holder.token
     ):
         return
     wait = ""
@@ -158,12 +186,11 @@ def require_free(connection: Connection, study_id: int, name: str) -> None:
     )
 
 
-def is_living(host: str, pid: int, start: str, heartbeat: str, token: str) -> bool:
+def is_living(connection: Connection, host: str, pid: int, start: str, heartbeat: str, token: str) -> bool:
     """Whether a lease's holder still drives its study."""
     if _is_in_sight(host, start):
         return process_start(pid) == start and (pid != os.getpid() or token in _HELD)
-    # Clocks differ, and may be set: a heartbeat far in the future is no more a sign of life.
-    return abs(now() - datetime.fromisoformat(heartbeat)) < STALE_AFTER
+    return backend_of(connection.engine.url).is_held(connection, heartbeat, token, STALE_AFTER)
 
 
 def process_start(pid: int) -> str | None:

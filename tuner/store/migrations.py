@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, func, select, text
 from tuner.artifacts import folder_name, name_before_5
 from tuner.errors import StoreError, StudyLocked
 from tuner.store import artifact_folders
-from tuner.store.connect import display_url, store_errors, writing
+from tuner.store.connect import backend_of, display_url, store_errors, writing
 from tuner.store.encoding import now, stamp
 from tuner.store.lease import is_living
 from tuner.store.schema import VERSION, studies, tuner_migrations, tuner_studies, tuner_trials, version
@@ -52,7 +52,11 @@ def migrate(engine: Engine) -> None:
     if found < OLDEST:
         raise StoreError(f"{where}: its tables have version {found}; {TOO_OLD}")
     try:
-        with store_errors(where), writing(engine).begin() as connection:
+        with (
+            store_errors(where),
+            backend_of(engine.url).exclusive(engine),
+            writing(engine).begin() as connection,
+        ):
             # Another process may have done it meanwhile.
             found = version(connection) or VERSION
             if found < VERSION:
@@ -76,7 +80,7 @@ def migrate(engine: Engine) -> None:
 def _require_idle(connection: Connection, where: str, found: int) -> None:
     holders = connection.execute(text("SELECT host, pid, process_start, heartbeat, token FROM tuner_lease"))
     for host, pid, start, heartbeat, token in holders:
-        if is_living(host, pid, start, heartbeat, token):
+        if is_living(connection, host, pid, start, heartbeat, token):
             raise StudyLocked(
                 f"{where}: process {pid} on {host}, a tuner that writes tables of version {found}, drives a "
                 f"study in it; wait for it or stop it, then they are brought to version {VERSION}"
@@ -89,14 +93,13 @@ def _to_5(connection: Connection) -> None:
     Older studies have no fingerprint. Their models are moved when the tables are in place.
     """
     dialect = connection.dialect.name
-    kind = {"postgresql": "BYTEA", "mysql": "LONGBLOB", "mariadb": "LONGBLOB"}.get(dialect, "BLOB")
-    number = "CAST(number AS CHAR)" if dialect in ("mysql", "mariadb") else "CAST(number AS VARCHAR(16))"
+    kind = "BYTEA" if dialect == "postgresql" else "BLOB"
     for statement in (
         "ALTER TABLE tuner_studies ADD COLUMN identity VARCHAR(32) NOT NULL DEFAULT ''",
         "ALTER TABLE tuner_studies ADD COLUMN home TEXT",
         f"CREATE TABLE tuner_fingerprints (study_id INTEGER NOT NULL, fingerprint {kind} NOT NULL, "
         "PRIMARY KEY (study_id), FOREIGN KEY(study_id) REFERENCES studies (study_id) ON DELETE CASCADE)",
-        f"UPDATE tuner_trials SET model_path = {number} WHERE model_path IS NOT NULL",  # noqa: S608
+        "UPDATE tuner_trials SET model_path = CAST(number AS VARCHAR(16)) WHERE model_path IS NOT NULL",
     ):
         connection.execute(text(statement))
     if dialect == "sqlite":
@@ -164,10 +167,10 @@ def _to_6(connection: Connection) -> None:
 def _to_7(connection: Connection) -> None:
     """What somebody asks of a study."""
     dialect = connection.dialect.name
-    counted = {"postgresql": "SERIAL", "mysql": "INTEGER AUTO_INCREMENT", "mariadb": "INTEGER AUTO_INCREMENT"}
+    counted = "SERIAL" if dialect == "postgresql" else "INTEGER"
     connection.execute(
         text(
-            f"CREATE TABLE tuner_requests (request_id {counted.get(dialect, 'INTEGER')} NOT NULL, "
+            f"CREATE TABLE tuner_requests (request_id {counted} NOT NULL, "
             "study_id INTEGER NOT NULL, at VARCHAR(32) NOT NULL, kind VARCHAR(16) NOT NULL, "
             "content TEXT NOT NULL, answered_at VARCHAR(32), answer TEXT, PRIMARY KEY (request_id), "
             "FOREIGN KEY(study_id) REFERENCES studies (study_id) ON DELETE CASCADE)"
@@ -185,7 +188,12 @@ def _to_8(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE tuner_lease ADD COLUMN machine TEXT"))
 
 
-STEPS: Mapping[int, Callable[[Connection], None]] = {5: _to_5, 6: _to_6, 7: _to_7, 8: _to_8}
+def _to_9(connection: Connection) -> None:
+    """How many transactions a driver has written."""
+    connection.execute(text("ALTER TABLE tuner_lease ADD COLUMN turn INTEGER NOT NULL DEFAULT 0"))
+
+
+STEPS: Mapping[int, Callable[[Connection], None]] = {5: _to_5, 6: _to_6, 7: _to_7, 8: _to_8, 9: _to_9}
 """The step that leads to each version from the one before."""
 
 

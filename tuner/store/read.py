@@ -150,20 +150,26 @@ def summaries(
         else:
             best[study_id] = best_by_value(connection, study_id, minimize=rows[study_id].minimize)
     url = connection.engine.url
-    return [_summary(url, name, rows[i], counts[i], elsewhere[i], best.get(i)) for name, i in ids.items()]
+    driven = {i: row.host is not None and is_living(connection, *_holder(row)) for i, row in rows.items()}
+    return [
+        _summary(url, name, rows[i], driven[i], counts[i], elsewhere[i], best.get(i))
+        for name, i in ids.items()
+    ]
+
+
+def _holder(row: Row[Any]) -> tuple[str, int, str, str, str]:
+    return row.host, row.pid, row.process_start, row.heartbeat, row.token
 
 
 def _summary(
     url: URL,
     name: str,
     row: Row[Any],
+    is_driven: bool,
     counts: Mapping[str, int],
     elsewhere: int,
     best: tuple[int, float] | None,
 ) -> StudySummary:
-    is_driven = row.host is not None and is_living(
-        row.host, row.pid, row.process_start, row.heartbeat, row.token
-    )
     state, reason = StudyState(row.state), row.reason
     if state is StudyState.RUNNING and not is_driven:
         state, reason = StudyState.INTERRUPTED, GONE

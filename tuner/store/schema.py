@@ -30,7 +30,7 @@ from sqlalchemy import (
 from tuner.errors import StoreError
 from tuner.store.connect import display_url
 
-VERSION = 8
+VERSION = 9
 """The version of our tables; a database with a higher one was written by a later tuner."""
 
 METADATA = MetaData()
@@ -259,6 +259,7 @@ tuner_lease = Table(
     Column("process_start", Text, nullable=False),
     Column("heartbeat", String(32), nullable=False),
     Column("machine", Text),
+    Column("turn", Integer, nullable=False, server_default="0"),
 )
 
 OURS = tuple(table for table in METADATA.tables.values() if table not in OPTUNA)

@@ -7,7 +7,6 @@ take as they are.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import lru_cache
@@ -57,7 +56,10 @@ class Bulk:
 
     def __init__(self, dialect: Dialect, statement: Insert | Update | Delete, *names: str) -> None:
         keys = names if isinstance(statement, Insert) else None
-        self._is_plain = dialect.name == "sqlite"
+        self._errors = dialect.loaded_dbapi.Error
+        self._copy = ""
+        if dialect.name == "postgresql" and type(statement) is Insert:
+            self._copy = f"COPY {statement.table.name} ({', '.join(names)}) FROM STDIN"
         compiled = statement.compile(dialect=dialect, column_keys=keys)
         self._sql = compiled.string
         self._names = names
@@ -75,22 +77,27 @@ class Bulk:
         given: list[Any] = list(rows)
         if not given:
             return 0
-        if self._order is None:
+        if self._order is None and not self._copy:
             given = [dict(zip(self._names, row, strict=True)) for row in given]
-        elif not self._is_in_order:
+        elif self._order is not None and not self._is_in_order:
             given = [tuple(row[i] for i in self._order) for row in given]
-        if not self._is_plain:
-            return connection.exec_driver_sql(self._sql, given).rowcount
-        # SQLite's driver takes all of it as it is; what SQLAlchemy adds costs ten times the statement.
-        cursor = connection.connection.cursor()
+        # Drivers take all of it as it is; what SQLAlchemy adds costs ten times the statement.
+        cursor: Any = connection.connection.cursor()
         try:
-            cursor.executemany(self._sql, given)
-        except sqlite3.Error as error:
+            if self._copy:
+                with cursor.copy(self._copy) as copy:
+                    for row in given:
+                        copy.write_row(row)
+            else:
+                cursor.executemany(self._sql, given)
+            return int(cursor.rowcount)
+        except self._errors as error:
             told = DBAPIError.instance(
-                self._sql, None, error, sqlite3.Error, hide_parameters=True, dialect=connection.dialect
+                self._sql, None, error, self._errors, hide_parameters=True, dialect=connection.dialect
             )
             raise told from error
-        return cursor.rowcount
+        finally:
+            cursor.close()
 
 
 class Statements:
@@ -104,8 +111,7 @@ class Statements:
             """As `new`; a row that Optuna's user has written with the same key stays."""
             if dialect.name == "postgresql":
                 return Bulk(dialect, postgresql.insert(table).on_conflict_do_nothing(), *columns)
-            word = "OR IGNORE" if dialect.name == "sqlite" else "IGNORE"
-            return Bulk(dialect, insert(table).prefix_with(word), *columns)
+            return Bulk(dialect, insert(table).prefix_with("OR IGNORE"), *columns)
 
         def change(table: Table, *columns: str) -> Bulk:
             values: dict[str, Any] = {column: bindparam(f"new_{column}") for column in columns}

@@ -181,7 +181,7 @@ def _study(connection: Connection, name: str, study_id: int, verdict: Verificati
         yield Problem(name, None, what, to_do)
     rows = verify_trials.rows(connection, study_id)
     verdict.trials += len(rows)
-    yield from _driver(name, row, rows)
+    yield from _driver(connection, name, row, rows)
     yield from _confirmations(connection, name, study_id)
     missing = sorted(set(range(len(rows))) - {trial.number for trial in rows})
     if missing:
@@ -193,7 +193,9 @@ def _study(connection: Connection, name: str, study_id: int, verdict: Verificati
     for trial_number, what, mend in verify_files.of_study(connection, study_id, rows, models_root()):
         yield Problem(name, trial_number, what, mend)
     named = [trial.number for trial in rows if trial.model_path is not None]
-    if not _is_driven(row) and (left := verify_files.unnamed(connection, study_id, named, models_root())):
+    if not _is_driven(connection, row) and (
+        left := verify_files.unnamed(connection, study_id, named, models_root())
+    ):
         what = f"models that no trial names were left by a killed process: {', '.join(map(str, left[:10]))}"
         remove = f"`tune resume {quote(name)}` or `tune delete {quote(name)}` removes them"
         yield Problem(name, None, what, remove, False)
@@ -232,14 +234,15 @@ def _spec_faults(connection: Connection, row: Row[Any]) -> Iterator[str]:
         yield "its spec, its own row and Optuna's have different objectives"
 
 
-def _is_driven(row: Row[Any]) -> bool:
-    return row.host is not None and is_living(row.host, row.pid, row.process_start, row.heartbeat, row.token)
+def _is_driven(connection: Connection, row: Row[Any]) -> bool:
+    its = row.host, row.pid, row.process_start, row.heartbeat, row.token
+    return row.host is not None and is_living(connection, *its)
 
 
-def _driver(name: str, row: Row[Any], rows: Sequence[Row[Any]]) -> Iterator[Problem]:
+def _driver(connection: Connection, name: str, row: Row[Any], rows: Sequence[Row[Any]]) -> Iterator[Problem]:
     """Whether a study that is stored as running is driven by a process."""
     running = [trial.number for trial in rows if trial.state == TrialState.RUNNING.value]
-    if _is_driven(row):
+    if _is_driven(connection, row):
         return
     if row.state == StudyState.RUNNING.value:
         what = f"{read.GONE}; {len(running)} trials were running"

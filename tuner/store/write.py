@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from shlex import quote
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, bindparam, func, select, update
 
@@ -23,7 +22,7 @@ from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
 from tuner.core.words import count
 from tuner.errors import StoreError, StudyLocked
-from tuner.store import foreign_trials, requests, study_rows
+from tuner.store import foreign_trials, open_trials, requests, study_rows
 from tuner.store.connect import display_url, store_errors, writing
 from tuner.store.curves import packed
 from tuner.store.encoding import (
@@ -44,13 +43,14 @@ from tuner.store.encoding import (
 )
 from tuner.store.file import DatabaseFile
 from tuner.store.lease import Lease
+from tuner.store.retry import Retry
 from tuner.store.schema import trials, tuner_studies, tuner_trials
 from tuner.store.statements import Statements, as_driver_takes
 
 _LOG = logging.getLogger(__name__)
 _RUNNING = TrialState.RUNNING.value
-_OPEN = [state.value for state in TrialState if not state.is_over]
 _LAST_PATIENCE_S = 0.5
+_T = TypeVar("_T")
 _IDS = (
     select(trials.c.number, trials.c.trial_id)
     .where(trials.c.study_id == bindparam("study"), trials.c.trial_id > bindparam("after"))
@@ -77,6 +77,7 @@ class StudyStore:
         self._file = DatabaseFile(engine)
         self._is_durable = spec.durability == "full"
         self._engine = writing(engine, full=self._is_durable)
+        self._retry = Retry(engine, f"study '{name}'")
         self._where = display_url(engine.url)
         self._lease: Lease | None = lease
         self._study_id = lease.study_id
@@ -84,7 +85,7 @@ class StudyStore:
         self._objectives = spec.objectives()
         self._encoder = Encoder(spec.search_space())
         self._do = Statements(engine.dialect)
-        self._ids = _under_way(connection, self._study_id)
+        self._ids = open_trials.under_way(connection, self._study_id)
         requests.outdate(connection, self._study_id)
         self._last_id = foreign_trials.last_id(connection, self._study_id)
         self._foreign = foreign_trials.ids(connection, self._study_id)
@@ -105,41 +106,57 @@ class StudyStore:
         """
         moment, last = now(), turns[-1]
         at = [moment - timedelta(seconds=last.seconds - turn.seconds) for turn in turns]
-        ids = dict(self._ids)
-        with self._writing(moment, last.seconds, last.position) as connection:
-            new: dict[int, tuple[Trial, datetime]] = {}
-            self._change(connection, [turn.changed for turn in turns])
-            for turn, then in zip(turns, at, strict=True):
-                for trial in turn.started:
-                    if trial.number not in ids:
-                        new.setdefault(trial.number, (trial, then))
-            others = self._foreign
-            if new:
-                asked = {number: r for turn in turns for number, r in turn.taken.items()}
-                claimed = {number: r.id for number, r in asked.items() if r.is_optunas}
-                added, others = self._add(connection, [new[number] for number in sorted(new)], claimed)
-                ids.update(added)
-            readings: list[tuple[int, Reading]] = []
-            for turn, then in zip(turns, at, strict=True):
-                if turn.restarted:
-                    # What was read of them before is void.
-                    self._add_readings(connection, readings)
-                    readings = []
-                    self._start_again(connection, [ids[number] for number in turn.restarted], then)
-                readings += [(ids[number], reading) for number, reading in turn.readings]
-                self._move(connection, turn, ids, new, then)
-            self._add_readings(connection, readings)
-            for turn in turns:
-                of_trials = {r.id: f"trial {n}" for n, r in turn.taken.items() if not r.is_optunas}
-                requests.answer(connection, of_trials | turn.answers)
-            over = [ids[record.number] for turn in turns for record in turn.ended]
-            self._do.add_curves.run(connection, [(i, packed(connection, i)) for i in over])
+        before = self._spec, self._encoder
+
+        def work(connection: Connection) -> tuple[dict[int, int], list[int]]:
+            self._spec, self._encoder = before
+            return self._store(connection, turns, at)
+
+        ids, others = self._write(work, moment, last.seconds, last.position)
         # Only now are the turns stored, and may what is known of the trials change.
         self._last_id, self._foreign = max([self._last_id, *ids.values(), *others]), others
         for turn in turns:
             for record in turn.ended:
                 del ids[record.number]
         self._ids = ids
+
+    def _store(
+        self, connection: Connection, turns: Sequence[Turn], at: Sequence[datetime]
+    ) -> tuple[dict[int, int], list[int]]:
+        """Write turns, each at its moment.
+
+        Returns:
+            The ids of the trials that are not over, or were not before, by number, and those of Optuna's own.
+        """
+        ids = dict(self._ids)
+        new: dict[int, tuple[Trial, datetime]] = {}
+        self._change(connection, [turn.changed for turn in turns])
+        for turn, then in zip(turns, at, strict=True):
+            for trial in turn.started:
+                if trial.number not in ids:
+                    new.setdefault(trial.number, (trial, then))
+        others = self._foreign
+        if new:
+            asked = {number: r for turn in turns for number, r in turn.taken.items()}
+            claimed = {number: r.id for number, r in asked.items() if r.is_optunas}
+            added, others = self._add(connection, [new[number] for number in sorted(new)], claimed)
+            ids.update(added)
+        readings: list[tuple[int, Reading]] = []
+        for turn, then in zip(turns, at, strict=True):
+            if turn.restarted:
+                # What was read of them before is void.
+                self._add_readings(connection, readings)
+                readings = []
+                self._start_again(connection, [ids[number] for number in turn.restarted], then)
+            readings += [(ids[number], reading) for number, reading in turn.readings]
+            self._move(connection, turn, ids, new, then)
+        self._add_readings(connection, readings)
+        for turn in turns:
+            of_trials = {r.id: f"trial {n}" for n, r in turn.taken.items() if not r.is_optunas}
+            requests.answer(connection, of_trials | turn.answers)
+        over = [ids[record.number] for turn in turns for record in turn.ended]
+        self._do.add_curves.run(connection, [(i, packed(connection, i)) for i in over])
+        return ids, others
 
     def _change(self, connection: Connection, changed: Sequence[Mapping[str, Mapping[str, Any]]]) -> None:
         """Go on with another spec; the study's row and its history say so."""
@@ -157,25 +174,31 @@ class StudyStore:
             StudyLocked: another process has taken the study over.
             StoreError: the database cannot be written.
         """
-        with self._writing(now(), seconds) as connection:
-            cut_off(connection, self._study_id)
+
+        def work(connection: Connection) -> None:
+            open_trials.cut_off(connection, self._study_id)
             connection.execute(
                 update(tuner_studies)
                 .where(tuner_studies.c.study_id == self._study_id)
                 .values(state=state.value, reason=storable(reason, REASON))
             )
+
+        self._write(work, now(), seconds)
         self.close()
 
     def requests(self) -> Sequence[Request]:
         """What is asked for here, and what plain Optuna's `enqueue_trial` wants trained."""
-        with store_errors(self._where), self._engine.begin() as connection:
-            ours = requests.unanswered(connection, self._study_id)
-            return ours + requests.enqueued(connection, self._study_id, self._foreign, self._last_id)
+
+        def look(_: bool) -> Sequence[Request]:
+            with store_errors(self._where), self._engine.begin() as connection:
+                ours = requests.unanswered(connection, self._study_id)
+                return ours + requests.enqueued(connection, self._study_id, self._foreign, self._last_id)
+
+        return self._retry.of(look)
 
     def refuse(self, reasons: Sequence[tuple[Request, str]]) -> None:
         """Note why configurations that were asked for are not trained."""
-        with self._writing() as connection:
-            requests.refuse(connection, reasons)
+        self._write(lambda connection: requests.refuse(connection, reasons))
 
     def _met(self, connection: Connection) -> Iterator[str]:
         """Put what Optuna has added behind our trials, and say so."""
@@ -190,8 +213,7 @@ class StudyStore:
 
     def facts(self, changes: Mapping[str, Any]) -> None:
         """Add facts about how the study runs; those of the same name are replaced."""
-        with self._writing() as connection:
-            study_rows.add_facts(connection, self._study_id, changes)
+        self._write(lambda connection: study_rows.add_facts(connection, self._study_id, changes))
 
     def close(self) -> None:
         """Give the lease back; running trials stay as they are. Does nothing the second time.
@@ -209,34 +231,49 @@ class StudyStore:
             _LOG.warning("the lease of study '%s' could not be given back: %s", self.name, error)
             self._engine.dispose()
 
-    @contextmanager
-    def _writing(
+    def _write(
         self,
+        work: Callable[[Connection], _T],
         moment: datetime | None = None,
         seconds: float = 0.0,
         position: Mapping[str, Any] | None = None,
-    ) -> Iterator[Connection]:
-        """A transaction of the study's driver; with a moment, the study is noted to stand there."""
-        if self._lease is None:
+    ) -> _T:
+        """Do work in a transaction of the study's driver; with a moment, the study is noted to stand there.
+
+        Where the server went away meanwhile, the work is done once more, unless it is stored by then.
+        """
+        lease = self._lease
+        if lease is None:
             raise StoreError(f"study '{self.name}' is no longer driven from here; resume it")
         self._file.require(self._engine, self.name)
-        try:
+        done: list[_T] = []
+
+        def transact(is_repeated: bool) -> _T:
             with store_errors(self._where), self._engine.begin() as connection:
-                self._lease.renew(connection, self.name)
-                yield connection
+                if is_repeated and lease.has_turn(connection):
+                    return done[-1]
+                lease.renew(connection, self.name)
+                done.append(work(connection))
                 if moment is not None and position:
                     place_now = (seconds, json.dumps(position), stamp(moment), self._study_id)
                     self._do.advance_to.run(connection, [place_now])
                 elif moment is not None:
                     self._do.advance.run(connection, [(seconds, stamp(moment), self._study_id)])
+            return done[-1]
+
+        try:
+            result = self._retry.of(transact)
         except StudyLocked:
             raise
         except StoreError as error:
             # What is tried on the way out is tried once, without another long wait.
             self._engine = writing(self._engine, full=self._is_durable, patience_s=_LAST_PATIENCE_S)
+            self._retry.seconds = 0.0
             raise StoreError(
                 f"{error}; what was recorded until then is kept, go on with: tune resume {quote(self.name)}"
             ) from error
+        lease.turns += 1
+        return result
 
     def _move(
         self,
@@ -342,34 +379,3 @@ class StudyStore:
         self._do.add_attributes.run(
             connection, [(i, name, text) for i, record in ended for name, text in attributes(record)]
         )
-
-
-def cut_off(connection: Connection, study_id: int) -> None:
-    """Turn the running trials into waiting ones, each with one more interruption; their readings stand."""
-    connection.execute(
-        update(tuner_trials)
-        .where(tuner_trials.c.study_id == study_id, tuner_trials.c.state == _RUNNING)
-        .values(state=TrialState.WAITING.value, interruptions=tuner_trials.c.interruptions + 1)
-    )
-
-
-def show_open(connection: Connection, study_id: int) -> None:
-    """Let plain Optuna see the trials that are not over as RUNNING, also while no process drives them.
-
-    Else `optimize` would take them for trials that wait for it, and run them.
-    """
-    open_ = select(tuner_trials.c.trial_id).where(
-        tuner_trials.c.study_id == study_id, tuner_trials.c.state.in_(_OPEN)
-    )
-    connection.execute(update(trials).where(trials.c.trial_id.in_(open_)).values(state="RUNNING"))
-
-
-def _under_way(connection: Connection, study_id: int) -> dict[int, int]:
-    """The ids of the trials that are not over, by number."""
-    found = connection.execute(
-        select(tuner_trials.c.number, tuner_trials.c.trial_id).where(
-            tuner_trials.c.study_id == study_id,
-            tuner_trials.c.state.in_(_OPEN),
-        )
-    )
-    return dict(found.all())
