@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +105,7 @@ SOURCES: dict[str, Callable[[Path], dict[str, Any]]] = {
 }
 
 PREDICT = """
-import sys, json
+import json, os, sys
 import numpy as np
 import tuner
 from pathlib import Path
@@ -113,16 +113,32 @@ from tuner.core.data_spec import DataSpec
 from tuner.data import load
 from tuner.data.resampling import rows_of
 
-rows = load(DataSpec(**json.loads(sys.argv[2])), Path(), resampling=True).resampling
-truth = np.array(rows.labels, dtype=object)[rows.y[rows.validation]]
-model = tuner.load_model(sys.argv[1])
-print(model.losses(rows_of(rows.x, rows.validation), truth).mean())
+for line in sys.stdin:
+    folder, spec = json.loads(line)
+    os.chdir(folder)
+    rows = load(DataSpec(**spec), Path(), resampling=True).resampling
+    truth = np.array(rows.labels, dtype=object)[rows.y[rows.validation]]
+    model = tuner.load_model("out")
+    print(model.losses(rows_of(rows.x, rows.validation), truth).mean(), flush=True)
 """
 
 
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[subprocess.Popen[str]]:
+    """Another process, which says for each line of a folder and its data what the loss of `out` is there."""
+    with subprocess.Popen(
+        [sys.executable, "-c", PREDICT],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": ""},
+    ) as process:
+        yield process
+
+
 @pytest.mark.parametrize("kind", SOURCES)
-def test_a_model_predicts_the_stored_loss_from_raw_rows_in_a_fresh_process(
-    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+def test_a_model_predicts_the_stored_loss_from_raw_rows_in_another_process(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch, elsewhere: subprocess.Popen[str]
 ) -> None:
     monkeypatch.setenv("TUNER_BASELINES", "on")
     settings = QUICK | SOURCES[kind](tmp_path)
@@ -137,15 +153,10 @@ def test_a_model_predicts_the_stored_loss_from_raw_rows_in_a_fresh_process(
     assert {each.kind for each in confirmed.baselines} >= {"constant", "linear", "boosted_trees"}
     spec = {name.removeprefix("data."): value for name, value in settings.items() if name.startswith("data.")}
     tuner.export(kind, "out", trial=study.best.number)
-    told = subprocess.run(
-        [sys.executable, "-c", PREDICT, "out", json.dumps(spec)],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(Path(__file__).parents[2]), "PATH": ""},
-    )
-    assert float(told.stdout) == pytest.approx(study.best.value, rel=1e-5)
+    assert elsewhere.stdin is not None
+    assert elsewhere.stdout is not None
+    print(json.dumps([str(tmp_path), spec]), file=elsewhere.stdin, flush=True)
+    assert float(elsewhere.stdout.readline()) == pytest.approx(study.best.value, rel=1e-5)
     assert len(locked.unlock(DataSpec(**spec), tmp_path)) > 40
 
 
