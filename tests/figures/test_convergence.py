@@ -78,7 +78,7 @@ def test_a_diverged_value_does_not_press_the_others_together() -> None:
 
 
 def test_nothing_is_said_in_words_before_the_first_value() -> None:
-    with pytest.raises(NothingToPlot, match="No trial has a value yet"):
+    with pytest.raises(NothingToPlot, match="No trial has a value"):
         data(frame({}, {0: {"state": TrialState.RUNNING}}))
 
 

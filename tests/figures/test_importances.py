@@ -48,7 +48,7 @@ def test_the_bars_of_the_gap_say_on_which_side_it_is_smaller() -> None:
     assert smaller_gap_side(made, "layers") == "", "no clear side"
     assert smaller_gap_side(made, "optimizer") == "", "nor a choice"
     bar = draw(data(made), LIGHT)["data"][-1]
-    assert bar["text"][0].strip() == "lower: smaller gap"
+    assert bar["text"][0].strip() == "lower"
     assert "<script>" not in str(bar)
 
 

@@ -44,7 +44,7 @@ def data(frame: Frame, axis: str = "trials", log: bool = False) -> Compare:
     alike = [each for each in frames if each.kind == frame.kind]
     valued = [each for each in alike if len(each.ranking)]
     if not valued:
-        raise NothingToPlot("None of these studies has a value yet: lines appear as trials end.")
+        raise NothingToPlot("None of these studies has a value: lines appear once one has.")
     return Compare(
         curves=tuple((each.name, best_so_far(each, progress(each, axis))) for each in valued),
         others=tuple(each.name for each in frames if each.kind != frame.kind),

@@ -62,7 +62,7 @@ def data(frame: Frame, across: str = "", upward: str = "") -> Contour:
     places = [scale.places(frame) for scale in scales]
     fine = frame.standing & np.isfinite(places[0]) & np.isfinite(places[1])
     if not fine.any():
-        raise NothingToPlot("No trial with both parameters has a value yet: the map fills in as trials end.")
+        raise NothingToPlot("No trial with both parameters has a value: the map fills in once some have.")
     sizes = [scale.count or _CELLS for scale in scales]
     cells = [scale.cells(place[fine], _CELLS) for scale, place in zip(scales, places, strict=True)]
     median, count = _medians(cells[1] * sizes[0] + cells[0], frame.trials.value[fine], sizes[0] * sizes[1])

@@ -86,7 +86,7 @@ def best_so_far(frame: Frame, x: Floats, end: float | None = None) -> BestSoFar:
 def data(frame: Frame, axis: str = "trials", log: bool = False) -> Convergence:
     """Best so far, every trial, and the default's value."""
     if not len(frame.ranking):
-        raise NothingToPlot("No trial has a value yet: this figure fills in as trials end.")
+        raise NothingToPlot("No trial has a value: this figure fills in once one has.")
     x = progress(frame, axis)
     value = frame.trials.value
     first = value[frame.trials.number == 0]

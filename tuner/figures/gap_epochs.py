@@ -116,7 +116,7 @@ def draw(columns: GapEpochs, theme: Theme) -> Drawing:
     )
     layout = theme.layout(
         theme.axis("epoch", rangemode="tozero", anchor="y2"),
-        theme.axis("gap (validation - training loss)", domain=[0.34, 1]),
+        theme.axis("gap", domain=[0.34, 1]),
         yaxis2=theme.axis("trials", domain=[0, 0.24], rangemode="tozero"),
     )
     layout["margin"]["t"] = 76  # a legend of three lines

@@ -132,7 +132,7 @@ def draw(columns: ImportanceData, theme: Theme) -> Drawing:
                 }
             )
     if any(sides):
-        traces.append(_sides(columns, sides, _BESIDE if len(traces) > 1 else 0.0, theme))
+        traces.append(_sides(columns, [safe(side, 9) for side in columns.gap_side], _BESIDE if len(traces) > 1 else 0.0, theme))
     errors = (*columns.value_error, *columns.gap_error)
     ends = zip((*columns.value, *columns.gap), errors, strict=True)
     longest = max((share or 0.0) + (error or 0.0) for share, error in ends)
@@ -161,7 +161,7 @@ def _sides(columns: ImportanceData, told: list[str], beside: float, theme: Theme
         "showlegend": False,
         "x": listed([(columns.gap[i] or 0.0) + (columns.gap_error[i] or 0.0) for i in rows]),
         "y": [i + beside for i in rows],
-        "text": [f"\u2002{told[i]}" for i in rows],
+        "text": [f"\u2002{told[i]}" for i in rows],  # what is wider leaves a telephone's screen
         "textposition": "middle right",
         "textfont": {"size": 10, "color": theme.muted},
         "cliponaxis": False,

@@ -54,7 +54,7 @@ def outcomes(frame: Frame) -> Texts:
 def data(frame: Frame, parameter: str = "") -> Outcomes:
     """Counts of outcomes, and of outcomes by the parameter's bins or choices."""
     if not len(frame):
-        raise NothingToPlot("No trial has started yet: outcomes appear as trials end.")
+        raise NothingToPlot("No trial has started: outcomes appear once trials end.")
     labels, code, count = np.unique(outcomes(frame).astype(str), return_inverse=True, return_counts=True)
     order = np.argsort(-count, kind="stable")
     code = np.argsort(order)[code]

@@ -58,7 +58,7 @@ class Parallel:
 def data(frame: Frame, parameters: Sequence[str] = ()) -> Parallel:
     """The best trials, the selected and a sample of the others."""
     if not len(frame.ranking):
-        raise NothingToPlot("No trial has a value yet: lines appear as trials end.")
+        raise NothingToPlot("No trial has a value: lines appear once some have.")
     # Behind those that may be the best, all others with a value: those that were stopped early.
     valued = np.flatnonzero(np.isfinite(frame.trials.value) & ~np.isin(np.arange(len(frame)), frame.ranking))
     ranking = np.concatenate([frame.ranking, valued[np.argsort(frame.loss[valued], kind="stable")]])

@@ -80,7 +80,7 @@ def data(frame: Frame, cost: str = "gap", log: bool = False) -> Tradeoffs:
         raise NothingToPlot(
             f"No trial has a {frame.label(cost)} beside its {frame.label(frame.objective.metric)}."
             if len(frame.ranking)
-            else "No trial has a value yet: trade-offs appear as trials end."
+            else "No trial has a value: trade-offs appear once some have."
         )
     # Without a direction nothing is better than anything else.
     best = (
