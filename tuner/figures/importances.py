@@ -132,7 +132,7 @@ def draw(columns: ImportanceData, theme: Theme) -> Drawing:
                 }
             )
     if any(sides):
-        traces.append(_sides(columns, [safe(side, 9) for side in columns.gap_side], _BESIDE if len(traces) > 1 else 0.0, theme))
+        traces.append(_sides(columns, _BESIDE if len(traces) > 1 else 0.0, theme))
     errors = (*columns.value_error, *columns.gap_error)
     ends = zip((*columns.value, *columns.gap), errors, strict=True)
     longest = max((share or 0.0) + (error or 0.0) for share, error in ends)
@@ -152,16 +152,16 @@ def _numbers(cells: Sequence[float | None]) -> Any:
     return listed([float("nan") if cell is None else cell for cell in cells])
 
 
-def _sides(columns: ImportanceData, told: list[str], beside: float, theme: Theme) -> dict[str, Any]:
+def _sides(columns: ImportanceData, beside: float, theme: Theme) -> dict[str, Any]:
     """What is written behind the bars of the gap and their errors, so far beside the parameter's place."""
-    rows = [i for i, text in enumerate(told) if text]
+    rows = [i for i, side in enumerate(columns.gap_side) if side]
     return {
         "type": "scatter",
         "mode": "text",
         "showlegend": False,
         "x": listed([(columns.gap[i] or 0.0) + (columns.gap_error[i] or 0.0) for i in rows]),
         "y": [i + beside for i in rows],
-        "text": [f"\u2002{told[i]}" for i in rows],  # what is wider leaves a telephone's screen
+        "text": [f"\u2002{safe(columns.gap_side[i], 9)}" for i in rows],  # more leaves a narrow screen
         "textposition": "middle right",
         "textfont": {"size": 10, "color": theme.muted},
         "cliponaxis": False,
