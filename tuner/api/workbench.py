@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tuner import content, starter
+from tuner.api.card import card
+from tuner.api.deploying import FORMATS, deploy, require_format
 from tuner.api.inference import inferred
 from tuner.api.provenance import require_unchanged
 from tuner.api.specify import embeds, in_memory, plan
@@ -18,7 +20,7 @@ from tuner.artifacts import fill_folder
 from tuner.content import storage_url
 from tuner.core.dataset import Dataset
 from tuner.core.spec import StudySpec
-from tuner.errors import SpecError, near
+from tuner.errors import DataError, SpecError, near
 from tuner.judging import sentences
 from tuner.results import Comparison, Study, brief, spreadsheet
 from tuner.results import compare as compare_studies
@@ -224,19 +226,25 @@ def export(
     folder: str | Path,
     *,
     trial: int | None = None,
+    kind: str = FORMATS[0],
+    data: Any = None,
     figures: bool = False,
     ignore_changes: bool = False,
     storage: str | None = None,
     models: str | Path | None = None,
 ) -> list[Path]:
-    """Write a folder that stands alone: the model of the trial to take, trials, curves.
+    """Write a folder that stands alone: the model of the trial to take, its card, trials, curves.
 
-    The model loads in a fresh process by `tuner.load_model(folder)`.
+    The model loads in a fresh process by `tuner.load_model(folder)`; with ``kind="onnx"`` by `predict.py` in
+    the folder, which needs numpy and onnxruntime alone. What is written for other programs is run, and
+    compared with the study's model on the validation rows.
 
     Args:
         name: the study.
         folder: must not exist, or be empty.
         trial: a trial's number; None: `Study.recommended`.
+        kind: ``"safetensors"``, ``"onnx"``, ``"torchscript"`` or ``"torch-export"``.
+        data: the data, where the study was started with it from Python; see `start`.
         figures: also every figure as PNG and SVG in ``figures/``, and ``report.html``.
         ignore_changes: export what is stored though the data file has changed since.
         storage: the database's URL.
@@ -246,10 +254,11 @@ def export(
         The files that were written.
 
     Raises:
-        TrialError: the trial's model was not kept or is not there.
-        SpecError: the folder has something in it, or the data file has changed since.
-        PluginError: pictures need kaleido and a Chromium.
+        TrialError: the trial's model was not kept, is not there, or cannot be written so.
+        SpecError: the format is unknown, the folder has something in it, or the data file has changed since.
+        PluginError: pictures need kaleido and a Chromium, ONNX needs ``tuner[onnx]``.
     """
+    require_format(kind)
     study = Study(name, storage_url(storage), models)
     if not ignore_changes:
         require_unchanged(study)
@@ -265,6 +274,8 @@ def export(
         said = " ".join(name.split()).replace("`", "'")
         text = _EXPORT_README.format(name=said, number=chosen.number, why=_why(study, trial))
         (draft / "README.md").write_text(text, encoding="utf-8")
+        written = deploy(source, draft, kind, lambda: _validation_rows(study, data))
+        (draft / "MODEL_CARD.md").write_text(card(study, chosen, written), encoding="utf-8")
         if figures:
             from tuner.results import pictures
             from tuner.results.report import page
@@ -279,6 +290,25 @@ def export(
             f"{place}: cannot be written: {error.strerror or error}; name a folder that can be written"
         ) from error
     return sorted(path for path in place.rglob("*") if path.is_file())
+
+
+def _validation_rows(study: Study, data: Any) -> Any:
+    """The raw rows that the study's trials are judged by.
+
+    Raises:
+        DataError: they cannot be read.
+    """
+    from tuner.data.judged import validation_rows
+    from tuner.store import Database
+
+    spec = study.spec.data
+    if spec is None:
+        raise DataError("the study has no [data]")
+    if spec.source == "memory" and data is None:
+        raise DataError("its data was in memory; give it again as data=")
+    with Database.open(study.url) as database:
+        fingerprint = database.fingerprint(study.name)
+    return validation_rows(spec, Path.cwd(), in_memory(data, spec.target), fingerprint)
 
 
 def _why(study: Study, trial: int | None) -> str:
@@ -311,6 +341,7 @@ model.module                          # what was trained: an nn.Module or an est
 | `model/` | the weights of the best epoch, the network's description, scaling and encoding |
 | `model/members/` | likewise of the other models, if the mean of several predicts |
 | `best.json` | the trial's parameters and numbers, beside those of the default configuration |
+| `MODEL_CARD.md` | what it was made from, how it was judged, and what it cannot do |
 | `trials.csv` | every trial; a text that a spreadsheet would run has an apostrophe before it |
 | `curves.csv` | every epoch of every trial |
 | `study.json` | the study as it was run |

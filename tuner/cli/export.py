@@ -12,6 +12,7 @@ from tuner.cli.options import IgnoreChangesOption, JsonOption, ModelsOption, Nam
 
 EXAMPLES = (
     "\b\nExamples:\n  tune export digits out\n  tune export digits out-17 --trial 17\n"
+    "  tune export digits out-3 --format onnx\n"
     "  tune export digits out-2 --figures"
 )
 
@@ -22,6 +23,15 @@ def run(
     trial: Annotated[
         int | None, typer.Option(min=0, metavar="N", help="Export this trial instead of the one to take.")
     ] = None,
+    kind: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="safetensors | onnx (with a predict.py that needs numpy and onnxruntime alone) | "
+            "torchscript | torch-export; compared with the study's model on validation rows.",
+        ),
+    ] = "safetensors",
     figures: Annotated[
         bool, typer.Option("--figures", help="Also every figure: PNG, SVG, and one page for the browser.")
     ] = False,
@@ -30,7 +40,7 @@ def run(
     storage: StorageOption = None,
     models: ModelsOption = None,
 ) -> None:
-    """Write the model of the trial to take, every trial and every curve into a folder."""
+    """Write the model of the trial to take, its card, every trial and every curve into a folder."""
     from tuner import api
     from tuner.cli.contract import dump
     from tuner.judging import short
@@ -41,6 +51,7 @@ def run(
         name,
         folder,
         trial=trial,
+        kind=kind,
         figures=figures,
         ignore_changes=ignore_changes,
         storage=storage,

@@ -76,7 +76,9 @@ class Recurrence(RowLayer):
         there = there[..., 0].permute(2, 0, 1).contiguous()  # (T, K, B)
         order = range(len(x))[:: -1 if self.backwards else 1]
         given = (x, there, own["weight_ih"], own["weight_hh"], own["bias_ih"], own["bias_hh"])
-        if x.device.type == "cpu" and all(t.dtype is torch.float32 for t in given):
+        # An exporter writes down what PyTorch itself computes.
+        is_compiled = x.device.type == "cpu" and not torch.compiler.is_compiling()
+        if is_compiled and all(t.dtype is torch.float32 for t in given):
             apply: Any = _CompiledSteps.apply
             states: Tensor = apply(*given, self.cell, order, self.ends)
         else:

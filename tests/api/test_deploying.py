@@ -1,0 +1,110 @@
+"""What `tune export --format` writes predicts what the study's model does, where tuner is not installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import tuner
+from tuner.api.standalone import ExportedModel
+from tuner.errors import SpecError, TrialError
+
+QUICK: dict[str, Any] = {"trainer.epochs": 3, "trainer.workers": 1, "trainer.rows": 1, "confirm.auto": False}
+
+ALONE = """
+import builtins, runpy, sys
+real = builtins.__import__
+def guarded(name, *rest, **more):
+    if name.partition(".")[0] in ("torch", "tuner", "pandas", "onnx", "sklearn", "pyarrow", "scipy"):
+        raise ImportError(name + " is not there")
+    return real(name, *rest, **more)
+builtins.__import__ = guarded
+sys.argv = ["predict.py", sys.argv[2]]
+runpy.run_path("out/predict.py", run_name="__main__")
+"""
+
+
+@pytest.fixture
+def fruit(tmp_path: Path) -> Path:
+    """A table with numbers, gaps, categories and truth values."""
+    rng = np.random.default_rng(0)
+    kind = rng.choice(["apple", "pear", "plum"], 160)
+    size = np.array([{"apple": 3.0, "pear": 6.0, "plum": 1.0}[each] for each in kind])
+    table = pd.DataFrame({
+        "size": size + rng.normal(0, 0.7, 160), "town": rng.choice(["Ulm", "Kiel", "n/a"], 160),
+        "ripe": rng.choice(["yes", "no"], 160), "count": rng.integers(1, 9, 160), "kind": kind,
+    })  # fmt: skip
+    table.loc[::11, "size"] = np.nan
+    path = tmp_path / "fruit.csv"
+    table.to_csv(path, index=False)
+    return path
+
+
+def test_predict_py_gives_the_stored_score_without_tuner_torch_and_pandas(fruit: Path) -> None:
+    study = tuner.start("fruit.csv", target="kind", trials=2, settings=QUICK)
+    files = tuner.export("fruit", "out", kind="onnx")
+    assert {"predict.py", "predict.json", "model.onnx", "MODEL_CARD.md"} <= {file.name for file in files}
+    card = Path("out/MODEL_CARD.md").read_text()
+    assert "Run on" in card
+    assert "no prediction differs" in card
+    from tuner.data.judged import validation_rows
+
+    spec = study.spec.data
+    assert spec is not None
+    frame = pd.read_csv(fruit)
+    chosen = validation_rows(spec, Path.cwd())
+    assert isinstance(chosen, pd.DataFrame)
+    judged = frame.loc[chosen.index]
+    judged.drop(columns="kind").to_csv("rows.csv", index=False)
+    Path("alone.py").write_text(ALONE)
+    ended = subprocess.run(
+        [sys.executable, "alone.py", "predict.py", "rows.csv"], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    predicted = ended.stdout.split()[1:]
+    assert predicted == tuner.predict("fruit", "rows.csv")["prediction"].tolist()
+    reading = study.best.reading
+    assert reading is not None
+    assert np.mean(np.array(predicted) == judged["kind"]) == pytest.approx(reading.val_score)
+
+
+def test_a_mean_of_models_is_exported_as_one(houses: Path) -> None:
+    tuner.start("house.csv", target="price", trials=1, settings={**QUICK, "trainer.repeats": 2})
+    tuner.export("house", "out", kind="onnx")
+    rows = pd.read_csv(houses)
+    expected = tuner.load_model("out").predict(rows)
+    assert ExportedModel("out").predict(rows) == pytest.approx(expected, rel=1e-4)
+
+
+def test_images_leave_as_onnx_and_in_both_formats_of_pytorch(images: Path) -> None:
+    space = {"batch_norm": {"type": "choice", "choices": [True], "default": True}}
+    tuner.start("pictures.npz", trials=1, settings={**QUICK, "trainer.model": "cnn"}, space=space)
+    for kind in ("onnx", "torchscript", "torch-export"):
+        tuner.export("pictures", kind, kind=kind)
+        assert "Run on" in Path(kind, "MODEL_CARD.md").read_text(), kind
+    x = np.load(images)["X"]
+    expected = tuner.load_model("onnx").predict(x)
+    assert (ExportedModel("onnx").predict(x) == expected).all()
+    Path("onnx/model.onnx").write_bytes(b"no graph")
+    with pytest.raises(ValueError, match=r"model\.onnx: is missing or damaged"):
+        ExportedModel("onnx")
+    Path("onnx/predict.json").write_text("[]")
+    with pytest.raises(ValueError, match="holds no exported model"):
+        ExportedModel("onnx")
+
+
+def test_what_cannot_be_exported_is_refused_and_leaves_no_folder(houses: Path) -> None:
+    with pytest.raises(SpecError, match=r"unknown name 'onxn'.*did you mean 'onnx'"):
+        tuner.export("house", "out", kind="onxn")
+    settings = {**QUICK, "trainer.use": "sklearn", "trainer.model": "sklearn.linear_model:Ridge"}
+    space = {"alpha": {"type": "float", "low": 0.1, "high": 1.0, "default": 0.5}}
+    tuner.start("house.csv", target="price", trials=1, settings=settings, space=space)
+    with pytest.raises(TrialError, match="for networks of the torch trainer"):
+        tuner.export("house", "out", kind="onnx")
+    assert not Path("out").exists()
