@@ -2,10 +2,10 @@
 
 Each scenario is run once in peace and then in rounds: a real process drives the study, SIGKILL ends
 it at a drawn moment (any, in the middle of a commit, in the middle of writing a checkpoint, or one
-of its workers only), another process resumes it, until it is done. After every kill the database is
-read: nothing that was stored before may be gone, and every model that a record names must be there.
-At the end the study must be the one that ran in peace: same numbers, parameters, states, values, and
-curves bit for bit; no checkpoint may be left over, and no model that no record names.
+of its workers or their ranks only), another process resumes it, until it is done. After every kill the
+database is read: nothing that was stored before may be gone, and every model that a record names must
+be there. At the end the study must be the one that ran in peace: same numbers, parameters, states, values,
+and curves bit for bit; no checkpoint may be left over, and no model that no record names.
 
 What is done with a finished study is killed too, see `benchmarks.aftermath`: its confirmation, its
 export and its deletion; so are two databases in one folder, and a study whose models find no room.
@@ -102,12 +102,14 @@ def attempt(subject: Subject, aim: str, lots: random.Random, typical_s: float) -
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             break
-        if time.monotonic() > deadline and aim in ("any", "worker"):
-            victims = _children(pid) if aim == "worker" else [pid]
+        if time.monotonic() > deadline and aim in ("any", "worker", "rank"):
+            workers = [] if aim == "any" else _children(pid)
+            ranks = [rank for worker in workers for rank in _children(worker)]
+            victims = {"any": [pid], "worker": workers, "rank": ranks}[aim]
             if victims:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(lots.choice(victims), signal.SIGKILL)
-                if aim == "worker":
+                if aim != "any":
                     aim = "any"
                     deadline = time.monotonic() + lots.uniform(0.1, 0.5) * typical_s
         time.sleep(0.002)

@@ -38,6 +38,23 @@ def train(params, context):
         report = {"train_loss": float(weights[1]), "val_loss": float(weights[0] + 1 / weights[2])}
         yield {**report, "state": {"weights": weights}} if KEEPS else report
 
+def group(params, context):
+    import torch
+    weights = torch.zeros(3)
+    if state := context.resume():
+        weights = state["weights"]
+    else:
+        torch.manual_seed(context.seed % 2**31 + context.rank)
+    context.keep({"weights": weights})
+    while True:
+        weights[0] += params["x"] * (1 + 0.1 * torch.randn(()))
+        weights[1] += abs(params["x"] - 0.3)
+        weights[2] += 1
+        shared = context.mean(weights)
+        time.sleep(0.005)
+        report = {"train_loss": shared[1], "val_loss": shared[0] + 1 / shared[2]}
+        yield {**report, "state": {"weights": weights}}
+
 def reports(params, context):
     file = context.folder / "state.npy"
     weights = np.load(file) if context.resume() else np.zeros(2)
@@ -192,6 +209,13 @@ SCENARIOS = (
         ("any", "commit", "worker"),
     ),
     Scenario(
+        "a function on two processes for each trial that keeps a state, two seeds, asha",
+        "group",
+        10,
+        {"search.pruner": "asha", "trainer.world_size": 2, "trainer.workers": 1, "trainer.repeats": 2},
+        ("any", "commit", "worker", "rank"),
+    ),
+    Scenario(
         "a function that keeps none, asha-stop",
         "function",
         30,
@@ -274,6 +298,7 @@ class Subject:
         own: Mapping[str, Any] = {
             "function": _FUNCTION_STUDY,
             "network": _NETWORK_STUDY,
+            "group": {**_FUNCTION_STUDY, "trainer": {"use": "./function.py:group", "epochs": 9}},
             "reports": {**_FUNCTION_STUDY, "trainer": {"use": "./function.py:reports", "epochs": 9}},
             "command": _COMMAND_STUDY,
             **_FRAMEWORKS,

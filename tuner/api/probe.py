@@ -65,12 +65,14 @@ class WorkerLayout:
         workers: processes; 1: this one.
         threads: of each worker.
         most_work: see `Job.most_work`.
+        world_size: processes that train a trial together, in each worker.
     """
 
     rows: int
     workers: int
     threads: int
     most_work: float = math.inf
+    world_size: int = 1
 
 
 def fastest(
@@ -150,7 +152,7 @@ class _Probe:
 
     def __init__(self, trainer: Trainer, job: Job, threads: int, limit_s: float) -> None:
         self.limit_s, self._trainer, self._whole = limit_s, trainer, job
-        self._trials, self._is_first = _trials(job.spec, TRIALS), True
+        self._trials, self._is_first = first_trials(job.spec, TRIALS), True
         # A schedule stretches over the epochs, and none may run out of them.
         longer = job.spec.trainer.model_copy(update={"epochs": max(job.spec.trainer.epochs, EPOCHS)})
         spec = job.spec.model_copy(update={"trainer": longer})
@@ -169,7 +171,7 @@ class _Probe:
         if not isinstance(self._trainer, StackingTrainer):
             return True
         sizes: dict[float, Trial] = {}
-        for trial in _trials(self.job.spec, DRAWN):
+        for trial in first_trials(self.job.spec, DRAWN):
             with suppress(Exception):  # a trial that cannot be built is no measure
                 sizes[self._trainer.step_work(self._whole, trial)] = trial
             if self.left_s < 0.75 * self.limit_s:
@@ -239,7 +241,7 @@ class _Probe:
 def _warmed(trainer: Trainer, job: Job) -> TrialBatch:
     """Empty rows, after an epoch of the default configuration: what it needs is loaded and compiled."""
     batch = open_batch(trainer, job)
-    batch.place(0, _trials(job.spec, 1)[0])
+    batch.place(0, first_trials(job.spec, 1)[0])
     batch.advance()
     batch.clear(0)
     return batch
@@ -249,7 +251,7 @@ def _with(job: Job, threads: int, rows: int) -> Job:
     return replace(job, rows=rows, resources=Resources((job.resources.device,), threads))
 
 
-def _trials(spec: StudySpec, number: int) -> list[Trial]:
+def first_trials(spec: StudySpec, number: int) -> list[Trial]:
     """The default configuration and random ones, under seeds that the study does not use.
 
     No presets: they have one shape and one batch size, and so fuse better than what is searched.

@@ -20,12 +20,14 @@ from tuner.api.cores import cores
 from tuner.api.probe import WorkerLayout, compile_kernels, fastest
 from tuner.api.provenance import inputs_of
 from tuner.api.specify import PreparedStudy
+from tuner.api.world import world_size
 from tuner.artifacts import Artifacts
 from tuner.core import garbage
 from tuner.core.baseline import KEY
 from tuner.core.job import Resources
 from tuner.core.ports import Callback, Executor, Observer, Searcher
 from tuner.core.reading_columns import ReadingColumns
+from tuner.core.spec import TrainerSpec
 from tuner.core.trial import NUMBERS, Reading, TrialRecord
 from tuner.engine import Engine
 from tuner.executors.checkpoints import Checkpoints
@@ -92,7 +94,7 @@ class Session:
         layout, measured = _layout(planned, devices, unfused, in_process, stored or {})
         if layout.rows == 1 and unfused is None:
             unfused = measured or "as this study began"
-        limited = spec.stop.memory is not None or spec.stop.silence is not None
+        limited = spec.stop.memory is not None or spec.stop.silence is not None or layout.world_size > 1
         kind = executors.chosen(trainer.executor, layout.workers, ends_trials=limited)
         return cls(
             planned, url, searcher, rules, kind, layout, devices, unfused, measured, stored=stored or {}
@@ -119,6 +121,9 @@ class Session:
         else:
             runs = f"{_count(at.workers, 'worker')} on {', '.join(self.devices)}, {each} each"
         how = f"one trial at a time: {self.unfused}"
+        if self.planned.spec.trainer.world_size != 1:
+            how = f"each trial on {at.world_size} process{'es' if at.world_size > 1 else ''}"
+            how += f", {self.measured}" if self.measured else ""
         if self.unfused is None:
             where = f" x {at.workers} processes" if at.workers > 1 else ""
             how = f"{at.rows} rows{where}, {self.measured or 'fused'}"
@@ -175,6 +180,7 @@ class Session:
             "workers": self.layout.workers,
             "rows": self.layout.rows,
             "threads": self.layout.threads,
+            **({"world_size": self.layout.world_size} if self.planned.spec.trainer.world_size != 1 else {}),
             "most_work": None if math.isinf(self.layout.most_work) else self.layout.most_work,
             "measured": self.measured,
         }
@@ -244,7 +250,8 @@ class Session:
         job = replace(job, most_work=at.most_work)
         if at.rows > 1 and self.measured is None and self.devices[0] == "cpu":
             compile_kernels(planned.make(), job)
-        resources = assign_devices(self.devices, trainer.devices_per_worker, at.workers, at.threads)
+        shares = assign_devices(self.devices, _devices_each(trainer, at.world_size), at.workers, at.threads)
+        resources = [replace(each, world_size=at.world_size) for each in shares]
         setup = executors.Setup(
             planned.make, job, artifacts, tuple(resources), trainer.restarts, bool(trainer.reproducible)
         )
@@ -283,6 +290,8 @@ def _layout(
     """How trials train, and what was measured of it."""
     trainer = planned.spec.trainer
     asked = {name: getattr(trainer, name) for name in ("rows", "workers", "threads")}
+    if trainer.world_size != 1:
+        asked["world_size"] = trainer.world_size
     kept = {name: stored.get(name) for name in asked}
     as_asked = all(value in ("auto", kept[name]) for name, value in asked.items())
     same_place = (stored.get("device"), stored.get("machine")) == (", ".join(devices), _machine())
@@ -290,19 +299,23 @@ def _layout(
         most = stored.get("most_work")
         layout = WorkerLayout(**{name: int(value or 1) for name, value in kept.items()})
         return replace(layout, most_work=math.inf if most is None else most), stored.get("measured")
-    device, parts, named = devices[0], len(devices) // trainer.devices_per_worker, trainer.executor
+    told: str | None = None
+    size = trainer.world_size
+    if size == "auto":
+        size, told = world_size(planned, devices, cores())
+    device, parts, named = devices[0], len(devices) // _devices_each(trainer, size), trainer.executor
     is_local = named != executors.AUTO and executors.kind(named).is_local
     if trainer.workers != "auto":
         workers = trainer.workers
     elif parts > 1 and not is_local:
         workers = parts
     else:
-        workers = 1 if in_process or device != "cpu" or not unfused or is_local else cores()
+        workers = 1 if in_process or device != "cpu" or not unfused or is_local else max(1, cores() // size)
         workers = min(workers, planned.spec.budget.trials or workers)
     decided = 1 if unfused else max(1, cores() // workers)
     threads = trainer.threads if trainer.threads != "auto" else decided
     if unfused:
-        return WorkerLayout(1, workers, threads), None
+        return WorkerLayout(1, workers, threads, world_size=size), told
     if trainer.rows != "auto":
         return WorkerLayout(trainer.rows, workers, threads), None
     job = planned.job(1, Resources((device,), threads))
@@ -310,6 +323,11 @@ def _layout(
     if workers > 1 and layout.workers == 1:  # measured on one device, of which each worker has its own
         layout = replace(layout, workers=workers, threads=threads)
     return layout, told
+
+
+def _devices_each(trainer: TrainerSpec, size: int) -> int:
+    """How many devices a worker gets whose trials train on so many processes."""
+    return trainer.devices_of_worker if trainer.world_size != "auto" else min(size, len(trainer.devices))
 
 
 def _machine() -> str:

@@ -33,11 +33,15 @@ class Resources:
     Attributes:
         devices: torch devices by name, already decided, e.g. ``("cpu",)`` or ``("cuda:0", "cuda:1")``. A
             trainer that uses one of them takes the first.
-        threads: of the numerical libraries.
+        threads: of the numerical libraries, in each process.
+        world_size: how many processes train a trial together, each on one of the devices.
+        rank: which of them this is; None: the worker that has them.
     """
 
     devices: tuple[str, ...] = ("cpu",)
     threads: int = 1
+    world_size: int = 1
+    rank: int | None = None
 
     @property
     def device(self) -> str:

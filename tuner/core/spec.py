@@ -118,6 +118,15 @@ class TrainerSpec(Section):
     devices_per_worker: int = Field(
         1, ge=1, description="devices that each worker gets, for loops that train on several at once"
     )
+    world_size: int | Literal["auto"] = Field(
+        1,
+        description="processes that train each trial together, on one device each: data parallel with the "
+        "torch trainer, by `context.rank` in a loop of one's own; auto: one trial on all devices (cores) or "
+        "one on each, as measured",
+    )
+    sync_every: int = Field(
+        1, ge=1, description="torch with world_size: steps between averages of the weights; 1: of gradients"
+    )
     executor: str = Field(
         "auto",
         description="inline (in this process) | processes | a plugin | package.module:attr | ./file.py:attr; "
@@ -161,7 +170,7 @@ class TrainerSpec(Section):
     def _check(self) -> Self:
         if self.command is not None and self.use != COMMAND:
             raise ValueError(f"command: {self.use!r} runs no command; drop use, or drop command")
-        for name in ("workers", "rows", "threads"):
+        for name in ("workers", "rows", "threads", "world_size"):
             value = getattr(self, name)
             if value != "auto" and value < 1:
                 raise ValueError(f'{name}: {value} is not at least 1; give a number or "auto"')
@@ -169,12 +178,23 @@ class TrainerSpec(Section):
             for name, value in self.class_weight.items():
                 if not 0 <= value < math.inf:
                     raise ValueError(f"class_weight: {name!r} has {value:g}; give numbers from 0 up")
-        if more := len(self.devices) % self.devices_per_worker:
+        if self.world_size != 1 and self.rows not in ("auto", 1):
+            raise ValueError(f"rows: {self.rows} beside world_size; such trials are not fused; drop one")
+        if self.sync_every > 1 and self.world_size == 1:
+            raise ValueError("sync_every: nothing is to be averaged; set world_size, or drop it")
+        if more := len(self.devices) % self.devices_of_worker:
             raise ValueError(
-                f"devices_per_worker: {len(self.devices)} devices by {self.devices_per_worker} leave {more}; "
+                f"devices_per_worker: {len(self.devices)} devices by {self.devices_of_worker} leave {more}; "
                 "name as many devices as the workers share out"
             )
         return self
+
+    @property
+    def devices_of_worker(self) -> int:
+        """`devices_per_worker`, or one for each process of a trial where several devices are named."""
+        if "devices_per_worker" in self.model_fields_set or len(self.devices) == 1:
+            return self.devices_per_worker
+        return len(self.devices) if self.world_size == "auto" else self.world_size
 
     @property
     def devices(self) -> tuple[str, ...]:

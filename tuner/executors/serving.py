@@ -67,7 +67,7 @@ def serve(connection: int, payload: int, index: int) -> None:
             make, job, resources, artifacts = cloudpickle.loads(memory)
         checkpoints = Checkpoints(artifacts)
         job = replace(job, resources=resources[index])
-        worker = Worker(open_batch(make(), job), job.spec, artifacts, checkpoints, descriptors=True)
+        worker = Worker(open_batch(make(), job, make), job.spec, artifacts, checkpoints, descriptors=True)
         workers.append(worker)
         orders.send(Ready(worker.capacity))
         while (told := orders.recv()) is not None:

@@ -60,6 +60,32 @@ class TrialContext:
         """
         return self.scratch()
 
+    @property
+    def world_size(self) -> int:
+        """How many processes train this trial together, `[trainer] world_size`; each calls the function."""
+        return self.resources.world_size
+
+    @property
+    def rank(self) -> int:
+        """Which of them this is, from 0; rank 0's readings and model are the trial's."""
+        return self.resources.rank or 0
+
+    @property
+    def local_rank(self) -> int:
+        """The same among those of this machine, which all of them are."""
+        return self.rank
+
+    def mean(self, value: Any) -> Any:
+        """The mean over all ranks of a number, or of a tensor element by element; all must call it.
+
+        The value itself where there is one process.
+        """
+        if self.world_size == 1:
+            return value
+        from tuner.trainers.group.mean import mean
+
+        return mean(value, self.device)
+
     def keep(
         self, model: Any, build: Callable[..., Any] | None = None, kwargs: Mapping[str, Any] | None = None
     ) -> None:

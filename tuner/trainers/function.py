@@ -69,6 +69,8 @@ class FunctionTrainer:
     model are kept without asking.
     """
 
+    takes_ranks = True
+
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
 
@@ -229,7 +231,8 @@ class FunctionSession:
             trial.number,
             self.job.resources.device,
             spec.settings,
-            self.model.hand,
+            # Rank 0's model is the trial's.
+            (lambda *_: None) if self.job.resources.rank else self.model.hand,
             self._resume,
             self.job.resources,
             self.job.spec.objectives(),

@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -41,6 +42,11 @@ _SPREAD = ("val_loss", "val_score", "gap")
 def validate(trainer: Trainer, spec: StudySpec, data: Dataset | None) -> list[str]:
     """What in the spec or the data cannot be trained, ``key: what; what to do`` each."""
     found = list(trainer.validate(spec, data))
+    if spec.trainer.world_size != 1 and not getattr(trainer, "takes_ranks", False):
+        found.append(
+            f"trainer.world_size: the trainer {spec.trainer.use!r} trains in one process; drop it, or give a "
+            "trainer with takes_ranks = True"
+        )
     if data is None and spec.data is not None:
         if (spec.data.folds or 1) > 1:
             found.append("data.folds: there is no data to be folded; give [data] source or drop it")
@@ -51,6 +57,8 @@ def validate(trainer: Trainer, spec: StudySpec, data: Dataset | None) -> list[st
 
 def why_unfused(trainer: Trainer, spec: StudySpec, data: Dataset | None, device: str) -> str | None:
     """Why a study's trials train one at a time, in words; None when they can be fused."""
+    if (size := spec.trainer.world_size) != 1:
+        return "each on one or several processes" if size == "auto" else f"each on {size} processes"
     if not isinstance(trainer, BatchTrainer):
         return f"the trainer {spec.trainer.use!r} does not fuse trials"
     why = trainer.why_unfused(spec, data, device)
@@ -69,14 +77,23 @@ def epoch_cost(trainer: Trainer, job: Job) -> Callable[[Trial], float] | None:
     return lambda trial: sum(each(member) for member in job.members(trial))
 
 
-def open_batch(trainer: Trainer, job: Job) -> TrialBatch:
+def open_batch(trainer: Trainer, job: Job, make: Callable[[], Trainer] | None = None) -> TrialBatch:
     """Set up a worker's empty rows: fused ones where more than one is asked for and the study allows it.
+
+    Args:
+        trainer: what trains.
+        job: where several processes train a trial together, there is one row.
+        make: makes the trainer in other processes; they are sent the trainer itself where it is left out.
 
     Raises:
         DataError: the study wants other splits of data that was loaded without a way to them.
         DeviceError: the device is not there.
     """
     job.require_divisible()
+    if job.resources.world_size > 1 and job.resources.rank is None:
+        from tuner.trainers.group.batch import GroupBatch
+
+        return GroupBatch(make or partial(_itself, trainer), job)
     members = job.folds * job.repeats
     fused = _fusing(trainer, job)
     if fused is not None:
@@ -84,6 +101,10 @@ def open_batch(trainer: Trainer, job: Job) -> TrialBatch:
     else:
         batch = SessionBatch(cast("SessionTrainer", trainer), replace(job, rows=members))
     return batch if members == 1 else MeanBatch(batch, job)
+
+
+def _itself(trainer: Trainer) -> Trainer:
+    return trainer
 
 
 def _fusing(trainer: Trainer, job: Job) -> BatchTrainer | None:

@@ -9,6 +9,7 @@ from tuner.core.training import Exhausted, Outcome, Snapshot
 from tuner.core.trial import Trial
 from tuner.errors import TrialError
 from tuner.trainers.torch.context import default_model
+from tuner.trainers.torch.data_parallel import DataParallel
 from tuner.trainers.torch.failures import threads, translated
 from tuner.trainers.torch.model import write
 from tuner.trainers.torch.recipe import Recipe
@@ -27,7 +28,8 @@ class TorchSession:
         self._model = spec.trainer.model or default_model(tensors.data)
         self._tensors = tensors = tensors.suited(self._model, Recipe.of(trial.params))
         with translated(tensors.device), threads(self._threads):
-            self._run = TrialRun(trial, self._model, tensors, spec)
+            parallel = DataParallel(job.resources, spec.trainer.sync_every)
+            self._run = TrialRun(trial, self._model, tensors, spec, parallel)
             if snapshot is not None:
                 self._run.restore(snapshot)
 

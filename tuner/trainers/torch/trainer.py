@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 class TorchTrainer:
     """Trains `mlp`, `cnn` or a network of one's own on tables and images."""
 
+    takes_ranks = True
+
     def __init__(self) -> None:
         self._tensors_of: PerDataset[TrainingTensors] = PerDataset()
 

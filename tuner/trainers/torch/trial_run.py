@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from tuner.core.job import Resources
 from tuner.core.spec import StudySpec
 from tuner.core.training import Snapshot
 from tuner.core.trial import LAYER_NORMS, Reading, Trial
@@ -26,6 +27,7 @@ from tuner.trainers.torch.average import WeightAverage, running_averages
 from tuner.trainers.torch.batches import augmented, augments, batch_of, batch_sizes
 from tuner.trainers.torch.context import context_of
 from tuner.trainers.torch.costs import asked, costs
+from tuner.trainers.torch.data_parallel import DataParallel
 from tuner.trainers.torch.precision import full, training
 from tuner.trainers.torch.recipe import Recipe
 from tuner.trainers.torch.schedule import Plateau, learning_rate
@@ -50,6 +52,7 @@ class TrialRun:
         model: str,
         tensors: TrainingTensors,
         spec: StudySpec,
+        parallel: DataParallel | None = None,
     ) -> None:
         self.trial, self.model, self.tensors = trial, model, tensors
         self.best: Reading | None = None
@@ -63,7 +66,8 @@ class TrialRun:
         self._order = torch.Generator().manual_seed(trial.seed("order"))
         self._augmentation = torch.Generator().manual_seed(trial.seed("augmentation"))
         self._mixup = np.random.default_rng(trial.seed("mixup"))
-        self._dropout = GlobalRng(trial.seed("dropout"), str(tensors.device))
+        self._parallel = parallel or DataParallel(Resources())
+        self._dropout = GlobalRng(self._parallel.seed(trial.seed("dropout")), str(tensors.device))
         self.inputs = tensors.inputs(self._recipe.scaling or tensors.data.scaling)
         self.context = context_of(trial, tensors.data, tensors.loss.outputs)
         self._module = network_of(trial, model, tensors, rates)
@@ -76,6 +80,11 @@ class TrialRun:
         self._weights = None if weights is None else weights.to(tensors.device)
         samples, normalizes = len(tensors.train), bool(norms_of(self._module))
         sizes = batch_sizes(samples, batch_of(self._recipe, samples), normalizes)
+        if normalizes and self._parallel.part(min(sizes)).stop < 2:
+            raise TrialError(
+                f"a batch of {min(sizes)} rows leaves a process fewer than 2, on which batch normalization "
+                "cannot train; use larger batches or a smaller [trainer] world_size"
+            )
         each = self._recipe.accumulation
         self._batches = [sizes[at : at + each] for at in range(0, len(sizes), each)]  # of each step
         self._steps = spec.trainer.epochs * len(self._batches)
@@ -148,25 +157,36 @@ class TrialRun:
         for rows, sizes in zip(torch.split(order, list(map(sum, self._batches))), self._batches, strict=True):
             self._update.clear()
             for batch in torch.split(rows, sizes):
-                loss = self._batch_loss(batch)
-                share = loss if len(sizes) == 1 else loss * (len(batch) / len(rows))
-                share.backward()  # type: ignore[no-untyped-call]
+                part = self._parallel.part(len(batch))
+                if part.start == part.stop:  # there are fewer rows than processes
+                    continue
+                loss = self._batch_loss(batch, part)
+                share = self._parallel.share(part, len(batch)) * len(batch) / len(rows)
+                (loss if share == 1 else loss * share).backward()  # type: ignore[no-untyped-call]
+            self._parallel.add_gradients(self._update.weights)
             if step + 1 in (len(self._batches), self._steps):
                 self._layers = self._layer_norms()
             rate = self._plateau.share * learning_rate(self._recipe, step, self._steps)
             norms += self._update.step(rate)
+            self._parallel.follow(self._update.weights)
             if self._average.decay:
                 self._average.follow(self._averaged)
             step += 1
+        statistics = [*self._averaged[len(self._update.weights) :], *self._average.tensors]
+        self._parallel.end_epoch(self._update.weights, statistics)
         return rate, norms.item() / len(self._batches)
 
-    def _batch_loss(self, rows: Tensor) -> Tensor:
+    def _batch_loss(self, rows: Tensor, part: slice) -> Tensor:
+        """The mean loss of a part of a batch, whose augmentation is drawn for all of it."""
+        if not self._augments:
+            rows, part = rows[part], slice(None)
         x, y = self.inputs.train[rows], self.tensors.train[rows]
         weight = None if self._weights is None else self._weights[rows]
         if self._augments:
             loss, data = self.tensors.loss, self.tensors.data
             more = (self._recipe, loss, data, self._augmentation, self._mixup)
             x, y, weight = augmented(x, y, weight, *more)
+            x, y, weight = x[part], y[part], None if weight is None else weight[part]
         with self._precision:
             outputs = self._outputs(x)
         return self._loss(full(outputs), y, weight)
@@ -197,9 +217,12 @@ class TrialRun:
     def _measure(self, x: Inputs, truth: TargetTensors) -> tuple[float, float]:
         """Loss and score in evaluation mode."""
         self._module.eval()
-        rows = max(1, CHUNK // math.prod(self.context.input_shape))
-        outputs = torch.cat([self._outputs(x[at : at + rows]) for at in range(0, len(x), rows)])
-        return self.tensors.judged(outputs, truth, self._score)
+        rows, part = max(1, CHUNK // math.prod(self.context.input_shape)), self._parallel.part(len(x))
+        last = max(part.stop, part.start + 1)  # a process without rows computes one for nothing
+        ends = range(part.start, last, rows)
+        outputs = torch.cat([self._outputs(x[at : min(at + rows, last)]) for at in ends])
+        outputs = outputs[: part.stop - part.start]
+        return self.tensors.judged(self._parallel.gathered(outputs, len(x)), truth, self._score)
 
     def _keep_if_best(self, reading: Reading) -> None:
         if self._objective.prefers(reading, self.best):

@@ -1,0 +1,221 @@
+"""A trial on several processes: data parallel, in step, and ended as one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import astuple, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import pytest
+
+import tuner
+from tuner.api.specify import plan
+from tuner.core.job import Resources
+from tuner.core.training import Failure, Outcome, Snapshot, TrialBatch
+from tuner.core.trial import Reading, Trial
+from tuner.errors import SpecError
+from tuner.trainers import open_batch
+from tuner.trainers.group.batch import GroupBatch
+from tuner.trainers.group.orders import digests, joined, parted, without
+
+pytestmark = pytest.mark.ddp
+
+LOOPS = Path(__file__).with_name("loops.py")
+SPACE = {"rate": tuner.Float(low=0.001, high=1.0, default=0.2)}
+PATIENCE_S = 120.0
+
+
+def lost(words: str) -> NoReturn:
+    raise RuntimeError(words)
+
+
+def grouped(settings: Mapping[str, Any], **given: Any) -> tuple[GroupBatch, TrialBatch]:
+    """A group of two, and the batch that trains the same in this process."""
+    two = {**settings, "trainer.world_size": 2, "trainer.device": "cpu"}
+    planned = plan(given.pop("study", None), settings=two, **given)
+    group = GroupBatch(planned.make, planned.job(1, Resources(("cpu",), 1, 2)), lost)
+    return group, open_batch(planned.make(), planned.job(1, Resources(("cpu",), 1)))
+
+
+def curve(batch: TrialBatch, epochs: int) -> list[Outcome]:
+    return [without_seconds(batch.advance()[0]) for _ in range(epochs)]
+
+
+def without_seconds(outcome: Outcome) -> Outcome:
+    return replace(outcome, seconds=0.0) if isinstance(outcome, Reading) else outcome
+
+
+@pytest.fixture(scope="module")
+def network() -> Iterator[tuple[GroupBatch, TrialBatch]]:
+    group, alone = grouped({"trainer.epochs": 9, "trainer.rows": 1}, study="digits")
+    yield group, alone
+    group.close()
+
+
+TRIAL = Trial(
+    3,
+    {
+        "optimizer": "adam",
+        "learning_rate": 0.003,
+        "batch_size": 50,  # 1,797 rows leave an odd rest
+        "width": 16,
+        "activation": "tanh",
+        "input_noise": 0.1,
+        "class_weight": "balanced",
+    },
+    7,
+)
+
+
+def test_two_processes_learn_what_one_does_at_the_same_global_batch_and_repeat_themselves_in_a_warm_group(
+    network: tuple[GroupBatch, TrialBatch],
+) -> None:
+    group, alone = network
+    curves = []
+    for batch in (alone, group, group):
+        batch.place(0, TRIAL)
+        curves.append(curve(batch, 4))
+        if len(curves) < 3:
+            batch.clear(0)
+    for one, two in zip(curves[0], curves[1], strict=True):
+        assert isinstance(one, Reading)
+        assert isinstance(two, Reading)
+        for name in ("train_loss", "val_loss", "train_score", "val_score", "grad_norm", "learning_rate"):
+            np.testing.assert_allclose(one.get(name), two.get(name), atol=1e-5, err_msg=name)
+    assert curves[1] == curves[2]
+    state = group.snapshot(0)
+    rest = curve(group, 2)
+    group.clear(0)
+    group.place(0, TRIAL, state)
+    assert curve(group, 2) == rest
+    group.clear(0)
+
+
+@pytest.fixture(scope="module")
+def loop() -> Iterator[GroupBatch]:
+    group, _ = grouped({}, trainer=f"{LOOPS}:fails", space=SPACE)
+    yield group
+    group.close()
+
+
+def outcomes(group: GroupBatch, rate: float) -> Sequence[Outcome]:
+    group.place(0, Trial(0, {"rate": rate}, 1))
+    found = [group.advance()[0] for _ in range(2)]
+    group.clear(0)
+    return found
+
+
+def test_a_rank_that_raises_ends_the_trial_and_the_next_one_trains(loop: GroupBatch) -> None:
+    first, second = outcomes(loop, 0.9)
+    assert isinstance(first, Reading)
+    assert first.val_loss == 0.5
+    assert isinstance(second, Failure)
+    assert second.error == "rank 1 of 2: ValueError: this rank is at fault"
+    assert "loops.py" in second.traceback
+    assert all(isinstance(each, Reading) and each.val_loss == 0.5 for each in outcomes(loop, 0.2))
+
+
+def test_a_rank_that_has_nothing_more_to_train_while_the_first_one_has_is_told(loop: GroupBatch) -> None:
+    _, second = outcomes(loop, 0.01)
+    assert isinstance(second, Failure)
+    assert second.error == "rank 1 of 2 ended before rank 0; let all train as many epochs"
+
+
+def test_states_of_ranks_are_joined_and_parted_again_and_what_is_the_same_is_kept_once() -> None:
+    shared = np.arange(6.0).reshape(2, 3)
+    states = [Snapshot(4, {"w": shared, "own": np.full(2, rank)}, {"at": rank}) for rank in range(3)]
+    known = digests(states[0])
+    whole = joined(states[0], [without(each, known) for each in states[1:]])
+    assert sorted(whole.arrays) == ["own", "rank 1/own", "rank 2/own", "w"]
+    for size in (2, 3, 4):
+        for rank, part in enumerate(parted(whole, size)):
+            assert part is not None
+            wanted = states[rank if rank < 3 else 0]
+            assert (part.epoch, part.facts) == (4, wanted.facts)
+            assert {n: a.tolist() for n, a in part.arrays.items()} == {
+                n: a.tolist() for n, a in wanted.arrays.items()
+            }
+    plain = Snapshot(1, {"w": shared})
+    assert parted(plain, 2) == [plain, plain]
+    assert parted(None, 2) == [None, None]
+
+
+def settings() -> dict[str, Any]:
+    return {
+        "trainer.world_size": 2,
+        "trainer.epochs": 6,
+        "trainer.workers": 1,
+        "trainer.restarts": 9,
+        "trainer.repeats": 2,
+        "search.pruner": "asha",
+        "stop.epoch_seconds": 12,
+    }
+
+
+def start() -> Any:
+    """A study of `loops.py` in the working folder."""
+    return tuner.start(trainer="./loops.py:train", name="s", space=SPACE, trials=4, settings=settings())
+
+
+def stored(study: Any) -> list[Any]:
+    return [(n, [astuple(replace(r, seconds=0.0)) for r in rs]) for n, rs in sorted(study.readings().items())]
+
+
+def gone(folder: Path) -> bool:
+    return not any(Path(f"/proc/{path.name}").exists() for path in folder.glob("pids/*"))
+
+
+def wait_until(happens: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not happens():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_killed_ranks_ranks_that_hang_and_a_killed_driver_cost_no_trial_and_change_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("peace", "trouble"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "loops.py").write_text(LOOPS.read_text())
+    monkeypatch.chdir(tmp_path / "peace")
+    peace = stored(start())
+    assert len({len(readings) for _, readings in peace}) > 1, "some are pruned"
+
+    trouble = tmp_path / "trouble"
+    for flag in ("kill 1", "hang 2"):
+        (trouble / flag).touch()
+    monkeypatch.chdir(trouble)
+    code = "import tuner; from tests.trainers.group.test_group import start; start()"
+    environment = {**os.environ, "PYTHONPATH": str(LOOPS.parents[3])}
+    driver = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL)
+    wait_until(lambda: not (trouble / "hang 2").exists() or driver.poll() is not None)
+    assert not (trouble / "kill 1").exists()
+    driver.send_signal(signal.SIGKILL)  # while a rank stands still, which must end, too
+    driver.wait()
+    wait_until(partial(gone, trouble))
+
+    (trouble / "hang 3").touch()  # until the epoch is overdue
+    assert stored(tuner.resume("s")) == peace
+    assert not (trouble / "hang 3").exists()
+    wait_until(partial(gone, trouble))
+
+
+def test_what_cannot_train_on_several_processes_is_refused() -> None:
+    cases = {
+        "trainer.use": ("sklearn", "the trainer 'sklearn' trains in one process"),
+        "trainer.rows": (4, "rows: 4 beside world_size"),
+    }
+    for key, (value, words) in cases.items():
+        with pytest.raises(SpecError, match=words):
+            plan("digits", settings={"trainer.world_size": 2, key: value})
+    with pytest.raises(SpecError, match="sync_every: nothing is to be averaged"):
+        plan("digits", settings={"trainer.sync_every": 2})

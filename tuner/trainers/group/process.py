@@ -1,0 +1,94 @@
+"""RankProcess: the process of one rank as its parent sees it, and how it is started."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, Pipe
+from typing import IO
+
+_LOG_BYTES = 1_000_000
+_PR_SET_PDEATHSIG = 1
+_BOOT = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = {path!r}; "
+_BOOT += "from tuner.trainers.group.rank import serve; serve({connection}, {payload}, {rank})"
+
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+@dataclass(slots=True)
+class RankProcess:
+    """One rank: a process that ends with its parent."""
+
+    rank: int
+    process: subprocess.Popen[bytes]
+    connection: Connection
+    log: IO[bytes]
+    printed: int = 0
+
+    @classmethod
+    def start(cls, rank: int, size: int, payload: IO[bytes]) -> RankProcess:
+        """Start it; its first answer says that it is ready."""
+        ours, theirs = Pipe()
+        log = tempfile.TemporaryFile("ab+", buffering=0)  # noqa: SIM115
+        handles = (theirs.fileno(), payload.fileno())
+        path = [str(each) for each in sys.path]
+        code = _BOOT.format(path=path, connection=handles[0], payload=handles[1], rank=rank)
+        process = subprocess.Popen(
+            [sys.executable, "-c", code],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            pass_fds=handles,
+            env={**os.environ, **_environment(rank, size)},
+            # It ends with its parent also while it is stopped.
+            preexec_fn=None if _libc is None else _end_with_parent,
+        )
+        theirs.close()
+        return cls(rank, process, ours, log)
+
+    def output(self) -> str:
+        """What it has printed since the last call."""
+        text = os.pread(self.log.fileno(), _LOG_BYTES, self.printed)
+        self.printed += len(text)
+        if self.printed > _LOG_BYTES:
+            os.ftruncate(self.log.fileno(), 0)
+            self.printed = 0
+        return text.decode(errors="replace")
+
+    def ending(self) -> str:
+        """Wait for its end, and say how it ended."""
+        code = self.process.wait()
+        if code >= 0:
+            return f"ended with exit code {code}"
+        name = signal.Signals(-code).name
+        memory = " (the system's answer to memory running out)" if name == "SIGKILL" else ""
+        return f"was killed by {name}{memory}"
+
+    def end(self) -> None:
+        """End it by force, and release everything."""
+        with suppress(ProcessLookupError):
+            self.process.kill()
+        self.process.wait()
+        self.connection.close()
+        self.log.close()
+
+
+def _environment(rank: int, size: int) -> Mapping[str, str]:
+    """As torchrun has it, for libraries that look there."""
+    told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size}
+    found = {name: str(value) for name, value in told.items()}
+    # All ranks are on this machine, whose name may not lead anywhere.
+    loopback = {"linux": "lo", "darwin": "lo0"}.get(sys.platform)
+    return {"GLOO_SOCKET_IFNAME": loopback, **os.environ, **found} if loopback else found
+
+
+def _end_with_parent() -> None:
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
