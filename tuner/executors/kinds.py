@@ -130,8 +130,8 @@ def chosen(name: str, workers: int, *, ends_trials: bool = False) -> str:
     if name != AUTO:
         if ends_trials and kind(name).is_local:
             raise SpecError(
-                f"trainer.executor: '{name}' trains in this process, which cannot end a trial from outside "
-                'as [stop] memory or silence and [trainer] world_size need; leave it out or set "processes"'
+                f"trainer.executor: '{name}' trains in this process and cannot end a trial at [stop] memory "
+                'or silence, nor one of several processes; leave it out or set "processes"'
             )
         return name
     names = [n for n in sorted(registry.registered(GROUP)) if not (ends_trials and kind(n).is_local)]
