@@ -14,11 +14,7 @@ ROOT = Path(tuner.__file__).parent
 MOST_LINES = 400
 
 # What the product may grow to. Whoever needs more says why in the commit that raises it.
-<<<<<<< HEAD
 MOST_PYTHON = 67_000
-=======
-MOST_PYTHON = 65_400
->>>>>>> 2368363 (A trial on several processes: world_size, data parallel or a loop of one's own on every rank)
 """Lines of tuner/, its contract suites for plugins (tuner/testing) apart."""
 
 MOST_BROWSER = 1_500
