@@ -288,7 +288,7 @@ def test_a_study_whose_trials_all_fail_starts_all_the_same(clock: Clock) -> None
 
 
 def test_what_is_measured_is_as_mixed_as_what_is_searched() -> None:
-    trials = probe._trials(plan("digits").spec, 8)
+    trials = probe.first_trials(plan("digits").spec, 8)
     assert len({(trial.params["batch_size"], trial.params["width"]) for trial in trials}) > len(trials) / 2
 
 
