@@ -3,7 +3,8 @@
 A study of trials whose training costs nothing: its curves are a cheap function of the params. Ours is
 the real searcher, engine, asha callback, keeper and SQLite store; theirs is the loop of Optuna's
 documentation, with its default SQLite storage and its SuccessiveHalvingPruner. Both have the same
-space, curves and rung arithmetic, each run is a process of its own, and pairs alternate.
+space, curves and rung arithmetic, each run is a process of its own, and pairs alternate. With `--server URL`
+the peer is our own study on PostgreSQL.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 ROWS = 16
 SPACE: dict[str, dict[str, Any]] = {
@@ -46,7 +48,12 @@ def loss(params: Mapping[str, Any], epoch: int) -> float:
     return float(floor + 2.0 / (epoch * (1.0 + params["momentum"])) + 10.0 / params["width"])
 
 
-def run_tuner(sampler: str, trials: int, epochs: int, folder: Path) -> int:
+def run_on_server(sampler: str, trials: int, epochs: int, folder: Path) -> int:
+    """Our study on the PostgreSQL server that SERVER names; returns the epochs trained."""
+    return run_tuner(sampler, trials, epochs, folder, os.environ["SERVER"])
+
+
+def run_tuner(sampler: str, trials: int, epochs: int, folder: Path, url: str | None = None) -> int:
     """Our study; returns the epochs trained."""
     from tuner import callbacks
     from tuner.core.dataset import Dataset
@@ -107,7 +114,7 @@ def run_tuner(sampler: str, trials: int, epochs: int, folder: Path) -> int:
 
     spec = StudySpec.parse(
         {
-            "name": "bookkeeping",
+            "name": f"bookkeeping-{uuid4().hex[:8]}",
             "trainer": {"epochs": epochs},
             "search": {"sampler": sampler, "pruner": "asha-stop", "min_epochs": 1, "reduction": 3},
             "budget": {"trials": trials},
@@ -115,7 +122,8 @@ def run_tuner(sampler: str, trials: int, epochs: int, folder: Path) -> int:
         }
     )
     nothing = NothingToPlot()
-    with Database.open(f"sqlite:///{folder / 'ours.db'}", create=True) as database:
+    url = url or f"sqlite:///{folder / 'ours.db'}"
+    with Database.open(url, create=True, models=folder) as database:
         store = database.create_study(spec.name, spec, {})
         Engine(
             searcher=OptunaSearcher(spec.search_space(), spec.search, spec.primary_objective()),
@@ -241,7 +249,7 @@ def resumed(trials: int, epochs: int) -> None:
         print(f"{f'{count}, {pruner}':20}{wall:9.2f}{cpu:9.2f}{memory / unit:9.0f}")
 
 
-PROGRAMS = {"tuner": run_tuner, "optuna": run_optuna}
+PROGRAMS = {"tuner": run_tuner, "optuna": run_optuna, "postgresql": run_on_server}
 
 
 @dataclass(frozen=True)
@@ -299,9 +307,9 @@ def machine() -> str:
     return f"{os.cpu_count()} cores of {model}, {platform.system()}, Python {platform.python_version()}"
 
 
-def compare(sampler: str, trials: int, epochs: int, repeats: int) -> None:
+def compare(sampler: str, trials: int, epochs: int, repeats: int, other: str) -> None:
     """Print a table: medians of both, and the median of the ratios of the pairs."""
-    costs: dict[str, list[Cost]] = {"tuner": [], "optuna": []}
+    costs: dict[str, list[Cost]] = {"tuner": [], other: []}
     for _ in range(repeats):
         for program in costs:
             costs[program].append(measure(program, sampler, trials, epochs))
@@ -315,7 +323,7 @@ def compare(sampler: str, trials: int, epochs: int, repeats: int) -> None:
         trained = statistics.median(r.epochs for r in runs)
         memory = statistics.median(r.memory_mb for r in runs)
         print(f"{program:10}{wall:15.2f}{cpu:15.2f}{trained:9.0f}{memory:9.0f}")
-    pairs = list(zip(costs["tuner"], costs["optuna"], strict=True))
+    pairs = list(zip(costs["tuner"], costs[other], strict=True))
     wall = statistics.median(theirs.wall_s / ours.wall_s for ours, theirs in pairs)
     cpu = statistics.median(theirs.cpu_s / ours.cpu_s for ours, theirs in pairs)
     print(f"{'ratio':10}{wall:14.1f}x{cpu:14.1f}x")
@@ -329,18 +337,22 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--samplers", nargs="+", default=["random", "tpe"], choices=["random", "tpe"])
     parser.add_argument("--resume", type=int, metavar="TRIALS", help="what resuming so many costs instead")
+    parser.add_argument("--server", metavar="URL", help="beside ours on a PostgreSQL server, not Optuna")
     parser.add_argument("--alone", nargs=2, metavar=("PROGRAM", "SAMPLER"), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.alone:
         program, sampler = chosen.alone
         alone(program, sampler, chosen.trials, chosen.epochs)
         return
+    other = "optuna"
+    if chosen.server:
+        os.environ["SERVER"], other = chosen.server, "postgresql"
     print(machine())
     if chosen.resume:
         resumed(chosen.resume, chosen.epochs)
         return
     for sampler in chosen.samplers:
-        compare(sampler, chosen.trials, chosen.epochs, chosen.repeats)
+        compare(sampler, chosen.trials, chosen.epochs, chosen.repeats, other)
     print("\nCPU seconds, median")
     commands = {"import tuner": ["-c", "import tuner"], "tune --help": ["-m", "tuner", "--help"]}
     for name, arguments in {"python -c pass": ["-c", "pass"], **commands}.items():

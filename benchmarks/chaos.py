@@ -15,7 +15,7 @@ was just killed, and exactly one may get it. With --readers, eight processes rea
 it runs; none may see an error, and what they cost the driver is told.
 
 Run: python -m benchmarks.chaos [--kills 200] [--only WORD] [--seed 0] [--trials N]
-     [--after 20] [--drivers 50] [--readers]
+     [--after 20] [--drivers 50] [--readers] [--server postgresql://...]
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from typing import Any
 
 import optuna
 
-from benchmarks import aftermath
+from benchmarks import aftermath, scenarios
 from benchmarks.scenarios import SCENARIOS, Scenario, Subject, Table, different, forked, peace, told
 from tuner.executors import worker
 from tuner.executors.checkpoints import Checkpoints
@@ -162,14 +162,14 @@ def round_of(
     tally.seconds.append(time.monotonic() - begin)
 
 
-def run(scenarios: tuple[Scenario, ...], kills: int, seed: int) -> Iterator[tuple[Scenario, Tally, float]]:
+def run(chosen: tuple[Scenario, ...], kills: int, seed: int) -> Iterator[tuple[Scenario, Tally, float]]:
     """Every scenario until it has had its share of the kills."""
     lots = random.Random(seed)
-    for each in scenarios:
+    for each in chosen:
         with tempfile.TemporaryDirectory() as name:
             scenario, whole, typical_s = peace(each, Path(name) / "whole")
             tally = Tally()
-            while tally.kills < kills / len(scenarios):
+            while tally.kills < kills / len(chosen):
                 folder = Path(name) / str(tally.rounds)
                 round_of(scenario, folder, whole, typical_s, lots, tally)
             yield scenario, tally, typical_s
@@ -287,14 +287,14 @@ def audience(scenario: Scenario, pairs: int = 3) -> None:
             print(f"| {label} | {reads} | {errors} | x {cpu:.2f} | x {wall:.2f} |", flush=True)
 
 
-def kill(scenarios: tuple[Scenario, ...], kills: int, seed: int) -> int:
+def kill(chosen: tuple[Scenario, ...], kills: int, seed: int) -> int:
     """Print a table of kills; how many things were lost or different."""
     counted = ("lost_trials", "lost_epochs", "duplicates", "differences", "leftovers", "missing_models")
     print("| study | in peace | rounds | kills (where) | " + " | ".join(counted).replace("_", " ") + " |")
     print("| --- | --: | --: | :-- |" + " --: |" * len(counted))
     total, wrong = 0, 0
     seconds: list[float] = []
-    for scenario, tally, typical_s in run(scenarios, kills, seed):
+    for scenario, tally, typical_s in run(chosen, kills, seed):
         where = ", ".join(f"{count} {aim}" for aim, count in sorted(tally.aimed.items()))
         counts = [getattr(tally, name) for name in counted]
         print(
@@ -323,8 +323,10 @@ def main() -> None:
         "--after", type=int, default=0, help="rounds of each thing that is done after a search"
     )
     parser.add_argument("--drivers", type=int, default=0, help="so often two drivers want one study")
+    parser.add_argument("--server", metavar="URL", help="on a PostgreSQL server instead of SQLite files")
     parser.add_argument("--readers", action="store_true", help="eight readers look on")
     options = parser.parse_args()
+    scenarios.SERVER = options.server
     chosen = tuple(
         replace(each, trials=options.trials or each.trials) for each in SCENARIOS if options.only in each.name
     )

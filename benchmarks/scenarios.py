@@ -14,12 +14,16 @@ from dataclasses import astuple, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import create_engine, text
 
 import tuner
 from tuner.api import summaries
 from tuner.core.budget import StudyState
 from tuner.core.trial import Reading, TrialRecord
 from tuner.store import Database
+from tuner.store.connect import parse
 
 FUNCTION = """
 import time
@@ -268,6 +272,21 @@ SCENARIOS = (
 Table = dict[int, tuple[TrialRecord, list[Reading]]]
 
 
+SERVER: str | None = None
+"""The URL of a PostgreSQL server on which each subject gets a database of its own; None: an SQLite file."""
+
+
+def database_of(server: str) -> str:
+    """The URL of a new database on a server."""
+    url = parse(server)
+    name = f"tuner_{uuid4().hex[:12]}"
+    engine = create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return url.set(database=name).render_as_string(hide_password=False)
+
+
 class Subject:
     """A scenario in a folder of its own, or beside another one's database."""
 
@@ -276,7 +295,7 @@ class Subject:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.database = folder / database
-        self.url = f"sqlite:///{self.database}"
+        self.url = f"sqlite:///{self.database}" if SERVER is None else database_of(SERVER)
         if scenario.study in _FRAMEWORKS:  # once, and not in each process that is killed
             os.environ.setdefault("KERAS_BACKEND", "torch")
             import_module(scenario.study)
@@ -288,7 +307,7 @@ class Subject:
     def drive(self, *, checkpoint_seconds: float = 0.05) -> bool:
         """Start the study, or go on with it; whether there was anything to do."""
         os.chdir(self.folder)
-        known = summaries(storage=self.url) if self.database.exists() else []
+        known = summaries(storage=self.url) if self.exists() else []
         if known:
             # It may have been killed when all was done.
             if known[0].state is StudyState.FINISHED:
@@ -311,6 +330,10 @@ class Subject:
             settings={**self.scenario.settings, "trainer.checkpoint_seconds": checkpoint_seconds},
         )
         return True
+
+    def exists(self) -> bool:
+        """Whether the database is there."""
+        return SERVER is not None or self.database.exists()
 
     def leftovers(self) -> int:
         """How many checkpoints lie there, and models that no record names."""
@@ -335,7 +358,7 @@ class Subject:
 
     def table(self, name: str = "chaos") -> Table:
         """Everything that is stored of the study."""
-        if not self.database.exists() or not summaries(storage=self.url):
+        if not self.exists() or not summaries(storage=self.url):
             return {}
         with contextlib.closing(Database.open(self.url)) as database:
             if name not in {each.name for each in database.studies()}:

@@ -96,7 +96,7 @@ def make_study(path: Path, name: str = "made", amount: int = 200, epochs: int = 
             for table, rows in _rows(random, space, encoder, study_id, first, numbers, epochs).items():
                 connection.execute(insert(table), rows)
             ids = [first + number for number in numbers]
-            over = [{"trial_id": i, "readings": packed(connection, i)} for i in ids]
+            over = [{"trial_id": i, "readings": its} for i, its in packed(connection, ids)]
             connection.execute(insert(tuner_curves), over)
     engine.dispose()
     return url

@@ -29,10 +29,10 @@ _AT_ONCE = 2_000
 _TRIALS_AT_ONCE = 2_000
 _PACKED = np.dtype("<f8")
 _WIDTH = 1 + len(NUMBERS)
-_ITS_READINGS = (
-    select(tuner_epochs.c.epoch, *(tuner_epochs.c[name] for name in NUMBERS))
-    .where(tuner_epochs.c.trial_id == bindparam("trial"))
-    .order_by(tuner_epochs.c.epoch)
+_THEIR_READINGS = (
+    select(tuner_epochs.c.trial_id, tuner_epochs.c.epoch, *(tuner_epochs.c[name] for name in NUMBERS))
+    .where(tuner_epochs.c.trial_id.in_(bindparam("trials", expanding=True)))
+    .order_by(tuner_epochs.c.trial_id, tuner_epochs.c.epoch)
 )
 # A range is compiled once; of other studies' trials none lie within it but those that began meanwhile.
 _PACKED_BETWEEN = (
@@ -73,9 +73,14 @@ class Curves(NamedTuple):
         return ReadingColumns(np.repeat(numbers, lengths), self.epoch, self.numbers)
 
 
-def packed(connection: Connection, trial_id: int) -> bytes:
-    """A trial's curve as it stands, in one value: of each reading the epoch and `NUMBERS`."""
-    return np.array(_all(connection, _ITS_READINGS, {"trial": trial_id}), _PACKED).tobytes()
+def packed(connection: Connection, trial_ids: Sequence[int]) -> list[tuple[int, bytes]]:
+    """Trials' curves as they stand, each in one value: of each reading the epoch and `NUMBERS`."""
+    curves: dict[int, list[tuple[Any, ...]]] = {trial_id: [] for trial_id in trial_ids}
+    for start in range(0, len(trial_ids), _TRIALS_AT_ONCE):
+        some = list(trial_ids[start : start + _TRIALS_AT_ONCE])
+        for trial_id, *numbers in _all(connection, _THEIR_READINGS, {"trials": some}):
+            curves[trial_id].append(tuple(numbers))
+    return [(trial_id, np.array(curve, _PACKED).tobytes()) for trial_id, curve in curves.items()]
 
 
 def unpacked(value: bytes) -> NDArray[np.float64]:

@@ -80,4 +80,4 @@ def add(connection: Connection, study_id: int, spec: StudySpec, whole: Sequence[
     ]
     do.add_values.run(connection, [(i, place, finite(v), kind_of(v)) for i, place, v in values])
     do.add_attributes.run(connection, [(i, name, text) for i, r in over for name, text in attributes(r)])
-    do.add_curves.run(connection, [(i, packed(connection, i)) for i, _ in over])
+    do.add_curves.run(connection, packed(connection, [i for i, _ in over]))

@@ -44,6 +44,9 @@ from tuner.store.schema import (
     tuner_trials,
 )
 
+_MOST_PARAMETERS = 50
+"""Statements of more are not kept by psycopg, which then reads their text each time."""
+
 
 class Bulk:
     """One statement for one kind of database.
@@ -67,6 +70,12 @@ class Bulk:
         order = compiled.positiontup
         self._order = None if order is None else [names.index(name) for name in order]
         self._is_in_order = self._order == list(range(len(names)))
+        self._many, self._many_sql = 1, self._sql
+        if dialect.name == "postgresql" and isinstance(statement, Insert) and self._is_in_order:
+            self._many = _MOST_PARAMETERS // len(names)
+            head, found, rest = self._sql.partition(" VALUES ")
+            values, conflict, tail = rest.partition(" ON CONFLICT")
+            self._many_sql = f"{head}{found}{', '.join([values] * self._many)}{conflict}{tail}"
 
     def run(self, connection: Connection, rows: Iterable[tuple[Cell, ...]]) -> int:
         """Execute once for each row.
@@ -77,19 +86,29 @@ class Bulk:
         given: list[Any] = list(rows)
         if not given:
             return 0
-        if self._order is None and not self._copy:
+        copies = self._copy and len(given) > 1
+        if self._order is None and not copies:
             given = [dict(zip(self._names, row, strict=True)) for row in given]
-        elif self._order is not None and not self._is_in_order:
-            given = [tuple(row[i] for i in self._order) for row in given]
+        elif not self._is_in_order and not copies:
+            given = [tuple(row[i] for i in self._order or ()) for row in given]
         # Drivers take all of it as it is; what SQLAlchemy adds costs ten times the statement.
         cursor: Any = connection.connection.cursor()
         try:
-            if self._copy:
+            if copies:
                 with cursor.copy(self._copy) as copy:
                     for row in given:
                         copy.write_row(row)
-            else:
+            elif len(given) == 1:
+                cursor.execute(self._sql, given[0])
+            elif self._many == 1:
                 cursor.executemany(self._sql, given)
+            else:
+                # Several rows in one statement are fewer statements to be executed.
+                most = len(given) - len(given) % self._many
+                groups = [sum(given[i : i + self._many], ()) for i in range(0, most, self._many)]
+                for sql, some in ((self._many_sql, groups), (self._sql, given[most:])):
+                    if some:
+                        cursor.executemany(sql, some)
             return int(cursor.rowcount)
         except self._errors as error:
             told = DBAPIError.instance(

@@ -23,7 +23,15 @@ from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective, TrialState
 from tuner.errors import SpecError, StoreError, StudyNotFound
 from tuner.store import foreign_trials, read, verify_files, verify_trials
-from tuner.store.connect import connect, display_url, file_of, parse, store_errors, tells_of_damage
+from tuner.store.connect import (
+    connect,
+    display_url,
+    file_of,
+    parse,
+    reading,
+    store_errors,
+    tells_of_damage,
+)
 from tuner.store.creation import open_optunas
 from tuner.store.lease import is_living
 from tuner.store.migrations import OLDEST, TOO_OLD
@@ -103,7 +111,7 @@ def verify(url: str) -> Verification:
     copy = temporary_copy(parsed, migrated=False)
     engine = connect(parsed, copy=copy)
     try:
-        with store_errors(""), engine.begin() as connection:
+        with store_errors(""), reading(engine).begin() as connection:
             verdict.findings += _file(connection)
             if verdict.is_sound:
                 opened = parsed if copy is None else parsed.set(database=str(copy))

@@ -62,7 +62,7 @@ def faults(
     yield from _faults(trial, curve, objective)
     mine = tuner_curves.c.trial_id == trial.trial_id
     stored = connection.scalar(select(tuner_curves.c.readings).where(mine)) if trial.packed else None
-    if stored is not None and stored != packed(connection, trial.trial_id):
+    if stored is not None and stored != packed(connection, [trial.trial_id])[0][1]:
         yield "its packed curve differs from its epochs"
 
 

@@ -155,7 +155,7 @@ class StudyStore:
             of_trials = {r.id: f"trial {n}" for n, r in turn.taken.items() if not r.is_optunas}
             requests.answer(connection, of_trials | turn.answers)
         over = [ids[record.number] for turn in turns for record in turn.ended]
-        self._do.add_curves.run(connection, [(i, packed(connection, i)) for i in over])
+        self._do.add_curves.run(connection, packed(connection, over))
         return ids, others
 
     def _change(self, connection: Connection, changed: Sequence[Mapping[str, Mapping[str, Any]]]) -> None:
