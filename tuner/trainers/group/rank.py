@@ -67,6 +67,9 @@ class _Rank:
     """One member of process groups, one after the other."""
 
     def __init__(self, trainer: Trainer, job: Job, rank: int, line: Connection) -> None:
+        # It takes seconds, which must not count as a trial's.
+        import torch.distributed
+
         from tuner.trainers.members import open_batch
 
         size = job.resources.world_size
@@ -76,8 +79,6 @@ class _Rank:
         self._backend = "nccl" if is_apart else "gloo"
         own = replace(job.resources, devices=(devices[rank],), rank=rank)
         if devices[rank].startswith("cuda"):
-            import torch
-
             torch.cuda.set_device(devices[rank])
         trainer = cast("Trainer", _Announcing(cast("SessionTrainer", trainer), line))
         self._rank, self._size = rank, size
