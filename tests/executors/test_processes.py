@@ -34,6 +34,13 @@ class TestProcesses(ExecutorContract):
         return Processes(make, job, artifacts, resources=[Resources()] * 2)
 
 
+class TestProcessesThatTrainAhead(ExecutorContract):
+    rows = 4
+
+    def executor(self, make: Callable[[], Trainer], job: Job, artifacts: Artifacts) -> Executor:
+        return Processes(make, job, artifacts, resources=[Resources()] * 2, ahead_s=5.0)
+
+
 @contextlib.contextmanager
 def opened(
     folder: Path,

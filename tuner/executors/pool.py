@@ -42,6 +42,8 @@ class PooledWorker:
         index: which of the workers it is; its successor is the same.
         trials: those that train, with all that they have reported.
         removed: those that were told to end and have not answered.
+        ahead: further ticks of its last answer that were not used yet.
+        taken: how many of them were.
         since: when it got its last orders, in seconds of the monotonic clock.
         overdue: whether it was ended because an epoch took too long.
         limit: the limit for which it was ended.
@@ -54,6 +56,8 @@ class PooledWorker:
     capacity: int = 0
     idle: bool = False
     alone: bool = False
+    ahead: deque[list[Event]] = field(default_factory=deque)
+    taken: int = 0
     since: float = 0.0
     overdue: bool = False
     limit: Stop | None = None
@@ -81,6 +85,7 @@ class WorkerPool:
         restarts: int = 2,
         *,
         ordered: bool = False,
+        ahead_s: float = 0.0,
     ) -> None:
         """Start the workers; `free` and `poll` see each of them as soon as it is ready.
 
@@ -92,8 +97,10 @@ class WorkerPool:
             restarts: how often a trial goes on after its worker died.
             ordered: let `poll` wait until every worker has answered and say it in the order of
                 workers, so that what the study decides does not depend on which one was faster.
+            ahead_s: for how long a worker may train on before it answers; see `AheadWorker`.
         """
         self._launcher = launcher
+        self._ahead_s = ahead_s
         self._restarts = restarts
         self._ordered = ordered
         self._limit_s = job.spec.stop.epoch_seconds
@@ -157,7 +164,8 @@ class WorkerPool:
             for worker in self._workers:
                 if worker.idle and (worker.trials or worker.steps):
                     self._send(worker)
-        deadline = time.monotonic() + (0.0 if self._events and not self._ordered else timeout_s)
+        is_enough = self._events and not (self._ordered and self._busy())
+        deadline = time.monotonic() + (0.0 if is_enough else timeout_s)
         while self._listen(max(0.0, deadline - time.monotonic())):
             if not self._ordered or not self._busy():
                 break
@@ -193,6 +201,7 @@ class WorkerPool:
             if not worker.capacity or worker.idle:
                 continue
             allowed = math.inf if self._limit_s is None else self._limit_s * max(1, len(worker.trials))
+            allowed += self._ahead_s
             if time.monotonic() - worker.since > allowed:
                 worker.overdue = True
                 worker.link.kill()
@@ -240,8 +249,8 @@ class WorkerPool:
             if worker is None:
                 self._early_removals[removal.number] = removal
                 continue
-            del worker.trials[removal.number]
-            worker.steps.append(removal)
+            stands = worker.trials.pop(removal.number)
+            worker.steps.append(replace(removal, placement=stands) if worker.ahead else removal)
             self._place_alone(worker)
 
     def _assign(self) -> None:
@@ -268,11 +277,17 @@ class WorkerPool:
             self._place(worker, self._without_neighbours.popleft())
 
     def _send(self, worker: PooledWorker) -> None:
+        """Give a worker its orders, unless it has answered them already."""
+        if worker.ahead and not worker.steps:
+            worker.taken += 1
+            self._take_tick(worker, worker.ahead.popleft())
+            return
         worker.idle = False
         worker.since = worker.watched.heard = time.monotonic()
         worker.removed = {step.number: step for step in worker.steps if isinstance(step, Removal)}
-        orders = Orders(tuple(worker.steps), self._bar)
-        worker.steps = []
+        orders = Orders(tuple(worker.steps), self._bar, worker.taken, self._ahead_s)
+        worker.steps, worker.taken = [], 0
+        worker.ahead.clear()
         worker.link.send(orders)
 
     def _take(self, worker: PooledWorker, answer: Answer) -> None:
@@ -291,7 +306,12 @@ class WorkerPool:
             self._send(worker)
             return
         worker.removed = {}
-        for event in answer:
+        worker.ahead.extend(answer[1:])
+        self._take_tick(worker, answer[0])
+        worker.link.tail()
+
+    def _take_tick(self, worker: PooledWorker, events: Iterable[Event]) -> None:
+        for event in events:
             self._events.append(event)
             placement = worker.trials.get(event.number)
             if isinstance(event, Reported):
@@ -303,7 +323,6 @@ class WorkerPool:
             else:
                 worker.trials.pop(event.number, None)
                 self._deaths.pop(event.number, None)
-        worker.link.tail()
         if not worker.trials:
             self._place_alone(worker)
 

@@ -33,6 +33,7 @@ class Processes(WorkerPool):
         restarts: int = 2,
         *,
         ordered: bool = False,
+        ahead_s: float = 0.0,
     ) -> None:
         """Start the workers; `free` and `poll` see each of them as soon as it is ready.
 
@@ -44,12 +45,13 @@ class Processes(WorkerPool):
             restarts: how often a trial goes on after its worker died.
             ordered: let `poll` wait until every worker has answered and say it in the order of
                 workers, so that what the study decides does not depend on which one was faster.
+            ahead_s: for how long a worker may train on before it answers; see `AheadWorker`.
 
         Raises:
             PluginError: the trainer cannot be pickled.
         """
         launcher = _Processes(pickled(make, job, resources, artifacts), resources)
-        super().__init__(launcher, len(resources), job, artifacts, restarts, ordered=ordered)
+        super().__init__(launcher, len(resources), job, artifacts, restarts, ordered=ordered, ahead_s=ahead_s)
 
 
 def pickled(

@@ -15,13 +15,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 import cloudpickle
 
 from tuner.core.events import Event
 from tuner.core.training import Failure
+from tuner.executors.ahead import AheadWorker
 from tuner.executors.checkpoints import Checkpoints
-from tuner.executors.worker import Worker
 from tuner.trainers import open_batch
 
 _GRACE_S = 0.5
@@ -47,34 +48,37 @@ class Broken:
     text: str
 
 
-Answer = Ready | Broken | list[Event]
-"""What a worker process sends; events answer Orders, each message one."""
+Answer = Ready | Broken | list[list[Event]]
+"""What a worker process sends; the events of a tick, and of further ones, answer Orders."""
 
 
-def serve(connection: int, payload: int, index: int) -> None:
-    """Be a worker process: answer each message of orders with the events of one tick; None is the last.
+def serve(connection: int, payload: int, index: int, folder: str | None = None) -> None:
+    """Be a worker process: answer each message of orders with the events of its ticks; None is the last.
 
     Args:
         connection: file descriptor of the connection to the parent; its end is ours.
         payload: file descriptor of the pickled (make, job, resources of each worker, artifacts).
         index: which worker this is.
+        folder: where the study's files lie here, if not where the payload says.
     """
     orders = Connection(connection)
-    workers: list[Worker] = []
+    workers: list[AheadWorker] = []
     threading.Thread(target=_end_with_parent, args=(connection, workers), daemon=True).start()
     try:
         with mmap.mmap(payload, 0, access=mmap.ACCESS_READ) as memory:
             make, job, resources, artifacts = cloudpickle.loads(memory)
+        if folder is not None:
+            artifacts = replace(artifacts, folder=Path(folder))
         checkpoints = Checkpoints(artifacts)
         job = replace(job, resources=resources[index])
-        worker = Worker(open_batch(make(), job, make), job.spec, artifacts, checkpoints, descriptors=True)
+        worker = AheadWorker(open_batch(make(), job, make), job.spec, artifacts, checkpoints)
         workers.append(worker)
         orders.send(Ready(worker.capacity))
         while (told := orders.recv()) is not None:
-            events = worker.tick(told)
+            ticks = worker.ticks(told)
             # A paused trial may go on in another worker.
             checkpoints.flush()
-            orders.send(events)
+            orders.send(ticks)
         worker.checkpoint()
     except (EOFError, ConnectionError):
         return
@@ -84,7 +88,7 @@ def serve(connection: int, payload: int, index: int) -> None:
         raise
 
 
-def _end_with_parent(connection: int, workers: Sequence[Worker]) -> None:
+def _end_with_parent(connection: int, workers: Sequence[AheadWorker]) -> None:
     """End this process soon after its parent's end of the connection is gone, even while it trains.
 
     The study may go on elsewhere by then, so nothing is written any more.

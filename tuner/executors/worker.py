@@ -42,8 +42,8 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class _Row:
-    """A row that holds a trial.
+class Row:
+    """A row that holds a trial; for workers only.
 
     Attributes:
         to_replay: recorded epochs that it has not trained again yet.
@@ -65,6 +65,7 @@ class _Row:
 
     @property
     def number(self) -> int:
+        """The trial's number."""
         return self.placement.trial.number
 
 
@@ -110,8 +111,8 @@ class Worker:
         self._every_s = spec.trainer.checkpoint_seconds
         self._due = time.monotonic() + self._every_s
         self._bar: float | None = None
-        self._rows: dict[int, _Row] = {}
-        self._numbers: dict[int, _Row] = {}
+        self._rows: dict[int, Row] = {}
+        self._numbers: dict[int, Row] = {}
         self._free = list(range(batch.capacity) if rows is None else rows)[::-1]
         self.capacity = len(self._free)
         self._output = None
@@ -148,10 +149,7 @@ class Worker:
             if step.number in self._numbers:
                 row = self._numbers[step.number]
                 events.append(self._end(row, Paused if step.pause else Stopped, wanted=step.model))
-        events += self._replay(())
-        if self._rows:
-            events += self._advance()
-        return events
+        return events + self._replay(()) + self._advance()
 
     def settle(self) -> None:
         """What the last tick told is recorded: trials that ended in it need no checkpoint any more."""
@@ -191,7 +189,7 @@ class Worker:
         ended = time.monotonic()
         self._due = ended + max(self._every_s, (ended - begun) / _SHARE)
 
-    def _snapshot(self, row: _Row) -> Snapshot | None:
+    def _snapshot(self, row: Row) -> Snapshot | None:
         """The row's state; None where it has none, or is sooner trained again than written."""
         # Epochs of no seconds are those of a trainer that does not tell.
         if self._own and 0.0 < row.seconds < WORTH_S:
@@ -208,13 +206,13 @@ class Worker:
             return None
 
     def _place(self, placement: Placement, *, allow_unreported: bool) -> list[Event]:
-        row = _Row(self._free.pop(), placement)
+        row = Row(self._free.pop(), placement)
         self._rows[row.index] = self._numbers[row.number] = row
         for reading in placement.curve:
             self._note(row, reading)
         return self._begin(row, restore=True, allow_unreported=allow_unreported)
 
-    def _begin(self, row: _Row, *, restore: bool, allow_unreported: bool = False) -> list[Event]:
+    def _begin(self, row: Row, *, restore: bool, allow_unreported: bool = False) -> list[Event]:
         """Place a trial in its row, from its checkpoint if there is a good one."""
         trial, curve = row.placement.trial, row.placement.curve
         snapshot = (
@@ -255,7 +253,7 @@ class Worker:
                     events += self._restart(row, outcome, removed)
         return events
 
-    def _restart(self, row: _Row, outcome: Outcome, removed: Collection[int]) -> list[Event]:
+    def _restart(self, row: Row, outcome: Outcome, removed: Collection[int]) -> list[Event]:
         """Go on with a trial that did not come out as it is recorded: from its first epoch."""
         if not row.restored and row.number in removed:
             row.to_replay.clear()
@@ -273,11 +271,13 @@ class Worker:
         reason = f"its epoch {epoch} did not come out as recorded; the trainer does not repeat itself"
         return [Restarted(row.number, reason), *self._begin(row, restore=False)]
 
-    def _advance(self) -> list[Event]:
+    def _advance(self, rows: Collection[int] | None = None) -> list[Event]:
         events: list[Event] = []
-        unreported = {row.index: row.unreported for row in self._rows.values() if row.unreported is not None}
-        others = [index for index in self._rows if index not in unreported]
-        outcomes = {**unreported, **(self._trained(others if unreported else None) if others else {})}
+        wanted = self._rows if rows is None else rows
+        unreported = {i: last for i in wanted if (last := self._rows[i].unreported) is not None}
+        others = [index for index in wanted if index not in unreported]
+        some = others if unreported or rows is not None else None
+        outcomes = {**unreported, **(self._trained(some) if others else {})}
         for index, outcome in outcomes.items():
             row = self._rows[index]
             if isinstance(outcome, Failure) and row.restored:
@@ -314,18 +314,18 @@ class Worker:
         self._training = False
         return outcomes
 
-    def _note(self, row: _Row, reading: Reading) -> None:
+    def _note(self, row: Row, reading: Reading) -> None:
         row.seconds += reading.seconds
         value = self._objective.of(reading)
         if math.isfinite(value) and (reading.is_last or self._objective.better(value, row.best)):
             row.best = value
 
-    def _reaches_bar(self, row: _Row) -> bool:
+    def _reaches_bar(self, row: Row) -> bool:
         return row.number == 0 or self._bar is None or not self._objective.better(self._bar, row.best)
 
     def _end(
         self,
-        row: _Row,
+        row: Row,
         event: type[Finished | Stopped | Paused],
         *,
         wanted: bool,
@@ -342,20 +342,20 @@ class Worker:
             return Stopped(row.number, model_path, save_failure, why)
         return event(row.number, model_path, save_failure)
 
-    def _failed(self, row: _Row, error: BaseException) -> Failed:
+    def _failed(self, row: Row, error: BaseException) -> Failed:
         return self._fail(row, Failure.of(error))
 
-    def _fail(self, row: _Row, failure: Failure) -> Failed:
+    def _fail(self, row: Row, failure: Failure) -> Failed:
         self._clear(row)
         return Failed(row.number, failure.error, failure.traceback)
 
-    def _printing(self, row: _Row | None) -> AbstractContextManager[None]:
+    def _printing(self, row: Row | None) -> AbstractContextManager[None]:
         """What is printed meanwhile goes into the trial's log, unless it was printed there before."""
         if self._output is None or row is None:
             return nullcontext()
         return self._output.of(row.number, is_silent=bool(row.to_replay))
 
-    def _clear(self, row: _Row, *, keep: bool = False) -> None:
+    def _clear(self, row: Row, *, keep: bool = False) -> None:
         with self._printing(row):
             self._batch.clear(row.index)
         if self._output is not None:
@@ -366,7 +366,7 @@ class Worker:
             with self._writing():
                 self._checkpoints.drop(row.number)
 
-    def _kept(self, row: _Row) -> tuple[str | None, SaveFailure | None]:
+    def _kept(self, row: Row) -> tuple[str | None, SaveFailure | None]:
         """Write the row's model: where it lies, or why there is none.
 
         Raises:
@@ -391,7 +391,7 @@ class Worker:
             self._last_save_failure = failure.error
             return None, SaveFailure(failure.error, failure.traceback)
 
-    def _save(self, row: _Row) -> str | None:
+    def _save(self, row: Row) -> str | None:
         """Write the row's model so that its folder is either whole or not there."""
         if math.isnan(row.best):
             return None
