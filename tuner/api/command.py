@@ -19,6 +19,11 @@ _OPTIONS = {
 """The options of the commands by the keys that they set."""
 
 
+def on_cluster(address: str | None) -> dict[str, str]:
+    """The keys that say that a study trains on a Ray cluster; none where no address is given."""
+    return {} if address is None else {"trainer.executor": "ray", "trainer.cluster": address}
+
+
 def command_line(verb: str, study: Any, options: Mapping[str, Any]) -> str:
     """The command line, as the store notes it."""
     given = [verb, str(study)] if isinstance(study, str | Path) else [verb]

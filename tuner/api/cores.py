@@ -1,4 +1,4 @@
-"""How many cores this process may use: what workers and threads are shared out from.
+"""How many cores and how much memory this process may use: what is shared out among workers and threads.
 
 Called when a session decides on its layout. A container limits time with a quota of its cgroup, which
 neither the affinity nor the number of the machine's cores shows.
@@ -21,6 +21,19 @@ def cores(root: Path = Path("/")) -> int:
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([allowed, *(math.ceil(quota) for quota in _quotas(root))]))
+
+
+def memory(root: Path = Path("/")) -> int:
+    """The lowest of the machine's memory and of every limit of a cgroup (version 2) above it, in bytes."""
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    with suppress(OSError, ValueError):
+        path = (root / "proc/self/cgroup").read_text().partition("0::")[2].partition("\n")[0]
+        parts = [part for part in path.split("/") if part not in ("", ".", "..")]
+        for depth in range(len(parts) + 1):
+            with suppress(OSError, ValueError):  # "max" where there is none
+                limit = root.joinpath("sys/fs/cgroup", *parts[:depth], "memory.max")
+                limits.append(int(limit.read_text()))
+    return min(limits)
 
 
 def _quotas(root: Path) -> Iterator[float]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tuner.api.baseline_run import BaselineRun, complete
-from tuner.api.command import command_line
+from tuner.api.command import command_line, on_cluster
 from tuner.api.history import beginning, from_values, is_optunas, needs_trainer, to_try
 from tuner.api.notifying import notified
 from tuner.api.provenance import Provenance, of_new
@@ -53,6 +53,7 @@ def start(
     seconds: float | None = None,
     workers: int | None = None,
     device: str | None = None,
+    cluster: str | None = None,
     storage: str | None = None,
     models: str | Path | None = None,
     seed: int | None = None,
@@ -87,6 +88,7 @@ def start(
         seconds: how much wall time in all.
         workers: how many trials train at the same time, in processes of their own.
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"``.
+        cluster: a Ray cluster to train on: ``"auto"``, ``"host:6379"``, ``"local:3"``.
         storage: the database's URL.
         models: the folder for the models of all studies; None: `[trainer] models`, else ``TUNER_MODELS``,
             else ``tuner_models`` beside the database.
@@ -120,6 +122,7 @@ def start(
         "budget.seconds": seconds,
         "trainer.workers": workers,
         "trainer.device": device,
+        **on_cluster(cluster),
         "search.seed": seed,
         **(settings or {}),
     }
@@ -136,7 +139,7 @@ def start(
     if exists == "resume" and (stored := to_go_on_with(compose(study, **given)[0], url)) is not None:
         return resume(
             stored.name, study=stored, storage=storage, models=models, trials=trials, seconds=seconds,
-            workers=workers, device=device, trainer=trainer if callable(trainer) else None,
+            workers=workers, device=device, cluster=cluster, trainer=trainer if callable(trainer) else None,
             data=None if isinstance(data, str | Path) else data, confirm=confirm, progress=progress,
             observer=observer, allow_changes=is_imported(stored.name, url) or None,
         )  # fmt: skip
@@ -194,6 +197,7 @@ def resume(
     seconds: float | None = None,
     workers: int | None = None,
     device: str | None = None,
+    cluster: str | None = None,
     trainer: Callable[..., Any] | None = None,
     data: Any = None,
     confirm: bool = False,
@@ -216,6 +220,7 @@ def resume(
         seconds: a new limit of wall time in all, likewise.
         workers: another number of workers.
         device: another device.
+        cluster: a Ray cluster to go on with; see `start`.
         trainer: the function, where the study was started with one from Python.
         data: the same data as before, where the study was started with data in memory: that is not stored.
         confirm: see `start`.
@@ -238,6 +243,7 @@ def resume(
         "budget.seconds": seconds,
         "trainer.workers": workers,
         "trainer.device": device,
+        **on_cluster(cluster),
     }
     if name is None and study is not None:
         name = name_of(study, trainer)

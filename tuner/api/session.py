@@ -16,7 +16,7 @@ import numpy as np
 
 from tuner import callbacks, executors
 from tuner.api import tracking
-from tuner.api.cores import cores
+from tuner.api.cores import cores, memory
 from tuner.api.probe import WorkerLayout, compile_kernels, fastest
 from tuner.api.provenance import inputs_of
 from tuner.api.specify import PreparedStudy
@@ -27,6 +27,7 @@ from tuner.core.baseline import KEY
 from tuner.core.job import Resources
 from tuner.core.ports import Callback, Executor, Observer, Searcher
 from tuner.core.reading_columns import ReadingColumns
+from tuner.core.resource_spec import ResourceSpec
 from tuner.core.spec import TrainerSpec
 from tuner.core.trial import NUMBERS, Reading, TrialRecord
 from tuner.engine import Engine
@@ -84,7 +85,8 @@ class Session:
             PluginError: a rule's reference leads nowhere, or a tracker's package is not installed.
         """
         spec, trainer = planned.spec, planned.spec.trainer
-        devices = (device_at_hand(),) if trainer.device == "auto" else trainer.devices
+        at_hand = "cuda" if trainer.resources.gpus and trainer.executor == "ray" else None
+        devices = (at_hand or device_at_hand(),) if trainer.device == "auto" else trainer.devices
         tracking.require(spec.tracking)
         unfused = "[trainer] rows = 1" if trainer.rows == 1 else planned.unfused(devices[0])
         searcher = OptunaSearcher(
@@ -289,6 +291,7 @@ def _layout(
 ) -> tuple[WorkerLayout, str | None]:
     """How trials train, and what was measured of it."""
     trainer = planned.spec.trainer
+    given = trainer.resources
     asked = {name: getattr(trainer, name) for name in ("rows", "workers", "threads")}
     if trainer.world_size != 1:
         asked["world_size"] = trainer.world_size
@@ -304,20 +307,31 @@ def _layout(
     if size == "auto":
         size, told = world_size(planned, devices, cores())
     device, parts, named = devices[0], len(devices) // _devices_each(trainer, size), trainer.executor
-    is_local = named != executors.AUTO and executors.kind(named).is_local
+    found = executors.kind(named) if named != executors.AUTO else None
+    is_local = found is not None and found.is_local
+    room = getattr(found, "workers", None)
+    if room is not None and trainer.workers == "auto":
+        planned = _with_workers(planned, min(room(trainer), planned.spec.budget.trials or math.inf))
+        trainer = planned.spec.trainer
     if trainer.workers != "auto":
         workers = trainer.workers
+    elif given != ResourceSpec() and not is_local:
+        workers = _workers_of(given, parts if device != "cpu" else 0)
     elif parts > 1 and not is_local:
         workers = parts
     else:
         workers = 1 if in_process or device != "cpu" or not unfused or is_local else max(1, cores() // size)
         workers = min(workers, planned.spec.budget.trials or workers)
-    decided = 1 if unfused else max(1, cores() // workers)
+    decided = given.cpus or (1 if unfused or room is not None else max(1, cores() // workers))
     threads = trainer.threads if trainer.threads != "auto" else decided
     if unfused:
         return WorkerLayout(1, workers, threads, world_size=size), told
     if trainer.rows != "auto":
         return WorkerLayout(trainer.rows, workers, threads), None
+    if given.cpus is not None or room is not None:
+        fixed = {"workers": workers, "threads": threads}
+        trainer = planned.spec.trainer.model_copy(update=fixed)
+        planned = replace(planned, spec=planned.spec.model_copy(update={"trainer": trainer}))
     job = planned.job(1, Resources((device,), threads))
     layout, told = fastest(planned.make(), job, cores(), processes=not in_process)
     if workers > 1 and layout.workers == 1:  # measured on one device, of which each worker has its own
@@ -328,6 +342,19 @@ def _layout(
 def _devices_each(trainer: TrainerSpec, size: int) -> int:
     """How many devices a worker gets whose trials train on so many processes."""
     return trainer.devices_of_worker if trainer.world_size != "auto" else min(size, len(trainer.devices))
+
+
+def _with_workers(planned: PreparedStudy, workers: float) -> PreparedStudy:
+    trainer = planned.spec.trainer.model_copy(update={"workers": int(workers)})
+    return replace(planned, spec=planned.spec.model_copy(update={"trainer": trainer}))
+
+
+def _workers_of(given: ResourceSpec, gpus: int) -> int:
+    """How many workers with these resources this machine has room for, at least 1."""
+    limits = [cores() // given.cpus] if given.cpus else []
+    limits += [int(gpus / given.gpus)] if given.gpus and gpus else []
+    limits += [memory() // given.memory_bytes] if given.memory_bytes else []
+    return max(1, min(limits, default=cores()))
 
 
 def _machine() -> str:

@@ -18,6 +18,7 @@ import typer
 from tuner.cli import (
     best,
     check,
+    cluster,
     comment,
     compare,
     confirm,
@@ -76,7 +77,7 @@ app = typer.Typer(
 )
 for _command in (
     start, resume, stop, raise_, try_, comment, import_, dashboard, list_, show, best, confirm, compare,
-    report, export, predict, check, init, copy, verify, delete,
+    report, export, predict, check, init, copy, cluster, verify, delete,
 ):  # fmt: skip
     app.command(_command.__name__.rpartition(".")[2].rstrip("_"), epilog=_command.EXAMPLES)(_command.run)
 

@@ -43,6 +43,12 @@ WorkersOption = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Trials that train at the same time.")
 ]
 DeviceOption = Annotated[str | None, typer.Option(metavar="auto|cpu|cuda", help="Where to train.")]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|HOST:PORT|local:N", help="Train on a Ray cluster; local: one on this machine."
+    ),
+]
 IgnoreChangesOption = Annotated[
     bool, typer.Option("--ignore-changes", help="Go on although the study's data file has changed.")
 ]

@@ -8,6 +8,7 @@ import typer
 
 from tuner.cli.drive import drive
 from tuner.cli.options import (
+    ClusterOption,
     DeviceOption,
     JsonOption,
     ModelsOption,
@@ -50,6 +51,7 @@ def run(
     seconds: SecondsOption = None,
     workers: WorkersOption = None,
     device: DeviceOption = None,
+    cluster: ClusterOption = None,
     storage: StorageOption = None,
     models: ModelsOption = None,
     seed: Annotated[
@@ -74,6 +76,7 @@ def run(
             seconds=seconds,
             workers=workers,
             device=device,
+            cluster=cluster,
             storage=storage,
             models=models,
             seed=seed,

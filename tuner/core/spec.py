@@ -19,6 +19,7 @@ from tuner.core.data_spec import DataSpec
 from tuner.core.faults import sentence
 from tuner.core.notify_spec import NotifySpec
 from tuner.core.objectives import Objectives, ObjectiveSpec
+from tuner.core.resource_spec import CLUSTER, EXECUTOR, RESOURCES, ResourceSpec
 from tuner.core.space import SearchSpace
 from tuner.core.space.parameters import Section
 from tuner.core.space.section import SOME_SPACE, SpaceSpec, compose
@@ -127,11 +128,9 @@ class TrainerSpec(Section):
     sync_every: int = Field(
         1, ge=1, description="torch with world_size: steps between averages of the weights; 1: of gradients"
     )
-    executor: str = Field(
-        "auto",
-        description="inline (in this process) | processes | a plugin | package.module:attr | ./file.py:attr; "
-        "auto: processes for two workers and more, unless a plugin is better suited",
-    )
+    executor: str = EXECUTOR
+    cluster: str = CLUSTER
+    resources: ResourceSpec = RESOURCES
     workers: int | Literal["auto"] = Field(
         "auto", description="how many workers; auto: one per core for single trials, measured for fused ones"
     )

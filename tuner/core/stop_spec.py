@@ -13,6 +13,12 @@ _BYTES = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gi
 _AMOUNT = re.compile(rf"\s*(\d+(?:\.\d+)?)\s*({'|'.join(_BYTES)})\s*", re.IGNORECASE)
 
 
+def amount(text: str) -> int | None:
+    """Bytes that a text such as ``"4 GiB"`` names; None where it names none."""
+    found = _AMOUNT.fullmatch(text)
+    return None if found is None else int(float(found[1]) * _BYTES[found[2].lower()])
+
+
 class StopSpec(Section):
     """`[stop]`: when a single trial ends early."""
 
@@ -44,12 +50,11 @@ class StopSpec(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.memory is not None and not _AMOUNT.fullmatch(self.memory):
+        if self.memory is not None and amount(self.memory) is None:
             raise ValueError(f'memory: {self.memory!r} is no amount; give e.g. "4 GiB" or "500 MB"')
         return self
 
     @property
     def memory_bytes(self) -> int | None:
         """`memory` as a number."""
-        found = _AMOUNT.fullmatch(self.memory or "")
-        return None if found is None else int(float(found[1]) * _BYTES[found[2].lower()])
+        return amount(self.memory or "")

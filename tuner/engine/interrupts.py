@@ -16,7 +16,7 @@ from typing import Any, Self
 GRACE_S = 1.0
 """How long the turn may take that is under way."""
 
-_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
 
 
 class Interrupts:

@@ -7,17 +7,20 @@ session once the layout is decided.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from tuner import registry
 from tuner.artifacts import Artifacts
 from tuner.core.job import Job, Resources
 from tuner.core.ports import Executor
+from tuner.core.spec import TrainerSpec
 from tuner.core.training import Trainer
 from tuner.errors import PluginError, SpecError
+from tuner.executors import ray_cluster
 from tuner.executors.inline import Inline
 from tuner.executors.processes import Processes
+from tuner.executors.ray_pool import RayPool
 
 GROUP = "tuner.executors"
 """The entry points that executors are registered under."""
@@ -97,6 +100,31 @@ class ProcessesKind:
             setup.job,
             setup.artifacts,
             resources=setup.resources,
+            restarts=setup.restarts,
+            ordered=setup.ordered,
+        )
+
+
+class RayKind:
+    """On the machines of a Ray cluster; only where a study names it."""
+
+    is_local = False
+
+    def affinity(self, workers: int) -> float:  # noqa: ARG002
+        """None: a cluster is asked for."""
+        return -1.0
+
+    def workers(self, trainer: TrainerSpec) -> int:
+        """How many workers there is room for."""
+        return ray_cluster.room(trainer)
+
+    def start(self, setup: Setup) -> Executor:
+        """Start the actors."""
+        return RayPool(
+            setup.make,
+            replace(setup.job, resources=setup.resources[0]),
+            setup.artifacts,
+            len(setup.resources),
             restarts=setup.restarts,
             ordered=setup.ordered,
         )

@@ -23,7 +23,7 @@ _TAIL_BYTES = 4_000
 _LOG_BYTES = 1_000_000
 # SIGINT goes to the whole group of processes; what it means is the parent's decision.
 _BOOT = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = {path!r}; "
-_BOOT += "from tuner.executors.serving import serve; serve({connection}, {payload}, {index})"
+_BOOT += "from tuner.executors.serving import serve; serve({connection}, {payload}, {index}, {folder!r})"
 
 
 @dataclass(slots=True, eq=False)
@@ -73,13 +73,15 @@ class WorkerProcess:
         return text.decode(errors="replace").strip()
 
     @classmethod
-    def start(cls, index: int, payload: IO[bytes], environment: Mapping[str, str]) -> WorkerProcess:
+    def start(
+        cls, index: int, payload: IO[bytes], environment: Mapping[str, str], folder: str | None = None
+    ) -> WorkerProcess:
         """Start a process that serves what `payload` holds, see `serving.serve`."""
         ours, theirs = Pipe()
         log = tempfile.TemporaryFile("ab+", buffering=0)  # noqa: SIM115
         handles = (theirs.fileno(), payload.fileno())
         path = [str(path) for path in sys.path]
-        code = _BOOT.format(path=path, connection=handles[0], payload=handles[1], index=index)
+        code = _BOOT.format(path=path, connection=handles[0], payload=handles[1], index=index, folder=folder)
         process = subprocess.Popen(
             [sys.executable, "-c", code],
             stdin=subprocess.DEVNULL,
