@@ -82,6 +82,21 @@ def test_a_mean_of_models_is_exported_as_one(houses: Path) -> None:
     assert ExportedModel("out").predict(rows) == pytest.approx(expected, rel=1e-4)
 
 
+def test_integers_of_8_bits_are_smaller_and_say_what_they_change(fruit: Path) -> None:
+    space = {"width": {"type": "choice", "choices": [128], "default": 128}}
+    tuner.start("fruit.csv", target="kind", trials=1, settings=QUICK, space=space)
+    tuner.export("fruit", "whole", kind="onnx")
+    tuner.export("fruit", "small", kind="onnx-int8")
+    sizes = [Path(folder, "model.onnx").stat().st_size for folder in ("whole", "small")]
+    assert sizes[0] > 2.5 * sizes[1]
+    card = Path("small/MODEL_CARD.md").read_text()
+    assert "8-bit integers" in card
+    assert "Run on" in card
+    rows = pd.read_csv(fruit)
+    shares = [ExportedModel(folder).probabilities(rows) for folder in ("whole", "small")]
+    assert np.abs(shares[0] - shares[1]).max() < 0.05
+
+
 def test_images_leave_as_onnx_and_in_both_formats_of_pytorch(images: Path) -> None:
     space = {"batch_norm": {"type": "choice", "choices": [True], "default": True}}
     tuner.start("pictures.npz", trials=1, settings={**QUICK, "trainer.model": "cnn"}, space=space)

@@ -20,15 +20,19 @@ from tuner.core.dataset import Task
 from tuner.errors import PluginError, SpecError, TrialError, TunerError, first_line, near
 from tuner.trainers import load_members, load_model, threshold
 from tuner.trainers.model import Model, encoded
+from tuner.trainers.torch.costs import RUNTIMES
 
 if TYPE_CHECKING:
     from tuner.trainers.torch.model import TorchModel
 
-FORMATS = ("safetensors", "onnx", "torchscript", "torch-export")
+FORMATS = ("safetensors", "onnx", "onnx-int8", "torchscript", "torch-export")
 """What `tune export --format` takes; the first one is what the study keeps, and has no file of its own."""
 
 TOLERANCE = 1e-3
 """How far a probability, or a number in units of the target's spread, may be off after an export."""
+
+MOST_OFF = 0.05
+"""In 8-bit integers: what share of predictions may differ, or by how much a number may be off on average."""
 
 _READ = ("number", "boolean", "ordinal", "category")
 """The kinds of columns that `standalone` reads by itself."""
@@ -76,12 +80,14 @@ def deploy(source: Path, folder: Path, kind: str, rows: Callable[[], Any]) -> De
         raw, why = rows(), ""
     except TunerError as error:
         raw, why = None, first_line(error)
-    if kind == "onnx":
-        _write_onnx(networks, load_model(source), folder)
-        says = "`model.onnx` and `predict.py`, which need numpy and onnxruntime alone"
+    if kind in RUNTIMES:
+        small = _write_onnx(networks, load_model(source), folder, kind)
+        says = f"`model.onnx`{small} and `predict.py`, which need numpy and onnxruntime alone"
     else:
         if len(networks) > 1:
-            raise TrialError(f"the model is the mean of {len(networks)}; only --format onnx writes several")
+            raise TrialError(
+                f"the model is the mean of {len(networks)}; only --format onnx and onnx-int8 write several"
+            )
         _write_torch(networks[0], folder, kind)
         says = "`model.pt`: takes encoded rows, and scales them itself"
     if raw is None:
@@ -100,13 +106,32 @@ def _networks(members: Sequence[Model], kind: str) -> list[TorchModel]:
     return found
 
 
-def _write_onnx(networks: Sequence[TorchModel], model: Model, folder: Path) -> None:
-    tables = []
-    for place, network in enumerate(networks):
+def _write_onnx(networks: Sequence[TorchModel], model: Model, folder: Path, kind: str) -> str:
+    """Returns what 8-bit integers save, in words."""
+    from tuner.trainers.torch.onnx_runtime import quantized
+
+    tables, graphs = [], [graph(network) for network in networks]
+    written = graphs if kind == RUNTIMES[0] else [quantized(each) for each in graphs]
+    for place, (network, each) in enumerate(zip(networks, written, strict=True)):
         file = "model.onnx" if place == 0 else f"model_{place}.onnx"
-        (folder / file).write_bytes(graph(network))
+        (folder / file).write_bytes(each)
         tables.append(table_of(network, file))
     write_table(folder, tables, model)
+    return "" if kind == RUNTIMES[0] else f" ({_saved(networks[0], graphs[0], written[0])})"
+
+
+def _saved(network: TorchModel, before: bytes, after: bytes) -> str:
+    """Size and latency of a graph in 8-bit integers beside that in single precision."""
+    from tuner.trainers.torch.onnx_runtime import latencies
+
+    context, told = network.description["context"], []
+    kind = np.int32 if context.get("vocabulary") else np.float32
+    for rows in (1, 64):
+        slow, fast = latencies([before, after], np.ones((rows, *context["input_shape"]), kind))
+        tie = ", which noise covers" if slow.is_tied(fast) else ""
+        told.append(f"{rows} row{'s' * (rows > 1)} in {fast.median:.3g} ms instead of {slow.median:.3g}{tie}")
+    sizes = f"8-bit integers: {len(after) / 1e3:.3g} kB instead of {len(before) / 1e3:.3g}"
+    return f"{sizes}; {'; '.join(told)}; one thread of onnxruntime on this machine"
 
 
 def write_table(folder: Path, tables: Sequence[Mapping[str, Any]], model: Model) -> None:
@@ -224,7 +249,7 @@ def _compared(model: Model, network: TorchModel, folder: Path, kind: str, rows: 
     with untold():
         expected = model.predict(rows)
         is_of_numbers = model.description["context"]["task"] == Task.REGRESSION
-        if kind == "onnx":
+        if kind in RUNTIMES:
             try:
                 found_model = standalone.ExportedModel(folder)
             except ImportError as error:
@@ -242,7 +267,14 @@ def _compared(model: Model, network: TorchModel, folder: Path, kind: str, rows: 
     differ = 0 if is_of_numbers else int((found != expected).reshape(len(found), -1).any(axis=1).sum())
     told = f"Run on {len(expected)} validation rows beside the study's model: the largest difference of "
     told += "a number, in standard deviations," if is_of_numbers else "a probability"
-    if largest > TOLERANCE:
+    if kind == RUNTIMES[1]:
+        share = float(off.mean()) if is_of_numbers else differ / len(expected)
+        if share > MOST_OFF:
+            what = "numbers are off by" if is_of_numbers else "the share of predictions that differ is"
+            raise TrialError(
+                f"in 8-bit integers {what} {share:.2g}, more than {MOST_OFF:g}; use --format onnx"
+            )
+    elif largest > TOLERANCE:
         raise TrialError(f"{told} is {largest:.2g}, more than {TOLERANCE:g}; nothing was exported")
     differing = f"{differ} predictions differ" if differ > 1 else f"{differ or 'no'} prediction differs"
     return f"{told} is {largest:.1g}, and {differing}."

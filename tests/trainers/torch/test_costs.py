@@ -17,11 +17,12 @@ from tuner.testing.trainer import blobs, study
 from tuner.trainers import open_batch
 from tuner.trainers.sessions import SessionBatch
 from tuner.trainers.torch import TorchTrainer
-from tuner.trainers.torch.costs import NAMES, costs
+from tuner.trainers.torch.costs import IN_RUNTIME, NAMES, costs
 from tuner.trainers.torch.fused import FusedBatch
 from tuner.trainers.torch.stacked import StackedBatch
 
 PARAMS: dict[str, Any] = {"width": 8, "depth": 1, "batch_size": 16, "dropout": 0.1}
+PLAIN = NAMES[:3]
 ALL = {"also": {"parameters": "minimize", "size_bytes": "minimize"}, "at_most": {"latency_ms": 1e6}}
 
 
@@ -46,9 +47,9 @@ def test_every_reading_has_what_was_asked_for_and_snapshots_go_on_with_it(
     first, second = (batch.advance()[0] for _ in range(2))
     assert isinstance(first, Reading)
     assert isinstance(second, Reading)
-    assert set(second.extras) == set(NAMES)
-    assert set(first.extras) == {*NAMES, *LAYER_NORMS}
-    assert {name: first.extras[name] for name in NAMES} == second.extras
+    assert set(second.extras) == set(PLAIN)
+    assert set(first.extras) == {*PLAIN, *LAYER_NORMS}
+    assert {name: first.extras[name] for name in PLAIN} == second.extras
     assert first.extras["size_bytes"] == 4 * first.extras["parameters"]
     assert first.extras["latency_ms"] > 0
     snapshot = batch.snapshot(0)
@@ -99,3 +100,21 @@ def test_numbers_that_no_reading_has_are_refused_with_the_near_names(
     [fault] = TorchTrainer().validate(asking(objective), blobs())
     assert fault.startswith(key)
     assert "did you mean" in fault
+
+
+def test_size_and_latency_are_told_of_the_runtime_that_is_named() -> None:
+    module = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 3))
+    found = costs(IN_RUNTIME, module, torch.zeros(1, 64))
+    assert set(found) == set(IN_RUNTIME)
+    assert found["size_bytes[onnx]"] > 4 * (64 * 128 + 128 * 3)
+    assert found["size_bytes[onnx]"] > 3 * found["size_bytes[onnx-int8]"]
+    assert min(found.values()) > 0
+
+
+def test_the_latency_in_a_runtime_may_be_a_constraint_of_a_study() -> None:
+    limits = {"at_most": {"latency_ms[onnx-int8]": 1e6, "size_bytes[onnx]": 1e6}}
+    batch = open_batch(TorchTrainer(), Job(asking(limits), blobs(), rows=2))
+    batch.place(0, Trial(1, PARAMS, 0))
+    reading = batch.advance()[0]
+    assert isinstance(reading, Reading)
+    assert reading.extras["latency_ms[onnx-int8]"] > 0

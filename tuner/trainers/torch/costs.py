@@ -5,6 +5,7 @@ Measured only where an objective or a constraint names it: the latency takes som
 
 from __future__ import annotations
 
+import copy
 import statistics
 import time
 from collections.abc import Sequence
@@ -15,7 +16,13 @@ from tuner.core.spec import StudySpec
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-NAMES = ("parameters", "size_bytes", "latency_ms")
+RUNTIMES = ("onnx", "onnx-int8")
+"""The runtimes that a network's size and latency can be told of; without one they are PyTorch's."""
+
+IN_RUNTIME = tuple(f"{name}[{each}]" for name in ("size_bytes", "latency_ms") for each in RUNTIMES)
+"""What is told of a network in a runtime."""
+
+NAMES = ("parameters", "size_bytes", "latency_ms", *IN_RUNTIME)
 """What can be asked for."""
 
 PASSES, WARM = 31, 5
@@ -37,7 +44,8 @@ def costs(names: Sequence[str], module: nn.Module, x: Tensor) -> dict[str, float
 
     Returns:
         By name: `parameters`, how many numbers are learned; `size_bytes`, of these and the buffers
-        that are stored with them; `latency_ms`, the median time to predict one sample.
+        that are stored with them; `latency_ms`, the median time to predict one sample; with ``[onnx]`` and
+        ``[onnx-int8]`` the same of the network's graph in onnxruntime, with one thread.
     """
     found: dict[str, float] = {}
     if "parameters" in names:
@@ -47,7 +55,25 @@ def costs(names: Sequence[str], module: nn.Module, x: Tensor) -> dict[str, float
         found["size_bytes"] = float(sum(part.numel() * part.element_size() for part in parts))
     if "latency_ms" in names:
         found["latency_ms"] = _latency(module, x[:1])
+    if inside := [name for name in names if name in IN_RUNTIME]:
+        found |= _in_runtimes(inside, module, x[:1])
     return found
+
+
+def _in_runtimes(names: Sequence[str], module: nn.Module, x: Tensor) -> dict[str, float]:
+    """Sizes and latencies of the network's graphs; those that are timed are timed beside each other."""
+    from tuner.trainers.torch.onnx_graph import graph_of
+    from tuner.trainers.torch.onnx_runtime import latencies, quantized
+
+    sample = x.detach().cpu()
+    graphs = {RUNTIMES[0]: graph_of(copy.deepcopy(module).cpu(), sample.repeat(2, *[1] * (x.ndim - 1)))}
+    if any(name.endswith(f"[{RUNTIMES[1]}]") for name in names):
+        graphs[RUNTIMES[1]] = quantized(graphs[RUNTIMES[0]])
+    found = {f"size_bytes[{each}]": float(len(graph)) for each, graph in graphs.items()}
+    if timed := [each for each in graphs if f"latency_ms[{each}]" in names]:
+        told = latencies([graphs[each] for each in timed], sample.numpy())
+        found |= {f"latency_ms[{each}]": one.median for each, one in zip(timed, told, strict=True)}
+    return {name: found[name] for name in names}
 
 
 def _latency(module: nn.Module, x: Tensor) -> float:

@@ -6,6 +6,7 @@ A sentence each, ``key: what; what to do``; nothing is raised and nothing is bui
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 from tuner.core.dataset import Dataset, InputKind
 from tuner.core.space import Choice, Parameter
@@ -16,6 +17,7 @@ from tuner.trainers import row_weights, scores, threshold
 from tuner.trainers.device import device_fault, device_faults
 from tuner.trainers.torch import array_losses
 from tuner.trainers.torch.context import builder, default_model
+from tuner.trainers.torch.costs import IN_RUNTIME
 from tuner.trainers.torch.costs import NAMES as COSTS
 from tuner.trainers.torch.recipe import NAMES, NETWORK, range_faults
 from tuner.trainers.torch.shipped import SHIPPED, taking
@@ -49,6 +51,8 @@ def _trainer_faults(spec: StudySpec) -> Iterator[str]:
     for key, name in spec.objectives().named():
         if name not in known:
             yield f"objective.{key}: unknown name {name!r}; {near(name, known)}"
+        elif name in IN_RUNTIME and not all(map(find_spec, ("onnx", "onnxruntime"))):
+            yield f"objective.{key}: {name} needs onnxruntime; pip install 'tuner[onnx]'"
 
 
 def _model_fault(model: str, data: Dataset) -> str | None:
