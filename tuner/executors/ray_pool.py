@@ -268,6 +268,8 @@ class RayPool(WorkerPool):
             link = cast("_RayLink", worker.link)
             if time.monotonic() - link.since <= _CROWDED_S or room >= len(self._workers):
                 continue
+            if link.name not in ray_cluster.waiting():  # it has its room, and is only slow to start
+                continue
             if self._is_elastic and len(self._workers) > 1:
                 self._queue.extendleft(reversed(worker.retries))
                 self._workers.remove(worker)
