@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         load_model,
         predict,
         raise_budget,
+        rename,
         resume,
         start,
         stop,
@@ -59,8 +60,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "tuner.api": (
         "Study", "TrialView", "check", "comment", "compare", "confirm", "copy", "delete", "enqueue", "export",
-        "import_trials", "init", "load", "load_model", "predict", "raise_budget", "resume", "start", "stop",
-        "studies", "write_report",
+        "import_trials", "init", "load", "load_model", "predict", "raise_budget", "rename", "resume", "start",
+        "stop", "studies", "write_report",
     ),
     "tuner.api.estimator": ("Tuned", "TunedClassifier", "TunedRegressor"),
     "tuner.core.dataset": ("Dataset", "Split"),
@@ -124,6 +125,7 @@ __all__ = [
     "params",
     "predict",
     "raise_budget",
+    "rename",
     "report",
     "resume",
     "start",

@@ -69,12 +69,12 @@ def test_requests_need_the_flag_and_the_token(tmp_path: Path) -> None:
     for wrong, told in (
         ({**TRY, "content": {"depth": 99}}, "depth"),
         ({**TRY, "kind": "stop"}, "no process drives 'made'"),
-        ({**TRY, "kind": "shout"}, "try, end, stop, raise, comment or delete"),
+        ({**TRY, "kind": "shout"}, "try, end, stop, raise, comment, rename or delete"),
         ({**TRY, "kind": "raise", "content": {"trials": 99}}, "tune resume made --trials 99"),
         ({**TRY, "kind": "end", "content": {"trial": 3}}, "no process drives 'made'"),
         ({**TRY, "study": "mode"}, "no study 'mode'"),
         ({"kind": "stop"}, "no study"),
-        (None, "comment or delete"),
+        (None, "rename or delete"),
         ({"study": "made", "kind": "delete"}, "name: the study's own is needed"),
         ({"study": "mode", "kind": "delete", "content": {"name": "mode"}}, "no study 'mode'"),
     ):
@@ -92,7 +92,9 @@ def test_without_the_flag_there_is_a_command_to_copy(page: Page, acting: Server,
     button = page.locator("#panel button", has_text="copy tune try")
     expect(button).to_have_attribute("title", re.compile("^tune try made .*learning_rate="))
     expect(page.locator("#to-try")).to_have_count(0)
-    expect(page.locator("#status .menu button")).to_have_attribute("data-copy", "tune delete made")
+    expect(page.locator("#status .menu button")).to_have_count(2)
+    copies = page.locator("#status .menu button").evaluate_all("all => all.map((one) => one.dataset.copy)")
+    assert copies == ["tune rename made NEW", "tune delete made"]
     looking.close()
     assert "token=" in acting.address
 
@@ -144,6 +146,19 @@ def test_a_study_is_deleted_once_that_is_confirmed(page: Page, acting: Server, t
         ).click()
         expect(page.locator("#body")).to_contain_text("No studies yet")
         assert database.names() == set()
+
+
+def test_a_study_gets_another_name_and_the_page_goes_with_it(page: Page, acting: Server) -> None:
+    page.goto(acting.address)
+    page.get_by_role("link", name="made").click()
+    page.locator("#status summary", has_text="more").click()
+    page.locator("#new-name").fill("")
+    page.locator("#status [data-ask=rename]").click()
+    expect(page.locator("#status [data-ask=rename]")).to_contain_text("name")
+    page.locator("#new-name").fill("made anew")
+    page.locator("#status [data-ask=rename]").click()
+    expect(page).to_have_url(re.compile(r"study=made\+anew"))
+    expect(page.locator("#body")).to_contain_text("Convergence")
 
 
 def test_a_running_study_is_raised_and_stopped_once_that_is_confirmed(page: Page, tmp_path: Path) -> None:

@@ -13,7 +13,17 @@ if TYPE_CHECKING:
     from tuner.api.importing import import_trials
     from tuner.api.predicting import predict
     from tuner.api.run import resume, start
-    from tuner.api.stored import comment, delete, enqueue, raise_budget, stop, studies, summaries, verify
+    from tuner.api.stored import (
+        comment,
+        delete,
+        enqueue,
+        raise_budget,
+        rename,
+        stop,
+        studies,
+        summaries,
+        verify,
+    )
     from tuner.api.workbench import Checked, check, compare, copy, export, init, load, write_report
     from tuner.content import storage_url
     from tuner.results import Comparison, Study, TrialView, brief
@@ -29,6 +39,7 @@ _HOMES = {
         "delete",
         "enqueue",
         "raise_budget",
+        "rename",
         "stop",
         "studies",
         "summaries",
@@ -61,6 +72,7 @@ __all__ = [
     "load_model",
     "predict",
     "raise_budget",
+    "rename",
     "resume",
     "start",
     "stop",

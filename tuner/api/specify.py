@@ -5,7 +5,6 @@ Trains nothing and opens no database.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from typing import Any
 
 from tuner import content, registry, search, trainers
 from tuner.api.inference import complete
+from tuner.core import words
 from tuner.core.data_spec import MEMORY
 from tuner.core.dataset import Dataset, FingerprintCheck
 from tuner.core.job import Job, Resources
@@ -87,7 +87,7 @@ def plan(
         study, name=name, data=data, target=target, trainer=trainer, space=space, metric=metric,
         settings=settings, read=read,
     )  # fmt: skip
-    if odd := next((each for each in spec.name if unicodedata.category(each) in ("Cc", "Cs")), None):
+    if odd := words.control_character(spec.name):
         raise SpecError(f"{where}: name: {spec.name!r} holds the control character {odd!r}; take it out")
     given = None if isinstance(data, str | Path) else data
     return prepare(

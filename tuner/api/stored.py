@@ -160,6 +160,25 @@ def comment(name: str, text: str, *, trial: int | None = None, storage: str | No
         database.comment(name, text, trial)
 
 
+def rename(name: str, new: str, *, storage: str | None = None, command: str | None = None) -> None:
+    """Give a study another name; its confirmations follow, and its files stay where they are.
+
+    Args:
+        name: the study.
+        new: its new name, of at most 200 characters.
+        storage: the database's URL.
+        command: the command, for the history of the study's spec.
+
+    Raises:
+        StudyNotFound: nothing has that name.
+        StudyExists: another study has the new one.
+        StudyLocked: a living process drives it, or a confirmation of it.
+        SpecError: the new one is no name.
+    """
+    with Database.open(storage_url(storage)) as database:
+        database.rename_study(name, new, command or f"tuner.rename({name!r}, {new!r})")
+
+
 def delete(name: str, *, storage: str | None = None, models: str | Path | None = None) -> None:
     """Remove a study, its trials and its kept models.
 

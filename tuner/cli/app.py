@@ -30,6 +30,7 @@ from tuner.cli import (
     init,
     predict,
     raise_,
+    rename,
     report,
     resume,
     screen,
@@ -77,7 +78,7 @@ app = typer.Typer(
 )
 for _command in (
     start, resume, stop, raise_, try_, comment, import_, dashboard, list_, show, best, confirm, compare,
-    report, export, predict, check, init, copy, cluster, verify, delete,
+    report, export, predict, check, init, copy, cluster, verify, rename, delete,
 ):  # fmt: skip
     app.command(_command.__name__.rpartition(".")[2].rstrip("_"), epilog=_command.EXAMPLES)(_command.run)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
@@ -133,3 +134,8 @@ def article(word: str) -> str:
     """``an`` of accuracy, f1, r2, rmse, mae and mcc; ``a`` of recall, roc_auc and loss."""
     spelled = word.startswith(("f1", "r2", "rmse", "mae", "mcc"))
     return "an" if spelled or word[:1] in "aei" else "a"
+
+
+def control_character(text: str) -> str | None:
+    """The first control character of a text, or half of a surrogate pair; None where it has none."""
+    return next((each for each in text if unicodedata.category(each) in ("Cc", "Cs")), None)

@@ -37,7 +37,7 @@ from tuner.store.open_trials import cut_off, show_open
 from tuner.store.relocation import home_of
 from tuner.store.schema import tuner_studies, version
 from tuner.store.temporary_copy import temporary_copy
-from tuner.store.values import StoredConfirmation, StudySummary
+from tuner.store.values import CONFIRMS, StoredConfirmation, StudySummary
 from tuner.store.write import StudyStore
 
 
@@ -287,6 +287,30 @@ class Database(DatabaseReads):
             if number is not None and read.state_of(connection, study_id, number) is None:
                 raise SpecError(f"{name}: there is no trial {number}")
             comments.write(connection, study_id, number, storable(text.strip()) or "")
+
+    def rename_study(self, name: str, new: str, command: str = "") -> None:
+        """Give a study that no process drives another name; its files stay in their folder.
+
+        Args:
+            name: the study.
+            new: its new name.
+            command: what renames it, for the history of its spec.
+
+        Raises:
+            StudyNotFound: nothing has that name.
+            StudyExists: another study has the new one.
+            StudyLocked: a living process drives it, or a confirmation of it.
+            SpecError: the new one is no name.
+        """
+        repeats = [each.name for each in self.studies() if each.confirms == name]
+        with store_errors(self._where), writing(self._engine).begin() as connection:
+            study_id = self._id(connection, name)
+            ids = [self._id(connection, each) for each in repeats]
+            for its_id, its_name in zip((study_id, *ids), (name, *repeats), strict=True):
+                require_free(connection, its_id, its_name)
+            study_rows.rename(connection, study_id, new, command)
+            for its_id in ids:
+                study_rows.add_facts(connection, its_id, {CONFIRMS: new})
 
     def delete_study(self, name: str) -> None:
         """Remove a study's files, then every row of it, ours and Optuna's; before it what confirmed it.

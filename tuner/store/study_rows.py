@@ -14,11 +14,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, select
 
+from tuner.core import words
 from tuner.core.budget import StudyState
 from tuner.core.changes import changes
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective
-from tuner.errors import StoreError, StudyExists
+from tuner.errors import SpecError, StoreError, StudyExists
 from tuner.store import read
 from tuner.store.connect import display_url
 from tuner.store.encoding import now, stamp, storable
@@ -54,17 +55,11 @@ def add(
         StudyExists: there is one of that name.
         StoreError: the row is not there after it was inserted.
     """
-    where = display_url(connection.engine.url)
-    with_name = select(studies.c.study_id).where(studies.c.study_name == name)
-    if (known := connection.scalar(with_name)) is not None:
-        ours = select(tuner_studies.c.study_id).where(tuner_studies.c.study_id == known)
-        is_ours = connection.scalar(ours) is not None
-        to_do = f"go on with: tune resume {quote(name)}" if is_ours else "take another name"
-        of = "" if is_ours else " of plain Optuna"
-        raise StudyExists(f"{where}: a study '{name}'{of} is already there; {to_do}")
+    require_new(connection, name)
     connection.execute(studies.insert().values(study_name=name))
-    study_id: int | None = connection.scalar(with_name)
+    study_id = _id_of(connection, name)
     if study_id is None:
+        where = display_url(connection.engine.url)
         raise StoreError(f"{where}: the new study '{name}' cannot be found again")
     _describe(connection, study_id, spec)
     moment = stamp(now())
@@ -79,6 +74,48 @@ def add(
     keep_spec(connection, study_id, spec, command, ())
     keep_fingerprint(connection, study_id, fingerprint)
     return study_id
+
+
+def require_new(connection: Connection, name: str) -> None:
+    """Make sure that no study has a name.
+
+    Raises:
+        StudyExists: one has.
+    """
+    known = _id_of(connection, name)
+    if known is None:
+        return
+    ours = select(tuner_studies.c.study_id).where(tuner_studies.c.study_id == known)
+    is_ours = connection.scalar(ours) is not None
+    to_do = f"go on with: tune resume {quote(name)}" if is_ours else "take another name"
+    of = "" if is_ours else " of plain Optuna"
+    where = display_url(connection.engine.url)
+    raise StudyExists(f"{where}: a study '{name}'{of} is already there; {to_do}")
+
+
+def _id_of(connection: Connection, name: str) -> int | None:
+    found: int | None = connection.scalar(select(studies.c.study_id).where(studies.c.study_name == name))
+    return found
+
+
+def rename(connection: Connection, study_id: int, new: str, command: str) -> None:
+    """Give a study another name, in its spec, too, whose history notes it.
+
+    Raises:
+        StudyExists: another study has that name.
+        SpecError: it is no name.
+    """
+    if odd := words.control_character(new):
+        raise SpecError(f"name: {new!r} holds the control character {odd!r}; take it out")
+    require_new(connection, new)
+    mine = tuner_studies.c.study_id == study_id
+    spec = StudySpec.parse(
+        json.loads(connection.execute(select(tuner_studies.c.spec).where(mine)).scalar_one())
+    )
+    found = StudySpec.parse({**spec.to_table(), "name": new}, "name")
+    connection.execute(studies.update().where(studies.c.study_id == study_id).values(study_name=new))
+    connection.execute(tuner_studies.update().where(mine).values(**of_spec(found), updated_at=stamp(now())))
+    keep_spec(connection, study_id, found, command, [str(change) for change in changes(spec, found)])
 
 
 def of_spec(spec: StudySpec) -> dict[str, Any]:
@@ -164,7 +201,7 @@ def revised(
     old, new = Objective(stored.metric, stored.minimize), spec.primary_objective()
     if old != new:
         raise StoreError(
-            f"study '{name}' searches for {_named(old)} and cannot go on with {_named(new)}; "
+            f"study '{name}' searches for {_told(old)} and cannot go on with {_told(new)}; "
             "start another study"
         )
     columns = of_spec(spec)
@@ -187,7 +224,7 @@ def extended(
     return found
 
 
-def _named(objective: Objective) -> str:
+def _told(objective: Objective) -> str:
     return f"the {'lowest' if objective.minimize else 'highest'} {objective.metric}"
 
 

@@ -1,6 +1,6 @@
 """Actions: what a visitor may ask of a study, stored as a request that the study's driver reads.
 
-Comments and the removal of a study that nobody drives are done at once, by the dashboard itself.
+Comments, and a new name or the removal of a study that nobody drives, are done at once, by the dashboard.
 Only a dashboard that was started with `--allow-actions` takes any; see `core.request` for what they mean.
 """
 
@@ -14,7 +14,7 @@ from tuner.core.request import RequestKind
 from tuner.errors import SpecError
 from tuner.store import Database
 
-COMMENT, DELETE = AT_ONCE = ("comment", "delete")
+COMMENT, RENAME, DELETE = AT_ONCE = ("comment", "rename", "delete")
 """What the dashboard does itself."""
 
 _TOLD = {
@@ -31,7 +31,8 @@ def ask(url: str, given: Any) -> str:
     Args:
         url: the database.
         given: what the browser sent: ``study``, ``kind`` and ``content``, see `RequestKind`; a comment has
-            ``text`` and, where it is on a trial, ``trial``; a removal repeats the study's ``name``.
+            ``text`` and, where it is on a trial, ``trial``; a new name is in ``name``, and a removal
+            repeats the study's there.
 
     Returns:
         What becomes of it, in words.
@@ -39,7 +40,8 @@ def ask(url: str, given: Any) -> str:
     Raises:
         SpecError: it cannot be asked for; says why.
         StudyNotFound: there is no such study.
-        StudyLocked: it cannot be removed while a process drives it.
+        StudyExists: another study has the new name.
+        StudyLocked: it cannot be renamed or removed while a process drives it.
     """
     table = given if isinstance(given, Mapping) else {}
     content, name, kind = table.get("content"), str(table.get("study")), table.get("kind")
@@ -52,6 +54,9 @@ def ask(url: str, given: Any) -> str:
                 raise SpecError(f"name: the study's own is needed, {name!r}; found {told.get('name')!r}")
             database.delete_study(name)
             return f"deleted '{name}'"
+        if kind == RENAME:
+            database.rename_study(name, str(told.get("name", "")), "renamed on the dashboard")
+            return f"renamed to '{told['name']}'"
         if kind == COMMENT:
             database.comment(name, str(told.get("text", "")), told.get("trial"))
             return "kept"

@@ -315,7 +315,7 @@ def header(snapshot: LiveSnapshot, *, allows: bool = False) -> list[Component]:
     if summary.state is StudyState.INTERRUPTED and not summary.is_driven:
         items.append(html.Code(f"tune resume {quote(summary.name)}"))
     if not summary.is_driven:
-        items.append(_removal(summary, allows=allows))
+        items.append(_for_good(summary, allows=allows))
     if summary.machine is not None:
         at = html.Time(f"{summary.machine.at[11:19]} UTC", dateTime=summary.machine.at)
         items.append(html.Div([machine_told(summary.machine), ", read at ", at], className="machine"))
@@ -330,18 +330,26 @@ def machine_told(reading: MachineReading | None) -> str:
     return f"no longer up to date: {reading.sentence}" if is_old else reading.sentence
 
 
-def _removal(summary: StudySummary, *, allows: bool) -> Component:
-    """How a study is deleted, folded away: a button that asks first, or the command."""
-    command = f"tune delete {quote(summary.name)}"
-    inner: Component = html.Button(f"copy {command}", type="button", **attributes(copy=command))
+def _for_good(summary: StudySummary, *, allows: bool) -> Component:
+    """How a study is renamed or deleted, folded away: buttons, or the commands."""
+    commands = f"tune rename {quote(summary.name)} NEW", f"tune delete {quote(summary.name)}"
+    inner: list[Component] = [
+        html.Button(f"copy {command}", type="button", **attributes(copy=command)) for command in commands
+    ]
     if allows:
         sure, name = (
             f"delete '{summary.name}', its {summary.trials_told} and its models",
             json.dumps({"name": summary.name}),
         )
-        inner = html.Button(
-            "delete the study", type="button", **attributes(ask="delete", content=name, sure=sure)
-        )
+        inner = [
+            html.Textarea(
+                summary.name, id="new-name", rows=1, **attributes(label="a new name for this study")
+            ),
+            html.Button("rename the study", type="button", **attributes(ask="rename")),
+            html.Button(
+                "delete the study", type="button", **attributes(ask="delete", content=name, sure=sure)
+            ),
+        ]
     return html.Details([html.Summary("more"), html.Div(inner, className="menu")], className="many")
 
 

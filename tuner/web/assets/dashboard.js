@@ -376,6 +376,7 @@
     try {
       const content = kind === "comment"
         ? { text: byId("comment").value, trial: Number(button.dataset.trial) }
+        : kind === "rename" ? { name: byId("new-name").value }
         : JSON.parse(button.dataset.content || (kind === "try" ? byId("to-try").value : "{}"));
       const answer = await fetch("/-/ask", {
         method: "POST", headers: { "Content-Type": "application/json" },
@@ -384,6 +385,7 @@
       const { is_noted: isDone, told } = answer.status === 200 ? await answer.json() : { told: await answer.text() };
       button.textContent = told;
       if (isDone && kind === "delete") go(read(new URL("/", location.href)));
+      if (isDone && kind === "rename") go({ ...state, study: content.name });
     } catch (error) {
       button.textContent = String(error.message || error);
     }
