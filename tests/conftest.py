@@ -29,6 +29,27 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("TUNER_BASELINES", "off")
 
 
+_RAN: set[str] = set()
+"""Names, markers among them, of the tests that have passed."""
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.when == "call" and report.passed:
+        _RAN.update(report.keywords)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """CI fails where tests that need something beside Python have not run at all."""
+    options = session.config.option
+    is_whole = session.config.args_source is not pytest.Config.ArgsSource.ARGS
+    is_part = options.keyword or options.markexpr or options.lf or hasattr(session.config, "workerinput")
+    if os.environ.get("CI") and is_whole and not is_part:
+        missing = sorted({"browser", "ddp", "postgres", "ray"} - _RAN)
+        if missing:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+            session.config.get_terminal_writer().line(f"\nno test passed of: {', '.join(missing)}")
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server; where there is none CI fails, and the tests skip elsewhere."""
