@@ -107,7 +107,7 @@ def join(address: str, *, start: bool = True) -> None:
         where = os.environ.get("RAY_ADDRESS", "this machine") if address == "auto" else address
         raise PluginError(
             f"no Ray cluster at {where}: {shortened(str(error))}; start one with `ray start --head`, or let "
-            'tuner do it on this machine: --cluster local:3. "tune cluster" says more'
+            "a study do it on this machine: tune start STUDY --cluster local:3"
         ) from error
 
 
