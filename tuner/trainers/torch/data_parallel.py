@@ -38,6 +38,10 @@ class DataParallel:
         """Which of a batch's rows are this process's, as even as can be."""
         return slice(count * self._rank // self._size, count * (self._rank + 1) // self._size)
 
+    def least(self, count: int) -> int:
+        """How many of so many rows the rank with the fewest has."""
+        return count // self._size
+
     def share(self, part: slice, count: int) -> float:
         """What the mean loss of the part counts in the step."""
         return 1.0 if self._size == 1 or self._every > 1 else (part.stop - part.start) / count

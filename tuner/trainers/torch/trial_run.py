@@ -80,7 +80,7 @@ class TrialRun:
         self._weights = None if weights is None else weights.to(tensors.device)
         samples, normalizes = len(tensors.train), bool(norms_of(self._module))
         sizes = batch_sizes(samples, batch_of(self._recipe, samples), normalizes)
-        if normalizes and self._parallel.part(min(sizes)).stop < 2:
+        if normalizes and self._parallel.least(min(sizes)) < min(2, *sizes):
             raise TrialError(
                 f"a batch of {min(sizes)} rows leaves a process fewer than 2, on which batch normalization "
                 "cannot train; use larger batches or a smaller [trainer] world_size"
