@@ -14,6 +14,7 @@ TORCH := $(shell grep -E '^torch==' constraints.txt)
 
 .venv/installed-dev: .venv/installed
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .  # Ray brings a `tune`, too: ours is the last
 	touch $@
 
 start: .venv/installed  ## tune the shipped example
