@@ -117,9 +117,57 @@ def test_images_leave_as_onnx_and_in_both_formats_of_pytorch(images: Path) -> No
 def test_what_cannot_be_exported_is_refused_and_leaves_no_folder(houses: Path) -> None:
     with pytest.raises(SpecError, match=r"unknown name 'onxn'.*did you mean 'onnx'"):
         tuner.export("house", "out", kind="onxn")
-    settings = {**QUICK, "trainer.use": "sklearn", "trainer.model": "sklearn.linear_model:Ridge"}
+    settings = {**QUICK, "trainer.use": "sklearn", "trainer.model": "sklearn.kernel_ridge:KernelRidge"}
     space = {"alpha": {"type": "float", "low": 0.1, "high": 1.0, "default": 0.5}}
     tuner.start("house.csv", target="price", trials=1, settings=settings, space=space)
     with pytest.raises(TrialError, match="for networks of the torch trainer"):
+        tuner.export("house", "out", kind="torchscript")
+    pytest.importorskip("skl2onnx", reason="skl2onnx is not installed: estimators as ONNX are not tested")
+    with pytest.raises(
+        TrialError, match=r"KernelRidge cannot be written as an ONNX graph.*use --format skops"
+    ):
         tuner.export("house", "out", kind="onnx")
     assert not Path("out").exists()
+    tuner.export("house", "out", kind="skops")
+    rows = pd.read_csv(houses)
+    assert ExportedModel("out").predict(rows) == pytest.approx(
+        tuner.load_model("out").predict(rows), rel=1e-5
+    )
+
+
+_LINEAR: dict[str, Any] = {
+    "alpha": {"type": "float", "low": 1e-4, "high": 1e-2, "default": 1e-3, "log": True}
+}
+_TREES: dict[str, Any] = {"max_depth": {"type": "int", "low": 2, "high": 5, "default": 4}}
+
+
+@pytest.mark.parametrize(
+    ("model", "target", "space"),
+    [
+        ("sgd", "kind", _LINEAR), ("mlp", "kind", _LINEAR), ("forest", "kind", _TREES),
+        ("boosting", "kind", _TREES), ("boosting", ["kind", "town"], _TREES), ("boosting", "size", _TREES),
+    ],
+)  # fmt: skip
+def test_estimators_leave_as_onnx_and_say_what_they_said(
+    model: str, target: Any, space: Any, fruit: Path
+) -> None:
+    pytest.importorskip("skl2onnx", reason="skl2onnx is not installed: estimators as ONNX are not tested")
+    table = pd.read_csv(fruit).dropna()
+    if isinstance(target, list):
+        table["kind"] = table["kind"] == "plum"
+        table["town"] = table["town"] == "Ulm"
+    table.to_csv(fruit, index=False)
+    settings = {**QUICK, "trainer.use": "sklearn", "trainer.model": model, "trainer.epochs": 1}
+    tuner.start("fruit.csv", target=target, trials=1, settings=settings, space=space)
+    tuner.export("fruit", "out", kind="onnx")
+    assert "no prediction differs" in Path("out/MODEL_CARD.md").read_text()
+    rows, own, exported = pd.read_csv(fruit), tuner.load_model("out"), ExportedModel("out")
+    if target == "size":
+        assert exported.predict(rows) == pytest.approx(own.predict(rows), rel=1e-4)
+        return
+    assert (exported.predict(rows) == own.predict(rows)).all()
+    if model == "sgd":  # of a loss without probabilities
+        with pytest.raises(ValueError, match="has no probabilities"):
+            exported.probabilities(rows)
+    else:
+        assert exported.probabilities(rows) == pytest.approx(own.probabilities(rows), abs=1e-4)  # type: ignore[attr-defined]

@@ -1,31 +1,32 @@
 """Exported models for other programs: written, run, and compared on validation rows.
 
-Called by `workbench.export`. Needs `tuner[onnx]` for ONNX; PyTorch's own formats need nothing more.
+Called by `workbench.export`. Needs `tuner[onnx]` for ONNX; the other formats need nothing more.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tuner.api import standalone
+from tuner.api import predict_json, standalone
 from tuner.core.dataset import Task
 from tuner.errors import PluginError, SpecError, TrialError, TunerError, first_line, near
-from tuner.trainers import load_members, load_model, threshold
+from tuner.trainers import load_members, load_model
 from tuner.trainers.model import Model, encoded
 from tuner.trainers.torch.costs import RUNTIMES
 
 if TYPE_CHECKING:
+    from tuner.trainers.sklearn import SklearnModel
     from tuner.trainers.torch.model import TorchModel
 
-FORMATS = ("safetensors", "onnx", "onnx-int8", "torchscript", "torch-export")
+SKOPS = "skops"
+
+FORMATS = ("safetensors", *RUNTIMES, "torchscript", "torch-export", SKOPS)
 """What `tune export --format` takes; the first one is what the study keeps, and has no file of its own."""
 
 TOLERANCE = 1e-3
@@ -33,9 +34,6 @@ TOLERANCE = 1e-3
 
 MOST_OFF = 0.05
 """In 8-bit integers: what share of predictions may differ, or by how much a number may be off on average."""
-
-_READ = ("number", "boolean", "ordinal", "category")
-"""The kinds of columns that `standalone` reads by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,50 +72,75 @@ def deploy(source: Path, folder: Path, kind: str, rows: Callable[[], Any]) -> De
     """
     if kind == FORMATS[0]:
         return Deployed(())
-    members = load_members(source)
-    networks = _networks(members, kind)
+    members, model = load_members(source), load_model(source)
+    _require_fit(members, kind)
     try:
         raw, why = rows(), ""
     except TunerError as error:
         raw, why = None, first_line(error)
-    if kind in RUNTIMES:
-        small = _write_onnx(networks, load_model(source), folder, kind)
+    if kind == SKOPS:
+        _write_skops(members, model, folder)
+        says = "`model.skops` and `predict.py`, which need numpy, scikit-learn and skops"
+    elif kind in RUNTIMES:
+        small = _write_onnx(members, model, folder, kind)
         says = f"`model.onnx`{small} and `predict.py`, which need numpy and onnxruntime alone"
     else:
-        if len(networks) > 1:
+        if len(members) > 1:
             raise TrialError(
-                f"the model is the mean of {len(networks)}; only --format onnx and onnx-int8 write several"
+                f"the model is the mean of {len(members)}; only --format onnx and onnx-int8 write several"
             )
-        _write_torch(networks[0], folder, kind)
+        _write_torch(members[0], folder, kind)
         says = "`model.pt`: takes encoded rows, and scales them itself"
     if raw is None:
         return Deployed((f"Written: {says}.", f"It was not compared with the study's model: {why}."))
-    told = _compared(load_model(source), networks[0], folder, kind, raw)
-    return Deployed((f"Written: {says}.", told))
+    return Deployed((f"Written: {says}.", _compared(model, members[0], folder, kind, raw)))
 
 
-def _networks(members: Sequence[Model], kind: str) -> list[TorchModel]:
+def _require_fit(members: Sequence[Model], kind: str) -> None:
+    """Make sure that a format is for these models.
+
+    Raises:
+        TrialError: it is not.
+    """
+    from tuner.trainers.sklearn import SklearnModel
     from tuner.trainers.torch.model import TorchModel
 
-    found = [member for member in members if isinstance(member, TorchModel)]
-    if len(found) < len(members):
+    own = {TorchModel: FORMATS[1:-1], SklearnModel: (RUNTIMES[0], SKOPS)}.get(type(members[0]), ())
+    if kind not in own:
+        whose = "estimators of the sklearn trainer" if kind == SKOPS else "networks of the torch trainer"
         what = str(members[0].description.get("trainer"))
-        raise TrialError(f"--format {kind} is for networks of the torch trainer; this model is of {what!r}")
-    return found
+        known = ", ".join((FORMATS[0], *own))
+        raise TrialError(f"--format {kind} is for {whose}; this model is of {what!r}; use one of {known}")
 
 
-def _write_onnx(networks: Sequence[TorchModel], model: Model, folder: Path, kind: str) -> str:
+def _write_skops(estimators: Sequence[Any], model: Model, folder: Path) -> None:
+    from skops import io
+
+    tables = []
+    for place, each in enumerate(estimators):
+        if ".py:" in str(each.description["estimator"]):
+            raise TrialError("predict.py cannot import an estimator of your own file; use safetensors")
+        table = predict_json.table_of(each, _file("model.skops", place))
+        io.dump(each.module, folder / table["file"])
+        tables.append(table | {"trusted": io.get_untrusted_types(file=folder / table["file"])})
+    predict_json.write_table(folder, tables, model)
+
+
+def _write_onnx(members: Sequence[Any], model: Model, folder: Path, kind: str) -> str:
     """Returns what 8-bit integers save, in words."""
     from tuner.trainers.torch.onnx_runtime import quantized
 
-    tables, graphs = [], [graph(network) for network in networks]
+    tables = [predict_json.table_of(each, _file("model.onnx", i)) for i, each in enumerate(members)]
+    graphs = [graph(each) for each in members]
     written = graphs if kind == RUNTIMES[0] else [quantized(each) for each in graphs]
-    for place, (network, each) in enumerate(zip(networks, written, strict=True)):
-        file = "model.onnx" if place == 0 else f"model_{place}.onnx"
-        (folder / file).write_bytes(each)
-        tables.append(table_of(network, file))
-    write_table(folder, tables, model)
-    return "" if kind == RUNTIMES[0] else f" ({_saved(networks[0], graphs[0], written[0])})"
+    for table, each in zip(tables, written, strict=True):
+        (folder / table["file"]).write_bytes(each)
+    predict_json.write_table(folder, tables, model)
+    return "" if kind == RUNTIMES[0] else f" ({_saved(members[0], graphs[0], written[0])})"
+
+
+def _file(name: str, place: int) -> str:
+    return name if place == 0 else name.replace(".", f"_{place}.")
 
 
 def _saved(network: TorchModel, before: bytes, after: bytes) -> str:
@@ -134,30 +157,12 @@ def _saved(network: TorchModel, before: bytes, after: bytes) -> str:
     return f"{sizes}; {'; '.join(told)}; one thread of onnxruntime on this machine"
 
 
-def write_table(folder: Path, tables: Sequence[Mapping[str, Any]], model: Model) -> None:
-    """Write predict.json and predict.py beside graphs.
+def graph(model: TorchModel | SklearnModel) -> bytes:
+    """The ONNX graph of a kept network or estimator without its scaling."""
+    from tuner.trainers.sklearn import SklearnModel, onnx_estimator
 
-    Args:
-        folder: where.
-        tables: of the networks.
-        model: what they are written from.
-    """
-    description = model.description
-    context = description["context"]
-    table: dict[str, Any] = {"format": 1, "networks": list(tables)}
-    if labels := description.get("labels"):
-        table["labels"] = [list(pair) for pair in labels.values()]
-    elif context["task"] == Task.CLASSIFICATION:
-        table["classes"] = list(context["classes"])
-        if threshold.KEY in description:
-            at = description[threshold.KEY]
-            table["threshold"] = [list(context["classes"]).index(at["class"]), at["at"]]
-    (folder / "predict.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-    shutil.copyfile(standalone.__file__, folder / "predict.py")
-
-
-def graph(model: TorchModel) -> bytes:
-    """The ONNX graph of a kept network without its scaling."""
+    if isinstance(model, SklearnModel):
+        return onnx_estimator.graph_of(model.module, model.width)
     import torch
 
     from tuner.trainers.torch.onnx_graph import graph_of
@@ -169,55 +174,7 @@ def graph(model: TorchModel) -> bytes:
     return graph_of(model.module.network, x)
 
 
-def table_of(model: TorchModel, file: str) -> dict[str, Any]:
-    """What `standalone` needs to know of a network.
-
-    Raises:
-        TrialError: it cannot prepare such rows by itself, or knows no meaning of the loss.
-    """
-    from tuner.data.words import CATEGORY_MISSING
-    from tuner.trainers.torch.plain_losses import TASKS
-
-    description = model.description
-    how, context = description["encoding"], description["context"]
-    if fault := _unread(how):
-        raise TrialError(f"predict.py cannot read {fault} by itself; use --format torch-export")
-    loss = description["loss"]["name"]
-    if loss not in TASKS:
-        raise TrialError(f"predict.py does not know what outputs mean under the loss {loss}")
-    scaled = model.module
-    arrays = {"shift": scaled.shift, "factor": scaled.factor, "knots": scaled.knots, "levels": scaled.levels}
-    scaling = {name: tensor.tolist() for name, tensor in arrays.items() if tensor is not None}
-    return {
-        "file": file,
-        "loss": loss,
-        "is_of_labels": bool(description.get("labels")),
-        "target": description["target"],
-        "features": context["features"],
-        "input_shape": context["input_shape"],
-        "encoding": how,
-        "missing": sorted(map(str, CATEGORY_MISSING)),
-        "scaling": scaling | {"masked": scaled.masked},
-    }
-
-
-def _unread(how: Mapping[str, Any]) -> str | None:
-    """What of an encoding `standalone` does not read, in words."""
-    if "text" in how or "steps" in how:
-        return "texts" if "text" in how else "sequences of rows"
-    if "column" in how.get("images", {}):
-        return "files of images"
-    if how.get("series", {}).get("masked"):
-        return "series of different lengths"
-    for table in how.get("columns", ()):
-        if table["kind"] not in _READ or table.get("periodic"):
-            return f"the column '{table['name']}' ({table['kind']})"
-        if "notation" in table:
-            return f"the numbers of the column '{table['name']}' as they are written"
-    return None
-
-
-def _write_torch(model: TorchModel, folder: Path, kind: str) -> None:
+def _write_torch(model: Any, folder: Path, kind: str) -> None:
     import torch
 
     module, context = model.module.eval(), model.description["context"]
@@ -237,7 +194,7 @@ def _write_torch(model: TorchModel, folder: Path, kind: str) -> None:
         raise TrialError(f"the network cannot be written as {kind}: {first_line(error)}") from error
 
 
-def _compared(model: Model, network: TorchModel, folder: Path, kind: str, rows: Any) -> str:
+def _compared(model: Model, first: Any, folder: Path, kind: str, rows: Any) -> str:
     """Run what was written, and say how far it is from the study's model.
 
     Raises:
@@ -246,27 +203,29 @@ def _compared(model: Model, network: TorchModel, folder: Path, kind: str, rows: 
     """
     from tuner.data import untold
 
+    is_of_numbers, what = model.description["context"]["task"] == Task.REGRESSION, "a probability"
     with untold():
         expected = model.predict(rows)
-        is_of_numbers = model.description["context"]["task"] == Task.REGRESSION
-        if kind in RUNTIMES:
+        if kind not in (*RUNTIMES, SKOPS):
+            off, found = _torch_off(first, folder, kind, rows), expected
+        else:
             try:
-                found_model = standalone.ExportedModel(folder)
+                written = standalone.ExportedModel(folder)
+                found = written.predict(rows)
             except ImportError as error:
                 raise PluginError("ONNX: onnxruntime is not installed; pip install 'tuner[onnx]'") from error
             except ValueError as error:
                 raise TrialError(str(error)) from error
-            found = found_model.predict(rows)
             if is_of_numbers:
                 off = np.abs(found - expected) / max(float(np.std(expected)), 1e-12)
+            elif all(member.has_shares for member in written.members):
+                off = np.abs(written.probabilities(rows) - _shares(model, rows))
             else:
-                off = np.abs(found_model.probabilities(rows) - _shares(model, rows))
-        else:
-            off, found = _torch_off(network, folder, kind, rows), expected
+                off, what = (found != expected).astype(float), "a vote"
     largest = float(off.max(initial=0.0))
     differ = 0 if is_of_numbers else int((found != expected).reshape(len(found), -1).any(axis=1).sum())
     told = f"Run on {len(expected)} validation rows beside the study's model: the largest difference of "
-    told += "a number, in standard deviations," if is_of_numbers else "a probability"
+    told += "a number, in standard deviations," if is_of_numbers else what
     if kind == RUNTIMES[1]:
         share = float(off.mean()) if is_of_numbers else differ / len(expected)
         if share > MOST_OFF:

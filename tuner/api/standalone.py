@@ -1,4 +1,4 @@
-"""Predict with an exported model: needs numpy and onnxruntime, and nothing else.
+"""Predict with an exported model: needs numpy and onnxruntime, or where model.skops lies beside it skops.
 
     python predict.py rows.csv > predictions.csv
 
@@ -8,29 +8,27 @@ or from Python, with rows as they stand in the data: a table of columns by name,
     model = ExportedModel()
     model.predict({"age": ["31", "57"], "city": ["Bern", "Jena"]})
 
-`tune export NAME DIR --format onnx` copies this file beside model.onnx and predict.json, so it imports
-nothing of tuner.
+`tune export NAME DIR --format onnx` writes this file beside model.onnx and predict.json, and `raw_rows`
+into it, so that it imports nothing of tuner.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-_WHOLE = re.compile(r"^(-?\d+)\.0+$")
-_PADDING, _UNKNOWN = 0, 1
+from tuner.api.raw_rows import RawRows
 
 
 class ExportedModel:
-    """The network, or the mean of several, with everything that its inputs need.
+    """The network or the estimator, or the mean of several, with everything that its inputs need.
 
     Args:
         folder: where predict.json lies; this file's.
@@ -48,13 +46,13 @@ class ExportedModel:
                 raise ValueError("predict.json is not of format 1")
         except (OSError, ValueError) as error:
             raise ValueError(f"{place}: holds no exported model: {error}") from error
-        self.members = [ExportedNetwork(place, table, threads) for table in self.table["networks"]]
+        self.members = [ExportedMember(place, table, threads) for table in self.table["members"]]
 
     def predict(self, rows: Any) -> NDArray[Any]:
         """(N,) names of classes, (N, L) of labels, or (N,) or (N, T) numbers in their own units."""
         table = self.table
         if "classes" in table:
-            shares = self.probabilities(rows)
+            shares = self._decisive(rows)
             if "threshold" in table:
                 positive, at = table["threshold"]
                 return np.asarray(
@@ -63,7 +61,7 @@ class ExportedModel:
             return np.asarray(np.take(table["classes"], shares.argmax(axis=1)))
         if "labels" in table:
             pairs = np.asarray(table["labels"])  # (L, 2)
-            return np.where(self.probabilities(rows) > 0.5, pairs[:, 1], pairs[:, 0])
+            return np.where(self._decisive(rows) > 0.5, pairs[:, 1], pairs[:, 0])
         found = np.mean([member.values(rows) for member in self.members], axis=0)
         return np.asarray(found[:, 0] if found.shape[1] == 1 else found)
 
@@ -71,27 +69,32 @@ class ExportedModel:
         """Of each class, (N, C), in the order of `table["classes"]`; of each label, (N, L)."""
         if "classes" not in self.table and "labels" not in self.table:
             raise ValueError("a regression model has no probabilities; use predict")
+        if not all(member.has_shares for member in self.members):
+            raise ValueError("the model has no probabilities; use predict")
         return np.asarray(np.mean([member.shares(rows) for member in self.members], axis=0), np.float32)
 
+    def _decisive(self, rows: Any) -> NDArray[np.float32]:
+        """Probabilities, or what one estimator predicts, or votes where a model has nothing else."""
+        alone = len(self.members) == 1 and "threshold" not in self.table
+        if all(member.has_shares and not (alone and member.estimator) for member in self.members):
+            return self.probabilities(rows)
+        return np.asarray(np.mean([member.voted(rows) for member in self.members], axis=0), np.float32)
 
-class ExportedNetwork:
-    """One network, and how its inputs are prepared."""
+
+class ExportedMember:
+    """One network or estimator, and how its inputs are prepared."""
 
     def __init__(self, place: Path, table: Mapping[str, Any], threads: int) -> None:
-        import onnxruntime
-
-        self.table = table
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.log_severity_level = 3
+        self.table, self.rows = table, RawRows(table)
+        self.estimator = table.get("estimator", {})
+        self.has_shares = self.estimator.get("has_shares", True)
         file = place / table["file"]
         try:
-            self.session = onnxruntime.InferenceSession(
-                str(file), options, providers=["CPUExecutionProvider"]
-            )
+            self.run = _estimator(file, table) if file.suffix == ".skops" else _graph(file, threads)
+        except ImportError:
+            raise
         except Exception as error:
             raise ValueError(f"{file}: is missing or damaged: {' '.join(str(error).split())}") from error
-        self.input = self.session.get_inputs()[0].name
 
     def values(self, rows: Any) -> NDArray[np.float32]:
         """Numbers in their own units, (N, T)."""
@@ -102,6 +105,8 @@ class ExportedNetwork:
 
     def shares(self, rows: Any) -> NDArray[np.float32]:
         """Probabilities of classes, (N, C), or of labels, (N, L)."""
+        if self.estimator:
+            return self._of_known(self.run(self.rows.inputs(rows))[1])
         outputs = self.outputs(rows)
         if self.table["loss"] != "binary_cross_entropy":
             powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
@@ -113,134 +118,61 @@ class ExportedNetwork:
             return np.concatenate([1 - ones, ones], axis=1)
         return np.asarray(ones / ones.sum(axis=1, keepdims=True), np.float32)
 
+    def voted(self, rows: Any) -> NDArray[np.float32]:
+        """1 of what it predicts, 0 of all other classes, (N, C); of labels 0 or 1, (N, L)."""
+        if not self.estimator:
+            shares = self.shares(rows)
+            labels = shares > 0.5 if self.table["is_of_labels"] else shares.argmax(axis=1)
+        else:
+            labels = np.asarray(self.run(self.rows.inputs(rows))[0])
+        if labels.ndim == 2:
+            return labels.astype(np.float32)
+        return np.eye(self.table["classes"], dtype=np.float32)[labels.astype(np.int64)]
+
     def outputs(self, rows: Any) -> NDArray[np.float32]:
         """Logits, or targets in standardized units, (N, outputs)."""
-        found = self.session.run(None, {self.input: self.scaled(self.encoded(rows))})[0]
+        found = self.run(self.rows.inputs(rows))[0]
         return np.asarray(found, np.float32).reshape(len(found), -1)
 
-    def encoded(self, rows: Any) -> NDArray[Any]:
-        """The network's unscaled inputs, of which each row has the shape that the model was trained on."""
-        how, shape = self.table["encoding"], tuple(self.table["input_shape"])
-        x: NDArray[Any]
-        if isinstance(rows, Mapping) or hasattr(rows, "columns"):
-            x = self._columns(rows)
-        elif "columns" in how:
-            raise ValueError(f"give rows by the names of their columns: {', '.join(_named(how))}")
-        else:
-            x = np.asarray(rows)
-            if "tokens" in how:
-                x = _tokens(x, how["tokens"])
-            elif "series" in how:
-                x = _series(np.asarray(x, np.float32), how["series"])
-        if x.shape[1:] != shape:
-            raise ValueError(f"rows have shape {x.shape[1:]} each; the model needs {shape}")
-        return x
-
-    def scaled(self, x: NDArray[Any]) -> NDArray[Any]:
-        """As the network takes them: float32, or tokens as int32."""
-        scaling = self.table["scaling"]
-        if not np.size(scaling["shift"]):
-            return x.astype(np.int32)
-        x = x.astype(np.float32)
-        flat = x.reshape(-1, x.shape[2]) if x.ndim == 3 else x
-        if knots := scaling.get("knots"):
-            flat = flat.copy()
-            curves: list[Any] = [np.asarray(side, np.float32) for side in (knots, scaling["levels"])]
-            for i, curve in enumerate(zip(*curves, strict=True)):
-                flat[:, i] = np.interp(flat[:, i], *curve)
-        shift, factor = (np.asarray(scaling[name], np.float32) for name in ("shift", "factor"))
-        found = ((flat - shift) * factor).reshape(x.shape)
-        return found * x[:, :, -1:] if scaling.get("masked") else found
-
-    def _columns(self, rows: Any) -> NDArray[np.float32]:
-        how = self.table["encoding"]
-        wanted = _named(how) if "columns" in how else self.table["features"]
-        present = list(rows.columns) if hasattr(rows, "columns") else list(rows)
-        if absent := [name for name in wanted if name not in present]:
-            raise ValueError(f"columns are missing: {', '.join(absent)}")
-        if "columns" not in how:
-            return np.stack([np.asarray(rows[name], np.float32) for name in wanted], axis=1)
-        tables = sorted(how["columns"], key=lambda table: table.get("embedded", False))
-        parts = [part for table in tables for part in self._column(list(rows[table["name"]]), table)]
-        return np.stack(parts, axis=1).astype(np.float32)
-
-    def _column(self, cells: Sequence[Any], table: Mapping[str, Any]) -> list[NDArray[Any]]:
-        kind = table["kind"]
-        if kind == "category":
-            return self._category(cells, table)
-        texts = [_text(cell) for cell in cells]
-        if kind == "boolean":
-            truth = (
-                {"1": 1.0, "0": 0.0} | dict.fromkeys(table["true"], 1.0) | dict.fromkeys(table["false"], 0.0)
-            )
-            values = [truth.get(text.lower(), np.nan) for text in texts]
-        elif kind == "ordinal":
-            order = {_folded(str(name)): place + 1.0 for place, name in enumerate(table["order"])}
-            values = [order.get(_folded(text), np.nan) for text in texts]
-        else:
-            values = [_number(text) for text in texts]
-        found = np.asarray(values, np.float64)
-        found[~np.isfinite(found)] = np.nan
-        lost = np.isnan(found)
-        parts: list[NDArray[Any]] = [np.where(lost, table["fill"], found)]
-        return [*parts, lost] if table["missing"] else parts
-
-    def _category(self, cells: Sequence[Any], table: Mapping[str, Any]) -> list[NDArray[Any]]:
-        is_folded, own = table.get("folded"), table.get("own")
-        names = [_folded(name) if is_folded else name for name in table["categories"]]
-        at: dict[str, int] = {}
-        for place, name in enumerate(names):
-            at.setdefault(name, place)
-        texts = [_text(cell) for cell in cells]
-        gone = set(() if own else self.table["missing"]) | {""}
-        lost = np.asarray([text in gone for text in texts])
-        codes = np.asarray([at.get(_folded(text) if is_folded else text, -1) for text in texts])
-        codes = np.where(lost, table["categories"].index(table["fill"]) if "fill" in table else -1, codes)
-        if table.get("embedded"):
-            if table["missing"]:
-                return [np.where(lost & (codes < 0), len(names) + 1, codes + 1)]
-            return [codes + 1]
-        parts: list[NDArray[Any]] = [codes == place for place in range(len(names))]
-        parts += [~lost & (codes < 0)] if table["other"] else []
-        return [*parts, lost] if table["missing"] else parts
+    def _of_known(self, shares: Any) -> NDArray[np.float32]:
+        """Of all classes, (N, C), 0 of those that training did not have; of label 1 of each, (N, L)."""
+        known = self.estimator["known"]
+        if self.table["is_of_labels"]:
+            ones = [each @ (np.asarray(own) == 1) for each, own in zip(shares, known, strict=True)]
+            return np.stack(ones, axis=1).astype(np.float32)
+        whole = np.zeros((len(shares), self.table["classes"]), np.float32)
+        whole[:, known] = shares
+        return whole
 
 
-def _named(how: Mapping[str, Any]) -> list[str]:
-    return [table["name"] for table in how["columns"]]
+def _graph(file: Path, threads: int) -> Callable[[NDArray[Any]], list[Any]]:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    name = session.get_inputs()[0].name
+
+    def run(x: NDArray[Any]) -> list[Any]:
+        found: list[Any] = session.run(None, {name: x})
+        return found
+
+    return run
 
 
-def _text(cell: Any) -> str:
-    """A cell as it would stand in a CSV file; empty for what is missing."""
-    if cell is None or cell != cell:
-        return ""
-    if isinstance(cell, float | np.floating) and float(cell).is_integer():
-        return str(int(cell))
-    return str(int(cell)) if isinstance(cell, bool | np.bool_) else str(cell).strip()
+def _estimator(file: Path, table: Mapping[str, Any]) -> Callable[[NDArray[Any]], list[Any]]:
+    """Needs scikit-learn and skops, which make nothing but the types that the table names."""
+    from skops import io
 
+    has_shares = table.get("estimator", {}).get("has_shares", False)
+    estimator = io.load(file, trusted=table["trusted"])
 
-def _folded(text: str) -> str:
-    return _WHOLE.sub(r"\1", text.strip().lower())
+    def run(x: NDArray[Any]) -> list[Any]:
+        labels = [estimator.predict(x)]
+        return [*labels, estimator.predict_proba(x)] if has_shares else labels
 
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return float("nan")
-
-
-def _tokens(x: NDArray[Any], how: Mapping[str, Any]) -> NDArray[np.int32]:
-    x = x[:, : how["length"]]
-    x = np.pad(x, ((0, 0), (0, how["length"] - x.shape[1])), constant_values=_PADDING)
-    x = np.where(x < how["known"], x, _UNKNOWN).astype(np.int32)
-    x[~(x != _PADDING).any(axis=1), 0] = _UNKNOWN
-    return x
-
-
-def _series(x: NDArray[np.float32], how: Mapping[str, Any]) -> NDArray[np.float32]:
-    if how["masked"] or x.shape[1] != how["length"]:
-        raise ValueError(f"give series of {how['length']} steps each, all of them there")
-    return x
+    return run
 
 
 def main(path: str) -> None:

@@ -243,7 +243,8 @@ def export(
         name: the study.
         folder: must not exist, or be empty.
         trial: a trial's number; None: `Study.recommended`.
-        kind: ``"safetensors"``, ``"onnx"``, ``"onnx-int8"``, ``"torchscript"`` or ``"torch-export"``.
+        kind: ``"safetensors"``, ``"onnx"``, ``"onnx-int8"``, ``"torchscript"``, ``"torch-export"`` or
+            ``"skops"``.
         data: the data, where the study was started with it from Python; see `start`.
         figures: also every figure as PNG and SVG in ``figures/``, and ``report.html``.
         ignore_changes: export what is stored though the data file has changed since.

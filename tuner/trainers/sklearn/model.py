@@ -6,6 +6,7 @@ stay readable.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -19,6 +20,7 @@ from tuner.core.dataset import Dataset, TargetUnits, Task
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Trial
 from tuner.data import Scaling, flat, rows_of, tell
+from tuner.data.scaling import MOST_COUNTED
 from tuner.data.targets import names_of
 from tuner.errors import TrialError, TunerError, described
 from tuner.trainers import threshold
@@ -108,6 +110,13 @@ class SklearnModel:
     def predicts(self) -> bool:
         """Always."""
         return True
+
+    @property
+    def width(self) -> int:
+        """How many columns the estimator takes."""
+        context = self.description["context"]
+        known = context.get("vocabulary", 0)
+        return min(known, MOST_COUNTED) - 1 if known else math.prod(context["input_shape"])
 
     @property
     def size_bytes(self) -> int:

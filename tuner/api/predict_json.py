@@ -1,0 +1,119 @@
+"""predict.json and predict.py: what `standalone` has to know of a model, and its code in one file."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tuner.api import raw_rows, standalone
+from tuner.core.dataset import Task
+from tuner.errors import TrialError
+from tuner.trainers import threshold
+from tuner.trainers.model import Model
+
+if TYPE_CHECKING:
+    from tuner.trainers.sklearn import SklearnModel
+    from tuner.trainers.torch.model import TorchModel
+
+_READ = ("number", "boolean", "ordinal", "category")
+"""The kinds of columns that `standalone` reads by itself."""
+
+_IMPORT, _FUTURE = "from tuner.api.raw_rows import RawRows\n", "from __future__ import annotations\n"
+
+
+def write_table(folder: Path, tables: Sequence[Mapping[str, Any]], model: Model) -> None:
+    """Write predict.json and predict.py beside graphs or estimators.
+
+    Args:
+        folder: where.
+        tables: of the members.
+        model: what they are written from.
+    """
+    description = model.description
+    context = description["context"]
+    table: dict[str, Any] = {"format": 1, "members": list(tables)}
+    if labels := description.get("labels"):
+        table["labels"] = [list(pair) for pair in labels.values()]
+    elif context["task"] == Task.CLASSIFICATION:
+        table["classes"] = list(context["classes"])
+        if threshold.KEY in description:
+            at = description[threshold.KEY]
+            table["threshold"] = [list(context["classes"]).index(at["class"]), at["at"]]
+    (folder / "predict.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    program, rows = (inspect.getsource(each) for each in (standalone, raw_rows))
+    (folder / "predict.py").write_text(program.replace(_IMPORT, rows.partition(_FUTURE)[2]), encoding="utf-8")
+
+
+def table_of(model: TorchModel | SklearnModel, file: str) -> dict[str, Any]:
+    """What `standalone` needs to know of a network or an estimator.
+
+    Raises:
+        TrialError: it cannot prepare such rows by itself, or knows no meaning of the loss.
+    """
+    from tuner.data.words import CATEGORY_MISSING
+    from tuner.trainers.sklearn import SklearnModel
+
+    description = model.description
+    how, context = description["encoding"], description["context"]
+    if fault := _unread(how):
+        raise TrialError(f"predict.py cannot read {fault} by itself; use --format safetensors")
+    own = _of_estimator(model) if isinstance(model, SklearnModel) else _of_network(model)
+    return own | {
+        "file": file,
+        "is_of_labels": bool(description.get("labels")),
+        "classes": len(context["classes"]),
+        "target": description["target"],
+        "features": context["features"],
+        "input_shape": context["input_shape"],
+        "encoding": how,
+        "missing": sorted(map(str, CATEGORY_MISSING)),
+    }
+
+
+def _of_network(model: TorchModel) -> dict[str, Any]:
+    from tuner.trainers.torch.plain_losses import TASKS
+
+    loss = model.description["loss"]["name"]
+    if loss not in TASKS:
+        raise TrialError(f"predict.py does not know what outputs mean under the loss {loss}")
+    scaled = model.module
+    arrays = {"shift": scaled.shift, "factor": scaled.factor, "knots": scaled.knots, "levels": scaled.levels}
+    scaling = {name: tensor.tolist() for name, tensor in arrays.items() if tensor is not None}
+    return {"loss": loss, "scaling": scaling | {"masked": scaled.masked}}
+
+
+def _of_estimator(model: SklearnModel) -> dict[str, Any]:
+    from tuner.data.scaling import MOST_COUNTED
+
+    description, estimator = model.description, model.module
+    found = {
+        "scaling": description["scaling"],
+        "flat": min(description["context"]["vocabulary"], MOST_COUNTED),
+    }
+    if description["context"]["task"] == Task.REGRESSION:
+        return found
+    each = estimator.estimators_ if description.get("labels") else [estimator]
+    known = [np.asarray(one.classes_).tolist() for one in each]
+    own = {"known": known if description.get("labels") else known[0]}
+    return found | {"estimator": own | {"has_shares": hasattr(estimator, "predict_proba")}}
+
+
+def _unread(how: Mapping[str, Any]) -> str | None:
+    """What of an encoding `standalone` does not read, in words."""
+    if "text" in how or "steps" in how:
+        return "texts" if "text" in how else "sequences of rows"
+    if "column" in how.get("images", {}):
+        return "files of images"
+    if how.get("series", {}).get("masked"):
+        return "series of different lengths"
+    for table in how.get("columns", ()):
+        if table["kind"] not in _READ or table.get("periodic"):
+            return f"the column '{table['name']}' ({table['kind']})"
+        if "notation" in table:
+            return f"the numbers of the column '{table['name']}' as they are written"
+    return None
