@@ -32,6 +32,8 @@ MOST_WIDE = 10_000
 """How many encoded columns categories, dates and texts may make."""
 
 _BLOCK = 2048
+"""So many rows fit into a cache, as columns are written across rows."""
+
 _SIDES = ("sine", "cosine")
 _Encoded = list[tuple[str, NDArray[Any]]]
 
@@ -113,10 +115,13 @@ def encode(
     encoded = each(lambda table: _encode_column(rows[table["name"]], table), _in_order(tables), len(rows))
     parts = [part for column in encoded for part in column]
     x = np.empty((len(rows), len(parts)), np.float32)
-    for start in range(0, len(rows), _BLOCK):  # that fits into a cache, as columns are written across rows
+
+    def write(start: int) -> None:
         block = slice(start, start + _BLOCK)
         for i, (_, values) in enumerate(parts):
             x[block, i] = values[block]
+
+    each(write, range(0, len(rows), _BLOCK), len(rows))
     return x
 
 

@@ -20,6 +20,7 @@ from tuner.data.arrays import X
 from tuner.data.options import Options
 from tuner.data.plain_numbers import taken
 from tuner.data.split import Parts, Rows
+from tuner.data.threads import each
 from tuner.errors import DataError
 
 SKEWED, FEWEST = 2.0, 30
@@ -257,8 +258,9 @@ def rows_of(x: X, rows: Rows) -> X:
     every = len(rows) == len(x) and bool((rows == np.arange(len(x))).all())
     if every:
         return x
-    columns = {name: taken(column, rows) for name, column in x.items()}
-    return pd.DataFrame(columns, index=x.index[rows], copy=False)
+    names = list(x)
+    columns = each(lambda name: taken(x[name], rows), names, len(rows))
+    return pd.DataFrame(dict(zip(names, columns, strict=True)), index=x.index[rows], copy=False)
 
 
 def _contiguous(x: Any) -> NDArray[Any]:
