@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
+import json
+import shutil
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +18,7 @@ import pandas as pd
 import pytest
 
 import tuner
+from tuner.api import predict_json
 from tuner.api.standalone import ExportedModel
 from tuner.errors import SpecError, TrialError
 
@@ -62,16 +69,131 @@ def test_predict_py_gives_the_stored_score_without_tuner_torch_and_pandas(fruit:
     assert isinstance(chosen, pd.DataFrame)
     judged = frame.loc[chosen.index]
     judged.drop(columns="kind").to_csv("rows.csv", index=False)
-    Path("alone.py").write_text(ALONE)
-    ended = subprocess.run(
-        [sys.executable, "alone.py", "predict.py", "rows.csv"], capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
-    predicted = ended.stdout.split()[1:]
+    predicted = alone("rows.csv")
     assert predicted == tuner.predict("fruit", "rows.csv")["prediction"].tolist()
     reading = study.best.reading
     assert reading is not None
     assert np.mean(np.array(predicted) == judged["kind"]) == pytest.approx(reading.val_score)
+
+
+def alone(rows: str) -> list[str]:
+    """What `out/predict.py` says of rows, a line each, where nothing but numpy and onnxruntime is."""
+    Path("alone.py").write_text(ALONE)
+    run = [sys.executable, "alone.py", "predict.py", rows]
+    ended = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout.splitlines()[1:]
+
+
+def _orders(path: Path) -> None:
+    """A table of every kind of column, with gaps and oddities, and targets that need a logarithm."""
+    rng = np.random.default_rng(3)
+    n, day = 240, pd.Timestamp("2023-01-20 07:15")
+    size = rng.normal(5, 2, n)
+    stamps = [day + pd.Timedelta(hours=float(h)) for h in rng.uniform(0, 9000, n)]
+    said = [
+        "late again and broken",
+        "all fine thank you",
+        "Grüße aus Köln, sehr gut",
+        "never came at all, sadly",
+    ]
+    table = pd.DataFrame({
+        "amount": [f"{v * 1000:,.2f} €".replace(",", "_").replace(".", ",").replace("_", ".") for v in size],
+        "share": [f"{v:.1f}%" for v in rng.uniform(0, 100, n)],
+        "weight": [f"{v:.0f} g" if v < 500 else f"{v / 1000:.2f} kg" for v in rng.uniform(100, 3000, n)],
+        "day": [stamp.strftime("%d.%m.%Y") for stamp in stamps],
+        "sent": [stamp.strftime("%Y-%m-%d %H:%M") for stamp in stamps],
+        "month": [stamp.strftime("%b %Y") for stamp in stamps],
+        "hour": [stamp.strftime("%H:%M") for stamp in stamps],
+        "paid": rng.choice(["ja", "nein"], n), "flag": rng.choice([True, False], n),
+        "grade": rng.choice(["low", "mid", "high"], n), "town": rng.choice(["Ulm", "ulm ", "Kiel", "n/a"], n),
+        "note": [f"{rng.choice(said)} {i}" for i in range(n)],
+        "price": np.exp(size), "cost": np.exp(rng.normal(0, 1, n)) + size.clip(0.1),
+    })  # fmt: skip
+    for place, column in enumerate(table.columns[:-2]):
+        if table[column].dtype != bool:
+            table.loc[place :: 23 + place, column] = ["", "-", "?"][place % 3]
+    table.to_csv(path, index=False)
+
+
+_GRADES = {"grade": {"kind": "ordinal", "order": ["low", "mid", "high"]}, "hour": {"missing": ["12:00"]}}
+
+
+@pytest.mark.parametrize(("target", "goal"), [("price", "log"), (["price", "cost"], None)])
+def test_rows_of_every_kind_of_column_are_read_as_the_study_reads_them(
+    target: Any, goal: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _orders(tmp_path / "orders.csv")
+    more = {"data.columns": _GRADES} | ({"data.target_scaling": goal} if goal else {})
+    tuner.start("orders.csv", target=target, trials=1, settings=QUICK | more)
+    tuner.export("orders", "out", kind="onnx")
+    how = json.loads(Path("out/predict.json").read_text())["members"][0]["encoding"]["columns"]
+    assert {table["kind"] for table in how} >= {
+        "number",
+        "date",
+        "time",
+        "boolean",
+        "ordinal",
+        "category",
+        "text",
+    }
+    told = np.array([[float(cell) for cell in line.split(",")] for line in alone("orders.csv")])
+    expected = tuner.predict("orders", "orders.csv").to_numpy()
+    assert told == pytest.approx(expected, rel=1e-3)
+
+
+def test_texts_are_read_as_the_study_reads_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    words = ["gut", "schön", "İyi", "schlecht", "öde", "ΜΈΓΑΣ", "42", "nicht", "ＡＢＣ", "e\u0301te\u0301"]
+    rows = [" ".join(rng.choice(words, rng.integers(1, 9))) + "!" for _ in range(160)]
+    kinds = ["good" if "gut" in row else "bad" for row in rows]
+    pd.DataFrame({"text": [*rows[:-1], "..."], "kind": kinds}).to_csv("texts.csv", index=False)
+    for tokens in ("words", "characters"):
+        settings = QUICK | {
+            "data.text": "text",
+            "data.tokens": tokens,
+            "trainer.model": "bag",
+            "name": tokens,
+        }
+        tuner.start("texts.csv", target="kind", trials=1, settings=settings)
+        shutil.rmtree("out", ignore_errors=True)
+        tuner.export(tokens, "out", kind="onnx")
+        assert alone("texts.csv") == tuner.predict(tokens, "texts.csv")["prediction"].tolist()
+
+
+def test_arrays_of_every_kind_are_read_as_the_study_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng, y = np.random.default_rng(0), np.arange(80) % 2
+    lengths = rng.integers(2, 7, 80)
+    inputs: dict[str, Any] = {
+        "pictures": rng.integers(0, 255, (80, 8, 8, 3)).astype(np.uint8),
+        "series": [rng.normal(size=(each, 2)) for each in lengths],
+        "tokens": [rng.integers(1, 9, each) for each in lengths],
+    }
+    models = {"pictures": "cnn", "series": "conv1d", "tokens": "bag"}
+    for name, x in inputs.items():
+        tuner.start(data=(x, y), trials=1, settings=QUICK | {"name": name, "trainer.model": models[name]})
+        tuner.export(name, name + "-out", kind="onnx", data=(x, y))
+        own, exported = tuner.load_model(name + "-out"), ExportedModel(name + "-out")
+        assert exported.probabilities(x) == pytest.approx(own.probabilities(x), abs=1e-4)  # type: ignore[attr-defined]
+
+
+def test_parts_of_predict_py_share_no_names() -> None:
+    names: Counter[str] = Counter()
+    for module in predict_json.MODULES:
+        names.update({name for node in ast.parse(inspect.getsource(module)).body for name in _defined(node)})
+    assert not [name for name, count in names.items() if count > 1]
+
+
+def _defined(node: ast.stmt) -> Iterator[str]:
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        yield node.name
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    yield from (each.id for target in targets for each in ast.walk(target) if isinstance(each, ast.Name))
 
 
 def test_a_mean_of_models_is_exported_as_one(houses: Path) -> None:

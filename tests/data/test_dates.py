@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tuner.data import dates
 from tuner.data.cells import TEXT
+from tuner.data.date_forms import DAY_FIRST, MONTH_FIRST, YEAR_FIRST
 
 MOMENTS = st.lists(st.integers(-2_000_000_000, 4_000_000_000), min_size=1, max_size=20)
 FORMATS = [
@@ -51,9 +52,9 @@ def test_what_is_no_time_is_none(text: str) -> None:
 @pytest.mark.parametrize(
     ("texts", "first", "case"),
     [
-        (["1/2/2023", "13/2/2023"], dates.DAY_FIRST, None),
-        (["1/2/2023", "1/13/2023"], dates.MONTH_FIRST, None),
-        (["45/1/12", "46/2/13"], dates.YEAR_FIRST, None),
+        (["1/2/2023", "13/2/2023"], DAY_FIRST, None),
+        (["1/2/2023", "1/13/2023"], MONTH_FIRST, None),
+        (["45/1/12", "46/2/13"], YEAR_FIRST, None),
         (["1/2/2023", "3/4/2023"], None, "1/2/2023"),
         (["1/1/2023", "2/2/2023"], None, None),
         (["1.2.2023", "3.4.2023"], None, None),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from tuner.api import raw_rows, standalone
 from tuner.core.dataset import Task
+from tuner.data import date_forms, number_forms, words
 from tuner.errors import TrialError
 from tuner.trainers import threshold
 from tuner.trainers.model import Model
@@ -20,10 +22,11 @@ if TYPE_CHECKING:
     from tuner.trainers.sklearn import SklearnModel
     from tuner.trainers.torch.model import TorchModel
 
-_READ = ("number", "boolean", "ordinal", "category")
-"""The kinds of columns that `standalone` reads by itself."""
+MODULES = (words, number_forms, date_forms, raw_rows, standalone)
+"""The modules that predict.py is put together of, in their order."""
 
-_IMPORT, _FUTURE = "from tuner.api.raw_rows import RawRows\n", "from __future__ import annotations\n"
+_OWN = re.compile(r"^from tuner\.\S+ import (?:\([^)]*\)|.*)\n", re.MULTILINE)
+_FUTURE = "from __future__ import annotations\n"
 
 
 def write_table(folder: Path, tables: Sequence[Mapping[str, Any]], model: Model) -> None:
@@ -45,8 +48,13 @@ def write_table(folder: Path, tables: Sequence[Mapping[str, Any]], model: Model)
             at = description[threshold.KEY]
             table["threshold"] = [list(context["classes"]).index(at["class"]), at["at"]]
     (folder / "predict.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-    program, rows = (inspect.getsource(each) for each in (standalone, raw_rows))
-    (folder / "predict.py").write_text(program.replace(_IMPORT, rows.partition(_FUTURE)[2]), encoding="utf-8")
+    (folder / "predict.py").write_text(_program(), encoding="utf-8")
+
+
+def _program() -> str:
+    """predict.py: the modules one after the other, without their imports of each other."""
+    parts = [inspect.getsource(each).partition(_FUTURE) for each in MODULES]
+    return parts[-1][0] + _FUTURE + "\n\n".join(_OWN.sub("", body).strip() for *_, body in parts) + "\n"
 
 
 def table_of(model: TorchModel | SklearnModel, file: str) -> dict[str, Any]:
@@ -55,7 +63,6 @@ def table_of(model: TorchModel | SklearnModel, file: str) -> dict[str, Any]:
     Raises:
         TrialError: it cannot prepare such rows by itself, or knows no meaning of the loss.
     """
-    from tuner.data.words import CATEGORY_MISSING
     from tuner.trainers.sklearn import SklearnModel
 
     description = model.description
@@ -71,7 +78,7 @@ def table_of(model: TorchModel | SklearnModel, file: str) -> dict[str, Any]:
         "features": context["features"],
         "input_shape": context["input_shape"],
         "encoding": how,
-        "missing": sorted(map(str, CATEGORY_MISSING)),
+        "missing": sorted(map(str, words.CATEGORY_MISSING)),
     }
 
 
@@ -105,15 +112,6 @@ def _of_estimator(model: SklearnModel) -> dict[str, Any]:
 
 def _unread(how: Mapping[str, Any]) -> str | None:
     """What of an encoding `standalone` does not read, in words."""
-    if "text" in how or "steps" in how:
-        return "texts" if "text" in how else "sequences of rows"
-    if "column" in how.get("images", {}):
-        return "files of images"
-    if how.get("series", {}).get("masked"):
-        return "series of different lengths"
-    for table in how.get("columns", ()):
-        if table["kind"] not in _READ or table.get("periodic"):
-            return f"the column '{table['name']}' ({table['kind']})"
-        if "notation" in table:
-            return f"the numbers of the column '{table['name']}' as they are written"
-    return None
+    if "steps" in how:
+        return "sequences of rows"
+    return "files of images" if "column" in how.get("images", {}) else None

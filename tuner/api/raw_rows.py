@@ -1,19 +1,50 @@
 """How `standalone` prepares raw rows: as `tuner.data` does, with numpy and the standard library alone.
 
-It becomes a part of predict.py, so it imports nothing of tuner.
+It becomes a part of predict.py, and so do the modules of tuner that it imports; see `predict_json`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-_WHOLE = re.compile(r"^(-?\d+)\.0+$")
+from tuner.data.date_forms import (
+    CLOCKED,
+    DAY_FIRST,
+    TIMES,
+    Fields,
+    circle,
+    compact,
+    date_parts,
+    read_dates,
+    read_times,
+)
+from tuner.data.number_forms import (
+    AROUND,
+    BETWEEN,
+    DASHED,
+    MINUS,
+    QUOTED,
+    TOKEN,
+    WORD,
+    WORDS,
+    Shape,
+    body_of,
+    in_ascii,
+    other_mark,
+)
+
+_WHOLE_NUMBER = re.compile(r"^(-?\d+)\.0+$")
+_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
+_ANY_NUMBER, _ANY_TOKEN = re.compile(AROUND % TOKEN), re.compile(TOKEN)
 _PADDING, _UNKNOWN = 0, 1
+_CHANNELS = (1, 3, 4)
 
 
 class RawRows:
@@ -40,19 +71,24 @@ class RawRows:
     def encoded(self, rows: Any) -> NDArray[Any]:
         """The model's unscaled inputs, of which each row has the shape that the model was trained on."""
         how, shape = self.table["encoding"], tuple(self.table["input_shape"])
+        is_table = isinstance(rows, Mapping) or hasattr(rows, "columns")
         x: NDArray[Any]
-        if isinstance(rows, Mapping) or hasattr(rows, "columns"):
+        if "text" in how:
+            x = _text_tokens(_present(rows, [how["text"]["name"]])[0] if is_table else rows, how["text"])
+        elif is_table:
             x = self._columns(rows)
         elif "columns" in how:
             raise ValueError(f"give rows by the names of their columns: {', '.join(_named(how))}")
+        elif "tokens" in how:
+            x = _tokens(_rectangular(rows, 0), how["tokens"])
+        elif "series" in how:
+            x = _series(_rectangular(rows, np.nan).astype(np.float32), how["series"])
         else:
-            x = np.asarray(rows)
-            if "tokens" in how:
-                x = _tokens(x, how["tokens"])
-            elif "series" in how:
-                x = _series(np.asarray(x, np.float32), how["series"])
+            x = _images(np.asarray(rows)) if "images" in how else np.asarray(rows)
         if x.shape[1:] != shape:
             raise ValueError(f"rows have shape {x.shape[1:]} each; the model needs {shape}")
+        if not np.isfinite(x).all():
+            raise ValueError("rows hold NaN or infinite values; fill them in or leave these rows out")
         return x
 
     def scaled(self, x: NDArray[Any]) -> NDArray[Any]:
@@ -73,54 +109,45 @@ class RawRows:
 
     def _columns(self, rows: Any) -> NDArray[np.float32]:
         how = self.table["encoding"]
-        wanted = _named(how) if "columns" in how else self.table["features"]
-        present = list(rows.columns) if hasattr(rows, "columns") else list(rows)
-        if absent := [name for name in wanted if name not in present]:
-            raise ValueError(f"columns are missing: {', '.join(absent)}")
         if "columns" not in how:
-            return np.stack([np.asarray(rows[name], np.float32) for name in wanted], axis=1)
+            cells = _present(rows, self.table["features"])
+            return np.stack([np.asarray(each, np.float32) for each in cells], axis=1)
         tables = sorted(how["columns"], key=lambda table: table.get("embedded", False))
-        parts = [part for table in tables for part in self._column(list(rows[table["name"]]), table)]
+        cells = _present(rows, [table["name"] for table in tables])
+        parts = [part for pair in zip(cells, tables, strict=True) for part in self._column(*pair)]
         return np.stack(parts, axis=1).astype(np.float32)
 
     def _column(self, cells: Sequence[Any], table: Mapping[str, Any]) -> list[NDArray[Any]]:
-        kind = table["kind"]
+        kind, texts = table["kind"], _texts(cells, table.get("absent", ()))
+        if kind in ("category", "text", "ordinal"):
+            gone = set() if table.get("own") else set(self.table["missing"])
+            texts = ["" if text in gone else text for text in texts]
         if kind == "category":
-            return self._category(cells, table)
-        texts = [_text(cell) for cell in cells]
+            return _category(texts, table)
+        if kind == "text":
+            return _words_there(texts, table)
         if kind == "boolean":
-            truth = (
-                {"1": 1.0, "0": 0.0} | dict.fromkeys(table["true"], 1.0) | dict.fromkeys(table["false"], 0.0)
-            )
-            values = [truth.get(text.lower(), np.nan) for text in texts]
+            truth = dict.fromkeys(table["true"], 1.0) | dict.fromkeys(table["false"], 0.0)
+            truth = {"1": 1.0, "0": 0.0, "true": 1.0, "false": 0.0} | truth
+            values = np.asarray([truth.get(text.lower(), np.nan) for text in texts])
         elif kind == "ordinal":
             order = {_folded(str(name)): place + 1.0 for place, name in enumerate(table["order"])}
-            values = [order.get(_folded(text), np.nan) for text in texts]
+            values = np.asarray([order.get(_folded(text), np.nan) for text in texts])
+        elif kind == "date":
+            stamps = _stamps(texts, table)
+            lost = np.isnan(stamps)
+            parts = date_parts(np.where(lost, table["fill_s"], stamps), table)
+            return [*parts, lost] if table["missing"] else parts
+        elif kind == "time":
+            values = _hours_of(texts)
         else:
-            values = [_number(text) for text in texts]
-        found = np.asarray(values, np.float64)
-        found[~np.isfinite(found)] = np.nan
-        lost = np.isnan(found)
-        parts: list[NDArray[Any]] = [np.where(lost, table["fill"], found)]
-        return [*parts, lost] if table["missing"] else parts
-
-    def _category(self, cells: Sequence[Any], table: Mapping[str, Any]) -> list[NDArray[Any]]:
-        is_folded, own = table.get("folded"), table.get("own")
-        names = [_folded(name) if is_folded else name for name in table["categories"]]
-        at: dict[str, int] = {}
-        for place, name in enumerate(names):
-            at.setdefault(name, place)
-        texts = [_text(cell) for cell in cells]
-        gone = set(() if own else self.table["missing"]) | {""}
-        lost = np.asarray([text in gone for text in texts])
-        codes = np.asarray([at.get(_folded(text) if is_folded else text, -1) for text in texts])
-        codes = np.where(lost, table["categories"].index(table["fill"]) if "fill" in table else -1, codes)
-        if table.get("embedded"):
-            if table["missing"]:
-                return [np.where(lost & (codes < 0), len(names) + 1, codes + 1)]
-            return [codes + 1]
-        parts: list[NDArray[Any]] = [codes == place for place in range(len(names))]
-        parts += [~lost & (codes < 0)] if table["other"] else []
+            values = np.asarray([_number(text, table.get("notation", {})) for text in texts])
+        with np.errstate(invalid="ignore"):
+            values = np.where(np.abs(values) <= np.finfo(np.float32).max, values, np.nan)
+        lost = np.isnan(values)
+        parts = [np.where(lost, table["fill"], values)]
+        if table.get("periodic"):
+            parts += circle(parts[0] / 24)
         return [*parts, lost] if table["missing"] else parts
 
 
@@ -128,28 +155,161 @@ def _named(how: Mapping[str, Any]) -> list[str]:
     return [table["name"] for table in how["columns"]]
 
 
+def _present(rows: Any, wanted: Sequence[str]) -> list[list[Any]]:
+    present = list(rows.columns) if hasattr(rows, "columns") else list(rows)
+    if absent := [name for name in wanted if name not in present]:
+        raise ValueError(f"columns are missing: {', '.join(absent)}")
+    return [list(rows[name]) for name in wanted]
+
+
+def _texts(cells: Sequence[Any], absent: Sequence[Any] = ()) -> list[str]:
+    """Cells as they would stand in a CSV file; empty for what is missing."""
+    gone = {_text(value).lower() for value in absent}
+    found = [_text(cell) for cell in cells]
+    return ["" if text.lower() in gone else text for text in found] if gone else found
+
+
 def _text(cell: Any) -> str:
-    """A cell as it would stand in a CSV file; empty for what is missing."""
     if cell is None or cell != cell:
         return ""
+    if hasattr(cell, "total_seconds"):
+        cell = cell.total_seconds()
     if isinstance(cell, float | np.floating) and float(cell).is_integer():
         return str(int(cell))
-    return str(int(cell)) if isinstance(cell, bool | np.bool_) else str(cell).strip()
+    return _UNSEEN.sub("", str(cell)).strip()
 
 
 def _folded(text: str) -> str:
-    return _WHOLE.sub(r"\1", text.strip().lower())
+    return _WHOLE_NUMBER.sub(r"\1", text.strip().lower())
 
 
-def _number(text: str) -> float:
+def _category(texts: Sequence[str], table: Mapping[str, Any]) -> list[NDArray[Any]]:
+    is_folded = table.get("folded")
+    names = [_folded(name) if is_folded else name for name in table["categories"]]
+    at: dict[str, int] = {}
+    for place, name in enumerate(names):
+        at.setdefault(name, place)
+    lost = np.asarray([not text for text in texts])
+    codes = np.asarray([at.get(_folded(text) if is_folded else text, -1) for text in texts])
+    codes = np.where(lost, table["categories"].index(table["fill"]) if "fill" in table else -1, codes)
+    if table.get("embedded"):
+        if table["missing"]:
+            return [np.where(lost & (codes < 0), len(names) + 1, codes + 1)]
+        return [codes + 1]
+    parts: list[NDArray[Any]] = [codes == place for place in range(len(names))]
+    parts += [~lost & (codes < 0)] if table["other"] else []
+    return [*parts, lost] if table["missing"] else parts
+
+
+def _split(text: str, letters: str) -> list[str]:
+    """Runs of letters and digits in lower case; of which kinds `letters` says, as in Unicode."""
+    lower = "".join(letter.lower()[:1] for letter in unicodedata.normalize("NFC", text))
+    return "".join(c if unicodedata.category(c)[0] in letters else " " for c in lower).split()
+
+
+def _words_there(texts: Sequence[str], table: Mapping[str, Any]) -> list[NDArray[Any]]:
+    rows = [_split(text, "LN") for text in texts]
+    parts: list[NDArray[Any]] = [np.asarray([len(words) for words in rows])]
+    sets = [set(words) for words in rows]
+    parts += [np.asarray([word in words for words in sets]) for word in table["words"]]
+    return [*parts, np.asarray([not text for text in texts])] if table["missing"] else parts
+
+
+def _text_tokens(cells: Any, how: Mapping[str, Any]) -> NDArray[np.int32]:
+    places = {token: place for place, token in enumerate(how["known"], _UNKNOWN + 1)}
+    x = np.full((len(cells), how["length"]), _PADDING, np.int32)
+    x[:, 0] = _UNKNOWN
+    for row, text in zip(x, _texts(cells), strict=True):
+        is_words = how["tokens"] == "words"
+        tokens = _split(text, "LMN") if is_words else list(unicodedata.normalize("NFC", text))
+        found = [places.get(token, _UNKNOWN) for token in tokens[: how["length"]]]
+        row[: len(found)] = found
+    return x
+
+
+def _number(text: str, how: Mapping[str, Any]) -> float:
+    """A text as a number in a column's notation; NaN of what is none."""
+    if not text:
+        return float("nan")
+    text = re.sub(QUOTED, r"\1\2\3", in_ascii(text) if not text.isascii() else text)
+    text = re.sub(DASHED, r"\1", text)
+    if re.match(WORD, text):
+        return WORDS.get(text.strip().lower(), float("inf"))
+    decimal, thousands = how.get("decimal", "."), how.get("thousands", ",")
+    found = _in_marks(text, decimal, thousands, how)
+    if np.isnan(found) and how.get("mixed"):
+        found = _in_marks(text, other_mark(decimal), decimal, how)
+    return found
+
+
+def _in_marks(text: str, decimal: str, thousands: str, how: Mapping[str, Any]) -> float:
+    if not _ANY_NUMBER.match(text):
+        return float("nan")
+    shape = Shape.of(_ANY_TOKEN.sub("0", text))
+    body, factor = text[shape.before : len(text) - shape.after], shape.factor(how.get("unit", ""))
+    if np.isnan(factor) or (shape.mark and not how.get("marks")):
+        return float("nan")
+    if not re.match(body_of(decimal, thousands), body):
+        return float("nan")
+    digits = re.sub(f"[{BETWEEN}{other_mark(decimal)}]", "", body).replace(",", ".")
+    size = float(re.sub(f"[{MINUS}]", "-", digits))
+    # 44 / 100 is the float that 0.44 is; 44 * 0.01 is not always.
+    return size / round(1 / factor) if abs(factor) < 1 else size * factor
+
+
+def _stamps(texts: Sequence[str], table: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Dates in seconds since 1970; NaN elsewhere."""
+    if table.get("compact"):
+        return compact(np.asarray([_number(text, {}) for text in texts]))
+    if form := table.get("format"):
+        return np.asarray([_formatted(text, form) for text in texts])
+    return read_dates(len(texts), _fields_of(texts), table.get("first", DAY_FIRST))
+
+
+def _formatted(text: str, form: str) -> float:
     try:
-        return float(text)
+        found = datetime.strptime(text, form)
     except ValueError:
         return float("nan")
+    return (found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp()
+
+
+def _hours_of(texts: Sequence[str]) -> NDArray[np.float64]:
+    found = np.full(len(texts), np.nan)
+    clocked = np.asarray([i for i, text in enumerate(texts) if re.search(CLOCKED, text)], np.intp)
+    read = _fields_of(texts)(TIMES, clocked)
+    if len(read.at):
+        found[clocked[read.at]] = read_times(read)
+    return found
+
+
+def _fields_of(texts: Sequence[str]) -> Callable[[str, NDArray[np.intp]], Fields]:
+    def fields(pattern: str, rest: NDArray[np.intp]) -> Fields:
+        compiled = re.compile(pattern)
+        matches = [compiled.search(texts[i]) for i in rest]
+        at = np.asarray([i for i, match in enumerate(matches) if match], np.intp)
+        there = [match for match in matches if match]
+        names = compiled.groupindex
+        return Fields(at, {n: np.array([*(m[n] or "" for m in there), None], object)[:-1] for n in names})
+
+    return fields
+
+
+def _rectangular(rows: Any, nothing: Any) -> NDArray[Any]:
+    """Rows of different lengths as one array."""
+    if isinstance(rows, np.ndarray) and rows.dtype != object:
+        return rows
+    each = [np.asarray(row) for row in rows]
+    if len({len(row) for row in each}) < 2:
+        return np.asarray(each)
+    found = np.full((len(each), max(map(len, each)), *each[0].shape[1:]), nothing)
+    for place, row in zip(found, each, strict=True):
+        place[: len(row)] = row
+    return found
 
 
 def _tokens(x: NDArray[Any], how: Mapping[str, Any]) -> NDArray[np.int32]:
-    x = x[:, : how["length"]]
+    x = np.take_along_axis(x, np.argsort(x == _PADDING, axis=1, kind="stable"), 1)[:, : how["length"]]
     x = np.pad(x, ((0, 0), (0, how["length"] - x.shape[1])), constant_values=_PADDING)
     x = np.where(x < how["known"], x, _UNKNOWN).astype(np.int32)
     x[~(x != _PADDING).any(axis=1), 0] = _UNKNOWN
@@ -157,6 +317,21 @@ def _tokens(x: NDArray[Any], how: Mapping[str, Any]) -> NDArray[np.int32]:
 
 
 def _series(x: NDArray[np.float32], how: Mapping[str, Any]) -> NDArray[np.float32]:
-    if how["masked"] or x.shape[1] != how["length"]:
-        raise ValueError(f"give series of {how['length']} steps each, all of them there")
-    return x
+    """The last steps of each row, and whether they are there where that is not said of all."""
+    x, length = x[:, :, None] if x.ndim == 2 else x, how["length"]
+    gone: NDArray[np.bool_] = np.asarray(np.isnan(x).all(axis=2))
+    behind = np.logical_and.accumulate(gone[:, ::-1], axis=1)
+    steps = x.shape[1] - behind.sum(axis=1)
+    at = np.maximum(steps - length, 0)[:, None] + np.arange(length)
+    there = (at < steps[:, None])[:, :, None]
+    taken = np.take_along_axis(x, np.minimum(at, x.shape[1] - 1)[:, :, None], axis=1)
+    found = np.where(there, taken, np.float32(0))
+    return np.concatenate([found, there.astype(np.float32)], axis=2) if how["masked"] else found
+
+
+def _images(x: NDArray[Any]) -> NDArray[Any]:
+    """(N, C, H, W); they may be (N, H, W), or (N, H, W, C) where that is clear."""
+    if x.ndim == 3:
+        return x[:, None]
+    is_last = x.ndim == 4 and x.shape[3] in _CHANNELS and x.shape[1] not in _CHANNELS
+    return np.moveaxis(x, 3, 1) if is_last else x

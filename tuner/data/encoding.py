@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tuner.data import column, dates, free_text
+from tuner.data import column, free_text
 from tuner.data.cells import TEXT, Cells
-from tuner.data.dates import DAY_S
+from tuner.data.date_forms import DAY_FIRST, circle, compact, date_parts
 from tuner.data.fitting import categories_of, cells_of, folded, places, table_of, without_missing
 from tuner.data.notation import PLAIN, Notation
 from tuner.data.notes import Notes, listed
@@ -155,7 +155,7 @@ def _encode_column(raw: pd.Series[Any], table: Mapping[str, Any]) -> _Encoded:
     if kind == "date":
         stamps = stamps_of(cells, table)
         lost = np.isnan(stamps)
-        parts = _date_parts(np.where(lost, table["fill_s"], stamps), table)
+        parts = date_parts(np.where(lost, table["fill_s"], stamps), table)
     elif kind == "text":
         texts = categories_of(cells, table)
         lost = pc.is_null(texts).to_numpy(zero_copy_only=False)
@@ -174,7 +174,7 @@ def _encode_column(raw: pd.Series[Any], table: Mapping[str, Any]) -> _Encoded:
         lost = np.isnan(values)
         parts = [np.where(lost, table["fill"], values) if lost.any() else values]
         if table.get("periodic"):
-            parts += _circle(parts[0] / 24)
+            parts += circle(parts[0] / 24)
     if table["missing"]:
         parts.append(lost)
     return list(zip(_names(table), parts, strict=True))
@@ -195,10 +195,10 @@ def values_of(cells: Cells, table: Mapping[str, Any]) -> NDArray[np.float64]:
 def stamps_of(cells: Cells, table: Mapping[str, Any]) -> NDArray[np.float64]:
     """The dates that a column holds, in seconds since 1970; NaN where it holds none; (N,)."""
     if table.get("compact"):
-        return cells.seconds(dates.DAY_FIRST) if cells.are_dates else dates.compact(cells.numbers())
+        return cells.seconds(DAY_FIRST) if cells.are_dates else compact(cells.numbers())
     if "first" not in table:
         # Models of before `first` was kept name one of three formats, which read the same.
-        return cells.seconds(dates.DAY_FIRST)
+        return cells.seconds(DAY_FIRST)
     return cells.seconds(table["first"], table.get("format"))
 
 
@@ -226,33 +226,6 @@ def _share_words(texts: Sequence[dict[str, Any]], notes: Notes) -> None:
     for table, words in zip(texts, free_text.shared([t["words"] for t in texts]), strict=True):
         table["words"] = words
         notes.add("text", f"{table['name']} ({len(words)} of {table.pop('different')} words)")
-
-
-def _date_parts(stamps: NDArray[np.float64], table: Mapping[str, Any]) -> list[NDArray[Any]]:
-    whole = np.floor(stamps).astype(np.int64)
-    day, second = whole // DAY_S, whole % DAY_S
-    months = whole.astype("datetime64[s]").astype("datetime64[M]").astype(np.int64)
-    weekdays = (day + 3) % 7  # 1970-01-01 was a Thursday; Monday is 0
-    days = (stamps - table["origin_s"]) / DAY_S
-    if not table.get("periodic"):
-        # Models of before dates were periodic take these as they are.
-        return [days, months % 12 + 1, weekdays, *[second / 3600] * table["hours"]]
-    years = whole.astype("datetime64[s]").astype("datetime64[Y]").astype(np.int64)
-    first, following = (_first_day(years + more) for more in (0, 1))
-    turns = [months % 12 / 12, (day - first) / (following - first), weekdays / 7]
-    turns += [second / DAY_S] * table["hours"]
-    return [days, *(part for turn in turns for part in _circle(turn))]
-
-
-def _first_day(years: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The first day of years since 1970, in days since 1970."""
-    found: NDArray[np.int64] = years.astype("datetime64[Y]").astype("datetime64[D]").astype(np.int64)
-    return found
-
-
-def _circle(turns: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Sine and cosine of what begins anew after 1."""
-    return [np.sin(2 * np.pi * turns), np.cos(2 * np.pi * turns)]
 
 
 def _names(table: Mapping[str, Any]) -> list[str]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tuner.core.column_spec import ColumnSpec
 from tuner.data import column, free_text
 from tuner.data.cells import TEXT, Cells
-from tuner.data.dates import DAY_S
+from tuner.data.date_forms import DAY_S
 from tuner.data.notation import PLAIN
 from tuner.data.notes import Notes, open_number, written
 from tuner.data.options import Options

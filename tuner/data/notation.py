@@ -8,9 +8,7 @@ shape is understood once. Numbers that are all written plainly take a short cut,
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -20,43 +18,29 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tuner.data.words import CURRENCIES, FAMILIES, SCALES
-
-SPACES = " \u00a0\u2009\u202f\u2007"
-"""Blanks that separate thousands: also no-break, thin and figure space."""
-
-QUOTES = "'\u2019\u00b4`_"
-"""Apostrophes, as in Switzerland, and the underscore, which separate thousands."""
+from tuner.data.number_forms import (
+    AROUND,
+    BETWEEN,
+    DASHED,
+    FOREIGN,
+    MINUS,
+    QUOTED,
+    TOKEN,
+    WORD,
+    WORDS,
+    Shape,
+    body_of,
+    family_of,
+    in_ascii,
+    is_money,
+    other_mark,
+    stem,
+)
+from tuner.data.words import SCALES
 
 _MOST_SHAPES = 200
 _HEAD = 100
-_MINUS = "\\-\u2212\u2013\u2012\u2010\u2011\ufe63\uff0d"
-_BETWEEN = re.escape(SPACES + QUOTES)
-_TOKEN = rf"\d(?:[\d.,{_BETWEEN}]*\d)?[.,]?(?:[eE][+{_MINUS}]?\d+)?"
-_SIGNS = (
-    "$\u00a2-\u00a5\u058f\u060b\u09f2\u09f3\u0e3f\u17db\u20a0-\u20c0"
-    "\ufdfc\ufe69\uff04\uffe0\uffe1\uffe5\uffe6"
-)
-_CURRENCY = (
-    rf"(?:[a-z]{{0,3}}[{_SIGNS}]|" + "|".join(map(re.escape, sorted(CURRENCIES, key=len, reverse=True))) + ")"
-)
-_BOUND = "[<>~\u2248\u2264\u2265]=?" + r"|(?:ca|circa|approx|about|etwa|rund)\b\.?"
-_MARK = "[+*\u2020\u2021\u00a7]+" + r"|\[\w{1,2}\]"
-_UNIT = rf"[^\d\s.,()'\"{_MINUS}](?:[^\d()\"]{{0,18}}[^\d()\"\s{_MINUS}])?"
-_AROUND = (
-    rf"(?i)^\s*(?P<bound>{_BOUND})?\s*(?P<front>{_CURRENCY})?\s*(?P<open>\()?\s*(?P<sign>[+{_MINUS}])?\s*(?P<currency>{_CURRENCY})?\s*"
-    rf"(?P<second>[+{_MINUS}])?\s*(?P<lead>[.,])?%s\s*(?P<mark>{_MARK})?\s*(?:(?P<early>[{_MINUS}])\s+)?(?P<unit>{_UNIT})?\s*(?P<behind>[{_MINUS}])?\s*"
-    rf"(?:(?P<close>\))\s*(?P<last>{_UNIT})?)?\s*$"
-)
-_SHAPE = re.compile(_AROUND % "0")
-_NUMBER = re.compile(_AROUND % _TOKEN)
-_DASHED = rf"(\d)[.,/][{_MINUS}]{{1,2}}"
-_QUOTED = r"^=?\"(.*)\"$|^'(.*)'$|^'([^']*)$"
-_GROUPS = "|".join(rf"(?:{re.escape(mark)}\d{{3}})+" for mark in SPACES + QUOTES)
-_WORD = r"(?i)^\s*[+-]?(?:true|false|inf|infinity)\s*$"
-_WORDS = {"true": 1.0, "false": 0.0, "-inf": -np.inf, "-infinity": -np.inf}
-_FOREIGN = "[^\\P{Nd}0-9]|[\u066b\u066c]"
-_ARABIC = {"\u066b": ".", "\u066c": ","}
+_NUMBER = re.compile(AROUND % TOKEN)
 
 
 @dataclass(frozen=True)
@@ -121,11 +105,11 @@ class Written:
 
     def __init__(self, texts: Any) -> None:
         bare = _bare(pc.fill_null(texts, ""))
-        self._fits = _matches(bare, _AROUND % _TOKEN)
+        self._fits = _matches(bare, AROUND % TOKEN)
         self._words = _truths(bare)
         bare = bare.filter(pa.array(self._fits))
-        coded = pc.dictionary_encode(pc.replace_substring_regex(bare, _TOKEN, "0"))
-        self._shapes = [_Shape.of(text) for text in coded.dictionary.to_pylist()[:_MOST_SHAPES]]
+        coded = pc.dictionary_encode(pc.replace_substring_regex(bare, TOKEN, "0"))
+        self._shapes = [Shape.of(text) for text in coded.dictionary.to_pylist()[:_MOST_SHAPES]]
         self._shape = coded.indices.to_numpy(zero_copy_only=False)
         if len(coded.dictionary) > _MOST_SHAPES:
             known = self._shape < _MOST_SHAPES
@@ -137,7 +121,7 @@ class Written:
         """Every text as a number in this notation; NaN elsewhere; (N,)."""
         if notation.mixed:
             other = replace(
-                notation, decimal=_other(notation.decimal), thousands=notation.decimal, mixed=False
+                notation, decimal=other_mark(notation.decimal), thousands=notation.decimal, mixed=False
             )
             values = self.numbers(replace(notation, mixed=False))
             return np.where(np.isnan(values), self.numbers(other), values)
@@ -147,12 +131,12 @@ class Written:
             for shape, c in zip(self._shapes, counts, strict=True)
         ]
         factors = np.array(factors)[self._shape]
-        fits = _matches(self._body, _body(notation.decimal, notation.thousands)) & ~np.isnan(factors)
+        fits = _matches(self._body, body_of(notation.decimal, notation.thousands)) & ~np.isnan(factors)
         factors = factors[fits]
-        digits = _without(self._body.filter(pa.array(fits)), f"[{_BETWEEN}{_other(notation.decimal)}]", "")
+        digits = _without(self._body.filter(pa.array(fits)), f"[{BETWEEN}{other_mark(notation.decimal)}]", "")
         if notation.decimal == ",":
             digits = pc.replace_substring(digits, ",", ".")
-        sizes = _floats(_without(digits, f"[{_MINUS}]", "-"))
+        sizes = _floats(_without(digits, f"[{MINUS}]", "-"))
         # 44 / 100 is the float that 0.44 is; 44 * 0.01 is not always.
         shares = np.abs(factors) < 1
         sizes = np.where(shares, sizes / np.round(1 / np.where(shares, factors, 1.0)), sizes * factors)
@@ -183,9 +167,9 @@ class Written:
         found: Counter[str] = Counter()
         for shape, size in zip(self._shapes, np.bincount(self._shape, minlength=1).tolist(), strict=False):
             if np.isnan(shape.factor("")):
-                found[_stem(shape.unit)] += size
+                found[stem(shape.unit)] += size
         for unit, _ in found.most_common():
-            alike = [other for other in found if other == unit or other in _family(unit)]
+            alike = [other for other in found if other == unit or other in family_of(unit)]
             if sum(found[other] for other in alike) > len(self._shape) / 2:
                 return unit
         return ""
@@ -206,7 +190,7 @@ class Written:
     def currencies(self) -> list[str]:
         """The currencies that stand beside numbers."""
         return sorted(
-            {word for shape in self._shapes for word in (shape.money, shape.unit) if _is_money(word)}
+            {word for shape in self._shapes for word in (shape.money, shape.unit) if is_money(word)}
         )
 
     def has_percent(self) -> bool:
@@ -215,7 +199,7 @@ class Written:
 
     @cached_property
     def _is_number(self) -> dict[str, NDArray[np.bool_]]:
-        return {mark: _matches(self._body, _body(mark, _other(mark))) for mark in ".,"}
+        return {mark: _matches(self._body, body_of(mark, other_mark(mark))) for mark in ".,"}
 
     def _bodies(self, bare: Any) -> Any:
         """The digits and what stands between them, without what surrounds them."""
@@ -231,117 +215,22 @@ class Written:
         return pa.concat_arrays(parts).take(pa.array(np.argsort(np.concatenate(places))))
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """What surrounds the digits of a number.
-
-    Attributes:
-        before: how many letters stand before the digits.
-        after: how many stand behind them.
-        is_negative: whether that makes it negative.
-        unit: what stands behind.
-        money: the currency before it.
-        mark: the sign of a bound before it, or of a footnote behind it.
-    """
-
-    before: int
-    after: int
-    is_negative: bool
-    unit: str
-    money: str
-    mark: str = ""
-
-    @classmethod
-    def of(cls, text: str) -> _Shape:
-        """Of a text with one 0 for all digits."""
-        at = text.index("0")
-        found = _SHAPE.match(text)
-        if found is None or (found["open"] is None) != (found["close"] is None):
-            return cls(at, len(text) - at - 1, False, "?", "")
-        part = {name: (value or "").strip() for name, value in found.groupdict().items()}
-        minus = any(re.fullmatch(f"[{_MINUS}]", part[key]) for key in ("sign", "second", "early", "behind"))
-        return cls(
-            before=at - len(part["lead"]),
-            after=len(text) - at - 1,
-            is_negative=minus or part["open"] == "(",
-            unit=" ".join(filter(None, (part["unit"], part["last"]))),
-            money=part["front"] or part["currency"],
-            mark=part["bound"] + part["mark"],
-        )
-
-    def factor(self, unit: str) -> float:
-        """What the digits are multiplied by, where this unit may stand behind them; NaN if another does."""
-        factor = {"m": 1e6, "b": 1e9}.get(self.unit.lower(), np.nan) if self.money else np.nan
-        factor = _factor(self.unit, unit) if np.isnan(factor) else factor
-        return -factor if self.is_negative else factor
-
-
-def _factor(unit: str, shared: str) -> float:
-    if not unit or _is_money(unit) or (shared and _stem(unit) == shared):
-        return 1.0
-    lower = unit.lower()
-    is_spelled = len(unit) > 1 or unit in "LWB" or unit == lower  # H is no hour
-    if is_spelled and shared and shared in (family := _family(lower)) and lower in family:
-        return family[lower] / family[shared]
-    if unit in SCALES or (lower in SCALES and (len(unit) > 1 or unit == "K")):
-        return SCALES[unit if unit in SCALES else lower]
-    for end in range(1, len(unit)):  # a factor before a currency: Mio. EUR
-        if _is_money(unit[end:].strip()) and not np.isnan(factor := _factor(unit[:end].strip(), "")):
-            return factor
-    return np.nan
-
-
-def _family(unit: str) -> Mapping[str, float]:
-    """The units that this one can be converted to."""
-    return next((family for family in FAMILIES if unit in family), {})
-
-
-def _stem(unit: str) -> str:
-    """The same for one and many: year and years, Tag and Tage."""
-    word = unit.strip(" .").lower()
-    return re.sub(r"(?:e?s|e?n|e)$" if len(word) > 3 else r"(?<=..)s$", "", word)
-
-
-def _is_money(word: str) -> bool:
-    signs = [unicodedata.category(letter) == "Sc" for letter in word]
-    return word.lower() in CURRENCIES or (any(signs) and len(word) <= 4 and (word[0].isalpha() or signs[0]))
-
-
 def _bare(texts: Any) -> Any:
     """Without quotes around them, with the digits of ASCII, and 12,- as 12."""
     is_ascii = bool(pc.all(pc.string_is_ascii(texts)).as_py())
-    if not is_ascii and bool(pc.any(pc.match_substring_regex(texts, _FOREIGN)).as_py()):
-        texts = pa.array([_ascii(text) for text in texts.to_pylist()], texts.type)
+    if not is_ascii and bool(pc.any(pc.match_substring_regex(texts, FOREIGN)).as_py()):
+        texts = pa.array([in_ascii(text) for text in texts.to_pylist()], texts.type)
     if bool(pc.any(pc.match_substring_regex(texts, "[\"']")).as_py()):
-        texts = pc.replace_substring_regex(pc.utf8_trim_whitespace(texts), _QUOTED, r"\1\2\3")
-    return _without(texts, _DASHED, r"\1")
-
-
-def _ascii(text: str) -> str:
-    """With the digits of ASCII for those of any script."""
-    return "".join(_ARABIC.get(c) or str(unicodedata.decimal(c, c)) for c in text)
+        texts = pc.replace_substring_regex(pc.utf8_trim_whitespace(texts), QUOTED, r"\1\2\3")
+    return _without(texts, DASHED, r"\1")
 
 
 def _truths(texts: Any) -> NDArray[np.float64]:
     """1 for true, 0 for false, infinities; NaN elsewhere; (N,)."""
     values = np.full(len(texts), np.nan)
-    for i in np.flatnonzero(_matches(texts, _WORD)).tolist():
-        values[i] = _WORDS.get(str(texts[i].as_py()).strip().lower(), np.inf)
+    for i in np.flatnonzero(_matches(texts, WORD)).tolist():
+        values[i] = WORDS.get(str(texts[i].as_py()).strip().lower(), np.inf)
     return values
-
-
-def _body(decimal: str, thousands: str) -> str:
-    groups = _GROUPS
-    if thousands in (".", ","):
-        groups += rf"|(?:{re.escape(thousands)}\d{{3}})+"
-    lakhs = r"|[1-9]\d?(?:,\d{2})+,\d{3}" if thousands == "," else ""
-    point = re.escape(decimal)
-    exponent = rf"(?:[eE][+{_MINUS}]?\d+)?"
-    return rf"^(?:(?:\d+|[1-9]\d{{0,2}}(?:{groups}){lakhs})(?:{point}\d*)?|{point}\d+){exponent}$"
-
-
-def _other(decimal: str) -> str:
-    return "," if decimal == "." else "."
 
 
 def _without(texts: Any, pattern: str, instead: str) -> Any:

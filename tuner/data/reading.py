@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from tuner.core.column_spec import ColumnSpec
 from tuner.data import dates, notation, plain_numbers
 from tuner.data.cells import TEXT, Cells
+from tuner.data.date_forms import DAY_FIRST, MONTH_FIRST, compact
 from tuner.data.notation import PLAIN, Notation, Written
 from tuner.data.options import Options
 from tuner.data.threads import each
@@ -62,7 +63,7 @@ class ColumnReading:
     known: Cells
     values: NDArray[np.float64] | None = None
     notation: Notation = PLAIN
-    first: str = dates.DAY_FIRST
+    first: str = DAY_FIRST
     form: str | None = None
     true: tuple[str, ...] = ()
     false: tuple[str, ...] = ()
@@ -92,9 +93,9 @@ def read_columns(rows: pd.DataFrame, options: Options) -> list[ColumnReading]:
     found = each(lambda name: _read(str(name), rows[name], options), rows.columns, len(rows))
     decimal = _majority([r.votes for r in found if r.kind == "number"], ".", ",")
     first = _majority(
-        [1 if r.first == dates.DAY_FIRST else -1 for r in found if r.kind == "date" and r.votes],
-        dates.DAY_FIRST,
-        dates.MONTH_FIRST,
+        [1 if r.first == DAY_FIRST else -1 for r in found if r.kind == "date" and r.votes],
+        DAY_FIRST,
+        MONTH_FIRST,
     )
     return [_settled(reading, decimal, first, options) for reading in found]
 
@@ -139,7 +140,7 @@ def _read(name: str, raw: pd.Series[Any], options: Options) -> ColumnReading:
     if asked.kind in ("category", "text", "ordinal", "drop") or (cells.is_declared and asked.kind is None):
         return ColumnReading(name, "category", cells, cells)
     if cells.are_dates:
-        return ColumnReading(name, "date", cells, cells, cells.seconds(dates.DAY_FIRST))
+        return ColumnReading(name, "date", cells, cells, cells.seconds(DAY_FIRST))
     if cells.texts is None:
         votes = options.votes.get(name, 0)
         return _of_numbers(ColumnReading(name, "number", cells, cells, cells.numbers(), votes=votes), asked)
@@ -174,7 +175,7 @@ def _of_numbers(reading: ColumnReading, asked: ColumnSpec) -> ColumnReading:
     """Numbers, or the dates that numbers such as 20230127 are."""
     values = reading.values
     if asked.kind is None and reading.kind == "number" and values is not None and dates.are_compact(values):
-        stamps = dates.compact(values)
+        stamps = compact(values)
         return replace(reading, kind="date", values=stamps, compact=True, votes=0, open_case=None)
     return reading
 
@@ -243,12 +244,12 @@ class _Candidates:
         if form is not None:
             return replace(reading, values=known.seconds("", form))
         first, case = dates.order(known.texts)
-        values = known.seconds(first or dates.DAY_FIRST)
+        values = known.seconds(first or DAY_FIRST)
         return replace(
             reading,
             values=values,
-            first=first or dates.DAY_FIRST,
-            votes=int(first in (dates.DAY_FIRST, dates.MONTH_FIRST)),
+            first=first or DAY_FIRST,
+            votes=int(first in (DAY_FIRST, MONTH_FIRST)),
             open_case=case,
         )
 
@@ -324,7 +325,7 @@ def _settled(
         chosen = decimal or options.hint or "."
         return told if chosen == "." else _numbers_in(told, chosen, asked)
     slashed = "/" in reading.open_case
-    usual = dates.DAY_FIRST if options.hint == "," or not slashed else dates.MONTH_FIRST
+    usual = DAY_FIRST if options.hint == "," or not slashed else MONTH_FIRST
     told = reading if first is None else replace(reading, open_case=None)
     return replace(told, first=first or usual, values=reading.known.seconds(first or usual))
 
