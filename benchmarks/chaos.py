@@ -14,8 +14,12 @@ With --drivers, two processes want the same study at the same instant, a new one
 was just killed, and exactly one may get it. With --readers, eight processes read all of a study while
 it runs; none may see an error, and what they cost the driver is told.
 
+With --cluster, the studies that tell how Ray's do train on a simulated cluster of three nodes, and workers,
+their ranks, the actors that have them, whole nodes and drivers are killed; they must come out as they do on
+this machine without Ray. Half of the drivers say that no worker sees the study's folder.
+
 Run: python -m benchmarks.chaos [--kills 200] [--only WORD] [--seed 0] [--trials N]
-     [--after 20] [--drivers 50] [--readers] [--server postgresql://...]
+     [--after 20] [--drivers 50] [--readers] [--server postgresql://...] [--cluster]
 """
 
 from __future__ import annotations
@@ -41,9 +45,22 @@ from typing import Any
 import optuna
 
 from benchmarks import aftermath, scenarios
-from benchmarks.scenarios import SCENARIOS, Scenario, Subject, Table, different, forked, peace, told
+from benchmarks.nodes import Nodes, children_of, nodes
+from benchmarks.scenarios import (
+    CLUSTERED,
+    SCENARIOS,
+    Scenario,
+    Subject,
+    Table,
+    different,
+    elsewhere,
+    forked,
+    peace,
+    told,
+)
 from tuner.executors import worker
 from tuner.executors.checkpoints import Checkpoints
+from tuner.executors.ray_pool import RayPool
 from tuner.store import StudyStore
 
 
@@ -61,6 +78,18 @@ class Tally:
     leftovers: int = 0
     missing_models: int = 0
     seconds: list[float] = field(default_factory=list)
+
+    def count(self, where: str) -> None:
+        """One more kill."""
+        self.kills += 1
+        self.aimed[where] = self.aimed.get(where, 0) + 1
+
+
+_ARMED = ("commit", "checkpoint")
+"""Moments at which a driver kills itself."""
+
+CLUSTER: Nodes | None = None
+"""Where the studies train; None: on this machine."""
 
 
 def arm(aim: str, lots: random.Random) -> None:
@@ -89,40 +118,51 @@ def arm(aim: str, lots: random.Random) -> None:
         Checkpoints.write = counted(Checkpoints.write, 0.001)  # type: ignore[method-assign]
 
 
-def attempt(subject: Subject, aim: str, lots: random.Random, typical_s: float) -> bool:
+def attempt(subject: Subject, aim: str, lots: random.Random, typical_s: float, tally: Tally) -> bool:
     """Drive the study until it is killed or done; whether it is done."""
+    is_apart = CLUSTER is not None and lots.random() < 0.5
 
     def work() -> None:
         arm(aim, lots)
+        if is_apart:
+            RayPool.__init__.__kwdefaults__["shared"] = False  # type: ignore[index]
         subject.drive()
 
     pid = forked(work, subject.folder / "log")
-    deadline = time.monotonic() + lots.uniform(0.1, 1.0) * typical_s
+    aims = [each for each in subject.scenario.aims if each not in _ARMED] if CLUSTER is not None else ["any"]
+    target, deadline = aim, time.monotonic() + lots.uniform(0.1, 1.0) * typical_s
     while True:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             break
-        if time.monotonic() > deadline and aim in ("any", "worker", "rank"):
-            workers = [] if aim == "any" else _children(pid)
-            ranks = [rank for worker in workers for rank in _children(worker)]
-            victims = {"any": [pid], "worker": workers, "rank": ranks}[aim]
-            if victims:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(lots.choice(victims), signal.SIGKILL)
-                if aim != "any":
-                    aim = "any"
-                    deadline = time.monotonic() + lots.uniform(0.1, 0.5) * typical_s
+        is_due = time.monotonic() > deadline and target not in _ARMED
+        if is_due and strike(target, pid, lots) and target != "any":
+            tally.count(target)
+            target = lots.choice(aims)
+            deadline = time.monotonic() + lots.uniform(0.1, 0.5) * typical_s
         time.sleep(0.002)
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+        tally.count(aim if aim in _ARMED else "any")
         return False
     if os.waitstatus_to_exitcode(status) != 0:
         raise RuntimeError((subject.folder / "log").read_text()[-3000:])
     return True
 
 
-def _children(pid: int) -> list[int]:
-    path = Path(f"/proc/{pid}/task/{pid}/children")
-    return [int(word) for word in path.read_text().split()] if path.exists() else []
+def strike(target: str, driver: int, lots: random.Random) -> bool:
+    """Kill the driver, or one of its workers or of what these hang on; whether there was one."""
+    hosts = [] if CLUSTER is None else CLUSTER.hosts()
+    workers = [child for each in ([driver] if CLUSTER is None else hosts) for child in children_of(each)]
+    ranks = [rank for worker in workers for rank in children_of(worker)]
+    victims = {"any": [driver], "worker": workers, "rank": ranks, "actor": hosts, "node": hosts}[target]
+    if not victims:
+        return False
+    victim = lots.choice(victims)
+    if target == "node":
+        return CLUSTER is not None and CLUSTER.lose(victim)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(victim, signal.SIGKILL)
+    return True
 
 
 def look(before: Table, after: Table, tally: Tally) -> None:
@@ -144,11 +184,8 @@ def round_of(
     begin = time.monotonic()
     before: Table = {}
     while True:
-        aim = lots.choice(scenario.aims)
-        if attempt(subject, aim, lots, typical_s):
+        if attempt(subject, lots.choice(scenario.aims), lots, typical_s, tally):
             break
-        tally.kills += 1
-        tally.aimed[aim] = tally.aimed.get(aim, 0) + 1
         after = subject.table()
         look(before, after, tally)
         tally.missing_models += subject.missing()
@@ -169,6 +206,9 @@ def run(chosen: tuple[Scenario, ...], kills: int, seed: int) -> Iterator[tuple[S
         with tempfile.TemporaryDirectory() as name:
             scenario, whole, typical_s = peace(each, Path(name) / "whole")
             tally = Tally()
+            if CLUSTER is not None:
+                scenario, found, typical_s = elsewhere(scenario, Path(name) / "ray")
+                tally.differences += different(found, whole)
             while tally.kills < kills / len(chosen):
                 folder = Path(name) / str(tally.rounds)
                 round_of(scenario, folder, whole, typical_s, lots, tally)
@@ -312,6 +352,7 @@ def kill(chosen: tuple[Scenario, ...], kills: int, seed: int) -> int:
 
 def main() -> None:
     """Print tables."""
+    global CLUSTER
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--kills", type=int, default=200, help="at least so many in all")
     parser.add_argument(
@@ -324,13 +365,17 @@ def main() -> None:
     )
     parser.add_argument("--drivers", type=int, default=0, help="so often two drivers want one study")
     parser.add_argument("--server", metavar="URL", help="on a PostgreSQL server instead of SQLite files")
+    parser.add_argument("--cluster", action="store_true", help="on a Ray cluster of three nodes")
     parser.add_argument("--readers", action="store_true", help="eight readers look on")
     options = parser.parse_args()
     scenarios.SERVER = options.server
     chosen = tuple(
-        replace(each, trials=options.trials or each.trials) for each in SCENARIOS if options.only in each.name
+        replace(each, trials=options.trials or each.trials)
+        for each in (CLUSTERED if options.cluster else SCENARIOS)
+        if options.only in each.name
     )
-    wrong = kill(chosen, options.kills, options.seed) if options.kills else 0
+    with nodes() if options.cluster else contextlib.nullcontext() as CLUSTER:
+        wrong = kill(chosen, options.kills, options.seed) if options.kills else 0
     if options.after:
         wrong += aftermath.run(options.after, options.seed, options.only)
     keeping = next(each for each in SCENARIOS if "keeps a state" in each.name)

@@ -269,6 +269,26 @@ SCENARIOS = (
 )
 
 
+_ON_RAY = (
+    "tpe, asha",
+    "folds",
+    "keeps a state, two workers",
+    "on two processes",
+    "a command that keeps a state",
+)
+CLUSTERED = tuple(
+    replace(
+        each,
+        settings={"trainer.rows": 8, **_ORDERED, **each.settings}
+        if "fused" in each.name
+        else {**each.settings, "trainer.reproducible": True},
+        aims=("any", "commit", "worker", "actor", "node", *(("rank",) if "processes" in each.name else ())),
+    )
+    for each in SCENARIOS
+    if any(words in each.name for words in _ON_RAY) and "reshuffled" not in each.name
+)
+"""Those that are run on a Ray cluster, too, and must come out the same there."""
+
 Table = dict[int, tuple[TrialRecord, list[Reading]]]
 
 
@@ -418,6 +438,15 @@ def peace(scenario: Scenario, folder: Path) -> tuple[Scenario, Table, float]:
     if different(second.table(), first.table()):
         raise RuntimeError(f"{scenario.name}: it does not repeat itself, even if nobody kills it")
     return scenario, second.table(), seconds
+
+
+def elsewhere(scenario: Scenario, folder: Path) -> tuple[Scenario, Table, float]:
+    """The same on a Ray cluster: with so many deaths as it takes, what was stored in peace, and seconds."""
+    settings = {**scenario.settings, "trainer.executor": "ray", "trainer.restarts": 99}
+    scenario = replace(scenario, settings=settings)
+    begin = time.monotonic()
+    table = whole(Subject(scenario, folder)).table()
+    return scenario, table, time.monotonic() - begin
 
 
 def whole(subject: Subject) -> Subject:

@@ -311,7 +311,8 @@ def _layout(
     is_local = found is not None and found.is_local
     room = getattr(found, "workers", None)
     if room is not None and trainer.workers == "auto":
-        planned = _with_workers(planned, min(room(trainer), planned.spec.budget.trials or math.inf))
+        held = room(trainer.model_copy(update={"world_size": size}))
+        planned = _with_workers(planned, min(held, planned.spec.budget.trials or math.inf))
         trainer = planned.spec.trainer
     if trainer.workers != "auto":
         workers = trainer.workers
@@ -322,7 +323,8 @@ def _layout(
     else:
         workers = 1 if in_process or device != "cpu" or not unfused or is_local else max(1, cores() // size)
         workers = min(workers, planned.spec.budget.trials or workers)
-    decided = given.cpus or (1 if unfused or room is not None else max(1, cores() // workers))
+    cpus = max(1, given.cpus // size) if given.cpus else None
+    decided = cpus or (1 if unfused or room is not None else max(1, cores() // workers))
     threads = trainer.threads if trainer.threads != "auto" else decided
     if unfused:
         return WorkerLayout(1, workers, threads, world_size=size), told

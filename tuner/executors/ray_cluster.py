@@ -146,7 +146,7 @@ def waiting() -> list[str]:
 
 
 def options(resources: ResourceSpec, threads: int) -> dict[str, Any]:
-    """What Ray is asked for one worker."""
+    """What Ray is asked for one worker, all of whose processes have so many threads together."""
     asked: dict[str, Any] = {"num_cpus": resources.cpus or threads, "num_gpus": resources.gpus}
     if resources.memory_bytes:
         asked["memory"] = resources.memory_bytes
@@ -172,7 +172,8 @@ def room(trainer: TrainerSpec) -> int:
     """
     join(trainer.cluster)
     threads = trainer.threads if trainer.threads != "auto" else 1
-    return max(1, slots(options(trainer.resources, threads)))
+    ranks = trainer.world_size if trainer.world_size != "auto" else 1
+    return max(1, slots(options(trainer.resources, threads * ranks)))
 
 
 def runtime() -> dict[str, Any]:

@@ -105,8 +105,7 @@ class WorkerHost:
         self._worker.send(None)
         self._worker.close(_END_S)
         changed = self._changed()
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+        self._leave()
         return HostAnswer(None, files=changed)
 
     def watch(self, limits: Limits | None, trials: int, number: int) -> Stop | None:
@@ -123,7 +122,9 @@ class WorkerHost:
             answer = self._worker.recv()
         except (EOFError, OSError):
             ending, tail = self._worker.ending(), self._worker.tail()
-            return HostAnswer(None, ending, tail, self._changed(), self._outbox is None)
+            last = HostAnswer(None, ending, tail, self._changed(), self._outbox is None)
+            self._leave()
+            return last
         files = self._changed()
         for event in (event for tick in (answer if isinstance(answer, list) else ()) for event in tick):
             if not isinstance(event, Reported | Restarted):
@@ -131,6 +132,10 @@ class WorkerHost:
                 if self._outbox is not None:
                     self._outbox.forget(event.number)
         return HostAnswer(answer, "", self._worker.tail(), files, self._outbox is None)
+
+    def _leave(self) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _changed(self) -> list[mirror.CarriedFile]:
         if self._outbox is None:

@@ -233,8 +233,8 @@ class RayPool(WorkerPool):
             asked = asked.model_copy(update={"gpus": float(gpus)})
         # A worker sees its own GPUs only, counted from 0.
         devices = tuple(f"cuda:{i}" for i in range(max(1, int(gpus)))) if gpus else ("cpu",)
-        each = Resources(devices, asked.cpus or job.resources.threads)
-        self._asked = ray_cluster.options(asked, each.threads)
+        each = Resources(devices, job.resources.threads, job.resources.world_size)
+        self._asked = ray_cluster.options(asked, each.threads * each.world_size)
         self._is_elastic = trainer.workers == "auto" and not ordered
         self._most = job.spec.budget.trials or workers
         self._least = workers

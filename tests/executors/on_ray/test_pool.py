@@ -7,13 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.executors.ray_nodes import NODES, add_node, running
+from tests.executors.on_ray.nodes import NODES, add_node
 from tuner.api.cluster import cluster as told_of
 from tuner.artifacts import Artifacts
 from tuner.core.events import Finished, Interrupted, Reported
@@ -23,25 +23,10 @@ from tuner.core.training import Trainer
 from tuner.errors import SpecError
 from tuner.executors import ray_cluster
 from tuner.executors.ray_pool import RayPool
-from tuner.testing.executor import ExecutorHarness, FakeTrainer, artifacts, study
-from tuner.testing.executor.running import RunningContract
-
-if not os.environ.get("CI"):
-    pytest.importorskip("ray")
+from tuner.testing.executor import ExecutorContract, ExecutorHarness, FakeTrainer, artifacts, study
 
 # What Ray leaves open in this process is its own affair.
-pytestmark = [
-    pytest.mark.ray,
-    pytest.mark.slow,
-    pytest.mark.xdist_group("ray"),
-    pytest.mark.filterwarnings("ignore"),
-]
-
-
-@pytest.fixture(scope="module")
-def nodes() -> Iterator[Any]:
-    with running() as made:
-        yield made
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 def pool(folder: Path, workers: int, *, epochs: int = 3, rows: int = 1, **options: Any) -> RayPool:
@@ -50,7 +35,7 @@ def pool(folder: Path, workers: int, *, epochs: int = 3, rows: int = 1, **option
 
 
 @pytest.mark.usefixtures("nodes")
-class TestRay(RunningContract):
+class TestRay(ExecutorContract):
     rows = 2
 
     def executor(self, make: Callable[[], Trainer], job: Job, artifacts: Artifacts) -> Executor:
@@ -99,7 +84,7 @@ def test_workers_end_with_a_driver_that_is_killed(tmp_path: Path) -> None:
     script = """
         import os, sys
         from pathlib import Path
-        from tests.executors.test_ray import pool, ready
+        from tests.executors.on_ray.test_pool import pool, ready
         folder = Path(sys.argv[1])
         made = pool(folder, 1)
         desk = ready(made, folder, 1)

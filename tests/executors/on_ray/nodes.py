@@ -37,8 +37,11 @@ def add_node(cluster: Any, **resources: Any) -> Any:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Any]:
+def running(**head: Any) -> Iterator[Any]:
     """The cluster; `RAY_ADDRESS` is its address meanwhile.
+
+    Args:
+        head: what its first node has, if not what the others have.
 
     Raises:
         RuntimeError: it does not start; with the end of what its first node has said.
@@ -52,8 +55,8 @@ def running() -> Iterator[Any]:
     for _ in range(TRIES):
         cluster = Cluster()
         try:
-            for _ in range(NODES):
-                add_node(cluster)
+            for number in range(NODES):
+                add_node(cluster, **({} if number else head))
             cluster.wait_for_nodes(timeout=60)
             break
         except Exception as error:  # noqa: BLE001

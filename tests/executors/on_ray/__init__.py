@@ -1,0 +1,1 @@
+"""Tests on one Ray cluster of three nodes, which is started once for all of them."""
