@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -304,6 +306,40 @@ def test_readers_and_the_writer_do_not_wait_for_each_other(
         store.record(Turn(seconds=100.0))
         assert other.scalar(seconds) == 99.0
     engine.dispose()
+
+
+def test_turns_that_are_stored_together_leave_what_they_leave_one_by_one(
+    database: Database, store: StudyStore, spec: StudySpec, trial: Trials, reading: Readings, ended: Ended
+) -> None:
+    curve = [reading(1), reading(2)]
+
+    def end(number: int, **rest: Any) -> TrialRecord:
+        return ended(trial(number), curve, reason=f"'\"{number}: größer\\, %s", **rest)
+
+    turns = [
+        Turn(started=[trial(n) for n in range(4)], readings=[(n, curve[0]) for n in range(4)]),
+        Turn(
+            orders={n: Stop("median", "it is worse", conclusive=False) for n in range(3)},
+            readings=[(n, curve[1]) for n in range(4)],
+            paused=[ended(trial(3), curve, TrialState.PAUSED, paused_at=2)],
+        ),
+        Turn(started=[trial(3)], ended=[end(0, model_path="0"), end(1, seconds=math.inf, model_path="1")]),
+        Turn(ended=[end(2)], forgotten=[0], orders={3: Stop("median", "it is worse", conclusive=False)}),
+    ]
+    other = database.create_study("other", spec, {})
+    store.record(*turns)
+    for turn in turns:
+        other.record(turn)
+    other.close()
+    found, single = database.records("nets"), database.records("other")
+    assert [replace(r, model_path=None, started_at="", ended_at="") for r in found] == [
+        replace(r, model_path=None, started_at="", ended_at="") for r in single
+    ]
+    assert [r.model_path is None for r in found] == [True, False, True, True]
+    assert [r.model_path is None for r in single] == [True, False, True, True]
+    assert [r.order is None for r in found] == [True, True, True, False]
+    assert found[1].seconds == math.inf
+    assert database.curves("nets") == database.curves("other")
 
 
 def test_two_studies_of_one_database_do_not_mix(

@@ -7,9 +7,11 @@ take as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import json
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
+from math import isfinite
 from typing import Any, cast
 
 from sqlalchemy import (
@@ -17,7 +19,10 @@ from sqlalchemy import (
     DateTime,
     Delete,
     Dialect,
+    Enum,
+    Float,
     Insert,
+    String,
     Table,
     Update,
     bindparam,
@@ -44,8 +49,45 @@ from tuner.store.schema import (
     tuner_trials,
 )
 
-_MOST_PARAMETERS = 50
-"""Statements of more are not kept by psycopg, which then reads their text each time."""
+
+class Together:
+    """PostgreSQL's form of a statement for many rows, which it gets as JSON.
+
+    It is executed ten times as fast as a statement for each row. An update must meet each row once.
+    """
+
+    def __init__(
+        self, dialect: Dialect, table: Table, columns: Sequence[str], its_id: str | None = None
+    ) -> None:
+        """Insert rows unless they are there, or change those that `its_id` leads to."""
+        self._names = [*columns, *([its_id] if its_id is not None else [])]
+        types = {name: table.c[name].type for name in self._names}
+        self._real = [name for name, each in types.items() if isinstance(each, Float)]
+        told = ", ".join(f"{name} {_type_of(dialect, each)}" for name, each in types.items())
+        given = f"json_to_recordset(%s::json) AS given ({told})"
+        names = ", ".join(self._names)
+        changes = ", ".join(f"{name} = given.{name}" for name in columns)
+        self.sql = (
+            f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {given} ON CONFLICT DO NOTHING"  # noqa: S608
+            if its_id is None
+            else f"UPDATE {table.name} AS its SET {changes} FROM {given} WHERE its.{its_id} = given.{its_id}"  # noqa: S608
+        )
+
+    def given(self, rows: Iterable[Sequence[Cell]]) -> str:
+        """Rows as text."""
+        tables = [dict(zip(self._names, row, strict=True)) for row in rows]
+        for table in tables:
+            for name in self._real:
+                if not isfinite(cast("float", table[name] or 0.0)):
+                    table[name] = str(table[name])  # which JSON has no number for
+        return json.dumps(tables, ensure_ascii=False, default=str)
+
+
+def _type_of(dialect: Dialect, column: Any) -> str:
+    """A column's type; of texts without their length, to which they would be cut."""
+    if isinstance(column, Enum):
+        return str(column.name)
+    return "TEXT" if isinstance(column, String) else str(column.compile(dialect))
 
 
 class Bulk:
@@ -55,9 +97,16 @@ class Bulk:
         dialect: the kind of database.
         statement: the statement.
         names: its parameters, in the order in which rows give them.
+        together: the same for many rows at once, where it pays.
     """
 
-    def __init__(self, dialect: Dialect, statement: Insert | Update | Delete, *names: str) -> None:
+    def __init__(
+        self,
+        dialect: Dialect,
+        statement: Insert | Update | Delete,
+        *names: str,
+        together: Together | None = None,
+    ) -> None:
         keys = names if isinstance(statement, Insert) else None
         self._errors = dialect.loaded_dbapi.Error
         self._copy = ""
@@ -70,12 +119,7 @@ class Bulk:
         order = compiled.positiontup
         self._order = None if order is None else [names.index(name) for name in order]
         self._is_in_order = self._order == list(range(len(names)))
-        self._many, self._many_sql = 1, self._sql
-        if dialect.name == "postgresql" and isinstance(statement, Insert) and self._is_in_order:
-            self._many = _MOST_PARAMETERS // len(names)
-            head, found, rest = self._sql.partition(" VALUES ")
-            values, conflict, tail = rest.partition(" ON CONFLICT")
-            self._many_sql = f"{head}{found}{', '.join([values] * self._many)}{conflict}{tail}"
+        self._together = together
 
     def run(self, connection: Connection, rows: Iterable[tuple[Cell, ...]]) -> int:
         """Execute once for each row.
@@ -86,29 +130,26 @@ class Bulk:
         given: list[Any] = list(rows)
         if not given:
             return 0
-        copies = self._copy and len(given) > 1
-        if self._order is None and not copies:
-            given = [dict(zip(self._names, row, strict=True)) for row in given]
-        elif not self._is_in_order and not copies:
-            given = [tuple(row[i] for i in self._order or ()) for row in given]
+        is_copied = self._copy and len(given) > 1
+        is_joined = self._together is not None and len(given) > 1
+        if not is_copied and not is_joined:
+            if self._order is None:
+                given = [dict(zip(self._names, row, strict=True)) for row in given]
+            elif not self._is_in_order:
+                given = [tuple(row[i] for i in self._order or ()) for row in given]
         # Drivers take all of it as it is; what SQLAlchemy adds costs ten times the statement.
         cursor: Any = connection.connection.cursor()
         try:
-            if copies:
+            if is_copied:
                 with cursor.copy(self._copy) as copy:
                     for row in given:
                         copy.write_row(row)
+            elif is_joined and self._together is not None:
+                cursor.execute(self._together.sql, (self._together.given(given),))
             elif len(given) == 1:
                 cursor.execute(self._sql, given[0])
-            elif self._many == 1:
-                cursor.executemany(self._sql, given)
             else:
-                # Several rows in one statement are fewer statements to be executed.
-                most = len(given) - len(given) % self._many
-                groups = [sum(given[i : i + self._many], ()) for i in range(0, most, self._many)]
-                for sql, some in ((self._many_sql, groups), (self._sql, given[most:])):
-                    if some:
-                        cursor.executemany(sql, some)
+                cursor.executemany(self._sql, given)
             return int(cursor.rowcount)
         except self._errors as error:
             told = DBAPIError.instance(
@@ -123,19 +164,28 @@ class Statements:
     """Every row of an update or a deletion ends with the id of its trial or study."""
 
     def __init__(self, dialect: Dialect) -> None:
+        is_server = dialect.name == "postgresql"
+
         def new(table: Table, *columns: str) -> Bulk:
             return Bulk(dialect, insert(table), *columns)
 
         def new_only(table: Table, *columns: str) -> Bulk:
             """As `new`; a row that Optuna's user has written with the same key stays."""
-            if dialect.name == "postgresql":
-                return Bulk(dialect, postgresql.insert(table).on_conflict_do_nothing(), *columns)
+            if is_server:
+                statement = postgresql.insert(table).on_conflict_do_nothing()
+                return Bulk(dialect, statement, *columns, together=Together(dialect, table, columns))
             return Bulk(dialect, insert(table).prefix_with("OR IGNORE"), *columns)
 
         def change(table: Table, *columns: str) -> Bulk:
             values: dict[str, Any] = {column: bindparam(f"new_{column}") for column in columns}
             statement = update(table).where(_its_id(table)).values(values)
-            return Bulk(dialect, statement, *(f"new_{column}" for column in columns), "its_id")
+            together = (
+                Together(dialect, table, columns, next(iter(table.primary_key.columns)).name)
+                if is_server
+                else None
+            )
+            names = (f"new_{column}" for column in columns)
+            return Bulk(dialect, statement, *names, "its_id", together=together)
 
         def void(table: Table) -> Bulk:
             return Bulk(dialect, delete(table).where(table.c.trial_id == bindparam("its_id")), "its_id")
@@ -145,7 +195,8 @@ class Statements:
             tuner_trials, "trial_id", "study_id", "number", "params", "state", "epochs", "conclusive",
             "seconds", "interruptions", "started_at", "origin",
         )  # fmt: skip
-        self.add_params = new_only(trial_params, "trial_id", "param_name", "param_value", "distribution_json")
+        params = ("trial_id", "param_name", "param_value", "distribution_json")
+        self.add_params, self.complete_params = new(trial_params, *params), new_only(trial_params, *params)
         self.add_epochs = new(tuner_epochs, *tuner_epochs.c.keys())
         self.add_curves = new(tuner_curves, "trial_id", "readings")
         self.add_reports = new_only(

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from shlex import quote
 from typing import Any, TypeVar
@@ -129,6 +130,7 @@ class StudyStore:
             The ids of the trials that are not over, or were not before, by number, and those of Optuna's own.
         """
         ids = dict(self._ids)
+        over = {record.number for turn in turns for record in turn.ended}
         new: dict[int, tuple[Trial, datetime]] = {}
         self._change(connection, [turn.changed for turn in turns])
         for turn, then in zip(turns, at, strict=True):
@@ -142,6 +144,7 @@ class StudyStore:
             added, others = self._add(connection, [new[number] for number in sorted(new)], claimed)
             ids.update(added)
         readings: list[tuple[int, Reading]] = []
+        ended: dict[int, tuple[TrialRecord, datetime]] = {}
         for turn, then in zip(turns, at, strict=True):
             if turn.restarted:
                 # What was read of them before is void.
@@ -149,13 +152,17 @@ class StudyStore:
                 readings = []
                 self._start_again(connection, [ids[number] for number in turn.restarted], then)
             readings += [(ids[number], reading) for number, reading in turn.readings]
-            self._move(connection, turn, ids, new, then)
+            # Those that end are noted together: nothing happens to them later, but that their models go.
+            ended |= {record.number: (record, then) for record in turn.ended}
+            for number in ended.keys() & set(turn.forgotten):
+                ended[number] = (replace(ended[number][0], model_path=None), ended[number][1])
+            self._move(connection, turn, ids, new, over)
         self._add_readings(connection, readings)
+        self._end(connection, [(ids[number], *each) for number, each in ended.items()])
         for turn in turns:
             of_trials = {r.id: f"trial {n}" for n, r in turn.taken.items() if not r.is_optunas}
             requests.answer(connection, of_trials | turn.answers)
-        over = [ids[record.number] for turn in turns for record in turn.ended]
-        self._do.add_curves.run(connection, packed(connection, over))
+        self._do.add_curves.run(connection, packed(connection, [ids[number] for number in ended]))
         return ids, others
 
     def _change(self, connection: Connection, changed: Sequence[Mapping[str, Mapping[str, Any]]]) -> None:
@@ -281,20 +288,22 @@ class StudyStore:
         turn: Turn,
         ids: Mapping[int, int],
         new: dict[int, tuple[Trial, datetime]],
-        moment: datetime,
+        over: Collection[int],
     ) -> None:
-        """Note which trials come from one state to another; first starts of `new` ones are noted already."""
+        """Note which trials come from one state to another.
+
+        First starts of `new` ones are noted already, and what becomes of those that will be `over` is later.
+        """
         do = self._do
         do.interrupt.run(connection, [(ids[number],) for number in turn.interrupted])
-        do.order.run(
-            connection, [(storable(order_json(o)), ids[number]) for number, o in turn.orders.items()]
-        )
+        orders = {number: order for number, order in turn.orders.items() if number not in over}
+        do.order.run(connection, [(storable(order_json(o)), ids[number]) for number, o in orders.items()])
         do.leave.run(connection, [(*left(r), None, ids[r.number]) for r in turn.paused])
-        if turn.ended:
-            self._end(connection, [(ids[record.number], record) for record in turn.ended], moment)
         going_on = [t.number for t in turn.started if new.pop(t.number, None) is None]
         do.go_on.run(connection, [(_RUNNING, ids[number]) for number in going_on])
-        do.forget.run(connection, [(number, self._study_id) for number in turn.forgotten])
+        do.forget.run(
+            connection, [(number, self._study_id) for number in turn.forgotten if number not in over]
+        )
 
     def _add(
         self, connection: Connection, new: Sequence[tuple[Trial, datetime]], claimed: Mapping[int, int]
@@ -306,21 +315,21 @@ class StudyStore:
         """
         study, dialect = self._study_id, connection.dialect
         others = [*self._foreign, *foreign_trials.added_after(connection, study, self._last_id)]
-        ids = {
+        ids = taken = {
             t.number: claimed[t.number]
             for t, then in new
             if t.number in claimed and foreign_trials.claim(connection, claimed[t.number], t.number, then)
         }
-        others = [i for i in others if i not in ids.values()]
+        others = [i for i in others if i not in taken.values()]
         foreign_trials.renumber(connection, others, new[-1][0].number + 1)
         starts = [
             (t.number, study, "RUNNING", as_driver_takes(dialect, naive_utc(then)))
             for t, then in new
-            if t.number not in ids
+            if t.number not in taken
         ]
         self._do.add.run(connection, starts)
         after = max([self._last_id, *others, *ids.values()])
-        ids |= dict(connection.execute(_IDS, {"study": study, "after": after}).all())
+        ids = taken | dict(connection.execute(_IDS, {"study": study, "after": after}).all())
         rows = [
             (
                 ids[t.number],
@@ -338,9 +347,11 @@ class StudyStore:
             for t, then in new
         ]
         self._do.add_ours.run(connection, rows)
-        self._do.add_params.run(
-            connection, [(ids[t.number], *row) for t, _ in new for row in self._encoder.encode(t.params)]
-        )
+        for is_taken, statement in ((False, self._do.add_params), (True, self._do.complete_params)):
+            some = [trial for trial, _ in new if (trial.number in taken) == is_taken]
+            statement.run(
+                connection, [(ids[t.number], *row) for t in some for row in self._encoder.encode(t.params)]
+            )
         return ids, others
 
     def _start_again(self, connection: Connection, ids: Sequence[int], moment: datetime) -> None:
@@ -355,18 +366,19 @@ class StudyStore:
         values = [(i, reading.epoch, self._objectives.primary.of(reading)) for i, reading in readings]
         self._do.add_reports.run(connection, [(i, step, finite(v), kind_of(v)) for i, step, v in values])
 
-    def _end(
-        self, connection: Connection, ended: Sequence[tuple[int, TrialRecord]], moment: datetime
-    ) -> None:
-        end, text = as_driver_takes(connection.dialect, naive_utc(moment)), stamp(moment)
-        outcomes = [(i, *outcome(record)) for i, record in ended]
-        self._do.end.run(connection, [(state, end, i) for i, state, _ in outcomes])
-        self._do.leave.run(connection, [(*left(record), text, i) for i, record in ended])
+    def _end(self, connection: Connection, ended: Sequence[tuple[int, TrialRecord, datetime]]) -> None:
+        """Note how trials end, by their ids, each at its moment."""
+        ends = [as_driver_takes(connection.dialect, naive_utc(moment)) for _, _, moment in ended]
+        outcomes = [(i, *outcome(record)) for i, record, _ in ended]
+        self._do.end.run(
+            connection, [(state, end, i) for (i, state, _), end in zip(outcomes, ends, strict=True)]
+        )
+        self._do.leave.run(connection, [(*left(record), stamp(moment), i) for i, record, moment in ended])
         self._do.add_values.run(
             connection,
             [
                 (i, place, finite(v), kind_of(v))
-                for (i, record), (_, _, value) in zip(ended, outcomes, strict=True)
+                for (i, record, _), (_, _, value) in zip(ended, outcomes, strict=True)
                 if value is not None
                 for place, v in enumerate(self._objectives.values(record) or ())
             ],
@@ -374,8 +386,8 @@ class StudyStore:
         if self._objectives.constraints:
             self._do.add_system_attributes.run(
                 connection,
-                [(i, *row) for i, record in ended for row in constraints(record, self._objectives)],
+                [(i, *row) for i, record, _ in ended for row in constraints(record, self._objectives)],
             )
         self._do.add_attributes.run(
-            connection, [(i, name, text) for i, record in ended for name, text in attributes(record)]
+            connection, [(i, name, text) for i, record, _ in ended for name, text in attributes(record)]
         )
