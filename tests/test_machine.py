@@ -46,7 +46,7 @@ def test_a_reading_is_told_in_one_sentence() -> None:
     )
     assert reading.sentence == (
         "ada: the study keeps 1.8 cores busy and uses 3.0 GiB in 1 process; in all 1.9 of 2 cores, "
-        "6.0 GiB of 16.0 GiB; GPU 0 50% of the time, 1.0 GiB of 80.0 GiB"
+        "6.0 GiB of 16.0 GiB; GPU 0 50 % of the time, 1.0 GiB of 80.0 GiB"
     )
 
 

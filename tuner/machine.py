@@ -18,6 +18,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tuner.core.words import percent
+
 _PROC = Path("/proc")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _TICK_S = 1 / os.sysconf("SC_CLK_TCK")
@@ -75,7 +77,7 @@ class MachineReading:
             f"{self.most_cores} cores, {_size(self.all_memory)} of {_size(self.most_memory)}"
         )
         for i, (share, used, most) in enumerate(self.gpus):
-            told += f"; GPU {i} {share:.0%} of the time, {_size(used)} of {_size(most)}"
+            told += f"; GPU {i} {percent(share)} of the time, {_size(used)} of {_size(most)}"
         return told
 
 

@@ -72,4 +72,4 @@ def test_trials_without_a_value_are_worst() -> None:
     feed(pruner, 4, curve([(0, 5.0)]))
     stop = feed(pruner, 5, curve([(0, math.nan)]))[0]
     assert stop is not None
-    assert stop.reason == "epoch 1: nan is not among the best 50% of 5 trials (5 would be)"
+    assert stop.reason == "epoch 1: nan is not among the best 50 % of 5 trials (5 would be)"

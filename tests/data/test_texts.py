@@ -118,7 +118,7 @@ def test_the_length_follows_from_the_training_texts_and_cut_ones_are_told() -> N
     short = of(table, length=2)
     assert short.input_shape == (2,)
     assert "up to 2 of a text" in short.notes[-1]
-    assert "(100.0%) are longer; `length` under [data]" in short.notes[-1]
+    assert "(100.0 %) are longer; `length` under [data]" in short.notes[-1]
     assert of(pd.DataFrame({"said": ["a " * 900] * 40, "y": [0, 1] * 20})).input_shape == (256,)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from tests.findings.trained import said, study
 from tuner.core.baseline import Baseline
+from tuner.core.words import percent
 
 
 def test_a_study_of_a_rare_class_says_that_always_naming_the_other_is_as_good(tmp_path: Path) -> None:
@@ -14,7 +15,7 @@ def test_a_study_of_a_rare_class_says_that_always_naming_the_other_is_as_good(tm
     assert base.val_score > 0.93
     told = said(found)
     assert "nothing_learned" not in told
-    expected = f"Always predicting 'no' is as good: it has an accuracy of {base.val_score:.2%}"
+    expected = f"Always predicting 'no' is as good: it has an accuracy of {percent(base.val_score, 2)}"
     assert told["commonest_class"].startswith(expected)
 
 

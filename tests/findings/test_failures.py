@@ -68,4 +68,4 @@ def test_few_failures_are_accidents(bad: set[int]) -> None:
 def test_a_study_in_which_all_failed_says_so() -> None:
     found = find(evidence(given(set(range(60)), failed), {}, SPACE))
     assert found is not None
-    assert found.sentence == "60 of 60 trials (100%) failed."
+    assert found.sentence == "60 of 60 trials (100 %) failed."

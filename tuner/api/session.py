@@ -22,7 +22,7 @@ from tuner.api.provenance import inputs_of
 from tuner.api.specify import PreparedStudy
 from tuner.api.world import world_size
 from tuner.artifacts import Artifacts
-from tuner.core import garbage
+from tuner.core import garbage, words
 from tuner.core.baseline import KEY
 from tuner.core.job import Resources
 from tuner.core.ports import Callback, Executor, Observer, Searcher
@@ -159,8 +159,8 @@ class Session:
         if share < MOST:
             return []
         return [
-            f"{share:.1%} of the training rows are '{commonest}', and always predicting it has as good an "
-            'accuracy; [trainer] score = "balanced_accuracy" or "average_precision" with '
+            f"{words.percent(share, 1)} of the training rows are '{commonest}', and always predicting it has "
+            'as good an accuracy; [trainer] score = "balanced_accuracy" or "average_precision" with '
             '[objective] metric = "val_score" counts the other rows, too.'
         ]
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from tuner.callbacks.single_trial import SingleTrialRule
+from tuner.core import words
 from tuner.core.overfitting import FEWEST_EPOCHS, onset
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Stop, Trial
@@ -39,8 +40,8 @@ class Overfit(SingleTrialRule):
         if found is None or newest - found.epoch < self.epochs:
             return None
         reason = (
-            f"epoch {newest}: over-fits from epoch {found.epoch} on; val_loss has risen by {found.rise:.0%} "
-            "since, while train_loss falls"
+            f"epoch {newest}: over-fits from epoch {found.epoch} on; val_loss has risen by "
+            f"{words.percent(found.rise)} since, while train_loss falls"
         )
         return Stop("overfit", reason, conclusive=True)
 

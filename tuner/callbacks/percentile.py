@@ -46,7 +46,7 @@ class Percentile:
         others.put(trial.number, rank)
         if count < self.startup_trials or bar is None or rank <= bar:
             return None
-        return Shortfall(f"epoch {epoch}", f"among the best {self.share:g}% of {count} trials", bar)
+        return Shortfall(f"epoch {epoch}", f"among the best {self.share:g} % of {count} trials", bar)
 
     def recall(self, readings: ReadingColumns, ranks: NDArray[np.float64], study_seed: int) -> None:  # noqa: ARG002
         """Note what trials that are over have reached at every epoch."""

@@ -191,9 +191,8 @@ def overfitting(view: TrialView) -> str:
     gap = f"gap {words.number(over.gap)} at the best epoch, {words.number(over.gap_last)} at the last"
     if over.onset_epoch is None:
         return f"{gap}; it does not over-fit"
-    return (
-        f"{gap}; it over-fits from epoch {over.onset_epoch} on: val_loss has risen by {over.rise:.0%} since"
-    )
+    risen = f"val_loss has risen by {words.percent(over.rise)} since"
+    return f"{gap}; it over-fits from epoch {over.onset_epoch} on: {risen}"
 
 
 def _params_table(view: TrialView) -> Table:

@@ -136,7 +136,7 @@ def print_importances(console: Console, study: Study) -> None:
     for name, part in shown:
         halves = round(part * BAR_WIDTH * 2)
         bar = blocks[0] * (halves // 2) + blocks[1] * (halves % 2)
-        told = f" {part:5.0%} ± {found.errors[name]:.0%}"
+        told = f" {words.percent(part):>5} ± {words.percent(found.errors[name])}"
         console.print(Text.assemble(f"  {name:<{widest}} ", (f"{bar:<{BAR_WIDTH}}", "cyan"), told))
 
 

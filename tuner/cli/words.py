@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from tuner.core.words import ABSENT, count, duration, number, numbers, setting, settings
+from tuner.core.words import ABSENT, count, duration, number, numbers, percent, setting, settings
 
 __all__ = [
     "ABSENT",
@@ -18,6 +18,7 @@ __all__ = [
     "duration",
     "number",
     "numbers",
+    "percent",
     "reference",
     "setting",
     "settings",

@@ -120,9 +120,9 @@ def moment(text: str) -> str:
     return f"{read.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def percent(share: float) -> str:
-    """``73 %``; ``<1 %`` where rounding would say nothing."""
-    return "<1 %" if 0 < share < 0.01 else f"{share:.0%}".replace("%", " %")
+def percent(share: float, digits: int = 0) -> str:
+    """``73 %``; ``<1 %`` where rounding to whole ones would say nothing."""
+    return "<1 %" if not digits and 0 < share < 0.01 else f"{share:.{digits}%}".replace("%", " %")
 
 
 def listed(items: Sequence[str], last: str = "and") -> str:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import PADDING, UNKNOWN
+from tuner.core.words import percent
 from tuner.data import free_text
 from tuner.data.arrays import inputs
 from tuner.data.cells import TEXT, Cells
@@ -76,9 +77,8 @@ def fit(texts: pd.Series[Any], spec: DataSpec, where: str) -> tuple[dict[str, An
         f"and up to {length} of a text are looked at."
     )
     if cut := int((lengths > length).sum()):
-        told += (
-            f" {cut} training texts ({cut / len(texts):.1%}) are longer; `length` under [data] says how long."
-        )
+        share = percent(cut / len(texts), 1)
+        told += f" {cut} training texts ({share}) are longer; `length` under [data] says how long."
     return {"text": how}, (told,)
 
 

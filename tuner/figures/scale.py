@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -115,6 +116,14 @@ class Scale:
         ends = np.log10([self.low, self.high]) if self.log else np.array([self.low, self.high])
         margin = (0.5 / self.count if self.count else 0.03) * (ends[1] - ends[0]) or 0.5
         within: dict[str, Any] = {"range": listed([ends[0] - margin, ends[1] + margin], 6)}
-        if self.log and ends[1] - ends[0] < 1.5:
-            within["dtick"] = "D2"  # 1, 2 and 5 of each decade; labels at every digit overlap
+        if self.log:
+            within["dtick"] = steps_of(ends[1] - ends[0])
         return theme.axis(shortened(self.name, title), log=self.log, **{**within, **more})
+
+
+def steps_of(decades: float) -> str | int:
+    """What a logarithmic axis is labelled at, as Plotly has it; labels at every digit overlap.
+
+    That is 1, 2 and 5 of each decade, or whole decades of which there are at most five.
+    """
+    return "D2" if decades < 1.5 else math.ceil(decades / 5)

@@ -17,6 +17,7 @@ from tuner.figures.curves import quantity, quantity_option
 from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option, is_log, scale_option
 from tuner.figures.numbers import POINT_DIGITS, colour_ends, listed, window
 from tuner.figures.points import Points, marks, rings, scattered
+from tuner.figures.scale import steps_of
 from tuner.figures.theme import Theme, safe
 
 
@@ -100,8 +101,10 @@ def draw(columns: TrainValidation, theme: Theme) -> Drawing:
     }
     everyone = marks(points, np.arange(len(points)), "trials", marker, template)
     reach = {"range": columns.range} if columns.range else {}
+    low, high = columns.range or np.log10(columns.ends)
+    steps = {"dtick": steps_of(high - low)} if columns.log else {}
     layout = theme.layout(
-        theme.axis(f"training {words}", log=columns.log, **reach),
+        theme.axis(f"training {words}", log=columns.log, **reach, **steps),
         theme.axis(f"validation {words}", log=columns.log, **reach),
         annotations=[theme.note(points.note)] if points.note else [],
     )

@@ -35,7 +35,8 @@ def find(evidence: Evidence) -> Finding | None:
     return Finding(
         "commonest_class",
         f"Always predicting {base.says} is as good: it has {words.article(base.score)} {base.score} of "
-        f"{base.val_score:.2%} on the validation rows, and no trial has more than {best:.2%}.",
+        f"{words.percent(base.val_score, 2)} on the validation rows, and no trial has more than "
+        f"{words.percent(best, 2)}.",
         {"best": best, "baseline": base.val_score, "score": base.score},
         _OF_THE_RARE if base.score == "accuracy" else _OTHERWISE,
         Severity.WARNING,
@@ -47,8 +48,8 @@ def _unequal(base: Baseline, best: float) -> Finding | None:
         return None
     return Finding(
         "commonest_class",
-        f"Always predicting {base.says} already has an accuracy of {base.val_score:.2%} on the validation "
-        f"rows, so the {best:.2%} of the best trial say little of the other rows.",
+        f"Always predicting {base.says} already has an accuracy of {words.percent(base.val_score, 2)} on the "
+        f"validation rows, so the {words.percent(best, 2)} of the best trial say little of the other rows.",
         {"best": best, "baseline": base.val_score, "score": base.score},
         _OF_THE_RARE,
         Severity.ADVICE,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuner.core import words
 from tuner.core.columns import Bools
 from tuner.core.frame import DIVERGED
 from tuner.core.space import Choice
@@ -78,7 +79,7 @@ def find(evidence: Evidence) -> Finding | None:
         advice = _advice(region) + (f"; {reasons}" if failed.any() else "")
     return Finding(
         "failures",
-        f"{count} of {total} trials ({count / total:.0%}) {what}{where}.",
+        f"{count} of {total} trials ({words.percent(count / total)}) {what}{where}.",
         numbers,
         f"{advice}.",
         Severity.WARNING if count >= MANY * total else Severity.ADVICE,

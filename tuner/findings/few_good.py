@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tuner.core import words
 from tuner.findings import no_gain
 from tuner.findings.evidence import Evidence
 from tuner.findings.finding import Finding, Severity
@@ -61,7 +62,7 @@ def find(evidence: Evidence) -> Finding | None:
     return Finding(
         "few_good",
         f"{near} close to the best of {seen}{kept}: it gained {gain:.3g} in {evidence.metric} {whose}, "
-        f"{'the others' if good == 1 else 'the rest'} less than {GOOD:.0%} of that{cut}.",
+        f"{'the others' if good == 1 else 'the rest'} less than {words.percent(GOOD)} of that{cut}.",
         {"good": good, "trials": trials, "standing": int(evidence.standing.sum()), "gain": gain},
         f"Run more trials to explore the good part of the space: [budget] trials = {2 * len(evidence)}.",
         Severity.ADVICE,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tuner.core import words
 from tuner.core.columns import Bools, Floats
 from tuner.core.importances import Importances
 from tuner.core.overfitting import can_tell_onset, onsets
@@ -56,7 +57,7 @@ def find(evidence: Evidence) -> Finding | None:
     over_fits = "over-fits" if len(judged) == 1 else "over-fit"
     sentence = (
         f"{of_the_best(len(turned), len(judged))} {over_fits}: from about epoch {epoch} on validation loss "
-        f"rises, by {rise:.0%} until the end, while training loss still falls"
+        f"rises, by {words.percent(rise)} until the end, while training loss still falls"
     )
     effect = strongest_effect(evidence)
     if effect is None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tuner.core import words
 from tuner.findings.evidence import Evidence, noise_of, smooth
 from tuner.findings.finding import Finding, Severity, of_the_best
 
@@ -38,7 +39,7 @@ def find(evidence: Evidence) -> Finding | None:
     return Finding(
         "still_improving",
         f"{of_the_best(len(late), len(gains))} that trained to the end still improved there: the last fifth "
-        f"of {epochs} epochs brought {gain:.0%} of the whole gain in {evidence.metric}.",
+        f"of {epochs} epochs brought {words.percent(gain)} of the whole gain in {evidence.metric}.",
         {"trials": len(late), "of_best": len(gains), "share_of_gain": gain, "epochs": epochs},
         f"Train longer: [trainer] epochs = {longer}.",
         Severity.ADVICE,

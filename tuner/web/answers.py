@@ -85,7 +85,7 @@ def improvement(frame: Frame) -> Answer:
     recent = float(before[-1] - lowest[-1]) if len(before) else whole
     share = recent / whole if whole > 0 else 0.0
     found = f"The best so far is trial {last}, {words.count(since, 'trial')} ago"
-    window = f"the newest {RECENT:.0%} of trials"
+    window = f"the newest {words.percent(RECENT)} of trials"
     if recent <= 0:
         text = f"{found}; {window} brought nothing better."
         return Answer(asked, "No, it is flat", text, "fair", last)
