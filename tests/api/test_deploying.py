@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 
 import tuner
-from tuner.api import predict_json
+from tuner.api import deploying, predict_json
 from tuner.api.standalone import ExportedModel
 from tuner.errors import SpecError, TrialError
 
@@ -60,14 +60,18 @@ def test_predict_py_gives_the_stored_score_without_tuner_torch_and_pandas(fruit:
     card = Path("out/MODEL_CARD.md").read_text()
     assert "Run on" in card
     assert "no prediction differs" in card
-    from tuner.data.judged import validation_rows
+    from tuner.data.judged import split_rows
 
     spec = study.spec.data
     assert spec is not None
     frame = pd.read_csv(fruit)
-    chosen = validation_rows(spec, Path.cwd())
+    chosen = split_rows(spec, Path.cwd())
     assert isinstance(chosen, pd.DataFrame)
     judged = frame.loc[chosen.index]
+    taught = split_rows(spec, Path.cwd(), train=True)
+    assert isinstance(taught, pd.DataFrame)
+    assert not set(taught.index) & set(chosen.index)
+    assert len(taught) + len(chosen) <= (1 - spec.test) * len(frame) + 1
     judged.drop(columns="kind").to_csv("rows.csv", index=False)
     predicted = alone("rows.csv")
     assert predicted == tuner.predict("fruit", "rows.csv")["prediction"].tolist()
@@ -175,9 +179,13 @@ def test_arrays_of_every_kind_are_read_as_the_study_reads_them(
         "tokens": [rng.integers(1, 9, each) for each in lengths],
     }
     models = {"pictures": "cnn", "series": "conv1d", "tokens": "bag"}
+    monkeypatch.setattr(deploying, "MOST_OFF", 1.0)  # after three epochs they are not sure of anything
     for name, x in inputs.items():
         tuner.start(data=(x, y), trials=1, settings=QUICK | {"name": name, "trainer.model": models[name]})
         tuner.export(name, name + "-out", kind="onnx", data=(x, y))
+        for kind in ("onnx-int8", "onnx-int8-static"):
+            tuner.export(name, f"{name}-{kind}", kind=kind, data=(x, y))
+            assert "Run on" in Path(f"{name}-{kind}", "MODEL_CARD.md").read_text()
         own, exported = tuner.load_model(name + "-out"), ExportedModel(name + "-out")
         assert exported.probabilities(x) == pytest.approx(own.probabilities(x), abs=1e-4)  # type: ignore[attr-defined]
 
@@ -222,7 +230,7 @@ def test_integers_of_8_bits_are_smaller_and_say_what_they_change(fruit: Path) ->
 def test_images_leave_as_onnx_and_in_both_formats_of_pytorch(images: Path) -> None:
     space = {"batch_norm": {"type": "choice", "choices": [True], "default": True}}
     tuner.start("pictures.npz", trials=1, settings={**QUICK, "trainer.model": "cnn"}, space=space)
-    for kind in ("onnx", "torchscript", "torch-export"):
+    for kind in ("onnx", "onnx-int8-static", "torchscript", "torch-export"):
         tuner.export("pictures", kind, kind=kind)
         assert "Run on" in Path(kind, "MODEL_CARD.md").read_text(), kind
     x = np.load(images)["X"]
@@ -239,6 +247,8 @@ def test_images_leave_as_onnx_and_in_both_formats_of_pytorch(images: Path) -> No
 def test_what_cannot_be_exported_is_refused_and_leaves_no_folder(houses: Path) -> None:
     with pytest.raises(SpecError, match=r"unknown name 'onxn'.*did you mean 'onnx'"):
         tuner.export("house", "out", kind="onxn")
+    with pytest.raises(SpecError, match="half precision on a CPU no faster"):
+        tuner.export("house", "out", kind="onnx-fp16")
     settings = {**QUICK, "trainer.use": "sklearn", "trainer.model": "sklearn.kernel_ridge:KernelRidge"}
     space = {"alpha": {"type": "float", "low": 0.1, "high": 1.0, "default": 0.5}}
     tuner.start("house.csv", target="price", trials=1, settings=settings, space=space)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tuner.api import predict_json, standalone
+from tuner.api.raw_rows import RawRows
 from tuner.core.dataset import Task
 from tuner.errors import PluginError, SpecError, TrialError, TunerError, first_line, near
 from tuner.trainers import load_members, load_model
@@ -24,13 +25,17 @@ if TYPE_CHECKING:
     from tuner.trainers.sklearn import SklearnModel
     from tuner.trainers.torch.model import TorchModel
 
-SKOPS = "skops"
+STATIC, SKOPS = "onnx-int8-static", "skops"
 
-FORMATS = ("safetensors", *RUNTIMES, "torchscript", "torch-export", SKOPS)
+FORMATS = ("safetensors", *RUNTIMES, STATIC, "torchscript", "torch-export", SKOPS)
 """What `tune export --format` takes; the first one is what the study keeps, and has no file of its own."""
 
 TOLERANCE = 1e-3
 """How far a probability, or a number in units of the target's spread, may be off after an export."""
+
+_ONNX = (*RUNTIMES, STATIC)
+
+_MOST_CALIBRATING = 256
 
 MOST_OFF = 0.05
 """In 8-bit integers: what share of predictions may differ, or by how much a number may be off on average."""
@@ -53,18 +58,23 @@ def require_format(name: str) -> None:
     Raises:
         SpecError: it is not.
     """
+    if name == "onnx-fp16":
+        raise SpecError(
+            "--format onnx-fp16: onnxruntime computes half precision on a CPU no faster than single, and "
+            "integers are smaller; use --format onnx-int8"
+        )
     if name not in FORMATS:
         raise SpecError(f"--format: unknown name {name!r}; {near(name, FORMATS)}")
 
 
-def deploy(source: Path, folder: Path, kind: str, rows: Callable[[], Any]) -> Deployed:
+def deploy(source: Path, folder: Path, kind: str, rows: Callable[[bool], Any]) -> Deployed:
     """Write a kept model in a format for other programs, run it, and compare.
 
     Args:
         source: the kept model's folder.
         folder: where; there.
         kind: one of `FORMATS`.
-        rows: gives raw validation rows.
+        rows: gives raw training rows, or else validation rows.
 
     Raises:
         TrialError: the model cannot be written so, or what was written predicts something else.
@@ -75,14 +85,14 @@ def deploy(source: Path, folder: Path, kind: str, rows: Callable[[], Any]) -> De
     members, model = load_members(source), load_model(source)
     _require_fit(members, kind)
     try:
-        raw, why = rows(), ""
+        raw, why = rows(False), ""
     except TunerError as error:
         raw, why = None, first_line(error)
     if kind == SKOPS:
         _write_skops(members, model, folder)
         says = "`model.skops` and `predict.py`, which need numpy, scikit-learn and skops"
-    elif kind in RUNTIMES:
-        small = _write_onnx(members, model, folder, kind)
+    elif kind in _ONNX:
+        small = _write_onnx(members, model, folder, kind, rows)
         says = f"`model.onnx`{small} and `predict.py`, which need numpy and onnxruntime alone"
     else:
         if len(members) > 1:
@@ -126,17 +136,31 @@ def _write_skops(estimators: Sequence[Any], model: Model, folder: Path) -> None:
     predict_json.write_table(folder, tables, model)
 
 
-def _write_onnx(members: Sequence[Any], model: Model, folder: Path, kind: str) -> str:
+def _write_onnx(
+    members: Sequence[Any], model: Model, folder: Path, kind: str, rows: Callable[[bool], Any]
+) -> str:
     """Returns what 8-bit integers save, in words."""
     from tuner.trainers.torch.onnx_runtime import quantized
 
     tables = [predict_json.table_of(each, _file("model.onnx", i)) for i, each in enumerate(members)]
     graphs = [graph(each) for each in members]
-    written = graphs if kind == RUNTIMES[0] else [quantized(each) for each in graphs]
+    written = graphs
+    if kind == RUNTIMES[1]:
+        written = [quantized(each) for each in graphs]
+    elif kind == STATIC:
+        raw = _some(rows(True))
+        x = [RawRows(table).inputs(raw) for table in tables]
+        written = [quantized(each, own) for each, own in zip(graphs, x, strict=True)]
     for table, each in zip(tables, written, strict=True):
         (folder / table["file"]).write_bytes(each)
     predict_json.write_table(folder, tables, model)
     return "" if kind == RUNTIMES[0] else f" ({_saved(members[0], graphs[0], written[0])})"
+
+
+def _some(rows: Any) -> Any:
+    """Some of many training rows, evenly spread."""
+    places = np.linspace(0, len(rows) - 1, min(len(rows), _MOST_CALIBRATING)).astype(np.intp)
+    return rows.iloc[places] if hasattr(rows, "iloc") else rows[places]
 
 
 def _file(name: str, place: int) -> str:
@@ -206,7 +230,7 @@ def _compared(model: Model, first: Any, folder: Path, kind: str, rows: Any) -> s
     is_of_numbers, what = model.description["context"]["task"] == Task.REGRESSION, "a probability"
     with untold():
         expected = model.predict(rows)
-        if kind not in (*RUNTIMES, SKOPS):
+        if kind not in (*_ONNX, SKOPS):
             off, found = _torch_off(first, folder, kind, rows), expected
         else:
             try:
@@ -226,7 +250,7 @@ def _compared(model: Model, first: Any, folder: Path, kind: str, rows: Any) -> s
     differ = 0 if is_of_numbers else int((found != expected).reshape(len(found), -1).any(axis=1).sum())
     told = f"Run on {len(expected)} validation rows beside the study's model: the largest difference of "
     told += "a number, in standard deviations," if is_of_numbers else what
-    if kind == RUNTIMES[1]:
+    if kind in (RUNTIMES[1], STATIC):
         share = float(off.mean()) if is_of_numbers else differ / len(expected)
         if share > MOST_OFF:
             what = "numbers are off by" if is_of_numbers else "the share of predictions that differ is"

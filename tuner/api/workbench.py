@@ -243,8 +243,8 @@ def export(
         name: the study.
         folder: must not exist, or be empty.
         trial: a trial's number; None: `Study.recommended`.
-        kind: ``"safetensors"``, ``"onnx"``, ``"onnx-int8"``, ``"torchscript"``, ``"torch-export"`` or
-            ``"skops"``.
+        kind: ``"safetensors"``, ``"onnx"``, ``"onnx-int8"``, ``"onnx-int8-static"``, ``"torchscript"``,
+            ``"torch-export"`` or ``"skops"``.
         data: the data, where the study was started with it from Python; see `start`.
         figures: also every figure as PNG and SVG in ``figures/``, and ``report.html``.
         ignore_changes: export what is stored though the data file has changed since.
@@ -275,7 +275,7 @@ def export(
         said = " ".join(name.split()).replace("`", "'")
         text = _EXPORT_README.format(name=said, number=chosen.number, why=_why(study, trial))
         (draft / "README.md").write_text(text, encoding="utf-8")
-        written = deploy(source, draft, kind, lambda: _validation_rows(study, data))
+        written = deploy(source, draft, kind, lambda train: _raw_rows(study, data, train))
         (draft / "MODEL_CARD.md").write_text(card(study, chosen, written), encoding="utf-8")
         if figures:
             from tuner.results import pictures
@@ -293,13 +293,13 @@ def export(
     return sorted(path for path in place.rglob("*") if path.is_file())
 
 
-def _validation_rows(study: Study, data: Any) -> Any:
-    """The raw rows that the study's trials are judged by.
+def _raw_rows(study: Study, data: Any, train: bool) -> Any:
+    """The raw rows that the study's trials are judged by, or train on.
 
     Raises:
         DataError: they cannot be read.
     """
-    from tuner.data.judged import validation_rows
+    from tuner.data.judged import split_rows
     from tuner.store import Database
 
     spec = study.spec.data
@@ -309,7 +309,7 @@ def _validation_rows(study: Study, data: Any) -> Any:
         raise DataError("its data was in memory; give it again as data=")
     with Database.open(study.url) as database:
         fingerprint = database.fingerprint(study.name)
-    return validation_rows(spec, Path.cwd(), in_memory(data, spec.target), fingerprint)
+    return split_rows(spec, Path.cwd(), in_memory(data, spec.target), fingerprint, train)
 
 
 def _why(study: Study, trial: int | None) -> str:

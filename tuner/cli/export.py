@@ -29,8 +29,8 @@ def run(
             "--format",
             metavar="FORMAT",
             help="safetensors | onnx (with a predict.py that needs numpy and onnxruntime alone) | "
-            "onnx-int8 (in 8-bit integers) | torchscript | torch-export | skops (scikit-learn); compared "
-            "with the study's model on validation rows.",
+            "onnx-int8, onnx-int8-static (in 8-bit integers) | torchscript | torch-export | "
+            "skops (scikit-learn); compared with the study's model on validation rows.",
         ),
     ] = "safetensors",
     figures: Annotated[

@@ -1,7 +1,7 @@
 """A network as an ONNX graph: scaled inputs in, logits or standardized targets out.
 
-The layers of the shipped `mlp` and `cnn` are written down directly, batch normalization folded into the layer
-before it, in milliseconds; any other network goes through PyTorch's exporter, which takes seconds.
+The shipped networks are written down directly, batch normalization folded into the layer before it, in
+milliseconds; any other network goes through PyTorch's exporter, which takes seconds.
 Needs `tuner[onnx]`; imported where a graph is asked for.
 """
 
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tuner.errors import PluginError, TrialError, described
+from tuner.trainers.torch import onnx_steps
 from tuner.trainers.torch.embedding import CategoryEmbedding
 from tuner.trainers.torch.networks.convolution import Residual
 
@@ -58,9 +59,11 @@ def graph_of(network: nn.Module, x: Tensor) -> bytes:
     was = network.training
     network.eval()
     try:
+        graph = Graph(tuple(x.shape[1:]))
         if isinstance(network, nn.Sequential) and _is_plain(network):
-            return _Graph(tuple(x.shape[1:])).written(network)
-        return _traced(network, x)
+            return graph.written(graph.through(network, INPUT), x)
+        last = onnx_steps.write(graph, network, INPUT)
+        return _traced(network, x) if last is None else graph.written(last, x)
     except Exception as error:
         raise TrialError(f"the network cannot be written as an ONNX graph: {described(error)}") from error
     finally:
@@ -80,7 +83,7 @@ def _is_plain(network: nn.Module) -> bool:
 
 
 @dataclass
-class _Graph:
+class Graph:
     """A graph that grows layer by layer.
 
     Attributes:
@@ -92,11 +95,12 @@ class _Graph:
     arrays: list[Any] = field(default_factory=list)
     count: int = 0
 
-    def written(self, network: nn.Sequential) -> bytes:
+    def written(self, last: str, x: Tensor) -> bytes:
+        """The model, whose outputs are these."""
         from onnx import TensorProto, helper
 
-        given = helper.make_tensor_value_info(INPUT, TensorProto.FLOAT, ["n", *self.shape])
-        last = self.through(network, INPUT)
+        kind = TensorProto.FLOAT if x.is_floating_point() else TensorProto.INT32
+        given = helper.make_tensor_value_info(INPUT, kind, ["n", *self.shape])
         self.nodes.append(helper.make_node("Identity", [last], [OUTPUT]))
         told = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", None])
         graph = helper.make_graph(self.nodes, "network", [given], [told], self.arrays)
@@ -106,6 +110,7 @@ class _Graph:
         return found
 
     def through(self, layers: nn.Sequential, x: str) -> str:
+        """Append layers, batch normalization folded in where it can be."""
         parts, at = [*layers], 0
         while at < len(parts):
             layer, follower = parts[at], parts[at + 1] if at + 1 < len(parts) else None
@@ -118,6 +123,7 @@ class _Graph:
         return x
 
     def layer(self, layer: nn.Module, x: str) -> str:
+        """Append one layer."""
         match layer:
             case nn.Sequential():
                 return self.through(layer, x)
@@ -168,6 +174,7 @@ class _Graph:
         return self.node("Add", [self.node("Mul", [self.node("Div", [centered, root]), weight]), bias])
 
     def embedding(self, layer: CategoryEmbedding, x: str) -> str:
+        """Numbers, and what is learned of each code."""
         numbers = self.shape[0] - len(layer.tables)
         parts = [self.node("Gather", [x, self.whole(list(range(numbers)))], axis=1)] if numbers else []
         for i, table in enumerate(layer.tables):
@@ -177,23 +184,33 @@ class _Graph:
         return self.node("Concat", parts, axis=1)
 
     def node(self, kind: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """Append an operator of one output."""
+        return self.nodes_of(kind, inputs, 1, **attributes)[0]
+
+    def nodes_of(self, kind: str, inputs: Sequence[str], outputs: int, **attributes: Any) -> list[str]:
+        """Append an operator of several outputs."""
         from onnx import helper
 
         self.count += 1
-        self.nodes.append(helper.make_node(kind, [*inputs], [f"v{self.count}"], **attributes))
-        return f"v{self.count}"
+        names = [f"v{self.count}_{i}" for i in range(outputs)]
+        self.nodes.append(helper.make_node(kind, [*inputs], names, **attributes))
+        return names
 
     def array(self, values: Tensor | None) -> str:
+        """Weights as a constant."""
         assert values is not None  # noqa: S101 - shipped layers have all of theirs
-        return self._kept(values.detach().cpu().contiguous().numpy())
+        return self.constant(values.detach().cpu().contiguous().numpy())
 
     def number(self, value: float) -> str:
-        return self._kept(np.asarray(value, np.float32))
+        """One number, single precision."""
+        return self.constant(np.asarray(value, np.float32))
 
     def whole(self, values: Any) -> str:
-        return self._kept(np.asarray(values, np.int64))
+        """Whole numbers: axes, shapes, places."""
+        return self.constant(np.asarray(values, np.int64))
 
-    def _kept(self, values: NDArray[Any]) -> str:
+    def constant(self, values: NDArray[Any]) -> str:
+        """An array that the graph holds."""
         from onnx import numpy_helper
 
         self.count += 1

@@ -11,7 +11,9 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,8 @@ from tuner.errors import PluginError
 
 ROUNDS, SECONDS, WARM = 31, 0.0005, 3
 """A latency is the median of so many rounds, each of so many seconds, after so many passes."""
+
+_DYNAMIC, _STATIC, _BATCH = ["MatMul", "Gemm", "Gather", "LSTM"], ["MatMul", "Gemm", "Gather", "Conv"], 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +46,26 @@ class Latency:
         return self.low <= other.high and other.low <= self.high
 
 
-def quantized(graph: bytes) -> bytes:
-    """The graph with its matrix products in 8-bit integers, whose inputs are quantized as they come.
+def quantized(graph: bytes, calibration: NDArray[Any] | None = None) -> bytes:
+    """The graph in 8-bit integers: matrix products, embeddings and what an LSTM computes.
 
     Weights have 7 bits where the processor has no VNNI, since sums of products of 8 bits may overflow there.
+
+    Args:
+        graph: in single precision, batch normalization folded in.
+        calibration: (N, ...) inputs whose range the integers are fitted to, convolutions too; None: each
+            batch is quantized as it comes, and convolutions stay as they are.
 
     Raises:
         PluginError: onnxruntime is not installed.
     """
     try:
         import onnx
-        from onnxruntime.quantization import QuantType, quantize_dynamic
+        from onnxruntime import quantization
     except ImportError as error:
         raise PluginError(f"ONNX: {error.name} is not installed; pip install 'tuner[onnx]'") from error
+    model = onnx.load_from_string(graph)
+    own = {"weight_type": quantization.QuantType.QInt8, "reduce_range": not _has_vnni()}
     was = logging.root.manager.disable
     # It advises, by the root logger, to run steps that these graphs do not need.
     logging.disable(logging.WARNING)
@@ -62,10 +73,15 @@ def quantized(graph: bytes) -> bytes:
         with tempfile.TemporaryDirectory(prefix="tuner-") as folder, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             target = Path(folder) / "int8.onnx"
-            quantize_dynamic(
-                onnx.load_from_string(graph), target, op_types_to_quantize=["MatMul", "Gemm"],
-                weight_type=QuantType.QInt8, reduce_range=not _has_vnni(),
-            )  # fmt: skip
+            if calibration is None:
+                quantization.quantize_dynamic(model, target, op_types_to_quantize=_DYNAMIC, **own)
+            else:
+                name = model.graph.input[0].name
+                batches = ({name: x} for x in np.array_split(calibration, -(-len(calibration) // _BATCH)))
+                reader = SimpleNamespace(get_next=partial(next, batches, None))
+                quantization.quantize_static(
+                    model, target, reader, op_types_to_quantize=_STATIC, per_channel=True, **own
+                )
             return target.read_bytes()
     finally:
         logging.disable(was)
