@@ -212,6 +212,8 @@ def run(chosen: tuple[Scenario, ...], kills: int, seed: int) -> Iterator[tuple[S
             while tally.kills < kills / len(chosen):
                 folder = Path(name) / str(tally.rounds)
                 round_of(scenario, folder, whole, typical_s, lots, tally)
+                # Its first run may have met a busy machine.
+                typical_s = min(typical_s, tally.seconds[-1])
             yield scenario, tally, typical_s
 
 

@@ -145,6 +145,12 @@ def waiting() -> list[str]:
     return sorted(a["Name"] for a in actors if a["State"] in starting and a["ActorClassName"] == "WorkerHost")
 
 
+def is_full(error: Exception) -> bool:
+    """Whether Ray had no room for an object, neither in memory nor on the disk."""
+    exceptions = imported().exceptions
+    return isinstance(error, exceptions.OutOfDiskError | exceptions.ObjectStoreFullError)
+
+
 def options(resources: ResourceSpec, threads: int) -> dict[str, Any]:
     """What Ray is asked for one worker, all of whose processes have so many threads together."""
     asked: dict[str, Any] = {"num_cpus": resources.cpus or threads, "num_gpus": resources.gpus}

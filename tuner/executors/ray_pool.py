@@ -24,7 +24,7 @@ from tuner.core.job import Job, Resources
 from tuner.core.ports import Placement
 from tuner.core.training import Trainer
 from tuner.core.trial import Stop
-from tuner.errors import PluginError, shortened
+from tuner.errors import PluginError, described, shortened
 from tuner.executors import ray_cluster
 from tuner.executors.limits import Limits, Watched
 from tuner.executors.links import Link
@@ -62,13 +62,17 @@ class _RayLink:
         self._found: Stop | None = None
 
     def send(self, orders: Orders | None) -> None:
-        with suppress(Exception):  # a dead actor says so when it is asked for its answer
-            if orders is None:
-                self.ref = self.host.finish.remote()
-                return
-            numbers = [step.trial.number for step in orders.steps if isinstance(step, Placement)]
-            carried = [] if self._is_shared else mirror.carried(self._files, numbers)
-            self.ref = self.host.exchange.remote(pickle.dumps(orders), carried)
+        steps = () if orders is None else orders.steps
+        numbers = [step.trial.number for step in steps if isinstance(step, Placement)]
+        carried = [] if self._is_shared else mirror.carried(self._files, numbers)
+        try:
+            self.ref = (
+                self.host.finish.remote()
+                if orders is None
+                else self.host.exchange.remote(pickle.dumps(orders), carried)
+            )
+        except Exception as error:  # noqa: BLE001 - else the last answer would be taken for the next one
+            self.lost = _ending_of(error)
 
     def recv(self) -> Answer:
         answer = self._get()
@@ -86,7 +90,7 @@ class _RayLink:
                 raise EOFError(self.lost)
             answer: HostAnswer = ray_cluster.imported().get(self.ref)
         except Exception as error:
-            self._ending = self.lost or f"was lost with its actor: {shortened(str(error).splitlines()[0])}"
+            self._ending = self.lost or _ending_of(error)
             raise EOFError(self._ending) from error
         self._is_shared, self._tail, self._heard = answer.is_shared, answer.tail, time.monotonic()
         try:
@@ -114,7 +118,7 @@ class _RayLink:
             try:
                 self._found = ray.get(self._sign)
             except Exception as error:  # noqa: BLE001
-                self.lost = f"was lost with its actor: {shortened(str(error).splitlines()[0])}"
+                self.lost = _ending_of(error)
             self._sign, self._heard = None, now
         if self._sign is None and self.is_ready and (limits is not None or now - self._heard > _SIGN_S):
             with suppress(Exception):
@@ -139,6 +143,20 @@ class _RayLink:
                 self._get()
         with suppress(Exception):
             ray.kill(self.host, no_restart=True)
+
+
+def _ending_of(error: Exception) -> str:
+    """How a worker has ended whose actor, or the way to it, is at fault."""
+    if ray_cluster.is_full(error):
+        words = (
+            "could not send what it had, or be sent it: the object store of a node is full, and so is its "
+            "disk; free some space there, or give the cluster more: ray start --object-store-memory=BYTES"
+        )
+        _LOG.warning("a worker %s", words)
+        return words
+    if (cause := getattr(error, "cause", None)) is not None:
+        return f"was lost with its actor: {described(cause)}"
+    return f"was lost with its actor: {shortened((str(error).splitlines() or [''])[0])}"
 
 
 class _RayLauncher:
