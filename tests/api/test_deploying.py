@@ -65,10 +65,10 @@ def test_predict_py_gives_the_stored_score_without_tuner_torch_and_pandas(fruit:
     spec = study.spec.data
     assert spec is not None
     frame = pd.read_csv(fruit)
-    chosen = split_rows(spec, Path.cwd())
+    chosen, _ = split_rows(spec, Path.cwd())
     assert isinstance(chosen, pd.DataFrame)
     judged = frame.loc[chosen.index]
-    taught = split_rows(spec, Path.cwd(), train=True)
+    taught, _ = split_rows(spec, Path.cwd(), train=True)
     assert isinstance(taught, pd.DataFrame)
     assert not set(taught.index) & set(chosen.index)
     assert len(taught) + len(chosen) <= (1 - spec.test) * len(frame) + 1
@@ -210,6 +210,38 @@ def test_a_mean_of_models_is_exported_as_one(houses: Path) -> None:
     rows = pd.read_csv(houses)
     expected = tuner.load_model("out").predict(rows)
     assert ExportedModel("out").predict(rows) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize(("target", "trainer"), [("price", "torch"), ("kind", "torch"), ("kind", "sklearn")])
+def test_the_best_kept_models_predict_together(target: str, trainer: str, houses: Path, fruit: Path) -> None:
+    file = houses.name if target == "price" else fruit.name
+    more = {"trainer.use": trainer, "trainer.keep": 3, "name": "several"}
+    space = _LINEAR if trainer == "sklearn" else None
+    study = tuner.start(file, target=target, trials=4, settings=QUICK | more, space=space)
+    best = study.best_kept(2)
+    ranked = sorted(study.records, key=study.spec.objectives().key)
+    assert [trial.number for trial in best] == [record.number for record in ranked[:2]]
+    rows, each = pd.read_csv(file), [tuner.load_model(trial.folder) for trial in best]
+    told = tuner.predict("several", rows, ensemble=2)
+    if target == "price":
+        mean = np.mean([model.predict(rows) for model in each], axis=0)
+        assert told["prediction"].to_numpy() == pytest.approx(mean, rel=1e-5)
+    else:
+        shares: Any = np.mean([model.probabilities(rows) for model in each], axis=0)  # type: ignore[attr-defined]
+        assert told.filter(like="probability").to_numpy() == pytest.approx(shares, abs=1e-5)
+    kind = "onnx" if trainer == "torch" else "skops"
+    tuner.export("several", "out", ensemble=2, kind=kind)
+    own = tuner.load_model("out").predict(rows)
+    found = ExportedModel("out").predict(rows)
+    assert found == pytest.approx(own, rel=1e-4) if target == "price" else (found == own).all()
+    card = Path("out/MODEL_CARD.md").read_text()
+    assert f"# Model of trials {best[0].number}, {best[1].number} of study several" in card
+    assert "validation rows: loss" in card
+    assert "the locked test was not opened" in card
+    with pytest.raises(TrialError, match=r"9 models is asked for, [34] were kept; give 2 to [34]"):
+        tuner.export("several", "more", ensemble=9)
+    with pytest.raises(SpecError, match="give either trial or ensemble"):
+        tuner.predict("several", rows, ensemble=2, trial=1)
 
 
 def test_integers_of_8_bits_are_smaller_and_say_what_they_change(fruit: Path) -> None:

@@ -5,7 +5,7 @@ Its sentences about the model's worth are those of the verdict.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tuner.core import words
@@ -16,19 +16,28 @@ if TYPE_CHECKING:
     from tuner.results import Study, TrialView
 
 
-def card(study: Study, chosen: TrialView, written: Deployed) -> str:
-    """The card of a trial's model, as Markdown."""
+def card(study: Study, taken: Sequence[TrialView], written: Deployed, gains: Sequence[str] = ()) -> str:
+    """The card of a trial's model, or of the mean of several trials', as Markdown."""
+    chosen = taken[0]
     parts = {
         "Data": _data(study),
-        "Settings": (f"- `{name}`: {value}" for name, value in chosen.params.items()),
-        "How it was judged": _judged(study, chosen),
+        "Settings": (line for each in taken for line in _settings(each, len(taken) > 1)),
+        "How it was judged": (f"- {told}" for told in gains) if gains else _judged(study, chosen),
         "Over-fitting": _overfitting(study, chosen),
         "What was exported": written.says or ("The study's own files; see README.md.",),
         "Limits": _LIMITS,
     }
-    title = f"# Model of trial {chosen.number} of study {' '.join(study.name.split())}"
+    numbers = ", ".join(str(each.number) for each in taken)
+    title = f"# Model of trial{'s' * (len(taken) > 1)} {numbers} of study {' '.join(study.name.split())}"
     told = [title, *("\n".join([f"## {head}", "", *lines]) for head, lines in parts.items())]
     return "\n\n".join(told) + "\n"
+
+
+def _settings(trial: TrialView, is_named: bool) -> Iterator[str]:
+    if is_named:
+        yield f"- trial {trial.number}: {', '.join(f'`{name}` {v}' for name, v in trial.params.items())}"
+    else:
+        yield from (f"- `{name}`: {value}" for name, value in trial.params.items())
 
 
 def _data(study: Study) -> Iterator[str]:

@@ -15,6 +15,7 @@ from tuner.artifacts import DESCRIPTION
 from tuner.core.dataset import Task
 from tuner.data import labels, read_rows, rows_of, untold
 from tuner.errors import DataError, SpecError, StudyNotFound, TrialError
+from tuner.trainers import ensemble as ensemble_of
 from tuner.trainers import load_model
 from tuner.trainers.model import Model
 
@@ -27,6 +28,7 @@ def predict(
     rows: Any,
     *,
     trial: int | None = None,
+    ensemble: int | None = None,
     keep: bool = False,
     storage: str | None = None,
     models: str | Path | None = None,
@@ -40,6 +42,7 @@ def predict(
         rows: a CSV, Parquet or NPZ file, or such a CSV opened for reading; or rows in memory. Columns may
             stand in any order, and further ones, such as the target, are not looked at.
         trial: another trial of the study.
+        ensemble: the mean of so many of its best kept models; see `Study.best_kept`.
         keep: put the columns of the rows before the predictions.
         storage: the database's URL.
         models: the folder for the models of all studies, where they were moved.
@@ -55,7 +58,7 @@ def predict(
         DataError: the rows cannot be read.
         SpecError: an option makes no sense.
     """
-    kept = _model(model, trial, storage, models)
+    kept = _model(model, trial, ensemble, storage, models)
     where, given = _rows(rows)
     try:
         table = _predicted(kept, given)
@@ -73,11 +76,15 @@ def predict(
     return pd.concat([given.reset_index(drop=True), table], axis=1)
 
 
-def _model(name: str | Path, trial: int | None, storage: str | None, models: str | Path | None) -> Model:
+def _model(
+    name: str | Path, trial: int | None, count: int | None, storage: str | None, models: str | Path | None
+) -> Model:
+    if trial is not None and count is not None:
+        raise SpecError("predict: an ensemble is of several trials; give either trial or ensemble")
     folder = Path(name)
     if any((place / DESCRIPTION).is_file() for place in (folder, folder / "model")):
-        if trial is not None:
-            raise SpecError(f"{folder}: is a model itself; name a study to choose a trial")
+        if trial is not None or count is not None:
+            raise SpecError(f"{folder}: is a model itself; name a study to choose trials")
         return load_model(folder)
     no_model = SpecError(f"{folder}: holds no model; give a folder that `tune export` wrote, or a study")
     if isinstance(name, Path):
@@ -88,6 +95,8 @@ def _model(name: str | Path, trial: int | None, storage: str | None, models: str
         if folder.is_dir():  # which may have the name of a study: that of its pictures
             raise no_model from None
         raise
+    if count is not None:
+        return ensemble_of([each.folder for each in study.best_kept(count)])
     return load_model((study.recommended if trial is None else study.trial(trial)).folder)
 
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from tuner import content, starter
 from tuner.api.card import card
 from tuner.api.deploying import FORMATS, deploy, require_format
+from tuner.api.ensembles import copy_members, gained
 from tuner.api.inference import inferred
 from tuner.api.provenance import require_unchanged
 from tuner.api.specify import embeds, in_memory, plan
-from tuner.artifacts import copy as copy_model
 from tuner.artifacts import fill_folder
 from tuner.content import storage_url
 from tuner.core.dataset import Dataset
@@ -226,6 +226,7 @@ def export(
     folder: str | Path,
     *,
     trial: int | None = None,
+    ensemble: int | None = None,
     kind: str = FORMATS[0],
     data: Any = None,
     figures: bool = False,
@@ -243,6 +244,7 @@ def export(
         name: the study.
         folder: must not exist, or be empty.
         trial: a trial's number; None: `Study.recommended`.
+        ensemble: so many of the best kept models instead, whose mean predicts; see `Study.best_kept`.
         kind: ``"safetensors"``, ``"onnx"``, ``"onnx-int8"``, ``"onnx-int8-static"``, ``"torchscript"``,
             ``"torch-export"`` or ``"skops"``.
         data: the data, where the study was started with it from Python; see `start`.
@@ -263,20 +265,30 @@ def export(
     study = Study(name, storage_url(storage), models)
     if not ignore_changes:
         require_unchanged(study)
-    chosen = study.recommended if trial is None else study.trial(trial)
-    source, place = chosen.folder, Path(folder)
+    if ensemble is not None and trial is not None:
+        raise SpecError("export: an ensemble is of several trials; give either trial or ensemble")
+    taken = (
+        [study.recommended if trial is None else study.trial(trial)]
+        if ensemble is None
+        else study.best_kept(ensemble)
+    )
+    chosen, place = taken[0], Path(folder)
+    _ = chosen.folder  # refuses what was not kept, before anything is written
 
     def write(draft: Path) -> None:
-        copy_model(source, draft / "model")
+        copy_members(taken, draft / "model")
         (draft / "trials.csv").write_text(spreadsheet.csv(study.trials), encoding="utf-8", newline="")
         (draft / "curves.csv").write_text(spreadsheet.csv(study.curves), encoding="utf-8", newline="")
         _write_json(draft / "study.json", {"study": name, "spec": study.spec.to_table()})
         _write_json(draft / "best.json", brief(study, chosen))
         said = " ".join(name.split()).replace("`", "'")
-        text = _EXPORT_README.format(name=said, number=chosen.number, why=_why(study, trial))
+        gains = gained(study, taken, lambda: _raw_rows(study, data)) if len(taken) > 1 else ()
+        numbers = ", ".join(str(each.number) for each in taken)
+        why = " ".join(gains) or _why(study, trial)
+        text = _EXPORT_README.format(name=said, number=numbers, s="s" * (len(taken) > 1), why=why)
         (draft / "README.md").write_text(text, encoding="utf-8")
-        written = deploy(source, draft, kind, lambda train: _raw_rows(study, data, train))
-        (draft / "MODEL_CARD.md").write_text(card(study, chosen, written), encoding="utf-8")
+        written = deploy(draft / "model", draft, kind, lambda train: _raw_rows(study, data, train)[0])
+        (draft / "MODEL_CARD.md").write_text(card(study, taken, written, gains), encoding="utf-8")
         if figures:
             from tuner.results import pictures
             from tuner.results.report import page
@@ -293,8 +305,8 @@ def export(
     return sorted(path for path in place.rglob("*") if path.is_file())
 
 
-def _raw_rows(study: Study, data: Any, train: bool) -> Any:
-    """The raw rows that the study's trials are judged by, or train on.
+def _raw_rows(study: Study, data: Any, train: bool = False) -> tuple[Any, Any]:
+    """The raw rows that the study's trials are judged by, or train on, and their truth.
 
     Raises:
         DataError: they cannot be read.
@@ -325,7 +337,7 @@ def _write_json(path: Path, table: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
 
 
-_EXPORT_README = """# The model of trial {number} of study `{name}`
+_EXPORT_README = """# The model of trial{s} {number} of study `{name}`
 
 {why}
 

@@ -23,6 +23,10 @@ def run(
     trial: Annotated[
         int | None, typer.Option(min=0, metavar="N", help="Export this trial instead of the one to take.")
     ] = None,
+    ensemble: Annotated[
+        int | None,
+        typer.Option(min=2, metavar="K", help="The mean of the K best kept models, and what it gains."),
+    ] = None,
     kind: Annotated[
         str,
         typer.Option(
@@ -46,12 +50,16 @@ def run(
     from tuner.cli.contract import dump
     from tuner.judging import short
 
-    verdict = api.load(name, storage=storage).verdict
+    study = api.load(name, storage=storage, models=models)
+    verdict = study.verdict
     number = verdict.number if trial is None else trial
+    if ensemble is not None:
+        number = study.best_kept(ensemble)[0].number
     files = api.export(
         name,
         folder,
         trial=trial,
+        ensemble=ensemble,
         kind=kind,
         figures=figures,
         ignore_changes=ignore_changes,
@@ -60,8 +68,11 @@ def run(
     )
     if as_json:
         told = {"study": name, "folder": str(folder), "files": [str(file) for file in files]}
-        dump({**told, "trial": number})
+        dump({**told, "trial": number, "ensemble": ensemble})
         return
     for file in files:
         screen.say(file)
+    if ensemble is not None:
+        screen.say(f"mean of the {ensemble} best models; README.md says what it gains")
+        return
     screen.say(f"model of trial {number}" + (f" ({short(verdict)})" if trial is None else ""))

@@ -40,6 +40,10 @@ def run(
         int | None,
         typer.Option(min=0, metavar="N", help="This trial instead of the one to take."),
     ] = None,
+    ensemble: Annotated[
+        int | None,
+        typer.Option(min=2, metavar="K", help="The mean of the K best kept models."),
+    ] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Put the rows' columns before the predictions.")
     ] = False,
@@ -53,7 +57,9 @@ def run(
     if out != PIPE and rows != PIPE and Path(out).resolve() == Path(rows).resolve():
         raise SpecError(f"{out}: holds the rows; name another file")
     given = sys.stdin.buffer if rows == PIPE else rows
-    text = spreadsheet.csv(api.predict(model, given, trial=trial, keep=keep, storage=storage, models=models))
+    text = spreadsheet.csv(
+        api.predict(model, given, trial=trial, ensemble=ensemble, keep=keep, storage=storage, models=models)
+    )
     if out == PIPE:
         print(text, end="")
         return

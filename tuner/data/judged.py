@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from tuner.core.data_spec import DataSpec
 from tuner.data import given, source, targets
 from tuner.data.arrays import X
@@ -15,8 +17,8 @@ from tuner.data.resampling import rows_of
 
 def split_rows(
     spec: DataSpec, folder: Path, memory: Any = None, fingerprint: bytes | None = None, train: bool = False
-) -> X:
-    """Raw inputs of the validation split, as `Model.predict` takes them; never a row of the test.
+) -> tuple[X, NDArray[Any]]:
+    """Raw inputs of the validation split and their truth, as `Model.losses` takes them; none of the test.
 
     Args:
         spec: `[data]`.
@@ -29,9 +31,13 @@ def split_rows(
         DataError: the data cannot be read.
     """
     found = source.read(spec, folder) if memory is None else given.source_of(memory, spec)
-    if found.validation is not None and not train:
-        return inputs(found, found.validation[0], spec)
     read = targets.read(found.y, spec.task, found.where, options_of(found, spec))
+    if found.validation is not None and not train:
+        x, y = found.validation
+        values = targets.again(read, y)
+        return inputs(found, x, spec), targets.names_of(values, read.labels) if read.labels else values
     parts = divided(found, read, spec, stored_roles(fingerprint))
     chosen = parts.train if train or not len(parts.validation) else parts.validation
-    return rows_of(inputs(found, found.x, spec), read.rows[chosen])
+    truth = read.values[chosen]
+    rows = rows_of(inputs(found, found.x, spec), read.rows[chosen])
+    return rows, targets.names_of(truth, read.labels) if read.labels else truth

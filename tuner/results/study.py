@@ -195,6 +195,21 @@ class Study:
             return TrialView(self, taken)
         return TrialView(self, replace(taken, model_path=path), found)
 
+    def best_kept(self, count: int) -> list[TrialView]:
+        """The best trials of those whose models were kept, the best one first; see `tuner.export`.
+
+        Raises:
+            TrialError: there are fewer.
+        """
+        key = self.spec.objectives().key
+        kept = sorted((r for r in self.records if r.model_path and r.value is not None), key=key)
+        if not 1 < count <= len(kept):
+            raise TrialError(
+                f"'{self.name}': an ensemble of {count} models is asked for, {len(kept)} were kept; give 2 "
+                f"to {len(kept)} ([trainer] keep says how many are kept)"
+            )
+        return [TrialView(self, record) for record in kept[:count]]
+
     @property
     def front(self) -> list[TrialView]:
         """The trials that no other one dominates in the study's objectives, sorted by the first one.

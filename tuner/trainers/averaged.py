@@ -32,10 +32,29 @@ def load_model(folder: str | Path) -> Model:
     Raises:
         TrialError: the folder is missing or damaged; one line.
     """
-    members = load_members(folder)
+    return ensemble([folder])
+
+
+def ensemble(folders: Sequence[str | Path]) -> Model:
+    """The mean of the models in several such folders, e.g. those of a study's best trials.
+
+    Raises:
+        TrialError: a folder is missing or damaged, or the models predict different classes; one line.
+    """
+    members = tuple(member for folder in folders for member in load_members(folder))
+    if len(folders) > 1:
+        if not all(member.predicts for member in members):
+            raise TrialError("only the training function can predict with these models, so they have no mean")
+        if any(_meaning(member) != _meaning(members[0]) for member in members):
+            raise TrialError("the models predict different classes, so they have no mean")
     if len(members) == 1 or not all(member.predicts for member in members):
         return members[0]
     return AveragedModel(members)
+
+
+def _meaning(model: Model) -> Any:
+    context = model.description["context"]
+    return list(context["classes"]), context["outputs"], model.description.get("labels")
 
 
 @dataclass(frozen=True)

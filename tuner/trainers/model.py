@@ -83,11 +83,16 @@ def load_members(folder: str | Path) -> tuple[Model, ...]:
     Raises:
         TrialError: the folder is missing or damaged; one line.
     """
+    return tuple(map(_load, member_folders(folder)))
+
+
+def member_folders(folder: str | Path) -> tuple[Path, ...]:
+    """Where the models lie that `load_members` reads."""
     folder = Path(folder)
     if not (folder / DESCRIPTION).is_file() and (folder / "model" / DESCRIPTION).is_file():
         folder = folder / "model"
     further = (path for path in (folder / MEMBERS).glob("*") if path.is_dir())
-    return tuple(_load(path) for path in (folder, *sorted(further, key=lambda path: int(path.name))))
+    return (folder, *sorted(further, key=lambda path: int(path.name)))
 
 
 def _load(folder: Path) -> Model:
