@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -42,7 +41,12 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     """CI fails where tests that need something beside Python have not run at all."""
     options = session.config.option
     is_whole = session.config.args_source is not pytest.Config.ArgsSource.ARGS
-    is_part = options.keyword or options.markexpr or options.lf or hasattr(session.config, "workerinput")
+    is_part = (
+        options.keyword
+        or options.markexpr
+        or getattr(options, "lf", False)
+        or hasattr(session.config, "workerinput")
+    )
     if os.environ.get("CI") and is_whole and not is_part:
         missing = sorted({"browser", "ddp", "postgres", "ray"} - _RAN)
         if missing:
@@ -58,13 +62,8 @@ def postgres() -> Iterator[PostgresServer]:
     if servers.programs() is None:
         missing = "no PostgreSQL server is installed: apt-get install postgresql"
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
-    server, folder = servers.started()
-    try:
+    with servers.running() as server:
         yield server
-    finally:
-        server.stop("immediate")
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.with_name(f"{folder.name}.log").unlink(missing_ok=True)
 
 
 @pytest.fixture

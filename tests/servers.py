@@ -6,6 +6,9 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -87,8 +90,23 @@ class PostgresServer:
             connection.execute(text(statement))
 
 
-def started() -> tuple[PostgresServer, Path]:
-    """A server, and its folder, which is to be removed after `stop`."""
+@contextmanager
+def running() -> Iterator[PostgresServer]:
+    """A server, of which nothing stays."""
     # A socket's path has room for 107 characters.
     folder = Path(tempfile.mkdtemp(prefix="tuner-pg-", dir="/tmp"))
-    return PostgresServer(folder), folder
+    server = PostgresServer(folder)
+    try:
+        yield server
+    finally:
+        server.stop("immediate")
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.with_name(f"{folder.name}.log").unlink(missing_ok=True)
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for a condition, which holds in a minute at most on any machine that works."""
+    end = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)

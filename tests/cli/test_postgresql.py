@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import optuna
@@ -14,6 +12,7 @@ import pytest
 
 import tuner
 from tests.cli.program import Tune
+from tests.servers import until
 from tuner.core.budget import StudyState
 from tuner.web.serve import Server
 
@@ -43,14 +42,6 @@ low = 0.0
 high = 1.0
 default = 0.9
 """
-
-
-def until(what: Callable[[], bool]) -> None:
-    """Wait for a condition; it takes a minute at most on any machine that works."""
-    end = time.monotonic() + 120
-    while not what():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.1)
 
 
 def test_a_running_study_is_seen_and_steered_from_elsewhere(

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ import pytest
 from sqlalchemy import text
 
 from tests import servers
-from tests.servers import PostgresServer
+from tests.servers import PostgresServer, until
 from tests.store.asking import asked
 from tests.store.test_lease import driver
 from tuner.core.budget import StudyState
@@ -45,21 +43,8 @@ def kind() -> str:
 @pytest.fixture
 def server(postgres: PostgresServer) -> Iterator[PostgresServer]:
     """One that may be stopped: another one than the other tests have."""
-    stoppable, folder = servers.started()
-    try:
+    with servers.running() as stoppable:
         yield stoppable
-    finally:
-        stoppable.stop("immediate")
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.with_name(f"{folder.name}.log").unlink(missing_ok=True)
-
-
-def until(what: Callable[[], bool]) -> None:
-    """Wait for a condition; it takes a minute at most on any machine that works."""
-    end = time.monotonic() + 60
-    while not what():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.02)
 
 
 def test_a_restarted_server_costs_no_turn_and_gives_none_twice(

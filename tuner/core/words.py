@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -128,6 +129,15 @@ def percent(share: float, digits: int = 0) -> str:
 def listed(items: Sequence[str], last: str = "and") -> str:
     """``a``, ``a and b``, ``a, b and c``."""
     return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} {last} {items[-1]}" if items else ""
+
+
+def ending(code: int) -> str:
+    """How a process ended, by its exit code; a negative one is the signal that killed it."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    name = signal.Signals(-code).name
+    memory = " (the system's answer to memory running out)" if name == "SIGKILL" else ""
+    return f"was killed by {name}{memory}"
 
 
 def article(word: str) -> str:

@@ -117,5 +117,5 @@ def differences(
     old = Fingerprint.decode(fingerprint)
     if old is None or (files_only and digest in ("", old.file)):
         return []
-    found = source.read(spec, folder) if memory is None else given.source_of(memory, spec)
+    found = given.read(spec, folder, memory)
     return HashedSource.of(found, spec).differences(old)

@@ -7,6 +7,7 @@ for it. `opened` is called once, where the data comes in; everything behind it t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,11 @@ def opened(given: Any, target: str | None = None) -> pd.DataFrame | Arrays:
     if _is_of(given, "torch.utils.data"):
         return _of_torch(given, target)
     raise DataError(f"data: cannot use {_kind(given)}; {FORMS}")
+
+
+def read(spec: DataSpec, folder: Path, memory: Any = None) -> Source:
+    """The rows of a source, or those that were passed from Python."""
+    return source.read(spec, folder) if memory is None else source_of(memory, spec)
 
 
 def source_of(given: Any, spec: DataSpec) -> Source:

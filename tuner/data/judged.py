@@ -8,10 +8,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from tuner.core.data_spec import DataSpec
-from tuner.data import given, source, targets
+from tuner.data import given, targets
 from tuner.data.arrays import X
 from tuner.data.fingerprint_check import stored_roles
-from tuner.data.load import divided, inputs, options_of
+from tuner.data.load import divided, inputs, target_of
 from tuner.data.resampling import rows_of
 
 
@@ -30,8 +30,8 @@ def split_rows(
     Raises:
         DataError: the data cannot be read.
     """
-    found = source.read(spec, folder) if memory is None else given.source_of(memory, spec)
-    read = targets.read(found.y, spec.task, found.where, options_of(found, spec))
+    found = given.read(spec, folder, memory)
+    read = target_of(found, spec)
     if found.validation is not None and not train:
         x, y = found.validation
         values = targets.again(read, y)

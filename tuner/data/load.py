@@ -108,7 +108,7 @@ def _dataset(
     found: Source, spec: DataSpec, resampling: bool, check: FingerprintCheck | None, file: str = ""
 ) -> Dataset:
     checked = CheckedSource(found, spec, check, file)
-    read = targets.read(found.y, spec.task, found.where, options_of(found, spec))
+    read = target_of(found, spec)
     parts = divided(found, read, spec, checked.roles(split_keys(found, read, spec), read.rows))
     found = checked.allowed(found)
     wanted = resampling or spec.folds is not None or spec.reshuffle
@@ -210,6 +210,11 @@ def _search_rows(
         provided_weight=None if found.validation is None else weights(found, found.validation[0], spec),
         options=options,
     )
+
+
+def target_of(found: Source, spec: DataSpec) -> target.Target:
+    """What is predicted."""
+    return targets.read(found.y, spec.task, found.where, options_of(found, spec))
 
 
 def options_of(found: Source, spec: DataSpec) -> Options:

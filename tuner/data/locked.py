@@ -18,7 +18,7 @@ from tuner.core.dataset import Task
 from tuner.data import arrays, given, source, target, targets
 from tuner.data.arrays import X, Y
 from tuner.data.fingerprint_check import stored_roles
-from tuner.data.load import divided, inputs, options_of, weights
+from tuner.data.load import divided, inputs, target_of, weights
 from tuner.data.resampling import rows_of
 from tuner.errors import DataError
 
@@ -45,10 +45,10 @@ class UnlockedRows:
 
 def has_test_rows(spec: DataSpec, folder: Path, memory: Any = None, fingerprint: bytes | None = None) -> bool:
     """Whether there is a test split; its rows are not looked at. See `unlock`."""
-    found = source.read(spec, folder) if memory is None else given.source_of(memory, spec)
+    found = given.read(spec, folder, memory)
     if found.has_test:
         return True
-    read = targets.read(found.y, spec.task, found.where, options_of(found, spec))
+    read = target_of(found, spec)
     return bool(len(divided(found, read, spec, stored_roles(fingerprint)).test))
 
 
@@ -66,8 +66,8 @@ def unlock(
     Raises:
         DataError: there is no test split, or it cannot be used.
     """
-    found = source.read(spec, folder) if memory is None else given.source_of(memory, spec)
-    read = targets.read(found.y, spec.task, found.where, options_of(found, spec))
+    found = given.read(spec, folder, memory)
+    read = target_of(found, spec)
     if found.has_test:
         x, y = _provided(spec, folder, memory)
         if not arrays.are_alike(x, found.x) or _columns(x) != _columns(found.x):

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import InputKind, Task
-from tuner.data import arrays, encoding, given, source, targets
+from tuner.data import arrays, encoding, given
 from tuner.data.arrays import X
-from tuner.data.load import divided, inputs, options_of
+from tuner.data.load import divided, inputs, options_of, target_of
 from tuner.data.source import Source
 from tuner.errors import DataError
 
@@ -47,8 +47,8 @@ def outline(spec: DataSpec, folder: Path, memory: Any = None) -> Outline:
 
     Args: and errors as those of `load.load` and `load.from_memory`.
     """
-    found = source.read(spec, folder) if memory is None else given.source_of(memory, spec)
-    read = targets.read(found.y, spec.task, found.where, options_of(found, spec))
+    found = given.read(spec, folder, memory)
+    read = target_of(found, spec)
     train = divided(found, read, spec).train
     x = inputs(found, found.x, spec)
     has_codes = _has_codes(found, x, read.rows[train], spec)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 from tuner.core.trial import Stop
+from tuner.core.words import ending
 from tuner.executors.limits import Limits, Watched, end
 from tuner.executors.orders import Orders
 from tuner.executors.serving import Answer
@@ -95,9 +95,4 @@ class WorkerProcess:
 
     def ending(self) -> str:
         """Wait for its end, and say how it ended."""
-        code = self.process.wait()
-        if code >= 0:
-            return f"ended with exit code {code}"
-        name = signal.Signals(-code).name
-        memory = " (the system's answer to memory running out)" if name == "SIGKILL" else ""
-        return f"was killed by {name}{memory}"
+        return ending(self.process.wait())

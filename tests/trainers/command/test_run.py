@@ -6,14 +6,13 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.servers import until
 from tests.trainers.command.scripts import STATEFUL
 from tuner import script
 from tuner.core.job import Job
@@ -43,13 +42,6 @@ def outcomes(batch: TrialBatch, count: int) -> list[Any]:
 
 def losses(found: list[Any]) -> list[Any]:
     return [each.val_loss if isinstance(each, Reading) else each for each in found]
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def is_alive(pid: int) -> bool:

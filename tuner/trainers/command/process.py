@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
+from tuner.core.words import ending
 from tuner.script import END, MARK
 
 _WAIT_S = 0.1
@@ -80,9 +81,7 @@ class CommandProcess:
     def ending(self) -> str:
         """How it ended, in words; empty where all is well."""
         code = self._process.wait()
-        if code < 0:
-            return f"was killed by {signal.Signals(-code).name}"
-        return f"ended with exit code {code}" if code else ""
+        return ending(code) if code else ""
 
     def end(self, grace_s: float, *, asked: bool) -> None:
         """End the group: by SIGTERM, and after `grace_s` seconds by SIGKILL.

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from typing import IO
 
+from tuner.core.words import ending
+
 _LOG_BYTES = 1_000_000
 _PR_SET_PDEATHSIG = 1
 _BOOT = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = {path!r}; "
@@ -64,12 +66,7 @@ class RankProcess:
 
     def ending(self) -> str:
         """Wait for its end, and say how it ended."""
-        code = self.process.wait()
-        if code >= 0:
-            return f"ended with exit code {code}"
-        name = signal.Signals(-code).name
-        memory = " (the system's answer to memory running out)" if name == "SIGKILL" else ""
-        return f"was killed by {name}{memory}"
+        return ending(self.process.wait())
 
     def end(self) -> None:
         """End it by force, and release everything."""
