@@ -54,6 +54,14 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
             session.config.get_terminal_writer().line(f"\nno test passed of: {', '.join(missing)}")
 
 
+@pytest.fixture
+def forked_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The workers of studies that the test itself drives are forked; see `processes.fork_workers`."""
+    from tests import processes
+
+    processes.fork_workers(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server; where there is none CI fails, and the tests skip elsewhere."""

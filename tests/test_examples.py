@@ -7,11 +7,11 @@ import importlib.util
 import json
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.processes import run
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 SCRIPTS = sorted(path.name for path in EXAMPLES.glob("*.py"))
@@ -48,10 +48,7 @@ def test_an_example_runs(name: str, tmp_path: Path) -> None:
         script = "notebook.py"
         texts = ["".join(map(str, cell["source"])) for cell in code(name) if isinstance(cell["source"], list)]
         (tmp_path / script).write_text("\n".join(texts), encoding="utf-8")
-    ended = subprocess.run(
-        [sys.executable, script], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=600
-    )
-    assert ended.returncode == 0, ended.stderr
+    run(script, cwd=tmp_path, check=True)
     assert (tmp_path / "tuner.db").is_file()
 
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, log_loss
 
 import tuner
+from tests import processes
 from tests.findings.trained import RATE
+from tests.servers import until
 from tuner.api import baseline_run
 from tuner.api.baseline_run import BaselineProcess, BaselineRun
 from tuner.core.baseline import ALL, KINDS, Baseline
@@ -35,6 +34,7 @@ def _on(monkeypatch: pytest.MonkeyPatch) -> None:
 def turn_on(patch: pytest.MonkeyPatch) -> None:
     """Train them with the priority of the tests beside, which would keep the processor from them else."""
     patch.delenv("TUNER_BASELINES", raising=False)
+    processes.fork_workers(patch)
     patch.setattr(baseline_run, "PATIENCE_S", 600.0)
     patch.setattr(baseline_run, "_BOOT", "import os\nos.nice = lambda _: 0\n" + baseline_run._BOOT)
 
@@ -261,14 +261,15 @@ def test_a_study_of_an_earlier_version_has_none_and_is_shown(
 
 
 _KILLED = """
-import os, threading, time
+import os, pathlib
 import tuner
 from tuner.api import baseline_run
 
 real = baseline_run.BaselineProcess.order
 def order(self, text):
     real(self, text)
-    print(self._process.pid, flush=True)
+    pathlib.Path("new").write_text(str(self._process.pid))
+    os.rename("new", "pid")
 baseline_run.BaselineProcess.order = order
 tuner.start({table!r}, name="killed", target="y", trials=100000, settings={{"trainer.workers": 1}})
 """
@@ -277,19 +278,13 @@ tuner.start({table!r}, name="killed", target="y", trials=100000, settings={{"tra
 @pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGINT])
 def test_their_process_ends_with_the_studys_own(table: Path, way: signal.Signals) -> None:
     code = _KILLED.format(table=str(table))
-    study = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    assert study.stdout is not None
-    process = int(study.stdout.readline())
+    study = processes.start("-c", code)
+    until(Path("pid").exists)
+    process = int(Path("pid").read_text())
     os.kill(process, 0)
     study.send_signal(way)
-    study.communicate()
-    for _ in range(600):
-        if not _is_living(process):
-            break
-        time.sleep(0.05)
-    assert not _is_living(process)
+    study.wait()
+    until(lambda: not _is_living(process))
     # What was cut off goes on, and has them.
     assert tuner.load("killed").baselines == ()
     trials = len(tuner.load("killed").records) + 1

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 
 import tuner
+from tests import processes
 from tests.trainers.command.scripts import PLAIN, STATEFUL
 from tuner.core.trial import TrialState
 from tuner.testing.trainer import same
@@ -109,15 +109,14 @@ tuner.start(
 def test_a_study_that_is_killed_ends_as_if_it_never_was(trainer: str, text: str) -> None:
     Path("loop.py").write_text(text)
     Path("driver.py").write_text(DRIVER.replace("TRAINER", trainer))
-    driver = [sys.executable, "driver.py", "killed"]
     trained = Path("trained")
-    with subprocess.Popen(driver, env=environment()) as process:
+    with processes.start("driver.py", "killed", env=environment()) as process:
         while process.poll() is None and (not trained.exists() or trained.stat().st_size < 10):
             time.sleep(0.005)
         process.kill()
     assert process.returncode == -signal.SIGKILL
     for name in ("killed", "whole"):
-        subprocess.run([*driver[:2], name], env=environment(), check=True)
+        processes.run("driver.py", name, env=environment(), check=True)
     one, two = tuner.load("killed"), tuner.load("whole")
     assert [record.state for record in one.records] == [TrialState.FINISHED] * 3
     for record in one.records:

@@ -3,8 +3,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -15,6 +13,7 @@ import numpy as np
 import pytest
 
 import tuner
+from tests import processes
 from tuner.api import run
 from tuner.core.data_spec import DataSpec
 from tuner.core.spec import StudySpec
@@ -189,7 +188,7 @@ def test_a_confirmation_that_was_killed_ends_as_one_that_was_not(tmp_path: Path)
         url = f"sqlite:///{folder}/tuner.db"
         tuner.start({**STUDY, "data": {"source": str(folder / "rows.npz")}}, storage=url)
         if name == "killed":
-            process = subprocess.Popen([sys.executable, "-c", code, url], cwd=folder)
+            process = processes.start("-c", code, url, cwd=folder)
             with Database.open(url) as database:
                 while process.poll() is None and over(database) < 2:
                     time.sleep(0.05)

@@ -18,6 +18,8 @@ from tuner.core import words
 from tuner.errors import DataError, SpecError
 from tuner.results.report import page
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 PLAIN = {"search.sampler": "random", "search.pruner": "none", "trainer.epochs": 3, "confirm.auto": False}
 AVERAGED = {**PLAIN, "data.folds": 3, "trainer.repeats": 2}
 REDRAWN = {**PLAIN, "data.reshuffle": True}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ import pytest
 from sklearn.datasets import load_iris
 
 import tuner
+from tests import processes
 from tuner import api
 from tuner.core.space import Float, Int
 from tuner.errors import TrialError
@@ -203,7 +202,7 @@ def test_nothing_is_shown_where_output_is_no_terminal_unless_it_is_asked_for() -
         "    tuner.start(data=load_iris(), **keys)\n"
         "    print('next', file=sys.stderr)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = processes.run("-c", code, check=True)
     assert done.stdout == ""
     shown = [part.count("locked for the test") for part in done.stderr.split("next\n")]
     assert shown == [0, 1, 0, 0]

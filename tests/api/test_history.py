@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,6 +13,7 @@ import optuna
 import pytest
 
 import tuner
+from tests import processes
 from tuner.core.budget import StudyState
 from tuner.core.trial import Origin
 from tuner.errors import SpecError, TrialError
@@ -161,8 +160,7 @@ def test_a_study_that_is_killed_goes_on_with_what_was_asked_for_as_if_it_never_w
     (tmp_path / "run.py").write_text(KILLED)
 
     def run(dies_in: int, url: str) -> int:
-        command = [sys.executable, "run.py", str(dies_in), url]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=300).returncode
+        return processes.run("run.py", str(dies_in), url, cwd=tmp_path).returncode
 
     assert run(-1, "sqlite:///whole.db") == 0
     for dies_in in (0, 14, 17):

@@ -6,8 +6,6 @@ import difflib
 import json
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 
 import tuner
+from tests import processes
 from tuner.core.trial import Origin, TrialRecord
 from tuner.errors import SpecError, StudyExists, TrialError
 from tuner.findings import Evidence
@@ -324,8 +323,7 @@ def test_a_study_that_learns_its_space_is_killed_and_ends_as_if_it_never_was(tmp
     (tmp_path / "run.py").write_text(LEARNING)
 
     def run(dies_in: int, url: str) -> int:
-        command = [sys.executable, "run.py", str(dies_in), url]
-        return subprocess.run(command, cwd=tmp_path, capture_output=True, check=False, timeout=300).returncode
+        return processes.run("run.py", str(dies_in), url, cwd=tmp_path).returncode
 
     assert run(-1, "sqlite:///whole.db") == 0
     for dies_in in (0, 4, 11):
@@ -355,10 +353,7 @@ def test_a_script_of_optunas_goes_on_with_three_changed_lines(tmp_path: Path) ->
             assert whole in text
             text = text.replace(whole, small)
         (tmp_path / name).write_text(text)
-        ended = subprocess.run(
-            [sys.executable, name], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=600
-        )
-        assert ended.returncode == 0, ended.stderr
+        processes.run(name, cwd=tmp_path, check=True)
     study = tuner.load("digits", storage=f"sqlite:///{tmp_path}/tuner.db")
     assert (study.summary.imported, study.summary.started) == (60, 20)
     old = optuna.load_study(study_name="digits", storage=f"sqlite:///{tmp_path}/old.db")

@@ -19,6 +19,8 @@ from tuner.core.data_spec import DataSpec
 from tuner.data import locked
 from tuner.errors import SpecError
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 QUICK: dict[str, Any] = {
     "trainer.epochs": 3,
     "trainer.workers": 1,

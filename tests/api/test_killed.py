@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 
 import tuner
+from tests import processes
 from tuner.core.budget import StudyState
 from tuner.core.trial import TrialState
+
+pytestmark = pytest.mark.usefixtures("forked_workers")
 
 ROOT = Path(__file__).parents[2]
 
@@ -59,15 +62,7 @@ def environment() -> dict[str, str]:
 )
 def test_a_study_that_is_killed_at_random_ends_as_if_it_never_was(study: str, trials: str) -> None:
     command = ["-m", "benchmarks.chaos", "--kills", "2", "--only", study, "--trials", trials]
-    done = subprocess.run(
-        [sys.executable, *command],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        env=environment(),
-        check=False,
-    )
+    done = processes.run(*command, cwd=ROOT, env=environment())
     assert done.returncode == 0, done.stdout + done.stderr
     assert " 0 things lost, different or left over" in done.stdout
 

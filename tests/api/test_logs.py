@@ -15,6 +15,8 @@ import tuner
 from tuner.artifacts import Artifacts
 from tuner.store import Database, verify
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 SPACE = {"x": tuner.Float(0, 1)}
 URL = "sqlite:///tuner.db"
 

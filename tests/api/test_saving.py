@@ -15,6 +15,8 @@ import tuner
 from tuner.core.budget import StudyState
 from tuner.errors import StoreError
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 MODELS = Path("tuner_models")
 ROOM = 2_000_000
 TRIALS = 8

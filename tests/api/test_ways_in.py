@@ -20,6 +20,8 @@ from tuner.core.data_spec import DataSpec
 from tuner.data import load
 from tuner.data.table import read_csv
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 QUICK: dict[str, Any] = {"trainer.epochs": 3, "trainer.workers": 1}
 
 

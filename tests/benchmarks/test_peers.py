@@ -110,8 +110,7 @@ def test_the_scripts_steps_are_ours(drawn: list[optuna.trial.FrozenTrial], fused
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("batch_norm", [False, True])
-@pytest.mark.parametrize("program", [OURS, PLAIN])
+@pytest.mark.parametrize(("program", "batch_norm"), [(OURS, False), (PLAIN, True)])
 def test_each_program_runs_a_small_study_whole(program: str, batch_norm: bool) -> None:
     setting = Setting("digits", (16,), trials=3, epochs=3, seconds=None, batch_norm=batch_norm)
     found = course(program, setting, seed=0)

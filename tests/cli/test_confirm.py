@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.cli.program import Tune
 
 DIES = """
@@ -50,7 +49,7 @@ def test_too_few_repeats_are_refused(stored: Tune) -> None:
 def test_a_study_that_was_killed_before_it_was_confirmed_is_confirmed_by_resume(
     tune: Tune, folder: Path, name: tuple[str, ...]
 ) -> None:
-    killed = subprocess.run([sys.executable, "-c", DIES], cwd=folder, check=False)
+    killed = processes.run("-c", DIES, cwd=folder)
     assert killed.returncode == -9
     assert tune("show", "study", "--json").json["state"] == "finished"
     resumed = tune("resume", *name, "--quiet")

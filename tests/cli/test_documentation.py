@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 from tests.cli.program import Tune
+from tests.processes import run
 from tuner import content
 from tuner.cli.app import app
 from tuner.core.space.section import parse_space
@@ -76,7 +75,7 @@ def test_code_and_commands_of_a_page_run(page: str, tune: Tune, folder: Path) ->
         if scripts and (named or language in ("console", "")):
             # What lies between commands runs in one process: to start Python takes the longest.
             (folder / "script.py").write_text("\n".join(scripts))
-            run("script.py")
+            run("script.py", check=True)
             scripts.clear()
         if named:
             path = folder / named[1]
@@ -92,18 +91,13 @@ def test_code_and_commands_of_a_page_run(page: str, tune: Tune, folder: Path) ->
 def typed(command: str, tune: Tune) -> None:
     program, *arguments = shlex.split(command)
     if program == "python":
-        run(*arguments)
+        run(*arguments, check=True)
         return
     assert program == "tune"
     if arguments[0] == "resume":
         arguments += ["--trials", "4", "--quiet"]
     ended = tune(*arguments, *(SMALL if arguments[0] == "start" else ()))
     assert ended.code == 0, (command, ended.err)
-
-
-def run(*arguments: str) -> None:
-    ended = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
-    assert ended.returncode == 0, ended.stderr
 
 
 def test_readme_is_short_and_names_every_command_and_shipped_study_and_space() -> None:

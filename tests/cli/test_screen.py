@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 import tuner
+from tests import processes
 
 MARKUP = "[/x] [relu] :smile: [bold]Söhne"
 CONTROL = "red\x1b[31m\x9b32m\x07 \u202egnp\nsecond line"
@@ -86,13 +87,12 @@ def folder(nasty: Path, tmp_path: Path) -> Path:
 
 def run(folder: Path, runs: Sequence[Sequence[str]], **environment: str) -> tuple[str, str]:
     """What commands print, run one after the other by a process of its own."""
+    code, known = EACH.format(runs=ascii(list(runs))), os.environ | {"COLUMNS": "200"} | environment
+    if "PYTHONIOENCODING" not in environment:
+        told = processes.run("-c", code, cwd=folder, env=known, check=True)
+        return told.stdout, told.stderr
     done = subprocess.run(
-        [sys.executable, "-c", EACH.format(runs=ascii(list(runs)))],
-        cwd=folder,
-        env=os.environ | {"COLUMNS": "200", "PYTHONIOENCODING": "utf-8"} | environment,
-        capture_output=True,
-        timeout=120,
-        check=False,
+        [sys.executable, "-c", code], cwd=folder, env=known, capture_output=True, timeout=120, check=False
     )
     encoding = "cp1252" if environment.get("PYTHONIOENCODING") == "cp1252" else "utf-8"
     out, err = (text.decode(encoding) for text in (done.stdout, done.stderr))

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from tests import processes
 from tests.cli.program import Tune
 from tuner.cli.options import settings
 from tuner.errors import SpecError
@@ -115,13 +114,7 @@ def test_an_interrupted_study_says_how_to_go_on_and_goes_on(tune: Tune, folder: 
     (folder / "study.toml").write_text(
         (folder / "study.toml").read_text().replace(":train", ":slow").replace("trials = 6", "trials = 1000")
     )
-    running = subprocess.Popen(
-        [sys.executable, "-m", "tuner", "start", "study.toml", "--json"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=folder,
-    )
+    running = processes.start("-m", "tuner", "start", "study.toml", "--json", cwd=folder)
     deadline = time.monotonic() + 120
     while '"epochs": 2' not in tune("show", "study", "--json").out:
         assert time.monotonic() < deadline

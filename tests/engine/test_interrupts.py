@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 
 import tuner
+from tests import processes
+from tests.processes import Program
 from tuner.core.budget import StudyState
 from tuner.core.trial import TrialState
 from tuner.engine import interrupts
@@ -85,19 +87,12 @@ class Folder:
         (path / "trainer.py").write_text(TRAINER.replace("PACE_S", str(pace_s)))
         (path / "study.toml").write_text(STUDY.format(trainer=trainer))
 
-    def tune(self, *words: str, patient: bool = False) -> subprocess.Popen[str]:
+    def tune(self, *words: str, patient: bool = False) -> Program:
         program = PROGRAM.replace("= GRACE_S", f"= {600 if patient else interrupts.GRACE_S}")
         environment = {name: value for name, value in os.environ.items() if name != "TUNER_STORAGE"}
         paths = os.pathsep.join(path for path in sys.path if path)
-        return subprocess.Popen(
-            [sys.executable, "-c", program, *words],
-            cwd=self.path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-            env={**environment, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"},
-        )
+        environment |= {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+        return processes.start("-c", program, *words, cwd=self.path, env=environment, session=True)
 
     def diary(self) -> list[str]:
         """What was trained: number and epoch, again and again."""
@@ -142,7 +137,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Table]:
     return of
 
 
-def until(condition: Callable[[], object], process: subprocess.Popen[str]) -> None:
+def until(condition: Callable[[], object], process: Program) -> None:
     deadline = time.monotonic() + SOON_S
     while not condition():
         assert process.poll() is None, process.communicate()
@@ -150,20 +145,20 @@ def until(condition: Callable[[], object], process: subprocess.Popen[str]) -> No
         time.sleep(0.005)
 
 
-def ended(process: subprocess.Popen[str], within_s: float = SOON_S) -> int:
+def ended(process: Program, within_s: float = SOON_S) -> int:
     """Wait until the program has left; its exit code."""
     try:
-        _, process.told = process.communicate(timeout=within_s)  # type: ignore[attr-defined]
+        _, process.told = process.communicate(timeout=within_s)  # type: ignore[union-attr]
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
         raise
-    return process.returncode
+    return process.wait()
 
 
-def left(process: subprocess.Popen[str]) -> None:
+def left(process: Program) -> None:
     """Wait until the program has left, in time and with the command to go on."""
-    code, err = ended(process), process.told  # type: ignore[attr-defined]
+    code, err = ended(process), process.told  # type: ignore[union-attr]
     assert code == 130, err
     assert err.rstrip().splitlines()[-1] == "interrupted; go on with: tune resume told"
     with pytest.raises(ProcessLookupError):

@@ -15,6 +15,8 @@ from tuner.core.trial import Trial, TrialState
 from tuner.executors import Processes
 from tuner.testing.executor import FakeTrainer, artifacts, models_in, study
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 
 def test_no_trial_is_lost_when_workers_die_and_the_user_interrupts(tmp_path: Path) -> None:
     class Diarist(CountingSearcher):

@@ -27,6 +27,7 @@ from tuner.executors.checkpoints import Checkpoints
 from tuner.testing.executor import ExecutorContract, ExecutorHarness, FakeTrainer, artifacts, study
 
 
+@pytest.mark.usefixtures("forked_workers")
 class TestProcesses(ExecutorContract):
     rows = 4
 
@@ -34,6 +35,7 @@ class TestProcesses(ExecutorContract):
         return Processes(make, job, artifacts, resources=[Resources()] * 2)
 
 
+@pytest.mark.usefixtures("forked_workers")
 class TestProcessesThatTrainAhead(ExecutorContract):
     rows = 4
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tuner
+from tests import processes
 from tuner.core.space import Choice, Float, Int
 from tuner.core.trial import TrialState
 from tuner.errors import SpecError
@@ -116,9 +116,7 @@ def test_a_multirun_is_a_study_that_the_same_command_line_goes_on_with(
         study = "+hydra.sweeper.study={search: {pruner: none, sampler: grid, presets: false}}"
         own = ["hydra/sweeper=tuner", f"hydra.sweeper.trials={trials}", "hydra.sweeper.epochs=3", study]
         overrides = ["+lr=0.5", "+depth=1,2", "+text='a, b'", "hydra.sweeper.workers=1", *more]
-        return subprocess.run(
-            [sys.executable, "app.py", "-m", *own, *overrides], capture_output=True, text=True, check=False
-        )
+        return processes.run("app.py", "-m", *own, *overrides)
 
     for trials in (1, 2):
         ended = swept(trials)

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
+from tests import processes
+from tests.servers import until
 from tuner.core.budget import StudyState
 from tuner.core.ports import Turn
 from tuner.core.spec import StudySpec
@@ -217,7 +219,7 @@ def look():
             database.curves("s")
 
 look()
-print("looking", flush=True)
+open(f"{go_on} {os.getpid()}", "w").close()
 while os.path.exists(go_on):
     look()
 """
@@ -232,24 +234,16 @@ def test_eight_readers_and_the_driver_do_not_disturb_each_other(
     go_on = tmp_path / "go on"
     go_on.touch()
     readers = [
-        subprocess.Popen(
-            [sys.executable, "-c", READER, url, kind, str(go_on)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for kind in ("optuna", "sqlite3", *["tuner"] * 6)
+        processes.start("-c", READER, url, kind, str(go_on)) for kind in ("optuna", "sqlite3", *["tuner"] * 6)
     ]
     try:
-        for reader in readers:
-            assert reader.stdout is not None
-            assert reader.stdout.readline() == "looking\n"
+        until(lambda: len([*tmp_path.glob("go on *")]) == 8 or any(each.poll() for each in readers))
         for number in range(1, 100):
             store.record(Turn(started=[trial(number)], readings=[(number, reading(1))]))
     finally:
         go_on.unlink()
-        ends = [reader.communicate(timeout=60) and reader.returncode for reader in readers]
-    assert ends == [0] * 8
+        ends = [(reader.wait(60), reader.communicate()[1]) for reader in readers]
+    assert ends == [(0, "")] * 8
     store.close()
     assert verify(url).is_sound
     assert len(database.records("s")) == 100

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests import processes
 from tuner.core.spec import StudySpec
 from tuner.store import Database, verify
 
@@ -52,9 +52,7 @@ def test_of_drivers_that_begin_at_the_same_instant_exactly_one_gets_the_study(
     if how == "resume":
         with Database.open(url, create=True) as database:
             database.create_study("s", spec, {}).close()
-    command = [sys.executable, "-c", WANTS, url, how, "6"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    drivers = [subprocess.Popen(command, text=True, **pipes) for _ in range(3)]  # type: ignore[call-overload]
+    drivers: list[Any] = [processes.start("-c", WANTS, url, how, "6", pipes=True) for _ in range(3)]
     try:
 
         def told() -> list[str]:

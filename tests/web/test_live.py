@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import re
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,6 +11,7 @@ import numpy as np
 import pytest
 from plotly.io.json import to_json_plotly
 
+from tests import processes
 from tests.web.made import make_study, spec
 from tuner.core.baseline import Baseline
 from tuner.core.ports import Turn
@@ -181,15 +180,14 @@ print(len(one))
 
 def test_a_look_taken_ahead_in_a_process_of_its_own_is_the_look_itself(path: Path) -> None:
     url = make_study(path, "made", 30, 6)
-    command = [sys.executable, "-c", AHEAD, url, "made"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = processes.run("-c", AHEAD, url, "made", check=True)
     assert done.stdout.strip() == "30"
 
 
 def test_a_look_ahead_that_finds_nothing_leaves_it_to_the_next_reader(path: Path) -> None:
     script = "import sys; from tuner.web.prefetch import Prefetch; print(Prefetch(sys.argv[1]).study())"
-    command = [sys.executable, "-c", script, f"sqlite:///{path}"]
-    assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip() == "None"
+    done = processes.run("-c", script, f"sqlite:///{path}", check=True)
+    assert done.stdout.strip() == "None"
 
 
 def test_findings_and_importances_come_behind_the_first_look(path: Path, live: Live) -> None:
