@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from importlib.metadata import version
 from typing import Any, Self
 
@@ -40,6 +41,8 @@ from tuner.trainers.baseline import baseline
 from tuner.trainers.device import device_at_hand
 
 _LOG = logging.getLogger(__name__)
+
+_VERSION = cache(version)
 
 
 @dataclass(frozen=True)
@@ -191,7 +194,7 @@ class Session:
         if data is not None:
             rows = {"task": data.task, "train_rows": len(data.train), "validation_rows": len(data.validation)}
             rows |= inputs_of(data)
-        versions = {name: version(name) for name in ("tuner", "torch", "optuna", "scikit-learn", "numpy")}
+        versions = {name: _VERSION(name) for name in ("tuner", "torch", "optuna", "scikit-learn", "numpy")}
         where = {"machine": _machine(), "python": platform.python_version(), "versions": versions}
         found = baseline(self.planned.spec, data)
         base = {KEY: found.to_table()} if found is not None else {}

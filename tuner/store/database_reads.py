@@ -37,6 +37,7 @@ class DatabaseReads:
         self._root = models_root(models)
         self._where = display_url(engine.url)
         self._moment: Connection | None = None
+        self._known: dict[str, int] | None = None  # the ids of that moment
 
     def studies(self) -> list[StudySummary]:
         """Every study of ours, the newest first."""
@@ -158,7 +159,7 @@ class DatabaseReads:
             try:
                 yield
             finally:
-                self._moment = None
+                self._moment = self._known = None
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
@@ -173,7 +174,12 @@ class DatabaseReads:
             raise StoreError(f"{self._where}: is damaged ({error}); restore a copy") from error
 
     def _ids(self, connection: Connection) -> dict[str, int]:
-        return read.study_ids(connection) if version(connection) is not None else {}
+        known = self._known
+        if known is None:
+            known = read.study_ids(connection) if version(connection) is not None else {}
+        if self._moment is not None:
+            self._known = known
+        return known
 
     def _id(self, connection: Connection, name: str) -> int:
         ids = self._ids(connection)
