@@ -5,17 +5,20 @@ TORCH := $(shell grep -E '^torch==' constraints.txt)
 
 .PHONY: start test lint docs check coverage wheel bench clean
 
-.venv/installed: pyproject.toml constraints.txt
+.venv/torch: constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("tuner needs Python 3.11 or newer") if sys.version_info < (3, 11) else None'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check $(TORCH)
+	touch $@
+
+.venv/installed: pyproject.toml .venv/torch
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e .
 	touch $@
 
-.venv/installed-dev: .venv/installed
+.venv/installed-dev: pyproject.toml .venv/torch
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -e .  # Ray brings a `tune`, too: ours is the last
-	touch $@
+	touch .venv/installed $@
 
 start: .venv/installed  ## tune the shipped example
 	$(BIN)/tune start digits
