@@ -20,6 +20,7 @@ from sqlalchemy import create_engine, text
 
 import tuner
 from tuner.api import summaries
+from tuner.api.compressing import compression
 from tuner.core.budget import StudyState
 from tuner.core.trial import Reading, TrialRecord
 from tuner.store import Database
@@ -144,6 +145,9 @@ _FRAMEWORKS = {
     "lightgbm": _example("lightgbm", "cancer", learning_rate=_RATE, num_leaves=_HIDDEN),
 }
 
+COMPRESSION = "compression"
+"""The study that makes a model smaller which another study in the same folder has kept."""
+
 _ORDERED = {"trainer.executor": "processes", "trainer.workers": 2, "trainer.reproducible": True}
 
 
@@ -177,6 +181,13 @@ SCENARIOS = (
         "digits",
         24,
         {"trainer.epochs": 6, "data.reshuffle": True, "search.pruner": "asha-stop"},
+    ),
+    Scenario(
+        "compression: pruned, taught, in 8-bit integers, tpe",
+        COMPRESSION,
+        16,
+        # Latencies are never the same twice.
+        {"trainer.epochs": 6, "objective.also": {"size_bytes[onnx]": "minimize"}, "confirm.auto": False},
     ),
     Scenario(
         "mlp one at a time, two workers in order, asha",
@@ -319,6 +330,8 @@ class Subject:
         if scenario.study in _FRAMEWORKS:  # once, and not in each process that is killed
             os.environ.setdefault("KERAS_BACKEND", "torch")
             import_module(scenario.study)
+        if scenario.study == COMPRESSION and not (folder / "teacher.db").exists():
+            os.waitpid(forked(self._teach, folder / "log"), 0)
         (folder / "network.py").write_text(NETWORK)
         keeps = str("keeps a state" in scenario.name)
         (folder / "function.py").write_text(FUNCTION.replace("KEEPS", keeps))
@@ -342,6 +355,9 @@ class Subject:
             "command": _COMMAND_STUDY,
             **_FRAMEWORKS,
         }
+        if self.scenario.study == COMPRESSION:
+            teacher = tuner.load("teacher", storage=f"sqlite:///{self.folder / 'teacher.db'}")
+            own = {COMPRESSION: compression(teacher, "chaos", {}, {})}
         tuner.start(
             own.get(self.scenario.study, self.scenario.study),
             name="chaos",
@@ -350,6 +366,11 @@ class Subject:
             settings={**self.scenario.settings, "trainer.checkpoint_seconds": checkpoint_seconds},
         )
         return True
+
+    def _teach(self) -> None:
+        os.chdir(self.folder)
+        own = {"trainer.epochs": 3}
+        tuner.start("digits", name="teacher", storage="sqlite:///teacher.db", trials=1, settings=own)
 
     def exists(self) -> bool:
         """Whether the database is there."""

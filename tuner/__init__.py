@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         check,
         comment,
         compare,
+        compress,
         confirm,
         copy,
         delete,
@@ -59,9 +60,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "tuner.api": (
-        "Study", "TrialView", "check", "comment", "compare", "confirm", "copy", "delete", "enqueue", "export",
-        "import_trials", "init", "load", "load_model", "predict", "raise_budget", "rename", "resume", "start",
-        "stop", "studies", "write_report",
+        "Study", "TrialView", "check", "comment", "compare", "compress", "confirm", "copy", "delete",
+        "enqueue", "export", "import_trials", "init", "load", "load_model", "predict", "raise_budget",
+        "rename", "resume", "start", "stop", "studies", "write_report",
     ),
     "tuner.api.estimator": ("Tuned", "TunedClassifier", "TunedRegressor"),
     "tuner.core.dataset": ("Dataset", "Split"),
@@ -112,6 +113,7 @@ __all__ = [
     "check",
     "comment",
     "compare",
+    "compress",
     "confirm",
     "copy",
     "delete",

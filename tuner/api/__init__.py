@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tuner.api.compressing import compress
     from tuner.api.confirming import confirm
     from tuner.api.importing import import_trials
     from tuner.api.predicting import predict
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tuner.trainers import load_model
 
 _HOMES = {
+    "tuner.api.compressing": ("compress",),
     "tuner.api.confirming": ("confirm",),
     "tuner.api.importing": ("import_trials",),
     "tuner.api.predicting": ("predict",),
@@ -61,6 +63,7 @@ __all__ = [
     "check",
     "comment",
     "compare",
+    "compress",
     "confirm",
     "copy",
     "delete",

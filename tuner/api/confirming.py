@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tuner.api.baseline_run import BaselineRun
-from tuner.api.probabilities import by_threshold, calibration, shares_of
+from tuner.api.beside_teacher import beside_teacher
+from tuner.api.locked_test import LockedTest
 from tuner.api.provenance import Provenance
 from tuner.api.repeats import Repeats, begun
-from tuner.api.rowwise import row_noise, score_of
+from tuner.api.rowwise import row_noise
 from tuner.api.specify import in_memory
-from tuner.api.tested_baselines import AnsweredModel, tested_baselines
 from tuner.api.watching import Progress, watched
 from tuner.artifacts import Artifacts
 from tuner.content import storage_url
@@ -29,22 +29,17 @@ from tuner.errors import SpecError, StoreError, StudyLocked, TrialError
 from tuner.judging import (
     Confirmation,
     LockedRead,
-    Measure,
-    Overtuning,
-    Step,
-    Tested,
+    NonInferiority,
     TestedBaseline,
     choose,
     contenders,
-    of_losses,
     over_repeats,
-    overtuning,
     scale_of,
+    smallest,
 )
 from tuner.store import Database, StoredConfirmation, StudySummary
-from tuner.trainers import load_members, load_model, scores
+from tuner.trainers import load_model, scores
 from tuner.trainers.averaged import AveragedModel
-from tuner.trainers.baseline_messages import Answers
 from tuner.trainers.model import Model
 
 if TYPE_CHECKING:
@@ -201,6 +196,9 @@ class _ConfirmationRun:
         models = {n: _paths(files, its) for n, its in zip(again.numbers, trained, strict=True)}
         noise = row_noise(again, rivals, models)
         choice = choose(rivals, minimize=objective.minimize, overlap=again.overlap, noise=noise)
+        teacher = study.trainer.teacher
+        if teacher is not None:
+            choice = smallest(choice, rivals, objectives)
         fingerprint = planned.fingerprint if planned is not None else None
         untested = self._untested(spec, models[choice.recommended], fingerprint)
         has_baselines = untested is None and baselines.is_ready()
@@ -209,16 +207,21 @@ class _ConfirmationRun:
         simple: tuple[TestedBaseline, ...] = ()
         test, path = None, None
         mine = models[choice.recommended]
+        best = mine.get(0) or next(iter(mine.values()), None)
+        limits = {str(key): margin for key, margin in study.confirm.lose_at_most.items()}
+        tests: tuple[NonInferiority, ...] = ()
         averaged = len(mine) if study.confirm.average and len(mine) > 1 else 0
         if untested is None:
             positive = planned.positive_class if planned is not None else None
             rows, by_score = self._locked(spec, fingerprint), objective.metric.endswith("_score")
-            trial = _LockedTest(rows, spec, positive, by_score)
+            trial = LockedTest(rows, spec, positive, by_score, score.rpartition(":")[2])
             test = trial.tested(mine, models[0], choice.recommended == 0)
             judged: Sequence[Model] = [load_model(path) for path in mine.values()]
             if averaged:
                 kept_model = trial.answered(AveragedModel(tuple(judged)))
                 test, judged = trial.of_kept(test, kept_model), [kept_model] * averaged
+            if teacher is not None and best is not None:
+                tests = trial.not_worse(load_model(best), load_model(teacher), limits)
             if has_baselines:
                 simple = trial.baselines(baselines, judged)
             # A path of gaps or of sizes has no counterpart on the test rows.
@@ -228,7 +231,6 @@ class _ConfirmationRun:
         standing = [c.searched for c in candidates if c.searched is not None]
         values = np.array(next(c.values for c in candidates if c.number == choice.recommended), np.float64)
         opened_before = [each for each in database.confirmations(name) if each.opened]
-        best = mine.get(0) or next(iter(mine.values()), None)
         found = Confirmation(
             study=name,
             confirmed_by=spec.name,
@@ -262,6 +264,7 @@ class _ConfirmationRun:
             best=again.best,
             baselines=simple,
             averaged=averaged,
+            compressed=beside_teacher(Path(teacher), best, tests) if teacher and best else None,
         )
         return found, row, best
 
@@ -293,84 +296,6 @@ class _ConfirmationRun:
         if spec.data is None:
             raise SpecError(f"{spec.name}: there is no [data]")
         return locked.unlock(spec.data, Path.cwd(), self.data, fingerprint)
-
-
-@dataclass(frozen=True)
-class _LockedTest:
-    """The opened test split, and what is measured on it."""
-
-    rows: locked.UnlockedRows
-    spec: StudySpec
-    positive: str | None
-    by_score: bool
-
-    def tested(self, mine: Mapping[int, Path], default: Mapping[int, Path], same: bool) -> Tested:
-        """The recommended configuration's models, the default's, and the difference, repeat by repeat."""
-        paired = [repeat for repeat in mine if repeat in default]
-        models = {repeat: load_model(path) for repeat, path in mine.items()}
-        loss, score = self.measures(list(models.values()))
-        found = Tested(len(self.rows), loss.interval(), score.interval())
-        each, rows = list(models.values()), self.rows
-        if (shares := shares_of(each, rows.x)) is not None:
-            found = replace(
-                found,
-                calibration=calibration(shares, rows.y, rows.weight),
-                threshold=by_threshold(self.spec, each, shares, rows.y, rows.weight),
-            )
-        if same:
-            return replace(found, default_loss=found.loss, default_score=found.score)
-        if len(paired) < 2:
-            return found
-        before, score_before = self.measures([load_model(default[repeat]) for repeat in paired])
-        if len(paired) < len(mine):
-            loss, score = self.measures([models[repeat] for repeat in paired])
-        return replace(
-            found,
-            default_loss=before.interval(),
-            default_score=score_before.interval(),
-            loss_gain=loss.gain(before, falling=True),
-            score_gain=score.gain(score_before, falling=self.spec.trainer.score_falls),
-        )
-
-    def answered(self, model: AveragedModel) -> AnsweredModel:
-        """A model that has been asked once for what it says of the rows."""
-        x, y, shares = self.rows.x, self.rows.y, None
-        with suppress(TrialError):  # of what has no probabilities
-            shares = model.probabilities(x)
-        return AnsweredModel(Answers(model.losses(x, y), model.predict(x), shares, model.description))
-
-    def of_kept(self, test: Tested, model: AnsweredModel) -> Tested:
-        """The test with what the mean of the recommended configuration's models has reached."""
-        loss, score = self.measures([model])
-        shares = model.answers.probabilities
-        off = test.calibration
-        if off is not None and shares is not None:
-            told = [(list(model.description["context"]["classes"]), shares)]
-            off = calibration(told, self.rows.y, self.rows.weight)
-        return replace(test, kept_loss=loss.interval(), kept_score=score.interval(), calibration=off)
-
-    def baselines(self, baselines: BaselineRun, mine: Sequence[Model]) -> tuple[TestedBaseline, ...]:
-        """The baselines on the same rows, beside what is kept of the recommended configuration."""
-        found = baselines.judged(self.rows.x, self.rows.y)
-        return tuple(tested_baselines(found, mine, self.measures, score_falls=self.spec.trainer.score_falls))
-
-    def along(self, path: Sequence[tuple[TrialRecord, Path]], minimize: bool) -> Overtuning | None:
-        """Validation against test along the incumbents' path."""
-        if not path:
-            return None
-        models = [load_members(place) for _, place in path]
-        steps = []
-        for (record, _), members in zip(path, models, strict=True):
-            loss, score = self.measures(members)
-            test = float((score if self.by_score else loss).values.mean())
-            steps.append(Step(record.number, float(record.value or 0.0), test))
-        return overtuning(steps, minimize=minimize)
-
-    def measures(self, models: Sequence[Model]) -> tuple[Measure, Measure]:
-        """Loss and score; rows of a class that a model never met are errors, see `Model.losses`."""
-        x, y = self.rows.x, self.rows.y
-        losses = of_losses([model.losses(x, y) for model in models]).weighed(self.rows.weight)
-        return losses, score_of(self.spec, models, x, y, self.positive, self.rows.weight)
 
 
 def _paths(files: Artifacts, repeats: Sequence[TrialRecord | None]) -> dict[int, Path]:

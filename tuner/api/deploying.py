@@ -20,6 +20,7 @@ from tuner.errors import PluginError, SpecError, TrialError, TunerError, first_l
 from tuner.trainers import load_members, load_model
 from tuner.trainers.model import Model, encoded
 from tuner.trainers.torch.costs import RUNTIMES
+from tuner.trainers.torch.recipe import Recipe
 
 if TYPE_CHECKING:
     from tuner.trainers.sklearn import SklearnModel
@@ -84,6 +85,8 @@ def deploy(source: Path, folder: Path, kind: str, rows: Callable[[bool], Any]) -
         return Deployed(())
     members, model = load_members(source), load_model(source)
     _require_fit(members, kind)
+    if kind == RUNTIMES[0] and any(Recipe.of(each.description["params"]).is_quantized for each in members):
+        kind = RUNTIMES[1]  # as it was judged
     try:
         raw, why = rows(False), ""
     except TunerError as error:

@@ -133,7 +133,9 @@ class Repeats:
             best = min(valued, key=objectives.key).number
         name = stored.name if stored is not None else _free_name(database, summary.name, number)
         own = _spec_of(spec, name, number, len(numbers) * count)
-        planned = prepare(own, data, trainer, own.name, resampling=True, check=check)
+        # On rows drawn anew a teacher would have trained on those that judge.
+        is_free = spec.trainer.teacher is None
+        planned = prepare(own, data, trainer, own.name, resampling=is_free, check=check)
         planned = replace(planned, shared_split=len(numbers))
         redrawn = _is_redrawn(planned.data)
         return cls(

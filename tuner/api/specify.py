@@ -279,6 +279,9 @@ def _anchor(table: dict[str, Any], folder: Path) -> None:
             path = (folder / str(found[name])).resolve()
             if is_data_file(str(found[name])) or (key == "data.source" and path.is_dir()):
                 found[name] = f"{path}{'/' * path.is_dir()}"
+    trainer = table.get("trainer")
+    if isinstance(trainer, dict) and isinstance(trainer.get("teacher"), str):
+        trainer["teacher"] = str((folder / trainer["teacher"]).resolve())
     if isinstance(table.get("space"), dict):
         table["space"] = _absolute(table["space"], folder)
 

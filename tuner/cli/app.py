@@ -21,6 +21,7 @@ from tuner.cli import (
     cluster,
     comment,
     compare,
+    compress,
     confirm,
     copy,
     dashboard,
@@ -77,8 +78,8 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for _command in (
-    start, resume, stop, raise_, try_, comment, import_, dashboard, list_, show, best, confirm, compare,
-    report, export, predict, check, init, copy, cluster, verify, rename, delete,
+    start, resume, stop, raise_, try_, comment, import_, dashboard, list_, show, best, confirm, compress,
+    compare, report, export, predict, check, init, copy, cluster, verify, rename, delete,
 ):  # fmt: skip
     app.command(_command.__name__.rpartition(".")[2].rstrip("_"), epilog=_command.EXAMPLES)(_command.run)
 

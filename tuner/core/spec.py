@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from tuner.core.baseline import BaselinesSpec
 from tuner.core.budget import Budget
+from tuner.core.confirm_spec import ConfirmSpec
 from tuner.core.data_spec import DataSpec
 from tuner.core.faults import sentence
 from tuner.core.notify_spec import NotifySpec
@@ -105,6 +106,11 @@ class TrainerSpec(Section):
         "float32",
         description="torch: bfloat16 trains in mixed precision, which only pays for large networks; weights, "
         "losses and all that is measured stay float32",
+    )
+    teacher: str | None = Field(
+        None,
+        description="torch: the folder of a kept model that trials begin with, with as many units as "
+        "`pruned` leaves, and learn from as far as `distil_weight` says; as `tune compress` sets it",
     )
     threshold: Annotated[float, Field(gt=0, lt=1)] | Literal["auto"] | None = Field(
         None,
@@ -256,23 +262,6 @@ class BudgetSpec(Section):
         if self.trials is self.seconds is self.epochs is self.target is self.patience is None:
             raise ValueError("without limit; give trials, seconds, epochs, target or patience")
         return self
-
-
-class ConfirmSpec(Section):
-    """`[confirm]`: the best few are trained again, and the locked test split is opened once."""
-
-    auto: bool = Field(
-        True,
-        description="confirm when `tune start` has finished, unless the budget is one of seconds or that "
-        "would train for longer than the search did and than a minute; else by `tune confirm`",
-    )
-    top: int = Field(5, ge=1, le=50, description="how many of the best trials are trained again")
-    repeats: int = Field(10, ge=3, le=100, description="how often each of them, with seeds of its own")
-    average: bool = Field(
-        False,
-        description="keep the models of all trainings of the recommended one, and let their mean predict, "
-        "which is seldom worse than one of them, and as many times larger; else the first one is kept",
-    )
 
 
 class TrackingSpec(Section):

@@ -11,9 +11,9 @@ import numpy as np
 
 from tuner.compiled import njit_cached, njit_inline
 from tuner.fused.embedding_kernel import differentiate, look_up, transpose_first
-from tuner.fused.fast_math import ZERO, f32, mix_bits, normal_pair, random_bits, u32
+from tuner.fused.fast_math import ONE, ZERO, f32, mix_bits, normal_pair, random_bits, u32
 from tuner.fused.layout import ACTIVATION, CHUNK, DELTA, FAN_OUT, IN_ROWS, ROWS, STRIDE
-from tuner.fused.loss_kernels import derive, total_loss
+from tuner.fused.loss_kernels import derive, derive_taught, total_loss
 from tuner.fused.network import backward, forward, transpose_weights
 from tuner.fused.recipe import LossKind
 from tuner.fused.update import average, update
@@ -90,6 +90,23 @@ def _add_target(batches: Any, kind: Any, index: Any, share: Any, row: Any) -> No
 
 
 @njit_inline
+def _gather_taught(
+    batches: Any, step: Any, start: Any, position: Any, samples: Any, lesson: Any, width: Any, units: Any
+) -> None:
+    """Bring a teacher's outputs for a chunk, mixed as the samples are."""
+    mixed = len(batches.shares) > 0
+    share = batches.shares[step] if mixed else f32(1)
+    lesson[:] = ZERO
+    for i in range(samples):
+        row, at = lesson[i * width : i * width + units], start + position + i
+        for j in range(units):
+            row[j] = share * batches.taught[batches.order[at], j]
+            if mixed:
+                other = batches.order[start + batches.partners[at]]
+                row[j] += (f32(1) - share) * batches.taught[other, j]
+
+
+@njit_inline
 def _weigh(
     batches: Any, step: Any, start: Any, position: Any, samples: Any, delta: Any, width: Any, units: Any
 ) -> None:
@@ -132,7 +149,15 @@ def _train(
             outputs = work[last[ACTIVATION] : last[ACTIVATION] + size]
             delta = work[last[DELTA] : last[DELTA] + size]
             _gather_targets(batches, how.kind, step, start, position, count, delta, width, units)
+            if batches.distil_weight > 0:
+                lesson = batches.lesson[:size]
+                _gather_taught(batches, step, start, position, count, lesson, width, units)
+                derive_taught(how.kind, batches.temperature, batch, outputs, lesson, units, width, count)
             derive(how.kind, how.smoothing, batch, outputs, delta, units, width, count)
+            if batches.distil_weight > 0:
+                own = f32(batches.distil_weight)
+                for j in range(count * width):
+                    delta[j] = (ONE - own) * delta[j] + own * lesson[j]
             if len(batches.weights) > 0:
                 _weigh(batches, step, start, position, count, delta, width, units)
             backward(table, weights.p, work, gradient, stride, count, position > 0)

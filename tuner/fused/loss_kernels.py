@@ -46,14 +46,63 @@ def derive(
             y, z = target[j], out[j]
             if kind == _BINARY:
                 target[j] = (sigmoid(z) - (y * (ONE - s) + s * HALF)) * share
-            elif kind == _MSE:
-                target[j] = (z - y) * (share + share)
-            elif kind == _MAE:
-                target[j] = share if z > y else -share if z < y else z - y
             else:
-                d = z - y
-                d = ONE if d > ONE else d
-                target[j] = (-ONE if d < -ONE else d) * share
+                target[j] = _slope(kind, z, y, share)
+
+
+@njit_inline
+def _slope(kind: Any, z: Any, y: Any, share: Any) -> Any:
+    """The derivative of a loss of numbers by one of them."""
+    d = z - y
+    if kind == _MSE:
+        return d * (share + share)
+    if kind == _MAE:
+        return share if z > y else -share if z < y else d
+    d = ONE if d > ONE else d
+    return (-ONE if d < -ONE else d) * share
+
+
+@njit_inline
+def derive_taught(
+    kind: Any, temperature: Any, batch: Any, outputs: Any, taught: Any, units: Any, width: Any, samples: Any
+) -> None:
+    """Replace a teacher's outputs by the derivatives of the batch's mean loss against them.
+
+    Of classes those of the cross-entropy at a temperature, times its square.
+
+    Args:
+        kind: see `derive`.
+        temperature: see `RowRecipe.distil_temperature`.
+        batch: see `derive`.
+        outputs: flat outputs of this chunk.
+        taught: the teacher's, likewise.
+        units: see `derive`.
+        width: likewise.
+        samples: likewise.
+    """
+    cool = ONE / f32(temperature)
+    share = f32(temperature) / f32(batch if kind == _CROSS_ENTROPY else batch * units)
+    for i in range(samples):
+        out = outputs[i * width : i * width + units]
+        target = taught[i * width : i * width + units]
+        if kind == _CROSS_ENTROPY:
+            highest, most = out[0], target[0]
+            for j in range(1, units):
+                highest = out[j] if out[j] > highest else highest
+                most = target[j] if target[j] > most else most
+            total, whole = ZERO, ZERO
+            for j in range(units):
+                total += exp((out[j] - highest) * cool)
+                whole += exp((target[j] - most) * cool)
+            for j in range(units):
+                mine, its = exp((out[j] - highest) * cool) / total, exp((target[j] - most) * cool) / whole
+                target[j] = (mine - its) * share
+            continue
+        for j in range(units):
+            if kind == _BINARY:
+                target[j] = (sigmoid(out[j] * cool) - sigmoid(target[j] * cool)) * share
+            else:
+                target[j] = _slope(kind, out[j], target[j], share * cool)
 
 
 @njit_inline

@@ -129,6 +129,8 @@ class RowRecipe:
         smoothing: share of a label that is spread over all classes.
         noise: standard deviation of Gaussian noise on the inputs.
         mixup: alpha of the Beta distribution that pairs of samples are mixed by; 0: none.
+        distil_weight: what a teacher's outputs count in the loss, and the truth the rest.
+        distil_temperature: what outputs of classes are divided by for it.
         seeds: of the random streams.
     """
 
@@ -152,6 +154,8 @@ class RowRecipe:
     smoothing: float = 0.0
     noise: float = 0.0
     mixup: float = 0.0
+    distil_weight: float = 0.0
+    distil_temperature: float = 1.0
     seeds: Seeds
 
 

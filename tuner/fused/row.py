@@ -36,6 +36,10 @@ class Batches(NamedTuple):
         partners: (N,) positions within the batch.
         noise: standard deviation on the inputs.
         noise_seed: of its stream.
+        taught: (N, outputs) of a teacher.
+        lesson: room for a chunk's derivatives by the teacher.
+        distil_weight: what they count; 0: there is no teacher.
+        temperature: of the comparison with it.
     """
 
     x: Floats
@@ -49,6 +53,10 @@ class Batches(NamedTuple):
     partners: NDArray[np.int64]
     noise: float
     noise_seed: int
+    taught: Floats
+    lesson: Floats
+    distil_weight: float
+    temperature: float
 
 
 class ForwardSettings(NamedTuple):
@@ -202,6 +210,7 @@ class FusedRow:
         shape = (recipe.width, recipe.depth, targets.outputs, recipe.layer_norm, recipe.tables)
         self.layout = Layout(inputs.features, *shape, recipe.batch_norm, chunk)
         self._all_steps = epochs * self._steps
+        self._lesson = chunk * int(self.layout.table[-1, STRIDE]) if recipe.distil_weight else 0
         self._numbers = coefficients(recipe)
         self._forward = ForwardSettings(
             self.layout.table, self.layout.embeddings, chunk, self.layout.trained,
@@ -257,6 +266,10 @@ class FusedRow:
         """What `keep` noted, by `Layout.names`; None before the first time."""
         return None if self._kept is None else self.layout.unpack(self._kept)
 
+    def judged(self) -> dict[str, Floats]:
+        """What is measured, by `Layout.names`."""
+        return self.layout.unpack(self.weights.judged)
+
     @property
     def steps(self) -> int:
         """Of an epoch."""
@@ -296,6 +309,8 @@ class FusedRow:
         return Batches(
             self._inputs.train, self._inputs.features, targets.labels, targets.values, targets.weights,
             order, self._size, shares, partners, float(recipe.noise), recipe.seeds.noise,
+            targets.taught, aligned(self._lesson), float(recipe.distil_weight),
+            float(recipe.distil_temperature),
         )  # fmt: skip
 
     def _measurement(self, x: Floats, targets: Targets) -> EvaluationData:

@@ -23,11 +23,13 @@ class Targets:
         labels: (N,) int64 classes, for cross-entropy; else empty.
         values: (N, outputs) float32, for the other losses; else (0, outputs).
         weights: (N,) float32, what each sample's loss is multiplied by; empty: nothing is.
+        taught: (N, outputs) float32, a teacher's outputs; empty: there is none.
     """
 
     labels: NDArray[np.int64]
     values: Floats
     weights: Floats = field(default_factory=lambda: np.zeros(0, np.float32))
+    taught: Floats = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     @classmethod
     def of(cls, targets: NDArray[Any], kind: LossKind, outputs: int) -> Targets:

@@ -90,6 +90,10 @@ class FusedRows:
         """The parameters that were noted, shaped as `torch.nn` does; None before the first time."""
         return self._rows[row].kept()
 
+    def judged(self, row: int) -> dict[str, Floats]:
+        """A row's parameters as they are measured now, shaped likewise."""
+        return self._rows[row].judged()
+
     def steps(self, row: int) -> int:
         """How many steps an epoch of a row has."""
         return self._rows[row].steps

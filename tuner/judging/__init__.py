@@ -1,7 +1,8 @@
 """Statistics of a study's results, and their sentences: intervals, ties, confirmation, overtuning."""
 
 from tuner.judging.calibration import calibration_error
-from tuner.judging.choosing import Candidate, Difference, Selection, choose, worth_repeating
+from tuner.judging.choosing import Candidate, Difference, Selection, choose, smallest, worth_repeating
+from tuner.judging.compressed import Compressed, NonInferiority
 from tuner.judging.confirmation import (
     ByThreshold,
     Confirmation,
@@ -10,7 +11,7 @@ from tuner.judging.confirmation import (
     TestedBaseline,
     contenders,
 )
-from tuner.judging.intervals import SHARE, Interval, Transform, around, over_repeats
+from tuner.judging.intervals import POSITIVE, SHARE, Interval, Transform, around, over_repeats
 from tuner.judging.measures import MEASURES, SCALES, Measure, measured, of_losses, of_score, scale_of
 from tuner.judging.noise import Noise
 from tuner.judging.noise import of_rows as noise_of_rows
@@ -22,11 +23,13 @@ from tuner.judging.verdict import Reason, RetrainedBest, Verdict
 
 __all__ = [
     "MEASURES",
+    "POSITIVE",
     "SCALES",
     "SHARE",
     "BesideSimple",
     "ByThreshold",
     "Candidate",
+    "Compressed",
     "Confirmation",
     "Difference",
     "Estimate",
@@ -34,6 +37,7 @@ __all__ = [
     "LockedRead",
     "Measure",
     "Noise",
+    "NonInferiority",
     "Overtuning",
     "Pair",
     "Reason",
@@ -62,6 +66,7 @@ __all__ = [
     "scale_of",
     "sentences",
     "short",
+    "smallest",
     "welch",
     "worth_repeating",
 ]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -151,6 +151,23 @@ def choose(
         tuple(whole[c].number for c in better if found.default is not None),
         noise is not None,
     )
+
+
+def smallest(selection: Selection, rivals: Sequence[Candidate], objectives: Objectives) -> Selection:
+    """The selection with the rival recommended that has least of the further objectives, in their order.
+
+    Args:
+        selection: by the first objective.
+        rivals: those that keep every constraint.
+        objectives: the first one and those that are made small.
+    """
+    costs = [objective.metric for objective in objectives.objectives[1:]]
+
+    def cost(one: Candidate) -> tuple[float, ...]:
+        known = (one.measured.get(name) for name in costs)
+        return (*(math.inf if each is None else each for each in known), one.number)
+
+    return replace(selection, recommended=min(rivals, key=cost).number)
 
 
 def worth_repeating(objectives: Objectives, standing: Sequence[TrialRecord], top: int) -> tuple[int, ...]:

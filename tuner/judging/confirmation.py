@@ -20,6 +20,7 @@ from tuner.core.markup import element, snippet, table
 from tuner.core.objectives import Constraint, Objectives, layers
 from tuner.core.trial import Objective
 from tuner.judging.choosing import Candidate, Selection
+from tuner.judging.compressed import Compressed
 from tuner.judging.intervals import Interval
 from tuner.judging.noise import spread_of
 from tuner.judging.overtuning import Overtuning
@@ -158,6 +159,7 @@ class Confirmation:
         best: the search's best trial then; None likewise.
         baselines: something simple on the same test rows; none where there was no test, or none was wanted.
         averaged: of how many models the recommended model is the mean; 0: it is a single one.
+        compressed: the kept model beside the one that it was made from; None where it was made of none.
     """
 
     study: str
@@ -184,6 +186,7 @@ class Confirmation:
     best: int | None = None
     baselines: tuple[TestedBaseline, ...] = ()
     averaged: int = 0
+    compressed: Compressed | None = None
 
     @property
     def repeats(self) -> int:

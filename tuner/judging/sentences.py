@@ -30,7 +30,8 @@ def sentences(verdict: Verdict) -> list[str]:
     found = verdict.confirmation
     if found is None:
         return [*decision(verdict), *_not_yet(verdict)]
-    rest = (_expected(verdict, found), _promised(verdict, found), _caveats(verdict, found))
+    made = () if found.compressed is None else found.compressed.sentences()
+    rest = (made, _expected(verdict, found), _promised(verdict, found), _caveats(verdict, found))
     return [*decision(verdict), *(sentence for each in rest for sentence in each)]
 
 
@@ -135,7 +136,7 @@ def _chosen(verdict: Verdict, found: Confirmation) -> Iterator[str]:
         best, default = words.numbers(means[winner], means[mine])
         yield f"{_subject(winner)} has the best mean {metric}, {best}; the default has {default}."
     tied = [number for number in verdict.tied if number != winner]
-    if tied and verdict.reason is not Reason.CLOSEST:
+    if tied and verdict.reason not in (Reason.CLOSEST, Reason.SMALLEST):
         names = _some(tied)
         either = " either" * (winner != mine)
         yield f"{names[0].upper()}{names[1:]} cannot be told apart from {named_trial(winner)}{either}."
@@ -152,6 +153,8 @@ def _why(verdict: Verdict, found: Confirmation, metric: str) -> str:
         case Reason.CLOSEST:
             closest = f"it comes closest; {_broken(verdict.broken)}"
             return f"{again}, no candidate meets every constraint, and {closest}"
+        case Reason.SMALLEST:
+            return f"{again}, it is the smallest candidate that keeps every constraint"
         case Reason.CLEAR:
             others = _some([number for number in verdict.compared if number != mine])
             return f"{again}, it is better than {others} by more than chance explains"
@@ -195,10 +198,10 @@ def _front(verdict: Verdict) -> Iterator[str]:
     if len(objectives) > 1 and len(verdict.front) > 1:
         names = words.listed([words.metric(each.metric) for each in objectives])
         by = "" if found is None or found.objectives is None else "by their means "
-        yield (
-            f"This considers {words.metric(verdict.metric)} alone; {by}no trial beats any of these in all "
-            f"of {names}: {_some(verdict.front)}."
-        )
+        is_made = found is not None and found.compressed is not None
+        alone = "" if is_made else f"This considers {words.metric(verdict.metric)} alone; "
+        told = f"{alone}{by}no trial beats any of these in all of {names}: {_some(verdict.front)}."
+        yield f"{told[0].upper()}{told[1:]}"
 
 
 def _expected(verdict: Verdict, found: Confirmation) -> Iterator[str]:
@@ -228,7 +231,7 @@ def _expected(verdict: Verdict, found: Confirmation) -> Iterator[str]:
             f"Its probabilities are off by {100 * test.calibration:.1f} points on average "
             "(expected calibration error on these rows)."
         )
-    if verdict.number != DEFAULT:
+    if verdict.number != DEFAULT and found.compressed is None:
         yield from _beside_default(found, test)
 
 
@@ -292,7 +295,7 @@ def _promised(verdict: Verdict, found: Confirmation) -> Iterator[str]:
         is_so = lucky if retrained.is_optimistic else ", which is no worse."
         yield f"{told}; trained again its mean is {after}{_too(found)}{is_so}"
     kept, mine = verdict.kept_gain, found.choice.recommended
-    if kept is not None and mine != DEFAULT:
+    if kept is not None and mine != DEFAULT and found.compressed is None:
         searched, there = words.numbers(kept[0], abs(kept[1]))
         what = found.score if found.metric == "val_score" else "loss"
         now = f"it is worse by {there}" if kept[1] < 0 else "they are equal"

@@ -37,6 +37,7 @@ class Reason(StrEnum):
     CHEAPER = "cannot be told apart from the best one, and is cheaper"
     DEFAULT = "nothing is better than the default by more than chance explains"
     ALONE = "nothing else was left to compare it with"
+    SMALLEST = "the smallest that keeps every constraint"
     CLOSEST = "no candidate meets every constraint, and it comes closest"
 
 
@@ -139,6 +140,8 @@ class Verdict:
         choice = found.choice
         if found.broken(choice.recommended):
             return Reason.CLOSEST
+        if found.compressed is not None:
+            return Reason.SMALLEST
         if len(self.compared) < 2:
             return Reason.ALONE
         if choice.recommended == choice.winner:

@@ -22,6 +22,7 @@ class Batch(NamedTuple):
     Attributes:
         x: (L, q, ...) inputs.
         y: (L, q, outputs) soft targets.
+        taught: (L, q, outputs) a teacher's outputs; None: there is none.
         weights: (L, q) of the losses; 0 where there is no sample.
         masks: (L, q, *shape), what each dropout layer multiplies by.
         shares: (L, q), what each sample counts in its batch's statistics.
@@ -30,6 +31,7 @@ class Batch(NamedTuple):
 
     x: Tensor
     y: Tensor
+    taught: Tensor | None
     weights: Tensor
     masks: list[Tensor]
     shares: Tensor
@@ -42,7 +44,9 @@ class BatchLoader:
     def __init__(
         self, rows: Sequence[StackedRow], streams: Sequence[TrialRng], tensors: TrainingTensors
     ) -> None:
-        self._rows, self._soft, self._loss = rows, tensors.loss.soft(tensors.train), tensors.loss
+        self._taught = any(row.recipe.distil_weight for row in rows)
+        targets = tensors.lessons if self._taught else tensors.train
+        self._rows, self._soft, self._loss = rows, tensors.loss.soft(targets), tensors.loss
         self._streams = streams
         device, count, length = tensors.device, len(rows) + len(rows) % 2, len(rows[0].plan.micros)
         width = rows[0].plan.places.shape[1]
@@ -64,7 +68,7 @@ class BatchLoader:
                 mixed = row.weights.to(device) if row.weights is not None and row.recipe.mixup else None
                 self._feeds[i] = micro_batches(
                     row.inputs.train,
-                    tensors.train,
+                    targets,
                     order.to(device),
                     micros,
                     row.recipe,
@@ -99,11 +103,12 @@ class BatchLoader:
                     if weight is not None:
                         own = self._rows[i].plan.weights[t, : len(inputs)]
                         weights[i, : len(inputs)] = weight * own.to(weight.device)
+            y, taught = y.tensor_split(2, dim=2) if self._taught else (y, None)
             if self._smoothing is not None:
                 y = self._loss.smoothed(y, self._smoothing[:live])
             ends = [i for i, row in enumerate(training) if row.plan.ends[t]]
             masks = self._drawn([row.plan.micros[t] for row in training], live)
-            yield Batch(x, y, weights, masks, self._shares[:live, t], ends)
+            yield Batch(x, y, taught, weights, masks, self._shares[:live, t], ends)
 
     def _inputs(self, index: Tensor) -> Tensor:
         tables = [row.inputs.train for row in self._rows]

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tuner.core.spec import StudySpec
+from tuner.trainers.torch.recipe import Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -34,13 +35,16 @@ def asked(spec: StudySpec) -> tuple[str, ...]:
     return tuple(name for name in spec.objectives().names if name in NAMES)
 
 
-def costs(names: Sequence[str], module: nn.Module, x: Tensor) -> dict[str, float]:
+def costs(
+    names: Sequence[str], module: nn.Module, x: Tensor, recipe: Recipe | None = None
+) -> dict[str, float]:
     """Measure a network.
 
     Args:
         names: some of `NAMES`.
         module: left as it was, in its mode too.
         x: inputs of which the first sample is used, on the module's device.
+        recipe: of the trial; in 8-bit integers, if it says so, is what ``[onnx]`` is told of.
 
     Returns:
         By name: `parameters`, how many numbers are learned; `size_bytes`, of these and the buffers
@@ -56,19 +60,21 @@ def costs(names: Sequence[str], module: nn.Module, x: Tensor) -> dict[str, float
     if "latency_ms" in names:
         found["latency_ms"] = _latency(module, x[:1])
     if inside := [name for name in names if name in IN_RUNTIME]:
-        found |= _in_runtimes(inside, module, x[:1])
+        found |= _in_runtimes(inside, module, x[:1], recipe is not None and recipe.is_quantized)
     return found
 
 
-def _in_runtimes(names: Sequence[str], module: nn.Module, x: Tensor) -> dict[str, float]:
+def _in_runtimes(names: Sequence[str], module: nn.Module, x: Tensor, is_quantized: bool) -> dict[str, float]:
     """Sizes and latencies of the network's graphs; those that are timed are timed beside each other."""
     from tuner.trainers.torch.onnx_graph import graph_of
     from tuner.trainers.torch.onnx_runtime import latencies, quantized
 
     sample = x.detach().cpu()
     graphs = {RUNTIMES[0]: graph_of(copy.deepcopy(module).cpu(), sample.repeat(2, *[1] * (x.ndim - 1)))}
-    if any(name.endswith(f"[{RUNTIMES[1]}]") for name in names):
+    if is_quantized or any(name.endswith(f"[{RUNTIMES[1]}]") for name in names):
         graphs[RUNTIMES[1]] = quantized(graphs[RUNTIMES[0]])
+    if is_quantized:
+        graphs[RUNTIMES[0]] = graphs[RUNTIMES[1]]
     found = {f"size_bytes[{each}]": float(len(graph)) for each, graph in graphs.items()}
     if timed := [each for each in graphs if f"latency_ms[{each}]" in names]:
         told = latencies([graphs[each] for each in timed], sample.numpy())

@@ -7,20 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 
 from tuner.core.dataset import Dataset, InputKind
 from tuner.core.space import Choice, Parameter
 from tuner.core.spec import StudySpec
 from tuner.core.trial import NUMBERS, Value
-from tuner.errors import PluginError, near
+from tuner.errors import PluginError, TunerError, first_line, near
 from tuner.trainers import row_weights, scores, threshold
 from tuner.trainers.device import device_fault, device_faults
 from tuner.trainers.torch import array_losses
 from tuner.trainers.torch.context import builder, default_model
 from tuner.trainers.torch.costs import IN_RUNTIME
 from tuner.trainers.torch.costs import NAMES as COSTS
-from tuner.trainers.torch.recipe import NAMES, NETWORK, range_faults
+from tuner.trainers.torch.recipe import INT8, NAMES, NETWORK, TAUGHT, range_faults
 from tuner.trainers.torch.shipped import SHIPPED, taking
+from tuner.trainers.torch.teacher import Teacher
+
+ONNX = ("onnx", "onnxruntime")
+"""What numbers of a network in a runtime need."""
 
 
 def validate(spec: StudySpec, data: Dataset | None) -> list[str]:
@@ -37,7 +42,8 @@ def validate(spec: StudySpec, data: Dataset | None) -> list[str]:
     ):
         found += [f"trainer.{key}: {fault}"] if fault else []
     found += [*row_weights.faults(spec, data), *threshold.faults(spec, data)]
-    return [*found, *_space_faults(spec, model), *_mixing_faults(spec, data)]
+    found += [*_space_faults(spec, model), *_mixing_faults(spec, data)]
+    return [*found, *_taught_faults(spec, data, model)]
 
 
 def _trainer_faults(spec: StudySpec) -> Iterator[str]:
@@ -51,7 +57,7 @@ def _trainer_faults(spec: StudySpec) -> Iterator[str]:
     for key, name in spec.objectives().named():
         if name not in known:
             yield f"objective.{key}: unknown name {name!r}; {near(name, known)}"
-        elif name in IN_RUNTIME and not all(map(find_spec, ("onnx", "onnxruntime"))):
+        elif name in IN_RUNTIME and not all(map(find_spec, ONNX)):
             yield f"objective.{key}: {name} needs onnxruntime; pip install 'tuner[onnx]'"
 
 
@@ -103,6 +109,46 @@ def _own_faults(model: str, name: str, value: Parameter | Value) -> Iterator[str
         for each in value.choices if isinstance(value, Choice) else (value,):
             if each not in known:
                 yield f"{model} does not pool by {each!r}; known: {', '.join(known)}"
+
+
+def _taught_faults(spec: StudySpec, data: Dataset, model: str) -> Iterator[str]:
+    settings = {**spec.space.fixed, **spec.space.parameters}
+    if INT8 in _values(settings.get("quantization", "none")) and not all(map(find_spec, ONNX)):
+        yield "space.quantization: int8 needs onnxruntime; pip install 'tuner[onnx]'"
+    if spec.trainer.teacher is None:
+        for name in TAUGHT:
+            # In a network of one's own the names of shipped networks' settings are free.
+            if name in settings and (name not in NETWORK or model in SHIPPED):
+                yield f"space.{name}: there is no teacher; give [trainer] teacher, or use `tune compress`"
+        if spec.confirm.lose_at_most:
+            yield "confirm.lose_at_most: worse than what; give [trainer] teacher, or leave it out"
+        return
+    try:
+        teacher = Teacher(Path(spec.trainer.teacher))
+    except TunerError as error:
+        yield f"trainer.teacher: {first_line(error)}; give the folder of a kept model"
+        return
+    table = teacher.members[0].description
+    for name, its, mine in (
+        ("network", table["network"].rpartition(":")[2], model.rpartition(":")[2]),
+        ("inputs", tuple(table["context"]["input_shape"]), data.input_shape),
+        ("classes", tuple(table["context"]["classes"]), data.classes),
+    ):
+        # Where categories are embedded, the inputs are others than the data's.
+        if its != mine and not (name == "inputs" and table["context"].get("categories")):
+            yield f"trainer.teacher: its {name} are {its}, this study's are {mine}; give a model of this data"
+    if spec.data is not None and (spec.data.folds or spec.data.reshuffle):
+        yield (
+            "trainer.teacher: it has trained on rows that other folds are judged by; leave out [data] folds "
+            "and reshuffle"
+        )
+
+
+def _values(value: Parameter | Value) -> tuple[Value, ...]:
+    """The choices of a parameter, or a fixed value alone."""
+    if isinstance(value, Choice):
+        return tuple(value.choices)
+    return (value,) if isinstance(value, str) else ()
 
 
 def _mixing_faults(spec: StudySpec, data: Dataset) -> Iterator[str]:

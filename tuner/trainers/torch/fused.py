@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,11 +26,8 @@ from tuner.fused import (
     Activation,
     EpochResult,
     FusedRows,
-    LossKind,
-    RowInputs,
     RowRecipe,
     RowState,
-    RowTargets,
     Seeds,
 )
 from tuner.fused.layout import Floats
@@ -45,10 +42,14 @@ from tuner.trainers.torch.costs import asked, costs
 from tuner.trainers.torch.first_weights import FirstWeights
 from tuner.trainers.torch.mlp import NamedTensor, layers, tensors
 from tuner.trainers.torch.model import write
-from tuner.trainers.torch.plain_losses import PlainLoss
 from tuner.trainers.torch.recipe import FULL, Recipe
 from tuner.trainers.torch.schedule import Plateau, learning_rates
+from tuner.trainers.torch.split_arrays import SplitArrays, Truth
+from tuner.trainers.torch.teacher import Teacher, teacher_of
 from tuner.trainers.torch.training_arrays import ScaledInputs, TrainingArrays
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 @dataclass(slots=True)
@@ -58,63 +59,13 @@ class _Placed:
     trial: Trial
     recipe: Recipe
     context: NetworkContext
-    split: _SplitArrays
+    split: SplitArrays
     inputs: ScaledInputs[NDArray[Any]]
     tensors: Mapping[str, NamedTensor]
     costs: Mapping[str, float]
     plateau: Plateau = field(default_factory=Plateau)
     epoch: int = 0
     best: Reading | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Truth:
-    """What outputs are measured against.
-
-    Attributes:
-        y: as the data has them; (N,) class indices, or (N, T) standardized numbers.
-        weight: (N,) what each row counts, their mean 1; None: all the same.
-    """
-
-    y: NDArray[Any]
-    weight: NDArray[np.float32] | None
-
-    @classmethod
-    def of(cls, task: Task, y: NDArray[Any], weight: NDArray[np.float32] | None) -> _Truth:
-        return cls(y if task is Task.CLASSIFICATION else y.reshape(len(y), -1), weight)
-
-
-class _SplitArrays:
-    """A split as rows take it; those that train on it share it."""
-
-    def __init__(self, of: TrainingArrays, loss: PlainLoss) -> None:
-        self.of, self.loss, data = of, loss, of.data
-        self.sample = _Truth.of(data.task, data.train.y[of.rows], of.sample_weight)
-        self.validation = _Truth.of(data.task, data.validation.y, data.validation.weight)
-        splits = map(loss.targets, (data.train.y, self.sample.y, self.validation.y))
-        plain = RowTargets.of(LossKind[loss.name.upper()], loss.outputs, *splits)
-        self._plain = replace(
-            plain,
-            sample=plain.sample.weighed(self.sample.weight),
-            validation=plain.validation.weighed(self.validation.weight),
-        )
-        self._targets: dict[str | None, RowTargets] = {}
-        self._inputs: dict[str, RowInputs] = {}
-
-    def targets(self, class_weight: str | None) -> RowTargets:
-        """The targets with the weights that a trial gives the classes; None: those of the study."""
-        if class_weight not in self._targets:
-            train = self._plain.train.weighed(self.of.weights(class_weight))
-            self._targets[class_weight] = replace(self._plain, train=train)
-        return self._targets[class_weight]
-
-    def inputs(self, scaling: str) -> RowInputs:
-        """The inputs under one kind of scaling."""
-        if scaling not in self._inputs:
-            inputs = self.of.inputs(scaling)
-            parts = (inputs.train, inputs.sample, inputs.validation)
-            self._inputs[scaling] = RowInputs.of(*parts, codes=len(self.of.data.categories))
-        return self._inputs[scaling]
 
 
 class FusedBatch:
@@ -133,8 +84,9 @@ class FusedBatch:
         self._score = threshold.score_of(job.spec, job.data.task)
         self._rows = FusedRows(job.rows, self._epochs, job.resources.threads)
         self._loss = plain_losses.of(job.spec, job.data)
+        self._teacher = teacher_of(job.spec)
         self._arrays: PerDataset[TrainingArrays] = PerDataset()
-        self._splits: PerDataset[_SplitArrays] = PerDataset()
+        self._splits: PerDataset[SplitArrays] = PerDataset()
         self._placed: dict[int, _Placed | Failure] = {}
         # Rows may train in several threads, and share what is made of a split.
         self._placing = threading.Lock()
@@ -227,22 +179,22 @@ class FusedBatch:
         network = layers(recipe, context)
         scaling = recipe.scaling or split.of.data.scaling
         inputs = split.of.inputs(scaling)
-        found = _costs(self._asked, context, inputs) if self._asked else {}
+        found = _costs(self._asked, context, inputs, recipe) if self._asked else {}
         placed = _Placed(trial, recipe, context, split, inputs, tensors(network), found)
         start: Mapping[str, Floats] | RowState
         if snapshot is None:
-            start = _first_weights(placed)
+            start = _first_weights(placed, self._teacher)
         else:
             start = RowState(snapshot.epoch, snapshot.arrays, snapshot.facts["mixing"])
             placed.epoch, placed.best = snapshot.epoch, reading_of(snapshot.facts["best"])
             placed.plateau = Plateau(**snapshot.facts.get("plateau", {}))
-        targets = split.targets(recipe.class_weight)
+        targets = split.targets(recipe.class_weight, self._teacher if recipe.distil_weight else None)
         tables = tuple(table for layer in network for table in layer.tables)
         own = replace(row_recipe(recipe, trial, placed.plateau), tables=tables)
         self._rows.place(row, own, targets, split.inputs(scaling), start)
         return placed
 
-    def _split(self, trial: Trial, recipe: Recipe) -> _SplitArrays:
+    def _split(self, trial: Trial, recipe: Recipe) -> SplitArrays:
         data = self._job.data_for(trial)
         assert data is not None  # noqa: S101 - the job has data
         spec = self._job.spec
@@ -250,10 +202,12 @@ class FusedBatch:
             self._job, data, lambda: TrainingArrays(data, spec.search.seed, spec.trainer.class_weight)
         )
         own = arrays.suited(MLP, recipe)
-        return self._splits.of(self._job, own.data, lambda: _SplitArrays(own, self._loss))
+        return self._splits.of(self._job, own.data, lambda: SplitArrays(own, self._loss))
 
     def _read(self, row: int, placed: _Placed, measured: EpochResult) -> Reading:
         placed.epoch = measured.epoch
+        if placed.recipe.is_quantized:
+            measured = self._quantized(row, placed, measured)
         reading = Reading(
             measured.epoch,
             measured.train_loss,
@@ -271,7 +225,32 @@ class FusedBatch:
             self._rows.keep(row)
         return reading
 
-    def _scored(self, outputs: Floats, of: _SplitArrays, truth: _Truth) -> float:
+    def _quantized(self, row: int, placed: _Placed, measured: EpochResult) -> EpochResult:
+        """What was measured, of the network in 8-bit integers."""
+        import torch
+
+        from tuner.trainers.torch.int8 import Int8Network
+
+        weights, inputs, split = self._rows.judged(row), placed.inputs, placed.split
+        state = {n: weights[t.row_name] for n, t in placed.tensors.items() if t.row_name in weights}
+        with self._placing:  # the library that rounds is told to be quiet for all threads
+            module = _module(placed.context)
+            module.load_state_dict(
+                {name: torch.from_numpy(each) for name, each in state.items()}, strict=False
+            )
+            network = Int8Network(module, torch.from_numpy(inputs.validation[:1]))
+        sample, validation = (
+            network(torch.from_numpy(x)).numpy() for x in (inputs.sample, inputs.validation)
+        )
+        losses = [
+            float(np.average(split.loss.rows(found, split.loss.targets(truth.y)), weights=truth.weight))
+            for found, truth in ((sample, split.sample), (validation, split.validation))
+        ]
+        return replace(
+            measured, train_loss=losses[0], val_loss=losses[1], sample_outputs=sample, val_outputs=validation
+        )
+
+    def _scored(self, outputs: Floats, of: SplitArrays, truth: Truth) -> float:
         data = of.of.data
         predicted: NDArray[Any] = outputs
         if self._score.takes_probabilities(data.task):
@@ -285,8 +264,13 @@ class FusedBatch:
         return self._score.of(truth.y, predicted, data, truth.weight)
 
 
-def _first_weights(placed: _Placed) -> dict[str, Floats]:
-    """First weights by the row's names, as a session draws them."""
+def _first_weights(placed: _Placed, teacher: Teacher | None) -> dict[str, Floats]:
+    """First weights by the row's names: the teacher's, or as a session draws them."""
+    shapes = {name: tensor.shape for name, tensor in placed.tensors.items()}
+    given = teacher.first_weights(placed.recipe, shapes) if teacher is not None else None
+    if given is not None:
+        names = {name: tensor.row_name for name, tensor in placed.tensors.items()}
+        return {names[name]: array.astype(np.float32) for name, array in given.items()}
     recipe, seed = placed.recipe, placed.trial.seed("initialization")
     draw, found = FirstWeights(recipe.init, recipe.init_gain, seed), dict[str, Floats]()
     for tensor in placed.tensors.values():
@@ -300,16 +284,20 @@ def _first_weights(placed: _Placed) -> dict[str, Floats]:
 
 
 def _costs(
-    names: Sequence[str], context: NetworkContext, inputs: ScaledInputs[NDArray[Any]]
+    names: Sequence[str], context: NetworkContext, inputs: ScaledInputs[NDArray[Any]], recipe: Recipe
 ) -> dict[str, float]:
     """What the network costs, which is measured in PyTorch."""
     import torch
 
+    return costs(names, _module(context), torch.from_numpy(inputs.validation[:1]), recipe)
+
+
+def _module(context: NetworkContext) -> nn.Module:
+    """The network as a module of PyTorch, with any weights."""
     from tuner.trainers.torch.networks import build
 
     with GlobalRng(0):  # building draws initial weights that are not used
-        module = build(MLP, context.params, context)
-        return costs(names, module, torch.from_numpy(inputs.validation[:1]))
+        return build(MLP, context.params, context)
 
 
 def epoch_cost(job: Job, own: Dataset) -> Callable[[Trial], float]:
@@ -355,6 +343,8 @@ def row_recipe(recipe: Recipe, trial: Trial, plateau: Plateau) -> RowRecipe:
         smoothing=recipe.label_smoothing,
         noise=recipe.input_noise,
         mixup=recipe.mixup,
+        distil_weight=recipe.distil_weight,
+        distil_temperature=recipe.distil_temperature,
         seeds=Seeds(
             order=trial.seed("order"),
             dropout=trial.seed("dropout"),

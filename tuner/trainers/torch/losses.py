@@ -102,6 +102,19 @@ class Loss:
         """
         return self.elementwise(outputs, soft, reduction="none").mean(dim=-1)
 
+    def distilled(self, outputs: Tensor, taught: Tensor, temperature: Tensor | float) -> Tensor:  # noqa: ARG002
+        """The loss of every sample against a teacher's outputs, (...), up to what no weight changes.
+
+        Of classes the cross-entropy of what both make of their logits at a temperature, times its square
+        (Hinton et al. 2015, section 2); of numbers that of `each`.
+
+        Args:
+            outputs: (..., outputs).
+            taught: the teacher's, of the same shape.
+            temperature: a number, or of the shape (..., 1).
+        """
+        return self.each(outputs, taught)
+
     def rows(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The loss of every sample, (N,); takes what `targets` returned."""
         return self.each(outputs, self.soft(targets))
@@ -141,6 +154,10 @@ class CrossEntropy(Loss):
         """See `Loss`."""
         return -(soft * outputs.log_softmax(dim=-1)).sum(dim=-1)
 
+    def distilled(self, outputs: Tensor, taught: Tensor, temperature: Tensor | float) -> Tensor:
+        """See `Loss`."""
+        return _distilled(outputs, taught, temperature)
+
 
 class BinaryCrossEntropy(Loss):
     """One logit where two classes need no second; each of more classes is told from the rest."""
@@ -168,6 +185,12 @@ class BinaryCrossEntropy(Loss):
     def smoothed(self, soft: Tensor, smoothing: Tensor | float) -> Tensor:
         """See `Loss`."""
         return soft * (1 - smoothing) + smoothing / 2
+
+    def distilled(self, outputs: Tensor, taught: Tensor, temperature: Tensor | float) -> Tensor:
+        """See `Loss`."""
+        shares = (taught / temperature).sigmoid()
+        each = self.elementwise(outputs / temperature, shares, reduction="none") * temperature**2
+        return each.mean(dim=-1)
 
     def probabilities(self, outputs: Tensor) -> Tensor:
         """One-against-rest probabilities are made to sum to 1."""
@@ -269,6 +292,12 @@ class OwnLoss(Loss):
             )
         return (found.reshape(len(outputs), -1).mean(dim=1) * weight).mean()
 
+    def distilled(self, outputs: Tensor, taught: Tensor, temperature: Tensor | float) -> Tensor:
+        """See `Loss`."""
+        if self.task is Task.CLASSIFICATION:
+            return _distilled(outputs, taught, temperature)
+        return self.rows(outputs, taught)
+
     def rows(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """One sample at a time where the function returns a mean."""
         found = self._found(outputs, targets)
@@ -285,6 +314,11 @@ class OwnLoss(Loss):
         raise TrialError(
             f"{self.name}: returned {what}; return a loss for every sample, ({len(outputs)},), or their mean"
         )
+
+
+def _distilled(outputs: Tensor, taught: Tensor, temperature: Tensor | float) -> Tensor:
+    shares = (taught / temperature).softmax(dim=-1)
+    return -(shares * (outputs / temperature).log_softmax(dim=-1) * temperature**2).sum(dim=-1)
 
 
 def build(name: str, units: int, task: Task, folder: Path | None = None) -> Loss:

@@ -7,6 +7,7 @@ disk have to stay readable.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -31,6 +32,7 @@ from tuner.trainers.torch import array_losses
 from tuner.trainers.torch.array_losses import ArrayLoss
 from tuner.trainers.torch.context import MLP, NetworkContext
 from tuner.trainers.torch.mlp import PlainMlp
+from tuner.trainers.torch.recipe import Recipe
 from tuner.trainers.weights import FILE as WEIGHTS
 from tuner.trainers.weights import copied
 from tuner.trainers.weights import read as load_weights
@@ -116,7 +118,20 @@ class TorchModel:
 
     def of_encoded(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
         """The probability of each class, (N, C), for rows that are encoded already."""
-        return self._loss.probabilities(self._of_encoded(x))
+        return self._loss.probabilities(self.outputs(x))
+
+    def outputs(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        """Logits or standardized targets, (N, outputs), of rows that are encoded and not yet scaled."""
+        # A module that was handed out may have been changed.
+        if self.plain is not None and "module" not in vars(self):
+            return self.plain.outputs(x)
+        import torch
+
+        with torch.no_grad():
+            given = torch.tensor(x, device=self.module.shift.device)
+            outputs = self._judged(given.int() if self.description["context"].get("vocabulary") else given)
+            found: NDArray[np.float32] = outputs.float().numpy(force=True)
+        return found
 
     def losses(self, rows: Any, truth: NDArray[Any]) -> NDArray[np.float64]:
         """The loss of each row, (N,), in the units that it was trained in.
@@ -155,24 +170,29 @@ class TorchModel:
         return sum(p.numel() * p.element_size() for p in self.module.network.parameters())
 
     @cached_property
+    def _judged(self) -> ScaledNetwork:
+        """The module, or what computes it in 8-bit integers where the trial was judged so."""
+        if not Recipe.of(self.description["params"]).is_quantized:
+            return self.module
+        import torch
+
+        from tuner.trainers.torch.int8 import Int8Network
+
+        context, found = self.description["context"], copy.copy(self.module)
+        found._modules = dict(self.module._modules)
+        kind = torch.int32 if context.get("vocabulary") else torch.float32
+        found.network = Int8Network(
+            copy.deepcopy(self.module.network).cpu(), torch.ones((1, *context["input_shape"]), dtype=kind)
+        )
+        return found
+
+    @cached_property
     def _loss(self) -> ArrayLoss:
         table, context = self.description["loss"], self.description["context"]
         return array_losses.build(table["name"], table["units"], Task(context["task"]), self.folder)
 
     def _outputs(self, rows: Any) -> NDArray[np.float32]:
-        return self._of_encoded(encoded(rows, self.description, "network"))
-
-    def _of_encoded(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        # A module that was handed out may have been changed.
-        if self.plain is not None and "module" not in vars(self):
-            return self.plain.outputs(x)
-        import torch
-
-        with torch.no_grad():
-            given = torch.tensor(x, device=self.module.shift.device)
-            outputs = self.module(given.int() if self.description["context"].get("vocabulary") else given)
-            found: NDArray[np.float32] = outputs.float().numpy(force=True)
-        return found
+        return self.outputs(encoded(rows, self.description, "network"))
 
 
 def write(
@@ -238,7 +258,8 @@ def load(folder: Path, device: str = "cpu") -> TorchModel:
     description = describe(folder, FORMAT)
     try:
         context = _context(description)
-        if description["network"] == MLP and device == "cpu":
+        is_plain = not Recipe.of(context.params).is_quantized
+        if description["network"] == MLP and device == "cpu" and is_plain:
             return TorchModel(description, folder, plain=_plain(folder, description, context))
         model = TorchModel(description, folder, device)
         _ = model.module

@@ -97,15 +97,7 @@ def latencies(graphs: Sequence[bytes], x: NDArray[Any]) -> list[Latency]:
     Raises:
         PluginError: onnxruntime is not installed.
     """
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise PluginError("ONNX: onnxruntime is not installed; pip install 'tuner[onnx]'") from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    own = {"providers": ["CPUExecutionProvider"]}
-    sessions = [onnxruntime.InferenceSession(graph, options, **own) for graph in graphs]
+    sessions = [session_of(graph) for graph in graphs]
     given = [{session.get_inputs()[0].name: x} for session in sessions]
     passes = [_passes(session, feed) for session, feed in zip(sessions, given, strict=True)]
     found = np.empty((ROUNDS, len(graphs)))
@@ -114,6 +106,22 @@ def latencies(graphs: Sequence[bytes], x: NDArray[Any]) -> list[Latency]:
             found[turn, i] = _seconds(session, feed, passes[i]) / passes[i] * 1e3
     low, median, high = np.quantile(found, (0.25, 0.5, 0.75), axis=0)
     return [Latency(*map(float, each)) for each in zip(median, low, high, strict=True)]
+
+
+def session_of(graph: bytes) -> Any:
+    """A graph in onnxruntime on the CPU, with one thread.
+
+    Raises:
+        PluginError: onnxruntime is not installed.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise PluginError("ONNX: onnxruntime is not installed; pip install 'tuner[onnx]'") from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 
 def _passes(session: Any, feed: Any) -> int:

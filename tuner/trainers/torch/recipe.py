@@ -7,7 +7,8 @@ reference, in `stacked_epoch` and in `fused`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Literal, Self
 
 from tuner import registry
@@ -23,6 +24,9 @@ OPTIMIZERS, SCHEDULES = "tuner.optimizers", "tuner.schedules"
 
 FULL = "full"
 """The batch size of plain gradient descent: all rows of the training split."""
+
+INT8 = "int8"
+"""The quantization to 8-bit integers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +97,15 @@ class Recipe:
         mixup: alpha of the Beta distribution that mixed pairs of rows are drawn from; 0: none. A row keeps
             the categories that are embedded.
         class_weight: what the classes count in the training loss; None: what the study says.
+        pruned: share of the units of each hidden layer that are left out, channels of convolutions and states
+            of recurrent layers too: `width` and `dense_units` are what is left. Those with the smallest norms
+            go, see `pruning`.
+        from_scratch: whether first weights are drawn although there is a teacher.
+        distil_weight: what the outputs of `[trainer] teacher` count in the training loss, and the truth for
+            the rest.
+        distil_temperature: what both outputs are divided by before they are compared (Hinton et al. 2015).
+        quantization: "int8": costs, losses and scores are those of the network in 8-bit integers, which is
+            what predicts later; it trains as ever.
     """
 
     learning_rate: float = 1e-3
@@ -155,6 +168,11 @@ class Recipe:
     token_dropout: float = 0.0
     mixup: float = 0.0
     class_weight: str | None = None
+    pruned: float = 0.0
+    from_scratch: bool = False
+    distil_weight: float = 0.0
+    distil_temperature: float = 1.0
+    quantization: str = "none"
 
     @classmethod
     def of(cls, params: Params) -> Self:
@@ -164,7 +182,21 @@ class Recipe:
         for name, defaults in DEFAULT_FOR.items():
             if optimizer in defaults:
                 given.setdefault(name, defaults[optimizer])
-        return cls(**given)  # type: ignore[arg-type]
+        found = cls(**given)  # type: ignore[arg-type]
+        if not found.pruned:
+            return found
+        left = partial(_left, found.pruned)
+        return replace(found, width=left(found.width), dense_units=left(found.dense_units))
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether the network is judged and used in 8-bit integers."""
+        return self.quantization == INT8
+
+
+def _left(pruned: float, units: int) -> int:
+    """How many units of a layer pruning leaves."""
+    return max(1, round(units * (1 - pruned))) if units else 0
 
 
 NAMES: tuple[str, ...] = tuple(field.name for field in fields(Recipe))
@@ -182,6 +214,7 @@ NETWORK: frozenset[str] = frozenset(
     {
         "width", "depth", "activation", "layer_norm", "batch_norm", "dropout", "embedding_size",
         "kernel_size", "pooling", "residual", "dense_units", "cell", "bidirectional", "heads", "token_size",
+        "pruned",
     }
 )  # fmt: skip
 """What only the shipped networks read; in a network of one's own these names are free."""
@@ -323,8 +356,16 @@ LIMITS: Mapping[str, Range | Names | Registered] = {
     "token_dropout": Range(0, 1, below=True),
     "mixup": Range(0),
     "class_weight": Names(KINDS),
+    "pruned": Range(0, 1, below=True),
+    "from_scratch": Names((True, False)),
+    "distil_weight": Range(0, 1),
+    "distil_temperature": Range(1),
+    "quantization": Names(("none", INT8)),
 }
 """What each setting may be."""
+
+TAUGHT: tuple[str, ...] = ("pruned", "from_scratch", "distil_weight", "distil_temperature")
+"""The settings that have a meaning only beside `[trainer] teacher`."""
 
 
 def range_faults(name: str, values: Parameter | Value) -> list[str]:

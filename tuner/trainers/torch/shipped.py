@@ -29,24 +29,27 @@ _STEPS = frozenset({_SERIES, _TOKENS})
 
 SHIPPED: Mapping[str, ShippedNetwork] = {
     "mlp": ShippedNetwork(
-        frozenset({_TABLE, _IMAGE, _SERIES}), _COMMON | {"layer_norm", "batch_norm", "embedding_size"}
+        frozenset({_TABLE, _IMAGE, _SERIES}),
+        _COMMON | {"layer_norm", "batch_norm", "embedding_size", "pruned"},
     ),
     "cnn": ShippedNetwork(
         frozenset({_IMAGE}),
-        _COMMON | {"layer_norm", "batch_norm", "kernel_size", "pooling", "residual", "dense_units"},
+        _COMMON | {"layer_norm", "batch_norm", "kernel_size", "pooling", "residual", "dense_units", "pruned"},
         ("max", "mean"),
     ),
     "rnn": ShippedNetwork(
         _STEPS,
-        _COMMON | {"layer_norm", "cell", "bidirectional", "pooling", "dense_units", "token_size"},
+        _COMMON | {"layer_norm", "cell", "bidirectional", "pooling", "dense_units", "token_size", "pruned"},
         ("last", "mean", "max"),
     ),
     "conv1d": ShippedNetwork(
         _STEPS,
-        _COMMON | {"layer_norm", "kernel_size", "pooling", "dense_units", "token_size"},
+        _COMMON | {"layer_norm", "kernel_size", "pooling", "dense_units", "token_size", "pruned"},
         ("max", "mean"),
     ),
-    "bag": ShippedNetwork(frozenset({_TOKENS}), _COMMON | {"layer_norm", "batch_norm", "token_size"}),
+    "bag": ShippedNetwork(
+        frozenset({_TOKENS}), _COMMON | {"layer_norm", "batch_norm", "token_size", "pruned"}
+    ),
     "transformer": ShippedNetwork(_STEPS, _COMMON | {"heads", "pooling"}, ("mean", "max")),
 }
 """The networks whose parameters and first weights are the recipe's."""

@@ -253,7 +253,7 @@ class StackedBatch:
         if snapshot is not None and "stacked" not in snapshot.facts:
             return self._alone(self._job, trial, tensors, snapshot)
         recipe = Recipe.of(trial.params)
-        if not optimizers.is_rule(recipe.optimizer):
+        if not optimizers.is_rule(recipe.optimizer) or recipe.is_quantized:
             return self._alone(self._job, trial, tensors, snapshot)
         tensors = tensors.suited(self._model, recipe)
         rates = self._job.spec.trainer.rates
@@ -261,7 +261,7 @@ class StackedBatch:
         inputs = tensors.inputs(recipe.scaling or tensors.data.scaling)
         parts = shares(module, rates)
         dropped = dropout_rates(module)
-        found = costs(self._asked, module, inputs.validation[:1])
+        found = costs(self._asked, module, inputs.validation[:1], recipe)
         try:
             program = self._programs.find(trial, module, tensors)
         except Unstackable:

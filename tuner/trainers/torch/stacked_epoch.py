@@ -50,6 +50,8 @@ class StackedEpoch:
         self._constants = {
             name: torch.stack([row.constants[name] for row in filled]) for name in rows[0].constants
         }
+        recipes = [(row.recipe.distil_weight, row.recipe.distil_temperature) for row in filled]
+        self._distilling = torch.tensor(recipes, device=tensors.device)  # (K, 2)
         self._views: dict[int, tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]] = {}
 
     def advance(self) -> list[tuple[StackedRow, Reading]]:
@@ -143,11 +145,20 @@ class StackedEpoch:
         given = {**leaves, **constants}
         with self._precision:
             outputs = self._program.outputs(given, batch.x, batch.masks, batch.shares, training=True)
-        total = (self._tensors.loss.each(full(outputs), batch.y) * batch.weights).sum()
+        total = (self._losses(full(outputs), batch) * batch.weights).sum()
         found = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
         for gradients, more in zip(sums.values(), found, strict=True):
             if more is not None:
                 gradients += more
+
+    def _losses(self, outputs: Tensor, batch: Batch) -> Tensor:
+        """Of every sample, (L, q), against the truth and the teacher."""
+        hard = self._tensors.loss.each(outputs, batch.y)
+        if batch.taught is None:
+            return hard
+        weight, temperature = self._distilling[: len(outputs)].unbind(dim=1)
+        soft = self._tensors.loss.distilled(outputs, batch.taught, temperature[:, None, None])
+        return (1 - weight[:, None]) * hard + weight[:, None] * soft
 
     @torch.no_grad()
     def _measure(self, inputs: Sequence[Inputs], truth: TargetTensors) -> list[tuple[float, float]]:

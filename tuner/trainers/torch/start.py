@@ -21,7 +21,8 @@ from tuner.trainers.torch.training_tensors import TrainingTensors
 def network_of(trial: Trial, model: str, tensors: TrainingTensors, rates: Mapping[str, float]) -> nn.Module:
     """Build the trial's network, on the tensors' device.
 
-    A network of one's own is initialized only where `init` is among the parameters.
+    A network of one's own is initialized only where `init` is among the parameters; with a teacher, whose
+    weights it begins with, none is.
 
     Args:
         trial: whose network it is.
@@ -40,7 +41,13 @@ def network_of(trial: Trial, model: str, tensors: TrainingTensors, rates: Mappin
             # Lazy layers take their shapes from the first inputs they see.
             inputs = tensors.inputs(recipe.scaling or tensors.data.scaling)
             module.eval()(inputs.validation[:2].cpu())
-    if model in SHIPPED or "init" in trial.params:
+    first = None
+    if tensors.teacher is not None:
+        shapes = {name: tuple(each.shape) for name, each in module.state_dict().items()}
+        first = tensors.teacher.first_weights(recipe, shapes)
+    if first is not None:
+        module.load_state_dict({name: torch.from_numpy(array) for name, array in first.items()})
+    elif model in SHIPPED or "init" in trial.params:
         generator = torch.Generator().manual_seed(trial.seed("initialization"))
         initialize(module, recipe.init, recipe.init_gain, generator)
     freeze(module, rates)

@@ -6,6 +6,7 @@ Shared by all trials of a batch; never written to after it is made.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from tuner.trainers.torch import losses
 from tuner.trainers.torch.byte_images import ByteImages
 from tuner.trainers.torch.losses import Loss
 from tuner.trainers.torch.recipe import Recipe
+from tuner.trainers.torch.teacher import Teacher, teacher_of
 from tuner.trainers.torch.training_arrays import ScaledInputs, TrainingArrays
 
 Inputs = Tensor | ByteImages
@@ -61,7 +63,7 @@ def tensors_of(job: Job, data: Dataset | None) -> TrainingTensors:
     if fault := device_fault(device):
         raise DeviceError(f"device: {fault}")
     loss, own = losses.of(job.spec, data), job.spec.trainer.class_weight
-    return TrainingTensors(data, loss, job.spec.search.seed, torch.device(device), own)
+    return TrainingTensors(data, loss, job.spec.search.seed, torch.device(device), own, teacher_of(job.spec))
 
 
 class TrainingTensors:
@@ -75,6 +77,7 @@ class TrainingTensors:
         sample: truth of the sample; no more rows than the validation split, the same ones for
             every trial of the study.
         validation: truth of the validation split.
+        teacher: what trials begin with and learn from; None: nothing.
     """
 
     def __init__(
@@ -84,8 +87,9 @@ class TrainingTensors:
         study_seed: int,
         device: torch.device,
         class_weight: ClassWeight = None,
+        teacher: Teacher | None = None,
     ) -> None:
-        self.data, self.loss, self.device = data, loss, device
+        self.data, self.loss, self.device, self.teacher = data, loss, device, teacher
         self._study_seed, self._class_weight = study_seed, class_weight
         self._arrays = TrainingArrays(data, study_seed, class_weight)
         self._rows = torch.from_numpy(self._arrays.rows).to(device)
@@ -102,7 +106,7 @@ class TrainingTensors:
         if arrays is self._arrays:
             return self
         if self._embedded is None:
-            own = (arrays.data, self.loss, self._study_seed, self.device, self._class_weight)
+            own = (arrays.data, self.loss, self._study_seed, self.device, self._class_weight, self.teacher)
             self._embedded = TrainingTensors(*own)
         return self._embedded
 
@@ -126,6 +130,13 @@ class TrainingTensors:
             found = self._arrays.weights(class_weight)
             self._weights[class_weight] = None if found is None else torch.from_numpy(found)
         return self._weights[class_weight]
+
+    @cached_property
+    def lessons(self) -> Tensor:
+        """Soft targets of the training split and behind them the teacher's outputs, (N, 2 outputs)."""
+        assert self.teacher is not None  # noqa: S101 - asked for where there is one
+        taught = self._placed(self.teacher.outputs(self.data.train.x))
+        return torch.cat([self.loss.soft(self.train), taught], dim=1)
 
     def judged(self, outputs: Tensor, truth: TargetTensors, score: Score) -> tuple[float, float]:
         """Loss and score of a network's outputs, (N, outputs)."""

@@ -5,14 +5,16 @@ The reference to which fused and stacked rows are held: keep it obvious. What it
 
 from __future__ import annotations
 
+import copy
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from tuner.core.job import Resources
 from tuner.core.spec import StudySpec
@@ -70,9 +72,9 @@ class TrialRun:
         self._dropout = GlobalRng(self._parallel.seed(trial.seed("dropout")), str(tensors.device))
         self.inputs = tensors.inputs(self._recipe.scaling or tensors.data.scaling)
         self.context = context_of(trial, tensors.data, tensors.loss.outputs)
-        self._module = network_of(trial, model, tensors, rates)
+        self._judged = self._module = network_of(trial, model, tensors, rates)
         with GlobalRng(0, str(tensors.device)):
-            self._costs = costs(asked(spec), self._module, self.inputs.validation[:1])
+            self._costs = costs(asked(spec), self._module, self.inputs.validation[:1], self._recipe)
         self._update = TorchUpdate(self._recipe, self._module, trial.params, rates)
         self._average = WeightAverage(self._recipe.ema)
         self._averaged = [*self._update.weights, *running_averages(self._module)]
@@ -95,7 +97,7 @@ class TrialRun:
         self._layers: Mapping[str, float] = {}
         with self._dropout:
             rate, norm = self._train()
-        with self._average.shown(self._averaged):
+        with self._average.shown(self._averaged), self._quantized():
             train_loss, train_score = self._measure(self.inputs.sample, self.tensors.sample)
             val_loss, val_score = self._measure(self.inputs.validation, self.tensors.validation)
             self.epoch += 1
@@ -180,7 +182,8 @@ class TrialRun:
         """The mean loss of a part of a batch, whose augmentation is drawn for all of it."""
         if not self._augments:
             rows, part = rows[part], slice(None)
-        x, y = self.inputs.train[rows], self.tensors.train[rows]
+        targets = self.tensors.lessons if self._recipe.distil_weight else self.tensors.train
+        x, y = self.inputs.train[rows], targets[rows]
         weight = None if self._weights is None else self._weights[rows]
         if self._augments:
             loss, data = self.tensors.loss, self.tensors.data
@@ -188,22 +191,40 @@ class TrialRun:
             x, y, weight = augmented(x, y, weight, *more)
             x, y, weight = x[part], y[part], None if weight is None else weight[part]
         with self._precision:
-            outputs = self._outputs(x)
+            outputs = self._outputs(x, self._module)
         return self._loss(full(outputs), y, weight)
 
     def _loss(self, outputs: Tensor, targets: Tensor, weight: Tensor | None) -> Tensor:
-        loss, smoothing = self.tensors.loss, self._recipe.label_smoothing
-        if weight is None:
-            return loss(outputs, targets, smoothing)
-        return loss.weighed(outputs, targets, smoothing, weight)
+        loss, smoothing, share = self.tensors.loss, self._recipe.label_smoothing, self._recipe.distil_weight
+        if share:
+            targets, taught = targets.tensor_split(2, dim=1)
+            each = loss.distilled(outputs, taught, self._recipe.distil_temperature)
+            soft = (each if weight is None else each * weight).mean()
+        hard = (
+            loss(outputs, targets, smoothing)
+            if weight is None
+            else loss.weighed(outputs, targets, smoothing, weight)
+        )
+        return (1 - share) * hard + share * soft if share else hard
 
     def _layer_norms(self) -> dict[str, float]:
         weights = [p.grad for p in self._module.parameters() if p.ndim > 1 and p.grad is not None]
         ends = (weights[0], weights[-1]) if weights else ()
         return {n: torch.linalg.vector_norm(g).item() for n, g in zip(LAYER_NORMS, ends, strict=False)}
 
-    def _outputs(self, x: Tensor) -> Tensor:
-        outputs, needed = self._module(x), (len(x), self.context.outputs)
+    @contextmanager
+    def _quantized(self) -> Iterator[None]:
+        """Within it the network is measured in 8-bit integers, where the recipe says so."""
+        if self._recipe.is_quantized:
+            from tuner.trainers.torch.int8 import Int8Network
+
+            own = copy.deepcopy(self._module).cpu()
+            self._judged = Int8Network(own, self.inputs.validation[:1].cpu())
+        yield
+        self._judged = self._module
+
+    def _outputs(self, x: Tensor, network: nn.Module) -> Tensor:
+        outputs, needed = network(x), (len(x), self.context.outputs)
         if not isinstance(outputs, Tensor):
             raise TrialError(f"the network gives a {type(outputs).__name__}; a tensor {needed} is needed")
         if outputs.shape == needed:
@@ -220,7 +241,7 @@ class TrialRun:
         rows, part = max(1, CHUNK // math.prod(self.context.input_shape)), self._parallel.part(len(x))
         last = max(part.stop, part.start + 1)  # a process without rows computes one for nothing
         ends = range(part.start, last, rows)
-        outputs = torch.cat([self._outputs(x[at : min(at + rows, last)]) for at in ends])
+        outputs = torch.cat([self._outputs(x[at : min(at + rows, last)], self._judged) for at in ends])
         outputs = outputs[: part.stop - part.start]
         return self.tensors.judged(self._parallel.gathered(outputs, len(x)), truth, self._score)
 

@@ -1,0 +1,128 @@
+"""LockedTest: the opened test split of a study, and what is measured on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tuner.api.baseline_run import BaselineRun
+from tuner.api.probabilities import by_threshold, calibration, shares_of
+from tuner.api.rowwise import score_of
+from tuner.api.tested_baselines import AnsweredModel, tested_baselines
+from tuner.core.spec import StudySpec
+from tuner.core.trial import TrialRecord
+from tuner.errors import TrialError
+from tuner.judging import (
+    Measure,
+    NonInferiority,
+    Overtuning,
+    Step,
+    Tested,
+    TestedBaseline,
+    of_losses,
+    overtuning,
+)
+from tuner.trainers import load_members, load_model
+from tuner.trainers.averaged import AveragedModel
+from tuner.trainers.baseline_messages import Answers
+from tuner.trainers.model import Model
+
+
+@dataclass(frozen=True)
+class LockedTest:
+    """The opened test split, and what is measured on it.
+
+    Attributes:
+        rows: what `data.locked` gave of it; it is imported where it is opened, and nowhere else.
+        positive: the class that some scores are of.
+        by_score: whether the study's objective is a score.
+        score: the name of the score.
+    """
+
+    rows: Any
+    spec: StudySpec
+    positive: str | None
+    by_score: bool
+    score: str = ""
+
+    def tested(self, mine: Mapping[int, Path], default: Mapping[int, Path], same: bool) -> Tested:
+        """The recommended configuration's models, the default's, and the difference, repeat by repeat."""
+        paired = [repeat for repeat in mine if repeat in default]
+        models = {repeat: load_model(path) for repeat, path in mine.items()}
+        loss, score = self.measures(list(models.values()))
+        found = Tested(len(self.rows), loss.interval(), score.interval())
+        each, rows = list(models.values()), self.rows
+        if (shares := shares_of(each, rows.x)) is not None:
+            found = replace(
+                found,
+                calibration=calibration(shares, rows.y, rows.weight),
+                threshold=by_threshold(self.spec, each, shares, rows.y, rows.weight),
+            )
+        if same:
+            return replace(found, default_loss=found.loss, default_score=found.score)
+        if len(paired) < 2:
+            return found
+        before, score_before = self.measures([load_model(default[repeat]) for repeat in paired])
+        if len(paired) < len(mine):
+            loss, score = self.measures([models[repeat] for repeat in paired])
+        return replace(
+            found,
+            default_loss=before.interval(),
+            default_score=score_before.interval(),
+            loss_gain=loss.gain(before, falling=True),
+            score_gain=score.gain(score_before, falling=self.spec.trainer.score_falls),
+        )
+
+    def not_worse(
+        self, kept: Model, teacher: Model, margins: Mapping[str, float]
+    ) -> tuple[NonInferiority, ...]:
+        """The kept model beside the one that it was made from, by each margin that was stated."""
+        (loss, score), (loss_before, score_before) = self.measures([kept]), self.measures([teacher])
+        gains = {
+            "loss": ("loss", loss.gain(loss_before, falling=True)),
+            "score": (self.score, score.gain(score_before, falling=self.spec.trainer.score_falls)),
+        }
+        return tuple(NonInferiority(gains[key][0], most, gains[key][1]) for key, most in margins.items())
+
+    def answered(self, model: AveragedModel) -> AnsweredModel:
+        """A model that has been asked once for what it says of the rows."""
+        x, y, shares = self.rows.x, self.rows.y, None
+        with suppress(TrialError):  # of what has no probabilities
+            shares = model.probabilities(x)
+        return AnsweredModel(Answers(model.losses(x, y), model.predict(x), shares, model.description))
+
+    def of_kept(self, test: Tested, model: AnsweredModel) -> Tested:
+        """The test with what the mean of the recommended configuration's models has reached."""
+        loss, score = self.measures([model])
+        shares = model.answers.probabilities
+        off = test.calibration
+        if off is not None and shares is not None:
+            told = [(list(model.description["context"]["classes"]), shares)]
+            off = calibration(told, self.rows.y, self.rows.weight)
+        return replace(test, kept_loss=loss.interval(), kept_score=score.interval(), calibration=off)
+
+    def baselines(self, baselines: BaselineRun, mine: Sequence[Model]) -> tuple[TestedBaseline, ...]:
+        """The baselines on the same rows, beside what is kept of the recommended configuration."""
+        found = baselines.judged(self.rows.x, self.rows.y)
+        return tuple(tested_baselines(found, mine, self.measures, score_falls=self.spec.trainer.score_falls))
+
+    def along(self, path: Sequence[tuple[TrialRecord, Path]], minimize: bool) -> Overtuning | None:
+        """Validation against test along the incumbents' path."""
+        if not path:
+            return None
+        models = [load_members(place) for _, place in path]
+        steps = []
+        for (record, _), members in zip(path, models, strict=True):
+            loss, score = self.measures(members)
+            test = float((score if self.by_score else loss).values.mean())
+            steps.append(Step(record.number, float(record.value or 0.0), test))
+        return overtuning(steps, minimize=minimize)
+
+    def measures(self, models: Sequence[Model]) -> tuple[Measure, Measure]:
+        """Loss and score; rows of a class that a model never met are errors, see `Model.losses`."""
+        x, y = self.rows.x, self.rows.y
+        losses = of_losses([model.losses(x, y) for model in models]).weighed(self.rows.weight)
+        return losses, score_of(self.spec, models, x, y, self.positive, self.rows.weight)

@@ -1,0 +1,77 @@
+"""SplitArrays: a split as compiled rows take it, made once and shared by those that train on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tuner.core.dataset import Task
+from tuner.fused import LossKind, RowInputs, RowTargets
+from tuner.trainers.torch.plain_losses import PlainLoss
+from tuner.trainers.torch.teacher import Teacher
+from tuner.trainers.torch.training_arrays import TrainingArrays
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What outputs are measured against.
+
+    Attributes:
+        y: as the data has them; (N,) class indices, or (N, T) standardized numbers.
+        weight: (N,) what each row counts, their mean 1; None: all the same.
+    """
+
+    y: NDArray[Any]
+    weight: NDArray[np.float32] | None
+
+    @classmethod
+    def of(cls, task: Task, y: NDArray[Any], weight: NDArray[np.float32] | None) -> Truth:
+        """Bring targets into shape."""
+        return cls(y if task is Task.CLASSIFICATION else y.reshape(len(y), -1), weight)
+
+
+class SplitArrays:
+    """A split as rows take it; those that train on it share it."""
+
+    def __init__(self, of: TrainingArrays, loss: PlainLoss) -> None:
+        self.of, self.loss, data = of, loss, of.data
+        self.sample = Truth.of(data.task, data.train.y[of.rows], of.sample_weight)
+        self.validation = Truth.of(data.task, data.validation.y, data.validation.weight)
+        splits = map(loss.targets, (data.train.y, self.sample.y, self.validation.y))
+        plain = RowTargets.of(LossKind[loss.name.upper()], loss.outputs, *splits)
+        self._plain = replace(
+            plain,
+            sample=plain.sample.weighed(self.sample.weight),
+            validation=plain.validation.weighed(self.validation.weight),
+        )
+        self._targets: dict[tuple[str | None, bool], RowTargets] = {}
+        self._taught: NDArray[np.float32] | None = None
+        self._inputs: dict[str, RowInputs] = {}
+
+    def targets(self, class_weight: str | None, teacher: Teacher | None = None) -> RowTargets:
+        """The targets with the weights that a trial gives the classes; None: those of the study.
+
+        Args:
+            class_weight: the trial's.
+            teacher: whose outputs stand beside the targets.
+        """
+        key = class_weight, teacher is not None
+        if key not in self._targets:
+            train = self._plain.train.weighed(self.of.weights(class_weight))
+            if teacher is not None:
+                if self._taught is None:
+                    self._taught = teacher.outputs(self.of.data.train.x)
+                train = replace(train, taught=self._taught)
+            self._targets[key] = replace(self._plain, train=train)
+        return self._targets[key]
+
+    def inputs(self, scaling: str) -> RowInputs:
+        """The inputs under one kind of scaling."""
+        if scaling not in self._inputs:
+            inputs = self.of.inputs(scaling)
+            parts = (inputs.train, inputs.sample, inputs.validation)
+            self._inputs[scaling] = RowInputs.of(*parts, codes=len(self.of.data.categories))
+        return self._inputs[scaling]
