@@ -74,5 +74,5 @@ def test_the_onset_is_marked_on_the_line() -> None:
 
 
 def test_without_both_losses_there_is_no_gap() -> None:
-    with pytest.raises(NothingToPlot, match="both losses"):
+    with pytest.raises(NothingToPlot, match="there is no gap"):
         data(frame({0: curve([float("nan")], [1.0])}))

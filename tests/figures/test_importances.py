@@ -33,7 +33,7 @@ def test_without_the_gaps_there_is_one_bar_each() -> None:
 
 def test_too_few_trials_are_said_in_words() -> None:
     few = {"value": Importances(12, 25), "gap": Importances(3, 25)}
-    with pytest.raises(NothingToPlot, match=r"Too few trials .* 12 count, about 25 are needed"):
+    with pytest.raises(NothingToPlot, match=r"Too few trials .* 12 of about 25 that it takes"):
         data(replace(frame(losses(1.0)), importances=few))
     with pytest.raises(NothingToPlot, match="the difference between 60 trials looks like chance"):
         data(replace(frame(losses(1.0)), importances={"value": Importances(60, 25)}))

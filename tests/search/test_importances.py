@@ -119,7 +119,7 @@ def test_ranges_of_any_width_are_judged(high: float) -> None:
 def test_silence_says_how_many_trials_there_are_and_how_many_are_needed() -> None:
     found = importances(SPACE, records(6), Objective())
     assert not found
-    few = f"Too few trials to tell which settings mattered: 5 count, about {found.needed} are needed."
+    few = f"Too few trials to tell which settings mattered: 5 of about {found.needed} that it takes."
     assert found.silence == few
     noise = random.Random(0)
     lost = importances(SPACE, [replace(r, value=noise.random()) for r in records(61)], Objective())

@@ -50,7 +50,7 @@ TOLD = """key => {
 """What a figure says in place of a drawing."""
 
 TOO_LITTLE = {
-    "importances": "Too few trials to tell which settings mattered: 3 count, about 18 are needed.",
+    "importances": "Too few trials to tell which settings mattered: 3 of about 18 that it takes.",
     "contour": "The study searches a single parameter; a map needs two. See the slices.",
     "rungs": "No trial was stopped or paused before its last epoch: rungs appear where a rule does.",
 }

@@ -64,7 +64,7 @@ class Importances(Mapping[str, float]):
             return "Which settings mattered is not known yet."
         if self.trials < self.needed:
             return (
-                f"Too few trials to tell which settings mattered: {self.trials} count, "
-                f"about {self.needed} are needed."
+                f"Too few trials to tell which settings mattered: {self.trials} of about {self.needed} that "
+                "it takes."
             )
         return f"No setting stands out: the difference between {self.trials} trials looks like chance."

@@ -59,7 +59,7 @@ def data(frame: Frame, best: float = 4) -> GapEpochs:
     """The gap's lines and band, and where over-fitting sets in over all trials."""
     gap = frame.epochs.val_loss - frame.epochs.train_loss
     if not np.isfinite(gap).any():
-        raise NothingToPlot("No epoch with both losses is recorded yet: the gap appears with the first one.")
+        raise NothingToPlot("No epoch has both a training and a validation loss: there is no gap.")
     rows = shown(frame, int(best))
     onset = onsets(frame)
     numbers = frame.trials.number

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from tuner.core import words
 from tuner.core.frame import Frame
 from tuner.core.importances import Importances
 from tuner.figures.figure import Drawing, Figure, NothingToPlot
@@ -138,12 +139,12 @@ def draw(columns: ImportanceData, theme: Theme) -> Drawing:
     longest = max((share or 0.0) + (error or 0.0) for share, error in ends)
     y = theme.axis(tickmode="array", tickvals=places, ticktext=names, autorange="reversed", showgrid=False)
     x = theme.axis(
-        f"share explained ({columns.trials:,} trials)",
+        "share explained",
         tickformat=".0%",
         range=[0, min(_ROOM * longest, 1.0) or 1],
     )
-    notes = [theme.note(columns.opinion)] if columns.opinion else []
-    layout = theme.layout(x, y, barmode="group", bargap=0.3, annotations=notes)
+    told = "; ".join(filter(None, (f"of {words.count(columns.trials, 'trial')}", columns.opinion)))
+    layout = theme.layout(x, y, barmode="group", bargap=0.3, annotations=[theme.note(told)])
     layout["margin"]["l"] = max(64, 20 + 7 * max(map(len, names)))
     return {"data": traces, "layout": layout}
 

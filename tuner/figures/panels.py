@@ -82,7 +82,12 @@ def panels(
         NothingToPlot: no trial has a y, or no parameter is chosen.
     """
     if not np.isfinite(y).any():
-        raise NothingToPlot(f"No trial has a {label} yet: points appear as soon as trials have a best epoch.")
+        none = f"No trial has a {label}"
+        raise NothingToPlot(
+            f"{none}: there is nothing to draw."
+            if len(frame.epochs)
+            else f"{none} yet: points appear with the first epoch."
+        )
     if not parameters:
         raise NothingToPlot("No parameter is chosen: choose one or more above the figure.")
     chosen = parameters[:MOST_PANELS]

@@ -101,8 +101,10 @@ def draw(columns: TrainValidation, theme: Theme) -> Drawing:
     }
     everyone = marks(points, np.arange(len(points)), "trials", marker, template)
     reach = {"range": columns.range} if columns.range else {}
-    low, high = columns.range or np.log10(columns.ends)
-    steps = {"dtick": steps_of(high - low)} if columns.log else {}
+    steps = {}
+    if columns.log:
+        low, high = columns.range or np.log10(columns.ends)
+        steps = {"dtick": steps_of(high - low)}
     layout = theme.layout(
         theme.axis(f"training {words}", log=columns.log, **reach, **steps),
         theme.axis(f"validation {words}", log=columns.log, **reach),
