@@ -13,6 +13,7 @@ from collections import Counter, deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 import cloudpickle
@@ -30,6 +31,7 @@ from tuner.executors.orders import Orders, Removal
 from tuner.executors.serving import Answer, Broken, Ready
 
 _CLOSE_S = 1.5
+_LOOK_S = 0.5
 _MOST_LOG_BYTES = 16_000_000
 """A log that grows beyond it in one epoch is shortened from here; else its worker does so after the epoch."""
 
@@ -112,7 +114,7 @@ class WorkerPool:
         self._without_neighbours: deque[Placement] = deque()
         self._early_removals: dict[int, Removal] = {}
         self._deaths: Counter[int] = Counter()
-        self._failed_starts = 0
+        self._failed_starts, self._looked = 0, -math.inf
         self._events: list[Event] = []
         self._workers = [PooledWorker(index, launcher.start(index)) for index in range(workers)]
 
@@ -125,7 +127,8 @@ class WorkerPool:
         if self._ordered and (self._busy() or not all(worker.capacity for worker in self._workers)):
             return 0
         waiting = sum(placement.trial.number not in self._early_removals for placement in self._queue)
-        return max(0, sum(worker.room for worker in self._workers) - waiting)
+        room = sum(each.capacity - len(each.trials) for each in self._workers if not each.alone)
+        return max(0, room - waiting)
 
     def submit(self, placements: Sequence[Placement], bar: float | None) -> None:
         """Start trials, or go on with them, at the next `poll`."""
@@ -183,9 +186,9 @@ class WorkerPool:
     def _listen(self, timeout_s: float) -> bool:
         """Take the answers that come within `timeout_s`; whether there were any."""
         busy = [worker for worker in self._workers if not worker.idle]
-        ready = self._launcher.wait([worker.link for worker in busy], timeout_s)
+        ready = {id(link) for link in self._launcher.wait([worker.link for worker in busy], timeout_s)}
         for worker in busy:
-            if worker.link not in ready:
+            if id(worker.link) not in ready:
                 continue
             try:
                 answer = worker.link.recv()
@@ -197,20 +200,24 @@ class WorkerPool:
 
     def _end_overdue(self) -> None:
         """End workers that have been busy for longer than all their epochs may take, or break a limit."""
+        now = time.monotonic()
+        # The files of thousands of workers are not looked at in each turn.
+        is_due = now - self._looked > _LOOK_S
+        self._looked = now if is_due else self._looked
         for worker in self._workers:
             if not worker.capacity or worker.idle:
                 continue
             allowed = math.inf if self._limit_s is None else self._limit_s * max(1, len(worker.trials))
             allowed += self._ahead_s
-            if time.monotonic() - worker.since > allowed:
+            if now - worker.since > allowed:
                 worker.overdue = True
                 worker.link.kill()
-            elif worker.trials and worker.limit is None:
-                self._end_beyond_limit(worker)
+            elif worker.trials and worker.limit is None and (is_due or self._limits):
+                self._end_beyond_limit(worker, is_due=is_due)
 
-    def _end_beyond_limit(self, worker: PooledWorker) -> None:
+    def _end_beyond_limit(self, worker: PooledWorker, *, is_due: bool) -> None:
         number = min(worker.trials)
-        if worker.capacity == 1:
+        if worker.capacity == 1 and is_due:
             with suppress(OSError):
                 self._artifacts.shorten_log(number, _MOST_LOG_BYTES)
         if self._limits:
@@ -255,12 +262,17 @@ class WorkerPool:
 
     def _assign(self) -> None:
         """Spread the queue over the idle workers, the emptiest first."""
-        while self._queue:
-            idle = (worker for worker in self._workers if worker.idle)
-            worker = max(idle, key=lambda each: each.room, default=None)
-            if worker is None or worker.room <= 0:
-                return
+        if not self._queue:
+            return
+        idle = [
+            (-each.room, at, each) for at, each in enumerate(self._workers) if each.idle and each.room > 0
+        ]
+        heapify(idle)
+        while self._queue and idle:
+            _, at, worker = heappop(idle)
             self._place(worker, self._queue.popleft())
+            if worker.room > 0:
+                heappush(idle, (-worker.room, at, worker))
 
     def _place(self, worker: PooledWorker, placement: Placement) -> None:
         number = placement.trial.number
