@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 
 from tests.findings.parts import DROPOUT, LAYERS, RATE, falling, rates, readings, space_of, study
 from tuner.core.importances import Importances
+from tuner.core.objectives import Objectives
 from tuner.core.space import Float
+from tuner.core.trial import Objective, Reading
 from tuner.findings import Evidence
 from tuner.findings.irrelevant import find
 
@@ -46,6 +49,21 @@ def test_a_setting_of_which_one_value_was_tried_may_matter_yet() -> None:
 
 def test_a_setting_that_matters_for_the_gap_has_its_use() -> None:
     found = find(made({**SHARES, "gap": Importances(60, 20, {"dropout": 0.6, "rate": 0.4})}))
+    assert found is not None
+    assert found.numbers["parameters"] == "noise, layers"
+
+
+def test_a_setting_that_matters_for_another_objective_has_its_use() -> None:
+    both = Objectives((Objective(), Objective("val_score", minimize=False)))
+    evidence = made(SHARES)
+    given = [
+        {name: column[row] for name, column in evidence.frame.params.items()} for row in range(len(evidence))
+    ]
+
+    def curve(params: Mapping[str, Any]) -> list[Reading]:
+        return [replace(each, val_score=params["dropout"]) for each in readings(falling(params["rate"]))]
+
+    found = find(study(SPACE, given, curve, objective=both, importances=SHARES))
     assert found is not None
     assert found.numbers["parameters"] == "noise, layers"
 

@@ -37,13 +37,13 @@ def find(evidence: Evidence) -> Finding | None:
     value, gap = (evidence.frame.importances.get(name, Importances()) for name in ("value", "gap"))
     if int(evidence.valued.sum()) < FEWEST or not value:
         return None
-    order = _order(evidence)
+    orders = [_order(evidence, loss) for loss in evidence.frame.losses.T]
     names = [
         name
         for name in value.idle
         if gap.get(name, 0.0) < LITTLE_GAP
         and name in evidence.frame.space.parameters
-        and _is_idle(evidence, name, order)
+        and all(_is_idle(evidence, name, order) for order in orders)
     ]
     if not names:
         return None
@@ -58,12 +58,17 @@ def find(evidence: Evidence) -> Finding | None:
     )
 
 
-def _order(evidence: Evidence) -> Floats:
-    """(N,) places of the trials with a value, the best first; those cut short behind, the earliest last."""
+def _order(evidence: Evidence, loss: Floats) -> Floats:
+    """(N,) places of the trials with a value, the best first; those cut short behind, the earliest last.
+
+    Args:
+        evidence: the study.
+        loss: (N,) one of its objectives, less is better.
+    """
     rows = np.flatnonzero(evidence.valued)
     depth = np.where(evidence.standing[rows], 0, -evidence.frame.trials.epochs[rows])
     places = np.full(len(evidence), np.nan)
-    by = np.lexsort((evidence.loss[rows], depth, ~evidence.standing[rows]))
+    by = np.lexsort((loss[rows], depth, ~evidence.standing[rows]))
     places[rows[by]] = np.arange(len(rows))
     return places
 
