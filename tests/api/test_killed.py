@@ -58,7 +58,6 @@ def environment() -> dict[str, str]:
     [
         ("mlp fused, tpe, asha", "12"),
         ("function that keeps a state, two workers", "6"),
-        ("compression", "8"),
     ],
 )
 def test_a_study_that_is_killed_at_random_ends_as_if_it_never_was(study: str, trials: str) -> None:
