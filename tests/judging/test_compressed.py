@@ -11,7 +11,7 @@ from tuner.core.trial import Objective
 from tuner.judging import Candidate, Compressed, Interval, Measure, NonInferiority, Selection, smallest
 from tuner.judging.measures import measured, of_losses
 
-DRAWS = 600
+DRAWS = 400
 
 
 def accuracies(generator: Generator, rows: int, accuracy: float, lost: float) -> tuple[Measure, Measure]:
@@ -72,6 +72,10 @@ def test_no_difference_seen_is_not_taken_for_not_worse() -> None:
     assert told == (
         "On the locked rows its accuracy is the same (95 % interval -1.2 to 1.2 points): "
         '"not worse by more than 0.5 points" is not shown.'
+    )
+    few = NonInferiority("accuracy", 0.005, Interval(0.0, -0.012, 0.012), 350)
+    assert [*Compressed((few,), 1000, 4000, 0.02, 0.04, False).sentences()][1].endswith(
+        "is not shown; 350 rows are few for that, some 2,000 would tell."
     )
 
 

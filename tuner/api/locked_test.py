@@ -85,7 +85,10 @@ class LockedTest:
             "loss": ("loss", loss.gain(loss_before, falling=True)),
             "score": (self.score, score.gain(score_before, falling=self.spec.trainer.score_falls)),
         }
-        return tuple(NonInferiority(gains[key][0], most, gains[key][1]) for key, most in margins.items())
+        return tuple(
+            NonInferiority(gains[key][0], most, gains[key][1], len(self.rows))
+            for key, most in margins.items()
+        )
 
     def answered(self, model: AveragedModel) -> AnsweredModel:
         """A model that has been asked once for what it says of the rows."""

@@ -23,16 +23,28 @@ class NonInferiority:
         measure: the name of the score, or ``"loss"``.
         margin: in its units.
         gain: by how much the model is better on the same rows; negative: worse.
+        rows: how many rows that are; 0 where that is not known.
     """
 
     measure: str
     margin: float
     gain: Interval
+    rows: int = 0
 
     @property
     def is_shown(self) -> bool:
         """Whether a loss beyond the margin is ruled out."""
         return self.gain.low >= -self.margin
+
+    @property
+    def rows_needed(self) -> int | None:
+        """About how many rows would tell, were both models as good; None where there are so many.
+
+        The width of an interval falls with the root of the rows.
+        """
+        wide = (self.gain.high - self.gain.low) / 2
+        needed = self.rows * (wide / self.margin) ** 2 if self.margin else 0.0
+        return int(float(f"{needed:.1g}")) if needed > self.rows else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +88,8 @@ class Compressed:
             spread = f"95 % interval {points(each.measure, low, high)}"
             within = f"not worse by more than {_told(each.measure, each.margin)}"
             shown = within if each.is_shown else f'"{within}" is not shown'
+            if not each.is_shown and each.rows_needed is not None:
+                shown += f"; {each.rows:,} rows are few for that, some {each.rows_needed:,} would tell"
             yield f"On the locked rows its {each.measure} is {way} ({spread}): {shown}."
         if not self.tests:
             yield "Whether it is worse was not tested, as there are no locked rows."
