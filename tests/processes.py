@@ -17,7 +17,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -75,6 +75,7 @@ class Forked:
         stderr: int | IO[bytes],
         pass_fds: Sequence[int],
         env: Mapping[str, str],
+        preexec_fn: Callable[[], None] | None = None,
     ) -> Forked:
         """One that `subprocess.Popen` would start with these arguments."""
         assert (command[0], stdin) == (sys.executable, subprocess.DEVNULL)
@@ -121,14 +122,21 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
     def _code(self, timeout: float | None) -> int | None:
-        if self.returncode is None and select.select([self._told], [], [], timeout)[0]:
-            self.returncode = int(self._line())
+        if self.returncode is None:
+            ended = select.poll()
+            ended.register(self._told)
+            if ended.poll(None if timeout is None else 1000 * timeout):
+                self.returncode = int(self._line())
         return self.returncode
 
     def _line(self) -> bytes:
         line = b""
         while not line.endswith(b"\n"):
-            line += os.read(self._told, 1)
+            if not (byte := os.read(self._told, 1)):
+                raise ChildProcessError(
+                    "the process that forks, or the one that watches the program, has ended"
+                )
+            line += byte
         return line
 
 
@@ -180,14 +188,14 @@ def run(
 
 
 def fork_workers(patch: pytest.MonkeyPatch) -> None:
-    """Have the workers of this process and what trains its baselines forked, where that is possible.
+    """Have the workers and ranks of this process, and what trains its baselines, forked where that can be.
 
     They run what they would if they were started; what is loaded or set before that is not seen.
     """
     if FORKS:
         forking = SimpleNamespace(**vars(subprocess) | {"Popen": Forked.worker})
-        for module in ("tuner.api.baseline_run", "tuner.executors.worker_process"):
-            patch.setattr(f"{module}.subprocess", forking)
+        for module in ("api.baseline_run", "executors.worker_process", "trainers.group.process"):
+            patch.setattr(f"tuner.{module}.subprocess", forking)
 
 
 @cache

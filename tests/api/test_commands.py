@@ -17,6 +17,8 @@ from tests.trainers.command.scripts import PLAIN, STATEFUL
 from tuner.core.trial import TrialState
 from tuner.testing.trainer import same
 
+pytestmark = pytest.mark.usefixtures("forked_workers")
+
 SLOWLY = "print('.', end='', file=open('trained', 'a')); time.sleep(0.02)"
 """What a script does that is killed in the middle of an epoch."""
 

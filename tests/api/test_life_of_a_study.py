@@ -3,8 +3,6 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
@@ -15,6 +13,7 @@ import numpy as np
 import pytest
 
 import tuner
+from tests import processes
 from tuner.core.budget import StudyState
 
 SPACE = {"x": tuner.Float(low=0, high=1, default=0.9)}
@@ -101,8 +100,7 @@ def test_resume_without_a_name_leaves_a_study_alone_that_is_being_driven(tmp_pat
     tuner.start(trainer=train, space=SPACE, name="left", trials=2)
     with closing(sqlite3.connect("tuner.db")) as connection, connection:
         connection.execute("UPDATE tuner_studies SET state = 'running', reason = NULL")
-    command = [sys.executable, "-c", DRIVES]
-    with subprocess.Popen(command, cwd=tmp_path) as driver:
+    with processes.start("-c", DRIVES, cwd=tmp_path) as driver:
         try:
             while not (tmp_path / "trains").exists():
                 assert driver.poll() is None

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import optuna
 import pytest
 
 import tuner
+from tests import processes
 from tests.cli.program import Tune
 from tests.servers import until
 from tuner.core.budget import StudyState
@@ -52,15 +50,10 @@ def test_a_running_study_is_seen_and_steered_from_elsewhere(
     (home / "slow.py").write_text(SLOW)
     (home / "study.toml").write_text(STUDY)
     monkeypatch.setenv("TUNER_STORAGE", postgres_url)
-    command = [sys.executable, "-m", "tuner", "start", "study.toml", "--quiet"]
-    path = {"PYTHONPATH": str(Path(tuner.__file__).parents[1])}
-    environment = {**os.environ, **path}
-    driver = subprocess.Popen(
-        command, cwd=home, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    )
+    driver = processes.start("-m", "tuner", "start", "study.toml", "--quiet", cwd=home)
     try:
         until(lambda: driver.poll() is not None or "running" in tune("list").out)
-        assert driver.poll() is None, driver.stderr and driver.stderr.read()
+        assert driver.poll() is None, driver.communicate()
         until(lambda: len(tuner.load("far", storage=postgres_url).trials) > 2)
         assert tune("comment", "far", "seen from elsewhere").code == 0
         assert "goes on" in tune("raise", "far", "--trials", "100001").out
@@ -77,9 +70,7 @@ def test_a_running_study_is_seen_and_steered_from_elsewhere(
         assert driver.wait(120) == 0
     finally:
         driver.kill()
-        driver.wait()
-        assert driver.stderr is not None
-        driver.stderr.close()
+        driver.communicate()
     study = tuner.load("far", storage=postgres_url)
     assert study.summary.state is StudyState.INTERRUPTED
     assert study.summary.parsed.limits().trials == 100_001

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +14,7 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from tests import servers
+from tests import processes, servers
 from tests.servers import PostgresServer, until
 from tests.store.asking import asked
 from tests.store.test_lease import driver
@@ -207,7 +205,7 @@ def test_programs_that_begin_in_a_new_database_at_once_make_its_tables_once(
     postgres._admin("CREATE DATABASE blank")
     url = postgres.url("blank")
     code = "import sys; from tuner.store import Database; Database.open(sys.argv[1], create=True).close()"
-    started = [subprocess.Popen([sys.executable, "-c", code, url]) for _ in range(3)]
+    started = [processes.start("-c", code, url) for _ in range(3)]
     assert [each.wait() for each in started] == [0, 0, 0]
     assert asked(url, "SELECT version FROM tuner_schema") == [(VERSION,)]
     postgres.drop(url)

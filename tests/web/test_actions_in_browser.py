@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,6 +12,7 @@ from threading import Thread
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests import processes
 from tests.web.made import make_study
 from tests.web.test_live_in_browser import STUDY, TRAINER
 from tuner.store import Database
@@ -165,10 +164,10 @@ def test_a_running_study_is_raised_and_stopped_once_that_is_confirmed(page: Page
     (tmp_path / "trainer.py").write_text(TRAINER)
     (tmp_path / "study.toml").write_text(STUDY.replace("trials = 25", "trials = 5000"))
     url = f"sqlite:///{tmp_path / 'run.db'}"
-    command = [sys.executable, "-m", "tuner", "start", "study.toml", "--storage", url, "--quiet"]
+    command = ["-m", "tuner", "start", "study.toml", "--storage", url, "--quiet"]
     server = Server(url, port=0, allows=True)
     Thread(target=server.run, daemon=True).start()
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as study:
+    with processes.start(*command, cwd=tmp_path) as study:
         try:
             page.goto(server.address)
             page.get_by_role("link", name="growing").click()

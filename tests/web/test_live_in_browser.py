@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import re
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, Request, expect
 
+from tests import processes
 from tests.web.conftest import Serve
 from tests.web.made import make_study
 from tuner.store import Database
@@ -57,17 +56,8 @@ def test_page_waits_for_a_database_and_then_follows_a_study_in_another_process(
     expect(page.locator(".message")).to_contain_text("tune start")
     (tmp_path / "trainer.py").write_text(TRAINER)
     (tmp_path / "study.toml").write_text(STUDY)
-    command = [
-        sys.executable,
-        "-m",
-        "tuner",
-        "start",
-        "study.toml",
-        "--storage",
-        f"sqlite:///{path}",
-        "--quiet",
-    ]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as study:
+    command = ["-m", "tuner", "start", "study.toml", "--storage", f"sqlite:///{path}", "--quiet"]
+    with processes.start(*command, cwd=tmp_path) as study:
         page.get_by_role("link", name="growing").wait_for()
         expect(page.locator(".studies")).to_contain_text("running")
         sizes: list[tuple[int, int, int]] = []
@@ -86,7 +76,7 @@ def test_page_waits_for_a_database_and_then_follows_a_study_in_another_process(
         expect(page.locator("#tell-end")).to_have_attribute("aria-pressed", "true")
         expect(page.locator("#status")).to_contain_text("finished", timeout=60_000)
         said = study.communicate(timeout=30)[1]
-        assert study.returncode == 0, said.decode()
+        assert study.returncode == 0, said
     expect(page.locator("#status")).to_contain_text("25 trials: 25 finished")
     expect(page.locator("#status .reason")).to_contain_text("25 trials")
     assert _points(page) > early

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests import processes
 from tests.web.conftest import Serve, drawn
 from tuner.store.schema import VERSION
 from tuner.web import pages
@@ -67,7 +66,7 @@ def test_a_page_under_the_first_names_draws_a_database_of_the_first_version(
     base = serve(tmp_path / "tuner.db", folder=tmp_path).rstrip("/")
     page.goto(base)
     expect(page.locator("main")).to_contain_text(f"`tune list` brings them to version {VERSION}")
-    subprocess.run([sys.executable, "-m", "tuner", "list"], cwd=tmp_path, check=True, capture_output=True)
+    processes.run("-m", "tuner", "list", cwd=tmp_path, check=True)
     expect(page.locator(".studies tbody tr")).to_have_count(2)  # with nothing pressed
     page.goto(base + address("An old study", "before"))
     found = pages.load(tmp_path).named["before"]

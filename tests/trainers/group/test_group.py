@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, replace
@@ -17,6 +15,7 @@ import numpy as np
 import pytest
 
 import tuner
+from tests import processes
 from tuner.api.specify import plan
 from tuner.core.job import Resources
 from tuner.core.training import Failure, Outcome, Snapshot, TrialBatch
@@ -31,6 +30,13 @@ pytestmark = pytest.mark.ddp
 LOOPS = Path(__file__).with_name("loops.py")
 SPACE = {"rate": tuner.Float(low=0.001, high=1.0, default=0.2)}
 PATIENCE_S = 120.0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forked_ranks() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        processes.fork_workers(patch)
+        yield
 
 
 def lost(words: str) -> NoReturn:
@@ -196,7 +202,7 @@ def test_killed_ranks_ranks_that_hang_and_a_killed_driver_cost_no_trial_and_chan
     monkeypatch.chdir(trouble)
     code = "import tuner; from tests.trainers.group.test_group import start; start()"
     environment = {**os.environ, "PYTHONPATH": str(LOOPS.parents[3])}
-    driver = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL)
+    driver = processes.start("-c", code, env=environment)
     wait_until(lambda: not (trouble / "hang 2").exists() or driver.poll() is not None)
     assert not (trouble / "kill 1").exists()
     driver.send_signal(signal.SIGKILL)  # while a rank stands still, which must end, too
