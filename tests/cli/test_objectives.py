@@ -44,6 +44,19 @@ def test_best_prints_the_front_as_a_table_and_as_json(many: Tune) -> None:
     assert len(front) > 1
 
 
+def test_best_says_which_trial_to_take_within_limits(many: Tune) -> None:
+    front = json.loads(many("best", "study", "--json").out)["front"]
+    limit = sorted(each["values"]["cost"] for each in front)[-2]
+    told = many("best", "study", "--at-most", f"cost={limit}").out
+    assert told.startswith(f"For cost of at most {limit:g} take trial {front[1]['trial']}: validation loss")
+    chosen = json.loads(many("best", "study", "--at-most", f"cost={limit}", "--json").out)
+    assert chosen["number"] == front[1]["trial"]
+    refused = many("best", "study", "--at-most", "cost=0.0001", "--at-most", "noise=1")
+    assert refused.code == 2
+    assert "no trial has cost of at most 0.0001 and noise of at most 1" in refused.err
+    assert "--at-most cost=low: give a number" in many("best", "study", "--at-most", "cost=low").err
+
+
 def test_over_fitting_is_told_in_words_and_in_numbers(many: Tune) -> None:
     assert "it over-fits from epoch" in many("show", "study", "0").out
     table = json.loads(many("show", "study", "0", "--json").out)

@@ -110,3 +110,17 @@ def test_of_one_objective_the_best_is_the_first_that_none_beats(
     standing = [r for r in valued if r.conclusive] or valued
     expected = objective.best_of(standing) if standing else None
     assert Objectives.of(objective).best_of(records) == expected
+
+
+def test_the_knee_of_a_front_is_nearest_to_the_best_of_all_and_limits_choose_the_best_within_them() -> None:
+    sizes = {0: (0.9, 1.0), 1: (0.5, 10.0), 2: (0.4, 1000.0), 3: (0.95, 2000.0)}
+    records = [record(number, value, size=size) for number, (value, size) in sizes.items()]
+    front = PAIR.front(records)
+    assert [each.number for each in front] == [2, 1, 0]
+    assert PAIR.knee(front) == 1
+    assert PAIR.knee(front[:2]) is None, "two points have no bend"
+    within = PAIR.best_within(records, {"size": 20.0})
+    assert within is not None
+    assert within.number == 1
+    assert PAIR.best_within(records, {"size": 0.5}) is None
+    assert PAIR.best_within(records, {"unmeasured": 1.0}) is None

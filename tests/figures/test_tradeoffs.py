@@ -84,3 +84,22 @@ def test_of_several_objectives_the_further_one_is_the_cost_and_the_own_front_is_
     single = frame(curves)
     assert len(data(single).own_number) == 0
     assert "the study's front" not in [trace["name"] for trace in draw(data(single), LIGHT)["data"]]
+
+
+def test_area_is_the_size_and_the_default_and_the_knee_are_named() -> None:
+    objectives = Objectives((Objective(), Objective("ms"), Objective("size_bytes")))
+    rows = {0: (0.9, 9.0, 400.0), 1: (0.5, 5.0, 100.0), 2: (0.55, 1.0, 100.0), 3: (0.8, 0.9, 100.0)}
+    curves = {
+        n: [Reading(1, 0.5, val, extras={"ms": ms, "size_bytes": size})]
+        for n, (val, ms, size) in rows.items()
+    }
+    found = data(frame(curves, objective=objectives), cost="ms")
+    assert found.area_name == "size bytes" or "size" in found.area_name
+    assert found.default == (9.0, 0.9)
+    assert found.knee == (1.0, 0.55, 2)
+    traces = {trace["name"]: trace for trace in draw(found, LIGHT)["data"]}
+    assert {"default", "knee"} <= set(traces)
+    sizes = traces["finished"]["marker"]["size"]
+    assert max(sizes) == pytest.approx(2 * min(sizes), rel=0.02)
+    single = draw(data(frame(curves)), LIGHT)["data"]
+    assert not {"default", "knee"} & {trace["name"] for trace in single}

@@ -2,19 +2,51 @@
 
 from __future__ import annotations
 
-from tuner.cli.options import JsonOption, NameArgument, StorageOption
+from typing import Annotated, Any
 
-EXAMPLES = "\b\nExamples:\n  tune best digits\n  tune best digits --json | jq .params"
+import typer
+
+from tuner.cli.options import JsonOption, NameArgument, StorageOption, settings
+from tuner.errors import SpecError
+
+EXAMPLES = (
+    "\b\nExamples:\n  tune best digits\n  tune best digits --json | jq .params\n"
+    "  tune best digits --at-most latency_ms=0.1 --at-most parameters=10000"
+)
 
 
-def run(name: NameArgument, as_json: JsonOption = False, storage: StorageOption = None) -> None:
+def run(
+    name: NameArgument,
+    at_most: Annotated[
+        list[str] | None,
+        typer.Option("--at-most", metavar="NUMBER=LIMIT", help="Say which trial to take within limits."),
+    ] = None,
+    as_json: JsonOption = False,
+    storage: StorageOption = None,
+) -> None:
     """Show the trial to take of a study beside its default configuration, and why."""
     from tuner import api
-    from tuner.cli.contract import best_table, dump
+    from tuner.cli import screen
+    from tuner.cli.contract import best_table, dump, trial_table
     from tuner.cli.summary import print_best
+    from tuner.results import overview
 
     study = api.load(name, storage=storage)
-    if as_json:
+    if at_most:
+        given = settings(at_most, "latency_ms=0.1", "--at-most ")
+        limits = {number: _limit(number, value) for number, value in given.items()}
+        view = study.best_within(limits)
+        if as_json:
+            dump(trial_table(view.record))
+        else:
+            screen.say(overview.within(study, limits))
+    elif as_json:
         dump(best_table(study))
     else:
         print_best(study)
+
+
+def _limit(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise SpecError(f"--at-most {name}={value}: give a number")
+    return float(value)

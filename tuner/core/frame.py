@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from tuner.core import columns, words
 from tuner.core.columns import BEST, READING, Bools, Epochs, Floats, Ints, Texts, Trials, param_columns
 from tuner.core.importances import Importances
-from tuner.core.objectives import DIRECTIONS, Objectives, layers
+from tuner.core.objectives import DIRECTIONS, Objectives, knee, layers
 from tuner.core.reading_columns import ReadingColumns
 from tuner.core.space import SearchSpace
 from tuner.core.spec import falls
@@ -224,6 +224,12 @@ class Frame:
             rows = rows[np.sort(np.unique(self.losses[rows], axis=0, return_index=True)[1])]
         on_it: Bools = np.array(layers(self.losses[rows].astype(np.float64), 1)) == 0
         return np.asarray(rows[on_it])
+
+    @cached_property
+    def knee(self) -> int | None:
+        """The number of the trial at the front's knee; see `objectives.knee`."""
+        place = knee(self.losses[self.front].astype(np.float64)) if len(self.objectives) > 1 else None
+        return None if place is None else int(self.trials.number[self.front[place]])
 
     def at_best(self, name: str) -> Floats:
         """(N,) a number of the readings, at each trial's best epoch."""

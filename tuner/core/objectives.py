@@ -6,7 +6,7 @@ Used wherever one trial is called better than another. Holds the `[objective]` s
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
@@ -238,6 +238,19 @@ class Objectives:
             return None
         return found if self.primary.better(found.value, best.value) else None
 
+    def best_within(self, records: Sequence[TrialRecord], limits: Mapping[str, float]) -> TrialRecord | None:
+        """The best trial by the first objective of those that exceed none of these; None where all do."""
+        more = tuple(Constraint(name, limit, is_upper=True) for name, limit in limits.items())
+        bounded = Objectives(self.objectives, (*self.constraints, *more))
+        best = bounded.best_of(records)
+        return None if best is None or bounded.key(best)[0] else best
+
+    def knee(self, front: Sequence[TrialRecord]) -> int | None:
+        """The number of the trial at the knee of a front, see `knee`; None where there is none."""
+        losses = [found for record in front if (found := self.losses(record)) is not None]
+        place = knee(np.array(losses)) if len(losses) == len(front) and len(self.objectives) > 1 else None
+        return None if place is None else front[place].number
+
     def front(self, records: Sequence[TrialRecord]) -> list[TrialRecord]:
         """The trials that no other one dominates, sorted by the first objective; with one objective the best.
 
@@ -285,6 +298,25 @@ def layers(losses: Floats, most: int | None = None) -> list[int]:
             found[index] = layer + 1
         left, layer = np.array(rest, dtype=np.intp), layer + 1
     return found
+
+
+def knee(losses: Floats) -> int | None:
+    """Which point of a front is nearest to the best of all numbers at once; None of fewer than three points.
+
+    Each number is scaled to its range on the front, by its order of magnitude where that spans a decade.
+
+    Args:
+        losses: (N, M), less is better, as `Objectives.losses`.
+    """
+    if len(losses) < 3 or losses.shape[1] < 2 or not np.isfinite(losses).all():
+        return None
+    spans = (np.sign(losses) == np.sign(losses[0])).all(axis=0) & (losses != 0).all(axis=0)
+    sizes = np.abs(losses)
+    spans &= sizes.max(axis=0) >= 10 * sizes.min(axis=0)
+    scaled = np.where(spans, np.sign(losses) * np.log(np.where(spans, sizes, 1.0)), losses)
+    reach = np.ptp(scaled, axis=0)
+    away = (scaled - scaled.min(axis=0)) / np.where(reach > 0, reach, 1.0)
+    return int(np.argmin((away**2).sum(axis=1)))
 
 
 def _valued(records: Sequence[TrialRecord]) -> list[TrialRecord]:

@@ -134,7 +134,9 @@ def hover(x: str, y: str, x_as: str = "x") -> str:
     return f"trial %{{customdata}}<br>{safe(x)}: {place}<br>{safe(y)}: %{{y:.8~g}}<extra></extra>"
 
 
-def point_traces(points: Points, theme: Theme, template: str, size: int = 6) -> list[dict[str, Any]]:
+def point_traces(
+    points: Points, theme: Theme, template: str, size: float | Floats = 6
+) -> list[dict[str, Any]]:
     """A trace per way of ending, and one of rings round the selected trials."""
     traces = []
     for kind, (symbol, colour) in KINDS.items():
@@ -143,7 +145,7 @@ def point_traces(points: Points, theme: Theme, template: str, size: int = 6) -> 
             marker = {
                 "symbol": symbol,
                 "color": getattr(theme, colour),
-                "size": size,
+                "size": _of(size, rows),
                 "opacity": 0.75 if kind == FINISHED else 0.6,
             }
             traces.append(marks(points, rows, kind, marker, template))
@@ -167,12 +169,16 @@ def marks(
     }
 
 
-def rings(points: Points, theme: Theme, template: str, size: int = 6) -> list[dict[str, Any]]:
+def _of(size: float | Floats, rows: Ints, more: float = 0) -> Any:
+    return size + more if isinstance(size, int | float) else (size[rows] + more).round(1).tolist()
+
+
+def rings(points: Points, theme: Theme, template: str, size: float | Floats = 6) -> list[dict[str, Any]]:
     """A ring around every selected trial."""
     rows = np.flatnonzero(points.selected)
     marker = {
         "symbol": "circle-open",
-        "size": size + 6,
+        "size": _of(size, rows, 6),
         "color": theme.text,
         "line": {"width": 2, "color": theme.text},
     }

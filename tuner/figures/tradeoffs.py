@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -43,6 +44,10 @@ class Tradeoffs:
         log_cost: whether costs do.
         range: of the values, without far outliers.
         cost_range: of the costs, likewise.
+        area: (P,) a size of each point's model; None where it is not shown.
+        area_name: what that is called.
+        default: the place of the default configuration.
+        knee: the place of the trial at the knee of the study's own front, and its number.
     """
 
     points: Points
@@ -57,6 +62,17 @@ class Tradeoffs:
     log_cost: bool
     range: list[float] | None
     cost_range: list[float] | None
+    area: Floats | None = None
+    area_name: str = ""
+    default: tuple[float, float] | None = None
+    knee: tuple[float, float, int] | None = None
+
+
+SIZES = ("size_bytes", "size_bytes[onnx]", "size_bytes[onnx-int8]", "parameters", "weights")
+"""What the area of a mark may stand for, with several objectives: the first one that is known and no axis."""
+
+_LEAST, _LARGEST = 4.0, 22.0
+"""Diameters of marks."""
 
 
 def front(cost: Floats, loss: Floats, rows: Ints) -> Ints:
@@ -74,7 +90,7 @@ def data(frame: Frame, cost: str = "gap", log: bool = False) -> Tradeoffs:
     trials = frame.trials
     spent = _spent(frame, cost)
     is_less_better = True if cost in COSTS else frame.falls(cost)
-    points, _ = scattered(frame, spent, np.where(np.isfinite(spent), trials.value, np.nan))
+    points, drawn = scattered(frame, spent, np.where(np.isfinite(spent), trials.value, np.nan))
     rows = np.flatnonzero(frame.standing & np.isfinite(spent))
     if not len(rows):
         raise NothingToPlot(
@@ -88,6 +104,9 @@ def data(frame: Frame, cost: str = "gap", log: bool = False) -> Tradeoffs:
     )
     own = frame.front[np.isfinite(spent[frame.front])] if len(frame.objectives) > 1 else rows[:0]
     log_cost = spans_decades(spent)
+    size = _size(frame, cost) if len(frame.objectives) > 1 else None
+    places = {int(n): (float(x), float(y)) for n, x, y in zip(points.number, points.x, points.y, strict=True)}
+    knee = None if frame.knee not in places else (*places[frame.knee], frame.knee)
     return Tradeoffs(
         points=points,
         x=spent[best],
@@ -101,7 +120,22 @@ def data(frame: Frame, cost: str = "gap", log: bool = False) -> Tradeoffs:
         log_cost=log_cost,
         range=window(trials.value, log, frame.objective.minimize),
         cost_range=window(spent, log_cost, minimize=is_less_better),
+        area=None if size is None else frame.at_best(size)[drawn],
+        area_name="" if size is None else COSTS.get(size, frame.label(size)),
+        default=places.get(0),
+        knee=knee,
     )
+
+
+def _size(frame: Frame, cost: str) -> str | None:
+    """What the area of marks says; None where nothing is known that differs."""
+    for name in SIZES:
+        if name in (cost, frame.objective.metric) or name not in (*frame.measured, "weights"):
+            continue
+        known = frame.at_best(name)[np.isfinite(frame.at_best(name))]
+        if len(known) and known.min() < known.max():
+            return name
+    return None
 
 
 def _spent(frame: Frame, cost: str) -> Floats:
@@ -127,7 +161,7 @@ def draw(columns: Tradeoffs, theme: Theme) -> Drawing:
     for axis, reach in ((x, columns.cost_range), (y, columns.range)):
         if reach:
             axis["range"] = reach
-    note = columns.points.note
+    note = "; ".join(filter(None, [columns.points.note, _legend(columns)]))
     layout = theme.layout(x, y, annotations=[theme.note(note)] if note else [])
     own = {
         "type": "scatter",
@@ -139,10 +173,45 @@ def draw(columns: Tradeoffs, theme: Theme) -> Drawing:
         "marker": {"size": 14, "color": theme.purple, "symbol": "diamond-open", "line": {"width": 2}},
         "hovertemplate": template,
     }
-    drawn = point_traces(columns.points, theme, template)
+    size: float | Floats = 6 if columns.area is None else _diameters(columns.area)
+    drawn = point_traces(columns.points, theme, template, size)
     drawn += [line] if len(columns.x) else []
     drawn += [own] if len(columns.own) else []
+    if len(columns.own) and columns.default is not None:
+        drawn.append(_named("default", "square-open", (*columns.default, 0), theme, template))
+    if columns.knee is not None:
+        drawn.append(_named("knee", "circle-open", columns.knee, theme, template))
     return {"data": drawn, "layout": layout}
+
+
+def _named(
+    name: str, symbol: str, place: tuple[float, float, int], theme: Theme, template: str
+) -> dict[str, Any]:
+    """One trial with its name beside it."""
+    x, y, number = place
+    return {
+        "type": "scatter",
+        "mode": "markers+text",
+        "name": name,
+        "x": [x],
+        "y": [y],
+        "customdata": [number],
+        "text": [name],
+        "textposition": "bottom center",
+        "textfont": {"color": theme.text},
+        "marker": {"size": 18, "color": theme.text, "symbol": symbol, "line": {"width": 2}},
+        "hovertemplate": template,
+    }
+
+
+def _diameters(area: Floats) -> Floats:
+    """Of marks whose areas are as these numbers, with the smallest that can be pointed at."""
+    known = np.where(np.isfinite(area), np.maximum(area, 0.0), 0.0)
+    return np.maximum(_LARGEST * np.sqrt(known / max(float(known.max(initial=0.0)), 1e-12)), _LEAST)
+
+
+def _legend(columns: Tradeoffs) -> str:
+    return f"the area of a mark is its {columns.area_name}" if columns.area is not None else ""
 
 
 def options(frame: Frame) -> Sequence[Option]:
@@ -166,7 +235,8 @@ FIGURE = Figure(
     help=(
         "The value of every trial against what it costs. The stars are the best trade-offs: no trial is "
         "better in both. A good choice is a star at the line's bend. With several objectives, diamonds "
-        "mark the trials that no other one beats in all of them."
+        "mark the trials that no other one beats in all of them, the area of a mark is the size of its model "
+        "where that is known, and the knee is nearest to the best of all at once."
     ),
     data=data,
     draw=draw,

@@ -202,6 +202,8 @@ def _front(verdict: Verdict) -> Iterator[str]:
         alone = "" if is_made else f"This considers {words.metric(verdict.metric)} alone; "
         told = f"{alone}{by}no trial beats any of these in all of {names}: {_some(verdict.front)}."
         yield f"{told[0].upper()}{told[1:]}"
+        if not by and verdict.knee is not None:
+            yield f"{_subject(verdict.knee)} is at the knee of these: nearest to the best of all at once."
 
 
 def _expected(verdict: Verdict, found: Confirmation) -> Iterator[str]:

@@ -75,6 +75,7 @@ class Verdict:
         confirmation: the confirmation; None where it was not done.
         ahead: a trial that is not over and has a better value than the best one; see `Objectives.ahead_of`.
         imported: how many trials it has imported.
+        knee: the trial of the searched front that is nearest to the best of all numbers at once.
     """
 
     study: str
@@ -89,6 +90,7 @@ class Verdict:
     confirmation: Confirmation | None = None
     ahead: TrialRecord | None = None
     imported: int = 0
+    knee: int | None = None
 
     @classmethod
     def of(
@@ -103,6 +105,7 @@ class Verdict:
     ) -> Self:
         """The verdict over every trial of a study, in the order of their numbers."""
         best = objectives.best_of(records)
+        front = objectives.front(records)
         imported = sum(record.origin is Origin.IMPORTED for record in records)
         return cls(
             study,
@@ -113,10 +116,11 @@ class Verdict:
             best,
             best if confirmation is None else records[confirmation.choice.recommended],
             records[DEFAULT] if records else None,
-            tuple(record.number for record in objectives.front(records)),
+            tuple(record.number for record in front),
             confirmation,
             objectives.ahead_of(best, records),
             imported,
+            objectives.knee(front),
         )
 
     @property
@@ -250,6 +254,7 @@ class Verdict:
             "tied": list(self.tied),
             "search_best": best,
             "front": list(self.front),
+            "knee": self.knee if self.front == self.searched_front else None,
             "broken": [
                 {"constraint": bound.key, "limit": bound.limit, "value": x} for bound, x in self.broken
             ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from tuner.core.markup import Markup, table
 from tuner.core.space import is_same
 from tuner.core.trial import Origin, Params, TrialRecord, TrialState
 from tuner.judging import Interval, Verdict, beside_simple, label
+from tuner.judging.sentences import named_trial
 
 if TYPE_CHECKING:
     from tuner.results.study import Study
@@ -115,6 +116,19 @@ def _ends(interval: Interval) -> str:
     if interval.low == interval.high:
         return ""
     return " ({} to {})".format(*words.numbers(interval.low, interval.high))
+
+
+def within(study: Study, limits: Mapping[str, float]) -> str:
+    """Which trial to take where numbers have a limit, and what it is, in a sentence.
+
+    Raises:
+        TrialError: see `Study.best_within`.
+    """
+    view = study.best_within(limits)
+    names = dict.fromkeys((*study.spec.objectives().names, *limits))
+    has = ", ".join(f"{words.metric(name)} {readings([view], name)[0]}" for name in names)
+    told = words.listed([f"{words.metric(name)} of at most {limit:g}" for name, limit in limits.items()])
+    return f"For {told} take {named_trial(view.number)}: {has}, in the search."
 
 
 def front(study: Study) -> tuple[TextTable, list[TrialView]]:

@@ -195,6 +195,22 @@ class Study:
             return TrialView(self, taken)
         return TrialView(self, replace(taken, model_path=path), found)
 
+    def best_within(self, limits: Mapping[str, float]) -> TrialView:
+        """The best trial by the first objective of those that exceed no limit, in the search.
+
+        Args:
+            limits: what each number may be at most, e.g. ``{"latency_ms": 0.1}``; any that trials measured.
+
+        Raises:
+            TrialError: every trial exceeds one, or a number was not measured.
+        """
+        record = self.spec.objectives().best_within(self.records, limits)
+        if record is None:
+            told = words.listed([f"{name} of at most {limit:g}" for name, limit in limits.items()])
+            known = ", ".join(self.frame.measured)
+            raise TrialError(f"'{self.name}': no trial has {told}; raise the limit; measured are: {known}")
+        return TrialView(self, record)
+
     def best_kept(self, count: int) -> list[TrialView]:
         """The best trials of those whose models were kept, the best one first; see `tuner.export`.
 

@@ -79,6 +79,7 @@ class LiveSnapshot:
             found,
             frame.objectives.ahead_of(best, frame.best_unfinished),
             int(frame.trials.imported.sum()),
+            frame.knee,
         )
 
 
