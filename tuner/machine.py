@@ -118,7 +118,7 @@ class MachineMeter:
             fields = list(map(int, (_PROC / "stat").read_text().partition("\n")[0].split()[1:9]))
         except (OSError, ValueError):
             return None
-        mine = sum(map(_ticks, [os.getpid(), *descendants(os.getpid())]))
+        mine = sum(map(ticks, [os.getpid(), *descendants(os.getpid())]))
         return time.monotonic(), mine, sum(fields) - sum(fields[3:5])
 
     def _gpus(self) -> list[tuple[float, int, int]]:
@@ -165,7 +165,7 @@ def _resident(pid: int) -> int:
     return 0
 
 
-def _ticks(pid: int) -> int:
+def ticks(pid: int) -> int:
     """Processor time of a process, and of those that it has waited for after their end."""
     with suppress(OSError, ValueError, IndexError):
         # The name in parentheses may hold anything; the times are fields 14 to 17.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import astuple, replace
@@ -22,6 +23,7 @@ from tuner.core.training import Failure, Outcome, Snapshot, TrialBatch
 from tuner.core.trial import Reading, Trial
 from tuner.errors import SpecError
 from tuner.trainers import open_batch
+from tuner.trainers.group import hang
 from tuner.trainers.group.batch import GroupBatch
 from tuner.trainers.group.orders import digests, joined, parted, without
 
@@ -213,6 +215,21 @@ def test_killed_ranks_ranks_that_hang_and_a_killed_driver_cost_no_trial_and_chan
     assert stored(tuner.resume("s")) == peace
     assert not (trouble / "hang 3").exists()
     wait_until(partial(gone, trouble))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what a process computes is read from /proc")
+def test_a_rank_that_hangs_while_another_waits_for_it_is_given_up_without_a_limit_for_epochs(
+    loop: GroupBatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loop.place(0, Trial(0, {"rate": 0.2}, 1))
+    assert isinstance(loop.advance()[0], Reading)
+    os.kill(loop._ranks[1].process.pid, signal.SIGSTOP)
+    with monkeypatch.context() as patched:
+        patched.setattr(hang, "SILENT_S", 1.0)
+        with pytest.raises(RuntimeError, match="rank 1 of 2 hangs: others wait"):
+            loop.advance()
+    loop.clear(0)
+    assert all(isinstance(each, Reading) for each in outcomes(loop, 0.2))
 
 
 def test_what_cannot_train_on_several_processes_is_refused() -> None:

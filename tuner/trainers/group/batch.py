@@ -23,6 +23,7 @@ from tuner.core.job import Job
 from tuner.core.training import Exhausted, Failure, Outcome, Snapshot, Trainer
 from tuner.core.trial import Reading, Trial
 from tuner.errors import DeviceError, TrialError
+from tuner.trainers.group.hang import SILENT_S, HangWatch
 from tuner.trainers.group.orders import (
     AdvanceOrder,
     Answered,
@@ -72,6 +73,8 @@ class GroupBatch:
         self._payload = tempfile.TemporaryFile()  # noqa: SIM115
         cloudpickle.dump((make, job), self._payload)
         self._payload.flush()
+        self._notes = tempfile.TemporaryFile()  # noqa: SIM115
+        self._hang = HangWatch(self._notes)
         self._scratch, self._stores = ScratchFolder(), 0
         self._is_placed, self._failure = False, cast("Failure | None", None)
         self._ranks: list[RankProcess] = []
@@ -135,9 +138,12 @@ class GroupBatch:
         self._end()
         self._scratch.close()
         self._payload.close()
+        self._notes.close()
 
     def _start(self) -> None:
-        self._ranks = [RankProcess.start(rank, self._size, self._payload) for rank in range(self._size)]
+        self._ranks = [
+            RankProcess.start(rank, self._size, self._payload, self._notes) for rank in range(self._size)
+        ]
         for answer in self._heard(range(self._size), math.inf):
             if isinstance(answer, Raised):
                 self._end()
@@ -159,6 +165,7 @@ class GroupBatch:
         answers: dict[int, Answered | Raised] = {}
         failed: Raised | None = None
         deadline = time.monotonic() + within_s
+        self._hang.begin()
         while waiting and (left := deadline - time.monotonic()) > 0:
             for connection in wait([*waiting, *others], min(left, _LOOK_S)):
                 rank = waiting.get(connection) or others[connection]  # type: ignore[call-overload, index]
@@ -174,6 +181,9 @@ class GroupBatch:
                     failed = Raised(getattr(answer, "error", None), self._told(rank.rank, answer.failure))
                     deadline = min(deadline, time.monotonic() + GRACE_S)
             self._print()
+            silent = [each.rank for each in waiting.values()]
+            if silent and (hung := self._hang.hung([each.process.pid for each in self._ranks], silent)):
+                self._give_up(hung)
         if not waiting:
             self._print()
             # What has failed first is told: the others' failures may follow from it.
@@ -214,6 +224,14 @@ class GroupBatch:
         words = f"rank {rank.rank} of {self._size} {rank.ending()}"
         self._end()
         self._lost(words)
+
+    def _give_up(self, hung: Sequence[int]) -> NoReturn:
+        named = ", ".join(map(str, hung))
+        self._print()
+        self._end()
+        self._lost(
+            f"rank {named} of {self._size} hangs: others wait, and none has computed for {SILENT_S:g} s"
+        )
 
     def _end(self) -> None:
         for each in self._ranks:

@@ -19,7 +19,7 @@ from tuner.core.words import ending
 _LOG_BYTES = 1_000_000
 _PR_SET_PDEATHSIG = 1
 _BOOT = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = {path!r}; "
-_BOOT += "from tuner.trainers.group.rank import serve; serve({connection}, {payload}, {rank})"
+_BOOT += "from tuner.trainers.group.rank import serve; serve({connection}, {payload}, {rank}, {notes})"
 
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -35,13 +35,13 @@ class RankProcess:
     printed: int = 0
 
     @classmethod
-    def start(cls, rank: int, size: int, payload: IO[bytes]) -> RankProcess:
-        """Start it; its first answer says that it is ready."""
+    def start(cls, rank: int, size: int, payload: IO[bytes], notes: IO[bytes]) -> RankProcess:
+        """Start it; its first answer says that it is ready. For its notes, see `HangWatch`."""
         ours, theirs = Pipe()
         log = tempfile.TemporaryFile("ab+", buffering=0)  # noqa: SIM115
-        handles = (theirs.fileno(), payload.fileno())
+        handles = (theirs.fileno(), payload.fileno(), notes.fileno())
         path = [str(each) for each in sys.path]
-        code = _BOOT.format(path=path, connection=handles[0], payload=handles[1], rank=rank)
+        code = _BOOT.format(path=path, connection=handles[0], payload=handles[1], rank=rank, notes=handles[2])
         process = subprocess.Popen(
             [sys.executable, "-c", code],
             stdin=subprocess.DEVNULL,

@@ -24,6 +24,7 @@ import cloudpickle
 from tuner.core.job import Job
 from tuner.core.training import Failure, Outcome, SessionTrainer, Snapshot, Trainer, TrialBatch, TrialSession
 from tuner.core.trial import Trial
+from tuner.trainers.group.hang import note_waiting
 from tuner.trainers.group.orders import (
     AdvanceOrder,
     Answered,
@@ -39,16 +40,18 @@ from tuner.trainers.group.orders import (
 )
 
 
-def serve(connection: int, payload: int, rank: int) -> None:
+def serve(connection: int, payload: int, rank: int, notes: int) -> None:
     """Carry out orders until the parent's end of the connection is gone.
 
     Args:
         connection: file descriptor of the connection to the parent.
         payload: file descriptor of the pickled (make, job).
         rank: which one this is.
+        notes: file descriptor of what `HangWatch` reads.
     """
     line = Connection(connection)
     threading.Thread(target=_end_with_parent, args=(connection,), daemon=True).start()
+    threading.Thread(target=note_waiting, args=(notes, rank), daemon=True).start()
     try:
         with mmap.mmap(payload, 0, access=mmap.ACCESS_READ) as memory:
             make, job = cloudpickle.loads(memory)
