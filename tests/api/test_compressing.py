@@ -147,6 +147,24 @@ def test_what_makes_no_sense_is_refused_in_words(
         tuner.compress(name, data=data, storage=place, progress=False, **given)
 
 
+def test_network_of_ones_own_is_found_where_the_study_has_it_and_not_pruned(
+    tmp_path: Path, data: Any
+) -> None:
+    url, file = f"sqlite:///{tmp_path / 'tuner.db'}", tmp_path / "net.py"
+    file.write_text(
+        "from torch import nn\n"
+        "def build(params, context):\n"
+        "    return nn.Linear(context.input_shape[0], context.outputs)\n"
+    )
+    own = {"trainer.model": f"{file}:build", "space.fixed": {}}
+    made = {**SPEC, "budget": {"trials": 1}}
+    study = tuner.start(made, data=data, settings=own, storage=url, progress=False)
+    spec = compression(study, "small", {}, {})
+    assert spec.trainer.model == study.spec.trainer.model
+    assert {"quantization", "distil_weight"} <= spec.space.parameters.keys()
+    assert "pruned" not in spec.space.parameters
+
+
 def test_data_in_memory_is_asked_for(place: str) -> None:
     with pytest.raises(SpecError, match="pass it again as data="):
         tuner.compress("made", to="other", storage=place, progress=False)

@@ -125,7 +125,11 @@ def compression(
     }
     objective["at_most"] = {**constraints.get("at_most", {}), **_costs(at_most)}
     table, epochs = spec.to_table(), spec.trainer.epochs
-    table["trainer"] |= {"teacher": str(view.folder.resolve()), "model": model, "repeats": 1}
+    table["trainer"] |= {
+        "teacher": str(view.folder.resolve()),
+        "model": spec.trainer.model or model,
+        "repeats": 1,
+    }
     return StudySpec.parse(
         {
             **{key: table[key] for key in ("data", "durability")},
