@@ -28,7 +28,9 @@ def main(trials: int, epoch_s: float) -> None:
             time.sleep(epoch_s)
             tune.report({"val_loss": config["x"] + 1 / epoch})
 
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+    ray.init(
+        address="local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR
+    )
     tuner = tune.Tuner(
         tune.with_resources(train, {"cpu": 1}),
         param_space={"x": tune.uniform(0.0, 1.0)},
