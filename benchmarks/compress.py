@@ -187,7 +187,8 @@ def measured(name: str, trials: int, epochs: int, seeds: int, folder: Path) -> N
     tuner.start(
         {"name": name, "trainer": {"model": "mlp", "epochs": epochs}, "space": {"fixed": {"width": one.width},
          "learning_rate": {"type": "float", "low": 1e-4, "high": 1e-2, "default": 1e-3, "log": True}}},
-        data=rows, trials=1, storage=url, progress=False, settings={"baselines.use": []},
+        data=rows, trials=1, storage=url, progress=False,
+        settings={"baselines.use": [], "data.task": "classification"},
     )  # fmt: skip
     begin = time.monotonic()
     study = tuner.compress(name, data=rows, trials=trials, confirm=False, storage=url, progress=False)
