@@ -68,11 +68,11 @@ if __name__ == "__main__":
         space={{"x": tuner.Float(low=0.0, high=1.0, default=0.5)}},
         trials={trials},
         settings={{
-            "trainer.epochs": 10, "trainer.workers": 2, "trainer.keep": 0,
+            "trainer.epochs": 10, "trainer.workers": 2, "trainer.keep": 1,
             "trainer.executor": "ray", "trainer.cluster": "local:2",
             "search.sampler": "random", "search.pruner": "asha-stop",
         }},
-        progress="off",
+        progress=False,
     )
 """
 
@@ -225,7 +225,7 @@ def beside(pairs: int, trials: int) -> None:
                 script.write_text(OURS.format(epoch_s=EPOCH_S, trials=trials))
                 is_ours = name.startswith("tuner")
                 path = os.pathsep.join([str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", "")])
-                told = [str(script)] if is_ours else [str(PEER), str(trials), str(EPOCH_S)]
+                told = [str(script)] if is_ours else [str(PEER), str(trials), str(EPOCH_S), folder]
                 done = run(
                     [sys.executable, *told],
                     Path(folder),

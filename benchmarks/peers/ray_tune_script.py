@@ -2,7 +2,7 @@
 
 Knows nothing of `tuner`.
 
-Run: python ray_tune_script.py TRIALS SECONDS_PER_EPOCH
+Run: python ray_tune_script.py TRIALS SECONDS_PER_EPOCH [FOLDER]
 """
 
 from __future__ import annotations
