@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -25,6 +24,7 @@ from tuner.executors.orders import Orders, Removal
 from tuner.executors.processes import environment
 from tuner.executors.serving import Answer
 from tuner.executors.worker_process import WorkerProcess
+from tuner.trainers.scratch import ScratchFolder
 
 _END_S = 1.0
 
@@ -71,11 +71,12 @@ class WorkerHost:
             path: where the driver looks for modules.
         """
         _enter(folder, path)
-        self._folder: str | None = None
+        self._scratch = ScratchFolder()
+        folder_here: str | None = None
         self._outbox: mirror.Outbox | None = None
         if token is None or not mirror.is_shared(*token):
-            self._folder = tempfile.mkdtemp(prefix="tuner-worker-")
-            here = Artifacts(Path(self._folder), files.identity, files.study, files.database)
+            folder_here = str(self._scratch())
+            here = Artifacts(Path(folder_here), files.identity, files.study, files.database)
             here.mark()
             self._outbox = mirror.Outbox(here)
         self._files = files if self._outbox is None else here
@@ -84,7 +85,7 @@ class WorkerHost:
         with tempfile.TemporaryFile() as file:
             file.write(payload)
             file.flush()
-            self._worker = WorkerProcess.start(0, file, environment(threads), self._folder)
+            self._worker = WorkerProcess.start(0, file, environment(threads), folder_here)
 
     def begin(self) -> HostAnswer:
         """Wait until the worker is ready."""
@@ -105,7 +106,7 @@ class WorkerHost:
         self._worker.send(None)
         self._worker.close(_END_S)
         changed = self._changed()
-        self._leave()
+        self._scratch.close()
         return HostAnswer(None, files=changed)
 
     def watch(self, limits: Limits | None, trials: int, number: int) -> Stop | None:
@@ -123,7 +124,7 @@ class WorkerHost:
         except (EOFError, OSError):
             ending, tail = self._worker.ending(), self._worker.tail()
             last = HostAnswer(None, ending, tail, self._changed(), self._outbox is None)
-            self._leave()
+            self._scratch.close()
             return last
         files = self._changed()
         for event in (event for tick in (answer if isinstance(answer, list) else ()) for event in tick):
@@ -132,10 +133,6 @@ class WorkerHost:
                 if self._outbox is not None:
                     self._outbox.forget(event.number)
         return HostAnswer(answer, "", self._worker.tail(), files, self._outbox is None)
-
-    def _leave(self) -> None:
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _changed(self) -> list[mirror.CarriedFile]:
         if self._outbox is None:

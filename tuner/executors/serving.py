@@ -10,7 +10,6 @@ import contextlib
 import mmap
 import os
 import select
-import shutil
 import threading
 import time
 from collections.abc import Sequence
@@ -60,11 +59,11 @@ def serve(connection: int, payload: int, index: int, folder: str | None = None) 
         connection: file descriptor of the connection to the parent; its end is ours.
         payload: file descriptor of the pickled (make, job, resources of each worker, artifacts).
         index: which worker this is.
-        folder: where the study's files lie here, if not where the payload says; goes with the parent.
+        folder: where the study's files lie here, if not where the payload says.
     """
     orders = Connection(connection)
     workers: list[AheadWorker] = []
-    threading.Thread(target=_end_with_parent, args=(connection, workers, folder), daemon=True).start()
+    threading.Thread(target=_end_with_parent, args=(connection, workers), daemon=True).start()
     try:
         with mmap.mmap(payload, 0, access=mmap.ACCESS_READ) as memory:
             make, job, resources, artifacts = cloudpickle.loads(memory)
@@ -82,14 +81,14 @@ def serve(connection: int, payload: int, index: int, folder: str | None = None) 
             orders.send(ticks)
         worker.checkpoint()
     except (EOFError, ConnectionError):
-        _remove(folder)
+        return
     except BaseException as error:
         with contextlib.suppress(ConnectionError):
             orders.send(Broken(_pickled(error), Failure.of(error).traceback))
         raise
 
 
-def _end_with_parent(connection: int, workers: Sequence[AheadWorker], folder: str | None) -> None:
+def _end_with_parent(connection: int, workers: Sequence[AheadWorker]) -> None:
     """End this process soon after its parent's end of the connection is gone, even while it trains.
 
     The study may go on elsewhere by then, so nothing is written any more.
@@ -99,14 +98,8 @@ def _end_with_parent(connection: int, workers: Sequence[AheadWorker], folder: st
     poller.poll()
     for worker in workers:
         worker.retire()
-    _remove(folder)
     time.sleep(_GRACE_S)
     os._exit(1)
-
-
-def _remove(folder: str | None) -> None:
-    if folder is not None:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _pickled(error: BaseException) -> bytes | None:

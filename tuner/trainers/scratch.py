@@ -1,4 +1,4 @@
-"""ScratchFolder: a folder for the files of one trial while it trains, in the system's folder for such files.
+"""ScratchFolder: a folder for files of one process, such as a trial's while it trains, in the system's own.
 
 What has to survive is put into checkpoints and models from there. A process that is killed cannot remove its
 folders, so each is locked by its process, and those that nobody locks are removed by the next one.
