@@ -42,6 +42,8 @@ def _settings(trial: TrialView, is_named: bool) -> Iterator[str]:
 
 def _data(study: Study) -> Iterator[str]:
     spec, found = study.spec.data, study.confirmation
+    if study.spec.description:
+        yield f"{study.spec.description}\n"
     if spec is None:
         yield "The study has no `[data]`: its training function read what it needed."
         return
@@ -49,9 +51,8 @@ def _data(study: Study) -> Iterator[str]:
     yield f"Source: {spec.source}" + (f"; predicts {target}." if target else ".")
     if found is not None and found.train_rows:
         yield f"Trained on {found.train_rows} rows, chosen on {found.validation_rows} others."
-    yield f"{spec.test:.0%} of the rows were locked for one test." if spec.test else "No row was locked."
-    if study.spec.description:
-        yield study.spec.description
+    locked = f"{words.percent(spec.test)} of the rows were locked for one test."
+    yield locked if spec.test else "No row was locked."
 
 
 def _judged(study: Study, chosen: TrialView) -> Iterator[str]:

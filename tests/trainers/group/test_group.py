@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import astuple, replace
 from functools import partial
 from pathlib import Path
@@ -14,10 +16,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import tuner
 from tests import processes
 from tuner.api.specify import plan
+from tuner.api.world import world_size
 from tuner.core.job import Resources
 from tuner.core.training import Failure, Outcome, Snapshot, TrialBatch
 from tuner.core.trial import Reading, Trial
@@ -26,6 +31,7 @@ from tuner.trainers import open_batch
 from tuner.trainers.group import hang
 from tuner.trainers.group.batch import GroupBatch
 from tuner.trainers.group.orders import digests, joined, parted, without
+from tuner.trainers.torch.data_parallel import DataParallel
 
 pytestmark = pytest.mark.ddp
 
@@ -105,6 +111,46 @@ def test_two_processes_learn_what_one_does_at_the_same_global_batch_and_repeat_t
     group.place(0, TRIAL, state)
     assert curve(group, 2) == rest
     group.clear(0)
+
+
+def test_processes_that_average_their_weights_seldom_go_on_from_a_state_bit_for_bit() -> None:
+    settings = {"trainer.epochs": 9, "trainer.rows": 1, "trainer.sync_every": 8}
+    group, _ = grouped(settings, study="digits")
+    # Both have batches of their own for norms, whose running averages are averaged, too.
+    trial = replace(TRIAL, params={**TRIAL.params, "batch_norm": True})
+    with closing(group):
+        group.place(0, trial)
+        first = curve(group, 2)
+        state = group.snapshot(0)
+        rest = curve(group, 2)
+        group.clear(0)
+        group.place(0, trial, state)
+        assert curve(group, 2) == rest
+    losses = [each.val_loss for each in (*first, *rest) if isinstance(each, Reading)]
+    assert losses == sorted(losses, reverse=True)
+    assert len(losses) == 4
+
+
+@given(count=st.integers(1, 400), size=st.integers(1, 9))
+def test_every_row_of_a_batch_is_of_one_process_and_none_has_fewer_than_is_said(
+    count: int, size: int
+) -> None:
+    each = [DataParallel(Resources(("cpu",), 1, size, rank)) for rank in range(size)]
+    parts = [range(count)[one.part(count)] for one in each]
+    assert [row for part in parts for row in part] == list(range(count))
+    assert {one.least(count) for one in each} == {min(map(len, parts))}
+    shares = [one.share(one.part(count), count) for one in each]
+    assert sum(shares) == pytest.approx(1)
+
+
+def test_whether_a_trial_trains_on_all_cores_is_measured_and_told() -> None:
+    planned = plan("digits", settings={"trainer.world_size": "auto", "trainer.device": "cpu"})
+    assert world_size(planned, ("cpu",), 1) == (1, "there is one device")
+    size, told = world_size(planned, ("cpu",), 2)
+    assert size in (1, 2)
+    assert re.fullmatch(
+        r"measured [\d.,]+ epochs a second of 2 trials on one process each, [\d.,]+ of one on 2", told
+    )
 
 
 @pytest.fixture(scope="module")
