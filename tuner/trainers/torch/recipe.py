@@ -171,7 +171,7 @@ class Recipe:
     pruned: float = 0.0
     from_scratch: bool = False
     distil_weight: float = 0.0
-    distil_temperature: float = 1.0
+    distil_temperature: float = 2.0
     quantization: str = "none"
 
     @classmethod
