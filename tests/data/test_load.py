@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Dataset, Task
-from tuner.data import Scaling, encode, from_arrays, load
+from tuner.data import Scaling, encode, encoding, from_arrays, load, source
 from tuner.data.source import from_frame
 from tuner.errors import DataError
 
@@ -350,3 +352,28 @@ def test_a_heavy_tail_is_told_and_what_to_do_about_it() -> None:
     for other in (np.log(y), y - y.mean(), np.random.default_rng(0).uniform(1, 2, len(y))):
         assert "heavy tail" not in " ".join(from_arrays(x, other, memory()).notes)
     assert "heavy tail" not in " ".join(from_arrays(x, y, memory(target_scaling="log")).notes)
+
+
+def test_the_texts_of_a_file_are_freed_before_they_are_encoded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = pd.DataFrame({"a": np.arange(40) / 7, "b": np.arange(40) * 3.5, "y": np.arange(40) % 2})
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    raw: list[weakref.ref[Any]] = []
+
+    def read(spec: DataSpec, folder: Path) -> source.Source:
+        found = source_read(spec, folder)
+        assert isinstance(found.x, pd.DataFrame)
+        raw.append(weakref.ref(found.x))
+        return found
+
+    def fit(*given: Any) -> Any:
+        gc.collect()
+        assert raw[0]() is None
+        return encoding_fit(*given)
+
+    source_read, encoding_fit = source.read, encoding.fit
+    monkeypatch.setattr(source, "read", read)
+    monkeypatch.setattr(encoding, "fit", fit)
+    assert len(load(DataSpec(source="rows.csv", target="y"), tmp_path).train) == 24
+    assert len(raw) == 1

@@ -65,8 +65,11 @@ def load(
         PluginError: the reference to a function leads nowhere.
     """
     file = source.digest(spec, folder) if check is not None else ""
-    found = replace(read.pop(), where=spec.source) if read else source.read(spec, folder)
-    return _dataset(found, spec, resampling, check, file)
+    # Held by no name here, so that each column is freed when it has been encoded.
+    return _dataset(
+        replace(read.pop(), where=spec.source) if read else source.read(spec, folder),
+        spec, resampling, check, file,
+    )  # fmt: skip
 
 
 def from_arrays(

@@ -172,6 +172,8 @@ class SearchRows:
         if how:
             # All at once, as it is quicker to choose from numbers than from texts.
             has_codes = isinstance(x, pd.DataFrame)
+            if self.provided is None:
+                del x
             judged_codes = embedding.codes(judged_x, how) if has_codes else None
             judged_x = inputs.encode(judged_x, how)
             if self.provided is None:
