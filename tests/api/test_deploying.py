@@ -257,6 +257,9 @@ def test_integers_of_8_bits_are_smaller_and_say_what_they_change(fruit: Path) ->
     rows = pd.read_csv(fruit)
     shares = [ExportedModel(folder).probabilities(rows) for folder in ("whole", "small")]
     assert np.abs(shares[0] - shares[1]).max() < 0.05
+    number = rows.select_dtypes("number").columns[0]
+    odd = pd.concat([rows, rows.head(1).assign(**{number: 1e9})])
+    assert np.array_equal(ExportedModel("small").probabilities(odd)[:-1], shares[1])
 
 
 def test_images_leave_as_onnx_and_in_both_formats_of_pytorch(images: Path) -> None:

@@ -150,6 +150,7 @@ def _write_onnx(
     written = graphs
     if kind == RUNTIMES[1]:
         written = [quantized(each) for each in graphs]
+        tables = [table | {"by_row": True} for table in tables]
     elif kind == STATIC:
         raw = _some(rows(True))
         x = [RawRows(table).inputs(raw) for table in tables]

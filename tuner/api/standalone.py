@@ -90,7 +90,7 @@ class ExportedMember:
         self.has_shares = self.estimator.get("has_shares", True)
         file = place / table["file"]
         try:
-            self.run = _estimator(file, table) if file.suffix == ".skops" else _graph(file, threads)
+            self.run = _estimator(file, table) if file.suffix == ".skops" else _graph(file, threads, table)
         except ImportError:
             raise
         except Exception as error:
@@ -145,7 +145,7 @@ class ExportedMember:
         return whole
 
 
-def _graph(file: Path, threads: int) -> Callable[[NDArray[Any]], list[Any]]:
+def _graph(file: Path, threads: int, table: Mapping[str, Any]) -> Callable[[NDArray[Any]], list[Any]]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -155,8 +155,10 @@ def _graph(file: Path, threads: int) -> Callable[[NDArray[Any]], list[Any]]:
     name = session.get_inputs()[0].name
 
     def run(x: NDArray[Any]) -> list[Any]:
-        found: list[Any] = session.run(None, {name: x})
-        return found
+        # What is rounded as it comes is so row by row: together, one very large number would wipe out all.
+        parts = np.split(x, len(x)) if table.get("by_row") and len(x) else [x]
+        found = [session.run(None, {name: part}) for part in parts]
+        return [np.concatenate(each) for each in zip(*found, strict=True)]
 
     return run
 

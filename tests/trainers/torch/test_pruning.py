@@ -23,6 +23,7 @@ from tuner.trainers import load_model, open_batch
 from tuner.trainers.torch import TorchTrainer
 from tuner.trainers.torch.context import NetworkContext
 from tuner.trainers.torch.fused import FusedBatch
+from tuner.trainers.torch.int8 import Int8Network
 from tuner.trainers.torch.losses import build as loss_of
 from tuner.trainers.torch.networks import build
 from tuner.trainers.torch.pruning import pruned
@@ -286,3 +287,12 @@ def test_teacher_of_several_models_says_their_mean(tmp_path: Path) -> None:
     loss = loss_of("cross_entropy", 3, data.task)
     tensors = TrainingTensors(data, loss, 5, torch.device("cpu"), None, Teacher(tmp_path / "one"))
     torch.testing.assert_close(tensors.lessons[:, 3:], torch.stack(said).mean(0))
+
+
+def test_a_row_with_a_very_large_number_leaves_the_integers_of_the_others_as_they_are() -> None:
+    torch.manual_seed(0)
+    network, x = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 3)).eval(), torch.randn(9, 4)
+    rounded = Int8Network(network, x)
+    together = rounded(torch.cat([x, torch.full((1, 4), 1e5)]))
+    assert torch.equal(together[:9], rounded(x))
+    assert (together[:9] - network(x)).abs().max() < 0.1

@@ -5,6 +5,7 @@ Needs `tuner[onnx]`; imported where a trial's `quantization` asks for it.
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -13,9 +14,9 @@ from tuner.trainers.torch.onnx_runtime import quantized, session_of
 
 
 class Int8Network(nn.Module):
-    """A network's weights as they are now, rounded; its inputs are rounded as they come, all rows alike.
+    """A network's weights as they are now, rounded; its inputs are rounded as they come, each row by itself.
 
-    So what is computed of a row may depend, in its last digits, on the rows beside it.
+    All rows at once would share one scale, and a row with one very large number would wipe out all others.
     """
 
     def __init__(self, network: nn.Module, x: Tensor) -> None:
@@ -35,5 +36,6 @@ class Int8Network(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Take inputs as the network does; give what it gives, without a way back."""
         (given,) = self._session.get_inputs()
-        found = self._session.run(None, {given.name: x.numpy(force=True)})[0]
+        rows = np.split(x.numpy(force=True), len(x))
+        found = np.concatenate([self._session.run(None, {given.name: row})[0] for row in rows])
         return torch.from_numpy(found).to(x.device)
