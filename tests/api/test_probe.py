@@ -192,12 +192,13 @@ def test_those_groups_are_left_alone_that_do_not_gain(clock: Clock, pays: int, m
     assert ("one at a time" in str(told)) is (most < math.inf)
 
 
-def test_rows_are_fewer_where_an_epoch_of_all_would_take_most_of_the_study(clock: Clock) -> None:
+def test_rows_are_fewer_where_the_epochs_of_one_would_take_most_of_the_study(clock: Clock) -> None:
     def epoch_s(rows: int, threads: int) -> float:
         return 1.0 + 0.1 * rows
 
     assert found(Timed(clock, epoch_s), 300, seconds=600)[0].rows == 32
-    assert found(Timed(clock, epoch_s), 300, seconds=15)[0].rows == 2
+    assert found(Timed(clock, epoch_s), 300, seconds=150)[0].rows == 2
+    assert found(Timed(clock, epoch_s), 300, seconds=100)[0] == WorkerLayout(1, CORES, 1)
     assert found(Timed(clock, epoch_s), 300, seconds=5)[0] == WorkerLayout(1, 1, CORES)
 
 

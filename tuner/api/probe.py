@@ -28,7 +28,11 @@ LIMIT_S = 3.0
 """How long it is measured at most."""
 
 PART = 10
-"""Nor for more than this part of a study; the first readings come within it, too, if by fewer rows."""
+"""Nor for more than this part of a study."""
+
+WHOLE = 4
+"""A trial with all its epochs takes at most this part of a study's seconds, if by fewer rows: these end an epoch
+together, and the best trial has to train beside all others."""
 
 TRIALS, SAMPLES, NUMBERS = 8, 256, 2**19
 """How many configurations are trained, on how many rows of the data, and of how many numbers at most."""
@@ -115,8 +119,8 @@ def fastest(
             rows *= 4
         if best := max(rates.values()):
             is_long = min(budget.seconds or math.inf, planned / best) > SHORT_S
-        # All rows end an epoch together: one must not take most of the study.
-        soon = {rows: rate for rows, rate in rates.items() if rate and rows <= rate * wait_s}
+        most_s = math.inf if budget.seconds is None else budget.seconds / WHOLE
+        soon = {rows: rate for rows, rate in rates.items() if rate and spec.epochs * rows <= rate * most_s}
         if best and pays and (is_long or not soon) and probe.left_s > 0:
             rates[1] = probe.rate(1)
         rates = {1: rates[1], **soon} if best else rates
