@@ -114,7 +114,7 @@ def found(
 ) -> tuple[WorkerLayout, str | None]:
     settings = {f"trainer.{key}": value for key, value in keys.items()} | {"budget.trials": trials}
     more = {"trainer.epochs": 30, "data.folds": folds, "budget.seconds": seconds}
-    planned = plan("digits", settings={**settings, **more})
+    planned = plan("digits", settings={**more, **settings})
     return fastest(trainer, planned.job(1, Resources()), CORES)
 
 
@@ -223,7 +223,7 @@ def test_epochs_that_take_too_long_are_not_waited_for(clock: Clock) -> None:
 
 @pytest.mark.parametrize("seconds", [5, 10, 20])
 def test_a_short_study_is_measured_for_a_tenth_of_its_seconds(clock: Clock, seconds: float) -> None:
-    layout, _ = found(Grouped(clock, lambda rows, threads: 0.0, pays=64), 9000, seconds=seconds)
+    layout, _ = found(Grouped(clock, lambda rows, threads: 0.0, pays=64), 9000, seconds=seconds, epochs=2)
     assert (layout.rows > 1) is (seconds > 5)  # an epoch takes 0.8 s
     assert clock.now < 1.5 * seconds / probe.PART
 
