@@ -31,8 +31,8 @@ PART = 10
 """Nor for more than this part of a study."""
 
 WHOLE = 4
-"""A trial with all its epochs takes at most this part of a study's seconds, if by fewer rows: these end an epoch
-together, and the best trial has to train beside all others."""
+"""A trial with all its epochs takes at most this part of a study's seconds, if by fewer rows: these end an
+epoch together, and the best trial has to train beside all others."""
 
 TRIALS, SAMPLES, NUMBERS = 8, 256, 2**19
 """How many configurations are trained, on how many rows of the data, and of how many numbers at most."""
