@@ -60,7 +60,7 @@ def test_predict_py_gives_the_stored_score_without_tuner_torch_and_pandas(fruit:
     card = Path("out/MODEL_CARD.md").read_text()
     assert "Run on" in card
     assert "no prediction differs" in card
-    from tuner.data.judged import split_rows
+    from tuner.data.load import split_rows
 
     spec = study.spec.data
     assert spec is not None

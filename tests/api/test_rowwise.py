@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 import tuner
+from tests.loaded import from_arrays
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Task
-from tuner.data.load import from_arrays
 from tuner.data.resampling import SearchRows
 
 STUDY: dict[str, Any] = {

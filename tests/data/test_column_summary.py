@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.loaded import from_arrays
 from tuner.core.data_spec import DataSpec
-from tuner.data import ColumnSummary, examples, from_arrays, load, summarize
+from tuner.data import ColumnSummary, examples, load, summarize
 from tuner.data.column_summary import FORETELLS
 
 ROWS = 200

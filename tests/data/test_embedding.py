@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.loaded import from_arrays, from_memory
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Dataset
-from tuner.data import code_notes, embedded, encode, from_arrays, from_memory, outline
+from tuner.data import code_notes, embedded, encode, outline
 from tuner.data.encoding import codes_of
 from tuner.data.fitting import MOST_CATEGORIES, MOST_CODES, cells_of
 from tuner.data.unseen import unseen

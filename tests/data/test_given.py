@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,8 @@ from sklearn.utils import Bunch
 from torch.utils.data import DataLoader, Dataset, IterableDataset, Subset, TensorDataset
 
 from tuner.core.data_spec import DataSpec
-from tuner.data.given import opened, rows_of, source_of
+from tuner.data import given as from_python
+from tuner.data.given import opened, rows_of
 from tuner.data.source import Source
 from tuner.errors import DataError
 
@@ -40,7 +42,7 @@ class Endless(IterableDataset[Any]):
 
 
 def read(given: Any, target: str | None = None) -> Source:
-    return source_of(given, DataSpec(source="memory", target=target))
+    return from_python.read(DataSpec(source="memory", target=target), Path(), given)
 
 
 @pytest.mark.parametrize(

@@ -15,14 +15,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.loaded import from_arrays, from_memory
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import PADDING, UNKNOWN, Dataset, FingerprintCheck, InputKind
 from tuner.data import (
     Scaling,
     encode,
     flat,
-    from_arrays,
-    from_memory,
     load,
     outline,
     rows_of,
@@ -198,6 +197,11 @@ def test_a_row_is_encoded_whatever_its_neighbours_are(draw: st.DataObject) -> No
             "X holds rows of different shapes; give (T,)",
         ),
         (np.full((60, 3, 2), np.nan), {}, "X holds a row without any step, 0; leave such rows out"),
+        (
+            [np.ones((2, 3)), np.zeros(0), *(np.ones((i % 3 + 1, 3)) for i in range(58))],
+            {},
+            "X holds a row without any step, 1; leave such rows out",
+        ),
         (
             pd.DataFrame({"a": ["x y"] * 60}),
             {"kind": "tokens"},

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.loaded import from_arrays
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Dataset, Task
-from tuner.data import Scaling, encode, encoding, from_arrays, load, source
+from tuner.data import Scaling, encode, encoding, load, source
 from tuner.data.source import from_frame
 from tuner.errors import DataError
 

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.data.test_forms import FORMS, NAMES, form
+from tests.loaded import from_memory
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Dataset
-from tuner.data import from_memory, load, threads
+from tuner.data import load, threads
 from tuner.errors import DataError
 
 PLAIN = ["0", "7", "-3", "2.5", "0.25", "1.2345", "12.50", "", "  "]

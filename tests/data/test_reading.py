@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from tuner.core.column_spec import ColumnSpec
+from tuner.data.cells import Cells
 from tuner.data.options import Options
-from tuner.data.reading import numbers, read_column, timestamps
+from tuner.data.reading import numbers, ordering, read_column
 
 
 def texts(values: list[str]) -> pd.Series[str]:
@@ -40,5 +43,22 @@ def test_a_column_of_numbers_has_them_in_its_own_notation_or_none() -> None:
     ],
 )
 def test_rows_are_ordered_by_numbers_dates_and_times(values: list[str], ordered: bool) -> None:
-    read = timestamps(texts(values), "t", Options(columns={"t": ColumnSpec(kind="category")}))
-    assert (read is not None and bool((np.diff(read) > 0).all())) is ordered
+    read = ordering(texts(values), "t", Options(columns={"t": ColumnSpec(kind="category")}))
+    order = None if read is None else read.values
+    assert (order is not None and bool((np.diff(order) > 0).all())) is ordered
+
+
+def test_letters_without_width_are_no_part_of_a_word_among_numbers() -> None:
+    cells = Cells(pd.Series([1, "a\u200b", "a "], dtype=object))
+    assert cells.labels().tolist() == ["1", "a", "a"]
+
+
+@pytest.mark.parametrize(
+    ("values", "found"),
+    [([3, 7, None], [3.0, 7.0, np.nan]), ([True, False, None], [1.0, 0.0, np.nan])],
+)
+def test_categories_that_are_numbers_may_be_missing(values: list[Any], found: list[float]) -> None:
+    cells = Cells(pd.Series(pd.Categorical(values, categories=values[:2])))
+    np.testing.assert_array_equal(cells.numbers(), found)
+    assert cells.missing.tolist() == [False, False, True]
+    assert cells.labels().tolist() == [*map(str, values[:2]), None]

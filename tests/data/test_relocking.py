@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.loaded import from_arrays
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Dataset, FingerprintCheck
-from tuner.data import from_arrays, load, locked
+from tuner.data import load, locked
 from tuner.errors import DataError
 
 WAYS: dict[str, dict[str, Any]] = {

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import TimeSeriesSplit
 
+from tests.loaded import from_arrays
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Dataset, Resampling
-from tuner.data import from_arrays, load
+from tuner.data import load
 from tuner.data.split import Parts, folds, redraw
 from tuner.errors import DataError
 

@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from tests.loaded import from_memory
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Dataset, FingerprintCheck, InputKind
-from tuner.data import encode, from_memory, labels, load, outline
+from tuner.data import encode, labels, load, outline
 from tuner.data.arrays import Sequences
 from tuner.data.locked import unlock
 from tuner.data.resampling import SearchRows, rows_of

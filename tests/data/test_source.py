@@ -8,8 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.loaded import from_arrays
 from tuner.core.data_spec import DataSpec
-from tuner.data import from_arrays, load
+from tuner.data import load
 from tuner.errors import DataError, PluginError
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tuner.core.dataset import Task
-from tuner.data import target
+from tuner.data import target, targets
 from tuner.errors import DataError
 
 
@@ -73,6 +73,13 @@ def test_a_target_that_cannot_be_learned_is_refused(values: list[Any], asked: st
     assert str(raised.value).startswith(f"data: target: {told}")
 
 
+def test_rows_without_a_class_are_left_out_of_numbered_classes() -> None:
+    classes = pd.Categorical([0, 1, None, 1, 0], categories=[0, 1, 2])
+    found = target.read(pd.Series(classes, name="y"), None, "data")
+    assert found.rows.tolist() == [0, 1, 3, 4]
+    assert found.values.tolist() == ["0", "1", "1", "0"]
+
+
 def test_one_hot_classes_are_refused_with_the_way_out() -> None:
     with pytest.raises(DataError, match=r"np\.argmax"):
         target.read(np.eye(3), "classification", "data")
@@ -109,7 +116,7 @@ def test_text_is_read_by_its_different_values_as_row_by_row(words: list[str], as
             found = target.read(pd.Series(texts, dtype=dtype, name="y"), asked, "data")
         except DataError as error:
             return str(error)
-        again = found.again(pd.Series(WORDS, dtype=dtype, name="y"))
+        again = targets.again(found, pd.Series(WORDS, dtype=dtype, name="y"))
         return found.task, found.values.tolist(), found.rows.tolist(), found.notes, [str(v) for v in again]
 
     assert outcome("str") == outcome(object)

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tests.loaded import from_arrays
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Task
-from tuner.data import from_arrays, load, locked
+from tuner.data import load, locked
 from tuner.errors import DataError
 
 

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.loaded import from_memory
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import UNKNOWN, Dataset, InputKind
-from tuner.data import encode, from_memory, load, outline, summarize, tell
+from tuner.data import encode, load, outline, summarize, tell
 from tuner.data.locked import unlock
 from tuner.errors import DataError
 

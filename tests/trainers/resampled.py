@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from tests.loaded import from_arrays
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Dataset, Resampling, Split
 from tuner.core.job import Job, Resources
 from tuner.core.spec import StudySpec
 from tuner.core.training import Outcome, Trainer, TrialBatch
 from tuner.core.trial import Params, Reading, Trial
-from tuner.data import from_arrays
 from tuner.testing.trainer import TrainerContract, blobs, study
 from tuner.trainers import Model, open_batch
 from tuner.trainers.context import TrialContext

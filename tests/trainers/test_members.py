@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.loaded import from_arrays
 from tests.trainers.resampled import (
     FunctionContract,
     FusedContract,
@@ -34,7 +35,6 @@ from tuner.core.job import Job, Member
 from tuner.core.seeds import derive
 from tuner.core.training import Exhausted, Failure, Trainer, TrialBatch
 from tuner.core.trial import Params, Reading, Trial
-from tuner.data import from_arrays
 from tuner.errors import DataError
 from tuner.testing.trainer import TrainerContract, blobs, same, study, written_and_read
 from tuner.trainers import epoch_cost, load_members, load_model, open_batch, validate, why_unfused

@@ -13,7 +13,7 @@ import numpy as np
 
 from tuner.api import raw_rows, standalone
 from tuner.core.dataset import Task
-from tuner.data import date_forms, number_forms, words
+from tuner.data import date_forms, model_inputs, number_forms, words
 from tuner.errors import TrialError
 from tuner.trainers import threshold
 from tuner.trainers.model import Model
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tuner.trainers.sklearn import SklearnModel
     from tuner.trainers.torch.model import TorchModel
 
-MODULES = (words, number_forms, date_forms, raw_rows, standalone)
+MODULES = (words, number_forms, date_forms, model_inputs, raw_rows, standalone)
 """The modules that predict.py is put together of, in their order."""
 
 _OWN = re.compile(r"^from tuner\.\S+ import (?:\([^)]*\)|.*)\n", re.MULTILINE)

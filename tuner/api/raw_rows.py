@@ -14,16 +14,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.data.date_forms import (
-    CLOCKED,
-    DAY_FIRST,
-    TIMES,
-    Fields,
-    circle,
-    compact,
-    date_parts,
-    read_dates,
-    read_times,
+from tuner.data.date_forms import CLOCKED, DAY_FIRST, TIMES, Fields, compact, read_dates, read_times
+from tuner.data.model_inputs import (
+    PADDING,
+    UNKNOWN,
+    category_columns,
+    channels_first,
+    date_columns,
+    marked,
+    number_columns,
+    packed,
+    padded,
+    series,
+    token_counts,
+    tokens,
 )
 from tuner.data.number_forms import (
     AROUND,
@@ -38,13 +42,11 @@ from tuner.data.number_forms import (
     body_of,
     in_ascii,
     other_mark,
+    word,
 )
 
 _WHOLE_NUMBER = re.compile(r"^(-?\d+)\.0+$")
-_UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2060\ufeff]")
 _ANY_NUMBER, _ANY_TOKEN = re.compile(AROUND % TOKEN), re.compile(TOKEN)
-_PADDING, _UNKNOWN = 0, 1
-_CHANNELS = (1, 3, 4)
 
 
 class RawRows:
@@ -62,11 +64,8 @@ class RawRows:
         x = self.scaled(self.encoded(rows))
         if "flat" not in self.table:
             return x
-        if not (count := self.table["flat"]):
-            return x.reshape(len(x), -1)
-        at = np.arange(len(x))[:, None] * count + x
-        found = np.bincount(at[x < count], minlength=len(x) * count).reshape(len(x), count)
-        return found[:, _UNKNOWN:].astype(np.float32)
+        count = self.table["flat"]
+        return token_counts(x, count) if count else x.reshape(len(x), -1)
 
     def encoded(self, rows: Any) -> NDArray[Any]:
         """The model's unscaled inputs, of which each row has the shape that the model was trained on."""
@@ -80,11 +79,12 @@ class RawRows:
         elif "columns" in how:
             raise ValueError(f"give rows by the names of their columns: {', '.join(_named(how))}")
         elif "tokens" in how:
-            x = _tokens(_rectangular(rows, 0), how["tokens"])
+            x = tokens(packed(_rectangular(rows, 0)), how["tokens"])
         elif "series" in how:
-            x = _series(_rectangular(rows, np.nan).astype(np.float32), how["series"])
+            x = _rectangular(rows, np.nan).astype(np.float32)
+            x = series(x[:, :, None] if x.ndim == 2 else x, how["series"])
         else:
-            x = _images(np.asarray(rows)) if "images" in how else np.asarray(rows)
+            x = channels_first(np.asarray(rows)) if "images" in how else np.asarray(rows)
         if x.shape[1:] != shape:
             raise ValueError(f"rows have shape {x.shape[1:]} each; the model needs {shape}")
         if not np.isfinite(x).all():
@@ -134,21 +134,12 @@ class RawRows:
             order = {_folded(str(name)): place + 1.0 for place, name in enumerate(table["order"])}
             values = np.asarray([order.get(_folded(text), np.nan) for text in texts])
         elif kind == "date":
-            stamps = _stamps(texts, table)
-            lost = np.isnan(stamps)
-            parts = date_parts(np.where(lost, table["fill_s"], stamps), table)
-            return [*parts, lost] if table["missing"] else parts
+            return date_columns(_stamps(texts, table), table)
         elif kind == "time":
             values = _hours_of(texts)
         else:
             values = np.asarray([_number(text, table.get("notation", {})) for text in texts])
-        with np.errstate(invalid="ignore"):
-            values = np.where(np.abs(values) <= np.finfo(np.float32).max, values, np.nan)
-        lost = np.isnan(values)
-        parts = [np.where(lost, table["fill"], values)]
-        if table.get("periodic"):
-            parts += circle(parts[0] / 24)
-        return [*parts, lost] if table["missing"] else parts
+        return number_columns(values, table)
 
 
 def _named(how: Mapping[str, Any]) -> list[str]:
@@ -174,9 +165,7 @@ def _text(cell: Any) -> str:
         return ""
     if hasattr(cell, "total_seconds"):
         cell = cell.total_seconds()
-    if isinstance(cell, float | np.floating) and float(cell).is_integer():
-        return str(int(cell))
-    return _UNSEEN.sub("", str(cell)).strip()
+    return word(cell)
 
 
 def _folded(text: str) -> str:
@@ -191,14 +180,7 @@ def _category(texts: Sequence[str], table: Mapping[str, Any]) -> list[NDArray[An
         at.setdefault(name, place)
     lost = np.asarray([not text for text in texts])
     codes = np.asarray([at.get(_folded(text) if is_folded else text, -1) for text in texts])
-    codes = np.where(lost, table["categories"].index(table["fill"]) if "fill" in table else -1, codes)
-    if table.get("embedded"):
-        if table["missing"]:
-            return [np.where(lost & (codes < 0), len(names) + 1, codes + 1)]
-        return [codes + 1]
-    parts: list[NDArray[Any]] = [codes == place for place in range(len(names))]
-    parts += [~lost & (codes < 0)] if table["other"] else []
-    return [*parts, lost] if table["missing"] else parts
+    return category_columns(codes, lost, table)
 
 
 def _split(text: str, letters: str) -> list[str]:
@@ -212,17 +194,17 @@ def _words_there(texts: Sequence[str], table: Mapping[str, Any]) -> list[NDArray
     parts: list[NDArray[Any]] = [np.asarray([len(words) for words in rows])]
     sets = [set(words) for words in rows]
     parts += [np.asarray([word in words for words in sets]) for word in table["words"]]
-    return [*parts, np.asarray([not text for text in texts])] if table["missing"] else parts
+    return marked(parts, np.asarray([not text for text in texts]), table)
 
 
 def _text_tokens(cells: Any, how: Mapping[str, Any]) -> NDArray[np.int32]:
-    places = {token: place for place, token in enumerate(how["known"], _UNKNOWN + 1)}
-    x = np.full((len(cells), how["length"]), _PADDING, np.int32)
-    x[:, 0] = _UNKNOWN
+    places = {token: place for place, token in enumerate(how["known"], UNKNOWN + 1)}
+    x = np.full((len(cells), how["length"]), PADDING, np.int32)
+    x[:, 0] = UNKNOWN
     for row, text in zip(x, _texts(cells), strict=True):
         is_words = how["tokens"] == "words"
         tokens = _split(text, "LMN") if is_words else list(unicodedata.normalize("NFC", text))
-        found = [places.get(token, _UNKNOWN) for token in tokens[: how["length"]]]
+        found = [places.get(token, UNKNOWN) for token in tokens[: how["length"]]]
         row[: len(found)] = found
     return x
 
@@ -300,38 +282,4 @@ def _rectangular(rows: Any, nothing: Any) -> NDArray[Any]:
     if isinstance(rows, np.ndarray) and rows.dtype != object:
         return rows
     each = [np.asarray(row) for row in rows]
-    if len({len(row) for row in each}) < 2:
-        return np.asarray(each)
-    found = np.full((len(each), max(map(len, each)), *each[0].shape[1:]), nothing)
-    for place, row in zip(found, each, strict=True):
-        place[: len(row)] = row
-    return found
-
-
-def _tokens(x: NDArray[Any], how: Mapping[str, Any]) -> NDArray[np.int32]:
-    x = np.take_along_axis(x, np.argsort(x == _PADDING, axis=1, kind="stable"), 1)[:, : how["length"]]
-    x = np.pad(x, ((0, 0), (0, how["length"] - x.shape[1])), constant_values=_PADDING)
-    x = np.where(x < how["known"], x, _UNKNOWN).astype(np.int32)
-    x[~(x != _PADDING).any(axis=1), 0] = _UNKNOWN
-    return x
-
-
-def _series(x: NDArray[np.float32], how: Mapping[str, Any]) -> NDArray[np.float32]:
-    """The last steps of each row, and whether they are there where that is not said of all."""
-    x, length = x[:, :, None] if x.ndim == 2 else x, how["length"]
-    gone: NDArray[np.bool_] = np.asarray(np.isnan(x).all(axis=2))
-    behind = np.logical_and.accumulate(gone[:, ::-1], axis=1)
-    steps = x.shape[1] - behind.sum(axis=1)
-    at = np.maximum(steps - length, 0)[:, None] + np.arange(length)
-    there = (at < steps[:, None])[:, :, None]
-    taken = np.take_along_axis(x, np.minimum(at, x.shape[1] - 1)[:, :, None], axis=1)
-    found = np.where(there, taken, np.float32(0))
-    return np.concatenate([found, there.astype(np.float32)], axis=2) if how["masked"] else found
-
-
-def _images(x: NDArray[Any]) -> NDArray[Any]:
-    """(N, C, H, W); they may be (N, H, W), or (N, H, W, C) where that is clear."""
-    if x.ndim == 3:
-        return x[:, None]
-    is_last = x.ndim == 4 and x.shape[3] in _CHANNELS and x.shape[1] not in _CHANNELS
-    return np.moveaxis(x, 3, 1) if is_last else x
+    return np.asarray(each) if len({len(row) for row in each}) < 2 else padded(each, nothing)

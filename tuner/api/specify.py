@@ -377,8 +377,5 @@ def _dataset(
             f"data: '{spec.name}' learns from data that was passed from Python, which is not stored; "
             f"pass the same data again: tuner.resume('{spec.name}', data=...)"
         )
-    if given is None:
-        found = data.load(spec.data, Path.cwd(), resampling=resampling, check=check, read=read)
-    else:
-        found = data.from_memory(given, spec.data, resampling=resampling, check=check)
+    found = data.load(spec.data, Path.cwd(), given, resampling=resampling, check=check, read=read)
     return replace(found, notes=(*found.notes, *data.code_notes(found))) if embeds(spec) else found

@@ -311,7 +311,7 @@ def _raw_rows(study: Study, data: Any, train: bool = False) -> tuple[Any, Any]:
     Raises:
         DataError: they cannot be read.
     """
-    from tuner.data.judged import split_rows
+    from tuner.data.load import split_rows
     from tuner.store import Database
 
     spec = study.spec.data

@@ -6,7 +6,7 @@ from tuner.data.encoding import read_as
 from tuner.data.fingerprint_check import differences
 from tuner.data.given import opened, rows_of
 from tuner.data.inputs import encode
-from tuner.data.load import from_arrays, from_memory, load
+from tuner.data.load import load
 from tuner.data.outline import Outline, outline
 from tuner.data.rows import read_rows
 from tuner.data.scaling import Scaling, flat, width
@@ -23,8 +23,6 @@ __all__ = [
     "encode",
     "examples",
     "flat",
-    "from_arrays",
-    "from_memory",
     "labels",
     "load",
     "opened",

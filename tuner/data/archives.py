@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tuner.errors import DataError
 
 
-def arrays_of(path: Path, wanted: Collection[str], where: str) -> dict[str, Any]:
+def arrays_of(
+    path: Path, wanted: Collection[str], where: str, unchecked: Collection[str] = ()
+) -> dict[str, Any]:
     """The wanted arrays of an NPZ file; None for each other one.
+
+    Of those that are unchecked the bytes will do where they hold no numbers.
 
     Raises:
         DataError: it cannot be read.
@@ -28,7 +31,12 @@ def arrays_of(path: Path, wanted: Collection[str], where: str) -> dict[str, Any]
                 raise DataError(f"{where}: is not an NPZ file; write it with numpy.savez")
         with np.load(path, allow_pickle=False) as archive:
             for key in archive.files:
-                values[key] = _array_of(archive, key) if key in wanted else None
+                try:
+                    values[key] = archive[key] if key in wanted else None
+                except ValueError:
+                    if key not in unchecked:
+                        raise
+                    values[key] = np.frombuffer(archive.zip.read(f"{key}.npy"), np.uint8)
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         if "allow_pickle" in str(error):
             raise DataError(
@@ -36,14 +44,3 @@ def arrays_of(path: Path, wanted: Collection[str], where: str) -> dict[str, Any]
             ) from error
         raise DataError(f"{where}: {key} cannot be read: {' '.join(str(error).split())}") from error
     return values
-
-
-def _array_of(archive: Any, key: str) -> NDArray[Any]:
-    """An array of an NPZ file; of a test split the bytes will do, for it is checked when it is opened."""
-    try:
-        found: NDArray[Any] = archive[key]
-    except ValueError:
-        if key not in ("X_test", "y_test"):
-            raise
-        found = np.frombuffer(archive.zip.read(f"{key}.npy"), np.uint8)
-    return found

@@ -5,8 +5,9 @@ Called for data in memory, for NPZ files and for what a function returns.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_numeric_dtype
 
-from tuner.core.dataset import PADDING, InputKind
-from tuner.errors import DataError
+from tuner.core.dataset import InputKind
+from tuner.data.model_inputs import channels_first, ends, packed, padded
+from tuner.errors import DataError, near
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,6 @@ TEXT = "text"
 
 SHAPES = "(N, D) for tables, (N, T, F) for series, (N, T) for tokens or (N, C, H, W) for images"
 _AXES = {"table": (2,), "tokens": (2,), "series": (2, 3), "image": (3, 4)}
-_CHANNELS = (1, 3, 4)
 _SHOWN = 20
 
 
@@ -130,7 +131,7 @@ def inputs(x: Any, where: str, key: str, kind: str | None = None) -> X:
     if kind == "tokens":
         return _tokens(array, where, key)
     if kind == "image":
-        array = _channels_first(array)
+        array = channels_first(array)
     elif kind == "series" and array.ndim == 2:
         array = array[:, :, None]
     if kind != "image" or array.dtype != np.uint8:
@@ -155,13 +156,6 @@ def are_alike(x: X, other: X) -> bool:
         return type(x) is type(other)
     from_axis = 2 if x.ndim == 3 or x.dtype == np.int32 else 1
     return x.ndim == other.ndim and x.shape[from_axis:] == other.shape[from_axis:]
-
-
-def ends(x: NDArray[Any]) -> NDArray[np.intp]:
-    """How many steps each series has, (N,); `x` is (N, T, F)."""
-    gone = np.isnan(x).all(axis=2)
-    behind = np.logical_and.accumulate(gone[:, ::-1], axis=1)
-    return np.asarray(x.shape[1] - behind.sum(axis=1), np.intp)
 
 
 def _are_texts(array: NDArray[Any]) -> bool:
@@ -192,14 +186,7 @@ def _padded(x: Any, where: str, key: str, kind: str | None) -> tuple[NDArray[Any
         kind = "tokens" if axes == {1} and all(each.dtype.kind in "biu" for each in full) else "series"
     if kind not in ("tokens", "series"):
         raise DataError(f"{where}: {key} holds rows of different lengths, which are no {kind}; give {SHAPES}")
-    longest = max(len(each) for each in full)
-    nothing: Any = 0 if kind == "tokens" else np.nan
-    found = np.full(
-        (len(rows), longest, *full[0].shape[1:]), nothing, None if kind == "tokens" else np.float64
-    )
-    for row, each in zip(found, rows, strict=True):
-        row[: len(each)] = each
-    return found, kind
+    return padded(rows, 0 if kind == "tokens" else np.nan), kind
 
 
 def _tokens(array: NDArray[Any], where: str, key: str) -> NDArray[np.int32]:
@@ -213,16 +200,7 @@ def _tokens(array: NDArray[Any], where: str, key: str) -> NDArray[np.int32]:
             f"{where}: {key} holds {int(bad.sum())} values that are no tokens, the first {array[first]} at "
             f"[{', '.join(map(str, first))}]; give whole numbers from 0 up, 0 for nothing"
         )
-    order = np.argsort(whole == PADDING, axis=1, kind="stable")
-    return np.take_along_axis(whole, order, 1).astype(np.int32)
-
-
-def _channels_first(array: NDArray[Any]) -> NDArray[Any]:
-    """Images as (N, C, H, W); they may be (N, H, W), or (N, H, W, C) where that is clear."""
-    if array.ndim == 3:
-        return array[:, None]
-    is_last = array.shape[3] in _CHANNELS and array.shape[1] not in _CHANNELS
-    return np.ascontiguousarray(np.moveaxis(array, 3, 1)) if is_last else array
+    return packed(whole).astype(np.int32)
 
 
 def _targets(y: Any, where: str, key: str) -> Y:
@@ -266,6 +244,23 @@ def table(frame: pd.DataFrame, where: str) -> pd.DataFrame:
     if not len(frame):
         raise DataError(f"{where}: has no rows; give a table with rows")
     return frame
+
+
+def check_columns(frame: pd.DataFrame, named: Mapping[str, str | None], where: str) -> None:
+    """Check that a table has the columns that `[data]` names, by the keys that name them.
+
+    Raises:
+        DataError: it lacks one.
+    """
+    for key, name in named.items():
+        if name is not None and name not in frame.columns:
+            raise no_column(name, list(frame.columns), f"{where}: {key}")
+
+
+def no_column(name: str, known: Sequence[str], where: str) -> DataError:
+    """What is raised where there is no column of this name; says the near ones."""
+    close = known if len(known) <= _SHOWN else get_close_matches(name, known, 8, 0.0)
+    return DataError(f"{where}: no column '{name}'; {near(name, close)}")
 
 
 def _check_finite(array: NDArray[Any], where: str, key: str, is_series: bool = False) -> None:

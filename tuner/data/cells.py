@@ -19,8 +19,10 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pandas.api import types
 
-from tuner.data import column, dates, notation
+from tuner.data import dates, notation
 from tuner.data.notation import Notation
+from tuner.data.number_forms import word
+from tuner.data.words import INVISIBLE
 
 TEXT = pa.large_string()
 
@@ -36,14 +38,11 @@ class Cells:
     Attributes:
         texts: what is text, as an Arrow array without blanks around it; null elsewhere; (N,).
         is_declared: whether the column's type says that it holds categories.
-        is_bool: whether the column's type says that it holds truth values.
     """
 
     def __init__(self, raw: pd.Series[Any], absent: Iterable[Any] = (), words: Iterable[str] = ()) -> None:
         self.is_declared = isinstance(raw.dtype, pd.CategoricalDtype)
-        if isinstance(raw.dtype, pd.CategoricalDtype):
-            raw = pd.Series(raw.astype(raw.dtype.categories.dtype))
-        self.is_bool = types.is_bool_dtype(raw.dtype)
+        raw = uncategorized(raw)
         self.texts: Any = None
         self._raw = raw
         self._numbers: NDArray[np.float64] | None = None
@@ -55,7 +54,7 @@ class Cells:
             self._numbers = np.asarray(raw.dt.total_seconds(), np.float64)
         elif types.is_complex_dtype(dtype):
             self._numbers = np.full(len(raw), np.nan)
-        elif self.is_bool or types.is_numeric_dtype(dtype):
+        elif types.is_bool_dtype(dtype) or types.is_numeric_dtype(dtype):
             self._numbers = raw.to_numpy(np.float64, na_value=np.nan)
         elif isinstance(dtype, pd.StringDtype) or types.infer_dtype(raw, skipna=True) == "string":
             self.texts = _stripped(pa.array(raw, from_pandas=True))
@@ -140,15 +139,14 @@ class Cells:
         listed = sorted({str(value).strip().lower() for value in absent} | words)
         if self.texts is not None and listed:
             gone = pc.is_in(pc.utf8_lower(self.texts), value_set=pa.array(listed, TEXT))
-            if bool(pc.any(gone).as_py()):
-                self.texts = pc.if_else(gone, pa.scalar(None, TEXT), self.texts)
+            self.texts = without(self.texts, gone)
 
 
-def word(value: Any) -> str:
-    """A value as text, whole numbers as ``3``, never ``3.0``."""
-    if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value).strip()
+def uncategorized(raw: pd.Series[Any]) -> pd.Series[Any]:
+    """The values of a column that pandas holds as categories; `astype` knows no missing whole number."""
+    if not isinstance(raw.dtype, pd.CategoricalDtype):
+        return raw
+    return pd.Series(raw.dtype.categories).reindex(raw.cat.codes)
 
 
 def _stripped(texts: Any) -> Any:
@@ -157,11 +155,13 @@ def _stripped(texts: Any) -> Any:
         texts = texts.combine_chunks()
     texts = texts.cast(TEXT)
     if _may_have_blanks(texts):
-        if bool(pc.any(pc.match_substring_regex(texts, column.INVISIBLE)).as_py()):
-            texts = pc.replace_substring_regex(texts, column.INVISIBLE, "")
-        texts = pc.utf8_trim_whitespace(texts)
-    empty = pc.equal(texts, pa.scalar("", TEXT))
-    return pc.if_else(empty, pa.scalar(None, TEXT), texts) if bool(pc.any(empty).as_py()) else texts
+        texts = pc.utf8_trim_whitespace(notation.replaced(texts, INVISIBLE, ""))
+    return without(texts, pc.equal(texts, pa.scalar("", TEXT)))
+
+
+def without(texts: Any, gone: Any) -> Any:
+    """Texts with null where this says so."""
+    return pc.if_else(gone, pa.scalar(None, TEXT), texts) if bool(pc.any(gone).as_py()) else texts
 
 
 def _may_have_blanks(texts: Any) -> bool:

@@ -86,10 +86,7 @@ class ColumnSummary:
 def summarize(data: Dataset) -> list[ColumnSummary]:
     """Every column of the table that a dataset was made of, in its order; none where it was no table.
 
-    Of sequences the columns of their steps.
-
-    Args:
-        data: with `resampling`, which holds the rows as they were.
+    Of sequences the columns of their steps. The rows as they were stand in its `resampling`.
     """
     rows = data.resampling
     if not isinstance(rows, SearchRows) or not isinstance(rows.x, pd.DataFrame | Sequences):

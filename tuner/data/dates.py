@@ -30,6 +30,7 @@ from tuner.data.date_forms import (
     read_dates,
     read_times,
 )
+from tuner.data.notation import matches
 
 _DATE_PATTERNS = [re.compile(pattern) for pattern in DATES]
 _TIME_PATTERNS = [re.compile(TIMES)]
@@ -69,9 +70,7 @@ def order(texts: Any) -> tuple[str | None, str | None]:
 def seconds(texts: Any, first: str = DAY_FIRST) -> NDArray[np.float64]:
     """Dates as seconds since 1970, UTC where a zone is given; NaN of what is none; (N,).
 
-    Args:
-        texts: an Arrow array of text.
-        first: what stands first in 01/02/03; where dots separate them and the year is last, that is the day.
+    What is `first` in 01/02/03 is told; where dots separate them and the year is last, that is the day.
     """
     if bool(pc.all(pc.fill_null(pc.match_substring_regex(texts, _ISO), True)).as_py()):
         words = pd.Series(texts.to_pandas(), dtype=object)
@@ -119,7 +118,7 @@ def are_compact(values: NDArray[np.float64]) -> bool:
 
 def _hours(texts: Any) -> NDArray[np.float64]:
     values = np.full(len(texts), np.nan)
-    clocked = np.flatnonzero(_matches(texts, CLOCKED))
+    clocked = np.flatnonzero(matches(texts, CLOCKED))
     read = _fields(texts.take(pa.array(clocked)), TIMES)
     if len(read.at):
         values[clocked[read.at]] = read_times(read)
@@ -127,7 +126,7 @@ def _hours(texts: Any) -> NDArray[np.float64]:
 
 
 def _fields(texts: Any, pattern: str) -> Fields:
-    at = np.flatnonzero(_matches(texts, pattern))
+    at = np.flatnonzero(matches(texts, pattern))
     found = pc.extract_regex(texts.take(pa.array(at)), pattern)
     names = [field.name for field in found.type]
     return Fields(at, {name: found.field(name).to_numpy(zero_copy_only=False) for name in names})
@@ -139,7 +138,3 @@ def _each(texts: Any, read: Any) -> NDArray[np.float64]:
     codes = pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False)
     found: NDArray[np.float64] = np.append(read(coded.dictionary), np.nan)[codes]
     return found
-
-
-def _matches(texts: Any, pattern: str) -> NDArray[np.bool_]:
-    return np.array(pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False), bool)

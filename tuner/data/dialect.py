@@ -110,7 +110,8 @@ def detect(path: Path, spec: DataSpec) -> Dialect:
         raise DataError(f"{where}: is empty; give a CSV file with a header and rows")
     if other := next((kind for start, kind in _OTHERS if start.match(body[0])), None):
         raise DataError(f"{where}: is {other}; give a CSV file, with the columns' names in its first line")
-    separator = _chosen(spec.separator) or (said[1] if said else _separator(body))
+    asked = SEPARATORS.get(spec.separator or "", spec.separator)
+    separator = asked or (said[1] if said else _separator(body))
     rows, starts = _rows(body, separator)
     width = _width(rows)
     titles = _titles(rows, width)
@@ -156,10 +157,6 @@ def _head(path: Path, encoding: str, where: str) -> list[str]:
 
 def _is_comment(line: str) -> bool:
     return line.startswith("#") or not line.strip()
-
-
-def _chosen(name: str | None) -> str | None:
-    return None if name is None else SEPARATORS.get(name, name)
 
 
 class _Bytes:

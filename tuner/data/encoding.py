@@ -17,10 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tuner.data import column, free_text
+from tuner.data import free_text
 from tuner.data.cells import TEXT, Cells
-from tuner.data.date_forms import DAY_FIRST, circle, compact, date_parts
+from tuner.data.date_forms import DAY_FIRST, compact
 from tuner.data.fitting import categories_of, cells_of, folded, places, table_of, without_missing
+from tuner.data.model_inputs import category_columns, date_columns, marked, number_columns
 from tuner.data.notation import PLAIN, Notation
 from tuner.data.notes import Notes, listed
 from tuner.data.options import Options
@@ -35,13 +36,12 @@ _BLOCK = 2048
 """So many rows fit into a cache, as columns are written across rows."""
 
 _SIDES = ("sine", "cosine")
-_Encoded = list[tuple[str, NDArray[Any]]]
 
 
 def fit(
     rows: pd.DataFrame, where: str, options: Options | None = None
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Decide how each column is read and encoded.
+    """Decide how each column is read and encoded, on the training rows.
 
     Numbers stay as they are, and words for true and false become 1 and 0; what is missing, or cannot be
     read, becomes the median, and a further column marks it. A date becomes days since the earliest one,
@@ -49,11 +49,6 @@ def fit(
     of day becomes hours, and these sine and cosine too. Free text becomes words, see `free_text`. A
     category gets a column of its own, and so does being missing; of more than 32 categories the rarer ones
     share one. A column that is all missing, the same in all rows, or a number of the row is left out.
-
-    Args:
-        rows: the training rows.
-        where: what errors are prefixed with.
-        options: what the study says of how columns are read.
 
     Returns:
         The encoding, ``{"columns": [{"name": ..., "kind": "number" | "date" | "category" | "text", ...}]}``,
@@ -111,14 +106,14 @@ def encode(
                 f"rows: have shape {np.shape(rows)}; give a data frame with the columns {listed(wanted)}"
             )
         rows = pd.DataFrame(rows, columns=wanted)
-    _check_present(rows, wanted)
+    check_present(rows, wanted)
     encoded = each(lambda table: _encode_column(rows[table["name"]], table), _in_order(tables), len(rows))
     parts = [part for column in encoded for part in column]
     x = np.empty((len(rows), len(parts)), np.float32)
 
     def write(start: int) -> None:
         block = slice(start, start + _BLOCK)
-        for i, (_, values) in enumerate(parts):
+        for i, values in enumerate(parts):
             x[block, i] = values[block]
 
     each(write, range(0, len(rows), _BLOCK), len(rows))
@@ -149,35 +144,17 @@ def _digest(values: list[Any]) -> str:
     return hashlib.sha256(json.dumps(rounded).encode()).hexdigest()[:12]
 
 
-def _encode_column(raw: pd.Series[Any], table: Mapping[str, Any]) -> _Encoded:
+def _encode_column(raw: pd.Series[Any], table: Mapping[str, Any]) -> list[NDArray[Any]]:
     cells, kind = cells_of(raw, table), table["kind"]
-    parts: list[NDArray[Any]]
     if kind == "date":
-        stamps = stamps_of(cells, table)
-        lost = np.isnan(stamps)
-        parts = date_parts(np.where(lost, table["fill_s"], stamps), table)
-    elif kind == "text":
+        return date_columns(stamps_of(cells, table), table)
+    if kind == "category":
+        return category_columns(*codes_of(cells, table), table)
+    if kind == "text":
         texts = categories_of(cells, table)
         lost = pc.is_null(texts).to_numpy(zero_copy_only=False)
-        parts = free_text.encoded(texts, table["words"])
-    elif kind == "category":
-        codes, lost = codes_of(cells, table)
-        if table.get("embedded"):
-            gone = lost & (codes < 0)
-            found = np.where(gone, len(table["categories"]) + 1, codes + 1) if table["missing"] else codes + 1
-            return [(table["name"], found)]
-        parts = [codes == i for i in range(len(table["categories"]))]
-        if table["other"]:
-            parts.append(~lost & (codes < 0))
-    else:
-        values = column.finite(values_of(cells, table))
-        lost = np.isnan(values)
-        parts = [np.where(lost, table["fill"], values) if lost.any() else values]
-        if table.get("periodic"):
-            parts += circle(parts[0] / 24)
-    if table["missing"]:
-        parts.append(lost)
-    return list(zip(_names(table), parts, strict=True))
+        return marked(free_text.encoded(texts, table["words"]), lost, table)
+    return number_columns(values_of(cells, table), table)
 
 
 def values_of(cells: Cells, table: Mapping[str, Any]) -> NDArray[np.float64]:
@@ -216,8 +193,6 @@ def codes_of(cells: Cells, table: Mapping[str, Any]) -> tuple[NDArray[Any], NDAr
     row = pc.fill_null(coded.indices, len(each)).to_numpy(zero_copy_only=False)
     codes = np.append(pc.fill_null(at, -1).to_numpy(zero_copy_only=False), -1)[row]
     lost = np.append(pc.is_null(each).to_numpy(zero_copy_only=False), True)[row]
-    if "fill" in table:
-        codes = np.where(lost, table["categories"].index(table["fill"]), codes)
     return codes, lost
 
 
@@ -255,7 +230,7 @@ def _named_parts(table: Mapping[str, Any]) -> list[str]:
 
 def _numbers_only(rows: pd.DataFrame | NDArray[Any], features: Sequence[str]) -> NDArray[np.float32]:
     if isinstance(rows, pd.DataFrame):
-        _check_present(rows, features)
+        check_present(rows, features)
         rows = (rows[list(features)] if features else rows).to_numpy()
     try:
         x = np.asarray(rows).astype(np.float32)
@@ -270,7 +245,12 @@ def _numbers_only(rows: pd.DataFrame | NDArray[Any], features: Sequence[str]) ->
     return x
 
 
-def _check_present(rows: pd.DataFrame, wanted: Sequence[str]) -> None:
+def check_present(rows: pd.DataFrame, wanted: Sequence[str]) -> None:
+    """Check that rows have these columns.
+
+    Raises:
+        DataError: they lack some.
+    """
     absent = [name for name in wanted if name not in rows.columns]
     if absent:
         raise DataError(

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from tuner.core.data_spec import DataSpec
 from tuner.data.arrays import Sequences
 from tuner.data.hashing import VERSION, Columns, HashedTable, Hashes, may_hold_words
+from tuner.data.notes import listed
 from tuner.data.source import Source
 from tuner.data.words import CATEGORY_MISSING
 
@@ -25,7 +26,6 @@ OPEN, TEST, LEFT_OUT = 0, 1, 2
 """What a row may be used for: to train on and be judged by, for the test, or not at all."""
 
 Roles = NDArray[np.uint8]
-_SHOWN = 10
 _DECIMAL_COMMA = r"^\s*([+-]?\d+),(\d+)\s*$"
 
 
@@ -160,11 +160,14 @@ class Fingerprint:
 
 @dataclass(frozen=True)
 class HashedSource:
-    """Data that was just read: its fingerprint, and its tables to hash over other columns."""
+    """Data that was just read: its fingerprint, and its inputs to hash over other columns.
+
+    Attributes:
+        tables: the inputs of the rows that are divided, ``"rows"``, and of the splits that the source brings.
+    """
 
     fingerprint: Fingerprint
-    inputs: HashedTable
-    provided: dict[str, HashedTable]
+    tables: dict[str, HashedTable]
 
     @classmethod
     def of(cls, found: Source, spec: DataSpec, file: str = "") -> HashedSource:
@@ -180,11 +183,11 @@ class HashedSource:
             hashed["test"] = found.test[0]
             parts["test"] = _rows(*found.test)
         rows = parts.pop("rows")
-        return cls(Fingerprint(rows, parts, file=file), hashed.pop("rows"), hashed)
+        return cls(Fingerprint(rows, parts, file=file), hashed)
 
     def row_hashes(self, names: Sequence[str], part: str = "rows") -> Hashes | None:
         """A hash of each row over these columns; None where one of them is gone."""
-        hashed = self.inputs if part == "rows" else self.provided[part]
+        hashed = self.tables[part]
         return hashed.rows(names) if set(names) <= hashed.columns.keys() else None
 
     def differences(self, old: Fingerprint) -> list[str]:
@@ -246,18 +249,12 @@ def _rows(inputs: HashedTable, target: HashedTable, *beside: HashedTable) -> Row
 
 
 def _compared(old: RowHashes, new: RowHashes, x: Hashes | None) -> list[str]:
-    """Clauses on what differs.
-
-    Args:
-        old: what was.
-        new: what is.
-        x: the hashes of the new rows over the old columns; None where these are not all there.
-    """
+    """Clauses on what differs; `x` are the new rows over the old columns, where these are all there."""
     found = []
     if gone := [name for name in old.columns if name not in new.columns]:
-        found.append(f"columns gone: {_some(gone)}")
+        found.append(f"columns gone: {listed(gone)}")
     if came := [name for name in new.columns if name not in old.columns]:
-        found.append(f"columns new: {_some(came)}")
+        found.append(f"columns new: {listed(came)}")
     for name, (kind, _) in {**old.columns, **old.others}.items():
         now = {**new.columns, **new.others}.get(name, (kind, ""))[0]
         if now != kind:
@@ -283,7 +280,7 @@ def _compared(old: RowHashes, new: RowHashes, x: Hashes | None) -> list[str]:
 
 def _changed(old: Columns, new: Columns) -> list[str]:
     changed = [name for name, told in old.items() if name in new and new[name] != told]
-    return [f"values changed in: {_some(changed)}"] if changed else []
+    return [f"values changed in: {listed(changed)}"] if changed else []
 
 
 def _labels(old: RowHashes, new: RowHashes) -> list[str]:
@@ -311,8 +308,3 @@ def _union(a: Hashes, b: Hashes) -> Hashes:
     most = np.maximum(*(np.searchsorted(np.sort(s), values, "right") - np.searchsorted(np.sort(s), values)
                         for s in (a, b)))  # fmt: skip
     return np.repeat(values, most)
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:_SHOWN])
-    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"

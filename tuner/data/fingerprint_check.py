@@ -106,12 +106,7 @@ def differences(
 ) -> list[str]:
     """How the data differs from the stored fingerprint, a clause each; none if there is no data.
 
-    Args:
-        spec: `[data]`.
-        folder: what relative paths start from.
-        fingerprint: the stored one.
-        memory: the data, where it was passed from Python.
-        files_only: whether no function is called; a file that has not changed is not parsed.
+    Of files only, no function is called, and a file that has not changed is not parsed.
     """
     digest = source.digest(spec, folder)
     old = Fingerprint.decode(fingerprint)

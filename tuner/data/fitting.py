@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tuner.core.column_spec import ColumnSpec
-from tuner.data import column, free_text
-from tuner.data.cells import TEXT, Cells
+from tuner.data import free_text
+from tuner.data.cells import TEXT, Cells, without
 from tuner.data.date_forms import DAY_S
-from tuner.data.notation import PLAIN
+from tuner.data.model_inputs import finite
+from tuner.data.notation import PLAIN, replaced
 from tuner.data.notes import Notes, open_number, written
 from tuner.data.options import Options
 from tuner.data.reading import ColumnReading
@@ -40,6 +42,8 @@ LONG_TEXT = 4
 
 _LEAST_ROWS, _LEAST_CONSTANT = 20, 3
 _SHOWN, _MOST_SENTINELS, _MANY = 10, 3, 10
+_BEGUN = r"^[\W_]{0,2}\d"
+_WHOLE = r"^(-?\d+)\.0+$"
 
 
 def table_of(reading: ColumnReading, options: Options, notes: Notes) -> dict[str, Any] | None:
@@ -82,25 +86,18 @@ def categories_of(cells: Cells, table: Mapping[str, Any]) -> Any:
 
 def without_missing(texts: Any) -> Any:
     """Categories with null for the words that say that there is none."""
-    gone = pc.is_in(texts, value_set=pa.array(CATEGORY_MISSING, TEXT))
-    return pc.if_else(gone, pa.scalar(None, TEXT), texts) if bool(pc.any(gone).as_py()) else texts
+    return without(texts, pc.is_in(texts, value_set=pa.array(CATEGORY_MISSING, TEXT)))
 
 
 def folded(texts: Any) -> Any:
     """By what texts are compared: without regard to case, 3.0 as 3."""
-    texts = pc.utf8_lower(pc.utf8_trim_whitespace(texts))
-    whole = pc.match_substring_regex(texts, _WHOLE)
-    return pc.replace_substring_regex(texts, _WHOLE, r"\1") if bool(pc.any(whole).as_py()) else texts
-
-
-_BEGUN = r"^[\W_]{0,2}\d"
-_WHOLE = r"^(-?\d+)\.0+$"
+    return replaced(pc.utf8_lower(pc.utf8_trim_whitespace(texts)), _WHOLE, r"\1")
 
 
 def _number(reading: ColumnReading, asked: ColumnSpec, notes: Notes) -> dict[str, Any] | None:
     """Of numbers, times of day and truth values."""
     name, kind, cells = reading.name, reading.kind, reading.cells
-    values = column.finite(reading.values if reading.values is not None else cells.numbers())
+    values = finite(reading.values if reading.values is not None else cells.numbers())
     lost = np.isnan(values)
     is_whole = not lost.any()
     if lost.all():
@@ -135,7 +132,7 @@ def _number(reading: ColumnReading, asked: ColumnSpec, notes: Notes) -> dict[str
     if kind == "time" and 0 <= known.min() <= known.max() < 24:
         table["periodic"] = True
     if reading.notation != PLAIN:
-        table["notation"] = reading.notation.to_table()
+        table["notation"] = asdict(reading.notation)
     if kind == "boolean":
         table |= {"true": list(reading.true), "false": list(reading.false)}
     return table
@@ -291,7 +288,15 @@ def _fill(known: NDArray[np.float64], asked: ColumnSpec) -> float:
     if asked.fill == "most frequent":
         values, counts = np.unique(known, return_counts=True)
         return float(values[np.argmax(counts)])
-    return column.median(known)
+    return median(known)
+
+
+def median(known: NDArray[np.float64]) -> float:
+    """The same as numpy's, which looks for NaN by sorting further."""
+    half = len(known) // 2
+    parted = np.partition(known, half)
+    upper = parted[half]
+    return float(upper if len(known) % 2 else np.mean([parted[:half].max(), upper]))
 
 
 def _not_so(reading: ColumnReading, asked: ColumnSpec) -> str:

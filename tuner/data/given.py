@@ -62,17 +62,15 @@ def opened(given: Any, target: str | None = None) -> pd.DataFrame | Arrays:
 
 
 def read(spec: DataSpec, folder: Path, memory: Any = None) -> Source:
-    """The rows of a source, or those that were passed from Python."""
-    return source.read(spec, folder) if memory is None else source_of(memory, spec)
-
-
-def source_of(given: Any, spec: DataSpec) -> Source:
-    """Rows in memory, as `source.read` reads a file's.
+    """The rows of a source, or those that were passed from Python.
 
     Raises:
         DataError: the data cannot be used.
+        PluginError: the reference to a function leads nowhere.
     """
-    found = opened(given, next(iter(spec.targets), None))
+    if memory is None:
+        return source.read(spec, folder)
+    found = opened(memory, next(iter(spec.targets), None))
     if isinstance(found, pd.DataFrame):
         return source.from_frame(found, spec)
     if len(spec.targets) > 1:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pandas.api import types
 
 from tuner.data.arrays import Sequences
+from tuner.data.cells import uncategorized
 
 VERSION = 1
 """Of the way in which hashes are made."""
@@ -110,9 +111,8 @@ def _of_runs(steps: Hashes, starts: NDArray[np.intp], lengths: NDArray[np.intp])
 
 def _numeric(values: pd.Series[Any]) -> tuple[str, Hashes | None]:
     """A type and the bits of numbers, truth values, dates and durations; None of text."""
+    values = uncategorized(values)
     dtype = values.dtype
-    if isinstance(dtype, pd.CategoricalDtype):
-        return _numeric(pd.Series(values.astype(dtype.categories.dtype)))
     if types.is_datetime64_any_dtype(dtype) or types.is_timedelta64_dtype(dtype):
         if isinstance(dtype, pd.DatetimeTZDtype):
             values = values.dt.tz_convert("UTC").dt.tz_localize(None)

@@ -14,21 +14,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tuner.core.data_spec import DataSpec
-from tuner.core.dataset import PADDING, UNKNOWN
-from tuner.data import arrays, encoding, pictures, sequences, texts
+from tuner.core.dataset import UNKNOWN
+from tuner.data import arrays, encoding, model_inputs, pictures, sequences, texts
 from tuner.data.arrays import Sequences, X
 from tuner.data.options import Options
 from tuner.errors import DataError
 
 
 def fit(x: X, spec: DataSpec, where: str, options: Options) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Decide how inputs are encoded.
-
-    Args:
-        x: the training rows.
-        spec: `[data]`.
-        where: what errors are prefixed with.
-        options: what the study says of how columns are read.
+    """Decide how inputs are encoded, on the training rows.
 
     Returns:
         The encoding, which says what it is of: ``"columns"``, see `encoding.fit`, and ``"steps"`` where these
@@ -48,7 +42,7 @@ def fit(x: X, spec: DataSpec, where: str, options: Options) -> tuple[dict[str, A
         length = min(x.shape[1], spec.length or x.shape[1])
         return {"tokens": {"known": max(int(x.max()), UNKNOWN) + 1, "length": length}}, ()
     if x.ndim == 3:
-        steps = arrays.ends(x)
+        steps = model_inputs.ends(x)
         length = min(int(steps.max()), spec.length or x.shape[1])
         masked = bool(steps.min() < length)
         return {"series": {"length": length, "features": x.shape[2], "masked": masked}}, ()
@@ -79,7 +73,7 @@ def encode(rows: Any, how: Mapping[str, Any], features: Sequence[str] = ()) -> N
         return texts.encode(rows, how["text"])
     if "images" in how and (found := pictures.encode(rows, how["images"])) is not None:
         return found
-    for kind, made in (("tokens", _tokens), ("series", _series), ("images", _images)):
+    for kind, made in (("tokens", model_inputs.tokens), ("series", _series), ("images", _images)):
         if kind in how:
             x = arrays.inputs(rows, "rows", "X", kind.removesuffix("s") if kind == "images" else kind)
             if not isinstance(x, np.ndarray):
@@ -107,27 +101,10 @@ def names(how: Mapping[str, Any]) -> tuple[str, ...]:
     return (*encoding.names(how), *[sequences.THERE] * is_masked(how))
 
 
-def _tokens(x: NDArray[np.int32], how: Mapping[str, Any]) -> NDArray[np.int32]:
-    """The first tokens of each row, (N, T); those that training did not reach are `UNKNOWN`."""
-    x = x[:, : how["length"]]
-    x = np.pad(x, ((0, 0), (0, how["length"] - x.shape[1])), constant_values=PADDING)
-    x = np.where(x < how["known"], x, UNKNOWN).astype(np.int32)
-    x[~(x != PADDING).any(axis=1), 0] = UNKNOWN
-    return x
-
-
 def _series(x: NDArray[np.float32], how: Mapping[str, Any]) -> NDArray[np.float32]:
-    """The last steps of each row, (N, T, F), and whether they are there where that is not said of all."""
     if x.shape[2] != how["features"]:
         raise DataError(f"rows: have {x.shape[2]} features at each step; the data had {how['features']}")
-    steps, length = arrays.ends(x), how["length"]
-    if x.shape[1] == length and not how["masked"] and steps.min(initial=length) == length:
-        return x
-    at = np.maximum(steps - length, 0)[:, None] + np.arange(length)
-    there = at < steps[:, None]
-    taken = np.take_along_axis(x, np.minimum(at, x.shape[1] - 1)[:, :, None], axis=1)
-    found: NDArray[np.float32] = np.where(there[:, :, None], taken, np.float32(0))
-    return np.concatenate([found, there[:, :, None].astype(np.float32)], axis=2) if how["masked"] else found
+    return model_inputs.series(x, how)
 
 
 def _images(x: NDArray[Any], how: Mapping[str, Any]) -> NDArray[Any]:

@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Dataset, FingerprintCheck, Task
-from tuner.data import column, given, plain_numbers, source, split, target, targets
+from tuner.data import given, plain_numbers, source, split, target, targets
 from tuner.data.arrays import Sequences, X, Y
+from tuner.data.cells import Cells
 from tuner.data.fingerprint import OPEN, TEST, Roles
-from tuner.data.fingerprint_check import CheckedSource
+from tuner.data.fingerprint_check import CheckedSource, stored_roles
+from tuner.data.notes import span
 from tuner.data.options import Options
-from tuner.data.reading import numbers, timestamps
+from tuner.data.reading import numbers, ordering
 from tuner.data.resampling import SearchRows, rows_of
 from tuner.data.source import Source
 from tuner.data.split import Parts
@@ -37,12 +39,13 @@ _SAID_BY = {
 def load(
     spec: DataSpec,
     folder: Path,
+    memory: Any = None,
     *,
     resampling: bool = False,
     check: FingerprintCheck | None = None,
     read: list[Source] | None = None,
 ) -> Dataset:
-    """Read, split and encode what `[data]` names.
+    """Read, split and encode what `[data]` names, or what was passed from Python.
 
     The test split is locked: its rows are dropped before anything is fitted, and no array, encoding
     or scale that comes back depends on their values. Nothing that is fitted depends on validation rows
@@ -51,6 +54,7 @@ def load(
     Args:
         spec: `[data]`.
         folder: what relative paths and ``./file.py`` references start from.
+        memory: the data, where it was passed from Python, as `given.opened` takes it.
         resampling: whether `Dataset.resampling` is wanted though the spec can do without it; it keeps
             the raw rows alive.
         check: the stored fingerprint to compare with. Where the data has changed, no row that was locked
@@ -64,51 +68,16 @@ def load(
         DataError: the data cannot be used; one line with what to do.
         PluginError: the reference to a function leads nowhere.
     """
-    file = source.digest(spec, folder) if check is not None else ""
+    file = source.digest(spec, folder) if check is not None and memory is None else ""
     # Held by no name here, so that each column is freed when it has been encoded.
     return _dataset(
-        replace(read.pop(), where=spec.source) if read else source.read(spec, folder),
+        replace(read.pop(), where=spec.source) if read else given.read(spec, folder, memory),
         spec, resampling, check, file,
     )  # fmt: skip
 
 
-def from_arrays(
-    x: Any, y: Any, spec: DataSpec, *, resampling: bool = False, check: FingerprintCheck | None = None
-) -> Dataset:
-    """Split and encode arrays in memory, as `load` does with files.
-
-    Args:
-        x: as `arrays.inputs` takes it.
-        y: N classes or numbers, or (N, T) numbers; goes with `x` by position, whatever its index.
-        spec: `[data]`, with ``source = "memory"``.
-        resampling: see `load`.
-        check: see `load`.
-
-    Raises:
-        DataError: the data cannot be used; one line with what to do.
-    """
-    return from_memory((x, y), spec, resampling=resampling, check=check)
-
-
-def from_memory(
-    memory: Any, spec: DataSpec, *, resampling: bool = False, check: FingerprintCheck | None = None
-) -> Dataset:
-    """Split and encode data that was passed from Python, as `load` does with files.
-
-    Args:
-        memory: as `given.opened` takes it.
-        spec: `[data]`, with ``source = "memory"``.
-        resampling: see `load`.
-        check: see `load`.
-
-    Raises:
-        DataError: the data cannot be used; one line with what to do.
-    """
-    return _dataset(given.source_of(memory, spec), spec, resampling, check)
-
-
 def _dataset(
-    found: Source, spec: DataSpec, resampling: bool, check: FingerprintCheck | None, file: str = ""
+    found: Source, spec: DataSpec, resampling: bool, check: FingerprintCheck | None, file: str
 ) -> Dataset:
     checked = CheckedSource(found, spec, check, file)
     read = target_of(found, spec)
@@ -142,11 +111,7 @@ def _dataset(
 def divided(found: Source, read: target.Target, spec: DataSpec, roles: Roles | None = None) -> Parts:
     """The splits, as positions in `read.rows`; the test's are the same whatever folds and reshuffle say.
 
-    Args:
-        found: the data.
-        read: its target.
-        spec: `[data]`.
-        roles: what each row is used for, where that is known; then only what is open is divided.
+    Where it is known what each row is used for, its role, only what is open is divided.
     """
     keys = split_keys(found, read, spec)
     judged, drawn = found.validation is None, not found.has_test
@@ -165,15 +130,7 @@ def divided(found: Source, read: target.Target, spec: DataSpec, roles: Roles | N
 def _search_rows(
     found: Source, x: X | dict[str, Any], read: target.Target, parts: Parts, spec: DataSpec
 ) -> SearchRows:
-    """All rows but the test's.
-
-    Args:
-        found: what stands beside the inputs.
-        x: the inputs, or their columns, which are taken.
-        read: the target.
-        parts: how it is divided.
-        spec: `[data]`.
-    """
+    """All rows but the test's; columns of inputs are taken out of `x`."""
     rows = np.sort(np.concatenate([parts.train, parts.validation]))
     provided = None if found.validation is None else _provided(found, found.validation, read, spec)
     if provided is not None:
@@ -244,15 +201,8 @@ def _places(y: NDArray[Any], labels: tuple[str, ...]) -> NDArray[np.int64]:
 
 
 def _folded(folds: tuple[Parts, ...]) -> str:
-    trained, judged = (
-        _range([len(getattr(part, name)) for part in folds]) for name in ("train", "validation")
-    )
+    trained, judged = (span([len(getattr(part, name)) for part in folds]) for name in ("train", "validation"))
     return f"{len(folds)} folds: every trial trains {len(folds)} times on {trained} rows, judged on {judged}"
-
-
-def _range(counts: list[int]) -> str:
-    low, high = min(counts), max(counts)
-    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def _reshuffled(rows: SearchRows) -> tuple[str, ...]:
@@ -268,30 +218,27 @@ def _reshuffled(rows: SearchRows) -> tuple[str, ...]:
 def split_keys(found: Source, read: target.Target, spec: DataSpec) -> NDArray[Any] | None:
     """What the rows of `read` are divided by, see `split.divide`; (N,) or None."""
     if spec.split == "group" and spec.group is not None:
-        raw = found.column("group", spec.group).iloc[read.rows]
-        if column.missing(raw).any():
+        cells = Cells(found.column("group", spec.group).iloc[read.rows])
+        if cells.missing.any():
             raise DataError(f"{found.where}: group: column '{spec.group}' has missing values; fill them in")
-        return column.text(raw)
+        return cells.labels()
     if spec.split == "time" and spec.time is not None:
-        times = timestamps(
-            found.column("time", spec.time).iloc[read.rows], spec.time, options_of(found, spec)
-        )
-        if times is None:
+        raw = found.column("time", spec.time).iloc[read.rows]
+        order = ordering(raw, spec.time, options_of(found, spec))
+        if order is None:
             raise DataError(
                 f"{found.where}: time: column '{spec.time}' holds values that are neither numbers nor "
                 "dates like 2024-12-31; correct them"
             )
-        return times if found.steps is None else found.steps[read.rows] - [spec.gap, 0]
+        return order.values if found.steps is None else found.steps[read.rows] - [spec.gap, 0]
     return read.values if read.task is Task.CLASSIFICATION else None
 
 
 def weights(found: Source, x: X, spec: DataSpec) -> NDArray[np.float64] | None:
-    """What each row of these inputs counts, (N,); None where the study or they have no such column.
+    """What each row counts of a source's inputs, or of those of a split that it brings, (N,).
 
-    Args:
-        found: the data.
-        x: its inputs, or those of a split that it brings.
-        spec: `[data]`.
+    Returns:
+        None where the study or they have no such column.
 
     Raises:
         DataError: there is no such column, or it holds what is no weight.
@@ -368,3 +315,24 @@ def _provided(
     if not np.isfinite(values).all():
         raise DataError(f"{found.where}: y_validation holds values that are no numbers; correct these rows")
     return inputs(found, raw_x, spec), values
+
+
+def split_rows(
+    spec: DataSpec, folder: Path, memory: Any = None, fingerprint: bytes | None = None, train: bool = False
+) -> tuple[X, NDArray[Any]]:
+    """Raw inputs of the validation split and their truth, as `Model.losses` takes them; none of the test.
+
+    Or those of the training split. An exported model is compared on them, or fitted to them.
+
+    Raises:
+        DataError: the data cannot be read.
+    """
+    found = given.read(spec, folder, memory)
+    read = target_of(found, spec)
+    if found.validation is not None and not train:
+        x, y = found.validation
+        return inputs(found, x, spec), targets.names_of(targets.again(read, y), read.labels)
+    parts = divided(found, read, spec, stored_roles(fingerprint))
+    chosen = parts.train if train or not len(parts.validation) else parts.validation
+    rows = rows_of(inputs(found, found.x, spec), read.rows[chosen])
+    return rows, targets.names_of(read.values[chosen], read.labels)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Task
-from tuner.data import arrays, given, source, target, targets
+from tuner.data import archives, arrays, given, source, target, targets
 from tuner.data.arrays import X, Y
 from tuner.data.fingerprint_check import stored_roles
 from tuner.data.load import divided, inputs, target_of, weights
@@ -57,12 +57,6 @@ def unlock(
 ) -> UnlockedRows:
     """Read the test split: the rows that every other way of reading leaves out, or the source's own.
 
-    Args:
-        spec: `[data]`.
-        folder: what relative paths and ``./file.py`` references start from.
-        memory: the data, where it was passed from Python.
-        fingerprint: the stored one, see `Dataset.fingerprint`.
-
     Raises:
         DataError: there is no test split, or it cannot be used.
     """
@@ -80,7 +74,7 @@ def unlock(
     rows, weight = read.rows[chosen], weights(found, found.x, spec)
     return UnlockedRows(
         rows_of(inputs(found, found.x, spec), rows),
-        targets.names_of(read.values[chosen], read.labels) if read.labels else read.values[chosen],
+        targets.names_of(read.values[chosen], read.labels),
         read.task,
         None if weight is None else weight[rows],
     )
@@ -93,11 +87,7 @@ def _provided(spec: DataSpec, folder: Path, memory: Any) -> tuple[X, Y]:
     if memory is not None:
         values = given.opened(memory, next(iter(spec.targets), None))
     elif path.suffix.lower() == ".npz":
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                values = {key: archive[key] for key in ("X_test", "y_test") if key in archive.files}
-        except (OSError, ValueError) as error:
-            raise DataError(f"{spec.source}: the test split cannot be read: {error}") from error
+        values = archives.arrays_of(path, ("X_test", "y_test"), spec.source)
     else:
         values = source.read_raw(spec, folder, source.reader(spec))
     if "X_test" not in values or "y_test" not in values:
@@ -111,8 +101,6 @@ def _columns(x: X) -> int:
 
 def _values(y: Y, read: target.Target, where: str) -> NDArray[Any]:
     values = targets.again(read, y)
-    if read.labels:
-        return targets.names_of(values, read.labels)
     if read.task is Task.REGRESSION and not np.isfinite(values).all():
         raise DataError(f"{where}: the test split holds targets that are no numbers; correct these rows")
-    return values
+    return targets.names_of(values, read.labels)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -62,10 +62,6 @@ class Notation:
     marks: bool = False
     mixed: bool = False
 
-    def to_table(self) -> dict[str, str]:
-        """As an encoding keeps it."""
-        return asdict(self)
-
 
 PLAIN = Notation()
 
@@ -105,7 +101,7 @@ class Written:
 
     def __init__(self, texts: Any) -> None:
         bare = _bare(pc.fill_null(texts, ""))
-        self._fits = _matches(bare, AROUND % TOKEN)
+        self._fits = matches(bare, AROUND % TOKEN)
         self._words = _truths(bare)
         bare = bare.filter(pa.array(self._fits))
         coded = pc.dictionary_encode(pc.replace_substring_regex(bare, TOKEN, "0"))
@@ -131,12 +127,12 @@ class Written:
             for shape, c in zip(self._shapes, counts, strict=True)
         ]
         factors = np.array(factors)[self._shape]
-        fits = _matches(self._body, body_of(notation.decimal, notation.thousands)) & ~np.isnan(factors)
+        fits = matches(self._body, body_of(notation.decimal, notation.thousands)) & ~np.isnan(factors)
         factors = factors[fits]
-        digits = _without(self._body.filter(pa.array(fits)), f"[{BETWEEN}{other_mark(notation.decimal)}]", "")
+        digits = replaced(self._body.filter(pa.array(fits)), f"[{BETWEEN}{other_mark(notation.decimal)}]", "")
         if notation.decimal == ",":
             digits = pc.replace_substring(digits, ",", ".")
-        sizes = _floats(_without(digits, f"[{MINUS}]", "-"))
+        sizes = _floats(replaced(digits, f"[{MINUS}]", "-"))
         # 44 / 100 is the float that 0.44 is; 44 * 0.01 is not always.
         shares = np.abs(factors) < 1
         sizes = np.where(shares, sizes / np.round(1 / np.where(shares, factors, 1.0)), sizes * factors)
@@ -159,7 +155,7 @@ class Written:
     @property
     def open_case(self) -> int | None:
         """A row with a number of two meanings, such as 1.234; None where there is none."""
-        both = self._is_number["."] & self._is_number[","] & _matches(self._body, r"[.,]\d")
+        both = self._is_number["."] & self._is_number[","] & matches(self._body, r"[.,]\d")
         return int(np.flatnonzero(self._fits)[int(np.argmax(both))]) if both.any() else None
 
     def unit(self) -> str:
@@ -199,7 +195,7 @@ class Written:
 
     @cached_property
     def _is_number(self) -> dict[str, NDArray[np.bool_]]:
-        return {mark: _matches(self._body, body_of(mark, other_mark(mark))) for mark in ".,"}
+        return {mark: matches(self._body, body_of(mark, other_mark(mark))) for mark in ".,"}
 
     def _bodies(self, bare: Any) -> Any:
         """The digits and what stands between them, without what surrounds them."""
@@ -222,18 +218,18 @@ def _bare(texts: Any) -> Any:
         texts = pa.array([in_ascii(text) for text in texts.to_pylist()], texts.type)
     if bool(pc.any(pc.match_substring_regex(texts, "[\"']")).as_py()):
         texts = pc.replace_substring_regex(pc.utf8_trim_whitespace(texts), QUOTED, r"\1\2\3")
-    return _without(texts, DASHED, r"\1")
+    return replaced(texts, DASHED, r"\1")
 
 
 def _truths(texts: Any) -> NDArray[np.float64]:
     """1 for true, 0 for false, infinities; NaN elsewhere; (N,)."""
     values = np.full(len(texts), np.nan)
-    for i in np.flatnonzero(_matches(texts, WORD)).tolist():
+    for i in np.flatnonzero(matches(texts, WORD)).tolist():
         values[i] = WORDS.get(str(texts[i].as_py()).strip().lower(), np.inf)
     return values
 
 
-def _without(texts: Any, pattern: str, instead: str) -> Any:
+def replaced(texts: Any, pattern: str, instead: str) -> Any:
     """With this pattern replaced, where there is any: looking is much cheaper than replacing."""
     found = bool(pc.any(pc.match_substring_regex(texts, pattern)).as_py())
     return pc.replace_substring_regex(texts, pattern, instead) if found else texts
@@ -243,5 +239,6 @@ def _floats(texts: Any) -> NDArray[np.float64]:
     return np.asarray(pc.cast(texts, pa.float64()).to_numpy(zero_copy_only=False), np.float64)
 
 
-def _matches(texts: Any, pattern: str) -> NDArray[np.bool_]:
+def matches(texts: Any, pattern: str) -> NDArray[np.bool_]:
+    """Which texts of an Arrow array a regular expression matches; (N,)."""
     return np.array(pc.match_substring_regex(texts, pattern).to_numpy(zero_copy_only=False), bool)

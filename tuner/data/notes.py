@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
 
 from tuner.data.reading import ColumnReading
-
-_SHOWN = 10
 
 
 class Notes:
@@ -63,11 +64,17 @@ class Notes:
         return tuple(text.format(listed(self.found[kind])) for kind, text in known if kind in self.found)
 
 
-def listed(names: Iterable[str]) -> str:
-    """The first ten of some names."""
+def listed(names: Iterable[str], most: int = 10) -> str:
+    """The first of some names, and how many more there are."""
     names = list(names)
-    shown = ", ".join(names[:_SHOWN])
-    return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def span(counts: Collection[int] | NDArray[np.intp]) -> str:
+    """``7``, or ``3 to 7``."""
+    low, high = int(min(counts)), int(max(counts))
+    return f"{low}" if low == high else f"{low} to {high}"
 
 
 def open_number(reading: ColumnReading) -> str:

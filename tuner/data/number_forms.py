@@ -9,10 +9,11 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from tuner.data.words import CURRENCIES, FAMILIES, SCALES
+from tuner.data.words import CURRENCIES, FAMILIES, INVISIBLE, SCALES
 
 SPACES = " \u00a0\u2009\u202f\u2007"
 """Blanks that separate thousands: also no-break, thin and figure space."""
@@ -123,6 +124,14 @@ def is_money(word: str) -> bool:
     """Whether this is a currency, as a word or a sign."""
     signs = [unicodedata.category(letter) == "Sc" for letter in word]
     return word.lower() in CURRENCIES or (any(signs) and len(word) <= 4 and (word[0].isalpha() or signs[0]))
+
+
+def word(value: Any) -> str:
+    """A value as the text that names it, without blanks around it; whole numbers as ``3``, never ``3.0``."""
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    return text.strip() if text.isascii() else re.sub(INVISIBLE, "", text).strip()
 
 
 def in_ascii(text: str) -> str:

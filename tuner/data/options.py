@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -48,6 +48,11 @@ class Options:
     def _of_all(self) -> ColumnSpec:
         table = {"decimal": self.decimal, "thousands": self.thousands, "date_format": self.date_format}
         return ColumnSpec.model_validate(table)
+
+    def asking(self, name: str, kind: str | None) -> Options:
+        """The same, where another kind is asked for in a column."""
+        own = self.columns.get(name, ColumnSpec()).model_copy(update={"kind": kind, "order": ()})
+        return replace(self, columns={**self.columns, name: own})
 
     def absent(self, name: str) -> tuple[Any, ...]:
         """What counts as missing in a column, beside the usual words."""

@@ -45,7 +45,7 @@ class Outline:
 def outline(spec: DataSpec, folder: Path, memory: Any = None) -> Outline:
     """What a study for these data follows from; encodes no more than some of the rows.
 
-    Args: and errors as those of `load.load` and `load.from_memory`.
+    Args and errors: as those of `load.load`.
     """
     found = given.read(spec, folder, memory)
     read = target_of(found, spec)

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from tuner.core.data_spec import DataSpec
 from tuner.core.words import count
-from tuner.data import column
 from tuner.errors import DataError, PluginError, first_line
 
 ENDINGS = frozenset({"bmp", "gif", "jpeg", "jpg", "pbm", "pgm", "png", "ppm", "tif", "tiff", "webp"})
@@ -141,7 +140,7 @@ def named(names: pd.Series[Any], folder: Path, where: str) -> list[Path]:
     Raises:
         DataError: a row names none.
     """
-    gone = column.missing(names)
+    gone = names.isna().to_numpy(bool) | np.array([not str(name).strip() for name in names], bool)
     if gone.any():
         raise DataError(
             f"{where}: image: {count(int(gone.sum()), 'row')} without the name of a file, the first is row "

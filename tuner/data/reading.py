@@ -21,6 +21,7 @@ from tuner.data import dates, notation, plain_numbers
 from tuner.data.cells import TEXT, Cells
 from tuner.data.date_forms import DAY_FIRST, MONTH_FIRST, compact
 from tuner.data.notation import PLAIN, Notation, Written
+from tuner.data.number_forms import other_mark
 from tuner.data.options import Options
 from tuner.data.threads import each
 from tuner.data.words import BOOLEANS
@@ -107,23 +108,15 @@ def read_column(name: str, raw: pd.Series[Any], options: Options) -> ColumnReadi
 
 def numbers(raw: pd.Series[Any], name: str, options: Options) -> NDArray[np.float64]:
     """Read a column that has to hold numbers, in its own notation; NaN where it does not; (N,)."""
-    own = options.columns.get(name, ColumnSpec()).model_copy(update={"kind": "number", "order": ()})
-    values = read_column(name, raw, replace(options, columns={name: own})).values
+    values = read_column(name, raw, options.asking(name, "number")).values
     return np.full(len(raw), np.nan) if values is None else values
-
-
-def timestamps(raw: pd.Series[Any], name: str, options: Options) -> NDArray[np.float64] | None:
-    """Read a column that orders rows, dates or numbers; None where any value is neither; (N,)."""
-    found = ordering(raw, name, options)
-    return None if found is None else found.values
 
 
 def ordering(raw: pd.Series[Any], name: str, options: Options) -> ColumnReading | None:
     """How a column that orders rows is read, as dates or numbers; None where any value is neither."""
     # Numbers with zeros in front are a category where nobody asks for numbers.
     for kind in (None, "number"):
-        own = options.columns.get(name, ColumnSpec()).model_copy(update={"kind": kind, "order": ()})
-        found = read_column(name, raw, replace(options, columns={name: own}))
+        found = read_column(name, raw, options.asking(name, kind))
         if found.values is not None:
             return found if np.isfinite(found.values).all() else None
     return None
@@ -332,7 +325,9 @@ def _settled(
 
 def _numbers_in(reading: ColumnReading, decimal: str, asked: ColumnSpec) -> ColumnReading:
     written = reading.written or Written(reading.known.texts)
-    how = Notation(decimal, _thousands(decimal, asked.thousands), written.unit(), written.has_marks())
+    other = other_mark(decimal)
+    thousands = other if asked.thousands in (None, other) else ""
+    how = Notation(decimal, thousands, written.unit(), written.has_marks())
     dot, comma = written.votes()
     if _decimal(asked) is None and dot and comma:
         how = replace(how, mixed=True)
@@ -344,8 +339,3 @@ def _decimal(asked: ColumnSpec) -> str | None:
     if asked.decimal is not None:
         return asked.decimal
     return {".": ",", ",": "."}.get(asked.thousands or "")
-
-
-def _thousands(decimal: str, asked: str | None) -> str:
-    other = "," if decimal == "." else "."
-    return other if asked in (None, other) else ""

@@ -84,8 +84,7 @@ def _recognized(old: Fingerprint, current: HashedSource) -> Roles:
 
 def is_locked(locked: tuple[LockedRows, ...], current: HashedSource, part: str = "rows") -> NDArray[np.bool_]:
     """Which rows of a part of the data equal one that was ever locked; (N,)."""
-    hashed = current.inputs if part == "rows" else current.provided[part]
-    found = np.zeros(hashed.count, np.bool_)
+    found = np.zeros(current.tables[part].count, np.bool_)
     for each in locked:
         x = current.row_hashes(each.names, part)
         if x is not None:
@@ -184,7 +183,7 @@ def _has_same_column(old: Fingerprint, current: HashedSource) -> bool:
     if len(np.unique(now.y)) > 1 and np.array_equal(old.rows.y, now.y):
         return True
     kept = [name for name, told in now.columns.items() if old.rows.columns.get(name) == told]
-    return any(len(np.unique(current.inputs.rows([name]))) > 1 for name in kept)
+    return any(len(np.unique(current.tables["rows"].rows([name]))) > 1 for name in kept)
 
 
 def _divide_new(
@@ -211,12 +210,8 @@ def _divide_new(
         mine[(mine == OPEN) & ~fresh & (keys > oldest)] = LEFT_OUT
     elif spec.split == "group":
         _, codes = np.unique(keys, return_inverse=True)
-        drawn = shares(_of_groups(keys), spec.seed) < share
+        drawn = shares(HashedTable(keys.reshape(-1, 1), ["group"]).rows(), spec.seed) < share
         locked, open_ = (np.isin(codes, codes[(mine == role) & ~fresh]) for role in (TEST, OPEN))
         mine[fresh] = np.where(locked | (drawn & ~open_), TEST, OPEN)[fresh]
         mine[(mine == OPEN) & locked] = LEFT_OUT
     roles[usable] = mine
-
-
-def _of_groups(keys: NDArray[Any]) -> Hashes:
-    return HashedTable(keys.reshape(-1, 1), ["group"]).rows()

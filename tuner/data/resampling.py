@@ -92,25 +92,25 @@ class SearchRows:
         The base split where there is no other one: in order of time, or where the source brings its
         validation split.
         """
+        return self._fitted(*self._drawn(seed))
+
+    def _drawn(self, seed: int) -> tuple[Rows, Rows]:
+        train, validation = self.train, self.validation
         if self.spec.split == "time" or self.provided is not None:
-            return self.base()
-        parts = split.redraw(self.keys, self.spec.split, self.train, self.validation, seed, self.where)
-        return self._fitted(parts.train, parts.validation)
+            return train, validation
+        parts = split.redraw(self.keys, self.spec.split, train, validation, seed, self.where)
+        return parts.train, parts.validation
 
     def evaluation_rows(self, seed: int) -> EvaluationRows:
         """The validation rows of what `draw` gives."""
-        train, validation = self.train, self.validation
-        if self.spec.split != "time" and self.provided is None:
-            parts = split.redraw(self.keys, self.spec.split, train, validation, seed, self.where)
-            train, validation = parts.train, parts.validation
+        train, validation = self._drawn(seed)
         x, y = self.provided or (rows_of(self.x, validation), self.y[validation])
         weight = self._judging_weight(validation)
         ids = np.arange(len(y)) if self.provided is not None else validation
         if self.spec.split == "group" and self.keys is not None and self.provided is None:
             ids = np.unique(self.keys, return_inverse=True)[1][validation]
         if self.task is not Task.CLASSIFICATION:
-            y = targets.names_of(y, self.pairs) if self.pairs else y
-            return EvaluationRows(ids, x, y, weight)
+            return EvaluationRows(ids, x, targets.names_of(y, self.pairs), weight)
         met = np.flatnonzero(np.isin(y, self.y[train]))
         names = np.array(self.labels, dtype=object)[y[met]]
         return EvaluationRows(ids[met], rows_of(x, met), names, None if weight is None else weight[met])

@@ -15,7 +15,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.core.dataset import UNKNOWN, Dataset
+from tuner.core.dataset import Dataset
+from tuner.data.model_inputs import token_counts
 from tuner.errors import DataError, near
 
 KINDS = ("none", "standard", "min-max", "quantile")
@@ -29,11 +30,8 @@ MOST_COUNTED = 1000
 """So many different tokens are counted for estimators that are no networks."""
 
 
-def _no_knots() -> NDArray[np.float32]:
-    return np.zeros((0, 0), np.float32)
-
-
 _CURVE = ("knots", "levels")
+_NO_KNOTS = np.zeros((0, 0), np.float32)
 
 
 @dataclass(frozen=True)
@@ -56,8 +54,8 @@ class Scaling:
     kind: str
     shift: NDArray[np.float32]
     factor: NDArray[np.float32]
-    knots: NDArray[np.float32] = field(default_factory=_no_knots)
-    levels: NDArray[np.float32] = field(default_factory=_no_knots)
+    knots: NDArray[np.float32] = field(default_factory=_NO_KNOTS.copy)
+    levels: NDArray[np.float32] = field(default_factory=_NO_KNOTS.copy)
     masked: bool = False
 
     @classmethod
@@ -153,10 +151,7 @@ def flat(scaling: Scaling, x: NDArray[Any], vocabulary: int = 0) -> NDArray[np.f
     """
     if not vocabulary:
         return scaling.apply(x).reshape(len(x), -1)
-    count = min(vocabulary, MOST_COUNTED)
-    at = np.arange(len(x))[:, None] * count + x
-    found = np.bincount(at[x < count], minlength=len(x) * count).reshape(len(x), count)
-    return np.asarray(found[:, UNKNOWN:], np.float32)
+    return token_counts(x, min(vocabulary, MOST_COUNTED))
 
 
 def width(data: Dataset) -> int:

@@ -8,7 +8,7 @@ them each begins.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tuner.core.data_spec import DataSpec
-from tuner.data import column, encoding
-from tuner.data.arrays import Sequences
+from tuner.data import encoding
+from tuner.data.arrays import Sequences, check_columns
+from tuner.data.cells import Cells
 from tuner.data.fitting import cells_of
+from tuner.data.notes import span
 from tuner.data.options import Options
 from tuner.data.reading import ColumnReading, ordering
-from tuner.errors import DataError, near
+from tuner.errors import DataError
 
 THERE = "there"
 """The name of the last feature of series that are not equally long."""
@@ -52,10 +54,8 @@ def found(frame: pd.DataFrame, spec: DataSpec, options: Options) -> Found:
         DataError: columns are missing, or hold what orders nothing.
     """
     where = spec.source
-    for key, name in (("sequence", spec.sequence), ("order", spec.order), ("time", spec.time)):
-        if name is not None and name not in frame.columns:
-            raise DataError(f"{where}: {key}: no column '{name}'; {near(name, list(frame.columns))}")
-    told, reading = _order_name(spec), None
+    check_columns(frame, {"sequence": spec.sequence, "order": spec.order, "time": spec.time}, where)
+    told, reading = spec.order or spec.time, None
     if told is not None:
         reading = ordering(frame[told], told, options)
         if reading is None:
@@ -145,15 +145,11 @@ def encode(rows: Any, how: Mapping[str, Any]) -> NDArray[np.float32]:
     return np.concatenate([found, there[:, :, None]], axis=2, dtype=np.float32) if steps["masked"] else found
 
 
-def _order_name(spec: DataSpec) -> str | None:
-    return spec.order or spec.time
-
-
 def _kept(spec: DataSpec, reading: ColumnReading | None) -> dict[str, Any]:
     """What `of_rows` has to know."""
     order: dict[str, Any] | None = None
     if reading is not None:
-        order = {"name": reading.name, "kind": reading.kind, "notation": reading.notation.to_table()}
+        order = {"name": reading.name, "kind": reading.kind, "notation": asdict(reading.notation)}
         if reading.kind == "date":
             order |= {"first": reading.first, "format": reading.form, "compact": reading.compact}
     return {"sequence": spec.sequence, "order": order, "window": spec.window}
@@ -165,9 +161,10 @@ def _runs(
     """The rows ordered by id, and by time within these; where each id begins, and how many rows it has."""
     codes = np.zeros(count, np.intp)
     if ids is not None:
-        if column.missing(ids).any():
+        cells = Cells(ids)
+        if cells.missing.any():
             raise DataError(f"{where}: sequence: column '{ids.name}' has missing values; fill them in")
-        codes = np.asarray(pd.factorize(column.text(ids))[0], np.intp)
+        codes = np.asarray(pd.factorize(cells.labels())[0], np.intp)
     order = np.argsort(codes, kind="stable") if times is None else np.lexsort((times, codes))
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     return order, starts, np.diff(starts, append=count)
@@ -187,7 +184,7 @@ def _of_ids(x: Sequences, spec: DataSpec) -> Found:
     there = np.flatnonzero(~goals.isna().any(axis=1).to_numpy(bool))
     y[ids[there]] = there  # rows are in their order, so the last one stays
     differs = int((goals.groupby(ids).nunique() > 1).any(axis=1).sum())
-    notes = [f"{len(x)} sequences of {_range(x.lengths)} steps, one for each '{spec.sequence}'."]
+    notes = [f"{len(x)} sequences of {span(x.lengths)} steps, one for each '{spec.sequence}'."]
     if differs:
         notes.append(f"The target differs within {differs} sequences: that of the last step is taken.")
     return Found(x, y, None, tuple(notes))
@@ -219,8 +216,3 @@ def _windows(x: Sequences, times: NDArray[np.float64] | None, spec: DataSpec) ->
         notes.append("The rows are not evenly spaced in time; a step is a row, whatever time has passed.")
     windows = Sequences(x.frame, places, np.full(len(places), spec.window), x.how)
     return Found(windows, y, np.stack([numbers[places], numbers[y]], axis=1), tuple(notes))
-
-
-def _range(lengths: NDArray[np.intp]) -> str:
-    low, high = int(min(lengths)), int(max(lengths))
-    return f"{low}" if low == high else f"{low} to {high}"

@@ -11,7 +11,6 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from tuner.core.data_spec import DataSpec
 from tuner.data import archives, arrays, bundled, pictures, sequences, table
 from tuner.data.arrays import Sequences, X, Y
 from tuner.data.hashing import HashedTable
+from tuner.data.notes import listed
 from tuner.data.options import Options
 from tuner.errors import DataError, TunerError, described, near
 
@@ -32,7 +32,8 @@ FORMS = (
     "./file.py:function"
 )
 _HERE = Path()
-_KEYS = ("X", "y", "X_validation", "y_validation", "X_test", "y_test")
+_TEST = ("X_test", "y_test")  # hashed, whatever they hold: they are checked when they are opened
+_KEYS = ("X", "y", "X_validation", "y_validation", *_TEST)
 GROUP = "tuner.sources"
 """The entry points that readers are registered under: of files by their suffix, of others by what stands
 before the colon. A reader is a function ``(spec, folder)`` that returns a data frame, (x, y), arrays by the
@@ -88,7 +89,7 @@ class Source:
         names = self.names
         if isinstance(self.x, pd.DataFrame | Sequences):
             names = tuple((self.x if isinstance(self.x, pd.DataFrame) else self.x.frame).columns)
-        raise DataError(f"{self.where}: {key}: no column '{name}'; {_near(name, [*names, *self.further])}")
+        raise arrays.no_column(name, [*names, *self.further], f"{self.where}: {key}")
 
 
 def read(spec: DataSpec, folder: Path) -> Source:
@@ -103,7 +104,7 @@ def read(spec: DataSpec, folder: Path) -> Source:
         PluginError: the reference to a function leads nowhere.
     """
     name, path = spec.source, _path(spec, folder)
-    if is_folder(name) or path.is_dir():
+    if name.endswith(("/", os.sep)) or path.is_dir():
         return _of_folder(path, spec)
     found = reader(spec)
     if found is None and ":" not in name:
@@ -146,11 +147,6 @@ def digest(spec: DataSpec, folder: Path) -> str:
         return ""
 
 
-def is_folder(name: str) -> bool:
-    """Whether a source is a folder of pictures."""
-    return name.endswith(("/", os.sep))
-
-
 def _of_folder(path: Path, spec: DataSpec) -> Source:
     """Pictures whose classes are the folders that they lie in."""
     if not path.is_dir():
@@ -180,13 +176,13 @@ def from_frame(
     if not spec.targets:
         raise DataError(
             f"{spec.source}: target is not given; name the column to predict, one of: "
-            f"{', '.join(_some(list(frame.columns)))}"
+            f"{listed(frame.columns, _SHOWN)}"
         )
     for name in spec.targets:
         if name not in frame.columns:
             one = "; there is one column only, so say separator in [data]" if len(frame.columns) == 1 else ""
-            told = _near(name, list(frame.columns))
-            raise DataError(f"{spec.source}: target: no column '{name}'; {told}{one}")
+            told = arrays.no_column(name, list(frame.columns), f"{spec.source}: target")
+            raise DataError(f"{told}{one}")
     # A column without a name is the row numbers that pandas and R write before each row.
     nameless = [name for name in frame.columns if name.startswith("Unnamed: ")]
     notes = ("A column without a name is left out; a name in the first line keeps it.",) if nameless else ()
@@ -205,9 +201,7 @@ def _of_pictures(frame: pd.DataFrame, spec: DataSpec, notes: tuple[str, ...], fo
     """The pictures of a column; of the others those that the study names divide and weigh them."""
     named = (("image", spec.image), ("group", spec.group), ("time", spec.time), ("weight", spec.weight))
     wanted = {key: name for key, name in named if name is not None}
-    for key, name in wanted.items():
-        if name not in frame.columns:
-            raise DataError(f"{spec.source}: {key}: no column '{name}'; {_near(name, list(frame.columns))}")
+    arrays.check_columns(frame, wanted, spec.source)
     x, told = pictures.read(
         pictures.named(frame[wanted.pop("image")], folder, spec.source), spec, spec.source
     )
@@ -289,10 +283,6 @@ def _table(values: Any) -> X:
     return array.reshape(len(array), 1) if array.ndim == 1 else array
 
 
-def _shape(x: Any) -> tuple[int, ...]:
-    return tuple(np.shape(x))
-
-
 def _validation(values: Mapping[str, Any], x: X, where: str, kind: str | None) -> tuple[X, Y] | None:
     provided = {f"{key}_validation" for key in ("X", "y")} & set(values)
     if not provided:
@@ -302,9 +292,9 @@ def _validation(values: Mapping[str, Any], x: X, where: str, kind: str | None) -
     judged, y = arrays.pair(values["X_validation"], values["y_validation"], where, "_validation", kind)
     if type(x) is not type(judged):
         raise DataError(f"{where}: X and X_validation differ in kind; give two arrays or two data frames")
-    if not arrays.are_alike(x, judged):
+    if isinstance(x, np.ndarray) and isinstance(judged, np.ndarray) and not arrays.are_alike(x, judged):
         raise DataError(
-            f"{where}: X_validation has shape {_shape(judged)}, but X has {_shape(x)}; only N may differ"
+            f"{where}: X_validation has shape {judged.shape}, but X has {x.shape}; only N may differ"
         )
     return judged, y
 
@@ -335,7 +325,7 @@ def sklearn(spec: DataSpec, folder: Path) -> Source:  # noqa: ARG001
 def npz(spec: DataSpec, folder: Path) -> Source:
     """Rows of an NPZ file."""
     wanted = {key for key in (*_KEYS, spec.group, spec.time, spec.weight) if key is not None}
-    return from_values(archives.arrays_of(_path(spec, folder), wanted, spec.source), spec)
+    return from_values(archives.arrays_of(_path(spec, folder), wanted, spec.source, _TEST), spec)
 
 
 def read_raw(spec: DataSpec, folder: Path, reader: str | None) -> Any:
@@ -359,11 +349,3 @@ def read_raw(spec: DataSpec, folder: Path, reader: str | None) -> Any:
 
 def _path(spec: DataSpec, folder: Path) -> Path:
     return folder / Path(spec.source).expanduser()
-
-
-def _near(name: str, names: list[str]) -> str:
-    return near(name, names if len(names) <= _SHOWN else get_close_matches(name, names, 8, 0.0))
-
-
-def _some(names: list[str]) -> list[str]:
-    return names if len(names) <= _SHOWN else [*names[:_SHOWN], f"and {len(names) - _SHOWN} more"]

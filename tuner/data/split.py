@@ -145,13 +145,6 @@ def folds(
     trained on all the rows before it (expanding window, the rows of scikit-learn's `TimeSeriesSplit`),
     so the oldest rows only train.
 
-    Args:
-        count: N.
-        keys: see `divide`.
-        spec: kind and seed.
-        number: how many folds.
-        where: what errors are prefixed with.
-
     Raises:
         DataError: there are fewer rows or groups than it takes.
     """

@@ -17,13 +17,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api import types
 
-from tuner.core.column_spec import ColumnSpec
 from tuner.core.dataset import Task
 from tuner.data import column
-from tuner.data.cells import Cells, word
+from tuner.data.cells import Cells
 from tuner.data.fitting import sentinels
+from tuner.data.model_inputs import finite
 from tuner.data.notation import PLAIN, Notation
-from tuner.data.notes import open_number, written
+from tuner.data.notes import listed, open_number, written
+from tuner.data.number_forms import word
 from tuner.data.options import Options
 from tuner.data.reading import ColumnReading, read_column, truths
 from tuner.data.words import BOOLEANS, MISSING, SENTINELS
@@ -65,10 +66,6 @@ class Target:
     notes: tuple[str, ...] = ()
     spelling: Spelling = field(default_factory=lambda: Spelling())
     labels: Mapping[str, tuple[str, str]] = field(default_factory=dict)
-
-    def again(self, y: pd.Series[Any]) -> NDArray[Any]:
-        """Read further rows in the same way: labels as text, or float64, NaN of what is no number; (M,)."""
-        return self.spelling.numbers(y) if self.task is Task.REGRESSION else self.spelling.labels(y)
 
 
 @dataclass(frozen=True)
@@ -129,14 +126,13 @@ def read(
         return _several(y, asked, where)
     name = str(y.name)
     options = options or Options()
-    own = options.columns.get(name, ColumnSpec())
-    asked = asked or (_ASKED.get(own.kind) if own.kind is not None else None)
-    plain = {**options.columns, name: own.model_copy(update={"kind": None, "order": ()})}
-    seen = _seen(name, y, replace(options, columns=plain), asked, where)
+    kind = options.asked(name).kind
+    asked = asked or (_ASKED.get(kind) if kind is not None else None)
+    seen = _seen(name, y, options.asking(name, None), asked, where)
     values = seen.values if seen.values is not None else np.full(len(y), np.nan)
     held = seen.cells.missing
     gone = held | seen.known.missing if seen.kind == "number" else held
-    gone = gone | (~np.isnan(values) & np.isnan(column.finite(values)))
+    gone = gone | (~np.isnan(values) & np.isnan(finite(values)))
     if gone.mean() >= 0.5:
         raise DataError(
             f"{where}: target: {int(gone.sum())} of {len(y)} values are missing; "
@@ -198,7 +194,7 @@ def named(name: str, classes: tuple[str, ...]) -> str | None:
     if name in classes:
         return name
     texts = np.array([name, *classes], dtype=object)
-    numbers = column.numbers(pd.Series(texts))
+    numbers = column.numbers(texts)
     keys = keys_of(texts, None if np.isnan(numbers).any() else numbers)
     return next((known for known, key in zip(classes, keys[1:], strict=True) if key == keys[0]), None)
 
@@ -247,8 +243,7 @@ def _seen(name: str, y: pd.Series[Any], options: Options, asked: str | None, whe
     if seen.kind == "number" and (seen.stray | seen.marked).any() and _are_names(seen):
         return ColumnReading(name, "category", seen.cells, seen.cells)
     if seen.kind == "date" or seen.codes is not None:
-        own = options.columns[name].model_copy(update={"kind": "number"})
-        return read_column(name, y, replace(options, columns={**options.columns, name: own}))
+        return read_column(name, y, options.asking(name, "number"))
     return seen
 
 
@@ -362,8 +357,7 @@ def _names(
         is_word = isinstance(key, str) or not any(map(str.isdigit, ranked[0]))
         names[key] = ranked[0] if is_word or usual else word(key)
         merged += [" = ".join(ranked[:_SHOWN])] if len(ranked) > 1 else []
-    more = f" and {len(merged) - _SHOWN} more" if len(merged) > _SHOWN else ""
-    return names, [f"Spellings of one class: {', '.join(merged[:_SHOWN])}{more}."] if merged else []
+    return names, [f"Spellings of one class: {listed(merged, _SHOWN)}."] if merged else []
 
 
 def _written(seen: ColumnReading) -> list[str]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from tuner.core.dataset import Task
 from tuner.data import column, target
+from tuner.data.notes import listed
 from tuner.data.options import Options
 from tuner.data.target import Target
 from tuner.errors import DataError
@@ -53,7 +54,7 @@ def read(
                 f"'{n}' holds {f'{k} classes' if k else 'numbers'}" for n, k in zip(names, kinds, strict=True)
             ]
             raise DataError(
-                f"{told}: {', '.join(words[:MOST_NAMED])}; give columns that are all numbers, or that have "
+                f"{told}: {listed(words, MOST_NAMED)}; give columns that are all numbers, or that have "
                 "two values each"
             )
         each = [target.read(y.iloc[:, i], Task.REGRESSION, told, options) for i in range(len(names))]
@@ -75,19 +76,25 @@ def read(
 
 def _are_numbers(found: Target) -> bool:
     """Whether its classes are whole numbers, which could be amounts as well."""
-    return not np.isnan(column.numbers(pd.Series(target.classes(found.values), dtype=object))).any()
+    return not np.isnan(column.numbers(target.classes(found.values))).any()
 
 
-def names_of(values: NDArray[Any], labels: Mapping[str, tuple[str, str]]) -> NDArray[np.object_]:
-    """The classes' names, (N, L), of labels that are 0 or 1."""
+def names_of(values: NDArray[Any], labels: Mapping[str, tuple[str, str]]) -> NDArray[Any]:
+    """The classes' names, (N, L), of labels that are 0 or 1; of other targets the values as they are."""
+    if not labels:
+        return values
     pairs = np.array(list(labels.values()), dtype=object)  # (L, 2)
     return np.asarray(np.take_along_axis(pairs.T, np.asarray(values, np.intp), axis=0))
 
 
 def again(found: Target, y: pd.Series[Any] | pd.DataFrame | NDArray[Any]) -> NDArray[Any]:
-    """Read further rows in the same way, see `Target.again`; float64 (M, T) or, 0 or 1, (M, L) of several."""
+    """Read further rows in the same way: classes as text, or float64, NaN of what is no number; (M,).
+
+    Of several columns float64 (M, T) or, 0 or 1, (M, L).
+    """
     if isinstance(y, pd.Series):
-        return found.again(y)
+        regression = found.task is Task.REGRESSION
+        return found.spelling.numbers(y) if regression else found.spelling.labels(y)
     if found.labels:
         columns = [pd.Series(each) for each in np.asarray(y, dtype=object).T]
         ones = [

@@ -21,6 +21,7 @@ from tuner.core.words import percent
 from tuner.data import free_text
 from tuner.data.arrays import inputs
 from tuner.data.cells import TEXT, Cells
+from tuner.data.encoding import check_present
 from tuner.errors import DataError
 
 MOST_TOKENS = 256
@@ -41,11 +42,6 @@ _BETWEEN = r"[^\p{L}\p{M}\p{N}]+"
 def fit(texts: pd.Series[Any], spec: DataSpec, where: str) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Choose the vocabulary and the length.
 
-    Args:
-        texts: those of the training rows.
-        spec: `[data]`.
-        where: what errors are prefixed with.
-
     Returns:
         The encoding, and what was done, a sentence each.
 
@@ -63,7 +59,7 @@ def fit(texts: pd.Series[Any], spec: DataSpec, where: str) -> tuple[dict[str, An
     if not ranked:
         other = "characters" if spec.tokens == "words" else "words"
         raise DataError(
-            f"{where}: text: no {_one(spec.tokens)} of '{texts.name}' stands in two training texts; "
+            f"{where}: text: no {spec.tokens[:-1]} of '{texts.name}' stands in two training texts; "
             f'name another column, or give tokens = "{other}"'
         )
     known = [tokens[code] for code in ranked[: spec.vocabulary]]
@@ -125,14 +121,10 @@ def of(rows: Any, how: Mapping[str, Any]) -> pd.Series[Any]:
     Raises:
         DataError: there are none.
     """
-    if isinstance(rows, pd.DataFrame) and how["name"] not in rows.columns:
-        found = ", ".join(map(str, rows.columns))
-        raise DataError(f"rows: columns are missing: {how['name']}; found: {found}")
-    texts: Any = rows
     if isinstance(rows, pd.DataFrame):
-        texts = rows[how["name"]]
-    elif not isinstance(rows, pd.Series):
-        texts = inputs(rows, "rows", "X")
+        check_present(rows, [how["name"]])
+        rows = rows[how["name"]]
+    texts = rows if isinstance(rows, pd.Series) else inputs(rows, "rows", "X")
     if not isinstance(texts, pd.Series):
         raise DataError(f"rows: hold no texts; give texts, or a data frame with the column {how['name']}")
     return texts
@@ -172,7 +164,3 @@ def _whole(value: Any) -> str | None:
 
 def _short(text: str) -> str:
     return text if len(text) <= _WIDE else f"{text[: _WIDE - 3]}..."
-
-
-def _one(tokens: str) -> str:
-    return tokens.removesuffix("s")

@@ -16,10 +16,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tuner.core.dataset import UNKNOWN
-from tuner.data import column, texts
+from tuner.data import texts
 from tuner.data.cells import Cells
 from tuner.data.encoding import codes_of, stamps_of, values_of
 from tuner.data.fitting import cells_of
+from tuner.data.model_inputs import finite
+from tuner.data.notes import listed
 from tuner.data.words import MISSING
 
 _LOG = logging.getLogger(__name__)
@@ -75,7 +77,7 @@ def _of_column(raw: pd.Series[Any], table: Mapping[str, Any]) -> Iterator[str]:
         what = "which training never had" + (", or rarely" if table["other"] else "")
         then = "they count as rare categories" if table["other"] else "they count as none of the known ones"
     else:
-        read = stamps_of(cells, table) if kind == "date" else column.finite(values_of(cells, table))
+        read = stamps_of(cells, table) if kind == "date" else finite(values_of(cells, table))
         odd, what = np.isnan(read), f"which cannot be read as {_KINDS.get(kind, 'numbers')}"
         then = "the training median is taken"
     odd = odd & ~gone
@@ -93,6 +95,4 @@ def _rows(where: NDArray[np.bool_], what: str = "") -> str:
 
 
 def _examples(values: pd.Series[Any]) -> str:
-    distinct = list(dict.fromkeys(repr(str(value)) for value in values))
-    more = f" and {len(distinct) - _SHOWN} more" if len(distinct) > _SHOWN else ""
-    return ", ".join(distinct[:_SHOWN]) + more
+    return listed(dict.fromkeys(repr(str(value)) for value in values), _SHOWN)

@@ -1,10 +1,13 @@
-"""Words that people write into cells: for missing values, truth values, months and currencies.
+"""What people write into cells: words for missing values, truth values, months, currencies; unseen letters.
 
 All of them are compared in lower case. What is added here changes how new studies read their columns; a model
 that is kept has the words for missing in its encoding.
 """
 
 from __future__ import annotations
+
+INVISIBLE = "[\u00ad\u200b-\u200f\u2060\ufeff]"
+"""Letters without width, which come along when a cell is copied."""
 
 CATEGORY_MISSING = (
     "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "?",

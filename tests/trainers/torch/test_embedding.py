@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from tests.loaded import from_arrays
 from tests.trainers.torch import plain
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Dataset
@@ -21,7 +22,7 @@ from tuner.core.job import Job
 from tuner.core.seeds import derive
 from tuner.core.training import TrialBatch
 from tuner.core.trial import LAYER_NORMS, Params, Reading, Trial
-from tuner.data import embedded, encode, from_arrays
+from tuner.data import embedded, encode
 from tuner.testing.trainer import blobs
 from tuner.trainers import load_model
 from tuner.trainers.torch.context import context_of
