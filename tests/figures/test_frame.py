@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.figures.parts import curve, frame, losses, record, space
+from tuner.core.columns import moments, param_columns
 from tuner.core.importances import Importances
 from tuner.core.objectives import Constraint, Objectives
 from tuner.core.reading_columns import ReadingColumns
 from tuner.core.trial import NUMBERS, Objective, Reading, TrialState
-from tuner.figures import Frame, moments, param_columns
+from tuner.figures import Frame
 from tuner.figures.points import kinds
 
 

@@ -6,6 +6,7 @@ from html import unescape
 from typing import Any
 
 import pytest
+from plotly.offline import get_plotlyjs
 
 from tests.figures.parts import HOSTILE, frame, losses
 from tuner import figures
@@ -18,7 +19,7 @@ def drawings(name: str) -> tuple[Drawing, Drawing]:
     return light, dark
 
 
-def stored(html: str) -> tuple[Drawing, list[tuple[list[Any], Any]]]:
+def stored(html: str) -> tuple[Drawing, list[tuple[list[Any], str, Any]]]:
     (text,) = re.findall(r'<script type="application/json">(.*?)</script>', html)
     light, changes = json.loads(text)
     return light, changes
@@ -26,7 +27,7 @@ def stored(html: str) -> tuple[Drawing, list[tuple[list[Any], Any]]]:
 
 def test_a_document_needs_nothing_beside_itself_and_may_use_nothing_else() -> None:
     body = figures.figure_html(*drawings("slices"))
-    page = figures.document("a title", body)
+    page = figures.document("a title", body, get_plotlyjs())
     library = max(re.findall(r"<script>(.*?)</script>", page, flags=re.DOTALL), key=len)
     ours = page.replace(library, "")
     assert len(library) > 1_000_000
@@ -53,7 +54,8 @@ def test_a_figures_texts_are_never_markup_and_it_comes_back_whole() -> None:
 def test_changes_turn_the_light_drawing_into_the_dark_one(name: str) -> None:
     light, dark = drawings(name)
     figure, changes = stored(figures.figure_html(light, dark))
-    for path, value in changes:
+    for path, kind, value in changes:
+        assert kind == "set"
         at: Any = figure
         for step in path[:-1]:
             at = at[step]

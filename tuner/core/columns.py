@@ -50,7 +50,6 @@ class Trials:
         ended_at: (N,) likewise.
         best_epoch: (N,) the best epoch; 0 for none.
         train_loss: (N,) at the best epoch, as the three that follow.
-        weights: (N,) how many weights its network has.
         imported: (N,) which trials were trained elsewhere; see `Origin`.
         named: (N,) the best epoch's other numbers by name: those that the objectives name, and further
             ones of the trainer's own.
@@ -72,7 +71,6 @@ class Trials:
     val_loss: Floats
     train_score: Floats
     val_score: Floats
-    weights: Floats
     imported: Bools
     named: Mapping[str, Floats]
 
@@ -192,16 +190,22 @@ def of_curves(curves: Mapping[int, Sequence[Reading]], objectives: Objectives) -
 
 def of_records(records: Sequence[TrialRecord], objectives: Objectives) -> dict[str, ArrayLike]:
     """Trials in the order of numbers, as `trials` takes them."""
-    plain = ("number", "state", "conclusive", "epochs", "seconds", "interruptions")
-    found: dict[str, ArrayLike] = {name: [getattr(each, name) for each in records] for name in plain}
-    found["value"] = [math.nan if each.value is None else each.value for each in records]
-    found["imported"] = [each.origin is Origin.IMPORTED for each in records]
+    found = of_rows(records)
     found["best_epoch"] = [each.best.epoch if each.best else 0 for each in records]
-    found |= {name: [getattr(each, name) or "" for each in records] for name in ("rule", "reason")}
-    found |= {name: moments([getattr(each, name) for each in records]) for name in ("started_at", "ended_at")}
     at_best = {**{name: name for name in BEST}, **{f"best.{name}": name for name in others(objectives)}}
     for key, name in at_best.items():
         found[key] = [each.best.get(name) if each.best else math.nan for each in records]
+    return found
+
+
+def of_rows(rows: Sequence[Any]) -> dict[str, ArrayLike]:
+    """What records of trials and their rows in the store alike say, as `trials` takes it."""
+    plain = ("number", "state", "conclusive", "epochs", "seconds", "interruptions")
+    found: dict[str, ArrayLike] = {name: [getattr(each, name) for each in rows] for name in plain}
+    found["value"] = [math.nan if each.value is None else each.value for each in rows]
+    found["imported"] = [each.origin == Origin.IMPORTED for each in rows]
+    found |= {name: [getattr(each, name) or "" for each in rows] for name in ("rule", "reason")}
+    found |= {name: moments([getattr(each, name) for each in rows]) for name in ("started_at", "ended_at")}
     return found
 
 
@@ -246,7 +250,6 @@ def trials(columns: Mapping[str, ArrayLike], epochs: Epochs, objectives: Objecti
         started_at=given("started_at", math.nan, float),
         ended_at=given("ended_at", math.nan, float),
         best_epoch=column("best_epoch", read(epochs.epoch.astype(float), 0.0), np.int64),
-        weights=given("weights", math.nan, float),
         imported=given("imported", False, bool),
         **{each: column(each, read(getattr(epochs, each)), float) for each in BEST},
         named={

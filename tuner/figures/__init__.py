@@ -3,34 +3,28 @@
 `Frame` holds the columns of a study, `find` gives a `Figure`, `plot` runs both halves.
 """
 
-from tuner.core.columns import Epochs, Trials, moments, param_columns
 from tuner.core.frame import Frame
 from tuner.figures.export import write_images
-from tuner.figures.figure import GROUP, Drawing, Figure, NothingToPlot, Option, find, names, plot, settings
+from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option, find, names, plot, settings
 from tuner.figures.page import document, figure_html
 from tuner.figures.theme import DARK, LIGHT, THEMES, Theme, safe
 from tuner.figures.within import Area, within
 
 __all__ = [
     "DARK",
-    "GROUP",
     "LIGHT",
     "THEMES",
     "Area",
     "Drawing",
-    "Epochs",
     "Figure",
     "Frame",
     "NothingToPlot",
     "Option",
     "Theme",
-    "Trials",
     "document",
     "figure_html",
     "find",
-    "moments",
     "names",
-    "param_columns",
     "plot",
     "safe",
     "settings",

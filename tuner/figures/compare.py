@@ -13,7 +13,7 @@ import numpy as np
 from tuner.core.frame import Frame
 from tuner.figures.convergence import AXES, BestSoFar, best_so_far, progress
 from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option
-from tuner.figures.numbers import listed, rising, spans_decades
+from tuner.figures.numbers import AXIS_DIGITS, listed, spans_decades
 from tuner.figures.theme import Theme, safe
 
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
@@ -65,7 +65,7 @@ def draw(columns: Compare, theme: Theme) -> Drawing:
                 "type": "scatter",
                 "mode": "lines",
                 "name": said,
-                "x": rising(best.x),
+                "x": listed(best.x, AXIS_DIGITS),
                 "y": listed(best.y, 6),
                 "text": [f"trial {number}" for number in best.number.tolist()],
                 "line": {
@@ -78,11 +78,10 @@ def draw(columns: Compare, theme: Theme) -> Drawing:
                 f"{safe(columns.metric)}: %{{y}}<extra></extra>",
             }
         )
-    layout = theme.layout(theme.axis(label), theme.axis(columns.metric, log=columns.log), showlegend=True)
-    if columns.others:
-        said = f"not shown, for their values are of another kind: {', '.join(columns.others)}"
-        layout["annotations"] = [theme.note(said)]
-    return {"data": traces, "layout": layout}
+    others = ", ".join(columns.others)
+    note = f"not shown, for their values are of another kind: {others}" if others else ""
+    y = theme.axis(columns.metric, log=columns.log)
+    return {"data": traces, "layout": theme.layout(theme.axis(label), y, note, showlegend=True)}
 
 
 def options(frame: Frame) -> Sequence[Option]:

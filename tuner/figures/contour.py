@@ -89,13 +89,9 @@ def data(frame: Frame, across: str = "", upward: str = "") -> Contour:
 
 
 def _medians(cell: Ints, value: Floats, cells: int) -> tuple[Floats, Ints]:
-    order = np.lexsort((value, cell))
-    count = np.bincount(cell, minlength=cells)
-    start = np.cumsum(count) - count
-    full = np.flatnonzero(count)
-    value, found = value[order], np.full(cells, np.nan)
-    low, high = start[full] + (count[full] - 1) // 2, start[full] + count[full] // 2
-    found[full] = (value[low] + value[high]) / 2
+    count, found = np.bincount(cell, minlength=cells), np.full(cells, np.nan)
+    for each in np.flatnonzero(count).tolist():
+        found[each] = np.median(value[cell == each])
     return found, count.astype(np.int64)
 
 

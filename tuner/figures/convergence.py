@@ -1,7 +1,4 @@
-"""Convergence: the best value so far over trials, epochs or seconds, beside the default configuration's.
-
-Which trials may be the best is the frame's decision.
-"""
+"""Convergence: the best value so far over trials, epochs or seconds, beside the default configuration's."""
 
 from __future__ import annotations
 
@@ -13,8 +10,8 @@ import numpy as np
 from tuner.core.columns import Floats, Ints
 from tuner.core.frame import Frame
 from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option
-from tuner.figures.numbers import listed, rising, spans_decades, window
-from tuner.figures.points import Points, hover, point_traces, scattered
+from tuner.figures.numbers import AXIS_DIGITS, listed, spans_decades, window
+from tuner.figures.points import Points, hover, of_default, point_traces, scattered
 from tuner.figures.theme import Theme
 
 AXES = {"trials": "trial", "epochs": "epochs trained, all trials", "seconds": "seconds since the start"}
@@ -89,11 +86,10 @@ def data(frame: Frame, axis: str = "trials", log: bool = False) -> Convergence:
         raise NothingToPlot("No trial has a value: this figure fills in once one has.")
     x = progress(frame, axis)
     value = frame.trials.value
-    first = value[frame.trials.number == 0]
     return Convergence(
         points=scattered(frame, x, value)[0],
         best_so_far=best_so_far(frame, x),
-        default=float(first[0]) if len(first) and np.isfinite(first[0]) else None,
+        default=of_default(frame, value),
         axis=axis,
         metric=frame.label(frame.objective.metric),
         log=log,
@@ -111,21 +107,19 @@ def draw(columns: Convergence, theme: Theme) -> Drawing:
             "type": "scatter",
             "mode": "lines",
             "name": "best so far",
-            "x": rising(columns.best_so_far.x),
+            "x": listed(columns.best_so_far.x, AXIS_DIGITS),
             "y": listed(columns.best_so_far.y, 6),
             "customdata": columns.best_so_far.number.tolist(),
             "line": {"shape": "hv", "color": theme.green, "width": 3},
             "hovertemplate": template,
         }
     )
-    shapes, notes = [], [theme.note(columns.points.note)] if columns.points.note else []
-    if columns.default is not None:
-        shapes.append(theme.across(columns.default))
-        notes.append(theme.across_label(columns.default, "default configuration", columns.log))
     y = theme.axis(columns.metric, log=columns.log)
     if columns.range:
         y["range"] = columns.range
-    layout = theme.layout(theme.axis(label), y, shapes=shapes, annotations=notes)
+    layout = theme.layout(theme.axis(label), y, columns.points.note, shapes=[])
+    if columns.default is not None:
+        theme.add_default(layout, columns.default, log=columns.log)
     return {"data": traces, "layout": layout}
 
 

@@ -1,7 +1,4 @@
-"""Learning curves: training and validation over epochs, the best few as lines, all others as bands.
-
-The frame says which numbers a reading has.
-"""
+"""Learning curves: training and validation over epochs, the best few as lines, all others as bands."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Figures as files: PNG and SVG through kaleido.
-
-Which figures of which study is the caller's business.
-"""
+"""Figures as files: PNG and SVG through kaleido."""
 
 from __future__ import annotations
 
@@ -17,16 +14,12 @@ FORMATS = ("png", "svg")
 """The kinds of pictures."""
 
 
-def write_images(
-    pictures: Sequence[tuple[Path, str, Drawing]], theme: Theme = LIGHT, width: int = 1000, height: int = 560
-) -> None:
+def write_images(pictures: Sequence[tuple[Path, str, Drawing]], theme: Theme = LIGHT) -> None:
     """Write pictures with one browser, each PNG or SVG as its file's name ends.
 
     Args:
         pictures: for each the file, which is replaced, its heading, any text, and what `plot` made.
         theme: the ground's colour.
-        width: in pixels.
-        height: in pixels.
 
     Raises:
         PluginError: kaleido or a Chromium that it can use is missing, or the ending is another.
@@ -43,7 +36,7 @@ def write_images(
         {
             "fig": _titled(drawing, title, theme),
             "path": str(path),
-            "opts": {"format": path.suffix[1:], "width": width, "height": height, "scale": 2},
+            "opts": {"format": path.suffix[1:], "width": 1000, "height": 560, "scale": 2},
         }
         for path, title, drawing in pictures
     ]

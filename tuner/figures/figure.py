@@ -1,7 +1,4 @@
-"""Figure: a data half and a drawing half under a name; options; finding and plotting one.
-
-What a figure shows is said in its own file.
-"""
+"""Figure: a data half and a drawing half under a name; options; finding and plotting one."""
 
 from __future__ import annotations
 
@@ -184,13 +181,7 @@ def settings(figure: Figure[Any], frame: Frame, given: Mapping[str, Any] | None 
 def plot(
     figure: Figure[Any], frame: Frame, theme: Theme = LIGHT, given: Mapping[str, Any] | None = None
 ) -> Drawing:
-    """Both halves, one after the other.
-
-    Args:
-        figure: what to draw.
-        frame: of which study.
-        theme: in which colours.
-        given: options' values by name; those left out have their defaults.
+    """Both halves, one after the other; options that are not given have their defaults.
 
     Returns:
         ``data`` and ``layout``. The layout's ``uirevision`` stays the same while the options do,

@@ -1,7 +1,4 @@
-"""Importances: how much each parameter explains of the value and, beside it, of the gap.
-
-The shares come with the frame.
-"""
+"""Importances: how much each parameter explains of the value and, beside it, of the gap."""
 
 from __future__ import annotations
 
@@ -144,7 +141,7 @@ def draw(columns: ImportanceData, theme: Theme) -> Drawing:
         range=[0, min(_ROOM * longest, 1.0) or 1],
     )
     told = "; ".join(filter(None, (f"of {words.count(columns.trials, 'trial')}", columns.opinion)))
-    layout = theme.layout(x, y, barmode="group", bargap=0.3, annotations=[theme.note(told)])
+    layout = theme.layout(x, y, told, barmode="group", bargap=0.3)
     layout["margin"]["l"] = max(64, 20 + 7 * max(map(len, names)))
     return {"data": traces, "layout": layout}
 

@@ -11,9 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tsdownsample import MinMaxDownsampler
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
-Bools = NDArray[np.bool_]
+from tuner.core.columns import Bools, Floats, Ints
 
 _EXTREMES: Any = MinMaxDownsampler()  # type: ignore[no-untyped-call]
 
@@ -22,6 +20,9 @@ DIGITS = 4
 
 POINT_DIGITS = 8
 """Significant digits of a trial's point, whose numbers are shown on hover."""
+
+AXIS_DIGITS = 7
+"""Significant digits of positions on a long axis."""
 
 _MOST_DIGITS = 15
 
@@ -34,20 +35,23 @@ def listed(values: Any, digits: int = DIGITS) -> list[float | None]:
     """
     array = np.asarray(values, dtype=float)
     finite = np.isfinite(array)
-    digits = _fine(array[finite], digits)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        size = np.floor(np.log10(np.abs(np.where(finite & (array != 0), array, 1.0))))
-        # Whole powers of ten are exact, so that dividing by one gives the shortest decimal.
-        power = 10.0 ** np.clip(np.abs(digits - 1 - size), 0, 300)
-        fine = np.round(array * power) / power
-        coarse = np.round(array / power) * power
-        rounded = np.where(size < digits, fine, coarse)
+    rounded = significant(array, _fine(array[finite], digits))
     if finite.all():
         found: list[float | None] = rounded.tolist()
         return found
     sparse = rounded.astype(object)
     sparse[~finite] = None
     return list(sparse)
+
+
+def significant(values: NDArray[np.floating[Any]], digits: int) -> Floats:
+    """The nearest numbers of so many significant digits; those that are not finite stay as they are."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        size = np.floor(np.log10(np.abs(np.where(np.isfinite(values) & (values != 0), values, 1.0))))
+        # Whole powers of ten are exact, so that dividing by one gives the shortest decimal.
+        power = 10.0 ** np.clip(np.abs(digits - 1 - size), 0, 300)
+        fine, coarse = np.round(values * power) / power, np.round(values / power) * power
+        return np.asarray(np.where(size < digits, fine, coarse), np.float64)
 
 
 def _fine(values: Floats, digits: int) -> int:
@@ -69,11 +73,6 @@ def colour_ends(values: Floats) -> tuple[float, float]:
     low, high = (float(q) for q in np.quantile(values, (0.02, 0.98)))
     size = max(abs(low), abs(high))
     return (low, high) if high - low > 1e-6 * size else (low, low + (0.1 * size or 1.0))
-
-
-def rising(values: Any, digits: int = 7) -> list[float | None]:
-    """As `listed`, for positions on a long axis, which need more digits."""
-    return listed(values, digits)
 
 
 def thinned(rows: Ints, keep: Bools, most: int) -> Ints:
@@ -110,31 +109,22 @@ def gapped(values: NDArray[Any], ends: Ints) -> Floats:
     return np.insert(np.asarray(values, dtype=float), ends, np.nan)
 
 
-def smoothed(y: Floats, weight: float, starts: Ints | None = None) -> Floats:
+def smoothed(y: Floats, weight: float) -> Floats:
     """An exponential moving average, without the bias of its first value (as TensorBoard has it).
 
     Args:
-        y: (E,) lines end to end; `nan` is passed over.
+        y: (E,) a line; `nan` is passed over.
         weight: 0 for none, towards 1 for much.
-        starts: where lines start; one line when left out.
     """
     if not 0 < weight < 1:
         return np.asarray(y, dtype=float)
-    found = np.empty(len(y))
-    fresh = np.zeros(len(y), dtype=bool)
-    fresh[: 1 if starts is None else 0] = True
-    if starts is not None:
-        fresh[starts[starts < len(y)]] = True
+    found = np.full(len(y), np.nan)
     last, debias = 0.0, 0.0
-    for i, (value, first) in enumerate(zip(y.tolist(), fresh.tolist(), strict=True)):
-        if first:
-            last, debias = 0.0, 0.0
+    for i, value in enumerate(y.tolist()):
         if np.isfinite(value):
             last = weight * last + (1 - weight) * value
             debias = weight * debias + (1 - weight)
             found[i] = last / debias
-        else:
-            found[i] = np.nan
     return found
 
 

@@ -1,7 +1,4 @@
-"""Outcomes: how the trials ended, in all and over one parameter's range.
-
-Which rule is sensible is not judged here.
-"""
+"""Outcomes: how the trials ended, in all and over one parameter's range."""
 
 from __future__ import annotations
 

@@ -1,18 +1,12 @@
-"""Page: a self-contained HTML document with figures that follow the reader's dark mode.
-
-The caller chooses its texts and figures.
-"""
+"""Page: a self-contained HTML document with figures that follow the reader's dark mode."""
 
 from __future__ import annotations
 
 import html
 import json
-from collections.abc import Iterator
-from typing import Any
 
+from tuner.figures.difference import changes
 from tuner.figures.figure import Drawing
-
-Step = str | int
 
 STYLE = """
 :root { --paper: #fff; --ground: #f4f5f7; --text: #1a1b1e; --quiet: #5c636a; --line: #dfe3e8;
@@ -66,9 +60,10 @@ function draw(place) {
   if (!known.has(place)) known.set(place, JSON.parse(place.nextElementSibling.textContent));
   const [light, changes] = known.get(place);
   const figure = structuredClone(light);
-  for (const [path, value] of dark.matches && !printing ? changes : []) {
-    const last = path.at(-1);
-    path.slice(0, -1).reduce((at, step) => at[step], figure)[last] = value;
+  for (const [path, kind, value] of dark.matches && !printing ? changes : []) {
+    const last = path.at(-1), place = path.slice(0, -1).reduce((at, step) => at[step], figure);
+    if (kind === "delete") delete place[last];
+    else place[last] = kind === "extend" ? [...place[last], ...value] : value;
   }
   if (printing) figure.layout.width = paperWidth;
   return Plotly.react(place, figure.data, figure.layout, config);
@@ -100,7 +95,7 @@ def figure_html(light: Drawing, dark: Drawing, height: int = 380) -> str:
         dark: the same for a dark one; only differences are stored.
         height: in pixels.
     """
-    text = json.dumps([light, list(_differences(light, dark))], allow_nan=False, separators=(",", ":"))
+    text = json.dumps([light, list(changes(light, dark))], allow_nan=False, separators=(",", ":"))
     # "</script>" and "<!--" in a text would end or hide the element that holds it.
     text = text.replace("<", "\\u003c")
     return (
@@ -108,37 +103,16 @@ def figure_html(light: Drawing, dark: Drawing, height: int = 380) -> str:
     )
 
 
-def document(title: str, body: str, library: str | None = None, style: str = "") -> str:
+def document(title: str, body: str, library: str, style: str = "") -> str:
     """A page that needs nothing beside itself, not even a network, and could not use one.
 
     Args:
         title: the window's title, any text.
         body: HTML, with figures of `figure_html`.
-        library: the text of plotly.js; None: the whole one that comes with Plotly, which is three
-            times as large as the one with cartesian figures alone.
+        library: the text of plotly.js.
         style: CSS behind `STYLE`.
     """
-    if library is None:
-        from plotly.offline import get_plotlyjs
-
-        library = get_plotlyjs()
     script = _SCRIPT.replace("CONFIG", json.dumps(_CONFIG)).replace("WIDTH", str(_PAPER_WIDTH))
     return _DOCUMENT.format(
         title=html.escape(title), style=STYLE + style, body=body, library=library, script=script
     )
-
-
-def _differences(one: Any, other: Any, path: tuple[Step, ...] = ()) -> Iterator[tuple[tuple[Step, ...], Any]]:
-    """What turns one drawing into the other: (path, value); theirs are the same keys at every place."""
-    if isinstance(one, dict) and isinstance(other, dict) and one.keys() == other.keys():
-        for key in one:
-            yield from _differences(one[key], other[key], (*path, key))
-    elif _are_tables(one) and _are_tables(other) and len(one) == len(other):
-        for i, (a, b) in enumerate(zip(one, other, strict=True)):
-            yield from _differences(a, b, (*path, i))
-    elif one != other:
-        yield path, other
-
-
-def _are_tables(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)

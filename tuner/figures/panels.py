@@ -1,7 +1,4 @@
-"""Panels: a number of every trial against several parameters, side by side, each with its trend.
-
-The figure chooses that number.
-"""
+"""Panels: a number of every trial against several parameters, side by side, each with its trend."""
 
 from __future__ import annotations
 
@@ -14,9 +11,10 @@ import numpy as np
 from tuner.core import words
 from tuner.core.columns import Floats
 from tuner.core.frame import Frame
-from tuner.figures.figure import Drawing, NothingToPlot
-from tuner.figures.numbers import Bins, binned, grouped, listed, window
-from tuner.figures.points import MOST, Points, hover, point_traces, scattered
+from tuner.core.trial import TrialState
+from tuner.figures.figure import Drawing, NothingToPlot, Option, parameter_option
+from tuner.figures.numbers import Bins, binned, grouped, listed, spans_decades, window
+from tuner.figures.points import MOST, Points, hover, of_default, point_traces, scattered
 from tuner.figures.scale import Scale
 from tuner.figures.theme import Theme, safe
 
@@ -72,7 +70,7 @@ def panels(
 
     Args:
         frame: the study.
-        y: `nan` where a trial has none.
+        y: `nan` where a trial has none; of those that failed it does not count.
         label: what y is.
         parameters: names; more than `MOST_PANELS` are left out.
         log: whether y stands on a logarithmic axis.
@@ -81,6 +79,7 @@ def panels(
     Raises:
         NothingToPlot: no trial has a y, or no parameter is chosen.
     """
+    y = np.where(frame.trials.is_(TrialState.FAILED), np.nan, y)
     if not np.isfinite(y).any():
         none = f"No trial has a {label}"
         raise NothingToPlot(
@@ -92,7 +91,6 @@ def panels(
         raise NothingToPlot("No parameter is chosen: choose one or more above the figure.")
     chosen = parameters[:MOST_PANELS]
     most = max(FEWEST_POINTS, MOST // len(chosen))
-    first = y[frame.trials.number == 0]
     seen = window(y, log, minimize)
     return Panels(
         panels=tuple(_panel(frame, y, name, most) for name in chosen),
@@ -100,7 +98,15 @@ def panels(
         log=log,
         range=seen,
         outside=_beyond(y, seen, log),
-        default=float(first[0]) if len(first) and np.isfinite(first[0]) else None,
+        default=of_default(frame, y),
+    )
+
+
+def panel_options(frame: Frame, y: Floats, explains: str) -> Sequence[Option]:
+    """The parameters, at first those that explain y (N,) most, and y's scale."""
+    return (
+        parameter_option(frame, "parameters", "parameters", explains=explains, several=4),
+        Option("log", "log scale", spans_decades(y)),
     )
 
 
@@ -158,13 +164,9 @@ def draw(columns: Panels, theme: Theme) -> Drawing:
     if columns.outside:
         beyond = f"{words.count(columns.outside, 'trial')} beyond the axis: zoom out to see"
         note = f"{note}; {beyond}" if note else beyond
-    layout = theme.layout(axes.pop("xaxis"), axes.pop("yaxis"), **axes)
-    layout["annotations"] = [theme.note(note)] if note else []
+    layout = theme.layout(axes.pop("xaxis"), axes.pop("yaxis"), note, **axes)
     if columns.default is not None and rows == 1:
-        layout["shapes"] = [theme.across(columns.default)]
-        layout["annotations"].append(
-            theme.across_label(columns.default, "default configuration", columns.log)
-        )
+        theme.add_default(layout, columns.default, log=columns.log)
     return {"data": traces, "layout": layout}
 
 

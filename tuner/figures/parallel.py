@@ -16,7 +16,7 @@ from tuner.core.columns import Floats, Ints
 from tuner.core.frame import Frame
 from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option, parameter_option
 from tuner.figures.numbers import listed, spans_decades, thinned
-from tuner.figures.points import left_out
+from tuner.figures.points import left_out, not_drawn
 from tuner.figures.scale import Scale
 from tuner.figures.theme import Theme, faint, safe
 
@@ -126,14 +126,12 @@ def draw(columns: Parallel, theme: Theme) -> Drawing:
     rows = np.flatnonzero(columns.selected)
     if len(rows):
         traces.append(_lines(columns, rows, "selected", theme.red, 3, 1))
-    notes = []
+    labels = []
     for i, scale in enumerate(columns.scales):
-        notes += _labels(scale, i, theme)
+        labels += _labels(scale, i, theme)
     low, high = columns.values
-    notes += [_label(axes - 1, 0, f"{low:.3g}", theme), _label(axes - 1, 1, f"{high:.3g}", theme)]
-    few = f"{len(columns.number):,} of {columns.total:,} trials drawn: the best, the selected and a sample"
-    said = "; ".join(filter(None, [few if columns.total > len(columns.number) else "", columns.missing]))
-    notes += [theme.note(said)] if said else []
+    labels += [_label(axes - 1, 0, f"{low:.3g}", theme), _label(axes - 1, 1, f"{high:.3g}", theme)]
+    note = not_drawn(len(columns.number), columns.total, columns.missing)
     upright = {"type": "line", "y0": 0, "y1": 1, "line": {"color": theme.muted, "width": 1}, "layer": "below"}
     names = [safe(name, 18) for name in (*(scale.name for scale in columns.scales), columns.metric)]
     x = theme.axis(
@@ -145,9 +143,8 @@ def draw(columns: Parallel, theme: Theme) -> Drawing:
         range=[-0.15, axes - 0.6],
     )
     y = theme.axis(visible=False, range=[-0.08, 1.05])
-    layout = theme.layout(
-        x, y, shapes=[{**upright, "x0": i, "x1": i} for i in range(axes)], annotations=notes
-    )
+    layout = theme.layout(x, y, note, shapes=[{**upright, "x0": i, "x1": i} for i in range(axes)])
+    layout["annotations"] += labels
     # A box over an axis selects the lines through it.
     layout |= {"dragmode": "select", "modebar": {"add": ["select2d", "lasso2d"]}}
     return {"data": traces, "layout": layout}

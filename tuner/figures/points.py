@@ -1,7 +1,4 @@
-"""Points: trials as a scatter, marked by how they ended, with the selected ones ringed.
-
-The figure chooses the two axes.
-"""
+"""Points: trials as a scatter, marked by how they ended, with the selected ones ringed."""
 
 from __future__ import annotations
 
@@ -57,12 +54,7 @@ def kinds(frame: Frame) -> Texts:
 
 
 def left_out(frame: Frame, missing: Bools) -> str:
-    """What is said of trials that have no place in a figure: ``left out: 2 failed, 1 diverged``.
-
-    Args:
-        frame: the study.
-        missing: (N,) which have none.
-    """
+    """What is said of trials, (N,), that have no place in a figure: ``left out: 2 failed, 1 diverged``."""
     ends, counts = np.unique(frame.endings[missing].astype(str), return_counts=True)
     told = [
         f"{count:,} {end}"
@@ -70,6 +62,12 @@ def left_out(frame: Frame, missing: Bools) -> str:
         for end, count in zip(ends.tolist(), counts.tolist(), strict=True)
     ]
     return f"left out: {', '.join(told)}" if told else ""
+
+
+def not_drawn(drawn: int, total: int, missing: str) -> str:
+    """What is said of trials that a figure does not show: those that were thinned out, and `left_out`."""
+    few = f"{drawn:,} of {total:,} trials drawn: the best, the selected and a sample" if total > drawn else ""
+    return "; ".join(filter(None, [few, missing]))
 
 
 @dataclass(frozen=True)
@@ -100,8 +98,7 @@ class Points:
     @property
     def note(self) -> str:
         """What is said of points that are not drawn."""
-        few = f"{len(self):,} of {self.total:,} trials drawn: the best, the selected and a sample"
-        return "; ".join(filter(None, [few if self.total > len(self) else "", self.missing]))
+        return not_drawn(len(self), self.total, self.missing)
 
 
 def scattered(frame: Frame, x: Floats, y: Floats, most: int = MOST) -> tuple[Points, Ints]:
@@ -126,6 +123,12 @@ def scattered(frame: Frame, x: Floats, y: Floats, most: int = MOST) -> tuple[Poi
         ),
         drawn,
     )
+
+
+def of_default(frame: Frame, values: Floats) -> float | None:
+    """The default configuration's of these numbers, (N,); None where it has none."""
+    found = values[(frame.trials.number == 0) & np.isfinite(values)]
+    return float(found[0]) if len(found) else None
 
 
 def hover(x: str, y: str, x_as: str = "x") -> str:

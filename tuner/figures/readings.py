@@ -70,9 +70,10 @@ def draw(columns: Measured, theme: Theme) -> Drawing:
             anchor=f"x{suffix}",
             rangemode="tozero" if panel.is_from_zero else "normal",
         )
-    layout = theme.layout(axes.pop("xaxis"), axes.pop("yaxis"), **axes)
+    note = f"{count} of {columns.total} numbers are shown" if columns.total > count else ""
+    layout = theme.layout(axes.pop("xaxis"), axes.pop("yaxis"), note, **axes)
     # Above each panel, where long names have room.
-    layout["annotations"] = [
+    layout["annotations"] += [
         {
             **theme.heading(panel.label),
             "x": share(i % across, across, 0.075)[0],
@@ -80,8 +81,6 @@ def draw(columns: Measured, theme: Theme) -> Drawing:
         }
         for i, panel in enumerate(columns.panels)
     ]
-    if columns.total > count:
-        layout["annotations"].append(theme.note(f"{count} of {columns.total} numbers are shown"))
     layout["legend"] |= {"yref": "container", "y": 1, "yanchor": "top", "traceorder": "normal"}
     return {"data": traces, "layout": layout}
 

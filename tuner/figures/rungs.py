@@ -95,11 +95,10 @@ def draw(columns: RungCounts, theme: Theme) -> Drawing:
         )
     ticks = [str(epoch) for epoch in columns.epoch.tolist()]
     x = theme.axis("epoch", tickmode="array", tickvals=places, ticktext=ticks, showgrid=False)
-    layout = theme.layout(x, theme.axis("trials that reached it"), barmode="stack", bargap=0.2)
-    if columns.total > MOST:
-        said = f"the {MOST} of {columns.total} epochs at which most trials left"
-        layout["annotations"] = [theme.note(said)]
-    return {"data": traces, "layout": layout}
+    few = columns.total > MOST
+    note = f"the {MOST} of {columns.total} epochs at which most trials left" if few else ""
+    y = theme.axis("trials that reached it")
+    return {"data": traces, "layout": theme.layout(x, y, note, barmode="stack", bargap=0.2)}
 
 
 FIGURE = Figure(

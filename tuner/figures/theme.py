@@ -1,7 +1,4 @@
-"""Theme: colours, layout and axes of every figure, and the one place where text is made safe.
-
-Draws no data.
-"""
+"""Theme: colours, layout and axes of every figure, and the one place where text is made safe."""
 
 from __future__ import annotations
 
@@ -77,8 +74,10 @@ class Theme:
         """For studies and choices, in turn."""
         return (self.blue, self.orange, self.green, self.purple, self.red, self.sky, self.yellow, self.muted)
 
-    def layout(self, x: dict[str, Any] | None = None, y: dict[str, Any] | None = None, **more: Any) -> Any:
-        """A layout with these axes; `more` goes into it as it is."""
+    def layout(
+        self, x: dict[str, Any] | None = None, y: dict[str, Any] | None = None, note: str = "", **more: Any
+    ) -> Any:
+        """A layout with these axes and this `note`; `more` goes into it as it is."""
         return {
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
@@ -96,6 +95,7 @@ class Theme:
             "colorway": list(self.hues),
             "xaxis": x or self.axis(),
             "yaxis": y or self.axis(),
+            "annotations": [self.note(note)] if note else [],
             **more,
         }
 
@@ -150,25 +150,23 @@ class Theme:
             "font": {"size": 12, "color": self.text},
         }
 
-    def across(self, y: float) -> dict[str, Any]:
-        """A dashed line across the plot at a height, as a shape."""
+    def add_default(self, layout: dict[str, Any], y: float, *, log: bool) -> None:
+        """Draw the default configuration across a plot at a height: a dashed line, named at its right end."""
         line = {"color": self.purple, "width": 2, "dash": "dash"}
-        return {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y, "line": line}
-
-    def across_label(self, y: float, text: str, log: bool = False) -> dict[str, Any]:
-        """The label of a horizontal line at its right end, as an annotation."""
-        height = math.log10(y) if log and y > 0 else y  # annotations count in powers on such an axis
-        return {
-            "text": safe(text),
+        across = {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": y, "y1": y, "line": line}
+        label = {
+            "text": "default configuration",
             "showarrow": False,
             "xref": "paper",
             "x": 1,
-            "y": height,
+            "y": math.log10(y) if log and y > 0 else y,  # annotations count in powers on such an axis
             "xanchor": "right",
             "yanchor": "bottom",
             "font": {"size": 11, "color": self.purple},
             "bgcolor": faint(self.paper, 0.75),
         }
+        layout.setdefault("shapes", []).append(across)
+        layout["annotations"].append(label)
 
     def empty(self, text: str) -> dict[str, Any]:
         """A figure that says in words why it shows nothing."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tuner.core.columns import Bools, Floats, Ints, Texts
 from tuner.core.frame import Frame
 from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option
-from tuner.figures.numbers import listed, rising
+from tuner.figures.numbers import listed
 from tuner.figures.points import FINISHED, KINDS, kinds
 from tuner.figures.theme import Theme, safe
 
@@ -155,9 +155,9 @@ def draw(columns: Timeline, theme: Theme) -> Drawing:
             "hovertemplate": "%{y} trials open at once<extra></extra>",
         }
     )
-    said = f"the last {len(columns.number):,} of {columns.total:,} trials drawn"
-    x = theme.axis(f"{columns.unit} since the first trial started", anchor="y2")
+    note, x = "", theme.axis(f"{columns.unit} since the first trial started", anchor="y2")
     if len(columns.number) < columns.total:
+        note = f"the last {len(columns.number):,} of {columns.total:,} trials drawn"
         x["range"] = listed(
             [columns.start[~columns.selected].min(initial=columns.end.max()), columns.end.max()]
         )
@@ -166,8 +166,8 @@ def draw(columns: Timeline, theme: Theme) -> Drawing:
         theme.axis(
             "rows", domain=[0.34, 1], range=[columns.rows - 0.4, -0.6], showticklabels=False, showgrid=False
         ),
+        note,
         yaxis2=theme.axis("open at once", domain=[0, 0.24], range=[0, columns.rows * 1.05]),
-        annotations=[theme.note(said)] if len(columns.number) < columns.total else [],
     )
     return {"data": traces, "layout": layout}
 
@@ -182,7 +182,7 @@ def _bars(columns: Timeline, rows: Ints, name: str, hue: str, symbol: str, width
         "type": "scatter",
         "mode": "lines+markers",
         "name": name,
-        "x": rising(x, 6),
+        "x": listed(x, 6),
         "y": listed(y),
         "customdata": np.repeat(columns.number[rows], 3).tolist(),
         "text": [text for row in rows.tolist() for text in ("", _wrapped(columns.reason[row]), "")],

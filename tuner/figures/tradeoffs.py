@@ -1,7 +1,4 @@
-"""Trade-offs: the value against a further objective or a cost (gap, time, ...), and the best trade-offs.
-
-The reader chooses among the trade-offs.
-"""
+"""Trade-offs: the value against a further objective or a cost (gap, time, ...), and the best trade-offs."""
 
 from __future__ import annotations
 
@@ -22,7 +19,6 @@ COSTS = {
     "gap": "gap at the best epoch",
     "seconds": "seconds of training",
     "epochs": "epochs trained",
-    "weights": "weights of the network",
 }
 """What a good value may cost beside what was measured; less of each is better."""
 
@@ -130,7 +126,7 @@ def data(frame: Frame, cost: str = "gap", log: bool = False) -> Tradeoffs:
 def _size(frame: Frame, cost: str) -> str | None:
     """What the area of marks says; None where nothing is known that differs."""
     for name in SIZES:
-        if name in (cost, frame.objective.metric) or name not in (*frame.measured, "weights"):
+        if name in (cost, frame.objective.metric) or name not in frame.measured:
             continue
         known = frame.at_best(name)[np.isfinite(frame.at_best(name))]
         if len(known) and known.min() < known.max():
@@ -162,7 +158,7 @@ def draw(columns: Tradeoffs, theme: Theme) -> Drawing:
         if reach:
             axis["range"] = reach
     note = "; ".join(filter(None, [columns.points.note, _legend(columns)]))
-    layout = theme.layout(x, y, annotations=[theme.note(note)] if note else [])
+    layout = theme.layout(x, y, note)
     own = {
         "type": "scatter",
         "mode": "markers",

@@ -1,7 +1,4 @@
-"""Training against validation at each trial's best epoch, coloured by the gap.
-
-What the metric of the search is plays no part here.
-"""
+"""Training against validation at each trial's best epoch, coloured by the gap."""
 
 from __future__ import annotations
 
@@ -108,7 +105,7 @@ def draw(columns: TrainValidation, theme: Theme) -> Drawing:
     layout = theme.layout(
         theme.axis(f"training {words}", log=columns.log, **reach, **steps),
         theme.axis(f"validation {words}", log=columns.log, **reach),
-        annotations=[theme.note(points.note)] if points.note else [],
+        points.note,
     )
     layout["margin"]["r"] = 90  # the scale of colours
     return {"data": [diagonal, everyone, *rings(points, theme, template)], "layout": layout}

@@ -72,14 +72,7 @@ class Area:
 
 
 def within(figure: Figure[Any], frame: Frame, chosen: Mapping[str, Any], area: Area) -> list[int]:
-    """The numbers of all trials that have a point in the area, sorted.
-
-    Args:
-        figure: the figure.
-        frame: the study.
-        chosen: the figure's options.
-        area: where.
-    """
+    """The numbers of all trials that have a point in the area, sorted; `chosen` are the figure's options."""
     drawing = plot(figure, replace(frame, is_thinned=False), given=chosen)
     logs = tuple(_is_log(drawing, axis) for axis in area.axes)
     found: set[int] = set()
