@@ -10,10 +10,9 @@ Derive a test class, say how the executor is made, and pytest runs the rest::
 from __future__ import annotations
 
 from tuner.testing.executor.checkpoints import CheckpointContract
-from tuner.testing.executor.failures import FailureContract
 from tuner.testing.executor.fakes import FakeBatch, FakeTrainer, artifacts, models_in, study
 from tuner.testing.executor.harness import ExecutorHarness
-from tuner.testing.executor.running import RunningContract
+from tuner.testing.executor.running import FailureContract, RunningContract
 
 __all__ = [
     "ExecutorContract",

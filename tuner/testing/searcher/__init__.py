@@ -10,9 +10,8 @@ Derive a test class, say how a searcher is made, and pytest runs the rest::
 from __future__ import annotations
 
 from tuner.testing.searcher.asking import AskingContract
-from tuner.testing.searcher.changed import ChangedSpaceContract
 from tuner.testing.searcher.records import ended, paused, worth
-from tuner.testing.searcher.replaying import ReplayContract
+from tuner.testing.searcher.replaying import ChangedSpaceContract, ReplayContract
 from tuner.testing.searcher.spaces import changed_spaces, conditional_space, small_space, spaces
 
 __all__ = [

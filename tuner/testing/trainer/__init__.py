@@ -16,16 +16,14 @@ Derive a test class, say which trainer it is and what it is given, and pytest ru
 from __future__ import annotations
 
 from tuner.testing.trainer.comparing import same, written_and_read
-from tuner.testing.trainer.data import DataContract
-from tuner.testing.trainer.models import SavedModelContract
 from tuner.testing.trainer.readings import ReadingContract
 from tuner.testing.trainer.samples import blobs, line, study
-from tuner.testing.trainer.snapshots import SnapshotContract
+from tuner.testing.trainer.saved import SavedModelContract, SnapshotContract
 
 __all__ = ["TrainerContract", "blobs", "line", "same", "study", "written_and_read"]
 
 
-class TrainerContract(ReadingContract, SavedModelContract, SnapshotContract, DataContract):
+class TrainerContract(ReadingContract, SavedModelContract, SnapshotContract):
     """All that a trainer must do.
 
     Derive from it; what `trainer`, `job` and `params` return is put to the test.

@@ -1,4 +1,7 @@
-"""What every trainer must report: which rows, which epochs, and the same numbers whatever is beside."""
+"""What every trainer must report: which rows, which epochs, and the same numbers whatever is beside.
+
+Of the data of its job it reads these and no others, and leaves them as they were.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from tuner.core.spec import StudySpec
 from tuner.core.training import Exhausted, Failure, Outcome
 from tuner.core.trial import Reading
 from tuner.testing.trainer.comparing import as_reading, same
@@ -151,6 +155,36 @@ class ReadingContract(TrainerSuite):
         batch.advance(rows=[1])
         alone = self.curve(self.batch(), self.trial(0))
         assert same(self.train(batch, 0), alone)
+
+    def test_data_is_left_as_it_was(self) -> None:
+        job = self.job()
+        if job.data is None:
+            pytest.skip("this job has no data")
+        arrays = [part for split in (job.data.train, job.data.validation) for part in (split.x, split.y)]
+        before = [array.tobytes() for array in arrays]
+        self.curve(self.batch(job), self.trial(0))
+        assert [array.tobytes() for array in arrays] == before
+
+    def test_validation_split_is_only_measured(self) -> None:
+        job = self.job()
+        if job.data is None:
+            pytest.skip("this job has no data")
+        other = dataclasses.replace(job, data=self.judged_otherwise(job.data))
+        trial = self.trial(0)
+        one, two = self.curve(self.batch(job), trial), self.curve(self.batch(other), trial)
+        assert [r.train_loss for r in one] == [r.train_loss for r in two]
+        assert [r.val_loss for r in one] != [r.val_loss for r in two]
+
+    def test_nothing_but_the_given_data_is_read(self) -> None:
+        job = self.job()
+        if job.data is None:
+            pytest.skip("this job has no data")
+        table = job.spec.to_table()
+        gone = {**table.get("data", {}), "source": "gone.csv", "target": "y"}
+        nowhere = StudySpec.parse({**table, "data": gone})
+        trial = self.trial(0)
+        there = self.curve(self.batch(dataclasses.replace(job, spec=nowhere)), trial)
+        assert same(there, self.curve(self.batch(job), trial))
 
 
 def _disturb(seed: int) -> None:
