@@ -17,7 +17,7 @@ from tuner.core.importances import Importances
 from tuner.core.space import Choice, Float, Int, SearchSpace
 from tuner.core.spec import SearchSpec
 from tuner.core.trial import Objective, Params, TrialRecord, TrialState
-from tuner.search import OptunaSearcher, importances
+from tuner.search import ObservedTrials, OptunaSearcher
 
 SPACE = SearchSpace.compose(
     {
@@ -79,7 +79,7 @@ def named(loss: Callable[[Params], float], sampler: str, seed: int) -> Iterator[
     """What is said after each of `COUNTS` trials of one study."""
     records = study(loss, sampler, max(COUNTS), seed)
     for count in COUNTS:
-        yield count, importances(SPACE, records[:count], Objective())
+        yield count, ObservedTrials(SPACE, records[:count], Objective()).explained()
 
 
 def main() -> None:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.search.parts import to_number
 from tuner.core.space import Choice, Float, Int, Parameter, SearchSpace
-from tuner.search.distributions import distribution, from_number, from_share, is_single, to_number, to_share
+from tuner.search.distributions import distribution, from_number, from_share, is_single, to_share
 from tuner.testing.searcher import spaces
 
 

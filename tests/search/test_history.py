@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.search.parts import to_number
 from tuner.core.space import Float, SearchSpace
 from tuner.core.spec import SearchSpec
 from tuner.core.trial import Objective, Params, TrialRecord, TrialState
 from tuner.search import OptunaSearcher
-from tuner.search.distributions import to_number
 from tuner.search.history import History
 from tuner.testing.searcher import changed_spaces, conditional_space, ended, paused
 

@@ -4,15 +4,17 @@ import math
 import random
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from benchmarks.importances import FUNCTIONS, named
+from tuner.core.importances import Importances
 from tuner.core.space import Choice, Float, SearchSpace
 from tuner.core.spec import SearchSpec
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
-from tuner.search import OptunaSearcher, by_best_tenth, importances
+from tuner.search import ObservedTrials, OptunaSearcher
 from tuner.testing.searcher import conditional_space
 
 SPACE = SearchSpace.compose(
@@ -24,6 +26,15 @@ SPACE = SearchSpace.compose(
         "only": Choice(choices=("x",), default="x"),
     }
 )
+
+
+def importances(
+    space: SearchSpace,
+    told: list[TrialRecord],
+    objective: Objective,
+    values: Callable[[TrialRecord], float | None] | None = None,
+) -> Importances:
+    return ObservedTrials(space, told, objective).explained(values)
 
 
 def records(count: int = 120, state: TrialState = TrialState.FINISHED) -> list[TrialRecord]:
@@ -174,9 +185,8 @@ def test_importances_leave_the_modules_of_others_alone() -> None:
     script = (
         "import sys\n"
         "import scipy.special\n"
-        "from tests.search.test_importances import SPACE, records\n"
+        "from tests.search.test_importances import SPACE, importances, records\n"
         "from tuner.core.trial import Objective\n"
-        "from tuner.search import importances\n"
         "before = dict(sys.modules)\n"
         "sys.modules = type('Watched', (dict,), {'__setitem__': lambda *_: 1 / 0})(before)\n"
         "assert importances(SPACE, records(), Objective())\n"
@@ -207,12 +217,12 @@ def test_of_two_parameters_that_went_along_with_each_other_none_is_named() -> No
 
 
 def test_a_second_method_names_what_sets_the_best_tenth_apart_and_whether_it_agrees_is_told() -> None:
-    second = by_best_tenth(SPACE, records(), Objective())
+    second = ObservedTrials(SPACE, records(), Objective()).by_best_tenth()
     assert sum(second.values()) == pytest.approx(1.0)
     assert max(second, key=lambda name: second[name]) == "strong"
     assert "only" not in second
     assert "inner" in second
-    assert by_best_tenth(SPACE, records(30), Objective()) == {}
+    assert ObservedTrials(SPACE, records(30), Objective()).by_best_tenth() == {}
     found = replace(importances(SPACE, records(), Objective()), second=second)
     assert found.second_opinion == "PED-ANOVA, by the best tenth: strong first, too"
     other = replace(found, second={"weak": 0.75, "strong": 0.25})

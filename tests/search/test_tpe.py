@@ -12,11 +12,12 @@ from optuna.samplers._tpe.parzen_estimator import _ParzenEstimator, _ParzenEstim
 from optuna.samplers._tpe.sampler import default_weights
 from optuna.trial import TrialState as State
 
+from tests.search.parts import to_number
 from tuner.core.seeds import derive
 from tuner.core.space import Choice, Float, Int, SearchSpace
 from tuner.core.spec import SearchSpec
 from tuner.core.trial import Objective, Trial, TrialRecord, TrialState
-from tuner.search.distributions import distribution, to_number
+from tuner.search.distributions import distribution
 from tuner.search.history import History
 from tuner.search.parzen import Parzen
 from tuner.search.samplers import Random

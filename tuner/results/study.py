@@ -134,15 +134,11 @@ class Study:
     @cached_property
     def explained(self) -> Frame:
         """The same with the importances for the value and for the gap."""
-        from tuner.search import of_value_and_gap
+        from tuner.search import ObservedTrials
 
         frame = self.frame
-        found = of_value_and_gap(
-            frame.space,
-            self.records,
-            frame.objective,
-            lambda record: record.best.gap if record.best else None,
-        )
+        seen = ObservedTrials(frame.space, self.records, frame.objective)
+        found = seen.of_value_and_gap(lambda record: record.best.gap if record.best else None)
         return replace(frame, importances=found)
 
     def trial(self, number: int) -> TrialView:

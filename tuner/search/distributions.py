@@ -31,29 +31,20 @@ def distribution(parameter: Parameter) -> BaseDistribution:
     return FloatDistribution(parameter.low, parameter.high, log=parameter.log)
 
 
-def to_number(parameter: Parameter, value: Value) -> float:
-    """The number of a value that the parameter contains."""
-    if isinstance(parameter, Choice):
-        return float(
-            next(i for i, c in enumerate(parameter.choices) if type(c) is type(value) and c == value)
-        )
-    if parameter.step is not None:
-        return float(round((float(value) - parameter.low) / parameter.step))
-    return float(value)
-
-
 def numbering(parameter: Parameter) -> Callable[[Value], float | None]:
-    """`to_number` of one parameter, for very many values; None for one that it does not contain."""
+    """What gives the numbers of a parameter's values; None for a value that it does not contain."""
     if isinstance(parameter, Choice):
         places = {(type(choice), choice): float(i) for i, choice in enumerate(parameter.choices)}
         return lambda value: places.get((type(value), value))
-    low, high = parameter.low, parameter.high
-    plain = None if parameter.step is not None else float if isinstance(parameter, Float) else int
+    low, high, step = parameter.low, parameter.high, parameter.step
+    plain = None if step is not None else float if isinstance(parameter, Float) else int
 
     def number(value: Value) -> float | None:
         if type(value) is plain:
             return float(value) if low <= value <= high else None
-        return to_number(parameter, value) if parameter.contains(value) else None
+        if not parameter.contains(value):
+            return None
+        return float(value) if step is None else float(round((float(value) - low) / step))
 
     return number
 

@@ -20,31 +20,21 @@ LARGEST = 100_000
 
 
 class Grid:
-    """Lists every configuration of the grid, and draws none."""
+    """Lists every configuration of the grid, in an order that depends on the seed only, and draws none."""
 
     def __init__(self, space: SearchSpace, spec: SearchSpec) -> None:
-        self.listed = grid(space, spec)
+        size = grid_size(space, spec.grid_points)
+        if size > LARGEST:
+            raise SpecError(
+                f"search.sampler: a grid of this space has {size:,} configurations with grid_points = "
+                f"{spec.grid_points}, and {LARGEST:,} are the limit; lower search.grid_points, fix or drop "
+                'parameters, or take sampler = "qmc"'
+            )
+        self.listed = list(space.grid(spec.grid_points))
+        random.Random(derive(spec.seed, -1, "sampler")).shuffle(self.listed)  # noqa: S311
 
     def fit(self, history: History) -> None:
         """Nothing is learned."""
-
-
-def grid(space: SearchSpace, spec: SearchSpec) -> list[dict[str, Value]]:
-    """Every configuration of the grid in an order that depends on the seed only.
-
-    Raises:
-        SpecError: there are more than `LARGEST`.
-    """
-    size = grid_size(space, spec.grid_points)
-    if size > LARGEST:
-        raise SpecError(
-            f"search.sampler: a grid of this space has {size:,} configurations with grid_points = "
-            f"{spec.grid_points}, and {LARGEST:,} are the limit; lower search.grid_points, fix or drop "
-            'parameters, or take sampler = "qmc"'
-        )
-    configurations = list(space.grid(spec.grid_points))
-    random.Random(derive(spec.seed, -1, "sampler")).shuffle(configurations)  # noqa: S311
-    return configurations
 
 
 def grid_size(space: SearchSpace, points: int) -> int:

@@ -324,31 +324,23 @@ class History:
         return None
 
     def _observation(self, record: TrialRecord, row: NDArray[np.float64]) -> Observation:
+        number, objectives = record.number, self.objectives
         known = record.value is not None and math.isfinite(record.value) and record.rule != DIVERGENCE
-        losses = self.objectives.losses(record) if known else None
-        value = losses[0] if losses else None
+        losses = (objectives.losses(record) if known else None) or ()
         conclusive = record.state is TrialState.FINISHED or (record.conclusive and record.state.is_over)
-        if value is None:
-            rank: Rank = (True, 1, 0.0, record.number)
-        elif self.objectives.constraints and (violation := self.objectives.violation(record.best)):
-            return self._violating(record, row, value if conclusive else None, violation)
+        violation = objectives.violation(record.best) if losses and objectives.constraints else 0.0
+        if not losses:
+            rank: Rank = (True, 1, 0.0, number)
+        elif violation:
+            # Behind those cut short, before those without a value.
+            rank = (True, 0, violation, number)
         elif conclusive:
-            rank = (False, 0, value, record.number)
+            rank = (False, 0, losses[0], number)
         else:
-            rank = (True, -record.epochs, value, record.number)
-        shown = self._losses(record) if value is not None and conclusive else ()
-        return Observation(record.number, row, value if conclusive else None, rank, shown)
-
-    def _violating(
-        self, record: TrialRecord, row: NDArray[np.float64], value: float | None, violation: float
-    ) -> Observation:
-        """A trial that violates a bound: behind those cut short, before those without a value."""
-        rank: Rank = (True, 0, violation, record.number)
-        losses = self._losses(record) if value is not None else ()
-        return Observation(record.number, row, value, rank, losses, violation)
-
-    def _losses(self, record: TrialRecord) -> tuple[float, ...]:
-        return () if len(self.objectives) == 1 else self.objectives.losses(record) or ()
+            rank = (True, -record.epochs, losses[0], number)
+        if not losses or not conclusive:
+            return Observation(number, row, None, rank, (), violation)
+        return Observation(number, row, losses[0], rank, losses if len(objectives) > 1 else (), violation)
 
 
 def _holds(parameter: Parameter, *others: Value | None) -> bool:

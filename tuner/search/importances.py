@@ -59,13 +59,8 @@ RESAMPLES = 40
 """Of the trials, for the standard errors."""
 
 
-def importances(
-    space: SearchSpace,
-    records: Sequence[TrialRecord],
-    objective: Objective,
-    values: Callable[[TrialRecord], float | None] | None = None,
-) -> Importances:
-    """How much each parameter explains of the differences between trials' ranks.
+class ObservedTrials:
+    """The trials that a sampler drew and that have shown something, and what the parameters explain of them.
 
     Args:
         space: what was searched; parameters with one value are left out.
@@ -74,61 +69,7 @@ def importances(
             their order alone, so those that were cut short rank behind the others, as the
             samplers see them.
         objective: says which values are better.
-        values: the number that is explained, e.g. the gap of the best epoch; None or `nan` where a
-            trial has none. The trial's rank when left out.
-
-    Returns:
-        The parameters that stand out, among those that were active in at least `FEWEST` trials.
     """
-    with _one_thread():
-        return _ObservedTrials(space, records, objective).explained(values)
-
-
-def of_value_and_gap(
-    space: SearchSpace,
-    records: Sequence[TrialRecord],
-    objective: Objective,
-    gap: Callable[[TrialRecord], float | None],
-) -> dict[str, Importances]:
-    """What the parameters explain of the trials' ranks and of their gaps; see `importances`.
-
-    Args:
-        space: what was searched.
-        records: trials in any state.
-        objective: says which values are better.
-        gap: of a trial's best epoch; smaller is better.
-
-    Returns:
-        Under ``"value"`` and ``"gap"``.
-    """
-    seen = _ObservedTrials(space, records, objective)
-
-    def standing(record: TrialRecord) -> float | None:
-        # Only what trained long enough had time to over-fit.
-        return gap(record) if record.conclusive else None
-
-    with _one_thread():
-        return {"value": seen.explained(), "gap": seen.explained(standing)}
-
-
-def by_best_tenth(
-    space: SearchSpace, records: Sequence[TrialRecord], objective: Objective
-) -> Mapping[str, float]:
-    """How much each parameter sets the best tenth of the trials apart, by PED-ANOVA; see `importances`.
-
-    Returns:
-        Shares that sum to 1; empty for fewer than `FEWEST_FOR_TENTH` trials.
-    """
-    return _ObservedTrials(space, records, objective).by_best_tenth()
-
-
-def _one_thread() -> threadpool_limits:
-    """One thread for linear algebra: on matrices as small as these, several mostly wait for each other."""
-    return threadpool_limits(limits=1, user_api="blas")
-
-
-class _ObservedTrials:
-    """The trials that a sampler drew and that have shown something."""
 
     def __init__(self, space: SearchSpace, records: Sequence[TrialRecord], objective: Objective) -> None:
         self._space = space
@@ -145,6 +86,49 @@ class _ObservedTrials:
         self._places = history.places()
 
     def explained(self, values: Callable[[TrialRecord], float | None] | None = None) -> Importances:
+        """How much each parameter explains of the differences between trials' ranks.
+
+        Args:
+            values: the number that is explained, e.g. the gap of the best epoch; None or `nan` where a
+                trial has none. The trial's rank when left out.
+
+        Returns:
+            The parameters that stand out, among those that were active in at least `FEWEST` trials.
+        """
+        # On matrices as small as these, several threads mostly wait for each other.
+        with threadpool_limits(limits=1, user_api="blas"):
+            return self._explained(values)
+
+    def of_value_and_gap(self, gap: Callable[[TrialRecord], float | None]) -> dict[str, Importances]:
+        """What they explain of the trials' ranks, and under ``"gap"`` of the gaps of their best epochs."""
+
+        def standing(record: TrialRecord) -> float | None:
+            # Only what trained long enough had time to over-fit.
+            return gap(record) if record.conclusive else None
+
+        return {"value": self.explained(), "gap": self.explained(standing)}
+
+    def by_best_tenth(self) -> Mapping[str, float]:
+        """How much each parameter sets the best tenth of the trials apart, by PED-ANOVA.
+
+        Returns:
+            Shares that sum to 1; empty for fewer than `FEWEST_FOR_TENTH` trials.
+        """
+        from optuna.importance import PedAnovaImportanceEvaluator  # only the dashboard asks
+
+        if len(self._records) < FEWEST_FOR_TENTH:
+            return {}
+        varied = Subspace(self._space, [name for name, parameter in self._space if not is_single(parameter)])
+        trials = [
+            varied.trial(record.number, row, self._places[record.number])
+            for record, row in zip(self._records, self._rows, strict=True)
+        ]
+        with quiet():  # a parameter may be active seldom
+            found = PedAnovaImportanceEvaluator().evaluate(study(trials))
+        whole = sum(found.values())
+        return {name: share / whole for name, share in found.items()} if whole > 0 else {}
+
+    def _explained(self, values: Callable[[TrialRecord], float | None] | None) -> Importances:
         found = [self._places[r.number] if values is None else values(r) for r in self._records]
         y = np.array([math.nan if value is None else value for value in found], np.float64)
         known = np.isfinite(y)
@@ -162,21 +146,6 @@ class _ObservedTrials:
         errors = {name: float(np.std([each[name] for each in again])) for name in shares}
         idle = tuple(effect.names[0] for effect in effects if effect.names[0] not in shares)
         return Importances(trials, needed, shares, errors, idle)
-
-    def by_best_tenth(self) -> Mapping[str, float]:
-        from optuna.importance import PedAnovaImportanceEvaluator  # only the dashboard asks
-
-        if len(self._records) < FEWEST_FOR_TENTH:
-            return {}
-        varied = Subspace(self._space, [name for name, parameter in self._space if not is_single(parameter)])
-        trials = [
-            varied.trial(record.number, row, self._places[record.number])
-            for record, row in zip(self._records, self._rows, strict=True)
-        ]
-        with quiet():  # a parameter may be active seldom
-            found = PedAnovaImportanceEvaluator().evaluate(study(trials))
-        whole = sum(found.values())
-        return {name: share / whole for name, share in found.items()} if whole > 0 else {}
 
     def _effects(self, rows: Floats) -> Iterator[_Term]:
         for column, (name, parameter) in enumerate(self._space):

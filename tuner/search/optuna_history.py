@@ -6,8 +6,9 @@ tables.
 
 from __future__ import annotations
 
+import math
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -20,11 +21,18 @@ from optuna.storages import BaseStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend, JournalStorage
 from optuna.trial import FrozenTrial
 
-from tuner.core.space import Parameter
-from tuner.core.trial import WholeTrial
+from tuner.core.space import Parameter, label
+from tuner.core.trial import Objective, Origin, Reading, TrialRecord, TrialState, WholeTrial
 from tuner.errors import SpecError, StoreError, described, near
 from tuner.optuna_log import quiet
-from tuner.search import optuna_space, optuna_trials
+from tuner.search import optuna_space
+
+_STATES: Mapping[str, tuple[TrialState, str | None, str | None]] = {
+    "COMPLETE": (TrialState.FINISHED, None, None),
+    "PRUNED": (TrialState.STOPPED, "pruned", "pruned in Optuna"),
+    "FAIL": (TrialState.FAILED, None, "failed in Optuna"),
+}
+"""Of the states in which Optuna's trials are over: ours, the rule and the reason."""
 
 _LOCAL_TIMES_BEFORE = 5
 """Earlier Optunas stored local times; this one reads them as UTC."""
@@ -58,11 +66,40 @@ class OptunaHistory:
 
     def whole(self, metrics: Sequence[str]) -> list[WholeTrial]:
         """Its trials that are over, with their curves, their values under these names; without numbers."""
-        return [
-            optuna_trials.whole(trial, metrics, self.minimize, self._time)
-            for trial in self.trials
-            if trial.state.is_finished()
+        return [self._whole(trial, metrics) for trial in self.trials if trial.state.is_finished()]
+
+    def _whole(self, trial: FrozenTrial, metrics: Sequence[str]) -> WholeTrial:
+        """A trial that is over, with a reading for each of its intermediate values, in the order of steps.
+
+        Its value is what the objective returned, in a reading of its own unless it is the best of the others;
+        of a pruned one it is the best intermediate value, as of a trial that was stopped here.
+        """
+        objective = Objective(metrics[0], self.minimize[0])
+        steps = sorted(trial.intermediate_values)
+        curve = [
+            Reading.of(epoch, {metrics[0]: trial.intermediate_values[step]})
+            for epoch, step in enumerate(steps, start=1)
         ]
+        best, (state, rule, reason) = objective.best(curve), _STATES[trial.state.name]
+        values = trial.values if state is TrialState.FINISHED else None
+        if values is not None and (best is None or len(metrics) > 1 or objective.of(best) != values[0]):
+            best = Reading.of(len(curve) + 1, dict(zip(metrics, values, strict=True)))
+            curve.append(best)
+        record = TrialRecord(
+            number=-1,
+            params={name: label(value) for name, value in trial.params.items()},
+            state=state,
+            value=None if best is None or not math.isfinite(objective.of(best)) else objective.of(best),
+            best=best,
+            epochs=len(curve),
+            rule=rule,
+            reason=reason,
+            seconds=0.0 if trial.duration is None else trial.duration.total_seconds(),
+            started_at=self._time(trial.datetime_start),
+            ended_at=self._time(trial.datetime_complete),
+            origin=Origin.IMPORTED,
+        )
+        return record, curve
 
     def _time(self, moment: datetime | None) -> str | None:
         if moment is None:

@@ -7,7 +7,6 @@ number, and is shown the trials of a bounded window: notes that it keeps for lat
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 
 from optuna.samplers import BaseSampler
 
@@ -19,18 +18,15 @@ from tuner.optuna_log import quiet
 from tuner.search import view
 from tuner.search.distributions import is_single
 from tuner.search.history import History
-from tuner.search.samplers import Draw, Random, Sampler, Suggest
+from tuner.search.samplers import Draw, Random, Suggest
 
 BEST, LAST = 100, 300
 """The window that is learned from, as of tpe."""
 
 
-def adapted(sampler: type[BaseSampler]) -> Callable[[SearchSpace, SearchSpec], Sampler]:
-    """What makes a sampler from a class of Optuna's, which is made without arguments but ``seed``."""
-    return lambda space, spec: _Adapted(sampler, space, spec)
+class OptunaSampler:
+    """A sampler from a class of Optuna's, which is made without arguments but ``seed``."""
 
-
-class _Adapted:
     def __init__(self, sampler: type[BaseSampler], space: SearchSpace, spec: SearchSpec) -> None:
         self._make, self._seed = sampler, spec.seed
         self._takes_seed = "seed" in inspect.signature(sampler).parameters

@@ -8,23 +8,27 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any
 
 from pydantic import TypeAdapter
 
+from tuner import registry
 from tuner.core.objectives import Objectives
 from tuner.core.space import AnyParameter, Float, Parameter, SearchSpace
-from tuner.core.spec import SearchSpec
+from tuner.core.spec import SearchSpec, StudySpec
 from tuner.core.trial import Objective, Origin, Params, Trial, TrialRecord, TrialState, Value
+from tuner.errors import PluginError
 from tuner.search.distributions import from_share, is_single
 from tuner.search.history import History
-from tuner.search.named import build
-from tuner.search.samplers import Draw, Random, Suggest
+from tuner.search.samplers import Draw, Random, Sampler, Suggest
+
+GROUP = "tuner.samplers"
+"""The entry points that samplers are registered under."""
 
 ATTEMPTS, RANDOM_ATTEMPTS = 10, 500
 """How often the sampler, and then chance, may draw what was drawn before."""
-
 
 _PARAMETER: TypeAdapter[Parameter] = TypeAdapter(AnyParameter)
 
@@ -78,7 +82,7 @@ class OptunaSearcher:
         spec = self._spec
         self._space = space
         self._history = History(space, self._objective)
-        self._sampler = build(space, spec)
+        self._sampler = _build(space, spec)
         self._listed = self._list()
         self._random = Random(space, spec)
         self._single = {name: from_share(p, 0.5) for name, p in space if is_single(p)}
@@ -205,3 +209,41 @@ class OptunaSearcher:
             name: float(value) if name in self._floats and type(value) is int else value
             for name, value in params.items()
         }
+
+
+def _build(space: SearchSpace, spec: SearchSpec) -> Sampler:
+    """The sampler that `spec` names.
+
+    Raises:
+        PluginError: the name leads nowhere, or to something that cannot sample.
+        SpecError: the sampler cannot work with the space.
+    """
+    sampler: Sampler = registry.set_up(spec.sampler, _found(spec.sampler), space, spec)
+    if not callable(getattr(sampler, "fit", None)):
+        raise PluginError(f"{spec.sampler}: cannot sample; give a class with fit, or one of Optuna's")
+    return sampler
+
+
+def faults(spec: StudySpec) -> list[str]:
+    """What of a study's objectives its sampler cannot take into account."""
+    objective, name = spec.objective, spec.search.sampler
+    if not (objective.also or objective.at_most or objective.at_least):
+        return []
+    found = _found(name)
+    if objective.also and getattr(found, "objectives", 2) == 1:
+        words = f"objective.also: the sampler '{name}' knows one objective"
+        return [f'{words}; take search.sampler = "tpe" or "nsga2"']
+    if (objective.at_most or objective.at_least) and not getattr(found, "constraints", True):
+        words = f"objective: the sampler '{name}' knows no constraints"
+        return [f'{words}; take search.sampler = "tpe", "nsga2" or "cmaes"']
+    return []
+
+
+def _found(name: str) -> Any:
+    """The class, or the function, that makes a sampler; imported only now: some take seconds."""
+    found = registry.load(name, GROUP)
+    if isinstance(found, type) and any(c.__module__.startswith("optuna.samplers") for c in found.__mro__):
+        from tuner.search.optuna_sampler import OptunaSampler
+
+        return partial(OptunaSampler, found)
+    return found

@@ -19,7 +19,7 @@ from tuner.core.importances import Importances
 from tuner.core.space import Choice
 from tuner.core.trial import Reading, TrialRecord, TrialState
 from tuner.findings import Evidence, Finding, all_of
-from tuner.search import by_best_tenth, of_value_and_gap
+from tuner.search import ObservedTrials
 from tuner.web import malloc
 
 GOOD_FOR_S = 10.0
@@ -140,10 +140,9 @@ def explained(frame: Frame) -> Mapping[str, Importances]:
         numbers = frame.trials.number[np.linspace(0, len(frame) - 1, MOST_EXPLAINED).astype(int)]
         frame = frame.only(numbers.tolist())
     gaps = dict(zip(frame.trials.number.tolist(), frame.trials.gap.tolist(), strict=True))
-    records = _records(frame)
-    found = of_value_and_gap(frame.space, records, frame.objective, lambda r: gaps[r.number])
-    second = by_best_tenth(frame.space, records, frame.objective)
-    return {**found, "value": replace(found["value"], second=second)}
+    seen = ObservedTrials(frame.space, _records(frame), frame.objective)
+    found = seen.of_value_and_gap(lambda r: gaps[r.number])
+    return {**found, "value": replace(found["value"], second=seen.by_best_tenth())}
 
 
 def _over(frame: Frame) -> int:
