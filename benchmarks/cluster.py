@@ -28,7 +28,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from benchmarks.processes import machine, run
-from benchmarks.simulated import InstantLauncher, Service, utilized
+from benchmarks.simulated import InstantPool, Service, utilized
 from tuner import callbacks
 from tuner.core.events import Finished
 from tuner.core.job import Job, Resources
@@ -118,13 +118,13 @@ def drive(url: str, workers: int, ready: int, trials: int) -> list[float]:
     )
     with tempfile.TemporaryDirectory() as folder:
         url = url or f"sqlite:///{folder}/tuner.db"
-        launcher = InstantLauncher(EPOCHS, ready)
         with Database.open(url, create=True, models=Path(folder)) as database:
             store = database.create_study(spec.name, spec, {})
             begun, cpu = time.perf_counter(), time.process_time()
+            pool = InstantPool(EPOCHS, ready, workers, Job(spec, None), store.artifacts)
             Engine(
                 searcher=OptunaSearcher(spec.search_space(), spec.search, spec.primary_objective()),
-                executor=WorkerPool(launcher, workers, Job(spec, None), store.artifacts),
+                executor=pool,
                 store=store,
                 callbacks=callbacks.build(spec),
                 objective=spec.primary_objective(),
@@ -139,7 +139,7 @@ def drive(url: str, workers: int, ready: int, trials: int) -> list[float]:
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
         2**20 if sys.platform == "darwin" else 2**10
     )
-    return [launcher.polls, events, wall, cpu, memory]
+    return [pool.polls, events, wall, cpu, memory]
 
 
 def driven(url: str, workers: int, ready: int, trials: int) -> list[float]:

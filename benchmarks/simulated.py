@@ -1,6 +1,6 @@
 """Workers that compute nothing, and what a driver of thousands of them would do.
 
-`InstantLauncher` gives a real pool workers whose answers are ready at once. `utilized` is a simulation: one
+`InstantPool` is a real pool whose workers' answers are ready at once. `utilized` is a simulation: one
 driver, whose service times were measured, and any number of workers, whose epochs take some seconds each.
 """
 
@@ -14,12 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
+from tuner.artifacts import Artifacts
 from tuner.core.events import Event, Finished, Paused, Reported, Stopped
+from tuner.core.job import Job
 from tuner.core.ports import Placement
 from tuner.core.trial import Reading, Stop
 from tuner.executors.limits import Limits, Watched
 from tuner.executors.links import Link
 from tuner.executors.orders import Orders, Removal
+from tuner.executors.pool import WorkerPool
 from tuner.executors.serving import Answer, Ready
 
 
@@ -71,26 +74,23 @@ class Instant:
         """Nothing is open."""
 
 
-class InstantLauncher:
-    """Starts them; of those that have answered, no more than `ready` are seen at once."""
+class InstantPool(WorkerPool):
+    """Of those that have answered, no more than `ready` are seen at once."""
 
-    def __init__(self, epochs: int, ready: int) -> None:
+    def __init__(self, epochs: int, ready: int, workers: int, job: Job, files: Artifacts) -> None:
         self.epochs, self.ready, self.polls, self._first = epochs, ready, 0, 0
+        super().__init__(workers, job, files)
 
-    def start(self, index: int) -> Instant:  # noqa: ARG002
-        """Start one."""
+    def _launch(self, index: int) -> Instant:  # noqa: ARG002
         return Instant(self.epochs)
 
-    def wait(self, links: Sequence[Link], timeout_s: float) -> Sequence[Link]:
+    def _answered(self, links: Sequence[Link], timeout_s: float) -> Sequence[Link]:
         """The next ones in turn; nothing more in the same poll."""
         if timeout_s <= 0 or not links:
             return []
         self.polls += 1
         self._first = (self._first + self.ready) % len(links)
         return (list(links) * 2)[self._first : self._first + min(self.ready, len(links))]
-
-    def close(self) -> None:
-        """Nothing is open."""
 
 
 @dataclass(frozen=True)

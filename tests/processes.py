@@ -194,8 +194,7 @@ def fork_workers(patch: pytest.MonkeyPatch) -> None:
     """
     if FORKS:
         forking = SimpleNamespace(**vars(subprocess) | {"Popen": Forked.worker})
-        for module in ("api.baseline_run", "executors.worker_process", "trainers.group.process"):
-            patch.setattr(f"tuner.{module}.subprocess", forking)
+        patch.setattr("tuner.child_process.subprocess", forking)
 
 
 @cache

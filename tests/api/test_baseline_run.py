@@ -17,6 +17,7 @@ import tuner
 from tests import processes
 from tests.findings.trained import RATE
 from tests.servers import until
+from tuner import child_process
 from tuner.api import baseline_run
 from tuner.api.baseline_run import BaselineProcess, BaselineRun
 from tuner.core.baseline import ALL, KINDS, Baseline
@@ -36,7 +37,7 @@ def turn_on(patch: pytest.MonkeyPatch) -> None:
     patch.delenv("TUNER_BASELINES", raising=False)
     processes.fork_workers(patch)
     patch.setattr(baseline_run, "PATIENCE_S", 600.0)
-    patch.setattr(baseline_run, "_BOOT", "import os\nos.nice = lambda _: 0\n" + baseline_run._BOOT)
+    patch.setattr(child_process, "_BOOT", "import os\nos.nice = lambda _: 0\n" + child_process._BOOT)
 
 
 @pytest.fixture

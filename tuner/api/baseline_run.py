@@ -13,18 +13,17 @@ import json
 import logging
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from multiprocessing.connection import Pipe
 from typing import Any, Self
 
 import cloudpickle
 import numpy as np
 
+from tuner import child_process
 from tuner.api.specify import PreparedStudy, prepare
 from tuner.core.baseline import ALL, Baseline
 from tuner.core.job import Resources
@@ -42,12 +41,6 @@ PATIENCE_S = 30.0
 _TRAINERS = ("torch", "sklearn")
 """What these report can be compared with a baseline; the numbers of others may mean anything."""
 
-# SIGINT goes to the whole group of processes; what it means is the parent's decision.
-_BOOT = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = {path!r}; "
-_BOOT += "from tuner.trainers.baseline_serving import serve; serve({wire}, {payload})"
-
-_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-
 _LOG = logging.getLogger(__name__)
 
 
@@ -55,20 +48,13 @@ class BaselineProcess:
     """The process, from its start to its end."""
 
     def __init__(self) -> None:
-        self.line, theirs = Pipe()
         self._payload = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `close`
-        with theirs:
-            handles = (theirs.fileno(), self._payload.fileno())
-            code = _BOOT.format(path=[str(path) for path in sys.path], wire=handles[0], payload=handles[1])
-            nothing = subprocess.DEVNULL
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", code],
-                stdin=nothing,
-                stdout=nothing,
-                stderr=nothing,
-                pass_fds=handles,
-                env={**os.environ, **dict.fromkeys(_THREADS, "1")},
-            )
+        self._process, self.line = child_process.start(
+            "tuner.trainers.baseline_serving",
+            subprocess.DEVNULL,
+            child_process.environment(threads=1),
+            [self._payload],
+        )
 
     def order(self, order: bytes) -> None:
         """Hand over a pickled `Order`, in a file, as a pipe holds little and the process may be busy."""

@@ -67,19 +67,10 @@ class TurnRecorder:
             seconds: wall time of the study so far.
         """
         turn.seconds, turn.position = seconds, self._executor.position()
-        news = (
-            turn.started
-            or turn.readings
-            or turn.ended
-            or turn.paused
-            or turn.restarted
-            or turn.interrupted
-            or turn.forgotten
-            or turn.answers
-            or self.dropped
-        )
+        told = (turn.started, turn.readings, turn.ended, turn.paused, turn.restarted, turn.interrupted)
+        is_news = any((*told, turn.forgotten, turn.answers, self.dropped))
         since = turn.seconds - self._recorded
-        if news or since >= _SIGN_OF_LIFE_S:
+        if is_news or since >= _SIGN_OF_LIFE_S:
             self._turns.append(turn)
         # A model that is no longer kept goes before its trial can write another one in its place.
         if since >= _TOGETHER_S or self.lost:

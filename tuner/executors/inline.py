@@ -45,6 +45,7 @@ class _RowGroup:
         steps: its next orders.
         due: when its tick ends, in the unit of `BatchTrainer.epoch_cost`; None while it is idle.
         expected: trials of an earlier session that belong here and have not come yet.
+        resumed: when its tick ended in that session, until the first poll; None where it was idle.
     """
 
     worker: Worker
@@ -52,6 +53,7 @@ class _RowGroup:
     steps: list[Placement | Removal] = field(default_factory=list)
     due: float | None = None
     expected: set[int] = field(default_factory=set)
+    resumed: float | None = None
     orders: Orders = field(default_factory=Orders)
     answers: queue.SimpleQueue[list[Event] | BaseException] = field(default_factory=queue.SimpleQueue)
 
@@ -98,7 +100,6 @@ class Inline:
         self._todo: queue.PriorityQueue[tuple[float, int]] = queue.PriorityQueue()
         self._threads = min(job.resources.threads, len(self._groups)) if len(self._groups) > 1 else 0
         self._now = 0.0
-        self._resumed: dict[int, float] = {}
         self._bar: float | None = None
         self._before = sys.getswitchinterval()
         if self._threads:
@@ -143,10 +144,9 @@ class Inline:
                 "trials": sorted(
                     {*group.costs, *group.expected, *_removed(group.steps), *_removed(group.orders.steps)}
                 ),
-                # Of an earlier session, until this one's first poll.
-                "due": self._resumed.get(index, group.due),
+                "due": group.due if group.resumed is None else group.resumed,
             }
-            for index, group in enumerate(self._groups)
+            for group in self._groups
         ]
         return {"now": self._now, "groups": groups}
 
@@ -156,10 +156,8 @@ class Inline:
         if len(groups) != len(self._groups) or len(groups) == 1:
             return
         self._now = position["now"]
-        for index, (group, was) in enumerate(zip(self._groups, groups, strict=True)):
-            group.expected = set(was["trials"])
-            if was["due"] is not None:
-                self._resumed[index] = was["due"]
+        for group, was in zip(self._groups, groups, strict=True):
+            group.expected, group.resumed = set(was["trials"]), was["due"]
 
     def poll(self, timeout_s: float) -> Sequence[Event]:
         """Let idle groups train for an epoch, and return what the one says that answers next.
@@ -169,7 +167,7 @@ class Inline:
         for index, group in enumerate(self._groups):
             if group.due is None and (group.costs or group.steps):
                 self._begin(index, group)
-        self._resumed = {}
+            group.resumed = None
         busy = [group for group in self._groups if group.due is not None]
         if not busy:
             time.sleep(timeout_s)
@@ -221,7 +219,7 @@ class Inline:
 
     def _begin(self, index: int, group: _RowGroup) -> None:
         group.orders, group.steps = Orders(tuple(group.steps), self._bar), []
-        group.due = self._resumed.get(index, self._now + sum(group.costs.values()))
+        group.due = self._now + sum(group.costs.values()) if group.resumed is None else group.resumed
         group.expected.clear()
         if self._threads:
             self._todo.put((group.due, index))
@@ -235,7 +233,7 @@ class Inline:
         """How many trials a group takes now; of one that trained when a session ended, those it had."""
         if group.due is not None:
             return 0
-        if self._groups.index(group) in self._resumed:
+        if group.resumed is not None:
             return len(group.expected)
         return group.worker.capacity - len(group.costs)
 

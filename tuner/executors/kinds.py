@@ -95,14 +95,8 @@ class ProcessesKind:
 
     def start(self, setup: Setup) -> Executor:
         """Start the processes."""
-        return Processes(
-            setup.make,
-            setup.job,
-            setup.artifacts,
-            resources=setup.resources,
-            restarts=setup.restarts,
-            ordered=setup.ordered,
-        )
+        given = setup.make, setup.job, setup.artifacts, setup.resources, setup.restarts
+        return Processes(*given, ordered=setup.ordered)
 
 
 class RayKind:
@@ -120,14 +114,9 @@ class RayKind:
 
     def start(self, setup: Setup) -> Executor:
         """Start the actors."""
-        return RayPool(
-            setup.make,
-            replace(setup.job, resources=setup.resources[0]),
-            setup.artifacts,
-            len(setup.resources),
-            restarts=setup.restarts,
-            ordered=setup.ordered,
-        )
+        job = replace(setup.job, resources=setup.resources[0])
+        count, restarts = len(setup.resources), setup.restarts
+        return RayPool(setup.make, job, setup.artifacts, count, restarts, ordered=setup.ordered)
 
 
 def kind(name: str) -> ExecutorKind:

@@ -1,11 +1,10 @@
-"""Links: how a pool speaks to its workers, one `Link` each; a `Launcher` starts workers of one kind.
+"""Links: how a pool speaks to its workers, one `Link` each.
 
 Nothing here raises because a worker is gone: `recv` says so, once, with `EOFError` or `OSError`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -42,16 +41,3 @@ class Link(Protocol):
 
     def close(self, timeout_s: float) -> None:
         """Wait for its end for so long, else end it by force, and release everything."""
-
-
-class Launcher(Protocol):
-    """Starts workers of one kind."""
-
-    def start(self, index: int) -> Link:
-        """Start the worker of this index, or its successor; does not wait for it."""
-
-    def wait(self, links: Sequence[Link], timeout_s: float) -> Sequence[Link]:
-        """Those of some links whose `recv` does not block; waits up to `timeout_s` for the first."""
-
-    def close(self) -> None:
-        """Release what the workers were started with; none is started any more."""

@@ -2,7 +2,7 @@
 
 Workers move in lockstep with `poll`, each on its own: one that has answered gets its next orders
 without waiting for the others. What a worker does with its orders is in `worker`; how it is started
-and spoken to is the affair of a `Launcher` and its links, see `links`.
+and spoken to is the affair of a kind of pool and its links, see `links`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tuner.core.trial import Stop
 from tuner.errors import PluginError, shortened
 from tuner.executors.checkpoints import Checkpoints
 from tuner.executors.limits import Limits, Watched
-from tuner.executors.links import Launcher, Link
+from tuner.executors.links import Link
 from tuner.executors.orders import Orders, Removal
 from tuner.executors.serving import Answer, Broken, Ready
 
@@ -80,7 +80,6 @@ class WorkerPool:
 
     def __init__(
         self,
-        launcher: Launcher,
         workers: int,
         job: Job,
         artifacts: Artifacts,
@@ -89,19 +88,7 @@ class WorkerPool:
         ordered: bool = False,
         ahead_s: float = 0.0,
     ) -> None:
-        """Start the workers; `free` and `poll` see each of them as soon as it is ready.
-
-        Args:
-            launcher: starts them; closed with the pool.
-            workers: how many.
-            job: what the trainer needs; `rows` are each worker's.
-            artifacts: the study's files.
-            restarts: how often a trial goes on after its worker died.
-            ordered: let `poll` wait until every worker has answered and say it in the order of
-                workers, so that what the study decides does not depend on which one was faster.
-            ahead_s: for how long a worker may train on before it answers; see `AheadWorker`.
-        """
-        self._launcher = launcher
+        """Start the workers, by `_launch`; for the rest see `Processes`."""
         self._ahead_s = ahead_s
         self._restarts = restarts
         self._ordered = ordered
@@ -116,7 +103,18 @@ class WorkerPool:
         self._deaths: Counter[int] = Counter()
         self._failed_starts, self._looked = 0, -math.inf
         self._events: list[Event] = []
-        self._workers = [PooledWorker(index, launcher.start(index)) for index in range(workers)]
+        self._workers = [PooledWorker(index, self._launch(index)) for index in range(workers)]
+
+    def _launch(self, index: int) -> Link:
+        """Start the worker of this index, or its successor; does not wait for it."""
+        raise NotImplementedError
+
+    def _answered(self, links: Sequence[Link], timeout_s: float) -> Sequence[Link]:
+        """Those of some links whose `recv` does not block; waits up to `timeout_s` for the first."""
+        raise NotImplementedError
+
+    def _release(self) -> None:
+        """Release what the workers were started with; none is started any more."""
 
     def free(self) -> int:
         """How many trials may be submitted now; 0 until the first worker is ready.
@@ -186,7 +184,7 @@ class WorkerPool:
     def _listen(self, timeout_s: float) -> bool:
         """Take the answers that come within `timeout_s`; whether there were any."""
         busy = [worker for worker in self._workers if not worker.idle]
-        ready = {id(link) for link in self._launcher.wait([worker.link for worker in busy], timeout_s)}
+        ready = {id(link) for link in self._answered([worker.link for worker in busy], timeout_s)}
         for worker in busy:
             if id(worker.link) not in ready:
                 continue
@@ -239,7 +237,7 @@ class WorkerPool:
             if at_once
             else [worker.link for worker in self._workers if worker.capacity and not worker.idle]
         )
-        while busy and (answered := self._launcher.wait(busy, max(0.0, deadline - time.monotonic()))):
+        while busy and (answered := self._answered(busy, max(0.0, deadline - time.monotonic()))):
             for link in answered:
                 busy.remove(link)
                 with suppress(EOFError, OSError):
@@ -248,7 +246,7 @@ class WorkerPool:
         for worker in self._workers:
             worker.link.close(max(0.0, deadline - time.monotonic()))
         self._workers.clear()
-        self._launcher.close()
+        self._release()
 
     def _remove(self, removals: Iterable[Removal]) -> None:
         for removal in removals:
@@ -395,5 +393,5 @@ class WorkerPool:
             else:
                 (self._without_neighbours if last_try else self._queue).appendleft(placement)
         worker.link.close(0.0)
-        successor = PooledWorker(worker.index, self._launcher.start(worker.index), retries=retries)
+        successor = PooledWorker(worker.index, self._launch(worker.index), retries=retries)
         self._workers[self._workers.index(worker)] = successor

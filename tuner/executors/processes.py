@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
@@ -11,14 +10,13 @@ from typing import cast
 import cloudpickle
 
 from tuner.artifacts import Artifacts
+from tuner.child_process import environment
 from tuner.core.job import Job, Resources
 from tuner.core.training import Trainer
 from tuner.errors import PluginError, described
 from tuner.executors.links import Link
 from tuner.executors.pool import WorkerPool
 from tuner.executors.worker_process import WorkerProcess
-
-_LIBRARIES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 class Processes(WorkerPool):
@@ -50,8 +48,23 @@ class Processes(WorkerPool):
         Raises:
             PluginError: the trainer cannot be pickled.
         """
-        launcher = _Processes(pickled(make, job, resources, artifacts), resources)
-        super().__init__(launcher, len(resources), job, artifacts, restarts, ordered=ordered, ahead_s=ahead_s)
+        payload = pickled(make, job, resources, artifacts)
+        # Without a name, so that nothing is left behind however this process ends.
+        self._payload = tempfile.TemporaryFile()  # noqa: SIM115
+        self._payload.write(payload)
+        self._payload.flush()
+        self._environments = [environment(each.threads) for each in resources]
+        super().__init__(len(resources), job, artifacts, restarts, ordered=ordered, ahead_s=ahead_s)
+
+    def _launch(self, index: int) -> WorkerProcess:
+        return WorkerProcess.start(index, self._payload, self._environments[index])
+
+    def _answered(self, links: Sequence[Link], timeout_s: float) -> Sequence[Link]:
+        workers = {each.connection: each for each in cast("Sequence[WorkerProcess]", links)}
+        return [workers[connection] for connection in wait(list(workers), timeout_s)]  # type: ignore[index]
+
+    def _release(self) -> None:
+        self._payload.close()
 
 
 def pickled(
@@ -70,29 +83,3 @@ def pickled(
             'let it open what it needs by itself, or set executor = "inline"'
         ) from error
     return text
-
-
-def environment(threads: int) -> dict[str, str]:
-    """This process's, for a worker whose numerical libraries take so many threads."""
-    return {**os.environ, **dict.fromkeys(_LIBRARIES, str(threads))}
-
-
-class _Processes:
-    """Starts worker processes, all with one payload."""
-
-    def __init__(self, payload: bytes, resources: Sequence[Resources]) -> None:
-        # Without a name, so that nothing is left behind however this process ends.
-        self._payload = tempfile.TemporaryFile()  # noqa: SIM115
-        self._payload.write(payload)
-        self._payload.flush()
-        self._environments = [environment(each.threads) for each in resources]
-
-    def start(self, index: int) -> WorkerProcess:
-        return WorkerProcess.start(index, self._payload, self._environments[index])
-
-    def wait(self, links: Sequence[Link], timeout_s: float) -> Sequence[Link]:
-        workers = {each.connection: each for each in cast("Sequence[WorkerProcess]", links)}
-        return [workers[connection] for connection in wait(list(workers), timeout_s)]  # type: ignore[index]
-
-    def close(self) -> None:
-        self._payload.close()

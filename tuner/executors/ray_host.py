@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tuner.artifacts import Artifacts, mirror
+from tuner.child_process import environment
 from tuner.core.events import Reported, Restarted
 from tuner.core.ports import Placement
 from tuner.core.trial import Stop
 from tuner.executors.limits import Limits, Watched, end
 from tuner.executors.orders import Orders, Removal
-from tuner.executors.processes import environment
 from tuner.executors.serving import Answer
 from tuner.executors.worker_process import WorkerProcess
 from tuner.trainers.scratch import ScratchFolder

@@ -11,7 +11,7 @@ import logging
 import pickle
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -159,58 +159,6 @@ def _ending_of(error: Exception) -> str:
     return f"was lost with its actor: {shortened((str(error).splitlines() or [''])[0])}"
 
 
-class _RayLauncher:
-    """Starts actors, all with one payload that the cluster holds."""
-
-    def __init__(
-        self, payload: bytes, files: Artifacts, asked: Mapping[str, Any], threads: int, *, shared: bool
-    ) -> None:
-        ray = ray_cluster.imported()
-        self._files, self._threads, self._asked = files, threads, asked
-        self._open = ExitStack()
-        self._token = self._open.enter_context(mirror.token(files)) if shared else None
-        try:
-            self._payload = ray.put(payload)
-            self._runtime = ray_cluster.runtime()
-            self._host = ray.remote(max_restarts=0, max_task_retries=0, max_concurrency=2)(WorkerHost)
-        except Exception as error:
-            self._open.close()
-            raise PluginError(
-                f"the cluster does not take the study's data, {len(payload):,} bytes: "
-                f"{shortened(str(error))}; give it more: ray start --object-store-memory=BYTES"
-            ) from error
-        self.shares = False
-
-    def start(self, index: int) -> _RayLink:
-        asked = {**self._asked, **({"num_cpus": 0} if self.shares else {})}
-        name = f"{self._files.study}/{index}/{uuid4().hex[:6]}"
-        options = {**asked, "name": name, "scheduling_strategy": "SPREAD"}
-        if self._runtime:
-            options["runtime_env"] = self._runtime
-        path = [each for each in sys.path if each]
-        host = self._host.options(**options).remote(
-            self._payload, self._files, self._token, self._threads, str(Path.cwd()), path
-        )
-        return _RayLink(host, name, self._files, asked_cpus=not self.shares)
-
-    def wait(self, links: Sequence[Link], timeout_s: float) -> Sequence[Link]:
-        mine = {each.ref: each for each in cast("Sequence[_RayLink]", links)}
-        for link in mine.values():
-            link.look(None)
-        if lost := [link for link in mine.values() if link.lost]:
-            return lost
-        if not mine:
-            time.sleep(timeout_s)
-            return []
-        ray, refs = ray_cluster.imported(), list(mine)
-        if ray.wait(refs, num_returns=1, timeout=timeout_s)[0]:
-            return [mine[ref] for ref in ray.wait(refs, num_returns=len(refs), timeout=0)[0]]
-        return []
-
-    def close(self) -> None:
-        self._open.close()
-
-
 class RayPool(WorkerPool):
     """Workers on a Ray cluster, replaced when they or their nodes are gone."""
 
@@ -226,18 +174,11 @@ class RayPool(WorkerPool):
         shared: bool = True,
         ahead_s: float = AHEAD_S,
     ) -> None:
-        """Join the study's cluster and start the workers; for the rest see `Processes`.
+        """Join the study's cluster and start the workers; what is not said here is as of `Processes`.
 
-        Args:
-            make: makes the trainer, in each worker.
-            job: what the trainer needs; its resources are those of each worker.
-            artifacts: the study's files.
-            workers: how many; later as many as there is room for, where `[trainer] workers` is "auto" and
-                they are not ordered.
-            restarts: how often a trial goes on after its worker was lost.
-            ordered: whether events come in the order of workers.
-            shared: whether workers that see the study's folder use it; else all files go by the driver.
-            ahead_s: for how long a worker may train on before it answers.
+        The job's resources are those of each worker. There are `workers` of them, and later as many as there
+        is room for, where `[trainer] workers` is "auto" and they are not ordered. Those that see the study's
+        folder use it, unless it is not `shared`: then all files go by the driver.
 
         Raises:
             PluginError: there is no such cluster, or the trainer cannot be pickled.
@@ -257,9 +198,56 @@ class RayPool(WorkerPool):
         self._most = job.spec.budget.trials or workers
         self._least = workers
         self._scaled = time.monotonic()
-        payload = pickled(make, replace(job, resources=each), [each], artifacts)
-        self._ray = _RayLauncher(payload, artifacts, self._asked, each.threads, shared=shared)
-        super().__init__(self._ray, workers, job, artifacts, restarts, ordered=ordered, ahead_s=ahead_s)
+        self._threads = each.threads
+        self._share(pickled(make, replace(job, resources=each), [each], artifacts), artifacts, shared=shared)
+        super().__init__(workers, job, artifacts, restarts, ordered=ordered, ahead_s=ahead_s)
+
+    def _share(self, payload: bytes, files: Artifacts, *, shared: bool) -> None:
+        """Give the cluster what all workers are started with."""
+        ray = ray_cluster.imported()
+        self._open = ExitStack()
+        self._token = self._open.enter_context(mirror.token(files)) if shared else None
+        try:
+            self._payload = ray.put(payload)
+            self._runtime = ray_cluster.runtime()
+            self._host = ray.remote(max_restarts=0, max_task_retries=0, max_concurrency=2)(WorkerHost)
+        except Exception as error:
+            self._open.close()
+            raise PluginError(
+                f"the cluster does not take the study's data, {len(payload):,} bytes: "
+                f"{shortened(str(error))}; give it more: ray start --object-store-memory=BYTES"
+            ) from error
+
+    def _launch(self, index: int, *, shares: bool = False) -> _RayLink:
+        """Start an actor; one that `shares` takes no cores of its own."""
+        asked = {**self._asked, **({"num_cpus": 0} if shares else {})}
+        files = self._artifacts
+        name = f"{files.study}/{index}/{uuid4().hex[:6]}"
+        options = {**asked, "name": name, "scheduling_strategy": "SPREAD"}
+        if self._runtime:
+            options["runtime_env"] = self._runtime
+        path = [each for each in sys.path if each]
+        host = self._host.options(**options).remote(
+            self._payload, files, self._token, self._threads, str(Path.cwd()), path
+        )
+        return _RayLink(host, name, files, asked_cpus=not shares)
+
+    def _answered(self, links: Sequence[Link], timeout_s: float) -> Sequence[Link]:
+        mine = {each.ref: each for each in cast("Sequence[_RayLink]", links)}
+        for link in mine.values():
+            link.look(None)
+        if lost := [link for link in mine.values() if link.lost]:
+            return lost
+        if not mine:
+            time.sleep(timeout_s)
+            return []
+        ray, refs = ray_cluster.imported(), list(mine)
+        if ray.wait(refs, num_returns=1, timeout=timeout_s)[0]:
+            return [mine[ref] for ref in ray.wait(refs, num_returns=len(refs), timeout=0)[0]]
+        return []
+
+    def _release(self) -> None:
+        self._open.close()
 
     def poll(self, timeout_s: float) -> Sequence[Event]:
         """As a pool does, and see what nodes have come and gone."""
@@ -281,7 +269,7 @@ class RayPool(WorkerPool):
             free = (index for index in range(2 * room) if index not in taken)
             for _ in range(min(room, max(self._most, self._least)) - len(self._workers)):
                 index = next(free)
-                self._workers.append(PooledWorker(index, self._ray.start(index)))
+                self._workers.append(PooledWorker(index, self._launch(index)))
         for worker in [each for each in self._workers if not each.capacity]:
             link = cast("_RayLink", worker.link)
             if time.monotonic() - link.since <= _CROWDED_S or room >= len(self._workers):
@@ -295,6 +283,4 @@ class RayPool(WorkerPool):
             elif link.asked_cpus and not self._asked["num_gpus"]:
                 _LOG.info("worker %d shares a node, since none has room for it", worker.index)
                 link.close(0.0)
-                self._ray.shares = True
-                worker.link = self._ray.start(worker.index)
-                self._ray.shares = False
+                worker.link = self._launch(worker.index, shares=True)

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import mmap
-import os
-import select
-import threading
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 import cloudpickle
 
+from tuner.child_process import end_with_parent
 from tuner.core.events import Event
 from tuner.core.training import Failure
 from tuner.executors.ahead import AheadWorker
@@ -63,7 +60,14 @@ def serve(connection: int, payload: int, index: int, folder: str | None = None) 
     """
     orders = Connection(connection)
     workers: list[AheadWorker] = []
-    threading.Thread(target=_end_with_parent, args=(connection, workers), daemon=True).start()
+
+    def retire() -> None:
+        # The study may go on elsewhere by then, so nothing is written any more.
+        for worker in workers:
+            worker.retire()
+        time.sleep(_GRACE_S)
+
+    end_with_parent(connection, retire)
     try:
         with mmap.mmap(payload, 0, access=mmap.ACCESS_READ) as memory:
             make, job, resources, artifacts = cloudpickle.loads(memory)
@@ -86,20 +90,6 @@ def serve(connection: int, payload: int, index: int, folder: str | None = None) 
         with contextlib.suppress(ConnectionError):
             orders.send(Broken(_pickled(error), Failure.of(error).traceback))
         raise
-
-
-def _end_with_parent(connection: int, workers: Sequence[AheadWorker]) -> None:
-    """End this process soon after its parent's end of the connection is gone, even while it trains.
-
-    The study may go on elsewhere by then, so nothing is written any more.
-    """
-    poller = select.poll()
-    poller.register(connection, 0)
-    poller.poll()
-    for worker in workers:
-        worker.retire()
-    time.sleep(_GRACE_S)
-    os._exit(1)
 
 
 def _pickled(error: BaseException) -> bytes | None:

@@ -44,16 +44,13 @@ class TrialOutput:
                 stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
 
     @contextmanager
-    def of(self, number: int | None, *, is_silent: bool = False) -> Iterator[None]:
+    def of(self, number: int, *, is_silent: bool = False) -> Iterator[None]:
         """Send what is printed meanwhile to a trial's log.
 
         Args:
-            number: the trial's; None: it goes where it would.
+            number: the trial's.
             is_silent: it was heard before, so it goes nowhere.
         """
-        if number is None:
-            yield
-            return
         if number != self._number:
             self.end()
         self._number, self._is_silent, self._thread = number, is_silent, threading.get_ident()

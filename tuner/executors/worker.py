@@ -232,7 +232,7 @@ class Worker:
         except (DeviceError, KeyboardInterrupt):
             raise
         except BaseException as error:  # noqa: BLE001
-            return [self._failed(row, error)]
+            return [self._fail(row, Failure.of(error))]
         return []
 
     def _replay(self, removed: Collection[int]) -> list[Event]:
@@ -342,9 +342,6 @@ class Worker:
             return Stopped(row.number, model_path, save_failure, why)
         return event(row.number, model_path, save_failure)
 
-    def _failed(self, row: Row, error: BaseException) -> Failed:
-        return self._fail(row, Failure.of(error))
-
     def _fail(self, row: Row, failure: Failure) -> Failed:
         self._clear(row)
         return Failed(row.number, failure.error, failure.traceback)
@@ -367,14 +364,17 @@ class Worker:
                 self._checkpoints.drop(row.number)
 
     def _kept(self, row: Row) -> tuple[str | None, SaveFailure | None]:
-        """Write the row's model: where it lies, or why there is none.
+        """Write the row's model, whole or not at all: where it lies, or why there is none.
 
         Raises:
             StoreError: the disk does not take it, which is no trial's fault.
         """
         try:
             with self._writing():
-                return self._save(row), None
+                if math.isnan(row.best):
+                    return None, None
+                folder = self._artifacts.put(row.number, MODEL, partial(self._batch.save, row.index))
+                return None if folder is None else str(folder), None
         except (DeviceError, StoreError, KeyboardInterrupt, _Retired):
             raise
         except BaseException as error:
@@ -390,10 +390,3 @@ class Worker:
                 _LOG.warning("the model of trial %d was not kept: %s", row.number, failure.error)
             self._last_save_failure = failure.error
             return None, SaveFailure(failure.error, failure.traceback)
-
-    def _save(self, row: Row) -> str | None:
-        """Write the row's model so that its folder is either whole or not there."""
-        if math.isnan(row.best):
-            return None
-        folder = self._artifacts.put(row.number, MODEL, partial(self._batch.save, row.index))
-        return str(folder) if folder is not None else None

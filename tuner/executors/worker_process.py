@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO
 
+from tuner.child_process import start
 from tuner.core.trial import Stop
 from tuner.core.words import ending
 from tuner.executors.limits import Limits, Watched, end
@@ -21,9 +21,7 @@ from tuner.executors.serving import Answer
 
 _TAIL_BYTES = 4_000
 _LOG_BYTES = 1_000_000
-# SIGINT goes to the whole group of processes; what it means is the parent's decision.
-_BOOT = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = {path!r}; "
-_BOOT += "from tuner.executors.serving import serve; serve({connection}, {payload}, {index}, {folder!r})"
+_SERVING = "tuner.executors.serving"
 
 
 @dataclass(slots=True, eq=False)
@@ -77,21 +75,9 @@ class WorkerProcess:
         cls, index: int, payload: IO[bytes], environment: Mapping[str, str], folder: str | None = None
     ) -> WorkerProcess:
         """Start a process that serves what `payload` holds, see `serving.serve`."""
-        ours, theirs = Pipe()
         log = tempfile.TemporaryFile("ab+", buffering=0)  # noqa: SIM115
-        handles = (theirs.fileno(), payload.fileno())
-        path = [str(path) for path in sys.path]
-        code = _BOOT.format(path=path, connection=handles[0], payload=handles[1], index=index, folder=folder)
-        process = subprocess.Popen(
-            [sys.executable, "-c", code],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=handles,
-            env=environment,
-        )
-        theirs.close()
-        return cls(process, ours, log)
+        process, connection = start(_SERVING, log, environment, [payload], index, folder)
+        return cls(process, connection, log)
 
     def ending(self) -> str:
         """Wait for its end, and say how it ended."""

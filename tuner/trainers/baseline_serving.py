@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import mmap
 import os
-import select
-import threading
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 
 import cloudpickle
 import numpy as np
 
+from tuner.child_process import end_with_parent
 from tuner.core.dataset import Dataset
 from tuner.trainers import baselines
 from tuner.trainers.baseline import blank
@@ -34,7 +33,7 @@ def serve(wire: int, payload: int) -> None:
         payload: file descriptor of the file of pickled orders.
     """
     os.nice(NICENESS)
-    threading.Thread(target=_outlive, args=(wire,), daemon=True).start()
+    end_with_parent(wire)
     line, models = Connection(wire), SearchModels()
     try:
         while True:
@@ -112,11 +111,3 @@ def _confirm(line: Connection, order: Order, known: SearchModels) -> None:
         models = trained[kind] if kind not in reasons else []
         told = tuple(baselines.answers(model, spec, rows.x, rows.y) for model in models)
         line.send(Trained(blank(kind, spec, own, reasons.get(kind)), told))
-
-
-def _outlive(wire: int) -> None:
-    """End this process as soon as its parent's end of the wire is gone."""
-    poller = select.poll()
-    poller.register(wire, 0)
-    poller.poll()
-    os._exit(1)

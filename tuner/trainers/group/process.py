@@ -11,15 +11,15 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, Pipe
+from multiprocessing.connection import Connection
 from typing import IO
 
+from tuner.child_process import start
 from tuner.core.words import ending
 
 _LOG_BYTES = 1_000_000
 _PR_SET_PDEATHSIG = 1
-_BOOT = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = {path!r}; "
-_BOOT += "from tuner.trainers.group.rank import serve; serve({connection}, {payload}, {rank}, {notes})"
+_RANK = "tuner.trainers.group.rank"
 
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
@@ -37,23 +37,12 @@ class RankProcess:
     @classmethod
     def start(cls, rank: int, size: int, payload: IO[bytes], notes: IO[bytes]) -> RankProcess:
         """Start it; its first answer says that it is ready. For its notes, see `HangWatch`."""
-        ours, theirs = Pipe()
         log = tempfile.TemporaryFile("ab+", buffering=0)  # noqa: SIM115
-        handles = (theirs.fileno(), payload.fileno(), notes.fileno())
-        path = [str(each) for each in sys.path]
-        code = _BOOT.format(path=path, connection=handles[0], payload=handles[1], rank=rank, notes=handles[2])
-        process = subprocess.Popen(
-            [sys.executable, "-c", code],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            pass_fds=handles,
-            env={**os.environ, **_environment(rank, size)},
-            # It ends with its parent also while it is stopped.
-            preexec_fn=None if _libc is None else _end_with_parent,
-        )
-        theirs.close()
-        return cls(rank, process, ours, log)
+        told = {**os.environ, **_environment(rank, size)}
+        # It ends with its parent also while it is stopped.
+        at_start = None if _libc is None else _end_with_parent
+        process, connection = start(_RANK, log, told, [payload, notes], rank, at_start=at_start)
+        return cls(rank, process, connection, log)
 
     def output(self) -> str:
         """What it has printed since the last call."""

@@ -7,9 +7,7 @@ started. It ends with its parent, whatever it is busy with.
 from __future__ import annotations
 
 import mmap
-import os
 import pickle
-import select
 import sys
 import threading
 from collections.abc import Sequence
@@ -21,6 +19,7 @@ from typing import Any, cast
 
 import cloudpickle
 
+from tuner.child_process import end_with_parent
 from tuner.core.job import Job
 from tuner.core.training import Failure, Outcome, SessionTrainer, Snapshot, Trainer, TrialBatch, TrialSession
 from tuner.core.trial import Trial
@@ -40,17 +39,17 @@ from tuner.trainers.group.orders import (
 )
 
 
-def serve(connection: int, payload: int, rank: int, notes: int) -> None:
+def serve(connection: int, payload: int, notes: int, rank: int) -> None:
     """Carry out orders until the parent's end of the connection is gone.
 
     Args:
         connection: file descriptor of the connection to the parent.
         payload: file descriptor of the pickled (make, job).
-        rank: which one this is.
         notes: file descriptor of what `HangWatch` reads.
+        rank: which one this is.
     """
     line = Connection(connection)
-    threading.Thread(target=_end_with_parent, args=(connection,), daemon=True).start()
+    end_with_parent(connection)
     threading.Thread(target=note_waiting, args=(notes, rank), daemon=True).start()
     try:
         with mmap.mmap(payload, 0, access=mmap.ACCESS_READ) as memory:
@@ -178,10 +177,3 @@ def _raised(error: BaseException) -> Raised:
     except Exception:  # noqa: BLE001
         sent = None
     return Raised(sent, Failure.of(error))
-
-
-def _end_with_parent(connection: int) -> None:
-    poller = select.poll()
-    poller.register(connection, 0)
-    poller.poll()
-    os._exit(1)
