@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import Connection
@@ -204,11 +205,16 @@ def test_a_pid_that_was_given_to_another_process_is_not_the_holder(
     start = process_start(os.getpid())
     assert start
     assert store._lease is not None
-    host, token = socket.gethostname(), store._lease.token
-    assert is_living(connection, host, os.getpid(), start, ago(0), token)
-    assert not is_living(connection, host, os.getpid(), start + "0", ago(0), token)
-    assert not is_living(connection, host, 2**22 + 1, start, ago(0), token)
-    assert not is_living(connection, host, os.getpid(), start, ago(0), "0" * 32)
+    mine = SimpleNamespace(
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        process_start=start,
+        heartbeat=ago(0),
+        token=store._lease.token,
+    )
+    assert is_living(connection, mine)
+    for other in ({"process_start": start + "0"}, {"pid": 2**22 + 1}, {"token": "0" * 32}, {"host": None}):
+        assert not is_living(connection, SimpleNamespace(**vars(mine) | other))
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="this machine does not tell its boot")
@@ -223,6 +229,11 @@ def test_a_process_of_another_container_with_the_same_host_name_is_judged_by_its
     boot, _, space = machine.partition(" ")
     assert space.startswith("pid:[")
     for other in (f"{boot} pid:[1]|{ticks}", f"another-boot {space}|{ticks}", ""):
-        assert is_living(
-            connection, socket.gethostname(), os.getpid(), other, ago(age_s), store._lease.token
-        ) is (age_s == 0)
+        holder = SimpleNamespace(
+            host=socket.gethostname(),
+            pid=os.getpid(),
+            process_start=other,
+            heartbeat=ago(age_s),
+            token=store._lease.token,
+        )
+        assert is_living(connection, holder) is (age_s == 0)

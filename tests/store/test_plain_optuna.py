@@ -14,7 +14,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from tuner.core.budget import StudyState
 from tuner.core.ports import Turn
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
+from tuner.core.trial import Origin, Reading, Trial, TrialRecord, TrialState
 from tuner.store import Database, StudyStore
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -270,3 +270,21 @@ def test_the_best_of_a_constrained_study_meets_its_constraints_if_any_trial_does
     found = database.study("bound")
     assert (found.best_number, found.best_value) == (1, 0.75)
     store.close()
+
+
+def test_trials_that_were_trained_elsewhere_have_their_constraints_for_optuna(
+    database: Database, url: str, spec: StudySpec
+) -> None:
+    table = {**spec.to_table(), "name": "bound", "objective": {"at_most": {"gap": 0.25}}}
+    whole = []
+    for number, (train, val) in enumerate([(0.0, 0.5), (0.5, 0.75)]):
+        params = spec.search_space().defaults({"l2": number / 8})
+        best = Reading(1, train, val)
+        record = TrialRecord(
+            number, params, TrialState.FINISHED, val, best, 1, seconds=1.0, origin=Origin.IMPORTED
+        )
+        whole.append((record, [best]))
+    database.create_study("bound", StudySpec.parse(table), {}, whole=whole).close()
+    study = loaded(url, "bound")
+    assert [trial.constraints for trial in study.trials] == [{"at_most.gap": 0.25}, {"at_most.gap": 0.0}]
+    assert study.best_trial.number == 1

@@ -357,28 +357,26 @@ def test_two_studies_of_one_database_do_not_mix(
         assert database.study(name).best_value == loss
 
 
-def test_names_for_parameters_work_like_positions(tmp_path: Any, reading: Readings) -> None:
-    """Other drivers want names for parameters; SQLite's takes both."""
+def test_each_statement_takes_its_rows_and_says_how_many_it_met(tmp_path: Any) -> None:
     from sqlalchemy import create_engine, select
 
     from tuner.store.schema import METADATA, tuner_epochs
     from tuner.store.statements import Statements
 
     rows = [(1, epoch, 0.1 * epoch, None, 0.3, 0.4, 0.5, 0.6, 0.7, None) for epoch in (1, 2)]
-    for style in ("qmark", "named"):
-        engine = create_engine(f"sqlite:///{tmp_path}/{style}.db", paramstyle=style)
-        METADATA.create_all(engine)
-        do = Statements(engine.dialect)
-        with engine.begin() as connection:
-            do.add_epochs.run(connection, rows)
-            do.add_ours.run(connection, [(1, 1, 0, "{}", "running", 0, False, 0.0, 0, "now", "given")])
-            assert do.interrupt.run(connection, [(1,)]) == 1
-            assert do.go_on.run(connection, [("waiting", 1)]) == 1
-            assert do.go_on.run(connection, [("waiting", 2)]) == 0
-            assert [tuple(row) for row in connection.execute(select(tuner_epochs))] == rows
-            found = connection.exec_driver_sql("SELECT state, interruptions, number FROM tuner_trials").all()
-            assert found == [("waiting", 1, 0)]
-        engine.dispose()
+    engine = create_engine(f"sqlite:///{tmp_path}/statements.db")
+    METADATA.create_all(engine)
+    do = Statements(engine.dialect)
+    with engine.begin() as connection:
+        do.add_epochs.run(connection, rows)
+        do.add_ours.run(connection, [(1, 1, 0, "{}", "running", 0, False, 0.0, 0, "now", "given")])
+        assert do.interrupt.run(connection, [(1,)]) == 1
+        assert do.go_on.run(connection, [("waiting", None, None, 1)]) == 1
+        assert do.go_on.run(connection, [("waiting", None, None, 2)]) == 0
+        assert [tuple(row) for row in connection.execute(select(tuner_epochs))] == rows
+        found = connection.exec_driver_sql("SELECT state, interruptions, number FROM tuner_trials").all()
+        assert found == [("waiting", 1, 0)]
+    engine.dispose()
 
 
 def test_where_a_trial_paused_stays_known_while_it_goes_on(

@@ -1,6 +1,6 @@
 """Makes an SQLAlchemy engine from a URL or a path; its errors become StoreErrors.
 
-What is special about a kind of database is behind `Backend`: see `sqlite` and `postgresql`.
+What is special about a kind of database is in `sqlite` and `postgresql`, whose classes have the same methods.
 """
 
 from __future__ import annotations
@@ -8,11 +8,9 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from datetime import timedelta
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
 
 from sqlalchemy import URL, Connection, Engine, event, make_url
 from sqlalchemy.exc import (
@@ -32,60 +30,8 @@ _PSYCOPG = "postgresql+psycopg"
 _KNOWN = "known: sqlite:///FILE and postgresql://USER@HOST/DATABASE"
 
 
-class HeldLock(Protocol):
-    """A lock that the database frees as soon as its holder is gone."""
-
-    def keep(self) -> None:
-        """Take it again where it was lost."""
-
-    def free(self) -> None:
-        """Give it back."""
-
-
-class Backend(Protocol):
-    """What differs between kinds of databases.
-
-    Attributes:
-        clock: its clock as an SQL expression, in the form of `encoding.stamp`.
-        copies: whether rows are added with COPY.
-    """
-
-    clock: str
-    copies: bool
-
-    def engine(self, url: URL, *, create: bool, copy: Path | None) -> Engine:
-        """See `connect`."""
-
-    def reader(self, url: URL, file: Path | None) -> Engine:
-        """An engine for a lasting reader; `file` is where an SQLite database is."""
-
-    def reading(self) -> dict[str, Any]:
-        """Options of an engine whose transactions only read, each at one moment."""
-
-    def begin(self, *, writes: bool, full: bool, patience_s: float | None) -> Sequence[str]:
-        """The statements that begin a transaction; see `writing`."""
-
-    def stamp(self, connection: Connection) -> str:
-        """A text that changes when anything was written."""
-
-    def exclusive(self, engine: Engine) -> AbstractContextManager[None]:
-        """Nobody else creates or changes tables meanwhile."""
-
-    def hold(self, engine: Engine, token: str) -> HeldLock | None:
-        """Take the lock of a lease, where there are such locks."""
-
-    def is_held(self, connection: Connection, heartbeat: str, token: str, stale_after: timedelta) -> bool:
-        """Whether a lease's holder on another machine shows signs of life."""
-
-    def sentence(self, error: DBAPIError) -> str | None:
-        """What an error means; None where its own words must do."""
-
-    def tells_of_damage(self, error: DBAPIError) -> bool:
-        """Whether an error means damaged data."""
-
-    def is_lost(self, error: DBAPIError) -> bool:
-        """Whether the same transaction may succeed later: the server restarts, or chose a victim."""
-
+Backend = SQLite | PostgreSQL
+"""What differs between kinds of databases; `SQLite` says what each method is for."""
 
 _BACKENDS: Mapping[str, Backend] = {"sqlite": SQLite(), "postgresql": PostgreSQL()}
 

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Select, bindparam, select
 
+from tuner.core import trial
 from tuner.core.reading_columns import ReadingColumns
-from tuner.core.trial import Reading, TrialState
-from tuner.store.schema import tuner_curves, tuner_epochs, tuner_trials
+from tuner.core.trial import Reading
+from tuner.store.schema import OVER, tuner_curves, tuner_epochs, tuner_trials
 
-NUMBERS = ("train_loss", "val_loss", "train_score", "val_score", "learning_rate", "grad_norm", "seconds")
+NUMBERS = tuple(name for name in trial.NUMBERS if name != "gap")
 """The numbers of a reading that have a column of their own."""
 
 Last = tuple[int, float | None, float | None]
@@ -177,9 +178,8 @@ def ended(connection: Connection, study_id: int, extras: Sequence[str]) -> Itera
     Raises:
         ValueError: a packed curve is damaged.
     """
-    over = [state.value for state in TrialState if state.is_over]
     columns = tuner_trials.c
-    its_trials = columns.study_id == study_id, columns.state.in_(over)
+    its_trials = columns.study_id == study_id, columns.state.in_(OVER)
     found = sorted(_all(connection, select(columns.trial_id, columns.number).where(*its_trials)))
     for start in range(0, len(found), _TRIALS_AT_ONCE):
         number_of = dict(found[start : start + _TRIALS_AT_ONCE])

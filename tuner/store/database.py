@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from functools import partial
+import socket
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Connection, Engine, select
 
 from tuner.content import models_root
 from tuner.core.budget import StudyState
@@ -19,23 +21,21 @@ from tuner.core.trial import Params, WholeTrial
 from tuner.errors import SpecError, StoreError, StudyNotFound
 from tuner.store import (
     artifact_folders,
-    asking,
     comments,
     foreign_trials,
-    imported,
     read,
     requests,
     study_rows,
+    trial_rows,
 )
-from tuner.store.connect import connect, display_url, file_of, parse, store_errors, writing
+from tuner.store.connect import connect, display_url, file_of, parse, reading, store_errors, writing
 from tuner.store.creation import create_file, ensure
 from tuner.store.database_reads import DatabaseReads
 from tuner.store.encoding import now, stamp, storable
 from tuner.store.lease import Lease, require_free
 from tuner.store.migrations import migrate, take_over
-from tuner.store.open_trials import cut_off, show_open
 from tuner.store.relocation import home_of
-from tuner.store.schema import tuner_studies, version
+from tuner.store.schema import tuner_confirmations, tuner_studies, version
 from tuner.store.temporary_copy import temporary_copy
 from tuner.store.values import CONFIRMS, StoredConfirmation, StudySummary
 from tuner.store.write import StudyStore
@@ -44,11 +44,13 @@ from tuner.store.write import StudyStore
 class Database(DatabaseReads):
     """Studies in one database, beside whatever plain Optuna keeps there.
 
-    Tables of an earlier version are brought to this one's when the database is opened.
+    Tables of an earlier version are brought to this one's when the database is opened. Methods that
+    are given a name raise StudyNotFound where no study has it.
     """
 
     def __init__(self, engine: Engine, models: str | Path | None = None) -> None:
-        super().__init__(engine, models)
+        super().__init__(display_url(engine.url), models)
+        self._engine, self._reads = engine, reading(engine)
         self._is_said = bool(models)
 
     @classmethod
@@ -89,12 +91,12 @@ class Database(DatabaseReads):
 
     def keep_fingerprint(self, name: str, fingerprint: bytes) -> None:
         """Store the fingerprint of a study's data."""
-        with store_errors(self._where), writing(self._engine).begin() as connection:
+        with self._writing() as connection:
             study_rows.keep_fingerprint(connection, self._id(connection, name), fingerprint)
 
     def add_facts(self, name: str, changes: Mapping[str, Any]) -> None:
         """Add facts about a study that no process drives; see `StudyStore.facts`."""
-        with store_errors(self._where), writing(self._engine).begin() as connection:
+        with self._writing() as connection:
             study_rows.add_facts(connection, self._id(connection, name), changes)
 
     def begin_confirmation(self, name: str, command: str, *, opened: bool) -> StoredConfirmation:
@@ -103,20 +105,29 @@ class Database(DatabaseReads):
         One that was cut off goes on under its own number, and stays as it was noted. `opened` says whether
         the locked test split is about to be read.
         """
-        with store_errors(self._where), writing(self._engine, full=True).begin() as connection:
+        with self._writing(full=True) as connection:
             study_id = self._id(connection, name)
-            return study_rows.begin_confirmation(connection, study_id, command, opened=opened)
+            known = read.confirmations(connection, study_id)
+            if known and known[-1].result is None and known[-1].opened == opened:
+                return known[-1]
+            told, host = storable(command) or "", socket.gethostname()
+            begun = StoredConfirmation(len(known) + 1, stamp(now()), told, host, opened, None)
+            connection.execute(tuner_confirmations.insert(), {"study_id": study_id, **asdict(begun)})
+        return begun
 
     def end_confirmation(self, name: str, number: int, result: Mapping[str, Any]) -> None:
         """Store the result of a confirmation; a stored result stays."""
-        with store_errors(self._where), writing(self._engine, full=True).begin() as connection:
-            study_rows.end_confirmation(connection, self._id(connection, name), number, result)
+        with self._writing(full=True) as connection:
+            its = tuner_confirmations.c
+            mine = its.study_id == self._id(connection, name), its.number == number, its.result.is_(None)
+            text = json.dumps(dict(result))
+            connection.execute(tuner_confirmations.update().where(*mine).values(result=text))
 
     def keep_models(self, name: str, numbers: Collection[int]) -> None:
         """Delete all models but those of these trials, after storing so; may be repeated if it is killed."""
         if self.artifacts(name).models() <= set(numbers):
             return
-        with store_errors(self._where), writing(self._engine).begin() as connection:
+        with self._writing() as connection:
             study_id = self._id(connection, name)
             files = artifact_folders.owned(connection, study_id, self._root, is_said=self._is_said)
             study_rows.forget_models(connection, study_id, but=numbers)
@@ -150,10 +161,9 @@ class Database(DatabaseReads):
         Raises:
             StudyExists: there is one of that name.
         """
-        durable = writing(self._engine, full=spec.durability == "full")
-        with store_errors(self._where), durable.begin() as connection:
+        with self._writing(full=spec.durability == "full") as connection:
             if version(connection) is None:
-                raise StoreError(f"{self._where}: was opened for reading; open it with create=True")
+                raise StoreError(f"{self.location}: was opened for reading; open it with create=True")
             identity, root = uuid4().hex, models or self._root_by(spec.trainer.models)
             study_id = study_rows.add(
                 connection,
@@ -166,7 +176,7 @@ class Database(DatabaseReads):
                 identity=identity,
                 home=str(home_of(self._engine.url)),
             )
-            imported.add(connection, study_id, spec, whole)
+            trial_rows.add_whole(connection, study_id, spec, whole)
             requests.add(connection, study_id, [(RequestKind.TRY, params) for params in first])
             files = artifact_folders.artifacts(connection, study_id, root, synced=spec.durability == "full")
             with Lease.taking(connection, study_id, name) as lease:
@@ -196,12 +206,11 @@ class Database(DatabaseReads):
             fingerprint: the fingerprint of its data from now on; None: keep the old one.
 
         Raises:
-            StudyNotFound: nothing has that name.
             StudyLocked: another living process drives it.
             StoreError: the new spec searches for another metric than the stored one, or the study's
                 files belong to another database.
         """
-        with store_errors(self._where), writing(self._engine).begin() as connection:
+        with self._writing() as connection:
             study_id = self._id(connection, name)
             with Lease.taking(connection, study_id, name) as lease:
                 mine = tuner_studies.c.study_id == study_id
@@ -223,8 +232,8 @@ class Database(DatabaseReads):
                 changed["models"] = artifact_folders.stored(self._engine.url, files.folder)
                 changed["updated_at"] = stamp(now())
                 connection.execute(tuner_studies.update().where(mine), changed)
-                cut_off(connection, study_id)
-                show_open(connection, study_id)
+                trial_rows.cut_off(connection, study_id)
+                trial_rows.show_open(connection, study_id)
                 return StudyStore(self._engine, connection, name, spec, lease, files, notes)
 
     def import_trials(
@@ -233,10 +242,9 @@ class Database(DatabaseReads):
         """Add trials to a study that no process drives; `spec` replaces the stored one.
 
         Raises:
-            StudyNotFound: nothing has that name.
             StudyLocked: a living process drives it.
         """
-        with store_errors(self._where), writing(self._engine).begin() as connection:
+        with self._writing() as connection:
             study_id = self._id(connection, name)
             require_free(connection, study_id, name)
             mine = tuner_studies.c.study_id == study_id
@@ -244,9 +252,9 @@ class Database(DatabaseReads):
             home = str(home_of(self._engine.url))
             changed = study_rows.revised(connection, stored, name, spec, command, changes, home)
             connection.execute(tuner_studies.update().where(mine), {**changed, "updated_at": stamp(now())})
-            ours = len(read.numbers(connection, study_id))
+            ours = read.trials_of(connection, study_id)
             foreign_trials.renumber(connection, foreign_trials.ids(connection, study_id), ours + len(whole))
-            imported.add(connection, study_id, spec, whole)
+            trial_rows.add_whole(connection, study_id, spec, whole)
 
     def ask(self, name: str, kind: RequestKind, content: Mapping[str, Any]) -> StudySummary:
         """Ask something of a study, whoever drives it; see `core.request`.
@@ -255,16 +263,15 @@ class Database(DatabaseReads):
             Who takes it up: the study, or the confirmation of it that trains now and is to stop.
 
         Raises:
-            StudyNotFound: nothing has that name.
             SpecError: it cannot be done; says why.
         """
         summary = self.study(name)
         if kind is RequestKind.STOP and not summary.is_driven:
             confirming = (each for each in self.studies() if each.confirms == name and each.is_driven)
             summary = next(confirming, summary)
-        with store_errors(self._where), writing(self._engine).begin() as connection:
+        with self._writing() as connection:
             study_id = self._id(connection, summary.name)
-            found = asking.checked(summary, kind, content, partial(read.state_of, connection, study_id))
+            found = requests.checked(connection, study_id, summary, kind, content)
             requests.add(connection, study_id, [(kind, found)])
         return summary
 
@@ -277,12 +284,11 @@ class Database(DatabaseReads):
             number: the trial; None: the study.
 
         Raises:
-            StudyNotFound: nothing has that name.
             SpecError: it is too long, or there is no such trial.
         """
         if len(text) > comments.MOST:
             raise SpecError(f"comment: at most {comments.MOST:,} characters are kept, found {len(text):,}")
-        with store_errors(self._where), writing(self._engine).begin() as connection:
+        with self._writing() as connection:
             study_id = self._id(connection, name)
             if number is not None and read.state_of(connection, study_id, number) is None:
                 raise SpecError(f"{name}: there is no trial {number}")
@@ -297,13 +303,12 @@ class Database(DatabaseReads):
             command: what renames it, for the history of its spec.
 
         Raises:
-            StudyNotFound: nothing has that name.
             StudyExists: another study has the new one.
             StudyLocked: a living process drives it, or a confirmation of it.
             SpecError: the new one is no name.
         """
         repeats = [each.name for each in self.studies() if each.confirms == name]
-        with store_errors(self._where), writing(self._engine).begin() as connection:
+        with self._writing() as connection:
             study_id = self._id(connection, name)
             ids = [self._id(connection, each) for each in repeats]
             for its_id, its_name in zip((study_id, *ids), (name, *repeats), strict=True):
@@ -318,7 +323,6 @@ class Database(DatabaseReads):
         Until the last step the study is there, without models, so that this can be repeated.
 
         Raises:
-            StudyNotFound: nothing has that name.
             StudyLocked: a living process drives it.
             StoreError: a file cannot be removed, or is not the study's; says which.
         """
@@ -328,8 +332,7 @@ class Database(DatabaseReads):
             self._delete(each)
 
     def _delete(self, name: str) -> None:
-        write = writing(self._engine)
-        with store_errors(self._where), write.begin() as connection:
+        with self._writing() as connection:
             study_id = self._id(connection, name)
             with Lease.taking(connection, study_id, name) as lease:
                 files = artifact_folders.owned(connection, study_id, self._root, is_said=self._is_said)
@@ -338,12 +341,12 @@ class Database(DatabaseReads):
             lease.beat(self._engine)
             files.destroy()
         except BaseException:
-            with store_errors(self._where), write.begin() as connection:
+            with self._writing() as connection:
                 lease.release(connection)
             raise
         finally:
             lease.drop()
-        with store_errors(self._where), write.begin() as connection:
+        with self._writing() as connection:
             study_rows.remove(connection, study_id)
 
     def close(self) -> None:
@@ -355,6 +358,15 @@ class Database(DatabaseReads):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    @contextmanager
+    def _writing(self, *, full: bool = False) -> Iterator[Connection]:
+        """A transaction that writes; see `connect.writing`."""
+        with store_errors(self.location), writing(self._engine, full=full).begin() as connection:
+            yield connection
+
+    def _transaction(self) -> AbstractContextManager[Connection]:
+        return self._reads.begin()
 
     def _root_by(self, key: str | None) -> Path | None:
         """The folder for the models of all studies: asked for, a spec's key, or TUNER_MODELS."""

@@ -1,14 +1,14 @@
-"""DatabaseReads: what is read of the studies in a database; see `database` for what is written."""
+"""DatabaseReads: what is read of the studies in a database; `database` writes, `columns` follows writers."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, select
 
 from tuner.artifacts import Artifacts
 from tuner.content import models_root
@@ -16,7 +16,7 @@ from tuner.core.reading_columns import ReadingColumns
 from tuner.core.trial import Reading, TrialRecord
 from tuner.errors import StoreError, StudyNotFound, near
 from tuner.store import artifact_folders, comments, read
-from tuner.store.connect import display_url, reading, store_errors
+from tuner.store.connect import store_errors
 from tuner.store.curves import ended, further, of_all
 from tuner.store.records import each_curve, records
 from tuner.store.schema import studies, tuner_fingerprints, tuner_studies, version
@@ -26,16 +26,14 @@ from tuner.store.values import SpecRevision, StoredConfirmation, StudySummary
 class DatabaseReads:
     """Studies in one database, beside whatever plain Optuna keeps there, to be read.
 
-    Args:
-        engine: of the database.
-        models: the folder for the models of all studies, where it was said.
+    Attributes:
+        location: the database, for messages.
     """
 
-    def __init__(self, engine: Engine, models: str | Path | None = None) -> None:
-        self._engine = engine
-        self._reading_engine = reading(engine)
+    def __init__(self, location: str, models: str | Path | None = None) -> None:
+        """Nothing is read yet; `models` is the folder for the models of all studies, where it was said."""
+        self.location = location
         self._root = models_root(models)
-        self._where = display_url(engine.url)
         self._moment: Connection | None = None
         self._known: dict[str, int] | None = None  # the ids of that moment
 
@@ -161,6 +159,10 @@ class DatabaseReads:
             finally:
                 self._moment = self._known = None
 
+    def _transaction(self) -> AbstractContextManager[Connection]:
+        """A transaction that reads."""
+        raise NotImplementedError
+
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
         """One transaction, so that everything read in it is of one moment."""
@@ -168,10 +170,10 @@ class DatabaseReads:
             yield self._moment
             return
         try:
-            with store_errors(self._where), self._reading_engine.begin() as connection:
+            with store_errors(self.location), self._transaction() as connection:
                 yield connection
         except ValueError as error:
-            raise StoreError(f"{self._where}: is damaged ({error}); restore a copy") from error
+            raise StoreError(f"{self.location}: is damaged ({error}); restore a copy") from error
 
     def _ids(self, connection: Connection) -> dict[str, int]:
         known = self._known
@@ -184,5 +186,5 @@ class DatabaseReads:
     def _id(self, connection: Connection, name: str) -> int:
         ids = self._ids(connection)
         if name not in ids:
-            raise StudyNotFound(f"{self._where}: no study '{name}'; {near(name, ids)}")
+            raise StudyNotFound(f"{self.location}: no study '{name}'; {near(name, ids)}")
         return ids[name]

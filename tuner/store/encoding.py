@@ -167,18 +167,12 @@ def left(record: TrialRecord) -> tuple[Cell, ...]:
 
 def epoch_row(trial_id: int, reading: Reading) -> tuple[Cell, ...]:
     """A reading as a row of `tuner_epochs`."""
-    return (
-        trial_id,
-        reading.epoch,
-        measured(reading.train_loss),
-        measured(reading.val_loss),
-        measured(reading.train_score),
-        measured(reading.val_score),
-        measured(reading.learning_rate),
-        measured(reading.grad_norm),
-        measured(reading.seconds),
-        json.dumps(dict(reading.extras)) if reading.extras else None,
-    )
+    numbers = (
+        reading.train_loss, reading.val_loss, reading.train_score, reading.val_score,
+        reading.learning_rate, reading.grad_norm, reading.seconds,
+    )  # fmt: skip
+    extras = json.dumps(dict(reading.extras)) if reading.extras else None
+    return (trial_id, reading.epoch, *map(measured, numbers), extras)
 
 
 def storable(text: str | None, most: int | None = None) -> str | None:
@@ -207,3 +201,9 @@ def stamp(moment: datetime) -> str:
 def naive_utc(moment: datetime) -> datetime:
     """A UTC time as Optuna keeps it, without its zone."""
     return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def driver_time(dialect: str, moment: datetime) -> Cell:
+    """A UTC time as Optuna keeps it, for the driver of a kind of database: SQLite's takes text."""
+    naive = naive_utc(moment)
+    return naive.isoformat(" ", "microseconds") if dialect == "sqlite" else naive

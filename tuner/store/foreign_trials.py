@@ -107,10 +107,10 @@ def waiting(connection: Connection, study_id: int, among: Iterable[int], after: 
     return {i: _params(connection, i) if text is None else json.loads(text) for i, text in found}
 
 
-def counts(connection: Connection, ids: Sequence[int]) -> Mapping[bool, int]:
-    """How many of the trials wait (True), and how many do not."""
-    states = [connection.scalar(select(trials.c.state).where(trials.c.trial_id == i)) for i in ids]
-    return {wait: sum((state == "WAITING") == wait for state in states) for wait in (True, False)}
+def not_waiting(connection: Connection, ids: Sequence[int]) -> int:
+    """How many of the trials do not wait to be run."""
+    states = (connection.scalar(select(trials.c.state).where(trials.c.trial_id == i)) for i in ids)
+    return sum(state != "WAITING" for state in states)
 
 
 def _params(connection: Connection, trial_id: int) -> Params:

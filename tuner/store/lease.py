@@ -41,6 +41,9 @@ read."""
 FIRST_S = 2.0
 """When the machine is read first."""
 
+HOLDER = tuple(tuner_lease.c[name] for name in ("host", "pid", "process_start", "heartbeat", "token"))
+"""What tells whether a study is driven, beside its own columns where these are joined; see `is_living`."""
+
 _LOG = logging.getLogger(__name__)
 
 _HELD: set[str] = set()
@@ -173,9 +176,7 @@ def require_free(connection: Connection, study_id: int, name: str) -> None:
         StudyLocked: one does; says which.
     """
     holder = _holder(connection, study_id)
-    if holder is None or not is_living(
-        connection, holder.host, holder.pid, holder.process_start, holder.heartbeat, holder.token
-    ):
+    if holder is None or not is_living(connection, holder):
         return
     wait = ""
     if not _is_in_sight(holder.host, holder.process_start):
@@ -186,11 +187,16 @@ def require_free(connection: Connection, study_id: int, name: str) -> None:
     )
 
 
-def is_living(connection: Connection, host: str, pid: int, start: str, heartbeat: str, token: str) -> bool:
-    """Whether a lease's holder still drives its study."""
-    if _is_in_sight(host, start):
-        return process_start(pid) == start and (pid != os.getpid() or token in _HELD)
-    return backend_of(connection.engine.url).is_held(connection, heartbeat, token, STALE_AFTER)
+def is_living(connection: Connection, holder: Any) -> bool:
+    """Whether the holder of a lease, a row with the columns `HOLDER`, still drives its study."""
+    if holder.host is None:
+        return False
+    if _is_in_sight(holder.host, holder.process_start):
+        if holder.pid == os.getpid() and holder.token not in _HELD:
+            return False
+        return process_start(holder.pid) == str(holder.process_start)
+    backend = backend_of(connection.engine.url)
+    return backend.is_held(connection, holder.heartbeat, holder.token, STALE_AFTER)
 
 
 def process_start(pid: int) -> str | None:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -79,11 +79,12 @@ def migrate(engine: Engine) -> None:
 
 def _require_idle(connection: Connection, where: str, found: int) -> None:
     holders = connection.execute(text("SELECT host, pid, process_start, heartbeat, token FROM tuner_lease"))
-    for host, pid, start, heartbeat, token in holders:
-        if is_living(connection, host, pid, start, heartbeat, token):
+    for holder in holders:
+        if is_living(connection, holder):
             raise StudyLocked(
-                f"{where}: process {pid} on {host}, a tuner that writes tables of version {found}, drives a "
-                f"study in it; wait for it or stop it, then they are brought to version {VERSION}"
+                f"{where}: process {holder.pid} on {holder.host}, a tuner that writes tables of version "
+                f"{found}, drives a study in it; wait for it or stop it, then they are brought to version "
+                f"{VERSION}"
             )
 
 
@@ -102,11 +103,7 @@ def _to_5(connection: Connection) -> None:
         "UPDATE tuner_trials SET model_path = CAST(number AS VARCHAR(16)) WHERE model_path IS NOT NULL",
     ):
         connection.execute(text(statement))
-    if dialect == "sqlite":
-        connection.exec_driver_sql(
-            "CREATE TRIGGER tuner_fingerprints_goes AFTER DELETE ON studies "
-            "BEGIN DELETE FROM tuner_fingerprints WHERE study_id = OLD.study_id; END"
-        )
+    _go_with_study(connection, "tuner_fingerprints")
     _rename_scores(connection)
     named = "SELECT t.study_id, s.study_name, t.models FROM tuner_studies t JOIN studies s USING (study_id)"
     for study_id, name, models in connection.execute(text(named)).all():
@@ -157,17 +154,9 @@ def _rename_scores(connection: Connection) -> None:
             )
 
 
-def _to_6(connection: Connection) -> None:
-    """Where each trial's configuration comes from; those of confirmations are known by their study."""
-    connection.execute(
-        text("ALTER TABLE tuner_trials ADD COLUMN origin VARCHAR(16) NOT NULL DEFAULT 'searched'")
-    )
-
-
 def _to_7(connection: Connection) -> None:
     """What somebody asks of a study."""
-    dialect = connection.dialect.name
-    counted = "SERIAL" if dialect == "postgresql" else "INTEGER"
+    counted = "SERIAL" if connection.dialect.name == "postgresql" else "INTEGER"
     connection.execute(
         text(
             f"CREATE TABLE tuner_requests (request_id {counted} NOT NULL, "
@@ -176,24 +165,29 @@ def _to_7(connection: Connection) -> None:
             "FOREIGN KEY(study_id) REFERENCES studies (study_id) ON DELETE CASCADE)"
         )
     )
-    if dialect == "sqlite":
-        connection.exec_driver_sql(
-            "CREATE TRIGGER tuner_requests_goes AFTER DELETE ON studies "
-            "BEGIN DELETE FROM tuner_requests WHERE study_id = OLD.study_id; END"
-        )
+    _go_with_study(connection, "tuner_requests")
 
 
-def _to_8(connection: Connection) -> None:
-    """What the machine of a running study does."""
-    connection.execute(text("ALTER TABLE tuner_lease ADD COLUMN machine TEXT"))
+def _go_with_study(connection: Connection, table: str) -> None:
+    """Have the rows of a table go with their study, where foreign keys do not do so."""
+    if connection.dialect.name == "sqlite":
+        its = f"DELETE FROM {table} WHERE study_id = OLD.study_id"  # noqa: S608
+        connection.exec_driver_sql(f"CREATE TRIGGER {table}_goes AFTER DELETE ON studies BEGIN {its}; END")
 
 
-def _to_9(connection: Connection) -> None:
-    """How many transactions a driver has written."""
-    connection.execute(text("ALTER TABLE tuner_lease ADD COLUMN turn INTEGER NOT NULL DEFAULT 0"))
+def _add_column(table: str, column: str, connection: Connection) -> None:
+    connection.execute(text(f"ALTER TABLE {table} ADD COLUMN {column}"))
 
 
-STEPS: Mapping[int, Callable[[Connection], None]] = {5: _to_5, 6: _to_6, 7: _to_7, 8: _to_8, 9: _to_9}
+STEPS: Mapping[int, Callable[[Connection], None]] = {
+    5: _to_5,
+    # Where each trial's configuration comes from; those of confirmations are known by their study.
+    6: partial(_add_column, "tuner_trials", "origin VARCHAR(16) NOT NULL DEFAULT 'searched'"),
+    7: _to_7,
+    # What the machine of a running study does, and how many transactions a driver has written.
+    8: partial(_add_column, "tuner_lease", "machine TEXT"),
+    9: partial(_add_column, "tuner_lease", "turn INTEGER NOT NULL DEFAULT 0"),
+}
 """The step that leads to each version from the one before."""
 
 

@@ -68,10 +68,9 @@ _IS_HELD = text(
 
 
 class PostgreSQL:
-    """A database of a PostgreSQL server; implements `connect.Backend`."""
+    """A database of a PostgreSQL server; its methods are those of `SQLite`."""
 
     clock = "to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"+00:00\"')"
-    copies = True
 
     def engine(self, url: URL, *, create: bool, copy: Path | None) -> Engine:
         arguments = {key: value for key, value in _CLIENT.items() if key not in url.query}

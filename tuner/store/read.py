@@ -18,7 +18,7 @@ from tuner.core.spec import falls
 from tuner.core.trial import Origin, TrialRecord, TrialState
 from tuner.machine import MachineReading
 from tuner.store import artifact_folders
-from tuner.store.lease import is_living
+from tuner.store.lease import HOLDER, is_living
 from tuner.store.records import best_by_value, records
 from tuner.store.relocation import relocated
 from tuner.store.schema import (
@@ -45,10 +45,10 @@ def study_ids(connection: Connection) -> dict[str, int]:
     return dict(found.all())
 
 
-def numbers(connection: Connection, study_id: int) -> list[int]:
-    """The numbers of a study's trials, in order."""
-    its = tuner_trials.c.study_id == study_id
-    return list(connection.scalars(select(tuner_trials.c.number).where(its).order_by(tuner_trials.c.number)))
+def trials_of(connection: Connection, study_id: int) -> int:
+    """How many trials of ours a study has."""
+    its = select(func.count()).where(tuner_trials.c.study_id == study_id)
+    return connection.scalar(its) or 0
 
 
 def state_of(connection: Connection, study_id: int, number: int) -> TrialState | None:
@@ -111,15 +111,7 @@ def summaries(
     rows = {
         row.study_id: row
         for row in connection.execute(
-            select(
-                tuner_studies,
-                tuner_lease.c.host,
-                tuner_lease.c.pid,
-                tuner_lease.c.process_start,
-                tuner_lease.c.heartbeat,
-                tuner_lease.c.token,
-                tuner_lease.c.machine,
-            )
+            select(tuner_studies, *HOLDER, tuner_lease.c.machine)
             .outerjoin(tuner_lease, tuner_lease.c.study_id == tuner_studies.c.study_id)
             .where(tuner_studies.c.study_id.in_(chosen))
         )
@@ -150,15 +142,11 @@ def summaries(
         else:
             best[study_id] = best_by_value(connection, study_id, minimize=rows[study_id].minimize)
     url = connection.engine.url
-    driven = {i: row.host is not None and is_living(connection, *_holder(row)) for i, row in rows.items()}
+    driven = {i: is_living(connection, row) for i, row in rows.items()}
     return [
         _summary(url, name, rows[i], driven[i], counts[i], elsewhere[i], best.get(i))
         for name, i in ids.items()
     ]
-
-
-def _holder(row: Row[Any]) -> tuple[str, int, str, str, str]:
-    return row.host, row.pid, row.process_start, row.heartbeat, row.token
 
 
 def _summary(

@@ -21,26 +21,23 @@ from tuner.artifacts import Artifacts
 from tuner.core.trial import Objective, Origin, Reading, TrialRecord, TrialState
 from tuner.store import artifact_folders
 from tuner.store.encoding import order_of
-from tuner.store.schema import tuner_epochs, tuner_studies, tuner_trials
+from tuner.store.schema import OVER, tuner_epochs, tuner_studies, tuner_trials
 
-_READING = (
-    tuner_epochs.c.epoch,
-    tuner_epochs.c.train_loss,
-    tuner_epochs.c.val_loss,
-    tuner_epochs.c.train_score,
-    tuner_epochs.c.val_score,
-    tuner_epochs.c.learning_rate,
-    tuner_epochs.c.grad_norm,
-    tuner_epochs.c.seconds,
-    tuner_epochs.c.extras,
-)
+_RECORD = tuple(
+    tuner_trials.c[name]
+    for name in (
+        "number", "params", "state", "value", "epochs", "conclusive", "rule", "reason", "traceback",
+        "seconds", "interruptions", "model_path", "paused_at", "ordered", "started_at", "ended_at", "origin",
+    )
+)  # fmt: skip
+_READING = tuple(tuner_epochs.c)[1:]
+"""All columns but the trial's: the fields of a `Reading`, in their order."""
 
 _UNDER_WAY = (TrialState.WAITING, TrialState.RUNNING)
 """The states in which a trial's value is not stored yet, but follows from its curve."""
 
 _ORIGINS = {origin.value: origin for origin in Origin}
 _STATES = {state.value: state for state in TrialState}
-_OVER = [state.value for state in TrialState if state.is_over]
 _NO_EXTRAS: Mapping[str, float] = {}
 
 
@@ -60,35 +57,13 @@ def records(
         select(tuner_studies.c.metric, tuner_studies.c.minimize).where(tuner_studies.c.study_id == study_id)
     ).one()
     is_its = tuner_trials.c.study_id == study_id
-    rows = connection.execute(
-        select(
-            tuner_trials.c.number,
-            tuner_trials.c.params,
-            tuner_trials.c.state,
-            tuner_trials.c.value,
-            tuner_trials.c.epochs,
-            tuner_trials.c.conclusive,
-            tuner_trials.c.rule,
-            tuner_trials.c.reason,
-            tuner_trials.c.traceback,
-            tuner_trials.c.seconds,
-            tuner_trials.c.interruptions,
-            tuner_trials.c.model_path,
-            tuner_trials.c.paused_at,
-            tuner_trials.c.ordered,
-            tuner_trials.c.started_at,
-            tuner_trials.c.ended_at,
-            tuner_trials.c.origin,
-        )
-        .where(is_its)
-        .order_by(tuner_trials.c.number)
-    ).all()
+    rows = connection.execute(select(*_RECORD).where(is_its).order_by(tuner_trials.c.number)).all()
     # After the rows: on a server, a trial that ends in between has its best epoch then.
     is_read = is_its
     if is_brief:
         best = best_by_value(connection, study_id, minimize=minimize, is_over=True)
         numbers = (0, best[0] if best is not None else 0)
-        is_read &= or_(tuner_trials.c.number.in_(numbers), tuner_trials.c.state.not_in(_OVER))
+        is_read &= or_(tuner_trials.c.number.in_(numbers), tuner_trials.c.state.not_in(OVER))
     bests = _best_epochs(connection, is_read)
     files = artifact_folders.artifacts(connection, study_id, root)
     found = [_record(row, bests, files) for row in rows]
@@ -110,7 +85,7 @@ def _best_epochs(connection: Connection, are_chosen: ColumnElement[bool]) -> dic
     rows = connection.execute(
         select(tuner_trials.c.number, *_READING).join(tuner_epochs, is_best).where(are_chosen)
     )
-    return {number: _reading(*numbers) for number, *numbers in rows}
+    return {number: _reading(columns) for number, *columns in rows}
 
 
 def best_by_value(
@@ -132,7 +107,7 @@ def best_by_value(
             value.is_not(None),
             state != TrialState.FAILED.value,
             tuner_trials.c.origin != Origin.IMPORTED.value,
-            *([state.in_(_OVER)] if is_over else ()),
+            *([state.in_(OVER)] if is_over else ()),
         )
         .order_by(
             tuner_trials.c.conclusive.desc(), value if minimize else value.desc(), tuner_trials.c.number
@@ -143,7 +118,7 @@ def best_by_value(
 
 
 def _record(row: Sequence[Any], bests: Mapping[int, Reading], files: Artifacts) -> TrialRecord:
-    """A trial from a row, as `records` selects it: by place, for there may be very many."""
+    """A trial from a row of the columns `_RECORD`: by place, for there may be very many."""
     (
         number, params, state, value, epochs, conclusive, rule, reason, traceback, seconds, interruptions,
         model_path, paused_at, ordered, started_at, ended_at, origin,
@@ -198,7 +173,7 @@ def each_curve(
         conditions.append(tuner_trials.c.number == number)
     if is_over is not None:
         state = tuner_trials.c.state
-        conditions.append(state.in_(_OVER) if is_over else state.not_in(_OVER))
+        conditions.append(state.in_(OVER) if is_over else state.not_in(OVER))
     return _each_curve(connection, *conditions)
 
 
@@ -211,28 +186,10 @@ def _each_curve(connection: Connection, *conditions: Any) -> Iterator[tuple[int,
         execution_options={"yield_per": 10_000},
     )
     for number, its_rows in groupby(rows, key=itemgetter(0)):
-        yield number, [_reading(*numbers) for _, *numbers in its_rows]
+        yield number, [_reading(columns) for _, *columns in its_rows]
 
 
-def _reading(
-    epoch: int,
-    train_loss: float | None,
-    val_loss: float | None,
-    train_score: float | None,
-    val_score: float | None,
-    learning_rate: float | None,
-    grad_norm: float | None,
-    seconds: float | None,
-    extras: str | None,
-) -> Reading:
-    return Reading(
-        epoch,
-        nan if train_loss is None else train_loss,
-        nan if val_loss is None else val_loss,
-        nan if train_score is None else train_score,
-        nan if val_score is None else val_score,
-        nan if learning_rate is None else learning_rate,
-        nan if grad_norm is None else grad_norm,
-        nan if seconds is None else seconds,
-        json.loads(extras) if extras is not None else _NO_EXTRAS,
-    )
+def _reading(columns: Sequence[Any]) -> Reading:
+    found: list[Any] = [nan if each is None else each for each in columns]
+    found[-1] = _NO_EXTRAS if columns[-1] is None else json.loads(columns[-1])
+    return Reading(*found)

@@ -20,38 +20,22 @@ _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
-class Retry:
-    """Calls again what failed because the server was away.
+def repeated(call: Callable[[bool], _T], engine: Engine, study: str, patience_s: float) -> _T:
+    """What `call` returns, which is called again where the server was away; it is told whether it is.
 
-    Args:
-        engine: to the database.
-        who: who waits, for the log.
-
-    Attributes:
-        seconds: how long to wait.
+    Raises:
+        StoreError: the server was away for too long, or something else is wrong.
     """
-
-    def __init__(self, engine: Engine, who: str) -> None:
-        self._engine = engine
-        self._who = who
-        self.seconds = PATIENCE_S
-
-    def of(self, call: Callable[[bool], _T]) -> _T:
-        """What `call` returns; it is told whether it is repeated.
-
-        Raises:
-            StoreError: the server was away for too long, or something else is wrong.
-        """
-        until = None
-        while True:
-            try:
-                return call(until is not None)
-            except StoreError as error:
-                if not is_lost(error, self._engine):
-                    raise
-                if until is None:
-                    until = time.monotonic() + self.seconds
-                    _LOG.warning("%s; %s waits for it", error, self._who)
-                if time.monotonic() >= until:
-                    raise
-            time.sleep(_AGAIN_S)
+    until = None
+    while True:
+        try:
+            return call(until is not None)
+        except StoreError as error:
+            if not is_lost(error, engine):
+                raise
+            if until is None:
+                until = time.monotonic() + patience_s
+                _LOG.warning("%s; study '%s' waits for it", error, study)
+            if time.monotonic() >= until:
+                raise
+        time.sleep(_AGAIN_S)

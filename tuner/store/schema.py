@@ -27,6 +27,7 @@ from sqlalchemy import (
     select,
 )
 
+from tuner.core.trial import TrialState
 from tuner.errors import StoreError
 from tuner.store.connect import display_url
 
@@ -34,6 +35,9 @@ VERSION = 9
 """The version of our tables; a database with a higher one was written by a later tuner."""
 
 METADATA = MetaData()
+
+OVER = tuple(state.value for state in TrialState if state.is_over)
+"""The states of trials that will never train again."""
 
 
 def _real() -> Float[float]:
@@ -267,20 +271,13 @@ OURS = tuple(table for table in METADATA.tables.values() if table not in OPTUNA)
 
 # Optuna leaves SQLite's foreign keys off, so a study that is deleted through Optuna would leave our
 # rows behind, and SQLite gives their ids to the next study. Triggers work for every connection.
-for _ours, _theirs in (
-    (tuner_epochs, trials),
-    (tuner_curves, trials),
-    (tuner_trials, trials),
-    (tuner_lease, studies),
-    (tuner_requests, studies),
-    (tuner_specs, studies),
-    (tuner_confirmations, studies),
-    (tuner_fingerprints, studies),
-    (tuner_studies, studies),
-):
-    _key = _theirs.primary_key.columns[0].name
+for _ours in OURS:
+    _owners = [each.target_fullname for column in _ours.c for each in column.foreign_keys]
+    if not _owners:
+        continue
+    _theirs, _key = _owners[0].split(".")
     _removal = f"DELETE FROM {_ours.name} WHERE {_key} = OLD.{_key}"  # noqa: S608
-    _trigger = f"CREATE TRIGGER {_ours.name}_goes AFTER DELETE ON {_theirs.name} BEGIN {_removal}; END"
+    _trigger = f"CREATE TRIGGER {_ours.name}_goes AFTER DELETE ON {_theirs} BEGIN {_removal}; END"
     event.listen(_ours, "after_create", DDL(_trigger).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]
 
 

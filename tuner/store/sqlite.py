@@ -39,12 +39,16 @@ _OTHERS = tuple(code for code in _SENTENCES if code not in ("SQLITE_NOTADB", "SQ
 
 
 class SQLite:
-    """A database in a file; implements `connect.Backend`."""
+    """A database in a file.
+
+    Attributes:
+        clock: its clock as an SQL expression, in the form of `encoding.stamp`.
+    """
 
     clock = "strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')"
-    copies = False
 
     def engine(self, url: URL, *, create: bool, copy: Path | None) -> Engine:
+        """See `connect.connect`."""
         options = {} if "timeout" in url.query else {"connect_args": {"timeout": BUSY_TIMEOUT_S}}
         engine = create_engine(url, **options)
         if not create:
@@ -55,6 +59,8 @@ class SQLite:
         return engine
 
     def reader(self, url: URL, file: Path | None) -> Engine:
+        """An engine for a lasting reader; `file` is where an SQLite database is."""
+
         def opened() -> sqlite3.Connection:
             connection = sqlite3.connect(
                 f"file:{quote(str(file))}?mode=ro",
@@ -69,38 +75,47 @@ class SQLite:
         return create_engine(url, creator=opened, poolclass=StaticPool)
 
     def reading(self) -> dict[str, Any]:
+        """Options of an engine whose transactions only read, each at one moment."""
         return {}
 
     def begin(self, *, writes: bool, full: bool, patience_s: float | None) -> Sequence[str]:
+        """The statements that begin a transaction; see `connect.writing`."""
         first = ["PRAGMA synchronous=FULL"] if full else []
         if patience_s is not None:
             first.append(f"PRAGMA busy_timeout={patience_s * 1000:.0f}")
         return (*first, "BEGIN IMMEDIATE" if writes else "BEGIN")
 
     def stamp(self, connection: Connection) -> str:
+        """A text that changes when anything was written."""
         return str(connection.exec_driver_sql("PRAGMA data_version").scalar())
 
     @contextmanager
     def exclusive(self, engine: Engine) -> Iterator[None]:
+        """Nobody else creates or changes tables meanwhile."""
         # A transaction that writes has the whole file.
         yield
 
     def hold(self, engine: Engine, token: str) -> None:
-        return None
+        """Take the lock of a lease, where there are such locks."""
+        return
 
     def is_held(self, connection: Connection, heartbeat: str, token: str, stale_after: timedelta) -> bool:
+        """Whether a lease's holder on another machine shows signs of life."""
         # Clocks differ, and may be set: a heartbeat far in the future is no more a sign of life.
         return abs(datetime.now(UTC) - datetime.fromisoformat(heartbeat)) < stale_after
 
     def sentence(self, error: DBAPIError) -> str | None:
+        """What an error means; None where its own words must do."""
         code = getattr(error.orig, "sqlite_errorname", "")
         known = next((text for prefix, text in _SENTENCES.items() if code.startswith(prefix)), None)
         return known or f"is not as it should be ({_first_line(error)}); restore a copy or name another one"
 
     def tells_of_damage(self, error: DBAPIError) -> bool:
+        """Whether an error means damaged data."""
         return not getattr(error.orig, "sqlite_errorname", "").startswith(_OTHERS)
 
     def is_lost(self, error: DBAPIError) -> bool:
+        """Whether the same transaction may succeed later: the server restarts, or chose a victim."""
         return False
 
 

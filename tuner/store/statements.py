@@ -8,15 +8,13 @@ take as they are.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
-from functools import lru_cache
+from collections.abc import Iterable, Sequence
 from math import isfinite
 from typing import Any, cast
 
 from sqlalchemy import (
+    Column,
     Connection,
-    DateTime,
     Delete,
     Dialect,
     Enum,
@@ -114,11 +112,9 @@ class Bulk:
             self._copy = f"COPY {statement.table.name} ({', '.join(names)}) FROM STDIN"
         compiled = statement.compile(dialect=dialect, column_keys=keys)
         self._sql = compiled.string
-        self._names = names
-        # Drivers want either positions, given here as indices into a row, or names.
-        order = compiled.positiontup
-        self._order = None if order is None else [names.index(name) for name in order]
-        self._is_in_order = self._order == list(range(len(names)))
+        # Where the driver wants each of its parameters from; None: in the order of rows.
+        order = [names.index(name) for name in compiled.positiontup or ()]
+        self._order = None if order == list(range(len(names))) else order
         self._together = together
 
     def run(self, connection: Connection, rows: Iterable[tuple[Cell, ...]]) -> int:
@@ -132,11 +128,8 @@ class Bulk:
             return 0
         is_copied = self._copy and len(given) > 1
         is_joined = self._together is not None and len(given) > 1
-        if not is_copied and not is_joined:
-            if self._order is None:
-                given = [dict(zip(self._names, row, strict=True)) for row in given]
-            elif not self._is_in_order:
-                given = [tuple(row[i] for i in self._order or ()) for row in given]
+        if (order := self._order) is not None and not is_copied and not is_joined:
+            given = [tuple(row[i] for i in order) for row in given]
         # Drivers take all of it as it is; what SQLAlchemy adds costs ten times the statement.
         cursor: Any = connection.connection.cursor()
         try:
@@ -178,12 +171,8 @@ class Statements:
 
         def change(table: Table, *columns: str) -> Bulk:
             values: dict[str, Any] = {column: bindparam(f"new_{column}") for column in columns}
-            statement = update(table).where(_its_id(table)).values(values)
-            together = (
-                Together(dialect, table, columns, next(iter(table.primary_key.columns)).name)
-                if is_server
-                else None
-            )
+            statement = update(table).where(_id_of(table) == bindparam("its_id")).values(values)
+            together = Together(dialect, table, columns, _id_of(table).name) if is_server else None
             names = (f"new_{column}" for column in columns)
             return Bulk(dialect, statement, *names, "its_id", together=together)
 
@@ -208,35 +197,16 @@ class Statements:
         self.void_epochs = void(tuner_epochs)
         self.void_reports = void(trial_intermediate_values)
         self.start_again = change(trials, "datetime_start")
-        self.void = Bulk(
-            dialect,
-            update(tuner_trials)
-            .where(_its_id(tuner_trials))
-            .values(
-                value=null(),
-                best_epoch=null(),
-                epochs=literal_column("0"),
-                ordered=null(),
-                paused_at=literal_column("0"),
-            ),
-            "its_id",
-        )
+        self.void = change(tuner_trials, "value", "best_epoch", "epochs", "ordered", "paused_at")
         self.interrupt = Bulk(
             dialect,
             update(tuner_trials)
-            .where(_its_id(tuner_trials))
+            .where(_id_of(tuner_trials) == bindparam("its_id"))
             .values(interruptions=tuner_trials.c.interruptions + literal_column("1")),
             "its_id",
         )
         self.order = change(tuner_trials, "ordered")
-        self.go_on = Bulk(
-            dialect,
-            update(tuner_trials)
-            .where(_its_id(tuner_trials))
-            .values(state=bindparam("new"), rule=null(), reason=null()),
-            "new",
-            "its_id",
-        )
+        self.go_on = change(tuner_trials, "state", "rule", "reason")
         self.forget = Bulk(
             dialect,
             update(tuner_trials)
@@ -257,16 +227,5 @@ class Statements:
         self.advance_to = change(tuner_studies, "seconds", "position", "updated_at")
 
 
-def as_driver_takes(dialect: Dialect, moment: datetime) -> Cell:
-    """A naive time as this kind of database's driver takes it: SQLite's takes text."""
-    process = _processor(dialect)
-    return cast("Cell", process(moment)) if process is not None else moment
-
-
-@lru_cache
-def _processor(dialect: Dialect) -> Callable[[datetime], object] | None:
-    return DateTime().dialect_impl(dialect).bind_processor(dialect)
-
-
-def _its_id(table: Table) -> Any:
-    return next(iter(table.primary_key.columns)) == bindparam("its_id")
+def _id_of(table: Table) -> Column[Any]:
+    return next(iter(table.primary_key.columns))

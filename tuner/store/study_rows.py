@@ -1,4 +1,4 @@
-"""Rows of a study as a whole: for Optuna, its spec's history, its data's fingerprint, its confirmations.
+"""Rows of a study as a whole: for Optuna, its spec's history, its data's fingerprint.
 
 Each function writes within the caller's transaction.
 """
@@ -6,9 +6,7 @@ Each function writes within the caller's transaction.
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict
 from shlex import quote
 from typing import Any
 
@@ -20,7 +18,6 @@ from tuner.core.changes import changes
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective
 from tuner.errors import SpecError, StoreError, StudyExists
-from tuner.store import read
 from tuner.store.connect import display_url
 from tuner.store.encoding import now, stamp, storable
 from tuner.store.schema import (
@@ -29,13 +26,11 @@ from tuner.store.schema import (
     study_directions,
     study_system_attributes,
     trials,
-    tuner_confirmations,
     tuner_fingerprints,
     tuner_specs,
     tuner_studies,
     tuner_trials,
 )
-from tuner.store.values import StoredConfirmation
 
 
 def add(
@@ -226,31 +221,6 @@ def extended(
 
 def _told(objective: Objective) -> str:
     return f"the {'lowest' if objective.minimize else 'highest'} {objective.metric}"
-
-
-def begin_confirmation(
-    connection: Connection, study_id: int, command: str, *, opened: bool
-) -> StoredConfirmation:
-    """See `Database.begin_confirmation`."""
-    known = read.confirmations(connection, study_id)
-    if known and known[-1].result is None and known[-1].opened == opened:
-        return known[-1]
-    row = StoredConfirmation(
-        len(known) + 1, stamp(now()), storable(command) or "", socket.gethostname(), opened, None
-    )
-    connection.execute(tuner_confirmations.insert(), {"study_id": study_id, **asdict(row)})
-    return row
-
-
-def end_confirmation(connection: Connection, study_id: int, number: int, result: Mapping[str, Any]) -> None:
-    """See `Database.end_confirmation`."""
-    mine = tuner_confirmations.c.study_id == study_id
-    its = tuner_confirmations.c.number == number
-    connection.execute(
-        tuner_confirmations.update()
-        .where(mine, its, tuner_confirmations.c.result.is_(None))
-        .values(result=json.dumps(dict(result)))
-    )
 
 
 def forget_models(connection: Connection, study_id: int, but: Collection[int] = ()) -> None:

@@ -10,19 +10,22 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from shlex import quote
 from typing import Any
 
 from sqlalchemy import URL, Connection, Row, func, inspect, select
 
+from tuner.artifacts import marks
 from tuner.content import models_root
 from tuner.core import words
 from tuner.core.budget import StudyState
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Objective, TrialState
-from tuner.errors import SpecError, StoreError, StudyNotFound
-from tuner.store import foreign_trials, read, verify_files, verify_trials
+from tuner.errors import SpecError, StoreError, StudyNotFound, TrialError
+from tuner.store import artifact_folders, foreign_trials, read, verify_trials
 from tuner.store.connect import (
     connect,
     display_url,
@@ -33,7 +36,7 @@ from tuner.store.connect import (
     tells_of_damage,
 )
 from tuner.store.creation import open_optunas
-from tuner.store.lease import is_living
+from tuner.store.lease import HOLDER, is_living
 from tuner.store.migrations import OLDEST, TOO_OLD
 from tuner.store.schema import (
     METADATA,
@@ -119,8 +122,7 @@ def verify(url: str) -> Verification:
             if verdict.is_sound and version(connection) == VERSION:
                 for name, study_id in read.study_ids(connection).items():
                     verdict.findings += _study(connection, name, study_id, verdict)
-                for what, to_do in verify_files.orphans(connection, models_root()):
-                    verdict.findings.append(Problem(None, None, what, to_do, is_fault=False))
+                verdict.findings += _orphans(connection)
     except (StoreError, ValueError) as error:
         if not tells_of_damage(error):
             raise StoreError(f"{display_url(parsed)}: {str(error).removeprefix(': ')}") from error
@@ -174,14 +176,7 @@ def _study(connection: Connection, name: str, study_id: int, verdict: Verificati
     verdict.studies += 1
     to_do = f"{_RESTORE}, or remove the study: tune delete {quote(name)}"
     row = connection.execute(
-        select(
-            tuner_studies,
-            tuner_lease.c.host,
-            tuner_lease.c.pid,
-            tuner_lease.c.process_start,
-            tuner_lease.c.heartbeat,
-            tuner_lease.c.token,
-        )
+        select(tuner_studies, *HOLDER)
         .outerjoin(tuner_lease, tuner_lease.c.study_id == tuner_studies.c.study_id)
         .where(tuner_studies.c.study_id == study_id)
     ).one()
@@ -198,15 +193,7 @@ def _study(connection: Connection, name: str, study_id: int, verdict: Verificati
         verdict.epochs += len(curve)
         for what in verify_trials.faults(connection, trial, curve, Objective(row.metric, row.minimize)):
             yield Problem(name, trial.number, what, to_do)
-    for trial_number, what, mend in verify_files.of_study(connection, study_id, rows, models_root()):
-        yield Problem(name, trial_number, what, mend)
-    named = [trial.number for trial in rows if trial.model_path is not None]
-    if not _is_driven(connection, row) and (
-        left := verify_files.unnamed(connection, study_id, named, models_root())
-    ):
-        what = f"models that no trial names were left by a killed process: {', '.join(map(str, left[:10]))}"
-        remove = f"`tune resume {quote(name)}` or `tune delete {quote(name)}` removes them"
-        yield Problem(name, None, what, remove, False)
+    yield from _files(connection, name, study_id, row, rows)
     yield from _foreign(connection, name, study_id, len(rows))
 
 
@@ -242,15 +229,10 @@ def _spec_faults(connection: Connection, row: Row[Any]) -> Iterator[str]:
         yield "its spec, its own row and Optuna's have different objectives"
 
 
-def _is_driven(connection: Connection, row: Row[Any]) -> bool:
-    its = row.host, row.pid, row.process_start, row.heartbeat, row.token
-    return row.host is not None and is_living(connection, *its)
-
-
 def _driver(connection: Connection, name: str, row: Row[Any], rows: Sequence[Row[Any]]) -> Iterator[Problem]:
     """Whether a study that is stored as running is driven by a process."""
     running = [trial.number for trial in rows if trial.state == TrialState.RUNNING.value]
-    if _is_driven(connection, row):
+    if is_living(connection, row):
         return
     if row.state == StudyState.RUNNING.value:
         what = f"{read.GONE}; {len(running)} trials were running"
@@ -298,3 +280,61 @@ def _foreign(connection: Connection, name: str, study_id: int, ours: int) -> Ite
         what = f"plain Optuna has added {added}, which tuner did not train"
         to_do = "nothing; they are not counted; use Optuna's enqueue_trial to have a configuration trained"
         yield Problem(name, None, what, to_do, is_fault=False)
+
+
+def _files(
+    connection: Connection, name: str, study_id: int, row: Row[Any], rows: Sequence[Row[Any]]
+) -> Iterator[Problem]:
+    """Whether the models that a study names are there and its own, and no others beside them."""
+    try:
+        files = artifact_folders.artifacts(connection, study_id, models_root())
+    except StoreError as error:
+        yield Problem(name, None, *_split(error))
+        return
+    named = {trial.number: trial.model_path for trial in rows if trial.model_path is not None}
+    try:
+        files.require()
+    except StoreError as error:
+        yield Problem(name, None, *_split(error))
+    else:
+        for number, path in named.items():
+            if path != str(number):
+                what = f"its model is stored as '{path}' instead of its number"
+                yield Problem(name, number, what, _RESTORE)
+            try:
+                if files.get(number) is None:
+                    what = f"its model is not in {files.path(number)}"
+                    yield Problem(name, number, what, "put the folder back")
+            except (StoreError, TrialError) as error:
+                yield Problem(name, number, *_split(error))
+    left: list[int] = []
+    with suppress(OSError):
+        left = sorted(files.models() - named.keys())
+    if left and not is_living(connection, row):
+        what = f"models that no trial names were left by a killed process: {', '.join(map(str, left[:10]))}"
+        remove = f"`tune resume {quote(name)}` or `tune delete {quote(name)}` removes them"
+        yield Problem(name, None, what, remove, is_fault=False)
+
+
+def _orphans(connection: Connection) -> Iterator[Problem]:
+    """Folders of studies that this database had and has no more."""
+    url, given = connection.engine.url, models_root()
+    ids = connection.execute(select(tuner_studies.c.study_id, tuner_studies.c.identity)).all()
+    known = {identity for _, identity in ids}
+    roots: set[Path] = {given or artifact_folders.default_root(url)}
+    for study_id, _ in ids:
+        with suppress(StoreError):
+            roots.add(artifact_folders.artifacts(connection, study_id, given).folder.parent)
+    for root in sorted(roots):
+        for folder, mark in sorted(marks(root).items()):
+            is_ours = artifact_folders.is_same_database(url, folder, str(mark.get("database")))
+            if mark.get("identity") not in known and is_ours:
+                what = f"{folder} holds the files of a study '{mark.get('study')}' that is not here any more"
+                to_do = f"if they are not needed: rm -r {quote(str(folder))}"
+                yield Problem(None, None, what, to_do, is_fault=False)
+
+
+def _split(error: Exception) -> tuple[str, str]:
+    """What an error says is wrong, and what to do."""
+    what, _, to_do = str(error).rpartition("; ")
+    return what or to_do, to_do

@@ -9,13 +9,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
-from tuner.core.trial import Objective, Reading, TrialState
+from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 from tuner.store.curves import packed
+from tuner.store.encoding import outcome
 from tuner.store.records import each_curve
-from tuner.store.schema import trial_intermediate_values, trials, tuner_curves, tuner_trials
+from tuner.store.schema import OVER, trial_intermediate_values, trials, tuner_curves, tuner_trials
 
 _STATES = {state.value for state in TrialState}
-_OVER = {state.value for state in TrialState if state.is_over}
 
 
 def rows(connection: Connection, study_id: int) -> Sequence[Row[Any]]:
@@ -70,7 +70,7 @@ def _faults(trial: Row[Any], curve: Sequence[Reading], objective: Objective) -> 
     if trial.state not in _STATES:
         yield f"its state '{trial.state}' is unknown"
         return
-    is_over = trial.state in _OVER
+    is_over = trial.state in OVER
     if (trial.their_number, trial.their_study) != (trial.number, trial.study_id):
         yield "Optuna's tables do not have it under its number"
     elif trial.their_state not in _their_states(trial):
@@ -111,10 +111,8 @@ def _signed(curve: Sequence[Reading], objective: Objective) -> tuple[float, int]
 
 def _their_states(trial: Row[Any]) -> tuple[str, ...]:
     """The states that Optuna's tables may have for a trial."""
-    if trial.state not in _OVER:
+    if trial.state not in OVER:
         return ("RUNNING", "WAITING")
-    if trial.state == TrialState.FAILED.value:
-        return ("FAIL",)
-    if trial.state == TrialState.STOPPED.value and not trial.conclusive:
-        return ("PRUNED",)
-    return ("FAIL",) if trial.value is None else ("COMPLETE",)
+    state, is_conclusive = TrialState(trial.state), trial.conclusive
+    record = TrialRecord(trial.number, {}, state, trial.value, conclusive=is_conclusive)
+    return (outcome(record)[0],)

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from shlex import quote
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, bindparam, func, select, update
+from sqlalchemy import Connection, Engine, update
 
 from tuner.artifacts import Artifacts
 from tuner.core.budget import StudyState
@@ -23,40 +23,18 @@ from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
 from tuner.core.words import count
 from tuner.errors import StoreError, StudyLocked
-from tuner.store import foreign_trials, open_trials, requests, study_rows
+from tuner.store import foreign_trials, read, requests, retry, study_rows, trial_rows
 from tuner.store.connect import display_url, store_errors, writing
-from tuner.store.curves import packed
-from tuner.store.encoding import (
-    REASON,
-    Encoder,
-    attributes,
-    constraints,
-    epoch_row,
-    finite,
-    kind_of,
-    left,
-    naive_utc,
-    now,
-    order_json,
-    outcome,
-    stamp,
-    storable,
-)
+from tuner.store.encoding import REASON, Encoder, driver_time, left, now, order_json, stamp, storable
 from tuner.store.file import DatabaseFile
 from tuner.store.lease import Lease
-from tuner.store.retry import Retry
-from tuner.store.schema import trials, tuner_studies, tuner_trials
-from tuner.store.statements import Statements, as_driver_takes
+from tuner.store.schema import tuner_studies
+from tuner.store.statements import Statements
 
 _LOG = logging.getLogger(__name__)
 _RUNNING = TrialState.RUNNING.value
 _LAST_PATIENCE_S = 0.5
 _T = TypeVar("_T")
-_IDS = (
-    select(trials.c.number, trials.c.trial_id)
-    .where(trials.c.study_id == bindparam("study"), trials.c.trial_id > bindparam("after"))
-    .order_by(trials.c.trial_id)
-)
 
 
 class StudyStore:
@@ -78,7 +56,7 @@ class StudyStore:
         self._file = DatabaseFile(engine)
         self._is_durable = spec.durability == "full"
         self._engine = writing(engine, full=self._is_durable)
-        self._retry = Retry(engine, f"study '{name}'")
+        self._patience_s = retry.PATIENCE_S
         self._where = display_url(engine.url)
         self._lease: Lease | None = lease
         self._study_id = lease.study_id
@@ -86,7 +64,7 @@ class StudyStore:
         self._objectives = spec.objectives()
         self._encoder = Encoder(spec.search_space())
         self._do = Statements(engine.dialect)
-        self._ids = open_trials.under_way(connection, self._study_id)
+        self._ids = trial_rows.under_way(connection, self._study_id)
         requests.outdate(connection, self._study_id)
         self._last_id = foreign_trials.last_id(connection, self._study_id)
         self._foreign = foreign_trials.ids(connection, self._study_id)
@@ -148,7 +126,7 @@ class StudyStore:
         for turn, then in zip(turns, at, strict=True):
             if turn.restarted:
                 # What was read of them before is void.
-                self._add_readings(connection, readings)
+                trial_rows.add_readings(connection, self._do, self._objectives, readings)
                 readings = []
                 self._start_again(connection, [ids[number] for number in turn.restarted], then)
             readings += [(ids[number], reading) for number, reading in turn.readings]
@@ -157,12 +135,12 @@ class StudyStore:
             for number in ended.keys() & set(turn.forgotten):
                 ended[number] = (replace(ended[number][0], model_path=None), ended[number][1])
             self._move(connection, turn, ids, new, over)
-        self._add_readings(connection, readings)
-        self._end(connection, [(ids[number], *each) for number, each in ended.items()])
+        trial_rows.add_readings(connection, self._do, self._objectives, readings)
+        over_now = [(ids[number], *each) for number, each in ended.items()]
+        trial_rows.end(connection, self._do, self._objectives, over_now)
         for turn in turns:
             of_trials = {r.id: f"trial {n}" for n, r in turn.taken.items() if not r.is_optunas}
             requests.answer(connection, of_trials | turn.answers)
-        self._do.add_curves.run(connection, packed(connection, [ids[number] for number in ended]))
         return ids, others
 
     def _change(self, connection: Connection, changed: Sequence[Mapping[str, Mapping[str, Any]]]) -> None:
@@ -183,7 +161,7 @@ class StudyStore:
         """
 
         def work(connection: Connection) -> None:
-            open_trials.cut_off(connection, self._study_id)
+            trial_rows.cut_off(connection, self._study_id)
             connection.execute(
                 update(tuner_studies)
                 .where(tuner_studies.c.study_id == self._study_id)
@@ -201,7 +179,7 @@ class StudyStore:
                 ours = requests.unanswered(connection, self._study_id)
                 return ours + requests.enqueued(connection, self._study_id, self._foreign, self._last_id)
 
-        return self._retry.of(look)
+        return self._repeated(look)
 
     def refuse(self, reasons: Sequence[tuple[Request, str]]) -> None:
         """Note why configurations that were asked for are not trained."""
@@ -209,12 +187,10 @@ class StudyStore:
 
     def _met(self, connection: Connection) -> Iterator[str]:
         """Put what Optuna has added behind our trials, and say so."""
-        ours = select(func.count()).where(tuner_trials.c.study_id == self._study_id)
-        foreign_trials.renumber(connection, self._foreign, connection.scalar(ours) or 0)
-        counts = foreign_trials.counts(connection, self._foreign)
-        if counts[False]:
+        foreign_trials.renumber(connection, self._foreign, read.trials_of(connection, self._study_id))
+        if added := foreign_trials.not_waiting(connection, self._foreign):
             yield (
-                f"plain Optuna has added {count(counts[False], 'trial')}, which tuner did not train: they "
+                f"plain Optuna has added {count(added, 'trial')}, which tuner did not train: they "
                 "stay as they are and are not counted; use enqueue_trial to have a configuration trained"
             )
 
@@ -269,18 +245,21 @@ class StudyStore:
             return done[-1]
 
         try:
-            result = self._retry.of(transact)
+            result = self._repeated(transact)
         except StudyLocked:
             raise
         except StoreError as error:
             # What is tried on the way out is tried once, without another long wait.
             self._engine = writing(self._engine, full=self._is_durable, patience_s=_LAST_PATIENCE_S)
-            self._retry.seconds = 0.0
+            self._patience_s = 0.0
             raise StoreError(
                 f"{error}; what was recorded until then is kept, go on with: tune resume {quote(self.name)}"
             ) from error
         lease.turns += 1
         return result
+
+    def _repeated(self, call: Callable[[bool], _T]) -> _T:
+        return retry.repeated(call, self._engine, self.name, self._patience_s)
 
     def _move(
         self,
@@ -300,7 +279,7 @@ class StudyStore:
         do.order.run(connection, [(storable(order_json(o)), ids[number]) for number, o in orders.items()])
         do.leave.run(connection, [(*left(r), None, ids[r.number]) for r in turn.paused])
         going_on = [t.number for t in turn.started if new.pop(t.number, None) is None]
-        do.go_on.run(connection, [(_RUNNING, ids[number]) for number in going_on])
+        do.go_on.run(connection, [(_RUNNING, None, None, ids[number]) for number in going_on])
         do.forget.run(
             connection, [(number, self._study_id) for number in turn.forgotten if number not in over]
         )
@@ -313,81 +292,21 @@ class StudyStore:
         Returns:
             Their ids by number, and those of Optuna's own trials.
         """
-        study, dialect = self._study_id, connection.dialect
-        others = [*self._foreign, *foreign_trials.added_after(connection, study, self._last_id)]
-        ids = taken = {
+        study, last = self._study_id, self._last_id
+        others = [*self._foreign, *foreign_trials.added_after(connection, study, last)]
+        taken = {
             t.number: claimed[t.number]
             for t, then in new
             if t.number in claimed and foreign_trials.claim(connection, claimed[t.number], t.number, then)
         }
         others = [i for i in others if i not in taken.values()]
         foreign_trials.renumber(connection, others, new[-1][0].number + 1)
-        starts = [
-            (t.number, study, "RUNNING", as_driver_takes(dialect, naive_utc(then)))
-            for t, then in new
-            if t.number not in taken
-        ]
-        self._do.add.run(connection, starts)
-        after = max([self._last_id, *others, *ids.values()])
-        ids = taken | dict(connection.execute(_IDS, {"study": study, "after": after}).all())
-        rows = [
-            (
-                ids[t.number],
-                study,
-                t.number,
-                json.dumps(dict(t.params)),
-                _RUNNING,
-                0,
-                False,
-                0.0,
-                0,
-                stamp(then),
-                t.origin.value,
-            )
-            for t, then in new
-        ]
-        self._do.add_ours.run(connection, rows)
-        for is_taken, statement in ((False, self._do.add_params), (True, self._do.complete_params)):
-            some = [trial for trial, _ in new if (trial.number in taken) == is_taken]
-            statement.run(
-                connection, [(ids[t.number], *row) for t in some for row in self._encoder.encode(t.params)]
-            )
-        return ids, others
+        after = max([last, *others, *taken.values()])
+        return trial_rows.add(connection, self._do, study, self._encoder, new, taken, after), others
 
     def _start_again(self, connection: Connection, ids: Sequence[int], moment: datetime) -> None:
-        start = as_driver_takes(connection.dialect, naive_utc(moment))
-        rows = [(i,) for i in ids]
-        for statement in (self._do.void_epochs, self._do.void_reports, self._do.void):
-            statement.run(connection, rows)
+        start = driver_time(connection.dialect.name, moment)
+        for statement in (self._do.void_epochs, self._do.void_reports):
+            statement.run(connection, [(i,) for i in ids])
+        self._do.void.run(connection, [(None, None, 0, None, 0, i) for i in ids])
         self._do.start_again.run(connection, [(start, i) for i in ids])
-
-    def _add_readings(self, connection: Connection, readings: Sequence[tuple[int, Reading]]) -> None:
-        self._do.add_epochs.run(connection, [epoch_row(i, reading) for i, reading in readings])
-        values = [(i, reading.epoch, self._objectives.primary.of(reading)) for i, reading in readings]
-        self._do.add_reports.run(connection, [(i, step, finite(v), kind_of(v)) for i, step, v in values])
-
-    def _end(self, connection: Connection, ended: Sequence[tuple[int, TrialRecord, datetime]]) -> None:
-        """Note how trials end, by their ids, each at its moment."""
-        ends = [as_driver_takes(connection.dialect, naive_utc(moment)) for _, _, moment in ended]
-        outcomes = [(i, *outcome(record)) for i, record, _ in ended]
-        self._do.end.run(
-            connection, [(state, end, i) for (i, state, _), end in zip(outcomes, ends, strict=True)]
-        )
-        self._do.leave.run(connection, [(*left(record), stamp(moment), i) for i, record, moment in ended])
-        self._do.add_values.run(
-            connection,
-            [
-                (i, place, finite(v), kind_of(v))
-                for (i, record, _), (_, _, value) in zip(ended, outcomes, strict=True)
-                if value is not None
-                for place, v in enumerate(self._objectives.values(record) or ())
-            ],
-        )
-        if self._objectives.constraints:
-            self._do.add_system_attributes.run(
-                connection,
-                [(i, *row) for i, record, _ in ended for row in constraints(record, self._objectives)],
-            )
-        self._do.add_attributes.run(
-            connection, [(i, name, text) for i, record, _ in ended for name, text in attributes(record)]
-        )
