@@ -15,19 +15,16 @@ from pydantic_core import from_json
 from sqlalchemy import Connection, Engine, and_, or_, select
 
 from tuner.artifacts import log_tail
-from tuner.content import models_root
 from tuner.core.reading_columns import ReadingColumns
-from tuner.core.trial import Reading, TrialState
-from tuner.errors import StoreError, StudyNotFound, near
-from tuner.store import artifact_folders, comments, curves, read
+from tuner.core.trial import Reading
+from tuner.errors import StoreError, StudyNotFound
+from tuner.store import artifact_folders, curves
 from tuner.store.connect import backend_of, connect, display_url, file_of, parse, reader, store_errors
 from tuner.store.curves import Last
-from tuner.store.records import each_curve
-from tuner.store.schema import VERSION, studies, tuner_epochs, tuner_studies, tuner_trials, version
+from tuner.store.database_reads import DatabaseReads
+from tuner.store.schema import OVER, VERSION, tuner_epochs, tuner_studies, tuner_trials, version
 from tuner.store.temporary_copy import state, temporary_copy
 from tuner.store.values import StudySummary
-
-_OVER = [state.value for state in TrialState if state.is_over]
 
 
 class TrialRow(NamedTuple):
@@ -61,14 +58,14 @@ class Cursor:
     Attributes:
         study: its id, and when it was created; another study of the same name has another one.
         extras: the numbers that were read beside `NUMBERS`.
-        last_id: the highest trial id seen.
+        last: the highest number of a trial seen; one that plain Optuna has enqueued may have a lower id.
         open: trials that were not over: row as it stood, and the last reading. When that one is
             another at the next read, the trial has started again.
     """
 
     study: tuple[int, str]
     extras: tuple[str, ...] = ()
-    last_id: int = 0
+    last: int = -1
     open: dict[int, tuple[TrialRow, Last | None]] = field(default_factory=dict)
 
 
@@ -94,10 +91,11 @@ class Delta:
         return bool(self.is_whole or self.trials or self.void or len(self.readings.number))
 
 
-class Reader:
+class Reader(DatabaseReads):
     """Reads a database that other processes write, and that may appear, vanish or be replaced meanwhile.
 
-    Safe to use from several threads, one at a time gets in.
+    Safe to use from several threads, one at a time gets in. Every read raises StudyNotFound where there is no
+    such file or study, and StoreError where it cannot be read or a later tuner wrote it.
 
     Args:
         url: as `Database.open` takes it.
@@ -108,7 +106,7 @@ class Reader:
 
     def __init__(self, url: str) -> None:
         self._url = parse(url)
-        self.location = display_url(self._url)
+        super().__init__(display_url(self._url))
         self._file = file_of(self._url)
         if self._file is None:
             connect(self._url).dispose()  # reports a wrong URL at once
@@ -116,51 +114,18 @@ class Reader:
         self._engine: Engine | None = None
         self._identity: tuple[int, ...] | None = None
         self._copy: Path | None = None
-        self._moment: Connection | None = None
 
     def stamp(self) -> str:
-        """A text that changes when anything may have been written; cheap enough to ask every second.
-
-        Raises:
-            StudyNotFound: there is no such file.
-            StoreError: it cannot be read.
-        """
+        """A text that changes when anything may have been written; cheap enough to ask every second."""
         with self._connected() as connection:
             return f"{self._identity}.{backend_of(self._url).stamp(connection)}"
 
     def studies(self) -> list[StudySummary]:
-        """All studies of tuner except those that confirm another one, the newest first.
-
-        Raises:
-            StudyNotFound: there is no such file.
-            StoreError: it cannot be read, or a later tuner wrote it.
-        """
-        with self._reading() as connection:
-            ids = self._ids(connection)
-            found = read.summaries(connection, ids) if ids else []
-        return [each for each in found if each.confirms is None]
-
-    def study(self, name: str) -> StudySummary:
-        """The summary of a study.
-
-        Raises:
-            StudyNotFound: no study has that name; lists similar names.
-            StoreError: see `studies`.
-        """
-        with self._reading() as connection:
-            return read.summaries(connection, {name: self._id(connection, name)})[0]
-
-    def confirmed(self, name: str) -> Mapping[str, Any] | None:
-        """The result of a study's last confirmation; None where there is none. See `Database.confirmed`."""
-        with self._reading() as connection:
-            return read.confirmed(connection, self._id(connection, name), models_root())
+        """All studies of ours except those that confirm another one, the newest first."""
+        return [each for each in super().studies() if each.confirms is None]
 
     def trial(self, name: str, number: int) -> tuple[TrialRow, str | None] | None:
-        """One trial and the traceback of its failure; None where there is no such trial.
-
-        Raises:
-            StudyNotFound: see `study`.
-        """
+        """One trial and the traceback of its failure; None where there is no such trial."""
         with self._reading() as connection:
             study_id = self._id(connection, name)
             found = connection.execute(
@@ -172,38 +137,23 @@ class Reader:
                 return None
             row = _row(found[:-1], from_json(found.params))
             if row.model_path is not None:
-                files = artifact_folders.artifacts(connection, study_id, models_root())
+                files = artifact_folders.artifacts(connection, study_id, self._root)
                 row = row._replace(model_path=str(files.path(number)))
         return row, found.traceback
 
     def curve(self, name: str, number: int) -> list[Reading]:
-        """Every epoch's reading of one trial, with all its extras; empty where there is none.
+        """Every epoch's reading of one trial, with all its extras; empty where there is none."""
+        return self.curves(name, number).get(number, [])
 
-        Raises:
-            StudyNotFound: see `study`.
-        """
-        with self._reading() as connection:
-            return dict(each_curve(connection, self._id(connection, name), number)).get(number, [])
-
-    def log(self, name: str, number: int, last: int = 4_000) -> str:
-        """The end of what a trial has printed, at most so many bytes; empty for nothing."""
-        with self._reading() as connection:
-            files = artifact_folders.artifacts(connection, self._id(connection, name), models_root())
-        return log_tail(files, number, last)
-
-    def comments(self, name: str) -> dict[int | None, str]:
-        """Comments by trial number; None: on the study."""
-        with self._reading() as connection:
-            return comments.read(connection, self._id(connection, name))
+    def log(self, name: str, number: int) -> str:
+        """The end of what a trial has printed; empty for nothing."""
+        return log_tail(self.artifacts(name), number)
 
     def errors(self, name: str, number: int) -> tuple[NDArray[np.int64], dict[str, NDArray[np.float64]]]:
         """The epochs of one trial, and the standard errors of those numbers that are means.
 
         Returns:
             (E,) epochs, and by the number's name (E,) errors; `nan` for none, and no column of nothing.
-
-        Raises:
-            StudyNotFound: see `study`.
         """
         with self._reading() as connection:
             found = connection.execute(
@@ -224,10 +174,6 @@ class Reader:
             name: the study.
             cursor: the one that the last read returned.
             names: what is searched for; these numbers are read beside `NUMBERS`, and the trainer's own.
-
-        Raises:
-            StudyNotFound: see `study`.
-            StoreError: see `studies`.
         """
         with self._reading() as connection:
             study_id = self._id(connection, name)
@@ -237,8 +183,8 @@ class Reader:
             )
             study = (study_id, str(created))
             if cursor is None or cursor.study != study or cursor.extras != extras:
-                return self._delta(connection, Cursor(study, extras), extras, is_whole=True)
-            return self._delta(connection, cursor, extras, is_whole=False)
+                return self._delta(connection, Cursor(study, extras), is_whole=True)
+            return self._delta(connection, cursor, is_whole=False)
 
     def close(self) -> None:
         """Close the connection."""
@@ -247,58 +193,33 @@ class Reader:
                 self._engine.dispose()
             self._engine = None
 
-    def _delta(
-        self, connection: Connection, cursor: Cursor, extras: Sequence[str], *, is_whole: bool
-    ) -> Delta:
+    def _delta(self, connection: Connection, cursor: Cursor, *, is_whole: bool) -> Delta:
         rows = _trials(connection, cursor)
         number_of = {row.trial_id: row.number for row in rows}
         known = {trial_id: cursor.open.get(trial_id, (None, None)) for trial_id in number_of}
         changed = [row for row in rows if row != known[row.trial_id][0]]
         void: list[int] = []
         if is_whole:
-            found = curves.of_study(connection, cursor.study[0], extras)
+            found = curves.of_study(connection, cursor.study[0], cursor.extras)
         else:
             lasts = {trial_id: last for trial_id, (_, last) in known.items()}
-            found, void = curves.behind(connection, lasts, extras)
+            found, void = curves.behind(connection, lasts, cursor.extras)
         still_open: dict[int, tuple[TrialRow, Last | None]] = {}
         for row in rows:
-            if row.state not in _OVER:
+            if row.state not in OVER:
                 before = None if row.trial_id in void else known[row.trial_id][1]
                 still_open[row.trial_id] = (row, found.last(row.trial_id) or before)
         again = [number_of[i] for i in void]
-        following = Cursor(cursor.study, cursor.extras, max([cursor.last_id, *number_of]), still_open)
+        following = Cursor(cursor.study, cursor.extras, max([cursor.last, *number_of.values()]), still_open)
         return Delta(is_whole, changed, again, found.numbered(number_of), following)
-
-    def _ids(self, connection: Connection) -> dict[str, int]:
-        return read.study_ids(connection) if version(connection) is not None else {}
-
-    def _id(self, connection: Connection, name: str) -> int:
-        found = connection.scalar(
-            select(studies.c.study_id)
-            .join(tuner_studies, tuner_studies.c.study_id == studies.c.study_id)
-            .where(studies.c.study_name == name)
-        )
-        if found is None:
-            raise StudyNotFound(f"{self.location}: no study '{name}'; {near(name, self._ids(connection))}")
-        return int(found)
-
-    @contextmanager
-    def one_moment(self) -> Iterator[None]:
-        """Everything read within is of one moment: it shares one transaction; other threads wait."""
-        with self._lock, self._reading() as connection:
-            self._moment = connection
-            try:
-                yield
-            finally:
-                self._moment = None
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        """One transaction, so that everything read in it is of one moment."""
-        with self._lock:
-            if self._moment is not None:
-                yield self._moment
-                return
+        with self._lock, super()._reading() as connection:
+            yield connection
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
         with self._connected() as connection, connection.begin():
             found = version(connection)
             if found is None:
@@ -308,10 +229,7 @@ class Reader:
                     f"{self.location}: its tables have version {found}; "
                     f"`tune list` brings them to version {VERSION}"
                 )
-            try:
-                yield connection
-            except ValueError as error:
-                raise StoreError(f"{self.location}: is damaged ({error}); restore a copy") from error
+            yield connection
 
     @contextmanager
     def _connected(self) -> Iterator[Connection]:
@@ -348,7 +266,7 @@ class Reader:
 
 def _trials(connection: Connection, cursor: Cursor) -> list[TrialRow]:
     """New trials, and those that were open at the last read, in the order of numbers."""
-    fresh = tuner_trials.c.trial_id > cursor.last_id
+    fresh = tuner_trials.c.number > cursor.last
     if cursor.open:
         ours = tuner_trials.c.trial_id.in_(cursor.open) if len(cursor.open) < 500 else (
             tuner_trials.c.trial_id >= min(cursor.open)
@@ -360,7 +278,7 @@ def _trials(connection: Connection, cursor: Cursor) -> list[TrialRow]:
         .order_by(tuner_trials.c.number)
     ).cursor
     found = result.fetchall() if result is not None else []
-    rows = [values for values in found if values[0] > cursor.last_id or values[0] in cursor.open]
+    rows = [values for values in found if values[1] > cursor.last or values[0] in cursor.open]
     # One text is read many times faster than thousands.
     params = from_json(f"[{','.join(values[2] for values in rows)}]")
     return [_row(values, its_params) for values, its_params in zip(rows, params, strict=True)]
