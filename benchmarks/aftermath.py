@@ -28,7 +28,7 @@ from typing import Any
 
 import tuner
 from benchmarks.scenarios import SCENARIOS, Scenario, Subject, Table, different, forked, peace, told, whole
-from tuner import api
+from tuner.api.stored import verify
 from tuner.errors import StudyNotFound
 
 _TOUCHES = ("open", "os.", "shutil.")
@@ -152,7 +152,7 @@ def copied(subject: Subject, folder: Path) -> Subject:
 
 def faults(subject: Subject) -> int:
     """What `verify` finds, and models that are named and missing, or there and not named."""
-    found = [each for each in api.verify(storage=subject.url).findings if each.is_fault]
+    found = [each for each in verify(storage=subject.url).findings if each.is_fault]
     return len(found) + subject.missing() + subject.leftovers()
 
 
@@ -288,7 +288,7 @@ def beside(scenario: Scenario, folder: Path, rounds: int, lots: random.Random) -
         for subject, (table, weights) in zip(pair, wholes, strict=True):
             found = subject.table()
             count.wrong += different(found, table) + (models(found) != weights) + subject.missing()
-            count.wrong += len([e for e in api.verify(storage=subject.url).findings if e.is_fault])
+            count.wrong += len([e for e in verify(storage=subject.url).findings if e.is_fault])
         tuner.delete("chaos", storage=pair[1].url)
         count.wrong += faults(pair[0]) + (models(pair[0].table()) != wholes[0][1])
     return count

@@ -49,7 +49,7 @@ print(json.dumps([time.process_time() - begin, time.perf_counter() - clock, peak
 
 CHECK = """
 import contextlib, io, json, sys, time
-import tuner.api, tuner.trainers.torch
+import tuner.api.workbench, tuner.trainers.torch
 from tuner.cli import main
 sys.argv = ["tune", "check", "table.csv", "--target", "y"]
 begin = time.process_time()

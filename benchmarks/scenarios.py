@@ -19,7 +19,7 @@ from uuid import uuid4
 from sqlalchemy import create_engine, text
 
 import tuner
-from tuner.api import summaries
+from tuner.api.stored import summaries
 from tuner.api.compressing import compression
 from tuner.core.budget import StudyState
 from tuner.core.trial import Reading, TrialRecord

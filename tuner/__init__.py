@@ -10,32 +10,14 @@ from typing import TYPE_CHECKING, Any
 from warnings import catch_warnings, filterwarnings
 
 if TYPE_CHECKING:
-    from tuner.api import (
-        Study,
-        TrialView,
-        check,
-        comment,
-        compare,
-        compress,
-        confirm,
-        copy,
-        delete,
-        enqueue,
-        export,
-        import_trials,
-        init,
-        load,
-        load_model,
-        predict,
-        raise_budget,
-        rename,
-        resume,
-        start,
-        stop,
-        studies,
-        write_report,
-    )
+    from tuner.api.compressing import compress
+    from tuner.api.confirming import confirm
     from tuner.api.estimator import Tuned, TunedClassifier, TunedRegressor
+    from tuner.api.importing import import_trials
+    from tuner.api.predicting import predict
+    from tuner.api.run import resume, start
+    from tuner.api.stored import comment, delete, enqueue, raise_budget, rename, stop, studies
+    from tuner.api.workbench import check, compare, copy, export, init, load, write_report
     from tuner.core.dataset import Dataset, Split
     from tuner.core.ports import Observer, Status
     from tuner.core.space import Choice, Float, Int, SearchSpace
@@ -53,24 +35,30 @@ if TYPE_CHECKING:
         TrialError,
         TunerError,
     )
+    from tuner.results import Study, TrialView
     from tuner.script import params, report
+    from tuner.trainers import load_model
     from tuner.trainers.from_optuna import from_optuna
 
     __version__: str
 
 _HOMES = {
-    "tuner.api": (
-        "Study", "TrialView", "check", "comment", "compare", "compress", "confirm", "copy", "delete",
-        "enqueue", "export", "import_trials", "init", "load", "load_model", "predict", "raise_budget",
-        "rename", "resume", "start", "stop", "studies", "write_report",
-    ),
+    "tuner.api.compressing": ("compress",),
+    "tuner.api.confirming": ("confirm",),
     "tuner.api.estimator": ("Tuned", "TunedClassifier", "TunedRegressor"),
+    "tuner.api.importing": ("import_trials",),
+    "tuner.api.predicting": ("predict",),
+    "tuner.api.run": ("resume", "start"),
+    "tuner.api.stored": ("comment", "delete", "enqueue", "raise_budget", "rename", "stop", "studies"),
+    "tuner.api.workbench": ("check", "compare", "copy", "export", "init", "load", "write_report"),
     "tuner.core.dataset": ("Dataset", "Split"),
     "tuner.core.ports": ("Observer", "Status"),
     "tuner.core.space": ("Choice", "Float", "Int", "SearchSpace"),
     "tuner.core.spec": ("StudySpec",),
     "tuner.core.trial": ("Reading", "Stop", "Trial", "TrialRecord", "TrialState"),
+    "tuner.results": ("Study", "TrialView"),
     "tuner.script": ("params", "report"),
+    "tuner.trainers": ("load_model",),
     "tuner.trainers.from_optuna": ("from_optuna",),
     "tuner.errors": (
         "DataError", "DeviceError", "PluginError", "SpecError", "StoreError", "StudyExists", "StudyLocked",

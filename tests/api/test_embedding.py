@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 
 import tuner
-from tuner import api
 from tuner.core.space import Choice
 from tuner.trainers import load_model
 
@@ -32,7 +31,7 @@ TOLD = "Where embedding_size is above 0, an embedding of each category takes the
 
 
 def test_a_study_of_such_a_table_searches_the_size_of_embeddings(flats: Path) -> None:
-    checked = api.check("flats.csv", target="rent")
+    checked = tuner.check("flats.csv", target="rent")
     size = checked.spec.space.parameters["embedding_size"]
     assert isinstance(size, Choice)
     assert 0 in size.choices
@@ -58,7 +57,7 @@ def test_a_study_without_embeddings_has_the_inputs_that_it_had(flats: Path, trai
     if trainer.get("use") == "sklearn":
         space = {"n_estimators": {"type": "int", "low": 2, "high": 4}}
     table = {"data": {"source": "flats.csv", "target": "rent"}, "trainer": trainer, "space": space}
-    checked = api.check(table)
+    checked = tuner.check(table)
     assert checked.data is not None
     assert checked.data.input_shape == (34,)
     assert not any(note.startswith(TOLD) for note in checked.notes)

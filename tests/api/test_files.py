@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import tuner
-from tuner.api import verify
+from tuner.api.stored import verify
 from tuner.errors import SpecError, StoreError, StudyNotFound, TrialError, TunerError
 
 SPACE = {"x": {"type": "float", "low": 0.0, "high": 1.0, "default": 0.5}}

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 import tuner
-from tuner.api import brief
+from tuner.results import brief
 from tuner.cli.contract import trial_table
 from tuner.cli.summary import beside
 from tuner.core import words

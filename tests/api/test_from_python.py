@@ -14,7 +14,6 @@ from sklearn.datasets import load_iris
 
 import tuner
 from tests import processes
-from tuner import api
 from tuner.core.space import Float, Int
 from tuner.errors import TrialError
 
@@ -68,7 +67,7 @@ def test_a_study_file_without_a_space_is_given_one(houses: Path) -> None:
         "[budget]\ntrials = 1\n"
     )
     study = tuner.start("mine.toml")
-    alone = api.check("house.csv", target="price").spec
+    alone = tuner.check("house.csv", target="price").spec
     assert study.spec.space == alone.space
     assert (study.spec.trainer.epochs, study.spec.budget.trials) == (2, 1)
     assert study.spec.stop == alone.stop

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 import tuner
-from tuner.api import brief
+from tuner.api.stored import verify
+from tuner.results import brief
 from tuner.cli.summary import front_table
 from tuner.core.trial import Reading, TrialState
 from tuner.judging import sentences
@@ -145,7 +146,7 @@ def test_a_run_that_diverges_wins_neither_by_its_gap_nor_fills_the_front(metric:
     assert study.frame.front.tolist() == [best.number]
     assert study.default.reading is not None
     assert study.default.reading.gap == pytest.approx(-15), "curves keep the sign"
-    assert tuner.api.verify().is_sound
+    assert verify().is_sound
 
 
 def test_networks_are_searched_by_their_gap_and_the_best_models_stay() -> None:
@@ -154,7 +155,7 @@ def test_networks_are_searched_by_their_gap_and_the_best_models_stay() -> None:
     )
     assert study.best.model_path is not None
     assert study.best.value == max(0.0, study.best.reading.gap if study.best.reading else 1.0)
-    assert tuner.api.verify().is_sound
+    assert verify().is_sound
 
 
 def test_the_best_of_a_study_by_the_signed_gap_is_judged_anew() -> None:
@@ -167,4 +168,4 @@ def test_the_best_of_a_study_by_the_signed_gap_is_judged_anew() -> None:
     assert study.best.number != 0
     assert study.summary.best_number == study.best.number
     assert study.frame.best == study.best.number
-    assert tuner.api.verify().is_sound
+    assert verify().is_sound

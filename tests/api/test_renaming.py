@@ -9,6 +9,7 @@ import optuna
 import pytest
 
 import tuner
+from tuner.api.stored import summaries, verify
 from tests.findings.trained import RATE
 from tuner.errors import SpecError, StudyExists, StudyLocked, StudyNotFound
 from tuner.store import Database
@@ -31,12 +32,12 @@ def test_trials_models_and_confirmations_follow_and_the_study_goes_on(old: tuner
     assert new.spec.name == "new name"
     assert new.recommended.folder == folder
     assert new.confirmation == confirmed
-    assert [each.name for each in tuner.api.summaries()] == ["new name"]
+    assert [each.name for each in summaries()] == ["new name"]
     with Database.open("sqlite:///tuner.db") as database:
         [*_, last] = database.specs("new name")
     assert last.changes == ("name: old -> new name",)
     assert last.command == "tuner.rename('old', 'new name')"
-    assert tuner.api.verify().is_sound
+    assert verify().is_sound
     assert optuna.load_study(study_name="new name", storage="sqlite:///tuner.db").best_value == new.best.value
     assert len(tuner.resume("new name", trials=3, confirm=False).records) == 3
     assert tuner.confirm("new name", reopen=True).test is not None
@@ -46,7 +47,7 @@ def test_trials_models_and_confirmations_follow_and_the_study_goes_on(old: tuner
     assert confirmed is not None
     assert other.confirmation.confirmed_by != confirmed.confirmed_by
     tuner.delete("new name")
-    assert [each.name for each in tuner.api.summaries()] == ["old"]
+    assert [each.name for each in summaries()] == ["old"]
     with Database.open("sqlite:///tuner.db") as database:
         assert len(database.names()) == 2
     assert tuner.load("old").recommended.model() is not None

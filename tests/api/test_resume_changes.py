@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 import tuner
-from tuner import api
 from tuner.store import verify
 
 STUDY = """
@@ -46,12 +45,12 @@ def change(path: Path, old: str, new: str) -> None:
 
 
 def test_a_file_that_has_not_changed_goes_on(file: Path) -> None:
-    assert len(api.resume("study", trials=3).records) == 3
-    assert len(api.resume(study="study.toml", trials=4).records) == 4
+    assert len(tuner.resume("study", trials=3).records) == 3
+    assert len(tuner.resume(study="study.toml", trials=4).records) == 4
     file.write_text("# a remark\n" + file.read_text())
-    assert len(api.resume("study", trials=5).records) == 5
+    assert len(tuner.resume("study", trials=5).records) == 5
     file.unlink()
-    assert len(api.resume("study", trials=6).records) == 6
+    assert len(tuner.resume("study", trials=6).records) == 6
 
 
 @pytest.mark.parametrize("study", [None, "study.toml"])
@@ -59,7 +58,7 @@ def test_a_changed_file_is_refused_and_every_change_is_named(file: Path, study: 
     change(file, "high = 0.1", "high = 1.0")
     change(file, "epochs = 2", "epochs = 3")
     with pytest.raises(tuner.SpecError) as caught:
-        api.resume("study", study=study, trials=3)
+        tuner.resume("study", study=study, trials=3)
     [fault] = caught.value.faults
     assert "space.x.high: 0.1 -> 1.0" in fault
     assert "trainer.epochs: 2 -> 3" in fault
@@ -70,7 +69,7 @@ def test_a_changed_file_is_refused_and_every_change_is_named(file: Path, study: 
 def test_allowed_changes_are_taken_over_and_noted(file: Path) -> None:
     change(file, "high = 0.1", "high = 1.0")
     file.write_text(file.read_text() + '[space.y]\ntype = "int"\nlow = 1\nhigh = 3\ndefault = 2\n')
-    study = api.resume("study", allow_changes=True, trials=6)
+    study = tuner.resume("study", allow_changes=True, trials=6)
     records = study.records
     assert [set(r.params) for r in records] == [{"x"}] * 2 + [{"x", "y"}] * 4
     assert max(float(r.params["x"]) for r in records[2:]) > 0.1
@@ -82,16 +81,16 @@ def test_allowed_changes_are_taken_over_and_noted(file: Path) -> None:
     )  # fmt: skip
     assert (first.digest, second.digest) == (study.specs[0].digest, study.summary.digest)
     assert first.digest != second.digest
-    assert len(api.resume("study", trials=7).records) == 7
+    assert len(tuner.resume("study", trials=7).records) == 7
     assert verify("tuner.db").is_sound
 
 
 def test_changes_may_be_ignored(file: Path) -> None:
     change(file, "high = 0.1", "high = 1.0")
-    study = api.resume("study", allow_changes=False, trials=12)
+    study = tuner.resume("study", allow_changes=False, trials=12)
     assert max(float(r.params["x"]) for r in study.records) <= 0.1
     with pytest.raises(tuner.SpecError, match=r"space\.x\.high"):
-        api.resume("study", trials=13)
+        tuner.resume("study", trials=13)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +108,7 @@ def test_some_things_never_change(file: Path, old: str, new: str, part: str) -> 
     (file.parent / "trainer.py").write_text((file.parent / "trainer.py").read_text() + "\nother = train\n")
     change(file, old, new)
     with pytest.raises(tuner.SpecError) as caught:
-        api.resume("study", allow_changes=True, trials=3)
+        tuner.resume("study", allow_changes=True, trials=3)
     assert part.partition(": refused")[0] in str(caught.value)
     assert part.partition(": refused")[2] in str(caught.value)
     assert "start another study" in str(caught.value)
@@ -117,9 +116,9 @@ def test_some_things_never_change(file: Path, old: str, new: str, part: str) -> 
 
 def test_options_of_the_start_are_no_changes_of_the_file(file: Path) -> None:
     tuner.start("study.toml", name="other", trials=3, seed=5, settings={"trainer.epochs": 4})
-    assert len(api.resume("other").records) == 3
-    assert len(api.resume("other", study="study.toml").records) == 3
-    assert {r.epochs for r in api.resume("other", study="study.toml", trials=4).records} == {4}
+    assert len(tuner.resume("other").records) == 3
+    assert len(tuner.resume("other", study="study.toml").records) == 3
+    assert {r.epochs for r in tuner.resume("other", study="study.toml", trials=4).records} == {4}
 
 
 def test_a_project_that_was_moved_goes_on_with_its_file(file: Path, tmp_path: Path) -> None:
@@ -130,5 +129,5 @@ def test_a_project_that_was_moved_goes_on_with_its_file(file: Path, tmp_path: Pa
     with pytest.raises(
         tuner.SpecError, match=r"trainer\.use: .*trainer\.py:train -> .*moved/trainer\.py:train"
     ):
-        api.resume(study="moved/study.toml", trials=3)
-    assert len(api.resume(study="moved/study.toml", trials=3, allow_changes=True).records) == 3
+        tuner.resume(study="moved/study.toml", trials=3)
+    assert len(tuner.resume(study="moved/study.toml", trials=3, allow_changes=True).records) == 3

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import tuner
-from tuner.api import brief
+from tuner.results import brief
 from tuner.cli.summary import print_summary
 from tuner.core.spec import StudySpec
 from tuner.store import Database, database_reads, read

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 import tuner
-from tuner.api import verify
+from tuner.api.stored import verify
 from tuner.store.schema import VERSION
 
 PROJECT = Path(__file__).parents[1] / "store" / "data" / "version-4.zip"

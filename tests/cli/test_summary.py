@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import tuner
-from tuner.api import brief
+from tuner.results import brief
 from tuner.judging import sentences
 
 

@@ -15,6 +15,7 @@ from plotly.io.json import to_json_plotly
 import tuner
 from tests.cli.program import Tune
 from tuner.core.ports import Observer
+from tuner.results import brief
 from tuner.store import Database
 from tuner.store.columns import Reader
 from tuner.web import pages
@@ -319,4 +320,4 @@ def test_with_several_objectives_the_front_is_trained_again(folder: Path) -> Non
     every = sorted(float(record.params["x"]) for record in study.records)
     assert (xs[0], xs[-1]) == (every[0], every[-1]), "both ends of the front"
     assert "no trial beats any of these in all of validation loss and size" in report()
-    assert tuner.api.brief(study, study.best)["front"][0]["trial"] == found.candidates[0].number
+    assert brief(study, study.best)["front"][0]["trial"] == found.candidates[0].number

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+import tuner
 from tuner.cli.options import JsonOption, NameArgument, StorageOption, settings
 from tuner.errors import SpecError
 
@@ -25,13 +26,12 @@ def run(
     storage: StorageOption = None,
 ) -> None:
     """Show the trial to take of a study beside its default configuration, and why."""
-    from tuner import api
     from tuner.cli import screen
-    from tuner.cli.contract import best_table, dump, trial_table
+    from tuner.cli.contract import dump, trial_table
     from tuner.cli.summary import print_best
-    from tuner.results import overview
+    from tuner.results import brief, overview
 
-    study = api.load(name, storage=storage)
+    study = tuner.load(name, storage=storage)
     if at_most:
         given = settings(at_most, "latency_ms=0.1", "--at-most ")
         limits = {number: _limit(number, value) for number, value in given.items()}
@@ -41,7 +41,7 @@ def run(
         else:
             screen.say(overview.within(study, limits))
     elif as_json:
-        dump(best_table(study))
+        dump(brief(study, study.recommended))
     else:
         print_best(study)
 

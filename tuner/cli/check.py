@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import tuner
 from tuner.cli import screen
 from tuner.cli.options import SetOption, StudyArgument, TargetOption, settings, targets
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from tuner.api import Checked
+    from tuner.api.workbench import Checked
     from tuner.core.dataset import Dataset
     from tuner.core.space import SearchSpace
     from tuner.core.spec import StudySpec
@@ -45,9 +46,8 @@ def run(
         _print_keys(console, as_markdown=markdown)
         return
     chosen = settings(set_)
-    from tuner import api
 
-    _print_checked(console, api.check(study, target=targets(target), settings=chosen))
+    _print_checked(console, tuner.check(study, target=targets(target), settings=chosen))
 
 
 def _print_checked(console: Console, checked: Checked) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+import tuner
 from tuner.cli import screen
 from tuner.cli.options import NameArgument, StorageOption
 
@@ -26,8 +27,6 @@ def run(
     storage: StorageOption = None,
 ) -> None:
     """Write a comment on a study or a trial; tables, pages and exports show it."""
-    from tuner import api
-
-    api.comment(name, text, trial=trial, storage=storage)
+    tuner.comment(name, text, trial=trial, storage=storage)
     what = f"'{name}'" if trial is None else f"trial {trial} of '{name}'"
     screen.say(f"commented on {what}" if text.strip() else f"no comment on {what} any more")

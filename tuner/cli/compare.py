@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import tuner
 from tuner.cli import screen
 from tuner.cli.options import JsonOption, StorageOption
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from tuner.api import Comparison
+    from tuner.results import Comparison
 
 EXAMPLES = (
     "\b\nExamples:\n  tune compare digits digits-2\n  tune compare digits digits-2 --html compare.html\n"
@@ -32,10 +33,9 @@ def run(
     storage: StorageOption = None,
 ) -> None:
     """Put studies side by side and say whether the best one is better than chance explains."""
-    from tuner import api
     from tuner.cli.contract import dump
 
-    comparison = api.compare(names, html=html, storage=storage)
+    comparison = tuner.compare(names, html=html, storage=storage)
     if as_json:
         dump(_as_table(comparison))
     else:

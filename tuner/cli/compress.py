@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+import tuner
 from tuner.cli.drive import drive
 from tuner.cli.options import (
     DeviceOption,
@@ -20,10 +21,6 @@ from tuner.cli.options import (
     WorkersOption,
     settings,
 )
-
-if TYPE_CHECKING:
-    from tuner.api import Study
-    from tuner.core.ports import Observer
 
 EXAMPLES = (
     "\b\nExamples:\n"
@@ -67,11 +64,8 @@ def run(
     chosen = settings(set_)
     lost = settings(lose_at_most, "score=0.005", "--lose-at-most ")
     limits = settings(at_most, "latency_ms=0.1", "--at-most ")
-
-    def begin(observer: Observer) -> Study:
-        from tuner import api  # while the display says so
-
-        return api.compress(
+    drive(
+        lambda observer: tuner.compress(
             name,
             to=to,
             lose_at_most=lost,
@@ -84,6 +78,7 @@ def run(
             storage=storage,
             models=models,
             observer=observer,
-        )
-
-    drive(begin, as_json=as_json, quiet=quiet)
+        ),
+        as_json=as_json,
+        quiet=quiet,
+    )

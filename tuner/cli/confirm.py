@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+import tuner
 from tuner.cli import screen
 from tuner.cli.options import JsonOption, ModelsOption, NameArgument, QuietOption, StorageOption
 
@@ -36,23 +37,23 @@ def run(
     quiet: QuietOption = False,
 ) -> None:
     """Train the best trials again, recommend one, and read the locked test rows once."""
-    from tuner import api
-    from tuner.cli.contract import dump, verdict_table
+    from tuner.cli.contract import dump
     from tuner.cli.drive import INTERRUPTED
     from tuner.cli.progress import watch
     from tuner.cli.summary import print_model, print_simple, print_trained_again, print_verdict
+    from tuner.results.as_json import verdict_table
 
     found = None
     with watch(quiet=quiet, plain=as_json) as watcher, suppress(KeyboardInterrupt):
-        found = api.confirm(
+        found = tuner.confirm(
             name, top=top, repeats=repeats, reopen=reopen, storage=storage, models=models, observer=watcher
         )
     if found is None:
         screen.say(f"interrupted; go on with: tune confirm {quote(name)}", stderr=True)
         raise typer.Exit(INTERRUPTED)
-    study = api.load(name, storage=storage)
+    study = tuner.load(name, storage=storage)
     if as_json:
-        dump({**found.to_table(), "verdict": verdict_table(study)})
+        dump({**found.to_table(), "verdict": verdict_table(study.verdict)})
         return
     console, verdict = screen.console(), study.verdict
     print_trained_again(console, verdict)

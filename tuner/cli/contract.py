@@ -14,7 +14,7 @@ from tuner.cli import screen
 from tuner.core.trial import NUMBERS, Reading, TrialRecord
 
 if TYPE_CHECKING:
-    from tuner.api import Study, TrialView
+    from tuner import Study, TrialView
     from tuner.store import StudySummary, Verification
 
 MEASURED = ("train_loss", "val_loss", "train_score", "val_score", "gap")
@@ -28,6 +28,8 @@ def dump(table: Any) -> None:
 
 def study_table(study: Study) -> dict[str, Any]:
     """`tune show NAME --json`."""
+    from tuner.results.as_json import verdict_table
+
     summary, explained, comments = study.summary, study.importances(), study.comments
     return {
         "study": study.name,
@@ -35,26 +37,16 @@ def study_table(study: Study) -> dict[str, Any]:
         "state": summary.state,
         "reason": summary.reason,
         "comment": comments.get(None),
-        "specs": [
-            {"at": spec.at, "command": spec.command, "changes": spec.changes, "digest": spec.digest}
-            for spec in study.specs
-        ],
-        "verdict": verdict_table(study),
+        "specs": [_picked(spec, "at", "command", "changes", "digest") for spec in study.specs],
+        "verdict": verdict_table(study.verdict),
         "baselines": [each.to_table() for each in study.baselines],
         "trials": [trial_table(record, comments.get(record.number)) for record in study.records],
-        "importances": {
-            "trials": explained.trials,
-            "shares": explained.shares,
-            "errors": explained.errors,
-            "silence": explained.silence,
-        },
+        "importances": _picked(explained, "trials", "shares", "errors", "silence"),
         "findings": [
             {
                 "name": finding.name,
                 "severity": finding.severity.name.lower(),
-                "sentence": finding.sentence,
-                "numbers": finding.numbers,
-                "advice": finding.advice,
+                **_picked(finding, "sentence", "numbers", "advice"),
             }
             for finding in study.findings()
         ],
@@ -64,73 +56,34 @@ def study_table(study: Study) -> dict[str, Any]:
 def trial_table(record: TrialRecord, comment: str | None = None) -> dict[str, Any]:
     """One trial, its curve apart."""
     return {
-        "number": record.number,
-        "params": record.params,
-        "state": record.state,
-        "origin": record.origin,
-        "value": record.value,
-        "reason": record.reason,
+        **_picked(record, "number", "params", "state", "origin", "value", "reason"),
         "comment": comment,
-        "rule": record.rule,
-        "epochs": record.epochs,
-        "interruptions": record.interruptions,
-        "seconds": record.seconds,
-        "conclusive": record.conclusive,
+        **_picked(record, "rule", "epochs", "interruptions", "seconds", "conclusive"),
         "best_epoch": record.best.epoch if record.best else None,
         **_measured(record.best),
         "errors": record.best.errors if record.best else {},
-        "model_path": record.model_path,
-        "started_at": record.started_at,
-        "ended_at": record.ended_at,
+        **_picked(record, "model_path", "started_at", "ended_at"),
     }
 
 
 def curved_trial_table(view: TrialView) -> dict[str, Any]:
     """`tune show NAME TRIAL --json`."""
     curve = [{**r.extras, "epoch": r.epoch, **{n: r.get(n) for n in NUMBERS}} for r in view.curve]
-    over = view.overfitting
     return {
         **trial_table(view.record, view.comment),
-        "gap_last": over.gap_last,
-        "onset_epoch": over.onset_epoch,
-        "rise": over.rise,
+        **_picked(view.overfitting, "gap_last", "onset_epoch", "rise"),
         "traceback": view.record.traceback,
         "curve": curve,
     }
-
-
-def best_table(study: Study) -> dict[str, Any]:
-    """`tune best NAME --json`: the trial to take beside the default configuration."""
-    from tuner import api
-
-    return api.brief(study, study.recommended)
-
-
-def verdict_table(study: Study) -> dict[str, Any]:
-    """The verdict of `--json`, with its words."""
-    from tuner.judging import sentences
-
-    verdict = study.verdict
-    return {**verdict.to_table(), "sentences": sentences(verdict)}
 
 
 def summary_table(summary: StudySummary) -> dict[str, Any]:
     """One study of `tune list --json`."""
     return {
         "study": summary.name,
-        "description": summary.description,
-        "state": summary.state,
-        "reason": summary.reason,
-        "is_driven": summary.is_driven,
-        "metric": summary.metric,
-        "minimize": summary.minimize,
-        "best_value": summary.best_value,
-        "best_number": summary.best_number,
-        "counts": summary.counts,
-        "imported": summary.imported,
-        "seconds": summary.seconds,
-        "created_at": summary.created_at,
-        "updated_at": summary.updated_at,
+        **_picked(summary, "description", "state", "reason", "is_driven", "metric", "minimize"),
+        **_picked(summary, "best_value", "best_number", "counts", "imported", "seconds"),
+        **_picked(summary, "created_at", "updated_at"),
     }
 
 
@@ -139,20 +92,14 @@ def verification_table(found: Verification) -> dict[str, Any]:
     return {
         "database": found.where,
         "sound": found.is_sound,
-        "studies": found.studies,
-        "trials": found.trials,
-        "epochs": found.epochs,
-        "findings": [
-            {
-                "study": finding.study,
-                "trial": finding.trial,
-                "what": finding.what,
-                "to_do": finding.to_do,
-                "is_fault": finding.is_fault,
-            }
-            for finding in found.findings
-        ],
+        **_picked(found, "studies", "trials", "epochs"),
+        "findings": [_picked(each, "study", "trial", "what", "to_do", "is_fault") for each in found.findings],
     }
+
+
+def _picked(value: object, *names: str) -> dict[str, Any]:
+    """Some of the attributes of a value, by their names."""
+    return {name: getattr(value, name) for name in names}
 
 
 def _measured(reading: Reading | None) -> dict[str, float | None]:

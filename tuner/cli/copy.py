@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+import tuner
 from tuner.cli import screen
 
 EXAMPLES = "\b\nExamples:\n  tune copy study digits\n  tune copy space optimization"
@@ -16,6 +17,4 @@ def run(
     name: Annotated[str, typer.Argument(help="The shipped file's name.")],
 ) -> None:
     """Copy a shipped study, space or page to the working folder, where it comes first."""
-    from tuner import api
-
-    screen.say(f"wrote {api.copy(kind, name)}")
+    screen.say(f"wrote {tuner.copy(kind, name)}")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+import tuner
 from tuner.cli import screen
 from tuner.cli.options import ModelsOption, NameArgument, StorageOption
 from tuner.errors import SpecError
@@ -21,9 +22,7 @@ def run(
     models: ModelsOption = None,
 ) -> None:
     """Remove a study, its trials and its kept models."""
-    from tuner import api
-
-    summary = api.load(name, storage=storage).summary
+    summary = tuner.load(name, storage=storage).summary
     trials = summary.trials_told
     if not yes:
         if not sys.stdin.isatty():
@@ -33,7 +32,7 @@ def run(
         if not _is_confirmed(f"Remove '{name}', its {trials} and its models?"):
             screen.say("kept")
             return
-    api.delete(name, storage=storage, models=models)
+    tuner.delete(name, storage=storage, models=models)
     screen.say(f"removed '{name}' with {trials}")
 
 

@@ -13,7 +13,7 @@ from tuner.cli import screen
 from tuner.errors import TrialError
 
 if TYPE_CHECKING:
-    from tuner.api import Study
+    from tuner import Study
     from tuner.core.ports import Observer
 
 INTERRUPTED = 130
@@ -21,7 +21,7 @@ USAGE_ERROR = 2
 
 
 def drive(begin: Callable[[Observer], Study], *, as_json: bool, quiet: bool) -> None:
-    """Run a study with its progress display and print its result.
+    """Run a study with its progress display and print its result; the display says so while `begin` loads.
 
     Raises:
         typer.Exit: with 130 after Ctrl-C or SIGTERM; the command to go on is printed.
@@ -38,14 +38,15 @@ def drive(begin: Callable[[Observer], Study], *, as_json: bool, quiet: bool) -> 
         screen.say(f"interrupted; {go_on}", stderr=True)
         raise typer.Exit(INTERRUPTED)
     # Not before, as the first epoch would wait for them.
-    from tuner.cli.contract import best_table, dump
+    from tuner.cli.contract import dump
     from tuner.cli.summary import print_summary
     from tuner.core.budget import StudyState
+    from tuner.results import brief
 
     if study.verdict.taken is None:
         raise TrialError(f"{study.name}: no trial has a value; {study.why_failed}")
     if as_json:
-        dump(best_table(study))
+        dump(brief(study, study.recommended))
     else:
         print_summary(study)
     if study.summary.state is StudyState.FAILED:

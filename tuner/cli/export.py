@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+import tuner
 from tuner.cli import screen
 from tuner.cli.options import IgnoreChangesOption, JsonOption, ModelsOption, NameArgument, StorageOption
 
@@ -46,16 +47,15 @@ def run(
     models: ModelsOption = None,
 ) -> None:
     """Write the model of the trial to take, its card, every trial and every curve into a folder."""
-    from tuner import api
     from tuner.cli.contract import dump
     from tuner.judging import short
 
-    study = api.load(name, storage=storage, models=models)
+    study = tuner.load(name, storage=storage, models=models)
     verdict = study.verdict
     number = verdict.number if trial is None else trial
     if ensemble is not None:
         number = study.best_kept(ensemble)[0].number
-    files = api.export(
+    files = tuner.export(
         name,
         folder,
         trial=trial,

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+import tuner
 from tuner.cli import screen
 from tuner.cli.options import JsonOption, StorageOption
 
@@ -38,10 +39,9 @@ def run(
     storage: StorageOption = None,
 ) -> None:
     """Take over the trials of a study of Optuna's: known to the search, shown, and not counted."""
-    from tuner import api
     from tuner.cli.contract import dump
 
-    study = api.import_trials(source, name, name=as_, direction=direction, storage=storage)
+    study = tuner.import_trials(source, name, name=as_, direction=direction, storage=storage)
     imported = study.summary.imported
     if as_json:
         dump({"study": study.name, "imported": imported})

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+import tuner
 from tuner.cli import screen
 from tuner.cli.options import TargetOption, targets
 
@@ -30,9 +31,7 @@ def run(
     ] = None,
 ) -> None:
     """Write a small commented project, all of it runnable as it is."""
-    from tuner import api
-
-    files = api.init(folder, source=source, target=targets(target), command=command)
+    files = tuner.init(folder, source=source, target=targets(target), command=command)
     for file in files:
         screen.say(f"wrote {file}")
     if command is not None:

@@ -10,14 +10,14 @@ EXAMPLES = "\b\nExamples:\n  tune list\n  tune list --storage sqlite:///other.db
 
 def run(as_json: JsonOption = False, storage: StorageOption = None) -> None:
     """List the stored studies, the newest first."""
-    from tuner import api
+    from tuner.api.stored import summaries
     from tuner.cli.contract import dump, summary_table
 
-    summaries = api.summaries(storage=storage)
+    found = summaries(storage=storage)
     if as_json:
-        dump({"studies": [summary_table(summary) for summary in summaries]})
+        dump({"studies": [summary_table(summary) for summary in found]})
         return
-    if not summaries:
+    if not found:
         screen.say("no study is stored here; begin with: tune start")
         return
 
@@ -30,7 +30,7 @@ def run(as_json: JsonOption = False, storage: StorageOption = None) -> None:
     table.add_column("best", justify="right", no_wrap=True)
     table.add_column("time", justify="right", no_wrap=True)
     table.add_column("description", style="dim")
-    for summary in summaries:
+    for summary in found:
         best = (
             f"{summary.metric} {words.number(summary.best_value)}" if summary.best_number is not None else ""
         )

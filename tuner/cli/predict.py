@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+import tuner
 from tuner.cli import screen
 from tuner.cli.options import ModelsOption, StorageOption
 from tuner.errors import SpecError
@@ -51,14 +52,13 @@ def run(
     models: ModelsOption = None,
 ) -> None:
     """Predict the rows of a file, and write a CSV: the prediction and, for classes, their probabilities."""
-    from tuner import api
     from tuner.results import markup, spreadsheet
 
     if out != PIPE and rows != PIPE and Path(out).resolve() == Path(rows).resolve():
         raise SpecError(f"{out}: holds the rows; name another file")
     given = sys.stdin.buffer if rows == PIPE else rows
     text = spreadsheet.csv(
-        api.predict(model, given, trial=trial, ensemble=ensemble, keep=keep, storage=storage, models=models)
+        tuner.predict(model, given, trial=trial, ensemble=ensemble, keep=keep, storage=storage, models=models)
     )
     if out == PIPE:
         print(text, end="")

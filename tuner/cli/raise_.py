@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+import tuner
 from tuner.cli import screen
 from tuner.cli.options import NameArgument, SecondsOption, StorageOption, TrialsOption
 
@@ -20,7 +21,5 @@ def run(
     storage: StorageOption = None,
 ) -> None:
     """Give a running study a larger budget, from another terminal or machine."""
-    from tuner import api
-
-    api.raise_budget(name, trials=trials, seconds=seconds, epochs=epochs, storage=storage)
+    tuner.raise_budget(name, trials=trials, seconds=seconds, epochs=epochs, storage=storage)
     screen.say(f"noted; '{name}' goes on for as long")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+import tuner
 from tuner.cli import screen
 from tuner.cli.options import NameArgument, StorageOption
 
@@ -19,7 +20,5 @@ def run(
     storage: StorageOption = None,
 ) -> None:
     """Give a study another name; its confirmations follow, and its files stay in their folder."""
-    from tuner import api
-
-    api.rename(name, new, storage=storage, command=f"tune rename {quote(name)} {quote(new)}")
+    tuner.rename(name, new, storage=storage, command=f"tune rename {quote(name)} {quote(new)}")
     screen.say(f"'{name}' is '{new}' now")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+import tuner
 from tuner.cli import screen
 from tuner.cli.options import IgnoreChangesOption, NameArgument, StorageOption
 
@@ -22,6 +23,4 @@ def run(
     storage: StorageOption = None,
 ) -> None:
     """Write what a study has found, and how it was run, as one file for the browser."""
-    from tuner import api
-
-    screen.say(api.write_report(name, output, ignore_changes=ignore_changes, storage=storage))
+    screen.say(tuner.write_report(name, output, ignore_changes=ignore_changes, storage=storage))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+import tuner
 from tuner.cli.drive import drive
 from tuner.cli.options import (
     ClusterOption,
@@ -18,10 +19,6 @@ from tuner.cli.options import (
     TrialsOption,
     WorkersOption,
 )
-
-if TYPE_CHECKING:
-    from tuner.api import Study
-    from tuner.core.ports import Observer
 
 EXAMPLES = (
     "\b\nExamples:\n"
@@ -64,11 +61,8 @@ def run(
 ) -> None:
     """Go on with a study that was interrupted, or give a finished one a larger budget."""
     is_file = name is not None and name.endswith(".toml")
-
-    def begin(observer: Observer) -> Study:
-        from tuner import api  # while the display says so
-
-        return api.resume(
+    drive(
+        lambda observer: tuner.resume(
             stored_as if is_file else name,
             study=name if is_file else None,
             allow_changes=allow_changes,
@@ -81,6 +75,7 @@ def run(
             models=models,
             confirm=True,
             observer=observer,
-        )
-
-    drive(begin, as_json=as_json, quiet=quiet)
+        ),
+        as_json=as_json,
+        quiet=quiet,
+    )

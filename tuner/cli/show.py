@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import tuner
 from tuner.cli import screen
 from tuner.cli.options import JsonOption, NameArgument, StorageOption
 from tuner.errors import SpecError
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from tuner.api import Study, TrialView
+    from tuner import Study, TrialView
     from tuner.core.trial import Reading, TrialRecord
 
 EXAMPLES = "\b\nExamples:\n  tune show digits\n  tune show digits 7\n  tune show digits 7 --json | jq .curve"
@@ -38,10 +39,9 @@ def run(
     storage: StorageOption = None,
 ) -> None:
     """Show a study and its best trials, or one trial with its curve or its log."""
-    from tuner import api
     from tuner.cli.contract import curved_trial_table, dump, study_table
 
-    study = api.load(name, storage=storage)
+    study = tuner.load(name, storage=storage)
     if log and trial is None:
         raise SpecError(f"--log: which trial? tune show {quote(name)} TRIAL --log")
     if log and trial is not None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
 
+import tuner
 from tuner.cli.drive import drive
 from tuner.cli.options import (
     ClusterOption,
@@ -23,10 +24,6 @@ from tuner.cli.options import (
     settings,
     targets,
 )
-
-if TYPE_CHECKING:
-    from tuner.api import Study
-    from tuner.core.ports import Observer
 
 EXAMPLES = (
     "\b\nExamples:\n"
@@ -63,11 +60,8 @@ def run(
 ) -> None:
     """Run a new study and show its best trial."""
     chosen = settings(set_)
-
-    def begin(observer: Observer) -> Study:
-        from tuner import api  # while the display says so
-
-        return api.start(
+    drive(
+        lambda observer: tuner.start(
             study,
             name=name,
             target=targets(target),
@@ -83,6 +77,7 @@ def run(
             settings=chosen,
             confirm=True,
             observer=observer,
-        )
-
-    drive(begin, as_json=as_json, quiet=quiet)
+        ),
+        as_json=as_json,
+        quiet=quiet,
+    )

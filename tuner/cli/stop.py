@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+import tuner
 from tuner.cli import screen
 from tuner.cli.options import NameArgument, StorageOption
 
@@ -25,9 +26,7 @@ def run(
     storage: StorageOption = None,
 ) -> None:
     """Stop a running study, its trials with checkpoints, or end one of its trials."""
-    from tuner import api
-
-    api.stop(name, trial=trial, storage=storage)
+    tuner.stop(name, trial=trial, storage=storage)
     if trial is None:
         screen.say(f"noted; it stops once its trials have checkpoints; go on with: tune resume {quote(name)}")
     else:

@@ -22,7 +22,7 @@ from tuner.judging import beside_simple, label, sentences
 from tuner.results import overview
 
 if TYPE_CHECKING:
-    from tuner.api import Study, TrialView
+    from tuner import Study, TrialView
     from tuner.judging import Verdict
 
 SHOWN_IMPORTANCES = 6

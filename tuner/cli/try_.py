@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+import tuner
 from tuner.cli import screen
 from tuner.cli.options import JsonOption, NameArgument, StorageOption, settings
 from tuner.errors import SpecError
@@ -32,17 +33,16 @@ def run(
     storage: StorageOption = None,
 ) -> None:
     """Ask a study to train one configuration, whether it runs or is resumed later; it counts as a trial."""
-    from tuner import api
     from tuner.cli.contract import dump
 
     if not params and like is None:
         raise SpecError(f"try {name}: which configuration? Give parameters as NAME=VALUE, or --like TRIAL")
     chosen = settings(params or [], "learning_rate=0.01", "")
-    is_driven = api.enqueue(name, chosen, like=like, storage=storage)
+    is_driven = tuner.enqueue(name, chosen, like=like, storage=storage)
     if as_json:
         dump({"study": name, "params": chosen, "like": like, "is_driven": is_driven})
     elif is_driven:
         screen.say(f"noted; '{name}' runs and trains it as soon as a row is free")
     else:
-        summary = api.load(name, storage=storage).summary
+        summary = tuner.load(name, storage=storage).summary
         screen.say(f"noted; it is trained when the study goes on: {summary.goes_on}")

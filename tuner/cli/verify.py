@@ -17,10 +17,10 @@ def run(as_json: JsonOption = False, storage: StorageOption = None) -> None:
 
     Changes nothing. A study that was killed is no fault: it is named with the command to go on.
     """
-    from tuner import api
+    from tuner.api.stored import verify
     from tuner.cli.contract import dump, verification_table
 
-    verdict = api.verify(storage=storage)
+    verdict = verify(storage=storage)
     if as_json:
         dump(verification_table(verdict))
     else:

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from tuner.core.trial import Reading
-from tuner.judging import sentences
+from tuner.judging import Verdict, sentences
 from tuner.results.study import Study
 from tuner.results.trial import TrialView
 
@@ -40,9 +40,14 @@ def brief(study: Study, chosen: TrialView) -> dict[str, Any]:
         "gain": _gain(study, chosen),
         "baselines": [each.to_table() for each in study.baselines],
         "confirmed": None if found is None else found.to_table(),
-        "verdict": {**verdict.to_table(), "sentences": sentences(verdict)},
+        "verdict": verdict_table(verdict),
         "model_path": str(chosen.model_path) if chosen.model_path else None,
     }
+
+
+def verdict_table(verdict: Verdict) -> dict[str, Any]:
+    """A verdict with its words."""
+    return {**verdict.to_table(), "sentences": sentences(verdict)}
 
 
 def _gain(study: Study, chosen: TrialView) -> dict[str, float | None]:
