@@ -19,6 +19,7 @@ import pytest
 
 import tuner
 from tests import processes
+from tuner.cli import screen
 
 MARKUP = "[/x] [relu] :smile: [bold]Söhne"
 CONTROL = "red\x1b[31m\x9b32m\x07 \u202egnp\nsecond line"
@@ -175,3 +176,9 @@ def test_errors_are_json_where_json_is_asked_for(folder: Path) -> None:
     told = re.split(r"^rc 2.*\n", out, flags=re.MULTILINE)[:-1]
     assert [set(json.loads(each)) for each in told] == [{"error"}] * 3
     assert "Traceback" not in err
+
+
+def test_a_reference_is_seen_from_the_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert screen.reference(f"{tmp_path}/trainer.py:train") == "trainer.py:train"
+    assert screen.reference("sklearn:digits") == "sklearn:digits"

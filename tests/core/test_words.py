@@ -70,3 +70,10 @@ def test_numbers_beside_each_other_are_told_apart() -> None:
 def test_value_that_names_something_in_a_file_is_told_without_its_folders() -> None:
     assert words.setting("/home/me/project/own.py:Signed") == "own.py:Signed"
     assert words.setting("a/b") == "a/b"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0:00"), (59.6, "1:00"), (61, "1:01"), (12345, "3:25:45")]
+)
+def test_durations_read_like_a_clock(seconds: float, text: str) -> None:
+    assert words.clock(seconds) == text

@@ -9,6 +9,7 @@ import typer
 import tuner
 from tuner.cli import screen
 from tuner.cli.options import SetOption, StudyArgument, TargetOption, settings, targets
+from tuner.core import words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,21 +68,20 @@ def _print_checked(console: Console, checked: Checked) -> None:
 
 
 def _facts(spec: StudySpec, checked: Checked) -> Iterator[tuple[str, str]]:
-    from tuner.cli import words
-
     trainer, search, objectives = spec.trainer, spec.search, spec.objectives()
     if checked.data is not None and spec.data is not None:
-        yield "data", words.reference(spec.data.source)
+        yield "data", screen.reference(spec.data.source)
         yield "", described(checked.data)
     for note in (*checked.notes, *checked.examples):
         yield "", note
-    model = f", model {words.reference(trainer.model)}" if trainer.model else ""
-    yield "trainer", f"{words.reference(trainer.use)}{model}, {words.count(trainer.epochs, 'epoch')}"
+    model = f", model {screen.reference(trainer.model)}" if trainer.model else ""
+    yield "trainer", f"{screen.reference(trainer.use)}{model}, {words.count(trainer.epochs, 'epoch')}"
     wanted = [
         f"{'lowest' if objective.minimize else 'highest'} {objective.metric}" for objective in objectives
     ]
     yield "objective", ", ".join([*wanted, *map(str, objectives.constraints)])
-    yield "search", f"{words.reference(search.sampler)}, {words.reference(search.pruner)}, seed {search.seed}"
+    sampler, pruner = map(screen.reference, (search.sampler, search.pruner))
+    yield "search", f"{sampler}, {pruner}, seed {search.seed}"
     limits = spec.budget.model_dump(exclude_none=True)
     yield "budget", ", ".join(f"{name} {limit:g}" for name, limit in limits.items())
 
@@ -125,9 +125,6 @@ def _columns(columns: Sequence[ColumnSummary]) -> Table:
 
 
 def _parameters(space: SearchSpace) -> Table:
-
-    from tuner.cli import words
-
     table = screen.table()
     table.add_column("parameter", style="bold", no_wrap=True)
     table.add_column("range")

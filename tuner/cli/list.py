@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tuner.cli import screen
 from tuner.cli.options import JsonOption, StorageOption
+from tuner.core import words
 
 EXAMPLES = "\b\nExamples:\n  tune list\n  tune list --storage sqlite:///other.db --json"
 
@@ -20,8 +21,6 @@ def run(as_json: JsonOption = False, storage: StorageOption = None) -> None:
     if not found:
         screen.say("no study is stored here; begin with: tune start")
         return
-
-    from tuner.cli import words
 
     table = screen.table()
     table.add_column("study", style="bold", overflow="fold")

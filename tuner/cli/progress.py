@@ -20,7 +20,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from tuner.cli import screen, words
+from tuner.cli import screen, sparkline
+from tuner.core import words
 from tuner.core.budget import Budget, Spent
 from tuner.core.markup import Markup, element, snippet
 from tuner.core.ports import Status
@@ -237,7 +238,7 @@ class Display(Silent):
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._blocks = words.BLOCKS if console.encoding.startswith("utf") else words.PLAIN_BLOCKS
+        self._blocks = sparkline.blocks(console.encoding)
         self._pace = Pace()
         self._spec: StudySpec | None = None
         self._status: Status | None = None
@@ -324,12 +325,12 @@ class Display(Silent):
             table.add_column(heading, justify="right", no_wrap=True, min_width=8)
         for number, curve in shown:
             train, validation = [r.train_loss for r in curve], [r.val_loss for r in curve]
-            low, high = words.span(train, validation)
+            low, high = sparkline.span(train, validation)
             table.add_row(
                 f"#{number}",
                 f"{len(curve)}/{epochs}",
-                Text(words.sparkline(train, width, low, high, self._blocks), "cyan"),
-                Text(words.sparkline(validation, width, low, high, self._blocks), "yellow"),
+                Text(sparkline.sparkline(train, width, low, high, self._blocks), "cyan"),
+                Text(sparkline.sparkline(validation, width, low, high, self._blocks), "yellow"),
                 *(words.number(curve[-1].get(name)) if curve else "" for name in numbers),
             )
         if len(self._running) > len(shown):

@@ -12,6 +12,7 @@ import re
 import sys
 from collections.abc import Iterable
 from contextlib import nullcontext, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -59,6 +60,11 @@ def plain(text: str) -> str:
 def harmless(text: str) -> str:
     """A text without control characters but line breaks and tabs."""
     return _CONTROLS.sub("", text)
+
+
+def reference(text: str) -> str:
+    """A file or a reference into one, seen from the working folder where it lies in it."""
+    return text.removeprefix(f"{Path.cwd()}{os.sep}")
 
 
 def shows(text: str) -> bool:

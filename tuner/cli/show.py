@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import tuner
-from tuner.cli import screen
+from tuner.cli import screen, sparkline
 from tuner.cli.options import JsonOption, NameArgument, StorageOption
+from tuner.core import words
+from tuner.core.trial import Origin, Reading, TrialRecord, TrialState
 from tuner.errors import SpecError
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tuner import Study, TrialView
-    from tuner.core.trial import Reading, TrialRecord
 
 EXAMPLES = "\b\nExamples:\n  tune show digits\n  tune show digits 7\n  tune show digits 7 --json | jq .curve"
 SHOWN_TRIALS = 10
@@ -63,10 +64,8 @@ def _print_study(console: Console, study: Study) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
-    from tuner.cli import words
     from tuner.cli.progress import described
     from tuner.cli.summary import print_findings, print_importances, print_verdict
-    from tuner.core.trial import Origin
 
     summary, records = study.summary, study.records
     console.print(
@@ -100,8 +99,6 @@ def _print_study(console: Console, study: Study) -> None:
 
 def interrupted(records: Sequence[TrialRecord]) -> str:
     """How many trials were interrupted, and how often in all, as the end of a sentence."""
-    from tuner.cli import words
-
     times = sum(record.interruptions for record in records)
     trials = sum(record.interruptions > 0 for record in records)
     again = f", {words.count(times, 'time')} in all" if times > trials else ""
@@ -110,8 +107,6 @@ def interrupted(records: Sequence[TrialRecord]) -> str:
 
 def endings(records: Sequence[TrialRecord]) -> list[tuple[str, int]]:
     """How trials ended and how many did so, the most frequent first."""
-    from tuner.core.trial import Origin, TrialState
-
     def told(record: TrialRecord) -> str:
         if record.origin is Origin.IMPORTED:
             return "imported"
@@ -128,7 +123,6 @@ def _trials_table(study: Study) -> Table:
     """The best trials, best first; of their settings, those that matter most come first."""
     from rich.text import Text
 
-    from tuner.cli import words
     from tuner.results.overview import best_trials
 
     told, records = best_trials(study, SHOWN_TRIALS, ("val_score", "gap"))
@@ -147,9 +141,6 @@ def _trials_table(study: Study) -> Table:
 
 def _print_trial(console: Console, view: TrialView) -> None:
     from rich.text import Text
-
-    from tuner.cli import words
-    from tuner.core.trial import Origin
 
     record, curve = view.record, view.curve
     metric = view.study.spec.objective.metric
@@ -185,8 +176,6 @@ def _print_trial(console: Console, view: TrialView) -> None:
 
 def overfitting(view: TrialView) -> str:
     """How much a trial over-fits, in a sentence."""
-    from tuner.cli import words
-
     over = view.overfitting
     gap = f"gap {words.number(over.gap)} at the best epoch, {words.number(over.gap_last)} at the last"
     if over.onset_epoch is None:
@@ -197,7 +186,6 @@ def overfitting(view: TrialView) -> str:
 
 def _params_table(view: TrialView) -> Table:
     """The trial's settings beside the default ones; differences are highlighted."""
-    from tuner.cli import words
     from tuner.results.overview import differing
 
     params, default = view.record.params, view.study.default.record.params
@@ -215,14 +203,12 @@ def _params_table(view: TrialView) -> Table:
 def _print_curve(console: Console, curve: Sequence[Reading]) -> None:
     from rich.text import Text
 
-    from tuner.cli import words
-
-    blocks = words.BLOCKS if console.encoding.startswith("utf") else words.PLAIN_BLOCKS
+    blocks = sparkline.blocks(console.encoding)
     train, validation = [r.train_loss for r in curve], [r.val_loss for r in curve]
-    low, high = words.span(train, validation)
+    low, high = sparkline.span(train, validation)
     curves = (("train loss     ", train, "cyan"), ("validation loss", validation, "yellow"))
     for label, ys, style in curves if len(curve) > 1 else ():
-        if line := words.sparkline(ys, console.width - 18, low, high, blocks):
+        if line := sparkline.sparkline(ys, console.width - 18, low, high, blocks):
             console.print(Text.assemble((f"{label} ", "dim"), (line, style)))
     names = [
         n for n in ("train_loss", "val_loss", "train_score", "val_score", "gap", "learning_rate")

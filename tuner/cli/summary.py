@@ -14,7 +14,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from tuner.cli import screen, words
+from tuner.cli import screen
+from tuner.core import words
 from tuner.core.budget import StudyState
 from tuner.errors import TrialError
 from tuner.findings import Severity

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from tuner.cli import screen, words
+from tuner.cli import screen
 from tuner.cli.options import JsonOption, StorageOption
+from tuner.core import words
 
 EXAMPLES = "\b\nExamples:\n  tune verify\n  tune verify --storage sqlite:///other.db --json"
 UNSOUND = 2

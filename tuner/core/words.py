@@ -107,6 +107,13 @@ def duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 100 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def clock(seconds: float) -> str:
+    """``0:07``, ``12:34`` or ``3:25:45``."""
+    minutes, rest = divmod(max(0, round(seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 def count(amount: int, noun: str) -> str:
     """``1 trial``, ``2,000 trials``."""
     return f"{amount:,} {noun}" if amount == 1 else f"{amount:,} {noun}s"

@@ -1,46 +1,17 @@
-"""What a terminal adds to `core.words`: running times, references and curves of blocks."""
+"""Sparklines: curves as one line of blocks each."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
-from pathlib import Path
-
-from tuner.core.words import ABSENT, count, duration, number, numbers, percent, setting, settings
-
-__all__ = [
-    "ABSENT",
-    "BLOCKS",
-    "PLAIN_BLOCKS",
-    "clock",
-    "count",
-    "duration",
-    "number",
-    "numbers",
-    "percent",
-    "reference",
-    "setting",
-    "settings",
-    "span",
-    "sparkline",
-]
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 PLAIN_BLOCKS = "_.-=+*%#"
 
 
-def clock(seconds: float) -> str:
-    """``0:07``, ``12:34`` or ``3:25:45``."""
-    minutes, rest = divmod(max(0, round(seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def reference(text: str) -> str:
-    """A file or a reference into one, seen from the working folder where it lies in it."""
-    here = f"{Path.cwd()}{os.sep}"
-    return text.removeprefix(here)
+def blocks(encoding: str) -> str:
+    """The blocks that a terminal of this encoding can show."""
+    return BLOCKS if encoding.startswith("utf") else PLAIN_BLOCKS
 
 
 def span(*curves: Sequence[float]) -> tuple[float, float]:
