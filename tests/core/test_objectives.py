@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.fronts import front
+from tuner.core.frame import Frame
 from tuner.core.objectives import Constraint, Objectives, layers
+from tuner.core.space import SearchSpace
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 
 PAIR = Objectives((Objective("val_loss"), Objective("size")))
@@ -34,10 +37,10 @@ def test_layers_are_those_that_peeling_by_definition_gives(points: list[tuple[fl
 
     left, layer, expected = set(range(len(points))), 0, [0] * len(points)
     while left:
-        front = {i for i in left if not any(dominates(j, i) for j in left)}
-        for i in front:
+        free = {i for i in left if not any(dominates(j, i) for j in left)}
+        for i in free:
             expected[i] = layer
-        left, layer = left - front, layer + 1
+        left, layer = left - free, layer + 1
     assert layers(losses) == expected
     assert layers(losses, 1) == [min(each, 1) for each in expected]
 
@@ -47,11 +50,11 @@ def test_the_front_is_undominated_holds_the_best_and_is_sorted_by_the_first_obje
     values: list[tuple[float, float, bool]],
 ) -> None:
     records = [record(n, v, size=s, conclusive=c) for n, (v, s, c) in enumerate(values)]
-    front, best = PAIR.front(records), PAIR.best_of(records)
-    assert best == front[0]
-    assert [r.value for r in front] == sorted(r.value for r in front if r.value is not None)
+    found, best = front(PAIR, records), PAIR.best_of(records)
+    assert best == found[0]
+    assert [r.value for r in found] == sorted(r.value for r in found if r.value is not None)
     rivals = [r for r in records if r.conclusive] or records
-    for one in front:
+    for one in found:
         assert one in rivals
         a = PAIR.losses(one)
         for other in rivals:
@@ -67,14 +70,14 @@ def test_one_that_violates_is_never_best_while_another_does_not() -> None:
     cut = record(2, 3.0, conclusive=False)
     assert objectives.best_of([worse, better]) == worse
     assert objectives.best_of([better, cut]) == cut
-    assert objectives.front([better, cut]) == [cut]
+    assert front(objectives, [better, cut]) == [cut]
 
 
 def test_where_all_violate_the_one_that_violates_least_is_best() -> None:
     objectives = Objectives((Objective(),), (AT_MOST, AT_LEAST))
     far, near = record(0, 0.1, gap=0.5), record(1, 0.9, gap=0.11)
     assert objectives.best_of([far, near]) == near
-    assert objectives.front([far, near]) == [near]
+    assert front(objectives, [far, near]) == [near]
 
 
 def test_violation_is_told_in_shares_of_the_limits() -> None:
@@ -91,12 +94,12 @@ def test_an_objective_that_was_not_measured_is_as_bad_as_can_be() -> None:
     assert objectives.values(record(0, 0.5)) == (0.5, -math.inf)
     assert objectives.losses(record(0, 0.5)) == (0.5, math.inf)
     assert objectives.losses(record(0, None)) is None
-    assert objectives.front([record(0, 0.5), record(1, 0.6, auc=0.1)])[1].number == 1
+    assert front(objectives, [record(0, 0.5), record(1, 0.6, auc=0.1)])[1].number == 1
 
 
 def test_failed_trials_and_those_without_a_value_are_on_no_front() -> None:
     failed = TrialRecord(0, {}, TrialState.FAILED, 0.1, Reading(1, 0.1, 0.1))
-    assert PAIR.front([failed, record(1, None)]) == []
+    assert front(PAIR, [failed, record(1, None)]) == []
     assert PAIR.best_of([failed]) is None
 
 
@@ -115,10 +118,10 @@ def test_of_one_objective_the_best_is_the_first_that_none_beats(
 def test_the_knee_of_a_front_is_nearest_to_the_best_of_all_and_limits_choose_the_best_within_them() -> None:
     sizes = {0: (0.9, 1.0), 1: (0.5, 10.0), 2: (0.4, 1000.0), 3: (0.95, 2000.0)}
     records = [record(number, value, size=size) for number, (value, size) in sizes.items()]
-    front = PAIR.front(records)
-    assert [each.number for each in front] == [2, 1, 0]
-    assert PAIR.knee(front) == 1
-    assert PAIR.knee(front[:2]) is None, "two points have no bend"
+    frame = Frame.of(records, {}, SearchSpace({}, {}), PAIR)
+    assert frame.front.tolist() == [2, 1, 0]
+    assert frame.knee == 1
+    assert frame.only([1, 2]).knee is None, "two points have no bend"
     within = PAIR.best_within(records, {"size": 20.0})
     assert within is not None
     assert within.number == 1

@@ -12,6 +12,7 @@ import pytest
 
 from tests.engine.parts import ListStore, engine
 from tests.engine.test_resumed import EPOCHS, Killed, Mortal, Rows, Sums
+from tests.fronts import front
 from tuner import callbacks
 from tuner.core.job import Job, Resources
 from tuner.core.spec import StudySpec
@@ -84,8 +85,8 @@ def test_killed_after_any_turn_it_ends_with_the_same_trials_models_and_front(
     spec, objectives = specified(), specified().objectives()
     whole = ListStore()
     run(whole, tmp_path / "whole", spec)
-    front = [record.number for record in objectives.front(whole.history())]
-    assert len(front) > 1, "there is no trade-off to be found"
+    best = [record.number for record in front(objectives, whole.history())]
+    assert len(best) > 1, "there is no trade-off to be found"
     assert {bool(objectives.violation(r.best)) for r in whole.history()} == {True, False}
     last = len(whole.turns)
     for life in range(1, last, 4):
@@ -97,4 +98,4 @@ def test_killed_after_any_turn_it_ends_with_the_same_trials_models_and_front(
         run(resumed, models, spec)
         assert not any(turn.restarted for turn in resumed.turns), "a clock decided that a trial starts again"
         assert table(resumed) == table(whole), f"killed after turn {life}"
-        assert [record.number for record in objectives.front(resumed.history())] == front
+        assert [record.number for record in front(objectives, resumed.history())] == best

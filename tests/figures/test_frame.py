@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.figures.parts import curve, frame, losses, record, space
 from tuner.core.columns import moments, param_columns
+from tests.fronts import front
 from tuner.core.importances import Importances
 from tuner.core.objectives import Constraint, Objectives
 from tuner.core.reading_columns import ReadingColumns
@@ -248,5 +249,5 @@ def test_a_frame_and_the_goals_agree_on_the_best_and_the_front(data: st.DataObje
     for known in (curves, {}):
         made = Frame.of(records, known, space(), objectives)
         assert made.best == (first.number if first else None)
-        assert made.front.tolist() == [each.number for each in objectives.front(records)]
+        assert made.front.tolist() == [each.number for each in front(objectives, records)]
         assert made.where(made.feasible).violation.sum() == 0

@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from tuner.core.frame import Frame
 from tuner.core.objectives import Constraint, Objectives
+from tuner.core.space import SearchSpace
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
 from tuner.judging import (
     Candidate,
@@ -96,7 +98,8 @@ def verdict(
     **more: Any,
 ) -> Verdict:
     """The verdict over records and what was confirmed of them."""
-    return replace(Verdict.of("s", objectives, records, found), **more)
+    frame = Frame.of(records, {}, SearchSpace({}, {}), objectives, "s")
+    return replace(Verdict.of(frame, records.__getitem__, found), **more)
 
 
 def on_test(

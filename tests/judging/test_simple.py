@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.judging.made import LOSS, candidate, confirmed, record
+from tests.judging.made import candidate, confirmed, record, verdict
 from tuner import judging
 from tuner.core.baseline import Baseline
-from tuner.judging import Interval, Verdict, beside_simple
+from tuner.judging import Interval, beside_simple
 
 BASELINES = (
     Baseline("'no'", "accuracy", 0.6, 0.7, 100),
@@ -21,8 +21,7 @@ def around(value: float) -> Interval:
 
 
 def test_before_a_confirmation_they_stand_beside_the_searchs_best() -> None:
-    verdict = Verdict.of("s", LOSS, [record(0, 0.5, score=0.8), record(1, 0.25, score=0.9)])
-    found = beside_simple(verdict, BASELINES)
+    found = beside_simple(verdict([record(0, 0.5, score=0.8), record(1, 0.25, score=0.9)]), BASELINES)
     assert found is not None
     assert found.sentence == (
         "Beside something simple, by loss (and accuracy) on the 100 validation rows: trial 1 has 0.25 (0.9), "
@@ -32,7 +31,7 @@ def test_before_a_confirmation_they_stand_beside_the_searchs_best() -> None:
 
 def test_what_was_left_out_is_said_with_its_reason() -> None:
     out = replace(BASELINES[2], val_loss=float("nan"), val_score=float("nan"), left_out="it takes minutes")
-    found = beside_simple(Verdict.of("s", LOSS, [record(0, 0.5, score=0.8)]), (*BASELINES[:2], out))
+    found = beside_simple(verdict([record(0, 0.5, score=0.8)]), (*BASELINES[:2], out))
     assert found is not None
     assert found.sentence == (
         "Beside something simple, by loss (and accuracy) on the 100 validation rows: the default has 0.5 "
@@ -43,7 +42,7 @@ def test_what_was_left_out_is_said_with_its_reason() -> None:
 
 def test_without_a_loss_that_is_comparable_the_score_alone_is_told() -> None:
     bare = [replace(each, val_loss=float("nan")) for each in BASELINES]
-    found = beside_simple(Verdict.of("s", LOSS, [record(0, 0.5, score=0.8)]), bare)
+    found = beside_simple(verdict([record(0, 0.5, score=0.8)]), bare)
     assert found is not None
     assert found.sentence == (
         "Beside something simple, by accuracy on the 100 validation rows: the default has 0.8, "
@@ -60,7 +59,7 @@ def test_once_confirmed_the_locked_rows_count(baselines: tuple[Baseline, ...]) -
     )
     found = replace(found, test=judging.Tested(50, around(0.2), around(0.9)), baselines=simple)
     records = [record(0, 0.5), record(1, 0.2)]
-    told = beside_simple(Verdict.of("s", LOSS, records, found), baselines)
+    told = beside_simple(verdict(records, found), baselines)
     assert told is not None
     assert told.is_tested
     assert told.sentence == (
@@ -74,5 +73,5 @@ def test_once_confirmed_the_locked_rows_count(baselines: tuple[Baseline, ...]) -
 
 
 def test_without_baselines_there_is_nothing_to_say() -> None:
-    assert beside_simple(Verdict.of("s", LOSS, [record(0, 0.5)]), ()) is None
-    assert beside_simple(Verdict.of("s", LOSS, []), BASELINES) is None
+    assert beside_simple(verdict([record(0, 0.5)]), ()) is None
+    assert beside_simple(verdict([]), BASELINES) is None

@@ -11,6 +11,7 @@ import optuna
 import pytest
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from tests.fronts import front
 from tuner.core.budget import StudyState
 from tuner.core.ports import Turn
 from tuner.core.spec import StudySpec
@@ -249,7 +250,7 @@ def test_several_objectives_and_constraints_are_what_optuna_sees(
     assert study.trials[1].constraints == {"at_most.gap": 0.0, "at_least.auc": -0.125}
     assert study.trials[2].constraints["at_most.gap"] == 0.25
     assert study.trials[3].constraints["at_least.auc"] > 1e300
-    ours = [record.number for record in whole.objectives().front(records)]
+    ours = [record.number for record in front(whole.objectives(), records)]
     assert sorted(trial.number for trial in study.best_trials) == sorted(ours) == [0, 1]
     assert study.trials[0].intermediate_values == {1: 0.5}
     assert database.study("many").best_number == 1

@@ -180,12 +180,16 @@ class Frame:
 
     @cached_property
     def standing(self) -> Bools:
-        """(N,) which trials may be the best: of those with a value those of the best kind.
+        """(N,) which trials may be the best; see `of_best_kind`."""
+        return self.of_best_kind(np.ones(len(self), dtype=bool))
+
+    def of_best_kind(self, among: Bools) -> Bools:
+        """(N,) which of some trials (N,) may be the best: of those with a value those of the best kind.
 
         Feasible ones whose value stands, else feasible ones that were cut short, else violating ones
         whose value stands, else all; see `Objectives`.
         """
-        valued = np.isfinite(self.trials.value) & ~self.trials.is_(TrialState.FAILED)
+        valued = among & np.isfinite(self.trials.value) & ~self.trials.is_(TrialState.FAILED)
         for kind in (self.feasible & self.trials.conclusive, self.feasible, self.trials.conclusive):
             if (valued & kind).any():
                 return valued & kind
@@ -209,14 +213,23 @@ class Frame:
 
     @cached_property
     def ranking(self) -> Ints:
-        """Rows of the trials that may be the best, the best first; see `Objectives.key`."""
-        rows = np.flatnonzero(self.standing)
+        """Rows of the trials that may be the best, the best first."""
+        return self.ranked(self.standing)
+
+    def ranked(self, among: Bools) -> Ints:
+        """Rows of some trials (N,), the best first; see `Objectives.key`."""
+        rows = np.flatnonzero(among)
         equal = (self.trials.val_loss[rows],) if self.objectives.has_gap else ()
         return rows[np.lexsort((*equal, *self.losses[rows].T[::-1], self.violation[rows]))]
 
     @cached_property
     def front(self) -> Ints:
-        """Rows of the trials that no other one dominates; see `Objectives.front`."""
+        """Rows of the trials that no other one dominates, the best by the first objective first.
+
+        With one objective it is the best alone. Only those of the best kind are compared; of those that
+        violate a constraint the nearest to it is the whole front. Of those that are equal in everything with
+        no gap, the one with the lowest validation loss is on it.
+        """
         rows = self._own_ranking
         if len(self.objectives) == 1 or not self.feasible[rows].all():
             return rows[:1]
@@ -292,18 +305,18 @@ class Frame:
         """The row of the search's best trial."""
         return int(self._own_ranking[0]) if len(self._own_ranking) else None
 
-    @property
+    @cached_property
     def _own_ranking(self) -> Ints:
-        """`ranking` without imported trials, none of which is ever the best."""
-        return self.ranking[~self.trials.imported[self.ranking]]
+        """`ranking` of this search's own trials: an imported one is never the best, nor in another's way."""
+        imported = self.trials.imported
+        return self.ranked(self.of_best_kind(~imported)) if imported.any() else self.ranking
 
     @property
-    def best_unfinished(self) -> list[TrialRecord]:
-        """The best of the trials that are not over, as `record` gives it, if one of them has a value."""
+    def best_unfinished(self) -> int | None:
+        """The row of the best of the trials that are not over; None where none of them has a value."""
         states = (state for state in TrialState if not state.is_over)
         rows = np.flatnonzero(self.trials.is_(*states) & np.isfinite(self.loss))
-        best = rows[np.lexsort((self.loss[rows], self.violation[rows]))][:1]
-        return [found for row in best if (found := self.record(int(self.trials.number[row]))) is not None]
+        return int(rows[np.lexsort((self.loss[rows], self.violation[rows]))[0]]) if len(rows) else None
 
     def record(self, number: int) -> TrialRecord | None:
         """A trial with its numbers, without its parameters; None where there is none."""

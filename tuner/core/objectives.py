@@ -225,51 +225,12 @@ class Objectives:
         """The best trial by the first objective; None where none has a value."""
         return min(_valued(records), key=self.key, default=None)
 
-    def ahead_of(self, best: TrialRecord | None, records: Sequence[TrialRecord]) -> TrialRecord | None:
-        """The best of the trials that are not over, if its value is better than that of the best one.
-
-        Such a trial was left where it was, for the study's time was up; what it has may only get better.
-        """
-        if best is None or best.value is None:
-            return None
-        unfinished = (record for record in _valued(records) if not record.state.is_over)
-        found = min(unfinished, key=self.key, default=None)
-        if found is None or found.value is None or self.violation(found.best) > self.violation(best.best):
-            return None
-        return found if self.primary.better(found.value, best.value) else None
-
     def best_within(self, records: Sequence[TrialRecord], limits: Mapping[str, float]) -> TrialRecord | None:
         """The best trial by the first objective of those that exceed none of these; None where all do."""
         more = tuple(Constraint(name, limit, is_upper=True) for name, limit in limits.items())
         bounded = Objectives(self.objectives, (*self.constraints, *more))
         best = bounded.best_of(records)
         return None if best is None or bounded.key(best)[0] else best
-
-    def knee(self, front: Sequence[TrialRecord]) -> int | None:
-        """The number of the trial at the knee of a front, see `knee`; None where there is none."""
-        losses = [found for record in front if (found := self.losses(record)) is not None]
-        place = knee(np.array(losses)) if len(losses) == len(front) and len(self.objectives) > 1 else None
-        return None if place is None else front[place].number
-
-    def front(self, records: Sequence[TrialRecord]) -> list[TrialRecord]:
-        """The trials that no other one dominates, sorted by the first objective; with one objective the best.
-
-        Only those of the best kind are compared: feasible before violating, standing before cut
-        short. Of those that violate, the one that violates least is the whole front. Of those that are
-        equal in everything with no gap, one is on it: the one with the lowest validation loss.
-        """
-        best = self.best_of(records)
-        if best is None or len(self.objectives) == 1 or self.key(best)[0]:
-            return [] if best is None else [best]
-        kind = self.key(best)[:2]
-        rivals = sorted((r for r in _valued(records) if self.key(r)[:2] == kind), key=self.key)
-        if self.has_gap:
-            equal: dict[tuple[float, ...] | None, TrialRecord] = {}
-            for record in rivals:
-                equal.setdefault(self.losses(record), record)
-            rivals = list(equal.values())
-        losses = np.array([self.losses(record) for record in rivals])
-        return [record for record, layer in zip(rivals, layers(losses, 1), strict=True) if layer == 0]
 
 
 def layers(losses: Floats, most: int | None = None) -> list[int]:

@@ -96,9 +96,7 @@ class Evidence:
 
         Those cut short are not among them, nor those that violate a constraint unless all do.
         """
-        standing = self.valued & self.frame.trials.conclusive
-        feasible = standing & self.frame.feasible
-        return feasible if feasible.any() else standing
+        return self.frame.of_best_kind(self.valued & self.frame.trials.conclusive)
 
     @cached_property
     def unfinished(self) -> Bools:
@@ -109,8 +107,7 @@ class Evidence:
     @cached_property
     def ranking(self) -> Ints:
         """Rows of the trials whose values stand, the best first."""
-        rows = np.flatnonzero(self.standing)
-        return rows[np.lexsort((self.loss[rows], self.frame.violation[rows]))]
+        return self.frame.ranked(self.standing)
 
     @cached_property
     def leaders(self) -> Ints:

@@ -15,7 +15,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from tuner.core.frame import Frame
 from tuner.core.objectives import Objectives
+from tuner.core.space import SearchSpace
 from tuner.core.trial import TrialRecord
 from tuner.judging.intervals import CONFIDENCE, Numbers
 from tuner.judging.noise import Noise, chance, greatest, of_repeats
@@ -180,7 +182,8 @@ def worth_repeating(objectives: Objectives, standing: Sequence[TrialRecord], top
         standing: its trials whose values stand.
         top: how many, the default apart.
     """
-    front = [r.number for r in objectives.front(standing) if r.number != 0]
+    frame = Frame.of(standing, {}, SearchSpace({}, {}), objectives)
+    front = [number for number in frame.trials.number[frame.front].tolist() if number != 0]
     if len(front) > top:
         front = [front[round(i * (len(front) - 1) / max(1, top - 1))] for i in range(top)]
     ranked = [r.number for r in sorted(standing, key=objectives.key) if r.number != 0]

@@ -8,14 +8,15 @@ like any other. No input and no output.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 from typing import Any, Self
 
+from tuner.core.frame import Frame
 from tuner.core.objectives import Constraint, Objectives
-from tuner.core.trial import Origin, TrialRecord
+from tuner.core.trial import TrialRecord
 from tuner.judging.confirmation import Confirmation
 from tuner.judging.intervals import Interval
 from tuner.judging.overtuning import Overtuning
@@ -73,7 +74,8 @@ class Verdict:
         default: trial 0; None where it has not begun.
         searched_front: the trials that no other one dominates in the search.
         confirmation: the confirmation; None where it was not done.
-        ahead: a trial that is not over and has a better value than the best one; see `Objectives.ahead_of`.
+        ahead: a trial that is not over and has a better value than the best one; it was left where it was,
+            for the study's time was up, and what it has may only get better.
         imported: how many trials it has imported.
         knee: the trial of the searched front that is nearest to the best of all numbers at once.
     """
@@ -95,32 +97,40 @@ class Verdict:
     @classmethod
     def of(
         cls,
-        study: str,
-        objectives: Objectives,
-        records: Sequence[TrialRecord],
+        frame: Frame,
+        record: Callable[[int], TrialRecord | None],
         confirmation: Confirmation | None = None,
         *,
         score_falls: bool = False,
         is_running: bool = False,
     ) -> Self:
-        """The verdict over every trial of a study, in the order of their numbers."""
-        best = objectives.best_of(records)
-        front = objectives.front(records)
-        imported = sum(record.origin is Origin.IMPORTED for record in records)
+        """The verdict over a study as it stands.
+
+        Args:
+            frame: the study.
+            record: gives a trial by its number; its parameters are not looked at.
+            confirmation: see `Verdict`, as what follows.
+        """
+        trials, objectives = frame.trials, frame.objectives
+        best, unfinished = (
+            None if row is None else record(int(trials.number[row]))
+            for row in (frame.best, frame.best_unfinished)
+        )
+        imported = int(trials.imported.sum())
         return cls(
-            study,
+            frame.name,
             objectives,
             score_falls,
-            len(records) - imported,
+            len(frame) - imported,
             is_running,
             best,
-            best if confirmation is None else records[confirmation.choice.recommended],
-            records[DEFAULT] if records else None,
-            tuple(record.number for record in front),
+            best if confirmation is None else record(confirmation.choice.recommended),
+            record(DEFAULT) if len(frame) else None,
+            tuple(trials.number[frame.front].tolist()),
             confirmation,
-            objectives.ahead_of(best, records),
+            _ahead(objectives, best, unfinished),
             imported,
-            objectives.knee(front),
+            frame.knee,
         )
 
     @property
@@ -260,3 +270,14 @@ class Verdict:
             ],
             "model_path": self.model_path,
         }
+
+
+def _ahead(
+    objectives: Objectives, best: TrialRecord | None, unfinished: TrialRecord | None
+) -> TrialRecord | None:
+    """The best of the trials that are not over, if its value is better than that of the best one."""
+    if best is None or best.value is None or unfinished is None or unfinished.value is None:
+        return None
+    if objectives.violation(unfinished.best) > objectives.violation(best.best):
+        return None
+    return unfinished if objectives.primary.better(unfinished.value, best.value) else None

@@ -170,9 +170,8 @@ class Study:
     def verdict(self) -> Verdict:
         """Which configuration to take, why, and how sure that is; all output uses it."""
         return Verdict.of(
-            self.name,
-            self.spec.objectives(),
-            self.records,
+            self.frame,
+            self.records.__getitem__,
             self.confirmation,
             score_falls=self.spec.trainer.score_falls,
             is_running=self.summary.is_driven,

@@ -64,22 +64,12 @@ class LiveSnapshot:
     @cached_property
     def verdict(self) -> Verdict:
         """Which configuration to take, and why."""
-        frame, found = self.frame, self.confirmation
-        best = None if frame.best is None else frame.record(int(frame.trials.number[frame.best]))
-        return Verdict(
-            self.summary.name,
-            frame.objectives,
-            self.spec.trainer.score_falls,
-            int((~frame.trials.imported).sum()),
-            self.summary.is_driven,
-            best,
-            best if found is None else frame.record(found.choice.recommended),
-            frame.record(0),
-            tuple(frame.trials.number[frame.front].tolist()),
-            found,
-            frame.objectives.ahead_of(best, frame.best_unfinished),
-            int(frame.trials.imported.sum()),
-            frame.knee,
+        return Verdict.of(
+            self.frame,
+            self.frame.record,
+            self.confirmation,
+            score_falls=self.spec.trainer.score_falls,
+            is_running=self.summary.is_driven,
         )
 
 
