@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tuner.api.cluster import init_cluster
 from tuner.cli.app import main
+from tuner.starter import write_cluster
 
 STAND_INS = {
     "scontrol": 'echo "$@" >>scontrol.txt\nif [ "$1" = show ]; then echo one; echo two; fi',
@@ -51,7 +51,7 @@ def test_what_makes_no_sense_is_refused(arguments: list[str], capsys: pytest.Cap
 def test_a_job_that_is_about_to_end_stops_the_driver_and_is_queued_again(
     tmp_path: Path, sent: signal.Signals, code: int
 ) -> None:
-    (script,) = init_cluster("slurm", tmp_path)
+    script = write_cluster("slurm", tmp_path)
     for name, text in STAND_INS.items():
         path = tmp_path / "bin" / name
         path.parent.mkdir(exist_ok=True)

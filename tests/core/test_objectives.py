@@ -111,7 +111,8 @@ def test_of_one_objective_the_best_is_the_first_that_none_beats(
     records = [record(n, v, conclusive=c) for n, (v, c) in enumerate(values)]
     valued = [r for r in records if r.value is not None]
     standing = [r for r in valued if r.conclusive] or valued
-    expected = objective.best_of(standing) if standing else None
+    sign = 1 if minimize else -1
+    expected = min(standing, key=lambda r: sign * (r.value or 0.0), default=None)
     assert Objectives.of(objective).best_of(records) == expected
 
 

@@ -12,11 +12,10 @@ from tuner.core import words
 from tuner.judging import sentences
 
 if TYPE_CHECKING:
-    from tuner.api.deploying import Deployed
     from tuner.results import Study, TrialView
 
 
-def card(study: Study, taken: Sequence[TrialView], written: Deployed, gains: Sequence[str] = ()) -> str:
+def card(study: Study, taken: Sequence[TrialView], written: Sequence[str], gains: Sequence[str] = ()) -> str:
     """The card of a trial's model, or of the mean of several trials', as Markdown."""
     chosen = taken[0]
     parts = {
@@ -24,7 +23,7 @@ def card(study: Study, taken: Sequence[TrialView], written: Deployed, gains: Seq
         "Settings": (line for each in taken for line in _settings(each, len(taken) > 1)),
         "How it was judged": (f"- {told}" for told in gains) if gains else _judged(study, chosen),
         "Over-fitting": _overfitting(study, chosen),
-        "What was exported": written.says or ("The study's own files; see README.md.",),
+        "What was exported": written or ("The study's own files; see README.md.",),
         "Limits": _LIMITS,
     }
     numbers = ", ".join(str(each.number) for each in taken)

@@ -1,12 +1,10 @@
-"""What a Ray cluster has and runs, in words, and the files that start one elsewhere."""
+"""What a Ray cluster has and runs, in words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Literal
 
-from tuner import starter
+from tuner.core import words
 from tuner.executors import ray_cluster
 
 _GIB = 2**30
@@ -40,17 +38,8 @@ def cluster(address: str = "auto") -> list[str]:
         wrong.append("wrong: no node is there")
     total = sum(node.resources.get("CPU", 0) for node in alive)
     gpus = sum(node.resources.get("GPU", 0) for node in alive)
-    head = f"{len(alive)} node{'s' if len(alive) != 1 else ''}, {total:g} cores, {gpus:g} GPUs"
+    head = f"{words.count(len(alive), 'node')}, {total:g} cores, {gpus:g} GPUs"
     return [head, *has, *(wrong or ["nothing is wrong"])]
-
-
-def init_cluster(kind: Literal["slurm", "kuberay", "aws"], folder: str | Path) -> list[Path]:
-    """Write the file that starts a Ray cluster in a SLURM queue, on Kubernetes or on AWS.
-
-    Raises:
-        SpecError: there is a file of its name already.
-    """
-    return [starter.write_cluster(kind, Path(folder))]
 
 
 def _has(node: ray_cluster.ClusterNode) -> str:
@@ -64,7 +53,7 @@ def _has(node: ray_cluster.ClusterNode) -> str:
 def _runs(workers: Sequence[str]) -> str:
     if not workers:
         return "no study has workers there"
-    return f"{len(workers)} worker{'s' if len(workers) > 1 else ''} of {_studies(workers)}"
+    return f"{words.count(len(workers), 'worker')} of {_studies(workers)}"
 
 
 def _studies(workers: Sequence[str]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tuner.api.baseline_run import BaselineRun
-from tuner.api.beside_teacher import beside_teacher
+from tuner.api.deploying import beside_teacher
 from tuner.api.locked_test import LockedTest
 from tuner.api.provenance import Provenance
 from tuner.api.repeats import Repeats, begun

@@ -1,13 +1,13 @@
 """Exported models for other programs: written, run, and compared on validation rows.
 
-Called by `workbench.export`. Needs `tuner[onnx]` for ONNX; the other formats need nothing more.
+Called by `workbench.export`, and by `confirming` for a compressed model. Needs `tuner[onnx]` for ONNX; the
+other formats need nothing more.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from tuner.api import predict_json, standalone
 from tuner.api.raw_rows import RawRows
 from tuner.core.dataset import Task
 from tuner.errors import PluginError, SpecError, TrialError, TunerError, first_line, near
+from tuner.judging import Compressed, NonInferiority
 from tuner.trainers import load_members, load_model
 from tuner.trainers.model import Model, encoded
 from tuner.trainers.torch.costs import RUNTIMES
@@ -42,17 +43,6 @@ MOST_OFF = 0.05
 """In 8-bit integers: what share of predictions may differ, or by how much a number may be off on average."""
 
 
-@dataclass(frozen=True, slots=True)
-class Deployed:
-    """What was written.
-
-    Attributes:
-        says: what it is and how it compares to the study's own model, a sentence each.
-    """
-
-    says: tuple[str, ...]
-
-
 def require_format(name: str) -> None:
     """Make sure that a format is known.
 
@@ -68,7 +58,7 @@ def require_format(name: str) -> None:
         raise SpecError(f"--format: unknown name {name!r}; {near(name, FORMATS)}")
 
 
-def deploy(source: Path, folder: Path, kind: str, rows: Callable[[bool], Any]) -> Deployed:
+def deploy(source: Path, folder: Path, kind: str, rows: Callable[[bool], Any]) -> tuple[str, ...]:
     """Write a kept model in a format for other programs, run it, and compare.
 
     Args:
@@ -77,12 +67,15 @@ def deploy(source: Path, folder: Path, kind: str, rows: Callable[[bool], Any]) -
         kind: one of `FORMATS`.
         rows: gives raw training rows, or else validation rows.
 
+    Returns:
+        What it is and how it compares to the study's own model, a sentence each.
+
     Raises:
         TrialError: the model cannot be written so, or what was written predicts something else.
         PluginError: a library is missing.
     """
     if kind == FORMATS[0]:
-        return Deployed(())
+        return ()
     members, model = load_members(source), load_model(source)
     _require_fit(members, kind)
     if kind == RUNTIMES[0] and any(Recipe.of(each.description["params"]).is_quantized for each in members):
@@ -105,8 +98,8 @@ def deploy(source: Path, folder: Path, kind: str, rows: Callable[[bool], Any]) -
         _write_torch(members[0], folder, kind)
         says = "`model.pt`: takes encoded rows, and scales them itself"
     if raw is None:
-        return Deployed((f"Written: {says}.", f"It was not compared with the study's model: {why}."))
-    return Deployed((f"Written: {says}.", _compared(model, members[0], folder, kind, raw)))
+        return f"Written: {says}.", f"It was not compared with the study's model: {why}."
+    return f"Written: {says}.", _compared(model, members[0], folder, kind, raw)
 
 
 def _require_fit(members: Sequence[Model], kind: str) -> None:
@@ -286,3 +279,20 @@ def _torch_off(model: TorchModel, folder: Path, kind: str, rows: Any) -> Any:
             else torch.export.load(file).module()
         )
         return np.abs((read(x) - model.module(x)).numpy())
+
+
+def beside_teacher(teacher: Path, kept: Path, tests: tuple[NonInferiority, ...]) -> Compressed:
+    """Size and latency of a kept model beside those of the one that it was made from, and what was tested."""
+    from tuner.trainers.torch.onnx_runtime import latencies, quantized
+    from tuner.trainers.torch.teacher import Teacher
+
+    small, large = Teacher(kept).members[0], Teacher(teacher).members
+    is_int8 = Recipe.of(small.description["params"]).is_quantized
+    graphs = [quantized(graph(small)) if is_int8 else graph(small), *map(graph, large)]
+    context = small.description["context"]
+    kind = np.int32 if context.get("vocabulary") else np.float32
+    mine, *its = latencies(graphs, np.ones((1, *context["input_shape"]), kind))
+    return Compressed(
+        tests, len(graphs[0]), sum(map(len, graphs[1:])), mine.median, sum(each.median for each in its),
+        len(its) == 1 and mine.is_tied(its[0]),
+    )  # fmt: skip

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tuner.api.baseline_run import BaselineRun
 from tuner.api.probabilities import by_threshold, calibration, shares_of
 from tuner.api.rowwise import score_of
-from tuner.api.tested_baselines import AnsweredModel, tested_baselines
 from tuner.core.spec import StudySpec
 from tuner.core.trial import TrialRecord
 from tuner.errors import TrialError
@@ -27,8 +29,35 @@ from tuner.judging import (
 )
 from tuner.trainers import load_members, load_model
 from tuner.trainers.averaged import AveragedModel
-from tuner.trainers.baseline_messages import Answers
+from tuner.trainers.baseline_messages import Answers, Trained
 from tuner.trainers.model import Model
+
+
+@dataclass(frozen=True)
+class AnsweredModel:
+    """What a model has said of the test rows, maybe in another process, as a `Model` that knows no others."""
+
+    answers: Answers
+    module: Any = None
+    predicts: bool = True
+    size_bytes: int = 0
+
+    @property
+    def description(self) -> Any:
+        """Of the model."""
+        return self.answers.description
+
+    def predict(self, rows: Any) -> NDArray[Any]:  # noqa: ARG002
+        """See `Model`."""
+        return self.answers.predicted
+
+    def losses(self, rows: Any, truth: NDArray[Any]) -> NDArray[np.float64]:  # noqa: ARG002
+        """See `Model`."""
+        return self.answers.losses
+
+    def probabilities(self, rows: Any) -> NDArray[np.float32] | None:  # noqa: ARG002
+        """The probability of each class."""
+        return self.answers.probabilities
 
 
 @dataclass(frozen=True)
@@ -109,8 +138,25 @@ class LockedTest:
 
     def baselines(self, baselines: BaselineRun, mine: Sequence[Model]) -> tuple[TestedBaseline, ...]:
         """The baselines on the same rows, beside what is kept of the recommended configuration."""
-        found = baselines.judged(self.rows.x, self.rows.y)
-        return tuple(tested_baselines(found, mine, self.measures, score_falls=self.spec.trainer.score_falls))
+        return tuple(self._beside(baselines.judged(self.rows.x, self.rows.y), mine))
+
+    def _beside(self, found: Sequence[Trained], mine: Sequence[Model]) -> Iterator[TestedBaseline]:
+        both, falls = self.measures(mine), (True, self.spec.trainer.score_falls)
+        for each in found:
+            blank, models = each.blank, [AnsweredModel(answers) for answers in each.answers]
+            if not models:
+                yield TestedBaseline(blank.kind, blank.says, left_out=blank.left_out)
+                continue
+            own = self.measures(models)
+            # Where it was trained for fewer repeats, or all share their rows, the same ones serve again.
+            beside = self.measures([models[repeat % len(models)] for repeat in range(len(mine))])
+            known = [bool(np.isfinite(measure.sums).all()) for measure in own]
+            loss, score = (each.interval() if it else None for each, it in zip(own, known, strict=True))
+            loss_gain, score_gain = (
+                one.gain(other, falling=less) if it else None
+                for one, other, less, it in zip(both, beside, falls, known, strict=True)
+            )
+            yield TestedBaseline(blank.kind, blank.says, len(models), loss, score, loss_gain, score_gain)
 
     def along(self, path: Sequence[tuple[TrialRecord, Path]], minimize: bool) -> Overtuning | None:
         """Validation against test along the incumbents' path."""

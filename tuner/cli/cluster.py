@@ -31,7 +31,8 @@ def run(
     aws: Annotated[bool, typer.Option("--aws", help="With init: a file for `ray up` on AWS.")] = False,
 ) -> None:
     """Show a Ray cluster in words, or write the files that start one elsewhere."""
-    from tuner.api.cluster import cluster, init_cluster
+    from tuner.api.cluster import cluster
+    from tuner.starter import write_cluster
 
     wanted = {"slurm": slurm, "kuberay": kuberay, "aws": aws}
     if action == "show":
@@ -40,11 +41,8 @@ def run(
         for sentence in cluster(address):
             screen.say(sentence)
         return
-    kinds: list[Literal["slurm", "kuberay", "aws"]] = [
-        each for each in ("slurm", "kuberay", "aws") if wanted[each]
-    ]
+    kinds = [kind for kind, is_wanted in wanted.items() if is_wanted]
     if not kinds:
         raise SpecError("tune cluster init: give --slurm, --kuberay or --aws")
     for kind in kinds:
-        for path in init_cluster(kind, folder):
-            screen.say(f"wrote {path}; how it is used stands at its beginning")
+        screen.say(f"wrote {write_cluster(kind, folder)}; how it is used stands at its beginning")

@@ -204,11 +204,6 @@ class Objective:
             return True
         return a < b if self.minimize else a > b
 
-    def best_of(self, records: Sequence[TrialRecord]) -> TrialRecord:
-        """The first of the records, all with a value, that no other one beats."""
-        sign = 1 if self.minimize else -1
-        return min(records, key=lambda record: sign * record.value if record.value is not None else math.inf)
-
     def best(self, curve: Sequence[Reading]) -> Reading | None:
         """The first reading with the best finite metric; None when there is none."""
         chosen: Reading | None = None

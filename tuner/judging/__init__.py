@@ -1,7 +1,7 @@
 """Statistics of a study's results, and their sentences: intervals, ties, confirmation, overtuning."""
 
 from tuner.judging.calibration import calibration_error
-from tuner.judging.choosing import Candidate, Difference, Selection, choose, smallest, worth_repeating
+from tuner.judging.choosing import Candidate, Selection, choose, smallest, worth_repeating
 from tuner.judging.compressed import Compressed, NonInferiority
 from tuner.judging.confirmation import (
     ByThreshold,
@@ -11,27 +11,24 @@ from tuner.judging.confirmation import (
     TestedBaseline,
     contenders,
 )
-from tuner.judging.intervals import POSITIVE, SHARE, Interval, Transform, around, over_repeats
+from tuner.judging.intervals import POSITIVE, Interval, over_repeats
 from tuner.judging.measures import MEASURES, SCALES, Measure, measured, of_losses, of_score, scale_of
 from tuner.judging.noise import Noise
 from tuner.judging.noise import of_rows as noise_of_rows
 from tuner.judging.overtuning import Overtuning, Step, overtuning
 from tuner.judging.pairs import Estimate, Pair, paired, welch
 from tuner.judging.sentences import decision, label, sentences, short
-from tuner.judging.simple import BesideSimple, SimpleRow, beside_simple
-from tuner.judging.verdict import Reason, RetrainedBest, Verdict
+from tuner.judging.simple import beside_simple
+from tuner.judging.verdict import Reason, Verdict
 
 __all__ = [
     "MEASURES",
     "POSITIVE",
     "SCALES",
-    "SHARE",
-    "BesideSimple",
     "ByThreshold",
     "Candidate",
     "Compressed",
     "Confirmation",
-    "Difference",
     "Estimate",
     "Interval",
     "LockedRead",
@@ -41,15 +38,11 @@ __all__ = [
     "Overtuning",
     "Pair",
     "Reason",
-    "RetrainedBest",
     "Selection",
-    "SimpleRow",
     "Step",
     "Tested",
     "TestedBaseline",
-    "Transform",
     "Verdict",
-    "around",
     "beside_simple",
     "calibration_error",
     "choose",
