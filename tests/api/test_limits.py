@@ -14,7 +14,7 @@ import pytest
 
 import tuner
 from tuner.core.budget import StudyState
-from tuner.core.stop_spec import StopSpec
+from tuner.core.sections import StopSpec
 from tuner.errors import SpecError
 from tuner.machine import descendants, resident_bytes
 from tuner.store import verify

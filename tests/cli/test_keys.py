@@ -9,14 +9,12 @@ from tests.cli.program import Tune
 from tuner.cli.keys import documented, markdown
 from tuner.core.baseline import BaselinesSpec
 from tuner.core.column_spec import ColumnSpec
-from tuner.core.confirm_spec import ConfirmSpec
+from tuner.core.sections import ConfirmSpec, NotifySpec, StopSpec
 from tuner.core.data_spec import DataSpec
-from tuner.core.notify_spec import NotifySpec
 from tuner.core.objectives import ObjectiveSpec
 from tuner.core.space import Choice, Float, Int
 from tuner.core.space.section import SpaceSpec
 from tuner.core.spec import BudgetSpec, SearchSpec, TrackingSpec, TrainerSpec
-from tuner.core.stop_spec import StopSpec
 
 SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "[data]": (DataSpec,),

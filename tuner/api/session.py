@@ -28,7 +28,7 @@ from tuner.core.baseline import KEY
 from tuner.core.job import Resources
 from tuner.core.ports import Callback, Executor, Observer, Searcher
 from tuner.core.reading_columns import ReadingColumns
-from tuner.core.resource_spec import ResourceSpec
+from tuner.core.sections import ResourceSpec
 from tuner.core.spec import TrainerSpec
 from tuner.core.trial import NUMBERS, Reading, TrialRecord
 from tuner.engine import Engine

@@ -14,6 +14,7 @@ from pydantic_core import PydanticUndefined
 from tuner.core.column_spec import ColumnSpec
 from tuner.core.data_spec import DataSpec
 from tuner.core.space import FILLED_IN, Choice, Float, Int
+from tuner.core.space.parameters import section_of
 from tuner.core.spec import StudySpec
 
 
@@ -36,9 +37,9 @@ def documented() -> list[Key]:
     """Every key, section by section, in the order of the models."""
     found: list[Key] = []
     for name, field in StudySpec.model_fields.items():
-        model = _section(field)
+        model = section_of(field)
         if model is None:
-            found.append(_key("", name, field))
+            found.append(Key("", name, _default(field), _meaning(field)))
         else:
             found += _keys(f"[{name}]", model)
             if model is DataSpec:
@@ -61,7 +62,7 @@ def _keys(section: str, model: type[BaseModel]) -> Iterator[Key]:
     for name, field in model.model_fields.items():
         # What is written as [space.<name>] tables is documented as such.
         if (section, name) != ("[space]", "parameters"):
-            yield _key(section, name, field)
+            yield Key(section, name, _default(field), _meaning(field))
 
 
 def _parameter_keys(section: str) -> Iterator[Key]:
@@ -76,15 +77,6 @@ def _parameter_keys(section: str) -> Iterator[Key]:
     for key, owned in owners.items():
         only = "" if len(owned) == len(kinds) else f"{', '.join(owned)}: "
         yield Key(section, key.name, key.default, f"{only}{key.meaning}")
-
-
-def _section(field: FieldInfo) -> type[BaseModel] | None:
-    candidates = (field.annotation, *get_args(field.annotation))
-    return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
-
-
-def _key(section: str, name: str, field: FieldInfo) -> Key:
-    return Key(section, name, _default(field), _meaning(field))
 
 
 def _default(field: FieldInfo) -> str:

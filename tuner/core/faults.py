@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from tuner.core.column_spec import ColumnSpec
-from tuner.core.space.parameters import Choice, Float, Int
+from tuner.core.space.parameters import Choice, Float, Int, section_of
 from tuner.errors import near
 
 
@@ -32,10 +32,8 @@ def sentence(error: Any, root: type[BaseModel] | None, prefix: str = "") -> str:
 
 def _known_keys(loc: tuple[Any, ...], root: type[BaseModel] | None) -> list[str]:
     if root is not None and loc[0] in root.model_fields and len(loc) == 2:
-        section = root.model_fields[str(loc[0])].annotation
-        for candidate in (section, *getattr(section, "__args__", ())):
-            if isinstance(candidate, type) and issubclass(candidate, BaseModel):
-                return list(candidate.model_fields)
+        if (section := section_of(root.model_fields[str(loc[0])])) is not None:
+            return list(section.model_fields)
     if loc[:2] == ("data", "columns") and len(loc) == 4:
         return list(ColumnSpec.model_fields)
     kinds: dict[Any, type[BaseModel]] = {"float": Float, "int": Int, "choice": Choice}

@@ -15,16 +15,13 @@ from pydantic import Field, ValidationError, model_validator
 
 from tuner.core.baseline import BaselinesSpec
 from tuner.core.budget import Budget
-from tuner.core.confirm_spec import ConfirmSpec
 from tuner.core.data_spec import DataSpec
 from tuner.core.faults import sentence
-from tuner.core.notify_spec import NotifySpec
 from tuner.core.objectives import Objectives, ObjectiveSpec
-from tuner.core.resource_spec import CLUSTER, EXECUTOR, RESOURCES, ResourceSpec
+from tuner.core.sections import ConfirmSpec, NotifySpec, ResourceSpec, StopSpec
 from tuner.core.space import SearchSpace
 from tuner.core.space.parameters import Section
 from tuner.core.space.section import SOME_SPACE, SpaceSpec, compose
-from tuner.core.stop_spec import StopSpec
 from tuner.core.trial import Objective
 from tuner.errors import SpecError, near
 
@@ -134,9 +131,19 @@ class TrainerSpec(Section):
     sync_every: int = Field(
         1, ge=1, description="torch with world_size: steps between averages of the weights; 1: of gradients"
     )
-    executor: str = EXECUTOR
-    cluster: str = CLUSTER
-    resources: ResourceSpec = RESOURCES
+    executor: str = Field(
+        "auto",
+        description="inline (in this process) | processes | ray | a plugin | package.module:attr | "
+        "./file.py:attr; auto: processes for two workers and more, unless a plugin is better suited",
+    )
+    cluster: str = Field(
+        "auto",
+        description="ray: auto (RAY_ADDRESS, the cluster of this machine, or a new one on it) | "
+        "host:port | ray://host:port | local:3 (a new one on this machine with so many cores)",
+    )
+    resources: ResourceSpec = Field(
+        ResourceSpec(), description='what each worker gets: { gpus = 0.25, cpus = 2, memory = "8 GiB" }'
+    )
     workers: int | Literal["auto"] = Field(
         "auto", description="how many workers; auto: one per core for single trials, measured for fused ones"
     )

@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tuner.core.stop_spec import StopSpec
+from tuner.core.sections import StopSpec
 from tuner.core.trial import Stop
 from tuner.machine import descendants, resident_bytes
 

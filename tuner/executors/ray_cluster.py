@@ -17,7 +17,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from tuner.core.resource_spec import ResourceSpec
+from tuner.core.sections import ResourceSpec
 from tuner.core.spec import TrainerSpec
 from tuner.errors import PluginError, SpecError, shortened
 

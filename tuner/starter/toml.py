@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import BaseModel
 
+from tuner.core.space.parameters import section_of
 from tuner.core.spec import StudySpec
 
 WIDTH = 100
@@ -32,9 +33,10 @@ def study_toml(table: Mapping[str, Any], *, head: Sequence[str] = ()) -> str:
 
 def _blocks(path: tuple[str, ...], table: Mapping[str, Any], model: type[BaseModel] | None) -> list[str]:
     """The table's own lines, then its tables; what lies deeper than two is written inline."""
+    fields = model.model_fields if model is not None else {}
     inner = {k: v for k, v in table.items() if isinstance(v, Mapping) and len(path) < 2}
     lines = [
-        _line(key, value, _comment(model, key))
+        _line(key, value, fields[key].description or "" if key in fields else "")
         for key, value in table.items()
         if value is not None and key not in inner
     ]
@@ -42,7 +44,7 @@ def _blocks(path: tuple[str, ...], table: Mapping[str, Any], model: type[BaseMod
         lines.insert(0, f"[{'.'.join(map(_key, path))}]")
     blocks = ["\n".join(lines)] if lines else []
     for key, value in inner.items():
-        blocks += _blocks((*path, key), value, _section(model, key))
+        blocks += _blocks((*path, key), value, section_of(fields[key]) if key in fields else None)
     return blocks
 
 
@@ -52,17 +54,6 @@ def _line(key: str, value: Any, comment: str) -> str:
         return line
     beside = f"{line:<30}  # {comment}"
     return beside if len(beside) <= WIDTH else f"# {comment}\n{line}"
-
-
-def _comment(model: type[BaseModel] | None, key: str) -> str:
-    field = model.model_fields.get(key) if model is not None else None
-    return (field.description or "") if field is not None else ""
-
-
-def _section(model: type[BaseModel] | None, key: str) -> type[BaseModel] | None:
-    field = model.model_fields.get(key) if model is not None else None
-    candidates = (field.annotation, *get_args(field.annotation)) if field is not None else ()
-    return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
 
 
 def _key(key: str) -> str:

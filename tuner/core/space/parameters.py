@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -21,6 +21,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from tuner.core.trial import Params, Value
 from tuner.errors import SpecError, near
@@ -43,6 +44,12 @@ class Section(BaseModel):
     """A table of a study file: frozen, without unknown keys, without numbers that are not finite."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def section_of(field: FieldInfo) -> type[BaseModel] | None:
+    """The model of a key that holds a table; None where it holds none."""
+    candidates = (field.annotation, *get_args(field.annotation))
+    return next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
 
 
 class _Parameter(Section):
