@@ -35,7 +35,7 @@ from sklearn.utils.validation import (
 )
 
 from tuner.api.run import start
-from tuner.api.stored import names
+from tuner.api.stored import free_name, names
 from tuner.core.dataset import Task
 from tuner.data import rows_of, target
 from tuner.errors import DataError, SpecError, StudyExists
@@ -259,10 +259,10 @@ class Tuned(BaseEstimator):  # type: ignore[misc]
         }
         rows = (x, y) if weight is None else {"X": x, "y": y, _WEIGHT: weight}
         with self._place() as (storage, models):
-            for name in self._names(storage):
+            while True:
                 with suppress(StudyExists):  # another process may take a name at the same time
                     study = start(
-                        name=name,
+                        name=free_name(_NAME, names(storage=storage)),
                         data=rows,
                         space=self.space,
                         metric=None if self.scoring is None else "val_score",
@@ -290,13 +290,6 @@ class Tuned(BaseEstimator):  # type: ignore[misc]
             return
         with tempfile.TemporaryDirectory(prefix="tuner-") as folder:
             yield f"sqlite:///{folder}/tuner.db", folder
-
-    def _names(self, storage: str) -> Iterator[str]:
-        """Names for the study that are free."""
-        while True:
-            taken = names(storage=storage)
-            tries = (_NAME, *(f"{_NAME}-{number}" for number in range(2, len(taken) + 3)))
-            yield next(name for name in tries if name not in taken)
 
     def _keep(self, study: Study, task: Task) -> None:
         view = study.recommended

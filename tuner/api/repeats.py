@@ -14,6 +14,7 @@ import numpy as np
 
 from tuner.api.session import Session
 from tuner.api.specify import PreparedStudy, prepare
+from tuner.api.stored import free_name
 from tuner.artifacts import Artifacts
 from tuner.core.budget import StudyState
 from tuner.core.dataset import Dataset, FingerprintCheck
@@ -39,14 +40,6 @@ def begun(database: Database, summary: StudySummary, number: int) -> StudySummar
         if its_own and count == number:
             return each
     return None
-
-
-def _free_name(database: Database, study: str, number: int) -> str:
-    """A free name for the study of the repeats of a study's n-th confirmation."""
-    taken = database.names()
-    name = _name(study, number)
-    tries = (name, *(f"{name}-{count}" for count in range(2, len(taken) + 3)))
-    return next(each for each in tries if each not in taken)
 
 
 def _name(study: str, number: int) -> str:
@@ -131,7 +124,7 @@ class Repeats:
                 )
             numbers = worth_repeating(objectives, valued, top or spec.confirm.top)
             best = min(valued, key=objectives.key).number
-        name = stored.name if stored is not None else _free_name(database, summary.name, number)
+        name = stored.name if stored is not None else free_name(_name(summary.name, number), database.names())
         own = _spec_of(spec, name, number, len(numbers) * count)
         # On rows drawn anew a teacher would have trained on those that judge.
         is_free = spec.trainer.teacher is None

@@ -17,7 +17,7 @@ from tuner.api.notifying import notified
 from tuner.api.provenance import Provenance, of_new
 from tuner.api.revision import SpecSource, is_used_up, raised, revised
 from tuner.api.session import Session
-from tuner.api.specify import compose, in_memory, name_of, plan, prepare
+from tuner.api.specify import compose, in_memory, name_of, passed, plan, prepare
 from tuner.api.stored import is_imported, make_room, to_go_on_with
 from tuner.api.watching import Progress, watched
 from tuner.content import storage_url
@@ -140,7 +140,7 @@ def start(
         return resume(
             stored.name, study=stored, storage=storage, models=models, trials=trials, seconds=seconds,
             workers=workers, device=device, cluster=cluster, trainer=trainer if callable(trainer) else None,
-            data=None if isinstance(data, str | Path) else data, confirm=confirm, progress=progress,
+            data=passed(data), confirm=confirm, progress=progress,
             observer=observer, allow_changes=is_imported(stored.name, url) or None,
         )  # fmt: skip
     with BaselineRun(ahead=not callable(trainer)) as baselines:
@@ -319,9 +319,8 @@ def _confirm(study: Study, data: Any, trainer: Any, observer: Observer | None) -
     if takes_long(spec, study.records):
         return
     function = trainer if callable(trainer) else None
-    given = None if isinstance(data, str | Path) else data
     try:
-        _confirmed(study.name, study.url, study.models, given, function, observer)
+        _confirmed(study.name, study.url, study.models, passed(data), function, observer)
     except TunerError as error:
         _LOG.warning("%s was not confirmed: %s", study.name, error)
 

@@ -120,11 +120,11 @@ class Session:
     @property
     def notes(self) -> list[str]:
         """Notes on data preparation and on where trials run, for the terminal and the store."""
-        at, each = self.layout, _count(self.layout.threads, "thread")
+        at, each = self.layout, words.count(self.layout.threads, "thread")
         if executors.kind(self.kind).is_local:
             runs = f"in this process on {', '.join(self.devices)}, {each}"
         else:
-            runs = f"{_count(at.workers, 'worker')} on {', '.join(self.devices)}, {each} each"
+            runs = f"{words.count(at.workers, 'worker')} on {', '.join(self.devices)}, {each} each"
         how = f"one trial at a time: {self.unfused}"
         if self.planned.spec.trainer.world_size != 1:
             how = f"each trial on {at.world_size} process{'es' if at.world_size > 1 else ''}"
@@ -315,7 +315,7 @@ def _layout(
     room = getattr(found, "workers", None)
     if room is not None and trainer.workers == "auto":
         held = room(trainer.model_copy(update={"world_size": size}))
-        planned = _with_workers(planned, min(held, planned.spec.budget.trials or math.inf))
+        planned = _with(planned, workers=min(held, planned.spec.budget.trials or held))
         trainer = planned.spec.trainer
     if trainer.workers != "auto":
         workers = trainer.workers
@@ -334,9 +334,7 @@ def _layout(
     if trainer.rows != "auto":
         return WorkerLayout(trainer.rows, workers, threads), None
     if given.cpus is not None or room is not None:
-        fixed = {"workers": workers, "threads": threads}
-        trainer = planned.spec.trainer.model_copy(update=fixed)
-        planned = replace(planned, spec=planned.spec.model_copy(update={"trainer": trainer}))
+        planned = _with(planned, workers=workers, threads=threads)
     job = planned.job(1, Resources((device,), threads))
     layout, told = fastest(planned.make(), job, cores(), processes=not in_process)
     if workers > 1 and layout.workers == 1:  # measured on one device, of which each worker has its own
@@ -349,8 +347,8 @@ def _devices_each(trainer: TrainerSpec, size: int) -> int:
     return trainer.devices_of_worker if trainer.world_size != "auto" else min(size, len(trainer.devices))
 
 
-def _with_workers(planned: PreparedStudy, workers: float) -> PreparedStudy:
-    trainer = planned.spec.trainer.model_copy(update={"workers": int(workers)})
+def _with(planned: PreparedStudy, **fixed: int) -> PreparedStudy:
+    trainer = planned.spec.trainer.model_copy(update=fixed)
     return replace(planned, spec=planned.spec.model_copy(update={"trainer": trainer}))
 
 
@@ -364,7 +362,3 @@ def _workers_of(given: ResourceSpec, gpus: int) -> int:
 
 def _machine() -> str:
     return f"{platform.system()} {platform.machine()}, {cores()} cores"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}{'s' if number > 1 else ''}"

@@ -63,19 +63,13 @@ class PreparedStudy:
 def plan(
     study: str | Path | Mapping[str, Any] | StudySpec | None = None,
     *,
-    name: str | None = None,
-    data: Any = None,
-    target: str | Sequence[str] | None = None,
-    trainer: str | Callable[..., Any] | None = None,
-    space: Any = None,
-    metric: str | None = None,
-    settings: Mapping[str, Any] | None = None,
     check: FingerprintCheck | None = None,
     resampling: bool = False,
+    **given: Any,
 ) -> PreparedStudy:
     """Check everything that can be checked before training.
 
-    Args: as `compose` takes them, `check` and `resampling` as `prepare` does.
+    Args: `study` and what is `given` as `compose` takes them, `check` and `resampling` as `prepare` does.
 
     Raises:
         SpecError: with every fault of the study.
@@ -83,17 +77,12 @@ def plan(
         PluginError: a reference leads nowhere.
     """
     read: list[Any] = []
-    spec, where = compose(
-        study, name=name, data=data, target=target, trainer=trainer, space=space, metric=metric,
-        settings=settings, read=read,
-    )  # fmt: skip
+    spec, where = compose(study, read=read, **given)
     if odd := words.control_character(spec.name):
         raise SpecError(f"{where}: name: {spec.name!r} holds the control character {odd!r}; take it out")
-    given = None if isinstance(data, str | Path) else data
-    return prepare(
-        spec, given, trainer if callable(trainer) else None, where,
-        check=check, resampling=resampling, read=read,
-    )  # fmt: skip
+    data, trainer = passed(given.get("data")), given.get("trainer")
+    function = trainer if callable(trainer) else None
+    return prepare(spec, data, function, where, check=check, resampling=resampling, read=read)
 
 
 def compose(
@@ -155,7 +144,7 @@ def compose(
     asked = _copied(table)
     _put_all(asked, settings)
     if "space" not in table and ("space" not in asked or is_data_file(where)):
-        complete(table, asked, folder, None if isinstance(data, str | Path) else data, read)
+        complete(table, asked, folder, passed(data), read)
     _put_all(table, settings)
     _anchor(table, folder)
     _direct(table)
@@ -349,6 +338,11 @@ def _parameter_table(name: str, parameter: Any) -> Any:
         if hasattr(parameter, "model_dump")
         else parameter
     )
+
+
+def passed(data: Any) -> Any:
+    """Data that was passed from Python; None for a source's name."""
+    return None if isinstance(data, str | Path) else data
 
 
 def in_memory(given: Any, target: str | Sequence[str] | None) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,12 @@ def names(*, storage: str | None = None) -> set[str]:
     with suppress(StudyNotFound), Database.open(storage_url(storage)) as database:
         return database.names()
     return set()
+
+
+def free_name(wanted: str, taken: Collection[str]) -> str:
+    """A name that is free: the wanted one, or with the first number behind it that is."""
+    tries = (wanted, *(f"{wanted}-{number}" for number in range(2, len(taken) + 3)))
+    return next(name for name in tries if name not in taken)
 
 
 def verify(*, storage: str | None = None) -> Verification:

@@ -37,11 +37,11 @@ class Overfit(SingleTrialRule):
             return None
         found = onset(curve)
         newest = curve[-1].epoch
-        if found is None or newest - found.epoch < self.epochs:
+        if found is None or newest - found[0] < self.epochs:
             return None
         reason = (
-            f"epoch {newest}: over-fits from epoch {found.epoch} on; val_loss has risen by "
-            f"{words.percent(found.rise)} since, while train_loss falls"
+            f"epoch {newest}: over-fits from epoch {found[0]} on; val_loss has risen by "
+            f"{words.percent(found[1])} since, while train_loss falls"
         )
         return Stop("overfit", reason, conclusive=True)
 

@@ -10,38 +10,14 @@ import gc
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from keyword import iskeyword
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-from tuner.cli import (
-    best,
-    check,
-    cluster,
-    comment,
-    compare,
-    compress,
-    confirm,
-    copy,
-    dashboard,
-    delete,
-    export,
-    import_,
-    init,
-    predict,
-    raise_,
-    rename,
-    report,
-    resume,
-    screen,
-    show,
-    start,
-    stop,
-    try_,
-    verify,
-)
-from tuner.cli import list as list_
+from tuner.cli import screen
 from tuner.cli.drive import INTERRUPTED, USAGE_ERROR
 from tuner.errors import SpecError, TunerError
 
@@ -77,11 +53,14 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (
-    start, resume, stop, raise_, try_, comment, import_, dashboard, list_, show, best, confirm, compress,
-    compare, report, export, predict, check, init, copy, cluster, verify, rename, delete,
+for _name in (
+    "start", "resume", "stop", "raise", "try", "comment", "import", "dashboard", "list", "show", "best",
+    "confirm", "compress", "compare", "report", "export", "predict", "check", "init", "copy", "cluster",
+    "verify", "rename", "delete",
 ):  # fmt: skip
-    app.command(_command.__name__.rpartition(".")[2].rstrip("_"), epilog=_command.EXAMPLES)(_command.run)
+    # A module cannot be called as a keyword is.
+    _command = import_module(f"tuner.cli.{_name}{'_' * iskeyword(_name)}")
+    app.command(_name, epilog=_command.EXAMPLES)(_command.run)
 
 
 def _print_version(wanted: bool) -> None:

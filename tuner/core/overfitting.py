@@ -29,27 +29,14 @@ after each, one in eight is said to turn; of those that still fall under noise, 
 
 
 @dataclass(frozen=True, slots=True)
-class Onset:
-    """Where a curve begins to over-fit.
-
-    Attributes:
-        epoch: the one with the lowest validation loss.
-        rise: how far validation loss has risen since, smoothed, as a share of that lowest one.
-    """
-
-    epoch: int
-    rise: float
-
-
-@dataclass(frozen=True, slots=True)
 class Overfitting:
     """How much a trial over-fits.
 
     Attributes:
         gap: val_loss - train_loss at the best epoch; `nan` where there is none.
         gap_last: at the last epoch.
-        onset_epoch: `Onset.epoch`; None where the curve does not turn.
-        rise: `Onset.rise`; 0 where it does not turn.
+        onset_epoch: the epoch with the lowest validation loss; None where the curve does not turn.
+        rise: how far validation loss has risen since, smoothed, as a share of that lowest one; 0 likewise.
     """
 
     gap: float
@@ -65,20 +52,16 @@ class Overfitting:
             curve: every epoch so far.
             best: the best epoch by the objective.
         """
-        found = onset(curve)
-        return cls(
-            gap=math.nan if best is None else best.gap,
-            gap_last=curve[-1].gap if curve else math.nan,
-            onset_epoch=None if found is None else found.epoch,
-            rise=0.0 if found is None else found.rise,
-        )
+        epoch, rise = onset(curve) or (None, 0.0)
+        gap = math.nan if best is None else best.gap
+        return cls(gap, curve[-1].gap if curve else math.nan, epoch, rise)
 
 
-def onset(curve: Sequence[Reading]) -> Onset | None:
-    """Where a curve begins to over-fit; None where it does not, or is too short to tell."""
+def onset(curve: Sequence[Reading]) -> tuple[int, float] | None:
+    """The epoch from which a curve over-fits, and the rise; None where it does not, or is too short to tell."""
     val, train = (np.array([r.get(name) for r in curve], np.float64) for name in ("val_loss", "train_loss"))
     at, rise = onsets(val, train, np.array([len(curve)]))
-    return Onset(curve[at[0]].epoch, float(rise[0])) if at[0] >= 0 else None
+    return (curve[at[0]].epoch, float(rise[0])) if at[0] >= 0 else None
 
 
 def can_tell_onset(val: Floats, train: Floats) -> bool:
@@ -103,7 +86,7 @@ def onsets(val: Floats, train: Floats, sizes: Ints) -> tuple[Ints, Floats]:
 
     Returns:
         (N,) the place in its curve of the lowest validation loss, -1 where it does not turn; and
-        (N,) `Onset.rise`.
+        (N,) `Overfitting.rise`.
     """
     at, rise = np.full(len(sizes), -1, dtype=np.int64), np.zeros(len(sizes))
     long = np.flatnonzero(sizes >= FEWEST_EPOCHS)
