@@ -100,12 +100,7 @@ class BaselineRun:
             yield run
 
     def search(self, planned: PreparedStudy, stored: Mapping[str, Any]) -> None:
-        """Train what a study does not have yet.
-
-        Args:
-            planned: the study.
-            stored: its facts.
-        """
+        """Train what a study does not have yet by its stored facts."""
         self.study = planned.spec.name
         if not is_comparable(planned):
             self._close()
@@ -131,12 +126,7 @@ class BaselineRun:
             self._answers = len(use)
 
     def keep(self, database: Database, *, waits: bool = True) -> None:
-        """Store those of the search, as far as they come in time.
-
-        Args:
-            database: where the study is stored.
-            waits: whether to wait for those that are not done.
-        """
+        """Store those of the search, as far as they come in time, or are done where it does not wait."""
         end = self._patience() if waits else 0.0
         while self._awaited and self._next(end) is not None:
             pass
@@ -217,15 +207,7 @@ _CURRENT: ContextVar[BaselineRun | None] = ContextVar("baselines", default=None)
 
 
 def complete(database: Database, name: str, stored: Mapping[str, Any], spec: StudySpec, data: Any) -> None:
-    """Train the baselines that a study lacks whose trials are done, as its process was killed before the end.
-
-    Args:
-        database: where it is stored.
-        name: the study's name.
-        stored: its facts.
-        spec: the study.
-        data: the arrays, where the study was started with them from Python.
-    """
+    """Train the baselines that a study lacks whose trials are done, as its process was killed before the end."""
     known = {each.kind for each in Baseline.all_of(stored)}
     if spec.trainer.use not in _TRAINERS or known.issuperset(spec.baselines.use) or _is_off():
         return

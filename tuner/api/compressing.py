@@ -206,16 +206,15 @@ def _limits(
 
 def _costs(at_most: Mapping[str, float]) -> dict[str, float]:
     """Limits by the names of readings."""
-    known = {
-        **{each: f"{each}[onnx]" for each in COSTS},
-        **{f"{each}[onnx]": f"{each}[onnx]" for each in COSTS},
-    }
+    found = {}
     for key, value in at_most.items():
-        if key not in known:
+        name = key.removesuffix("[onnx]")
+        if name not in COSTS:
             raise SpecError(f"at_most: unknown name {key!r}; {near(key, COSTS)}, e.g. latency_ms=0.1")
         if not isinstance(value, int | float) or not 0 < value < math.inf:
             raise SpecError(f"at_most: {key} has {value!r}; give a number above 0, e.g. latency_ms=0.1")
-    return {known[key]: float(value) for key, value in at_most.items()}
+        found[f"{name}[onnx]"] = float(value)
+    return found
 
 
 def _first(spec: StudySpec) -> list[dict[str, Any]]:

@@ -38,12 +38,9 @@ def copy_members(trials: Sequence[TrialView], target: Path) -> None:
 def gained(
     study: Study, trials: Sequence[TrialView], rows: Callable[[], tuple[Any, NDArray[Any]]]
 ) -> tuple[str, ...]:
-    """What the mean of several trials' models gains over the best of them, in sentences.
+    """What the mean of several trials' models gains over that of the first one, in sentences.
 
-    Args:
-        study: theirs.
-        trials: the best one first.
-        rows: gives raw validation rows, and the truth of each.
+    `rows` gives raw validation rows, and the truth of each.
     """
     numbers = words.listed([str(trial.number) for trial in trials])
     named = f"The mean of the {len(trials)} best models that the study has kept, of trials {numbers}."

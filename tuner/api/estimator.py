@@ -59,11 +59,7 @@ class ModelFiles:
     """The files of a model's folder, in memory; written out and loaded when the model is first needed."""
 
     def __init__(self, folder: Path) -> None:
-        """Read them.
-
-        Args:
-            folder: where they lie now.
-        """
+        """Read them from where they lie now."""
         files = (path for path in folder.rglob("*") if path.is_file())
         self.files = {str(path.relative_to(folder)): path.read_bytes() for path in files}
         self._model: Model | None = None

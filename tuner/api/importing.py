@@ -68,7 +68,8 @@ def import_trials(
                 f"{url}: '{name}' is a study of plain Optuna there; store it under another name: --as NEW"
             )
         else:
-            spec = spec_of(history, name)
+            sections = {"name": name, "trainer": {"use": IMPORTED}, **sections_of(history)}
+            spec = StudySpec.parse(sections, history.source)
             found = whole_of(history, spec.objectives())
             begun = database.create_study(
                 name, spec, {"notes": [_told(history, found)]}, command=f"import {history.source}",
@@ -97,13 +98,6 @@ def told_by(history: OptunaHistory, trainer: Any) -> dict[str, Any]:
         del found["objective"]["direction"]
     settings = {f"space.{name}": table for name, table in found["space"].items()}
     return settings | {f"objective.{key}": value for key, value in found["objective"].items() if value}
-
-
-def spec_of(history: OptunaHistory, name: str) -> StudySpec:
-    """The spec of a study that goes on with Optuna's."""
-    return StudySpec.parse(
-        {"name": name, "trainer": {"use": IMPORTED}, **sections_of(history)}, history.source
-    )
 
 
 def sections_of(history: OptunaHistory) -> dict[str, Any]:

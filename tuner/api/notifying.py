@@ -35,13 +35,7 @@ _PATIENCE_S = 2 * _TIMEOUT_S
 
 @contextmanager
 def notified(spec: StudySpec, study: Study, observer: Observer | None) -> Iterator[Observer | None]:
-    """An observer that also tells whom `[notify]` names, and them how what runs within has ended.
-
-    Args:
-        spec: the study's.
-        study: read when it has ended.
-        observer: the one that looks on anyway.
-    """
+    """An observer that also tells whom `[notify]` names, and them how what runs within has ended."""
     if spec.notify.url is None and spec.notify.command is None:
         yield observer
         return

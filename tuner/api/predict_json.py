@@ -30,13 +30,7 @@ _FUTURE = "from __future__ import annotations\n"
 
 
 def write_table(folder: Path, tables: Sequence[Mapping[str, Any]], model: Model) -> None:
-    """Write predict.json and predict.py beside graphs or estimators.
-
-    Args:
-        folder: where.
-        tables: of the members.
-        model: what they are written from.
-    """
+    """Write predict.json, with the tables of a model's members, and predict.py."""
     description = model.description
     context = description["context"]
     table: dict[str, Any] = {"format": 1, "members": list(tables)}

@@ -172,11 +172,6 @@ def _inputs_before(database: Database, name: str, spec: StudySpec) -> Mapping[st
     return None
 
 
-def of_new() -> FingerprintCheck:
-    """The provenance of a new study."""
-    return FingerprintCheck(None, lambda _: None)
-
-
 def require_unchanged(study: Study) -> None:
     """Refuse to write out a study whose data file has changed.
 

@@ -99,12 +99,9 @@ class Repeats:
             summary: the study.
             records: its trials.
             number: counts its confirmations, from 1.
-            top: how many of the best; as the study says.
-            repeats: how often each; as the study says.
+            top: how many of the best, and `repeats` how often each; None: as the study says.
             stored: the study of the repeats, where it was begun.
-            data: the arrays, where the study was started with them from Python.
-            trainer: the function, likewise.
-            check: the stored fingerprint to compare the data with.
+            data: as `prepare` takes it, as what follows.
 
         Raises:
             TrialError: no trial has a valid value.

@@ -14,7 +14,7 @@ from tuner.api.baseline_run import BaselineRun, complete
 from tuner.api.command import command_line, on_cluster
 from tuner.api.history import beginning, from_values, is_optunas, needs_trainer, to_try
 from tuner.api.notifying import notified
-from tuner.api.provenance import Provenance, of_new
+from tuner.api.provenance import Provenance
 from tuner.api.revision import SpecSource, is_used_up, raised, revised
 from tuner.api.session import Session
 from tuner.api.specify import compose, in_memory, name_of, passed, plan, prepare
@@ -23,6 +23,7 @@ from tuner.api.watching import Progress, watched
 from tuner.content import storage_url
 from tuner.core.budget import StudyState
 from tuner.core.changes import changes
+from tuner.core.dataset import FingerprintCheck
 from tuner.core.ports import Observer
 from tuner.core.spec import IMPORTED, StudySpec
 from tuner.core.trial import TrialRecord
@@ -144,7 +145,7 @@ def start(
             observer=observer, allow_changes=is_imported(stored.name, url) or None,
         )  # fmt: skip
     with BaselineRun(ahead=not callable(trainer)) as baselines:
-        planned = plan(study, **given, check=of_new())
+        planned = plan(study, **given, check=FingerprintCheck())
         spec = planned.spec
         if is_optunas(known):
             found = importing.whole_of(history, spec.objectives())

@@ -66,14 +66,7 @@ def require(spec: TrackingSpec) -> None:
 
 @contextmanager
 def tracked(store: Store, spec: StudySpec, identity: str, history: RecordedTrials) -> Iterator[Store]:
-    """The store of a study that is copied to what `[tracking]` names, for as long as the study runs.
-
-    Args:
-        store: where the study is recorded.
-        spec: the study.
-        identity: tells the study from others of its name.
-        history: what the store has.
-    """
+    """The store of a study that is copied to what `[tracking]` names, for as long as the study runs."""
     if not spec.tracking.use:
         yield store
         return

@@ -312,16 +312,13 @@ def _raw_rows(study: Study, data: Any, train: bool = False) -> tuple[Any, Any]:
         DataError: they cannot be read.
     """
     from tuner.data.load import split_rows
-    from tuner.store import Database
 
     spec = study.spec.data
     if spec is None:
         raise DataError("the study has no [data]")
     if spec.source == "memory" and data is None:
         raise DataError("its data was in memory; give it again as data=")
-    with Database.open(study.url) as database:
-        fingerprint = database.fingerprint(study.name)
-    return split_rows(spec, Path.cwd(), in_memory(data, spec.target), fingerprint, train)
+    return split_rows(spec, Path.cwd(), in_memory(data, spec.target), study.fingerprint, train)
 
 
 def _why(study: Study, trial: int | None) -> str:

@@ -171,11 +171,7 @@ class Notebook(Silent):
     """
 
     def __init__(self, display: Any) -> None:
-        """Show nothing yet.
-
-        Args:
-            display: the module ``IPython.display``.
-        """
+        """Show nothing yet; `display` is the module ``IPython.display``."""
         self._display = display
         self._handle: Any = None
         self._head = Markup()

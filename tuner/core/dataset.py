@@ -220,5 +220,5 @@ class FingerprintCheck:
         on_change: called with the differences, a clause each; raises if a change is not allowed.
     """
 
-    stored: bytes | None
-    on_change: Callable[[Sequence[str]], None]
+    stored: bytes | None = None
+    on_change: Callable[[Sequence[str]], None] = lambda _: None

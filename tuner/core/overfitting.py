@@ -46,12 +46,7 @@ class Overfitting:
 
     @classmethod
     def of(cls, curve: Sequence[Reading], best: Reading | None) -> Overfitting:
-        """Measure a curve.
-
-        Args:
-            curve: every epoch so far.
-            best: the best epoch by the objective.
-        """
+        """Measure a curve, whose best epoch by the objective is known."""
         epoch, rise = onset(curve) or (None, 0.0)
         gap = math.nan if best is None else best.gap
         return cls(gap, curve[-1].gap if curve else math.nan, epoch, rise)
