@@ -290,11 +290,11 @@ def export(
         written = deploy(draft / "model", draft, kind, lambda train: _raw_rows(study, data, train)[0])
         (draft / "MODEL_CARD.md").write_text(card(study, taken, written, gains), encoding="utf-8")
         if figures:
-            from tuner.results import pictures
+            from tuner.results import study_figures
             from tuner.results.report import page
 
             save(draft / "report.html", page(study))
-            pictures.write(study.explained, draft / "figures")
+            study_figures.write(study.explained, draft / "figures")
 
     try:
         fill_folder(place, write)

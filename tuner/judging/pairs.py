@@ -162,7 +162,7 @@ class Pair:
         method = "paired" if found else "welch"
         found = found or welch(one, two)
         values = (one.value, two.value)
-        told = partial(between, name, others, metric, values, are_confirmed=are_confirmed)
+        told = partial(_in_words, name, others, metric, values, are_confirmed=are_confirmed)
         if found is None:
             which = [each for each, estimate in (better, other) if estimate.error is None]
             sentence = told(None, is_clear=None, unknown=which)
@@ -193,7 +193,7 @@ def welch(one: Estimate, two: Estimate) -> tuple[float, float] | None:
     return math.sqrt(a + b), (a + b) ** 2 / (a**2 / one.freedom + b**2 / two.freedom)
 
 
-def between(
+def _in_words(
     better: str,
     other: str,
     metric: str,
@@ -204,17 +204,9 @@ def between(
     are_confirmed: bool,
     unknown: Sequence[str] = (),
 ) -> str:
-    """Whether the best of several studies is better than another one.
+    """Whether the best of several studies is better than another one, by the interval of the gain.
 
-    Args:
-        better: the best study.
-        other: the other one.
-        metric: what both search for, in words.
-        values: the value of each.
-        interval: of the gain; None where that is unknown.
-        is_clear: whether the gain is beyond the noise.
-        are_confirmed: whether both were confirmed.
-        unknown: the studies whose error is unknown.
+    It is None where the errors of some, the `unknown` ones, are not known.
     """
     one, two = words.numbers(*values)
     if interval is None:

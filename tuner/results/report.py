@@ -10,7 +10,7 @@ from importlib.metadata import version
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from tuner import content, starter
+from tuner import content, figures, starter
 from tuner.core import words
 from tuner.core.frame import Frame
 from tuner.core.markup import Markup, element, joined, table
@@ -19,6 +19,7 @@ from tuner.findings import Finding, Severity
 from tuner.judging import Verdict, sentences
 from tuner.results import overview, spreadsheet
 from tuner.results.markup import STYLE, card, library
+from tuner.results.study_figures import APART
 from tuner.store import StudySummary
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ _MOODS = {Severity.NOTE: "note", Severity.ADVICE: "fair", Severity.WARNING: "poo
 
 def page(study: Study) -> str:
     """The whole document."""
-    from tuner import figures
-
     sections = [
         ("result", "Result", _result(study)),
         ("confirmed", "Confirmed", _confirmed(study.verdict)),
@@ -96,7 +95,6 @@ def _beside(study: Study) -> Markup:
 
 def _confirmed(verdict: Verdict) -> Markup:
     """The confirmation's numbers, and when the test was read."""
-    from tuner import figures
     from tuner.figures import overtuning
 
     found, told = verdict.confirmation, overview.trained_again(verdict)
@@ -137,8 +135,6 @@ def _findings(findings: Sequence[Finding]) -> Markup:
 
 def _figures(columns: Frame) -> Markup:
     """Every figure with its help text; those without data are only named."""
-    from tuner import figures
-
     parts, empty = [], []
     for entry in _entries(len(columns.objectives)):
         figure = figures.find(entry["use"])
@@ -169,9 +165,6 @@ def _entries(objectives: int) -> list[Mapping[str, Any]]:
     Args:
         objectives: how many the study has; see `FigureEntry.several_objectives` of the dashboard's pages.
     """
-    from tuner import figures
-    from tuner.results.pictures import APART
-
     pages = [tomllib.loads(path.read_text("utf-8")) for path in content.shipped("page").glob("*.toml")]
     pages = sorted((page for page in pages if page.get("of") != "trial"), key=lambda page: page["order"])
     found: dict[tuple[str, str], Mapping[str, Any]] = {}

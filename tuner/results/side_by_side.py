@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tuner import figures
 from tuner.core import words
 from tuner.core.markup import Markup, element, joined, table
 from tuner.judging import Estimate
@@ -56,8 +57,6 @@ def _reach(reach: CostToReach | None) -> str:
 
 def page(comparison: Comparison, studies: Sequence[Study]) -> str:
     """The comparison of these studies as a self-contained HTML document."""
-    from tuner import figures
-
     head = ["", *(side.study for side in comparison.sides)]
     first, *others = (study.frame for study in studies)
     together = replace(first, beside=tuple(others))

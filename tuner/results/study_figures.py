@@ -1,18 +1,22 @@
-"""StudyFigures: the figures of a study by name, drawn when they are asked for."""
+"""The figures of a study: by name, drawn when they are asked for, and as files."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuner import figures
+from tuner.core.frame import Frame
 from tuner.errors import PluginError
-from tuner.results.pictures import APART
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
     from tuner.results.study import Study
+
+APART = frozenset({"compare"})
+"""Figures that compare studies; for a single one they are empty."""
 
 
 class StudyFigures(Mapping[str, "go.Figure"]):
@@ -51,3 +55,20 @@ class StudyFigures(Mapping[str, "go.Figure"]):
 
     def _names(self) -> list[str]:
         return [name for name in figures.names() if name not in APART]
+
+
+def write(frame: Frame, folder: Path) -> list[Path]:
+    """Write every figure as PNG and SVG.
+
+    Raises:
+        PluginError: kaleido or a Chromium that it can use is missing.
+    """
+    chosen = [figures.find(name) for name in figures.names() if name not in APART]
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = [
+        (folder / f"{figure.name}.{kind}", figure.title, drawing)
+        for figure, drawing in [(figure, figures.plot(figure, frame)) for figure in chosen]
+        for kind in ("png", "svg")
+    ]
+    figures.write_images(pictures)
+    return [path for path, _, _ in pictures]
