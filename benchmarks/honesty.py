@@ -53,7 +53,7 @@ from sklearn.datasets import load_digits, load_iris, make_classification, make_f
 import tuner
 from benchmarks.processes import machine
 from tuner.api.repeats import Repeats
-from tuner.judging import measured
+from tuner.judging.measures import measured
 from tuner.store import Database
 from tuner.trainers import load_model
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import tuner
-from tuner.judging import Estimate, paired, welch
 from tuner.judging.noise import of_repeats
+from tuner.judging.pairs import Estimate, paired, welch
 from tuner.results.side_by_side import overview, settings
 
 SPACE = {"x": tuner.Float(low=0, high=1, default=0.9)}

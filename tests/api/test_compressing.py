@@ -13,7 +13,7 @@ import tuner
 from tuner import SpecError, Study, StudyExists, TrialError
 from tuner.api import standalone
 from tuner.api.compressing import compression
-from tuner.judging import sentences
+from tuner.judging.sentences import sentences
 
 SPEC: dict[str, Any] = {
     "name": "made",

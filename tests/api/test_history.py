@@ -17,7 +17,7 @@ from tests import processes
 from tuner.core.budget import StudyState
 from tuner.core.trial import Origin
 from tuner.errors import SpecError, TrialError
-from tuner.judging import sentences
+from tuner.judging.sentences import sentences
 from tuner.store import Database, verify
 from tuner.store.columns import Reader
 from tuner.web.live import Live

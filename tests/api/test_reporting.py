@@ -15,7 +15,7 @@ import pytest
 
 import tuner
 from tuner.core.spec import StudySpec
-from tuner.judging import sentences
+from tuner.judging.sentences import sentences
 
 HOSTILE = "<script>alert('&')</script>"
 SPACE = {

@@ -10,7 +10,7 @@ import pytest
 
 import tuner
 from tuner.findings import Finding, Findings, Severity
-from tuner.judging import sentences
+from tuner.judging.sentences import sentences
 
 NAME = "<b>&'mine'"
 

@@ -8,7 +8,7 @@ import pytest
 
 import tuner
 from tuner.results import brief
-from tuner.judging import sentences
+from tuner.judging.sentences import sentences
 
 
 @pytest.fixture

@@ -16,22 +16,13 @@ from tuner.core.frame import Frame
 from tuner.core.objectives import Constraint, Objectives
 from tuner.core.space import SearchSpace
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
-from tuner.judging import (
-    Candidate,
-    Confirmation,
-    Interval,
-    LockedRead,
-    Overtuning,
-    Step,
-    Tested,
-    Verdict,
-    choose,
-    contenders,
-    over_repeats,
-    scale_of,
-    sentences,
-    short,
-)
+from tuner.judging.choosing import Candidate, choose
+from tuner.judging.confirmation import Confirmation, LockedRead, Tested, contenders
+from tuner.judging.intervals import Interval, over_repeats
+from tuner.judging.measures import scale_of
+from tuner.judging.overtuning import Overtuning, Step
+from tuner.judging.sentences import sentences, short
+from tuner.judging.verdict import Verdict
 
 LOSS = Objectives((Objective(),))
 OPENED = (LockedRead("2026-01-01T00:00:00+00:00", "confirm s", "here"),)

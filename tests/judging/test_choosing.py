@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tuner.judging import Candidate, choose, over_repeats
+from tuner.judging.choosing import Candidate, choose
+from tuner.judging.intervals import over_repeats
 from tuner.judging.noise import of_repeats
 
 NOISE = np.random.default_rng(0).normal(0, 0.02, 10)

@@ -8,8 +8,10 @@ from numpy.random import Generator
 
 from tuner.core.objectives import Objectives
 from tuner.core.trial import Objective
-from tuner.judging import Candidate, Compressed, Interval, Measure, NonInferiority, Selection, smallest
-from tuner.judging.measures import measured, of_losses
+from tuner.judging.choosing import Candidate, Selection, smallest
+from tuner.judging.compressed import Compressed, NonInferiority
+from tuner.judging.intervals import Interval
+from tuner.judging.measures import Measure, measured, of_losses
 
 DRAWS = 400
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from tuner.judging import Interval, measured, of_losses, over_repeats
-from tuner.judging.intervals import BELOW_ONE, POSITIVE, SHARE, Transform
+from tuner.judging.intervals import BELOW_ONE, POSITIVE, SHARE, Interval, Transform, over_repeats
+from tuner.judging.measures import measured, of_losses
 
 
 def of_share(hits: np.ndarray) -> Interval:

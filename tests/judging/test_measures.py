@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
-from tuner.judging import measured
+from tuner.judging.measures import measured
 
 RNG = np.random.default_rng(0)
 

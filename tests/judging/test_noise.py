@@ -3,8 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tuner.judging import Candidate, Noise, choose, noise_of_rows
-from tuner.judging.noise import of_repeats, spread_of
+from tuner.judging.choosing import Candidate, choose
+from tuner.judging.noise import Noise, of_repeats, spread_of
+from tuner.judging.noise import of_rows as noise_of_rows
 
 ROWS, REPEATS = 60, 10
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tuner.judging import Step, overtuning
+from tuner.judging.overtuning import Step, overtuning
 
 
 @pytest.mark.parametrize(

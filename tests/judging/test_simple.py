@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from tests.judging.made import candidate, confirmed, record, verdict
-from tuner import judging
 from tuner.core.baseline import Baseline
-from tuner.judging import Interval, beside_simple
+from tuner.judging.confirmation import Tested, TestedBaseline
+from tuner.judging.intervals import Interval
+from tuner.judging.simple import beside_simple
 
 BASELINES = (
     Baseline("'no'", "accuracy", 0.6, 0.7, 100),
@@ -54,10 +55,10 @@ def test_without_a_loss_that_is_comparable_the_score_alone_is_told() -> None:
 def test_once_confirmed_the_locked_rows_count(baselines: tuple[Baseline, ...]) -> None:
     found = confirmed([candidate(1, 0.2, 0.21, 0.22, 0.2), candidate(0, 0.5, 0.5, 0.51, 0.49)])
     simple = (
-        judging.TestedBaseline("linear", "linear", 3, around(0.4), around(0.8), around(0.2), around(0.1)),
-        judging.TestedBaseline("boosted_trees", "boosted trees", left_out="scikit-learn says: no"),
+        TestedBaseline("linear", "linear", 3, around(0.4), around(0.8), around(0.2), around(0.1)),
+        TestedBaseline("boosted_trees", "boosted trees", left_out="scikit-learn says: no"),
     )
-    found = replace(found, test=judging.Tested(50, around(0.2), around(0.9)), baselines=simple)
+    found = replace(found, test=Tested(50, around(0.2), around(0.9)), baselines=simple)
     records = [record(0, 0.5), record(1, 0.2)]
     told = beside_simple(verdict(records, found), baselines)
     assert told is not None

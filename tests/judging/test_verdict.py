@@ -15,7 +15,9 @@ from tests.judging.made import GAP, LOSS, PAIR, candidate, cases, confirmed, rec
 from tuner.core import words
 from tuner.core.objectives import Objectives
 from tuner.core.trial import Objective, Origin
-from tuner.judging import Confirmation, Reason, Verdict, sentences, short
+from tuner.judging.confirmation import Confirmation
+from tuner.judging.sentences import sentences, short
+from tuner.judging.verdict import Reason, Verdict
 
 GOLDEN = Path(__file__).parent / "verdicts.txt"
 

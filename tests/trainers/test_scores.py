@@ -15,8 +15,7 @@ from sklearn import metrics
 from tests.trainers.torch import plain
 from tuner import registry
 from tuner.core.dataset import Dataset, Split, Task
-from tuner.judging import SCALES, measured
-from tuner.judging.measures import of_score
+from tuner.judging.measures import SCALES, measured, of_score
 from tuner.trainers import scores
 
 CLASSES = 4

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tuner.core import words
-from tuner.judging import sentences
+from tuner.judging.sentences import sentences
 
 if TYPE_CHECKING:
     from tuner.results import Study, TrialView

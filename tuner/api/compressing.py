@@ -15,7 +15,8 @@ from tuner.core.ports import Observer
 from tuner.core.space.section import parse_space
 from tuner.core.spec import StudySpec
 from tuner.errors import SpecError, StudyLocked, TrialError, near
-from tuner.judging import POSITIVE, scale_of
+from tuner.judging.intervals import POSITIVE
+from tuner.judging.measures import scale_of
 from tuner.results import Study, TrialView
 from tuner.trainers.model import describe
 from tuner.trainers.torch.recipe import TAUGHT, Recipe

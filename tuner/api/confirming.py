@@ -26,17 +26,11 @@ from tuner.core.ports import Observer
 from tuner.core.spec import StudySpec
 from tuner.core.trial import TrialRecord
 from tuner.errors import SpecError, StoreError, StudyLocked, TrialError
-from tuner.judging import (
-    Confirmation,
-    LockedRead,
-    NonInferiority,
-    TestedBaseline,
-    choose,
-    contenders,
-    over_repeats,
-    scale_of,
-    smallest,
-)
+from tuner.judging.choosing import choose, smallest
+from tuner.judging.compressed import NonInferiority
+from tuner.judging.confirmation import Confirmation, LockedRead, TestedBaseline, contenders
+from tuner.judging.intervals import over_repeats
+from tuner.judging.measures import scale_of
 from tuner.store import Database, StoredConfirmation, StudySummary
 from tuner.trainers import load_model, scores
 from tuner.trainers.averaged import AveragedModel

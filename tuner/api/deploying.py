@@ -17,7 +17,7 @@ from tuner.api import predict_json, standalone
 from tuner.api.raw_rows import RawRows
 from tuner.core.dataset import Task
 from tuner.errors import PluginError, SpecError, TrialError, TunerError, first_line, near
-from tuner.judging import Compressed, NonInferiority
+from tuner.judging.compressed import Compressed, NonInferiority
 from tuner.trainers import load_members, load_model
 from tuner.trainers.model import Model, encoded
 from tuner.trainers.torch.costs import RUNTIMES

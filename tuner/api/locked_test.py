@@ -17,16 +17,10 @@ from tuner.api.rowwise import score_of
 from tuner.core.spec import StudySpec
 from tuner.core.trial import TrialRecord
 from tuner.errors import TrialError
-from tuner.judging import (
-    Measure,
-    NonInferiority,
-    Overtuning,
-    Step,
-    Tested,
-    TestedBaseline,
-    of_losses,
-    overtuning,
-)
+from tuner.judging.compressed import NonInferiority
+from tuner.judging.confirmation import Tested, TestedBaseline
+from tuner.judging.measures import Measure, of_losses
+from tuner.judging.overtuning import Overtuning, Step, overtuning
 from tuner.trainers import load_members, load_model
 from tuner.trainers.averaged import AveragedModel
 from tuner.trainers.baseline_messages import Answers, Trained

@@ -24,7 +24,7 @@ from tuner.core.seeds import derive
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Origin, TrialRecord, TrialState
 from tuner.errors import TrialError
-from tuner.judging import Candidate, worth_repeating
+from tuner.judging.choosing import Candidate, worth_repeating
 from tuner.search import FixedSearcher
 from tuner.store import CONFIRMS, Database, StudySummary
 from tuner.trainers import load_model

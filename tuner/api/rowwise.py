@@ -21,18 +21,10 @@ from tuner.core.seeds import derive
 from tuner.core.spec import StudySpec
 from tuner.data.resampling import EvaluationRows, SearchRows
 from tuner.errors import TrialError, TunerError
-from tuner.judging import (
-    MEASURES,
-    SCALES,
-    Candidate,
-    Measure,
-    Noise,
-    measured,
-    noise_of_rows,
-    of_losses,
-    of_score,
-)
+from tuner.judging.choosing import Candidate
 from tuner.judging.intervals import ANY
+from tuner.judging.measures import MEASURES, SCALES, Measure, measured, of_losses, of_score
+from tuner.judging.noise import Noise, of_rows
 from tuner.trainers import load_model, scores
 from tuner.trainers.model import Model
 
@@ -77,7 +69,7 @@ def row_noise(
     except TunerError:
         return None
     values = np.array([each.values for each in candidates], np.float64)
-    return noise_of_rows(values, moved, ids)
+    return of_rows(values, moved, ids)
 
 
 def _measure(

@@ -342,7 +342,7 @@ def takes_long(spec: StudySpec, records: Sequence[TrialRecord]) -> bool:
     epoch to take as long as most did: in the first ones kernels may have been compiled.
     """
     from tuner.api.repeats import standing
-    from tuner.judging import worth_repeating
+    from tuner.judging.choosing import worth_repeating
 
     seconds = math.fsum(record.seconds for record in records)
     epoch = statistics.median([r.seconds / r.epochs for r in records if r.epochs] or [0.0])

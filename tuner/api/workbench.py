@@ -21,7 +21,7 @@ from tuner.content import storage_url
 from tuner.core.dataset import Dataset
 from tuner.core.spec import StudySpec
 from tuner.errors import DataError, SpecError, near
-from tuner.judging import sentences
+from tuner.judging.sentences import sentences
 from tuner.results import Comparison, Study, brief, spreadsheet
 from tuner.results import compare as compare_studies
 from tuner.results.markup import save

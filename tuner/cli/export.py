@@ -48,7 +48,7 @@ def run(
 ) -> None:
     """Write the model of the trial to take, its card, every trial and every curve into a folder."""
     from tuner.cli.contract import dump
-    from tuner.judging import short
+    from tuner.judging.sentences import short
 
     study = tuner.load(name, storage=storage, models=models)
     verdict = study.verdict

@@ -19,12 +19,13 @@ from tuner.core import words
 from tuner.core.budget import StudyState
 from tuner.errors import TrialError
 from tuner.findings import Severity
-from tuner.judging import beside_simple, label, sentences
+from tuner.judging.sentences import label, sentences
+from tuner.judging.simple import beside_simple
 from tuner.results import overview
 
 if TYPE_CHECKING:
     from tuner import Study, TrialView
-    from tuner.judging import Verdict
+    from tuner.judging.verdict import Verdict
 
 SHOWN_IMPORTANCES = 6
 SHOWN_FINDINGS = 4

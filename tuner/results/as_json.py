@@ -6,7 +6,8 @@ import math
 from typing import Any
 
 from tuner.core.trial import Reading
-from tuner.judging import Verdict, sentences
+from tuner.judging.sentences import sentences
+from tuner.judging.verdict import Verdict
 from tuner.results.study import Study
 from tuner.results.trial import TrialView
 

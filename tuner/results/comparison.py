@@ -15,7 +15,7 @@ from tuner.core.frame import Frame
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Origin, Params
 from tuner.errors import SpecError
-from tuner.judging import Estimate, Pair
+from tuner.judging.pairs import Estimate, Pair
 from tuner.results import snippets
 from tuner.results.study import Study
 

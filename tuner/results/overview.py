@@ -11,8 +11,10 @@ from tuner.core import words
 from tuner.core.markup import Markup, table
 from tuner.core.space import is_same
 from tuner.core.trial import Origin, Params, TrialRecord, TrialState
-from tuner.judging import Interval, Verdict, beside_simple, label
-from tuner.judging.sentences import named_trial
+from tuner.judging.intervals import Interval
+from tuner.judging.sentences import label, named_trial
+from tuner.judging.simple import beside_simple
+from tuner.judging.verdict import Verdict
 
 if TYPE_CHECKING:
     from tuner.results.study import Study

@@ -16,7 +16,8 @@ from tuner.core.frame import Frame
 from tuner.core.markup import Markup, element, joined, table
 from tuner.errors import SpecError
 from tuner.findings import Finding, Severity
-from tuner.judging import Verdict, sentences
+from tuner.judging.sentences import sentences
+from tuner.judging.verdict import Verdict
 from tuner.results import overview, spreadsheet
 from tuner.results.markup import STYLE, card, library
 from tuner.results.study_figures import APART

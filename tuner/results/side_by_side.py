@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tuner import figures
 from tuner.core import words
 from tuner.core.markup import Markup, element, joined, table
-from tuner.judging import Estimate
+from tuner.judging.pairs import Estimate
 from tuner.results.markup import STYLE, card, library
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tuner.core import words
 from tuner.core.markup import Markup, element, joined, snippet, table
-from tuner.judging import sentences
+from tuner.judging.sentences import sentences
 from tuner.results import overview, side_by_side
 
 if TYPE_CHECKING:

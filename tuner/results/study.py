@@ -23,7 +23,8 @@ from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, TrialRecord
 from tuner.errors import TrialError
 from tuner.findings import Evidence, Findings, all_of
-from tuner.judging import Confirmation, Verdict
+from tuner.judging.confirmation import Confirmation
+from tuner.judging.verdict import Verdict
 from tuner.results import snippets
 from tuner.results.snapshot import StudySnapshot
 from tuner.results.study_figures import StudyFigures

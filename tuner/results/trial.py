@@ -11,7 +11,7 @@ from tuner.artifacts import log_tail
 from tuner.core.overfitting import Overfitting
 from tuner.core.trial import Reading, TrialRecord
 from tuner.errors import TrialError
-from tuner.judging import Confirmation
+from tuner.judging.confirmation import Confirmation
 from tuner.results import snippets
 from tuner.store import Database
 

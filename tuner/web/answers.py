@@ -16,8 +16,9 @@ from tuner.core.importances import Importances
 from tuner.core.overfitting import can_tell_onset, onsets
 from tuner.figures import Frame
 from tuner.figures.importances import smaller_gap_side
-from tuner.judging import Verdict, beside_simple, decision, sentences, short
-from tuner.judging.verdict import DEFAULT
+from tuner.judging.sentences import decision, sentences, short
+from tuner.judging.simple import beside_simple
+from tuner.judging.verdict import DEFAULT, Verdict
 
 RECENT = 0.2
 """The share of the newest trials within which an improvement counts as recent."""

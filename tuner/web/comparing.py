@@ -13,7 +13,8 @@ from dash import html
 from dash.development.base_component import Component
 
 from tuner.core import words
-from tuner.judging import Estimate, Pair, short
+from tuner.judging.pairs import Estimate, Pair
+from tuner.judging.sentences import short
 from tuner.web.attributes import attributes
 from tuner.web.live import LiveSnapshot
 from tuner.web.parts import text_table

@@ -25,7 +25,8 @@ from tuner.core.spec import StudySpec
 from tuner.core.trial import Origin
 from tuner.errors import SpecError, StoreError
 from tuner.findings import Evidence, Finding
-from tuner.judging import Confirmation, Verdict
+from tuner.judging.confirmation import Confirmation
+from tuner.judging.verdict import Verdict
 from tuner.store.columns import Cursor, Delta, Reader, TrialRow
 from tuner.store.values import StudySummary
 from tuner.web.insights import Insight, Insights

@@ -21,7 +21,7 @@ from tuner.core.budget import AMOUNTS, Budget, StudyState
 from tuner.core.frame import DIVERGED
 from tuner.figures import Frame
 from tuner.findings import Finding
-from tuner.judging import short
+from tuner.judging.sentences import short
 from tuner.machine import MachineReading
 from tuner.store.values import StudySummary
 from tuner.web import answers
