@@ -207,7 +207,7 @@ _CURRENT: ContextVar[BaselineRun | None] = ContextVar("baselines", default=None)
 
 
 def complete(database: Database, name: str, stored: Mapping[str, Any], spec: StudySpec, data: Any) -> None:
-    """Train the baselines that a study lacks whose trials are done, as its process was killed before the end."""
+    """Train the baselines that a study lacks whose trials are done, as its process was killed before."""
     known = {each.kind for each in Baseline.all_of(stored)}
     if spec.trainer.use not in _TRAINERS or known.issuperset(spec.baselines.use) or _is_off():
         return

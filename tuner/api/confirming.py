@@ -15,7 +15,7 @@ from tuner.api.baseline_run import BaselineRun
 from tuner.api.deploying import beside_teacher
 from tuner.api.locked_test import LockedTest
 from tuner.api.provenance import Provenance
-from tuner.api.repeats import Repeats, begun
+from tuner.api.repeats import Repeats, begun, kept_models
 from tuner.api.rowwise import row_noise
 from tuner.api.specify import in_memory
 from tuner.api.watching import Progress, watched
@@ -187,7 +187,7 @@ class _ConfirmationRun:
             raise TrialError(f"{name}: every repeated training failed; see: tune show {quote(spec.name)}")
         score = spec.trainer.score or (scores.DEFAULT[planned.task] if planned is not None else "")
         files = database.artifacts(spec.name)
-        models = {n: _paths(files, its) for n, its in zip(again.numbers, trained, strict=True)}
+        models = {n: kept_models(files, its) for n, its in zip(again.numbers, trained, strict=True)}
         noise = row_noise(again, rivals, models)
         choice = choose(rivals, minimize=objective.minimize, overlap=again.overlap, noise=noise)
         teacher = study.trainer.teacher
@@ -265,8 +265,7 @@ class _ConfirmationRun:
     def _is_tested(self, again: Repeats, records: Sequence[TrialRecord]) -> bool:
         """Whether test rows will be read, as far as a model of the search tells."""
         files, data = self.database.artifacts(self.summary.name), again.planned.data
-        kept = (record.number for record in records if record.model_path is not None)
-        found = next((path for number in kept if (path := files.get(number)) is not None), None)
+        found = next(iter(kept_models(files, records).values()), None)
         models = dict.fromkeys((0, 1), found) if found is not None else {}
         return self._untested(again.spec, models, data.fingerprint if data is not None else None) is None
 
@@ -292,20 +291,13 @@ class _ConfirmationRun:
         return locked.unlock(spec.data, Path.cwd(), self.data, fingerprint)
 
 
-def _paths(files: Artifacts, repeats: Sequence[TrialRecord | None]) -> dict[int, Path]:
-    """The models of a candidate's repeats, by repeat."""
-    kept = {i: r.number for i, r in enumerate(repeats) if r is not None and r.model_path is not None}
-    return {repeat: path for repeat, number in kept.items() if (path := files.get(number)) is not None}
-
-
 def _path(
     files: Artifacts, study: StudySpec, records: Sequence[TrialRecord]
 ) -> list[tuple[TrialRecord, Path]]:
     """The incumbents whose models were kept, the default configuration first."""
     numbers = dict.fromkeys((0, *incumbents(records, study.objectives()).numbers))
     chosen = [records[number] for number in numbers if records[number].value is not None]
-    kept = [record for record in chosen if record.model_path is not None]
-    return [(record, path) for record in kept if (path := files.get(record.number)) is not None]
+    return [(chosen[place], path) for place, path in kept_models(files, chosen).items()]
 
 
 def _command(name: str, top: int | None, repeats: int | None, reopen: bool) -> str:

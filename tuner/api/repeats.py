@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -276,7 +277,12 @@ def _measured(objectives: Objectives, repeats: Sequence[TrialRecord | None]) -> 
     return found
 
 
+def kept_models(files: Artifacts, records: Sequence[TrialRecord | None]) -> dict[int, Path]:
+    """The models of trials that were kept, by the places of these trials."""
+    numbers = {i: r.number for i, r in enumerate(records) if r is not None and r.model_path is not None}
+    return {place: path for place, number in numbers.items() if (path := files.get(number)) is not None}
+
+
 def _size(files: Artifacts, repeats: Sequence[TrialRecord | None]) -> int | None:
-    kept = (record.number for record in repeats if record is not None and record.model_path is not None)
-    found = next((path for number in kept if (path := files.get(number)) is not None), None)
+    found = next(iter(kept_models(files, repeats).values()), None)
     return load_model(found).size_bytes if found is not None else None

@@ -136,13 +136,10 @@ def raised(summary: StudySummary, spec: StudySpec, asked: Mapping[str, Any]) -> 
         SpecError: a limit was given that leaves nothing to do, though a higher one is used up already.
     """
     found = spec
-    if any(value is not None for value in asked.values()):
-        table = spec.to_table()
-        for key, value in asked.items():
-            section, _, name = key.partition(".")
-            if value is not None:
-                table[section] = {**table[section], name: value}
-        found = StudySpec.parse(table, summary.name)
+    for key, value in asked.items():
+        section, _, name = key.partition(".")
+        if value is not None:
+            found = found.extended(section, {name: value})
     if not is_used_up(summary, found):
         return found
     trials, seconds = asked["budget.trials"], asked["budget.seconds"]

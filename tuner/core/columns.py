@@ -9,7 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -33,7 +33,20 @@ LARGEST = 1e100
 
 
 @dataclass(frozen=True)
-class Trials:
+class _Rows:
+    def take(self, rows: NDArray[Any]) -> Self:
+        """The rows of these indices, or under this mask."""
+        kind: Any = type(self)
+        whole = {each.name: getattr(self, each.name) for each in fields(self)}
+        taken: Self = kind(**{
+            name: {n: c[rows] for n, c in column.items()} if isinstance(column, Mapping) else column[rows]
+            for name, column in whole.items()
+        })
+        return taken
+
+
+@dataclass(frozen=True)
+class Trials(_Rows):
     """A row per trial, in the order of numbers; N rows.
 
     Attributes:
@@ -86,13 +99,9 @@ class Trials:
         """(N,) which trials are in one of these states."""
         return np.isin(self.state, [state.value for state in states])
 
-    def take(self, rows: NDArray[Any]) -> Trials:
-        """The rows of these indices, or under this mask."""
-        return _taken(self, rows)
-
 
 @dataclass(frozen=True)
-class Epochs:
+class Epochs(_Rows):
     """A row per reading, sorted by trial and epoch; E rows.
 
     Attributes:
@@ -123,13 +132,6 @@ class Epochs:
         column: Floats = self.extras[name] if name in self.extras else getattr(self, name)
         return column
 
-    def take(self, rows: NDArray[Any]) -> Epochs:
-        """The readings of these indices, or under this mask."""
-        return _taken(self, rows)
-
-
-_Table = TypeVar("_Table", Trials, Epochs)
-
 
 def others(objectives: Objectives) -> list[str]:
     """The numbers that objectives name beside the first objective and the gap, which is worked out."""
@@ -140,15 +142,6 @@ def extras(objectives: Objectives, readings: ReadingColumns | None = None) -> li
     """Those of them that are in no reading of every trainer, and what these readings have beside."""
     names = dict.fromkeys((*others(objectives), *(readings.numbers if readings is not None else ())))
     return [name for name in names if name not in (*READING, objectives.primary.metric, "gap")]
-
-
-def _taken(table: _Table, rows: NDArray[Any]) -> _Table:
-    whole: dict[str, Any] = {each.name: getattr(table, each.name) for each in fields(table)}
-    taken: dict[str, Any] = {
-        name: {n: c[rows] for n, c in column.items()} if isinstance(column, Mapping) else column[rows]
-        for name, column in whole.items()
-    }
-    return type(table)(**taken)
 
 
 def epochs(readings: ReadingColumns, number: Ints, objectives: Objectives) -> Epochs:
