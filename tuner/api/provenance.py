@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import quote
 from typing import Any, Self
@@ -28,56 +29,51 @@ _CONFIRMED_BEFORE = (
 )
 
 
+@dataclass
 class Provenance:
-    """The data of a study that goes on.
+    """The data of a study that goes on, beside those that it was started with.
 
     Attributes:
+        name: the study.
+        spec: as it goes on.
+        stored: the fingerprint of its data; None where there is none.
+        is_confirmed: whether it was confirmed on that data.
+        allow: whether changed data is taken over.
+        inputs: what each column was read as, see `data.read_as`; None where that is not known.
         changes: the allowed differences from the data that the study was started with.
     """
 
-    def __init__(
-        self,
-        name: str,
-        spec: StudySpec,
-        stored: bytes | None,
-        *,
-        is_confirmed: bool,
-        allow: bool | None = None,
-        inputs: Mapping[str, str] | None = None,
-    ) -> None:
-        """Compare with the stored fingerprint.
-
-        Args:
-            name: the study.
-            spec: as it goes on.
-            stored: the fingerprint of its data; None where there is none.
-            is_confirmed: whether it was confirmed on that data.
-            allow: whether changed data is taken over.
-            inputs: what each column was read as, see `data.read_as`; None where that is not known.
-        """
-        self._inputs = inputs
-        self._name, self._stored, self._is_confirmed, self._allow = name, stored, is_confirmed, allow
-        self._source = "data" if spec.data is None or spec.data.source == MEMORY else spec.data.source
-        self.changes: list[str] = []
+    name: str
+    spec: StudySpec
+    stored: bytes | None
+    is_confirmed: bool
+    allow: bool | None = None
+    inputs: Mapping[str, str] | None = None
+    changes: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, database: Database, name: str, spec: StudySpec, *, allow: bool | None = None) -> Self:
         """The stored provenance of a study."""
         is_confirmed, inputs = database.confirmed(name) is not None, _inputs_before(database, name, spec)
         stored = database.fingerprint(name)
-        return cls(name, spec, stored, is_confirmed=is_confirmed, allow=allow, inputs=inputs)
+        return cls(name, spec, stored, is_confirmed, allow, inputs)
+
+    @property
+    def _source(self) -> str:
+        data = self.spec.data
+        return "data" if data is None or data.source == MEMORY else data.source
 
     @property
     def fingerprint_check(self) -> FingerprintCheck:
         """What `data.load` compares the data with."""
-        return FingerprintCheck(self._stored, self._changed)
+        return FingerprintCheck(self.stored, self._changed)
 
     def notes(self, data: Dataset | None) -> tuple[str, ...]:
         """Notes for the user, one sentence each."""
         if data is None:
             return ()
-        taken = (_TAKEN_NOW,) if self._stored is None and data.fingerprint is not None else ()
-        stale = (_CONFIRMED_BEFORE.format(quote(self._name)),) if self.changes and self._is_confirmed else ()
+        taken = (_TAKEN_NOW,) if self.stored is None and data.fingerprint is not None else ()
+        stale = (_CONFIRMED_BEFORE.format(quote(self.name)),) if self.changes and self.is_confirmed else ()
         return (*taken, *stale)
 
     def _changed(self, differences: Sequence[str]) -> None:
@@ -86,11 +82,11 @@ class Provenance:
         Raises:
             SpecError: it was not allowed.
         """
-        if not self._allow:
+        if not self.allow:
             raise SpecError(
-                f"{self._source}: is not the data that '{self._name}' was started with: "
+                f"{self._source}: is not the data that '{self.name}' was started with: "
                 f"{'; '.join(differences)}; restore that data, or go on with the data as it is now: "
-                f"tune resume {quote(self._name)} --allow-changes (rows that were locked stay locked)"
+                f"tune resume {quote(self.name)} --allow-changes (rows that were locked stay locked)"
             )
         self.changes = [f"data: {difference}" for difference in differences]
 
@@ -100,23 +96,23 @@ class Provenance:
         Raises:
             SpecError: this was not allowed.
         """
-        if data is None or self._inputs is None or self.changes:
+        if data is None or self.inputs is None or self.changes:
             return
         now = inputs_of(data).get(_INPUTS, {})
         odd = [
             column
-            for column in dict.fromkeys([*self._inputs, *now])
+            for column in dict.fromkeys([*self.inputs, *now])
             # Of a model that saw other rows only the kind is known.
-            if self._inputs.get(column, "") not in (how := now.get(column, ""), how.partition(" ")[0])
+            if self.inputs.get(column, "") not in (how := now.get(column, ""), how.partition(" ")[0])
         ]
         if not odd:
             return
         shown = ", ".join(odd[:_SHOWN]) + (f" and {len(odd) - _SHOWN} more" if odd[_SHOWN:] else "")
-        if not self._allow:
+        if not self.allow:
             raise SpecError(
                 f"{self._source}: this version of tuner reads columns differently from the one that began "
-                f"'{self._name}': {shown}; what has been trained is kept. Start another study, or go on with "
-                f"the inputs as they are read now: tune resume {quote(self._name)} --allow-changes"
+                f"'{self.name}': {shown}; what has been trained is kept. Start another study, or go on with "
+                f"the inputs as they are read now: tune resume {quote(self.name)} --allow-changes"
             )
         self.changes = [f"data: read differently: {shown}"]
 
@@ -133,10 +129,10 @@ class Provenance:
         """
         from tuner import data
 
-        if spec.data is None or self._stored is None or (given is None and spec.data.source == MEMORY):
+        if spec.data is None or self.stored is None or (given is None and spec.data.source == MEMORY):
             return
         try:
-            found = data.differences(spec.data, Path.cwd(), self._stored, given, files_only=files_only)
+            found = data.differences(spec.data, Path.cwd(), self.stored, given, files_only=files_only)
         except DataError:
             # The code that needs the data reports why it cannot be read.
             return
@@ -179,7 +175,7 @@ def require_unchanged(study: Study) -> None:
         SpecError: it has; says how.
     """
     confirmed = study.confirmation is not None
-    provenance = Provenance(study.name, study.spec, study.fingerprint, is_confirmed=confirmed)
+    provenance = Provenance(study.name, study.spec, study.fingerprint, confirmed)
     try:
         provenance.require(study.spec, files_only=True)
     except SpecError as error:

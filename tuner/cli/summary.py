@@ -17,7 +17,6 @@ from rich.text import Text
 from tuner.cli import screen
 from tuner.core import words
 from tuner.core.budget import StudyState
-from tuner.errors import TrialError
 from tuner.findings import Severity
 from tuner.judging.sentences import label, sentences
 from tuner.judging.simple import beside_simple
@@ -37,30 +36,13 @@ def print_summary(study: Study) -> None:
     console = screen.console()
     summary = study.summary
     console.print(Text(f"{study.name}: {summary.state}, {summary.reason}" if summary.reason else study.name))
-    verdict = study.verdict
-    if verdict.taken is None:
-        console.print(Text(f"no trial has a value; tune show {quote(study.name)} says why"))
-        print_findings(console, study)
-        return
-    _print_best(console, study, verdict)
+    print_best(study, console)
     print_findings(console, study)
     console.print(Text("next:", style="dim"))
-    commands = list(_next(study, verdict))
+    commands = list(_next(study, study.verdict))
     widest = max(len(command) for command, _ in commands)
     for command, meaning in commands:
         console.print(Text.assemble("  ", (f"{command:<{widest}}", "bold"), (f"  {meaning}", "dim")))
-
-
-def print_best(study: Study) -> None:
-    """Print the trial to take beside the default configuration.
-
-    Raises:
-        TrialError: no trial has a value yet.
-    """
-    verdict = study.verdict
-    if verdict.taken is None:
-        raise TrialError(f"'{study.name}': no trial has a value yet; see `tune show {quote(study.name)}`")
-    _print_best(screen.console(), study, verdict)
 
 
 def print_verdict(console: Console, verdict: Verdict) -> None:
@@ -153,7 +135,13 @@ def print_findings(console: Console, study: Study) -> None:
         console.print(Padding(Text(finding.advice, style="dim"), (0, 0, 0, 4)))
 
 
-def _print_best(console: Console, study: Study, verdict: Verdict) -> None:
+def print_best(study: Study, console: Console | None = None) -> None:
+    """Print the trial to take beside the default configuration.
+
+    Raises:
+        TrialError: no trial has a value yet.
+    """
+    console, verdict = console or screen.console(), study.verdict
     console.print(beside(study))
     print_trained_again(console, verdict)
     console.print(Text("what to take:", style="dim"))
