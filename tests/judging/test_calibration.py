@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tuner.judging.calibration import BINS, calibration_error
+from tuner.judging.measures import BINS, calibration_error
 
 
 def slow(truth: list[int], shares: NDArray[np.float64], weight: list[float]) -> float:

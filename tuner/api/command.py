@@ -1,4 +1,4 @@
-"""The command line that a study's history notes for what was called."""
+"""Options as keys of a study file, and the command line that a study's history notes for them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ _OPTIONS = {
 """The options of the commands by the keys that they set."""
 
 
-def on_cluster(address: str | None) -> dict[str, str]:
-    """The keys that say that a study trains on a Ray cluster; none where no address is given."""
-    return {} if address is None else {"trainer.executor": "ray", "trainer.cluster": address}
+def options(
+    trials: int | None, seconds: float | None, workers: int | None, device: str | None, cluster: str | None = None
+) -> dict[str, Any]:
+    """The keys that these options of `start` and `resume` set."""
+    where = {} if cluster is None else {"trainer.executor": "ray", "trainer.cluster": cluster}
+    limits = {"budget.trials": trials, "budget.seconds": seconds}
+    return {**limits, "trainer.workers": workers, "trainer.device": device, **where}
 
 
 def command_line(verb: str, study: Any, options: Mapping[str, Any]) -> str:

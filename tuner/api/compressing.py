@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tuner import content
+from tuner.api.command import options
 from tuner.api.run import start
 from tuner.api.watching import Progress
 from tuner.api.workbench import load
@@ -89,8 +90,7 @@ def compress(
     spec = compression(study, to or f"{name}-compressed", dict(lose_at_most or {}), dict(at_most or {}))
     if spec.data is not None and spec.data.source == "memory" and data is None:
         raise SpecError(f"'{name}' learns from data that was passed from Python; pass it again as data=")
-    limits = {"budget.trials": trials or (None if seconds else TRIALS), "budget.seconds": seconds}
-    own: dict[str, Any] = {"trainer.workers": workers, "trainer.device": device, **limits, **(settings or {})}
+    own = options(trials or (None if seconds else TRIALS), seconds, workers, device) | dict(settings or {})
     return start(
         spec, data=data, settings=own, first=_first(spec), confirm=confirm, storage=storage, models=models,
         progress=progress, observer=observer,

@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from tuner.core.dataset import Task
 from tuner.core.spec import StudySpec
 from tuner.errors import TrialError
-from tuner.judging.calibration import calibration_error
 from tuner.judging.confirmation import ByThreshold
-from tuner.judging.measures import MEASURES, measured
+from tuner.judging.measures import MEASURES, calibration_error, measured
 from tuner.trainers import scores
 from tuner.trainers.model import Model
 from tuner.trainers.threshold import KEY, decided

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from tuner.api.baseline_run import BaselineRun, complete
-from tuner.api.command import command_line, on_cluster
+from tuner.api.command import command_line, options
 from tuner.api.history import beginning, from_values, is_optunas, needs_trainer, to_try
 from tuner.api.notifying import notified
 from tuner.api.provenance import Provenance
@@ -118,15 +118,8 @@ def start(
     if exists not in ("error", "resume", "replace"):
         raise SpecError(f'exists: found {exists!r}; give "error", "resume" or "replace"')
     data, url = in_memory(data, target), storage_url(storage)
-    asked: dict[str, Any] = {
-        "budget.trials": trials,
-        "budget.seconds": seconds,
-        "trainer.workers": workers,
-        "trainer.device": device,
-        **on_cluster(cluster),
-        "search.seed": seed,
-        **(settings or {}),
-    }
+    asked = options(trials, seconds, workers, device, cluster)
+    asked |= {"search.seed": seed, **(settings or {})}
     if is_optunas(known):
         from tuner.api import importing  # Optuna's storages
 
@@ -239,13 +232,7 @@ def resume(
             allowed or never can be; names every change.
     """
     url = storage_url(storage)
-    asked = {
-        "budget.trials": trials,
-        "budget.seconds": seconds,
-        "trainer.workers": workers,
-        "trainer.device": device,
-        **on_cluster(cluster),
-    }
+    asked = options(trials, seconds, workers, device, cluster)
     if name is None and study is not None:
         name = name_of(study, trainer)
     with (

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tuner.core import words
 from tuner.core.columns import Floats
 from tuner.core.importances import Importances
 from tuner.core.space import Choice
@@ -47,10 +48,11 @@ def find(evidence: Evidence) -> Finding | None:
     ]
     if not names:
         return None
+    shown = names if len(names) <= NAMED + 1 else [*names[:NAMED], f"{len(names) - NAMED} others"]
     do, them = ("does", "it") if len(names) == 1 else ("do", "them")
     return Finding(
         "irrelevant",
-        f"{_listed(names)} {do} not seem to matter here: the values of {value.trials} trials do not vary "
+        f"{words.listed(shown)} {do} not seem to matter here: the values of {value.trials} trials do not vary "
         f"with {them}.",
         {"parameters": ", ".join(names), "trials": value.trials},
         f"Fix {them} as in the best trial, under [space.fixed]; fewer settings are searched faster.",
@@ -86,11 +88,3 @@ def _is_idle(evidence: Evidence, name: str, order: Floats) -> bool:
         places = [shares[rows]]
         varied = bool(rows.any()) and float(np.subtract(*np.quantile(shares[rows], [0.75, 0.25]))) >= VARIED
     return varied and all(abs(clearly_against(place, order[rows])) < CLEAR for place in places)
-
-
-def _listed(names: list[str]) -> str:
-    if len(names) == 1:
-        return names[0]
-    if len(names) > NAMED + 1:
-        return f"{', '.join(names[:NAMED])} and {len(names) - NAMED} others"
-    return f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,8 +1,7 @@
 """What `tune init` writes: a small project, or a commented study file."""
 
-from tuner.starter.cluster import write_cluster
 from tuner.starter.command import study_of
-from tuner.starter.project import write, write_study
+from tuner.starter.project import write, write_cluster, write_study
 from tuner.starter.toml import study_toml
 
 __all__ = ["study_of", "study_toml", "write", "write_cluster", "write_study"]

@@ -1,12 +1,13 @@
-"""Writes the files of a new project, all of them or none.
+"""Writes a new project, a study, or what starts a cluster: all of its files or none.
 
-Called by `tune init`. The contents lie in `files/` as they are written; the tests run the project.
+Called by `tune init` and `tune cluster init`. The contents lie in `files/` as they are written; the tests run the project.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,21 @@ def write_study(folder: Path, table: Mapping[str, Any]) -> Path:
     name = table["name"]
     text = study_toml(table, head=(f"Start it with: tune start {name}", "Every key: tune check --keys"))
     return _write_all(folder, {f"studies/{name}.toml": text})[0]
+
+
+def write_cluster(kind: str, folder: Path) -> Path:
+    """Write the file that starts a Ray cluster of a kind elsewhere into a folder.
+
+    Raises:
+        SpecError: as for `write`.
+    """
+    name = {"slurm": "tuner.sbatch", "kuberay": "kuberay.yaml", "aws": "aws.yaml"}[kind]
+    try:
+        release = version("ray")
+    except PackageNotFoundError:
+        release = "2.60.0"
+    text = (FILES / "cluster" / name).read_text(encoding="utf-8").replace("RAY_VERSION", release)
+    return _write_all(folder, {name: text})[0]
 
 
 def _write_all(folder: Path, texts: Mapping[str, str]) -> list[Path]:
