@@ -94,10 +94,9 @@ def revised(
 
     Args:
         summary: the stored study.
-        study: as it is now; None: the file it was started from, where that has changed since.
+        study: as it is now, with `trainer` and `data` from Python; None: the file it was started from, where
+            that has changed since.
         allow: take changes over; False: go on as it is stored; None: refuse them.
-        trainer: a function from Python.
-        data: arrays from Python.
 
     Raises:
         SpecError: something has changed that was not allowed, or never can; names all of it.

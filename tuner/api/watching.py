@@ -20,11 +20,7 @@ _DISPLAY = "tuner.cli.progress:watch"
 
 @contextmanager
 def watched(observer: Observer | None, progress: Progress) -> Iterator[Observer | None]:
-    """An observer for as long as a study runs.
-
-    Args:
-        observer: the given one.
-        progress: whether progress is shown without an observer.
+    """The given observer, or one that shows progress if that is wanted, for as long as a study runs.
 
     Raises:
         SpecError: `progress` is nothing of the kind.

@@ -52,8 +52,8 @@ def find(evidence: Evidence) -> Finding | None:
     do, them = ("does", "it") if len(names) == 1 else ("do", "them")
     return Finding(
         "irrelevant",
-        f"{words.listed(shown)} {do} not seem to matter here: the values of {value.trials} trials do not vary "
-        f"with {them}.",
+        f"{words.listed(shown)} {do} not seem to matter here: the values of {value.trials} trials do not "
+        f"vary with {them}.",
         {"parameters": ", ".join(names), "trials": value.trials},
         f"Fix {them} as in the best trial, under [space.fixed]; fewer settings are searched faster.",
         Severity.NOTE,
@@ -61,12 +61,7 @@ def find(evidence: Evidence) -> Finding | None:
 
 
 def _order(evidence: Evidence, loss: Floats) -> Floats:
-    """(N,) places of the trials with a value, the best first; those cut short behind, the earliest last.
-
-    Args:
-        evidence: the study.
-        loss: (N,) one of its objectives, less is better.
-    """
+    """(N,) places of the trials with a value by an objective, less is better (N,); those cut short behind."""
     rows = np.flatnonzero(evidence.valued)
     depth = np.where(evidence.standing[rows], 0, -evidence.frame.trials.epochs[rows])
     places = np.full(len(evidence), np.nan)

@@ -39,12 +39,7 @@ class Overtuning:
 
 
 def overtuning(path: Sequence[Step], *, minimize: bool) -> Overtuning:
-    """Judge a path after Schneider, Bischl and Feurer (2025), definitions 3.1 and 3.2.
-
-    Args:
-        path: at least the first incumbent.
-        minimize: whether less of the measure is better.
-    """
+    """Judge a path of one incumbent or more by Schneider, Bischl and Feurer (2025), definitions 3.1, 3.2."""
     sign = 1 if minimize else -1
     errors = [sign * step.test for step in path]
     lost, gained = errors[-1] - min(errors), errors[0] - min(errors)

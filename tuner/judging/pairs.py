@@ -55,12 +55,7 @@ class Estimate:
         """The recommended configuration's value over the repeats.
 
         Repeat r of two studies trains on the same split if they share their data, the seed of the search
-        and how often they were confirmed.
-
-        Args:
-            found: the confirmation.
-            seed: of the search.
-            trials: how many the study has by now.
+        and how often they were confirmed. `trials` is how many the study has by now.
         """
         values = [value for value in found.candidate(found.choice.recommended).values if value is not None]
         overlap = found.validation_rows / found.train_rows if found.redrawn else 0.0
@@ -79,13 +74,8 @@ class Estimate:
         """The search's best value with what is known of its error.
 
         Of folds and repeats that is stored, for folds with the correction of Nadeau and Bengio (2003): the
-        folds' training rows overlap. Of an accuracy it is that of a share of the validation rows.
-
-        Args:
-            spec: the study.
-            facts: what is stored of how it ran.
-            value: of its best trial; `nan` for none.
-            best: that trial's best reading.
+        folds' training rows overlap. Of an accuracy it is that of a share of the validation rows. `value` and
+        `best` are those of the best trial.
         """
         rows, task = facts.get("validation_rows"), facts.get("task", spec.data.task if spec.data else None)
         score = spec.trainer.score or {"classification": "accuracy", "regression": "r2"}.get(task, "")

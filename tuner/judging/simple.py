@@ -80,12 +80,7 @@ class BesideSimple:
 
 
 def beside_simple(verdict: Verdict, baselines: Sequence[Baseline]) -> BesideSimple | None:
-    """The trial to take beside the baselines; None where there are none.
-
-    Args:
-        verdict: the study's.
-        baselines: those that were trained beside its search.
-    """
+    """The trial to take beside the baselines of its search; None where there are none."""
     found, by_score = verdict.confirmation, verdict.metric.endswith("_score")
     if found is not None and found.test is not None and found.baselines:
         where = f"the {words.count(found.test.rows, 'locked row')}"

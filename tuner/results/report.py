@@ -161,11 +161,7 @@ def _figures(columns: Frame) -> Markup:
 
 
 def _entries(objectives: int) -> list[Mapping[str, Any]]:
-    """The figures of the shipped dashboard pages, each once; then the user's own figures.
-
-    Args:
-        objectives: how many the study has; see `FigureEntry.several_objectives` of the dashboard's pages.
-    """
+    """The figures of the shipped dashboard pages for a study of so many objectives; then the user's own."""
     pages = [tomllib.loads(path.read_text("utf-8")) for path in content.shipped("page").glob("*.toml")]
     pages = sorted((page for page in pages if page.get("of") != "trial"), key=lambda page: page["order"])
     found: dict[tuple[str, str], Mapping[str, Any]] = {}

@@ -22,9 +22,7 @@ WIDTH = 100
 def study_toml(table: Mapping[str, Any], *, head: Sequence[str] = ()) -> str:
     """Write a table so that `tomllib` reads it back as it was, keys without a value left out.
 
-    Args:
-        table: a study's table.
-        head: comment lines at the top.
+    `head` is lines of comment at the top.
     """
     blocks = ["\n".join(f"# {line}" for line in head)] if head else []
     blocks += _blocks((), table, StudySpec)
