@@ -75,7 +75,7 @@ def test_a_study_has_them_with_the_numbers_of_the_same_rows(table: Path) -> None
     found = start(table)
     assert [each.kind for each in found.baselines] == list(KINDS)
     constant, linear, trees = found.baselines
-    assert constant.named == f"always {constant.says}"
+    assert named(constant.kind, constant.says) == f"always {constant.says}"
     assert constant.val_score < linear.val_score
     assert linear.left_out is trees.left_out is None
     assert linear.rows == found.summary.facts["validation_rows"]

@@ -81,12 +81,10 @@ def import_trials(
 
 def read_history(known: Any, name: str | None) -> OptunaHistory:
     """The study of Optuna's in a file, the only one or that of a name, or a study in memory."""
-    if not isinstance(known, str | Path):
-        return read(known)
     try:
         return read(known)
     except SpecError:
-        if name is None:
+        if name is None or not isinstance(known, str | Path):
             raise
         return read(known, name)
 

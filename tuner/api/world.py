@@ -35,14 +35,15 @@ def world_size(planned: PreparedStudy, devices: Sequence[str], cores: int) -> tu
     As with rows, trials side by side must be `WORTH` times as fast in all: with fewer at a time, the
     sampler learns more of each.
     """
-    most = _count(devices, cores)
+    places = _places(devices, cores)
+    most = len(places)
     if most < 2:
         return 1, "there is one device"
     threads = planned.spec.trainer.threads
     threads = 1 if threads == "auto" else threads
     try:
         with redirect_stdout(io.StringIO()):  # what the trials print
-            alone_s = _epoch_s(planned, [Resources((device,), threads) for device in _spread(devices, most)])
+            alone_s = _epoch_s(planned, [Resources((place,), threads) for place in places])
             together_s = _epoch_s(planned, [Resources(tuple(devices), threads, most)])
     except Exception as error:
         logging.getLogger(__name__).debug("nothing could be measured", exc_info=error)
@@ -52,17 +53,13 @@ def world_size(planned: PreparedStudy, devices: Sequence[str], cores: int) -> tu
     return chosen, f"measured {sides}, {1 / together_s:,.3g} of one on {most}"
 
 
-def _count(devices: Sequence[str], cores: int) -> int:
+def _places(devices: Sequence[str], cores: int) -> list[str]:
+    """The device of each process that there is one for."""
     if tuple(devices) == ("cuda",):
         import torch
 
-        return torch.cuda.device_count()
-    return cores if tuple(devices) == ("cpu",) else len(devices)
-
-
-def _spread(devices: Sequence[str], most: int) -> list[str]:
-    names = [f"cuda:{at}" for at in range(most)] if tuple(devices) == ("cuda",) else list(devices)
-    return [names[at % len(names)] for at in range(most)]
+        return [f"cuda:{at}" for at in range(torch.cuda.device_count())]
+    return ["cpu"] * cores if tuple(devices) == ("cpu",) else list(devices)
 
 
 def _epoch_s(planned: PreparedStudy, each: Sequence[Resources]) -> float:

@@ -113,11 +113,6 @@ class Baseline:
         """Whether a score is no better than this one's."""
         return score >= self.val_score if self.score_falls else score <= self.val_score
 
-    @property
-    def named(self) -> str:
-        """What it is, in words: ``always 'no'``, ``the mean``, ``a linear model``, ``boosted trees``."""
-        return named(self.kind, self.says)
-
 
 @dataclass(frozen=True, slots=True)
 class Contest:
@@ -153,5 +148,5 @@ class Contest:
 
 
 def named(kind: str, says: str) -> str:
-    """See `Baseline.named`."""
+    """A baseline in words: ``always 'no'``, ``the mean``, ``a linear model``, ``boosted trees``."""
     return _NAMES.get(kind) or (f"always {says}" if says.startswith("'") else says)

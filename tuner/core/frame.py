@@ -71,7 +71,7 @@ class Frame:
     def of(
         cls,
         records: Sequence[TrialRecord],
-        curves: Mapping[int, Sequence[Reading]],
+        readings: ReadingColumns | Mapping[int, Sequence[Reading]],
         space: SearchSpace,
         objective: Objective | Objectives,
         name: str = "",
@@ -80,7 +80,8 @@ class Frame:
 
         Args:
             records: every trial, in any order.
-            curves: readings by trial number; those of trials that are not recorded are left out.
+            readings: all of them, or the curves by trial number; those of trials that are not recorded are
+                left out.
             space: what was searched.
             objective: what for.
             name: the study's name.
@@ -88,10 +89,10 @@ class Frame:
         objectives = Objectives.of(objective)
         records = sorted(records, key=lambda record: record.number)
         params = param_columns(space, [record.params for record in records])
-        readings = columns.of_curves(curves, objectives)
-        return cls.of_columns(
-            columns.of_records(records, objectives), readings, params, space, objectives, name
-        )
+        if not isinstance(readings, ReadingColumns):
+            readings = columns.of_curves(readings, objectives)
+        trials = columns.of_records(records, objectives)
+        return cls.of_columns(trials, readings, params, space, objectives, name)
 
     @classmethod
     def of_columns(

@@ -10,7 +10,6 @@ from typing import Any, Self
 from tuner.artifacts import Artifacts
 from tuner.core import garbage
 from tuner.core.baseline import Baseline
-from tuner.core.columns import of_records, param_columns
 from tuner.core.frame import Frame
 from tuner.core.trial import Origin, Reading, TrialRecord
 from tuner.errors import SpecError, StudyNotFound
@@ -93,14 +92,10 @@ def _completed(summary: StudySummary, records: list[TrialRecord]) -> list[TrialR
 
 def _frame(database: Database, summary: StudySummary, records: list[TrialRecord]) -> Frame:
     spec = summary.parsed
-    objectives, space = spec.objectives(), spec.search_space()
-    params = param_columns(space, [record.params for record in records])
+    objectives = spec.objectives()
     readings = database.readings(summary.name, objectives.names)
-    frame = Frame.of_columns(
-        of_records(records, objectives), readings, params, space, objectives, summary.name
-    )
     return replace(
-        frame,
+        Frame.of(records, readings, spec.search_space(), objectives, summary.name),
         score=Baseline.score_of(spec.trainer.score_name, summary.facts),
         task=str(summary.facts.get("task", "")),
     )
