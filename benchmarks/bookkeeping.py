@@ -131,7 +131,7 @@ def run_tuner(sampler: str, trials: int, epochs: int, folder: Path, url: str | N
             store=store,
             callbacks=callbacks.build(spec),
             objective=spec.primary_objective(),
-            budget=spec.limits(),
+            budget=spec.budget,
             keep=spec.trainer.keep,
             artifacts=store.artifacts,
             max_failures=spec.stop.max_failures,

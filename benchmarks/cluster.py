@@ -128,7 +128,7 @@ def drive(url: str, workers: int, ready: int, trials: int) -> list[float]:
                 store=store,
                 callbacks=callbacks.build(spec),
                 objective=spec.primary_objective(),
-                budget=spec.limits(),
+                budget=spec.budget,
                 keep=1,
                 artifacts=store.artifacts,
                 max_failures=1,

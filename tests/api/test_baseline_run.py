@@ -20,7 +20,7 @@ from tests.servers import until
 from tuner import child_process
 from tuner.api import baseline_run
 from tuner.api.baseline_run import BaselineProcess, BaselineRun
-from tuner.core.baseline import ALL, KINDS, Baseline
+from tuner.core.baseline import ALL, KINDS, Baseline, named
 from tuner.core.data_spec import DataSpec
 from tuner.data import locked
 from tuner.results import overview

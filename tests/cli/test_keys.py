@@ -8,13 +8,14 @@ from pydantic import BaseModel
 from tests.cli.program import Tune
 from tuner.cli.keys import documented, markdown
 from tuner.core.baseline import BaselinesSpec
+from tuner.core.budget import Budget
 from tuner.core.column_spec import ColumnSpec
 from tuner.core.sections import ConfirmSpec, NotifySpec, StopSpec
 from tuner.core.data_spec import DataSpec
 from tuner.core.objectives import ObjectiveSpec
 from tuner.core.space import Choice, Float, Int
 from tuner.core.space.section import SpaceSpec
-from tuner.core.spec import BudgetSpec, SearchSpec, TrackingSpec, TrainerSpec
+from tuner.core.spec import SearchSpec, TrackingSpec, TrainerSpec
 
 SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "[data]": (DataSpec,),
@@ -22,7 +23,7 @@ SECTIONS: dict[str, tuple[type[BaseModel], ...]] = {
     "[data.columns.<name>]": (ColumnSpec,),
     "[objective]": (ObjectiveSpec,),
     "[search]": (SearchSpec,),
-    "[budget]": (BudgetSpec,),
+    "[budget]": (Budget,),
     "[stop]": (StopSpec,),
     "[confirm]": (ConfirmSpec,),
     "[baselines]": (BaselinesSpec,),

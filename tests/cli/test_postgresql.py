@@ -73,7 +73,7 @@ def test_a_running_study_is_seen_and_steered_from_elsewhere(
         driver.communicate()
     study = tuner.load("far", storage=postgres_url)
     assert study.summary.state is StudyState.INTERRUPTED
-    assert study.summary.parsed.limits().trials == 100_001
+    assert study.summary.parsed.budget.trials == 100_001
     theirs = optuna.load_study(study_name="far", storage=postgres_url)
     assert [each.number for each in theirs.trials] == list(range(len(theirs.trials)))
     more = str(len(study.trials) + 2)

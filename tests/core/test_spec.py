@@ -242,4 +242,4 @@ def test_a_narrower_range_over_a_used_space_moves_the_defaults_that_it_brings() 
 
 def test_patience_alone_is_a_budget() -> None:
     table = {"budget": {"patience": 60}, "space": {"x": {"type": "int", "low": 0, "high": 9}}}
-    assert StudySpec.parse(table).limits().patience == 60
+    assert StudySpec.parse(table).budget.patience == 60

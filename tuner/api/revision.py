@@ -77,9 +77,8 @@ class SpecSource:
 
     def composed(self, name: str) -> StudySpec:
         """The study as the file has it now."""
-        return compose(self.file, name=name, target=self.target, metric=self.metric, settings=self.settings)[
-            0
-        ]
+        spec, _ = compose(self.file, name=name, target=self.target, metric=self.metric, settings=self.settings)
+        return spec
 
 
 def revised(

@@ -223,7 +223,7 @@ class Session:
                     store=recording,
                     callbacks=self.rules,
                     objective=spec.objectives(),
-                    budget=spec.limits(),
+                    budget=spec.budget,
                     keep=spec.trainer.keep,
                     artifacts=store.artifacts,
                     max_failures=spec.stop.max_failures,

@@ -93,17 +93,8 @@ class Baseline:
         # The first version did not store it, and knew one score of which less is better.
         falls = bool(table.get("score_falls", table["score"] == "rmse"))
         kind, why = str(table.get("kind", "constant")), table.get("left_out")
-        return cls(
-            str(table["says"]),
-            str(table["score"]),
-            loss,
-            score,
-            int(table["rows"]),
-            falls,
-            kind,
-            why,
-            *errors,
-        )
+        says, name, rows = str(table["says"]), str(table["score"]), int(table["rows"])
+        return cls(says, name, loss, score, rows, falls, kind, why, *errors)
 
     def to_table(self) -> dict[str, Any]:
         """JSON-ready."""

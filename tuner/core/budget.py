@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
+
+from pydantic import Field, model_validator
 
 from tuner.core import words
+from tuner.core.space.parameters import Section
 from tuner.core.trial import Objective
 
 AMOUNTS = ("trials", "seconds", "epochs")
@@ -38,28 +41,33 @@ class Spent:
     best: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """The limits of a study; the first one that is reached ends it.
+class Budget(Section):
+    """`[budget]`: when the study ends; the first limit reached does it.
 
-    Attributes:
-        trials: how many trials are started in all.
-        seconds: wall time in all; running trials are left for `tune resume`.
-        epochs: trial-epochs in all; likewise.
-        target: ends the study as soon as a trial's value is at least this good.
-        patience: no further trial is started once so many brought no gain; the engine counts them.
+    At the limits of seconds and epochs running trials are left for `tune resume`.
     """
 
-    trials: int | None = None
-    seconds: float | None = None
-    epochs: int | None = None
-    target: float | None = None
-    patience: int | None = None
+    trials: int | None = Field(None, ge=1, description="trials in all; 100 where the study has no [budget]")
+    seconds: float | None = Field(None, gt=0, description="wall time in all")
+    epochs: int | None = Field(None, ge=1, description="epochs in all, over all trials")
+    target: float | None = Field(None, description="ends when a trial's value is at least this good")
+    patience: int | None = Field(
+        None,
+        ge=1,
+        description="ends when so many trials brought no gain beyond the standard error of folds or repeats, "
+        "or no gain at all where neither tells one",
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.trials is self.seconds is self.epochs is self.target is self.patience is None:
+            raise ValueError("without limit; give trials, seconds, epochs, target or patience")
+        return self
 
     def raised(self, limits: Mapping[str, Any]) -> Budget:
         """This budget with those of the limits that are higher; what has none stays without."""
         now = {key: getattr(self, key) for key in limits}
-        return replace(self, **{k: v if v is None else max(v, limits[k]) for k, v in now.items()})
+        return self.model_copy(update={k: v if v is None else max(v, limits[k]) for k, v in now.items()})
 
     def room(self, spent: Spent) -> int | None:
         """How many more trials may be started; None for no limit."""

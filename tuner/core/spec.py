@@ -250,27 +250,6 @@ class SearchSpec(Section):
     seed: int = Field(0, ge=0, le=2**32 - 1, description="seed of everything random")
 
 
-class BudgetSpec(Section):
-    """`[budget]`: when the study ends; the first limit reached does it."""
-
-    trials: int | None = Field(None, ge=1, description="trials in all; 100 where the study has no [budget]")
-    seconds: float | None = Field(None, gt=0, description="wall time in all")
-    epochs: int | None = Field(None, ge=1, description="epochs in all, over all trials")
-    target: float | None = Field(None, description="ends when a trial's value is at least this good")
-    patience: int | None = Field(
-        None,
-        ge=1,
-        description="ends when so many trials brought no gain beyond the standard error of folds or repeats, "
-        "or no gain at all where neither tells one",
-    )
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.trials is self.seconds is self.epochs is self.target is self.patience is None:
-            raise ValueError("without limit; give trials, seconds, epochs, target or patience")
-        return self
-
-
 class TrackingSpec(Section):
     """`[tracking]`: programs that the study is copied to while it runs."""
 
@@ -306,7 +285,7 @@ class StudySpec(Section):
     trainer: TrainerSpec = TrainerSpec()
     objective: ObjectiveSpec = ObjectiveSpec()
     search: SearchSpec = SearchSpec()
-    budget: BudgetSpec = BudgetSpec(trials=100)
+    budget: Budget = Budget(trials=100)
     stop: StopSpec = StopSpec()
     confirm: ConfirmSpec = ConfirmSpec()
     baselines: BaselinesSpec = BaselinesSpec()
@@ -388,7 +367,3 @@ class StudySpec(Section):
         """
         table = self.to_table()
         return self.parse({**table, section: {**table.get(section, {}), **values}}, self.name)
-
-    def limits(self) -> Budget:
-        """`[budget]` as the engine takes it."""
-        return Budget(**self.budget.model_dump())

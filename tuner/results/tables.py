@@ -11,20 +11,9 @@ from tuner.core.trial import NUMBERS, Reading, TrialRecord
 from tuner.store import StudySummary
 
 _COLUMNS = {
-    *(
-        "number",
-        "state",
-        "value",
-        "epoch",
-        "epochs",
-        "best_epoch",
-        "seconds",
-        "interruptions",
-        "rule",
-        "reason",
-    ),
+    "number", "state", "value", "epoch", "epochs", "best_epoch", "seconds", "interruptions", "rule", "reason",
     *NUMBERS,
-}
+}  # fmt: skip
 """Columns other than a trainer's own numbers."""
 
 

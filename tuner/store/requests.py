@@ -131,7 +131,7 @@ def _require_higher(summary: StudySummary, limits: Mapping[str, Any]) -> None:
         raise SpecError(f"{summary.name}: which limit? Give one of {', '.join(AMOUNTS)}")
     if unknown := sorted(limits.keys() - set(AMOUNTS)):
         raise SpecError(f"{summary.name}: {', '.join(unknown)}: only {words.listed(AMOUNTS)} can be raised")
-    old, new = summary.parsed.limits(), summary.parsed.extended("budget", limits).limits()
+    old, new = summary.parsed.budget, summary.parsed.extended("budget", limits).budget
     for key in limits:
         before, after = getattr(old, key), getattr(new, key)
         if before is None:

@@ -311,7 +311,7 @@ def header(snapshot: LiveSnapshot, *, allows: bool = False) -> list[Component]:
             )
         )
     if allows and summary.is_driven:
-        items += _doing(snapshot.spec.limits())
+        items += _doing(snapshot.spec.budget)
     if summary.state is StudyState.INTERRUPTED and not summary.is_driven:
         items.append(html.Code(f"tune resume {quote(summary.name)}"))
     if not summary.is_driven:
@@ -367,7 +367,7 @@ def _doing(budget: Budget) -> list[Component]:
 
 def _left(snapshot: LiveSnapshot) -> str:
     """How much longer the study takes, by the limit that is reached first."""
-    summary, limits = snapshot.summary, snapshot.spec.limits()
+    summary, limits = snapshot.summary, snapshot.spec.budget
     if not summary.is_driven or summary.seconds <= 0:
         return ""
     over = sum(n for state, n in summary.counts.items() if state in ("finished", "stopped", "failed"))
