@@ -25,6 +25,9 @@ LEADERS = 5
 MOST_LEADERS = 20
 """The largest number of best trials: of a large study the best tenth, up to this many."""
 
+FEWEST_RANKED = 12
+"""Fewer trials show no correlation."""
+
 FEW_VALUES = 16
 """A parameter with at most this many values is looked at value by value."""
 
@@ -227,3 +230,23 @@ def values_of(space: SearchSpace, name: str) -> int:
     step = parameter.step or (1 if isinstance(parameter, Int) and not parameter.log else None)
     count = (parameter.high - parameter.low) / step + 1 if step else math.inf
     return math.floor(count + 1e-8) if count <= FEW_VALUES else 0
+
+
+def ranks(values: Floats) -> Floats:
+    """Ranks (N,) of finite values (N,), 1 for the lowest; the mean one for equal values."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    return np.asarray((ends - (counts - 1) / 2)[inverse], dtype=np.float64)
+
+
+def clearly_against(place: Floats, bad: Floats) -> float:
+    """How many standard errors Spearman's correlation of two columns (N,) lies below zero.
+
+    Its standard error is 1 / sqrt(N - 1) for independent columns.
+
+    Returns:
+        0 for too few trials, or where all values of a column are equal.
+    """
+    if len(place) < FEWEST_RANKED or len(np.unique(place)) < 2 or len(np.unique(bad)) < 2:
+        return 0.0
+    return float(-np.corrcoef(ranks(place), ranks(bad))[0, 1] * math.sqrt(len(place) - 1))

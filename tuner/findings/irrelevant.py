@@ -12,9 +12,8 @@ from tuner.core import words
 from tuner.core.columns import Floats
 from tuner.core.importances import Importances
 from tuner.core.space import Choice
-from tuner.findings.evidence import Evidence
+from tuner.findings.evidence import Evidence, clearly_against
 from tuner.findings.finding import Finding, Severity
-from tuner.findings.ranks import clearly_against
 
 FEWEST = 40
 """With fewer trials an effect may not be visible yet."""

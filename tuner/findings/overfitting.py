@@ -14,9 +14,8 @@ from tuner.core.columns import Bools, Floats
 from tuner.core.importances import Importances
 from tuner.core.overfitting import can_tell_onset, onsets
 from tuner.core.space import Choice
-from tuner.findings.evidence import Evidence
+from tuner.findings.evidence import Evidence, clearly_against
 from tuner.findings.finding import Finding, Severity, of_the_best
-from tuner.findings.ranks import clearly_against
 
 CLEAR = 3.0
 """Standard errors from which on a parameter has an effect: a chance of one in several hundred."""
