@@ -31,4 +31,6 @@ def test_an_imported_trial_is_not_in_the_way_of_the_best() -> None:
     own = TrialRecord(0, {"x": 0.5}, TrialState.FINISHED, 0.4, over_fits, 1, True)
     records = [own, imported(1, 0.3)]
     assert objectives.best_of(records) == own
-    assert Frame.of(records, {}, space, objectives).best == 0
+    frame = Frame.of(records, {}, space, objectives)
+    assert frame.best == 0
+    assert frame.rivals.tolist() == [True, False]

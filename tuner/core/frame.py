@@ -307,10 +307,13 @@ class Frame:
         return int(self._own_ranking[0]) if len(self._own_ranking) else None
 
     @cached_property
+    def rivals(self) -> Bools:
+        """(N,) which trials of this search may be the best: no imported one, nor is one in another's way."""
+        return self.of_best_kind(~self.trials.imported)
+
+    @cached_property
     def _own_ranking(self) -> Ints:
-        """`ranking` of this search's own trials: an imported one is never the best, nor in another's way."""
-        imported = self.trials.imported
-        return self.ranked(self.of_best_kind(~imported)) if imported.any() else self.ranking
+        return self.ranked(self.rivals) if self.trials.imported.any() else self.ranking
 
     @property
     def best_unfinished(self) -> int | None:

@@ -15,7 +15,7 @@ each to a share (after Agresti and Coull 1998), the worst row once more to a los
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -140,14 +140,18 @@ def spread(sums: Numbers, of: Callable[[Numbers], Numbers], pads: Numbers) -> Sp
         rest = own - own.mean(axis=0) - own.mean(axis=1, keepdims=True) + own.mean()
         both = float((rest**2).sum()) / ((models - 1) * max(rows - 1, 1)) / (models * rows)
         parts.append((max(float(each.var(ddof=1)) / models - both, 0.0), models - 1))
+    padded = float(of(sums.sum(axis=1) + pads.sum(axis=1)).mean())
+    return Spread(float(each.mean()), padded, *combined(parts))
+
+
+def combined(parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The standard error of a sum of independent variances, each with its degrees of freedom, and its own.
+
+    After Satterthwaite (1946).
+    """
     total = math.fsum(variance for variance, _ in parts)
     below = math.fsum(variance**2 / freedom for variance, freedom in parts)
-    return Spread(
-        float(each.mean()),
-        float(of(sums.sum(axis=1) + pads.sum(axis=1)).mean()),
-        math.sqrt(total),
-        total**2 / below if below else math.inf,
-    )
+    return math.sqrt(total), total**2 / below if below else math.inf
 
 
 def influences(sums: Numbers, of: Callable[[Numbers], Numbers], pads: Numbers | None = None) -> Numbers:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.judging.intervals import Numbers
+from tuner.judging.intervals import Numbers, combined
 
 _DRAWS = 8000
 """Random draws; enough to meet a level of 5 % to within 0.25 points."""
@@ -40,11 +40,8 @@ class Noise:
         return np.sqrt(_of_differences(sum((part for part, _ in self.parts), np.zeros((1, 1)))))
 
     def of_one(self, place: int) -> tuple[float, float]:
-        """The standard error of one mean, and its degrees of freedom, after Satterthwaite (1946)."""
-        variances = [(float(part[place, place]), freedom) for part, freedom in self.parts]
-        total = math.fsum(variance for variance, _ in variances)
-        below = math.fsum(variance**2 / freedom for variance, freedom in variances)
-        return math.sqrt(total), total**2 / below if below else math.inf
+        """The standard error of one mean, and its degrees of freedom."""
+        return combined([(float(part[place, place]), freedom) for part, freedom in self.parts])
 
     def drawn(self, pairs: Sequence[tuple[int, int]]) -> Numbers:
         """The t of each difference where all configurations are equal, (draws, pairs)."""

@@ -19,7 +19,7 @@ from tuner.core import words
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading
 from tuner.judging.confirmation import Confirmation
-from tuner.judging.intervals import SHARE, around
+from tuner.judging.intervals import SHARE, around, combined
 from tuner.judging.measures import scale_of
 
 LEVEL = 0.05
@@ -180,7 +180,7 @@ def welch(one: Estimate, two: Estimate) -> tuple[float, float] | None:
     a, b = one.error**2, two.error**2
     if a + b == 0:
         return 0.0, one.freedom + two.freedom
-    return math.sqrt(a + b), (a + b) ** 2 / (a**2 / one.freedom + b**2 / two.freedom)
+    return combined([(a, one.freedom), (b, two.freedom)])
 
 
 def _in_words(

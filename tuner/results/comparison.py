@@ -170,7 +170,7 @@ def _reached(sides: Sequence[ComparedStudy], frames: Sequence[Frame]) -> list[Co
     found = []
     for side, frame in zip(sides, frames, strict=True):
         own = ~frame.trials.imported
-        good = own & frame.standing & (frame.loss <= worst)
+        good = frame.rivals & (frame.loss <= worst)
         seconds, epochs = (progress(frame, axis) for axis in ("seconds", "epochs"))
         known = np.flatnonzero(good & np.isfinite(seconds) & np.isfinite(epochs))
         if not len(known):

@@ -72,7 +72,7 @@ def answers(frame: Frame, verdict: Verdict, baselines: Sequence[Baseline] = ()) 
 def improvement(frame: Frame) -> Answer:
     """Whether the best value fell within the newest trials."""
     asked = "Does the search still improve?"
-    rows = np.flatnonzero(frame.standing)
+    rows = np.flatnonzero(frame.rivals)
     lowest = np.minimum.accumulate(frame.loss[rows])
     numbers = frame.trials.number[rows]
     total = len(frame)
