@@ -19,8 +19,8 @@ from uuid import uuid4
 from sqlalchemy import create_engine, text
 
 import tuner
-from tuner.api.stored import summaries
 from tuner.api.compressing import compression
+from tuner.api.stored import summaries
 from tuner.core.budget import StudyState
 from tuner.core.trial import Reading, TrialRecord
 from tuner.store import Database

@@ -20,8 +20,8 @@ from tuner.core.spec import StudySpec
 from tuner.data import locked
 from tuner.data.split import divide
 from tuner.errors import SpecError, StudyNotFound, TrialError
-from tuner.judging.measures import calibration_error
 from tuner.judging.confirmation import Confirmation
+from tuner.judging.measures import calibration_error
 from tuner.judging.sentences import sentences
 from tuner.store import Database
 

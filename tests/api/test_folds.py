@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 
 import tuner
-from tuner.results import brief
 from tuner.cli.contract import trial_table
 from tuner.cli.summary import beside
 from tuner.core import words
 from tuner.errors import DataError, SpecError
+from tuner.results import brief
 from tuner.results.report import page
 
 pytestmark = pytest.mark.usefixtures("forked_workers")

@@ -10,10 +10,10 @@ import pytest
 
 import tuner
 from tuner.api.stored import verify
-from tuner.results import brief
 from tuner.cli.summary import front_table
 from tuner.core.trial import Reading, TrialState
 from tuner.judging.sentences import sentences
+from tuner.results import brief
 from tuner.results.report import page
 
 DIGITS = {

@@ -9,8 +9,8 @@ import optuna
 import pytest
 
 import tuner
-from tuner.api.stored import summaries, verify
 from tests.findings.trained import RATE
+from tuner.api.stored import summaries, verify
 from tuner.errors import SpecError, StudyExists, StudyLocked, StudyNotFound
 from tuner.store import Database
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import tuner
-from tuner.results import brief
 from tuner.cli.summary import print_summary
 from tuner.core.spec import StudySpec
+from tuner.results import brief
 from tuner.store import Database, database_reads, read
 from tuner.store.records import records
 

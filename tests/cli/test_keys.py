@@ -10,9 +10,9 @@ from tuner.cli.keys import documented, markdown
 from tuner.core.baseline import BaselinesSpec
 from tuner.core.budget import Budget
 from tuner.core.column_spec import ColumnSpec
-from tuner.core.sections import ConfirmSpec, NotifySpec, StopSpec
 from tuner.core.data_spec import DataSpec
 from tuner.core.objectives import ObjectiveSpec
+from tuner.core.sections import ConfirmSpec, NotifySpec, StopSpec
 from tuner.core.space import Choice, Float, Int
 from tuner.core.space.section import SpaceSpec
 from tuner.core.spec import SearchSpec, TrackingSpec, TrainerSpec

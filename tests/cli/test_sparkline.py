@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -35,5 +36,7 @@ def test_a_long_curve_ends_with_its_last_value() -> None:
 def test_what_is_not_finite_is_marked_and_does_not_stretch_the_scale() -> None:
     curve = [1.0, math.inf, 2.0, math.nan]
     assert sparkline.span(curve) == (1.0, 2.0)
-    assert sparkline.sparkline(curve, 9, *sparkline.span(curve)) == f"{sparkline.BLOCKS[0]}!{sparkline.BLOCKS[-1]}!"
-
+    assert (
+        sparkline.sparkline(curve, 9, *sparkline.span(curve))
+        == f"{sparkline.BLOCKS[0]}!{sparkline.BLOCKS[-1]}!"
+    )

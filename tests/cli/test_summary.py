@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import tuner
-from tuner.results import brief
 from tuner.judging.sentences import sentences
+from tuner.results import brief
 
 
 @pytest.fixture

@@ -24,9 +24,10 @@ def curve(train: Floats, val: Floats) -> list[Reading]:
 def test_a_curve_turns_where_validation_rises_while_training_falls() -> None:
     found = onset(curve(TRAIN, TURNING))
     assert found is not None
-    assert found.epoch == 8
+    epoch, rise = found
+    assert epoch == 8
     low, end = float(np.mean(TURNING[7:10])), float(np.mean(TURNING[-3:]))
-    assert found.rise == pytest.approx((end - low) / low, rel=1e-9)
+    assert rise == pytest.approx((end - low) / low, rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -59,9 +60,7 @@ def test_curves_beside_others_turn_where_they_turn_alone(curves: list[list[tuple
     at, rise = onsets(whole[:, 1], whole[:, 0], np.array([len(each) for each in curves], np.int64))
     for place, risen, each in zip(at.tolist(), rise.tolist(), curves, strict=True):
         alone = onset([Reading(n, *pair) for n, pair in enumerate(each, 1)])
-        assert (None if alone is None else (alone.epoch, alone.rise)) == (
-            None if place < 0 else (place + 1, risen)
-        )
+        assert alone == (None if place < 0 else (place + 1, risen))
 
 
 def test_the_gap_is_told_at_the_best_epoch_and_at_the_last() -> None:

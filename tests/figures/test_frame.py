@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.figures.parts import curve, frame, losses, record, space
-from tuner.core.columns import moments, param_columns
 from tests.fronts import front
+from tuner.core.columns import moments, param_columns
 from tuner.core.importances import Importances
 from tuner.core.objectives import Constraint, Objectives
 from tuner.core.reading_columns import ReadingColumns

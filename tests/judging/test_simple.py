@@ -6,7 +6,7 @@ import pytest
 
 from tests.judging.made import candidate, confirmed, record, verdict
 from tuner.core.baseline import Baseline
-from tuner.judging.confirmation import Tested, TestedBaseline
+from tuner.judging import confirmation
 from tuner.judging.intervals import Interval
 from tuner.judging.simple import beside_simple
 
@@ -55,10 +55,12 @@ def test_without_a_loss_that_is_comparable_the_score_alone_is_told() -> None:
 def test_once_confirmed_the_locked_rows_count(baselines: tuple[Baseline, ...]) -> None:
     found = confirmed([candidate(1, 0.2, 0.21, 0.22, 0.2), candidate(0, 0.5, 0.5, 0.51, 0.49)])
     simple = (
-        TestedBaseline("linear", "linear", 3, around(0.4), around(0.8), around(0.2), around(0.1)),
-        TestedBaseline("boosted_trees", "boosted trees", left_out="scikit-learn says: no"),
+        confirmation.TestedBaseline(
+            "linear", "linear", 3, around(0.4), around(0.8), around(0.2), around(0.1)
+        ),
+        confirmation.TestedBaseline("boosted_trees", "boosted trees", left_out="scikit-learn says: no"),
     )
-    found = replace(found, test=Tested(50, around(0.2), around(0.9)), baselines=simple)
+    found = replace(found, test=confirmation.Tested(50, around(0.2), around(0.9)), baselines=simple)
     records = [record(0, 0.5), record(1, 0.2)]
     told = beside_simple(verdict(records, found), baselines)
     assert told is not None

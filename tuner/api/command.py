@@ -20,7 +20,11 @@ _OPTIONS = {
 
 
 def options(
-    trials: int | None, seconds: float | None, workers: int | None, device: str | None, cluster: str | None = None
+    trials: int | None,
+    seconds: float | None,
+    workers: int | None,
+    device: str | None,
+    cluster: str | None = None,
 ) -> dict[str, Any]:
     """The keys that these options of `start` and `resume` set."""
     where = {} if cluster is None else {"trainer.executor": "ray", "trainer.cluster": cluster}

@@ -17,8 +17,8 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 from tuner.core import words
-from tuner.core.sections import NotifySpec, Occasion
 from tuner.core.ports import Observer, Status
+from tuner.core.sections import NotifySpec, Occasion
 from tuner.core.spec import StudySpec
 from tuner.core.trial import TrialState
 from tuner.errors import described

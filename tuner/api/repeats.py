@@ -100,9 +100,12 @@ class Repeats:
             summary: the study.
             records: its trials.
             number: counts its confirmations, from 1.
-            top: how many of the best, and `repeats` how often each; None: as the study says.
+            top: how many of the best; None: as the study says.
+            repeats: how often each; likewise.
             stored: the study of the repeats, where it was begun.
-            data: as `prepare` takes it, as what follows.
+            data: as `prepare` takes it.
+            trainer: likewise.
+            check: likewise.
 
         Raises:
             TrialError: no trial has a valid value.

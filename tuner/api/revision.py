@@ -77,7 +77,9 @@ class SpecSource:
 
     def composed(self, name: str) -> StudySpec:
         """The study as the file has it now."""
-        spec, _ = compose(self.file, name=name, target=self.target, metric=self.metric, settings=self.settings)
+        spec, _ = compose(
+            self.file, name=name, target=self.target, metric=self.metric, settings=self.settings
+        )
         return spec
 
 
@@ -93,9 +95,10 @@ def revised(
 
     Args:
         summary: the stored study.
-        study: as it is now, with `trainer` and `data` from Python; None: the file it was started from, where
-            that has changed since.
+        study: as it is now; None: the file it was started from, where that has changed since.
         allow: take changes over; False: go on as it is stored; None: refuse them.
+        trainer: a function from Python.
+        data: arrays from Python.
 
     Raises:
         SpecError: something has changed that was not allowed, or never can; names all of it.
@@ -134,10 +137,13 @@ def raised(summary: StudySummary, spec: StudySpec, asked: Mapping[str, Any]) -> 
         SpecError: a limit was given that leaves nothing to do, though a higher one is used up already.
     """
     found = spec
-    for key, value in asked.items():
-        section, _, name = key.partition(".")
-        if value is not None:
-            found = found.extended(section, {name: value})
+    if any(value is not None for value in asked.values()):
+        table = spec.to_table()
+        for key, value in asked.items():
+            section, _, name = key.partition(".")
+            if value is not None:
+                table[section] = {**table[section], name: value}
+        found = StudySpec.parse(table, summary.name)
     if not is_used_up(summary, found):
         return found
     trials, seconds = asked["budget.trials"], asked["budget.seconds"]

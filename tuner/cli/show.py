@@ -107,6 +107,7 @@ def interrupted(records: Sequence[TrialRecord]) -> str:
 
 def endings(records: Sequence[TrialRecord]) -> list[tuple[str, int]]:
     """How trials ended and how many did so, the most frequent first."""
+
     def told(record: TrialRecord) -> str:
         if record.origin is Origin.IMPORTED:
             return "imported"

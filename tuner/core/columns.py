@@ -38,10 +38,12 @@ class _Rows:
         """The rows of these indices, or under this mask."""
         kind: Any = type(self)
         whole = {each.name: getattr(self, each.name) for each in fields(self)}
-        taken: Self = kind(**{
-            name: {n: c[rows] for n, c in column.items()} if isinstance(column, Mapping) else column[rows]
-            for name, column in whole.items()
-        })
+        taken: Self = kind(
+            **{
+                name: {n: c[rows] for n, c in column.items()} if isinstance(column, Mapping) else column[rows]
+                for name, column in whole.items()
+            }
+        )
         return taken
 
 

@@ -31,9 +31,9 @@ def sentence(error: Any, root: type[BaseModel] | None, prefix: str = "") -> str:
 
 
 def _known_keys(loc: tuple[Any, ...], root: type[BaseModel] | None) -> list[str]:
-    if root is not None and loc[0] in root.model_fields and len(loc) == 2:
-        if (section := section_of(root.model_fields[str(loc[0])])) is not None:
-            return list(section.model_fields)
+    field = root.model_fields.get(str(loc[0])) if root is not None and len(loc) == 2 else None
+    if field is not None and (section := section_of(field)) is not None:
+        return list(section.model_fields)
     if loc[:2] == ("data", "columns") and len(loc) == 4:
         return list(ColumnSpec.model_fields)
     kinds: dict[Any, type[BaseModel]] = {"float": Float, "int": Int, "choice": Choice}

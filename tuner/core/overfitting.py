@@ -53,7 +53,7 @@ class Overfitting:
 
 
 def onset(curve: Sequence[Reading]) -> tuple[int, float] | None:
-    """The epoch from which a curve over-fits, and the rise; None where it does not, or is too short to tell."""
+    """The epoch from which a curve over-fits, and its rise; None where it does not, or is too short."""
     val, train = (np.array([r.get(name) for r in curve], np.float64) for name in ("val_loss", "train_loss"))
     at, rise = onsets(val, train, np.array([len(curve)]))
     return (curve[at[0]].epoch, float(rise[0])) if at[0] >= 0 else None

@@ -90,7 +90,8 @@ def beside_simple(verdict: Verdict, baselines: Sequence[Baseline]) -> BesideSimp
         return None
     first = SimpleRow(named_trial(verdict.best.number), _number(best.val_loss), _number(best.val_score))
     others = [
-        SimpleRow(named(b.kind, b.says), _number(b.val_loss), _number(b.val_score), left_out=b.left_out) for b in baselines
+        SimpleRow(named(b.kind, b.says), _number(b.val_loss), _number(b.val_score), left_out=b.left_out)
+        for b in baselines
     ]
     rows = (first, *_sorted(others, by_score, falls=baselines[0].score_falls))
     where = f"the {words.count(baselines[0].rows, 'validation row')}"

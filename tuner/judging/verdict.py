@@ -109,7 +109,9 @@ class Verdict:
         Args:
             frame: the study.
             record: gives a trial by its number; its parameters are not looked at.
-            confirmation: see `Verdict`, as what follows.
+            confirmation: see `Verdict`.
+            score_falls: likewise.
+            is_running: likewise.
         """
         trials, objectives = frame.trials, frame.objectives
         best, unfinished = (

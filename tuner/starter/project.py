@@ -1,6 +1,7 @@
 """Writes a new project, a study, or what starts a cluster: all of its files or none.
 
-Called by `tune init` and `tune cluster init`. The contents lie in `files/` as they are written; the tests run the project.
+Called by `tune init` and `tune cluster init`. The contents lie in `files/` as they are written; the tests
+run the project.
 """
 
 from __future__ import annotations
