@@ -20,8 +20,8 @@ from tuner.trainers.torch import array_losses
 from tuner.trainers.torch.context import builder, default_model
 from tuner.trainers.torch.costs import IN_RUNTIME
 from tuner.trainers.torch.costs import NAMES as COSTS
-from tuner.trainers.torch.recipe import INT8, NAMES, NETWORK, TAUGHT, range_faults
-from tuner.trainers.torch.shipped import SHIPPED, taking
+from tuner.trainers.torch.recipe import INT8, NAMES, TAUGHT, range_faults
+from tuner.trainers.torch.shipped import NETWORK, SHIPPED, taking
 from tuner.trainers.torch.teacher import Teacher
 
 ONNX = ("onnx", "onnxruntime")

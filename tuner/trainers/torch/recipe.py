@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
-from typing import Literal, Self
+from typing import Annotated, Literal, Self, get_type_hints
 
 from tuner import registry
 from tuner.core.dataset import InputKind
@@ -27,6 +27,71 @@ FULL = "full"
 
 INT8 = "int8"
 """The quantization to 8-bit integers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """The numbers a setting may have."""
+
+    low: float
+    high: float = float("inf")
+    below: bool = False
+    whole: bool = False
+    also: tuple[str, ...] = ()
+
+    def fault(self, value: Value) -> str | None:
+        """What is wrong with a value; None when nothing is."""
+        if value in self.also or (self._is_number(value) and self._holds(float(value))):
+            return None
+        return f"{value!r} makes no sense; give {self._words()}"
+
+    def _is_number(self, value: Value) -> bool:
+        return isinstance(value, int if self.whole else int | float) and not isinstance(value, bool)
+
+    def _holds(self, value: float) -> bool:
+        return self.low <= value and (value < self.high if self.below else value <= self.high)
+
+    def _words(self) -> str:
+        kind = "a whole number" if self.whole else "a number"
+        top = f" and {'below' if self.below else 'at most'} {self.high:g}"
+        words = f"{kind} of at least {self.low:g}{top if self.high < float('inf') else ''}"
+        return " or ".join([words, *(f'"{name}"' for name in self.also)])
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names, or the truth values, a setting may have."""
+
+    known: tuple[Value, ...]
+
+    def fault(self, value: Value) -> str | None:
+        """What is wrong with a value; None when nothing is."""
+        if any(type(value) is type(name) and value == name for name in self.known):
+            return None
+        return f"unknown name {value!r}; {near(str(value), (str(name).lower() for name in self.known))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What is registered in a group, or a reference to a function or class."""
+
+    group: str
+
+    def fault(self, value: Value) -> str | None:
+        """What is wrong with a value; None when nothing is."""
+        if not isinstance(value, str):
+            return f"{value!r} is no name; give one, or package.module:attr or ./file.py:attr"
+        try:
+            found = registry.load(value, self.group)
+        except PluginError as error:
+            return str(error)
+        return None if callable(found) or ":" not in value else f"{value} is no function and no class"
+
+
+_NOT_NEGATIVE, _SHARE, _COUNT = Range(0), Range(0, 1, below=True), Range(0, whole=True)
+_SWITCH = Names((True, False))
+_INITS = ("small_normal", "xavier_uniform", "xavier_normal", "he_uniform", "he_normal", "orthogonal")
+_ACTIVATIONS = ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "gelu", "silu")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,71 +173,71 @@ class Recipe:
             what predicts later; it trains as ever.
     """
 
-    learning_rate: float = 1e-3
-    optimizer: str = "adam"
-    momentum: float = 0.9
-    beta1: float = 0.9
-    beta2: float = 0.999
-    rms_decay: float = 0.99
-    epsilon: float = 1e-8
-    schedule: str = "constant"
-    warmup: float = 0.0
-    step_decay: float = 0.3
-    step_drops: int = 2
-    exponential_decay: float = 0.05
-    one_cycle_rise: float = 0.3
-    restarts: int = 2
-    restart_growth: float = 2.0
-    plateau_factor: float = 0.3
-    plateau_patience: int = 2
-    clipping: str = "none"
-    clip_norm: float = 1.0
-    clip_value: float = 0.5
-    clip_parameters: float = 0.0
-    ema: float = 0.0
-    batch_size: int | Literal["full"] = 32
-    accumulation: int = 1
-    l1: float = 0.0
-    l2: float = 0.0
-    weight_decay: float = 0.0
-    dropout: float = 0.0
-    label_smoothing: float = 0.0
-    input_noise: float = 0.0
-    init: str = "he_uniform"
-    init_gain: float = 1.0
-    width: int = 32
-    depth: int = 2
-    activation: str = "relu"
-    layer_norm: bool = False
-    batch_norm: bool = False
-    kernel_size: int = 3
-    pooling: str | None = None
-    residual: bool = False
-    dense_units: int = 0
-    cell: str = "gru"
-    bidirectional: bool = False
-    heads: int = 4
-    token_size: int = 32
-    embedding_size: int = 0
-    scaling: str | None = None
-    image_crop: float = 0.0
-    image_rotation: float = 0.0
-    image_shift: int = 0
-    image_flip: bool = False
-    image_flip_vertical: bool = False
-    image_brightness: float = 0.0
-    image_contrast: float = 0.0
-    image_saturation: float = 0.0
-    image_cutout: int = 0
-    time_shift: int = 0
-    token_dropout: float = 0.0
-    mixup: float = 0.0
-    class_weight: str | None = None
-    pruned: float = 0.0
-    from_scratch: bool = False
-    distil_weight: float = 0.0
-    distil_temperature: float = 2.0
-    quantization: str = "none"
+    learning_rate: Annotated[float, _NOT_NEGATIVE] = 1e-3
+    optimizer: Annotated[str, Registered(OPTIMIZERS)] = "adam"
+    momentum: Annotated[float, _SHARE] = 0.9
+    beta1: Annotated[float, _SHARE] = 0.9
+    beta2: Annotated[float, _SHARE] = 0.999
+    rms_decay: Annotated[float, _SHARE] = 0.99
+    epsilon: Annotated[float, _NOT_NEGATIVE] = 1e-8
+    schedule: Annotated[str, Registered(SCHEDULES)] = "constant"
+    warmup: Annotated[float, _SHARE] = 0.0
+    step_decay: Annotated[float, Range(0, 1)] = 0.3
+    step_drops: Annotated[int, Range(1, whole=True)] = 2
+    exponential_decay: Annotated[float, Range(1e-12, 1)] = 0.05
+    one_cycle_rise: Annotated[float, _SHARE] = 0.3
+    restarts: Annotated[int, _COUNT] = 2
+    restart_growth: Annotated[float, Range(1)] = 2.0
+    plateau_factor: Annotated[float, Range(1e-12, 1)] = 0.3
+    plateau_patience: Annotated[int, _COUNT] = 2
+    clipping: Annotated[str, Names(("none", "norm", "value"))] = "none"
+    clip_norm: Annotated[float, Range(1e-12)] = 1.0
+    clip_value: Annotated[float, Range(1e-12)] = 0.5
+    clip_parameters: Annotated[float, _NOT_NEGATIVE] = 0.0
+    ema: Annotated[float, _SHARE] = 0.0
+    batch_size: Annotated[int | Literal["full"], Range(1, whole=True, also=(FULL,))] = 32
+    accumulation: Annotated[int, Range(1, whole=True)] = 1
+    l1: Annotated[float, _NOT_NEGATIVE] = 0.0
+    l2: Annotated[float, _NOT_NEGATIVE] = 0.0
+    weight_decay: Annotated[float, _NOT_NEGATIVE] = 0.0
+    dropout: Annotated[float, _SHARE] = 0.0
+    label_smoothing: Annotated[float, _SHARE] = 0.0
+    input_noise: Annotated[float, _NOT_NEGATIVE] = 0.0
+    init: Annotated[str, Names(_INITS)] = "he_uniform"
+    init_gain: Annotated[float, _NOT_NEGATIVE] = 1.0
+    width: Annotated[int, Range(1, whole=True)] = 32
+    depth: Annotated[int, _COUNT] = 2
+    activation: Annotated[str, Names(_ACTIVATIONS)] = "relu"
+    layer_norm: Annotated[bool, _SWITCH] = False
+    batch_norm: Annotated[bool, _SWITCH] = False
+    kernel_size: Annotated[int, Range(1, whole=True)] = 3
+    pooling: Annotated[str | None, Names(("last", "max", "mean"))] = None
+    residual: Annotated[bool, _SWITCH] = False
+    dense_units: Annotated[int, _COUNT] = 0
+    cell: Annotated[str, Names(("gru", "lstm", "rnn"))] = "gru"
+    bidirectional: Annotated[bool, _SWITCH] = False
+    heads: Annotated[int, Range(1, whole=True)] = 4
+    token_size: Annotated[int, Range(1, whole=True)] = 32
+    embedding_size: Annotated[int, _COUNT] = 0
+    scaling: Annotated[str | None, Names(SCALINGS)] = None
+    image_crop: Annotated[float, _SHARE] = 0.0
+    image_rotation: Annotated[float, Range(0, 180)] = 0.0
+    image_shift: Annotated[int, _COUNT] = 0
+    image_flip: Annotated[bool, _SWITCH] = False
+    image_flip_vertical: Annotated[bool, _SWITCH] = False
+    image_brightness: Annotated[float, _NOT_NEGATIVE] = 0.0
+    image_contrast: Annotated[float, Range(0, 1)] = 0.0
+    image_saturation: Annotated[float, Range(0, 1)] = 0.0
+    image_cutout: Annotated[int, _COUNT] = 0
+    time_shift: Annotated[int, _COUNT] = 0
+    token_dropout: Annotated[float, _SHARE] = 0.0
+    mixup: Annotated[float, _NOT_NEGATIVE] = 0.0
+    class_weight: Annotated[str | None, Names(KINDS)] = None
+    pruned: Annotated[float, _SHARE] = 0.0
+    from_scratch: Annotated[bool, _SWITCH] = False
+    distil_weight: Annotated[float, Range(0, 1)] = 0.0
+    distil_temperature: Annotated[float, Range(1)] = 2.0
+    quantization: Annotated[str, Names(("none", INT8))] = "none"
 
     @classmethod
     def of(cls, params: Params) -> Self:
@@ -210,15 +275,6 @@ DEFAULT_FOR: Mapping[str, Mapping[str, float]] = {
 }
 """Defaults that depend on the optimizer; Adam's decay is decoupled in adamw alone unless it is searched."""
 
-NETWORK: frozenset[str] = frozenset(
-    {
-        "width", "depth", "activation", "layer_norm", "batch_norm", "dropout", "embedding_size",
-        "kernel_size", "pooling", "residual", "dense_units", "cell", "bidirectional", "heads", "token_size",
-        "pruned",
-    }
-)  # fmt: skip
-"""What only the shipped networks read; in a network of one's own these names are free."""
-
 AUGMENTATIONS: Mapping[InputKind, tuple[str, ...]] = {
     InputKind.TABLE: ("input_noise",),
     InputKind.IMAGE: (
@@ -233,134 +289,8 @@ AUGMENTATIONS: Mapping[InputKind, tuple[str, ...]] = {
 The other settings have no meaning for a kind.
 """
 
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """The numbers a setting may have."""
-
-    low: float
-    high: float = float("inf")
-    below: bool = False
-    whole: bool = False
-    also: tuple[str, ...] = ()
-
-    def fault(self, value: Value) -> str | None:
-        """What is wrong with a value; None when nothing is."""
-        if value in self.also or (self._is_number(value) and self._holds(float(value))):
-            return None
-        return f"{value!r} makes no sense; give {self._words()}"
-
-    def _is_number(self, value: Value) -> bool:
-        return isinstance(value, int if self.whole else int | float) and not isinstance(value, bool)
-
-    def _holds(self, value: float) -> bool:
-        return self.low <= value and (value < self.high if self.below else value <= self.high)
-
-    def _words(self) -> str:
-        kind = "a whole number" if self.whole else "a number"
-        top = f" and {'below' if self.below else 'at most'} {self.high:g}"
-        words = f"{kind} of at least {self.low:g}{top if self.high < float('inf') else ''}"
-        return " or ".join([words, *(f'"{name}"' for name in self.also)])
-
-
-@dataclass(frozen=True, slots=True)
-class Names:
-    """The names, or the truth values, a setting may have."""
-
-    known: tuple[Value, ...]
-
-    def fault(self, value: Value) -> str | None:
-        """What is wrong with a value; None when nothing is."""
-        if any(type(value) is type(name) and value == name for name in self.known):
-            return None
-        return f"unknown name {value!r}; {near(str(value), (str(name).lower() for name in self.known))}"
-
-
-@dataclass(frozen=True, slots=True)
-class Registered:
-    """What is registered in a group, or a reference to a function or class."""
-
-    group: str
-
-    def fault(self, value: Value) -> str | None:
-        """What is wrong with a value; None when nothing is."""
-        if not isinstance(value, str):
-            return f"{value!r} is no name; give one, or package.module:attr or ./file.py:attr"
-        try:
-            found = registry.load(value, self.group)
-        except PluginError as error:
-            return str(error)
-        return None if callable(found) or ":" not in value else f"{value} is no function and no class"
-
-
 LIMITS: Mapping[str, Range | Names | Registered] = {
-    "learning_rate": Range(0),
-    "optimizer": Registered(OPTIMIZERS),
-    "momentum": Range(0, 1, below=True),
-    "beta1": Range(0, 1, below=True),
-    "beta2": Range(0, 1, below=True),
-    "rms_decay": Range(0, 1, below=True),
-    "epsilon": Range(0),
-    "schedule": Registered(SCHEDULES),
-    "warmup": Range(0, 1, below=True),
-    "step_decay": Range(0, 1),
-    "step_drops": Range(1, whole=True),
-    "exponential_decay": Range(1e-12, 1),
-    "one_cycle_rise": Range(0, 1, below=True),
-    "restarts": Range(0, whole=True),
-    "restart_growth": Range(1),
-    "plateau_factor": Range(1e-12, 1),
-    "plateau_patience": Range(0, whole=True),
-    "clipping": Names(("none", "norm", "value")),
-    "clip_norm": Range(1e-12),
-    "clip_value": Range(1e-12),
-    "clip_parameters": Range(0),
-    "ema": Range(0, 1, below=True),
-    "batch_size": Range(1, whole=True, also=(FULL,)),
-    "accumulation": Range(1, whole=True),
-    "l1": Range(0),
-    "l2": Range(0),
-    "weight_decay": Range(0),
-    "dropout": Range(0, 1, below=True),
-    "label_smoothing": Range(0, 1, below=True),
-    "input_noise": Range(0),
-    "init": Names(
-        ("small_normal", "xavier_uniform", "xavier_normal", "he_uniform", "he_normal", "orthogonal")
-    ),
-    "init_gain": Range(0),
-    "width": Range(1, whole=True),
-    "depth": Range(0, whole=True),
-    "activation": Names(("identity", "sigmoid", "tanh", "relu", "leaky_relu", "gelu", "silu")),
-    "layer_norm": Names((True, False)),
-    "batch_norm": Names((True, False)),
-    "kernel_size": Range(1, whole=True),
-    "pooling": Names(("last", "max", "mean")),
-    "residual": Names((True, False)),
-    "dense_units": Range(0, whole=True),
-    "cell": Names(("gru", "lstm", "rnn")),
-    "bidirectional": Names((True, False)),
-    "heads": Range(1, whole=True),
-    "token_size": Range(1, whole=True),
-    "embedding_size": Range(0, whole=True),
-    "scaling": Names(SCALINGS),
-    "image_crop": Range(0, 1, below=True),
-    "image_rotation": Range(0, 180),
-    "image_shift": Range(0, whole=True),
-    "image_flip": Names((True, False)),
-    "image_flip_vertical": Names((True, False)),
-    "image_brightness": Range(0),
-    "image_contrast": Range(0, 1),
-    "image_saturation": Range(0, 1),
-    "image_cutout": Range(0, whole=True),
-    "time_shift": Range(0, whole=True),
-    "token_dropout": Range(0, 1, below=True),
-    "mixup": Range(0),
-    "class_weight": Names(KINDS),
-    "pruned": Range(0, 1, below=True),
-    "from_scratch": Names((True, False)),
-    "distil_weight": Range(0, 1),
-    "distil_temperature": Range(1),
-    "quantization": Names(("none", INT8)),
+    name: hint.__metadata__[0] for name, hint in get_type_hints(Recipe, include_extras=True).items()
 }
 """What each setting may be."""
 

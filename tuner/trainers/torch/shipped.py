@@ -14,7 +14,7 @@ class ShippedNetwork:
 
     Attributes:
         kinds: the inputs that it takes.
-        settings: those of `recipe.NETWORK` that it reads.
+        settings: the parameters of the recipe that shape it.
         poolings: how it sums up what it has found, the default first; none where it has nothing to sum up.
     """
 
@@ -53,6 +53,9 @@ SHIPPED: Mapping[str, ShippedNetwork] = {
     "transformer": ShippedNetwork(_STEPS, _COMMON | {"heads", "pooling"}, ("mean", "max")),
 }
 """The networks whose parameters and first weights are the recipe's."""
+
+NETWORK: frozenset[str] = frozenset[str]().union(*(network.settings for network in SHIPPED.values()))
+"""The settings that only these networks read; in a network of one's own their names are free."""
 
 
 def taking(kind: InputKind) -> list[str]:

@@ -37,9 +37,9 @@ from tuner.trainers.torch.failures import failure, threads
 from tuner.trainers.torch.fused import row_recipe
 from tuner.trainers.torch.model import write
 from tuner.trainers.torch.rates import shares
-from tuner.trainers.torch.recipe import NETWORK, Recipe
+from tuner.trainers.torch.recipe import Recipe
 from tuner.trainers.torch.schedule import Plateau
-from tuner.trainers.torch.shipped import SHIPPED
+from tuner.trainers.torch.shipped import NETWORK, SHIPPED
 from tuner.trainers.torch.stacked_epoch import StackedEpoch
 from tuner.trainers.torch.stacked_row import StackedRow
 from tuner.trainers.torch.start import network_of
