@@ -77,7 +77,7 @@ def table_of(model: TorchModel | SklearnModel, file: str) -> dict[str, Any]:
 
 
 def _of_network(model: TorchModel) -> dict[str, Any]:
-    from tuner.trainers.torch.plain_losses import TASKS
+    from tuner.trainers.plain_losses import TASKS
 
     loss = model.description["loss"]["name"]
     if loss not in TASKS:

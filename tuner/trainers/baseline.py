@@ -13,9 +13,7 @@ from tuner.core.baseline import Baseline
 from tuner.core.dataset import Dataset, Task
 from tuner.core.spec import StudySpec
 from tuner.trainers import scores, threshold
-
-LOSSES = ("cross_entropy", "binary_cross_entropy", "mse", "mae", "huber")
-"""The losses that can be computed for a baseline."""
+from tuner.trainers.plain_losses import TASKS, of_difference
 
 
 def baseline(spec: StudySpec, data: Dataset | None) -> Baseline | None:
@@ -47,7 +45,7 @@ def baseline(spec: StudySpec, data: Dataset | None) -> Baseline | None:
         constant = np.broadcast_to(mean, truth.shape).astype(truth.dtype)
         losses = of_difference(spec.trainer.loss, np.abs(truth - constant))
     loss = float(np.average(losses, weights=data.validation.weight))
-    if spec.trainer.loss is not None and spec.trainer.loss not in LOSSES:
+    if spec.trainer.loss is not None and spec.trainer.loss not in TASKS:
         loss = math.nan
     try:
         found = score.of(truth, constant, data, data.validation.weight)
@@ -79,15 +77,3 @@ def _of_shares(spec: StudySpec, truth: NDArray[Any], shares: NDArray[np.float64]
         return np.asarray((-(own + others.sum() - others) / len(shares))[truth])
     # Without probabilities the loss of an estimator is its share of errors, and this is not known yet.
     return np.full(len(truth), np.nan) if spec.trainer.use == "sklearn" else -own[truth]
-
-
-def of_difference(loss: str | None, away: NDArray[Any]) -> NDArray[Any]:
-    """The loss of each row, (N,), of standardized differences, (N,) or (N, T); `nan` of another loss."""
-    each = away**2
-    if loss == "mae":
-        each = away
-    elif loss == "huber":
-        each = np.where(away > 1, away - 0.5, 0.5 * away**2)
-    elif loss not in (None, "mse"):
-        each = np.full_like(away, math.nan)
-    return np.asarray(each.reshape(len(each), -1).mean(axis=1))

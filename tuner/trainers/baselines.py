@@ -25,9 +25,10 @@ from tuner.core.trial import Trial
 from tuner.data import Scaling, flat, width
 from tuner.errors import first_line
 from tuner.trainers import threshold
-from tuner.trainers.baseline import LOSSES, blank, of_difference
+from tuner.trainers.baseline import blank
 from tuner.trainers.baseline_messages import Answers
 from tuner.trainers.model import indices
+from tuner.trainers.plain_losses import TASKS, of_difference
 from tuner.trainers.row_weights import row_weights
 from tuner.trainers.sklearn.estimators import estimator_class, for_task, reference
 from tuner.trainers.sklearn.measures import probabilities
@@ -215,7 +216,7 @@ def _measured(model: SklearnModel, spec: StudySpec, data: Dataset) -> tuple[floa
 def _of_shares(spec: StudySpec, shares: NDArray[np.float32], y: NDArray[Any]) -> NDArray[np.float64]:
     """The loss of each row, (n,), of probabilities (n, C) or (n, L); a class of -1 was never met."""
     loss, rows = spec.trainer.loss, np.arange(len(y))
-    if (loss is not None and loss not in LOSSES) or not _tells_shares(spec):
+    if (loss is not None and loss not in TASKS) or not _tells_shares(spec):
         return np.full(len(y), math.nan)
     clipped = np.clip(shares.astype(np.float64), _EPSILON, 1 - _EPSILON)
     if y.ndim == 2:

@@ -6,22 +6,14 @@ Takes inputs scaled as those that the estimator was fitted on. Called after ever
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.core.dataset import Dataset, Task
+from tuner.core.dataset import Dataset
 from tuner.trainers.formulas import Weight
 from tuner.trainers.scores import Score
-
-LOSSES: Mapping[Task, str] = {
-    Task.CLASSIFICATION: "cross_entropy",
-    Task.MULTILABEL: "binary_cross_entropy",
-    Task.REGRESSION: "mse",
-}
-"""What the losses of a reading are."""
 
 
 def measure(

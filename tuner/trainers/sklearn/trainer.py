@@ -20,9 +20,9 @@ from tuner.data import scaling
 from tuner.errors import PluginError, TunerError, first_line, near
 from tuner.trainers import row_weights, scores, threshold
 from tuner.trainers.per_dataset import PerDataset
+from tuner.trainers.plain_losses import DEFAULT
 from tuner.trainers.row_weights import KINDS, NAME
 from tuner.trainers.sklearn.estimators import estimator_class, recipe_of, reference, takes_weights
-from tuner.trainers.sklearn.measures import LOSSES
 from tuner.trainers.sklearn.session import EstimatorSession, FlatInputs
 
 METRICS = ("gap", "seconds", "train_loss", "train_score", "val_loss", "val_score")
@@ -76,10 +76,9 @@ def _trainer_faults(spec: StudySpec, task: Task) -> Iterator[str]:
         yield "trainer.rates: an estimator of scikit-learn has no parts that learn at rates; drop it"
     if fault := scores.fault(trainer.score, task):
         yield f"trainer.score: {fault}"
-    if trainer.loss is not None and trainer.loss != LOSSES[task]:
+    if trainer.loss not in (None, loss := DEFAULT[task]):
         yield (
-            f"trainer.loss: sklearn trials of {task} are measured by {LOSSES[task]}, "
-            f"found '{trainer.loss}'; drop it"
+            f"trainer.loss: sklearn trials of {task} are measured by {loss}, found '{trainer.loss}'; drop it"
         )
     for key, name in spec.objectives().named():
         if name not in METRICS:

@@ -4,32 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tuner.core.dataset import Task
-from tuner.trainers.torch.plain_losses import TASKS, PlainLoss
-
-
-class ArrayLoss(Protocol):
-    """What a loss makes of arrays, outputs being (N, outputs)."""
-
-    def targets(self, y: NDArray[Any]) -> NDArray[Any]:
-        """Class indices (N,), labels (N, L) or numbers (N,) or (N, T), as the loss takes them."""
-
-    def rows(self, outputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[np.float64]:
-        """The loss of every row, (N,)."""
-
-    def indices(self, outputs: NDArray[Any]) -> NDArray[np.int64]:
-        """The predicted class of each row, (N,), or 0 or 1 of each label, (N, L)."""
-
-    def probabilities(self, outputs: NDArray[Any]) -> NDArray[np.float32]:
-        """The probability of each class, (N, C), or that a label is 1, (N, L)."""
-
-    def logits(self, shares: NDArray[Any]) -> NDArray[np.float32]:
-        """Outputs that have these probabilities."""
+from tuner.trainers.plain_losses import TASKS, PlainLoss
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +24,23 @@ class TensorLoss:
     loss: Any
 
     def targets(self, y: NDArray[Any]) -> NDArray[Any]:
-        """See `ArrayLoss`."""
+        """See `PlainLoss`."""
         return self._found(self.loss.targets, y)
 
     def rows(self, outputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[np.float64]:
-        """See `ArrayLoss`."""
+        """See `PlainLoss`."""
         return np.asarray(self._found(self.loss.rows, outputs, targets), np.float64)
 
     def indices(self, outputs: NDArray[Any]) -> NDArray[np.int64]:
-        """See `ArrayLoss`."""
+        """See `PlainLoss`."""
         return self._found(self.loss.indices, outputs)
 
     def probabilities(self, outputs: NDArray[Any]) -> NDArray[np.float32]:
-        """See `ArrayLoss`."""
+        """See `PlainLoss`."""
         return self._found(self.loss.probabilities, outputs)
 
     def logits(self, shares: NDArray[Any]) -> NDArray[np.float32]:
-        """See `ArrayLoss`."""
+        """See `PlainLoss`."""
         return self._found(self.loss.logits, shares)
 
     @staticmethod
@@ -71,7 +52,7 @@ class TensorLoss:
         return found
 
 
-def build(name: str, units: int, task: Task, folder: Path | None = None) -> ArrayLoss:
+def build(name: str, units: int, task: Task, folder: Path | None = None) -> PlainLoss | TensorLoss:
     """The loss of a name or a reference; see `losses.build`."""
     if name in TASKS:
         return PlainLoss(name, units, task)

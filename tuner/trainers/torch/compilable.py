@@ -7,7 +7,8 @@ from tuner.core.space import Choice, Parameter
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Trial, Value
 from tuner.fused import LossKind
-from tuner.trainers.torch import optimizers, plain_losses
+from tuner.trainers import plain_losses
+from tuner.trainers.torch import optimizers
 from tuner.trainers.torch.context import MLP, default_model
 from tuner.trainers.torch.recipe import AUGMENTATIONS, Recipe
 

@@ -32,11 +32,11 @@ from tuner.fused import (
 )
 from tuner.fused.layout import Floats
 from tuner.fused.loss_kernels import highest
-from tuner.trainers import threshold
+from tuner.trainers import plain_losses, threshold
 from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.per_dataset import PerDataset
 from tuner.trainers.state import reading_of, reading_table
-from tuner.trainers.torch import optimizers, plain_losses
+from tuner.trainers.torch import optimizers
 from tuner.trainers.torch.context import MLP, NetworkContext, context_of
 from tuner.trainers.torch.costs import asked, costs
 from tuner.trainers.torch.first_weights import FirstWeights

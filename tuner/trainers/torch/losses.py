@@ -19,7 +19,7 @@ from tuner import registry
 from tuner.core.dataset import Dataset, Task
 from tuner.core.spec import StudySpec
 from tuner.errors import PluginError, TrialError, TunerError
-from tuner.trainers.torch.plain_losses import name_of
+from tuner.trainers.plain_losses import name_of
 
 GROUP = "tuner.losses"
 """The entry points that losses are registered under: functions, or subclasses of `Loss`."""

@@ -26,10 +26,11 @@ from tuner.data.targets import names_of
 from tuner.errors import TrialError, described
 from tuner.trainers import threshold
 from tuner.trainers.model import describe, description_of, encoded, indices, write_description
+from tuner.trainers.plain_losses import PlainLoss
 from tuner.trainers.references import brought
 from tuner.trainers.threshold import Threshold
 from tuner.trainers.torch import array_losses
-from tuner.trainers.torch.array_losses import ArrayLoss
+from tuner.trainers.torch.array_losses import TensorLoss
 from tuner.trainers.torch.context import MLP, NetworkContext
 from tuner.trainers.torch.mlp import PlainMlp
 from tuner.trainers.torch.recipe import Recipe
@@ -40,7 +41,6 @@ from tuner.trainers.weights import write as save_weights
 
 if TYPE_CHECKING:
     from tuner.trainers.torch.losses import Loss
-    from tuner.trainers.torch.plain_losses import PlainLoss
     from tuner.trainers.torch.scaled_network import ScaledNetwork
 
 FORMAT = 1
@@ -187,7 +187,7 @@ class TorchModel:
         return found
 
     @cached_property
-    def _loss(self) -> ArrayLoss:
+    def _loss(self) -> PlainLoss | TensorLoss:
         table, context = self.description["loss"], self.description["context"]
         return array_losses.build(table["name"], table["units"], Task(context["task"]), self.folder)
 

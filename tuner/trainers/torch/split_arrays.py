@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tuner.core.dataset import Task
 from tuner.fused import LossKind, RowInputs, RowTargets
-from tuner.trainers.torch.plain_losses import PlainLoss
+from tuner.trainers.plain_losses import PlainLoss
 from tuner.trainers.torch.teacher import Teacher
 from tuner.trainers.torch.training_arrays import TrainingArrays
 

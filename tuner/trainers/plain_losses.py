@@ -1,10 +1,12 @@
 """The shipped losses in numpy: what rows are trained on, and what a network's outputs mean.
 
-A twin of `losses`, which trains with PyTorch, for what has to do without it; the tests hold one to the other.
+A twin of `torch.losses`, which trains with PyTorch, for what has to do without it; the tests hold one to the
+other.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +60,7 @@ class PlainLoss:
         return self.name == "binary_cross_entropy"
 
     def targets(self, y: NDArray[Any]) -> NDArray[Any]:
-        """See `array_losses.ArrayLoss`."""
+        """Class indices (N,), labels (N, L) or numbers (N,) or (N, T), as the loss takes them."""
         if self.task is Task.CLASSIFICATION and not self._is_binary:
             return y
         if self.task is Task.CLASSIFICATION and self.outputs > 1:
@@ -66,32 +68,30 @@ class PlainLoss:
         return np.asarray(y, np.float32).reshape(len(y), self.outputs)
 
     def rows(self, outputs: NDArray[Any], targets: NDArray[Any]) -> NDArray[np.float64]:
-        """See `array_losses.ArrayLoss`."""
+        """The loss of every row, (N,), of outputs (N, outputs)."""
         z = np.asarray(outputs, np.float64)
         if self.name == "cross_entropy":
             z = z - z.max(axis=1, keepdims=True)
             chosen = np.take_along_axis(z, targets[:, None], axis=1)[:, 0]
             lost: NDArray[np.float64] = np.log(np.exp(z).sum(axis=1)) - chosen
             return lost
-        off = np.abs(z - targets)
-        if self._is_binary:
-            each = np.maximum(z, 0) - z * targets + np.log1p(np.exp(-np.abs(z)))
-        elif self.name == "mse":
-            each = off**2
-        else:
-            each = off if self.name == "mae" else np.where(off > 1, off - 0.5, off**2 / 2)
-        found: NDArray[np.float64] = each.mean(axis=1)
-        return found
+        if not self._is_binary:
+            return of_difference(self.name, np.abs(z - targets))
+        each: NDArray[np.float64] = np.maximum(z, 0) - z * targets + np.log1p(np.exp(-np.abs(z)))
+        return np.asarray(each.mean(axis=1))
 
     def indices(self, outputs: NDArray[Any]) -> NDArray[np.int64]:
-        """See `array_losses.ArrayLoss`."""
+        """The predicted class of each row, (N,), or 0 or 1 of each label, (N, L)."""
         if self.task is Task.MULTILABEL:
             return (outputs > 0).astype(np.int64)
         found = outputs[:, 0] > 0 if self.outputs < self.units else outputs.argmax(axis=1)
         return found.astype(np.int64)
 
     def probabilities(self, outputs: NDArray[Any]) -> NDArray[np.float32]:
-        """See `array_losses.ArrayLoss`; one-against-rest probabilities are made to sum to 1."""
+        """The probability of each class, (N, C), or that a label is 1, (N, L).
+
+        One-against-rest probabilities are made to sum to 1.
+        """
         if not self._is_binary:
             shares = np.exp(outputs - outputs.max(axis=1, keepdims=True))
             return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
@@ -103,10 +103,22 @@ class PlainLoss:
         return np.asarray(shares / shares.sum(axis=1, keepdims=True), np.float32)
 
     def logits(self, shares: NDArray[Any]) -> NDArray[np.float32]:
-        """See `array_losses.ArrayLoss`; of two classes that of the second."""
+        """Outputs that have these probabilities; of two classes that of the second."""
         of = shares[:, 1:] if self.outputs < self.units else shares
         found = np.log(np.maximum(of, _TINY))
         return np.asarray(found - np.log(np.maximum(1 - of, _TINY)) if self._is_binary else found, np.float32)
+
+
+def of_difference(loss: str | None, away: NDArray[Any]) -> NDArray[Any]:
+    """The loss of each row, (n,), of absolute differences, (n,) or (n, T); `nan` of a loss of one's own."""
+    each = away**2
+    if loss == "mae":
+        each = away
+    elif loss == "huber":
+        each = np.where(away > 1, away - 0.5, 0.5 * away**2)
+    elif loss not in (None, "mse"):
+        each = np.full_like(away, math.nan)
+    return np.asarray(each.reshape(len(each), -1).mean(axis=1))
 
 
 def name_of(spec: StudySpec, task: Task) -> str:
