@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from tuner.core.training import Snapshot
 from tuner.fused import (
     EpochResult,
-    FusedRows,
+    FusedRow,
     Layout,
     LossKind,
     RowInputs,
+    RowPool,
     RowRecipe,
     RowTargets,
     Seeds,
@@ -113,21 +115,32 @@ def first_weights(recipe: RowRecipe, seed: int = 0) -> dict[str, Floats]:
     }
 
 
-def batch(capacity: int = 4, epochs: int = 4, kind: type[FusedRows] = FusedRows, **given: Any) -> FusedRows:
-    return kind(capacity, epochs, **given)
+class Rows(dict[int, FusedRow]):
+    """Rows by index, as `FusedBatch` has them."""
+
+    def __init__(self, epochs: int = 4, kind: type[RowPool] = RowPool, threads: int = 1) -> None:
+        self.epochs, self.pool = epochs, kind(threads)
+
+    def advance(self) -> dict[int, EpochResult]:
+        return self.pool.advance({i: row for i, row in sorted(self.items()) if row.epoch < self.epochs})
 
 
 def place(
-    batch: FusedRows, row: int, recipe: RowRecipe, seed: int = 0, learned: RowTargets | None = None
+    rows: Rows,
+    index: int,
+    recipe: RowRecipe,
+    seed: int = 0,
+    learned: RowTargets | None = None,
+    start: Mapping[str, Floats] | Snapshot | None = None,
 ) -> None:
-    given = inputs(tables=recipe.tables)
-    batch.place(row, recipe, learned or targets(), given, first_weights(recipe, seed))
+    first = start or first_weights(recipe, seed)
+    rows[index] = FusedRow(recipe, learned or targets(), inputs(tables=recipe.tables), rows.epochs, first)
 
 
 def trained(recipe: RowRecipe, epochs: int = 4, **given: Any) -> list[EpochResult]:
     """The epochs of one trial alone."""
     learned = given.pop("targets", None)
-    alone = batch(1, epochs, **given)
+    alone = Rows(epochs, **given)
     place(alone, 0, recipe, learned=learned)
     return [alone.advance()[0] for _ in range(epochs)]
 

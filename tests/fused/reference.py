@@ -1,6 +1,6 @@
 """An epoch of one row in plain PyTorch: the reference for the compiled kernels.
 
-Gradients are autograd's; arrays and random numbers are those of the kernels. `ReferenceRows`
+Gradients are autograd's; arrays and random numbers are those of the kernels. `ReferencePool`
 trains with it.
 """
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from tuner.fused import EpochResult, FusedRows
+from tuner.fused import EpochResult, RowPool
 from tuner.fused.layout import (
     BIAS,
     COLUMN,
@@ -50,8 +50,8 @@ _LOSSES: Mapping[LossKind, Callable[..., Tensor]] = {
 }
 
 
-class ReferenceRows(FusedRows):
-    """A batch whose epochs PyTorch computes."""
+class ReferencePool(RowPool):
+    """Rows whose epochs PyTorch computes."""
 
     def _advanced(self, row: FusedRow) -> EpochResult:
         return row.advance(epoch, self._scratch(row.layout))

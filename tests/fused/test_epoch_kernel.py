@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fused.made import RULES, recipe, targets, trained, weighed
-from tests.fused.reference import ReferenceRows
-from tuner.fused import Activation, EpochResult, FusedRows, LossKind, RowRecipe
+from tests.fused.reference import ReferencePool
+from tuner.fused import Activation, EpochResult, LossKind, RowPool, RowRecipe
 
 
 def agree(recipe: RowRecipe, tolerance: float = 2e-4, **given: Any) -> list[EpochResult]:
-    native, torch = (trained(recipe, 3, kind=kind, **given) for kind in (FusedRows, ReferenceRows))
+    native, torch = (trained(recipe, 3, kind=kind, **given) for kind in (RowPool, ReferencePool))
     for one, two in zip(native, torch, strict=True):
         assert np.isfinite([one.train_loss, one.val_loss, one.grad_norm]).all()
         for name in ("train_loss", "val_loss", "grad_norm", "learning_rate"):

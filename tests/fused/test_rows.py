@@ -14,17 +14,15 @@ from tests.fused.made import (
     FEATURES,
     HELD,
     TRAIN,
-    batch,
+    Rows,
     bits,
     first_weights,
-    inputs,
     place,
     recipe,
-    targets,
     trained,
     varied,
 )
-from tuner.fused import FusedRows, Layout, LossKind, RowInputs, RowTargets
+from tuner.fused import FusedRow, Layout, LossKind, RowInputs, RowTargets
 
 EPOCHS, TRIALS = 4, 7
 
@@ -49,7 +47,7 @@ def test_numbers_depend_on_the_trial_alone_however_rows_are_refilled(
     waiting: Sequence[int],
     orders: list[tuple[str, int]],
 ) -> None:
-    rows = batch(capacity, EPOCHS, threads=threads)
+    rows = Rows(EPOCHS, threads=threads)
     queue, running, orders = list(waiting), dict[int, int](), list(orders)
     seen: dict[int, list[tuple[Any, ...]]] = {}
     while queue or running:
@@ -60,19 +58,19 @@ def test_numbers_depend_on_the_trial_alone_however_rows_are_refilled(
         for row, measured in rows.advance().items():
             seen.setdefault(running[row], []).append(bits(measured))
             if measured.epoch == EPOCHS:
-                rows.clear(row)
+                del rows[row]
                 del running[row]
         order, index = orders.pop() if orders else ("train", 0)
         if running and order != "train":
             row = sorted(running)[index % len(running)]
             number = running.pop(row)
             if order == "stop":
-                rows.clear(row)
+                del rows[row]
                 continue
-            state = rows.state(row)
-            rows.clear(row)
+            state = rows[row].snapshot()
+            del rows[row]
             elsewhere = next(r for r in range(capacity)[::-1] if r not in running)
-            rows.place(elsewhere, varied(number), targets(), inputs(), state)
+            place(rows, elsewhere, varied(number), start=state)
             running[elsewhere] = number
     assert set(seen) == set(range(TRIALS))
     assert all(alone[number][: len(found)] == found for number, found in seen.items())
@@ -80,16 +78,16 @@ def test_numbers_depend_on_the_trial_alone_however_rows_are_refilled(
 
 def test_taken_row_goes_on_identically_in_another_population() -> None:
     wanted = [bits(m) for m in trained(varied(1), EPOCHS)]
-    here, there = (batch(2, EPOCHS) for _ in range(2))
+    here, there = (Rows(EPOCHS) for _ in range(2))
     place(here, 0, varied(1))
     found = [bits(here.advance()[0])]
-    here.keep(0)
-    kept = here.kept(0)
-    state = here.state(0)
-    here.clear(0)
+    here[0].keep()
+    kept = here[0].kept()
+    state = here[0].snapshot()
+    del here[0]
     assert here.advance() == {}
-    there.place(1, varied(1), targets(), inputs(), state)
-    moved = there.kept(1)
+    place(there, 1, varied(1), start=state)
+    moved = there[1].kept()
     found += [bits(there.advance()[1]) for _ in range(EPOCHS - 1)]
     assert found == wanted
     assert kept is not None
@@ -98,23 +96,23 @@ def test_taken_row_goes_on_identically_in_another_population() -> None:
 
 
 def test_row_at_its_end_rests_and_keeps_its_model() -> None:
-    rows = batch(2, epochs=1)
+    rows = Rows(epochs=1)
     place(rows, 1, recipe())
     assert list(rows.advance()) == [1]
-    rows.keep(1)
+    rows[1].keep()
     assert rows.advance() == {}
-    assert rows.kept(1) is not None
+    assert rows[1].kept() is not None
 
 
 def test_state_is_a_copy_and_can_be_placed_twice() -> None:
-    rows = batch(3, EPOCHS)
+    rows = Rows(EPOCHS)
     place(rows, 0, varied(3))
     rows.advance()
-    state = rows.state(0)
-    rows.clear(0)
-    rows.place(0, varied(3), targets(), inputs(), state)
+    state = rows[0].snapshot()
+    del rows[0]
+    place(rows, 0, varied(3), start=state)
     rows.advance()
-    rows.place(1, varied(3), targets(), inputs(), state)
+    place(rows, 1, varied(3), start=state)
     first, second = rows.advance()[1], trained(varied(3), EPOCHS)[1]
     assert bits(first) == bits(second)
 
@@ -122,7 +120,7 @@ def test_state_is_a_copy_and_can_be_placed_twice() -> None:
 def test_diverging_row_is_a_value_and_leaves_its_neighbours_and_successors_alone(
     alone: dict[int, list[tuple[Any, ...]]],
 ) -> None:
-    rows = batch(3, EPOCHS)
+    rows = Rows(EPOCHS)
     mad = recipe(width=varied(1).width, depth=varied(1).depth, layer_norm=True, rate=lambda *_: 1e30, l2=1.0)
     place(rows, 0, varied(0))
     place(rows, 1, mad)
@@ -130,7 +128,7 @@ def test_diverging_row_is_a_value_and_leaves_its_neighbours_and_successors_alone
     first = rows.advance()
     assert not math.isfinite(first[1].train_loss)
     assert not math.isfinite(first[1].val_loss)
-    rows.clear(1)
+    del rows[1]
     place(rows, 1, varied(2))
     second = rows.advance()
     assert bits(second[0]) == alone[0][1]
@@ -139,24 +137,24 @@ def test_diverging_row_is_a_value_and_leaves_its_neighbours_and_successors_alone
 
 
 def test_clipped_row_that_diverged_leaves_nothing_behind_in_the_padding() -> None:
-    rows = batch(1, EPOCHS)
+    rows = Rows(EPOCHS)
     # So wide that matrices are padded beyond their last vector of columns.
     place(rows, 0, recipe(width=128, rate=lambda *_: 1e30, l2=1.0, clip_norm=1.0))
     assert not math.isfinite(rows.advance()[0].train_loss)
-    rows.clear(0)
+    del rows[0]
     place(rows, 0, recipe(width=128))
     assert bits(rows.advance()[0]) == bits(trained(recipe(width=128), EPOCHS)[0])
 
 
 def test_losses_are_those_of_the_outputs() -> None:
     targets = RowTargets.of(LossKind.MSE, 1, *(np.arange(n)[:, None] / n for n in (TRAIN, HELD, HELD)))
-    rows = FusedRows(1, 1)
+    rows = Rows(1)
     given = recipe()
     layout = Layout(FEATURES, given.width, given.depth, 1, False)
     start = {
         n: np.full_like(a, 0.1) for n, a in layout.unpack(np.zeros(layout.parameters, np.float32)).items()
     }
-    rows.place(0, given, targets, inputs(), start)
+    place(rows, 0, given, learned=targets, start=start)
     measured = rows.advance()[0]
     y = np.arange(HELD)[:, None] / HELD
     assert measured.train_loss == pytest.approx(np.mean((measured.sample_outputs - y) ** 2), rel=1e-5)
@@ -165,17 +163,17 @@ def test_losses_are_those_of_the_outputs() -> None:
 
 
 def test_kept_parameters_are_those_of_the_moment() -> None:
-    rows = batch(1)
+    rows = Rows()
     place(rows, 0, recipe())
-    assert rows.kept(0) is None
-    rows.keep(0)
+    assert rows[0].kept() is None
+    rows[0].keep()
     start = first_weights(recipe())
     rows.advance()
-    kept = rows.kept(0)
+    kept = rows[0].kept()
     assert kept is not None
     assert all(np.array_equal(kept[name], start[name]) for name in start)
-    rows.keep(0)
-    later = rows.kept(0)
+    rows[0].keep()
+    later = rows[0].kept()
     assert later is not None
     assert not np.array_equal(later["0.weight"], start["0.weight"])
 
@@ -199,10 +197,10 @@ def test_dropout_drops_its_share_of_units_anew_in_every_step() -> None:
     targets = RowTargets.of(LossKind.MSE, 1, *(np.zeros((samples, 1)),) * 3)
     masks = []
     for seed in (1, 2):
-        rows = FusedRows(1, 1)
+        rows = Rows(1)
         given = recipe(seed, width=width, depth=1, dropout=share, batch=1, rate=lambda *_: 0.0)
         start = first_weights_of_ones(width)
-        rows.place(0, given, targets, RowInputs.of(x, x, x), start)
+        rows[0] = FusedRow(given, targets, RowInputs.of(x, x, x), 1, start)
         # The norm of the gradient of a step is a function of how many units were kept.
         masks.append(rows.advance()[0].grad_norm)
     kept = width * (1 - share)
@@ -218,10 +216,3 @@ def first_weights_of_ones(width: int) -> dict[str, Any]:
     zero = ("0.bias", "1.bias")
     return {n: (np.zeros if n in zero else np.ones)(shape, np.float32) for n, shape in one.items()}
 
-
-def test_occupied_or_missing_row_is_refused() -> None:
-    rows = batch(2)
-    place(rows, 0, recipe())
-    for row in (0, 2, -1):
-        with pytest.raises(ValueError, match="not an empty row"):
-            place(rows, row, recipe())

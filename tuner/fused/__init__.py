@@ -13,19 +13,19 @@ from tuner.fused.recipe import (
     rmsprop,
     sgd,
 )
-from tuner.fused.row import EpochResult, RowState
+from tuner.fused.row import EpochResult, FusedRow
 from tuner.fused.row_data import RowInputs, RowTargets
-from tuner.fused.rows import FusedRows
+from tuner.fused.rows import RowPool
 
 __all__ = [
     "Activation",
     "EpochResult",
-    "FusedRows",
+    "FusedRow",
     "Layout",
     "LossKind",
     "RowInputs",
+    "RowPool",
     "RowRecipe",
-    "RowState",
     "RowTargets",
     "Seeds",
     "UpdateRule",

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from tuner.core.training import Snapshot
 from tuner.fused.layout import CHUNK, FAN_IN, ROWS, STRIDE, WEIGHT, Floats, Layout, aligned
 from tuner.fused.recipe import RowRecipe, coefficients
 from tuner.fused.rng import RowRng
@@ -171,24 +172,13 @@ class EpochResult:
     layer_norms: tuple[float, float] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RowState:
-    """Everything of a row that training changes.
-
-    Attributes:
-        epoch: epochs trained.
-        arrays: ``"p"``, ``"m"``, ``"v"``, ``"a"``, flat, ``"kept"`` once a model was kept, and the generators
-            ``"order"`` and ``"partner"``.
-        mixing: the generator of mixup, as a table fit for JSON.
-    """
-
-    epoch: int
-    arrays: Mapping[str, NDArray[Any]]
-    mixing: Mapping[str, Any]
-
-
 class FusedRow:
-    """A trial's network, optimizer and streams."""
+    """A trial's network, optimizer and streams.
+
+    Rows may differ in everything, shape and batch size included: each epoch of a row is one program that sees
+    nothing of the others, so a trial's numbers are bitwise the same in any company. They may differ in their
+    last bits between processors.
+    """
 
     def __init__(
         self,
@@ -196,20 +186,32 @@ class FusedRow:
         targets: RowTargets,
         inputs: RowInputs,
         epochs: int,
-        start: Mapping[str, Floats] | RowState,
+        start: Mapping[str, Floats] | Snapshot,
     ) -> None:
+        """Set it up.
+
+        Args:
+            recipe: how it trains.
+            targets: what it learns; several rows may share them.
+            inputs: from what, of the same splits; likewise.
+            epochs: of a trial that nothing stops; schedules stretch over them.
+            start: the first parameters by `Layout.names`, or the `snapshot` of a row anywhere.
+
+        Raises:
+            ValueError: the snapshot is none of such a row.
+        """
         self.epoch = 0
         self._recipe, self._targets, self._inputs = recipe, targets, inputs
         samples = len(inputs.train)
         self._size = samples if recipe.batch is None else min(samples, recipe.batch)
-        self._steps, chunk = -(-samples // self._size), CHUNK
+        self.steps, chunk = -(-samples // self._size), CHUNK
         if recipe.batch_norm:
             # A last sample that is left over joins the batch before it: alone it has no variance.
-            joins = samples % self._size == 1 < self._steps
-            self._steps, chunk = self._steps - joins, max(CHUNK, -(-(self._size + joins) // ROWS) * ROWS)
+            joins = samples % self._size == 1 < self.steps
+            self.steps, chunk = self.steps - joins, max(CHUNK, -(-(self._size + joins) // ROWS) * ROWS)
         shape = (recipe.width, recipe.depth, targets.outputs, recipe.layer_norm, recipe.tables)
         self.layout = Layout(inputs.features, *shape, recipe.batch_norm, chunk)
-        self._all_steps = epochs * self._steps
+        self._all_steps = epochs * self.steps
         self._lesson = chunk * int(self.layout.table[-1, STRIDE]) if recipe.distil_weight else 0
         self._numbers = coefficients(recipe)
         self._forward = ForwardSettings(
@@ -219,7 +221,7 @@ class FusedRow:
         )  # fmt: skip
         self._streams = RowRng(recipe.seeds)
         self._kept: Floats | None = None
-        if isinstance(start, RowState):
+        if isinstance(start, Snapshot):
             self._restore(start)
         else:
             size = self.layout.parameters
@@ -230,7 +232,7 @@ class FusedRow:
         """Train one epoch and measure."""
         begin = time.perf_counter()
         recipe, inputs, targets = self._recipe, self._inputs, self._targets
-        first, steps = self.epoch * self._steps, self._steps
+        first, steps = self.epoch * self.steps, self.steps
         rates = np.empty(steps)
         rates[:] = recipe.rate(np.arange(first, first + steps), self._all_steps)
         sample = self._measurement(inputs.sample, targets.sample)
@@ -246,7 +248,7 @@ class FusedRow:
         )  # fmt: skip
 
     def _layer_norms(self, gradient: Floats) -> tuple[float, float] | None:
-        if self.epoch != 1 and self.epoch * self._steps != self._all_steps:
+        if self.epoch != 1 and self.epoch * self.steps != self._all_steps:
             return None
         first, last = (
             gradient[row[WEIGHT] : row[WEIGHT] + row[FAN_IN] * row[STRIDE]]
@@ -270,26 +272,26 @@ class FusedRow:
         """What is measured, by `Layout.names`."""
         return self.layout.unpack(self.weights.judged)
 
-    @property
-    def steps(self) -> int:
-        """Of an epoch."""
-        return self._steps
+    def snapshot(self) -> Snapshot:
+        """A copy of everything that training changes.
 
-    def state(self) -> RowState:
-        """A copy of everything that training changes."""
+        The arrays are ``"p"``, ``"m"``, ``"v"``, ``"a"``, flat, ``"kept"`` once a model was kept, and the
+        generators ``"order"`` and ``"partner"``; ``"mixing"`` of the facts is the generator of mixup.
+        """
         generators, mixing = self._streams.state()
         flat = {name: array for name, array in self.weights._asdict().items() if len(array)}
         flat |= {} if self._kept is None else {"kept": self._kept}
-        return RowState(self.epoch, {n: array.copy() for n, array in flat.items()} | generators, mixing)
+        arrays = {name: array.copy() for name, array in flat.items()} | generators
+        return Snapshot(self.epoch, arrays, {"mixing": mixing})
 
-    def _restore(self, state: RowState) -> None:
+    def _restore(self, state: Snapshot) -> None:
         fields = Weights._fields if self._recipe.ema else Weights._fields[:-1]
         flat = {name: self._copied(state.arrays[name]) for name in fields}
         self.weights = Weights(**{"a": aligned(0), **flat})
         if "kept" in state.arrays:
             self._kept = self._copied(state.arrays["kept"])
         self.epoch = state.epoch
-        self._streams.restore(state.arrays, state.mixing)
+        self._streams.restore(state.arrays, state.facts["mixing"])
 
     def _copied(self, array: NDArray[Any]) -> Floats:
         copy = aligned(self.layout.parameters)
@@ -303,7 +305,7 @@ class FusedRow:
         shares, partners = np.zeros(0, np.float32), np.zeros(0, np.int64)
         order = self._streams.order(samples)
         if recipe.mixup:
-            sizes = [self._size] * (self._steps - 1)
+            sizes = [self._size] * (self.steps - 1)
             sizes.append(samples - sum(sizes))
             shares, partners = self._streams.mixing(recipe.mixup, sizes)
         return Batches(

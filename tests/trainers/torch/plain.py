@@ -22,7 +22,6 @@ from tuner.core.trial import Params, Reading, Trial
 from tuner.trainers import open_batch
 from tuner.trainers.sessions import SessionBatch
 from tuner.trainers.torch import TorchTrainer
-from tuner.trainers.torch.session import TorchSession
 from tuner.trainers.torch.stacked import StackedBatch
 
 EPOCHS = 3
@@ -84,7 +83,7 @@ def alone(job: Job) -> TrialBatch:
 
 def stacked(job: Job) -> TrialBatch:
     """Rows that train side by side."""
-    return StackedBatch(job, TorchSession)
+    return StackedBatch(job)
 
 
 def batch(data: Dataset, spec: StudySpec | None = None) -> TrialBatch:

@@ -32,7 +32,6 @@ from tuner.trainers.torch.initialization import initialize
 from tuner.trainers.torch.mlp import sizes_of
 from tuner.trainers.torch.networks import mlp
 from tuner.trainers.torch.recipe import Recipe
-from tuner.trainers.torch.session import TorchSession
 from tuner.trainers.torch.stacked import StackedBatch
 from tuner.trainers.torch.training_tensors import tensors_of
 
@@ -78,7 +77,7 @@ def data() -> Dataset:
 
 def batches(found: Dataset, **trainer: Any) -> dict[str, TrialBatch]:
     job = Job(plain.study(model="mlp", **trainer), found)
-    return {"alone": plain.alone(job), "stacked": StackedBatch(job, TorchSession), "fused": FusedBatch(job)}
+    return {"alone": plain.alone(job), "stacked": StackedBatch(job), "fused": FusedBatch(job)}
 
 
 def network(found: Dataset, params: Params, number: int = 7) -> nn.Module:
@@ -232,7 +231,7 @@ def test_splits_may_differ_in_how_many_categories_they_know() -> None:
     members = job.members(Trial(3, PARAMS, 5))
     folds = [embedded(job.data_for(member) or found) for member in members]
     assert len({fold.categories for fold in folds}) > 1
-    ways: dict[str, TrialBatch] = {"stacked": StackedBatch(job, TorchSession), "fused": FusedBatch(job)}
+    ways: dict[str, TrialBatch] = {"stacked": StackedBatch(job), "fused": FusedBatch(job)}
     for name, rows in ways.items():
         for row, member in enumerate(members):
             rows.place(row, member)

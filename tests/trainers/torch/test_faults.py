@@ -12,7 +12,7 @@ from tuner.core.dataset import Dataset
 from tuner.core.spec import StudySpec
 from tuner.testing.trainer import blobs, line
 from tuner.trainers.torch import TorchTrainer
-from tuner.trainers.torch.context import default_model
+from tuner.trainers.torch.shipped import DEFAULTS
 
 FLOAT = {"type": "float", "low": 0.0, "high": 0.5, "default": 0.1}
 
@@ -89,7 +89,7 @@ def test_network_must_take_the_kind_of_inputs(model: str, data: Dataset, told: s
 
 
 def test_each_kind_of_inputs_has_a_network_of_its_own() -> None:
-    found = [default_model(data) for data in (blobs(), images(), series(), texts())]
+    found = [DEFAULTS[data.kind] for data in (blobs(), images(), series(), texts())]
     assert found == ["mlp", "cnn", "conv1d", "bag"]
     assert all(faults(data) == [] for data in (series(), texts()))
 

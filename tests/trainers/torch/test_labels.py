@@ -23,7 +23,6 @@ from tuner.trainers.baseline import baseline
 from tuner.trainers.scores import find
 from tuner.trainers.torch import TorchTrainer
 from tuner.trainers.torch.fused import FusedBatch
-from tuner.trainers.torch.session import TorchSession
 from tuner.trainers.torch.stacked import StackedBatch
 
 LABELS = {"wet": ("no", "yes"), "cold": ("0", "1"), "late": ("no", "yes")}
@@ -56,7 +55,7 @@ def test_labels_train_alike_everywhere_and_are_scored_as_scikit_learn_does(
     job = Job(study(epochs=3, model="mlp", score=score), data)
     assert TorchTrainer().validate(job.spec, data) == []
     one = curve(alone(job), {"mixup": 0.2, "label_smoothing": 0.1})
-    batches: dict[str, TrialBatch] = {"fused": FusedBatch(job), "stacked": StackedBatch(job, TorchSession)}
+    batches: dict[str, TrialBatch] = {"fused": FusedBatch(job), "stacked": StackedBatch(job)}
     for name, batch in batches.items():
         other = curve(batch, {"mixup": 0.2, "label_smoothing": 0.1})
         for mine, its in zip(one, other, strict=True):

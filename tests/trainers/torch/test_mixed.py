@@ -18,7 +18,6 @@ from tuner.trainers.torch import TorchTrainer
 from tuner.trainers.torch.compilable import why_none_fused, why_not_compiled, why_not_fused
 from tuner.trainers.torch.fused import FusedBatch
 from tuner.trainers.torch.mixed import MixedBatch
-from tuner.trainers.torch.session import TorchSession
 from tuner.trainers.torch.stacked import StackedBatch
 
 SHIFT = {"image_shift": {"type": "int", "low": 0, "high": 2, "default": 0}}
@@ -52,7 +51,7 @@ class TestMixedRows(TrainerContract):
 @pytest.mark.parametrize("shift", [0, 1])
 def test_each_trial_is_that_of_the_batch_it_belongs_to(shift: int) -> None:
     job, trial = Job(spec(), images(), rows=4), Trial(3, {**BASE, "image_shift": shift}, 0)
-    own: TrialBatch = StackedBatch(job, TorchSession) if shift else FusedBatch(job)
+    own: TrialBatch = StackedBatch(job) if shift else FusedBatch(job)
     mixed = MixedBatch(job)
     for row in range(3):
         mixed.place(row, Trial(row, {**BASE, "image_shift": row % 2}, 0))
@@ -61,7 +60,7 @@ def test_each_trial_is_that_of_the_batch_it_belongs_to(shift: int) -> None:
 
 def test_snapshot_of_other_rows_goes_on_there() -> None:
     job, trial = Job(spec(), images(), rows=4), Trial(3, BASE, 0)
-    stack, mixed = StackedBatch(job, TorchSession), MixedBatch(job)
+    stack, mixed = StackedBatch(job), MixedBatch(job)
     stack.place(0, trial)
     stack.advance()
     mixed.place(2, trial, stack.snapshot(0))

@@ -123,7 +123,7 @@ class TestStackedBatchNormOfVmap(TestStackedBatchNorm):
 def batches(data: Dataset, **trainer: Any) -> tuple[TrialBatch, TrialBatch]:
     """The reference and a stack."""
     job = Job(study(epochs=3, **trainer), data, rows=4)
-    return alone(job), StackedBatch(job, TorchSession)
+    return alone(job), StackedBatch(job)
 
 
 def curves(data: Dataset, params: Params, **trainer: Any) -> tuple[list[Reading], list[Reading]]:
@@ -293,7 +293,7 @@ def test_batch_normalization_trains_as_in_the_plain_loop(
     trial = Trial(7, params, 5)
     network = network_of(trial, nets.of("Normalized"), tensors_of(Job(spec, data), data), {})
     losses, norms, _ = plain.train(network, data, params, joins=True)
-    batch = StackedBatch(Job(spec, data, rows=3), TorchSession)
+    batch = StackedBatch(Job(spec, data, rows=3))
     batch.place(0, Trial(8, {**params, "batch_size": 13}, 5))
     found = train(batch, trial, 2)
     assert [r.val_loss for r in found] == pytest.approx(losses, rel=2e-4)
@@ -305,7 +305,7 @@ def test_batch_normalization_does_not_depend_on_what_other_rows_do(name: str) ->
     found = []
     data = images() if name == "normalized_convolutions" else blobs()
     for rows in (1, 2, 3, 5, 8):
-        batch = StackedBatch(Job(study(epochs=3, model=nets.of(name)), data, rows=rows), TorchSession)
+        batch = StackedBatch(Job(study(epochs=3, model=nets.of(name)), data, rows=rows))
         for row in range(rows - 1):
             sizes = (13, 16, 89, 7, 10, 11, 15)
             params: Params = {
@@ -357,7 +357,7 @@ def test_own_network_may_come_from_a_file(tmp_path: Path, monkeypatch: pytest.Mo
 def test_curve_does_not_depend_on_the_number_of_rows_or_on_what_they_do() -> None:
     found = []
     for rows in (2, 3, 5, 8):
-        batch = StackedBatch(Job(study(epochs=3), images(), rows=rows), TorchSession)
+        batch = StackedBatch(Job(study(epochs=3), images(), rows=rows))
         for row in range(rows - 1):
             more: Params = {"batch_size": 9 * (row + 1), "dropout": 0.3, "ema": 0.2 * (row % 3)}
             batch.place(row, Trial(row, {**BASE, **more}, 0))
@@ -534,7 +534,7 @@ def test_shipped_mlp_stays_compiled_where_it_can() -> None:
 
 def test_study_without_data_is_refused() -> None:
     with pytest.raises(DataError, match="data"):
-        StackedBatch(Job(study(), None), TorchSession)
+        StackedBatch(Job(study(), None))
 
 
 def test_occupied_or_missing_row_is_refused() -> None:
@@ -549,7 +549,7 @@ def test_occupied_or_missing_row_is_refused() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device")
 def test_stack_on_a_gpu_gives_the_references_curve() -> None:
     job = Job(study(epochs=3), images(), 4, Resources(("cuda",)))
-    one, four = alone(job), StackedBatch(job, TorchSession)
+    one, four = alone(job), StackedBatch(job)
     trial = Trial(4, {**BASE, "mixup": 0.2, "l1": 1e-4, "clipping": "norm"}, 0)
     four.place(1, Trial(0, {**BASE, "optimizer": "sgd"}, 0))
     agree(train(one, trial), train(four, trial, 3), 1e-3)
@@ -573,13 +573,13 @@ def test_trials_whose_steps_do_not_pay_train_alone_beside_the_others() -> None:
     job, trainer = Job(study(epochs=3), images(), rows=4), TorchTrainer()
     small, large = Trial(1, BASE, 0), Trial(2, {**BASE, "width": 8}, 0)
     limited = replace(job, most_work=trainer.step_work(job, small))
-    batch = StackedBatch(limited, TorchSession)
+    batch = StackedBatch(limited)
     batch.place(0, small)
     batch.place(1, large)
     found = [batch.advance() for _ in range(2)]
     assert isinstance(batch._rows[0], StackedRow)
     assert isinstance(batch._rows[1], TorchSession)
-    reference, whole = alone(job), StackedBatch(job, TorchSession)
+    reference, whole = alone(job), StackedBatch(job)
     assert same([reading(each[1]) for each in found], train(reference, large)[:2])
     assert same([reading(each[0]) for each in found], train(whole, small)[:2])
 
@@ -587,7 +587,7 @@ def test_trials_whose_steps_do_not_pay_train_alone_beside_the_others() -> None:
 def test_what_began_side_by_side_or_alone_goes_on_so_under_any_limit() -> None:
     job, trial = Job(study(epochs=3), images(), rows=2), Trial(1, BASE, 0)
     for first, second in ((math.inf, 0.0), (0.0, math.inf)):
-        began, goes_on = (StackedBatch(replace(job, most_work=w), TorchSession) for w in (first, second))
+        began, goes_on = (StackedBatch(replace(job, most_work=w)) for w in (first, second))
         began.place(0, trial)
         began.advance()
         goes_on.place(1, trial, began.snapshot(0))

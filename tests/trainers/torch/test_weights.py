@@ -23,7 +23,6 @@ from tuner.trainers.row_weights import row_weights
 from tuner.trainers.torch import TorchTrainer
 from tuner.trainers.torch.fused import FusedBatch
 from tuner.trainers.torch.initialization import initialize
-from tuner.trainers.torch.session import TorchSession
 from tuner.trainers.torch.stacked import StackedBatch
 
 BASE = {"width": 12, "batch_size": 16, "learning_rate": 0.01}
@@ -75,7 +74,7 @@ def test_sessions_stacked_and_fused_rows_weigh_alike(params: Params, loss: str |
     more = {} if loss is None else {"loss": loss}
     job = Job(study(epochs=3, model="mlp", class_weight={"ant": 3.0}, **more), data)
     one = curve(alone(job), params)
-    for batch in (FusedBatch(job), StackedBatch(job, TorchSession)):
+    for batch in (FusedBatch(job), StackedBatch(job)):
         for mine, its in zip(one, curve(batch, params), strict=True):
             assert math.isfinite(mine.val_loss)
             for name in ("train_loss", "val_loss", "train_score", "val_score", "grad_norm"):
@@ -87,7 +86,7 @@ def test_weighted_regression_is_alike_everywhere(loss: str) -> None:
     job = Job(study(epochs=3, model="mlp", loss=loss, score="mae"), weighed(line()))
     params: Params = {"optimizer": "momentum", "mixup": 0.3}
     one = curve(alone(job), params)
-    for batch in (FusedBatch(job), StackedBatch(job, TorchSession)):
+    for batch in (FusedBatch(job), StackedBatch(job)):
         for mine, its in zip(one, curve(batch, params), strict=True):
             for name in ("train_loss", "val_loss", "val_score", "grad_norm"):
                 assert its.get(name) == pytest.approx(mine.get(name), rel=2e-4, abs=1e-6), name

@@ -9,7 +9,7 @@ from tuner.core.trial import Trial, Value
 from tuner.fused import LossKind
 from tuner.trainers import plain_losses
 from tuner.trainers.torch import optimizers
-from tuner.trainers.torch.context import MLP, default_model
+from tuner.trainers.torch.context import MLP, model_of
 from tuner.trainers.torch.recipe import AUGMENTATIONS, Recipe
 
 _COMPILED = {InputKind.TABLE: ("input_noise",), InputKind.IMAGE: ("input_noise",)}
@@ -18,7 +18,7 @@ _COMPILED = {InputKind.TABLE: ("input_noise",), InputKind.IMAGE: ("input_noise",
 
 def why_none_fused(spec: StudySpec, data: Dataset, device: str) -> str | None:
     """Why no trial of a study can be compiled, in words; None when some can, or all."""
-    model = spec.trainer.model or default_model(data)
+    model = model_of(spec, data)
     if model != MLP:
         return f"{model} trains one trial at a time; {MLP} can be fused"
     if device != "cpu":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tuner import registry
 from tuner.core.dataset import Dataset, InputKind, Task
+from tuner.core.spec import StudySpec
 from tuner.core.trial import Params, Trial
 from tuner.trainers.torch.shipped import DEFAULTS
 
@@ -75,9 +76,9 @@ def context_of(trial: Trial, data: Dataset, outputs: int) -> NetworkContext:
 Builder = Callable[[Params, NetworkContext], "nn.Module"]
 
 
-def default_model(data: Dataset) -> str:
-    """The network of a study that names none."""
-    return DEFAULTS[data.kind]
+def model_of(spec: StudySpec, data: Dataset) -> str:
+    """The network that a study names, or that of its inputs."""
+    return spec.trainer.model or DEFAULTS[data.kind]
 
 
 def builder(model: str, folder: Path | None = None) -> Builder:

@@ -17,7 +17,7 @@ from tuner.errors import PluginError, TunerError, first_line, near
 from tuner.trainers import row_weights, scores, threshold
 from tuner.trainers.device import device_fault, device_faults
 from tuner.trainers.torch import array_losses
-from tuner.trainers.torch.context import builder, default_model
+from tuner.trainers.torch.context import builder, model_of
 from tuner.trainers.torch.costs import IN_RUNTIME
 from tuner.trainers.torch.costs import NAMES as COSTS
 from tuner.trainers.torch.recipe import INT8, NAMES, TAUGHT, range_faults
@@ -33,7 +33,7 @@ def validate(spec: StudySpec, data: Dataset | None) -> list[str]:
     found = [*_trainer_faults(spec)]
     if data is None:
         return [*found, 'data: is missing; the torch trainer needs [data] source = "..."']
-    model = spec.trainer.model or default_model(data)
+    model = model_of(spec, data)
     if fault := _model_fault(model, data):
         found.append(f"trainer.model: {fault}")
     for key, fault in (

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,22 +19,17 @@ from numpy.typing import NDArray
 
 from tuner.core.dataset import Dataset, Task
 from tuner.core.job import Job, Member
+from tuner.core.spec import StudySpec
 from tuner.core.training import Exhausted, Failure, Outcome, Snapshot
 from tuner.core.trial import LAYER_NORMS, Reading, Trial
 from tuner.errors import DataError
-from tuner.fused import (
-    Activation,
-    EpochResult,
-    FusedRows,
-    RowRecipe,
-    RowState,
-    Seeds,
-)
+from tuner.fused import Activation, EpochResult, FusedRow, RowPool, RowRecipe, Seeds
 from tuner.fused.layout import Floats
 from tuner.fused.loss_kernels import highest
 from tuner.trainers import plain_losses, threshold
 from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.per_dataset import PerDataset
+from tuner.trainers.row_batch import RowBatch
 from tuner.trainers.state import reading_of, reading_table
 from tuner.trainers.torch import optimizers
 from tuner.trainers.torch.context import MLP, NetworkContext, context_of
@@ -53,23 +48,62 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class _Placed:
-    """What is known of a trial beside its row."""
+class FusedTrial:
+    """A trial that trains as a compiled row.
+
+    Attributes:
+        row: its network and its optimizer.
+        tensors: of the network, by their names in its `state_dict`.
+        costs: what every reading has as extras.
+        plateau: what is left of the learning rate, which the row asks for.
+        best: the best epoch's reading.
+    """
 
     trial: Trial
+    spec: StudySpec
     recipe: Recipe
     context: NetworkContext
     split: SplitArrays
     inputs: ScaledInputs[NDArray[Any]]
     tensors: Mapping[str, NamedTensor]
     costs: Mapping[str, float]
-    plateau: Plateau = field(default_factory=Plateau)
-    epoch: int = 0
-    best: Reading | None = None
+    plateau: Plateau
+    row: FusedRow
+    best: Reading | None
+
+    def save(self, folder: Path) -> bool:
+        """Write the best epoch's model, see `model.write`; False before the first finite value."""
+        if self.best is None:
+            return False
+        weights = self.row.kept() or {}
+        write(
+            folder,
+            model=MLP,
+            trial=self.trial,
+            loss=self.split.loss,
+            scaling=self.inputs.scaling,
+            data=self.split.of.data,
+            best=self.best,
+            weights={
+                # Running averages have seen all batches until then.
+                name: np.array(self.best.epoch * self.row.steps)
+                if tensor.row_name.endswith("batches")
+                else weights[tensor.row_name]
+                for name, tensor in self.tensors.items()
+            },
+            spec=self.spec,
+        )
+        return True
+
+    def snapshot(self) -> Snapshot:
+        """Everything that training changes."""
+        state = self.row.snapshot()
+        more = {"plateau": asdict(self.plateau), "best": reading_table(self.best)}
+        return replace(state, facts={**state.facts, **more})
 
 
-class FusedBatch:
-    """`job.rows` rows; see `tuner.fused.FusedRows`.
+class FusedBatch(RowBatch[FusedTrial]):
+    """`job.rows` rows, which may be placed, trained and emptied by several threads.
 
     A trial's numbers are those of `TorchSession` up to rounding where it has no dropout and no
     input noise; these are drawn from streams of its own.
@@ -78,121 +112,63 @@ class FusedBatch:
     def __init__(self, job: Job) -> None:
         if job.data is None:
             raise DataError('data: is missing; the torch trainer needs [data] source = "..."')
-        self._job = job
+        super().__init__(job)
         self._epochs, self._objective = job.spec.trainer.epochs, job.spec.primary_objective()
         self._asked = asked(job.spec)
         self._score = threshold.score_of(job.spec, job.data.task)
-        self._rows = FusedRows(job.rows, self._epochs, job.resources.threads)
+        self._pool = RowPool(job.resources.threads)
         self._loss = plain_losses.of(job.spec, job.data)
         self._teacher = teacher_of(job.spec)
         self._arrays: PerDataset[TrainingArrays] = PerDataset()
         self._splits: PerDataset[SplitArrays] = PerDataset()
-        self._placed: dict[int, _Placed | Failure] = {}
         # Rows may train in several threads, and share what is made of a split.
         self._placing = threading.Lock()
-
-    @property
-    def capacity(self) -> int:
-        """How many rows there are."""
-        return self._rows.capacity
-
-    def place(self, row: int, trial: Trial, snapshot: Snapshot | None = None) -> None:
-        """Draw the trial's first weights, or take a snapshot's.
-
-        What goes wrong with it is the next `advance`'s Failure.
-        """
-        if not 0 <= row < self.capacity or row in self._placed:
-            raise ValueError(f"row {row} is not an empty row of this batch")
-        try:
-            with self._placing:
-                self._placed[row] = self._place(row, trial, snapshot)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001
-            self._placed[row] = Failure.of(error)
 
     def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:
         """Train every occupied row, or those of `rows`, for one epoch."""
         outcomes: dict[int, Outcome] = {}
+        due: dict[int, FusedTrial] = {}
         # Other rows may be emptied meanwhile, by other threads.
-        for row in sorted(self._placed if rows is None else rows):
-            placed = self._placed.get(row)
+        for row in sorted(self._rows if rows is None else rows):
+            placed = self._rows.get(row)
             if isinstance(placed, Failure):
                 outcomes[row] = placed
-            elif placed is not None and placed.epoch >= self._epochs:
+            elif placed is not None and placed.row.epoch >= self._epochs:
                 outcomes[row] = Exhausted()
-        for row, measured in self._rows.advance(rows).items():
-            placed = self._placed[row]
-            if isinstance(placed, _Placed):
-                outcomes[row] = self._read(row, placed, measured)
+            elif placed is not None:
+                due[row] = placed
+        for row, measured in self._pool.advance({row: placed.row for row, placed in due.items()}).items():
+            outcomes[row] = self._read(due[row], measured)
         return outcomes
-
-    def save(self, row: int, folder: Path) -> bool:
-        """Write the best epoch's model, see `model.write`; False before the first finite value."""
-        placed = self._placed.get(row)
-        if not isinstance(placed, _Placed) or placed.best is None:
-            return False
-        weights = self._rows.kept(row) or {}
-        write(
-            folder,
-            model=MLP,
-            trial=placed.trial,
-            context=placed.context,
-            loss=placed.split.loss,
-            scaling=placed.inputs.scaling,
-            data=placed.split.of.data,
-            best=placed.best,
-            weights={
-                # Running averages have seen all batches until then.
-                name: np.array(placed.best.epoch * self._rows.steps(row))
-                if tensor.row_name.endswith("batches")
-                else weights[tensor.row_name]
-                for name, tensor in placed.tensors.items()
-            },
-            spec=self._job.spec,
-        )
-        return True
-
-    def snapshot(self, row: int) -> Snapshot | None:
-        """The row's state; None of a row that is empty or failed."""
-        placed = self._placed.get(row)
-        if not isinstance(placed, _Placed):
-            return None
-        state = self._rows.state(row)
-        facts = {"mixing": state.mixing, "plateau": asdict(placed.plateau)}
-        return Snapshot(state.epoch, state.arrays, {**facts, "best": reading_table(placed.best)})
 
     @staticmethod
     def wrote(snapshot: Snapshot) -> bool:
         """Whether a snapshot is of such a row."""
         return "mixing" in snapshot.facts
 
-    def clear(self, row: int) -> None:
-        """Empty the row."""
-        self._rows.clear(row)
-        self._placed.pop(row, None)
-
-    def _place(self, row: int, trial: Trial, snapshot: Snapshot | None) -> _Placed:
-        recipe = Recipe.of(trial.params)
-        split = self._split(trial, recipe)
-        context = context_of(trial, split.of.data, split.loss.outputs)
-        network = layers(recipe, context)
-        scaling = recipe.scaling or split.of.data.scaling
-        inputs = split.of.inputs(scaling)
-        found = _costs(self._asked, context, inputs, recipe) if self._asked else {}
-        placed = _Placed(trial, recipe, context, split, inputs, tensors(network), found)
-        start: Mapping[str, Floats] | RowState
-        if snapshot is None:
-            start = _first_weights(placed, self._teacher)
-        else:
-            start = RowState(snapshot.epoch, snapshot.arrays, snapshot.facts["mixing"])
-            placed.epoch, placed.best = snapshot.epoch, reading_of(snapshot.facts["best"])
-            placed.plateau = Plateau(**snapshot.facts.get("plateau", {}))
-        targets = split.targets(recipe.class_weight, self._teacher if recipe.distil_weight else None)
-        tables = tuple(table for layer in network for table in layer.tables)
-        own = replace(row_recipe(recipe, trial, placed.plateau), tables=tables)
-        self._rows.place(row, own, targets, split.inputs(scaling), start)
-        return placed
+    def _begun(self, trial: Trial, snapshot: Snapshot | None) -> FusedTrial:
+        """Draw the trial's first weights, or take a snapshot's."""
+        with self._placing:
+            recipe, teacher = Recipe.of(trial.params), self._teacher
+            split = self._split(trial, recipe)
+            context = context_of(trial, split.of.data, split.loss.outputs)
+            network = layers(recipe, context)
+            scaling = recipe.scaling or split.of.data.scaling
+            inputs, named = split.of.inputs(scaling), tensors(network)
+            found = _costs(self._asked, context, inputs, recipe) if self._asked else {}
+            best, plateau = cast("Reading | None", None), Plateau()
+            start: Mapping[str, Floats] | Snapshot
+            if snapshot is None:
+                start = _first_weights(trial, recipe, named, teacher)
+            else:
+                start, best = snapshot, reading_of(snapshot.facts["best"])
+                plateau = Plateau(**snapshot.facts.get("plateau", {}))
+            targets = split.targets(recipe.class_weight, teacher if recipe.distil_weight else None)
+            tables = tuple(table for layer in network for table in layer.tables)
+            own = replace(row_recipe(recipe, trial, plateau), tables=tables)
+            row = FusedRow(own, targets, split.inputs(scaling), self._epochs, start)
+        spec = self._job.spec
+        return FusedTrial(trial, spec, recipe, context, split, inputs, named, found, plateau, row, best)
 
     def _split(self, trial: Trial, recipe: Recipe) -> SplitArrays:
         data = self._job.data_for(trial)
@@ -204,10 +180,9 @@ class FusedBatch:
         own = arrays.suited(MLP, recipe)
         return self._splits.of(self._job, own.data, lambda: SplitArrays(own, self._loss))
 
-    def _read(self, row: int, placed: _Placed, measured: EpochResult) -> Reading:
-        placed.epoch = measured.epoch
+    def _read(self, placed: FusedTrial, measured: EpochResult) -> Reading:
         if placed.recipe.is_quantized:
-            measured = self._quantized(row, placed, measured)
+            measured = self._quantized(placed, measured)
         reading = Reading(
             measured.epoch,
             measured.train_loss,
@@ -222,16 +197,16 @@ class FusedBatch:
         placed.plateau.follow(placed.recipe, reading.val_loss)
         if self._objective.prefers(reading, placed.best):
             placed.best = reading
-            self._rows.keep(row)
+            placed.row.keep()
         return reading
 
-    def _quantized(self, row: int, placed: _Placed, measured: EpochResult) -> EpochResult:
+    def _quantized(self, placed: FusedTrial, measured: EpochResult) -> EpochResult:
         """What was measured, of the network in 8-bit integers."""
         import torch
 
         from tuner.trainers.torch.int8 import Int8Network
 
-        weights, inputs, split = self._rows.judged(row), placed.inputs, placed.split
+        weights, inputs, split = placed.row.judged(), placed.inputs, placed.split
         state = {n: weights[t.row_name] for n, t in placed.tensors.items() if t.row_name in weights}
         with self._placing:  # the library that rounds is told to be quiet for all threads
             module = _module(placed.context)
@@ -264,16 +239,17 @@ class FusedBatch:
         return self._score.of(truth.y, predicted, data, truth.weight)
 
 
-def _first_weights(placed: _Placed, teacher: Teacher | None) -> dict[str, Floats]:
+def _first_weights(
+    trial: Trial, recipe: Recipe, named: Mapping[str, NamedTensor], teacher: Teacher | None
+) -> dict[str, Floats]:
     """First weights by the row's names: the teacher's, or as a session draws them."""
-    shapes = {name: tensor.shape for name, tensor in placed.tensors.items()}
-    given = teacher.first_weights(placed.recipe, shapes) if teacher is not None else None
+    shapes = {name: tensor.shape for name, tensor in named.items()}
+    given = teacher.first_weights(recipe, shapes) if teacher is not None else None
     if given is not None:
-        names = {name: tensor.row_name for name, tensor in placed.tensors.items()}
-        return {names[name]: array.astype(np.float32) for name, array in given.items()}
-    recipe, seed = placed.recipe, placed.trial.seed("initialization")
+        return {named[name].row_name: array.astype(np.float32) for name, array in given.items()}
+    seed = trial.seed("initialization")
     draw, found = FirstWeights(recipe.init, recipe.init_gain, seed), dict[str, Floats]()
-    for tensor in placed.tensors.values():
+    for tensor in named.values():
         if tensor.is_drawn:
             is_table = tensor.row_name.startswith("embedding")
             found[tensor.row_name] = (draw.embedding if is_table else draw.linear)(tensor.shape)

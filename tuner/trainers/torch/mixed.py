@@ -66,7 +66,6 @@ class MixedBatch:
 
     @cached_property
     def _stack(self) -> StackedBatch:
-        from tuner.trainers.torch.session import TorchSession
         from tuner.trainers.torch.stacked import StackedBatch
 
-        return StackedBatch(self._job, TorchSession)
+        return StackedBatch(self._job)

@@ -31,7 +31,7 @@ from tuner.trainers.references import brought
 from tuner.trainers.threshold import Threshold
 from tuner.trainers.torch import array_losses
 from tuner.trainers.torch.array_losses import TensorLoss
-from tuner.trainers.torch.context import MLP, NetworkContext
+from tuner.trainers.torch.context import MLP, NetworkContext, context_of
 from tuner.trainers.torch.mlp import PlainMlp
 from tuner.trainers.torch.recipe import Recipe
 from tuner.trainers.weights import FILE as WEIGHTS
@@ -200,7 +200,6 @@ def write(
     *,
     model: str,
     trial: Trial,
-    context: NetworkContext,
     loss: Loss | PlainLoss,
     scaling: Scaling,
     data: Dataset,
@@ -214,10 +213,9 @@ def write(
         folder: where.
         model: the network's name or reference; a file it names is copied.
         trial: whose model it is.
-        context: what the network was built for.
         loss: what its outputs mean.
         scaling: what its inputs went through.
-        data: the encoding of the inputs and the units of the target.
+        data: what the network was built for; the encoding of the inputs and the units of the target.
         best: the reading of the epoch that `weights` are from.
         weights: the network's state by name, arrays or tensors.
         spec: the study.
@@ -227,7 +225,8 @@ def write(
         arrays |= {"knots": scaling.knots, "levels": scaling.levels}
     # Names of tied weights share their memory, which a file of safetensors cannot.
     save_weights(copied({**{f"network.{name}": each for name, each in weights.items()}, **arrays}), folder)
-    shape = {name: value for name, value in asdict(context).items() if name != "params"}
+    shape = asdict(context_of(trial, data, loss.outputs))
+    del shape["params"]
     description = {
         **description_of(trial, best, "torch", FORMAT),
         "network": brought(model, folder),
@@ -272,20 +271,8 @@ def load(folder: Path, device: str = "cpu") -> TorchModel:
 
 
 def _context(description: Mapping[str, Any]) -> NetworkContext:
-    table = description["context"]
-    shape, names = (tuple(table[key]) for key in ("input_shape", "features"))
-    task, codes = Task(table["task"]), tuple(table.get("categories", ()))
-    return NetworkContext(
-        shape,
-        table["outputs"],
-        task,
-        tuple(table["classes"]),
-        names,
-        description["params"],
-        codes,
-        table.get("vocabulary", 0),
-        table.get("masked", False),
-    )
+    table = {n: tuple(v) if isinstance(v, list) else v for n, v in description["context"].items()}
+    return NetworkContext(**{**table, "task": Task(table["task"]), "params": description["params"]})
 
 
 def _plain(folder: Path, description: Mapping[str, Any], context: NetworkContext) -> PlainMlp:

@@ -8,7 +8,7 @@ from tuner.core.job import Job
 from tuner.core.training import Exhausted, Outcome, Snapshot
 from tuner.core.trial import Trial
 from tuner.errors import TrialError
-from tuner.trainers.torch.context import default_model
+from tuner.trainers.torch.context import model_of
 from tuner.trainers.torch.data_parallel import DataParallel
 from tuner.trainers.torch.failures import threads, translated
 from tuner.trainers.torch.model import write
@@ -25,7 +25,7 @@ class TorchSession:
     ) -> None:
         spec = self._spec = job.spec
         self._epochs, self._threads = spec.trainer.epochs, job.resources.threads
-        self._model = spec.trainer.model or default_model(tensors.data)
+        self._model = model_of(spec, tensors.data)
         self._tensors = tensors = tensors.suited(self._model, Recipe.of(trial.params))
         with translated(tensors.device), threads(self._threads):
             parallel = DataParallel(job.resources, spec.trainer.sync_every)
@@ -63,7 +63,6 @@ class TorchSession:
             folder,
             model=self._model,
             trial=run.trial,
-            context=run.context,
             loss=tensors.loss,
             scaling=run.inputs.scaling,
             data=tensors.data,

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from dataclasses import asdict
-from pathlib import Path
+from collections.abc import Collection, Hashable, Mapping, Sequence
 
 import torch
 from torch import nn
@@ -27,18 +25,18 @@ from tuner.fused.signature import signature
 from tuner.trainers import threshold
 from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.per_dataset import PerDataset
-from tuner.trainers.state import freeze, reading_of, reading_table, thaw
+from tuner.trainers.row_batch import RowBatch
 from tuner.trainers.torch import losses, optimizers
 from tuner.trainers.torch.average import WeightAverage
 from tuner.trainers.torch.batches import TrialRng, batch_of, batch_sizes, plan, whole
-from tuner.trainers.torch.context import context_of, default_model
+from tuner.trainers.torch.context import model_of
 from tuner.trainers.torch.costs import asked, costs
 from tuner.trainers.torch.failures import failure, threads
 from tuner.trainers.torch.fused import row_recipe
-from tuner.trainers.torch.model import write
 from tuner.trainers.torch.rates import shares
 from tuner.trainers.torch.recipe import Recipe
 from tuner.trainers.torch.schedule import Plateau
+from tuner.trainers.torch.session import TorchSession
 from tuner.trainers.torch.shipped import NETWORK, SHIPPED
 from tuner.trainers.torch.stacked_epoch import StackedEpoch
 from tuner.trainers.torch.stacked_row import StackedRow
@@ -63,7 +61,7 @@ def why_not_stacked(spec: StudySpec, data: Dataset, device: str) -> str | None:
     """Why a study's trials cannot train side by side, in words; None when those like its first one can."""
     space = spec.search_space()
     trial = Trial(0, space.given(space.defaults()), spec.search.seed)
-    model = spec.trainer.model or default_model(data)
+    model = model_of(spec, data)
     try:
         with threads(1), GlobalRng(0, device):  # what is tried is small
             loss = losses.of(spec, data)
@@ -85,7 +83,7 @@ def why_not_stacked(spec: StudySpec, data: Dataset, device: str) -> str | None:
 
 def work_of(job: Job, trial: Trial, tensors: TrainingTensors) -> float:
     """The `step_work` of a trial."""
-    model, recipe = job.spec.trainer.model or default_model(tensors.data), Recipe.of(trial.params)
+    model, recipe = model_of(job.spec, tensors.data), Recipe.of(trial.params)
     tensors = tensors.suited(model, recipe)
     inputs = tensors.inputs(recipe.scaling or tensors.data.scaling)
     module = network_of(trial, model, tensors, job.spec.trainer.rates)
@@ -124,7 +122,7 @@ class Programs:
         return known[-1]
 
 
-class StackedBatch:
+class StackedBatch(RowBatch[StackedRow | TrialSession]):
     """`job.rows` rows.
 
     A trial's numbers are those of `TorchSession` up to rounding, dropout on a CPU included.
@@ -132,48 +130,19 @@ class StackedBatch:
     compute each matrix of a batch, and each group of a convolution, alike; elsewhere up to rounding.
     """
 
-    def __init__(
-        self, job: Job, alone: Callable[[Job, Trial, TrainingTensors, Snapshot | None], TrialSession]
-    ) -> None:
-        """Set up empty rows.
-
-        Args:
-            job: with data.
-            alone: starts the session of a trial that cannot be stacked.
-        """
+    def __init__(self, job: Job) -> None:
         if job.data is None:
             raise DataError('data: is missing; the torch trainer needs [data] source = "..."')
-        trainer, task = job.spec.trainer, job.data.task
-        self._job, self._alone, self._most = job, alone, job.rows
-        self._epochs, self._objective = trainer.epochs, job.spec.primary_objective()
+        super().__init__(job)
+        self._most = job.rows
+        self._epochs, self._objective = job.spec.trainer.epochs, job.spec.primary_objective()
         self._asked = asked(job.spec)
-        self._model = trainer.model or default_model(job.data)
-        self._score = threshold.score_of(job.spec, task)
+        self._model = model_of(job.spec, job.data)
+        self._score = threshold.score_of(job.spec, job.data.task)
         self._threads = job.resources.threads
         self._device = torch.device(job.resources.device)
         self._tensors_of: PerDataset[TrainingTensors] = PerDataset()
         self._programs = Programs(self._model)
-        self._rows: dict[int, StackedRow | TrialSession | Failure] = {}
-
-    @property
-    def capacity(self) -> int:
-        """How many rows there are."""
-        return self._job.rows
-
-    def place(self, row: int, trial: Trial, snapshot: Snapshot | None = None) -> None:
-        """Build the trial's network, and bring it into a snapshot's state.
-
-        What goes wrong with it is the next `advance`'s Failure.
-        """
-        if not 0 <= row < self.capacity or row in self._rows:
-            raise ValueError(f"row {row} is not an empty row of this batch")
-        try:
-            with threads(self._threads), GlobalRng(0, str(self._device)):
-                self._rows[row] = self._placed(trial, snapshot)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001
-            self._rows[row] = failure(error, self._device)
 
     def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:
         """Train every occupied row, or those of `rows`, for one epoch.
@@ -189,7 +158,7 @@ class StackedBatch:
             if isinstance(placed, Failure):
                 outcomes[row] = placed
             elif not isinstance(placed, StackedRow):
-                outcomes[row] = self._alone_advanced(row, placed)
+                outcomes[row] = self._advanced(row, placed)
             elif placed.epoch >= self._epochs:
                 outcomes[row] = Exhausted()
             else:
@@ -199,62 +168,24 @@ class StackedBatch:
                 outcomes |= self._advance(group)
         return outcomes
 
-    def save(self, row: int, folder: Path) -> bool:
-        """Write the best epoch's model, see `model.write`; False before the first finite value."""
-        placed = self._rows.get(row)
-        if placed is None or isinstance(placed, Failure):
-            return False
-        if not isinstance(placed, StackedRow):
-            return placed.save(folder)
-        if placed.best is None or placed.kept is None:
-            return False
-        write(
-            folder,
-            model=self._model,
-            trial=placed.trial,
-            context=context_of(placed.trial, placed.tensors.data, placed.tensors.loss.outputs),
-            loss=placed.tensors.loss,
-            scaling=placed.inputs.scaling,
-            data=placed.tensors.data,
-            best=placed.best,
-            weights=placed.program.state(placed.kept, placed.kept_constants),
-            spec=self._job.spec,
-        )
-        return True
+    def _failed(self, error: BaseException) -> Failure:
+        return failure(error, self._device)
 
-    def snapshot(self, row: int) -> Snapshot | None:
-        """The row's state; None of a row that is empty or failed."""
-        placed = self._rows.get(row)
-        if placed is None or isinstance(placed, Failure):
-            return None
-        if not isinstance(placed, StackedRow):
-            return placed.snapshot()
-        state = {
-            "flats": placed.flats,
-            "best": reading_table(placed.best),
-            "kept": placed.kept,
-            "average": placed.average.tensors,
-            "plateau": asdict(placed.plateau),
-            "streams": placed.streams.state(),
-        }
-        if placed.program.trains_whole:
-            state |= {"constants": placed.constants, "kept_constants": placed.kept_constants}
-        arrays, facts = freeze(state)
-        return Snapshot(placed.epoch, arrays, {"stacked": facts})
+    def _begun(self, trial: Trial, snapshot: Snapshot | None) -> StackedRow | TrialSession:
+        with threads(self._threads), GlobalRng(0, str(self._device)):
+            data = self._job.data_for(trial)
+            assert data is not None  # noqa: S101 - the job has data
+            tensors = self._tensors_of.of(self._job, data, lambda: tensors_of(self._job, data))
+            row = self._stacked(trial, tensors, snapshot)
+            return TorchSession(self._job, trial, tensors, snapshot) if row is None else row
 
-    def clear(self, row: int) -> None:
-        """Empty the row."""
-        self._rows.pop(row, None)
-
-    def _placed(self, trial: Trial, snapshot: Snapshot | None) -> StackedRow | TrialSession:
-        data = self._job.data_for(trial)
-        assert data is not None  # noqa: S101 - the job has data
-        tensors = self._tensors_of.of(self._job, data, lambda: tensors_of(self._job, data))
+    def _stacked(self, trial: Trial, tensors: TrainingTensors, snapshot: Snapshot | None) -> StackedRow | None:
+        """What trains a trial beside others; None where nothing can."""
         if snapshot is not None and "stacked" not in snapshot.facts:
-            return self._alone(self._job, trial, tensors, snapshot)
+            return None
         recipe = Recipe.of(trial.params)
         if not optimizers.is_rule(recipe.optimizer) or recipe.is_quantized:
-            return self._alone(self._job, trial, tensors, snapshot)
+            return None
         tensors = tensors.suited(self._model, recipe)
         rates = self._job.spec.trainer.rates
         module = network_of(trial, self._model, tensors, rates)
@@ -265,16 +196,16 @@ class StackedBatch:
         try:
             program = self._programs.find(trial, module, tensors)
         except Unstackable:
-            return self._alone(self._job, trial, tensors, snapshot)
+            return None
         samples, most = len(tensors.train), self._job.most_work
         # What began side by side goes on so, for its numbers' sake.
         is_limited = snapshot is None and most < math.inf
         if is_limited and step_work(module, inputs.validation[:1], recipe, samples) > most:
-            return self._alone(self._job, trial, tensors, None)
+            return None
         batch, joins = batch_of(recipe, samples), program.trains_whole
         sizes = batch_sizes(samples, batch, joins)
         if joins and 1 in sizes:  # what has no variance fails as the reference does
-            return self._alone(self._job, trial, tensors, snapshot)
+            return None
         least, most = QUANTUM[self._device.type]
         quantum = whole(max(sizes)) if joins else least if batch <= least else most
         flat, constants = program.pack(module)
@@ -282,6 +213,7 @@ class StackedBatch:
         bare = Recipe.of({name: value for name, value in trial.params.items() if name not in NETWORK})
         row = StackedRow(
             trial,
+            self._job.spec,
             recipe,
             tensors,
             inputs,
@@ -298,26 +230,8 @@ class StackedBatch:
             WeightAverage(recipe.ema),
         )
         if snapshot is not None:
-            state = thaw(snapshot.arrays, snapshot.facts["stacked"])
-            row.flats = state["flats"].to(self._device)
-            row.kept = None if state["kept"] is None else state["kept"].to(self._device)
-            for name in ("constants", "kept_constants"):
-                kept = state.get(name, constants)
-                setattr(row, name, {key: tensor.to(self._device) for key, tensor in kept.items()})
-            row.epoch, row.best = snapshot.epoch, reading_of(state["best"])
-            row.average.tensors = [tensor.to(self._device) for tensor in state.get("average", ())]
-            row.plateau = Plateau(**state.get("plateau", {}))
-            row.streams.restore(state["streams"])
+            row.restore(snapshot)
         return row
-
-    def _alone_advanced(self, row: int, session: TrialSession) -> Outcome:
-        try:
-            return session.next()
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # noqa: BLE001
-            failed = self._rows[row] = failure(error, self._device)
-            return failed
 
     def _advance(self, group: Sequence[int]) -> dict[int, Outcome]:
         """Train rows of one program, as many at a time as there is room for."""
@@ -370,14 +284,8 @@ class StackedBatch:
         placed = self._rows[row]
         if isinstance(placed, StackedRow) and not placed.epoch:
             # What fails side by side may well train alone; if not, its own words are the better ones.
-            try:
-                session = self._alone(self._job, placed.trial, placed.tensors, None)
-            except KeyboardInterrupt:
-                raise
-            except BaseException as again:  # noqa: BLE001
-                found = self._rows[row] = failure(again, self._device)
-                return {row: found}
+            session = self._attempt(TorchSession, self._job, placed.trial, placed.tensors)
             self._rows[row] = session
-            return {row: self._alone_advanced(row, session)}
+            return {row: session if isinstance(session, Failure) else self._advanced(row, session)}
         self._rows[row] = found
         return {row: found}

@@ -97,7 +97,6 @@ class TorchTrainer:
             return FusedBatch(job)
         if compilable.why_none_fused(job.spec, job.data, job.resources.device) is None:
             return MixedBatch(job)
-        from tuner.trainers.torch.session import TorchSession
         from tuner.trainers.torch.stacked import StackedBatch
 
-        return StackedBatch(job, TorchSession)
+        return StackedBatch(job)

@@ -22,7 +22,6 @@ from tuner.trainers import load_model
 from tuner.trainers.torch import TorchTrainer
 from tuner.trainers.torch.context import NetworkContext
 from tuner.trainers.torch.networks import build
-from tuner.trainers.torch.session import TorchSession
 from tuner.trainers.torch.stacked import StackedBatch
 from tuner.trainers.torch.start import network_of
 from tuner.trainers.torch.training_tensors import tensors_of
@@ -85,7 +84,7 @@ def test_steps_behind_the_end_change_nothing(model: str, params: Params, data: s
 def test_curve_does_not_depend_on_other_rows(model: str, params: Params, data: str) -> None:
     found = []
     for rows in (1, 5):
-        batch = StackedBatch(Job(study(epochs=3, model=model), DATA[data], rows=rows), TorchSession)
+        batch = StackedBatch(Job(study(epochs=3, model=model), DATA[data], rows=rows))
         for row in range(rows - 1):
             batch.place(row, Trial(row, {**BASE, **params, "batch_size": 9 * (row + 1)}, 0))
         found.append(train(batch, Trial(20, {**BASE, **params, "dropout": 0.2}, 0), rows - 1))
@@ -146,7 +145,7 @@ def test_rnn_trains_as_torchs_own_in_a_plain_loop() -> None:
         names |= {f"gru.{kind}{ending}": f"layers.0.{i}.{kind}" for kind in kinds}
     theirs.load_state_dict({name: mine[own] for name, own in names.items()})
     losses, norms, _ = plain.train(theirs, data, trial.params)
-    batch = StackedBatch(Job(spec, data, rows=3), TorchSession)
+    batch = StackedBatch(Job(spec, data, rows=3))
     batch.place(0, Trial(8, {**trial.params, "batch_size": 7}, 5))
     found = train(batch, trial, 2)
     assert [r.val_loss for r in found] == pytest.approx(losses, rel=2e-4)
