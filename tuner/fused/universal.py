@@ -77,7 +77,7 @@ class UniversalUpdate:
         return found
 
     def step(self, rates: Sequence[tuple[int, float, int]]) -> None:
-        """UniversalUpdate rows and set their gradients to zero.
+        """Update rows and set their gradients to zero.
 
         Args:
             rates: row, learning rate and number of the step, counted from 1, of each row that steps.

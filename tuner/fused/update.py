@@ -17,7 +17,7 @@ from tuner.fused.fast_math import FAINT, ONE, ZERO, f32
 
 @njit_inline
 def update(n: Any, rate: float, step: Any, p: Any, g: Any, m: Any, v: Any) -> float:
-    """UniversalUpdate parameters and moments in place.
+    """Update parameters and moments in place.
 
     Args:
         n: the recipe's `recipe.UpdateCoefficients`.

@@ -15,7 +15,7 @@ class CatBoostReport:
         self.context, self.every = context, every
 
     def after_iteration(self, info: Any) -> bool:
-        """CatBoostReport, where enough rounds have gone by; never stops by itself."""
+        """Report, where enough rounds have gone by; never stops by itself."""
         if info.iteration % self.every == 0:
             sets = {
                 name: {metric: values[-1] for metric, values in metrics.items()}

@@ -38,7 +38,7 @@ class KerasReport(keras.callbacks.Callback):
                 variable.assign(value)
 
     def on_epoch_end(self, epoch: int, logs: Mapping[str, Any] | None = None) -> None:
-        """KerasReport the epoch."""
+        """Report the epoch."""
         numbers = dict(logs or {})
         if self.train is not None:
             numbers |= self.model.evaluate(*self.train, verbose=0, return_dict=True)

@@ -19,7 +19,7 @@ class LightGBMReport:
         self.context, self.every = context, every
 
     def __call__(self, env: Any) -> None:
-        """LightGBMReport, where enough rounds have gone by."""
+        """Report, where enough rounds have gone by."""
         if (env.iteration + 1) % self.every == 0:
             sets: dict[str, dict[str, Any]] = defaultdict(dict)
             for name, metric, value, *_ in env.evaluation_result_list:

@@ -10,20 +10,17 @@ _VALIDATION = ("validation", "valid_0", "valid", "val", "eval", "test", "dev")
 _SCORES = ("accuracy", "acc", "score")
 
 
-def reading(numbers: Mapping[str, Any], *, bare: str = "train") -> dict[str, Any]:
+def reading(numbers: Mapping[str, Any]) -> dict[str, Any]:
     """Numbers by name, with losses and scores of both splits called as in a `Reading`.
 
     ``valid_loss``, ``eval/loss`` and ``validation-loss`` are all ``val_loss``, an accuracy is a score, and
-    what is none of these keeps its name. What was measured at single steps is left out.
-
-    Args:
-        numbers: as the library has them.
-        bare: the split that a name without one is of: ``loss``, ``accuracy``.
+    what is none of these keeps its name; ``loss`` and ``accuracy`` are those of training. What was measured at
+    single steps is left out.
     """
     found: dict[str, Any] = {}
     for name, number in numbers.items():
         if not name.endswith("_step"):
-            found.setdefault(_called(name.removesuffix("_epoch"), bare), number)
+            found.setdefault(_called(name.removesuffix("_epoch"), "train"), number)
     return found
 
 
@@ -42,17 +39,13 @@ def of_sets(sets: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _called(name: str, bare: str) -> str:
-    """One name."""
+    """One name; one that names no split is of `bare`."""
     plain = name.lower().replace("/", "_").replace("-", "_")
     split, rest = bare, plain
     for each, prefixes in (("train", _TRAIN), ("val", _VALIDATION)):
-        for prefix in prefixes:
-            if plain.startswith(f"{prefix}_"):
-                split, rest = each, plain.removeprefix(f"{prefix}_")
-                break
-        else:
-            continue
-        break
+        if found := next((prefix for prefix in prefixes if plain.startswith(f"{prefix}_")), None):
+            split, rest = each, plain.removeprefix(f"{found}_")
+            break
     if rest == "loss":
         return f"{split}_loss"
     return f"{split}_score" if rest in _SCORES else name

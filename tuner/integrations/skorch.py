@@ -23,7 +23,7 @@ class SkorchReport(Callback):
             net.optimizer_.load_state_dict(state["optimizer"])
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
-        """SkorchReport the epoch."""
+        """Report the epoch."""
         # Beside its numbers a row has lists of batches, and whether a number is the best so far.
         numbers = {name: value for name, value in net.history[-1].items() if isinstance(value, float)}
         numbers.pop("dur")

@@ -45,12 +45,12 @@ class TransformersReport(TrainerCallback):
         self._numbers |= logs or {}
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """TransformersReport, unless a checkpoint is written first."""
+        """Report, unless a checkpoint is written first."""
         if not control.should_save:
             self._report(kwargs["model"], None)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """TransformersReport with the checkpoint."""
+        """Report with the checkpoint."""
         self._report(kwargs["model"], self.context.folder)
 
     def _report(self, model: Any, state: Any) -> None:

@@ -17,7 +17,7 @@ class XGBoostReport(TrainingCallback):
         self.context, self.every = context, every
 
     def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
-        """XGBoostReport, where enough rounds have gone by; never stops by itself."""
+        """Report, where enough rounds have gone by; never stops by itself."""
         if (epoch + 1) % self.every == 0:
             sets = {
                 name: {metric: values[-1] for metric, values in metrics.items()}

@@ -78,13 +78,19 @@ class TrialContext:
     def mean(self, value: Any) -> Any:
         """The mean over all ranks of a number, or of a tensor element by element; all must call it.
 
-        The value itself where there is one process.
+        The value itself where there is one process; a number's mean is computed in float64.
         """
         if self.world_size == 1:
             return value
-        from tuner.trainers.group.mean import mean
+        import torch.distributed
 
-        return mean(value, self.device)
+        if isinstance(value, torch.Tensor):
+            found = value.detach().clone().to(self.device)
+        else:
+            found = torch.tensor(float(value), dtype=torch.float64, device=self.device)
+        torch.distributed.all_reduce(found)
+        found /= torch.distributed.get_world_size()
+        return found if isinstance(value, torch.Tensor) else found.item()
 
     def keep(
         self, model: Any, build: Callable[..., Any] | None = None, kwargs: Mapping[str, Any] | None = None

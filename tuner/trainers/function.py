@@ -6,29 +6,27 @@ A session runs the function up to its next reading, in the worker's own thread.
 from __future__ import annotations
 
 import inspect
-import json
 import logging
-import math
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
-from tuner.artifacts import DESCRIPTION
-from tuner.core import seeds
 from tuner.core.dataset import Dataset
 from tuner.core.job import Job
 from tuner.core.spec import StudySpec
 from tuner.core.training import Exhausted, Failure, Outcome, Snapshot
-from tuner.core.trial import NUMBERS, Objective, Reading, Stop, Trial
+from tuner.core.trial import Objective, Reading, Stop, Trial
 from tuner.trainers.blocking import BlockingCall
 from tuner.trainers.context import TrialContext
 from tuner.trainers.device import device_fault_of_any, device_faults
 from tuner.trainers.function_model import load as load
 from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.kept_model import KeptModel
+from tuner.trainers.model import description_of, write_description
 from tuner.trainers.scratch import ScratchFolder
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
 
@@ -125,7 +123,7 @@ class FunctionSession:
         objectives = self.job.spec.objectives()
         self.objective, self.names = objectives.primary, objectives.names
         self.model = KeptModel(self.scratch)
-        self.streams = GlobalRng(self._seed("global"), self.job.resources.device)
+        self.streams = GlobalRng(self.trial.seed("global"), self.job.resources.device)
 
     def next(self) -> Outcome:
         """Run the function up to its next yield."""
@@ -151,7 +149,9 @@ class FunctionSession:
                 reading = replace(found, epoch=self.epoch, seconds=seconds)
             else:
                 reading = _reading(found, self.epoch, seconds, self.names, is_last=self.is_returned)
-            self._keep_if_best(reading)
+            if self.objective.prefers(reading, self.best):
+                self.best = reading
+                self.model.take()
             self._take_state(found)
         except _NotAReading as error:
             message = f"{_called(self.function)}: {error}"
@@ -169,7 +169,7 @@ class FunctionSession:
             **self.model.table(),
         }
         try:
-            return Snapshot(self.epoch, *self._frozen(tree))
+            return Snapshot(self.epoch, *freeze(tree, self.scratch))
         except TypeError as error:
             logger.warning("trial %d: its state cannot be kept: %s", self.trial.number, error)
             return None
@@ -191,15 +191,12 @@ class FunctionSession:
         if self.best is None or not (described_model := self.model.write(folder)):
             return False
         description = {
-            "format": 1,
-            "trainer": "function",
+            **description_of(self.trial, self.best, "function", 1),
+            "best": {"epoch": self.best.epoch, **self.best.measured},
             "function": _called(self.function),
-            "number": self.trial.number,
-            "params": dict(self.trial.params),
-            "best": {n: v for n, v in _flat(self.best).items() if math.isfinite(v)},
             **described_model,
         }
-        (folder / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        write_description(folder, description)
         return True
 
     def close(self) -> None:
@@ -227,7 +224,7 @@ class FunctionSession:
         context = TrialContext(
             self.job.data_for(trial),
             spec.epochs,
-            self._seed("function"),
+            trial.seed("function"),
             trial.number,
             self.job.resources.device,
             spec.settings,
@@ -237,7 +234,7 @@ class FunctionSession:
             self.job.resources,
             self.job.spec.objectives(),
             emit,
-            self._folder,
+            partial(self.scratch.part, "folder"),
         )
         found = yield from call.run(self.function, dict(trial.params), context)
         if isinstance(found, Iterator):
@@ -251,30 +248,15 @@ class FunctionSession:
         self.state = None if self.is_returned or not isinstance(found, Mapping) else found.get("state")
         if first and self.state is not None:
             try:
-                self._frozen(self.state)
+                freeze(self.state, self.scratch)
             except TypeError as error:
                 raise _NotAReading(f"the state of epoch {self.epoch}: {error}") from error
-
-    def _seed(self, purpose: str) -> int:
-        return seeds.derive(self.trial.study_seed, self.trial.number, purpose)
 
     def _resume(self) -> Any:
         if self.stood is not None:
             self.streams.restore(self.stood, entered=True)
             self.stood = None
         return self.state
-
-    def _folder(self) -> Path:
-        return self.scratch.part("folder")
-
-    def _frozen(self, tree: Any) -> tuple[dict[str, Any], Any]:
-        return freeze(tree, self.scratch)
-
-    def _keep_if_best(self, reading: Reading) -> None:
-        candidates = [reading] if self.best is None else [self.best, reading]
-        if self.objective.best(candidates) is reading:
-            self.best = reading
-            self.model.take()
 
 
 class _NotAReading(Exception):
@@ -287,8 +269,7 @@ def _reading(found: Any, epoch: int, seconds: float, names: Sequence[str], *, is
         found = {names[0]: found} if _number(found) is not None else found
     if not isinstance(found, Mapping):
         raise _NotAReading(f"gave {_shown(found)} in epoch {epoch}; {HOW}")
-    numbers: dict[str, float] = {"train_loss": math.nan, "val_loss": math.nan, "seconds": seconds}
-    extras: dict[str, float] = {}
+    numbers = {"seconds": seconds}
     for name, value in found.items():
         if name in ("epoch", "gap", "state"):  # counted, computed, and no number
             continue
@@ -297,16 +278,18 @@ def _reading(found: Any, epoch: int, seconds: float, names: Sequence[str], *, is
             raise _NotAReading(
                 f"gave {name!r}: {_shown(value)} in epoch {epoch}; names are text, values are numbers"
             )
-        (numbers if name in _OWN else extras)[name] = number
-    parts = (("train_loss", "val_loss") if name == "gap" else (name,) for name in names)
-    needed = dict.fromkeys(part for each in parts for part in each if part != "seconds")
+        numbers[name] = number
+    needed = numbers_for(names)
     if any(name not in found for name in needed):
         keys = ", ".join(map(str, found)) or "nothing"
         raise _NotAReading(f"the objective needs {' and '.join(needed)}, but epoch {epoch} has only: {keys}")
-    return Reading(epoch=epoch, extras=extras, is_last=is_last, **numbers)  # type: ignore[arg-type]
+    return replace(Reading.of(epoch, numbers), is_last=is_last)
 
 
-_OWN = frozenset(Reading.__dataclass_fields__) - {"epoch", "extras", "is_last", "asked"}
+def numbers_for(names: Sequence[str]) -> list[str]:
+    """What an epoch has to tell for objectives and constraints; seconds and the gap are computed."""
+    parts = (("train_loss", "val_loss") if name == "gap" else (name,) for name in names)
+    return list(dict.fromkeys(part for each in parts for part in each if part != "seconds"))
 
 
 def _number(value: Any) -> float | None:
@@ -321,10 +304,6 @@ def _number(value: Any) -> float | None:
 def _shown(value: Any) -> str:
     text = repr(value)
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
-
-
-def _flat(reading: Reading) -> dict[str, float]:
-    return {"epoch": reading.epoch, **{n: reading.get(n) for n in NUMBERS}, **reading.extras}
 
 
 def _is_async(function: Callable[..., Any]) -> bool:

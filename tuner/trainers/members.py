@@ -230,7 +230,8 @@ class MeanBatch:
         if len(readings) < self._count:
             return Exhausted()
         reading = mean(readings, self._spread)
-        placed.best = self._objective.best([r for r in (placed.best, reading) if r is not None])
+        if self._objective.prefers(reading, placed.best):
+            placed.best = reading
         return reading
 
     def _save(self, row: int, index: int, folder: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from tuner.trainers.command.line import arguments, filled
 from tuner.trainers.command.metrics import MetricsFile, Take, from_line, is_file
 from tuner.trainers.command.process import CommandProcess
 from tuner.trainers.context import TrialContext
+from tuner.trainers.function import numbers_for
 
 _FILE_S = 0.005
 """How often a file of metrics is looked at."""
@@ -48,7 +49,7 @@ class ScriptRun:
             "epochs": context.epochs,
             "folder": str(folder),
         }
-        needed = _needed(context.objectives.names)
+        needed = set(numbers_for(context.objectives.names))
         find, file = from_line(self._metrics, needed), None
         if self._metrics is not None and is_file(self._metrics):
             file = MetricsFile(Path(filled(self._metrics, params, places)))
@@ -97,12 +98,6 @@ def _told(
             yield from ((row, False) for row in file.rows())
     if file is not None:
         yield from ((row, False) for row in file.rows(last=True))
-
-
-def _needed(names: Sequence[str]) -> set[str]:
-    """What an epoch needs for the objectives; seconds and the gap are computed."""
-    parts = [part for name in names for part in (("train_loss", "val_loss") if name == "gap" else (name,))]
-    return {part for part in parts if part != "seconds"}
 
 
 def _environment(params: Mapping[str, Any], context: TrialContext, folder: Path) -> dict[str, str]:

@@ -24,18 +24,7 @@ from tuner.core.training import Exhausted, Failure, Outcome, Snapshot, Trainer
 from tuner.core.trial import Reading, Trial
 from tuner.errors import DeviceError, TrialError
 from tuner.trainers.group.hang import SILENT_S, HangWatch
-from tuner.trainers.group.orders import (
-    AdvanceOrder,
-    Answered,
-    ClearOrder,
-    PlaceOrder,
-    Raised,
-    RankOrder,
-    SaveOrder,
-    SnapshotOrder,
-    joined,
-    parted,
-)
+from tuner.trainers.group.orders import Answered, Raised, RankOrder, joined, parted
 from tuner.trainers.group.process import RankProcess
 from tuner.trainers.scratch import ScratchFolder
 
@@ -89,7 +78,7 @@ class GroupBatch:
             self._start()
         self._stores += 1
         store = str(self._scratch.part("stores") / str(self._stores))
-        orders = [PlaceOrder(trial, part, store) for part in parted(snapshot, self._size)]
+        orders = [RankOrder("place", (trial, part, store)) for part in parted(snapshot, self._size)]
         self._failure = self._failure_of(self._asked(orders))
 
     def advance(self, rows: Collection[int] | None = None) -> Mapping[int, Outcome]:
@@ -97,7 +86,7 @@ class GroupBatch:
         if not self._is_placed or (rows is not None and 0 not in rows):
             return {}
         if self._failure is None:
-            answers = self._asked([AdvanceOrder()] * self._size)
+            answers = self._asked([RankOrder("advance")] * self._size)
             self._failure = self._failure_of(answers)
             if self._failure is None:
                 return {0: self._agreed(_values(answers))}
@@ -107,11 +96,11 @@ class GroupBatch:
         """The states of all ranks; what is the same in all of them is kept once."""
         if row or not self._is_placed or self._failure is not None:
             return None
-        (first,) = self._asked([SnapshotOrder({})])
+        (first,) = self._asked([RankOrder("snapshot")])
         if not isinstance(first, Answered) or first.value is None:
             return None
         found, known = first.value
-        answers = self._asked([SnapshotOrder(known)] * (self._size - 1), first=1)
+        answers = self._asked([RankOrder("snapshot", (known,))] * (self._size - 1), first=1)
         if any(not isinstance(answer, Answered) or answer.value is None for answer in answers):
             return None
         return joined(found, _values(answers))
@@ -120,7 +109,7 @@ class GroupBatch:
         """Write rank 0's model."""
         if row or not self._is_placed or not self._ranks:
             return False
-        (answer,) = self._asked([SaveOrder(str(folder))])
+        (answer,) = self._asked([RankOrder("save", (folder,))])
         if isinstance(answer, Raised):
             raise answer.error or TrialError(answer.failure.error)
         return bool(answer.value)
@@ -131,7 +120,7 @@ class GroupBatch:
             return
         self._is_placed = False
         if self._ranks:
-            self._asked([ClearOrder()] * self._size, within_s=_CLEAR_S)
+            self._asked([RankOrder("clear")] * self._size, within_s=_CLEAR_S)
 
     def close(self) -> None:
         """End the ranks; a worker process just ends, and they with it."""

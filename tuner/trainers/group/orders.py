@@ -10,54 +10,21 @@ from typing import Any, Literal
 import numpy as np
 
 from tuner.core.training import Failure, Snapshot
-from tuner.core.trial import Trial
 
 _RANKS = "ranks"
 
 
 @dataclass(frozen=True, slots=True)
-class PlaceOrder:
-    """Join a new process group whose members meet in the file `store`, and start a trial."""
+class RankOrder:
+    """A method of `rank.Rank` and what it is called with."""
 
-    trial: Trial
-    snapshot: Snapshot | None
-    store: str
-
-
-@dataclass(frozen=True, slots=True)
-class AdvanceOrder:
-    """Train for one epoch."""
-
-
-@dataclass(frozen=True, slots=True)
-class SnapshotOrder:
-    """Give the trial's state.
-
-    Attributes:
-        known: digests of arrays that need not be given, by name: those of rank 0.
-    """
-
-    known: Mapping[str, bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class SaveOrder:
-    """Write the best epoch's model into a folder."""
-
-    folder: str
-
-
-@dataclass(frozen=True, slots=True)
-class ClearOrder:
-    """End the trial and leave its process group."""
-
-
-RankOrder = PlaceOrder | AdvanceOrder | SnapshotOrder | SaveOrder | ClearOrder
+    method: Literal["place", "advance", "snapshot", "save", "clear"]
+    given: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """An order is carried out; `value` is what the batch's method returned."""
+    """An order is carried out; `value` is what the method returned."""
 
     value: Any
 

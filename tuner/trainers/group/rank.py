@@ -10,9 +10,8 @@ import mmap
 import pickle
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, cast
@@ -24,19 +23,7 @@ from tuner.core.job import Job
 from tuner.core.training import Failure, Outcome, SessionTrainer, Snapshot, Trainer, TrialBatch, TrialSession
 from tuner.core.trial import Trial
 from tuner.trainers.group.hang import note_waiting
-from tuner.trainers.group.orders import (
-    AdvanceOrder,
-    Answered,
-    ClearOrder,
-    Failing,
-    PlaceOrder,
-    Raised,
-    RankOrder,
-    SaveOrder,
-    SnapshotOrder,
-    digests,
-    without,
-)
+from tuner.trainers.group.orders import Answered, Failing, Raised, RankOrder, digests, without
 
 
 def serve(connection: int, payload: int, notes: int, rank: int) -> None:
@@ -54,7 +41,7 @@ def serve(connection: int, payload: int, notes: int, rank: int) -> None:
     try:
         with mmap.mmap(payload, 0, access=mmap.ACCESS_READ) as memory:
             make, job = cloudpickle.loads(memory)
-        group = _Rank(make(), job, rank, line)
+        group = Rank(make(), job, rank, line)
         line.send(Answered(None))
         while True:
             line.send(group.answer(line.recv()))
@@ -65,8 +52,8 @@ def serve(connection: int, payload: int, notes: int, rank: int) -> None:
         raise
 
 
-class _Rank:
-    """One member of process groups, one after the other."""
+class Rank:
+    """One member of process groups, one after the other; see `RankOrder`."""
 
     def __init__(self, trainer: Trainer, job: Job, rank: int, line: Connection) -> None:
         # It takes seconds, which must not count as a trial's.
@@ -87,47 +74,53 @@ class _Rank:
         self._batch: TrialBatch = open_batch(trainer, replace(job, rows=1, resources=own))
 
     def answer(self, order: RankOrder) -> Answered | Raised:
+        """Carry out an order."""
         try:
-            return Answered(self._carried_out(order))
+            return Answered(getattr(self, order.method)(*order.given))
         except BaseException as error:  # noqa: BLE001 - what becomes of it, the parent decides
             return _raised(error)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
 
-    def _carried_out(self, order: RankOrder) -> Any:
-        match order:
-            case PlaceOrder(trial, snapshot, store):
-                self._join(store)
-                self._batch.place(0, trial, snapshot)
-            case AdvanceOrder():
-                return self._batch.advance()[0]
-            case SnapshotOrder(known):
-                found = self._batch.snapshot(0)
-                if found is None or not self._rank:
-                    return found and (found, digests(found))
-                return without(found, known)
-            case SaveOrder(folder):
-                return self._batch.save(0, Path(folder))
-            case ClearOrder():
-                try:
-                    self._batch.clear(0)
-                finally:
-                    self._leave()
-        return None
-
-    def _join(self, path: str) -> None:
+    def place(self, trial: Trial, snapshot: Snapshot | None, store: str) -> None:
+        """Join a new process group whose members meet in the file `store`, and start a trial."""
         from torch import distributed
         from torch._C._distributed_c10d import FileStore
 
-        store = FileStore(path, self._size)
-        distributed.init_process_group(self._backend, store=store, rank=self._rank, world_size=self._size)
+        meeting = FileStore(store, self._size)
+        distributed.init_process_group(self._backend, store=meeting, rank=self._rank, world_size=self._size)
+        self._batch.place(0, trial, snapshot)
 
-    def _leave(self) -> None:
+    def advance(self) -> Outcome:
+        """Train for one epoch."""
+        return self._batch.advance()[0]
+
+    def snapshot(self, known: Mapping[str, bytes] | None = None) -> Any:
+        """The trial's state.
+
+        Args:
+            known: digests of arrays that need not be given, by name: those of rank 0, which is given none and
+                answers with its own.
+        """
+        found = self._batch.snapshot(0)
+        if found is None:
+            return None
+        return (found, digests(found)) if known is None else without(found, known)
+
+    def save(self, folder: Path) -> bool:
+        """Write the best epoch's model into a folder."""
+        return self._batch.save(0, folder)
+
+    def clear(self) -> None:
+        """End the trial and leave its process group."""
         from torch import distributed
 
-        if distributed.is_initialized():
-            distributed.destroy_process_group()
+        try:
+            self._batch.clear(0)
+        finally:
+            if distributed.is_initialized():
+                distributed.destroy_process_group()
 
 
 class _Announcing:
@@ -138,27 +131,23 @@ class _Announcing:
         self.validate = trainer.validate
 
     def start(self, job: Job, trial: Trial, snapshot: Snapshot | None = None) -> TrialSession:
-        session = self._trainer.start(job, trial, snapshot)
         # Sessions have slots, so that their `next` cannot be replaced.
-        return cast("TrialSession", _AnnouncingSession(session, partial(self._announce)))
-
-    def _announce(self, failure: Failure) -> None:
-        self._line.send(Failing(failure))
+        return _AnnouncingSession(self._trainer.start(job, trial, snapshot), self._line)
 
 
 class _AnnouncingSession:
-    def __init__(self, session: TrialSession, announce: Any) -> None:
-        self._session, self._announce = session, announce
+    def __init__(self, session: TrialSession, line: Connection) -> None:
+        self._session, self._line = session, line
         self.snapshot, self.save, self.close = session.snapshot, session.save, session.close
 
     def next(self) -> Outcome:
         try:
             outcome = self._session.next()
         except Exception as error:
-            self._announce(Failure.of(error))
+            self._line.send(Failing(Failure.of(error)))
             raise
         if isinstance(outcome, Failure):
-            self._announce(outcome)
+            self._line.send(Failing(outcome))
         return outcome
 
 

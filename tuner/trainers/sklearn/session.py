@@ -105,8 +105,7 @@ class EstimatorSession:
             seconds=time.perf_counter() - start,
             is_last=not self._by_epochs,
         )
-        candidates = [reading] if self.best is None else [self.best, reading]
-        if self._objective.best(candidates) is reading:
+        if self._objective.prefers(reading, self.best):
             self.best, self.kept = reading, copy.deepcopy(self.estimator)
         return reading
 

@@ -267,7 +267,7 @@ class StackedBatch(RowBatch[StackedRow | TrialSession]):
         outcomes: dict[int, Outcome] = {}
         for placed, reading in StackedEpoch(rows, rows[0].tensors, self._job.spec, self._score).advance():
             outcomes[places[id(placed)]] = reading
-            if self._objective.best(tuple(filter(None, (placed.best, reading)))) is reading:
+            if self._objective.prefers(reading, placed.best):
                 parameters, placed.kept_constants = placed.judged
                 placed.best, placed.kept = reading, parameters.clone()
         return outcomes
