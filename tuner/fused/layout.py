@@ -30,16 +30,11 @@ CHUNK = 64
 With batch normalization a whole batch does.
 """
 
-ROW_FIELDS = (
-    "fan_in", "fan_out", "rows", "columns", "stride", "weight", "bias", "scale", "shift",
-    "activation", "slope", "normal", "spread", "delta", "transposed", "input_delta",
-    "batch_scale", "batch_shift", "batch_normal", "batch_numbers", "batch_mean", "batch_variance",
-)  # fmt: skip
 (
     FAN_IN, FAN_OUT, IN_ROWS, COLUMNS, STRIDE, WEIGHT, BIAS, SCALE, SHIFT,
     ACTIVATION, SLOPE, NORMAL, INVERSE_STD, DELTA, TRANSPOSED, INPUT_DELTA,
     BATCH_SCALE, BATCH_SHIFT, BATCH_NORMAL, BATCH_NUMBERS, BATCH_MEAN, BATCH_VARIANCE,
-) = range(len(ROW_FIELDS))  # fmt: skip
+) = range(22)  # fmt: skip
 """Columns of `Layout.table`.
 
 Sizes: fan_in and fan_out; rows and columns of the stored matrix; the distance of its rows, which is
@@ -95,7 +90,7 @@ class Layout:
 
     @property
     def table(self) -> NDArray[np.int64]:
-        """One row of `ROW_FIELDS` per layer, the hidden ones first."""
+        """A row of integers for each layer, the hidden ones first; its columns are `FAN_IN` and what follows."""
         return _allocated(self)[0]
 
     @property

@@ -28,6 +28,7 @@ from tuner.trainers.torch.losses import build as loss_of
 from tuner.trainers.torch.networks import build
 from tuner.trainers.torch.pruning import pruned
 from tuner.trainers.torch.teacher import Teacher
+from tuner.trainers.torch.training_arrays import TrainingArrays
 from tuner.trainers.torch.training_tensors import TrainingTensors
 
 BASE: dict[str, Any] = {"width": 8, "depth": 2, "activation": "tanh", "batch_size": 16, "optimizer": "adam"}
@@ -285,7 +286,8 @@ def test_teacher_of_several_models_says_their_mean(tmp_path: Path) -> None:
     (tmp_path / "one" / "members").mkdir()
     (tmp_path / "two").rename(tmp_path / "one" / "members" / "1")
     loss = loss_of("cross_entropy", 3, data.task)
-    tensors = TrainingTensors(data, loss, 5, torch.device("cpu"), None, Teacher(tmp_path / "one"))
+    arrays = TrainingArrays(data, 5)
+    tensors = TrainingTensors(arrays, loss, torch.device("cpu"), Teacher(tmp_path / "one"))
     torch.testing.assert_close(tensors.lessons[:, 3:], torch.stack(said).mean(0))
 
 

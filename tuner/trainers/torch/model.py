@@ -34,7 +34,6 @@ from tuner.trainers.torch.array_losses import TensorLoss
 from tuner.trainers.torch.context import MLP, NetworkContext, context_of
 from tuner.trainers.torch.mlp import PlainMlp
 from tuner.trainers.torch.recipe import Recipe
-from tuner.trainers.weights import FILE as WEIGHTS
 from tuner.trainers.weights import copied
 from tuner.trainers.weights import read as load_weights
 from tuner.trainers.weights import write as save_weights
@@ -57,21 +56,19 @@ class TorchModel:
     Attributes:
         description: what model.json says.
         folder: where it lies, with the files that it brings.
-        device: where its module is.
         plain: computes the shipped `mlp` on the CPU without PyTorch, until `module` is asked for.
     """
 
     description: Mapping[str, Any]
     folder: Path
-    device: str = "cpu"
     plain: PlainMlp | None = None
 
     @cached_property
     def module(self) -> ScaledNetwork:
-        """In evaluation mode, on the device."""
+        """In evaluation mode, on the CPU until it is moved."""
         from tuner.trainers.torch.scaled_network import read
 
-        return read(self.folder, WEIGHTS, self.description, _context(self.description), self.device)
+        return read(self.folder, self.description, _context(self.description))
 
     def predict(self, rows: Any) -> NDArray[Any]:
         """Predict from raw rows: a data frame of any library, or an array (N, D) or (N, C, H, W).
@@ -246,7 +243,7 @@ def write(
         write_description(folder, description | {threshold.KEY: table})
 
 
-def load(folder: Path, device: str = "cpu") -> TorchModel:
+def load(folder: Path) -> TorchModel:
     """Read what `write` wrote, in this process or any other.
 
     A network of one's own is built by running its file, or by importing its package.
@@ -258,9 +255,9 @@ def load(folder: Path, device: str = "cpu") -> TorchModel:
     try:
         context = _context(description)
         is_plain = not Recipe.of(context.params).is_quantized
-        if description["network"] == MLP and device == "cpu" and is_plain:
+        if description["network"] == MLP and is_plain:
             return TorchModel(description, folder, plain=_plain(folder, description, context))
-        model = TorchModel(description, folder, device)
+        model = TorchModel(description, folder)
         _ = model.module
     # A network of one's own may raise anything.
     except KeyboardInterrupt:

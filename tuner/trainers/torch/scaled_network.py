@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.torch.context import NetworkContext
 from tuner.trainers.torch.networks import build
+from tuner.trainers.weights import FILE
 
 
 class ScaledNetwork(nn.Module):
@@ -75,18 +76,16 @@ def _bent(x: Tensor, knots: Tensor, levels: Tensor) -> Tensor:
     return torch.cat([bent.reshape(count, len(x), *x.shape[2:]).movedim(0, 1), x[:, count:]], dim=1)
 
 
-def read(
-    folder: Path, file: str, description: Mapping[str, Any], context: NetworkContext, device: str
-) -> ScaledNetwork:
-    """Build a network and give it the weights of a file.
+def read(folder: Path, description: Mapping[str, Any], context: NetworkContext) -> ScaledNetwork:
+    """Build a network and give it the weights in its folder.
 
     Raises:
         Exception: whatever the network's own code raises.
     """
-    tensors = load_file(folder / file)
+    tensors = load_file(folder / FILE)
     shift, factor = tensors.pop("shift"), tensors.pop("factor")
     knots, levels = tensors.pop("knots", None), tensors.pop("levels", None)
     with GlobalRng(0):  # building draws initial weights that are not used
         network = build(description["network"], context.params, context, folder)
     network.load_state_dict({n.removeprefix("network."): tensor for n, tensor in tensors.items()})
-    return ScaledNetwork(network, shift, factor, knots, levels, context.masked).to(device).eval()
+    return ScaledNetwork(network, shift, factor, knots, levels, context.masked).eval()

@@ -41,6 +41,7 @@ from tuner.trainers.torch.shipped import NETWORK, SHIPPED
 from tuner.trainers.torch.stacked_epoch import StackedEpoch
 from tuner.trainers.torch.stacked_row import StackedRow
 from tuner.trainers.torch.start import network_of
+from tuner.trainers.torch.training_arrays import TrainingArrays
 from tuner.trainers.torch.training_tensors import TrainingTensors, tensors_of
 from tuner.trainers.torch.work import step_work
 
@@ -69,7 +70,7 @@ def why_not_stacked(spec: StudySpec, data: Dataset, device: str) -> str | None:
                 return f"{model} trains one trial at a time: the loss {loss.name} is a function of your own"
             if not optimizers.is_rule(name := Recipe.of(trial.params).optimizer):
                 return f"{model} trains one trial at a time: the optimizer {name} is your own"
-            tensors = TrainingTensors(data, loss, spec.search.seed, torch.device(device))
+            tensors = TrainingTensors(TrainingArrays(data, spec.search.seed), loss, torch.device(device))
             tensors = tensors.suited(model, Recipe.of(trial.params))
             Programs(model).find(trial, network_of(trial, model, tensors, spec.trainer.rates), tensors)
     except Unstackable as error:

@@ -19,7 +19,6 @@ from tuner.core.job import Job
 from tuner.data import Scaling
 from tuner.errors import DataError, DeviceError
 from tuner.trainers.device import device_fault
-from tuner.trainers.row_weights import ClassWeight
 from tuner.trainers.scores import Score
 from tuner.trainers.torch import losses
 from tuner.trainers.torch.byte_images import ByteImages
@@ -62,8 +61,8 @@ def tensors_of(job: Job, data: Dataset | None) -> TrainingTensors:
     device = job.resources.device
     if fault := device_fault(device):
         raise DeviceError(f"device: {fault}")
-    loss, own = losses.of(job.spec, data), job.spec.trainer.class_weight
-    return TrainingTensors(data, loss, job.spec.search.seed, torch.device(device), own, teacher_of(job.spec))
+    arrays = TrainingArrays(data, job.spec.search.seed, job.spec.trainer.class_weight)
+    return TrainingTensors(arrays, losses.of(job.spec, data), torch.device(device), teacher_of(job.spec))
 
 
 class TrainingTensors:
@@ -81,24 +80,17 @@ class TrainingTensors:
     """
 
     def __init__(
-        self,
-        data: Dataset,
-        loss: Loss,
-        study_seed: int,
-        device: torch.device,
-        class_weight: ClassWeight = None,
-        teacher: Teacher | None = None,
+        self, arrays: TrainingArrays, loss: Loss, device: torch.device, teacher: Teacher | None = None
     ) -> None:
-        self.data, self.loss, self.device, self.teacher = data, loss, device, teacher
-        self._study_seed, self._class_weight = study_seed, class_weight
-        self._arrays = TrainingArrays(data, study_seed, class_weight)
-        self._rows = torch.from_numpy(self._arrays.rows).to(device)
-        self.train = self._truth(data.train.y).targets
-        self.sample = self._truth(data.train.y[self._arrays.rows], self._arrays.sample_weight)
-        self.validation = self._truth(data.validation.y, data.validation.weight)
+        self._arrays, self.data, self.loss = arrays, arrays.data, loss
+        self.device, self.teacher = device, teacher
+        self._rows = torch.from_numpy(arrays.rows).to(device)
+        train, validation = arrays.data.train, arrays.data.validation
+        self.train = self._truth(train.y).targets
+        self.sample = self._truth(train.y[arrays.rows], arrays.sample_weight)
+        self.validation = self._truth(validation.y, validation.weight)
         self._inputs: dict[str, InputTensors] = {}
         self._embedded: TrainingTensors | None = None
-        self._weights: dict[str | None, Tensor | None] = {}
 
     def suited(self, model: str, recipe: Recipe) -> TrainingTensors:
         """These, or those with codes where a trial's network embeds categories: always the same ones."""
@@ -106,8 +98,7 @@ class TrainingTensors:
         if arrays is self._arrays:
             return self
         if self._embedded is None:
-            own = (arrays.data, self.loss, self._study_seed, self.device, self._class_weight, self.teacher)
-            self._embedded = TrainingTensors(*own)
+            self._embedded = TrainingTensors(arrays, self.loss, self.device, self.teacher)
         return self._embedded
 
     def inputs(self, kind: str) -> InputTensors:
@@ -126,10 +117,8 @@ class TrainingTensors:
         Args:
             class_weight: the trial's; None: the study's.
         """
-        if class_weight not in self._weights:
-            found = self._arrays.weights(class_weight)
-            self._weights[class_weight] = None if found is None else torch.from_numpy(found)
-        return self._weights[class_weight]
+        found = self._arrays.weights(class_weight)
+        return None if found is None else torch.from_numpy(found)
 
     @cached_property
     def lessons(self) -> Tensor:

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tuner.core.job import Resources
 from tuner.core.spec import StudySpec
 from tuner.core.training import Snapshot
 from tuner.core.trial import LAYER_NORMS, Reading, Trial
@@ -54,7 +53,7 @@ class TrialRun:
         model: str,
         tensors: TrainingTensors,
         spec: StudySpec,
-        parallel: DataParallel | None = None,
+        parallel: DataParallel,
     ) -> None:
         self.trial, self.model, self.tensors = trial, model, tensors
         self.best: Reading | None = None
@@ -68,7 +67,7 @@ class TrialRun:
         self._order = torch.Generator().manual_seed(trial.seed("order"))
         self._augmentation = torch.Generator().manual_seed(trial.seed("augmentation"))
         self._mixup = np.random.default_rng(trial.seed("mixup"))
-        self._parallel = parallel or DataParallel(Resources())
+        self._parallel = parallel
         self._dropout = GlobalRng(self._parallel.seed(trial.seed("dropout")), str(tensors.device))
         self.inputs = tensors.inputs(self._recipe.scaling or tensors.data.scaling)
         self.context = context_of(trial, tensors.data, tensors.loss.outputs)

@@ -1,24 +1,42 @@
 """The networks: mlp, cnn, rnn, conv1d, bag, transformer, or any function build(params, context) -> Module.
 
-Inputs come scaled, and outputs are what the loss takes. Each family has a file, `building` calls what builds;
-which inputs and which settings each takes is in `shipped`, which imports no PyTorch.
+Inputs come scaled, and outputs are what the loss takes. Each family has a file; which inputs and which settings
+each takes is in `shipped`, which imports no PyTorch.
 """
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from tuner.core.trial import Params
+from tuner.errors import TrialError
+from tuner.trainers.torch.context import NetworkContext, builder
 from tuner.trainers.torch.networks.bag import bag
 from tuner.trainers.torch.networks.blocks import ACTIVATIONS
-from tuner.trainers.torch.networks.building import build
 from tuner.trainers.torch.networks.convolution import cnn, conv1d
 from tuner.trainers.torch.networks.perceptron import mlp
 from tuner.trainers.torch.networks.recurrent import rnn
 from tuner.trainers.torch.networks.transformer import transformer
+from tuner.trainers.torch.ties import tie
 
-__all__ = [
-    "ACTIVATIONS",
-    "bag",
-    "build",
-    "cnn",
-    "conv1d",
-    "mlp",
-    "rnn",
-    "transformer",
-]
+__all__ = ["ACTIVATIONS", "bag", "build", "cnn", "conv1d", "mlp", "rnn", "transformer"]
+
+
+def build(model: str, params: Params, context: NetworkContext, folder: Path | None = None) -> nn.Module:
+    """Build a network on the CPU.
+
+    Raises:
+        PluginError: the reference leads nowhere.
+        TrialError: what was built is no module, or its weights are tied in a way that training would undo.
+    """
+    module: Any = builder(model, folder)(params, context)
+    if not isinstance(module, nn.Module):
+        raise TrialError(f"{model}: gave a {type(module).__name__}; return a torch.nn.Module")
+    try:
+        tie(module)
+    except TrialError as error:
+        raise TrialError(f"{model}: {error}") from error
+    return module
