@@ -88,7 +88,7 @@ class AveragedModel:
         Raises:
             TrialError: the rows do not fit the model.
         """
-        from tuner.data.targets import names_of
+        from tuner.trainers.prepared_model import in_words
 
         table = self.description
         if table["context"]["task"] == Task.REGRESSION:
@@ -100,11 +100,10 @@ class AveragedModel:
         except TrialError:
             # Of estimators without them; rows that do not fit are refused here, too.
             return self._voted(rows)
-        if labels := table.get("labels"):
-            return names_of((shares > 0.5).astype(np.int64), labels)
-        indices = threshold.predicted(shares, table) if threshold.KEY in table else shares.argmax(axis=1)
-        named: NDArray[Any] = np.take(table["context"]["classes"], indices)
-        return named
+        if table.get("labels"):
+            return in_words((shares > 0.5).astype(np.int64), table)
+        decides = threshold.KEY in table
+        return in_words(threshold.predicted(shares, table) if decides else shares.argmax(axis=1), table)
 
     def probabilities(self, rows: Any) -> NDArray[np.float32]:
         """The mean of the members' probabilities, (N, C) or of several labels (N, L).
@@ -159,13 +158,12 @@ class AveragedModel:
         return found
 
     def _voted(self, rows: Any) -> NDArray[Any]:
-        from tuner.data.targets import names_of
+        from tuner.trainers.prepared_model import in_words
 
         classes = np.array(self.description["context"]["classes"])
         told = np.stack(self._each("predict", rows))  # (M, N), or of several labels (M, N, L)
         if labels := self.description.get("labels"):
             ones = (told == [pair[1] for pair in labels.values()]).mean(axis=0)
-            return names_of((ones > 0.5).astype(np.int64), labels)
+            return in_words((ones > 0.5).astype(np.int64), self.description)
         votes = (told[..., None] == classes).sum(axis=0)
-        found: NDArray[Any] = classes[votes.argmax(axis=1)]
-        return found
+        return in_words(votes.argmax(axis=1), self.description)

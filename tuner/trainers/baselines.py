@@ -109,7 +109,7 @@ def fit(kind: str, spec: StudySpec, data: Dataset) -> SklearnModel:
         # A fit that has not converged is as good a baseline.
         warnings.simplefilter("ignore")
         estimator.fit(x, data.train.y, sample_weight=weights)
-    return SklearnModel(estimator, preparation(estimator, scaling, data, spec))
+    return SklearnModel(preparation(estimator, scaling, data, spec), estimator)
 
 
 def judged(kind: str, spec: StudySpec, parts: Sequence[tuple[SklearnModel, Dataset]]) -> Baseline:

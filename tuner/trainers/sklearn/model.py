@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from tuner.core.dataset import Dataset, TargetUnits, Task
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Trial
-from tuner.data import Scaling, flat, rows_of, tell
+from tuner.data import Scaling, flat
 from tuner.data.scaling import MOST_COUNTED
-from tuner.data.targets import names_of
 from tuner.errors import TrialError, TunerError, described
 from tuner.trainers import threshold
 from tuner.trainers.model import describe, description_of, encoded, indices, write_description
+from tuner.trainers.prepared_model import PreparedModel
 from tuner.trainers.sklearn.estimators import estimator_class, of_label
 from tuner.trainers.sklearn.measures import probabilities, row_losses
 from tuner.trainers.threshold import Threshold
@@ -37,56 +37,29 @@ ESTIMATOR = "model.skops"
 
 
 @dataclass(frozen=True)
-class SklearnModel:
+class SklearnModel(PreparedModel):
     """A fitted estimator with everything that its inputs need.
 
     Attributes:
         module: the estimator; takes scaled, flat inputs (N, D).
-        description: what model.json says.
     """
 
     module: Any
-    description: Mapping[str, Any]
-
-    def predict(self, rows: Any) -> NDArray[Any]:
-        """Predict from raw rows: a data frame of any library, or an array (N, D) or (N, C, H, W).
-
-        Columns of a data frame may stand in any order, and further ones beside them. What is new to the
-        model in them, e.g. a category that training never had, is logged as a warning.
-
-        Returns:
-            (N,) names of classes, (N, L) of several labels, or (N,) or (N, T) targets in their own units.
-
-        Raises:
-            TrialError: the rows do not fit the model.
-        """
-        rows, table = rows_of(rows), self.description
-        tell(rows, table["encoding"])
-        x = self._inputs(rows)
-        if threshold.KEY in table:
-            predicted = threshold.predicted(probabilities(self.module, x, 2), table)
-        else:
-            predicted = np.asarray(self.module.predict(x))
-        if table["context"]["task"] == Task.CLASSIFICATION:
-            named: NDArray[Any] = np.take(table["context"]["classes"], predicted)
-            return named
-        if labels := table.get("labels"):
-            return names_of(predicted, labels)
-        return TargetUnits.from_table(table["target"]).restored(predicted)
+    takes = "estimator"
 
     def probabilities(self, rows: Any) -> NDArray[np.float32]:
-        """The probability of each class, (N, C), in the order of ``description["context"]["classes"]``.
-
-        Of several labels that of the second class of each, (N, L); see ``description["labels"]``.
-
-        Raises:
-            TrialError: the rows do not fit the model, or it has no probabilities.
-        """
+        """See `PreparedModel`; not every estimator has them."""
         if not hasattr(self.module, "predict_proba"):
             raise TrialError(f"{type(self.module).__name__} has no probabilities; use predict")
-        rows = rows_of(rows)
-        tell(rows, self.description["encoding"])
-        return probabilities(self.module, self._inputs(rows), len(self.description["context"]["classes"]))
+        return super().probabilities(rows)
+
+    def said(self, x: NDArray[Any]) -> NDArray[Any]:
+        """See `PreparedModel`."""
+        return np.asarray(self.module.predict(self._flat(x)))
+
+    def shares(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        """See `PreparedModel`."""
+        return probabilities(self.module, self._flat(x), len(self.description["context"]["classes"]))
 
     def losses(self, rows: Any, truth: NDArray[Any]) -> NDArray[np.float64]:
         """The loss of each row, (N,), as `measures.measure` has it.
@@ -94,7 +67,7 @@ class SklearnModel:
         Raises:
             TrialError: the rows do not fit the model.
         """
-        table, x = self.description, self._inputs(rows)
+        table, x = self.description, self._flat(encoded(rows, self.description, self.takes))
         if table["context"]["task"] == Task.REGRESSION:
             units = TargetUnits.from_table(table["target"], np.float64)
             found = np.asarray(self.module.predict(x), np.float64).reshape(np.shape(truth))
@@ -105,11 +78,6 @@ class SklearnModel:
             wrong = np.asarray(self.module.predict(x)) != places
             return np.asarray(wrong.reshape(len(wrong), -1).mean(axis=1))
         return row_losses(self.module, x, places)
-
-    @property
-    def predicts(self) -> bool:
-        """Always."""
-        return True
 
     @property
     def width(self) -> int:
@@ -125,9 +93,8 @@ class SklearnModel:
 
         return len(io.dumps(self.module))
 
-    def _inputs(self, rows: Any) -> NDArray[np.float32]:
+    def _flat(self, x: NDArray[Any]) -> NDArray[np.float32]:
         table = self.description
-        x = encoded(rows, table, "estimator")
         return flat(Scaling.from_table(table["scaling"]), x, table["context"].get("vocabulary", 0))
 
 
@@ -215,7 +182,7 @@ def load(folder: Path) -> SklearnModel:
         raise
     except Exception as error:
         raise TrialError(f"{folder}: is damaged: {described(error)}") from error
-    return SklearnModel(estimator, description)
+    return SklearnModel(description, estimator)
 
 
 def read(text: bytes, known: type[Any], place: str) -> Any:

@@ -21,12 +21,12 @@ from numpy.typing import NDArray
 from tuner.core.dataset import Dataset, TargetUnits, Task
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Trial
-from tuner.data import Scaling, rows_of, tell
-from tuner.data.targets import names_of
+from tuner.data import Scaling
 from tuner.errors import TrialError, described
 from tuner.trainers import threshold
 from tuner.trainers.model import describe, description_of, encoded, indices, write_description
 from tuner.trainers.plain_losses import PlainLoss
+from tuner.trainers.prepared_model import PreparedModel
 from tuner.trainers.references import brought
 from tuner.trainers.threshold import Threshold
 from tuner.trainers.torch import array_losses
@@ -50,18 +50,17 @@ UNKNOWN = -math.log(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True)
-class TorchModel:
+class TorchModel(PreparedModel):
     """A trained network with everything that its inputs need.
 
     Attributes:
-        description: what model.json says.
         folder: where it lies, with the files that it brings.
         plain: computes the shipped `mlp` on the CPU without PyTorch, until `module` is asked for.
     """
 
-    description: Mapping[str, Any]
     folder: Path
     plain: PlainMlp | None = None
+    takes = "network"
 
     @cached_property
     def module(self) -> ScaledNetwork:
@@ -70,51 +69,21 @@ class TorchModel:
 
         return read(self.folder, self.description, _context(self.description))
 
-    def predict(self, rows: Any) -> NDArray[Any]:
-        """Predict from raw rows: a data frame of any library, or an array (N, D) or (N, C, H, W).
-
-        Columns of a data frame may stand in any order, and further ones beside them. What is new to the
-        model in them, e.g. a category that training never had, is logged as a warning.
-
-        Returns:
-            (N,) names of classes, (N, L) of several labels, or (N,) or (N, T) targets in their original
-            units.
-
-        Raises:
-            TrialError: the rows do not fit the model.
-        """
-        rows, table = rows_of(rows), self.description
-        tell(rows, table["encoding"])
-        outputs = self._outputs(rows)
-        if labels := table.get("labels"):
-            return names_of(self._loss.indices(outputs), labels)
-        if table["context"]["task"] == Task.CLASSIFICATION:
-            if threshold.KEY in table:
-                shares = self._loss.probabilities(outputs)
-                indices = threshold.predicted(shares, table)
-            else:
-                indices = self._loss.indices(outputs)
-            named: NDArray[Any] = np.take(table["context"]["classes"], indices)
-            return named
-        values = TargetUnits.from_table(table["target"]).restored(outputs)
-        return values[:, 0] if values.shape[1] == 1 else values
-
     def probabilities(self, rows: Any) -> NDArray[np.float32]:
-        """The probability of each class, (N, C), in the order of ``description["context"]["classes"]``.
-
-        Of several labels that of the second class of each, (N, L); see ``description["labels"]``.
-
-        Raises:
-            TrialError: the rows do not fit the model, or it predicts no classes.
-        """
+        """See `PreparedModel`; a model of numbers has none."""
         if self.description["context"]["task"] == Task.REGRESSION:
             raise TrialError("a regression model has no probabilities; use predict")
-        rows = rows_of(rows)
-        tell(rows, self.description["encoding"])
-        return self._loss.probabilities(self._outputs(rows))
+        return super().probabilities(rows)
 
-    def of_encoded(self, x: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The probability of each class, (N, C), for rows that are encoded already."""
+    def said(self, x: NDArray[Any]) -> NDArray[Any]:
+        """See `PreparedModel`."""
+        outputs = self.outputs(x)
+        if self.description["context"]["task"] != Task.REGRESSION:
+            return self._loss.indices(outputs)
+        return outputs[:, 0] if outputs.shape[1] == 1 else outputs
+
+    def shares(self, x: NDArray[Any]) -> NDArray[np.float32]:
+        """See `PreparedModel`."""
         return self._loss.probabilities(self.outputs(x))
 
     def outputs(self, x: NDArray[Any]) -> NDArray[np.float32]:
@@ -136,7 +105,7 @@ class TorchModel:
         Raises:
             TrialError: the rows do not fit the model.
         """
-        return self._losses(self._outputs(rows), truth)
+        return self._losses(self.outputs(encoded(rows, self.description, self.takes)), truth)
 
     def losses_of(self, predicted: NDArray[Any], truth: NDArray[Any]) -> NDArray[np.float64]:
         """The same of anything that `probabilities`, or of numbers `predict`, may return."""
@@ -153,11 +122,6 @@ class TorchModel:
         y = indices(truth, self.description)
         losses = self._loss.rows(outputs, self._loss.targets(np.maximum(y, 0)))
         return np.where(y < 0, UNKNOWN, losses) if y.ndim == 1 else losses
-
-    @property
-    def predicts(self) -> bool:
-        """Always."""
-        return True
 
     @property
     def size_bytes(self) -> int:
@@ -187,9 +151,6 @@ class TorchModel:
     def _loss(self) -> PlainLoss | TensorLoss:
         table, context = self.description["loss"], self.description["context"]
         return array_losses.build(table["name"], table["units"], Task(context["task"]), self.folder)
-
-    def _outputs(self, rows: Any) -> NDArray[np.float32]:
-        return self.outputs(encoded(rows, self.description, "network"))
 
 
 def write(
@@ -238,7 +199,7 @@ def write(
     deciding = Threshold.of(spec, data.task)
     if deciding is not None:
         judged = data.validation
-        shares = load(folder).of_encoded(judged.x)
+        shares = load(folder).shares(judged.x)
         table = deciding.table(judged.y, shares, data, judged.weight)
         write_description(folder, description | {threshold.KEY: table})
 
