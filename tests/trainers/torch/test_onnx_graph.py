@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import torch
+from torch import nn
 
 from tuner.core.dataset import Task
 from tuner.trainers.torch import onnx_graph
@@ -66,3 +67,35 @@ def test_a_network_of_sequences_is_written_down_as_it_computes(
     )
     found = session.run(None, {onnx_graph.INPUT: x.numpy()})[0]
     assert found == pytest.approx(expected, abs=1e-5)
+
+
+class Doubled(nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2 * super().forward(x)
+
+
+OWN = [
+    Doubled(3, 3),
+    nn.Linear(3, 3, bias=False),
+    nn.LeakyReLU(0.2),
+    nn.GELU("tanh"),
+    nn.Conv2d(3, 4, 3, stride=2),
+    nn.Conv2d(4, 4, 3, groups=2),
+    nn.Conv2d(3, 4, 3, padding="same"),
+    nn.MaxPool2d(3, stride=2),
+    nn.AvgPool2d(2, ceil_mode=True),
+    nn.GroupNorm(2, 4),
+    nn.LayerNorm((3, 3)),
+    nn.BatchNorm2d(3, track_running_stats=False),
+    nn.Flatten(0),
+]
+
+
+@pytest.mark.parametrize("layer", OWN, ids=str)
+def test_what_is_not_written_down_just_so_is_left_to_pytorch(
+    layer: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_graph, "_traced", lambda network, x: b"traced")
+    for network in (nn.Sequential(layer), nn.Sequential(nn.ReLU(), nn.Sequential(layer))):
+        assert onnx_graph.graph_of(network, torch.ones(2, 3, 8, 8)) == b"traced"
+    assert onnx_graph.graph_of(nn.Sequential(nn.ReLU(), nn.Flatten()), torch.ones(2, 3)) != b"traced"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -37,6 +37,20 @@ _PLAIN = {
     nn.LeakyReLU: ("LeakyRelu", {"alpha": 0.01}),
 }
 
+_WRITTEN: Mapping[type[nn.Module], Mapping[str, Any]] = {
+    **dict.fromkeys(_PLAIN, {}),
+    **dict.fromkeys((nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.SiLU, nn.Dropout), {}),
+    CategoryEmbedding: {},
+    nn.LeakyReLU: {"negative_slope": 0.01},
+    nn.GELU: {"approximate": "none"},
+    nn.Conv2d: {"stride": (1, 1), "dilation": (1, 1), "groups": 1, "padding_mode": "zeros"},
+    nn.GroupNorm: {"num_groups": 1},
+    nn.MaxPool2d: {"padding": 0, "dilation": 1, "ceil_mode": False},
+    nn.AvgPool2d: {"padding": 0, "ceil_mode": False, "divisor_override": None},
+    nn.Flatten: {"start_dim": 1, "end_dim": -1},
+}
+"""The layers that are written down, and how they have to be set; all others are PyTorch's affair."""
+
 
 def graph_of(network: nn.Module, x: Tensor) -> bytes:
     """Write a network down.
@@ -60,7 +74,7 @@ def graph_of(network: nn.Module, x: Tensor) -> bytes:
     network.eval()
     try:
         graph = Graph(tuple(x.shape[1:]))
-        if isinstance(network, nn.Sequential) and _is_plain(network):
+        if type(network) is nn.Sequential and _is_written(network):
             return graph.written(graph.through(network, INPUT), x)
         last = onnx_steps.write(graph, network, INPUT)
         return _traced(network, x) if last is None else graph.written(last, x)
@@ -71,15 +85,20 @@ def graph_of(network: nn.Module, x: Tensor) -> bytes:
         del onnx
 
 
-def _is_plain(network: nn.Module) -> bool:
-    kinds = (
-        *_PLAIN, nn.Linear, nn.Conv2d, nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm, nn.GELU,
-        nn.SiLU, nn.MaxPool2d, nn.AvgPool2d, nn.Flatten, nn.Dropout, CategoryEmbedding,
-    )  # fmt: skip
-    parts = [network.body, network.shortcut] if isinstance(network, Residual) else network
-    if isinstance(network, nn.Sequential | Residual):
-        return all(_is_plain(part) for part in parts)  # type: ignore[union-attr]
-    return isinstance(network, kinds)
+def _is_written(layer: nn.Module) -> bool:
+    """Whether `Graph.layer` says all that a layer does."""
+    if type(layer) in (nn.Sequential, Residual):
+        return all(map(_is_written, layer.children()))
+    wanted = _WRITTEN.get(type(layer))
+    if wanted is None or any(t is None for t in (*layer._parameters.values(), *layer._buffers.values())):
+        return False
+    if isinstance(layer, nn.MaxPool2d | nn.AvgPool2d) and layer.stride != layer.kernel_size:
+        return False
+    if isinstance(layer, nn.LayerNorm) and len(layer.normalized_shape) > 1:
+        return False
+    if isinstance(layer, nn.Conv2d) and isinstance(layer.padding, str):
+        return False
+    return all(getattr(layer, name) == value for name, value in wanted.items())
 
 
 @dataclass
