@@ -223,20 +223,10 @@ def convolve_back(
     x: Any, weight: Any, down: Any, right: Any, kind: Any, out: Any, marks: Any, given: Any,
     dx: Any, dweight: Any, dbias: Any,
 ) -> None:  # fmt: skip
-    """The way back through `convolve`.
+    """The way back through `convolve`, of what it was given and has filled in.
 
-    Args:
-        x: see `convolve`, like the next six.
-        weight: see there.
-        down: see there.
-        right: see there.
-        kind: see there.
-        out: what it filled in.
-        marks: what it filled in.
-        given: (K, B, height, width, F) derivatives by `out`.
-        dx: (K, B, H, W, C) derivatives, to be filled; of no rows where they are not wanted.
-        dweight: likewise.
-        dbias: likewise.
+    `given` holds (K, B, height, width, F) derivatives by `out`; those by the inputs, (K, B, H, W, C), by the
+    weights and by the biases are filled in. Where the first are not wanted `dx` has no rows.
     """
     rows, filters, channels, tall, broad = weight.shape
     samples, height, width = x.shape[1:4]

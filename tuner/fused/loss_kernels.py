@@ -68,17 +68,8 @@ def derive_taught(
 ) -> None:
     """Replace a teacher's outputs by the derivatives of the batch's mean loss against them.
 
-    Of classes those of the cross-entropy at a temperature, times its square.
-
-    Args:
-        kind: see `derive`.
-        temperature: see `RowRecipe.distil_temperature`.
-        batch: see `derive`.
-        outputs: flat outputs of this chunk.
-        taught: the teacher's, likewise.
-        units: see `derive`.
-        width: likewise.
-        samples: likewise.
+    Of classes those of the cross-entropy at a temperature, see `RowRecipe.distil_temperature`, times its
+    square. `taught` is overwritten, and the outputs stay as they are; otherwise as `derive`.
     """
     cool = ONE / f32(temperature)
     share = f32(temperature) / f32(batch if kind == _CROSS_ENTROPY else batch * units)

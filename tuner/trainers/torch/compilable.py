@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from tuner.core.dataset import Dataset, InputKind
-from tuner.core.space import Choice, Parameter
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Trial, Value
+from tuner.core.trial import Trial
 from tuner.fused import LossKind
 from tuner.trainers import plain_losses
 from tuner.trainers.torch import optimizers
 from tuner.trainers.torch.context import MLP, model_of
-from tuner.trainers.torch.recipe import AUGMENTATIONS, Recipe
+from tuner.trainers.torch.recipe import AUGMENTATIONS, Recipe, ends
 
 _COMPILED = {InputKind.TABLE: ("input_noise",), InputKind.IMAGE: ("input_noise",)}
 """What compiled rows can do to the batches of each kind of inputs."""
@@ -47,7 +46,8 @@ def why_not_fused(spec: StudySpec, data: Dataset, device: str) -> str | None:
         ):
             return f"accumulation is not compiled with {other}; leave one of them out for compiled rows"
     sizes = spec.space.parameters.get("batch_size") or spec.space.fixed.get("batch_size")
-    if "batch_norm" in {**spec.space.parameters, **spec.space.fixed} and _has_one(sizes):
+    is_one = sizes is not None and 1 in ends(sizes)
+    if is_one and "batch_norm" in {**spec.space.parameters, **spec.space.fixed}:
         return "batches of one row cannot be normalized"
     for name in _not_compiled(data):
         if name in spec.space.parameters:
@@ -75,9 +75,3 @@ def _not_compiled(data: Dataset) -> list[str]:
     known = _COMPILED.get(data.kind, ())
     return [name for name in AUGMENTATIONS[data.kind] if name not in known]
 
-
-def _has_one(sizes: Parameter | Value | None) -> bool:
-    """Whether a batch may be of one row."""
-    if isinstance(sizes, Choice):
-        return 1 in sizes.choices
-    return getattr(sizes, "low", sizes) == 1

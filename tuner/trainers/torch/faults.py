@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tuner.core.dataset import Dataset, InputKind
-from tuner.core.space import Choice, Parameter
+from tuner.core.space import Parameter
 from tuner.core.spec import StudySpec
 from tuner.core.trial import NUMBERS, Value
 from tuner.errors import PluginError, TunerError, first_line, near
@@ -20,7 +20,7 @@ from tuner.trainers.torch import array_losses
 from tuner.trainers.torch.context import builder, model_of
 from tuner.trainers.torch.costs import IN_RUNTIME
 from tuner.trainers.torch.costs import NAMES as COSTS
-from tuner.trainers.torch.recipe import INT8, NAMES, TAUGHT, range_faults
+from tuner.trainers.torch.recipe import INT8, NAMES, TAUGHT, ends, range_faults
 from tuner.trainers.torch.shipped import NETWORK, SHIPPED, taking
 from tuner.trainers.torch.teacher import Teacher
 
@@ -106,14 +106,14 @@ def _own_faults(model: str, name: str, value: Parameter | Value) -> Iterator[str
         yield f"{model} has no such parameter; it is one of {owners}"
     elif name == "pooling":
         known = SHIPPED[model].poolings
-        for each in value.choices if isinstance(value, Choice) else (value,):
+        for each in ends(value):
             if each not in known:
                 yield f"{model} does not pool by {each!r}; known: {', '.join(known)}"
 
 
 def _taught_faults(spec: StudySpec, data: Dataset, model: str) -> Iterator[str]:
     settings = {**spec.space.fixed, **spec.space.parameters}
-    if INT8 in _values(settings.get("quantization", "none")) and not all(map(find_spec, ONNX)):
+    if INT8 in ends(settings.get("quantization", "none")) and not all(map(find_spec, ONNX)):
         yield "space.quantization: int8 needs onnxruntime; pip install 'tuner[onnx]'"
     if spec.trainer.teacher is None:
         for name in TAUGHT:
@@ -142,13 +142,6 @@ def _taught_faults(spec: StudySpec, data: Dataset, model: str) -> Iterator[str]:
             "trainer.teacher: it has trained on rows that other folds are judged by; leave out [data] folds "
             "and reshuffle"
         )
-
-
-def _values(value: Parameter | Value) -> tuple[Value, ...]:
-    """The choices of a parameter, or a fixed value alone."""
-    if isinstance(value, Choice):
-        return tuple(value.choices)
-    return (value,) if isinstance(value, str) else ()
 
 
 def _mixing_faults(spec: StudySpec, data: Dataset) -> Iterator[str]:

@@ -39,9 +39,9 @@ from tuner.trainers.torch.mlp import NamedTensor, layers, tensors
 from tuner.trainers.torch.model import write
 from tuner.trainers.torch.recipe import FULL, Recipe
 from tuner.trainers.torch.schedule import Plateau, learning_rates
-from tuner.trainers.torch.split_arrays import SplitArrays, Truth
+from tuner.trainers.torch.split_arrays import SplitArrays
 from tuner.trainers.torch.teacher import Teacher, teacher_of
-from tuner.trainers.torch.training_arrays import ScaledInputs, TrainingArrays
+from tuner.trainers.torch.training_arrays import ScaledInputs, TrainingArrays, Truth
 
 if TYPE_CHECKING:
     from torch import nn
@@ -187,8 +187,8 @@ class FusedBatch(RowBatch[FusedTrial]):
             measured.epoch,
             measured.train_loss,
             measured.val_loss,
-            self._scored(measured.sample_outputs, placed.split, placed.split.sample),
-            self._scored(measured.val_outputs, placed.split, placed.split.validation),
+            self._scored(measured.sample_outputs, placed.split, placed.split.of.sample),
+            self._scored(measured.val_outputs, placed.split, placed.split.of.validation),
             measured.learning_rate,
             measured.grad_norm,
             seconds=measured.seconds,
@@ -219,7 +219,7 @@ class FusedBatch(RowBatch[FusedTrial]):
         )
         losses = [
             float(np.average(split.loss.rows(found, split.loss.targets(truth.y)), weights=truth.weight))
-            for found, truth in ((sample, split.sample), (validation, split.validation))
+            for found, truth in ((sample, split.of.sample), (validation, split.of.validation))
         ]
         return replace(
             measured, train_loss=losses[0], val_loss=losses[1], sample_outputs=sample, val_outputs=validation

@@ -79,14 +79,7 @@ class Loss:
         return self.elementwise(outputs, targets)
 
     def weighed(self, outputs: Tensor, targets: Tensor, smoothing: float, weight: Tensor) -> Tensor:
-        """The mean over the rows of weight times loss; 0-d.
-
-        Args:
-            outputs: (N, outputs).
-            targets: see `__call__`.
-            smoothing: see `__call__`.
-            weight: (N,) of the rows, see `trainers.row_weights`.
-        """
+        """The mean over the rows of weight times loss, 0-d; weights, (N,), are those of `trainers.row_weights`."""
         return (self.each(outputs, self.smoothed(self.soft(targets), smoothing)) * weight).mean()
 
     def smoothed(self, soft: Tensor, smoothing: Tensor | float) -> Tensor:  # noqa: ARG002
@@ -272,9 +265,7 @@ class OwnLoss(Loss):
 
     def __call__(self, outputs: Tensor, targets: Tensor, smoothing: float = 0.0) -> Tensor:
         """See `Loss`."""
-        if smoothing and self.task is Task.CLASSIFICATION:
-            targets = self.soft(targets) * (1 - smoothing) + smoothing / self.units
-        return self._found(outputs, targets).mean()
+        return self._found(outputs, self._spread(targets, smoothing)).mean()
 
     def weighed(self, outputs: Tensor, targets: Tensor, smoothing: float, weight: Tensor) -> Tensor:
         """See `Loss`.
@@ -282,9 +273,7 @@ class OwnLoss(Loss):
         Raises:
             TrialError: the function returned a mean, in which rows cannot be weighted any more.
         """
-        if smoothing and self.task is Task.CLASSIFICATION:
-            targets = self.soft(targets) * (1 - smoothing) + smoothing / self.units
-        found = self._found(outputs, targets)
+        found = self._found(outputs, self._spread(targets, smoothing))
         if found.ndim == 0 and len(outputs) > 1:
             raise TrialError(
                 f"{self.name}: returned a mean, but rows have weights; return a loss for every sample, "
@@ -305,6 +294,11 @@ class OwnLoss(Loss):
             pairs = zip(torch.split(outputs, 1), torch.split(targets, 1), strict=True)
             return torch.stack([self._found(*pair).mean() for pair in pairs])
         return found.reshape(len(found), -1).mean(dim=1)
+
+    def _spread(self, targets: Tensor, smoothing: float) -> Tensor:
+        if smoothing and self.task is Task.CLASSIFICATION:
+            return self.soft(targets) * (1 - smoothing) + smoothing / self.units
+        return targets
 
     def _found(self, outputs: Tensor, targets: Tensor) -> Tensor:
         found = self.function(outputs, targets)

@@ -6,7 +6,7 @@ reference, in `stacked_epoch` and in `fused`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Annotated, Literal, Self, get_type_hints
@@ -305,12 +305,12 @@ def range_faults(name: str, values: Parameter | Value) -> list[str]:
         name: one of `NAMES`.
         values: the parameter, all of whose values are looked at, or one value.
     """
-    limits = LIMITS[name]
-    ends: Iterable[Value]
+    found = (LIMITS[name].fault(end) for end in ends(values))
+    return list(dict.fromkeys(fault for fault in found if fault is not None))
+
+
+def ends(values: Parameter | Value) -> tuple[Value, ...]:
+    """The choices of a parameter or the ends of its range, or one value."""
     if isinstance(values, Choice):
-        ends = values.choices
-    elif isinstance(values, bool | int | float | str):
-        ends = (values,)
-    else:
-        ends = (values.low, values.high)
-    return list(dict.fromkeys(fault for end in ends if (fault := limits.fault(end)) is not None))
+        return tuple(values.choices)
+    return (values,) if isinstance(values, bool | int | float | str) else (values.low, values.high)

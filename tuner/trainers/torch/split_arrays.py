@@ -2,50 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.core.dataset import Task
 from tuner.fused import LossKind, RowInputs, RowTargets
 from tuner.trainers.plain_losses import PlainLoss
 from tuner.trainers.torch.teacher import Teacher
 from tuner.trainers.torch.training_arrays import TrainingArrays
 
 
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """What outputs are measured against.
-
-    Attributes:
-        y: as the data has them; (N,) class indices, or (N, T) standardized numbers.
-        weight: (N,) what each row counts, their mean 1; None: all the same.
-    """
-
-    y: NDArray[Any]
-    weight: NDArray[np.float32] | None
-
-    @classmethod
-    def of(cls, task: Task, y: NDArray[Any], weight: NDArray[np.float32] | None) -> Truth:
-        """Bring targets into shape."""
-        return cls(y if task is Task.CLASSIFICATION else y.reshape(len(y), -1), weight)
-
-
 class SplitArrays:
     """A split as rows take it; those that train on it share it."""
 
     def __init__(self, of: TrainingArrays, loss: PlainLoss) -> None:
-        self.of, self.loss, data = of, loss, of.data
-        self.sample = Truth.of(data.task, data.train.y[of.rows], of.sample_weight)
-        self.validation = Truth.of(data.task, data.validation.y, data.validation.weight)
-        splits = map(loss.targets, (data.train.y, self.sample.y, self.validation.y))
+        self.of, self.loss = of, loss
+        splits = map(loss.targets, (of.data.train.y, of.sample.y, of.validation.y))
         plain = RowTargets.of(LossKind[loss.name.upper()], loss.outputs, *splits)
         self._plain = replace(
             plain,
-            sample=plain.sample.weighed(self.sample.weight),
-            validation=plain.validation.weighed(self.validation.weight),
+            sample=plain.sample.weighed(of.sample.weight),
+            validation=plain.validation.weighed(of.validation.weight),
         )
         self._targets: dict[tuple[str | None, bool], RowTargets] = {}
         self._taught: NDArray[np.float32] | None = None

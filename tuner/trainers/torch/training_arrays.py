@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.core.dataset import Dataset
+from tuner.core.dataset import Dataset, Task
 from tuner.core.seeds import derive
 from tuner.data import Scaling, embedded
 from tuner.fused.mersenne import Mersenne
@@ -38,6 +38,24 @@ class ScaledInputs(Generic[Kept]):
     scaling: Scaling
 
 
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What outputs are measured against.
+
+    Attributes:
+        y: as the data has them; (N,) class indices, or (N, T) standardized numbers.
+        weight: (N,) what each row counts, their mean 1; None: all the same.
+    """
+
+    y: NDArray[Any]
+    weight: NDArray[np.float32] | None
+
+    @classmethod
+    def of(cls, task: Task, y: NDArray[Any], weight: NDArray[np.float32] | None) -> Truth:
+        """Bring targets into shape."""
+        return cls(y if task is Task.CLASSIFICATION else y.reshape(len(y), -1), weight)
+
+
 class TrainingArrays:
     """Inputs, the sample that the training loss is measured on, and what rows count.
 
@@ -45,7 +63,8 @@ class TrainingArrays:
         data: where they come from.
         rows: the training rows of the sample, in order: no more than the validation split has, the same
             ones for every trial of the study.
-        sample_weight: what they count, their mean 1; None: all the same.
+        sample: the truth of the sample.
+        validation: the truth of the validation split.
     """
 
     def __init__(self, data: Dataset, study_seed: int, class_weight: ClassWeight = None) -> None:
@@ -53,7 +72,8 @@ class TrainingArrays:
         self._study_seed, self._class_weight = study_seed, class_weight
         count = min(len(data.train), len(data.validation))
         self.rows = np.sort(Mersenne(derive(study_seed, -1, "sample")).permutation(len(data.train))[:count])
-        self.sample_weight = _part(data.train.weight, self.rows)
+        self.sample = Truth.of(data.task, data.train.y[self.rows], _part(data.train.weight, self.rows))
+        self.validation = Truth.of(data.task, data.validation.y, data.validation.weight)
         self._inputs: dict[str, ScaledInputs[NDArray[Any]]] = {}
         self._embedded: TrainingArrays | None = None
         self._weights: dict[str | None, NDArray[np.float32] | None] = {}

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tuner.core.dataset import Dataset, Task
+from tuner.core.dataset import Dataset
 from tuner.core.job import Job
 from tuner.data import Scaling
 from tuner.errors import DataError, DeviceError
@@ -25,7 +25,7 @@ from tuner.trainers.torch.byte_images import ByteImages
 from tuner.trainers.torch.losses import Loss
 from tuner.trainers.torch.recipe import Recipe
 from tuner.trainers.torch.teacher import Teacher, teacher_of
-from tuner.trainers.torch.training_arrays import ScaledInputs, TrainingArrays
+from tuner.trainers.torch.training_arrays import ScaledInputs, TrainingArrays, Truth
 
 Inputs = Tensor | ByteImages
 """Scaled inputs on the device; images of bytes are scaled when rows of them are taken."""
@@ -35,18 +35,10 @@ InputTensors = ScaledInputs[Inputs]
 
 
 @dataclass(frozen=True, slots=True)
-class TargetTensors:
-    """What outputs are measured against.
-
-    Attributes:
-        targets: as the loss takes them.
-        y: as the data has them; (N,) class indices, or (N, T) standardized numbers.
-        weight: (N,) what each row counts, their mean 1; None: all the same.
-    """
+class TargetTensors(Truth):
+    """A truth with its targets as the loss takes them, on the device."""
 
     targets: Tensor
-    y: NDArray[Any]
-    weight: NDArray[np.float32] | None = None
 
 
 def tensors_of(job: Job, data: Dataset | None) -> TrainingTensors:
@@ -85,10 +77,10 @@ class TrainingTensors:
         self._arrays, self.data, self.loss = arrays, arrays.data, loss
         self.device, self.teacher = device, teacher
         self._rows = torch.from_numpy(arrays.rows).to(device)
-        train, validation = arrays.data.train, arrays.data.validation
-        self.train = self._truth(train.y).targets
-        self.sample = self._truth(train.y[arrays.rows], arrays.sample_weight)
-        self.validation = self._truth(validation.y, validation.weight)
+        train, validation = self.data.train.y, self.data.validation.y
+        self.train = loss.targets(self._placed(train))
+        self.sample = self._targets(arrays.sample, train[arrays.rows])
+        self.validation = self._targets(arrays.validation, validation)
         self._inputs: dict[str, InputTensors] = {}
         self._embedded: TrainingTensors | None = None
 
@@ -140,10 +132,8 @@ class TrainingTensors:
         weight = torch.from_numpy(truth.weight).to(outputs.device)
         return (loss.rows(outputs, truth.targets) * weight).mean().item(), found
 
-    def _truth(self, y: NDArray[Any], weight: NDArray[np.float32] | None = None) -> TargetTensors:
-        targets = self.loss.targets(self._placed(y))
-        y = y if self.data.task is Task.CLASSIFICATION else y.reshape(len(y), -1)
-        return TargetTensors(targets, y, weight)
+    def _targets(self, truth: Truth, y: NDArray[Any]) -> TargetTensors:
+        return TargetTensors(truth.y, truth.weight, self.loss.targets(self._placed(y)))
 
     def _scaled(self, scaling: Scaling, x: NDArray[Any]) -> Inputs:
         if x.dtype == np.uint8:
