@@ -90,7 +90,7 @@ class Layout:
 
     @property
     def table(self) -> NDArray[np.int64]:
-        """A row of integers for each layer, the hidden ones first; its columns are `FAN_IN` and what follows."""
+        """A row of integers for each layer, the hidden ones first; the columns are `FAN_IN` and so on."""
         return _allocated(self)[0]
 
     @property

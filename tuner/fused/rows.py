@@ -1,7 +1,7 @@
 """RowPool: rows advanced together, epoch by epoch, in threads.
 
-May be used from several threads at once, for different rows. `trainers.torch.fused` turns trials into rows, and
-what is measured into readings.
+May be used from several threads at once, for different rows. `trainers.torch.fused` turns trials into rows,
+and what is measured into readings.
 """
 
 from __future__ import annotations

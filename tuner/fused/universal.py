@@ -52,7 +52,8 @@ class UniversalUpdate:
     ) -> None:
         """Take over parameters and moments, and the numbers of each row.
 
-        The parts are of the parameters of every row: where each ends, and what the rate in it is multiplied by.
+        The parts are of the parameters of every row: where each ends, and what the rate in it is multiplied
+        by.
         """
         self.p, self.g, self.m, self.v = p, torch.zeros_like(p), m, v
         ends, shares = zip(*(parts or [(p.shape[1], 1.0)]), strict=True)

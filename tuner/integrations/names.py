@@ -14,8 +14,8 @@ def reading(numbers: Mapping[str, Any]) -> dict[str, Any]:
     """Numbers by name, with losses and scores of both splits called as in a `Reading`.
 
     ``valid_loss``, ``eval/loss`` and ``validation-loss`` are all ``val_loss``, an accuracy is a score, and
-    what is none of these keeps its name; ``loss`` and ``accuracy`` are those of training. What was measured at
-    single steps is left out.
+    what is none of these keeps its name; ``loss`` and ``accuracy`` are those of training. What was measured
+    at single steps is left out.
     """
     found: dict[str, Any] = {}
     for name, number in numbers.items():

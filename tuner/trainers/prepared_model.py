@@ -75,7 +75,7 @@ class PreparedModel(ABC):
 
 
 def in_words(said: NDArray[Any], description: Mapping[str, Any]) -> NDArray[Any]:
-    """Indices of classes (N,), labels (N, L) or standardized targets, (N,) or (N, T), as the data has them."""
+    """Indices of classes (N,), labels (N, L) or standardized targets (N,) or (N, T), as the data has them."""
     if labels := description.get("labels"):
         return names_of(said, labels)
     if description["context"]["task"] == Task.CLASSIFICATION:

@@ -79,7 +79,7 @@ class Loss:
         return self.elementwise(outputs, targets)
 
     def weighed(self, outputs: Tensor, targets: Tensor, smoothing: float, weight: Tensor) -> Tensor:
-        """The mean over the rows of weight times loss, 0-d; weights, (N,), are those of `trainers.row_weights`."""
+        """The mean over the rows of weight times loss; 0-d. For weights, (N,), see `trainers.row_weights`."""
         return (self.each(outputs, self.smoothed(self.soft(targets), smoothing)) * weight).mean()
 
     def smoothed(self, soft: Tensor, smoothing: Tensor | float) -> Tensor:  # noqa: ARG002

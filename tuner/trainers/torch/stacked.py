@@ -180,7 +180,9 @@ class StackedBatch(RowBatch[StackedRow | TrialSession]):
             row = self._stacked(trial, tensors, snapshot)
             return TorchSession(self._job, trial, tensors, snapshot) if row is None else row
 
-    def _stacked(self, trial: Trial, tensors: TrainingTensors, snapshot: Snapshot | None) -> StackedRow | None:
+    def _stacked(
+        self, trial: Trial, tensors: TrainingTensors, snapshot: Snapshot | None
+    ) -> StackedRow | None:
         """What trains a trial beside others; None where nothing can."""
         if snapshot is not None and "stacked" not in snapshot.facts:
             return None

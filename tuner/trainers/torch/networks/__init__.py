@@ -1,7 +1,7 @@
 """The networks: mlp, cnn, rnn, conv1d, bag, transformer, or any function build(params, context) -> Module.
 
-Inputs come scaled, and outputs are what the loss takes. Each family has a file; which inputs and which settings
-each takes is in `shipped`, which imports no PyTorch.
+Inputs come scaled, and outputs are what the loss takes. Each family has a file; which inputs and which
+settings each takes is in `shipped`, which imports no PyTorch.
 """
 
 from __future__ import annotations
