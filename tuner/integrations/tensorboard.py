@@ -6,7 +6,7 @@ The files are written by the package's own record writer, and are opened only wh
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +84,5 @@ def _event(step: int, summary: Any) -> Any:
 
 
 def _scalars(numbers: Mapping[str, float]) -> Any:
-    def values() -> Iterator[Any]:
-        for name, number in numbers.items():
-            yield summary_pb2.Summary.Value(tag=name, simple_value=number)
-
-    return summary_pb2.Summary(value=values())
+    values = (summary_pb2.Summary.Value(tag=name, simple_value=number) for name, number in numbers.items())
+    return summary_pb2.Summary(value=values)

@@ -57,22 +57,12 @@ def over_labels(
     return float(np.mean(known)) if known else math.nan
 
 
-def exact_match(
-    truth: NDArray[Any],
-    predicted: NDArray[Any],
-    data: Dataset,  # noqa: ARG001
-    weight: Weight = None,
-) -> float:
+def exact_match(truth: NDArray[Any], predicted: NDArray[Any], _: Dataset, weight: Weight = None) -> float:
     """The share of the rows all of whose labels were predicted."""
     return float(_mean((truth == predicted).all(axis=1), weight))
 
 
-def accuracy(
-    truth: NDArray[Any],
-    predicted: NDArray[Any],
-    data: Dataset,  # noqa: ARG001
-    weight: Weight = None,
-) -> float:
+def accuracy(truth: NDArray[Any], predicted: NDArray[Any], _: Dataset, weight: Weight = None) -> float:
     """The share of the rows whose class was predicted."""
     if weight is None:
         return int(np.count_nonzero(truth == predicted)) / len(truth)
@@ -135,23 +125,13 @@ def average_precision(
     return _against_rest(_average_precision, truth, shares, data, weight)
 
 
-def log_loss(
-    truth: NDArray[Any],
-    shares: NDArray[Any],
-    data: Dataset,  # noqa: ARG001
-    weight: Weight = None,
-) -> float:
+def log_loss(truth: NDArray[Any], shares: NDArray[Any], _: Dataset, weight: Weight = None) -> float:
     """The mean negative log likelihood of the true class, clipped to the resolution of the floats."""
     own, tiny = shares[np.arange(len(truth)), truth], np.finfo(shares.dtype).eps
     return float(_mean(-np.log(np.clip(own, tiny, 1 - tiny), dtype=np.float64), weight))
 
 
-def brier(
-    truth: NDArray[Any],
-    shares: NDArray[Any],
-    data: Dataset,  # noqa: ARG001
-    weight: Weight = None,
-) -> float:
+def brier(truth: NDArray[Any], shares: NDArray[Any], _: Dataset, weight: Weight = None) -> float:
     """The squared error of the probabilities (Brier 1950), summed over classes; half of it for two."""
     away = shares.astype(np.float64)
     away[np.arange(len(truth)), truth] -= 1

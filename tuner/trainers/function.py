@@ -23,9 +23,9 @@ from tuner.core.trial import Objective, Reading, Stop, Trial
 from tuner.trainers.blocking import BlockingCall
 from tuner.trainers.context import TrialContext
 from tuner.trainers.device import device_fault_of_any, device_faults
-from tuner.trainers.function_model import load as load
 from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.kept_model import KeptModel
+from tuner.trainers.kept_model import load as load
 from tuner.trainers.model import description_of, write_description
 from tuner.trainers.scratch import ScratchFolder
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw

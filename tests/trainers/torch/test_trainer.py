@@ -219,7 +219,7 @@ def test_training_loss_is_measured_on_as_many_rows_as_validation_and_the_same_fo
 
 def test_large_splits_are_measured_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = plain.curve(blobs(), {})
-    monkeypatch.setattr("tuner.trainers.torch.trial_run.CHUNK", 35)
+    monkeypatch.setattr("tuner.trainers.torch.session.CHUNK", 35)
     assert [r.val_loss for r in plain.curve(blobs(), {})] == pytest.approx([r.val_loss for r in whole])
 
 

@@ -1,6 +1,6 @@
 """WeightAverage: the mean of a trial's weights over its last steps, which is judged and kept in their place.
 
-Used by `trial_run`, whose tensors stay the same, and by `stacked_epoch`, whose rows' tensors are others in
+Used by `session`, whose tensors stay the same, and by `stacked_epoch`, whose rows' tensors are others in
 each epoch. Compiled rows have the same in `fused.epoch_kernel`.
 """
 

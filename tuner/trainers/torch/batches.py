@@ -1,7 +1,7 @@
 """Batches: the order of an epoch, its micro-batches, augmentation and dropout masks of one trial.
 
-Every number that is drawn comes from the trial's own streams, in the order in which `TrialRun` draws it.
-Used by `trial_run` and by stacked rows.
+Every number that is drawn comes from the trial's own streams, in the order in which `TorchSession` draws it.
+Used by `session` and by stacked rows.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Recipe: every setting of the torch trainer that a study may search, with defaults and limits.
 
-The names are the contract with search_spaces/*.toml. A setting has to act alike in `trial_run`, which is the
+The names are the contract with search_spaces/*.toml. A setting has to act alike in `session`, which is the
 reference, in `stacked_epoch` and in `fused`.
 """
 
