@@ -36,9 +36,10 @@ T = TypeVar("T")
 class RowBatch(Generic[Row]):
     """`job.rows` rows; a `TrialBatch` once a subclass says how trials begin, and what advances them."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, rows: dict[int, Any] | None = None) -> None:
+        """Set up empty rows, or share those of another batch, which leaves some of its trials to this one."""
         self._job = job
-        self._rows: dict[int, Row | Failure] = {}
+        self._rows: dict[int, Row | Failure] = {} if rows is None else rows
 
     @property
     def capacity(self) -> int:
@@ -54,7 +55,7 @@ class RowBatch(Generic[Row]):
         """
         if not 0 <= row < self.capacity or row in self._rows:
             raise ValueError(f"row {row} is not an empty row of this batch")
-        self._rows[row] = self._attempt(self._begun, trial, snapshot)
+        self._rows[row] = self._attempt(self.begin, trial, snapshot)
 
     def save(self, row: int, folder: Path) -> bool:
         """Write the best epoch's model; False of a row that is empty or failed, or has none."""
@@ -70,7 +71,7 @@ class RowBatch(Generic[Row]):
         """Empty the row."""
         self._rows.pop(row, None)
 
-    def _begun(self, trial: Trial, snapshot: Snapshot | None) -> Row:
+    def begin(self, trial: Trial, snapshot: Snapshot | None) -> Row:
         """Set up what trains a trial."""
         raise NotImplementedError
 

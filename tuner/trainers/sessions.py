@@ -32,5 +32,6 @@ class SessionBatch(RowBatch[TrialSession]):
         if session is not None:
             close(session)
 
-    def _begun(self, trial: Trial, snapshot: Snapshot | None) -> TrialSession:
+    def begin(self, trial: Trial, snapshot: Snapshot | None) -> TrialSession:
+        """See `RowBatch`."""
         return self._trainer.start(self._job, trial, snapshot)

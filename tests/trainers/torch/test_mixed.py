@@ -17,7 +17,6 @@ from tuner.testing.trainer import TrainerContract, blobs, same
 from tuner.trainers.torch import TorchTrainer
 from tuner.trainers.torch.compilable import why_none_fused, why_not_compiled, why_not_fused
 from tuner.trainers.torch.fused import FusedBatch
-from tuner.trainers.torch.mixed import MixedBatch
 from tuner.trainers.torch.stacked import StackedBatch
 
 SHIFT = {"image_shift": {"type": "int", "low": 0, "high": 2, "default": 0}}
@@ -45,14 +44,14 @@ class TestMixedRows(TrainerContract):
         return {"activation": "no such activation"}
 
     def test_this_is_the_batch_in_question(self) -> None:
-        assert isinstance(self.batch(), MixedBatch)
+        assert isinstance(self.batch(), FusedBatch)
 
 
 @pytest.mark.parametrize("shift", [0, 1])
 def test_each_trial_is_that_of_the_batch_it_belongs_to(shift: int) -> None:
     job, trial = Job(spec(), images(), rows=4), Trial(3, {**BASE, "image_shift": shift}, 0)
     own: TrialBatch = StackedBatch(job) if shift else FusedBatch(job)
-    mixed = MixedBatch(job)
+    mixed = FusedBatch(job)
     for row in range(3):
         mixed.place(row, Trial(row, {**BASE, "image_shift": row % 2}, 0))
     assert same(train(mixed, trial, 3), train(own, trial))
@@ -60,7 +59,7 @@ def test_each_trial_is_that_of_the_batch_it_belongs_to(shift: int) -> None:
 
 def test_snapshot_of_other_rows_goes_on_there() -> None:
     job, trial = Job(spec(), images(), rows=4), Trial(3, BASE, 0)
-    stack, mixed = StackedBatch(job), MixedBatch(job)
+    stack, mixed = StackedBatch(job), FusedBatch(job)
     stack.place(0, trial)
     stack.advance()
     mixed.place(2, trial, stack.snapshot(0))
@@ -100,7 +99,7 @@ def test_what_all_trials_have_leaves_none_compiled() -> None:
 
 
 def test_occupied_row_is_refused() -> None:
-    batch = MixedBatch(Job(spec(), images(), rows=2))
+    batch = FusedBatch(Job(spec(), images(), rows=2))
     batch.place(0, Trial(0, BASE, 0))
     for row in (0, 2):
         with pytest.raises(ValueError, match="not an empty row"):

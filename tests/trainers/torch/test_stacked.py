@@ -23,7 +23,6 @@ from tuner.trainers import load_model, open_batch
 from tuner.trainers.sessions import SessionBatch
 from tuner.trainers.torch import TorchTrainer
 from tuner.trainers.torch.fused import FusedBatch
-from tuner.trainers.torch.mixed import MixedBatch
 from tuner.trainers.torch.session import TorchSession
 from tuner.trainers.torch.stacked import StackedBatch
 from tuner.trainers.torch.stacked_epoch import StackedEpoch
@@ -528,7 +527,7 @@ def test_shipped_mlp_stays_compiled_where_it_can() -> None:
     )
     make = partial(open_batch, TorchTrainer())
     assert isinstance(make(Job(shifted, blobs(), rows=2)), FusedBatch)
-    assert isinstance(make(Job(shifted, images(), rows=2)), MixedBatch)
+    assert isinstance(make(Job(shifted, images(), rows=2)), FusedBatch)
     assert isinstance(make(Job(shifted, images(), rows=1)), SessionBatch)
 
 

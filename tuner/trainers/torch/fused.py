@@ -1,6 +1,6 @@
 """FusedBatch: many trials of the shipped mlp at once, by the compiled rows of `tuner.fused`.
 
-Turns recipes into row recipes and measurements into readings. Rows may be placed and trained by
+Turns trials into rows and measurements into readings. Rows that are compiled may be placed and trained by
 several threads, each row by one at a time.
 """
 
@@ -10,6 +10,7 @@ import math
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,28 +24,31 @@ from tuner.core.spec import StudySpec
 from tuner.core.training import Exhausted, Failure, Outcome, Snapshot
 from tuner.core.trial import LAYER_NORMS, Reading, Trial
 from tuner.errors import DataError
-from tuner.fused import Activation, EpochResult, FusedRow, RowPool, RowRecipe, Seeds
+from tuner.fused import EpochResult, FusedRow, RowPool
 from tuner.fused.layout import Floats
 from tuner.fused.loss_kernels import highest
 from tuner.trainers import plain_losses, threshold
 from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.per_dataset import PerDataset
-from tuner.trainers.row_batch import RowBatch
+from tuner.trainers.row_batch import RowBatch, Savable
 from tuner.trainers.state import reading_of, reading_table
-from tuner.trainers.torch import optimizers
+from tuner.trainers.torch.compilable import why_not_compiled
 from tuner.trainers.torch.context import MLP, NetworkContext, context_of
 from tuner.trainers.torch.costs import asked, costs
 from tuner.trainers.torch.first_weights import FirstWeights
 from tuner.trainers.torch.mlp import NamedTensor, layers, tensors
 from tuner.trainers.torch.model import write
 from tuner.trainers.torch.recipe import FULL, Recipe
-from tuner.trainers.torch.schedule import Plateau, learning_rates
+from tuner.trainers.torch.row_recipe import row_recipe
+from tuner.trainers.torch.schedule import Plateau
 from tuner.trainers.torch.split_arrays import SplitArrays
 from tuner.trainers.torch.teacher import Teacher, teacher_of
 from tuner.trainers.torch.training_arrays import ScaledInputs, TrainingArrays, Truth
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from tuner.trainers.torch.stacked import StackedBatch
 
 
 @dataclass(slots=True)
@@ -102,8 +106,11 @@ class FusedTrial:
         return replace(state, facts={**state.facts, **more})
 
 
-class FusedBatch(RowBatch[FusedTrial]):
-    """`job.rows` rows, which may be placed, trained and emptied by several threads.
+class FusedBatch(RowBatch[Savable]):
+    """`job.rows` rows, which may be placed, trained and emptied by several threads where all are compiled.
+
+    A study's space may hold settings that are not; trials that have one train beside those that are like
+    them, see `StackedBatch`, and the others lose nothing by it.
 
     A trial's numbers are those of `TorchSession` up to rounding where it has no dropout and no
     input noise; these are drawn from streams of its own.
@@ -113,6 +120,7 @@ class FusedBatch(RowBatch[FusedTrial]):
         if job.data is None:
             raise DataError('data: is missing; the torch trainer needs [data] source = "..."')
         super().__init__(job)
+        self._data = job.data
         self._epochs, self._objective = job.spec.trainer.epochs, job.spec.primary_objective()
         self._asked = asked(job.spec)
         self._score = threshold.score_of(job.spec, job.data.task)
@@ -128,25 +136,37 @@ class FusedBatch(RowBatch[FusedTrial]):
         """Train every occupied row, or those of `rows`, for one epoch."""
         outcomes: dict[int, Outcome] = {}
         due: dict[int, FusedTrial] = {}
+        others: list[int] = []
         # Other rows may be emptied meanwhile, by other threads.
         for row in sorted(self._rows if rows is None else rows):
             placed = self._rows.get(row)
             if isinstance(placed, Failure):
                 outcomes[row] = placed
-            elif placed is not None and placed.row.epoch >= self._epochs:
+            elif not isinstance(placed, FusedTrial):
+                others += [row] if placed is not None else []
+            elif placed.row.epoch >= self._epochs:
                 outcomes[row] = Exhausted()
-            elif placed is not None:
+            else:
                 due[row] = placed
         for row, measured in self._pool.advance({row: placed.row for row, placed in due.items()}).items():
             outcomes[row] = self._read(due[row], measured)
-        return outcomes
+        return outcomes | (self._stack.advance(others) if others else {})
 
-    @staticmethod
-    def wrote(snapshot: Snapshot) -> bool:
-        """Whether a snapshot is of such a row."""
-        return "mixing" in snapshot.facts
+    def begin(self, trial: Trial, snapshot: Snapshot | None) -> Savable:
+        """See `RowBatch`."""
+        is_compiled = why_not_compiled(trial, self._data) is None
+        # What it stopped as, it goes on as.
+        if is_compiled and (snapshot is None or "mixing" in snapshot.facts):
+            return self._compiled(trial, snapshot)
+        return self._stack.begin(trial, snapshot)
 
-    def _begun(self, trial: Trial, snapshot: Snapshot | None) -> FusedTrial:
+    @cached_property
+    def _stack(self) -> StackedBatch:
+        from tuner.trainers.torch.stacked import StackedBatch
+
+        return StackedBatch(self._job, self._rows)
+
+    def _compiled(self, trial: Trial, snapshot: Snapshot | None) -> FusedTrial:
         """Draw the trial's first weights, or take a snapshot's."""
         with self._placing:
             recipe, teacher = Recipe.of(trial.params), self._teacher
@@ -296,36 +316,3 @@ def epoch_cost(job: Job, own: Dataset) -> Callable[[Trial], float]:
 
     return cost
 
-
-def row_recipe(recipe: Recipe, trial: Trial, plateau: Plateau) -> RowRecipe:
-    """The recipe of a trial as a row takes it, whose rates follow the plateau."""
-    return RowRecipe(
-        width=recipe.width,
-        depth=recipe.depth,
-        layer_norm=recipe.layer_norm,
-        batch_norm=recipe.batch_norm,
-        activation=Activation[recipe.activation.upper()],
-        batch=None if recipe.batch_size == FULL else int(recipe.batch_size) * recipe.accumulation,
-        rate=lambda at, steps: plateau.share * learning_rates(recipe, at, steps),
-        rule=optimizers.rule(recipe),
-        l1=recipe.l1,
-        l2=recipe.l2,
-        weight_decay=recipe.weight_decay,
-        clip_norm=recipe.clip_norm if recipe.clipping == "norm" else None,
-        clip_value=recipe.clip_value if recipe.clipping == "value" else None,
-        clip_parameters=recipe.clip_parameters,
-        ema=recipe.ema,
-        dropout=recipe.dropout,
-        smoothing=recipe.label_smoothing,
-        noise=recipe.input_noise,
-        mixup=recipe.mixup,
-        distil_weight=recipe.distil_weight,
-        distil_temperature=recipe.distil_temperature,
-        seeds=Seeds(
-            order=trial.seed("order"),
-            dropout=trial.seed("dropout"),
-            noise=trial.seed("noise"),
-            mixing=trial.seed("mixup"),
-            partner=trial.seed("augmentation"),
-        ),
-    )

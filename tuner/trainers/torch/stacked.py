@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import nn
@@ -32,9 +33,9 @@ from tuner.trainers.torch.batches import TrialRng, batch_of, batch_sizes, plan, 
 from tuner.trainers.torch.context import model_of
 from tuner.trainers.torch.costs import asked, costs
 from tuner.trainers.torch.failures import failure, threads
-from tuner.trainers.torch.fused import row_recipe
 from tuner.trainers.torch.rates import shares
 from tuner.trainers.torch.recipe import Recipe
+from tuner.trainers.torch.row_recipe import row_recipe
 from tuner.trainers.torch.schedule import Plateau
 from tuner.trainers.torch.session import TorchSession
 from tuner.trainers.torch.shipped import NETWORK, SHIPPED
@@ -131,10 +132,10 @@ class StackedBatch(RowBatch[StackedRow | TrialSession]):
     compute each matrix of a batch, and each group of a convolution, alike; elsewhere up to rounding.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, rows: dict[int, Any] | None = None) -> None:
         if job.data is None:
             raise DataError('data: is missing; the torch trainer needs [data] source = "..."')
-        super().__init__(job)
+        super().__init__(job, rows)
         self._most = job.rows
         self._epochs, self._objective = job.spec.trainer.epochs, job.spec.primary_objective()
         self._asked = asked(job.spec)
@@ -172,7 +173,8 @@ class StackedBatch(RowBatch[StackedRow | TrialSession]):
     def _failed(self, error: BaseException) -> Failure:
         return failure(error, self._device)
 
-    def _begun(self, trial: Trial, snapshot: Snapshot | None) -> StackedRow | TrialSession:
+    def begin(self, trial: Trial, snapshot: Snapshot | None) -> StackedRow | TrialSession:
+        """See `RowBatch`."""
         with threads(self._threads), GlobalRng(0, str(self._device)):
             data = self._job.data_for(trial)
             assert data is not None  # noqa: S101 - the job has data

@@ -18,7 +18,6 @@ from tuner.trainers.per_dataset import PerDataset
 from tuner.trainers.torch import compilable, fused
 from tuner.trainers.torch.faults import validate
 from tuner.trainers.torch.fused import FusedBatch
-from tuner.trainers.torch.mixed import MixedBatch
 
 if TYPE_CHECKING:
     from tuner.trainers.torch.session import TorchSession
@@ -87,16 +86,14 @@ class TorchTrainer:
         return work_of(job, member, self._tensors_of.of(job, data, lambda: tensors_of(job, data)))
 
     def open_batch(self, job: Job) -> TrialBatch:
-        """Set up fused rows: compiled ones, such as are computed side by side, or some of each.
+        """Set up fused rows: compiled ones, where trials can be, and else such as are computed side by side.
 
         Raises:
             DataError: the study has no data.
             DeviceError: the device is not there.
         """
-        if job.data is None or compilable.why_not_fused(job.spec, job.data, job.resources.device) is None:
+        if job.data is None or compilable.why_none_fused(job.spec, job.data, job.resources.device) is None:
             return FusedBatch(job)
-        if compilable.why_none_fused(job.spec, job.data, job.resources.device) is None:
-            return MixedBatch(job)
         from tuner.trainers.torch.stacked import StackedBatch
 
         return StackedBatch(job)
