@@ -6,7 +6,6 @@ and with the rows of a trial's members put together where it has several.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +31,7 @@ from tuner.core.training import (
 )
 from tuner.core.trial import Reading, Stop, Trial
 from tuner.errors import described
+from tuner.trainers.model import describe, write_description
 from tuner.trainers.sessions import SessionBatch
 from tuner.trainers.state import reading_of, reading_table
 
@@ -239,10 +239,8 @@ class MeanBatch:
         best, repeats = self._placed[row].best, self._job.repeats
         if not self._batch.save(self._inner(row)[index], folder):
             return False
-        path = folder / DESCRIPTION
-        if path.is_file():
-            table = json.loads(path.read_text(encoding="utf-8"))
-            table["member"] = {
+        if (folder / DESCRIPTION).is_file():
+            member = {
                 "index": index,
                 "fold": index // repeats,
                 "repeat": index % repeats,
@@ -250,7 +248,7 @@ class MeanBatch:
                 "repeats": repeats,
                 "mean": best and {"epoch": best.epoch, self._objective.metric: self._objective.of(best)},
             }
-            path.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+            write_description(folder, describe(folder) | {"member": member})
         return True
 
     def _told(self, index: int) -> str:

@@ -18,19 +18,18 @@ from numpy.typing import NDArray
 
 from tuner.core.dataset import Dataset, TargetUnits, Task
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Reading, Trial
 from tuner.data import Scaling, flat
 from tuner.data.scaling import MOST_COUNTED
 from tuner.errors import TrialError, TunerError, described
 from tuner.trainers import threshold
-from tuner.trainers.model import describe, description_of, encoded, indices, write_description
+from tuner.trainers.model import describe, encoded, indices, write_description
 from tuner.trainers.prepared_model import PreparedModel
 from tuner.trainers.sklearn.estimators import estimator_class, of_label
 from tuner.trainers.sklearn.measures import probabilities, row_losses
 from tuner.trainers.threshold import Threshold
 
 FORMAT = 1
-"""The version of what `write` writes."""
+"""The version of what `SklearnModel.write` writes."""
 
 ESTIMATOR = "model.skops"
 """The file of a model's estimator."""
@@ -93,41 +92,25 @@ class SklearnModel(PreparedModel):
 
         return len(io.dumps(self.module))
 
+    def write(self, folder: Path) -> None:
+        """Write it into an existing, empty folder; model.json, which makes it a model, comes last.
+
+        Raises:
+            TrialError: the estimator has parts that skops cannot write.
+        """
+        from skops import io  # it looks at every estimator there is, which takes a second
+
+        try:
+            io.dump(self.module, folder / ESTIMATOR)
+        except OSError:
+            raise
+        except Exception as error:  # skops has no error of its own for this
+            raise TrialError(f"skops cannot write it: {error}") from error
+        write_description(folder, self.description)
+
     def _flat(self, x: NDArray[Any]) -> NDArray[np.float32]:
         table = self.description
         return flat(Scaling.from_table(table["scaling"]), x, table["context"].get("vocabulary", 0))
-
-
-def write(
-    folder: Path,
-    *,
-    estimator: Any,
-    reference: str,
-    trial: Trial,
-    scaling: Scaling,
-    data: Dataset,
-    best: Reading,
-    spec: StudySpec,
-) -> None:
-    """Write a model into an existing, empty folder; model.json, which makes it one, comes last.
-
-    Raises:
-        TrialError: the estimator has parts that skops cannot write.
-    """
-    from skops import io  # it looks at every estimator there is, which takes a second
-
-    try:
-        io.dump(estimator, folder / ESTIMATOR)
-    except OSError:
-        raise
-    except Exception as error:  # skops has no error of its own for this
-        raise TrialError(f"skops cannot write it: {error}") from error
-    description = {
-        **description_of(trial, best, "sklearn", FORMAT),
-        "estimator": _absolute(reference),
-        **preparation(estimator, scaling, data, spec),
-    }
-    write_description(folder, description)
 
 
 def preparation(estimator: Any, scaling: Scaling, data: Dataset, spec: StudySpec) -> dict[str, Any]:
@@ -161,7 +144,7 @@ def preparation(estimator: Any, scaling: Scaling, data: Dataset, spec: StudySpec
 
 
 def load(folder: Path) -> SklearnModel:
-    """Read what `write` wrote, in this process or any other.
+    """Read what `SklearnModel.write` wrote, in this process or any other.
 
     Nothing is made but what skops trusts by itself, further classes of scikit-learn, and the class
     that model.json names as the estimator's, which is imported for it.
@@ -229,7 +212,7 @@ def _is_class_of_sklearn(name: str) -> bool:
         return False
 
 
-def _absolute(reference: str) -> str:
+def absolute(reference: str) -> str:
     """The reference, with the whole path of the file where it names one."""
     name, _, attribute = reference.rpartition(":")
     return f"{Path(name).resolve()}:{attribute}" if name.endswith(".py") else reference

@@ -22,6 +22,7 @@ from tuner.core.trial import Reading, Trial
 from tuner.data import Scaling, flat
 from tuner.trainers import threshold
 from tuner.trainers.global_rng import GlobalRng
+from tuner.trainers.model import description_of
 from tuner.trainers.row_weights import NAME, row_weights
 from tuner.trainers.sklearn import model
 from tuner.trainers.sklearn.estimators import build, estimator_class, for_task, of_label, recipe_of, reference
@@ -144,19 +145,15 @@ class EstimatorSession:
         self._streams.restore(state["streams"])
 
     def save(self, folder: Path) -> bool:
-        """Write the best epoch's estimator, see `model.write`; False when there is none."""
+        """Write the best epoch's estimator, see `SklearnModel.write`; False when there is none."""
         if self.best is None:
             return False
-        model.write(
-            folder,
-            estimator=self.kept,
-            reference=self._reference,
-            trial=self.trial,
-            scaling=self._scaling,
-            data=self.inputs.data,
-            best=self.best,
-            spec=self._spec,
-        )
+        description = {
+            **description_of(self.trial, self.best, "sklearn", model.FORMAT),
+            "estimator": model.absolute(self._reference),
+            **model.preparation(self.kept, self._scaling, self.inputs.data, self._spec),
+        }
+        model.SklearnModel(description, self.kept).write(folder)
         return True
 
     def close(self) -> None:
