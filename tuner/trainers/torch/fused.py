@@ -82,7 +82,6 @@ class FusedTrial:
         weights = self.row.kept() or {}
         write(
             folder,
-            model=MLP,
             trial=self.trial,
             loss=self.split.loss,
             scaling=self.inputs.scaling,
@@ -173,8 +172,7 @@ class FusedBatch(RowBatch[Savable]):
             split = self._split(trial, recipe)
             context = context_of(trial, split.of.data, split.loss.outputs)
             network = layers(recipe, context)
-            scaling = recipe.scaling or split.of.data.scaling
-            inputs, named = split.of.inputs(scaling), tensors(network)
+            inputs, named = split.of.inputs(recipe.scaling), tensors(network)
             found = _costs(self._asked, context, inputs, recipe) if self._asked else {}
             best, plateau = cast("Reading | None", None), Plateau()
             start: Mapping[str, Floats] | Snapshot
@@ -186,7 +184,7 @@ class FusedBatch(RowBatch[Savable]):
             targets = split.targets(recipe.class_weight, teacher if recipe.distil_weight else None)
             tables = tuple(table for layer in network for table in layer.tables)
             own = replace(row_recipe(recipe, trial, plateau), tables=tables)
-            row = FusedRow(own, targets, split.inputs(scaling), self._epochs, start)
+            row = FusedRow(own, targets, split.inputs(recipe.scaling), self._epochs, start)
         spec = self._job.spec
         return FusedTrial(trial, spec, recipe, context, split, inputs, named, found, plateau, row, best)
 

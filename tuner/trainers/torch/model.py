@@ -31,7 +31,7 @@ from tuner.trainers.references import brought
 from tuner.trainers.threshold import Threshold
 from tuner.trainers.torch import array_losses
 from tuner.trainers.torch.array_losses import TensorLoss
-from tuner.trainers.torch.context import MLP, NetworkContext, context_of
+from tuner.trainers.torch.context import MLP, NetworkContext, context_of, model_of
 from tuner.trainers.torch.mlp import PlainMlp
 from tuner.trainers.torch.recipe import Recipe
 from tuner.trainers.weights import copied
@@ -156,7 +156,6 @@ class TorchModel(PreparedModel):
 def write(
     folder: Path,
     *,
-    model: str,
     trial: Trial,
     loss: Loss | PlainLoss,
     scaling: Scaling,
@@ -169,14 +168,13 @@ def write(
 
     Args:
         folder: where.
-        model: the network's name or reference; a file it names is copied.
         trial: whose model it is.
         loss: what its outputs mean.
         scaling: what its inputs went through.
         data: what the network was built for; the encoding of the inputs and the units of the target.
         best: the reading of the epoch that `weights` are from.
         weights: the network's state by name, arrays or tensors.
-        spec: the study.
+        spec: of the study; files that its network and its loss name are copied.
     """
     arrays = {"shift": scaling.shift, "factor": scaling.factor}
     if len(scaling.knots):
@@ -187,7 +185,7 @@ def write(
     del shape["params"]
     description = {
         **description_of(trial, best, "torch", FORMAT),
-        "network": brought(model, folder),
+        "network": brought(model_of(spec, data), folder),
         "context": shape,
         "loss": {"name": brought(loss.name, folder), "units": loss.units},
         "scaling": scaling.kind,

@@ -121,7 +121,6 @@ class TorchSession:
             raise TrialError(f"{missing[0]} in the network's state_dict is no tensor; make it a buffer")
         write(
             folder,
-            model=self._model,
             trial=self._trial,
             loss=self.tensors.loss,
             scaling=self.inputs.scaling,
@@ -155,7 +154,7 @@ class TorchSession:
         self._mixup = np.random.default_rng(trial.seed("mixup"))
         self._parallel = parallel
         self._dropout = GlobalRng(self._parallel.seed(trial.seed("dropout")), str(tensors.device))
-        self.inputs = tensors.inputs(self._recipe.scaling or tensors.data.scaling)
+        self.inputs = tensors.inputs(self._recipe.scaling)
         self.context = context_of(trial, tensors.data, tensors.loss.outputs)
         self._judged = self._module = network_of(trial, self._model, tensors, rates)
         with GlobalRng(0, str(tensors.device)):

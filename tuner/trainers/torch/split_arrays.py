@@ -46,10 +46,11 @@ class SplitArrays:
             self._targets[key] = replace(self._plain, train=train)
         return self._targets[key]
 
-    def inputs(self, scaling: str) -> RowInputs:
-        """The inputs under one kind of scaling."""
-        if scaling not in self._inputs:
-            inputs = self.of.inputs(scaling)
+    def inputs(self, kind: str | None) -> RowInputs:
+        """The inputs under one kind of scaling; None: what the data says."""
+        kind = kind or self.of.data.scaling
+        if kind not in self._inputs:
+            inputs = self.of.inputs(kind)
             parts = (inputs.train, inputs.sample, inputs.validation)
-            self._inputs[scaling] = RowInputs.of(*parts, codes=len(self.of.data.categories))
-        return self._inputs[scaling]
+            self._inputs[kind] = RowInputs.of(*parts, codes=len(self.of.data.categories))
+        return self._inputs[kind]

@@ -87,7 +87,7 @@ def work_of(job: Job, trial: Trial, tensors: TrainingTensors) -> float:
     """The `step_work` of a trial."""
     model, recipe = model_of(job.spec, tensors.data), Recipe.of(trial.params)
     tensors = tensors.suited(model, recipe)
-    inputs = tensors.inputs(recipe.scaling or tensors.data.scaling)
+    inputs = tensors.inputs(recipe.scaling)
     module = network_of(trial, model, tensors, job.spec.trainer.rates)
     return step_work(module, inputs.validation[:1], recipe, len(tensors.train))
 
@@ -109,7 +109,7 @@ class Programs:
         known = self._found.setdefault(key, [])
         if isinstance(known, Unstackable):
             raise known
-        inputs = tensors.inputs(Recipe.of(trial.params).scaling or tensors.data.scaling)
+        inputs = tensors.inputs(Recipe.of(trial.params).scaling)
         samples = inputs.validation[:SAMPLES]
         for program in known:
             # What the shipped networks are is in their attributes.
@@ -194,7 +194,7 @@ class StackedBatch(RowBatch[StackedRow | TrialSession]):
         tensors = tensors.suited(self._model, recipe)
         rates = self._job.spec.trainer.rates
         module = network_of(trial, self._model, tensors, rates)
-        inputs = tensors.inputs(recipe.scaling or tensors.data.scaling)
+        inputs = tensors.inputs(recipe.scaling)
         parts = shares(module, rates)
         dropped = dropout_rates(module)
         found = costs(self._asked, module, inputs.validation[:1], recipe)

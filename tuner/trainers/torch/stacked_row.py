@@ -19,7 +19,6 @@ from tuner.fused.recipe import UpdateCoefficients
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
 from tuner.trainers.torch.average import WeightAverage
 from tuner.trainers.torch.batches import BatchPlan, TrialRng
-from tuner.trainers.torch.context import model_of
 from tuner.trainers.torch.model import write
 from tuner.trainers.torch.recipe import Recipe
 from tuner.trainers.torch.schedule import Plateau
@@ -81,7 +80,6 @@ class StackedRow:
             return False
         write(
             folder,
-            model=model_of(self.spec, self.tensors.data),
             trial=self.trial,
             loss=self.tensors.loss,
             scaling=self.inputs.scaling,

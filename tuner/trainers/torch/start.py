@@ -39,7 +39,7 @@ def network_of(trial: Trial, model: str, tensors: TrainingTensors, rates: Mappin
         module = build(model, trial.params, context_of(trial, tensors.data, tensors.loss.outputs))
         if any(isinstance(p, nn.UninitializedParameter) for p in module.parameters()):
             # Lazy layers take their shapes from the first inputs they see.
-            inputs = tensors.inputs(recipe.scaling or tensors.data.scaling)
+            inputs = tensors.inputs(recipe.scaling)
             module.eval()(inputs.validation[:2].cpu())
     first = None
     if tensors.teacher is not None:

@@ -88,8 +88,9 @@ class TrainingArrays:
             self._embedded = self if data is self.data else TrainingArrays(*own)
         return self._embedded
 
-    def inputs(self, kind: str) -> ScaledInputs[NDArray[Any]]:
-        """The inputs under one kind of scaling, fitted on the training split."""
+    def inputs(self, kind: str | None) -> ScaledInputs[NDArray[Any]]:
+        """The inputs under one kind of scaling, fitted on the training split; None: what the data says."""
+        kind = kind or self.data.scaling
         if kind not in self._inputs:
             data = self.data
             scaling = Scaling.fit(kind, data.train.x, len(data.categories), data.masked)

@@ -93,8 +93,9 @@ class TrainingTensors:
             self._embedded = TrainingTensors(arrays, self.loss, self.device, self.teacher)
         return self._embedded
 
-    def inputs(self, kind: str) -> InputTensors:
-        """The inputs under one kind of scaling, fitted on the training split."""
+    def inputs(self, kind: str | None) -> InputTensors:
+        """The inputs under one kind of scaling, fitted on the training split; None: what the data says."""
+        kind = kind or self.data.scaling
         if kind not in self._inputs:
             data = self.data
             scaling = Scaling.fit(kind, data.train.x, len(data.categories), data.masked)
