@@ -34,12 +34,13 @@ def padding_of(part: nn.Conv2d) -> tuple[int, int] | None:
 
 
 def convolved(
-    x: Tensor, weight: Tensor, bias: Tensor, padding: tuple[int, int], kind: int = kernel.PLAIN
+    x: Tensor, weight: Tensor, bias: Tensor | None, padding: tuple[int, int], kind: int = kernel.PLAIN
 ) -> Tensor:
-    """Convolve (K, B, C, H, W) with (K, F, C, kernel height, kernel width) and add (K, F)."""
+    """Convolve (K, B, C, H, W) with (K, F, C, kernel height, kernel width) and add (K, F); None: nothing."""
     apply: Any = _Compiled.apply
     shared = x.shape[0] > 1 and x.stride(0) == 0
     last, filters = (x[:1] if shared else x).movedim(2, -1), weight.shape[1]
+    bias = weight.new_zeros(weight.shape[:2]) if bias is None else bias
     if more := -filters % LANES:
         weight, bias = functional.pad(weight, (0, 0, 0, 0, 0, 0, 0, more)), functional.pad(bias, (0, more))
     found: Tensor = apply(last.contiguous(), weight.contiguous(), bias.contiguous(), padding, kind)

@@ -89,15 +89,16 @@ def batched(module: nn.Module, names: Mapping[str, str]) -> Forward:
                 break
             elif node.op == "call_module":
                 part, inputs = parts[str(node.target)], value(node.all_input_nodes[0])
-                own = {kind: tensors.get(key) for kind, key in keys[node].items()}
+                own: dict[str, Any] = {kind: tensors.get(key) for kind, key in keys[node].items()}
                 rows = len(next(iter(tensors.values())))
                 if isinstance(part, RowLayer):
                     given = {kind: tensors[key] for kind, key in keys[node].items()}
                     found[node] = part.rows(given, *(value(each) for each in node.all_input_nodes))
-                elif node in joint and _fits(part, inputs, own):
+                elif node in joint and (padding := _padding(part, inputs, own["weight"])) is not None:
                     kind, *others = joint[node]
                     found |= dict.fromkeys(others)
-                    found[[node, *others][-1]] = _compiled(part, inputs, own, kind)
+                    last = [node, *others][-1]
+                    found[last] = convolved(inputs, own["weight"], own["bias"], padding, kind)
                 elif isinstance(part, _BatchNorm):
                     found[node] = normalized(part, _normal(part, inputs), own, shares, 1)
                 else:
@@ -158,16 +159,9 @@ def _is_halving(node: fx.Node, parts: Mapping[str, nn.Module]) -> bool:
     return all(size in some for size, some in zip(sizes, wanted, strict=True))
 
 
-def _fits(part: nn.Conv2d, x: Tensor, own: Tensors | Mapping[str, Tensor | None]) -> bool:
-    """Whether the compiled convolution takes it."""
-    weight = own["weight"]
-    return weight is not None and x.ndim == 5 and padding_of(part) is not None and is_compiled(x, weight)
-
-
-def _compiled(part: nn.Conv2d, x: Tensor, own: Mapping[str, Any], kind: int) -> Tensor:
-    weight, bias, padding = own["weight"], own["bias"], padding_of(part)
-    assert padding is not None  # noqa: S101 - it fits
-    return convolved(x, weight, weight.new_zeros(weight.shape[:2]) if bias is None else bias, padding, kind)
+def _padding(part: nn.Conv2d, x: Tensor, weight: Tensor) -> tuple[int, int] | None:
+    """The zeros around images that the compiled convolution takes; None where it does not take them."""
+    return padding_of(part) if x.ndim == 5 and is_compiled(x, weight) else None
 
 
 def _layer(part: Any, x: Tensor, own: Sequence[Any], rows: int, masks: Iterator[Tensor]) -> Tensor:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -93,7 +92,7 @@ def open_batch(trainer: Trainer, job: Job, make: Callable[[], Trainer] | None = 
     if job.resources.world_size > 1 and job.resources.rank is None:
         from tuner.trainers.group.batch import GroupBatch
 
-        return GroupBatch(make or partial(_itself, trainer), job)
+        return GroupBatch(make or (lambda: trainer), job)
     members = job.folds * job.repeats
     fused = _fusing(trainer, job)
     if fused is not None:
@@ -101,10 +100,6 @@ def open_batch(trainer: Trainer, job: Job, make: Callable[[], Trainer] | None = 
     else:
         batch = SessionBatch(cast("SessionTrainer", trainer), replace(job, rows=members))
     return batch if members == 1 else MeanBatch(batch, job)
-
-
-def _itself(trainer: Trainer) -> Trainer:
-    return trainer
 
 
 def _fusing(trainer: Trainer, job: Job) -> BatchTrainer | None:

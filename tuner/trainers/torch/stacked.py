@@ -58,6 +58,9 @@ CACHE = 2**19
 MANY = 4
 """So many rows train together however large they are."""
 
+Part = tuple[int, StackedRow]
+"""A row's index, and what it holds."""
+
 
 def why_not_stacked(spec: StudySpec, data: Dataset, device: str) -> str | None:
     """Why a study's trials cannot train side by side, in words; None when those like its first one can."""
@@ -153,7 +156,7 @@ class StackedBatch(RowBatch[StackedRow | TrialSession]):
             DeviceError: CUDA failed, other than for want of memory.
         """
         outcomes: dict[int, Outcome] = {}
-        groups: dict[Hashable, list[int]] = defaultdict(list)
+        groups: dict[Hashable, list[Part]] = defaultdict(list)
         for row, placed in sorted(self._rows.items()):
             if rows is not None and row not in rows:
                 continue
@@ -164,7 +167,8 @@ class StackedBatch(RowBatch[StackedRow | TrialSession]):
             elif placed.epoch >= self._epochs:
                 outcomes[row] = Exhausted()
             else:
-                groups[id(placed.program), id(placed.tensors), placed.plan.places.shape[1]].append(row)
+                key = id(placed.program), id(placed.tensors), placed.plan.places.shape[1]
+                groups[key].append((row, placed))
         with threads(self._threads):
             for group in groups.values():
                 outcomes |= self._advance(group)
@@ -238,12 +242,12 @@ class StackedBatch(RowBatch[StackedRow | TrialSession]):
             row.restore(snapshot)
         return row
 
-    def _advance(self, group: Sequence[int]) -> dict[int, Outcome]:
+    def _advance(self, group: Sequence[Part]) -> dict[int, Outcome]:
         """Train rows of one program, as many at a time as there is room for."""
         outcomes: dict[int, Outcome] = {}
         waiting = list(group)
         while waiting:
-            part = waiting[: self._room(waiting[0])]
+            part = waiting[: self._room(waiting[0][1])]
             try:
                 outcomes |= self._together(part)
             except torch.cuda.OutOfMemoryError as error:
@@ -251,7 +255,7 @@ class StackedBatch(RowBatch[StackedRow | TrialSession]):
                     torch.cuda.empty_cache()
                     self._most = len(part) // 2
                     continue
-                outcomes[part[0]] = self._rows[part[0]] = failure(error, self._device)
+                outcomes[part[0][0]] = self._rows[part[0][0]] = failure(error, self._device)
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # noqa: BLE001
@@ -259,16 +263,13 @@ class StackedBatch(RowBatch[StackedRow | TrialSession]):
             del waiting[: len(part)]
         return outcomes
 
-    def _room(self, row: int) -> int:
+    def _room(self, row: StackedRow) -> int:
         """How many rows like this one train at a time."""
-        placed = self._rows[row]
-        if self._device.type == "cpu" and isinstance(placed, StackedRow):
-            return min(self._most, max(MANY, CACHE // placed.program.size))
-        return self._most
+        is_on_cpu = self._device.type == "cpu"
+        return min(self._most, max(MANY, CACHE // row.program.size)) if is_on_cpu else self._most
 
-    def _together(self, part: Sequence[int]) -> dict[int, Outcome]:
-        places = {id(placed): row for row in part if isinstance(placed := self._rows[row], StackedRow)}
-        rows = [placed for row in part if isinstance(placed := self._rows[row], StackedRow)]
+    def _together(self, part: Sequence[Part]) -> dict[int, Outcome]:
+        places, rows = {id(placed): row for row, placed in part}, [placed for _, placed in part]
         outcomes: dict[int, Outcome] = {}
         for placed, reading in StackedEpoch(rows, rows[0].tensors, self._job.spec, self._score).advance():
             outcomes[places[id(placed)]] = reading
@@ -277,17 +278,16 @@ class StackedBatch(RowBatch[StackedRow | TrialSession]):
                 placed.best, placed.kept = reading, parameters.clone()
         return outcomes
 
-    def _blame(self, part: Sequence[int], error: BaseException) -> dict[int, Outcome]:
+    def _blame(self, part: Sequence[Part], error: BaseException) -> dict[int, Outcome]:
         """Find out which rows an exception is of."""
         outcomes: dict[int, Outcome] = {}
         found = failure(error, self._device)
         if len(part) > 1:
-            for row in part:
-                outcomes |= self._advance([row])
+            for each in part:
+                outcomes |= self._advance([each])
             return outcomes
-        (row,) = part
-        placed = self._rows[row]
-        if isinstance(placed, StackedRow) and not placed.epoch:
+        ((row, placed),) = part
+        if not placed.epoch:
             # What fails side by side may well train alone; if not, its own words are the better ones.
             session = self._attempt(TorchSession, self._job, placed.trial, placed.tensors)
             self._rows[row] = session
