@@ -14,15 +14,18 @@ from torch import nn
 from tuner.core.trial import Params
 from tuner.errors import TrialError
 from tuner.trainers.torch.context import NetworkContext, builder
-from tuner.trainers.torch.networks.bag import bag
+from tuner.trainers.torch.networks.bag import Bag
 from tuner.trainers.torch.networks.blocks import ACTIVATIONS
-from tuner.trainers.torch.networks.convolution import cnn, conv1d
+from tuner.trainers.torch.networks.convolution import Conv1d, cnn
 from tuner.trainers.torch.networks.perceptron import mlp
-from tuner.trainers.torch.networks.recurrent import rnn
-from tuner.trainers.torch.networks.transformer import transformer
+from tuner.trainers.torch.networks.recurrent import Rnn
+from tuner.trainers.torch.networks.transformer import Transformer
 from tuner.trainers.torch.ties import tie
 
 __all__ = ["ACTIVATIONS", "bag", "build", "cnn", "conv1d", "mlp", "rnn", "transformer"]
+
+bag, conv1d, rnn, transformer = Bag, Conv1d, Rnn, Transformer
+"""As entry points name them."""
 
 
 def build(model: str, params: Params, context: NetworkContext, folder: Path | None = None) -> nn.Module:

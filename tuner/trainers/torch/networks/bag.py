@@ -13,16 +13,12 @@ from tuner.trainers.torch.networks.steps import MeanEmbedding
 from tuner.trainers.torch.recipe import Recipe
 
 
-def bag(params: Params, context: NetworkContext) -> nn.Module:
-    """The mean of the tokens' embeddings, then hidden layers: `depth` of `width` (Joulin et al. 2017)."""
-    return Bag(Recipe.of(params), context)
-
-
 class Bag(nn.Module):
-    """See `bag`."""
+    """The mean of the tokens' embeddings, then hidden layers: `depth` of `width` (Joulin et al. 2017)."""
 
-    def __init__(self, recipe: Recipe, context: NetworkContext) -> None:
+    def __init__(self, params: Params, context: NetworkContext) -> None:
         super().__init__()
+        recipe = Recipe.of(params)
         layers = hidden(recipe, recipe.token_size)
         size = recipe.width if recipe.depth else recipe.token_size
         self.mean = MeanEmbedding(context.vocabulary, recipe.token_size)

@@ -55,16 +55,12 @@ class Residual(nn.Module):
         return self.body(x) + self.shortcut(x)
 
 
-def conv1d(params: Params, context: NetworkContext) -> nn.Module:
-    """`depth` convolutions of `width` channels over the steps, then each channel's largest or mean number."""
-    return Conv1d(Recipe.of(params), context)
-
-
 class Conv1d(nn.Module):
-    """See `conv1d`."""
+    """`depth` convolutions of `width` channels over the steps, then each channel's largest or mean number."""
 
-    def __init__(self, recipe: Recipe, context: NetworkContext) -> None:
+    def __init__(self, params: Params, context: NetworkContext) -> None:
         super().__init__()
+        recipe = Recipe.of(params)
         self.steps = Steps(context, recipe.token_size)
         size = self.steps.size
         self.convolutions, self.behind = nn.ModuleList(), nn.ModuleList()

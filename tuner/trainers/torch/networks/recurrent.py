@@ -15,19 +15,15 @@ from tuner.trainers.torch.recipe import Recipe
 from tuner.trainers.torch.shipped import pooling_of
 
 
-def rnn(params: Params, context: NetworkContext) -> nn.Module:
+class Rnn(nn.Module):
     """`depth` recurrent layers of `width` units each way, then the last states, their mean or their largest.
 
     As in torch's own layers dropout is between and behind them; `activation` is that of the dense layer.
     """
-    return Rnn(Recipe.of(params), context)
 
-
-class Rnn(nn.Module):
-    """See `rnn`."""
-
-    def __init__(self, recipe: Recipe, context: NetworkContext) -> None:
+    def __init__(self, params: Params, context: NetworkContext) -> None:
         super().__init__()
+        recipe = Recipe.of(params)
         self.steps = Steps(context, recipe.token_size)
         size, directions = self.steps.size, (False, True)[: 1 + recipe.bidirectional]
         self.layers, self.behind = nn.ModuleList(), nn.ModuleList()

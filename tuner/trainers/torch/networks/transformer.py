@@ -17,19 +17,15 @@ WIDER = 4
 """How much wider the inner layer is; as in Vaswani et al. 2017."""
 
 
-def transformer(params: Params, context: NetworkContext) -> nn.Module:
+class Transformer(nn.Module):
     """`depth` layers of an encoder (Vaswani et al. 2017) with `heads` heads, normalized first, then a mean.
 
     `width` is rounded up to a multiple of the number of heads.
     """
-    return Transformer(Recipe.of(params), context)
 
-
-class Transformer(nn.Module):
-    """See `transformer`."""
-
-    def __init__(self, recipe: Recipe, context: NetworkContext) -> None:
+    def __init__(self, params: Params, context: NetworkContext) -> None:
         super().__init__()
+        recipe = Recipe.of(params)
         width = -(-recipe.width // recipe.heads) * recipe.heads
         self.steps = Steps(context, width)
         self.project = nn.Identity() if context.vocabulary else nn.Linear(self.steps.size, width)
