@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -62,31 +61,11 @@ def _of_whole_labels(estimator: Any) -> Any:
 @cache
 def _mend_boosting() -> None:
     """Have truth values of trees written as integers, which onnx asks of skl2onnx since 1.20."""
-    from skl2onnx.common._registration import get_converter, register_converter
+    from skl2onnx.common import tree_ensemble
 
-    switches: dict[str, list[Any]] = {"raw_scores": [True, False]}
-    shown = {key: [True, False] for key in ("nocl", "output_class_labels")} | {
-        "zipmap": [True, False, "columns"]
-    }
-    for kind, more in (("Classifier", shown), ("Regressor", {})):
-        name = f"SklearnHistGradientBoosting{kind}"
-        register_converter(name, _whole(get_converter(name)), overwrite=True, options=switches | more)
+    add = tree_ensemble.add_node
 
+    def add_whole(*given: Any, nodes_missing_value_tracks_true: Any = 0, **more: Any) -> None:
+        add(*given, nodes_missing_value_tracks_true=int(nodes_missing_value_tracks_true), **more)
 
-def _whole(convert: Callable[..., None]) -> Callable[..., None]:
-    def converted(scope: Any, operator: Any, container: Any) -> None:
-        add = container.add_node
-
-        def add_whole(*given: Any, nodes_missing_value_tracks_true: Any = None, **attributes: Any) -> None:
-            if nodes_missing_value_tracks_true is not None:
-                whole = [int(each) for each in nodes_missing_value_tracks_true]
-                attributes["nodes_missing_value_tracks_true"] = whole
-            add(*given, **attributes)
-
-        container.add_node = add_whole
-        try:
-            convert(scope, operator, container)
-        finally:
-            del container.add_node
-
-    return converted
+    tree_ensemble.add_node = add_whole
