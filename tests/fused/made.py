@@ -18,7 +18,6 @@ from tuner.fused import (
     RowPool,
     RowRecipe,
     RowTargets,
-    Seeds,
     UpdateRule,
     adagrad,
     adam,
@@ -68,16 +67,14 @@ def weighed(kind: LossKind) -> RowTargets:
 
 
 def recipe(number: int = 0, **given: Any) -> RowRecipe:
-    seeds = Seeds(
-        **{n: 10 * number + i for i, n in enumerate(("order", "dropout", "noise", "mixing", "partner"))}
-    )
+    streams = ("order", "dropout", "noise", "mixup", "augmentation")
     settings: dict[str, Any] = {
         "width": 9,
         "depth": 2,
         "batch": 16,
         "rate": lambda step, steps: 0.02 * (1 - step / steps),
         "rule": RULES["adam"],
-        "seeds": seeds,
+        "seed": lambda name: 10 * number + streams.index(name),
     }
     return RowRecipe(**settings | given)
 

@@ -8,12 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from tuner.fused import RowRecipe, Seeds, UpdateRule, adagrad, adam, momentum, rmsprop, sgd
+from tuner.fused import RowRecipe, UpdateRule, adagrad, adam, momentum, rmsprop, sgd
 from tuner.fused.recipe import coefficients
 from tuner.fused.universal import UniversalUpdate
 
-SEEDS = Seeds(order=0, dropout=0, noise=0, mixing=0, partner=0)
-BARE = RowRecipe(width=1, depth=1, rate=lambda step, steps: 0.1, rule=sgd(), seeds=SEEDS)
+BARE = RowRecipe(width=1, depth=1, rate=lambda step, steps: 0.1, rule=sgd(), seed=lambda name: 0)
 SIZE, STEPS = 7, 6
 
 OPTIMIZERS: dict[str, tuple[UpdateRule, Callable[..., torch.optim.Optimizer]]] = {

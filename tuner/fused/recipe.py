@@ -94,17 +94,6 @@ def adam(beta1: float, beta2: float, epsilon: float) -> UpdateRule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seeds:
-    """Where a row's random streams start, 32 bits each."""
-
-    order: int
-    dropout: int
-    noise: int
-    mixing: int
-    partner: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RowRecipe:
     """How one row trains.
 
@@ -131,7 +120,8 @@ class RowRecipe:
         mixup: alpha of the Beta distribution that pairs of samples are mixed by; 0: none.
         distil_weight: what a teacher's outputs count in the loss, and the truth the rest.
         distil_temperature: what outputs of classes are divided by for it.
-        seeds: of the random streams.
+        seed: gives the seed of a random stream, 32 bits: "order", "dropout", "noise", "mixup", and "augmentation",
+            which draws the partners of mixup.
     """
 
     width: int
@@ -156,7 +146,7 @@ class RowRecipe:
     mixup: float = 0.0
     distil_weight: float = 0.0
     distil_temperature: float = 1.0
-    seeds: Seeds
+    seed: Callable[[str], int]
 
 
 LEAST_FLOOR = 1e-37

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tuner.core.training import Snapshot
 from tuner.fused.layout import CHUNK, FAN_IN, ROWS, STRIDE, WEIGHT, Floats, Layout, aligned
 from tuner.fused.mersenne import Mersenne
-from tuner.fused.recipe import RowRecipe, Seeds, coefficients
+from tuner.fused.recipe import RowRecipe, coefficients
 from tuner.fused.row_data import RowInputs, RowTargets, Targets
 
 
@@ -179,9 +179,9 @@ class RowRng:
     compute, and have no state. The order in which the generators are drawn from is part of a study's numbers.
     """
 
-    def __init__(self, seeds: Seeds) -> None:
-        self._order, self._partner = Mersenne(seeds.order), Mersenne(seeds.partner)
-        self._mixing = np.random.default_rng(seeds.mixing)
+    def __init__(self, seed: Callable[[str], int]) -> None:
+        self._order, self._partner = Mersenne(seed("order")), Mersenne(seed("augmentation"))
+        self._mixing = np.random.default_rng(seed("mixup"))
 
     def order(self, samples: int) -> NDArray[np.int64]:
         """The order of the next epoch."""
@@ -249,9 +249,9 @@ class FusedRow:
         self._forward = ForwardSettings(
             self.layout.table, self.layout.embeddings, chunk, self.layout.trained,
             int(recipe.activation), int(targets.kind), float(recipe.smoothing),
-            math.floor(recipe.dropout * 2**32), 1 / (1 - recipe.dropout), recipe.seeds.dropout,
+            math.floor(recipe.dropout * 2**32), 1 / (1 - recipe.dropout), recipe.seed("dropout"),
         )  # fmt: skip
-        self._streams = RowRng(recipe.seeds)
+        self._streams = RowRng(recipe.seed)
         self._kept: Floats | None = None
         if isinstance(start, Snapshot):
             self._restore(start)
@@ -342,7 +342,7 @@ class FusedRow:
             shares, partners = self._streams.mixing(recipe.mixup, sizes)
         return Batches(
             self._inputs.train, self._inputs.features, targets.labels, targets.values, targets.weights,
-            order, self._size, shares, partners, float(recipe.noise), recipe.seeds.noise,
+            order, self._size, shares, partners, float(recipe.noise), recipe.seed("noise"),
             targets.taught, aligned(self._lesson), float(recipe.distil_weight),
             float(recipe.distil_temperature),
         )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tuner.core.trial import Trial
-from tuner.fused import Activation, RowRecipe, Seeds
+from tuner.fused import Activation, RowRecipe
 from tuner.trainers.torch import optimizers
 from tuner.trainers.torch.recipe import FULL, Recipe
 from tuner.trainers.torch.schedule import Plateau, learning_rates
@@ -33,11 +33,5 @@ def row_recipe(recipe: Recipe, trial: Trial, plateau: Plateau) -> RowRecipe:
         mixup=recipe.mixup,
         distil_weight=recipe.distil_weight,
         distil_temperature=recipe.distil_temperature,
-        seeds=Seeds(
-            order=trial.seed("order"),
-            dropout=trial.seed("dropout"),
-            noise=trial.seed("noise"),
-            mixing=trial.seed("mixup"),
-            partner=trial.seed("augmentation"),
-        ),
+        seed=trial.seed,
     )
