@@ -8,9 +8,9 @@ that unpack them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,8 +120,8 @@ class RowRecipe:
         mixup: alpha of the Beta distribution that pairs of samples are mixed by; 0: none.
         distil_weight: what a teacher's outputs count in the loss, and the truth the rest.
         distil_temperature: what outputs of classes are divided by for it.
-        seed: gives the seed of a random stream, 32 bits: "order", "dropout", "noise", "mixup", and "augmentation",
-            which draws the partners of mixup.
+        seed: gives the seed of a random stream, 32 bits: "order", "dropout", "noise", "mixup", and
+            "augmentation", which draws the partners of mixup.
     """
 
     width: int
@@ -177,18 +177,9 @@ class UpdateCoefficients(NamedTuple):
 
 def coefficients(recipe: RowRecipe) -> UpdateCoefficients:
     """Take them out of a recipe."""
-    rule = recipe.rule
+    rule: dict[str, Any] = {n: v if isinstance(v, bool) else float(v) for n, v in asdict(recipe.rule).items()}
     return UpdateCoefficients(
-        first=rule.first,
-        second=rule.second,
-        unbiased=rule.unbiased,
-        first_keep=float(rule.first_keep),
-        first_add=float(rule.first_add),
-        second_keep=float(rule.second_keep),
-        second_add=float(rule.second_add),
-        plain=float(rule.plain),
-        averaged=float(rule.averaged),
-        floor=max(float(rule.floor), LEAST_FLOOR),
+        **rule | {"floor": max(rule["floor"], LEAST_FLOOR)},
         l1=float(recipe.l1),
         l2=float(recipe.l2),
         weight_decay=float(recipe.weight_decay),
