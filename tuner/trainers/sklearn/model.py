@@ -34,6 +34,9 @@ FORMAT = 1
 ESTIMATOR = "model.skops"
 """The file of a model's estimator."""
 
+_CONTEXT = ("input_shape", "outputs", "task", "classes", "features", "vocabulary")
+"""What is told of the data."""
+
 
 @dataclass(frozen=True)
 class SklearnModel(PreparedModel):
@@ -123,14 +126,7 @@ def preparation(estimator: Any, scaling: Scaling, data: Dataset, spec: StudySpec
         spec: says whether there is a threshold.
     """
     table: dict[str, Any] = {
-        "context": {
-            "input_shape": data.input_shape,
-            "outputs": data.outputs,
-            "task": data.task,
-            "classes": data.classes,
-            "features": data.features,
-            "vocabulary": data.vocabulary,
-        },
+        "context": {name: getattr(data, name) for name in _CONTEXT},
         "scaling": scaling.to_table(),
         "target": data.units.to_table(),
         "encoding": dict(data.encoding),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,17 +60,8 @@ class NetworkContext:
 
 def context_of(trial: Trial, data: Dataset, outputs: int) -> NetworkContext:
     """What a trial's network must fit, with so many outputs as its loss takes."""
-    return NetworkContext(
-        data.input_shape,
-        outputs,
-        data.task,
-        data.classes,
-        data.features,
-        trial.params,
-        data.categories,
-        data.vocabulary,
-        data.masked,
-    )
+    alike = {each.name: getattr(data, each.name) for each in fields(NetworkContext) if each.name != "params"}
+    return NetworkContext(**alike | {"outputs": outputs, "params": trial.params})
 
 
 Builder = Callable[[Params, NetworkContext], "nn.Module"]
