@@ -16,7 +16,7 @@ from tuner.core.trial import Trial
 from tuner.data.scaling import KINDS, Scaling
 from tuner.trainers import load_model
 from tuner.trainers.torch import losses
-from tuner.trainers.torch.batches import augmented
+from tuner.trainers.torch.batches import Augmentation
 from tuner.trainers.torch.recipe import Recipe
 
 CASES = [(texts(), "Words"), (series(), "Steps")]
@@ -34,9 +34,8 @@ def test_what_says_where_a_series_has_steps_is_not_augmented() -> None:
     data = series()
     x, y = torch.tensor(data.train.x), torch.tensor(data.train.y)
     recipe, loss = Recipe(time_shift=2, input_noise=0.5), losses.build("cross_entropy", 3, data.task)
-    found, _, _ = augmented(
-        x, y, None, recipe, loss, data, torch.Generator().manual_seed(0), np.random.default_rng(0)
-    )
+    generators = torch.Generator().manual_seed(0), np.random.default_rng(0)
+    found, _, _ = Augmentation(recipe, loss, data).of(x, y, None, *generators)
     there = x[:, :, -1] > 0
     assert torch.equal(found[:, :, -1], x[:, :, -1])
     assert not found[~there].any()

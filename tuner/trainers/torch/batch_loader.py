@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from tuner.trainers.torch.batches import MicroBatch, TrialRng, augments, micro_batches, micro_masks
+from tuner.trainers.torch.batches import Augmentation, MicroBatch, TrialRng, micro_masks
 from tuner.trainers.torch.stacked_row import StackedRow
 from tuner.trainers.torch.training_tensors import TrainingTensors
 
@@ -64,19 +64,11 @@ class BatchLoader:
             if row.weights is not None:
                 self._weights[i, : len(micros)] *= row.weights[order][row.plan.places]
             smoothing[i] = row.recipe.label_smoothing
-            if augments(row.recipe, tensors.data):
+            augmentation = Augmentation(row.recipe, self._loss, tensors.data)
+            if augmentation.is_any:
                 mixed = row.weights.to(device) if row.weights is not None and row.recipe.mixup else None
-                self._feeds[i] = micro_batches(
-                    row.inputs.train,
-                    targets,
-                    order.to(device),
-                    micros,
-                    row.recipe,
-                    self._loss,
-                    tensors.data,
-                    own,
-                    mixed,
-                )
+                given = (row.inputs.train, targets, order.to(device), micros, own, mixed)
+                self._feeds[i] = augmentation.micro_batches(*given)
             shapes = [call.shape for call in row.program.dropouts]
             parts = [micro for micro in micros if not micro.is_whole]
             self._masks.append(micro_masks(shapes, row.rates, parts, own.dropout))

@@ -149,87 +149,80 @@ def plan(samples: int, batch: int, quantum: int, joins: bool = False, accumulati
     return BatchPlan(micros, places * there, shares, weights, ends, len(stops))
 
 
-def augments(recipe: Recipe, data: Dataset) -> bool:
-    """Whether anything is done to a batch."""
-    return bool(recipe.mixup) or any(getattr(recipe, name) for name in AUGMENTATIONS[data.kind])
-
-
-def augmented(
-    x: Tensor,
-    y: Tensor,
-    weight: Tensor | None,
-    recipe: Recipe,
-    loss: Loss,
-    data: Dataset,
-    generator: Generator,
-    mixup: np.random.Generator,
-) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Augment a batch; weights are mixed as the rows are.
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """What a trial does to its training batches.
 
     Codes of categories, and what says where a series has steps, stay as they are.
 
-    Args:
-        x: (B, ...), scaled.
-        y: targets as the loss takes them.
-        weight: (B,) of the rows; None: all 1.
+    Attributes:
         recipe: says what is done.
         loss: makes targets that can be mixed.
         data: says what the inputs are.
-        generator: of everything but mixup's shares.
-        mixup: of these.
     """
-    plain, there = x, _there(x, data)
-    for name in AUGMENTATIONS[data.kind]:
-        if setting := getattr(recipe, name):
-            x = APPLIED[name](x, setting, generator, *there)
-    if recipe.mixup:
-        share = float(mixup.beta(recipe.mixup, recipe.mixup))
-        soft = loss.soft(y)
-        both = soft if weight is None else torch.cat([soft, weight[:, None]], dim=1)
-        x, both = mix(x, both, share, generator)
-        y, weight = both[:, : soft.shape[1]], None if weight is None else both[:, -1]
-    if kept := len(data.categories) + data.masked:
-        x = torch.cat([x[..., :-kept], plain[..., -kept:]], dim=-1)
-    return x, y, weight
 
+    recipe: Recipe
+    loss: Loss
+    data: Dataset
 
-def _there(x: Tensor, data: Dataset) -> tuple[Tensor, ...]:
-    """Of sequences: where there is a step or a token, (B, T)."""
-    if data.kind is InputKind.TOKENS:
-        return (x != PADDING,)
-    if data.kind is InputKind.SERIES:
-        return (x[:, :, -1] > 0 if data.masked else x.new_ones(x.shape[:2], dtype=torch.bool),)
-    return ()
+    @property
+    def is_any(self) -> bool:
+        """Whether anything is done."""
+        settings = ("mixup", *AUGMENTATIONS[self.data.kind])
+        return any(getattr(self.recipe, name) for name in settings)
 
+    def of(
+        self, x: Tensor, y: Tensor, weight: Tensor | None, generator: Generator, mixup: np.random.Generator
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Augment a batch; weights are mixed as the rows are.
 
-def micro_batches(
-    x: Inputs,
-    y: Tensor,
-    order: Tensor,
-    micros: Sequence[MicroBatch],
-    recipe: Recipe,
-    loss: Loss,
-    data: Dataset,
-    streams: TrialRng,
-    weights: Tensor | None = None,
-) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
-    """The augmented micro-batches of an epoch, (stop - start, ...) inputs, soft targets and weights each."""
-    for micro in micros:
-        if micro.begins:
-            rows = order[micro.first : micro.last]
-            inputs, targets, weight = augmented(
-                x[rows],
-                y[rows],
-                None if weights is None else weights[rows],
-                recipe,
-                loss,
-                data,
-                streams.augmentation,
-                streams.mixup,
-            )
-            targets = loss.soft(targets)
-        part = slice(micro.start - micro.first, micro.stop - micro.first)
-        yield inputs[part], targets[part], None if weight is None else weight[part]
+        Args:
+            x: (B, ...), scaled.
+            y: targets as the loss takes them.
+            weight: (B,) of the rows; None: all 1.
+            generator: of everything but mixup's shares.
+            mixup: of these.
+        """
+        recipe, data, plain, there = self.recipe, self.data, x, self._there(x)
+        for name in AUGMENTATIONS[data.kind]:
+            if setting := getattr(recipe, name):
+                x = APPLIED[name](x, setting, generator, *there)
+        if recipe.mixup:
+            share = float(mixup.beta(recipe.mixup, recipe.mixup))
+            soft = self.loss.soft(y)
+            both = soft if weight is None else torch.cat([soft, weight[:, None]], dim=1)
+            x, both = mix(x, both, share, generator)
+            y, weight = both[:, : soft.shape[1]], None if weight is None else both[:, -1]
+        if kept := len(data.categories) + data.masked:
+            x = torch.cat([x[..., :-kept], plain[..., -kept:]], dim=-1)
+        return x, y, weight
+
+    def micro_batches(
+        self,
+        x: Inputs,
+        y: Tensor,
+        order: Tensor,
+        micros: Sequence[MicroBatch],
+        streams: TrialRng,
+        weights: Tensor | None,
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+        """An epoch's micro-batches, (stop - start, ...) inputs, soft targets and weights each."""
+        for micro in micros:
+            if micro.begins:
+                rows = order[micro.first : micro.last]
+                own = None if weights is None else weights[rows]
+                inputs, targets, weight = self.of(x[rows], y[rows], own, streams.augmentation, streams.mixup)
+                targets = self.loss.soft(targets)
+            part = slice(micro.start - micro.first, micro.stop - micro.first)
+            yield inputs[part], targets[part], None if weight is None else weight[part]
+
+    def _there(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Of sequences: where there is a step or a token, (B, T)."""
+        if self.data.kind is InputKind.TOKENS:
+            return (x != PADDING,)
+        if self.data.kind is InputKind.SERIES:
+            return (x[:, :, -1] > 0 if self.data.masked else x.new_ones(x.shape[:2], dtype=torch.bool),)
+        return ()
 
 
 def micro_masks(

@@ -26,7 +26,7 @@ from tuner.trainers import threshold
 from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.state import freeze, reading_of, reading_table, thaw
 from tuner.trainers.torch.average import WeightAverage, running_averages
-from tuner.trainers.torch.batches import augmented, augments, batch_of, batch_sizes
+from tuner.trainers.torch.batches import Augmentation, batch_of, batch_sizes
 from tuner.trainers.torch.context import context_of, model_of
 from tuner.trainers.torch.costs import asked, costs
 from tuner.trainers.torch.data_parallel import DataParallel
@@ -87,7 +87,7 @@ class TorchSession:
             "best": reading_table(self.best),
             "weights": self.weights,
             "order": self._order.get_state(),
-            "augmentation": self._augmentation.get_state(),
+            "augmentation": self._augmenting.get_state(),
             "mixup": self._mixup.bit_generator.state,
             "dropout": self._dropout.state(),
         }
@@ -105,7 +105,7 @@ class TorchSession:
         self._plateau = Plateau(**state.get("plateau", {}))
         self.epoch, self.best, self.weights = snapshot.epoch, reading_of(state["best"]), state["weights"]
         self._order.set_state(state["order"])
-        self._augmentation.set_state(state["augmentation"])
+        self._augmenting.set_state(state["augmentation"])
         self._mixup.bit_generator.state = state["mixup"]
         self._dropout.restore(state["dropout"])
 
@@ -148,9 +148,10 @@ class TorchSession:
         self._score = threshold.score_of(spec, tensors.data.task)
         self._objective, rates = spec.primary_objective(), spec.trainer.rates
         self._precision = training(spec, tensors.device)
-        self._augments = augments(self._recipe, tensors.data)
+        self._augmentation = Augmentation(self._recipe, tensors.loss, tensors.data)
+        self._augments = self._augmentation.is_any
         self._order = torch.Generator().manual_seed(trial.seed("order"))
-        self._augmentation = torch.Generator().manual_seed(trial.seed("augmentation"))
+        self._augmenting = torch.Generator().manual_seed(trial.seed("augmentation"))
         self._mixup = np.random.default_rng(trial.seed("mixup"))
         self._parallel = parallel
         self._dropout = GlobalRng(self._parallel.seed(trial.seed("dropout")), str(tensors.device))
@@ -232,9 +233,7 @@ class TorchSession:
         x, y = self.inputs.train[rows], targets[rows]
         weight = None if self._weights is None else self._weights[rows]
         if self._augments:
-            loss, data = self.tensors.loss, self.tensors.data
-            more = (self._recipe, loss, data, self._augmentation, self._mixup)
-            x, y, weight = augmented(x, y, weight, *more)
+            x, y, weight = self._augmentation.of(x, y, weight, self._augmenting, self._mixup)
             x, y, weight = x[part], y[part], None if weight is None else weight[part]
         with self._precision:
             outputs = self._outputs(x, self._module)
