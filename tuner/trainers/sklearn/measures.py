@@ -38,14 +38,12 @@ def measure(
         Both `nan` where predictions are no numbers.
     """
     if data.task.is_of_classes:
-        said = np.asarray(estimator.predict(x)).astype(np.int64)
+        said: NDArray[Any] = np.asarray(estimator.predict(x)).astype(np.int64)
         told = hasattr(estimator, "predict_proba")
         losses = row_losses(estimator, x, y) if told else (said != y).reshape(len(y), -1).mean(axis=1)
-        loss = np.average(losses, weights=weight)
-        output = (
-            probabilities(estimator, x, len(data.classes)) if score.takes_probabilities(data.task) else said
-        )
-        return float(loss), score.of(y, output, data, weight)
+        if score.takes_probabilities(data.task):
+            said = probabilities(estimator, x, len(data.classes))
+        return float(np.average(losses, weights=weight)), score.of(y, said, data, weight)
     predicted = np.asarray(estimator.predict(x), np.float64).reshape(y.shape)
     squares = (predicted - y) ** 2
     loss = (

@@ -165,17 +165,11 @@ class EstimatorSession:
         weight = data.train.weight
         try:
             self._fit(self._train, data.train.y)
-            train = measure(
-                self.estimator,
-                self._train[sample],
-                data.train.y[sample],
-                data,
-                self.score,
-                None if weight is None else weight[sample],
+            parts = (
+                (self._train[sample], data.train.y[sample], None if weight is None else weight[sample]),
+                (self._validation, data.validation.y, data.validation.weight),
             )
-            validation = measure(
-                self.estimator, self._validation, data.validation.y, data, self.score, data.validation.weight
-            )
+            train, validation = (measure(self.estimator, x, y, data, self.score, w) for x, y, w in parts)
         except ValueError as error:
             if not any(word in str(error) for word in _DIVERGED):
                 raise

@@ -5,7 +5,7 @@ Which estimator, and which of its parameters are searched, is the study's affair
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sklearn.base import is_classifier, is_regressor
@@ -117,11 +117,7 @@ def _estimator_faults(spec: StudySpec, data: Dataset) -> Iterator[str]:
                 yield f"{key}: {found.__name__} fits rows without weights; drop it, or give another estimator"
     recipe = recipe_of(found)
     known = (*estimator.get_params(), *recipe)
-    places: list[tuple[str, Mapping[str, Any]]] = [
-        ("space", spec.space.parameters),
-        ("space.fixed", spec.space.fixed),
-    ]
-    for place, values in places:
+    for place, values in (("space", spec.space.parameters), ("space.fixed", spec.space.fixed)):
         for name, value in values.items():
             if name not in known:
                 yield f"{place}.{name}: {found.__name__} has no such parameter; {near(name, known)}"

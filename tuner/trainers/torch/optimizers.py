@@ -7,18 +7,17 @@ Any other is a class of PyTorch's kind, or a function that returns an optimizer.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tuner import registry
-from tuner.core.space import Choice
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Params
 from tuner.errors import TrialError
 from tuner.fused import UpdateRule
 from tuner.fused import recipe as rules
-from tuner.trainers.torch.recipe import OPTIMIZERS, Recipe
+from tuner.trainers.torch.recipe import OPTIMIZERS, Recipe, ends
 
 if TYPE_CHECKING:
     from torch import optim
@@ -49,7 +48,9 @@ def is_rule(name: str) -> bool:
 
 def first_own(spec: StudySpec) -> str | None:
     """The first optimizer of a study's space that is no `OptimizerRule`."""
-    return next((name for name in _named(spec) if not is_rule(name)), None)
+    given = spec.space.fixed.get("optimizer", spec.space.parameters.get("optimizer"))
+    names = map(str, () if given is None else ends(given))
+    return next((name for name in names if not is_rule(name)), None)
 
 
 def own(recipe: Recipe, weights: Any, params: Params) -> tuple[optim.Optimizer, bool]:
@@ -80,14 +81,6 @@ def own(recipe: Recipe, weights: Any, params: Params) -> tuple[optim.Optimizer, 
     if not isinstance(made, optim.Optimizer):
         raise TrialError(f"{recipe.optimizer}: gave a {type(made).__name__}; return a torch.optim.Optimizer")
     return made, "weight_decay" in given
-
-
-def _named(spec: StudySpec) -> Iterator[str]:
-    searched, fixed = spec.space.parameters.get("optimizer"), spec.space.fixed.get("optimizer")
-    if fixed is not None:
-        yield str(fixed)
-    elif isinstance(searched, Choice):
-        yield from map(str, searched.choices)
 
 
 sgd = OptimizerRule(lambda _: rules.sgd())
