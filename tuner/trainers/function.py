@@ -75,7 +75,8 @@ class FunctionTrainer:
     def validate(self, spec: StudySpec, data: Dataset | None) -> Sequence[str]:  # noqa: ARG002
         """What is wrong with the function's signature, and with the device that it is told of."""
         faults = device_faults(spec.trainer.devices, device_fault_of_any)
-        kind = "an async function" if _is_async(self.function) else ""
+        is_async = inspect.iscoroutinefunction(self.function) or inspect.isasyncgenfunction(self.function)
+        kind = "an async function" if is_async else ""
         try:
             inspect.signature(self.function).bind({}, None)
         except TypeError:
@@ -304,10 +305,6 @@ def _number(value: Any) -> float | None:
 def _shown(value: Any) -> str:
     text = repr(value)
     return f"{type(value).__name__} {text if len(text) <= 60 else text[:57] + '...'}"
-
-
-def _is_async(function: Callable[..., Any]) -> bool:
-    return inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
 
 
 def _called(function: Callable[..., Any]) -> str:

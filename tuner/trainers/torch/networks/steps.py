@@ -19,6 +19,7 @@ from tuner.core.dataset import PADDING, InputKind
 from tuner.fused.row_layer import Draw, RowLayer
 from tuner.fused.token_kernel import TokenMean, TokenRows, is_compiled
 from tuner.trainers.torch.context import NetworkContext
+from tuner.trainers.torch.first_weights import EMBEDDING_DEVIATION
 
 
 class Steps(nn.Module):
@@ -82,7 +83,7 @@ class TokenEmbedding(RowLayer):
 
     def initialize(self, _: Draw, generator: Generator, /) -> None:
         """Draw first embeddings, whatever the recipe draws weights from."""
-        torch_init.normal_(self.weight, std=DEVIATION, generator=generator)
+        torch_init.normal_(self.weight, std=EMBEDDING_DEVIATION, generator=generator)
 
 
 class MeanEmbedding(TokenEmbedding):
@@ -97,10 +98,6 @@ class MeanEmbedding(TokenEmbedding):
             return compiled
         there = (x != PADDING).to(table.dtype).unsqueeze(-1)
         return (super().rows(own, x) * there).sum(2) / there.sum(2).clamp(min=1)
-
-
-DEVIATION = 0.1
-"""Of the first embeddings."""
 
 
 class StepConvolution(RowLayer):
