@@ -144,40 +144,27 @@ def fault(name: str | None, task: Task) -> str | None:
     return f"'{name}' is not for {task}; give one of {', '.join(fitting)}"
 
 
-_OF_CLASSES = (Task.CLASSIFICATION, Task.MULTILABEL)
+_BOTH = (Task.CLASSIFICATION, Task.MULTILABEL)
+_of_classes = partial(Score, tasks=_BOTH, shipped=True, by_class=True)
+_of_probabilities = partial(Score, tasks=_BOTH, shipped=True)
+_of_numbers = partial(Score, tasks=(Task.REGRESSION,), shipped=True)
 
-
-def _of_classes(function: Callable[..., float]) -> Score:
-    return Score(function, tasks=_OF_CLASSES, shipped=True, by_class=True)
-
-
-def _of_probabilities(
-    function: Callable[..., float], direction: Literal["maximize", "minimize"] = "maximize"
-) -> Score:
-    return Score(function, direction, _OF_CLASSES, shipped=True)
-
-
-def _of_numbers(
-    function: Callable[..., float], direction: Literal["maximize", "minimize"] = "minimize"
-) -> Score:
-    return Score(function, direction, (Task.REGRESSION,), shipped=True)
-
-
-accuracy, balanced_accuracy, mcc = (
-    _of_classes(each) for each in (formulas.accuracy, formulas.balanced_accuracy, formulas.mcc)
-)
-precision, recall, f1 = (
-    _of_classes(partial(formulas.by_class, kind=k)) for k in ("precision", "recall", "f1")
-)
-precision_macro, recall_macro, f1_macro = (
-    _of_classes(partial(formulas.by_class, kind=k, macro=True)) for k in ("precision", "recall", "f1")
-)
-roc_auc, average_precision = (
-    _of_probabilities(each) for each in (formulas.roc_auc, formulas.average_precision)
-)
-log_loss, brier = (_of_probabilities(each, "minimize") for each in (formulas.log_loss, formulas.brier))
+accuracy = _of_classes(formulas.accuracy)
+balanced_accuracy = _of_classes(formulas.balanced_accuracy)
+mcc = _of_classes(formulas.mcc)
+precision = _of_classes(partial(formulas.by_class, kind="precision"))
+recall = _of_classes(partial(formulas.by_class, kind="recall"))
+f1 = _of_classes(partial(formulas.by_class, kind="f1"))
+precision_macro = _of_classes(partial(formulas.by_class, kind="precision", macro=True))
+recall_macro = _of_classes(partial(formulas.by_class, kind="recall", macro=True))
+f1_macro = _of_classes(partial(formulas.by_class, kind="f1", macro=True))
+roc_auc = _of_probabilities(formulas.roc_auc)
+average_precision = _of_probabilities(formulas.average_precision)
+log_loss = _of_probabilities(formulas.log_loss, "minimize")
+brier = _of_probabilities(formulas.brier, "minimize")
 exact_match = Score(formulas.exact_match, tasks=(Task.MULTILABEL,), shipped=True, by_class=True)
-r2 = _of_numbers(formulas.r2, "maximize")
-rmse, mae, mape, quantile = (
-    _of_numbers(each) for each in (formulas.rmse, formulas.mae, formulas.mape, formulas.quantile)
-)
+r2 = _of_numbers(formulas.r2)
+rmse = _of_numbers(formulas.rmse, "minimize")
+mae = _of_numbers(formulas.mae, "minimize")
+mape = _of_numbers(formulas.mape, "minimize")
+quantile = _of_numbers(formulas.quantile, "minimize")
