@@ -234,12 +234,8 @@ def convolve_back(
     pixels = (height + 2 * down - tall) * line + width + 2 * right - broad + 1
     wide, few, count = filters, _up(channels, LANES), _up((height - 1) * line + width, ROWS)
     tall_out, broad_out = out.shape[2:4]
-    size, flat, marked, slopes = (
-        tall_out * broad_out * wide,
-        out.reshape(-1),
-        marks.reshape(-1),
-        given.reshape(-1),
-    )
+    size, slopes = tall_out * broad_out * wide, given.reshape(-1)
+    flat, marked = out.reshape(-1), marks.reshape(-1)
     run, slope_run = broad * channels, broad * wide
     image = np.zeros(((height + 2 * down) * line + broad + 2 * ROWS) * channels + LANES, np.float32)
     spread = np.zeros(((height + tall) * line + broad + 2 * ROWS) * wide, np.float32)

@@ -48,10 +48,8 @@ def _add_sample(batches: Any, number: Any, index: Any, at: Any, share: Any, row:
     x = batches.x[index]
     if batches.noise > 0:
         deviation, half = f32(batches.noise), len(x) // 2
-        key, key_two = (
-            random_bits(batches.noise_seed, 2 * number),
-            random_bits(batches.noise_seed, 2 * number + 1),
-        )
+        key = random_bits(batches.noise_seed, 2 * number)
+        key_two = random_bits(batches.noise_seed, 2 * number + 1)
         low, high, low_x, high_x = row[:half], row[half:], x[:half], x[half:]
         for j in range(half):
             place = u32(at * half + j)

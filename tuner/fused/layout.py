@@ -47,6 +47,12 @@ normalized outputs, four numbers of each unit, and the running averages, which l
 (-1: none).
 """
 
+_VECTORS = (
+    ("bias", BIAS), ("batch_scale", BATCH_SCALE), ("batch_shift", BATCH_SHIFT), ("mean", BATCH_MEAN),
+    ("variance", BATCH_VARIANCE), ("scale", SCALE), ("shift", SHIFT),
+)  # fmt: skip
+"""The parameters of a layer beside its matrix, those that it has in this order."""
+
 PLACE, SIZE, COLUMN = range(3)
 """Columns of `Layout.embeddings`: the place of a table among the parameters, how many numbers each of its
 categories has, one behind the other, and where these begin in a sample."""
@@ -147,16 +153,9 @@ class Layout:
         for index, row in enumerate(self.table.tolist()):
             fan_in, fan_out = row[FAN_IN], row[FAN_OUT]
             found.append((f"{index}.weight", row[WEIGHT], (fan_in, fan_out), True))
-            found.append((f"{index}.bias", row[BIAS], (fan_out,), False))
-            if row[BATCH_SCALE] >= 0:
-                places = [row[at] for at in (BATCH_SCALE, BATCH_SHIFT, BATCH_MEAN, BATCH_VARIANCE)]
-                for name, place in zip(
-                    ("batch_scale", "batch_shift", "mean", "variance"), places, strict=True
-                ):
-                    found.append((f"{index}.{name}", place, (fan_out,), False))
-            if row[SCALE] >= 0:
-                found.append((f"{index}.scale", row[SCALE], (fan_out,), False))
-                found.append((f"{index}.shift", row[SHIFT], (fan_out,), False))
+            found += [
+                (f"{index}.{name}", row[at], (fan_out,), False) for name, at in _VECTORS if row[at] >= 0
+            ]
         return found
 
     def _view(self, flat: Any, name: str, place: int, shape: tuple[int, ...]) -> Any:

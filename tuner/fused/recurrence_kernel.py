@@ -71,12 +71,8 @@ def gru(inner: Any, again: Any, there: Any, before: Any, after: Any, kept: Any) 
     samples = there.shape[1]
     for k in range(rows):
         x, h, state, new, note = inner[k], again[k], before[k], after[k], kept[k]
-        reset, update, fresh, said = (
-            note[:size],
-            note[size : 2 * size],
-            note[2 * size : 3 * size],
-            h[2 * size :],
-        )
+        reset, update = note[:size], note[size : 2 * size]
+        fresh, said = note[2 * size : 3 * size], h[2 * size :]
         _open(x[: 2 * size], h[: 2 * size], note[: 2 * size])
         for i in range(size):
             new[i] = reset[i] * said[i]
@@ -110,12 +106,8 @@ def gru_back(
     rows, size = before.shape
     for k in range(rows):
         d, x, h, state, note = slope[k], inner[k], again[k], before[k], kept[k]
-        reset, update, fresh, said = (
-            note[:size],
-            note[size : 2 * size],
-            note[2 * size : 3 * size],
-            note[3 * size :],
-        )
+        reset, update = note[:size], note[size : 2 * size]
+        fresh, said = note[2 * size : 3 * size], note[3 * size :]
         second, new, last = x[size : 2 * size], x[2 * size :], h[2 * size :]
         _add(d, given[k])
         for i in range(size):
