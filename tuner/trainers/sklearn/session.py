@@ -97,15 +97,8 @@ class EstimatorSession:
             warnings.simplefilter("ignore")
             (train_loss, train_score), (val_loss, val_score) = self._epoch()
         self.epoch += 1
-        reading = Reading(
-            self.epoch,
-            train_loss,
-            val_loss,
-            train_score,
-            val_score,
-            seconds=time.perf_counter() - start,
-            is_last=not self._by_epochs,
-        )
+        numbers, seconds = (train_loss, val_loss, train_score, val_score), time.perf_counter() - start
+        reading = Reading(self.epoch, *numbers, seconds=seconds, is_last=not self._by_epochs)
         if self._objective.prefers(reading, self.best):
             self.best, self.kept = reading, copy.deepcopy(self.estimator)
         return reading

@@ -72,21 +72,10 @@ class StackedEpoch:
             if self._program.trains_whole:
                 row.constants = {name: tensors[i].clone() for name, tensors in self._constants.items()}
             (train_loss, train_score), (val_loss, val_score) = train[i], val[i]
-            norm = norms[i] / row.plan.steps
             row.plateau.follow(row.recipe, val_loss)
-            readings.append(
-                Reading(
-                    row.epoch,
-                    train_loss,
-                    val_loss,
-                    train_score,
-                    val_score,
-                    rates[i],
-                    norm,
-                    seconds,
-                    {**row.costs, **layers[i]},
-                )
-            )
+            norm = norms[i] / row.plan.steps
+            numbers = (train_loss, val_loss, train_score, val_score, rates[i], norm, seconds)
+            readings.append(Reading(row.epoch, *numbers, {**row.costs, **layers[i]}))
         return list(zip(self._rows, readings, strict=True))
 
     def _train(self, batches: Iterable[Batch]) -> tuple[list[float], list[dict[str, float]]]:
