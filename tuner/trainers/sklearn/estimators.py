@@ -15,21 +15,17 @@ from tuner.core.trial import Trial
 from tuner.errors import PluginError, near
 from tuner.trainers.row_weights import NAME
 
-SHIPPED: Mapping[str, Mapping[Task, str]] = {
-    name: {Task.CLASSIFICATION: classifier, Task.REGRESSION: regressor}
-    for name, classifier, regressor in (
-        ("mlp", "sklearn.neural_network:MLPClassifier", "sklearn.neural_network:MLPRegressor"),
-        ("sgd", "sklearn.linear_model:SGDClassifier", "sklearn.linear_model:SGDRegressor"),
-        ("svm", "sklearn.svm:SVC", "sklearn.svm:SVR"),
-        ("forest", "sklearn.ensemble:RandomForestClassifier", "sklearn.ensemble:RandomForestRegressor"),
-        (
-            "boosting",
-            "sklearn.ensemble:HistGradientBoostingClassifier",
-            "sklearn.ensemble:HistGradientBoostingRegressor",
-        ),
-    )
+SHIPPED: Mapping[str, tuple[str, str]] = {
+    "mlp": ("sklearn.neural_network:MLPClassifier", "sklearn.neural_network:MLPRegressor"),
+    "sgd": ("sklearn.linear_model:SGDClassifier", "sklearn.linear_model:SGDRegressor"),
+    "svm": ("sklearn.svm:SVC", "sklearn.svm:SVR"),
+    "forest": ("sklearn.ensemble:RandomForestClassifier", "sklearn.ensemble:RandomForestRegressor"),
+    "boosting": (
+        "sklearn.ensemble:HistGradientBoostingClassifier",
+        "sklearn.ensemble:HistGradientBoostingRegressor",
+    ),
 }
-"""Short names, by task."""
+"""Short names: what they stand for where classes are predicted, and where numbers are."""
 
 DEFAULT = "mlp"
 """The estimator of a study that names none."""
@@ -52,8 +48,8 @@ def takes_weights(estimator: Any) -> bool:
 def reference(model: str | None, task: Task) -> str:
     """What a study's `[trainer] model` refers to."""
     name = model or DEFAULT
-    kind = Task.CLASSIFICATION if task.is_of_classes else task
-    return SHIPPED[name][kind] if name in SHIPPED else name
+    classifier, regressor = SHIPPED.get(name, (name, name))
+    return classifier if task.is_of_classes else regressor
 
 
 def estimator_class(reference: str) -> type[Any]:

@@ -34,13 +34,3 @@ def shares(module: nn.Module, rates: Mapping[str, float]) -> dict[str, float]:
         found |= dict.fromkeys(fitting, share)
     return found
 
-
-def freeze(module: nn.Module, rates: Mapping[str, float]) -> None:
-    """Let parameters with a share of 0 stay as they are.
-
-    Raises:
-        TrialError: see `shares`.
-    """
-    for name, share in shares(module, rates).items():
-        if not share:
-            module.get_parameter(name).requires_grad_(False)

@@ -12,7 +12,7 @@ from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.torch.context import context_of
 from tuner.trainers.torch.initialization import initialize
 from tuner.trainers.torch.networks import build
-from tuner.trainers.torch.rates import freeze
+from tuner.trainers.torch.rates import shares
 from tuner.trainers.torch.recipe import Recipe
 from tuner.trainers.torch.shipped import SHIPPED
 from tuner.trainers.torch.training_tensors import TrainingTensors
@@ -50,5 +50,7 @@ def network_of(trial: Trial, model: str, tensors: TrainingTensors, rates: Mappin
     elif model in SHIPPED or "init" in trial.params:
         generator = torch.Generator().manual_seed(trial.seed("initialization"))
         initialize(module, recipe.init, recipe.init_gain, generator)
-    freeze(module, rates)
+    for name, share in shares(module, rates).items():
+        if not share:
+            module.get_parameter(name).requires_grad_(False)
     return module.to(device)
