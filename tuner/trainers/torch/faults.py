@@ -34,9 +34,8 @@ def validate(spec: StudySpec, data: Dataset | None) -> list[str]:
     if data is None:
         return [*found, 'data: is missing; the torch trainer needs [data] source = "..."']
     model = model_of(spec, data)
-    if fault := _model_fault(model, data):
-        found.append(f"trainer.model: {fault}")
     for key, fault in (
+        ("model", _model_fault(model, data)),
         ("loss", array_losses.fault(spec.trainer.loss, data.task)),
         ("score", scores.fault(spec.trainer.score, data.task)),
     ):
