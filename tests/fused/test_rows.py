@@ -215,4 +215,3 @@ def first_weights_of_ones(width: int) -> dict[str, Any]:
     one = {"0.weight": (width, 1), "0.bias": (width,), "1.weight": (1, width), "1.bias": (1,)}
     zero = ("0.bias", "1.bias")
     return {n: (np.zeros if n in zero else np.ones)(shape, np.float32) for n, shape in one.items()}
-

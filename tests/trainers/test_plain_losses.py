@@ -10,8 +10,8 @@ import torch
 
 from tuner import registry
 from tuner.core.dataset import Task
-from tuner.trainers.torch import array_losses, losses
 from tuner.trainers.plain_losses import TASKS, PlainLoss
+from tuner.trainers.torch import array_losses, losses
 
 CASES = [(name, task, units) for name, tasks in TASKS.items() for task in tasks for units in (2, 4)]
 

@@ -74,4 +74,3 @@ def _not_compiled(data: Dataset) -> list[str]:
     """The settings that only other rows have, for inputs of this kind."""
     known = _COMPILED.get(data.kind, ())
     return [name for name in AUGMENTATIONS[data.kind] if name not in known]
-

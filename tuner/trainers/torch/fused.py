@@ -149,7 +149,9 @@ class FusedBatch(RowBatch[Savable]):
                 due[row] = placed
         for row, measured in self._pool.advance({row: placed.row for row, placed in due.items()}).items():
             outcomes[row] = self._read(due[row], measured)
-        return outcomes | (self._stack.advance(others) if others else {})
+        if others:
+            outcomes |= self._stack.advance(others)
+        return outcomes
 
     def begin(self, trial: Trial, snapshot: Snapshot | None) -> Savable:
         """See `RowBatch`."""
@@ -174,13 +176,9 @@ class FusedBatch(RowBatch[Savable]):
             network = layers(recipe, context)
             inputs, named = split.of.inputs(recipe.scaling), tensors(network)
             found = _costs(self._asked, context, inputs, recipe) if self._asked else {}
-            best, plateau = cast("Reading | None", None), Plateau()
-            start: Mapping[str, Floats] | Snapshot
-            if snapshot is None:
-                start = _first_weights(trial, recipe, named, teacher)
-            else:
-                start, best = snapshot, reading_of(snapshot.facts["best"])
-                plateau = Plateau(**snapshot.facts.get("plateau", {}))
+            facts: Mapping[str, Any] = {} if snapshot is None else snapshot.facts
+            best, plateau = reading_of(facts.get("best")), Plateau(**facts.get("plateau", {}))
+            start = snapshot or _first_weights(trial, recipe, named, teacher)
             targets = split.targets(recipe.class_weight, teacher if recipe.distil_weight else None)
             tables = tuple(table for layer in network for table in layer.tables)
             own = replace(row_recipe(recipe, trial, plateau), tables=tables)
@@ -313,4 +311,3 @@ def epoch_cost(job: Job, own: Dataset) -> Callable[[Trial], float]:
         return samples * (5000.0 + weights) + 6.0 * weights * math.ceil(samples / batch)
 
     return cost
-

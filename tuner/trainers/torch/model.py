@@ -227,7 +227,9 @@ def load(folder: Path) -> TorchModel:
 
 
 def _context(description: Mapping[str, Any]) -> NetworkContext:
-    table = {n: tuple(v) if isinstance(v, list) else v for n, v in description["context"].items()}
+    table: dict[str, Any] = {
+        n: tuple(v) if isinstance(v, list) else v for n, v in description["context"].items()
+    }
     return NetworkContext(**{**table, "task": Task(table["task"]), "params": description["params"]})
 
 

@@ -38,8 +38,13 @@ _PLAIN = {
 }
 
 _WRITTEN: Mapping[type[nn.Module], Mapping[str, Any]] = {
-    **dict.fromkeys(_PLAIN, {}),
-    **dict.fromkeys((nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.SiLU, nn.Dropout), {}),
+    **{kind: {} for kind in _PLAIN},
+    nn.Linear: {},
+    nn.BatchNorm1d: {},
+    nn.BatchNorm2d: {},
+    nn.LayerNorm: {},
+    nn.SiLU: {},
+    nn.Dropout: {},
     CategoryEmbedding: {},
     nn.LeakyReLU: {"negative_slope": 0.01},
     nn.GELU: {"approximate": "none"},

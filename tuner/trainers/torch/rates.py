@@ -33,4 +33,3 @@ def shares(module: nn.Module, rates: Mapping[str, float]) -> dict[str, float]:
             raise TrialError(f"trainer.rates: {pattern!r} fits no parameter of the network; it has {names}")
         found |= dict.fromkeys(fitting, share)
     return found
-

@@ -93,22 +93,6 @@ class TorchSession:
         }
         return Snapshot(self.epoch, *freeze(state))
 
-    def _restore(self, snapshot: Snapshot) -> None:
-        """Go on where a snapshot of this trial was made."""
-        state = thaw(snapshot.arrays, snapshot.facts)
-        self._module.load_state_dict(state["module"])
-        buffers = dict(self._module.named_buffers())
-        for name, tensor in state["unlisted"].items():
-            buffers[name].copy_(tensor)
-        self._update.restore(state["update"])
-        self._average.tensors = [tensor.to(self.tensors.device) for tensor in state.get("average", ())]
-        self._plateau = Plateau(**state.get("plateau", {}))
-        self.epoch, self.best, self.weights = snapshot.epoch, reading_of(state["best"]), state["weights"]
-        self._order.set_state(state["order"])
-        self._augmenting.set_state(state["augmentation"])
-        self._mixup.bit_generator.state = state["mixup"]
-        self._dropout.restore(state["dropout"])
-
     def save(self, folder: Path) -> bool:
         """Write the best epoch's model, see `model.write`; False before the first finite value.
 
@@ -175,6 +159,22 @@ class TorchSession:
         each = self._recipe.accumulation
         self._batches = [sizes[at : at + each] for at in range(0, len(sizes), each)]  # of each step
         self._steps = spec.trainer.epochs * len(self._batches)
+
+    def _restore(self, snapshot: Snapshot) -> None:
+        """Go on where a snapshot of this trial was made."""
+        state = thaw(snapshot.arrays, snapshot.facts)
+        self._module.load_state_dict(state["module"])
+        buffers = dict(self._module.named_buffers())
+        for name, tensor in state["unlisted"].items():
+            buffers[name].copy_(tensor)
+        self._update.restore(state["update"])
+        self._average.tensors = [tensor.to(self.tensors.device) for tensor in state.get("average", ())]
+        self._plateau = Plateau(**state.get("plateau", {}))
+        self.epoch, self.best, self.weights = snapshot.epoch, reading_of(state["best"]), state["weights"]
+        self._order.set_state(state["order"])
+        self._augmenting.set_state(state["augmentation"])
+        self._mixup.bit_generator.state = state["mixup"]
+        self._dropout.restore(state["dropout"])
 
     def _advance(self) -> Reading:
         """Train one epoch and measure."""
@@ -289,4 +289,3 @@ class TorchSession:
         outputs = torch.cat([self._outputs(x[at : min(at + rows, last)], self._judged) for at in ends])
         outputs = outputs[: part.stop - part.start]
         return self.tensors.judged(self._parallel.gathered(outputs, len(x)), truth, self._score)
-

@@ -21,9 +21,9 @@ from tuner.trainers.scores import Score
 from tuner.trainers.torch.batch_loader import Batch, BatchLoader
 from tuner.trainers.torch.precision import full, training
 from tuner.trainers.torch.schedule import learning_rates
+from tuner.trainers.torch.session import CHUNK as WHOLE
 from tuner.trainers.torch.stacked_row import StackedRow
 from tuner.trainers.torch.training_tensors import Inputs, TargetTensors, TrainingTensors
-from tuner.trainers.torch.session import CHUNK as WHOLE
 
 CHUNK = 2**18
 """Input numbers of a row that are evaluated at once, at most."""
