@@ -14,10 +14,10 @@ ROOT = Path(tuner.__file__).parent
 MOST_LINES = 400
 
 # What the product may grow to. Whoever needs more says why in the commit that raises it.
-MOST_PYTHON = 69_810
+MOST_PYTHON = 69_360
 """Lines of tuner/, its contract suites for plugins (tuner/testing) apart."""
 
-MOST_BROWSER = 1_500
+MOST_BROWSER = 1_480
 """Lines of our own JavaScript and CSS: points lead to trials by mouse and by key, and the table of trials
 has filters, columns and an address."""
 

@@ -8,7 +8,8 @@ from dash import Patch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tuner.web.difference import changes, patch
+from tuner.figures.difference import changes
+from tuner.web.difference import patch
 
 leaves = st.none() | st.booleans() | st.integers(-5, 5) | st.text("ab<", max_size=3)
 values = st.recursive(

@@ -26,7 +26,7 @@ from tuner.store.columns import Reader
 from tuner.web import answers, pages, parts, table
 from tuner.web.insights import Insights
 from tuner.web.live import Live
-from tuner.web.renderer import PageRenderer
+from tuner.web.renderer import PageRenderer, StudyPageState
 from tuner.web.route import Route
 
 
@@ -270,7 +270,7 @@ def test_the_page_of_a_trial_of_folds_shows_how_sure_its_means_are(path: Path, l
     renderer = PageRenderer(live, pages.load())
     route = Route(study="made", page="trial", trial=3)
     state = renderer.state(route)
-    assert state.frame is not None
+    assert isinstance(state, StudyPageState)
     assert state.frame.errors["val_loss"].tolist() == [0.125] * 3
     body = to_json_plotly(renderer.body(route, state)[0])
     assert " 0.125 (standard error)" in body
@@ -310,7 +310,7 @@ def test_a_running_study_says_what_its_machine_does_and_since_when(
             stored.execute("UPDATE tuner_lease SET machine = ?", (reading.to_text(),))
         stored.close()
         state = renderer.state(route)
-        assert state.snapshot is not None
+        assert isinstance(state, StudyPageState)
         return state.version, to_json_plotly(parts.header(state.snapshot))
 
     with Database.open(f"sqlite:///{path}", create=True) as database:

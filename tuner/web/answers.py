@@ -53,13 +53,7 @@ class Answer:
 
 
 def answers(frame: Frame, verdict: Verdict, baselines: Sequence[Baseline] = ()) -> list[Answer]:
-    """Three answers; "too early" where nothing can be said yet.
-
-    Args:
-        frame: the study's columns.
-        verdict: which trial to take.
-        baselines: those that were trained beside the search.
-    """
+    """Three answers; "too early" where nothing can be said yet."""
     if frame.best is None or verdict.number is None:
         short, why = "Too early to say", "No trial has a value yet."
         if len(frame) and not verdict.is_running:

@@ -1,7 +1,4 @@
-"""The application: a page's shell, two callbacks, and three small routes.
-
-`build` joins renderer, guard and Dash.
-"""
+"""The application: a page's shell, two callbacks, and three small routes."""
 
 from __future__ import annotations
 
@@ -23,10 +20,10 @@ from flask_compress import Compress
 from tuner.errors import TunerError
 from tuner.figures import Area
 from tuner.web import actions, parts, table, trial
-from tuner.web.attributes import attributes
+from tuner.web.attributes import attributes, button
 from tuner.web.guard import guard
 from tuner.web.pages import Pages
-from tuner.web.renderer import PageRenderer, PageState
+from tuner.web.renderer import PageRenderer, PageState, StudyPageState
 from tuner.web.route import Route
 
 TICK_MS = 1000
@@ -127,11 +124,9 @@ def _shell(pages: Pages) -> Component:
                     html.Nav(links, id="pages", **attributes(label="pages")),
                     html.Div(
                         [
-                            html.Button(
-                                id="selection", type="button", hidden=True, title="clear the selection (Esc)"
-                            ),
-                            html.Button("dark", id="theme", type="button", title="dark or light (t)"),
-                            html.Button("keys", id="keys", type="button", title="keyboard (?)"),
+                            button(id="selection", hidden=True, title="clear the selection (Esc)"),
+                            button("dark", id="theme", title="dark or light (t)"),
+                            button("keys", id="keys", title="keyboard (?)"),
                         ],
                         className="tools",
                     ),
@@ -232,12 +227,15 @@ def _read_route(route: Any, view: Any) -> Route:
 
 
 def _status(state: PageState, renderer: PageRenderer) -> list[Component]:
-    return [] if state.snapshot is None else parts.header(state.snapshot, allows=renderer.allows)
+    if not isinstance(state, StudyPageState):
+        return []
+    return parts.header(state.snapshot, allows=renderer.allows)
 
 
 def _routes(server: Flask, renderer: PageRenderer) -> None:
     live = renderer.live
 
+    @server.errorhandler(TunerError)
     def told(error: TunerError) -> Response:
         return Response(str(error), status=404, mimetype="text/plain")
 
@@ -256,28 +254,19 @@ def _routes(server: Flask, renderer: PageRenderer) -> None:
     def within() -> Any:
         given = request.get_json(silent=True)
         table_ = given if isinstance(given, Mapping) else {}
-        try:
-            area = Area.read(str(table_.get("area")))
-            return {"trials": renderer.within(Route.read(table_.get("route")), str(table_.get("card")), area)}
-        except TunerError as error:
-            return told(error)
+        area = Area.read(str(table_.get("area")))
+        return {"trials": renderer.within(Route.read(table_.get("route")), str(table_.get("card")), area)}
 
     @server.get("/-/trial")
     def told_of() -> Any:
         name, number = request.args.get("study", ""), request.args.get("trial", -1, type=int)
-        try:
-            found = live.reader.trial(name, number)
-            return {"lines": [] if found is None else trial.at_point(live.snapshot(name), found[0])}
-        except TunerError as error:
-            return told(error)
+        found = live.reader.trial(name, number)
+        return {"lines": [] if found is None else trial.at_point(live.snapshot(name), found[0])}
 
     @server.get("/-/model.zip")
     def model() -> Any:
         name, number = request.args.get("study", ""), request.args.get("trial", -1, type=int)
-        try:
-            found = live.reader.trial(name, number)
-        except TunerError as error:
-            return told(error)
+        found = live.reader.trial(name, number)
         folder = None if found is None or found[0].model_path is None else Path(found[0].model_path)
         if folder is None or not folder.is_dir():
             return Response(f"The model of trial {number} was not kept.", status=404, mimetype="text/plain")
@@ -290,9 +279,6 @@ def _routes(server: Flask, renderer: PageRenderer) -> None:
 
     @server.get("/-/curves.csv")
     def curves() -> Any:
-        try:
-            snapshot = live.snapshot(request.args.get("study", ""))
-        except TunerError as error:
-            return told(error)
+        snapshot = live.snapshot(request.args.get("study", ""))
         headers = {"Content-Disposition": "attachment; filename=curves.csv"}
         return Response(table.curves_csv(snapshot.frame), mimetype="text/csv", headers=headers)

@@ -1,8 +1,14 @@
-"""Attributes: ``data-*`` by which `assets/dashboard.js` knows what an element does."""
+"""Buttons, and ``data-*`` by which `assets/dashboard.js` knows what an element does."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
+
+from dash import html
+
+button = partial(html.Button, type="button")
+toggle = partial(button, className="toggle")
 
 
 def attributes(pressed: bool | None = None, label: str | None = None, **values: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dash.development.base_component import Component
 
 from tuner.errors import SpecError
 from tuner.figures import Drawing, Frame, Option, settings
-from tuner.web.attributes import attributes
+from tuner.web.attributes import attributes, button, toggle
 from tuner.web.pages import Card
 
 CONFIG: Any = {
@@ -23,14 +23,7 @@ CONFIG: Any = {
 
 
 def card(one: Card, frame: Frame, chosen: Mapping[str, Any], drawing: Drawing) -> Component:
-    """A figure's frame with its drawing.
-
-    Args:
-        one: the figure's place on the page.
-        frame: says which options there are.
-        chosen: options' values that the address gives.
-        drawing: the figure as drawn.
-    """
+    """A figure's frame with its drawing; `chosen` are the options' values that the address gives."""
     empty = "" if drawing["data"] else " ".join(each["text"] for each in drawing["layout"]["annotations"])
     return html.Section(
         [
@@ -56,7 +49,7 @@ def _help(one: Card) -> Component:
             html.Div(
                 [
                     html.P(one.figure.help),
-                    html.Button("its numbers as a table", type="button", **attributes(numbers="")),
+                    button("its numbers as a table", **attributes(numbers="")),
                 ],
                 className="menu",
             ),
@@ -83,21 +76,13 @@ def _controls(one: Card, frame: Frame, chosen: Mapping[str, Any]) -> Component:
 def _control(key: str, option: Option, value: Any) -> Component:
     mark = attributes(option=key, kind=option.kind)
     if option.kind == "switch":
-        return html.Button(
-            option.label, type="button", className="toggle", **mark, **attributes(pressed=bool(value))
-        )
+        return toggle(option.label, **mark, **attributes(pressed=bool(value)))
     if option.kind == "choice":
         choices = [html.Option(text, value=each, selected=each == value) for each, text in option.choices]
         return html.Label([html.Span(option.label), html.Select(choices, **mark)])
     if option.kind == "choices":
         toggles = [
-            html.Button(
-                text,
-                type="button",
-                className="toggle",
-                **mark,
-                **attributes(pressed=each in value, value=each),
-            )
+            toggle(text, **mark, **attributes(pressed=each in value, value=each))
             for each, text in option.choices
         ]
         summary = html.Summary(f"{option.label}: {len(value)}")

@@ -15,9 +15,9 @@ from dash.development.base_component import Component
 from tuner.core import words
 from tuner.judging.pairs import Estimate, Pair
 from tuner.judging.sentences import short
-from tuner.web.attributes import attributes
+from tuner.web.attributes import attributes, button
 from tuner.web.live import LiveSnapshot
-from tuner.web.parts import text_table
+from tuner.web.parts import box, text_table
 from tuner.web.route import address
 
 
@@ -45,25 +45,9 @@ def compared(snapshots: Sequence[LiveSnapshot]) -> list[Component]:
     heads: list[str | Component] = ["", *(html.A(name, href=address(name)) for name in names)]
     told = [html.P(_beside(first, other, metric, len(snapshots) - 1)) for other in snapshots[1:]]
     command = f"tune compare {' '.join(map(quote, names))}"
-    return [
-        html.Section(
-            [
-                html.Header(html.H3("Beside each other")),
-                text_table(heads, body),
-                *told,
-                html.P(
-                    [
-                        "What differs between their files: ",
-                        html.Button(
-                            html.Code(command), type="button", title="copy", **attributes(copy=command)
-                        ),
-                    ],
-                    className="quiet",
-                ),
-            ],
-            className="card full findings",
-        )
-    ]
+    copied = button(html.Code(command), title="copy", **attributes(copy=command))
+    told.append(html.P(["What differs between their files: ", copied], className="quiet"))
+    return [box("Beside each other", text_table(heads, body), *told, width="full findings")]
 
 
 def _taken(snapshot: LiveSnapshot) -> str:

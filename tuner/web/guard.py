@@ -56,7 +56,7 @@ def guard(server: Flask, host: str, token: str | None, script_hashes: Sequence[s
     def _check() -> Response | None:
         if token is None:
             if is_loopback(host) and _name(request.host) not in {*_LOCAL_NAMES, host}:
-                return _refused("This dashboard answers only to the name localhost.", 403)
+                return _refused("This dashboard answers only to the name localhost.")
             return None
         given = request.args.get("token")
         if given is not None and hmac.compare_digest(given.encode(), token.encode()):
@@ -71,7 +71,7 @@ def guard(server: Flask, host: str, token: str | None, script_hashes: Sequence[s
         if hmac.compare_digest(kept.encode(), token.encode()):
             return None
         return _refused(
-            "This dashboard needs the whole address that `tune dashboard` printed, token included.", 403
+            "This dashboard needs the whole address that `tune dashboard` printed, token included."
         )
 
     @server.after_request
@@ -87,5 +87,5 @@ def _name(host: str) -> str:
     return urlsplit(f"//{host}").hostname or ""
 
 
-def _refused(text: str, status: int) -> Response:
-    return Response(text + "\n", status=status, mimetype="text/plain")
+def _refused(text: str) -> Response:
+    return Response(text + "\n", status=403, mimetype="text/plain")

@@ -18,11 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tuner.core.baseline import Baseline
-from tuner.core.columns import moments, param_columns
+from tuner.core.columns import of_rows, param_columns
 from tuner.core.frame import Frame
 from tuner.core.reading_columns import ReadingColumns
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Origin
 from tuner.errors import SpecError, StoreError
 from tuner.findings import Evidence, Finding
 from tuner.judging.confirmation import Confirmation
@@ -281,9 +280,8 @@ class LiveStudy:
             }
         rows = [self._rows[number] for number in numbers]
         readings = delta.readings if old is None else _together(old, delta)
-        frame = Frame.of_columns(
-            _trial_columns(rows), readings, self._params, space, spec.objectives(), self.name
-        )
+        trials = of_rows(rows) | {"best_epoch": [row.best_epoch or 0 for row in rows]}
+        frame = Frame.of_columns(trials, readings, self._params, space, spec.objectives(), self.name)
         return replace(frame, importances=old.importances if old is not None else {})
 
     def _unpack(self) -> None:
@@ -306,21 +304,6 @@ def _told(summary: StudySummary) -> tuple[Any, ...]:
     return summary.state, summary.reason, summary.is_driven, summary.digest, dict(summary.counts), simple
 
 
-def _trial_columns(rows: list[TrialRow]) -> dict[str, Any]:
-    columns: dict[str, Any] = {
-        name: [getattr(row, name) for row in rows]
-        for name in ("number", "state", "epochs", "conclusive", "seconds", "interruptions")
-    }
-    columns["value"] = [np.nan if row.value is None else row.value for row in rows]
-    columns["imported"] = [row.origin == Origin.IMPORTED for row in rows]
-    columns["best_epoch"] = [row.best_epoch or 0 for row in rows]
-    columns["rule"] = [row.rule or "" for row in rows]
-    columns["reason"] = [row.reason or "" for row in rows]
-    columns["started_at"] = moments([row.started_at for row in rows])
-    columns["ended_at"] = moments([row.ended_at for row in rows])
-    return columns
-
-
 def _together(old: Frame, delta: Delta) -> ReadingColumns:
     """All readings: the still valid ones of the last read, and the new ones."""
     number, new = old.trials.number[old.epochs.row], delta.readings
@@ -328,9 +311,5 @@ def _together(old: Frame, delta: Delta) -> ReadingColumns:
     return ReadingColumns(
         np.concatenate([number[kept], new.number]),
         np.concatenate([old.epochs.epoch[kept], new.epoch]),
-        {name: np.concatenate([_known(old, name)[kept], column]) for name, column in new.numbers.items()},
+        {name: np.concatenate([old.reading(name)[kept], column]) for name, column in new.numbers.items()},
     )
-
-
-def _known(frame: Frame, name: str) -> NDArray[Any]:
-    return frame.epochs.value if name == frame.objective.metric else frame.epochs.named(name)

@@ -1,6 +1,6 @@
 """Pages: TOML files that say which parts and figures stand on a page, and in what order.
 
-A user's own ./dashboards/*.toml adds pages or replaces shipped ones. Nothing is drawn here.
+A user's own ./dashboards/*.toml adds pages or replaces shipped ones.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from tuner.judging.sentences import short
 from tuner.machine import MachineReading
 from tuner.store.values import StudySummary
 from tuner.web import answers
-from tuner.web.attributes import attributes
+from tuner.web.attributes import attributes, button, toggle
 from tuner.web.live import LiveSnapshot
 from tuner.web.route import Route, address
 
@@ -79,10 +79,7 @@ def found(findings: Sequence[Finding]) -> Component:
     first = [_finding(one) for one in findings[:FINDINGS_SHOWN]]
     rest = [_finding(one) for one in findings[FINDINGS_SHOWN:]]
     more = [html.Details([html.Summary(f"{len(rest)} more"), html.Div(rest)])] if rest else []
-    return html.Section(
-        [html.Header(html.H3("Findings")), *first, *more],
-        className="card full findings",
-    )
+    return box("Findings", *first, *more, width="full findings")
 
 
 def _finding(one: Finding) -> Component:
@@ -126,54 +123,22 @@ def best_table(snapshot: LiveSnapshot) -> Component:
         cells += others
         body.append(("default" if number == 0 else "", cells))
     note = "Settings that matter most come first." if frame.importances.get("value") else ""
-    return html.Section(
-        [html.Header([html.H3("Best trials"), html.Small(note)]), text_table(head, body)],
-        className="card full",
-    )
+    return box("Best trials", text_table(head, body), beside=html.Small(note))
 
 
 def trials_tools(snapshot: LiveSnapshot) -> Component:
     """The table of all trials with its tools."""
-    name = snapshot.summary.name
-    return html.Section(
-        [
-            html.Header(
-                [
-                    html.H3("Trials"),
-                    html.Div(
-                        [
-                            dcc.Input(id="search", type="search", placeholder="search ( / )", value=""),
-                            html.Button(
-                                "only selected",
-                                type="button",
-                                id="only-selected",
-                                className="toggle",
-                                **attributes(pressed=False),
-                            ),
-                            html.Details(
-                                [
-                                    html.Summary("columns"),
-                                    html.Div(id="columns", className="menu"),
-                                ],
-                                className="many",
-                            ),
-                            html.Button("CSV of the table", type="button", id="csv"),
-                            html.A(
-                                "CSV of all curves",
-                                href="/-/curves.csv?" + address(name).partition("?")[2],
-                                download="",
-                                className="button",
-                            ),
-                        ],
-                        className="controls",
-                    ),
-                ]
-            ),
-            html.P(id="table-state", className="quiet"),
-            html.Div(id="grid"),
-        ],
-        className="card full",
-    )
+    curves = "/-/curves.csv?" + address(snapshot.summary.name).partition("?")[2]
+    columns = [html.Summary("columns"), html.Div(id="columns", className="menu")]
+    tools = [
+        dcc.Input(id="search", type="search", placeholder="search ( / )", value=""),
+        toggle("only selected", id="only-selected", **attributes(pressed=False)),
+        html.Details(columns, className="many"),
+        button("CSV of the table", id="csv"),
+        html.A("CSV of all curves", href=curves, download="", className="button"),
+    ]
+    beside = html.Div(tools, className="controls")
+    return box("Trials", html.P(id="table-state", className="quiet"), html.Div(id="grid"), beside=beside)
 
 
 def side_by_side(frame: Frame) -> list[Component]:
@@ -202,7 +167,7 @@ def side_by_side(frame: Frame) -> list[Component]:
         said.append(f"The first {len(shown)} of {len(rows):,} selected trials.")
     note = html.Small(" ".join(filter(None, said)))
     table = text_table(["", *links], body)
-    return [html.Section([html.Header([html.H3("Side by side"), note]), table], className="card full")]
+    return [box("Side by side", table, beside=note)]
 
 
 def compared(route: Route, summaries: Sequence[StudySummary]) -> Component:
@@ -216,17 +181,10 @@ def compared(route: Route, summaries: Sequence[StudySummary]) -> Component:
             "$tune start digits --set name=digits-1 --set search.seed=1",
         )
     buttons = [
-        html.Button(
-            other.name,
-            type="button",
-            className="toggle",
-            **attributes(pressed=other.name in route.against, against=other.name),
-        )
+        toggle(other.name, **attributes(pressed=other.name in route.against, against=other.name))
         for other in others
     ]
-    return html.Section(
-        [html.Header(html.H3("Compare with")), html.Div(buttons, className="controls")], className="card full"
-    )
+    return box("Compare with", html.Div(buttons, className="controls"))
 
 
 def studies(summaries: Sequence[StudySummary], lost: str | None = None) -> Component:
@@ -273,6 +231,12 @@ def text_table(head: Sequence[Cell], rows: Sequence[tuple[str, Sequence[Cell]]],
     return html.Div(html.Table([above, html.Tbody(body)], className=kind), className="scroll")
 
 
+def box(title: str, *inner: Component, width: str = "full", beside: Component | None = None) -> Component:
+    """A card: its title, what stands beside that, and what stands below."""
+    head = [html.H3(title)] if beside is None else [html.H3(title), beside]
+    return html.Section([html.Header(head), *inner], className=f"card {width}")
+
+
 def counts(summary: StudySummary) -> str:
     """How many trials are in which state."""
     found = {**summary.counts, "imported": summary.imported}
@@ -281,12 +245,7 @@ def counts(summary: StudySummary) -> str:
 
 
 def header(snapshot: LiveSnapshot, *, allows: bool = False) -> list[Component]:
-    """How the study stands: state, counts, what to take, how much of the budget is used.
-
-    Args:
-        snapshot: the study.
-        allows: whether it may be stopped from here.
-    """
+    """How the study stands: state, counts, what to take, how much of the budget is used, what may be done."""
     summary, frame = snapshot.summary, snapshot.frame
     items: list[Component] = [html.Span(summary.status, className=f"badge {summary.status}")]
     if comment := snapshot.comments.get(None):
@@ -305,11 +264,7 @@ def header(snapshot: LiveSnapshot, *, allows: bool = False) -> list[Component]:
     if summary.is_driven:
         ask = attributes(pressed=False)
         why = "a sound, and a notification of this browser if you allow it"
-        items.append(
-            html.Button(
-                "tell me when it ends", id="tell-end", type="button", title=why, className="toggle", **ask
-            )
-        )
+        items.append(toggle("tell me when it ends", id="tell-end", title=why, **ask))
     if allows and summary.is_driven:
         items += _doing(snapshot.spec.budget)
     if summary.state is StudyState.INTERRUPTED and not summary.is_driven:
@@ -333,35 +288,26 @@ def machine_told(reading: MachineReading | None) -> str:
 def _for_good(summary: StudySummary, *, allows: bool) -> Component:
     """How a study is renamed or deleted, folded away: buttons, or the commands."""
     commands = f"tune rename {quote(summary.name)} NEW", f"tune delete {quote(summary.name)}"
-    inner: list[Component] = [
-        html.Button(f"copy {command}", type="button", **attributes(copy=command)) for command in commands
-    ]
+    inner: list[Component] = [button(f"copy {each}", **attributes(copy=each)) for each in commands]
     if allows:
-        sure, name = (
-            f"delete '{summary.name}', its {summary.trials_told} and its models",
-            json.dumps({"name": summary.name}),
-        )
+        sure = f"delete '{summary.name}', its {summary.trials_told} and its models"
+        ask = attributes(ask="delete", content=json.dumps({"name": summary.name}), sure=sure)
+        label = attributes(label="a new name for this study")
         inner = [
-            html.Textarea(
-                summary.name, id="new-name", rows=1, **attributes(label="a new name for this study")
-            ),
-            html.Button("rename the study", type="button", **attributes(ask="rename")),
-            html.Button(
-                "delete the study", type="button", **attributes(ask="delete", content=name, sure=sure)
-            ),
+            html.Textarea(summary.name, id="new-name", rows=1, **label),
+            button("rename the study", **attributes(ask="rename")),
+            button("delete the study", **ask),
         ]
     return html.Details([html.Summary("more"), html.Div(inner, className="menu")], className="many")
 
 
 def _doing(budget: Budget) -> list[Component]:
     """What may be asked of a running study."""
-    buttons: list[Component] = [
-        html.Button("stop the study", type="button", **attributes(ask="stop", sure=""))
-    ]
+    buttons: list[Component] = [button("stop the study", **attributes(ask="stop", sure=""))]
     limits = {key: 2 * limit for key in AMOUNTS if (limit := getattr(budget, key)) is not None}
     for key, twice in limits.items():
         text, ask = f"double its budget to {twice:,g} {key}", json.dumps({key: twice})
-        buttons.append(html.Button(text, type="button", **attributes(ask="raise", content=ask, sure="")))
+        buttons.append(button(text, **attributes(ask="raise", content=ask, sure="")))
     return buttons
 
 

@@ -55,22 +55,31 @@ class PageState:
     Attributes:
         shape: changes when the body must be rebuilt.
         version: changes when anything in it may have changed.
-        snapshot: the study.
-        frame: the study with selection and comparisons.
-        page: which page; None: none.
         summaries: every study, for the list and for comparisons.
-        beside: the studies that are compared with this one.
         trouble: an error message to show instead.
     """
 
     shape: str
     version: str
-    snapshot: LiveSnapshot | None = None
-    frame: Frame | None = None
-    page: Page | None = None
     summaries: tuple[StudySummary, ...] = ()
-    beside: tuple[LiveSnapshot, ...] = ()
     trouble: Component | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyPageState(PageState):
+    """That of a page of a study.
+
+    Attributes:
+        snapshot: the study.
+        frame: the study with selection and comparisons.
+        page: which page.
+        beside: the studies that are compared with this one.
+    """
+
+    snapshot: LiveSnapshot
+    frame: Frame
+    page: Page
+    beside: tuple[LiveSnapshot, ...]
 
 
 @dataclass
@@ -112,7 +121,7 @@ class PageRenderer:
         for page in pages:
             route = Route(study=name, page=page.name)
             state = self.state(route)
-            if state.snapshot is not None and state.frame is state.snapshot.frame:
+            if isinstance(state, StudyPageState) and state.frame is state.snapshot.frame:
                 for one in page.cards_of(len(state.frame.objectives)):
                     self._draw(one, state, route)
 
@@ -143,7 +152,7 @@ class PageRenderer:
                 )
             )
 
-    def _study(self, route: Route, page: Page) -> PageState:
+    def _study(self, route: Route, page: Page) -> StudyPageState:
         snapshot = self.live.snapshot(route.study or "")
         if not snapshot.frame.importances and any(one.figure.name == "importances" for one in page.cards):
             self.live.settle(snapshot.summary.name, SETTLED_S)
@@ -151,12 +160,13 @@ class PageRenderer:
         frame = snapshot.frame
         versions = [snapshot.version, f"{hash(parts.machine_told(snapshot.summary.machine)) & 0xFFFFFF:x}"]
         summaries: tuple[StudySummary, ...] = ()
-        beside: list[LiveSnapshot] = []
+        beside: tuple[LiveSnapshot, ...] = ()
         if "studies" in page.file.all_parts:
             _, found = self.live.studies()
             summaries = tuple(found)
             known = {summary.name for summary in found}
-            beside = [self.live.snapshot(n) for n in route.against if n in known and n != route.study]
+            chosen = (n for n in route.against if n in known and n != route.study)
+            beside = tuple(self.live.snapshot(name) for name in chosen)
             versions += [other.version for other in beside]
             frame = replace(frame, beside=tuple(other.frame for other in beside))
         if page.file.of == "trial":
@@ -166,7 +176,9 @@ class PageRenderer:
         names = ",".join(summary.name for summary in summaries)
         shape = f"{page.name}|{route.trial}|{snapshot.summary.name}|{snapshot.summary.digest}|{names}"
         shape = blake2b(shape.encode(), digest_size=8).hexdigest()
-        return PageState(shape, "+".join(versions), snapshot, frame, page, summaries, tuple(beside))
+        return StudyPageState(
+            shape, "+".join(versions), summaries, snapshot=snapshot, frame=frame, page=page, beside=beside
+        )
 
     def _around(self, frame: Frame, number: int | None) -> Frame:
         """The trial alone, with the standard errors of means over folds or seeds."""
@@ -192,7 +204,7 @@ class PageRenderer:
             raise SpecError(f"{page.name}: has no figure '{key}'")
         frame = self._study(route, page).frame
         chosen = {**one.entry.options, **route.options.get(key, {})}
-        return figures.within(one.figure, frame, chosen, area) if frame is not None else []
+        return figures.within(one.figure, frame, chosen, area)
 
     def body(self, route: Route, state: PageState) -> tuple[list[Component], dict[str, Any]]:
         """The whole page, and the `rendered` of a browser that shows it."""
@@ -204,9 +216,9 @@ class PageRenderer:
         for key, component in found.items():
             _note(update, key, component)
             boxes[key] = html.Div(component, id={"type": "part", "key": key}, className="part")
-        page, frame = state.page, state.frame
-        if page is None or frame is None or state.snapshot is None:
+        if not isinstance(state, StudyPageState):
             return list(boxes.values()), update.rendered
+        page, frame = state.page, state.frame
         if page.has_grid:
             boxes["trials"] = parts.trials_tools(state.snapshot)
         cards = []
@@ -243,7 +255,7 @@ class PageRenderer:
         update = PageUpdate(rendered={"shape": state.shape, "version": state.version, "pieces": dict(before)})
         for key, component in self._parts(route, state).items():
             _note(update, key, component, before.get(key))
-        if state.page is None or state.frame is None:
+        if not isinstance(state, StudyPageState):
             return update
         cards, size = list(state.page.cards_of(len(state.frame.objectives))), 0
         start = int(rendered.get("next", 0)) % max(1, len(cards))
@@ -265,11 +277,10 @@ class PageRenderer:
         return update
 
     def _parts(self, route: Route, state: PageState) -> dict[str, Component]:
-        if state.shape == "studies":
-            return {"studies": parts.studies(state.summaries, route.lost)}
+        if not isinstance(state, StudyPageState):
+            is_list = state.trouble is None
+            return {"studies": parts.studies(state.summaries, route.lost)} if is_list else {}
         found: dict[str, Component] = {}
-        if state.page is None or state.snapshot is None or state.frame is None:
-            return found
         for name in state.page.file.all_parts:
             if name == "verdict":
                 found[name] = parts.verdict_tiles(state.snapshot)
@@ -305,18 +316,17 @@ class PageRenderer:
         row, traceback, printed = None, None, ""
         errors: Mapping[str, float] = {}
         if number is not None:
-            found = self.live.reader.trial(snapshot.summary.name, number)
+            name = snapshot.summary.name
+            found = self.live.reader.trial(name, number)
             row, traceback = found if found is not None else (None, None)
-            printed = self.live.reader.log(snapshot.summary.name, number)
-            errors = (
-                _at(row.best_epoch, *self.live.reader.errors(snapshot.summary.name, number)) if row else {}
-            )
+            printed = self.live.reader.log(name, number)
+            errors = _at(row.best_epoch, *self.live.reader.errors(name, number)) if row else {}
         return trial.trial_story(snapshot, row, traceback, printed, replace(route, trial=number), errors)
 
-    def _draw(self, one: Card, state: PageState, route: Route) -> Any:
+    def _draw(self, one: Card, state: StudyPageState, route: Route) -> Any:
         snapshot, frame = state.snapshot, state.frame
-        if snapshot is None or frame is None or frame is not snapshot.frame or state.page is None:
-            return self._drawn(one, frame, route) if frame is not None else route.theme.empty("")
+        if frame is not snapshot.frame:
+            return self._drawn(one, frame, route)
         chosen = json.dumps(route.options.get(one.key, {}), sort_keys=True, default=str)
         key = (snapshot.summary.name, snapshot.version, state.page.name, one.key, route.theme.name, chosen)
         with self._lock:

@@ -142,17 +142,7 @@ def serve(
     prefetch: Prefetch | None = None,
     allows: bool = False,
 ) -> None:
-    """Serve the dashboard of a database until interrupted; see `Server`.
-
-    Args:
-        url: the database.
-        host: where to listen.
-        port: where to listen.
-        opens: open a browser.
-        tell: takes lines for the user.
-        prefetch: see `Server`.
-        allows: see `Server`.
-    """
+    """Serve the dashboard of a database until interrupted, in a browser if it `opens` one; see `Server`."""
     server = Server(url, host, port, prefetch=prefetch, allows=allows)
     for fault in server.faults:
         tell(f"warning: {fault}")

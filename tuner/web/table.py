@@ -1,7 +1,6 @@
 """Table: every trial of a study as columns for the browser's table, and all numbers as CSV.
 
-Sends only trials that changed since the browser's last request. How the table looks is the
-stylesheet's and the script's business.
+Sends only trials that changed since the browser's last request.
 """
 
 from __future__ import annotations
@@ -16,13 +15,14 @@ from numpy.typing import NDArray
 
 from tuner.core.columns import READING
 from tuner.figures import Frame
+from tuner.figures.numbers import significant
 from tuner.web.live import LiveSnapshot
 
 DIGITS = 8
 """Significant digits of a number in the table."""
 
 _WHOLE = 1e15
-_PLAIN = ("best_epoch",)
+_LABELS = {"number": "trial", "best_epoch": "best epoch"}
 
 
 def columns(snapshot: LiveSnapshot, since: int = 0, most: int | None = None) -> dict[str, Any]:
@@ -83,23 +83,13 @@ def _settings(frame: Frame, rows: NDArray[np.int64]) -> list[tuple[str, str, lis
 
 
 def _label(frame: Frame, name: str) -> str:
-    if name == "number":
-        return "trial"
-    return frame.label(name) if name in frame.measured else name.replace("_", " ") if name in _PLAIN else name
+    return _LABELS.get(name) or (frame.label(name) if name in frame.measured else name)
 
 
 def rounded(values: NDArray[np.floating[Any]], digits: int = 6) -> list[float | None]:
-    """Numbers to so many significant digits, whole ones to all; None for numbers that are not finite.
-
-    Args:
-        values: (N,).
-        digits: how many.
-    """
+    """Numbers, (N,), to so many significant digits, whole ones to all; None where they are not finite."""
+    found = significant(values, digits).astype(object)
     is_known = np.isfinite(values)
-    size = np.floor(np.log10(np.abs(np.where(is_known & (values != 0), values, 1.0)))).clip(-300, 300)
-    # Whole numbers are divided, not parts multiplied: the quotient is the nearest one to the decimal.
-    up, down = 10.0 ** np.maximum(digits - 1 - size, 0), 10.0 ** np.maximum(size + 1 - digits, 0)
-    found = (np.round(values * up / down) * down / up).astype(object)
     is_whole = is_known & (np.abs(values) < _WHOLE) & (values == np.floor(values))
     found[is_whole] = values[is_whole]
     found[~is_known] = None

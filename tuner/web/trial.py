@@ -21,10 +21,10 @@ from tuner.core.trial import TrialState
 from tuner.figures import Frame, Theme
 from tuner.figures.points import kinds
 from tuner.store.columns import TrialRow
-from tuner.web.attributes import attributes
+from tuner.web.attributes import attributes, button, toggle
 from tuner.web.cards import CONFIG
 from tuner.web.live import LiveSnapshot
-from tuner.web.parts import message, text_table
+from tuner.web.parts import box, message, text_table
 from tuner.web.route import Route, address
 
 TOLD = 8
@@ -56,34 +56,25 @@ def panel(
 ) -> Component:
     """A trial beside the figure that it was chosen in: outcome, curve, settings, and what to do with it.
 
-    Args:
-        snapshot: the study.
-        row: the trial.
-        traceback: of its failure.
-        printed: the end of its log.
-        theme: the colours.
-        allows: whether something may be asked of the study; else there are commands to copy.
+    Where nothing may be asked of the study, there are commands to copy. `printed` is the end of its log.
     """
     frame, name, number = snapshot.frame, snapshot.summary.name, row.number
     changed = [(its, cells) for its, cells in _setting_rows(snapshot, row) if its]
     curve = figures.plot(figures.find("curves"), frame.only([number]), theme)
     curve["layout"]["margin"] |= {"t": 34}
-    fixed = "[space.fixed]\n" + "".join(f"{key} = {_toml(value)}\n" for key, value in row.params.items())
+    lines = (f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in row.params.items())
+    fixed = "[space.fixed]\n" + "".join(lines)
     export = f"tune export {quote(name)} {quote(f'{name}-{number}')} --trial {number}"
     links = [
         html.A("open", href=address(name, "trial", number), className="button"),
-        html.Button(
-            "select", type="button", className="toggle", **attributes(pressed=False, select=str(number))
-        ),
+        _select(number),
         _copied("copy [space.fixed]", fixed),
         _copied("copy tune export …", export),
     ]
     if row.model_path:
         where = "/-/model.zip?" + address(name, None, number).partition("?")[2]
         links.append(html.A("download the model", href=where, download="", className="button"))
-    close = html.Button(
-        "✕", type="button", id="close-panel", title="close (Esc)", **attributes(label="close")
-    )
+    close = button("✕", id="close-panel", title="close (Esc)", **attributes(label="close"))
     told: list[Component] = [html.P("Nothing differs from the default configuration.", className="quiet")]
     if changed:
         told = [text_table(_settings_head(snapshot), changed)]
@@ -115,15 +106,15 @@ def _doing(snapshot: LiveSnapshot, row: TrialRow, *, allows: bool) -> list[Compo
     if not TrialState(row.state).is_over and snapshot.summary.is_driven:
         this = json.dumps({"trial": row.number})
         ask = attributes(ask="end", content=this, sure="")
-        buttons.append(html.Button("end this trial", type="button", **ask))
+        buttons.append(button("end this trial", **ask))
     elif row.state == TrialState.FAILED:
         ask = attributes(ask="try", content=json.dumps(row.params))
-        buttons.append(html.Button("train it again", type="button", **ask))
+        buttons.append(button("train it again", **ask))
     text = html.Textarea(id="to-try", rows=min(len(lines), 8), **attributes(label="a configuration to try"))
     text.children = json.dumps(row.params, indent=1, ensure_ascii=False)
-    try_ = html.Button("train this configuration", type="button", **attributes(ask="try"))
+    try_ = button("train this configuration", **attributes(ask="try"))
     said = html.Textarea(comment, id="comment", rows=2, **attributes(label="a comment on this trial"))
-    keep = html.Button("keep", type="button", **attributes(ask="comment", trial=str(row.number)))
+    keep = button("keep", **attributes(ask="comment", trial=str(row.number)))
     noted = html.Details([html.Summary("comment"), said, keep], open=bool(comment))
     return [*buttons, noted, html.Details([html.Summary("try a change of it …"), text, try_])]
 
@@ -133,11 +124,11 @@ def _plain(value: Any) -> str:
 
 
 def _copied(label: str, text: str) -> Component:
-    return html.Button(label, type="button", title=text, **attributes(copy=text))
+    return button(label, title=text, **attributes(copy=text))
 
 
-def _toml(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+def _select(number: int) -> Component:
+    return toggle("select", **attributes(pressed=False, select=str(number)))
 
 
 def _place(frame: Frame, number: int) -> int | None:
@@ -155,13 +146,7 @@ def trial_story(
 ) -> Component:
     """How a trial ended, and its settings beside the default's and the best one's.
 
-    Args:
-        snapshot: the study.
-        row: the trial; None where there is none.
-        traceback: of its failure.
-        printed: the end of its log.
-        route: what the page shows.
-        errors: standard errors of its numbers at the best epoch, where they are means.
+    `printed` is the end of its log; `errors` are those of its numbers that are means, at the best epoch.
     """
     frame = snapshot.frame
     if row is None:
@@ -172,10 +157,7 @@ def trial_story(
     return html.Div(
         [
             _steps(snapshot, row),
-            html.Section(
-                [html.Header(html.H3("Outcome")), _outcome(frame, row, at, errors or {}, comment)],
-                className="card half",
-            ),
+            box("Outcome", _outcome(frame, row, at, errors or {}, comment), width="half"),
             _settings(snapshot, row),
             *_texts(traceback, printed),
         ],
@@ -202,13 +184,7 @@ def _steps(snapshot: LiveSnapshot, row: TrialRow) -> Component:
     links = [link("‹ previous (k)", "k", here - 1), link("next (j) ›", "j", here + 1)]
     if taken in numbers:
         links.append(link("the one to take (b)", "b", numbers.index(taken)))
-    select = html.Button(
-        "select",
-        type="button",
-        className="toggle",
-        **attributes(pressed=False, select=str(row.number)),
-    )
-    return html.Div([html.H2(f"Trial {row.number}"), *links, select], className="steps full")
+    return html.Div([html.H2(f"Trial {row.number}"), *links, _select(row.number)], className="steps full")
 
 
 def _outcome(
@@ -253,7 +229,7 @@ def _time(text: str) -> Component:
 
 def _settings(snapshot: LiveSnapshot, row: TrialRow) -> Component:
     table = text_table(_settings_head(snapshot), _setting_rows(snapshot, row))
-    return html.Section([html.Header(html.H3("Settings")), table], className="card half")
+    return box("Settings", table, width="half")
 
 
 def _settings_head(snapshot: LiveSnapshot) -> list[str]:
@@ -295,8 +271,4 @@ def _settings_of(snapshot: LiveSnapshot, row: TrialRow) -> list[tuple[str, str, 
 
 def _texts(traceback: str | None, printed: str) -> list[Component]:
     texts = {"Traceback": traceback, "What it printed last": printed}
-    return [
-        html.Section([html.Header(html.H3(title)), html.Pre(text)], className="card full")
-        for title, text in texts.items()
-        if text
-    ]
+    return [box(title, html.Pre(text)) for title, text in texts.items() if text]

@@ -28,6 +28,7 @@
 
   const meta = (name) => (document.querySelector(`meta[name="${name}"]`) || {}).content || "";
   const byId = (id) => document.getElementById(id);
+  const make = (tag, props = {}) => Object.assign(document.createElement(tag), props);
   const set = (id, props) => window.dash_clientside.set_props(id, props);
   const system = window.matchMedia("(prefers-color-scheme: dark)");
   const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
@@ -84,8 +85,7 @@
     if (!same([before.sel, before.options], [state.sel, state.options])) set("view", { data: view() });
     if (!isElsewhere) return;
     leave();
-    const close = byId("help-box");
-    if (close && close.open) close.close();
+    byId("help-box")?.close();
     set("route", { data: route() });
     loadGrid();
     if (before.study !== state.study || before.page !== state.page) window.scrollTo(0, 0);
@@ -119,14 +119,11 @@
 
   function script(source) {
     loaded[source] = loaded[source] || new Promise((done, failed) => {
-      const tag = document.createElement("script");
-      tag.src = source;
-      tag.onload = done;
-      tag.onerror = () => {
+      const onerror = () => {
         delete loaded[source];
         failed(new Error(`no ${source}`));
       };
-      document.head.appendChild(tag);
+      document.head.append(make("script", { src: source, onload: done, onerror }));
     });
     return loaded[source];
   }
@@ -354,19 +351,22 @@
     else set("opened", { data });
   }
 
-  const confirmed = (what) => new Promise((done) => {
-    const box = document.createElement("dialog");
-    box.setAttribute("aria-label", what);
-    const answers = [[`yes, ${what}`, true], ["no", false]].map(([textContent, is]) => Object.assign(
-      document.createElement("button"), { type: "button", textContent, onclick: () => box.close(is ? "yes" : "") },
-    ));
-    box.append(...answers);
-    box.addEventListener("close", () => {
-      box.remove();
-      done(box.returnValue === "yes");
-    });
+  // What stands over the page until it is closed.
+  function dialog(label, ...parts) {
+    const box = make("dialog");
+    box.setAttribute("aria-label", label);
+    box.append(...parts);
+    box.addEventListener("close", () => box.remove());
     document.body.append(box);
     box.showModal();
+    return box;
+  }
+
+  const confirmed = (what) => new Promise((done) => {
+    const answers = [[`yes, ${what}`, "yes"], ["no", ""]].map(([textContent, value]) =>
+      make("button", { type: "button", textContent, onclick: () => box.close(value) }));
+    const box = dialog(what, ...answers);
+    box.addEventListener("close", () => done(box.returnValue === "yes"));
   });
 
   // What is asked of the study; what cannot be undone is asked for twice.
@@ -396,7 +396,7 @@
     try {
       await navigator.clipboard.writeText(text);
     } catch {
-      const box = Object.assign(document.createElement("textarea"), { value: text });  // without https
+      const box = make("textarea", { value: text });  // without https
       document.body.append(box);
       box.select();
       document.execCommand("copy");
@@ -426,7 +426,7 @@
     }
     if (pointed !== key || !told.get(key).length) return;
     const tip = byId("tip");
-    tip.replaceChildren(...told.get(key).map((line) => Object.assign(document.createElement("p"), { textContent: line })));
+    tip.replaceChildren(...told.get(key).map((line) => make("p", { textContent: line })));
     tip.hidden = false;
     const label = element.querySelector(".hoverlayer .hovertext");
     const box = (label || element).getBoundingClientRect();
@@ -561,7 +561,7 @@
   class FilterBox {
     init({ column }) {
       const name = column.getColId();
-      this.input = Object.assign(document.createElement("input"), { value: state.where[name] || "", placeholder: "filter" });
+      this.input = make("input", { value: state.where[name] || "", placeholder: "filter" });
       this.input.setAttribute("aria-label", `${column.getColDef().headerName} filter`);
       this.input.title = table.kinds[name] === "number" ? "<=0.1  >5  1e-4..1e-2  0.1" : "a part of it, =all of it, !not";
       this.input.addEventListener("input", () => {
@@ -589,7 +589,7 @@
     if (!menu || !table?.api) return;
     const hidden = new Set(state.hide.split(","));
     menu.replaceChildren(...Object.keys(table.columns).filter((name) => name !== "number").map((name) => {
-      const button = Object.assign(document.createElement("button"), { type: "button", className: "toggle", textContent: table.labels[name] });
+      const button = make("button", { type: "button", className: "toggle", textContent: table.labels[name] });
       button.dataset.column = name;
       press(button, !hidden.has(name));
       return button;
@@ -676,7 +676,7 @@
     if (table?.study !== state.study) {
       table?.api?.destroy();
       table = {
-        study: state.study, element: document.createElement("div"), api: null, columns: {}, at: new Map(),
+        study: state.study, element: make("div"), api: null, columns: {}, at: new Map(),
         since: 0, digest: "", top: 0, isOnlySelected: false, isWhole: false, tests: [], kinds: {}, labels: {},
       };
     }
@@ -770,11 +770,8 @@
   // A figure's points as a table, for those who cannot see it.
   function asTable(button) {
     const plot = button.closest(".card").querySelector(".js-plotly-plot");
-    const table = document.createElement("table");
-    const row = (cells, kind) => {
-      const line = table.insertRow();
-      for (const cell of cells) line.append(Object.assign(document.createElement(kind), { textContent: cell ?? "" }));
-    };
+    const table = make("table");
+    const row = (cells, kind) => table.insertRow().append(...cells.map((cell) => make(kind, { textContent: cell ?? "" })));
     const axis = (name) => plot.layout[name]?.title?.text || "";
     row(["", axis("xaxis") || "x", axis("yaxis") || "y", "trial"], "th");
     for (const trace of plot.data) {
@@ -782,12 +779,8 @@
         if (trace.x[i] != null && trace.y?.[i] != null) row([trace.name, trace.x[i], trace.y[i], trialOf({ customdata: trace.customdata?.[i] })], "td");
       }
     }
-    const box = document.createElement("dialog");
-    const close = Object.assign(document.createElement("button"), { type: "button", textContent: "close", onclick: () => box.remove() });
-    box.append(close, table);
-    box.setAttribute("aria-label", "the figure's numbers");
-    document.body.append(box);
-    box.showModal();
+    const close = make("button", { type: "button", textContent: "close", onclick: () => box.close() });
+    const box = dialog("the figure's numbers", close, table);
   }
 
   // What a spreadsheet would run as a formula is kept as text.
@@ -929,24 +922,12 @@
   });
 
   function help() {
-    let box = byId("help-box");
-    if (!box) {
-      box = document.createElement("dialog");
-      box.id = "help-box";
-      box.setAttribute("aria-label", "keyboard");
-      const list = document.createElement("dl");
-      for (const [key, text] of HELP) {
-        const [name, meaning] = [document.createElement("dt"), document.createElement("dd")];
-        name.textContent = key;
-        meaning.textContent = text;
-        list.append(name, meaning);
-      }
-      box.append(list);
-      box.addEventListener("click", () => box.close());
-      document.body.append(box);
-    }
-    if (box.open) box.close();
-    else box.showModal();
+    if (byId("help-box")) return byId("help-box").close();
+    const list = make("dl");
+    for (const [key, text] of HELP) list.append(make("dt", { textContent: key }), make("dd", { textContent: text }));
+    const box = dialog("keyboard", list);
+    box.id = "help-box";
+    box.addEventListener("click", () => box.close());
   }
 
   // ---- the server may go away ----
