@@ -36,7 +36,7 @@ def asked(path: Path) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def acting(tmp_path: Path) -> Iterator[Server]:
-    """A dashboard of one finished study that takes requests."""
+    """A dashboard of one finished study that takes requests; asked for before the page, which ends first."""
     server = Server(make_study(tmp_path / "tuner.db", "made", 20, 4), port=0, allows=True)
     thread = Thread(target=server.run, daemon=True)
     thread.start()
@@ -84,7 +84,7 @@ def test_requests_need_the_flag_and_the_token(tmp_path: Path) -> None:
     live.close()
 
 
-def test_without_the_flag_there_is_a_command_to_copy(page: Page, acting: Server, tmp_path: Path) -> None:
+def test_without_the_flag_there_is_a_command_to_copy(acting: Server, page: Page, tmp_path: Path) -> None:
     looking = Server(f"sqlite:///{tmp_path / 'tuner.db'}", port=0)
     Thread(target=looking.run, daemon=True).start()
     page.goto(looking.address.rstrip("/") + address("made") + "&open=3")
@@ -99,7 +99,7 @@ def test_without_the_flag_there_is_a_command_to_copy(page: Page, acting: Server,
 
 
 def test_a_changed_configuration_is_asked_for_from_the_panel(
-    page: Page, acting: Server, tmp_path: Path
+    acting: Server, page: Page, tmp_path: Path
 ) -> None:
     page.goto(acting.address)
     page.goto(acting.address.partition("?")[0].rstrip("/") + address("made") + "&open=3")
@@ -114,7 +114,7 @@ def test_a_changed_configuration_is_asked_for_from_the_panel(
     assert [kind for kind, _ in asked(tmp_path / "tuner.db")] == ["try"]
 
 
-def test_a_comment_is_kept_and_stands_in_the_table(page: Page, acting: Server, tmp_path: Path) -> None:
+def test_a_comment_is_kept_and_stands_in_the_table(acting: Server, page: Page, tmp_path: Path) -> None:
     page.goto(acting.address)
     base = acting.address.partition("?")[0].rstrip("/")
     page.goto(base + address("made") + "&open=3")
@@ -130,7 +130,7 @@ def test_a_comment_is_kept_and_stands_in_the_table(page: Page, acting: Server, t
     expect(page.locator("#body")).to_contain_text("diverges late #suspect <b>")
 
 
-def test_a_study_is_deleted_once_that_is_confirmed(page: Page, acting: Server, tmp_path: Path) -> None:
+def test_a_study_is_deleted_once_that_is_confirmed(acting: Server, page: Page, tmp_path: Path) -> None:
     page.goto(acting.address)
     page.get_by_role("link", name="made").click()
     page.locator("#status summary", has_text="more").click()
@@ -147,7 +147,7 @@ def test_a_study_is_deleted_once_that_is_confirmed(page: Page, acting: Server, t
         assert database.names() == set()
 
 
-def test_a_study_gets_another_name_and_the_page_goes_with_it(page: Page, acting: Server) -> None:
+def test_a_study_gets_another_name_and_the_page_goes_with_it(acting: Server, page: Page) -> None:
     page.goto(acting.address)
     page.get_by_role("link", name="made").click()
     page.locator("#status summary", has_text="more").click()
@@ -184,4 +184,5 @@ def test_a_running_study_is_raised_and_stopped_once_that_is_confirmed(page: Page
             study.kill()
     expect(page.locator("#status .badge")).not_to_have_text("running")
     assert [kind for kind, _ in asked(tmp_path / "run.db")] == ["raise", "stop"]
+    page.close()
     server.close()

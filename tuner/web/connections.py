@@ -7,6 +7,7 @@ the connection that has waited longest without having asked for anything makes r
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from typing import Any
 
 from flask import Flask
@@ -43,7 +44,8 @@ class _Connection(HTTPChannel):  # type: ignore[misc]
 
     def service(self) -> None:
         self.has_asked = True
-        super().service()
+        with suppress(OSError):  # a server that was closed meanwhile cannot be woken
+            super().service()
 
 
 def listen(application: Flask, listening: socket.socket) -> Any:
