@@ -5,8 +5,10 @@ Workers, the ranks of a trial and the baselines run in such processes.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -16,9 +18,21 @@ from typing import IO
 
 _LIBRARIES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+
 # SIGINT goes to the whole group of processes; what it means is the parent's decision.
 _BOOT = "import signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); sys.path[:] = {path!r}; "
 _BOOT += "from {module} import serve; serve({given})"
+
+
+def _killed_with_parent() -> None:
+    if _libc is not None:
+        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+KILLED_WITH_PARENT = None if _libc is None else _killed_with_parent
+"""What a child on Linux calls first, to be killed when its parent ends, also while it is stopped."""
 
 
 def environment(threads: int) -> dict[str, str]:
@@ -42,7 +56,7 @@ def start(
         environment: the child's.
         files: given to it as file descriptors, behind that of its connection.
         given: its further arguments.
-        at_start: called in the child before anything else.
+        at_start: called in the child before anything else; see `KILLED_WITH_PARENT`.
 
     Returns:
         The process, and this side's end of the connection.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import ctypes
 import os
 import selectors
 import signal
@@ -14,6 +13,7 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
+from tuner.child_process import KILLED_WITH_PARENT
 from tuner.core.words import ending
 from tuner.script import END, MARK
 
@@ -22,9 +22,7 @@ _WAIT_S = 0.1
 
 _LINE_BYTES = 1_000_000
 _TAIL_LINES = 20
-_PR_SET_PDEATHSIG = 1
 
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 _running: set[int] = set()
 
 
@@ -44,7 +42,7 @@ class CommandProcess:
             stderr=subprocess.PIPE,
             env=dict(environment),
             start_new_session=True,
-            preexec_fn=None if _libc is None else _end_with_parent,
+            preexec_fn=KILLED_WITH_PARENT,
             bufsize=0,
         )
         _running.add(self._process.pid)
@@ -141,11 +139,6 @@ class CommandProcess:
         if text and MARK not in text:
             self.tail.append(text)
             print(text, file=sys.stdout if fd == min(self._streams) else sys.stderr, flush=True)
-
-
-def _end_with_parent() -> None:
-    if _libc is not None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 @atexit.register

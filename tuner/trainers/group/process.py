@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -14,14 +12,11 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import IO
 
-from tuner.child_process import start
+from tuner.child_process import KILLED_WITH_PARENT, start
 from tuner.core.words import ending
 
 _LOG_BYTES = 1_000_000
-_PR_SET_PDEATHSIG = 1
 _RANK = "tuner.trainers.group.rank"
-
-_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 @dataclass(slots=True)
@@ -39,9 +34,7 @@ class RankProcess:
         """Start it; its first answer says that it is ready. For its notes, see `HangWatch`."""
         log = tempfile.TemporaryFile("ab+", buffering=0)  # noqa: SIM115
         told = {**os.environ, **_environment(rank, size)}
-        # It ends with its parent also while it is stopped.
-        at_start = None if _libc is None else _end_with_parent
-        process, connection = start(_RANK, log, told, [payload, notes], rank, at_start=at_start)
+        process, connection = start(_RANK, log, told, [payload, notes], rank, at_start=KILLED_WITH_PARENT)
         return cls(rank, process, connection, log)
 
     def output(self) -> str:
@@ -73,8 +66,3 @@ def _environment(rank: int, size: int) -> Mapping[str, str]:
     # All ranks are on this machine, whose name may not lead anywhere.
     loopback = {"linux": "lo", "darwin": "lo0"}.get(sys.platform)
     return {"GLOO_SOCKET_IFNAME": loopback, **os.environ, **found} if loopback else found
-
-
-def _end_with_parent() -> None:
-    if _libc is not None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
