@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.fronts import front
 from tuner.core.frame import Frame
 from tuner.core.objectives import Constraint, Objectives, layers
 from tuner.core.space import SearchSpace
@@ -26,6 +25,12 @@ def record(
 ) -> TrialRecord:
     best = None if value is None else Reading(1, value - gap, value, val_score=0.9, extras=extras)
     return TrialRecord(number, {}, TrialState.FINISHED, value, best, 1, conclusive)
+
+
+def front(objectives: Objectives, records: list[TrialRecord]) -> list[TrialRecord]:
+    frame = Frame.of(records, {}, SearchSpace({}, {}), objectives)
+    by_number = {each.number: each for each in records}
+    return [by_number[number] for number in frame.trials.number[frame.front].tolist()]
 
 
 @given(points=st.lists(st.tuples(few, few, few), max_size=20))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from shlex import quote
 from typing import Any, Self
@@ -46,6 +46,7 @@ class Provenance:
     name: str
     spec: StudySpec
     stored: bytes | None
+    _: KW_ONLY
     is_confirmed: bool
     allow: bool | None = None
     inputs: Mapping[str, str] | None = None
@@ -56,7 +57,7 @@ class Provenance:
         """The stored provenance of a study."""
         is_confirmed, inputs = database.confirmed(name) is not None, _inputs_before(database, name, spec)
         stored = database.fingerprint(name)
-        return cls(name, spec, stored, is_confirmed, allow, inputs)
+        return cls(name, spec, stored, is_confirmed=is_confirmed, allow=allow, inputs=inputs)
 
     @property
     def _source(self) -> str:
@@ -175,7 +176,7 @@ def require_unchanged(study: Study) -> None:
         SpecError: it has; says how.
     """
     confirmed = study.confirmation is not None
-    provenance = Provenance(study.name, study.spec, study.fingerprint, confirmed)
+    provenance = Provenance(study.name, study.spec, study.fingerprint, is_confirmed=confirmed)
     try:
         provenance.require(study.spec, files_only=True)
     except SpecError as error:

@@ -29,7 +29,8 @@ READING = (*BEST, "learning_rate", "grad_norm", "seconds")
 
 
 LARGEST = 1e100
-"""Numbers beyond are taken for "none": no axis holds them, and sums and squares of the others are finite."""
+"""Numbers beyond are taken for "none", by verdicts, too: no axis holds them, and sums and squares of the
+others are finite."""
 
 
 @dataclass(frozen=True)

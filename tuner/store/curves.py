@@ -15,13 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection, Select, bindparam, select
 
-from tuner.core import trial
 from tuner.core.reading_columns import ReadingColumns
 from tuner.core.trial import Reading
 from tuner.store.schema import OVER, tuner_curves, tuner_epochs, tuner_trials
 
-NUMBERS = tuple(name for name in trial.NUMBERS if name != "gap")
-"""The numbers of a reading that have a column of their own."""
+NUMBERS = ("train_loss", "val_loss", "train_score", "val_score", "learning_rate", "grad_norm", "seconds")
+"""The numbers of a reading that have a column of their own; packed curves are stored in this order."""
 
 Last = tuple[int, float | None, float | None]
 """A trial's last reading: epoch, training and validation loss."""

@@ -237,6 +237,8 @@ def _routes(server: Flask, renderer: PageRenderer) -> None:
 
     @server.errorhandler(TunerError)
     def told(error: TunerError) -> Response:
+        if not request.path.startswith("/-/"):
+            raise error  # a callback's is no answer: it is logged, with its traceback
         return Response(str(error), status=404, mimetype="text/plain")
 
     @server.get("/-/trials")

@@ -15,7 +15,7 @@ from tuner.core.trial import Params, Reading
 from tuner.testing.trainer import TrainerContract, blobs, line, study
 from tuner.trainers import load_model, resolve
 from tuner.trainers.torch import TorchTrainer
-from tuner.trainers.torch.fused import FusedBatch
+from tuner.trainers.torch.fused import FusedBatch, FusedTrial
 
 NETWORK = """
 import random
@@ -69,7 +69,10 @@ class TestNormalizedMlp(TestMlpOnTables):
         return {**super().params(number), "batch_norm": number != 1, "ema": 0.5 * (number % 2)}
 
     def test_these_rows_are_compiled(self) -> None:
-        assert isinstance(self.batch(), FusedBatch)
+        batch = self.batch()
+        assert isinstance(batch, FusedBatch)
+        batch.place(0, self.trial(0, self.params(0)))
+        assert isinstance(batch._rows[0], FusedTrial)
 
     def test_kept_model_is_the_one_that_was_judged(self, tmp_path: Path) -> None:
         batch, trial, data = self.batch(), self.trial(0, {**self.params(0), "batch_norm": True}), blobs()

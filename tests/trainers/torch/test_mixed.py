@@ -16,8 +16,9 @@ from tuner.core.trial import Params, Trial
 from tuner.testing.trainer import TrainerContract, blobs, same
 from tuner.trainers.torch import TorchTrainer
 from tuner.trainers.torch.compilable import why_none_fused, why_not_compiled, why_not_fused
-from tuner.trainers.torch.fused import FusedBatch
+from tuner.trainers.torch.fused import FusedBatch, FusedTrial
 from tuner.trainers.torch.stacked import StackedBatch
+from tuner.trainers.torch.stacked_row import StackedRow
 
 SHIFT = {"image_shift": {"type": "int", "low": 0, "high": 2, "default": 0}}
 
@@ -54,6 +55,7 @@ def test_each_trial_is_that_of_the_batch_it_belongs_to(shift: int) -> None:
     mixed = FusedBatch(job)
     for row in range(3):
         mixed.place(row, Trial(row, {**BASE, "image_shift": row % 2}, 0))
+    assert [type(mixed._rows[row]) for row in range(3)] == [FusedTrial, StackedRow, FusedTrial]
     assert same(train(mixed, trial, 3), train(own, trial))
 
 

@@ -298,3 +298,4 @@ def test_a_row_with_a_very_large_number_leaves_the_integers_of_the_others_as_the
     together = rounded(torch.cat([x, torch.full((1, 4), 1e5)]))
     assert torch.equal(together[:9], rounded(x))
     assert (together[:9] - network(x)).abs().max() < 0.1
+    assert rounded(x[:0]).shape == (0, 3)

@@ -36,6 +36,6 @@ class Int8Network(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Take inputs as the network does; give what it gives, without a way back."""
         (given,) = self._session.get_inputs()
-        rows = np.split(x.numpy(force=True), len(x))
+        rows = np.split(x.numpy(force=True), len(x) or 1)
         found = np.concatenate([self._session.run(None, {given.name: row})[0] for row in rows])
         return torch.from_numpy(found).to(x.device)
