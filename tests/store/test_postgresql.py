@@ -70,6 +70,45 @@ def test_a_restarted_server_costs_no_turn_and_gives_none_twice(
         store.finish(StudyState.FINISHED, "done", 1.0)
 
 
+def test_a_turn_of_many_trials_waits_for_the_server_no_more_often_than_that_of_two(
+    store: StudyStore,
+    trial: Trials,
+    reading: Readings,
+    ended: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    waits: list[int] = []
+    execute, leave = psycopg.Cursor.execute, psycopg.Pipeline.__exit__
+
+    def executed(cursor: Any, *given: Any, **options: Any) -> Any:
+        if not cursor.connection.pgconn.pipeline_status:
+            waits.append(cursor.connection.pgconn.backend_pid)
+        return execute(cursor, *given, **options)
+
+    def left(pipeline: Any, *error: Any) -> None:
+        waits.append(pipeline.pgconn.backend_pid)
+        leave(pipeline, *error)
+
+    monkeypatch.setattr(psycopg.Cursor, "execute", executed)
+    monkeypatch.setattr(psycopg.Pipeline, "__exit__", left)
+
+    def trips(*numbers: int) -> int:
+        waits.clear()
+        readings = [(number, reading(1)) for number in numbers]
+        store.record(
+            Turn(
+                started=[trial(number) for number in numbers],
+                readings=readings,
+                ended=[ended(trial(number), [reading(1)]) for number in numbers],
+            )
+        )
+        return len(waits)
+
+    few = trips(0, 1)
+    assert trips(*range(2, 40)) == few <= 10
+    assert len(set(waits)) == 1, "another connection, which had to prepare its statements"
+
+
 @pytest.mark.parametrize("is_stored", [True, False])
 def test_a_turn_whose_end_was_not_heard_is_stored_once(
     database: Database,

@@ -12,24 +12,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, or_, select, update
+from sqlalchemy import Connection, and_, or_, select, update
 
 from tuner.core.trial import Params, Value
 from tuner.store.encoding import naive_utc, now
 from tuner.store.schema import (
-    studies,
     trial_params,
     trial_system_attributes,
     trial_user_attributes,
     trials,
     tuner_trials,
-)
-
-# Asked in every turn in which a trial starts: written once.
-_ADDED = (
-    select(trials.c.trial_id)
-    .where(trials.c.study_id == bindparam("study"), trials.c.trial_id > bindparam("after"))
-    .order_by(trials.c.trial_id)
 )
 
 
@@ -48,13 +40,6 @@ def last_id(connection: Connection, study_id: int) -> int:
     """The highest id of a study's trials, ours or not; 0 where there are none."""
     found = select(trials.c.trial_id).where(trials.c.study_id == study_id)
     return connection.scalar(found.order_by(trials.c.trial_id.desc()).limit(1)) or 0
-
-
-def added_after(connection: Connection, study_id: int, after: int) -> list[int]:
-    """The ids above `after`, in order; until the end of the transaction none can be added."""
-    if connection.dialect.name != "sqlite":  # SQLite has a single writer
-        connection.execute(select(studies.c.study_id).where(studies.c.study_id == study_id).with_for_update())
-    return [trial_id for (trial_id,) in connection.execute(_ADDED, {"study": study_id, "after": after})]
 
 
 def renumber(connection: Connection, ids: Sequence[int], first: int) -> None:

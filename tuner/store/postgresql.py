@@ -74,7 +74,10 @@ class PostgreSQL:
 
     def engine(self, url: URL, *, create: bool, copy: Path | None) -> Engine:
         arguments = {key: value for key, value in _CLIENT.items() if key not in url.query}
-        engine = create_engine(url, connect_args=arguments, pool_pre_ping=True, paramstyle="format")
+        # The last one first: what it has prepared is there.
+        engine = create_engine(
+            url, connect_args=arguments, pool_pre_ping=True, pool_use_lifo=True, paramstyle="format"
+        )
         event.listen(engine, "connect", _prepare)
         return engine
 

@@ -8,7 +8,8 @@ take as they are.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from math import isfinite
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Enum,
     Float,
     Insert,
+    Select,
     String,
     Table,
     Update,
@@ -28,6 +30,7 @@ from sqlalchemy import (
     insert,
     literal_column,
     null,
+    select,
     update,
 )
 from sqlalchemy.dialects import postgresql
@@ -35,6 +38,7 @@ from sqlalchemy.exc import DBAPIError
 
 from tuner.store.encoding import Cell
 from tuner.store.schema import (
+    studies,
     trial_intermediate_values,
     trial_params,
     trial_system_attributes,
@@ -55,9 +59,15 @@ class Together:
     """
 
     def __init__(
-        self, dialect: Dialect, table: Table, columns: Sequence[str], its_id: str | None = None
+        self,
+        dialect: Dialect,
+        table: Table,
+        columns: Sequence[str],
+        its_id: str | None = None,
+        *,
+        unless_there: bool = False,
     ) -> None:
-        """Insert rows unless they are there, or change those that `its_id` leads to."""
+        """Insert rows, perhaps unless they are there, or change those that `its_id` leads to."""
         self._names = [*columns, *([its_id] if its_id is not None else [])]
         types = {name: table.c[name].type for name in self._names}
         self._real = [name for name, each in types.items() if isinstance(each, Float)]
@@ -65,8 +75,9 @@ class Together:
         given = f"json_to_recordset(%s::json) AS given ({told})"
         names = ", ".join(self._names)
         changes = ", ".join(f"{name} = given.{name}" for name in columns)
+        others = " ON CONFLICT DO NOTHING" if unless_there else ""
         self.sql = (
-            f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {given} ON CONFLICT DO NOTHING"  # noqa: S608
+            f"INSERT INTO {table.name} ({names}) SELECT {names} FROM {given}{others}"  # noqa: S608
             if its_id is None
             else f"UPDATE {table.name} AS its SET {changes} FROM {given} WHERE its.{its_id} = given.{its_id}"  # noqa: S608
         )
@@ -78,7 +89,42 @@ class Together:
             for name in self._real:
                 if not isfinite(cast("float", table[name] or 0.0)):
                     table[name] = str(table[name])  # which JSON has no number for
-        return json.dumps(tables, ensure_ascii=False, default=str)
+        return json.dumps(tables, ensure_ascii=False, default=_as_text)
+
+
+@contextmanager
+def in_one_trip(connection: Connection) -> Iterator[None]:
+    """Send what runs within without waiting for a server's answers, which are taken together at its end.
+
+    A trip to the server and back takes longer than most statements. Nothing within may depend on an answer.
+    """
+    api: Any = connection.dialect.loaded_dbapi
+    # A libpq before version 14 has none.
+    if connection.dialect.name != "postgresql" or not api.Pipeline.is_supported() or _is_on_trip(connection):
+        yield
+        return
+    driver: Any = connection.connection.driver_connection
+    try:
+        with driver.pipeline():
+            yield
+    except api.Error as error:
+        raise _told(connection, "", error) from error
+
+
+def _is_on_trip(connection: Connection) -> bool:
+    driver: Any = connection.connection.driver_connection
+    return bool(driver.pgconn.pipeline_status)
+
+
+def _told(connection: Connection, statement: str, error: Exception) -> BaseException:
+    dialect = connection.dialect
+    errors: Any = dialect.loaded_dbapi.Error
+    return DBAPIError.instance(statement, None, error, errors, hide_parameters=True, dialect=dialect)
+
+
+def _as_text(value: Any) -> str:
+    """A value that JSON has no form for, as PostgreSQL reads it."""
+    return f"\\x{value.hex()}" if isinstance(value, bytes) else str(value)
 
 
 def _type_of(dialect: Dialect, column: Any) -> str:
@@ -101,7 +147,7 @@ class Bulk:
     def __init__(
         self,
         dialect: Dialect,
-        statement: Insert | Update | Delete,
+        statement: Insert | Update | Delete | Select[Any],
         *names: str,
         together: Together | None = None,
     ) -> None:
@@ -121,36 +167,37 @@ class Bulk:
         """Execute once for each row.
 
         Returns:
-            How many rows of the table it met, where the driver tells.
+            How many rows of the table it met, where the driver tells by then.
         """
         given: list[Any] = list(rows)
         if not given:
             return 0
-        is_copied = self._copy and len(given) > 1
-        is_joined = self._together is not None and len(given) > 1
-        if (order := self._order) is not None and not is_copied and not is_joined:
-            given = [tuple(row[i] for i in order) for row in given]
         # Drivers take all of it as it is; what SQLAlchemy adds costs ten times the statement.
         cursor: Any = connection.connection.cursor()
         try:
-            if is_copied:
+            if self._copy and len(given) > 1 and not _is_on_trip(connection):
                 with cursor.copy(self._copy) as copy:
                     for row in given:
                         copy.write_row(row)
-            elif is_joined and self._together is not None:
-                cursor.execute(self._together.sql, (self._together.given(given),))
-            elif len(given) == 1:
-                cursor.execute(self._sql, given[0])
             else:
-                cursor.executemany(self._sql, given)
+                with in_one_trip(connection):
+                    self._execute(cursor, given)
             return int(cursor.rowcount)
         except self._errors as error:
-            told = DBAPIError.instance(
-                self._sql, None, error, self._errors, hide_parameters=True, dialect=connection.dialect
-            )
-            raise told from error
+            raise _told(connection, self._sql, error) from error
         finally:
             cursor.close()
+
+    def _execute(self, cursor: Any, given: list[Any]) -> None:
+        if self._together is not None and len(given) > 1:
+            cursor.execute(self._together.sql, (self._together.given(given),))
+            return
+        if (order := self._order) is not None:
+            given = [tuple(row[i] for i in order) for row in given]
+        if len(given) == 1:
+            cursor.execute(self._sql, given[0])
+        else:
+            cursor.executemany(self._sql, given)
 
 
 class Statements:
@@ -160,13 +207,19 @@ class Statements:
         is_server = dialect.name == "postgresql"
 
         def new(table: Table, *columns: str) -> Bulk:
-            return Bulk(dialect, insert(table), *columns)
+            together = Together(dialect, table, columns) if is_server else None
+            return Bulk(dialect, insert(table), *columns, together=together)
 
         def new_only(table: Table, *columns: str) -> Bulk:
             """As `new`; a row that Optuna's user has written with the same key stays."""
             if is_server:
                 statement = postgresql.insert(table).on_conflict_do_nothing()
-                return Bulk(dialect, statement, *columns, together=Together(dialect, table, columns))
+                return Bulk(
+                    dialect,
+                    statement,
+                    *columns,
+                    together=Together(dialect, table, columns, unless_there=True),
+                )
             return Bulk(dialect, insert(table).prefix_with("OR IGNORE"), *columns)
 
         def change(table: Table, *columns: str) -> Bulk:
@@ -179,6 +232,11 @@ class Statements:
         def void(table: Table) -> Bulk:
             return Bulk(dialect, delete(table).where(table.c.trial_id == bindparam("its_id")), "its_id")
 
+        self.lock = Bulk(
+            dialect,
+            select(studies.c.study_id).where(studies.c.study_id == bindparam("its_id")).with_for_update(),
+            "its_id",
+        )
         self.add = new(trials, "number", "study_id", "state", "datetime_start")
         self.add_ours = new(
             tuner_trials, "trial_id", "study_id", "number", "params", "state", "epochs", "conclusive",

@@ -30,7 +30,7 @@ from tuner.store.encoding import (
     stamp,
 )
 from tuner.store.schema import OVER, trials, tuner_trials
-from tuner.store.statements import Statements
+from tuner.store.statements import Statements, in_one_trip
 
 _IDS = (
     select(trials.c.number, trials.c.trial_id)
@@ -47,7 +47,7 @@ def add(
     new: Sequence[tuple[Trial | TrialRecord, datetime]],
     taken: Mapping[int, int] | None = None,
     after: int = 0,
-) -> dict[int, int]:
+) -> tuple[dict[int, int], list[int]]:
     """Insert trials, in order of number, each at its moment: records in their states, others as running.
 
     Args:
@@ -57,10 +57,10 @@ def add(
         encoder: of its space.
         new: the trials.
         taken: ids of Optuna's trials that become ours, by number; those have rows in its tables already.
-        after: an id above which those of the others will be.
+        after: an id that those of the new ones are above.
 
     Returns:
-        Their ids by number.
+        Their ids by number, and the ids above `after` of trials that are not among them.
     """
     taken = taken or {}
     starts = [
@@ -68,9 +68,15 @@ def add(
         for t, moment in new
         if t.number not in taken
     ]
-    do.add.run(connection, starts)
-    ids: dict[int, int] = dict(connection.execute(_IDS, {"study": study_id, "after": after}).all())
-    ids |= taken
+    with in_one_trip(connection):
+        if connection.dialect.name != "sqlite":  # SQLite has a single writer
+            do.lock.run(connection, [(study_id,)])
+        do.add.run(connection, starts)
+    # Until the end of the transaction nobody can add one: what is behind all others is ours.
+    found = connection.execute(_IDS, {"study": study_id, "after": after}).tuples().all()
+    first = len(found) - len(starts)
+    others = [trial_id for _, trial_id in found[:first] if trial_id not in taken.values()]
+    ids: dict[int, int] = dict(found[first:]) | dict(taken)
     states = [t.state if isinstance(t, TrialRecord) else TrialState.RUNNING for t, _ in new]
     rows = [
         (
@@ -79,11 +85,14 @@ def add(
         )
         for (t, moment), state in zip(new, states, strict=True)
     ]  # fmt: skip
-    do.add_ours.run(connection, rows)
-    for is_taken, statement in ((False, do.add_params), (True, do.complete_params)):
-        some = [trial for trial, _ in new if (trial.number in taken) == is_taken]
-        statement.run(connection, [(ids[t.number], *row) for t in some for row in encoder.encode(t.params)])
-    return ids
+    with in_one_trip(connection):
+        do.add_ours.run(connection, rows)
+        for is_taken, statement in ((False, do.add_params), (True, do.complete_params)):
+            some = [t for t, _ in new if (t.number in taken) == is_taken]
+            statement.run(
+                connection, [(ids[t.number], *row) for t in some for row in encoder.encode(t.params)]
+            )
+    return ids, others
 
 
 def add_readings(
@@ -104,20 +113,22 @@ def end(
     """Note how trials end, by their ids, each at its moment; their readings are there."""
     ends = [driver_time(connection.dialect.name, moment) for _, _, moment in ended]
     outcomes = [(i, *outcome(record)) for i, record, _ in ended]
-    do.end.run(connection, [(state, at, i) for (i, state, _), at in zip(outcomes, ends, strict=True)])
-    do.leave.run(connection, [(*left(record), stamp(moment), i) for i, record, moment in ended])
-    values = [
-        (i, place, value)
-        for (i, record, _), (_, _, told) in zip(ended, outcomes, strict=True)
-        if told is not None
-        for place, value in enumerate(objectives.values(record) or ())
-    ]
-    do.add_values.run(connection, [(i, place, finite(v), kind_of(v)) for i, place, v in values])
-    do.add_system_attributes.run(
-        connection, [(i, *row) for i, record, _ in ended for row in constraints(record, objectives)]
-    )
-    do.add_attributes.run(connection, [(i, *row) for i, record, _ in ended for row in attributes(record)])
-    do.add_curves.run(connection, packed(connection, [i for i, _, _ in ended]))
+    curves = packed(connection, [i for i, _, _ in ended])
+    with in_one_trip(connection):
+        do.end.run(connection, [(state, at, i) for (i, state, _), at in zip(outcomes, ends, strict=True)])
+        do.leave.run(connection, [(*left(record), stamp(moment), i) for i, record, moment in ended])
+        values = [
+            (i, place, value)
+            for (i, record, _), (_, _, told) in zip(ended, outcomes, strict=True)
+            if told is not None
+            for place, value in enumerate(objectives.values(record) or ())
+        ]
+        do.add_values.run(connection, [(i, place, finite(v), kind_of(v)) for i, place, v in values])
+        do.add_system_attributes.run(
+            connection, [(i, *row) for i, record, _ in ended for row in constraints(record, objectives)]
+        )
+        do.add_attributes.run(connection, [(i, *row) for i, record, _ in ended for row in attributes(record)])
+        do.add_curves.run(connection, curves)
 
 
 def add_whole(connection: Connection, study_id: int, spec: StudySpec, whole: Sequence[WholeTrial]) -> None:
@@ -130,7 +141,7 @@ def add_whole(connection: Connection, study_id: int, spec: StudySpec, whole: Seq
         return moment if text is None else datetime.fromisoformat(text)
 
     begun = [(record, time(record.started_at)) for record, _ in whole]
-    ids = add(connection, do, study_id, Encoder(spec.search_space()), begun)
+    ids, _ = add(connection, do, study_id, Encoder(spec.search_space()), begun)
     add_readings(connection, do, objectives, [(ids[r.number], each) for r, curve in whole for each in curve])
     over = [(ids[r.number], r, time(r.ended_at)) for r, _ in whole if r.state.is_over]
     end(connection, do, objectives, over)

@@ -29,7 +29,7 @@ from tuner.store.encoding import REASON, Encoder, driver_time, left, now, order_
 from tuner.store.file import DatabaseFile
 from tuner.store.lease import Lease
 from tuner.store.schema import tuner_studies
-from tuner.store.statements import Statements
+from tuner.store.statements import Statements, in_one_trip
 
 _LOG = logging.getLogger(__name__)
 _RUNNING = TrialState.RUNNING.value
@@ -123,19 +123,20 @@ class StudyStore:
             ids.update(added)
         readings: list[tuple[int, Reading]] = []
         ended: dict[int, tuple[TrialRecord, datetime]] = {}
-        for turn, then in zip(turns, at, strict=True):
-            if turn.restarted:
-                # What was read of them before is void.
-                trial_rows.add_readings(connection, self._do, self._objectives, readings)
-                readings = []
-                self._start_again(connection, [ids[number] for number in turn.restarted], then)
-            readings += [(ids[number], reading) for number, reading in turn.readings]
-            # Those that end are noted together: nothing happens to them later, but that their models go.
-            ended |= {record.number: (record, then) for record in turn.ended}
-            for number in ended.keys() & set(turn.forgotten):
-                ended[number] = (replace(ended[number][0], model_path=None), ended[number][1])
-            self._move(connection, turn, ids, new, over)
-        trial_rows.add_readings(connection, self._do, self._objectives, readings)
+        with in_one_trip(connection):
+            for turn, then in zip(turns, at, strict=True):
+                if turn.restarted:
+                    # What was read of them before is void.
+                    trial_rows.add_readings(connection, self._do, self._objectives, readings)
+                    readings = []
+                    self._start_again(connection, [ids[number] for number in turn.restarted], then)
+                readings += [(ids[number], reading) for number, reading in turn.readings]
+                # Those that end are noted together: nothing happens to them later, but that their models go.
+                ended |= {record.number: (record, then) for record in turn.ended}
+                for number in ended.keys() & set(turn.forgotten):
+                    ended[number] = (replace(ended[number][0], model_path=None), ended[number][1])
+                self._move(connection, turn, ids, new, over)
+            trial_rows.add_readings(connection, self._do, self._objectives, readings)
         over_now = [(ids[number], *each) for number, each in ended.items()]
         trial_rows.end(connection, self._do, self._objectives, over_now)
         for turn in turns:
@@ -292,17 +293,16 @@ class StudyStore:
         Returns:
             Their ids by number, and those of Optuna's own trials.
         """
-        study, last = self._study_id, self._last_id
-        others = [*self._foreign, *foreign_trials.added_after(connection, study, last)]
         taken = {
             t.number: claimed[t.number]
             for t, then in new
             if t.number in claimed and foreign_trials.claim(connection, claimed[t.number], t.number, then)
         }
-        others = [i for i in others if i not in taken.values()]
+        do, study = self._do, self._study_id
+        ids, added = trial_rows.add(connection, do, study, self._encoder, new, taken, self._last_id)
+        others = [i for i in (*self._foreign, *added) if i not in taken.values()]
         foreign_trials.renumber(connection, others, new[-1][0].number + 1)
-        after = max([last, *others, *taken.values()])
-        return trial_rows.add(connection, self._do, study, self._encoder, new, taken, after), others
+        return ids, others
 
     def _start_again(self, connection: Connection, ids: Sequence[int], moment: datetime) -> None:
         start = driver_time(connection.dialect.name, moment)
