@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
@@ -61,6 +62,7 @@ class FusedTrial:
         costs: what every reading has as extras.
         plateau: what is left of the learning rate, which the row asks for.
         best: the best epoch's reading.
+        module: the network for PyTorch, where it is measured in 8-bit integers.
     """
 
     trial: Trial
@@ -74,6 +76,7 @@ class FusedTrial:
     plateau: Plateau
     row: FusedRow
     best: Reading | None
+    module: nn.Module | None = None
 
     def save(self, folder: Path) -> bool:
         """Write the best epoch's model, see `model.write`; False before the first finite value."""
@@ -222,10 +225,11 @@ class FusedBatch(RowBatch[Savable]):
 
         from tuner.trainers.torch.int8 import Int8Network
 
+        start = time.perf_counter()
         weights, inputs, split = placed.row.judged(), placed.inputs, placed.split
         state = {n: weights[t.row_name] for n, t in placed.tensors.items() if t.row_name in weights}
         with self._placing:  # the library that rounds is told to be quiet for all threads
-            module = _module(placed.context)
+            module = placed.module = placed.module or _module(placed.context)
             module.load_state_dict(
                 {name: torch.from_numpy(each) for name, each in state.items()}, strict=False
             )
@@ -238,7 +242,12 @@ class FusedBatch(RowBatch[Savable]):
             for found, truth in ((sample, split.of.sample), (validation, split.of.validation))
         ]
         return replace(
-            measured, train_loss=losses[0], val_loss=losses[1], sample_outputs=sample, val_outputs=validation
+            measured,
+            train_loss=losses[0],
+            val_loss=losses[1],
+            sample_outputs=sample,
+            val_outputs=validation,
+            seconds=measured.seconds + time.perf_counter() - start,
         )
 
     def _scored(self, outputs: Floats, of: SplitArrays, truth: Truth) -> float:

@@ -27,6 +27,9 @@ from tuner.trainers.torch.networks.convolution import Residual
 INPUT, OUTPUT = "rows", "outputs"
 """The names of the graph's input and output; their first dimension is free."""
 
+WRITER = "tuner"
+"""The producer of graphs that are written down here."""
+
 _OPSET, _IR = 17, 8
 
 _PLAIN = {
@@ -129,7 +132,7 @@ class Graph:
         told = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", None])
         graph = helper.make_graph(self.nodes, "network", [given], [told], self.arrays)
         opsets = [helper.make_opsetid("", _OPSET)]
-        model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR, producer_name="tuner")
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR, producer_name=WRITER)
         found: bytes = model.SerializeToString()
         return found
 
@@ -213,12 +216,16 @@ class Graph:
 
     def nodes_of(self, kind: str, inputs: Sequence[str], outputs: int, **attributes: Any) -> list[str]:
         """Append an operator of several outputs."""
-        from onnx import helper
-
         self.count += 1
         names = [f"v{self.count}_{i}" for i in range(outputs)]
-        self.nodes.append(helper.make_node(kind, [*inputs], names, **attributes))
+        self.add(kind, inputs, names, **attributes)
         return names
+
+    def add(self, kind: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> None:
+        """Append an operator whose outputs have names."""
+        from onnx import helper
+
+        self.nodes.append(helper.make_node(kind, [*inputs], [*outputs], **attributes))
 
     def array(self, values: Tensor | None) -> str:
         """Weights as a constant."""

@@ -11,7 +11,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -65,7 +65,7 @@ def quantized(graph: bytes, calibration: NDArray[Any] | None = None) -> bytes:
     except ImportError as error:
         raise PluginError(f"ONNX: {error.name} is not installed; pip install 'tuner[onnx]'") from error
     model = onnx.load_from_string(graph)
-    own = {"weight_type": quantization.QuantType.QInt8, "reduce_range": not _has_vnni()}
+    own = {"weight_type": quantization.QuantType.QInt8, "reduce_range": not has_vnni()}
     was = logging.root.manager.disable
     # It advises, by the root logger, to run steps that these graphs do not need.
     logging.disable(logging.WARNING)
@@ -136,7 +136,9 @@ def _seconds(session: Any, feed: Any, passes: int) -> float:
     return time.perf_counter() - start
 
 
-def _has_vnni() -> bool:
+@cache
+def has_vnni() -> bool:
+    """Whether the processor adds products of 8-bit integers without overflow."""
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:  # not Linux; processors by Apple have what it takes
