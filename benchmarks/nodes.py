@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from tests.executors.on_ray.nodes import add_node, running
+from tests.executors.on_ray.nodes import add_node, be_patient, running
 
 HOST = "ray::WorkerHost"
 
@@ -41,6 +41,7 @@ class Nodes:
 @contextlib.contextmanager
 def nodes() -> Iterator[Nodes]:
     """Start it, and end it."""
+    be_patient()
     ours, theirs = multiprocessing.Pipe()
     keeper = multiprocessing.get_context("spawn").Process(target=_keep, args=(theirs,))
     keeper.start()

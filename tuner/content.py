@@ -26,8 +26,8 @@ def storage_url(storage: str | None) -> str:
     return storage or os.environ.get("TUNER_STORAGE") or DATABASE
 
 
-def models_root(said: str | Path | None = None, start: Path | None = None) -> Path | None:
-    """The folder for the models of all studies; None where nothing says which.
+def models_root(said: str | Path | None = None, start: Path | None = None) -> Path | str | None:
+    """The folder for the models of all studies, or the URL of an object store; None where nothing says which.
 
     Args:
         said: the folder that was asked for; else the one that ``TUNER_MODELS`` names.
@@ -39,6 +39,9 @@ def models_root(said: str | Path | None = None, start: Path | None = None) -> Pa
     named = str(said or os.environ.get("TUNER_MODELS") or "")
     if not named:
         return None
+    if "://" in named:
+        _require_driver(named)
+        return named.rstrip("/")
     try:
         path = ((start or Path.cwd()) / Path(named).expanduser()).resolve()
         if path.exists() and not path.is_dir():
@@ -48,6 +51,26 @@ def models_root(said: str | Path | None = None, start: Path | None = None) -> Pa
             f"{named!r}: no folder for models can be there ({error}); name another place"
         ) from error
     return path
+
+
+def _require_driver(url: str) -> None:
+    """Make sure that an object store's URL can be used here.
+
+    Raises:
+        SpecError: its protocol is unknown, or the package for it is not installed.
+    """
+    import fsspec
+
+    protocol = url.partition("://")[0]
+    try:
+        fsspec.get_filesystem_class(protocol)
+    except ValueError as error:
+        raise SpecError(
+            f"{url}: unknown protocol '{protocol}'; name s3://, gs://, file:// or a folder"
+        ) from error
+    except ImportError as error:
+        told = str(error)
+        raise SpecError(f"{url}: its driver is missing: {told[0].lower()}{told[1:].rstrip('.')}") from error
 
 
 def shipped(kind: str) -> Path:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import make_url
 
-from tuner.store import artifact_folders
+from tests.store.asking import asked
+from tuner.artifacts import DESCRIPTION, MODEL, mark_at
+from tuner.core.budget import StudyState
+from tuner.core.spec import StudySpec
+from tuner.store import Database, artifact_folders
 from tuner.store.connect import display_url
 from tuner.store.relocation import home_of
 
@@ -52,3 +58,25 @@ def test_any_other_place_is_not(given: object) -> None:
 
 def test_the_mark_of_a_servers_study_names_no_password() -> None:
     assert "secret" not in display_url(SERVER)
+
+
+def test_a_study_whose_models_are_in_an_object_store_keeps_them_there_wherever_it_goes_on(
+    url: str, database: Database, spec: StudySpec
+) -> None:
+    root, elsewhere = (f"memory://{uuid4().hex}" for _ in range(2))
+    store = database.create_study("nets", spec, {}, models=root)
+    place = f"{root}/{store.artifacts.folder.name}"
+    assert store.artifacts.place == place
+    store.artifacts.put(0, MODEL, lambda folder: bool((folder / DESCRIPTION).write_text("{}")))
+    store.finish(StudyState.INTERRUPTED, "stopped", 1.0)
+    shutil.rmtree(store.artifacts.folder)  # as on another machine
+    with Database.open(url, models=elsewhere) as other:
+        assert other.artifacts("nets").get(0) == store.artifacts.folder / "0"
+        resumed = other.resume_study("nets")
+        assert list(resumed.notes) == [
+            f"models: stay in {root}, where the study has them, not in {elsewhere}"
+        ]
+        resumed.close()
+        assert asked(url, "SELECT models FROM tuner_studies") == [(place,)]
+        other.delete_study("nets")
+    assert mark_at(place) == {}

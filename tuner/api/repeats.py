@@ -16,7 +16,7 @@ import numpy as np
 from tuner.api.session import Session
 from tuner.api.specify import PreparedStudy, prepare
 from tuner.api.stored import free_name
-from tuner.artifacts import Artifacts
+from tuner.artifacts import Artifacts, root_of
 from tuner.core.budget import StudyState
 from tuner.core.dataset import Dataset, FingerprintCheck
 from tuner.core.objectives import Objectives
@@ -172,7 +172,7 @@ class Repeats:
             "best": self.best,
         }
         if stored is None:
-            beside = database.artifacts(self.study).folder.parent
+            beside = root_of(database.artifacts(self.study).place)
             driven = database.create_study(
                 self.spec.name, self.spec, {**session.facts, **own}, models=beside, command=command
             )

@@ -26,7 +26,8 @@ from tuner.errors import StoreError, TrialError
 MODEL: Literal["model"] = "model"
 """The kind of a trial's model, which is a folder; every other kind is a checkpoint, which is a file."""
 
-_MARK = "study.json"
+MARK = "study.json"
+"""The file in a study's folder that says whose it is."""
 _CHECKPOINTS = "checkpoints"
 _LOGS = "logs"
 _LOG_BYTES = 256_000
@@ -191,7 +192,7 @@ class Artifacts:
             )
         # The mark last: without it the rest would belong to no study.
         try:
-            (self.folder / _MARK).unlink(missing_ok=True)
+            (self.folder / MARK).unlink(missing_ok=True)
             if self.folder.is_dir() and not any(self._entries()):
                 self.folder.rmdir()
         except OSError as error:
@@ -241,6 +242,11 @@ class Artifacts:
         return Path(f"{self.folder}/{_CHECKPOINTS}/{number}.{kind}")
 
     @property
+    def place(self) -> Path | str:
+        """Where the study's files lie: a folder, or a URL."""
+        return self.folder
+
+    @property
     def owner(self) -> str | None:
         """Which database the mark names; None where there is no mark."""
         found = self._mark().get("database")
@@ -268,7 +274,7 @@ class Artifacts:
             )
         if any(not name.startswith(_WRITING) for name in names):
             raise StoreError(
-                f"{self.folder}: {_MARK}, which says whose files it holds, is missing, damaged or "
+                f"{self.folder}: {MARK}, which says whose files it holds, is missing, damaged or "
                 "unreadable; put it back, or move the folder away"
             )
 
@@ -280,7 +286,7 @@ class Artifacts:
         draft.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
         # Once in a study's life; without it the models could not be attributed to a study.
         durable.sync(draft)
-        draft.replace(self.folder / _MARK)
+        draft.replace(self.folder / MARK)
 
     def take_over(self, older: Path, params: dict[int, Any]) -> None:
         """Move models here that were kept before studies had identities; killed half-way, it may be repeated.
@@ -311,7 +317,7 @@ class Artifacts:
             older.rmdir()
 
     def _make(self, folder: Path) -> None:
-        if not (self.folder / _MARK).exists():
+        if not (self.folder / MARK).exists():
             if self.synced:
                 durable.make(self.folder)
             self.mark()
@@ -371,7 +377,7 @@ def study_folder_of(path: Path) -> Path | None:
 
 def _mark_of(folder: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / _MARK).read_text(encoding="utf-8"))
+        found = json.loads((folder / MARK).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}

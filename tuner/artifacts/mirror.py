@@ -38,6 +38,11 @@ class CarriedFile:
     since: int = 0
 
 
+def files_in(files: Artifacts, folder: Path) -> Artifacts:
+    """The same files in a folder of another machine, and nowhere else."""
+    return Artifacts(folder, files.identity, files.study, files.database, files.synced)
+
+
 def carried(files: Artifacts, numbers: Collection[int]) -> list[CarriedFile]:
     """The checkpoints of trials, as far as there are any."""
     found = []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from pathlib import Path
 from urllib.parse import quote
 
 _HINT_LENGTH = 32
@@ -38,3 +39,8 @@ def name_before_5(study: str) -> str | None:
     """What the folder was called before tables of version 5; None for a name that led elsewhere."""
     name = quote(study, safe=" ")
     return None if name in (".", "..") else name
+
+
+def root_of(place: Path | str) -> Path | str:
+    """The root of all studies' files in which that of a study is: a folder, or a URL."""
+    return place.parent if isinstance(place, Path) else place.rpartition("/")[0]

@@ -27,8 +27,8 @@ ModelsOption = Annotated[
     str | None,
     typer.Option(
         metavar="DIR",
-        help="The folder for the models of all studies. [default: where the study has them; for a new one "
-        "$TUNER_MODELS, else tuner_models beside the database]",
+        help="The folder, or the s3:// or gs:// URL, for the models of all studies. [default: where the "
+        "study has them; for a new one $TUNER_MODELS, else tuner_models beside the database]",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]

@@ -157,8 +157,8 @@ class TrainerSpec(Section):
     keep: int = Field(5, ge=1, description="how many of the best models are kept")
     models: str | None = Field(
         None,
-        description="the folder for all studies' models and checkpoints, seen from the database's own; "
-        "`TUNER_MODELS` or tuner_models where it is left out",
+        description="the folder for all studies' models and checkpoints, seen from the database's own, or "
+        "an object store's URL for models; `TUNER_MODELS` or tuner_models where it is left out",
     )
     restarts: int = Field(2, ge=0, description="how often a trial goes on after its worker died")
     checkpoint_seconds: float = Field(

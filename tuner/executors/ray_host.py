@@ -76,7 +76,7 @@ class WorkerHost:
         self._outbox: mirror.Outbox | None = None
         if token is None or not mirror.is_shared(*token):
             folder_here = str(self._scratch())
-            here = Artifacts(Path(folder_here), files.identity, files.study, files.database)
+            here = mirror.files_in(files, Path(folder_here))
             here.mark()
             self._outbox = mirror.Outbox(here)
         self._files = files if self._outbox is None else here

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import cloudpickle
 
+from tuner.artifacts import mirror
 from tuner.child_process import end_with_parent
 from tuner.core.events import Event
 from tuner.core.training import Failure
@@ -72,7 +73,7 @@ def serve(connection: int, payload: int, index: int, folder: str | None = None) 
         with mmap.mmap(payload, 0, access=mmap.ACCESS_READ) as memory:
             make, job, resources, artifacts = cloudpickle.loads(memory)
         if folder is not None:
-            artifacts = replace(artifacts, folder=Path(folder))
+            artifacts = mirror.files_in(artifacts, Path(folder))
         checkpoints = Checkpoints(artifacts)
         job = replace(job, resources=resources[index])
         worker = AheadWorker(open_batch(make(), job, make), job.spec, artifacts, checkpoints)

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, select
 
-from tuner.artifacts import Artifacts, folder_name, is_folder_name
+from tuner.artifacts import Artifacts, RemoteArtifacts, folder_name, is_folder_name, mark_at, root_of
 from tuner.errors import StoreError
 from tuner.store.connect import display_url, file_of
 from tuner.store.relocation import home_of
@@ -28,7 +28,7 @@ ROOT = "tuner_models"
 """The folder of the folders of all studies, where nothing says another one."""
 
 
-def first_place(url: URL, study: str, identity: str, given: Path | None) -> str:
+def first_place(url: URL, study: str, identity: str, given: Path | str | None) -> str:
     """Where the files of a new study go, as it is stored.
 
     Args:
@@ -37,7 +37,7 @@ def first_place(url: URL, study: str, identity: str, given: Path | None) -> str:
         identity: the study's.
         given: the root, where it was said.
     """
-    return stored(url, (given or default_root(url)) / folder_name(study, identity))
+    return stored(url, _below(given or default_root(url), folder_name(study, identity)))
 
 
 def default_root(url: URL) -> Path:
@@ -45,16 +45,16 @@ def default_root(url: URL) -> Path:
     return home_of(url) / ROOT
 
 
-def stored(url: URL, folder: Path) -> str:
-    """How the database stores a folder: from its own place where it is below that, else as it is."""
+def stored(url: URL, place: Path | str) -> str:
+    """How the database stores a place: a folder from its own where it is below that, else as it is."""
     home = home_of(url)
-    if file_of(url) is not None and folder.is_relative_to(home):
-        return folder.relative_to(home).as_posix()
-    return str(folder)
+    if isinstance(place, Path) and file_of(url) is not None and place.is_relative_to(home):
+        return place.relative_to(home).as_posix()
+    return str(place)
 
 
 def artifacts(
-    connection: Connection, study_id: int, given: Path | None, *, synced: bool = False
+    connection: Connection, study_id: int, given: Path | str | None, *, synced: bool = False
 ) -> Artifacts:
     """The files of a stored study, where they are.
 
@@ -67,21 +67,33 @@ def artifacts(
     Raises:
         StoreError: the stored path is not one that tuner makes; another program has stored it.
     """
-    name, identity, folder = stored_folder(connection, study_id)
-    if given is not None and (_is_folder(other := given / folder.name) or not _is_folder(folder)):
-        folder = other
-    return files_in(connection, name, identity, folder, synced=synced)
+    name, identity, place = stored_place(connection, study_id)
+    if given is not None and (other := _below(given, _leaf(place))) != place:
+        place = other if _is_there(other) or not _is_there(place) else place
+    return files_in(connection, name, identity, place, synced=synced)
 
 
 def files_in(
-    connection: Connection, name: str, identity: str, folder: Path, *, synced: bool = False
+    connection: Connection, name: str, identity: str, place: Path | str, *, synced: bool = False
 ) -> Artifacts:
-    """The files of a study in a folder."""
-    return Artifacts(folder, identity, name, _seen_from(folder, connection.engine.url), synced)
+    """The files of a study in a folder, or in an object store."""
+    url = connection.engine.url
+    if isinstance(place, Path):
+        return Artifacts(place, identity, name, _seen_from(place, url), synced)
+    here, database = default_root(url) / _leaf(place), str(file_of(url) or display_url(url))
+    return RemoteArtifacts(here, identity, name, database, synced, place)
 
 
-def stored_folder(connection: Connection, study_id: int) -> tuple[str, str, Path]:
-    """A study's name and identity, and the folder that is stored for its files.
+def _below(root: Path | str, leaf: str) -> Path | str:
+    return root / leaf if isinstance(root, Path) else f"{root}/{leaf}"
+
+
+def _leaf(place: Path | str) -> str:
+    return PurePosixPath(place).name
+
+
+def stored_place(connection: Connection, study_id: int) -> tuple[str, str, Path | str]:
+    """A study's name and identity, and the folder or the URL that is stored for its files.
 
     Raises:
         StoreError: see `artifacts`.
@@ -97,7 +109,7 @@ def stored_folder(connection: Connection, study_id: int) -> tuple[str, str, Path
             f"{display_url(url)}: study '{name}': {text[:200]!r}, stored as the folder of its models, is no "
             "folder that tuner makes, so nothing is read or removed there; restore a copy of the database"
         )
-    return name, identity, home_of(url) / text
+    return name, identity, text if "://" in text else home_of(url) / text
 
 
 def is_given(text: Any, identity: str) -> bool:
@@ -111,7 +123,7 @@ def is_given(text: Any, identity: str) -> bool:
 
 
 def owned(
-    connection: Connection, study_id: int, given: Path | None, *, is_said: bool, synced: bool = False
+    connection: Connection, study_id: int, given: Path | str | None, *, is_said: bool, synced: bool = False
 ) -> Artifacts:
     """The files of a study, which may be written and removed for this database and are marked so.
 
@@ -153,25 +165,26 @@ def owned(
     return files
 
 
-def moved(connection: Connection, study_id: int, now: Path, given: Path | None) -> list[str]:
+def moved(connection: Connection, study_id: int, now: Path | str, given: Path | str | None) -> list[str]:
     """Notes for a resumed study whose files are not where the store or the option says.
 
     Args:
         connection: to the database.
         study_id: the study's id.
-        now: the folder that it goes on with.
+        now: the folder or the URL that it goes on with.
         given: the root, where it was said.
     """
-    _, _, before = stored_folder(connection, study_id)
+    _, _, before = stored_place(connection, study_id)
     kept = tuner_trials.c.study_id == study_id, tuner_trials.c.model_path.is_not(None)
     has_models = connection.scalar(select(tuner_trials.c.number).where(*kept).limit(1)) is not None
-    if has_models and not _is_folder(now):
-        lost = f"models: those kept so far are not in {now.parent}"
-        return [f"{lost}; put {now.name} there, or say where it is: --models"]
+    root = root_of(now)
+    if has_models and not _is_there(now):
+        lost = f"models: those kept so far are not in {root}"
+        return [f"{lost}; put {_leaf(now)} there, or say where it is: --models"]
     if now != before:
-        return [f"models: in {now.parent} from now on, no longer in {before.parent}"]
-    if given is not None and given != now.parent:
-        return [f"models: stay in {now.parent}, where the study has them, not in {given}"]
+        return [f"models: in {root} from now on, no longer in {root_of(before)}"]
+    if given is not None and given != root:
+        return [f"models: stay in {root}, where the study has them, not in {given}"]
     return []
 
 
@@ -184,10 +197,10 @@ def is_same_database(url: URL, folder: Path, owner: str) -> bool:
     return theirs.is_file() and theirs.samefile(mine)
 
 
-def _is_folder(path: Path) -> bool:
-    """Whether there is a readable folder; an error is raised later, when it is used."""
+def _is_there(place: Path | str) -> bool:
+    """Whether there is a readable folder, or a study's mark; an error is raised later, when it is used."""
     try:
-        return path.is_dir()
+        return place.is_dir() if isinstance(place, Path) else bool(mark_at(place))
     except OSError:
         return False
 

@@ -140,7 +140,7 @@ class Database(DatabaseReads):
         spec: StudySpec,
         facts: Mapping[str, Any],
         *,
-        models: Path | None = None,
+        models: Path | str | None = None,
         command: str = "start",
         fingerprint: bytes | None = None,
         whole: Sequence[WholeTrial] = (),
@@ -228,8 +228,8 @@ class Database(DatabaseReads):
                 study_rows.keep_fingerprint(connection, study_id, fingerprint)
                 synced, is_said = spec.durability == "full", self._is_said
                 files = artifact_folders.owned(connection, study_id, root, is_said=is_said, synced=synced)
-                notes = artifact_folders.moved(connection, study_id, files.folder, root)
-                changed["models"] = artifact_folders.stored(self._engine.url, files.folder)
+                notes = artifact_folders.moved(connection, study_id, files.place, root)
+                changed["models"] = artifact_folders.stored(self._engine.url, files.place)
                 changed["updated_at"] = stamp(now())
                 connection.execute(tuner_studies.update().where(mine), changed)
                 trial_rows.cut_off(connection, study_id)
@@ -368,7 +368,7 @@ class Database(DatabaseReads):
     def _transaction(self) -> AbstractContextManager[Connection]:
         return self._reads.begin()
 
-    def _root_by(self, key: str | None) -> Path | None:
+    def _root_by(self, key: str | None) -> Path | str | None:
         """The folder for the models of all studies: asked for, a spec's key, or TUNER_MODELS."""
         if self._is_said or key is None:
             return self._root

@@ -211,8 +211,10 @@ def take_over(engine: Engine, *, moves: bool) -> None:
                 tuner_studies, tuner_studies.c.study_id == studies.c.study_id
             )
         ).all():
-            _, identity, folder = artifact_folders.stored_folder(connection, study_id)
+            _, identity, folder = artifact_folders.stored_place(connection, study_id)
             former = name_before_5(name)
+            if isinstance(folder, str):
+                continue  # Object stores came later.
             older = folder.with_name(former) if former is not None else folder
             if older == folder or older.is_symlink() or not older.is_dir():
                 continue

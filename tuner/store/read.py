@@ -89,7 +89,7 @@ def confirmations(connection: Connection, study_id: int) -> list[StoredConfirmat
     ]
 
 
-def confirmed(connection: Connection, study_id: int, root: Path | None) -> dict[str, Any] | None:
+def confirmed(connection: Connection, study_id: int, root: Path | str | None) -> dict[str, Any] | None:
     """The result of a study's last confirmation; None where it was never confirmed.
 
     Of its model's path only the trial's number is stored, or counts; the path follows from it.

@@ -42,7 +42,7 @@ _NO_EXTRAS: Mapping[str, float] = {}
 
 
 def records(
-    connection: Connection, study_id: int, root: Path | None, *, is_brief: bool = False
+    connection: Connection, study_id: int, root: Path | str | None, *, is_brief: bool = False
 ) -> list[TrialRecord]:
     """Every trial of a study in the order of numbers; of those not over, as far as they are.
 

@@ -321,7 +321,7 @@ def _orphans(connection: Connection) -> Iterator[Problem]:
     url, given = connection.engine.url, models_root()
     ids = connection.execute(select(tuner_studies.c.study_id, tuner_studies.c.identity)).all()
     known = {identity for _, identity in ids}
-    roots: set[Path] = {given or artifact_folders.default_root(url)}
+    roots = {given if isinstance(given, Path) else artifact_folders.default_root(url)}
     for study_id, _ in ids:
         with suppress(StoreError):
             roots.add(artifact_folders.artifacts(connection, study_id, given).folder.parent)

@@ -13,6 +13,18 @@ NODES = 3
 TRIES = 3
 
 
+def be_patient() -> None:
+    """Let Ray wait for longer in this process and those that it starts; a busy machine needs it."""
+    seconds = {
+        "raylet_start_wait_time_s": 120,
+        "gcs_rpc_server_connect_timeout_s": 60,
+        "py_gcs_connect_timeout_s": 120,
+        "gcs_server_request_timeout_seconds": 180,
+    }
+    for name, value in seconds.items():
+        os.environ.setdefault(f"RAY_{name}", str(value))
+
+
 def ports(count: int) -> list[int]:
     """Free ports of this machine."""
     with contextlib.ExitStack() as stack:
@@ -47,7 +59,7 @@ def running(**head: Any) -> Iterator[Any]:
         RuntimeError: it does not start; with the end of what its first node has said.
     """
     os.environ.update(RAY_USAGE_STATS_ENABLED="0", RAY_memory_monitor_refresh_ms="0")
-    os.environ.setdefault("RAY_raylet_start_wait_time_s", "120")
+    be_patient()
     from ray.cluster_utils import Cluster
 
     cluster: Any = None
