@@ -73,10 +73,10 @@ def add(
             do.lock.run(connection, [(study_id,)])
         do.add.run(connection, starts)
     # Until the end of the transaction nobody can add one: what is behind all others is ours.
-    found = connection.execute(_IDS, {"study": study_id, "after": after}).tuples().all()
+    found = connection.execute(_IDS, {"study": study_id, "after": after}).all()
     first = len(found) - len(starts)
-    others = [trial_id for _, trial_id in found[:first] if trial_id not in taken.values()]
-    ids: dict[int, int] = dict(found[first:]) | dict(taken)
+    others = [row.trial_id for row in found[:first] if row.trial_id not in taken.values()]
+    ids = {row.number: row.trial_id for row in found[first:]} | dict(taken)
     states = [t.state if isinstance(t, TrialRecord) else TrialState.RUNNING for t, _ in new]
     rows = [
         (
