@@ -11,9 +11,10 @@ ended, and an epoch that is trained twice.
 
 Of Lightning, Keras and transformers the peer is optuna-integration's callback (of transformers one by hand,
 as there is none), and overhead is what an epoch takes longer than in the script without a tuner, the
-beginnings of trials included. They also race: two processes, each side's TPE and its successive halving,
-which pauses trials in tuner and ends them in Optuna, and the time from the start of the processes until a
-value is reached that both reach. Needs `optuna-integration` beside the frameworks.
+beginnings of trials included. They also race: two processes, the same random configurations in the same
+order, each side's successive halving, which pauses trials in tuner and ends them in Optuna, and the time from
+the start of the processes until a value is reached that both reach. Needs `optuna-integration` beside the
+frameworks.
 
 Run: python -m benchmarks.loops [--trials N] [--epochs N] [--kills N] [--races N] [--only WORD] [--quick]
 """
@@ -241,18 +242,27 @@ TOLD = lambda value: open(os.environ["TOLD"], "a").write(f"{time.time()} {value}
 """
 
 
+def configuration(lots: random.Random) -> dict[str, float]:
+    """One of the space that the scripts of frameworks have."""
+    rate, width, decay = lots.uniform(-4, 0), round(2 ** lots.uniform(2, 7)), lots.uniform(-6, -1)
+    return {"rate": 10**rate, "width": width, "decay": 10**decay}
+
+
 class Framework:
     """One of the three scripts of a framework in a folder of its own."""
 
-    def __init__(self, text: str, folder: Path, trials: int, epochs: int, *, races: bool = False) -> None:
+    def __init__(self, text: str, folder: Path, trials: int, epochs: int, race: int | None = None) -> None:
+        races = race is not None
+        lots = random.Random(race)
+        first = [configuration(lots) for _ in range(trials)] if races else []
         settings = {
             "trainer.epochs": epochs, "trainer.workers": 2 if races else 1, "confirm.auto": False,
-            "search.sampler": "tpe" if races else "random", "search.pruner": "asha" if races else "none",
+            "search.sampler": "random", "search.pruner": "asha" if races else "none",
         }  # fmt: skip
         halving = "optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)"
         names = {
             "TRIALS": str(trials), "EPOCHS": str(epochs), "SETTINGS": str(settings),
-            "SAMPLER": f"optuna.samplers.{'TPE' if races else 'Random'}Sampler()",
+            "FIRST": str(first), "SAMPLER": "optuna.samplers.RandomSampler()",
             "PRUNER": halving if races else "optuna.pruners.NopPruner()",
         }  # fmt: skip
         # Two processes of Optuna's share a study, tuner has its own.
@@ -262,6 +272,7 @@ class Framework:
         folder.mkdir()
         (folder / "driver.py").write_text(_TELL + (QUIET if "optuna" in text else "") + text)
         self.folder, self.told_in, self.begun = folder, folder / "told", list[float]()
+        self.first = first
 
     def told(self) -> Told:
         """What its epochs have told, in the order of time."""
@@ -273,7 +284,8 @@ class Framework:
         own = environment() | {"TOLD": str(self.told_in)}
         with (self.folder / "log").open("ab") as log:
             if self.drivers > 1:  # two that make the database at the same instant would fail
-                code = "import optuna; optuna.create_study(storage='sqlite:///optuna.db', study_name='s')"
+                code = "import optuna; s = optuna.create_study(storage='sqlite:///optuna.db', study_name='s')"
+                code += f"; [s.enqueue_trial(each) for each in {self.first}]"
                 subprocess.run([sys.executable, "-c", code], cwd=self.folder, stderr=log, check=True)
             begun = time.time()
             self.begun.append(begun)
@@ -303,11 +315,11 @@ class Framework:
         return 1e3 * statistics.fmean(between)
 
 
-def raced(mine: str, peers: str, folder: Path, trials: int, epochs: int) -> tuple[float, float]:
+def raced(mine: str, peers: str, folder: Path, trials: int, epochs: int, race: int) -> tuple[float, float]:
     """The seconds in which each side reaches what the worse one reaches."""
     found: list[Told] = []
     for name, text in (("mine", mine), ("peers", peers)):
-        side = Framework(text, folder / name, trials, epochs, races=True)
+        side = Framework(text, folder / name, trials, epochs, race)
         begun = side.run()
         found.append([(moment - begun, value) for moment, value in side.told()])
     target = max(min(value for _, value in told) for told in found)
@@ -333,7 +345,7 @@ def frameworks(options: argparse.Namespace, trials: int, epochs: int, kills: int
             for race in range(races):
                 folder = Path(place) / f"race {race}"
                 folder.mkdir()
-                times.append(raced(texts[1], texts[2], folder, 3 * trials, epochs))
+                times.append(raced(texts[1], texts[2], folder, 3 * trials, epochs, race))
             for place_of, label in enumerate(("tuner", "Optuna"), start=1):
                 text, lost, twice, paces = texts[place_of], 0, 0, []
                 for kill in range(max(1, kills)):

@@ -1,7 +1,7 @@
 """One training script for each framework: as it is, with tuner's callback, with that of optuna-integration.
 
-TRIALS, EPOCHS, SETTINGS, SAMPLER, PRUNER and TOLD are filled in; TOLD is called once an epoch with the
-validation loss.
+TRIALS, EPOCHS, FIRST, SETTINGS, SAMPLER, PRUNER and TOLD are filled in; FIRST are the configurations to
+begin with, TOLD is called once an epoch with the validation loss.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ quiet |= {{"enable_model_summary": False, "num_sanity_val_steps": 0}}
 
 
 class Net(L.LightningModule):
-    def __init__(self, rate):
+    def __init__(self, rate, width, decay):
         super().__init__()
-        self.net = nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
-        self.rate = rate
+        self.net = nn.Sequential(nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 10))
+        self.rate, self.decay = rate, decay
 
     def loss(self, batch, name):
         loss = nn.functional.cross_entropy(self.net(batch[0]), batch[1])
@@ -38,7 +38,7 @@ class Net(L.LightningModule):
         TOLD(float(self.loss(batch, "val_loss")))
 
     def configure_optimizers(self):
-        return torch.optim.SGD(self.parameters(), self.rate)
+        return torch.optim.SGD(self.parameters(), self.rate, weight_decay=self.decay)
 
 
 {train}
@@ -62,10 +62,10 @@ told = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: TOLD(logs
 
 
 {train}
-    layers = [keras.Input((64,)), keras.layers.Dense(32, "relu"), keras.layers.Dense(10)]
+    layers = [keras.Input((64,)), keras.layers.Dense(width, "relu"), keras.layers.Dense(10)]
     model = keras.Sequential(layers)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.SGD(rate), loss)
+    model.compile(keras.optimizers.SGD(rate, weight_decay=decay), loss)
 {fit}
 """
 _TRANSFORMERS = """\
@@ -75,7 +75,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from transformers import Trainer, TrainerCallback, TrainingArguments
 {imports}
 torch.set_num_threads(1)
-size = {{"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}}
+size = {{"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}}
 quiet = {{"use_cpu": True, "disable_tqdm": True, "report_to": [], "logging_strategy": "no"}}
 tokens = np.random.default_rng(0).integers(2, 8, size=(640, 12))
 labels = ((tokens == 3).sum(1) > (tokens == 4).sum(1)).astype(int)
@@ -88,43 +88,53 @@ class Told(TrainerCallback):
 
 
 {train}
-    config = BertConfig(vocab_size=8, max_position_embeddings=12, num_labels=2, **size)
+    config = BertConfig(vocab_size=8, max_position_embeddings=12, intermediate_size=width, **size)
     model = BertForSequenceClassification(config)
 {fit}
 """
-_PLAIN = """def train(rate):"""
+_PLAIN = """def train(rate, width, decay):"""
 _ALONE = """
 
 for _ in range(TRIALS):
-    train(0.01)"""
+    train(0.01, 32, 0.0)"""
 _TUNER = """def train(params, context):
-    rate = params["rate"]"""
+    rate, width, decay = (params[name] for name in ("rate", "width", "decay"))"""
 _START = """
 
 if __name__ == "__main__":
-    space = {"rate": tuner.Float(low=0.0001, high=1.0, log=True)}
-    tuner.start(trainer=train, space=space, trials=TRIALS, name="s", exists="resume", settings=SETTINGS)"""
+    space = {
+        "rate": tuner.Float(low=1e-4, high=1.0, log=True),
+        "width": tuner.Int(low=4, high=128, log=True),
+        "decay": tuner.Float(low=1e-6, high=0.1, log=True),
+    }
+    own = {"first": FIRST, "settings": SETTINGS}
+    tuner.start(trainer=train, space=space, trials=TRIALS, name="s", exists="resume", **own)"""
 _OPTUNA = """def train(trial):
-    rate = trial.suggest_float("rate", 0.0001, 1.0, log=True)"""
+    rate = trial.suggest_float("rate", 1e-4, 1.0, log=True)
+    width = trial.suggest_int("width", 4, 128, log=True)
+    decay = trial.suggest_float("decay", 1e-6, 0.1, log=True)"""
 _OPTIMIZE = """
 
 study = optuna.create_study(
     storage="sqlite:///optuna.db", study_name="s", load_if_exists=True, sampler=SAMPLER, pruner=PRUNER
 )
-enough = optuna.study.MaxTrialsCallback(TRIALS, states=None)
-if len(study.trials) < TRIALS:
+begun = [state for state in optuna.trial.TrialState if state.name != "WAITING"]
+enough = optuna.study.MaxTrialsCallback(TRIALS, states=begun)
+if len(study.get_trials(states=begun)) < TRIALS:
     study.optimize(train, callbacks=[enough])"""
 
 _LIGHTNING_FIT = """\
     trainer = L.Trainer(max_epochs=EPOCHS, accelerator="cpu", {callbacks}**quiet)
-    trainer.fit(Net(rate), *loaders{checkpoint})"""
+    trainer.fit(Net(rate, width, decay), *loaders{checkpoint})"""
 _KERAS_FIT = """\
     model.fit(x[:1297], y[:1297], epochs=EPOCHS, callbacks=[told{callback}], **split)"""
 _BERT_FIT = """\
-    args = TrainingArguments({folder}, num_train_epochs=EPOCHS, learning_rate=rate, {plan}, **quiet)
+    plan = {{"num_train_epochs": EPOCHS, "learning_rate": rate, "weight_decay": decay, {plan}}}
+    args = TrainingArguments({folder}, **plan, **quiet)
     callbacks = [Told(){callback}]
     trainer = Trainer(model, args, train_dataset=rows[:512], eval_dataset=rows[512:], callbacks=callbacks)
     trainer.train({checkpoint})"""
+_BERT_JUDGES = '"eval_strategy": "epoch", "save_strategy": "no"'
 _BERT_PRUNES = """class Pruned(TrainerCallback):
     def __init__(self, trial):
         self.trial = trial
@@ -188,7 +198,7 @@ SCRIPTS: dict[str, tuple[str, str, str]] = {
             _TRANSFORMERS,
             _PLAIN,
             _BERT_FIT.format(
-                folder='"out"', plan='eval_strategy="epoch", save_strategy="no"', callback="", checkpoint=""
+                folder='"out"', plan=_BERT_JUDGES, callback="", checkpoint=""
             ),
             _ALONE,
         ),
@@ -198,7 +208,7 @@ SCRIPTS: dict[str, tuple[str, str, str]] = {
             "    report = TransformersReport(context)\n"
             + _BERT_FIT.format(
                 folder="context.folder",
-                plan='eval_strategy="epoch", save_strategy="epoch", save_total_limit=1',
+                plan='"eval_strategy": "epoch", "save_strategy": "epoch", "save_total_limit": 1',
                 callback=", report",
                 checkpoint="resume_from_checkpoint=report.checkpoint()",
             ),
@@ -209,7 +219,7 @@ SCRIPTS: dict[str, tuple[str, str, str]] = {
             _TRANSFORMERS,
             _BERT_PRUNES + _OPTUNA,
             _BERT_FIT.format(
-                folder='"out"', plan='eval_strategy="epoch", save_strategy="no"', callback=", Pruned(trial)",
+                folder='"out"', plan=_BERT_JUDGES, callback=", Pruned(trial)",
                 checkpoint="",
             )
             + '\n    return min(each.get("eval_loss", 9.0) for each in trainer.state.log_history)',
