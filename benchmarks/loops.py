@@ -242,6 +242,10 @@ TOLD = lambda value: open(os.environ["TOLD"], "a").write(f"{time.time()} {value}
 """
 
 
+DEFAULT = {"rate": 0.01, "width": 32, "decay": 1e-4}
+"""What tuner begins with, and so its peer."""
+
+
 def configuration(lots: random.Random) -> dict[str, float]:
     """One of the space that the scripts of frameworks have."""
     rate, width, decay = lots.uniform(-4, 0), round(2 ** lots.uniform(2, 7)), lots.uniform(-6, -1)
@@ -254,7 +258,7 @@ class Framework:
     def __init__(self, text: str, folder: Path, trials: int, epochs: int, race: int | None = None) -> None:
         races = race is not None
         lots = random.Random(race)
-        first = [configuration(lots) for _ in range(trials)] if races else []
+        first = [configuration(lots) for _ in range(trials - 1)] if races else []
         settings = {
             "trainer.epochs": epochs, "trainer.workers": 2 if races else 1, "confirm.auto": False,
             "search.sampler": "random", "search.pruner": "asha" if races else "none",
@@ -285,7 +289,7 @@ class Framework:
         with (self.folder / "log").open("ab") as log:
             if self.drivers > 1:  # two that make the database at the same instant would fail
                 code = "import optuna; s = optuna.create_study(storage='sqlite:///optuna.db', study_name='s')"
-                code += f"; [s.enqueue_trial(each) for each in {self.first}]"
+                code += f"; [s.enqueue_trial(each) for each in {[DEFAULT, *self.first]}]"
                 subprocess.run([sys.executable, "-c", code], cwd=self.folder, stderr=log, check=True)
             begun = time.time()
             self.begun.append(begun)

@@ -103,9 +103,9 @@ _START = """
 
 if __name__ == "__main__":
     space = {
-        "rate": tuner.Float(low=1e-4, high=1.0, log=True),
-        "width": tuner.Int(low=4, high=128, log=True),
-        "decay": tuner.Float(low=1e-6, high=0.1, log=True),
+        "rate": tuner.Float(low=1e-4, high=1.0, default=0.01, log=True),
+        "width": tuner.Int(low=4, high=128, default=32, log=True),
+        "decay": tuner.Float(low=1e-6, high=0.1, default=1e-4, log=True),
     }
     own = {"first": FIRST, "settings": SETTINGS}
     tuner.start(trainer=train, space=space, trials=TRIALS, name="s", exists="resume", **own)"""
