@@ -34,6 +34,8 @@ NARROW = {"type": "int", "low": 4, "high": 12}
 ALIKE = {"constant", "plateau"}
 """What cannot be told apart in so few epochs: a rate does not fall before its patience is over."""
 
+Curve = list[tuple[float, ...]]
+
 
 def studies() -> Iterator[Any]:
     """Every shipped study, and one that searches all shipped spaces at once."""
@@ -105,17 +107,23 @@ def check(batch: TrialBatch, space: SearchSpace) -> None:
     sampled = OptunaSearcher(space, SearchSpec(sampler="random", presets=False), Objective()).ask(2)
     choices = [(name, parameter) for name, parameter in space if isinstance(parameter, Choice)]
     assert choices
+    known: dict[str, Curve] = {}  # what a parameter is anyway need not be trained again for each of them
+
+    def curve_of(params: Params) -> Curve:
+        key = repr(sorted(params.items()))
+        if key not in known:
+            known[key] = curve(batch, params)
+        return known[key]
+
     for number, base in enumerate([{}, sampled[1].params]):
         for name, parameter in choices:
-            curves = {
-                value: curve(batch, space.defaults({**base, name: value})) for value in parameter.choices
-            }
+            curves = {value: curve_of(space.defaults({**base, name: value})) for value in parameter.choices}
             for one, other in itertools.combinations(curves, 2):
                 if {one, other} != ALIKE:
                     assert curves[one] != curves[other], f"{name}: {one} and {other}, trial {number}"
 
 
-def curve(batch: TrialBatch, params: Params) -> list[tuple[float, ...]]:
+def curve(batch: TrialBatch, params: Params) -> Curve:
     """What two epochs came to, to the last bit; where it is the same, the weights are."""
     batch.place(0, Trial(0, params, 0))
     readings = [batch.advance()[0] for _ in range(EPOCHS)]
