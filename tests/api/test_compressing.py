@@ -13,6 +13,8 @@ import tuner
 from tuner import SpecError, Study, StudyExists, TrialError
 from tuner.api import standalone
 from tuner.api.compressing import compression
+from tuner.core.space import Float
+from tuner.core.trial import Origin
 from tuner.judging.sentences import sentences
 
 SPEC: dict[str, Any] = {
@@ -64,7 +66,9 @@ def test_compression_is_a_study_from_the_searchs_own_model_on_the_same_rows(plac
         if view.reading
     }
     assert sizes[3] < sizes[0]
-    assert study.trial(1).params["quantization"] == "int8"
+    given = [record.params for record in study.records if record.origin is Origin.GIVEN]
+    assert given[0]["quantization"] == "int8"
+    assert given[1]["pruned"] == 0.5
 
 
 def test_margin_is_tested_on_the_locked_rows_and_told(place: str) -> None:
@@ -115,13 +119,25 @@ def test_compressed_model_is_compressed_from_what_is_left_of_it(place: str) -> N
     study = compressed(place)
     spec = compression(study, "again", {"loss": 0.01}, {"size_bytes": 500})
     view = study.trial(study.recommended.number)
-    left = round(16 * (1 - view.params["pruned"]))
-    assert spec.space.fixed["width"] == left
-    assert "pruned" not in spec.space.fixed
+    shares = spec.space.parameters["pruned"]
+    assert isinstance(shares, Float)
+    assert shares.default == shares.low == view.params["pruned"]
+    assert spec.space.fixed["width"] == 16
+    assert "pruned_first" not in spec.space.parameters, "one layer has one share"
     assert spec.objective.at_most["size_bytes[onnx]"] == 500
     assert view.reading is not None
     assert spec.objective.at_most["val_loss"] > view.reading.val_loss
     assert spec.confirm.lose_at_most == {"loss": 0.01}
+
+
+def test_first_of_several_layers_has_a_share_of_its_own(tmp_path: Path, data: Any) -> None:
+    url = f"sqlite:///{tmp_path / 'tuner.db'}"
+    two = {"space.fixed": {"width": 16, "depth": 2}, "budget.trials": 1}
+    tuner.start(SPEC, data=data, settings=two, storage=url, progress=False)
+    study = tuner.compress("made", data=data, trials=4, confirm=False, storage=url, progress=False)
+    shares = [(r.params["pruned"], r.params["pruned_first"]) for r in study.records]
+    assert (0.5, 0.5) in shares
+    assert any(one != other for one, other in shares)
 
 
 @pytest.mark.parametrize(

@@ -69,8 +69,7 @@ def weighed(kind: LossKind) -> RowTargets:
 def recipe(number: int = 0, **given: Any) -> RowRecipe:
     streams = ("order", "dropout", "noise", "mixup", "augmentation")
     settings: dict[str, Any] = {
-        "width": 9,
-        "depth": 2,
+        "widths": (9, 17),
         "batch": 16,
         "rate": lambda step, steps: 0.02 * (1 - step / steps),
         "rule": RULES["adam"],
@@ -83,8 +82,7 @@ def varied(number: int) -> RowRecipe:
     """A recipe that differs from that of other numbers in shape, batch size and everything else."""
     return recipe(
         number,
-        width=(4, 9, 17, 24)[number % 4],
-        depth=(2, 1, 3)[number % 3],
+        widths=(9, 17, 4, 24)[number % 3 : number % 3 + (2, 1, 3)[number % 3]],
         layer_norm=number % 2 == 1,
         batch=(16, 7, None, 32)[number % 4],
         rule=list(RULES.values())[number % 6],
@@ -101,7 +99,7 @@ def varied(number: int) -> RowRecipe:
 
 
 def first_weights(recipe: RowRecipe, seed: int = 0) -> dict[str, Floats]:
-    layout = Layout(FEATURES, recipe.width, recipe.depth, CLASSES, recipe.layer_norm, recipe.tables)
+    layout = Layout(FEATURES, recipe.widths, CLASSES, recipe.layer_norm, recipe.tables)
     generator = np.random.default_rng(seed)
     shapes = {
         name: array.shape for name, array in layout.unpack(np.zeros(layout.parameters, np.float32)).items()

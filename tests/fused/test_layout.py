@@ -27,8 +27,7 @@ from tuner.fused.layout import (
 LAYOUTS = st.builds(
     Layout,
     inputs=st.integers(1, 40),
-    width=st.integers(1, 300),
-    depth=st.integers(0, 4),
+    widths=st.lists(st.integers(1, 300), max_size=4).map(tuple),
     outputs=st.integers(1, 20),
     layer_norm=st.booleans(),
 )
@@ -55,10 +54,10 @@ def test_parameters_do_not_overlap_and_the_rest_is_zero(layout: Layout) -> None:
 def test_matrices_are_named_and_shaped_as_in_torch(layout: Layout) -> None:
     state = layout.unpack(np.zeros(layout.parameters, np.float32))
     sizes = layout.sizes
-    assert [state[f"{i}.weight"].shape for i in range(layout.depth + 1)] == [
+    assert [state[f"{i}.weight"].shape for i in range(len(layout.widths) + 1)] == [
         (fan_out, fan_in) for fan_in, fan_out in pairwise(sizes)
     ]
-    assert ("0.scale" in state) == (layout.layer_norm and layout.depth > 0)
+    assert ("0.scale" in state) == (layout.layer_norm and len(layout.widths) > 0)
 
 
 @given(LAYOUTS)

@@ -121,7 +121,7 @@ def test_diverging_row_is_a_value_and_leaves_its_neighbours_and_successors_alone
     alone: dict[int, list[tuple[Any, ...]]],
 ) -> None:
     rows = Rows(EPOCHS)
-    mad = recipe(width=varied(1).width, depth=varied(1).depth, layer_norm=True, rate=lambda *_: 1e30, l2=1.0)
+    mad = recipe(widths=varied(1).widths, layer_norm=True, rate=lambda *_: 1e30, l2=1.0)
     place(rows, 0, varied(0))
     place(rows, 1, mad)
     place(rows, 2, varied(1))
@@ -139,18 +139,18 @@ def test_diverging_row_is_a_value_and_leaves_its_neighbours_and_successors_alone
 def test_clipped_row_that_diverged_leaves_nothing_behind_in_the_padding() -> None:
     rows = Rows(EPOCHS)
     # So wide that matrices are padded beyond their last vector of columns.
-    place(rows, 0, recipe(width=128, rate=lambda *_: 1e30, l2=1.0, clip_norm=1.0))
+    place(rows, 0, recipe(widths=(128, 128), rate=lambda *_: 1e30, l2=1.0, clip_norm=1.0))
     assert not math.isfinite(rows.advance()[0].train_loss)
     del rows[0]
-    place(rows, 0, recipe(width=128))
-    assert bits(rows.advance()[0]) == bits(trained(recipe(width=128), EPOCHS)[0])
+    place(rows, 0, recipe(widths=(128, 128)))
+    assert bits(rows.advance()[0]) == bits(trained(recipe(widths=(128, 128)), EPOCHS)[0])
 
 
 def test_losses_are_those_of_the_outputs() -> None:
     targets = RowTargets.of(LossKind.MSE, 1, *(np.arange(n)[:, None] / n for n in (TRAIN, HELD, HELD)))
     rows = Rows(1)
     given = recipe()
-    layout = Layout(FEATURES, given.width, given.depth, 1, False)
+    layout = Layout(FEATURES, given.widths, 1, False)
     start = {
         n: np.full_like(a, 0.1) for n, a in layout.unpack(np.zeros(layout.parameters, np.float32)).items()
     }
@@ -198,7 +198,7 @@ def test_dropout_drops_its_share_of_units_anew_in_every_step() -> None:
     masks = []
     for seed in (1, 2):
         rows = Rows(1)
-        given = recipe(seed, width=width, depth=1, dropout=share, batch=1, rate=lambda *_: 0.0)
+        given = recipe(seed, widths=(width,), dropout=share, batch=1, rate=lambda *_: 0.0)
         start = first_weights_of_ones(width)
         rows[0] = FusedRow(given, targets, RowInputs.of(x, x, x), 1, start)
         # The norm of the gradient of a step is a function of how many units were kept.

@@ -12,7 +12,7 @@ from tuner.fused import RowRecipe, UpdateRule, adagrad, adam, momentum, rmsprop,
 from tuner.fused.recipe import coefficients
 from tuner.fused.universal import UniversalUpdate
 
-BARE = RowRecipe(width=1, depth=1, rate=lambda step, steps: 0.1, rule=sgd(), seed=lambda name: 0)
+BARE = RowRecipe(widths=(1,), rate=lambda step, steps: 0.1, rule=sgd(), seed=lambda name: 0)
 SIZE, STEPS = 7, 6
 
 OPTIMIZERS: dict[str, tuple[UpdateRule, Callable[..., torch.optim.Optimizer]]] = {

@@ -13,6 +13,7 @@ from tuner.api.run import start
 from tuner.api.watching import Progress
 from tuner.api.workbench import load
 from tuner.core.ports import Observer
+from tuner.core.space import Float
 from tuner.core.space.section import parse_space
 from tuner.core.spec import StudySpec
 from tuner.errors import SpecError, StudyLocked, TrialError, near
@@ -21,7 +22,7 @@ from tuner.judging.measures import scale_of
 from tuner.results import Study, TrialView
 from tuner.trainers.model import describe
 from tuner.trainers.torch.recipe import TAUGHT, Recipe
-from tuner.trainers.torch.shipped import SHIPPED
+from tuner.trainers.torch.shipped import PRUNED, SHIPPED
 
 MARGIN, SHARE = 0.005, 0.01
 """What may be lost where nothing is said: of a score up to 1, and as a share of one that is an error."""
@@ -106,16 +107,20 @@ def compression(
     model = describe(view.folder)["network"]
     is_pruned = model in SHIPPED and "pruned" in SHIPPED[model].settings
     space = parse_space(content.read(content.find("space", "compression")), "compression")
-    if not is_pruned:
-        space = {key: each for key, each in space.items() if key not in ("pruned", "from_scratch")}
+    left_out: tuple[str, ...] = PRUNED[1:] if recipe.depth < 2 else ()  # one layer has one share
+    left_out = left_out if is_pruned else (*PRUNED, "from_scratch")
+    space = {key: each for key, each in space.items() if key not in left_out}
+    for key, had in zip(PRUNED, (recipe.pruned, recipe.first_share), strict=True):
+        if key in space:
+            # What was compressed before is compressed from what is left of it.
+            high = 1 - (1 - had) * (1 - space[key]["high"])
+            space[key] = {**space[key], "low": had, "default": had, "high": high}
     rate = recipe.learning_rate
     space["learning_rate"] = {
         "type": "float", "low": rate / 30, "high": rate * 3, "default": rate / 3, "log": True,
         "doc": "the peak learning rate; the kept model was trained with three times its default",
     }  # fmt: skip
     fixed = {key: value for key, value in params.items() if key not in (*TAUGHT, *space)}
-    # What was compressed before is compressed from what is left of it.
-    fixed |= {key: getattr(recipe, key) for key in ("width", "dense_units") if key in fixed and is_pruned}
     metric = spec.primary_objective().metric
     kept, constraints = _limits(study, view, lose_at_most)
     further = {f"{each}[onnx]": "minimize" for each in COSTS}
@@ -221,9 +226,16 @@ def _costs(at_most: Mapping[str, float]) -> dict[str, float]:
 def _first(spec: StudySpec) -> list[dict[str, Any]]:
     """Configurations that are tried right after the default."""
     space = spec.space.parameters
-    wanted: list[dict[str, Any]] = [
-        {"quantization": "int8"},
-        *({"pruned": share, "quantization": kind} for share in (0.5, 0.75) for kind in ("none", "int8")),
-        {"pruned": 0.75, "distil_weight": 0.5},
+    less = [
+        {
+            key: one.default + share * (1 - one.default)
+            for key, one in space.items()
+            if key in PRUNED and isinstance(one, Float)
+        }
+        for share in (0.5, 0.75)
     ]
-    return [each for each in wanted if each.keys() <= space.keys()]
+    wanted: list[dict[str, Any]] = [{"quantization": "int8"}]
+    if all(less):
+        wanted += [{**each, "quantization": kind} for each in less for kind in ("none", "int8")]
+        wanted.append({**less[1], "distil_weight": 0.5})
+    return wanted

@@ -63,20 +63,20 @@ _LINE = 16
 
 @dataclass(frozen=True)
 class Layout:
-    """`depth` hidden layers of `width` units between inputs and outputs.
+    """Hidden layers between inputs and outputs.
 
     Matrices are stored as (fan_in, fan_out), the transpose of `torch.nn.Linear`'s.
 
     Attributes:
         inputs: numbers of a sample, codes of categories apart.
+        widths: units of each hidden layer.
         tables: how many categories, and how many numbers each becomes, for each code that comes behind them.
         batch_norm: batch normalization before that of layers.
         chunk: samples that go through the network at once, see `CHUNK`.
     """
 
     inputs: int
-    width: int
-    depth: int
+    widths: tuple[int, ...]
     outputs: int
     layer_norm: bool
     tables: tuple[tuple[int, int], ...] = ()
@@ -87,7 +87,7 @@ class Layout:
     def sizes(self) -> tuple[int, ...]:
         """Units of every layer, the inputs first."""
         embedded = sum(size for _, size in self.tables)
-        return (self.inputs + embedded, *[self.width] * self.depth, self.outputs)
+        return (self.inputs + embedded, *self.widths, self.outputs)
 
     @property
     def input_stride(self) -> int:
@@ -198,7 +198,9 @@ def _allocated(layout: Layout) -> tuple[NDArray[np.int64], int, int, NDArray[np.
         column += size
     rows: list[list[int]] = []
     for index, (fan_in, fan_out) in enumerate(pairwise(layout.sizes)):
-        norm, batch_norm = (each and index < layout.depth for each in (layout.layer_norm, layout.batch_norm))
+        norm, batch_norm = (
+            each and index < len(layout.widths) for each in (layout.layer_norm, layout.batch_norm)
+        )
         columns, in_rows = _round_up(fan_out, LANES), _round_up(fan_in, LANES)
         stride = _stride(columns)
         before = rows[-1][STRIDE] if rows else 0

@@ -101,8 +101,7 @@ class RowRecipe:
     ``g += l2 p``, ``p *= 1 - rate weight_decay``, the rule and the clipping of p.
 
     Attributes:
-        width: units of a hidden layer.
-        depth: hidden layers.
+        widths: units of each hidden layer.
         layer_norm: layer normalization before each activation.
         batch_norm: batch normalization before that.
         activation: the nonlinearity.
@@ -124,8 +123,7 @@ class RowRecipe:
             "augmentation", which draws the partners of mixup.
     """
 
-    width: int
-    depth: int
+    widths: tuple[int, ...]
     layer_norm: bool = False
     batch_norm: bool = False
     activation: Activation = Activation.RELU

@@ -241,7 +241,7 @@ class FusedRow:
             # A last sample that is left over joins the batch before it: alone it has no variance.
             joins = samples % self._size == 1 < self.steps
             self.steps, chunk = self.steps - joins, max(CHUNK, -(-(self._size + joins) // ROWS) * ROWS)
-        shape = (recipe.width, recipe.depth, targets.outputs, recipe.layer_norm, recipe.tables)
+        shape = (recipe.widths, targets.outputs, recipe.layer_norm, recipe.tables)
         self.layout = Layout(inputs.features, *shape, recipe.batch_norm, chunk)
         self._all_steps = epochs * self.steps
         self._lesson = chunk * int(self.layout.table[-1, STRIDE]) if recipe.distil_weight else 0

@@ -71,7 +71,7 @@ def test_its_tensors_are_those_of_the_module_and_of_a_row(params: Params, kind: 
     assert {name: each.shape for name, each in found.items()} == {n: tuple(t.shape) for n, t in state.items()}
     tables = tuple(table for layer in network for table in layer.tables)
     features = int(np.prod(of.input_shape)) - len(tables)
-    shape = (features, recipe.width, recipe.depth, of.outputs, recipe.layer_norm, tables, recipe.batch_norm)
+    shape = (features, recipe.widths, of.outputs, recipe.layer_norm, tables, recipe.batch_norm)
     row = Layout(*shape)
     shapes = {name: array.shape for name, array in row.unpack(np.zeros(row.parameters, np.float32)).items()}
     kept = {each.row_name: each.shape for each in found.values() if not each.row_name.endswith("batches")}

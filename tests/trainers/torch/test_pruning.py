@@ -90,14 +90,16 @@ def check(model: str, more: dict[str, Any], data: Dataset, reading: list[str]) -
         linear = next(each for each in large.modules() if isinstance(each, nn.Linear))
         with torch.no_grad():
             linear.weight.view(len(linear.weight), 16, -1)[:, 1::2] = 0
-    small_params = {**params, "pruned": 0.5}
-    small = build(model, small_params, dataclasses.replace(context, params=small_params)).eval()
-    shapes = {name: tuple(each.shape) for name, each in small.state_dict().items()}
-    weights = {name: each.numpy() for name, each in large.state_dict().items()}
-    small.load_state_dict({n: torch.from_numpy(w) for n, w in pruned(weights, shapes).items()})
-    x = torch.from_numpy(data.validation.x)
-    assert sum(p.numel() for p in small.parameters()) < sum(p.numel() for p in large.parameters())
-    torch.testing.assert_close(small(x), large(x))
+    x, counts = torch.from_numpy(data.validation.x), [sum(p.numel() for p in large.parameters())]
+    for shares in ({"pruned": 0.5, "pruned_first": 0.0}, {"pruned": 0.5}):
+        small_params = {**params, **shares}
+        small = build(model, small_params, dataclasses.replace(context, params=small_params)).eval()
+        shapes = {name: tuple(each.shape) for name, each in small.state_dict().items()}
+        weights = {name: each.numpy() for name, each in large.state_dict().items()}
+        small.load_state_dict({n: torch.from_numpy(w) for n, w in pruned(weights, shapes).items()})
+        counts.append(sum(p.numel() for p in small.parameters()))
+        assert counts[-1] < counts[-2]
+        torch.testing.assert_close(small(x), large(x))
 
 
 def taught(tmp_path: Path, data: Dataset, **params: Any) -> Path:
@@ -118,14 +120,15 @@ def curve(
     return [plain.reading(rows) for _ in range(plain.EPOCHS)]
 
 
-def by_hand(folder: Path, left: int) -> nn.Sequential:
+def by_hand(folder: Path, left: int, in_first: int | None = None) -> nn.Sequential:
     """The teacher's network with its strongest units, by plain indexing."""
     large: Any = load_model(folder).module.network
     first, second, last = large[0], large[2], large[4]
-    one = (first.weight.norm(dim=1) * second.weight.norm(dim=0)).topk(left).indices.sort().values
+    few = left if in_first is None else in_first
+    one = (first.weight.norm(dim=1) * second.weight.norm(dim=0)).topk(few).indices.sort().values
     two = (second.weight.norm(dim=1) * last.weight.norm(dim=0)).topk(left).indices.sort().values
     small: Any = nn.Sequential(
-        nn.Linear(first.in_features, left), nn.Tanh(), nn.Linear(left, left), nn.Tanh(),
+        nn.Linear(first.in_features, few), nn.Tanh(), nn.Linear(few, left), nn.Tanh(),
         nn.Linear(left, last.out_features),
     )  # fmt: skip
     with torch.no_grad():
@@ -139,13 +142,14 @@ def by_hand(folder: Path, left: int) -> nn.Sequential:
 
 
 @BACKENDS
+@pytest.mark.parametrize(("more", "few"), [({}, 5), ({"pruned_first": 0.75}, 2)], ids=["alike", "by layer"])
 def test_pruned_rows_train_as_a_plain_loop_on_the_pruned_network(
-    populate: Callable[[Job], TrialBatch], tmp_path: Path
+    populate: Callable[[Job], TrialBatch], more: Params, few: int, tmp_path: Path
 ) -> None:
     data = blobs()
     folder = taught(tmp_path, data)
-    losses, norms, _ = plain.train(by_hand(folder, 5), data, {**BASE, "learning_rate": 0.003})
-    found = curve(populate, data, folder, {"pruned": 0.4})
+    losses, norms, _ = plain.train(by_hand(folder, 5, few), data, {**BASE, "learning_rate": 0.003})
+    found = curve(populate, data, folder, {"pruned": 0.4, **more})
     assert [each.val_loss for each in found] == pytest.approx(losses, rel=2e-4)
     assert [each.grad_norm for each in found] == pytest.approx(norms, rel=2e-4)
 

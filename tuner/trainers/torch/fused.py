@@ -314,7 +314,7 @@ def epoch_cost(job: Job, own: Dataset) -> Callable[[Trial], float]:
         data = (job.data_for(trial) if in_fold else own) or own
         samples, inputs = len(data.train.x), math.prod(data.input_shape)
         recipe = Recipe.of(trial.params)
-        sizes = (inputs, *[recipe.width] * recipe.depth, data.outputs)
+        sizes = (inputs, *recipe.widths, data.outputs)
         weights = sum(a * b for a, b in pairwise(sizes))
         batch = samples if recipe.batch_size == FULL else int(recipe.batch_size) * recipe.accumulation
         return samples * (5000.0 + weights) + 6.0 * weights * math.ceil(samples / batch)

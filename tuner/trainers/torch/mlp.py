@@ -52,9 +52,9 @@ def layers(recipe: Recipe, context: NetworkContext) -> tuple[Layer, ...]:
         tables = tuple(zip(context.categories, sizes, strict=True))
         found.append(Layer("embedding", size, size - len(tables) + sum(sizes), tables))
         size = found[-1].outputs
-    for _ in range(recipe.depth):
-        found.append(Layer("linear", size, recipe.width))
-        size = recipe.width
+    for width in recipe.widths:
+        found.append(Layer("linear", size, width))
+        size = width
         found += [Layer("batch_norm", size, size)] if recipe.batch_norm else []
         found += [Layer("norm", size, size)] if recipe.layer_norm else []
         found.append(Layer("activation", size, size))

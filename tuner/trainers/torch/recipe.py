@@ -7,8 +7,7 @@ reference, in `stacked_epoch` and in `fused`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from functools import partial
+from dataclasses import dataclass, fields
 from typing import Annotated, Literal, Self, get_type_hints
 
 from tuner import registry
@@ -163,8 +162,8 @@ class Recipe:
             the categories that are embedded.
         class_weight: what the classes count in the training loss; None: what the study says.
         pruned: share of the units of each hidden layer that are left out, channels of convolutions and states
-            of recurrent layers too: `width` and `dense_units` are what is left. Those with the smallest norms
-            go, see `pruning`.
+            of recurrent layers too. Those with the smallest norms go, see `pruning`.
+        pruned_first: the same of the first hidden or recurrent layer, convolution or block; None: as of all.
         from_scratch: whether first weights are drawn although there is a teacher.
         distil_weight: what the outputs of `[trainer] teacher` count in the training loss, and the truth for
             the rest.
@@ -234,6 +233,7 @@ class Recipe:
     mixup: Annotated[float, _NOT_NEGATIVE] = 0.0
     class_weight: Annotated[str | None, Names(KINDS)] = None
     pruned: Annotated[float, _SHARE] = 0.0
+    pruned_first: Annotated[float | None, _SHARE] = None
     from_scratch: Annotated[bool, _SWITCH] = False
     distil_weight: Annotated[float, Range(0, 1)] = 0.0
     distil_temperature: Annotated[float, Range(1)] = 2.0
@@ -247,11 +247,23 @@ class Recipe:
         for name, defaults in DEFAULT_FOR.items():
             if optimizer in defaults:
                 given.setdefault(name, defaults[optimizer])
-        found = cls(**given)  # type: ignore[arg-type]
-        if not found.pruned:
-            return found
-        left = partial(_left, found.pruned)
-        return replace(found, width=left(found.width), dense_units=left(found.dense_units))
+        return cls(**given)  # type: ignore[arg-type]
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """What pruning leaves of `width` in each of `depth` layers."""
+        shares = (self.first_share, *[self.pruned] * (self.depth - 1))[: self.depth]
+        return tuple(_left(share, self.width) for share in shares)
+
+    @property
+    def first_share(self) -> float:
+        """What the first layer loses."""
+        return self.pruned if self.pruned_first is None else self.pruned_first
+
+    @property
+    def dense_width(self) -> int:
+        """What it leaves of `dense_units`."""
+        return _left(self.pruned, self.dense_units)
 
     @property
     def is_quantized(self) -> bool:
@@ -294,7 +306,7 @@ LIMITS: Mapping[str, Range | Names | Registered] = {
 }
 """What each setting may be."""
 
-TAUGHT: tuple[str, ...] = ("pruned", "from_scratch", "distil_weight", "distil_temperature")
+TAUGHT: tuple[str, ...] = ("pruned", "pruned_first", "from_scratch", "distil_weight", "distil_temperature")
 """The settings that have a meaning only beside `[trainer] teacher`."""
 
 

@@ -16,6 +16,7 @@ def row_recipe(recipe: Recipe, trial: Trial, plateau: Plateau) -> RowRecipe:
     """The recipe of a trial as a row takes it, whose rates follow the plateau."""
     alike = {each.name: getattr(recipe, each.name) for each in fields(RowRecipe) if each.name in NAMES}
     own: dict[str, Any] = {
+        "widths": recipe.widths,
         "activation": Activation[recipe.activation.upper()],
         "batch": None if recipe.batch_size == FULL else int(recipe.batch_size) * recipe.accumulation,
         "rate": lambda at, steps: plateau.share * learning_rates(recipe, at, steps),

@@ -27,28 +27,31 @@ _TABLE, _IMAGE, _SERIES, _TOKENS = InputKind
 _COMMON = frozenset({"width", "depth", "dropout", "activation"})
 _STEPS = frozenset({_SERIES, _TOKENS})
 
+PRUNED = ("pruned", "pruned_first")
+"""The settings that leave out units."""
+
 SHIPPED: Mapping[str, ShippedNetwork] = {
     "mlp": ShippedNetwork(
         frozenset({_TABLE, _IMAGE, _SERIES}),
-        _COMMON | {"layer_norm", "batch_norm", "embedding_size", "pruned"},
+        _COMMON | {"layer_norm", "batch_norm", "embedding_size", *PRUNED},
     ),
     "cnn": ShippedNetwork(
         frozenset({_IMAGE}),
-        _COMMON | {"layer_norm", "batch_norm", "kernel_size", "pooling", "residual", "dense_units", "pruned"},
+        _COMMON | {"layer_norm", "batch_norm", "kernel_size", "pooling", "residual", "dense_units", *PRUNED},
         ("max", "mean"),
     ),
     "rnn": ShippedNetwork(
         _STEPS,
-        _COMMON | {"layer_norm", "cell", "bidirectional", "pooling", "dense_units", "token_size", "pruned"},
+        _COMMON | {"layer_norm", "cell", "bidirectional", "pooling", "dense_units", "token_size", *PRUNED},
         ("last", "mean", "max"),
     ),
     "conv1d": ShippedNetwork(
         _STEPS,
-        _COMMON | {"layer_norm", "kernel_size", "pooling", "dense_units", "token_size", "pruned"},
+        _COMMON | {"layer_norm", "kernel_size", "pooling", "dense_units", "token_size", *PRUNED},
         ("max", "mean"),
     ),
     "bag": ShippedNetwork(
-        frozenset({_TOKENS}), _COMMON | {"layer_norm", "batch_norm", "token_size", "pruned"}
+        frozenset({_TOKENS}), _COMMON | {"layer_norm", "batch_norm", "token_size", *PRUNED}
     ),
     "transformer": ShippedNetwork(_STEPS, _COMMON | {"heads", "pooling"}, ("mean", "max")),
 }

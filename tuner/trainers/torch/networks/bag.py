@@ -20,7 +20,7 @@ class Bag(nn.Module):
         super().__init__()
         recipe = Recipe.of(params)
         layers = hidden(recipe, recipe.token_size)
-        size = recipe.width if recipe.depth else recipe.token_size
+        size = (recipe.token_size, *recipe.widths)[-1]
         self.mean = MeanEmbedding(context.vocabulary, recipe.token_size)
         self.head = nn.Sequential(*layers, nn.Linear(size, context.outputs))
 

@@ -28,9 +28,9 @@ def behind(recipe: Recipe, *norms: nn.Module) -> list[nn.Module]:
 def hidden(recipe: Recipe, size: int) -> list[nn.Module]:
     """`depth` hidden layers of `width` units on so many numbers."""
     layers: list[nn.Module] = []
-    for _ in range(recipe.depth):
-        layers.append(nn.Linear(size, recipe.width))
-        size = recipe.width
+    for width in recipe.widths:
+        layers.append(nn.Linear(size, width))
+        size = width
         batch = [nn.BatchNorm1d(size)] if recipe.batch_norm else []
         layers += behind(recipe, *batch, *([nn.LayerNorm(size)] if recipe.layer_norm else []))
     return layers
@@ -39,7 +39,7 @@ def hidden(recipe: Recipe, size: int) -> list[nn.Module]:
 def head(recipe: Recipe, size: int, outputs: int) -> list[nn.Module]:
     """The outputs of so many numbers, behind a layer of `dense_units` where there are any."""
     layers: list[nn.Module] = []
-    if recipe.dense_units:
-        layers += [nn.Linear(size, recipe.dense_units), *behind(recipe)]
-        size = recipe.dense_units
+    if recipe.dense_width:
+        layers += [nn.Linear(size, recipe.dense_width), *behind(recipe)]
+        size = recipe.dense_width
     return [*layers, nn.Linear(size, outputs)]

@@ -25,8 +25,8 @@ def cnn(params: Params, context: NetworkContext) -> nn.Module:
     channels, height, width = context.input_shape
     kind = nn.MaxPool2d if pooling_of("cnn", recipe.pooling) == "max" else nn.AvgPool2d
     layers: list[nn.Module] = []
-    for block in range(recipe.depth):
-        more, kernel = recipe.width * 2**block, recipe.kernel_size
+    for block, base in enumerate(recipe.widths):
+        more, kernel = base * 2**block, recipe.kernel_size
         norms: list[nn.Module] = [nn.BatchNorm2d(more)] if recipe.batch_norm else []
         norms += [nn.GroupNorm(1, more)] if recipe.layer_norm else []
         body = [
@@ -64,9 +64,9 @@ class Conv1d(nn.Module):
         self.steps = Steps(context, recipe.token_size)
         size = self.steps.size
         self.convolutions, self.behind = nn.ModuleList(), nn.ModuleList()
-        for _ in range(recipe.depth):
-            self.convolutions.append(StepConvolution(size, recipe.width, recipe.kernel_size))
-            size = recipe.width
+        for width in recipe.widths:
+            self.convolutions.append(StepConvolution(size, width, recipe.kernel_size))
+            size = width
             norms = [nn.LayerNorm(size)] if recipe.layer_norm else []
             self.behind.append(nn.Sequential(*behind(recipe, *norms)))
         self.pooling = StepPooling(pooling_of("conv1d", recipe.pooling))

@@ -29,15 +29,15 @@ class Rnn(nn.Module):
         self.layers, self.behind = nn.ModuleList(), nn.ModuleList()
         kind = pooling_of("rnn", recipe.pooling)
         self.join, self.is_last = Joined(), kind == "last"
-        for layer in range(recipe.depth):
+        for layer, width in enumerate(recipe.widths):
             ends = self.is_last and layer == recipe.depth - 1
-            units = (Recurrence(recipe.cell, size, recipe.width, back, ends) for back in directions)
+            units = (Recurrence(recipe.cell, size, width, back, ends) for back in directions)
             self.layers.append(nn.ModuleList(units))
-            size = recipe.width * len(directions)
+            size = width * len(directions)
             norms = [nn.LayerNorm(size)] if recipe.layer_norm else []
             dropout = [nn.Dropout(recipe.dropout)] if recipe.dropout else []
             self.behind.append(nn.Sequential(*norms, *dropout))
-        self.pooling = LastStates(recipe.width) if self.is_last else StepPooling(kind)
+        self.pooling = LastStates((recipe.width, *recipe.widths)[-1]) if self.is_last else StepPooling(kind)
         self.head = nn.Sequential(*head(recipe, size, context.outputs))
 
     def forward(self, x: Tensor) -> Any:
