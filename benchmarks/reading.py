@@ -2,7 +2,7 @@
 
 A table of 40 columns of floats, 5 of whole numbers, 4 of words and a target of 0 and 1 is written to a
 CSV file. Each run is a process of its own, which measures its seconds, imports apart, and the peak of its
-memory beyond them (on Linux); the two take turns, and medians are told. Memory is set beside that of the
+memory beyond them (on Linux); they take turns, and medians are told. Memory is set beside that of the
 table in pandas.
 
 Run: python -m benchmarks.reading [--rows N] [--repeats N]
@@ -47,6 +47,10 @@ load(DataSpec(source="table.csv", target="y"), pathlib.Path("."))
 print(json.dumps([time.process_time() - begin, time.perf_counter() - clock, peak() - before, 0.0]))
 """
 
+STUDY = LOAD.replace("import load", "import load\nfrom tuner.core.dataset import FingerprintCheck").replace(
+    'pathlib.Path(".")', 'pathlib.Path("."), check=FingerprintCheck()'
+)
+
 CHECK = """
 import contextlib, io, json, sys, time
 import tuner.api.workbench, tuner.trainers.torch
@@ -85,14 +89,16 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write(folder / "table.csv", args.rows, 40, 5, 4)
-        turns = [(measure(FRAME, folder), measure(LOAD, folder)) for _ in range(args.repeats)]
-        (theirs, their_wait, their_peak, size), (ours, our_wait, our_peak, _) = (
+        programs = {"pandas.read_csv": FRAME, "tuner.data.load": LOAD, "with a fingerprint": STUDY}
+        turns = [[measure(each, folder) for each in programs.values()] for _ in range(args.repeats)]
+        figures = [
             tuple(map(statistics.median, zip(*each, strict=True))) for each in zip(*turns, strict=True)
-        )
+        ]
+        theirs, their_wait, _, size = figures[0]
         print(f"{args.rows} rows: CPU time, time by the clock, and peak memory beside the table's in pandas")
-        print(f"pandas.read_csv {theirs:.1f} s, {their_wait:.1f} s; peak {their_peak / size:.1f}x the table")
-        print(f"tuner.data.load {ours:.1f} s, {our_wait:.1f} s; peak {our_peak / size:.1f}x the table")
-        print(f"tuner / pandas: {ours / theirs:.1f}x the CPU time, {our_wait / their_wait:.1f}x by the clock")
+        for name, (spent, waited, peak, _) in zip(programs, figures, strict=True):
+            told = f"{spent:.1f} s ({spent / theirs:.1f}x), {waited:.1f} s ({waited / their_wait:.1f}x)"
+            print(f"{name} {told}; peak {peak / size:.1f}x")
         write(folder / "table.csv", 500, 1100, 0, 100)
         wide = statistics.median(measure(CHECK, folder)[0] for _ in range(args.repeats))
         print(f"tune check of 1,200 columns: {wide:.1f} s of CPU beyond imports")

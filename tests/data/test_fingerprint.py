@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from tuner.core.data_spec import DataSpec
-from tuner.data import source
+from tuner.data import hashing, source, threads
 from tuner.data.fingerprint import Fingerprint, HashedSource
 from tuner.data.hashing import HashedTable, may_hold_words
 from tuner.data.words import CATEGORY_MISSING
@@ -169,3 +170,38 @@ def test_every_word_for_missing_is_seen_by_its_letters() -> None:
         assert may_hold_words(pd.Series(["1", None, text], dtype="str"))
     assert not may_hold_words(pd.Series(["-1.5", "+2,5 ", "", None, "007"], dtype="str"))
     assert not may_hold_words(pd.Series([], dtype="str"))
+
+
+def test_texts_that_lie_in_pieces_are_hashed_as_those_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And each row is the BLAKE2b of its fields, joined in the order of the columns' names."""
+    monkeypatch.setattr(threads, "_MANY", 1)
+    monkeypatch.setattr(hashing, "_BLOCK", 3)
+    chance = np.random.default_rng(0)
+    some = ["1.5", "Köln", "", "x" * 300, None]
+    texts = {name: [some[i] for i in chance.integers(0, len(some), 50)] for name in ("b", "a")}
+    pieces = {
+        name: pd.Series(pd.arrays.ArrowStringArray(pa.chunked_array(
+            [pa.array(each[:size], pa.large_string()), pa.array(each[size:], pa.large_string())]
+        )))
+        for (name, each), size in zip(texts.items(), (7, 20), strict=True)
+    }  # fmt: skip
+    held, whole = HashedTable(pd.DataFrame(pieces)), HashedTable(pd.DataFrame(texts, dtype="str"))
+    assert held.columns == whole.columns
+    salt = hashlib.blake2b(b"a\x1fb", digest_size=16).digest()
+    for table in (held, whole):
+        hashes = [
+            hashlib.blake2b(
+                "\x1f".join("\0" if text is None else text for text in row).encode(), digest_size=8, salt=salt
+            ).digest()
+            for row in zip(texts["a"], texts["b"], strict=True)
+        ]
+        assert table.rows().tolist() == hashing._mixed(np.frombuffer(b"".join(hashes), "<u8")).tolist()
+        assert table.rows(["a"]).tolist() == HashedTable(pd.DataFrame({"a": texts["a"]})).rows().tolist()
+
+
+def test_chosen_rows_are_those_of_numpy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "_MANY", 1)
+    monkeypatch.setattr(threads, "_BLOCK", 3)
+    x = np.arange(60.0).reshape(20, 3)
+    for rows in (np.arange(20)[::-1], np.array([4, 4, 19, 0, 7]), np.zeros(0, np.intp)):
+        assert threads.chosen(x, rows).tolist() == x[rows].tolist()

@@ -25,7 +25,7 @@ from tuner.data.model_inputs import category_columns, date_columns, marked, numb
 from tuner.data.notation import PLAIN, Notation
 from tuner.data.notes import Notes, listed
 from tuner.data.options import Options
-from tuner.data.reading import read_columns, truths
+from tuner.data.reading import ColumnReading, read_columns, truths
 from tuner.data.threads import each
 from tuner.errors import DataError
 
@@ -59,10 +59,13 @@ def fit(
     """
     notes, options = Notes(), options or Options()
     try:
-        found = [table_of(reading, options, notes) for reading in read_columns(rows, options)]
+        found = each(lambda reading: _described(reading, options), read_columns(rows, options), len(rows))
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
-    columns = [table for table in found if table is not None]
+    columns = []
+    for table, told_of in found:
+        notes.extend(told_of)
+        columns += [] if table is None else [table]
     _share_words([table for table in columns if table["kind"] == "text"], notes)
     told = notes.sentences()
     if not columns:
@@ -74,6 +77,11 @@ def fit(
             f'{MOST_WIDE}; leave columns out with drop = ["<column>", ...]'
         )
     return {"columns": columns}, told
+
+
+def _described(reading: ColumnReading, options: Options) -> tuple[dict[str, Any] | None, Notes]:
+    notes = Notes()
+    return table_of(reading, options, notes), notes
 
 
 def encode(

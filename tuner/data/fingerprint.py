@@ -20,6 +20,7 @@ from tuner.data.arrays import Sequences
 from tuner.data.hashing import VERSION, Columns, HashedTable, Hashes, may_hold_words
 from tuner.data.notes import listed
 from tuner.data.source import Source
+from tuner.data.threads import each
 from tuner.data.words import CATEGORY_MISSING
 
 OPEN, TEST, LEFT_OUT = 0, 1, 2
@@ -104,12 +105,12 @@ class Fingerprint:
         now = [LockedRows(tuple(self.rows.columns), self.rows.x[roles == TEST])]
         now += [LockedRows(tuple(own.columns), own.x)] if own is not None else []
         locked = list(before)
-        for each in now:
-            known = next((i for i, old in enumerate(locked) if set(old.names) == set(each.names)), None)
+        for own_rows in now:
+            known = next((i for i, old in enumerate(locked) if set(old.names) == set(own_rows.names)), None)
             if known is None:
-                locked.append(each)
+                locked.append(own_rows)
             else:
-                locked[known] = replace(locked[known], x=_union(locked[known].x, each.x))
+                locked[known] = replace(locked[known], x=_union(locked[known].x, own_rows.x))
         return replace(self, roles=roles, locked=tuple(locked), is_kept=is_kept)
 
     def encode(self) -> bytes:
@@ -213,8 +214,10 @@ def _as_before(found: Source) -> Source:
     """
     if found.decimal is None or not isinstance(found.x, pd.DataFrame) or not isinstance(found.y, pd.Series):
         return found
-    x = found.x.apply(_cells_before, decimal=found.decimal)
-    return replace(found, x=x, y=_cells_before(found.y, found.decimal))
+    table, decimal = found.x, found.decimal
+    columns = each(lambda name: _cells_before(table[name], decimal), table.columns, len(table))
+    x = pd.DataFrame(dict(zip(table.columns, columns, strict=True)), table.index, copy=False)
+    return replace(found, x=x, y=_cells_before(found.y, decimal))
 
 
 def _cells_before(values: pd.Series[Any], decimal: str) -> pd.Series[Any]:

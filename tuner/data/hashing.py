@@ -22,6 +22,7 @@ from pandas.api import types
 
 from tuner.data.arrays import Sequences
 from tuner.data.cells import uncategorized
+from tuner.data.threads import each
 
 VERSION = 1
 """Of the way in which hashes are made."""
@@ -36,6 +37,7 @@ Columns = dict[str, tuple[str, str]]
 _MISSING = np.uint64(0x7FF8_0000_0000_0000)
 _BLOCK = 4096
 _BETWEEN, _ABSENT = "\x1f", "\x00"
+_TEXT = pa.large_string()
 
 
 class HashedTable:
@@ -68,8 +70,13 @@ class HashedTable:
             shape = " x ".join(map(str, np.shape(x)[1:]))
             self.columns["X"] = (f"numbers, {shape}", _digest(self._whole))
         self._steps = len(x)
-        for name, values in columns.items():
-            self._add(name, values if isinstance(values, pd.Series) else pd.Series(values))
+        found = each(_of_column, columns.values(), self._steps)
+        for name, (kind, digest, bits, text) in zip(columns, found, strict=True):
+            self.columns[name] = (kind, digest)
+            if bits is not None:
+                self._numbers[name] = bits
+            else:
+                self._texts[name] = text
 
     def rows(self, names: Collection[str] | None = None) -> Hashes:
         """A hash of each row over some columns, in whatever order they stand, or over all; (N,)."""
@@ -86,17 +93,22 @@ class HashedTable:
                 sums += _of_texts([self._texts[name] for name in texts], _BETWEEN.join(texts))
             return _mixed(sums) if self._runs is None else _of_runs(_mixed(sums), *self._runs)
 
-    def _add(self, name: str, values: pd.Series[Any]) -> None:
-        kind, bits = _numeric(values)
-        if bits is not None:
-            self._numbers[name] = bits
-            self.columns[name] = (kind, _digest(bits))
-            return
-        self._texts[name] = text = _text(values)
-        edges, letters = _pieces(text.fill_null(_ABSENT) if text.null_count else text)
-        column = sha256(np.ascontiguousarray(edges, "<i8").data)
-        column.update(letters)
-        self.columns[name] = ("text", column.hexdigest()[:16])
+
+def _of_column(values: pd.Series[Any]) -> tuple[str, str, Hashes | None, Any]:
+    """The type and the hash of a column; and its bits, or its text."""
+    kind, bits = _numeric(values)
+    if bits is not None:
+        return kind, _digest(bits), bits, None
+    text = _text(values)
+    filled = [c.fill_null(_ABSENT) if c.null_count else c for c in text.chunks]
+    column, at = sha256(bytes(8)), 0
+    for chunk in filled:
+        edges = _pieces(chunk)[0] + at
+        column.update(np.ascontiguousarray(edges[1:], "<i8").data)
+        at = int(edges[-1])
+    for chunk in filled:
+        column.update(_pieces(chunk)[1])
+    return "text", column.hexdigest()[:16], None, text
 
 
 def _of_runs(steps: Hashes, starts: NDArray[np.intp], lengths: NDArray[np.intp]) -> Hashes:
@@ -131,24 +143,21 @@ def _numeric(values: pd.Series[Any]) -> tuple[str, Hashes | None]:
 
 
 def _text(values: pd.Series[Any]) -> Any:
-    """A column as Arrow holds text, missing values as such."""
+    """A column as Arrow holds text, missing values as such; in chunks."""
     if isinstance(values.dtype, pd.StringDtype):
         read = pa.array(values, from_pandas=True)
     else:
         raw = values.astype(object)
         gone = raw.isna().to_numpy(bool)
-        read = pa.array(
-            [None if no else _word(value) for value, no in zip(raw, gone, strict=True)], pa.large_string()
-        )
-    if isinstance(read, pa.ChunkedArray):
-        read = read.combine_chunks()
-    return read.cast(pa.large_string())
+        read = pa.array([None if no else _word(value) for value, no in zip(raw, gone, strict=True)], _TEXT)
+    read = read if isinstance(read, pa.ChunkedArray) else pa.chunked_array([read])
+    return read.cast(_TEXT)
 
 
 def may_hold_words(values: pd.Series[Any]) -> bool:
     """Whether any letter or question mark stands in a column: all letters and it come after the digits."""
     read = pa.array(values, from_pandas=True)
-    chunks = [_pieces(chunk.cast(pa.large_string()))[1] for chunk in getattr(read, "chunks", [read])]
+    chunks = [_pieces(chunk.cast(_TEXT))[1] for chunk in getattr(read, "chunks", [read])]
     return any(np.frombuffer(chunk, np.uint8).max(initial=0) > ord("9") for chunk in chunks)
 
 
@@ -159,17 +168,35 @@ def _word(value: Any) -> str:
 
 def _of_texts(columns: list[Any], key: str) -> Hashes:
     """A hash of what stands in each row of some columns of text."""
-    between = pa.scalar(_BETWEEN, pa.large_string())
-    joined = pc.binary_join_element_wise(*columns, between, null_handling="replace", null_replacement=_ABSENT)
-    places: Any = slice(None)
-    if len(columns) == 1:  # which often has few different texts
-        coded = pc.dictionary_encode(joined)
-        joined, places = coded.dictionary, coded.indices.to_numpy()
-    edges, text = _pieces(joined)
     salt = blake2b(key.encode(), digest_size=16).digest()
-    hashes = [blake2b(text[a:b], digest_size=8, salt=salt).digest() for a, b in pairwise(edges.tolist())]
-    found: Hashes = _joined(hashes)[places]
-    return found
+    if len(columns) == 1:  # which often has few different texts
+        coded = pc.dictionary_encode(columns[0].combine_chunks())
+        places = pc.fill_null(coded.indices, len(coded.dictionary)).to_numpy(zero_copy_only=False)
+        known = [_salted(texts, salt) for texts in (coded.dictionary, pa.array([_ABSENT], _TEXT))]
+        found: Hashes = np.concatenate(known)[places]
+        return found
+    between = pa.scalar(_BETWEEN, _TEXT)
+
+    def hashed(rows: Any) -> Hashes:
+        joined = pc.binary_join_element_wise(
+            *rows.columns, between, null_handling="replace", null_replacement=_ABSENT
+        )
+        return _salted(joined, salt)
+
+    table = pa.table(columns, [str(place) for place in range(len(columns))])
+    parts = each(hashed, table.to_batches(_BLOCK), len(table))
+    return np.concatenate([*parts, np.zeros(0, np.uint64)])
+
+
+def _salted(texts: Any, salt: bytes) -> Hashes:
+    """A hash of each text of an Arrow array."""
+    edges, letters = _pieces(texts)
+    start, hashes = blake2b(digest_size=8, salt=salt), []
+    for a, b in pairwise(edges.tolist()):
+        found = start.copy()  # in two thirds of the time that a new one takes
+        found.update(letters[a:b])
+        hashes.append(found.digest())
+    return _joined(hashes)
 
 
 def _pieces(texts: Any) -> tuple[NDArray[np.int64], memoryview]:

@@ -5,6 +5,7 @@ Test rows are cut off before anything is fitted, and all that is fitted sees tra
 
 from __future__ import annotations
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,8 @@ def load(
         DataError: the data cannot be used; one line with what to do.
         PluginError: the reference to a function leads nowhere.
     """
-    file = source.digest(spec, folder) if check is not None and memory is None else ""
+    is_file = check is not None and memory is None
+    file = ThreadPoolExecutor(1).submit(source.digest, spec, folder) if is_file else None
     # Held by no name here, so that each column is freed when it has been encoded.
     return _dataset(
         replace(read.pop(), where=spec.source) if read else given.read(spec, folder, memory),
@@ -77,9 +79,9 @@ def load(
 
 
 def _dataset(
-    found: Source, spec: DataSpec, resampling: bool, check: FingerprintCheck | None, file: str
+    found: Source, spec: DataSpec, resampling: bool, check: FingerprintCheck | None, file: Future[str] | None
 ) -> Dataset:
-    checked = CheckedSource(found, spec, check, file)
+    checked = CheckedSource(found, spec, check, "" if file is None else file.result())
     read = target_of(found, spec)
     parts = divided(found, read, spec, checked.roles(split_keys(found, read, spec), read.rows))
     found = checked.allowed(found)

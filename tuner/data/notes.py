@@ -58,6 +58,11 @@ class Notes:
         """Tell something of a column."""
         self.found.setdefault(kind, []).append(column)
 
+    def extend(self, other: Notes) -> None:
+        """Tell what another one tells, too."""
+        for kind, columns in other.found.items():
+            self.found.setdefault(kind, []).extend(columns)
+
     def sentences(self) -> tuple[str, ...]:
         """What was done, a sentence each."""
         known = self.SENTENCES.items()

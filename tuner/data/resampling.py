@@ -20,7 +20,7 @@ from tuner.data.arrays import X
 from tuner.data.options import Options
 from tuner.data.plain_numbers import taken
 from tuner.data.split import Parts, Rows
-from tuner.data.threads import each
+from tuner.data.threads import chosen, each
 from tuner.errors import DataError
 
 SKEWED, FEWEST = 2.0, 30
@@ -177,7 +177,7 @@ class SearchRows:
             judged_codes = embedding.codes(judged_x, how) if has_codes else None
             judged_x = inputs.encode(judged_x, how)
             if self.provided is None:
-                x, codes = judged_x[train], None if judged_codes is None else judged_codes[train]
+                x, codes = chosen(judged_x, train), None if judged_codes is None else judged_codes[train]
             else:
                 codes, x = embedding.codes(x, how) if has_codes else None, inputs.encode(x, how)
         return Dataset(

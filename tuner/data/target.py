@@ -139,10 +139,11 @@ def read(
             "fill them in or name another target"
         )
     rows = np.flatnonzero(~gone)
-    known = y.iloc[rows]
+    known = y if len(rows) == len(y) else y.iloc[rows]
     decided = _task(known, seen, values[rows], asked, where)
-    rows = np.delete(rows, decided.stray)
-    known = y.iloc[rows]
+    if len(decided.stray):
+        rows = np.delete(rows, decided.stray)
+        known = y.iloc[rows]
     words = types.is_bool_dtype(y.dtype) or _are_words(known)
     by_value = seen.kind == "boolean" or (seen.kind == "number" and not words)
     spelling = Spelling(seen.notation, options.absent(name), by_value, seen.true, seen.false)
@@ -162,7 +163,7 @@ def read(
         names, merged = _names(column.text(each), numbers, counts, as_written)
         notes += merged
         spelling = replace(spelling, names=names)
-        found = spelling.labels(known)
+        found = spelling.labels(each)[codes]
     if odd := _doubtful(values[rows] if seen.kind == "number" else None, spelling.names):
         notes.append(
             f"The target's {' and '.join(odd)} may stand for a missing value; "
