@@ -20,7 +20,7 @@ from tuner.core.events import Event, Failed, Finished, Interrupted, Paused, Repo
 from tuner.core.ports import Placement, Turn
 from tuner.core.request import Request, RequestKind
 from tuner.core.trial import Origin, Pause, Reading, Stop, Trial, TrialRecord, TrialState
-from tuner.errors import DeviceError, StoreError
+from tuner.errors import DeviceError, StoreError, StudyLocked
 from tuner.testing.executor import models_in
 
 
@@ -423,6 +423,21 @@ def test_the_first_error_is_raised_even_if_the_end_cannot_be_stored(
         engine(executor, Full(), tmp_path, trials=5).run()
     assert executor.closed == 1
     assert "could not be stored" in caplog.text
+
+
+def test_a_driver_whose_study_another_one_has_says_so_and_no_more(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Taken(ListStore):
+        def finish(self, state: StudyState, reason: str, seconds: float) -> None:
+            raise StudyLocked("taken over")
+
+        def record(self, *turns: object) -> None:
+            raise StudyLocked("taken over")
+
+    with pytest.raises(StudyLocked, match="taken over"):
+        engine(Steady(), Taken(), tmp_path, trials=5).run()
+    assert not caplog.records
 
 
 def test_a_resumed_study_goes_on_under_its_own_numbers(tmp_path: Path) -> None:

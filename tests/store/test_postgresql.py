@@ -213,13 +213,20 @@ def test_a_stopped_driver_that_comes_back_writes_no_more(
     url: str, database: Database, store: StudyStore, trial: Trials
 ) -> None:
     # Its connection is there, and its lock; it has given no sign of life for long.
-    old = "to_char(now() AT TIME ZONE 'UTC' - interval '70 s', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"+00:00\"')"
+    old = "to_char(now() AT TIME ZONE 'UTC' - interval '21 s', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"+00:00\"')"
     asked(url, f"UPDATE tuner_lease SET host = 'elsewhere', heartbeat = {old}")
     successor = database.resume_study("nets")
     with pytest.raises(StudyLocked, match=f"taken over by process {os.getpid()} on {socket.gethostname()}"):
         store.record(Turn(started=[trial(0)]))
     assert database.records("nets") == []
     successor.close()
+
+
+def test_a_driver_that_is_stopped_within_a_transaction_keeps_no_lock_for_long(store: StudyStore) -> None:
+    asks = text("SHOW idle_in_transaction_session_timeout")
+    assert store._write(lambda connection: connection.scalar(asks)) == "10s"
+    with store._engine.begin() as connection:
+        assert connection.scalar(asks) == "0"  # others may take their time
 
 
 @pytest.mark.parametrize(("durability", "told"), [("normal", "off"), ("full", "on")])

@@ -35,7 +35,7 @@ from tuner.engine.recording import TurnRecorder
 from tuner.engine.requests import Requests
 from tuner.engine.retention import ModelRetention
 from tuner.engine.rules import Rules
-from tuner.errors import described
+from tuner.errors import StudyLocked, described
 
 _POLL_S = 0.5
 _SHOW_EVERY_S = 0.1
@@ -392,8 +392,9 @@ class Engine:
         try:
             self._recorder.flush()
             self._store.finish(state, reason, self._seconds())
-        except Exception:  # noqa: BLE001
-            _LOG.exception("the end of the study could not be stored")
+        except Exception as error:  # noqa: BLE001
+            note = _LOG.debug if isinstance(error, StudyLocked) else _LOG.exception  # another one has it
+            note("the end of the study could not be stored")
 
     def _seconds(self) -> float:
         return time.monotonic() - self._origin

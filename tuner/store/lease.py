@@ -16,12 +16,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Self
 from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, Row, bindparam, delete, literal_column, select, update
+from sqlalchemy import Connection, Engine, Row, bindparam, delete, literal_column, select, text, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from tuner.core.words import count
@@ -31,10 +30,7 @@ from tuner.store.connect import backend_of
 from tuner.store.schema import tuner_lease, tuner_studies
 from tuner.store.statements import Bulk
 
-STALE_AFTER = timedelta(seconds=60)
-"""A heartbeat further than this from our clock is a dead driver's, where its process is out of sight."""
-
-BEAT_S = 10.0
+BEAT_S = 5.0
 """How long a study goes without a turn before its heartbeat is renewed beside them; how often the machine is
 read."""
 
@@ -63,7 +59,12 @@ class Lease:
         self.turns = 0
         backend = backend_of(connection.engine.url)
         self._lock = backend.hold(connection.engine, self.token)
-        mine = tuner_lease.c.study_id == bindparam("its_id"), tuner_lease.c.token == bindparam("its_token")
+        mine: tuple[Any, ...] = (
+            tuner_lease.c.study_id == bindparam("its_id"),
+            tuner_lease.c.token == bindparam("its_token"),
+        )
+        if backend.guard:
+            mine = *mine, text(backend.guard)
         beaten: dict[str, Any] = {"heartbeat": literal_column(backend.clock), "machine": bindparam("read")}
         counted = {"turn": tuner_lease.c.turn + literal_column("1")}
         names = ("read", "its_id", "its_token")
@@ -180,7 +181,8 @@ def require_free(connection: Connection, study_id: int, name: str) -> None:
         return
     wait = ""
     if not _is_in_sight(holder.host, holder.process_start):
-        wait = f"; if it is dead, the study is free {STALE_AFTER.seconds} s after that"
+        stale_s = backend_of(connection.engine.url).stale_after.seconds
+        wait = f"; if it is dead, the study is free {stale_s} s after that"
     raise StudyLocked(
         f"study '{name}' is driven by process {holder.pid} on {holder.host} "
         f"(last seen {holder.heartbeat}); wait for it or stop it{wait}"
@@ -196,7 +198,7 @@ def is_living(connection: Connection, holder: Any) -> bool:
             return False
         return process_start(holder.pid) == str(holder.process_start)
     backend = backend_of(connection.engine.url)
-    return backend.is_held(connection, holder.heartbeat, holder.token, STALE_AFTER)
+    return backend.is_held(connection, holder.heartbeat, holder.token)
 
 
 def process_start(pid: int) -> str | None:

@@ -71,6 +71,9 @@ class PostgreSQL:
     """A database of a PostgreSQL server; its methods are those of `SQLite`."""
 
     clock = "to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"+00:00\"')"
+    stale_after = timedelta(seconds=20)  # by the server's clock alone
+    # A driver that is stopped in the middle of a transaction loses it, and with it the lock on its lease.
+    guard = "set_config('idle_in_transaction_session_timeout', '10s', true) IS NOT NULL"
 
     def engine(self, url: URL, *, create: bool, copy: Path | None) -> Engine:
         arguments = {key: value for key, value in _CLIENT.items() if key not in url.query}
@@ -109,12 +112,12 @@ class PostgreSQL:
     def hold(self, engine: Engine, token: str) -> SessionLock:
         return SessionLock(engine, token)
 
-    def is_held(self, connection: Connection, heartbeat: str, token: str, stale_after: timedelta) -> bool:
+    def is_held(self, connection: Connection, heartbeat: str, token: str) -> bool:
         key = _key(token) % 2**64
         its = {"heartbeat": heartbeat, "high": key >> 32, "low": key % 2**32}
         age_s, is_locked, has_restarted = connection.execute(_IS_HELD, its).one()
         # After a restart of the server nobody can have had the time to lock again.
-        return bool(age_s < stale_after.total_seconds() and (is_locked or has_restarted))
+        return bool(age_s < self.stale_after.total_seconds() and (is_locked or has_restarted))
 
     def sentence(self, error: DBAPIError) -> str | None:
         state = getattr(error.orig, "sqlstate", None) or ""

@@ -43,9 +43,13 @@ class SQLite:
 
     Attributes:
         clock: its clock as an SQL expression, in the form of `encoding.stamp`.
+        stale_after: a heartbeat further than this from now is a dead driver's, if nothing else tells.
+        guard: a condition that is true, with which a driver's transaction begins; empty for none.
     """
 
     clock = "strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')"
+    stale_after = timedelta(seconds=60)
+    guard = ""
 
     def engine(self, url: URL, *, create: bool, copy: Path | None) -> Engine:
         """See `connect.connect`."""
@@ -99,10 +103,10 @@ class SQLite:
         """Take the lock of a lease, where there are such locks."""
         return
 
-    def is_held(self, connection: Connection, heartbeat: str, token: str, stale_after: timedelta) -> bool:
+    def is_held(self, connection: Connection, heartbeat: str, token: str) -> bool:
         """Whether a lease's holder on another machine shows signs of life."""
         # Clocks differ, and may be set: a heartbeat far in the future is no more a sign of life.
-        return abs(datetime.now(UTC) - datetime.fromisoformat(heartbeat)) < stale_after
+        return abs(datetime.now(UTC) - datetime.fromisoformat(heartbeat)) < self.stale_after
 
     def sentence(self, error: DBAPIError) -> str | None:
         """What an error means; None where its own words must do."""

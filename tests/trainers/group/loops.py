@@ -56,10 +56,14 @@ def _fall_over(context: TrialContext, epoch: int) -> None:
 
 
 def fails(params: dict[str, Any], context: TrialContext) -> Iterator[float]:
-    """Rank 1 raises where told to, while rank 0 waits for it, or has nothing more to train."""
+    """Rank 1 raises or dies where told to, while rank 0 waits for it, or has nothing more to train."""
     yield context.mean(context.rank)
     if params["rate"] > 0.5 and context.rank == 1:
         raise ValueError("this rank is at fault")
+    if params["rate"] == 0.4 and context.rank == 1:
+        raise MemoryError("8 GiB more")
+    if params["rate"] == 0.3 and context.rank == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
     if params["rate"] < 0.1:
         if context.rank == 0:
             yield 1.0

@@ -113,6 +113,30 @@ def test_two_processes_learn_what_one_does_at_the_same_global_batch_and_repeat_t
     group.clear(0)
 
 
+def test_a_norm_takes_the_means_of_each_rank_s_rows_and_keeps_one_average_of_them(
+    network: tuple[GroupBatch, TrialBatch],
+) -> None:
+    group, alone = network
+    trial = replace(TRIAL, params={**TRIAL.params, "batch_norm": True})
+    curves = []
+    for batch in (alone, group, group):
+        batch.place(0, trial)
+        curves.append(curve(batch, 3))
+        if len(curves) == 3:
+            state = batch.snapshot(0)
+            assert state is not None
+            averages = [name for name in state.arrays if "running" in name]
+            assert averages
+            assert not [name for name in averages if name.startswith("rank ")], "ranks differ"
+        batch.clear(0)
+    assert curves[1] == curves[2]
+    assert curves[0] != curves[1]
+    for one, two in zip(curves[0], curves[1], strict=True):
+        assert isinstance(one, Reading)
+        assert isinstance(two, Reading)
+        assert two.val_loss == pytest.approx(one.val_loss, rel=0.1)
+
+
 def test_processes_that_average_their_weights_seldom_go_on_from_a_state_bit_for_bit() -> None:
     settings = {"trainer.epochs": 9, "trainer.rows": 1, "trainer.sync_every": 8}
     group, _ = grouped(settings, study="digits")
@@ -175,6 +199,18 @@ def test_a_rank_that_raises_ends_the_trial_and_the_next_one_trains(loop: GroupBa
     assert second.error == "rank 1 of 2: ValueError: this rank is at fault"
     assert "loops.py" in second.traceback
     assert all(isinstance(each, Reading) and each.val_loss == 0.5 for each in outcomes(loop, 0.2))
+
+
+def test_a_rank_whose_memory_runs_out_ends_the_trial_in_those_words_and_the_next_one_trains(
+    loop: GroupBatch,
+) -> None:
+    _, raised = outcomes(loop, 0.4)
+    assert isinstance(raised, Failure)
+    assert raised.error == "rank 1 of 2: MemoryError: 8 GiB more"
+    with pytest.raises(RuntimeError, match=r"rank 1 of 2 was killed by SIGKILL \(.* memory running out\)"):
+        outcomes(loop, 0.3)
+    loop.clear(0)
+    assert all(isinstance(each, Reading) for each in outcomes(loop, 0.2))
 
 
 def test_a_rank_that_has_nothing_more_to_train_while_the_first_one_has_is_told(loop: GroupBatch) -> None:
