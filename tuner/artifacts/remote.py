@@ -18,9 +18,6 @@ from tuner.artifacts.artifacts import MARK, MODEL, Artifacts
 from tuner.artifacts.model import DESCRIPTION, require_signed
 from tuner.errors import StoreError, TrialError, TunerError, described
 
-_COPY = ".copy"
-"""The file in a model's folder here that says which copy it is."""
-
 
 @dataclass(frozen=True)
 class RemoteArtifacts(Artifacts):
@@ -46,10 +43,8 @@ class RemoteArtifacts(Artifacts):
                 files = [each for each in sorted(path.rglob("*")) if each.is_file()]
                 # What says that there is a model comes last.
                 for each in sorted(files, key=(path / DESCRIPTION).__eq__):
-                    system.pipe_file(
-                        _made(system, f"{there}/{each.relative_to(path).as_posix()}"), each.read_bytes()
-                    )
-                (path / _COPY).write_text(system.ukey(f"{there}/{DESCRIPTION}"), encoding="utf-8")
+                    _write(system, f"{there}/{each.relative_to(path).as_posix()}", each)
+                self._note(number, system.ukey(f"{there}/{DESCRIPTION}"))
         return path
 
     def get(self, number: int) -> Path | None:
@@ -57,16 +52,24 @@ class RemoteArtifacts(Artifacts):
         try:
             with _reached(f"{self.url}/{number}") as (system, there):
                 if system.exists(f"{there}/{DESCRIPTION}"):
-                    newest, known = system.ukey(f"{there}/{DESCRIPTION}"), None
-                    with suppress(OSError):
-                        known = (self.path(number) / _COPY).read_text(encoding="utf-8")
-                    if known != newest:
-                        super().put(number, MODEL, partial(self._fetch, system, there, newest))
+                    newest, copy = system.ukey(f"{there}/{DESCRIPTION}"), self._copy(number)
+                    known = copy.read_text(encoding="utf-8") if copy.exists() else None
+                    if known != newest or not self.path(number).exists():
+                        super().put(number, MODEL, partial(self._fetch, system, there))
+                        self._note(number, newest)
         except OSError as error:
             raise TrialError(f"the model cannot be fetched: {error}; see whether it is in reach") from error
         return super().get(number)
 
-    def _fetch(self, system: Any, there: str, newest: str, folder: Path) -> bool:
+    def _copy(self, number: int) -> Path:
+        """The file that says which one of the object store's the model here is a copy of."""
+        return self.log(number).with_suffix(".copy")
+
+    def _note(self, number: int, key: str) -> None:
+        self._copy(number).parent.mkdir(exist_ok=True)
+        self._copy(number).write_text(key, encoding="utf-8")
+
+    def _fetch(self, system: Any, there: str, folder: Path) -> bool:
         for name in system.find(there):
             part = PurePosixPath(name).relative_to(there)
             if ".." in part.parts:
@@ -74,7 +77,6 @@ class RemoteArtifacts(Artifacts):
             (folder / part).parent.mkdir(parents=True, exist_ok=True)
             (folder / part).write_bytes(system.cat_file(name))
         require_signed(folder, self.identity)  # before it is signed as a copy
-        (folder / _COPY).write_text(newest, encoding="utf-8")
         return True
 
     def delete(self, number: int, kind: str = MODEL) -> None:
@@ -106,7 +108,7 @@ class RemoteArtifacts(Artifacts):
         """See `Artifacts.mark`."""
         super().mark()
         with _reached(self.url) as (system, there):
-            system.pipe_file(_made(system, f"{there}/{MARK}"), (self.folder / MARK).read_bytes())
+            _write(system, f"{there}/{MARK}", self.folder / MARK)
 
     def _mark(self) -> dict[str, Any]:
         return super()._mark() or mark_at(self.url)
@@ -134,17 +136,16 @@ def _reached(url: str) -> Iterator[tuple[Any, str]]:
     import fsspec
 
     try:
-        yield fsspec.core.url_to_fs(url)
+        yield fsspec.core.url_to_fs(url, use_listings_cache=False)  # others write there
     except (OSError, ValueError, TunerError):
         raise
     except Exception as error:  # of the driver's own kinds
         raise OSError(f"{url}: {described(error)}") from error
 
 
-def _made(system: Any, name: str) -> str:
-    """A name whose folder there is."""
+def _write(system: Any, name: str, file: Path) -> None:
     system.makedirs(name.rpartition("/")[0], exist_ok=True)
-    return name
+    system.pipe_file(name, file.read_bytes())
 
 
 def _remove(system: Any, name: str) -> None:
