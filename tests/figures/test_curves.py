@@ -25,6 +25,14 @@ def test_the_best_few_are_lines_and_the_others_bands() -> None:
     assert band.y[0].tolist() == [4.0, 7.0, 11.0]  # of 3 to 12
 
 
+def test_of_very_many_others_a_sample_makes_the_band_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tuner.figures.curves.MOST_IN_BAND", 5)
+    band = data(study(), best=1).bands[1]
+    assert (band.trials, band.others) == (5, 10)
+    assert band.y[0].tolist() == [3.0, 7.0, 12.0]  # of 3, 5, 7, 9 and 12
+    assert "5 of 10 others" in draw(data(study(), best=1), LIGHT)["data"][0]["name"]
+
+
 def test_selected_trials_have_lines_too_and_leave_the_bands() -> None:
     found = data(study().selecting([7]), best=1)
     assert [line.number for line in found.lines] == [7, 7, 0, 0]

@@ -150,21 +150,24 @@ def extras(objectives: Objectives, readings: ReadingColumns | None = None) -> li
 def epochs(readings: ReadingColumns, number: Ints, objectives: Objectives) -> Epochs:
     """Readings in the order of trials and epochs; those of trials not in `number` (N,) are left out."""
     epoch = readings.epoch
-    row = np.searchsorted(number, readings.number)
     order: Ints | slice = slice(None)
-    known = row < len(number)
-    known[known] = number[row[known]] == readings.number[known]
+    # A trial's readings mostly stand together: it is looked up once for all of them.
+    starts = np.flatnonzero(np.diff(readings.number, prepend=-1))
+    theirs, lengths = readings.number[starts], np.diff(starts, append=len(epoch))
+    found = np.searchsorted(number, theirs)
+    known = np.append(number, -1)[found] == theirs
+    row = np.repeat(found, lengths)
     key = row * (int(epoch.max(initial=0)) + 1) + epoch
     if not known.all() or (np.diff(key) < 0).any():
         by_key = np.argsort(key, kind="stable")
-        order = by_key[known[by_key]]
+        order = by_key[np.repeat(known, lengths)[by_key]]
     further = extras(objectives, readings)
     read = {
         name: numbers(readings.get(name))[order] for name in (*READING, objectives.primary.metric, *further)
     }
     value = read[objectives.primary.metric]
     return Epochs(
-        row=row[order].astype(np.int64),
+        row=row[order].astype(np.int64, copy=False),
         epoch=epoch[order],
         value=np.maximum(value, 0.0) if objectives.primary.metric == "gap" else value,
         extras={name: read[name] for name in further},

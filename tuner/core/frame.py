@@ -352,14 +352,6 @@ class Frame:
         return np.searchsorted(self.epochs.row, np.arange(len(self) + 1)).astype(np.int64)
 
     @cached_property
-    def by_epoch(self) -> Ints:
-        """(E,) rows of `epochs` in the order of epochs."""
-        epoch = self.epochs.epoch
-        # Short integers are sorted by radix, many times faster.
-        short = epoch.astype(np.uint16) if epoch.max(initial=0) < 2**16 else epoch
-        return np.argsort(short, kind="stable").astype(np.int64)
-
-    @cached_property
     def clock(self) -> Floats:
         """(E,) when each reading was taken, in seconds since the first trial started.
 

@@ -20,6 +20,7 @@ from tuner.figures.numbers import (
     listed,
     percentiles,
     smoothed,
+    thinned,
 )
 from tuner.figures.theme import Theme, faint, safe
 
@@ -29,6 +30,8 @@ MOST_POINTS = 300
 SHARES = (0.1, 0.5, 0.9)
 FEWEST = 3
 """So many other trials make a band."""
+MOST_IN_BAND = 10_000
+"""Of more trials, an even sample makes the band: its percentiles are within half a percent of theirs."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,23 @@ class Band:
         x: (G,) epochs.
         y: (G, 3) the 10th, 50th and 90th percentile.
         trials: of how many.
+        others: how many there are; of very many, `trials` are a sample.
     """
 
     column: str
     x: Ints
     y: Floats
     trials: int
+    others: int
+
+    @property
+    def said(self) -> str:
+        """Of which trials it is."""
+        return (
+            f"{self.others:,} others"
+            if self.trials == self.others
+            else f"{self.trials:,} of {self.others:,} others"
+        )
 
 
 @dataclass(frozen=True)
@@ -148,16 +162,20 @@ def line(frame: Frame, row: int, column: str, values: Floats, smoothing: float =
 
 def band(frame: Frame, column: str, values: Floats, without: Sequence[int]) -> Band | None:
     """Percentiles of these values (E,) at each epoch, over all but some rows' trials."""
-    others = np.diff(frame.bounds) > 0
-    others[list(without)] = False
-    if others.sum() < FEWEST:
+    has_curve = np.diff(frame.bounds) > 0
+    has_curve[list(without)] = False
+    others = np.flatnonzero(has_curve)
+    if len(others) < FEWEST:
         return None
-    order = frame.by_epoch
-    y = values.copy()
-    for row in without:
-        y[frame.bounds[row] : frame.bounds[row + 1]] = np.nan
-    x, found = percentiles(frame.epochs.epoch[order], y[order], SHARES)
-    return Band(column, x, found, int(others.sum())) if len(x) else None
+    sample = thinned(others, np.zeros(len(others), dtype=bool), MOST_IN_BAND)
+    is_in = np.zeros(len(frame), dtype=bool)
+    is_in[sample] = True
+    rows = np.flatnonzero(is_in[frame.epochs.row])
+    epoch = frame.epochs.epoch[rows]
+    # Short integers are sorted by radix, many times faster.
+    order = np.argsort(epoch.astype(np.uint16) if epoch.max() < 2**16 else epoch, kind="stable")
+    x, found = percentiles(epoch[order], values[rows[order]], SHARES)
+    return Band(column, x, found, len(sample), len(others)) if len(x) else None
 
 
 def data(
@@ -247,7 +265,7 @@ def band_traces(band: Band, theme: Theme, name: str) -> list[dict[str, Any]]:
         {
             "type": "scatter",
             "mode": "lines",
-            "name": f"{safe(name)}: middle 80 % of {band.trials:,} others",
+            "name": f"{safe(name)}: middle 80 % of {band.said}",
             "legendgroup": group,
             "x": around.tolist(),
             "y": listed(edge),

@@ -126,35 +126,34 @@ def of_study(connection: Connection, study_id: int, extras: Sequence[str]) -> Cu
     its_trials = select(tuner_trials.c.trial_id).where(tuner_trials.c.study_id == study_id)
     if extras:
         return _of_rows(_rows(connection, _readings(its_trials, extras)), extras)
-    values = connection.execute(
+    whole = (
         select(tuner_curves.c.trial_id, tuner_curves.c.readings)
         .where(tuner_curves.c.trial_id.in_(its_trials))
         .order_by(tuner_curves.c.trial_id)
-    ).all()
+    )
     others = its_trials.where(tuner_trials.c.trial_id.not_in(select(tuner_curves.c.trial_id)))
-    found = _with_packed(values, _of_rows(_rows(connection, _readings(others, ())), ()))
-    # They are kept, and looked through again and again: each in a piece.
-    return found._replace(numbers={name: np.ascontiguousarray(its) for name, its in found.numbers.items()})
+    found = map(_of_packed, _parts(connection, whole, {}))
+    return _joined([*found, _of_rows(_rows(connection, _readings(others, ())), ())])
 
 
-def _with_packed(values: Sequence[Any], rest: Curves) -> Curves:
-    """Packed curves, (trial id, value) each, and others; where there are no others, the numbers are views."""
-    if not values:
-        return rest
+def _of_packed(values: Sequence[Any]) -> Curves:
+    """Packed curves, (trial id, value) each."""
     table = unpacked(b"".join(readings for _, readings in values))
     lengths = [len(readings) // (_WIDTH * _PACKED.itemsize) for _, readings in values]
     ids = np.repeat(np.array([trial_id for trial_id, _ in values], np.int64), lengths)
-    epochs, numbers = table[:, 0].astype(np.int64), dict(zip(NUMBERS, table.T[1:], strict=True))
-    if not len(rest.trial_id):
-        return Curves(ids, epochs, numbers)
-    # Both are sorted; what is stable keeps the epochs of a trial in their order.
-    ids = np.concatenate([ids, rest.trial_id])
-    order = np.argsort(ids, kind="stable")
-    return Curves(
-        ids[order],
-        np.concatenate([epochs, rest.epoch])[order],
-        {name: np.concatenate([column, rest.numbers[name]])[order] for name, column in numbers.items()},
-    )
+    numbers = {name: table[:, 1 + i].copy() for i, name in enumerate(NUMBERS)}
+    return Curves(ids, table[:, 0].astype(np.int64), numbers)
+
+
+def _joined(parts: Sequence[Curves]) -> Curves:
+    """Several curves as one, each of whose numbers lies in one piece."""
+    parts = [part for part in parts if len(part.trial_id)] or list(parts[:1])
+    ids = np.concatenate([part.trial_id for part in parts])
+    # Each is sorted; what is stable keeps the epochs of a trial in their order.
+    order = np.argsort(ids, kind="stable") if (np.diff(ids) < 0).any() else slice(None)
+    epochs = np.concatenate([part.epoch for part in parts])
+    numbers = {n: np.concatenate([part.numbers[n] for part in parts])[order] for n in parts[0].numbers}
+    return Curves(ids[order], epochs[order], numbers)
 
 
 def of_all(connection: Connection, study_id: int, extras: Sequence[str]) -> ReadingColumns:
@@ -193,8 +192,10 @@ def _of_trials(connection: Connection, trial_ids: list[int], extras: Sequence[st
         its = set(trial_ids)
         values = [row for row in values if row[0] in its]
         others = sorted(its.difference(trial_id for trial_id, _ in values))
-    rest = _rows(connection, _readings(others, ())) if others else iter(())
-    return _with_packed(values, _of_rows(rest, ()))
+    packed = [_of_packed(values)] if values else []
+    if others:
+        packed.append(_of_rows(_rows(connection, _readings(others, ())), ()))
+    return _joined(packed)
 
 
 def behind(
@@ -244,8 +245,14 @@ def _readings(trial_ids: Any, extras: Sequence[str]) -> Select[Any]:
 
 
 def _rows(connection: Connection, statement: Select[Any], epoch: int = 0) -> Iterator[list[tuple[Any, ...]]]:
-    """Rows as the driver gives them, many at once."""
-    cursor = connection.execute(statement, {"epoch": epoch}).cursor
+    """Readings as the driver gives them, from an epoch on, many at once."""
+    return _parts(connection, statement, {"epoch": epoch})
+
+
+def _parts(
+    connection: Connection, statement: Select[Any], parameters: Mapping[str, Any]
+) -> Iterator[list[tuple[Any, ...]]]:
+    cursor = connection.execute(statement, parameters).cursor
     while cursor is not None and (rows := cursor.fetchmany(_AT_ONCE)):
         yield list(rows)
 
