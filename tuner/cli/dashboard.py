@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -34,18 +34,7 @@ def run(
 ) -> None:
     """Show the stored studies in the browser, live; changes nothing without --allow-actions."""
     url = storage_url(storage)
-    from tuner.web.prefetch import Prefetch
+    from tuner.web.serve import serve
 
-    # Loading the application takes about as long as the read.
-    with closing(Prefetch(url)) as prefetch:
-        from tuner.web.serve import serve
-
-        serve(
-            url,
-            host,
-            port,
-            opens=not no_open,
-            tell=lambda line: screen.say(line, flush=True),
-            prefetch=prefetch,
-            allows=allow_actions,
-        )
+    tell = partial(screen.say, flush=True)
+    serve(url, host, port, opens=not no_open, tell=tell, allows=allow_actions)

@@ -1,4 +1,1 @@
-"""The dashboard application; its entry point is `tuner.web.serve`.
-
-Imports nothing itself: the prefetch runs before the application has loaded.
-"""
+"""The dashboard application; its entry point is `tuner.web.serve`."""

@@ -29,6 +29,8 @@ MOST_EXPLAINED = 1000
 """Trials that importances are computed from, spread over the study; more take long and change little."""
 
 Of = tuple[int, float | None, bool, int]
+"""What an insight is of: the number of ended trials, the spread, whether the study was confirmed, and the
+number of baselines; a change makes it out of date."""
 
 _log = logging.getLogger(__name__)
 
@@ -40,13 +42,10 @@ class Insight:
     Attributes:
         importances: see `Frame.importances`.
         findings: in plain words, what matters most first.
-        of: the number of ended trials, the spread, whether the study was confirmed, and the number of
-            baselines; a change makes it out of date.
     """
 
     importances: Mapping[str, Importances] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
-    of: Of = (-1, None, False, 0)
 
 
 class Insights:
@@ -81,18 +80,9 @@ class Insights:
         is_time = time.monotonic() >= self._next or has_ended or of[1:] != self._of[1:]
         if of != self._of and not is_busy and is_time and not self._is_closed:
             self._of, self._is_driven = of, is_driven
-            self._thread = Thread(target=self._find, args=(evidence, curve, of))
+            self._thread = Thread(target=self._find, args=(evidence, curve))
             self._thread.start()
         return self.found
-
-    def expect(self, insight: Callable[[], Insight | None]) -> None:
-        """Take the first insight from the prefetch, and compute it only if that gives None.
-
-        Args:
-            insight: called in a thread; it blocks until the insight is there.
-        """
-        self._thread = Thread(target=self._take, args=(insight,))
-        self._thread.start()
 
     def settle(self, at_most_s: float | None) -> None:
         """Wait until the running computation has ended."""
@@ -104,13 +94,7 @@ class Insights:
         self._is_closed = True
         self.settle(None)
 
-    def _take(self, insight: Callable[[], Insight | None]) -> None:
-        found = insight()
-        if found is not None:
-            self.found, self._of = found, found.of
-            self._next = time.monotonic() + GOOD_FOR_S
-
-    def _find(self, evidence: Evidence, curve: Callable[[int], Sequence[Reading]], of: Of) -> None:
+    def _find(self, evidence: Evidence, curve: Callable[[int], Sequence[Reading]]) -> None:
         began = time.monotonic()
         try:
             shares = explained(evidence.frame)
@@ -123,7 +107,7 @@ class Insights:
                 frame=replace(evidence.frame, importances=shares),
                 ends={row: (its[0], its[-1]) for row, its in read if its},
             )
-            self.found = Insight(shares, tuple(all_of(found)), of)
+            self.found = Insight(shares, tuple(all_of(found)))
         except KeyboardInterrupt:
             raise
         except BaseException:  # noqa: BLE001

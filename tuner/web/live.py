@@ -5,10 +5,9 @@ Reads only when asked. Methods are called from many request threads.
 
 from __future__ import annotations
 
-import pickle
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from threading import RLock
@@ -28,7 +27,7 @@ from tuner.judging.confirmation import Confirmation
 from tuner.judging.verdict import Verdict
 from tuner.store.columns import Cursor, Delta, Reader, TrialRow
 from tuner.store.values import StudySummary
-from tuner.web.insights import Insight, Insights
+from tuner.web.insights import Insights
 
 KEPT = 4
 """How many studies are kept in memory; the least recently used goes first."""
@@ -113,26 +112,6 @@ class Live:
                 self._studies.popitem(last=False)
             return study
 
-    def adopt(
-        self, study: Callable[[], LiveStudy | None], insight: Callable[[], Insight | None]
-    ) -> str | None:
-        """Take over what the prefetch has read; other calls wait for it.
-
-        Args:
-            study: gives it, or None where nothing was read.
-            insight: gives its insight, which comes later; likewise.
-
-        Returns:
-            The study's name; None where nothing was read.
-        """
-        with self._lock:
-            found = study()
-            if found is None:
-                return None
-            self._studies[found.name] = found
-            found.insights.expect(insight)
-        return found.name
-
     def settle(self, name: str, at_most_s: float | None = None) -> None:
         """Wait until the running computation of importances and findings has ended."""
         with self._lock:
@@ -151,9 +130,6 @@ class Live:
 class LiveStudy:
     """The state kept of a study: its last snapshot, and what the next one is built from.
 
-    Is pickled by the prefetch without its insight, which is sent later or computed again, and without
-    what only counts in the process that has read it.
-
     Attributes:
         insights: its importances and findings.
     """
@@ -166,17 +142,11 @@ class LiveStudy:
         self._count = 0
         self._cursor: Cursor | None = None
         self._rows: dict[int, TrialRow] = {}
-        self._packed = b""
         self._changed: dict[int, int] = {}
         self._params: dict[str, NDArray[Any]] = {}
         self._confirmed: Mapping[str, Any] | None = None
         self._comments: Mapping[int | None, str] = {}
         self._snapshot: LiveSnapshot | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        packed = pickle.dumps([tuple(row) for row in self._rows.values()], pickle.HIGHEST_PROTOCOL)
-        without = {"_stamp": "", "_rows": {}, "_packed": packed, "insights": Insights()}
-        return self.__dict__ | without
 
     def snapshot(self, reader: Reader) -> LiveSnapshot:
         """The study as it stands now, with the newest insight."""
@@ -259,12 +229,11 @@ class LiveStudy:
         old = None if delta.is_whole or self._snapshot is None else self._snapshot.frame
         space = spec.search_space() if old is None else old.space
         if old is None:
-            self._rows, self._packed, self._changed = {}, b"", {}
+            self._rows, self._changed = {}, {}
             self._params = param_columns(space, [])
         self._cursor = delta.cursor
         if old is not None and not len(delta.readings.number) and not delta.void and not delta.trials:
             return old
-        self._unpack()
         new = [row for row in delta.trials if row.number not in self._rows]
         for row in delta.trials:
             self._rows[row.number] = row
@@ -283,12 +252,6 @@ class LiveStudy:
         trials = of_rows(rows) | {"best_epoch": [row.best_epoch or 0 for row in rows]}
         frame = Frame.of_columns(trials, readings, self._params, space, spec.objectives(), self.name)
         return replace(frame, importances=old.importances if old is not None else {})
-
-    def _unpack(self) -> None:
-        """Make objects of pickled rows; done late since few studies need them."""
-        if self._packed:
-            rows = [TrialRow(*values) for values in pickle.loads(self._packed)]  # noqa: S301
-            self._rows, self._packed = {row.number: row for row in rows}, b""
 
 
 def _specified(summary: StudySummary) -> StudySpec:

@@ -22,7 +22,6 @@ from tuner.web import connections, malloc, pages
 from tuner.web.app import build
 from tuner.web.guard import is_loopback
 from tuner.web.live import Live
-from tuner.web.prefetch import Prefetch
 from tuner.web.renderer import PageRenderer
 
 OPEN_AFTER_S = 0.2
@@ -48,7 +47,6 @@ class Server:
         host: where to listen; anything but a loopback address takes a token.
         port: where to listen; 0: any free one.
         folder: where the user's own pages are; the working folder.
-        prefetch: the prefetch of the newest study.
         allows: whether visitors may ask something of studies; they need the token on any address then.
 
     Attributes:
@@ -67,7 +65,6 @@ class Server:
         host: str = "127.0.0.1",
         port: int = 8080,
         folder: Path | None = None,
-        prefetch: Prefetch | None = None,
         *,
         allows: bool = False,
     ) -> None:
@@ -80,7 +77,6 @@ class Server:
         self._closed = Event()
         listening = _listening(host, port)
         # The newest study is what will be looked at: it is read and drawn while the browser starts.
-        self._prefetch = prefetch
         self._reading = Thread(target=self._read_newest, args=(renderer,), daemon=True)
         self._reading.start()
         token = None if is_loopback(host) and not allows else secrets.token_urlsafe(24)
@@ -105,22 +101,14 @@ class Server:
         self._closed.set()
         self._renderer.drawn.set()
         self._server.close()
-        # Two threads may be reading from the prefetch: it is closed when both have ended.
-        if self._prefetch is not None:
-            self._prefetch.kill()
         self._reading.join()
         self._live.close()
-        if self._prefetch is not None:
-            self._prefetch.close()
 
     def _read_newest(self, renderer: PageRenderer) -> None:
         with suppress(StoreError):
-            prefetch = self._prefetch
-            name = self._live.adopt(prefetch.study, prefetch.insight) if prefetch is not None else None
-            if name is None:
-                _, summaries = self._live.studies()
-                name = summaries[0].name if summaries else None
-            if name is not None:
+            _, summaries = self._live.studies()
+            if summaries:
+                name = summaries[0].name
                 self._live.snapshot(name)
                 malloc.give_back()
                 self._live.settle(name)
@@ -139,11 +127,10 @@ def serve(
     *,
     opens: bool = True,
     tell: Callable[[str], None] = lambda _line: None,
-    prefetch: Prefetch | None = None,
     allows: bool = False,
 ) -> None:
     """Serve the dashboard of a database until interrupted, in a browser if it `opens` one; see `Server`."""
-    server = Server(url, host, port, prefetch=prefetch, allows=allows)
+    server = Server(url, host, port, allows=allows)
     for fault in server.faults:
         tell(f"warning: {fault}")
     tell(f"dashboard: {server.address}")
