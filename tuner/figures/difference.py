@@ -1,6 +1,6 @@
 """Difference: what changed between two drawings, step by step from their roots.
 
-Reports store it between light and dark, the dashboard sends it while a study grows.
+Reports store it between light and dark.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Renderer: makes pages, and the updates that a browser needs to show what is stored now.
 
-Keeps the last drawings so that only differences are sent; without one, the whole drawing is sent.
+A drawing that has changed is sent whole: a patch of it is hardly shorter, since new points move others.
 """
 
 from __future__ import annotations
@@ -25,16 +25,12 @@ from tuner.figures import Frame
 from tuner.store.values import StudySummary
 from tuner.web import comparing, parts, trial
 from tuner.web.cards import card
-from tuner.web.difference import patch
 from tuner.web.live import Live, LiveSnapshot
 from tuner.web.pages import Card, Page, Pages
 from tuner.web.route import Route
 
 TICK_CHARACTERS = 90_000
 """The JSON of one update is hardly longer; it compresses to a third. The rest comes with the next update."""
-
-DRAWINGS_KEPT = 96
-"""How many drawings are remembered for differences, over all browsers."""
 
 SETTLED_S = 1.0
 """How long a page waits for the first importances, so that it is drawn but once."""
@@ -87,7 +83,7 @@ class PageUpdate:
     """What is sent.
 
     Attributes:
-        pieces: what changed, by key: children of parts, drawings or patches of figures.
+        pieces: what changed, by key: children of parts, drawings of figures.
         rendered: what the browser shows after it.
     """
 
@@ -112,7 +108,6 @@ class PageRenderer:
         self.drawn = Event()
         self.live = live
         self.pages = pages
-        self._drawings: OrderedDict[str, Any] = OrderedDict()
         self._prepared: OrderedDict[tuple[str, ...], Any] = OrderedDict()
         self._lock = Lock()
 
@@ -175,9 +170,14 @@ class PageRenderer:
             frame = frame.selecting(route.selection)
         names = ",".join(summary.name for summary in summaries)
         shape = f"{page.name}|{route.trial}|{snapshot.summary.name}|{snapshot.summary.digest}|{names}"
-        shape = blake2b(shape.encode(), digest_size=8).hexdigest()
         return StudyPageState(
-            shape, "+".join(versions), summaries, snapshot=snapshot, frame=frame, page=page, beside=beside
+            _digest(shape),
+            "+".join(versions),
+            summaries,
+            snapshot=snapshot,
+            frame=frame,
+            page=page,
+            beside=beside,
         )
 
     def _around(self, frame: Frame, number: int | None) -> Frame:
@@ -225,7 +225,7 @@ class PageRenderer:
         for i, one in enumerate(page.cards_of(len(frame.objectives))):
             if i < AT_ONCE:
                 drawing = self._draw(one, state, route)
-                update.rendered["pieces"][one.key] = self._keep(drawing)
+                update.rendered["pieces"][one.key] = _digest(json.dumps(drawing, separators=(",", ":")))
             else:
                 drawing = json.loads(to_json_plotly(route.theme.empty("")))
                 update.rendered |= {"version": "more", "next": AT_ONCE}
@@ -266,13 +266,11 @@ class PageRenderer:
                 update.rendered["next"] = start + i
                 break
             drawing = self._draw(one, state, route)
-            old, new = before.get(one.key, ""), self._keep(drawing)
-            if old == new:
+            text = json.dumps(drawing, separators=(",", ":"))
+            if (new := _digest(text)) == before.get(one.key):
                 continue
-            known = self._drawings.get(old)
-            sent, characters = (drawing, 0) if known is None else patch(known, drawing)
-            size += characters or len(json.dumps(drawing))
-            update.pieces[one.key] = sent
+            size += len(text)
+            update.pieces[one.key] = drawing
             update.rendered["pieces"][one.key] = new
         return update
 
@@ -357,20 +355,14 @@ class PageRenderer:
             drawing = route.theme.empty(f"This figure failed: {described(error)}")
         return json.loads(to_json_plotly(drawing))
 
-    def _keep(self, drawing: Any) -> str:
-        text = json.dumps(drawing, separators=(",", ":"))
-        key = blake2b(text.encode(), digest_size=8).hexdigest()
-        with self._lock:
-            self._drawings[key] = drawing
-            self._drawings.move_to_end(key)
-            while len(self._drawings) > DRAWINGS_KEPT:
-                self._drawings.popitem(last=False)
-        return key
+
+def _digest(text: str) -> str:
+    return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _note(update: PageUpdate, key: str, component: Component, before: str | None = None) -> None:
     text = to_json_plotly(component)
-    found = blake2b(text.encode(), digest_size=8).hexdigest()
+    found = _digest(text)
     if found != before:
         update.pieces[key] = component
         update.rendered["pieces"][key] = found
@@ -378,7 +370,7 @@ def _note(update: PageUpdate, key: str, component: Component, before: str | None
 
 def _trouble(component: Component) -> PageState:
     text = to_json_plotly(component)
-    return PageState("trouble-" + blake2b(text.encode(), digest_size=8).hexdigest(), "", trouble=component)
+    return PageState("trouble-" + _digest(text), "", trouble=component)
 
 
 def _no_studies(place: str) -> Component:
