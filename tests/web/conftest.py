@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, expect, sync_playwright
 
 from tests.web.made import make_study
+from tests.web.odd import make_odd
 from tuner.web.serve import Server
 
 expect.set_options(timeout=20_000)
@@ -25,6 +26,14 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("made") / "tuner.db"
     for seed, (name, amount) in enumerate([(NASTY, 12), ("other", 40), ("made", 160)]):
         make_study(path, name, amount, 8, seed)
+    return path
+
+
+@pytest.fixture(scope="session")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with studies that are unlike the shipped one; see `odd.AMOUNTS`."""
+    path = tmp_path_factory.mktemp("odd") / "tuner.db"
+    make_odd(path)
     return path
 
 

@@ -23,7 +23,7 @@ MOST_PANELS = 8
 FEWEST_POINTS = 60
 """Points that a panel draws at most; its trend uses all trials."""
 _COLUMNS = 4
-_TITLES = 84  # letters of all names along a row of panels
+_TITLES, _TICKS = 72, 12  # letters of all names, and numbers, along a row of panels
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,11 @@ def draw(columns: Panels, theme: Theme) -> Drawing:
             }
             traces.append(trace)
         axes[f"xaxis{suffix}"] = panel.scale.axis(
-            theme, _TITLES // across, domain=share(column, across, 0.03), anchor=f"y{suffix}"
+            theme,
+            _TITLES // across,
+            max(2, _TICKS // across),
+            domain=share(column, across, 0.03),
+            anchor=f"y{suffix}",
         )
         bottom, top = share(row, rows, 0.11)
         y = theme.axis(columns.label if column == 0 else "", log=columns.log, domain=[1 - top, 1 - bottom])

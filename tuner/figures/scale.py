@@ -17,6 +17,9 @@ from tuner.figures.theme import Theme, safe, shortened
 TITLE = 32
 """Characters of a parameter's name along its axis."""
 
+TICKS = 5
+"""About how many numbers stand along an axis."""
+
 FEW = 16
 """A number with more values than this is binned as a continuum."""
 
@@ -103,8 +106,8 @@ class Scale:
             places = self.low + np.rint(self.shares(places) * last) * (self.high - self.low) / last
         return [f"{place:.4g}" for place in places.tolist()]
 
-    def axis(self, theme: Theme, title: int = TITLE, **more: Any) -> dict[str, Any]:
-        """The axis as Plotly has it; its name has at most so many letters."""
+    def axis(self, theme: Theme, title: int = TITLE, ticks: int = TICKS, **more: Any) -> dict[str, Any]:
+        """The axis as Plotly has it; its name has at most so many letters, and it about so many numbers."""
         if self.labels:
             ticks = {
                 "tickmode": "array",
@@ -115,15 +118,18 @@ class Scale:
             return theme.axis(shortened(self.name, title), **{**ticks, **more})
         ends = np.log10([self.low, self.high]) if self.log else np.array([self.low, self.high])
         margin = (0.5 / self.count if self.count else 0.03) * (ends[1] - ends[0]) or 0.5
-        within: dict[str, Any] = {"range": listed([ends[0] - margin, ends[1] + margin], 6)}
+        # Numbers that Plotly turns to make room for stand over the axis' name.
+        within: dict[str, Any] = {
+            "range": listed([ends[0] - margin, ends[1] + margin], 6), "tickangle": 0, "nticks": ticks,
+        }  # fmt: skip
         if self.log:
-            within["dtick"] = steps_of(ends[1] - ends[0])
+            within["dtick"] = steps_of(ends[1] - ends[0], ticks)
         return theme.axis(shortened(self.name, title), log=self.log, **{**within, **more})
 
 
-def steps_of(decades: float) -> str | int:
+def steps_of(decades: float, most: int = TICKS) -> str | int:
     """What a logarithmic axis is labelled at, as Plotly has it; labels at every digit overlap.
 
-    That is 1, 2 and 5 of each decade, or whole decades of which there are at most five.
+    That is 1, 2 and 5 of each decade, or whole decades, of which there are at most `most`.
     """
-    return "D2" if decades < 1.5 else math.ceil(decades / 5)
+    return "D2" if decades < 1.5 else math.ceil(decades / most)

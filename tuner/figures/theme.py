@@ -13,6 +13,9 @@ NOTE = "note"
 LINE = 46
 """Characters in a line of what stands in place of a drawing; so many fit on a telephone."""
 
+LONGEST_TITLE = 36
+"""Characters of an axis' title; so many fit beside a figure of half a page."""
+
 _UNSAFE = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
@@ -102,7 +105,7 @@ class Theme:
     def axis(self, title: str = "", *, log: bool = False, **more: Any) -> dict[str, Any]:
         """An axis; its title is made safe."""
         return {
-            "title": {"text": safe(title), "standoff": 8},
+            "title": {"text": safe(title, LONGEST_TITLE), "standoff": 8},
             "type": "log" if log else "linear",
             "gridcolor": self.grid,
             "linecolor": self.grid,

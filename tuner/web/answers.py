@@ -1,12 +1,14 @@
-"""Answers: whether the search still improves, what over-fits, and which configuration to take.
+"""Answers: whether the search still improves, what over-fits, which configuration to take, what to do next.
 
-The first two come from a frame; the last one is the study's verdict in its own words (`judging.sentences`).
+The first two come from a frame; the third is the study's verdict in its own words (`judging.sentences`).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 import numpy as np
 
@@ -14,8 +16,11 @@ from tuner.core import words
 from tuner.core.baseline import Baseline
 from tuner.core.importances import Importances
 from tuner.core.overfitting import can_tell_onset, onsets
+from tuner.core.trial import TrialState
 from tuner.figures import Frame
 from tuner.figures.importances import smaller_gap_side
+from tuner.figures.theme import shortened
+from tuner.findings import Finding
 from tuner.judging.sentences import decision, sentences, short
 from tuner.judging.simple import beside_simple
 from tuner.judging.verdict import DEFAULT, Verdict
@@ -28,6 +33,8 @@ FLAT = 0.02
 
 RISEN = 0.2
 """A validation loss that has risen by less than this share over-fits a little."""
+
+LOSSES = ("train_loss", "val_loss")
 
 FEW = 20
 """Fewer trials than this say little of where a search is going."""
@@ -52,15 +59,18 @@ class Answer:
     trial: int | None = None
 
 
-def answers(frame: Frame, verdict: Verdict, baselines: Sequence[Baseline] = ()) -> list[Answer]:
-    """Three answers; "too early" where nothing can be said yet."""
+def answers(
+    frame: Frame, verdict: Verdict, baselines: Sequence[Baseline] = (), findings: Sequence[Finding] = ()
+) -> list[Answer]:
+    """Four answers; "too early" where nothing can be said yet."""
+    following = next_step(frame, verdict, findings)
     if frame.best is None or verdict.number is None:
         short, why = "Too early to say", "No trial has a value yet."
         if len(frame) and not verdict.is_running:
             short, why = "Nothing to say", f"{words.count(len(frame), 'trial')}, and none has a value."
         asked = ("Does the search still improve?", "Does it over-fit?", "Which configuration to take?")
-        return [Answer(question, short, why, "open") for question in asked]
-    return [improvement(frame), fitting(frame, verdict.number), choice(verdict, baselines)]
+        return [*(Answer(question, short, why, "open") for question in asked), following]
+    return [improvement(frame), fitting(frame, verdict.number), choice(verdict, baselines), following]
 
 
 def improvement(frame: Frame) -> Answer:
@@ -91,28 +101,37 @@ def improvement(frame: Frame) -> Answer:
 
 
 def fitting(frame: Frame, number: int) -> Answer:
-    """From which epoch on a trial over-fits, how far its validation loss rises, and what drives the gap."""
+    """From which epoch on a trial over-fits, how far its validation loss rises, and what drives the gap.
+
+    Where there are no losses, the two sides of the number that is searched for stand for them.
+    """
     asked = "Does it over-fit?"
-    trials, rows = frame.trials, np.flatnonzero(frame.trials.number == number)
+    rows = np.flatnonzero(frame.trials.number == number)
     at = slice(*frame.bounds[rows[0] : rows[0] + 2]) if len(rows) else slice(0)
-    train, val = (numbers[at].astype(float) for numbers in (frame.epochs.train_loss, frame.epochs.val_loss))
-    if not (np.isfinite(train) & np.isfinite(val)).any():
+    searched = [
+        names for names in frame.series.values() if len(names) > 1 and frame.objective.metric in names
+    ]
+    for names, falls in (LOSSES, True), *((names, frame.objective.minimize) for names in searched):
+        train, val = ((1 if falls else -1) * frame.reading(name)[at].astype(float) for name in names)
+        if (np.isfinite(train) & np.isfinite(val)).any():
+            break
+    else:
         return Answer(asked, "Not measured", "The trainer reports no training loss.", "open")
+    training, validation = map(frame.label, names)
+    worse, better = ("rise", "falls") if falls else ("fall", "rises")
     short, mood, text = "Too short to tell", "open", f"Trial {number}: "
     if can_tell_onset(val, train):
         (turn,), (rise,) = onsets(val, train, np.array([len(val)]))
         if turn < 0:
             short, mood = "No", "good"
-            text += "validation loss does not rise while training loss falls. "
+            text += f"{validation} does not {worse} while {training} {better}. "
         else:
             short, mood = ("A little", "fair") if rise < RISEN else ("Yes", "poor")
             epoch = int(frame.epochs.epoch[at][turn])
-            text += f"from epoch {epoch} on validation loss rises, by {words.percent(rise)} until the end. "
+            text += f"from epoch {epoch} on {validation} {worse}s, by {words.percent(rise)} until the end. "
     row = rows[0]
-    text += (
-        f"At its best epoch training loss {words.number(float(trials.train_loss[row]))}, validation loss "
-        f"{words.number(float(trials.val_loss[row]))}."
-    )
+    at_best = [words.number(float(frame.at_best(name)[row])) for name in names]
+    text += f"At its best epoch {training} {at_best[0]}, {validation} {at_best[1]}."
     driven = drivers(frame)
     if driven:
         text += f" The gap depends most on {driven}."
@@ -140,3 +159,25 @@ def choice(verdict: Verdict, baselines: Sequence[Baseline] = ()) -> Answer:
     text = " ".join([*(decision(verdict) if is_confirmed else sentences(verdict)), *told])
     mood = "good" if is_confirmed and verdict.number != DEFAULT else "fair"
     return Answer("Which configuration to take?", short(verdict), text, mood, verdict.number)
+
+
+def next_step(frame: Frame, verdict: Verdict, findings: Sequence[Finding] = ()) -> Answer:
+    """What to do now, as a command, and what the findings advise for the next search."""
+    asked, name = "What to do next?", quote(verdict.study)
+    advice = f" Then: {findings[0].advice}" if findings else ""
+    if verdict.is_running:
+        return Answer(asked, "Wait", f"The study is running; this page follows it.{advice}", "open")
+    failed = np.flatnonzero(frame.trials.is_(TrialState.FAILED))
+    if verdict.number is None and len(failed):
+        reason, count = Counter(frame.trials.reason[failed].tolist()).most_common(1)[0]
+        number = int(frame.trials.number[failed[frame.trials.reason[failed] == reason][0]])
+        text = f"{count:,} of {words.count(len(frame), 'trial')} failed"
+        text += f" with {shortened(reason, 120).rstrip(' .:;')}"
+        again = f"What it printed stands on the page of trial {number}; mend it, then `tune start` anew."
+        return Answer(asked, "Look at why they failed", f"{text}. {again}", "poor", number)
+    if verdict.number is None or verdict.trials < 2:
+        return Answer(asked, "Search on", f"`tune resume {name}` goes on with the study.", "open")
+    if verdict.confirmation is None:
+        text = f"`tune confirm {name}` tells luck from gain.{advice}"
+        return Answer(asked, "Confirm it", text, "fair")
+    return Answer(asked, "Use it", f"`tune export {name} DIR` writes the model and its card.{advice}", "good")

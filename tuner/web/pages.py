@@ -18,7 +18,7 @@ from tuner import content, figures
 from tuner.errors import PluginError, SpecError, near
 
 PARTS: Mapping[str, str] = {
-    "verdict": "the three answers in words: still improving? over-fitting? which configuration?",
+    "verdict": "the four answers in words: still improving? over-fitting? which configuration? what next?",
     "findings": "what the study has shown, in plain words, and what to do",
     "best": "the best trials beside the default configuration",
     "trials": "the table of all trials",

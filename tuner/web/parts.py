@@ -57,9 +57,9 @@ def faults(lines: Sequence[str]) -> Component:
 
 
 def verdict_tiles(snapshot: LiveSnapshot) -> Component:
-    """The three answers."""
+    """The four answers."""
     tiles, baselines = [], Baseline.all_of(snapshot.summary.facts)
-    for answer in answers.answers(snapshot.frame, snapshot.verdict, baselines):
+    for answer in answers.answers(snapshot.frame, snapshot.verdict, baselines, snapshot.findings):
         short: Any = answer.short
         if answer.trial is not None:
             short = html.A(answer.short, href=address(snapshot.frame.name, "trial", answer.trial))
@@ -99,12 +99,10 @@ def best_table(snapshot: LiveSnapshot) -> Component:
     rows = frame.ranking[:BEST_SHOWN].tolist()
     rows += [row for row in np.flatnonzero(np.isin(trials.number, [0, taken or 0])) if row not in rows]
     if not len(frame.ranking):
-        title = (
-            "No trial has a value yet"
-            if snapshot.summary.is_driven or not len(frame)
-            else "No trial has a value"
+        is_early = snapshot.summary.is_driven or not len(frame)
+        return box(
+            "Best trials", html.P(f"No trial has a value{' yet' if is_early else ''}.", className="why")
         )
-        return message(title, "This table has those that do.")
     first = frame.objective.metric
     measured = [n for n in frame.measured if n != first and np.isfinite(frame.at_best(n)[rows]).any()]
     measured = measured[:MEASURED_SHOWN]
@@ -228,7 +226,7 @@ def text_table(head: Sequence[Cell], rows: Sequence[tuple[str, Sequence[Cell]]],
         html.Tr([html.Th(first, scope="row"), *(html.Td(cell) for cell in others)], className=its)
         for its, (first, *others) in rows
     ]
-    return html.Div(html.Table([above, html.Tbody(body)], className=kind), className="scroll")
+    return html.Div(html.Table([above, html.Tbody(body)], className=kind), className="scroll", tabIndex=0)
 
 
 def box(title: str, *inner: Component, width: str = "full", beside: Component | None = None) -> Component:
