@@ -3,15 +3,18 @@ from __future__ import annotations
 import re
 import sqlite3
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from playwright.sync_api import Page, Request, expect
 
 from tests import processes
-from tests.web.conftest import Serve
+from tests.web.conftest import Serve, drawn
 from tests.web.made import make_study
 from tuner.store import Database
+from tuner.web import pages
 from tuner.web.route import address
+from tuner.web.serve import Server
 
 pytestmark = pytest.mark.browser
 
@@ -97,6 +100,32 @@ def test_page_waits_for_a_database_and_then_follows_a_study_in_another_process(
         )
         expect(page.locator("#panel" if where else "#body")).to_contain_text("What it printed last")
         expect(page.locator("#panel pre" if where else "#body pre")).to_contain_text("trained epoch 6")
+
+
+@pytest.mark.postgres
+def test_a_study_on_a_server_is_followed_on_every_page(page: Page, tmp_path: Path, postgres_url: str) -> None:
+    (tmp_path / "trainer.py").write_text(TRAINER)
+    (tmp_path / "study.toml").write_text(STUDY.replace("trials = 25", "trials = 5000"))
+    server = Server(postgres_url, port=0)
+    Thread(target=server.run, daemon=True).start()
+    base = server.address.rstrip("/")
+    status = page.locator("#status")
+    with processes.start(
+        *("-m", "tuner", "start", "study.toml", "--storage", postgres_url, "--quiet"), cwd=tmp_path
+    ) as study:
+        try:
+            page.goto(base)
+            page.get_by_role("link", name="growing").click()
+            for each in pages.load().pages:
+                page.goto(base + address("growing", each.name, 0 if each.file.of == "trial" else None))
+                expect(status).to_contain_text(re.compile(r"running.*[1-9]\d* trials", re.DOTALL))
+                assert drawn(page).count() == len(each.cards_of(objectives=1))
+                # What the driver writes meanwhile appears by itself.
+                expect(status).not_to_have_text(status.text_content() or "")
+        finally:
+            study.kill()
+    page.close()
+    server.close()
 
 
 def _size(request: Request) -> tuple[int, int, int]:

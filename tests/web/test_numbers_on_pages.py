@@ -11,6 +11,7 @@ from playwright.sync_api import Page
 import tuner
 from tests.web.conftest import Serve, drawn
 from tuner.cli.contract import curved_trial_table, study_table
+from tuner.web import pages
 from tuner.web.route import address
 
 pytestmark = pytest.mark.browser
@@ -110,3 +111,99 @@ def test_the_pages_of_trials(page: Page, serve: Serve, database: Path, study: tu
         for row in rows(page, ".card:has(h3:text-is('Settings'))"):
             value = table["params"].get(row["setting"])
             assert row["this trial"] in (str(value), "–") or same(row["this trial"], value), (number, row)
+
+
+POINTS = """() => [...document.querySelectorAll('main .card .js-plotly-plot')].flatMap(plot => {
+  const same = axis => plot.layout[axis.matches?.replace(/^y/, 'yaxis')];
+  const title = axis => axis && (axis.title?.text || title(same(axis)));
+  const axis = (trace, side) => plot.layout[(trace[side + 'axis'] || side).replace(side, side + 'axis')];
+  return plot.data.filter(trace => trace.mode?.includes('markers') && trace.customdata && !trace.text)
+    .map(trace => ({
+      card: plot.closest('.card').id, number: trace.customdata, x: trace.x, y: trace.y,
+      named: ['x', 'y'].map(side => title(axis(trace, side)) || ''),
+    }));
+})"""
+"""Every point of a trial that a figure of the page has, and what stands along its axes."""
+
+POINTS_SHOWN = 1e-5
+"""How far a point may be from the number, as a share of it."""
+
+POINTED = {"overview", "convergence", "over-fitting", "parameters"}
+"""The pages with such points; those of trials have tables and curves, and studies are compared by lines."""
+
+
+def test_the_points_of_all_figures_on_all_pages(
+    page: Page, serve: Serve, database: Path, told: dict[str, Any]
+) -> None:
+    base, trials = serve(database).rstrip("/"), {each["number"]: each for each in told["trials"]}
+    compared: dict[str, set[str]] = {}
+
+    def number(trial: dict[str, Any], label: str) -> float | None:
+        known = {**trial["params"], "trial": trial["number"]}
+        label = label.removesuffix(" at the best epoch")
+        found = known.get(label, trial[METRIC[label]] if label in METRIC else None)
+        return None if isinstance(found, str | int) and label != "trial" else found
+
+    for each in pages.load().pages:
+        page.goto(base + address("made", each.name, 12 if each.file.of == "trial" else None))
+        if not each.cards:
+            continue
+        drawn(page)
+        for trace in page.evaluate(POINTS):
+            for label, shown in zip(trace["named"], (trace["x"], trace["y"]), strict=True):
+                for trial, value in zip(trace["number"], shown, strict=True):
+                    stored = number(trials[trial], label) if isinstance(trial, int) and trial >= 0 else None
+                    if stored is None or value is None:
+                        continue
+                    assert value == pytest.approx(stored, rel=POINTS_SHOWN), (trace["card"], trial, label)
+                    compared.setdefault(each.name, set()).add(label)
+    assert compared.keys() == POINTED
+    lowest = page.evaluate(
+        """() => Math.min(...document.querySelector('#card-compare .js-plotly-plot').data
+            .filter(trace => trace.name === 'made').flatMap(trace => trace.y))"""
+    )
+    assert lowest == pytest.approx(
+        min(x["value"] for x in trials.values() if x["state"] == "finished"), rel=SHOWN
+    )
+    known = set().union(*compared.values())
+    assert known >= {"trial", "validation loss", "training loss at the best epoch", "gap", "learning_rate"}
+
+
+def test_the_curves_of_a_trial(page: Page, serve: Serve, database: Path, study: tuner.Study) -> None:
+    page.goto(serve(database).rstrip("/") + address("made", "trial", 12))
+    drawn(page)
+    stored = {
+        (reading["epoch"], f"{reading[name]:.5g}")
+        for reading in curved_trial_table(study.trial(12))["curve"]
+        for name in (
+            "train_loss",
+            "val_loss",
+            "train_score",
+            "val_score",
+            "learning_rate",
+            "grad_norm",
+            "gap",
+        )
+    }
+    lines = page.evaluate(
+        """() => document.querySelector('#card-readings .js-plotly-plot').data
+            .filter(trace => trace.mode === 'lines' && trace.customdata).map(trace => [trace.x, trace.y])"""
+    )
+    shown = {(x, f"{y:.5g}") for xs, ys in lines for x, y in zip(xs, ys, strict=True)}
+    assert len(shown) > 20
+    assert shown <= stored
+
+
+@pytest.mark.parametrize("name", ["own", "three"])
+def test_numbers_of_ones_own_and_further_objectives(page: Page, serve: Serve, odd: Path, name: str) -> None:
+    base, study = serve(odd).rstrip("/"), tuner.load(name, storage=f"sqlite:///{odd}")
+    page.goto(base + address(name, "trials"))
+    sent = page.evaluate(f"() => fetch('/-/trials?study={name}').then(answer => answer.json())")
+    columns = dict(zip(sent["names"], sent["columns"], strict=True))
+    own = {"own": {"val_f1", "train_f1", "cpu"}, "three": {"val_loss", "train_loss", "gap", "bytes"}}[name]
+    assert own <= columns.keys()
+    for at, record in enumerate(study.records):
+        table = curved_trial_table(study.trial(record.number))
+        best = next(each for each in table["curve"] if each["epoch"] == table["best_epoch"])
+        for each in own:
+            assert columns[each][at] == pytest.approx(best[each]), (record.number, each)
