@@ -106,7 +106,7 @@ class Scale:
             places = self.low + np.rint(self.shares(places) * last) * (self.high - self.low) / last
         return [f"{place:.4g}" for place in places.tolist()]
 
-    def axis(self, theme: Theme, title: int = TITLE, ticks: int = TICKS, **more: Any) -> dict[str, Any]:
+    def axis(self, theme: Theme, title: int = TITLE, most: int = TICKS, **more: Any) -> dict[str, Any]:
         """The axis as Plotly has it; its name has at most so many letters, and it about so many numbers."""
         if self.labels:
             ticks = {
@@ -120,10 +120,10 @@ class Scale:
         margin = (0.5 / self.count if self.count else 0.03) * (ends[1] - ends[0]) or 0.5
         # Numbers that Plotly turns to make room for stand over the axis' name.
         within: dict[str, Any] = {
-            "range": listed([ends[0] - margin, ends[1] + margin], 6), "tickangle": 0, "nticks": ticks,
+            "range": listed([ends[0] - margin, ends[1] + margin], 6), "tickangle": 0, "nticks": most,
         }  # fmt: skip
         if self.log:
-            within["dtick"] = steps_of(ends[1] - ends[0], ticks)
+            within["dtick"] = steps_of(ends[1] - ends[0], most)
         return theme.axis(shortened(self.name, title), log=self.log, **{**within, **more})
 
 
