@@ -16,7 +16,8 @@ from tuner.starter import write_cluster
 STAND_INS = {
     "scontrol": 'echo "$@" >>scontrol.txt\nif [ "$1" = show ]; then echo one; echo two; fi',
     "srun": 'while [ "${1#-}" != "$1" ]; do if [ "$1" = -w ]; then shift; fi; shift; done\nexec "$@"',
-    "ray": 'echo "$@" >>ray.txt\nif [ "$1" = start ]; then exec sleep 600; fi',
+    "ray": 'echo "$@" "$RAY_AUTH_MODE $RAY_AUTH_TOKEN" >>ray.txt\nif [ "$1" = start ]; then exec sleep 600; fi\n'
+    'if [ "$1" = get-auth-token ]; then echo secret; fi',
     "tune": 'sleep 600 &\ntrap "kill $!; exit $CODE" TERM\necho "$RAY_ADDRESS $@" >>tune.txt\nwait $!',
 }
 
@@ -72,6 +73,7 @@ def test_a_job_that_is_about_to_end_stops_the_driver_and_is_queued_again(
     assert (tmp_path / "tune.txt").read_text() == "one:6379 start digits --exists resume --cluster auto\n"
     started = [line for line in (tmp_path / "ray.txt").read_text().splitlines() if line.startswith("start")]
     assert len(started) == 2
+    assert all(line.endswith(" token secret") for line in started)
     assert sum("--head --port=6379" in line for line in started) == 1
     assert sum("--address=one:6379" in line for line in started) == 1
     assert ("requeue 7" in (tmp_path / "scontrol.txt").read_text()) == (code == 130)

@@ -101,7 +101,9 @@ def join(address: str, *, start: bool = True) -> None:
                 ray.init(address=address, **quiet)
                 return
             if address != "auto" or not start or os.environ.get("RAY_ADDRESS"):
-                raise ConnectionError("nothing answers there")
+                raise ConnectionError(
+                    "nothing answers there, or it wants a token (export RAY_AUTH_MODE=token)"
+                )
             ray.init(address="local", **fresh)
     except Exception as error:
         where = os.environ.get("RAY_ADDRESS", "this machine") if address == "auto" else address

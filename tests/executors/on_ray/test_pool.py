@@ -101,7 +101,8 @@ def test_workers_end_with_a_driver_that_is_killed(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
     ) as driver:
         assert driver.stdout is not None
-        assert driver.stdout.readline() == "trains\n"
+        # Where the machine is busy, Ray has words for it there.
+        assert "trains\n" in iter(driver.stdout.readline, "")
         ray_cluster.join("auto", start=False)
         driver.send_signal(signal.SIGKILL)
     with contextlib.closing(pool(tmp_path / "next", 1)) as made:
