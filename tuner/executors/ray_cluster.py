@@ -101,9 +101,7 @@ def join(address: str, *, start: bool = True) -> None:
                 ray.init(address=address, **quiet)
                 return
             if address != "auto" or not start or os.environ.get("RAY_ADDRESS"):
-                raise ConnectionError(
-                    "nothing answers there, or it wants a token (export RAY_AUTH_MODE=token)"
-                )
+                raise ConnectionError("no answer, or it wants a token (export RAY_AUTH_MODE=token)")
             ray.init(address="local", **fresh)
     except Exception as error:
         where = os.environ.get("RAY_ADDRESS", "this machine") if address == "auto" else address
