@@ -97,6 +97,55 @@ def photos(folder: Path) -> dict[str, Any]:
     return {"data.source": "photos/", "trainer.model": "convolutions"}
 
 
+def reviews(folder: Path) -> dict[str, Any]:
+    """Texts beside numbers and categories, of which each alone says less than all together."""
+    chance = np.random.default_rng(6)
+    good, cheap = chance.integers(0, 2, (2, 240))
+    words = [["rain", "bad", "the"], ["sun", "fine", "the"]]
+    table = {
+        "said": [" ".join(chance.choice(words[mood], 2 + i % 5)) for i, mood in enumerate(good)],
+        "price": chance.normal(60 - 40 * cheap, 8),
+        "shop": np.where(chance.random(240) < 0.2, "", np.where(cheap == 1, "corner", "mall")),
+        "bought": np.where(good + cheap + chance.normal(0, 0.2, 240) > 0.5, "yes", "no"),
+    }
+    pd.DataFrame(table).to_csv(folder / "reviews.csv", index=False)
+    own = {
+        "data.source": "reviews.csv",
+        "data.target": "bought",
+        "data.columns": {"said": {"kind": "tokens"}},
+    }
+    return own | {"trainer.model": "Sides"}
+
+
+def goods(folder: Path) -> dict[str, Any]:
+    """Names of pictures in a table of numbers."""
+    photos(folder)
+    chance = np.random.default_rng(7)
+    files = [f"photos/{kind}/{i}.png" for i in range(120) for kind in ("above", "below")]
+    weight = chance.normal(size=240)
+    table = {
+        "picture": files,
+        "weight": weight,
+        "sold": ["above" in f or w > 1 for f, w in zip(files, weight, strict=True)],
+    }
+    pd.DataFrame(table).to_csv(folder / "goods.csv", index=False)
+    own = {"data.source": "goods.csv", "data.target": "sold", "data.columns": {"picture": {"kind": "image"}}}
+    return own | {"trainer.model": "Sides"}
+
+
+def sides(folder: Path) -> dict[str, Any]:
+    chance = np.random.default_rng(8)
+    y = chance.integers(0, 2, 240)
+    arrays: dict[str, Any] = {
+        "image": chance.integers(0, 100, (240, 6, 6), np.uint8) + (60 * y[:, None, None]).astype(np.uint8),
+        "table": chance.normal(size=(240, 3)) + y[:, None],
+        "tokens": chance.integers(2, 9, (240, 4)) + 3 * y[:, None],
+        "series": chance.normal(size=(240, 5)),
+    }
+    np.savez(folder / "sides.npz", y=y, **arrays)
+    return {"data.source": "sides.npz", "trainer.model": "Sides"}
+
+
 SOURCES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "texts": texts,
     "tokens": tokens,
@@ -104,6 +153,9 @@ SOURCES: dict[str, Callable[[Path], dict[str, Any]]] = {
     "visits": visits,
     "windows": windows,
     "photos": photos,
+    "reviews": reviews,
+    "goods": goods,
+    "sides": sides,
 }
 
 PREDICT = """
@@ -211,16 +263,22 @@ def test_a_folder_of_pictures_is_enough(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "model"),
-    [("texts", "bag"), ("visits", "conv1d"), ("windows", "conv1d"), ("tokens", "bag"), ("photos", "cnn")],
+    [
+        *[("texts", "bag"), ("visits", "conv1d"), ("windows", "conv1d"), ("tokens", "bag")],
+        *[("photos", "cnn"), ("reviews", "several"), ("goods", "several"), ("sides", "several")],
+    ],
 )
 def test_data_alone_is_enough_for_a_network_that_suits_it(tmp_path: Path, kind: str, model: str) -> None:
     settings = SOURCES[kind](tmp_path)
     settings.pop("trainer.model")
     found = tuner.check({"name": kind}, settings=settings).spec
     assert found.trainer.model == model
-    assert ("token_size" in found.space.parameters) is (model == "bag")
+    assert ("token_size" in found.space.parameters) is (kind in ("texts", "tokens", "reviews", "sides"))
     assert ("kernel_size" in found.space.parameters) is (model == "conv1d")
-    assert found.search_space().fixed.get("token_dropout", 0.0) == 0.0
+    fixed = found.search_space().fixed
+    assert ("token_dropout" in fixed) is (kind in ("visits", "windows"))
+    assert ("input_noise" in fixed) is (kind in ("texts", "tokens"))
+    assert ("time_shift" in fixed) is (kind in ("texts", "tokens", "reviews"))
 
 
 @pytest.mark.parametrize("model", ["bag", "conv1d", "rnn", "transformer"])

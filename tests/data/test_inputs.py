@@ -247,7 +247,7 @@ def test_estimators_that_are_no_networks_get_counts_of_tokens() -> None:
     np.testing.assert_array_equal(flat(scaling, x, 5)[:2], [[0, 1, 2, 0], [1, 1, 0, 0]])
     assert flat(scaling, x, 5001).shape == (3, 999)
     data = of(CHANCE.integers(2, 9, (60, 6)), kind="tokens")
-    assert flat(scaling, data.train.x, data.vocabulary).shape == (len(data.train), width(data))
+    assert flat(scaling, data.train.x, data.vocabulary).shape == (len(data.train), width(data.inputs))
 
 
 def test_rows_for_a_model_may_be_lists() -> None:

@@ -25,11 +25,8 @@ _SPACES = {
 }
 """The spaces of a network's shape, where these are not `architecture` alone."""
 
-_SEQUENCES: Mapping[InputKind, Mapping[str, float]] = {
-    InputKind.TOKENS: {"time_shift": 0, "input_noise": 0.0},
-    InputKind.SERIES: {"token_dropout": 0.0},
-}
-"""What of the spaces has no meaning for texts, and for series."""
+_NOISE: Mapping[str, float] = {"time_shift": 0, "input_noise": 0.0, "token_dropout": 0.0}
+"""What of the spaces has no meaning for each kind of inputs."""
 
 
 def inferred(path: Path, target: str | Sequence[str] | None) -> dict[str, Any]:
@@ -61,6 +58,7 @@ def complete(
         DataError: the data cannot be used.
     """
     from tuner import data
+    from tuner.trainers.torch.recipe import AUGMENTATIONS
     from tuner.trainers.torch.shipped import DEFAULTS, SHIPPED
 
     sections = [asked.get(name, {}) for name in ("data", "trainer", "objective", "search", "budget", "stop")]
@@ -101,10 +99,11 @@ def complete(
         if "scaling" not in asked["data"]:
             table["space"]["use"].append("preprocessing")
             table["space"] |= {"scaling": {"choices": ["standard", "quantile"]}, "fixed": {"mixup": 0.0}}
-    if kind in _SEQUENCES:
-        embeds = kind is InputKind.TOKENS and "token_size" in SHIPPED[model].settings
+    if found.kinds & {InputKind.TOKENS, InputKind.SERIES}:
+        embeds = InputKind.TOKENS in found.kinds and "token_size" in SHIPPED[model].settings
         table["space"]["use"] += ["sequences"] + ["tokens"] * embeds
-        table["space"]["fixed"] = dict(_SEQUENCES[kind])
+        done = {name for each in found.kinds for name in AUGMENTATIONS[each]}
+        table["space"]["fixed"] = {name: value for name, value in _NOISE.items() if name not in done}
     if found.has_codes:
         table["space"]["use"].append("embedding")
     known = parse_space(content.read(content.find("space", "batch")), "batch")["batch_size"]

@@ -21,6 +21,7 @@ from tuner.trainers.model import Model
 if TYPE_CHECKING:
     from tuner.trainers.sklearn import SklearnModel
     from tuner.trainers.torch.model import TorchModel
+    from tuner.trainers.torch.scaled_network import ScaledNetwork
 
 MODULES = (words, number_forms, date_forms, model_inputs, raw_rows, standalone)
 """The modules that predict.py is put together of, in their order."""
@@ -82,20 +83,25 @@ def _of_network(model: TorchModel) -> dict[str, Any]:
     loss = model.description["loss"]["name"]
     if loss not in TASKS:
         raise TrialError(f"predict.py does not know what outputs mean under the loss {loss}")
-    scaled = model.module
+    scaled: Any = model.module
+    each = zip(scaled.parts, scaled.scalings, strict=True)
+    parts = [[part.name, _scaling_of(own)] for part, own in each]
+    return {"loss": loss, "scaling": _scaling_of(scaled) | ({"parts": parts} if parts else {})}
+
+
+def _scaling_of(scaled: ScaledNetwork) -> dict[str, Any]:
     arrays = {"shift": scaled.shift, "factor": scaled.factor, "knots": scaled.knots, "levels": scaled.levels}
     scaling = {name: tensor.tolist() for name, tensor in arrays.items() if tensor is not None}
-    return {"loss": loss, "scaling": scaling | {"masked": scaled.masked}}
+    return scaling | {"masked": scaled.masked}
 
 
 def _of_estimator(model: SklearnModel) -> dict[str, Any]:
     from tuner.data.scaling import MOST_COUNTED
 
     description, estimator = model.description, model.module
-    found = {
-        "scaling": description["scaling"],
-        "flat": min(description["context"]["vocabulary"], MOST_COUNTED),
-    }
+    parts = [part["vocabulary"] for part, _ in description["scaling"].get("parts", ())]
+    most = [min(known, MOST_COUNTED) for known in parts or [description["context"]["vocabulary"]]]
+    found = {"scaling": description["scaling"], "flat": most if parts else most[0]}
     if description["context"]["task"] == Task.REGRESSION:
         return found
     each = estimator.estimators_ if description.get("labels") else [estimator]
@@ -108,4 +114,6 @@ def _unread(how: Mapping[str, Any]) -> str | None:
     """What of an encoding `standalone` does not read, in words."""
     if "steps" in how:
         return "sequences of rows"
+    if faults := [fault for part in how.get("parts", ()) if (fault := _unread(part["how"]))]:
+        return faults[0]
     return "files of images" if "column" in how.get("images", {}) else None

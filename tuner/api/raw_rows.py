@@ -61,11 +61,26 @@ class RawRows:
 
     def inputs(self, rows: Any) -> NDArray[Any]:
         """As the model takes them: scaled float32, tokens as int32; of an estimator flat, (N, D)."""
+        if parts := self.table["encoding"].get("parts"):
+            return self._side_by_side(rows, parts)
         x = self.scaled(self.encoded(rows))
         if "flat" not in self.table:
             return x
         count = self.table["flat"]
         return token_counts(x, count) if count else x.reshape(len(x), -1)
+
+    def _side_by_side(self, rows: Any, parts: Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
+        """Several inputs, which come by name or as columns, in the rows of one array, (N, D)."""
+        rows, found = getattr(rows, "parts", rows), []
+        for i, part in enumerate(parts):
+            own = {"encoding": part["how"], "input_shape": part["shape"], "features": ()}
+            own["scaling"] = self.table["scaling"]["parts"][i][1]
+            own |= {"flat": self.table["flat"][i]} if "flat" in self.table else {}
+            given = rows[part["name"]] if isinstance(rows, Mapping) and part["name"] in rows else rows
+            found.append(RawRows({**self.table, **own}).inputs(given))
+        if len(counts := {len(x) for x in found}) > 1:
+            raise ValueError(f"the inputs have different lengths: {', '.join(map(str, sorted(counts)))}")
+        return np.concatenate([x.reshape(len(x), -1) for x in found], axis=1, dtype=np.float32)
 
     def encoded(self, rows: Any) -> NDArray[Any]:
         """The model's unscaled inputs, of which each row has the shape that the model was trained on."""

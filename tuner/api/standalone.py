@@ -178,11 +178,12 @@ def _estimator(file: Path, table: Mapping[str, Any]) -> Callable[[NDArray[Any]],
 
 
 def main(path: str) -> None:
-    """Read rows of a CSV file, or of an NPY file, and write predictions as CSV to the standard output."""
+    """Read rows of a CSV, NPY or NPZ file, and write predictions as CSV to the standard output."""
     model = ExportedModel()
     rows: Any
-    if path.endswith(".npy"):
+    if path.endswith((".npy", ".npz")):
         rows = np.load(path, allow_pickle=False)
+        rows = rows if path.endswith(".npy") else dict(rows)
     else:
         with Path(path).open(newline="", encoding="utf-8-sig") as file:
             lines = list(csv.DictReader(file))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tuner.api.workbench import Checked
-    from tuner.core.dataset import Dataset
+    from tuner.core.dataset import Dataset, InputPart
     from tuner.core.space import SearchSpace
     from tuner.core.spec import StudySpec
     from tuner.data import ColumnSummary
@@ -89,15 +89,20 @@ def _facts(spec: StudySpec, checked: Checked) -> Iterator[tuple[str, str]]:
 def described(data: Dataset) -> str:
     """The data in a few words: rows that the search sees, inputs, classes or targets."""
     rows = f"{len(data.train) + len(data.validation)} rows"
-    shape, upto = data.input_shape, "up to " * (data.masked or bool(data.vocabulary))
-    inputs = {
-        "table": f"{shape[0]} features",
-        "image": f"images {' x '.join(map(str, shape))}",
-        "series": f"series of {upto}{shape[0]} steps with {shape[-1] - data.masked} features",
-        "tokens": f"{upto}{shape[0]} tokens of {data.vocabulary:,} different ones",
-    }[data.kind]
+    inputs = "; ".join(f"{part.name}: "[: 99 * bool(data.parts)] + _inputs(part) for part in data.inputs)
     outputs = f"{len(data.classes)} classes" if data.classes else f"{data.outputs} numbers to predict"
     return f"{rows}, {inputs}, {outputs if data.outputs != 1 else 'one number to predict'}"
+
+
+def _inputs(part: InputPart) -> str:
+    """What an input is, in a few words."""
+    shape, upto = part.shape, "up to " * (part.masked or bool(part.vocabulary))
+    return {
+        "table": f"{shape[0]} features",
+        "image": f"images {' x '.join(map(str, shape))}",
+        "series": f"series of {upto}{shape[0]} steps with {shape[-1] - part.masked} features",
+        "tokens": f"{upto}{shape[0]} tokens of {part.vocabulary:,} different ones",
+    }[part.kind]
 
 
 def _columns(columns: Sequence[ColumnSummary]) -> Table:

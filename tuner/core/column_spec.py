@@ -9,7 +9,7 @@ from pydantic import Field, StrictFloat, StrictInt, model_validator
 
 from tuner.core.space.parameters import Scalar, Section
 
-KINDS = ("number", "category", "text", "date", "boolean", "ordinal", "drop")
+KINDS = ("number", "category", "text", "date", "boolean", "ordinal", "tokens", "image", "drop")
 """What a column may be said to be."""
 
 DECIMAL = "the decimal mark of numbers that are written as text; seen from the column where it is left out"
@@ -35,8 +35,12 @@ def check_marks(decimal: str | None, thousands: str | None, date_format: str | N
 class ColumnSpec(Section):
     """`[data.columns.NAME]`: how one column is read; what is left out is seen from its training rows."""
 
-    kind: Literal["number", "category", "text", "date", "boolean", "ordinal", "drop"] | None = Field(
-        None, description="what the column holds; drop leaves it out"
+    kind: (
+        Literal["number", "category", "text", "date", "boolean", "ordinal", "tokens", "image", "drop"] | None
+    ) = Field(
+        None,
+        description="what the column holds; drop leaves it out. tokens (texts) and image (names of files) "
+        "become inputs of their own beside the table of the other columns",
     )
     order: tuple[Scalar, ...] = Field(
         (), description="its values in ascending order, for kind = ordinal: 1, 2, ... takes their place"

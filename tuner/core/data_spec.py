@@ -39,7 +39,9 @@ class DataSpec(Section):
         "words), or a series of numbers; seen from the data where it is left out",
     )
     text: str | None = Field(
-        None, description="the column of texts that is learned from, alone: its tokens in their order"
+        None,
+        description="the column of texts that is learned from, alone: its tokens in their order; beside "
+        'other columns [data.columns.<name>] kind = "tokens"',
     )
     tokens: Literal["words", "characters"] = Field("words", description="what a text is split into")
     vocabulary: int = Field(
@@ -73,7 +75,9 @@ class DataSpec(Section):
         "at 0, too, they share none",
     )
     image: str | None = Field(
-        None, description="the column of file names of pictures that is learned from, seen from the table"
+        None,
+        description="the column of file names of pictures that is learned from, alone, seen from the table; "
+        'beside other columns [data.columns.<name>] kind = "image"',
     )
     size: int | None = Field(
         None,
@@ -153,6 +157,11 @@ class DataSpec(Section):
         return frozenset(self.drop) | {name for name, own in self.columns.items() if own.kind == "drop"}
 
     @property
+    def aside(self) -> dict[str, str]:
+        """The kinds of the columns that are inputs of their own beside the others."""
+        return {name: own.kind for name, own in self.columns.items() if own.kind in ("tokens", "image")}
+
+    @property
     def targets(self) -> tuple[str, ...]:
         """The columns to predict; none where the targets come with the data."""
         return (self.target,) if isinstance(self.target, str) else self.target or ()
@@ -213,6 +222,13 @@ class DataSpec(Section):
             raise ValueError(
                 "image: its inputs are pictures alone; leave text, sequence, window and kind out"
             )
+        for key in ("text", "image", "sequence", "window", "kind"):
+            if self.aside and getattr(self, key) is not None:
+                name, kind = next(iter(self.aside.items()))
+                raise ValueError(
+                    f'{key}: says what is learned from alone, and columns.{name} kind = "{kind}" what stands '
+                    "beside others; leave one of them out"
+                )
         if self.validation + self.test >= 1:
             raise ValueError(
                 f"validation ({self.validation:g}) and test ({self.test:g}) leave nothing to train on; "

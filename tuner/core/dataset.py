@@ -5,6 +5,7 @@ Holds the training and the validation split and nothing of the test split, which
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -34,13 +35,43 @@ class InputKind(StrEnum):
     IMAGE = "image"
     SERIES = "series"
     TOKENS = "tokens"
+    SEVERAL = "several"
 
     @classmethod
-    def of(cls, shape: tuple[int, ...], vocabulary: int = 0) -> Self:
+    def of(cls, shape: tuple[int, ...], vocabulary: int = 0, parts: Sequence[InputPart] = ()) -> Self:
         """The kind of rows of this shape; tokens where there is a vocabulary."""
+        if parts:
+            return cls("several")
         if vocabulary:
             return cls("tokens")
         return cls({2: "series", 3: "image"}.get(len(shape), "table"))
+
+
+@dataclass(frozen=True, slots=True)
+class InputPart:
+    """One of several inputs that stand side by side in a row of `Split.x`.
+
+    Attributes:
+        name: of the column or the array.
+        shape: of a row of it alone, as `Dataset.input_shape` has it.
+        vocabulary: see `Dataset.vocabulary`.
+        masked: see `Dataset.masked`.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    vocabulary: int = 0
+    masked: bool = False
+
+    @property
+    def kind(self) -> InputKind:
+        """What it is."""
+        return InputKind.of(self.shape, self.vocabulary)
+
+    @property
+    def size(self) -> int:
+        """How many numbers of a row are its own."""
+        return math.prod(self.shape)
 
 
 PADDING, UNKNOWN = 0, 1
@@ -54,7 +85,9 @@ class Split:
     Attributes:
         x: encoded, not yet scaled inputs: float32 (N, D) of tables, float32 or uint8 (N, C, H, W) of images,
             float32 (N, T, F) of series of numbers, int32 (N, T) of tokens. Behind the end of a sequence
-            that is shorter than T stand zeros; series have a last feature then, see `Dataset.masked`.
+            that is shorter than T stand zeros; series have a last feature then, see `Dataset.masked`. Of
+            several inputs float32 (N, D): all numbers of the first one, those of the next one behind them,
+            and so on, see `Dataset.parts`.
         y: int64 class indices (N,) for classification; float32 (N,) or (N, T), standardized as
             `Dataset.target_shift` and `target_scale` say, for regression; float32 (N, L), 0 or 1, for
             multi-label classification.
@@ -159,6 +192,7 @@ class Dataset:
             are no tokens.
         masked: the last feature of series is 1 where a sequence has a step and 0 behind its end; False where
             all are equally long.
+        parts: the inputs that stand side by side in a row, in their order; none where there is one alone.
         notes: what was done to the data, a sentence each, for the terminal and the store.
         resampling: divides the same rows in other ways; None if it was not asked for.
         fingerprint: hashes of the data, for the store; None if it was not asked for.
@@ -179,6 +213,7 @@ class Dataset:
     categories: tuple[int, ...] = ()
     vocabulary: int = 0
     masked: bool = False
+    parts: tuple[InputPart, ...] = ()
     notes: tuple[str, ...] = ()
     resampling: Resampling | None = None
     fingerprint: bytes | None = None
@@ -202,13 +237,18 @@ class Dataset:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """(D,) of tables, (C, H, W) of images, (T, F) of series, (T,) of tokens."""
+        """(D,) of tables and of several inputs, (C, H, W) of images, (T, F) of series, (T,) of tokens."""
         return tuple(self.train.x.shape[1:])
 
     @property
     def kind(self) -> InputKind:
         """What the inputs of a row are."""
-        return InputKind.of(self.input_shape, self.vocabulary)
+        return InputKind.of(self.input_shape, self.vocabulary, self.parts)
+
+    @property
+    def inputs(self) -> tuple[InputPart, ...]:
+        """The parts, or the one input that there is, without a name."""
+        return self.parts or (InputPart("", self.input_shape, self.vocabulary, self.masked),)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from tuner.data.inputs import encode
 from tuner.data.load import load
 from tuner.data.outline import Outline, outline
 from tuner.data.rows import read_rows
-from tuner.data.scaling import Scaling, flat, width
+from tuner.data.scaling import Scaling, flat, read_part, width
 from tuner.data.sequences import labels
 from tuner.data.unseen import tell, untold
 
@@ -28,6 +28,7 @@ __all__ = [
     "opened",
     "outline",
     "read_as",
+    "read_part",
     "read_rows",
     "rows_of",
     "summarize",

@@ -5,7 +5,7 @@ Called for data in memory, for NPZ files and for what a function returns.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from typing import Any
@@ -50,15 +50,84 @@ class Sequences:
         return np.flatnonzero((begins - ends)[:-1].cumsum())
 
 
-X = pd.DataFrame | pd.Series | NDArray[Any] | Sequences
-"""Raw inputs: columns of a table, texts, sequences of rows, or numbers: float32 (N, D) of tables, float32 or
-uint8 (N, C, H, W) of images, float32 (N, T, F) of series, NaN in every feature behind the end of a shorter
-one, int32 (N, T) of tokens."""
+@dataclass(frozen=True)
+class InputParts:
+    """Several inputs of each row by their names, side by side; may be chosen from like an array.
+
+    Attributes:
+        parts: columns of a table, texts or numbers each, as `inputs` gives them.
+    """
+
+    parts: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], where: str, key: str, kinds: Mapping[str, str]) -> InputParts:
+        """Check inputs, and bring each to the shape of its kind.
+
+        Args:
+            given: see `inputs`, each.
+            where: what errors are prefixed with.
+            key: what they are called in errors.
+            kinds: of inputs by their names; one that is called as a kind is of it.
+
+        Raises:
+            DataError: shapes, types or values that cannot be used.
+        """
+        parts = {}
+        for name, x in given.items():
+            kind = kinds.get(name, name if name in _AXES else None)
+            if kind in (None, TABLE) and isinstance(x, np.ndarray | pd.Series) and is_numeric_dtype(x.dtype):
+                x = np.asarray(x).reshape(len(x), -1) if x.ndim == 1 else x  # a column
+            parts[name] = inputs(x, where, f"{key}['{name}']", kind)
+        counts = {name: len(part) for name, part in parts.items()}
+        if len(set(counts.values())) != 1:
+            told = ", ".join(f"{name} {count}" for name, count in counts.items()) or "no input at all"
+            raise DataError(f"{where}: {key} has inputs of different lengths: {told}; give one value per row")
+        return cls({name: x.rename(name) if isinstance(x, pd.Series) else x for name, x in parts.items()})
+
+    def __len__(self) -> int:
+        return len(next(iter(self.parts.values())))
+
+    def __getitem__(self, rows: Any) -> InputParts:
+        chosen = {name: x.iloc[rows] if hasattr(x, "iloc") else x[rows] for name, x in self.parts.items()}
+        return InputParts(chosen)
+
+    def without(self, names: Collection[str]) -> InputParts:
+        """The inputs that are left when those of these names are gone, and the columns of tables."""
+        kept: dict[str, Any] = {}
+        for name, x in self.parts.items():
+            if isinstance(x, pd.DataFrame):
+                x = x[[column for column in x.columns if column not in names]]
+            if name not in names and (not isinstance(x, pd.DataFrame) or x.shape[1]):
+                kept[name] = x
+        return InputParts(kept)
+
+
+def part_of(rows: Any, name: str) -> Any:
+    """One of several inputs among rows that come by name; all of them where they come as columns."""
+    given = rows.parts if isinstance(rows, InputParts) else rows
+    return given[name] if isinstance(given, Mapping) and name in given else rows
+
+
+def frame_of(x: Any) -> pd.DataFrame | None:
+    """The columns by name that there are in inputs; None where there are none."""
+    if isinstance(x, Sequences):
+        return x.frame
+    if isinstance(x, InputParts):
+        return next((part for part in x.parts.values() if isinstance(part, pd.DataFrame)), None)
+    return x if isinstance(x, pd.DataFrame) else None
+
+
+X = pd.DataFrame | pd.Series | NDArray[Any] | Sequences | InputParts
+"""Raw inputs: columns of a table, texts, sequences of rows, several of these side by side, or numbers:
+float32 (N, D) of tables, float32 or uint8 (N, C, H, W) of images, float32 (N, T, F) of series, NaN in every
+feature behind the end of a shorter one, int32 (N, T) of tokens."""
+
 
 Y = pd.Series | pd.DataFrame | NDArray[Any]
 
-TEXT = "text"
-"""The name of texts that came without one."""
+TEXT, TABLE = "text", "table"
+"""The name of texts that came without one, and of the columns beside which other inputs stand."""
 
 SHAPES = "(N, D) for tables, (N, T, F) for series, (N, T) for tokens or (N, C, H, W) for images"
 _AXES = {"table": (2,), "tokens": (2,), "series": (2, 3), "image": (3, 4)}
@@ -102,6 +171,8 @@ def inputs(x: Any, where: str, key: str, kind: str | None = None) -> X:
     Raises:
         DataError: shapes, types or values that cannot be used.
     """
+    if isinstance(x, InputParts):
+        return x
     if isinstance(x, pd.DataFrame):
         return table(x, where)
     if isinstance(x, pd.Series) and kind in (None, "tokens") and not is_numeric_dtype(x.dtype):
@@ -141,17 +212,27 @@ def inputs(x: Any, where: str, key: str, kind: str | None = None) -> X:
     return array
 
 
+def kinds_of(x: X) -> frozenset[InputKind]:
+    """What the inputs of a row are, each of several; texts are tokens."""
+    return frozenset(map(kind_of, x.parts.values() if isinstance(x, InputParts) else [x]))
+
+
 def kind_of(x: X) -> InputKind:
     """What the inputs of a row are."""
     if isinstance(x, pd.Series) or (isinstance(x, np.ndarray) and x.dtype == np.int32):
         return InputKind.TOKENS
     if isinstance(x, Sequences):
         return InputKind.SERIES
+    if isinstance(x, InputParts):
+        return InputKind.SEVERAL
     return InputKind.TABLE if isinstance(x, pd.DataFrame) else InputKind.of(x.shape[1:])
 
 
 def are_alike(x: X, other: X) -> bool:
     """Whether both are of one kind and shape, the number of rows apart, and that of steps."""
+    if isinstance(x, InputParts) and isinstance(other, InputParts):
+        same = x.parts.keys() == other.parts.keys()
+        return same and all(are_alike(part, other.parts[name]) for name, part in x.parts.items())
     if not isinstance(x, np.ndarray) or not isinstance(other, np.ndarray):
         return type(x) is type(other)
     from_axis = 2 if x.ndim == 3 or x.dtype == np.int32 else 1

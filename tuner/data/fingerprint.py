@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tuner.core.data_spec import DataSpec
-from tuner.data.arrays import Sequences
+from tuner.data.arrays import InputParts, Sequences
 from tuner.data.hashing import VERSION, Columns, HashedTable, Hashes, may_hold_words
 from tuner.data.notes import listed
 from tuner.data.source import Source
@@ -230,6 +230,8 @@ def _hashed(x: Any, names: Sequence[str], spec: DataSpec) -> HashedTable:
     if isinstance(x, np.ndarray) and x.ndim == 2 and len(names) == np.shape(x)[1]:
         kept = [i for i, name in enumerate(names) if name not in spec.dropped]
         return HashedTable(x[:, kept], [names[i] for i in kept])
+    if isinstance(x, InputParts):
+        x = x.without(spec.dropped)
     if isinstance(x, Sequences):
         gone = [name for name in x.frame.columns if name in spec.dropped]
         x = replace(x, frame=x.frame.drop(columns=gone))

@@ -20,8 +20,8 @@ from tuner.errors import DataError
 
 FORMS = (
     "give a data frame (pandas, polars, pyarrow, datasets.Dataset) with target=, a tuple (X, y), "
-    "a dictionary with X and y, a Bunch of scikit-learn, a torch Dataset of pairs (x, y), or the name of a "
-    "source, e.g. 'table.csv'"
+    "a dictionary with X and y, or with several inputs by name and y, a Bunch of scikit-learn, a torch "
+    "Dataset of pairs (x, y), or the name of a source, e.g. 'table.csv'"
 )
 
 _LABELS = ("label", "labels", "target", "y")
@@ -52,7 +52,8 @@ def opened(given: Any, target: str | None = None) -> pd.DataFrame | Arrays:
     if (frame := _frame(given)) is not None:
         return frame
     is_pair = isinstance(given, tuple | list) and len(given) == 2
-    if is_pair and hasattr(given[0], "__len__") and not isinstance(given[0], Mapping):
+    # Two dictionaries are two rows.
+    if is_pair and hasattr(given[0], "__len__") and not isinstance(given[1], Mapping):
         return _apart({"X": given[0], "y": given[1]}, target)
     if isinstance(given, list) and given and all(isinstance(each, Mapping) for each in given):
         return _checked(pd.DataFrame(given))
@@ -142,7 +143,9 @@ def _checked(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _array(values: Any) -> Any:
-    """One side of a pair: of any library as pandas or NumPy has it; lists as they are."""
+    """One side of a pair, or several by name: of any library as pandas or NumPy has it; lists as they are."""
+    if isinstance(values, Mapping):
+        return {key: _array(each) for key, each in values.items()}
     if isinstance(values, pd.DataFrame | pd.Series | np.ndarray):
         return values
     if hasattr(values, "to_pandas"):
@@ -157,7 +160,7 @@ def _array(values: Any) -> Any:
 def _of_mapping(given: Mapping[str, Any], target: str | None) -> pd.DataFrame | Arrays:
     """A dictionary of arrays, of columns or of splits; a Bunch."""
     keys = {str(key) for key in given}
-    if {"X", "y"} <= keys:
+    if {"X", "y"} <= keys or ("y" in keys and target is None):
         return _apart({str(key): value for key, value in given.items()}, target)
     if {"data", "target"} <= keys and target != "data":
         return _of_bunch(given, target)

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pandas.api import types
 
-from tuner.data.arrays import Sequences
+from tuner.data.arrays import InputParts, Sequences
 from tuner.data.cells import uncategorized
 from tuner.data.threads import each
 
@@ -58,7 +58,9 @@ class HashedTable:
         self._runs: tuple[NDArray[np.intp], NDArray[np.intp]] | None = None
         if isinstance(x, Sequences):
             self._runs, x = (x.starts, x.lengths), x.frame
-        if isinstance(x, pd.Series):
+        if isinstance(x, InputParts):
+            columns = self._parts(x)
+        elif isinstance(x, pd.Series):
             columns = {str(x.name): x}
         elif isinstance(x, pd.DataFrame):
             columns = {str(name): x[name] for name in x.columns}
@@ -92,6 +94,19 @@ class HashedTable:
             if texts:
                 sums += _of_texts([self._texts[name] for name in texts], _BETWEEN.join(texts))
             return _mixed(sums) if self._runs is None else _of_runs(_mixed(sums), *self._runs)
+
+    def _parts(self, x: InputParts) -> dict[str, pd.Series[Any]]:
+        """The columns of several inputs; an array is one by its name."""
+        columns: dict[str, pd.Series[Any]] = {}
+        for name, part in x.parts.items():
+            if isinstance(part, pd.DataFrame):
+                columns |= {str(column): part[column] for column in part.columns}
+            elif isinstance(part, pd.Series):
+                columns[name] = part
+            else:
+                self._numbers[name] = hashes = _of_blocks(part)
+                self.columns[name] = (f"numbers, {' x '.join(map(str, part.shape[1:]))}", _digest(hashes))
+        return columns
 
 
 def _of_column(values: pd.Series[Any]) -> tuple[str, str, Hashes | None, Any]:

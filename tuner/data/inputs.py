@@ -14,9 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tuner.core.data_spec import DataSpec
-from tuner.core.dataset import UNKNOWN
+from tuner.core.dataset import UNKNOWN, InputPart
 from tuner.data import arrays, encoding, model_inputs, pictures, sequences, texts
-from tuner.data.arrays import Sequences, X
+from tuner.data.arrays import TABLE, InputParts, Sequences, X, part_of
 from tuner.data.options import Options
 from tuner.errors import DataError
 
@@ -26,12 +26,14 @@ def fit(x: X, spec: DataSpec, where: str, options: Options) -> tuple[dict[str, A
 
     Returns:
         The encoding, which says what it is of: ``"columns"``, see `encoding.fit`, and ``"steps"`` where these
-        are of sequences, ``"text"``, ``"tokens"``, ``"series"`` or ``"images"``; empty where the rows are a
-        table of numbers. And what was done, a sentence each.
+        are of sequences, ``"text"``, ``"tokens"``, ``"series"`` or ``"images"``, ``"parts"`` where several
+        stand side by side; empty where the rows are a table of numbers. And what was done, a sentence each.
 
     Raises:
         DataError: the rows cannot be used.
     """
+    if isinstance(x, InputParts):
+        return _fit_parts(x, spec, where, options)
     if isinstance(x, Sequences):
         return sequences.fit(x, spec, where, options)
     if isinstance(x, pd.Series):
@@ -67,6 +69,8 @@ def encode(rows: Any, how: Mapping[str, Any], features: Sequence[str] = ()) -> N
     Raises:
         DataError: the rows do not fit.
     """
+    if "parts" in how:
+        return _encode_parts(rows, how["parts"])
     if "steps" in how:
         return sequences.encode(rows, how)
     if "text" in how:
@@ -94,6 +98,14 @@ def is_masked(how: Mapping[str, Any]) -> bool:
     return any(bool(how.get(kind, {}).get("masked")) for kind in ("series", "steps"))
 
 
+def parts_of(how: Mapping[str, Any]) -> tuple[InputPart, ...]:
+    """The inputs that stand side by side, see `Dataset.parts`."""
+    return tuple(
+        InputPart(each["name"], tuple(each["shape"]), vocabulary(each["how"]), is_masked(each["how"]))
+        for each in how.get("parts", ())
+    )
+
+
 def names(how: Mapping[str, Any]) -> tuple[str, ...]:
     """What the encoded columns are called; none where the encoding does not know."""
     if "columns" not in how:
@@ -111,3 +123,49 @@ def _images(x: NDArray[Any], how: Mapping[str, Any]) -> NDArray[Any]:
     if list(x.shape[1:]) != how["shape"]:
         raise DataError(f"rows: have shape {x.shape[1:]} each; the data had {tuple(how['shape'])}")
     return x
+
+
+def _fit_parts(
+    x: InputParts, spec: DataSpec, where: str, options: Options
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Of several inputs: the encoding of each with its name and the shape of a row."""
+    parts, notes = [], list[str]()
+    for name, part in x.parts.items():
+        how, told = fit(part, spec, where, options)
+        if spec.aside.get(name) == "image":
+            how = {"images": {**how["images"], "column": name}}
+        if vocabulary(how) > _EXACT:
+            raise DataError(f"{where}: {name} holds tokens above {_EXACT:,}; number them from 2 up")
+        first = encode(part.iloc[:1] if hasattr(part, "iloc") else part[:1], how)
+        parts.append({"name": name, "shape": list(first.shape[1:]), "how": how})
+        notes += told
+    return {"parts": parts}, tuple(notes)
+
+
+_EXACT = 2**24
+"""Whole numbers up to this one are what they are as float32, too."""
+
+
+def _encode_parts(rows: Any, parts: Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
+    """Several inputs side by side, (N, D); see `Dataset.parts`."""
+    wanted = [each["name"] for each in parts]
+    given = rows.parts if isinstance(rows, InputParts) else rows
+    if isinstance(given, Mapping) and not set(wanted) <= set(given):
+        if absent := [name for name in wanted if name not in given and name != TABLE]:
+            raise DataError(
+                f"rows: {', '.join(absent)} missing; found: {', '.join(map(str, given)) or 'nothing'}"
+            )
+        given = pd.DataFrame(dict(given))
+    if not isinstance(given, Mapping | pd.DataFrame):
+        raise DataError(f"rows: give a dictionary with the inputs {', '.join(wanted)}, or a table of columns")
+    arrays_ = []
+    for each in parts:
+        x = encode(part_of(given, each["name"]), each["how"])
+        if list(x.shape[1:]) != each["shape"]:
+            raise DataError(
+                f"rows: {each['name']} has shape {x.shape[1:]} each; the data had {tuple(each['shape'])}"
+            )
+        arrays_.append(x.reshape(len(x), -1).astype(np.float32))
+    if len(counts := {len(x) for x in arrays_}) > 1:
+        raise DataError(f"rows: their inputs have different lengths: {', '.join(map(str, sorted(counts)))}")
+    return np.concatenate(arrays_, axis=1)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Dataset, FingerprintCheck, Task
 from tuner.data import given, plain_numbers, source, split, target, targets
-from tuner.data.arrays import Sequences, X, Y
+from tuner.data.arrays import InputParts, Sequences, X, Y, frame_of
 from tuner.data.cells import Cells
 from tuner.data.fingerprint import OPEN, TEST, Roles
 from tuner.data.fingerprint_check import CheckedSource, stored_roles
@@ -250,8 +250,9 @@ def weights(found: Source, x: X, spec: DataSpec) -> NDArray[np.float64] | None:
         return None
     raw = found.column("weight", name)
     if x is not found.x:
-        if isinstance(x, pd.DataFrame) and name in x.columns:
-            raw = x[name]
+        frame = None if isinstance(x, Sequences) else frame_of(x)
+        if frame is not None and name in frame.columns:
+            raw = frame[name]
         elif isinstance(x, np.ndarray) and name in found.names:
             raw = pd.Series(x[:, found.names.index(name)])
         else:
@@ -272,10 +273,12 @@ def _left_out(spec: DataSpec) -> set[str]:
 
 def inputs(found: Source, x: X, spec: DataSpec) -> X:
     """The inputs without dropped columns, those that the split goes by and the rows' weights."""
+    known = {*spec.targets, *(x.parts if isinstance(x, InputParts) else ())}
     for name in spec.drop:
-        found.column("drop", name)
+        if name not in known:
+            found.column("drop", name)
     for name, own in spec.columns.items():
-        if name not in spec.targets:
+        if name not in known:
             found.column("columns", name)
         if own.kind != "drop" and isinstance(x, np.ndarray):
             raise DataError(
@@ -283,6 +286,10 @@ def inputs(found: Source, x: X, spec: DataSpec) -> X:
                 'only be left out, by kind = "drop"'
             )
     out = _left_out(spec)
+    if isinstance(x, InputParts):
+        if not (x := x.without(out)).parts:
+            raise DataError(f"{found.where}: drop: no input is left to learn from; drop fewer")
+        return x
     if spec.text is not None:
         raw = found.column("text", spec.text)
         return x[spec.text] if isinstance(x, pd.DataFrame) else raw

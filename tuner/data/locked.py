@@ -88,11 +88,11 @@ def _provided(spec: DataSpec, folder: Path, memory: Any) -> tuple[X, Y]:
         values = given.opened(memory, next(iter(spec.targets), None))
     elif path.suffix.lower() == ".npz":
         values = archives.arrays_of(path, ("X_test", "y_test"), spec.source)
+        if "X" not in values:  # each input by its own name
+            values = archives.arrays_of(path, values.keys(), spec.source)
     else:
         values = source.read_raw(spec, folder, source.reader(spec))
-    if "X_test" not in values or "y_test" not in values:
-        raise DataError(f"{spec.source}: X_test and y_test belong together; give both or neither")
-    return arrays.pair(values["X_test"], values["y_test"], spec.source, "_test", spec.kind)
+    return source.arrays_for_test(values, spec)
 
 
 def _columns(x: X) -> int:

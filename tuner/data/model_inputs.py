@@ -5,6 +5,7 @@ With numpy alone, so that predict.py can have it, too: this module becomes a par
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -69,6 +70,13 @@ def marked(
 ) -> list[NDArray[Any]]:
     """The columns, and one that marks what is missing where the encoding has one."""
     return [*parts, lost] if table["missing"] else parts
+
+
+def apart(x: NDArray[Any], shapes: Sequence[Sequence[int]]) -> list[NDArray[Any]]:
+    """Several inputs that stand side by side in rows, (N, D), each in the shape of its own, (N, *shape)."""
+    edges = np.cumsum([math.prod(shape) for shape in shapes])[:-1]
+    parts = np.split(x, edges, axis=1)
+    return [part.reshape(len(x), *shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def packed(x: NDArray[Any]) -> NDArray[Any]:

@@ -29,6 +29,7 @@ class Outline:
 
     Attributes:
         kind: what the inputs of a row are.
+        kinds: the same, or of several inputs what each of them is.
         rows: how many there are to train on.
         task: what is predicted.
         has_codes: whether a column has so many categories that it has codes.
@@ -36,6 +37,7 @@ class Outline:
     """
 
     kind: InputKind
+    kinds: frozenset[InputKind]
     rows: int
     task: Task
     has_codes: bool
@@ -52,7 +54,7 @@ def outline(spec: DataSpec, folder: Path, memory: Any = None) -> Outline:
     train = divided(found, read, spec).train
     x = inputs(found, found.x, spec)
     has_codes = _has_codes(found, x, read.rows[train], spec)
-    return Outline(arrays.kind_of(x), len(train), read.task, has_codes, found)
+    return Outline(arrays.kind_of(x), arrays.kinds_of(x), len(train), read.task, has_codes, found)
 
 
 def _has_codes(found: Source, x: X, rows: NDArray[np.intp], spec: DataSpec) -> bool:

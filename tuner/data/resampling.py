@@ -205,6 +205,7 @@ class SearchRows:
             encoding=how,
             vocabulary=inputs.vocabulary(how),
             masked=inputs.is_masked(how),
+            parts=inputs.parts_of(how),
             notes=tuple(notes),
         )
 

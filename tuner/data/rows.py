@@ -41,9 +41,13 @@ def read_rows(path: Path, where: str) -> Any:
         return _seen_from(table.read_csv(path, spec.model_copy(update={"source": where}))[0], path)
     if found in ("parquet", "pq"):
         return _seen_from(table.read_parquet(path, where), path)
-    values = (
-        archives.arrays_of(path, ("X",), where) if found == "npz" else source.read_raw(spec, Path(), found)
-    )
+    if found == "npz":
+        values = archives.arrays_of(path, ("X",), where)
+        if "X" not in values and len(values.keys() - {"y"}) > 1:
+            values = archives.arrays_of(path, values.keys() - {"y"}, where)
+            return {name: array for name, array in values.items() if array is not None}
+    else:
+        values = source.read_raw(spec, Path(), found)
     if isinstance(values, Source):
         return values.x
     if isinstance(values, Mapping):

@@ -6,17 +6,16 @@ new rows.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from statistics import NormalDist
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.core.dataset import Dataset
-from tuner.data.model_inputs import token_counts
+from tuner.core.dataset import Dataset, InputPart
+from tuner.data.model_inputs import apart, token_counts
 from tuner.errors import DataError, near
 
 KINDS = ("none", "standard", "min-max", "quantile")
@@ -49,6 +48,7 @@ class Scaling:
             map is linear.
         levels: what the knots become, shaped like `knots`; likewise all that is beyond the outermost ones.
         masked: see `Dataset.masked`; what stands behind the end of a sequence stays 0.
+        parts: of several inputs, see `Dataset.parts`, each with its own scaling; shift and factor are (0,).
     """
 
     kind: str
@@ -57,9 +57,26 @@ class Scaling:
     knots: NDArray[np.float32] = field(default_factory=_NO_KNOTS.copy)
     levels: NDArray[np.float32] = field(default_factory=_NO_KNOTS.copy)
     masked: bool = False
+    parts: tuple[tuple[InputPart, Scaling], ...] = ()
 
     @classmethod
-    def fit(cls, kind: str, x: NDArray[Any], codes: int = 0, masked: bool = False) -> Self:
+    def of(cls, kind: str, data: Dataset) -> Self:
+        """Fit a scaling to the training split of data.
+
+        Raises:
+            DataError: the kind is unknown.
+        """
+        return cls.fit(kind, data.train.x, len(data.categories), data.masked, data.parts)
+
+    @classmethod
+    def fit(
+        cls,
+        kind: str,
+        x: NDArray[Any],
+        codes: int = 0,
+        masked: bool = False,
+        parts: Sequence[InputPart] = (),
+    ) -> Self:
         """Fit a scaling.
 
         Args:
@@ -68,12 +85,19 @@ class Scaling:
             x: the training split, see `Split.x`: tables and series are scaled by column, images by channel.
             codes: how many of the last columns of a table stay as they are.
             masked: see `Dataset.masked`; only steps that are there are looked at.
+            parts: see `Dataset.parts`; each is scaled by itself.
 
         Raises:
             DataError: the kind is unknown.
         """
         if kind not in KINDS:
             raise DataError(f"scaling: unknown name {kind!r}; {near(kind, KINDS)}")
+        if parts:
+            each = [
+                cls.fit(kind, own, 0, part.masked) for part, own in zip(parts, _each(x, parts), strict=True)
+            ]
+            nothing = np.zeros(0, np.float32)
+            return cls(kind, nothing, nothing, parts=tuple(zip(parts, each, strict=True)))
         if x.dtype == np.int32:
             return cls("none", np.zeros(0, np.float32), np.ones(0, np.float32))
         if x.ndim == 3:
@@ -104,6 +128,10 @@ class Scaling:
 
     def apply(self, x: NDArray[Any]) -> NDArray[Any]:
         """Scale inputs of the kind that it was fitted on; float32, tokens apart."""
+        if self.parts:
+            each = zip(self.parts, _each(x, [part for part, _ in self.parts]), strict=True)
+            found = [own.apply(part).reshape(len(x), -1) for (_, own), part in each]
+            return np.concatenate(found, axis=1, dtype=np.float32)
         if not self.shift.size:
             return x
         x = np.asarray(x, np.float32)
@@ -126,6 +154,7 @@ class Scaling:
         """The scaling as a JSON-ready table that `from_table` reads back exactly."""
         table = {"kind": self.kind, "shift": self.shift.tolist(), "factor": self.factor.tolist()}
         table |= {"masked": True} if self.masked else {}
+        table |= {"parts": [[asdict(part), own.to_table()] for part, own in self.parts]} if self.parts else {}
         return table | ({name: getattr(self, name).tolist() for name in _CURVE} if len(self.knots) else {})
 
     @classmethod
@@ -136,7 +165,8 @@ class Scaling:
             for name in ("shift", "factor", *_CURVE)
             if name in table
         }
-        return cls(str(table["kind"]), **arrays, masked=bool(table.get("masked", False)))
+        parts = tuple((read_part(part), cls.from_table(own)) for part, own in table.get("parts", ()))
+        return cls(str(table["kind"]), **arrays, masked=bool(table.get("masked", False)), parts=parts)
 
 
 def flat(scaling: Scaling, x: NDArray[Any], vocabulary: int = 0) -> NDArray[np.float32]:
@@ -149,14 +179,29 @@ def flat(scaling: Scaling, x: NDArray[Any], vocabulary: int = 0) -> NDArray[np.f
         x: see `Split.x`.
         vocabulary: see `Dataset.vocabulary`.
     """
+    if scaling.parts:
+        parts = [part for part, _ in scaling.parts]
+        each = zip(scaling.parts, _each(x, parts), strict=True)
+        return np.concatenate([flat(own, own_x, part.vocabulary) for (part, own), own_x in each], axis=1)
     if not vocabulary:
         return scaling.apply(x).reshape(len(x), -1)
     return token_counts(x, min(vocabulary, MOST_COUNTED))
 
 
-def width(data: Dataset) -> int:
+def width(inputs: Sequence[InputPart]) -> int:
     """How many columns `flat` gives of a row."""
-    return min(data.vocabulary, MOST_COUNTED) - 1 if data.vocabulary else math.prod(data.input_shape)
+    return sum(min(p.vocabulary, MOST_COUNTED) - 1 if p.vocabulary else p.size for p in inputs)
+
+
+def read_part(table: Mapping[str, Any]) -> InputPart:
+    """What `asdict` made of one, as JSON has it."""
+    return InputPart(**{**table, "shape": tuple(table["shape"])})
+
+
+def _each(x: NDArray[Any], parts: Sequence[InputPart]) -> list[NDArray[Any]]:
+    """Each of several inputs, shaped and typed as `Split.x` has it alone."""
+    each = zip(parts, apart(x, [part.shape for part in parts]), strict=True)
+    return [own.astype(np.int32) if part.vocabulary else own for part, own in each]
 
 
 def _by_column(x: NDArray[Any]) -> NDArray[Any]:

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from tuner import registry
 from tuner.core.data_spec import DataSpec
-from tuner.data import archives, arrays, bundled, pictures, sequences, table
-from tuner.data.arrays import Sequences, X, Y
+from tuner.data import archives, arrays, beside, bundled, pictures, sequences, table
+from tuner.data.arrays import InputParts, X, Y, frame_of
 from tuner.data.hashing import HashedTable
 from tuner.data.notes import listed
 from tuner.data.options import Options
@@ -80,15 +80,12 @@ class Source:
         """
         if name in self.further:
             return pd.Series(self.further[name])
-        if isinstance(self.x, pd.DataFrame) and name in self.x.columns:
-            return self.x[name]
+        frame = frame_of(self.x)
+        if frame is not None and name in frame.columns:
+            return frame[name]  # those of steps can only be left out
         if isinstance(self.x, np.ndarray) and name in self.names:
             return pd.Series(self.x[:, self.names.index(name)])
-        if isinstance(self.x, Sequences) and name in self.x.frame.columns:
-            return self.x.frame[name]  # of steps, which can only be left out
-        names = self.names
-        if isinstance(self.x, pd.DataFrame | Sequences):
-            names = tuple((self.x if isinstance(self.x, pd.DataFrame) else self.x.frame).columns)
+        names = self.names if frame is None else tuple(frame.columns)
         raise arrays.no_column(name, [*names, *self.further], f"{self.where}: {key}")
 
 
@@ -190,7 +187,8 @@ def from_frame(
         return _of_pictures(frame, spec, notes, folder)
     if spec.of_sequences:
         return _of_sequences(frame.drop(columns=nameless), spec, notes, decimal)
-    return Source(spec.source, frame.drop(columns=[*spec.targets, *nameless]), _of(frame, spec), notes=notes)
+    x, read = beside.apart(frame.drop(columns=[*spec.targets, *nameless]), spec, folder)
+    return Source(spec.source, x, _of(frame, spec), notes=(*notes, *read))
 
 
 def _of(frame: pd.DataFrame, spec: DataSpec) -> Y:
@@ -239,13 +237,19 @@ def from_values(values: Mapping[str, Any], spec: DataSpec, names: tuple[str, ...
             f"{where}: target: {', '.join(map(repr, spec.targets))} cannot be chosen, as y comes with the "
             "data; leave target out"
         )
+    values = beside.gathered(values, spec, _KEYS)
     for key in ("X", "y"):
         if key not in values:
             raise DataError(
                 f"{where}: {key} is missing; found: {', '.join(values) or 'nothing'}; needed: X and y"
             )
     x, y = arrays.pair(values["X"], values["y"], where, kind=spec.kind)
-    validation = _validation(values, x, where, spec.kind)
+    told: tuple[str, ...] = ()
+    if isinstance(x, pd.DataFrame):
+        x, told = beside.apart(x, spec, _HERE)
+    if isinstance(x, InputParts) and spec.kind is not None:
+        raise DataError(f"{where}: kind: is that of one input, and the data have several; leave it out")
+    validation = _validation(values, x, spec)
     wanted = {name for name in (spec.group, spec.time, spec.weight) if name is not None}
     further = {key: np.asarray(values[key]) for key in values if key in wanted and key not in _KEYS}
     for key, array in further.items():
@@ -266,11 +270,26 @@ def from_values(values: Mapping[str, Any], spec: DataSpec, names: tuple[str, ...
         )
     )
     notes = ("The images have their channels last; a network gets them first, as (N, C, H, W).",) * turned
-    return Source(where, x, y, names, validation, "X_test" in values, test, further, notes)
+    return Source(where, x, y, names, validation, "X_test" in values, test, further, (*told, *notes))
+
+
+def arrays_for_test(values: Mapping[str, Any], spec: DataSpec) -> tuple[X, Y]:
+    """The inputs and targets of the test split that a source brings.
+
+    Raises:
+        DataError: it lacks one of them, or they cannot be used.
+    """
+    values = beside.gathered(values, spec, _KEYS)
+    if "X_test" not in values or "y_test" not in values:
+        raise DataError(f"{spec.source}: X_test and y_test belong together; give both or neither")
+    x, y = arrays.pair(values["X_test"], values["y_test"], spec.source, "_test", spec.kind)
+    return (beside.apart(x, spec, _HERE)[0] if isinstance(x, pd.DataFrame) else x), y
 
 
 def _hashes(x: Any, y: Any) -> tuple[HashedTable, HashedTable]:
     """Of a test split, whatever it holds: it is checked when it is opened."""
+    if isinstance(x, InputParts):
+        return HashedTable(x), HashedTable(_table(y))
     with suppress(TypeError, ValueError), np.errstate(over="ignore"):
         x = x if isinstance(x, pd.DataFrame) else np.atleast_1d(np.asarray(x)).astype(np.float32)
     return HashedTable(_table(x)), HashedTable(_table(y))
@@ -283,15 +302,22 @@ def _table(values: Any) -> X:
     return array.reshape(len(array), 1) if array.ndim == 1 else array
 
 
-def _validation(values: Mapping[str, Any], x: X, where: str, kind: str | None) -> tuple[X, Y] | None:
+def _validation(values: Mapping[str, Any], x: X, spec: DataSpec) -> tuple[X, Y] | None:
+    where = spec.source
     provided = {f"{key}_validation" for key in ("X", "y")} & set(values)
     if not provided:
         return None
     if len(provided) == 1:
         raise DataError(f"{where}: X_validation and y_validation belong together; give both or neither")
-    judged, y = arrays.pair(values["X_validation"], values["y_validation"], where, "_validation", kind)
+    judged, y = arrays.pair(values["X_validation"], values["y_validation"], where, "_validation", spec.kind)
+    if isinstance(judged, pd.DataFrame):
+        judged, _ = beside.apart(judged, spec, _HERE)
     if type(x) is not type(judged):
         raise DataError(f"{where}: X and X_validation differ in kind; give two arrays or two data frames")
+    if isinstance(x, InputParts) and not arrays.are_alike(x, judged):
+        raise DataError(
+            f"{where}: the inputs of X_validation and X differ in name or shape; only N may differ"
+        )
     if isinstance(x, np.ndarray) and isinstance(judged, np.ndarray) and not arrays.are_alike(x, judged):
         raise DataError(
             f"{where}: X_validation has shape {judged.shape}, but X has {x.shape}; only N may differ"
@@ -325,7 +351,11 @@ def sklearn(spec: DataSpec, folder: Path) -> Source:  # noqa: ARG001
 def npz(spec: DataSpec, folder: Path) -> Source:
     """Rows of an NPZ file."""
     wanted = {key for key in (*_KEYS, spec.group, spec.time, spec.weight) if key is not None}
-    return from_values(archives.arrays_of(_path(spec, folder), wanted, spec.source, _TEST), spec)
+    path = _path(spec, folder)
+    values = archives.arrays_of(path, wanted, spec.source, _TEST)
+    if "X" not in values:  # each input by its own name
+        values = archives.arrays_of(path, values.keys(), spec.source, _TEST)
+    return from_values(values, spec)
 
 
 def read_raw(spec: DataSpec, folder: Path, reader: str | None) -> Any:

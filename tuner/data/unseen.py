@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from tuner.core.dataset import UNKNOWN
 from tuner.data import texts
+from tuner.data.arrays import part_of
 from tuner.data.cells import Cells
 from tuner.data.encoding import codes_of, stamps_of, values_of
 from tuner.data.fitting import cells_of
@@ -44,6 +45,8 @@ def tell(rows: Any, encoding: Mapping[str, Any]) -> None:
     """Log what is new in rows, a warning each."""
     if _MUTE.get():
         return
+    for part in encoding.get("parts", ()):
+        tell(part_of(rows, part["name"]), part["how"])
     if "text" in encoding:
         x = texts.encode(rows, encoding["text"])
         if foreign := int((x <= UNKNOWN).all(axis=1).sum()):

@@ -105,6 +105,7 @@ class TokenMean(torch.autograd.Function):
 
 def is_compiled(table: Tensor, tokens: Tensor) -> bool:
     """Whether these functions take such a table and such tokens."""
-    if torch.compiler.is_compiling():  # an exporter writes down what PyTorch itself computes
+    # An exporter writes down what PyTorch itself computes.
+    if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
         return False
     return table.device.type == "cpu" and table.dtype is torch.float32 and tokens.dtype is torch.int32

@@ -86,7 +86,7 @@ def is_quick(kind: str, data: Dataset) -> bool:
 
 def refusal(kind: str, data: Dataset) -> str | None:
     """Why a baseline is not trained, in words."""
-    rows, inputs = len(data.train), width(data)
+    rows, inputs = len(data.train), width(data.inputs)
     size = f"{words.count(rows, 'row')} of {words.count(inputs, 'input')}"
     if kind == "boosted_trees" and _cells(data) > TREE_CELLS:
         return f"{size} and {words.count(data.outputs, 'output')} would take them minutes"
@@ -101,7 +101,7 @@ def fit(kind: str, spec: StudySpec, data: Dataset) -> SklearnModel:
     Raises:
         Exception: whatever scikit-learn raises where it cannot be.
     """
-    scaling = Scaling.fit("standard" if kind == "linear" else "none", data.train.x, masked=data.masked)
+    scaling = Scaling.of("standard" if kind == "linear" else "none", data)
     x = flat(scaling, data.train.x, data.vocabulary)
     estimator = _estimator(kind, data, x, derive(spec.search.seed, -1, "baselines"))
     weights = row_weights(data, spec.trainer.class_weight)
@@ -239,11 +239,11 @@ def _tells_shares(spec: StudySpec) -> bool:
 
 def _steps(data: Dataset) -> float:
     """Of a linear model: a hundred passes over the rows, or a matrix of squares."""
-    inputs = float(width(data))
+    inputs = float(width(data.inputs))
     per_input = 100 * data.outputs if data.task.is_of_classes else inputs
     return len(data.train) * inputs * per_input
 
 
 def _cells(data: Dataset) -> float:
     outputs = 1 if len(data.classes) == 2 else data.outputs
-    return float(_TREES * outputs * width(data) * (len(data.train) + _FEWEST_ROWS))
+    return float(_TREES * outputs * width(data.inputs) * (len(data.train) + _FEWEST_ROWS))

@@ -252,3 +252,22 @@ def normalized_convolutions(params: Params, context: NetworkContext) -> nn.Modul
 
 def of(name: str) -> str:
     return f"{__name__}:{name}"
+
+
+class Sides(nn.Module):
+    """Several inputs, each by its name."""
+
+    def __init__(self, params: Params, context: NetworkContext) -> None:
+        super().__init__()
+        del params
+        sizes = {part.name: 4 if part.vocabulary else part.size for part in context.parts}
+        tokens = {part.name: part.vocabulary for part in context.parts if part.vocabulary}
+        self.words = nn.ModuleDict({name: nn.Embedding(count, 4) for name, count in tokens.items()})
+        self.head = nn.Linear(sum(sizes.values()), context.outputs)
+
+    def forward(self, parts: dict[str, Tensor]) -> Any:
+        found = [
+            self.words[name](x.long()).mean(1) if name in self.words else x.flatten(1)
+            for name, x in parts.items()
+        ]
+        return self.head(torch.cat(found, 1))

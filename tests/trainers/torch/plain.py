@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from tuner.core.dataset import Dataset, Split, Task
+from tuner.core.dataset import Dataset, InputPart, Split, Task
 from tuner.core.job import Job
 from tuner.core.seeds import derive
 from tuner.core.spec import StudySpec
@@ -74,6 +74,19 @@ def series(rows: int = 60) -> Dataset:
     splits = Split(x[:rows], y[:rows]), Split(x[rows:], y[rows:])
     names = ("one", "two", "there")
     return Dataset(*splits, Task.CLASSIFICATION, classes=("down", "flat", "up"), features=names, masked=True)
+
+
+def several(rows: int = 60) -> Dataset:
+    """The images, the texts and the series of these rows beside two numbers, each of which tells a little."""
+    parts = {"photo": images(rows), "title": texts(rows), "steps": series(rows)}
+    table = np.random.default_rng(1).normal(size=(rows + 30, 2)).astype(np.float32) + 40
+    each = [table, *(np.concatenate([own.train.x, own.validation.x]) for own in parts.values())]
+    x = np.concatenate([own.reshape(len(own), -1) for own in each], axis=1, dtype=np.float32)
+    of = (InputPart(n, d.input_shape, d.vocabulary, d.masked) for n, d in parts.items())
+    return dataset(
+        x, np.arange(rows + 30) % 3, Task.CLASSIFICATION, rows,
+        classes=("ant", "bee", "cat"), parts=(InputPart("table", (2,)), *of),
+    )  # fmt: skip
 
 
 def alone(job: Job) -> TrialBatch:
@@ -221,7 +234,7 @@ def train(
     spread = data.train.x.std(axis=0, dtype=np.float64)
     codes = range(len(mean) - len(data.categories), len(mean))
     mean[codes], spread[codes] = 0, 1
-    if data.vocabulary:
+    if data.vocabulary or data.parts:
         mean[:], spread[:] = 0, 1
     x, held_x = (torch.tensor((s.x - mean) / spread).float() for s in (data.train, data.validation))
     y, held_y = (torch.tensor(s.y) for s in (data.train, data.validation))

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.trainers.torch import nets
-from tests.trainers.torch.plain import images, series, texts
+from tests.trainers.torch.plain import images, series, several, texts
 from tuner.core.dataset import Dataset
 from tuner.core.spec import StudySpec
 from tuner.testing.trainer import blobs, line
@@ -42,8 +42,8 @@ def test_missing_data_is_named() -> None:
 
 def test_unknown_network_gets_the_near_name() -> None:
     assert fault(blobs(), model="mpl").startswith(
-        "trainer.model: unknown name 'mpl'; known: bag, cnn, conv1d, mlp, rnn, transformer; did you mean "
-        "'mlp'?"
+        "trainer.model: unknown name 'mpl'; known: bag, cnn, conv1d, mlp, rnn, several, transformer; "
+        "did you mean 'mlp'?"
     )
 
 
@@ -89,8 +89,8 @@ def test_network_must_take_the_kind_of_inputs(model: str, data: Dataset, told: s
 
 
 def test_each_kind_of_inputs_has_a_network_of_its_own() -> None:
-    found = [DEFAULTS[data.kind] for data in (blobs(), images(), series(), texts())]
-    assert found == ["mlp", "cnn", "conv1d", "bag"]
+    found = [DEFAULTS[data.kind] for data in (blobs(), images(), series(), texts(), several())]
+    assert found == ["mlp", "cnn", "conv1d", "bag", "several"]
     assert all(faults(data) == [] for data in (series(), texts()))
 
 

@@ -47,7 +47,8 @@ class TrainerSuite:
         """The same data with another validation split."""
         x = data.validation.x
         # Of tokens there are so many and no more.
-        other = np.roll(x, 1, axis=0) if data.vocabulary else x * 2 + 1
+        is_of_tokens = any(part.vocabulary for part in data.inputs)
+        other = np.roll(x, 1, axis=0) if is_of_tokens else x * 2 + 1
         validation = Split(other, np.roll(data.validation.y, 2))
         return dataclasses.replace(data, validation=validation)
 

@@ -6,7 +6,6 @@ stay readable.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -16,10 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.core.dataset import Dataset, TargetUnits, Task
+from tuner.core.dataset import Dataset, InputPart, TargetUnits, Task
 from tuner.core.spec import StudySpec
-from tuner.data import Scaling, flat
-from tuner.data.scaling import MOST_COUNTED
+from tuner.data import Scaling, flat, width
 from tuner.errors import TrialError, TunerError, described
 from tuner.trainers import threshold
 from tuner.trainers.model import describe, encoded, indices, write_description
@@ -84,9 +82,9 @@ class SklearnModel(PreparedModel):
     @property
     def width(self) -> int:
         """How many columns the estimator takes."""
-        context = self.description["context"]
-        known = context.get("vocabulary", 0)
-        return min(known, MOST_COUNTED) - 1 if known else math.prod(context["input_shape"])
+        context, parts = self.description["context"], Scaling.from_table(self.description["scaling"]).parts
+        one = InputPart("", tuple(context["input_shape"]), context.get("vocabulary", 0))
+        return width([part for part, _ in parts] or [one])
 
     @property
     def size_bytes(self) -> int:

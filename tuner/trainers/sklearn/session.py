@@ -57,7 +57,7 @@ class FlatInputs:
         """
         if kind not in self._scaled:
             data = self.data
-            scaling = Scaling.fit(kind, data.train.x, masked=data.masked)
+            scaling = Scaling.of(kind, data)
             train, validation = (flat(scaling, s.x, data.vocabulary) for s in (data.train, data.validation))
             self._scaled[kind] = (scaling, train, validation)
         return self._scaled[kind]

@@ -18,9 +18,10 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from tuner.core.dataset import PADDING, Dataset, InputKind
+from tuner.core.dataset import PADDING, Dataset, InputKind, InputPart
 from tuner.core.trial import Trial
 from tuner.data.augmentation import APPLIED, mix
+from tuner.trainers.torch.input_parts import joined, layers_of
 from tuner.trainers.torch.losses import Loss
 from tuner.trainers.torch.recipe import AUGMENTATIONS, FULL, Recipe
 from tuner.trainers.torch.training_tensors import Inputs
@@ -183,10 +184,11 @@ class Augmentation:
             generator: of everything but mixup's shares.
             mixup: of these.
         """
-        recipe, data, plain, there = self.recipe, self.data, x, self._there(x)
-        for name in AUGMENTATIONS[data.kind]:
-            if setting := getattr(recipe, name):
-                x = APPLIED[name](x, setting, generator, *there)
+        recipe, data, plain = self.recipe, self.data, x
+        if data.parts:
+            x = joined([self._of_part(layer.part, layer(x), generator) for layer in layers_of(data.parts)])
+        else:
+            x = self._changed(x, data.kind, data.masked, generator)
         if recipe.mixup:
             share = float(mixup.beta(recipe.mixup, recipe.mixup))
             soft = self.loss.soft(y)
@@ -216,13 +218,26 @@ class Augmentation:
             part = slice(micro.start - micro.first, micro.stop - micro.first)
             yield inputs[part], targets[part], None if weight is None else weight[part]
 
-    def _there(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Of sequences: where there is a step or a token, (B, T)."""
-        if self.data.kind is InputKind.TOKENS:
-            return (x != PADDING,)
-        if self.data.kind is InputKind.SERIES:
-            return (x[:, :, -1] > 0 if self.data.masked else x.new_ones(x.shape[:2], dtype=torch.bool),)
-        return ()
+    def _changed(self, x: Tensor, kind: InputKind, masked: bool, generator: Generator) -> Tensor:
+        there = _there(x, kind, masked)
+        for name in AUGMENTATIONS[kind]:
+            if setting := getattr(self.recipe, name):
+                x = APPLIED[name](x, setting, generator, *there)
+        return x
+
+    def _of_part(self, part: InputPart, x: Tensor, generator: Generator) -> Tensor:
+        """One of several inputs."""
+        found = self._changed(x, part.kind, part.masked, generator)
+        return torch.cat([found[..., :-1], x[..., -1:]], dim=-1) if part.masked else found
+
+
+def _there(x: Tensor, kind: InputKind, masked: bool) -> tuple[Tensor, ...]:
+    """Of sequences: where there is a step or a token, (B, T)."""
+    if kind is InputKind.TOKENS:
+        return (x != PADDING,)
+    if kind is InputKind.SERIES:
+        return (x[:, :, -1] > 0 if masked else x.new_ones(x.shape[:2], dtype=torch.bool),)
+    return ()
 
 
 def micro_masks(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tuner import registry
-from tuner.core.dataset import Dataset, InputKind, Task
+from tuner.core.dataset import Dataset, InputKind, InputPart, Task
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Params, Trial
 from tuner.trainers.torch.shipped import DEFAULTS
@@ -28,7 +28,8 @@ class NetworkContext:
     """What a network must fit.
 
     Attributes:
-        input_shape: (D,) of tables, (C, H, W) of images, (T, F) of series, (T,) of tokens, without the batch.
+        input_shape: (D,) of tables and of several inputs, (C, H, W) of images, (T, F) of series, (T,) of
+            tokens, without the batch.
         outputs: how many numbers it puts out for each row: one per class, one per target, a
             single logit for binary cross-entropy of two classes.
         task: classification or regression.
@@ -40,6 +41,8 @@ class NetworkContext:
         vocabulary: of tokens, which come as whole numbers (int32), how many different ones there are; 0 is
             what stands behind the end of a text. 0 of other inputs.
         masked: the last feature of series is 1 where a sequence has a step and 0 behind its end.
+        parts: what stands side by side, where there are several inputs. A network of one's own gets each by
+            its name then, in a dictionary of tensors, shaped and typed as it would be alone.
     """
 
     input_shape: tuple[int, ...]
@@ -51,11 +54,12 @@ class NetworkContext:
     categories: tuple[int, ...] = ()
     vocabulary: int = 0
     masked: bool = False
+    parts: tuple[InputPart, ...] = ()
 
     @property
     def kind(self) -> InputKind:
         """What the inputs of a row are."""
-        return InputKind.of(self.input_shape, self.vocabulary)
+        return InputKind.of(self.input_shape, self.vocabulary, self.parts)
 
 
 def context_of(trial: Trial, data: Dataset, outputs: int) -> NetworkContext:

@@ -21,9 +21,10 @@ from tuner.trainers.torch.context import builder, model_of
 from tuner.trainers.torch.costs import IN_RUNTIME
 from tuner.trainers.torch.costs import NAMES as COSTS
 from tuner.trainers.torch.recipe import INT8, NAMES, TAUGHT, ends, range_faults
-from tuner.trainers.torch.shipped import NETWORK, SHIPPED, taking
+from tuner.trainers.torch.shipped import DEFAULTS, NETWORK, SHIPPED, own_setting, taking
 from tuner.trainers.torch.teacher import Teacher
 
+SEVERAL = DEFAULTS[InputKind.SEVERAL]
 ONNX = ("onnx", "onnxruntime")
 """What numbers of a network in a runtime need."""
 
@@ -81,6 +82,7 @@ _INPUTS = {
     InputKind.IMAGE: "images (C, H, W)",
     InputKind.SERIES: "series (T, F)",
     InputKind.TOKENS: "tokens (T,)",
+    InputKind.SEVERAL: "several inputs, (D,) together",
 }
 """What the inputs are, and the shape of each."""
 
@@ -89,7 +91,9 @@ def _space_faults(spec: StudySpec, model: str) -> Iterator[str]:
     shipped = model in SHIPPED
     for place, values in (("space", spec.space.parameters), ("space.fixed", spec.space.fixed)):
         for name, value in values.items():
-            if name not in NAMES:
+            if model == SEVERAL and (own := own_setting(name)) is not None:
+                yield from (f"{place}.{name}: {fault}" for fault in _faults_of_one(*own, value))
+            elif name not in NAMES:
                 # A network of one's own may take any parameter.
                 if shipped:
                     yield f"{place}.{name}: {model} has no such parameter; {near(name, NAMES)}"
@@ -98,16 +102,27 @@ def _space_faults(spec: StudySpec, model: str) -> Iterator[str]:
                 yield from (f"{place}.{name}: {fault}" for fault in faults)
 
 
+def _faults_of_one(kind: InputKind, setting: str, value: Parameter | Value) -> Iterator[str]:
+    """What is wrong with what `several` is told of one kind of inputs."""
+    if setting != "network":
+        yield from range_faults(setting, value)
+        return
+    for each in ends(value):
+        if each not in (known := taking(kind)):
+            yield f"unknown name {each!r}; {near(str(each), known)}"
+
+
 def _own_faults(model: str, name: str, value: Parameter | Value) -> Iterator[str]:
     """What a shipped network has to say of a setting that is sound for some network."""
     if name in NETWORK - SHIPPED[model].settings:
-        owners = ", ".join(owner for owner, network in SHIPPED.items() if name in network.settings)
+        known = {owner: network.settings for owner, network in SHIPPED.items() if owner != SEVERAL}
+        owners = ", ".join(owner for owner, settings in known.items() if name in settings)
         yield f"{model} has no such parameter; it is one of {owners}"
     elif name == "pooling":
-        known = SHIPPED[model].poolings
+        poolings = SHIPPED[model].poolings
         for each in ends(value):
-            if each not in known:
-                yield f"{model} does not pool by {each!r}; known: {', '.join(known)}"
+            if each not in poolings:
+                yield f"{model} does not pool by {each!r}; known: {', '.join(poolings)}"
 
 
 def _taught_faults(spec: StudySpec, data: Dataset, model: str) -> Iterator[str]:
@@ -147,7 +162,7 @@ def _mixing_faults(spec: StudySpec, data: Dataset) -> Iterator[str]:
     searched, fixed = spec.space.parameters.get("mixup"), spec.space.fixed.get("mixup")
     if not (fixed or (searched is not None and fixed is None)):
         return
-    if data.kind is InputKind.TOKENS:
+    if any(part.kind is InputKind.TOKENS for part in data.inputs):
         yield "space.mixup: the mean of two words is no word; leave it out, and give token_dropout"
-    elif data.masked:
+    elif any(part.masked for part in data.inputs):
         yield "space.mixup: series of different lengths cannot be mixed; leave it out, and give input_noise"

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from tuner.core.dataset import Dataset, TargetUnits, Task
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Reading, Trial
-from tuner.data import Scaling
+from tuner.data import Scaling, read_part
 from tuner.errors import TrialError, described
 from tuner.trainers import threshold
 from tuner.trainers.model import describe, description_of, encoded, indices, write_description
@@ -176,9 +176,9 @@ def write(
         weights: the network's state by name, arrays or tensors.
         spec: of the study; files that its network and its loss name are copied.
     """
-    arrays = {"shift": scaling.shift, "factor": scaling.factor}
-    if len(scaling.knots):
-        arrays |= {"knots": scaling.knots, "levels": scaling.levels}
+    arrays = _arrays(scaling)
+    for i, (_, own) in enumerate(scaling.parts):
+        arrays |= {f"parts.{i}.{name}": array for name, array in _arrays(own).items()}
     # Names of tied weights share their memory, which a file of safetensors cannot.
     save_weights(copied({**{f"network.{name}": each for name, each in weights.items()}, **arrays}), folder)
     shape = asdict(context_of(trial, data, loss.outputs))
@@ -200,6 +200,11 @@ def write(
         shares = load(folder).shares(judged.x)
         table = deciding.table(judged.y, shares, data, judged.weight)
         write_description(folder, description | {threshold.KEY: table})
+
+
+def _arrays(scaling: Scaling) -> dict[str, NDArray[np.float32]]:
+    curves = {"knots": scaling.knots, "levels": scaling.levels} if len(scaling.knots) else {}
+    return {"shift": scaling.shift, "factor": scaling.factor, **curves}
 
 
 def load(folder: Path) -> TorchModel:
@@ -230,6 +235,7 @@ def _context(description: Mapping[str, Any]) -> NetworkContext:
     table: dict[str, Any] = {
         n: tuple(v) if isinstance(v, list) else v for n, v in description["context"].items()
     }
+    table |= {"parts": tuple(map(read_part, table.get("parts", ())))}
     return NetworkContext(**{**table, "task": Task(table["task"]), "params": description["params"]})
 
 

@@ -16,6 +16,7 @@ from tuner.fused.recurrence import Recurrence
 from tuner.trainers.torch.networks.bag import Bag
 from tuner.trainers.torch.networks.convolution import Conv1d
 from tuner.trainers.torch.networks.recurrent import Rnn
+from tuner.trainers.torch.networks.several import Several
 from tuner.trainers.torch.networks.steps import FAR, Attention, Positions, StepPooling, Steps
 from tuner.trainers.torch.networks.transformer import EncoderLayer, Transformer
 
@@ -40,7 +41,25 @@ def write(graph: Graph, network: nn.Module, x: str) -> str | None:
             return _recurrent(graph, network, x)
         case Transformer():
             return _attentive(graph, network, x)
+        case Several():
+            return _side_by_side(graph, network, x)
     return None
+
+
+def _side_by_side(graph: Graph, network: Several, x: str) -> str:
+    whole, found = graph.shape, []
+    each: Any = zip(network.inputs, network.networks, strict=True)
+    for layer, own in each:
+        graph.shape, edges = layer.part.shape, (layer.start, layer.start + layer.part.size)
+        given = graph.node("Slice", [x, *(graph.whole([edge]) for edge in edges), graph.whole([1])])
+        given = graph.node("Reshape", [given, graph.whole([-1, *graph.shape])])
+        if layer.part.vocabulary:
+            given = graph.node("Cast", [given], to=_INT32)
+        last = graph.through(own, given) if isinstance(own, nn.Sequential) else write(graph, own, given)
+        assert last is not None  # noqa: S101 - shipped networks are written down
+        found.append(last)
+    graph.shape = whole
+    return graph.through(network.head, graph.node("Concat", found, axis=-1))
 
 
 def _convolved(graph: Graph, network: Conv1d, x: str) -> str:

@@ -287,7 +287,7 @@ DEFAULT_FOR: Mapping[str, Mapping[str, float]] = {
 }
 """Defaults that depend on the optimizer; Adam's decay is decoupled in adamw alone unless it is searched."""
 
-AUGMENTATIONS: Mapping[InputKind, tuple[str, ...]] = {
+AUGMENTATIONS: dict[InputKind, tuple[str, ...]] = {
     InputKind.TABLE: ("input_noise",),
     InputKind.IMAGE: (
         *("image_crop", "image_rotation", "image_shift", "image_flip", "image_flip_vertical"),
@@ -296,6 +296,7 @@ AUGMENTATIONS: Mapping[InputKind, tuple[str, ...]] = {
     InputKind.SERIES: ("time_shift", "input_noise"),
     InputKind.TOKENS: ("token_dropout",),
 }
+AUGMENTATIONS[InputKind.SEVERAL] = tuple(dict.fromkeys(n for each in AUGMENTATIONS.values() for n in each))
 """What is done to the training batches of each kind of inputs, in this order; mixup comes last.
 
 The other settings have no meaning for a kind.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from tuner.core.dataset import InputPart
 from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.torch.context import NetworkContext
+from tuner.trainers.torch.input_parts import joined, layers_of
 from tuner.trainers.torch.networks import build
 from tuner.trainers.weights import FILE
 
@@ -27,6 +29,7 @@ class ScaledNetwork(nn.Module):
             where the scaling is linear, and none of codes of categories, which come last.
         levels: shaped like `knots`; what these become.
         masked: see `Dataset.masked`.
+        parts: of several inputs: each of them, and what scales it.
     """
 
     shift: Tensor
@@ -42,9 +45,11 @@ class ScaledNetwork(nn.Module):
         knots: Tensor | None = None,
         levels: Tensor | None = None,
         masked: bool = False,
+        parts: Sequence[tuple[InputPart, ScaledNetwork]] = (),
     ) -> None:
         super().__init__()
-        self.masked = masked
+        self.masked, self.parts = masked, tuple(part for part, _ in parts)
+        self.scalings = nn.ModuleList(scaling for _, scaling in parts)
         self.network = network
         self.register_buffer("shift", shift)
         self.register_buffer("factor", factor)
@@ -53,11 +58,16 @@ class ScaledNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Take inputs as `Split.x` has them; give (N, outputs)."""
-        outputs: Tensor = self.network(self._scaled(x) if self.shift.numel() else x)
+        outputs: Tensor = self.network(self.scaled(x))
         return outputs[:, None] if outputs.ndim == 1 else outputs
 
-    def _scaled(self, x: Tensor) -> Tensor:
+    def scaled(self, x: Tensor) -> Tensor:
         """As `Scaling.apply` does it."""
+        if self.parts:
+            each: Any = zip(layers_of(self.parts), self.scalings, strict=True)
+            return joined([own.scaled(layer(x)) for layer, own in each])
+        if not self.shift.numel():
+            return x
         rows = x.flatten(0, 1) if x.ndim == 3 else x
         if self.knots is not None and self.levels is not None:
             rows = _bent(rows, self.knots, self.levels)
@@ -83,9 +93,19 @@ def read(folder: Path, description: Mapping[str, Any], context: NetworkContext) 
         Exception: whatever the network's own code raises.
     """
     tensors = load_file(folder / FILE)
-    shift, factor = tensors.pop("shift"), tensors.pop("factor")
-    knots, levels = tensors.pop("knots", None), tensors.pop("levels", None)
+    own = _scaling_of(tensors)
+    parts = [
+        (part, ScaledNetwork(nn.Identity(), **_scaling_of(tensors, f"parts.{i}."), masked=part.masked))
+        for i, part in enumerate(context.parts)
+    ]
     with GlobalRng(0):  # building draws initial weights that are not used
         network = build(description["network"], context.params, context, folder)
     network.load_state_dict({n.removeprefix("network."): tensor for n, tensor in tensors.items()})
-    return ScaledNetwork(network, shift, factor, knots, levels, context.masked).eval()
+    return ScaledNetwork(network, **own, masked=context.masked, parts=parts).eval()
+
+
+def _scaling_of(tensors: dict[str, Tensor], prefix: str = "") -> dict[str, Any]:
+    """The arrays of a scaling, taken out of a model's tensors."""
+    names = [name for name in ("shift", "factor", "knots", "levels") if f"{prefix}{name}" in tensors]
+    # Copied: an empty array in a file has an address of its own, with which torch.export.save cannot cope.
+    return {name: tensors.pop(f"{prefix}{name}").clone() for name in names}

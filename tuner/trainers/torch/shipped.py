@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tuner.core.dataset import InputKind
+from tuner.core.trial import Params
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class ShippedNetwork:
     poolings: tuple[str, ...] = ()
 
 
-_TABLE, _IMAGE, _SERIES, _TOKENS = InputKind
+_TABLE, _IMAGE, _SERIES, _TOKENS, _SEVERAL = InputKind
 _COMMON = frozenset({"width", "depth", "dropout", "activation"})
 _STEPS = frozenset({_SERIES, _TOKENS})
 
@@ -54,6 +55,12 @@ SHIPPED: Mapping[str, ShippedNetwork] = {
         frozenset({_TOKENS}), _COMMON | {"layer_norm", "batch_norm", "token_size", *PRUNED}
     ),
     "transformer": ShippedNetwork(_STEPS, _COMMON | {"heads", "pooling"}, ("mean", "max")),
+    "several": ShippedNetwork(
+        frozenset({_SEVERAL}),
+        _COMMON
+        | {"layer_norm", "kernel_size", "residual", "dense_units", "cell", "bidirectional", "heads"}
+        | {"token_size"},
+    ),
 }
 """The networks whose parameters and first weights are the recipe's."""
 
@@ -66,8 +73,39 @@ def taking(kind: InputKind) -> list[str]:
     return [name for name, network in SHIPPED.items() if kind in network.kinds]
 
 
-DEFAULTS: Mapping[InputKind, str] = {_TABLE: "mlp", _IMAGE: "cnn", _SERIES: "conv1d", _TOKENS: "bag"}
+DEFAULTS: Mapping[InputKind, str] = {
+    _TABLE: "mlp",
+    _IMAGE: "cnn",
+    _SERIES: "conv1d",
+    _TOKENS: "bag",
+    _SEVERAL: "several",
+}
 """The network of a study that names none."""
+
+
+def own_setting(name: str) -> tuple[InputKind, str] | None:
+    """What a name such as tokens_width says to `several` of one kind of inputs: the kind, and the setting.
+
+    The setting may be "network". None of a name such as width, which all of them share.
+    """
+    prefix, _, setting = name.partition("_")
+    kind = next((kind for kind in DEFAULTS if kind == prefix and kind is not _SEVERAL), None)
+    if kind is None:
+        return None
+    settings = frozenset[str]().union(*(SHIPPED[model].settings for model in taking(kind)))
+    known = (settings & SHIPPED["several"].settings) | {"network"}
+    return (kind, setting) if setting in known else None
+
+
+def own_params(kind: InputKind, params: Params) -> tuple[str, Params]:
+    """The network of one kind of inputs within `several`, and its parameters: its own before the shared ones.
+
+    A shared `dense_units` is of all inputs together.
+    """
+    shared = {name: value for name, value in params.items() if name != "dense_units"}
+    found = {own_setting(name): value for name, value in params.items()}
+    own = {each[1]: value for each, value in found.items() if each is not None and each[0] == kind}
+    return str(own.pop("network", DEFAULTS[kind])), shared | own
 
 
 def pooling_of(model: str, asked: str | None) -> str:

@@ -93,7 +93,7 @@ class TrainingArrays:
         kind = kind or self.data.scaling
         if kind not in self._inputs:
             data = self.data
-            scaling = Scaling.fit(kind, data.train.x, len(data.categories), data.masked)
+            scaling = Scaling.of(kind, data)
             train = scaling.apply(data.train.x)
             self._inputs[kind] = ScaledInputs(
                 train, train[self.rows], scaling.apply(data.validation.x), scaling

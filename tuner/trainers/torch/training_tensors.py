@@ -98,7 +98,7 @@ class TrainingTensors:
         kind = kind or self.data.scaling
         if kind not in self._inputs:
             data = self.data
-            scaling = Scaling.fit(kind, data.train.x, len(data.categories), data.masked)
+            scaling = Scaling.of(kind, data)
             train, validation = (self._scaled(scaling, split.x) for split in (data.train, data.validation))
             sample = train.part(self._rows) if isinstance(train, ByteImages) else train[self._rows]
             self._inputs[kind] = ScaledInputs(train, sample, validation, scaling)

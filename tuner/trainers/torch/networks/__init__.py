@@ -1,4 +1,4 @@
-"""The networks: mlp, cnn, rnn, conv1d, bag, transformer, or any function build(params, context) -> Module.
+"""The networks: mlp, cnn, rnn, conv1d, bag, transformer, several, or a function (params, context) -> Module.
 
 Inputs come scaled, and outputs are what the loss takes. Each family has a file; which inputs and which
 settings each takes is in `shipped`, which imports no PyTorch.
@@ -14,17 +14,20 @@ from torch import nn
 from tuner.core.trial import Params
 from tuner.errors import TrialError
 from tuner.trainers.torch.context import NetworkContext, builder
+from tuner.trainers.torch.input_parts import by_name
 from tuner.trainers.torch.networks.bag import Bag
 from tuner.trainers.torch.networks.blocks import ACTIVATIONS
 from tuner.trainers.torch.networks.convolution import Conv1d, cnn
 from tuner.trainers.torch.networks.perceptron import mlp
 from tuner.trainers.torch.networks.recurrent import Rnn
+from tuner.trainers.torch.networks.several import Several
 from tuner.trainers.torch.networks.transformer import Transformer
+from tuner.trainers.torch.shipped import SHIPPED
 from tuner.trainers.torch.ties import tie
 
-__all__ = ["ACTIVATIONS", "bag", "build", "cnn", "conv1d", "mlp", "rnn", "transformer"]
+__all__ = ["ACTIVATIONS", "bag", "build", "cnn", "conv1d", "mlp", "rnn", "several", "transformer"]
 
-bag, conv1d, rnn, transformer = Bag, Conv1d, Rnn, Transformer
+bag, conv1d, rnn, several, transformer = Bag, Conv1d, Rnn, Several, Transformer
 """As entry points name them."""
 
 
@@ -42,4 +45,4 @@ def build(model: str, params: Params, context: NetworkContext, folder: Path | No
         tie(module)
     except TrialError as error:
         raise TrialError(f"{model}: {error}") from error
-    return module
+    return by_name(module, context.parts) if context.parts and model not in SHIPPED else module

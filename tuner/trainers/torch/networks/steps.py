@@ -210,8 +210,8 @@ class LastStates(RowLayer):
 
 
 class Joined(RowLayer):
-    """What several layers made of the steps, side by side."""
+    """What several layers made of the same, side by side."""
 
     def rows(self, _: Mapping[str, Tensor], /, *inputs: Tensor) -> Any:
-        """(K, B, T, D) each."""
-        return torch.cat(inputs, dim=3)
+        """(K, B, ..., D) each."""
+        return torch.cat(inputs, dim=-1)
