@@ -16,6 +16,7 @@ from tests.trainers.torch import plain
 from tuner.core.dataset import Dataset
 from tuner.core.job import Job
 from tuner.core.seeds import derive
+from tuner.core.spec import StudySpec
 from tuner.core.training import Failure, TrialBatch
 from tuner.core.trial import Params, Reading, Trial
 from tuner.testing.trainer import blobs, line
@@ -152,6 +153,78 @@ def test_pruned_rows_train_as_a_plain_loop_on_the_pruned_network(
     found = curve(populate, data, folder, {"pruned": 0.4, **more})
     assert [each.val_loss for each in found] == pytest.approx(losses, rel=2e-4)
     assert [each.grad_norm for each in found] == pytest.approx(norms, rel=2e-4)
+
+
+def held_at_zero(folder: Path, data: Dataset, share: float) -> tuple[list[float], int]:
+    """The losses of a loop that multiplies by masks behind each step, and how many weights it leaves."""
+    model = load_model(folder).module
+    network: Any = model.network
+    masks = {}
+    for name, each in network.named_parameters():
+        if each.ndim > 1:
+            limit = each.abs().flatten().sort().values[round(share * each.numel())]
+            masks[name] = each.abs() >= limit
+
+    def mask() -> None:
+        with torch.no_grad():
+            for name, each in network.named_parameters():
+                each.mul_(masks.get(name, 1))
+
+    mask()
+    x, y = model._scaled(torch.from_numpy(data.train.x)), torch.from_numpy(data.train.y)
+    z, truth = model._scaled(torch.from_numpy(data.validation.x)), torch.from_numpy(data.validation.y)
+    rule = torch.optim.Adam(network.parameters(), 0.003)
+    order, losses = torch.Generator().manual_seed(derive(5, 7, "order")), []
+    for _ in range(plain.EPOCHS):
+        for rows in torch.split(torch.randperm(len(x), generator=order), 16):
+            rule.zero_grad()
+            nn.functional.cross_entropy(network(x[rows]), y[rows]).backward()  # type: ignore[no-untyped-call]
+            rule.step()
+            mask()
+        losses.append(nn.functional.cross_entropy(network(z), truth).item())
+    return losses, sum(int(each.count_nonzero()) for each in network.parameters())
+
+
+@BACKENDS
+def test_pruned_weights_stay_zero_as_in_a_plain_loop_with_masks(
+    populate: Callable[[Job], TrialBatch], tmp_path: Path
+) -> None:
+    data = blobs()
+    folder = taught(tmp_path, data)
+    losses, left = held_at_zero(folder, data, 0.6)
+    spec = plain.study(model="mlp", teacher=str(folder)).to_table()
+    spec["objective"] = {"also": {"nonzero": "minimize"}}
+    rows = populate(Job(StudySpec.parse(spec), data))
+    rows.place(0, Trial(7, {**BASE, "learning_rate": 0.003, "pruned": 0.6, "pruning": "weights"}, 5))
+    found = [plain.reading(rows) for _ in range(plain.EPOCHS)]
+    assert [each.val_loss for each in found] == pytest.approx(losses, rel=2e-4)
+    assert [each.extras["nonzero"] for each in found] == [left] * plain.EPOCHS
+
+
+@BACKENDS
+def test_weights_go_by_and_by_and_as_many_in_the_end_also_behind_a_snapshot(
+    populate: Callable[[Job], TrialBatch], tmp_path: Path
+) -> None:
+    data = blobs()
+    folder = taught(tmp_path, data)
+    spec = plain.study(model="mlp", teacher=str(folder)).to_table()
+    spec["objective"] = {"also": {"nonzero": "minimize"}}
+    ramp: dict[str, Any] = {"pruned": 0.6, "pruned_first": 0.25, "pruning": "weights", "pruning_ramp": 0.5}
+    trial, job = Trial(7, {**BASE, "learning_rate": 0.003, **ramp}, 5), Job(StudySpec.parse(spec), data)
+    rows = populate(job)
+    rows.place(0, trial)
+    found = [plain.reading(rows)]
+    snapshot = rows.snapshot(0)
+    found += [plain.reading(rows) for _ in range(plain.EPOCHS - 1)]
+    counts = [each.extras["nonzero"] for each in found]
+    inputs, units, outputs = data.input_shape[0], 8, len(data.classes)
+    biases = 2 * units + outputs
+    matrices = (inputs * units, 0.25), (units * units, 0.6), (units * outputs, 0.6)
+    assert counts[-1] == biases + sum(size - round(size * share) for size, share in matrices)
+    assert counts[0] > counts[-1]
+    again = populate(job)
+    again.place(0, trial, snapshot)
+    assert plain.reading(again).repeats(found[1])
 
 
 @BACKENDS

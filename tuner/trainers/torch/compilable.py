@@ -40,6 +40,7 @@ def why_not_fused(spec: StudySpec, data: Dataset, device: str) -> str | None:
         return why
     if (optimizer := optimizers.first_own(spec)) is not None:
         return f"the optimizer {optimizer} is your own, and no compiled one"
+    settings = {**spec.space.fixed, **spec.space.parameters}
     for other in ("mixup", "batch_norm"):
         if all(
             name in spec.space.parameters or spec.space.fixed.get(name) for name in ("accumulation", other)
@@ -49,6 +50,8 @@ def why_not_fused(spec: StudySpec, data: Dataset, device: str) -> str | None:
     is_one = sizes is not None and 1 in ends(sizes)
     if is_one and "batch_norm" in {**spec.space.parameters, **spec.space.fixed}:
         return "batches of one row cannot be normalized"
+    if "weights" in ends(settings.get("pruning", "units")):
+        return "single weights are not pruned in compiled rows; leave out pruning for these"
     for name in _not_compiled(data):
         if name in spec.space.parameters:
             return f"{name} is not compiled for {data.kind} inputs; leave it out for compiled rows"
@@ -64,6 +67,8 @@ def why_not_compiled(trial: Trial, data: Dataset) -> str | None:
         return "accumulation of mixed batches is not compiled; leave one of them out for compiled rows"
     if recipe.batch_norm and (recipe.accumulation > 1 or recipe.batch_size == 1):
         return "accumulation of normalized batches is not compiled, nor are batches of one row"
+    if recipe.prunes_weights:
+        return "single weights are not pruned in compiled rows; leave out pruning for these"
     for name in _not_compiled(data):
         if getattr(recipe, name):
             return f"{name} is not compiled for {data.kind} inputs; leave it out for compiled rows"

@@ -23,7 +23,10 @@ RUNTIMES = ("onnx", "onnx-int8")
 IN_RUNTIME = tuple(f"{name}[{each}]" for name in ("size_bytes", "latency_ms") for each in RUNTIMES)
 """What is told of a network in a runtime."""
 
-NAMES = ("parameters", "size_bytes", "latency_ms", *IN_RUNTIME)
+NONZERO = "nonzero"
+"""How many parameters are not zero, which is counted in every epoch."""
+
+NAMES = ("parameters", "size_bytes", "latency_ms", NONZERO, *IN_RUNTIME)
 """What can be asked for."""
 
 PASSES, WARM = 31, 5
@@ -47,13 +50,16 @@ def costs(
         recipe: of the trial; in 8-bit integers, if it says so, is what ``[onnx]`` is told of.
 
     Returns:
-        By name: `parameters`, how many numbers are learned; `size_bytes`, of these and the buffers
-        that are stored with them; `latency_ms`, the median time to predict one sample; with ``[onnx]`` and
-        ``[onnx-int8]`` the same of the network's graph in onnxruntime, with one thread.
+        By name: `parameters`, how many numbers are learned; `nonzero`, how many of them are not 0;
+        `size_bytes`, of these and the buffers that are stored with them; `latency_ms`, the median time to
+        predict one sample; with ``[onnx]`` and ``[onnx-int8]`` the same of the network's graph in
+        onnxruntime, with one thread.
     """
     found: dict[str, float] = {}
     if "parameters" in names:
         found["parameters"] = float(sum(p.numel() for p in module.parameters()))
+    if NONZERO in names:
+        found[NONZERO] = float(sum(p.count_nonzero().item() for p in module.parameters()))
     if "size_bytes" in names:
         parts = [part for part in module.state_dict().values() if hasattr(part, "element_size")]
         found["size_bytes"] = float(sum(part.numel() * part.element_size() for part in parts))

@@ -35,7 +35,7 @@ from tuner.trainers.row_batch import RowBatch, Savable
 from tuner.trainers.state import reading_of, reading_table
 from tuner.trainers.torch.compilable import why_not_compiled
 from tuner.trainers.torch.context import MLP, NetworkContext, context_of
-from tuner.trainers.torch.costs import asked, costs
+from tuner.trainers.torch.costs import NONZERO, asked, costs
 from tuner.trainers.torch.first_weights import FirstWeights
 from tuner.trainers.torch.mlp import NamedTensor, layers, tensors
 from tuner.trainers.torch.model import write
@@ -202,6 +202,10 @@ class FusedBatch(RowBatch[Savable]):
     def _read(self, placed: FusedTrial, measured: EpochResult) -> Reading:
         if placed.recipe.is_quantized:
             measured = self._quantized(placed, measured)
+        extras = {**placed.costs, **dict(zip(LAYER_NORMS, measured.layer_norms or (), strict=False))}
+        if NONZERO in extras:
+            trained = placed.row.weights.judged[: placed.row.layout.trained]
+            extras[NONZERO] = float(np.count_nonzero(trained))
         reading = Reading(
             measured.epoch,
             measured.train_loss,
@@ -211,7 +215,7 @@ class FusedBatch(RowBatch[Savable]):
             measured.learning_rate,
             measured.grad_norm,
             seconds=measured.seconds,
-            extras={**placed.costs, **dict(zip(LAYER_NORMS, measured.layer_norms or (), strict=False))},
+            extras=extras,
         )
         placed.plateau.follow(placed.recipe, reading.val_loss)
         if self._objective.prefers(reading, placed.best):

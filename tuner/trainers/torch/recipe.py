@@ -164,6 +164,8 @@ class Recipe:
         pruned: share of the units of each hidden layer that are left out, channels of convolutions and states
             of recurrent layers too. Those with the smallest norms go, see `pruning`.
         pruned_first: the same of the first hidden or recurrent layer, convolution or block; None: as of all.
+        pruning: what `pruned` leaves out: "units", or "weights", the smallest of each matrix, which become 0.
+        pruning_ramp: share of all steps over which more and more weights go; 0: all before the first one.
         from_scratch: whether first weights are drawn although there is a teacher.
         distil_weight: what the outputs of `[trainer] teacher` count in the training loss, and the truth for
             the rest.
@@ -234,6 +236,8 @@ class Recipe:
     class_weight: Annotated[str | None, Names(KINDS)] = None
     pruned: Annotated[float, _SHARE] = 0.0
     pruned_first: Annotated[float | None, _SHARE] = None
+    pruning: Annotated[str, Names(("units", "weights"))] = "units"
+    pruning_ramp: Annotated[float, _SHARE] = 0.0
     from_scratch: Annotated[bool, _SWITCH] = False
     distil_weight: Annotated[float, Range(0, 1)] = 0.0
     distil_temperature: Annotated[float, Range(1)] = 2.0
@@ -253,7 +257,7 @@ class Recipe:
     def widths(self) -> tuple[int, ...]:
         """What pruning leaves of `width` in each of `depth` layers."""
         shares = (self.first_share, *[self.pruned] * (self.depth - 1))[: self.depth]
-        return tuple(_left(share, self.width) for share in shares)
+        return tuple(self._left(share, self.width) for share in shares)
 
     @property
     def first_share(self) -> float:
@@ -263,17 +267,21 @@ class Recipe:
     @property
     def dense_width(self) -> int:
         """What it leaves of `dense_units`."""
-        return _left(self.pruned, self.dense_units)
+        return self._left(self.pruned, self.dense_units)
+
+    @property
+    def prunes_weights(self) -> bool:
+        """Whether single weights become zero, and the network keeps its shape."""
+        return self.pruning == "weights" and bool(self.pruned or self.pruned_first)
 
     @property
     def is_quantized(self) -> bool:
         """Whether the network is judged and used in 8-bit integers."""
         return self.quantization == INT8
 
-
-def _left(pruned: float, units: int) -> int:
-    """How many units of a layer pruning leaves."""
-    return max(1, round(units * (1 - pruned))) if units else 0
+    def _left(self, pruned: float, units: int) -> int:
+        """How many units of a layer pruning leaves."""
+        return max(1, round(units * (1 - pruned))) if units and self.pruning == "units" else units
 
 
 NAMES: tuple[str, ...] = tuple(field.name for field in fields(Recipe))
@@ -307,7 +315,15 @@ LIMITS: Mapping[str, Range | Names | Registered] = {
 }
 """What each setting may be."""
 
-TAUGHT: tuple[str, ...] = ("pruned", "pruned_first", "from_scratch", "distil_weight", "distil_temperature")
+TAUGHT: tuple[str, ...] = (
+    "pruned",
+    "pruned_first",
+    "pruning",
+    "pruning_ramp",
+    "from_scratch",
+    "distil_weight",
+    "distil_temperature",
+)
 """The settings that have a meaning only beside `[trainer] teacher`."""
 
 

@@ -28,7 +28,7 @@ from tuner.trainers.state import freeze, reading_of, reading_table, thaw
 from tuner.trainers.torch.average import WeightAverage, running_averages
 from tuner.trainers.torch.batches import Augmentation, batch_of, batch_sizes
 from tuner.trainers.torch.context import context_of, model_of
-from tuner.trainers.torch.costs import asked, costs
+from tuner.trainers.torch.costs import NONZERO, asked, costs
 from tuner.trainers.torch.data_parallel import DataParallel
 from tuner.trainers.torch.failures import threads, translated
 from tuner.trainers.torch.model import write
@@ -38,6 +38,7 @@ from tuner.trainers.torch.schedule import Plateau, learning_rate
 from tuner.trainers.torch.start import network_of
 from tuner.trainers.torch.training_tensors import Inputs, TargetTensors, TrainingTensors
 from tuner.trainers.torch.update import TorchUpdate
+from tuner.trainers.torch.weight_pruning import WeightPruning
 
 CHUNK = 2**22
 """Input numbers that are evaluated at once, at most."""
@@ -159,6 +160,7 @@ class TorchSession:
         each = self._recipe.accumulation
         self._batches = [sizes[at : at + each] for at in range(0, len(sizes), each)]  # of each step
         self._steps = spec.trainer.epochs * len(self._batches)
+        self._pruning = WeightPruning(self._recipe, self._module, self._steps)
 
     def _restore(self, snapshot: Snapshot) -> None:
         """Go on where a snapshot of this trial was made."""
@@ -168,6 +170,7 @@ class TorchSession:
         for name, tensor in state["unlisted"].items():
             buffers[name].copy_(tensor)
         self._update.restore(state["update"])
+        self._pruning.restore()
         self._average.tensors = [tensor.to(self.tensors.device) for tensor in state.get("average", ())]
         self._plateau = Plateau(**state.get("plateau", {}))
         self.epoch, self.best, self.weights = snapshot.epoch, reading_of(state["best"]), state["weights"]
@@ -188,6 +191,8 @@ class TorchSession:
             self.epoch += 1
             seconds = time.perf_counter() - start
             extras = {**self._costs, **self._layers}
+            if NONZERO in extras:
+                extras |= costs((NONZERO,), self._module, self.inputs.validation[:1])
             reading = Reading(
                 self.epoch, train_loss, val_loss, train_score, val_score, rate, norm, seconds, extras
             )
@@ -217,6 +222,7 @@ class TorchSession:
                 self._layers = self._layer_norms()
             rate = self._plateau.share * learning_rate(self._recipe, step, self._steps)
             norms += self._update.step(rate)
+            self._pruning.follow(step + 1)
             self._parallel.follow(self._update.weights)
             if self._average.decay:
                 self._average.follow(self._averaged)

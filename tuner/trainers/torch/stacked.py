@@ -193,7 +193,7 @@ class StackedBatch(RowBatch[StackedRow | TrialSession]):
         if snapshot is not None and "stacked" not in snapshot.facts:
             return None
         recipe = Recipe.of(trial.params)
-        if not optimizers.is_rule(recipe.optimizer) or recipe.is_quantized:
+        if not optimizers.is_rule(recipe.optimizer) or recipe.is_quantized or recipe.prunes_weights:
             return None
         tensors = tensors.suited(self._model, recipe)
         rates = self._job.spec.trainer.rates

@@ -19,6 +19,7 @@ from tuner.core.trial import LAYER_NORMS, Reading
 from tuner.fused.universal import UniversalUpdate
 from tuner.trainers.scores import Score
 from tuner.trainers.torch.batch_loader import Batch, BatchLoader
+from tuner.trainers.torch.costs import NONZERO
 from tuner.trainers.torch.precision import full, training
 from tuner.trainers.torch.schedule import learning_rates
 from tuner.trainers.torch.session import CHUNK as WHOLE
@@ -75,7 +76,10 @@ class StackedEpoch:
             row.plateau.follow(row.recipe, val_loss)
             norm = norms[i] / row.plan.steps
             numbers = (train_loss, val_loss, train_score, val_score, rates[i], norm, seconds)
-            readings.append(Reading(row.epoch, *numbers, {**row.costs, **layers[i]}))
+            extras = {**row.costs, **layers[i]}
+            if NONZERO in extras:
+                extras[NONZERO] = float(row.judged[0].count_nonzero().item())
+            readings.append(Reading(row.epoch, *numbers, extras))
         return list(zip(self._rows, readings, strict=True))
 
     def _train(self, batches: Iterable[Batch]) -> tuple[list[float], list[dict[str, float]]]:
