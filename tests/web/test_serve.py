@@ -29,10 +29,14 @@ def test_sockets_that_go_with_a_closed_server_are_no_error(
     server.run()
 
 
+ASKED = b"GET /-/trials HTTP/1.1\r\nHost: x\r\n"
+
+
 @pytest.mark.parametrize(
-    "begun", [b"", b"GET / HTTP/1.1\r\nHost: x\r\n", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n1"]
-)
-def test_connections_that_ask_for_nothing_keep_nobody_out(tmp_path: Path, begun: bytes) -> None:
+    "begun", [b"", ASKED, b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n1", ASKED + b"\r\n"],
+    ids=["nothing", "half a head", "half a body", "answered and left open"],
+)  # fmt: skip
+def test_connections_that_ask_for_nothing_more_keep_nobody_out(tmp_path: Path, begun: bytes) -> None:
     server = Server(f"sqlite:///{tmp_path / 'tuner.db'}", "0.0.0.0", port=0)
     port = server._server.socket.getsockname()[1]
     thread = Thread(target=server.run, daemon=True)
@@ -43,7 +47,7 @@ def test_connections_that_ask_for_nothing_keep_nobody_out(tmp_path: Path, begun:
         for each in half:
             each.sendall(begun)
         asked = Request(f"http://127.0.0.1:{port}/-/trials?study=x", headers={"Cookie": f"tuner_{token}"})
-        with urlopen(asked, timeout=20) as answer:
+        with urlopen(asked, timeout=60) as answer:
             assert answer.status == 204
     server.close()
     thread.join(20)
