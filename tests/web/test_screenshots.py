@@ -54,10 +54,10 @@ OVERLAPS = """() => {
 SHOWS = {
     LONG: None,
     "own": ("overview", "over-fitting", "trial"),
-    "three": ("overview", "convergence"),
-    "failed": ("overview", "parameters", "trial"),
-    "one": ("overview", "parameters"),
-    "none": ("overview", "trials", "trial"),
+    "three": ("overview",),
+    "failed": ("overview", "trial"),
+    "one": ("overview",),
+    "none": ("overview", "trials"),
 }
 """The pages that a study shows something else on; None: all."""
 

@@ -35,6 +35,9 @@ TICK_CHARACTERS = 90_000
 SETTLED_S = 1.0
 """How long a page waits for the first importances, so that it is drawn but once."""
 
+SETTLED_TRIALS = 20_000
+"""Of more trials they take longer than that: a page does not wait in vain."""
+
 AT_ONCE = 4
 """Figures that are sent with the page; those below come with the next update."""
 
@@ -149,7 +152,8 @@ class PageRenderer:
 
     def _study(self, route: Route, page: Page) -> StudyPageState:
         snapshot = self.live.snapshot(route.study or "")
-        if not snapshot.frame.importances and any(one.figure.name == "importances" for one in page.cards):
+        is_soon = len(snapshot.frame) <= SETTLED_TRIALS and not snapshot.frame.importances
+        if is_soon and any(one.figure.name == "importances" for one in page.cards):
             self.live.settle(snapshot.summary.name, SETTLED_S)
             snapshot = self.live.snapshot(snapshot.summary.name)
         frame = snapshot.frame
