@@ -52,8 +52,8 @@ def test_default_of_the_space_is_what_leaving_the_parameter_out_means(name: str)
     if name == "embedding_size":
         assert default == 0  # studies and networks that do not name it get zeros and ones
         return
-    if name in ("scaling", "class_weight", "pooling"):
-        assert default is None  # what the data, the study or the network says, whose own default is the same
+    if name in ("scaling", "class_weight", "pooling", "pruned_first"):
+        assert default is None  # what the data, the study, the network or `pruned` says: the same by default
         return
     if default == 0 and isinstance(parameter, Float) and parameter.log:
         # A logarithmic scale has no zero: its low end stands for it.
