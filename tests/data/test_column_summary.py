@@ -62,6 +62,13 @@ def test_every_column_is_told_with_what_becomes_of_it(tmp_path: Path) -> None:
     assert found["note"].inputs > 5  # how many words, and `some`, `other`, `more`, `words`, `them`, ...
 
 
+def test_numbers_that_are_infinite_are_told_as_missing(tmp_path: Path) -> None:
+    ratio = ["inf" if i % 5 == 0 else f"{i}.5" for i in range(ROWS)]
+    found = summaries(tmp_path, table(ratio=ratio))["ratio"]
+    assert found.remarks == (f"not numbers: 'inf' and the like, {found.missing} rows",)
+    assert (found.missing > 20, found.inputs) == (True, 2)
+
+
 @pytest.mark.parametrize("kind", ["category", "number", "bins"])
 def test_a_column_that_alone_predicts_a_class_is_remarked(tmp_path: Path, kind: str) -> None:
     frame = table()

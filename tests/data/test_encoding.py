@@ -65,7 +65,10 @@ def test_missing_numbers_become_the_median_and_are_marked() -> None:
     encoded, notes = column([1.0, None, 4.0, 100.0, float("inf")])
     np.testing.assert_array_equal(encoded["a"], [1, 4, 4, 100, 4])
     np.testing.assert_array_equal(encoded["a (missing)"], [0, 1, 0, 0, 1])
-    assert notes == ("Missing numbers become the training median, and a column marks them: a (2 rows, 4).",)
+    assert notes == (
+        "Values that are no numbers count as missing: a ('inf' and the like, 1 rows).",
+        "Missing numbers become the training median, and a column marks them: a (2 rows, 4).",
+    )
 
 
 def test_numbers_written_as_text_are_numbers() -> None:
@@ -156,8 +159,11 @@ def test_empty_columns_and_texts_that_all_differ_are_left_out_and_noted() -> Non
     assert names(encoding) == ("n",)
     assert notes == (
         "Columns without a value in training are left out: void.",
-        "Columns of text that differs in every row are left out: id.",
+        'Columns of text that differs in every row are left out: id; kind = "category" under '
+        "[data.columns.<name>] keeps one.",
     )
+    kept, _ = fit(rows, "data", Options(columns={"id": ColumnSpec(kind="category")}))
+    assert names(kept) == ("id = u1", "id = u2", "id = u3", "n")
 
 
 def test_nothing_left_to_learn_from_is_refused() -> None:

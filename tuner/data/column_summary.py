@@ -20,6 +20,7 @@ from tuner.data import texts
 from tuner.data.arrays import Sequences
 from tuner.data.encoding import encode, fit, names
 from tuner.data.fitting import folded, table_of
+from tuner.data.model_inputs import finite
 from tuner.data.notes import Notes
 from tuner.data.reading import ColumnReading, read_columns
 from tuner.data.resampling import SearchRows
@@ -128,7 +129,9 @@ def _summary(
     return ColumnSummary(
         name=reading.name,
         kind="text" if "wordless" in notes.found else reading.kind if table is None else table["kind"],
-        missing=int(np.isnan(reading.values).sum()) if reading.values is not None else labels.null_count,
+        missing=int(np.isnan(finite(reading.values)).sum())
+        if reading.values is not None
+        else labels.null_count,
         distinct=len(pc.unique(folded(pc.unique(known)))),
         example=known[0].as_py() if len(known) else "",
         inputs=0 if x is None else x.shape[1],

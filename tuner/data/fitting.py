@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -100,6 +100,7 @@ def _number(reading: ColumnReading, asked: ColumnSpec, notes: Notes) -> dict[str
     values = finite(reading.values if reading.values is not None else cells.numbers())
     lost = np.isnan(values)
     is_whole = not lost.any()
+    reading = reading if is_whole else replace(reading, values=values)
     if lost.all():
         if asked.kind is not None:
             raise DataError(f"{name}: {_not_so(reading, asked)}")

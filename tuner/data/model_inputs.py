@@ -19,14 +19,15 @@ PADDING, UNKNOWN = 0, 1
 
 _CHANNELS = (1, 3, 4)
 
+LARGEST = float(np.finfo(np.float32).max)
+
 
 def finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """The same with NaN for what float32 cannot hold."""
-    most = np.finfo(np.float32).max
-    if len(values) and values.min() >= -most and values.max() <= most:
+    if len(values) and values.min() >= -LARGEST and values.max() <= LARGEST:
         return values
     with np.errstate(invalid="ignore"):
-        return np.where(np.abs(values) <= most, values, np.nan)
+        return np.where(np.abs(values) <= LARGEST, values, np.nan)
 
 
 def number_columns(values: NDArray[np.float64], table: Mapping[str, Any]) -> list[NDArray[Any]]:

@@ -16,7 +16,8 @@ class Notes:
     SENTENCES: Mapping[str, str] = {
         "empty": "Columns without a value in training are left out: {}.",
         "constant": "Columns with one value only in training are left out: {}.",
-        "distinct": "Columns of text that differs in every row are left out: {}.",
+        "distinct": 'Columns of text that differs in every row are left out: {}; kind = "category" under '
+        "[data.columns.<name>] keeps one.",
         "text": "Free text becomes words, with a column for each that many rows tell apart: {}.",
         "wordless": "Columns of free text are left out, as no word of theirs tells several rows apart: {}.",
         "id": 'Columns that only number the rows are left out: {}; kind = "number" under '

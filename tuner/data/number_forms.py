@@ -140,14 +140,15 @@ def in_ascii(text: str) -> str:
 
 
 def body_of(decimal: str, thousands: str) -> str:
-    """A pattern of digits, and of what stands between them in a notation."""
+    """A pattern of digits, and of what stands between them in a notation; no thousands before an exponent."""
     groups = _GROUPS
     if thousands in (".", ","):
         groups += rf"|(?:{re.escape(thousands)}\d{{3}})+"
     lakhs = r"|[1-9]\d?(?:,\d{2})+,\d{3}" if thousands == "," else ""
     point = re.escape(decimal)
     exponent = rf"(?:[eE][+{MINUS}]?\d+)?"
-    return rf"^(?:(?:\d+|[1-9]\d{{0,2}}(?:{groups}){lakhs})(?:{point}\d*)?|{point}\d+){exponent}$"
+    grouped = rf"(?:[1-9]\d{{0,2}}(?:{groups}){lakhs})(?:{point}\d*)?"
+    return rf"^(?:(?:\d+(?:{point}\d*)?|{point}\d+){exponent}|{grouped})$"
 
 
 def other_mark(decimal: str) -> str:

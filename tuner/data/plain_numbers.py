@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tuner.data import notation
+from tuner.data.model_inputs import LARGEST
 from tuner.data.options import Options
 from tuner.data.threads import each
 
@@ -32,7 +33,7 @@ def parsed(
     """Some rows, with columns of plain numbers as numbers, where they are read as the text would be.
 
     Columns that the study says something of stay as they are, and so do codes such as 007, numbers such as
-    1.234 that could mean two things, and whatever is no number in any row.
+    1.234 that could mean two things, and whatever is no number, or none in float32, in any row.
 
     Args:
         columns: all rows, most of them text; empty in the end, so that each can be freed.
@@ -59,8 +60,14 @@ def parsed(
 
 def _parsed(texts: Any, train: NDArray[np.intp]) -> tuple[NDArray[np.float64], int] | None:
     values = notation.whole(texts)
-    vote = None if values is None else _vote(texts, train)
-    return None if values is None or vote is None else (values, vote)
+    if (
+        values is None
+        or np.fmax.reduce(values, initial=0.0) > LARGEST
+        or np.fmin.reduce(values, initial=0.0) < -LARGEST
+    ):
+        return None  # those that are too large are told as they are written
+    vote = _vote(texts, train)
+    return None if vote is None else (values, vote)
 
 
 def taken(column: pd.Series[Any], rows: NDArray[np.intp]) -> Any:

@@ -24,7 +24,7 @@ from tuner.data.notation import PLAIN, Notation, Written
 from tuner.data.number_forms import other_mark
 from tuner.data.options import Options
 from tuner.data.threads import each
-from tuner.data.words import BOOLEANS
+from tuner.data.words import BOOLEANS, SHORT_BOOLEANS
 
 MOSTLY = 0.5
 """A column of which this share of the known values are numbers, or dates, holds such; others are missing."""
@@ -259,7 +259,13 @@ class _Candidates:
         if len(found) < 2 and (self._reading.cells.missing != self._known.missing).any():
             return None  # y beside x is no yes beside a gap
         pair = next((p for p in BOOLEANS if found <= {*p, "0", "1"} and found & set(p)), None)
-        return None if pair is None else self._truths((pair[0], "1"), (pair[1], "0"))
+        if pair is not None:
+            return self._truths((pair[0], "1"), (pair[1], "0"))
+        for long, short in SHORT_BOOLEANS.items():
+            true, false = (long[0], short[0], "1"), (long[1], short[1], "0")
+            if found <= {*true, *false} and found & set(true) and found & set(false):
+                return self._truths(true, false)
+        return None
 
     def _two(self) -> ColumnReading:
         """Two values of which none is a word for true or false: the later one is true."""

@@ -47,6 +47,12 @@ BOOLEANS = (
 )  # fmt: skip
 """Words for true and for false."""
 
+SHORT_BOOLEANS = {
+    ("yes", "no"): ("y", "n"), ("true", "false"): ("t", "f"), ("ja", "nein"): ("j", "n"),
+    ("oui", "non"): ("o", "n"),
+}  # fmt: skip
+"""Which of them stand beside each other in a column."""
+
 CURRENCIES = (
     "eur", "euro", "euros", "usd", "chf", "gbp", "jpy", "cny", "rmb", "inr", "sek", "nok", "dkk", "isk",
     "pln",
@@ -84,18 +90,19 @@ MONTHS = {
     for month, names in enumerate(
         (
             "jan january januar j\u00e4n j\u00e4nner janvier janv enero ene gennaio gen januari janeiro",
-            "feb february februar feber f\u00e9vrier fevrier f\u00e9v fev febrero febbraio februari"
-            " fevereiro",
-            "mar march m\u00e4rz m\u00e4r maerz mrz mars marzo maart mrt mar\u00e7o",
+            "feb february februar feber f\u00e9vrier fevrier f\u00e9vr fevr f\u00e9v fev febrero"
+            " febbraio februari fevereiro",
+            "mar march m\u00e4rz m\u00e4r maerz mrz mars marts marzo maart mrt mar\u00e7o",
             "apr april avril avr abril abr aprile",
             "may mai mayo maggio mag mei maio maj",
             "jun june juni juin junio giugno giu junho",
             "jul july juli juillet juil julio luglio lug julho",
-            "aug august ao\u00fbt aout agosto ago augustus",
+            "aug august ao\u00fbt aout agosto ago augustus augusti",
             "sep sept september septembre septiembre settembre set setembro",
             "oct october okt oktober octobre octubre ottobre ott outubro out",
             "nov november novembre noviembre novembro",
-            "dec december dez dezember d\u00e9cembre decembre d\u00e9c diciembre dic dicembre dezembro",
+            "dec december dez dezember d\u00e9cembre decembre d\u00e9c diciembre dic dicembre dezembro"
+            " desember des",
         ),
         1,
     )
