@@ -15,9 +15,10 @@ import pytest
 
 import tuner
 from tests.findings.trained import RATE
+from tuner.api.standalone import ExportedModel
 from tuner.core.data_spec import DataSpec
 from tuner.data import locked
-from tuner.errors import SpecError
+from tuner.errors import SpecError, TrialError
 
 pytestmark = pytest.mark.usefixtures("forked_workers")
 
@@ -234,6 +235,22 @@ def test_rows_of_a_file_are_predicted(tmp_path: Path) -> None:
     assert list(found.columns) == ["more", "said", "prediction", "probability_glad", "probability_sad"]
     alone = tuner.predict("said", ["good sun"])
     assert alone["probability_glad"].iloc[0] == pytest.approx(found["probability_glad"].iloc[0])
+
+
+def test_several_inputs_are_predicted_and_exported_by_their_names(tmp_path: Path) -> None:
+    settings = QUICK | sides(tmp_path) | {"trainer.model": "several"}
+    tuner.start({"name": "sides"}, space=RATE, trials=1, settings=settings)
+    with np.load("sides.npz") as arrays:
+        rows = {name: array[:5] for name, array in arrays.items() if name != "y"}
+    np.savez("new.npz", **rows)
+    found = tuner.predict("sides", "new.npz")
+    assert found.equals(tuner.predict("sides", rows))
+    with pytest.raises(TrialError, match="tokens, series missing; found: image, table"):
+        tuner.predict("sides", {name: rows[name] for name in ("image", "table")})
+    for each in ("onnx", "onnxruntime"):
+        pytest.importorskip(each)
+    tuner.export("sides", "graph", kind="onnx")
+    assert ExportedModel("graph").predict(rows).tolist() == found["prediction"].astype(str).tolist()
 
 
 def test_each_sequence_of_a_file_is_predicted(tmp_path: Path) -> None:
