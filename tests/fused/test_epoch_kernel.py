@@ -73,15 +73,15 @@ def test_weights_of_one_change_nothing() -> None:
         {"clip_parameters": 0.2},
         {"ema": 0.8},
         {"ema": 0.3, "layer_norm": True, "clip_norm": 0.1, "mixup": 0.4},
-        {"depth": 0, "noise": 0.3},
-        {"depth": 4, "dropout": 0.1},
-        {"width": 136, "noise": 0.1},
+        {"widths": (), "noise": 0.3},
+        {"widths": (9, 9, 9, 9), "dropout": 0.1},
+        {"widths": (136, 136), "noise": 0.1},
         {"batch": 1},
         {"batch": 69, "dropout": 0.2},
         {"tables": ((7, 2),), "l1": 1e-3},
         {"tables": ((40, 5), (3, 1), (12, 16)), "batch": None, "layer_norm": True},
         {"tables": ((9, 3), (4, 8)), "noise": 0.3, "mixup": 0.4, "clip_norm": 0.1},
-        {"tables": ((9, 3),), "depth": 0, "width": 5},
+        {"tables": ((9, 3),), "widths": ()},
     ],
     ids=str,
 )
@@ -93,8 +93,7 @@ def test_every_setting_agrees(given: dict[str, Any]) -> None:
 @given(
     st.fixed_dictionaries(
         {
-            "width": st.integers(1, 40),
-            "depth": st.integers(0, 3),
+            "widths": st.lists(st.integers(1, 40), max_size=3).map(tuple),
             "layer_norm": st.booleans(),
             "activation": st.sampled_from(
                 [Activation.TANH, Activation.GELU, Activation.SILU, Activation.SIGMOID]
@@ -115,6 +114,6 @@ def test_every_setting_agrees(given: dict[str, Any]) -> None:
     )
 )
 def test_any_recipe_agrees(given: dict[str, Any]) -> None:
-    if given["width"] == 1:
+    if 1 in given["widths"]:
         given["layer_norm"] = False  # the only unit is its own mean
     agree(recipe(rate=lambda step, steps: 0.005, **given), 1e-3)
