@@ -103,7 +103,7 @@ def looped(network: nn.Module, data: Any, epochs: int, seconds: float, rate: flo
     """
     import torch_pruning
 
-    x, x_validation = (network._scaled(torch.from_numpy(s.x)) for s in (data.train, data.validation))  # type: ignore[operator]
+    x, x_validation = (network.scaled(torch.from_numpy(s.x)) for s in (data.train, data.validation))  # type: ignore[operator]
     y, y_validation = (torch.from_numpy(s.y) for s in (data.train, data.validation))
     lots, begin = np.random.default_rng(0), time.monotonic()
     points: list[tuple[float, float]] = []

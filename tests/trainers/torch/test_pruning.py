@@ -171,8 +171,8 @@ def held_at_zero(folder: Path, data: Dataset, share: float) -> tuple[list[float]
                 each.mul_(masks.get(name, 1))
 
     mask()
-    x, y = model._scaled(torch.from_numpy(data.train.x)), torch.from_numpy(data.train.y)
-    z, truth = model._scaled(torch.from_numpy(data.validation.x)), torch.from_numpy(data.validation.y)
+    x, y = model.scaled(torch.from_numpy(data.train.x)), torch.from_numpy(data.train.y)
+    z, truth = model.scaled(torch.from_numpy(data.validation.x)), torch.from_numpy(data.validation.y)
     rule = torch.optim.Adam(network.parameters(), 0.003)
     order, losses = torch.Generator().manual_seed(derive(5, 7, "order")), []
     for _ in range(plain.EPOCHS):
@@ -251,7 +251,7 @@ def distilled(folder: Path, data: Dataset, kind: str, weight: float, temperature
     """The mean gradient norms of Hinton's loop."""
     student, teacher = by_hand(folder, 4), load_model(folder).module
     raw = torch.from_numpy(data.train.x)
-    x, y = teacher._scaled(raw), torch.from_numpy(data.train.y)
+    x, y = teacher.scaled(raw), torch.from_numpy(data.train.y)
     with torch.no_grad():
         said = teacher(raw)
     rule = torch.optim.Adam(student.parameters(), 0.003)
