@@ -14,6 +14,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from tests.loaded import from_arrays, from_memory
 from tuner.core.data_spec import DataSpec
@@ -25,6 +26,7 @@ from tuner.data import (
     load,
     outline,
     rows_of,
+    tell,
     width,
 )
 from tuner.data.locked import unlock
@@ -291,3 +293,80 @@ def test_no_locked_row_of_changed_data_is_trained_on(kind: str) -> None:
 
 def hashable(x: Any) -> set[Any]:
     return set(x) if isinstance(x, pd.Series) else {row.tobytes() for row in x}
+
+
+REVIEWS = pd.DataFrame(
+    {
+        "said": ["good sun", "bad rain"] * 30,
+        "price": np.arange(60.0) % 7,
+        "shop": ["a", "b", "c"] * 20,
+        "y": Y,
+    }
+)
+ASIDE = DataSpec(source="memory", target="y", columns={"said": {"kind": "tokens"}})
+PICTURES = CHANCE.integers(0, 256, (60, 5, 5), np.uint8)
+
+
+def test_arrays_whose_names_end_like_those_of_splits_are_inputs_where_they_are_none() -> None:
+    given_ = {"image": PICTURES, "lab_test": np.zeros((60, 3)), "y": Y}
+    assert [each.name for each in from_memory(given_, DataSpec(source="memory")).parts] == [
+        "image",
+        "lab_test",
+    ]
+    given_ |= {f"{name}_validation": array[:9] for name, array in given_.items()}
+    data = from_memory(given_, DataSpec(source="memory"))
+    assert [each.name for each in data.parts] == ["image", "lab_test"]
+    assert len(data.validation) == 9
+
+
+def test_a_list_of_numbers_is_a_column_as_an_array_of_them_is() -> None:
+    x: dict[str, Any] = {"image": PICTURES, "age": Y.tolist()}
+    listed, array = (of(each) for each in (x, {**x, "age": Y}))
+    assert listed.parts[1].shape == (1,)
+    np.testing.assert_array_equal(listed.train.x, array.train.x)
+    with pytest.raises(DataError, match=r"X\['age'\] has shape \(60,\), which is no table"):
+        of({**x, "age": [None, *Y[1:].tolist()]})
+
+
+def test_inputs_that_cannot_be_told_apart_are_refused() -> None:
+    with pytest.raises(DataError, match="X: two inputs or columns are called image; rename one"):
+        of({"image": PICTURES, "table": pd.DataFrame({"image": range(60), "b": range(60)})})
+    with pytest.raises(DataError, match=r"columns\.table: so the other columns are called together; rename"):
+        from_memory(REVIEWS.rename(columns={"price": "table"}), ASIDE)
+    with pytest.raises(DataError, match="X is missing; found: a, b, y; needed: X and y"):
+        from_memory({"a": np.arange(60.0), "b": np.arange(60.0), "y": Y}, DataSpec(source="memory"))
+    with pytest.raises(ValidationError, match=r"columns\.y: a target is neither tokens nor an image"):
+        DataSpec.model_validate({"source": "memory", "target": "y", "columns": {"y": {"kind": "tokens"}}})
+
+
+def test_columns_of_a_dictionary_are_the_table_beside_its_other_inputs(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    table = REVIEWS[["price", "shop"]]
+    how = stored(of({"image": PICTURES, "table": table}))
+    rows = {"image": PICTURES, **table.to_dict("list")}
+    np.testing.assert_array_equal(encode(rows, how), encode({"image": PICTURES, "table": table}, how))
+    tell({**rows, "shop": ["z"] * 60}, how)
+    assert "column 'shop': 60 rows hold 'z'" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("rows", "fault"),
+    [
+        ({"price": [1, 2], "shop": ["a"]}, "the columns beside said are no table: All arrays must be of the"),
+        (
+            {"price": np.zeros((1, 2)), "shop": ["a"]},
+            "the columns beside said are no table: Per-column arrays",
+        ),
+        (
+            {"said": "good", "price": 1, "shop": "a"},
+            "the columns beside said are no table: If using all scalar",
+        ),
+        ({}, "price, shop missing; found: said"),
+    ],
+)
+def test_rows_of_a_dictionary_that_are_no_table_are_refused(rows: dict[str, Any], fault: str) -> None:
+    how = stored(from_memory(REVIEWS, ASIDE))
+    assert len(encode({"said": ["good"], "price": 1, "shop": "a"}, how)) == 1
+    with pytest.raises(DataError, match=f"rows: {fault}"):
+        encode({"said": ["good"]} | rows, how)

@@ -222,6 +222,8 @@ class DataSpec(Section):
             raise ValueError(
                 "image: its inputs are pictures alone; leave text, sequence, window and kind out"
             )
+        if wrong := [name for name in self.targets if name in self.aside]:
+            raise ValueError(f"columns.{wrong[0]}: a target is neither tokens nor an image; leave kind out")
         for key in ("text", "image", "sequence", "window", "kind"):
             if self.aside and getattr(self, key) is not None:
                 name, kind = next(iter(self.aside.items()))

@@ -5,9 +5,12 @@ Called for data in memory, for NPZ files and for what a function returns.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
+from itertools import chain
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -71,18 +74,22 @@ class InputParts:
             kinds: of inputs by their names; one that is called as a kind is of it.
 
         Raises:
-            DataError: shapes, types or values that cannot be used.
+            DataError: shapes, types or values that cannot be used, or a name that stands twice.
         """
         parts = {}
         for name, x in given.items():
             kind = kinds.get(name, name if name in _AXES else None)
-            if kind in (None, TABLE) and isinstance(x, np.ndarray | pd.Series) and is_numeric_dtype(x.dtype):
-                x = np.asarray(x).reshape(len(x), -1) if x.ndim == 1 else x  # a column
+            if kind in (None, TABLE) and is_column(x):
+                x = np.asarray(x)[:, None]
             parts[name] = inputs(x, where, f"{key}['{name}']", kind)
         counts = {name: len(part) for name, part in parts.items()}
         if len(set(counts.values())) != 1:
             told = ", ".join(f"{name} {count}" for name, count in counts.items()) or "no input at all"
             raise DataError(f"{where}: {key} has inputs of different lengths: {told}; give one value per row")
+        tables = [part.columns for part in parts.values() if isinstance(part, pd.DataFrame)]
+        names = Counter([*parts, *chain.from_iterable(tables)])
+        if twice := sorted(str(name) for name, count in names.items() if count > 1):
+            raise DataError(f"{where}: {key}: two inputs or columns are called {twice[0]}; rename one")
         return cls({name: x.rename(name) if isinstance(x, pd.Series) else x for name, x in parts.items()})
 
     def __len__(self) -> int:
@@ -103,10 +110,35 @@ class InputParts:
         return InputParts(kept)
 
 
+def is_column(x: Any) -> bool:
+    """Whether this is one number for each row."""
+    if isinstance(x, list | tuple):
+        return bool(x) and all(isinstance(value, Real) for value in x)
+    return isinstance(x, np.ndarray | pd.Series) and x.ndim == 1 and is_numeric_dtype(x.dtype)
+
+
+def by_name(rows: Any, names: Sequence[str]) -> Any:
+    """Rows to predict by the names of a model's inputs; of a dictionary what is none of them is the table.
+
+    Raises:
+        DataError: these are no columns of one table.
+    """
+    given = rows.parts if isinstance(rows, InputParts) else rows
+    if not isinstance(given, Mapping) or TABLE in given or TABLE not in names:
+        return given
+    own = {name: given[name] for name in names if name in given}
+    if len(own) == len(given):
+        return given
+    flat = {name: each for name, each in given.items() if name not in own or getattr(each, "ndim", 1) == 1}
+    try:
+        return own | {TABLE: pd.DataFrame(flat)}
+    except ValueError as error:
+        raise DataError(f"rows: the columns beside {', '.join(own)} are no table: {error}") from error
+
+
 def part_of(rows: Any, name: str) -> Any:
     """One of several inputs among rows that come by name; all of them where they come as columns."""
-    given = rows.parts if isinstance(rows, InputParts) else rows
-    return given[name] if isinstance(given, Mapping) and name in given else rows
+    return rows[name] if isinstance(rows, Mapping) and name in rows else rows
 
 
 def frame_of(x: Any) -> pd.DataFrame | None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import UNKNOWN, InputPart
 from tuner.data import arrays, encoding, model_inputs, pictures, sequences, texts
-from tuner.data.arrays import TABLE, InputParts, Sequences, X, part_of
+from tuner.data.arrays import TABLE, InputParts, Sequences, X, by_name, part_of
 from tuner.data.options import Options
 from tuner.errors import DataError
 
@@ -149,13 +149,15 @@ _EXACT = 2**24
 def _encode_parts(rows: Any, parts: Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
     """Several inputs side by side, (N, D); see `Dataset.parts`."""
     wanted = [each["name"] for each in parts]
-    given = rows.parts if isinstance(rows, InputParts) else rows
-    if isinstance(given, Mapping) and not set(wanted) <= set(given):
-        if absent := [name for name in wanted if name not in given and name != TABLE]:
-            raise DataError(
-                f"rows: {', '.join(absent)} missing; found: {', '.join(map(str, given)) or 'nothing'}"
-            )
-        given = pd.DataFrame(dict(given))
+    given = by_name(rows, wanted)
+    if isinstance(given, Mapping) and (lacking := [each for each in parts if each["name"] not in given]):
+        absent = [
+            column["name"]
+            for each in lacking
+            for column in (each["how"].get("columns", [each]) if each["name"] == TABLE else [each])
+        ]
+        found = ", ".join(map(str, rows.parts if isinstance(rows, InputParts) else rows))
+        raise DataError(f"rows: {', '.join(absent)} missing; found: {found or 'nothing'}")
     if not isinstance(given, Mapping | pd.DataFrame):
         raise DataError(f"rows: give a dictionary with the inputs {', '.join(wanted)}, or a table of columns")
     arrays_ = []

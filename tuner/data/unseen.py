@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from tuner.core.dataset import UNKNOWN
 from tuner.data import texts
-from tuner.data.arrays import part_of
+from tuner.data.arrays import by_name, part_of
 from tuner.data.cells import Cells
 from tuner.data.encoding import codes_of, stamps_of, values_of
 from tuner.data.fitting import cells_of
@@ -45,8 +45,10 @@ def tell(rows: Any, encoding: Mapping[str, Any]) -> None:
     """Log what is new in rows, a warning each."""
     if _MUTE.get():
         return
-    for part in encoding.get("parts", ()):
-        tell(part_of(rows, part["name"]), part["how"])
+    parts = encoding.get("parts", ())
+    given = by_name(rows, [part["name"] for part in parts])
+    for part in parts:
+        tell(part_of(given, part["name"]), part["how"])
     if "text" in encoding:
         x = texts.encode(rows, encoding["text"])
         if foreign := int((x <= UNKNOWN).all(axis=1).sum()):
