@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import pytest
 
 import tuner
 from tests.findings.trained import RATE
+from tuner.api.raw_rows import RawRows
 from tuner.api.standalone import ExportedModel
 from tuner.core.data_spec import DataSpec
 from tuner.data import locked
@@ -250,7 +252,23 @@ def test_several_inputs_are_predicted_and_exported_by_their_names(tmp_path: Path
     for each in ("onnx", "onnxruntime"):
         pytest.importorskip(each)
     tuner.export("sides", "graph", kind="onnx")
-    assert ExportedModel("graph").predict(rows).tolist() == found["prediction"].astype(str).tolist()
+    model = ExportedModel("graph")
+    assert model.predict(rows).tolist() == found["prediction"].astype(str).tolist()
+    names = "give rows as a dictionary with the inputs image, table, tokens, series"
+    for given, told in (
+        ({name: rows[name] for name in ("image", "table")}, f"inputs are missing: tokens, series; {names}"),
+        (rows["table"], names),
+        (pd.DataFrame(rows["table"]), names),
+        (rows | {"table": rows["table"][:, 1:]}, "table: rows have shape (2,) each; the model needs (3,)"),
+    ):
+        with pytest.raises(ValueError, match=f"^{re.escape(told)}"):
+            model.predict(given)
+
+
+def test_texts_beside_columns_are_asked_for_as_a_table() -> None:
+    parts = [{"name": "said", "how": {"text": {"name": "said"}}}, {"name": "table", "how": {"columns": []}}]
+    with pytest.raises(ValueError, match=r"^give rows .* inputs said, table, or as a table of columns$"):
+        RawRows({"encoding": {"parts": parts}}).inputs(["good sun"])
 
 
 def test_each_sequence_of_a_file_is_predicted(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.figures.parts import curve, frame
 from tuner.core.trial import Objective, Reading
 from tuner.figures import LIGHT, Frame, NothingToPlot, readings
-from tuner.figures.curves import FIGURE, MOST_POINTS, data, draw
+from tuner.figures.curves import FIGURE, MOST_POINTS, data, draw, names_of
 
 
 def study(trials: int = 11, epochs: int = 4) -> Frame:
@@ -126,6 +126,11 @@ def test_numbers_of_ones_own_are_followed_in_pairs_and_what_is_searched_for_come
         ("val_f1", pytest.approx([0.1, 0.2, 0.3])),
     ]
     assert readings.data(made).total == 2
+    assert names_of(["f1", "train_f1", "val_f1"]) == {
+        "f1": "f1",
+        "train_f1": "training",
+        "val_f1": "validation",
+    }
 
 
 def test_a_score_is_called_by_its_own_name() -> None:

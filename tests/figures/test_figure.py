@@ -117,6 +117,13 @@ def test_options_of_every_kind_can_be_chosen_in_both_themes(name: str, theme: fi
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_no_title_of_an_axis_is_shortened(name: str, drawn: Mapping[str, Any]) -> None:
+    axes = [each for key, each in drawn[name]["layout"].items() if re.fullmatch(r"[xy]axis\d*", key)]
+    assert axes or name == "parallel"
+    assert not [axis["title"]["text"] for axis in axes if "…" in axis["title"]["text"]]
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_no_text_of_a_user_is_read_as_markup(name: str, drawn: Mapping[str, Any]) -> None:
     for text in texts(drawn[name]):
         assert "<script" not in text

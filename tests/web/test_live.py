@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -11,11 +12,12 @@ import numpy as np
 import pytest
 from plotly.io.json import to_json_plotly
 
+from tests.figures.parts import frame as framed
 from tests.web.made import make_study, spec
 from tuner.core.baseline import Baseline
 from tuner.core.ports import Turn
 from tuner.core.spec import StudySpec
-from tuner.core.trial import Reading, Trial, TrialRecord, TrialState
+from tuner.core.trial import Objective, Reading, Trial, TrialRecord, TrialState
 from tuner.errors import StoreError
 from tuner.figures import Frame
 from tuner.findings import Evidence
@@ -115,6 +117,23 @@ def test_over_fitting_is_told_of_ones_own_numbers_where_there_are_no_losses(odd:
     answer = answers.fitting(replace(frame, epochs=replace(frame.epochs, value=value)), int(best))
     assert answer.short in ("Yes", "A little")
     assert re.search(r"from epoch \d on val_f1 falls, by ", answer.text)
+    without = replace(frame, epochs=replace(frame.epochs, extras={}))
+    answer = answers.fitting(without, int(best))
+    assert answer.text.endswith("no training loss, and no training side of what is searched for.")
+
+
+def test_over_fitting_is_told_of_the_number_that_is_searched_for_among_several_of_its_name() -> None:
+    train, val = [0.5, 0.6, 0.7, 0.8, 0.9, 0.95], [0.5, 0.6, 0.55, 0.5, 0.4, 0.3]
+    for metric, more in (("f1", {}), ("val_f1", {"f1": 0.1})):
+        curve = [
+            Reading(i, math.nan, math.nan, extras={**more, metric: v, "train_f1": t})
+            for i, (t, v) in enumerate(zip(train, val, strict=True), 1)
+        ]
+        facts = {0: {"best": curve[1], "value": 0.6}}
+        answer = answers.fitting(framed({0: curve}, facts, Objective(metric, minimize=False)), 0)
+        assert answer.short == "Yes"
+        assert f"from epoch 2 on {metric} falls, by " in answer.text
+        assert f"At its best epoch train_f1 0.6, {metric} 0.6." in answer.text
 
 
 def test_another_study_of_the_same_name_is_read_anew(path: Path, live: Live) -> None:

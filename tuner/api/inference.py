@@ -26,7 +26,7 @@ _SPACES = {
 """The spaces of a network's shape, where these are not `architecture` alone."""
 
 _NOISE: Mapping[str, float] = {"time_shift": 0, "input_noise": 0.0, "token_dropout": 0.0}
-"""What of the spaces has no meaning for each kind of inputs."""
+"""The settings that leave inputs as they are, fixed where a study's inputs are not augmented in that way."""
 
 
 def inferred(path: Path, target: str | Sequence[str] | None) -> dict[str, Any]:

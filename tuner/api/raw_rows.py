@@ -72,12 +72,22 @@ class RawRows:
     def _side_by_side(self, rows: Any, parts: Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
         """Several inputs, which come by name or as columns, in the rows of one array, (N, D)."""
         rows, found = getattr(rows, "parts", rows), []
+        is_by_name, arrays = isinstance(rows, Mapping), [p["name"] for p in parts if not _has_columns(p)]
+        missing = [name for name in arrays if not is_by_name or name not in rows]
+        if missing or not (is_by_name or hasattr(rows, "columns")):
+            names = ", ".join(part["name"] for part in parts)
+            told = f"inputs are missing: {', '.join(missing)}; " if is_by_name else ""
+            columns = "" if arrays else ", or as a table of columns"
+            raise ValueError(f"{told}give rows as a dictionary with the inputs {names}{columns}")
         for i, part in enumerate(parts):
             own = {"encoding": part["how"], "input_shape": part["shape"], "features": ()}
             own["scaling"] = self.table["scaling"]["parts"][i][1]
             own |= {"flat": self.table["flat"][i]} if "flat" in self.table else {}
-            given = rows[part["name"]] if isinstance(rows, Mapping) and part["name"] in rows else rows
-            found.append(RawRows({**self.table, **own}).inputs(given))
+            given = rows[part["name"]] if is_by_name and part["name"] in rows else rows
+            try:
+                found.append(RawRows({**self.table, **own}).inputs(given))
+            except ValueError as error:
+                raise ValueError(str(error) if given is rows else f"{part['name']}: {error}") from error
         if len(counts := {len(x) for x in found}) > 1:
             raise ValueError(f"the inputs have different lengths: {', '.join(map(str, sorted(counts)))}")
         return np.concatenate([x.reshape(len(x), -1) for x in found], axis=1, dtype=np.float32)
@@ -155,6 +165,11 @@ class RawRows:
         else:
             values = np.asarray([_number(text, table.get("notation", {})) for text in texts])
         return number_columns(values, table)
+
+
+def _has_columns(part: Mapping[str, Any]) -> bool:
+    """Whether one of several inputs is made of columns, rather than given as an array."""
+    return not {"columns", "text"}.isdisjoint(part["how"])
 
 
 def _named(how: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,8 @@
 
     python predict.py rows.csv > predictions.csv
 
-or from Python, with rows as they stand in the data: a table of columns by name, or an array.
+or from Python, with rows as they stand in the data: a table of columns by name, an array, or
+a dictionary of several inputs by name.
 
     from predict import ExportedModel
     model = ExportedModel()

@@ -296,6 +296,20 @@ class Frame:
         return {name: tuple(sorted(columns)) for name, columns in found.items()}
 
     @cached_property
+    def sides(self) -> Mapping[str, tuple[str, str]]:
+        """The series of two sides, by name: what is measured on training rows and what on validation rows.
+
+        Where several are validation's, what is searched for goes first, then one whose name says so.
+        """
+        found = {}
+        for series, names in self.series.items():
+            train = [name for name in names if name != series and name.startswith("train")]
+            val = [name for name in names if name not in train]
+            if train and val:
+                found[series] = train[0], min(val, key=lambda n: (n != self.objective.metric, n == series))
+        return found
+
+    @cached_property
     def endings(self) -> Texts:
         """(N,) where each trial stands, in one word: its state, or `DIVERGED` where that ended it."""
         diverged = self.trials.is_(TrialState.STOPPED) & (self.trials.rule == DIVERGENCE)

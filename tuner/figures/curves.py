@@ -122,9 +122,11 @@ def quantity_option(frame: Frame, names: Sequence[str]) -> Option:
 
 
 def names_of(columns: Sequence[str]) -> dict[str, str]:
-    """What the columns of a series are called: by their split where they are of two."""
-    sides = {name: "training" if name.startswith("train") else "validation" for name in columns}
-    return sides if len(columns) > 1 else {name: words.metric(name) for name in columns}
+    """What the columns of a series are called: where they are several, by the split that they name."""
+    if len(columns) == 1:
+        return {name: words.metric(name) for name in columns}
+    sides = ("train", "training"), ("val", "validation")
+    return {n: next((s for side, s in sides if n.startswith(side)), words.metric(n)) for n in columns}
 
 
 def shown(frame: Frame, best: int) -> list[int]:

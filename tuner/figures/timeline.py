@@ -155,7 +155,7 @@ def draw(columns: Timeline, theme: Theme) -> Drawing:
             "hovertemplate": "%{y} trials open at once<extra></extra>",
         }
     )
-    note, x = "", theme.axis(f"{columns.unit} since the first trial started", anchor="y2")
+    note, x = "", theme.axis(f"{columns.unit} since the first trial began", anchor="y2")
     if len(columns.number) < columns.total:
         note = f"the last {len(columns.number):,} of {columns.total:,} trials drawn"
         x["range"] = listed(

@@ -41,17 +41,17 @@ class TrainValidation:
 
 def data(frame: Frame, what: str = "loss", log: str = "auto") -> TrainValidation:
     """The best epochs' numbers."""
-    if what not in _compared(frame):
+    if what not in frame.sides:
         raise NothingToPlot(
             f"No epoch has a training and a validation {quantity(frame, what)}: there is nothing to compare."
             if len(frame.epochs)
             else "No epoch is recorded yet: points appear with the first one."
         )
-    train, val = (frame.at_best(name) for name in frame.series[what])
+    train, val = (frame.at_best(name) for name in frame.sides[what])
     points, _ = scattered(frame, train, np.where(np.isfinite(train), val, np.nan))
     if not len(points):
         raise NothingToPlot("No trial has a best epoch yet: points appear as soon as trials have one.")
-    rising = any(frame.falls(name) is False for name in frame.series[what])
+    rising = any(frame.falls(name) is False for name in frame.sides[what])
     logs = is_log(log, train)
     both = np.concatenate([points.x, points.y])
     positive = both[both > 0] if logs else both
@@ -63,11 +63,6 @@ def data(frame: Frame, what: str = "loss", log: str = "auto") -> TrainValidation
         log=logs,
         range=window(both, logs, minimize=not rising),
     )
-
-
-def _compared(frame: Frame) -> list[str]:
-    """The series that have a training and a validation number."""
-    return [name for name, columns in frame.series.items() if len(columns) == 2]
 
 
 def draw(columns: TrainValidation, theme: Theme) -> Drawing:
@@ -113,7 +108,7 @@ def draw(columns: TrainValidation, theme: Theme) -> Drawing:
 
 def options(frame: Frame) -> Sequence[Option]:
     """What is compared, and the axes' scale."""
-    return quantity_option(frame, _compared(frame)), scale_option()
+    return quantity_option(frame, list(frame.sides)), scale_option()
 
 
 FIGURE = Figure(

@@ -108,15 +108,14 @@ def fitting(frame: Frame, number: int) -> Answer:
     asked = "Does it over-fit?"
     rows = np.flatnonzero(frame.trials.number == number)
     at = slice(*frame.bounds[rows[0] : rows[0] + 2]) if len(rows) else slice(0)
-    searched = [
-        names for names in frame.series.values() if len(names) > 1 and frame.objective.metric in names
-    ]
+    searched = [names for names in frame.sides.values() if frame.objective.metric in names]
     for names, falls in (LOSSES, True), *((names, frame.objective.minimize) for names in searched):
         train, val = ((1 if falls else -1) * frame.reading(name)[at].astype(float) for name in names)
         if (np.isfinite(train) & np.isfinite(val)).any():
             break
     else:
-        return Answer(asked, "Not measured", "The trainer reports no training loss.", "open")
+        others = "" if frame.objective.metric in LOSSES else ", and no training side of what is searched for"
+        return Answer(asked, "Not measured", f"The trainer reports no training loss{others}.", "open")
     training, validation = map(frame.label, names)
     worse, better = ("rise", "falls") if falls else ("fall", "rises")
     short, mood, text = "Too short to tell", "open", f"Trial {number}: "
