@@ -36,6 +36,18 @@ def exotic(params, context):
         if context.number in (0, 2):
             context.keep({"w": "no array"})
         yield reading
+
+def fails_to_send(params, context):
+    from fsspec.implementations.local import LocalFileSystem
+    from pathlib import Path
+
+    def pipe_file(system, path, value, **more):
+        if Path("away").exists() and not path.endswith("study.json"):
+            raise ConnectionError("hiccup")
+        Path(path).write_bytes(value)
+
+    LocalFileSystem.pipe_file = pipe_file
+    yield from train(params, context)
 """
 NETWORK = """
 from torch import nn
@@ -158,6 +170,34 @@ def test_a_file_in_place_of_the_models_stops_the_study_which_loses_nothing(
 ) -> None:
     MODELS.write_text("in the way")
     stops_and_goes_on("function", MODELS.unlink, monkeypatch)
+
+
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [("the mark", "study 'study': file://"), ("a model", "the model of trial 0 cannot be stored: file://")],
+)
+def test_an_object_store_that_is_out_of_reach_stops_the_study_which_loses_nothing(
+    sent: str, told: str
+) -> None:
+    written(".")
+    wanted = table(tuner.start(**function("fails_to_send", workers=1), name="local", trials=4))
+    bucket, away = Path("bucket"), Path("away")
+    in_the_way = bucket if sent == "the mark" else away
+    in_the_way.write_text("in the way")
+    if sent == "a model":
+        bucket.mkdir()
+    arguments = function("fails_to_send", workers=1, models=f"file://{bucket.resolve()}")
+    with pytest.raises(StoreError, match=rf"^{told}.*; see whether it is in reach") as stopped:
+        tuner.start(**arguments, name="study", trials=4)
+    broken = tuner.load("study")
+    assert (broken.summary.state, broken.summary.reason) == (StudyState.FAILED, str(stopped.value))
+    assert not [record for record in broken.records if record.state is tuner.TrialState.FAILED]
+    in_the_way.unlink()
+    after = tuner.resume("study")
+    assert table(after) == wanted
+    (place,) = bucket.iterdir()
+    named = {str(record.number) for record in after.records if record.model_path}
+    assert {path.name for path in place.iterdir()} == {*named, "study.json"}
 
 
 def test_what_only_one_trial_cannot_keep_costs_its_model_and_nothing_else() -> None:

@@ -7,13 +7,14 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from sqlalchemy import make_url
 
 from tests.store.asking import asked
 from tuner.artifacts import DESCRIPTION, MODEL, mark_at
 from tuner.core.budget import StudyState
 from tuner.core.spec import StudySpec
-from tuner.store import Database, artifact_folders
+from tuner.store import Database, artifact_folders, verify
 from tuner.store.connect import display_url
 from tuner.store.relocation import home_of
 
@@ -80,3 +81,29 @@ def test_a_study_whose_models_are_in_an_object_store_keeps_them_there_wherever_i
         assert asked(url, "SELECT models FROM tuner_studies") == [(place,)]
         other.delete_study("nets")
     assert mark_at(place) == {}
+
+
+@pytest.mark.parametrize("in_store", [False, True])
+def test_an_object_store_that_is_out_of_reach_is_not_asked_where_a_study_s_files_lie(
+    url: str,
+    database: Database,
+    spec: StudySpec,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    in_store: bool,
+) -> None:
+    root, elsewhere = f"memory://{uuid4().hex}", tmp_path / "elsewhere"
+    store = database.create_study("nets", spec, {}, models=root if in_store else elsewhere)
+    store.artifacts.put(0, MODEL, lambda folder: bool((folder / DESCRIPTION).write_text("{}")))
+    store.finish(StudyState.INTERRUPTED, "stopped", 1.0)
+
+    def fails(*_: object) -> None:
+        raise ConnectionError("hiccup")
+
+    monkeypatch.setattr(MemoryFileSystem, "exists", fails)
+    with Database.open(url, models=tmp_path / "third" if in_store else root) as other:
+        files = other.artifacts("nets")
+        assert files.place == store.artifacts.place
+        assert in_store or files.get(0) == elsewhere / files.folder.name / "0"
+    monkeypatch.setenv("TUNER_MODELS", str(tmp_path / "third") if in_store else root)
+    assert [each.what for each in verify(url).findings if each.is_fault] == []

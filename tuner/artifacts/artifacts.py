@@ -281,9 +281,8 @@ class Artifacts:
     def mark(self) -> None:
         """Write whose the folder is, making it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        table = {"identity": self.identity, "study": self.study, "database": self.database}
         draft = self.folder / f"{_WRITING}{uuid4().hex[:8]}"
-        draft.write_text(json.dumps(table, indent=2) + "\n", encoding="utf-8")
+        draft.write_text(self._mark_text(), encoding="utf-8")
         # Once in a study's life; without it the models could not be attributed to a study.
         durable.sync(draft)
         draft.replace(self.folder / MARK)
@@ -321,10 +320,7 @@ class Artifacts:
             if self.synced:
                 durable.make(self.folder)
             self.mark()
-        if self.synced:
-            durable.make(folder)
-        else:
-            folder.mkdir(exist_ok=True)
+        durable.make(folder) if self.synced else folder.mkdir(exist_ok=True)
 
     def _replace(self, writing: Path, path: Path) -> None:
         """Put a folder in the place of another one, which `sweep` puts back if this is cut off."""
@@ -347,6 +343,10 @@ class Artifacts:
 
     def _mark(self) -> dict[str, Any]:
         return _mark_of(self.folder)
+
+    def _mark_text(self) -> str:
+        table = {"identity": self.identity, "study": self.study, "database": self.database}
+        return json.dumps(table, indent=2) + "\n"
 
 
 def log_tail(files: Artifacts, number: int, most: int = 4_000) -> str:

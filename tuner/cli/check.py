@@ -89,7 +89,7 @@ def _facts(spec: StudySpec, checked: Checked) -> Iterator[tuple[str, str]]:
 def described(data: Dataset) -> str:
     """The data in a few words: rows that the search sees, inputs, classes or targets."""
     rows = f"{len(data.train) + len(data.validation)} rows"
-    inputs = "; ".join(f"{part.name}: "[: 99 * bool(data.parts)] + _inputs(part) for part in data.inputs)
+    inputs = "; ".join((f"{part.name}: " if data.parts else "") + _inputs(part) for part in data.inputs)
     outputs = f"{len(data.classes)} classes" if data.classes else f"{data.outputs} numbers to predict"
     return f"{rows}, {inputs}, {outputs if data.outputs != 1 else 'one number to predict'}"
 

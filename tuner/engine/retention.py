@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 
@@ -13,6 +14,7 @@ from tuner.artifacts import Artifacts
 from tuner.core.incumbents import Incumbents, incumbents
 from tuner.core.objectives import Key, Objectives, layers
 from tuner.core.trial import Objective, Reading, TrialRecord, TrialState
+from tuner.errors import StoreError
 
 
 class ModelRetention:
@@ -133,5 +135,6 @@ class ModelRetention:
         self._tidy(self._named)
 
     def _tidy(self, named: set[int]) -> None:
-        for number in self._artifacts.models() - named:
-            self._artifacts.delete(number)
+        with suppress(StoreError):  # what cannot be reached now is removed by the next run
+            for number in self._artifacts.models() - named:
+                self._artifacts.delete(number)

@@ -21,6 +21,7 @@ from safetensors.numpy import load, save
 from tuner.artifacts import Artifacts
 from tuner.core.training import Snapshot
 from tuner.core.trial import Reading, Trial
+from tuner.errors import StoreError
 
 _PLACES = ("a", "b")
 _DIGEST_BYTES = 32
@@ -78,7 +79,7 @@ class Checkpoints:
 
         try:
             self._artifacts.put(trial.number, self._older(trial, snapshot.epoch), write)
-        except OSError as error:
+        except (OSError, StoreError) as error:
             if not self._refused:
                 _LOG.warning(
                     "no checkpoint of trial %d was written: %s; "

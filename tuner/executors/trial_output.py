@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from tuner.artifacts import Artifacts
+from tuner.errors import StoreError
 
 _FORMAT = "%(levelname)s %(name)s: %(message)s"
 
@@ -77,7 +78,7 @@ class TrialOutput:
         """Append to the log; a disk that does not take it costs the log, and no trial."""
         if self._is_silent:
             return
-        with suppress(OSError):
+        with suppress(OSError, StoreError):
             os.write(self._opened(), text.encode(errors="replace"))
             self._artifacts.shorten_log(self._number or 0)
 
@@ -106,7 +107,7 @@ class TrialOutput:
     def _taken_descriptors(self) -> Iterator[None]:
         try:
             target = os.open(os.devnull, os.O_WRONLY) if self._is_silent else self._opened()
-        except OSError:
+        except (OSError, StoreError):
             yield
             return
         for descriptor in (1, 2):

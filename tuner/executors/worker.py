@@ -132,7 +132,7 @@ class Worker:
 
         Raises:
             DeviceError: see `TrialBatch.advance`.
-            StoreError: a model cannot be written for want of room, or of permission.
+            StoreError: a model cannot be written: no room, no permission, or out of reach.
         """
         self._bar = orders.bar
         self.settle()
@@ -367,7 +367,7 @@ class Worker:
         """Write the row's model, whole or not at all: where it lies, or why there is none.
 
         Raises:
-            StoreError: the disk does not take it, which is no trial's fault.
+            StoreError: the disk or the object store does not take it, which is no trial's fault.
         """
         try:
             with self._writing():
@@ -375,7 +375,10 @@ class Worker:
                     return None, None
                 folder = self._artifacts.put(row.number, MODEL, partial(self._batch.save, row.index))
                 return None if folder is None else str(folder), None
-        except (DeviceError, StoreError, KeyboardInterrupt, _Retired):
+        except StoreError:
+            self._training = True  # this epoch is never reported
+            raise
+        except (DeviceError, KeyboardInterrupt, _Retired):
             raise
         except BaseException as error:
             if (fault := disk_fault(error, self._artifacts.folder)) is not None:

@@ -69,7 +69,8 @@ def artifacts(
     """
     name, identity, place = stored_place(connection, study_id)
     if given is not None and (other := _below(given, _leaf(place))) != place:
-        place = other if _is_there(other) or not _is_there(place) else place
+        stays = _is_there(place, if_unknown=True) and not _is_there(other, if_unknown=False)
+        place = place if stays else other
     return files_in(connection, name, identity, place, synced=synced)
 
 
@@ -178,7 +179,7 @@ def moved(connection: Connection, study_id: int, now: Path | str, given: Path | 
     kept = tuner_trials.c.study_id == study_id, tuner_trials.c.model_path.is_not(None)
     has_models = connection.scalar(select(tuner_trials.c.number).where(*kept).limit(1)) is not None
     root = root_of(now)
-    if has_models and not _is_there(now):
+    if has_models and not _is_there(now, if_unknown=True):
         lost = f"models: those kept so far are not in {root}"
         return [f"{lost}; put {_leaf(now)} there, or say where it is: --models"]
     if now != before:
@@ -197,12 +198,19 @@ def is_same_database(url: URL, folder: Path, owner: str) -> bool:
     return theirs.is_file() and theirs.samefile(mine)
 
 
-def _is_there(place: Path | str) -> bool:
-    """Whether there is a readable folder, or a study's mark; an error is raised later, when it is used."""
+def _is_there(place: Path | str, *, if_unknown: bool) -> bool:
+    """Whether there is a readable folder, or a study's mark; an error is raised later, when it is used.
+
+    Args:
+        place: the folder, or the URL.
+        if_unknown: what is taken for true of an object store that is out of reach.
+    """
     try:
         return place.is_dir() if isinstance(place, Path) else bool(mark_at(place))
     except OSError:
         return False
+    except StoreError:
+        return if_unknown
 
 
 def _holds(file: Path, identity: str) -> bool:

@@ -308,7 +308,7 @@ def _files(
             except (StoreError, TrialError) as error:
                 yield Problem(name, number, *_split(error))
     left: list[int] = []
-    with suppress(OSError):
+    with suppress(OSError, StoreError):
         left = sorted(files.models() - named.keys())
     if left and not is_living(connection, row):
         what = f"models that no trial names were left by a killed process: {', '.join(map(str, left[:10]))}"
