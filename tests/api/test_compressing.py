@@ -121,13 +121,28 @@ def test_compressed_model_is_compressed_from_what_is_left_of_it(place: str) -> N
     view = study.trial(study.recommended.number)
     shares = spec.space.parameters["pruned"]
     assert isinstance(shares, Float)
-    assert shares.default == shares.low == view.params["pruned"]
-    assert spec.space.fixed["width"] == 16
+    assert shares.default == shares.low == 0
+    assert spec.space.fixed["width"] == round(16 * (1 - float(view.params["pruned"])))
     assert "pruned_first" not in spec.space.parameters, "one layer has one share"
     assert spec.objective.at_most["size_bytes[onnx]"] == 500
     assert view.reading is not None
     assert spec.objective.at_most["val_loss"] > view.reading.val_loss
     assert spec.confirm.lose_at_most == {"loss": 0.01}
+
+
+@pytest.mark.parametrize("kind", ["units", "weights"])
+def test_what_has_lost_units_or_weights_loses_either_again(kind: str, tmp_path: Path, data: Any) -> None:
+    url = f"sqlite:///{tmp_path / 'tuner.db'}"
+    own: dict[str, Any] = {"data": data, "confirm": False, "storage": url, "progress": False}
+    tuner.start(SPEC, data=data, storage=url, progress=False, settings={"budget.trials": 1})
+    half = {"space.fixed.pruning": kind, "space.pruned.low": 0.5, "space.pruned.default": 0.5}
+    tuner.compress("made", to="half", trials=1, settings=half, **own)
+    for again in ("units", "weights"):
+        settings = {"space.fixed.pruning": again, "space.fixed.from_scratch": False}
+        study = tuner.compress("half", to=again, trials=1, settings=settings, **own)
+        assert study.summary.counts["failed"] == 0
+        assert study.default.params["pruned"] == 0
+        assert study.spec.space.fixed["width"] == (8 if kind == "units" else 16)
 
 
 def test_first_of_several_layers_has_a_share_of_its_own(tmp_path: Path, data: Any) -> None:

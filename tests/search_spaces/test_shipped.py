@@ -68,7 +68,7 @@ def test_spaces_compose_in_every_pair_and_all_together(count: int) -> None:
             faults = list(TorchTrainer().validate(spec, data))
             known = ("mlp has no such parameter; it is one of", "there is no teacher")
             assert all(any(words in fault for words in known) for fault in faults)
-            assert bool(faults) is bool(set(use) & {*OF_A_NETWORK, "compression"})
+            assert bool(faults) is bool(set(use) & {*OF_A_NETWORK, "compression", "weight_pruning"})
 
 
 @pytest.mark.parametrize("name", OF_A_NETWORK)

@@ -110,9 +110,10 @@ def compression(
     left_out: tuple[str, ...] = PRUNED[1:] if recipe.depth < 2 else ()  # one layer has one share
     left_out = left_out if is_pruned else (*PRUNED, "from_scratch")
     space = {key: each for key, each in space.items() if key not in left_out}
+    # What was compressed before is compressed from what is left of it: a network of its own where it can be.
+    is_even = recipe.prunes_weights or recipe.pruned == recipe.first_share
     for key, had in zip(PRUNED, (recipe.pruned, recipe.first_share), strict=True):
-        if key in space:
-            # What was compressed before is compressed from what is left of it.
+        if key in space and not is_even:
             high = 1 - (1 - had) * (1 - space[key]["high"])
             space[key] = {**space[key], "low": had, "default": had, "high": high}
     rate = recipe.learning_rate
@@ -121,6 +122,9 @@ def compression(
         "doc": "the peak learning rate; the kept model was trained with three times its default",
     }  # fmt: skip
     fixed = {key: value for key, value in params.items() if key not in (*TAUGHT, *space)}
+    if is_pruned and is_even and recipe.pruned:
+        fixed["width"] = (*recipe.widths, recipe.width)[0]
+        fixed |= {"dense_units": recipe.dense_width} if recipe.dense_units else {}
     metric = spec.primary_objective().metric
     kept, constraints = _limits(study, view, lose_at_most)
     further = {f"{each}[onnx]": "minimize" for each in COSTS}

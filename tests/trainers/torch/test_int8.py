@@ -126,3 +126,12 @@ def test_seconds_of_an_epoch_hold_those_of_its_judging(
     reading = plain.reading(rows)
     assert took
     assert reading.seconds >= sum(took)
+
+
+def test_graphs_that_hold_weights_are_not_kept() -> None:
+    int8._session.cache_clear()
+    x = torch.randn(2, 3, 8, 8)
+    Int8Network(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2)).eval(), x)
+    assert int8._session.cache_info().currsize == 0
+    Int8Network(nn.Sequential(nn.Flatten(), nn.Linear(192, 2)).eval(), x)
+    assert int8._session.cache_info().currsize == 1

@@ -202,14 +202,15 @@ def test_pruned_weights_stay_zero_as_in_a_plain_loop_with_masks(
 
 
 @BACKENDS
+@pytest.mark.parametrize("more", [{}, {"ema": 0.9}], ids=["live", "averaged"])
 def test_weights_go_by_and_by_and_as_many_in_the_end_also_behind_a_snapshot(
-    populate: Callable[[Job], TrialBatch], tmp_path: Path
+    populate: Callable[[Job], TrialBatch], more: Params, tmp_path: Path
 ) -> None:
     data = blobs()
     folder = taught(tmp_path, data)
     spec = plain.study(model="mlp", teacher=str(folder)).to_table()
     spec["objective"] = {"also": {"nonzero": "minimize"}}
-    ramp: dict[str, Any] = {"pruned": 0.6, "pruned_first": 0.25, "pruning": "weights", "pruning_ramp": 0.5}
+    ramp = {"pruned": 0.6, "pruned_first": 0.25, "pruning": "weights", "pruning_ramp": 0.5, **more}
     trial, job = Trial(7, {**BASE, "learning_rate": 0.003, **ramp}, 5), Job(StudySpec.parse(spec), data)
     rows = populate(job)
     rows.place(0, trial)
@@ -222,6 +223,10 @@ def test_weights_go_by_and_by_and_as_many_in_the_end_also_behind_a_snapshot(
     matrices = (inputs * units, 0.25), (units * units, 0.6), (units * outputs, 0.6)
     assert counts[-1] == biases + sum(size - round(size * share) for size, share in matrices)
     assert counts[0] > counts[-1]
+    (tmp_path / "kept").mkdir()
+    assert rows.save(0, tmp_path / "kept")
+    kept = load_model(tmp_path / "kept").module.parameters()
+    assert sum(int(each.count_nonzero()) for each in kept) in counts
     again = populate(job)
     again.place(0, trial, snapshot)
     assert plain.reading(again).repeats(found[1])

@@ -84,6 +84,20 @@ def test_frozen_parts_are_kept_as_they_were(at: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("populate", [alone, stacked])
+def test_frozen_parts_count_among_the_parameters_that_are_not_zero(
+    populate: Callable[[Job], TrialBatch],
+) -> None:
+    table = study(epochs=2, model=nets.of("Residual"), rates={"inner.*": 0}).to_table()
+    table["objective"] = {"also": {"nonzero": "minimize", "parameters": "minimize"}}
+    rows = populate(Job(StudySpec.parse(table), blobs(), rows=2))
+    rows.place(0, Trial(4, BASE, 0))
+    for _ in range(2):
+        extras = plain.reading(rows).extras
+        zeros = 5 * len(blobs().classes)  # some biases at most
+        assert extras["parameters"] - zeros < extras["nonzero"] <= extras["parameters"]
+
+
+@pytest.mark.parametrize("populate", [alone, stacked])
 def test_pattern_that_fits_nothing_is_named(populate: Callable[[Job], TrialBatch]) -> None:
     batch = populate(job(model=nets.of("Residual"), rates={"iner.*": 0.1}))
     batch.place(0, Trial(0, BASE, 0))

@@ -54,8 +54,10 @@ class Int8Network(nn.Module):
         if not all(each.isfinite().all() for each in network.state_dict().values()):
             self._diverged = network.eval()
             return
-        structure, weights = _apart(graph_of(network, x[:1].repeat(2, *[1] * (x.ndim - 1))))
-        self._session, self._is_by_row = _session(structure)
+        structure, weights, is_bare = _apart(graph_of(network, x[:1].repeat(2, *[1] * (x.ndim - 1))))
+        # A graph that holds weights is never asked for again.
+        made = _session if is_bare else _session.__wrapped__
+        self._session, self._is_by_row = made(structure)
         kinds = {each.name: each.type for each in self._session.get_inputs()}
         self._rows, self._weights = next(iter(kinds)), _rounded(weights, kinds)
 
@@ -71,8 +73,8 @@ class Int8Network(nn.Module):
         return torch.from_numpy(np.concatenate(each)).to(x.device)
 
 
-def _apart(graph: bytes) -> tuple[bytes, dict[str, NDArray[Any]]]:
-    """A graph with zeros for weights, and the weights by their names; those that are packed stay in it."""
+def _apart(graph: bytes) -> tuple[bytes, dict[str, NDArray[Any]], bool]:
+    """A graph with zeros for weights, these by their names, and whether none is packed and stays in it."""
     import onnx
 
     model = onnx.load_from_string(graph)
@@ -82,7 +84,7 @@ def _apart(graph: bytes) -> tuple[bytes, dict[str, NDArray[Any]]]:
         if each.data_type == onnx.TensorProto.FLOAT and each.dims and each.name not in packed:
             weights[each.name] = onnx.numpy_helper.to_array(each)
             each.raw_data = bytes(len(each.raw_data))
-    return model.SerializeToString(), weights
+    return model.SerializeToString(), weights, not packed
 
 
 def _rounded(weights: Mapping[str, NDArray[Any]], kinds: Mapping[str, str]) -> dict[str, NDArray[Any]]:
@@ -111,7 +113,7 @@ def _session(structure: bytes) -> tuple[Any, bool]:
     import onnx
 
     is_ours = onnx.load_from_string(structure).producer_name == WRITER
-    model, (_, names) = onnx.load_from_string(quantized(structure)), _apart(structure)
+    model, (_, names, _) = onnx.load_from_string(quantized(structure)), _apart(structure)
     taken = {name + end for name in names for end in ("", _INTEGERS, _SCALE, _ZERO)}
     weights = [each for each in model.graph.initializer if each.name in taken]
     for each in weights:

@@ -96,7 +96,8 @@ def pruned(
         if had is None or len(had) != len(shape) or any(a < b for a, b in zip(had, shape, strict=True)):
             raise TrialError(
                 f"trainer.teacher: its network has {name} of shape {had}, the trial's has {tuple(shape)}; "
-                "fix the settings of the network to the teacher's, or set from_scratch"
+                "fix the settings of the network to the teacher's, or set from_scratch; one that has "
+                "lost units unevenly loses units again, no weights"
             )
     axes = _axes(weights, shapes)
     for each in axes:

@@ -163,7 +163,8 @@ class Recipe:
         class_weight: what the classes count in the training loss; None: what the study says.
         pruned: share of the units of each hidden layer that are left out, channels of convolutions and states
             of recurrent layers too. Those with the smallest norms go, see `pruning`.
-        pruned_first: the same of the first hidden or recurrent layer, convolution or block; None: as of all.
+        pruned_first: the same of the first hidden or recurrent layer, convolution or block, or of weights
+            of the first matrix, which may be a table of embeddings; None: as of all.
         pruning: what `pruned` leaves out: "units", or "weights", the smallest of each matrix, which become 0.
         pruning_ramp: share of all steps over which more and more weights go; 0: all before the first one.
         from_scratch: whether first weights are drawn although there is a teacher.

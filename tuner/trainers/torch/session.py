@@ -185,7 +185,7 @@ class TorchSession:
         self._layers: Mapping[str, float] = {}
         with self._dropout:
             rate, norm = self._train()
-        with self._average.shown(self._averaged), self._quantized():
+        with self._shown():
             train_loss, train_score = self._measure(self.inputs.sample, self.tensors.sample)
             val_loss, val_score = self._measure(self.inputs.validation, self.tensors.validation)
             self.epoch += 1
@@ -264,15 +264,17 @@ class TorchSession:
         return {n: torch.linalg.vector_norm(g).item() for n, g in zip(LAYER_NORMS, ends, strict=False)}
 
     @contextmanager
-    def _quantized(self) -> Iterator[None]:
-        """Within it the network is measured in 8-bit integers, where the recipe says so."""
-        if self._recipe.is_quantized:
-            from tuner.trainers.torch.int8 import Int8Network
+    def _shown(self) -> Iterator[None]:
+        """Within it the network is as it is kept and measured: averaged, pruned, in 8-bit integers."""
+        with self._average.shown(self._averaged):
+            self._pruning.hold()  # an average holds what has been
+            if self._recipe.is_quantized:
+                from tuner.trainers.torch.int8 import Int8Network
 
-            own = copy.deepcopy(self._module).cpu()
-            self._judged = Int8Network(own, self.inputs.validation[:1].cpu())
-        yield
-        self._judged = self._module
+                own = copy.deepcopy(self._module).cpu()
+                self._judged = Int8Network(own, self.inputs.validation[:1].cpu())
+            yield
+            self._judged = self._module
 
     def _outputs(self, x: Tensor, network: nn.Module) -> Tensor:
         outputs, needed = network(x), (len(x), self.context.outputs)

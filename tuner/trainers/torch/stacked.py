@@ -31,7 +31,7 @@ from tuner.trainers.torch import losses, optimizers
 from tuner.trainers.torch.average import WeightAverage
 from tuner.trainers.torch.batches import TrialRng, batch_of, batch_sizes, plan, whole
 from tuner.trainers.torch.context import model_of
-from tuner.trainers.torch.costs import asked, costs
+from tuner.trainers.torch.costs import NONZERO, asked, costs
 from tuner.trainers.torch.failures import failure, threads
 from tuner.trainers.torch.rates import shares
 from tuner.trainers.torch.recipe import Recipe
@@ -218,6 +218,9 @@ class StackedBatch(RowBatch[StackedRow | TrialSession]):
         least, most = QUANTUM[self._device.type]
         quantum = whole(max(sizes)) if joins else least if batch <= least else most
         flat, constants = program.pack(module)
+        if NONZERO in found:
+            frozen = [constants[name] for name, _ in module.named_parameters() if name in constants]
+            found[NONZERO] = float(sum(each.count_nonzero().item() for each in frozen))
         # In a network of one's own the shipped ones' names are free.
         bare = Recipe.of({name: value for name, value in trial.params.items() if name not in NETWORK})
         row = StackedRow(

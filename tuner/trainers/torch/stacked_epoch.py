@@ -78,7 +78,7 @@ class StackedEpoch:
             numbers = (train_loss, val_loss, train_score, val_score, rates[i], norm, seconds)
             extras = {**row.costs, **layers[i]}
             if NONZERO in extras:
-                extras[NONZERO] = float(row.judged[0].count_nonzero().item())
+                extras[NONZERO] += float(row.judged[0].count_nonzero().item())
             readings.append(Reading(row.epoch, *numbers, extras))
         return list(zip(self._rows, readings, strict=True))
 

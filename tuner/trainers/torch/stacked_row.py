@@ -36,7 +36,7 @@ class StackedRow:
         weights: (N,) what each training row counts, on the CPU; None: all the same.
         flats: (3, S): parameters, mean gradient, mean squared gradient.
         constants: the network's other tensors, by name; running averages are new ones after an epoch.
-        costs: what every reading has as extras.
+        costs: what every reading has as extras; `nonzero` of what is not trained alone.
         plateau: what is left of the learning rate.
         average: of the parameters, and of what `Program.moving` names.
         best: the best epoch's reading.

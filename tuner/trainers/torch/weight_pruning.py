@@ -18,7 +18,8 @@ class WeightPruning:
     """Holds a share of each matrix of a network at zero, by magnitude (Han et al. 2015).
 
     Attributes:
-        matrices: all parameters of several axes, with the share of each that goes.
+        matrices: all parameters of several axes in their order, with the share of each that goes:
+            `Recipe.first_share` of the first one, which may be a table of embeddings.
     """
 
     def __init__(self, recipe: Recipe, module: nn.Module, steps: int) -> None:
@@ -49,6 +50,11 @@ class WeightPruning:
         every = max(1, self._ramp // CHOSEN)
         if step <= self._ramp and (step % every == 0 or step == self._ramp):
             self._choose(1 - (1 - step / self._ramp) ** 3)
+        self.hold()
+
+    @torch.no_grad()
+    def hold(self) -> None:
+        """Set to zero what is chosen, also where the parameters are their average for a while."""
         for (each, _), mask in zip(self.matrices, self._masks, strict=False):
             each.mul_(mask)
 
