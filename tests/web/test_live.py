@@ -7,23 +7,28 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from plotly.io.json import to_json_plotly
 
 from tests.figures.parts import frame as framed
+from tests.judging.made import CLEAR, confirmed
 from tests.web.made import make_study, spec
 from tuner.core.baseline import Baseline
+from tuner.core.budget import StudyState
 from tuner.core.ports import Turn
-from tuner.core.spec import StudySpec
+from tuner.core.spec import IMPORTED, StudySpec
 from tuner.core.trial import Objective, Reading, Trial, TrialRecord, TrialState
 from tuner.errors import StoreError
 from tuner.figures import Frame
 from tuner.findings import Evidence
+from tuner.judging.verdict import Verdict
 from tuner.machine import MachineReading
 from tuner.store import Database, lease
 from tuner.store.columns import Reader
+from tuner.store.values import CONFIRMS
 from tuner.web import answers, pages, parts, table
 from tuner.web.insights import Insights
 from tuner.web.live import Live
@@ -176,7 +181,7 @@ def test_verdict_tells_a_flat_search_from_one_that_improves(path: Path, live: Li
     trees = Baseline("boosted trees", "accuracy", 0.3, 0.9, 100, kind="boosted_trees")
     assert "boosted trees 0.3 (0.9)" in answers.choice(verdict, [trees]).text
     assert str(last) in answers.fitting(frame, last).text
-    early = answers.answers(frame.only([]), verdict)
+    early = answers.answers(frame.only([]), verdict, live.snapshot("made").summary)
     assert {answer.short for answer in early[:3]} == {"Too early to say"}
 
 
@@ -185,7 +190,7 @@ def test_verdict_tells_a_flat_search_from_one_that_improves(path: Path, live: Li
     [
         ("failed", "Look at why they failed", "6 of 6 trials failed with ValueError: no such file"),
         ("three", "Confirm it", "`tune confirm three`"),
-        ("one", "Search on", "`tune resume one`"),
+        ("one", "Search on", "`tune resume one --trials N` goes on with the study, N above 1."),
         ("none", "Search on", "`tune resume none`"),
     ],
 )
@@ -194,12 +199,46 @@ def test_what_to_do_next_follows_from_how_the_study_stands(
 ) -> None:
     looked = Live(Reader(f"sqlite:///{odd}"))
     snapshot = looked.snapshot(name)
-    answer = answers.answers(snapshot.frame, snapshot.verdict)[-1]
+    answer = answers.answers(snapshot.frame, snapshot.verdict, snapshot.summary)[-1]
     looked.close()
     assert answer.short == short
     assert told in answer.text
     running = replace(snapshot.verdict, is_running=True)
-    assert answers.next_step(snapshot.frame, running).short == "Wait"
+    assert answers.next_step(snapshot.frame, running, snapshot.summary).short == "Wait"
+
+
+def test_what_to_do_next_is_a_command_that_the_study_takes(odd: Path) -> None:
+    looked = Live(Reader(f"sqlite:///{odd}"))
+    snapshot = looked.snapshot("three")
+    looked.close()
+
+    def told(verdict: Verdict = snapshot.verdict, **changed: Any) -> tuple[str, str]:
+        summary = replace(snapshot.summary, **changed)
+        answer = answers.next_step(snapshot.frame, verdict, summary)
+        return answer.short, answer.text
+
+    assert told() == ("Confirm it", "`tune confirm three` tells luck from gain.")
+    cut = StudyState.INTERRUPTED
+    assert told(state=cut) == ("Search on", "`tune resume three` goes on with the study.")
+    imported = {**snapshot.summary.spec, "trainer": {"use": IMPORTED}}
+    new = "`tune resume study.toml --name three --allow-changes` goes on with the study."
+    assert told(state=cut, spec=imported) == ("Search on", new)
+    first = replace(snapshot.verdict, trials=1)
+    timed = {**snapshot.summary.spec, "budget": {"seconds": 10.0}}
+    more = "`tune resume three --seconds S` goes on with the study, S above 24."
+    assert told(first, spec=timed, seconds=24.0) == ("Search on", more)
+    assert snapshot.verdict.best is not None
+    short = replace(snapshot.verdict, best=replace(snapshot.verdict.best, conclusive=False))
+    assert told(short)[0] == "Search on"
+    its = told(name="three~confirm", facts={CONFIRMS: "three"})
+    assert its == (
+        "See what it confirms",
+        "Its trainings judge 'three': `tune confirm three` says what to take.",
+    )
+    unkept = replace(snapshot.verdict, confirmation=confirmed(CLEAR))
+    assert told(unkept)[1] == "`tune best three` shows its settings; its model was not kept."
+    kept = replace(snapshot.verdict, confirmation=replace(confirmed(CLEAR), model_path="8"))
+    assert told(kept)[1] == "`tune export three DIR` writes the model and its card."
 
 
 def test_findings_and_importances_come_behind_the_first_look(path: Path, live: Live) -> None:

@@ -68,8 +68,8 @@ LOOKS: dict[str, tuple[int, Literal["light", "dark"]]] = {
 }
 
 
-WIDTHS: dict[int, Literal["light", "dark"]] = {1280: "light", 390: "dark", 2560: "light"}
-"""The widths at which pages are looked at, and in which theme."""
+WIDTHS: dict[int, Literal["light", "dark"]] = {1280: "light", 1000: "light", 390: "dark", 2560: "light"}
+"""The widths at which pages are looked at, one below each of the style sheet, and the themes."""
 
 
 @pytest.fixture(scope="module")

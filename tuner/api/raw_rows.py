@@ -72,7 +72,8 @@ class RawRows:
     def _side_by_side(self, rows: Any, parts: Sequence[Mapping[str, Any]]) -> NDArray[np.float32]:
         """Several inputs, which come by name or as columns, in the rows of one array, (N, D)."""
         rows, found = getattr(rows, "parts", rows), []
-        is_by_name, arrays = isinstance(rows, Mapping), [p["name"] for p in parts if not _has_columns(p)]
+        is_by_name = isinstance(rows, Mapping)
+        arrays = [part["name"] for part in parts if not {"columns", "text"} & part["how"].keys()]
         missing = [name for name in arrays if not is_by_name or name not in rows]
         if missing or not (is_by_name or hasattr(rows, "columns")):
             names = ", ".join(part["name"] for part in parts)
@@ -165,11 +166,6 @@ class RawRows:
         else:
             values = np.asarray([_number(text, table.get("notation", {})) for text in texts])
         return number_columns(values, table)
-
-
-def _has_columns(part: Mapping[str, Any]) -> bool:
-    """Whether one of several inputs is made of columns, rather than given as an array."""
-    return not {"columns", "text"}.isdisjoint(part["how"])
 
 
 def _named(how: Mapping[str, Any]) -> list[str]:

@@ -166,13 +166,12 @@ def print_model(console: Console, view: TrialView) -> None:
 
 
 def _next(study: Study, verdict: Verdict) -> Iterator[tuple[str, str]]:
-    trials = sum(study.summary.counts.values())
+    summary = study.summary
     yield f"tune show {quote(study.name)}", "every trial and why it ended"
     if verdict.model_path is not None:
         yield f"tune export {quote(study.name)} DIR", "the model and all curves in a folder"
-    if verdict.confirmation is None and study.summary.state is StudyState.FINISHED:
-        yield (
-            f"tune confirm {quote(study.name)}",
-            "train the best again, choose, read the locked test rows once",
-        )
-    yield f"tune resume {quote(study.name)} --trials {2 * trials}", "search on"
+    if verdict.confirmation is None and summary.confirm_command is not None:
+        yield summary.confirm_command, "train the best again, choose, read the locked test rows once"
+    is_over = summary.state is StudyState.FINISHED and summary.parsed.budget.trials is not None
+    more = f"{summary.resume_command} --trials {2 * summary.started}" if is_over else summary.goes_on
+    yield more, "search on"

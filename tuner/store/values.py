@@ -10,7 +10,7 @@ from typing import Any
 
 from tuner.core import words
 from tuner.core.budget import StudyState
-from tuner.core.spec import StudySpec
+from tuner.core.spec import IMPORTED, StudySpec
 from tuner.machine import MachineReading
 
 ORIGIN = "origin"
@@ -90,11 +90,28 @@ class StudySummary:
         return f"{own} and {self.imported:,} imported" if self.imported else own
 
     @property
+    def resume_command(self) -> str:
+        """The command that goes on with it; a study that was imported needs a file that says what trains."""
+        is_imported = self.parsed.trainer.use == IMPORTED
+        named = f"study.toml --name {quote(self.name)} --allow-changes" if is_imported else quote(self.name)
+        return f"tune resume {named}"
+
+    @property
     def goes_on(self) -> str:
-        """The command that has it train what it is asked for; its budget of trials may be used up."""
-        limit, command = self.parsed.budget.trials, f"tune resume {quote(self.name)}"
-        is_used_up = limit is not None and self.started >= limit
-        return f"{command} --trials N, N above {self.started}" if is_used_up else command
+        """The command that has it train further trials; its budget of trials or of seconds may be used up."""
+        budget = self.parsed.budget
+        if budget.trials is not None and self.started >= budget.trials:
+            return f"{self.resume_command} --trials N, N above {self.started}"
+        if budget.seconds is not None and self.seconds >= budget.seconds:
+            return f"{self.resume_command} --seconds S, S above {self.seconds:.0f}"
+        return self.resume_command
+
+    @property
+    def confirm_command(self) -> str | None:
+        """The command that confirms it, or the study that it confirms; None while its search is not over."""
+        if self.confirms is None and self.state is not StudyState.FINISHED:
+            return None
+        return f"tune confirm {quote(self.confirms or self.name)}"
 
     @property
     def status(self) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 
 from tuner.core import words
 from tuner.core.baseline import Baseline
+from tuner.core.budget import StudyState
 from tuner.core.importances import Importances
 from tuner.core.overfitting import can_tell_onset, onsets
 from tuner.core.trial import TrialState
@@ -24,6 +25,7 @@ from tuner.findings import Finding
 from tuner.judging.sentences import decision, sentences, short
 from tuner.judging.simple import beside_simple
 from tuner.judging.verdict import DEFAULT, Verdict
+from tuner.store.values import StudySummary
 
 RECENT = 0.2
 """The share of the newest trials within which an improvement counts as recent."""
@@ -60,10 +62,11 @@ class Answer:
 
 
 def answers(
-    frame: Frame, verdict: Verdict, baselines: Sequence[Baseline] = (), findings: Sequence[Finding] = ()
+    frame: Frame, verdict: Verdict, summary: StudySummary, findings: Sequence[Finding] = ()
 ) -> list[Answer]:
     """Four answers; "too early" where nothing can be said yet."""
-    following = next_step(frame, verdict, findings)
+    following = next_step(frame, verdict, summary, findings)
+    baselines = Baseline.all_of(summary.facts)
     if frame.best is None or verdict.number is None:
         short, why = "Too early to say", "No trial has a value yet."
         if len(frame) and not verdict.is_running:
@@ -160,13 +163,18 @@ def choice(verdict: Verdict, baselines: Sequence[Baseline] = ()) -> Answer:
     return Answer("Which configuration to take?", short(verdict), text, mood, verdict.number)
 
 
-def next_step(frame: Frame, verdict: Verdict, findings: Sequence[Finding] = ()) -> Answer:
+def next_step(
+    frame: Frame, verdict: Verdict, summary: StudySummary, findings: Sequence[Finding] = ()
+) -> Answer:
     """What to do now, as a command, and what the findings advise for the next search."""
-    asked, name = "What to do next?", quote(verdict.study)
+    asked, name = "What to do next?", quote(summary.name)
     advice = f" Then: {findings[0].advice}" if findings else ""
     if verdict.is_running:
         return Answer(asked, "Wait", f"The study is running; this page follows it.{advice}", "open")
-    failed = np.flatnonzero(frame.trials.is_(TrialState.FAILED))
+    if summary.confirms is not None:
+        text = f"Its trainings judge '{summary.confirms}': `{summary.confirm_command}` says what to take."
+        return Answer(asked, "See what it confirms", text, "open")
+    failed = np.flatnonzero(frame.trials.is_(TrialState.FAILED) & ~frame.trials.imported)
     if verdict.number is None and len(failed):
         reason, count = Counter(frame.trials.reason[failed].tolist()).most_common(1)[0]
         number = int(frame.trials.number[failed[frame.trials.reason[failed] == reason][0]])
@@ -174,9 +182,14 @@ def next_step(frame: Frame, verdict: Verdict, findings: Sequence[Finding] = ()) 
         text += f" with {shortened(reason, 120).rstrip(' .:;')}"
         again = f"What it printed stands on the page of trial {number}; mend it, then `tune start` anew."
         return Answer(asked, "Look at why they failed", f"{text}. {again}", "poor", number)
-    if verdict.number is None or verdict.trials < 2:
-        return Answer(asked, "Search on", f"`tune resume {name}` goes on with the study.", "open")
-    if verdict.confirmation is None:
-        text = f"`tune confirm {name}` tells luck from gain.{advice}"
-        return Answer(asked, "Confirm it", text, "fair")
-    return Answer(asked, "Use it", f"`tune export {name} DIR` writes the model and its card.{advice}", "good")
+    if verdict.confirmation is not None:
+        use = f"`tune export {name} DIR` writes the model and its card."
+        if verdict.model_path is None:
+            use = f"`tune best {name}` shows its settings; its model was not kept."
+        return Answer(asked, "Use it", f"{use}{advice}", "good")
+    best, is_over = verdict.best, summary.state is StudyState.FINISHED
+    if not is_over or best is None or not best.conclusive or verdict.trials < 2:
+        command, comma, limit = (summary.goes_on if is_over else summary.resume_command).partition(", ")
+        text = f"`{command}` goes on with the study{comma}{limit}.{advice}"
+        return Answer(asked, "Search on", text, "open")
+    return Answer(asked, "Confirm it", f"`{summary.confirm_command}` tells luck from gain.{advice}", "fair")

@@ -16,7 +16,6 @@ from dash import dcc, html
 from dash.development.base_component import Component
 
 from tuner.core import words
-from tuner.core.baseline import Baseline
 from tuner.core.budget import AMOUNTS, Budget, StudyState
 from tuner.core.frame import DIVERGED
 from tuner.figures import Frame
@@ -58,8 +57,8 @@ def faults(lines: Sequence[str]) -> Component:
 
 def verdict_tiles(snapshot: LiveSnapshot) -> Component:
     """The four answers."""
-    tiles, baselines = [], Baseline.all_of(snapshot.summary.facts)
-    for answer in answers.answers(snapshot.frame, snapshot.verdict, baselines, snapshot.findings):
+    tiles = []
+    for answer in answers.answers(snapshot.frame, snapshot.verdict, snapshot.summary, snapshot.findings):
         short: Any = answer.short
         if answer.trial is not None:
             short = html.A(answer.short, href=address(snapshot.frame.name, "trial", answer.trial))
@@ -266,7 +265,7 @@ def header(snapshot: LiveSnapshot, *, allows: bool = False) -> list[Component]:
     if allows and summary.is_driven:
         items += _doing(snapshot.spec.budget)
     if summary.state is StudyState.INTERRUPTED and not summary.is_driven:
-        items.append(html.Code(f"tune resume {quote(summary.name)}"))
+        items.append(html.Code(summary.resume_command))
     if not summary.is_driven:
         items.append(_for_good(summary, allows=allows))
     if summary.machine is not None:
