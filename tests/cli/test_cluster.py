@@ -43,6 +43,20 @@ def test_the_file_of_a_cluster_is_written_once(
     assert "tune start" in text
 
 
+@pytest.mark.parametrize(
+    ("kind", "parts"),
+    [
+        ("kuberay", ["\n  authOptions: {mode: token}\n"]),
+        ("aws", ["{/home/ubuntu/.ray/auth_token: ~/.ray/auth_token}", "export RAY_AUTH_MODE=token"]),
+    ],
+)
+def test_the_machines_of_a_cluster_share_a_token_whatever_lies_on_one_of_them(
+    tmp_path: Path, kind: str, parts: list[str]
+) -> None:
+    text = write_cluster(kind, tmp_path).read_text()
+    assert [part for part in parts if part not in text] == []
+
+
 @pytest.mark.parametrize("arguments", [["init"], ["--slurm"], ["--address", "nowhere"]])
 def test_what_makes_no_sense_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
