@@ -252,6 +252,15 @@ def configuration(lots: random.Random) -> dict[str, float]:
     return {"rate": 10**rate, "width": width, "decay": 10**decay}
 
 
+_LISTED = """\
+class Listed(optuna.samplers.RandomSampler):
+    def sample_independent(self, study, trial, name, distribution):
+        return LIST[trial.number % len(LIST)][name]
+
+
+"""
+
+
 class Framework:
     """One of the three scripts of a framework in a folder of its own."""
 
@@ -266,7 +275,7 @@ class Framework:
         halving = "optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=3)"
         names = {
             "TRIALS": str(trials), "EPOCHS": str(epochs), "SETTINGS": str(settings),
-            "FIRST": str(first), "SAMPLER": "optuna.samplers.RandomSampler()",
+            "FIRST": str(first), "SAMPLER": "Listed()" if races else "optuna.samplers.RandomSampler()",
             "PRUNER": halving if races else "optuna.pruners.NopPruner()",
         }  # fmt: skip
         # Two processes of Optuna's share a study, tuner has its own.
@@ -274,9 +283,10 @@ class Framework:
         for name, value in names.items():
             text = text.replace(name, value)
         folder.mkdir()
-        (folder / "driver.py").write_text(_TELL + (QUIET if "optuna" in text else "") + text)
+        # Trials that are enqueued cannot be listed for two processes: both may take the same one.
+        peer = QUIET + (_LISTED + f"LIST = {[DEFAULT, *first]}\n" if races else "")
+        (folder / "driver.py").write_text(_TELL + (peer if "optuna" in text else "") + text)
         self.folder, self.told_in, self.begun = folder, folder / "told", list[float]()
-        self.first = first
 
     def told(self) -> Told:
         """What its epochs have told, in the order of time."""
@@ -288,8 +298,7 @@ class Framework:
         own = environment() | {"TOLD": str(self.told_in)}
         with (self.folder / "log").open("ab") as log:
             if self.drivers > 1:  # two that make the database at the same instant would fail
-                code = "import optuna; s = optuna.create_study(storage='sqlite:///optuna.db', study_name='s')"
-                code += f"; [s.enqueue_trial(each) for each in {[DEFAULT, *self.first]}]"
+                code = "import optuna; optuna.create_study(storage='sqlite:///optuna.db', study_name='s')"
                 subprocess.run([sys.executable, "-c", code], cwd=self.folder, stderr=log, check=True)
             begun = time.time()
             self.begun.append(begun)
