@@ -25,8 +25,9 @@ from tuner.trainers import open_batch, resolve
 
 STUDIES = sorted(path.stem for path in content.shipped("study").glob("*.toml"))
 SPACES = sorted(path.stem for path in content.shipped("space").glob("*.toml"))
-OTHERS = {"attention", "convolution", "recurrence", "residual", "tokens", "embedding", "compression"}
-"""Spaces that are not for `mlp` on images, and the one that needs a teacher."""
+OTHERS = {"attention", "convolution", "recurrence", "residual", "tokens", "embedding"}
+OTHERS |= {"compression", "weight_pruning"}
+"""Spaces that are not for `mlp` on images, and those that need a teacher."""
 EPOCHS = 2
 ROWS = 520
 NARROW = {"type": "int", "low": 4, "high": 12}
