@@ -40,7 +40,7 @@ from torch import nn
 import tuner
 from benchmarks.processes import machine
 from benchmarks.workloads import letters, mnist
-from tuner.api.specify import prepare
+from tuner.api.planning import prepare
 from tuner.core.job import Resources
 from tuner.core.trial import Reading, Trial
 from tuner.results import Study

@@ -15,9 +15,9 @@ import pytest
 from tuner.api import probe
 from tuner.api import session as sessions
 from tuner.api.cores import cores
+from tuner.api.planning import plan
 from tuner.api.probe import WorkerLayout, fastest
 from tuner.api.session import Session
-from tuner.api.specify import plan
 from tuner.artifacts import Artifacts
 from tuner.core.dataset import Dataset
 from tuner.core.job import Job, Resources

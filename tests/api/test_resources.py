@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import tuner
+from tuner.api.planning import plan
 from tuner.api.session import Session, assign_devices
-from tuner.api.specify import plan
 from tuner.core.job import Resources
 from tuner.errors import SpecError
 from tuner.trainers.function import FunctionTrainer

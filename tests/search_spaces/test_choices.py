@@ -12,7 +12,8 @@ import pytest
 
 from tests.trainers.torch.plain import series, texts
 from tuner import content
-from tuner.api.specify import compose, prepare
+from tuner.api.planning import prepare
+from tuner.api.specify import compose
 from tuner.core.dataset import Dataset, Split
 from tuner.core.job import Job
 from tuner.core.space import Choice, SearchSpace

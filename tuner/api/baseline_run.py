@@ -24,7 +24,7 @@ import cloudpickle
 import numpy as np
 
 from tuner import child_process
-from tuner.api.specify import PreparedStudy, prepare
+from tuner.api.planning import PreparedStudy, prepare
 from tuner.core.baseline import ALL, Baseline
 from tuner.core.job import Resources
 from tuner.core.spec import StudySpec

@@ -26,6 +26,7 @@ from tuner.core.ports import Observer
 from tuner.core.spec import StudySpec
 from tuner.core.trial import TrialRecord
 from tuner.errors import SpecError, StoreError, StudyLocked, TrialError
+from tuner.executors import Standby
 from tuner.judging.choosing import choose, smallest
 from tuner.judging.compressed import NonInferiority
 from tuner.judging.confirmation import Confirmation, LockedRead, TestedBaseline, contenders
@@ -99,8 +100,8 @@ def confirm(
             return found
         if summary.is_driven:
             raise StudyLocked(f"study '{name}' is running; wait until it has ended, or stop it")
-        again = _ConfirmationRun(database, url, summary, done + 1, data, trainer, provenance)
-        with watched(observer, progress) as watching:
+        with watched(observer, progress) as watching, Standby() as standby:
+            again = _ConfirmationRun(database, url, summary, done + 1, data, trainer, provenance, standby)
             return again.run(top, repeats, watching, _command(name, top, repeats, reopen))
 
 
@@ -129,6 +130,7 @@ class _ConfirmationRun:
     data: Any
     trainer: Callable[..., Any] | None
     provenance: Provenance
+    standby: Standby
 
     def run(
         self, top: int | None, repeats: int | None, observer: Observer | None, command: str
@@ -147,6 +149,7 @@ class _ConfirmationRun:
             data=self.data,
             trainer=self.trainer,
             check=self.provenance.fingerprint_check,
+            standby=self.standby,
         )
         self.provenance.require_inputs(again.planned.data)
         if again.planned.data is not None and again.planned.data.fingerprint is not None:

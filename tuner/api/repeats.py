@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from tuner.api.planning import PreparedStudy, prepare
 from tuner.api.session import Session
-from tuner.api.specify import PreparedStudy, prepare
 from tuner.api.stored import free_name
 from tuner.artifacts import Artifacts, root_of
 from tuner.core.budget import StudyState
@@ -25,6 +25,7 @@ from tuner.core.seeds import derive
 from tuner.core.spec import StudySpec
 from tuner.core.trial import Origin, TrialRecord, TrialState
 from tuner.errors import TrialError
+from tuner.executors import Standby
 from tuner.judging.choosing import Candidate, worth_repeating
 from tuner.search import FixedSearcher
 from tuner.store import CONFIRMS, Database, StudySummary
@@ -92,6 +93,7 @@ class Repeats:
         data: Any,
         trainer: Callable[..., Any] | None,
         check: FingerprintCheck | None = None,
+        standby: Standby | None = None,
     ) -> Repeats:
         """Choose the trials, or take the choice of an earlier session.
 
@@ -106,6 +108,7 @@ class Repeats:
             data: as `prepare` takes it.
             trainer: likewise.
             check: likewise.
+            standby: likewise.
 
         Raises:
             TrialError: no trial has a valid value.
@@ -129,7 +132,7 @@ class Repeats:
         own = _spec_of(spec, name, number, len(numbers) * count)
         # On rows drawn anew a teacher would have trained on those that judge.
         is_free = spec.trainer.teacher is None
-        planned = prepare(own, data, trainer, own.name, resampling=is_free, check=check)
+        planned = prepare(own, data, trainer, own.name, resampling=is_free, check=check, standby=standby)
         planned = replace(planned, shared_split=len(numbers))
         redrawn = _is_redrawn(planned.data)
         return cls(

@@ -14,10 +14,11 @@ from tuner.api.baseline_run import BaselineRun, complete
 from tuner.api.command import command_line, options
 from tuner.api.history import beginning, from_values, is_optunas, needs_trainer, to_try
 from tuner.api.notifying import notified
+from tuner.api.planning import plan, prepare
 from tuner.api.provenance import Provenance
 from tuner.api.revision import SpecSource, is_used_up, raised, revised
 from tuner.api.session import Session
-from tuner.api.specify import compose, in_memory, name_of, passed, plan, prepare
+from tuner.api.specify import compose, in_memory, name_of, passed
 from tuner.api.stored import is_imported, make_room, to_go_on_with
 from tuner.api.watching import Progress, watched
 from tuner.content import storage_url
@@ -28,6 +29,7 @@ from tuner.core.ports import Observer
 from tuner.core.spec import IMPORTED, StudySpec
 from tuner.core.trial import TrialRecord
 from tuner.errors import SpecError, StoreError, StudyLocked, TrialError, TunerError
+from tuner.executors import Standby
 from tuner.results import Study
 from tuner.store import Database, StudySummary
 
@@ -137,8 +139,8 @@ def start(
             data=passed(data), confirm=confirm, progress=progress,
             observer=observer, allow_changes=is_imported(stored.name, url) or None,
         )  # fmt: skip
-    with BaselineRun(ahead=not callable(trainer)) as baselines:
-        planned = plan(study, **given, check=FingerprintCheck())
+    with BaselineRun(ahead=not callable(trainer)) as baselines, Standby() as standby:
+        planned = plan(study, **given, check=FingerprintCheck(), standby=standby)
         spec = planned.spec
         if is_optunas(known):
             found = importing.whole_of(history, spec.objectives())
@@ -237,6 +239,7 @@ def resume(
         name = name_of(study, trainer)
     with (
         BaselineRun() as baselines,
+        Standby() as standby,
         watched(observer, progress) as watching,
         Database.open(url, models=models) as database,
     ):
@@ -259,7 +262,8 @@ def resume(
             complete(database, summary.name, summary.facts, spec, data)
             _end(ended, data, trainer, watching, confirm=confirm)
             return ended.refresh()
-        planned = prepare(spec, data, trainer, summary.name, check=provenance.fingerprint_check)
+        check = provenance.fingerprint_check
+        planned = prepare(spec, data, trainer, summary.name, check=check, standby=standby)
         provenance.require_inputs(planned.data)
         session = Session.of(planned, url, in_process=trainer is not None, stored=summary.facts)
         session = replace(session, told=provenance.notes(planned.data))

@@ -18,9 +18,9 @@ import numpy as np
 from tuner import callbacks, executors
 from tuner.api import tracking
 from tuner.api.cores import cores, memory
+from tuner.api.planning import PreparedStudy
 from tuner.api.probe import WorkerLayout, compile_kernels, fastest
 from tuner.api.provenance import inputs_of
-from tuner.api.specify import PreparedStudy
 from tuner.api.world import world_size
 from tuner.artifacts import Artifacts
 from tuner.core import garbage, words
@@ -258,9 +258,14 @@ class Session:
         shares = assign_devices(self.devices, _devices_each(trainer, at.world_size), at.workers, at.threads)
         resources = [replace(each, world_size=at.world_size) for each in shares]
         setup = executors.Setup(
-            planned.make, job, artifacts, tuple(resources), trainer.restarts, bool(trainer.reproducible)
-        )
-        return executors.kind(self.kind).start(setup)
+            planned.make, job, artifacts, tuple(resources), trainer.restarts, bool(trainer.reproducible),
+            planned.standby,
+        )  # fmt: skip
+        try:
+            return executors.kind(self.kind).start(setup)
+        finally:
+            if planned.standby is not None:
+                planned.standby.dismiss()
 
 
 @dataclass(frozen=True)

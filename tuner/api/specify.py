@@ -1,26 +1,21 @@
-"""From a name, a file, a table or a function to a checked StudySpec.
+"""From a name, a file, a table or a function to a checked StudySpec; neither data nor trainer are looked at.
 
-Trains nothing and opens no database.
+`planning` goes on from there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tuner import content, registry, search, trainers
+from tuner import content, registry
 from tuner.api.inference import complete
-from tuner.core import words
 from tuner.core.data_spec import MEMORY
-from tuner.core.dataset import Dataset, FingerprintCheck
-from tuner.core.job import Job, Resources
 from tuner.core.space.section import parse_space
 from tuner.core.spec import StudySpec
-from tuner.core.training import Trainer
 from tuner.errors import SpecError, TunerError
 
 NAMED = {
@@ -33,56 +28,6 @@ NAMED = {
     "tracking.use": ("tuner.trackers",),
 }
 """The keys that name what is registered: the group of each, and what else is valid there."""
-
-
-@dataclass(frozen=True)
-class PreparedStudy:
-    """A checked study and the objects it needs, before anything is stored.
-
-    Attributes:
-        make: builds the trainer; can be sent to other processes.
-        shared_split: see `core.job.Job`.
-    """
-
-    spec: StudySpec
-    data: Dataset | None
-    make: Callable[[], Trainer]
-    shared_split: int = 0
-
-    def job(self, rows: int, resources: Resources) -> Job:
-        """What a worker's trainer is given."""
-        # The fingerprint is the store's affair.
-        data = self.data and replace(self.data, fingerprint=None)
-        return Job(self.spec, data, rows, resources, self.shared_split)
-
-    def unfused(self, device: str) -> str | None:
-        """Why the study's trials train one at a time on a device; None when they can be fused."""
-        return trainers.why_unfused(self.make(), self.spec, self.data, device)
-
-
-def plan(
-    study: str | Path | Mapping[str, Any] | StudySpec | None = None,
-    *,
-    check: FingerprintCheck | None = None,
-    resampling: bool = False,
-    **given: Any,
-) -> PreparedStudy:
-    """Check everything that can be checked before training.
-
-    Args: `study` and what is `given` as `compose` takes them, `check` and `resampling` as `prepare` does.
-
-    Raises:
-        SpecError: with every fault of the study.
-        DataError: the data cannot be used.
-        PluginError: a reference leads nowhere.
-    """
-    read: list[Any] = []
-    spec, where = compose(study, read=read, **given)
-    if odd := words.control_character(spec.name):
-        raise SpecError(f"{where}: name: {spec.name!r} holds the control character {odd!r}; take it out")
-    data, trainer = passed(given.get("data")), given.get("trainer")
-    function = trainer if callable(trainer) else None
-    return prepare(spec, data, function, where, check=check, resampling=resampling, read=read)
 
 
 def compose(
@@ -160,12 +105,6 @@ def compose(
     return spec, where
 
 
-def embeds(spec: StudySpec) -> bool:
-    """Whether trials may learn embeddings of categories, where the data has columns with many."""
-    size = {**spec.space.fixed, **spec.space.parameters}.get("embedding_size")
-    return bool(size) and spec.trainer.use == "torch" and spec.trainer.model in (None, "mlp")
-
-
 def name_of(study: str | Path | Mapping[str, Any] | StudySpec, trainer: Any = None) -> str:
     """The name of a study that is given; see `compose`.
 
@@ -173,35 +112,6 @@ def name_of(study: str | Path | Mapping[str, Any] | StudySpec, trainer: Any = No
         SpecError: there is no such study.
     """
     return str(_table(study, trainer)[0].get("name", StudySpec.model_fields["name"].default))
-
-
-def prepare(
-    spec: StudySpec,
-    data: Any = None,
-    trainer: Callable[..., Any] | None = None,
-    where: str = "study",
-    *,
-    resampling: bool = False,
-    check: FingerprintCheck | None = None,
-    read: list[Any] | None = None,
-) -> PreparedStudy:
-    """Load the data, find the trainer, and let it check the spec against the data.
-
-    Args:
-        spec: the study.
-        data: as `in_memory` returns it, where `[data] source` is ``"memory"``.
-        trainer: the function itself, where `[trainer] use` only names it.
-        where: what faults are prefixed with.
-        resampling: whether other splits of the data are wanted though the spec can do without them.
-        check: the stored fingerprint to compare the data with; None takes no fingerprint.
-        read: what `compose` has read of the data; is taken.
-    """
-    dataset = _dataset(spec, data, resampling, check, read)
-    make = partial(trainers.resolve, spec.trainer.use if trainer is None else trainer)
-    faults = [*trainers.validate(make(), spec, dataset), *search.faults(spec)]
-    if faults:
-        raise SpecError([f"{where}: {fault}" for fault in faults])
-    return PreparedStudy(spec, dataset, make)
 
 
 def _table(study: Any, trainer: Any) -> tuple[dict[str, Any], str, Path]:
@@ -357,19 +267,3 @@ def in_memory(given: Any, target: str | Sequence[str] | None) -> Any:
 
     first = target if isinstance(target, str) or target is None else target[0]
     return data.opened(given, first)
-
-
-def _dataset(
-    spec: StudySpec, given: Any, resampling: bool, check: FingerprintCheck | None, read: list[Any] | None
-) -> Dataset | None:
-    if spec.data is None:
-        return None
-    from tuner import data
-
-    if given is None and spec.data.source == MEMORY:
-        raise SpecError(
-            f"data: '{spec.name}' learns from data that was passed from Python, which is not stored; "
-            f"pass the same data again: tuner.resume('{spec.name}', data=...)"
-        )
-    found = data.load(spec.data, Path.cwd(), given, resampling=resampling, check=check, read=read)
-    return replace(found, notes=(*found.notes, *data.code_notes(found))) if embeds(spec) else found

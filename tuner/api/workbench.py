@@ -14,8 +14,9 @@ from tuner.api.card import card
 from tuner.api.deploying import FORMATS, deploy, require_format
 from tuner.api.ensembles import copy_members, gained
 from tuner.api.inference import inferred
+from tuner.api.planning import embeds, plan
 from tuner.api.provenance import require_unchanged
-from tuner.api.specify import embeds, in_memory, plan
+from tuner.api.specify import in_memory
 from tuner.artifacts import fill_folder
 from tuner.content import storage_url
 from tuner.core.dataset import Dataset

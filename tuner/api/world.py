@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import redirect_stdout, suppress
 from typing import NoReturn
 
+from tuner.api.planning import PreparedStudy
 from tuner.api.probe import WORTH, first_trials
-from tuner.api.specify import PreparedStudy
 from tuner.core.job import Resources
 from tuner.core.trial import Reading
 from tuner.core.words import count

@@ -21,6 +21,7 @@ from tuner.executors import ray_cluster
 from tuner.executors.inline import Inline
 from tuner.executors.processes import Processes
 from tuner.executors.ray_pool import RayPool
+from tuner.executors.standby import Standby
 
 GROUP = "tuner.executors"
 """The entry points that executors are registered under."""
@@ -40,6 +41,7 @@ class Setup:
         resources: of each worker; there are as many workers. One with the job's, where none are given.
         restarts: how often a trial goes on after its worker died.
         ordered: whether events come in the order of workers, so that the study repeats itself.
+        standby: workers of this machine that have imported the trainer already.
     """
 
     make: Callable[[], Trainer]
@@ -48,6 +50,7 @@ class Setup:
     resources: tuple[Resources, ...] = ()
     restarts: int = 2
     ordered: bool = True
+    standby: Standby | None = None
 
     def __post_init__(self) -> None:
         if not self.resources:
@@ -96,7 +99,7 @@ class ProcessesKind:
     def start(self, setup: Setup) -> Executor:
         """Start the processes."""
         given = setup.make, setup.job, setup.artifacts, setup.resources, setup.restarts
-        return Processes(*given, ordered=setup.ordered)
+        return Processes(*given, ordered=setup.ordered, standby=setup.standby)
 
 
 class RayKind:

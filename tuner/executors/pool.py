@@ -16,14 +16,12 @@ from dataclasses import dataclass, field, replace
 from heapq import heapify, heappop, heappush
 from typing import Any
 
-import cloudpickle
-
 from tuner.artifacts import Artifacts, log_tail
 from tuner.core.events import Event, Failed, Interrupted, Paused, Reported, Restarted, Stopped
 from tuner.core.job import Job
 from tuner.core.ports import Placement
 from tuner.core.trial import Stop
-from tuner.errors import PluginError, shortened
+from tuner.errors import PluginError
 from tuner.executors.checkpoints import Checkpoints
 from tuner.executors.limits import Limits, Watched
 from tuner.executors.links import Link
@@ -303,7 +301,7 @@ class WorkerPool:
     def _take(self, worker: PooledWorker, answer: Answer) -> None:
         worker.idle = True
         if isinstance(answer, Broken):
-            raise self._error(answer)
+            raise answer.exception()
         if isinstance(answer, Ready):
             self._failed_starts = 0
             worker.capacity = answer.capacity
@@ -340,14 +338,6 @@ class WorkerPool:
         """The end of what a worker's trial has printed, where it has a single one."""
         numbers = list(worker.trials)
         return log_tail(self._artifacts, numbers[0]) if worker.capacity == len(numbers) == 1 else ""
-
-    def _error(self, answer: Broken) -> Exception:
-        error = None if answer.error is None else cloudpickle.loads(answer.error)
-        if not isinstance(error, Exception):
-            last = shortened(answer.text.strip().splitlines()[-1])
-            return PluginError(f"a worker cannot be started: {last}")
-        error.add_note(f"In a worker:\n{answer.text}")
-        return error
 
     def _replace(self, worker: PooledWorker) -> None:
         """Put another worker in a dead one's place, and its trials in front of all others.

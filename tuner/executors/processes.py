@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import wait
 from typing import cast
@@ -16,6 +15,7 @@ from tuner.core.training import Trainer
 from tuner.errors import PluginError, described
 from tuner.executors.links import Link
 from tuner.executors.pool import WorkerPool
+from tuner.executors.standby import Standby
 from tuner.executors.worker_process import WorkerProcess
 
 
@@ -32,6 +32,7 @@ class Processes(WorkerPool):
         *,
         ordered: bool = False,
         ahead_s: float = 0.0,
+        standby: Standby | None = None,
     ) -> None:
         """Start the workers; `free` and `poll` see each of them as soon as it is ready.
 
@@ -44,27 +45,29 @@ class Processes(WorkerPool):
             ordered: let `poll` wait until every worker has answered and say it in the order of
                 workers, so that what the study decides does not depend on which one was faster.
             ahead_s: for how long a worker may train on before it answers; see `AheadWorker`.
+            standby: workers that are started already.
 
         Raises:
             PluginError: the trainer cannot be pickled.
         """
         payload = pickled(make, job, resources, artifacts)
-        # Without a name, so that nothing is left behind however this process ends.
-        self._payload = tempfile.TemporaryFile()  # noqa: SIM115
-        self._payload.write(payload)
-        self._payload.flush()
-        self._environments = [environment(each.threads) for each in resources]
+        self._standby = standby or Standby()
+        self._standby.payload.write(payload)
+        self._standby.payload.flush()
+        self._resources = resources
         super().__init__(len(resources), job, artifacts, restarts, ordered=ordered, ahead_s=ahead_s)
 
     def _launch(self, index: int) -> WorkerProcess:
-        return WorkerProcess.start(index, self._payload, self._environments[index])
+        threads = self._resources[index].threads
+        waiting = self._standby.take(index, threads)
+        return waiting or WorkerProcess.start(index, self._standby.payload, environment(threads))
 
     def _answered(self, links: Sequence[Link], timeout_s: float) -> Sequence[Link]:
         workers = {each.connection: each for each in cast("Sequence[WorkerProcess]", links)}
         return [workers[connection] for connection in wait(list(workers), timeout_s)]  # type: ignore[index]
 
     def _release(self) -> None:
-        self._payload.close()
+        self._standby.payload.close()
 
 
 def pickled(

@@ -19,6 +19,7 @@ from tuner.artifacts import mirror
 from tuner.child_process import end_with_parent
 from tuner.core.events import Event
 from tuner.core.training import Failure
+from tuner.errors import PluginError, shortened
 from tuner.executors.ahead import AheadWorker
 from tuner.executors.checkpoints import Checkpoints
 from tuner.trainers import open_batch
@@ -45,18 +46,27 @@ class Broken:
     error: bytes | None
     text: str
 
+    def exception(self) -> Exception:
+        """What is raised for it in the parent: the same, with a note of where, or a PluginError."""
+        error = None if self.error is None else cloudpickle.loads(self.error)
+        if not isinstance(error, Exception):
+            last = shortened(self.text.strip().splitlines()[-1])
+            return PluginError(f"a worker cannot be started: {last}")
+        error.add_note(f"In a worker:\n{self.text}")
+        return error
+
 
 Answer = Ready | Broken | list[list[Event]]
 """What a worker process sends; the events of a tick, and of further ones, answer Orders."""
 
 
-def serve(connection: int, payload: int, index: int, folder: str | None = None) -> None:
+def serve(connection: int, payload: int, index: int | None, folder: str | None = None) -> None:
     """Be a worker process: answer each message of orders with the events of its ticks; None is the last.
 
     Args:
         connection: file descriptor of the connection to the parent; its end is ours.
         payload: file descriptor of the pickled (make, job, resources of each worker, artifacts).
-        index: which worker this is.
+        index: which worker this is; None: a `Standby` asks questions first, and says it then.
         folder: where the study's files lie here, if not where the payload says.
     """
     orders = Connection(connection)
@@ -70,6 +80,8 @@ def serve(connection: int, payload: int, index: int, folder: str | None = None) 
 
     end_with_parent(connection, retire)
     try:
+        if index is None:
+            index = _answer(orders)
         with mmap.mmap(payload, 0, access=mmap.ACCESS_READ) as memory:
             make, job, resources, artifacts = cloudpickle.loads(memory)
         if folder is not None:
@@ -91,6 +103,14 @@ def serve(connection: int, payload: int, index: int, folder: str | None = None) 
         with contextlib.suppress(ConnectionError):
             orders.send(Broken(_pickled(error), Failure.of(error).traceback))
         raise
+
+
+def _answer(orders: Connection) -> int:
+    """Load what is sent first, and answer questions about it until it is said which worker this is."""
+    loaded = cloudpickle.loads(orders.recv())()
+    while not isinstance(asked := orders.recv(), int):
+        orders.send(cloudpickle.loads(asked)(loaded))
+    return asked
 
 
 def _pickled(error: BaseException) -> bytes | None:

@@ -32,7 +32,7 @@ class WorkerProcess:
     connection: Connection
     log: IO[bytes]
 
-    def send(self, orders: Orders | None) -> None:
+    def send(self, orders: Orders | bytes | int | None) -> None:
         """Give it orders; if it died while it was idle, the end of its connection says so in a moment."""
         with suppress(OSError):
             self.connection.send(orders)
@@ -72,7 +72,7 @@ class WorkerProcess:
 
     @classmethod
     def start(
-        cls, index: int, payload: IO[bytes], environment: Mapping[str, str], folder: str | None = None
+        cls, index: int | None, payload: IO[bytes], environment: Mapping[str, str], folder: str | None = None
     ) -> WorkerProcess:
         """Start a process that serves what `payload` holds, see `serving.serve`."""
         log = tempfile.TemporaryFile("ab+", buffering=0)  # noqa: SIM115

@@ -3,6 +3,7 @@
 from tuner.trainers.averaged import ensemble, load_model
 from tuner.trainers.members import epoch_cost, open_batch, validate, why_unfused
 from tuner.trainers.model import Model, load_members
+from tuner.trainers.outline import outline
 from tuner.trainers.resolve import resolve
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "load_members",
     "load_model",
     "open_batch",
+    "outline",
     "resolve",
     "validate",
     "why_unfused",

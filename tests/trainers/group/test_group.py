@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 
 import tuner
 from tests import processes
-from tuner.api.specify import plan
+from tuner.api.planning import plan
 from tuner.api.world import world_size
 from tuner.core.job import Resources
 from tuner.core.training import Failure, Outcome, Snapshot, TrialBatch
