@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import create_engine, inspect
@@ -29,7 +30,8 @@ def test_a_new_study_is_listed_with_all_that_is_known(
     database: Database, store: StudyStore, spec: StudySpec
 ) -> None:
     [summary] = database.studies()
-    assert summary == database.study("nets")
+    # Meanwhile the driver may have told what the machine does.
+    assert replace(summary, machine=None) == replace(database.study("nets"), machine=None)
     assert (summary.name, summary.description, summary.state) == ("nets", "a line", StudyState.RUNNING)
     assert StudySpec.parse(summary.spec) == spec
     assert (summary.digest, summary.metric, summary.minimize) == (spec.digest, "val_loss", True)
