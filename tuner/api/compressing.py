@@ -108,7 +108,10 @@ def compression(
     is_pruned = model in SHIPPED and "pruned" in SHIPPED[model].settings
     space = parse_space(content.read(content.find("space", "compression")), "compression")
     left_out: tuple[str, ...] = PRUNED[1:] if recipe.depth < 2 else ()  # one layer has one share
-    left_out = left_out if is_pruned else (*PRUNED, "from_scratch")
+    if model not in SHIPPED:  # nobody knows which layer is the first, or how first weights are drawn
+        left_out = (*PRUNED[1:], "from_scratch")
+    elif not is_pruned:
+        left_out = (*PRUNED, "from_scratch")
     space = {key: each for key, each in space.items() if key not in left_out}
     # What was compressed before is compressed from what is left of it: a network of its own where it can be.
     is_even = recipe.prunes_weights or recipe.pruned == recipe.first_share

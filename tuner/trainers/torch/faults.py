@@ -5,7 +5,8 @@ A sentence each, ``key: what; what to do``; nothing is raised and nothing is bui
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -97,7 +98,7 @@ def _space_faults(spec: StudySpec, model: str) -> Iterator[str]:
                 # A network of one's own may take any parameter.
                 if shipped:
                     yield f"{place}.{name}: {model} has no such parameter; {near(name, NAMES)}"
-            elif shipped or name not in NETWORK:
+            elif shipped or name not in NETWORK or (spec.trainer.teacher and name in TAUGHT):
                 faults = range_faults(name, value) or (_own_faults(model, name, value) if shipped else ())
                 yield from (f"{place}.{name}: {fault}" for fault in faults)
 
@@ -126,7 +127,7 @@ def _own_faults(model: str, name: str, value: Parameter | Value) -> Iterator[str
 
 
 def _taught_faults(spec: StudySpec, data: Dataset, model: str) -> Iterator[str]:
-    settings = {**spec.space.fixed, **spec.space.parameters}
+    settings = {**spec.space.parameters, **spec.space.fixed}
     if INT8 in ends(settings.get("quantization", "none")) and not all(map(find_spec, ONNX)):
         yield "space.quantization: int8 needs onnxruntime; pip install 'tuner[onnx]'"
     if spec.trainer.teacher is None:
@@ -151,11 +152,34 @@ def _taught_faults(spec: StudySpec, data: Dataset, model: str) -> Iterator[str]:
         # Where categories are embedded, the inputs are others than the data's.
         if its != mine and not (name == "inputs" and table["context"].get("categories")):
             yield f"trainer.teacher: its {name} are {its}, this study's are {mine}; give a model of this data"
+    leaves_out = model not in SHIPPED and _leaves_out_units(settings)
+    if leaves_out and (fault := _fault_of_units(teacher)) is not None:
+        yield f"space.pruned: {fault}"
     if spec.data is not None and (spec.data.folds or spec.data.reshuffle):
         yield (
             "trainer.teacher: it has trained on rows that other folds are judged by; leave out [data] folds "
             "and reshuffle"
         )
+
+
+def _leaves_out_units(settings: Mapping[str, Parameter | Value]) -> bool:
+    return any(ends(settings.get("pruned", 0))) and "units" in ends(settings.get("pruning", "units"))
+
+
+def _fault_of_units(teacher: Teacher) -> str | None:
+    """Why no units of a network of one's own can be left out; None where they can."""
+    import torch
+
+    from tuner.trainers.torch.unit_pruning import prune
+
+    context = teacher.members[0].description["context"]
+    kind = torch.int32 if context.get("vocabulary") else torch.float32
+    network = copy.deepcopy(teacher.members[0].module.network)
+    try:
+        prune(network, torch.ones((2, *context["input_shape"]), dtype=kind), 0.5)
+    except TunerError as error:
+        return first_line(error)
+    return None
 
 
 def _mixing_faults(spec: StudySpec, data: Dataset) -> Iterator[str]:

@@ -74,10 +74,15 @@ class Int8Network(nn.Module):
 
 
 def _apart(graph: bytes) -> tuple[bytes, dict[str, NDArray[Any]], bool]:
-    """A graph with zeros for weights, these by their names, and whether none is packed and stays in it."""
+    """A graph with zeros for weights, these by their names, and whether it holds none any more.
+
+    Weights of what is packed stay in it, and all of a graph that PyTorch's exporter wrote.
+    """
     import onnx
 
     model = onnx.load_from_string(graph)
+    if model.producer_name != WRITER:  # its weights are given other names where they are turned
+        return graph, {}, False
     packed = {name for node in model.graph.node if node.op_type in _PACKED for name in node.input}
     weights = {}
     for each in model.graph.initializer:

@@ -34,6 +34,7 @@ from tuner.trainers.torch.array_losses import TensorLoss
 from tuner.trainers.torch.context import MLP, NetworkContext, context_of, model_of
 from tuner.trainers.torch.mlp import PlainMlp
 from tuner.trainers.torch.recipe import Recipe
+from tuner.trainers.torch.shipped import SHIPPED
 from tuner.trainers.weights import copied
 from tuner.trainers.weights import read as load_weights
 from tuner.trainers.weights import write as save_weights
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 """The version of what `write` writes."""
+
+PRUNED = "pruned"
+"""The key by which a description says that a network of one's own may have lost units after it was built."""
 
 UNKNOWN = -math.log(np.finfo(np.float32).eps)
 """The loss of a row whose class was not met in training; see `Model.losses`."""
@@ -192,6 +196,7 @@ def write(
         "target": data.units.to_table(),
         "encoding": dict(data.encoding),
         **({"labels": dict(data.labels)} if data.labels else {}),
+        **({PRUNED: True} if spec.trainer.teacher and model_of(spec, data) not in SHIPPED else {}),
     }
     write_description(folder, description)
     deciding = Threshold.of(spec, data.task)

@@ -7,15 +7,11 @@ Needs `tuner[onnx]`; imported where a graph is asked for.
 
 from __future__ import annotations
 
-import io
-import logging
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -23,6 +19,7 @@ from tuner.errors import PluginError, TrialError, described
 from tuner.trainers.torch import onnx_steps
 from tuner.trainers.torch.embedding import CategoryEmbedding
 from tuner.trainers.torch.networks.convolution import Residual
+from tuner.trainers.torch.onnx_traced import traced
 
 INPUT, OUTPUT = "rows", "outputs"
 """The names of the graph's input and output; their first dimension is free."""
@@ -85,7 +82,7 @@ def graph_of(network: nn.Module, x: Tensor) -> bytes:
         if type(network) is nn.Sequential and _is_written(network):
             return graph.written(graph.through(network, INPUT), x)
         last = onnx_steps.write(graph, network, INPUT)
-        return _traced(network, x) if last is None else graph.written(last, x)
+        return traced(network, x, (INPUT, OUTPUT)) if last is None else graph.written(last, x)
     except Exception as error:
         raise TrialError(f"the network cannot be written as an ONNX graph: {described(error)}") from error
     finally:
@@ -256,21 +253,3 @@ def _folded(layer: nn.Linear | nn.Conv2d, norm: nn.BatchNorm1d | nn.BatchNorm2d)
     if isinstance(layer, nn.Conv2d):
         return fuse_conv_bn_eval(layer.eval(), norm.eval())
     return fuse_linear_bn_eval(layer.eval(), norm.eval())
-
-
-def _traced(network: nn.Module, x: Tensor) -> bytes:
-    level = logging.getLogger("torch.onnx").level
-    logging.getLogger("torch.onnx").setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
-            free = ({0: torch.export.Dim("n", min=1, max=2**20)},)
-            program: Any = torch.onnx.export(
-                network, (x,), input_names=[INPUT], output_names=[OUTPUT], dynamo=True, dynamic_shapes=free,
-                verbose=False,
-            )  # fmt: skip
-            file = io.BytesIO()
-            program.save(file)
-    finally:
-        logging.getLogger("torch.onnx").setLevel(level)
-    return file.getvalue()

@@ -162,7 +162,8 @@ class Recipe:
             the categories that are embedded.
         class_weight: what the classes count in the training loss; None: what the study says.
         pruned: share of the units of each hidden layer that are left out, channels of convolutions and states
-            of recurrent layers too. Those with the smallest norms go, see `pruning`.
+            of recurrent layers too. Those with the smallest norms go, see `pruning`, and `unit_pruning` of a
+            network of one's own.
         pruned_first: the same of the first hidden or recurrent layer, convolution or block, or of weights
             of the first matrix, which may be a table of embeddings; None: as of all.
         pruning: what `pruned` leaves out: "units", or "weights", the smallest of each matrix, which become 0.
@@ -269,6 +270,11 @@ class Recipe:
     def dense_width(self) -> int:
         """What it leaves of `dense_units`."""
         return self._left(self.pruned, self.dense_units)
+
+    @property
+    def prunes_units(self) -> bool:
+        """Whether units are left out of other layers than the first alone."""
+        return self.pruning == "units" and bool(self.pruned)
 
     @property
     def prunes_weights(self) -> bool:

@@ -15,6 +15,7 @@ from tuner.trainers.global_rng import GlobalRng
 from tuner.trainers.torch.context import NetworkContext
 from tuner.trainers.torch.input_parts import joined, layers_of
 from tuner.trainers.torch.networks import build
+from tuner.trainers.torch.unit_pruning import fit
 from tuner.trainers.weights import FILE
 
 
@@ -100,7 +101,10 @@ def read(folder: Path, description: Mapping[str, Any], context: NetworkContext) 
     ]
     with GlobalRng(0):  # building draws initial weights that are not used
         network = build(description["network"], context.params, context, folder)
-    network.load_state_dict({n.removeprefix("network."): tensor for n, tensor in tensors.items()})
+    weights = {n.removeprefix("network."): tensor for n, tensor in tensors.items()}
+    if description.get("pruned"):
+        fit(network, {name: tensor.shape for name, tensor in weights.items()})
+    network.load_state_dict(weights)
     return ScaledNetwork(network, **own, masked=context.masked, parts=parts).eval()
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tuner.core.spec import StudySpec
 from tuner.errors import TrialError
 from tuner.trainers.model import load_members
-from tuner.trainers.torch.model import TorchModel
+from tuner.trainers.torch.model import PRUNED, TorchModel
 from tuner.trainers.torch.pruning import pruned
 from tuner.trainers.torch.recipe import Recipe
 from tuner.trainers.weights import read
@@ -42,6 +42,11 @@ class Teacher:
         self.members: Sequence[TorchModel] = [each for each in members if isinstance(each, TorchModel)]
         if len(self.members) < len(members):
             raise TrialError(f"{folder}: is no model of the torch trainer, whose networks alone can teach")
+
+    @property
+    def has_lost_units(self) -> bool:
+        """Whether the first member's network, one of somebody's own, may have fewer units than at first."""
+        return bool(self.members[0].description.get(PRUNED))
 
     @cached_property
     def weights(self) -> dict[str, NDArray[Any]]:
