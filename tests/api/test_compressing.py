@@ -155,6 +155,16 @@ def test_first_of_several_layers_has_a_share_of_its_own(tmp_path: Path, data: An
     assert any(one != other for one, other in shares)
 
 
+def test_what_is_tried_first_is_what_the_space_has(place: str, data: Any) -> None:
+    """Before, what was fixed to another value, or narrowed, was refused."""
+    own: dict[str, Any] = {"data": data, "trials": 6, "confirm": False, "storage": place, "progress": False}
+    fixed = {"space.fixed.quantization": "none", "space.pruned.high": 0.6}
+    study = tuner.compress("made", to="narrowed", settings=fixed, **own)
+    given = [record.params["pruned"] for record in study.records if record.origin is Origin.GIVEN]
+    assert given == [0.5]
+    assert {record.params["quantization"] for record in study.records} == {"none"}
+
+
 @pytest.mark.parametrize(
     ("name", "given", "error", "says"),
     [
@@ -178,22 +188,62 @@ def test_what_makes_no_sense_is_refused_in_words(
         tuner.compress(name, data=data, storage=place, progress=False, **given)
 
 
-def test_network_of_ones_own_is_found_where_the_study_has_it_and_not_pruned(
+OWN = """
+from torch import nn
+def build(params, context):
+    width = int(params["width"])
+    return nn.Sequential(
+        nn.Linear(context.input_shape[0], width), nn.CELU(), nn.Linear(width, width), nn.CELU(),
+        nn.Linear(width, context.outputs),
+    )
+def line(params, context):
+    return nn.Linear(context.input_shape[0], context.outputs)
+"""
+
+
+def test_network_of_ones_own_loses_units_goes_on_and_predicts_what_was_stored(
     tmp_path: Path, data: Any
 ) -> None:
     url, file = f"sqlite:///{tmp_path / 'tuner.db'}", tmp_path / "net.py"
-    file.write_text(
-        "from torch import nn\n"
-        "def build(params, context):\n"
-        "    return nn.Linear(context.input_shape[0], context.outputs)\n"
-    )
-    own = {"trainer.model": f"{file}:build", "space.fixed": {}}
-    made = {**SPEC, "budget": {"trials": 1}}
-    study = tuner.start(made, data=data, settings=own, storage=url, progress=False)
-    spec = compression(study, "small", {}, {})
-    assert spec.trainer.model == study.spec.trainer.model
-    assert {"quantization", "distil_weight"} <= spec.space.parameters.keys()
-    assert "pruned" not in spec.space.parameters
+    file.write_text(OWN)
+    own: dict[str, Any] = {"data": data, "storage": url, "progress": False}
+    tuner.start(SPEC, settings={"trainer.model": f"{file}:build", "budget.trials": 1}, **own)
+    few: dict[str, Any] = {"settings": {"objective.also": {"size_bytes": "minimize"}}, "confirm": False}
+    whole = tuner.compress("made", to="whole", trials=9, **few, **own)
+    tuner.compress("made", to="cut", trials=5, **few, **own)
+    cut = tuner.resume("cut", trials=9, **own)
+    assert [(r.params, r.value) for r in cut.records] == [(r.params, r.value) for r in whole.records]
+    assert whole.spec.trainer.model == f"{file}:build"
+    assert {"pruned", "quantization", "distil_weight"} <= whole.spec.space.parameters.keys()
+    assert whole.spec.space.parameters.keys().isdisjoint({"pruned_first", "from_scratch"})
+    half = next(r for r in whole.records if r.params["pruned"] == 0.5)
+    assert half.best is not None
+    assert half.best.get("size_bytes") == 4 * ((4 + 1) * 8 + (8 + 1) * 8 + (8 + 1) * 3)
+    tuner.export("whole", tmp_path / "out", trial=half.number, kind="onnx", data=data, storage=url)
+    judged = tuner.check(whole.spec, data=data).data
+    assert judged is not None
+    found = standalone.ExportedModel(tmp_path / "out").predict(judged.validation.x)
+    share = np.mean(found == np.array(judged.classes)[judged.validation.y])
+    assert share == pytest.approx(half.best.val_score)
+    again = tuner.compress("whole", to="again", trials=4, **few, **own)
+    assert again.summary.counts["failed"] == 0
+
+
+def test_network_of_ones_own_that_loses_no_units_is_refused_until_it_need_not(
+    tmp_path: Path, data: Any
+) -> None:
+    url, file = f"sqlite:///{tmp_path / 'tuner.db'}", tmp_path / "net.py"
+    file.write_text(OWN)
+    own: dict[str, Any] = {"data": data, "storage": url, "progress": False}
+    tuner.start(SPEC, settings={"trainer.model": f"{file}:line", "budget.trials": 1}, **own)
+    with pytest.raises(
+        SpecError, match=r"space\.pruned: torch-pruning cannot leave out units of this network"
+    ):
+        tuner.compress("made", **own)
+    for kept in ({"space.fixed.pruned": 0}, {"space.fixed.pruning": "weights"}):
+        few: dict[str, Any] = {"objective.also": {"nonzero": "minimize"}, **kept}
+        to = "-".join(map(str, kept.values()))
+        assert tuner.compress("made", to=to, trials=3, settings=few, confirm=False, **own).records[2].best
 
 
 def test_data_in_memory_is_asked_for(place: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from tuner import content
 from tuner.api.command import options
 from tuner.api.run import start
+from tuner.api.specify import compose
 from tuner.api.watching import Progress
 from tuner.api.workbench import load
 from tuner.core.ports import Observer
@@ -92,8 +93,9 @@ def compress(
     if spec.data is not None and spec.data.source == "memory" and data is None:
         raise SpecError(f"'{name}' learns from data that was passed from Python; pass it again as data=")
     own = options(trials or (None if seconds else TRIALS), seconds, workers, device) | dict(settings or {})
+    first = _first(compose(spec, settings=own)[0])
     return start(
-        spec, data=data, settings=own, first=_first(spec), confirm=confirm, storage=storage, models=models,
+        spec, data=data, settings=own, first=first, confirm=confirm, storage=storage, models=models,
         progress=progress, observer=observer,
     )  # fmt: skip
 
@@ -231,12 +233,12 @@ def _costs(at_most: Mapping[str, float]) -> dict[str, float]:
 
 
 def _first(spec: StudySpec) -> list[dict[str, Any]]:
-    """Configurations that are tried right after the default."""
-    space = spec.space.parameters
+    """Configurations that are tried right after the default, as far as the space has them."""
+    space = spec.search_space()
     less = [
         {
             key: one.default + share * (1 - one.default)
-            for key, one in space.items()
+            for key, one in space.parameters.items()
             if key in PRUNED and isinstance(one, Float)
         }
         for share in (0.5, 0.75)
@@ -245,4 +247,9 @@ def _first(spec: StudySpec) -> list[dict[str, Any]]:
     if all(less):
         wanted += [{**each, "quantization": kind} for each in less for kind in ("none", "int8")]
         wanted.append({**less[1], "distil_weight": 0.5})
-    return wanted
+    found = []
+    for each in wanted:
+        free = {key: value for key, value in each.items() if key not in space.fixed}
+        if free and free not in found and not space.faults({**space.defaults(), **free}):
+            found.append(free)
+    return found

@@ -20,24 +20,20 @@ from tuner.errors import PluginError, SpecError, TrialError, TunerError, first_l
 from tuner.judging.compressed import Compressed, NonInferiority
 from tuner.trainers import load_members, load_model
 from tuner.trainers.model import Model, encoded
-from tuner.trainers.torch.costs import RUNTIMES
+from tuner.trainers.torch.costs import CALIBRATING, RUNTIMES, STATIC, spread
 from tuner.trainers.torch.recipe import Recipe
 
 if TYPE_CHECKING:
     from tuner.trainers.sklearn import SklearnModel
     from tuner.trainers.torch.model import TorchModel
 
-STATIC, SKOPS = "onnx-int8-static", "skops"
+SKOPS = "skops"
 
-FORMATS = ("safetensors", *RUNTIMES, STATIC, "torchscript", "torch-export", SKOPS)
+FORMATS = ("safetensors", *RUNTIMES, "torchscript", "torch-export", SKOPS)
 """What `tune export --format` takes; the first one is what the study keeps, and has no file of its own."""
 
 TOLERANCE = 1e-3
 """How far a probability, or a number in units of the target's spread, may be off after an export."""
-
-_ONNX = (*RUNTIMES, STATIC)
-
-_MOST_CALIBRATING = 256
 
 MOST_OFF = 0.05
 """In 8-bit integers: what share of predictions may differ, or by how much a number may be off on average."""
@@ -87,7 +83,7 @@ def deploy(source: Path, folder: Path, kind: str, rows: Callable[[bool], Any]) -
     if kind == SKOPS:
         _write_skops(members, model, folder)
         says = "`model.skops` and `predict.py`, which need numpy, scikit-learn and skops"
-    elif kind in _ONNX:
+    elif kind in RUNTIMES:
         small = _write_onnx(members, model, folder, kind, rows)
         says = f"`model.onnx`{small} and `predict.py`, which need numpy and onnxruntime alone"
     else:
@@ -156,7 +152,7 @@ def _write_onnx(
 
 def _some(rows: Any) -> Any:
     """Some of many training rows, evenly spread."""
-    places = np.linspace(0, len(rows) - 1, min(len(rows), _MOST_CALIBRATING)).astype(np.intp)
+    places = spread(len(rows), CALIBRATING)
     return rows.iloc[places] if hasattr(rows, "iloc") else rows[places]
 
 
@@ -227,7 +223,7 @@ def _compared(model: Model, first: Any, folder: Path, kind: str, rows: Any) -> s
     is_of_numbers, what = model.description["context"]["task"] == Task.REGRESSION, "a probability"
     with untold():
         expected = model.predict(rows)
-        if kind not in (*_ONNX, SKOPS):
+        if kind not in (*RUNTIMES, SKOPS):
             off, found = _torch_off(first, folder, kind, rows), expected
         else:
             try:
@@ -247,7 +243,7 @@ def _compared(model: Model, first: Any, folder: Path, kind: str, rows: Any) -> s
     differ = 0 if is_of_numbers else int((found != expected).reshape(len(found), -1).any(axis=1).sum())
     told = f"Run on {len(expected)} validation rows beside the study's model: the largest difference of "
     told += "a number, in standard deviations," if is_of_numbers else what
-    if kind in (RUNTIMES[1], STATIC):
+    if kind in RUNTIMES[1:]:
         share = float(off.mean()) if is_of_numbers else differ / len(expected)
         if share > MOST_OFF:
             what = "numbers are off by" if is_of_numbers else "the share of predictions that differ is"

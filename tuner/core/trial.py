@@ -160,7 +160,10 @@ LAYER_NORMS = ("grad_norm_first", "grad_norm_last")
 """Extras of a network's first and last planned epoch: the 2-norms of the gradient of the first and of the
 last weights, in the epoch's last step."""
 
-CLOCKED = frozenset({"seconds", "latency_ms", "latency_ms_se", "latency_ms[onnx]", "latency_ms[onnx-int8]"})
+CLOCKED = frozenset(
+    {"seconds", "latency_ms", "latency_ms_se"}
+    | {f"latency_ms[{each}]" for each in ("onnx", "onnx-int8", "onnx-int8-static")}
+)
 """Numbers that a clock has measured: no repetition gives them again."""
 
 

@@ -64,7 +64,13 @@ class Tradeoffs:
     knee: tuple[float, float, int] | None = None
 
 
-SIZES = ("size_bytes", "size_bytes[onnx]", "size_bytes[onnx-int8]", "parameters")
+SIZES = (
+    "size_bytes",
+    "size_bytes[onnx]",
+    "size_bytes[onnx-int8]",
+    "size_bytes[onnx-int8-static]",
+    "parameters",
+)
 """What the area of a mark may stand for, with several objectives: the first one that is known and no axis."""
 
 _LEAST, _LARGEST = 4.0, 22.0

@@ -12,7 +12,8 @@ from tests.trainers.torch.plain import images
 from tuner.core.dataset import Dataset
 from tuner.core.job import Job
 from tuner.core.spec import StudySpec
-from tuner.core.trial import LAYER_NORMS, Reading, Trial
+from tuner.core.trial import CLOCKED, LAYER_NORMS, Reading, Trial
+from tuner.figures.tradeoffs import SIZES
 from tuner.testing.trainer import blobs, study
 from tuner.trainers import open_batch
 from tuner.trainers.sessions import SessionBatch
@@ -111,10 +112,35 @@ def test_size_and_latency_are_told_of_the_runtime_that_is_named() -> None:
     assert min(found.values()) > 0
 
 
-def test_the_latency_in_a_runtime_may_be_a_constraint_of_a_study() -> None:
-    limits = {"at_most": {"latency_ms[onnx-int8]": 1e6, "size_bytes[onnx]": 1e6}}
-    batch = open_batch(TorchTrainer(), Job(asking(limits), blobs(), rows=2))
+def test_static_integers_are_fitted_to_training_rows_and_hold_convolutions_too() -> None:
+    module = nn.Sequential(
+        nn.Conv2d(1, 64, 3), nn.ReLU(), nn.Conv2d(64, 64, 3), nn.Flatten(), nn.Linear(1024, 3)
+    )
+    names = ("size_bytes[onnx]", "size_bytes[onnx-int8]", "size_bytes[onnx-int8-static]")
+    found = costs(names, module, torch.zeros(1, 1, 8, 8), None, torch.randn(300, 1, 8, 8))
+    assert found[names[0]] > 3 * found[names[2]]
+    assert found[names[1]] > 2 * found[names[2]]
+
+
+@KINDS
+def test_the_latency_in_a_runtime_may_be_a_constraint_of_a_study(
+    data: Dataset, rows: int, kind: type
+) -> None:
+    limits = {
+        "at_most": {
+            "latency_ms[onnx-int8]": 1e6,
+            "size_bytes[onnx]": 1e6,
+            "latency_ms[onnx-int8-static]": 1e6,
+        }
+    }
+    batch = open_batch(TorchTrainer(), Job(asking(limits), data, rows=rows))
+    assert isinstance(batch, kind)
     batch.place(0, Trial(1, PARAMS, 0))
     reading = batch.advance()[0]
     assert isinstance(reading, Reading)
-    assert reading.extras["latency_ms[onnx-int8]"] > 0
+    assert all(reading.extras[name] > 0 for name in limits["at_most"])
+
+
+def test_all_that_is_told_of_a_runtime_is_known_where_names_matter() -> None:
+    assert {name for name in IN_RUNTIME if name.startswith("latency")} <= CLOCKED
+    assert set(SIZES) >= {name for name in IN_RUNTIME if name.startswith("size")}

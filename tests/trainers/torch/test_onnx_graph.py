@@ -55,7 +55,7 @@ def test_a_network_of_sequences_is_written_down_as_it_computes(
 ) -> None:
     if family == "bag" and kind != "tokens":
         return
-    monkeypatch.setattr(onnx_graph, "_traced", None)
+    monkeypatch.setattr(onnx_graph, "traced", None)
     params = {"width": 8, "token_size": 6} | params
     network, x = build(family, params, context(kind, params)).eval(), inputs(kind)
     with torch.no_grad():
@@ -95,7 +95,7 @@ OWN = [
 def test_what_is_not_written_down_just_so_is_left_to_pytorch(
     layer: nn.Module, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(onnx_graph, "_traced", lambda network, x: b"traced")
+    monkeypatch.setattr(onnx_graph, "traced", lambda network, x, names: b"traced")
     for network in (nn.Sequential(layer), nn.Sequential(nn.ReLU(), nn.Sequential(layer))):
         assert onnx_graph.graph_of(network, torch.ones(2, 3, 8, 8)) == b"traced"
     assert onnx_graph.graph_of(nn.Sequential(nn.ReLU(), nn.Flatten()), torch.ones(2, 3)) != b"traced"

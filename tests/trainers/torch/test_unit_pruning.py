@@ -128,7 +128,7 @@ def test_network_without_its_silent_units_says_what_it_said_before() -> None:
     gone = [0, 2, 5, 7]
     with torch.no_grad():
         for layer in (network.first, network.second, network.norm, network.inner):
-            for tensor in (layer.weight, layer.bias):
+            for tensor in layer.parameters():
                 tensor[gone] = 0
         network.second.weight[:, gone] = 0
         network.inner.weight.view(8, 8, 16)[:, gone] = 0
@@ -269,7 +269,7 @@ def test_integers_and_graphs_of_one_kind_are_those_of_each_network() -> None:
         (found,) = session_of(graph).run(None, {"rows": x.numpy()})
         torch.testing.assert_close(torch.from_numpy(found), network(x), rtol=1e-4, atol=1e-5)
         whole = session_of(quantized(graph))
-        rows = [torch.from_numpy(whole.run(None, {"rows": row.numpy()})[0]) for row in x.split(1)]
+        rows = [torch.from_numpy(whole.run(None, {"rows": row.numpy()})[0]) for row in torch.split(x, 1)]
         torch.testing.assert_close(Int8Network(network, x)(x), torch.cat(rows), rtol=0, atol=0)
         exported.append(len(graph))
     assert exported[1] < exported[0]

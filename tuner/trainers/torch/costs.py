@@ -11,14 +11,27 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tuner.core.spec import StudySpec
 from tuner.trainers.torch.recipe import Recipe
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-RUNTIMES = ("onnx", "onnx-int8")
+    from tuner.trainers.torch.byte_images import ByteImages
+
+    Rows = Tensor | ByteImages
+
+STATIC = "onnx-int8-static"
+"""8-bit integers whose ranges are fitted to training rows beforehand."""
+
+RUNTIMES = ("onnx", "onnx-int8", STATIC)
 """The runtimes that a network's size and latency can be told of; without one they are PyTorch's."""
+
+CALIBRATING = 256
+"""So many training rows the ranges are fitted to, at most."""
 
 IN_RUNTIME = tuple(f"{name}[{each}]" for name in ("size_bytes", "latency_ms") for each in RUNTIMES)
 """What is told of a network in a runtime."""
@@ -39,7 +52,11 @@ def asked(spec: StudySpec) -> tuple[str, ...]:
 
 
 def costs(
-    names: Sequence[str], module: nn.Module, x: Tensor, recipe: Recipe | None = None
+    names: Sequence[str],
+    module: nn.Module,
+    x: Tensor,
+    recipe: Recipe | None = None,
+    train: Rows | None = None,
 ) -> dict[str, float]:
     """Measure a network.
 
@@ -48,12 +65,13 @@ def costs(
         module: left as it was, in its mode too.
         x: inputs of which the first sample is used, on the module's device.
         recipe: of the trial; in 8-bit integers, if it says so, is what ``[onnx]`` is told of.
+        train: inputs to train on, for ``[onnx-int8-static]``; those used where it is left out.
 
     Returns:
         By name: `parameters`, how many numbers are learned; `nonzero`, how many of them are not 0;
         `size_bytes`, of these and the buffers that are stored with them; `latency_ms`, the median time to
-        predict one sample; with ``[onnx]`` and ``[onnx-int8]`` the same of the network's graph in
-        onnxruntime, with one thread.
+        predict one sample; with the name of a runtime the same of the network's graph there, with one
+        thread.
     """
     found: dict[str, float] = {}
     if "parameters" in names:
@@ -66,12 +84,17 @@ def costs(
     if "latency_ms" in names:
         found["latency_ms"] = _latency(module, x[:1])
     if inside := [name for name in names if name in IN_RUNTIME]:
-        found |= _in_runtimes(inside, module, x[:1], recipe is not None and recipe.is_quantized)
+        is_quantized = recipe is not None and recipe.is_quantized
+        found |= _in_runtimes(inside, module, x[:1], is_quantized, x if train is None else train)
     return found
 
 
-def _in_runtimes(names: Sequence[str], module: nn.Module, x: Tensor, is_quantized: bool) -> dict[str, float]:
+def _in_runtimes(
+    names: Sequence[str], module: nn.Module, x: Tensor, is_quantized: bool, train: Rows
+) -> dict[str, float]:
     """Sizes and latencies of the network's graphs; those that are timed are timed beside each other."""
+    import torch
+
     from tuner.trainers.torch.onnx_graph import graph_of
     from tuner.trainers.torch.onnx_runtime import latencies, quantized
 
@@ -79,6 +102,9 @@ def _in_runtimes(names: Sequence[str], module: nn.Module, x: Tensor, is_quantize
     graphs = {RUNTIMES[0]: graph_of(copy.deepcopy(module).cpu(), sample.repeat(2, *[1] * (x.ndim - 1)))}
     if is_quantized or any(name.endswith(f"[{RUNTIMES[1]}]") for name in names):
         graphs[RUNTIMES[1]] = quantized(graphs[RUNTIMES[0]])
+    if any(name.endswith(f"[{STATIC}]") for name in names):
+        rows = spread(len(train), CALIBRATING)
+        graphs[STATIC] = quantized(graphs[RUNTIMES[0]], train[torch.from_numpy(rows)].numpy(force=True))
     if is_quantized:
         graphs[RUNTIMES[0]] = graphs[RUNTIMES[1]]
     found = {f"size_bytes[{each}]": float(len(graph)) for each, graph in graphs.items()}
@@ -86,6 +112,11 @@ def _in_runtimes(names: Sequence[str], module: nn.Module, x: Tensor, is_quantize
         told = latencies([graphs[each] for each in timed], sample.numpy())
         found |= {f"latency_ms[{each}]": one.median for each, one in zip(timed, told, strict=True)}
     return {name: found[name] for name in names}
+
+
+def spread(count: int, most: int) -> NDArray[np.intp]:
+    """The places of some of so many rows, evenly spread."""
+    return np.linspace(0, count - 1, min(count, most)).astype(np.intp)
 
 
 def _latency(module: nn.Module, x: Tensor) -> float:

@@ -294,7 +294,8 @@ def _costs(
     """What the network costs, which is measured in PyTorch."""
     import torch
 
-    return costs(names, _module(context), torch.from_numpy(inputs.validation[:1]), recipe)
+    x, train = torch.from_numpy(inputs.validation[:1]), torch.from_numpy(inputs.train)
+    return costs(names, _module(context), x, recipe, train)
 
 
 def _module(context: NetworkContext) -> nn.Module:

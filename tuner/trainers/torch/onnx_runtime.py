@@ -120,7 +120,7 @@ def session_of(graph: bytes) -> Any:
         raise PluginError("ONNX: onnxruntime is not installed; pip install 'tuner[onnx]'") from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what fails raises
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
 
 

@@ -23,6 +23,7 @@ _MANY, _ROWS = 64, 16
 """So many graphs are kept; on so many rows one is compared with a network."""
 
 _KNOWN: dict[Hashable, bytes] = {}
+"""Graphs by the kinds of their networks: the last one of each, and one for each set of sizes."""
 
 
 def traced(network: nn.Module, x: Tensor, names: tuple[str, str]) -> bytes:
@@ -37,13 +38,16 @@ def traced(network: nn.Module, x: Tensor, names: tuple[str, str]) -> bytes:
 
     weights = {name: each for name, each in network.state_dict().items() if isinstance(each, Tensor)}
     layers = tuple((name, type(layer)) for name, layer in network.named_modules())
-    key = (layers, tuple(weights), tuple(x.shape[1:]), x.dtype, names)
-    found = None if key not in _KNOWN else _filled(_KNOWN[key], weights)
-    if found is None or not _computes(found.SerializeToString(), network, x):
+    kind = (layers, tuple(weights), tuple(x.shape[1:]), x.dtype, names)
+    own = (kind, tuple(tuple(each.shape) for each in weights.values()))
+    for key in (own, kind):
+        if key in _KNOWN and _computes(found := _filled(_KNOWN[key], weights), network, x):
+            break
+    else:
         if len(_KNOWN) >= _MANY:
             _KNOWN.clear()
-        _KNOWN[key] = _exported(network, x, names)
-        found = _filled(_KNOWN[key], weights)
+        _KNOWN[own] = _KNOWN[kind] = _exported(network, x, names)
+        found = _filled(_KNOWN[own], weights)
     graph: bytes = optimizer.optimize(found).SerializeToString()
     return graph
 
@@ -79,7 +83,7 @@ def _filled(graph: bytes, weights: Mapping[str, Tensor]) -> Any:
     return model
 
 
-def _computes(graph: bytes, network: nn.Module, x: Tensor) -> bool:
+def _computes(graph: Any, network: nn.Module, x: Tensor) -> bool:
     """Whether a graph gives what a network does."""
     rows = x.repeat(_ROWS // len(x), *[1] * (x.ndim - 1))
     if x.is_floating_point():
@@ -87,7 +91,7 @@ def _computes(graph: bytes, network: nn.Module, x: Tensor) -> bool:
     with torch.no_grad():
         expected = network(rows).numpy()
     try:
-        session = session_of(graph)
+        session = session_of(graph.SerializeToString())
         (found,) = session.run(None, {session.get_inputs()[0].name: rows.numpy()})
     # A graph of other sizes may fail in any way.
     except Exception:  # noqa: BLE001

@@ -144,7 +144,9 @@ class TorchSession:
         self.context = context_of(trial, tensors.data, tensors.loss.outputs)
         self._judged = self._module = network_of(trial, self._model, tensors, rates)
         with GlobalRng(0, str(tensors.device)):
-            self._costs = costs(asked(spec), self._module, self.inputs.validation[:1], self._recipe)
+            self._costs = costs(
+                asked(spec), self._module, self.inputs.validation[:1], self._recipe, self.inputs.train
+            )
         self._update = TorchUpdate(self._recipe, self._module, trial.params, rates)
         self._average = WeightAverage(self._recipe.ema)
         self._averaged = [*self._update.weights, *running_averages(self._module)]

@@ -201,7 +201,7 @@ class StackedBatch(RowBatch[StackedRow | TrialSession]):
         inputs = tensors.inputs(recipe.scaling)
         parts = shares(module, rates)
         dropped = dropout_rates(module)
-        found = costs(self._asked, module, inputs.validation[:1], recipe)
+        found = costs(self._asked, module, inputs.validation[:1], recipe, inputs.train)
         try:
             program = self._programs.find(trial, module, tensors)
         except Unstackable:
