@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import tuner
 from tests.loaded import from_arrays
 from tuner.core.data_spec import DataSpec
-from tuner.data import ColumnSummary, examples, load, summarize
+from tuner.data import ColumnSummary, examples, load, reading, summarize
 from tuner.data.column_summary import FORETELLS
 
 ROWS = 200
@@ -131,3 +132,15 @@ def test_columns_of_steps_are_told_and_texts_by_example(tmp_path: Path) -> None:
     )
     assert examples(again)[0] == "'It  rains, and rains.' is read as It  rains, and rains."
     assert examples(load(DataSpec(source="a.csv", target="y"), tmp_path, resampling=True)) == []
+
+
+def test_a_check_reads_each_column_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the loader has read of a column is what is shown of it; no column is read for its codes alone."""
+    chance = np.random.default_rng(1)
+    frame = table(colour=chance.choice(["red", "Red ", "blue"], ROWS), income=["1.5", "n.v."] * (ROWS // 2))
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    read, usual = list[str](), reading._read
+    monkeypatch.setattr(reading, "_read", lambda name, *given: (read.append(name), usual(name, *given))[1])
+    found = tuner.check(tmp_path / "a.csv", target="y")
+    assert [name for name in read if name != "y"] == [*frame.columns[:-1]]
+    assert [*found.columns] == [*summaries(tmp_path, frame).values()]

@@ -12,7 +12,7 @@ from typing import Any
 
 from tuner import content
 from tuner.core.data_spec import DataSpec
-from tuner.core.dataset import InputKind, Task
+from tuner.core.dataset import InputKind, ReadData, Task
 from tuner.core.space.section import parse_space
 
 _EPOCHS = {20_000: 9, 5_000: 27, 1_000: 81, 0: 243}
@@ -39,7 +39,7 @@ def inferred(path: Path, target: str | Sequence[str] | None) -> dict[str, Any]:
 
 
 def complete(
-    table: dict[str, Any], asked: Mapping[str, Any], folder: Path, memory: Any, read: list[Any] | None = None
+    table: dict[str, Any], asked: Mapping[str, Any], folder: Path, memory: Any, read: ReadData | None = None
 ) -> None:
     """Add to a study without a space what suits its data, and leave all that it says as it is.
 
@@ -75,7 +75,7 @@ def complete(
         return
     found = data.outline(spec, folder, memory)
     if read is not None and memory is None:
-        read.append(found.found)
+        read.source = found.found
     kind, rows = found.kind, found.rows
     model = trainer.get("model", DEFAULTS[kind])
     epochs = next(epochs for least, epochs in _EPOCHS.items() if rows >= least)

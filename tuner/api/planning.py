@@ -16,7 +16,7 @@ from tuner.api.cores import cores
 from tuner.api.specify import compose, passed
 from tuner.core import words
 from tuner.core.data_spec import MEMORY
-from tuner.core.dataset import Dataset, FingerprintCheck
+from tuner.core.dataset import Dataset, FingerprintCheck, ReadData
 from tuner.core.job import Job, Resources
 from tuner.core.sections import ResourceSpec
 from tuner.core.spec import StudySpec
@@ -61,6 +61,7 @@ def plan(
     check: FingerprintCheck | None = None,
     resampling: bool = False,
     standby: Standby | None = None,
+    read: ReadData | None = None,
     **given: Any,
 ) -> PreparedStudy:
     """Check everything that can be checked before training.
@@ -72,7 +73,7 @@ def plan(
         DataError: the data cannot be used.
         PluginError: a reference leads nowhere.
     """
-    read: list[Any] = []
+    read = read or ReadData()
     spec, where = compose(study, read=read, **given)
     if odd := words.control_character(spec.name):
         raise SpecError(f"{where}: name: {spec.name!r} holds the control character {odd!r}; take it out")
@@ -92,7 +93,7 @@ def prepare(
     resampling: bool = False,
     check: FingerprintCheck | None = None,
     standby: Standby | None = None,
-    read: list[Any] | None = None,
+    read: ReadData | None = None,
 ) -> PreparedStudy:
     """Load the data, find the trainer, and let it check the spec against the data.
 
@@ -104,7 +105,7 @@ def prepare(
         resampling: whether other splits of the data are wanted though the spec can do without them.
         check: the stored fingerprint to compare the data with; None takes no fingerprint.
         standby: is given workers, where a loop of one's own will train in several processes.
-        read: what `compose` has read of the data; is taken.
+        read: what `compose` has read of the data, and what takes up what is read here.
     """
     make = partial(trainers.resolve, spec.trainer.use if trainer is None else trainer)
     ahead = 0 if standby is None or trainer is not None else _loops(spec)
@@ -140,7 +141,7 @@ def _loops(spec: StudySpec) -> int:
 
 
 def _dataset(
-    spec: StudySpec, given: Any, resampling: bool, check: FingerprintCheck | None, read: list[Any] | None
+    spec: StudySpec, given: Any, resampling: bool, check: FingerprintCheck | None, read: ReadData | None
 ) -> Dataset | None:
     if spec.data is None:
         return None

@@ -14,6 +14,7 @@ from typing import Any
 from tuner import content, registry
 from tuner.api.inference import complete
 from tuner.core.data_spec import MEMORY
+from tuner.core.dataset import ReadData
 from tuner.core.space.section import parse_space
 from tuner.core.spec import StudySpec
 from tuner.errors import SpecError, TunerError
@@ -40,7 +41,7 @@ def compose(
     space: Any = None,
     metric: str | None = None,
     settings: Mapping[str, Any] | None = None,
-    read: list[Any] | None = None,
+    read: ReadData | None = None,
 ) -> tuple[StudySpec, str]:
     """The spec alone, before data and trainer are looked at, and what faults in it are prefixed with.
 

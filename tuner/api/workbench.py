@@ -19,7 +19,7 @@ from tuner.api.provenance import require_unchanged
 from tuner.api.specify import in_memory
 from tuner.artifacts import fill_folder
 from tuner.content import storage_url
-from tuner.core.dataset import Dataset
+from tuner.core.dataset import Dataset, ReadData
 from tuner.core.spec import StudySpec
 from tuner.errors import DataError, SpecError, near
 from tuner.judging.sentences import sentences
@@ -77,13 +77,14 @@ def check(
     from tuner.data import examples, summarize
     from tuner.search import OptunaSearcher
 
-    planned = plan(study, data=in_memory(data, target), target=target, settings=settings, resampling=True)
+    data, read = in_memory(data, target), ReadData(columns=[])
+    planned = plan(study, data=data, target=target, settings=settings, resampling=True, read=read)
     spec = planned.spec
     OptunaSearcher(spec.search_space(), spec.search, spec.primary_objective())
     callbacks.build(spec)
     if spec.trainer.executor != executors.AUTO:
         executors.kind(spec.trainer.executor)
-    columns = summarize(planned.data) if planned.data is not None else []
+    columns = summarize(planned.data, read.columns) if planned.data is not None else []
     if not embeds(spec):
         columns = [replace(each, embedded=False) for each in columns]
     shown = examples(planned.data) if planned.data is not None else []

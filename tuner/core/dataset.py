@@ -251,6 +251,19 @@ class Dataset:
         return self.parts or (InputPart("", self.input_shape, self.vocabulary, self.masked),)
 
 
+@dataclass
+class ReadData:
+    """What is read of a study's data on the way to a `Dataset`, so that nothing is read twice.
+
+    Attributes:
+        source: the rows as they were found; `data.load` takes them, so that they can be freed on the way.
+        columns: takes up how each column of the training rows is read; None where nobody asks.
+    """
+
+    source: Any = None
+    columns: list[Any] | None = None
+
+
 @dataclass(frozen=True)
 class FingerprintCheck:
     """The fingerprint that data is compared with, and what to do where it differs.

@@ -18,11 +18,9 @@ from numpy.typing import NDArray
 from tuner.core.dataset import Dataset, Task
 from tuner.data import texts
 from tuner.data.arrays import Sequences
-from tuner.data.encoding import encode, fit, names
-from tuner.data.fitting import folded, table_of
+from tuner.data.encoding import Described, encode, fit, names
+from tuner.data.fitting import folded
 from tuner.data.model_inputs import finite
-from tuner.data.notes import Notes
-from tuner.data.reading import ColumnReading, read_columns
 from tuner.data.resampling import SearchRows
 
 REMARKS: Mapping[str, str] = {
@@ -84,48 +82,48 @@ class ColumnSummary:
     embedded: bool = False
 
 
-def summarize(data: Dataset) -> list[ColumnSummary]:
+def summarize(data: Dataset, seen: list[Described] | None = None) -> list[ColumnSummary]:
     """Every column of the table that a dataset was made of, in its order; none where it was no table.
 
     Of sequences the columns of their steps. The rows as they were stand in its `resampling`.
+
+    Args:
+        data: the dataset.
+        seen: how its columns were read, see `encoding.fit`; they are read again where that is not known.
     """
     rows = data.resampling
     if not isinstance(rows, SearchRows) or not isinstance(rows.x, pd.DataFrame | Sequences):
         return []
     how, x = data.encoding, data.train.x
-    if isinstance(rows.x, Sequences):
-        raw = rows.x.frame.iloc[rows.x[rows.train].rows()]
-    else:
-        raw = rows.x.iloc[rows.train]
-    if rows.spec.folds is not None or isinstance(rows.x, Sequences):  # the dataset is that of the first fold
-        how, _ = fit(raw, rows.where, rows.options)
+    if not seen:  # of folds the dataset is that of the first one
+        if isinstance(rows.x, Sequences):
+            raw = rows.x.frame.iloc[rows.x[rows.train].rows()]
+        else:
+            raw = rows.x.iloc[rows.train]
+        how, _ = fit(raw, rows.where, rows.options, seen := [])
         x = encode(raw, how)
     tables = {table["name"]: table for table in how["columns"]}
     ends = np.cumsum([len(names({"columns": [table]})) for table in tables.values()]).tolist()
     parts = {name: x[:, a:b] for name, (a, b) in zip(tables, pairwise([0, *ends]), strict=True)}
-    return [
-        _summary(each, rows, tables.get(each.name), parts.get(each.name))
-        for each in read_columns(raw, rows.options)
-    ]
+    y, mixed = rows.y[rows.train], np.random.default_rng(0).permutation(len(rows.train))
+    named = [(each, each.reading.name) for each in seen]
+    leaks = {
+        name
+        for name, x in parts.items()
+        if isinstance(rows.x, pd.DataFrame) and _foretells(x, tables[name], y, rows.task, mixed)
+    }
+    return [_summary(each, tables.get(name), parts.get(name), name in leaks) for each, name in named]
 
 
 def _summary(
-    reading: ColumnReading, rows: SearchRows, table: Mapping[str, Any] | None, x: NDArray[np.float32] | None
+    seen: Described, table: Mapping[str, Any] | None, x: NDArray[np.float32] | None, foretells: bool
 ) -> ColumnSummary:
     """Of one column, which is encoded so, (N, inputs); None where it is left out."""
-    notes = Notes()
-    table_of(reading, rows.options, notes)
+    reading, notes = seen.reading, seen.notes
     labels = reading.cells.array()
     known = pc.drop_null(labels)
     remarks = [_remark(kind, told) for kind, told in notes.found.items() if kind in REMARKS]
-    are_rows = isinstance(rows.x, pd.DataFrame)
-    if (
-        table is not None
-        and x is not None
-        and are_rows
-        and _foretells(x, table, rows.y[rows.train], rows.task)
-    ):
-        remarks.append(FORETELLS)
+    remarks += [FORETELLS] * foretells
     return ColumnSummary(
         name=reading.name,
         kind="text" if "wordless" in notes.found else reading.kind if table is None else table["kind"],
@@ -146,12 +144,14 @@ def _remark(kind: str, told: list[str]) -> str:
     return f"{REMARKS[kind]}: {detail.removesuffix(')')}" if detail else REMARKS[kind]
 
 
-def _foretells(x: NDArray[np.float32], table: Mapping[str, Any], y: NDArray[Any], task: Task) -> bool:
+def _foretells(
+    x: NDArray[np.float32], table: Mapping[str, Any], y: NDArray[Any], task: Task, mixed: NDArray[np.intp]
+) -> bool:
     """Whether rows whose values of a column are nearest share the target."""
     if len(y) < _LEAST_ROWS or y.ndim > 1:
         return False
     values = x.argmax(axis=1) if table["kind"] == "category" else x[:, 0]
-    nearest = y[_nearest(values)]
+    nearest = y[_nearest(values, mixed)]
     if task is Task.REGRESSION:
         # Half the mean squared difference of two draws is their variance.
         left = float(np.mean((y - nearest) ** 2)) / 2
@@ -161,12 +161,12 @@ def _foretells(x: NDArray[np.float32], table: Mapping[str, Any], y: NDArray[Any]
     return left < (1 - _SURE) * spread
 
 
-def _nearest(values: NDArray[Any]) -> NDArray[np.intp]:
+def _nearest(values: NDArray[Any], mixed: NDArray[np.intp]) -> NDArray[np.intp]:
     """Of each row the other one whose value is nearest; (N,).
 
-    Of those with the same value it is any one: tables are often sorted by the target.
+    Of those with the same value it is the next in a mixed order of the rows: tables are often sorted by the
+    target.
     """
-    mixed = np.random.default_rng(0).permutation(len(values))
     order = mixed[np.argsort(values[mixed], kind="stable")]
     steps = np.diff(values[order].astype(np.float64))
     before, after = np.r_[np.inf, steps], np.r_[steps, np.inf]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -38,8 +39,20 @@ _BLOCK = 2048
 _SIDES = ("sine", "cosine")
 
 
+@dataclass(frozen=True)
+class Described:
+    """A column of the training rows: what it is read as, how it is encoded, if it is, and what is told."""
+
+    reading: ColumnReading
+    table: dict[str, Any] | None
+    notes: Notes
+
+
 def fit(
-    rows: pd.DataFrame, where: str, options: Options | None = None
+    rows: pd.DataFrame,
+    where: str,
+    options: Options | None = None,
+    seen: list[Described] | None = None,
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Decide how each column is read and encoded, on the training rows.
 
@@ -49,6 +62,7 @@ def fit(
     of day becomes hours, and these sine and cosine too. Free text becomes words, see `free_text`. A
     category gets a column of its own, and so does being missing; of more than 32 categories the rarer ones
     share one. A column that is all missing, the same in all rows, or a number of the row is left out.
+    `seen` takes up what is seen of each column.
 
     Returns:
         The encoding, ``{"columns": [{"name": ..., "kind": "number" | "date" | "category" | "text", ...}]}``,
@@ -63,9 +77,11 @@ def fit(
     except DataError as error:
         raise DataError(f"{where}: {error}") from None
     columns = []
-    for table, told_of in found:
-        notes.extend(told_of)
-        columns += [] if table is None else [table]
+    for column in found:
+        notes.extend(column.notes)
+        columns += [] if column.table is None else [column.table]
+    if seen is not None:
+        seen += found
     _share_words([table for table in columns if table["kind"] == "text"], notes)
     told = notes.sentences()
     if not columns:
@@ -79,9 +95,9 @@ def fit(
     return {"columns": columns}, told
 
 
-def _described(reading: ColumnReading, options: Options) -> tuple[dict[str, Any] | None, Notes]:
+def _described(reading: ColumnReading, options: Options) -> Described:
     notes = Notes()
-    return table_of(reading, options, notes), notes
+    return Described(reading, table_of(reading, options, notes), notes)
 
 
 def encode(

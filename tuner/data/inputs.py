@@ -21,8 +21,10 @@ from tuner.data.options import Options
 from tuner.errors import DataError
 
 
-def fit(x: X, spec: DataSpec, where: str, options: Options) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Decide how inputs are encoded, on the training rows.
+def fit(
+    x: X, spec: DataSpec, where: str, options: Options, seen: list[encoding.Described] | None = None
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Decide how inputs are encoded, on the training rows; `seen` is that of `encoding.fit`.
 
     Returns:
         The encoding, which says what it is of: ``"columns"``, see `encoding.fit`, and ``"steps"`` where these
@@ -39,7 +41,7 @@ def fit(x: X, spec: DataSpec, where: str, options: Options) -> tuple[dict[str, A
     if isinstance(x, pd.Series):
         return texts.fit(x, spec, where)
     if isinstance(x, pd.DataFrame):
-        return encoding.fit(x, where, options)
+        return encoding.fit(x, where, options, seen)
     if x.dtype == np.int32:
         length = min(x.shape[1], spec.length or x.shape[1])
         return {"tokens": {"known": max(int(x.max()), UNKNOWN) + 1, "length": length}}, ()

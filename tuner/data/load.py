@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from tuner.core.data_spec import DataSpec
-from tuner.core.dataset import Dataset, FingerprintCheck, Task
+from tuner.core.dataset import Dataset, FingerprintCheck, ReadData, Task
 from tuner.data import given, plain_numbers, source, split, target, targets
 from tuner.data.arrays import InputParts, Sequences, X, Y, frame_of
 from tuner.data.cells import Cells
@@ -44,7 +44,7 @@ def load(
     *,
     resampling: bool = False,
     check: FingerprintCheck | None = None,
-    read: list[Source] | None = None,
+    read: ReadData | None = None,
 ) -> Dataset:
     """Read, split and encode what `[data]` names, or what was passed from Python.
 
@@ -60,7 +60,7 @@ def load(
             the raw rows alive.
         check: the stored fingerprint to compare with. Where the data has changed, no row that was locked
             is trained on, see `relocking`. None: no fingerprint is taken.
-        read: what `outline` has read of the same, which is taken out, so that it can be freed on the way.
+        read: what `outline` has read of the same, and what takes up what is read here.
 
     Returns:
         Encoded, not yet scaled inputs; see `Dataset`. With folds its splits are the first fold's.
@@ -71,16 +71,21 @@ def load(
     """
     is_file = check is not None and memory is None
     file = ThreadPoolExecutor(1).submit(source.digest, spec, folder) if is_file else None
-    # Held by no name here, so that each column is freed when it has been encoded.
-    return _dataset(
-        replace(read.pop(), where=spec.source) if read else given.read(spec, folder, memory),
-        spec, resampling, check, file,
-    )  # fmt: skip
+    read = read or ReadData()
+    if read.source is None:
+        read.source = given.read(spec, folder, memory)
+    return _dataset(read, spec, resampling, check, file)
 
 
 def _dataset(
-    found: Source, spec: DataSpec, resampling: bool, check: FingerprintCheck | None, file: Future[str] | None
+    taken: ReadData,
+    spec: DataSpec,
+    resampling: bool,
+    check: FingerprintCheck | None,
+    file: Future[str] | None,
 ) -> Dataset:
+    # Held by no other name, so that each column is freed when it has been encoded.
+    found, taken.source = replace(taken.source, where=spec.source), None
     checked = CheckedSource(found, spec, check, "" if file is None else file.result())
     read = target_of(found, spec)
     parts = divided(found, read, spec, checked.roles(split_keys(found, read, spec), read.rows))
@@ -99,7 +104,7 @@ def _dataset(
         data = rows.folds(spec.folds)[0]
         told = (f"{_folded(folds)}, {locked}.", *folds[0].notes)
     else:
-        data = rows.base()
+        data = rows.base(taken.columns)
         told = (
             f"{len(data.train)} rows to train on, {len(data.validation)} for validation, {locked}.",
             *parts.notes,

@@ -15,6 +15,7 @@ from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import InputKind, Task
 from tuner.data import arrays, encoding, given
 from tuner.data.arrays import X
+from tuner.data.fitting import MOST_CATEGORIES
 from tuner.data.load import divided, inputs, options_of, target_of
 from tuner.data.source import Source
 from tuner.errors import DataError
@@ -61,12 +62,13 @@ def _has_codes(found: Source, x: X, rows: NDArray[np.intp], spec: DataSpec) -> b
     if not isinstance(x, pd.DataFrame):
         return False
     step = max(1, len(rows) * x.shape[1] // SEEN_CELLS)
-    some = x.iloc[rows[::step]]
-    cells = some.iloc[:20].to_numpy(object, na_value=None)  # type: ignore[arg-type]
-    first = dict(zip(some.columns, cells.T, strict=True))
-    wanted = [name for name in some.columns if name in spec.columns or not _are_numbers(first[name])]
+    rows = rows[::step]
+    cells = x.iloc[rows[:20]].to_numpy(object, na_value=None)  # type: ignore[arg-type]
+    first = dict(zip(x.columns, cells.T, strict=True))
+    some = x[[name for name in first if name in spec.columns or not _are_numbers(first[name])]].iloc[rows]
+    many = [name for name in some.columns if some[name].nunique() > MOST_CATEGORIES]
     try:
-        how, _ = encoding.fit(some[wanted], found.where, options_of(found, spec))
+        how, _ = encoding.fit(some[many], found.where, options_of(found, spec))
     except DataError:  # of so few rows, or such as `load` raises of all of them
         return False
     return any("embedding" in table for table in how["columns"])

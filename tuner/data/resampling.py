@@ -17,6 +17,7 @@ from tuner.core.data_spec import DataSpec
 from tuner.core.dataset import Dataset, Split, TargetUnits, Task
 from tuner.data import embedding, inputs, split, target, targets
 from tuner.data.arrays import X
+from tuner.data.encoding import Described
 from tuner.data.options import Options
 from tuner.data.plain_numbers import taken
 from tuner.data.split import Parts, Rows
@@ -82,9 +83,9 @@ class SearchRows:
     options: Options = field(default_factory=Options)
     pairs: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
-    def base(self) -> Dataset:
-        """The study's own training and validation split."""
-        return self._fitted(self.train, self.validation)
+    def base(self, seen: list[Described] | None = None) -> Dataset:
+        """The study's own training and validation split; `seen` takes up what each column is read as."""
+        return self._fitted(self.train, self.validation, seen)
 
     def draw(self, seed: int) -> Dataset:
         """Other splits of the same sizes, stratified or by group as the study's own.
@@ -135,7 +136,7 @@ class SearchRows:
             )
         return split.folds(len(self.y), self.keys, self.spec, count, self.where)
 
-    def _fitted(self, train: Rows, validation: Rows) -> Dataset:
+    def _fitted(self, train: Rows, validation: Rows, seen: list[Described] | None = None) -> Dataset:
         """The dataset of these splits; nothing that is fitted sees another row than the training's."""
         x, y = rows_of(self.x, train), self.y[train]
         judged_x, judged_y = self.provided or (self.x, self.y[validation])
@@ -165,7 +166,7 @@ class SearchRows:
                 notes.append(f"{more} validation rows have classes that training lacks and are left out.")
                 judged_rows, judged_y = judged_rows[known], judged_y[known]
                 judged_weight = None if judged_weight is None else judged_weight[known]
-        how, done = inputs.fit(x, self.spec, self.where, self.options)
+        how, done = inputs.fit(x, self.spec, self.where, self.options, seen)
         features = inputs.names(how) or self.names
         notes += done
         codes, judged_codes = None, None
@@ -261,9 +262,8 @@ def rows_of(x: X, rows: Rows) -> X:
     every = len(rows) == len(x) and bool((rows == np.arange(len(x))).all())
     if every:
         return x
-    names = list(x)
-    columns = each(lambda name: taken(x[name], rows), names, len(rows))
-    return pd.DataFrame(dict(zip(names, columns, strict=True)), index=x.index[rows], copy=False)
+    columns = each(lambda item: (item[0], taken(item[1], rows)), x.items(), len(rows))
+    return pd.DataFrame(dict(columns), index=x.index[rows], copy=False)
 
 
 def _contiguous(x: Any) -> NDArray[Any]:
