@@ -74,8 +74,8 @@ def complete(
         table["space"] = {"use": ["optimization"]}
         return
     found = data.outline(spec, folder, memory)
-    if read is not None and memory is None:
-        read.source = found.found
+    if read is not None:
+        read.source, read.target, read.parts = found.found, found.target, found.parts
     kind, rows = found.kind, found.rows
     model = trainer.get("model", DEFAULTS[kind])
     epochs = next(epochs for least, epochs in _EPOCHS.items() if rows >= least)

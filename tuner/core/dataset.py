@@ -257,10 +257,14 @@ class ReadData:
 
     Attributes:
         source: the rows as they were found; `data.load` takes them, so that they can be freed on the way.
+        target: what is predicted, as it was read of them.
+        parts: the splits that they were divided into.
         columns: takes up how each column of the training rows is read; None where nobody asks.
     """
 
     source: Any = None
+    target: Any = None
+    parts: Any = None
     columns: list[Any] | None = None
 
 

@@ -87,8 +87,9 @@ def _dataset(
     # Held by no other name, so that each column is freed when it has been encoded.
     found, taken.source = replace(taken.source, where=spec.source), None
     checked = CheckedSource(found, spec, check, "" if file is None else file.result())
-    read = target_of(found, spec)
-    parts = divided(found, read, spec, checked.roles(split_keys(found, read, spec), read.rows))
+    read = taken.target or target_of(found, spec)
+    roles = checked.roles(split_keys(found, read, spec), read.rows)
+    parts = taken.parts if taken.parts and roles is None else divided(found, read, spec, roles)
     found = checked.allowed(found)
     wanted = resampling or spec.folds is not None or spec.reshuffle
     x: X | dict[str, Any] = inputs(found, found.x, spec)

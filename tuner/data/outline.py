@@ -18,6 +18,8 @@ from tuner.data.arrays import X
 from tuner.data.fitting import MOST_CATEGORIES
 from tuner.data.load import divided, inputs, options_of, target_of
 from tuner.data.source import Source
+from tuner.data.split import Parts
+from tuner.data.target import Target
 from tuner.errors import DataError
 
 SEEN_CELLS = 500_000
@@ -31,18 +33,28 @@ class Outline:
     Attributes:
         kind: what the inputs of a row are.
         kinds: the same, or of several inputs what each of them is.
-        rows: how many there are to train on.
-        task: what is predicted.
         has_codes: whether a column has so many categories that it has codes.
         found: what was read, so that `load.load` need not read it again.
+        target: what is predicted.
+        parts: the splits.
     """
 
     kind: InputKind
     kinds: frozenset[InputKind]
-    rows: int
-    task: Task
     has_codes: bool
     found: Source
+    target: Target
+    parts: Parts
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are to train on."""
+        return len(self.parts.train)
+
+    @property
+    def task(self) -> Task:
+        """What is to be done."""
+        return self.target.task
 
 
 def outline(spec: DataSpec, folder: Path, memory: Any = None) -> Outline:
@@ -52,10 +64,10 @@ def outline(spec: DataSpec, folder: Path, memory: Any = None) -> Outline:
     """
     found = given.read(spec, folder, memory)
     read = target_of(found, spec)
-    train = divided(found, read, spec).train
+    parts = divided(found, read, spec)
     x = inputs(found, found.x, spec)
-    has_codes = _has_codes(found, x, read.rows[train], spec)
-    return Outline(arrays.kind_of(x), arrays.kinds_of(x), len(train), read.task, has_codes, found)
+    has_codes = _has_codes(found, x, read.rows[parts.train], spec)
+    return Outline(arrays.kind_of(x), arrays.kinds_of(x), has_codes, found, read, parts)
 
 
 def _has_codes(found: Source, x: X, rows: NDArray[np.intp], spec: DataSpec) -> bool:

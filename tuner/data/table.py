@@ -89,7 +89,9 @@ def _with_arrow(path: Path, found: Dialect) -> pd.DataFrame:
                 encoding="utf8" if is_utf8 else found.encoding,
             ),
             parse_options=pyarrow.csv.ParseOptions(
-                delimiter=found.separator, newlines_in_values=found.quotes > 0
+                delimiter=found.separator,
+                quote_char='"' if found.quotes else False,
+                newlines_in_values=found.quotes > 0,
             ),
             convert_options=pyarrow.csv.ConvertOptions(
                 column_types=dict.fromkeys(_labels(found.names), pa.large_string()),
