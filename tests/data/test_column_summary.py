@@ -139,8 +139,13 @@ def test_a_check_reads_each_column_once(tmp_path: Path, monkeypatch: pytest.Monk
     chance = np.random.default_rng(1)
     frame = table(colour=chance.choice(["red", "Red ", "blue"], ROWS), income=["1.5", "n.v."] * (ROWS // 2))
     frame.to_csv(tmp_path / "a.csv", index=False)
-    read, usual = list[str](), reading._read
-    monkeypatch.setattr(reading, "_read", lambda name, *given: (read.append(name), usual(name, *given))[1])
+    names, usual = list[str](), reading._read
+
+    def read(name: str, *given: Any) -> Any:
+        names.append(name)
+        return usual(name, *given)
+
+    monkeypatch.setattr(reading, "_read", read)
     found = tuner.check(tmp_path / "a.csv", target="y")
-    assert read == ["y", *frame.columns[:-1]]
+    assert names == ["y", *frame.columns[:-1]]
     assert [*found.columns] == [*summaries(tmp_path, frame).values()]
