@@ -37,7 +37,7 @@ from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
-from benchmarks.peers.framework_scripts import SCRIPTS
+from benchmarks.peers.framework_scripts import DRIVER, SCRIPTS
 from benchmarks.processes import machine
 
 FUNCTION = """\
@@ -280,12 +280,16 @@ class Framework:
         }  # fmt: skip
         # Two processes of Optuna's share a study, tuner has its own.
         self.drivers = 2 if races and "optuna" in text else 1
-        for name, value in names.items():
-            text = text.replace(name, value)
-        folder.mkdir()
         # Trials that are enqueued cannot be listed for two processes: both may take the same one.
         peer = QUIET + (_LISTED + f"LIST = {[DEFAULT, *first]}\n" if races else "")
-        (folder / "driver.py").write_text(_TELL + (peer if "optuna" in text else "") + text)
+        text, driver = _TELL + (peer if "optuna" in text else "") + text, DRIVER
+        for name, value in names.items():
+            text, driver = text.replace(name, value), driver.replace(name, value)
+        folder.mkdir()
+        is_ours = "tuner.integrations" in text
+        (folder / ("train.py" if is_ours else "driver.py")).write_text(text)
+        if is_ours:
+            (folder / "driver.py").write_text(driver)
         self.folder, self.told_in, self.begun = folder, folder / "told", list[float]()
 
     def told(self) -> Told:
@@ -371,8 +375,9 @@ def frameworks(options: argparse.Namespace, trials: int, epochs: int, kills: int
                     paces.append(side.epoch_ms())
                 more_ms = statistics.median(paces) - plain_ms
                 reached = ", ".join(f"{race[place_of - 1]:.1f}" for race in times) or "–"
+                lines = str(changed(texts[0], text)) + f" + {len(DRIVER.splitlines())}" * (label == "tuner")
                 print(
-                    f"| {name}: {label} | {changed(texts[0], text)} | {plain_ms:.1f} | {more_ms:.1f} | "
+                    f"| {name}: {label} | {lines} | {plain_ms:.1f} | {more_ms:.1f} | "
                     f"{lost} of {kills} | {twice} | {reached} |",
                     flush=True,
                 )

@@ -99,16 +99,19 @@ for _ in range(TRIALS):
     train(0.01, 32, 0.0)"""
 _TUNER = """def train(params, context):
     rate, width, decay = (params[name] for name in ("rate", "width", "decay"))"""
-_START = """
+DRIVER = """\
+import tuner
 
-if __name__ == "__main__":
-    space = {
-        "rate": tuner.Float(low=1e-4, high=1.0, default=0.01, log=True),
-        "width": tuner.Int(low=4, high=128, default=32, log=True),
-        "decay": tuner.Float(low=1e-6, high=0.1, default=1e-4, log=True),
-    }
-    own = {"first": FIRST, "settings": SETTINGS}
-    tuner.start(trainer=train, space=space, trials=TRIALS, name="s", exists="resume", **own)"""
+space = {
+    "rate": tuner.Float(low=1e-4, high=1.0, default=0.01, log=True),
+    "width": tuner.Int(low=4, high=128, default=32, log=True),
+    "decay": tuner.Float(low=1e-6, high=0.1, default=1e-4, log=True),
+}
+own = {"first": FIRST, "settings": SETTINGS}
+tuner.start(trainer="./train.py:train", space=space, trials=TRIALS, name="s", exists="resume", **own)
+"""
+"""What starts tuner's study: it names the script, and imports no framework."""
+
 _OPTUNA = """def train(trial):
     rate = trial.suggest_float("rate", 1e-4, 1.0, log=True)
     width = trial.suggest_int("width", 4, 128, log=True)
@@ -162,8 +165,8 @@ SCRIPTS: dict[str, tuple[str, str, str]] = {
             + _LIGHTNING_FIT.format(
                 callbacks="callbacks=[report], ", checkpoint=", ckpt_path=report.checkpoint()"
             ),
-            _START,
-            "import tuner\nfrom tuner.integrations.lightning import LightningReport\n",
+            "",
+            "from tuner.integrations.lightning import LightningReport\n",
         ),
         _filled(
             _LIGHTNING,
@@ -181,8 +184,8 @@ SCRIPTS: dict[str, tuple[str, str, str]] = {
             _KERAS,
             _TUNER,
             _KERAS_FIT.format(callback=", KerasReport(context)"),
-            _START,
-            "import tuner\nfrom tuner.integrations.keras import KerasReport\n",
+            "",
+            "from tuner.integrations.keras import KerasReport\n",
         ),
         _filled(
             _KERAS,
@@ -212,8 +215,8 @@ SCRIPTS: dict[str, tuple[str, str, str]] = {
                 callback=", report",
                 checkpoint="resume_from_checkpoint=report.checkpoint()",
             ),
-            _START,
-            "import tuner\nfrom tuner.integrations.transformers import TransformersReport\n",
+            "",
+            "from tuner.integrations.transformers import TransformersReport\n",
         ),
         _filled(
             _TRANSFORMERS,
