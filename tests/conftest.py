@@ -37,21 +37,31 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         _RAN.update(report.keywords)
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """CI fails where tests that need something beside Python have not run at all."""
-    options = session.config.option
-    is_whole = session.config.args_source is not pytest.Config.ArgsSource.ARGS
-    is_part = (
-        options.keyword
-        or options.markexpr
-        or getattr(options, "lf", False)
-        or hasattr(session.config, "workerinput")
-    )
-    if os.environ.get("CI") and is_whole and not is_part:
-        missing = sorted({"browser", "ddp", "postgres", "ray"} - _RAN)
-        if missing:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-            session.config.get_terminal_writer().line(f"\nno test passed of: {', '.join(missing)}")
+_UNRUN = "tuner/unrun"
+"""The key of pytest's cache under which a run of all tests keeps what has not run."""
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
+    """CI fails where tests that need something beside Python have not run at all, or a run was broken off.
+
+    It still does when what failed is tried once more and passes then.
+    """
+    config, options = session.config, session.config.option
+    if not os.environ.get("CI") or hasattr(config, "workerinput"):
+        return
+    if getattr(options, "lf", False):
+        unrun = config.cache.get(_UNRUN, ["all tests, to their end"]) if config.cache else []
+    elif config.args_source is pytest.Config.ArgsSource.ARGS or options.keyword or options.markexpr:
+        return
+    else:
+        unrun = sorted({"browser", "ddp", "postgres", "ray"} - _RAN)
+        if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            unrun.append("all tests, to their end")
+        if config.cache:
+            config.cache.set(_UNRUN, unrun)
+    if unrun:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        config.get_terminal_writer().line(f"\nnot run: {', '.join(unrun)}")
 
 
 @pytest.fixture
