@@ -230,3 +230,20 @@ def test_a_running_study_is_not_replaced() -> None:
     study = tuner.start(trainer=train, space={"x": tuner.Float(low=0, high=1)}, name="s", trials=1)
     assert len(refused) == 1
     assert len(study.refresh().records) == 1
+
+
+def test_columns_that_are_numbered_are_named_by_their_numbers() -> None:
+    chance = np.random.default_rng(0)
+    frame = pd.DataFrame(np.c_[chance.normal(size=(60, 2)), np.arange(60) % 2])
+    one: Any = 2
+    assert tuner.check(data=frame, target=one).data is not None
+    several = tuner.check(data=frame, target=[0, 1])  # type: ignore[list-item]
+    assert several.spec.data is not None
+    assert several.spec.data.targets == ("0", "1")
+
+
+@pytest.mark.parametrize("name", ["book.xlsx", "rows.csv.gz", "rows.json"])
+def test_a_file_in_a_form_that_is_not_read_says_how_it_is(name: str) -> None:
+    Path(name).write_bytes(b"PK")
+    with pytest.raises(tuner.SpecError, match=f"{name}: is neither a study .* save the table as CSV or Parq"):
+        tuner.check(name, target="y")

@@ -192,3 +192,17 @@ def test_a_letter_between_two_blocks_is_read(tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_text("\n".join(rows), "utf-8")
         found = dialect.detect(tmp_path / "a.csv", DataSpec(source="a.csv"))
         assert (found.encoding, found.quotes, found.has_blanks, found.notes) == ("utf-8", 4, True, ())
+
+
+def test_a_long_text_is_read_whole(tmp_path: Path) -> None:
+    long = "word " * 60_000
+    frame, _ = read(tmp_path, f'text,y\n"{long}",1\n"short",2\n"{long}more",3\n')
+    assert [*frame["text"]] == [long, "short", f"{long}more"]
+
+
+def test_a_word_in_another_encoding_does_not_change_all_others(tmp_path: Path) -> None:
+    mixed = "v,y\né,1\nè,2\n".encode() + "Ü,3\n".encode("latin-1")
+    with pytest.raises(DataError, match="is UTF-8 but for 1 words, the first in line 4: 'Ü'; correct them"):
+        read(tmp_path, mixed)
+    frame, _ = read(tmp_path, mixed, encoding="latin-1")
+    assert frame["v"].iloc[-1] == "Ü"

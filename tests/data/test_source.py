@@ -98,6 +98,19 @@ def test_a_source_that_names_no_data_is_refused_with_the_forms(tmp_path: Path, s
     assert "names no data; give sklearn:<set>, file.csv" in told(source, tmp_path)
 
 
+@pytest.mark.parametrize("first", ["", "a;b;y\n"])
+def test_a_target_that_is_missing_without_a_header_is_told_with_the_header(
+    tmp_path: Path, first: str
+) -> None:
+    (tmp_path / "a.csv").write_text(first + "0.5,p,yes\n0.7,q,no\n0.25,p,yes\n" * 9)
+    with pytest.raises(DataError) as raised:
+        load(DataSpec(source="a.csv", target="y"), tmp_path)
+    told = str(raised.value)
+    assert told.startswith("a.csv: target: no column 'y'; known: column_1, column_2, column_3. ")
+    assert "The first line holds values" in told
+    assert ("the first 'a;b;y'" in told) == bool(first)
+
+
 def test_an_unknown_set_names_the_near_one(tmp_path: Path) -> None:
     assert "unknown set 'irsi'" in told("sklearn:irsi", tmp_path)
     assert told("sklearn:irsi", tmp_path).endswith("did you mean 'iris'?")

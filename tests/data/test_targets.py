@@ -90,9 +90,13 @@ def test_frames_and_arrays_of_labels_from_python() -> None:
     x, y = np.random.default_rng(0).normal(size=(60, 2)), np.stack([COLD, np.arange(60) % 2, COLD], 1)
     frame = from_arrays(x, pd.DataFrame(y, columns=list("pqr")), DataSpec(source="memory"))
     assert list(frame.labels) == ["p", "q", "r"]
-    asked = from_arrays(x, y, DataSpec(source="memory", task="classification"))
-    assert asked.task is Task.MULTILABEL
-    np.testing.assert_array_equal(asked.train.y, frame.train.y)
-    assert from_arrays(x, y, DataSpec(source="memory")).task is Task.REGRESSION
-    with pytest.raises(DataError, match=r"give np\.argmax"):
-        from_arrays(x, np.eye(3)[np.arange(60) % 3], DataSpec(source="memory", task="classification"))
+    one_hot = np.eye(3)[np.arange(60) % 3]
+    for keys in ({"task": "classification"}, {}):
+        asked = from_arrays(x, y, DataSpec(source="memory", **keys))
+        assert asked.task is Task.MULTILABEL
+        np.testing.assert_array_equal(asked.train.y, frame.train.y)
+        with pytest.raises(DataError, match=r'give np\.argmax.* or task = "regression"'):
+            from_arrays(x, one_hot, DataSpec(source="memory", **keys))
+    for amounts in (y, one_hot):
+        asked = from_arrays(x, amounts, DataSpec(source="memory", task="regression"))
+        assert asked.task is Task.REGRESSION

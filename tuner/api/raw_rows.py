@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tuner.data.date_forms import CLOCKED, DAY_FIRST, TIMES, Fields, compact, read_dates, read_times
+from tuner.data.date_forms import CLOCKED, DAY_FIRST, Fields, compact, read_dates, read_times
 from tuner.data.model_inputs import (
     PADDING,
     UNKNOWN,
@@ -283,12 +283,8 @@ def _formatted(text: str, form: str) -> float:
 
 
 def _hours_of(texts: Sequence[str]) -> NDArray[np.float64]:
-    found = np.full(len(texts), np.nan)
-    clocked = np.asarray([i for i, text in enumerate(texts) if re.search(CLOCKED, text)], np.intp)
-    read = _fields_of(texts)(TIMES, clocked)
-    if len(read.at):
-        found[clocked[read.at]] = read_times(read)
-    return found
+    clocked = [bool(re.search(CLOCKED, text)) for text in texts]
+    return read_times(np.asarray(clocked, bool), _fields_of(texts))
 
 
 def _fields_of(texts: Sequence[str]) -> Callable[[str, NDArray[np.intp]], Fields]:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -74,7 +74,7 @@ def compose(
     elif data is not None:
         _put(table, "data.source", MEMORY)
     if isinstance(table.get("data"), Mapping):
-        _put(table, "data.target", target if target is None or isinstance(target, str) else list(target))
+        _put(table, "data.target", _named(target))
     if isinstance(trainer, str):
         _put(table, "trainer.use", trainer)
     elif trainer is not None:
@@ -133,7 +133,15 @@ def _table(study: Any, trainer: Any) -> tuple[dict[str, Any], str, Path]:
     text = str(study)
     if is_data_file(text):
         return {"name": Path(text).stem, "data": {"source": text}}, text, here
-    path = content.find("study", text)
+    try:
+        path = content.find("study", text)
+    except SpecError:
+        if text.endswith(".toml") or not Path(text).is_file():
+            raise
+        raise SpecError(
+            f"{text}: is neither a study (.toml) nor data in a form that is read; save the table as CSV or "
+            "Parquet, or pass it from Python: tuner.start(data=frame, target=...)"
+        ) from None
     table = content.read(path)
     table.setdefault("name", path.stem)
     own = path.parent != content.shipped("study")
@@ -266,5 +274,12 @@ def in_memory(given: Any, target: str | Sequence[str] | None) -> Any:
         return given
     from tuner import data
 
-    first = target if isinstance(target, str) or target is None else target[0]
-    return data.opened(given, first)
+    names = _named(target)
+    return data.opened(given, names[0] if isinstance(names, list) else names)
+
+
+def _named(target: Any) -> str | list[str] | None:
+    """Columns to predict by name; the numbers that pandas gives them become text, as all names do."""
+    if target is None or isinstance(target, str):
+        return target
+    return list(map(str, target)) if isinstance(target, Iterable) else str(target)

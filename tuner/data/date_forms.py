@@ -55,7 +55,14 @@ DATES = (
     r"(?i)^\s*(?:kw|cw|w|week)[ .-]?(?P<week>\d{1,2})[-/ ]+(?P<year>\d{4})\s*$",
 )
 NUMERIC = DATES[1]
-TIMES = rf"(?i)^\s*{_CLOCK}\s*$".replace("{1,2}", "{1,4}", 1)
+CLOCK = rf"(?i)^\s*(?:(?P<days>-?\d{{1,6}})\s+days?,?\s+\+?)?{_CLOCK}\s*$".replace(
+    "hour>\\d{1,2}", "hour>\\d{1,4}"
+)
+DURATION = (
+    r"(?i)^\s*(?:pt)?(?:(?P<hour>\d{1,4})\s*(?:hours?|hrs?|std|h)\.?,?\s*)?"
+    r"(?:(?P<minute>\d{1,4})\s*(?:minutes?|mins?|m)\.?,?\s*)?(?:(?P<second>\d{1,4})\s*(?:seconds?|secs?|sek|s)\.?)?\s*$"
+)
+TWO_UNITS = r"(?i)^\s*(?:pt)?\d+\s*(?:h[a-z]*|std)\.?,?\s*\d+\s*m|^\s*(?:pt)?\d+\s*m[a-z]*\.?,?\s*\d+\s*s"
 CLOCKED = r"(?i):|\d\s*[ap]\.?m|\d\s*uhr|^\s*\d{1,2}h(?:\d{2})?\s*$"
 COMPACT = (19000101, 21001231)
 
@@ -206,7 +213,23 @@ def read_dates(
     return values
 
 
-def read_times(read: Fields) -> NDArray[np.float64]:
-    """The hours of what matches `TIMES`, (M,)."""
-    part = np.array([float(f"0.{text}") if text else 0.0 for text in read.text("part")])
-    return np.asarray((_clock(read, most=9999) + part) / 3600)
+def read_times(
+    clocked: NDArray[np.bool_], fields: Callable[[str, NDArray[np.intp]], Fields]
+) -> NDArray[np.float64]:
+    """Times of day and durations in hours; NaN of what is none; (N,).
+
+    Args:
+        clocked: which texts match `CLOCKED`; (N,).
+        fields: as `read_dates` takes it.
+    """
+    values = np.full(len(clocked), np.nan)
+    rest = np.flatnonzero(clocked)
+    if len((read := fields(CLOCK, rest)).at):
+        part = np.array([float(f"0.{text}") if text else 0.0 for text in read.text("part")])
+        values[rest[read.at]] = 24 * read.number("days") + (_clock(read, most=9999) + part) / 3600
+    rest = np.flatnonzero(~clocked)
+    if len((read := fields(DURATION, rest)).at):
+        seconds = 3600 * read.number("hour") + 60 * read.number("minute") + read.number("second")
+        there = (read.text("hour", "minute", "second") != "").astype(bool)
+        values[rest[read.at]] = np.where(there, seconds / 3600, np.nan)
+    return values

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from tuner.data.date_forms import (
+    CLOCK,
     CLOCKED,
     COMPACT,
     DATES,
@@ -23,7 +24,7 @@ from tuner.data.date_forms import (
     MICROSECOND,
     MONTH_FIRST,
     NUMERIC,
-    TIMES,
+    TWO_UNITS,
     YEAR_FIRST,
     Fields,
     compact,
@@ -33,7 +34,7 @@ from tuner.data.date_forms import (
 from tuner.data.notation import matches
 
 _DATE_PATTERNS = [re.compile(pattern) for pattern in DATES]
-_TIME_PATTERNS = [re.compile(TIMES)]
+_TIME_PATTERNS = [re.compile(CLOCK), re.compile(TWO_UNITS)]
 _ISO = r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?(?:Z|[+-]\d{2}:?\d{2})?)?$"
 _HEAD = 100
 
@@ -84,7 +85,7 @@ def seconds(texts: Any, first: str = DAY_FIRST) -> NDArray[np.float64]:
 
 
 def hours(texts: Any) -> NDArray[np.float64]:
-    """Times of day such as 14:30, 2:30 PM and 14h30, and longer durations, in hours; NaN elsewhere; (N,)."""
+    """Times of day such as 14:30, 2:30 PM and 14h30, and durations, in hours; NaN elsewhere; (N,)."""
     return _each(texts, _hours)
 
 
@@ -117,12 +118,7 @@ def are_compact(values: NDArray[np.float64]) -> bool:
 
 
 def _hours(texts: Any) -> NDArray[np.float64]:
-    values = np.full(len(texts), np.nan)
-    clocked = np.flatnonzero(matches(texts, CLOCKED))
-    read = _fields(texts.take(pa.array(clocked)), TIMES)
-    if len(read.at):
-        values[clocked[read.at]] = read_times(read)
-    return values
+    return read_times(matches(texts, CLOCKED), lambda pattern, at: _fields(texts.take(pa.array(at)), pattern))
 
 
 def _fields(texts: Any, pattern: str) -> Fields:

@@ -100,7 +100,7 @@ def detect(path: Path, spec: DataSpec) -> Dialect:
     """
     where = spec.source
     read = _Bytes(path)
-    encoding, notes = (spec.encoding, []) if spec.encoding else _encoding(path, read)
+    encoding, notes = (spec.encoding, []) if spec.encoding else _encoding(path, read, where)
     lines = _head(path, encoding, where)
     said = _SEP_LINE.match(lines[0]) if lines else None
     comments = list(takewhile(_is_comment, lines[1:] if said else lines))
@@ -191,21 +191,29 @@ class _Bytes:
             self.is_utf8 = False
 
 
-def _encoding(path: Path, read: _Bytes) -> tuple[str, list[str]]:
+def _encoding(path: Path, read: _Bytes, where: str) -> tuple[str, list[str]]:
     """The encoding of a file, and what to say of it."""
     head = read.head
     if found := next((name for bom, name in _BOMS if head.startswith(bom)), None):
         return found, []
     if head.count(b"\0") > len(head) // 4:
         return ("utf-16-le" if head[1::2].count(b"\0") > head[::2].count(b"\0") else "utf-16-be"), []
-    return ("utf-8", []) if read.is_utf8 else _legacy(path)
+    return ("utf-8", []) if read.is_utf8 else _legacy(path, where)
 
 
-def _legacy(path: Path) -> tuple[str, list[str]]:
+def _legacy(path: Path, where: str) -> tuple[str, list[str]]:
     """The encoding of a file that is not Unicode, and what to say of it."""
     import chardet  # for such files alone
 
-    words = sorted(set(_WORD.findall(path.read_bytes())))
+    text = path.read_bytes()
+    words = sorted(set(_WORD.findall(text)))
+    odd = [word for word in words if not _is_utf8(word)]
+    if len(odd) < len(words) / 2:  # in other encodings hardly any word is valid
+        line = 1 + min(text[: text.find(word)].count(b"\n") for word in odd)
+        raise DataError(
+            f"{where}: is UTF-8 but for {len(odd)} words, the first in line {line}: "
+            f"{odd[0].decode('cp1252', 'replace').strip()!r}; correct them, or give encoding under [data]"
+        )
     sample = b" ".join(words)
     encoding = "cp1252"
     if not {char for char in sample.decode(encoding, "replace") if ord(char) > 127} <= _WESTERN:
@@ -217,10 +225,20 @@ def _legacy(path: Path) -> tuple[str, list[str]]:
     ]
 
 
+def _is_utf8(word: bytes) -> bool:
+    try:
+        word.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _rows(lines: Sequence[str], separator: str) -> tuple[list[list[str]], list[int]]:
     """The fields of every line that is not blank, and on which line each row starts."""
     if separator == " ":
         lines = [line.strip(" \r\n") for line in lines]
+    # Texts may be longer than the usual limit, which is one of the process.
+    csv.field_size_limit(max(csv.field_size_limit(), sum(map(len, lines))))
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True)
     rows, starts, at = [], [], 0
     for row in reader:

@@ -329,7 +329,10 @@ def csv(spec: DataSpec, folder: Path) -> Source:
     """Rows of a CSV file."""
     frame, written = table.read_csv(_path(spec, folder), spec)
     decimal = "," if written.separator == ";" else "."
-    found = from_frame(frame, spec, decimal, _path(spec, folder).parent)
+    try:
+        found = from_frame(frame, spec, decimal, _path(spec, folder).parent)
+    except DataError as error:
+        raise DataError(" ".join((f"{error}." if written.notes else f"{error}", *written.notes))) from None
     return replace(found, decimal=decimal, notes=(*written.notes, *found.notes))
 
 

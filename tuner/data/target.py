@@ -221,7 +221,7 @@ def _several(y: NDArray[Any], asked: str | None, where: str) -> Target:
     if asked == Task.CLASSIFICATION:
         raise DataError(
             f"{where}: target: has shape {y.shape}, but classification needs one class per row, (N,); "
-            "give np.argmax(y, axis=1) if it is one-hot"
+            'give np.argmax(y, axis=1) if it is one-hot, or task = "regression" if these are amounts'
         )
     values = y.astype(np.float64)
     note = f"The target has {y.shape[1]} columns of numbers, so the task is regression."

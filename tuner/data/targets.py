@@ -32,8 +32,10 @@ def read(
     left out.
 
     Raises:
-        DataError: a target cannot be read, or the columns are neither.
+        DataError: a target cannot be read, the columns are neither, or they are one class in one-hot form.
     """
+    if isinstance(y, np.ndarray) and asked is None and np.isin(y, (0, 1)).all():
+        asked = Task.CLASSIFICATION
     if isinstance(y, np.ndarray) and asked == Task.CLASSIFICATION and not (y.sum(axis=1) == 1).all():
         y = pd.DataFrame(y, columns=[f"y{i}" for i in range(y.shape[1])])
     if not isinstance(y, pd.DataFrame):
