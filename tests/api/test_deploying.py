@@ -109,6 +109,7 @@ def _orders(path: Path) -> None:
         "sent": [stamp.strftime("%Y-%m-%d %H:%M") for stamp in stamps],
         "month": [stamp.strftime("%b %Y") for stamp in stamps],
         "hour": [stamp.strftime("%H:%M") for stamp in stamps],
+        "took": [f"{int(v * 60) // 60}h {int(v * 60) % 60}m" if v > 1 else f"{v:.0f} min" for v in size],
         "paid": rng.choice(["ja", "nein"], n), "flag": rng.choice([True, False], n),
         "grade": rng.choice(["low", "mid", "high"], n), "town": rng.choice(["Ulm", "ulm ", "Kiel", "n/a"], n),
         "note": [f"{rng.choice(said)} {i}" for i in range(n)],
