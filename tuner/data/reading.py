@@ -190,7 +190,7 @@ class _Candidates:
         boolean = self._boolean()
         if boolean is not None:
             # true and false are numbers, as in a column whose type is that of truth values.
-            return replace(boolean, kind="number") if boolean.true[0] == "true" else boolean
+            return replace(boolean, kind="number") if boolean.true == ("true", "1") else boolean
         if (code := plain_numbers.code(self._known.texts)) is not None:
             return replace(self._reading, codes=code)
         sample = _sample(self._known.array())
