@@ -121,7 +121,7 @@ def test_what_training_never_had_is_told(tune: Tune, flowers: Path, caplog: pyte
             ("flowers", "flowers.doc"),
             "flowers.doc: not a known kind of file; its name must end in one of",
         ),
-        (("flowers", "short.csv"), "short.csv: rows: columns are missing: town; found: height, seen"),
+        (("flowers", "short.csv"), "short.csv: columns are missing: town; found: height, seen"),
         (("rows", "flowers.csv"), "no study 'rows'"),
         ((".", "flowers.csv"), ".: holds no model; give a folder that `tune export` wrote, or a study"),
         (("flowers", "flowers.csv", "--trial", "9"), "has no trial 9"),

@@ -63,7 +63,7 @@ def predict(
     try:
         table = _predicted(kept, given)
     except TrialError as error:
-        raise TrialError(f"{where}: {error}") from error
+        raise TrialError(f"{where}: {str(error).removeprefix('rows: ')}") from error
     if not keep:
         return table
     if not isinstance(given, pd.DataFrame):
