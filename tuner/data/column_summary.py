@@ -33,6 +33,7 @@ REMARKS: Mapping[str, str] = {
     "stray": "not numbers",
     "odd": "not read",
     "unread": "no numbers or dates",
+    "partly": "numbers among words",
     "unordered": "not in the order",
     "open_number": "could be another number",
     "open_date": "could be another date",

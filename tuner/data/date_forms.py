@@ -32,9 +32,10 @@ _ZONE = (
     r"|cest|cet|mesz|mez|bst|eest|eet|[ecmp][sd]t|akst|hst|ist|jst|sgt|aest|aedt)?(?:\s*\([a-zÀ-ÿ ]+\))?"
 )
 _TIME = rf"(?:(?:\s*[t,:]\s*|\s+(?:um\s+|at\s+|-\s+)?){_CLOCK}{_ZONE})?"
-_MONTH = r"(?P<name>[a-zÀ-ÿ]{3,10})\.?"
+_MONTH = r"(?P<name>[a-zÀ-ÿа-я]{3,10})\.?"
 _FORMS = (
-    r"(?P<year>\d{4})(?:-(?P<month>\d{1,2})-|/(?P<month2>\d{1,2})/|\.(?P<month3>\d{1,2})\.)(?P<day>\d{1,2})",
+    r"(?P<year>\d{4})(?:-(?P<month>\d{1,2})-|/(?P<month2>\d{1,2})/|\.\s?(?P<month3>\d{1,2})\.\s?"
+    r"|年\s?(?P<month4>\d{1,2})月\s?)(?P<day>\d{1,2})[日.]?",
     r"(?P<a>\d{1,2})(?:\.\s?(?P<b>\d{1,2})\.\s?|/(?P<b2>\d{1,2})/|-(?P<b3>\d{1,2})-)(?P<c>\d{4}|\d{2})",
     rf"(?P<day>\d{{1,2}})(?:st|nd|rd|th|\.)?(?:\s+|-|/|\.)?(?:of\s+|de\s+)?{_MONTH}(?:,?\s+|-|/|\.)?(?:de\s+)?"
     r"(?P<year>\d{4}|'?\d{2})",
@@ -86,7 +87,7 @@ def _read(read: Fields, first: str) -> NDArray[np.float64]:
         written = read.text("c") if first != YEAR_FIRST else read.text("a")
     else:
         years, written = read.number("year"), read.text("year")
-        months = read.number("month", "month2", "month3")
+        months = read.number("month", "month2", "month3", "month4")
         named = read.text("name")
         months = np.where(named == "", months, [MONTHS.get(str(name).lower(), 0) for name in named])
         months = np.where((quarter := read.number("quarter", "quarter2")) > 0, 3 * quarter - 2, months)

@@ -28,6 +28,9 @@ from tuner.data.reading import ColumnReading
 from tuner.data.words import CATEGORY_MISSING, CODES, IDS, SENTINELS
 from tuner.errors import DataError
 
+PARTLY, PARTLY_DISTINCT = 0.1, 5
+"""This share of numbers, among more different values than that, is told of a column of categories."""
+
 MOST_CATEGORIES = 32
 """A column with more categories keeps the most frequent ones; the others share one encoded column."""
 
@@ -215,6 +218,8 @@ def _category(reading: ColumnReading, asked: ColumnSpec, notes: Notes) -> dict[s
         begun = pc.match_substring_regex(counted.field("values"), _BEGUN)
         if (pc.sum(counted.field("counts").filter(begun)).as_py() or 0) >= NEARLY_ALL * known:
             notes.add("unread", f"{name} ({counted.field('values')[0].as_py()!r} and the like)")
+    if asked.kind is None and reading.partly >= PARTLY * known and distinct > PARTLY_DISTINCT:
+        notes.add("partly", f"{name} ({reading.partly} of {known} values)")
     if asked.kind == "text" or (asked.kind is None and (kind := _rowwise(texts, known, distinct))):
         if asked.kind != "text" and kind != "text":
             notes.add(kind, name)

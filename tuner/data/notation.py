@@ -87,7 +87,7 @@ def numbers(texts: Any, notation: Notation = PLAIN) -> NDArray[np.float64]:
 def could_be(texts: list[str]) -> bool:
     """Whether enough of a sample of texts look like numbers that it is worth reading the others."""
     array = pa.array(texts, pa.large_string())
-    if not any(_NUMBER.match(text) for text in _bare(array).to_pylist()):
+    if not any(_NUMBER.match(text) for text in bare(array).to_pylist()):
         return False
     return Written(array).count >= 0.2 * len(texts)
 
@@ -100,18 +100,18 @@ class Written:
     """
 
     def __init__(self, texts: Any) -> None:
-        bare = _bare(pc.fill_null(texts, ""))
-        self._fits = matches(bare, AROUND % TOKEN)
-        self._words = _truths(bare)
-        bare = bare.filter(pa.array(self._fits))
-        coded = pc.dictionary_encode(pc.replace_substring_regex(bare, TOKEN, "0"))
+        plain = bare(pc.fill_null(texts, ""))
+        self._fits = matches(plain, AROUND % TOKEN)
+        self._words = _truths(plain)
+        plain = plain.filter(pa.array(self._fits))
+        coded = pc.dictionary_encode(pc.replace_substring_regex(plain, TOKEN, "0"))
         self._shapes = [Shape.of(text) for text in coded.dictionary.to_pylist()[:_MOST_SHAPES]]
         self._shape = coded.indices.to_numpy(zero_copy_only=False)
         if len(coded.dictionary) > _MOST_SHAPES:
             known = self._shape < _MOST_SHAPES
             self._fits[self._fits] = known
-            self._shape, bare = self._shape[known], bare.filter(pa.array(known))
-        self._body = self._bodies(bare)
+            self._shape, plain = self._shape[known], plain.filter(pa.array(known))
+        self._body = self._bodies(plain)
 
     def numbers(self, notation: Notation) -> NDArray[np.float64]:
         """Every text as a number in this notation; NaN elsewhere; (N,)."""
@@ -211,8 +211,8 @@ class Written:
         return pa.concat_arrays(parts).take(pa.array(np.argsort(np.concatenate(places))))
 
 
-def _bare(texts: Any) -> Any:
-    """Without quotes around them, with the digits of ASCII, and 12,- as 12."""
+def bare(texts: Any) -> Any:
+    """Texts without quotes around them, with the digits of ASCII, and 12,- as 12."""
     is_ascii = bool(pc.all(pc.string_is_ascii(texts)).as_py())
     if not is_ascii and bool(pc.any(pc.match_substring_regex(texts, FOREIGN)).as_py()):
         texts = pa.array([in_ascii(text) for text in texts.to_pylist()], texts.type)

@@ -26,6 +26,8 @@ class Notes:
         "stray": "Values that are no numbers count as missing: {}.",
         "unread": "Texts that begin with digits and are no numbers, dates or times: {}; where amounts or "
         "dates are meant, write them plainly, or give date_format under [data.columns.<name>].",
+        "partly": 'Columns of words with numbers among them are categories: {}; kind = "number" under '
+        "[data.columns.<name>] makes the words missing.",
         "odd": "Values that are no dates, times or truth values count as missing: {}.",
         "unordered": "Values that `order` does not name count as missing: {}.",
         "filled": "Missing numbers become the training median, and a column marks them: {}.",

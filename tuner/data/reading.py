@@ -56,6 +56,7 @@ class ColumnReading:
         compact: whether its dates are numbers such as 20230127.
         open_case: a value that could mean something else, where nothing but custom decided.
         codes: why numbers are a category: one with zeros in front.
+        partly: of a category, how many values are numbers.
     """
 
     name: str
@@ -71,6 +72,7 @@ class ColumnReading:
     compact: bool = False
     open_case: str | None = None
     codes: str | None = None
+    partly: int = 0
     votes: int = 0
     written: Written | None = None
 
@@ -191,22 +193,26 @@ class _Candidates:
         if boolean is not None:
             # true and false are numbers, as in a column whose type is that of truth values.
             return replace(boolean, kind="number") if boolean.true == ("true", "1") else boolean
-        if (code := plain_numbers.code(self._known.texts)) is not None:
+        sample, texts = _sample(self._known.array()), self._known.texts
+        if any(text[0] in "='\"" for text in sample):  # spreadsheets keep zeros in front so
+            texts = notation.bare(texts)
+        if (code := plain_numbers.code(texts)) is not None:
             return replace(self._reading, codes=code)
-        sample = _sample(self._known.array())
         if not _has_digits(sample):
             return self._reading
+        partly = 0
         if notation.could_be(sample):
             # What is said of all columns need not hold of each.
             for marked in (self._asked, self._asked.model_copy(update={"decimal": None, "thousands": None})):
                 number = self._number(marked)
                 if self._share(number.values) >= (UNIT_SHARE if number.notation.unit else MOSTLY):
                     return number
+                partly = 0 if number.notation.unit else round(self._share(number.values) * self._count)
         if dates.could_be(sample, times=True) and self._share((time := self._time()).values) >= MOSTLY:
             return time
         if dates.could_be(sample, times=False) and self._share((date := self._date()).values) >= MOSTLY:
             return date
-        return self._reading
+        return replace(self._reading, partly=partly)
 
     def asked_for(self, kind: str) -> ColumnReading:
         """That kind, whatever the values look like."""

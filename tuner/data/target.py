@@ -234,11 +234,13 @@ def _seen(name: str, y: pd.Series[Any], options: Options, asked: str | None, whe
     if seen.kind in ("date", "time") and not (seen.compact and asked is not None):
         if asked != Task.CLASSIFICATION:
             first = seen.cells.labels()[int(np.argmin(seen.cells.missing))]
-            what = "dates" if seen.kind == "date" else "times of day"
+            is_date = seen.kind == "date"
+            what, such = (
+                ("dates", "days since a fixed one") if is_date else ("times of day or durations", "minutes")
+            )
             raise DataError(
                 f"{where}: target: holds {what}, the first {first!r}, which cannot be predicted as such; "
-                "make numbers of them, such as days since a fixed one, or give "
-                'task = "classification" if these are classes'
+                f'make numbers of them, such as {such}, or give task = "classification" if these are classes'
             )
         return ColumnReading(name, "category", seen.cells, seen.known)
     if seen.kind == "number" and (seen.stray | seen.marked).any() and _are_names(seen):

@@ -89,20 +89,23 @@ MONTHS = {
     name: month
     for month, names in enumerate(
         (
-            "jan january januar j\u00e4n j\u00e4nner janvier janv enero ene gennaio gen januari janeiro",
+            "jan january januar j\u00e4n j\u00e4nner janvier janv enero ene gennaio gen januari janeiro"
+            " янв январь января",
             "feb february februar feber f\u00e9vrier fevrier f\u00e9vr fevr f\u00e9v fev febrero"
-            " febbraio februari fevereiro",
-            "mar march m\u00e4rz m\u00e4r maerz mrz mars marts marzo maart mrt mar\u00e7o",
-            "apr april avril avr abril abr aprile",
-            "may mai mayo maggio mag mei maio maj",
-            "jun june juni juin junio giugno giu junho",
-            "jul july juli juillet juil julio luglio lug julho",
-            "aug august ao\u00fbt aout agosto ago augustus augusti",
-            "sep sept september septembre septiembre settembre set setembro",
-            "oct october okt oktober octobre octubre ottobre ott outubro out",
-            "nov november novembre noviembre novembro",
+            " febbraio februari fevereiro"
+            " фев февраль февраля",
+            "mar march m\u00e4rz m\u00e4r maerz mrz mars marts marzo maart mrt mar\u00e7o мар март марта",
+            "apr april avril avr abril abr aprile апр апрель апреля",
+            "may mai mayo maggio mag mei maio maj май мая",
+            "jun june juni juin junio giugno giu junho июн июнь июня",
+            "jul july juli juillet juil julio luglio lug julho июл июль июля",
+            "aug august ao\u00fbt aout agosto ago augustus augusti авг август августа",
+            "sep sept september septembre septiembre settembre set setembro сен сентябрь сентября",
+            "oct october okt oktober octobre octubre ottobre ott outubro out окт октябрь октября",
+            "nov november novembre noviembre novembro ноя ноябрь ноября",
             "dec december dez dezember d\u00e9cembre decembre d\u00e9c diciembre dic dicembre dezembro"
-            " desember des",
+            " desember des"
+            " дек декабрь декабря",
         ),
         1,
     )
@@ -124,5 +127,5 @@ CODES = {
 }  # fmt: skip
 """Words in the names of columns whose numbers are codes."""
 
-SENTINELS = tuple(sign * float("9" * digits) for digits in range(2, 11) for sign in (-1, 1))
+SENTINELS = tuple(sign * float("9" * digits) for digits in range(1, 11) for sign in (-1, 1))
 """Numbers that often stand for a missing value."""
