@@ -95,6 +95,21 @@ def test_what_is_shown_is_said_with_its_interval() -> None:
     )
 
 
+def test_what_is_shown_to_be_worse_is_not_put_down_to_few_rows() -> None:
+    """Before: "not worse by more than 0.5 points" is not shown; 359 rows are few for that."""
+    worse = NonInferiority("accuracy", 0.005, Interval(-0.028, -0.048, -0.008), 359)
+    told = [*Compressed((worse,), 1000, 4000, 0.03, 0.02, True).sentences()][1]
+    assert told == (
+        "On the locked rows its accuracy is worse by 2.8 points (95 % interval -4.8 to -0.8 points): more than "
+        "0.5 points; a larger model may lose less."
+    )
+
+
+def test_what_keeps_its_size_is_called_as_large() -> None:
+    (made, _) = Compressed((), 14_254, 14_254, 0.03, 0.02, True).sentences()
+    assert "as onnxruntime runs both: as large (14.3 kB) and as quick (0.03 ms a row" in made
+
+
 def test_without_locked_rows_nothing_is_claimed() -> None:
     made, told = Compressed((), 4000, 1000, 0.03, 0.02, True).sentences()
     assert "4 times larger" in made

@@ -37,6 +37,11 @@ class NonInferiority:
         return self.gain.low >= -self.margin
 
     @property
+    def is_refuted(self) -> bool:
+        """Whether it is shown that more is lost than the margin."""
+        return self.gain.high < -self.margin
+
+    @property
     def rows_needed(self) -> int | None:
         """About how many rows would tell, were both models as good; None where there are so many.
 
@@ -73,13 +78,15 @@ class Compressed:
             words.number(value, digits=3)
             for value in (self.size_bytes / 1e3, self.size_before / 1e3, self.latency_ms, self.latency_before)
         )
-        smaller = _times(self.size_before, self.size_bytes, "smaller", "larger")
+        smaller = f"{_times(self.size_before, self.size_bytes, 'smaller', 'larger')} ({size} kB, not {had})"
+        if size == had:
+            smaller = f"as large ({size} kB)"
         quicker = _times(self.latency_before, self.latency_ms, "quicker", "slower")
         if self.is_latency_tied:
             quicker, before = "as quick", f"{before}, which noise covers"
         yield (
-            f"Beside the model that it was made from, as onnxruntime runs both: {smaller} ({size} kB, not "
-            f"{had}) and {quicker} ({took} ms a row, not {before})."
+            f"Beside the model that it was made from, as onnxruntime runs both: {smaller} and {quicker} "
+            f"({took} ms a row, not {before})."
         )
         for each in self.tests:
             off, low, high = each.gain.estimate, each.gain.low, each.gain.high
@@ -88,7 +95,9 @@ class Compressed:
             spread = f"95 % interval {points(each.measure, low, high)}"
             within = f"not worse by more than {_told(each.measure, each.margin)}"
             shown = within if each.is_shown else f'"{within}" is not shown'
-            if not each.is_shown and each.rows_needed is not None:
+            if each.is_refuted:
+                shown = f"more than {_told(each.measure, each.margin)}; a larger model may lose less"
+            elif not each.is_shown and each.rows_needed is not None:
                 shown += f"; {each.rows:,} rows are few for that, some {each.rows_needed:,} would tell"
             yield f"On the locked rows its {each.measure} is {way} ({spread}): {shown}."
         if not self.tests:
