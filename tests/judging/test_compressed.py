@@ -100,8 +100,8 @@ def test_what_is_shown_to_be_worse_is_not_put_down_to_few_rows() -> None:
     worse = NonInferiority("accuracy", 0.005, Interval(-0.028, -0.048, -0.008), 359)
     told = [*Compressed((worse,), 1000, 4000, 0.03, 0.02, True).sentences()][1]
     assert told == (
-        "On the locked rows its accuracy is worse by 2.8 points (95 % interval -4.8 to -0.8 points): more than "
-        "0.5 points; a larger model may lose less."
+        "On the locked rows its accuracy is worse by 2.8 points (95 % interval -4.8 to -0.8 points): more "
+        "than 0.5 points; a larger model may lose less."
     )
 
 
