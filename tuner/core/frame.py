@@ -154,9 +154,11 @@ class Frame:
     @property
     def kind(self) -> tuple[Objective, str]:
         """What the value is: of two studies of one kind it can stand on one axis."""
-        metric = self.objective.metric
-        measure = self.score if metric.endswith("_score") else self.task if metric.endswith("_loss") else ""
-        return self.objective, measure
+        return self.objective, self.measure(self.objective.metric)
+
+    def measure(self, name: str) -> str:
+        """What a number is counted in: of two studies with the same it can stand on one axis."""
+        return self.score if name.endswith("_score") else self.task if name.endswith(("_loss", "gap")) else ""
 
     @cached_property
     def is_selected(self) -> Bools:

@@ -5,18 +5,21 @@ Studies whose values are of another kind, `Frame.kind`, cannot be compared and a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from tuner.core.columns import Bools
 from tuner.core.frame import Frame
 from tuner.figures.convergence import AXES, BestSoFar, best_so_far, progress
 from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option
 from tuner.figures.numbers import AXIS_DIGITS, listed, spans_decades
+from tuner.figures.points import left_out
 from tuner.figures.theme import Theme, safe
 
-_DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
+"""Of each study's line, in turn."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Compare:
         axis: what progress is measured in.
         metric: what all of them search for.
         log: whether values stand on a logarithmic axis.
+        missing: what is said of trials that cannot be on a line.
+        places: of each curve's study among all, by which its colour is chosen in every figure.
     """
 
     curves: tuple[tuple[str, BestSoFar], ...]
@@ -36,6 +41,19 @@ class Compare:
     axis: str
     metric: str
     log: bool
+    missing: str
+    places: tuple[int, ...]
+
+
+def left_out_of(parts: Iterable[tuple[Frame, Bools]]) -> str:
+    """What is said of each study's trials that are left out, (N,); see `points.left_out`."""
+    told = [(frame.name, left_out(frame, missing)) for frame, missing in parts]
+    return "; ".join(f"{name}: {said}" for name, said in told if said)
+
+
+def places_of(frames: Sequence[Frame], drawn: Sequence[Frame]) -> tuple[int, ...]:
+    """Where each study that is drawn stands among all of them."""
+    return tuple(next(i for i, each in enumerate(frames) if each is one) for one in drawn)
 
 
 def data(frame: Frame, axis: str = "trials", log: bool = False) -> Compare:
@@ -45,12 +63,16 @@ def data(frame: Frame, axis: str = "trials", log: bool = False) -> Compare:
     valued = [each for each in alike if len(each.ranking)]
     if not valued:
         raise NothingToPlot("None of these studies has a value: lines appear once one has.")
+    xs = [progress(each, axis) for each in valued]
+    missing = [~(each.standing & np.isfinite(x)) for each, x in zip(valued, xs, strict=True)]
     return Compare(
-        curves=tuple((each.name, best_so_far(each, progress(each, axis))) for each in valued),
+        curves=tuple((each.name, best_so_far(each, x)) for each, x in zip(valued, xs, strict=True)),
         others=tuple(each.name for each in frames if each.kind != frame.kind),
         axis=axis,
         metric=frame.label(frame.objective.metric),
         log=log,
+        missing=left_out_of(zip(valued, missing, strict=True)),
+        places=places_of(frames, valued),
     )
 
 
@@ -58,7 +80,7 @@ def draw(columns: Compare, theme: Theme) -> Drawing:
     """A step line per study, told apart by colour and dashes."""
     label = AXES[columns.axis]
     traces = []
-    for i, (name, best) in enumerate(columns.curves):
+    for i, (name, best) in zip(columns.places, columns.curves, strict=True):
         said = safe(name, 40)
         traces.append(
             {
@@ -72,7 +94,7 @@ def draw(columns: Compare, theme: Theme) -> Drawing:
                     "shape": "hv",
                     "width": 2.5,
                     "color": theme.hues[i % len(theme.hues)],
-                    "dash": _DASHES[i % len(_DASHES)],
+                    "dash": DASHES[i % len(DASHES)],
                 },
                 "hovertemplate": f"{said}, %{{text}}<br>{safe(label)}: %{{x}}<br>"
                 f"{safe(columns.metric)}: %{{y}}<extra></extra>",
@@ -80,6 +102,7 @@ def draw(columns: Compare, theme: Theme) -> Drawing:
         )
     others = ", ".join(columns.others)
     note = f"not shown, for their values are of another kind: {others}" if others else ""
+    note = "; ".join(filter(None, [note, columns.missing]))
     y = theme.axis(columns.metric, log=columns.log)
     return {"data": traces, "layout": theme.layout(theme.axis(label), y, note, showlegend=True)}
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tuner.core import words
-from tuner.core.columns import Floats, Ints
+from tuner.core.columns import Bools, Floats, Ints
 from tuner.core.frame import Frame
 from tuner.core.trial import TrialState
 from tuner.figures.figure import Drawing, Figure, NothingToPlot, Option, is_log, scale_option
@@ -162,12 +162,19 @@ def line(frame: Frame, row: int, column: str, values: Floats, smoothing: float =
     )
 
 
-def band(frame: Frame, column: str, values: Floats, without: Sequence[int]) -> Band | None:
-    """Percentiles of these values (E,) at each epoch, over all but some rows' trials."""
-    has_curve = np.diff(frame.bounds) > 0
+def with_curve(frame: Frame, values: Floats) -> Bools:
+    """(N,) which trials have some of these values (E,)."""
+    return np.bincount(frame.epochs.row[np.isfinite(values)], minlength=len(frame)) > 0
+
+
+def band(
+    frame: Frame, column: str, values: Floats, without: Sequence[int], fewest: int = FEWEST
+) -> Band | None:
+    """Percentiles of these values (E,) at each epoch, over all but some rows' trials; None of too few."""
+    has_curve = with_curve(frame, values)
     has_curve[list(without)] = False
     others = np.flatnonzero(has_curve)
-    if len(others) < FEWEST:
+    if len(others) < fewest:
         return None
     sample = thinned(others, np.zeros(len(others), dtype=bool), MOST_IN_BAND)
     is_in = np.zeros(len(frame), dtype=bool)

@@ -117,8 +117,8 @@ def draw(columns: ImportanceData, theme: Theme) -> Drawing:
                     "type": "bar",
                     "orientation": "h",
                     "name": label,
-                    "x": _numbers(shares),
-                    "error_x": {"array": _numbers(errors), "color": theme.text, "thickness": 1.5, "width": 3},
+                    "x": numbers(shares),
+                    "error_x": {"array": numbers(errors), "color": theme.text, "thickness": 1.5, "width": 3},
                     "y": places,
                     "text": names,
                     "textposition": "none",
@@ -131,22 +131,35 @@ def draw(columns: ImportanceData, theme: Theme) -> Drawing:
             )
     if any(sides):
         traces.append(_sides(columns, _BESIDE if len(traces) > 1 else 0.0, theme))
-    errors = (*columns.value_error, *columns.gap_error)
-    ends = zip((*columns.value, *columns.gap), errors, strict=True)
-    longest = max((share or 0.0) + (error or 0.0) for share, error in ends)
-    y = theme.axis(tickmode="array", tickvals=places, ticktext=names, autorange="reversed", showgrid=False)
-    x = theme.axis(
-        "share explained",
-        tickformat=".0%",
-        range=[0, min(_ROOM * longest, 1.0) or 1],
-    )
+    end = shown_end((*columns.value, *columns.gap), (*columns.value_error, *columns.gap_error))
+    x, y = parameter_axes(theme, names, end)
     told = "; ".join(filter(None, (f"of {words.count(columns.trials, 'trial')}", columns.opinion)))
     layout = theme.layout(x, y, told, barmode="group", bargap=0.3)
     layout["margin"]["l"] = max(64, 20 + 7 * max(map(len, names)))
     return {"data": traces, "layout": layout}
 
 
-def _numbers(cells: Sequence[float | None]) -> Any:
+def shown_end(shares: Sequence[float | None], errors: Sequence[float | None]) -> float:
+    """Where the axis of these shares ends, so that there is room for what is written behind the longest."""
+    longest = max((share or 0.0) + (error or 0.0) for share, error in zip(shares, errors, strict=True))
+    return min(_ROOM * longest, 1.0) or 1
+
+
+def parameter_axes(theme: Theme, names: Sequence[str], end: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The axes of shares, up to this end, and of parameters, the first on top."""
+    ticks: dict[str, Any] = {
+        "tickmode": "array",
+        "tickvals": list(range(len(names))),
+        "ticktext": list(names),
+    }
+    return (
+        theme.axis("share explained", tickformat=".0%", range=[0, end]),
+        theme.axis(**ticks, autorange="reversed", showgrid=False),
+    )
+
+
+def numbers(cells: Sequence[float | None]) -> Any:
+    """Shares as JSON takes them."""
     return listed([float("nan") if cell is None else cell for cell in cells])
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tuner import figures
 from tuner.core import words
+from tuner.core.frame import Frame
 from tuner.core.markup import Markup, element, joined, table
 from tuner.judging.pairs import Estimate
 from tuner.results.markup import STYLE, card, library
@@ -58,14 +59,12 @@ def _reach(reach: CostToReach | None) -> str:
 def page(comparison: Comparison, studies: Sequence[Study]) -> str:
     """The comparison of these studies as a self-contained HTML document."""
     head = ["", *(side.study for side in comparison.sides)]
-    first, *others = (study.frame for study in studies)
-    together = replace(first, beside=tuple(others))
-    figure, drawn = figures.find("compare"), []
-    for axis in ("trials", "seconds"):
-        light, dark = (
-            figures.plot(figure, together, theme, {"axis": axis}) for theme in (figures.LIGHT, figures.DARK)
-        )
-        drawn.append(card(element("h3", f"Over {axis}"), Markup(figures.figure_html(light, dark))))
+    first, *others = (study.explained for study in studies)
+    together, figure = replace(first, beside=tuple(others)), figures.find("compare")
+    drawn = [_drawn(figure, together, f"Over {axis}", {"axis": axis}) for axis in ("trials", "seconds")]
+    more = (
+        figures.find(f"tuner.figures.{name}:FIGURE") for name in ("compare_curves", "compare_importances")
+    )
     said = [pair.sentence for pair in comparison.pairs] + [comparison.data]
     body = [
         element("h1", words.listed([side.study for side in comparison.sides])),
@@ -76,6 +75,8 @@ def page(comparison: Comparison, studies: Sequence[Study]) -> str:
         element("h2", "Best value so far"),
         element("p", figure.help, class_="quiet"),
         element("div", *drawn, class_="figures"),
+        element("h2", "Curves and importances"),
+        element("div", *(_drawn(each, together, each.title, {}) for each in more), class_="figures"),
         element("h2", "The best settings"),
         card(table(head, settings(comparison))),
         element("h2", "How the studies differ"),
@@ -83,3 +84,8 @@ def page(comparison: Comparison, studies: Sequence[Study]) -> str:
     ]
     title = f"{' / '.join(head[1:])} - tuner"
     return figures.document(title, joined(body), library(), STYLE)
+
+
+def _drawn(figure: figures.Figure[Any], frame: Frame, title: str, chosen: Mapping[str, Any]) -> Markup:
+    light, dark = (figures.plot(figure, frame, theme, chosen) for theme in (figures.LIGHT, figures.DARK))
+    return card(element("h3", title), Markup(figures.figure_html(light, dark)))
